@@ -1,0 +1,83 @@
+/**
+ * Why a task could not know or act, grouped by who must act. A rollout that fails is no error but an outcome;
+ * this list is for what stops the task itself.
+ */
+export type FailureReason =
+  // the pipeline's author
+  | 'InputInvalid'
+  | 'ConnectionMissing'
+  | 'NamespaceMissing'
+  | 'ChartNotFound'
+  | 'ValuesInvalid'
+  // the platform's owner
+  | 'CredentialsRejected'
+  | 'CertificateRejected'
+  | 'PermissionDenied'
+  | 'ClusterUnreachable'
+  | 'HelmMissing'
+  | 'HelmUnsupported'
+  | 'StorageUnsupported'
+  // the application's team
+  | 'ChartInvalid'
+  | 'ReleasePending'
+  | 'HookFailed'
+  | 'ApplyRejected'
+  | 'RollbackTargetMissing'
+  // nobody: somebody wanted it so
+  | 'Cancelled'
+  | 'TimedOut'
+  // us
+  | 'Conflict'
+  | 'Internal';
+
+/** The next step for a person, one sentence per reason. A new reason does not compile without one. */
+export const advice: Record<FailureReason, string> = {
+  InputInvalid: 'Correct the inputs named above in the pipeline and run it again.',
+  ConnectionMissing:
+    'Give the step a Kubernetes service connection that this pipeline may use, or set connectionType to none.',
+  NamespaceMissing: 'Create the namespace, correct its name, or set createNamespace to true.',
+  ChartNotFound:
+    'Check chart, chartRepository and chartVersion; a repository in the form name/chart must have been added by an earlier step.',
+  ValuesInvalid: 'Correct the values named above; `helm template` with the same values shows the same error.',
+  CredentialsRejected:
+    'Renew the credentials of the service connection: its token or certificate is expired or revoked.',
+  CertificateRejected:
+    "Put the certificate authority of the API server into the service connection, or correct the server's address.",
+  PermissionDenied: 'Grant the permission named above to the identity of the service connection.',
+  ClusterUnreachable: "Check the server's address, the proxy settings of the agent and the network between the two.",
+  HelmMissing: 'Install Helm on the agent (HelmInstaller@1 does) or name the binary in helmPath.',
+  HelmUnsupported: 'Use Helm 3.14 or later.',
+  StorageUnsupported: 'Use the storage driver secret or configmap (the variable HELM_DRIVER).',
+  ChartInvalid: 'Correct the chart or its values; `helm template` with the same arguments shows the same error.',
+  ReleasePending: 'Find out whether the run that left it so is still alive before anything touches the release.',
+  HookFailed: 'Read the log of the hook above; nothing after it was done.',
+  ApplyRejected: 'The API server refused an object of the chart; its answer above says which and why.',
+  RollbackTargetMissing: 'Name a revision that exists, or deploy a version known to work.',
+  Cancelled: 'Run the pipeline again when you are ready.',
+  TimedOut: 'Raise the timeout if the work was merely slow; the log above says what it was waiting for.',
+  Conflict: 'Somebody else changed the same object at the same time; run the step again.',
+  Internal: 'This is a fault of the task: please report it with the log of the step.',
+};
+
+/** Names of things, never values or secrets; shown in the report. */
+export type FailureFacts = Readonly<Record<string, string | number>>;
+
+/** What stops the task from knowing or acting. `message` says what was being done, to what, and what came back. */
+export class TaskError extends Error {
+  readonly reason: FailureReason;
+  readonly facts: FailureFacts;
+
+  constructor(reason: FailureReason, message: string, options: { cause?: unknown; facts?: FailureFacts } = {}) {
+    super(message, options.cause === undefined ? {} : { cause: options.cause });
+    this.name = 'TaskError';
+    this.reason = reason;
+    this.facts = options.facts ?? {};
+  }
+}
+
+/** A thrown value as the error that ends the task: what is not a TaskError is our own fault and says so. */
+export function asTaskError(thrown: unknown): TaskError {
+  if (thrown instanceof TaskError) return thrown;
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return new TaskError('Internal', message, { cause: thrown });
+}

@@ -1,0 +1,168 @@
+import type { FailureReason } from './failure';
+import type { KubeObject, ObjectRef } from './kubernetes';
+import type { Revision, RevisionStatus } from './release';
+
+/** The time, and waiting for it. Every wait ends early, without an error, when `signal` aborts. */
+export interface Clock {
+  now(): Date;
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
+}
+
+/**
+ * The pipeline agent as a task sees it. Every text may hold anything that Helm, a chart or a pod has printed:
+ * the adapter neutralises it, so that none of it can become a command of the agent.
+ */
+export interface Agent {
+  /** Writes text to the log, line by line. */
+  log(text: string): void;
+  /** Writes text that only `system.debug` shows. */
+  debug(text: string): void;
+  startGroup(title: string): void;
+  endGroup(): void;
+  /** An issue of the run. The agent keeps the first ten of each kind of a step. */
+  warning(message: string): void;
+  error(message: string): void;
+  setOutput(name: string, value: string): void;
+  /** A variable that the later phases of the same step (post-job) can read. */
+  setTaskVariable(name: string, value: string): void;
+  /** Text with every secret of the job replaced by `***`: attachments and summaries are not masked by the agent. */
+  redact(text: string): string;
+  /** Attaches a file to the run for the results tab, and answers where it lies. Redacts it first. */
+  attach(attachmentType: string, name: string, content: string): Promise<string>;
+  /** Adds Markdown to the run's summary page. Redacts it first. */
+  uploadSummary(name: string, markdown: string): Promise<void>;
+}
+
+/** What a run of Helm came to. `stdout` is kept only where it was asked for. */
+export interface HelmResult {
+  ok: boolean;
+  exitCode: number | undefined;
+  signal: string | undefined;
+  /** The run was ended because the caller's signal aborted. */
+  cancelled: boolean;
+  /** The run was ended because its time was over. */
+  timedOut: boolean;
+  /** Absent when `ok`. `message` is Helm's own last word, neutralised, without values. */
+  failure?: { reason: FailureReason; message: string };
+  stdout: string;
+  durationMs: number;
+}
+
+export interface HelmCapabilities {
+  /** As Helm says it, for example `v3.17.3`. */
+  version: string;
+  major: number;
+  /** Long flags that `helm upgrade` of this binary knows, without the dashes. */
+  upgradeFlags: ReadonlySet<string>;
+  rollbackFlags: ReadonlySet<string>;
+}
+
+/** What a chart becomes before anything is changed. */
+export interface Rendering {
+  manifest: string;
+  hooks: readonly { name: string; kind: string; events: readonly string[] }[];
+}
+
+/** Helm, one release. All runs are asynchronous children; their output is streamed to the log. */
+export interface Helm {
+  capabilities(signal: AbortSignal): Promise<HelmCapabilities>;
+  /** Renders with a server-side dry run; the cluster is read, not changed. */
+  render(signal: AbortSignal): Promise<HelmResult & { rendering?: Rendering }>;
+  /** `signal` is forwarded at once as SIGINT: Helm then marks the revision failed (measured: within 20 ms). */
+  upgrade(options: { timeoutSeconds: number; wait: boolean }, signal: AbortSignal): Promise<HelmResult>;
+  /** Never signalled: Helm handles no signal here and would leave `pending-rollback` (measured). */
+  rollback(options: { revision: number; timeoutSeconds: number; wait: boolean }): Promise<HelmResult>;
+  /** Never signalled: Helm would leave `uninstalling`. */
+  uninstall(options: { timeoutSeconds: number }): Promise<HelmResult>;
+}
+
+/** A change to a revision's record in Helm's storage. What is absent stays. */
+export interface RecordChange {
+  status?: RevisionStatus;
+  description?: string;
+  manifest?: string;
+  config?: Readonly<Record<string, unknown>>;
+  /** Labels of the storage object to set; `undefined` removes one. */
+  labels?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Helm's own storage of one release in the cluster: Secrets or ConfigMaps. */
+export interface ReleaseStorage {
+  /** All revisions, oldest first. Empty when the release does not exist. */
+  history(): Promise<Revision[]>;
+  /** Reads the record anew, changes it and writes it back with its resourceVersion (update, never patch: Helm's rights suffice). */
+  update(revision: number, change: RecordChange): Promise<void>;
+  remove(revision: number): Promise<void>;
+}
+
+export interface ListQuery {
+  apiVersion: string;
+  kind: string;
+  /** Absent: cluster-scoped kind, or all namespaces. */
+  namespace?: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+}
+
+/** What is followed: the objects of a query that `keep` wants; the rest is dropped on arrival. */
+export interface FollowQuery extends ListQuery {
+  keep(object: KubeObject): boolean;
+}
+
+/** One reading of all that is followed. An object that is not in it was not there at that reading. */
+export interface FollowSnapshot {
+  /** By `objectKey`. */
+  objects: ReadonlyMap<string, KubeObject>;
+  /** Queries that could not be read, with why: their objects are unknown, not absent. */
+  unread: readonly { query: ListQuery; reason: FailureReason; message: string }[];
+}
+
+export interface Follower {
+  snapshot(): FollowSnapshot;
+  /** Resolves when anything followed has changed since the last call returned, when `milliseconds` are over, or on abort. */
+  changed(milliseconds: number, signal: AbortSignal): Promise<void>;
+  /** Follows more; resolves when the first reading of it is there. */
+  add(queries: readonly FollowQuery[]): Promise<void>;
+  stop(): void;
+}
+
+/** The Kubernetes API. Everything is thrown as TaskError but «not found» of a read, which is `undefined`. */
+export interface Cluster {
+  get(ref: ObjectRef): Promise<KubeObject | undefined>;
+  list(query: ListQuery): Promise<KubeObject[]>;
+  create(object: KubeObject): Promise<KubeObject>;
+  /** PUT with the object's resourceVersion; throws `Conflict` when somebody was faster. */
+  update(object: KubeObject): Promise<KubeObject>;
+  /** JSON merge patch; `subresource` for example `status`. */
+  patch(ref: ObjectRef, patch: unknown): Promise<KubeObject>;
+  delete(
+    ref: ObjectRef,
+    options?: { uid?: string; propagation?: 'Background' | 'Foreground' | 'Orphan' },
+  ): Promise<void>;
+  /** Whether the API server serves the kind, its plural, and whether it has namespaces. */
+  resource(apiVersion: string, kind: string): Promise<ApiResource | undefined>;
+  /** What the caller may do in a namespace, as the API server tells it; undefined when it cannot tell all. */
+  accessRules(namespace: string): Promise<readonly AccessRule[] | undefined>;
+  follow(queries: readonly FollowQuery[], signal: AbortSignal): Promise<Follower>;
+  podLog(ref: { namespace: string; name: string; container: string }, options: PodLogOptions): Promise<string>;
+}
+
+export interface PodLogOptions {
+  previous: boolean;
+  tailLines: number;
+  limitBytes: number;
+}
+
+export interface ApiResource {
+  apiVersion: string;
+  kind: string;
+  plural: string;
+  namespaced: boolean;
+}
+
+export interface AccessRule {
+  verbs: readonly string[];
+  apiGroups: readonly string[];
+  resources: readonly string[];
+  resourceNames: readonly string[];
+}
