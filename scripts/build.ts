@@ -1,0 +1,170 @@
+import { mkdir, readdir, readFile, rm, writeFile, copyFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build as esbuild } from 'esbuild';
+import { entryScript, oldestNodeMajor } from './package/entryScript';
+import { thirdPartyNotices } from './package/thirdPartyNotices';
+
+/** The three phases of a step in which the agent starts a task, by the file that is the entry of each. */
+const phases = ['index', 'preJob', 'postJob'] as const;
+
+export interface BuildOptions {
+  /** The folder that holds package.json, vss-extension.json, images/ and tasks/. */
+  source: string;
+  /** Emptied first. */
+  out: string;
+}
+
+export interface BuiltTask {
+  name: string;
+  /** Path inside `out`. */
+  folder: string;
+}
+
+interface TaskJson {
+  version: { Major: number; Minor: number; Patch: number };
+  [field: string]: unknown;
+}
+
+interface Contribution {
+  type: string;
+  properties?: { name?: string };
+}
+
+interface Manifest {
+  contributions: Contribution[];
+  files: { path: string }[];
+  [field: string]: unknown;
+}
+
+/**
+ * Builds every task that has a task.json into `out`, which then is the root that tfx packages: manifest, texts,
+ * images and `tasks/<Task>/<Task>V<major>/`. Source maps go to `out`/maps, outside of what is packaged.
+ */
+export async function build({ source, out }: BuildOptions): Promise<BuiltTask[]> {
+  await rm(out, { recursive: true, force: true });
+  const { version } = await readJson<{ version: string }>(path.join(source, 'package.json'));
+  const names = await taskNames(source);
+  const tasks = await Promise.all(names.map((name) => buildTask({ source, out, name, version })));
+  await writeManifest({ source, out, names });
+  await copyTexts({ source, out });
+  return tasks;
+}
+
+async function taskNames(source: string): Promise<string[]> {
+  const folders = await readdir(path.join(source, 'tasks'));
+  return folders.filter((name) => existsSync(path.join(source, 'tasks', name, 'task.json'))).sort();
+}
+
+interface TaskOptions extends BuildOptions {
+  name: string;
+  version: string;
+}
+
+async function buildTask({ source, out, name, version }: TaskOptions): Promise<BuiltTask> {
+  const from = path.join(source, 'tasks', name);
+  const taskJson = await readJson<TaskJson>(path.join(from, 'task.json'));
+  const major = taskJson.version.Major;
+  const folder = `tasks/${name}/${name}V${String(major)}`;
+  const to = path.join(out, folder);
+  await mkdir(to, { recursive: true });
+
+  const entries = phases.filter((phase) => existsSync(path.join(from, `${phase}.ts`)));
+  const bundle = await bundleTask({ source, name, entries });
+  await writeFile(path.join(to, 'main.js'), bundle.code);
+  await writeFile(path.join(to, 'ThirdPartyNotices.md'), bundle.notices);
+  await mkdir(path.join(out, 'maps'), { recursive: true });
+  await writeFile(path.join(out, 'maps', `${name}V${String(major)}.js.map`), bundle.map);
+  for (const entry of entries) await writeFile(path.join(to, `${entry}.js`), entryScript(entry));
+  await copyFile(path.join(from, 'icon.png'), path.join(to, 'icon.png'));
+  await writeFile(path.join(to, 'task.json'), toJson({ ...taskJson, version: taskVersion(major, version) }));
+  return { name, folder };
+}
+
+/**
+ * The version of a task in an extension of `version`. A task's major is its own (users write `Task@1`), so the extension's
+ * major has to go into the minor: versions of a task may only rise, also from extension 1.9 to 2.0.
+ */
+export function taskVersion(major: number, version: string): TaskJson['version'] {
+  const [extensionMajor = 0, minor = 0, patch = 0] = version.split('.').map(Number);
+  return { Major: major, Minor: extensionMajor * 100 + minor, Patch: patch };
+}
+
+/** One bundle for all phases of a task: they share nearly all code, and what a phase does not call is not evaluated. */
+async function bundleTask({ source, name, entries }: { source: string; name: string; entries: readonly string[] }) {
+  const result = await esbuild({
+    absWorkingDir: source,
+    stdin: {
+      contents: entries.map((entry) => `exports.${entry} = () => require('./${entry}.ts');`).join('\n'),
+      resolveDir: path.join(source, 'tasks', name),
+      sourcefile: `tasks/${name}/main.js`,
+    },
+    outfile: 'main.js',
+    bundle: true,
+    minify: true,
+    platform: 'node',
+    target: `node${String(oldestNodeMajor)}`,
+    format: 'cjs',
+    charset: 'utf8',
+    // The package `punycode` instead of Node's own, which is deprecated and warns on stderr from Node 21 on.
+    alias: { punycode: 'punycode/' },
+    sourcemap: 'external',
+    legalComments: 'external',
+    metafile: true,
+    write: false,
+    logLevel: 'silent',
+  });
+  if (result.warnings.length > 0) {
+    throw new Error(`esbuild warns about ${name}: ${result.warnings.map((warning) => warning.text).join('; ')}`);
+  }
+  const output = (suffix: string) => result.outputFiles.find((file) => file.path.endsWith(suffix))?.text ?? '';
+  return {
+    code: output('main.js'),
+    map: output('.map'),
+    notices: await thirdPartyNotices({
+      source,
+      inputs: Object.keys(result.metafile.inputs),
+      legalComments: output('.LEGAL.txt'),
+    }),
+  };
+}
+
+/** The manifest of what was built: a task that is not built yet has no files and no contribution in the package. */
+async function writeManifest({ source, out, names }: BuildOptions & { names: readonly string[] }) {
+  const manifest = await readJson<Manifest>(path.join(source, 'vss-extension.json'));
+  const isBuilt = (name: string | undefined) => name !== undefined && names.includes(name);
+  const contributions = manifest.contributions.filter(
+    ({ type, properties }) => type !== 'ms.vss-distributed-task.task' || isBuilt(properties?.name),
+  );
+  const files = manifest.files.filter((file) => !file.path.startsWith('tasks/') || isBuilt(file.path.split('/')[1]));
+  await writeFile(path.join(out, 'vss-extension.json'), toJson({ ...manifest, files, contributions }));
+}
+
+async function copyTexts({ source, out }: BuildOptions) {
+  await mkdir(path.join(out, 'images'), { recursive: true });
+  await copyFile(path.join(source, 'images', 'extension-icon.png'), path.join(out, 'images', 'extension-icon.png'));
+  await copyFile(path.join(source, 'overview.md'), path.join(out, 'overview.md'));
+  // The Marketplace tells the type of a file by its name's extension.
+  await copyFile(path.join(source, 'LICENSE'), path.join(out, 'LICENSE.md'));
+}
+
+async function readJson<T>(file: string): Promise<T> {
+  const text = await readFile(file, 'utf8');
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    throw new Error(`${file} is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
+
+export const repository = path.join(path.dirname(fileURLToPath(import.meta.url)), '..');
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const tasks = await build({ source: repository, out: path.join(repository, 'dist') });
+  for (const task of tasks) console.log(`built dist/${task.folder}`);
+}

@@ -1,0 +1,48 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+
+interface NoticesOptions {
+  source: string;
+  /** The input files of a bundle, as esbuild's metafile names them: relative to `source`, with slashes. */
+  inputs: readonly string[];
+  /** What esbuild collected from the sources. */
+  legalComments: string;
+}
+
+/** Name, version and licence of every package that has code in a bundle, as Markdown. */
+export async function thirdPartyNotices({ source, inputs, legalComments }: NoticesOptions): Promise<string> {
+  const folders = new Set(inputs.flatMap((input) => packageFolder(input) ?? []));
+  const notices = await Promise.all([...folders].sort().map((folder) => packageNotice(path.join(source, folder))));
+  const collected = legalComments.trim();
+  return [
+    '# Third-party notices',
+    'This task contains code of the following packages.',
+    ...notices,
+    ...(collected === '' ? [] : ['## Notices in source files', fenced(collected)]),
+    '',
+  ].join('\n\n');
+}
+
+/** `node_modules/a/node_modules/@b/c/d.js` lies in the package `node_modules/a/node_modules/@b/c`. */
+function packageFolder(input: string): string | undefined {
+  return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0];
+}
+
+async function packageNotice(folder: string): Promise<string> {
+  const { name, version, license } = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as {
+    name: string;
+    version: string;
+    license?: string | { type: string };
+  };
+  const files = (await readdir(folder)).filter((file) => /^(licen[cs]e|copying|notice)/i.test(file)).sort();
+  const texts = await Promise.all(files.map((file) => readFile(path.join(folder, file), 'utf8')));
+  const spdx = typeof license === 'object' ? license.type : license;
+  if (spdx === undefined && texts.length === 0) throw new Error(`The package ${name} names no licence.`);
+  return [`## ${name} ${version} (${spdx ?? 'licence below'})`, ...texts.map((text) => fenced(text.trim()))].join(
+    '\n\n',
+  );
+}
+
+function fenced(text: string): string {
+  return ['~~~~', text.replace(/\r\n/g, '\n'), '~~~~'].join('\n');
+}
