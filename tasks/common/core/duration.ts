@@ -1,0 +1,42 @@
+const unitSeconds: Readonly<Record<string, number>> = {
+  ns: 1e-9,
+  us: 1e-6,
+  µs: 1e-6, // U+00B5
+  μs: 1e-6, // U+03BC
+  ms: 1e-3,
+  s: 1,
+  m: 60,
+  h: 3600,
+};
+
+/** Go holds a duration as 64 bits of nanoseconds. */
+const longestSeconds = 9_223_372_036;
+
+export const durationExpected = 'a time above zero as Go writes it, for example 90s, 5m or 1h30m';
+
+/** Seconds of a Go duration (`5m`, `1h30m`, `1.5h`, `250ms`); undefined for all else, for zero and for negative ones. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^\+?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/u.test(text)) return undefined;
+  let seconds = 0;
+  for (const [, amount, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|[smh])/gu)) {
+    seconds += Number(amount) * (unitSeconds[unit ?? ''] ?? Number.NaN);
+  }
+  // what Go would round to zero is zero
+  return seconds >= 1e-9 && seconds <= longestSeconds ? seconds : undefined;
+}
+
+/** Seconds as Helm's `--timeout` and a reader of the log take them: `1h30m`, `5m`, `90s` is `1m30s`, `250ms`. */
+export function formatDuration(seconds: number): string {
+  const milliseconds = Math.max(1, Math.round(seconds * 1000));
+  const hours = Math.floor(milliseconds / 3_600_000);
+  const minutes = Math.floor((milliseconds % 3_600_000) / 60_000);
+  const rest = milliseconds % 60_000;
+  const whole = Math.floor(rest / 1000);
+  const parts = [
+    hours > 0 ? `${hours}h` : '',
+    minutes > 0 ? `${minutes}m` : '',
+    whole > 0 ? `${whole}s` : '',
+    rest % 1000 > 0 ? `${rest % 1000}ms` : '',
+  ];
+  return parts.join('');
+}
