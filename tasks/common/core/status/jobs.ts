@@ -1,0 +1,42 @@
+import type { Condition, Fields } from './fields';
+import { current, failed, inProgress, type ObjectStatus } from './result';
+
+/**
+ * A Job is Current when its work is done. kstatus calls a running Job Current, by which nobody can wait for a migration;
+ * the words for its ends are those of kstatus.
+ */
+export function jobStatus(fields: Fields): ObjectStatus {
+  const isTrue = (type: string): Condition | undefined => {
+    const condition = fields.condition(type);
+    return condition?.status === 'True' ? condition : undefined;
+  };
+  const succeeded = fields.integer('status.succeeded') ?? 0;
+  const wanted = fields.integer('spec.completions') ?? fields.integer('spec.parallelism') ?? 1;
+  if (isTrue('Complete') !== undefined) return current('JobComplete', `${succeeded} of ${wanted} completions.`);
+  // FailureTarget: the controller has decided and only waits for pods to end; the decision is never taken back.
+  const failure = isTrue('Failed') ?? isTrue('FailureTarget');
+  if (failure !== undefined) return failed('JobFailed', failureMessage(failure));
+  if (fields.flag('spec.suspend') === true && isTrue('Suspended') !== undefined) {
+    return current('JobSuspended', 'The Job is suspended, as its spec wants it.');
+  }
+  if (isTrue('SuccessCriteriaMet') !== undefined) {
+    return inProgress('JobCompleting', 'The work is done; pods are still to end.');
+  }
+  return startedStatus(fields, succeeded, wanted);
+}
+
+function startedStatus(fields: Fields, succeeded: number, wanted: number): ObjectStatus {
+  if (fields.text('status.startTime') === undefined) return inProgress('JobNotStarted', 'The Job has not started.');
+  const active = fields.integer('status.active') ?? 0;
+  const lost = fields.integer('status.failed') ?? 0;
+  // The API's other way to hold a Job: nothing runs until parallelism is raised.
+  if (fields.integer('spec.parallelism') === 0 && active === 0) {
+    return current('JobPaused', 'The Job is held by a parallelism of 0, as its spec wants it.');
+  }
+  return inProgress('JobRunning', `${succeeded} of ${wanted} completions, ${active} pods active, ${lost} failed.`);
+}
+
+function failureMessage(condition: Condition): string {
+  const parts = [condition.reason, condition.message].filter((part) => part !== '');
+  return parts.length === 0 ? 'The Job has failed.' : parts.join(': ');
+}

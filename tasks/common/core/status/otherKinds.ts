@@ -1,0 +1,95 @@
+import type { Condition, Fields } from './fields';
+import { current, failed, inProgress, unknown, type ObjectStatus } from './result';
+import { notObserved } from './workloads';
+
+/** Bound, as in kstatus; but Lost is Failed: the volume is gone and only a person brings it back. */
+export function claimStatus(fields: Fields): ObjectStatus {
+  const phase = fields.text('status.phase') ?? 'not set';
+  if (phase === 'Bound') return current('Bound', 'The claim is bound.');
+  if (phase === 'Lost') return failed('ClaimLost', 'The volume of the claim does not exist any more.');
+  // A class with WaitForFirstConsumer binds no claim before a pod uses it. The claim does not tell its class's mode.
+  return inProgress('NotBound', `The claim is not bound; its phase is ${phase}.`);
+}
+
+/** kstatus has no rule, so a volume that failed is Current there. */
+export function volumeStatus(fields: Fields): ObjectStatus {
+  const phase = fields.text('status.phase');
+  switch (phase) {
+    case 'Available':
+    case 'Bound':
+    case 'Released':
+      return current(`Volume${phase}`, `The volume's phase is ${phase}.`);
+    case 'Failed':
+      return failed('VolumeFailed', fields.text('status.message') ?? 'The volume could not be reclaimed.');
+    case undefined:
+    case 'Pending':
+      return inProgress('VolumePending', 'The volume is not available yet.');
+    default:
+      return unknown('VolumePhaseUnknown', `The volume's phase is ${phase}.`);
+  }
+}
+
+/** kstatus asks a load balancer for its cluster IP only, which every one has at once; clients need the address. */
+export function serviceStatus(fields: Fields): ObjectStatus {
+  if (fields.text('spec.type') !== 'LoadBalancer') return current('ServiceReady', 'The service needs no address.');
+  if ((fields.text('spec.clusterIP') ?? '') === '') return inProgress('NoIPAssigned', 'The service has no cluster IP.');
+  const addresses = fields.list('status.loadBalancer.ingress') ?? [];
+  if (addresses.length > 0) return current('ServiceReady', 'The load balancer has an address.');
+  if ((fields.list('spec.externalIPs') ?? []).length > 0) {
+    return current('ServiceReady', 'The service is reached by its external IPs.');
+  }
+  return inProgress('NoLoadBalancerAddress', 'The load balancer has no address yet.');
+}
+
+/** kstatus takes for granted that the controller has looked; an object without status shows that it has not. */
+export function disruptionBudgetStatus(fields: Fields): ObjectStatus {
+  const allowed = fields.integer('status.disruptionsAllowed') ?? 0;
+  return notObserved(fields) ?? current('BudgetComputed', `${allowed} disruptions allowed.`);
+}
+
+/** Rule of kstatus, but a refused name counts wherever it stands in the list of conditions. */
+export function definitionStatus(fields: Fields): ObjectStatus {
+  const names = fields.condition('NamesAccepted');
+  if (names?.status === 'False') return failed(names.reason || 'NamesNotAccepted', said(names));
+  const established = fields.condition('Established');
+  if (established?.status === 'True') return current('Established', 'The kind is served.');
+  if (established?.status === 'False' && established.reason !== 'Installing') {
+    return failed(established.reason || 'NotEstablished', said(established));
+  }
+  return inProgress('Installing', 'The kind is not served yet.');
+}
+
+/** kstatus has no rule, so an API that nobody can call is Current there. */
+export function apiServiceStatus(fields: Fields): ObjectStatus {
+  const available = fields.condition('Available');
+  if (available === undefined) return inProgress('NotObserved', 'The API server has not checked the service yet.');
+  if (available.status === 'True') return current(available.reason || 'Available', 'The API is served.');
+  return inProgress(available.reason || 'NotAvailable', said(available));
+}
+
+export function namespaceStatus(fields: Fields): ObjectStatus {
+  if (fields.text('status.phase') === 'Terminating') {
+    return { status: 'Terminating', reason: 'Terminating', message: 'The namespace is being deleted.' };
+  }
+  return current('NamespaceActive', 'The namespace exists.');
+}
+
+/** Reasons of AbleToScale which say that the target cannot be scaled at all; all others are about the moment. */
+const unableReasons = ['FailedGetScale', 'FailedUpdateScale'];
+
+/**
+ * kstatus has no rule. An autoscaler without metrics leaves the replicas as they are, so only a target that cannot be
+ * found or changed is waited for; it is not Failed, since the target may come later in the same release.
+ */
+export function autoscalerStatus(fields: Fields, legacyConditions: readonly Condition[]): ObjectStatus {
+  const conditions = [...fields.conditions(), ...legacyConditions];
+  const able = conditions.find((condition) => condition.type === 'AbleToScale');
+  if (able !== undefined && unableReasons.includes(able.reason)) return inProgress(able.reason, said(able));
+  const active = conditions.find((condition) => condition.type === 'ScalingActive');
+  if (active?.status === 'False') return current(active.reason || 'ScalingInactive', said(active));
+  return current('AutoscalerCurrent', 'The autoscaler is in place.');
+}
+
+function said(condition: Condition): string {
+  return condition.message || `${condition.type} is ${condition.status || 'not set'}.`;
+}

@@ -1,0 +1,25 @@
+/** The words of kstatus, without NotFound: an object that is judged exists. */
+export type Status = 'InProgress' | 'Failed' | 'Current' | 'Terminating' | 'Unknown';
+
+/** `reason` is a PascalCase word for machines, `message` a sentence for people that may quote what the cluster said. */
+export interface ObjectStatus {
+  status: Status;
+  reason: string;
+  message: string;
+}
+
+export function current(reason: string, message: string): ObjectStatus {
+  return { status: 'Current', reason, message };
+}
+
+export function inProgress(reason: string, message: string): ObjectStatus {
+  return { status: 'InProgress', reason, message };
+}
+
+export function failed(reason: string, message: string): ObjectStatus {
+  return { status: 'Failed', reason, message };
+}
+
+export function unknown(reason: string, message: string): ObjectStatus {
+  return { status: 'Unknown', reason, message };
+}

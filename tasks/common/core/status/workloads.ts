@@ -1,0 +1,169 @@
+import type { Condition, Fields } from './fields';
+import { current, failed, inProgress, type ObjectStatus } from './result';
+
+/** The value of progressDeadlineSeconds by which the Deployment controller understands «none». */
+const noDeadline = 2_147_483_647;
+
+/**
+ * Rule and order of kstatus, but: a paused Deployment is not waited for, and none is Current before its controller has
+ * looked at it (docs/status-rules.md).
+ */
+export function deploymentStatus(fields: Fields): ObjectStatus {
+  const progressing = fields.condition('Progressing');
+  if (progressing?.reason === 'ProgressDeadlineExceeded') {
+    return failed('ProgressDeadlineExceeded', progressing.message || 'The progress deadline is exceeded.');
+  }
+  if (fields.flag('spec.paused') === true) return notObserved(fields) ?? pausedStatus(fields);
+  const counts = deploymentCounts(fields);
+  if (counts !== undefined) return withObstacle(counts, fields);
+  const deadline = fields.integer('spec.progressDeadlineSeconds') ?? noDeadline;
+  const isComplete = progressing?.status === 'True' && progressing.reason === 'NewReplicaSetAvailable';
+  if (deadline < noDeadline && !isComplete) {
+    return inProgress('ReplicaSetNotAvailable', 'The controller has not called the new ReplicaSet available yet.');
+  }
+  if (fields.condition('Available')?.status !== 'True') {
+    return inProgress('DeploymentNotAvailable', 'The Deployment has not the minimum of available pods.');
+  }
+  return (
+    notObserved(fields) ?? current('DeploymentAvailable', `${count(fields, 'status.replicas')} replicas available.`)
+  );
+}
+
+function deploymentCounts(fields: Fields): ObjectStatus | undefined {
+  const wanted = fields.integer('spec.replicas') ?? 1;
+  const existing = count(fields, 'status.replicas');
+  const updated = count(fields, 'status.updatedReplicas');
+  const available = count(fields, 'status.availableReplicas');
+  const ready = count(fields, 'status.readyReplicas');
+  if (existing < wanted) return inProgress('LessReplicas', `${existing} of ${wanted} replicas exist.`);
+  if (updated < wanted) return inProgress('LessUpdated', `${updated} of ${wanted} replicas are updated.`);
+  if (existing > wanted) return inProgress('ExtraPods', `${existing - wanted} old replicas are still to end.`);
+  if (available < updated) return inProgress('LessAvailable', `${available} of ${updated} replicas are available.`);
+  if (ready < wanted) return inProgress('LessReady', `${ready} of ${wanted} replicas are ready.`);
+  return undefined;
+}
+
+/**
+ * kstatus has no rule and waits for updates that a paused Deployment never makes. What it runs must still be available:
+ * ReplicaSets go on replacing pods while the rollout is paused.
+ */
+function pausedStatus(fields: Fields): ObjectStatus {
+  const existing = count(fields, 'status.replicas');
+  const available = count(fields, 'status.availableReplicas');
+  if (available < existing) {
+    return inProgress('LessAvailable', `Paused; ${available} of ${existing} of its replicas are available.`);
+  }
+  return current('DeploymentPaused', `Paused: its rollout is not carried on; ${available} replicas available.`);
+}
+
+/** What the controller says hinders it, added to the counts that show it. */
+function withObstacle(status: ObjectStatus, fields: Fields): ObjectStatus {
+  const hinders = (condition: Condition): boolean =>
+    (condition.type === 'ReplicaFailure' && condition.status === 'True') ||
+    (condition.type === 'Progressing' && condition.status === 'False');
+  const obstacle = fields.conditions().find((condition) => hinders(condition) && condition.message !== '');
+  return obstacle === undefined ? status : { ...status, message: `${status.message} ${obstacle.message}` };
+}
+
+/**
+ * Rule and order of kstatus, but: OnDelete wants its pods ready, minReadySeconds is respected, and a set that its
+ * controller has not looked at is not Current (docs/status-rules.md).
+ */
+export function statefulSetStatus(fields: Fields): ObjectStatus {
+  const shortfall = statefulSetCounts(fields);
+  if (shortfall !== undefined) return shortfall;
+  const unseen = notObserved(fields);
+  if (unseen !== undefined) return unseen;
+  const wanted = fields.integer('spec.replicas') ?? 1;
+  const updated = count(fields, 'status.updatedReplicas');
+  if (fields.text('spec.updateStrategy.type') === 'OnDelete') {
+    return current('OnDelete', `${wanted} replicas ready; pods are updated when somebody deletes them.`);
+  }
+  // The API server sets partition 0 where none is given, so what follows is for objects that did not pass through it.
+  const partition = fields.integer('spec.updateStrategy.rollingUpdate.partition');
+  if (partition === undefined) return unpartitionedStatus(fields, wanted);
+  const toUpdate = Math.max(0, wanted - partition);
+  if (updated < toUpdate) return inProgress('PartitionRollout', `${updated} of ${toUpdate} replicas are updated.`);
+  return current('StatefulSetReady', `${wanted} replicas ready, ${updated} of them updated.`);
+}
+
+function statefulSetCounts(fields: Fields): ObjectStatus | undefined {
+  const wanted = fields.integer('spec.replicas') ?? 1;
+  const existing = count(fields, 'status.replicas');
+  const ready = count(fields, 'status.readyReplicas');
+  if (existing < wanted) return inProgress('LessReplicas', `${existing} of ${wanted} replicas exist.`);
+  if (ready < wanted) return inProgress('LessReady', `${ready} of ${wanted} replicas are ready.`);
+  if (existing > wanted) return inProgress('ExtraPods', `${existing - wanted} replicas are still to end.`);
+  // availableReplicas is absent when zero, so it can only be asked for where it differs from readyReplicas.
+  const available = count(fields, 'status.availableReplicas');
+  if (count(fields, 'spec.minReadySeconds') > 0 && available < wanted) {
+    return inProgress('LessAvailable', `${available} of ${wanted} replicas have been ready for minReadySeconds.`);
+  }
+  return undefined;
+}
+
+function unpartitionedStatus(fields: Fields, wanted: number): ObjectStatus {
+  const atRevision = count(fields, 'status.currentReplicas');
+  if (atRevision < wanted) {
+    return inProgress('LessCurrent', `${atRevision} of ${wanted} replicas have the current revision.`);
+  }
+  if ((fields.text('status.currentRevision') ?? '') !== (fields.text('status.updateRevision') ?? '')) {
+    return inProgress('RevisionMismatch', 'The updated revision is not the current one yet.');
+  }
+  return current('StatefulSetReady', `${wanted} replicas ready.`);
+}
+
+/**
+ * Rule of kstatus, but OnDelete is not waited for: kstatus waits for pods that only a person replaces, and calls the same
+ * strategy of a StatefulSet Current. An object without metadata.generation is judged, as every other kind is.
+ */
+export function daemonSetStatus(fields: Fields): ObjectStatus {
+  const unseen = notObserved(fields);
+  if (unseen !== undefined) return unseen;
+  const desired = fields.integer('status.desiredNumberScheduled');
+  if (desired === undefined) return inProgress('NoDesiredNumber', 'The controller has not counted the nodes yet.');
+  const scheduled = count(fields, 'status.currentNumberScheduled');
+  const updated = count(fields, 'status.updatedNumberScheduled');
+  const available = count(fields, 'status.numberAvailable');
+  const ready = count(fields, 'status.numberReady');
+  const onDelete = fields.text('spec.updateStrategy.type') === 'OnDelete';
+  if (scheduled < desired) return inProgress('LessCurrent', `${scheduled} of ${desired} pods exist.`);
+  if (updated < desired && !onDelete) return inProgress('LessUpdated', `${updated} of ${desired} pods are updated.`);
+  if (available < desired) return inProgress('LessAvailable', `${available} of ${desired} pods are available.`);
+  if (ready < desired) return inProgress('LessReady', `${ready} of ${desired} pods are ready.`);
+  if (onDelete) return current('OnDelete', `${ready} pods ready; pods are updated when somebody deletes them.`);
+  return current('DaemonSetReady', `${ready} pods ready.`);
+}
+
+/** Rule and order of kstatus; also for ReplicationController, for which kstatus has none and says Current at once. */
+export function replicaSetStatus(fields: Fields): ObjectStatus {
+  const failure = fields.condition('ReplicaFailure');
+  // Not Failed: a quota that old pods free again shows itself the same way.
+  if (failure?.status === 'True') {
+    return inProgress('ReplicaFailure', failure.message || 'Pods cannot be created or deleted.');
+  }
+  const wanted = fields.integer('spec.replicas') ?? 1;
+  const existing = count(fields, 'status.replicas');
+  const labelled = count(fields, 'status.fullyLabeledReplicas');
+  const available = count(fields, 'status.availableReplicas');
+  const ready = count(fields, 'status.readyReplicas');
+  if (labelled < wanted) return inProgress('LessLabelled', `${labelled} of ${wanted} replicas have all labels.`);
+  if (available < wanted) return inProgress('LessAvailable', `${available} of ${wanted} replicas are available.`);
+  if (ready < wanted) return inProgress('LessReady', `${ready} of ${wanted} replicas are ready.`);
+  if (existing > wanted) return inProgress('ExtraPods', `${existing - wanted} replicas are still to end.`);
+  return notObserved(fields) ?? current('ReplicaSetAvailable', `${wanted} replicas available.`);
+}
+
+/**
+ * The built-in controllers set observedGeneration with the first status that they write; kstatus asks for it of
+ * DaemonSets only, and calls a StatefulSet of zero replicas Current before anybody has looked at it.
+ */
+export function notObserved(fields: Fields): ObjectStatus | undefined {
+  if ((fields.integer('status.observedGeneration') ?? 0) > 0) return undefined;
+  return inProgress('NoObservedGeneration', 'The controller has not looked at the object yet.');
+}
+
+/** Kubernetes leaves out a count of zero. */
+function count(fields: Fields, path: string): number {
+  return fields.integer(path) ?? 0;
+}
