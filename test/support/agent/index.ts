@@ -1,0 +1,15 @@
+export { createAgent, realTimings } from './agent';
+export type { Agent, AgentOptions } from './agent';
+export { AgentViolationError } from './job';
+export type { Job, JobResult, JobSpec } from './job';
+export { openExtension } from './extension';
+export type { Extension } from './extension';
+export type { ServiceConnection } from './endpoint';
+export type { JobIdentity } from './identity';
+export { lineContent } from './log';
+export type { AgentLogLine } from './log';
+export { logPrinter, renderLine } from './print';
+export type { Attachment, Issue, ProcessRun, StepRun, TimelineRecord, Violation } from './records';
+export type { AgentTimings, StepSpec } from './step';
+export type { TaskDefinition } from './taskDefinition';
+export type { TaskResult } from './taskResult';
