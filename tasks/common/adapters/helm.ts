@@ -1,0 +1,235 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { DeployRequest } from '../core/deployRequest';
+import { TaskError } from '../core/failure';
+import { lineReader } from '../core/foreignText';
+import { helmFailureReason, helmMessage } from '../core/helmFailure';
+import type { Helm, HelmCapabilities, HelmResult, Rendering } from '../core/ports';
+import { isRecord } from '../core/json';
+import { runProcess } from './process';
+
+export interface HelmOptions {
+  binary: string;
+  kubeconfig: string;
+  namespace: string;
+  request: DeployRequest;
+  /** Folder for files that only Helm reads; the agent empties it after the job. */
+  tempFolder: string;
+  workingDirectory: string;
+  environment: NodeJS.ProcessEnv;
+  isDebug: boolean;
+  /** A line of what Helm prints. It may hold anything. */
+  onLine(line: string): void;
+}
+
+/** Helm's output that is read by us is bounded: a rendered chart is limited by etcd to about a megabyte, gzipped. */
+const maximumOutputBytes = 256 * 1024 * 1024;
+const maximumErrorCharacters = 64 * 1024;
+
+/** Flags that this task needs; all of them are in Helm 3.14. */
+const neededFlags = ['install', 'dry-run', 'wait', 'timeout', 'history-max', 'values', 'set-file', 'output'];
+
+export type ReleaseHelm = Helm & {
+  /** Removes what was written for Helm to read. */
+  dispose(): Promise<void>;
+};
+
+export function createHelm(options: HelmOptions): ReleaseHelm {
+  const { request } = options;
+  let valuesFolder: string | undefined;
+
+  async function privateValuesFile(): Promise<string[]> {
+    const values = request.valueArguments.privateValues;
+    if (values === undefined) return [];
+    valuesFolder ??= await mkdtemp(path.join(options.tempFolder, 'helm-values-'));
+    const file = path.join(valuesFolder, 'values.json');
+    await writeFile(file, JSON.stringify(values), { mode: 0o600 });
+    return ['--values', file];
+  }
+
+  async function upgradeArguments(): Promise<string[]> {
+    const args = ['upgrade', request.releaseName, request.chart.reference, '--install'];
+    if (request.createNamespace) args.push('--create-namespace');
+    if (request.chartRepository !== undefined) args.push('--repo', request.chartRepository);
+    if (request.chartVersion !== undefined) args.push('--version', request.chartVersion);
+    for (const file of request.valueFiles) args.push('--values', file);
+    args.push(...(await privateValuesFile()), ...request.valueArguments.argv, ...request.extraArguments);
+    return args;
+  }
+
+  /** `capture`: stdout is for us to read and is not shown. Debugging Helm prints values and manifests there. */
+  async function run(
+    args: readonly string[],
+    how: { capture: boolean; interrupt?: AbortSignal; timeoutMs?: number },
+  ): Promise<HelmResult> {
+    const stdout: Uint8Array[] = [];
+    let stdoutBytes = 0;
+    let stderr = '';
+    const shown = lineReader();
+    const said = lineReader();
+    const show = (lines: readonly string[]): void => {
+      lines.forEach(options.onLine);
+    };
+    const hear = (lines: readonly string[]): void => {
+      for (const line of lines) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
+      show(lines);
+    };
+    const isHidden = how.capture || options.isDebug;
+    const result = await runProcess(options.binary, [...args, ...clusterArguments()], {
+      cwd: options.workingDirectory,
+      env: helmEnvironment(options.environment, options.kubeconfig),
+      onStdout: (chunk) => {
+        if (how.capture && (stdoutBytes += chunk.length) <= maximumOutputBytes) stdout.push(chunk);
+        if (!isHidden) show(shown.push(chunk));
+      },
+      onStderr: (chunk) => {
+        hear(said.push(chunk));
+      },
+      ...(how.interrupt === undefined ? {} : { interrupt: how.interrupt }),
+      ...(how.timeoutMs === undefined ? {} : { timeoutMs: how.timeoutMs }),
+    });
+    show(shown.end());
+    hear(said.end());
+    if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
+    const ok = result.exitCode === 0;
+    const ended: HelmResult = {
+      ok,
+      exitCode: result.exitCode,
+      signal: result.signal,
+      cancelled: result.interrupted,
+      timedOut: result.timedOut,
+      stdout: Buffer.concat(stdout).toString('utf8'),
+      durationMs: result.durationMs,
+    };
+    return ok ? ended : { ...ended, failure: failureOf(ended, stderr) };
+  }
+
+  function clusterArguments(): string[] {
+    return ['--namespace', options.namespace, ...(options.isDebug ? ['--debug'] : [])];
+  }
+
+  return {
+    async capabilities(signal): Promise<HelmCapabilities> {
+      const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
+      const [version, upgradeHelp, rollbackHelp] = await Promise.all([
+        bare(['version', '--template', '{{.Version}}']),
+        bare(['upgrade', '--help']),
+        bare(['rollback', '--help']),
+      ]);
+      return capabilitiesOf(options.binary, version.trim(), upgradeHelp, rollbackHelp);
+    },
+
+    async render(signal): Promise<HelmResult & { rendering?: Rendering }> {
+      const args = [...(await upgradeArguments()), '--dry-run=server', '--output', 'json'];
+      if (request.dependencyUpdate) args.push('--dependency-update');
+      const result = await run(args, { capture: true, interrupt: signal });
+      return result.ok ? { ...result, stdout: '', rendering: renderingOf(result.stdout) } : { ...result, stdout: '' };
+    },
+
+    async upgrade({ timeoutSeconds, wait }, signal): Promise<HelmResult> {
+      const args = [...(await upgradeArguments()), '--history-max', '0', '--timeout', `${timeoutSeconds}s`];
+      if (wait) args.push('--wait');
+      // Helm's --timeout counts anew for each hook and each wait; ours bounds them all.
+      return run(args, { capture: false, interrupt: signal, timeoutMs: timeoutSeconds * 1000 });
+    },
+
+    async rollback({ revision, timeoutSeconds, wait }): Promise<HelmResult> {
+      const args = ['rollback', request.releaseName, String(revision), '--history-max', '0'];
+      args.push('--timeout', `${timeoutSeconds}s`, ...(wait ? ['--wait'] : []));
+      return run(args, { capture: false });
+    },
+
+    async uninstall({ timeoutSeconds }): Promise<HelmResult> {
+      return run(['uninstall', request.releaseName, '--timeout', `${timeoutSeconds}s`], { capture: false });
+    },
+
+    async dispose(): Promise<void> {
+      if (valuesFolder !== undefined) await rm(valuesFolder, { recursive: true, force: true });
+      valuesFolder = undefined;
+    },
+  };
+}
+
+function failureOf(result: HelmResult, stderr: string): NonNullable<HelmResult['failure']> {
+  const message = helmMessage(stderr) || `helm ended with exit code ${result.exitCode ?? result.signal ?? 'unknown'}`;
+  if (result.cancelled) return { reason: 'Cancelled', message };
+  if (result.timedOut) return { reason: 'TimedOut', message };
+  if (result.signal === 'SIGKILL') {
+    return {
+      reason: 'Internal',
+      message: 'helm was killed (SIGKILL); on a small agent this is the kernel when memory runs out',
+    };
+  }
+  return { reason: helmFailureReason(stderr), message };
+}
+
+function cannotStart(binary: string, error: NodeJS.ErrnoException): TaskError {
+  const why = error.code === 'ENOENT' ? 'there is no such program' : error.message;
+  return new TaskError('HelmMissing', `Starting Helm (${binary}) failed: ${why}.`, { cause: error });
+}
+
+/**
+ * What earlier steps set for Helm is honoured (repositories, caches, plug-ins, driver), but not what would lead it to
+ * another cluster, identity or namespace than the inputs say, nor what makes it print values.
+ */
+export function helmEnvironment(environment: NodeJS.ProcessEnv, kubeconfig: string): NodeJS.ProcessEnv {
+  const kept = Object.entries(environment).filter(
+    ([name]) => !/^HELM_(KUBE|NAMESPACE$|DEBUG$|MAX_HISTORY$)/i.test(name),
+  );
+  return { ...Object.fromEntries(kept), KUBECONFIG: kubeconfig };
+}
+
+async function bareOutput(options: HelmOptions, args: readonly string[], signal: AbortSignal): Promise<string> {
+  const stdout: Uint8Array[] = [];
+  const stderr: Uint8Array[] = [];
+  const result = await runProcess(options.binary, args, {
+    cwd: options.workingDirectory,
+    env: helmEnvironment(options.environment, options.kubeconfig),
+    onStdout: (chunk) => stdout.push(chunk),
+    onStderr: (chunk) => stderr.push(chunk),
+    interrupt: signal,
+    timeoutMs: 30_000,
+  });
+  if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
+  if (result.exitCode === 0) return Buffer.concat(stdout).toString('utf8');
+  if (signal.aborted) throw new TaskError('Cancelled', 'Cancelled while asking Helm for its version.');
+  const said = helmMessage(Buffer.concat(stderr).toString('utf8').slice(0, 2000));
+  throw new TaskError(
+    'HelmUnsupported',
+    `Asking ${options.binary} for its version (helm ${args.join(' ')}) failed with exit code ${result.exitCode ?? 'none'}: ${said}`,
+  );
+}
+
+function longFlags(help: string): ReadonlySet<string> {
+  return new Set([...help.matchAll(/^\s+(?:-\w, )?--([a-z][a-z0-9-]*)/gm)].map((match) => match[1] ?? ''));
+}
+
+function capabilitiesOf(binary: string, version: string, upgradeHelp: string, rollbackHelp: string): HelmCapabilities {
+  const parts = /^v?(\d+)(?:\.(\d+))?/.exec(version);
+  const upgradeFlags = longFlags(upgradeHelp);
+  const major = Number(parts?.[1] ?? Number.NaN);
+  const minor = Number(parts?.[2] ?? 0);
+  const missing = neededFlags.filter((flag) => !upgradeFlags.has(flag));
+  if (Number.isNaN(major) || major < 3 || (major === 3 && minor < 14) || missing.length > 0) {
+    const lacks = missing.length > 0 ? ` It lacks --${missing.join(', --')}.` : '';
+    throw new TaskError(
+      'HelmUnsupported',
+      `${binary} is Helm ${version || 'of no known version'}; 3.14 or later is needed.${lacks}`,
+    );
+  }
+  return { version, major, upgradeFlags, rollbackFlags: longFlags(rollbackHelp) };
+}
+
+function renderingOf(stdout: string): Rendering {
+  const release: unknown = JSON.parse(stdout.slice(Math.max(0, stdout.indexOf('{'))));
+  if (!isRecord(release)) throw new TaskError('HelmUnsupported', 'The dry run of Helm answered no release.');
+  const hooks = Array.isArray(release['hooks']) ? release['hooks'].filter(isRecord) : [];
+  return {
+    manifest: typeof release['manifest'] === 'string' ? release['manifest'] : '',
+    hooks: hooks.map((hook) => ({
+      name: String(hook['name']),
+      kind: String(hook['kind']),
+      events: Array.isArray(hook['events']) ? hook['events'].map(String) : [],
+    })),
+  };
+}

@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process';
+
+export interface ProcessOptions {
+  env: NodeJS.ProcessEnv;
+  cwd: string;
+  onStdout: (chunk: Uint8Array) => void;
+  onStderr: (chunk: Uint8Array) => void;
+  /** Aborting sends SIGINT at once. Leave it out for what must never be signalled. */
+  interrupt?: AbortSignal;
+  /** After this long the process is told with SIGINT, and killed `killAfterMs` later if it does not end. */
+  timeoutMs?: number;
+  killAfterMs?: number;
+}
+
+export interface ProcessResult {
+  exitCode: number | undefined;
+  signal: string | undefined;
+  /** Set when the process could not be started, for example `ENOENT`. */
+  startError: NodeJS.ErrnoException | undefined;
+  interrupted: boolean;
+  timedOut: boolean;
+  durationMs: number;
+}
+
+/**
+ * Runs a program without a shell and waits for its end. It gets a process group of its own, so that a Ctrl-C in a
+ * terminal, or the agent on Windows, does not reach it beside what we decide to tell it.
+ */
+export function runProcess(file: string, args: readonly string[], options: ProcessOptions): Promise<ProcessResult> {
+  const started = performance.now();
+  const result: ProcessResult = {
+    exitCode: undefined,
+    signal: undefined,
+    startError: undefined,
+    interrupted: false,
+    timedOut: false,
+    durationMs: 0,
+  };
+  return new Promise((resolve) => {
+    const child = spawn(file, args, {
+      cwd: options.cwd,
+      env: options.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // On Windows a console is shared so that the agent's CTRL_C reaches the child itself, unless it is to be shielded.
+      detached: process.platform !== 'win32' || options.interrupt === undefined,
+      windowsHide: true,
+    });
+    child.stdout.on('data', options.onStdout);
+    child.stderr.on('data', options.onStderr);
+
+    const tell = (): void => {
+      // Windows has no signal to send; `kill` would end the child where it stands.
+      if (process.platform !== 'win32') child.kill('SIGINT');
+    };
+    const interrupt = (): void => {
+      result.interrupted = true;
+      tell();
+    };
+    const timers: NodeJS.Timeout[] = [];
+    const timeOut = (): void => {
+      result.timedOut = true;
+      tell();
+      timers.push(setTimeout(() => child.kill('SIGKILL'), options.killAfterMs ?? 5000));
+    };
+    if (options.timeoutMs !== undefined) timers.push(setTimeout(timeOut, options.timeoutMs));
+    const finish = (): void => {
+      timers.forEach(clearTimeout);
+      options.interrupt?.removeEventListener('abort', interrupt);
+      result.durationMs = performance.now() - started;
+      resolve(result);
+    };
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      if (child.pid !== undefined) return;
+      result.startError = error;
+      finish();
+    });
+    child.on('close', (code, signal) => {
+      result.exitCode = code ?? undefined;
+      result.signal = signal ?? undefined;
+      finish();
+    });
+    if (options.interrupt?.aborted) interrupt();
+    else options.interrupt?.addEventListener('abort', interrupt, { once: true });
+  });
+}

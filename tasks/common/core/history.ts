@@ -1,0 +1,102 @@
+import type { Revision } from './release';
+
+/**
+ * Helm copies the labels of a revision's storage object onto every later revision (measured with 3.17.3 and 4.1.4),
+ * so each of these marks carries the number of the revision that it is about.
+ */
+export const verifiedLabel = 'helm-safe-deploy/verified';
+export const unhealthyLabel = 'helm-safe-deploy/unhealthy';
+
+function isMarked(revision: Revision, label: string): boolean {
+  return revision.labels[label] === String(revision.revision);
+}
+
+/** Judged unhealthy by us. Helm turns `failed` into `superseded` at the next good upgrade, this mark stays. */
+export function isUnhealthy(revision: Revision): boolean {
+  return revision.status === 'failed' || isMarked(revision, unhealthyLabel);
+}
+
+/** Seen healthy by us, and not found unhealthy since. */
+export function isVerified(revision: Revision): boolean {
+  return isMarked(revision, verifiedLabel) && !isUnhealthy(revision);
+}
+
+export type ReleaseState =
+  | { state: 'absent' }
+  /** Uninstalled with its history kept: the next deploy is an install. */
+  | { state: 'uninstalled'; last: Revision }
+  | { state: 'deployed'; last: Revision }
+  /** The last revision failed: what it wrote may still be there. */
+  | { state: 'failed'; last: Revision }
+  /** Somebody is at work on it, or died at it. */
+  | { state: 'pending'; last: Revision }
+  | { state: 'unknown'; last: Revision };
+
+/** What Helm's record says of the release. Answers for every history. */
+export function releaseState(history: readonly Revision[]): ReleaseState {
+  const last = history.at(-1);
+  if (last === undefined) return { state: 'absent' };
+  switch (last.status) {
+    case 'deployed':
+      return { state: 'deployed', last };
+    case 'uninstalled':
+      return { state: 'uninstalled', last };
+    case 'pending-install':
+    case 'pending-upgrade':
+    case 'pending-rollback':
+    case 'uninstalling':
+      return { state: 'pending', last };
+    // A last revision that is superseded was superseded by one whose record is gone: nothing says that it serves.
+    case 'superseded':
+    case 'failed':
+      return { state: 'failed', last };
+    case 'unknown':
+      return { state: 'unknown', last };
+  }
+}
+
+/** What came before an uninstall is no history of what runs now. */
+export function sinceUninstall(history: readonly Revision[]): readonly Revision[] {
+  const cut = history.findLastIndex((revision) => revision.status === 'uninstalled');
+  return history.slice(cut + 1);
+}
+
+export interface RollbackTarget {
+  revision: Revision;
+  proof: 'verified' | 'deployed';
+}
+
+/**
+ * The revision to return to: the newest that was verified healthy, else the newest that Helm calls deployed.
+ * `superseded` alone is no proof: it says only that something was deployed after it.
+ */
+export function rollbackTarget(history: readonly Revision[], before = Infinity): RollbackTarget | undefined {
+  const candidates = sinceUninstall(history).filter((revision) => revision.revision < before);
+  const verified = candidates.findLast(isVerified);
+  if (verified !== undefined) return { revision: verified, proof: 'verified' };
+  const deployed = candidates.findLast((revision) => revision.status === 'deployed' && !isUnhealthy(revision));
+  return deployed === undefined ? undefined : { revision: deployed, proof: 'deployed' };
+}
+
+/**
+ * Revisions whose record goes so that at most `maximum` stay, oldest first; 0 keeps all. Unlike Helm's own pruning it
+ * spares the newest verified revision, which a run of failures would push out (measured with history-max 3).
+ */
+export function prunable(history: readonly Revision[], maximum: number): readonly Revision[] {
+  if (maximum <= 0 || history.length <= maximum) return [];
+  const spared = new Set([
+    history.at(-1),
+    history.findLast(isVerified),
+    ...history.filter((r) => r.status === 'deployed'),
+  ]);
+  return history.filter((revision) => !spared.has(revision)).slice(0, history.length - maximum);
+}
+
+/**
+ * Helm marks each hook's phase before and after it runs, and touches no object of the chart before the last
+ * pre-install or pre-upgrade hook has succeeded. So the record itself proves that nothing was changed.
+ * Not for rollbacks: their hooks are copied from the target with the phases of its own time.
+ */
+export function changedNothing(revision: Revision, event: 'pre-install' | 'pre-upgrade'): boolean {
+  return revision.hooks.some((hook) => hook.events.includes(event) && hook.lastPhase !== 'Succeeded');
+}

@@ -1,0 +1,192 @@
+import type { FailureReason } from './failure';
+
+/** How a deploy ended. */
+export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
+
+/** The attachment type by which the results tab finds reports. */
+export const reportAttachmentType = 'helm-safe-deploy.report';
+
+export interface ReportedObject {
+  kind: string;
+  apiVersion: string;
+  name: string;
+  namespace: string;
+  status: string;
+  reason: string;
+  message: string;
+}
+
+export interface ReportedLeftover {
+  kind: string;
+  name: string;
+  /** Why it was kept; empty when it was removed. */
+  keptBecause: string;
+}
+
+/** What a failing object showed, taken before a rollback removed it. */
+export interface Evidence {
+  object: string;
+  kind: 'containerState' | 'event' | 'log';
+  /** Container or event reason. */
+  title: string;
+  lines: readonly string[];
+}
+
+/** One deploy, told once; log, summary page, outputs and tab are renderings of it. Schema: docs/report.schema.json. */
+export interface DeployReport {
+  schemaVersion: 1;
+  task: 'HelmSafeDeploy';
+  release: string;
+  namespace: string;
+  outcome: Outcome;
+  /** PascalCase, for machines; empty when all is well. */
+  reason: string;
+  /** A sentence for people. */
+  message: string;
+  advice: string;
+  /** `Kind/name`; empty where no object is to blame. */
+  failedWorkload: string;
+  /** Null where there is none. */
+  revisionBefore: number | null;
+  /** The last revision in Helm's record when the step ended. */
+  revision: number | null;
+  /** The newest revision that was seen healthy. */
+  verifiedRevision: number | null;
+  /** The revision that serves now, as far as is known. */
+  servingRevision: number | null;
+  chart: string;
+  appVersion: string;
+  helmVersion: string;
+  startedAt: string;
+  finishedAt: string;
+  objects: readonly ReportedObject[];
+  evidence: readonly Evidence[];
+  leftovers: readonly ReportedLeftover[];
+}
+
+/** The outputs of the task, all strings. */
+export function outputsOf(report: DeployReport, reportPath: string): Record<string, string> {
+  const text = (value: number | null): string => (value === null ? '' : String(value));
+  return {
+    outcome: report.outcome,
+    reason: report.reason,
+    failedWorkload: report.failedWorkload,
+    revisionBefore: text(report.revisionBefore),
+    revision: text(report.revision),
+    verifiedRevision: text(report.verifiedRevision),
+    reportPath,
+  };
+}
+
+export type TaskResult = 'Succeeded' | 'Failed';
+
+/** A rolled back deploy is a failed step: what the pipeline wanted does not run. */
+export const taskResults: Record<Outcome, TaskResult> = {
+  deployed: 'Succeeded',
+  unchanged: 'Succeeded',
+  recovered: 'Succeeded',
+  rolledBack: 'Failed',
+  failed: 'Failed',
+  cancelled: 'Failed',
+  refused: 'Failed',
+};
+
+const headings: Record<Outcome, string> = {
+  deployed: 'deployed',
+  unchanged: 'unchanged',
+  recovered: 'recovered and deployed',
+  rolledBack: 'rolled back',
+  failed: 'failed',
+  cancelled: 'cancelled',
+  refused: 'refused',
+};
+
+function subject(report: DeployReport): string {
+  return `Release ${report.release} in namespace ${report.namespace || '(unknown)'}`;
+}
+
+function serving(report: DeployReport): string {
+  if (report.servingRevision === null) return 'No revision is known to serve.';
+  const verified = report.servingRevision === report.verifiedRevision ? ', verified healthy' : '';
+  return `Revision ${report.servingRevision} serves now${verified}.`;
+}
+
+/** The one issue of a step that did not deploy. */
+export function issueOf(report: DeployReport): string {
+  const blame = report.failedWorkload === '' ? '' : ` ${report.failedWorkload}:`;
+  const reason = report.reason === '' ? '' : ` (${report.reason})`;
+  return `${subject(report)} ${headings[report.outcome]}${reason}:${blame} ${report.message} ${serving(report)}`;
+}
+
+/** The closing paragraph of the log. */
+export function closingOf(report: DeployReport): string {
+  const lines = [`${subject(report)}: ${headings[report.outcome]}.`];
+  if (report.failedWorkload !== '') lines.push(`${report.failedWorkload}: ${report.message} (${report.reason})`);
+  else if (report.message !== '')
+    lines.push(report.reason === '' ? report.message : `${report.message} (${report.reason})`);
+  lines.push(serving(report));
+  for (const kept of report.leftovers.filter((left) => left.keptBecause !== '')) {
+    lines.push(`${kept.kind}/${kept.name} was kept: ${kept.keptBecause}.`);
+  }
+  if (report.advice !== '') lines.push(report.advice);
+  return lines.join('\n');
+}
+
+/** Markdown, with nothing that a pod or chart says able to break out of its table cell or code block. */
+export function summaryOf(report: DeployReport): string {
+  const rows: [string, string][] = [
+    ['Outcome', headings[report.outcome] + (report.reason === '' ? '' : ` (${report.reason})`)],
+    ['Release', `${report.release} in ${report.namespace}`],
+    ['Chart', [report.chart, report.appVersion && `application ${report.appVersion}`].filter(Boolean).join(', ')],
+    ['Serving now', serving(report)],
+    ['Revision before', String(report.revisionBefore ?? 'none')],
+    ['Revision', String(report.revision ?? 'none')],
+    ['Verified healthy', String(report.verifiedRevision ?? 'none')],
+    ['Helm', report.helmVersion],
+  ];
+  const parts = [
+    `## ${cell(subject(report))}: ${headings[report.outcome]}`,
+    cell(report.failedWorkload === '' ? report.message : `**${cell(report.failedWorkload)}**: ${report.message}`),
+    [
+      '| | |',
+      '|---|---|',
+      ...rows.filter(([, value]) => value !== '').map(([name, value]) => `| ${name} | ${cell(value)} |`),
+    ].join('\n'),
+    objectTable(report.objects),
+    ...report.evidence.map((item) => `**${cell(item.object)}** ${cell(item.title)}\n\n${codeBlock(item.lines)}`),
+    leftoverList(report.leftovers),
+    report.advice === '' ? '' : `**Next step.** ${cell(report.advice)}`,
+  ];
+  return parts.filter((part) => part !== '').join('\n\n') + '\n';
+}
+
+function objectTable(objects: readonly ReportedObject[]): string {
+  const telling = objects.filter((object) => object.status !== 'Current');
+  if (telling.length === 0)
+    return objects.length === 0 ? '' : `All ${objects.length} objects of the release are there and ready.`;
+  const rows = telling.map(
+    (object) => `| ${cell(`${object.kind}/${object.name}`)} | ${cell(object.status)} | ${cell(object.message)} |`,
+  );
+  return ['| Object | Status | |', '|---|---|---|', ...rows].join('\n');
+}
+
+function leftoverList(leftovers: readonly ReportedLeftover[]): string {
+  return leftovers
+    .map(
+      (left) =>
+        `- ${cell(`${left.kind}/${left.name}`)} ${left.keptBecause === '' ? 'was removed' : `was kept: ${cell(left.keptBecause)}`}`,
+    )
+    .join('\n');
+}
+
+function cell(text: string): string {
+  return text.replace(/[\r\n]+/g, ' ').replace(/[\\`|<>[\]]/g, (mark) => `\\${mark}`);
+}
+
+function codeBlock(lines: readonly string[]): string {
+  const longest = Math.max(2, ...lines.flatMap((line) => [...line.matchAll(/`+/g)].map(([ticks]) => ticks.length)));
+  const fence = '`'.repeat(longest + 1);
+  return [fence, ...lines, fence].join('\n');
+}
+
+export type ReportReason = FailureReason | (string & {});

@@ -1,0 +1,140 @@
+import { TaskError } from '../core/failure';
+import {
+  releaseState,
+  rollbackTarget,
+  unhealthyLabel,
+  verifiedLabel,
+  type ReleaseState,
+  type RollbackTarget,
+} from '../core/history';
+import { objectName } from '../core/manifest';
+import type { Follower, HelmCapabilities, Rendering } from '../core/ports';
+import { readiness } from '../core/readiness';
+import type { Revision } from '../core/release';
+import { stopIfCancelled, type ReleaseContext } from './context';
+import { followQueries, wantedObjects } from './wantedObjects';
+
+/** What is known before the first change. */
+export interface Look {
+  capabilities: HelmCapabilities;
+  rendering: Rendering;
+  history: readonly Revision[];
+  state: ReleaseState;
+  /** Where a failed deploy returns to. */
+  target: RollbackTarget | undefined;
+  /** Follows what serves now; the caller stops it. */
+  follower: Follower | undefined;
+}
+
+/** Looks at Helm, the cluster, the release and the chart, all at once; refuses what cannot succeed. */
+export async function look(context: ReleaseContext): Promise<Look> {
+  const { helm, signal } = context;
+  const [release, capabilities, rendered] = await Promise.allSettled([
+    lookAtRelease(context),
+    helm.capabilities(signal),
+    helm.render(signal),
+  ]);
+  stopIfCancelled(signal);
+  // What the cluster says counts first: without it Helm's complaint is only an echo.
+  if (release.status === 'rejected') throw release.reason;
+  const { follower } = release.value;
+  try {
+    if (capabilities.status === 'rejected') throw capabilities.reason;
+    if (rendered.status === 'rejected') throw rendered.reason;
+    const { rendering, failure } = rendered.value;
+    if (rendering === undefined) {
+      throw new TaskError(
+        failure?.reason ?? 'Internal',
+        `The chart cannot be rendered: ${failure?.message ?? 'Helm said nothing'}`,
+      );
+    }
+    context.agent.log(`Helm ${capabilities.value.version}, ${hookSentence(rendering)}.`);
+    return { ...release.value, capabilities: capabilities.value, rendering };
+  } catch (error) {
+    follower?.stop();
+    throw error;
+  }
+}
+
+function hookSentence(rendering: Rendering): string {
+  const count = rendering.hooks.length;
+  return count === 0 ? 'chart without hooks' : `chart with ${count} hook${count === 1 ? '' : 's'}`;
+}
+
+type ReleaseLook = Pick<Look, 'history' | 'state' | 'target' | 'follower'>;
+
+async function lookAtRelease(context: ReleaseContext): Promise<ReleaseLook> {
+  const { agent, request, namespace, storage } = context;
+  await checkNamespace(context);
+  const history = await storage.history();
+  const state = releaseState(history);
+  sayState(context, state);
+  if (state.state === 'pending') throw pending(state.last);
+  if (state.state === 'unknown') {
+    throw new TaskError(
+      'ReleasePending',
+      `Revision ${state.last.revision} of release ${request.releaseName} in namespace ${namespace} has a status that this task does not know.`,
+    );
+  }
+  if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), follower: undefined };
+  const follower = await judgeServing(context, state.last);
+  agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
+  return { history: await storage.history(), state, target: rollbackTarget(await storage.history()), follower };
+}
+
+function sayState(context: ReleaseContext, state: ReleaseState): void {
+  const name = `Release ${context.request.releaseName} in namespace ${context.namespace}`;
+  if (state.state === 'absent') context.agent.log(`${name} does not exist yet.`);
+  else
+    context.agent.log(
+      `${name}: revision ${state.last.revision} (${state.last.chart.name} ${state.last.chart.version}) is ${state.last.status}.`,
+    );
+}
+
+function pending(last: Revision): TaskError {
+  return new TaskError(
+    'ReleasePending',
+    `Release ${last.name} in namespace ${last.namespace} is ${last.status} since ${last.lastDeployed || 'an unknown time'} ` +
+      `(revision ${last.revision}, chart ${last.chart.name} ${last.chart.version}, «${last.description}»): ` +
+      'another run of Helm is at work on it, or died at it. Nothing was touched.',
+    { facts: { revision: last.revision, status: last.status } },
+  );
+}
+
+async function checkNamespace(context: ReleaseContext): Promise<void> {
+  const { cluster, namespace, request } = context;
+  if (request.createNamespace) return;
+  const found = await cluster.get({ apiVersion: 'v1', kind: 'Namespace', name: namespace }).catch((error: unknown) => {
+    // Many a pipeline may only look into its own namespace; Helm will say whether it exists.
+    if (error instanceof TaskError && error.reason === 'PermissionDenied') return 'not allowed to know' as const;
+    throw error;
+  });
+  if (found !== undefined) return;
+  throw new TaskError(
+    'NamespaceMissing',
+    `Input namespace: namespace ${namespace} does not exist, and createNamespace is false.`,
+  );
+}
+
+/** Judges what serves, and marks it when it is healthy: then it is where a failed deploy returns to. */
+async function judgeServing(context: ReleaseContext, serving: Revision): Promise<Follower> {
+  const { agent, cluster, clock, namespace, signal, storage } = context;
+  const objects = await wantedObjects(cluster, serving.manifest, namespace);
+  const follower = await cluster.follow(followQueries(objects), signal);
+  const state = readiness(objects, follower.snapshot(), clock.now());
+  if (state.state === 'healthy') {
+    agent.log(`Revision ${serving.revision} serves and is healthy.`);
+    if (serving.labels[verifiedLabel] !== String(serving.revision)) {
+      const labels = { [verifiedLabel]: String(serving.revision), [unhealthyLabel]: undefined };
+      await storage.update(serving.revision, { labels });
+    }
+    return follower;
+  }
+  const why = state.decisive;
+  if (why !== undefined) {
+    agent.log(
+      `Revision ${serving.revision} serves, but is not healthy before this deploy: ${objectName(why.ref)}: ${why.message}`,
+    );
+  }
+  return follower;
+}

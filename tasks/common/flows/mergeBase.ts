@@ -1,0 +1,115 @@
+import { objectName } from '../core/manifest';
+import { isUnhealthy, sinceUninstall } from '../core/history';
+import { keepReason, leftovers, mergeBase, type Leftover } from '../core/remains';
+import type { ReportedLeftover } from '../core/report';
+import type { Revision } from '../core/release';
+import type { ReleaseContext } from './context';
+import { liveRef } from './wantedObjects';
+
+/** What was changed in Helm's record so that Helm merges from everything that may be there; see core/remains. */
+export interface GivenBase {
+  /** The history before the change. */
+  before: readonly Revision[];
+  edited: Revision;
+  superseded: readonly Revision[];
+  leftovers: readonly ReportedLeftover[];
+}
+
+/**
+ * Gives Helm the base for what it does next. `chain` are the revisions, oldest first, whose objects and fields may be
+ * live; its last one is the last of the history, the one that Helm is made to merge from.
+ */
+export async function giveBase(
+  context: ReleaseContext,
+  history: readonly Revision[],
+  chain: readonly Revision[],
+  good: Revision | undefined,
+  wantedManifest: string,
+  config?: Readonly<Record<string, unknown>>,
+): Promise<GivenBase | undefined> {
+  const edited = chain.at(-1);
+  if (edited === undefined) return undefined;
+  const manifests = chain.map((revision) => revision.manifest);
+  const found = leftovers(manifests, good?.manifest, wantedManifest, context.namespace);
+  const fates = await Promise.all(found.map((leftover) => fateOf(context, leftover)));
+  const spared = new Set(fates.filter((fate) => fate.isSpared).map((fate) => fate.key));
+  const superseded = history.filter((revision) => revision.status === 'deployed' && revision !== edited);
+  const given: GivenBase = {
+    before: history,
+    edited,
+    superseded,
+    leftovers: fates.flatMap((fate) => (fate.report === undefined ? [] : [fate.report])),
+  };
+  for (const left of given.leftovers) context.agent.log(lineOf(left));
+  await context.storage.update(edited.revision, {
+    manifest: mergeBase(manifests, wantedManifest, context.namespace, spared),
+    ...(config === undefined ? {} : { config }),
+  });
+  // While an older revision is `deployed` in its record, an upgrade merges from that one.
+  for (const revision of superseded) await context.storage.update(revision.revision, { status: 'superseded' });
+  return given;
+}
+
+interface Fate {
+  key: string;
+  isSpared: boolean;
+  report: ReportedLeftover | undefined;
+}
+
+async function fateOf(context: ReleaseContext, leftover: Leftover): Promise<Fate> {
+  const { key, object } = leftover;
+  const ref = await liveRef(context.cluster, object, context.namespace);
+  // Helm refuses a base with a kind that is not served.
+  if (ref === undefined) return { key, isSpared: true, report: undefined };
+  const live = await context.cluster.get(ref);
+  if (live === undefined) return { key, isSpared: false, report: undefined };
+  const release = { name: context.request.releaseName, namespace: context.namespace };
+  const reason = keepReason(ref, live, release, leftover.wasGood);
+  const { kind, name } = ref;
+  return { key, isSpared: reason !== undefined, report: { kind, name, keptBecause: reason ?? '' } };
+}
+
+function lineOf(left: ReportedLeftover): string {
+  const what = objectName(left);
+  if (left.keptBecause === '') return `${what} is in no manifest that is wanted; Helm removes it.`;
+  return `${what} is in no manifest that is wanted, but stays: ${left.keptBecause}.`;
+}
+
+/**
+ * Puts Helm's record right after Helm has run: the edited record is as it was, and every revision that had failed says
+ * so again (Helm turns it to `superseded`). `nothingChanged`: Helm ended before it touched the release, so what was
+ * deployed still is.
+ */
+export async function restoreRecord(
+  context: ReleaseContext,
+  given: GivenBase | undefined,
+  before: readonly Revision[],
+  nothingChanged: boolean,
+): Promise<void> {
+  const now = new Map((await context.storage.history()).map((revision) => [revision.revision, revision]));
+  if (given !== undefined) {
+    const { edited } = given;
+    if (now.has(edited.revision)) {
+      await context.storage.update(edited.revision, {
+        manifest: edited.manifest,
+        config: edited.config,
+        status: edited.status,
+      });
+    }
+    for (const revision of nothingChanged ? given.superseded : []) {
+      await context.storage.update(revision.revision, { status: 'deployed' });
+    }
+  }
+  for (const revision of before) {
+    const current = now.get(revision.revision);
+    if (revision.revision === given?.edited.revision || current === undefined) continue;
+    if (isUnhealthy(revision) && current.status === 'superseded') {
+      await context.storage.update(revision.revision, { status: 'failed' });
+    }
+  }
+}
+
+/** The revisions whose traces may be live when the last one failed: from the last good one on. */
+export function chainFrom(history: readonly Revision[], good: Revision | undefined): readonly Revision[] {
+  return sinceUninstall(history).filter((revision) => revision.revision >= (good?.revision ?? 0));
+}
