@@ -18,7 +18,7 @@ export interface BuildOptions {
 
 export interface BuiltTask {
   name: string;
-  /** Path inside `out`. */
+  /** Its path in the package, `<Task>/<Task>V<major>`. */
   folder: string;
 }
 
@@ -38,9 +38,14 @@ interface Manifest {
   [field: string]: unknown;
 }
 
+/** The folder in `out` whose content becomes the package: in its layout, an unpacked package. */
+export function extensionFolder(out: string): string {
+  return path.join(out, 'extension');
+}
+
 /**
- * Builds every task that has a task.json into `out`, which then is the root that tfx packages: manifest, texts,
- * images and `tasks/<Task>/<Task>V<major>/`. Source maps go to `out`/maps, outside of what is packaged.
+ * Builds every task that has a task.json, with manifest, texts and images, into `out`/extension.
+ * Source maps go to `out`/maps, outside of what is packaged.
  */
 export async function build({ source, out }: BuildOptions): Promise<BuiltTask[]> {
   await rm(out, { recursive: true, force: true });
@@ -66,8 +71,8 @@ async function buildTask({ source, out, name, version }: TaskOptions): Promise<B
   const from = path.join(source, 'tasks', name);
   const taskJson = await readJson<TaskJson>(path.join(from, 'task.json'));
   const major = taskJson.version.Major;
-  const folder = `tasks/${name}/${name}V${String(major)}`;
-  const to = path.join(out, folder);
+  const folder = `${name}/${name}V${String(major)}`;
+  const to = path.join(extensionFolder(out), folder);
   await mkdir(to, { recursive: true });
 
   const entries = phases.filter((phase) => existsSync(path.join(from, `${phase}.ts`)));
@@ -137,16 +142,18 @@ async function writeManifest({ source, out, names }: BuildOptions & { names: rea
   const contributions = manifest.contributions.filter(
     ({ type, properties }) => type !== 'ms.vss-distributed-task.task' || isBuilt(properties?.name),
   );
-  const files = manifest.files.filter((file) => !file.path.startsWith('tasks/') || isBuilt(file.path.split('/')[1]));
-  await writeFile(path.join(out, 'vss-extension.json'), toJson({ ...manifest, files, contributions }));
+  const left = manifest.contributions.filter((contribution) => !contributions.includes(contribution));
+  const files = manifest.files.filter((file) => left.every(({ properties }) => properties?.name !== file.path));
+  await writeFile(path.join(extensionFolder(out), 'vss-extension.json'), toJson({ ...manifest, files, contributions }));
 }
 
 async function copyTexts({ source, out }: BuildOptions) {
-  await mkdir(path.join(out, 'images'), { recursive: true });
-  await copyFile(path.join(source, 'images', 'extension-icon.png'), path.join(out, 'images', 'extension-icon.png'));
-  await copyFile(path.join(source, 'overview.md'), path.join(out, 'overview.md'));
+  const to = extensionFolder(out);
+  await mkdir(path.join(to, 'images'), { recursive: true });
+  await copyFile(path.join(source, 'images', 'extension-icon.png'), path.join(to, 'images', 'extension-icon.png'));
+  await copyFile(path.join(source, 'overview.md'), path.join(to, 'overview.md'));
   // The Marketplace tells the type of a file by its name's extension.
-  await copyFile(path.join(source, 'LICENSE'), path.join(out, 'LICENSE.md'));
+  await copyFile(path.join(source, 'LICENSE'), path.join(to, 'LICENSE.md'));
 }
 
 async function readJson<T>(file: string): Promise<T> {
@@ -166,5 +173,5 @@ export const repository = path.join(path.dirname(fileURLToPath(import.meta.url))
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const tasks = await build({ source: repository, out: path.join(repository, 'dist') });
-  for (const task of tasks) console.log(`built dist/${task.folder}`);
+  for (const task of tasks) console.log(`built dist/extension/${task.folder}`);
 }

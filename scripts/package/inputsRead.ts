@@ -1,0 +1,3 @@
+export function inputsRead(_source: string): Promise<Record<string, readonly string[]>> {
+  return Promise.resolve({ HelmSafeDeploy: ['releaseName'] });
+}

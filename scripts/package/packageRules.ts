@@ -1,0 +1,134 @@
+import path from 'node:path';
+import { parsed, pngSize } from './packageUnderCheck';
+import type { CheckContext, PackagedTask } from './packageUnderCheck';
+import { lengthProblem } from './taskRules';
+import { partText } from './vsix';
+import type { Parts } from './vsix';
+
+/** Budget of the whole package: agents download it for each job, on-premises servers refuse 25 MB. */
+export const mostBytes = 1_000_000;
+
+/** The types of files that tfx knows without asking the machine, and that a task may hold. */
+const knownTypes = ['.js', '.json', '.md', '.png', '.vsixmanifest', '.vsomanifest'];
+
+export function sizeProblems(bytes: number): string[] {
+  return bytes <= mostBytes ? [] : [`the package has ${String(bytes)} bytes; the budget is ${String(mostBytes)}`];
+}
+
+/** What is wrong with the manifest of the extension and with what it points to. */
+export function extensionProblems(tasks: readonly PackagedTask[], parts: Parts, context: CheckContext): string[] {
+  const xml = partText(parts, 'extension.vsixmanifest');
+  if (xml === undefined) return ['extension.vsixmanifest is missing'];
+  return [
+    ...identityProblems(xml, context),
+    ...lengthProblem('extension: name', element(xml, 'DisplayName'), 200),
+    ...lengthProblem('extension: description', element(xml, 'Description'), 200),
+    ...(element(xml, 'Categories') === 'Azure Pipelines' ? [] : ['extension: its category is not Azure Pipelines']),
+    ...assetProblems(xml, parts),
+    ...linkProblems(xml, parts),
+    ...contributionProblems(tasks, parts),
+  ];
+}
+
+function identityProblems(xml: string, { version }: CheckContext): string[] {
+  const identity = /<Identity ([^>]*)>/.exec(xml)?.[1] ?? '';
+  const found = attribute(identity, 'Version');
+  return [
+    ...(attribute(identity, 'Id') === 'helm-safe-deploy' ? [] : ['extension: its id is not helm-safe-deploy']),
+    ...(found === version ? [] : [`extension: its version is ${String(found)}, package.json says ${version}`]),
+  ];
+}
+
+function assetProblems(xml: string, parts: Parts): string[] {
+  const assets = new Map(
+    [...xml.matchAll(/<Asset ([^>]*)>/g)].map(([, text = '']) => [
+      attribute(text, 'Type'),
+      attribute(text, 'Path') ?? '',
+    ]),
+  );
+  const missing = [...assets.values()]
+    .filter((file) => !parts.has(file))
+    .map((file) => `extension: ${file} is missing`);
+  const content = ['Content.Details', 'Content.License', 'Icons.Default']
+    .filter((type) => !assets.has(`Microsoft.VisualStudio.Services.${type}`))
+    .map((type) => `extension: it has no ${type}`);
+  const icon = pngSize(parts.get(assets.get('Microsoft.VisualStudio.Services.Icons.Default') ?? ''));
+  const wrongIcon = icon?.width === 128 && icon.height === 128 ? [] : ['extension: its icon is not a PNG of 128x128'];
+  return [...missing, ...content, ...wrongIcon];
+}
+
+/** Links of the manifest and of the Marketplace page: to the web by https, or to a file that the package brings. */
+function linkProblems(xml: string, parts: Parts): string[] {
+  const inManifest = [...xml.matchAll(/<Property Id="[^"]*\.Links\.[^"]*" Value="([^"]*)"/g)].map(
+    ([, link = '']) => link,
+  );
+  const inOverview = [...(partText(parts, 'overview.md') ?? '').matchAll(/\]\(([^)\s]+)[^)]*\)/g)].map(
+    ([, link = '']) => link,
+  );
+  return [
+    ...inManifest.filter((link) => !isWebLink(link)).map((link) => `extension: its link ${link} is not https`),
+    ...inOverview
+      .filter((link) => !link.startsWith('#') && !isWebLink(link) && !parts.has(path.posix.normalize(link)))
+      .map((link) => `overview.md: its link ${link} leads to nothing in the package`),
+  ];
+}
+
+function isWebLink(link: string): boolean {
+  return /^https:\/\/[^/]*\.[^/]/.test(link);
+}
+
+function contributionProblems(tasks: readonly PackagedTask[], parts: Parts): string[] {
+  const manifest = parsed(partText(parts, 'extension.vsomanifest'));
+  if (manifest === undefined) return ['extension.vsomanifest is missing or not JSON'];
+  const contributions = (manifest['contributions'] ?? []) as {
+    type: string;
+    targets?: string[];
+    properties?: { name?: string };
+  }[];
+  const contributed = contributions
+    .filter(({ type }) => type === 'ms.vss-distributed-task.task')
+    .map(({ properties }) => properties?.name ?? '');
+  const folders = tasks.map(({ folder }) => folder.split('/')[0] ?? '');
+  return [
+    ...((manifest['scopes'] ?? []) as string[]).map(
+      (scope) => `extension: asks for the scope ${scope}, which nothing needs`,
+    ),
+    ...contributed
+      .filter((name, index) => contributed.indexOf(name) < index)
+      .map((name) => `extension: the task ${name} is contributed twice`),
+    ...contributed
+      .filter((name) => !folders.includes(name))
+      .map((name) => `extension: the contribution ${name} has no task.json in the package`),
+    ...folders
+      .filter((name) => !contributed.includes(name))
+      .map((name) => `extension: no contribution names the task in ${name}`),
+  ];
+}
+
+export function fileProblems(parts: Parts, { machinePaths }: CheckContext): string[] {
+  return [...parts].flatMap(([name, content]) => [
+    ...(name === '[Content_Types].xml' || knownTypes.includes(path.posix.extname(name))
+      ? []
+      : [`${name}: files of this type have no content type in the Marketplace`]),
+    ...(/[^\w./-]/.test(name) && name !== '[Content_Types].xml'
+      ? [`${name}: its name has characters that packages may not have`]
+      : []),
+    ...machinePaths
+      .filter((text) => Buffer.from(content).includes(text))
+      .map((text) => `${name}: holds the path ${text} of the machine that built it`),
+  ]);
+}
+
+/** The text of an element of the manifest, which is machine-made: no CDATA, no nesting of the same name. */
+function element(xml: string, name: string): string | undefined {
+  const text = new RegExp(`<${name}(?: [^>]*)?>([^<]*)</${name}>`).exec(xml)?.[1];
+  return text
+    ?.replace(/&lt;/g, '<')
+    .replace(/&gt;/g, '>')
+    .replace(/&quot;/g, '"')
+    .replace(/&amp;/g, '&');
+}
+
+function attribute(text: string, name: string): string | undefined {
+  return new RegExp(`(?:^| )${name}="([^"]*)"`).exec(text)?.[1];
+}

@@ -1,0 +1,87 @@
+import { partText } from './vsix';
+import type { Parts } from './vsix';
+
+/** What the check knows besides the package itself. */
+export interface CheckContext {
+  /** Of package.json. */
+  version: string;
+  /** The schema of task.json; undefined: that part of the check is skipped. */
+  taskSchema: Readonly<Record<string, unknown>> | undefined;
+  /** The GUIDs fixed for the tasks, by task name. */
+  taskIds: Readonly<Record<string, string>>;
+  /** The names of the inputs that the code of a task reads, by task name. */
+  inputsRead: Readonly<Record<string, readonly string[]>>;
+  /** Paths of the machine that builds, which no file may mention. */
+  machinePaths: readonly string[];
+}
+
+export interface TaskInput {
+  name: string;
+  type: string;
+  label?: string;
+  aliases?: readonly string[];
+  defaultValue?: string | boolean;
+  helpMarkDown?: string;
+  required?: boolean;
+  groupName?: string;
+  visibleRule?: string;
+  options?: Readonly<Record<string, string>>;
+}
+
+type Handlers = Readonly<Record<string, { target?: string }>>;
+
+/** A task.json as it may be, which is what the check is for: nothing in it can be relied upon. */
+export interface TaskJson {
+  id?: string;
+  name?: string;
+  friendlyName?: string;
+  description?: string;
+  version?: { Major?: number; Minor?: number; Patch?: number };
+  minimumAgentVersion?: string;
+  instanceNameFormat?: string;
+  inputs?: readonly TaskInput[];
+  groups?: readonly { name: string }[];
+  outputVariables?: readonly { name: string; description?: string }[];
+  restrictions?: { commands?: { mode?: string }; settableVariables?: { allowed?: readonly string[] } };
+  execution?: Handlers;
+  prejobexecution?: Handlers;
+  postjobexecution?: Handlers;
+}
+
+export interface PackagedTask {
+  /** For example `HelmSafeDeploy/HelmSafeDeployV1`. */
+  folder: string;
+  json: TaskJson;
+}
+
+/** Every folder of the package that holds a readable task.json. Those that cannot be read are named in `problems`. */
+export function packagedTasks(parts: Parts): { tasks: PackagedTask[]; problems: string[] } {
+  const tasks: PackagedTask[] = [];
+  const problems: string[] = [];
+  for (const name of parts.keys()) {
+    if (!name.endsWith('/task.json')) continue;
+    const json = parsed(partText(parts, name));
+    if (json === undefined) problems.push(`${name}: is not a JSON object`);
+    else tasks.push({ folder: name.slice(0, -'/task.json'.length), json });
+  }
+  return { tasks, problems };
+}
+
+export function parsed(json: string | undefined): Record<string, unknown> | undefined {
+  if (json === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Width and height of a PNG; undefined when it is none. */
+export function pngSize(content: Uint8Array | undefined): { width: number; height: number } | undefined {
+  const signature = '89504e470d0a1a0a';
+  if (content === undefined || content.length < 24) return undefined;
+  const buffer = Buffer.from(content);
+  if (buffer.subarray(0, 8).toString('hex') !== signature) return undefined;
+  return { width: buffer.readUInt32BE(16), height: buffer.readUInt32BE(20) };
+}

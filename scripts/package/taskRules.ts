@@ -1,0 +1,210 @@
+import { parse } from 'acorn';
+import AjvDraft04 from 'ajv-draft-04';
+import { taskVersion } from '../build';
+import { pngSize } from './packageUnderCheck';
+import type { CheckContext, PackagedTask, TaskInput, TaskJson } from './packageUnderCheck';
+import { partText } from './vsix';
+import type { Parts } from './vsix';
+
+/** What is wrong with one task; one sentence each, without the name of the task. */
+type TaskRule = (task: PackagedTask, parts: Parts, context: CheckContext) => string[];
+
+/** The first agent that knows the handler Node20_1. */
+const oldestAgent = '3.230.0';
+const handlers = ['Node20_1', 'Node24'];
+const phases = ['execution', 'prejobexecution', 'postjobexecution'] as const;
+
+export function taskProblems(tasks: readonly PackagedTask[], parts: Parts, context: CheckContext): string[] {
+  const rules = [
+    schemaRule,
+    identityRule,
+    versionRule,
+    textRule,
+    handlerRule,
+    entryRule,
+    agentRule,
+    restrictionRule,
+    inputRule,
+    readInputRule,
+    iconRule,
+    noticesRule,
+  ] satisfies TaskRule[];
+  const problems = tasks.flatMap((task) =>
+    rules.flatMap((rule) => rule(task, parts, context).map((problem) => `${task.folder}: ${problem}`)),
+  );
+  return [...problems, ...sharedIds(tasks)];
+}
+
+const schemaRule: TaskRule = ({ json }, _parts, { taskSchema }) => {
+  if (taskSchema === undefined) return [];
+  // The schema has patterns such as `\:` that the unicode flag forbids, and keywords of its own.
+  const validate = new AjvDraft04({ strict: false, unicodeRegExp: false, allErrors: true }).compile(taskSchema);
+  if (validate(json)) return [];
+  return (validate.errors ?? []).map(
+    ({ instancePath, message, params }) =>
+      `task.json does not fit its schema: ${instancePath || 'the whole'} ${message ?? ''} ${JSON.stringify(params)}`,
+  );
+};
+
+const identityRule: TaskRule = ({ folder, json }, _parts, { taskIds }) => {
+  const name = json.name ?? '';
+  const expected = `${name}/${name}V${String(json.version?.Major)}`;
+  return [
+    ...(folder === expected ? [] : [`the name and the major in task.json ask for the folder ${expected}`]),
+    ...(json.id !== undefined && taskIds[name] === json.id
+      ? []
+      : [`id is ${String(json.id)}, but ${String(taskIds[name])} is fixed for ${name} in tasks/ids.json`]),
+  ];
+};
+
+const versionRule: TaskRule = ({ json }, _parts, { version }) => {
+  const expected = JSON.stringify(taskVersion(json.version?.Major ?? 1, version));
+  const found = JSON.stringify(json.version);
+  return found === expected ? [] : [`version is ${found}; extension ${version} asks for ${expected}`];
+};
+
+const textRule: TaskRule = ({ json }) => [
+  ...lengthProblem('friendlyName', json.friendlyName, 40),
+  ...lengthProblem('description', json.description, 200),
+  ...lengthProblem('instanceNameFormat', json.instanceNameFormat, 200),
+];
+
+/** A text that has to be there and must not be longer than the Marketplace allows. */
+export function lengthProblem(name: string, text: string | undefined, most: number): string[] {
+  if (text === undefined || text.trim() === '') return [`${name} is missing`];
+  return text.length <= most
+    ? []
+    : [`${name} has ${String(text.length)} characters; at most ${String(most)} are allowed`];
+}
+
+const handlerRule: TaskRule = ({ folder, json }, parts) => [
+  ...(json.execution === undefined ? ['execution is missing'] : []),
+  ...phases.flatMap((phase) => {
+    const section = json[phase];
+    if (section === undefined) return [];
+    const names = Object.keys(section).sort();
+    const wrongNames =
+      names.join() === handlers.join()
+        ? []
+        : [`${phase} has the handlers ${names.join(', ')} instead of ${handlers.join(', ')}`];
+    const missing = Object.entries(section).flatMap(([handler, { target }]) =>
+      target !== undefined && parts.has(`${folder}/${target}`)
+        ? []
+        : [`${phase}.${handler}: its target ${String(target)} is not in the package`],
+    );
+    return [...wrongNames, ...missing];
+  }),
+];
+
+/** Every file that the agent starts has to be readable by the oldest Node that an agent could choose. */
+const entryRule: TaskRule = ({ folder, json }, parts) => {
+  const targets = new Set(
+    phases.flatMap((phase) => Object.values(json[phase] ?? {}).flatMap(({ target }) => target ?? [])),
+  );
+  return [...targets].flatMap((target) => {
+    const code = partText(parts, `${folder}/${target}`);
+    if (code === undefined) return [];
+    try {
+      parse(code, { ecmaVersion: 5, sourceType: 'script' });
+      return [];
+    } catch (error) {
+      return [
+        `${target} is no ECMAScript 5, so an old Node cannot read what it has to say: ${(error as Error).message}`,
+      ];
+    }
+  });
+};
+
+const agentRule: TaskRule = ({ json: { minimumAgentVersion } }) => {
+  if (minimumAgentVersion === undefined) return ['minimumAgentVersion is missing'];
+  if (isAtLeast(minimumAgentVersion, oldestAgent)) return [];
+  return [`minimumAgentVersion ${minimumAgentVersion} is below ${oldestAgent}, the first that knows Node20_1`];
+};
+
+function isAtLeast(version: string, least: string): boolean {
+  return version.localeCompare(least, 'en', { numeric: true }) >= 0;
+}
+
+const restrictionRule: TaskRule = ({ json }) => {
+  const outputs = (json.outputVariables ?? []).map(({ name }) => name).sort();
+  const allowed = [...(json.restrictions?.settableVariables?.allowed ?? ['everything'])].sort();
+  return [
+    ...(allowed.join() === outputs.join()
+      ? []
+      : [
+          `restrictions.settableVariables.allowed is ${allowed.join(', ')}, the output variables are ${outputs.join(', ')}`,
+        ]),
+    ...(json.restrictions?.commands?.mode === 'restricted'
+      ? ['restrictions.commands.mode restricted forbids the attachments and summaries that the task makes']
+      : []),
+    ...(json.outputVariables ?? []).flatMap(({ name, description }) =>
+      description === undefined || description === '' ? [`output variable ${name} has no description`] : [],
+    ),
+  ];
+};
+
+const inputRule: TaskRule = ({ json }) => {
+  const inputs = json.inputs ?? [];
+  const repeated = inputs.filter(({ name }, index) => inputs.findIndex((input) => sameName(input.name, name)) < index);
+  return [
+    ...repeated.map(({ name }) => `input ${name} is there twice`),
+    ...inputs.flatMap((input) => oneInput(input, json).map((problem) => `input ${input.name}: ${problem}`)),
+  ];
+};
+
+/** The agent turns names into environment variables in capitals. */
+function sameName(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
+
+function oneInput(input: TaskInput, json: TaskJson): string[] {
+  const inputs = json.inputs ?? [];
+  const asked = [...(input.visibleRule ?? '').matchAll(/(\w+)\s*(?:!?=|NotContains|Contains)/g)].map(
+    (match) => match[1],
+  );
+  const options = Object.keys(input.options ?? {});
+  return [
+    ...(input.aliases === undefined ? [] : ['has aliases; the agent may send only the canonical name']),
+    ...(input.helpMarkDown === undefined || input.helpMarkDown === '' ? ['has no helpMarkDown'] : []),
+    ...(input.groupName === undefined || json.groups?.some(({ name }) => name === input.groupName)
+      ? []
+      : [`its group ${input.groupName} is not defined`]),
+    ...asked
+      .filter((name) => !inputs.some((other) => other.name === name))
+      .map((name) => `its visibleRule asks for ${String(name)}, which is no input`),
+    ...(options.length > 0 && input.defaultValue !== undefined && !options.includes(String(input.defaultValue))
+      ? [`its default ${String(input.defaultValue)} is none of its options`]
+      : []),
+  ];
+}
+
+const readInputRule: TaskRule = ({ json }, _parts, { inputsRead }) => {
+  const declared = (json.inputs ?? []).map(({ name }) => name);
+  const read = inputsRead[json.name ?? ''];
+  if (read === undefined) return ['nothing is known about the inputs that its code reads'];
+  return [
+    ...declared
+      .filter((name) => !read.includes(name))
+      .map((name) => `input ${name} of task.json is not read by the code`),
+    ...read
+      .filter((name) => !declared.includes(name))
+      .map((name) => `input ${name} that the code reads is not in task.json`),
+  ];
+};
+
+const iconRule: TaskRule = ({ folder }, parts) => {
+  const size = pngSize(parts.get(`${folder}/icon.png`));
+  return size?.width === 32 && size.height === 32 ? [] : ['icon.png is not a PNG of 32x32'];
+};
+
+const noticesRule: TaskRule = ({ folder }, parts) =>
+  parts.has(`${folder}/ThirdPartyNotices.md`) ? [] : ['ThirdPartyNotices.md is missing'];
+
+function sharedIds(tasks: readonly PackagedTask[]): string[] {
+  const names = new Map<string, string>();
+  return tasks.flatMap(({ folder, json: { id = '', name = '' } }) => {
+    const other = names.get(id.toLowerCase());
+    names.set(id.toLowerCase(), name);
+    return other === undefined || other === name ? [] : [`${folder}: id ${id} is also that of ${other}`];
+  });
+}

@@ -1,0 +1,141 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { repository } from './build';
+import type { MochaRequest, MochaResult } from './test/mochaRun';
+import { planTests } from './test/plan';
+import type { Group, Plan } from './test/plan';
+import { summary, withRealNodeRequired } from './test/summary';
+import type { PartResult } from './test/summary';
+
+const require = createRequire(import.meta.url);
+const children = new Set<ChildProcess>();
+
+/** How long the process of a group may live on after its last test before it is ended. */
+const graceMilliseconds = 10_000;
+
+/** Packages that the checks are commands of, and what they are called with. None of them changes a file. */
+const checks = [
+  { name: 'format', bin: 'prettier/bin/prettier.cjs', args: ['--check', '--log-level', 'warn', '.'] },
+  { name: 'types', bin: 'typescript/bin/tsc', args: ['--noEmit'] },
+  { name: 'lint', bin: 'eslint/bin/eslint.js', args: ['--max-warnings', '0', '.'] },
+];
+
+async function main(): Promise<void> {
+  const plan = planTests(repository, process.argv.slice(2));
+  const early = plan.groups.filter(({ needsPackage, name }) => !needsPackage && name !== 'cluster');
+  const late = plan.groups.filter((group) => !early.includes(group));
+
+  // Two cores: the checks beside the tests that wait rather than compute. What starts a cluster has the machine for itself.
+  const [checked, tested] = await Promise.all([
+    plan.withChecks ? inTurn(checks, runCheck) : [],
+    inTurn(early, (group) => runGroup(group, plan)),
+  ]);
+  const packaged = late.some(({ needsPackage }) => needsPackage) ? await runPackaging() : [];
+  const isPackaged = packaged.every(({ failed }) => failed.length === 0);
+  const rest = await inTurn(
+    late.filter(({ needsPackage }) => isPackaged || !needsPackage),
+    (group) => runGroup(group, plan),
+  );
+
+  const parts = [...checked, ...packaged, ...tested, ...rest];
+  const results = mustHaveRealNode() ? withRealNodeRequired(parts) : parts;
+  for (const line of summary(results)) console.log(line);
+  process.exitCode = results.some(({ failed }) => failed.length > 0) ? 1 : 0;
+}
+
+async function inTurn<T, R>(items: readonly T[], run: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const item of items) results.push(await run(item));
+  return results;
+}
+
+function mustHaveRealNode(): boolean {
+  const { CI, REQUIRE_REAL_NODE } = process.env;
+  if (REQUIRE_REAL_NODE !== undefined && REQUIRE_REAL_NODE !== '') return true;
+  return CI !== undefined && CI !== '' && process.platform === 'linux' && process.getuid?.() === 0;
+}
+
+/** A check that passes is no test and adds nothing to the sum; one that fails does. Its output is shown whole, in one piece. */
+async function runCheck({ name, bin, args }: (typeof checks)[number]): Promise<PartResult> {
+  const file = path.join(
+    path.dirname(require.resolve(`${packageName(bin)}/package.json`)),
+    bin.slice(packageName(bin).length),
+  );
+  return runTool(name, [file, ...args]);
+}
+
+function packageName(bin: string): string {
+  return bin.split('/')[0] ?? bin;
+}
+
+async function runPackaging(): Promise<PartResult[]> {
+  return [await runTool('package', [...process.execArgv, path.join(repository, 'scripts', 'package', 'index.ts')])];
+}
+
+async function runTool(name: string, args: readonly string[]): Promise<PartResult> {
+  const child = started(spawn(process.execPath, args, { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] }));
+  const ended = once(child, 'close') as Promise<[number | null]>;
+  const [out, err, [exitCode]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
+  const output = `${out}${err}`.trim();
+  if (output !== '') console.log(`\n${name}:\n${output}\n`);
+  return { name, passed: 0, failed: exitCode === 0 ? [] : ['failed, see its output above'], skipped: [] };
+}
+
+/** One process of mocha for one group, so that no group can disturb another. */
+async function runGroup(group: Group, plan: Plan): Promise<PartResult> {
+  console.log(`\n${group.name}`);
+  const child = started(
+    spawn(process.execPath, [...process.execArgv, path.join(repository, 'scripts', 'test', 'mochaRun.ts')], {
+      cwd: repository,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    }),
+  );
+  const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
+  let result: MochaResult | undefined;
+  child.once('message', (message) => {
+    result = message as MochaResult;
+    endAfterGrace(group.name, child);
+  });
+  const request: MochaRequest = {
+    files: group.files,
+    timeoutMilliseconds: group.timeoutMilliseconds,
+    grep: plan.grep,
+    forbidOnly: plan.withChecks,
+  };
+  child.send(request);
+  const [exitCode, signal] = await ended;
+  const ending = signal === null ? `exit code ${String(exitCode)}` : signal;
+  return {
+    name: group.name,
+    ...(result ?? { passed: 0, failed: [`ended without a result (${ending})`], skipped: [] }),
+  };
+}
+
+function endAfterGrace(name: string, child: ChildProcess): void {
+  const timer = setTimeout(() => {
+    console.log(`${name}: a test has left something open; its process is ended now.`);
+    child.kill('SIGKILL');
+  }, graceMilliseconds);
+  child.once('exit', () => {
+    clearTimeout(timer);
+  });
+}
+
+function started<T extends ChildProcess>(child: T): T {
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => {
+    for (const child of children) child.kill(signal);
+    process.exitCode = 1;
+  });
+}
+
+await main();

@@ -1,0 +1,81 @@
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+
+export interface Group {
+  /** The folder below test/. */
+  name: string;
+  files: string[];
+  timeoutMilliseconds: number;
+  /** Its tests run the packaged extension, so it has to be packaged first. */
+  needsPackage: boolean;
+}
+
+export interface Plan {
+  groups: Group[];
+  /** Format, lint and types too: when nothing was selected. */
+  withChecks: boolean;
+  grep: string | undefined;
+}
+
+/** In the order in which they run: what is fast and near the code first. A folder that is not named here comes last. */
+const knownGroups: readonly Omit<Group, 'files'>[] = [
+  { name: 'unit', timeoutMilliseconds: 10_000, needsPackage: false },
+  { name: 'flows', timeoutMilliseconds: 10_000, needsPackage: false },
+  { name: 'adapters', timeoutMilliseconds: 60_000, needsPackage: false },
+  { name: 'agent', timeoutMilliseconds: 60_000, needsPackage: false },
+  { name: 'package', timeoutMilliseconds: 120_000, needsPackage: true },
+  { name: 'cluster', timeoutMilliseconds: 600_000, needsPackage: false },
+  { name: 'e2e', timeoutMilliseconds: 600_000, needsPackage: true },
+];
+
+/**
+ * What `npm test [-- GROUP|FILE|FOLDER ...] [--grep TEXT]` runs.
+ * Throws when an argument names nothing, so that a slip of the pen is not taken for tests that pass.
+ */
+export function planTests(root: string, args: readonly string[]): Plan {
+  const { selectors, grep } = parseArguments(args);
+  const names = readdirSync(path.join(root, 'test')).filter((name) => name !== 'support');
+  const unknown = names
+    .filter((name) => knownGroups.every((group) => group.name !== name))
+    .map((name) => ({ name, timeoutMilliseconds: 60_000, needsPackage: false }));
+  const all = [...knownGroups, ...unknown].map((group) => ({
+    ...group,
+    files: testFiles(path.join(root, 'test', group.name)),
+  }));
+  const selected = selectors.map((selector) => selection(root, selector, all));
+  const isSelected = (file: string) => selected.length === 0 || selected.some((files) => files.includes(file));
+  const groups = all
+    .map((group) => ({ ...group, files: group.files.filter(isSelected) }))
+    .filter((group) => group.files.length > 0);
+  return { groups, withChecks: selectors.length === 0 && grep === undefined, grep };
+}
+
+function parseArguments(args: readonly string[]): { selectors: string[]; grep: string | undefined } {
+  const at = args.findIndex((arg) => arg === '--grep' || arg === '-g');
+  if (at < 0) return { selectors: [...args], grep: undefined };
+  const grep = args[at + 1];
+  if (grep === undefined) throw new Error('--grep needs the text to look for in the titles of the tests.');
+  return { selectors: [...args.slice(0, at), ...args.slice(at + 2)], grep };
+}
+
+function selection(root: string, selector: string, groups: readonly Group[]): string[] {
+  const group = groups.find(({ name }) => name === selector);
+  const target = path.resolve(root, selector);
+  const files = group?.files ?? groups.flatMap((each) => each.files).filter((file) => isWithin(file, target));
+  if (files.length > 0 || group !== undefined) return files;
+  throw new Error(
+    `${selector} is neither a group of tests (${groups.map(({ name }) => name).join(', ')}) nor a test file.`,
+  );
+}
+
+function isWithin(file: string, target: string): boolean {
+  return file === target || file.startsWith(target + path.sep);
+}
+
+function testFiles(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .sort()
+    .map((name) => path.join(folder, name));
+}

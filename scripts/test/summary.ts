@@ -1,0 +1,46 @@
+import type { MochaResult } from './mochaRun';
+
+/** What one part of a test run came to: a group of tests, a check such as lint, or packaging. */
+export interface PartResult extends MochaResult {
+  name: string;
+}
+
+/** Tests that need the real node of the test cluster carry this in their title. */
+export const realNodeTag = '@real-node';
+
+/** Skipped real-node tests as failures, for machines that must be able to run them. */
+export function withRealNodeRequired(parts: readonly PartResult[]): PartResult[] {
+  return parts.map((part) => ({
+    ...part,
+    failed: [
+      ...part.failed,
+      ...part.skipped.filter(needsRealNode).map((title) => `${title}: was skipped, but this machine has to run it`),
+    ],
+    skipped: part.skipped.filter((title) => !needsRealNode(title)),
+  }));
+}
+
+function needsRealNode(title: string): boolean {
+  return title.includes(realNodeTag);
+}
+
+/** The closing lines: what was skipped, what failed, each part's figures, and the sum as the last line. */
+export function summary(parts: readonly PartResult[]): string[] {
+  const list = (heading: string, titles: readonly string[]) =>
+    titles.length === 0 ? [] : ['', heading, ...titles.map((title) => `  - ${title}`)];
+  const skipped = parts.flatMap((part) => part.skipped.map((title) => `${part.name}: ${title}`));
+  const failed = parts.flatMap((part) => part.failed.map((title) => `${part.name}: ${title}`));
+  return [
+    ...list('Skipped:', skipped),
+    ...list('Failed:', failed),
+    '',
+    ...parts.map((part) => `${part.name.padEnd(10)} ${figures(part)}`),
+    '',
+    figures({ passed: parts.reduce((sum, part) => sum + part.passed, 0), failed, skipped }),
+  ];
+}
+
+function figures({ passed, failed, skipped }: MochaResult): string {
+  const counts = `${String(passed)} passed, ${String(failed.length)} failed`;
+  return skipped.length === 0 ? counts : `${counts}, ${String(skipped.length)} skipped`;
+}
