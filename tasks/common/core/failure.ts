@@ -17,6 +17,7 @@ export type FailureReason =
   | 'HelmMissing'
   | 'HelmUnsupported'
   | 'StorageUnsupported'
+  | 'KindNotServed'
   // the application's team
   | 'ChartInvalid'
   | 'ReleasePending'
@@ -48,6 +49,8 @@ export const advice: Record<FailureReason, string> = {
   HelmMissing: 'Install Helm on the agent (HelmInstaller@1 does) or name the binary in helmPath.',
   HelmUnsupported: 'Use Helm 3.14 or later.',
   StorageUnsupported: 'Use the storage driver secret or configmap (the variable HELM_DRIVER).',
+  KindNotServed:
+    'Install the CustomResourceDefinition or API service of the kind named above, or correct its apiVersion.',
   ChartInvalid: 'Correct the chart or its values; `helm template` with the same arguments shows the same error.',
   ReleasePending: 'Find out whether the run that left it so is still alive before anything touches the release.',
   HookFailed: 'Read the log of the hook above; nothing after it was done.',

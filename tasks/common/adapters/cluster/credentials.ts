@@ -1,0 +1,272 @@
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { asTaskError, TaskError } from '../../core/failure';
+import type { ClusterAccess, ExecPlugin, UserAccess } from './kubeconfig';
+
+/** What a request carries to prove who asks. */
+export interface Credentials {
+  headers: Readonly<Record<string, string | string[]>>;
+  certificate?: Buffer | string;
+  key?: Buffer | string;
+}
+
+export interface CredentialSource {
+  /** What is valid now. The same object is given until it changes. Throws `CredentialsRejected` when there is none. */
+  current(): Promise<Credentials>;
+  /** After a 401: reads or asks anew. False when that gave what was rejected. */
+  renew(rejected: Credentials): Promise<boolean>;
+}
+
+export interface CredentialOptions {
+  /** Reads the kubeconfig anew: somebody may have written a new token into it. */
+  reread: () => ClusterAccess;
+  environment: NodeJS.ProcessEnv;
+  /** Told of every token and key at the moment it is read, so that it can be masked. */
+  onSecret: (secret: string) => void;
+  now: () => number;
+  /** Ends a plug-in that runs. */
+  signal: AbortSignal | undefined;
+}
+
+/** Kubelet renews a projected token long before it expires; client-go too reads the file at most this old. */
+const tokenFileMaxAgeMs = 60_000;
+/** A credential is renewed this long before its end, so that a request under way does not outlive it. */
+const expiryMarginMs = 10_000;
+const execTimeoutMs = 60_000;
+const execOutputMaxBytes = 1024 * 1024;
+
+interface Held {
+  credentials: Credentials;
+  /** Milliseconds since 1970; absent when it does not end. */
+  expiresAt?: number;
+}
+
+/** The credentials of one user of a kubeconfig, kept until they expire or are rejected. */
+export function credentialSource(initial: ClusterAccess, options: CredentialOptions): CredentialSource {
+  let access = initial;
+  let held: Held | undefined;
+  let pending: Promise<Held> | undefined;
+
+  const obtain = (): Promise<Held> => {
+    pending ??= obtainCredentials(access, options).finally(() => {
+      pending = undefined;
+    });
+    return pending;
+  };
+
+  const current = async (): Promise<Credentials> => {
+    if (held !== undefined && !isOver(held, options.now())) return held.credentials;
+    const fresh = await obtain();
+    held = held !== undefined && areEqual(held.credentials, fresh.credentials) ? keep(held, fresh) : fresh;
+    return held.credentials;
+  };
+
+  return {
+    current,
+    async renew(rejected) {
+      if (held !== undefined && held.credentials !== rejected) return true;
+      access = options.reread();
+      held = undefined;
+      const fresh = await current();
+      return !areEqual(fresh, rejected);
+    },
+  };
+}
+
+function isOver(held: Held, now: number): boolean {
+  return held.expiresAt !== undefined && held.expiresAt - expiryMarginMs <= now;
+}
+
+function keep(held: Held, fresh: Held): Held {
+  return { ...fresh, credentials: held.credentials };
+}
+
+function areEqual(one: Credentials, other: Credentials): boolean {
+  return fingerprint(one) === fingerprint(other);
+}
+
+function fingerprint({ headers, certificate, key }: Credentials): string {
+  return JSON.stringify([headers, certificate?.toString(), key?.toString()]);
+}
+
+async function obtainCredentials(access: ClusterAccess, options: CredentialOptions): Promise<Held> {
+  const { user } = access;
+  const base = { ...(user.certificate && { certificate: user.certificate }), ...(user.key && { key: user.key }) };
+  if (user.key !== undefined) options.onSecret(user.key.toString('utf8'));
+  const bearer = (token: string, expiresAt?: number): Held => {
+    options.onSecret(token);
+    const headers = { ...user.impersonation, Authorization: `Bearer ${token}` };
+    return { credentials: { ...base, headers }, ...(expiresAt === undefined ? {} : { expiresAt }) };
+  };
+
+  if (user.tokenFile !== undefined) {
+    return bearer(await readTokenFile(user.tokenFile), options.now() + tokenFileMaxAgeMs + expiryMarginMs);
+  }
+  if (user.token !== undefined) return bearer(user.token.trim());
+  if (user.exec !== undefined) return execCredentials({ user, plugin: user.exec, access, options });
+  if (user.authProvider !== undefined) return bearer(await providerToken(user, user.authProvider));
+  if (user.username !== undefined) {
+    const pair = `${user.username}:${user.password ?? ''}`;
+    const encoded = Buffer.from(pair).toString('base64');
+    if (user.password) options.onSecret(user.password);
+    options.onSecret(encoded);
+    return { credentials: { ...base, headers: { ...user.impersonation, Authorization: `Basic ${encoded}` } } };
+  }
+  return { credentials: { ...base, headers: user.impersonation } };
+}
+
+async function readTokenFile(file: string): Promise<string> {
+  try {
+    const token = (await readFile(file, 'utf8')).trim();
+    if (token !== '') return token;
+  } catch (error) {
+    throw new TaskError('CredentialsRejected', `The token file ${file} of the kubeconfig cannot be read.`, {
+      cause: error,
+    });
+  }
+  throw new TaskError('CredentialsRejected', `The token file ${file} of the kubeconfig is empty.`);
+}
+
+/** `gcp` and `azure` are gone from client-go since 1.26, so Helm cannot use them either. */
+async function providerToken(user: UserAccess, provider: { name: string }): Promise<string> {
+  if (provider.name !== 'oidc') {
+    const message =
+      `The kubeconfig uses the auth-provider "${provider.name}", which Helm and kubectl no longer know. ` +
+      'Use a credential plug-in instead (for AKS: kubelogin convert-kubeconfig).';
+    throw new TaskError('CredentialsRejected', message);
+  }
+  // Loaded only here: it brings an OpenID client that hardly any pipeline needs.
+  const { OpenIDConnectAuth } = await import('@kubernetes/client-node/dist/oidc_auth.js');
+  const carrier: { headers: Record<string, string> } = { headers: {} };
+  try {
+    await new OpenIDConnectAuth().applyAuthentication({ name: 'user', authProvider: user.authProvider }, carrier);
+  } catch (error) {
+    const message = `The OpenID token of the kubeconfig could not be renewed: ${asTaskError(error).message}`;
+    throw new TaskError('CredentialsRejected', message, { cause: error });
+  }
+  const token = carrier.headers['Authorization']?.replace(/^Bearer /, '');
+  if (token) return token;
+  throw new TaskError('CredentialsRejected', 'The OpenID token of the kubeconfig is missing or expired.');
+}
+
+interface ExecCall {
+  user: UserAccess;
+  plugin: ExecPlugin;
+  access: ClusterAccess;
+  options: CredentialOptions;
+}
+
+async function execCredentials(call: ExecCall): Promise<Held> {
+  const { user, plugin, options } = call;
+  if (plugin.command === '') {
+    throw new TaskError('CredentialsRejected', 'The kubeconfig names no command for its credential plug-in.');
+  }
+  const status = parseExecCredential(await runPlugin(call), plugin);
+  const { token, clientCertificateData: certificate, clientKeyData: key, expirationTimestamp } = status;
+  if (token !== undefined) options.onSecret(token);
+  if (key !== undefined) options.onSecret(key);
+  const headers = {
+    ...user.impersonation,
+    ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }),
+  };
+  const expiresAt = Date.parse(expirationTimestamp ?? '');
+  return {
+    credentials: {
+      headers,
+      ...(certificate === undefined || key === undefined ? {} : { certificate, key }),
+    },
+    ...(Number.isNaN(expiresAt) ? {} : { expiresAt }),
+  };
+}
+
+interface ExecStatus {
+  token?: string;
+  clientCertificateData?: string;
+  clientKeyData?: string;
+  expirationTimestamp?: string;
+}
+
+function parseExecCredential(output: string, plugin: ExecPlugin): ExecStatus {
+  const reject = (what: string): TaskError =>
+    new TaskError('CredentialsRejected', `The credential plug-in ${plugin.command} ${what}.`);
+  let parsed: { kind?: unknown; status?: ExecStatus } | null;
+  try {
+    parsed = JSON.parse(output) as typeof parsed;
+  } catch {
+    // The output itself may be a credential: it is not quoted, and neither is the parser's message, which quotes it.
+    throw reject('printed something that is not JSON');
+  }
+  const status = parsed?.status;
+  if (parsed?.kind !== 'ExecCredential' || typeof status !== 'object') throw reject('printed no ExecCredential');
+  const fields: ExecStatus = {};
+  for (const name of ['token', 'clientCertificateData', 'clientKeyData', 'expirationTimestamp'] as const) {
+    const value: unknown = status[name];
+    if (typeof value === 'string' && value !== '') fields[name] = value;
+  }
+  if (fields.token === undefined && fields.clientCertificateData === undefined) {
+    throw reject('gave neither a token nor a certificate');
+  }
+  return fields;
+}
+
+/** Runs without a terminal and without stdin: a plug-in that wants to ask a person must fail, not hang. */
+function runPlugin({ plugin, access, options }: ExecCall): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    let size = 0;
+    const child = spawn(plugin.command, plugin.args, {
+      env: {
+        ...options.environment,
+        ...Object.fromEntries(plugin.env.map(({ name, value }) => [name, value])),
+        KUBERNETES_EXEC_INFO: JSON.stringify(execInfo(plugin, access)),
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: execTimeoutMs,
+      killSignal: 'SIGKILL',
+      windowsHide: true,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    const collect = (into: Buffer[]) => (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= execOutputMaxBytes) into.push(chunk);
+    };
+    child.stdout.on('data', collect(stdout));
+    child.stderr.on('data', collect(stderr));
+    child.once('error', (error) => {
+      reject(pluginFailure(plugin, error));
+    });
+    child.once('close', (code, killedBy) => {
+      if (code === 0) {
+        resolve(Buffer.concat(stdout).toString('utf8'));
+        return;
+      }
+      const said = Buffer.concat(stderr).toString('utf8').trim().slice(-2000);
+      const ending = killedBy === null ? `ended with exit code ${String(code)}` : `was ended by ${killedBy}`;
+      reject(new TaskError('CredentialsRejected', `The credential plug-in ${plugin.command} ${ending}: ${said}`));
+    });
+  });
+}
+
+function pluginFailure(plugin: ExecPlugin, error: NodeJS.ErrnoException): TaskError {
+  if (error.name === 'AbortError') return new TaskError('Cancelled', 'Stopped while asking a credential plug-in.');
+  const hint = plugin.installHint === undefined ? '' : ` ${plugin.installHint}`;
+  const missing = error.code === 'ENOENT' ? 'is not installed on this agent' : `could not be started: ${error.message}`;
+  const message = `The credential plug-in ${plugin.command} of the kubeconfig ${missing}.${hint}`;
+  return new TaskError('CredentialsRejected', message, { cause: error });
+}
+
+function execInfo(plugin: ExecPlugin, access: ClusterAccess): unknown {
+  const cluster = {
+    server: access.server,
+    ...(access.tlsServerName && { 'tls-server-name': access.tlsServerName }),
+    ...(access.skipTlsVerify && { 'insecure-skip-tls-verify': true }),
+    ...(access.ca && { 'certificate-authority-data': access.ca.toString('base64') }),
+    ...(access.proxyUrl && { 'proxy-url': access.proxyUrl }),
+  };
+  return {
+    apiVersion: plugin.apiVersion,
+    kind: 'ExecCredential',
+    spec: { interactive: false, ...(plugin.provideClusterInfo && { cluster }) },
+  };
+}

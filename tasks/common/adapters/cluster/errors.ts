@@ -1,0 +1,227 @@
+import { TaskError, type FailureReason } from '../../core/failure';
+
+export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
+
+/** What a request is for, in the words that an error needs. */
+export interface Attempt {
+  verb: Verb;
+  /** `Deployment/web in namespace shop`, `Pods in namespace shop`. */
+  target: string;
+  /** What RBAC must allow; absent where nobody can grant it (discovery). */
+  resource?: { group: string; plural: string; namespace?: string | undefined };
+}
+
+/** An answer of the API server that is not the one wanted. */
+export interface Answer {
+  status: number;
+  contentType: string;
+  body: Buffer;
+  /** Milliseconds, from Retry-After. */
+  retryAfterMs?: number;
+}
+
+const verbWords: Record<Verb, string> = {
+  get: 'read',
+  list: 'list',
+  watch: 'watch',
+  create: 'create',
+  update: 'update',
+  patch: 'change',
+  delete: 'delete',
+};
+
+const quotedMaxLength = 1000;
+
+/** A certificate that the server showed and we do not accept (Node's names of OpenSSL's verdicts). */
+const certificateProblems: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate was issued by an authority that is not trusted',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate was issued by an authority that is not trusted',
+  UNABLE_TO_GET_ISSUER_CERT: 'its certificate was issued by an authority that is not trusted',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate was issued by an authority that is not trusted',
+  CERT_UNTRUSTED: 'its certificate was issued by an authority that is not trusted',
+  CERT_SIGNATURE_FAILURE: 'its certificate was not signed by the authority given',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  CERT_REVOKED: 'its certificate is revoked',
+  CERT_REJECTED: 'its certificate is rejected',
+  INVALID_PURPOSE: 'its certificate is not one for servers',
+  INVALID_CA: 'the authority of its certificate is not one',
+  HOSTNAME_MISMATCH: 'its certificate is for another name',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+};
+
+const connectionProblems: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection was refused',
+  ENOTFOUND: 'its name is not known to the DNS of the agent',
+  EAI_AGAIN: 'the DNS of the agent did not answer',
+  ECONNRESET: 'the connection was cut',
+  EPIPE: 'the connection was cut',
+  ETIMEDOUT: 'it did not answer in time',
+  EHOSTUNREACH: 'there is no way to its network',
+  ENETUNREACH: 'there is no way to its network',
+  EPROTO: 'it does not speak TLS as expected',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS (an http address given as https?)',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS (an http address given as https?)',
+};
+
+/** `read Deployment/web in namespace shop`. */
+export function attempted({ verb, target }: Attempt): string {
+  return `${verbWords[verb]} ${target}`;
+}
+
+export function codeOf(error: unknown): string {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : '';
+}
+
+/** What stopped a request before there was an answer. `server` is its origin, without credentials. */
+export function connectionFailure(error: unknown, attempt: Attempt, server: string): TaskError {
+  if (error instanceof TaskError) return error;
+  const code = codeOf(error);
+  const said = error instanceof Error ? error.message : String(error);
+  const could = `Could not ${attempted(attempt)}`;
+  const make = (reason: FailureReason, why: string): TaskError =>
+    new TaskError(reason, `${could}: ${why}`, { cause: error, facts: { server, ...(code && { code }) } });
+
+  const certificate = certificateProblems[code];
+  if (certificate !== undefined) {
+    return make('CertificateRejected', `the API server ${server} is not trusted, ${certificate} (${code}).`);
+  }
+  if (/ALERT_|BAD_CERTIFICATE|CERTIFICATE_REQUIRED/.test(code) && /cert/i.test(`${code} ${said}`)) {
+    return make('CredentialsRejected', `the API server ${server} refused the client certificate (${code}).`);
+  }
+  if (/^ERR_OSSL|^ERR_CRYPTO|^ERR_SSL_(NO_START_LINE|KEY_VALUES_MISMATCH)/.test(code)) {
+    return make('CredentialsRejected', `a certificate or key of the connection cannot be used (${code}).`);
+  }
+  const proxyAnswer = /^Bad response: (\d+)$/.exec(said)?.[1];
+  if (proxyAnswer !== undefined) {
+    return make('ClusterUnreachable', `the proxy on the way to ${server} answered ${proxyAnswer}.`);
+  }
+  const problem = connectionProblems[code] ?? (code === '' ? said : `${said} (${code})`);
+  return make('ClusterUnreachable', `the API server ${server} cannot be reached, ${problem}.`);
+}
+
+/** Why no answer came that Kubernetes would give: a login page, a proxy's error page, a body cut off. */
+export function notUnderstood(attempt: Attempt, server: string, what: string, cause?: unknown): TaskError {
+  const message = `Could not ${attempted(attempt)}: what answered at ${server} is not understood as a Kubernetes API server, ${what}.`;
+  return new TaskError('ClusterUnreachable', message, { cause, facts: { server } });
+}
+
+export function cancelled(attempt: Attempt): TaskError {
+  return new TaskError('Cancelled', `Stopped before it was done: ${attempted(attempt)}.`);
+}
+
+/** The fields of a Kubernetes Status that errors need. */
+export interface Status {
+  message: string;
+  reason: string;
+  code: number;
+  details: { name?: string; kind?: string };
+}
+
+/** The Status that an answer holds, or undefined if the answer is none. */
+export function statusOf(answer: Pick<Answer, 'body'>): Status | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(answer.body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  return asStatus(parsed);
+}
+
+export function asStatus(value: unknown): Status | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const fields = value as Record<string, unknown>;
+  if (fields['kind'] !== 'Status') return undefined;
+  const details = (fields['details'] ?? {}) as Record<string, unknown>;
+  return {
+    message: typeof fields['message'] === 'string' ? fields['message'].slice(0, quotedMaxLength) : '',
+    reason: typeof fields['reason'] === 'string' ? fields['reason'] : '',
+    code: typeof fields['code'] === 'number' ? fields['code'] : 0,
+    details: {
+      ...(typeof details['name'] === 'string' && details['name'] !== '' ? { name: details['name'] } : {}),
+      ...(typeof details['kind'] === 'string' ? { kind: details['kind'] } : {}),
+    },
+  };
+}
+
+/** The API server answered, and it was no. */
+export function refusal(answer: Answer, attempt: Attempt, server: string): TaskError {
+  const status = statusOf(answer);
+  const said = status?.message || snippet(answer);
+  const could = `Could not ${attempted(attempt)}`;
+  const answered = `the API server answered ${answer.status}${said === '' ? '' : `: ${said}`}`;
+  const facts = {
+    status: answer.status,
+    ...(status?.reason && { statusReason: status.reason }),
+    ...(answer.retryAfterMs !== undefined && { retryAfterMs: answer.retryAfterMs }),
+  };
+  const make = (reason: FailureReason, message: string): TaskError => new TaskError(reason, message, { facts });
+
+  // A proxy or a gateway in between refuses with a page of its own: then nobody can grant anything in Kubernetes.
+  if (status === undefined && /html/i.test(answer.contentType)) {
+    return notUnderstood(attempt, server, `it answered ${answer.status} with a web page: ${said}`);
+  }
+  switch (answer.status) {
+    case 401:
+      return make('CredentialsRejected', `${could}: the API server ${server} did not accept the credentials (401).`);
+    case 403:
+      if (!isDeniedByAuthorizer(attempt, said)) return make('ApplyRejected', `${could}: ${answered}`);
+      return make('PermissionDenied', `${could}: ${answered}. ${grant(attempt)}`);
+    case 404:
+      return make(notFoundReason(attempt, status), `${could}: ${answered}`);
+    case 405:
+      return make('KindNotServed', `${could}: ${answered}`);
+    case 409:
+    case 410:
+    case 412:
+      return make('Conflict', `${could}: ${answered}`);
+    case 400:
+    case 413:
+    case 422:
+      return make(isWrite(attempt) ? 'ApplyRejected' : 'Internal', `${could}: ${answered}`);
+    case 500:
+      return make(
+        isWrite(attempt) && status !== undefined ? 'ApplyRejected' : 'ClusterUnreachable',
+        `${could}: ${answered}`,
+      );
+    default:
+      return make(
+        answer.status === 429 || answer.status > 500 ? 'ClusterUnreachable' : 'Internal',
+        `${could}: ${answered}`,
+      );
+  }
+}
+
+/** Admission and quota answer a write with 403 too; only the authorizers speak of what a user cannot do. */
+function isDeniedByAuthorizer(attempt: Attempt, said: string): boolean {
+  if (!isWrite(attempt) || said === '') return true;
+  return /\bcannot \w+ (resource|path)\b/i.test(said) || /does not have (access|the permission)/i.test(said);
+}
+
+function notFoundReason(attempt: Attempt, status: Status | undefined): FailureReason {
+  if (status?.details.name === undefined) return 'KindNotServed';
+  if (attempt.verb === 'create' && status.details.kind === 'namespaces') return 'NamespaceMissing';
+  return 'Conflict';
+}
+
+function isWrite({ verb }: Attempt): boolean {
+  return verb === 'create' || verb === 'update' || verb === 'patch' || verb === 'delete';
+}
+
+/** The sentence that tells the platform's owner what to grant. */
+function grant({ verb, resource }: Attempt): string {
+  if (resource === undefined) return 'The identity of the connection must be allowed to do that.';
+  const group = resource.group === '' ? 'the core API group' : `API group "${resource.group}"`;
+  const where =
+    resource.namespace === undefined ? 'with a ClusterRole' : `with a Role in namespace "${resource.namespace}"`;
+  return `Grant the verb "${verb}" on resource "${resource.plural}" of ${group}, ${where}.`;
+}
+
+/** The beginning of an answer that is no Status, on one line. */
+export function snippet({ body }: Pick<Answer, 'body'>): string {
+  const text = body.subarray(0, 400).toString('utf8').replace(/\s+/g, ' ').trim();
+  return text.slice(0, 200);
+}

@@ -1,0 +1,60 @@
+import net from 'node:net';
+
+export interface ProxyOptions {
+  environment: NodeJS.ProcessEnv;
+  /** From the kubeconfig: wins over the environment. */
+  proxyUrl: string | undefined;
+}
+
+/** The proxy for a server, by the rules of Go's httpproxy, which Helm and kubectl follow; undefined for none. */
+export function proxyFor(server: URL, { environment, proxyUrl }: ProxyOptions): URL | undefined {
+  if (proxyUrl !== undefined) return proxyAddress(proxyUrl);
+  const name = server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
+  const address = environment[name] || environment[name.toLowerCase()];
+  if (!address) return undefined;
+  const exceptions = environment['NO_PROXY'] || environment['no_proxy'] || '';
+  return isExempt(server, exceptions) ? undefined : proxyAddress(address);
+}
+
+/** Go takes `proxy:3128` for `http://proxy:3128`. */
+function proxyAddress(address: string): URL | undefined {
+  const complete = /^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`;
+  return URL.canParse(complete) ? new URL(complete) : undefined;
+}
+
+function isExempt(server: URL, exceptions: string): boolean {
+  const host = server.hostname.replace(/^\[|\]$/g, '').toLowerCase();
+  if (host === 'localhost' || isLoopback(host)) return true;
+  const port = server.port || (server.protocol === 'https:' ? '443' : '80');
+  return exceptions
+    .split(',')
+    .map((each) => each.trim().toLowerCase())
+    .some((each) => each !== '' && matches(each, host, port));
+}
+
+function isLoopback(host: string): boolean {
+  return host === '::1' || (net.isIPv4(host) && host.startsWith('127.'));
+}
+
+function matches(exception: string, host: string, port: string): boolean {
+  if (exception === '*') return true;
+  if (exception.includes('/')) return isInNetwork(exception, host);
+  const [, name = '', wantedPort] = /^(.*?)(?::(\d+))?$/.exec(net.isIPv6(exception) ? '' : exception) ?? [];
+  if (wantedPort !== undefined && wantedPort !== port) return false;
+  const wanted = (net.isIPv6(exception) ? exception : name).replace(/^\[|\]$/g, '').replace(/^\*(?=\.)/, '');
+  if (net.isIP(wanted) !== 0) return wanted === host;
+  // A leading dot means subdomains only; without it the name itself matches too.
+  if (wanted.startsWith('.')) return host.endsWith(wanted);
+  return host === wanted || host.endsWith(`.${wanted}`);
+}
+
+function isInNetwork(exception: string, host: string): boolean {
+  const [address = '', bits = ''] = exception.split('/');
+  const family = net.isIP(address);
+  if (family === 0 || net.isIP(host) !== family || !/^\d{1,3}$/.test(bits)) return false;
+  if (Number(bits) > (family === 4 ? 32 : 128)) return false;
+  const list = new net.BlockList();
+  const type = family === 4 ? 'ipv4' : 'ipv6';
+  list.addSubnet(address, Number(bits), type);
+  return list.check(host, type);
+}

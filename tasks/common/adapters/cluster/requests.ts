@@ -1,0 +1,238 @@
+import { asTaskError, TaskError } from '../../core/failure';
+import type { KubeObject } from '../../core/kubernetes';
+import { apiGroup } from '../../core/manifest';
+import type { ApiResource, ListQuery } from '../../core/ports';
+import { attempted, notUnderstood, refusal, snippet, statusOf, type Answer, type Attempt, type Verb } from './errors';
+import { builtInResource, groupVersionPath, parseResourceList, resourcePath } from './resources';
+import type { Exchange, Transport } from './transport';
+
+/** One page of a list: its objects, complete with apiVersion and kind, and how to go on. */
+export interface Page {
+  items: KubeObject[];
+  resourceVersion: string;
+  continueToken: string | undefined;
+}
+
+export const pageLimit = 500;
+/** client-go too reads everything in one piece when its pages keep expiring. */
+const pagedTries = 3;
+
+/** How to send what must be asked first. */
+export interface How {
+  retry?: Exchange['retry'];
+  signal?: AbortSignal;
+}
+
+/** The API's answers as values; the same for single reads and for following. */
+export interface Requests {
+  transport: Transport;
+  /** Discovery, kept per group and version once it succeeded. Undefined when the kind is not served. */
+  resource(apiVersion: string, kind: string, how?: How): Promise<ApiResource | undefined>;
+  /** As `resource`, but throws `KindNotServed`. */
+  served(apiVersion: string, kind: string, attempt: Attempt, how?: How): Promise<ApiResource>;
+  /** Sends and gives the JSON of a success; throws what the API server said otherwise. */
+  json(exchange: Exchange): Promise<unknown>;
+  /** All pages, one after the other; `take` gets each, so that it can be released. Answers the list's resourceVersion. */
+  pages(query: ListQuery, options: PagesOptions): Promise<string>;
+}
+
+export interface PagesOptions {
+  retry: Exchange['retry'];
+  signal?: AbortSignal;
+  /** Called before the first page of every try: what an earlier try gave is void. */
+  start(): void;
+  take(items: KubeObject[]): void | Promise<void>;
+}
+
+export function createRequests(transport: Transport): Requests {
+  const { server } = transport;
+  const discovered = new Map<string, ApiResource[]>();
+  const underWay = new Map<string, Promise<ApiResource[]>>();
+
+  const json = async (exchange: Exchange): Promise<unknown> => {
+    const answer = await transport.send(exchange);
+    if (answer.status < 200 || answer.status > 299) throw refusal(answer, exchange.attempt, server);
+    return parseJson(answer, exchange.attempt, server);
+  };
+
+  const discover = async (apiVersion: string, { retry, signal }: How): Promise<ApiResource[]> => {
+    const attempt: Attempt = { verb: 'get', target: `the kinds of ${apiVersion}` };
+    const answer = await transport.send({
+      method: 'GET',
+      path: groupVersionPath(apiVersion),
+      attempt,
+      retry: retry ?? 'idempotent',
+      ...(signal && { signal }),
+    });
+    if (answer.status === 404 && isKubernetesNotFound(answer)) return [];
+    if (answer.status !== 200) throw refusal(answer, attempt, server);
+    const resources = parseResourceList(apiVersion, parseJson(answer, attempt, server));
+    if (resources === undefined) throw notUnderstood(attempt, server, 'it gave no list of resources');
+    discovered.set(apiVersion, resources);
+    return resources;
+  };
+
+  /** Several that ask for the same at a time share one request, unless who sent it gives up. */
+  const discoverOnce = async (apiVersion: string, how: How): Promise<ApiResource[]> => {
+    const shared = underWay.get(apiVersion);
+    if (shared === undefined) {
+      const own = discover(apiVersion, how).finally(() => underWay.delete(apiVersion));
+      underWay.set(apiVersion, own);
+      return own;
+    }
+    try {
+      return await shared;
+    } catch (error) {
+      if (asTaskError(error).reason !== 'Cancelled') throw error;
+      return discover(apiVersion, how);
+    }
+  };
+
+  const resource = async (apiVersion: string, kind: string, how: How = {}): Promise<ApiResource | undefined> => {
+    const known = builtInResource(apiVersion, kind) ?? discovered.get(apiVersion)?.find((each) => each.kind === kind);
+    if (known !== undefined) return known;
+    // A CustomResourceDefinition may have been installed since: what was not there is asked for anew.
+    return (await discoverOnce(apiVersion, how)).find((each) => each.kind === kind);
+  };
+
+  const served = async (apiVersion: string, kind: string, attempt: Attempt, how?: How): Promise<ApiResource> => {
+    const found = await resource(apiVersion, kind, how);
+    if (found !== undefined) return found;
+    throw kindNotServed(apiVersion, kind, attempt);
+  };
+
+  const page = async (resourceOf: ApiResource, query: ListQuery, options: PageOptions): Promise<Answer> =>
+    transport.send({
+      method: 'GET',
+      path: resourcePath(resourceOf, {
+        namespace: query.namespace,
+        query: {
+          labelSelector: query.labelSelector,
+          fieldSelector: query.fieldSelector,
+          limit: options.limit === undefined ? undefined : String(options.limit),
+          continue: options.continueToken,
+        },
+      }),
+      attempt: listAttempt('list', query, resourceOf),
+      retry: options.retry,
+      ...(options.signal && { signal: options.signal }),
+    });
+
+  return {
+    transport,
+    resource,
+    served,
+    json,
+    async pages(query, options) {
+      const attempt = listAttempt('list', query);
+      const { signal, retry } = options;
+      const resourceOf = await served(query.apiVersion, query.kind, attempt, { retry, ...(signal && { signal }) });
+      for (let tries = 0; ; tries++) {
+        options.start();
+        const limit = tries < pagedTries ? pageLimit : undefined;
+        let continueToken: string | undefined;
+        for (;;) {
+          const answer = await page(resourceOf, query, { retry, signal, limit, continueToken });
+          if (answer.status === 410 && continueToken !== undefined && tries < pagedTries) break;
+          if (answer.status !== 200) throw refusal(answer, listAttempt('list', query, resourceOf), server);
+          const parsed = parsePage(parseJson(answer, attempt, server), query, () =>
+            notUnderstood(attempt, server, 'it gave no list'),
+          );
+          await options.take(parsed.items);
+          if (parsed.continueToken === undefined) return parsed.resourceVersion;
+          continueToken = parsed.continueToken;
+        }
+      }
+    },
+  };
+}
+
+interface PageOptions {
+  retry: Exchange['retry'];
+  signal: AbortSignal | undefined;
+  limit: number | undefined;
+  continueToken: string | undefined;
+}
+
+export function kindNotServed(apiVersion: string, kind: string, attempt: Attempt): TaskError {
+  const message = `Could not ${attempted(attempt)}: the API server serves no ${kind} of ${apiVersion}.`;
+  return new TaskError('KindNotServed', message, { facts: { apiVersion, kind } });
+}
+
+/** `Pods in namespace shop`, with what RBAC would have to allow. */
+export function listAttempt(verb: Verb, query: ListQuery, resource?: ApiResource): Attempt {
+  const where = query.namespace === undefined ? '' : ` in namespace ${query.namespace}`;
+  return { verb, target: `${query.kind} objects${where}`, ...rights(resource, query.namespace) };
+}
+
+/** `Deployment/web in namespace shop`, with what RBAC would have to allow. */
+export function objectAttempt(
+  verb: Verb,
+  ref: { kind: string; name: string; namespace?: string | undefined },
+  resource?: ApiResource,
+): Attempt {
+  const where = ref.namespace === undefined || resource?.namespaced === false ? '' : ` in namespace ${ref.namespace}`;
+  return { verb, target: `${ref.kind}/${ref.name}${where}`, ...rights(resource, ref.namespace) };
+}
+
+function rights(resource: ApiResource | undefined, namespace: string | undefined): Pick<Attempt, 'resource'> {
+  if (resource === undefined) return {};
+  const group = apiGroup(resource.apiVersion);
+  return { resource: { group, plural: resource.plural, namespace: resource.namespaced ? namespace : undefined } };
+}
+
+/**
+ * Whether a 404 is the API server's own. Anything else that says 404 (a load balancer, a wrong address) must not be
+ * taken for «not there».
+ */
+export function isKubernetesNotFound(answer: Answer): boolean {
+  const status = statusOf(answer);
+  if (status !== undefined) return status.reason === 'NotFound' || status.code === 404;
+  return answer.body.toString('utf8').trim() === '404 page not found';
+}
+
+export function parseJson(answer: Answer, attempt: Attempt, server: string): unknown {
+  try {
+    return JSON.parse(answer.body.toString('utf8'));
+  } catch (error) {
+    const type = answer.contentType === '' ? 'no content type' : answer.contentType;
+    throw notUnderstood(attempt, server, `it answered ${answer.status} with ${type}: ${snippet(answer)}`, error);
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** An object as the API gives it, or undefined if it is none. Items of a list come without apiVersion and kind. */
+export function asKubeObject(value: unknown, fallback: { apiVersion: string; kind: string }): KubeObject | undefined {
+  if (!isRecord(value) || !isRecord(value['metadata'])) return undefined;
+  const { metadata } = value;
+  if (typeof metadata['name'] !== 'string') return undefined;
+  if (typeof value['apiVersion'] === 'string' && typeof value['kind'] === 'string') return value as KubeObject;
+  return { ...value, apiVersion: fallback.apiVersion, kind: fallback.kind } as KubeObject;
+}
+
+/** managedFields are often half of an object and nothing that is followed or listed needs them. */
+export function withoutManagedFields(object: KubeObject): KubeObject {
+  delete object.metadata['managedFields'];
+  return object;
+}
+
+function parsePage(value: unknown, query: ListQuery, problem: () => TaskError): Page {
+  if (!isRecord(value) || !isRecord(value['metadata'])) throw problem();
+  const { items, metadata } = value;
+  // Go writes an empty list as null.
+  if (items !== null && !Array.isArray(items)) throw problem();
+  const continueToken = metadata['continue'];
+  const objects = (items ?? []).map((item: unknown) => {
+    const object = asKubeObject(item, query);
+    if (object === undefined) throw problem();
+    return withoutManagedFields(object);
+  });
+  return {
+    items: objects,
+    resourceVersion: typeof metadata['resourceVersion'] === 'string' ? metadata['resourceVersion'] : '',
+    continueToken: typeof continueToken === 'string' && continueToken !== '' ? continueToken : undefined,
+  };
+}
