@@ -1,0 +1,43 @@
+import https from 'node:https';
+
+export interface ApiServer {
+  readonly url: string;
+  readonly ca: string;
+  readonly token: string;
+}
+
+export interface ApiResponse {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** One request to the API server. Rejects if there is no answer within 10 seconds; any status is an answer. */
+export function request(server: ApiServer, method: string, path: string, body?: unknown): Promise<ApiResponse> {
+  return new Promise((resolve, reject) => {
+    const options: https.RequestOptions = {
+      method,
+      ca: server.ca,
+      agent: false,
+      timeout: 10_000,
+      headers: { authorization: `Bearer ${server.token}`, 'content-type': 'application/json', 'user-agent': 'cluster' },
+    };
+    const call = https.request(new URL(path, server.url), options, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') });
+      });
+    });
+    call.on('timeout', () => call.destroy(new Error(`${server.url}${path} did not answer within 10 seconds.`)));
+    call.on('error', reject);
+    call.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+/** Creates an object; that it exists already is fine. */
+export async function create(server: ApiServer, path: string, object: unknown): Promise<void> {
+  const { status, body } = await request(server, 'POST', path, object);
+  if (status < 300 || status === 409) return;
+  throw new Error(`The API server refused POST ${path} with ${status}: ${body.trim()}`);
+}

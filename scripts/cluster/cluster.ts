@@ -1,0 +1,489 @@
+import { createHash, randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { stringify } from 'yaml';
+import { type ApiServer, create, request } from './api';
+import { createCgroup, removeCgroup } from './cgroups';
+import { asError, lastLines } from './command';
+import * as controlPlane from './controlPlane';
+import { installDebianPackages, realNodeObstacle } from './debian';
+import { clusterFolder, clustersFolder } from './folders';
+import { images, writeImageArchive } from './images';
+import { withLock } from './lock';
+import { joinNetwork, nodeNetwork, waitUntilInterfaceIsGone } from './network';
+import * as pins from './pins';
+import * as processes from './processes';
+import { type Log, programId, programPath, providePrograms } from './programs';
+import * as realNode from './realNode';
+import { type ClusterState, type Layout, readState, type Tokens, writeState } from './state';
+import { Hopeless, waitFor } from './wait';
+
+/** Raised whenever the files or flags below change so that a running cluster of before does not fit any more. */
+const layoutVersion = 1;
+
+export interface ClusterNode {
+  readonly name: string;
+  readonly kind: 'real' | 'kwok';
+}
+
+/** What `up --json` prints. All paths are absolute. */
+export interface ClusterDescription {
+  readonly kubeconfig: string;
+  readonly kubectl: string;
+  readonly helm3: string;
+  readonly helm4: string;
+  /** Every Helm that is there, by version. */
+  readonly helms: Readonly<Record<string, string>>;
+  readonly kubernetesVersion: string;
+  readonly nodes: readonly ClusterNode[];
+  /** What the real node has: `busybox` (a shell, httpd ...) and `app` (see go/app). Empty without a real node. */
+  readonly images: Readonly<Record<string, string>>;
+  readonly name: string;
+  readonly auditLog: string;
+  /** Where pods reach this machine; undefined without a real node. */
+  readonly hostAddress?: string;
+}
+
+export interface UpOptions {
+  readonly name: string;
+  /** False leaves the real node out even where there could be one. */
+  readonly realNode: boolean;
+  readonly kwokNodes: number;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** Brings the cluster up, or completes what is missing of a running one, and returns when it is ready for use. */
+export async function up(options: UpOptions): Promise<ClusterDescription> {
+  const folder = clusterFolder(options.name);
+  const { log, signal } = options;
+  const obstacle = options.realNode ? await realNodeObstacle() : undefined;
+  if (obstacle !== undefined) {
+    log(
+      `No real node, no kube-proxy and no CoreDNS: ${obstacle}. Tests that need running containers are skipped; pods only run on nodes that kwok plays.`,
+    );
+  }
+  const wantsNode = options.realNode && obstacle === undefined;
+  await providePrograms(requiredPrograms(wantsNode), log, signal);
+  if (wantsNode) await installDebianPackages(log);
+  signal.throwIfAborted();
+  return locked(options.name, log, signal, async () => {
+    const found = readState(folder);
+    if (found && isUsable(folder, found, wantsNode, log)) return complete(folder, found, options);
+    await remove(folder, log);
+    return startNew(folder, wantsNode, options);
+  });
+}
+
+/** Ends everything of the cluster and removes its state. Nothing happens if there is none. */
+export async function down(name: string, log: Log, signal: AbortSignal): Promise<void> {
+  const folder = clusterFolder(name);
+  await locked(name, log, signal, () => remove(folder, log));
+}
+
+export function clusterNames(): string[] {
+  if (!fs.existsSync(clustersFolder())) return [];
+  return fs
+    .readdirSync(clustersFolder(), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort();
+}
+
+export interface PartStatus {
+  readonly part: string;
+  readonly running: boolean;
+}
+
+export type ClusterStatus =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'incomplete' }
+  | { readonly kind: 'present'; readonly parts: readonly PartStatus[]; readonly description: ClusterDescription };
+
+export function status(name: string): ClusterStatus {
+  const folder = clusterFolder(name);
+  if (!fs.existsSync(folder)) return { kind: 'absent' };
+  const state = readState(folder);
+  if (state?.phase !== 'ready') return { kind: 'incomplete' };
+  const running = new Set(processes.partProcesses(folder).map(({ part }) => part));
+  const parts = partNames(state.layout).map((part) => ({ part, running: running.has(part) }));
+  return { kind: 'present', parts, description: describe(folder, state) };
+}
+
+/** Imports an image archive into the real node and returns the names of its images. */
+export async function load(name: string, archive: string): Promise<string[]> {
+  const { folder } = existing(name);
+  return realNode.importImages(folder, path.resolve(archive));
+}
+
+/** Stops the API server and returns when its process and port are gone. */
+export async function stopApiServer(name: string): Promise<void> {
+  const { folder } = existing(name);
+  // A graceful stop waits for open requests for up to a minute; clients notice the same either way.
+  await processes.stopPart(folder, 'kube-apiserver', 'SIGKILL');
+}
+
+/** Starts the API server if it does not run and returns when it is ready. */
+export async function startApiServer(name: string): Promise<void> {
+  const { folder, state } = existing(name);
+  await startPart(folder, state.layout, controlPlane.apiServerCommand(folder, state.layout, controlPlanePaths()));
+  await waitForApiServer(folder, state, new AbortController().signal);
+}
+
+/** Kills the real node's kubelet; its containers go on running. */
+export async function killKubelet(name: string): Promise<void> {
+  const { folder } = existing(name);
+  await processes.stopPart(folder, 'kubelet', 'SIGKILL');
+}
+
+/** Starts the kubelet if it does not run and returns when its node is ready. */
+export async function startKubelet(name: string): Promise<void> {
+  const { folder, state } = existing(name);
+  const { layout } = state;
+  if (layout.kind !== 'node') throw new Error(`The cluster ${name} has no real node.`);
+  await startPart(folder, layout, realNode.kubeletCommand(folder, layout.index, realNodePaths()));
+  await waitForNode(folder, state, realNode.realNodeName, new AbortController().signal);
+}
+
+function existing(name: string): { folder: string; state: ClusterState } {
+  const folder = clusterFolder(name);
+  const state = readState(folder);
+  if (state) return { folder, state };
+  throw new Error(`There is no cluster ${name}. Bring it up with: npm run cluster -- up --name ${name}`);
+}
+
+function locked<Result>(name: string, log: Log, signal: AbortSignal, action: () => Promise<Result>): Promise<Result> {
+  const onWait = (owner: number) => {
+    log(`Waiting for process ${owner}, which is at work on the cluster ${name}`);
+  };
+  return withLock(`${clusterFolder(name)}.lock`, signal, onWait, action);
+}
+
+function requiredPrograms(withNode: boolean): pins.Program[] {
+  return [
+    pins.kubectlProgram,
+    ...pins.helmPrograms,
+    ...pins.controlPlanePrograms,
+    ...(withNode ? pins.realNodePrograms : []),
+  ];
+}
+
+function version(withNode: boolean): string {
+  const content = JSON.stringify([layoutVersion, ...requiredPrograms(withNode).map(programId)]);
+  return createHash('sha256').update(content).digest('hex').slice(0, 16);
+}
+
+function isUsable(folder: string, state: ClusterState, wantsNode: boolean, log: Log): boolean {
+  const hasNode = state.layout.kind === 'node';
+  if (state.phase !== 'ready') {
+    log(`An earlier "up" of the cluster ${state.name} did not finish; its remainder is removed.`);
+    return false;
+  }
+  if (state.version !== version(hasNode)) {
+    log(`The cluster ${state.name} was made by another version of these scripts; it is made anew.`);
+    return false;
+  }
+  if (wantsNode && !hasNode) {
+    log(`The cluster ${state.name} has no real node; it is made anew with one.`);
+    return false;
+  }
+  const heart = hasNode ? realNode.initProcess(folder) !== undefined : processes.isRunning(folder, 'etcd');
+  if (!heart) log(`The cluster ${state.name} does not run any more; it is made anew.`);
+  return heart;
+}
+
+async function startNew(folder: string, withNode: boolean, options: UpOptions): Promise<ClusterDescription> {
+  try {
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const layout = withNode ? await nodeLayout(folder, options.signal) : await loopbackLayout();
+    const state: ClusterState = {
+      name: options.name,
+      version: version(withNode),
+      phase: 'starting',
+      layout,
+      tokens: newTokens(),
+      kwokNodes: options.kwokNodes,
+    };
+    writeState(folder, state);
+    controlPlane.writeControlPlaneFiles(folder, state.tokens);
+    if (layout.kind === 'node') {
+      createCgroup(nodeNetwork(layout.index).cgroup);
+      realNode.writeNodeFiles(folder, layout.index);
+    }
+    return await complete(folder, state, options);
+  } catch (error) {
+    const explained = explain(folder, asError(error));
+    await remove(folder, options.log);
+    throw explained;
+  }
+}
+
+/** What the last started parts wrote is mostly the reason, and is about to be removed. */
+function explain(folder: string, error: Error): Error {
+  if (error.name === 'AbortError') return error;
+  const logs = path.join(folder, 'logs');
+  if (!fs.existsSync(logs)) return error;
+  const tails = fs
+    .readdirSync(logs)
+    .map((file) => `--- ${file}\n${lastLines(fs.readFileSync(path.join(logs, file), 'utf8'), 6)}`)
+    .join('\n');
+  return new Error(
+    `${error.message}${error.cause === undefined ? '' : ` (${asError(error.cause).message})`}\n${tails}`,
+    { cause: error },
+  );
+}
+
+async function nodeLayout(folder: string, signal: AbortSignal): Promise<Layout> {
+  processes.startPart(folder, realNode.initCommand(folder));
+  const init = await realNode.waitForInit(folder, signal);
+  return { kind: 'node', index: await joinNetwork(init) };
+}
+
+async function loopbackLayout(): Promise<Layout> {
+  const [apiPort = 0, etcdPort = 0, etcdPeerPort = 0] = await freePorts(3);
+  return { kind: 'loopback', apiPort, etcdPort, etcdPeerPort };
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<net.Server>((resolve, reject) => {
+          const server = net.createServer();
+          server.on('error', reject);
+          server.listen(0, '127.0.0.1', () => {
+            resolve(server);
+          });
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function newTokens(): Tokens {
+  const token = () => randomBytes(24).toString('hex');
+  return {
+    admin: token(),
+    node: token(),
+    controllerManager: token(),
+    scheduler: token(),
+    proxy: token(),
+    kwok: token(),
+    dns: token(),
+  };
+}
+
+/** Starts every part that does not run and waits until all is ready. Works on a new cluster and on a damaged one alike. */
+async function complete(folder: string, found: ClusterState, options: UpOptions): Promise<ClusterDescription> {
+  const { signal } = options;
+  const state: ClusterState = { ...found, kwokNodes: Math.max(found.kwokNodes, options.kwokNodes) };
+  const { layout } = state;
+  await startPart(folder, layout, controlPlane.etcdCommand(folder, layout, controlPlanePaths()));
+  await startPart(folder, layout, controlPlane.apiServerCommand(folder, layout, controlPlanePaths()));
+  const containers = layout.kind === 'node' ? startContainers(folder, state, signal) : Promise.resolve();
+  // A failure of either ends both; the other's is then of no interest.
+  containers.catch(() => undefined);
+  await waitForApiServer(folder, state, signal);
+  writeKubeconfigs(folder, state);
+  for (const part of controlPlane.controllerCommands(folder, controlPlanePaths()))
+    await startPart(folder, layout, part);
+  await containers;
+  if (layout.kind === 'node') {
+    await startPart(folder, layout, realNode.kubeletCommand(folder, layout.index, realNodePaths()));
+    for (const part of realNode.nodeServiceCommands(folder, layout.index, realNodePaths()))
+      await startPart(folder, layout, part);
+  }
+  await createKwokNodes(folder, state);
+  await waitUntilReady(folder, state, signal);
+  const ready: ClusterState = { ...state, phase: 'ready' };
+  writeState(folder, ready);
+  return describe(folder, ready);
+}
+
+async function startContainers(folder: string, state: ClusterState, signal: AbortSignal): Promise<void> {
+  const { layout } = state;
+  await startPart(folder, layout, realNode.containerdCommand(folder));
+  await realNode.waitForContainerd(nodeInit(folder), signal);
+  if (state.phase === 'ready') return;
+  const archive = await writeImageArchive(
+    folder,
+    pins.debianPackages['busybox-static'] ?? '',
+    realNodePaths()['sample-app'],
+  );
+  await realNode.importImages(folder, archive, signal);
+  fs.rmSync(archive);
+}
+
+function nodeInit(folder: string): number {
+  const init = realNode.initProcess(folder);
+  if (init === undefined) throw new Error('The namespaces of the real node are gone.');
+  return init;
+}
+
+async function startPart(folder: string, layout: Layout, part: processes.PartCommand): Promise<void> {
+  if (processes.isRunning(folder, part.part)) return;
+  if (layout.kind === 'loopback') processes.startPart(folder, part);
+  else await processes.startPartIn(folder, nodeInit(folder), part);
+}
+
+function apiServer(folder: string, state: ClusterState): ApiServer {
+  return {
+    url: controlPlane.apiServerUrl(state.layout),
+    ca: fs.readFileSync(controlPlane.caFile(folder), 'utf8'),
+    token: state.tokens.admin,
+  };
+}
+
+async function waitForApiServer(folder: string, state: ClusterState, signal: AbortSignal): Promise<void> {
+  await waitFor(
+    'the API server to be ready',
+    async () => {
+      if (!processes.isRunning(folder, 'kube-apiserver')) throw new Hopeless('kube-apiserver has ended');
+      return (await request(apiServer(folder, state), 'GET', '/readyz')).status === 200;
+    },
+    { signal },
+  );
+}
+
+function writeKubeconfigs(folder: string, state: ClusterState): void {
+  const ca = fs.readFileSync(controlPlane.caFile(folder), 'utf8');
+  for (const user of Object.keys(state.tokens) as (keyof Tokens)[]) {
+    const content = stringify(controlPlane.kubeconfig(state, ca, user), { lineWidth: 0 });
+    fs.writeFileSync(controlPlane.kubeconfigFile(folder, user), content, { mode: 0o600 });
+  }
+}
+
+function kwokNodeNames(state: ClusterState): string[] {
+  return Array.from({ length: state.kwokNodes }, (_, index) => `kwok-${index + 1}`);
+}
+
+async function createKwokNodes(folder: string, state: ClusterState): Promise<void> {
+  const server = apiServer(folder, state);
+  await Promise.all(kwokNodeNames(state).map((name) => create(server, '/api/v1/nodes', controlPlane.kwokNode(name))));
+}
+
+async function waitUntilReady(folder: string, state: ClusterState, signal: AbortSignal): Promise<void> {
+  const server = apiServer(folder, state);
+  const nodes = nodeList(state).map(({ name }) => waitForNode(folder, state, name, signal));
+  const serviceAccount = waitFor(
+    'the service account "default" in the namespace default, without which no pod can be made',
+    async () => (await request(server, 'GET', '/api/v1/namespaces/default/serviceaccounts/default')).status === 200,
+    { signal },
+  );
+  await Promise.all([
+    serviceAccount,
+    ...nodes,
+    ...nodeServices(state).map((service) => waitForService(service, signal)),
+  ]);
+}
+
+interface NodeService {
+  readonly what: string;
+  readonly url: string;
+}
+
+function nodeServices({ layout }: ClusterState): NodeService[] {
+  if (layout.kind !== 'node') return [];
+  const { nodeAddress } = nodeNetwork(layout.index);
+  return [
+    { what: 'kube-proxy', url: `http://${nodeAddress}:10256/healthz` },
+    { what: 'CoreDNS', url: `http://${nodeAddress}:8181/ready` },
+  ];
+}
+
+async function waitForService({ what, url }: NodeService, signal: AbortSignal): Promise<void> {
+  const answers = async () => (await fetch(url, { signal: AbortSignal.timeout(2000) })).ok;
+  await waitFor(`${what} to be ready (${url})`, answers, { signal });
+}
+
+async function waitForNode(folder: string, state: ClusterState, name: string, signal: AbortSignal): Promise<void> {
+  const server = apiServer(folder, state);
+  await waitFor(
+    `the node ${name} to be ready`,
+    async () => isReadyNode(await request(server, 'GET', `/api/v1/nodes/${name}`)),
+    {
+      signal,
+    },
+  );
+}
+
+interface NodeObject {
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+  readonly spec?: { readonly taints?: readonly { readonly key: string }[] };
+}
+
+/** Also the taint of a node that was not ready must be gone, else pods still wait. */
+function isReadyNode(response: { status: number; body: string }): boolean {
+  if (response.status !== 200) return false;
+  const node = JSON.parse(response.body) as NodeObject;
+  const isReady =
+    node.status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
+  return isReady && !(node.spec?.taints ?? []).some(({ key }) => key.startsWith('node.kubernetes.io/'));
+}
+
+function nodeList(state: ClusterState): ClusterNode[] {
+  const kwok = kwokNodeNames(state).map((name): ClusterNode => ({ name, kind: 'kwok' }));
+  return state.layout.kind === 'node' ? [{ name: realNode.realNodeName, kind: 'real' }, ...kwok] : kwok;
+}
+
+function describe(folder: string, state: ClusterState): ClusterDescription {
+  const helms = Object.fromEntries(pins.helmPrograms.map((helm) => [helm.version, programPath(helm)]));
+  return {
+    kubeconfig: controlPlane.kubeconfigFile(folder, 'admin'),
+    kubectl: programPath(pins.kubectlProgram),
+    helm3: helms[pins.defaultHelm3] ?? '',
+    helm4: helms[pins.defaultHelm4] ?? '',
+    helms,
+    kubernetesVersion: pins.kubernetesVersion,
+    nodes: nodeList(state),
+    images: state.layout.kind === 'node' ? { ...images } : {},
+    name: state.name,
+    auditLog: controlPlane.auditFile(folder),
+    ...(state.layout.kind === 'node' ? { hostAddress: nodeNetwork(state.layout.index).hostAddress } : {}),
+  };
+}
+
+function partNames(layout: Layout): string[] {
+  const control = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok'];
+  return layout.kind === 'node' ? [...control, 'init', 'containerd', 'kubelet', 'kube-proxy', 'coredns'] : control;
+}
+
+function controlPlanePaths(): controlPlane.ControlPlanePaths {
+  return Object.fromEntries(
+    pins.controlPlanePrograms.map((program) => [program.name, programPath(program)]),
+  ) as unknown as controlPlane.ControlPlanePaths;
+}
+
+function realNodePaths(): realNode.RealNodePaths {
+  return Object.fromEntries(
+    pins.realNodePrograms.map((program) => [program.name, programPath(program)]),
+  ) as unknown as realNode.RealNodePaths;
+}
+
+/** Ends all processes, and with them namespaces, mounts and interfaces; then control groups and files go. */
+async function remove(folder: string, log: Log): Promise<void> {
+  if (!fs.existsSync(folder) && processes.partProcesses(folder).length === 0) return;
+  const state = readState(folder);
+  await processes.killAll(folder);
+  if (state?.layout.kind === 'node') {
+    const { hostInterface, cgroup } = nodeNetwork(state.layout.index);
+    await removeCgroup(cgroup);
+    await waitUntilInterfaceIsGone(hostInterface);
+  }
+  fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  removeEmptyFolder('/var/lib/kubelet');
+  if (state) log(`The cluster ${state.name} is down.`);
+}
+
+/** The mount point of the node's own kubelet folder; a folder with something in it belongs to somebody else. */
+function removeEmptyFolder(folder: string): void {
+  try {
+    fs.rmdirSync(folder);
+  } catch {
+    // Not there, in use by another cluster, or not ours.
+  }
+}

@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+
+export interface CommandOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly input?: string;
+  /** Kills the command's whole process group. Leave out for what must not be cut in two, such as apt-get. */
+  readonly signal?: AbortSignal;
+}
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end, in a process group of its own, and collects its output. Rejects only if it cannot be started or is aborted. */
+export function command(file: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+  const { signal } = options;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(asError(signal.reason));
+      return;
+    }
+    const child = spawn(file, args, {
+      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      env: options.env ?? process.env,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
+    const chunks = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+    child.stdout.on('data', (chunk: Buffer) => chunks.stdout.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => chunks.stderr.push(chunk));
+    // A command that does not read its input closes it early; that is no failure of ours.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(options.input ?? '');
+    const abort = () => {
+      if (child.pid !== undefined) killGroup(child.pid);
+    };
+    signal?.addEventListener('abort', abort, { once: true });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      signal?.removeEventListener('abort', abort);
+      if (signal?.aborted) {
+        reject(asError(signal.reason));
+        return;
+      }
+      resolve({ code, stdout: text(chunks.stdout), stderr: text(chunks.stderr) });
+    });
+  });
+}
+
+/** As {@link command}; an exit code other than 0 is an error that shows the last lines of what the command wrote. */
+export async function succeed(file: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
+  const result = await command(file, args, options);
+  if (result.code === 0) return result.stdout;
+  const output = lastLines(`${result.stdout}${result.stderr}`, 30);
+  throw new Error(`${[file, ...args].join(' ')} ended with exit code ${result.code ?? 'none'}:\n${output}`);
+}
+
+export function lastLines(content: string, count: number): string {
+  return content.trimEnd().split('\n').slice(-count).join('\n');
+}
+
+export function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+function text(chunks: readonly Buffer[]): string {
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Already gone.
+  }
+}

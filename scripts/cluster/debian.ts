@@ -1,0 +1,40 @@
+import fs from 'node:fs';
+import { command, lastLines } from './command';
+import { debianPackages } from './pins';
+import type { Log } from './programs';
+import { canHaveNamespaces } from './realNode';
+
+/** Why there can be no real node here; undefined if there can be. Says nothing of packages that could be installed. */
+export async function realNodeObstacle(): Promise<string | undefined> {
+  if (process.platform !== 'linux') return `this is ${process.platform}, not Linux`;
+  if (process.getuid?.() !== 0) return 'this user is not root';
+  const refusal = await canHaveNamespaces();
+  if (refusal !== undefined) return `root may not make namespaces here (${refusal})`;
+  if (missingPackages().length > 0 && !fs.existsSync('/usr/bin/apt-get')) {
+    const files = missingPackages().map((name) => debianPackages[name]);
+    return `${files.join(', ')} are missing, and there is no apt-get to install them with`;
+  }
+  return undefined;
+}
+
+function missingPackages(): string[] {
+  return Object.entries(debianPackages)
+    .filter(([, file]) => !fs.existsSync(file))
+    .map(([name]) => name);
+}
+
+/** Installs what the real node needs of Debian. Not interruptible: a package that is half installed is worse than a wait. */
+export async function installDebianPackages(log: Log): Promise<void> {
+  const missing = missingPackages();
+  if (missing.length === 0) return;
+  log(`Installing the Debian packages ${missing.join(', ')}`);
+  const install = () =>
+    command('apt-get', ['install', '--yes', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300', ...missing], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    });
+  const update = await command('apt-get', ['update', '-o', 'DPkg::Lock::Timeout=300']);
+  const result = await install();
+  if (result.code === 0 && missingPackages().length === 0) return;
+  const output = [update, result].map(({ stdout, stderr }) => lastLines(`${stdout}${stderr}`, 10)).join('\n');
+  throw new Error(`apt-get could not install ${missing.join(', ')}:\n${output}`);
+}

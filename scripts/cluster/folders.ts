@@ -1,0 +1,26 @@
+import os from 'node:os';
+import path from 'node:path';
+
+/** The user's cache folder of this project: programs and images under their pinned versions, and the running clusters' state. */
+export function cacheFolder(): string {
+  const { XDG_CACHE_HOME } = process.env;
+  // The XDG specification says that a relative path is to be ignored.
+  const base = XDG_CACHE_HOME && path.isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : path.join(os.homedir(), '.cache');
+  return path.join(base, 'helm-safe-deploy');
+}
+
+export function clustersFolder(): string {
+  return path.join(cacheFolder(), 'clusters');
+}
+
+const namePattern = /^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/;
+
+/** The state folder of one cluster. Throws for a name that is no DNS label of at most 32 characters. */
+export function clusterFolder(name: string): string {
+  if (!namePattern.test(name)) {
+    throw new Error(
+      `--name is "${name}"; expected are 1 to 32 lower-case letters, digits and "-", beginning and ending with a letter or digit.`,
+    );
+  }
+  return path.join(clustersFolder(), name);
+}

@@ -1,0 +1,3 @@
+module helm-safe-deploy/cluster/app
+
+go 1.25.0

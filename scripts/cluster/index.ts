@@ -1,0 +1,152 @@
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { clusterNames, type ClusterDescription, down, load, status, up } from './cluster';
+
+const usage = `Usage: npm run cluster -- up     [--name NAME] [--json] [--no-node] [--kwok-nodes N]
+       npm run cluster -- down   [--name NAME | --all]
+       npm run cluster -- status [--name NAME] [--json]
+       npm run cluster -- load FILE.tar [--name NAME] [--json]`;
+
+/** A mistake in the command line: shown without a stack, with the usage. */
+class UsageError extends Error {}
+
+interface Options {
+  readonly name: string;
+  readonly json: boolean;
+  readonly all: boolean;
+  readonly realNode: boolean;
+  readonly kwokNodes: number;
+  readonly verb: string;
+  readonly operands: readonly string[];
+}
+
+function parse(args: readonly string[]): Options {
+  const { values, positionals } = parseArguments(args);
+  const [verb = '', ...operands] = positionals;
+  const kwokNodes = Number(values['kwok-nodes'] ?? '2');
+  if (!Number.isInteger(kwokNodes) || kwokNodes < 0 || kwokNodes > 1000) {
+    throw new UsageError(`--kwok-nodes is "${values['kwok-nodes'] ?? ''}"; a number from 0 to 1000 is expected.`);
+  }
+  if (verb !== 'load' && operands.length > 0) throw new UsageError(`"${operands.join(' ')}" is not understood.`);
+  return {
+    name: values.name ?? 'default',
+    json: values.json ?? false,
+    all: values.all ?? false,
+    realNode: !values['no-node'],
+    kwokNodes,
+    verb,
+    operands,
+  };
+}
+
+function parseArguments(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        name: { type: 'string' },
+        json: { type: 'boolean' },
+        all: { type: 'boolean' },
+        'no-node': { type: 'boolean' },
+        'kwok-nodes': { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function log(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function run(options: Options, signal: AbortSignal): Promise<void> {
+  switch (options.verb) {
+    case 'up':
+      return runUp(options, signal);
+    case 'down':
+      return runDown(options, signal);
+    case 'status':
+      runStatus(options);
+      return;
+    case 'load':
+      return runLoad(options);
+    default:
+      throw new UsageError(options.verb === '' ? 'What is to be done?' : `There is no command "${options.verb}".`);
+  }
+}
+
+async function runUp(options: Options, signal: AbortSignal): Promise<void> {
+  const started = Date.now();
+  const description = await up({ ...options, log, signal });
+  log(`The cluster ${options.name} is ready after ${((Date.now() - started) / 1000).toFixed(1)} s.`);
+  print(options.json ? JSON.stringify(description) : forPeople(description));
+}
+
+function forPeople(description: ClusterDescription): string {
+  const nodes = description.nodes.map(({ name, kind }) => `${name} (${kind})`).join(', ');
+  return [
+    `Kubernetes ${description.kubernetesVersion}; nodes: ${nodes || 'none'}`,
+    `Images on the real node: ${Object.values(description.images).join(', ') || 'none'}`,
+    `export KUBECONFIG=${description.kubeconfig}`,
+    `export PATH=${path.dirname(description.kubectl)}:${path.dirname(description.helm4)}:$PATH`,
+  ].join('\n');
+}
+
+async function runDown(options: Options, signal: AbortSignal): Promise<void> {
+  for (const name of options.all ? clusterNames() : [options.name]) await down(name, log, signal);
+}
+
+function runStatus(options: Options): void {
+  const found = status(options.name);
+  if (options.json) print(JSON.stringify(found));
+  switch (found.kind) {
+    case 'absent':
+      log(`There is no cluster ${options.name}.`);
+      process.exitCode = 1;
+      return;
+    case 'incomplete':
+      log(`The cluster ${options.name} is being brought up, or was left incomplete; "up" or "down" tidies up.`);
+      process.exitCode = 1;
+      return;
+    case 'present':
+      if (!options.json) {
+        for (const { part, running } of found.parts) print(`${part}: ${running ? 'running' : 'stopped'}`);
+        print(forPeople(found.description));
+      }
+      if (found.parts.some(({ running }) => !running)) process.exitCode = 1;
+  }
+}
+
+async function runLoad(options: Options): Promise<void> {
+  const [archive, ...others] = options.operands;
+  if (archive === undefined || others.length > 0) throw new UsageError('load takes exactly one image archive.');
+  const names = await load(options.name, archive);
+  print(options.json ? JSON.stringify({ images: names }) : names.join('\n'));
+}
+
+async function main(): Promise<void> {
+  const interruption = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (interruption.signal.aborted) return;
+      log(`${signal}: stopping and tidying up`);
+      interruption.abort();
+    });
+  }
+  try {
+    await run(parse(process.argv.slice(2)), interruption.signal);
+  } catch (error) {
+    process.exitCode = 1;
+    if (interruption.signal.aborted) return;
+    log(error instanceof Error ? error.message : String(error));
+    if (error instanceof UsageError) log(usage);
+  }
+}
+
+await main();

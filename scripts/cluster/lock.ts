@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/**
+ * Runs `action` while this process holds `file`, which names its owner. A lock whose owner is dead is taken over, so that a
+ * killed command blocks nobody. `onWait` is called once with the owner's process id when the lock is held by another.
+ */
+export async function withLock<Result>(
+  file: string,
+  signal: AbortSignal,
+  onWait: (owner: number) => void,
+  action: () => Promise<Result>,
+): Promise<Result> {
+  const release = await acquire(file, signal, onWait);
+  try {
+    return await action();
+  } finally {
+    release();
+  }
+}
+
+async function acquire(file: string, signal: AbortSignal, onWait: (owner: number) => void): Promise<() => void> {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  const content = `${process.pid} ${startTime(process.pid)} ${randomUUID()}`;
+  let hasWaited = false;
+  for (;;) {
+    signal.throwIfAborted();
+    if (tryCreate(file, content)) {
+      return () => {
+        fs.rmSync(file, { force: true });
+      };
+    }
+    const held = read(file);
+    if (held === undefined) continue;
+    const owner = livingOwner(held);
+    if (owner === undefined) {
+      removeStale(file, held);
+      continue;
+    }
+    if (!hasWaited) onWait(owner);
+    hasWaited = true;
+    await delay(100, undefined, { signal });
+  }
+}
+
+/** The content appears together with the name (link of a written file), so nobody reads a lock without an owner. */
+function tryCreate(file: string, content: string): boolean {
+  const draft = `${file}.${randomUUID()}`;
+  fs.writeFileSync(draft, content);
+  try {
+    fs.linkSync(draft, file);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    fs.rmSync(draft, { force: true });
+  }
+}
+
+function read(file: string): string | undefined {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function livingOwner(content: string): number | undefined {
+  const [pid = '', started = ''] = content.split(' ');
+  const owner = Number(pid);
+  return isAlive(owner) && startTime(owner) === started ? owner : undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Distinguishes a process from a later one with the same number; `-` where there is no /proc. */
+function startTime(pid: number): string {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '-';
+  } catch {
+    return '-';
+  }
+}
+
+/** Another process may have taken the stale lock over in between: what was moved away is compared, and put back if it is not stale. */
+function removeStale(file: string, stale: string): void {
+  const aside = `${file}.${randomUUID()}`;
+  try {
+    fs.renameSync(file, aside);
+  } catch {
+    return;
+  }
+  if (read(aside) !== stale) tryLink(aside, file);
+  fs.rmSync(aside, { force: true });
+}
+
+function tryLink(from: string, to: string): void {
+  try {
+    fs.linkSync(from, to);
+  } catch {
+    // A third process holds the lock now; the one whose lock was moved away is told nothing, and both go on.
+  }
+}

@@ -1,0 +1,70 @@
+import fs from 'node:fs';
+import { command, succeed } from './command';
+import { waitFor } from './wait';
+
+/** The addresses of a cluster with a real node; `index` 0 to 63 keeps clusters on one machine apart. */
+export interface NodeNetwork {
+  /** The machine's end of the link. */
+  readonly hostInterface: string;
+  readonly hostAddress: string;
+  /** The node's end: API server, kubelet, DNS and node ports are here. */
+  readonly nodeAddress: string;
+  readonly podRange: string;
+  readonly serviceRange: string;
+  readonly cgroup: string;
+}
+
+export const maximumClusters = 64;
+
+export function nodeNetwork(index: number): NodeNetwork {
+  return {
+    hostInterface: `hsd${index}`,
+    hostAddress: `10.244.255.${index * 4 + 2}`,
+    nodeAddress: `10.244.255.${index * 4 + 1}`,
+    podRange: `10.244.${index}.0/24`,
+    serviceRange: `10.97.${index * 4}.0/22`,
+    cgroup: `helm-safe-deploy-${index}`,
+  };
+}
+
+/**
+ * Joins the network namespace of process `init` to the machine by a pair of virtual interfaces, and returns the index that
+ * was free. There is no route from the namespace to anywhere else: nothing in the cluster can reach a public registry.
+ */
+export async function joinNetwork(init: number): Promise<number> {
+  const index = await claimIndex(init);
+  const { hostInterface, hostAddress, nodeAddress, podRange, serviceRange } = nodeNetwork(index);
+  await succeed('ip', ['address', 'add', `${hostAddress}/30`, 'dev', hostInterface]);
+  await succeed('ip', ['link', 'set', hostInterface, 'up']);
+  const inside = [
+    'ip link set lo up',
+    `ip address add ${nodeAddress}/30 dev eth0`,
+    'ip link set eth0 up',
+    'echo 1 >/proc/sys/net/ipv4/ip_forward',
+  ].join(' && ');
+  await succeed('nsenter', ['--target', String(init), '--mount', '--net', '--', 'sh', '-c', inside]);
+  await succeed('ip', ['route', 'add', podRange, 'via', nodeAddress]);
+  await succeed('ip', ['route', 'add', serviceRange, 'via', nodeAddress]);
+  return index;
+}
+
+/** Creating the interface is the claim: the kernel lets one process have a name. */
+async function claimIndex(init: number): Promise<number> {
+  const inUse = await succeed('ip', ['-4', '-o', 'route', 'show', 'table', 'all']);
+  for (let index = 0; index < maximumClusters; index += 1) {
+    const { hostInterface, podRange, serviceRange } = nodeNetwork(index);
+    if (inUse.includes(podRange) || inUse.includes(serviceRange)) continue;
+    const link = ['link', 'add', hostInterface, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(init)];
+    const result = await command('ip', link);
+    if (result.code === 0) return index;
+    if (!result.stderr.includes('File exists')) throw new Error(`ip ${link.join(' ')}: ${result.stderr.trim()}`);
+  }
+  throw new Error(
+    `There are ${maximumClusters} clusters with a real node on this machine, and more is not provided for.`,
+  );
+}
+
+/** The kernel takes a dead namespace's interfaces away a moment after the last process in it. */
+export async function waitUntilInterfaceIsGone(name: string): Promise<void> {
+  await waitFor(`the interface ${name} to go`, () => !fs.existsSync(`/sys/class/net/${name}`), { timeoutSeconds: 10 });
+}

