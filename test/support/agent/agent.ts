@@ -3,8 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { openExtension } from './extension';
 import type { Extension } from './extension';
-import { agentFolders } from './identity';
-import type { AgentFolders } from './identity';
+import { agentFolders, makeFolders } from './folders';
+import type { AgentFolders } from './folders';
 import { startJob } from './job';
 import type { Job, JobHost, JobResult, JobSpec } from './job';
 import type { AgentLogLine } from './log';
@@ -54,7 +54,7 @@ export const realTimings: AgentTimings = {
 export function createAgent(options: AgentOptions): Agent {
   const root = options.root ?? fs.mkdtempSync(path.join(os.tmpdir(), 'agent-'));
   const folders = agentFolders(root);
-  for (const folder of Object.values(folders) as string[]) fs.mkdirSync(folder, { recursive: true });
+  makeFolders(folders);
   const version = options.version ?? '5.278.0';
   const extension = installExtension(options.extension, folders, version);
   const host: JobHost = {

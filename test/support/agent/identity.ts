@@ -1,6 +1,6 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import os from 'node:os';
-import path from 'node:path';
+import type { AgentFolders } from './folders';
 
 /** Who the job is: the same for all its processes. */
 export interface JobIdentity {
@@ -37,39 +37,6 @@ export interface JobIdentity {
     readonly name: string;
     readonly resourceId?: string;
     readonly resourceName?: string;
-  };
-}
-
-export interface AgentFolders {
-  /** Agent.HomeDirectory. */
-  readonly home: string;
-  /** Agent.WorkFolder. */
-  readonly work: string;
-  readonly build: string;
-  /** System.DefaultWorkingDirectory. */
-  readonly sources: string;
-  readonly artifacts: string;
-  readonly binaries: string;
-  readonly testResults: string;
-  readonly temp: string;
-  readonly tools: string;
-  readonly tasks: string;
-}
-
-export function agentFolders(root: string): AgentFolders {
-  const work = path.join(root, '_work');
-  const build = path.join(work, '1');
-  return {
-    home: root,
-    work,
-    build,
-    sources: path.join(build, 's'),
-    artifacts: path.join(build, 'a'),
-    binaries: path.join(build, 'b'),
-    testResults: path.join(build, 'TestResults'),
-    temp: path.join(work, '_temp'),
-    tools: path.join(work, '_tool'),
-    tasks: path.join(work, '_tasks'),
   };
 }
 

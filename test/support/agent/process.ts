@@ -69,8 +69,9 @@ export async function startTaskProcess(start: ProcessStart): Promise<TaskProcess
   const signalsSent: SentSignal[] = [];
   const output = readOutput({ stdout: child.stdout, stderr: child.stderr }, start.onLine);
   const finished = whenFinished(child, output, start.timings.stdioGraceMs);
+  let isReleased = false;
   const send = (signal: NodeJS.Signals): void => {
-    if (child.kill(signal)) signalsSent.push({ signal, at: new Date() });
+    if (!isReleased && child.kill(signal)) signalsSent.push({ signal, at: new Date() });
   };
   const cancel = async (): Promise<void> => {
     send('SIGINT');
@@ -80,6 +81,7 @@ export async function startTaskProcess(start: ProcessStart): Promise<TaskProcess
     send('SIGKILL');
   };
   const release = (): void => {
+    isReleased = true;
     output.ignore();
     child.stdout.destroy();
     child.stderr.destroy();
