@@ -2,9 +2,12 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 const pure = 'The core is pure: it takes what it needs as arguments.';
+const apart = 'A task shares code with another task through tasks/common only.';
+const otherTasks = ['**/HelmSafeDeploy/**', '**/RolloutHealthCheck/**', '**/ApproveAndRollback/**'];
 
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'coverage/**'] },
+  { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
@@ -34,7 +37,7 @@ export default tseslint.config(
         {
           patterns: [
             { group: ['node:*', 'fs', 'child_process', 'azure-pipelines-*', '@kubernetes/*'], message: pure },
-            { group: ['**/flows/**', '**/adapters/**', '**/HelmSafeDeploy/**'], message: 'core imports core only.' },
+            { group: ['**/flows/**', '**/adapters/**', ...otherTasks], message: 'core imports core only.' },
           ],
         },
       ],
@@ -61,18 +64,55 @@ export default tseslint.config(
           patterns: [
             { group: ['node:*', 'azure-pipelines-*', '@kubernetes/*'], message: 'Flows act through ports.' },
             { group: ['**/adapters/**'], message: 'Flows act through ports.' },
+            { group: otherTasks, message: apart },
           ],
         },
       ],
       'no-restricted-globals': [
         'error',
-        ...['process', 'console', 'setTimeout', 'setInterval'].map((name) => ({ name, message: 'Flows act through ports.' })),
+        ...['process', 'console', 'setTimeout', 'setInterval'].map((name) => ({
+          name,
+          message: 'Flows act through ports.',
+        })),
+      ],
+    },
+  },
+  {
+    files: ['tasks/common/adapters/**/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { group: ['**/flows/**'], message: "Adapters touch the world; the order of things is the flow's." },
+            { group: otherTasks, message: apart },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['tasks/*/*.ts'],
+    ignores: ['tasks/common/**'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['../[A-Z]*/**'], message: apart, caseSensitive: true }] },
       ],
     },
   },
   {
     files: ['**/*.cjs'],
-    languageOptions: { sourceType: 'commonjs', globals: { require: 'readonly', module: 'writable', process: 'readonly', console: 'readonly', __dirname: 'readonly' } },
+    languageOptions: {
+      sourceType: 'commonjs',
+      globals: {
+        require: 'readonly',
+        module: 'writable',
+        process: 'readonly',
+        console: 'readonly',
+        __dirname: 'readonly',
+      },
+    },
     rules: { 'no-console': 'off' },
   },
 );

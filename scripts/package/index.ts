@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, extensionFolder, repository } from '../build';
-import type { BuildOptions } from '../build';
 import { bareRunProblems, nodesOfTheAgent } from './bareRun';
 import { packageProblems } from './check';
 import { inputsRead } from './inputsRead';
@@ -11,14 +11,17 @@ import type { CheckContext } from './packageUnderCheck';
 import { createExtension } from './tfx';
 import { normalised, readVsix, writeVsix } from './vsix';
 
-/** Builds and packages. Answers the bytes of the .vsix, the same for the same source. */
-export async function packageExtension({ source, out }: BuildOptions): Promise<Uint8Array> {
-  await build({ source, out });
-  const raw = path.join(out, 'tfx.vsix');
-  await createExtension({ root: extensionFolder(out), vsix: raw });
-  const parts = normalised(readVsix(await readFile(raw)));
-  await rm(raw);
-  return writeVsix(parts);
+/** Builds and packages, in a folder of its own. Answers the bytes of the .vsix, the same for the same source. */
+export async function packageExtension(source: string): Promise<Uint8Array> {
+  const out = await mkdtemp(path.join(tmpdir(), 'helm-safe-deploy-package-'));
+  try {
+    await build({ source, out });
+    const raw = path.join(out, 'raw.vsix');
+    await createExtension({ root: extensionFolder(out), vsix: raw });
+    return writeVsix(normalised(readVsix(await readFile(raw))));
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
 }
 
 /** What the check has to know about the source tree that a package was made from. */
@@ -35,38 +38,50 @@ export async function checkContext(source: string): Promise<CheckContext> {
   };
 }
 
-/** `<publisher>.<extension>-<version>.vsix` in `out`. */
-export async function vsixFile({ source, out }: BuildOptions): Promise<string> {
-  const manifest = JSON.parse(await readFile(path.join(source, 'vss-extension.json'), 'utf8')) as Record<
+/** Where the package of this checkout lies: `dist/<publisher>.<extension>-<version>.vsix`. */
+export async function vsixFile(): Promise<string> {
+  const manifest = JSON.parse(await readFile(path.join(repository, 'vss-extension.json'), 'utf8')) as Record<
     string,
     string
   >;
-  return path.join(
-    out,
-    `${String(manifest['publisher'])}.${String(manifest['id'])}-${String(manifest['version'])}.vsix`,
-  );
+  const name = `${String(manifest['publisher'])}.${String(manifest['id'])}-${String(manifest['version'])}.vsix`;
+  return path.join(repository, 'dist', name);
+}
+
+/** Everything that is wrong with a package, and what could not be checked on this machine. */
+export async function checkPackage(
+  vsix: Uint8Array,
+  context: CheckContext,
+): Promise<{ problems: string[]; skipped: string[] }> {
+  const { nodes, missing } = nodesOfTheAgent();
+  const bare = await Promise.all(nodes.map((node) => bareRunProblems(readVsix(vsix), node)));
+  const noSchema = 'task.json was not compared with its schema: ../shared/schemas/tasks.schema.json is not there.';
+  return {
+    problems: [...packageProblems(vsix, context), ...bare.flat()],
+    skipped: [...missing, ...(context.taskSchema === undefined ? [noSchema] : [])],
+  };
 }
 
 async function main(): Promise<void> {
-  const options = { source: repository, out: path.join(repository, 'dist') };
-  const vsix = await packageExtension(options);
-  const context = await checkContext(options.source);
-  const { nodes, missing } = nodesOfTheAgent();
-  if (context.taskSchema === undefined)
-    missing.push('task.json was not compared with its schema: ../shared/schemas/tasks.schema.json is not there.');
-  for (const sentence of missing) console.log(`skipped: ${sentence}`);
-
-  const bare = await Promise.all(nodes.map((node) => bareRunProblems(readVsix(vsix), node)));
-  const problems = [...packageProblems(vsix, context), ...bare.flat()];
-  const file = await vsixFile(options);
+  const vsix = await packageExtension(repository);
+  const { problems, skipped } = await checkPackage(vsix, await checkContext(repository));
+  for (const sentence of skipped) console.log(`skipped: ${sentence}`);
   if (problems.length > 0) {
-    console.error(`The package is not fit to be published:\n${problems.map((problem) => `- ${problem}`).join('\n')}`);
-    process.exitCode = 1;
-    return;
+    throw new Error(`The package is not fit to be published:\n${problems.map((problem) => `- ${problem}`).join('\n')}`);
   }
-  await mkdir(options.out, { recursive: true });
-  await writeFile(file, vsix);
+  const file = await vsixFile();
+  await mkdir(path.dirname(file), { recursive: true });
+  // Whoever reads the package meanwhile, reads the old one or the new one.
+  await writeFile(`${file}.new`, vsix);
+  await rename(`${file}.new`, file);
   console.log(`packaged ${path.relative(repository, file)} (${String(Math.ceil(vsix.length / 1024))} KiB)`);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main();
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    await main();
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exitCode = 1;
+  }
+}
