@@ -3,10 +3,10 @@ import type { Readable } from 'node:stream';
 import { TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import type { AccessRule, ApiResource, Cluster, PodLogOptions } from '../core/ports';
-import { credentialSource } from './cluster/credentials';
-import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './cluster/errors';
-import { follow } from './cluster/follow';
-import { readKubeconfig } from './cluster/kubeconfig';
+import { credentialSource } from './kubernetes/credentials';
+import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './kubernetes/errors';
+import { follow } from './kubernetes/follow';
+import { readKubeconfig } from './kubernetes/kubeconfig';
 import {
   asKubeObject,
   createRequests,
@@ -15,9 +15,9 @@ import {
   objectAttempt,
   parseJson,
   type Requests,
-} from './cluster/requests';
-import { resourcePath } from './cluster/resources';
-import { createTransport, defaultTiming, type Timing } from './cluster/transport';
+} from './kubernetes/requests';
+import { resourcePath } from './kubernetes/resources';
+import { createTransport, defaultTiming, type Timing } from './kubernetes/transport';
 
 export interface ClusterOptions {
   /** A context of the kubeconfig other than its current one. */

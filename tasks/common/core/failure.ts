@@ -18,6 +18,7 @@ export type FailureReason =
   | 'HelmUnsupported'
   | 'StorageUnsupported'
   | 'KindNotServed'
+  | 'RecordUnreadable'
   // the application's team
   | 'ChartInvalid'
   | 'ReleasePending'
@@ -51,6 +52,8 @@ export const advice: Record<FailureReason, string> = {
   StorageUnsupported: 'Use the storage driver secret or configmap (the variable HELM_DRIVER).',
   KindNotServed:
     'Install the CustomResourceDefinition or API service of the kind named above, or correct its apiVersion.',
+  RecordUnreadable:
+    'Restore the object named above from a backup, or delete it if that revision is not needed: Helm cannot read it either.',
   ChartInvalid: 'Correct the chart or its values; `helm template` with the same arguments shows the same error.',
   ReleasePending: 'Find out whether the run that left it so is still alive before anything touches the release.',
   HookFailed: 'Read the log of the hook above; nothing after it was done.',

@@ -1,0 +1,108 @@
+import type { RecordChange } from './ports';
+import { revisionStatuses, type Hook, type Revision, type RevisionStatus } from './release';
+
+/** A revision as Helm's JSON has it. Fields that are not known here are kept as they are. */
+export type ReleaseRecord = Readonly<Record<string, unknown>>;
+
+export function isReleaseRecord(value: unknown): value is ReleaseRecord {
+  return isFields(value) && typeof value['name'] === 'string' && isRevisionNumber(value['version']);
+}
+
+/** What we read of a record. Helm leaves out what is empty, so everything but name and version may be missing. */
+export function revisionOf(
+  record: ReleaseRecord,
+  stored: { namespace: string; labels: Readonly<Record<string, string>> },
+): Revision {
+  const info = fields(record['info']);
+  const chart = fields(fields(record['chart'])['metadata']);
+  return {
+    name: text(record['name']),
+    namespace: text(record['namespace']) || stored.namespace,
+    revision: isRevisionNumber(record['version']) ? record['version'] : 0,
+    status: statusOf(info['status']),
+    description: text(info['description']),
+    lastDeployed: text(info['last_deployed']),
+    chart: { name: text(chart['name']), version: text(chart['version']), appVersion: text(chart['appVersion']) },
+    manifest: text(record['manifest']),
+    config: fields(record['config']),
+    notes: text(info['notes']),
+    hooks: hooksOf(record['hooks']),
+    labels: stored.labels,
+  };
+}
+
+/** The record with a change made to it. */
+export function changedRecord(record: ReleaseRecord, change: RecordChange): ReleaseRecord {
+  const { status, description, manifest, config } = change;
+  return {
+    ...record,
+    info: {
+      ...fields(record['info']),
+      ...(status === undefined ? {} : { status }),
+      ...(description === undefined ? {} : { description }),
+    },
+    ...(manifest === undefined ? {} : { manifest }),
+    ...(config === undefined ? {} : { config }),
+  };
+}
+
+/** The labels of the storage object after a change. Helm looks for a revision's status in the label, not in the record. */
+export function changedLabels(
+  labels: Readonly<Record<string, string>>,
+  change: RecordChange,
+  now: Date,
+): Record<string, string> {
+  const changed: Record<string, string | undefined> = {
+    ...labels,
+    // Helm too notes each of its changes here.
+    modifiedAt: String(Math.floor(now.getTime() / 1000)),
+    ...(change.status === undefined ? {} : { status: change.status }),
+    ...change.labels,
+  };
+  return Object.fromEntries(
+    Object.entries(changed).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}
+
+/** The name of a revision's Secret or ConfigMap. */
+export function storageName(release: string, revision: number): string {
+  return `sh.helm.release.v1.${release}.v${revision}`;
+}
+
+/** The revision that a storage object's name stands for, or undefined if it is not one of that release. */
+export function storedRevision(release: string, objectName: string): number | undefined {
+  const prefix = storageName(release, 0).slice(0, -1);
+  if (!objectName.startsWith(prefix)) return undefined;
+  const digits = objectName.slice(prefix.length);
+  return /^[1-9]\d{0,15}$/.test(digits) ? Number(digits) : undefined;
+}
+
+function hooksOf(value: unknown): Hook[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter(isFields).map((hook) => ({
+    name: text(hook['name']),
+    kind: text(hook['kind']),
+    events: Array.isArray(hook['events']) ? hook['events'].filter((event) => typeof event === 'string') : [],
+    lastPhase: text(fields(hook['last_run'])['phase']),
+  }));
+}
+
+function statusOf(value: unknown): RevisionStatus {
+  return revisionStatuses.find((status) => status === value) ?? 'unknown';
+}
+
+function isRevisionNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
+}
+
+function isFields(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function fields(value: unknown): Record<string, unknown> {
+  return isFields(value) ? value : {};
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
