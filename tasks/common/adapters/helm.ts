@@ -19,7 +19,7 @@ export interface HelmOptions {
   environment: NodeJS.ProcessEnv;
   isDebug: boolean;
   /** A line of what Helm prints. It may hold anything. */
-  onLine(line: string): void;
+  onLine: (line: string) => void;
 }
 
 /** Helm's output that is read by us is bounded: a rendered chart is limited by etcd to about a megabyte, gzipped. */
@@ -39,7 +39,7 @@ export function createHelm(options: HelmOptions): ReleaseHelm {
   let valuesFolder: string | undefined;
 
   async function privateValuesFile(): Promise<string[]> {
-    const values = request.valueArguments.privateValues;
+    const values = request.values.privateValues;
     if (values === undefined) return [];
     valuesFolder ??= await mkdtemp(path.join(options.tempFolder, 'helm-values-'));
     const file = path.join(valuesFolder, 'values.json');
@@ -50,10 +50,12 @@ export function createHelm(options: HelmOptions): ReleaseHelm {
   async function upgradeArguments(): Promise<string[]> {
     const args = ['upgrade', request.releaseName, request.chart.reference, '--install'];
     if (request.createNamespace) args.push('--create-namespace');
-    if (request.chartRepository !== undefined) args.push('--repo', request.chartRepository);
+    if (request.chart.kind === 'repository' && request.chart.repository !== undefined) {
+      args.push('--repo', request.chart.repository);
+    }
     if (request.chartVersion !== undefined) args.push('--version', request.chartVersion);
     for (const file of request.valueFiles) args.push('--values', file);
-    args.push(...(await privateValuesFile()), ...request.valueArguments.argv, ...request.extraArguments);
+    args.push(...(await privateValuesFile()), ...request.values.argv, ...request.extraArguments);
     return args;
   }
 

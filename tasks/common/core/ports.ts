@@ -88,6 +88,7 @@ export interface RecordChange {
 
 /** Helm's own storage of one release in the cluster: Secrets or ConfigMaps. */
 export interface ReleaseStorage {
+  readonly kind: 'Secret' | 'ConfigMap';
   /** All revisions, oldest first. Empty when the release does not exist. */
   history(): Promise<Revision[]>;
   /** Reads the record anew, changes it and writes it back with its resourceVersion (update, never patch: Helm's rights suffice). */

@@ -184,10 +184,10 @@ function lastGood(history: readonly Revision[]): Revision | undefined {
 
 /** Helm takes the last values when it is given none, and those of a failed revision would come back with it. */
 function reusesValues(context: ReleaseContext): boolean {
-  const { extraArguments, valueFiles, valueArguments } = context.request;
+  const { extraArguments, valueFiles, values } = context.request;
   if (extraArguments.some((argument) => /^--(reuse-values|reset-then-reuse-values)(=true)?$/.test(argument)))
     return true;
-  return valueFiles.length === 0 && valueArguments.argv.length === 0 && valueArguments.privateValues === undefined;
+  return valueFiles.length === 0 && values.argv.length === 0 && values.privateValues === undefined;
 }
 
 /** Runs Helm; beside a Helm that waits, our own follower ends the run at the first object that has failed. */
@@ -342,9 +342,16 @@ async function verify(context: ReleaseContext, revision: Revision): Promise<void
   });
 }
 
+/** Too long a history is no reason to fail a deploy that is done. */
 async function prune(context: ReleaseContext): Promise<void> {
-  const { storage, request } = context;
-  for (const revision of prunable(await storage.history(), request.historyMax)) await storage.remove(revision.revision);
+  const { agent, storage, request } = context;
+  try {
+    for (const revision of prunable(await storage.history(), request.historyMax)) {
+      await storage.remove(revision.revision);
+    }
+  } catch (error) {
+    agent.warning(`Old revisions could not be removed from Helm's history: ${asTaskError(error).message}`);
+  }
 }
 
 /** Helm's own failure: what it had done by then decides what is to be done. */
@@ -550,7 +557,6 @@ async function group<T>(context: ReleaseContext, title: string, act: () => Promi
 async function reportOf(context: ReleaseContext, story: Story, ending: Ending): Promise<DeployReport> {
   const { request, namespace } = context;
   const history = await context.storage.history().catch(() => []);
-  const reason = ending.reason as FailureReason;
   return {
     schemaVersion: 1,
     task: 'HelmSafeDeploy',
@@ -559,7 +565,7 @@ async function reportOf(context: ReleaseContext, story: Story, ending: Ending): 
     outcome: ending.outcome,
     reason: ending.reason,
     message: ending.message,
-    advice: ending.outcome === 'deployed' ? '' : ((advice[reason] as string | undefined) ?? ''),
+    advice: ending.outcome === 'deployed' ? '' : adviceFor(ending.reason),
     failedWorkload: ending.failedWorkload,
     revisionBefore: story.revisionBefore,
     revision: history.at(-1)?.revision ?? null,
@@ -574,4 +580,9 @@ async function reportOf(context: ReleaseContext, story: Story, ending: Ending): 
     evidence: story.evidence,
     leftovers: story.leftovers,
   };
+}
+
+/** Reasons of objects are Kubernetes' own words, for which the evidence is the advice. */
+function adviceFor(reason: string): string {
+  return reason in advice ? advice[reason as FailureReason] : '';
 }

@@ -11,6 +11,7 @@ import { objectName } from '../core/manifest';
 import type { Follower, HelmCapabilities, Rendering } from '../core/ports';
 import { readiness } from '../core/readiness';
 import type { Revision } from '../core/release';
+import { checkAccess } from './checkAccess';
 import { stopIfCancelled, type ReleaseContext } from './context';
 import { followQueries, wantedObjects } from './wantedObjects';
 
@@ -49,6 +50,7 @@ export async function look(context: ReleaseContext): Promise<Look> {
       );
     }
     context.agent.log(`Helm ${capabilities.value.version}, ${hookSentence(rendering)}.`);
+    await checkAccess(context, rendering.manifest, release.value.history.at(-1)?.manifest ?? '');
     return { ...release.value, capabilities: capabilities.value, rendering };
   } catch (error) {
     follower?.stop();
