@@ -1,5 +1,8 @@
 import https from 'node:https';
 
+/** How the audit log tells these scripts' own requests from those of the programs under test. */
+export const ownUserAgent = 'helm-safe-deploy-cluster';
+
 export interface ApiServer {
   readonly url: string;
   readonly ca: string;
@@ -19,7 +22,11 @@ export function request(server: ApiServer, method: string, path: string, body?: 
       ca: server.ca,
       agent: false,
       timeout: 10_000,
-      headers: { authorization: `Bearer ${server.token}`, 'content-type': 'application/json', 'user-agent': 'cluster' },
+      headers: {
+        authorization: `Bearer ${server.token}`,
+        'content-type': 'application/json',
+        'user-agent': ownUserAgent,
+      },
     };
     const call = https.request(new URL(path, server.url), options, (response) => {
       const chunks: Buffer[] = [];

@@ -121,7 +121,7 @@ export async function load(name: string, archive: string): Promise<string[]> {
 export async function stopApiServer(name: string): Promise<void> {
   const { folder } = existing(name);
   // A graceful stop waits for open requests for up to a minute; clients notice the same either way.
-  await processes.stopPart(folder, 'kube-apiserver', 'SIGKILL');
+  await processes.killPart(folder, 'kube-apiserver');
 }
 
 /** Starts the API server if it does not run and returns when it is ready. */
@@ -134,7 +134,7 @@ export async function startApiServer(name: string): Promise<void> {
 /** Kills the real node's kubelet; its containers go on running. */
 export async function killKubelet(name: string): Promise<void> {
   const { folder } = existing(name);
-  await processes.stopPart(folder, 'kubelet', 'SIGKILL');
+  await processes.killPart(folder, 'kubelet');
 }
 
 /** Starts the kubelet if it does not run and returns when its node is ready. */
@@ -144,6 +144,12 @@ export async function startKubelet(name: string): Promise<void> {
   if (layout.kind !== 'node') throw new Error(`The cluster ${name} has no real node.`);
   await startPart(folder, layout, realNode.kubeletCommand(folder, layout.index, realNodePaths()));
   await waitForNode(folder, state, realNode.realNodeName, new AbortController().signal);
+}
+
+/** The address of the API server and the administrator's token. */
+export function adminApiServer(name: string): ApiServer {
+  const { folder, state } = existing(name);
+  return apiServer(folder, state);
 }
 
 function existing(name: string): { folder: string; state: ClusterState } {
@@ -282,6 +288,7 @@ async function complete(folder: string, found: ClusterState, options: UpOptions)
   const { signal } = options;
   const state: ClusterState = { ...found, kwokNodes: Math.max(found.kwokNodes, options.kwokNodes) };
   const { layout } = state;
+  if (!processes.isRunning(folder, 'kube-apiserver')) await killClientsOfApiServer(folder, layout);
   await startPart(folder, layout, controlPlane.etcdCommand(folder, layout, controlPlanePaths()));
   await startPart(folder, layout, controlPlane.apiServerCommand(folder, layout, controlPlanePaths()));
   const containers = layout.kind === 'node' ? startContainers(folder, state, signal) : Promise.resolve();
@@ -302,6 +309,12 @@ async function complete(folder: string, found: ClusterState, options: UpOptions)
   const ready: ClusterState = { ...state, phase: 'ready' };
   writeState(folder, ready);
   return describe(folder, ready);
+}
+
+/** After an outage they come back at once when started anew; left alone, they first sit out a pause of up to half a minute. */
+async function killClientsOfApiServer(folder: string, layout: Layout): Promise<void> {
+  const others = ['etcd', 'init', 'containerd'];
+  for (const part of partNames(layout)) if (!others.includes(part)) await processes.killPart(folder, part);
 }
 
 async function startContainers(folder: string, state: ClusterState, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { identify, stillRuns } from './liveness';
 
 /**
  * Runs `action` while this process holds `file`, which names its owner. A lock whose owner is dead is taken over, so that a
@@ -23,7 +24,7 @@ export async function withLock<Result>(
 
 async function acquire(file: string, signal: AbortSignal, onWait: (owner: number) => void): Promise<() => void> {
   fs.mkdirSync(path.dirname(file), { recursive: true });
-  const content = `${process.pid} ${startTime(process.pid)} ${randomUUID()}`;
+  const content = `${process.pid} ${identify(process.pid)?.started ?? '-'} ${randomUUID()}`;
   let hasWaited = false;
   for (;;) {
     signal.throwIfAborted();
@@ -70,27 +71,8 @@ function read(file: string): string | undefined {
 
 function livingOwner(content: string): number | undefined {
   const [pid = '', started = ''] = content.split(' ');
-  const owner = Number(pid);
-  return isAlive(owner) && startTime(owner) === started ? owner : undefined;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** Distinguishes a process from a later one with the same number; `-` where there is no /proc. */
-function startTime(pid: number): string {
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '-';
-  } catch {
-    return '-';
-  }
+  const owner = { pid: Number(pid), started };
+  return stillRuns(owner) ? owner.pid : undefined;
 }
 
 /** Another process may have taken the stale lock over in between: what was moved away is compared, and put back if it is not stale. */

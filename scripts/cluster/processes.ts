@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { succeed } from './command';
+import { identify, type ProcessIdentity, stillRuns } from './liveness';
 
 /**
  * Each process of a cluster carries the cluster's state folder and its own part in its environment, and so do its children.
@@ -12,8 +13,7 @@ import { succeed } from './command';
 const clusterVariable = 'HELM_SAFE_DEPLOY_CLUSTER';
 const partVariable = 'HELM_SAFE_DEPLOY_PART';
 
-export interface PartProcess {
-  readonly pid: number;
+export interface PartProcess extends ProcessIdentity {
   readonly part: string;
 }
 
@@ -83,42 +83,36 @@ export function enterFlags(target: number): string[] {
   return ['--target', String(target), '--mount', '--net', '--pid'];
 }
 
-/** Sends a signal to all processes of a part, and waits until they are gone; SIGKILL follows after `graceMilliseconds`. */
-export async function stopPart(
-  folder: string,
-  part: string,
-  signal: NodeJS.Signals,
-  graceMilliseconds = 20_000,
-): Promise<void> {
-  const running = () => partProcesses(folder).filter((candidate) => candidate.part === part);
-  kill(running(), signal);
-  const deadline = Date.now() + graceMilliseconds;
-  while (running().length > 0) {
-    if (Date.now() > deadline) kill(running(), 'SIGKILL');
-    await delay(20);
-  }
-  removeRecord(folder, part);
+/** Kills all processes of a part and returns when they are gone, and with them their open ports. */
+export async function killPart(folder: string, part: string): Promise<void> {
+  await killUntilNoneIsLeft(() => partProcesses(folder).filter((candidate) => candidate.part === part));
+  fs.rmSync(recordFile(folder, part), { force: true });
 }
 
-/** Kills every process of the cluster and waits until none is left. */
+/** Kills every process of the cluster and returns when they are gone. */
 export async function killAll(folder: string): Promise<void> {
+  await killUntilNoneIsLeft(() => partProcesses(folder).filter(({ pid }) => pid !== process.pid));
+}
+
+async function killUntilNoneIsLeft(find: () => PartProcess[]): Promise<void> {
   const deadline = Date.now() + 20_000;
-  for (;;) {
-    const left = partProcesses(folder).filter(({ pid }) => pid !== process.pid);
-    if (left.length === 0) return;
+  // A killed process loses its environment, by which it is found, before its ports: it is followed by its number.
+  let left = find();
+  while (left.length > 0) {
     if (Date.now() > deadline) {
       const names = left.map(({ pid, part }) => `${part} (${pid})`).join(', ');
       throw new Error(`These processes of the cluster do not end, even when killed: ${names}.`);
     }
-    kill(left, 'SIGKILL');
-    await delay(20);
+    kill(left);
+    await delay(10);
+    left = [...left.filter(stillRuns), ...find()];
   }
 }
 
-function kill(processes: readonly PartProcess[], signal: NodeJS.Signals): void {
+function kill(processes: readonly PartProcess[]): void {
   for (const { pid } of processes) {
     try {
-      process.kill(pid, signal);
+      process.kill(pid, 'SIGKILL');
     } catch {
       // It ended by itself in between.
     }
@@ -146,7 +140,8 @@ function scanProc(folder: string): PartProcess[] {
     const environment = readEnvironment(entry);
     if (!environment.includes(`${clusterVariable}=${folder}`)) continue;
     const part = environment.find((line) => line.startsWith(`${partVariable}=`))?.slice(partVariable.length + 1);
-    found.push({ pid: Number(entry), part: part ?? '' });
+    const identity = identify(Number(entry));
+    if (identity) found.push({ ...identity, part: part ?? '' });
   }
   return found;
 }
@@ -169,24 +164,11 @@ function writeRecord(folder: string, part: string, pid: number): void {
   fs.writeFileSync(recordFile(folder, part), String(pid));
 }
 
-function removeRecord(folder: string, part: string): void {
-  fs.rmSync(recordFile(folder, part), { force: true });
-}
-
 function readRecords(folder: string): PartProcess[] {
   const records = path.join(folder, 'pids');
   if (!fs.existsSync(records)) return [];
-  return fs
-    .readdirSync(records)
-    .map((part) => ({ part, pid: Number(fs.readFileSync(path.join(records, part), 'utf8')) }))
-    .filter(({ pid }) => isAlive(pid));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  return fs.readdirSync(records).flatMap((part) => {
+    const identity = identify(Number(fs.readFileSync(path.join(records, part), 'utf8')));
+    return identity ? [{ ...identity, part }] : [];
+  });
 }

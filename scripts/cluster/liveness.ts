@@ -1,0 +1,35 @@
+import fs from 'node:fs';
+
+/** A process that runs, told from a later one with the same number by its start time (`-` where there is no /proc). */
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly started: string;
+}
+
+/** Undefined if no such process runs; one that has ended and only waits to be reaped does not run, and holds nothing any more. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  if (!Number.isInteger(pid) || pid <= 0 || !answers(pid)) return undefined;
+  if (process.platform !== 'linux') return { pid, started: '-' };
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name before may hold anything, also blanks and parentheses.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state = ''] = fields;
+    return state === 'Z' || state === 'X' ? undefined : { pid, started: fields[19] ?? '-' };
+  } catch {
+    return undefined;
+  }
+}
+
+export function stillRuns({ pid, started }: ProcessIdentity): boolean {
+  return identify(pid)?.started === started;
+}
+
+function answers(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
