@@ -1,0 +1,168 @@
+import { readArguments } from '../common/core/argumentsInput';
+import { readChartSource } from '../common/core/chartSource';
+import type { ConnectionRequest, DeployRequest } from '../common/core/deployRequest';
+import { durationExpected, parseDuration } from '../common/core/duration';
+import {
+  inputReader,
+  type InputContext,
+  type InputFiles,
+  type InputLine,
+  type InputReader,
+  type RawInputs,
+} from '../common/core/inputs';
+import { namespaceExpected, parseNamespace, parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
+import { planValues } from '../common/core/setValues';
+import { isAddress, valuesFileProblem } from '../common/core/valuesFile';
+
+/** Every input of the task with what it is when the pipeline says nothing; the same as in task.json. */
+export const inputDefaults = {
+  connectionType: 'kubernetesServiceConnection',
+  kubernetesServiceConnection: '',
+  namespace: '',
+  createNamespace: 'false',
+  releaseName: '',
+  chart: '',
+  chartRepository: '',
+  chartVersion: '',
+  dependencyUpdate: 'false',
+  valueFiles: '',
+  set: '',
+  setString: '',
+  setFile: '',
+  arguments: '',
+  timeout: '5m',
+  rollbackTimeout: '',
+  onFailure: 'rollback',
+  historyMax: '10',
+  helmPath: '',
+} as const;
+
+const fallbackTimeoutSeconds = 300;
+
+/** Reads all inputs; throws one TaskError `InputInvalid` that lists every mistake. */
+export function readDeployRequest(raw: RawInputs, context: InputContext): DeployRequest {
+  const read = inputReader(inputDefaults, raw, context);
+  const { files, secrets } = context;
+
+  const connection = readConnection(read, context.serviceConnections);
+  const namespace = readNamespace(read);
+  const releaseName = read.parsed('releaseName', releaseNameExpected, parseReleaseName, '');
+  const chart = readChartSource(read, files);
+  const chartVersion = read.optionalText('chartVersion');
+  const valueFiles = read.lines('valueFiles').map((line) => readValueFile(read, files, line));
+  const values = planValues(
+    { set: read.lines('set'), setString: read.lines('setString'), setFile: read.lines('setFile') },
+    secrets,
+    { kind: (path) => files.kind(path), isAddress },
+  );
+  const extra = readArguments(read.text('arguments'), secrets);
+  for (const mistake of [...values.mistakes, ...extra.mistakes]) read.mistake(mistake);
+  const timeoutSeconds = read.parsed('timeout', durationExpected, parseDuration, fallbackTimeoutSeconds);
+  const rollbackTimeoutSeconds = readRollbackTimeout(read, timeoutSeconds);
+  const helmPath = readHelmPath(read, files);
+  const request: DeployRequest = {
+    connection,
+    ...(namespace === undefined ? {} : { namespace }),
+    createNamespace: read.boolean('createNamespace'),
+    releaseName,
+    chart,
+    ...(chartVersion === undefined ? {} : { chartVersion }),
+    dependencyUpdate: read.boolean('dependencyUpdate'),
+    valueFiles,
+    values: values.values,
+    extraArguments: extra.words,
+    timeoutSeconds,
+    rollbackTimeoutSeconds,
+    onFailure: read.choice('onFailure', ['rollback', 'keep']),
+    historyMax: read.parsed('historyMax', 'a whole number, 0 for no limit', parseCount, 0),
+    ...(helmPath === undefined ? {} : { helmPath }),
+  };
+  read.finish();
+  return request;
+}
+
+/**
+ * In a deployment job with a Kubernetes resource the server hands over the resource's service connection without
+ * setting the input: the only one there is, is meant.
+ */
+function readConnection(read: InputReader, available: readonly string[]): ConnectionRequest {
+  const type = read.choice('connectionType', ['kubernetesServiceConnection', 'none']);
+  if (type === 'none') return { type };
+  const only = available.length === 1 ? available[0] : undefined;
+  const expected = 'the name of a Kubernetes service connection (or connectionType: none)';
+  return { type, id: read.parsed('kubernetesServiceConnection', expected, (text) => text || only, '') };
+}
+
+function readNamespace(read: InputReader): string | undefined {
+  // empty is a wish too: the connection's own
+  const expected = `${namespaceExpected}, or nothing for the connection's own`;
+  return read.parsed('namespace', expected, (text) => (text === '' ? '' : parseNamespace(text)), '') || undefined;
+}
+
+function readValueFile(read: InputReader, files: InputFiles, line: InputLine): string {
+  if (isAddress(line.text)) return line.text;
+  const problem = valueFileProblem(files, line.text);
+  if (problem !== undefined) read.mistake({ input: `valueFiles, line ${line.number}`, holds: line.text, problem });
+  return files.absolute(line.text);
+}
+
+function valueFileProblem(files: InputFiles, path: string): string | undefined {
+  // Helm reads its standard input then, and parses every path as an address first
+  if (path === '-') return 'expected a file: the task has no standard input';
+  if (/%(?![0-9a-f]{2})/i.test(files.absolute(path))) return 'Helm cannot open a path with a lone percent sign in it';
+  switch (files.kind(path)) {
+    case 'missing':
+      return 'there is no such file; relative paths start at System.DefaultWorkingDirectory';
+    case 'folder':
+      return 'this is a folder, expected a file of values';
+    case 'unreadable':
+      return unreadable;
+    case 'file':
+      return textProblem(files, path);
+  }
+}
+
+const unreadable = 'this file cannot be read by the user that the agent runs as';
+
+function textProblem(files: InputFiles, path: string): string | undefined {
+  let text: string;
+  try {
+    text = files.readText(path);
+  } catch {
+    return unreadable;
+  }
+  const problem = valuesFileProblem(text);
+  return problem === undefined ? undefined : `this file ${problem}`;
+}
+
+function readRollbackTimeout(read: InputReader, timeoutSeconds: number): number {
+  const expected = `${durationExpected}, or nothing for the same as timeout`;
+  const parse = (text: string): number | undefined => (text === '' ? timeoutSeconds : parseDuration(text));
+  return read.parsed('rollbackTimeout', expected, parse, timeoutSeconds);
+}
+
+function parseCount(text: string): number | undefined {
+  const count = Number(text);
+  // Helm reads it into an int
+  return /^\d+$/.test(text) && count <= 2_147_483_647 ? count : undefined;
+}
+
+function readHelmPath(read: InputReader, files: InputFiles): string | undefined {
+  const path = read.optionalText('helmPath');
+  if (path === undefined) return undefined;
+  switch (files.kind(path)) {
+    case 'file':
+      break;
+    case 'folder':
+      read.mistake({ input: 'helmPath', holds: path, problem: 'this is a folder, expected the Helm binary in it' });
+      break;
+    case 'missing':
+    case 'unreadable':
+      read.mistake({
+        input: 'helmPath',
+        holds: path,
+        problem: 'there is no such file; expected the path of a Helm binary, or nothing for the one on PATH',
+      });
+  }
+  return files.absolute(path);
+}

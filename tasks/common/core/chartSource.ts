@@ -1,0 +1,92 @@
+import type { ChartSource } from './deployRequest';
+import type { InputFiles, InputReader } from './inputs';
+import { isAddress } from './valuesFile';
+
+const chartExpected = 'a folder or .tgz on the agent, repository/chart, or an oci:// address';
+
+/** Reads `chart` and `chartRepository`, and tells which of Helm's ways to find a chart they mean. */
+export function readChartSource(read: InputReader, files: InputFiles): ChartSource {
+  const chart = read.parsed('chart', chartExpected, (text) => text || undefined, '');
+  const repository = readRepository(read);
+  if (chart === '') return { kind: 'path', reference: '' };
+  if (isOci(chart) || isAddress(chart)) return remoteChart(read, chart, repository);
+  if (repository !== undefined) return chartInRepository(read, files, chart, repository);
+  if (looksLikePath(chart) || files.kind(chart) !== 'missing') return chartOnDisk(read, files, chart);
+  return namedChart(read, chart);
+}
+
+function readRepository(read: InputReader): string | undefined {
+  const repository = read.optionalText('chartRepository');
+  if (repository === undefined) return undefined;
+  if (isOci(repository)) {
+    const problem = 'a registry is no repository: leave this empty and write the whole oci:// address into chart';
+    read.mistake({ input: 'chartRepository', holds: repository, problem });
+  } else if (!isAddress(repository)) {
+    const problem = 'expected the address of a chart repository, for example https://charts.example.org';
+    read.mistake({ input: 'chartRepository', holds: repository, problem });
+  } else if (/^[^:]+:\/\/[^/]*:[^/]*@/.test(repository)) {
+    const problem =
+      'it holds a password, which may not stand on a command line; let an earlier step run `helm repo add` with the ' +
+      'password on stdin, and write repository/chart into chart';
+    read.mistake({ input: 'chartRepository', problem });
+  }
+  return repository;
+}
+
+function isOci(reference: string): boolean {
+  return /^oci:\/\//i.test(reference);
+}
+
+function remoteChart(read: InputReader, chart: string, repository: string | undefined): ChartSource {
+  if (repository !== undefined) {
+    const problem = `chart is a whole address already (${chart.slice(0, chart.indexOf(':'))}); leave this empty`;
+    read.mistake({ input: 'chartRepository', holds: repository, problem });
+  }
+  if (!isOci(chart)) return { kind: 'url', reference: chart };
+  // Helm asks for this spelling
+  return { kind: 'oci', reference: chart.replace(/^oci/i, 'oci') };
+}
+
+function chartInRepository(read: InputReader, files: InputFiles, chart: string, repository: string): ChartSource {
+  // Helm 3 takes what lies in the working directory, Helm 4 what the repository has
+  if (looksLikePath(chart) || files.kind(chart) !== 'missing') {
+    const problem =
+      'this is a file or folder on the agent, and chartRepository is given as well; give one of them ' +
+      '(./name is surely the folder)';
+    read.mistake({ input: 'chart', holds: chart, problem });
+  }
+  return { kind: 'repository', reference: chart, repository };
+}
+
+function looksLikePath(chart: string): boolean {
+  return /^(?:[./\\~]|[a-z]:[\\/])|\.tgz$|\.tar\.gz$|\\/i.test(chart);
+}
+
+function chartOnDisk(read: InputReader, files: InputFiles, chart: string): ChartSource {
+  const problem = diskProblem(files, chart);
+  if (problem !== undefined) read.mistake({ input: 'chart', holds: chart, problem });
+  return { kind: 'path', reference: files.absolute(chart) };
+}
+
+function diskProblem(files: InputFiles, chart: string): string | undefined {
+  switch (files.kind(chart)) {
+    case 'file':
+      return undefined;
+    case 'missing':
+      return 'there is no such chart; relative paths start at System.DefaultWorkingDirectory';
+    case 'unreadable':
+      return 'this chart cannot be read by the user that the agent runs as';
+    case 'folder':
+      return files.kind(`${files.absolute(chart)}/Chart.yaml`) === 'file'
+        ? undefined
+        : 'this folder is no chart: it has no Chart.yaml';
+  }
+}
+
+function namedChart(read: InputReader, chart: string): ChartSource {
+  if (!/^[^/]+\/.+$/.test(chart)) {
+    const problem = `there is no such folder or file, and no chartRepository to look in; expected ${chartExpected}`;
+    read.mistake({ input: 'chart', holds: chart, problem });
+  }
+  return { kind: 'repository', reference: chart };
+}

@@ -1,0 +1,43 @@
+import type { ValueArguments } from './setValues';
+
+/** Where the chart comes from, by how Helm finds it. */
+export type ChartSource =
+  /** A folder or an archive on the agent; `reference` is its absolute path. */
+  | { kind: 'path'; reference: string }
+  /** `name/chart` of a repository that an earlier step added, or a chart's name in `repository`. */
+  | { kind: 'repository'; reference: string; repository?: string }
+  | { kind: 'oci'; reference: string }
+  /** An archive behind an address. */
+  | { kind: 'url'; reference: string };
+
+export type ConnectionRequest =
+  | { type: 'kubernetesServiceConnection'; id: string }
+  /** KUBECONFIG, the home's kubeconfig, or the pod that the agent runs in. */
+  | { type: 'none' };
+
+/** What the pipeline's author asked for, checked as far as it can be without a cluster. */
+export interface DeployRequest {
+  connection: ConnectionRequest;
+  /** Absent: the connection's namespace. */
+  namespace?: string;
+  createNamespace: boolean;
+  releaseName: string;
+  chart: ChartSource;
+  /** Exact or a range, given to Helm as it is. */
+  chartVersion?: string;
+  dependencyUpdate: boolean;
+  /** Absolute paths and addresses, in the order in which they override each other. */
+  valueFiles: readonly string[];
+  values: ValueArguments;
+  /** Flags of the user, none of which the task owns. */
+  extraArguments: readonly string[];
+  /** Bounds the deploy up to its verdict. */
+  timeoutSeconds: number;
+  /** Comes on top, for the way back. */
+  rollbackTimeoutSeconds: number;
+  onFailure: 'rollback' | 'keep';
+  /** As Helm's `--history-max`: 0 is no limit. */
+  historyMax: number;
+  /** Absolute; absent: `helm` on PATH. */
+  helmPath?: string;
+}

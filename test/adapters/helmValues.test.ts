@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { helmPrograms } from '../../scripts/cluster/pins';
+import { programPath } from '../../scripts/cluster/programs';
+import { secretFinder } from '../../tasks/common/core/secrets';
+import { planValues, privateValuesText, valueFlags, type SetLines } from '../../tasks/common/core/setValues';
+import { valuesFileProblem } from '../../tasks/common/core/valuesFile';
+
+/** Prints the values with Go's type of each, so that 5 and "5", or 5 and 5.0, are not the same. */
+const template = `
+{{- define "typed" -}}
+{{- if kindIs "map" . }}{ {{- range $k, $v := . }}{{ $k | toJson }}:{{ template "typed" $v }},{{ end }} }
+{{- else if kindIs "slice" . }}[{{ range . }}{{ template "typed" . }},{{ end }}]
+{{- else }}{{ kindOf . }} {{ toJson . }}{{ end }}
+{{- end -}}
+typed: {{ include "typed" (omit .Values "global") | toJson }}
+`;
+
+const secret = 's3cr3t';
+const runs = Number(process.env['HELM_VALUES_RUNS'] ?? 15);
+
+const helms = helmPrograms.map((program) => ({ version: program.version, file: programPath(program) }));
+
+describe('values as the real Helm reads them', function () {
+  this.timeout(120_000);
+  let folder = '';
+
+  before(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'helm-values-'));
+    write('chart/Chart.yaml', 'apiVersion: v2\nname: chart\nversion: 1.0.0\n');
+    write('chart/values.yaml', 'fromChart: {a: 1, b: text}\na: {default: yes}\n');
+    write('chart/templates/values.yaml', template);
+    write('given.yaml', 'fromFile: true\nb: {c: {d: file}}\nl: [1, 2]\n');
+    write('plain.txt', 'content of a file');
+  });
+  after(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function write(name: string, text: string): string {
+    const file = path.join(folder, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    return file;
+  }
+
+  /** What the chart sees, or undefined where Helm refuses. */
+  function rendered(helm: string, flags: readonly string[]): string | undefined {
+    const { status, stdout } = spawnSync(helm, ['template', 'r', './chart', ...flags], {
+      cwd: folder,
+      encoding: 'utf8',
+    });
+    return status === 0 ? stdout : undefined;
+  }
+
+  /** The flags that our plan comes to, after its private parts were written. */
+  function planned(lines: SetLines): string[] | undefined {
+    const { values, mistakes } = planValues(lines, secretFinder([secret]), {
+      kind: (file) => (existsSync(path.resolve(folder, file)) ? 'file' : 'missing'),
+      isAddress: () => false,
+    });
+    if (mistakes.length > 0) return undefined;
+    assert.doesNotMatch(JSON.stringify(values.argv), new RegExp(secret));
+    const texts = values.privateTexts.map(({ text }, index) => write(`private,${index}.txt`, text));
+    const file = values.privateValues && write('private.yaml', privateValuesText(values.privateValues));
+    return valueFlags(['given.yaml'], values, file === undefined ? { texts } : { values: file, texts });
+  }
+
+  const name = fc.constantFrom(
+    'a',
+    'b',
+    'c',
+    'd',
+    'x\\.y',
+    'a.b',
+    'b.c.d',
+    'l[0]',
+    'l[1]',
+    'm[0].n',
+    'm[1].n',
+    'n[0][1]',
+    secret,
+  );
+  const scalar = fc.oneof(
+    fc.constantFrom('1', '0', '007', '-3', 'true', 'False', 'null', '', '1e6', '1000000', 'x y', 'a\\,b', 'é😀', '=', '"q"', "'", ': #', '- x'),
+    fc.constant(secret),
+    fc.constantFrom(`${secret}-x`, `x: ${secret}`, `{${secret}`, `${secret}\u0085\u007f`, `"${secret}\\\\"`, `${secret}\\,1`),
+  ); // prettier-ignore
+  const value = fc.oneof(
+    { weight: 5, arbitrary: scalar },
+    fc.array(scalar, { maxLength: 3 }).map((all) => `{${all.join(',')}}`),
+  );
+  const line = fc
+    .array(
+      fc.tuple(name, value).map(([key, text]) => `${key}=${text}`),
+      { minLength: 1, maxLength: 3 },
+    )
+    .map((all) => all.join(','));
+  const lines = fc.array(line, { maxLength: 4 });
+
+  for (const helm of helms) {
+    it(`Helm ${helm.version}: the same values, of the same types, as from the command line`, function () {
+      if (!existsSync(helm.file)) this.skip();
+      let compared = 0;
+      fc.assert(
+        fc.property(lines, lines, fc.boolean(), (set, setString, withFile) => {
+          const setFile = withFile ? ['a.file=plain.txt'] : [];
+          const ours = planned({
+            set: numbered('set', set),
+            setString: numbered('setString', setString),
+            setFile: numbered('setFile', setFile),
+          });
+          if (ours === undefined || ours.every((flag) => !flag.includes('private'))) return;
+          const direct = rendered(helm.file, [
+            '--values', 'given.yaml',
+            ...set.flatMap((each) => ['--set', each]),
+            ...setString.flatMap((each) => ['--set-string', each]),
+            ...setFile.flatMap((each) => ['--set-file', each]),
+          ]); // prettier-ignore
+          // what Helm refuses on the command line need not be refused by us
+          if (direct === undefined) return;
+          compared += 1;
+          assert.equal(rendered(helm.file, ours), direct, JSON.stringify({ set, setString, ours }));
+        }),
+        { numRuns: runs * 4, seed: Number(process.env['HELM_VALUES_SEED'] ?? 1) },
+      );
+      assert.ok(compared >= runs / 5, `only ${compared} compared`);
+    });
+
+    it(`Helm ${helm.version}: what we call no YAML it refuses, what it takes we let pass`, function () {
+      if (!existsSync(helm.file)) this.skip();
+      for (const text of yamlTexts) {
+        const file = write('tried.yaml', text);
+        const refuses = rendered(helm.file, ['--values', file]) === undefined;
+        const problem = valuesFileProblem(text);
+        if (problem !== undefined) assert.ok(refuses, `${JSON.stringify(text)}: ${problem}`);
+      }
+    });
+  }
+});
+
+const yamlTexts = [
+  '', '# nothing\n', '---\n', 'null\n', '{}', 'a: 1\n', 'a: 1\na: 2\n', 'a: &x {b: 1}\nc: {<<: *x}\n', 'a: *unknown\n', '- a\n', 'text\n', '5\n',
+  'a: [1,\n', 'a: {b: 1\n', 'a: "x\n', 'a:\n\t- b\n', '\ta: 1\n', 'a: b: c\n', 'a: 1\n b: 2\n', 'a: @x\n', 'a: `x`\n', 'a: %x\n', 'a: !custom x\n',
+  'a: |\n  text\n  more\nb: >-\n  x\n', 'a: 1\n---\nb: 2\n', 'a: 1\n---\n- b\n', '\ufeffa: 1\n', 'a: yes\nb: 010\nc: 1_000\nd: 2020-01-01\n', '? a\n: b\n', '? [a]\n: b\n',
+  '1: a\ntrue: b\n', 'a: "\\q"\n', "a: 'it''s'\n", 'a: {{ .x }}\n', 'a: "{{ .x }}"\n', 'a:b\n', 'a: - b\n', 'a: x #c\nb: x#c\n', '%YAML 1.2\n---\na: 1\n',
+  'a:\n- b\n- c\n', 'a:\n  - b\n c: d\n', 'key with spaces: 1\n', '"a": 1\n', '{"a": 1, "b": [1, 2,]}\n', 'a: 1\r\nb: 2\r\n', 'a: !!binary aGVsbG8=\n', 'a: ~\n', 'a: 0x1F\n',
+  'a: ! x\n', 'a: "b" c\n', '...\n', 'a: 1\n...\n', '<<: {a: 1}\n', 'a: [b, c: d]\n', 'a: ,\n', 'a: ]\n', 'a: \u0001\n', 'a: "x\n  y"\n', 'a: x\n  y\n',
+]; // prettier-ignore
+
+function numbered(input: string, texts: readonly string[]) {
+  return texts.map((text, index) => ({ input, text, number: index + 1 }));
+}

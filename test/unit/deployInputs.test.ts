@@ -1,0 +1,294 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { TaskError } from '../../tasks/common/core/failure';
+import type { InputFiles } from '../../tasks/common/core/inputs';
+import { redactor, secretFinder } from '../../tasks/common/core/secrets';
+import { inputDefaults, readDeployRequest } from '../../tasks/HelmSafeDeploy/inputs';
+
+type Given = Record<string, string>;
+
+const present: Record<string, 'folder' | 'unreadable' | { text: string }> = {
+  '/w/charts': 'folder',
+  '/w/charts/shop': 'folder',
+  '/w/charts/shop/Chart.yaml': { text: 'name: shop' },
+  '/w/shop.tgz': { text: '' },
+  '/w/nginx': 'folder',
+  '/w/nginx/Chart.yaml': { text: '' },
+  '/w/a.yaml': { text: 'a: 1' },
+  '/w/b.yaml': { text: '{"b": 2}' },
+  '/w/bad.yaml': { text: 'a: [1' },
+  '/w/list.yaml': { text: '- a' },
+  '/w/locked.yaml': 'unreadable',
+  '/opt/helm': { text: '' },
+};
+
+const files: InputFiles = {
+  absolute: (path) => (path.startsWith('/') ? path : `/w/${path.replace(/^\.\//, '')}`),
+  kind(path) {
+    const entry = present[this.absolute(path)];
+    return typeof entry === 'object' ? 'file' : (entry ?? 'missing');
+  },
+  readText(path) {
+    const entry = present[this.absolute(path)];
+    if (typeof entry !== 'object') throw new Error('not readable');
+    return entry.text;
+  },
+};
+
+const least: Given = { kubernetesServiceConnection: 'conn', releaseName: 'shop', chart: 'charts/shop' };
+
+function read(given: Given, secrets: string[] = [], serviceConnections: string[] = ['conn']) {
+  const context = { files, secrets: secretFinder(secrets), redact: redactor(secrets), serviceConnections };
+  return readDeployRequest((name) => given[name], context);
+}
+
+function mistakes(given: Given, ...secrets: string[]): string {
+  try {
+    read({ ...least, ...given }, secrets);
+  } catch (error) {
+    assert.ok(error instanceof TaskError);
+    assert.equal(error.reason, 'InputInvalid');
+    return error.message;
+  }
+  return assert.fail('no mistake was found');
+}
+
+describe('the inputs of HelmSafeDeploy', () => {
+  it('the least that is needed, everything else by default, also when the agent sends nothing of it', () => {
+    assert.deepEqual(read(least), {
+      connection: { type: 'kubernetesServiceConnection', id: 'conn' },
+      createNamespace: false,
+      releaseName: 'shop',
+      chart: { kind: 'path', reference: '/w/charts/shop' },
+      dependencyUpdate: false,
+      valueFiles: [],
+      values: { argv: [], privateTexts: [] },
+      extraArguments: [],
+      timeoutSeconds: 300,
+      rollbackTimeoutSeconds: 300,
+      onFailure: 'rollback',
+      historyMax: 10,
+    });
+  });
+
+  it('an input that is empty counts as not given', () => {
+    const empty = Object.fromEntries(Object.keys(inputDefaults).map((name) => [name, '']));
+    assert.deepEqual(read({ ...empty, ...least }), read(least));
+  });
+
+  it('everything given', () => {
+    const request = read({
+      connectionType: 'none',
+      namespace: 'prod',
+      createNamespace: 'True',
+      releaseName: 'shop.v2-x',
+      chart: 'bitnami/nginx',
+      chartVersion: '>=1.2 <2',
+      dependencyUpdate: 'true',
+      valueFiles: 'a.yaml\n\n  https://example.org/v.yaml \n/w/b.yaml',
+      set: 'a=1\nb=hunter22',
+      setString: 'c=2',
+      setFile: 'd=a.yaml',
+      arguments: '--skip-crds --keyring "my key"',
+      timeout: '1h30m',
+      rollbackTimeout: '90s',
+      onFailure: 'Keep',
+      historyMax: '0',
+      helmPath: '/opt/helm',
+    }, ['hunter22']); // prettier-ignore
+    assert.deepEqual(request, {
+      connection: { type: 'none' },
+      namespace: 'prod',
+      createNamespace: true,
+      releaseName: 'shop.v2-x',
+      chart: { kind: 'repository', reference: 'bitnami/nginx' },
+      chartVersion: '>=1.2 <2',
+      dependencyUpdate: true,
+      valueFiles: ['/w/a.yaml', 'https://example.org/v.yaml', '/w/b.yaml'],
+      values: {
+        argv: ['--set', 'a=1', '--set-string', 'c=2', '--set-file', 'd=a.yaml'],
+        privateTexts: [],
+        privateValues: Object.assign(Object.create(null), { b: 'hunter22' }) as unknown,
+      },
+      extraArguments: ['--skip-crds', '--keyring', 'my key'],
+      timeoutSeconds: 5400,
+      rollbackTimeoutSeconds: 90,
+      onFailure: 'keep',
+      historyMax: 0,
+      helmPath: '/opt/helm',
+    });
+  });
+
+  for (const [chart, more, expected] of [
+    ['shop.tgz', {}, { kind: 'path', reference: '/w/shop.tgz' }],
+    ['./charts/shop', {}, { kind: 'path', reference: '/w/charts/shop' }],
+    ['oci://example.org/charts/shop', {}, { kind: 'oci', reference: 'oci://example.org/charts/shop' }],
+    ['https://example.org/shop-1.tgz', {}, { kind: 'url', reference: 'https://example.org/shop-1.tgz' }],
+    ['team/group/shop', {}, { kind: 'repository', reference: 'team/group/shop' }],
+    [
+      'shop',
+      { chartRepository: 'https://example.org' },
+      { kind: 'repository', reference: 'shop', repository: 'https://example.org' },
+    ],
+  ] as const) {
+    // prettier-ignore
+    it(`chart ${chart}`, () => {
+      assert.deepEqual(read({ ...least, chart, ...more }).chart, expected);
+    });
+  }
+
+  it('a deployment job with a Kubernetes resource hands over one service connection and sets no input', () => {
+    const given = { releaseName: 'shop', chart: 'charts/shop' };
+    assert.deepEqual(read(given, [], ['resource-1']).connection, {
+      type: 'kubernetesServiceConnection',
+      id: 'resource-1',
+    });
+    assert.throws(() => read(given, [], []), /kubernetesServiceConnection is empty; expected the name/);
+    assert.throws(() => read(given, [], ['one', 'two']), /kubernetesServiceConnection is empty/);
+  });
+
+  for (const [name, given, expected] of [
+    [
+      'empty release name',
+      { releaseName: '' },
+      /^Input releaseName is empty; expected a release name: 1 to 53 .* Nothing was changed\.$/,
+    ],
+    ['release name in capitals', { releaseName: 'Shop_1' }, /releaseName holds "Shop_1"; expected/],
+    ['release name of 54', { releaseName: 'a'.repeat(54) }, /releaseName holds "a{54}"/],
+    ['release name with a dash at its end', { releaseName: 'shop-' }, /releaseName/],
+    ['namespace of 64', { namespace: 'a'.repeat(64) }, /namespace holds "a{64}"; expected a namespace name: 1 to 63/],
+    ['namespace with a dot', { namespace: 'a.b' }, /namespace holds "a.b"/],
+    ['timeout without a unit', { timeout: '5' }, /timeout holds "5"; expected a time above zero.*5m/],
+    ['negative timeout', { timeout: '-1s' }, /timeout holds "-1s"; expected/],
+    ['timeout of zero', { rollbackTimeout: '0s' }, /rollbackTimeout holds "0s"; expected/],
+    ['history of minus one', { historyMax: '-1' }, /historyMax holds "-1"; expected a whole number, 0 for no limit/],
+    ['history in words', { historyMax: 'ten' }, /historyMax/],
+    ['neither true nor false', { createNamespace: 'yes' }, /createNamespace holds "yes"; expected true or false/],
+    ['unknown choice', { onFailure: 'retry' }, /onFailure holds "retry"; expected rollback or keep/],
+    [
+      'unknown connection type',
+      { connectionType: 'azureResourceManager' },
+      /connectionType holds "azure.*expected kubernetesServiceConnection or none/,
+    ],
+    ['no chart', { chart: '' }, /chart is empty; expected a folder/],
+    [
+      'chart folder missing',
+      { chart: './gone' },
+      /chart holds "\.\/gone"; there is no such chart; relative paths start at System\.DefaultWorkingDirectory/,
+    ],
+    ['chart archive missing', { chart: 'gone-1.0.0.tgz' }, /there is no such chart/],
+    [
+      'chart is a plain name',
+      { chart: 'gone' },
+      /chart holds "gone"; there is no such folder or file, and no chartRepository/,
+    ],
+    ['chart folder without a chart', { chart: 'charts' }, /no Chart\.yaml/],
+    [
+      'folder and repository',
+      { chart: 'nginx', chartRepository: 'https://example.org' },
+      /chart holds "nginx"; this is a file or folder.*chartRepository/,
+    ],
+    [
+      'oci and repository',
+      { chart: 'oci://a/b', chartRepository: 'https://example.org' },
+      /chartRepository holds "https:\/\/example\.org"; chart is a whole address/,
+    ],
+    [
+      'registry as repository',
+      { chart: 'b', chartRepository: 'oci://a' },
+      /chartRepository holds "oci:\/\/a"; a registry is no repository/,
+    ],
+    [
+      'repository without a scheme',
+      { chart: 'b', chartRepository: 'example.org' },
+      /chartRepository holds "example\.org"; expected the address/,
+    ],
+    [
+      'password in the repository',
+      { chart: 'b', chartRepository: 'https://u:pa55@example.org' },
+      /^Input chartRepository: it holds a password/,
+    ],
+    [
+      'values file missing',
+      { valueFiles: 'a.yaml\ngone.yaml' },
+      /valueFiles, line 2 holds "gone\.yaml"; there is no such file/,
+    ],
+    [
+      'values file not YAML',
+      { valueFiles: 'bad.yaml' },
+      /valueFiles, line 1 holds "bad\.yaml"; this file is not YAML at line 1/,
+    ],
+    ['values file a list', { valueFiles: 'list.yaml' }, /no mapping of names/],
+    ['values file locked', { valueFiles: 'locked.yaml' }, /cannot be read by the user/],
+    ['values file a folder', { valueFiles: 'charts' }, /this is a folder/],
+    ['values from standard input', { valueFiles: '-' }, /no standard input/],
+    ['values file with a percent sign', { valueFiles: '5%.yaml' }, /percent/],
+    ['Helm binary missing', { helmPath: 'gone/helm' }, /helmPath holds "gone\/helm"; there is no such file/],
+    ['Helm binary a folder', { helmPath: '/w/charts' }, /helmPath.*folder/],
+    ['owned flag', { arguments: '--wait' }, /arguments holds "--wait"; the task owns this flag/],
+    ['open quote', { arguments: '--x "a' }, /arguments: a " is opened and not closed/],
+    ['bad set line', { set: 'a=1\nb' }, /set, line 2: a key has no value/],
+    ['file of setFile missing', { setFile: 'a=gone' }, /setFile, line 1 holds "gone"; there is no such file/],
+    [
+      'left as a variable',
+      { releaseName: '$(releaseName)' },
+      /^Input releaseName holds "\$\(releaseName\)"; the run has no such variable.*Nothing was changed\.$/,
+    ],
+    [
+      'left as a variable in the middle',
+      { set: 'a=x-$(My.Var)-y' },
+      /set holds "\$\(My\.Var\)"; the run has no such variable/,
+    ],
+    ['chart left as a variable', { chart: '$(chart)' }, /^Input chart holds/],
+    [
+      'connection left as a variable',
+      { kubernetesServiceConnection: '$(c)' },
+      /^Input kubernetesServiceConnection holds/,
+    ],
+  ] as const) {
+    // prettier-ignore
+    it(`one mistake, named: ${name}`, () => {
+      const message = mistakes(given);
+      assert.match(message, expected);
+      assert.equal(message.split('\n').length, 1, message);
+    });
+  }
+
+  it('every mistake at once', () => {
+    const message = mistakes({
+      releaseName: 'A',
+      chart: '',
+      timeout: '5',
+      valueFiles: 'gone\nbad.yaml',
+      set: 'x',
+      arguments: '--wait --atomic',
+    });
+    assert.match(message, /^8 mistakes in the inputs; nothing was changed\.\n/);
+    assert.equal(message.split('\n- ').length, 9);
+  });
+
+  it('what an input holds is shown without the secrets of the job', () => {
+    const message = mistakes(
+      { releaseName: 'Hunter22-x', timeout: 'ab', historyMax: 'x'.repeat(500) },
+      'Hunter22',
+      'ab',
+    );
+    assert.match(message, /releaseName holds "\*\*\*-x"/);
+    assert.match(message, /timeout holds "\*\*\*"/);
+    assert.match(message, /historyMax holds "x{120}\.\.\."/);
+  });
+
+  it('task.json has the same inputs with the same defaults, and allows just its outputs to be set', () => {
+    const json = JSON.parse(readFileSync('tasks/HelmSafeDeploy/task.json', 'utf8')) as {
+      inputs: { name: string; defaultValue?: string }[];
+      outputVariables: { name: string }[];
+      restrictions: { settableVariables: { allowed: string[] } };
+    };
+    const defaults = Object.fromEntries(json.inputs.map(({ name, defaultValue }) => [name, defaultValue ?? '']));
+    assert.deepEqual(defaults, { ...inputDefaults });
+    assert.deepEqual(
+      json.restrictions.settableVariables.allowed,
+      json.outputVariables.map(({ name }) => name),
+    );
+  });
+});

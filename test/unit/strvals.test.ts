@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { parseSetLine } from '../../tasks/common/core/strvals';
+
+function assigned(line: string, asString = false): unknown {
+  const parsed = parseSetLine(line, asString);
+  if ('problem' in parsed) return parsed.problem;
+  return parsed.assignments.map(({ path, value }) => [path, value]);
+}
+
+describe('the grammar of --set', () => {
+  for (const [line, expected] of [
+    ['a=b', [[['a'], 'b']]],
+    ['a.b.c=d', [[['a', 'b', 'c'], 'd']]],
+    [
+      'a=true,b=FALSE,c=null',
+      [
+        [['a'], true],
+        [['b'], false],
+        [['c'], null],
+      ],
+    ],
+    [
+      'a=0,b=5,c=-5,d=+5,e=007,f=1.5,g=1e3',
+      [
+        [['a'], 0n],
+        [['b'], 5n],
+        [['c'], -5n],
+        [['d'], 5n],
+        [['e'], '007'],
+        [['f'], '1.5'],
+        [['g'], '1e3'],
+      ],
+    ],
+    [
+      'a=9223372036854775807,b=9223372036854775808',
+      [
+        [['a'], 9223372036854775807n],
+        [['b'], '9223372036854775808'],
+      ],
+    ],
+    ['a={1,x,true}', [[['a'], [1n, 'x', true]]]],
+    ['a={}', [[['a'], ['']]]],
+    [
+      'a={1,2}b=3',
+      [
+        [['a'], [1n, 2n]],
+        [['b'], 3n],
+      ],
+    ],
+    ['a=', [[['a'], '']]],
+    ['a=b\\,c', [[['a'], 'b,c']]],
+    ['a\\.b=c', [[['a.b'], 'c']]],
+    ['a=b=c', [[['a'], 'b=c']]],
+    ['a="b"', [[['a'], '"b"']]],
+    ['a=b\\', [[['a'], 'b']]],
+    [
+      'a[0]=x,a[1].b=y',
+      [
+        [['a', 0], 'x'],
+        [['a', 1, 'b'], 'y'],
+      ],
+    ],
+    ['a[0][1]=x', [[['a', 0, 1], 'x']]],
+    ['a=\\{x', [[['a'], '{x']]],
+    [
+      'a=😀,b=x',
+      [
+        [['a'], '😀'],
+        [['b'], 'x'],
+      ],
+    ],
+  ] as const) {
+    // prettier-ignore
+    it(line, () => {
+      assert.deepEqual(assigned(line), expected);
+    });
+  }
+
+  it('--set-string makes text of everything', () => {
+    assert.deepEqual(assigned('a=true,b=5,c={null,1}', true), [
+      [['a'], 'true'],
+      [['b'], '5'],
+      [['c'], ['null', '1']],
+    ]);
+  });
+
+  for (const line of [
+    'a',
+    'a=b,c',
+    'a,b=c',
+    'a={x',
+    'a[0',
+    'a[x]=1',
+    'a[-1]=1',
+    'a[65537]=1',
+    'a[0]x=1',
+    `${'a.'.repeat(31)}b=1`,
+  ]) {
+    it(`says what is wrong with ${line.slice(0, 10)} without showing it`, () => {
+      const problem = assigned(line);
+      assert.equal(typeof problem, 'string');
+    });
+  }
+});
