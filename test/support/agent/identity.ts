@@ -29,6 +29,7 @@ export interface JobIdentity {
   readonly sourceVersion: string;
   readonly sourceVersionMessage: string;
   readonly reason: string;
+  readonly isFork: boolean;
   /** The token of SYSTEMVSSCONNECTION and of the secret variable System.AccessToken. */
   readonly accessToken: string;
   /** The environment of a deployment job. */
@@ -68,6 +69,7 @@ export function jobIdentity(given: Partial<JobIdentity>): JobIdentity {
     sourceVersion: randomBytes(20).toString('hex'),
     sourceVersionMessage: 'Change the greeting',
     reason: 'Manual',
+    isFork: false,
     accessToken: randomBytes(39).toString('base64url'),
     ...given,
   };
@@ -120,7 +122,7 @@ function ofServer(identity: JobIdentity): Record<string, string> {
     'system.enableAccessToken': 'SecretVariable',
     'system.isAzureVM': '0',
     'system.isDockerContainer': '0',
-    'system.pullRequest.isFork': 'False',
+    'system.pullRequest.isFork': identity.isFork ? 'True' : 'False',
     'system.oidcRequestUri': `${identity.collectionUri}${identity.projectId}/_apis/distributedtask/hubs/build/plans/${identity.planId}/jobs/${identity.jobId}/oidctoken`,
   };
 }

@@ -96,10 +96,11 @@ export function readJson(file: string): Json {
 
 function readVersion(file: string, json: Json): TaskDefinition['version'] {
   const version = asObject(json['version']);
-  const [major, minor, patch] = ['Major', 'Minor', 'Patch'].map((part) => Number(asText(version[part])));
-  if (major === undefined || minor === undefined || patch === undefined || Number.isNaN(major + minor + patch)) {
+  const parts = ['Major', 'Minor', 'Patch'].map((part) => asText(version[part]));
+  if (!parts.every((part) => /^\d+$/.test(part))) {
     throw new Error(`${file} has no whole "version": Major, Minor and Patch are needed.`);
   }
+  const [major = 0, minor = 0, patch = 0] = parts.map(Number);
   return { major, minor, patch };
 }
 
