@@ -155,7 +155,8 @@ export function createHelm(options: HelmOptions): ReleaseHelm {
 function failureOf(result: HelmResult, stderr: string): NonNullable<HelmResult['failure']> {
   const message = helmMessage(stderr) || `helm ended with exit code ${result.exitCode ?? result.signal ?? 'unknown'}`;
   if (result.cancelled) return { reason: 'Cancelled', message };
-  if (result.timedOut) return { reason: 'TimedOut', message };
+  if (result.timedOut)
+    return { reason: 'TimedOut', message: `Helm was still at work when the time was over (${message})` };
   if (result.signal === 'SIGKILL') {
     return {
       reason: 'Internal',

@@ -50,7 +50,7 @@ export function helmMessage(stderr: string): string {
   const words = (start < 0 ? lines : lines.slice(start)).filter(
     (line) => line !== '' && !/^helm\.go:\d+: |^level=/.test(line),
   );
-  const text = withoutObjects(words.join('\n').replace(/^Error: /, ''));
+  const text = withoutObjects(words.join('\n').replace(/^Error: (UPGRADE FAILED: |INSTALLATION FAILED: )?/, ''));
   return text.length > maximumMessage ? `${text.slice(0, maximumMessage)} ...` : text;
 }
 

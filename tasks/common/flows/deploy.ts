@@ -12,7 +12,8 @@ import {
 import { objectName } from '../core/manifest';
 import type { Follower, HelmResult, Rendering } from '../core/ports';
 import { baselineOf, type Readiness, type WantedObject } from '../core/readiness';
-import type { Revision } from '../core/release';
+import type { ObjectRef } from '../core/kubernetes';
+import type { Hook, Revision } from '../core/release';
 import type { DeployReport, Evidence, Outcome, ReportedLeftover, ReportedObject } from '../core/report';
 import { stopIfCancelled, type ReleaseContext } from './context';
 import { collectEvidence } from './evidence';
@@ -99,7 +100,7 @@ function sayTarget(context: ReleaseContext, seen: Look, target: RollbackTarget |
       ? 'a failed deploy is left as it is (onFailure: keep)'
       : target !== undefined
         ? `a failed deploy returns to revision ${target.revision.revision} (${target.proof === 'verified' ? 'verified healthy' : 'deployed, not verified'})`
-        : seen.state.state === 'absent' || seen.state.state === 'uninstalled'
+        : isInstall(seen)
           ? 'a failed first install is uninstalled'
           : 'there is no revision to return to';
   agent.log(`At most ${duration(most)} from here; ${way}.`);
@@ -133,14 +134,13 @@ async function upgrade(context: ReleaseContext, story: Story, seen: Look, deadli
   let result: HelmResult | undefined;
   let followed: FollowResult | undefined;
   try {
-    const isInstall = seen.state.state === 'absent' || seen.state.state === 'uninstalled';
-    const wait = needsWait(seen.rendering, isInstall ? 'post-install' : 'post-upgrade');
+    const wait = needsWait(seen.rendering, isInstall(seen) ? 'post-install' : 'post-upgrade');
     if (wait) context.agent.log('The chart has hooks that run when all is ready: Helm waits too.');
     ({ result, followed } = await runUpgrade(context, seen, wait, deadline, said));
   } finally {
     const history = await storage.history();
     const made = newRevision(seen.history, history);
-    const untouched = made === undefined || changedNothing(made, made.revision === 1 ? 'pre-install' : 'pre-upgrade');
+    const untouched = made === undefined || changedNothing(made, preHook(seen));
     await restoreRecord(context, given, seen.history, result?.ok !== true && untouched);
   }
   const history = await storage.history();
@@ -149,8 +149,7 @@ async function upgrade(context: ReleaseContext, story: Story, seen: Look, deadli
     story.chart = `${revision.chart.name} ${revision.chart.version}`;
     story.appVersion = revision.chart.appVersion;
   }
-  const event = seen.history.length === 0 ? 'pre-install' : 'pre-upgrade';
-  const nothing = !result.ok && (revision === undefined || changedNothing(revision, event));
+  const nothing = !result.ok && (revision === undefined || changedNothing(revision, preHook(seen)));
   context.agent.log(`Helm ended ${result.ok ? 'well' : 'badly'} after ${(result.durationMs / 1000).toFixed(1)} s.`);
   return { result, revision, history, changedNothing: nothing, followed, said };
 }
@@ -158,6 +157,14 @@ async function upgrade(context: ReleaseContext, story: Story, seen: Look, deadli
 function newRevision(before: readonly Revision[], now: readonly Revision[]): Revision | undefined {
   const last = now.at(-1);
   return last !== undefined && last.revision > (before.at(-1)?.revision ?? 0) ? last : undefined;
+}
+
+function isInstall(seen: Look): boolean {
+  return seen.state.state === 'absent' || seen.state.state === 'uninstalled';
+}
+
+function preHook(seen: Look): 'pre-install' | 'pre-upgrade' {
+  return isInstall(seen) ? 'pre-install' : 'pre-upgrade';
 }
 
 function needsWait(rendering: Rendering, event: string): boolean {
@@ -200,7 +207,10 @@ async function runUpgrade(
 ): Promise<{ result: HelmResult; followed: FollowResult | undefined }> {
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
-  if (!wait) return { result: await helm.upgrade({ timeoutSeconds, wait }, signal), followed: undefined };
+  if (!wait) {
+    const running = helm.upgrade({ timeoutSeconds, wait }, signal);
+    return { result: await remindingWhile(context, running), followed: undefined };
+  }
 
   const objects = await wantedObjects(cluster, seen.rendering.manifest, namespace);
   const follower = seen.follower ?? (await cluster.follow([], signal));
@@ -358,26 +368,39 @@ async function prune(context: ReleaseContext): Promise<void> {
 async function helmFailed(context: ReleaseContext, story: Story, seen: Look, upgraded: Upgraded): Promise<Ending> {
   const { result, revision } = upgraded;
   const failure = result.failure ?? { reason: 'Internal' as const, message: 'Helm ended well, but made no revision.' };
-  const ending: Ending = { outcome: 'failed', reason: failure.reason, message: failure.message, failedWorkload: '' };
+  const hook = revision?.hooks.find((candidate) => candidate.lastPhase === 'Failed');
+  const ending: Ending = {
+    outcome: 'failed',
+    reason: failure.reason,
+    message: sentence(failure.message),
+    failedWorkload: hook === undefined ? '' : objectName(hook),
+  };
   if (revision === undefined) return ending;
+  const hooks = hookRefs(context, hook);
   if (upgraded.changedNothing && seen.history.length > 0) {
-    const hook = revision.hooks.find((candidate) => candidate.lastPhase === 'Failed');
-    const blamed = hook === undefined ? '' : `${hook.kind}/${hook.name}`;
-    const evidence = hook === undefined ? [] : await hookEvidence(context, hook);
-    story.evidence.push(...evidence);
+    story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(context, ending, hooks))));
+    await settle(context, revision);
     context.agent.log('Nothing of the release was changed, so nothing is rolled back.');
     await prune(context);
-    return { ...ending, failedWorkload: blamed };
+    return ending;
   }
   const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
   const readiness = await readOnce(context, objects);
-  return fail(context, story, seen, upgraded, ending, readiness);
+  // A wait that Helm gave up says less than the object that it waited for.
+  const isWait = failure.reason === 'TimedOut' && hook === undefined && readiness.decisive !== undefined;
+  return fail(context, story, seen, upgraded, isWait ? endingOfReadiness(readiness, true) : ending, readiness, hooks);
 }
 
-function hookEvidence(context: ReleaseContext, hook: { kind: string; name: string }): Promise<Evidence[]> {
+/** A record that says `pending` after Helm has ended is Helm's, killed: it says failed from now on. */
+async function settle(context: ReleaseContext, revision: Revision): Promise<void> {
+  if (!revision.status.startsWith('pending-')) return;
+  await context.storage.update(revision.revision, { status: 'failed', description: 'Helm ended before it was done' });
+}
+
+function hookRefs(context: ReleaseContext, hook: Hook | undefined): ObjectRef[] {
+  if (hook === undefined || (hook.kind !== 'Job' && hook.kind !== 'Pod')) return [];
   const apiVersion = hook.kind === 'Job' ? 'batch/v1' : 'v1';
-  if (hook.kind !== 'Job' && hook.kind !== 'Pod') return Promise.resolve([]);
-  return collectEvidence(context, [{ apiVersion, kind: hook.kind, namespace: context.namespace, name: hook.name }]);
+  return [{ apiVersion, kind: hook.kind, namespace: context.namespace, name: hook.name }];
 }
 
 async function readOnce(context: ReleaseContext, objects: readonly WantedObject[]): Promise<Readiness> {
@@ -393,12 +416,14 @@ async function fail(
   upgraded: Upgraded,
   ending: Ending,
   readiness: Readiness,
+  hooks: readonly ObjectRef[] = [],
 ): Promise<Ending> {
   const { agent, request } = context;
   const revision = upgraded.revision;
   story.objects = reported(readiness);
   const blamed = readiness.objects.filter((object) => object.status !== 'Current').map((object) => object.ref);
-  story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(context, ending, blamed))));
+  const suspects = [...hooks, ...blamed];
+  story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(context, ending, suspects))));
   if (revision === undefined) return ending;
   await markUnhealthy(context, revision, ending);
   if (context.signal.aborted) return cancelled(context, upgraded);
@@ -421,7 +446,7 @@ async function fail(
 async function showEvidence(
   context: ReleaseContext,
   ending: Ending,
-  blamed: Parameters<typeof collectEvidence>[1],
+  blamed: readonly ObjectRef[],
 ): Promise<Evidence[]> {
   const { agent } = context;
   agent.log(`${ending.failedWorkload === '' ? 'helm' : ending.failedWorkload}: ${ending.message} (${ending.reason})`);
@@ -463,6 +488,7 @@ async function returnTo(context: ReleaseContext, story: Story, target: Revision,
   }
   const revision = newRevision(history, await storage.history());
   if (!result.ok || revision === undefined) {
+    if (revision !== undefined) await settle(context, revision);
     return rollbackFailed(context, ending, target, result.failure?.message ?? 'Helm made no revision.');
   }
   const followed = await followRevision(context, revision, deadline, new Map());
@@ -505,7 +531,8 @@ async function uninstall(context: ReleaseContext, story: Story, revision: Revisi
   const history = await storage.history();
   const given = await giveBase(context, history, [...chainFrom(history, undefined)], undefined, '');
   story.leftovers.push(...(given?.leftovers ?? []));
-  const result = await helm.uninstall({ timeoutSeconds: request.rollbackTimeoutSeconds });
+  const uninstalling = helm.uninstall({ timeoutSeconds: request.rollbackTimeoutSeconds });
+  const result = await remindingWhile(context, uninstalling);
   story.servingRevision = null;
   if (!result.ok) {
     await restoreRecord(context, given, history, false);
@@ -523,7 +550,7 @@ async function uninstall(context: ReleaseContext, story: Story, revision: Revisi
 async function cancelled(context: ReleaseContext, upgraded: Upgraded): Promise<Ending> {
   const { revision } = upgraded;
   if (revision === undefined) return cancelledWith('Helm had not changed anything yet.');
-  if (revision.status === 'deployed') {
+  if (revision.status !== 'failed') {
     await context.storage.update(revision.revision, {
       status: 'failed',
       description: 'Cancelled before it was seen healthy',
@@ -544,6 +571,29 @@ function servingOf(seen: Look): Revision | undefined {
   if (state.state === 'deployed') return state.last;
   return rollbackTarget(seen.history)?.revision;
 }
+
+/** Helm says nothing while a hook runs; so that nobody thinks it hangs, we do. */
+async function remindingWhile<T>(context: ReleaseContext, work: Promise<T>): Promise<T> {
+  const { agent, clock } = context;
+  const ended = new AbortController();
+  const started = clock.now().getTime();
+  const remind = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(reminderMs, ended.signal);
+      if (ended.signal.aborted) return;
+      agent.log(`  Helm is still at work, ${duration((clock.now().getTime() - started) / 1000)} so far.`);
+    }
+  };
+  const reminding = remind();
+  try {
+    return await work;
+  } finally {
+    ended.abort();
+    await reminding;
+  }
+}
+
+const reminderMs = 30_000;
 
 async function group<T>(context: ReleaseContext, title: string, act: () => Promise<T>): Promise<T> {
   context.agent.startGroup(title);
