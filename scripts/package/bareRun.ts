@@ -76,7 +76,7 @@ async function unpack(parts: Parts, root: string): Promise<void> {
 
 function phaseRuns({ folder, json }: PackagedTask, node: NodeBinary, root: string): Promise<string[]>[] {
   const handler = node.major === 20 ? 'Node20_1' : 'Node24';
-  const required = (json.inputs ?? []).filter((input) => input.required === true && input.defaultValue === undefined);
+  const required = (json.inputs ?? []).filter((input) => input.required === true && (input.defaultValue ?? '') === '');
   const phases = [
     { target: json.prejobexecution?.[handler]?.target, expected: [] },
     {

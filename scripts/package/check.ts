@@ -3,13 +3,18 @@ import { packagedTasks } from './packageUnderCheck';
 import type { CheckContext } from './packageUnderCheck';
 import { taskProblems } from './taskRules';
 import { readVsix } from './vsix';
+import type { Parts } from './vsix';
 
 /**
  * Everything that is wrong with a package, one sentence each, naming the file; an empty list for a package that may be published.
  * Pure: what it has to know about the source comes with `context`.
  */
 export function packageProblems(vsix: Uint8Array, context: CheckContext): string[] {
-  const parts = readVsix(vsix);
+  return [...partsProblems(readVsix(vsix), context), ...sizeProblems(vsix.length)];
+}
+
+/** As `packageProblems`, but for the size of the whole. */
+export function partsProblems(parts: Parts, context: CheckContext): string[] {
   const { tasks, problems } = packagedTasks(parts);
   return [
     ...problems,
@@ -17,6 +22,5 @@ export function packageProblems(vsix: Uint8Array, context: CheckContext): string
     ...taskProblems(tasks, parts, context),
     ...extensionProblems(tasks, parts, context),
     ...fileProblems(parts, context),
-    ...sizeProblems(vsix.length),
   ];
 }

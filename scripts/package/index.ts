@@ -33,7 +33,7 @@ export async function checkContext(source: string): Promise<CheckContext> {
     version: String((await json('package.json'))['version']),
     taskSchema: existsSync(path.join(source, schema)) ? await json(schema) : undefined,
     taskIds: (await json('tasks', 'ids.json')) as Record<string, string>,
-    inputsRead: await inputsRead(source),
+    inputs: await inputsRead(source),
     machinePaths: [`${source}${path.sep}`],
   };
 }

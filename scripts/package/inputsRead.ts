@@ -1,3 +1,71 @@
-export function inputsRead(_source: string): Promise<Record<string, readonly string[]>> {
-  return Promise.resolve({ HelmSafeDeploy: ['releaseName'] });
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { TaskError } from '../../tasks/common/core/failure';
+import type { InputContext, RawInputs } from '../../tasks/common/core/inputs';
+import type { InputsOfCode, TaskJson } from './packageUnderCheck';
+
+/** What `tasks/<Task>/inputs.ts` exports: `inputDefaults`, and one function `read<Something>Request`. */
+type InputsModule = Readonly<Record<string, unknown>>;
+type ReadRequest = (raw: RawInputs, context: InputContext) => unknown;
+
+/** A context in which no input finds what it names: all that counts here is which inputs are asked for. */
+const emptyContext: InputContext = {
+  files: { absolute: (name) => name, kind: () => 'missing', readText: () => '' },
+  secrets: { ranges: () => [], isIn: () => false },
+  redact: (text) => text,
+  serviceConnections: [],
+};
+
+/**
+ * The inputs that the code of each task reads, found out by letting it read: once with nothing given, and once for each option
+ * of each pick list, since one input may decide whether another is read.
+ */
+export async function inputsRead(source: string): Promise<Record<string, InputsOfCode>> {
+  const tasks = path.join(source, 'tasks');
+  const found: Record<string, InputsOfCode> = {};
+  for (const name of await readdir(tasks)) {
+    const [taskJson, inputs] = [path.join(tasks, name, 'task.json'), path.join(tasks, name, 'inputs.ts')];
+    if (!existsSync(taskJson) || !existsSync(inputs)) continue;
+    const json = JSON.parse(await readFile(taskJson, 'utf8')) as TaskJson;
+    const module = (await import(pathToFileURL(inputs).href)) as InputsModule;
+    found[name] = {
+      read: [...new Set(scenarios(json).flatMap((given) => namesRead(readRequestOf(name, module), given)))].sort(),
+      defaults: (module['inputDefaults'] ?? {}) as Record<string, string>,
+    };
+  }
+  return found;
+}
+
+function scenarios(json: TaskJson): Record<string, string>[] {
+  const chosen = (json.inputs ?? []).flatMap(({ name, options }) =>
+    Object.keys(options ?? {}).map((option) => ({ [name]: option })),
+  );
+  return [{}, ...chosen];
+}
+
+function readRequestOf(task: string, module: InputsModule): ReadRequest {
+  const entries = Object.entries(module).filter(
+    ([name, value]) => /^read\w*Request$/.test(name) && typeof value === 'function',
+  );
+  const [entry] = entries;
+  if (entry === undefined || entries.length > 1)
+    throw new Error(`tasks/${task}/inputs.ts has to export one function read<...>Request.`);
+  return entry[1] as ReadRequest;
+}
+
+function namesRead(readRequest: ReadRequest, given: Readonly<Record<string, string>>): string[] {
+  const names: string[] = [];
+  const raw: RawInputs = (name) => {
+    names.push(name);
+    return given[name];
+  };
+  try {
+    readRequest(raw, emptyContext);
+  } catch (error) {
+    // Hardly anything was given, so mistakes are expected.
+    if (!(error instanceof TaskError) || error.reason !== 'InputInvalid') throw error;
+  }
+  return names;
 }

@@ -9,10 +9,18 @@ export interface CheckContext {
   taskSchema: Readonly<Record<string, unknown>> | undefined;
   /** The GUIDs fixed for the tasks, by task name. */
   taskIds: Readonly<Record<string, string>>;
-  /** The names of the inputs that the code of a task reads, by task name. */
-  inputsRead: Readonly<Record<string, readonly string[]>>;
+  /** By task name. */
+  inputs: Readonly<Record<string, InputsOfCode>>;
   /** Paths of the machine that builds, which no file may mention. */
   machinePaths: readonly string[];
+}
+
+/** The inputs as the code of a task sees them. */
+export interface InputsOfCode {
+  /** Their names. */
+  read: readonly string[];
+  /** What the code takes where nothing is given. */
+  defaults: Readonly<Record<string, string>>;
 }
 
 export interface TaskInput {

@@ -178,17 +178,23 @@ function oneInput(input: TaskInput, json: TaskJson): string[] {
   ];
 }
 
-const readInputRule: TaskRule = ({ json }, _parts, { inputsRead }) => {
-  const declared = (json.inputs ?? []).map(({ name }) => name);
-  const read = inputsRead[json.name ?? ''];
-  if (read === undefined) return ['nothing is known about the inputs that its code reads'];
+const readInputRule: TaskRule = ({ json }, _parts, { inputs }) => {
+  const declared = json.inputs ?? [];
+  const code = inputs[json.name ?? ''];
+  if (code === undefined) return ['nothing is known about the inputs that its code reads'];
   return [
     ...declared
-      .filter((name) => !read.includes(name))
-      .map((name) => `input ${name} of task.json is not read by the code`),
-    ...read
-      .filter((name) => !declared.includes(name))
+      .filter(({ name }) => !code.read.includes(name))
+      .map(({ name }) => `input ${name} of task.json is not read by the code`),
+    ...code.read
+      .filter((name) => declared.every((input) => input.name !== name))
       .map((name) => `input ${name} that the code reads is not in task.json`),
+    ...declared.flatMap(({ name, defaultValue = '' }) => {
+      const own = code.defaults[name];
+      return own === undefined || own === String(defaultValue)
+        ? []
+        : [`input ${name} is "${String(defaultValue)}" by default, but "${own}" in the code`];
+    }),
   ];
 };
 
