@@ -1,0 +1,44 @@
+import type { Ending } from '../core/ending';
+import { asTaskError } from '../core/failure';
+import { prunable, unhealthyLabel, verifiedLabel } from '../core/history';
+import type { Revision } from '../core/release';
+import type { ReleaseContext } from './context';
+
+export function newRevision(before: readonly Revision[], now: readonly Revision[]): Revision | undefined {
+  const last = now.at(-1);
+  return last !== undefined && last.revision > (before.at(-1)?.revision ?? 0) ? last : undefined;
+}
+
+export async function verify(context: ReleaseContext, revision: Revision): Promise<void> {
+  await context.storage.update(revision.revision, {
+    labels: { [verifiedLabel]: String(revision.revision), [unhealthyLabel]: undefined },
+  });
+}
+
+/** Too long a history is no reason to fail a deploy that is done. */
+export async function prune(context: ReleaseContext): Promise<void> {
+  const { agent, storage, request } = context;
+  try {
+    for (const revision of prunable(await storage.history(), request.historyMax)) {
+      await storage.remove(revision.revision);
+    }
+  } catch (error) {
+    agent.warning(`Old revisions could not be removed from Helm's history: ${asTaskError(error).message}`);
+  }
+}
+
+/** A record that says `pending` after Helm has ended is Helm's, killed: it says failed from now on. */
+export async function settle(context: ReleaseContext, revision: Revision): Promise<void> {
+  if (!revision.status.startsWith('pending-')) return;
+  await context.storage.update(revision.revision, { status: 'failed', description: 'Helm ended before it was done' });
+}
+
+export async function markUnhealthy(context: ReleaseContext, revision: Revision, ending: Ending): Promise<void> {
+  await context.storage.update(revision.revision, {
+    status: 'failed',
+    ...(revision.status === 'failed'
+      ? {}
+      : { description: `Not healthy: ${ending.failedWorkload} ${ending.reason}`.replace(/ +/g, ' ').trim() }),
+    labels: { [unhealthyLabel]: String(revision.revision), [verifiedLabel]: undefined },
+  });
+}

@@ -1,0 +1,51 @@
+import type { Ending } from '../core/ending';
+import { advice, type FailureReason } from '../core/failure';
+import { isVerified } from '../core/history';
+import type { DeployReport, Evidence, ReportedLeftover, ReportedObject } from '../core/report';
+import type { ReleaseContext } from './context';
+
+/** What a deploy has come to know; the report is made from it, however the deploy ends. */
+export interface Story {
+  startedAt: Date;
+  helmVersion: string;
+  chart: string;
+  appVersion: string;
+  revisionBefore: number | null;
+  servingRevision: number | null;
+  objects: readonly ReportedObject[];
+  evidence: Evidence[];
+  leftovers: ReportedLeftover[];
+}
+
+export async function reportOf(context: ReleaseContext, story: Story, ending: Ending): Promise<DeployReport> {
+  const { request, namespace } = context;
+  const history = await context.storage.history().catch(() => []);
+  return {
+    schemaVersion: 1,
+    task: 'HelmSafeDeploy',
+    release: request.releaseName,
+    namespace,
+    outcome: ending.outcome,
+    reason: ending.reason,
+    message: ending.message,
+    advice: ending.outcome === 'deployed' ? '' : adviceFor(ending.reason),
+    failedWorkload: ending.failedWorkload,
+    revisionBefore: story.revisionBefore,
+    revision: history.at(-1)?.revision ?? null,
+    verifiedRevision: history.findLast(isVerified)?.revision ?? null,
+    servingRevision: story.servingRevision,
+    chart: story.chart,
+    appVersion: story.appVersion,
+    helmVersion: story.helmVersion,
+    startedAt: story.startedAt.toISOString(),
+    finishedAt: context.clock.now().toISOString(),
+    objects: story.objects,
+    evidence: story.evidence,
+    leftovers: story.leftovers,
+  };
+}
+
+/** Reasons of objects are Kubernetes' own words, for which the evidence is the advice. */
+function adviceFor(reason: string): string {
+  return reason in advice ? advice[reason as FailureReason] : '';
+}

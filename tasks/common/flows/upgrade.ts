@@ -1,0 +1,122 @@
+import { changedNothing, isVerified, sinceUninstall } from '../core/history';
+import type { HelmResult, Rendering } from '../core/ports';
+import { baselineOf } from '../core/readiness';
+import type { Revision } from '../core/release';
+import type { ReleaseContext } from './context';
+import { followRelease, type FollowResult } from './followRelease';
+import type { Look } from './look';
+import { chainFrom, giveBase, restoreRecord, type GivenBase } from './mergeBase';
+import { remindingWhile, secondsUntil } from './phase';
+import { newRevision } from './record';
+import type { Story } from './story';
+import { followQueries, wantedObjects } from './wantedObjects';
+
+export interface Upgraded {
+  result: HelmResult;
+  /** The revision that this run made; undefined when Helm ended before it made one. */
+  revision: Revision | undefined;
+  history: readonly Revision[];
+  /** No object of the chart was touched. */
+  changedNothing: boolean;
+  /** What the follower saw beside a waiting Helm, when that ended the run. */
+  followed: FollowResult | undefined;
+  said: Map<string, string>;
+}
+
+export async function upgrade(context: ReleaseContext, story: Story, seen: Look, deadline: Date): Promise<Upgraded> {
+  const { storage } = context;
+  const given = await baseForUpgrade(context, seen);
+  story.leftovers.push(...(given?.leftovers ?? []));
+  const said = new Map<string, string>();
+  let result: HelmResult | undefined;
+  let followed: FollowResult | undefined;
+  try {
+    const wait = needsWait(seen.rendering, isInstall(seen) ? 'post-install' : 'post-upgrade');
+    if (wait) context.agent.log('The chart has hooks that run when all is ready: Helm waits too.');
+    ({ result, followed } = await runUpgrade(context, seen, wait, deadline, said));
+  } finally {
+    const history = await storage.history();
+    const made = newRevision(seen.history, history);
+    const untouched = made === undefined || changedNothing(made, preHook(seen));
+    await restoreRecord(context, given, seen.history, result?.ok !== true && untouched);
+  }
+  const history = await storage.history();
+  const revision = newRevision(seen.history, history);
+  if (revision !== undefined) {
+    story.chart = `${revision.chart.name} ${revision.chart.version}`;
+    story.appVersion = revision.chart.appVersion;
+  }
+  const nothing = !result.ok && (revision === undefined || changedNothing(revision, preHook(seen)));
+  context.agent.log(`Helm ended ${result.ok ? 'well' : 'badly'} after ${(result.durationMs / 1000).toFixed(1)} s.`);
+  return { result, revision, history, changedNothing: nothing, followed, said };
+}
+
+export function isInstall(seen: Look): boolean {
+  return seen.state.state === 'absent' || seen.state.state === 'uninstalled';
+}
+
+function preHook(seen: Look): 'pre-install' | 'pre-upgrade' {
+  return isInstall(seen) ? 'pre-install' : 'pre-upgrade';
+}
+
+function needsWait(rendering: Rendering, event: string): boolean {
+  return rendering.hooks.some((hook) => hook.events.includes(event));
+}
+
+/** After a failed revision Helm needs help to leave nothing of it behind; see core/remains. */
+async function baseForUpgrade(context: ReleaseContext, seen: Look): Promise<GivenBase | undefined> {
+  if (seen.state.state !== 'failed') return undefined;
+  const good = lastGood(seen.history);
+  const chain = chainFrom(seen.history, good);
+  context.agent.log(
+    `Revision ${seen.state.last.revision} failed. Helm is made to merge from all that revisions ${chain
+      .map((revision) => revision.revision)
+      .join(', ')} may have left, so that nothing of it stays.`,
+  );
+  const config = reusesValues(context) ? good?.config : undefined;
+  return giveBase(context, seen.history, chain, good, seen.rendering.manifest, config);
+}
+
+function lastGood(history: readonly Revision[]): Revision | undefined {
+  return sinceUninstall(history).findLast((revision) => revision.status === 'deployed' || isVerified(revision));
+}
+
+/** Helm takes the last values when it is given none, and those of a failed revision would come back with it. */
+function reusesValues(context: ReleaseContext): boolean {
+  const { extraArguments, valueFiles, values } = context.request;
+  if (extraArguments.some((argument) => /^--(reuse-values|reset-then-reuse-values)(=true)?$/.test(argument)))
+    return true;
+  return valueFiles.length === 0 && values.argv.length === 0 && values.privateValues === undefined;
+}
+
+/** Runs Helm; beside a Helm that waits, our own follower ends the run at the first object that has failed. */
+async function runUpgrade(
+  context: ReleaseContext,
+  seen: Look,
+  wait: boolean,
+  deadline: Date,
+  said: Map<string, string>,
+): Promise<{ result: HelmResult; followed: FollowResult | undefined }> {
+  const { cluster, clock, helm, namespace, signal } = context;
+  const timeoutSeconds = secondsUntil(deadline, clock.now());
+  if (!wait) {
+    const running = helm.upgrade({ timeoutSeconds, wait }, signal);
+    return { result: await remindingWhile(context, running), followed: undefined };
+  }
+
+  const objects = await wantedObjects(cluster, seen.rendering.manifest, namespace);
+  const follower = seen.follower ?? (await cluster.follow([], signal));
+  await follower.add(followQueries(objects));
+  const untouched = baselineOf(follower.snapshot());
+  const giveUp = new AbortController();
+  const helmEnded = new AbortController();
+  const running = helm.upgrade({ timeoutSeconds, wait }, AbortSignal.any([signal, giveUp.signal])).finally(() => {
+    helmEnded.abort();
+  });
+  const following = followRelease(context, follower, objects, { deadline, stop: helmEnded.signal, untouched, said });
+  const followed = await following;
+  if (followed.end === 'failed') giveUp.abort();
+  const result = await running;
+  if (seen.follower === undefined) follower.stop();
+  return { result, followed: followed.end === 'failed' ? followed : undefined };
+}

@@ -1,0 +1,101 @@
+import { endingOfReadiness, reported, sentence, type Ending } from '../core/ending';
+import type { HelmResult } from '../core/ports';
+import type { Revision } from '../core/release';
+import type { ReleaseContext } from './context';
+import { followRevision } from './followRevision';
+import { chainFrom, giveBase, restoreRecord } from './mergeBase';
+import { later, remindingWhile, secondsUntil } from './phase';
+import { markUnhealthy, newRevision, prune, settle, verify } from './record';
+import type { Story } from './story';
+
+export async function returnTo(
+  context: ReleaseContext,
+  story: Story,
+  target: Revision,
+  ending: Ending,
+): Promise<Ending> {
+  const { agent, storage, helm, request, clock } = context;
+  const deadline = later(clock.now(), request.rollbackTimeoutSeconds);
+  const history = await storage.history();
+  const chain = chainFrom(history, target);
+  const given = await giveBase(context, history, chain, target, target.manifest);
+  story.leftovers.push(...(given?.leftovers ?? []));
+  let result: HelmResult;
+  try {
+    const wait = target.hooks.some((hook) => hook.events.includes('post-rollback'));
+    result = await helm.rollback({
+      revision: target.revision,
+      timeoutSeconds: secondsUntil(deadline, clock.now()),
+      wait,
+    });
+  } finally {
+    await restoreRecord(context, given, history, false);
+  }
+  const revision = newRevision(history, await storage.history());
+  if (!result.ok || revision === undefined) {
+    if (revision !== undefined) await settle(context, revision);
+    return rollbackFailed(context, ending, target, result.failure?.message ?? 'Helm made no revision.');
+  }
+  const followed = await followRevision(context, revision, deadline, new Map());
+  story.servingRevision = revision.revision;
+  if (followed.end === 'healthy') {
+    await verify(context, revision);
+    await prune(context);
+    agent.log(
+      `Revision ${revision.revision} has the manifest of revision ${target.revision}; all of it is there and ready.`,
+    );
+    return { ...ending, outcome: 'rolledBack' };
+  }
+  if (followed.end === 'cancelled') {
+    return cancelledWith(
+      `The rollback to revision ${target.revision} was done (revision ${revision.revision}), but not seen to the end.`,
+    );
+  }
+  const why = endingOfReadiness(followed.readiness, followed.end === 'timedOut');
+  story.objects = reported(followed.readiness);
+  await markUnhealthy(context, revision, why);
+  return rollbackFailed(context, ending, target, `${why.failedWorkload}: ${why.message}`);
+}
+
+function rollbackFailed(context: ReleaseContext, ending: Ending, target: Revision, why: string): Ending {
+  const { request, namespace } = context;
+  return {
+    ...ending,
+    outcome: 'failed',
+    message: [
+      sentence(ending.message),
+      `The rollback to revision ${target.revision} failed too: ${sentence(why)}`,
+      `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
+      `To try again: helm rollback ${request.releaseName} ${target.revision} --namespace ${namespace}`,
+    ].join(' '),
+  };
+}
+
+export async function uninstall(
+  context: ReleaseContext,
+  story: Story,
+  revision: Revision,
+  ending: Ending,
+): Promise<Ending> {
+  const { agent, helm, request, storage } = context;
+  const history = await storage.history();
+  const given = await giveBase(context, history, [...chainFrom(history, undefined)], undefined, '');
+  story.leftovers.push(...(given?.leftovers ?? []));
+  const uninstalling = helm.uninstall({ timeoutSeconds: request.rollbackTimeoutSeconds });
+  const result = await remindingWhile(context, uninstalling);
+  story.servingRevision = null;
+  if (!result.ok) {
+    await restoreRecord(context, given, history, false);
+    const said = result.failure?.message ?? '';
+    return {
+      ...ending,
+      message: `${sentence(ending.message)} Uninstalling it failed too: ${sentence(said)} To try again: helm uninstall ${request.releaseName} --namespace ${context.namespace}`,
+    };
+  }
+  agent.log(`Revision ${revision.revision} was the first of this release; it is uninstalled.`);
+  return { ...ending, outcome: 'rolledBack' };
+}
+
+export function cancelledWith(message: string): Ending {
+  return { outcome: 'cancelled', reason: 'Cancelled', message, failedWorkload: '' };
+}
