@@ -26,19 +26,18 @@ const checks = [
 
 async function main(): Promise<void> {
   const plan = planTests(repository, process.argv.slice(2));
-  const early = plan.groups.filter(({ needsPackage, name }) => !needsPackage && name !== 'cluster');
-  const late = plan.groups.filter((group) => !early.includes(group));
+  const early = plan.groups.filter(({ alone }) => !alone);
+  const late = plan.groups.filter(({ alone }) => alone);
 
-  // Two cores: the checks beside the tests that wait rather than compute. What starts a cluster has the machine for itself.
   const [checked, tested] = await Promise.all([
     plan.withChecks ? inTurn(checks, runCheck) : [],
     inTurn(early, (group) => runGroup(group, plan)),
   ]);
-  const packaged = late.some(({ needsPackage }) => needsPackage) ? await runPackaging() : [];
+  const needsPackage = plan.withChecks || late.some((group) => group.needsPackage);
+  const packaged = needsPackage ? await runPackaging() : [];
   const isPackaged = packaged.every(({ failed }) => failed.length === 0);
-  const rest = await inTurn(
-    late.filter(({ needsPackage }) => isPackaged || !needsPackage),
-    (group) => runGroup(group, plan),
+  const rest = await inTurn(late, (group) =>
+    group.needsPackage && !isPackaged ? notRun(group) : runGroup(group, plan),
   );
 
   const parts = [...checked, ...packaged, ...tested, ...rest];
@@ -59,7 +58,6 @@ function mustHaveRealNode(): boolean {
   return CI !== undefined && CI !== '' && process.platform === 'linux' && process.getuid?.() === 0;
 }
 
-/** A check that passes is no test and adds nothing to the sum; one that fails does. Its output is shown whole, in one piece. */
 async function runCheck({ name, bin, args }: (typeof checks)[number]): Promise<PartResult> {
   const file = path.join(
     path.dirname(require.resolve(`${packageName(bin)}/package.json`)),
@@ -73,16 +71,27 @@ function packageName(bin: string): string {
 }
 
 async function runPackaging(): Promise<PartResult[]> {
-  return [await runTool('package', [...process.execArgv, path.join(repository, 'scripts', 'package', 'index.ts')])];
+  return [await runTool('packaging', [...process.execArgv, path.join(repository, 'scripts', 'package', 'index.ts')])];
 }
 
+/** Its output is shown when it has ended, in one piece: other parts run at the same time. */
 async function runTool(name: string, args: readonly string[]): Promise<PartResult> {
   const child = started(spawn(process.execPath, args, { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] }));
   const ended = once(child, 'close') as Promise<[number | null]>;
   const [out, err, [exitCode]] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
   const output = `${out}${err}`.trim();
   if (output !== '') console.log(`\n${name}:\n${output}\n`);
-  return { name, passed: 0, failed: exitCode === 0 ? [] : ['failed, see its output above'], skipped: [] };
+  return {
+    name,
+    kind: 'check',
+    passed: 0,
+    failed: exitCode === 0 ? [] : ['failed, see its output above'],
+    skipped: [],
+  };
+}
+
+function notRun({ name }: Group): Promise<PartResult> {
+  return Promise.resolve({ name, kind: 'tests', passed: 0, failed: ['was not run: there is no package'], skipped: [] });
 }
 
 /** One process of mocha for one group, so that no group can disturb another. */
@@ -111,6 +120,7 @@ async function runGroup(group: Group, plan: Plan): Promise<PartResult> {
   const ending = signal === null ? `exit code ${String(exitCode)}` : signal;
   return {
     name: group.name,
+    kind: 'tests',
     ...(result ?? { passed: 0, failed: [`ended without a result (${ending})`], skipped: [] }),
   };
 }

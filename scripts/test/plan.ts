@@ -6,6 +6,8 @@ export interface Group {
   name: string;
   files: string[];
   timeoutMilliseconds: number;
+  /** Its tests need the cores for themselves; the others run beside format, lint and types. */
+  alone: boolean;
   /** Its tests run the packaged extension, so it has to be packaged first. */
   needsPackage: boolean;
 }
@@ -19,13 +21,13 @@ export interface Plan {
 
 /** In the order in which they run: what is fast and near the code first. A folder that is not named here comes last. */
 const knownGroups: readonly Omit<Group, 'files'>[] = [
-  { name: 'unit', timeoutMilliseconds: 10_000, needsPackage: false },
-  { name: 'flows', timeoutMilliseconds: 10_000, needsPackage: false },
-  { name: 'adapters', timeoutMilliseconds: 60_000, needsPackage: false },
-  { name: 'agent', timeoutMilliseconds: 60_000, needsPackage: false },
-  { name: 'package', timeoutMilliseconds: 120_000, needsPackage: true },
-  { name: 'cluster', timeoutMilliseconds: 600_000, needsPackage: false },
-  { name: 'e2e', timeoutMilliseconds: 600_000, needsPackage: true },
+  { name: 'unit', timeoutMilliseconds: 10_000, alone: false, needsPackage: false },
+  { name: 'flows', timeoutMilliseconds: 10_000, alone: false, needsPackage: false },
+  { name: 'adapters', timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
+  { name: 'agent', timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
+  { name: 'package', timeoutMilliseconds: 120_000, alone: true, needsPackage: false },
+  { name: 'cluster', timeoutMilliseconds: 600_000, alone: true, needsPackage: false },
+  { name: 'e2e', timeoutMilliseconds: 600_000, alone: true, needsPackage: true },
 ];
 
 /**
@@ -37,7 +39,7 @@ export function planTests(root: string, args: readonly string[]): Plan {
   const names = readdirSync(path.join(root, 'test')).filter((name) => name !== 'support');
   const unknown = names
     .filter((name) => knownGroups.every((group) => group.name !== name))
-    .map((name) => ({ name, timeoutMilliseconds: 60_000, needsPackage: false }));
+    .map((name) => ({ name, timeoutMilliseconds: 60_000, alone: true, needsPackage: false }));
   const all = [...knownGroups, ...unknown].map((group) => ({
     ...group,
     files: testFiles(path.join(root, 'test', group.name)),

@@ -1,8 +1,9 @@
 import type { MochaResult } from './mochaRun';
 
-/** What one part of a test run came to: a group of tests, a check such as lint, or packaging. */
+/** What one part of a test run came to. A check (lint, packaging ...) is no test: it adds to the sum only when it fails. */
 export interface PartResult extends MochaResult {
   name: string;
+  kind: 'check' | 'tests';
 }
 
 /** Tests that need the real node of the test cluster carry this in their title. */
@@ -34,10 +35,14 @@ export function summary(parts: readonly PartResult[]): string[] {
     ...list('Skipped:', skipped),
     ...list('Failed:', failed),
     '',
-    ...parts.map((part) => `${part.name.padEnd(10)} ${figures(part)}`),
+    ...parts.map((part) => `${part.name.padEnd(10)} ${part.kind === 'check' ? checkResult(part) : figures(part)}`),
     '',
     figures({ passed: parts.reduce((sum, part) => sum + part.passed, 0), failed, skipped }),
   ];
+}
+
+function checkResult({ failed }: MochaResult): string {
+  return failed.length === 0 ? 'ok' : 'failed';
 }
 
 function figures({ passed, failed, skipped }: MochaResult): string {
