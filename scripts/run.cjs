@@ -17,6 +17,7 @@ const { createHash } = require('node:crypto');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { setInterval } = require('node:timers');
 
 const root = path.join(__dirname, '..');
 const lockfile = path.join(root, 'package-lock.json');
@@ -125,6 +126,14 @@ function nodeOfTheUser() {
   return (isPackaged && process.env.npm_node_execpath) || process.execPath;
 }
 
+/** npm may die without passing a signal on (SIGHUP, SIGKILL, or a shell in between that ate it): being orphaned is the message. */
+function dieWithNpm(child) {
+  const parent = process.ppid;
+  if (!process.env.npm_lifecycle_event || process.platform === 'win32') return;
+  const watch = () => process.ppid === parent || child.kill('SIGTERM');
+  setInterval(watch, 100).unref();
+}
+
 function run(file, args) {
   const child = spawn(nodeOfTheUser(), ['--import', 'tsx', path.join(root, file), ...args], {
     cwd: root,
@@ -132,6 +141,7 @@ function run(file, args) {
   });
   // The terminal signals the whole group; a signal sent to this process alone has to be passed on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  dieWithNpm(child);
   child.on('error', (error) => {
     console.error(error.message);
     process.exitCode = 1;

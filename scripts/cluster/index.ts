@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { clusterNames, type ClusterDescription, down, load, status, up } from './cluster';
@@ -136,17 +137,23 @@ async function main(): Promise<void> {
     process.on(signal, () => {
       if (interruption.signal.aborted) return;
       log(`${signal}: stopping and tidying up`);
+      process.exitCode = 128 + constants.signals[signal];
       interruption.abort();
     });
   }
   try {
     await run(parse(process.argv.slice(2)), interruption.signal);
   } catch (error) {
-    process.exitCode = 1;
-    if (interruption.signal.aborted) return;
+    if (interruption.signal.aborted && isAbort(error)) return;
+    process.exitCode ??= 1;
     log(error instanceof Error ? error.message : String(error));
     if (error instanceof UsageError) log(usage);
   }
+}
+
+/** The end that an interruption leads to; what fails while tidying up is another matter, and is shown. */
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
 }
 
 await main();
