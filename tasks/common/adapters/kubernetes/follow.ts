@@ -307,7 +307,7 @@ async function live(life: Life): Promise<void> {
       markUnread(life, failure);
       const isLasting = lastingReasons.has(failure.reason);
       if (isLasting || performance.now() - startedAt > firstReadingMs) group.settleFirst();
-      await abortableDelay(pauseAfter(failure, failures++), [signal]);
+      await abortableDelay(pauseAfter(failure, group, failures++), [signal]);
       // A version that the server cannot continue from (restored from a backup) is not clung to.
       if (failures > resumeTries) resourceVersion = undefined;
     }
@@ -327,11 +327,12 @@ const lastingReasons: ReadonlySet<FailureReason> = new Set<FailureReason>([
   'Internal',
 ]);
 
-function pauseAfter({ reason, facts }: TaskError, failures: number): number {
+function pauseAfter({ reason, facts }: TaskError, group: Group, failures: number): number {
   const asked = facts['retryAfterMs'];
   if (typeof asked === 'number') return Math.max(asked, backoffMs(failures));
-  if (reason === 'PermissionDenied' || reason === 'CredentialsRejected') return Math.min(1_000 * 2 ** failures, 30_000);
-  return backoffMs(failures);
+  const isRefused = reason === 'PermissionDenied' || reason === 'CredentialsRejected';
+  // Who has watched before will soon again: a server that has just started does not know its users' rights yet.
+  return isRefused && !group.hasWatched ? Math.min(1_000 * 2 ** failures, 30_000) : backoffMs(failures);
 }
 
 function markRead({ group, following }: Life): void {
@@ -438,7 +439,6 @@ function afterRefusedWatch(life: Life, answer: Answer, attempt: Attempt): Next {
   if (answer.status === 410) return { next: 'relist' };
   const failure = refusal(answer, attempt, following.requests.transport.server);
   const isForbidden = answer.status === 405 || failure.reason === 'PermissionDenied';
-  // A server that has just started may not know its users' rights yet: who has watched before will again.
   if (!isForbidden || group.hasWatched) throw failure;
   noticePolling(life, attempt.resource?.plural ?? group.query.kind);
   return { next: 'poll' };

@@ -164,9 +164,9 @@ export async function abortableDelay(
   for (const signal of given) signal.removeEventListener('abort', onAbort);
 }
 
-/** From 125 to 250 ms, doubled each time up to 4 s; spread, so that many do not come back at once. */
+/** From 125 to 250 ms, doubled each time up to 2 s; spread, so that many do not come back at once. */
 export function backoffMs(tries: number): number {
-  const ceiling = Math.min(250 * 2 ** tries, 4_000);
+  const ceiling = Math.min(250 * 2 ** tries, 2_000);
   return ceiling * (0.5 + Math.random() / 2);
 }
 

@@ -1,0 +1,695 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import http from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { once } from 'node:events';
+import { createCluster, type ClusterConnection, type ClusterOptions } from '../../tasks/common/adapters/cluster';
+import { TaskError, type FailureReason } from '../../tasks/common/core/failure';
+import {
+  certificates,
+  eventually,
+  reply,
+  startStubApiServer,
+  status,
+  type Handler,
+  type StubApiServer,
+} from '../support/stubApiServer';
+
+const pod = { apiVersion: 'v1', kind: 'Pod', namespace: 'shop', name: 'web' } as const;
+const fast = { connectMs: 2000, responseMs: 400, totalMs: 4000, retryUnknownMs: 600, retryKnownMs: 3000 };
+const environment = { PATH: process.env['PATH'] };
+
+async function failure(work: Promise<unknown>): Promise<TaskError> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof TaskError, `expected a TaskError, got ${String(error)}`);
+  return error;
+}
+
+async function assertFails(work: Promise<unknown>, reason: FailureReason, message: RegExp): Promise<TaskError> {
+  const error = await failure(work);
+  assert.equal(error.reason, reason, error.message);
+  assert.match(error.message, message);
+  return error;
+}
+
+describe('requests to the Kubernetes API', () => {
+  let stub: StubApiServer;
+  const open: ClusterConnection[] = [];
+
+  beforeEach(async () => {
+    stub = await startStubApiServer();
+  });
+
+  afterEach(async () => {
+    for (const cluster of open.splice(0)) cluster.close();
+    await stub.close();
+  });
+
+  const connect = async (kubeconfig?: string, options: ClusterOptions = {}): Promise<ClusterConnection> => {
+    const cluster = await createCluster(kubeconfig ?? (await stub.kubeconfig()), {
+      environment,
+      timing: fast,
+      ...options,
+    });
+    open.push(cluster);
+    return cluster;
+  };
+  const on = (handler: Handler): void => {
+    stub.handlers.push(handler);
+  };
+
+  describe('absent is only what the API server itself calls absent', () => {
+    it('an object that does not exist is undefined', async () => {
+      const cluster = await connect();
+      assert.equal(await cluster.get(pod), undefined);
+    });
+
+    it('an object of a kind that is not served is undefined, a list of it is an error', async () => {
+      on((request, response) => {
+        if (request.path !== '/apis/example.com/v1') return false;
+        response.writeHead(404, { 'Content-Type': 'text/plain' });
+        response.end('404 page not found\n');
+        return true;
+      });
+      const cluster = await connect();
+      const widget = { apiVersion: 'example.com/v1', kind: 'Widget', namespace: 'shop' };
+      assert.equal(await cluster.get({ ...widget, name: 'w' }), undefined);
+      assert.equal(await cluster.resource(widget.apiVersion, widget.kind), undefined);
+      await assertFails(cluster.list(widget), 'KindNotServed', /serves no Widget of example\.com\/v1/);
+    });
+
+    it('a kind whose CustomResourceDefinition comes later is found then', async () => {
+      let isServed = false;
+      on((request, response) => {
+        if (request.path !== '/apis/example.com/v1') return false;
+        const resources = [
+          { name: 'widgets', kind: 'Widget', namespaced: true },
+          { name: 'widgets/status', kind: 'Widget', namespaced: true },
+        ];
+        return reply(response, 200, { kind: 'APIResourceList', resources: isServed ? resources : [] });
+      });
+      const cluster = await connect();
+      assert.equal(await cluster.resource('example.com/v1', 'Widget'), undefined);
+      isServed = true;
+      const found = { apiVersion: 'example.com/v1', kind: 'Widget', plural: 'widgets', namespaced: true };
+      assert.deepEqual(await cluster.resource('example.com/v1', 'Widget'), found);
+      await cluster.resource('example.com/v1', 'Widget');
+      assert.equal(stub.requests.length, 2, 'what was found is not asked for again');
+    });
+
+    it('the 404 of a load balancer is not taken for absent', async () => {
+      on((_request, response) => {
+        response.writeHead(404, { 'Content-Type': 'text/html' });
+        response.end('<html>no such site</html>');
+        return true;
+      });
+      await assertFails((await connect()).get(pod), 'ClusterUnreachable', /not understood as a Kubernetes API server/);
+    });
+
+    it('a login page instead of JSON is not understood', async () => {
+      on((_request, response) => {
+        response.writeHead(200, { 'Content-Type': 'text/html' });
+        response.end('<html>Please sign in</html>');
+        return true;
+      });
+      await assertFails((await connect()).get(pod), 'ClusterUnreachable', /text\/html.*Please sign in/);
+    });
+  });
+
+  describe('refusals', () => {
+    const refuse = (code: number, reason: string, message: string, details?: object): void => {
+      on((_request, response) => reply(response, code, status(code, reason, message, details)));
+    };
+
+    it('forbidden names what to grant', async () => {
+      refuse(403, 'Forbidden', 'deployments.apps "web" is forbidden: User "u" cannot get resource "deployments"');
+      const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'web' };
+      await assertFails(
+        (await connect()).get(deployment),
+        'PermissionDenied',
+        /Could not read Deployment\/web in namespace shop: .*Grant the verb "get" on resource "deployments" of API group "apps", with a Role in namespace "shop"/s,
+      );
+    });
+
+    it('a cluster-scoped kind needs a ClusterRole', async () => {
+      refuse(403, 'Forbidden', 'namespaces "shop" is forbidden');
+      const namespace = { apiVersion: 'v1', kind: 'Namespace', namespace: 'shop', name: 'shop' };
+      await assertFails((await connect()).get(namespace), 'PermissionDenied', /Namespace\/shop: .*with a ClusterRole/s);
+      assert.equal(stub.requests[0]?.path, '/api/v1/namespaces/shop');
+    });
+
+    it('an object refused by an admission webhook is not a missing right', async () => {
+      refuse(403, 'Forbidden', 'admission webhook "policy.example" denied the request: no');
+      const object = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web', namespace: 'shop' } };
+      await assertFails((await connect()).create(object), 'ApplyRejected', /admission webhook/);
+    });
+
+    it('a write that RBAC forbids is a missing right', async () => {
+      refuse(403, 'Forbidden', 'secrets "s" is forbidden: User "u" cannot update resource "secrets" in API group ""');
+      const object = {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 's', namespace: 'shop', resourceVersion: '1' },
+      };
+      await assertFails(
+        (await connect()).update(object),
+        'PermissionDenied',
+        /Grant the verb "update" on resource "secrets"/,
+      );
+    });
+
+    it('a PUT that somebody else was faster than is a Conflict, and is not repeated', async () => {
+      refuse(409, 'Conflict', 'the object has been modified');
+      const object = {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 's', namespace: 'shop', resourceVersion: '1' },
+      };
+      await assertFails((await connect()).update(object), 'Conflict', /modified/);
+      assert.equal(stub.requests.length, 1);
+    });
+
+    it('an update without resourceVersion would overwrite others and is not sent', async () => {
+      const object = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's', namespace: 'shop' } };
+      await assertFails((await connect()).update(object), 'Internal', /resourceVersion/);
+      assert.equal(stub.requests.length, 0);
+    });
+
+    it('creating in a namespace that is missing says so', async () => {
+      refuse(404, 'NotFound', 'namespaces "shop" not found', { name: 'shop', kind: 'namespaces' });
+      const object = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web', namespace: 'shop' } };
+      await assertFails((await connect()).create(object), 'NamespaceMissing', /"shop" not found/);
+    });
+
+    it('deleting what is gone is done; with a uid only that very object is deleted', async () => {
+      const cluster = await connect();
+      await cluster.delete(pod, { uid: 'u-1', propagation: 'Foreground' });
+      const { body, method } = stub.requests[0] ?? {};
+      assert.equal(method, 'DELETE');
+      assert.deepEqual(body, {
+        apiVersion: 'v1',
+        kind: 'DeleteOptions',
+        preconditions: { uid: 'u-1' },
+        propagationPolicy: 'Foreground',
+      });
+      refuse(409, 'Conflict', 'the UID in the precondition does not match');
+      await assertFails(cluster.delete(pod, { uid: 'u-1' }), 'Conflict', /UID/);
+    });
+
+    for (const name of ['', '.', '..']) {
+      it(`deleting an object named "${name}" never becomes the deletion of a collection`, async () => {
+        await assertFails((await connect()).delete({ ...pod, name }), 'ChartInvalid', /no usable name/);
+        assert.equal(stub.requests.length, 0);
+      });
+    }
+
+    it('a name with a slash stays one part of the path', async () => {
+      await (await connect()).get({ ...pod, name: '../secrets' });
+      assert.equal(stub.requests[0]?.path, '/api/v1/namespaces/shop/pods/..%2Fsecrets');
+    });
+  });
+
+  describe('credentials', () => {
+    const acceptOnly = (token: () => string): void => {
+      on((request, response) => {
+        if (request.headers.authorization === `Bearer ${token()}`) return false;
+        return reply(response, 401, status(401, 'Unauthorized', 'Unauthorized'));
+      });
+    };
+
+    it('an expired token ends with CredentialsRejected after one try', async () => {
+      acceptOnly(() => 'another');
+      await assertFails((await connect()).get(pod), 'CredentialsRejected', /did not accept the credentials/);
+      assert.equal(stub.requests.length, 1);
+    });
+
+    it('a token file that was renewed meanwhile is read again after a 401', async () => {
+      const folder = await mkdtemp(path.join(tmpdir(), 'token-'));
+      const tokenFile = path.join(folder, 'token');
+      await writeFile(tokenFile, 'one\n');
+      let valid = 'one';
+      acceptOnly(() => valid);
+      const secrets: string[] = [];
+      const cluster = await connect(await stub.kubeconfig({ tokenFile }), {
+        onSecret: (secret) => secrets.push(secret),
+      });
+      assert.equal(await cluster.get(pod), undefined);
+      valid = 'two';
+      await writeFile(tokenFile, 'two\n');
+      assert.equal(await cluster.get(pod), undefined);
+      assert.deepEqual(secrets, ['one', 'two'], 'each token is told before it is used, so that it can be masked');
+      await rm(folder, { recursive: true });
+    });
+
+    it('a kubeconfig that got a new token meanwhile is read again after a 401', async () => {
+      const file = await stub.kubeconfig({ token: 'one' });
+      let valid = 'one';
+      acceptOnly(() => valid);
+      const cluster = await connect(file);
+      await cluster.get(pod);
+      valid = 'two';
+      await writeFile(file, (await readFile(file, 'utf8')).replace('"one"', '"two"'));
+      assert.equal(await cluster.get(pod), undefined);
+    });
+
+    const plugin = (script: string): object => ({
+      exec: {
+        apiVersion: 'client.authentication.k8s.io/v1',
+        command: process.execPath,
+        args: ['-e', script],
+        env: [{ name: 'FROM_KUBECONFIG', value: 'yes' }],
+        provideClusterInfo: true,
+        installHint: 'Install it so.',
+        interactiveMode: 'Never',
+      },
+    });
+
+    it('a plug-in without expiry is run once for many requests, and again after a 401', async () => {
+      const folder = await mkdtemp(path.join(tmpdir(), 'plugin-'));
+      const runs = path.join(folder, 'runs');
+      const user = plugin(`
+        const info = JSON.parse(process.env.KUBERNETES_EXEC_INFO);
+        require('fs').appendFileSync(${JSON.stringify(runs)}, 'x');
+        const count = require('fs').readFileSync(${JSON.stringify(runs)}, 'utf8').length;
+        const ok = process.env.FROM_KUBECONFIG === 'yes' && info.spec.interactive === false && info.spec.cluster.server;
+        console.log(JSON.stringify({ kind: 'ExecCredential', apiVersion: info.apiVersion, status: { token: (ok ? 'run-' : 'bad-') + count } }));
+      `);
+      let valid = 'run-1';
+      acceptOnly(() => valid);
+      const cluster = await connect(await stub.kubeconfig(user));
+      await Promise.all([cluster.get(pod), cluster.get(pod), cluster.get(pod)]);
+      assert.equal(await readFile(runs, 'utf8'), 'x');
+      valid = 'run-2';
+      await Promise.all([cluster.get(pod), cluster.get(pod), cluster.get(pod)]);
+      assert.equal(await readFile(runs, 'utf8'), 'xx', 'requests that are rejected together renew once');
+      await rm(folder, { recursive: true });
+    });
+
+    it('a plug-in that is missing, fails or prints rubbish is told without what it printed on stdout', async () => {
+      const missing = { exec: { command: 'no-such-plugin-here', installHint: 'Install it so.' } };
+      await assertFails(
+        (await connect(await stub.kubeconfig(missing))).get(pod),
+        'CredentialsRejected',
+        /not installed on this agent\. Install it so\./,
+      );
+      const failing = plugin(`console.log('SECRET'); console.error('please log in'); process.exit(3)`);
+      const failed = await assertFails(
+        (await connect(await stub.kubeconfig(failing))).get(pod),
+        'CredentialsRejected',
+        /exit code 3: please log in/,
+      );
+      const rubbish = plugin(`console.log('SECRET')`);
+      const unread = await assertFails(
+        (await connect(await stub.kubeconfig(rubbish))).get(pod),
+        'CredentialsRejected',
+        /not JSON/,
+      );
+      assert.doesNotMatch(failed.message + unread.message, /SECRET/);
+    });
+
+    it('an auth-provider that Helm does not know either is named', async () => {
+      const user = { 'auth-provider': { name: 'azure', config: {} } };
+      await assertFails(
+        (await connect(await stub.kubeconfig(user))).get(pod),
+        'CredentialsRejected',
+        /"azure".*kubelogin/,
+      );
+    });
+
+    it('an OpenID token that is still valid is used', async () => {
+      const payload = Buffer.from(JSON.stringify({ exp: Math.floor(Date.now() / 1000) + 3600 })).toString('base64url');
+      const token = `${Buffer.from('{}').toString('base64url')}.${payload}.c2ln`;
+      acceptOnly(() => token);
+      const user = {
+        'auth-provider': {
+          name: 'oidc',
+          config: { 'id-token': token, 'client-id': 'c', 'idp-issuer-url': 'https://127.0.0.1:1' },
+        },
+      };
+      assert.equal(await (await connect(await stub.kubeconfig(user))).get(pod), undefined);
+    });
+
+    it('a user to act as is sent along', async () => {
+      const user = { token: 't', as: 'jane', 'as-groups': ['a', 'b'] };
+      await (await connect(await stub.kubeconfig(user))).get(pod);
+      assert.equal(stub.requests[0]?.headers['impersonate-user'], 'jane');
+      assert.equal(stub.requests[0].headers['impersonate-group'], 'a, b');
+    });
+  });
+
+  describe('kubeconfig', () => {
+    it('a broken kubeconfig is told by line, without quoting it', async () => {
+      const folder = await mkdtemp(path.join(tmpdir(), 'config-'));
+      const file = path.join(folder, 'config');
+      await writeFile(file, 'users:\n- name: u\n  user: {token: "SECRET\n');
+      const error = await assertFails(createCluster(file), 'InputInvalid', /not valid YAML/);
+      assert.doesNotMatch(error.message, /SECRET/);
+      await rm(folder, { recursive: true });
+    });
+
+    it('a context that does not exist is answered with those that do', async () => {
+      const file = await stub.kubeconfig();
+      await assertFails(
+        createCluster(file, { context: 'prod' }),
+        'ConnectionMissing',
+        /no context "prod" \(it has: "stub"\)/,
+      );
+      await assertFails(createCluster(`${file}.none`), 'ConnectionMissing', /There is no kubeconfig at/);
+    });
+
+    it('several files joined as in KUBECONFIG are one, and the first that defines a name wins', async () => {
+      const [first, second] = [await stub.kubeconfig({ token: 'a' }), await stub.kubeconfig({ token: 'b' })];
+      await (await connect([first, '/nowhere', second].join(path.delimiter))).get(pod);
+      assert.equal(stub.requests[0]?.headers.authorization, 'Bearer a');
+    });
+  });
+
+  describe('servers that cannot be reached or trusted', () => {
+    it('nobody listens there', async () => {
+      const file = await stub.kubeconfig();
+      await stub.stop();
+      const error = await assertFails((await connect(file)).get(pod), 'ClusterUnreachable', /connection was refused/);
+      assert.ok(error.message.includes(stub.address));
+      assert.ok(error.cause instanceof Error);
+      assert.doesNotMatch(error.message, /first-token/);
+    });
+
+    it('a firewall that swallows everything ends the wait', async () => {
+      const hole = net.createServer(() => undefined);
+      hole.listen(0, '127.0.0.1');
+      await once(hole, 'listening');
+      const server = `https://127.0.0.1:${String((hole.address() as AddressInfo).port)}`;
+      const cluster = await connect(await stub.kubeconfig({}, { server }), { timing: { ...fast, connectMs: 150 } });
+      const startedAt = performance.now();
+      await assertFails(cluster.get(pod), 'ClusterUnreachable', /did not answer in time/);
+      assert.ok(performance.now() - startedAt < 3000);
+      cluster.close();
+      hole.close();
+    });
+
+    it('a server that takes the request and never answers ends the wait', async () => {
+      on(() => true);
+      const cluster = await connect(undefined, { timing: { ...fast, responseMs: 150 } });
+      await assertFails(cluster.get(pod), 'ClusterUnreachable', /did not answer in time/);
+    });
+
+    it('an answer that stops half-way is never taken for whole', async () => {
+      on((_request, response) => {
+        response.writeHead(200, { 'Content-Type': 'application/json' });
+        response.write('{"kind":"PodList","metadata":{"resourceVersion":"1"},"items":[');
+        return true;
+      });
+      const cluster = await connect(undefined, { timing: { ...fast, responseMs: 150, retryKnownMs: 200 } });
+      await assertFails(cluster.list(pod), 'ClusterUnreachable', /in time/);
+    });
+
+    it('an answer that is cut off is never taken for whole', async () => {
+      on((_request, response) => {
+        response.writeHead(200, { 'Content-Type': 'application/json' });
+        response.write('{"kind":"PodList",');
+        setImmediate(() => response.destroy());
+        return true;
+      });
+      const cluster = await connect(undefined, { timing: { ...fast, retryKnownMs: 300 } });
+      await assertFails(cluster.list(pod), 'ClusterUnreachable', /cut/);
+    });
+
+    const trust = async (given: { cert?: object; cluster?: object }): Promise<TaskError> => {
+      const made = await certificates(given.cert);
+      const other = await startStubApiServer(made);
+      try {
+        return await failure((await connect(await other.kubeconfig({ token: 't' }, given.cluster))).get(pod));
+      } finally {
+        await other.close();
+      }
+    };
+
+    it('a certificate that has expired', async () => {
+      const error = await trust({ cert: { expired: true } });
+      assert.equal(error.reason, 'CertificateRejected');
+      assert.match(error.message, /has expired/);
+    });
+
+    it('a certificate for another address', async () => {
+      const error = await trust({ cert: { ip: '127.0.0.9' } });
+      assert.equal(error.reason, 'CertificateRejected');
+      assert.match(error.message, /for another name/);
+    });
+
+    it('a certificate of an authority that is not the given one', async () => {
+      const { ca } = await certificates();
+      const error = await trust({ cluster: { 'certificate-authority-data': Buffer.from(ca).toString('base64') } });
+      assert.equal(error.reason, 'CertificateRejected');
+      assert.match(error.message, /not (trusted|signed)/);
+    });
+
+    it('an untrusted certificate is accepted where the kubeconfig says so, whatever its user', async () => {
+      const file = await stub.kubeconfig(
+        {},
+        { 'certificate-authority-data': undefined, 'insecure-skip-tls-verify': true },
+      );
+      assert.equal(await (await connect(file)).get(pod), undefined);
+    });
+
+    it('an http server given as https', async () => {
+      const plain = http.createServer();
+      plain.listen(0, '127.0.0.1');
+      await once(plain, 'listening');
+      const server = `https://127.0.0.1:${String((plain.address() as AddressInfo).port)}`;
+      const work = (await connect(await stub.kubeconfig({}, { server }))).get(pod);
+      await assertFails(work, 'ClusterUnreachable', /does not speak TLS/);
+      plain.close();
+    });
+
+    it('a client certificate that is no certificate', async () => {
+      const rubbish = Buffer.from('rubbish').toString('base64');
+      const user = { 'client-certificate-data': rubbish, 'client-key-data': rubbish };
+      await assertFails((await connect(await stub.kubeconfig(user))).get(pod), 'CredentialsRejected', /cannot be used/);
+    });
+  });
+
+  describe('trying again', () => {
+    const failFirst = (times: number, answer: Handler): void => {
+      let left = times;
+      on((request, response) => left-- > 0 && answer(request, response));
+    };
+    const newPod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web', namespace: 'shop' } };
+
+    it('429 is obeyed, for a create as well', async () => {
+      failFirst(1, (_request, response) =>
+        reply(response, 429, status(429, 'TooManyRequests', 'slow down'), { 'Retry-After': '1' }),
+      );
+      on((request, response) => request.method === 'POST' && stub.requests.length > 1 && reply(response, 201, newPod));
+      const startedAt = performance.now();
+      await (await connect()).create(newPod);
+      assert.ok(performance.now() - startedAt >= 1000);
+      assert.equal(stub.requests.length, 2);
+    });
+
+    it('a read survives answers 500 and cut connections', async () => {
+      failFirst(1, (_request, response) => reply(response, 500, status(500, 'InternalError', 'etcd leader changed')));
+      failFirst(1, (_request, response) => {
+        response.destroy();
+        return true;
+      });
+      assert.equal(await (await connect()).get(pod), undefined);
+      assert.equal(stub.requests.length, 3);
+    });
+
+    it('a create that may have been done is not repeated', async () => {
+      on((_request, response) => {
+        response.destroy();
+        return true;
+      });
+      await assertFails((await connect()).create(newPod), 'ClusterUnreachable', /cut/);
+      assert.equal(stub.requests.length, 1);
+    });
+
+    it('what stays broken is told in the words of the server', async () => {
+      on((_request, response) => reply(response, 503, status(503, 'ServiceUnavailable', 'no etcd')));
+      const cluster = await connect(undefined, { timing: { ...fast, retryKnownMs: 300 } });
+      await assertFails(cluster.get(pod), 'ClusterUnreachable', /answered 503: no etcd/);
+    });
+
+    it('a server that is being restarted is waited for', async () => {
+      const cluster = await connect();
+      await cluster.get(pod);
+      await stub.stop();
+      const reading = cluster.get(pod);
+      await stub.start();
+      assert.equal(await reading, undefined);
+    });
+
+    it('a server that knows no rights yet after its start is asked again', async () => {
+      const cluster = await connect();
+      await cluster.get(pod);
+      await stub.stop();
+      failFirst(1, (_request, response) => reply(response, 403, status(403, 'Forbidden', 'cannot get resource')));
+      const reading = cluster.get(pod);
+      await stub.start();
+      assert.equal(await reading, undefined);
+    });
+
+    it('an abort ends a request, and the wait before the next try, at once', async () => {
+      const stop = new AbortController();
+      on((_request, response) => reply(response, 429, status(429, 'TooManyRequests', 'later'), { 'Retry-After': '2' }));
+      const reading = (await connect(undefined, { signal: stop.signal })).get(pod);
+      await eventually('the request is answered', () => stub.requests.length === 1);
+      const startedAt = performance.now();
+      stop.abort();
+      await assertFails(reading, 'Cancelled', /read Pod\/web/);
+      assert.ok(performance.now() - startedAt < 500);
+    });
+  });
+
+  describe('lists', () => {
+    const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `pod-${String(index)}`);
+
+    it('are read page by page and complete, without managedFields', async () => {
+      const pods = stub.collection('pods', 'Pod');
+      pods.pageSize = 2;
+      for (const name of names(5)) pods.put({ metadata: { name, managedFields: [{ manager: 'x' }] } });
+      const objects = await (await connect()).list(pod);
+      assert.deepEqual(
+        objects.map((each) => each.metadata.name),
+        names(5),
+      );
+      assert.deepEqual(
+        stub.requests.map(({ query }) => query.get('continue')),
+        [null, '2', '4'],
+      );
+      assert.equal(objects[0]?.kind, 'Pod');
+      assert.equal(objects[0].apiVersion, 'v1');
+      assert.ok(!('managedFields' in objects[0].metadata));
+    });
+
+    it('start anew when a page is too old, without doubles', async () => {
+      const pods = stub.collection('pods', 'Pod');
+      pods.pageSize = 2;
+      for (const name of names(5)) pods.put({ metadata: { name } });
+      let left = 1;
+      on((request, response) => {
+        if (request.query.get('continue') !== '4' || left-- <= 0) return false;
+        return reply(response, 410, status(410, 'Expired', 'The provided continue parameter is too old'));
+      });
+      const objects = await (await connect()).list(pod);
+      assert.deepEqual(
+        objects.map((each) => each.metadata.name),
+        names(5),
+      );
+    });
+
+    it('are read in one piece when their pages are always too old', async () => {
+      const pods = stub.collection('pods', 'Pod');
+      pods.pageSize = 2;
+      for (const name of names(5)) pods.put({ metadata: { name } });
+      on((request, response) => request.query.has('continue') && reply(response, 410, status(410, 'Expired', 'old')));
+      assert.equal((await (await connect()).list(pod)).length, 5);
+    });
+
+    it('of nothing are empty, also as Go writes it', async () => {
+      on((_request, response) => reply(response, 200, { metadata: { resourceVersion: '1' }, items: null }));
+      assert.deepEqual(await (await connect()).list(pod), []);
+    });
+  });
+
+  describe('what one may do', () => {
+    it('is undefined when the server cannot tell all', async () => {
+      let incomplete = false;
+      const rule = { verbs: ['get'], apiGroups: [''], resources: ['pods'] };
+      on(
+        (request, response) =>
+          request.path.endsWith('/selfsubjectrulesreviews') &&
+          reply(response, 201, { status: { incomplete, resourceRules: [rule] } }),
+      );
+      const cluster = await connect();
+      assert.deepEqual(await cluster.accessRules('shop'), [{ ...rule, resourceNames: [] }]);
+      incomplete = true;
+      assert.equal(await cluster.accessRules('shop'), undefined);
+    });
+  });
+
+  describe('logs', () => {
+    const container = { namespace: 'shop', name: 'web', container: 'app' };
+    const options = { previous: true, tailLines: 3, limitBytes: 10 };
+
+    it('keep their end, where the cause is, and no half characters', async () => {
+      on((_request, response) => {
+        response.end('start\nmüde €€€ ende\n');
+        return true;
+      });
+      assert.equal(await (await connect()).podLog(container, options), '€ ende\n');
+      const { path: requested, query } = stub.requests[0] ?? assert.fail();
+      assert.equal(requested, '/api/v1/namespaces/shop/pods/web/log');
+      assert.equal(query.get('previous'), 'true');
+      assert.equal(query.get('tailLines'), '3');
+    });
+
+    it('of a container that waits to start are empty', async () => {
+      on((_request, response) =>
+        reply(response, 400, status(400, 'BadRequest', 'container "app" is waiting to start')),
+      );
+      assert.equal(await (await connect()).podLog(container, options), '');
+    });
+
+    it('that one may not read name the right', async () => {
+      on((_request, response) => reply(response, 403, status(403, 'Forbidden', 'no')));
+      await assertFails(
+        (await connect()).podLog(container, options),
+        'PermissionDenied',
+        /"get" on resource "pods\/log"/,
+      );
+    });
+  });
+
+  describe('through a proxy', () => {
+    const startProxy = async (
+      answer: 'forward' | number,
+    ): Promise<{ url: string; asked: string[]; close: () => void }> => {
+      const asked: string[] = [];
+      const proxy = http.createServer();
+      proxy.on('connect', (request, socket: net.Socket) => {
+        asked.push(request.url ?? '');
+        if (answer !== 'forward') {
+          socket.end(`HTTP/1.1 ${String(answer)} no\r\n\r\n`);
+          return;
+        }
+        const onward = net.connect(stub.port, '127.0.0.1', () => {
+          socket.write('HTTP/1.1 200 ok\r\n\r\n');
+          onward.pipe(socket).pipe(onward);
+        });
+        for (const each of [socket, onward]) each.on('error', () => undefined);
+      });
+      proxy.listen(0, '127.0.0.1');
+      await once(proxy, 'listening');
+      const url = `http://127.0.0.1:${String((proxy.address() as AddressInfo).port)}`;
+      return { url, asked, close: () => proxy.close() };
+    };
+
+    it('named in the kubeconfig, with the same trust', async () => {
+      const proxy = await startProxy('forward');
+      const cluster = await connect(await stub.kubeconfig({ token: 't' }, { 'proxy-url': proxy.url }));
+      assert.equal(await cluster.get(pod), undefined);
+      assert.deepEqual(proxy.asked, [`127.0.0.1:${String(stub.port)}`]);
+      cluster.close();
+      proxy.close();
+    });
+
+    it('that refuses is named, not the cluster', async () => {
+      const proxy = await startProxy(407);
+      const cluster = await connect(await stub.kubeconfig({ token: 't' }, { 'proxy-url': proxy.url }));
+      await assertFails(cluster.get(pod), 'ClusterUnreachable', /proxy .* answered 407/);
+      proxy.close();
+    });
+
+    it('of the environment is not used for a loopback address', async () => {
+      const cluster = await connect(undefined, { environment: { HTTPS_PROXY: 'http://127.0.0.1:1' } });
+      assert.equal(await cluster.get(pod), undefined);
+    });
+  });
+});
