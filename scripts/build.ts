@@ -83,6 +83,7 @@ async function buildTask({ source, out, name, version }: TaskOptions): Promise<B
   await mkdir(to, { recursive: true });
 
   const entries = phases.filter((phase) => existsSync(path.join(from, `${phase}.ts`)));
+  if (!entries.includes('index')) throw new Error(`tasks/${name} has a task.json, but no index.ts.`);
   const bundle = await bundleTask({ source, name, entries });
   await writeFile(path.join(to, 'main.js'), bundle.code);
   await writeFile(path.join(to, 'ThirdPartyNotices.md'), bundle.notices);
