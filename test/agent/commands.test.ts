@@ -23,6 +23,7 @@ describe('the commands of a task', () => {
     const job = await run({ main });
     assert.deepEqual(job.violations, []);
     assert.deepEqual(job.outputs, { 'it.one': 'a\nb;c%d', 'it.two;]': 'x=y;z' });
+    assert.deepEqual(job.step('it').outputs, { one: 'a\nb;c%d', 'two;]': 'x=y;z' });
     assert.ok(!job.log.some(({ text }) => text.includes('##vso')));
     assert.deepEqual(new Set(job.step('it').raw.map(({ stream }) => stream)), new Set(['stdout', 'stderr']));
   });
@@ -63,6 +64,7 @@ describe('the commands of a task', () => {
       'Failed',
     ],
     ['a connection that the job does not have', `##vso[task.setendpoint id=${guid(1)};field=url]https://x`, 'Failed'],
+    ['a formatting tag that the run page does not have', '##[notice]x', 'Succeeded'],
     ['the end of a group that was not begun', '##[endgroup]', 'Succeeded'],
   ];
   for (const [name, line, result] of notUnderstood) {

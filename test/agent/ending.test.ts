@@ -362,6 +362,27 @@ describe('the loss of the agent', () => {
       ['main Tiny Canceled', 'main Next Skipped', 'post-job Next Skipped', 'post-job Tiny Skipped'],
     );
   });
+
+  it('shut down while a cancelled job goes on: its task is not signalled again, and post-job does not run', async () => {
+    const main = `let n = 0; process.on('SIGINT', () => say('signal ' + ++n)); const go = process.env.AGENT_TEMPDIRECTORY + '/go';
+      const timer = setInterval(() => { if (fs.existsSync(go)) clearInterval(timer); }, 5); say('ready');`;
+    const agent = agentWith(
+      [
+        { main, post },
+        { name: 'Next', main: '' },
+      ],
+      { timings: long },
+    );
+    const job = await running(agent);
+    job.cancel();
+    await job.waitForLine(/^signal 1$/);
+    job.shutDownAgent();
+    fs.writeFileSync(`${agent.folders.temp}/go`, '');
+    const result = await job.done;
+    assert.deepEqual(printed(result.step('Tiny')), ['ready', 'signal 1']);
+    assert.equal(result.step('Tiny', 'post-job').result, 'Skipped');
+    assert.equal(result.step('Next').result, 'Skipped');
+  });
 });
 
 describe('waiting for a line', () => {

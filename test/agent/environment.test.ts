@@ -40,7 +40,7 @@ describe('the environment of a task', () => {
     ];
     const agent = agentWith([{ main: dump, inputs }]);
     const job = await agent.runJob({
-      variables: { outer: '<$(inner)>', inner: 'seen $(Build.BuildId)' },
+      variables: { outer: '<$(inner)>', inner: 'seen $(Build.BuildId)', cycle: '$(cycle)' },
       secrets: { token: 'hunter2hunter2' },
       identity: { buildId: '77' },
       steps: [
@@ -50,7 +50,7 @@ describe('the environment of a task', () => {
             TRIMMED: '\n value \n',
             expanded: '$(outer) $(token)',
             home: '$(HOME)',
-            literal: '$(nobody)/$(also nobody)',
+            literal: '$(nobody)/$(also nobody)/$(cycle)',
             aFile: 'charts/app',
           },
         },
@@ -61,7 +61,7 @@ describe('the environment of a task', () => {
     assert.equal(environment['INPUT_TRIMMED'], 'value');
     assert.equal(environment['INPUT_EXPANDED'], '<seen 77> hunter2hunter2');
     assert.equal(environment['INPUT_HOME'], environment['HOME']);
-    assert.equal(environment['INPUT_LITERAL'], '$(nobody)/$(also nobody)');
+    assert.equal(environment['INPUT_LITERAL'], '$(nobody)/$(also nobody)/$(cycle)');
     assert.equal(environment['INPUT_EMPTY'], '');
     assert.equal(environment['INPUT_AFILE'], path.join(agent.folders.sources, 'charts/app'));
     assert.equal(environment['INPUT_SWITCH'], 'false');

@@ -43,6 +43,7 @@ describe('masking', () => {
     assert.equal(job.issues[0]?.message, 'issue ***');
     assert.ok(job.step('Tiny').raw.some(({ line }) => line === 'late s3cr3t-value'));
     assert.deepEqual(job.step('Tiny').secretsSet, ['s3cr3t-value']);
+    assert.ok(job.holdsSecret('report: s3cr3t-value') && !job.holdsSecret('report: s3cr3t'));
   });
 
   it('connection parameters are masked encoded as they came; what a task decodes of them is not', async () => {

@@ -8,7 +8,7 @@ import type { AgentFolders } from './folders';
 import { startJob } from './job';
 import type { Job, JobHost, JobResult, JobSpec } from './job';
 import type { AgentLogLine } from './log';
-import type { AgentTimings } from './step';
+import type { AgentTimings } from './stepHost';
 import type { TaskDefinition } from './taskDefinition';
 
 export interface AgentOptions {

@@ -10,6 +10,6 @@ export { lineContent } from './log';
 export type { AgentLogLine } from './log';
 export { logPrinter, renderLine } from './print';
 export type { Attachment, Issue, ProcessRun, StepRun, TimelineRecord, Violation } from './records';
-export type { AgentTimings, StepSpec } from './step';
+export type { AgentTimings, StepSpec } from './stepHost';
 export type { TaskDefinition } from './taskDefinition';
 export type { TaskResult } from './taskResult';

@@ -8,7 +8,7 @@ import type { AgentLogLine } from './log';
 import { processesMarked } from './orphans';
 import type { FoundProcess } from './orphans';
 import type { Issue, StepRun, Violation } from './records';
-import type { StepHost, StepSpec } from './step';
+import type { StepHost, StepSpec } from './stepHost';
 import type { Stage } from './taskDefinition';
 import type { TaskResult } from './taskResult';
 
@@ -48,6 +48,8 @@ export interface JobResult {
   /** What Finalize Job killed. */
   readonly orphans: readonly FoundProcess[];
   readonly durationMs: number;
+  /** Whether a text that the job has left somewhere holds what its log masks. */
+  holdsSecret(text: string): boolean;
   /** Throws if the step has no such stage. */
   step(name: string, stage?: Stage): StepRun;
 }

@@ -10,8 +10,9 @@ import { killOrphans, lookupVariable, runningProcesses } from './orphans';
 import type { FoundProcess } from './orphans';
 import type { TaskProcess } from './process';
 import type { StepRun } from './records';
-import { AgentLost, conditionHolds, runStep } from './step';
-import type { StepHost, StepSpec } from './step';
+import { conditionHolds, runStep } from './step';
+import { AgentLost } from './stepHost';
+import type { StepHost, StepSpec } from './stepHost';
 import { addIssue, newStepRecord } from './stepContext';
 import type { JobContext, StepContext } from './stepContext';
 import type { Stage } from './taskDefinition';
@@ -97,8 +98,11 @@ export class JobRun {
 
   /** Ends the running step, unless it was a cancel by the user and the step's condition still holds. */
   stop(reason: StopReason): void {
-    if (this.stopped !== undefined || this.isOver) return;
-    this.stopped = reason;
+    if (this.isOver) return;
+    const isFirst = this.stopped === undefined;
+    // A second stop signals nobody, but after a shutdown nothing else is begun.
+    if (isFirst || reason === 'agent shutdown') this.stopped = reason;
+    if (!isFirst) return;
     this.setResult('Canceled');
     this.cancelTimer = setTimeout(() => {
       this.lose();
@@ -271,6 +275,7 @@ export class JobRun {
       violations: stepRuns.flatMap(({ violations }) => violations),
       orphans,
       durationMs,
+      holdsSecret: (text) => this.context.masker.finds(text),
       step: (name, stage = 'main') => {
         const found = stepRuns.find((step) => step.name === name && step.stage === stage);
         if (found === undefined) throw new Error(`The job ran no ${stage} stage of a step "${name}".`);

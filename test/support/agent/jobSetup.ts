@@ -9,7 +9,7 @@ import type { JobHost, JobSpec } from './job';
 import { lineKind } from './log';
 import type { AgentLogLine } from './log';
 import { createSecretMasker, isSecretAuthorizationParameter } from './masking';
-import type { StepSpec } from './step';
+import type { StepSpec } from './stepHost';
 import type { JobContext } from './stepContext';
 import type { Restrictions, TaskDefinition } from './taskDefinition';
 import { createVariables } from './variables';

@@ -75,6 +75,7 @@ export function writeLog(step: StepContext, text: string): void {
 /** Plain output of the task, formatting tags included. */
 export function writeOutput(step: StepContext, line: string): void {
   const kind = lineKind(line);
+  if (kind === 'output' && line.startsWith('##[')) violation(step, line, 'The run page knows no such formatting tag.');
   if (kind === 'group' && step.isInGroup) violation(step, line, 'A group inside a group: the run page cannot show it.');
   if (kind === 'endgroup' && !step.isInGroup) violation(step, line, 'The end of a group that was not begun.');
   if (kind === 'group' || kind === 'endgroup') step.isInGroup = kind === 'group';

@@ -1,0 +1,57 @@
+import type { SecureFile } from './inputs';
+import type { ProcessTimings, TaskProcess } from './process';
+import type { TaskResult } from './taskResult';
+
+/** One step of the pipeline. */
+export interface StepSpec {
+  /** `HelmSafeDeploy@1`. */
+  readonly task: string;
+  /** By which outputs are read; unique in the job. Made from the task's name unless given. */
+  readonly name?: string;
+  readonly displayName?: string;
+  readonly inputs?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Default: succeeded(). */
+  readonly condition?: string;
+  readonly continueOnError?: boolean;
+  readonly timeoutInMinutes?: number;
+  /** For tests: wins over timeoutInMinutes. */
+  readonly timeoutMs?: number;
+  readonly retryCountOnTaskFailure?: number;
+  /** `target:` of the step: restrictions on top of those of task.json. */
+  readonly target?: { readonly commands?: 'any' | 'restricted'; readonly settableVariables?: readonly string[] };
+}
+
+export interface AgentTimings extends ProcessTimings {
+  /** From `task.complete ...;done=true` to going on without the process. */
+  readonly doneGraceMs: number;
+  /** Before the attempt after the given one (0 is the first). */
+  readonly retryDelayMs: (attempt: number) => number;
+}
+
+/** What a step needs of its agent and its job. */
+export interface StepHost {
+  readonly nodes: Readonly<Partial<Record<'20' | '24', string>>>;
+  readonly useNode24: boolean;
+  readonly agentEnvironment: Readonly<Record<string, string>>;
+  readonly timings: AgentTimings;
+  readonly sourcesFolder: string;
+  readonly secureFiles: readonly SecureFile[];
+  /** Rejects with AgentLost when the agent dies. */
+  readonly lost: Promise<never>;
+  jobStatus(): TaskResult;
+  isJobCanceled(): boolean;
+  processStarted(process: TaskProcess): void;
+}
+
+/** The agent has died: nothing more happens in its name. */
+export class AgentLost extends Error {}
+/** The step's own time is over, or the job was stopped. */
+export class StepAborted extends Error {}
+
+/** The pipeline cannot run as it is written: the server would have said so before the run. */
+export class PipelineRefused extends Error {}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
