@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { createReleaseStorage } from '../../tasks/common/adapters/storage';
+import { TaskError } from '../../tasks/common/core/failure';
+import type { KubeObject, ObjectRef } from '../../tasks/common/core/kubernetes';
+import type { Cluster, ListQuery, ReleaseStorage } from '../../tasks/common/core/ports';
+
+const record = {
+  name: 'shop',
+  version: 1,
+  namespace: 'team',
+  info: { status: 'deployed', description: 'Install complete', first_deployed: 'then', deleted: '' },
+  chart: { metadata: { name: 'shop', version: '1.0.0' }, files: [{ name: 'x', data: 'eA==' }] },
+  config: { big: 1.5, text: 'ü' },
+  manifest: 'kind: A\n',
+  apply_method: 'ssa',
+  field_of_tomorrow: { kept: [1, null] },
+};
+
+function zipped(value: unknown): string {
+  return gzipSync(JSON.stringify(value)).toString('base64');
+}
+
+function twice(once: string): string {
+  return Buffer.from(once).toString('base64');
+}
+
+function stored(kind: 'Secret' | 'ConfigMap', release: string, version: number, data: string): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind,
+    type: 'helm.sh/release.v1',
+    metadata: {
+      name: `sh.helm.release.v1.${release}.v${String(version)}`,
+      namespace: 'team',
+      resourceVersion: '1',
+      labels: {
+        owner: 'helm',
+        name: release,
+        status: 'deployed',
+        version: String(version),
+        modifiedAt: '1',
+        theirs: 'x',
+      },
+    },
+    data: { release: data },
+  };
+}
+
+/** Objects by name, with the API server's rule for updates. */
+class FakeCluster {
+  readonly objects = new Map<string, KubeObject>();
+  readonly queries: ListQuery[] = [];
+  /** How many updates find that somebody was faster. */
+  races = 0;
+  updates = 0;
+
+  constructor(...objects: KubeObject[]) {
+    for (const object of objects) this.objects.set(object.metadata.name, object);
+  }
+
+  get port(): Cluster {
+    const answers: Pick<Cluster, 'get' | 'list' | 'update' | 'delete'> = {
+      get: ({ kind, name }: ObjectRef) => {
+        const object = this.objects.get(name);
+        return Promise.resolve(object?.kind === kind ? structuredClone(object) : undefined);
+      },
+      list: (query) => {
+        this.queries.push(query);
+        return Promise.resolve([...this.objects.values()].filter(({ kind }) => kind === query.kind));
+      },
+      update: (object) => this.update(object),
+      delete: ({ name }) => {
+        this.objects.delete(name);
+        return Promise.resolve();
+      },
+    };
+    return answers as Cluster;
+  }
+
+  private update(object: KubeObject): Promise<KubeObject> {
+    this.updates++;
+    const { name } = object.metadata;
+    const known = this.objects.get(name);
+    if (this.races-- > 0 && known !== undefined) {
+      const version = `${known.metadata.resourceVersion ?? ''}1`;
+      const labels = { ...known.metadata.labels, faster: version };
+      this.objects.set(name, { ...known, metadata: { ...known.metadata, resourceVersion: version, labels } });
+    }
+    if (this.objects.get(name)?.metadata.resourceVersion !== object.metadata.resourceVersion) {
+      return Promise.reject(new TaskError('Conflict', 'somebody was faster', { facts: { status: 409 } }));
+    }
+    this.objects.set(name, object);
+    return Promise.resolve(object);
+  }
+}
+
+function storageOf(
+  cluster: FakeCluster,
+  driver?: string,
+  onNotice: (notice: string) => void = () => undefined,
+): ReleaseStorage {
+  return createReleaseStorage(cluster.port, { release: 'shop', namespace: 'team', driver, onNotice });
+}
+
+function releaseData(cluster: FakeCluster, version: number): string {
+  const object = cluster.objects.get(`sh.helm.release.v1.shop.v${String(version)}`);
+  return (object?.['data'] as { release: string }).release;
+}
+
+describe("Helm's storage", () => {
+  const secret = (version: number, data: string = twice(zipped({ ...record, version }))): KubeObject =>
+    stored('Secret', 'shop', version, data);
+
+  for (const [driver, kind] of [
+    [undefined, 'Secret'],
+    ['', 'Secret'],
+    ['secrets', 'Secret'],
+    ['configmap', 'ConfigMap'],
+    ['configmaps', 'ConfigMap'],
+  ] as const) {
+    it(`HELM_DRIVER ${driver === undefined ? 'unset' : `"${driver}"`} reads and writes ${kind}s as Helm does`, async () => {
+      const encode = kind === 'Secret' ? twice : (once: string): string => once;
+      const cluster = new FakeCluster(stored(kind, 'shop', 1, encode(zipped(record))));
+      const storage = storageOf(cluster, driver);
+      assert.equal(storage.kind, kind);
+      assert.deepEqual(
+        (await storage.history()).map(({ revision, status }) => [revision, status]),
+        [[1, 'deployed']],
+      );
+      assert.deepEqual(cluster.queries, [
+        { apiVersion: 'v1', kind, namespace: 'team', labelSelector: 'owner=helm,name=shop' },
+      ]);
+
+      await storage.update(1, { status: 'failed', description: 'not ready' });
+      const data = releaseData(cluster, 1);
+      const once = kind === 'Secret' ? Buffer.from(data, 'base64').toString('utf8') : data;
+      const written = JSON.parse(gunzipSync(Buffer.from(once, 'base64')).toString('utf8')) as unknown;
+      assert.deepEqual(written, { ...record, info: { ...record.info, status: 'failed', description: 'not ready' } });
+    });
+  }
+
+  for (const driver of ['sql', 'memory', 'Secret']) {
+    it(`HELM_DRIVER "${driver}" is refused`, () => {
+      assert.throws(
+        () => storageOf(new FakeCluster(), driver),
+        (error) =>
+          error instanceof TaskError && error.reason === 'StorageUnsupported' && error.message.includes(driver),
+      );
+    });
+  }
+
+  it('revisions are in order of their numbers, and those of another release are not among them', async () => {
+    const foreign = stored('Secret', 'shop.v1', 3, twice(zipped({ ...record, name: 'shop.v1' })));
+    const cluster = new FakeCluster(secret(10), secret(9), foreign);
+    assert.deepEqual(
+      (await storageOf(cluster).history()).map(({ revision }) => revision),
+      [9, 10],
+    );
+  });
+
+  it('a record that is not compressed, as early Helm wrote it, is read', async () => {
+    const cluster = new FakeCluster(secret(1, twice(Buffer.from(JSON.stringify(record)).toString('base64'))));
+    assert.equal((await storageOf(cluster).history())[0]?.chart.version, '1.0.0');
+  });
+
+  it('the labels say the new status, which is what Helm looks for, and keep what others have set', async () => {
+    const cluster = new FakeCluster(secret(1));
+    await storageOf(cluster).update(1, {
+      status: 'superseded',
+      labels: { 'helm-safe-deploy/verified': '1', theirs: undefined },
+    });
+    const { modifiedAt, ...labels } = cluster.objects.get('sh.helm.release.v1.shop.v1')?.metadata.labels ?? {};
+    assert.deepEqual(labels, {
+      owner: 'helm',
+      name: 'shop',
+      status: 'superseded',
+      version: '1',
+      'helm-safe-deploy/verified': '1',
+    });
+    assert.ok(Number(modifiedAt) > 1_600_000_000);
+  });
+
+  it('a mark alone leaves status, manifest and values as they were', async () => {
+    const cluster = new FakeCluster(secret(1));
+    const storage = storageOf(cluster);
+    const [before] = await storage.history();
+    await storage.update(1, { labels: { mark: 'x' } });
+    const [after] = await storage.history();
+    assert.deepEqual({ ...after, labels: {} }, { ...before, labels: {} });
+    assert.equal(after?.labels['status'], 'deployed');
+  });
+
+  it('somebody else changes the record at the same time: both changes are in it', async () => {
+    const cluster = new FakeCluster(secret(1));
+    cluster.races = 2;
+    await storageOf(cluster).update(1, { labels: { ours: 'y' } });
+    assert.equal(cluster.updates, 3);
+    const labels = cluster.objects.get('sh.helm.release.v1.shop.v1')?.metadata.labels;
+    assert.equal(labels?.['ours'], 'y');
+    assert.equal(labels['faster'], '111');
+  });
+
+  it('a race that is never won ends with Conflict', async () => {
+    const cluster = new FakeCluster(secret(1));
+    cluster.races = Infinity;
+    await assert.rejects(storageOf(cluster).update(1, {}), { reason: 'Conflict' });
+  });
+
+  it('a record that was pruned meanwhile is named', async () => {
+    await assert.rejects(storageOf(new FakeCluster()).update(7, { status: 'failed' }), {
+      reason: 'Conflict',
+      message:
+        /revision 7 of release shop: its record Secret\/sh\.helm\.release\.v1\.shop\.v7 in namespace team is gone/,
+    });
+  });
+
+  it('a revision is removed', async () => {
+    const cluster = new FakeCluster(secret(1), secret(2));
+    await storageOf(cluster).remove(1);
+    assert.deepEqual([...cluster.objects.keys()], ['sh.helm.release.v1.shop.v2']);
+  });
+
+  const bomb = gzipSync(Buffer.alloc(101 * 1024 * 1024, ' ')).toString('base64');
+  const broken: [string, string | undefined, RegExp][] = [
+    ['nothing in it', undefined, /it has no data "release"/],
+    ['a cut archive', twice(zipped(record).slice(0, 60)), /it cannot be unpacked/],
+    ['no JSON', twice(gzipSync('password: SECRET').toString('base64')), /it does not hold JSON/],
+    ['JSON that is no release', twice(zipped(['SECRET'])), /it holds no release/],
+    ['a record that unpacks to over 100 MiB', twice(bomb), /it is over 100 MiB when unpacked/],
+  ];
+  for (const [what, data, why] of broken) {
+    it(`${what}: as newest record it is told by name, without its content`, async () => {
+      const object = secret(2);
+      object['data'] = data === undefined ? null : { release: data };
+      await assert.rejects(storageOf(new FakeCluster(secret(1), object)).history(), (error) => {
+        assert.ok(error instanceof TaskError);
+        assert.equal(error.reason, 'RecordUnreadable');
+        assert.match(
+          error.message,
+          /^Helm's record Secret\/sh\.helm\.release\.v1\.shop\.v2 in namespace team cannot be read/,
+        );
+        assert.match(error.message, why);
+        assert.doesNotMatch(error.message, /SECRET/);
+        return true;
+      });
+    });
+  }
+
+  it('an older record that cannot be read is told, is never a target, and does not stop the deploy', async () => {
+    const notices: string[] = [];
+    const cluster = new FakeCluster(secret(1, 'rubbish'), secret(2));
+    const history = await storageOf(cluster, '', (notice) => notices.push(notice)).history();
+    assert.deepEqual(
+      history.map(({ revision, status }) => [revision, status]),
+      [
+        [1, 'unknown'],
+        [2, 'deployed'],
+      ],
+    );
+    assert.equal(notices.length, 1);
+    assert.match(notices[0] ?? '', /shop\.v1 in namespace team cannot be read/);
+  });
+});
