@@ -26,7 +26,7 @@ const runs = Number(process.env['HELM_VALUES_RUNS'] ?? 15);
 const helms = helmPrograms.map((program) => ({ version: program.version, file: programPath(program) }));
 
 describe('values as the real Helm reads them', function () {
-  this.timeout(120_000);
+  this.timeout(120_000 + runs * 500);
   let folder = '';
 
   before(() => {
@@ -81,6 +81,7 @@ describe('values as the real Helm reads them', function () {
     'l[0]',
     'l[1]',
     'm[0].n',
+    'm[0].k',
     'm[1].n',
     'n[0][1]',
     secret,

@@ -85,7 +85,7 @@ describe('values on their way to Helm', () => {
   ] as const) {
     // prettier-ignore
     it(name, () => {
-      const { set, setString } = given as Given;
+      const { set, setString } = given as unknown as Given;
       assert.deepEqual(privately({ set: [...(set ?? [])], setString: [...(setString ?? [])] }, secret), expected);
     });
   }
@@ -118,6 +118,7 @@ describe('values on their way to Helm', () => {
     ['a whole number in a list', { set: ['pins={123456789}'] }, /valueFiles/],
     ['a whole number at an index', { set: ['pins[0]=123456789'] }, /item of a list.*setString.*valueFiles/],
     ['an overlap that comes later', { set: ['a=123456789x', 'a.b=1'] }, /same key.*valueFiles/],
+    ['an item that Helm drops at the end of a line', { set: ['m[0].a=123456789x', 'm[0].b='] }, /same key/],
     ['the path of a file', { setFile: ['a=there/123456789'] }, /^setFile, line 1.*path/],
     ['a key without a name', { set: ['a..b=123456789'] }, /without a name/],
     ['a comma that cuts it', { set: ['a=b,123456789'] }, /key has no value.*comma.*values file/],

@@ -10,6 +10,7 @@ export type FailureReason =
   | 'ChartNotFound'
   | 'ValuesInvalid'
   // the platform's owner
+  | 'ConnectionInvalid'
   | 'CredentialsRejected'
   | 'CertificateRejected'
   | 'PermissionDenied'
@@ -41,6 +42,8 @@ export const advice: Record<FailureReason, string> = {
   ChartNotFound:
     'Check chart, chartRepository and chartVersion; a repository in the form name/chart must have been added by an earlier step.',
   ValuesInvalid: 'Correct the values named above; `helm template` with the same values shows the same error.',
+  ConnectionInvalid:
+    'Correct the service connection (or the kubeconfig) as said above, in the project settings under service connections.',
   CredentialsRejected:
     'Renew the credentials of the service connection: its token or certificate is expired or revoked.',
   CertificateRejected:

@@ -162,9 +162,9 @@ function privateWay(assignment: Placed, at: number, all: readonly Placed[], secr
   if (value === undefined || path.includes(''))
     return { problem: 'it holds a secret of the job in a key without a name' };
 
-  const others = all.filter((other, index) => index !== at && overlap(other.path, path));
+  const others = all.filter((other, index) => index !== at && overlap(touched(other), path));
   const later = others.filter((other) => all.indexOf(other) > at);
-  if (later.some((other) => other.value !== undefined && covers(other.path, path))) return { kind: 'none' };
+  if (later.some((other) => replaces(other, path))) return { kind: 'none' };
 
   const names = path.filter((segment) => typeof segment === 'string');
   const fitsFile = others.length === 0 && names.length === path.length;
@@ -202,9 +202,29 @@ function overlap(one: readonly Segment[], other: readonly Segment[]): boolean {
   return true;
 }
 
-/** Whether assigning to `whole` replaces all that was at `part`. */
-function covers(whole: readonly Segment[], part: readonly Segment[]): boolean {
-  return whole.length <= part.length && whole.every((segment, at) => segment === part[at]);
+/**
+ * Helm drops an empty value at the end of a line when it belongs to an item of a list, unless the item is there already:
+ * what such a line does depends on all that happens to the list.
+ */
+function dependsOnList({ path, value, end, line }: Placed): boolean {
+  return value === '' && end === line.text.length && path.some((segment) => typeof segment === 'number');
+}
+
+/** The path of all that an assignment may change or depend on. */
+function touched(assignment: Placed): Segment[] {
+  const { path } = assignment;
+  return dependsOnList(assignment)
+    ? path.slice(
+        0,
+        path.findIndex((segment) => typeof segment === 'number'),
+      )
+    : path;
+}
+
+/** Whether nothing is left of what was at `path` before. */
+function replaces(assignment: Placed, path: readonly Segment[]): boolean {
+  if (assignment.value === undefined || dependsOnList(assignment)) return false;
+  return assignment.path.length <= path.length && assignment.path.every((segment, at) => segment === path[at]);
 }
 
 function emptyObject(): Record<string, unknown> {

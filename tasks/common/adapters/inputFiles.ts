@@ -1,0 +1,37 @@
+import { accessSync, constants, readFileSync, statSync, type Stats } from 'node:fs';
+import path from 'node:path';
+import type { InputContext, InputFiles } from '../core/inputs';
+import { secretFinder } from '../core/secrets';
+import type { TaskAgent } from './agent';
+
+/** The real files, relative paths from `workingDirectory`. */
+export function inputFiles(workingDirectory: string): InputFiles {
+  const absolute = (file: string): string => path.resolve(workingDirectory, file);
+  return {
+    absolute,
+    kind: (file) => kindOf(absolute(file)),
+    readText: (file) => readFileSync(absolute(file), 'utf8'),
+  };
+}
+
+function kindOf(file: string): ReturnType<InputFiles['kind']> {
+  let stats: Stats;
+  try {
+    stats = statSync(file);
+    accessSync(file, constants.R_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'EACCES' || code === 'EPERM' ? 'unreadable' : 'missing';
+  }
+  return stats.isDirectory() ? 'folder' : 'file';
+}
+
+/** What inputs are checked with, beside themselves. */
+export function inputContext(agent: TaskAgent): InputContext {
+  return {
+    files: inputFiles(agent.workingDirectory),
+    secrets: secretFinder(agent.secrets()),
+    redact: (text) => agent.redact(text),
+    serviceConnections: agent.environment.serviceConnections,
+  };
+}

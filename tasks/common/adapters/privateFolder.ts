@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+
+/** A folder that only this user can read, for what must not outlive the step: kubeconfig and secret values. */
+export interface PrivateFolder {
+  readonly path: string;
+  /** Writes a new file, mode 0600, and answers its path. Throws when the name is taken. */
+  write(name: string, content: string): string;
+  /** Synchronous and repeatable, so that it can stand on every way out. */
+  remove(): void;
+}
+
+const prefix = 'helm-safe-deploy-';
+const folderName = new RegExp(`^${prefix}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`);
+
+/**
+ * Makes the folder, with a random name, when the first file is written. `announce` is told its path before it exists:
+ * whoever is to remove it after a kill must know it by then.
+ */
+export function privateFolder(tempDirectory: string, announce: (folder: string) => void): PrivateFolder {
+  const folder = path.join(path.resolve(tempDirectory), prefix + randomUUID());
+  let exists = false;
+  return {
+    path: folder,
+    write: (name, content) => {
+      if (!exists) {
+        announce(folder);
+        mkdirSync(folder, { mode: 0o700 });
+        exists = true;
+      }
+      const file = path.join(folder, name);
+      writeNew(file, content);
+      return file;
+    },
+    remove: () => {
+      rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+      exists = false;
+    },
+  };
+}
+
+/** Creates a file that only this user can read; throws when there is one of this name. */
+export function writeNew(file: string, content: string): void {
+  const descriptor = openSync(file, 'wx', 0o600);
+  try {
+    writeSync(descriptor, content);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Removes a folder that an earlier phase announced, if it is one of ours in `tempDirectory`; says whether it is. */
+export function removePrivateFolder(announced: string, tempDirectory: string): boolean {
+  const folder = path.resolve(announced);
+  const isOurs = path.dirname(folder) === path.resolve(tempDirectory) && folderName.test(path.basename(folder));
+  if (isOurs) rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+  return isOurs;
+}
