@@ -1,0 +1,341 @@
+/** Why a workload is not healthy, or will not become so. A closed list: pipelines branch on these words. */
+export type CauseCode =
+  | 'ImageInvalidName'
+  | 'ImageNotFound'
+  | 'ImagePullDenied'
+  | 'ImageRegistryUnreachable'
+  | 'ConfigMissing'
+  | 'StartError'
+  | 'OutOfMemory'
+  | 'InitContainerFailed'
+  | 'CrashLoop'
+  | 'StartupProbeFailed'
+  | 'LivenessProbeFailed'
+  | 'ReadinessProbeFailed'
+  | 'PodSecurityDenied'
+  | 'LimitRangeViolated'
+  | 'QuotaExceeded'
+  | 'AdmissionDenied'
+  | 'PermissionDenied'
+  | 'VolumeNotBound'
+  | 'VolumeMountFailed'
+  | 'AutoscalerCannotHelp'
+  | 'AutoscalerScalingUp'
+  | 'Unschedulable'
+  | 'NodeLost'
+  | 'Evicted'
+  | 'HookFailed'
+  | 'JobDeadlineExceeded'
+  | 'JobFailed'
+  | 'StatefulSetStuck'
+  | 'CustomResourceFailed'
+  | 'ObjectMissing'
+  | 'NotObserved'
+  | 'ProgressDeadlineExceeded'
+  | 'TimedOut';
+
+/** The six groups that self-healing pipelines know, and the rest. */
+export type ReasonGroup = 'quota' | 'readiness' | 'image' | 'permissions' | 'limitRange' | 'runtimeConfig' | 'other';
+
+/** `timeout`: it may heal at any moment, so only the time given for the rollout ends the wait. */
+export type Grace = number | 'timeout';
+
+export interface CauseRule {
+  group: ReasonGroup;
+  /** Seconds for which the cause must have lasted before the rollout is called hopeless; 0 for what cannot heal. */
+  grace: Grace;
+  /** Why so long. */
+  why: string;
+  recognisedBy: string;
+  whoActs: string;
+  nextStep: string;
+}
+
+/** In the order of how much a cause explains: where several are seen, the first of this list is the reason. */
+export const causes: Readonly<Record<CauseCode, CauseRule>> = {
+  ImageInvalidName: {
+    group: 'image',
+    grace: 0,
+    why: 'A name that cannot be parsed never becomes valid.',
+    recognisedBy: 'container waits with InvalidImageName',
+    whoActs: 'application team',
+    nextStep: 'Correct the image name in the chart or its values and deploy again.',
+  },
+  ImageNotFound: {
+    group: 'image',
+    grace: 0,
+    why: 'The registry has answered that it does not have the image. An image that may only come from the node gets 30 s.',
+    recognisedBy:
+      'container waits with ErrImagePull or ImagePullBackOff, «not found» or «manifest unknown» from a registry that answered; ErrImageNeverPull',
+    whoActs: 'application team',
+    nextStep: 'Push the image under this name and tag, or correct the tag, and deploy again.',
+  },
+  ImagePullDenied: {
+    group: 'image',
+    grace: 60,
+    why: 'Pull secrets are often made by a controller, and rate limits pass.',
+    recognisedBy:
+      'pull answered with 401, 403, 429, «unauthorized», «denied», «no basic auth credentials» or a rate limit',
+    whoActs: 'platform team',
+    nextStep: 'Give the pods a pull secret that may read this repository, or wait until the rate limit is over.',
+  },
+  ImageRegistryUnreachable: {
+    group: 'image',
+    grace: 120,
+    why: 'The kubelet tries again after 10, 20 and 40 s; a registry that was away for 30 s is asked again after 70 s at the latest.',
+    recognisedBy:
+      'pull failed without an answer: no host, no connection, timeout, certificate, 5xx; or a pull that does not end',
+    whoActs: 'platform team',
+    nextStep: "Check the registry, its name and certificate, and the nodes' way to it; then deploy again.",
+  },
+  ConfigMissing: {
+    group: 'runtimeConfig',
+    grace: 60,
+    why: 'A controller may make the Secret or ConfigMap after the pod; the kubelet looks again every 10 to 30 s.',
+    recognisedBy:
+      'container waits with CreateContainerConfigError, or FailedMount, naming a ConfigMap, Secret or key that is not there',
+    whoActs: 'application team',
+    nextStep: 'Create the ConfigMap, Secret or key named above, or correct the reference, and deploy again.',
+  },
+  StartError: {
+    group: 'runtimeConfig',
+    grace: 30,
+    why: 'None where the command does not exist or may not be run, or the user is refused; the container runtime can have passing troubles, a sandbox even 120 s of them.',
+    recognisedBy: 'RunContainerError, CreateContainerError, StartError, ContainerCannotRun, FailedCreatePodSandBox',
+    whoActs: 'application team',
+    nextStep: 'Correct the command, working directory, mounts or security context of the container and deploy again.',
+  },
+  OutOfMemory: {
+    group: 'runtimeConfig',
+    grace: 20,
+    why: 'Three runs that were killed for their memory are no accident, and nothing that others do gives them more.',
+    recognisedBy: 'container ended with OOMKilled three times',
+    whoActs: 'application team',
+    nextStep: "Raise the container's memory limit or make it need less, and deploy again.",
+  },
+  InitContainerFailed: {
+    group: 'runtimeConfig',
+    grace: 45,
+    why: 'As CrashLoop.',
+    recognisedBy: 'init container ended with an error four times',
+    whoActs: 'application team',
+    nextStep: 'Read the log of the init container above, correct what it says and deploy again.',
+  },
+  CrashLoop: {
+    group: 'runtimeConfig',
+    grace: 45,
+    why: 'Applications exit until their database is up: three restarts are allowed, and up to 180 s while another workload of the same rollout is still starting; a dependency that has just become healthy gets one more restart.',
+    recognisedBy: 'container ended by itself four times',
+    whoActs: 'application team',
+    nextStep: 'Read the last lines of the container above, correct what they say and deploy again.',
+  },
+  StartupProbeFailed: {
+    group: 'readiness',
+    grace: 60,
+    why: 'As CrashLoop: it was killed four times.',
+    recognisedBy: 'event Killing «failed startup probe»',
+    whoActs: 'application team',
+    nextStep:
+      'Make the application start within the time that its startup probe allows, or allow more, and deploy again.',
+  },
+  LivenessProbeFailed: {
+    group: 'readiness',
+    grace: 60,
+    why: 'As CrashLoop: it was killed four times.',
+    recognisedBy: 'event Killing «failed liveness probe»',
+    whoActs: 'application team',
+    nextStep: 'Find out why the liveness probe fails, or give the application a startup probe, and deploy again.',
+  },
+  ReadinessProbeFailed: {
+    group: 'readiness',
+    grace: 'timeout',
+    why: 'An application that warms up for minutes looks the same until the moment when it is ready.',
+    recognisedBy: 'event Unhealthy «Readiness probe failed», container runs and is not ready',
+    whoActs: 'application team',
+    nextStep:
+      'Find out why the readiness probe fails, with the log of the container above; if it is merely slow, raise the timeout.',
+  },
+  PodSecurityDenied: {
+    group: 'other',
+    grace: 0,
+    why: 'The namespace enforces a standard which the pod as written does not meet.',
+    recognisedBy: 'FailedCreate or ReplicaFailure, «violates PodSecurity»',
+    whoActs: 'application team',
+    nextStep: "Give the pod the security context that the namespace's standard asks for, and deploy again.",
+  },
+  LimitRangeViolated: {
+    group: 'limitRange',
+    grace: 0,
+    why: 'The pod as written is outside of the limits.',
+    recognisedBy: 'FailedCreate or ReplicaFailure, «maximum / minimum … usage per», «limit to request ratio»',
+    whoActs: 'application team',
+    nextStep: "Bring the requests and limits within the namespace's LimitRange and deploy again.",
+  },
+  QuotaExceeded: {
+    group: 'quota',
+    grace: 60,
+    why: 'Pods of the old revision free it; the clock starts again while any of them is still ending. None where the quota wants a request or limit that the pod does not name.',
+    recognisedBy: 'FailedCreate or ReplicaFailure, «exceeded quota» or «failed quota»',
+    whoActs: 'platform team',
+    nextStep:
+      'Raise the quota of the namespace, ask for less, or let the strategy remove old pods first (maxUnavailable).',
+  },
+  AdmissionDenied: {
+    group: 'other',
+    grace: 60,
+    why: 'None where a webhook or policy has said no or the pod is invalid; a webhook that cannot be called may come up.',
+    recognisedBy:
+      'FailedCreate or ReplicaFailure: denied by a webhook or ValidatingAdmissionPolicy, «failed calling webhook», otherwise forbidden or invalid',
+    whoActs: 'application team',
+    nextStep: 'Change what the policy named above refuses, or have the policy changed, and deploy again.',
+  },
+  PermissionDenied: {
+    group: 'permissions',
+    grace: 30,
+    why: 'A service account may be created after the workload.',
+    recognisedBy: 'FailedCreate or ReplicaFailure: service account not found, or creating pods is forbidden',
+    whoActs: 'platform team',
+    nextStep: 'Create the service account or grant the permission named above, and deploy again.',
+  },
+  VolumeNotBound: {
+    group: 'other',
+    grace: 120,
+    why: 'Provisioners try again. Without an event that says so, a pending claim is only slow, and nothing but the timeout ends the wait.',
+    recognisedBy: 'pod unschedulable for its claims, or claim pending with ProvisioningFailed or FailedBinding',
+    whoActs: 'platform team',
+    nextStep: 'Check the storage class of the claim and its provisioner, or make a volume that fits.',
+  },
+  VolumeMountFailed: {
+    group: 'other',
+    grace: 120,
+    why: 'A volume must leave its old node first; 420 s where it is still attached to another one (Multi-Attach).',
+    recognisedBy: 'events FailedMount, FailedAttachVolume, FailedMapVolume',
+    whoActs: 'platform team',
+    nextStep: 'Read the message of the volume above: the path, the driver, or the node that still holds it.',
+  },
+  AutoscalerCannotHelp: {
+    group: 'other',
+    grace: 60,
+    why: 'The autoscaler looks every 10 s, and its «no» of the first look may be one about nodes that are about to come.',
+    recognisedBy: 'pod unschedulable, newest event of the autoscaler NotTriggerScaleUp or FailedScaleUp',
+    whoActs: 'platform team',
+    nextStep: 'Make the pod fit a node group, or allow the autoscaler a group or size that fits the pod.',
+  },
+  AutoscalerScalingUp: {
+    group: 'other',
+    grace: 600,
+    why: 'A node takes 2 to 4 minutes, sometimes more; the autoscaler says itself when it gives up.',
+    recognisedBy: 'pod unschedulable, newest event of the autoscaler TriggeredScaleUp or Nominated',
+    whoActs: 'platform team',
+    nextStep: 'Find out why the node that the autoscaler has asked for does not come.',
+  },
+  Unschedulable: {
+    group: 'other',
+    grace: 120,
+    why: 'Autoscalers speak within a minute, and old pods free their nodes; the clock starts again while any of them is still ending.',
+    recognisedBy: 'condition PodScheduled false, Unschedulable: resources, taints, affinity, volume zone',
+    whoActs: 'platform team',
+    nextStep: 'Add a node that fits, or change the requests, selector or tolerations of the pod.',
+  },
+  NodeLost: {
+    group: 'other',
+    grace: 360,
+    why: 'Pods leave a lost node after 300 s and start elsewhere.',
+    recognisedBy:
+      "pod's node not ready: event NodeNotReady, phase Unknown, or a pod not ready with all its containers ready",
+    whoActs: 'platform team',
+    nextStep: 'Look after the node named above.',
+  },
+  Evicted: {
+    group: 'other',
+    grace: 'timeout',
+    why: 'An evicted pod is replaced, and its successor is judged. None for a pod that nothing replaces.',
+    recognisedBy: 'pod failed with Evicted, Preempting, or refused by its node',
+    whoActs: 'platform team',
+    nextStep: 'Find out what the node was short of; give the pod requests that match its use.',
+  },
+  HookFailed: {
+    group: 'other',
+    grace: 0,
+    why: 'A hook that has ended without success is not run again.',
+    recognisedBy: 'Job or Pod of a hook failed',
+    whoActs: 'application team',
+    nextStep: 'Read the log of the hook above; nothing after it was done.',
+  },
+  JobDeadlineExceeded: {
+    group: 'other',
+    grace: 0,
+    why: 'The Job controller has ended the Job.',
+    recognisedBy: 'Job condition Failed or FailureTarget, DeadlineExceeded',
+    whoActs: 'application team',
+    nextStep: 'Find out why the Job is slow, or raise its activeDeadlineSeconds, and deploy again.',
+  },
+  JobFailed: {
+    group: 'other',
+    grace: 0,
+    why: 'The Job controller has used up all tries.',
+    recognisedBy: 'Job condition Failed or FailureTarget',
+    whoActs: 'application team',
+    nextStep: 'Read the log of the last try above, correct what it says and deploy again.',
+  },
+  StatefulSetStuck: {
+    group: 'other',
+    grace: 60,
+    why: 'The old pod might still become ready; with a cause that cannot heal it gets 10 s.',
+    recognisedBy:
+      'OrderedReady, a pod of another revision that is not ready and is not being replaced (kubernetes/kubernetes#67250)',
+    whoActs: 'whoever may delete pods',
+    nextStep: 'Delete the pod named above: the StatefulSet replaces it with the new revision and goes on.',
+  },
+  CustomResourceFailed: {
+    group: 'other',
+    grace: 30,
+    why: 'Some controllers say Failed for a moment between two tries.',
+    recognisedBy: 'custom resource whose conditions say Failed or Stalled',
+    whoActs: 'application team',
+    nextStep: 'Read what its controller says above, correct the resource and deploy again.',
+  },
+  ObjectMissing: {
+    group: 'other',
+    grace: 5,
+    why: 'Nothing makes an object of the manifest again; the moment is for readings that are behind.',
+    recognisedBy: 'object that was to exist was looked for and is not there',
+    whoActs: 'application team',
+    nextStep: 'Deploy again, and find out who or what has removed the object.',
+  },
+  NotObserved: {
+    group: 'other',
+    grace: 90,
+    why: 'A controller that restarts needs up to a minute to lead again.',
+    recognisedBy: 'no status, or one about an earlier generation',
+    whoActs: 'platform team',
+    nextStep: 'Check that the controller of this kind is installed and runs.',
+  },
+  ProgressDeadlineExceeded: {
+    group: 'other',
+    grace: 0,
+    why: 'The Deployment itself says how long it may make no progress.',
+    recognisedBy: 'Deployment condition Progressing, ProgressDeadlineExceeded, not left over from before',
+    whoActs: 'application team',
+    nextStep: 'Look at the pods of the new ReplicaSet; if they are merely slow, raise progressDeadlineSeconds.',
+  },
+  TimedOut: {
+    group: 'other',
+    grace: 'timeout',
+    why: 'Only where no other cause was seen.',
+    recognisedBy: 'time is over',
+    whoActs: 'application team',
+    nextStep: 'If it was merely slow, raise the timeout; else look at the objects named above.',
+  },
+};
+
+export const causeCodes = Object.keys(causes) as readonly CauseCode[];
+
+/** The smaller, the more it explains. */
+export function rankOf(code: CauseCode): number {
+  return causeCodes.indexOf(code);
+}
+
+export function isCauseCode(word: string): word is CauseCode {
+  return Object.hasOwn(causes, word);
+}

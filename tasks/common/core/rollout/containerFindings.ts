@@ -1,0 +1,235 @@
+import type { KubeObject } from '../kubernetes';
+import type { CauseCode } from './causes';
+import { newest, type EventRecord } from './events';
+import { eventEvidence, refTo, type Evidence, type Finding, type LogRequest } from './finding';
+import { imageReasons, imageTrouble } from './imageFindings';
+import { at, listAt, numberAt, textAt } from './read';
+
+/** A loop by itself is called one when so many runs have ended: three restarts are allowed. */
+const endedRuns = 4;
+/** Memory is not found by waiting. */
+const endedRunsOutOfMemory = 3;
+
+/** One container of a pod, with all that was said of it. */
+interface Container {
+  pod: KubeObject;
+  name: string;
+  status: unknown;
+  spec: unknown;
+  /** Runs before the others and has to end; sidecars that are written as init containers are none. */
+  isInit: boolean;
+  events: readonly EventRecord[];
+}
+
+/** What is wrong with each container of a pod that is not on its way out. */
+export function containerFindings(pod: KubeObject, events: readonly EventRecord[]): Finding[] {
+  return [...containersOf(pod, events, 'initContainer'), ...containersOf(pod, events, 'container')].flatMap(
+    (container) => waitingFinding(container) ?? endedFinding(container) ?? unreadyFinding(container) ?? [],
+  );
+}
+
+function containersOf(
+  pod: KubeObject,
+  events: readonly EventRecord[],
+  field: 'initContainer' | 'container',
+): Container[] {
+  const specs = listAt(pod, 'spec', `${field}s`);
+  return listAt(pod, 'status', `${field}Statuses`).map((status) => {
+    const name = textAt(status, 'name');
+    const spec = specs.find((item) => item['name'] === name);
+    const isSidecar = textAt(spec, 'restartPolicy') === 'Always';
+    const own = events.filter((event) => event.fieldPath === '' || event.fieldPath.endsWith(`{${name}}`));
+    return { pod, name, status, spec, isInit: field === 'initContainer' && !isSidecar, events: own };
+  });
+}
+
+/** The container has not been started, for a reason that has nothing to do with how it ran before. */
+function waitingFinding(container: Container): Finding | undefined {
+  const reason = textAt(container.status, 'state', 'waiting', 'reason');
+  const message = textAt(container.status, 'state', 'waiting', 'message');
+  if (imageReasons.has(reason)) return imageFinding(container, reason, message);
+  switch (reason) {
+    case 'CreateContainerConfigError':
+      return configFinding(container, message);
+    case 'RunContainerError':
+    case 'CreateContainerError':
+    case 'PreCreateHookError':
+    case 'PreStartHookError':
+    case 'PostStartHookError':
+      return startFinding(container, message);
+    default:
+      return pullingFinding(container, reason);
+  }
+}
+
+function imageFinding(container: Container, reason: string, message: string): Finding {
+  const image = textAt(container.spec, 'image') || textAt(container.status, 'image');
+  const event = newest(
+    container.events,
+    ({ reason: word, message: text }) => word === 'Failed' && text.startsWith('Failed to pull image'),
+  );
+  const trouble = imageTrouble(reason, image, event === undefined ? [message] : [message, event.message]);
+  return finding(container, trouble.code, `Image ${image}: ${message || event?.message || reason}`, {
+    isCertain: trouble.isCertain,
+    ...(trouble.detail === undefined ? {} : { detail: trouble.detail }),
+    ...(trouble.grace === undefined ? {} : { grace: trouble.grace }),
+    evidence: [state(container, `waiting, ${reason}: ${message}`), ...quoted(container, event)],
+  });
+}
+
+/** A pull without end has no error; only the time given for the rollout tells it from a large image. */
+function pullingFinding(container: Container, reason: string): Finding | undefined {
+  if (reason !== 'ContainerCreating' && reason !== 'PodInitializing') return undefined;
+  const event = newest(container.events, ({ fieldPath }) => fieldPath !== '');
+  if (event?.reason !== 'Pulling') return undefined;
+  return finding(
+    container,
+    'ImageRegistryUnreachable',
+    `${event.message}, and the registry has not delivered it yet.`,
+    {
+      detail: 'pulling',
+      grace: 'timeout',
+      evidence: quoted(container, event),
+    },
+  );
+}
+
+function configFinding(container: Container, message: string): Finding | undefined {
+  // The kubelet's cache of ConfigMaps and Secrets is behind; it looks again.
+  if (/failed to sync \S+ cache/.test(message)) return undefined;
+  const evidence = [state(container, `waiting, CreateContainerConfigError: ${message}`)];
+  if (isConfigMissing(message)) return finding(container, 'ConfigMissing', `${message}.`, { evidence });
+  const isCertain = /runAsNonRoot/.test(message);
+  return finding(container, 'StartError', message, { isCertain, evidence });
+}
+
+/** Words of the kubelet about a ConfigMap, Secret or key that is not there, for environment and volumes alike. */
+export function isConfigMissing(message: string): boolean {
+  return /(configmap|secret)s? "[^"]*" not found|couldn't find key|references non-existent (config|secret) key/i.test(
+    message,
+  );
+}
+
+function startFinding(container: Container, message: string): Finding {
+  // The file to run is looked for in the image, and permissions and kinds of files in it do not change.
+  const isCertain =
+    /executable file not found|exec: "[^"]*": (stat \S+: no such file or directory|permission denied|is a directory)|exec \S+: (no such file or directory|permission denied|exec format error)|not a directory/.test(
+      message,
+    );
+  return finding(container, 'StartError', message || 'The container could not be started.', {
+    isCertain,
+    evidence: [state(container, message)],
+  });
+}
+
+/** The container has run and ended, now or before. */
+function endedFinding(container: Container): Finding | undefined {
+  const { status } = container;
+  const present = at(status, 'state', 'terminated');
+  const last = present ?? at(status, 'lastState', 'terminated');
+  if (last === undefined) return undefined;
+  const isRunning = at(status, 'state', 'running') !== undefined;
+  const isDone = present !== undefined && numberAt(present, 'exitCode') === 0 && !restartsAlways(container);
+  // An init container that has succeeded after failures, or a container that is ready again, is no trouble any more.
+  if (isDone || (isRunning && isReady(container))) return undefined;
+  const reason = textAt(last, 'reason');
+  if (reason === 'StartError' || reason === 'ContainerCannotRun')
+    return startFinding(container, textAt(last, 'message'));
+  const code = endCode(container, reason);
+  const ended = numberAt(status, 'restartCount') + (isRunning ? 0 : 1);
+  const text = `Container ${container.name} has ended ${times(ended)}, last with ${exitText(last)}.`;
+  const isProbe = code === 'LivenessProbeFailed' || code === 'StartupProbeFailed';
+  const killing = isProbe ? newest(container.events, (event) => event.reason === 'Unhealthy') : undefined;
+  return finding(container, code, killing === undefined ? text : `${text} ${killing.message}`, {
+    runs: {
+      ended,
+      needed: code === 'OutOfMemory' ? endedRunsOutOfMemory : endedRuns,
+      // A probe kills: what runs now is under the same sentence.
+      isRunning: isRunning && !isProbe,
+      mayWaitForOthers: code !== 'OutOfMemory',
+    },
+    evidence: [
+      state(container, `${isRunning ? 'last run' : 'state'}: ${exitText(last)}`),
+      ...quoted(container, killing),
+    ],
+    logs: [log(container, present === undefined)],
+  });
+}
+
+function endCode(container: Container, reason: string): CauseCode {
+  if (reason === 'OOMKilled') return 'OutOfMemory';
+  const killed = newest(
+    container.events,
+    (event) => event.reason === 'Killing' && / failed (liveness|startup) probe/.test(event.message),
+  );
+  if (killed !== undefined) return killed.message.includes('startup') ? 'StartupProbeFailed' : 'LivenessProbeFailed';
+  return container.isInit ? 'InitContainerFailed' : 'CrashLoop';
+}
+
+/** The container runs, but does not serve. */
+function unreadyFinding(container: Container): Finding | undefined {
+  const { status, spec } = container;
+  if (container.isInit || at(status, 'state', 'running') === undefined || isReady(container)) return undefined;
+  const isStarting = at(status, 'started') === false && at(spec, 'startupProbe') !== undefined;
+  const code = isStarting ? 'StartupProbeFailed' : 'ReadinessProbeFailed';
+  const prefix = isStarting ? 'Startup probe' : 'Readiness probe';
+  const event = newest(container.events, ({ reason, message }) => reason === 'Unhealthy' && message.startsWith(prefix));
+  if (event === undefined && at(spec, 'readinessProbe') === undefined) return undefined;
+  const message = event?.message ?? `Container ${container.name} runs and is not ready.`;
+  return finding(container, code, message, {
+    grace: 'timeout',
+    evidence: [state(container, 'running, not ready'), ...quoted(container, event)],
+    logs: [log(container, false)],
+  });
+}
+
+function isReady(container: Container): boolean {
+  return at(container.status, 'ready') === true;
+}
+
+function restartsAlways(container: Container): boolean {
+  return !container.isInit && (textAt(container.pod, 'spec', 'restartPolicy') || 'Always') === 'Always';
+}
+
+function finding(container: Container, code: CauseCode, message: string, more: Partial<Finding>): Finding {
+  const subject = refTo(container.pod);
+  return {
+    code,
+    subject,
+    id: `${container.pod.metadata.uid ?? subject.name}/${container.name}`,
+    message,
+    isCertain: false,
+    evidence: [],
+    logs: [],
+    ...more,
+  };
+}
+
+function state(container: Container, text: string): Evidence {
+  return { kind: 'containerState', ref: refTo(container.pod), container: container.name, text };
+}
+
+function quoted(container: Container, event: EventRecord | undefined): Evidence[] {
+  return event === undefined ? [] : [eventEvidence(event, refTo(container.pod))];
+}
+
+function log(container: Container, previous: boolean): LogRequest {
+  const { name, namespace } = container.pod.metadata;
+  return { namespace: namespace ?? '', pod: name, container: container.name, previous };
+}
+
+/** Shells and runtimes tell of a signal by 128 and its number. */
+function exitText(terminated: unknown): string {
+  const code = numberAt(terminated, 'exitCode');
+  const signal = numberAt(terminated, 'signal') || (code > 128 && code < 160 ? code - 128 : 0);
+  const reason = textAt(terminated, 'reason');
+  const words = [`exit code ${code}`];
+  if (signal > 0) words.push(`signal ${signal}`);
+  if (reason !== '' && reason !== 'Error' && reason !== 'Completed') words.push(reason);
+  const message = textAt(terminated, 'message').trim();
+  return message === '' ? words.join(', ') : `${words.join(', ')}: ${message}`;
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : count === 2 ? 'twice' : `${count} times`;
+}

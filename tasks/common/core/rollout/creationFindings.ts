@@ -1,0 +1,40 @@
+import type { CauseCode, Grace } from './causes';
+
+/** Why the API server refused a pod or claim, from the words of its answer. */
+export interface Refusal {
+  code: CauseCode;
+  detail?: string;
+  isCertain: boolean;
+  grace?: Grace;
+}
+
+type Rule = readonly [RegExp, Refusal];
+
+/** The first that fits. Texts of Kubernetes 1.35's admission plug-ins; they have not changed for years. */
+const rules: readonly Rule[] = [
+  [/violates PodSecurity "/, { code: 'PodSecurityDenied', isCertain: true }],
+  [/failed quota: [^:]+: must specify /, { code: 'QuotaExceeded', detail: 'mustSpecify', isCertain: true }],
+  [/exceeded quota: /, { code: 'QuotaExceeded', isCertain: false }],
+  [
+    /(maximum|minimum) \S+ usage per (Container|Pod|PersistentVolumeClaim)|max limit to request ratio per (Container|Pod)/,
+    { code: 'LimitRangeViolated', isCertain: true },
+  ],
+  [/admission webhook "[^"]*" denied the request/, { code: 'AdmissionDenied', detail: 'webhook', isCertain: true }],
+  [/ValidatingAdmissionPolicy '[^']*'/, { code: 'AdmissionDenied', detail: 'policy', isCertain: true }],
+  [/failed calling webhook "[^"]*"/, { code: 'AdmissionDenied', detail: 'webhookUnreachable', isCertain: false }],
+  [
+    /error looking up service account|serviceaccount "[^"]*" not found/,
+    { code: 'PermissionDenied', detail: 'serviceAccountMissing', isCertain: false },
+  ],
+  [/User "[^"]*" cannot /, { code: 'PermissionDenied', detail: 'forbidden', isCertain: false }],
+  [
+    /no PriorityClass with name|RuntimeClass "[^"]*" not found/,
+    { code: 'AdmissionDenied', detail: 'classMissing', isCertain: false },
+  ],
+  [/is invalid: /, { code: 'AdmissionDenied', detail: 'invalid', isCertain: true }],
+  [/is forbidden: /, { code: 'AdmissionDenied', detail: 'forbidden', isCertain: false }],
+];
+
+export function refusalOf(message: string): Refusal | undefined {
+  return rules.find(([pattern]) => pattern.test(message))?.[1];
+}

@@ -1,0 +1,59 @@
+import type { KubeObject } from '../kubernetes';
+import { numberAt, textAt, timeAt } from './read';
+
+/** An event of either API, as far as a judgement needs it. */
+export interface EventRecord {
+  /** The uid of the event itself: the same event counts up. */
+  uid: string;
+  about: { kind: string; namespace: string; name: string; uid: string };
+  /** `spec.containers{app}` for events about a container. */
+  fieldPath: string;
+  type: string;
+  reason: string;
+  message: string;
+  /** Who says so, for example kubelet or cluster-autoscaler. */
+  source: string;
+  count: number;
+  /** Milliseconds since the epoch, by the cluster's clocks. */
+  firstAt: number;
+  lastAt: number;
+}
+
+/** Reads core/v1 Events and events.k8s.io/v1 Events. */
+export function eventRecord(event: KubeObject): EventRecord {
+  const about = event['involvedObject'] === undefined ? 'regarding' : 'involvedObject';
+  const made = timeAt(event, 'eventTime') || timeAt(event, 'metadata', 'creationTimestamp');
+  const firstAt = timeAt(event, 'firstTimestamp') || timeAt(event, 'deprecatedFirstTimestamp') || made;
+  const counted = timeAt(event, 'lastTimestamp') || timeAt(event, 'deprecatedLastTimestamp');
+  return {
+    uid: textAt(event, 'metadata', 'uid'),
+    about: {
+      kind: textAt(event, about, 'kind'),
+      namespace: textAt(event, about, 'namespace'),
+      name: textAt(event, about, 'name'),
+      uid: textAt(event, about, 'uid'),
+    },
+    fieldPath: textAt(event, about, 'fieldPath'),
+    type: textAt(event, 'type'),
+    reason: textAt(event, 'reason'),
+    message: textAt(event, 'message') || textAt(event, 'note'),
+    source:
+      textAt(event, 'source', 'component') ||
+      textAt(event, 'reportingComponent') ||
+      textAt(event, 'reportingController') ||
+      textAt(event, 'deprecatedSource', 'component'),
+    count: numberAt(event, 'series', 'count') || numberAt(event, 'count') || numberAt(event, 'deprecatedCount') || 1,
+    firstAt,
+    lastAt: Math.max(timeAt(event, 'series', 'lastObservedTime'), counted, firstAt),
+  };
+}
+
+/** The newest of the events that the test wants. */
+export function newest(events: readonly EventRecord[], test: (event: EventRecord) => boolean): EventRecord | undefined {
+  return events
+    .filter(test)
+    .reduce<EventRecord | undefined>(
+      (best, event) => (best === undefined || event.lastAt >= best.lastAt ? event : best),
+      undefined,
+    );
+}

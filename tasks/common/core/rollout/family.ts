@@ -1,0 +1,146 @@
+import { apiGroup, objectKey } from '../manifest';
+import type { KubeObject } from '../kubernetes';
+import type { EventRecord } from './events';
+import { listAt, numberAt, textAt } from './read';
+import type { RolloutSnapshot } from './snapshot';
+
+/** Who descends from whom in one reading. Built once a reading, so that judging follows the number of objects. */
+export interface Index {
+  childrenOf: ReadonlyMap<string, readonly KubeObject[]>;
+  eventsOf: ReadonlyMap<string, readonly EventRecord[]>;
+  nodes: ReadonlyMap<string, KubeObject>;
+  claims: ReadonlyMap<string, KubeObject>;
+}
+
+/** A workload's descendants, told apart by what they have to do with the revision that is rolled out. */
+export interface Family {
+  /** What makes pods for the revision now rolled out: its refusals are told in its conditions and events. */
+  makers: readonly KubeObject[];
+  /** Pods of that revision which are not being deleted. */
+  pods: readonly KubeObject[];
+  /** Pods of other revisions which are not being deleted. */
+  oldPods: readonly KubeObject[];
+  /** Any pod of the workload that is being deleted. */
+  hasEnding: boolean;
+  /** False where it cannot be told which pods belong to the new revision. */
+  isRevisionKnown: boolean;
+}
+
+export function indexOf(snapshot: RolloutSnapshot): Index {
+  const childrenOf = new Map<string, KubeObject[]>();
+  const nodes = new Map<string, KubeObject>();
+  const claims = new Map<string, KubeObject>();
+  const objects = [...snapshot.around, ...snapshot.followed.flatMap(({ object }) => object ?? [])];
+  for (const object of new Map(objects.map((item) => [item.metadata.uid ?? objectKey(keyed(item)), item])).values()) {
+    if (object.kind === 'Node') nodes.set(object.metadata.name, object);
+    if (object.kind === 'PersistentVolumeClaim')
+      claims.set(claimKey(object.metadata.namespace, object.metadata.name), object);
+    const owner = controllerOf(object);
+    if (owner !== undefined) push(childrenOf, owner, object);
+  }
+  const eventsOf = new Map<string, EventRecord[]>();
+  for (const event of snapshot.events) push(eventsOf, event.about.uid, event);
+  return { childrenOf, eventsOf, nodes, claims };
+}
+
+function keyed(object: KubeObject): { apiVersion: string; kind: string; namespace?: string; name: string } {
+  const { name, namespace } = object.metadata;
+  const ref = { apiVersion: object.apiVersion, kind: object.kind, name };
+  return namespace === undefined ? ref : { ...ref, namespace };
+}
+
+function push<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
+
+function controllerOf(object: KubeObject): string | undefined {
+  return object.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid;
+}
+
+export function claimKey(namespace: string | undefined, name: string): string {
+  return `${namespace ?? ''}/${name}`;
+}
+
+/** Undefined for kinds that make no pods. */
+export function familyOf(object: KubeObject, index: Index): Family | undefined {
+  const group = apiGroup(object.apiVersion);
+  switch (group === '' ? object.kind : `${group}/${object.kind}`) {
+    case 'apps/Deployment':
+      return deploymentFamily(object, index);
+    case 'apps/StatefulSet':
+      return revisionFamily(object, index, 'controller-revision-hash', textAt(object, 'status', 'updateRevision'));
+    case 'apps/DaemonSet':
+      return revisionFamily(
+        object,
+        index,
+        'pod-template-generation',
+        object.metadata.annotations?.['deprecated.daemonset.template.generation'] ?? '',
+      );
+    case 'apps/ReplicaSet':
+    case 'ReplicationController':
+    case 'batch/Job':
+      return family([object], childrenOfKind(object, index, 'Pod'), []);
+    case 'Pod':
+      return family([], [object], []);
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * The controller gives the Deployment the revision number of its new ReplicaSet. Comparing templates, as kubectl does, would
+ * have to repeat the API server's defaulting.
+ */
+function deploymentFamily(object: KubeObject, index: Index): Family {
+  const revision = 'deployment.kubernetes.io/revision';
+  const sets = childrenOfKind(object, index, 'ReplicaSet');
+  const current = object.metadata.annotations?.[revision];
+  const isObserved = numberAt(object, 'status', 'observedGeneration') === (object.metadata.generation ?? 0);
+  const newSet = isObserved ? sets.find((set) => set.metadata.annotations?.[revision] === current) : undefined;
+  const podsOf = (set: KubeObject): readonly KubeObject[] => childrenOfKind(set, index, 'Pod');
+  const old = sets.filter((set) => set !== newSet).flatMap(podsOf);
+  if (newSet === undefined) return { ...family([object], [], old), isRevisionKnown: false };
+  return family([newSet, object], podsOf(newSet), old);
+}
+
+function revisionFamily(object: KubeObject, index: Index, label: string, revision: string): Family {
+  const pods = childrenOfKind(object, index, 'Pod');
+  if (revision === '') return { ...family([object], pods, []), isRevisionKnown: false };
+  const isNew = (pod: KubeObject): boolean => pod.metadata.labels?.[label] === revision;
+  return family(
+    [object],
+    pods.filter(isNew),
+    pods.filter((pod) => !isNew(pod)),
+  );
+}
+
+function family(makers: readonly KubeObject[], pods: readonly KubeObject[], oldPods: readonly KubeObject[]): Family {
+  const isEnding = (pod: KubeObject): boolean => pod.metadata.deletionTimestamp !== undefined;
+  return {
+    makers,
+    pods: pods.filter((pod) => !isEnding(pod)),
+    oldPods: oldPods.filter((pod) => !isEnding(pod)),
+    hasEnding: [...pods, ...oldPods].some(isEnding),
+    isRevisionKnown: true,
+  };
+}
+
+function childrenOfKind(object: KubeObject, index: Index, kind: string): readonly KubeObject[] {
+  const uid = object.metadata.uid;
+  if (uid === undefined) return [];
+  return (index.childrenOf.get(uid) ?? []).filter((child) => child.kind === kind);
+}
+
+export function eventsAbout(object: KubeObject, index: Index): readonly EventRecord[] {
+  return index.eventsOf.get(object.metadata.uid ?? '') ?? [];
+}
+
+/** Claims that a pod mounts. */
+export function claimsOf(pod: KubeObject, index: Index): readonly KubeObject[] {
+  return listAt(pod, 'spec', 'volumes').flatMap((volume) => {
+    const name = textAt(volume, 'persistentVolumeClaim', 'claimName');
+    return index.claims.get(claimKey(pod.metadata.namespace, name)) ?? [];
+  });
+}

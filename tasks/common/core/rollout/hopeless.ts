@@ -1,0 +1,109 @@
+import { causes, rankOf } from './causes';
+import type { Finding } from './finding';
+import { othersStartingAt, sightingKey, type RolloutMemory, type Sighting } from './memory';
+import type { Reading } from './reading';
+import type { Cause, RolloutPolicy } from './verdictTypes';
+
+/** How long a crash loop is excused by another workload that is still starting. */
+const dependencySeconds = 180;
+/** So many findings of one workload are told; thousands of pods fail for few reasons. */
+const suspectLimit = 5;
+
+export interface JudgedFinding {
+  cause: Cause;
+  isHopeless: boolean;
+  /** When it becomes hopeless if nothing changes. */
+  hopelessAt?: number;
+}
+
+export function judgedFinding(
+  reading: Reading,
+  finding: Finding,
+  policy: RolloutPolicy,
+  memory: RolloutMemory,
+  now: Date,
+): JudgedFinding {
+  const sighting = memory.findings[sightingKey(reading, finding)] ?? {
+    first: now.getTime(),
+    last: 0,
+    ended: 0,
+    endedAt: now.getTime(),
+  };
+  const cause = causeOf(finding, sighting.first);
+  const { followed } = reading;
+  const isOnce = followed.purpose === 'hook' || followed.object?.kind === 'Job';
+  if (!policy.failFast || (isOnce && !finding.isCertain)) return { cause, isHopeless: false };
+  const override = policy.graces[finding.code];
+  const grace = override ?? finding.grace ?? (finding.isCertain ? 0 : causes[finding.code].grace);
+  if (grace === 'timeout' || finding.isHeld === true) return { cause, isHopeless: false };
+  const ready = loopReadyAt(reading, finding, sighting, memory, override !== undefined);
+  if (ready === undefined) return { cause, isHopeless: false };
+  const hopelessAt = Math.max(sighting.first + grace * 1000, ready);
+  return { cause, isHopeless: hopelessAt <= now.getTime(), hopelessAt };
+}
+
+/** The time from which on a loop may be called one; undefined while it must not. Zero for what is no loop. */
+function loopReadyAt(
+  reading: Reading,
+  finding: Finding,
+  sighting: Sighting,
+  memory: RolloutMemory,
+  isOverridden: boolean,
+): number | undefined {
+  const { runs } = finding;
+  if (runs === undefined || finding.isCertain) return 0;
+  if (runs.isRunning) return undefined;
+  // Who sets a grace of his own means time, not tries.
+  if (isOverridden) return 0;
+  if (runs.ended < runs.needed) return undefined;
+  if (!runs.mayWaitForOthers) return 0;
+  const excuse = sighting.first + dependencySeconds * 1000;
+  // Only a run that ended after the last dependency had come up tells that it was not the dependency.
+  return sighting.endedAt > othersStartingAt(memory, reading.key) ? 0 : excuse;
+}
+
+export function causeOf(finding: Finding, since: number): Cause {
+  const { group, whoActs, nextStep } = causes[finding.code];
+  return {
+    code: finding.code,
+    group,
+    ...(finding.detail === undefined ? {} : { detail: finding.detail }),
+    subject: finding.subject,
+    message: finding.message,
+    isCertain: finding.isCertain,
+    since: new Date(since).toISOString(),
+    evidence: finding.evidence,
+    logs: finding.logs,
+    whoActs,
+    nextStep,
+  };
+}
+
+export function mostTelling(judged: readonly JudgedFinding[]): JudgedFinding | undefined {
+  return judged.toSorted((a, b) => rankOf(a.cause.code) - rankOf(b.cause.code))[0];
+}
+
+/** A deadline or a Job's end says that it failed; where a pod says why, that is the cause. */
+export function better(cause: Cause, judged: readonly JudgedFinding[]): Cause {
+  const logs = judged.flatMap((item) => item.cause.logs);
+  if (cause.code === 'ProgressDeadlineExceeded') {
+    const explained = distinct(judged.map((item) => item.cause)).find(
+      ({ code }) => code !== 'ProgressDeadlineExceeded',
+    );
+    return explained === undefined ? cause : { ...explained, evidence: [...explained.evidence, ...cause.evidence] };
+  }
+  const isJob = cause.code === 'JobFailed' || cause.code === 'HookFailed' || cause.code === 'JobDeadlineExceeded';
+  return isJob && cause.logs.length === 0 ? { ...cause, logs } : cause;
+}
+
+/** One of each code and text, the most telling first, the oldest of equals. */
+export function distinct(found: readonly Cause[]): readonly Cause[] {
+  const sorted = found.toSorted((a, b) => rankOf(a.code) - rankOf(b.code) || a.since.localeCompare(b.since));
+  const seen = new Set<string>();
+  return sorted
+    .filter(({ code, message }) => {
+      const word = `${code} ${message.replaceAll(/[\w-]*\d[\w-]*/g, '')}`;
+      return seen.has(word) ? false : seen.add(word).has(word);
+    })
+    .slice(0, suspectLimit);
+}

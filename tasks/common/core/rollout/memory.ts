@@ -1,0 +1,147 @@
+import type { KubeObject } from '../kubernetes';
+import { objectKey } from '../manifest';
+import { objectStatus, type StatusRule } from '../status';
+import type { CauseCode } from './causes';
+import type { Family } from './family';
+import type { Finding } from './finding';
+import { listAt, numberAt, textAt } from './read';
+import type { Reading } from './reading';
+import type { RolloutSnapshot } from './snapshot';
+
+/** What one judgement leaves for the next. Plain data, JSON both ways; times in milliseconds since the epoch, by our clock. */
+export interface RolloutMemory {
+  baseline?: Readonly<Record<string, BaselineEntry>>;
+  /** Events that were there before the rollout, by uid, with their count. */
+  baselineEvents?: Readonly<Record<string, number>>;
+  findings: Readonly<Record<string, Sighting>>;
+  workloads: Readonly<Record<string, WorkloadMemory>>;
+}
+
+export interface BaselineEntry {
+  uid: string;
+  generation: number;
+  isHealthy: boolean;
+  reason: string;
+  message: string;
+  progressingSince: string;
+}
+
+export interface Sighting {
+  first: number;
+  last: number;
+  /** How many runs of the container had ended, and when that number was first seen. */
+  ended: number;
+  endedAt: number;
+}
+
+export interface WorkloadMemory {
+  /** Since when it has been current with this number of restarts. */
+  current?: { since: number; restarts: number };
+  /** When it was last seen on its way, without a loop of its own: what others may be waiting for. */
+  startingAt?: number;
+  /** It has been seen, so its absence is a removal. */
+  wasSeen: boolean;
+}
+
+/** A finding that was not seen for so long has healed; a shorter gap is one between two tries. */
+const forgetMilliseconds = 30_000;
+/** What there is before the first change, so that it is neither blamed on the rollout nor hidden. */
+export function baselineOf(
+  snapshot: RolloutSnapshot,
+  now: Date,
+  statusRules: readonly StatusRule[] = [],
+): RolloutMemory {
+  const entries = snapshot.followed.flatMap(({ ref, object }): [string, BaselineEntry][] => {
+    if (object === undefined) return [];
+    const { status, reason, message } = objectStatus(object, now, statusRules);
+    const { uid = '', generation = 0 } = object.metadata;
+    const progressingSince = progressingTime(object);
+    return [[objectKey(ref), { uid, generation, isHealthy: status === 'Current', reason, message, progressingSince }]];
+  });
+  return {
+    baseline: Object.fromEntries(entries),
+    baselineEvents: Object.fromEntries(snapshot.events.map(({ uid, count }) => [uid, count])),
+    findings: {},
+    workloads: {},
+  };
+}
+
+function progressingTime(object: KubeObject): string {
+  const condition = listAt(object, 'status', 'conditions').find(({ type }) => type === 'Progressing');
+  return textAt(condition, 'lastUpdateTime');
+}
+
+export function sightingKey(reading: Reading, finding: Finding): string {
+  return `${reading.key}|${finding.code}|${finding.id}`;
+}
+
+export function sightings(readings: readonly Reading[], before: RolloutMemory, now: Date): Record<string, Sighting> {
+  const time = now.getTime();
+  const kept = Object.entries(before.findings).filter(([, sighting]) => time - sighting.last <= forgetMilliseconds);
+  const next: Record<string, Sighting> = Object.fromEntries(kept);
+  for (const reading of readings) {
+    for (const finding of reading.findings) {
+      const key = sightingKey(reading, finding);
+      const known = next[key];
+      const ended = finding.runs?.ended ?? 0;
+      const first = known === undefined || finding.isHeld === true ? time : known.first;
+      const endedAt = known?.ended === ended ? known.endedAt : time;
+      next[key] = { first, last: time, ended, endedAt };
+    }
+  }
+  return next;
+}
+
+const loopCodes: ReadonlySet<CauseCode> = new Set([
+  'CrashLoop',
+  'InitContainerFailed',
+  'OutOfMemory',
+  'StartupProbeFailed',
+  'LivenessProbeFailed',
+]);
+
+export function workloadMemories(
+  readings: readonly Reading[],
+  before: RolloutMemory,
+  now: Date,
+): Record<string, WorkloadMemory> {
+  const time = now.getTime();
+  return Object.fromEntries(
+    readings.map((reading) => {
+      const known = before.workloads[reading.key];
+      const isCurrent = reading.status.status === 'Current';
+      const restarts = restartsOf(reading.family);
+      const since = known?.current?.restarts === restarts ? known.current.since : time;
+      const isStarting =
+        !isCurrent &&
+        reading.settled === undefined &&
+        !reading.findings.some(({ runs, code }) => runs !== undefined && loopCodes.has(code));
+      const startingAt = isStarting ? time : known?.startingAt;
+      const memory: WorkloadMemory = {
+        ...(isCurrent ? { current: { since, restarts } } : {}),
+        ...(startingAt === undefined ? {} : { startingAt }),
+        wasSeen: known?.wasSeen === true || reading.followed.object !== undefined,
+      };
+      return [reading.key, memory];
+    }),
+  );
+}
+
+function restartsOf(family: Family | undefined): number {
+  const pods = family?.pods ?? [];
+  return pods
+    .flatMap((pod) => [
+      ...listAt(pod, 'status', 'initContainerStatuses'),
+      ...listAt(pod, 'status', 'containerStatuses'),
+    ])
+    .reduce((sum, status) => sum + numberAt(status, 'restartCount'), 0);
+}
+
+/** When any other workload was last seen on its way: what the given one may have been waiting for. */
+export function othersStartingAt(memory: RolloutMemory, key: string): number {
+  let latest = 0;
+  for (const [other, { startingAt }] of Object.entries(memory.workloads)) {
+    if (other !== key && startingAt !== undefined && startingAt > latest) latest = startingAt;
+  }
+  return latest;
+}

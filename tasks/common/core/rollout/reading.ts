@@ -1,0 +1,138 @@
+import type { KubeObject, ObjectRef } from '../kubernetes';
+import { objectKey } from '../manifest';
+import { objectStatus, type ObjectStatus } from '../status';
+import { causes } from './causes';
+import { newest } from './events';
+import { eventsAbout, familyOf, type Family, type Index } from './family';
+import { eventEvidence, nameOf, type Evidence, type Finding } from './finding';
+import type { BaselineEntry, RolloutMemory } from './memory';
+import { textAt } from './read';
+import type { FollowedObject, RolloutSnapshot, UnreadKind } from './snapshot';
+import type { Health, RolloutPolicy } from './verdictTypes';
+import { waitsForConsumer, workloadFindings, type WorkloadSurroundings } from './workloadFindings';
+
+export interface Reading {
+  followed: FollowedObject;
+  key: string;
+  status: ObjectStatus;
+  findings: readonly Finding[];
+  family: Family | undefined;
+  /** The newest warning about the object itself, for a wait that nothing else explains. */
+  warning?: Evidence;
+  /** Where it is decided without findings. */
+  settled?: Health;
+}
+
+export interface ReadingContext {
+  snapshot: RolloutSnapshot;
+  index: Index;
+  policy: RolloutPolicy;
+  before: RolloutMemory;
+  now: Date;
+  isAnythingEnding: boolean;
+}
+
+export function readingOf(followed: FollowedObject, context: ReadingContext): Reading {
+  const { policy, now, index } = context;
+  const key = objectKey(followed.ref);
+  const { object } = followed;
+  if (object === undefined) return absentReading(followed, key, context);
+  const status = objectStatus(object, now, policy.statusRules);
+  const family = familyOf(object, index);
+  if (followed.generation !== undefined && (object.metadata.generation ?? 0) < followed.generation) {
+    const behind = {
+      status: 'InProgress' as const,
+      reason: 'ReadingBehind',
+      message: 'The reading is older than the change.',
+    };
+    return { followed, key, status: behind, findings: [], family };
+  }
+  if (status.status === 'Unknown') return { followed, key, status, findings: [], family, settled: 'unknown' };
+  const isHook = followed.purpose === 'hook';
+  // A hook pod has to end; ready is not done.
+  const isDone =
+    status.status === 'Current' &&
+    !(isHook && object.kind === 'Pod' && textAt(object, 'status', 'phase') !== 'Succeeded');
+  if (isDone) return { followed, key, status, findings: [], family };
+  if (object.kind === 'PersistentVolumeClaim' && waitsForConsumer(object, index, podsIn(context.snapshot))) {
+    const waits = {
+      status: 'Current' as const,
+      reason: 'WaitForFirstConsumer',
+      message: 'The claim is bound when a pod uses it.',
+    };
+    return { followed, key, status: waits, findings: [], family };
+  }
+  const findings = workloadFindings(followed, object, status, surroundings(followed, family, key, context));
+  const event = newest(eventsAbout(object, index), ({ type }) => type === 'Warning');
+  const warning = event === undefined ? {} : { warning: eventEvidence(event, followed.ref) };
+  return { followed, key, status, findings: isHook ? findings.map(hookFinding) : findings, family, ...warning };
+}
+
+/** A hook's own end is told by one word, whatever kind it is of. */
+function hookFinding(finding: Finding): Finding {
+  return finding.isCertain && finding.code === 'CrashLoop' ? { ...finding, code: 'HookFailed' } : finding;
+}
+
+function podsIn(snapshot: RolloutSnapshot): KubeObject[] {
+  return snapshot.around.filter(({ kind }) => kind === 'Pod');
+}
+
+function surroundings(
+  followed: FollowedObject,
+  family: Family | undefined,
+  key: string,
+  context: ReadingContext,
+): WorkloadSurroundings {
+  const { before, index, isAnythingEnding } = context;
+  const baseline = before.baseline?.[key];
+  const isStale: WorkloadSurroundings['isStale'] = ({ eventUid, count, progressingSince }) =>
+    (eventUid !== undefined && (before.baselineEvents?.[eventUid] ?? 0) >= (count ?? 1)) ||
+    (progressingSince !== undefined &&
+      progressingSince !== '' &&
+      progressingSince === baseline?.progressingSince &&
+      isTouched(followed, baseline));
+  return { index, family, isAnythingEnding, isStale };
+}
+
+export function isTouched({ object }: FollowedObject, baseline: BaselineEntry): boolean {
+  return object?.metadata.uid !== baseline.uid || (object.metadata.generation ?? 0) !== baseline.generation;
+}
+
+function absentReading(followed: FollowedObject, key: string, { snapshot, policy, before }: ReadingContext): Reading {
+  const { ref } = followed;
+  const unread = snapshot.unread.find((kind) => isAbout(kind, ref));
+  const base = { followed, key, findings: [], family: undefined };
+  if (unread !== undefined) {
+    return {
+      ...base,
+      status: { status: 'Unknown', reason: unread.reason, message: unread.message },
+      settled: 'unknown',
+    };
+  }
+  if (followed.removesItself === true && (policy.isApplied || before.workloads[key]?.wasSeen === true)) {
+    return {
+      ...base,
+      status: { status: 'Current', reason: 'Removed', message: 'It has ended and its time to live is over.' },
+    };
+  }
+  const message = `${nameOf(ref)} is not there.`;
+  const status: ObjectStatus = { status: 'InProgress', reason: 'ObjectMissing', message };
+  if (!policy.isApplied) return { ...base, status };
+  const evidence: Evidence[] = [{ kind: 'object', ref, text: 'looked for and not found' }];
+  const missing: Finding = {
+    code: 'ObjectMissing',
+    subject: ref,
+    id: key,
+    message,
+    isCertain: true,
+    grace: causes.ObjectMissing.grace,
+    evidence,
+    logs: [],
+  };
+  return { ...base, status, findings: [missing] };
+}
+
+function isAbout(kind: UnreadKind, ref: ObjectRef): boolean {
+  if (kind.kind !== ref.kind || kind.apiVersion !== ref.apiVersion) return false;
+  return kind.namespace === undefined || kind.namespace === ref.namespace;
+}

@@ -1,0 +1,58 @@
+import type { KubeObject, ObjectRef } from '../kubernetes';
+import { objectKey } from '../manifest';
+import type { FollowSnapshot } from '../ports';
+import { eventRecord, type EventRecord } from './events';
+
+/** One object that the rollout has to bring to health. */
+export interface FollowedRef {
+  ref: ObjectRef;
+  /** A hook is judged by its end alone and never given up early. */
+  purpose: 'object' | 'hook';
+  /** Removes itself when it has ended (a Job with ttlSecondsAfterFinished), so its absence is no fault. */
+  removesItself?: boolean;
+  /** What the change has made of it: a reading with a smaller generation is from before. */
+  generation?: number;
+}
+
+/** `object` is absent when it was looked for and is not there. */
+export interface FollowedObject extends FollowedRef {
+  object?: KubeObject;
+}
+
+/** A kind that could not be read: its objects are unknown, not absent. */
+export interface UnreadKind {
+  apiVersion: string;
+  kind: string;
+  namespace?: string;
+  reason: string;
+  message: string;
+}
+
+/** All that one moment's reading knows. Plain data, JSON both ways. */
+export interface RolloutSnapshot {
+  followed: readonly FollowedObject[];
+  /** ReplicaSets, pods, claims, jobs, nodes …: whatever was read around the followed objects, in any order. */
+  around: readonly KubeObject[];
+  events: readonly EventRecord[];
+  unread: readonly UnreadKind[];
+}
+
+/** A reading of the follower, sorted into what is judged, what explains it, and what could not be read. */
+export function rolloutSnapshot(followed: readonly FollowedRef[], reading: FollowSnapshot): RolloutSnapshot {
+  const objects = [...reading.objects.values()];
+  return {
+    followed: followed.map((item) => {
+      const object = reading.objects.get(objectKey(item.ref));
+      return object === undefined ? { ...item } : { ...item, object };
+    }),
+    around: objects.filter((object) => object.kind !== 'Event'),
+    events: objects.filter((object) => object.kind === 'Event').map(eventRecord),
+    unread: reading.unread.map(({ query, reason, message }) => ({
+      apiVersion: query.apiVersion,
+      kind: query.kind,
+      ...(query.namespace === undefined ? {} : { namespace: query.namespace }),
+      reason,
+      message,
+    })),
+  };
+}

@@ -1,0 +1,29 @@
+import type { RolloutMemory } from './memory';
+import { at, listAt, numberAt, textAt } from './read';
+import { isTouched, type Reading } from './reading';
+import type { RolloutPolicy } from './verdictTypes';
+
+/** A workload without a readiness probe is ready the moment it runs; what crashes at start does so within this time. */
+const defaultStableSeconds = 10;
+/** When the object will have been current for long enough, or undefined while it is not current. */
+export function steadyTime(reading: Reading, policy: RolloutPolicy, memory: RolloutMemory): number | undefined {
+  const current = memory.workloads[reading.key]?.current;
+  if (current === undefined) return undefined;
+  const baseline = memory.baseline?.[reading.key];
+  const isUntouched = baseline?.isHealthy === true && !isTouched(reading.followed, baseline);
+  if (isUntouched) return current.since;
+  return current.since + stableSeconds(reading, policy) * 1000;
+}
+
+function stableSeconds({ followed, family }: Reading, policy: RolloutPolicy): number {
+  const { object } = followed;
+  // Jobs and hooks are done when they are done; what has no pods cannot crash.
+  if (family === undefined || object === undefined || object.kind === 'Job' || followed.purpose === 'hook') return 0;
+  if (numberAt(object, 'spec', 'replicas') === 0 && at(object, 'spec', 'replicas') !== undefined) return 0;
+  if (textAt(object, 'status', 'phase') === 'Succeeded') return 0;
+  if (policy.stableForSeconds !== undefined) return policy.stableForSeconds;
+  const spec = object.kind === 'Pod' ? at(object, 'spec') : at(object, 'spec', 'template', 'spec');
+  const hasProbe = listAt(spec, 'containers').some((container) => container['readinessProbe'] !== undefined);
+  if (hasProbe) return 0;
+  return Math.max(0, defaultStableSeconds - numberAt(object, 'spec', 'minReadySeconds'));
+}

@@ -1,0 +1,119 @@
+import { rankOf } from './causes';
+import { indexOf } from './family';
+import { nameOf, type Evidence } from './finding';
+import { better, causeOf, distinct, judgedFinding, mostTelling } from './hopeless';
+import { sightings, workloadMemories, type RolloutMemory } from './memory';
+import { isTouched, readingOf, type Reading } from './reading';
+import type { RolloutSnapshot } from './snapshot';
+import { steadyTime } from './steady';
+import type { Cause, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './verdictTypes';
+
+export { baselineOf, type RolloutMemory } from './memory';
+export type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './verdictTypes';
+
+/**
+ * Judges one reading: done-ness by `objectStatus`, hopelessness by pods, events and their age. Pure; `memory` is that of
+ * the judgement before, or of `baselineOf`, and the answer carries the next.
+ */
+export function judge(
+  snapshot: RolloutSnapshot,
+  policy: RolloutPolicy,
+  memory: RolloutMemory | undefined,
+  now: Date,
+): RolloutVerdict {
+  const before = memory ?? { findings: {}, workloads: {} };
+  const index = indexOf(snapshot);
+  const isAnythingEnding = snapshot.around.some(
+    (object) => object.kind === 'Pod' && object.metadata.deletionTimestamp !== undefined,
+  );
+  const readings = snapshot.followed.map((followed) =>
+    readingOf(followed, { snapshot, index, policy, before, now, isAnythingEnding }),
+  );
+  const findings = sightings(readings, before, now);
+  const workloads = workloadMemories(readings, before, now);
+  const next: RolloutMemory = { ...before, findings, workloads };
+  const decided = readings.map((reading) => workloadVerdict(reading, policy, next, now));
+  const verdicts = decided.map(({ verdict }) => verdict);
+  const changes = decided.flatMap(({ changesAt }) => changesAt).filter((time) => time > now.getTime());
+  const recheck = Math.min(...changes, policy.deadline.getTime());
+  return {
+    ...whole(verdicts, policy),
+    workloads: verdicts,
+    unread: snapshot.unread,
+    ...(recheck > now.getTime() ? { recheckAt: new Date(recheck).toISOString() } : {}),
+    memory: next,
+  };
+}
+
+interface Decision {
+  verdict: WorkloadVerdict;
+  /** Times at which the decision may become another one by time alone. */
+  changesAt: readonly number[];
+}
+
+function workloadVerdict(reading: Reading, policy: RolloutPolicy, memory: RolloutMemory, now: Date): Decision {
+  const { followed, key, status } = reading;
+  const baseline = memory.baseline?.[key];
+  const wasBroken = baseline !== undefined && !baseline.isHealthy;
+  const base = {
+    key,
+    ref: followed.ref,
+    purpose: followed.purpose,
+    status,
+    timedOut: false,
+    suspects: [] as readonly Cause[],
+    isPreexisting: wasBroken && followed.object !== undefined && !isTouched(followed, baseline) && policy.isApplied,
+    ...(wasBroken ? { brokenBefore: { reason: baseline.reason, message: baseline.message } } : {}),
+  };
+  if (reading.settled !== undefined) return { verdict: { ...base, health: reading.settled }, changesAt: [] };
+  const steadyAt = steadyTime(reading, policy, memory);
+  if (steadyAt !== undefined && steadyAt <= now.getTime()) {
+    return { verdict: { ...base, health: 'healthy', isPreexisting: false }, changesAt: [] };
+  }
+  const judged = reading.findings.map((finding) => judgedFinding(reading, finding, policy, memory, now));
+  const hopeless = mostTelling(judged.filter(({ isHopeless }) => isHopeless));
+  const suspects = distinct(judged.map(({ cause }) => cause));
+  if (hopeless !== undefined) {
+    return { verdict: { ...base, health: 'failed', cause: better(hopeless.cause, judged), suspects }, changesAt: [] };
+  }
+  if (now.getTime() >= policy.deadline.getTime()) {
+    const cause = suspects[0] ?? timedOutCause(reading, now);
+    return { verdict: { ...base, health: 'failed', cause, suspects, timedOut: true }, changesAt: [] };
+  }
+  const changesAt = [
+    ...judged.flatMap(({ hopelessAt }) => hopelessAt ?? []),
+    ...(steadyAt === undefined ? [] : [steadyAt]),
+  ];
+  return { verdict: { ...base, health: 'progressing', suspects }, changesAt };
+}
+
+function timedOutCause({ followed, status, warning }: Reading, now: Date): Cause {
+  const { ref } = followed;
+  const own: Evidence = { kind: 'object', ref, text: `${status.status}, ${status.reason}: ${status.message}` };
+  const evidence = warning === undefined ? [own] : [own, warning];
+  const message = `${nameOf(ref)} was not healthy in time: ${warning?.text ?? status.message}`;
+  return causeOf(
+    { code: 'TimedOut', subject: ref, id: '', message, isCertain: false, evidence, logs: [] },
+    now.getTime(),
+  );
+}
+
+function whole(
+  workloads: readonly WorkloadVerdict[],
+  policy: RolloutPolicy,
+): Pick<RolloutVerdict, 'health' | 'decisive' | 'timedOut'> {
+  const counting = workloads.filter(({ isPreexisting }) => !isPreexisting);
+  const failed = counting
+    .filter(({ health }) => health === 'failed')
+    .toSorted((a, b) => causeRank(a) - causeRank(b))[0];
+  if (failed !== undefined) return { health: 'failed', decisive: failed, timedOut: failed.timedOut };
+  const progressing = counting.find(({ health }) => health === 'progressing');
+  if (progressing !== undefined) return { health: 'progressing', decisive: progressing, timedOut: false };
+  const unknown = counting.find(({ health }) => health === 'unknown');
+  if (unknown !== undefined) return { health: 'unknown', decisive: unknown, timedOut: false };
+  return { health: policy.isApplied ? 'healthy' : 'progressing', timedOut: false };
+}
+
+function causeRank({ cause }: WorkloadVerdict): number {
+  return cause === undefined ? Infinity : rankOf(cause.code);
+}

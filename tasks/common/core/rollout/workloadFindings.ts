@@ -1,0 +1,253 @@
+import type { KubeObject } from '../kubernetes';
+import { apiGroup } from '../manifest';
+import type { ObjectStatus } from '../status';
+import type { CauseCode } from './causes';
+import { refusalOf } from './creationFindings';
+import { newest, type EventRecord } from './events';
+import { claimsOf, eventsAbout, type Family, type Index } from './family';
+import { eventEvidence, nameOf, refTo, type Finding } from './finding';
+import { podFindings } from './podFindings';
+import { at, conditionOf, isTrue, numberAt, textAt } from './read';
+import type { FollowedObject } from './snapshot';
+
+/** What else the reading says that bears on one workload. */
+export interface WorkloadSurroundings {
+  index: Index;
+  family: Family | undefined;
+  /** Some pod of the rollout is still ending, and may free a node or a quota. */
+  isAnythingEnding: boolean;
+  /** Events and conditions from before this rollout, which say nothing about it. */
+  isStale(finding: { eventUid?: string; count?: number; progressingSince?: string }): boolean;
+}
+
+/** All that is wrong with one followed object that exists and is not current. */
+export function workloadFindings(
+  followed: FollowedObject,
+  object: KubeObject,
+  status: ObjectStatus,
+  around: WorkloadSurroundings,
+): Finding[] {
+  return [
+    ...jobFindings(followed, object),
+    ...familyFindings(object, around),
+    ...stuckFindings(object, around),
+    ...claimFindings(object, status, around),
+    ...deadlineFindings(object, around),
+    ...statusFindings(followed, object, status, around),
+  ];
+}
+
+function own(object: KubeObject, code: CauseCode, message: string, more: Partial<Finding> = {}): Finding {
+  const subject = refTo(object);
+  return {
+    code,
+    subject,
+    id: object.metadata.uid ?? nameOf(subject),
+    message,
+    isCertain: false,
+    evidence: [],
+    logs: [],
+    ...more,
+  };
+}
+
+function jobFindings(followed: FollowedObject, object: KubeObject): Finding[] {
+  if (object.kind !== 'Job' || apiGroup(object.apiVersion) !== 'batch') return [];
+  const failure = ['Failed', 'FailureTarget'].find((type) => isTrue(object, type));
+  if (failure === undefined) return [];
+  const condition = conditionOf(object, failure);
+  const reason = textAt(condition, 'reason');
+  const message = [reason, textAt(condition, 'message')].filter(Boolean).join(': ');
+  const evidence = [{ kind: 'condition' as const, ref: refTo(object), text: `${failure} is True, ${message}` }];
+  const code =
+    reason === 'DeadlineExceeded' ? 'JobDeadlineExceeded' : followed.purpose === 'hook' ? 'HookFailed' : 'JobFailed';
+  return [own(object, code, `${nameOf(followed.ref)} has failed: ${message}`, { isCertain: true, evidence })];
+}
+
+function familyFindings(object: KubeObject, around: WorkloadSurroundings): Finding[] {
+  const { family } = around;
+  if (family === undefined) return [];
+  const pods = family.pods.flatMap((pod) => findingsOfPod(pod, object, around));
+  const refusal = refusalFinding(object, family, around);
+  return refusal === undefined ? pods : [refusal, ...pods];
+}
+
+function findingsOfPod(
+  pod: KubeObject,
+  owner: KubeObject,
+  { index, isAnythingEnding }: WorkloadSurroundings,
+): Finding[] {
+  const node = index.nodes.get(textAt(pod, 'spec', 'nodeName'));
+  return podFindings(pod, {
+    events: eventsAbout(pod, index),
+    ...(node === undefined ? {} : { node }),
+    isAlone: owner.kind === 'Pod',
+    areOthersEnding: isAnythingEnding,
+  });
+}
+
+/** Pods are missing and the API server says why. A workload with all its pods may have been refused one before. */
+function refusalFinding(object: KubeObject, family: Family, around: WorkloadSurroundings): Finding | undefined {
+  const isShort = family.makers.some(lacksPods);
+  if (!isShort) return undefined;
+  for (const maker of family.makers) {
+    const event = newest(eventsAbout(maker, around.index), (item) => isRefusal(item, around));
+    const condition = conditionOf(maker, 'ReplicaFailure');
+    const said = condition?.['status'] === 'True' ? textAt(condition, 'message') : '';
+    const message = said || event?.message || '';
+    const refusal = refusalOf(message);
+    if (refusal === undefined) continue;
+    return own(object, refusal.code, message, {
+      ...refusal,
+      isHeld: refusal.code === 'QuotaExceeded' && around.isAnythingEnding,
+      evidence: [
+        ...(said === ''
+          ? []
+          : [{ kind: 'condition' as const, ref: refTo(maker), text: `ReplicaFailure is True: ${said}` }]),
+        ...(event === undefined ? [] : [eventEvidence(event, refTo(maker))]),
+      ],
+    });
+  }
+  return undefined;
+}
+
+function isRefusal(event: EventRecord, around: WorkloadSurroundings): boolean {
+  return event.reason === 'FailedCreate' && !around.isStale({ eventUid: event.uid, count: event.count });
+}
+
+/** ReplicaSets and StatefulSets count their pods as replicas, DaemonSets by nodes, Jobs as active. */
+function lacksPods(maker: KubeObject): boolean {
+  switch (maker.kind) {
+    case 'DaemonSet':
+      return numberAt(maker, 'status', 'currentNumberScheduled') < numberAt(maker, 'status', 'desiredNumberScheduled');
+    case 'Deployment':
+      return numberAt(maker, 'status', 'updatedReplicas') < wantedReplicas(maker);
+    case 'Job':
+      return numberAt(maker, 'status', 'active') === 0 && !isTrue(maker, 'Complete');
+    default:
+      return numberAt(maker, 'status', 'replicas') < wantedReplicas(maker);
+  }
+}
+
+function wantedReplicas(maker: KubeObject): number {
+  return at(maker, 'spec', 'replicas') === undefined ? 1 : numberAt(maker, 'spec', 'replicas');
+}
+
+/**
+ * Under OrderedReady the controller waits for a pod that is not ready before it updates any, also when that pod is of a
+ * revision that the user has taken back: kubernetes/kubernetes#67250.
+ */
+function stuckFindings(object: KubeObject, around: WorkloadSurroundings): Finding[] {
+  const { family } = around;
+  if (object.kind !== 'StatefulSet' || family === undefined || !family.isRevisionKnown) return [];
+  if ((textAt(object, 'spec', 'podManagementPolicy') || 'OrderedReady') !== 'OrderedReady') return [];
+  if (textAt(object, 'spec', 'updateStrategy', 'type') === 'OnDelete') return [];
+  const partition = numberAt(object, 'spec', 'updateStrategy', 'rollingUpdate', 'partition');
+  const stuck = family.oldPods.find((pod) => ordinalOf(pod) >= partition && !isTrue(pod, 'Ready'));
+  if (stuck === undefined) return [];
+  const inner = findingsOfPod(stuck, object, around);
+  const isHopeless = inner.some(({ isCertain }) => isCertain);
+  const why = inner[0]?.message ?? 'It is not ready.';
+  const message = `${nameOf(refTo(stuck))} has another revision, and the StatefulSet waits for it to become ready before it replaces it. ${why}`;
+  return [
+    {
+      ...own(object, 'StatefulSetStuck', message, { detail: stuck.metadata.name }),
+      subject: refTo(stuck),
+      id: stuck.metadata.uid ?? stuck.metadata.name,
+      ...(isHopeless ? { grace: 10 } : {}),
+      evidence: [
+        {
+          kind: 'object',
+          ref: refTo(stuck),
+          text: `revision ${revisionOf(stuck)}, wanted ${textAt(object, 'status', 'updateRevision')}`,
+        },
+        ...inner.flatMap(({ evidence }) => evidence),
+      ],
+      logs: inner.flatMap(({ logs }) => logs),
+    },
+  ];
+}
+
+function ordinalOf(pod: KubeObject): number {
+  return Number(/-(\d+)$/.exec(pod.metadata.name)?.[1] ?? -1);
+}
+
+function revisionOf(pod: KubeObject): string {
+  return pod.metadata.labels?.['controller-revision-hash'] ?? '';
+}
+
+const claimReasons: ReadonlySet<string> = new Set(['ProvisioningFailed', 'FailedBinding', 'ProvisioningCleanupFailed']);
+
+/** A claim that is followed itself, or one that a pod of the workload waits for. */
+function claimFindings(object: KubeObject, status: ObjectStatus, around: WorkloadSurroundings): Finding[] {
+  if (object.kind === 'PersistentVolumeClaim') return claimFinding(object, status.message, around);
+  const waiting = around.family?.pods.filter((pod) => conditionOf(pod, 'PodScheduled')?.['status'] === 'False') ?? [];
+  const claims = new Set(waiting.flatMap((pod) => claimsOf(pod, around.index)));
+  return [...claims].flatMap((claim) => claimFinding(claim, '', around));
+}
+
+function claimFinding(claim: KubeObject, fallback: string, around: WorkloadSurroundings): Finding[] {
+  if (textAt(claim, 'status', 'phase') === 'Bound') return [];
+  const events = eventsAbout(claim, around.index);
+  const failure = newest(events, ({ reason }) => claimReasons.has(reason));
+  const event = failure ?? newest(events, () => true);
+  if (event === undefined && fallback === '') return [];
+  const message = `${nameOf(refTo(claim))}: ${event?.message ?? fallback}`;
+  const evidence = event === undefined ? [] : [eventEvidence(event, refTo(claim))];
+  // Nobody has said that it fails: a provisioner may be slow.
+  const grace = failure === undefined ? { grace: 'timeout' as const } : {};
+  return [own(claim, 'VolumeNotBound', message, { ...grace, evidence })];
+}
+
+/** Whether a pending claim waits for a pod, and none is there that uses it: then it is as good as it gets. */
+export function waitsForConsumer(claim: KubeObject, index: Index, pods: readonly KubeObject[]): boolean {
+  const waits = newest(eventsAbout(claim, index), () => true)?.reason === 'WaitForFirstConsumer';
+  return waits && !pods.some((pod) => claimsOf(pod, index).includes(claim));
+}
+
+function deadlineFindings(object: KubeObject, around: WorkloadSurroundings): Finding[] {
+  const condition = conditionOf(object, 'Progressing');
+  if (object.kind !== 'Deployment' || condition?.['reason'] !== 'ProgressDeadlineExceeded') return [];
+  // A rollout back to an older ReplicaSet starts with the condition of the one before.
+  if (around.isStale({ progressingSince: textAt(condition, 'lastUpdateTime') })) return [];
+  const newSet = around.family?.makers.find(({ kind }) => kind === 'ReplicaSet');
+  if (newSet !== undefined && isFullyAvailable(newSet)) return [];
+  const message = textAt(condition, 'message') || 'The progress deadline is exceeded.';
+  const evidence = [
+    {
+      kind: 'condition' as const,
+      ref: refTo(object),
+      text: `Progressing is False, ProgressDeadlineExceeded: ${message}`,
+    },
+  ];
+  return [own(object, 'ProgressDeadlineExceeded', message, { isCertain: true, evidence })];
+}
+
+function isFullyAvailable(set: KubeObject): boolean {
+  const wanted = numberAt(set, 'spec', 'replicas');
+  return wanted > 0 && numberAt(set, 'status', 'availableReplicas') >= wanted;
+}
+
+const unobserved: ReadonlySet<string> = new Set([
+  'LatestGenerationNotObserved',
+  'NoObservedGeneration',
+  'NotObserved',
+  'NoDesiredNumber',
+]);
+
+function statusFindings(
+  followed: FollowedObject,
+  object: KubeObject,
+  status: ObjectStatus,
+  around: WorkloadSurroundings,
+): Finding[] {
+  const evidence = [
+    { kind: 'object' as const, ref: followed.ref, text: `${status.status}, ${status.reason}: ${status.message}` },
+  ];
+  const message = `${nameOf(followed.ref)}: ${status.message}`;
+  if (unobserved.has(status.reason)) return [own(object, 'NotObserved', message, { evidence })];
+  if (status.status !== 'Failed' || around.family !== undefined) return [];
+  if (object.kind === 'PersistentVolumeClaim')
+    return [own(object, 'VolumeNotBound', message, { evidence, isCertain: true })];
+  return [own(object, 'CustomResourceFailed', message, { evidence })];
+}
