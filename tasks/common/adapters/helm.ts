@@ -1,11 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import type { DeployRequest } from '../core/deployRequest';
 import { TaskError } from '../core/failure';
 import { lineReader } from '../core/foreignText';
 import { helmFailureReason, helmMessage } from '../core/helmFailure';
 import type { Helm, HelmCapabilities, HelmResult, Rendering } from '../core/ports';
 import { isRecord } from '../core/json';
+import type { PrivateFolder } from './privateFolder';
 import { runProcess } from './process';
 
 export interface HelmOptions {
@@ -13,8 +12,8 @@ export interface HelmOptions {
   kubeconfig: string;
   namespace: string;
   request: DeployRequest;
-  /** Folder for files that only Helm reads; the agent empties it after the job. */
-  tempFolder: string;
+  /** Where secret values are written for Helm to read. */
+  folder: PrivateFolder;
   workingDirectory: string;
   environment: NodeJS.ProcessEnv;
   isDebug: boolean;
@@ -29,25 +28,18 @@ const maximumErrorCharacters = 64 * 1024;
 /** Flags that this task needs; all of them are in Helm 3.14. */
 const neededFlags = ['install', 'dry-run', 'wait', 'timeout', 'history-max', 'values', 'set-file', 'output'];
 
-export type ReleaseHelm = Helm & {
-  /** Removes what was written for Helm to read. */
-  dispose(): Promise<void>;
-};
-
-export function createHelm(options: HelmOptions): ReleaseHelm {
+export function createHelm(options: HelmOptions): Helm {
   const { request } = options;
-  let valuesFolder: string | undefined;
+  let valuesFile: string | undefined;
 
-  async function privateValuesFile(): Promise<string[]> {
+  function privateValues(): string[] {
     const values = request.values.privateValues;
     if (values === undefined) return [];
-    valuesFolder ??= await mkdtemp(path.join(options.tempFolder, 'helm-values-'));
-    const file = path.join(valuesFolder, 'values.json');
-    await writeFile(file, JSON.stringify(values), { mode: 0o600 });
-    return ['--values', file];
+    valuesFile ??= options.folder.write('values.json', JSON.stringify(values));
+    return ['--values', valuesFile];
   }
 
-  async function upgradeArguments(): Promise<string[]> {
+  function upgradeArguments(): string[] {
     const args = ['upgrade', request.releaseName, request.chart.reference, '--install'];
     if (request.createNamespace) args.push('--create-namespace');
     if (request.chart.kind === 'repository' && request.chart.repository !== undefined) {
@@ -55,7 +47,7 @@ export function createHelm(options: HelmOptions): ReleaseHelm {
     }
     if (request.chartVersion !== undefined) args.push('--version', request.chartVersion);
     for (const file of request.valueFiles) args.push('--values', file);
-    args.push(...(await privateValuesFile()), ...request.values.argv, ...request.extraArguments);
+    args.push(...privateValues(), ...request.values.argv, ...request.extraArguments);
     return args;
   }
 
@@ -122,14 +114,14 @@ export function createHelm(options: HelmOptions): ReleaseHelm {
     },
 
     async render(signal): Promise<HelmResult & { rendering?: Rendering }> {
-      const args = [...(await upgradeArguments()), '--dry-run=server', '--output', 'json'];
+      const args = [...upgradeArguments(), '--dry-run=server', '--output', 'json'];
       if (request.dependencyUpdate) args.push('--dependency-update');
       const result = await run(args, { capture: true, interrupt: signal });
       return result.ok ? { ...result, stdout: '', rendering: renderingOf(result.stdout) } : { ...result, stdout: '' };
     },
 
     async upgrade({ timeoutSeconds, wait }, signal): Promise<HelmResult> {
-      const args = [...(await upgradeArguments()), '--history-max', '0', '--timeout', `${timeoutSeconds}s`];
+      const args = [...upgradeArguments(), '--history-max', '0', '--timeout', `${timeoutSeconds}s`];
       if (wait) args.push('--wait');
       // Helm's --timeout counts anew for each hook and each wait; ours bounds them all.
       return run(args, { capture: false, interrupt: signal, timeoutMs: timeoutSeconds * 1000 });
@@ -143,11 +135,6 @@ export function createHelm(options: HelmOptions): ReleaseHelm {
 
     async uninstall({ timeoutSeconds }): Promise<HelmResult> {
       return run(['uninstall', request.releaseName, '--timeout', `${timeoutSeconds}s`], { capture: false });
-    },
-
-    async dispose(): Promise<void> {
-      if (valuesFolder !== undefined) await rm(valuesFolder, { recursive: true, force: true });
-      valuesFolder = undefined;
     },
   };
 }

@@ -2,7 +2,7 @@ import { accessSentence, accessTo, missingAccess, type NeededAccess } from '../c
 import { TaskError } from '../core/failure';
 import type { KubeObject } from '../core/kubernetes';
 import { manifestKey, manifestObjects } from '../core/manifest';
-import type { ReleaseContext } from './context';
+import type { ReleaseContext } from '../core/releaseContext';
 
 /**
  * Refuses a deploy that would stop half way for want of a right. Only what is surely needed is asked for: to create

@@ -6,7 +6,7 @@ import { objectName } from '../core/manifest';
 import type { Readiness } from '../core/readiness';
 import type { Hook, Revision } from '../core/release';
 import type { DeployReport, Evidence } from '../core/report';
-import { stopIfCancelled, type ReleaseContext } from './context';
+import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { collectEvidence } from './evidence';
 import { followRevision, readOnce } from './followRevision';
 import { look, type Look } from './look';

@@ -2,7 +2,7 @@ import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { containerFindings, eventLines, podSelector, type ContainerFinding } from '../core/evidence';
 import { objectName } from '../core/manifest';
 import type { Evidence } from '../core/report';
-import type { ReleaseContext } from './context';
+import type { ReleaseContext } from '../core/releaseContext';
 
 const logLines = 20;
 const logBytes = 8 * 1024;

@@ -9,7 +9,7 @@ import {
   type Readiness,
   type WantedObject,
 } from '../core/readiness';
-import type { ReleaseContext } from './context';
+import type { ReleaseContext } from '../core/releaseContext';
 
 export type FollowEnd = 'healthy' | 'failed' | 'timedOut' | 'cancelled' | 'stopped';
 

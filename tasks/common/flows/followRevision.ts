@@ -1,7 +1,7 @@
 import type { Follower } from '../core/ports';
 import type { Readiness, WantedObject } from '../core/readiness';
 import type { Revision } from '../core/release';
-import type { ReleaseContext } from './context';
+import type { ReleaseContext } from '../core/releaseContext';
 import { followRelease, type FollowResult } from './followRelease';
 import { followQueries, wantedObjects } from './wantedObjects';
 

@@ -12,7 +12,7 @@ import type { Follower, HelmCapabilities, Rendering } from '../core/ports';
 import { readiness } from '../core/readiness';
 import type { Revision } from '../core/release';
 import { checkAccess } from './checkAccess';
-import { stopIfCancelled, type ReleaseContext } from './context';
+import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { followQueries, wantedObjects } from './wantedObjects';
 
 /** What is known before the first change. */

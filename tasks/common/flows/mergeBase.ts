@@ -3,7 +3,7 @@ import { isUnhealthy, sinceUninstall } from '../core/history';
 import { keepReason, leftovers, mergeBase, type Leftover } from '../core/remains';
 import type { ReportedLeftover } from '../core/report';
 import type { Revision } from '../core/release';
-import type { ReleaseContext } from './context';
+import type { ReleaseContext } from '../core/releaseContext';
 import { liveRef } from './wantedObjects';
 
 /** What was changed in Helm's record so that Helm merges from everything that may be there; see core/remains. */

@@ -1,5 +1,5 @@
 import { duration } from '../core/ending';
-import type { ReleaseContext } from './context';
+import type { ReleaseContext } from '../core/releaseContext';
 
 export async function group<T>(context: ReleaseContext, title: string, act: () => Promise<T>): Promise<T> {
   context.agent.startGroup(title);

@@ -2,7 +2,7 @@ import type { Ending } from '../core/ending';
 import { asTaskError } from '../core/failure';
 import { prunable, unhealthyLabel, verifiedLabel } from '../core/history';
 import type { Revision } from '../core/release';
-import type { ReleaseContext } from './context';
+import type { ReleaseContext } from '../core/releaseContext';
 
 export function newRevision(before: readonly Revision[], now: readonly Revision[]): Revision | undefined {
   const last = now.at(-1);

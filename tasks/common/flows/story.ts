@@ -2,7 +2,7 @@ import type { Ending } from '../core/ending';
 import { advice, type FailureReason } from '../core/failure';
 import { isVerified } from '../core/history';
 import type { DeployReport, Evidence, ReportedLeftover, ReportedObject } from '../core/report';
-import type { ReleaseContext } from './context';
+import type { ReleaseContext } from '../core/releaseContext';
 
 /** What a deploy has come to know; the report is made from it, however the deploy ends. */
 export interface Story {

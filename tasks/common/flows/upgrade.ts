@@ -2,7 +2,7 @@ import { changedNothing, isVerified, sinceUninstall } from '../core/history';
 import type { HelmResult, Rendering } from '../core/ports';
 import { baselineOf } from '../core/readiness';
 import type { Revision } from '../core/release';
-import type { ReleaseContext } from './context';
+import type { ReleaseContext } from '../core/releaseContext';
 import { followRelease, type FollowResult } from './followRelease';
 import type { Look } from './look';
 import { chainFrom, giveBase, restoreRecord, type GivenBase } from './mergeBase';

@@ -1,7 +1,7 @@
 import { endingOfReadiness, reported, sentence, type Ending } from '../core/ending';
 import type { HelmResult } from '../core/ports';
 import type { Revision } from '../core/release';
-import type { ReleaseContext } from './context';
+import type { ReleaseContext } from '../core/releaseContext';
 import { followRevision } from './followRevision';
 import { chainFrom, giveBase, restoreRecord } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';

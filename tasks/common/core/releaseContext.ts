@@ -1,6 +1,6 @@
-import type { DeployRequest } from '../core/deployRequest';
-import { TaskError } from '../core/failure';
-import type { Agent, Clock, Cluster, Helm, ReleaseStorage } from '../core/ports';
+import type { DeployRequest } from './deployRequest';
+import { TaskError } from './failure';
+import type { Agent, Clock, Cluster, Helm, ReleaseStorage } from './ports';
 
 /** What a flow acts through, and for which release. `signal` aborts when the agent cancels the step. */
 export interface ReleaseContext {

@@ -1,0 +1,68 @@
+import { advice, asTaskError, type TaskError } from '../core/failure';
+import type { TaskResult } from '../core/report';
+import { createAgent, type TaskAgent } from './agent';
+
+/** What a task's story gets: the agent, and a signal that aborts when the step is cancelled. */
+export interface TaskRun {
+  agent: TaskAgent;
+  signal: AbortSignal;
+}
+
+export interface TaskEnd {
+  result: TaskResult;
+  /** Shown beside the step's result. */
+  message: string;
+}
+
+/**
+ * The agent sends SIGINT, 7.5 s later SIGTERM, 2.5 s later it kills; on Windows these are CTRL_C and CTRL_BREAK.
+ * A step that goes away with its terminal gets SIGHUP.
+ */
+const signals: readonly NodeJS.Signals[] =
+  process.platform === 'win32' ? ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] : ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** Runs one task from its inputs to its result. Whatever happens, the agent is told a result and the process ends. */
+export function runTask(story: (run: TaskRun) => Promise<TaskEnd>): void {
+  const agent = createAgent();
+  const signal = cancellation(agent);
+  // An error that nobody awaited must not end the step green, nor without its last words.
+  process.on('unhandledRejection', (reason) => {
+    finish(agent, failed(agent, asTaskError(reason)));
+  });
+  void story({ agent, signal })
+    .catch((thrown: unknown) => failed(agent, asTaskError(thrown)))
+    .then((end) => {
+      finish(agent, end);
+    });
+}
+
+function cancellation(agent: TaskAgent): AbortSignal {
+  const cancel = new AbortController();
+  for (const signal of signals) {
+    process.on(signal, () => {
+      if (cancel.signal.aborted) return;
+      agent.log(
+        `${signal} received: the step is cancelled. What is under way is told, and what is left behind is said.`,
+      );
+      cancel.abort();
+    });
+  }
+  return cancel.signal;
+}
+
+function failed(agent: TaskAgent, error: TaskError): TaskEnd {
+  agent.endGroup();
+  agent.error(`${error.message} (${error.reason})`);
+  agent.log(advice[error.reason]);
+  if (error.reason === 'Internal') agent.debug(error.stack ?? '');
+  return { result: 'Failed', message: error.message };
+}
+
+/** Sockets that idle must not hold the process; what is still to be written must not be lost. */
+function finish(agent: TaskAgent, end: TaskEnd): void {
+  agent.privateFolder.remove();
+  agent.complete(end.result, end.message);
+  process.stdout.write('', () => {
+    process.exit(0);
+  });
+}
