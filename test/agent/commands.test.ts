@@ -213,6 +213,7 @@ describe('the commands of a task', () => {
     assert.equal((await run({ main: completing('Failed', 'Succeeded') })).step('it').result, 'Failed');
     assert.equal((await run({ main: completing('Canceled', 'Failed') })).step('it').result, 'Canceled');
     assert.equal((await run({ main: completing('Skipped', 'Failed') })).step('it').result, 'Skipped');
+    assert.equal((await run({ main: completing('Canceled', 'Skipped') })).step('it').result, 'Canceled');
   });
 
   it('an exit code other than 0 fails the step, whatever the task said', async () => {

@@ -13,9 +13,12 @@ describe('the environment of a task', () => {
   const agentWith = tinyAgents();
 
   it('a variable of the test run, npm or a developer shell does not reach the task', async () => {
-    process.env['LEAKED_FROM_TEST'] = 'yes';
-    const job = await agentWith([{ main: dump }]).runJob({ steps: [{ task: 'Tiny@1' }] });
+    const before = process.env['PATH'];
+    Object.assign(process.env, { LEAKED_FROM_TEST: 'yes', PATH: `/project/node_modules/.bin:${before ?? ''}` });
+    const agent = agentWith([{ main: dump }]);
+    const job = await agent.runJob({ steps: [{ task: 'Tiny@1' }] });
     delete process.env['LEAKED_FROM_TEST'];
+    process.env['PATH'] = before;
     const environment = environmentOf(printed(job.step('Tiny')));
     assert.equal(environment['LEAKED_FROM_TEST'], undefined);
     assert.deepEqual(
@@ -107,6 +110,7 @@ describe('the environment of a task', () => {
     assert.equal(environment[`ENDPOINT_URL_${other}`], undefined);
     assert.equal(environment['ENDPOINT_AUTH_PARAMETER_SYSTEMVSSCONNECTION_ACCESSTOKEN'], job.identity.accessToken);
     assert.equal(environment['ENDPOINT_URL_SYSTEMVSSCONNECTION'], job.identity.collectionUri);
+    assert.equal(environment['ENDPOINT_DATA_SYSTEMVSSCONNECTION'], undefined);
   });
 
   it('a connection that does not exist, or of another type, is refused before the task starts', async () => {

@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import path from 'node:path';
+import { createRequire } from 'node:module';
 import { createAgent } from '../support/agent/index';
 import type { Agent, AgentOptions, StepRun } from '../support/agent/index';
 import { tinyFiles, writeExtension } from './tinyExtension';
@@ -27,5 +27,5 @@ export function printed(step: StepRun): string[] {
   return step.raw.map(({ line }) => line);
 }
 
-/** The node_modules of this repository, for tasks that need task-lib. */
-export const taskLib = path.resolve('node_modules', 'azure-pipelines-task-lib', 'task.js');
+/** For tasks that need task-lib: they lie where no package is found by its name. */
+export const taskLib = createRequire(import.meta.url).resolve('azure-pipelines-task-lib/task.js');

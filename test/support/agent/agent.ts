@@ -52,18 +52,21 @@ export const realTimings: AgentTimings = {
 
 /** Opens the extension and puts each task where the agent would, alone in `_tasks/<name>_<id>/<version>`. */
 export function createAgent(options: AgentOptions): Agent {
-  const root = options.root ?? fs.mkdtempSync(path.join(os.tmpdir(), 'agent-'));
+  const root = path.resolve(options.root ?? fs.mkdtempSync(path.join(os.tmpdir(), 'agent-')));
   const folders = agentFolders(root);
   makeFolders(folders);
   const version = options.version ?? '5.278.0';
-  const extension = installExtension(options.extension, folders, version);
+  const removeRoot = (): void => {
+    if (options.root === undefined) fs.rmSync(root, { recursive: true, force: true });
+  };
+  const extension = installOr(removeRoot, () => installExtension(options.extension, folders, version));
   const host: JobHost = {
     extension,
     folders,
     name: options.name ?? 'Agent 1',
     version,
     step: {
-      nodes: { '20': process.execPath, ...options.nodes },
+      nodes: absolute({ '20': process.execPath, ...options.nodes }),
       useNode24: options.useNode24 ?? false,
       agentEnvironment: { ...agentEnvironment(root), ...options.environment },
       timings: { ...realTimings, ...options.timings },
@@ -85,9 +88,23 @@ export function createAgent(options: AgentOptions): Agent {
   };
   const dispose = (): void => {
     for (const job of jobs) killAll(job);
-    if (options.root === undefined) fs.rmSync(root, { recursive: true, force: true });
+    removeRoot();
   };
   return { extension, folders, startJob: start, runJob: async (spec) => start(spec).done, dispose };
+}
+
+function installOr(cleanUp: () => void, install: () => Extension): Extension {
+  try {
+    return install();
+  } catch (error) {
+    cleanUp();
+    throw error;
+  }
+}
+
+function absolute<Key extends string>(files: Readonly<Partial<Record<Key, string>>>): Partial<Record<Key, string>> {
+  const entries = Object.entries(files) as [Key, string][];
+  return Object.fromEntries(entries.map(([key, file]) => [key, path.resolve(file)])) as Partial<Record<Key, string>>;
 }
 
 function killAll(job: Job): void {
