@@ -4,6 +4,7 @@ import { lineReader } from '../core/foreignText';
 import { helmFailureReason, helmMessage } from '../core/helmFailure';
 import type { Helm, HelmCapabilities, HelmResult, Rendering } from '../core/ports';
 import { isRecord } from '../core/json';
+import { privateValuesText, valueFlags, type PrivateValueFiles } from '../core/setValues';
 import type { PrivateFolder } from './privateFolder';
 import { runProcess } from './process';
 
@@ -30,13 +31,17 @@ const neededFlags = ['install', 'dry-run', 'wait', 'timeout', 'history-max', 'va
 
 export function createHelm(options: HelmOptions): Helm {
   const { request } = options;
-  let valuesFile: string | undefined;
+  let valueFilesWritten: PrivateValueFiles | undefined;
 
-  function privateValues(): string[] {
-    const values = request.values.privateValues;
-    if (values === undefined) return [];
-    valuesFile ??= options.folder.write('values.json', JSON.stringify(values));
-    return ['--values', valuesFile];
+  function privateValueFiles(): PrivateValueFiles {
+    const { privateValues, privateTexts } = request.values;
+    valueFilesWritten ??= {
+      ...(privateValues === undefined
+        ? {}
+        : { values: options.folder.write('values.yaml', privateValuesText(privateValues)) }),
+      texts: privateTexts.map(({ text }, index) => options.folder.write(`value-${index}`, text)),
+    };
+    return valueFilesWritten;
   }
 
   function upgradeArguments(): string[] {
@@ -46,8 +51,7 @@ export function createHelm(options: HelmOptions): Helm {
       args.push('--repo', request.chart.repository);
     }
     if (request.chartVersion !== undefined) args.push('--version', request.chartVersion);
-    for (const file of request.valueFiles) args.push('--values', file);
-    args.push(...privateValues(), ...request.values.argv, ...request.extraArguments);
+    args.push(...valueFlags(request.valueFiles, request.values, privateValueFiles()), ...request.extraArguments);
     return args;
   }
 
