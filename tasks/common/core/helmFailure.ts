@@ -1,62 +1,144 @@
 import type { FailureReason } from './failure';
 
 /**
- * What Helm's last words mean. Helm offers only text here, so this is the one place that searches it; every row
- * has a fixture from a real run of Helm 3 or 4 (test/unit/helmFailure.test.ts). The first row that matches counts:
- * what says more stands before what says less.
+ * What Helm's last words mean. Helm offers only text here, so this is the one place that searches it; every row is
+ * the deciding one of a real run of Helm 3 or 4 (test/unit/fixtures/helm). The first row that matches counts: what may
+ * quote anything (a chart's own words, another server's answer) stands before what searches for a word.
+ * Only the first letters of these texts differ between the two majors.
  */
-const patterns: readonly (readonly [RegExp, FailureReason])[] = [
-  [/another operation \(install\/upgrade\/rollback\) is in progress/, 'ReleasePending'],
-  [/x509: |tls: failed to verify certificate|certificate signed by unknown authority/, 'CertificateRejected'],
-  [/\bUnauthorized\b|the server has asked for the client to provide credentials/, 'CredentialsRejected'],
-  [/(pre|post)-(install|upgrade|rollback|delete) hooks? failed|warning: Hook /, 'HookFailed'],
-  [/is forbidden: exceeded quota|violates PodSecurity|admission webhook|denied the request/, 'ApplyRejected'],
-  [
-    /is forbidden: (User|.*cannot (get|list|watch|create|update|patch|delete))|cannot (get|list|create|update|patch|delete) resource/,
-    'PermissionDenied',
-  ],
-  [/namespaces? "[^"]*" not found/, 'NamespaceMissing'],
-  [/Kubernetes cluster unreachable|connection refused|no route to host|i\/o timeout/, 'ClusterUnreachable'],
-  [
-    /failed parsing --set|failed to parse|error parsing value|key .* has no value|error unmarshaling JSON: while decoding JSON|cannot unmarshal .* into Go value of type map/,
-    'ValuesInvalid',
-  ],
-  [/values don't meet the specifications of the schema/, 'ValuesInvalid'],
-  [
-    /path ".*" not found|non-absolute URLs should be in form|repo .* not found|not found in .*(index|repository)|no chart (name|version) found|chart .* not found|no cached repo found|no repositories configured|is not a valid chart repository|could not find protocol handler|manifest unknown|failed to fetch|failed to download|name unknown|improper constraint|failed to perform "FetchReference"|Chart\.yaml file is missing|unable to locate any tags|not found: not found/,
-    'ChartNotFound',
-  ],
-  [
-    /execution error at|parse error at|template: |YAML parse error|unable to build kubernetes objects|error validating|chart metadata|chart requires kubeVersion|missing in charts\/ directory|validation: |resource mapping not found|no matches for kind|unable to decode/,
-    'ChartInvalid',
-  ],
-  [
-    /cannot be imported into the current release|field is immutable|is invalid: |Forbidden: updates to|conflict with |conflicts? with|already exists|could not be patched|cannot patch|failed to create|no .* with the name .* found|original object/,
-    'ApplyRejected',
-  ],
-  [/context deadline exceeded|timed out waiting/, 'TimedOut'],
-  [/unknown flag|unknown shorthand flag/, 'InputInvalid'],
+export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] = [
+  [/another operation \(install\/upgrade\/rollback\) is in progress/i, 'ReleasePending'],
+
+  // in the words of the chart's author
+  [/execution error at /i, 'ChartInvalid'],
+  [/values don't meet the specifications of the schema/i, 'ValuesInvalid'],
+
+  // a missing right is best granted, whoever came upon it: a template, a hook, Helm itself
+  [/is forbidden: user "/i, 'PermissionDenied'],
+
+  [/failed (pre|post)-(install|upgrade|rollback|delete): /i, 'HookFailed'],
+  [/(pre|post)-(install|upgrade|rollback|delete) hooks failed: /i, 'HookFailed'],
+  [/^job \S+ failed: /i, 'HookFailed'],
+  [/^resource Job\/\S+ not ready\. status: Failed/i, 'HookFailed'],
+
+  // where the chart should have come from: not the cluster, whose troubles look the same further down
+  [/is not a valid chart repository or cannot be reached/i, 'ChartNotFound'],
+  [/not found in (\S+ index|(repo )?http\S*)/i, 'ChartNotFound'],
+  [/^repo \S+ not found/i, 'ChartNotFound'],
+  [/^failed to fetch \S+ : \d/i, 'ChartNotFound'],
+  [/failed to perform "\w+" on source/i, 'ChartNotFound'],
+  [/^failed to do request: /i, 'ChartNotFound'],
+  [/^unexpected status from \w+ request to /i, 'ChartNotFound'],
+  [/^pull access denied/i, 'ChartNotFound'],
+  [/^GET "\S+\/tags\/list"/i, 'ChartNotFound'],
+  [/could not locate a version matching/i, 'ChartNotFound'],
+  [/^\S+\/\S+:\S+: not found/i, 'ChartNotFound'],
+  [/^path ".*" not found/i, 'ChartNotFound'],
+  [/non-absolute URLs should be in form of/i, 'ChartNotFound'],
+  [/does not appear to be a gzipped archive/i, 'ChartNotFound'],
+  [/Chart\.yaml file is missing/i, 'ChartNotFound'],
+  [/^unable to detect chart at /i, 'ChartNotFound'],
+  [/^scheme "\w+" not supported/i, 'ChartNotFound'],
+
+  [/failed calling webhook/i, 'ApplyRejected'],
+  [/x509: |tls: failed to verify certificate/i, 'CertificateRejected'],
+  [/the server has asked for the client to provide credentials/i, 'CredentialsRejected'],
+  [/^Kubernetes cluster unreachable/i, 'ClusterUnreachable'],
+
+  [/^failed parsing --set/i, 'ValuesInvalid'],
+  [/^failed to parse \S+: /i, 'ValuesInvalid'],
+  [/^open .*: no such file or directory/i, 'ValuesInvalid'],
+  [/^unknown (shorthand )?flag: /i, 'InputInvalid'],
+  [/^release name is invalid/i, 'InputInvalid'],
+
+  [/no matches for kind /i, 'KindNotServed'],
+  [/parse error at /i, 'ChartInvalid'],
+  [/executing "[^"]*" at </i, 'ChartInvalid'],
+  [/YAML parse error on /i, 'ChartInvalid'],
+  [/unable to build kubernetes objects/i, 'ChartInvalid'],
+  [/chart requires kubeVersion/i, 'ChartInvalid'],
+  [/missing in charts\/ directory/i, 'ChartInvalid'],
+  [/^validation: /i, 'ChartInvalid'],
+  [/^library charts are not installable/i, 'ChartInvalid'],
+
+  [/namespaces "[^"]*" not found/i, 'NamespaceMissing'],
+  [/cannot be imported into the current release/i, 'ApplyRejected'],
+  [/ is forbidden: /i, 'ApplyRejected'],
+  [/ is invalid: /i, 'ApplyRejected'],
+  [/ cannot be handled as a /i, 'ApplyRejected'],
+  [/conflict occurred while applying/i, 'ApplyRejected'],
+  [/^no \w+ with the name ".*" found/i, 'ApplyRejected'],
+  [/server-side apply failed for object/i, 'ApplyRejected'],
+
+  [/release has no \S+ version/i, 'RollbackTargetMissing'],
+  [/release: not found/i, 'RollbackTargetMissing'],
+  [/context deadline exceeded|timed out waiting/i, 'TimedOut'],
+  [/^context canceled/i, 'Cancelled'],
 ];
 
-/** The reason behind a failed Helm run, from what it printed to stderr. */
+/** The reason behind a failed Helm run, from what it printed to stderr. Warnings before the error do not count. */
 export function helmFailureReason(stderr: string): FailureReason {
-  return patterns.find(([pattern]) => pattern.test(stderr))?.[1] ?? 'Internal';
+  const said = lastWords(stderr);
+  return helmFailurePatterns.find(([pattern]) => pattern.test(said))?.[1] ?? 'Internal';
 }
 
-/** Helm's last word: its `Error:` line with what belongs to it, without the warnings before it. */
+const maximumLines = 8;
+const maximumLine = 1000;
+
+/** Helm's last words for a person: its error with what belongs to it, without whole objects; some lines at most. */
 export function helmMessage(stderr: string): string {
-  const lines = stderr.split('\n').map((line) => line.trimEnd());
-  const start = lines.findLastIndex((line) => /^Error: /.test(line));
-  const words = (start < 0 ? lines : lines.slice(start)).filter(
-    (line) => line !== '' && !/^helm\.go:\d+: |^level=/.test(line),
-  );
-  const text = withoutObjects(words.join('\n').replace(/^Error: (UPGRADE FAILED: |INSTALLATION FAILED: )?/, ''));
-  return text.length > maximumMessage ? `${text.slice(0, maximumMessage)} ...` : text;
+  const lines = withoutObjects(lastWords(stderr)).split('\n').map(shortened);
+  const more = lines.length - maximumLines;
+  return (more <= 0 ? lines : [...lines.slice(0, maximumLines), `... and ${more} more lines`]).join('\n');
 }
 
-const maximumMessage = 4000;
+function shortened(line: string): string {
+  return line.length > maximumLine ? `${line.slice(0, maximumLine).replace(/[\ud800-\udbff]$/, '')} ...` : line;
+}
 
-/** «Invalid value: "{...}"» quotes the whole object, which says nothing that the rest of the sentence does not. */
+/** The `Error:` with its further lines; all lines where there is none. With `--debug` Helm 3 has a stack trace follow. */
+function lastWords(stderr: string): string {
+  const lines = stderr.split(/\r?\n/).map((line) => line.trimEnd());
+  const start = lines.findLastIndex((line) => line.startsWith('Error: '));
+  const words = start < 0 ? lines : lines.slice(start);
+  const trace = words.findIndex((line) => /^helm\.go:\d+: /.test(line));
+  return (trace < 0 ? words : words.slice(0, trace))
+    .filter((line) => line !== '' && !/^(time=\S+ )?level=|^[WIE]\d{4} /.test(line))
+    .join('\n')
+    .replace(/^Error: (UPGRADE FAILED: |INSTALLATION FAILED: )?/, '')
+    .replace(/(^|: )1 error occurred:\n\t\* /, '$1');
+}
+
+const longestQuote = 200;
+
+/**
+ * «Invalid value: {...}» quotes the whole object, and a proxy's answer a whole page: neither says anything that the
+ * rest of the sentence does not.
+ */
 function withoutObjects(text: string): string {
-  return text.replace(/(Invalid value: )"\{(?:[^"\\]|\\.){200,}"/g, '$1"{...}"');
+  const mark = 'Invalid value: ';
+  const [first = '', ...parts] = text.split(mark);
+  const bare = [first, ...parts.map(withoutLeadingObject)].join(mark);
+  // An unclosed quote is matched too, to the end of its line: else every quote in it would be tried again.
+  return bare.replace(/"(?:[^"\\\n]|\\.)*(?:"|$)/gm, (quoted) =>
+    quoted.length > longestQuote ? `"${quoted.slice(1, 80)}..."` : quoted,
+  );
+}
+
+function withoutLeadingObject(text: string): string {
+  const closing = { '{': '}', '[': ']' }[text.charAt(0)];
+  if (closing === undefined) return text.replace(/^"\{(?:[^"\\]|\\.){200,}"/, '"{...}"');
+  const end = endOfJson(text);
+  return end > longestQuote ? `${text.charAt(0)}...${closing}${text.slice(end)}` : text;
+}
+
+/** Where the JSON value that `text` starts with ends; 0 where it does not. */
+function endOfJson(text: string): number {
+  let depth = 0;
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*(?:"|$)|[[{}\]]/g)) {
+    if (token === '{' || token === '[') depth += 1;
+    if (token === '}' || token === ']') depth -= 1;
+    if (depth === 0) return index + token.length;
+  }
+  return 0;
 }

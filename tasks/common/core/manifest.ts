@@ -1,20 +1,7 @@
-import { parseAllDocuments, type Tags } from 'yaml';
 import { TaskError } from './failure';
+import { readGoYaml } from './goYaml';
 import { isRecord } from './json';
 import type { KubeObject, ObjectRef } from './kubernetes';
-
-/**
- * Helm reads YAML 1.1 through sigs.k8s.io/yaml: `yes` is a boolean and `0644` is octal, but times and base 60 numbers
- * are not known to it.
- */
-const notInGo = new Set(['tag:yaml.org,2002:timestamp', 'tag:yaml.org,2002:binary', 'tag:yaml.org,2002:omap']);
-
-function goTags(tags: Tags): Tags {
-  return tags.filter((tag) => {
-    if (typeof tag === 'string') return true;
-    return !notInGo.has(tag.tag) && !('format' in tag && tag.format === 'TIME');
-  });
-}
 
 /** The API group of `apps/v1` is `apps`, that of `v1` is the empty string. */
 export function apiGroup(apiVersion: string): string {
@@ -43,30 +30,42 @@ function isObject(value: unknown): value is KubeObject {
   return isRecord(value['metadata']) && typeof value['metadata']['name'] === 'string';
 }
 
-/** A `List` stands for its items (kubectl and Helm flatten it). */
+/**
+ * Whatever has a list of items stands for these, be it called List or not; items without a kind have the list's
+ * (apimachinery, pkg/apis/meta/v1/unstructured/helpers.go).
+ */
 function flatten(value: unknown): KubeObject[] {
-  if (isRecord(value) && Array.isArray(value['items']) && String(value['kind']).endsWith('List')) {
-    return value['items'].flatMap(flatten);
-  }
-  return isObject(value) ? [value] : [];
+  if (!isRecord(value) || !Array.isArray(value['items'])) return isObject(value) ? [value] : [];
+  const { apiVersion, kind, items } = value;
+  const itemKind = typeof kind === 'string' && kind !== 'List' ? kind.replace(/List$/, '') : '';
+  return items.flatMap((item: unknown) => {
+    const isBare = isRecord(item) && !item['kind'] && itemKind !== '';
+    return flatten(isBare ? { ...item, apiVersion, kind: itemKind } : item);
+  });
 }
 
 /** The objects of a manifest as Helm stores it, in its order, as they stand there. */
 export function manifestObjects(manifest: string): KubeObject[] {
-  const documents = parseAllDocuments(manifest, {
-    version: '1.1',
-    merge: true,
-    customTags: goTags,
-    logLevel: 'silent',
+  return readGoYaml(manifest).flatMap((document) => {
+    if ('value' in document) return flatten(document.value);
+    const source = sourceAt(manifest, document.line);
+    throw new TaskError(
+      'ChartInvalid',
+      `The manifest${source === '' ? '' : ` of ${source}`} cannot be read as YAML: ${document.problem}` +
+        (document.line === 0 ? '.' : ` at line ${document.line} of the rendered chart.`),
+    );
   });
-  if (!Array.isArray(documents)) return [];
-  return documents.flatMap((document) => {
-    const error = document.errors[0];
-    if (error !== undefined) {
-      throw new TaskError('ChartInvalid', `A manifest in Helm's record cannot be read as YAML: ${error.code}.`);
-    }
-    return flatten(document.toJS({ maxAliasCount: 1000 }));
-  });
+}
+
+/** Helm writes `# Source: chart/templates/name.yaml` before each template's part. */
+function sourceAt(manifest: string, line: number): string {
+  const before = manifest.split('\n').slice(0, line);
+  return (
+    before
+      .findLast((text) => text.startsWith('# Source: '))
+      ?.slice('# Source: '.length)
+      .trim() ?? ''
+  );
 }
 
 /**

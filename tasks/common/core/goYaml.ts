@@ -1,0 +1,154 @@
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  parseAllDocuments,
+  type Document,
+  type Node,
+  type Scalar,
+  type YAMLMap,
+} from 'yaml';
+
+/*
+ * YAML as Helm, kubectl and client-go read it: sigs.k8s.io/yaml over go-yaml v2 (goyaml.v2/resolve.go and decode.go).
+ * That is neither YAML 1.1 nor 1.2: `y` is a boolean and 0644 is octal, but times and base 60 numbers are texts; of a
+ * key that comes twice the last counts; a merge key counts where it stands. A name or version such as `e3` or `0o17`
+ * must not become another value here than there.
+ */
+
+export type YamlText = { value: unknown } | { problem: string; line: number };
+
+/** The documents of a stream in their order. One that holds nothing but comments is null. Never throws. */
+export function readGoYaml(text: string): YamlText[] {
+  const documents = parseAllDocuments(text, {
+    version: '1.1',
+    schema: 'failsafe',
+    uniqueKeys: false,
+    strict: false,
+    logLevel: 'silent',
+  });
+  if (!Array.isArray(documents)) return [];
+  return documents.map(readDocument);
+}
+
+function readDocument(document: Document.Parsed): YamlText {
+  const [error] = document.errors;
+  if (error !== undefined) return { problem: error.code, line: error.linePos?.[0].line ?? 0 };
+  try {
+    return { value: new Reader(document).read(document.contents) };
+  } catch (thrown) {
+    if (thrown instanceof Unreadable) return { problem: thrown.message, line: 0 };
+    throw thrown;
+  }
+}
+
+class Unreadable extends Error {}
+
+/** Every node is read once, however many aliases point to it. */
+class Reader {
+  private readonly known = new Map<Node, unknown>();
+  private readonly open = new Set<Node>();
+
+  constructor(private readonly document: Document) {}
+
+  read(node: unknown): unknown {
+    if (isAlias(node)) {
+      const target = node.resolve(this.document);
+      if (target === undefined) throw new Unreadable('UNKNOWN_ANCHOR');
+      return this.read(target);
+    }
+    if (isScalar(node)) return scalarValue(node);
+    if (!isMap(node) && !isSeq(node)) return null;
+    const known = this.known.get(node);
+    if (known !== undefined) return known;
+    if (this.open.has(node)) throw new Unreadable('ANCHOR_CONTAINS_ITSELF');
+    this.open.add(node);
+    const value = isMap(node) ? Object.fromEntries(this.fieldsOf(node)) : node.items.map((item) => this.read(item));
+    this.open.delete(node);
+    this.known.set(node, value);
+    return value;
+  }
+
+  private fieldsOf(map: YAMLMap): Map<string, unknown> {
+    const fields = new Map<string, unknown>();
+    for (const { key, value } of map.items) {
+      if (isMergeKey(key)) for (const [name, field] of this.merged(value)) fields.set(name, field);
+      else fields.set(this.keyOf(key), this.read(value));
+    }
+    return fields;
+  }
+
+  private merged(value: unknown): [string, unknown][] {
+    const source = this.read(value);
+    // Of several sources the earlier ones count.
+    const sources = Array.isArray(source) ? source.toReversed() : [source];
+    return sources.flatMap((one: unknown) => {
+      if (typeof one !== 'object' || one === null) throw new Unreadable('MERGE_OF_NO_MAP');
+      return Object.entries(one);
+    });
+  }
+
+  private keyOf(node: unknown): string {
+    const key = this.read(node);
+    if (typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean') return String(key);
+    throw new Unreadable('KEY_IS_NO_TEXT');
+  }
+}
+
+function isMergeKey(key: unknown): boolean {
+  return isScalar(key) && key.type === 'PLAIN' && key.value === '<<';
+}
+
+const coreTag = 'tag:yaml.org,2002:';
+
+function scalarValue(scalar: Scalar): unknown {
+  const text = typeof scalar.value === 'string' ? scalar.value : '';
+  const isPlain = scalar.type === 'PLAIN' || scalar.type === undefined;
+  if (scalar.tag === undefined) return isPlain ? plainValue(text) : text;
+  const tag = scalar.tag.startsWith(coreTag) ? scalar.tag.slice(coreTag.length) : '';
+  if (tag === 'binary') return fromBase64(text);
+  return ['int', 'float', 'bool', 'null'].includes(tag) ? plainValue(text) : text;
+}
+
+function fromBase64(text: string): string {
+  try {
+    return new TextDecoder().decode(Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0)));
+  } catch {
+    throw new Unreadable('NO_BASE64');
+  }
+}
+
+const words: ReadonlyMap<string, boolean | null> = new Map<string, boolean | null>([
+  ...['y', 'Y', 'yes', 'Yes', 'YES', 'true', 'True', 'TRUE', 'on', 'On', 'ON'].map((word) => [word, true] as const),
+  ...['n', 'N', 'no', 'No', 'NO', 'false', 'False', 'FALSE', 'off', 'Off', 'OFF'].map((word) => [word, false] as const),
+  ...['', '~', 'null', 'Null', 'NULL'].map((word) => [word, null] as const),
+]);
+
+/** What an unquoted text stands for. */
+export function plainValue(text: string): string | number | boolean | null {
+  const word = words.get(text);
+  if (word !== undefined) return word;
+  if (/^\.[0-9]/.test(text)) return floatValue(text) ?? text;
+  if (!/^[-+0-9]/.test(text)) return text;
+  const plain = text.replaceAll('_', '');
+  return integerValue(plain) ?? floatValue(plain) ?? text;
+}
+
+/** Go's strconv.ParseInt and ParseUint with base 0: what fits neither int64 nor uint64 is no integer. */
+function integerValue(text: string): number | undefined {
+  const [, sign = '', prefix = '', digits = ''] =
+    /^([-+]?)(0[xX](?=[0-9a-fA-F]+$)|0[bB](?=[01]+$)|0[oO]?(?=[0-7]+$))?([0-9a-fA-F]+)$/.exec(text) ?? [];
+  if (digits === '' || (prefix === '' && !/^(?:0|[1-9][0-9]*)$/.test(digits))) return undefined;
+  const mark = prefix === '' || /^0[xXbBoO]$/.test(prefix) ? prefix.toLowerCase() : '0o';
+  const size = BigInt(mark + digits);
+  const most = sign === '' ? 2n ** 64n - 1n : sign === '-' ? 2n ** 63n : 2n ** 63n - 1n;
+  if (size > most) return undefined;
+  return Number(sign === '-' ? -size : size);
+}
+
+function floatValue(text: string): number | undefined {
+  if (!/^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/.test(text)) return undefined;
+  const value = Number(text);
+  return Number.isFinite(value) ? value : undefined;
+}
