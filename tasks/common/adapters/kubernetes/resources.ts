@@ -53,6 +53,15 @@ export function builtInResource(apiVersion: string, kind: string): ApiResource |
   return cluster === undefined ? undefined : { apiVersion, kind, plural: cluster, namespaced: false };
 }
 
+/** All of them, so that a test can hold them against a real API server. */
+export function builtInResources(): ApiResource[] {
+  const rows = (table: typeof builtIn, namespaced: boolean): ApiResource[] =>
+    Object.entries(table).flatMap(([apiVersion, kinds]) =>
+      Object.entries(kinds).map(([kind, plural]) => ({ apiVersion, kind, plural, namespaced })),
+    );
+  return [...rows(builtIn, true), ...rows(builtInWithoutNamespace, false)];
+}
+
 /** Names come from charts: one such as `constructor` must not find what every object inherits. */
 function own(table: typeof builtIn, apiVersion: string, kind: string): string | undefined {
   const kinds = Object.hasOwn(table, apiVersion) ? table[apiVersion] : undefined;
