@@ -4,13 +4,31 @@ import { waitFor } from './wait';
 
 /** The kubelet wants its root group to exist under every controller. */
 export function createCgroup(name: string): void {
-  for (const mount of cgroupMounts()) fs.mkdirSync(path.join(mount, name), { recursive: true });
+  for (const mount of cgroupMounts()) {
+    passControllersOn(mount);
+    fs.mkdirSync(path.join(mount, name), { recursive: true });
+  }
+}
+
+/** With version 2 a group has the controllers that its parent passes on, and the kubelet misses any of these that exist. */
+function passControllersOn(mount: string): void {
+  const file = path.join(mount, 'cgroup.controllers');
+  if (!fs.existsSync(file)) return;
+  const existing = fs.readFileSync(file, 'utf8').trim().split(' ');
+  const wanted = ['cpu', 'cpuset', 'memory', 'hugetlb', 'pids'].filter((controller) => existing.includes(controller));
+  for (const controller of wanted) fs.writeFileSync(path.join(mount, 'cgroup.subtree_control'), `+${controller}`);
+}
+
+/** The folders of a group that exist, one per hierarchy. */
+export function cgroupFolders(name: string): string[] {
+  return cgroupMounts()
+    .map((mount) => path.join(mount, name))
+    .filter((folder) => fs.existsSync(folder));
 }
 
 /** Removes the group and all below it. The kernel refuses while a killed process is not yet gone, so this is tried again. */
 export async function removeCgroup(name: string): Promise<void> {
-  for (const mount of cgroupMounts()) {
-    const group = path.join(mount, name);
+  for (const group of cgroupFolders(name)) {
     await waitFor(`the control group ${group} to be empty`, () => removeTree(group), { timeoutSeconds: 10 });
   }
 }

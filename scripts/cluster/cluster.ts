@@ -7,7 +7,7 @@ import { type ApiServer, create, request } from './api';
 import { createCgroup, removeCgroup } from './cgroups';
 import { asError, lastLines } from './command';
 import * as controlPlane from './controlPlane';
-import { installDebianPackages, realNodeObstacle } from './debian';
+import { debianFile, installDebianPackages, realNodeObstacle } from './debian';
 import { clusterFolder, clustersFolder } from './folders';
 import { images, writeImageArchive } from './images';
 import { withLock } from './lock';
@@ -20,7 +20,7 @@ import { type ClusterState, type Layout, readState, type Tokens, writeState } fr
 import { Hopeless, waitFor } from './wait';
 
 /** Raised whenever the files or flags below change so that a running cluster of before does not fit any more. */
-const layoutVersion = 1;
+const layoutVersion = 2;
 
 export interface ClusterNode {
   readonly name: string;
@@ -128,7 +128,7 @@ export async function stopApiServer(name: string): Promise<void> {
 export async function startApiServer(name: string): Promise<void> {
   const { folder, state } = existing(name);
   await startPart(folder, state.layout, controlPlane.apiServerCommand(folder, state.layout, controlPlanePaths()));
-  await waitForApiServer(folder, state, new AbortController().signal);
+  await waitForApiServer(folder, state);
 }
 
 /** Kills the real node's kubelet; its containers go on running. */
@@ -143,7 +143,8 @@ export async function startKubelet(name: string): Promise<void> {
   const { layout } = state;
   if (layout.kind !== 'node') throw new Error(`The cluster ${name} has no real node.`);
   await startPart(folder, layout, realNode.kubeletCommand(folder, layout.index, realNodePaths()));
-  await waitForNode(folder, state, realNode.realNodeName, new AbortController().signal);
+  const { what, isMet } = readyNode(apiServer(folder, state), realNode.realNodeName);
+  await waitFor(what, isMet, { timeoutSeconds: 120 });
 }
 
 /** The address of the API server and the administrator's token. */
@@ -215,7 +216,7 @@ async function startNew(folder: string, withNode: boolean, options: UpOptions): 
     controlPlane.writeControlPlaneFiles(folder, state.tokens);
     if (layout.kind === 'node') {
       createCgroup(nodeNetwork(layout.index).cgroup);
-      realNode.writeNodeFiles(folder, layout.index);
+      await realNode.writeNodeFiles(folder, layout.index);
     }
     return await complete(folder, state, options);
   } catch (error) {
@@ -304,7 +305,7 @@ async function complete(folder: string, found: ClusterState, options: UpOptions)
     for (const part of realNode.nodeServiceCommands(folder, layout.index, realNodePaths()))
       await startPart(folder, layout, part);
   }
-  await createKwokNodes(folder, state);
+  await createObjects(folder, state);
   await waitUntilReady(folder, state, signal);
   const ready: ClusterState = { ...state, phase: 'ready' };
   writeState(folder, ready);
@@ -322,11 +323,7 @@ async function startContainers(folder: string, state: ClusterState, signal: Abor
   await startPart(folder, layout, realNode.containerdCommand(folder));
   await realNode.waitForContainerd(nodeInit(folder), signal);
   if (state.phase === 'ready') return;
-  const archive = await writeImageArchive(
-    folder,
-    pins.debianPackages['busybox-static'] ?? '',
-    realNodePaths()['sample-app'],
-  );
+  const archive = await writeImageArchive(folder, debianFile('busybox-static'), realNodePaths()['sample-app']);
   await realNode.importImages(folder, archive, signal);
   fs.rmSync(archive);
 }
@@ -351,14 +348,14 @@ function apiServer(folder: string, state: ClusterState): ApiServer {
   };
 }
 
-async function waitForApiServer(folder: string, state: ClusterState, signal: AbortSignal): Promise<void> {
+async function waitForApiServer(folder: string, state: ClusterState, signal?: AbortSignal): Promise<void> {
   await waitFor(
     'the API server to be ready',
     async () => {
       if (!processes.isRunning(folder, 'kube-apiserver')) throw new Hopeless('kube-apiserver has ended');
       return (await request(apiServer(folder, state), 'GET', '/readyz')).status === 200;
     },
-    { signal },
+    { ...(signal ? { signal } : {}), timeoutSeconds: 120 },
   );
 }
 
@@ -374,54 +371,70 @@ function kwokNodeNames(state: ClusterState): string[] {
   return Array.from({ length: state.kwokNodes }, (_, index) => `kwok-${index + 1}`);
 }
 
-async function createKwokNodes(folder: string, state: ClusterState): Promise<void> {
+async function createObjects(folder: string, state: ClusterState): Promise<void> {
   const server = apiServer(folder, state);
+  await create(server, '/apis/storage.k8s.io/v1/storageclasses', controlPlane.defaultStorageClass);
   await Promise.all(kwokNodeNames(state).map((name) => create(server, '/api/v1/nodes', controlPlane.kwokNode(name))));
+}
+
+/** A wait for a part that has ended would be in vain. */
+function assertPartsRun(folder: string, layout: Layout): void {
+  const running = new Set(processes.partProcesses(folder).map(({ part }) => part));
+  const ended = partNames(layout).filter((part) => !running.has(part));
+  if (ended.length > 0) throw new Hopeless(`${ended.join(', ')} ended instead of becoming ready.`);
+}
+
+interface Requirement {
+  readonly what: string;
+  readonly isMet: () => Promise<boolean>;
 }
 
 async function waitUntilReady(folder: string, state: ClusterState, signal: AbortSignal): Promise<void> {
   const server = apiServer(folder, state);
-  const nodes = nodeList(state).map(({ name }) => waitForNode(folder, state, name, signal));
-  const serviceAccount = waitFor(
-    'the service account "default" in the namespace default, without which no pod can be made',
-    async () => (await request(server, 'GET', '/api/v1/namespaces/default/serviceaccounts/default')).status === 200,
-    { signal },
-  );
-  await Promise.all([
-    serviceAccount,
-    ...nodes,
-    ...nodeServices(state).map((service) => waitForService(service, signal)),
-  ]);
+  const requirements = [
+    ...nodeList(state).map(({ name }) => readyNode(server, name)),
+    ...nodeServices(state),
+    defaultServiceAccount(server),
+  ];
+  const wait = ({ what, isMet }: Requirement) =>
+    waitFor(
+      what,
+      () => {
+        assertPartsRun(folder, state.layout);
+        return isMet();
+      },
+      { signal, timeoutSeconds: 120 },
+    );
+  await Promise.all(requirements.map(wait));
 }
 
-interface NodeService {
-  readonly what: string;
-  readonly url: string;
+/** Without it no pod can be made. */
+function defaultServiceAccount(server: ApiServer): Requirement {
+  const path = '/api/v1/namespaces/default/serviceaccounts/default';
+  return {
+    what: 'the service account "default" in the namespace default',
+    isMet: async () => (await request(server, 'GET', path)).status === 200,
+  };
 }
 
-function nodeServices({ layout }: ClusterState): NodeService[] {
+function readyNode(server: ApiServer, name: string): Requirement {
+  return {
+    what: `the node ${name} to be ready`,
+    isMet: async () => isReadyNode(await request(server, 'GET', `/api/v1/nodes/${name}`)),
+  };
+}
+
+function nodeServices({ layout }: ClusterState): Requirement[] {
   if (layout.kind !== 'node') return [];
   const { nodeAddress } = nodeNetwork(layout.index);
+  const service = (what: string, url: string): Requirement => ({
+    what: `${what} to be ready (${url})`,
+    isMet: async () => (await fetch(url, { signal: AbortSignal.timeout(2000) })).ok,
+  });
   return [
-    { what: 'kube-proxy', url: `http://${nodeAddress}:10256/healthz` },
-    { what: 'CoreDNS', url: `http://${nodeAddress}:8181/ready` },
+    service('kube-proxy', `http://${nodeAddress}:10256/healthz`),
+    service('CoreDNS', `http://${nodeAddress}:8181/ready`),
   ];
-}
-
-async function waitForService({ what, url }: NodeService, signal: AbortSignal): Promise<void> {
-  const answers = async () => (await fetch(url, { signal: AbortSignal.timeout(2000) })).ok;
-  await waitFor(`${what} to be ready (${url})`, answers, { signal });
-}
-
-async function waitForNode(folder: string, state: ClusterState, name: string, signal: AbortSignal): Promise<void> {
-  const server = apiServer(folder, state);
-  await waitFor(
-    `the node ${name} to be ready`,
-    async () => isReadyNode(await request(server, 'GET', `/api/v1/nodes/${name}`)),
-    {
-      signal,
-    },
-  );
 }
 
 interface NodeObject {
@@ -488,15 +501,5 @@ async function remove(folder: string, log: Log): Promise<void> {
     await waitUntilInterfaceIsGone(hostInterface);
   }
   fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
-  removeEmptyFolder('/var/lib/kubelet');
   if (state) log(`The cluster ${state.name} is down.`);
-}
-
-/** The mount point of the node's own kubelet folder; a folder with something in it belongs to somebody else. */
-function removeEmptyFolder(folder: string): void {
-  try {
-    fs.rmdirSync(folder);
-  } catch {
-    // Not there, in use by another cluster, or not ours.
-  }
 }

@@ -24,7 +24,7 @@ export function command(file: string, args: readonly string[], options: CommandO
     }
     const child = spawn(file, args, {
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      env: options.env ?? process.env,
+      env: { ...(options.env ?? process.env), PATH: searchPath() },
       stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });
@@ -64,6 +64,11 @@ export function lastLines(content: string, count: number): string {
 
 export function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason));
+}
+
+/** Root's commands are needed also by one who became root with the search path of a user. */
+export function searchPath(): string {
+  return [process.env.PATH ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].join(':');
 }
 
 function text(chunks: readonly Buffer[]): string {

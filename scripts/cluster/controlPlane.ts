@@ -191,6 +191,7 @@ export function controllerCommands(folder: string, programs: ControlPlanePaths):
         '--use-service-account-credentials',
         '--leader-elect=false',
         '--secure-port=0',
+        '--enable-hostpath-provisioner',
         // The defaults throttle a release of 50 objects for seconds.
         '--kube-api-qps=200',
         '--kube-api-burst=400',
@@ -213,6 +214,16 @@ export function controllerCommands(folder: string, programs: ControlPlanePaths):
     },
   ];
 }
+
+/** So that a chart's claims find volumes. The provisioner makes folders below /tmp/hostpath_pv. */
+export const defaultStorageClass = {
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'StorageClass',
+  metadata: { name: 'standard', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+  provisioner: 'kubernetes.io/host-path',
+  reclaimPolicy: 'Delete',
+  volumeBindingMode: 'Immediate',
+};
 
 /** A node that kwok plays. Its taint keeps away every pod that does not ask for it. */
 export function kwokNode(name: string): unknown {

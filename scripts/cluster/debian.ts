@@ -11,16 +11,22 @@ export async function realNodeObstacle(): Promise<string | undefined> {
   const refusal = await canHaveNamespaces();
   if (refusal !== undefined) return `root may not make namespaces here (${refusal})`;
   if (missingPackages().length > 0 && !fs.existsSync('/usr/bin/apt-get')) {
-    const files = missingPackages().map((name) => debianPackages[name]);
-    return `${files.join(', ')} are missing, and there is no apt-get to install them with`;
+    return `${missingPackages().join(', ')} must be installed for it, and there is no apt-get to do that with`;
   }
   return undefined;
 }
 
 function missingPackages(): string[] {
   return Object.entries(debianPackages)
-    .filter(([, file]) => !fs.existsSync(file))
+    .filter(([, files]) => !files.some((file) => fs.existsSync(file)))
     .map(([name]) => name);
+}
+
+/** The file of an installed package by which it was found. */
+export function debianFile(name: string): string {
+  const found = debianPackages[name]?.find((file) => fs.existsSync(file));
+  if (found === undefined) throw new Error(`The Debian package ${name} is not installed.`);
+  return found;
 }
 
 /** Installs what the real node needs of Debian. Not interruptible: a package that is half installed is worse than a wait. */

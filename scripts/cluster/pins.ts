@@ -105,11 +105,13 @@ export const realNodePrograms: readonly GoProgram[] = [
   goProgram('sample-app', '1', 'app', '.', true),
 ];
 
-/** Debian packages of the real node, with a file of each that tells whether it is installed. */
-export const debianPackages: Readonly<Record<string, string>> = {
-  containerd: '/usr/bin/containerd',
-  runc: '/usr/sbin/runc',
-  'containernetworking-plugins': '/usr/lib/cni/ptp',
-  'busybox-static': '/usr/bin/busybox',
-  iptables: '/usr/sbin/iptables',
+/** Debian packages of the real node, each with the files of which one tells that it, or another package in its place, is installed. */
+export const debianPackages: Readonly<Record<string, readonly string[]>> = {
+  containerd: ['/usr/bin/containerd'],
+  // Docker's containerd.io brings a runc of its own, and would be removed for Debian's.
+  runc: ['/usr/sbin/runc', '/usr/bin/runc'],
+  'containernetworking-plugins': ['/usr/lib/cni/ptp'],
+  'busybox-static': ['/usr/bin/busybox', '/bin/busybox'],
+  iptables: ['/usr/sbin/iptables', '/sbin/iptables'],
+  iproute2: ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip'],
 };

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { succeed } from './command';
+import { searchPath, succeed } from './command';
 import { identify, type ProcessIdentity, stillRuns } from './liveness';
 
 /**
@@ -125,7 +125,7 @@ function partEnvironment(
   extra: Readonly<Record<string, string>> = {},
 ): NodeJS.ProcessEnv {
   // HOME: kwok and others read configuration from the home folder, which is the user's business.
-  return { PATH: process.env.PATH, HOME: folder, [clusterVariable]: folder, [partVariable]: part, ...extra };
+  return { PATH: searchPath(), HOME: folder, [clusterVariable]: folder, [partVariable]: part, ...extra };
 }
 
 function openLog(folder: string, part: string): number {

@@ -34,7 +34,7 @@ const kernelSettings: Readonly<Record<string, string>> = {
 
 const containerdSocket = '/run/containerd/containerd.sock';
 
-// Its own log folder and kubelet folder are the state folder's; /run is empty, so every socket has its usual path.
+// Folders whose place is fixed in foreign programs become the cluster's own. /run is empty: every socket has its usual path.
 const initScript = `set -e
 folder=$1
 mount --make-rshared /
@@ -43,6 +43,8 @@ mkdir -p /run/containerd /run/netns /run/lock
 mkdir -p /var/lib/kubelet
 mount --bind "$folder/kubelet" /var/lib/kubelet
 mount -t tmpfs -o mode=755 tmpfs /var/log
+mkdir -p "$folder/volumes" /tmp/hostpath_pv
+mount --bind "$folder/volumes" /tmp/hostpath_pv
 cd "$folder/kernel"
 for setting in */*; do
   if [ -f "$setting" ]; then mount --bind "$folder/kernel/$setting" "/proc/sys/$setting"; fi
@@ -96,21 +98,32 @@ export async function waitForInit(folder: string, signal: AbortSignal): Promise<
   return pid;
 }
 
-export function writeNodeFiles(folder: string, index: number): void {
+export async function writeNodeFiles(folder: string, index: number): Promise<void> {
   const network = nodeNetwork(index);
   const write = (name: string, content: string) => {
     const file = path.join(folder, name);
     fs.mkdirSync(path.dirname(file), { recursive: true });
     fs.writeFileSync(file, content);
   };
-  write('containerd.toml', containerdConfig(folder));
+  write('containerd.toml', containerdConfig(folder, await snapshotter(folder)));
   write('cni/10-pods.conflist', JSON.stringify(cniConfig(folder, network), undefined, 2));
   write('resolv.conf', `nameserver ${network.nodeAddress}\n`);
   write('kubelet.json', JSON.stringify(kubeletConfig(folder, network), undefined, 2));
   write('Corefile', corefile(folder, network));
 }
 
-function containerdConfig(folder: string): string {
+/** Where the state folder is itself on an overlay, as in a container, there is none to be had on top: then images are copied. */
+async function snapshotter(folder: string): Promise<'overlayfs' | 'native'> {
+  const script =
+    'cd "$1" && mkdir -p lower upper work merged && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged';
+  const trial = path.join(folder, 'overlay-trial');
+  fs.mkdirSync(trial);
+  const result = await command('unshare', ['--mount', 'sh', '-c', script, 'sh', trial]);
+  fs.rmSync(trial, { recursive: true });
+  return result.code === 0 ? 'overlayfs' : 'native';
+}
+
+function containerdConfig(folder: string, snapshots: string): string {
   return `version = 2
 root = "${folder}/containerd"
 state = "/run/containerd"
@@ -130,7 +143,7 @@ disabled_plugins = [
   # Machines exist where root lacks CAP_SYS_RESOURCE.
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "overlayfs"
+    snapshotter = "${snapshots}"
     default_runtime_name = "runc"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
       runtime_type = "io.containerd.runc.v2"

