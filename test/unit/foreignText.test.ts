@@ -67,6 +67,7 @@ describe('foreign text', () => {
     ['a command in the middle, in capitals', 'log: ##VSO[task.x]', 'log: # #VSO[task.x]'],
     ['a run of signs', '#####vso[x', '#### #vso[x'],
     ['a soft hyphen that the agent does not see', '##\u00advso[x', '# #vso[x'],
+    ['a joiner that is a mark, not a format', '##\u034fvso[x', '# #vso[x'],
     ['a formatting prefix', '##[error]boo', '# #[error]boo'],
     ['a heading that is nothing to the agent', '## vso [x] #1', '## vso [x] #1'],
     ['colours', '\u001b[1;31mred\u001b[0m text', 'red text'],
@@ -98,6 +99,7 @@ describe('foreign text', () => {
     const redact = redactor(['s3cret##[x]', 'longer-secret-value']);
     assert.equal(showLine('a s3cret##[x] b', redact), 'a *** b');
     assert.equal(showLine('a longer-\u001b[1msecret\u001b[0m-value b', redact), 'a *** b');
+    assert.equal(showLine('a pw\u00adsecret b', redactor(['pw\u00adsecret'])), 'a *** b');
     const atCut = showLine(`${'x'.repeat(shownLineLimit - 8)}longer-secret-value and more`, redact);
     assert.doesNotMatch(atCut, /longer/);
   });

@@ -107,6 +107,15 @@ describe('values on their way to Helm', () => {
     ]); // prettier-ignore
   });
 
+  it('an empty list item keeps its comma when what follows it is taken away: Helm would drop it', () => {
+    assert.deepEqual(plan({ set: ['m[0].n=,a=hunter22', 'x=,b=hunter22'] }, 'hunter22').values.argv, [
+      '--set',
+      'm[0].n=,',
+      '--set',
+      'x=,',
+    ]);
+  });
+
   it('a secret that a later line replaces reaches nobody', () => {
     const { values, mistakes } = plan({ set: ['a.b=hunter22', 'a=plain'] }, 'hunter22');
     assert.deepEqual(mistakes, []);
