@@ -1,6 +1,12 @@
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { waitFor } from './wait';
+
+/** Named after the state folder, so that no two clusters of this machine have the same. */
+export function cgroupName(folder: string): string {
+  return `helm-safe-deploy-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`;
+}
 
 /** The kubelet wants its root group to exist under every controller. */
 export function createCgroup(name: string): void {

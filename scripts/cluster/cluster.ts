@@ -4,14 +4,14 @@ import net from 'node:net';
 import path from 'node:path';
 import { stringify } from 'yaml';
 import { type ApiServer, create, request } from './api';
-import { createCgroup, removeCgroup } from './cgroups';
+import { cgroupName, createCgroup, removeCgroup } from './cgroups';
 import { asError, lastLines } from './command';
 import * as controlPlane from './controlPlane';
 import { debianFile, installDebianPackages, realNodeObstacle } from './debian';
 import { clusterFolder, clustersFolder } from './folders';
 import { images, writeImageArchive } from './images';
 import { withLock } from './lock';
-import { joinNetwork, nodeNetwork, waitUntilInterfaceIsGone } from './network';
+import { joinNetwork, nodeNetwork, removeInterfaces } from './network';
 import * as pins from './pins';
 import * as processes from './processes';
 import { type Log, programId, programPath, providePrograms } from './programs';
@@ -20,7 +20,7 @@ import { type ClusterState, type Layout, readState, type Tokens, writeState } fr
 import { Hopeless, waitFor } from './wait';
 
 /** Raised whenever the files or flags below change so that a running cluster of before does not fit any more. */
-const layoutVersion = 2;
+const layoutVersion = 3;
 
 export interface ClusterNode {
   readonly name: string;
@@ -215,7 +215,7 @@ async function startNew(folder: string, withNode: boolean, options: UpOptions): 
     writeState(folder, state);
     controlPlane.writeControlPlaneFiles(folder, state.tokens);
     if (layout.kind === 'node') {
-      createCgroup(nodeNetwork(layout.index).cgroup);
+      createCgroup(cgroupName(folder));
       await realNode.writeNodeFiles(folder, layout.index);
     }
     return await complete(folder, state, options);
@@ -244,7 +244,7 @@ function explain(folder: string, error: Error): Error {
 async function nodeLayout(folder: string, signal: AbortSignal): Promise<Layout> {
   processes.startPart(folder, realNode.initCommand(folder));
   const init = await realNode.waitForInit(folder, signal);
-  return { kind: 'node', index: await joinNetwork(init) };
+  return { kind: 'node', index: await joinNetwork(folder, init) };
 }
 
 async function loopbackLayout(): Promise<Layout> {
@@ -495,10 +495,9 @@ async function remove(folder: string, log: Log): Promise<void> {
   if (!fs.existsSync(folder) && processes.partProcesses(folder).length === 0) return;
   const state = readState(folder);
   await processes.killAll(folder);
-  if (state?.layout.kind === 'node') {
-    const { hostInterface, cgroup } = nodeNetwork(state.layout.index);
-    await removeCgroup(cgroup);
-    await waitUntilInterfaceIsGone(hostInterface);
+  if (process.platform === 'linux') {
+    await removeCgroup(cgroupName(folder));
+    await removeInterfaces(folder);
   }
   fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   if (state) log(`The cluster ${state.name} is down.`);

@@ -1,6 +1,5 @@
 import fs from 'node:fs';
 import { command, succeed } from './command';
-import { waitFor } from './wait';
 
 /** The addresses of a cluster with a real node; `index` 0 to 63 keeps clusters on one machine apart. */
 export interface NodeNetwork {
@@ -11,7 +10,6 @@ export interface NodeNetwork {
   readonly nodeAddress: string;
   readonly podRange: string;
   readonly serviceRange: string;
-  readonly cgroup: string;
 }
 
 export const maximumClusters = 64;
@@ -23,7 +21,6 @@ export function nodeNetwork(index: number): NodeNetwork {
     nodeAddress: `10.244.255.${index * 4 + 1}`,
     podRange: `10.244.${index}.0/24`,
     serviceRange: `10.97.${index * 4}.0/22`,
-    cgroup: `helm-safe-deploy-${index}`,
   };
 }
 
@@ -31,9 +28,10 @@ export function nodeNetwork(index: number): NodeNetwork {
  * Joins the network namespace of process `init` to the machine by a pair of virtual interfaces, and returns the index that
  * was free. There is no route from the namespace to anywhere else: nothing in the cluster can reach a public registry.
  */
-export async function joinNetwork(init: number): Promise<number> {
+export async function joinNetwork(folder: string, init: number): Promise<number> {
   const index = await claimIndex(init);
   const { hostInterface, hostAddress, nodeAddress, podRange, serviceRange } = nodeNetwork(index);
+  await succeed('ip', ['link', 'set', hostInterface, 'alias', folder]);
   await succeed('ip', ['address', 'add', `${hostAddress}/30`, 'dev', hostInterface]);
   await succeed('ip', ['link', 'set', hostInterface, 'up']);
   const inside = [
@@ -64,7 +62,29 @@ async function claimIndex(init: number): Promise<number> {
   );
 }
 
-/** The kernel takes a dead namespace's interfaces away a moment after the last process in it. */
-export async function waitUntilInterfaceIsGone(name: string): Promise<void> {
-  await waitFor(`the interface ${name} to go`, () => !fs.existsSync(`/sys/class/net/${name}`), { timeoutSeconds: 10 });
+/** The interfaces of a cluster on this machine, told by the state folder that they have as alias. */
+export function interfacesOf(folder: string): string[] {
+  return fs.readdirSync('/sys/class/net').filter((name) => alias(name) === folder);
+}
+
+function alias(name: string): string {
+  try {
+    return fs.readFileSync(`/sys/class/net/${name}/ifalias`, 'utf8').trim();
+  } catch {
+    // Gone in between.
+    return '';
+  }
+}
+
+/**
+ * With the last process of its namespace an interface goes by itself, but not at once; and not at all while something from
+ * outside, such as a debugger's "nsenter", is still in there.
+ */
+export async function removeInterfaces(folder: string): Promise<void> {
+  for (const name of interfacesOf(folder)) {
+    const result = await command('ip', ['link', 'delete', name]);
+    if (result.code !== 0 && interfacesOf(folder).includes(name)) {
+      throw new Error(`The interface ${name} cannot be removed: ${result.stderr.trim()}`);
+    }
+  }
 }

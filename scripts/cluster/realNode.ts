@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { cgroupName } from './cgroups';
 import { command } from './command';
 import { kubeconfigFile } from './controlPlane';
 import { pauseImage } from './images';
@@ -181,7 +182,7 @@ function kubeletConfig(folder: string, network: NodeNetwork): unknown {
     authentication: { anonymous: { enabled: true }, webhook: { enabled: false } },
     authorization: { mode: 'AlwaysAllow' },
     cgroupDriver: 'cgroupfs',
-    cgroupRoot: `/${network.cgroup}`,
+    cgroupRoot: `/${cgroupName(folder)}`,
     clusterDNS: [network.nodeAddress],
     clusterDomain: 'cluster.local',
     containerRuntimeEndpoint: `unix://${containerdSocket}`,

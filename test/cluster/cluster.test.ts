@@ -5,16 +5,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { adminApiServer, type ClusterDescription, down } from '../../scripts/cluster/cluster';
 import { request } from '../../scripts/cluster/api';
-import { cgroupFolders } from '../../scripts/cluster/cgroups';
+import { cgroupFolders, cgroupName } from '../../scripts/cluster/cgroups';
 import { succeed } from '../../scripts/cluster/command';
 import { debianFile } from '../../scripts/cluster/debian';
 import { cacheFolder, clusterFolder } from '../../scripts/cluster/folders';
 import { images, writeImageArchive } from '../../scripts/cluster/images';
-import { maximumClusters, type NodeNetwork, nodeNetwork } from '../../scripts/cluster/network';
+import { interfacesOf } from '../../scripts/cluster/network';
 import { realNodePrograms } from '../../scripts/cluster/pins';
 import { isRunning, partProcesses } from '../../scripts/cluster/processes';
 import { programPath } from '../../scripts/cluster/programs';
-import { readState } from '../../scripts/cluster/state';
 import { waitFor } from '../../scripts/cluster/wait';
 import { cluster, type TestCluster } from '../support/cluster';
 import { run, start } from './commandLine';
@@ -60,28 +59,15 @@ async function untilReady(test: TestCluster, namespace: string, name: string): P
   await test.runKubectl('wait', '--namespace', namespace, `pod/${name}`, '--for=condition=Ready', '--timeout=60s');
 }
 
-function networkOf({ hostAddress }: ClusterDescription): NodeNetwork | undefined {
-  const networks = Array.from({ length: maximumClusters }, (_, index) => nodeNetwork(index));
-  return networks.find((network) => network.hostAddress === hostAddress);
-}
-
-/** Of a cluster that is only being brought up. */
-function networkBeingMade(name: string): NodeNetwork | undefined {
-  const layout = readState(clusterFolder(name))?.layout;
-  return layout?.kind === 'node' ? nodeNetwork(layout.index) : undefined;
-}
-
 /** What "down" must not leave behind: all that carries the cluster's name or number. */
-function remains(name: string, network?: NodeNetwork): string[] {
+function remains(name: string): string[] {
   const folder = clusterFolder(name);
   const processes = partProcesses(folder).map(({ pid, part }) => `process ${pid} (${part})`);
   const found = [...processes, ...[folder].filter((file) => fs.existsSync(file))];
   if (process.platform !== 'linux') return found;
   const mounts = fs.readFileSync('/proc/self/mounts', 'utf8').split('\n');
   found.push(...mounts.filter((line) => line.includes(`${folder}/`)));
-  if (!network) return found;
-  const links = [`/sys/class/net/${network.hostInterface}`].filter((link) => fs.existsSync(link));
-  return [...found, ...links, ...cgroupFolders(network.cgroup)];
+  return [...found, ...interfacesOf(folder), ...cgroupFolders(cgroupName(folder))];
 }
 
 describe('the embedded cluster', () => {
@@ -122,7 +108,6 @@ describe('the embedded cluster', () => {
     const { code, stdout, stderr } = await run(['up', '--json', '--name', otherName, '--kwok-nodes', '1']);
     assert.equal(code, 0, stderr);
     const other = JSON.parse(stdout) as ClusterDescription;
-    const network = networkOf(other);
     const namespace = await main.namespace('side');
 
     const seen = await request(adminApiServer(otherName), 'GET', `/api/v1/namespaces/${namespace}`);
@@ -141,7 +126,7 @@ describe('the embedded cluster', () => {
 
     assert.equal((await run(['down', '--name', otherName])).code, 0);
 
-    assert.deepEqual(remains(otherName, network), []);
+    assert.deepEqual(remains(otherName), []);
     assert.equal((await request(adminApiServer(mainName), 'GET', `/api/v1/namespaces/${namespace}`)).status, 200);
     assert.equal((await run(['down', '--name', otherName])).code, 0, 'down of what is not there');
   });
@@ -295,28 +280,26 @@ describe('the embedded cluster', () => {
     it(`up is interrupted by ${signal} while it starts the parts, and nothing is left`, async () => {
       const { child, ended } = start(['up', '--json', '--name', otherName]);
       await waitFor('the API server to be started', () => isRunning(clusterFolder(otherName), 'kube-apiserver'));
-      const network = networkBeingMade(otherName);
+      assert.equal(interfacesOf(clusterFolder(otherName)).length, main.hasRealNode ? 1 : 0);
       child.kill(signal);
       const { code, stdout } = await ended;
 
       assert.equal(code, 128 + os.constants.signals[signal]);
       assert.equal(stdout, '');
-      assert.equal(network !== undefined, main.hasRealNode);
-      assert.deepEqual(remains(otherName, network), []);
+      assert.deepEqual(remains(otherName), []);
     });
   }
 
   it('up is killed while it starts the parts; the next one begins anew and comes up', async () => {
     const { child } = start(['up', '--name', otherName]);
     await waitFor('the API server to be started', () => isRunning(clusterFolder(otherName), 'kube-apiserver'));
-    const network = networkBeingMade(otherName);
     child.kill('SIGKILL');
 
     const { code, stderr } = await run(['up', '--name', otherName, '--no-node']);
     assert.equal(code, 0, stderr);
     assert.match(stderr, /did not finish/);
     await end(otherName);
-    assert.deepEqual(remains(otherName, network), []);
+    assert.deepEqual(remains(otherName), []);
   });
 
   it('two ups of the same name at the same time bring up one cluster', async () => {
