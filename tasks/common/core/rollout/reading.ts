@@ -37,7 +37,7 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const key = objectKey(followed.ref);
   const { object } = followed;
   if (object === undefined) return absentReading(followed, key, context);
-  const status = objectStatus(object, now, policy.statusRules);
+  const status = hookStatus(followed, object, objectStatus(object, now, policy.statusRules));
   const family = familyOf(object, index);
   if (followed.generation !== undefined && (object.metadata.generation ?? 0) < followed.generation) {
     const behind = {
@@ -49,11 +49,7 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   }
   if (status.status === 'Unknown') return { followed, key, status, findings: [], family, settled: 'unknown' };
   const isHook = followed.purpose === 'hook';
-  // A hook pod has to end; ready is not done.
-  const isDone =
-    status.status === 'Current' &&
-    !(isHook && object.kind === 'Pod' && textAt(object, 'status', 'phase') !== 'Succeeded');
-  if (isDone) return { followed, key, status, findings: [], family };
+  if (status.status === 'Current') return { followed, key, status, findings: [], family };
   if (object.kind === 'PersistentVolumeClaim' && waitsForConsumer(object, index, podsIn(context.snapshot))) {
     const waits = {
       status: 'Current' as const,
@@ -66,6 +62,13 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const event = newest(eventsAbout(object, index), ({ type }) => type === 'Warning');
   const warning = event === undefined ? {} : { warning: eventEvidence(event, followed.ref) };
   return { followed, key, status, findings: isHook ? findings.map(hookFinding) : findings, family, ...warning };
+}
+
+/** A hook pod has to end; ready is not done. */
+function hookStatus({ purpose }: FollowedObject, object: KubeObject, status: ObjectStatus): ObjectStatus {
+  const isRunningPod = purpose === 'hook' && object.kind === 'Pod' && textAt(object, 'status', 'phase') !== 'Succeeded';
+  if (!isRunningPod || status.status !== 'Current') return status;
+  return { status: 'InProgress', reason: 'HookRunning', message: 'The hook runs and has not ended yet.' };
 }
 
 /** A hook's own end is told by one word, whatever kind it is of. */

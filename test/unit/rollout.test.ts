@@ -1,0 +1,987 @@
+import assert from 'node:assert/strict';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { eventRecord } from '../../tasks/common/core/rollout/events';
+import { refTo } from '../../tasks/common/core/rollout/finding';
+import {
+  rolloutSnapshot,
+  type FollowedObject,
+  type RolloutSnapshot,
+  type UnreadKind,
+} from '../../tasks/common/core/rollout/snapshot';
+import {
+  baselineOf,
+  judge,
+  type RolloutMemory,
+  type RolloutPolicy,
+  type RolloutVerdict,
+} from '../../tasks/common/core/rollout/verdict';
+
+type Fields = Record<string, unknown>;
+
+const start = Date.parse('2026-03-01T12:00:00Z');
+const at = (second: number): Date => new Date(start + second * 1000);
+
+function object(
+  apiVersion: string,
+  kind: string,
+  name: string,
+  fields: Fields = {},
+  metadata: Fields = {},
+): KubeObject {
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, namespace: 'shop', uid: `${kind}-${name}`, generation: 1, ...metadata },
+    ...fields,
+  };
+}
+
+function ownedBy(owner: KubeObject): Fields {
+  const { name, uid } = owner.metadata;
+  return { ownerReferences: [{ apiVersion: owner.apiVersion, kind: owner.kind, name, uid, controller: true }] };
+}
+
+const revision = (number: number): Fields => ({ annotations: { 'deployment.kubernetes.io/revision': String(number) } });
+const probed = { containers: [{ name: 'app', image: 'r.example/app:1', readinessProbe: {} }] };
+const unprobed = { containers: [{ name: 'app', image: 'r.example/app:1' }] };
+
+function deployment(ready: number, more: Fields = {}, podSpec: Fields = probed, replicas = 1): KubeObject {
+  const isReady = ready === replicas;
+  const counts = { replicas, updatedReplicas: replicas, readyReplicas: ready, availableReplicas: ready };
+  const conditions = [
+    { type: 'Progressing', status: 'True', reason: isReady ? 'NewReplicaSetAvailable' : 'ReplicaSetUpdated' },
+    { type: 'Available', status: isReady ? 'True' : 'False' },
+  ];
+  const spec = { replicas, progressDeadlineSeconds: 600, template: { spec: podSpec } };
+  return object(
+    'apps/v1',
+    'Deployment',
+    'web',
+    { spec, status: { observedGeneration: 1, ...counts, conditions, ...more } },
+    revision(2),
+  );
+}
+
+function replicaSet(owner: KubeObject, number: number, more: Fields = {}): KubeObject {
+  const fields = { spec: { replicas: 1 }, status: { replicas: 1, ...more } };
+  return object('apps/v1', 'ReplicaSet', `web-${number}`, fields, { ...revision(number), ...ownedBy(owner) });
+}
+
+function pod(
+  owner: KubeObject,
+  name: string,
+  status: Fields,
+  metadata: Fields = {},
+  spec: Fields = probed,
+): KubeObject {
+  return object(
+    'v1',
+    'Pod',
+    name,
+    { spec: { nodeName: 'node-1', ...spec }, status },
+    { ...ownedBy(owner), ...metadata },
+  );
+}
+
+const waiting = (reason: string, message = '', more: Fields = {}): Fields => ({
+  phase: 'Pending',
+  containerStatuses: [{ name: 'app', ready: false, restartCount: 0, state: { waiting: { reason, message } }, ...more }],
+});
+const crashed = (restartCount: number, exitCode = 1, reason = 'Error'): Fields => ({
+  phase: 'Running',
+  containerStatuses: [
+    {
+      name: 'app',
+      ready: false,
+      restartCount,
+      state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off' } },
+      lastState: { terminated: { exitCode, reason } },
+    },
+  ],
+});
+const running = (isReady: boolean, restartCount = 0): Fields => ({
+  phase: 'Running',
+  conditions: [
+    { type: 'Ready', status: isReady ? 'True' : 'False' },
+    { type: 'ContainersReady', status: isReady ? 'True' : 'False' },
+  ],
+  containerStatuses: [
+    {
+      name: 'app',
+      ready: isReady,
+      started: true,
+      restartCount,
+      state: { running: {} },
+      ...(restartCount > 0 ? { lastState: { terminated: { exitCode: 1, reason: 'Error' } } } : {}),
+    },
+  ],
+});
+const unschedulable = (message: string): Fields => ({
+  phase: 'Pending',
+  conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }],
+});
+const notFound = waiting(
+  'ImagePullBackOff',
+  'Back-off pulling image "r.example/app:1": ErrImagePull: r.example/app:1: not found',
+);
+
+function event(about: KubeObject, reason: string, message: string, second = 0, more: Fields = {}): KubeObject {
+  const { name, namespace, uid } = about.metadata;
+  const time = at(second).toISOString();
+  const fields = {
+    involvedObject: { kind: about.kind, name, namespace, uid },
+    reason,
+    message,
+    count: 1,
+    firstTimestamp: time,
+    lastTimestamp: time,
+  };
+  return object('v1', 'Event', `${name}-${reason}-${second}`, { ...fields, ...more });
+}
+
+/** The Deployment `web`, its new ReplicaSet and one pod of it in the given state. */
+function web(
+  status: Fields,
+  more: { spec?: Fields; events?: (pod: KubeObject, set: KubeObject) => KubeObject[] } = {},
+): KubeObject[] {
+  const owner = deployment(0, {}, more.spec ?? probed);
+  const set = replicaSet(owner, 2);
+  const one = pod(set, 'web-2-a', status, {}, more.spec ?? probed);
+  return [owner, set, one, ...(more.events?.(one, set) ?? [])];
+}
+
+const healthyWeb = (spec: Fields = probed, restarts = 0): KubeObject[] => {
+  const owner = deployment(1, {}, spec);
+  const set = replicaSet(owner, 2, { availableReplicas: 1 });
+  return [owner, set, pod(set, 'web-2-a', running(true, restarts), {}, spec)];
+};
+
+const followedKinds = new Set([
+  'Deployment',
+  'StatefulSet',
+  'DaemonSet',
+  'Job',
+  'PersistentVolumeClaim',
+  'Database',
+  'Service',
+]);
+
+function snapshot(
+  objects: readonly KubeObject[],
+  more: { followed?: FollowedObject[]; unread?: UnreadKind[] } = {},
+): RolloutSnapshot {
+  const own = objects.filter((item) => followedKinds.has(item.kind));
+  return {
+    followed: more.followed ?? own.map((item) => ({ ref: refTo(item), purpose: 'object', object: item })),
+    around: objects.filter(({ kind }) => kind !== 'Event'),
+    events: objects.filter(({ kind }) => kind === 'Event').map(eventRecord),
+    unread: more.unread ?? [],
+  };
+}
+
+const policy: RolloutPolicy = { failFast: true, deadline: at(600), isApplied: true, graces: {}, statusRules: [] };
+
+type Frame = readonly [second: number, objects: readonly KubeObject[] | RolloutSnapshot];
+
+/** Judges the frames in their order, each with the memory of the one before, and answers the last verdict. */
+function judged(frames: readonly Frame[], change: Partial<RolloutPolicy> = {}, memory?: RolloutMemory): RolloutVerdict {
+  let verdict: RolloutVerdict | undefined;
+  for (const [second, seen] of frames) {
+    const reading = 'around' in seen ? seen : snapshot(seen);
+    verdict = judge(reading, { ...policy, ...change }, verdict?.memory ?? memory, at(second));
+  }
+  assert.ok(verdict);
+  return verdict;
+}
+
+/** The same picture at several times. */
+function lasting(objects: readonly KubeObject[] | RolloutSnapshot, ...seconds: readonly number[]): Frame[] {
+  return seconds.map((second) => [second, objects]);
+}
+
+function codeOf(verdict: RolloutVerdict): string {
+  const workload = verdict.decisive;
+  const cause = workload?.cause ?? workload?.suspects[0];
+  return `${verdict.health} ${[cause?.code, cause?.detail].filter(Boolean).join(' ')}`.trim();
+}
+
+describe('judge: which pods count', () => {
+  it('a pod of the old ReplicaSet that crashes is not blamed on the new one', () => {
+    const owner = deployment(0);
+    const old = pod(replicaSet(owner, 1), 'web-1-a', notFound);
+    const fresh = pod(replicaSet(owner, 2), 'web-2-a', waiting('ContainerCreating'));
+    const objects = [owner, replicaSet(owner, 1), replicaSet(owner, 2), old, fresh];
+    assert.equal(codeOf(judged(lasting(objects, 0, 100))), 'progressing');
+  });
+
+  it('nothing counts before the controller has seen the new template', () => {
+    const [owner, ...rest] = web(notFound);
+    assert.ok(owner);
+    const behind = { ...owner, metadata: { ...owner.metadata, generation: 2 } };
+    assert.equal(codeOf(judged(lasting([behind, ...rest], 0, 10))), 'progressing NotObserved');
+  });
+
+  it('a pod that is being deleted does not count', () => {
+    const objects = web(notFound).map((item) =>
+      item.kind === 'Pod'
+        ? { ...item, metadata: { ...item.metadata, deletionTimestamp: '2026-03-01T12:00:00Z' } }
+        : item,
+    );
+    assert.equal(codeOf(judged(lasting(objects, 0, 100))), 'progressing');
+  });
+
+  it('a pod of another owner with the same labels does not count', () => {
+    const owner = deployment(0);
+    const stranger = object('apps/v1', 'ReplicaSet', 'other');
+    const objects = [owner, replicaSet(owner, 2), stranger, pod(stranger, 'other-a', notFound)];
+    assert.equal(codeOf(judged(lasting(objects, 0, 100))), 'progressing');
+  });
+
+  it('the pods of a DaemonSet are told apart by template generation', () => {
+    const status = { observedGeneration: 1, desiredNumberScheduled: 2, currentNumberScheduled: 2 };
+    const annotations = { 'deprecated.daemonset.template.generation': '2' };
+    const owner = object('apps/v1', 'DaemonSet', 'agent', { spec: {}, status }, { annotations });
+    const labelled = (generation: string): Fields => ({ labels: { 'pod-template-generation': generation } });
+    assert.equal(codeOf(judged([[0, [owner, pod(owner, 'agent-a', notFound, labelled('1'))]]])), 'progressing');
+    assert.equal(
+      codeOf(judged([[0, [owner, pod(owner, 'agent-a', notFound, labelled('2'))]]])),
+      'failed ImageNotFound',
+    );
+  });
+
+  it('one hopeless pod of many is enough, and the same trouble is told once', () => {
+    const owner = deployment(90, {}, probed, 100);
+    const set = replicaSet(owner, 2);
+    const pods = Array.from({ length: 100 }, (_, index) =>
+      pod(set, `web-2-${index}`, index < 90 ? running(true) : notFound),
+    );
+    const verdict = judged([[0, [owner, set, ...pods]]]);
+    assert.equal(codeOf(verdict), 'failed ImageNotFound');
+    assert.equal(verdict.decisive?.suspects.length, 1);
+  });
+});
+
+describe('judge: containers', () => {
+  it('asks for the log of the run before while the container waits for its next start', () => {
+    const [suspect] = judged([[0, web(crashed(1))]]).decisive?.suspects ?? [];
+    assert.deepEqual(suspect?.logs, [{ namespace: 'shop', pod: 'web-2-a', container: 'app', previous: true }]);
+  });
+
+  it('a kubelet before 1.32 tells the cause of a failed pull in its event only', () => {
+    const events = (one: KubeObject): KubeObject[] => [
+      event(one, 'Failed', 'Failed to pull image "r.example/app:1": r.example/app:1: not found'),
+    ];
+    const objects = web(waiting('ImagePullBackOff', 'Back-off pulling image "r.example/app:1"'), { events });
+    assert.equal(codeOf(judged([[0, objects]])), 'failed ImageNotFound');
+  });
+
+  it('a container that is ready again after restarts is no trouble', () => {
+    assert.equal(codeOf(judged(lasting(web(running(true, 6)), 0, 60, 200))), 'progressing');
+  });
+
+  it('an init container that has succeeded after failures is no trouble', () => {
+    const done = {
+      name: 'init',
+      ready: true,
+      restartCount: 5,
+      state: { terminated: { exitCode: 0, reason: 'Completed' } },
+      lastState: { terminated: { exitCode: 1 } },
+    };
+    const status = { ...waiting('PodInitializing'), initContainerStatuses: [done] };
+    assert.equal(codeOf(judged(lasting(web(status), 0, 100))), 'progressing');
+  });
+
+  it('a sidecar of the init kind that crashes is a crash, not a failed init container', () => {
+    const sidecar = { name: 'proxy', ready: false, restartCount: 4, state: { terminated: { exitCode: 2 } } };
+    const spec = { initContainers: [{ name: 'proxy', restartPolicy: 'Always' }], ...probed };
+    const status = { ...waiting('PodInitializing'), initContainerStatuses: [sidecar] };
+    assert.equal(codeOf(judged(lasting(web(status, { spec }), 0, 20, 44, 45))), 'failed CrashLoop');
+  });
+
+  it('three restarts are allowed, however long they take', () => {
+    assert.equal(codeOf(judged(lasting(web(crashed(2)), 0, 25, 50, 75, 100, 125, 150))), 'progressing CrashLoop');
+    assert.equal(codeOf(judged(lasting(web(crashed(3)), 0, 25, 44))), 'progressing CrashLoop');
+    assert.equal(codeOf(judged(lasting(web(crashed(3)), 0, 25, 45))), 'failed CrashLoop');
+  });
+
+  it('a run that is still going is not held against the container', () => {
+    assert.equal(codeOf(judged(lasting(web(running(false, 7)), 0, 25, 50, 75))), 'progressing CrashLoop');
+  });
+
+  it('a command that fails in the runtime for a passing reason gets its time', () => {
+    const objects = web(waiting('CreateContainerError', 'context deadline exceeded'));
+    assert.equal(codeOf(judged(lasting(objects, 0, 29))), 'progressing StartError');
+    assert.equal(codeOf(judged(lasting(objects, 0, 29, 30))), 'failed StartError');
+  });
+
+  it('a kubelet whose cache of Secrets is behind is no trouble', () => {
+    const message = 'failed to sync secret cache: timed out waiting for the condition';
+    assert.equal(codeOf(judged(lasting(web(waiting('CreateContainerConfigError', message)), 0, 100))), 'progressing');
+  });
+
+  it('a volume that was mounted in the end is no trouble', () => {
+    const events = (one: KubeObject): KubeObject[] => [
+      event(one, 'FailedMount', 'MountVolume.SetUp failed for volume "v" : secret "tls" not found', 5),
+      event(one, 'Pulling', 'Pulling image "r.example/app:1"', 10, {
+        involvedObject: { kind: 'Pod', uid: one.metadata.uid, fieldPath: 'spec.containers{app}' },
+      }),
+    ];
+    const verdict = judged(lasting(web(waiting('ContainerCreating'), { events }), 10, 200));
+    assert.equal(codeOf(verdict), 'progressing ImageRegistryUnreachable pulling');
+  });
+
+  it('a volume that another node still holds gets the six minutes that it takes', () => {
+    const events = (one: KubeObject): KubeObject[] => [
+      event(one, 'FailedAttachVolume', 'Multi-Attach error for volume "pvc-1"'),
+    ];
+    const objects = web(waiting('ContainerCreating'), { events });
+    const seconds = Array.from({ length: 21 }, (_, index) => index * 20);
+    assert.equal(codeOf(judged(lasting(objects, ...seconds))), 'progressing VolumeMountFailed multiAttach');
+    assert.equal(codeOf(judged(lasting(objects, ...seconds, 420))), 'failed VolumeMountFailed multiAttach');
+  });
+
+  it('a network that cannot be set up is told', () => {
+    const events = (one: KubeObject): KubeObject[] => [
+      event(one, 'FailedCreatePodSandBox', 'plugin type="bridge" failed'),
+    ];
+    const objects = web(waiting('ContainerCreating'), { events });
+    assert.equal(codeOf(judged(lasting(objects, 0, 25, 50, 75, 100, 119))), 'progressing StartError sandbox');
+    assert.equal(codeOf(judged(lasting(objects, 0, 25, 50, 75, 100, 120))), 'failed StartError sandbox');
+  });
+});
+
+describe('judge: nodes', () => {
+  const taken = '0/3 nodes are available: 3 Insufficient cpu. preemption: 0/3 nodes are available';
+  const scaleUp =
+    (second: number) =>
+    (one: KubeObject): KubeObject =>
+      event(one, 'TriggeredScaleUp', 'pod triggered scale-up', second);
+  const noScaleUp =
+    (second: number) =>
+    (one: KubeObject): KubeObject =>
+      event(one, 'NotTriggerScaleUp', "pod didn't trigger scale-up", second);
+  const every20 = (last: number): number[] => Array.from({ length: last / 20 + 1 }, (_, index) => index * 20);
+
+  it('without a word of an autoscaler, two minutes', () => {
+    const objects = web(unschedulable(taken));
+    assert.equal(codeOf(judged(lasting(objects, ...every20(100)))), 'progressing Unschedulable resources');
+    assert.equal(codeOf(judged(lasting(objects, ...every20(120)))), 'failed Unschedulable resources');
+  });
+
+  it('the autoscaler adds a node: wait', () => {
+    const objects = web(unschedulable(taken), { events: (one) => [scaleUp(5)(one)] });
+    assert.equal(codeOf(judged(lasting(objects, ...every20(400)))), 'progressing AutoscalerScalingUp resources');
+  });
+
+  it('the autoscaler says no', () => {
+    const objects = web(unschedulable(taken), { events: (one) => [noScaleUp(5)(one)] });
+    assert.equal(codeOf(judged(lasting(objects, ...every20(40)))), 'progressing AutoscalerCannotHelp resources');
+    assert.equal(codeOf(judged(lasting(objects, ...every20(60)))), 'failed AutoscalerCannotHelp resources');
+  });
+
+  it('the newest word of the autoscaler counts', () => {
+    const changed = web(unschedulable(taken), { events: (one) => [noScaleUp(5)(one), scaleUp(30)(one)] });
+    assert.match(codeOf(judged(lasting(changed, ...every20(200)))), /^progressing AutoscalerScalingUp/);
+    const gaveUp = web(unschedulable(taken), { events: (one) => [noScaleUp(30)(one), scaleUp(5)(one)] });
+    assert.match(codeOf(judged(lasting(gaveUp, ...every20(200)))), /^failed AutoscalerCannotHelp/);
+  });
+
+  it('the clock stands while an old pod still ends, since it frees its node', () => {
+    const owner = deployment(0);
+    const old = pod(replicaSet(owner, 1), 'web-1-a', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
+    const fresh = [owner, replicaSet(owner, 2), pod(replicaSet(owner, 2), 'web-2-a', unschedulable(taken))];
+    const frames = [...lasting([...fresh, old], ...every20(200)), ...lasting(fresh, 220, 240, 260, 280, 300, 319)];
+    assert.match(codeOf(judged(frames)), /^progressing Unschedulable/);
+    assert.match(codeOf(judged([...frames, [320, fresh]])), /^failed Unschedulable/);
+  });
+
+  it('a node that does not answer, told by the Node', () => {
+    const node = object('v1', 'Node', 'node-1', { status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } });
+    assert.equal(codeOf(judged([[0, [...web(running(false)), node]]])), 'progressing NodeLost');
+  });
+
+  it('a node that does not answer, told by the mark of the node controller on the pod', () => {
+    const status = running(true);
+    const conditions = [
+      { type: 'Ready', status: 'False' },
+      { type: 'ContainersReady', status: 'True' },
+    ];
+    assert.equal(codeOf(judged([[0, web({ ...status, conditions })]])), 'progressing NodeLost');
+  });
+
+  it('a pod that waits for a readiness gate is not on a lost node', () => {
+    const conditions = [
+      { type: 'Ready', status: 'False' },
+      { type: 'ContainersReady', status: 'True' },
+    ];
+    const spec = { ...probed, readinessGates: [{ conditionType: 'lb' }] };
+    assert.equal(codeOf(judged([[0, web({ ...running(true), conditions }, { spec })]])), 'progressing');
+  });
+
+  it('a node that has come back is forgotten', () => {
+    const events = (one: KubeObject): KubeObject[] => [event(one, 'NodeNotReady', 'Node is not ready')];
+    assert.equal(codeOf(judged([[0, web(running(true), { events })]])), 'progressing');
+  });
+
+  it('an evicted pod that is replaced ends nothing', () => {
+    const objects = web({ phase: 'Failed', reason: 'Evicted', message: 'The node was low on resource: memory.' });
+    assert.equal(codeOf(judged(lasting(objects, 0, 100, 200))), 'progressing Evicted Evicted');
+  });
+
+  it('an evicted pod that nothing replaces is the end', () => {
+    const lone = object('v1', 'Pod', 'lone', { status: { phase: 'Failed', reason: 'Evicted' } });
+    const seen = snapshot([lone], { followed: [{ ref: refTo(lone), purpose: 'object', object: lone }] });
+    assert.equal(codeOf(judged([[0, seen]])), 'failed Evicted Evicted');
+  });
+});
+
+describe('judge: pods that are refused', () => {
+  const refused = (message: string, more: Fields = {}): KubeObject[] => {
+    const owner = deployment(0, { replicas: 0, updatedReplicas: 0 });
+    const condition = { type: 'ReplicaFailure', status: 'True', message };
+    return [owner, replicaSet(owner, 2, { replicas: 0, conditions: [condition], ...more })];
+  };
+  const quota = 'pods "web-2-a" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1';
+
+  it('a quota gets a minute', () => {
+    assert.equal(codeOf(judged(lasting(refused(quota), 0, 30, 59))), 'progressing QuotaExceeded');
+    assert.equal(codeOf(judged(lasting(refused(quota), 0, 30, 60))), 'failed QuotaExceeded');
+  });
+
+  it('the clock of a quota stands while an old pod still ends', () => {
+    const objects = refused(quota);
+    const old = pod(objects[1] as KubeObject, 'old', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
+    const frames = [...lasting([...objects, old], 0, 50, 100), ...lasting(objects, 120, 140, 159)];
+    assert.equal(codeOf(judged(frames)), 'progressing QuotaExceeded');
+    assert.equal(codeOf(judged([...frames, [160, objects]])), 'failed QuotaExceeded');
+  });
+
+  it('a refusal that is over, since all pods are there, does not count', () => {
+    const owner = deployment(0);
+    const condition = { type: 'ReplicaFailure', status: 'True', message: quota };
+    assert.equal(
+      codeOf(judged(lasting([owner, replicaSet(owner, 2, { conditions: [condition] })], 0, 100))),
+      'progressing',
+    );
+  });
+
+  it('a refusal of the old ReplicaSet does not count', () => {
+    const owner = deployment(0);
+    const condition = { type: 'ReplicaFailure', status: 'True', message: quota };
+    const old = replicaSet(owner, 1, { replicas: 0, conditions: [condition] });
+    assert.equal(codeOf(judged(lasting([owner, old, replicaSet(owner, 2)], 0, 100))), 'progressing');
+  });
+
+  it('where ReplicaSets cannot be read, the Deployment itself tells', () => {
+    const owner = deployment(0, {
+      replicas: 1,
+      updatedReplicas: 0,
+      conditions: [{ type: 'ReplicaFailure', status: 'True', message: quota }],
+    });
+    assert.equal(codeOf(judged([[0, [owner]]])), 'progressing QuotaExceeded');
+  });
+
+  it('a StatefulSet tells by events only, and those from before the rollout say nothing of it', () => {
+    const status = { observedGeneration: 1, replicas: 0, updateRevision: 'b' };
+    const owner = object('apps/v1', 'StatefulSet', 'db', { spec: { replicas: 1, template: { spec: probed } }, status });
+    const said = event(owner, 'FailedCreate', `create Pod db-0 in StatefulSet db failed error: ${quota}`);
+    const seen = snapshot([owner, said]);
+    const before = baselineOf(snapshot([{ ...owner, metadata: { ...owner.metadata, generation: 0 } }, said]), at(0));
+    assert.equal(codeOf(judged([[0, seen]])), 'progressing QuotaExceeded');
+    assert.equal(codeOf(judged([[0, seen]], {}, before)), 'progressing');
+    const again = snapshot([owner, { ...said, count: 2 }]);
+    assert.equal(codeOf(judged([[0, again]], {}, before)), 'progressing QuotaExceeded');
+  });
+});
+
+describe('judge: the StatefulSet that waits for a pod of a revision taken back', () => {
+  const set = (spec: Fields = {}): KubeObject => {
+    const status = { observedGeneration: 1, replicas: 2, readyReplicas: 1, updatedReplicas: 1, updateRevision: 'good' };
+    return object('apps/v1', 'StatefulSet', 'db', {
+      spec: { replicas: 2, template: { spec: probed }, ...spec },
+      status,
+    });
+  };
+  const bad = (status: Fields, metadata: Fields = {}): KubeObject =>
+    pod(set(), 'db-1', status, { labels: { 'controller-revision-hash': 'bad' }, ...metadata });
+
+  it('is stuck after ten seconds where the pod cannot heal, and names it', () => {
+    const verdict = judged(lasting([set(), bad(notFound)], 0, 9, 10));
+    assert.equal(codeOf(verdict), 'failed StatefulSetStuck db-1');
+    assert.equal(verdict.decisive?.cause?.subject.name, 'db-1');
+  });
+
+  it('gets a minute where the pod may heal', () => {
+    assert.equal(codeOf(judged(lasting([set(), bad(crashed(9))], 0, 30, 59))), 'progressing StatefulSetStuck db-1');
+    assert.equal(codeOf(judged(lasting([set(), bad(crashed(9))], 0, 30, 60))), 'failed StatefulSetStuck db-1');
+  });
+
+  const fine: readonly (readonly [string, KubeObject[]])[] = [
+    ['Parallel replaces it', [set({ podManagementPolicy: 'Parallel' }), bad(notFound)]],
+    ['OnDelete is not waited for', [set({ updateStrategy: { type: 'OnDelete' } }), bad(notFound)]],
+    ['it is below the partition', [set({ updateStrategy: { rollingUpdate: { partition: 2 } } }), bad(notFound)]],
+    ['it is ready', [set(), bad(running(true))]],
+    ['it is being replaced', [set(), bad(notFound, { deletionTimestamp: '2026-03-01T12:00:00Z' })]],
+  ];
+  for (const [name, objects] of fine) {
+    it(`is not stuck: ${name}`, () => {
+      assert.equal(codeOf(judged(lasting(objects, 0, 100))), 'progressing');
+    });
+  }
+});
+
+describe('judge: one workload waits for another', () => {
+  const database = (isReady: boolean): KubeObject[] => {
+    const owner = {
+      ...deployment(isReady ? 1 : 0),
+      metadata: { name: 'db', namespace: 'shop', uid: 'db', generation: 1, ...revision(1) },
+    };
+    return [owner];
+  };
+
+  it('a crash loop is excused while its database is still starting', () => {
+    const objects = [...web(crashed(5)), ...database(false)];
+    assert.equal(codeOf(judged(lasting(objects, 0, 25, 50, 75, 100, 125, 150, 175))), 'progressing CrashLoop');
+  });
+
+  it('but not for ever', () => {
+    const objects = [...web(crashed(5)), ...database(false)];
+    assert.equal(codeOf(judged(lasting(objects, 0, 25, 50, 75, 100, 125, 150, 175, 180))), 'failed CrashLoop');
+  });
+
+  it('a database that has just come up gets the application one more restart', () => {
+    const frames: Frame[] = [
+      ...lasting([...web(crashed(4)), ...database(false)], 0, 25, 50),
+      [60, [...web(crashed(4)), ...database(true)]],
+    ];
+    assert.equal(codeOf(judged(frames)), 'progressing CrashLoop');
+    assert.equal(codeOf(judged([...frames, [80, [...web(crashed(5)), ...database(true)]]])), 'failed CrashLoop');
+  });
+
+  it('two that crash do not excuse each other', () => {
+    const other = web(crashed(5)).map((item) => ({
+      ...item,
+      metadata: {
+        ...item.metadata,
+        name: `x${item.metadata.name}`,
+        uid: `x${item.metadata.uid ?? ''}`,
+        ...(item.metadata.ownerReferences === undefined
+          ? {}
+          : { ownerReferences: item.metadata.ownerReferences.map((owner) => ({ ...owner, uid: `x${owner.uid}` })) }),
+      },
+    }));
+    assert.equal(codeOf(judged(lasting([...web(crashed(5)), ...other], 0, 25, 45))), 'failed CrashLoop');
+  });
+});
+
+describe('judge: before and after', () => {
+  const sick = web(crashed(9));
+  const sickBefore = (): RolloutMemory => baselineOf(snapshot(sick), at(0));
+
+  it('what was broken before and is not touched does not count, and is told', () => {
+    const verdict = judged(lasting(sick, 0, 25, 50, 75), {}, sickBefore());
+    assert.equal(verdict.health, 'healthy');
+    const [workload] = verdict.workloads;
+    assert.equal(workload?.health, 'failed');
+    assert.equal(workload.isPreexisting, true);
+    assert.equal(workload.brokenBefore?.reason, 'LessAvailable');
+  });
+
+  it('what was broken before and is touched counts, and it is told that it was broken before', () => {
+    const touched = sick.map((item) =>
+      item.kind === 'Deployment'
+        ? {
+            ...item,
+            metadata: { ...item.metadata, generation: 2 },
+            status: { ...(item['status'] as Fields), observedGeneration: 2 },
+          }
+        : item,
+    );
+    const verdict = judged(lasting(touched, 0, 25, 50), {}, sickBefore());
+    assert.equal(codeOf(verdict), 'failed CrashLoop');
+    assert.equal(verdict.decisive?.brokenBefore?.reason, 'LessAvailable');
+  });
+
+  it('what was healthy before and breaks untouched counts', () => {
+    const before = baselineOf(snapshot(healthyWeb()), at(0));
+    assert.equal(codeOf(judged(lasting(sick, 0, 25, 50), {}, before)), 'failed CrashLoop');
+  });
+
+  const overdue = (since: string): Fields => ({
+    conditions: [
+      {
+        type: 'Progressing',
+        status: 'False',
+        reason: 'ProgressDeadlineExceeded',
+        message: 'timed out',
+        lastUpdateTime: since,
+      },
+    ],
+  });
+
+  it('a progress deadline of the rollout before is not that of this one', () => {
+    const before = baselineOf(
+      snapshot([{ ...deployment(0, overdue('A')), metadata: { name: 'web', namespace: 'shop', generation: 0 } }]),
+      at(0),
+    );
+    assert.equal(codeOf(judged([[0, [deployment(0, overdue('A'))]]], {}, before)), 'progressing');
+    assert.equal(codeOf(judged([[0, [deployment(0, overdue('B'))]]], {}, before)), 'failed ProgressDeadlineExceeded');
+  });
+
+  it('a progress deadline without a baseline counts, unless all new pods are available', () => {
+    const owner = deployment(0, overdue('A'));
+    assert.equal(codeOf(judged([[0, [owner, replicaSet(owner, 2)]]])), 'failed ProgressDeadlineExceeded');
+    assert.equal(codeOf(judged([[0, [owner, replicaSet(owner, 2, { availableReplicas: 1 })]]])), 'progressing');
+  });
+});
+
+describe('judge: healthy for long enough', () => {
+  it('at once with a readiness probe', () => {
+    assert.equal(judged([[0, healthyWeb()]]).health, 'healthy');
+  });
+
+  it('after ten seconds without one', () => {
+    assert.equal(judged(lasting(healthyWeb(unprobed), 0, 9)).health, 'progressing');
+    assert.equal(judged(lasting(healthyWeb(unprobed), 0, 9)).recheckAt, at(10).toISOString());
+    assert.equal(judged(lasting(healthyWeb(unprobed), 0, 9, 10)).health, 'healthy');
+  });
+
+  it('a restart starts the time anew', () => {
+    const frames: Frame[] = [
+      [0, healthyWeb(unprobed)],
+      [6, healthyWeb(unprobed, 1)],
+    ];
+    assert.equal(judged([...frames, [15, healthyWeb(unprobed, 1)]]).health, 'progressing');
+    assert.equal(judged([...frames, [16, healthyWeb(unprobed, 1)]]).health, 'healthy');
+  });
+
+  it('a moment of trouble starts the time anew', () => {
+    const frames: Frame[] = [
+      [0, healthyWeb(unprobed)],
+      [6, web(crashed(0), { spec: unprobed })],
+      [7, healthyWeb(unprobed)],
+    ];
+    assert.equal(judged([...frames, [16, healthyWeb(unprobed)]]).health, 'progressing');
+    assert.equal(judged([...frames, [17, healthyWeb(unprobed)]]).health, 'healthy');
+  });
+
+  it('as long as the user says, probe or not', () => {
+    assert.equal(judged(lasting(healthyWeb(), 0, 29), { stableForSeconds: 30 }).health, 'progressing');
+    assert.equal(judged(lasting(healthyWeb(), 0, 30), { stableForSeconds: 30 }).health, 'healthy');
+    assert.equal(judged([[0, healthyWeb(unprobed)]], { stableForSeconds: 0 }).health, 'healthy');
+  });
+
+  it('minReadySeconds is part of the time', () => {
+    const objects = healthyWeb(unprobed).map((item) =>
+      item.kind === 'Deployment' ? { ...item, spec: { ...(item['spec'] as Fields), minReadySeconds: 8 } } : item,
+    );
+    assert.equal(judged(lasting(objects, 0, 1)).health, 'progressing');
+    assert.equal(judged(lasting(objects, 0, 2)).health, 'healthy');
+  });
+
+  it('what was healthy before and is not touched needs no time', () => {
+    const before = baselineOf(snapshot(healthyWeb(unprobed)), at(0));
+    assert.equal(judged([[1, healthyWeb(unprobed)]], {}, before).health, 'healthy');
+  });
+
+  it('no pods need no time', () => {
+    assert.equal(judged([[0, [deployment(0, {}, unprobed, 0)]]]).health, 'healthy');
+  });
+});
+
+describe('judge: time', () => {
+  it('failFast false waits for the deadline, also where there is no hope', () => {
+    assert.equal(codeOf(judged(lasting(web(notFound), 0, 599), { failFast: false })), 'progressing ImageNotFound');
+    const verdict = judged(lasting(web(notFound), 0, 599, 600), { failFast: false });
+    assert.equal(codeOf(verdict), 'failed ImageNotFound');
+    assert.equal(verdict.timedOut, true);
+  });
+
+  it('at the deadline the best supported cause is the reason', () => {
+    const events = (one: KubeObject): KubeObject[] => [event(one, 'Unhealthy', 'Readiness probe failed: 503')];
+    const verdict = judged(lasting(web(running(false), { events }), 0, 600));
+    assert.equal(codeOf(verdict), 'failed ReadinessProbeFailed');
+    assert.equal(verdict.timedOut, true);
+  });
+
+  it('at the deadline without any cause, the words of the object and its newest warning', () => {
+    const owner = object('v1', 'Service', 'web', { spec: { type: 'LoadBalancer', clusterIP: '10.0.0.1' } });
+    const said = event(owner, 'SyncLoadBalancerFailed', 'no address left', 5, { type: 'Warning' });
+    const verdict = judged(lasting([owner, said], 0, 600));
+    assert.equal(codeOf(verdict), 'failed TimedOut');
+    assert.match(verdict.decisive?.cause?.message ?? '', /no address left/);
+  });
+
+  it('a grace of the user counts in place of ours, tries or not', () => {
+    assert.equal(codeOf(judged(lasting(web(crashed(0)), 0, 5), { graces: { CrashLoop: 5 } })), 'failed CrashLoop');
+    assert.equal(
+      codeOf(judged(lasting(web(notFound), 0, 29), { graces: { ImageNotFound: 30 } })),
+      'progressing ImageNotFound',
+    );
+    assert.equal(
+      codeOf(judged(lasting(web(notFound), 0, 30), { graces: { ImageNotFound: 30 } })),
+      'failed ImageNotFound',
+    );
+  });
+
+  it('says when to look again', () => {
+    const verdict = judged([[0, web(waiting('CreateContainerConfigError', 'secret "db" not found'))]]);
+    assert.equal(verdict.recheckAt, at(60).toISOString());
+  });
+
+  it('looks again at the deadline at the latest', () => {
+    assert.equal(judged([[0, web(running(false))]]).recheckAt, at(600).toISOString());
+  });
+
+  const missing = web(waiting('CreateContainerConfigError', 'secret "db" not found'));
+  const trying = web(waiting('ContainerCreating'));
+
+  it('trouble that is gone for a moment between two tries is the same trouble', () => {
+    assert.equal(
+      codeOf(
+        judged([
+          [0, missing],
+          [20, trying],
+          [45, missing],
+          [60, missing],
+        ]),
+      ),
+      'progressing ConfigMissing',
+    );
+    assert.equal(
+      codeOf(
+        judged([
+          [0, missing],
+          [20, trying],
+          [30, missing],
+          [60, missing],
+        ]),
+      ),
+      'failed ConfigMissing',
+    );
+  });
+
+  it('trouble that comes back after half a minute is new trouble', () => {
+    assert.equal(
+      codeOf(
+        judged([
+          [0, missing],
+          [10, trying],
+          [31, trying],
+          [32, missing],
+          [61, missing],
+        ]),
+      ),
+      'progressing ConfigMissing',
+    );
+  });
+});
+
+describe('judge: Jobs and hooks', () => {
+  const job = (status: Fields): KubeObject =>
+    object('batch/v1', 'Job', 'migrate', { spec: { backoffLimit: 6 }, status: { startTime: 'x', ...status } });
+  const hook = (item: KubeObject, ...around: KubeObject[]): RolloutSnapshot =>
+    snapshot([item, ...around], { followed: [{ ref: refTo(item), purpose: 'hook', object: item }] });
+  const failedBy = (reason: string): Fields => ({
+    conditions: [{ type: 'Failed', status: 'True', reason, message: 'said so' }],
+  });
+
+  it('a Job whose pods crash but that has tries left is not given up', () => {
+    const objects = [job({ active: 1 }), pod(job({}), 'migrate-a', crashed(9))];
+    assert.equal(codeOf(judged(lasting(objects, 0, 25, 50, 75, 200))), 'progressing CrashLoop');
+  });
+
+  it('a hook whose Job failed is a failed hook, with the log of its pod', () => {
+    const one = pod(
+      job({}),
+      'migrate-a',
+      { phase: 'Failed', containerStatuses: [{ name: 'app', state: { terminated: { exitCode: 1 } } }] },
+      {},
+      { restartPolicy: 'Never' },
+    );
+    const verdict = judged([[0, hook(job(failedBy('BackoffLimitExceeded')), one)]]);
+    assert.equal(codeOf(verdict), 'failed HookFailed');
+    assert.equal(verdict.decisive?.cause?.logs[0]?.pod, 'migrate-a');
+  });
+
+  it('a hook over its deadline says so', () => {
+    assert.equal(codeOf(judged([[0, hook(job(failedBy('DeadlineExceeded')))]])), 'failed JobDeadlineExceeded');
+  });
+
+  const hookPod = (status: Fields): RolloutSnapshot =>
+    hook(object('v1', 'Pod', 'check', { spec: { restartPolicy: 'Never' }, status }));
+
+  it('a hook pod that runs and is ready is not done', () => {
+    assert.equal(judged([[0, hookPod(running(true))]]).health, 'progressing');
+    assert.equal(judged([[0, hookPod({ phase: 'Succeeded' })]]).health, 'healthy');
+  });
+
+  it('a hook pod that ended with an error is a failed hook', () => {
+    const status = {
+      phase: 'Failed',
+      containerStatuses: [{ name: 'app', state: { terminated: { exitCode: 1, reason: 'Error' } } }],
+    };
+    assert.equal(codeOf(judged([[0, hookPod(status)]])), 'failed HookFailed');
+  });
+
+  it('a hook whose image the registry does not have can no longer succeed', () => {
+    assert.equal(
+      codeOf(judged([[0, hook(job({ active: 1 }), pod(job({}), 'migrate-a', notFound))]])),
+      'failed ImageNotFound',
+    );
+  });
+
+  it('a Job that was complete and removed itself is no missing object', () => {
+    const ref = refTo(job({}));
+    const gone = snapshot([], { followed: [{ ref, purpose: 'object', removesItself: true }] });
+    assert.equal(judged(lasting(gone, 0, 60)).health, 'healthy');
+  });
+});
+
+describe('judge: what is not there, or not known', () => {
+  const ref = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'web' };
+  const gone = snapshot([], { followed: [{ ref, purpose: 'object' }] });
+  const unread = [
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      namespace: 'shop',
+      reason: 'PermissionDenied',
+      message: 'may not list',
+    },
+  ];
+
+  it('an object that is missing after all was applied', () => {
+    assert.equal(codeOf(judged(lasting(gone, 0, 4))), 'progressing ObjectMissing');
+    assert.equal(codeOf(judged(lasting(gone, 0, 5))), 'failed ObjectMissing');
+  });
+
+  it('nothing is missing before all was applied', () => {
+    assert.equal(codeOf(judged(lasting(gone, 0, 100), { isApplied: false })), 'progressing');
+  });
+
+  it('nothing is healthy as a whole before all was applied', () => {
+    const verdict = judged([[0, healthyWeb()]], { isApplied: false });
+    assert.equal(verdict.health, 'progressing');
+    assert.equal(verdict.workloads[0]?.health, 'healthy');
+  });
+
+  it('what could not be read is unknown, never missing', () => {
+    const verdict = judged(lasting(snapshot([], { followed: [{ ref, purpose: 'object' }], unread }), 0, 100));
+    assert.equal(verdict.health, 'unknown');
+    assert.match(verdict.decisive?.status.message ?? '', /may not list/);
+  });
+
+  it('one that is unknown hides neither a failure nor a wait', () => {
+    const known = web(notFound);
+    const [owner] = known;
+    assert.ok(owner);
+    const other = { ...ref, name: 'api' };
+    const followed: FollowedObject[] = [
+      { ref: other, purpose: 'object' },
+      { ref, purpose: 'object', object: owner },
+    ];
+    assert.equal(judged([[0, snapshot(known, { followed, unread })]]).health, 'failed');
+    assert.equal(judged([[0, snapshot(web(running(false)).slice(0, 3), { followed, unread })]]).health, 'progressing');
+  });
+
+  it('without the right to read pods the counters decide, and it is told', () => {
+    const pods = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      namespace: 'shop',
+      reason: 'PermissionDenied',
+      message: 'may not list pods',
+    };
+    const counters = snapshot([deployment(1)], { unread: [pods] });
+    const verdict = judged([[0, counters]]);
+    assert.equal(verdict.health, 'healthy');
+    assert.deepEqual(verdict.unread, [pods]);
+    assert.equal(codeOf(judged(lasting(snapshot([deployment(0)], { unread: [pods] }), 0, 600))), 'failed TimedOut');
+  });
+
+  it('a reading from before the change is not judged', () => {
+    const followed: FollowedObject[] = [{ ref, purpose: 'object', object: deployment(1), generation: 2 }];
+    const verdict = judged([[0, snapshot(healthyWeb(), { followed })]]);
+    assert.equal(verdict.health, 'progressing');
+    assert.equal(verdict.decisive?.status.reason, 'ReadingBehind');
+  });
+
+  const database = (status: Fields): KubeObject => object('example.com/v1', 'Database', 'main', { status });
+
+  it('a custom resource that says Failed gets half a minute', () => {
+    const bad = database({ conditions: [{ type: 'Failed', status: 'True', message: 'no such size' }] });
+    assert.equal(codeOf(judged(lasting([bad], 0, 29))), 'progressing CustomResourceFailed');
+    const verdict = judged(lasting([bad], 0, 29, 30));
+    assert.equal(codeOf(verdict), 'failed CustomResourceFailed');
+    assert.match(verdict.decisive?.cause?.message ?? '', /no such size/);
+  });
+
+  it('a custom resource that is merely not ready is waited for', () => {
+    const slow = database({ conditions: [{ type: 'Ready', status: 'False', reason: 'Creating' }] });
+    assert.equal(codeOf(judged(lasting([slow], 0, 300, 599))), 'progressing');
+  });
+
+  it('a controller that does not look', () => {
+    const ignored = database({ observedGeneration: 0 });
+    assert.equal(codeOf(judged(lasting([ignored], 0, 30, 60, 89))), 'progressing NotObserved');
+    assert.equal(codeOf(judged(lasting([ignored], 0, 30, 60, 90))), 'failed NotObserved');
+  });
+
+  it('a claim whose volume is gone', () => {
+    const claim = object('v1', 'PersistentVolumeClaim', 'data', { status: { phase: 'Lost' } });
+    assert.equal(codeOf(judged([[0, [claim]]])), 'failed VolumeNotBound');
+  });
+
+  it('a claim that waits for its consumer while a pod uses it is not done', () => {
+    const claim = object('v1', 'PersistentVolumeClaim', 'data', { status: { phase: 'Pending' } });
+    const said = event(claim, 'WaitForFirstConsumer', 'waiting for first consumer to be created before binding');
+    const consumer = object('v1', 'Pod', 'user', {
+      spec: { volumes: [{ persistentVolumeClaim: { claimName: 'data' } }] },
+    });
+    assert.equal(judged([[0, [claim, said]]]).health, 'healthy');
+    assert.equal(judged([[0, [claim, said, consumer]]]).health, 'progressing');
+  });
+
+  it('a rule of the user decides what is current', () => {
+    const statusRules = [
+      { group: 'example.com', kind: 'Database', current: [{ path: 'status.phase', equals: ['Up'] }], failed: [] },
+    ];
+    assert.equal(judged([[0, [database({ phase: 'Down' })]]], { statusRules }).health, 'progressing');
+    assert.equal(judged([[0, [database({ phase: 'Up' })]]], { statusRules }).health, 'healthy');
+  });
+});
+
+describe('rolloutSnapshot', () => {
+  it('sorts a reading into what is judged, what explains it and what could not be read', () => {
+    const [owner, set, one] = web(notFound);
+    assert.ok(owner && set && one);
+    const said = event(one, 'Failed', 'Error: ErrImagePull');
+    const objects = new Map(
+      [owner, set, one, said].map((item) => [
+        `${item.apiVersion.includes('/') ? 'apps' : ''}/${item.kind}/shop/${item.metadata.name}`,
+        item,
+      ]),
+    );
+    const query = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace: 'shop' };
+    const reading = { objects, unread: [{ query, reason: 'PermissionDenied' as const, message: 'may not list' }] };
+    const absent = { ...refTo(owner), name: 'api' };
+    const made = rolloutSnapshot(
+      [
+        { ref: refTo(owner), purpose: 'object' },
+        { ref: absent, purpose: 'object' },
+      ],
+      reading,
+    );
+    assert.deepEqual(
+      made.followed.map(({ object: found }) => found?.metadata.name),
+      ['web', undefined],
+    );
+    assert.deepEqual(
+      made.around.map(({ kind }) => kind),
+      ['Deployment', 'ReplicaSet', 'Pod'],
+    );
+    assert.equal(made.events[0]?.reason, 'Failed');
+    assert.deepEqual(made.unread, [{ ...query, reason: 'PermissionDenied', message: 'may not list' }]);
+  });
+});
