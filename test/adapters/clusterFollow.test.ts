@@ -102,9 +102,10 @@ describe('following objects', () => {
   it('what is followed in addition brings back what was dropped before', async () => {
     const follower = await follow([{ ...pods, keep: ({ metadata }) => metadata.name === 'a' }]);
     assert.deepEqual(names(follower), ['a']);
+    await isWatching();
     await follower.add([pods]);
     assert.deepEqual(names(follower), ['a', 'b']);
-    await isWatching();
+    await eventually('one watch has replaced the other', () => watches().length === 2 && served.watches() === 1);
   });
 
   it('what nobody wants is dropped, also when it stops being wanted', async () => {

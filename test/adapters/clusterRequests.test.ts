@@ -287,6 +287,25 @@ describe('requests to the Kubernetes API', () => {
       valid = 'run-2';
       await Promise.all([cluster.get(pod), cluster.get(pod), cluster.get(pod)]);
       assert.equal(await readFile(runs, 'utf8'), 'xx', 'requests that are rejected together renew once');
+
+      valid = 'run-3';
+      let release: () => void = () => undefined;
+      const renewed = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      let isFirst = true;
+      on(async (request) => {
+        if (request.headers.authorization !== 'Bearer run-2' || !isFirst) return false;
+        isFirst = false;
+        await renewed;
+        return false;
+      });
+      const slow = cluster.get(pod);
+      await eventually('it is under way', () => !isFirst);
+      await cluster.get(pod);
+      release();
+      await slow;
+      assert.equal(await readFile(runs, 'utf8'), 'xxx', 'nor does one whose rejection comes after the renewal');
       await rm(folder, { recursive: true });
     });
 

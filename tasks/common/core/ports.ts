@@ -105,7 +105,10 @@ export interface ListQuery {
   fieldSelector?: string;
 }
 
-/** What is followed: the objects of a query that `keep` wants; the rest is dropped on arrival. */
+/**
+ * What is followed: the objects of a query that `keep` wants; the rest is dropped on arrival. Name the kinds that own
+ * others first: `keep` is asked in that order, and asked again for an object when one that it belongs to comes later.
+ */
 export interface FollowQuery extends ListQuery {
   keep(object: KubeObject): boolean;
 }
