@@ -10,8 +10,8 @@ const now = new Date('2026-03-01T12:00:00Z');
 type Row = readonly [string, string, string, string?, RegExp?];
 
 function objectOf(yaml: string): KubeObject {
-  const object = parse(yaml) as KubeObject & { metadata?: Record<string, unknown> };
-  return { ...object, metadata: { name: 'web', namespace: 'shop', ...object.metadata } };
+  const object = parse(yaml) as Omit<KubeObject, 'metadata'> & { metadata?: Record<string, unknown> };
+  return { ...object, metadata: { name: 'web', namespace: 'shop', ...object.metadata } } as KubeObject;
 }
 
 function table(title: string, rows: readonly Row[], rules: readonly StatusRule[] = []): void {

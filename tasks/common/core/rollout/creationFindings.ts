@@ -12,6 +12,9 @@ type Rule = readonly [RegExp, Refusal];
 
 /** The first that fits. Texts of Kubernetes 1.35's admission plug-ins; they have not changed for years. */
 const rules: readonly Rule[] = [
+  // A webhook or policy may use any of the words below.
+  [/admission webhook "[^"]*" denied the request/, { code: 'AdmissionDenied', detail: 'webhook', isCertain: true }],
+  [/ValidatingAdmissionPolicy '[^']*'/, { code: 'AdmissionDenied', detail: 'policy', isCertain: true }],
   [/violates PodSecurity "/, { code: 'PodSecurityDenied', isCertain: true }],
   [/failed quota: [^:]+: must specify /, { code: 'QuotaExceeded', detail: 'mustSpecify', isCertain: true }],
   [/exceeded quota: /, { code: 'QuotaExceeded', isCertain: false }],
@@ -19,8 +22,6 @@ const rules: readonly Rule[] = [
     /(maximum|minimum) \S+ usage per (Container|Pod|PersistentVolumeClaim)|max limit to request ratio per (Container|Pod)/,
     { code: 'LimitRangeViolated', isCertain: true },
   ],
-  [/admission webhook "[^"]*" denied the request/, { code: 'AdmissionDenied', detail: 'webhook', isCertain: true }],
-  [/ValidatingAdmissionPolicy '[^']*'/, { code: 'AdmissionDenied', detail: 'policy', isCertain: true }],
   [/failed calling webhook "[^"]*"/, { code: 'AdmissionDenied', detail: 'webhookUnreachable', isCertain: false }],
   [
     /error looking up service account|serviceaccount "[^"]*" not found/,

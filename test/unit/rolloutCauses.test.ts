@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { causeCodes, causes, isCauseCode, rankOf } from '../../tasks/common/core/rollout/causes';
+
+describe('docs/causes.md', () => {
+  const text = readFileSync(new URL('../../docs/causes.md', import.meta.url), 'utf8');
+  const rows = text
+    .split('\n')
+    .filter((line) => /^\| [A-Z]\w+ +\|/.test(line))
+    .map((line) => line.split('|').map((cell) => cell.trim()));
+
+  it('has the causes in the order of the code, each with the words of the code', () => {
+    const expected = causeCodes.map((code) => {
+      const { group, grace, why, recognisedBy, whoActs, nextStep } = causes[code];
+      const seconds = grace === 'timeout' ? grace : `${grace} s`;
+      return [code, group, seconds, why, recognisedBy, whoActs, nextStep];
+    });
+    assert.deepEqual(
+      rows.map((cells) => cells.slice(1, 8)),
+      expected,
+    );
+  });
+
+  it('says of each cause how it was proven', () => {
+    for (const cells of rows) assert.match(cells[8] ?? '', /^(recorded|tables)/, cells[1]);
+  });
+});
+
+describe('the list of causes', () => {
+  it('has the six groups that pipelines know, and the rest', () => {
+    const groups = new Set(causeCodes.map((code) => causes[code].group));
+    const known = ['quota', 'readiness', 'image', 'permissions', 'limitRange', 'runtimeConfig', 'other'];
+    assert.deepEqual([...groups].sort(), known.sort());
+  });
+
+  it('has no grace for what cannot heal without another deploy', () => {
+    const certain = [
+      'ImageInvalidName',
+      'ImageNotFound',
+      'LimitRangeViolated',
+      'PodSecurityDenied',
+      'HookFailed',
+    ] as const;
+    for (const code of certain) assert.equal(causes[code].grace, 0, code);
+  });
+
+  it('knows its own words only', () => {
+    assert.equal(isCauseCode('CrashLoop'), true);
+    assert.equal(isCauseCode('crashloop'), false);
+    assert.equal(isCauseCode('constructor'), false);
+  });
+
+  it('puts what a container says before what a counter says', () => {
+    assert.ok(rankOf('CrashLoop') < rankOf('ProgressDeadlineExceeded'));
+    assert.ok(rankOf('ProgressDeadlineExceeded') < rankOf('TimedOut'));
+  });
+});
