@@ -8,6 +8,7 @@ import {
   type Node,
   type Scalar,
   type YAMLMap,
+  type YAMLSeq,
 } from 'yaml';
 
 /*
@@ -17,31 +18,69 @@ import {
  * must not become another value here than there.
  */
 
-export type YamlText = { value: unknown } | { problem: string; line: number };
+/** `line` counts from 1 in the whole text; 0 where the problem has no place. */
+export type YamlDocument = { value: unknown } | { problem: string; line: number };
 
 /** The documents of a stream in their order. One that holds nothing but comments is null. Never throws. */
-export function readGoYaml(text: string): YamlText[] {
-  const documents = parseAllDocuments(text, {
-    version: '1.1',
-    schema: 'failsafe',
-    uniqueKeys: false,
-    strict: false,
-    logLevel: 'silent',
-  });
-  if (!Array.isArray(documents)) return [];
-  return documents.map(readDocument);
+export function readGoYaml(text: string): YamlDocument[] {
+  const documents: YamlDocument[] = [];
+  let start = 0;
+  let line = 0;
+  // Where apimachinery's YAMLReader cuts: a line of dashes, blanks and a comment.
+  for (const { 0: separator, index } of text.matchAll(/^---[^\S\r\n]*(?:#[^\r\n]*)?(?:\r?\n|$)/gm)) {
+    const part = text.slice(start, index);
+    documents.push(readDocument(part, line));
+    line += lineBreaks(part) + lineBreaks(separator);
+    start = index + separator.length;
+  }
+  documents.push(readDocument(text.slice(start), line));
+  return documents;
 }
 
-function readDocument(document: Document.Parsed): YamlText {
+function lineBreaks(text: string): number {
+  return text.split('\n').length - 1;
+}
+
+function readDocument(text: string, linesBefore: number): YamlDocument {
+  const [document] = parsed(text);
+  if (document === undefined) return { value: null };
   const [error] = document.errors;
-  if (error !== undefined) return { problem: error.code, line: error.linePos?.[0].line ?? 0 };
+  if (error !== undefined) return { problem: error.code, line: linesBefore + (error.linePos?.[0].line ?? 0) };
   try {
-    return { value: new Reader(document).read(document.contents) };
+    return { value: new Reader().read(document.contents) };
   } catch (thrown) {
-    if (thrown instanceof Unreadable) return { problem: thrown.message, line: 0 };
+    if (thrown instanceof Unreadable) return { problem: thrown.message, line: linesBefore + 1 };
     throw thrown;
   }
 }
+
+const flowLinesMended = 1000;
+
+/**
+ * go-yaml lets the lines of a flow collection begin anywhere, as those of an unindented `toPrettyJson` do. The parser
+ * here wants them further in than the block around them, so each line that it stumbles over is moved there.
+ */
+function parsed(text: string): readonly Document.Parsed[] {
+  const lines = text.split('\n');
+  for (let mended = 0; ; mended += 1) {
+    const documents = parseAllDocuments(lines.join('\n'), {
+      version: '1.1',
+      schema: 'failsafe',
+      uniqueKeys: false,
+      strict: false,
+      logLevel: 'silent',
+    });
+    const all = Array.isArray(documents) ? documents : [];
+    const error = all[0]?.errors[0];
+    const at = (error?.linePos?.[0].line ?? 0) - 1;
+    const line = lines[at];
+    const isFlow = error?.code === 'BAD_INDENT' && error.message.startsWith('Flow');
+    if (!isFlow || line === undefined || line.startsWith(farIn) || mended === flowLinesMended) return all;
+    lines[at] = farIn + line;
+  }
+}
+
+const farIn = ' '.repeat(200);
 
 class Unreadable extends Error {}
 
@@ -49,17 +88,21 @@ class Unreadable extends Error {}
 class Reader {
   private readonly known = new Map<Node, unknown>();
   private readonly open = new Set<Node>();
-
-  constructor(private readonly document: Document) {}
+  /** An anchor may be set anew; an alias means the one before it in the text, which is the order of reading. */
+  private readonly anchors = new Map<string, Scalar | YAMLMap | YAMLSeq>();
 
   read(node: unknown): unknown {
     if (isAlias(node)) {
-      const target = node.resolve(this.document);
+      const target = this.anchors.get(node.source);
       if (target === undefined) throw new Unreadable('UNKNOWN_ANCHOR');
-      return this.read(target);
+      return isScalar(target) ? scalarValue(target) : this.collection(target);
     }
-    if (isScalar(node)) return scalarValue(node);
-    if (!isMap(node) && !isSeq(node)) return null;
+    if (!isScalar(node) && !isMap(node) && !isSeq(node)) return null;
+    if (node.anchor !== undefined) this.anchors.set(node.anchor, node);
+    return isScalar(node) ? scalarValue(node) : this.collection(node);
+  }
+
+  private collection(node: YAMLMap | YAMLSeq): unknown {
     const known = this.known.get(node);
     if (known !== undefined) return known;
     if (this.open.has(node)) throw new Unreadable('ANCHOR_CONTAINS_ITSELF');

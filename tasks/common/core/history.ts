@@ -93,10 +93,19 @@ export function prunable(history: readonly Revision[], maximum: number): readonl
 }
 
 /**
- * Helm marks each hook's phase before and after it runs, and touches no object of the chart before the last
- * pre-install or pre-upgrade hook has succeeded. So the record itself proves that nothing was changed.
+ * Whether a revision that Helm has given up changed nothing of the release: Helm marks each hook's phase, and touches no
+ * object of the chart before the last pre-install or pre-upgrade hook has succeeded. Only a revision that Helm itself
+ * has ended says so: in one that is still pending the last hook counts as running for ever (measured with a killed
+ * Helm 3.17.3, 4.1.4 and 4.2.3). A hook that runs before and after says only with Helm's description when it failed.
  * Not for rollbacks: their hooks are copied from the target with the phases of its own time.
  */
 export function changedNothing(revision: Revision, event: 'pre-install' | 'pre-upgrade'): boolean {
-  return revision.hooks.some((hook) => hook.events.includes(event) && hook.lastPhase !== 'Succeeded');
+  if (revision.status !== 'failed') return false;
+  const later = event.replace('pre-', 'post-');
+  const open = revision.hooks.filter((hook) => hook.events.includes(event) && hook.lastPhase !== 'Succeeded');
+  if (open.some((hook) => !hook.events.includes(later))) return true;
+  const { description } = revision;
+  return (
+    open.length > 0 && (description.includes(`${event} hooks failed: `) || description.includes(`failed ${event}: `))
+  );
 }
