@@ -11,6 +11,7 @@ import {
   type RawInputs,
 } from '../common/core/inputs';
 import { namespaceExpected, parseNamespace, parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
+import { readRolloutRequest, rolloutInputDefaults } from '../common/core/rolloutRequest';
 import { planValues } from '../common/core/setValues';
 import { isAddress, valuesFileProblem } from '../common/core/valuesFile';
 
@@ -35,6 +36,7 @@ export const inputDefaults = {
   onFailure: 'rollback',
   historyMax: '10',
   helmPath: '',
+  ...rolloutInputDefaults,
 } as const;
 
 const fallbackTimeoutSeconds = 300;
@@ -75,6 +77,7 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
     rollbackTimeoutSeconds,
     onFailure: read.choice('onFailure', ['rollback', 'keep']),
     historyMax: read.parsed('historyMax', 'a whole number, 0 for no limit', parseCount, 0),
+    rollout: readRolloutRequest(read),
     ...(helmPath === undefined ? {} : { helmPath }),
   };
   read.finish();

@@ -29,6 +29,7 @@ export async function withRelease<T>(
   const namespace = request.namespace ?? connection.namespace ?? 'default';
   const cluster = await createCluster(connection.kubeconfigPath, {
     environment: childEnvironment,
+    signal: afterwards(signal, lastReadsMs),
     onNotice: notice,
     onSecret: mask,
   });
@@ -57,6 +58,21 @@ export async function withRelease<T>(
     cluster.close();
     connection.close();
   }
+}
+
+/** A cancelled task still reads what it left behind, but the agent's patience is short, also with a server that is away. */
+const lastReadsMs = 4000;
+
+function afterwards(signal: AbortSignal, milliseconds: number): AbortSignal {
+  const end = new AbortController();
+  const start = (): void => {
+    setTimeout(() => {
+      end.abort();
+    }, milliseconds).unref();
+  };
+  if (signal.aborted) start();
+  else signal.addEventListener('abort', start, { once: true });
+  return end.signal;
 }
 
 function helmOnPath(environment: NodeJS.ProcessEnv): string {

@@ -1,3 +1,4 @@
+import type { RolloutRequest } from './rolloutRequest';
 import type { ValueArguments } from './setValues';
 
 /** Where the chart comes from, by how Helm finds it. */
@@ -38,6 +39,7 @@ export interface DeployRequest {
   onFailure: 'rollback' | 'keep';
   /** As Helm's `--history-max`: 0 is no limit. */
   historyMax: number;
+  rollout: RolloutRequest;
   /** Absolute; absent: `helm` on PATH. */
   helmPath?: string;
 }

@@ -1,44 +1,93 @@
+import { advice, type FailureReason } from './failure';
 import { objectName } from './manifest';
-import type { Readiness } from './readiness';
 import type { Outcome, ReportedObject } from './report';
+import type { ReasonGroup } from './rollout/causes';
+import type { RolloutVerdict, WorkloadVerdict } from './rollout/verdict';
 
+/** How a flow ended, before it is told. */
 export interface Ending {
   outcome: Outcome;
+  /** PascalCase; empty when all is well. */
   reason: string;
+  reasonGroup: ReasonGroup | '';
   message: string;
+  /** The next step, in one sentence. */
+  advice: string;
+  /** `Kind/name`; empty where no object is to blame. */
   failedWorkload: string;
+  timedOut: boolean;
 }
 
-export function endingOfReadiness(readiness: Readiness, isTimedOut: boolean): Ending {
-  const decisive = readiness.decisive;
-  if (decisive === undefined)
-    return { outcome: 'failed', reason: 'Internal', message: 'Nothing to wait for.', failedWorkload: '' };
-  const late = isTimedOut ? ' The time for the deploy is over.' : '';
+export const wellEnded: Ending = {
+  outcome: 'deployed',
+  reason: '',
+  reasonGroup: '',
+  message: '',
+  advice: '',
+  failedWorkload: '',
+  timedOut: false,
+};
+
+/** An ending for which no object is to blame. */
+export function endingFor(outcome: Outcome, reason: FailureReason, message: string, failedWorkload = ''): Ending {
+  return {
+    ...wellEnded,
+    outcome,
+    reason,
+    reasonGroup: groups[reason] ?? 'other',
+    message: sentence(message),
+    advice: advice[reason],
+    failedWorkload,
+  };
+}
+
+const groups: Partial<Record<FailureReason, ReasonGroup>> = { PermissionDenied: 'permissions' };
+
+/** What an unhealthy rollout came to. */
+export function endingOfRollout(verdict: RolloutVerdict): Ending {
+  const { decisive } = verdict;
+  const cause = decisive?.cause;
+  if (decisive === undefined || cause === undefined) {
+    const message = decisive === undefined ? 'The rollout was not seen healthy.' : decisive.status.message;
+    return { ...endingFor('failed', 'TimedOut', message, blamed(decisive)), timedOut: true };
+  }
+  const late = verdict.timedOut ? ' The time for it is over.' : '';
   return {
     outcome: 'failed',
-    reason: isTimedOut && decisive.reason === '' ? 'TimedOut' : decisive.reason,
-    message: `${sentence(decisive.message)}${late}`,
-    failedWorkload: objectName(decisive.ref),
+    reason: cause.code,
+    reasonGroup: cause.group,
+    message: `${sentence(cause.message)}${late}`,
+    advice: cause.nextStep,
+    failedWorkload: blamed(decisive),
+    timedOut: verdict.timedOut,
   };
+}
+
+function blamed(decisive: WorkloadVerdict | undefined): string {
+  return decisive === undefined ? '' : objectName(decisive.ref);
 }
 
 export function sentence(text: string): string {
   const trimmed = text.trim();
-  return /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+  return trimmed === '' || /[.!?)]$/.test(trimmed) ? trimmed : `${trimmed}.`;
 }
 
-export function reported(readiness: Readiness): ReportedObject[] {
-  return readiness.objects.map(({ ref, status, reason, message }) => ({
+export function reportedObjects(verdict: RolloutVerdict): ReportedObject[] {
+  return verdict.workloads.map(({ ref, health, status, cause, suspects, brokenBefore, isPreexisting }) => ({
     kind: ref.kind,
     apiVersion: ref.apiVersion,
     name: ref.name,
     namespace: ref.namespace ?? '',
-    status,
-    reason,
-    message,
+    health,
+    status: status.status,
+    reason: cause?.code ?? suspects[0]?.code ?? status.reason,
+    message: cause?.message ?? suspects[0]?.message ?? status.message,
+    brokenBefore: brokenBefore === undefined ? '' : brokenBefore.message,
+    isPreexisting,
   }));
 }
 
+/** Seconds as a person says them. */
 export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   const minutes = Math.floor(whole / 60);

@@ -1,4 +1,3 @@
-import { stringify } from 'yaml';
 import { isRecord } from './json';
 import type { KubeObject, ObjectRef } from './kubernetes';
 import { apiGroup, manifestKey, manifestObjects } from './manifest';
@@ -11,9 +10,9 @@ import { apiGroup, manifestKey, manifestObjects } from './manifest';
  * a release made by Helm 3) leaves their fields, every Helm leaves their objects, and before 4.2 a rollback fails
  * on an object that is alive but not in the last revision's manifest (all measured).
  *
- * The mend is to give Helm one base that holds everything that may be there: the objects of all revisions since the
- * last good one, with all fields that any of them had. It stands in the last revision's record while Helm runs, and
- * Helm's own merge then removes exactly what the new manifest does not have.
+ * The mend is to give Helm one base that holds everything that is to go: the objects of all revisions since the last
+ * good one, with all fields that any of them had and the new manifest has not. It stands in the last revision's record
+ * while Helm runs, and Helm's own merge then removes exactly that.
  */
 
 /** Groups that the API server itself serves. Objects of any other group are custom resources. */
@@ -41,6 +40,7 @@ const builtInGroups = new Set([
   'resource.k8s.io',
   'scheduling.k8s.io',
   'storage.k8s.io',
+  'storagemigration.k8s.io',
 ]);
 
 const dataKinds = new Set([
@@ -54,24 +54,42 @@ export function isCustomResource(ref: { apiVersion: string }): boolean {
   return !builtInGroups.has(apiGroup(ref.apiVersion));
 }
 
+interface ReleaseName {
+  name: string;
+  namespace: string;
+}
+
+/**
+ * Whose a live object is where it is not this release's. Helm (since 3.2) writes its marks on everything that it makes,
+ * and refuses to take over what lacks them.
+ */
+export function otherOwner(live: KubeObject, release: ReleaseName): string | undefined {
+  const annotations = live.metadata.annotations ?? {};
+  const owner = annotations['meta.helm.sh/release-name'];
+  if (owner === undefined) return 'nobody that Helm knows of';
+  const namespace = annotations['meta.helm.sh/release-namespace'] ?? release.namespace;
+  const isOurs = owner === release.name && namespace === release.namespace;
+  return isOurs ? undefined : `release ${owner} in namespace ${namespace}`;
+}
+
 /**
  * Why an object is not removed with the revision that brought it; undefined where it may go. What the last good
- * revision had as well goes by the chart's own wish, unless somebody else owns it now.
+ * revision had as well goes by the chart's own wish, unless another release owns it now.
  */
 export function keepReason(
   ref: ObjectRef,
   live: KubeObject,
-  release: { name: string; namespace: string },
+  release: ReleaseName,
   wasGood: boolean,
 ): string | undefined {
   const annotations = live.metadata.annotations ?? {};
-  if (annotations['helm.sh/resource-policy'] === 'keep') return 'its resource policy is keep';
-  const owner = annotations['meta.helm.sh/release-name'];
-  const ownerNamespace = annotations['meta.helm.sh/release-namespace'] ?? release.namespace;
-  if (owner !== undefined && (owner !== release.name || ownerNamespace !== release.namespace)) {
-    return `it belongs to release ${owner} in namespace ${ownerNamespace} now`;
-  }
+  if (annotations['helm.sh/resource-policy']?.trim().toLowerCase() === 'keep') return 'its resource policy is keep';
+  const owner = otherOwner(live, release);
+  const isUnmarked = annotations['meta.helm.sh/release-name'] === undefined;
+  if (owner !== undefined && !(wasGood && isUnmarked)) return `it belongs to ${owner} now`;
   if (wasGood) return undefined;
+  const controller = live.metadata.ownerReferences?.find((reference) => reference.controller === true);
+  if (controller !== undefined) return `it is controlled by ${controller.kind}/${controller.name} now`;
   if (dataKinds.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`)) return 'it may hold data';
   return isCustomResource(ref) ? 'it is a custom resource: what it stands for may go with it' : undefined;
 }
@@ -103,9 +121,26 @@ export function leftovers(
 }
 
 /**
- * The manifest that Helm is to merge from: everything that any of `manifests` (oldest first) declares, in the API
- * version of `wanted` where that has the object too (Helm 4.1.0 takes another version for another object), without
- * the objects in `spared`, which Helm then does not see and so does not delete.
+ * The objects of `wanted` that `manifests` have and `good` has not. Where such an object is another's in the cluster it
+ * must be spared in the base: what is in its base Helm takes for its own, and takes over without a word.
+ */
+export function newcomers(
+  manifests: readonly string[],
+  good: string | undefined,
+  wanted: string,
+  namespace: string,
+): { key: string; object: KubeObject }[] {
+  const keysOf = (manifest: string): string[] => manifestObjects(manifest).map((one) => manifestKey(one, namespace));
+  const known = new Set(manifests.flatMap(keysOf));
+  const goodKeys = new Set(good === undefined ? [] : keysOf(good));
+  const keyed = manifestObjects(wanted).map((object) => ({ key: manifestKey(object, namespace), object }));
+  return keyed.filter(({ key }) => known.has(key) && !goodKeys.has(key));
+}
+
+/**
+ * The manifest that Helm is to merge from: of everything that any of `manifests` (oldest first) declares what `wanted`
+ * does not, in the API version of `wanted` where that has the object too (Helm 4.1.0 takes another version for another
+ * object), without the objects in `spared`, which Helm then does not see: it deletes none of them, and takes over none.
  */
 export function mergeBase(
   manifests: readonly string[],
@@ -120,49 +155,79 @@ export function mergeBase(
     const earlier = union.get(key);
     union.set(key, earlier === undefined ? object : (unionOf(earlier, object, '') as KubeObject));
   }
-  const base: KubeObject[] = [];
-  for (const [key, object] of union) {
-    const wish = target.get(key);
-    if (wish !== undefined) base.push(inVersionOf(object, wish));
-    else if (!spared.has(key)) base.push(object);
-  }
-  // A rollback fails on an object that is alive and in no base (before Helm 4.2); in the base it is just patched.
-  for (const [key, wish] of target) if (!union.has(key)) base.push(identityOf(wish));
-  return base.map((object) => `---\n${stringify(object, { lineWidth: 0, version: '1.1' })}`).join('');
+  const base = [...union].filter(([key]) => !spared.has(key));
+  return base
+    .map(([key, object]) => {
+      const wish = target.get(key);
+      return documentOf(wish === undefined ? object : remainderOf(object, wish));
+    })
+    .join('');
 }
 
-/** The namespace is named only where the wanted manifest names it: Helm compares it as it stands. */
-function identityOf(object: KubeObject): KubeObject {
-  const { name, namespace } = object.metadata;
-  return {
-    apiVersion: object.apiVersion,
-    kind: object.kind,
-    metadata: namespace === undefined ? { name } : { name, namespace },
-  };
+/** JSON, because in it no text can be read as anything else; with escapes for what go-yaml refuses or folds. */
+function documentOf(object: KubeObject): string {
+  const escaped = JSON.stringify(object).replace(
+    /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return `---\n${escaped}\n`;
 }
 
 /**
- * Custom resources are merged two-way, from base to wanted, without a look at what is live (Helm 3 and 4): a field
- * whose wanted value stood in the base would not be sent. So their base holds only what is to go.
+ * What of an object is to go, under the identity that it has in the wanted manifest; its namespace is named only where
+ * that names it, since Helm compares it as it stands. What both declare is left out: objects that Helm has no type for
+ * (custom resources, CRDs, APIServices, kinds newer than it) are merged two-way, from base to wanted, without a look
+ * at what is live, and a field whose wanted value stood in the base would not be sent.
  */
-function inVersionOf(object: KubeObject, wish: KubeObject): KubeObject {
-  const base = isCustomResource(wish) ? (without(object, wish) as KubeObject) : object;
-  const { namespace: _, ...metadata } = base.metadata as Partial<KubeObject['metadata']>;
-  return { ...base, ...identityOf(wish), metadata: { ...metadata, ...identityOf(wish).metadata } };
+function remainderOf(object: KubeObject, wish: KubeObject): KubeObject {
+  const { apiVersion, kind } = wish;
+  const { name, namespace } = wish.metadata;
+  const { namespace: _, ...metadata } = without(object.metadata, wish.metadata);
+  const rest = without(object, wish);
+  return {
+    ...rest,
+    apiVersion,
+    kind,
+    metadata: namespace === undefined ? { ...metadata, name } : { ...metadata, name, namespace },
+  };
 }
+
+type Fields = Readonly<Record<string, unknown>>;
 
 /** The fields of `value` that `wish` does not declare, and nothing that it does. */
-function without(value: unknown, wish: unknown): unknown {
-  if (!isRecord(value) || !isRecord(wish)) return value;
-  const rest: Record<string, unknown> = {};
-  for (const [name, field] of Object.entries(value)) {
-    if (!(name in wish)) rest[name] = field;
-    else if (isRecord(field) && isRecord(wish[name])) rest[name] = without(field, wish[name]);
-  }
-  return rest;
+function without(value: Fields, wish: Fields): Record<string, unknown> {
+  const rest = Object.entries(value).flatMap(([name, field]): [string, unknown][] => {
+    if (!Object.hasOwn(wish, name)) return [[name, field]];
+    const wished = wish[name];
+    if (isRecord(field) && isRecord(wished)) return nonEmpty(name, without(field, wished));
+    if (Array.isArray(field) && Array.isArray(wished)) return nonEmpty(name, withoutItems(field, wished, name));
+    return [];
+  });
+  return Object.fromEntries(rest);
 }
 
-/** `patchMergeKey` of the lists that Kubernetes merges by key (k8s.io/api types.go); all other lists are replaced whole. */
+function nonEmpty(name: string, rest: object): [string, unknown][] {
+  return Object.keys(rest).length === 0 ? [] : [[name, rest]];
+}
+
+function withoutItems(items: readonly unknown[], wished: readonly unknown[], field: string): unknown[] {
+  if (primitiveSets.has(field)) return items.filter((item) => !wished.includes(item));
+  const key = mergeKeyOf(field, [...items, ...wished]);
+  if (key === undefined) return [];
+  const wishes = byMergeKey(wished as Fields[], key);
+  return (items as Fields[]).flatMap((item) => {
+    const wish = wishes.get(item[key]);
+    if (wish === undefined) return [item];
+    const rest = without(item, wish);
+    return Object.keys(rest).length === 0 ? [] : [{ [key]: item[key], ...rest }];
+  });
+}
+
+/**
+ * `patchMergeKey` of the lists that Kubernetes merges by key (k8s.io/api and apimachinery, types.go); all other lists
+ * are replaced whole. A list may hold a key twice (port 53 for TCP and for UDP): its items are then one here, as a
+ * deletion by key would take both.
+ */
 const mergeKeys: Readonly<Record<string, readonly string[]>> = {
   containers: ['name'],
   initContainers: ['name'],
@@ -177,33 +242,51 @@ const mergeKeys: Readonly<Record<string, readonly string[]>> = {
   hostAliases: ['ip'],
   topologySpreadConstraints: ['topologyKey'],
   resourceClaims: ['name'],
+  schedulingGates: ['name'],
   webhooks: ['name'],
+  matchConditions: ['name'],
+  variables: ['name'],
+  ownerReferences: ['uid'],
 };
 
+/** Lists of texts that are merged as sets. */
+const primitiveSets = new Set(['finalizers', 'podCIDRs']);
+
 function mergeKeyOf(field: string, items: readonly unknown[]): string | undefined {
-  return mergeKeys[field]?.find((key) => items.every((item) => isRecord(item) && key in item));
+  if (!Object.hasOwn(mergeKeys, field)) return undefined;
+  return mergeKeys[field]?.find((key) => items.every((item) => isRecord(item) && Object.hasOwn(item, key)));
 }
 
-/** Both values' fields together; where they differ the later one counts. */
-function unionOf(earlier: unknown, later: unknown, field: string): unknown {
-  if (isRecord(earlier) && isRecord(later)) {
-    const merged: Record<string, unknown> = { ...earlier };
-    for (const [name, value] of Object.entries(later)) {
-      merged[name] = name in earlier ? unionOf(earlier[name], value, name) : value;
-    }
-    return merged;
+function byMergeKey(items: readonly Fields[], key: string): Map<unknown, Fields> {
+  const byKey = new Map<unknown, Fields>();
+  for (const item of items) {
+    const known = byKey.get(item[key]);
+    byKey.set(item[key], known === undefined ? item : unionOfFields(known, item));
   }
+  return byKey;
+}
+
+/** Both values' fields together; where they differ the later one counts, but nothing that is empty hides what is not. */
+function unionOf(earlier: unknown, later: unknown, field: string): unknown {
+  if (isRecord(earlier) && isRecord(later)) return unionOfFields(earlier, later);
   if (Array.isArray(earlier) && Array.isArray(later)) return unionOfLists(earlier, later, field);
-  return later;
+  const isStructured = (value: unknown): boolean => typeof value === 'object' && value !== null;
+  return isStructured(earlier) && !isStructured(later) ? earlier : later;
+}
+
+function unionOfFields(earlier: Fields, later: Fields): Record<string, unknown> {
+  const names = new Set([...Object.keys(earlier), ...Object.keys(later)]);
+  return Object.fromEntries(
+    [...names].map((name) => {
+      if (!Object.hasOwn(later, name)) return [name, earlier[name]];
+      return [name, Object.hasOwn(earlier, name) ? unionOf(earlier[name], later[name], name) : later[name]];
+    }),
+  );
 }
 
 function unionOfLists(earlier: readonly unknown[], later: readonly unknown[], field: string): unknown[] {
-  const key = mergeKeyOf(field, [...earlier, ...later]);
-  if (key === undefined) return [...later];
-  const byKey = new Map<unknown, unknown>();
-  for (const item of [...earlier, ...later] as Record<string, unknown>[]) {
-    const known = byKey.get(item[key]);
-    byKey.set(item[key], known === undefined ? item : unionOf(known, item, ''));
-  }
-  return [...byKey.values()];
+  const items = [...earlier, ...later];
+  if (primitiveSets.has(field)) return [...new Set(items)];
+  const key = mergeKeyOf(field, items);
+  return key === undefined ? [...later] : [...byMergeKey(items as Fields[], key).values()];
 }

@@ -11,9 +11,16 @@ export interface ReportedObject {
   apiVersion: string;
   name: string;
   namespace: string;
+  /** healthy, progressing, failed or unknown. */
+  health: string;
+  /** As kstatus has it: InProgress, Failed, Current, Terminating or Unknown. */
   status: string;
   reason: string;
   message: string;
+  /** What was wrong with it before this run; empty when nothing was. */
+  brokenBefore: string;
+  /** It was broken before and this run has not touched it: it does not count. */
+  isPreexisting: boolean;
 }
 
 export interface ReportedLeftover {
@@ -26,8 +33,8 @@ export interface ReportedLeftover {
 /** What a failing object showed, taken before a rollback removed it. */
 export interface Evidence {
   object: string;
-  kind: 'containerState' | 'event' | 'log';
-  /** Container or event reason. */
+  kind: 'condition' | 'containerState' | 'event' | 'object' | 'log';
+  /** The cause, or which log. */
   title: string;
   lines: readonly string[];
 }
@@ -41,6 +48,10 @@ export interface DeployReport {
   outcome: Outcome;
   /** PascalCase, for machines; empty when all is well. */
   reason: string;
+  /** quota, readiness, image, permissions, limitRange, runtimeConfig, other; empty when all is well. */
+  reasonGroup: string;
+  /** The time was over before it was decided otherwise. */
+  timedOut: boolean;
   /** A sentence for people. */
   message: string;
   advice: string;
@@ -161,13 +172,14 @@ export function summaryOf(report: DeployReport): string {
 }
 
 function objectTable(objects: readonly ReportedObject[]): string {
-  const telling = objects.filter((object) => object.status !== 'Current');
+  const telling = objects.filter((object) => object.health !== 'healthy');
   if (telling.length === 0)
     return objects.length === 0 ? '' : `All ${objects.length} objects of the release are there and ready.`;
   const rows = telling.map(
-    (object) => `| ${cell(`${object.kind}/${object.name}`)} | ${cell(object.status)} | ${cell(object.message)} |`,
+    (object) =>
+      `| ${cell(`${object.kind}/${object.name}`)} | ${cell(object.health)}${object.isPreexisting ? ', as before' : ''} | ${cell(object.message)} |`,
   );
-  return ['| Object | Status | |', '|---|---|---|', ...rows].join('\n');
+  return ['| Object | Health | |', '|---|---|---|', ...rows].join('\n');
 }
 
 function leftoverList(leftovers: readonly ReportedLeftover[]): string {

@@ -1,5 +1,6 @@
 import { conditionStatus, firstLookStatus, stalledStatus } from './status/customResources';
 import { fieldsOf, isObject, textField, type Condition, type Fields, type JsonObject } from './status/fields';
+import { isBuiltIn } from './status/groups';
 import { jobStatus } from './status/jobs';
 import {
   apiServiceStatus,
@@ -126,32 +127,6 @@ const kindRules: ReadonlyMap<string, KindRule> = new Map<string, KindRule>([
   ['networking.k8s.io/Ingress', alwaysCurrent],
   ['extensions/Ingress', alwaysCurrent],
 ]);
-
-/** Groups of Kubernetes itself that have a dot; the other groups under k8s.io are custom resources. */
-const builtInGroups: ReadonlySet<string> = new Set([
-  'admissionregistration.k8s.io',
-  'apiextensions.k8s.io',
-  'apiregistration.k8s.io',
-  'authentication.k8s.io',
-  'authorization.k8s.io',
-  'certificates.k8s.io',
-  'coordination.k8s.io',
-  'discovery.k8s.io',
-  'events.k8s.io',
-  'flowcontrol.apiserver.k8s.io',
-  'internal.apiserver.k8s.io',
-  'networking.k8s.io',
-  'node.k8s.io',
-  'rbac.authorization.k8s.io',
-  'resource.k8s.io',
-  'scheduling.k8s.io',
-  'storage.k8s.io',
-  'storagemigration.k8s.io',
-]);
-
-function isBuiltIn(group: string): boolean {
-  return !group.includes('.') || builtInGroups.has(group);
-}
 
 function groupOf(apiVersion: string): string {
   const slash = apiVersion.indexOf('/');

@@ -1,23 +1,28 @@
-import { duration, endingOfReadiness, reported, sentence, type Ending } from '../core/ending';
+import {
+  duration,
+  endingFor,
+  endingOfRollout,
+  reportedObjects,
+  sentence,
+  wellEnded,
+  type Ending,
+} from '../core/ending';
 import { asTaskError, type FailureReason } from '../core/failure';
 import { rollbackTarget, sinceUninstall, type RollbackTarget } from '../core/history';
-import type { ObjectRef } from '../core/kubernetes';
-import { objectName } from '../core/manifest';
-import type { Readiness } from '../core/readiness';
+import { objectKey, objectName } from '../core/manifest';
 import type { Hook, Revision } from '../core/release';
-import type { DeployReport, Evidence } from '../core/report';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
+import type { DeployReport, Evidence } from '../core/report';
+import { judge, type Cause, type RolloutVerdict } from '../core/rollout/verdict';
 import { collectEvidence } from './evidence';
-import { followRevision, readOnce } from './followRevision';
 import { look, type Look } from './look';
 import { group, later } from './phase';
 import { markUnhealthy, prune, settle, verify } from './record';
+import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { reportOf, type Story } from './story';
 import { isInstall, upgrade, type Upgraded } from './upgrade';
 import { cancelledWith, returnTo, uninstall } from './wayBack';
-import { wantedObjects } from './wantedObjects';
-
-const done: Ending = { outcome: 'deployed', reason: '', message: '', failedWorkload: '' };
+import { wantedObjects, type WantedObject } from './wantedObjects';
 
 /**
  * Deploys the release and answers with what it came to. Throws nothing: what stops it is an ending too.
@@ -35,18 +40,17 @@ export async function deploy(context: ReleaseContext): Promise<DeployReport> {
     evidence: [],
     leftovers: [],
   };
-  const ending = await tell(context, story).catch((thrown: unknown) => endingOf(thrown, context.signal));
+  const ending = await tell(context, story).catch((thrown: unknown) => endingOfError(thrown, context.signal));
   return reportOf(context, story, ending);
 }
 
-function endingOf(thrown: unknown, signal: AbortSignal): Ending {
-  const error = asTaskError(thrown);
-  const isCancelled = signal.aborted || error.reason === 'Cancelled';
-  const outcome = isCancelled ? 'cancelled' : refusals.has(error.reason) ? 'refused' : 'failed';
-  return { outcome, reason: isCancelled ? 'Cancelled' : error.reason, message: error.message, failedWorkload: '' };
-}
-
 const refusals = new Set<FailureReason>(['ReleasePending', 'StorageUnsupported']);
+
+function endingOfError(thrown: unknown, signal: AbortSignal): Ending {
+  const error = asTaskError(thrown);
+  if (signal.aborted || error.reason === 'Cancelled') return cancelledWith(error.message);
+  return endingFor(refusals.has(error.reason) ? 'refused' : 'failed', error.reason, error.message);
+}
 
 async function tell(context: ReleaseContext, story: Story): Promise<Ending> {
   const deadline = later(context.clock.now(), context.request.timeoutSeconds);
@@ -55,16 +59,9 @@ async function tell(context: ReleaseContext, story: Story): Promise<Ending> {
   story.revisionBefore = seen.history.at(-1)?.revision ?? null;
   story.servingRevision = servingOf(seen)?.revision ?? null;
   stopIfCancelled(context.signal);
-  const target = seen.target;
-  sayTarget(context, seen, target);
-
-  const follower = seen.follower;
-  try {
-    const upgraded = await group(context, 'Run helm upgrade --install', () => upgrade(context, story, seen, deadline));
-    return await judge(context, story, seen, upgraded, deadline);
-  } finally {
-    follower?.stop();
-  }
+  sayWayBack(context, seen);
+  const upgraded = await group(context, 'Run helm upgrade --install', () => upgrade(context, story, seen, deadline));
+  return judgeUpgrade(context, story, seen, upgraded, deadline);
 }
 
 function servingOf(seen: Look): Revision | undefined {
@@ -73,86 +70,79 @@ function servingOf(seen: Look): Revision | undefined {
   return rollbackTarget(seen.history)?.revision;
 }
 
-function sayTarget(context: ReleaseContext, seen: Look, target: RollbackTarget | undefined): void {
+function sayWayBack(context: ReleaseContext, seen: Look): void {
   const { agent, request } = context;
   const most = request.timeoutSeconds + (request.onFailure === 'rollback' ? request.rollbackTimeoutSeconds : 0);
-  const way =
-    request.onFailure === 'keep'
-      ? 'a failed deploy is left as it is (onFailure: keep)'
-      : target !== undefined
-        ? `a failed deploy returns to revision ${target.revision.revision} (${target.proof === 'verified' ? 'verified healthy' : 'deployed, not verified'})`
-        : isInstall(seen)
-          ? 'a failed first install is uninstalled'
-          : 'there is no revision to return to';
-  agent.log(`At most ${duration(most)} from here; ${way}.`);
+  agent.log(`At most ${duration(most)} from here; ${wayBack(context, seen, seen.target)}.`);
+}
+
+function wayBack(context: ReleaseContext, seen: Look, target: RollbackTarget | undefined): string {
+  if (context.request.onFailure === 'keep') return 'a failed deploy is left as it is (onFailure: keep)';
+  if (target !== undefined) {
+    const proof = target.proof === 'verified' ? 'verified healthy' : 'deployed, not verified';
+    return `a failed deploy returns to revision ${target.revision.revision} (${proof})`;
+  }
+  return isInstall(seen) ? 'a failed first install is uninstalled' : 'there is no revision to return to';
 }
 
 /** Decides what Helm's run came to, and follows the rollout where it is still open. */
-async function judge(
+async function judgeUpgrade(
   context: ReleaseContext,
   story: Story,
   seen: Look,
   upgraded: Upgraded,
   deadline: Date,
 ): Promise<Ending> {
-  const { result, revision } = upgraded;
-  if (upgraded.followed !== undefined) {
-    return fail(
-      context,
-      story,
-      seen,
-      upgraded,
-      endingOfReadiness(upgraded.followed.readiness, false),
-      upgraded.followed.readiness,
-    );
-  }
+  const { result, revision, followed } = upgraded;
+  const failing: Failing = { context, story, seen, upgraded };
+  if (followed !== undefined) return fail(failing, endingOfRollout(followed.verdict), followed.verdict);
   if (context.signal.aborted) return cancelled(context, upgraded);
-  if (!result.ok || revision === undefined) return helmFailed(context, story, seen, upgraded);
+  if (!result.ok || revision === undefined) return helmFailed(failing);
 
-  const followed = await group(context, `Follow revision ${revision.revision}`, () =>
-    followRevision(context, revision, deadline, upgraded.said),
+  const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
+  const { end, verdict } = await group(context, `Follow revision ${revision.revision}`, () =>
+    followRollout(context, objects, {
+      policy: rolloutPolicy(context, deadline, true),
+      memory: seen.baseline,
+      said: upgraded.said,
+    }),
   );
-  story.objects = reported(followed.readiness);
-  switch (followed.end) {
-    case 'healthy':
-      return succeed(context, story, revision);
-    case 'cancelled':
-      return cancelled(context, upgraded);
-    case 'failed':
-    case 'stopped':
-    case 'timedOut':
-      return fail(
-        context,
-        story,
-        seen,
-        upgraded,
-        endingOfReadiness(followed.readiness, followed.end === 'timedOut'),
-        followed.readiness,
-      );
-  }
+  story.objects = reportedObjects(verdict);
+  if (end === 'healthy') return succeed(context, story, revision);
+  if (end === 'cancelled') return cancelled(context, upgraded);
+  return fail(failing, endingOfRollout(verdict), verdict);
 }
 
 async function succeed(context: ReleaseContext, story: Story, revision: Revision): Promise<Ending> {
   await verify(context, revision);
   story.servingRevision = revision.revision;
-  context.agent.log(`All ${story.objects.length} objects of revision ${revision.revision} are there and ready.`);
+  const broken = story.objects.filter((object) => object.isPreexisting);
+  context.agent.log(
+    `All ${story.objects.length - broken.length} objects of revision ${revision.revision} are there and ready.`,
+  );
+  for (const object of broken) {
+    context.agent.log(`${objectName(object)} was broken before this deploy and is so still: ${object.message}`);
+  }
   await prune(context);
-  return done;
+  return wellEnded;
+}
+
+interface Failing {
+  context: ReleaseContext;
+  story: Story;
+  seen: Look;
+  upgraded: Upgraded;
 }
 
 /** Helm's own failure: what it had done by then decides what is to be done. */
-async function helmFailed(context: ReleaseContext, story: Story, seen: Look, upgraded: Upgraded): Promise<Ending> {
+async function helmFailed(failing: Failing): Promise<Ending> {
+  const { context, story, seen, upgraded } = failing;
   const { result, revision } = upgraded;
   const failure = result.failure ?? { reason: 'Internal' as const, message: 'Helm ended well, but made no revision.' };
   const hook = revision?.hooks.find((candidate) => candidate.lastPhase === 'Failed');
-  const ending: Ending = {
-    outcome: 'failed',
-    reason: failure.reason,
-    message: sentence(failure.message),
-    failedWorkload: hook === undefined ? '' : objectName(hook),
-  };
+  const ending = endingFor('failed', failure.reason, failure.message, hook === undefined ? '' : objectName(hook));
   if (revision === undefined) return ending;
-  const hooks = hookRefs(context, hook);
+  const hooks = await causesOfHook(context, hook);
   if (upgraded.changedNothing && seen.history.length > 0) {
     story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(context, ending, hooks))));
     await settle(context, revision);
@@ -161,34 +151,51 @@ async function helmFailed(context: ReleaseContext, story: Story, seen: Look, upg
     return ending;
   }
   const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
-  const readiness = await readOnce(context, objects);
+  const verdict = await judgeNow(context, objects);
   // A wait that Helm gave up says less than the object that it waited for.
-  const isWait = failure.reason === 'TimedOut' && hook === undefined && readiness.decisive !== undefined;
-  return fail(context, story, seen, upgraded, isWait ? endingOfReadiness(readiness, true) : ending, readiness, hooks);
+  const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict.decisive !== undefined;
+  return fail(failing, isWait ? endingOfRollout(verdict) : ending, verdict, hooks);
 }
 
-function hookRefs(context: ReleaseContext, hook: Hook | undefined): ObjectRef[] {
+/** What is wrong at this moment, with no time left for anything to heal. */
+async function judgeNow(context: ReleaseContext, objects: readonly WantedObject[]): Promise<RolloutVerdict> {
+  const snapshot = await readRollout(context, objects);
+  const now = context.clock.now();
+  return judge(snapshot, rolloutPolicy(context, now, true), undefined, now);
+}
+
+/** What a hook that failed shows, if it is still there: charts may have it deleted. */
+async function causesOfHook(context: ReleaseContext, hook: Hook | undefined): Promise<Cause[]> {
   if (hook === undefined || (hook.kind !== 'Job' && hook.kind !== 'Pod')) return [];
-  const apiVersion = hook.kind === 'Job' ? 'batch/v1' : 'v1';
-  return [{ apiVersion, kind: hook.kind, namespace: context.namespace, name: hook.name }];
+  const { kind, name } = hook;
+  const { namespace } = context;
+  const ref = { apiVersion: kind === 'Job' ? 'batch/v1' : 'v1', kind, namespace, name };
+  const declared = await context.cluster.get(ref);
+  if (declared === undefined) return [];
+  const verdict = await judgeNow(context, [{ key: objectKey(ref), ref, declared, purpose: 'hook' }]);
+  return causesOf(verdict);
+}
+
+function causesOf(verdict: RolloutVerdict): Cause[] {
+  const decisive = verdict.decisive === undefined ? [] : [verdict.decisive];
+  const others = verdict.workloads.filter((workload) => workload !== verdict.decisive && !workload.isPreexisting);
+  return [...decisive, ...others]
+    .filter(({ health }) => health !== 'healthy')
+    .flatMap(({ cause, suspects }) => cause ?? suspects.slice(0, 1));
 }
 
 /** The deploy has failed after it changed something: evidence first, then the record, then the way back. */
 async function fail(
-  context: ReleaseContext,
-  story: Story,
-  seen: Look,
-  upgraded: Upgraded,
+  { context, story, seen, upgraded }: Failing,
   ending: Ending,
-  readiness: Readiness,
-  hooks: readonly ObjectRef[] = [],
+  verdict: RolloutVerdict,
+  hooks: readonly Cause[] = [],
 ): Promise<Ending> {
   const { agent, request } = context;
-  const revision = upgraded.revision;
-  story.objects = reported(readiness);
-  const blamed = readiness.objects.filter((object) => object.status !== 'Current').map((object) => object.ref);
-  const suspects = [...hooks, ...blamed];
-  story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(context, ending, suspects))));
+  const { revision } = upgraded;
+  story.objects = reportedObjects(verdict);
+  const causes = [...hooks, ...causesOf(verdict)];
+  story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(context, ending, causes))));
   if (revision === undefined) return ending;
   await markUnhealthy(context, revision, ending);
   if (context.signal.aborted) return cancelled(context, upgraded);
@@ -202,20 +209,18 @@ async function fail(
     const target = seen.target.revision;
     return group(context, `Roll back to revision ${target.revision}`, () => returnTo(context, story, target, ending));
   }
-  if (seen.history.length > 0 && sinceUninstall(seen.history).some((old) => old.status !== 'failed')) {
-    return { ...ending, message: `${ending.message} There is no revision to return to that was verified or deployed.` };
+  if (sinceUninstall(seen.history).some((old) => old.status !== 'failed')) {
+    const message = `${sentence(ending.message)} No revision was verified or deployed before, so there is none to return to.`;
+    return { ...ending, message };
   }
   return group(context, 'Uninstall the failed first install', () => uninstall(context, story, revision, ending));
 }
 
-async function showEvidence(
-  context: ReleaseContext,
-  ending: Ending,
-  blamed: readonly ObjectRef[],
-): Promise<Evidence[]> {
-  const { agent } = context;
+async function showEvidence(context: ReleaseContext, ending: Ending, causes: readonly Cause[]): Promise<Evidence[]> {
+  const { agent, signal } = context;
   agent.log(`${ending.failedWorkload === '' ? 'helm' : ending.failedWorkload}: ${ending.message} (${ending.reason})`);
-  const evidence = await collectEvidence(context, blamed);
+  // Who cancels has seconds; the log above has said what there is.
+  const evidence = signal.aborted ? [] : await collectEvidence(context, causes);
   for (const item of evidence) {
     agent.log(`${item.object}, ${item.title}:`);
     for (const line of item.lines) agent.log(`  | ${line}`);

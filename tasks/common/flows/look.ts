@@ -1,19 +1,14 @@
 import { TaskError } from '../core/failure';
-import {
-  releaseState,
-  rollbackTarget,
-  unhealthyLabel,
-  verifiedLabel,
-  type ReleaseState,
-  type RollbackTarget,
-} from '../core/history';
+import { releaseState, rollbackTarget, verifiedLabel, type ReleaseState, type RollbackTarget } from '../core/history';
 import { objectName } from '../core/manifest';
-import type { Follower, HelmCapabilities, Rendering } from '../core/ports';
-import { readiness } from '../core/readiness';
+import type { HelmCapabilities, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
+import { baselineOf, judge, type RolloutMemory } from '../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
+import { verify } from './record';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
-import { followQueries, wantedObjects } from './wantedObjects';
+import { readRollout, rolloutPolicy } from './rollout';
+import { wantedObjects } from './wantedObjects';
 
 /** What is known before the first change. */
 export interface Look {
@@ -23,8 +18,8 @@ export interface Look {
   state: ReleaseState;
   /** Where a failed deploy returns to. */
   target: RollbackTarget | undefined;
-  /** Follows what serves now; the caller stops it. */
-  follower: Follower | undefined;
+  /** What there was before the first change, healthy or not. */
+  baseline: RolloutMemory | undefined;
 }
 
 /** Looks at Helm, the cluster, the release and the chart, all at once; refuses what cannot succeed. */
@@ -38,24 +33,18 @@ export async function look(context: ReleaseContext): Promise<Look> {
   stopIfCancelled(signal);
   // What the cluster says counts first: without it Helm's complaint is only an echo.
   if (release.status === 'rejected') throw release.reason;
-  const { follower } = release.value;
-  try {
-    if (capabilities.status === 'rejected') throw capabilities.reason;
-    if (rendered.status === 'rejected') throw rendered.reason;
-    const { rendering, failure } = rendered.value;
-    if (rendering === undefined) {
-      throw new TaskError(
-        failure?.reason ?? 'Internal',
-        `The chart cannot be rendered: ${failure?.message ?? 'Helm said nothing'}`,
-      );
-    }
-    context.agent.log(`Helm ${capabilities.value.version}, ${hookSentence(rendering)}.`);
-    await checkAccess(context, rendering.manifest, release.value.history.at(-1)?.manifest ?? '');
-    return { ...release.value, capabilities: capabilities.value, rendering };
-  } catch (error) {
-    follower?.stop();
-    throw error;
+  if (capabilities.status === 'rejected') throw capabilities.reason;
+  if (rendered.status === 'rejected') throw rendered.reason;
+  const { rendering, failure } = rendered.value;
+  if (rendering === undefined) {
+    throw new TaskError(
+      failure?.reason ?? 'Internal',
+      `The chart cannot be rendered: ${failure?.message ?? 'Helm said nothing'}`,
+    );
   }
+  context.agent.log(`Helm ${capabilities.value.version}, ${hookSentence(rendering)}.`);
+  await checkAccess(context, rendering.manifest, release.value.history.at(-1)?.manifest ?? '');
+  return { ...release.value, capabilities: capabilities.value, rendering };
 }
 
 function hookSentence(rendering: Rendering): string {
@@ -63,7 +52,7 @@ function hookSentence(rendering: Rendering): string {
   return count === 0 ? 'chart without hooks' : `chart with ${count} hook${count === 1 ? '' : 's'}`;
 }
 
-type ReleaseLook = Pick<Look, 'history' | 'state' | 'target' | 'follower'>;
+type ReleaseLook = Pick<Look, 'history' | 'state' | 'target' | 'baseline'>;
 
 async function lookAtRelease(context: ReleaseContext): Promise<ReleaseLook> {
   const { agent, request, namespace, storage } = context;
@@ -78,10 +67,11 @@ async function lookAtRelease(context: ReleaseContext): Promise<ReleaseLook> {
       `Revision ${state.last.revision} of release ${request.releaseName} in namespace ${namespace} has a status that this task does not know.`,
     );
   }
-  if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), follower: undefined };
-  const follower = await judgeServing(context, state.last);
+  if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), baseline: undefined };
+  const baseline = await judgeServing(context, state.last);
   agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
-  return { history: await storage.history(), state, target: rollbackTarget(await storage.history()), follower };
+  const marked = await storage.history();
+  return { history: marked, state, target: rollbackTarget(marked), baseline };
 }
 
 function sayState(context: ReleaseContext, state: ReleaseState): void {
@@ -119,24 +109,22 @@ async function checkNamespace(context: ReleaseContext): Promise<void> {
 }
 
 /** Judges what serves, and marks it when it is healthy: then it is where a failed deploy returns to. */
-async function judgeServing(context: ReleaseContext, serving: Revision): Promise<Follower> {
-  const { agent, cluster, clock, namespace, signal, storage } = context;
+async function judgeServing(context: ReleaseContext, serving: Revision): Promise<RolloutMemory> {
+  const { agent, cluster, clock, namespace } = context;
   const objects = await wantedObjects(cluster, serving.manifest, namespace);
-  const follower = await cluster.follow(followQueries(objects), signal);
-  const state = readiness(objects, follower.snapshot(), clock.now());
-  if (state.state === 'healthy') {
+  const snapshot = await readRollout(context, objects);
+  const now = clock.now();
+  // It has been serving for long enough; only what it is now counts.
+  const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
+  const { health, decisive } = judge(snapshot, policy, undefined, now);
+  if (health === 'healthy') {
     agent.log(`Revision ${serving.revision} serves and is healthy.`);
-    if (serving.labels[verifiedLabel] !== String(serving.revision)) {
-      const labels = { [verifiedLabel]: String(serving.revision), [unhealthyLabel]: undefined };
-      await storage.update(serving.revision, { labels });
-    }
-    return follower;
-  }
-  const why = state.decisive;
-  if (why !== undefined) {
+    if (serving.labels[verifiedLabel] !== String(serving.revision)) await verify(context, serving);
+  } else if (decisive !== undefined) {
+    const why = decisive.cause?.message ?? decisive.suspects[0]?.message ?? decisive.status.message;
     agent.log(
-      `Revision ${serving.revision} serves, but is not healthy before this deploy: ${objectName(why.ref)}: ${why.message}`,
+      `Revision ${serving.revision} serves, but was not healthy before this deploy: ${objectName(decisive.ref)}: ${why}`,
     );
   }
-  return follower;
+  return baselineOf(snapshot, now);
 }

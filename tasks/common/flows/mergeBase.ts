@@ -1,6 +1,6 @@
 import { objectName } from '../core/manifest';
 import { isUnhealthy, sinceUninstall } from '../core/history';
-import { keepReason, leftovers, mergeBase, type Leftover } from '../core/remains';
+import { keepReason, leftovers, mergeBase, newcomers, otherOwner, type Leftover } from '../core/remains';
 import type { ReportedLeftover } from '../core/report';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
@@ -32,7 +32,8 @@ export async function giveBase(
   const manifests = chain.map((revision) => revision.manifest);
   const found = leftovers(manifests, good?.manifest, wantedManifest, context.namespace);
   const fates = await Promise.all(found.map((leftover) => fateOf(context, leftover)));
-  const spared = new Set(fates.filter((fate) => fate.isSpared).map((fate) => fate.key));
+  const foreign = await foreignKeys(context, newcomers(manifests, good?.manifest, wantedManifest, context.namespace));
+  const spared = new Set([...fates.filter((fate) => fate.isSpared).map((fate) => fate.key), ...foreign]);
   const superseded = history.filter((revision) => revision.status === 'deployed' && revision !== edited);
   const given: GivenBase = {
     before: history,
@@ -48,6 +49,20 @@ export async function giveBase(
   // While an older revision is `deployed` in its record, an upgrade merges from that one.
   for (const revision of superseded) await context.storage.update(revision.revision, { status: 'superseded' });
   return given;
+}
+
+/** What of it lies in the cluster as another's: left out of the base, Helm refuses to take it over. */
+async function foreignKeys(
+  context: ReleaseContext,
+  objects: readonly { key: string; object: Leftover['object'] }[],
+): Promise<string[]> {
+  const release = { name: context.request.releaseName, namespace: context.namespace };
+  const keys = objects.map(async ({ key, object }) => {
+    const ref = await liveRef(context.cluster, object, context.namespace);
+    const live = ref === undefined ? undefined : await context.cluster.get(ref);
+    return live !== undefined && otherOwner(live, release) !== undefined ? [key] : [];
+  });
+  return (await Promise.all(keys)).flat();
 }
 
 interface Fate {

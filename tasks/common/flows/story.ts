@@ -1,5 +1,4 @@
 import type { Ending } from '../core/ending';
-import { advice, type FailureReason } from '../core/failure';
 import { isVerified } from '../core/history';
 import type { DeployReport, Evidence, ReportedLeftover, ReportedObject } from '../core/report';
 import type { ReleaseContext } from '../core/releaseContext';
@@ -27,8 +26,10 @@ export async function reportOf(context: ReleaseContext, story: Story, ending: En
     namespace,
     outcome: ending.outcome,
     reason: ending.reason,
+    reasonGroup: ending.reasonGroup,
+    timedOut: ending.timedOut,
     message: ending.message,
-    advice: ending.outcome === 'deployed' ? '' : adviceFor(ending.reason),
+    advice: ending.advice,
     failedWorkload: ending.failedWorkload,
     revisionBefore: story.revisionBefore,
     revision: history.at(-1)?.revision ?? null,
@@ -43,9 +44,4 @@ export async function reportOf(context: ReleaseContext, story: Story, ending: En
     evidence: story.evidence,
     leftovers: story.leftovers,
   };
-}
-
-/** Reasons of objects are Kubernetes' own words, for which the evidence is the advice. */
-function adviceFor(reason: string): string {
-  return reason in advice ? advice[reason as FailureReason] : '';
 }

@@ -1,15 +1,14 @@
 import { changedNothing, isVerified, sinceUninstall } from '../core/history';
 import type { HelmResult, Rendering } from '../core/ports';
-import { baselineOf } from '../core/readiness';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
-import { followRelease, type FollowResult } from './followRelease';
+import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 import type { Look } from './look';
 import { chainFrom, giveBase, restoreRecord, type GivenBase } from './mergeBase';
 import { remindingWhile, secondsUntil } from './phase';
 import { newRevision } from './record';
 import type { Story } from './story';
-import { followQueries, wantedObjects } from './wantedObjects';
+import { wantedObjects } from './wantedObjects';
 
 export interface Upgraded {
   result: HelmResult;
@@ -19,7 +18,7 @@ export interface Upgraded {
   /** No object of the chart was touched. */
   changedNothing: boolean;
   /** What the follower saw beside a waiting Helm, when that ended the run. */
-  followed: FollowResult | undefined;
+  followed: RolloutEnd | undefined;
   said: Map<string, string>;
 }
 
@@ -29,7 +28,7 @@ export async function upgrade(context: ReleaseContext, story: Story, seen: Look,
   story.leftovers.push(...(given?.leftovers ?? []));
   const said = new Map<string, string>();
   let result: HelmResult | undefined;
-  let followed: FollowResult | undefined;
+  let followed: RolloutEnd | undefined;
   try {
     const wait = needsWait(seen.rendering, isInstall(seen) ? 'post-install' : 'post-upgrade');
     if (wait) context.agent.log('The chart has hooks that run when all is ready: Helm waits too.');
@@ -96,7 +95,7 @@ async function runUpgrade(
   wait: boolean,
   deadline: Date,
   said: Map<string, string>,
-): Promise<{ result: HelmResult; followed: FollowResult | undefined }> {
+): Promise<{ result: HelmResult; followed: RolloutEnd | undefined }> {
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
   if (!wait) {
@@ -105,18 +104,18 @@ async function runUpgrade(
   }
 
   const objects = await wantedObjects(cluster, seen.rendering.manifest, namespace);
-  const follower = seen.follower ?? (await cluster.follow([], signal));
-  await follower.add(followQueries(objects));
-  const untouched = baselineOf(follower.snapshot());
   const giveUp = new AbortController();
   const helmEnded = new AbortController();
   const running = helm.upgrade({ timeoutSeconds, wait }, AbortSignal.any([signal, giveUp.signal])).finally(() => {
     helmEnded.abort();
   });
-  const following = followRelease(context, follower, objects, { deadline, stop: helmEnded.signal, untouched, said });
-  const followed = await following;
+  const followed = await followRollout(context, objects, {
+    policy: rolloutPolicy(context, deadline, false),
+    memory: seen.baseline,
+    stop: helmEnded.signal,
+    said,
+  });
   if (followed.end === 'failed') giveUp.abort();
   const result = await running;
-  if (seen.follower === undefined) follower.stop();
   return { result, followed: followed.end === 'failed' ? followed : undefined };
 }

@@ -1,7 +1,14 @@
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
-import { manifestObjects } from '../core/manifest';
-import type { Cluster, FollowQuery } from '../core/ports';
-import { wanted, type WantedObject } from '../core/readiness';
+import { manifestObjects, objectKey } from '../core/manifest';
+import type { Cluster } from '../core/ports';
+
+/** One object of a release, as the manifest declares it and where the API server keeps it. */
+export interface WantedObject {
+  key: string;
+  ref: ObjectRef;
+  declared: KubeObject;
+  purpose: 'object' | 'hook';
+}
 
 /** Where the API server keeps a manifest's object; undefined when it serves no such kind (any more). */
 export async function liveRef(cluster: Cluster, object: KubeObject, namespace: string): Promise<ObjectRef | undefined> {
@@ -18,33 +25,10 @@ export async function liveRef(cluster: Cluster, object: KubeObject, namespace: s
 export async function wantedObjects(cluster: Cluster, manifest: string, namespace: string): Promise<WantedObject[]> {
   return Promise.all(
     manifestObjects(manifest).map(async (object) => {
-      const ref = await liveRef(cluster, object, namespace);
       const { apiVersion, kind } = object;
-      return wanted(ref ?? { apiVersion, kind, namespace, name: object.metadata.name }, object);
+      const known = await liveRef(cluster, object, namespace);
+      const ref = known ?? { apiVersion, kind, namespace, name: object.metadata.name };
+      return { key: objectKey(ref), ref, declared: object, purpose: 'object' as const };
     }),
   );
-}
-
-/** One query per kind and namespace, whatever the number of objects. */
-export function followQueries(objects: readonly WantedObject[]): FollowQuery[] {
-  const groups = new Map<string, { ref: ObjectRef; names: Set<string> }>();
-  for (const { ref } of objects) {
-    const key = `${ref.apiVersion} ${ref.kind} ${ref.namespace ?? ''}`;
-    const group = groups.get(key) ?? { ref, names: new Set() };
-    group.names.add(ref.name);
-    groups.set(key, group);
-  }
-  return [...groups.values()].map(({ ref, names }) => followQuery(ref, names));
-}
-
-function followQuery(ref: ObjectRef, names: ReadonlySet<string>): FollowQuery {
-  const { apiVersion, kind, namespace } = ref;
-  const [only] = names;
-  return {
-    apiVersion,
-    kind,
-    ...(namespace === undefined ? {} : { namespace }),
-    ...(names.size === 1 && only !== undefined ? { fieldSelector: `metadata.name=${only}` } : {}),
-    keep: (object) => names.has(object.metadata.name),
-  };
 }

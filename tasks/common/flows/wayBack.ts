@@ -1,12 +1,13 @@
-import { endingOfReadiness, reported, sentence, type Ending } from '../core/ending';
+import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } from '../core/ending';
 import type { HelmResult } from '../core/ports';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
-import { followRevision } from './followRevision';
+import { followRollout, rolloutPolicy } from './rollout';
 import { chainFrom, giveBase, restoreRecord } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';
 import { markUnhealthy, newRevision, prune, settle, verify } from './record';
 import type { Story } from './story';
+import { wantedObjects } from './wantedObjects';
 
 export async function returnTo(
   context: ReleaseContext,
@@ -36,7 +37,9 @@ export async function returnTo(
     if (revision !== undefined) await settle(context, revision);
     return rollbackFailed(context, ending, target, result.failure?.message ?? 'Helm made no revision.');
   }
-  const followed = await followRevision(context, revision, deadline, new Map());
+  const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
+  const policy = rolloutPolicy(context, deadline, true);
+  const followed = await followRollout(context, objects, { policy, memory: undefined, said: new Map() });
   story.servingRevision = revision.revision;
   if (followed.end === 'healthy') {
     await verify(context, revision);
@@ -51,8 +54,8 @@ export async function returnTo(
       `The rollback to revision ${target.revision} was done (revision ${revision.revision}), but not seen to the end.`,
     );
   }
-  const why = endingOfReadiness(followed.readiness, followed.end === 'timedOut');
-  story.objects = reported(followed.readiness);
+  const why = endingOfRollout(followed.verdict);
+  story.objects = reportedObjects(followed.verdict);
   await markUnhealthy(context, revision, why);
   return rollbackFailed(context, ending, target, `${why.failedWorkload}: ${why.message}`);
 }
@@ -97,5 +100,5 @@ export async function uninstall(
 }
 
 export function cancelledWith(message: string): Ending {
-  return { outcome: 'cancelled', reason: 'Cancelled', message, failedWorkload: '' };
+  return endingFor('cancelled', 'Cancelled', message);
 }

@@ -290,8 +290,8 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   CustomResourceFailed: {
     group: 'other',
     grace: 30,
-    why: 'Some controllers say Failed for a moment between two tries.',
-    recognisedBy: 'custom resource whose conditions say Failed or Stalled',
+    why: 'Some controllers say Failed for a moment between two tries; one that is merely not ready is waited for to the timeout.',
+    recognisedBy: 'custom resource whose conditions say Failed or Stalled, or do not say ready',
     whoActs: 'application team',
     nextStep: 'Read what its controller says above, correct the resource and deploy again.',
   },

@@ -37,38 +37,49 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const key = objectKey(followed.ref);
   const { object } = followed;
   if (object === undefined) return absentReading(followed, key, context);
-  const status = hookStatus(followed, object, objectStatus(object, now, policy.statusRules));
+  const status = objectStatus(object, now, policy.statusRules);
   const family = familyOf(object, index);
-  if (followed.generation !== undefined && (object.metadata.generation ?? 0) < followed.generation) {
-    const behind = {
-      status: 'InProgress' as const,
-      reason: 'ReadingBehind',
-      message: 'The reading is older than the change.',
-    };
-    return { followed, key, status: behind, findings: [], family };
-  }
-  if (status.status === 'Unknown') return { followed, key, status, findings: [], family, settled: 'unknown' };
-  const isHook = followed.purpose === 'hook';
-  if (status.status === 'Current') return { followed, key, status, findings: [], family };
-  if (object.kind === 'PersistentVolumeClaim' && waitsForConsumer(object, index, podsIn(context.snapshot))) {
-    const waits = {
-      status: 'Current' as const,
-      reason: 'WaitForFirstConsumer',
-      message: 'The claim is bound when a pod uses it.',
-    };
-    return { followed, key, status: waits, findings: [], family };
-  }
-  const findings = workloadFindings(followed, object, status, surroundings(followed, family, key, context));
+  const shown = shownStatus(followed, object, status, context);
+  const base = { followed, key, status: shown, findings: [], family };
+  if (shown.status === 'Unknown') return { ...base, settled: 'unknown' };
+  if (shown.status === 'Current' || shown.reason === behind.reason) return base;
+  const findings = workloadFindings(followed, object, shown, surroundings(followed, family, key, context));
   const event = newest(eventsAbout(object, index), ({ type }) => type === 'Warning');
   const warning = event === undefined ? {} : { warning: eventEvidence(event, followed.ref) };
-  return { followed, key, status, findings: isHook ? findings.map(hookFinding) : findings, family, ...warning };
+  return { ...base, findings: followed.purpose === 'hook' ? findings.map(hookFinding) : findings, ...warning };
 }
 
-/** A hook pod has to end; ready is not done. */
-function hookStatus({ purpose }: FollowedObject, object: KubeObject, status: ObjectStatus): ObjectStatus {
-  const isRunningPod = purpose === 'hook' && object.kind === 'Pod' && textAt(object, 'status', 'phase') !== 'Succeeded';
-  if (!isRunningPod || status.status !== 'Current') return status;
-  return { status: 'InProgress', reason: 'HookRunning', message: 'The hook runs and has not ended yet.' };
+const behind: ObjectStatus = {
+  status: 'InProgress',
+  reason: 'ReadingBehind',
+  message: 'The reading is older than the change.',
+};
+const hookRuns: ObjectStatus = {
+  status: 'InProgress',
+  reason: 'HookRunning',
+  message: 'The hook runs and has not ended yet.',
+};
+const waitsForPod: ObjectStatus = {
+  status: 'Current',
+  reason: 'WaitForFirstConsumer',
+  message: 'The claim is bound when a pod uses it.',
+};
+
+/** What the object says, corrected by what only the rollout knows. */
+function shownStatus(
+  { purpose, generation }: FollowedObject,
+  object: KubeObject,
+  status: ObjectStatus,
+  { index, snapshot }: ReadingContext,
+): ObjectStatus {
+  if (generation !== undefined && (object.metadata.generation ?? 0) < generation) return behind;
+  const isPod = object.kind === 'Pod';
+  // A hook pod has to end; ready is not done.
+  if (purpose === 'hook' && isPod && status.status === 'Current' && textAt(object, 'status', 'phase') !== 'Succeeded') {
+    return hookRuns;
+  }
+  const isPendingClaim = object.kind === 'PersistentVolumeClaim' && status.status === 'InProgress';
+  return isPendingClaim && waitsForConsumer(object, index, podsIn(snapshot)) ? waitsForPod : status;
 }
 
 /** A hook's own end is told by one word, whatever kind it is of. */

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../kubernetes';
 import { apiGroup } from '../manifest';
 import type { ObjectStatus } from '../status';
+import { isBuiltIn } from '../status/groups';
 import type { CauseCode } from './causes';
 import { refusalOf } from './creationFindings';
 import { newest, type EventRecord } from './events';
@@ -246,7 +247,12 @@ function statusFindings(
   ];
   const message = `${nameOf(followed.ref)}: ${status.message}`;
   if (unobserved.has(status.reason)) return [own(object, 'NotObserved', message, { evidence })];
-  if (status.status !== 'Failed' || around.family !== undefined) return [];
+  if (around.family !== undefined) return [];
+  // What its controller says is the best that is known, but many say «not ready» on their way.
+  if (status.status === 'InProgress' && !isBuiltIn(apiGroup(object.apiVersion))) {
+    return [own(object, 'CustomResourceFailed', message, { detail: 'notReady', grace: 'timeout', evidence })];
+  }
+  if (status.status !== 'Failed') return [];
   if (object.kind === 'PersistentVolumeClaim')
     return [own(object, 'VolumeNotBound', message, { evidence, isCertain: true })];
   return [own(object, 'CustomResourceFailed', message, { evidence })];
