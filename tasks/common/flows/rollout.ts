@@ -6,6 +6,7 @@ import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../core
 import { surroundingsOf, type Surroundings } from '../core/rollout/surroundings';
 import {
   judge,
+  type Cause,
   type RolloutMemory,
   type RolloutPolicy,
   type RolloutVerdict,
