@@ -1,0 +1,155 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import path from 'node:path';
+import readline from 'node:readline/promises';
+import { stringify } from 'yaml';
+import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
+import { kubeconfigConnection } from '../../test/support/product';
+import type { JobSpec } from '../../test/support/agent';
+import { up, type ClusterDescription } from '../cluster/cluster';
+import { isLocalServer, localAddresses } from './locality';
+import { UsageError, type DemoOptions, type EmbeddedClusterOptions, type OwnClusterOptions } from './options';
+import type { Screen } from './screen';
+
+/** A change of one file of the pipeline's repository. */
+export interface Edit {
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** The cluster that the demo runs on, and all that differs from cluster to cluster. */
+export interface Place {
+  readonly kind: 'real node' | 'simulated nodes' | 'own cluster';
+  readonly kubeconfig: string;
+  readonly helm: string;
+  readonly cluster: ClusterConnection;
+  /** How the pipeline logs in. */
+  readonly job: Pick<JobSpec, 'endpoints' | 'variables'>;
+  readonly loginInputs: Readonly<Record<string, string>>;
+  /** What the agent's processes inherit on top of the usual. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The chart's values here; undefined: its own defaults. */
+  readonly values: string | undefined;
+  /** What makes version 2 never get ready. */
+  readonly mistake: Edit;
+  readonly mistakeSentence: string;
+  readonly timeouts: { readonly good: string; readonly bad: string };
+}
+
+export async function openPlace(options: DemoOptions, screen: Screen, signal: AbortSignal): Promise<Place> {
+  return options.where === 'own cluster' ? ownCluster(options, screen, signal) : embedded(options, screen, signal);
+}
+
+async function embedded(options: EmbeddedClusterOptions, screen: Screen, signal: AbortSignal): Promise<Place> {
+  if (options.helm !== undefined) await assertExecutable(options.helm);
+  const description = await up({
+    name: options.cluster,
+    realNode: options.realNode,
+    kwokNodes: 2,
+    log: (line) => {
+      screen.aside(line);
+    },
+    signal,
+  });
+  const hasRealNode = description.nodes.some(({ kind }) => kind === 'real');
+  const connection = kubeconfigConnection(description.kubeconfig);
+  return {
+    kubeconfig: description.kubeconfig,
+    helm: path.resolve(options.helm ?? description.helm4),
+    cluster: await createCluster(description.kubeconfig),
+    job: { endpoints: [connection] },
+    loginInputs: { kubernetesServiceConnection: connection.name },
+    environment: {},
+    timeouts: { good: '2m', bad: '30s' },
+    ...(hasRealNode ? realNode : simulated(description)),
+  };
+}
+
+type Workload = Pick<Place, 'kind' | 'values' | 'mistake' | 'mistakeSentence'>;
+
+const wrongPort = (port: number): Pick<Place, 'mistake' | 'mistakeSentence'> => ({
+  mistake: { file: 'shop/values.yaml', from: '  port: http', to: `  port: ${port}` },
+  mistakeSentence: `its readiness probe now asks port ${port}, where the application does not listen. Everything else about it is fine, and so is the chart: only the running cluster can tell.`,
+});
+
+const realNode: Workload = { kind: 'real node', values: undefined, ...wrongPort(8081) };
+
+function simulated(_description: ClusterDescription): Workload {
+  return {
+    kind: 'simulated nodes',
+    values: stringify({ nodeSelector: { type: 'kwok' }, tolerations: [{ operator: 'Exists' }] }),
+    mistake: { file: 'values.yaml', from: 'type: kwok', to: 'type: gpu' },
+    mistakeSentence: 'its pods ask for a kind of node that this cluster does not have.',
+  };
+}
+
+async function ownCluster(options: OwnClusterOptions, screen: Screen, signal: AbortSignal): Promise<Place> {
+  const { image, port } = options;
+  const kubeconfig = path.resolve(options.kubeconfig);
+  const helm = options.helm === undefined ? await helmOnPath() : path.resolve(options.helm);
+  await assertExecutable(helm);
+  const cluster = await createCluster(kubeconfig);
+  if (!isLocalServer(cluster.server, localAddresses()) && !options.yes) await askLeave(cluster.server, screen, signal);
+  return {
+    kind: 'own cluster',
+    kubeconfig,
+    helm,
+    cluster,
+    job: {},
+    loginInputs: { connectionType: 'none' },
+    // Its credential plug-ins want the user's own surroundings.
+    environment: { ...userEnvironment(), KUBECONFIG: kubeconfig },
+    values: stringify({ image, port, readiness: { path: '/' } }),
+    ...wrongPort(port === 8081 ? 8082 : 8081),
+    timeouts: { good: '5m', bad: '1m' },
+  };
+}
+
+/** Nothing was asked of the cluster up to here. Rejects unless the person says yes. */
+async function askLeave(server: string, screen: Screen, signal: AbortSignal): Promise<void> {
+  const what = `The current context leads to ${server}, which is not on this machine.`;
+  if (!process.stdin.isTTY) {
+    throw new UsageError(
+      `${what} Nobody is here to be asked: --yes says that the demo may use it. Nothing was touched.`,
+    );
+  }
+  screen.say(
+    `${what} The demo would create a namespace there, run two small pods and a third one that never gets ready, ask them about 25 times a second for a minute, and remove the namespace afterwards.`,
+  );
+  const terminal = readline.createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    const answer = await terminal.question('\n    Go on? [y/N] ', { signal });
+    if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError('Nothing was touched.');
+  } finally {
+    terminal.close();
+  }
+}
+
+/** Without what npm and this checkout have put into it. */
+function userEnvironment(): Record<string, string> {
+  const entries = Object.entries(process.env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && !/^(npm_|NODE_|INIT_CWD$|PATH$)/i.test(entry[0]),
+  );
+  return Object.fromEntries(entries);
+}
+
+async function helmOnPath(): Promise<string> {
+  for (const folder of (process.env['PATH'] ?? '').split(path.delimiter)) {
+    const file = path.join(folder, process.platform === 'win32' ? 'helm.exe' : 'helm');
+    if (await isExecutable(file)) return file;
+  }
+  throw new UsageError('There is no helm on PATH; --helm names one.');
+}
+
+async function assertExecutable(file: string): Promise<void> {
+  if (await isExecutable(file)) return;
+  throw new UsageError(`--helm: ${file} is not a program that can be started.`);
+}
+
+async function isExecutable(file: string): Promise<boolean> {
+  return access(file, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,84 @@
+import type { AgentLogLine } from '../../test/support/agent';
+import { renderLine } from '../../test/support/agent';
+
+/** Where the demo talks to the person in front of it. */
+export interface Screen {
+  /** The beginning of a part. */
+  part(title: string): void;
+  /** A paragraph to read. */
+  say(text: string): void;
+  /** What a program says meanwhile: of less weight. */
+  aside(text: string): void;
+  /** Text that is to stay as it is: YAML, a table. */
+  block(text: string): void;
+  check(isTrue: boolean, text: string): void;
+  /** Shows a step's log as its page does: give it the job's lines. */
+  logPrinter(): (line: AgentLogLine) => void;
+}
+
+const width = 100;
+const indent = '    ';
+
+export function createScreen(write: (text: string) => void, colour: boolean, parts: number): Screen {
+  const styled = (style: string, text: string): string => (colour ? `\u001b[${style}m${text}\u001b[0m` : text);
+  const line = (text: string): void => {
+    write(`${text}\n`);
+  };
+  const paragraph = (text: string, style?: string): void => {
+    for (const each of wrapped(text, width - indent.length)) {
+      line(`${indent}${style === undefined ? each : styled(style, each)}`);
+    }
+  };
+  let part = 0;
+  let isFresh = true;
+  const gap = (): void => {
+    if (!isFresh) write('\n');
+    isFresh = false;
+  };
+  return {
+    part: (title) => {
+      part += 1;
+      line('');
+      line(styled('1;36', `${part}/${parts} ${title}`));
+      line('');
+      isFresh = true;
+    },
+    say: (text) => {
+      gap();
+      paragraph(text);
+    },
+    aside: (text) => {
+      isFresh = false;
+      paragraph(text, '90');
+    },
+    block: (text) => {
+      gap();
+      for (const each of text.trimEnd().split('\n')) line(`${indent}${each.trimEnd()}`);
+    },
+    check: (isTrue, text) => {
+      line(`${indent}${isTrue ? styled('32', '✔') : styled('31', '✘')} ${isTrue ? text : styled('31', text)}`);
+    },
+    logPrinter: () => {
+      const gutter = `${indent}${styled('90', '│')} `;
+      let isInGroup = false;
+      gap();
+      return (logged) => {
+        if (logged.stage !== 'main') return;
+        if (logged.kind === 'endgroup' || logged.kind === 'section') isInGroup = false;
+        const text = renderLine(logged, isInGroup, { colour });
+        if (text !== undefined) line(`${gutter}${text}`.trimEnd());
+        if (logged.kind === 'group') isInGroup = true;
+      };
+    },
+  };
+}
+
+function wrapped(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= columns) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}

@@ -1,0 +1,242 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { AgentLogLine, Job } from '../../test/support/agent';
+import { repository } from '../build';
+import { succeed } from '../cluster/command';
+import { packageExtension } from '../package/index';
+import { askDirectly, requestTimeoutMs, startClient, type Ask, type Client, type ClientFigures } from './client';
+import { isLocalServer, localAddresses } from './locality';
+import { createNamespace, namespaceReady, removeNamespace } from './namespace';
+import type { DemoOptions } from './options';
+import { createPipeline, releaseName, type Pipeline } from './pipeline';
+import { openPlace, type Place } from './place';
+import type { Screen } from './screen';
+import { throughApiServer } from './throughApiServer';
+import { checks, type HistoryLine, type StepEnd } from './verdict';
+import { watchService, type ReplicaFigures, type ServiceWatch } from './watch';
+
+export interface DemoContext {
+  readonly screen: Screen;
+  readonly namespace: string;
+  /** Keeps the package for as long as the demo runs; answers where. */
+  readonly writeVsix: (name: string, content: Uint8Array) => Promise<string>;
+  readonly signal: AbortSignal;
+}
+
+/** Aimed at; 20 are promised. */
+const requestsPerSecond = 25;
+/** How long the client goes on after the pipeline has ended: the end of a rollback is a bad moment to look away. */
+const afterwardsMs = 3000;
+
+/** Plays the demo. Answers whether all that it promises came true; rejects when it cannot be played. */
+export async function runDemo(options: DemoOptions, context: DemoContext): Promise<boolean> {
+  const { screen, signal, namespace } = context;
+  screen.part('A cluster');
+  const place = await openPlace(options, screen, signal);
+  try {
+    screen.say(placeSentence(place));
+    screen.part('The extension, packaged as for the Marketplace');
+    const vsix = await packaged(context);
+    signal.throwIfAborted();
+    await createNamespace(place.cluster, namespace);
+    try {
+      await namespaceReady(place.cluster, namespace, signal);
+      return await play(context, place, vsix);
+    } finally {
+      await tidyUp(options, context, place);
+    }
+  } finally {
+    place.cluster.close();
+  }
+}
+
+function placeSentence(place: Place): string {
+  const { server } = place.cluster;
+  switch (place.kind) {
+    case 'real node':
+      return `A Kubernetes of its own runs on this machine now, with a real node: containers, probes and Services are real. It goes on running for the next time; «npm run cluster -- down» ends it.`;
+    case 'simulated nodes':
+      return `A Kubernetes of its own runs on this machine now, but its nodes are simulated by kwok: pods get ready without a container behind them, so there is nothing that a client could ask. The real node needs Linux and root.`;
+    case 'own cluster':
+      return `Your cluster at ${server} is used, in a namespace of its own.`;
+  }
+}
+
+async function packaged({ screen, writeVsix }: DemoContext): Promise<string> {
+  const content = await packageExtension(repository);
+  const file = await writeVsix('helm-safe-deploy.vsix', content);
+  screen.say(
+    `${Math.ceil(content.length / 1024)} KiB, with the task HelmSafeDeploy@1. A stand-in for the Azure Pipelines agent unpacks it and runs the step of a pipeline with it, as the real agent does.`,
+  );
+  return file;
+}
+
+interface Watched {
+  readonly replicas: ReplicaFigures;
+  readonly client: ClientFigures | undefined;
+}
+
+async function play(context: DemoContext, place: Place, vsix: string): Promise<boolean> {
+  const { screen, namespace } = context;
+  let print: (line: AgentLogLine) => void = () => undefined;
+  const pipeline = await createPipeline(vsix, place, namespace, (line) => {
+    print(line);
+  });
+  const run = (timeout: string): Promise<StepEnd> => {
+    print = screen.logPrinter();
+    return runStep(pipeline, timeout, context.signal);
+  };
+  try {
+    screen.part('Version 1 is deployed');
+    screen.say('The pipeline has one step. Its author wrote:');
+    screen.block(pipeline.yaml(place.timeouts.good));
+    screen.say('And this is the log of its run:');
+    const good = await run(place.timeouts.good);
+    context.signal.throwIfAborted();
+    if (good.result !== 'Succeeded') return await report(context, place, { good, bad: nothing, watched: unwatched });
+
+    screen.part('Version 2 never gets ready');
+    const { bad, watched } = await whileWatched(context, place, async () => {
+      screen.say(
+        `The next commit makes version 2 of the application. There is a mistake in it: ${place.mistakeSentence}`,
+      );
+      await pipeline.edit({ file: 'shop/Chart.yaml', from: '1.0.0', to: '2.0.0' });
+      await pipeline.edit(place.mistake);
+      return run(place.timeouts.bad);
+    });
+    context.signal.throwIfAborted();
+    return await report(context, place, { good, bad, watched });
+  } finally {
+    pipeline.dispose();
+  }
+}
+
+const nothing: StepEnd = { result: 'not run', outputs: {} };
+const closingSentence =
+  'All of it came true: the pipeline is red, its log says why, and whoever asked the application noticed nothing.';
+const unwatched: Watched = { replicas: { wanted: 0, allowed: 0, lowestReady: 0 }, client: undefined };
+
+/** An interrupted demo cancels its job, as a user of the pipeline would, and lets it tidy up. */
+async function runStep(pipeline: Pipeline, timeout: string, signal: AbortSignal): Promise<StepEnd> {
+  const { job, end } = pipeline.start(timeout);
+  const cancel = (): void => {
+    cancelOnce(job);
+  };
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    return await end;
+  } finally {
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
+function cancelOnce(job: Job): void {
+  job.cancel();
+}
+
+/** Runs the step while a client asks the Service's endpoints, from before it to after it. */
+async function whileWatched(
+  context: DemoContext,
+  place: Place,
+  step: () => Promise<StepEnd>,
+): Promise<{ bad: StepEnd; watched: Watched }> {
+  const watch = await watchService(place.cluster, context.namespace, releaseName);
+  const started = await startAsking(context, place, watch);
+  try {
+    watch.startCounting();
+    const bad = await step();
+    await delay(afterwardsMs, undefined, { signal: context.signal });
+    const client = await started?.client.stop();
+    return { bad, watched: { replicas: watch.replicas(), client } };
+  } finally {
+    await started?.client.stop();
+    started?.close();
+    watch.stop();
+  }
+}
+
+interface Asking {
+  readonly client: Client;
+  readonly close: () => void;
+}
+
+async function startAsking(context: DemoContext, place: Place, watch: ServiceWatch): Promise<Asking | undefined> {
+  const { screen, namespace, signal } = context;
+  await watch.complete(30_000);
+  if (place.kind === 'simulated nodes') {
+    screen.say('Simulated pods answer nobody: no client asks them, only their number is watched.');
+    return undefined;
+  }
+  const { ask, way, close } = await wayToPods(place, namespace, watch);
+  const client = startClient(() => watch.endpoints(), ask, requestsPerSecond);
+  // Its first answers belong to the time before version 2.
+  await delay(2000, undefined, { signal });
+  const pods = watch.endpoints().map(({ address, port }) => `${address}:${port}`);
+  screen.say(
+    `From now on a client asks the current endpoints of Service/${releaseName} (${pods.join(', ')}) ${requestsPerSecond} times a second, ${way}. An answer that takes longer than ${requestTimeoutMs / 1000} s counts as failed. ${client.figures().requests} requests so far, ${client.figures().failed} failed.`,
+  );
+  return { client, close };
+}
+
+async function wayToPods(
+  place: Place,
+  namespace: string,
+  watch: ServiceWatch,
+): Promise<{ ask: Ask; way: string; close: () => void }> {
+  const direct = { ask: askDirectly, way: 'each time over a new connection', close: () => undefined };
+  if (place.kind === 'real node') return direct;
+  // In another network the pod's address may be somebody else's.
+  const [first] = watch.endpoints();
+  if (first !== undefined && isLocalServer(place.cluster.server, localAddresses())) {
+    const status = await askDirectly(first).catch(() => 0);
+    if (status >= 200 && status <= 299) return direct;
+  }
+  const through = throughApiServer(place.kubeconfig, namespace);
+  return { ...through, way: 'through the API server, since pods have no address that this machine can reach' };
+}
+
+async function report(
+  context: DemoContext,
+  place: Place,
+  { good, bad, watched }: { good: StepEnd; bad: StepEnd; watched: Watched },
+): Promise<boolean> {
+  const { screen, namespace } = context;
+  screen.part('What came of it');
+  const args = ['history', releaseName, '--namespace', namespace, '--kubeconfig', place.kubeconfig];
+  screen.say('The history of the release, as Helm tells it:');
+  screen.block(`$ helm history ${releaseName}\n${await succeed(place.helm, args)}`);
+  const history = JSON.parse(await succeed(place.helm, [...args, '--output', 'json'])) as HistoryLine[];
+  sayClient(screen, watched.client);
+  screen.say('What was to be shown:');
+  const results = checks({ good, bad, history, ...watched });
+  for (const { isTrue, text } of results) screen.check(isTrue, text);
+  const isAllTrue = results.every(({ isTrue }) => isTrue);
+  screen.say(isAllTrue ? closingSentence : 'Not all of it came true: see the lines marked ✘.');
+  return isAllTrue;
+}
+
+function sayClient(screen: Screen, client: ClientFigures | undefined): void {
+  if (client === undefined) return;
+  const ms = (value: number): string => `${value.toFixed(value < 10 ? 1 : 0)} ms`;
+  const rows: readonly [string, string][] = [
+    ['requests', `${client.requests}, ${client.perSecond.toFixed(1)} a second for ${client.seconds.toFixed(1)} s`],
+    ['failed requests', String(client.failed)],
+    ['answers', `median ${ms(client.medianMs)}, slowest ${ms(client.slowestMs)}`],
+    ['longest pause', `${ms(client.longestPauseMs)} between two requests`],
+    ['pods asked', client.pods.join(', ')],
+  ];
+  screen.say('The client, from before version 2 until after the rollback:');
+  screen.block(rows.map(([name, value]) => `${name.padEnd(18)}${value}`).join('\n'));
+}
+
+async function tidyUp(options: DemoOptions, context: DemoContext, place: Place): Promise<void> {
+  const { screen, namespace } = context;
+  if (!options.keep) {
+    await removeNamespace(place.cluster, namespace, place.kind === 'own cluster');
+    screen.say(`The namespace ${namespace} is removed again; --keep would keep it.`);
+    return;
+  }
+  screen.say('Kept, to look around:');
+  screen.block(
+    `export KUBECONFIG=${place.kubeconfig}\n${place.helm} history ${releaseName} --namespace ${namespace}\nkubectl get all --namespace ${namespace}\nkubectl delete namespace ${namespace}`,
+  );
+}
