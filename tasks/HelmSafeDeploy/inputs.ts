@@ -1,6 +1,6 @@
 import { readArguments } from '../common/core/argumentsInput';
 import { readChartSource } from '../common/core/chartSource';
-import type { ConnectionRequest, DeployRequest } from '../common/core/deployRequest';
+import type { DeployRequest } from '../common/core/deployRequest';
 import { durationExpected, parseDuration } from '../common/core/duration';
 import {
   inputReader,
@@ -10,16 +10,15 @@ import {
   type InputReader,
   type RawInputs,
 } from '../common/core/inputs';
-import { namespaceExpected, parseNamespace, parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
+import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/connectionInputs';
+import { parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/rolloutRequest';
 import { planValues } from '../common/core/setValues';
 import { isAddress, valuesFileProblem } from '../common/core/valuesFile';
 
 /** Every input of the task with what it is when the pipeline says nothing; the same as in task.json. */
 export const inputDefaults = {
-  connectionType: 'kubernetesServiceConnection',
-  kubernetesServiceConnection: '',
-  namespace: '',
+  ...connectionInputDefaults,
   createNamespace: 'false',
   releaseName: '',
   chart: '',
@@ -82,24 +81,6 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   };
   read.finish();
   return request;
-}
-
-/**
- * In a deployment job with a Kubernetes resource the server hands over the resource's service connection without
- * setting the input: the only one there is, is meant.
- */
-function readConnection(read: InputReader, available: readonly string[]): ConnectionRequest {
-  const type = read.choice('connectionType', ['kubernetesServiceConnection', 'none']);
-  if (type === 'none') return { type };
-  const only = available.length === 1 ? available[0] : undefined;
-  const expected = 'the name of a Kubernetes service connection (or connectionType: none)';
-  return { type, id: read.parsed('kubernetesServiceConnection', expected, (text) => text || only, '') };
-}
-
-function readNamespace(read: InputReader): string | undefined {
-  // empty is a wish too: the connection's own
-  const expected = `${namespaceExpected}, or nothing for the connection's own`;
-  return read.parsed('namespace', expected, (text) => (text === '' ? '' : parseNamespace(text)), '') || undefined;
 }
 
 function readValueFile(read: InputReader, files: InputFiles, line: InputLine): string {

@@ -1,17 +1,23 @@
 import type { DeployRequest } from './deployRequest';
 import { TaskError } from './failure';
 import type { Agent, Clock, Cluster, Helm, ReleaseStorage } from './ports';
+import type { RolloutRequest } from './rolloutRequest';
 
-/** What a flow acts through, and for which release. `signal` aborts when the agent cancels the step. */
-export interface ReleaseContext {
+/** What a flow acts through that follows objects. `signal` aborts when the agent cancels the step. */
+export interface RolloutContext {
   agent: Agent;
-  helm: Helm;
-  storage: ReleaseStorage;
   cluster: Cluster;
   clock: Clock;
-  request: DeployRequest;
+  request: { rollout: RolloutRequest };
   namespace: string;
   signal: AbortSignal;
+}
+
+/** What a flow acts through that changes a release. */
+export interface ReleaseContext extends RolloutContext {
+  helm: Helm;
+  storage: ReleaseStorage;
+  request: DeployRequest;
 }
 
 /** Ends the flow when the step was cancelled meanwhile. */

@@ -1,6 +1,6 @@
 import { objectName } from '../core/manifest';
 import type { Evidence as Shown } from '../core/report';
-import type { ReleaseContext } from '../core/releaseContext';
+import type { RolloutContext } from '../core/releaseContext';
 import type { Cause } from '../core/rollout/verdict';
 
 const logBytes = 64 * 1024;
@@ -12,7 +12,7 @@ const logsShown = 3;
  * What the causes rest on and the logs that tell more, taken while the pods are still there. It never stands in the way
  * of the rollback: what may not be read, or is gone, is said and left out.
  */
-export async function collectEvidence(context: ReleaseContext, causes: readonly Cause[]): Promise<Shown[]> {
+export async function collectEvidence(context: RolloutContext, causes: readonly Cause[]): Promise<Shown[]> {
   const collected: Shown[] = [];
   for (const cause of causes.slice(0, causesShown)) {
     collected.push(...statements(cause));
@@ -34,7 +34,7 @@ function statements(cause: Cause): Shown[] {
   return [{ object: objectName(cause.subject), kind, title: cause.code, lines }];
 }
 
-async function logOf(context: ReleaseContext, log: Cause['logs'][number]): Promise<Shown[]> {
+async function logOf(context: RolloutContext, log: Cause['logs'][number]): Promise<Shown[]> {
   const { namespace, pod, container, previous } = log;
   const tailLines = context.request.rollout.logLines;
   if (tailLines === 0) return [];

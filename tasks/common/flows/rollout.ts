@@ -1,7 +1,7 @@
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { objectName } from '../core/manifest';
 import type { Follower, FollowQuery, FollowSnapshot } from '../core/ports';
-import type { ReleaseContext } from '../core/releaseContext';
+import type { RolloutContext } from '../core/releaseContext';
 import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../core/rollout/snapshot';
 import { surroundingsOf, type Surroundings } from '../core/rollout/surroundings';
 import {
@@ -15,7 +15,8 @@ import {
 import type { WantedObject } from './wantedObjects';
 
 export interface RolloutEnd {
-  end: 'healthy' | 'failed' | 'cancelled' | 'stopped';
+  /** `unknown`: the time is over, and what is left over could not be read. */
+  end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped';
   verdict: RolloutVerdict;
 }
 
@@ -34,7 +35,7 @@ const reminderMs = 30_000;
 const pollMs = 2_000;
 
 /** One reading of the objects and of what is around them, without following. */
-export async function readRollout(context: ReleaseContext, objects: readonly WantedObject[]): Promise<RolloutSnapshot> {
+export async function readRollout(context: RolloutContext, objects: readonly WantedObject[]): Promise<RolloutSnapshot> {
   const follower = await context.cluster.follow(rolloutQueries(objects), context.signal);
   try {
     return rolloutSnapshot(followedRefs(objects), await confirmed(context, objects, follower.snapshot()));
@@ -45,7 +46,7 @@ export async function readRollout(context: ReleaseContext, objects: readonly Wan
 
 /** Reads everything anew, for what was held from before may not have caught up, and follows it to its end. */
 export async function followRollout(
-  context: ReleaseContext,
+  context: RolloutContext,
   objects: readonly WantedObject[],
   options: RolloutOptions,
 ): Promise<RolloutEnd> {
@@ -58,7 +59,7 @@ export async function followRollout(
 }
 
 async function watch(
-  context: ReleaseContext,
+  context: RolloutContext,
   follower: Follower,
   objects: readonly WantedObject[],
   options: RolloutOptions,
@@ -81,6 +82,7 @@ async function watch(
     if (verdict.health === 'healthy') return { end: 'healthy', verdict };
     if (isFailed(verdict, policy)) return { end: 'failed', verdict };
     if (stop?.aborted) return { end: 'stopped', verdict };
+    if (now >= policy.deadline) return { end: 'unknown', verdict };
     if (now.getTime() - lastSaid >= reminderMs) {
       remind(context, verdict, policy.deadline.getTime() - now.getTime());
       lastSaid = now.getTime();
@@ -88,7 +90,8 @@ async function watch(
     const recheck = verdict.recheckAt === undefined ? Infinity : Date.parse(verdict.recheckAt) - now.getTime();
     const untilReminder = reminderMs - (now.getTime() - lastSaid);
     const poll = verdict.health === 'unknown' || snapshot.unread.length > 0 ? pollMs : Infinity;
-    await follower.changed(Math.max(1, Math.min(recheck, untilReminder, poll)), ended);
+    const untilDeadline = policy.deadline.getTime() - now.getTime();
+    await follower.changed(Math.max(1, Math.min(recheck, untilReminder, untilDeadline, poll)), ended);
   }
 }
 
@@ -184,7 +187,7 @@ function objectQueries(objects: readonly WantedObject[], own: (object: KubeObjec
  * and what may not be listed may still be read by its name (Helm itself needs no more).
  */
 async function confirmed(
-  context: ReleaseContext,
+  context: RolloutContext,
   objects: readonly WantedObject[],
   snapshot: FollowSnapshot,
 ): Promise<FollowSnapshot> {
@@ -222,7 +225,7 @@ function isIn(ref: ObjectRef, query: { kind: string; namespace?: string }): bool
 }
 
 /** Says once which kinds cannot be read, and what that hides. */
-function sayBlindness(context: ReleaseContext, verdict: RolloutVerdict, known: Set<string>): Set<string> {
+function sayBlindness(context: RolloutContext, verdict: RolloutVerdict, known: Set<string>): Set<string> {
   const now = new Set(verdict.unread.map(({ kind, message }) => `${kind} ${message}`));
   for (const { kind, message } of verdict.unread) {
     if (known.has(`${kind} ${message}`)) continue;
@@ -232,7 +235,7 @@ function sayBlindness(context: ReleaseContext, verdict: RolloutVerdict, known: S
 }
 
 function sayChanges(
-  context: ReleaseContext,
+  context: RolloutContext,
   workloads: readonly WorkloadVerdict[],
   said: Map<string, string>,
 ): boolean {
@@ -267,7 +270,7 @@ function tellingCause({ health, cause, suspects }: WorkloadVerdict): Cause | und
   );
 }
 
-function remind(context: ReleaseContext, verdict: RolloutVerdict, leftMs: number): void {
+function remind(context: RolloutContext, verdict: RolloutVerdict, leftMs: number): void {
   const waiting = verdict.workloads.filter(({ health }) => health !== 'healthy');
   const names = waiting.slice(0, 5).map((workload) => `${objectName(workload.ref)}: ${wordsFor(workload)}`);
   const more = waiting.length > names.length ? ` and ${waiting.length - names.length} more` : '';
@@ -275,7 +278,7 @@ function remind(context: ReleaseContext, verdict: RolloutVerdict, leftMs: number
 }
 
 /** The policy of a deploy: what the inputs say, up to a deadline. */
-export function rolloutPolicy(context: ReleaseContext, deadline: Date, isApplied: boolean): RolloutPolicy {
+export function rolloutPolicy(context: RolloutContext, deadline: Date, isApplied: boolean): RolloutPolicy {
   const { failFast, stableForSeconds, graces } = context.request.rollout;
   return {
     failFast,

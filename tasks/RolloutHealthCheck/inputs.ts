@@ -1,0 +1,73 @@
+import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/connectionInputs';
+import { durationExpected, parseDuration } from '../common/core/duration';
+import {
+  parseWorkloadName,
+  workloadExpected,
+  type HealthRequest,
+  type WorkloadName,
+} from '../common/core/healthRequest';
+import { inputReader, type InputContext, type InputReader, type RawInputs } from '../common/core/inputs';
+import { parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
+import { readRolloutRequest, rolloutInputDefaults } from '../common/core/rolloutRequest';
+
+/** Every input of the task with what it is when the pipeline says nothing; the same as in task.json. */
+export const inputDefaults = {
+  ...connectionInputDefaults,
+  workloads: '',
+  releaseName: '',
+  selector: '',
+  timeout: '5m',
+  ...rolloutInputDefaults,
+  onUnhealthy: 'fail',
+  markVerified: 'false',
+} as const;
+
+const fallbackTimeoutSeconds = 300;
+
+/** Reads all inputs; throws one TaskError `InputInvalid` that lists every mistake. */
+export function readHealthRequest(raw: RawInputs, context: InputContext): HealthRequest {
+  const read = inputReader(inputDefaults, raw, context);
+  const connection = readConnection(read, context.serviceConnections);
+  const namespace = readNamespace(read);
+  const workloads = read.lines('workloads').flatMap((line) => readWorkload(read, line.text, line.number));
+  const releaseName = read.parsed('releaseName', releaseNameExpected, orNothing(parseReleaseName), '') || undefined;
+  const selector = read.parsed('selector', selectorExpected, orNothing(parseSelector), '') || undefined;
+  const markVerified = read.boolean('markVerified');
+  if (read.lines('workloads').length === 0 && releaseName === undefined && selector === undefined) {
+    read.mistake({ input: 'workloads', problem: 'give at least one of workloads, releaseName and selector' });
+  }
+  if (markVerified && releaseName === undefined) {
+    read.mistake({ input: 'markVerified', holds: 'true', problem: 'it marks a release, so releaseName is needed' });
+  }
+  const request: HealthRequest = {
+    connection,
+    ...(namespace === undefined ? {} : { namespace }),
+    workloads,
+    ...(releaseName === undefined ? {} : { releaseName }),
+    ...(selector === undefined ? {} : { selector }),
+    timeoutSeconds: read.parsed('timeout', durationExpected, parseDuration, fallbackTimeoutSeconds),
+    rollout: readRolloutRequest(read),
+    onUnhealthy: read.choice('onUnhealthy', ['fail', 'succeed']),
+    markVerified,
+  };
+  read.finish();
+  return request;
+}
+
+function orNothing(parse: (text: string) => string | undefined): (text: string) => string | undefined {
+  return (text) => (text === '' ? '' : parse(text));
+}
+
+function readWorkload(read: InputReader, text: string, number: number): WorkloadName[] {
+  const name = parseWorkloadName(text);
+  if (name !== undefined) return [name];
+  read.mistake({ input: `workloads, line ${number}`, holds: text, problem: `expected ${workloadExpected}` });
+  return [];
+}
+
+const selectorExpected = 'a label selector as kubectl takes it, for example app=web,tier!=cache';
+
+/** The API server checks the rest; this keeps out what would be no selector at all. */
+function parseSelector(text: string): string | undefined {
+  return /^[\w./=!,() -]+$/.test(text) ? text : undefined;
+}

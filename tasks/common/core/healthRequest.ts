@@ -1,0 +1,51 @@
+import type { ConnectionRequest } from './deployRequest';
+import type { RolloutRequest } from './rolloutRequest';
+
+/** A workload as the input names it: `deployment/web` or `certificate.cert-manager.io/web`. */
+export interface WorkloadName {
+  /** Kind, plural or short name, lower case. */
+  kind: string;
+  /** Absent where only the kind was named. */
+  group?: string;
+  name: string;
+}
+
+export interface HealthRequest {
+  connection: ConnectionRequest;
+  namespace?: string;
+  workloads: readonly WorkloadName[];
+  releaseName?: string;
+  selector?: string;
+  timeoutSeconds: number;
+  rollout: RolloutRequest;
+  onUnhealthy: 'fail' | 'succeed';
+  markVerified: boolean;
+}
+
+const shortNames: Readonly<Record<string, string>> = {
+  deploy: 'deployment',
+  sts: 'statefulset',
+  ds: 'daemonset',
+  rs: 'replicaset',
+  po: 'pod',
+  cj: 'cronjob',
+  pvc: 'persistentvolumeclaim',
+  svc: 'service',
+  ing: 'ingress',
+  hpa: 'horizontalpodautoscaler',
+  pdb: 'poddisruptionbudget',
+  crd: 'customresourcedefinition',
+};
+
+/** `kind/name` with the kind as kubectl takes it; undefined for what is not of that form. */
+export function parseWorkloadName(text: string): WorkloadName | undefined {
+  const match = /^([A-Za-z][A-Za-z0-9]*)((?:\.[A-Za-z0-9-]+)*)\/([a-z0-9]([-a-z0-9.]*[a-z0-9])?)$/.exec(text.trim());
+  const [, kind, dotted, name] = match ?? [];
+  if (kind === undefined || name === undefined) return undefined;
+  const lower = kind.toLowerCase();
+  const group = (dotted ?? '').slice(1).toLowerCase();
+  const plain = shortNames[lower] ?? lower;
+  return group === '' ? { kind: plain, name } : { kind: plain, group, name };
+}
+
+export const workloadExpected = 'kind/name or kind.group/name, for example deployment/web';
