@@ -456,6 +456,12 @@ describe('judge: pods that are refused', () => {
     assert.equal(codeOf(judged([...frames, [160, objects]])), 'failed QuotaExceeded');
   });
 
+  it('a quota that wants what the pod does not name is not waited for, whoever ends', () => {
+    const objects = refused('pods "web-2-a" is forbidden: failed quota: q: must specify limits.cpu for: app');
+    const old = pod(objects[1] as KubeObject, 'old', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
+    assert.equal(codeOf(judged([[0, [...objects, old]]])), 'failed QuotaExceeded mustSpecify');
+  });
+
   it('a refusal that is over, since all pods are there, does not count', () => {
     const owner = deployment(0);
     const condition = { type: 'ReplicaFailure', status: 'True', message: quota };
@@ -558,6 +564,17 @@ describe('judge: one workload waits for another', () => {
     assert.equal(codeOf(judged([...frames, [80, [...web(crashed(5)), ...database(true)]]])), 'failed CrashLoop');
   });
 
+  it('a run that ended in the last moment before the database came up does not count', () => {
+    const frames: Frame[] = [
+      ...lasting([...web(crashed(4)), ...database(false)], 0, 25, 49),
+      [50, [...web(crashed(5)), ...database(false)]],
+      [51, [...web(crashed(5)), ...database(true)]],
+      [60, [...web(crashed(5)), ...database(true)]],
+    ];
+    assert.equal(codeOf(judged(frames)), 'progressing CrashLoop');
+    assert.equal(codeOf(judged([...frames, [80, [...web(crashed(6)), ...database(true)]]])), 'failed CrashLoop');
+  });
+
   it('two that crash do not excuse each other', () => {
     const other = web(crashed(5)).map((item) => ({
       ...item,
@@ -600,6 +617,12 @@ describe('judge: before and after', () => {
     const verdict = judged(lasting(touched, 0, 25, 50), {}, sickBefore());
     assert.equal(codeOf(verdict), 'failed CrashLoop');
     assert.equal(verdict.decisive?.brokenBefore?.reason, 'LessAvailable');
+  });
+
+  it('what was not there before is new', () => {
+    const ref = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'web' };
+    const before = baselineOf(snapshot([], { followed: [{ ref, purpose: 'object' }] }), at(0));
+    assert.equal(codeOf(judged(lasting(sick, 0, 25, 50), {}, before)), 'failed CrashLoop');
   });
 
   it('what was healthy before and breaks untouched counts', () => {
@@ -677,6 +700,12 @@ describe('judge: healthy for long enough', () => {
     );
     assert.equal(judged(lasting(objects, 0, 1)).health, 'progressing');
     assert.equal(judged(lasting(objects, 0, 2)).health, 'healthy');
+  });
+
+  it('at the deadline, says that it was healthy but not for long enough', () => {
+    const verdict = judged(lasting(healthyWeb(unprobed), 595, 600));
+    assert.equal(codeOf(verdict), 'failed TimedOut');
+    assert.match(verdict.decisive?.cause?.message ?? '', /not yet for as long/);
   });
 
   it('what was healthy before and is not touched needs no time', () => {
@@ -835,6 +864,15 @@ describe('judge: Jobs and hooks', () => {
     const ref = refTo(job({}));
     const gone = snapshot([], { followed: [{ ref, purpose: 'object', removesItself: true }] });
     assert.equal(judged(lasting(gone, 0, 60)).health, 'healthy');
+    assert.equal(judged(lasting(gone, 0, 60), { isApplied: false }).workloads[0]?.health, 'progressing');
+    const seen = snapshot([], {
+      followed: [{ ref, purpose: 'object', removesItself: true, object: job({ active: 1 }) }],
+    });
+    const frames: Frame[] = [
+      [0, seen],
+      [1, gone],
+    ];
+    assert.equal(judged(frames, { isApplied: false }).workloads[0]?.health, 'healthy');
   });
 });
 
@@ -919,7 +957,8 @@ describe('judge: what is not there, or not known', () => {
 
   it('a custom resource that is merely not ready is waited for', () => {
     const slow = database({ conditions: [{ type: 'Ready', status: 'False', reason: 'Creating' }] });
-    assert.equal(codeOf(judged(lasting([slow], 0, 300, 599))), 'progressing');
+    assert.equal(codeOf(judged(lasting([slow], 0, 300, 599))), 'progressing CustomResourceFailed notReady');
+    assert.equal(codeOf(judged(lasting([slow], 0, 300, 600))), 'failed CustomResourceFailed notReady');
   });
 
   it('a controller that does not look', () => {
@@ -949,6 +988,33 @@ describe('judge: what is not there, or not known', () => {
     ];
     assert.equal(judged([[0, [database({ phase: 'Down' })]]], { statusRules }).health, 'progressing');
     assert.equal(judged([[0, [database({ phase: 'Up' })]]], { statusRules }).health, 'healthy');
+  });
+});
+
+describe('judge: 5,000 pods of 500 workloads', () => {
+  const fleet = Array.from({ length: 500 }, (_, workload) => {
+    const isGood = workload % 50 !== 0;
+    const owner = deployment(isGood ? 10 : 9, {}, probed, 10);
+    const rename = (item: KubeObject, name: string): KubeObject => ({
+      ...item,
+      metadata: { ...item.metadata, name: `${name}-${workload}`, uid: `${name}-${workload}` },
+    });
+    const top = rename(owner, 'web');
+    const set = rename(replicaSet(top, 2), 'set');
+    const pods = Array.from({ length: 10 }, (__, index) =>
+      rename(pod(set, `p-${index}`, isGood || index > 0 ? running(true) : notFound), `pod-${index}`),
+    );
+    return [top, set, ...pods];
+  }).flat();
+
+  it('finds the few that fail, each with its pod, well within a second', () => {
+    const before = performance.now();
+    const verdict = judged(lasting(fleet, 0, 1, 2, 3, 4));
+    const millisecondsEach = (performance.now() - before) / 5;
+    const failed = verdict.workloads.filter(({ health }) => health === 'failed');
+    assert.equal(failed.length, 10);
+    assert.ok(failed.every(({ key, cause }) => cause?.subject.name === key.replace(/^.*web-/, 'pod-0-')));
+    assert.ok(millisecondsEach < 500, `${millisecondsEach} ms for one judgement`);
   });
 });
 

@@ -175,6 +175,7 @@ const failing: readonly Failing[] = [
   ['a Job whose image is not found', 'job-image-not-found', 'ImageNotFound', 0, 8],
   ['a Job that a quota holds back is not given up early', 'job-quota', 'QuotaExceeded', 300, 300],
   ['the progress deadline is over, the pod is not ready', 'progress-deadline', 'ReadinessProbeFailed', 14, 20],
+  ['the node stops answering', 'node-lost', 'NodeLost', 300, 300, /node-1/],
   ['nothing gives the load balancer an address', 'load-balancer', 'TimedOut', 300, 300],
 ];
 

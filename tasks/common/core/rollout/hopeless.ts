@@ -35,7 +35,7 @@ export function judgedFinding(
   if (!policy.failFast || (isOnce && !finding.isCertain)) return { cause, isHopeless: false };
   const override = policy.graces[finding.code];
   const grace = override ?? finding.grace ?? (finding.isCertain ? 0 : causes[finding.code].grace);
-  if (grace === 'timeout' || finding.isHeld === true) return { cause, isHopeless: false };
+  if (grace === 'timeout') return { cause, isHopeless: false };
   const ready = loopReadyAt(reading, finding, sighting, memory, override !== undefined);
   if (ready === undefined) return { cause, isHopeless: false };
   const hopelessAt = Math.max(sighting.first + grace * 1000, ready);

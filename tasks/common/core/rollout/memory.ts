@@ -1,7 +1,6 @@
 import type { KubeObject } from '../kubernetes';
 import { objectKey } from '../manifest';
 import { objectStatus, type StatusRule } from '../status';
-import type { CauseCode } from './causes';
 import type { Family } from './family';
 import type { Finding } from './finding';
 import { listAt, numberAt, textAt } from './read';
@@ -92,14 +91,6 @@ export function sightings(readings: readonly Reading[], before: RolloutMemory, n
   return next;
 }
 
-const loopCodes: ReadonlySet<CauseCode> = new Set([
-  'CrashLoop',
-  'InitContainerFailed',
-  'OutOfMemory',
-  'StartupProbeFailed',
-  'LivenessProbeFailed',
-]);
-
 export function workloadMemories(
   readings: readonly Reading[],
   before: RolloutMemory,
@@ -113,9 +104,7 @@ export function workloadMemories(
       const restarts = restartsOf(reading.family);
       const since = known?.current?.restarts === restarts ? known.current.since : time;
       const isStarting =
-        !isCurrent &&
-        reading.settled === undefined &&
-        !reading.findings.some(({ runs, code }) => runs !== undefined && loopCodes.has(code));
+        !isCurrent && reading.settled === undefined && !reading.findings.some(({ runs }) => runs !== undefined);
       const startingAt = isStarting ? time : known?.startingAt;
       const memory: WorkloadMemory = {
         ...(isCurrent ? { current: { since, restarts } } : {}),

@@ -91,7 +91,10 @@ function timedOutCause({ followed, status, warning }: Reading, now: Date): Cause
   const { ref } = followed;
   const own: Evidence = { kind: 'object', ref, text: `${status.status}, ${status.reason}: ${status.message}` };
   const evidence = warning === undefined ? [own] : [own, warning];
-  const message = `${nameOf(ref)} was not healthy in time: ${warning?.text ?? status.message}`;
+  const message =
+    status.status === 'Current'
+      ? `${nameOf(ref)} was healthy at the end, but not yet for as long as was asked for.`
+      : `${nameOf(ref)} was not healthy in time: ${warning?.text ?? status.message}`;
   return causeOf(
     { code: 'TimedOut', subject: ref, id: '', message, isCertain: false, evidence, logs: [] },
     now.getTime(),

@@ -100,7 +100,7 @@ function refusalFinding(object: KubeObject, family: Family, around: WorkloadSurr
     if (refusal === undefined) continue;
     return own(object, refusal.code, message, {
       ...refusal,
-      isHeld: refusal.code === 'QuotaExceeded' && around.isAnythingEnding,
+      isHeld: refusal.code === 'QuotaExceeded' && !refusal.isCertain && around.isAnythingEnding,
       evidence: [
         ...(said === ''
           ? []
