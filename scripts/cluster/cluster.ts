@@ -113,7 +113,8 @@ export function status(name: string): ClusterStatus {
 
 /** Imports an image archive into the real node and returns the names of its images. */
 export async function load(name: string, archive: string): Promise<string[]> {
-  const { folder } = existing(name);
+  const { folder, state } = existing(name);
+  if (state.layout.kind !== 'node') throw new Error(`The cluster ${name} has no real node that could take an image.`);
   return realNode.importImages(folder, path.resolve(archive));
 }
 
@@ -171,8 +172,7 @@ function requiredPrograms(withNode: boolean): pins.Program[] {
   return [
     pins.kubectlProgram,
     ...pins.helmPrograms,
-    ...pins.controlPlanePrograms,
-    ...(withNode ? pins.realNodePrograms : []),
+    ...[...pins.controlPlanePrograms, ...pins.realNodePrograms].filter(({ linuxOnly }) => withNode || !linuxOnly),
   ];
 }
 

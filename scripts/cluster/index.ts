@@ -1,12 +1,46 @@
 import { constants } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { clusterNames, type ClusterDescription, down, load, status, up } from './cluster';
+import {
+  clusterNames,
+  type ClusterDescription,
+  down,
+  killKubelet,
+  load,
+  startApiServer,
+  startKubelet,
+  status,
+  stopApiServer,
+  up,
+} from './cluster';
+
+/*
+ * The embedded cluster: a real Kubernetes on this machine, without Docker. Nothing in it is simulated but the nodes that
+ * kwok plays.
+ *
+ * What it is made of is pinned in pins.ts and in the go.sum of each folder in go/. It is built once, into
+ * ~/.cache/helm-safe-deploy/tools (or XDG_CACHE_HOME), about 10 minutes; afterwards a start takes seconds. A cluster's state,
+ * logs and audit log are in ~/.cache/helm-safe-deploy/clusters/NAME, and "down" removes that folder.
+ *
+ * As root on Linux the cluster has a real node, and then all of it lives in a network, mount and process namespace of its
+ * own, joined to the machine by one pair of virtual interfaces, hsdN. From the machine, the API server, pods, Services and
+ * node ports are reached by their addresses: the node has 10.244.255.(4N+1), this machine's end 10.244.255.(4N+2), pods
+ * 10.244.N.0/24, Services 10.97.4N.0/22. Pods reach the API server, each other, and this machine; there is no way further,
+ * so nothing is ever pulled. Up to 64 such clusters run side by side and share nothing, iptables included. "down" kills the
+ * namespaces' init, and the kernel ends whatever runs in them.
+ *
+ * Otherwise the parts listen on 127.0.0.1, on free ports, and pods run on kwok's nodes only. These are tainted: a pod goes
+ * there with a toleration and the node selector type=kwok.
+ *
+ * Each process carries its cluster's state folder in its environment and is found by that, so that also what a killed "up"
+ * left behind is tidied up by the next "up" or "down". Behind a proxy, add the API server's address to NO_PROXY.
+ */
 
 const usage = `Usage: npm run cluster -- up     [--name NAME] [--json] [--no-node] [--kwok-nodes N]
        npm run cluster -- down   [--name NAME | --all]
        npm run cluster -- status [--name NAME] [--json]
-       npm run cluster -- load FILE.tar [--name NAME] [--json]`;
+       npm run cluster -- load FILE.tar [--name NAME] [--json]
+       npm run cluster -- stop-api-server | start-api-server | kill-kubelet | start-kubelet  [--name NAME]`;
 
 /** A mistake in the command line: shown without a stack, with the usage. */
 class UsageError extends Error {}
@@ -77,6 +111,14 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
       return;
     case 'load':
       return runLoad(options);
+    case 'stop-api-server':
+      return stopApiServer(options.name);
+    case 'start-api-server':
+      return startApiServer(options.name);
+    case 'kill-kubelet':
+      return killKubelet(options.name);
+    case 'start-kubelet':
+      return startKubelet(options.name);
     default:
       throw new UsageError(options.verb === '' ? 'What is to be done?' : `There is no command "${options.verb}".`);
   }
@@ -127,7 +169,8 @@ function runStatus(options: Options): void {
 async function runLoad(options: Options): Promise<void> {
   const [archive, ...others] = options.operands;
   if (archive === undefined || others.length > 0) throw new UsageError('load takes exactly one image archive.');
-  const names = await load(options.name, archive);
+  // npm runs scripts in the package's folder; a relative path was written in another.
+  const names = await load(options.name, path.resolve(process.env.INIT_CWD ?? '', archive));
   print(options.json ? JSON.stringify({ images: names }) : names.join('\n'));
 }
 

