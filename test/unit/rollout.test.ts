@@ -982,6 +982,35 @@ describe('judge: what is not there, or not known', () => {
     assert.equal(judged([[0, [claim, said, consumer]]]).health, 'progressing');
   });
 
+  const balancer = (more: Fields = {}): KubeObject =>
+    object('v1', 'Service', 'web', { spec: { type: 'LoadBalancer', clusterIP: '10.0.0.1' } }, more);
+
+  it('a load balancer that nobody takes up within half a minute is not waited for', () => {
+    assert.equal(judged(lasting([balancer()], 0, 29)).health, 'progressing');
+    assert.equal(judged(lasting([balancer()], 0, 29)).recheckAt, at(30).toISOString());
+    const verdict = judged(lasting([balancer()], 0, 30));
+    assert.equal(verdict.health, 'healthy');
+    assert.equal(verdict.workloads[0]?.status.reason, 'NoLoadBalancerController');
+  });
+
+  it('a load balancer on which somebody works is waited for', () => {
+    const taken = balancer({ finalizers: ['service.kubernetes.io/load-balancer-cleanup'] });
+    assert.equal(judged(lasting([taken], 0, 300)).health, 'progressing');
+    const said = event(balancer(), 'EnsuringLoadBalancer', 'Ensuring load balancer');
+    assert.equal(judged(lasting([balancer(), said], 0, 300)).health, 'progressing');
+  });
+
+  it('a reading of the change itself is judged', () => {
+    const followed: FollowedObject[] = [{ ref, purpose: 'object', object: deployment(1), generation: 1 }];
+    assert.equal(judged([[0, snapshot(healthyWeb(), { followed })]]).health, 'healthy');
+  });
+
+  it('what could not be read elsewhere does not make this unknown', () => {
+    const elsewhere = unread.map((kind) => ({ ...kind, namespace: 'other' }));
+    const verdict = judged(lasting(snapshot([], { followed: [{ ref, purpose: 'object' }], unread: elsewhere }), 0, 5));
+    assert.equal(codeOf(verdict), 'failed ObjectMissing');
+  });
+
   it('a rule of the user decides what is current', () => {
     const statusRules = [
       { group: 'example.com', kind: 'Database', current: [{ path: 'status.phase', equals: ['Up'] }], failed: [] },

@@ -176,7 +176,6 @@ const failing: readonly Failing[] = [
   ['a Job that a quota holds back is not given up early', 'job-quota', 'QuotaExceeded', 300, 300],
   ['the progress deadline is over, the pod is not ready', 'progress-deadline', 'ReadinessProbeFailed', 14, 20],
   ['the node stops answering', 'node-lost', 'NodeLost', 300, 300, /node-1/],
-  ['nothing gives the load balancer an address', 'load-balancer', 'TimedOut', 300, 300],
 ];
 
 describe('recorded: what fails, fails by its cause and in its time', () => {
@@ -204,6 +203,7 @@ describe('recorded: what heals, is healthy at the end', () => {
     ['two replicas with a readiness probe', 'good'],
     ['a replica without a probe', 'good-without-probe'],
     ['a Job completes', 'job-complete'],
+    ['a load balancer in a cluster that serves none', 'load-balancer'],
     ['a claim waits for its first consumer, and there is none', 'claim-waits-for-consumer'],
   ];
   for (const [name, fixture] of healing) {

@@ -1143,6 +1143,7 @@ const { rules } = parseStatusRules(`
   Database.example.com: current status.phase=Running|Idle; failed status.phase=Broken, condition Failed
   Certificate.cert-manager.io: current condition Ready, condition Issuing=False
   Service: current always
+  Gauge.example.com: current status.on=true, status.level=3
   Route.example.com: current /status/parents/0/conditions/0/status=True
   Toggle.example.com: current /metadata/annotations/example.com~1on=true
 `);

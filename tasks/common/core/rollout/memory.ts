@@ -38,8 +38,8 @@ export interface WorkloadMemory {
   current?: { since: number; restarts: number };
   /** When it was last seen on its way, without a loop of its own: what others may be waiting for. */
   startingAt?: number;
-  /** It has been seen, so its absence is a removal. */
-  wasSeen: boolean;
+  /** When it was first seen; from then on its absence is a removal. */
+  seenAt?: number;
 }
 
 /** A finding that was not seen for so long has healed; a shorter gap is one between two tries. */
@@ -106,10 +106,11 @@ export function workloadMemories(
       const isStarting =
         !isCurrent && reading.settled === undefined && !reading.findings.some(({ runs }) => runs !== undefined);
       const startingAt = isStarting ? time : known?.startingAt;
+      const seenAt = known?.seenAt ?? (reading.followed.object === undefined ? undefined : time);
       const memory: WorkloadMemory = {
         ...(isCurrent ? { current: { since, restarts } } : {}),
         ...(startingAt === undefined ? {} : { startingAt }),
-        wasSeen: known?.wasSeen === true || reading.followed.object !== undefined,
+        ...(seenAt === undefined ? {} : { seenAt }),
       };
       return [reading.key, memory];
     }),

@@ -6,7 +6,7 @@ import { newest } from './events';
 import { eventsAbout, familyOf, type Family, type Index } from './family';
 import { eventEvidence, nameOf, type Evidence, type Finding } from './finding';
 import type { BaselineEntry, RolloutMemory } from './memory';
-import { textAt } from './read';
+import { at, listAt, textAt } from './read';
 import type { FollowedObject, RolloutSnapshot, UnreadKind } from './snapshot';
 import type { Health, RolloutPolicy } from './verdictTypes';
 import { waitsForConsumer, workloadFindings, type WorkloadSurroundings } from './workloadFindings';
@@ -19,6 +19,8 @@ export interface Reading {
   family: Family | undefined;
   /** The newest warning about the object itself, for a wait that nothing else explains. */
   warning?: Evidence;
+  /** When the reading may mean something else by time alone. */
+  revisitAt?: number;
   /** Where it is decided without findings. */
   settled?: Health;
 }
@@ -39,6 +41,10 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   if (object === undefined) return absentReading(followed, key, context);
   const status = objectStatus(object, now, policy.statusRules);
   const family = familyOf(object, index);
+  const unservedAt = isUnservedBalancer(object, status, index) ? unservedTime(key, context) : undefined;
+  if (unservedAt !== undefined && unservedAt <= now.getTime()) {
+    return { followed, key, status: nobodyServes, findings: [], family };
+  }
   const shown = shownStatus(followed, object, status, context);
   const base = { followed, key, status: shown, findings: [], family };
   if (shown.status === 'Unknown') return { ...base, settled: 'unknown' };
@@ -46,7 +52,32 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const findings = workloadFindings(followed, object, shown, surroundings(followed, family, key, context));
   const event = newest(eventsAbout(object, index), ({ type }) => type === 'Warning');
   const warning = event === undefined ? {} : { warning: eventEvidence(event, followed.ref) };
-  return { ...base, findings: followed.purpose === 'hook' ? findings.map(hookFinding) : findings, ...warning };
+  const revisit = unservedAt === undefined ? {} : { revisitAt: unservedAt };
+  const told = followed.purpose === 'hook' ? findings.map(hookFinding) : findings;
+  return { ...base, findings: told, ...warning, ...revisit };
+}
+
+/** What serves load balancers takes one up within seconds, by a finalizer, an event or a condition. */
+const unservedSeconds = 30;
+
+const nobodyServes: ObjectStatus = {
+  status: 'Current',
+  reason: 'NoLoadBalancerController',
+  message: 'Nothing in this cluster serves load balancers, so the service gets no address.',
+};
+
+/** Whether a load balancer has no address, and no sign that anybody works on one. */
+function isUnservedBalancer(object: KubeObject, status: ObjectStatus, index: Index): boolean {
+  if (object.kind !== 'Service' || status.reason !== 'NoLoadBalancerAddress') return false;
+  const finalizers = at(object, 'metadata', 'finalizers');
+  const hasFinalizer = Array.isArray(finalizers) && finalizers.length > 0;
+  return (
+    !hasFinalizer && eventsAbout(object, index).length === 0 && listAt(object, 'status', 'conditions').length === 0
+  );
+}
+
+function unservedTime(key: string, { before, now }: ReadingContext): number {
+  return (before.workloads[key]?.seenAt ?? now.getTime()) + unservedSeconds * 1000;
 }
 
 const behind: ObjectStatus = {
@@ -123,7 +154,7 @@ function absentReading(followed: FollowedObject, key: string, { snapshot, policy
       settled: 'unknown',
     };
   }
-  if (followed.removesItself === true && (policy.isApplied || before.workloads[key]?.wasSeen === true)) {
+  if (followed.removesItself === true && (policy.isApplied || before.workloads[key]?.seenAt !== undefined)) {
     return {
       ...base,
       status: { status: 'Current', reason: 'Removed', message: 'It has ended and its time to live is over.' },

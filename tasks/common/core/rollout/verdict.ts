@@ -83,6 +83,7 @@ function workloadVerdict(reading: Reading, policy: RolloutPolicy, memory: Rollou
   const changesAt = [
     ...judged.flatMap(({ hopelessAt }) => hopelessAt ?? []),
     ...(steadyAt === undefined ? [] : [steadyAt]),
+    ...(reading.revisitAt === undefined ? [] : [reading.revisitAt]),
   ];
   return { verdict: { ...base, health: 'progressing', suspects }, changesAt };
 }
@@ -119,4 +120,13 @@ function whole(
 
 function causeRank({ cause }: WorkloadVerdict): number {
   return cause === undefined ? Infinity : rankOf(cause.code);
+}
+
+/** The causes to show, the decisive one first; of what is not hopeless its best suspect. */
+export function causesOf(verdict: RolloutVerdict): Cause[] {
+  const decisive = verdict.decisive === undefined ? [] : [verdict.decisive];
+  const others = verdict.workloads.filter((workload) => workload !== verdict.decisive && !workload.isPreexisting);
+  return [...decisive, ...others]
+    .filter(({ health }) => health !== 'healthy')
+    .flatMap(({ cause, suspects }) => cause ?? suspects.slice(0, 1));
 }
