@@ -853,6 +853,17 @@ describe('judge: Jobs and hooks', () => {
     assert.equal(codeOf(judged([[0, hookPod(status)]])), 'failed HookFailed');
   });
 
+  it('a hook that Helm has deleted again is no missing object, one that has not started is awaited', () => {
+    const gone = snapshot([], { followed: [{ ref: refTo(job({})), purpose: 'hook' }] });
+    assert.equal(judged(lasting(gone, 0, 60)).health, 'healthy');
+    assert.equal(judged(lasting(gone, 0, 60), { isApplied: false }).workloads[0]?.health, 'progressing');
+  });
+
+  it('a Job that is complete needs no time to prove itself', () => {
+    const complete = job({ succeeded: 1, conditions: [{ type: 'Complete', status: 'True' }] });
+    assert.equal(judged([[0, [complete]]]).health, 'healthy');
+  });
+
   it('a hook whose image the registry does not have can no longer succeed', () => {
     assert.equal(
       codeOf(judged([[0, hook(job({ active: 1 }), pod(job({}), 'migrate-a', notFound))]])),
@@ -908,6 +919,11 @@ describe('judge: what is not there, or not known', () => {
     const verdict = judged(lasting(snapshot([], { followed: [{ ref, purpose: 'object' }], unread }), 0, 100));
     assert.equal(verdict.health, 'unknown');
     assert.match(verdict.decisive?.status.message ?? '', /may not list/);
+  });
+
+  it('an object that cannot be understood is unknown', () => {
+    const broken = { ...deployment(1), status: 'good' };
+    assert.equal(judged(lasting([broken], 0, 100)).health, 'unknown');
   });
 
   it('one that is unknown hides neither a failure nor a wait', () => {

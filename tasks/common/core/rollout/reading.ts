@@ -154,10 +154,10 @@ function absentReading(followed: FollowedObject, key: string, { snapshot, policy
       settled: 'unknown',
     };
   }
-  if (followed.removesItself === true && (policy.isApplied || before.workloads[key]?.seenAt !== undefined)) {
+  if (goesAway(followed) && (policy.isApplied || before.workloads[key]?.seenAt !== undefined)) {
     return {
       ...base,
-      status: { status: 'Current', reason: 'Removed', message: 'It has ended and its time to live is over.' },
+      status: { status: 'Current', reason: 'Removed', message: 'It has done its work and is gone.' },
     };
   }
   const message = `${nameOf(ref)} is not there.`;
@@ -175,6 +175,11 @@ function absentReading(followed: FollowedObject, key: string, { snapshot, policy
     logs: [],
   };
   return { ...base, status, findings: [missing] };
+}
+
+/** Helm deletes hooks by their delete policy; whether one has succeeded is told by Helm's own end. */
+function goesAway({ removesItself, purpose }: FollowedObject): boolean {
+  return removesItself === true || purpose === 'hook';
 }
 
 function isAbout(kind: UnreadKind, ref: ObjectRef): boolean {
