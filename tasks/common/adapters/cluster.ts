@@ -5,9 +5,11 @@ import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import type { AccessRule, ApiResource, Cluster, PodLogOptions } from '../core/ports';
 import { credentialSource } from './kubernetes/credentials';
 import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './kubernetes/errors';
+import { findResource } from './kubernetes/findResource';
 import { follow } from './kubernetes/follow';
 import { readKubeconfig } from './kubernetes/kubeconfig';
 import {
+  acceptFor,
   asKubeObject,
   createRequests,
   isKubernetesNotFound,
@@ -74,7 +76,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
     close: () => {
       transport.close();
     },
-    get: (ref) => getObject(requests, ref),
+    get: (ref, { metadataOnly } = {}) => getObject(requests, { ...ref, ...(metadataOnly && { metadataOnly }) }),
     list: async (query) => {
       let objects: KubeObject[] = [];
       await requests.pages(query, {
@@ -93,6 +95,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
     patch: (ref, patch) => patchObject(requests, ref, patch),
     delete: (ref, deletion = {}) => deleteObject(requests, ref, deletion),
     resource: (apiVersion, kind) => requests.resource(apiVersion, kind),
+    findResource: (kind, group) => findResource(requests, kind, group),
     accessRules: (namespace) => accessRules(requests, namespace),
     follow: (queries, signal) =>
       follow(requests, queries, {
@@ -105,7 +108,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
   };
 }
 
-async function getObject(requests: Requests, ref: ObjectRef): Promise<KubeObject | undefined> {
+async function getObject(requests: Requests, ref: ReadRef): Promise<KubeObject | undefined> {
   const resource = await requests.resource(ref.apiVersion, ref.kind);
   // What is not served cannot be there.
   if (resource === undefined) return undefined;
@@ -114,6 +117,7 @@ async function getObject(requests: Requests, ref: ObjectRef): Promise<KubeObject
     method: 'GET',
     path: objectPath(resource, ref, attempt),
     attempt,
+    accept: acceptFor(ref, 'object'),
     retry: 'idempotent',
   });
   if (answer.status === 404 && statusOf(answer) !== undefined && isKubernetesNotFound(answer)) return undefined;
@@ -130,7 +134,8 @@ function understood(requests: Requests, value: unknown, ref: ObjectKind, attempt
   throw notUnderstood(attempt, requests.transport.server, 'it gave something that is no object');
 }
 
-type ObjectKind = Pick<ObjectRef, 'apiVersion' | 'kind'>;
+type ReadRef = ObjectRef & { metadataOnly?: boolean };
+type ObjectKind = Pick<ReadRef, 'apiVersion' | 'kind' | 'metadataOnly'>;
 
 /** Never the path of a collection: a DELETE on one would remove everything in it. */
 function objectPath(resource: ApiResource, ref: ObjectRef, attempt: Attempt): string {

@@ -6,29 +6,67 @@ import {
   summaryOf,
   taskResults,
   type DeployReport,
+  type TaskResult,
 } from '../core/report';
+import {
+  healthClosing,
+  healthMarkdown,
+  healthOutputs,
+  healthResult,
+  healthSummary,
+  type HealthReport,
+} from '../core/healthReport';
 import type { TaskAgent } from './agent';
 import type { TaskEnd } from './runTask';
 
-/** Tells the ending once, in all places where it is looked for: log, issue, outputs, summary page, attachment. */
-export async function publishReport(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
-  agent.log('');
-  agent.log(closingOf(report));
-  const result = taskResults[report.outcome];
-  if (result === 'Failed') agent.error(issueOf(report));
-  // Outputs first: whoever cancels has little patience, and later steps read them.
-  for (const [name, value] of Object.entries(outputsOf(report, '')))
-    if (name !== 'reportPath') agent.setOutput(name, value);
-  const reportPath = await agent.attach(
-    reportAttachmentType,
-    `${report.release}.json`,
-    JSON.stringify(report, null, 2),
-  );
-  agent.setOutput('reportPath', reportPath);
-  await agent.uploadSummary(`HelmSafeDeploy ${report.release}`, summaryOf(report));
-  return { result, message: issueless(report, result) };
+/** One report in all its renderings. */
+interface Told {
+  name: string;
+  report: DeployReport | HealthReport;
+  closing: string;
+  /** The one error issue of a step that ends badly. */
+  issue: string;
+  markdown: string;
+  result: TaskResult;
+  outputs: (reportPath: string) => Record<string, string>;
 }
 
-function issueless(report: DeployReport, result: TaskEnd['result']): string {
-  return result === 'Succeeded' ? closingOf(report).split('\n').slice(0, 2).join(' ') : issueOf(report);
+/** Tells the ending once, in all places where it is looked for: log, issue, summary page, attachment, outputs. */
+async function publish(agent: TaskAgent, told: Told): Promise<TaskEnd> {
+  const { result, issue, closing, name } = told;
+  agent.log('');
+  agent.log(closing);
+  if (result === 'Failed') agent.error(issue);
+  const reportPath = await agent.attach(reportAttachmentType, `${name}.json`, JSON.stringify(told.report, null, 2));
+  await agent.uploadSummary(name, told.markdown);
+  for (const [output, value] of Object.entries(told.outputs(reportPath))) agent.setOutput(output, value);
+  return { result, message: result === 'Failed' ? issue : closing.split('\n').slice(0, 2).join(' ') };
+}
+
+export function publishDeploy(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
+  return publish(agent, {
+    name: `HelmSafeDeploy ${report.release}`,
+    report,
+    closing: closingOf(report),
+    issue: issueOf(report),
+    markdown: summaryOf(report),
+    result: taskResults[report.outcome],
+    outputs: (reportPath) => outputsOf(report, reportPath),
+  });
+}
+
+export function publishHealth(
+  agent: TaskAgent,
+  report: HealthReport,
+  onUnhealthy: 'fail' | 'succeed',
+): Promise<TaskEnd> {
+  return publish(agent, {
+    name: `RolloutHealthCheck ${report.release || report.namespace}`,
+    report,
+    closing: healthClosing(report),
+    issue: healthSummary(report),
+    markdown: healthMarkdown(report),
+    result: healthResult(report, onUnhealthy),
+    outputs: (reportPath) => healthOutputs(report, reportPath),
+  });
 }

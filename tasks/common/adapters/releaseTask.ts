@@ -1,7 +1,8 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import path from 'node:path';
-import type { DeployRequest } from '../core/deployRequest';
+import type { ConnectionRequest, DeployRequest } from '../core/deployRequest';
 import { TaskError } from '../core/failure';
+import type { Cluster, ReleaseStorage } from '../core/ports';
 import type { ReleaseContext } from '../core/releaseContext';
 import { systemClock } from './clock';
 import { createCluster } from './cluster';
@@ -10,13 +11,21 @@ import { createHelm } from './helm';
 import type { TaskRun } from './runTask';
 import { createReleaseStorage } from './storage';
 
-/** Opens everything that a flow about one release acts through, and runs the flow. */
-export async function withRelease<T>(
-  run: TaskRun,
-  request: DeployRequest,
-  flow: (context: ReleaseContext) => Promise<T>,
+/** A way to the cluster, open for as long as a flow runs. */
+export interface OpenCluster {
+  cluster: Cluster;
+  kubeconfigPath: string;
+  namespace: string;
+  /** Helm's records of one release in that namespace. */
+  storageOf: (release: string) => ReleaseStorage;
+}
+
+/** Connects as the inputs say, runs the flow, and removes on every path what was written for it. */
+export async function withCluster<T>(
+  { agent, signal }: TaskRun,
+  request: { connection: ConnectionRequest; namespace?: string },
+  flow: (open: OpenCluster) => Promise<T>,
 ): Promise<T> {
-  const { agent, signal } = run;
   const { childEnvironment } = agent.environment;
   const notice = (text: string): void => {
     agent.log(text);
@@ -24,7 +33,6 @@ export async function withRelease<T>(
   const mask = (secret: string): void => {
     agent.mask(secret);
   };
-  const binary = request.helmPath ?? helmOnPath(childEnvironment);
   const connection = openConnection(agent, request.connection);
   const namespace = request.namespace ?? connection.namespace ?? 'default';
   const cluster = await createCluster(connection.kubeconfigPath, {
@@ -33,31 +41,46 @@ export async function withRelease<T>(
     onNotice: notice,
     onSecret: mask,
   });
+  const driver = childEnvironment['HELM_DRIVER'];
   try {
-    const storage = createReleaseStorage(cluster, {
-      release: request.releaseName,
+    return await flow({
+      cluster,
+      kubeconfigPath: connection.kubeconfigPath,
       namespace,
-      driver: childEnvironment['HELM_DRIVER'],
-      onNotice: notice,
+      storageOf: (release) => createReleaseStorage(cluster, { release, namespace, driver, onNotice: notice }),
     });
+  } finally {
+    cluster.close();
+    connection.close();
+  }
+}
+
+/** Opens everything that a flow about one release acts through, and runs the flow. */
+export async function withRelease<T>(
+  run: TaskRun,
+  request: DeployRequest,
+  flow: (context: ReleaseContext) => Promise<T>,
+): Promise<T> {
+  const { agent, signal } = run;
+  const environment = agent.environment.childEnvironment;
+  const binary = request.helmPath ?? helmOnPath(environment);
+  return withCluster(run, request, ({ cluster, kubeconfigPath, namespace, storageOf }) => {
+    const storage = storageOf(request.releaseName);
     const helm = createHelm({
       binary,
-      kubeconfig: connection.kubeconfigPath,
+      kubeconfig: kubeconfigPath,
       namespace,
       request,
       folder: agent.privateFolder,
       workingDirectory: agent.workingDirectory,
-      environment: childEnvironment,
+      environment,
       isDebug: agent.isDebug,
       onLine: (line) => {
         agent.log(`  ${line}`);
       },
     });
-    return await flow({ agent, helm, storage, cluster, clock: systemClock, request, namespace, signal });
-  } finally {
-    cluster.close();
-    connection.close();
-  }
+    return flow({ agent, helm, storage, cluster, clock: systemClock, request, namespace, signal });
+  });
 }
 
 /** A cancelled task still reads what it left behind, but the agent's patience is short, also with a server that is away. */

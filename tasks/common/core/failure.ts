@@ -23,6 +23,8 @@ export type FailureReason =
   // the application's team
   | 'ChartInvalid'
   | 'ReleasePending'
+  | 'ReleaseMissing'
+  | 'WorkloadMissing'
   | 'HookFailed'
   | 'ApplyRejected'
   | 'RollbackTargetMissing'
@@ -59,6 +61,8 @@ export const advice: Record<FailureReason, string> = {
     'Restore the object named above from a backup, or delete it if that revision is not needed: Helm cannot read it either.',
   ChartInvalid: 'Correct the chart or its values; `helm template` with the same arguments shows the same error.',
   ReleasePending: 'Find out whether the run that left it so is still alive before anything touches the release.',
+  ReleaseMissing: 'Check the name of the release and the namespace.',
+  WorkloadMissing: 'Check the names of the workloads, the selector and the namespace.',
   HookFailed: 'Read the log of the hook above; nothing after it was done.',
   ApplyRejected: 'The API server refused an object of the chart; its answer above says which and why.',
   RollbackTargetMissing: 'Name a revision that exists, or deploy a version known to work.',

@@ -20,6 +20,11 @@ export function refOf(object: KubeObject): ObjectRef {
   return namespace === undefined ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
 }
 
+/** Of these only Helm's own record is ever read whole; of all others the metadata is enough. */
+export function isSecret({ apiVersion, kind }: { apiVersion: string; kind: string }): boolean {
+  return kind === 'Secret' && apiGroup(apiVersion) === '';
+}
+
 /** `Kind/name`, as messages name an object. */
 export function objectName(ref: { kind: string; name: string }): string {
   return `${ref.kind}/${ref.name}`;

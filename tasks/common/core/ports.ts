@@ -103,6 +103,8 @@ export interface ListQuery {
   namespace?: string;
   labelSelector?: string;
   fieldSelector?: string;
+  /** Nothing but `metadata` is asked for and kept: what a Secret holds then never reaches this process. */
+  metadataOnly?: boolean;
 }
 
 /**
@@ -132,7 +134,8 @@ export interface Follower {
 
 /** The Kubernetes API. Everything is thrown as TaskError but «not found» of a read, which is `undefined`. */
 export interface Cluster {
-  get(ref: ObjectRef): Promise<KubeObject | undefined>;
+  /** `metadataOnly` as in a ListQuery. */
+  get(ref: ObjectRef, options?: { metadataOnly?: boolean }): Promise<KubeObject | undefined>;
   list(query: ListQuery): Promise<KubeObject[]>;
   create(object: KubeObject): Promise<KubeObject>;
   /** PUT with the object's resourceVersion; throws `Conflict` when somebody was faster. */
@@ -145,6 +148,8 @@ export interface Cluster {
   ): Promise<void>;
   /** Whether the API server serves the kind, its plural, and whether it has namespaces. */
   resource(apiVersion: string, kind: string): Promise<ApiResource | undefined>;
+  /** The kind that a person names in lower case, by kind or plural; without a group one of Kubernetes' own. */
+  findResource(kind: string, group?: string): Promise<ApiResource | undefined>;
   /** What the caller may do in a namespace, as the API server tells it; undefined when it cannot tell all. */
   accessRules(namespace: string): Promise<readonly AccessRule[] | undefined>;
   follow(queries: readonly FollowQuery[], signal: AbortSignal): Promise<Follower>;

@@ -171,7 +171,7 @@ export function summaryOf(report: DeployReport): string {
   return parts.filter((part) => part !== '').join('\n\n') + '\n';
 }
 
-function objectTable(objects: readonly ReportedObject[]): string {
+export function objectTable(objects: readonly ReportedObject[]): string {
   const telling = objects.filter((object) => object.health !== 'healthy');
   if (telling.length === 0)
     return objects.length === 0 ? '' : `All ${objects.length} objects of the release are there and ready.`;
@@ -191,11 +191,11 @@ function leftoverList(leftovers: readonly ReportedLeftover[]): string {
     .join('\n');
 }
 
-function cell(text: string): string {
+export function cell(text: string): string {
   return text.replace(/[\r\n]+/g, ' ').replace(/[\\`|<>[\]]/g, (mark) => `\\${mark}`);
 }
 
-function codeBlock(lines: readonly string[]): string {
+export function codeBlock(lines: readonly string[]): string {
   const longest = Math.max(2, ...lines.flatMap((line) => [...line.matchAll(/`+/g)].map(([ticks]) => ticks.length)));
   const fence = '`'.repeat(longest + 1);
   return [fence, ...lines, fence].join('\n');

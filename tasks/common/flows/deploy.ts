@@ -13,8 +13,8 @@ import { objectKey, objectName } from '../core/manifest';
 import type { Hook, Revision } from '../core/release';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import type { DeployReport, Evidence } from '../core/report';
-import { judge, type Cause, type RolloutVerdict } from '../core/rollout/verdict';
-import { collectEvidence } from './evidence';
+import { causesOf, judge, type Cause, type RolloutVerdict } from '../core/rollout/verdict';
+import { collectEvidence, sayEvidence } from './evidence';
 import { look, type Look } from './look';
 import { group, later } from './phase';
 import { markUnhealthy, prune, settle, verify } from './record';
@@ -114,7 +114,7 @@ async function judgeUpgrade(
 }
 
 async function succeed(context: ReleaseContext, story: Story, revision: Revision): Promise<Ending> {
-  await verify(context, revision);
+  await verify(context.storage, revision);
   story.servingRevision = revision.revision;
   const broken = story.objects.filter((object) => object.isPreexisting);
   context.agent.log(
@@ -176,14 +176,6 @@ async function causesOfHook(context: ReleaseContext, hook: Hook | undefined): Pr
   return causesOf(verdict);
 }
 
-function causesOf(verdict: RolloutVerdict): Cause[] {
-  const decisive = verdict.decisive === undefined ? [] : [verdict.decisive];
-  const others = verdict.workloads.filter((workload) => workload !== verdict.decisive && !workload.isPreexisting);
-  return [...decisive, ...others]
-    .filter(({ health }) => health !== 'healthy')
-    .flatMap(({ cause, suspects }) => cause ?? suspects.slice(0, 1));
-}
-
 /** The deploy has failed after it changed something: evidence first, then the record, then the way back. */
 async function fail(
   { context, story, seen, upgraded }: Failing,
@@ -221,10 +213,7 @@ async function showEvidence(context: ReleaseContext, ending: Ending, causes: rea
   agent.log(`${ending.failedWorkload === '' ? 'helm' : ending.failedWorkload}: ${ending.message} (${ending.reason})`);
   // Who cancels has seconds; the log above has said what there is.
   const evidence = signal.aborted ? [] : await collectEvidence(context, causes);
-  for (const item of evidence) {
-    agent.log(`${item.object}, ${item.title}:`);
-    for (const line of item.lines) agent.log(`  | ${line}`);
-  }
+  sayEvidence(context, evidence);
   return evidence;
 }
 

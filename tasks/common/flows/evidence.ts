@@ -50,3 +50,10 @@ async function logOf(context: RolloutContext, log: Cause['logs'][number]): Promi
     return [];
   }
 }
+
+export function sayEvidence({ agent }: RolloutContext, evidence: readonly Shown[]): void {
+  for (const item of evidence) {
+    agent.log(`${item.object}, ${item.title}:`);
+    for (const line of item.lines) agent.log(`  | ${line}`);
+  }
+}

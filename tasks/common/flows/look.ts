@@ -119,7 +119,7 @@ async function judgeServing(context: ReleaseContext, serving: Revision): Promise
   const { health, decisive } = judge(snapshot, policy, undefined, now);
   if (health === 'healthy') {
     agent.log(`Revision ${serving.revision} serves and is healthy.`);
-    if (serving.labels[verifiedLabel] !== String(serving.revision)) await verify(context, serving);
+    if (serving.labels[verifiedLabel] !== String(serving.revision)) await verify(context.storage, serving);
   } else if (decisive !== undefined) {
     const why = decisive.cause?.message ?? decisive.suspects[0]?.message ?? decisive.status.message;
     agent.log(

@@ -1,4 +1,4 @@
-import { objectName } from '../core/manifest';
+import { isSecret, objectName } from '../core/manifest';
 import { isUnhealthy, sinceUninstall } from '../core/history';
 import { keepReason, leftovers, mergeBase, newcomers, otherOwner, type Leftover } from '../core/remains';
 import type { ReportedLeftover } from '../core/report';
@@ -59,7 +59,7 @@ async function foreignKeys(
   const release = { name: context.request.releaseName, namespace: context.namespace };
   const keys = objects.map(async ({ key, object }) => {
     const ref = await liveRef(context.cluster, object, context.namespace);
-    const live = ref === undefined ? undefined : await context.cluster.get(ref);
+    const live = ref === undefined ? undefined : await context.cluster.get(ref, { metadataOnly: isSecret(ref) });
     return live !== undefined && otherOwner(live, release) !== undefined ? [key] : [];
   });
   return (await Promise.all(keys)).flat();
@@ -76,7 +76,7 @@ async function fateOf(context: ReleaseContext, leftover: Leftover): Promise<Fate
   const ref = await liveRef(context.cluster, object, context.namespace);
   // Helm refuses a base with a kind that is not served.
   if (ref === undefined) return { key, isSpared: true, report: undefined };
-  const live = await context.cluster.get(ref);
+  const live = await context.cluster.get(ref, { metadataOnly: isSecret(ref) });
   if (live === undefined) return { key, isSpared: false, report: undefined };
   const release = { name: context.request.releaseName, namespace: context.namespace };
   const reason = keepReason(ref, live, release, leftover.wasGood);

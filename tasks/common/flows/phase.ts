@@ -1,7 +1,7 @@
 import { duration } from '../core/ending';
-import type { ReleaseContext } from '../core/releaseContext';
+import type { RolloutContext } from '../core/releaseContext';
 
-export async function group<T>(context: ReleaseContext, title: string, act: () => Promise<T>): Promise<T> {
+export async function group<T>(context: RolloutContext, title: string, act: () => Promise<T>): Promise<T> {
   context.agent.startGroup(title);
   try {
     return await act();
@@ -11,7 +11,7 @@ export async function group<T>(context: ReleaseContext, title: string, act: () =
 }
 
 /** Helm says nothing while a hook runs; so that nobody thinks it hangs, we do. */
-export async function remindingWhile<T>(context: ReleaseContext, work: Promise<T>): Promise<T> {
+export async function remindingWhile<T>(context: RolloutContext, work: Promise<T>): Promise<T> {
   const { agent, clock } = context;
   const ended = new AbortController();
   const started = clock.now().getTime();

@@ -1,6 +1,7 @@
 import type { Ending } from '../core/ending';
 import { asTaskError } from '../core/failure';
 import { prunable, unhealthyLabel, verifiedLabel } from '../core/history';
+import type { ReleaseStorage } from '../core/ports';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
 
@@ -9,8 +10,8 @@ export function newRevision(before: readonly Revision[], now: readonly Revision[
   return last !== undefined && last.revision > (before.at(-1)?.revision ?? 0) ? last : undefined;
 }
 
-export async function verify(context: ReleaseContext, revision: Revision): Promise<void> {
-  await context.storage.update(revision.revision, {
+export async function verify(storage: ReleaseStorage, revision: Revision): Promise<void> {
+  await storage.update(revision.revision, {
     labels: { [verifiedLabel]: String(revision.revision), [unhealthyLabel]: undefined },
   });
 }

@@ -1,5 +1,5 @@
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
-import { objectName } from '../core/manifest';
+import { isSecret, objectName } from '../core/manifest';
 import type { Follower, FollowQuery, FollowSnapshot } from '../core/ports';
 import type { RolloutContext } from '../core/releaseContext';
 import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../core/rollout/snapshot';
@@ -177,6 +177,7 @@ function objectQueries(objects: readonly WantedObject[], own: (object: KubeObjec
       kind,
       ...(namespace === undefined ? {} : { namespace }),
       ...(isOnly ? { fieldSelector: `metadata.name=${only}` } : {}),
+      ...(isSecret(ref) ? { metadataOnly: true } : {}),
       keep: (object) => names.has(object.metadata.name) && own(object),
     };
   });
@@ -198,7 +199,7 @@ async function confirmed(
   await Promise.all(
     absent.map(async (object) => {
       try {
-        const live = await context.cluster.get(object.ref);
+        const live = await context.cluster.get(object.ref, { metadataOnly: isSecret(object.ref) });
         if (live !== undefined) found.set(object.key, live);
       } catch {
         // What cannot be read is unknown, not absent; the query's own error stands in `unread`, or is added below.

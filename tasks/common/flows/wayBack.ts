@@ -42,7 +42,7 @@ export async function returnTo(
   const followed = await followRollout(context, objects, { policy, memory: undefined, said: new Map() });
   story.servingRevision = revision.revision;
   if (followed.end === 'healthy') {
-    await verify(context, revision);
+    await verify(context.storage, revision);
     await prune(context);
     agent.log(
       `Revision ${revision.revision} has the manifest of revision ${target.revision}; all of it is there and ready.`,

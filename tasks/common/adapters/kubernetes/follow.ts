@@ -7,7 +7,7 @@ import { objectKey, refOf } from '../../core/manifest';
 import type { Follower, FollowQuery, FollowSnapshot, ListQuery } from '../../core/ports';
 import { asStatus, connectionFailure, notUnderstood, refusal, type Answer, type Attempt } from './errors';
 import { byteLines } from './lines';
-import { asKubeObject, listAttempt, withoutManagedFields, type Requests } from './requests';
+import { acceptFor, asKubeObject, listAttempt, withoutManagedFields, type Requests } from './requests';
 import { resourcePath } from './resources';
 import { abortableDelay, backoffMs } from './transport';
 
@@ -173,18 +173,22 @@ function newer(known: KubeObject | undefined, object: KubeObject): KubeObject {
   return one.length > other.length || (one.length === other.length && one > other) ? known : object;
 }
 
-function listQuery({ apiVersion, kind, namespace, labelSelector, fieldSelector }: FollowQuery): ListQuery {
+function listQuery(query: FollowQuery): ListQuery {
+  const { apiVersion, kind, namespace, labelSelector, fieldSelector, metadataOnly } = query;
   return {
     apiVersion,
     kind,
     ...(namespace === undefined ? {} : { namespace }),
     ...(labelSelector === undefined ? {} : { labelSelector }),
     ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    ...(metadataOnly === true ? { metadataOnly } : {}),
   };
 }
 
-function groupKey({ apiVersion, kind, namespace, labelSelector, fieldSelector }: ListQuery): string {
-  return JSON.stringify([apiVersion, kind, namespace ?? null, labelSelector ?? null, fieldSelector ?? null]);
+function groupKey(query: ListQuery): string {
+  const { apiVersion, kind, namespace, labelSelector, fieldSelector, metadataOnly } = query;
+  const parts = [apiVersion, kind, namespace, labelSelector, fieldSelector, metadataOnly === true];
+  return JSON.stringify(parts.map((part) => part ?? null));
 }
 
 async function addQueries(following: Following, queries: readonly FollowQuery[]): Promise<void> {
@@ -425,6 +429,7 @@ async function watch(life: Life, resourceVersion: string): Promise<Next> {
       },
     }),
     attempt,
+    accept: acceptFor(group.query, 'object'),
     retry: 'never',
     signal,
   });

@@ -114,6 +114,7 @@ export function createRequests(transport: Transport): Requests {
         },
       }),
       attempt: listAttempt('list', query, resourceOf),
+      accept: acceptFor(query, 'list'),
       retry: options.retry,
       ...(options.signal && { signal: options.signal }),
     });
@@ -204,13 +205,42 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** An object as the API gives it, or undefined if it is none. Items of a list come without apiVersion and kind. */
-export function asKubeObject(value: unknown, fallback: { apiVersion: string; kind: string }): KubeObject | undefined {
+/**
+ * What to ask for. An API server that does not know this form (an aggregated one) answers with whole objects, which
+ * `asKubeObject` cuts down.
+ */
+export function acceptFor({ metadataOnly }: { metadataOnly?: boolean }, form: 'object' | 'list'): string {
+  const kind = form === 'list' ? 'PartialObjectMetadataList' : 'PartialObjectMetadata';
+  return metadataOnly === true ? `application/json;as=${kind};g=meta.k8s.io;v=v1,application/json` : 'application/json';
+}
+
+/** kubectl notes the whole object here, a Secret's data too. */
+const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
+
+function metadataOf(metadata: Record<string, unknown>): Record<string, unknown> {
+  const { annotations, ...others } = metadata;
+  if (!isRecord(annotations)) return metadata;
+  return {
+    ...others,
+    annotations: Object.fromEntries(Object.entries(annotations).filter(([name]) => name !== lastApplied)),
+  };
+}
+
+/**
+ * An object as the API gives it, or undefined if it is none. Items of a list come without apiVersion and kind, and
+ * metadata alone with those of its own form: both get those that were asked for.
+ */
+export function asKubeObject(
+  value: unknown,
+  asked: { apiVersion: string; kind: string; metadataOnly?: boolean },
+): KubeObject | undefined {
   if (!isRecord(value) || !isRecord(value['metadata'])) return undefined;
   const { metadata } = value;
   if (typeof metadata['name'] !== 'string') return undefined;
+  const { apiVersion, kind } = asked;
+  if (asked.metadataOnly === true) return { apiVersion, kind, metadata: metadataOf(metadata) } as KubeObject;
   if (typeof value['apiVersion'] === 'string' && typeof value['kind'] === 'string') return value as KubeObject;
-  return { ...value, apiVersion: fallback.apiVersion, kind: fallback.kind } as KubeObject;
+  return { ...value, apiVersion, kind } as KubeObject;
 }
 
 /** managedFields are often half of an object and nothing that is followed or listed needs them. */

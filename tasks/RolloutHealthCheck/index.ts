@@ -1,0 +1,24 @@
+import { systemClock } from '../common/adapters/clock';
+import { inputContext } from '../common/adapters/inputFiles';
+import { publishHealth } from '../common/adapters/publishReport';
+import { withCluster } from '../common/adapters/releaseTask';
+import { runTask } from '../common/adapters/runTask';
+import { checkHealth } from '../common/flows/checkHealth';
+import { readHealthRequest } from './inputs';
+
+runTask(async (run) => {
+  const { agent, signal } = run;
+  const request = readHealthRequest(agent.input, inputContext(agent));
+  const report = await withCluster(run, request, ({ cluster, namespace, storageOf }) =>
+    checkHealth({
+      agent,
+      cluster,
+      clock: systemClock,
+      request,
+      namespace,
+      signal,
+      storage: request.releaseName === undefined ? undefined : storageOf(request.releaseName),
+    }),
+  );
+  return publishHealth(agent, report, request.onUnhealthy);
+});

@@ -1,0 +1,139 @@
+import type { Ending } from './ending';
+import { cell, codeBlock, objectTable, type Evidence, type ReportedObject, type TaskResult } from './report';
+
+export type HealthWord = 'healthy' | 'unhealthy' | 'unknown';
+
+/** One look at the health of workloads or of a release. Schema: docs/report.schema.json. */
+export interface HealthReport {
+  schemaVersion: 1;
+  task: 'RolloutHealthCheck';
+  namespace: string;
+  /** Empty where no release was asked about. */
+  release: string;
+  health: HealthWord;
+  reason: string;
+  reasonGroup: string;
+  timedOut: boolean;
+  message: string;
+  advice: string;
+  failedWorkload: string;
+  revision: number | null;
+  /** Where a rollback would go; null where there is nowhere. */
+  rollbackRevision: number | null;
+  canRollBack: boolean;
+  /** The revision was marked as verified healthy by this check. */
+  markedVerified: boolean;
+  startedAt: string;
+  finishedAt: string;
+  objects: readonly ReportedObject[];
+  evidence: readonly Evidence[];
+}
+
+export function subjectOf(report: HealthReport): string {
+  if (report.release !== '') {
+    const revision = report.revision === null ? '' : `, revision ${report.revision}`;
+    return `Release ${report.release} in namespace ${report.namespace}${revision}`;
+  }
+  const names = report.objects.map(({ kind, name }) => `${kind}/${name}`);
+  const shown = names.slice(0, 3).join(', ');
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
+  return `${shown}${more} in namespace ${report.namespace}`;
+}
+
+/** One sentence. */
+export function healthSummary(report: HealthReport): string {
+  const subject = subjectOf(report);
+  if (report.health === 'healthy') return `${subject}: healthy.`;
+  const blame = report.failedWorkload === '' ? '' : `${report.failedWorkload}: `;
+  return `${subject}: ${report.health}. ${blame}${report.message} (${report.reason})`.replace(/\s+/g, ' ');
+}
+
+export function healthOutputs(report: HealthReport, reportPath: string): Record<string, string> {
+  return {
+    health: report.health,
+    reason: report.reason,
+    reasonGroup: report.reasonGroup,
+    failedWorkload: report.failedWorkload,
+    summary: healthSummary(report),
+    gateInstructions: gateInstructions(report),
+    canRollBack: String(report.canRollBack),
+    reportPath,
+  };
+}
+
+export function healthResult(report: HealthReport, onUnhealthy: 'fail' | 'succeed'): TaskResult {
+  return report.health === 'healthy' || onUnhealthy === 'succeed' ? 'Succeeded' : 'Failed';
+}
+
+/** What the instructions of ManualValidation@1 hold at most. */
+const gateLimit = 4000;
+const gateEvidenceLines = 12;
+
+/**
+ * What a person at a gate has to know, most important first; cut at the end where it would not fit. A `$(...)` in it
+ * would be taken for a variable by the step that shows it.
+ */
+export function gateInstructions(report: HealthReport): string {
+  const parts = [
+    `**${cell(healthSummary(report))}**`,
+    report.advice === '' ? '' : `Next step: ${cell(report.advice)}`,
+    rollbackSentence(report),
+    ...report.evidence.map(
+      (item) => `${cell(item.object)}, ${cell(item.title)}:\n\n${codeBlock(item.lines.slice(-gateEvidenceLines))}`,
+    ),
+    objectTable(report.objects),
+  ].filter((part) => part !== '');
+  let text = '';
+  for (const part of parts) {
+    const longer = text === '' ? part : `${text}\n\n${part}`;
+    if (longer.length > gateLimit - cutNote.length)
+      return withoutMacros(`${text || part.slice(0, gateLimit / 2)}${cutNote}`);
+    text = longer;
+  }
+  return withoutMacros(text);
+}
+
+const cutNote = '\n\n(More in the results of the run.)';
+
+function withoutMacros(text: string): string {
+  return text.replace(/\$(?=[({])/g, '$ ').slice(0, gateLimit);
+}
+
+function rollbackSentence(report: HealthReport): string {
+  if (report.release === '') {
+    return report.canRollBack ? 'Every workload has a revision before this one to go back to.' : '';
+  }
+  const now = report.revision === null ? '' : `Revision now: ${report.revision}. `;
+  if (report.rollbackRevision === null) return `${now}There is no revision to go back to.`;
+  return `${now}A rollback would go to revision ${report.rollbackRevision}.`;
+}
+
+export function healthClosing(report: HealthReport): string {
+  const lines = [healthSummary(report)];
+  if (report.health !== 'healthy' && report.advice !== '') lines.push(report.advice);
+  if (report.markedVerified) lines.push(`Revision ${report.revision ?? ''} is marked as verified healthy.`);
+  return lines.join('\n');
+}
+
+export function healthMarkdown(report: HealthReport): string {
+  const parts = [
+    `## ${cell(subjectOf(report))}: ${report.health}`,
+    report.health === 'healthy' ? '' : `**${cell(report.failedWorkload || report.reason)}**: ${cell(report.message)}`,
+    rollbackSentence(report),
+    objectTable(report.objects),
+    ...report.evidence.map((item) => `**${cell(item.object)}** ${cell(item.title)}\n\n${codeBlock(item.lines)}`),
+    report.health === 'healthy' || report.advice === '' ? '' : `**Next step.** ${cell(report.advice)}`,
+  ];
+  return parts.filter((part) => part !== '').join('\n\n') + '\n';
+}
+
+/** The ending of the engine in the words of a check. */
+export function healthOf(end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped'): HealthWord {
+  if (end === 'healthy') return 'healthy';
+  return end === 'failed' ? 'unhealthy' : 'unknown';
+}
+
+export type HealthEnding = Pick<
+  Ending,
+  'reason' | 'reasonGroup' | 'message' | 'advice' | 'failedWorkload' | 'timedOut'
+>;

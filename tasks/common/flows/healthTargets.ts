@@ -1,0 +1,107 @@
+import { TaskError } from '../core/failure';
+import { releaseState, rollbackTarget } from '../core/history';
+import type { HealthRequest, WorkloadName } from '../core/healthRequest';
+import type { KubeObject, ObjectRef } from '../core/kubernetes';
+import { objectKey, refOf } from '../core/manifest';
+import type { Cluster, ReleaseStorage } from '../core/ports';
+import type { Revision } from '../core/release';
+import { wantedObjects, type WantedObject } from './wantedObjects';
+
+export interface HealthTargets {
+  objects: readonly WantedObject[];
+  revision: Revision | undefined;
+  /** Where a rollback of the release would go. */
+  rollbackTo: Revision | undefined;
+}
+
+/** What is to be checked, with what does not exist told apart from what is not ready. */
+export async function healthTargets(
+  cluster: Cluster,
+  storage: ReleaseStorage | undefined,
+  request: HealthRequest,
+  namespace: string,
+): Promise<HealthTargets> {
+  const named = await Promise.all(request.workloads.map((name) => namedWorkload(cluster, name, namespace)));
+  const selected = request.selector === undefined ? [] : await selectedWorkloads(cluster, request.selector, namespace);
+  const release = storage === undefined ? undefined : await releaseTargets(cluster, storage, request, namespace);
+  const byKey = new Map([...named, ...selected, ...(release?.objects ?? [])].map((object) => [object.key, object]));
+  return { objects: [...byKey.values()], revision: release?.revision, rollbackTo: release?.rollbackTo };
+}
+
+function target(ref: ObjectRef, declared: KubeObject): WantedObject {
+  return { key: objectKey(ref), ref, declared, purpose: 'object' };
+}
+
+async function namedWorkload(cluster: Cluster, workload: WorkloadName, namespace: string): Promise<WantedObject> {
+  const { kind, group, name } = workload;
+  const word = `${group === undefined ? kind : `${kind}.${group}`}/${name}`;
+  const resource = await cluster.findResource(kind, group);
+  if (resource === undefined) {
+    const hint = group === undefined ? '; a custom resource is named with its group: kind.group/name' : '';
+    throw new TaskError('InputInvalid', `Input workloads holds "${word}": the API server serves no such kind${hint}.`);
+  }
+  const { apiVersion } = resource;
+  const ref = { apiVersion, kind: resource.kind, name, ...(resource.namespaced ? { namespace } : {}) };
+  const live = await cluster.get(ref);
+  if (live === undefined) {
+    const where = resource.namespaced ? ` in namespace ${namespace}` : '';
+    throw new TaskError(
+      'WorkloadMissing',
+      `Input workloads holds "${word}": there is no ${resource.kind} ${name}${where}.`,
+    );
+  }
+  return target(ref, live);
+}
+
+/** Kinds that run something; what one of the others owns is judged with it. */
+const selectable: readonly (readonly [string, string])[] = [
+  ['apps/v1', 'Deployment'],
+  ['apps/v1', 'StatefulSet'],
+  ['apps/v1', 'DaemonSet'],
+  ['apps/v1', 'ReplicaSet'],
+  ['batch/v1', 'CronJob'],
+  ['batch/v1', 'Job'],
+  ['v1', 'Pod'],
+];
+
+async function selectedWorkloads(cluster: Cluster, labelSelector: string, namespace: string): Promise<WantedObject[]> {
+  const lists = await Promise.all(
+    selectable.map(([apiVersion, kind]) => cluster.list({ apiVersion, kind, namespace, labelSelector })),
+  );
+  const independent = lists
+    .flat()
+    .filter((object) => !(object.metadata.ownerReferences ?? []).some(({ controller }) => controller === true));
+  if (independent.length === 0) {
+    throw new TaskError(
+      'WorkloadMissing',
+      `Input selector holds "${labelSelector}": no workload in namespace ${namespace} has these labels.`,
+    );
+  }
+  return independent.map((object) => target(refOf(object), object));
+}
+
+async function releaseTargets(
+  cluster: Cluster,
+  storage: ReleaseStorage,
+  request: HealthRequest,
+  namespace: string,
+): Promise<HealthTargets> {
+  const history = await storage.history();
+  const state = releaseState(history);
+  if (state.state === 'absent' || state.state === 'uninstalled') {
+    const why = state.state === 'absent' ? 'there is no such release' : 'the release is uninstalled';
+    throw new TaskError(
+      'ReleaseMissing',
+      `Input releaseName holds "${request.releaseName ?? ''}": ${why} in namespace ${namespace}.`,
+    );
+  }
+  const revision = state.last;
+  const objects = await wantedObjects(cluster, revision.manifest, namespace);
+  const rollbackTo = rollbackTarget(history, revision.revision)?.revision ?? previouslyDeployed(history, revision);
+  return { objects, revision, rollbackTo };
+}
+
+/** Where nothing was ever verified: the newest that was deployed before, and is not known to have failed. */
+function previouslyDeployed(history: readonly Revision[], now: Revision): Revision | undefined {
+  return history.findLast((revision) => revision.revision < now.revision && revision.status === 'superseded');
+}
