@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { command, succeed } from './command';
+import { enterFlags } from './processes';
 
 /** The addresses of a cluster with a real node; `index` 0 to 63 keeps clusters on one machine apart. */
 export interface NodeNetwork {
@@ -40,7 +41,7 @@ export async function joinNetwork(folder: string, init: number): Promise<number>
     'ip link set eth0 up',
     'echo 1 >/proc/sys/net/ipv4/ip_forward',
   ].join(' && ');
-  await succeed('nsenter', ['--target', String(init), '--mount', '--net', '--', 'sh', '-c', inside]);
+  await succeed('nsenter', [...enterFlags(init), '--', 'sh', '-c', inside]);
   await succeed('ip', ['route', 'add', podRange, 'via', nodeAddress]);
   await succeed('ip', ['route', 'add', serviceRange, 'via', nodeAddress]);
   return index;

@@ -79,8 +79,9 @@ export async function startPartIn(
   });
 }
 
+/** What makes nsenter enter the namespaces of a process; with --root also where this machine's root folder is a chroot. */
 export function enterFlags(target: number): string[] {
-  return ['--target', String(target), '--mount', '--net', '--pid'];
+  return ['--target', String(target), '--mount', '--net', '--pid', '--root'];
 }
 
 /** Kills all processes of a part and returns when they are gone, and with them their open ports. */
