@@ -5,7 +5,10 @@ import { runTask } from '../common/adapters/runTask';
 import { deploy } from '../common/flows/deploy';
 import { readDeployRequest } from './inputs';
 
-runTask(async (run) => {
-  const request = readDeployRequest(run.agent.input, inputContext(run.agent));
-  return publishDeploy(run.agent, await withRelease(run, request, deploy));
-});
+runTask(
+  async (run) => {
+    const request = readDeployRequest(run.agent.input, inputContext(run.agent));
+    return publishDeploy(run.agent, await withRelease(run, request, deploy));
+  },
+  ({ reason }) => ({ outcome: reason === 'Cancelled' ? 'cancelled' : 'failed', reason }),
+);

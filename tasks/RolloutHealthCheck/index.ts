@@ -6,19 +6,28 @@ import { runTask } from '../common/adapters/runTask';
 import { checkHealth } from '../common/flows/checkHealth';
 import { readHealthRequest } from './inputs';
 
-runTask(async (run) => {
-  const { agent, signal } = run;
-  const request = readHealthRequest(agent.input, inputContext(agent));
-  const report = await withCluster(run, request, ({ cluster, namespace, storageOf }) =>
-    checkHealth({
-      agent,
-      cluster,
-      clock: systemClock,
-      request,
-      namespace,
-      signal,
-      storage: request.releaseName === undefined ? undefined : storageOf(request.releaseName),
-    }),
-  );
-  return publishHealth(agent, report, request.onUnhealthy);
-});
+runTask(
+  async (run) => {
+    const { agent, signal } = run;
+    const request = readHealthRequest(agent.input, inputContext(agent));
+    const report = await withCluster(run, request, ({ cluster, namespace, storageOf }) =>
+      checkHealth({
+        agent,
+        cluster,
+        clock: systemClock,
+        request,
+        namespace,
+        signal,
+        storage: request.releaseName === undefined ? undefined : storageOf(request.releaseName),
+      }),
+    );
+    return publishHealth(agent, report, request.onUnhealthy);
+  },
+  ({ reason, message }) => ({
+    health: 'unknown',
+    reason,
+    reasonGroup: 'other',
+    summary: message,
+    canRollBack: 'false',
+  }),
+);

@@ -21,16 +21,22 @@ export interface TaskEnd {
 const signals: readonly NodeJS.Signals[] =
   process.platform === 'win32' ? ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] : ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/** Runs one task from its inputs to its result. Whatever happens, the agent is told a result and the process ends. */
-export function runTask(story: (run: TaskRun) => Promise<TaskEnd>): void {
+/**
+ * Runs one task from its inputs to its result. Whatever happens, the agent is told a result and the process ends.
+ * `outputsOf`: the outputs of a step that was stopped before its story could be told.
+ */
+export function runTask(
+  story: (run: TaskRun) => Promise<TaskEnd>,
+  outputsOf: (error: TaskError) => Readonly<Record<string, string>>,
+): void {
   const agent = createAgent();
   const signal = cancellation(agent);
   // An error that nobody awaited must not end the step green, nor without its last words.
   process.on('unhandledRejection', (reason) => {
-    finish(agent, failed(agent, asTaskError(reason)));
+    finish(agent, failed(agent, asTaskError(reason), outputsOf));
   });
   void story({ agent, signal })
-    .catch((thrown: unknown) => failed(agent, asTaskError(thrown)))
+    .catch((thrown: unknown) => failed(agent, asTaskError(thrown), outputsOf))
     .then((end) => {
       finish(agent, end);
     });
@@ -50,8 +56,13 @@ function cancellation(agent: TaskAgent): AbortSignal {
   return cancel.signal;
 }
 
-function failed(agent: TaskAgent, error: TaskError): TaskEnd {
+function failed(
+  agent: TaskAgent,
+  error: TaskError,
+  outputsOf: (error: TaskError) => Readonly<Record<string, string>>,
+): TaskEnd {
   agent.endGroup();
+  for (const [name, value] of Object.entries(outputsOf(error))) agent.setOutput(name, value);
   agent.error(`${error.message} (${error.reason})`);
   agent.log(advice[error.reason]);
   if (error.reason === 'Internal') agent.debug(error.stack ?? '');

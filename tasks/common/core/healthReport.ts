@@ -34,6 +34,7 @@ export function subjectOf(report: HealthReport): string {
     const revision = report.revision === null ? '' : `, revision ${report.revision}`;
     return `Release ${report.release} in namespace ${report.namespace}${revision}`;
   }
+  if (report.objects.length === 0) return `Namespace ${report.namespace}`;
   const names = report.objects.map(({ kind, name }) => `${kind}/${name}`);
   const shown = names.slice(0, 3).join(', ');
   const more = names.length > 3 ? ` and ${names.length - 3} more` : '';

@@ -1,5 +1,5 @@
 import { endingFor, endingOfRollout, reportedObjects } from '../core/ending';
-import { asTaskError } from '../core/failure';
+import { asTaskError, type FailureReason, type TaskError } from '../core/failure';
 import type { HealthEnding, HealthReport } from '../core/healthReport';
 import { healthOf } from '../core/healthReport';
 import type { HealthRequest } from '../core/healthRequest';
@@ -19,10 +19,50 @@ export interface HealthContext extends RolloutContext {
   storage: ReleaseStorage | undefined;
 }
 
-/** Says whether the workloads or the release are healthy. Throws what is wrong with the question itself. */
+/** Says whether the workloads or the release are healthy. Throws only what is wrong with the question itself. */
 export async function checkHealth(context: HealthContext): Promise<HealthReport> {
+  const startedAt = context.clock.now();
+  try {
+    return await look(context, startedAt);
+  } catch (thrown) {
+    const error = asTaskError(thrown);
+    if (questionIsWrong.has(error.reason)) throw error;
+    return unknownHealth(context, startedAt, error);
+  }
+}
+
+const questionIsWrong: ReadonlySet<FailureReason> = new Set<FailureReason>([
+  'InputInvalid',
+  'WorkloadMissing',
+  'ReleaseMissing',
+  'StorageUnsupported',
+  'Internal',
+]);
+
+/** What stopped us from knowing is an answer too, but never «healthy». */
+function unknownHealth(context: HealthContext, startedAt: Date, error: TaskError): HealthReport {
+  const reason = context.signal.aborted ? 'Cancelled' : error.reason;
+  const { outcome: _, ...ending } = endingFor('failed', reason, error.message);
+  return {
+    schemaVersion: 1,
+    task: 'RolloutHealthCheck',
+    namespace: context.namespace,
+    release: context.request.releaseName ?? '',
+    health: 'unknown',
+    ...ending,
+    revision: null,
+    rollbackRevision: null,
+    canRollBack: false,
+    markedVerified: false,
+    startedAt: startedAt.toISOString(),
+    finishedAt: context.clock.now().toISOString(),
+    objects: [],
+    evidence: [],
+  };
+}
+
+async function look(context: HealthContext, startedAt: Date): Promise<HealthReport> {
   const { agent, clock, cluster, namespace, request, storage } = context;
-  const startedAt = clock.now();
   const targets = await group(context, 'Look at what is to be checked', async () => {
     const found = await healthTargets(cluster, storage, request, namespace);
     agent.log(`${found.objects.length} objects: ${found.objects.map(({ ref }) => objectName(ref)).join(', ')}`);

@@ -1,4 +1,4 @@
-import { TaskError } from '../core/failure';
+import { asTaskError, TaskError } from '../core/failure';
 import { releaseState, rollbackTarget } from '../core/history';
 import type { HealthRequest, WorkloadName } from '../core/healthRequest';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
@@ -21,11 +21,21 @@ export async function healthTargets(
   request: HealthRequest,
   namespace: string,
 ): Promise<HealthTargets> {
-  const named = await Promise.all(request.workloads.map((name) => namedWorkload(cluster, name, namespace)));
+  const named = await allOrAllMistakes(request.workloads.map((name) => namedWorkload(cluster, name, namespace)));
   const selected = request.selector === undefined ? [] : await selectedWorkloads(cluster, request.selector, namespace);
   const release = storage === undefined ? undefined : await releaseTargets(cluster, storage, request, namespace);
   const byKey = new Map([...named, ...selected, ...(release?.objects ?? [])].map((object) => [object.key, object]));
   return { objects: [...byKey.values()], revision: release?.revision, rollbackTo: release?.rollbackTo };
+}
+
+/** Every mistaken name is told, not only the first. */
+async function allOrAllMistakes(lookups: readonly Promise<WantedObject>[]): Promise<WantedObject[]> {
+  const results = await Promise.allSettled(lookups);
+  const errors = results.flatMap((result) => (result.status === 'rejected' ? [asTaskError(result.reason)] : []));
+  const [first] = errors;
+  if (first === undefined) return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const same = errors.filter(({ reason }) => reason === first.reason);
+  throw new TaskError(first.reason, same.map(({ message }) => message).join('\n'), { cause: first });
 }
 
 function target(ref: ObjectRef, declared: KubeObject): WantedObject {
