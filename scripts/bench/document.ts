@@ -1,0 +1,191 @@
+import { pairedSpread, type Spread } from './statistics';
+import type { RequestCounts } from './apiRequests';
+import type { StartUp } from './startUp';
+import type { StepTime } from './stepTime';
+
+export interface Machine {
+  readonly cores: number;
+  readonly processor: string;
+  readonly memoryGiB: number;
+  readonly system: string;
+  /** Work of others on the machine, beginning and end: the load average of the last minute. */
+  readonly load: readonly [number, number];
+}
+
+export interface Results {
+  readonly date: string;
+  readonly commandLine: string;
+  readonly runs: number;
+  readonly versions: { readonly extension: string; readonly node: string; readonly kubernetes: string | undefined };
+  readonly machine: Machine;
+  readonly stepTimes: readonly StepTime[];
+  readonly startUps: readonly StartUp[];
+  readonly size: { readonly package: number; readonly bundle: number } | undefined;
+  /** What could not be measured, and why. */
+  readonly skipped: readonly string[];
+}
+
+interface Target {
+  readonly wanted: string;
+  readonly got: string;
+  readonly isMet: boolean;
+}
+
+/** docs/benchmarks.md. Names no path of the machine. */
+export function benchmarksPage(results: Results, showsRequests: boolean): string {
+  return [
+    '# Benchmarks',
+    '',
+    `Measured on ${results.date} by \`${results.commandLine}\`, which writes this page.`,
+    '',
+    conditions(results),
+    '',
+    ...results.skipped.flatMap((sentence) => [sentence, '']),
+    ...section(results.stepTimes, stepTimeSection),
+    ...section(results.startUps, startUpSection),
+    ...(showsRequests ? section(results.stepTimes, requestSection) : []),
+    ...(results.size === undefined ? [] : sizeSection(results.size)),
+  ].join('\n');
+}
+
+function section<T>(rows: readonly T[], render: (rows: readonly T[]) => string[]): string[] {
+  return rows.length === 0 ? [] : render(rows);
+}
+
+function conditions({ machine, versions, runs }: Results): string {
+  const { cores, processor, memoryGiB, system, load } = machine;
+  const { extension, node, kubernetes } = versions;
+  return [
+    `- Machine: ${cores} cores (${processor}), ${memoryGiB} GiB, ${system}. Load average ${load.map((value) => value.toFixed(1)).join(' at the beginning, ')} at the end; the embedded cluster runs on the same cores.`,
+    `- Helm Safe Deploy ${extension}, Node ${node}${kubernetes === undefined ? '' : `, Kubernetes ${kubernetes}`}.`,
+    `- Runs are made in pairs, ours and the other one right after each other and alternating in order, ${runs} pairs of each. Given are medians and, in brackets, the lowest and the highest value. Ratios and differences are taken within each pair, then their median: what slows the machine down for a while slows down both.`,
+  ].join('\n');
+}
+
+function stepTimeSection(times: readonly StepTime[]): string[] {
+  return [
+    '## Step time',
+    '',
+    'An upgrade in which every pod is replaced, seconds from the start of the process to its end: the packaged task, started by Node as the agent starts it, against `helm upgrade --install --wait` of the same binary. The task also looks at what serves before, and sees every object of the release alive and ready afterwards.',
+    '',
+    '| Helm | workloads | task, s | Helm, s | ratio | difference, s |',
+    '|---|---|---|---|---|---|',
+    ...times.map((time) => {
+      const { ours, theirs, ratio, difference } = pairedSpread(time.pairs);
+      return row(time.helmVersion, workloads(time), seconds(ours), seconds(theirs), shown(ratio), shown(difference));
+    }),
+    '',
+    ...times.map((time) => verdict(stepTimeTarget(time))),
+    '',
+  ];
+}
+
+/** Helm 3 polls, so the task has to be faster; Helm 4 watches as the task does, so the task may cost a little on top. */
+export function stepTimeTarget(time: StepTime): Target {
+  const { ratio, difference } = pairedSpread(time.pairs);
+  const what = `Helm ${time.helmVersion}, ${workloads(time)}`;
+  if (time.helmVersion.startsWith('3.')) return ratioTarget(what, ratio, 'below 1.0', ratio.median < 1);
+  if (time.workloads > 1) return ratioTarget(what, ratio, 'at most 1.15', ratio.median <= 1.15);
+  return {
+    wanted: `${what}: difference at most 0.5 s`,
+    got: `${difference.median.toFixed(2)} s`,
+    isMet: difference.median <= 0.5,
+  };
+}
+
+function ratioTarget(what: string, ratio: Spread, limit: string, isMet: boolean): Target {
+  return { wanted: `${what}: ratio ${limit}`, got: ratio.median.toFixed(2), isMet };
+}
+
+function startUpSection(startUps: readonly StartUp[]): string[] {
+  return [
+    '## Start',
+    '',
+    'Milliseconds from the start of Node to the arrival of the first request that the task itself makes, at a stub API server on loopback that speaks HTTPS; beside it, start to end of `node -e 0` on the same machine.',
+    '',
+    '| Node | first API request, ms | `node -e 0`, ms |',
+    '|---|---|---|',
+    ...startUps.map(({ nodeVersion, firstRequest, bareNode }) =>
+      row(nodeVersion, milliseconds(firstRequest), milliseconds(bareNode)),
+    ),
+    '',
+    ...startUps.map(({ nodeVersion, firstRequest }) =>
+      verdict({
+        wanted: `Node ${nodeVersion}: at most 200 ms`,
+        got: `${Math.round(firstRequest.median)} ms`,
+        isMet: firstRequest.median <= 200,
+      }),
+    ),
+    '',
+  ];
+}
+
+function requestSection(times: readonly StepTime[]): string[] {
+  return [
+    '## API requests',
+    '',
+    "Requests of one such upgrade by the API server's audit log, told apart by their user agent: by the Helm that the task runs, by the task itself, and by plain Helm. Helm's cache of what the API server serves is warm for both.",
+    '',
+    "| Helm | workloads | the task's Helm | the task itself | task, all | of these lists, watches, changes | plain Helm | of these lists, watches, changes |",
+    '|---|---|---|---|---|---|---|---|',
+    ...times.map((time) => {
+      const { ours, theirs } = time.requests;
+      return row(
+        time.helmVersion,
+        workloads(time),
+        String(ours.helm),
+        String(ours.task),
+        String(ours.total),
+        kinds(ours),
+        String(theirs.total),
+        kinds(theirs),
+      );
+    }),
+    '',
+  ];
+}
+
+function kinds({ lists, watches, changes }: RequestCounts): string {
+  return `${lists}, ${watches}, ${changes}`;
+}
+
+function sizeSection(size: { package: number; bundle: number }): string[] {
+  const kib = (bytes: number): string => `${Math.ceil(bytes / 1024)} KiB`;
+  return [
+    '## Size',
+    '',
+    `The package for the Marketplace has ${kib(size.package)}, the bundle of HelmSafeDeploy in it ${kib(size.bundle)} when unpacked.`,
+    '',
+    verdict({ wanted: 'package below 1 MB', got: kib(size.package), isMet: size.package < 1_000_000 }),
+    '',
+  ];
+}
+
+function verdict({ wanted, got, isMet }: Target): string {
+  return `- ${wanted}: **${isMet ? 'met' : 'not met'}** (${got}).`;
+}
+
+function workloads({ workloads: count, nodeKind }: StepTime): string {
+  return nodeKind === 'real' ? `${count}, real node` : `${count}, kwok`;
+}
+
+function row(...cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
+}
+
+function seconds(spread: Spread): string {
+  return shown(spread);
+}
+
+function shown({ median, lowest, highest }: Spread): string {
+  return `${median.toFixed(2)} (${lowest.toFixed(2)} to ${highest.toFixed(2)})`;
+}
+
+function milliseconds({ median, lowest, highest }: Spread): string {
+  return `${Math.round(median)} (${Math.round(lowest)} to ${Math.round(highest)})`;
+}
+
+/** Whether a page tells of a target that was missed. */
+export function missedTargets(page: string): string[] {
+  return page.split('\n').filter((line) => line.includes('**not met**'));
+}
