@@ -409,6 +409,11 @@ describe('judge: nodes', () => {
     assert.equal(codeOf(judged([[0, web({ ...status, conditions })]])), 'progressing NodeLost');
   });
 
+  it('a node that does not answer, told by the event on the pod, where Nodes cannot be read', () => {
+    const events = (one: KubeObject): KubeObject[] => [event(one, 'NodeNotReady', 'Node is not ready')];
+    assert.equal(codeOf(judged([[0, web(running(false), { events })]])), 'progressing NodeLost');
+  });
+
   it('a pod that waits for a readiness gate is not on a lost node', () => {
     const conditions = [
       { type: 'Ready', status: 'False' },
@@ -471,6 +476,16 @@ describe('judge: pods that are refused', () => {
     );
   });
 
+  it('a DaemonSet that may not make a pod tells by events, as long as one is missing', () => {
+    const agents = (scheduled: number): KubeObject[] => {
+      const status = { observedGeneration: 1, desiredNumberScheduled: 2, currentNumberScheduled: scheduled };
+      const owner = object('apps/v1', 'DaemonSet', 'agent', { spec: { template: { spec: probed } }, status });
+      return [owner, event(owner, 'FailedCreate', `Error creating: ${quota}`)];
+    };
+    assert.equal(codeOf(judged([[0, agents(1)]])), 'progressing QuotaExceeded');
+    assert.equal(codeOf(judged([[0, agents(2)]])), 'progressing');
+  });
+
   it('a refusal of the old ReplicaSet does not count', () => {
     const owner = deployment(0);
     const condition = { type: 'ReplicaFailure', status: 'True', message: quota };
@@ -520,6 +535,11 @@ describe('judge: the StatefulSet that waits for a pod of a revision taken back',
   it('gets a minute where the pod may heal', () => {
     assert.equal(codeOf(judged(lasting([set(), bad(crashed(9))], 0, 30, 59))), 'progressing StatefulSetStuck db-1');
     assert.equal(codeOf(judged(lasting([set(), bad(crashed(9))], 0, 30, 60))), 'failed StatefulSetStuck db-1');
+  });
+
+  it('is stuck by the pod that stands at the partition itself', () => {
+    const objects = [set({ updateStrategy: { rollingUpdate: { partition: 1 } } }), bad(notFound)];
+    assert.equal(codeOf(judged(lasting(objects, 0, 10))), 'failed StatefulSetStuck db-1');
   });
 
   const fine: readonly (readonly [string, KubeObject[]])[] = [
@@ -986,6 +1006,22 @@ describe('judge: what is not there, or not known', () => {
   it('a claim whose volume is gone', () => {
     const claim = object('v1', 'PersistentVolumeClaim', 'data', { status: { phase: 'Lost' } });
     assert.equal(codeOf(judged([[0, [claim]]])), 'failed VolumeNotBound');
+  });
+
+  it('a claim that was bound after a failure is no trouble, one that was not is', () => {
+    const spec = { ...probed, volumes: [{ name: 'd', persistentVolumeClaim: { claimName: 'data' } }] };
+    const claim = (phase: string): KubeObject => object('v1', 'PersistentVolumeClaim', 'data', { status: { phase } });
+    const said = event(claim(''), 'ProvisioningFailed', 'storageclass "gold" not found');
+    const pods = web(unschedulable('0/3 nodes are available: 3 Insufficient cpu.'), { spec });
+    const followed = (objects: KubeObject[]): RolloutSnapshot =>
+      snapshot(objects, {
+        followed: objects.slice(0, 1).map((item) => ({ ref: refTo(item), purpose: 'object', object: item })),
+      });
+    assert.equal(
+      codeOf(judged([[0, followed([...pods, claim('Bound'), said])]])),
+      'progressing Unschedulable resources',
+    );
+    assert.equal(codeOf(judged([[0, followed([...pods, claim('Pending'), said])]])), 'progressing VolumeNotBound');
   });
 
   it('a claim that waits for its consumer while a pod uses it is not done', () => {
