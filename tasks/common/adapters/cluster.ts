@@ -7,6 +7,7 @@ import { credentialSource } from './kubernetes/credentials';
 import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './kubernetes/errors';
 import { findResource } from './kubernetes/findResource';
 import { follow } from './kubernetes/follow';
+import { followPodLog } from './kubernetes/followPodLog';
 import { readKubeconfig } from './kubernetes/kubeconfig';
 import {
   acceptFor,
@@ -105,6 +106,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
         responseMs: timing.responseMs,
       }),
     podLog: (ref, logOptions) => podLog(requests, ref, logOptions, timing.responseMs),
+    followPodLog: (ref, logOptions, signal) => followPodLog(requests, ref, logOptions, signal),
   };
 }
 

@@ -153,13 +153,45 @@ export interface Cluster {
   /** What the caller may do in a namespace, as the API server tells it; undefined when it cannot tell all. */
   accessRules(namespace: string): Promise<readonly AccessRule[] | undefined>;
   follow(queries: readonly FollowQuery[], signal: AbortSignal): Promise<Follower>;
-  podLog(ref: { namespace: string; name: string; container: string }, options: PodLogOptions): Promise<string>;
+  podLog(ref: ContainerRef, options: PodLogOptions): Promise<string>;
+  /** Gives each line of a log once, as it comes, until the container has ended or `signal` aborts. */
+  followPodLog(ref: ContainerRef, options: FollowLogOptions, signal: AbortSignal): Promise<LogEnd>;
+}
+
+/** A container of the Pod `name`. */
+export interface ContainerRef {
+  namespace: string;
+  name: string;
+  container: string;
 }
 
 export interface PodLogOptions {
   previous: boolean;
   tailLines: number;
   limitBytes: number;
+}
+
+export interface FollowLogOptions {
+  /** A line without its line break. It may hold anything. */
+  onLine(line: string): void;
+  /** The run before the present one, which has ended. */
+  previous?: boolean;
+  /** Where an earlier reading of the same container has ended: what it gave is not given again. */
+  from?: LogPosition;
+  /** What is longer is cut. */
+  maxLineBytes?: number;
+}
+
+/** Where a log was read to. Plain data, good for `FollowLogOptions.from` alone. */
+export interface LogPosition {
+  sinceMs: number;
+  seen: Readonly<Record<string, number>>;
+}
+
+/** `waiting`: the container has not started yet; `gone`: its pod is not there (any more). */
+export interface LogEnd {
+  end: 'ended' | 'waiting' | 'gone' | 'aborted';
+  position: LogPosition;
 }
 
 export interface ApiResource {

@@ -23,3 +23,39 @@ export async function* byteLines(stream: AsyncIterable<Buffer>, maxBytes: number
     }
   }
 }
+
+/**
+ * The lines of a stream of bytes, without their line feed and cut to `maxBytes`: the rest of a longer one is dropped as
+ * it arrives. A last line without a line feed is given as not whole.
+ */
+export async function* boundedLines(
+  stream: AsyncIterable<Buffer>,
+  maxBytes: number,
+): AsyncGenerator<{ text: string; isWhole: boolean }> {
+  let parts: Buffer[] = [];
+  let size = 0;
+  let isOpen = false;
+  for await (const chunk of stream) {
+    let from = 0;
+    while (from < chunk.length) {
+      const end = chunk.indexOf(0x0a, from);
+      const part = chunk.subarray(from, end < 0 ? chunk.length : end).subarray(0, maxBytes - size);
+      // A copy: a part that is kept must not keep the whole chunk.
+      if (part.length > 0) parts.push(end < 0 ? Buffer.from(part) : part);
+      size += part.length;
+      isOpen = end < 0;
+      if (end < 0) break;
+      from = end + 1;
+      yield { text: textOf(parts, size === maxBytes), isWhole: true };
+      parts = [];
+      size = 0;
+    }
+  }
+  if (isOpen) yield { text: textOf(parts, size === maxBytes), isWhole: false };
+}
+
+/** Without the half character that a cut may leave at the end. */
+function textOf(parts: readonly Buffer[], isCut: boolean): string {
+  const text = Buffer.concat(parts).toString('utf8');
+  return isCut ? text.replace(/\ufffd$/, '') : text;
+}

@@ -1,0 +1,209 @@
+import type { IncomingMessage } from 'node:http';
+import { asTaskError, type TaskError } from '../../core/failure';
+import { readLineLimit } from '../../core/foreignText';
+import type { ApiResource, ContainerRef, FollowLogOptions, LogEnd, LogPosition } from '../../core/ports';
+import { connectionFailure, refusal, statusOf, type Answer, type Attempt } from './errors';
+import { boundedLines } from './lines';
+import { listAttempt, type Requests } from './requests';
+import { resourcePath } from './resources';
+import { abortableDelay, backoffMs } from './transport';
+
+/** A log that cannot be read so often in a row is given up. */
+const maximumFailures = 30;
+/** Two streams of a container are not stamped in one order, and a log is resumed at whole seconds. */
+const replayMs = 1000;
+
+/** What is read of one log, over all requests that it takes. */
+interface Reading {
+  requests: Requests;
+  ref: ContainerRef;
+  options: FollowLogOptions;
+  signal: AbortSignal;
+  attempt: Attempt;
+  position: { sinceMs: number; seen: Map<string, number> };
+}
+
+/** What came of one request. */
+type Round =
+  | { round: 'refused'; answer: Answer }
+  /** `rest` is a last line without its line break. */
+  | { round: 'ended'; hasNews: boolean; rest: StampedLine | undefined }
+  /** Its lines carry no times: it cannot be told where to go on. */
+  | { round: 'unstamped' };
+
+/**
+ * Gives every line of a container's log once, as it comes, over connections that are cut and API servers that are
+ * restarted. Throws what cannot pass, such as `PermissionDenied`.
+ */
+export async function followPodLog(
+  requests: Requests,
+  ref: ContainerRef,
+  options: FollowLogOptions,
+  signal: AbortSignal,
+): Promise<LogEnd> {
+  const reading = newReading(requests, ref, options, signal);
+  const ended = (end: LogEnd['end']): LogEnd => ({ end, position: positionOf(reading) });
+  let failures = 0;
+  let hasRead = false;
+  let isConfirming = false;
+  for (;;) {
+    if (isOver(signal)) return ended('aborted');
+    let round: Round;
+    try {
+      round = await readRound(reading);
+      if (round.round === 'refused') {
+        const end = endOf(round.answer);
+        if (end !== undefined) return ended(end);
+        throw refusal(round.answer, reading.attempt, requests.transport.server);
+      }
+    } catch (error) {
+      if (isOver(signal)) return ended('aborted');
+      const failure = asTaskError(error);
+      // A container that has said nothing yet lets the kubelet, and so the API server, not even begin to answer.
+      if (failure.facts['code'] === 'ETIMEDOUT') continue;
+      if (!isPassing(failure, hasRead) || ++failures > maximumFailures) throw failure;
+      isConfirming = false;
+      await abortableDelay(pauseAfter(failure, failures), [signal]);
+      continue;
+    }
+    failures = 0;
+    hasRead = true;
+    if (isOver(signal)) return ended('aborted');
+    if (round.round === 'unstamped') return ended('ended');
+    // An API server that is shut down ends the stream as a container does: only who is told twice believes it.
+    if (isConfirming && !round.hasNews) {
+      if (round.rest !== undefined) give(reading, round.rest);
+      return ended('ended');
+    }
+    isConfirming = true;
+  }
+}
+
+function newReading(requests: Requests, ref: ContainerRef, options: FollowLogOptions, signal: AbortSignal): Reading {
+  const query = { apiVersion: 'v1', kind: 'Pod', namespace: ref.namespace };
+  const { from } = options;
+  return {
+    requests,
+    ref,
+    options,
+    signal,
+    attempt: {
+      ...listAttempt('get', query, { ...pods, plural: 'pods/log' }),
+      target: `the log of ${ref.container} of Pod/${ref.name} in namespace ${ref.namespace}`,
+    },
+    position: { sinceMs: from?.sinceMs ?? 0, seen: new Map(Object.entries(from?.seen ?? {})) },
+  };
+}
+
+const pods: ApiResource = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', namespaced: true };
+
+function positionOf({ position }: Reading): LogPosition {
+  return { sinceMs: position.sinceMs, seen: Object.fromEntries(position.seen) };
+}
+
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
+/** Whether an answer says that there is nothing (more) to read; undefined when it says something else. */
+function endOf(answer: Answer): LogEnd['end'] | undefined {
+  if (answer.status === 404 && statusOf(answer) !== undefined) return 'gone';
+  if (answer.status !== 400) return undefined;
+  return statusOf(answer)?.message.includes('waiting to start') === true ? 'waiting' : 'ended';
+}
+
+/** An API server that has just started may not yet know its users and their rights. */
+function isPassing({ reason }: TaskError, hasRead: boolean): boolean {
+  if (reason === 'ClusterUnreachable') return true;
+  return hasRead && (reason === 'CredentialsRejected' || reason === 'PermissionDenied');
+}
+
+function pauseAfter({ facts }: TaskError, failures: number): number {
+  const asked = facts['retryAfterMs'];
+  return typeof asked === 'number' ? asked : backoffMs(failures - 1);
+}
+
+async function readRound(reading: Reading): Promise<Round> {
+  const { requests, ref, options, signal, attempt, position } = reading;
+  const { namespace, name, container } = ref;
+  const opened = await requests.transport.open({
+    method: 'GET',
+    path: resourcePath(pods, {
+      namespace,
+      name,
+      subresource: 'log',
+      query: {
+        container,
+        follow: options.previous === true ? undefined : 'true',
+        previous: options.previous === true ? 'true' : undefined,
+        timestamps: 'true',
+        sinceTime: position.sinceMs === 0 ? undefined : new Date(position.sinceMs).toISOString(),
+      },
+    }),
+    attempt,
+    accept: '*/*',
+    retry: 'never',
+    signal,
+  });
+  if ('answer' in opened) return { round: 'refused', answer: opened.answer };
+  try {
+    return await readStream(reading, opened.stream);
+  } catch (error) {
+    throw connectionFailure(error, attempt, requests.transport.server);
+  } finally {
+    opened.stream.destroy();
+  }
+}
+
+async function readStream(reading: Reading, stream: IncomingMessage): Promise<Round> {
+  const { options, position, signal } = reading;
+  const known = new Map(position.seen);
+  let hasNews = false;
+  let isUnstamped = false;
+  let rest: StampedLine | undefined;
+  stream.socket.setKeepAlive(true, 15_000);
+  for await (const { text, isWhole } of boundedLines(stream, options.maxLineBytes ?? readLineLimit)) {
+    if (isOver(signal)) break;
+    const line = stamped(text);
+    if (line === undefined) {
+      isUnstamped = true;
+      options.onLine(text);
+    } else if (isKnown(known, line)) continue;
+    else if (isWhole) {
+      hasNews = true;
+      give(reading, line);
+    } else rest = line;
+  }
+  return isUnstamped ? { round: 'unstamped' } : { round: 'ended', hasNews, rest };
+}
+
+interface StampedLine {
+  stamp: string;
+  at: number;
+  text: string;
+}
+
+/** `2026-03-01T12:00:00.123456789Z text`: the node's own time, with its offset. */
+function stamped(line: string): StampedLine | undefined {
+  const [, stamp = '', text = ''] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*) ?(.*)$/s.exec(line) ?? [];
+  const at = Date.parse(stamp);
+  return Number.isNaN(at) ? undefined : { stamp, at, text };
+}
+
+/** Lines may share their time: each is known as often as it was given. */
+function isKnown(known: Map<string, number>, { stamp }: StampedLine): boolean {
+  const times = known.get(stamp) ?? 0;
+  if (times === 0) return false;
+  known.set(stamp, times - 1);
+  return true;
+}
+
+function give({ options, position }: Reading, { stamp, at, text }: StampedLine): void {
+  position.seen.set(stamp, (position.seen.get(stamp) ?? 0) + 1);
+  const sinceMs = Math.floor(at / 1000) * 1000 - replayMs;
+  if (sinceMs > position.sinceMs) {
+    position.sinceMs = sinceMs;
+    for (const old of position.seen.keys()) if (Date.parse(old) < sinceMs) position.seen.delete(old);
+  }
+  options.onLine(text);
+}
