@@ -94,6 +94,19 @@ export function keepReason(
   return isCustomResource(ref) ? 'it is a custom resource: what it stands for may go with it' : undefined;
 }
 
+/** Names of the templates by which a StatefulSet makes claims that outlive it; none where it takes them with it. */
+export function claimTemplates(object: KubeObject): string[] {
+  const spec = object['spec'];
+  if (object.kind !== 'StatefulSet' || apiGroup(object.apiVersion) !== 'apps' || !isRecord(spec)) return [];
+  const policy = spec['persistentVolumeClaimRetentionPolicy'];
+  if (isRecord(policy) && policy['whenDeleted'] === 'Delete') return [];
+  const templates = Array.isArray(spec['volumeClaimTemplates']) ? spec['volumeClaimTemplates'] : [];
+  return templates.flatMap((template) => {
+    const metadata = isRecord(template) ? template['metadata'] : undefined;
+    return isRecord(metadata) && typeof metadata['name'] === 'string' ? [metadata['name']] : [];
+  });
+}
+
 /** An object of an earlier revision that the wanted manifest does not have. */
 export interface Leftover {
   key: string;

@@ -139,7 +139,7 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   const { context, story, seen, upgraded } = failing;
   const { result, revision } = upgraded;
   const failure = result.failure ?? { reason: 'Internal' as const, message: 'Helm ended well, but made no revision.' };
-  const hook = revision?.hooks.find((candidate) => candidate.lastPhase === 'Failed');
+  const hook = revision === undefined ? undefined : blamedHook(revision.hooks);
   const ending = endingFor('failed', failure.reason, failure.message, hook === undefined ? '' : objectName(hook));
   if (revision === undefined) return ending;
   const hooks = await causesOfHook(context, hook);
@@ -155,6 +155,12 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   // A wait that Helm gave up says less than the object that it waited for.
   const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict.decisive !== undefined;
   return fail(failing, isWait ? endingOfRollout(verdict) : ending, verdict, hooks);
+}
+
+/** The hook that failed, else the one that Helm was waiting for when it was ended. */
+function blamedHook(hooks: readonly Hook[]): Hook | undefined {
+  const waitedFor = (hook: Hook): boolean => hook.lastPhase === 'Running' || hook.lastPhase === 'Unknown';
+  return hooks.find(({ lastPhase }) => lastPhase === 'Failed') ?? hooks.find(waitedFor);
 }
 
 /** What is wrong at this moment, with no time left for anything to heal. */

@@ -1,6 +1,16 @@
+import { asTaskError } from '../core/failure';
+import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { isSecret, objectName } from '../core/manifest';
 import { isUnhealthy, sinceUninstall } from '../core/history';
-import { keepReason, leftovers, mergeBase, newcomers, otherOwner, type Leftover } from '../core/remains';
+import {
+  claimTemplates,
+  keepReason,
+  leftovers,
+  mergeBase,
+  newcomers,
+  otherOwner,
+  type Leftover,
+} from '../core/remains';
 import type { ReportedLeftover } from '../core/report';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
@@ -39,7 +49,7 @@ export async function giveBase(
     before: history,
     edited,
     superseded,
-    leftovers: fates.flatMap((fate) => (fate.report === undefined ? [] : [fate.report])),
+    leftovers: fates.flatMap((fate) => fate.reports),
   };
   for (const left of given.leftovers) context.agent.log(lineOf(left));
   await context.storage.update(edited.revision, {
@@ -68,20 +78,42 @@ async function foreignKeys(
 interface Fate {
   key: string;
   isSpared: boolean;
-  report: ReportedLeftover | undefined;
+  reports: readonly ReportedLeftover[];
 }
 
 async function fateOf(context: ReleaseContext, leftover: Leftover): Promise<Fate> {
   const { key, object } = leftover;
   const ref = await liveRef(context.cluster, object, context.namespace);
   // Helm refuses a base with a kind that is not served.
-  if (ref === undefined) return { key, isSpared: true, report: undefined };
+  if (ref === undefined) return { key, isSpared: true, reports: [] };
   const live = await context.cluster.get(ref, { metadataOnly: isSecret(ref) });
-  if (live === undefined) return { key, isSpared: false, report: undefined };
+  if (live === undefined) return { key, isSpared: false, reports: [] };
   const release = { name: context.request.releaseName, namespace: context.namespace };
   const reason = keepReason(ref, live, release, leftover.wasGood);
   const { kind, name } = ref;
-  return { key, isSpared: reason !== undefined, report: { kind, name, keptBecause: reason ?? '' } };
+  const claims = reason === undefined ? await claimsOf(context, ref, live) : [];
+  return { key, isSpared: reason !== undefined, reports: [{ kind, name, keptBecause: reason ?? '' }, ...claims] };
+}
+
+/** The claims that a StatefulSet made are in no manifest: Kubernetes keeps them unless the set itself says otherwise. */
+async function claimsOf(context: ReleaseContext, ref: ObjectRef, live: KubeObject): Promise<ReportedLeftover[]> {
+  const templates = claimTemplates(live);
+  const { namespace } = ref;
+  if (namespace === undefined || templates.length === 0) return [];
+  try {
+    const claims = await context.cluster.list({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace });
+    return claims
+      .map(({ metadata }) => metadata.name)
+      .filter((name) => templates.some((template) => isClaimOf(name, `${template}-${ref.name}-`)))
+      .map((name) => ({ kind: 'PersistentVolumeClaim', name, keptBecause: 'it may hold data' }));
+  } catch (error) {
+    context.agent.log(`The claims of ${objectName(ref)} could not be read: ${asTaskError(error).message}`);
+    return [];
+  }
+}
+
+function isClaimOf(name: string, prefix: string): boolean {
+  return name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length));
 }
 
 function lineOf(left: ReportedLeftover): string {
@@ -91,10 +123,8 @@ function lineOf(left: ReportedLeftover): string {
 }
 
 /**
- * Puts Helm's record right after Helm has run: the edited record is as it was, and every revision that had failed says
- * so again (Helm turns it to `superseded`). `nothingChanged`: Helm ended before it touched the release, so what was
- * deployed still is.
- */
+ * Puts Helm's record right after Helm has run: the edited record is as it was, and every revision that had failed, or
+ * was uninstalled, says X */
 export async function restoreRecord(
   context: ReleaseContext,
   given: GivenBase | undefined,
@@ -118,9 +148,10 @@ export async function restoreRecord(
   for (const revision of before) {
     const current = now.get(revision.revision);
     if (revision.revision === given?.edited.revision || current === undefined) continue;
-    if (isUnhealthy(revision) && current.status === 'superseded') {
-      await context.storage.update(revision.revision, { status: 'failed' });
-    }
+    if (current.status !== 'superseded') continue;
+    if (isUnhealthy(revision)) await context.storage.update(revision.revision, { status: 'failed' });
+    // An install over a kept history does this to it, and what was uninstalled would look like a way back.
+    if (revision.status === 'uninstalled') await context.storage.update(revision.revision, { status: 'uninstalled' });
   }
 }
 

@@ -2,7 +2,8 @@ import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } fr
 import type { HelmResult } from '../core/ports';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
-import { followRollout, rolloutPolicy } from './rollout';
+import { judge } from '../core/rollout/verdict';
+import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { chainFrom, giveBase, restoreRecord } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';
 import { markUnhealthy, newRevision, prune, settle, verify } from './record';
@@ -35,6 +36,7 @@ export async function returnTo(
   const revision = newRevision(history, await storage.history());
   if (!result.ok || revision === undefined) {
     if (revision !== undefined) await settle(context, revision);
+    story.servingRevision = await servingAfter(context, revision);
     return rollbackFailed(context, ending, target, result.failure?.message ?? 'Helm made no revision.');
   }
   const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
@@ -58,6 +60,20 @@ export async function returnTo(
   story.objects = reportedObjects(followed.verdict);
   await markUnhealthy(context, revision, why);
   return rollbackFailed(context, ending, target, `${why.failedWorkload}: ${why.message}`);
+}
+
+/** A way back whose end failed, by a hook for example, may still have brought the objects back. */
+async function servingAfter(context: ReleaseContext, revision: Revision | undefined): Promise<number | null> {
+  if (revision === undefined) return null;
+  const { cluster, clock, namespace } = context;
+  try {
+    const snapshot = await readRollout(context, await wantedObjects(cluster, revision.manifest, namespace));
+    const now = clock.now();
+    const { health } = judge(snapshot, rolloutPolicy(context, now, true), undefined, now);
+    return health === 'healthy' ? revision.revision : null;
+  } catch {
+    return null;
+  }
 }
 
 function rollbackFailed(context: ReleaseContext, ending: Ending, target: Revision, why: string): Ending {
