@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { request } from '../../scripts/cluster/api';
+import { adminApiServer } from '../../scripts/cluster/cluster';
+import { waitFor } from '../../scripts/cluster/wait';
+import { realNodeTag } from '../../scripts/test/summary';
+import { cluster as testCluster, type TestCluster } from '../support/cluster';
+import { fieldAt } from '../../tasks/common/core/status/rules';
+import { runDeploy, startDeploy, type DeployEnd, type DeploySpec } from '../support/product';
+import type { AgentOptions } from '../support/agent';
+
+const run = promisify(execFile);
+
+export const charts = path.join(import.meta.dirname, 'charts');
+/** Whatever a scene needs is one value of this chart away. */
+export const app = path.join(charts, 'app');
+
+/** Cores are few; more at once only makes each of them slower. */
+const scenesAtOnce = 3;
+
+/** An object of the cluster. Its fields are read by `field`. */
+export interface Live extends Record<string, unknown> {
+  metadata: {
+    name: string;
+    resourceVersion: string;
+    annotations?: Record<string, string>;
+    labels?: Record<string, string>;
+    deletionTimestamp?: string;
+  };
+}
+
+export interface SceneDeploy extends Partial<Omit<DeploySpec, 'cluster' | 'namespace'>> {
+  /** Lines of the input `set`. */
+  set?: readonly string[];
+}
+
+/** What one test has for itself: a namespace, and hands to act in it. */
+export interface Scene {
+  readonly cluster: TestCluster;
+  readonly namespace: string;
+  /** Runs the packaged task to its end, with a short timeout unless the inputs say otherwise. */
+  readonly deploy: (spec?: SceneDeploy, agent?: Partial<AgentOptions>) => Promise<DeployEnd>;
+  readonly start: (spec?: SceneDeploy, agent?: Partial<AgentOptions>) => ReturnType<typeof startDeploy>;
+  /** Helm itself, as somebody would run it by hand; rejects when it fails. */
+  readonly helm: (binary: string, ...args: readonly string[]) => Promise<string>;
+  /** An object at its path in the API, or undefined; `$ns` stands for the scene's namespace. */
+  readonly live: (apiPath: string) => Promise<Live | undefined>;
+  /** One field of it, by a dotted path; undefined where it, or the object, is not there. */
+  readonly field: (apiPath: string, path: string) => Promise<unknown>;
+  /** Objects of a list that are not being deleted, by name. */
+  readonly list: (apiPath: string) => Promise<Live[]>;
+  readonly put: (apiPath: string, object: unknown) => Promise<void>;
+  readonly create: (apiPath: string, object: unknown) => Promise<void>;
+  /** Waits for a condition; rejects after a minute. */
+  readonly until: (what: string, holds: () => Promise<boolean> | boolean) => Promise<void>;
+  /** `1 superseded, 2 failed, 3 deployed`, as Helm's storage has it. */
+  readonly history: (release?: string, kind?: 'secrets' | 'configmaps') => Promise<string>;
+  /** Labels of Helm's own that start with `helm-safe-deploy/`, as `revision label=value`. */
+  readonly marks: (release?: string) => Promise<string[]>;
+}
+
+export interface Scenes {
+  /** One test. Tests of a file run some at a time: each must keep to its own namespace. */
+  readonly scene: (title: string, body: (scene: Scene) => Promise<void>) => void;
+}
+
+type Body = (scene: Scene) => Promise<void>;
+
+interface Planned {
+  title: string;
+  body: Body;
+  ended: Promise<void> | undefined;
+}
+
+/** To be called in a `describe`: brings the cluster up for its scenes and takes their namespaces away. */
+export function scenes(): Scenes {
+  const planned: Planned[] = [];
+  let cluster: TestCluster | undefined;
+
+  before(async function () {
+    this.timeout(1_800_000);
+    cluster = await testCluster();
+  });
+
+  after(async () => {
+    await Promise.allSettled(planned.flatMap(({ ended }) => ended ?? []));
+    await cluster?.cleanUp();
+  });
+
+  /** Starts a scene and those after it, as many as may run at once. */
+  const startFrom = (first: number): void => {
+    for (const scene of planned.slice(first, first + scenesAtOnce)) {
+      if (cluster === undefined || scene.ended !== undefined || mustSkip(scene, cluster)) continue;
+      scene.ended = play(cluster, scene.body);
+      scene.ended.catch(() => undefined);
+    }
+  };
+
+  return {
+    scene(title, body) {
+      const index = planned.push({ title, body, ended: undefined }) - 1;
+      it(title, async function () {
+        const scene = planned[index];
+        if (scene === undefined || cluster === undefined) throw new Error('The cluster is not up.');
+        if (mustSkip(scene, cluster)) this.skip();
+        startFrom(index);
+        await scene.ended;
+      });
+    },
+  };
+}
+
+function mustSkip({ title }: Planned, cluster: TestCluster): boolean {
+  return title.includes(realNodeTag) && !cluster.hasRealNode;
+}
+
+async function play(cluster: TestCluster, body: Body): Promise<void> {
+  const namespace = await cluster.namespace('e2e');
+  try {
+    await body(sceneIn(cluster, namespace));
+  } finally {
+    await cluster.cleanUp(namespace);
+  }
+}
+
+function sceneIn(cluster: TestCluster, namespace: string): Scene {
+  const server = adminApiServer(cluster.name);
+  const call = async (method: string, apiPath: string, body?: unknown): Promise<unknown> => {
+    const answer = await request(server, method, apiPath.replaceAll('$ns', namespace), body);
+    if (answer.status === 404) return undefined;
+    if (answer.status >= 300) throw new Error(`${method} ${apiPath}: ${answer.status} ${answer.body}`);
+    return JSON.parse(answer.body) as unknown;
+  };
+  const live = async (apiPath: string): Promise<Live | undefined> => (await call('GET', apiPath)) as Live | undefined;
+  const list = async (apiPath: string): Promise<Live[]> => {
+    const { items } = ((await call('GET', apiPath)) ?? { items: [] }) as { items: Live[] };
+    return items
+      .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+      .sort((one, other) => one.metadata.name.localeCompare(other.metadata.name));
+  };
+  const records = async (release: string, kind: string): Promise<Record<string, string>[]> => {
+    const found = await list(`/api/v1/namespaces/$ns/${kind}?labelSelector=owner%3Dhelm%2Cname%3D${release}`);
+    return found
+      .map(({ metadata }) => metadata.labels ?? {})
+      .sort((one, other) => Number(one['version']) - Number(other['version']));
+  };
+  const specOf = ({ set, inputs, ...spec }: SceneDeploy): DeploySpec => ({
+    cluster,
+    namespace,
+    chart: app,
+    ...spec,
+    inputs: { timeout: '60s', ...(set === undefined ? {} : { set: set.join('\n') }), ...inputs },
+  });
+  return {
+    cluster,
+    namespace,
+    deploy: (spec = {}, agent = {}) => runDeploy(specOf(spec), agent),
+    start: (spec = {}, agent = {}) => startDeploy(specOf(spec), agent),
+    helm: async (binary, ...args) => {
+      const { stdout } = await run(binary, [...args, '--namespace', namespace, '--kubeconfig', cluster.kubeconfig]);
+      return stdout;
+    },
+    live,
+    list,
+    field: async (apiPath, path) => fieldAt((await live(apiPath)) ?? {}, path),
+    put: async (apiPath, object) => {
+      await call('PUT', apiPath, object);
+    },
+    create: async (apiPath, object) => {
+      await call('POST', apiPath, object);
+    },
+    until: (what, holds) => waitFor(what, async () => holds(), { timeoutSeconds: 60, intervalMilliseconds: 50 }),
+    history: async (release = 'web', kind = 'secrets') => {
+      const labels = await records(release, kind);
+      return labels.map(({ version, status }) => `${version ?? ''} ${status ?? ''}`).join(', ');
+    },
+    marks: async (release = 'web') => {
+      const found = await records(release, 'secrets');
+      return found.flatMap((labels) =>
+        Object.entries(labels)
+          .filter(([name]) => name.startsWith(ownPrefix))
+          .map(([name, value]) => `${labels['version'] ?? ''} ${name.slice(ownPrefix.length)}=${value}`),
+      );
+    },
+  };
+}
+
+const ownPrefix = 'helm-safe-deploy/';
+
+/** The end of a deploy, with the whole log when it is not the expected one. */
+export function assertOutcome(end: DeployEnd, outcome: string, reason?: string): void {
+  const text = `${end.outputs['outcome'] ?? '(none)'} ${end.outputs['reason'] ?? ''}`;
+  const fits = end.outputs['outcome'] === outcome && (reason === undefined || end.outputs['reason'] === reason);
+  assert.ok(fits, `Expected ${outcome} ${reason ?? ''}, but it was ${text}:\n${end.log}`);
+  assert.equal(end.result, outcome === 'deployed' ? 'Succeeded' : outcome === 'cancelled' ? 'Canceled' : 'Failed');
+}
+
+/** All objects of a deploy with pods go to the fake nodes: nothing runs, nothing takes time. */
+export const fake = ['fake=true'];
+/** Nothing but a ConfigMap. */
+export const bare = ['web=false'];
+
+export const helms = (cluster: TestCluster): Readonly<Record<'3' | '4', string>> => ({
+  '3': cluster.helm3,
+  '4': cluster.helm4,
+});
