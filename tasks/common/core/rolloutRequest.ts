@@ -1,5 +1,6 @@
 import { durationExpected, parseDuration } from './duration';
 import type { InputReader } from './inputs';
+import { parseStatusRules, type StatusRule } from './status';
 import { causes, type CauseCode, type Grace } from './rollout/causes';
 
 /** How a rollout is followed and judged; the same inputs in every task that does. */
@@ -10,6 +11,8 @@ export interface RolloutRequest {
   stableForSeconds?: number;
   /** In place of the graces of the causes. */
   graces: Readonly<Partial<Record<CauseCode, Grace>>>;
+  /** What means current and failed for kinds that the user knows better. */
+  statusRules: readonly StatusRule[];
   /** Lines of each container log that is shown; 0 shows none. */
   logLines: number;
   followLogs: boolean;
@@ -19,6 +22,7 @@ export const rolloutInputDefaults = {
   failFast: 'true',
   stableFor: '',
   graces: '',
+  statusRules: '',
   logLines: '50',
   followLogs: 'false',
 } as const;
@@ -33,6 +37,7 @@ export function readRolloutRequest(read: InputReader): RolloutRequest {
     failFast: read.boolean('failFast'),
     ...(stableForSeconds === undefined ? {} : { stableForSeconds }),
     graces: readGraces(read),
+    statusRules: readStatusRules(read),
     logLines: read.parsed('logLines', `a whole number from 0 to ${maximumLogLines}`, parseLogLines, 0),
     followLogs: read.boolean('followLogs'),
   };
@@ -61,4 +66,15 @@ function readGraces(read: InputReader): Partial<Record<CauseCode, Grace>> {
     } else graces[code as CauseCode] = grace;
   }
   return graces;
+}
+
+function readStatusRules(read: InputReader): StatusRule[] {
+  const { rules, problems } = parseStatusRules(
+    read
+      .lines('statusRules')
+      .map(({ text }) => text)
+      .join('\n'),
+  );
+  for (const problem of problems) read.mistake({ input: 'statusRules', problem });
+  return rules;
 }

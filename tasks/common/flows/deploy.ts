@@ -205,7 +205,9 @@ async function fail(
   }
   if (seen.target !== undefined) {
     const target = seen.target.revision;
-    return group(context, `Roll back to revision ${target.revision}`, () => returnTo(context, story, target, ending));
+    return group(context, `Roll back to revision ${target.revision}`, () =>
+      returnTo(context, story, target, ending, seen.baseline),
+    );
   }
   if (sinceUninstall(seen.history).some((old) => old.status !== 'failed')) {
     const message = `${sentence(ending.message)} No revision was verified or deployed before, so there is none to return to.`;

@@ -126,5 +126,5 @@ async function judgeServing(context: ReleaseContext, serving: Revision): Promise
       `Revision ${serving.revision} serves, but was not healthy before this deploy: ${objectName(decisive.ref)}: ${why}`,
     );
   }
-  return baselineOf(snapshot, now);
+  return baselineOf(snapshot, now, context.request.rollout.statusRules);
 }

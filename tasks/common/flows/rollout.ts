@@ -280,13 +280,13 @@ function remind(context: RolloutContext, verdict: RolloutVerdict, leftMs: number
 
 /** The policy of a deploy: what the inputs say, up to a deadline. */
 export function rolloutPolicy(context: RolloutContext, deadline: Date, isApplied: boolean): RolloutPolicy {
-  const { failFast, stableForSeconds, graces } = context.request.rollout;
+  const { failFast, stableForSeconds, graces, statusRules } = context.request.rollout;
   return {
     failFast,
     deadline,
     isApplied,
     ...(stableForSeconds === undefined ? {} : { stableForSeconds }),
     graces,
-    statusRules: [],
+    statusRules,
   };
 }

@@ -2,6 +2,7 @@ import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } fr
 import type { HelmResult } from '../core/ports';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
+import { baselineForWayBack, baselineOf, type RolloutMemory } from '../core/rollout/verdict';
 import { judge } from '../core/rollout/verdict';
 import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { chainFrom, giveBase, restoreRecord } from './mergeBase';
@@ -15,6 +16,7 @@ export async function returnTo(
   story: Story,
   target: Revision,
   ending: Ending,
+  beforeDeploy: RolloutMemory | undefined,
 ): Promise<Ending> {
   const { agent, storage, helm, request, clock } = context;
   const deadline = later(clock.now(), request.rollbackTimeoutSeconds);
@@ -22,14 +24,14 @@ export async function returnTo(
   const chain = chainFrom(history, target);
   const given = await giveBase(context, history, chain, target, target.manifest);
   story.leftovers.push(...(given?.leftovers ?? []));
+  const wanted = await wantedObjects(context.cluster, target.manifest, context.namespace);
+  const now = baselineOf(await readRollout(context, wanted), clock.now(), request.rollout.statusRules);
+  const memory = baselineForWayBack(beforeDeploy, now);
   let result: HelmResult;
   try {
     const wait = target.hooks.some((hook) => hook.events.includes('post-rollback'));
-    result = await helm.rollback({
-      revision: target.revision,
-      timeoutSeconds: secondsUntil(deadline, clock.now()),
-      wait,
-    });
+    const timeoutSeconds = secondsUntil(deadline, clock.now());
+    result = await remindingWhile(context, helm.rollback({ revision: target.revision, timeoutSeconds, wait }));
   } finally {
     await restoreRecord(context, given, history, false);
   }
@@ -41,7 +43,7 @@ export async function returnTo(
   }
   const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
   const policy = rolloutPolicy(context, deadline, true);
-  const followed = await followRollout(context, objects, { policy, memory: undefined, said: new Map() });
+  const followed = await followRollout(context, objects, { policy, memory, said: new Map() });
   story.servingRevision = revision.revision;
   if (followed.end === 'healthy') {
     await verify(context.storage, revision);

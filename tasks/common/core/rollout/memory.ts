@@ -65,6 +65,19 @@ export function baselineOf(
   };
 }
 
+/**
+ * The baseline of a rollback: what the failed deploy has broken counts, what had been broken before that deploy does
+ * not. The present reading tells which conditions and events are from before the rollback.
+ */
+export function baselineForWayBack(beforeDeploy: RolloutMemory | undefined, now: RolloutMemory): RolloutMemory {
+  const entries = Object.entries(now.baseline ?? {}).map(([key, entry]): [string, BaselineEntry] => {
+    const before = beforeDeploy?.baseline?.[key];
+    const { isHealthy, reason, message } = before ?? { isHealthy: true, reason: '', message: '' };
+    return [key, { ...entry, isHealthy, reason, message }];
+  });
+  return { ...now, baseline: Object.fromEntries(entries) };
+}
+
 function progressingTime(object: KubeObject): string {
   const condition = listAt(object, 'status', 'conditions').find(({ type }) => type === 'Progressing');
   return textAt(condition, 'lastUpdateTime');

@@ -10,7 +10,7 @@ import type { RolloutSnapshot } from './snapshot';
 import { steadyTime } from './steady';
 import type { Cause, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './verdictTypes';
 
-export { baselineOf, type RolloutMemory } from './memory';
+export { baselineForWayBack, baselineOf, type RolloutMemory } from './memory';
 export type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './verdictTypes';
 
 /**
