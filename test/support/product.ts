@@ -1,8 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import type { HealthReport } from '../../tasks/common/core/healthReport';
 import type { DeployReport } from '../../tasks/common/core/report';
-import { createAgent, type Agent, type AgentOptions, type Job, type JobResult, type JobSpec, type ServiceConnection } from './agent';
+import {
+  createAgent,
+  type Agent,
+  type AgentOptions,
+  type Job,
+  type JobResult,
+  type JobSpec,
+  type ServiceConnection,
+} from './agent';
 import type { TestCluster } from './cluster';
 
 const repository = path.join(import.meta.dirname, '..', '..');
@@ -13,8 +22,10 @@ export const node24 = ((): string | undefined => {
   return fs.existsSync(file) ? file : undefined;
 })();
 
-/** The packaged extension: what `npm run package` made last. */
+/** The packaged extension: the one that the environment names, else what `npm run package` made last. */
 export function packagedExtension(): string {
+  const given = process.env['HELM_SAFE_DEPLOY_VSIX'];
+  if (given !== undefined && given !== '') return given;
   const dist = path.join(repository, 'dist');
   const [file] = fs.existsSync(dist) ? fs.readdirSync(dist).filter((name) => name.endsWith('.vsix')) : [];
   if (file === undefined) throw new Error('There is no package in dist; npm run package makes it.');
@@ -30,7 +41,10 @@ export function productAgent(options: Partial<AgentOptions> = {}): Agent {
 }
 
 /** A service connection of the shape «KubeConfig». */
-export function kubeconfigConnection(kubeconfig: string, data: Readonly<Record<string, string>> = {}): ServiceConnection {
+export function kubeconfigConnection(
+  kubeconfig: string,
+  data: Readonly<Record<string, string>> = {},
+): ServiceConnection {
   return {
     id: randomUUID(),
     name: 'cluster',
@@ -113,13 +127,73 @@ export async function runDeploy(spec: DeploySpec, options: Partial<AgentOptions>
 }
 
 /** Starts the packaged task; `end` disposes of its agent. */
-export function startDeploy(spec: DeploySpec, options: Partial<AgentOptions> = {}): { job: Job; agent: Agent; end: Promise<DeployEnd> } {
+export function startDeploy(
+  spec: DeploySpec,
+  options: Partial<AgentOptions> = {},
+): { job: Job; agent: Agent; end: Promise<DeployEnd> } {
   const agent = productAgent(options);
   const job = agent.startJob(deployJob(spec));
   const end = job.done.then(deployEnd).finally(() => {
     agent.dispose();
   });
   return { job, agent, end };
+}
+
+export interface CheckSpec {
+  cluster: TestCluster;
+  namespace: string;
+  inputs: Readonly<Record<string, string>>;
+  variables?: Readonly<Record<string, string>>;
+  connection?: ServiceConnection;
+  job?: Partial<JobSpec>;
+}
+
+/** The job of one RolloutHealthCheck step, as a pipeline would have it. */
+export function checkJob(spec: CheckSpec): JobSpec {
+  const connection = spec.connection ?? kubeconfigConnection(spec.cluster.kubeconfig);
+  return {
+    endpoints: [connection],
+    ...(spec.variables === undefined ? {} : { variables: spec.variables }),
+    steps: [
+      {
+        task: 'RolloutHealthCheck@1',
+        name: 'check',
+        inputs: { kubernetesServiceConnection: connection.name, namespace: spec.namespace, ...spec.inputs },
+      },
+    ],
+    ...spec.job,
+  };
+}
+
+export interface CheckEnd {
+  job: JobResult;
+  result: string;
+  /** By name, without the step's. */
+  outputs: Readonly<Record<string, string>>;
+  log: string;
+  report: HealthReport | undefined;
+}
+
+function checkEnd(job: JobResult): CheckEnd {
+  const step = job.step('check');
+  const attachment = step.attachments.find(({ type }) => type === 'helm-safe-deploy.report');
+  return {
+    job,
+    result: step.result,
+    outputs: step.outputs,
+    log: job.log.map(({ text }) => text).join('\n'),
+    report: attachment === undefined ? undefined : (JSON.parse(String(attachment.content)) as HealthReport),
+  };
+}
+
+/** Runs the packaged RolloutHealthCheck@1 to its end. */
+export async function runCheck(spec: CheckSpec, options: Partial<AgentOptions> = {}): Promise<CheckEnd> {
+  const agent = productAgent(options);
+  try {
+    return checkEnd(await agent.runJob(checkJob(spec)));
+  } finally {
+    agent.dispose();
+  }
 }
 
 export interface HistoryEntry {
@@ -130,14 +204,9 @@ export interface HistoryEntry {
 
 /** `helm history`, by a Helm of the cluster's. */
 export async function history(cluster: TestCluster, namespace: string, release = 'web'): Promise<HistoryEntry[]> {
-  const secrets = await cluster.kubectlJson<{ items: { metadata: { labels: Record<string, string>; name: string } }[] }>(
-    'get',
-    'secrets',
-    '--namespace',
-    namespace,
-    '--selector',
-    `owner=helm,name=${release}`,
-  );
+  const secrets = await cluster.kubectlJson<{
+    items: { metadata: { labels: Record<string, string>; name: string } }[];
+  }>('get', 'secrets', '--namespace', namespace, '--selector', `owner=helm,name=${release}`);
   return secrets.items
     .map(({ metadata }) => ({
       revision: Number(metadata.labels['version']),
