@@ -33,6 +33,12 @@ function without(name: string): Break {
   };
 }
 
+function withoutTasks(): Break {
+  return (parts) => {
+    for (const name of [...parts.keys()]) if (name.endsWith('/task.json')) parts.delete(name);
+  };
+}
+
 /** Sets what a JSON pointer points to, `-` behind the end of a list; undefined removes it. */
 function set(name: string, pointer: string, value: unknown): Break {
   return (parts) => {
@@ -83,7 +89,7 @@ const links = 'Microsoft.VisualStudio.Services.Links';
 
 const incidents: readonly [title: string, breakIt: Break, problem: RegExp][] = [
   ['task.json is not JSON', file(taskJson, '{'), /task\.json: is not a JSON object/],
-  ['there is no task at all', without(taskJson), /holds no task/],
+  ['there is no task at all', withoutTasks(), /holds no task/],
   [
     'the folder is not named after task and major',
     task('/version/Major', 2),
