@@ -1,4 +1,4 @@
-import type { FailureReason } from './failure';
+import { neutralise, splitLines } from './foreignText';
 
 /** How a deploy ended. */
 export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
@@ -124,9 +124,13 @@ function serving(report: DeployReport): string {
 
 /** The one issue of a step that did not deploy. */
 export function issueOf(report: DeployReport): string {
-  const blame = report.failedWorkload === '' ? '' : ` ${report.failedWorkload}:`;
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
-  return `${subject(report)} ${headings[report.outcome]}${reason}:${blame} ${report.message} ${serving(report)}`;
+  const blame = report.failedWorkload === '' ? '' : `${report.failedWorkload}:`;
+  const message = report.message.replace(/\s*[\r\n]+\s*/g, ' ').trim();
+  const said = message === '' || /[.!?]$/.test(message) ? message : `${message}.`;
+  return [`${subject(report)} ${headings[report.outcome]}${reason}:`, blame, said, serving(report)]
+    .filter((part) => part !== '')
+    .join(' ');
 }
 
 /** The closing paragraph of the log. */
@@ -147,7 +151,7 @@ export function closingOf(report: DeployReport): string {
 export function summaryOf(report: DeployReport): string {
   const rows: [string, string][] = [
     ['Outcome', headings[report.outcome] + (report.reason === '' ? '' : ` (${report.reason})`)],
-    ['Release', `${report.release} in ${report.namespace}`],
+    ['Release', `${report.release} in namespace ${report.namespace || '(unknown)'}`],
     ['Chart', [report.chart, report.appVersion && `application ${report.appVersion}`].filter(Boolean).join(', ')],
     ['Serving now', serving(report)],
     ['Revision before', String(report.revisionBefore ?? 'none')],
@@ -157,7 +161,7 @@ export function summaryOf(report: DeployReport): string {
   ];
   const parts = [
     `## ${cell(subject(report))}: ${headings[report.outcome]}`,
-    cell(report.failedWorkload === '' ? report.message : `**${cell(report.failedWorkload)}**: ${report.message}`),
+    `${report.failedWorkload === '' ? '' : `**${cell(report.failedWorkload)}**: `}${cell(report.message)}`,
     [
       '| | |',
       '|---|---|',
@@ -191,14 +195,27 @@ function leftoverList(leftovers: readonly ReportedLeftover[]): string {
     .join('\n');
 }
 
+/**
+ * Text for one line of Markdown, wherever it stands: no mark-up, no HTML, no link, no second line. An underscore inside
+ * a word is none of these, and names stay searchable.
+ */
 export function cell(text: string): string {
-  return text.replace(/[\r\n]+/g, ' ').replace(/[\\`|<>[\]]/g, (mark) => `\\${mark}`);
+  return neutralise(splitLines(text).join(' '))
+    .trim()
+    .replace(/[\\`*~|<>[\]&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])/g, (mark) => `\\${mark}`)
+    .replace(/^(?=[#+=-])|(?<=^\d+)(?=[.)](?:\s|$))/, '\\')
+    .replace(/:(?=\/\/)|(?<=www)\./gi, (mark) => `\\${mark}`);
 }
+
+/** Characters of one line; a pod may log a megabyte in one. */
+const codeLineLimit = 1000;
 
 export function codeBlock(lines: readonly string[]): string {
-  const longest = Math.max(2, ...lines.flatMap((line) => [...line.matchAll(/`+/g)].map(([ticks]) => ticks.length)));
+  const shown = lines.flatMap(splitLines).map((line) => {
+    const text = neutralise(line);
+    return text.length > codeLineLimit ? `${text.slice(0, codeLineLimit).replace(/[\ud800-\udbff]$/, '')} ...` : text;
+  });
+  const longest = Math.max(2, ...shown.flatMap((line) => [...line.matchAll(/`+/g)].map(([ticks]) => ticks.length)));
   const fence = '`'.repeat(longest + 1);
-  return [fence, ...lines, fence].join('\n');
+  return [fence, ...shown, fence].join('\n');
 }
-
-export type ReportReason = FailureReason | (string & {});

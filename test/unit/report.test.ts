@@ -1,0 +1,308 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import {
+  cell,
+  closingOf,
+  codeBlock,
+  issueOf,
+  outputsOf,
+  summaryOf,
+  taskResults,
+  type DeployReport,
+  type Outcome,
+  type ReportedObject,
+} from '../../tasks/common/core/report';
+
+function report(changes: Partial<DeployReport> = {}): DeployReport {
+  return {
+    schemaVersion: 1,
+    task: 'HelmSafeDeploy',
+    release: 'web',
+    namespace: 'shop',
+    outcome: 'rolledBack',
+    reason: 'ReadinessProbeFailed',
+    reasonGroup: 'readiness',
+    timedOut: false,
+    message: 'The readiness probe fails: HTTP probe failed with statuscode: 503.',
+    advice: 'Look at the log of the container.',
+    failedWorkload: 'Deployment/web',
+    revisionBefore: 3,
+    revision: 5,
+    verifiedRevision: 5,
+    servingRevision: 5,
+    chart: 'web 1.2.3',
+    appVersion: '7',
+    helmVersion: 'v4.1.4',
+    startedAt: '2026-01-01T00:00:00.000Z',
+    finishedAt: '2026-01-01T00:01:00.000Z',
+    objects: [],
+    evidence: [],
+    leftovers: [],
+    ...changes,
+  };
+}
+
+const reported = (changes: Partial<ReportedObject> = {}): ReportedObject => ({
+  kind: 'Deployment',
+  apiVersion: 'apps/v1',
+  name: 'web',
+  namespace: 'shop',
+  health: 'failed',
+  status: 'Failed',
+  reason: 'X',
+  message: 'no',
+  brokenBefore: '',
+  isPreexisting: false,
+  ...changes,
+});
+
+const outcomes = Object.keys(taskResults) as Outcome[];
+
+/** Text with all that Markdown, HTML, the agent or a terminal could take for more than text. */
+const hostile = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        '|',
+        '`',
+        '```',
+        '~~~',
+        '<script>',
+        '<!--',
+        '[x](http://e.example)',
+        '![x](y)',
+        '\n',
+        '\r\n',
+        '\r',
+        '\\',
+        '**',
+        '__',
+        '# ',
+        '- ',
+        '1. ',
+        '> ',
+        '---',
+        '===',
+        '\t',
+        '    ',
+        '&lt;',
+        '##vso[task.complete]',
+        '##[error]',
+        '#\u200b#vso[x]',
+        '\u001b[31m',
+        '\u2028',
+        'www.e.example',
+        '</details>',
+        '| | |\n|---|---|',
+      ),
+      fc.string({ maxLength: 6 }),
+    ),
+    { maxLength: 8 },
+  )
+  .map((parts) => parts.join(''));
+
+/** Marks of the text that are not escaped. */
+const unescaped = (line: string): string => line.replace(/\\[\\`*_~|<>[\]&#+=:.)-]/g, '');
+
+describe('The issue of a step that did not deploy', () => {
+  it('names release, workload, reason and the revision that serves', () => {
+    assert.equal(
+      issueOf(report()),
+      'Release web in namespace shop rolled back (ReadinessProbeFailed): Deployment/web: The readiness probe fails: HTTP probe failed with statuscode: 503. Revision 5 serves now, verified healthy.',
+    );
+  });
+
+  it('puts a full stop where Helm did not, and makes one line of several', () => {
+    const helm = report({
+      outcome: 'failed',
+      reason: 'ChartInvalid',
+      failedWorkload: '',
+      message: 'web/a.yaml:1:3\n  executing "a" at <.x>:\n    nil pointer',
+    });
+    assert.equal(
+      issueOf(helm),
+      'Release web in namespace shop failed (ChartInvalid): web/a.yaml:1:3 executing "a" at <.x>: nil pointer. Revision 5 serves now, verified healthy.',
+    );
+  });
+
+  it('has no holes where nothing is known', () => {
+    const bare = report({
+      namespace: '',
+      reason: '',
+      message: '',
+      failedWorkload: '',
+      servingRevision: null,
+      outcome: 'cancelled',
+    });
+    assert.equal(issueOf(bare), 'Release web in namespace (unknown) cancelled: No revision is known to serve.');
+  });
+
+  it('does not call the revision that serves verified when another one is', () => {
+    assert.match(issueOf(report({ servingRevision: 4 })), /Revision 4 serves now\.$/);
+  });
+});
+
+describe('The outputs', () => {
+  it('are texts, empty where there is nothing', () => {
+    assert.deepEqual(outputsOf(report({ revisionBefore: null, verifiedRevision: null }), '/r.json'), {
+      outcome: 'rolledBack',
+      reason: 'ReadinessProbeFailed',
+      failedWorkload: 'Deployment/web',
+      revisionBefore: '',
+      revision: '5',
+      verifiedRevision: '',
+      reportPath: '/r.json',
+    });
+  });
+
+  it('only what was wanted and runs is a success', () => {
+    const good = outcomes.filter((outcome) => taskResults[outcome] === 'Succeeded');
+    assert.deepEqual(good, ['deployed', 'unchanged', 'recovered']);
+  });
+});
+
+describe('The closing paragraph', () => {
+  it('says what happened, what serves, what was kept and what to do', () => {
+    const leftovers = [
+      { kind: 'PersistentVolumeClaim', name: 'data', keptBecause: 'it may hold data' },
+      { kind: 'ConfigMap', name: 'gone', keptBecause: '' },
+    ];
+    assert.deepEqual(closingOf(report({ leftovers })).split('\n'), [
+      'Release web in namespace shop: rolled back.',
+      'Deployment/web: The readiness probe fails: HTTP probe failed with statuscode: 503. (ReadinessProbeFailed)',
+      'Revision 5 serves now, verified healthy.',
+      'PersistentVolumeClaim/data was kept: it may hold data.',
+      'Look at the log of the container.',
+    ]);
+  });
+
+  it('is short where all went well', () => {
+    const good = report({ outcome: 'deployed', reason: '', message: '', advice: '', failedWorkload: '' });
+    assert.equal(closingOf(good), 'Release web in namespace shop: deployed.\nRevision 5 serves now, verified healthy.');
+  });
+});
+
+describe('The summary page', () => {
+  it('tells the failure with its evidence', () => {
+    const text = summaryOf(
+      report({
+        objects: [
+          reported(),
+          reported({ kind: 'Service', health: 'healthy' }),
+          reported({ name: 'old', isPreexisting: true }),
+        ],
+        evidence: [{ object: 'Pod/web-1', kind: 'log', title: 'last lines of container web', lines: ['one', 'two'] }],
+        leftovers: [{ kind: 'ConfigMap', name: 'gone', keptBecause: '' }],
+      }),
+    );
+    for (const part of [
+      '## Release web in namespace shop: rolled back\n',
+      '**Deployment/web**: The readiness probe fails: HTTP probe failed with statuscode: 503.\n',
+      '| Outcome | rolled back (ReadinessProbeFailed) |',
+      '| Release | web in namespace shop |',
+      '| Chart | web 1.2.3, application 7 |',
+      '| Serving now | Revision 5 serves now, verified healthy. |',
+      '| Deployment/web | failed | no |',
+      '| Deployment/old | failed, as before | no |',
+      '**Pod/web-1** last lines of container web\n\n```\none\ntwo\n```',
+      '- ConfigMap/gone was removed',
+      '**Next step.** Look at the log of the container.',
+    ]) {
+      assert.ok(text.includes(part), `${part} in:\n${text}`);
+    }
+    assert.doesNotMatch(text, /Service/);
+    assert.ok(text.endsWith('.\n'));
+  });
+
+  it('says in one line that all objects are there', () => {
+    assert.match(summaryOf(report({ objects: [reported({ health: 'healthy' })] })), /All 1 objects/);
+  });
+
+  it('leaves out the rows of what is not known', () => {
+    const text = summaryOf(report({ chart: '', appVersion: '', helmVersion: '', namespace: '', revisionBefore: null }));
+    assert.doesNotMatch(text, /\| (Chart|Helm) \|/);
+    assert.match(text, /\| Release \| web in namespace \(unknown\) \|/);
+    assert.match(text, /\| Revision before \| none \|/);
+  });
+
+  it('names a workload with odd letters once, not escaped twice', () => {
+    assert.match(summaryOf(report({ failedWorkload: 'ClusterRole/a[b]' })), /\*\*ClusterRole\/a\\\[b\\\]\*\*: /);
+  });
+
+  for (const [incident, text, expected] of [
+    ['a table', 'a | b', 'a \\| b'],
+    ['a code span', '`x`', '\\`x\\`'],
+    ['HTML', '<img src=x onerror=y>', '\\<img src=x onerror=y\\>'],
+    ['an entity', '&lt;b&gt;', '\\&lt;b\\&gt;'],
+    ['a link', '[click](http://e.example)', '\\[click\\](http\\://e.example)'],
+    ['a link without brackets', 'see https://e.example or www.e.example', 'see https\\://e.example or www\\.e.example'],
+    ['emphasis', '**x** _y_ __init__', '\\*\\*x\\*\\* \\_y\\_ \\_\\_init\\_\\_'],
+    ['a strike-through', '~~x~~', '\\~\\~x\\~\\~'],
+    ['a name with underscores', 'DATABASE_URL is missing', 'DATABASE_URL is missing'],
+    ['an escape that is there already', 'a\\|b', 'a\\\\\\|b'],
+    ['several lines', 'a\nb\r\nc\rd', 'a b c d'],
+    ['a heading', '# big', '\\# big'],
+    ['a list', '- one', '\\- one'],
+    ['a numbered list', '1. one', '1\\. one'],
+    ['a version', '1.2.3 of it', '1.2.3 of it'],
+    ['an underline of a heading', '===', '\\==='],
+    ['code by indentation', '     x', 'x'],
+    ['an agent command', '##vso[task.complete result=Failed]', '\\# #vso\\[task.complete result=Failed\\]'],
+    ['colours of a terminal', '\u001b[31mred\u001b[0m', 'red'],
+    ['letters that cannot be seen', 'a\u200b\u202eb', 'ab'],
+  ] as const) {
+    it(`what a pod or chart says stays text: ${incident}`, () => {
+      assert.equal(cell(text), expected);
+    });
+  }
+
+  it('no text is more than one line of text, wherever it stands', () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const shown = cell(text);
+        assert.doesNotMatch(shown, /[\n\r]/);
+        assert.doesNotMatch(unescaped(shown), /[`*~|<>[\]&\\]|:\/\/|\bwww\.|##\[|##vso\[/i);
+        assert.doesNotMatch(shown, /^(\s|[#+=>-]|\d+[.)](\s|$))/);
+      }),
+    );
+  });
+
+  it('a log that tries to close its code block stays in it', () => {
+    const block = codeBlock(['a', '```', '# not a heading', '````', 'b\n`````\nc']);
+    assert.equal(block, '``````\na\n```\n# not a heading\n````\nb\n`````\nc\n``````');
+  });
+
+  it('no log gets out of its code block, and none of it is a command of the agent', () => {
+    fc.assert(
+      fc.property(fc.array(hostile, { maxLength: 5 }), (lines) => {
+        const shown = codeBlock(lines).split('\n');
+        const fence = shown[0] ?? '';
+        assert.match(fence, /^`{3,}$/);
+        assert.equal(shown.at(-1), fence);
+        for (const line of shown.slice(1, -1)) {
+          assert.ok(!line.includes(fence));
+          assert.doesNotMatch(line, /##\[|##vso\[|[^\P{Cc}\t]/iu);
+        }
+      }),
+    );
+  });
+
+  it('a line of a megabyte is cut', () => {
+    assert.ok(codeBlock(['x'.repeat(1_000_000)]).length < 1100);
+  });
+
+  it('its table has as many columns in every row, whatever stands in it', () => {
+    fc.assert(
+      fc.property(hostile, hostile, (message, name) => {
+        const text = summaryOf(
+          report({ message, chart: name, objects: [reported({ message, name })], advice: message }),
+        );
+        const rows = text.split('\n').filter((line) => line.startsWith('|'));
+        for (const row of rows) {
+          const columns = unescaped(row).split('|').length;
+          assert.ok(columns === 4 || columns === 5, row);
+        }
+      }),
+    );
+  });
+});
