@@ -68,6 +68,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       rollbackTimeoutSeconds: 300,
       onFailure: 'rollback',
       historyMax: 10,
+      rollout: { failFast: true, graces: {}, logLines: 50, followLogs: false },
     });
   });
 
@@ -94,6 +95,11 @@ describe('the inputs of HelmSafeDeploy', () => {
       rollbackTimeout: '90s',
       onFailure: 'Keep',
       historyMax: '0',
+      failFast: 'false',
+      stableFor: '20s',
+      graces: 'CrashLoop: 90s',
+      logLines: '0',
+      followLogs: 'true',
       helmPath: '/opt/helm',
     }, ['hunter22']); // prettier-ignore
     assert.deepEqual(request, {
@@ -115,6 +121,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       rollbackTimeoutSeconds: 90,
       onFailure: 'keep',
       historyMax: 0,
+      rollout: { failFast: false, stableForSeconds: 20, graces: { CrashLoop: 90 }, logLines: 0, followLogs: true },
       helmPath: '/opt/helm',
     });
   });
