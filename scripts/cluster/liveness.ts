@@ -6,7 +6,10 @@ export interface ProcessIdentity {
   readonly started: string;
 }
 
-/** Undefined if no such process runs; one that has ended and only waits to be reaped does not run, and holds nothing any more. */
+/**
+ * Undefined if no such process runs. One that has ended and only waits to be reaped does not run, and holds nothing any more;
+ * but as long as a thread of it is still ending, it may hold its ports.
+ */
 export function identify(pid: number): ProcessIdentity | undefined {
   if (!Number.isInteger(pid) || pid <= 0 || !answers(pid)) return undefined;
   if (process.platform !== 'linux') return { pid, started: '-' };
@@ -15,7 +18,9 @@ export function identify(pid: number): ProcessIdentity | undefined {
     // The name before may hold anything, also blanks and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state = ''] = fields;
-    return state === 'Z' || state === 'X' ? undefined : { pid, started: fields[19] ?? '-' };
+    const threads = Number(fields[17]);
+    const hasEnded = (state === 'Z' || state === 'X') && threads <= 1;
+    return hasEnded ? undefined : { pid, started: fields[19] ?? '-' };
   } catch {
     return undefined;
   }

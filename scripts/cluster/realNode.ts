@@ -46,32 +46,24 @@ mount --bind "$folder/kubelet" /var/lib/kubelet
 mount -t tmpfs -o mode=755 tmpfs /var/log
 mkdir -p "$folder/volumes" /tmp/hostpath_pv
 mount --bind "$folder/volumes" /tmp/hostpath_pv
-cd "$folder/kernel"
-for setting in */*; do
-  if [ -f "$setting" ]; then mount --bind "$folder/kernel/$setting" "/proc/sys/$setting"; fi
+mkdir /run/kernel
+shift
+for setting in "$@"; do
+  file=/run/kernel/$(echo "\${setting%=*}" | tr / .)
+  echo "\${setting#*=}" >"$file"
+  mount --bind "$file" "/proc/sys/\${setting%=*}"
 done
-for setting in */*/*; do
-  if [ -f "$setting" ]; then mount --bind "$folder/kernel/$setting" "/proc/sys/$setting"; fi
-done
-cd /
 touch "$folder/init-ready"
 trap 'exit 0' TERM
 while :; do sleep 86400 & wait $!; done`;
 
 /** The init of the namespaces: it only waits, which also reaps what is left to it. */
 export function initCommand(folder: string): PartCommand {
-  for (const [setting, value] of Object.entries(kernelSettings)) {
-    const file = path.join(folder, 'kernel', setting);
-    fs.mkdirSync(path.dirname(file), { recursive: true });
-    fs.writeFileSync(file, `${value}\n`);
-  }
   fs.mkdirSync(path.join(folder, 'kubelet'), { recursive: true });
   fs.rmSync(path.join(folder, 'init-ready'), { force: true });
-  return {
-    part: 'init',
-    file: 'unshare',
-    args: ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-c', initScript, 'sh', folder],
-  };
+  const namespaces = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const settings = Object.entries(kernelSettings).map(([setting, value]) => `${setting}=${value}`);
+  return { part: 'init', file: 'unshare', args: [...namespaces, 'sh', '-c', initScript, 'sh', folder, ...settings] };
 }
 
 /** The namespaces' init as the machine numbers it; undefined if it does not run. */
@@ -101,20 +93,23 @@ export async function waitForInit(folder: string, signal: AbortSignal): Promise<
 
 export async function writeNodeFiles(folder: string, index: number): Promise<void> {
   const network = nodeNetwork(index);
+  const snapshots = await snapshotter(folder);
   const write = (name: string, content: string) => {
     const file = path.join(folder, name);
     fs.mkdirSync(path.dirname(file), { recursive: true });
     fs.writeFileSync(file, content);
   };
-  write('containerd.toml', containerdConfig(folder, await snapshotter(folder)));
+  write('containerd.toml', containerdConfig(folder, snapshots));
   write('cni/10-pods.conflist', JSON.stringify(cniConfig(folder, network), undefined, 2));
   write('resolv.conf', `nameserver ${network.nodeAddress}\n`);
-  write('kubelet.json', JSON.stringify(kubeletConfig(folder, network), undefined, 2));
+  write('kubelet.json', JSON.stringify(kubeletConfig(folder, network, snapshots), undefined, 2));
   write('Corefile', corefile(folder, network));
 }
 
+type Snapshotter = 'overlayfs' | 'native';
+
 /** Where the state folder is itself on an overlay, as in a container, there is none to be had on top: then images are copied. */
-async function snapshotter(folder: string): Promise<'overlayfs' | 'native'> {
+async function snapshotter(folder: string): Promise<Snapshotter> {
   const script =
     'cd "$1" && mkdir -p lower upper work merged && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged';
   const trial = path.join(folder, 'overlay-trial');
@@ -124,7 +119,7 @@ async function snapshotter(folder: string): Promise<'overlayfs' | 'native'> {
   return result.code === 0 ? 'overlayfs' : 'native';
 }
 
-function containerdConfig(folder: string, snapshots: string): string {
+function containerdConfig(folder: string, snapshots: Snapshotter): string {
   return `version = 2
 root = "${folder}/containerd"
 state = "/run/containerd"
@@ -174,7 +169,7 @@ function cniConfig(folder: string, network: NodeNetwork): unknown {
   };
 }
 
-function kubeletConfig(folder: string, network: NodeNetwork): unknown {
+function kubeletConfig(folder: string, network: NodeNetwork, snapshots: Snapshotter): unknown {
   return {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',
@@ -187,11 +182,13 @@ function kubeletConfig(folder: string, network: NodeNetwork): unknown {
     clusterDomain: 'cluster.local',
     containerRuntimeEndpoint: `unix://${containerdSocket}`,
     enforceNodeAllocatable: [],
-    evictionHard: { 'memory.available': '50Mi', 'nodefs.available': '1%', 'imagefs.available': '1%' },
+    // Not for a full disk: that is the machine's, and none of the cluster's doing.
+    evictionHard: { 'memory.available': '50Mi' },
     failCgroupV1: false,
     failSwapOn: false,
     imageGCHighThresholdPercent: 100,
-    localStorageCapacityIsolation: false,
+    // The kubelet cannot find the disk below an overlay, and would not start.
+    localStorageCapacityIsolation: snapshots === 'overlayfs',
     maxPods: 200,
     podLogsDir: `${folder}/pod-logs`,
     resolvConf: `${folder}/resolv.conf`,

@@ -191,11 +191,14 @@ describe('the embedded cluster', () => {
     const namespace = await main.namespace('outage');
 
     await main.stopApiServer();
-    await assert.rejects(request(adminApiServer(mainName), 'GET', '/readyz'), { code: 'ECONNREFUSED' });
-    const { code, stdout } = await run(['status', '--name', mainName]);
-    assert.equal(code, 1);
-    assert.match(stdout, /^kube-apiserver: stopped$/m);
-    await main.startApiServer();
+    try {
+      await assert.rejects(request(adminApiServer(mainName), 'GET', '/readyz'), { code: 'ECONNREFUSED' });
+      const { code, stdout } = await run(['status', '--name', mainName]);
+      assert.equal(code, 1);
+      assert.match(stdout, /^kube-apiserver: stopped$/m);
+    } finally {
+      await main.startApiServer();
+    }
 
     assert.equal((await request(adminApiServer(mainName), 'GET', `/api/v1/namespaces/${namespace}`)).status, 200);
   });
