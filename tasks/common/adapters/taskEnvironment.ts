@@ -3,6 +3,8 @@
  * reads as a debug command (kubeconfigs and values too) and rewrites a key file that other processes depend on.
  */
 
+import { isRecord } from '../core/json';
+
 /** One service connection as the agent handed it over. */
 export interface ServiceConnection {
   id: string;
@@ -41,33 +43,64 @@ export function takeTaskEnvironment(environment: NodeJS.ProcessEnv): TaskEnviron
   const taken = Object.keys(all).filter((name) => handedOver.test(name));
   for (const name of taken) Reflect.deleteProperty(environment, name);
 
-  const ids = [...new Set(taken.flatMap((name) => /^ENDPOINT_(?:URL|AUTH_SCHEME)_([^_]+)$/.exec(name)?.[1] ?? []))];
+  const ids = [...new Set(taken.flatMap((name) => connectionName.exec(name)?.[1] ?? []))];
+  const connections = new Map(ids.map((id) => [id, connectionOf(all, id)]));
   return {
     input: (name) => all[`INPUT_${formatted(name)}`],
     variable: (name) => all[`SECRET_${formatted(name)}`] ?? all[formatted(name)],
     taskVariable: (name) => all[`VSTS_TASKVARIABLE_${formatted(name)}`],
     serviceConnection: (wanted) => {
       const id = ids.find((known) => known.toLowerCase() === wanted.toLowerCase());
-      if (id === undefined) return undefined;
-      return {
-        id,
-        url: all[`ENDPOINT_URL_${id}`],
-        authorization: (key) => all[`ENDPOINT_AUTH_PARAMETER_${id}_${formatted(key)}`] || undefined,
-        data: (key) => all[`ENDPOINT_DATA_${id}_${formatted(key)}`] || undefined,
-      };
+      return id === undefined ? undefined : connections.get(id);
     },
     serviceConnections: ids.filter((id) => id.toUpperCase() !== agentsOwnConnection),
-    secrets: taken.filter(isSecret).flatMap((name) => all[name] || []),
+    secrets: [
+      ...taken.filter((name) => /^SECRET_|^SECUREFILE_TICKET_/.test(name)).flatMap((name) => all[name] || []),
+      ...[...connections.values()].flatMap(({ secrets }) => secrets),
+    ],
     childEnvironment: Object.fromEntries(Object.entries(all).filter(([name]) => !handedOver.test(name))),
   };
 }
 
-function formatted(name: string): string {
-  return name.replace(/[. ]/g, '_').toUpperCase();
+/** By these alone an id can be told from what stands behind it. */
+const connectionName = /^ENDPOINT_(?:URL|AUTH_SCHEME|AUTH(?!_(?:SCHEME|PARAMETER)_))_(.+)$/;
+
+/** The agent gives each parameter a variable of its own and, beside them, all of them as JSON; either will do. */
+function connectionOf(all: NodeJS.ProcessEnv, id: string): ServiceConnection & { secrets: readonly string[] } {
+  const authorization = {
+    ...jsonTexts(all[`ENDPOINT_AUTH_${id}`], 'parameters'),
+    ...named(all, `ENDPOINT_AUTH_PARAMETER_${id}_`),
+  };
+  const data = { ...jsonTexts(all[`ENDPOINT_DATA_${id}`]), ...named(all, `ENDPOINT_DATA_${id}_`) };
+  return {
+    id,
+    url: all[`ENDPOINT_URL_${id}`],
+    authorization: (key) => authorization[formatted(key)] || undefined,
+    data: (key) => data[formatted(key)] || undefined,
+    secrets: Object.entries(authorization).flatMap(([key, value]) =>
+      publicParameters.test(key) || value === '' ? [] : [value],
+    ),
+  };
 }
 
-function isSecret(name: string): boolean {
-  if (/^SECRET_|^SECUREFILE_TICKET_/.test(name)) return true;
-  const parameter = /^ENDPOINT_AUTH_PARAMETER_[^_]+_(.+)$/.exec(name)?.[1];
-  return parameter !== undefined && !publicParameters.test(parameter);
+function named(all: NodeJS.ProcessEnv, prefix: string): Record<string, string> {
+  const entries = Object.entries(all).filter(([name]) => name.startsWith(prefix));
+  return Object.fromEntries(entries.map(([name, value]) => [formatted(name.slice(prefix.length)), value ?? '']));
+}
+
+/** The texts of a JSON object, by their names in capitals; nothing where it is none. */
+function jsonTexts(json: string | undefined, field?: string): Record<string, string> {
+  try {
+    const whole: unknown = JSON.parse(json ?? '{}');
+    const value = field === undefined || !isRecord(whole) ? whole : whole[field];
+    const entries = Object.entries(isRecord(value) ? value : {});
+    const texts = entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+    return Object.fromEntries(texts.map(([key, text]) => [formatted(key), text]));
+  } catch {
+    return {};
+  }
+}
+
+function formatted(name: string): string {
+  return name.replace(/[. ]/g, '_').toUpperCase();
 }

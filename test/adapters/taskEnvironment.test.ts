@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { takeTaskEnvironment } from '../../tasks/common/adapters/taskEnvironment';
+
+const id = '7b1f0000-0000-4000-8000-000000000001';
+
+describe('what the agent hands over by the environment', () => {
+  it('reads a service connection from its JSON where it has no variables of its own', () => {
+    const environment = takeTaskEnvironment({
+      [`ENDPOINT_URL_${id}`]: 'https://k8s.example:6443',
+      [`ENDPOINT_AUTH_${id}`]: JSON.stringify({
+        scheme: 'Token',
+        parameters: { apitoken: 'dG9rZW4=', namespace: 'shop' },
+      }),
+      [`ENDPOINT_DATA_${id}`]: JSON.stringify({ authorizationType: 'ServiceAccount' }),
+    });
+    const connection = environment.serviceConnection(id.toUpperCase());
+    assert.equal(connection?.url, 'https://k8s.example:6443');
+    assert.equal(connection.authorization('apitoken'), 'dG9rZW4=');
+    assert.equal(connection.data('authorizationType'), 'ServiceAccount');
+    assert.deepEqual(environment.secrets, ['dG9rZW4=']);
+    assert.deepEqual(environment.serviceConnections, [id]);
+  });
+
+  it('takes the variable of a parameter before the JSON, and an id with underscores for what it is', () => {
+    const environment = takeTaskEnvironment({
+      ENDPOINT_URL_my_cluster: 'https://k8s.example',
+      ENDPOINT_AUTH_my_cluster: '{"scheme":"Kubernetes","parameters":{"kubeconfig":"old"}}',
+      ENDPOINT_AUTH_SCHEME_my_cluster: 'Kubernetes',
+      ENDPOINT_AUTH_PARAMETER_my_cluster_KUBECONFIG: 'new',
+      ENDPOINT_AUTH_PARAMETER_my_cluster_PASSWORD: 'hunter22',
+      ENDPOINT_URL_SYSTEMVSSCONNECTION: 'https://dev.azure.com/o/',
+      ENDPOINT_AUTH_PARAMETER_SYSTEMVSSCONNECTION_ACCESSTOKEN: 'job-token',
+    });
+    assert.deepEqual(environment.serviceConnections, ['my_cluster']);
+    assert.equal(environment.serviceConnection('my_cluster')?.authorization('kubeconfig'), 'new');
+    assert.deepEqual([...environment.secrets].sort(), ['hunter22', 'job-token']);
+  });
+
+  it('is not stopped by JSON that is none', () => {
+    const environment = takeTaskEnvironment({
+      ENDPOINT_URL_a: 'x',
+      ENDPOINT_AUTH_a: '{"scheme":',
+      ENDPOINT_DATA_a: '[]',
+    });
+    assert.equal(environment.serviceConnection('a')?.authorization('apitoken'), undefined);
+  });
+
+  it('leaves nothing of it to children', () => {
+    const given = {
+      PATH: '/bin',
+      SECRET_X: 's',
+      INPUT_SET: 'a=s',
+      [`ENDPOINT_AUTH_${id}`]: '{}',
+      VSTS_SECRET_VARIABLES: '[]',
+    };
+    const environment = takeTaskEnvironment(given);
+    assert.deepEqual(environment.childEnvironment, { PATH: '/bin' });
+    assert.deepEqual(given, { PATH: '/bin' });
+  });
+});
