@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict';
+import { unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
+import { deploy } from '../../tasks/common/flows/deploy';
+import {
+  chart,
+  claim,
+  configMap,
+  deployment,
+  hook,
+  live,
+  liveObject,
+  revision,
+  scene,
+  told,
+} from '../support/fakes/scene';
+
+const v1 = chart('1.0.0', [configMap('settings'), deployment('web', 'good')]);
+const v2 = chart('2.0.0', [configMap('settings', { a: '2' }), deployment('web', 'better')]);
+const broken = chart('2.0.0', [
+  configMap('extra'),
+  configMap('settings'),
+  deployment('web', 'broken', { nodeSelector: { none: 'z' } }),
+]);
+const verified = { labels: { [verifiedLabel]: '1' } };
+const installed = { history: [revision(1, 'deployed', v1)], live: v1.objects };
+/** Revision 1 was seen healthy, revision 2 has failed and was left as it is. */
+const afterFailure = {
+  history: [
+    revision(1, 'deployed', v1, verified),
+    revision(2, 'failed', broken, { labels: { [verifiedLabel]: '1', [unhealthyLabel]: '2' } }),
+  ],
+  live: broken.objects,
+};
+
+describe('deploy', () => {
+  it('a first install that becomes ready is deployed and marked', async () => {
+    const on = await scene({ chart: v1 });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed');
+    assert.equal(told(on.storage.records), '1 deployed+verified');
+    assert.deepEqual(
+      [report.revisionBefore, report.revision, report.verifiedRevision, report.servingRevision],
+      [null, 1, 1, 1],
+    );
+    assert.equal(on.agent.depth(), 0);
+  });
+
+  it('an upgrade marks what served before, so that there is a way back, and then itself', async () => {
+    const on = await scene({ ...installed, chart: v2 });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed');
+    assert.equal(told(on.storage.records), '1 superseded+verified, 2 deployed+verified');
+  });
+
+  it('a broken upgrade returns to what served, and takes every trace of itself away', async () => {
+    const on = await scene({ ...installed, chart: broken });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack');
+    assert.equal(report.reason, 'ImageInvalidName');
+    assert.equal(report.failedWorkload, 'Deployment/web');
+    assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy, 3 deployed+verified');
+    assert.deepEqual(live(on.cluster), ['ConfigMap/settings', 'Deployment/web']);
+    assert.doesNotMatch(JSON.stringify(liveObject(on.cluster, deployment('web', ''))), /nodeSelector/);
+    assert.deepEqual([report.revision, report.servingRevision], [3, 3]);
+    assert.equal(on.storage.records[1]?.manifest, revision(2, 'failed', broken).manifest);
+  });
+
+  it('keep leaves a broken upgrade as it is, but its record says that it failed', async () => {
+    const on = await scene({ ...installed, chart: broken, request: { onFailure: 'keep' } });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'failed');
+    assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy');
+    assert.deepEqual(on.helm.runs, ['upgrade']);
+  });
+
+  it('what never gets ready is given up when the time is over', async () => {
+    const slow = chart('2.0.0', [deployment('web', 'slow')]);
+    const on = await scene({ ...installed, chart: slow, request: { timeoutSeconds: 60 } });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack');
+    assert.equal(report.timedOut, true);
+    assert.ok(Date.parse(report.finishedAt) - Date.parse(report.startedAt) < 75_000);
+  });
+
+  it('a broken first install is uninstalled, and what may hold data is kept and named', async () => {
+    const on = await scene({
+      chart: chart('1.0.0', [claim('data'), configMap('settings'), deployment('web', 'broken')]),
+    });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack');
+    assert.deepEqual(on.storage.records, []);
+    assert.deepEqual(live(on.cluster), ['PersistentVolumeClaim/data']);
+    assert.deepEqual(
+      report.leftovers.filter(({ keptBecause }) => keptBecause !== '').map(({ name }) => name),
+      ['data'],
+    );
+    assert.equal(report.servingRevision, null);
+  });
+
+  it('a second failed first install is no reason to uninstall what is there since long', async () => {
+    const on = await scene({
+      history: [revision(1, 'superseded', v1), revision(2, 'failed', broken)],
+      live: broken.objects,
+      chart: broken,
+    });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'failed');
+    assert.deepEqual(on.helm.runs, ['upgrade']);
+    assert.match(report.message, /none to return to/);
+  });
+
+  it('a good deploy after a failed revision is clean: no field, no object that only the failed one had', async () => {
+    const on = await scene({ ...afterFailure, chart: v2 });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed', report.message);
+    assert.deepEqual(live(on.cluster), ['ConfigMap/settings', 'Deployment/web']);
+    assert.doesNotMatch(JSON.stringify(liveObject(on.cluster, deployment('web', ''))), /nodeSelector/);
+    assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy, 3 deployed+verified');
+    assert.equal(on.storage.records[1]?.manifest, revision(2, 'failed', broken).manifest);
+  });
+
+  it("after a failed revision, another's object of the same name is not taken over", async () => {
+    const wants = chart('3.0.0', [...v1.objects, configMap('extra')]);
+    const on = await scene({
+      ...afterFailure,
+      live: v1.objects,
+      foreign: [configMap('extra', { its: 'own' })],
+      chart: wants,
+    });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack', report.message);
+    assert.deepEqual(liveObject(on.cluster, configMap('extra'))?.['data'], { its: 'own' });
+  });
+
+  it('a chart that Helm cannot load changes nothing', async () => {
+    const on = await scene({ ...afterFailure, chart: v2, helm: { upgradeTrouble: 'before the revision' } });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'failed');
+    assert.equal(report.reason, 'ChartInvalid');
+    assert.deepEqual(on.storage.records, afterFailure.history);
+  });
+
+  it('a pre-upgrade hook that refuses changes nothing, and what served is still deployed', async () => {
+    const refusing = { ...v2, hooks: [hook('migrate', 'pre-upgrade')] };
+    const on = await scene({ ...installed, chart: refusing, helm: { upgradeTrouble: 'pre hook' } });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'failed');
+    assert.equal(report.reason, 'HookFailed');
+    assert.equal(report.failedWorkload, 'Job/migrate');
+    assert.equal(told(on.storage.records), '1 deployed+verified, 2 failed');
+    assert.equal(report.servingRevision, 1);
+    assert.deepEqual(on.helm.runs, ['upgrade']);
+  });
+
+  it('the same after a failed revision: the record is as it was', async () => {
+    const refusing = { ...v2, hooks: [hook('migrate', 'pre-upgrade')] };
+    const on = await scene({ ...afterFailure, chart: refusing, helm: { upgradeTrouble: 'pre hook' } });
+    await deploy(on.context);
+    assert.deepEqual(on.storage.records.slice(0, 2), afterFailure.history);
+  });
+
+  it('an upgrade that the API server refuses half way is rolled back', async () => {
+    const on = await scene({ ...installed, chart: v2, helm: { upgradeTrouble: 'half way' } });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack');
+    assert.equal(report.reason, 'ApplyRejected');
+    assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy, 3 deployed+verified');
+    assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
+  });
+
+  it('a Helm that was killed half way leaves no pending revision behind', async () => {
+    const on = await scene({ ...installed, chart: v2, helm: { upgradeTrouble: 'killed half way' } });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack');
+    assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy, 3 deployed+verified');
+  });
+
+  for (const rollbackTrouble of ['half way', 'killed half way'] as const) {
+    it(`a rollback that fails too (${rollbackTrouble}): first the reason, then how to go on, nothing pending`, async () => {
+      const on = await scene({ ...installed, chart: broken, helm: { rollbackTrouble } });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'failed');
+      assert.equal(report.reason, 'ImageInvalidName');
+      assert.match(report.message, /rollback to revision 1 failed too/);
+      assert.match(report.message, /helm rollback shop 1 --namespace prod/);
+      assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy, 3 failed');
+      assert.equal(report.servingRevision, null);
+      assert.equal(on.storage.records[1]?.manifest, revision(2, 'failed', broken).manifest);
+    });
+  }
+
+  it('a first install that cannot be uninstalled either: said, with what to type, its record as it was', async () => {
+    const on = await scene({ chart: broken, helm: { uninstallTrouble: 'at the start' } });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'failed');
+    assert.match(report.message, /helm uninstall shop --namespace prod/);
+    assert.equal(told(on.storage.records), '1 failed+unhealthy');
+    assert.equal(on.storage.records[0]?.manifest, revision(1, 'failed', broken).manifest);
+    assert.equal(report.servingRevision, null);
+  });
+
+  for (const status of ['pending-install', 'pending-upgrade', 'pending-rollback', 'uninstalling', 'unknown'] as const) {
+    it(`a release that is ${status} is refused and not touched`, async () => {
+      const history = [revision(1, status, v1)];
+      const on = await scene({ history, live: v1.objects, chart: v2 });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'refused');
+      assert.deepEqual(on.storage.records, history);
+      assert.deepEqual(on.helm.runs, []);
+    });
+  }
+
+  it('a namespace that does not exist is named before anything is done', async () => {
+    const on = await scene({ chart: v1 });
+    on.cluster.take('/Namespace//prod');
+    const report = await deploy(on.context);
+    assert.equal(report.reason, 'NamespaceMissing');
+    assert.deepEqual(on.helm.runs, []);
+  });
+
+  it('hooks that run after readiness: Helm waits, and a broken workload ends its wait at once', async () => {
+    const hooks = [hook('test', 'post-upgrade')];
+    const on = await scene({ ...installed, chart: { ...broken, hooks } });
+    const report = await deploy(on.context);
+    assert.equal(report.reason, 'ImageInvalidName', report.message);
+    assert.equal(report.outcome, 'rolledBack');
+    assert.ok(Date.parse(report.finishedAt) - Date.parse(report.startedAt) < 20_000);
+  });
+
+  it('hooks that run after readiness: when all is ready Helm goes on, and the deploy is done', async () => {
+    const on = await scene({ ...installed, chart: { ...v2, hooks: [hook('test', 'post-upgrade')] } });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed', report.message);
+    assert.equal(on.storage.records[1]?.hooks[0]?.lastPhase, 'Succeeded');
+  });
+
+  it('a run of failures does not push the verified revision out of the history', async () => {
+    const failures = [2, 3, 4].map((number) =>
+      revision(number, 'failed', broken, { labels: { [unhealthyLabel]: String(number) } }),
+    );
+    const on = await scene({
+      history: [revision(1, 'deployed', v1, verified), ...failures],
+      live: broken.objects,
+      chart: broken,
+      request: { historyMax: 2, onFailure: 'keep' },
+    });
+    await deploy(on.context);
+    assert.equal(told(on.storage.records), '1 superseded+verified, 5 failed+unhealthy');
+  });
+
+  it('what was broken before and is not touched does not count, and is told', async () => {
+    const both = chart('1.0.0', [deployment('old', 'broken'), deployment('web', 'good')]);
+    const next = chart('2.0.0', [deployment('old', 'broken'), deployment('web', 'better')]);
+    const on = await scene({ history: [revision(1, 'deployed', both)], live: both.objects, chart: next });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed', report.message);
+    assert.deepEqual(
+      report.objects.filter(({ isPreexisting }) => isPreexisting).map(({ name }) => name),
+      ['old'],
+    );
+  });
+});

@@ -1,0 +1,264 @@
+import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { TaskError } from '../../../tasks/common/core/failure';
+import type { KubeObject, ObjectRef } from '../../../tasks/common/core/kubernetes';
+import { objectKey, refOf } from '../../../tasks/common/core/manifest';
+import type { ApiResource, Cluster, Follower, FollowQuery, ListQuery } from '../../../tasks/common/core/ports';
+import type { SimulatedTime } from './simulatedTime';
+
+/** A cluster that holds objects, and that does to Deployments and Jobs what their controllers do. */
+export interface FakeCluster extends Cluster {
+  readonly objects: Map<string, KubeObject>;
+  /** Creates or replaces, as the API server does: uid, generation; then the controllers come to work. */
+  put(object: KubeObject): KubeObject;
+  take(key: string): void;
+}
+
+const kinds: Readonly<Record<string, readonly [plural: string, namespaced: boolean]>> = {
+  'v1/Namespace': ['namespaces', false],
+  'v1/ConfigMap': ['configmaps', true],
+  'v1/Secret': ['secrets', true],
+  'v1/Service': ['services', true],
+  'v1/Pod': ['pods', true],
+  'v1/Event': ['events', true],
+  'v1/PersistentVolumeClaim': ['persistentvolumeclaims', true],
+  'apps/v1/Deployment': ['deployments', true],
+  'apps/v1/ReplicaSet': ['replicasets', true],
+  'apps/v1/StatefulSet': ['statefulsets', true],
+  'apps/v1/DaemonSet': ['daemonsets', true],
+  'apps/v1/ControllerRevision': ['controllerrevisions', true],
+  'batch/v1/Job': ['jobs', true],
+  'batch/v1/CronJob': ['cronjobs', true],
+};
+
+function resourceOf(apiVersion: string, kind: string): ApiResource | undefined {
+  const known = kinds[`${apiVersion}/${kind}`];
+  return known === undefined ? undefined : { apiVersion, kind, plural: known[0], namespaced: known[1] };
+}
+
+export function fakeCluster(time: SimulatedTime): FakeCluster {
+  const objects = new Map<string, KubeObject>();
+
+  const change = (key: string, object: KubeObject | undefined): void => {
+    if (object === undefined) objects.delete(key);
+    else objects.set(key, object);
+    time.wakeAll();
+  };
+
+  const put: FakeCluster['put'] = (given) => {
+    const key = objectKey(refOf(given));
+    const before = objects.get(key);
+    const isSame = before !== undefined && isDeepStrictEqual(before['spec'], given['spec']);
+    const generation = before === undefined ? 1 : (before.metadata.generation ?? 1) + (isSame ? 0 : 1);
+    const metadata = {
+      ...given.metadata,
+      uid: before?.metadata.uid ?? randomUUID(),
+      generation,
+      creationTimestamp: before?.metadata.creationTimestamp ?? time.now().toISOString(),
+    };
+    const object: KubeObject = structuredClone({ ...given, metadata });
+    if (before?.['status'] !== undefined) object['status'] = before['status'];
+    change(key, object);
+    if (!isSame) control(object, { objects, change, time });
+    return structuredClone(object);
+  };
+
+  const take = (key: string): void => {
+    const uid = objects.get(key)?.metadata.uid;
+    change(key, undefined);
+    for (const [child, { metadata }] of [...objects]) {
+      if ((metadata.ownerReferences ?? []).some((owner) => owner.uid === uid)) take(child);
+    }
+  };
+
+  const list = (query: ListQuery): KubeObject[] =>
+    [...objects.values()].filter((object) => matches(object, query)).map((object) => structuredClone(object));
+
+  return {
+    objects,
+    put,
+    take,
+    get: (ref) => Promise.resolve(structuredClone(objects.get(objectKey(ref)))),
+    list: (query) => Promise.resolve(list(query)),
+    create: (object) => Promise.resolve(put(object)),
+    update: (object) => Promise.resolve(put(object)),
+    patch(ref, patch) {
+      const live = objects.get(objectKey(ref));
+      if (live === undefined) throw new TaskError('Conflict', `There is no ${objectKey(ref)}.`);
+      return Promise.resolve(put({ ...live, ...(patch as object) }));
+    },
+    delete: (ref: ObjectRef) => {
+      take(objectKey(ref));
+      return Promise.resolve();
+    },
+    resource: (apiVersion, kind) => Promise.resolve(resourceOf(apiVersion, kind)),
+    findResource(kind) {
+      const found = Object.keys(kinds).find((known) => known.toLowerCase().endsWith(`/${kind}`));
+      const slash = found?.lastIndexOf('/') ?? 0;
+      return Promise.resolve(
+        found === undefined ? undefined : resourceOf(found.slice(0, slash), found.slice(slash + 1)),
+      );
+    },
+    accessRules: () => Promise.resolve([{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], resourceNames: [] }]),
+    follow: (queries) => Promise.resolve(follower(queries, list, time)),
+    podLog: ({ container }) => Promise.resolve(`starting\n${container} says why\n`),
+    followPodLog: () => Promise.resolve({ end: 'ended', position: { sinceMs: 0, seen: {} } }),
+  };
+}
+
+function follower(
+  queries: readonly FollowQuery[],
+  list: (query: ListQuery) => KubeObject[],
+  time: SimulatedTime,
+): Follower {
+  const followed = [...queries];
+  return {
+    snapshot: () => ({
+      objects: new Map(
+        followed
+          .flatMap((query) => list(query).filter((object) => query.keep(object)))
+          .map((object) => [objectKey(refOf(object)), object]),
+      ),
+      unread: [],
+    }),
+    changed: (milliseconds, signal) => time.wait(milliseconds, signal, true),
+    add(more) {
+      followed.push(...more);
+      return Promise.resolve();
+    },
+    stop: () => undefined,
+  };
+}
+
+function matches(object: KubeObject, query: ListQuery): boolean {
+  if (object.apiVersion !== query.apiVersion || object.kind !== query.kind) return false;
+  if (query.namespace !== undefined && object.metadata.namespace !== query.namespace) return false;
+  if (query.fieldSelector !== undefined && query.fieldSelector !== `metadata.name=${object.metadata.name}`) {
+    return false;
+  }
+  const wishes = (query.labelSelector ?? '').split(',').filter((wish) => wish !== '');
+  return wishes.every((wish) => {
+    const [name = '', value] = wish.split('=');
+    return object.metadata.labels?.[name] === value;
+  });
+}
+
+interface Controlled {
+  objects: ReadonlyMap<string, KubeObject>;
+  readonly change: (key: string, object: KubeObject | undefined) => void;
+  time: SimulatedTime;
+}
+
+const revisionAnnotation = 'deployment.kubernetes.io/revision';
+/** From a change of a workload to its end, where it ends well. */
+const rolloutMs = 2000;
+
+/** What a workload comes to is told by its image: `…:broken` cannot be named, `…:slow` never gets ready, all else does. */
+function control(object: KubeObject, controlled: Controlled): void {
+  const { change, objects, time } = controlled;
+  const key = objectKey(refOf(object));
+  const { uid, generation } = object.metadata;
+  const later = (milliseconds: number, happen: (now: KubeObject) => void): void => {
+    time.after(milliseconds, () => {
+      const now = objects.get(key);
+      if (now?.metadata.uid === uid && now?.metadata.generation === generation && now !== undefined) happen(now);
+    });
+  };
+  if (object.kind === 'Job') {
+    const isBad = imageOf(object).endsWith(':broken');
+    const condition = {
+      type: isBad ? 'Failed' : 'Complete',
+      status: 'True',
+      reason: isBad ? 'BackoffLimitExceeded' : '',
+    };
+    later(rolloutMs, (now) => {
+      change(key, { ...now, status: { startTime: 'x', [isBad ? 'failed' : 'succeeded']: 1, conditions: [condition] } });
+    });
+  }
+  if (object.kind !== 'Deployment') return;
+  later(10, (now) => {
+    observe(now, controlled);
+  });
+  const hinders = /:(broken|slow)$/.test(imageOf(object)) || nodeSelectorOf(object) !== undefined;
+  if (hinders) return;
+  later(rolloutMs, (now) => {
+    change(key, { ...now, status: deploymentStatus(now, 1) });
+  });
+}
+
+/** The controller has looked: a new ReplicaSet with a pod of the new template, which is not ready yet. */
+function observe(deployment: KubeObject, { change }: Controlled): void {
+  const { name, namespace = '', generation = 1, annotations } = deployment.metadata;
+  const revision = String(generation);
+  const metadata = { ...deployment.metadata, annotations: { ...annotations, [revisionAnnotation]: revision } };
+  change(objectKey(refOf(deployment)), { ...deployment, metadata, status: deploymentStatus(deployment, 0) });
+  const labels = { app: name };
+  const set: KubeObject = {
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: {
+      name: `${name}-${revision}`,
+      namespace,
+      labels,
+      uid: randomUUID(),
+      annotations: { [revisionAnnotation]: revision },
+      ownerReferences: [ownerOf(deployment)],
+    },
+    spec: { replicas: 1 },
+  };
+  change(objectKey(refOf(set)), set);
+  const isBroken = imageOf(deployment).endsWith(':broken');
+  const waiting = isBroken
+    ? { reason: 'InvalidImageName', message: `couldn't parse image name "${imageOf(deployment)}"` }
+    : { reason: 'ContainerCreating' };
+  const pod: KubeObject = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: `${name}-${revision}-0`,
+      namespace,
+      labels,
+      uid: randomUUID(),
+      ownerReferences: [ownerOf(set)],
+    },
+    spec: { containers: [{ name: 'main', image: imageOf(deployment) }] },
+    status: {
+      phase: 'Pending',
+      containerStatuses: [{ name: 'main', ready: false, restartCount: 0, state: { waiting } }],
+    },
+  };
+  change(objectKey(refOf(pod)), pod);
+}
+
+function ownerOf({ apiVersion, kind, metadata }: KubeObject) {
+  return { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true };
+}
+
+function deploymentStatus({ metadata }: KubeObject, ready: number) {
+  return {
+    observedGeneration: metadata.generation,
+    replicas: 1,
+    updatedReplicas: 1,
+    readyReplicas: ready,
+    availableReplicas: ready,
+    conditions: [{ type: 'Available', status: ready === 1 ? 'True' : 'False' }],
+  };
+}
+
+interface PodSpec {
+  nodeSelector?: unknown;
+  containers?: { image?: string }[];
+}
+
+function podSpec(object: KubeObject): PodSpec {
+  const spec = object['spec'] as { template?: { spec?: PodSpec } } | undefined;
+  return spec?.template?.spec ?? {};
+}
+
+function imageOf(object: KubeObject): string {
+  return podSpec(object).containers?.[0]?.image ?? '';
+}
+
+function nodeSelectorOf(object: KubeObject): unknown {
+  return podSpec(object).nodeSelector;
+}
