@@ -235,10 +235,7 @@ function explain(folder: string, error: Error): Error {
     .readdirSync(logs)
     .map((file) => `--- ${file}\n${lastLines(fs.readFileSync(path.join(logs, file), 'utf8'), 6)}`)
     .join('\n');
-  return new Error(
-    `${error.message}${error.cause === undefined ? '' : ` (${asError(error.cause).message})`}\n${tails}`,
-    { cause: error },
-  );
+  return new Error(`${error.message}\n${tails}`, { cause: error.cause });
 }
 
 async function nodeLayout(folder: string, signal: AbortSignal): Promise<Layout> {
@@ -292,24 +289,49 @@ async function complete(folder: string, found: ClusterState, options: UpOptions)
   if (!processes.isRunning(folder, 'kube-apiserver')) await killClientsOfApiServer(folder, layout);
   await startPart(folder, layout, controlPlane.etcdCommand(folder, layout, controlPlanePaths()));
   await startPart(folder, layout, controlPlane.apiServerCommand(folder, layout, controlPlanePaths()));
-  const containers = layout.kind === 'node' ? startContainers(folder, state, signal) : Promise.resolve();
-  // A failure of either ends both; the other's is then of no interest.
-  containers.catch(() => undefined);
-  await waitForApiServer(folder, state, signal);
-  writeKubeconfigs(folder, state);
-  for (const part of controlPlane.controllerCommands(folder, controlPlanePaths()))
-    await startPart(folder, layout, part);
-  await containers;
-  if (layout.kind === 'node') {
-    await startPart(folder, layout, realNode.kubeletCommand(folder, layout.index, realNodePaths()));
-    for (const part of realNode.nodeServiceCommands(folder, layout.index, realNodePaths()))
-      await startPart(folder, layout, part);
-  }
+  await together(signal, [
+    (either) => startControllers(folder, state, either),
+    (either) => startContainers(folder, state, either),
+  ]);
+  await startNodeAgents(folder, layout);
   await createObjects(folder, state);
   await waitUntilReady(folder, state, signal);
   const ready: ClusterState = { ...state, phase: 'ready' };
   writeState(folder, ready);
   return describe(folder, ready);
+}
+
+/** Runs all at the same time. When one fails the others are aborted, and all have ended before its error is thrown. */
+async function together(
+  signal: AbortSignal,
+  actions: readonly ((signal: AbortSignal) => Promise<void>)[],
+): Promise<void> {
+  const failure = new AbortController();
+  const either = AbortSignal.any([signal, failure.signal]);
+  const guarded = actions.map(async (action) => {
+    try {
+      await action(either);
+    } catch (error) {
+      failure.abort(error);
+      throw error;
+    }
+  });
+  await Promise.allSettled(guarded);
+  await Promise.all(guarded);
+}
+
+async function startControllers(folder: string, state: ClusterState, signal: AbortSignal): Promise<void> {
+  await waitForApiServer(folder, state, signal);
+  writeKubeconfigs(folder, state);
+  const commands = controlPlane.controllerCommands(folder, controlPlanePaths());
+  for (const part of commands) await startPart(folder, state.layout, part);
+}
+
+async function startNodeAgents(folder: string, layout: Layout): Promise<void> {
+  if (layout.kind !== 'node') return;
+  const kubelet = realNode.kubeletCommand(folder, layout.index, realNodePaths());
+  const services = realNode.nodeServiceCommands(folder, layout.index, realNodePaths());
+  for (const part of [kubelet, ...services]) await startPart(folder, layout, part);
 }
 
 /** After an outage they come back at once when started anew; left alone, they first sit out a pause of up to half a minute. */
@@ -320,6 +342,7 @@ async function killClientsOfApiServer(folder: string, layout: Layout): Promise<v
 
 async function startContainers(folder: string, state: ClusterState, signal: AbortSignal): Promise<void> {
   const { layout } = state;
+  if (layout.kind !== 'node') return;
   await startPart(folder, layout, realNode.containerdCommand(folder));
   await realNode.waitForContainerd(nodeInit(folder), signal);
   if (state.phase === 'ready') return;

@@ -189,9 +189,14 @@ async function main(): Promise<void> {
   } catch (error) {
     if (interruption.signal.aborted && isAbort(error)) return;
     process.exitCode ??= 1;
-    log(error instanceof Error ? error.message : String(error));
+    log(withCauses(error));
     if (error instanceof UsageError) log(usage);
   }
+}
+
+function withCauses(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}\nbecause: ${withCauses(error.cause)}`;
 }
 
 /** The end that an interruption leads to; what fails while tidying up is another matter, and is shown. */

@@ -138,6 +138,7 @@ disabled_plugins = [
   sandbox_image = "${pauseImage}"
   # Machines exist where root lacks CAP_SYS_RESOURCE.
   restrict_oom_score_adj = true
+  disable_apparmor = true
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "${snapshots}"
     default_runtime_name = "runc"
