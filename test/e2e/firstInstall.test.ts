@@ -11,7 +11,7 @@ describe('a first install that fails', () => {
     scene(`Helm ${major}: uninstalled after its evidence was taken; the second run installs @real-node`, async (s) => {
       const helm = helms(s.cluster)[major];
       const end = await s.deploy({ helm, set: [...never, ...deadline] });
-      assertOutcome(end, 'rolledBack');
+      assertOutcome(end, 'failed');
       assert.match(end.log, /\| .*cannot find the database/);
       const evidence = end.report?.evidence.flatMap(({ lines }) => lines) ?? [];
       assert.ok(evidence.some((line) => line.includes('cannot find the database')));
@@ -27,7 +27,7 @@ describe('a first install that fails', () => {
     scene(`Helm ${major}: its claims are kept and named, the chart's and the StatefulSet's`, async (s) => {
       const set = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=2', 'claim=true', 'statefulSet=true'];
       const end = await s.deploy({ helm: helms(s.cluster)[major], set });
-      assertOutcome(end, 'rolledBack');
+      assertOutcome(end, 'failed');
       assert.deepEqual(await claims(s), ['data-web-data-0', 'web']);
       for (const name of ['data-web-data-0', 'web'])
         assert.match(end.log, new RegExp(`PersistentVolumeClaim/${name}\\b.*kept`));
@@ -54,7 +54,7 @@ describe('a first install that fails', () => {
 
     scene(`Helm ${major}: broken off half way by an object that is refused: uninstalled`, async (s) => {
       const end = await s.deploy({ helm: helms(s.cluster)[major], set: [...fake, 'invalid=true'] });
-      assertOutcome(end, 'rolledBack', 'ApplyRejected');
+      assertOutcome(end, 'failed', 'ApplyRejected');
       assert.equal(await s.history(), '');
       assert.equal(await s.live('/apis/apps/v1/namespaces/$ns/deployments/web'), undefined);
     });
@@ -65,7 +65,7 @@ describe('a first install that fails', () => {
         const helm = helms(s.cluster)[major];
         const set = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1'];
         assertOutcome(await s.deploy({ helm, set, inputs: { onFailure: 'keep' } }), 'failed');
-        assertOutcome(await s.deploy({ helm, set: [...set, 'text=two'] }), 'rolledBack');
+        assertOutcome(await s.deploy({ helm, set: [...set, 'text=two'] }), 'failed');
         assert.equal(await s.history(), '');
         assert.equal(await s.live('/apis/apps/v1/namespaces/$ns/deployments/web'), undefined);
       },

@@ -68,7 +68,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       rollbackTimeoutSeconds: 300,
       onFailure: 'rollback',
       historyMax: 10,
-      rollout: { failFast: true, graces: {}, logLines: 50, followLogs: false },
+      rollout: { failFast: true, graces: {}, statusRules: [], logLines: 50, followLogs: false },
     });
   });
 
@@ -121,7 +121,14 @@ describe('the inputs of HelmSafeDeploy', () => {
       rollbackTimeoutSeconds: 90,
       onFailure: 'keep',
       historyMax: 0,
-      rollout: { failFast: false, stableForSeconds: 20, graces: { CrashLoop: 90 }, logLines: 0, followLogs: true },
+      rollout: {
+        failFast: false,
+        stableForSeconds: 20,
+        graces: { CrashLoop: 90 },
+        statusRules: [],
+        logLines: 0,
+        followLogs: true,
+      },
       helmPath: '/opt/helm',
     });
   });

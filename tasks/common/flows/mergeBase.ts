@@ -51,7 +51,8 @@ export async function giveBase(
     superseded,
     leftovers: fates.flatMap((fate) => fate.reports),
   };
-  for (const left of given.leftovers) context.agent.log(lineOf(left));
+  const isUninstall = wantedManifest === '';
+  for (const left of given.leftovers) if (!isUninstall || left.keptBecause !== '') context.agent.log(lineOf(left));
   await context.storage.update(edited.revision, {
     manifest: mergeBase(manifests, wantedManifest, context.namespace, spared),
     ...(config === undefined ? {} : { config }),

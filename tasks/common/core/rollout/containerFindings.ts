@@ -197,12 +197,22 @@ function finding(container: Container, code: CauseCode, message: string, more: P
     code,
     subject,
     id: `${container.pod.metadata.uid ?? subject.name}/${container.name}`,
-    message,
+    message: toThePoint(message),
     isCertain: false,
     evidence: [],
     logs: [],
     ...more,
   };
+}
+
+/** Container runtimes wrap the cause into what each of their layers was doing; the evidence keeps it whole. */
+function toThePoint(message: string): string {
+  return message
+    .replace(/failed to create containerd task: .*unable to start container process: /, '')
+    .replace(/failed to pull and unpack image "[^"]*": /, '')
+    .replace(/failed to resolve reference "[^"]*": /, '')
+    .replace(/rpc error: code = \w+ desc = /, '')
+    .replace(/: unknown$/, '');
 }
 
 function state(container: Container, text: string): Evidence {
