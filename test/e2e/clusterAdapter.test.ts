@@ -105,12 +105,17 @@ describe('the cluster adapter on a real API server', function () {
         assert.deepEqual(second.config, { text: 'second' });
         assert.deepEqual(second.chart, { name: 'notes', version: '1.2.3', appVersion: '4' });
         assert.match(second.manifest, /text: "second"/);
-        assert.deepEqual(second.hooks, [
+        const hooks = second.hooks.map(({ manifest, ...hook }) => ({
+          ...hook,
+          isWhole: manifest?.includes('kind: ConfigMap'),
+        }));
+        assert.deepEqual(hooks, [
           {
             name: `${release}-hook`,
             kind: 'ConfigMap',
             events: ['pre-upgrade', 'post-install'],
             lastPhase: 'Succeeded',
+            isWhole: true,
           },
         ]);
 

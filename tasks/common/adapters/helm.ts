@@ -236,6 +236,7 @@ function renderingOf(stdout: string): Rendering {
       name: String(hook['name']),
       kind: String(hook['kind']),
       events: Array.isArray(hook['events']) ? hook['events'].map(String) : [],
+      ...(typeof hook['manifest'] === 'string' ? { manifest: hook['manifest'] } : {}),
     })),
   };
 }

@@ -62,6 +62,15 @@ export function manifestObjects(manifest: string): KubeObject[] {
   });
 }
 
+/** The object of a hook, as far as it can be read: Helm itself has taken it. */
+export function hookObject(manifest = ''): KubeObject | undefined {
+  try {
+    return manifestObjects(manifest)[0];
+  } catch {
+    return undefined;
+  }
+}
+
 /** Helm writes `# Source: chart/templates/name.yaml` before each template's part. */
 function sourceAt(manifest: string, line: number): string {
   const before = manifest.split('\n').slice(0, line);

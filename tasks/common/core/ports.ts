@@ -60,7 +60,7 @@ export interface HelmCapabilities {
 /** What a chart becomes before anything is changed. */
 export interface Rendering {
   manifest: string;
-  hooks: readonly { name: string; kind: string; events: readonly string[] }[];
+  hooks: readonly { name: string; kind: string; events: readonly string[]; manifest?: string }[];
 }
 
 /** Helm, one release. All runs are asynchronous children; their output is streamed to the log. */

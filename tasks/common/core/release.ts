@@ -18,6 +18,7 @@ export interface Hook {
   kind: string;
   /** `pre-install`, `post-upgrade`, ... */
   events: readonly string[];
+  manifest?: string;
   /** Helm's word for its last run: Unknown, Running, Succeeded, Failed; empty when it never ran. */
   lastPhase: string;
 }

@@ -84,6 +84,7 @@ function hooksOf(value: unknown): Hook[] {
     kind: text(hook['kind']),
     events: Array.isArray(hook['events']) ? hook['events'].filter((event) => typeof event === 'string') : [],
     lastPhase: text(fields(hook['last_run'])['phase']),
+    ...(text(hook['manifest']) === '' ? {} : { manifest: text(hook['manifest']) }),
   }));
 }
 

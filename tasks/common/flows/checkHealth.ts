@@ -11,6 +11,7 @@ import { collectEvidence, sayEvidence } from './evidence';
 import { healthTargets, type HealthTargets } from './healthTargets';
 import { group, later } from './phase';
 import { verify } from './record';
+import { workloadLogs } from './podLogs';
 import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 
 export interface HealthContext extends RolloutContext {
@@ -69,8 +70,9 @@ async function look(context: HealthContext, startedAt: Date): Promise<HealthRepo
     return found;
   });
   const policy = rolloutPolicy(context, later(clock.now(), request.timeoutSeconds), true);
+  const logs = workloadLogs(context);
   const followed = await group(context, 'Follow', () =>
-    followRollout(context, targets.objects, { policy, memory: undefined, said: new Map() }),
+    followRollout(context, targets.objects, { policy, memory: undefined, said: new Map(), ...(logs && { logs }) }),
   );
   const isHealthy = followed.end === 'healthy';
   const evidence = isHealthy

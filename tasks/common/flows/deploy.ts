@@ -9,7 +9,7 @@ import {
 } from '../core/ending';
 import { asTaskError, type FailureReason } from '../core/failure';
 import { rollbackTarget, sinceUninstall, type RollbackTarget } from '../core/history';
-import { objectKey, objectName } from '../core/manifest';
+import { objectName } from '../core/manifest';
 import type { Hook, Revision } from '../core/release';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import type { DeployReport, Evidence } from '../core/report';
@@ -95,6 +95,7 @@ async function judgeUpgrade(
 ): Promise<Ending> {
   const { result, revision, followed } = upgraded;
   const failing: Failing = { context, story, seen, upgraded };
+  if (!result.ok) await upgraded.logs?.end(0);
   if (followed !== undefined) return fail(failing, endingOfRollout(followed.verdict), followed.verdict);
   if (context.signal.aborted) return cancelled(context, upgraded);
   if (!result.ok || revision === undefined) return helmFailed(failing);
@@ -105,6 +106,7 @@ async function judgeUpgrade(
       policy: rolloutPolicy(context, deadline, true),
       memory: seen.baseline,
       said: upgraded.said,
+      ...(upgraded.logs && { logs: upgraded.logs }),
     }),
   );
   story.objects = reportedObjects(verdict);
@@ -142,9 +144,9 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   const hook = revision === undefined ? undefined : blamedHook(revision.hooks);
   const ending = endingFor('failed', failure.reason, failure.message, hook === undefined ? '' : objectName(hook));
   if (revision === undefined) return ending;
-  const hooks = await causesOfHook(context, hook);
+  const hooks = hook === undefined ? [] : ((await upgraded.hooks?.causesOf(hook)) ?? []);
   if (upgraded.changedNothing && seen.history.length > 0) {
-    story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(context, ending, hooks))));
+    story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, hooks))));
     await settle(context, revision);
     context.agent.log('Nothing of the release was changed, so nothing is rolled back.');
     await prune(context);
@@ -170,30 +172,19 @@ async function judgeNow(context: ReleaseContext, objects: readonly WantedObject[
   return judge(snapshot, rolloutPolicy(context, now, true), undefined, now);
 }
 
-/** What a hook that failed shows, if it is still there: charts may have it deleted. */
-async function causesOfHook(context: ReleaseContext, hook: Hook | undefined): Promise<Cause[]> {
-  if (hook === undefined || (hook.kind !== 'Job' && hook.kind !== 'Pod')) return [];
-  const { kind, name } = hook;
-  const { namespace } = context;
-  const ref = { apiVersion: kind === 'Job' ? 'batch/v1' : 'v1', kind, namespace, name };
-  const declared = await context.cluster.get(ref);
-  if (declared === undefined) return [];
-  const verdict = await judgeNow(context, [{ key: objectKey(ref), ref, declared, purpose: 'hook' }]);
-  return causesOf(verdict);
-}
-
 /** The deploy has failed after it changed something: evidence first, then the record, then the way back. */
 async function fail(
-  { context, story, seen, upgraded }: Failing,
+  failing: Failing,
   ending: Ending,
   verdict: RolloutVerdict,
   hooks: readonly Cause[] = [],
 ): Promise<Ending> {
+  const { context, story, seen, upgraded } = failing;
   const { agent, request } = context;
   const { revision } = upgraded;
   story.objects = reportedObjects(verdict);
   const causes = [...hooks, ...causesOf(verdict)];
-  story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(context, ending, causes))));
+  story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, causes))));
   if (revision === undefined) return ending;
   await markUnhealthy(context, revision, ending);
   if (context.signal.aborted) return cancelled(context, upgraded);
@@ -216,11 +207,15 @@ async function fail(
   return group(context, 'Uninstall the failed first install', () => uninstall(context, story, revision, ending));
 }
 
-async function showEvidence(context: ReleaseContext, ending: Ending, causes: readonly Cause[]): Promise<Evidence[]> {
+async function showEvidence(
+  { context, upgraded }: Failing,
+  ending: Ending,
+  causes: readonly Cause[],
+): Promise<Evidence[]> {
   const { agent, signal } = context;
   agent.log(`${ending.failedWorkload === '' ? 'helm' : ending.failedWorkload}: ${ending.message} (${ending.reason})`);
   // Who cancels has seconds; the log above has said what there is.
-  const evidence = signal.aborted ? [] : await collectEvidence(context, causes);
+  const evidence = signal.aborted ? [] : await collectEvidence(context, causes, upgraded.hooks?.heard);
   sayEvidence(context, evidence);
   return evidence;
 }

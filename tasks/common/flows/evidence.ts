@@ -2,6 +2,7 @@ import { objectName } from '../core/manifest';
 import type { Evidence as Shown } from '../core/report';
 import type { RolloutContext } from '../core/releaseContext';
 import type { Cause } from '../core/rollout/verdict';
+import type { PodLogs } from './podLogs';
 
 const logBytes = 64 * 1024;
 /** A release with a hundred broken workloads has one cause in most cases. */
@@ -12,11 +13,15 @@ const logsShown = 3;
  * What the causes rest on and the logs that tell more, taken while the pods are still there. It never stands in the way
  * of the rollback: what may not be read, or is gone, is said and left out.
  */
-export async function collectEvidence(context: RolloutContext, causes: readonly Cause[]): Promise<Shown[]> {
+export async function collectEvidence(
+  context: RolloutContext,
+  causes: readonly Cause[],
+  heard: PodLogs['heard'] = () => [],
+): Promise<Shown[]> {
   const collected: Shown[] = [];
   for (const cause of causes.slice(0, causesShown)) {
     collected.push(...statements(cause));
-    for (const log of cause.logs.slice(0, logsShown)) collected.push(...(await logOf(context, log)));
+    for (const log of cause.logs.slice(0, logsShown)) collected.push(...(await logOf(context, log, heard)));
   }
   const left = causes.length - causesShown;
   if (left > 0) context.agent.log(`  (${left} more failing workloads are in the report.)`);
@@ -34,21 +39,35 @@ function statements(cause: Cause): Shown[] {
   return [{ object: objectName(cause.subject), kind, title: cause.code, lines }];
 }
 
-async function logOf(context: RolloutContext, log: Cause['logs'][number]): Promise<Shown[]> {
+/** The log as the kubelet has it; of a container that is gone what was heard of it while it ran. */
+async function logOf(context: RolloutContext, log: Cause['logs'][number], heard: PodLogs['heard']): Promise<Shown[]> {
   const { namespace, pod, container, previous } = log;
   const tailLines = context.request.rollout.logLines;
   if (tailLines === 0) return [];
+  const object = `Pod/${pod}`;
+  const remembered = heard(namespace, pod, container);
+  const fallback: Shown[] =
+    remembered.length === 0
+      ? []
+      : [{ object, kind: 'log', title: `last lines of container ${container}`, lines: remembered }];
   try {
     const ref = { namespace, name: pod, container };
     const text = await context.cluster.podLog(ref, { previous, tailLines, limitBytes: logBytes });
-    const lines = text.split('\n').filter((line) => line.trim() !== '');
+    const lines = text.split('\n').filter((line) => line.trim() !== '' && !isAboutLog(line));
     const title = `last lines of container ${container}${previous ? ', previous run' : ''}`;
-    return lines.length === 0 ? [] : [{ object: `Pod/${pod}`, kind: 'log', title, lines }];
+    return lines.length === 0 ? fallback : [{ object, kind: 'log', title, lines }];
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    context.agent.log(`  (The log of Pod/${pod}, container ${container}, could not be read: ${why})`);
-    return [];
+    if (fallback.length === 0) {
+      context.agent.log(`  (The log of Pod/${pod}, container ${container}, could not be read: ${why})`);
+    }
+    return fallback;
   }
+}
+
+/** The kubelet writes into the log itself that it has none (any more). */
+function isAboutLog(line: string): boolean {
+  return /^unable to retrieve container logs for \w+:\/\//.test(line);
 }
 
 export function sayEvidence({ agent }: RolloutContext, evidence: readonly Shown[]): void {

@@ -2,6 +2,7 @@ import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { isSecret, objectName } from '../core/manifest';
 import type { Follower, FollowQuery, FollowSnapshot } from '../core/ports';
 import type { RolloutContext } from '../core/releaseContext';
+import { newPods } from '../core/rollout/family';
 import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../core/rollout/snapshot';
 import { surroundingsOf, type Surroundings } from '../core/rollout/surroundings';
 import {
@@ -12,6 +13,7 @@ import {
   type RolloutVerdict,
   type WorkloadVerdict,
 } from '../core/rollout/verdict';
+import type { PodLogs } from './podLogs';
 import type { WantedObject } from './wantedObjects';
 
 export interface RolloutEnd {
@@ -28,9 +30,13 @@ export interface RolloutOptions {
   stop?: AbortSignal;
   /** What was said of each object before, so that nothing is said twice. */
   said: Map<string, string>;
+  /** Shows what the pods of the new revisions say. */
+  logs?: PodLogs;
 }
 
 const reminderMs = 30_000;
+/** So long the rest of a container's log is waited for at the end. */
+const lastWordsMs = 500;
 /** What may not be listed is read by name, this often. */
 const pollMs = 2_000;
 
@@ -52,7 +58,9 @@ export async function followRollout(
 ): Promise<RolloutEnd> {
   const follower = await context.cluster.follow(rolloutQueries(objects), context.signal);
   try {
-    return await watch(context, follower, objects, options);
+    const end = await watch(context, follower, objects, options);
+    if (end.end !== 'stopped') await options.logs?.end(lastWordsMs);
+    return end;
   } finally {
     follower.stop();
   }
@@ -73,6 +81,7 @@ async function watch(
   let blind = new Set<string>();
   for (;;) {
     const snapshot = rolloutSnapshot(refs, await confirmed(context, objects, follower.snapshot()));
+    if (options.logs !== undefined) lookAtPods(options.logs, snapshot);
     const now = clock.now();
     const verdict = judge(snapshot, policy, memory, now);
     ({ memory } = verdict);
@@ -93,6 +102,10 @@ async function watch(
     const untilDeadline = policy.deadline.getTime() - now.getTime();
     await follower.changed(Math.max(1, Math.min(recheck, untilReminder, untilDeadline, poll)), ended);
   }
+}
+
+function lookAtPods(logs: PodLogs, snapshot: RolloutSnapshot): void {
+  for (const { workload, pod } of newPods(snapshot)) logs.look(objectName(workload), pod);
 }
 
 /** What could not be read until the end is not healthy. Before Helm has applied all, what was broken may yet be mended. */

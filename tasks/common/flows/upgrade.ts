@@ -2,7 +2,9 @@ import { changedNothing, isVerified, sinceUninstall } from '../core/history';
 import type { HelmResult, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
-import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
+import { whileHooksRun, type HookEvidence } from './hookLogs';
+import { workloadLogs, type PodLogs } from './podLogs';
+import { followRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from './rollout';
 import type { Look } from './look';
 import { chainFrom, giveBase, restoreRecord, type GivenBase } from './mergeBase';
 import { remindingWhile, secondsUntil } from './phase';
@@ -20,6 +22,10 @@ export interface Upgraded {
   /** What the follower saw beside a waiting Helm, when that ended the run. */
   followed: RolloutEnd | undefined;
   said: Map<string, string>;
+  /** What was seen of the hooks that ran. */
+  hooks: HookEvidence | undefined;
+  /** Shown while the rollout is followed, where the inputs ask for it. */
+  logs: PodLogs | undefined;
 }
 
 export async function upgrade(context: ReleaseContext, story: Story, seen: Look, deadline: Date): Promise<Upgraded> {
@@ -29,10 +35,17 @@ export async function upgrade(context: ReleaseContext, story: Story, seen: Look,
   const said = new Map<string, string>();
   let result: HelmResult | undefined;
   let followed: RolloutEnd | undefined;
+  let hooks: HookEvidence | undefined;
+  const logs = workloadLogs(context);
   try {
     const wait = needsWait(seen.rendering, isInstall(seen) ? 'post-install' : 'post-upgrade');
     if (wait) context.agent.log('The chart has hooks that run when all is ready: Helm waits too.');
-    ({ result, followed } = await runUpgrade(context, seen, wait, deadline, said));
+    const events = isInstall(seen) ? ['pre-install', 'post-install'] : ['pre-upgrade', 'post-upgrade'];
+    ({ result, hooks } = await whileHooksRun(context, seen.rendering.hooks, events, async () => {
+      const run = await runUpgrade(context, seen, wait, deadline, { said, ...(logs && { logs }) });
+      ({ followed } = run);
+      return run.result;
+    }));
   } finally {
     const history = await storage.history();
     const made = newRevision(seen.history, history);
@@ -47,7 +60,7 @@ export async function upgrade(context: ReleaseContext, story: Story, seen: Look,
   }
   const nothing = !result.ok && (revision === undefined || changedNothing(revision, preHook(seen)));
   context.agent.log(`Helm ended ${result.ok ? 'well' : 'badly'} after ${(result.durationMs / 1000).toFixed(1)} s.`);
-  return { result, revision, history, changedNothing: nothing, followed, said };
+  return { result, revision, history, changedNothing: nothing, followed, said, hooks, logs };
 }
 
 export function isInstall(seen: Look): boolean {
@@ -94,7 +107,7 @@ async function runUpgrade(
   seen: Look,
   wait: boolean,
   deadline: Date,
-  said: Map<string, string>,
+  telling: Pick<RolloutOptions, 'said' | 'logs'>,
 ): Promise<{ result: HelmResult; followed: RolloutEnd | undefined }> {
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
@@ -113,7 +126,7 @@ async function runUpgrade(
     policy: rolloutPolicy(context, deadline, false),
     memory: seen.baseline,
     stop: helmEnded.signal,
-    said,
+    ...telling,
   });
   if (followed.end === 'failed') giveUp.abort();
   const result = await running;

@@ -4,6 +4,8 @@ import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
 import { baselineForWayBack, baselineOf, type RolloutMemory } from '../core/rollout/verdict';
 import { judge } from '../core/rollout/verdict';
+import { collectEvidence, sayEvidence } from './evidence';
+import { whileHooksRun, type HookEvidence } from './hookLogs';
 import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { chainFrom, giveBase, restoreRecord } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';
@@ -31,7 +33,11 @@ export async function returnTo(
   try {
     const wait = target.hooks.some((hook) => hook.events.includes('post-rollback'));
     const timeoutSeconds = secondsUntil(deadline, clock.now());
-    result = await remindingWhile(context, helm.rollback({ revision: target.revision, timeoutSeconds, wait }));
+    const run = await whileHooksRun(context, target.hooks, ['pre-rollback', 'post-rollback'], () =>
+      remindingWhile(context, helm.rollback({ revision: target.revision, timeoutSeconds, wait })),
+    );
+    ({ result } = run);
+    if (!result.ok) await showHookEvidence(context, story, run.hooks);
   } finally {
     await restoreRecord(context, given, history, false);
   }
@@ -78,6 +84,13 @@ async function servingAfter(context: ReleaseContext, revision: Revision | undefi
   }
 }
 
+/** The phases in Helm's record of a rollback are of the target's own time: only what was seen tells which hook failed. */
+async function showHookEvidence(context: ReleaseContext, story: Story, hooks: HookEvidence): Promise<void> {
+  const evidence = await collectEvidence(context, hooks.causes(), hooks.heard);
+  sayEvidence(context, evidence);
+  story.evidence.push(...evidence);
+}
+
 function rollbackFailed(context: ReleaseContext, ending: Ending, target: Revision, why: string): Ending {
   const { request, namespace } = context;
   return {
@@ -101,9 +114,12 @@ export async function uninstall(
   const { agent, helm, request, storage } = context;
   const history = await storage.history();
   const given = await giveBase(context, history, [...chainFrom(history, undefined)], undefined, '');
-  story.leftovers.push(...(given?.leftovers ?? []));
-  const uninstalling = helm.uninstall({ timeoutSeconds: request.rollbackTimeoutSeconds });
-  const result = await remindingWhile(context, uninstalling);
+  // That everything goes is the meaning of it; only what stays is news.
+  story.leftovers.push(...(given?.leftovers ?? []).filter(({ keptBecause }) => keptBecause !== ''));
+  const { result, hooks } = await whileHooksRun(context, revision.hooks, ['pre-delete', 'post-delete'], () =>
+    remindingWhile(context, helm.uninstall({ timeoutSeconds: request.rollbackTimeoutSeconds })),
+  );
+  if (!result.ok) await showHookEvidence(context, story, hooks);
   story.servingRevision = null;
   if (!result.ok) {
     await restoreRecord(context, given, history, false);
@@ -114,7 +130,9 @@ export async function uninstall(
     };
   }
   agent.log(`Revision ${revision.revision} was the first of this release; it is uninstalled.`);
-  return { ...ending, outcome: 'rolledBack' };
+  // Nothing serves now that was returned to, so this is no rollback.
+  const message = `${sentence(ending.message)} There was no revision to return to, so the release was uninstalled.`;
+  return { ...ending, message };
 }
 
 export function cancelledWith(message: string): Ending {

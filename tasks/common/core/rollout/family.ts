@@ -1,5 +1,5 @@
 import { apiGroup, objectKey } from '../manifest';
-import type { KubeObject } from '../kubernetes';
+import type { KubeObject, ObjectRef } from '../kubernetes';
 import type { EventRecord } from './events';
 import { listAt, numberAt, textAt } from './read';
 import type { RolloutSnapshot } from './snapshot';
@@ -142,5 +142,15 @@ export function claimsOf(pod: KubeObject, index: Index): readonly KubeObject[] {
   return listAt(pod, 'spec', 'volumes').flatMap((volume) => {
     const name = textAt(volume, 'persistentVolumeClaim', 'claimName');
     return index.claims.get(claimKey(pod.metadata.namespace, name)) ?? [];
+  });
+}
+
+/** The pods of the revisions that are rolled out, each with its workload; those of which it is not known are left out. */
+export function newPods(snapshot: RolloutSnapshot): { workload: ObjectRef; pod: KubeObject }[] {
+  const index = indexOf(snapshot);
+  return snapshot.followed.flatMap(({ ref, object }) => {
+    const family = object === undefined ? undefined : familyOf(object, index);
+    if (family?.isRevisionKnown !== true) return [];
+    return family.pods.map((pod) => ({ workload: ref, pod }));
   });
 }

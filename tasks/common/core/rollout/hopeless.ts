@@ -83,6 +83,9 @@ export function mostTelling(judged: readonly JudgedFinding[]): JudgedFinding | u
   return judged.toSorted((a, b) => rankOf(a.cause.code) - rankOf(b.cause.code))[0];
 }
 
+/** The containers of a Job end alike in most cases. */
+const statesShown = 3;
+
 /** A deadline or a Job's end says that it failed; where a pod says why, that is the cause. */
 export function better(cause: Cause, judged: readonly JudgedFinding[]): Cause {
   const logs = judged.flatMap((item) => item.cause.logs);
@@ -93,7 +96,9 @@ export function better(cause: Cause, judged: readonly JudgedFinding[]): Cause {
     return explained === undefined ? cause : { ...explained, evidence: [...explained.evidence, ...cause.evidence] };
   }
   const isJob = cause.code === 'JobFailed' || cause.code === 'HookFailed' || cause.code === 'JobDeadlineExceeded';
-  return isJob && cause.logs.length === 0 ? { ...cause, logs } : cause;
+  if (!isJob || cause.logs.length > 0) return cause;
+  const states = judged.flatMap((item) => item.cause.evidence).filter(({ kind }) => kind === 'containerState');
+  return { ...cause, evidence: [...cause.evidence, ...states.slice(0, statesShown)], logs };
 }
 
 /** One of each code and text, the most telling first, the oldest of equals. */
