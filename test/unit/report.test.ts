@@ -147,6 +147,7 @@ describe('The outputs', () => {
     assert.deepEqual(outputsOf(report({ revisionBefore: null, verifiedRevision: null }), '/r.json'), {
       outcome: 'rolledBack',
       reason: 'ReadinessProbeFailed',
+      reasonGroup: 'readiness',
       failedWorkload: 'Deployment/web',
       revisionBefore: '',
       revision: '5',

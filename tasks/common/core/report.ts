@@ -81,6 +81,7 @@ export function outputsOf(report: DeployReport, reportPath: string): Record<stri
   return {
     outcome: report.outcome,
     reason: report.reason,
+    reasonGroup: report.reasonGroup,
     failedWorkload: report.failedWorkload,
     revisionBefore: text(report.revisionBefore),
     revision: text(report.revision),
