@@ -12,12 +12,12 @@ export interface RequestCounts {
   readonly total: number;
 }
 
-/** Counts, by the API server's audit log, what Helm and the task asked while `action` ran. */
-export async function requestsBetween(cluster: TestCluster, action: () => Promise<unknown>): Promise<RequestCounts> {
-  const since = new Date();
-  await action();
+/** Counts, by the API server's audit log, what Helm and the task have asked since then. */
+export async function requestsSince(cluster: TestCluster, since: Date): Promise<RequestCounts> {
   return countRequests(await cluster.auditEvents({ since, userAgent: /^(Helm\/|helm-safe-deploy$)/ }));
 }
+
+const changing: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 
 export function countRequests(events: readonly AuditEvent[]): RequestCounts {
   const count = (isCounted: (event: AuditEvent) => boolean): number => events.filter(isCounted).length;
@@ -31,4 +31,4 @@ export function countRequests(events: readonly AuditEvent[]): RequestCounts {
   };
 }
 
-const changing: ReadonlySet<string> = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
+export const noRequests = countRequests([]);

@@ -55,10 +55,13 @@ function section<T>(rows: readonly T[], render: (rows: readonly T[]) => string[]
 function conditions({ machine, versions, runs }: Results): string {
   const { cores, processor, memoryGiB, system, load } = machine;
   const { extension, node, kubernetes } = versions;
+  const busy = load.some((value) => value > cores)
+    ? ' Others were at work on the machine meanwhile: single figures are too high, ratios stand.'
+    : '';
   return [
-    `- Machine: ${cores} cores (${processor}), ${memoryGiB} GiB, ${system}. Load average ${load.map((value) => value.toFixed(1)).join(' at the beginning, ')} at the end; the embedded cluster runs on the same cores.`,
+    `- Machine: ${cores} cores (${processor}), ${memoryGiB} GiB, ${system}. Load average ${load.map((value) => value.toFixed(1)).join(' at the beginning, ')} at the end; the embedded cluster runs on the same cores.${busy}`,
     `- Helm Safe Deploy ${extension}, Node ${node}${kubernetes === undefined ? '' : `, Kubernetes ${kubernetes}`}.`,
-    `- Runs are made in pairs, ours and the other one right after each other and alternating in order, ${runs} pairs of each. Given are medians and, in brackets, the lowest and the highest value. Ratios and differences are taken within each pair, then their median: what slows the machine down for a while slows down both.`,
+    `- Runs are made in pairs, ours and the other one right after each other and alternating in order: ${runs} pairs of each, ${Math.ceil(runs / 3)} where there are 50 workloads. Given are medians and, in brackets, the lowest and the highest value. Ratios and differences are taken within each pair, then their median: what slows the machine down for a while slows down both.`,
   ].join('\n');
 }
 

@@ -10,7 +10,9 @@ Compares HelmSafeDeploy with plain Helm on a cluster of its own and writes docs/
 
   --only a,b        only these parts, and only to the terminal: (a) step time, (b) start to first API request,
                     (c) API requests, (d) size of the package
-  --runs N          pairs of runs of each case [9]
+  --runs N          pairs of runs of each case [9]; a third of it for 50 workloads
+  --helm 3.17.3,…   only these Helms, by version; then only to the terminal, too
+  --workloads 1     only this number of workloads, 1 or 50; then only to the terminal, too
   --cluster NAME    the cluster to use or to start; one that was started is taken down again ["bench"]
   --help`;
 
@@ -20,6 +22,9 @@ export interface BenchOptions {
   readonly parts: readonly Part[];
   readonly runs: number;
   readonly cluster: string;
+  /** Undefined: all. */
+  readonly helms: readonly string[] | undefined;
+  readonly workloads: number | undefined;
   /** As typed after \`npm run bench\`. */
   readonly commandLine: string;
 }
@@ -32,6 +37,9 @@ export function benchOptions(args: readonly string[]): BenchOptions | undefined 
   if (!Number.isInteger(runs) || runs < 1) {
     throw new UsageError(`--runs is "${values.runs ?? ''}"; a whole number from 1 on is expected.`);
   }
+  if (values.workloads !== undefined && !['1', '50'].includes(values.workloads)) {
+    throw new UsageError(`--workloads is "${values.workloads}"; 1 or 50 is expected.`);
+  }
   const wanted = values.only?.split(',').map((part) => part.trim());
   const unknown = (wanted ?? []).filter((part) => !isPart(part));
   if (unknown.length > 0) throw new UsageError(`--only: "${unknown.join(', ')}" is none of ${parts.join(', ')}.`);
@@ -39,6 +47,8 @@ export function benchOptions(args: readonly string[]): BenchOptions | undefined 
     parts: wanted?.filter(isPart) ?? parts,
     runs,
     cluster: values.cluster ?? 'bench',
+    helms: values.helm?.split(',').map((version) => version.trim()),
+    workloads: values.workloads === undefined ? undefined : Number(values.workloads),
     commandLine: ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' '),
   };
 }
@@ -55,6 +65,8 @@ function parsed(args: readonly string[]) {
         only: { type: 'string' },
         runs: { type: 'string' },
         cluster: { type: 'string' },
+        helm: { type: 'string' },
+        workloads: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     }).values;

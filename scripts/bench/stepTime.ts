@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { TestCluster } from '../../test/support/cluster';
 import { waitFor } from '../cluster/wait';
-import { requestsBetween, type RequestCounts } from './apiRequests';
+import { noRequests, requestsSince, type RequestCounts } from './apiRequests';
 import { inPairs, type Pair } from './statistics';
 import { hasSucceeded, type TaskStart } from './task';
 import { timedSuccess } from './timedProcess';
@@ -28,35 +28,28 @@ const release = 'bench';
 export async function measureStepTime(
   cluster: TestCluster,
   task: TaskStart,
-  helmVersion: string,
-  scenario: Scenario,
-  runs: number,
+  { helmVersion, ...scenario }: Scenario & { readonly helmVersion: string },
+  { runs, log, signal }: { readonly runs: number; readonly log: (line: string) => void; readonly signal: AbortSignal },
 ): Promise<StepTime> {
   const helm = cluster.helms[helmVersion] ?? '';
   const chart = path.join(import.meta.dirname, 'chart');
   const [ours, theirs] = [await cluster.namespace('ours'), await cluster.namespace('theirs')];
-  const measureOurs = async (run: number): Promise<number> => {
-    const seconds = await runTask(task, ours, { helm, chart, set: values(scenario, run) });
-    await settled(cluster, ours, scenario.workloads);
-    return seconds;
-  };
-  const measureTheirs = async (run: number): Promise<number> => {
-    const seconds = await runHelm(cluster, task, theirs, { helm, chart, set: values(scenario, run) });
-    await settled(cluster, theirs, scenario.workloads);
+  const last: { ours: RequestCounts; theirs: RequestCounts } = { ours: noRequests, theirs: noRequests };
+  const measure = (side: 'ours' | 'theirs') => async (run: number) => {
+    const upgrade = { helm, chart, set: values(scenario, run) };
+    const since = new Date();
+    const seconds = await (side === 'ours' ? runTask(task, ours, upgrade) : runHelm(cluster, task, theirs, upgrade));
+    last[side] = await requestsSince(cluster, since);
+    log(`  ${side === 'ours' ? 'task' : 'helm'}  ${seconds.toFixed(2)} s`);
+    await settled(cluster, side === 'ours' ? ours : theirs, scenario.workloads, signal);
     return seconds;
   };
   try {
     // The first install, and what fills caches, is not measured.
-    await measureOurs(0);
-    await measureTheirs(0);
-    const pairs = await inPairs(runs, measureOurs, measureTheirs);
-    const requests = {
-      ours: await requestsBetween(cluster, () => runTask(task, ours, { helm, chart, set: values(scenario, runs + 1) })),
-      theirs: await requestsBetween(cluster, () =>
-        runHelm(cluster, task, theirs, { helm, chart, set: values(scenario, runs + 1) }),
-      ),
-    };
-    return { ...scenario, helmVersion, pairs, requests };
+    await measure('ours')(0);
+    await measure('theirs')(0);
+    const pairs = await inPairs(runs, measure('ours'), measure('theirs'));
+    return { ...scenario, helmVersion, pairs, requests: last };
   } finally {
     await cluster.cleanUp(ours);
     await cluster.cleanUp(theirs);
@@ -93,7 +86,7 @@ function values({ workloads, nodeKind }: Scenario, run: number): string[] {
 }
 
 /** No pod of an older revision is left, and each workload has its one. */
-async function settled(cluster: TestCluster, namespace: string, workloads: number): Promise<void> {
+async function settled(cluster: TestCluster, namespace: string, workloads: number, signal: AbortSignal): Promise<void> {
   const isSettled = async (): Promise<boolean> => {
     const { items } = await cluster.kubectlJson<{ items: { metadata: { deletionTimestamp?: string } }[] }>(
       'get',
@@ -103,5 +96,9 @@ async function settled(cluster: TestCluster, namespace: string, workloads: numbe
     );
     return items.length === workloads && items.every(({ metadata }) => metadata.deletionTimestamp === undefined);
   };
-  await waitFor(`${workloads} pods in ${namespace}`, isSettled, { timeoutSeconds: 120, intervalMilliseconds: 300 });
+  await waitFor(`${workloads} pods in ${namespace}`, isSettled, {
+    signal,
+    timeoutSeconds: 120,
+    intervalMilliseconds: 300,
+  });
 }

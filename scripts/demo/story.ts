@@ -203,7 +203,7 @@ async function report(
   screen.part('What came of it');
   const args = ['history', releaseName, '--namespace', namespace, '--kubeconfig', place.kubeconfig];
   screen.say('The history of the release, as Helm tells it:');
-  screen.block(`$ helm history ${releaseName}\n${await succeed(place.helm, args)}`);
+  screen.block(`$ helm history ${releaseName}\n${(await succeed(place.helm, args)).replaceAll('\t', '  ')}`);
   const history = JSON.parse(await succeed(place.helm, [...args, '--output', 'json'])) as HistoryLine[];
   sayClient(screen, watched.client);
   screen.say('What was to be shown:');

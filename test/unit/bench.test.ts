@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { countRequests } from '../../scripts/bench/apiRequests';
+import { benchmarksPage, missedTargets, stepTimeTarget, type Results } from '../../scripts/bench/document';
+import { benchOptions, UsageError } from '../../scripts/bench/options';
+import { inPairs, median, pairedSpread } from '../../scripts/bench/statistics';
+import type { StepTime } from '../../scripts/bench/stepTime';
+import type { AuditEvent } from '../support/cluster';
+
+describe('the figures of the benchmark', () => {
+  it('the median of an even number of values lies between the two in the middle', () => {
+    assert.equal(median([3, 1, 2]), 2);
+    assert.equal(median([4, 1, 3, 2]), 2.5);
+  });
+
+  it('a slow moment that hits both of a pair does not move the ratio', () => {
+    const pairs = [
+      { ours: 1, theirs: 2 },
+      { ours: 10, theirs: 20 },
+      { ours: 3, theirs: 4 },
+    ];
+    const { ratio, difference, ours } = pairedSpread(pairs);
+    assert.deepEqual(ratio, { median: 0.5, lowest: 0.5, highest: 0.75 });
+    assert.deepEqual(difference, { median: -1, lowest: -10, highest: -1 });
+    assert.equal(ours.median, 3);
+  });
+
+  it('neither side is always the second one', async () => {
+    const order: string[] = [];
+    const measure = (side: string) => (run: number) => {
+      order.push(`${side}${run}`);
+      return Promise.resolve(run);
+    };
+    const pairs = await inPairs(3, measure('ours'), measure('theirs'));
+    assert.equal(order.join(' '), 'ours1 theirs1 theirs2 ours2 ours3 theirs3');
+    assert.deepEqual(pairs.at(-1), { ours: 3, theirs: 3 });
+  });
+
+  it('requests are told apart by who sent them', () => {
+    const event = (userAgent: string, verb: string) => ({ userAgent, verb }) as AuditEvent;
+    const counts = countRequests([
+      event('Helm/4.1.4', 'list'),
+      event('Helm/4.1.4', 'patch'),
+      event('helm-safe-deploy', 'watch'),
+      event('helm-safe-deploy', 'list'),
+      event('helm-safe-deploy', 'get'),
+    ]);
+    assert.deepEqual(counts, { helm: 2, task: 3, lists: 2, watches: 1, changes: 1, total: 5 });
+  });
+});
+
+describe('the page of the benchmark says whether a target was met', () => {
+  const requests = { ours: countRequests([]), theirs: countRequests([]) };
+  const time = (helmVersion: string, workloads: number, ours: number, theirs: number): StepTime => ({
+    helmVersion,
+    workloads,
+    nodeKind: workloads === 1 ? 'real' : 'kwok',
+    pairs: [{ ours, theirs }],
+    requests,
+  });
+  const cases: readonly [string, number, number, number, boolean][] = [
+    ['3.17.3', 1, 1.99, 2, true],
+    ['3.17.3', 1, 2, 2, false],
+    ['3.17.3', 50, 2.1, 2, false],
+    ['4.1.4', 1, 2.4, 2, true],
+    ['4.1.4', 1, 2.6, 2, false],
+    ['4.2.3', 50, 2.3, 2, true],
+    ['4.2.3', 50, 2.32, 2, false],
+  ];
+  for (const [helmVersion, workloads, ours, theirs, isMet] of cases) {
+    it(`Helm ${helmVersion}, ${workloads} workloads, ${ours} s against ${theirs} s: ${isMet ? 'met' : 'missed'}`, () => {
+      assert.equal(stepTimeTarget(time(helmVersion, workloads, ours, theirs)).isMet, isMet);
+    });
+  }
+
+  const spread = (value: number) => ({ median: value, lowest: value, highest: value });
+  const results = (firstRequest: number, size: number, load: number): Results => ({
+    date: '2026-01-31',
+    commandLine: 'npm run bench',
+    runs: 9,
+    versions: { extension: '1.2.3', node: 'v20.0.0', kubernetes: '1.35.4' },
+    machine: { cores: 2, processor: 'processor', memoryGiB: 8, system: 'Linux x64', load: [0.1, load] },
+    stepTimes: [time('3.17.3', 1, 1, 2)],
+    startUps: [{ nodeVersion: 'v20.0.0', firstRequest: spread(firstRequest), bareNode: spread(50) }],
+    size: { package: size, bundle: 1000 },
+    skipped: [],
+  });
+
+  it('all met', () => {
+    const page = benchmarksPage(results(200, 999_999, 1), true);
+    assert.deepEqual(missedTargets(page), []);
+    assert.match(page, /\| 3\.17\.3 \| 1, real node \| 1\.00 \(1\.00 to 1\.00\) \| 2\.00 .* \| 0\.50 /);
+    assert.doesNotMatch(page, /Others were at work/);
+  });
+
+  it('a slow start and a large package are named, and that the machine was busy', () => {
+    const page = benchmarksPage(results(201, 1_000_000, 5), true);
+    const missed = missedTargets(page);
+    assert.equal(missed.length, 2);
+    assert.match(missed[0] ?? '', /at most 200 ms: \*\*not met\*\* \(201 ms\)/);
+    assert.match(page, /Others were at work/);
+  });
+});
+
+describe('the command line of the benchmark', () => {
+  it('all parts unless some are named', () => {
+    assert.deepEqual(benchOptions([])?.parts, ['a', 'b', 'c', 'd']);
+    assert.deepEqual(benchOptions(['--only', 'b, d'])?.parts, ['b', 'd']);
+    assert.equal(benchOptions(['--only', 'b', '--runs', '3'])?.commandLine, 'npm run bench -- --only b --runs 3');
+    assert.equal(benchOptions(['--help']), undefined);
+  });
+
+  it('mistakes are named', () => {
+    for (const [args, message] of [
+      [['--only', 'a,x'], /"x" is none of a, b, c, d/],
+      [['--runs', '0'], /--runs is "0"/],
+      [['--workloads', '7'], /--workloads is "7"/],
+      [['--nope'], /--nope/],
+    ] as const) {
+      assert.throws(
+        () => benchOptions(args),
+        (error) => error instanceof UsageError && message.test(error.message),
+      );
+    }
+  });
+});
