@@ -48,9 +48,13 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     child.stdout.on('data', options.onStdout);
     child.stderr.on('data', options.onStderr);
 
+    const send = (signal: NodeJS.Signals): void => {
+      if (process.platform === 'win32') child.kill(signal);
+      else signalGroup(child.pid, signal);
+    };
     const tell = (): void => {
       // Windows has no signal to send; `kill` would end the child where it stands.
-      if (process.platform !== 'win32') child.kill('SIGINT');
+      if (process.platform !== 'win32') send('SIGINT');
     };
     const interrupt = (): void => {
       result.interrupted = true;
@@ -60,7 +64,11 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     const timeOut = (): void => {
       result.timedOut = true;
       tell();
-      timers.push(setTimeout(() => child.kill('SIGKILL'), options.killAfterMs ?? 5000));
+      timers.push(
+        setTimeout(() => {
+          send('SIGKILL');
+        }, options.killAfterMs ?? 5000),
+      );
     };
     if (options.timeoutMs !== undefined) timers.push(setTimeout(timeOut, options.timeoutMs));
     const finish = (): void => {
@@ -82,4 +90,17 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     if (options.interrupt?.aborted) interrupt();
     else options.interrupt?.addEventListener('abort', interrupt, { once: true });
   });
+}
+
+/**
+ * The whole group, as a terminal does: many a Helm is a script around the real one, and a shell that waits for its
+ * child keeps the signal to itself.
+ */
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // It has ended meanwhile.
+  }
 }

@@ -84,7 +84,7 @@ export function outputsOf(report: DeployReport, reportPath: string): Record<stri
     reasonGroup: report.reasonGroup,
     failedWorkload: report.failedWorkload,
     revisionBefore: text(report.revisionBefore),
-    revision: text(report.revision),
+    revision: text(report.servingRevision),
     verifiedRevision: text(report.verifiedRevision),
     reportPath,
   };

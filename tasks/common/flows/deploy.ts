@@ -8,7 +8,7 @@ import {
   type Ending,
 } from '../core/ending';
 import { asTaskError, type FailureReason } from '../core/failure';
-import { rollbackTarget, sinceUninstall, type RollbackTarget } from '../core/history';
+import { releaseState, rollbackTarget, sinceUninstall, type RollbackTarget } from '../core/history';
 import { objectName } from '../core/manifest';
 import type { Hook, Revision } from '../core/release';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
@@ -54,20 +54,23 @@ function endingOfError(thrown: unknown, signal: AbortSignal): Ending {
 
 async function tell(context: ReleaseContext, story: Story): Promise<Ending> {
   const deadline = later(context.clock.now(), context.request.timeoutSeconds);
-  const seen = await group(context, 'Look at the release and the chart', () => look(context));
+  const seen = await group(context, 'Look at the release and the chart', () =>
+    look(context, (history) => {
+      const serving = servingIn(history)?.revision ?? null;
+      story.revisionBefore = serving;
+      story.servingRevision = serving;
+    }),
+  );
   story.helmVersion = seen.capabilities.version;
-  story.revisionBefore = seen.history.at(-1)?.revision ?? null;
-  story.servingRevision = servingOf(seen)?.revision ?? null;
   stopIfCancelled(context.signal);
   sayWayBack(context, seen);
   const upgraded = await group(context, 'Run helm upgrade --install', () => upgrade(context, story, seen, deadline));
   return judgeUpgrade(context, story, seen, upgraded, deadline);
 }
 
-function servingOf(seen: Look): Revision | undefined {
-  const { state } = seen;
-  if (state.state === 'deployed') return state.last;
-  return rollbackTarget(seen.history)?.revision;
+function servingIn(history: readonly Revision[]): Revision | undefined {
+  const state = releaseState(history);
+  return state.state === 'deployed' ? state.last : rollbackTarget(history)?.revision;
 }
 
 function sayWayBack(context: ReleaseContext, seen: Look): void {

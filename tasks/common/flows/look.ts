@@ -22,11 +22,14 @@ export interface Look {
   baseline: RolloutMemory | undefined;
 }
 
-/** Looks at Helm, the cluster, the release and the chart, all at once; refuses what cannot succeed. */
-export async function look(context: ReleaseContext): Promise<Look> {
+/**
+ * Looks at Helm, the cluster, the release and the chart, all at once; refuses what cannot succeed. `onHistory` is told
+ * what was there as soon as that is known: a refusal names the revision that serves, too.
+ */
+export async function look(context: ReleaseContext, onHistory: (history: History) => void): Promise<Look> {
   const { helm, signal } = context;
   const [release, capabilities, rendered] = await Promise.allSettled([
-    lookAtRelease(context),
+    lookAtRelease(context, onHistory),
     helm.capabilities(signal),
     helm.render(signal),
   ]);
@@ -52,12 +55,14 @@ function hookSentence(rendering: Rendering): string {
   return count === 0 ? 'chart without hooks' : `chart with ${count} hook${count === 1 ? '' : 's'}`;
 }
 
+type History = readonly Revision[];
 type ReleaseLook = Pick<Look, 'history' | 'state' | 'target' | 'baseline'>;
 
-async function lookAtRelease(context: ReleaseContext): Promise<ReleaseLook> {
+async function lookAtRelease(context: ReleaseContext, onHistory: (history: History) => void): Promise<ReleaseLook> {
   const { agent, request, namespace, storage } = context;
   await checkNamespace(context);
   const history = await storage.history();
+  onHistory(history);
   const state = releaseState(history);
   sayState(context, state);
   if (state.state === 'pending') throw pending(state.last);
