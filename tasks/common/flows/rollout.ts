@@ -14,6 +14,7 @@ import {
   type WorkloadVerdict,
 } from '../core/rollout/verdict';
 import type { PodLogs } from './podLogs';
+import { timelineOf } from './timeline';
 import type { WantedObject } from './wantedObjects';
 
 export interface RolloutEnd {
@@ -32,6 +33,8 @@ export interface RolloutOptions {
   said: Map<string, string>;
   /** Shows what the pods of the new revisions say. */
   logs?: PodLogs;
+  /** Tells the timeline rows from those of another rollout of this run. */
+  phase?: string;
 }
 
 const reminderMs = 30_000;
@@ -76,6 +79,7 @@ async function watch(
   const { policy, stop, said } = options;
   const ended = stop === undefined ? signal : AbortSignal.any([signal, stop]);
   const refs = followedRefs(objects);
+  const timeline = timelineOf(context, options.phase);
   let memory = options.memory;
   let lastSaid = clock.now().getTime();
   let blind = new Set<string>();
@@ -87,11 +91,9 @@ async function watch(
     ({ memory } = verdict);
     blind = sayBlindness(context, verdict, blind);
     if (sayChanges(context, verdict.workloads, said)) lastSaid = now.getTime();
-    if (signal.aborted) return { end: 'cancelled', verdict };
-    if (verdict.health === 'healthy') return { end: 'healthy', verdict };
-    if (isFailed(verdict, policy)) return { end: 'failed', verdict };
-    if (stop?.aborted) return { end: 'stopped', verdict };
-    if (now >= policy.deadline) return { end: 'unknown', verdict };
+    const end = endOf(verdict, policy, { isCancelled: signal.aborted, isStopped: stop?.aborted === true, now });
+    timeline.tell(verdict, snapshot, end !== undefined && end !== 'stopped');
+    if (end !== undefined) return { end, verdict };
     if (now.getTime() - lastSaid >= reminderMs) {
       remind(context, verdict, policy.deadline.getTime() - now.getTime());
       lastSaid = now.getTime();
@@ -102,6 +104,19 @@ async function watch(
     const untilDeadline = policy.deadline.getTime() - now.getTime();
     await follower.changed(Math.max(1, Math.min(recheck, untilReminder, untilDeadline, poll)), ended);
   }
+}
+
+/** Undefined while it goes on. */
+function endOf(
+  verdict: RolloutVerdict,
+  policy: RolloutPolicy,
+  { isCancelled, isStopped, now }: { isCancelled: boolean; isStopped: boolean; now: Date },
+): RolloutEnd['end'] | undefined {
+  if (isCancelled) return 'cancelled';
+  if (verdict.health === 'healthy') return 'healthy';
+  if (isFailed(verdict, policy)) return 'failed';
+  if (isStopped) return 'stopped';
+  return now >= policy.deadline ? 'unknown' : undefined;
 }
 
 function lookAtPods(logs: PodLogs, snapshot: RolloutSnapshot): void {
@@ -255,8 +270,8 @@ function sayChanges(
 ): boolean {
   let isNews = false;
   for (const workload of workloads) {
-    // The words of one cause differ from try to try; that is no news.
-    const state = `${workload.health} ${workload.status.message} ${tellingCause(workload)?.code ?? ''}`;
+    // The words of one cause differ from try to try; that is no news, nor that what was wrong is now called hopeless.
+    const state = `${workload.status.message} ${tellingCause(workload)?.code ?? ''}`;
     if (said.get(workload.key) === state) continue;
     const isFirst = !said.has(workload.key);
     said.set(workload.key, state);
