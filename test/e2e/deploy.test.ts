@@ -1,49 +1,87 @@
 import assert from 'node:assert/strict';
 import { node24 } from '../support/product';
-import { assertOutcome, helms, scenes } from './scenes';
+import { assertOutcome, helms, scenes, type Scene } from './scenes';
 
 const broken = ['text=two', 'env.READY=never', 'progressDeadlineSeconds=2'];
+const deployment = '/apis/apps/v1/namespaces/$ns/deployments/web';
 
-describe('deploy of a chart', function () {
+describe('deploy of a chart', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(
-      `Helm ${major}: first install, then an upgrade: each seen healthy, marked, told once @real-node`,
-      async (s) => {
-        const helm = helms(s.cluster)[major];
-        const first = await s.deploy({ helm, set: ['text=one'] });
-        assertOutcome(first, 'deployed');
-        const { reportPath, ...outputs } = first.outputs;
-        assert.deepEqual(outputs, {
-          outcome: 'deployed',
-          reason: '',
-          failedWorkload: '',
-          revisionBefore: '',
-          revision: '1',
-          verifiedRevision: '1',
-        });
-        assert.match(reportPath ?? '', /json$/);
+    scene(`Helm ${major}: first install, then an upgrade: seen healthy, marked, told once @real-node`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      const first = await s.deploy({ helm, set: ['text=one'] });
+      assertOutcome(first, 'deployed');
+      const { reportPath, ...outputs } = first.outputs;
+      assert.deepEqual(outputs, {
+        outcome: 'deployed',
+        reason: '',
+        failedWorkload: '',
+        revisionBefore: '',
+        revision: '1',
+        verifiedRevision: '1',
+      });
+      assert.match(reportPath ?? '', /json$/);
 
-        const useNode24 = node24 !== undefined;
-        const second = await s.deploy({ helm, set: ['text=two'] }, { useNode24 });
-        assertOutcome(second, 'deployed');
-        if (useNode24) assert.equal(second.job.step('deploy').processes[0]?.handler, 'Node24');
-        assert.equal(second.outputs['revisionBefore'], '1');
-        assert.equal(await s.history(), '1 superseded, 2 deployed');
-        assert.deepEqual(await s.marks(), ['1 verified=1', '2 verified=2']);
-        assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'two');
-        const step = second.job.step('deploy');
-        assert.deepEqual(step.issues, []);
-        assert.equal(step.summaries.length, 1);
-      },
-    );
+      const useNode24 = node24 !== undefined;
+      const second = await s.deploy({ helm, set: ['text=two'] }, { useNode24 });
+      assertOutcome(second, 'deployed');
+      const step = second.job.step('deploy');
+      if (useNode24) assert.equal(step.processes[0]?.handler, 'Node24');
+      assert.equal(second.outputs['revisionBefore'], '1');
+      assert.equal(second.outputs['verifiedRevision'], '2');
+      assert.equal(await s.history(), '1 superseded, 2 deployed');
+      assert.deepEqual(await s.marks(), ['1 verified=1', '2 verified=2']);
+      assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'two');
+      assert.deepEqual(step.issues, []);
+      assert.equal(step.summaries.length, 1);
+      assert.match(step.summaries[0] ?? '', /^## Release web .*: deployed$/m);
+      assert.equal(second.report?.schemaVersion, 1);
+      assert.deepEqual(
+        second.report.objects.map(({ kind, name, status }) => `${kind}/${name} ${status}`),
+        ['ConfigMap/web Current', 'Service/web Current', 'Deployment/web Current'],
+      );
+    });
 
     scene(`Helm ${major}: pods never ready are rolled back to the verified revision @real-node`, async (s) => {
       const helm = helms(s.cluster)[major];
       assertOutcome(await s.deploy({ helm, set: ['text=one'] }), 'deployed');
-      const end = await s.deploy({ helm, set: broken });
-      assertOutcome(end, 'rolledBack', 'ProgressDeadlineExceeded');
+      const running = s.start({ helm, set: broken });
+      const [end, fewest] = await Promise.all([running.end, fewestAvailable(s, running.end)]);
+      assertOutcome(end, 'rolledBack', 'ReadinessProbeFailed');
+      assert.equal(fewest, 1, 'Fewer pods were available than the strategy allows.');
+      assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
+      assert.deepEqual(await s.marks(), ['1 verified=1', '2 unhealthy=2', '3 verified=3']);
+      assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
+
+      assert.equal(end.job.step('deploy').errorCount, 1);
+      const said = end.job.issues[0]?.message ?? '';
+      assert.match(said, /^Release web in namespace \S+ rolled back \(ReadinessProbeFailed\): Deployment\/web: /);
+      assert.match(said, /Revision 3 serves now, verified healthy\.$/);
+      assert.match(end.log, /\| sample application v1 listens on :8080/);
+      assert.deepEqual(
+        [end.outputs['failedWorkload'], end.outputs['revision'], end.outputs['verifiedRevision']],
+        ['Deployment/web', '3', '3'],
+      );
+
+      assertOutcome(await s.deploy({ helm, set: ['text=four'] }), 'deployed');
+      assert.equal(await s.history(), '1 superseded, 2 failed, 3 superseded, 4 deployed');
     });
   }
 });
+
+/** The lowest number of available pods that was seen until the promise is settled. */
+async function fewestAvailable(s: Scene, until: Promise<unknown>): Promise<number> {
+  let isOver = false;
+  const end = (): void => {
+    isOver = true;
+  };
+  until.then(end, end);
+  let fewest = Infinity;
+  await s.until('the deploy to end', async () => {
+    fewest = Math.min(fewest, Number((await s.field(deployment, 'status.availableReplicas')) ?? 0));
+    return isOver;
+  });
+  return fewest;
+}

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { request } from '../../scripts/cluster/api';
@@ -40,6 +42,8 @@ export interface SceneDeploy extends Partial<Omit<DeploySpec, 'cluster' | 'names
 export interface Scene {
   readonly cluster: TestCluster;
   readonly namespace: string;
+  /** Writes a file into a folder of the scene's own and answers its path. */
+  readonly file: (name: string, content: string) => string;
   /** Runs the packaged task to its end, with a short timeout unless the inputs say otherwise. */
   readonly deploy: (spec?: SceneDeploy, agent?: Partial<AgentOptions>) => Promise<DeployEnd>;
   readonly start: (spec?: SceneDeploy, agent?: Partial<AgentOptions>) => ReturnType<typeof startDeploy>;
@@ -52,7 +56,7 @@ export interface Scene {
   /** Objects of a list that are not being deleted, by name. */
   readonly list: (apiPath: string) => Promise<Live[]>;
   readonly put: (apiPath: string, object: unknown) => Promise<void>;
-  readonly create: (apiPath: string, object: unknown) => Promise<void>;
+  readonly create: (apiPath: string, object: unknown) => Promise<unknown>;
   /** Waits for a condition; rejects after a minute. */
   readonly until: (what: string, holds: () => Promise<boolean> | boolean) => Promise<void>;
   /** `1 superseded, 2 failed, 3 deployed`, as Helm's storage has it. */
@@ -118,14 +122,16 @@ function mustSkip({ title }: Planned, cluster: TestCluster): boolean {
 
 async function play(cluster: TestCluster, body: Body): Promise<void> {
   const namespace = await cluster.namespace('e2e');
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'scene-'));
   try {
-    await body(sceneIn(cluster, namespace));
+    await body(sceneIn(cluster, namespace, folder));
   } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
     await cluster.cleanUp(namespace);
   }
 }
 
-function sceneIn(cluster: TestCluster, namespace: string): Scene {
+function sceneIn(cluster: TestCluster, namespace: string, folder: string): Scene {
   const server = adminApiServer(cluster.name);
   const call = async (method: string, apiPath: string, body?: unknown): Promise<unknown> => {
     const answer = await request(server, method, apiPath.replaceAll('$ns', namespace), body);
@@ -156,6 +162,11 @@ function sceneIn(cluster: TestCluster, namespace: string): Scene {
   return {
     cluster,
     namespace,
+    file: (name, content) => {
+      const file = path.join(folder, name);
+      fs.writeFileSync(file, content, { mode: 0o755 });
+      return file;
+    },
     deploy: (spec = {}, agent = {}) => runDeploy(specOf(spec), agent),
     start: (spec = {}, agent = {}) => startDeploy(specOf(spec), agent),
     helm: async (binary, ...args) => {
@@ -168,9 +179,7 @@ function sceneIn(cluster: TestCluster, namespace: string): Scene {
     put: async (apiPath, object) => {
       await call('PUT', apiPath, object);
     },
-    create: async (apiPath, object) => {
-      await call('POST', apiPath, object);
-    },
+    create: (apiPath, object) => call('POST', apiPath, object),
     until: (what, holds) => waitFor(what, async () => holds(), { timeoutSeconds: 60, intervalMilliseconds: 50 }),
     history: async (release = 'web', kind = 'secrets') => {
       const labels = await records(release, kind);

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { DeployEnd } from '../support/product';
+import { assertOutcome, bare, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
+
+const stuck = [...fake, 'nodeSelector.none=z'];
+const mostMs = 5_000;
+
+interface Moment {
+  title: string;
+  deploy: SceneDeploy;
+  /** The line after which the pipeline is cancelled. */
+  line: RegExp;
+  /** Only when the hook's pod is there, too. */
+  isInHook?: true;
+  /** Helm's record before the next run. */
+  history: string;
+}
+
+const moments: readonly Moment[] = [
+  {
+    title: 'while Helm waits for the objects before a hook',
+    deploy: { set: [...stuck, 'text=two', 'hooks.post-upgrade=echo'] },
+    line: /Deployment\/web {2}/,
+    history: '1 superseded, 2 failed',
+  },
+  {
+    title: 'in a pre-upgrade hook @real-node',
+    deploy: { set: [...fake, 'text=two', 'hooks.pre-upgrade=sleep 600'] },
+    line: /Run helm upgrade/,
+    isInHook: true,
+    history: '1 deployed, 2 failed',
+  },
+  {
+    title: 'while the rollout is followed',
+    deploy: { set: [...stuck, 'text=two'] },
+    line: /Follow revision 2/,
+    history: '1 superseded, 2 failed',
+  },
+];
+
+describe('cancel of the pipeline', () => {
+  const { scene } = scenes();
+
+  for (const major of ['3', '4'] as const) {
+    for (const { title, deploy, line, isInHook, history } of moments) {
+      scene(`Helm ${major}: ${title}: nothing pending, no credentials, the next run works`, async (s) => {
+        const helm = helms(s.cluster)[major];
+        assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');
+        const running = s.start({ helm, ...deploy });
+        await running.job.waitForLine(line);
+        if (isInHook) await hookRuns(s, 2);
+        const { end, tookMs } = await cancelled(running);
+        assertCancelled(end, tookMs);
+        assert.match(await s.history(), new RegExp(`^(${history}|1 deployed, 2 failed)$`));
+        assert.match(end.log, /SIGINT received/);
+
+        assertOutcome(await s.deploy({ helm, set: [...fake, 'text=three'] }), 'deployed');
+        assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
+        assert.deepEqual(
+          await s.field('/apis/apps/v1/namespaces/$ns/deployments/web', 'spec.template.spec.nodeSelector'),
+          {
+            type: 'kwok',
+          },
+        );
+      });
+    }
+  }
+
+  scene('before anything was changed: while the chart is rendered, by a Helm behind a script', async (s) => {
+    const slow = s.file('helm', `#!/bin/sh\ncase "$*" in *dry-run*) sleep 30;; esac\nexec '${s.cluster.helm4}' "$@"\n`);
+    const running = s.start({ helm: slow, set: bare });
+    await running.job.waitForLine(/Release web .* does not exist yet/);
+    const { end, tookMs } = await cancelled(running);
+    assertCancelled(end, tookMs);
+    assert.equal(await s.history(), '');
+  });
+
+  scene('on the way back: the rollback is not cut in two', async (s) => {
+    assertOutcome(await s.deploy({ set: fake }), 'deployed');
+    const slow = s.file('helm', `#!/bin/sh\ncase "$1" in rollback) sleep 1;; esac\nexec '${s.cluster.helm4}' "$@"\n`);
+    const running = s.start({ helm: slow, set: [...stuck, 'progressDeadlineSeconds=1'] });
+    await running.job.waitForLine(/Roll back to revision 1/);
+    const { end, tookMs } = await cancelled(running);
+    assertCancelled(end, tookMs);
+    assert.match(await s.history(), /^1 superseded, 2 failed, 3 (deployed|failed)$/);
+    assertOutcome(await s.deploy({ set: [...fake, 'text=four'] }), 'deployed');
+  });
+
+  scene('the first install is cancelled: nothing pending, and the next run installs', async (s) => {
+    const running = s.start({ set: stuck });
+    await running.job.waitForLine(/Follow revision 1/);
+    const { end, tookMs } = await cancelled(running);
+    assertCancelled(end, tookMs);
+    assert.equal(await s.history(), '1 failed');
+    assertOutcome(await s.deploy({ set: fake }), 'deployed');
+  });
+
+  scene('a SIGTERM alone, as of a machine that shuts down', async (s) => {
+    assertOutcome(await s.deploy({ set: fake }), 'deployed');
+    const running = s.start({ set: stuck });
+    await running.job.waitForLine(/Follow revision 2/);
+    running.job.kill('SIGTERM');
+    const end = await running.end;
+    assert.equal(end.outputs['outcome'], 'cancelled');
+    assert.match(end.log, /SIGTERM received/);
+    assert.equal(await s.history(), '1 superseded, 2 failed');
+  });
+});
+
+async function hookRuns(s: Scene, revision: number): Promise<void> {
+  const pods = '/api/v1/namespaces/$ns/pods?labelSelector=job-name%3Dweb-pre-upgrade';
+  await s.until(`the hook of revision ${revision} runs`, async () => (await s.list(pods)).length > 0);
+}
+
+async function cancelled(running: ReturnType<Scene['start']>): Promise<{ end: DeployEnd; tookMs: number }> {
+  const since = performance.now();
+  running.job.cancel();
+  const end = await running.end;
+  return { end, tookMs: performance.now() - since };
+}
+
+function assertCancelled(end: DeployEnd, tookMs: number): void {
+  assert.equal(end.outputs['outcome'], 'cancelled', end.log);
+  assert.equal(end.result, 'Canceled');
+  const [run] = end.job.step('deploy').processes;
+  assert.deepEqual(
+    run?.signalsSent.map(({ signal }) => signal),
+    ['SIGINT'],
+    end.log,
+  );
+  assert.ok(tookMs < mostMs, `It took ${Math.round(tookMs)} ms:\n${end.log}`);
+  const folder = end.job.step('deploy').taskVariablesSet.find(({ name }) => name === 'helmSafeDeployPrivateFolder');
+  assert.ok(folder !== undefined && !fs.existsSync(path.join(folder.value, 'kubeconfig')));
+}

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import {
+  adminParts,
+  helmsRights,
+  kubeconfigConnectionOf,
+  kubeconfigText,
+  serviceAccount,
+  serviceAccountConnection,
+  withFolder,
+} from './identities';
+import { assertOutcome, bare, fake, scenes, type Scene } from './scenes';
+
+describe('connections to the cluster', () => {
+  const { scene } = scenes();
+
+  scene('kubeconfig with two contexts: the one that the connection names is taken', async (s) => {
+    const elsewhere = adminParts(s, { name: 'elsewhere', server: closedPort });
+    const text = kubeconfigText(elsewhere, adminParts(s, { name: 'here' }));
+    const connection = kubeconfigConnectionOf(text, { clusterContext: 'here' });
+    assertOutcome(await s.deploy({ connection, set: bare }), 'deployed');
+    assert.equal(await s.history(), '1 deployed');
+  });
+
+  scene('the namespace is that of the connection where the input is empty', async (s) => {
+    const connection = kubeconfigConnectionOf(kubeconfigText(adminParts(s)), {}, { namespace: s.namespace });
+    const end = await s.deploy({ connection, set: bare, inputs: { namespace: '' } });
+    assertOutcome(end, 'deployed');
+    assert.equal(await s.history(), '1 deployed');
+  });
+
+  scene('the namespace is that of the context where neither input nor connection says one', async (s) => {
+    const connection = kubeconfigConnectionOf(kubeconfigText(adminParts(s, { namespace: s.namespace })));
+    assertOutcome(await s.deploy({ connection, set: bare, inputs: { namespace: '' } }), 'deployed');
+    assert.equal(await s.history(), '1 deployed');
+  });
+
+  for (const major of ['3', '4'] as const) {
+    scene(
+      `Helm ${major}: a service account with no more rights than Helm's deploys, upgrades and rolls back`,
+      async (s) => {
+        const helm = major === '3' ? s.cluster.helm3 : s.cluster.helm4;
+        const token = await serviceAccount(s, helmsRights);
+        const connection = serviceAccountConnection(s, token);
+        assertOutcome(await s.deploy({ helm, connection, set: fake }), 'deployed');
+        assertOutcome(await s.deploy({ helm, connection, set: [...fake, 'text=two'] }), 'deployed');
+        const stuck = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1'];
+        assertOutcome(await s.deploy({ helm, connection, set: stuck }), 'rolledBack');
+        assert.equal(await s.history(), '1 superseded, 2 superseded, 3 failed, 4 deployed');
+      },
+    );
+  }
+
+  scene('a connection that was created from an Azure subscription works as its service account does', async (s) => {
+    const token = await serviceAccount(s, helmsRights);
+    const data = { authorizationType: 'AzureSubscription', azureSubscriptionId: 'a', clusterId: 'b' };
+    const connection = serviceAccountConnection(s, token, { data });
+    assertOutcome(await s.deploy({ connection, set: bare }), 'deployed');
+  });
+
+  scene('acceptUntrustedCerts: a certificate of an unknown authority is accepted', async (s) => {
+    const token = await serviceAccount(s, helmsRights);
+    const data = { authorizationType: 'ServiceAccount', acceptUntrustedCerts: 'true' };
+    const connection = serviceAccountConnection(s, token, { auth: { serviceAccountCertificate: '' }, data });
+    assertOutcome(await s.deploy({ connection, set: bare }), 'deployed');
+  });
+
+  scene('connectionType none: KUBECONFIG of the agent is used', async (s) => {
+    await withFolder(async (folder) => {
+      const file = path.join(folder, 'config');
+      fs.writeFileSync(file, kubeconfigText(adminParts(s)));
+      const inputs = { connectionType: 'none', kubernetesServiceConnection: '' };
+      const end = await s.deploy({ set: bare, inputs, variables: { KUBECONFIG: file } });
+      assertOutcome(end, 'deployed');
+    });
+  });
+
+  scene('forbidden: the message names verb, resource and namespace to grant, and nothing is touched', async (s) => {
+    const rights = helmsRights.filter(({ resources }) => !resources.includes('deployments'));
+    const connection = serviceAccountConnection(s, await serviceAccount(s, rights));
+    const end = await s.deploy({ connection, set: fake });
+    assertOutcome(end, 'failed', 'PermissionDenied');
+    const said = end.job.issues[0]?.message ?? '';
+    assert.match(
+      said,
+      new RegExp(`get, create deployments.apps in namespace ${s.namespace}|deployments.*${s.namespace}`),
+    );
+    await assertUntouched(s);
+  });
+
+  scene('forbidden: no right to read Helm’s record is said as such', async (s) => {
+    const rights = helmsRights.filter(({ resources }) => !resources.includes('secrets'));
+    const connection = serviceAccountConnection(s, await serviceAccount(s, rights));
+    const end = await s.deploy({ connection, set: bare });
+    assertOutcome(end, 'failed', 'PermissionDenied');
+    assert.match(end.job.issues[0]?.message ?? '', new RegExp(`list .*secrets.*${s.namespace}`));
+    await assertUntouched(s);
+  });
+
+  scene('a token that is no longer valid: said so, and it is in no line of the log', async (s) => {
+    const token = `${await serviceAccount(s, helmsRights)}x`;
+    const end = await s.deploy({ connection: serviceAccountConnection(s, token), set: bare });
+    assertOutcome(end, 'failed', 'CredentialsRejected');
+    assert.ok(!end.job.steps.some(({ raw }) => raw.some(({ line }) => line.includes(token) && !isMasking(line))));
+    await assertUntouched(s);
+  });
+
+  scene('a certificate that is not trusted', async (s) => {
+    const connection = serviceAccountConnection(s, 'a-token-of-nobody', { auth: { serviceAccountCertificate: '' } });
+    const end = await s.deploy({ connection, set: bare });
+    assertOutcome(end, 'failed', 'CertificateRejected');
+    await assertUntouched(s);
+  });
+
+  scene('a server that is not there', async (s) => {
+    const connection = serviceAccountConnection(s, 'a-token-of-nobody', { url: closedPort });
+    const end = await s.deploy({ connection, set: bare });
+    assertOutcome(end, 'failed', 'ClusterUnreachable');
+    assert.match(end.job.issues[0]?.message ?? '', /127\.0\.0\.1:1\b/);
+  });
+
+  scene('a kubeconfig without the context that the connection names', async (s) => {
+    const connection = kubeconfigConnectionOf(kubeconfigText(adminParts(s)), { clusterContext: 'production' });
+    const end = await s.deploy({ connection, set: bare });
+    assert.equal(end.result, 'Failed');
+    assert.match(end.job.issues[0]?.message ?? '', /it has no context "\*\*\*" \(it has admin\)/);
+    await assertUntouched(s);
+  });
+});
+
+/** Nothing listens there, on any machine. */
+const closedPort = 'https://127.0.0.1:1';
+
+const isMasking = (line: string): boolean => line.startsWith('##vso[task.setsecret');
+
+async function assertUntouched(s: Scene): Promise<void> {
+  assert.equal(await s.history(), '');
+  assert.equal(await s.live('/api/v1/namespaces/$ns/configmaps/web'), undefined);
+}

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { assertOutcome, bare, scenes } from './scenes';
+
+const command = '##vso[task.setvariable variable=outcome;isoutput=true]deployed';
+const attack = `${command}\n##vso[task.complete result=Succeeded]\n##[error]not ours\r##vso[task.logissue type=error]x`;
+
+describe('text of charts, pods and hooks', () => {
+  const { scene } = scenes();
+
+  scene('notes of the chart that look like commands of the agent are only text', async (s) => {
+    const end = await s.deploy({
+      set: bare,
+      inputs: { valueFiles: s.file('values.json', JSON.stringify({ notes: attack })) },
+    });
+    assertOutcome(end, 'deployed');
+    assert.deepEqual(end.job.issues, []);
+    assert.match(end.log, /task\.setvariable/);
+  });
+
+  scene(
+    'logs of a failing container and of a hook, and events, that look like commands are only text @real-node',
+    async (s) => {
+      assertOutcome(await s.deploy({ set: bare }), 'deployed');
+      const values = {
+        text: 'two',
+        web: false,
+        hooks: { 'pre-upgrade': `printf '%b' '${attack.replaceAll('\n', '\\n').replaceAll('\r', '\\r')}'; exit 1` },
+      };
+      const end = await s.deploy({ inputs: { valueFiles: s.file('refusing.json', JSON.stringify(values)) } });
+      assertOutcome(end, 'failed', 'HookFailed');
+      assert.match(end.log, /task\.setvariable/);
+      assert.equal(end.job.issues.length, 1);
+
+      const crash = {
+        text: 'three',
+        progressDeadlineSeconds: 5,
+        env: { EXIT_MESSAGE: attack, EXIT_AFTER: '0', EXIT_CODE: '1' },
+      };
+      const crashed = await s.deploy({ inputs: { valueFiles: s.file('crashing.json', JSON.stringify(crash)) } });
+      assertOutcome(crashed, 'rolledBack');
+      assert.match(crashed.log, /task\.setvariable/);
+      assert.equal(crashed.job.issues.length, 1);
+    },
+  );
+});

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { DeployEnd } from '../support/product';
+import { assertOutcome, bare, helms, scenes, type Scene } from './scenes';
+
+/** A secret with what shells, YAML, JSON and the agent's commands would each trip over. */
+const password = `p=4;ss'w"ord$x&1%25 #`;
+const inFile = 'correct-horse-battery';
+
+describe('secrets of the job', () => {
+  const { scene } = scenes();
+
+  for (const major of ['3', '4'] as const) {
+    for (const debug of ['false', 'true']) {
+      const mode = debug === 'true' ? ', with system.debug' : '';
+      scene(`Helm ${major}: secret values reach the release, and nothing else${mode}`, async (s) => {
+        const spy = spyingHelm(s, helms(s.cluster)[major]);
+        const values = s.file('values.yaml', `notes: the word is ${inFile}\nmarker: a-marker-in-the-values\n`);
+        const end = await s.deploy({
+          helm: spy.binary,
+          set: [...bare, 'text=$(password)', 'marker=a-marker-in-set'],
+          inputs: { setString: 'alsoSecret=$(password)', valueFiles: values },
+          secrets: { password, word: inFile },
+          variables: { 'system.debug': debug },
+        });
+        assertOutcome(end, 'deployed');
+        assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), password);
+        const shown = everythingShown(end);
+        for (const secret of [password, inFile]) assert.ok(!end.job.holdsSecret(shown) && !shown.includes(secret));
+        assert.ok(!shown.includes('a-marker'), 'A value that the pipeline gave is shown.');
+        for (const line of spy.runs()) assert.ok(!line.includes('p=4;'), line);
+        assert.equal(/\[debug\]|level=DEBUG|msg=/.test(end.log), debug === 'true', end.log);
+        assertNothingLeft(end);
+      });
+    }
+  }
+
+  scene('a secret in the arguments is refused, with what to use instead', async (s) => {
+    const end = await s.deploy({
+      set: bare,
+      inputs: { arguments: '--post-renderer-args=$(password)' },
+      secrets: { password: inFile },
+    });
+    assert.equal(end.result, 'Failed');
+    assert.match(end.job.issues[0]?.message ?? '', /arguments/);
+    assert.ok(!everythingShown(end).includes(inFile));
+    assert.equal(await s.history(), '');
+  });
+
+  scene('a chart that puts a secret into its notes, and fails: masked in log, report and summary', async (s) => {
+    const end = await s.deploy({
+      set: [...bare, 'refuse=no $(password) today'],
+      secrets: { password: inFile },
+    });
+    assertOutcome(end, 'failed', 'ChartInvalid');
+    assert.ok(!everythingShown(end).includes(inFile));
+    assert.match(end.log, /no \*\*\* today/);
+    assertNothingLeft(end);
+  });
+
+  scene(
+    'the kubeconfig is gone after success, after failure, and by the post-job when the step was killed',
+    async (s) => {
+      const good = await s.deploy({ set: bare });
+      assertNothingLeft(good);
+      const bad = await s.deploy({ set: [...bare, 'invalid=true'] });
+      assertOutcome(bad, 'rolledBack');
+      assertNothingLeft(bad);
+
+      const running = s.start({ set: bare, inputs: { timeout: '60s' } });
+      await s.until('the kubeconfig is written', () => privateFolders(running.agent.folders.temp).length === 1);
+      const [folder = ''] = privateFolders(running.agent.folders.temp);
+      const mode = fs.statSync(path.join(folder, 'kubeconfig')).mode & 0o777;
+      assert.equal(mode, 0o600);
+      running.job.kill('SIGKILL');
+      const killed = await running.end;
+      assert.equal(killed.result, 'Failed');
+      assert.ok(!fs.existsSync(folder));
+      assert.equal(killed.job.step('deploy', 'post-job').result, 'Succeeded');
+    },
+  );
+});
+
+/** A Helm that writes down with what it was called. */
+function spyingHelm(s: Scene, helm: string): { binary: string; runs: () => string[] } {
+  const journal = s.file('runs', '');
+  const script = ['#!/bin/sh', `printf '%s ' "$@" >> '${journal}'`, `env >> '${journal}'`, `exec '${helm}' "$@"`];
+  return { binary: s.file('helm', script.join('\n')), runs: () => fs.readFileSync(journal, 'utf8').split('\n') };
+}
+
+/** All that leaves the task: its raw output but the agent's own masking commands, log, report, summary, issues, outputs. */
+function everythingShown(end: DeployEnd): string {
+  const raw = end.job.steps.flatMap((step) => step.raw.map(({ line }) => line));
+  const files = end.job.steps.flatMap((step) => [
+    ...step.attachments.map(({ content }) => content.toString('utf8')),
+    ...step.summaries,
+  ]);
+  return [...raw.filter((line) => !line.startsWith('##vso[task.setsecret')), end.log, ...files].join('\n');
+}
+
+function privateFolders(temp: string): string[] {
+  if (!fs.existsSync(temp)) return [];
+  return fs
+    .readdirSync(temp)
+    .filter((name) => name.startsWith('helm-safe-deploy-'))
+    .map((name) => path.join(temp, name))
+    .filter((folder) => fs.existsSync(path.join(folder, 'kubeconfig')));
+}
+
+/** The step announced where it put its kubeconfig; it is no longer there, and was not when the step ended. */
+function assertNothingLeft(end: DeployEnd): void {
+  const announced = end.job
+    .step('deploy')
+    .taskVariablesSet.filter(({ name }) => name === 'helmSafeDeployPrivateFolder');
+  assert.equal(announced.length, 1);
+  for (const { value } of announced) assert.ok(!fs.existsSync(value), value);
+}
