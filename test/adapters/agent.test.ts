@@ -89,6 +89,31 @@ describe('the agent port', () => {
     assert.deepEqual(lines, ['##[group]a\n', '##[endgroup]\n', '##[group]b\n', '##[endgroup]\n']);
   });
 
+  it('a row of the timeline keeps its id while it changes, and foreign text in it is no command', () => {
+    const { agent, lines } = agentWith();
+    const row = { key: 'web', name: 'Deployment/web', type: 'Deployment', text: '0 of 2' } as const;
+    agent.timeline({ ...row, state: 'InProgress', progress: 0 });
+    agent.timeline({ ...row, key: 'db', name: 'x;]\n##vso[task.complete]', state: 'InProgress' });
+    agent.timeline({
+      ...row,
+      state: 'Completed',
+      result: 'Failed',
+      text: '##vso[task.complete result=Succeeded]hunter22',
+    });
+    const uuid = /id=([0-9a-f-]{36});/;
+    const ids = lines.map((line) => uuid.exec(line)?.[1] ?? '');
+    assert.equal(ids[0], ids[2]);
+    assert.notEqual(ids[0], ids[1]);
+    assert.deepEqual(
+      lines.map((line) => line.replace(uuid, 'id=ID;').replace(/finishtime=[^;]+Z;/, 'finishtime=T;')),
+      [
+        '##vso[task.logdetail id=ID;state=InProgress;name=Deployment/web;type=Deployment;order=1;progress=0;]0 of 2\n',
+        '##vso[task.logdetail id=ID;state=InProgress;name=x%3B%5D%0A# #vso[task.complete%5D;type=Deployment;order=2;]0 of 2\n',
+        '##vso[task.logdetail id=ID;state=Completed;finishtime=T;result=Failed;]# #vso[task.complete result=Succeeded]***\n',
+      ],
+    );
+  });
+
   it('an output is set once: the agent makes it read-only', () => {
     const { agent, lines } = agentWith();
     agent.setOutput('outcome', 'deployed');

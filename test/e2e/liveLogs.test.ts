@@ -244,4 +244,18 @@ subjects: [{kind: ServiceAccount, name: deployer}]
       ended.log,
     );
   });
+
+  it('the timeline has a row for each workload, through failure and rollback @real-node', async () => {
+    const good = await deploy([deploymentManifest('sleep 1000')], { inputs: { stableFor: '1s' } });
+    const rows = (end: DeployEnd): string[] =>
+      end.job.step('deploy').timeline.map(({ name, state, result }) => `${name ?? ''} ${state ?? ''} ${result ?? ''}`);
+    assert.deepEqual(rows(good), ['Deployment/web Completed Succeeded'], good.log);
+    const bad = await deploy([deploymentManifest('no-such-command', 2)], {
+      inputs: { stableFor: '1s', graces: 'CrashLoop: 1s' },
+    });
+    assert.equal(bad.outputs['outcome'], 'rolledBack', bad.log);
+    assert.deepEqual(rows(bad), ['Deployment/web Completed Failed', 'Deployment/web (rollback) Completed Succeeded']);
+    assert.match(bad.job.step('deploy').timeline[0]?.currentOperation ?? '', /^CrashLoop: /);
+    assert.deepEqual(bad.job.step('deploy').violations, []);
+  });
 });

@@ -42,6 +42,7 @@ export function createAgent({ environment: source = process.env, write = toStdou
   const environment = takeTaskEnvironment(source);
   const secrets = [...environment.secrets];
   const published = new Set<string>();
+  const rows = new Map<string, string>();
   const tempFolder = environment.variable('Agent.TempDirectory') || tmpdir();
   const isDebug = /^true$/i.test(environment.variable('System.Debug') ?? '');
   let redact = redactor(secrets);
@@ -98,6 +99,18 @@ export function createAgent({ environment: source = process.env, write = toStdou
     },
     error: (message) => {
       command('task.logissue', { type: 'error' }, cleanText(message));
+    },
+    timeline: ({ key, name, type, state, result, progress, text }) => {
+      const id = rows.get(key) ?? randomUUID();
+      const isNew = !rows.has(key);
+      rows.set(key, id);
+      const properties: Record<string, string> = { id, state };
+      // A row without a parent is one of the step's own record.
+      if (isNew) Object.assign(properties, { name: cleanText(name), type, order: String(rows.size) });
+      if (progress !== undefined) properties['progress'] = String(progress);
+      if (state === 'Completed') properties['finishtime'] = new Date().toISOString();
+      if (result !== undefined) properties['result'] = result;
+      command('task.logdetail', properties, cleanText(text));
     },
     setOutput: (name, value) => {
       // the agent makes an output read-only

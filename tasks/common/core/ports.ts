@@ -22,6 +22,8 @@ export interface Agent {
   /** An issue of the run. The agent keeps the first ten of each kind of a step. */
   warning(message: string): void;
   error(message: string): void;
+  /** Makes a row of the run's timeline below the step's own, or changes the one of that key. */
+  timeline(row: TimelineRow): void;
   setOutput(name: string, value: string): void;
   /** A variable that the later phases of the same step (post-job) can read. */
   setTaskVariable(name: string, value: string): void;
@@ -31,6 +33,21 @@ export interface Agent {
   attach(attachmentType: string, name: string, content: string): Promise<string>;
   /** Adds Markdown to the run's summary page. Redacts it first. */
   uploadSummary(name: string, markdown: string): Promise<void>;
+}
+
+export interface TimelineRow {
+  /** Tells the row from the others of this step. */
+  key: string;
+  name: string;
+  /** A word for what it is about, such as a kind. */
+  type: string;
+  state: 'InProgress' | 'Completed';
+  /** With `Completed`. */
+  result?: 'Succeeded' | 'SucceededWithIssues' | 'Failed' | 'Canceled';
+  /** Percent. */
+  progress?: number;
+  /** How it stands; may hold anything. */
+  text: string;
 }
 
 /** What a run of Helm came to. `stdout` is kept only where it was asked for. */

@@ -49,7 +49,7 @@ export async function returnTo(
   }
   const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
   const policy = rolloutPolicy(context, deadline, true);
-  const followed = await followRollout(context, objects, { policy, memory, said: new Map() });
+  const followed = await followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' });
   story.servingRevision = revision.revision;
   if (followed.end === 'healthy') {
     await verify(context.storage, revision);

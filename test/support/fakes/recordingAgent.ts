@@ -26,6 +26,7 @@ export function recordingAgent(): RecordingAgent {
     },
     warning: (message) => void warnings.push(message),
     error: (message) => void lines.push(`error: ${message}`),
+    timeline: () => undefined,
     setOutput: () => undefined,
     setTaskVariable: () => undefined,
     redact: (text) => text,

@@ -1,0 +1,76 @@
+import { apiGroup, objectName } from '../manifest';
+import type { KubeObject } from '../kubernetes';
+import type { TimelineRow } from '../ports';
+import { numberAt } from './read';
+import type { WorkloadVerdict } from './verdictTypes';
+
+/** Whether an object gets a row of its own: what runs something, and whatever is not healthy. */
+export function hasRow({ ref, health }: WorkloadVerdict): boolean {
+  return health !== 'healthy' || runners.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`);
+}
+
+const runners = new Set([
+  'apps/Deployment',
+  'apps/StatefulSet',
+  'apps/DaemonSet',
+  'apps/ReplicaSet',
+  'batch/Job',
+  '/Pod',
+  '/ReplicationController',
+]);
+
+/** The row of one workload. `isOver`: nothing more will be seen of it. `phase` tells its rows from those of another. */
+export function timelineRow(
+  workload: WorkloadVerdict,
+  object: KubeObject | undefined,
+  { isOver, phase }: { isOver: boolean; phase: string },
+): TimelineRow {
+  const { key, ref, status, cause, suspects } = workload;
+  const telling = cause ?? suspects[0];
+  const result = resultOf(workload, isOver);
+  const name = phase === '' ? objectName(ref) : `${objectName(ref)} (${phase})`;
+  const text = telling === undefined || result === 'Succeeded' ? status.message : `${telling.code}: ${telling.message}`;
+  const progress = result === 'Succeeded' ? 100 : progressOf(object);
+  return {
+    key: `${phase} ${key}`,
+    name,
+    type: ref.kind,
+    ...(result === undefined ? { state: 'InProgress' } : { state: 'Completed', result }),
+    ...(progress === undefined ? {} : { progress }),
+    text,
+  };
+}
+
+function resultOf({ health, isPreexisting }: WorkloadVerdict, isOver: boolean): TimelineRow['result'] {
+  if (health === 'healthy') return 'Succeeded';
+  if (isPreexisting) return isOver ? 'SucceededWithIssues' : undefined;
+  if (health === 'failed') return 'Failed';
+  return isOver ? 'Canceled' : undefined;
+}
+
+/** Percent of what is wanted that is there in its new form. */
+function progressOf(object: KubeObject | undefined): number | undefined {
+  if (object === undefined) return undefined;
+  const status = (name: string): number => numberAt(object, 'status', name);
+  switch (object.kind) {
+    case 'Deployment':
+    case 'StatefulSet':
+      return percent(
+        Math.min(status('updatedReplicas'), status('readyReplicas')),
+        numberAt(object, 'spec', 'replicas'),
+      );
+    case 'DaemonSet':
+      return percent(
+        Math.min(status('updatedNumberScheduled'), status('numberReady')),
+        status('desiredNumberScheduled'),
+      );
+    case 'Job':
+      return percent(status('succeeded'), numberAt(object, 'spec', 'completions'));
+    default:
+      return undefined;
+  }
+}
+
+function percent(part: number, whole: number): number | undefined {
+  return whole === 0 ? undefined : Math.min(99, Math.floor((100 * part) / whole));
+}
