@@ -26,6 +26,7 @@ export function judgedFinding(
   const sighting = memory.findings[sightingKey(reading, finding)] ?? {
     first: now.getTime(),
     last: 0,
+    isGone: false,
     ended: 0,
     endedAt: now.getTime(),
   };
@@ -89,6 +90,11 @@ const statesShown = 3;
 /** A deadline or a Job's end says that it failed; where a pod says why, that is the cause. */
 export function better(cause: Cause, judged: readonly JudgedFinding[]): Cause {
   const logs = judged.flatMap((item) => item.cause.logs);
+  if (cause.code === 'VolumeNotBound' && cause.subject.kind === 'Pod') {
+    // The scheduler knows that a claim is not bound; the claim knows why.
+    const claim = judged.find((item) => item.cause.code === cause.code && item.cause.subject.kind !== 'Pod')?.cause;
+    if (claim !== undefined) return { ...claim, evidence: [...cause.evidence, ...claim.evidence], since: cause.since };
+  }
   if (cause.code === 'ProgressDeadlineExceeded') {
     const explained = distinct(judged.map((item) => item.cause)).find(
       ({ code }) => code !== 'ProgressDeadlineExceeded',

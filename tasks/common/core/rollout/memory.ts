@@ -27,7 +27,10 @@ export interface BaselineEntry {
 
 export interface Sighting {
   first: number;
+  /** When it was last known to be there. */
   last: number;
+  /** The last judgement did not see it any more. */
+  isGone: boolean;
   /** How many runs of the container had ended, and when that number was first seen. */
   ended: number;
   endedAt: number;
@@ -89,8 +92,14 @@ export function sightingKey(reading: Reading, finding: Finding): string {
 
 export function sightings(readings: readonly Reading[], before: RolloutMemory, now: Date): Record<string, Sighting> {
   const time = now.getTime();
-  const kept = Object.entries(before.findings).filter(([, sighting]) => time - sighting.last <= forgetMilliseconds);
-  const next: Record<string, Sighting> = Object.fromEntries(kept);
+  // Nothing is read while nothing changes: what was there at the last judgement has been there until now.
+  const lasting = Object.entries(before.findings).map(([key, sighting]): [string, Sighting] => [
+    key,
+    { ...sighting, last: sighting.isGone ? sighting.last : time, isGone: true },
+  ]);
+  const next: Record<string, Sighting> = Object.fromEntries(
+    lasting.filter(([, { last }]) => time - last <= forgetMilliseconds),
+  );
   for (const reading of readings) {
     for (const finding of reading.findings) {
       const key = sightingKey(reading, finding);
@@ -98,7 +107,7 @@ export function sightings(readings: readonly Reading[], before: RolloutMemory, n
       const ended = finding.runs?.ended ?? 0;
       const first = known === undefined || finding.isHeld === true ? time : known.first;
       const endedAt = known?.ended === ended ? known.endedAt : time;
-      next[key] = { first, last: time, ended, endedAt };
+      next[key] = { first, last: time, isGone: false, ended, endedAt };
     }
   }
   return next;

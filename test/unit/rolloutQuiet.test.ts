@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { refTo } from '../../tasks/common/core/rollout/finding';
+import type { RolloutSnapshot } from '../../tasks/common/core/rollout/snapshot';
+import { judge, type RolloutMemory, type RolloutVerdict } from '../../tasks/common/core/rollout/verdict';
+
+const start = Date.parse('2026-03-01T12:00:00Z');
+const at = (second: number): Date => new Date(start + second * 1000);
+const policy = { failFast: true, deadline: at(300), isApplied: true, graces: {}, statusRules: [] };
+
+const unschedulable: KubeObject = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'web', namespace: 'shop', uid: 'pod-web' },
+  status: {
+    phase: 'Pending',
+    conditions: [
+      {
+        type: 'PodScheduled',
+        status: 'False',
+        reason: 'Unschedulable',
+        message: '0/1 nodes are available: 1 Insufficient cpu.',
+      },
+    ],
+  },
+};
+const starting: KubeObject = { ...unschedulable, status: { phase: 'Pending' } };
+
+function judgedAt(seconds: readonly (readonly [number, KubeObject])[]): RolloutVerdict {
+  let memory: RolloutMemory | undefined;
+  let verdict: RolloutVerdict | undefined;
+  for (const [second, object] of seconds) {
+    const snapshot: RolloutSnapshot = {
+      followed: [{ ref: refTo(object), purpose: 'object', object }],
+      around: [],
+      events: [],
+      unread: [],
+    };
+    verdict = judge(snapshot, policy, memory, at(second));
+    ({ memory } = verdict);
+  }
+  assert.ok(verdict);
+  return verdict;
+}
+
+describe('a cluster in which nothing changes', () => {
+  it('is looked at seldom; a cause that stays is as old as its first sighting', () => {
+    const verdict = judgedAt([
+      [0, unschedulable],
+      [31, unschedulable],
+      [62, unschedulable],
+      [121, unschedulable],
+    ]);
+    assert.equal(verdict.health, 'failed');
+    assert.equal(verdict.decisive?.cause?.code, 'Unschedulable');
+    assert.equal(verdict.decisive.cause.since, at(0).toISOString());
+  });
+
+  it('a moment without the cause after a long quiet is a gap between two tries', () => {
+    const verdict = judgedAt([
+      [0, unschedulable],
+      [60, starting],
+      [61, unschedulable],
+      [121, unschedulable],
+    ]);
+    assert.equal(verdict.health, 'failed');
+  });
+
+  it('a cause that was gone for more than 30 s has healed, and its grace starts anew', () => {
+    const verdict = judgedAt([
+      [0, unschedulable],
+      [60, starting],
+      [95, unschedulable],
+      [121, unschedulable],
+    ]);
+    assert.equal(verdict.health, 'progressing');
+  });
+});
+
+describe('a claim that is not bound', () => {
+  const claim: KubeObject = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data', namespace: 'shop', uid: 'claim-data' },
+    status: { phase: 'Pending' },
+  };
+  const pod: KubeObject = {
+    ...unschedulable,
+    spec: { volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] },
+    status: {
+      phase: 'Pending',
+      conditions: [
+        {
+          type: 'PodScheduled',
+          status: 'False',
+          reason: 'Unschedulable',
+          message: 'pod has unbound immediate PersistentVolumeClaims.',
+        },
+      ],
+    },
+  };
+
+  it('says itself why, not by the words of the scheduler about the pod', () => {
+    const event = {
+      uid: 'event',
+      about: { kind: 'PersistentVolumeClaim', namespace: 'shop', name: 'data', uid: 'claim-data' },
+      fieldPath: '',
+      type: 'Warning',
+      reason: 'ProvisioningFailed',
+      message: 'storageclass.storage.k8s.io "gold" not found',
+      source: 'persistentvolume-controller',
+      count: 1,
+      firstAt: start + 2000,
+      lastAt: start + 2000,
+    };
+    const followed = [{ ref: refTo(pod), purpose: 'object' as const, object: pod }];
+    const reading = { followed, around: [claim], events: [], unread: [] };
+    const first = judge(reading, policy, undefined, at(0));
+    const second = judge({ ...reading, events: [event] }, policy, first.memory, at(2));
+    const verdict = judge({ ...reading, events: [event] }, policy, second.memory, at(120));
+    assert.equal(verdict.health, 'failed');
+    assert.match(verdict.decisive?.cause?.message ?? '', /"gold" not found/);
+    assert.match(verdict.decisive?.cause?.evidence.map(({ text }) => text).join('\n') ?? '', /unbound immediate/);
+  });
+});
