@@ -290,7 +290,7 @@ describe('a base for Helm after failed revisions, on a real API server', functio
         const base = await given(stage);
         if (way === 'upgrade') await deployed(binary, namespace);
         else assert.deepEqual(await helm(binary, namespace, 'rollback', 'web', '1').then(({ code }) => code), 0);
-        await restoreRecord(context, base, before, false);
+        await restoreRecord(context, base, before);
 
         assert.deepEqual(await stateOf(namespace), good);
         assert.deepEqual(await names(namespace), [...clean, ...kept].sort());
@@ -347,7 +347,7 @@ describe('a base for Helm after failed revisions, on a real API server', functio
       const { code, stderr } = await helm(binary, namespace, 'upgrade', 'web', chart, ...more);
       assert.notEqual(code, 0);
       assert.match(stderr, /ConfigMap "wanted".* cannot be imported into the current release/);
-      await restoreRecord(stage.context, base, before, true);
+      await restoreRecord(stage.context, base, before);
 
       const again = await given(stage);
       assert.deepEqual(

@@ -87,7 +87,8 @@ describe('deploy', () => {
       chart: chart('1.0.0', [claim('data'), configMap('settings'), deployment('web', 'broken')]),
     });
     const report = await deploy(on.context);
-    assert.equal(report.outcome, 'rolledBack');
+    assert.equal(report.outcome, 'failed');
+    assert.match(report.message, /the release was uninstalled/);
     assert.deepEqual(on.storage.records, []);
     assert.deepEqual(live(on.cluster), ['PersistentVolumeClaim/data']);
     assert.deepEqual(

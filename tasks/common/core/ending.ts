@@ -1,4 +1,4 @@
-import { advice, type FailureReason } from './failure';
+import { advice, asTaskError, TaskError, type FailureReason } from './failure';
 import { objectName } from './manifest';
 import type { Outcome, ReportedObject } from './report';
 import type { ReasonGroup } from './rollout/causes';
@@ -61,6 +61,21 @@ export function endingOfRollout(verdict: RolloutVerdict): Ending {
     failedWorkload: blamed(decisive),
     timedOut: verdict.timedOut,
   };
+}
+
+/** The ending with what went wrong after it: what came first is what a person has to look at. */
+export function endingThen(ending: Ending, later: unknown): Ending {
+  return { ...ending, message: then(ending.message, later) };
+}
+
+/** The error with what went wrong after it. */
+export function errorThen(first: unknown, later: unknown): TaskError {
+  const { reason, message, facts } = asTaskError(first);
+  return new TaskError(reason, then(message, later), { cause: first, facts });
+}
+
+function then(first: string, later: unknown): string {
+  return `${sentence(first)} After that: ${sentence(asTaskError(later).message)}`;
 }
 
 function blamed(decisive: WorkloadVerdict | undefined): string {

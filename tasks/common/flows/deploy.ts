@@ -2,6 +2,7 @@ import {
   duration,
   endingFor,
   endingOfRollout,
+  endingThen,
   reportedObjects,
   sentence,
   wellEnded,
@@ -15,14 +16,15 @@ import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import type { DeployReport, Evidence } from '../core/report';
 import { causesOf, judge, type Cause, type RolloutVerdict } from '../core/rollout/verdict';
 import { collectEvidence, sayEvidence } from './evidence';
+import { insist } from './insist';
 import { look, type Look } from './look';
 import { group, later } from './phase';
 import { markUnhealthy, prune, settle, verify } from './record';
-import { followRollout, readRollout, rolloutPolicy } from './rollout';
+import { followRollout, readRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 import { reportOf, type Story } from './story';
 import { isInstall, upgrade, type Upgraded } from './upgrade';
 import { cancelledWith, returnTo, uninstall } from './wayBack';
-import { wantedObjects, type WantedObject } from './wantedObjects';
+import { wantedObjects } from './wantedObjects';
 
 /**
  * Deploys the release and answers with what it came to. Throws nothing: what stops it is an ending too.
@@ -36,17 +38,24 @@ export async function deploy(context: ReleaseContext): Promise<DeployReport> {
     appVersion: '',
     revisionBefore: null,
     servingRevision: null,
+    found: undefined,
     objects: [],
     evidence: [],
     leftovers: [],
   };
-  const ending = await tell(context, story).catch((thrown: unknown) => endingOfError(thrown, context.signal));
+  const ending = await tell(context, story).catch((thrown: unknown) =>
+    endingOfError(thrown, story.found, context.signal),
+  );
   return reportOf(context, story, ending);
 }
 
 const refusals = new Set<FailureReason>(['ReleasePending', 'StorageUnsupported']);
 
-function endingOfError(thrown: unknown, signal: AbortSignal): Ending {
+function endingOfError(thrown: unknown, found: Ending | undefined, signal: AbortSignal): Ending {
+  if (found !== undefined) {
+    const both = endingThen(found, thrown);
+    return signal.aborted ? cancelledWith(both.message) : both;
+  }
   const error = asTaskError(thrown);
   if (signal.aborted || error.reason === 'Cancelled') return cancelledWith(error.message);
   return endingFor(refusals.has(error.reason) ? 'refused' : 'failed', error.reason, error.message);
@@ -103,24 +112,38 @@ async function judgeUpgrade(
   if (context.signal.aborted) return cancelled(context, upgraded);
   if (!result.ok || revision === undefined) return helmFailed(failing);
 
-  const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
-  const { end, verdict } = await group(context, `Follow revision ${revision.revision}`, () =>
-    followRollout(context, objects, {
-      policy: rolloutPolicy(context, deadline, true),
-      memory: seen.baseline,
-      said: upgraded.said,
-      ...(upgraded.logs && { logs: upgraded.logs }),
-    }),
-  );
+  let rollout: RolloutEnd;
+  try {
+    const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
+    rollout = await group(context, `Follow revision ${revision.revision}`, () =>
+      followRollout(context, objects, {
+        policy: rolloutPolicy(context, deadline, true),
+        memory: seen.baseline,
+        said: upgraded.said,
+        ...(upgraded.logs && { logs: upgraded.logs }),
+      }),
+    );
+  } catch (thrown) {
+    return unfollowed(failing, revision, thrown);
+  }
+  const { end, verdict } = rollout;
   story.objects = reportedObjects(verdict);
   if (end === 'healthy') return succeed(context, story, revision);
   if (end === 'cancelled') return cancelled(context, upgraded);
   return fail(failing, endingOfRollout(verdict), verdict);
 }
 
+/** What was not seen healthy has not been deployed well, whatever kept us from seeing it. */
+async function unfollowed(failing: Failing, revision: Revision, thrown: unknown): Promise<Ending> {
+  if (failing.context.signal.aborted) return cancelled(failing.context, failing.upgraded);
+  const { reason, message } = asTaskError(thrown);
+  const what = `Revision ${revision.revision} was applied, but could not be followed`;
+  return fail(failing, endingFor('failed', reason, `${what}: ${message}`), undefined);
+}
+
 async function succeed(context: ReleaseContext, story: Story, revision: Revision): Promise<Ending> {
-  await verify(context.storage, revision);
   story.servingRevision = revision.revision;
+  await insist(context, () => verify(context.storage, revision));
   const broken = story.objects.filter((object) => object.isPreexisting);
   context.agent.log(
     `All ${story.objects.length - broken.length} objects of revision ${revision.revision} are there and ready.`,
@@ -147,6 +170,7 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   const hook = revision === undefined ? undefined : blamedHook(revision.hooks);
   const ending = endingFor('failed', failure.reason, failure.message, hook === undefined ? '' : objectName(hook));
   if (revision === undefined) return ending;
+  story.found = ending;
   const hooks = hook === undefined ? [] : ((await upgraded.hooks?.causesOf(hook)) ?? []);
   if (upgraded.changedNothing && seen.history.length > 0) {
     story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, hooks))));
@@ -155,10 +179,9 @@ async function helmFailed(failing: Failing): Promise<Ending> {
     await prune(context);
     return ending;
   }
-  const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
-  const verdict = await judgeNow(context, objects);
+  const verdict = await judgeNow(context, revision.manifest);
   // A wait that Helm gave up says less than the object that it waited for.
-  const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict.decisive !== undefined;
+  const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict?.decisive !== undefined;
   return fail(failing, isWait ? endingOfRollout(verdict) : ending, verdict, hooks);
 }
 
@@ -168,25 +191,31 @@ function blamedHook(hooks: readonly Hook[]): Hook | undefined {
   return hooks.find(({ lastPhase }) => lastPhase === 'Failed') ?? hooks.find(waitedFor);
 }
 
-/** What is wrong at this moment, with no time left for anything to heal. */
-async function judgeNow(context: ReleaseContext, objects: readonly WantedObject[]): Promise<RolloutVerdict> {
-  const snapshot = await readRollout(context, objects);
-  const now = context.clock.now();
-  return judge(snapshot, rolloutPolicy(context, now, true), undefined, now);
+/** What is wrong at this moment, with no time left for anything to heal; undefined where that cannot be read. */
+async function judgeNow(context: ReleaseContext, manifest: string): Promise<RolloutVerdict | undefined> {
+  try {
+    const snapshot = await readRollout(context, await wantedObjects(context.cluster, manifest, context.namespace));
+    const now = context.clock.now();
+    return judge(snapshot, rolloutPolicy(context, now, true), undefined, now);
+  } catch (thrown) {
+    context.agent.log(`The objects of the release could not be read: ${asTaskError(thrown).message}`);
+    return undefined;
+  }
 }
 
 /** The deploy has failed after it changed something: evidence first, then the record, then the way back. */
 async function fail(
   failing: Failing,
   ending: Ending,
-  verdict: RolloutVerdict,
+  verdict: RolloutVerdict | undefined,
   hooks: readonly Cause[] = [],
 ): Promise<Ending> {
   const { context, story, seen, upgraded } = failing;
   const { agent, request } = context;
   const { revision } = upgraded;
-  story.objects = reportedObjects(verdict);
-  const causes = [...hooks, ...causesOf(verdict)];
+  story.found = ending;
+  story.objects = verdict === undefined ? [] : reportedObjects(verdict);
+  const causes = [...hooks, ...(verdict === undefined ? [] : causesOf(verdict))];
   story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, causes))));
   if (revision === undefined) return ending;
   await markUnhealthy(context, revision, ending);
@@ -228,10 +257,8 @@ async function cancelled(context: ReleaseContext, upgraded: Upgraded): Promise<E
   const { revision } = upgraded;
   if (revision === undefined) return cancelledWith('Helm had not changed anything yet.');
   if (revision.status !== 'failed') {
-    await context.storage.update(revision.revision, {
-      status: 'failed',
-      description: 'Cancelled before it was seen healthy',
-    });
+    const change = { status: 'failed', description: 'Cancelled before it was seen healthy' } as const;
+    await insist(context, () => context.storage.update(revision.revision, change));
   }
   const state = upgraded.changedNothing ? 'nothing of the release was changed' : 'its objects may be half way';
   return cancelledWith(

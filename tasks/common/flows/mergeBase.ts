@@ -1,4 +1,5 @@
-import { asTaskError } from '../core/failure';
+import { errorThen } from '../core/ending';
+import { asTaskError, TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { isSecret, objectName } from '../core/manifest';
 import { isUnhealthy, sinceUninstall } from '../core/history';
@@ -12,8 +13,11 @@ import {
   type Leftover,
 } from '../core/remains';
 import type { ReportedLeftover } from '../core/report';
-import type { Revision } from '../core/release';
+import type { Revision, RevisionStatus } from '../core/release';
+import type { RecordChange, ReleaseStorage } from '../core/ports';
 import type { ReleaseContext } from '../core/releaseContext';
+import { insist } from './insist';
+import { newRevision, settle } from './record';
 import { liveRef } from './wantedObjects';
 
 /** What was changed in Helm's record so that Helm merges from everything that may be there; see core/remains. */
@@ -53,13 +57,20 @@ export async function giveBase(
   };
   const isUninstall = wantedManifest === '';
   for (const left of given.leftovers) if (!isUninstall || left.keptBecause !== '') context.agent.log(lineOf(left));
-  await context.storage.update(edited.revision, {
+  const base = {
     manifest: mergeBase(manifests, wantedManifest, context.namespace, spared),
     ...(config === undefined ? {} : { config }),
-  });
-  // While an older revision is `deployed` in its record, an upgrade merges from that one.
-  for (const revision of superseded) await context.storage.update(revision.revision, { status: 'superseded' });
+  };
+  await writeBase(context.storage, given, base).catch((thrown: unknown) =>
+    restoredAfter(context, given, history, thrown),
+  );
   return given;
+}
+
+async function writeBase(storage: ReleaseStorage, given: GivenBase, base: RecordChange): Promise<void> {
+  await storage.update(given.edited.revision, base);
+  // While an older revision is `deployed` in its record, an upgrade merges from that one.
+  for (const revision of given.superseded) await storage.update(revision.revision, { status: 'superseded' });
 }
 
 /** What of it lies in the cluster as another's: left out of the base, Helm refuses to take it over. */
@@ -124,36 +135,87 @@ function lineOf(left: ReportedLeftover): string {
 }
 
 /**
- * Puts Helm's record right after Helm has run: the edited record is as it was, and every revision that had failed, or
- * was uninstalled, says X */
+ * Runs Helm on the base that was given to it, and puts the record right however that ends. `before` is the history
+ * before the run. Of several errors the first is thrown, with the others told.
+ */
+export async function onBase<T>(
+  context: ReleaseContext,
+  given: GivenBase | undefined,
+  before: readonly Revision[],
+  run: () => Promise<T>,
+): Promise<T> {
+  const result = await run().catch((thrown: unknown) => restoredAfter(context, given, before, thrown));
+  await restoreRecord(context, given, before);
+  return result;
+}
+
+/** Throws `thrown`, when the record is right. What Helm has begun meanwhile is over: nobody will come to end it. */
+async function restoredAfter(
+  context: ReleaseContext,
+  given: GivenBase | undefined,
+  before: readonly Revision[],
+  thrown: unknown,
+): Promise<never> {
+  try {
+    const made = newRevision(before, await restoreRecord(context, given, before));
+    if (made !== undefined) await settle(context, made);
+  } catch (later) {
+    throw errorThen(thrown, later);
+  }
+  throw thrown;
+}
+
+/**
+ * Puts Helm's record right after Helm has run, and answers with the history as it was found: the edited record is as it
+ * was, every revision that had failed says so again (Helm turns it to `superseded`), and what was deployed is so still
+ * where Helm has deployed nothing in its place. Every record is tried, whatever becomes of the others.
+ */
 export async function restoreRecord(
   context: ReleaseContext,
   given: GivenBase | undefined,
   before: readonly Revision[],
-  nothingChanged: boolean,
-): Promise<void> {
-  const now = new Map((await context.storage.history()).map((revision) => [revision.revision, revision]));
+): Promise<readonly Revision[]> {
+  const { storage } = context;
+  const now = await insist(context, () => storage.history());
+  const problems: unknown[] = [];
+  for (const [revision, change] of corrections(given, before, now)) {
+    await insist(context, () => storage.update(revision, change)).catch((problem: unknown) => problems.push(problem));
+  }
+  const [first, ...others] = problems;
+  if (first !== undefined) throw unrestored(others.reduce(errorThen, first));
+  return now;
+}
+
+function unrestored(thrown: unknown): TaskError {
+  const { reason, message, facts } = asTaskError(thrown);
+  const what =
+    "Helm's record of the release could not be put right, so do not roll back to its older revisions by hand";
+  return new TaskError(reason, `${what}: ${message}`, { cause: thrown, facts });
+}
+
+function corrections(
+  given: GivenBase | undefined,
+  before: readonly Revision[],
+  now: readonly Revision[],
+): [number, RecordChange][] {
+  const isReplaced = newRevision(before, now)?.status === 'deployed';
+  const current = new Map(now.map((revision) => [revision.revision, revision.status]));
+  const found: [number, RecordChange][] = [];
   if (given !== undefined) {
-    const { edited } = given;
-    if (now.has(edited.revision)) {
-      await context.storage.update(edited.revision, {
-        manifest: edited.manifest,
-        config: edited.config,
-        status: edited.status,
-      });
-    }
-    for (const revision of nothingChanged ? given.superseded : []) {
-      await context.storage.update(revision.revision, { status: 'deployed' });
-    }
+    const { revision, manifest, config } = given.edited;
+    found.push([revision, { manifest, config, status: statusAfter(given.edited, isReplaced) }]);
+    if (!isReplaced) for (const old of given.superseded) found.push([old.revision, { status: 'deployed' }]);
   }
-  for (const revision of before) {
-    const current = now.get(revision.revision);
-    if (revision.revision === given?.edited.revision || current === undefined) continue;
-    if (current.status !== 'superseded') continue;
-    if (isUnhealthy(revision)) await context.storage.update(revision.revision, { status: 'failed' });
-    // An install over a kept history does this to it, and what was uninstalled would look like a way back.
-    if (revision.status === 'uninstalled') await context.storage.update(revision.revision, { status: 'uninstalled' });
+  for (const { revision, ...record } of before) {
+    if (revision === given?.edited.revision || current.get(revision) !== 'superseded') continue;
+    if (isUnhealthy({ revision, ...record })) found.push([revision, { status: 'failed' }]);
   }
+  return found.filter(([revision]) => current.has(revision));
+}
+
+function statusAfter({ status }: Revision, isReplaced: boolean): RevisionStatus {
+  if (status.startsWith('pending-')) return 'failed';
+  return status === 'deployed' && isReplaced ? 'superseded' : status;
 }
 
 /** The revisions whose traces may be live when the last one failed: from the last good one on. */

@@ -1,9 +1,10 @@
 import type { Ending } from '../core/ending';
 import { asTaskError } from '../core/failure';
 import { prunable, unhealthyLabel, verifiedLabel } from '../core/history';
-import type { ReleaseStorage } from '../core/ports';
+import type { RecordChange, ReleaseStorage } from '../core/ports';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
+import { insist } from './insist';
 
 export function newRevision(before: readonly Revision[], now: readonly Revision[]): Revision | undefined {
   const last = now.at(-1);
@@ -31,15 +32,17 @@ export async function prune(context: ReleaseContext): Promise<void> {
 /** A record that says `pending` after Helm has ended is Helm's, killed: it says failed from now on. */
 export async function settle(context: ReleaseContext, revision: Revision): Promise<void> {
   if (!revision.status.startsWith('pending-')) return;
-  await context.storage.update(revision.revision, { status: 'failed', description: 'Helm ended before it was done' });
+  const change = { status: 'failed', description: 'Helm ended before it was done' } as const;
+  await insist(context, () => context.storage.update(revision.revision, change));
 }
 
 export async function markUnhealthy(context: ReleaseContext, revision: Revision, ending: Ending): Promise<void> {
-  await context.storage.update(revision.revision, {
+  const change: RecordChange = {
     status: 'failed',
     ...(revision.status === 'failed'
       ? {}
       : { description: `Not healthy: ${ending.failedWorkload} ${ending.reason}`.replace(/ +/g, ' ').trim() }),
     labels: { [unhealthyLabel]: String(revision.revision), [verifiedLabel]: undefined },
-  });
+  };
+  await insist(context, () => context.storage.update(revision.revision, change));
 }

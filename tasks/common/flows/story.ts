@@ -11,6 +11,8 @@ export interface Story {
   appVersion: string;
   revisionBefore: number | null;
   servingRevision: number | null;
+  /** What was found wrong first: whatever goes wrong later is told after it. */
+  found: Ending | undefined;
   objects: readonly ReportedObject[];
   evidence: Evidence[];
   leftovers: ReportedLeftover[];

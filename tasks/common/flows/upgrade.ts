@@ -1,3 +1,5 @@
+import { endingOfRollout } from '../core/ending';
+import { asTaskError } from '../core/failure';
 import { changedNothing, isVerified, sinceUninstall } from '../core/history';
 import type { HelmResult, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
@@ -6,7 +8,8 @@ import { whileHooksRun, type HookEvidence } from './hookLogs';
 import { workloadLogs, type PodLogs } from './podLogs';
 import { followRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from './rollout';
 import type { Look } from './look';
-import { chainFrom, giveBase, restoreRecord, type GivenBase } from './mergeBase';
+import { chainFrom, giveBase, onBase, type GivenBase } from './mergeBase';
+import { insist } from './insist';
 import { remindingWhile, secondsUntil } from './phase';
 import { newRevision } from './record';
 import type { Story } from './story';
@@ -33,32 +36,29 @@ export async function upgrade(context: ReleaseContext, story: Story, seen: Look,
   const given = await baseForUpgrade(context, seen);
   story.leftovers.push(...(given?.leftovers ?? []));
   const said = new Map<string, string>();
-  let result: HelmResult | undefined;
+  const { servingRevision } = story;
+  story.servingRevision = null;
   let followed: RolloutEnd | undefined;
-  let hooks: HookEvidence | undefined;
   const logs = workloadLogs(context);
-  try {
-    const wait = needsWait(seen.rendering, isInstall(seen) ? 'post-install' : 'post-upgrade');
-    if (wait) context.agent.log('The chart has hooks that run when all is ready: Helm waits too.');
-    const events = isInstall(seen) ? ['pre-install', 'post-install'] : ['pre-upgrade', 'post-upgrade'];
-    ({ result, hooks } = await whileHooksRun(context, seen.rendering.hooks, events, async () => {
+  const wait = needsWait(seen.rendering, isInstall(seen) ? 'post-install' : 'post-upgrade');
+  if (wait) context.agent.log('The chart has hooks that run when all is ready: Helm waits too.');
+  const events = isInstall(seen) ? ['pre-install', 'post-install'] : ['pre-upgrade', 'post-upgrade'];
+  const { result, hooks } = await onBase(context, given, seen.history, () =>
+    whileHooksRun(context, seen.rendering.hooks, events, async () => {
       const run = await runUpgrade(context, seen, wait, deadline, { said, ...(logs && { logs }) });
       ({ followed } = run);
+      if (followed !== undefined) story.found = endingOfRollout(followed.verdict);
       return run.result;
-    }));
-  } finally {
-    const history = await storage.history();
-    const made = newRevision(seen.history, history);
-    const untouched = made === undefined || changedNothing(made, preHook(seen));
-    await restoreRecord(context, given, seen.history, result?.ok !== true && untouched);
-  }
-  const history = await storage.history();
+    }),
+  );
+  const history = await insist(context, () => storage.history());
   const revision = newRevision(seen.history, history);
   if (revision !== undefined) {
     story.chart = `${revision.chart.name} ${revision.chart.version}`;
     story.appVersion = revision.chart.appVersion;
   }
   const nothing = !result.ok && (revision === undefined || changedNothing(revision, preHook(seen)));
+  if (nothing) story.servingRevision = servingRevision;
   context.agent.log(`Helm ended ${result.ok ? 'well' : 'badly'} after ${(result.durationMs / 1000).toFixed(1)} s.`);
   return { result, revision, history, changedNothing: nothing, followed, said, hooks, logs };
 }
@@ -122,13 +122,22 @@ async function runUpgrade(
   const running = helm.upgrade({ timeoutSeconds, wait }, AbortSignal.any([signal, giveUp.signal])).finally(() => {
     helmEnded.abort();
   });
-  const followed = await followRollout(context, objects, {
+  const following = followRollout(context, objects, {
     policy: rolloutPolicy(context, deadline, false),
     memory: seen.baseline,
     stop: helmEnded.signal,
     ...telling,
-  });
-  if (followed.end === 'failed') giveUp.abort();
-  const result = await running;
-  return { result, followed: followed.end === 'failed' ? followed : undefined };
+  }).then(
+    (end) => {
+      if (end.end === 'failed') giveUp.abort();
+      return end.end === 'failed' ? end : undefined;
+    },
+    (thrown: unknown) => {
+      // Helm is at work: it is waited for whatever becomes of us.
+      context.agent.log(`  The objects cannot be followed while Helm waits: ${asTaskError(thrown).message}`);
+      return undefined;
+    },
+  );
+  const [result, followed] = await Promise.all([running, following]);
+  return { result, followed };
 }

@@ -1,5 +1,5 @@
 import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } from '../core/ending';
-import type { HelmResult } from '../core/ports';
+import { asTaskError } from '../core/failure';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
 import { baselineForWayBack, baselineOf, type RolloutMemory } from '../core/rollout/verdict';
@@ -7,7 +7,8 @@ import { judge } from '../core/rollout/verdict';
 import { collectEvidence, sayEvidence } from './evidence';
 import { whileHooksRun, type HookEvidence } from './hookLogs';
 import { followRollout, readRollout, rolloutPolicy } from './rollout';
-import { chainFrom, giveBase, restoreRecord } from './mergeBase';
+import { insist } from './insist';
+import { chainFrom, giveBase, onBase } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';
 import { markUnhealthy, newRevision, prune, settle, verify } from './record';
 import type { Story } from './story';
@@ -22,26 +23,20 @@ export async function returnTo(
 ): Promise<Ending> {
   const { agent, storage, helm, request, clock } = context;
   const deadline = later(clock.now(), request.rollbackTimeoutSeconds);
-  const history = await storage.history();
+  const history = await insist(context, () => storage.history());
   const chain = chainFrom(history, target);
+  const memory = await baselineNow(context, target, beforeDeploy);
   const given = await giveBase(context, history, chain, target, target.manifest);
   story.leftovers.push(...(given?.leftovers ?? []));
-  const wanted = await wantedObjects(context.cluster, target.manifest, context.namespace);
-  const now = baselineOf(await readRollout(context, wanted), clock.now(), request.rollout.statusRules);
-  const memory = baselineForWayBack(beforeDeploy, now);
-  let result: HelmResult;
-  try {
+  const { result, hooks } = await onBase(context, given, history, () => {
     const wait = target.hooks.some((hook) => hook.events.includes('post-rollback'));
     const timeoutSeconds = secondsUntil(deadline, clock.now());
-    const run = await whileHooksRun(context, target.hooks, ['pre-rollback', 'post-rollback'], () =>
+    return whileHooksRun(context, target.hooks, ['pre-rollback', 'post-rollback'], () =>
       remindingWhile(context, helm.rollback({ revision: target.revision, timeoutSeconds, wait })),
     );
-    ({ result } = run);
-    if (!result.ok) await showHookEvidence(context, story, run.hooks);
-  } finally {
-    await restoreRecord(context, given, history, false);
-  }
-  const revision = newRevision(history, await storage.history());
+  });
+  if (!result.ok) await showHookEvidence(context, story, hooks);
+  const revision = newRevision(history, await insist(context, () => storage.history()));
   if (!result.ok || revision === undefined) {
     if (revision !== undefined) await settle(context, revision);
     story.servingRevision = await servingAfter(context, revision);
@@ -52,7 +47,7 @@ export async function returnTo(
   const followed = await followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' });
   story.servingRevision = revision.revision;
   if (followed.end === 'healthy') {
-    await verify(context.storage, revision);
+    await insist(context, () => verify(storage, revision));
     await prune(context);
     agent.log(
       `Revision ${revision.revision} has the manifest of revision ${target.revision}; all of it is there and ready.`,
@@ -68,6 +63,22 @@ export async function returnTo(
   story.objects = reportedObjects(followed.verdict);
   await markUnhealthy(context, revision, why);
   return rollbackFailed(context, ending, target, `${why.failedWorkload}: ${why.message}`);
+}
+
+/** What there is before the way back. Where it cannot be read, all that is not healthy afterwards counts. */
+async function baselineNow(
+  context: ReleaseContext,
+  target: Revision,
+  beforeDeploy: RolloutMemory | undefined,
+): Promise<RolloutMemory | undefined> {
+  const { agent, clock, cluster, namespace, request } = context;
+  try {
+    const snapshot = await readRollout(context, await wantedObjects(cluster, target.manifest, namespace));
+    return baselineForWayBack(beforeDeploy, baselineOf(snapshot, clock.now(), request.rollout.statusRules));
+  } catch (thrown) {
+    agent.log(`What there is before the rollback could not be read: ${asTaskError(thrown).message}`);
+    return undefined;
+  }
 }
 
 /** A way back whose end failed, by a hook for example, may still have brought the objects back. */
@@ -112,17 +123,17 @@ export async function uninstall(
   ending: Ending,
 ): Promise<Ending> {
   const { agent, helm, request, storage } = context;
-  const history = await storage.history();
+  const history = await insist(context, () => storage.history());
   const given = await giveBase(context, history, [...chainFrom(history, undefined)], undefined, '');
   // That everything goes is the meaning of it; only what stays is news.
   story.leftovers.push(...(given?.leftovers ?? []).filter(({ keptBecause }) => keptBecause !== ''));
-  const { result, hooks } = await whileHooksRun(context, revision.hooks, ['pre-delete', 'post-delete'], () =>
-    remindingWhile(context, helm.uninstall({ timeoutSeconds: request.rollbackTimeoutSeconds })),
+  const { result, hooks } = await onBase(context, given, history, () =>
+    whileHooksRun(context, revision.hooks, ['pre-delete', 'post-delete'], () =>
+      remindingWhile(context, helm.uninstall({ timeoutSeconds: request.rollbackTimeoutSeconds })),
+    ),
   );
-  if (!result.ok) await showHookEvidence(context, story, hooks);
-  story.servingRevision = null;
   if (!result.ok) {
-    await restoreRecord(context, given, history, false);
+    await showHookEvidence(context, story, hooks);
     const said = result.failure?.message ?? '';
     return {
       ...ending,

@@ -28,6 +28,8 @@ export interface FakeHelmOptions {
 export interface FakeHelm extends Helm {
   /** What was run that changes something, oldest first. */
   readonly runs: string[];
+  /** Whether any revision became `deployed`. */
+  hasDeployed(): boolean;
 }
 
 /**
@@ -42,12 +44,18 @@ export function fakeHelm(
 ): FakeHelm {
   const { release, namespace, chart } = options;
   const runs: string[] = [];
+  let hasDeployed = false;
   const manifest = manifestOf(chart.objects);
 
   const setStatus = (revision: number, status: RevisionStatus, description = ''): void => {
     storage.records = storage.records.map((record) =>
       record.revision === revision ? { ...record, status, description: description || record.description } : record,
     );
+  };
+
+  const setDeployed = (revision: number, description: string): void => {
+    hasDeployed = true;
+    setStatus(revision, 'deployed', description);
   };
 
   const record = (status: RevisionStatus, content: Pick<Revision, 'manifest' | 'hooks' | 'chart'>): Revision => {
@@ -142,6 +150,7 @@ export function fakeHelm(
 
   return {
     runs,
+    hasDeployed: () => hasDeployed,
     capabilities: () =>
       Promise.resolve({
         version: 'v3.17.3',
@@ -165,7 +174,7 @@ export function fakeHelm(
       const base = isFirst ? undefined : (storage.records.findLast(({ status }) => status === 'deployed') ?? last);
       const made = record(`pending-${event}`, {
         manifest,
-        hooks: (chart.hooks ?? []).map((hook) => ({ ...hook, lastPhase: 'Unknown' })),
+        hooks: (chart.hooks ?? []).map((hook) => ({ ...hook, lastPhase: '' })),
         chart: { name: 'shop', version: chart.version, appVersion: '' },
       });
       await Promise.resolve();
@@ -201,7 +210,7 @@ export function fakeHelm(
       }
       runHooks(made, `post-${event}`, 'Succeeded');
       if (base !== undefined) setStatus(base.revision, 'superseded');
-      setStatus(made.revision, 'deployed', `${event} complete`);
+      setDeployed(made.revision, `${event} complete`);
       return succeeded;
     },
 
@@ -225,7 +234,7 @@ export function fakeHelm(
       for (const one of storage.records.filter(({ status }) => status === 'deployed'))
         setStatus(one.revision, 'superseded');
       setStatus(last.revision, 'superseded');
-      setStatus(made.revision, 'deployed', `Rollback to ${revision}`);
+      setDeployed(made.revision, `Rollback to ${revision}`);
       return succeeded;
     },
 

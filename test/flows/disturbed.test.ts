@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { TaskError } from '../../tasks/common/core/failure';
+import { unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
+import type { Revision } from '../../tasks/common/core/release';
+import type { DeployReport } from '../../tasks/common/core/report';
+import { deploy } from '../../tasks/common/flows/deploy';
+import type { Disturbance } from '../support/fakes/disturbance';
+import {
+  chart,
+  configMap,
+  deployment,
+  hook,
+  liveObject,
+  revision,
+  scene,
+  told,
+  type Scene,
+  type Setting,
+} from '../support/fakes/scene';
+
+const v1 = chart('1.0.0', [configMap('settings'), deployment('web', 'good')]);
+const v2 = chart('2.0.0', [configMap('settings', { a: '2' }), deployment('web', 'better')]);
+const broken = chart('2.0.0', [
+  configMap('extra'),
+  configMap('settings'),
+  deployment('web', 'broken', { nodeSelector: { none: 'z' } }),
+]);
+const installed = { history: [revision(1, 'deployed', v1)], live: v1.objects };
+const verified = { labels: { [verifiedLabel]: '1' } };
+const bothMarks = { labels: { [verifiedLabel]: '1', [unhealthyLabel]: '2' } };
+const afterFailure = {
+  history: [revision(1, 'deployed', v1, verified), revision(2, 'failed', broken, bothMarks)],
+  live: broken.objects,
+};
+
+/** Each ends as its name says when nothing disturbs it. */
+const stories: readonly (readonly [name: string, setting: Setting])[] = [
+  ['a first install', { chart: v1 }],
+  ['a good upgrade', { ...installed, chart: v2 }],
+  ['a broken upgrade', { ...installed, chart: broken }],
+  ['a broken upgrade that is kept', { ...installed, chart: broken, request: { onFailure: 'keep' } }],
+  ['a broken first install', { chart: broken }],
+  ['a good upgrade after a failed one', { ...afterFailure, chart: v2 }],
+  ['a broken upgrade after a failed one', { ...afterFailure, chart: broken }],
+  [
+    'a refusing hook after a failed one',
+    {
+      ...afterFailure,
+      chart: { ...v2, hooks: [hook('migrate', 'pre-upgrade')] },
+      helm: { upgradeTrouble: 'pre hook' },
+    },
+  ],
+  ['an upgrade killed half way', { ...installed, chart: v2, helm: { upgradeTrouble: 'killed half way' } }],
+  ['a good upgrade with hooks at its end', { ...installed, chart: { ...v2, hooks: [hook('test', 'post-upgrade')] } }],
+  [
+    'a broken upgrade with hooks at its end',
+    { ...installed, chart: { ...broken, hooks: [hook('test', 'post-upgrade')] } },
+  ],
+  ['a rollback that fails', { ...installed, chart: broken, helm: { rollbackTrouble: 'half way' } }],
+];
+
+const errors = {
+  ClusterUnreachable: () => new TaskError('ClusterUnreachable', 'The server did not answer (injected).'),
+  Conflict: () => new TaskError('Conflict', 'Somebody was faster (injected).'),
+  PermissionDenied: () => new TaskError('PermissionDenied', 'You may not (injected).'),
+  'a fault of ours': () => new TypeError('x is not a function (injected)'),
+};
+
+interface Told {
+  on: Scene;
+  report: DeployReport;
+}
+
+async function run(setting: Setting, disturbance?: Disturbance): Promise<Told> {
+  const on = await scene({ ...setting, disturbance });
+  return { on, report: await deploy(on.context) };
+}
+
+/** Runs the story once for each call that it makes when nothing disturbs it. */
+async function atEveryCall(
+  setting: Setting,
+  how: Omit<Disturbance, 'at'>,
+  check: (one: Told, undisturbed: Told, where: string) => void,
+): Promise<void> {
+  const undisturbed = await run(setting);
+  const wrong: string[] = [];
+  for (let at = 1; at <= undisturbed.on.calls.length; at++) {
+    const one = await run(setting, { ...how, at });
+    const where = `call ${at}, ${undisturbed.on.calls[at - 1] ?? ''}: ${one.report.outcome}, ${one.report.reason}, ${one.report.message} [${told(one.on.storage.records)}]`;
+    try {
+      check(one, undisturbed, where);
+    } catch (error) {
+      wrong.push(String(error));
+    }
+  }
+  assert.equal(wrong.length, 0, wrong.join('\n'));
+}
+
+/** «Deployed» means that what runs is what the chart says. */
+function checkTruth({ on, report }: Told, setting: Setting, where: string): void {
+  const last = on.storage.records.at(-1);
+  if (report.outcome === 'rolledBack' && last !== undefined) {
+    assert.equal(last.status, 'deployed', where);
+  }
+  if (report.outcome !== 'deployed') return;
+  assert.equal(last?.status, 'deployed', where);
+  for (const object of setting.chart.objects) {
+    const live = liveObject(on.cluster, object);
+    assert.ok(live !== undefined, where);
+    assert.deepEqual(live['spec'], object['spec'], where);
+  }
+}
+
+/** No record pretends to be another one, and none says that it was replaced where nothing has replaced it. */
+function checkRecords({ on }: Told, setting: Setting, where: string): void {
+  const { records } = on.storage;
+  for (const before of setting.history ?? []) {
+    const now = records.find((one) => one.revision === before.revision);
+    if (now === undefined) continue;
+    assert.equal(now.manifest, before.manifest, `the manifest of revision ${before.revision} at ${where}`);
+    assert.deepEqual(now.config, before.config, where);
+    if (before.status === 'failed') assert.equal(now.status, 'failed', where);
+  }
+  const before = setting.history?.find(({ status }) => status === 'deployed');
+  const now = records.find((one) => one.revision === before?.revision);
+  if (now?.status === 'superseded') assert.ok(on.helm.hasDeployed(), `superseded by nothing at ${where}`);
+  assert.ok(records.filter(({ status }) => status === 'deployed').length <= 1, where);
+}
+
+function isPending({ status }: Revision): boolean {
+  return status.startsWith('pending') || status === 'uninstalling';
+}
+
+/** The error of the run is told, and the one that came first is not lost behind it. */
+function checkMessage({ on, report }: Told, undisturbed: Told, where: string): void {
+  if (report.outcome === undisturbed.report.outcome && report.reason === undisturbed.report.reason) return;
+  assert.match(report.message, /injected/, where);
+  const said = on.agent.lines.find((line) => !line.startsWith(' ') && line.includes(`(${undisturbed.report.reason})`));
+  if (undisturbed.report.reason === '' || said === undefined) return;
+  assert.equal(report.reason, undisturbed.report.reason, `the first reason at ${where}`);
+}
+
+describe('a deploy that is disturbed', function () {
+  this.timeout(60_000);
+  for (const [name, setting] of stories) {
+    for (const [word, error] of Object.entries(errors)) {
+      it(`${name}: every call of a port in turn fails once with ${word}`, async () => {
+        await atEveryCall(setting, { how: 'fails', error }, (one, undisturbed, where) => {
+          checkTruth(one, setting, where);
+          checkRecords(one, setting, where);
+          checkMessage(one, undisturbed, where);
+          assert.equal(one.on.agent.depth(), 0, where);
+          assert.ok(!one.on.storage.records.some(isPending), `nothing pending at ${where}`);
+        });
+      });
+    }
+
+    it(`${name}: every answer in turn is lost`, async () => {
+      await atEveryCall(setting, { how: 'answer lost' }, (one, undisturbed, where) => {
+        checkTruth(one, setting, where);
+        checkRecords(one, setting, where);
+        checkMessage(one, undisturbed, where);
+      });
+    });
+
+    it(`${name}: the cluster is away from every call on`, async () => {
+      await atEveryCall(setting, { how: 'fails', forEver: true }, (one, undisturbed, where) => {
+        checkTruth(one, setting, where);
+        checkMessage(one, undisturbed, where);
+      });
+    });
+
+    it(`${name}: cancelled at every call`, async () => {
+      await atEveryCall(setting, { how: 'cancel' }, (one, undisturbed, where) => {
+        checkTruth(one, setting, where);
+        checkRecords(one, setting, where);
+        const { report, on } = one;
+        const after = on.cancelledAt ?? assert.fail(where);
+        assert.ok(!on.storage.records.some(isPending), `nothing pending at ${where}`);
+        assert.ok(on.time.elapsed() - after.elapsed <= 5000, `${on.time.elapsed() - after.elapsed} ms after ${where}`);
+        const calls = on.calls.slice(after.calls);
+        assert.ok(calls.length <= 30, `${calls.length} calls after ${where}: ${calls.join(' ')}`);
+        if (report.outcome !== 'cancelled') assert.equal(report.outcome, undisturbed.report.outcome, where);
+        if (report.outcome !== 'cancelled') console.log(where);
+      });
+    });
+  }
+});
