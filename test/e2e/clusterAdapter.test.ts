@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import https from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { down } from '../../scripts/cluster/cluster';
 import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
+import { acceptFor } from '../../tasks/common/adapters/kubernetes/requests';
 import { createReleaseStorage } from '../../tasks/common/adapters/storage';
 import { TaskError } from '../../tasks/common/core/failure';
 import type { Follower, FollowQuery } from '../../tasks/common/core/ports';
@@ -296,6 +299,54 @@ describe('the cluster adapter on a real API server', function () {
     assert.deepEqual(reads.sort(), ['list configmaps', 'list secrets', 'watch configmaps', 'watch secrets']);
     await server.cleanUp(own);
   });
+
+  it('what a Secret holds is not sent where only its metadata is asked for', async () => {
+    const own = await server.namespace('metadata');
+    const ref = { apiVersion: 'v1', kind: 'Secret', namespace: own, name: 'db' };
+    const secret = { apiVersion: 'v1', kind: 'Secret', stringData: { password: 'hunter22' } };
+    await connection.create({ ...secret, metadata: { name: 'db', namespace: own } });
+    const collection = `/api/v1/namespaces/${own}/secrets`;
+    const raw = (path: string, form: 'object' | 'list'): Promise<string> =>
+      rawAnswer(path, acceptFor({ metadataOnly: true }, form));
+    const held = Buffer.from('hunter22').toString('base64');
+    for (const [path, form, kind] of [
+      [`${collection}/db`, 'object', 'PartialObjectMetadata'],
+      [collection, 'list', 'PartialObjectMetadataList'],
+      [`${collection}?watch=true&resourceVersion=0&timeoutSeconds=1`, 'object', 'PartialObjectMetadata'],
+    ] as const) {
+      const answer = await raw(path, form);
+      assert.match(answer, new RegExp(`"kind":"${kind}"`));
+      assert.equal(answer.includes(held), false);
+    }
+    const found = await connection.get(ref, { metadataOnly: true });
+    assert.deepEqual([found?.kind, found?.metadata.name, found?.['data']], ['Secret', 'db', undefined]);
+    const query = { apiVersion: 'v1', kind: 'Secret', namespace: own, metadataOnly: true, keep: () => true };
+    const stop = new AbortController();
+    const follower = await connection.follow([query], stop.signal);
+    await connection.patch(ref, { metadata: { labels: { changed: 'yes' } } });
+    const live = () => [...follower.snapshot().objects.values()];
+    await eventually('the change is seen', () => live()[0]?.metadata.labels?.['changed'] === 'yes', 10);
+    assert.deepEqual([live()[0]?.apiVersion, live()[0]?.kind], ['v1', 'Secret']);
+    assert.equal(JSON.stringify(live()).includes(held), false);
+    stop.abort();
+    await server.cleanUp(own);
+  });
+
+  async function rawAnswer(requestPath: string, accept: string): Promise<string> {
+    const config = await server.runKubectl('config', 'view', '--raw', '--flatten', '--output=json');
+    const { users, clusters } = JSON.parse(config) as {
+      users: { user: { token: string } }[];
+      clusters: { cluster: { server: string; 'certificate-authority-data': string } }[];
+    };
+    const { server: url = '', 'certificate-authority-data': ca = '' } = clusters[0]?.cluster ?? {};
+    const headers = { Accept: accept, Authorization: `Bearer ${users[0]?.user.token ?? ''}` };
+    return new Promise((resolve, reject) => {
+      const options = { headers, ca: Buffer.from(ca, 'base64') };
+      https
+        .get(`${url}${requestPath}`, options, (response) => void text(response).then(resolve, reject))
+        .on('error', reject);
+    });
+  }
 
   it('the API server restarts: objects stay known meanwhile, and what comes afterwards is seen', async () => {
     const own = await server.namespace('restart');

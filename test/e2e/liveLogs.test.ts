@@ -258,4 +258,18 @@ subjects: [{kind: ServiceAccount, name: deployer}]
     assert.match(bad.job.step('deploy').timeline[0]?.currentOperation ?? '', /^CrashLoop: /);
     assert.deepEqual(bad.job.step('deploy').violations, []);
   });
+
+  it('a pre-rollback hook that fails and is deleted for it has left its log in the report @real-node', async () => {
+    const refuse = { event: 'pre-rollback', script: 'echo cannot go back; exit 4', deletePolicy: 'hook-failed' };
+    const hook = hookManifest(refuse);
+    await deploy([deploymentManifest('sleep 1000'), hook], { inputs: { stableFor: '1s' } });
+    const end = await deploy([deploymentManifest('no-such-command'), hook], {
+      inputs: { stableFor: '1s', graces: 'CrashLoop: 1s' },
+    });
+    assert.equal(end.outputs['outcome'], 'failed', end.log);
+    assert.ok(shown(end).includes('cannot go back'), end.log);
+    const logs = end.report?.evidence.filter(({ kind }) => kind === 'log').flatMap(({ lines }) => lines);
+    assert.ok(logs?.includes('cannot go back'), end.log);
+    assert.match(JSON.stringify(end.report?.evidence), /exit code 4/);
+  });
 });

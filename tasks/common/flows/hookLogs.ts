@@ -40,7 +40,8 @@ export async function whileHooksRun(
   if (followed.length === 0) return { result: await act(), hooks: evidence(context, nothingSeen) };
   const stop = new AbortController();
   const seen = newSeen(context);
-  const following = followHooks(context, followed, seen, stop.signal);
+  // Never waited for: a server that does not answer must not hold up the deploy.
+  void followHooks(context, followed, seen, stop.signal);
   try {
     const result = await act();
     await lastWords(context, seen, result.ok);
@@ -48,7 +49,6 @@ export async function whileHooksRun(
   } finally {
     stop.abort();
     await seen.logs?.end(0);
-    await following;
   }
 }
 
