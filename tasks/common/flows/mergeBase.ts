@@ -15,7 +15,7 @@ import {
 import type { ReportedLeftover } from '../core/report';
 import type { Revision, RevisionStatus } from '../core/release';
 import type { RecordChange, ReleaseStorage } from '../core/ports';
-import type { ReleaseContext } from '../core/releaseContext';
+import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { insist } from './insist';
 import { newRevision, settle } from './record';
 import { liveRef } from './wantedObjects';
@@ -136,7 +136,7 @@ function lineOf(left: ReportedLeftover): string {
 
 /**
  * Runs Helm on the base that was given to it, and puts the record right however that ends. `before` is the history
- * before the run. Of several errors the first is thrown, with the others told.
+ * before the run. A step that was cancelled meanwhile starts no Helm. Of several errors the first is thrown, with the others told.
  */
 export async function onBase<T>(
   context: ReleaseContext,
@@ -144,7 +144,11 @@ export async function onBase<T>(
   before: readonly Revision[],
   run: () => Promise<T>,
 ): Promise<T> {
-  const result = await run().catch((thrown: unknown) => restoredAfter(context, given, before, thrown));
+  const begin = async (): Promise<T> => {
+    stopIfCancelled(context.signal);
+    return run();
+  };
+  const result = await begin().catch((thrown: unknown) => restoredAfter(context, given, before, thrown));
   await restoreRecord(context, given, before);
   return result;
 }

@@ -3,7 +3,7 @@ import { asTaskError } from '../core/failure';
 import { changedNothing, isVerified, sinceUninstall } from '../core/history';
 import type { HelmResult, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
-import type { ReleaseContext } from '../core/releaseContext';
+import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { whileHooksRun, type HookEvidence } from './hookLogs';
 import { workloadLogs, type PodLogs } from './podLogs';
 import { followRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from './rollout';
@@ -111,12 +111,14 @@ async function runUpgrade(
 ): Promise<{ result: HelmResult; followed: RolloutEnd | undefined }> {
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
+  const objects = wait ? await wantedObjects(cluster, seen.rendering.manifest, namespace) : [];
+  // Helm makes a revision even when it is interrupted at its start.
+  stopIfCancelled(signal);
   if (!wait) {
     const running = helm.upgrade({ timeoutSeconds, wait }, signal);
     return { result: await remindingWhile(context, running), followed: undefined };
   }
 
-  const objects = await wantedObjects(cluster, seen.rendering.manifest, namespace);
   const giveUp = new AbortController();
   const helmEnded = new AbortController();
   const running = helm.upgrade({ timeoutSeconds, wait }, AbortSignal.any([signal, giveUp.signal])).finally(() => {

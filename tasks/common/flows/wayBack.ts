@@ -1,7 +1,7 @@
 import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } from '../core/ending';
 import { asTaskError } from '../core/failure';
 import type { Revision } from '../core/release';
-import type { ReleaseContext } from '../core/releaseContext';
+import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { baselineForWayBack, baselineOf, type RolloutMemory } from '../core/rollout/verdict';
 import { judge } from '../core/rollout/verdict';
 import { collectEvidence, sayEvidence } from './evidence';
@@ -25,6 +25,7 @@ export async function returnTo(
   const deadline = later(clock.now(), request.rollbackTimeoutSeconds);
   const history = await insist(context, () => storage.history());
   const chain = chainFrom(history, target);
+  stopIfCancelled(context.signal);
   const memory = await baselineNow(context, target, beforeDeploy);
   const given = await giveBase(context, history, chain, target, target.manifest);
   story.leftovers.push(...(given?.leftovers ?? []));
@@ -124,6 +125,7 @@ export async function uninstall(
 ): Promise<Ending> {
   const { agent, helm, request, storage } = context;
   const history = await insist(context, () => storage.history());
+  stopIfCancelled(context.signal);
   const given = await giveBase(context, history, [...chainFrom(history, undefined)], undefined, '');
   // That everything goes is the meaning of it; only what stays is news.
   story.leftovers.push(...(given?.leftovers ?? []).filter(({ keptBecause }) => keptBecause !== ''));
