@@ -80,7 +80,7 @@ describe('following the log of a container', () => {
     log = [`${stamp(1)} one`];
     const polite = (response: ServerResponse, text: string): void => {
       log.push(`${stamp(9)} after the restart`);
-      response.end(`${text}\n`);
+      response.end(`${text}\n${stamp(9)} after th`);
     };
     answers = [polite, whole];
     assert.equal((await follow()).end, 'ended');
