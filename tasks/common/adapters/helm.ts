@@ -27,7 +27,17 @@ const maximumOutputBytes = 256 * 1024 * 1024;
 const maximumErrorCharacters = 64 * 1024;
 
 /** Flags that this task needs; all of them are in Helm 3.14. */
-const neededFlags = ['install', 'dry-run', 'wait', 'timeout', 'history-max', 'values', 'set-file', 'output'];
+const neededFlags = [
+  'install',
+  'dry-run',
+  'disable-openapi-validation',
+  'wait',
+  'timeout',
+  'history-max',
+  'values',
+  'set-file',
+  'output',
+];
 
 export function createHelm(options: HelmOptions): Helm {
   const { request } = options;
@@ -110,18 +120,19 @@ export function createHelm(options: HelmOptions): Helm {
   return {
     async capabilities(signal): Promise<HelmCapabilities> {
       const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
-      const [version, upgradeHelp, rollbackHelp] = await Promise.all([
+      const [version, upgradeHelp] = await Promise.all([
         bare(['version', '--template', '{{.Version}}']),
         bare(['upgrade', '--help']),
-        bare(['rollback', '--help']),
       ]);
-      const capabilities = capabilitiesOf(options.binary, version.trim(), upgradeHelp, rollbackHelp);
+      const capabilities = capabilitiesOf(options.binary, version.trim(), upgradeHelp);
       waitFlag = waitFlagOf(capabilities);
       return capabilities;
     },
 
     async render(signal): Promise<HelmResult & { rendering?: Rendering }> {
-      const args = [...upgradeArguments(), '--dry-run=server', '--output', 'json'];
+      // Most of what Helm 3 does in the dry run of a large chart (0.9 s of 50 Deployments, measured: 0.2 s without). The
+      // upgrade does it again, before it changes anything.
+      const args = [...upgradeArguments(), '--dry-run=server', '--disable-openapi-validation', '--output', 'json'];
       if (request.dependencyUpdate) args.push('--dependency-update');
       const result = await run(args, { capture: true, interrupt: signal });
       return result.ok ? { ...result, stdout: '', rendering: renderingOf(result.stdout) } : { ...result, stdout: '' };
@@ -210,7 +221,7 @@ function longFlags(help: string): ReadonlySet<string> {
   return new Set([...help.matchAll(/^\s+(?:-\w, )?--([a-z][a-z0-9-]*)/gm)].map((match) => match[1] ?? ''));
 }
 
-function capabilitiesOf(binary: string, version: string, upgradeHelp: string, rollbackHelp: string): HelmCapabilities {
+function capabilitiesOf(binary: string, version: string, upgradeHelp: string): HelmCapabilities {
   const parts = /^v?(\d+)(?:\.(\d+))?/.exec(version);
   const upgradeFlags = longFlags(upgradeHelp);
   const major = Number(parts?.[1] ?? Number.NaN);
@@ -223,7 +234,7 @@ function capabilitiesOf(binary: string, version: string, upgradeHelp: string, ro
       `${binary} is Helm ${version || 'of no known version'}; 3.14 or later is needed.${lacks}`,
     );
   }
-  return { version, major, upgradeFlags, rollbackFlags: longFlags(rollbackHelp) };
+  return { version, major, upgradeFlags };
 }
 
 function renderingOf(stdout: string): Rendering {

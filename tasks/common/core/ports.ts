@@ -71,7 +71,6 @@ export interface HelmCapabilities {
   major: number;
   /** Long flags that `helm upgrade` of this binary knows, without the dashes. */
   upgradeFlags: ReadonlySet<string>;
-  rollbackFlags: ReadonlySet<string>;
 }
 
 /** What a chart becomes before anything is changed. */

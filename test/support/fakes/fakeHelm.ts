@@ -156,7 +156,6 @@ export function fakeHelm(
         version: 'v3.17.3',
         major: 3,
         upgradeFlags: new Set<string>(),
-        rollbackFlags: new Set<string>(),
       }),
     render: () => Promise.resolve({ ...succeeded, rendering: { manifest, hooks: chart.hooks ?? [] } }),
 
