@@ -120,7 +120,7 @@ async function askLeave(server: string, screen: Screen, signal: AbortSignal): Pr
   const terminal = readline.createInterface({ input: process.stdin, output: process.stdout });
   try {
     const answer = await terminal.question('\n    Go on? [y/N] ', { signal });
-    if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError('Nothing was touched.');
+    if (!/^y(es)?$/i.test(answer.trim())) throw new Error('Nothing was touched.');
   } finally {
     terminal.close();
   }
