@@ -106,16 +106,18 @@ function endingOf({ end, verdict }: RolloutEnd): HealthEnding {
   if (end === 'healthy') {
     return { reason: '', reasonGroup: '', message: '', advice: '', failedWorkload: '', timedOut: false };
   }
-  return end === 'cancelled'
-    ? endingFor('cancelled', 'Cancelled', 'The check was cancelled.')
-    : endingOfRollout(verdict);
+  // The outcome of a deploy has no place in the report of a check.
+  const { outcome: _, ...ending } =
+    end === 'cancelled' ? endingFor('cancelled', 'Cancelled', 'The check was cancelled.') : endingOfRollout(verdict);
+  return ending;
 }
 
-/** A release by its history; plain workloads where each that is not healthy has a revision before its present one. */
+/** A release by its history; plain workloads where each that has failed has a revision before its present one. */
 async function canRollBack(context: HealthContext, targets: HealthTargets, verdict: RolloutVerdict): Promise<boolean> {
   if (context.storage !== undefined) return targets.rollbackTo !== undefined;
-  const unhealthy = verdict.workloads.filter(({ health }) => health !== 'healthy');
-  const candidates = (unhealthy.length > 0 ? unhealthy : verdict.workloads).map(({ ref }) => ref);
+  // What was still on its way when another failed is not known to be bad.
+  const failed = verdict.workloads.filter(({ health }) => health === 'failed');
+  const candidates = (failed.length > 0 ? failed : verdict.workloads).map(({ ref }) => ref);
   const answers = await Promise.all(candidates.map((ref) => hasEarlierRevision(context, ref)));
   return answers.length > 0 && answers.every(Boolean);
 }
