@@ -1,4 +1,5 @@
 import type { Ending } from './ending';
+import { neutralise, splitLines } from './foreignText';
 import { cell, codeBlock, objectTable, type Evidence, type ReportedObject, type TaskResult } from './report';
 
 export type HealthWord = 'healthy' | 'unhealthy' | 'unknown';
@@ -41,12 +42,13 @@ export function subjectOf(report: HealthReport): string {
   return `${shown}${more} in namespace ${report.namespace}`;
 }
 
-/** One sentence. */
+/** One sentence, without line breaks or anything else that is not seen. */
 export function healthSummary(report: HealthReport): string {
   const subject = subjectOf(report);
   if (report.health === 'healthy') return `${subject}: healthy.`;
   const blame = report.failedWorkload === '' ? '' : `${report.failedWorkload}: `;
-  return `${subject}: ${report.health}. ${blame}${report.message} (${report.reason})`.replace(/\s+/g, ' ');
+  const text = `${subject}: ${report.health}. ${blame}${report.message} (${report.reason})`;
+  return neutralise(text.replace(/[\s\u0085]+/g, ' '));
 }
 
 export function healthOutputs(report: HealthReport, reportPath: string): Record<string, string> {
@@ -55,7 +57,7 @@ export function healthOutputs(report: HealthReport, reportPath: string): Record<
     reason: report.reason,
     reasonGroup: report.reasonGroup,
     failedWorkload: report.failedWorkload,
-    summary: healthSummary(report),
+    summary: withoutMacros(healthSummary(report)),
     gateInstructions: gateInstructions(report),
     canRollBack: String(report.canRollBack),
     reportPath,
@@ -66,38 +68,50 @@ export function healthResult(report: HealthReport, onUnhealthy: 'fail' | 'succee
   return report.health === 'healthy' || onUnhealthy === 'succeed' ? 'Succeeded' : 'Failed';
 }
 
-/** What the instructions of ManualValidation@1 hold at most. */
+/** What the instructions of ManualValidation@1 hold at most. Characters. */
 const gateLimit = 4000;
 const gateEvidenceLines = 12;
+/** So that the lines of one log fit beside all else; a line of structured logging may be very long. */
+const gateLineLimit = 200;
+/** A sentence may grow to three times its length where every character has to be escaped, and still fits. */
+const gateSentenceLimit = 1000;
 
-/**
- * What a person at a gate has to know, most important first; cut at the end where it would not fit. A `$(...)` in it
- * would be taken for a variable by the step that shows it.
- */
+/** What a person at a gate has to know, most important first; what would not fit is left out, part by part. */
 export function gateInstructions(report: HealthReport): string {
   const parts = [
-    `**${cell(healthSummary(report))}**`,
-    report.advice === '' ? '' : `Next step: ${cell(report.advice)}`,
+    `**${sentenceCell(healthSummary(report))}**`,
+    report.advice === '' ? '' : `Next step: ${sentenceCell(report.advice)}`,
     rollbackSentence(report),
-    ...report.evidence.map(
-      (item) => `${cell(item.object)}, ${cell(item.title)}:\n\n${codeBlock(item.lines.slice(-gateEvidenceLines))}`,
-    ),
+    ...report.evidence.map(gateEvidence),
     objectTable(report.objects),
   ].filter((part) => part !== '');
   let text = '';
-  for (const part of parts) {
+  for (const part of parts.map(withoutMacros)) {
     const longer = text === '' ? part : `${text}\n\n${part}`;
-    if (longer.length > gateLimit - cutNote.length)
-      return withoutMacros(`${text || part.slice(0, gateLimit / 2)}${cutNote}`);
+    if (longer.length > gateLimit - cutNote.length) return `${text}${cutNote}`;
     text = longer;
   }
-  return withoutMacros(text);
+  return text;
 }
 
 const cutNote = '\n\n(More in the results of the run.)';
 
+function sentenceCell(text: string): string {
+  return cell(clipped(text, gateSentenceLimit));
+}
+
+function gateEvidence({ object, title, lines }: Evidence): string {
+  const last = lines.flatMap(splitLines).slice(-gateEvidenceLines);
+  return `${sentenceCell(object)}, ${sentenceCell(title)}:\n\n${codeBlock(last.map((line) => clipped(line, gateLineLimit)))}`;
+}
+
+function clipped(text: string, limit: number): string {
+  return text.length <= limit ? text : `${text.slice(0, limit).replace(/[\ud800-\udbff]$/, '')} ...`;
+}
+
+/** A `$(...)` or `${{...}}` would be taken for a variable by the step that is given the text. */
 function withoutMacros(text: string): string {
-  return text.replace(/\$(?=[({])/g, '$ ').slice(0, gateLimit);
+  return text.replace(/\$(?=[({])/g, '$ ');
 }
 
 function rollbackSentence(report: HealthReport): string {

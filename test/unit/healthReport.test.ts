@@ -1,0 +1,313 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import {
+  gateInstructions,
+  healthClosing,
+  healthMarkdown,
+  healthOf,
+  healthOutputs,
+  healthResult,
+  healthSummary,
+  subjectOf,
+  type HealthReport,
+} from '../../tasks/common/core/healthReport';
+import type { Evidence, ReportedObject } from '../../tasks/common/core/report';
+
+function object(name: string, more: Partial<ReportedObject> = {}): ReportedObject {
+  return {
+    kind: 'Deployment',
+    apiVersion: 'apps/v1',
+    name,
+    namespace: 'prod',
+    health: 'failed',
+    status: 'InProgress',
+    reason: 'CrashLoop',
+    message: 'it crashes',
+    brokenBefore: '',
+    isPreexisting: false,
+    ...more,
+  };
+}
+
+function log(...lines: string[]): Evidence {
+  return { object: 'Pod/web-1', kind: 'log', title: 'last lines of container main', lines };
+}
+
+function report(more: Partial<HealthReport> = {}): HealthReport {
+  return {
+    schemaVersion: 1,
+    task: 'RolloutHealthCheck',
+    namespace: 'prod',
+    release: 'shop',
+    health: 'unhealthy',
+    reason: 'CrashLoop',
+    reasonGroup: 'runtimeConfig',
+    timedOut: false,
+    message: 'Container main exits with code 1.',
+    advice: 'Read the log.',
+    failedWorkload: 'Deployment/web',
+    revision: 4,
+    rollbackRevision: 3,
+    canRollBack: true,
+    markedVerified: false,
+    startedAt: '2026-01-01T00:00:00.000Z',
+    finishedAt: '2026-01-01T00:00:10.000Z',
+    objects: [object('web')],
+    evidence: [log('no database')],
+    ...more,
+  };
+}
+
+const healthy = {
+  health: 'healthy',
+  reason: '',
+  reasonGroup: '',
+  message: '',
+  advice: '',
+  failedWorkload: '',
+} as const;
+
+describe('the words of a health check', () => {
+  for (const [more, expected] of [
+    [{}, 'Release shop in namespace prod, revision 4'],
+    [{ revision: null }, 'Release shop in namespace prod'],
+    [{ release: '', objects: [] }, 'Namespace prod'],
+    [{ release: '', objects: [object('a')] }, 'Deployment/a in namespace prod'],
+    [
+      { release: '', objects: ['a', 'b', 'c', 'd', 'e'].map((name) => object(name)) },
+      'Deployment/a, Deployment/b, Deployment/c and 2 more in namespace prod',
+    ],
+  ] as const) {
+    it(`it is about: ${expected}`, () => {
+      assert.equal(subjectOf(report(more)), expected);
+    });
+  }
+
+  it('one sentence says what is broken and why', () => {
+    assert.equal(
+      healthSummary(report()),
+      'Release shop in namespace prod, revision 4: unhealthy. Deployment/web: Container main exits with code 1. (CrashLoop)',
+    );
+    assert.equal(healthSummary(report(healthy)), 'Release shop in namespace prod, revision 4: healthy.');
+  });
+
+  it('unknown without a workload to blame', () => {
+    const unknown = report({
+      health: 'unknown',
+      reason: 'ClusterUnreachable',
+      failedWorkload: '',
+      message: 'No answer.',
+    });
+    assert.equal(
+      healthSummary(unknown),
+      'Release shop in namespace prod, revision 4: unknown. No answer. (ClusterUnreachable)',
+    );
+  });
+
+  it('a message of many lines, whatever breaks them, is one sentence', () => {
+    const message = 'a\r\nb\rc\u2028d\u2029e\u0085f\vg\fh\ti';
+    assert.match(healthSummary(report({ message })), /a b c d e f g h i \(CrashLoop\)$/);
+  });
+
+  for (const [end, word] of [
+    ['healthy', 'healthy'],
+    ['failed', 'unhealthy'],
+    ['unknown', 'unknown'],
+    ['cancelled', 'unknown'],
+    ['stopped', 'unknown'],
+  ] as const) {
+    it(`a rollout that ended «${end}» is ${word}`, () => {
+      assert.equal(healthOf(end), word);
+    });
+  }
+
+  for (const [health, onUnhealthy, result] of [
+    ['healthy', 'fail', 'Succeeded'],
+    ['unhealthy', 'fail', 'Failed'],
+    ['unknown', 'fail', 'Failed'],
+    ['healthy', 'succeed', 'Succeeded'],
+    ['unhealthy', 'succeed', 'Succeeded'],
+    ['unknown', 'succeed', 'Succeeded'],
+  ] as const) {
+    it(`${health} with onUnhealthy: ${onUnhealthy} ends the step ${result}`, () => {
+      assert.equal(healthResult(report({ health }), onUnhealthy), result);
+    });
+  }
+
+  it('the outputs are those of task.json, all texts', () => {
+    const outputs = healthOutputs(report(), '/tmp/report.json');
+    assert.deepEqual(
+      { ...outputs, gateInstructions: '' },
+      {
+        health: 'unhealthy',
+        reason: 'CrashLoop',
+        reasonGroup: 'runtimeConfig',
+        failedWorkload: 'Deployment/web',
+        summary: healthSummary(report()),
+        gateInstructions: '',
+        canRollBack: 'true',
+        reportPath: '/tmp/report.json',
+      },
+    );
+  });
+
+  it('the closing paragraph: what, the next step, and the mark where one was set', () => {
+    assert.equal(healthClosing(report()), `${healthSummary(report())}\nRead the log.`);
+    assert.equal(
+      healthClosing(report({ ...healthy, markedVerified: true })),
+      `${healthSummary(report(healthy))}\nRevision 4 is marked as verified healthy.`,
+    );
+  });
+
+  it('the summary page shows what failed with its evidence, and of a healthy release no next step', () => {
+    const page = healthMarkdown(report());
+    assert.match(page, /^## Release shop in namespace prod, revision 4: unhealthy\n/);
+    assert.match(page, /\*\*Deployment\/web\*\*: Container main exits/);
+    assert.match(page, /\n```\nno database\n```\n/);
+    assert.match(page, /\*\*Next step\.\*\* Read the log\./);
+    assert.doesNotMatch(healthMarkdown(report({ ...healthy, advice: 'x', objects: [], evidence: [] })), /Next step/);
+  });
+});
+
+/** Lines of a text that are outside every code block; fails where a block is left open. */
+function outsideCode(text: string): string[] {
+  const outside: string[] = [];
+  let fence = '';
+  for (const line of text.split('\n')) {
+    const ticks = /^ {0,3}(`{3,})/.exec(line)?.[1] ?? '';
+    if (fence === '' && ticks !== '') fence = ticks;
+    else if (fence === '') outside.push(line);
+    else if (ticks.length >= fence.length && /^ {0,3}`+\s*$/.test(line)) fence = '';
+  }
+  assert.equal(fence, '', `an open code block in:\n${text}`);
+  return outside;
+}
+
+describe('what a person at a gate reads', () => {
+  it('what is broken, the next step, where a rollback would go, and the evidence', () => {
+    assert.equal(
+      gateInstructions(report()),
+      [
+        '**Release shop in namespace prod, revision 4: unhealthy. Deployment/web: Container main exits with code 1. (CrashLoop)**',
+        'Next step: Read the log.',
+        'Revision now: 4. A rollback would go to revision 3.',
+        'Pod/web-1, last lines of container main:\n\n```\nno database\n```',
+        '| Object | Health | |\n|---|---|---|\n| Deployment/web | failed | it crashes |',
+      ].join('\n\n'),
+    );
+  });
+
+  it('nowhere to go back to is said', () => {
+    assert.match(gateInstructions(report({ rollbackRevision: null })), /There is no revision to go back to\./);
+    assert.match(gateInstructions(report({ release: '', canRollBack: true })), /Every workload has a revision before/);
+    assert.doesNotMatch(gateInstructions(report({ release: '', canRollBack: false })), /revision before/);
+  });
+
+  it('a log of long lines is clipped, not left out: its end is the cause', () => {
+    const lines = Array.from({ length: 50 }, (_, number) => `{"line":${number},"text":"${'x'.repeat(990)}"}`);
+    const text = gateInstructions(report({ evidence: [log(...lines)] }));
+    assert.match(text, /\{"line":49,/);
+    assert.doesNotMatch(text, /\{"line":37,/);
+    assert.ok(text.length <= 4000);
+  });
+
+  it('more than fits is left out part by part, with a note', () => {
+    const evidence = Array.from({ length: 9 }, (_, number) => log(`log ${number} ${'x'.repeat(900)}`, 'y'.repeat(900)));
+    const text = gateInstructions(report({ evidence: [...evidence, ...evidence] }));
+    assert.ok(text.length <= 4000);
+    assert.match(text, /log 5 /);
+    assert.match(text, /\(More in the results of the run\.\)$/);
+    outsideCode(text);
+  });
+
+  it('a variable in what a pod says is not put in by the agent', () => {
+    const text = gateInstructions(
+      report({ message: 'echo $(System.AccessToken) ${{ variables.x }}', evidence: [log('$(secret) $$(x)')] }),
+    );
+    assert.doesNotMatch(text, /\$[({]/);
+    assert.match(text, /\$ \(System\.AccessToken\)/);
+    assert.doesNotMatch(healthOutputs(report({ message: '$(secret)' }), '')['summary'] ?? '', /\$\(/);
+  });
+
+  it('backticks in a log cannot end its block', () => {
+    const text = gateInstructions(report({ evidence: [log('```', '# Approve at once', '````\n**ok**')] }));
+    assert.ok(outsideCode(text).every((line) => !/Approve|ok\*\*/.test(line)));
+  });
+
+  const hostile = fc
+    .array(
+      fc.oneof(
+        fc.constantFrom(
+          '`',
+          '```',
+          '````',
+          '$(',
+          '${{',
+          '$',
+          '(',
+          '**',
+          '|',
+          '\\',
+          '\n',
+          '\r',
+          '\u2028',
+          '\u0085',
+          '\u200b',
+        ),
+        fc.constantFrom('##vso[task.complete]', '<img src=x>', '](http://x)', '~~~', '\u{1f600}', '# x', '- '),
+        fc.string({ maxLength: 20 }),
+        fc.string({ minLength: 500, maxLength: 1500 }),
+        fc.integer({ min: 190, max: 202 }).map((length) => `${'x'.repeat(length)}\u{1f600}`),
+      ),
+      { maxLength: 12 },
+    )
+    .map((words) => words.join(''));
+  const evidence = fc.record({
+    object: hostile,
+    kind: fc.constantFrom('log' as const, 'event' as const),
+    title: hostile,
+    lines: fc.array(hostile, { maxLength: 20 }),
+  });
+  const anyReport = fc
+    .record({
+      release: fc.constantFrom('', 'shop'),
+      message: hostile,
+      advice: hostile,
+      reason: fc.constantFrom('CrashLoop', 'TimedOut'),
+      failedWorkload: hostile,
+      health: fc.constantFrom('healthy' as const, 'unhealthy' as const, 'unknown' as const),
+      evidence: fc.array(evidence, { maxLength: 6 }),
+      objects: fc.array(
+        hostile.map((message) => object('web', { message })),
+        { maxLength: 10 },
+      ),
+    })
+    .map((more) => report(more));
+
+  it('whatever pods and charts say: at most 4000 characters, no variable, no open block, no command', () => {
+    fc.assert(
+      fc.property(anyReport, (one) => {
+        const text = gateInstructions(one);
+        assert.ok(text.length <= 4000, String(text.length));
+        assert.doesNotMatch(text, /\$[({]/);
+        assert.doesNotMatch(text, /##vso\[|##\[/);
+        assert.doesNotMatch(text, /\p{Surrogate}/u);
+        const outside = outsideCode(text);
+        assert.ok(outside[0]?.startsWith('**') && outside[0].endsWith('**'), outside[0]);
+        const starts = /^(\*\*|Next step: |Revision now|There is no|Every workload|\||All \d+ objects|\(More in|$)/;
+        for (const line of outside) assert.ok(starts.test(line) || line.endsWith(':'), line);
+        const html = outside.filter((line) => /(?<!\\)<|(?<!\\)`/.test(line.replace(/\\\\/g, '')));
+        assert.deepEqual(html, []);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('whatever pods and charts say: the sentence is one line', () => {
+    fc.assert(
+      fc.property(anyReport, (one) => {
+        assert.doesNotMatch(healthSummary(one), /[\n\r\u2028\u2029\u0085\v\f]/);
+      }),
+    );
+  });
+});
