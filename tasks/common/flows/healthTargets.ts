@@ -1,5 +1,5 @@
 import { asTaskError, TaskError } from '../core/failure';
-import { releaseState, rollbackTarget } from '../core/history';
+import { isUnhealthy, releaseState, rollbackTarget, sinceUninstall } from '../core/history';
 import type { HealthRequest, WorkloadName } from '../core/healthRequest';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { objectKey, refOf } from '../core/manifest';
@@ -113,5 +113,7 @@ async function releaseTargets(
 
 /** Where nothing was ever verified: the newest that was deployed before, and is not known to have failed. */
 function previouslyDeployed(history: readonly Revision[], now: Revision): Revision | undefined {
-  return history.findLast((revision) => revision.revision < now.revision && revision.status === 'superseded');
+  return sinceUninstall(history).findLast(
+    (revision) => revision.revision < now.revision && revision.status === 'superseded' && !isUnhealthy(revision),
+  );
 }

@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import { TaskError } from '../../tasks/common/core/failure';
+import type { HealthReport } from '../../tasks/common/core/healthReport';
+import type { HealthRequest } from '../../tasks/common/core/healthRequest';
+import { unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
+import { checkHealth, type HealthContext } from '../../tasks/common/flows/checkHealth';
+import type { Disturbance } from '../support/fakes/disturbance';
+import {
+  chart,
+  configMap,
+  deployment,
+  liveObject,
+  namespace,
+  release,
+  revision,
+  scene,
+  told,
+  type Scene,
+  type Setting,
+} from '../support/fakes/scene';
+
+const good = chart('1.0.0', [configMap('settings'), deployment('web', 'good')]);
+const broken = chart('2.0.0', [configMap('settings'), deployment('web', 'broken')]);
+const deployed = { history: [revision(1, 'deployed', good)], live: good.objects, chart: good };
+
+const plain: HealthRequest = {
+  connection: { type: 'none' },
+  workloads: [],
+  timeoutSeconds: 300,
+  rollout: { failFast: true, graces: {}, statusRules: [], logLines: 50, followLogs: false },
+  onUnhealthy: 'fail',
+  markVerified: false,
+};
+
+interface Check {
+  on: Scene;
+  context: HealthContext;
+}
+
+async function check(setting: Setting, request: Partial<HealthRequest>): Promise<Check> {
+  const on = await scene(setting);
+  const { storage, ...shared } = on.context;
+  const context: HealthContext = {
+    ...shared,
+    request: { ...plain, ...request },
+    storage: request.releaseName === undefined ? undefined : storage,
+  };
+  return { on, context };
+}
+
+const ofRelease = { releaseName: release };
+const web = { workloads: [{ kind: 'deployment', name: 'web' }] };
+
+async function refusal(setting: Setting, request: Partial<HealthRequest>): Promise<TaskError> {
+  const { context } = await check(setting, request);
+  const error = await checkHealth(context).then(
+    () => assert.fail('no error'),
+    (thrown: unknown) => thrown,
+  );
+  assert.ok(error instanceof TaskError, String(error));
+  return error;
+}
+
+describe('checkHealth', () => {
+  it('a healthy release is healthy and is not marked unasked', async () => {
+    const { on, context } = await check(deployed, ofRelease);
+    const report = await checkHealth(context);
+    assert.equal(report.health, 'healthy');
+    assert.equal(report.revision, 1);
+    assert.equal(report.canRollBack, false);
+    assert.equal(told(on.storage.records), '1 deployed');
+  });
+
+  it('markVerified marks the revision that is healthy', async () => {
+    const { on, context } = await check(deployed, { ...ofRelease, markVerified: true });
+    assert.equal((await checkHealth(context)).markedVerified, true);
+    assert.equal(told(on.storage.records), '1 deployed+verified');
+  });
+
+  it('markVerified does not mark what is broken', async () => {
+    const setting = { history: [revision(1, 'deployed', broken)], live: broken.objects, chart: broken };
+    const { on, context } = await check(setting, { ...ofRelease, markVerified: true });
+    const report = await checkHealth(context);
+    assert.equal(report.health, 'unhealthy');
+    assert.equal(report.reason, 'ImageInvalidName');
+    assert.equal(report.reasonGroup, 'image');
+    assert.equal(report.failedWorkload, 'Deployment/web');
+    assert.equal(report.markedVerified, false);
+    assert.equal(told(on.storage.records), '1 deployed');
+  });
+
+  it('what only becomes ready while it is followed is healthy', async () => {
+    const { on, context } = await check({ ...deployed, live: [configMap('settings')] }, ofRelease);
+    const annotations = { 'meta.helm.sh/release-name': release };
+    on.cluster.put({ ...deployment('web', 'good'), metadata: { name: 'web', namespace, annotations } });
+    assert.equal((await checkHealth(context)).health, 'healthy');
+  });
+
+  it('an object of the release that is missing is a failure', async () => {
+    const { on, context } = await check(deployed, ofRelease);
+    on.cluster.take(`/ConfigMap/${namespace}/settings`);
+    const report = await checkHealth(context);
+    assert.equal(report.health, 'unhealthy');
+    assert.equal(report.reason, 'ObjectMissing');
+    assert.equal(report.failedWorkload, 'ConfigMap/settings');
+  });
+
+  it('what has neither a cause nor an end is given up at the timeout', async () => {
+    const slow = chart('1.0.0', [deployment('web', 'slow')]);
+    const setting = { history: [revision(1, 'deployed', slow)], live: slow.objects, chart: slow };
+    const { on, context } = await check(setting, { ...ofRelease, timeoutSeconds: 40 });
+    const before = on.time.elapsed();
+    const report = await checkHealth(context);
+    assert.equal(report.health, 'unhealthy');
+    assert.equal(report.timedOut, true);
+    assert.equal(on.time.elapsed() - before, 40_000);
+  });
+
+  for (const [name, history, to] of [
+    [
+      'the newest verified',
+      [
+        revision(1, 'superseded', good, { labels: { [verifiedLabel]: '1' } }),
+        revision(2, 'superseded', good),
+        revision(3, 'deployed', broken),
+      ],
+      1,
+    ],
+    [
+      'the newest superseded where none is verified',
+      [revision(1, 'superseded', good), revision(2, 'superseded', good), revision(3, 'deployed', broken)],
+      2,
+    ],
+    ['never one that failed', [revision(1, 'failed', good), revision(2, 'deployed', broken)], null],
+    [
+      'never one that was found unhealthy, whatever Helm calls it since',
+      [revision(1, 'superseded', good, { labels: { [unhealthyLabel]: '1' } }), revision(2, 'deployed', broken)],
+      null,
+    ],
+    [
+      'never one from before an uninstall',
+      [revision(1, 'superseded', good), revision(2, 'uninstalled', good), revision(3, 'deployed', broken)],
+      null,
+    ],
+  ] as const) {
+    it(`a rollback would go to: ${name}`, async () => {
+      const { context } = await check({ history, live: broken.objects, chart: broken }, ofRelease);
+      const report = await checkHealth(context);
+      assert.equal(report.rollbackRevision, to);
+      assert.equal(report.canRollBack, to !== null);
+    });
+  }
+
+  it('a workload by its name, with evidence where it fails', async () => {
+    const { context } = await check({ live: broken.objects, chart: broken }, web);
+    const report = await checkHealth(context);
+    assert.equal(report.health, 'unhealthy');
+    assert.equal(report.release, '');
+    assert.ok(report.evidence.length > 0);
+    assert.equal(report.canRollBack, false);
+  });
+
+  it('a Deployment with an earlier ReplicaSet can go back', async () => {
+    const { on, context } = await check({ live: good.objects, chart: good }, web);
+    const live = liveObject(on.cluster, deployment('web', 'good')) ?? assert.fail();
+    on.cluster.put({ ...live, ...deployment('web', 'broken'), metadata: live.metadata });
+    const report = await checkHealth(context);
+    assert.equal(report.health, 'unhealthy');
+    assert.equal(report.canRollBack, true);
+  });
+
+  it('a selector finds workloads, and not what they own', async () => {
+    const labelled = { ...deployment('web', 'good'), metadata: { name: 'web', labels: { app: 'web' } } };
+    const { context } = await check({ live: [labelled], chart: good }, { selector: 'app=web' });
+    const report = await checkHealth(context);
+    assert.deepEqual(
+      report.objects.map(({ kind, name }) => `${kind}/${name}`),
+      ['Deployment/web'],
+    );
+    assert.equal(report.health, 'healthy');
+  });
+
+  it('what is named twice is checked once', async () => {
+    const labelled = { ...deployment('web', 'good'), metadata: { name: 'web', labels: { app: 'web' } } };
+    const { context } = await check({ live: [labelled], chart: good }, { ...web, selector: 'app=web' });
+    assert.equal((await checkHealth(context)).objects.length, 1);
+  });
+
+  it('workloads that do not exist are all named, and are not merely «not ready»', async () => {
+    const error = await refusal(deployed, {
+      workloads: [
+        { kind: 'deployment', name: 'api' },
+        { kind: 'job', name: 'gone' },
+      ],
+    });
+    assert.equal(error.reason, 'WorkloadMissing');
+    assert.match(error.message, /Deployment api/);
+    assert.match(error.message, /Job gone/);
+  });
+
+  it('a kind that nobody serves', async () => {
+    const error = await refusal(deployed, { workloads: [{ kind: 'widget', name: 'a' }] });
+    assert.equal(error.reason, 'InputInvalid');
+    assert.match(error.message, /widget\/a/);
+  });
+
+  it('a selector that matches nothing', async () => {
+    assert.equal((await refusal(deployed, { selector: 'app=none' })).reason, 'WorkloadMissing');
+  });
+
+  for (const history of [[], [revision(1, 'uninstalled', good)]]) {
+    it(`a release that is ${history.length === 0 ? 'not there' : 'uninstalled'}`, async () => {
+      assert.equal((await refusal({ history, chart: good }, ofRelease)).reason, 'ReleaseMissing');
+    });
+  }
+});
+
+const errors = {
+  ClusterUnreachable: () => new TaskError('ClusterUnreachable', 'No answer (injected).'),
+  PermissionDenied: () => new TaskError('PermissionDenied', 'You may not (injected).'),
+  Conflict: () => new TaskError('Conflict', 'Somebody was faster (injected).'),
+};
+
+describe('a health check that is disturbed', () => {
+  const stories: readonly (readonly [string, Setting, Partial<HealthRequest>])[] = [
+    ['a healthy release that is marked', deployed, { ...ofRelease, markVerified: true }],
+    [
+      'a broken release',
+      {
+        history: [revision(1, 'superseded', good), revision(2, 'deployed', broken)],
+        live: broken.objects,
+        chart: broken,
+      },
+      ofRelease,
+    ],
+    ['a broken workload', { live: broken.objects, chart: broken }, web],
+  ];
+
+  async function run(setting: Setting, request: Partial<HealthRequest>, disturbance?: Disturbance) {
+    const { on, context } = await check({ ...setting, disturbance }, request);
+    return { on, report: await checkHealth(context) };
+  }
+
+  async function atEveryCall(
+    [, setting, request]: (typeof stories)[number],
+    how: Omit<Disturbance, 'at'>,
+    verify: (one: { on: Scene; report: HealthReport }, whole: HealthReport, where: string) => void,
+  ): Promise<void> {
+    const whole = await run(setting, request);
+    for (let at = 1; at <= whole.on.calls.length; at++) {
+      const one = await run(setting, request, { ...how, at });
+      const where = `call ${at}, ${whole.on.calls[at - 1] ?? ''}: ${one.report.health}, ${one.report.reason}, ${one.report.message}`;
+      verify(one, whole.report, where);
+    }
+  }
+
+  for (const story of stories) {
+    for (const [word, error] of Object.entries(errors)) {
+      for (const forEver of [false, true]) {
+        it(`${story[0]}: ${word} at every call${forEver ? ' and from then on' : ''} is never taken for health, nor hides what was seen`, async () => {
+          await atEveryCall(story, { how: 'fails', forEver, error }, ({ on, report }, whole, where) => {
+            assert.equal(on.agent.depth(), 0, where);
+            if (report.health === whole.health) return;
+            assert.equal(report.health, 'unknown', where);
+            assert.match(`${report.message} ${on.agent.lines.join('\n')}`, /injected/, where);
+          });
+        });
+      }
+    }
+
+    it(`${story[0]}: cancelled at every call`, async () => {
+      await atEveryCall(story, { how: 'cancel' }, ({ on, report }, whole, where) => {
+        const after = on.cancelledAt ?? assert.fail(where);
+        assert.ok(on.time.elapsed() - after.elapsed <= 1000, where);
+        assert.ok(on.calls.length - after.calls <= 15, `${on.calls.length - after.calls} calls after ${where}`);
+        if (report.health === whole.health) return;
+        assert.equal(report.health, 'unknown', where);
+        assert.equal(report.reason, 'Cancelled', where);
+      });
+    });
+  }
+});
