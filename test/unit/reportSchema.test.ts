@@ -84,7 +84,7 @@ describe('docs/report.schema.json', () => {
         if (field === 'task') continue;
         assert.notDeepEqual(reportProblems(rest as typeof report), [], `${report.task} without ${field}`);
       }
-      assert.notDeepEqual(reportProblems({ ...report, outcomes: '' } as typeof report), []);
+      assert.notDeepEqual(reportProblems({ ...report, outcomes: '' } as DeployReport & { outcomes: string }), []);
     }
     assert.notDeepEqual(reportProblems({ ...health, outcome: 'failed' } as HealthReport), []);
   });

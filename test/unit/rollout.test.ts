@@ -595,6 +595,29 @@ describe('judge: one workload waits for another', () => {
     assert.equal(codeOf(judged([...frames, [80, [...web(crashed(6)), ...database(true)]]])), 'failed CrashLoop');
   });
 
+  it('a run that began before the database came up does not count, however late it ended', () => {
+    const slowly = (restartCount: number): Fields => {
+      const terminated = { exitCode: 1, startedAt: '2026-03-01T00:00:00Z', finishedAt: '2026-03-01T00:00:30Z' };
+      const [status] = crashed(restartCount)['containerStatuses'] as Fields[];
+      return { phase: 'Running', containerStatuses: [{ ...status, lastState: { terminated } }] };
+    };
+    const frames: Frame[] = [
+      [0, [...web(slowly(4)), ...database(false)]],
+      [40, [...web(slowly(4)), ...database(true)]],
+      [60, [...web(slowly(5)), ...database(true)]],
+    ];
+    assert.equal(codeOf(judged(frames)), 'progressing CrashLoop');
+    assert.equal(codeOf(judged([...frames, [110, [...web(slowly(6)), ...database(true)]]])), 'failed CrashLoop');
+  });
+
+  it('a database that nothing was read of for a while was on its way until it was read again', () => {
+    const frames: Frame[] = [
+      [0, [...web(crashed(3)), ...database(false)]],
+      [50, [...web(crashed(4)), ...database(true)]],
+    ];
+    assert.equal(codeOf(judged(frames)), 'progressing CrashLoop');
+  });
+
   it('two that crash do not excuse each other', () => {
     const other = web(crashed(5)).map((item) => ({
       ...item,

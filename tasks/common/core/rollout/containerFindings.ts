@@ -3,7 +3,7 @@ import type { CauseCode } from './causes';
 import { newest, type EventRecord } from './events';
 import { eventEvidence, refTo, type Evidence, type Finding, type LogRequest } from './finding';
 import { imageReasons, imageTrouble } from './imageFindings';
-import { at, listAt, numberAt, textAt } from './read';
+import { at, listAt, numberAt, textAt, timeAt } from './read';
 
 /** A loop by itself is called one when so many runs have ended: three restarts are allowed. */
 const endedRuns = 4;
@@ -146,6 +146,7 @@ function endedFinding(container: Container): Finding | undefined {
       needed: code === 'OutOfMemory' ? endedRunsOutOfMemory : endedRuns,
       // A probe kills: what runs now is under the same sentence.
       isRunning: isRunning && !isProbe,
+      lastedSeconds: Math.max(0, timeAt(last, 'finishedAt') - timeAt(last, 'startedAt')) / 1000,
       mayWaitForOthers: code !== 'OutOfMemory',
     },
     evidence: [

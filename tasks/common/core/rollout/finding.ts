@@ -48,6 +48,8 @@ export interface ContainerRuns {
   /** How many must have ended before it is called a loop. */
   needed: number;
   isRunning: boolean;
+  /** How long the last run that ended had lasted. */
+  lastedSeconds: number;
   /** Another workload may be what it waits for. */
   mayWaitForOthers: boolean;
 }

@@ -6,6 +6,8 @@ import type { Cause, RolloutPolicy } from './verdictTypes';
 
 /** How long a crash loop is excused by another workload that is still starting. */
 const dependencySeconds = 180;
+/** Until all nodes send to a pod that has become ready. */
+const spreadSeconds = 5;
 /** So many findings of one workload are told; thousands of pods fail for few reasons. */
 const suspectLimit = 5;
 
@@ -59,8 +61,9 @@ function loopReadyAt(
   if (runs.ended < runs.needed) return undefined;
   if (!runs.mayWaitForOthers) return 0;
   const excuse = sighting.first + dependencySeconds * 1000;
-  // Only a run that ended after the last dependency had come up tells that it was not the dependency.
-  return sighting.endedAt > othersStartingAt(memory, reading.key) ? 0 : excuse;
+  // Only a run that began after the last dependency had come up tells that it was not the dependency. Both by our clock.
+  const beganAt = sighting.endedAt - runs.lastedSeconds * 1000;
+  return beganAt > othersStartingAt(memory, reading.key) + spreadSeconds * 1000 ? 0 : excuse;
 }
 
 export function causeOf(finding: Finding, since: number): Cause {

@@ -39,8 +39,10 @@ export interface Sighting {
 export interface WorkloadMemory {
   /** Since when it has been current with this number of restarts. */
   current?: { since: number; restarts: number };
-  /** When it was last seen on its way, without a loop of its own: what others may be waiting for. */
+  /** When it was last on its way, without a loop of its own: what others may be waiting for. */
   startingAt?: number;
+  /** The last judgement saw it so. */
+  isStarting?: boolean;
   /** When it was first seen; from then on its absence is a removal. */
   seenAt?: number;
 }
@@ -127,11 +129,12 @@ export function workloadMemories(
       const since = known?.current?.restarts === restarts ? known.current.since : time;
       const isStarting =
         !isCurrent && reading.settled === undefined && !reading.findings.some(({ runs }) => runs !== undefined);
-      const startingAt = isStarting ? time : known?.startingAt;
+      // Between two judgements nothing was read, so it was on its way until now.
+      const startingAt = isStarting || known?.isStarting === true ? time : known?.startingAt;
       const seenAt = known?.seenAt ?? (reading.followed.object === undefined ? undefined : time);
       const memory: WorkloadMemory = {
         ...(isCurrent ? { current: { since, restarts } } : {}),
-        ...(startingAt === undefined ? {} : { startingAt }),
+        ...(startingAt === undefined ? {} : { startingAt, isStarting }),
         ...(seenAt === undefined ? {} : { seenAt }),
       };
       return [reading.key, memory];
@@ -149,7 +152,7 @@ function restartsOf(family: Family | undefined): number {
     .reduce((sum, status) => sum + numberAt(status, 'restartCount'), 0);
 }
 
-/** When any other workload was last seen on its way: what the given one may have been waiting for. */
+/** When any other workload was last on its way: what the given one may have been waiting for. */
 export function othersStartingAt(memory: RolloutMemory, key: string): number {
   let latest = 0;
   for (const [other, { startingAt }] of Object.entries(memory.workloads)) {
