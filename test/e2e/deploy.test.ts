@@ -17,6 +17,7 @@ describe('deploy of a chart', () => {
       assert.deepEqual(outputs, {
         outcome: 'deployed',
         reason: '',
+        reasonGroup: '',
         failedWorkload: '',
         revisionBefore: '',
         revision: '1',

@@ -99,7 +99,8 @@ describe('what a failed revision leaves behind', () => {
       const helm = s.cluster.helms['4.2.3'] ?? s.cluster.helm4;
       await install(s, s.cluster.helm3);
       const inputs = { onFailure: 'keep' };
-      const set = [...stuck, 'env.TWO=2', 'sidecar=true', 'configMaps={only-two}'];
+      // Broken off, so that the first revision is still the deployed one: that is what Helm merges from.
+      const set = [...fake, 'env.TWO=2', 'sidecar=true', 'configMaps={only-two}', 'invalid=true'];
       assertOutcome(await s.deploy({ helm, set, inputs }), 'failed');
       assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');
       await assertPodsClean(s);

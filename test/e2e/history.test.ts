@@ -19,7 +19,7 @@ describe("Helm's history of a release", () => {
       for (const text of ['two', 'three', 'four']) {
         assertOutcome(await s.deploy({ ...keep, set: [...refused, `text=${text}`] }), 'failed');
       }
-      assert.equal(await s.history(), '1 superseded, 3 failed, 4 failed');
+      assert.equal(await s.history(), '1 deployed, 3 failed, 4 failed');
       const end = await s.deploy({ helm, set: refused, inputs: { historyMax: '3' } });
       assertOutcome(end, 'rolledBack');
       assert.match(end.log, /returns to revision 1 \(verified healthy\)/);

@@ -97,7 +97,7 @@ describe('hooks of a chart', () => {
         said,
         /rollback to revision 1 failed too: .*helm rollback web 1 --namespace \S+ Revision 3 serves now/,
       );
-      assert.equal(await s.history(), '1 superseded, 2 failed, 3 failed');
+      assert.equal(await s.history(), '1 deployed, 2 failed, 3 failed');
       assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
     });
 

@@ -171,8 +171,8 @@ async function restoredAfter(
 
 /**
  * Puts Helm's record right after Helm has run, and answers with the history as it was found: the edited record is as it
- * was, every revision that had failed says so again (Helm turns it to `superseded`), and what was deployed is so still
- * where Helm has deployed nothing in its place. Every record is tried, whatever becomes of the others.
+ * was, every revision that had failed or was uninstalled says so again (Helm turns it to `superseded`), and what was
+ * deployed is so still where Helm has deployed nothing in its place. Every record is tried, whatever becomes of the others.
  */
 export async function restoreRecord(
   context: ReleaseContext,
@@ -212,7 +212,9 @@ function corrections(
   }
   for (const { revision, ...record } of before) {
     if (revision === given?.edited.revision || current.get(revision) !== 'superseded') continue;
-    if (isUnhealthy({ revision, ...record })) found.push([revision, { status: 'failed' }]);
+    // An install over a kept history does this to it, and what was uninstalled would look like a way back.
+    if (record.status === 'uninstalled') found.push([revision, { status: 'uninstalled' }]);
+    else if (isUnhealthy({ revision, ...record })) found.push([revision, { status: 'failed' }]);
   }
   return found.filter(([revision]) => current.has(revision));
 }
