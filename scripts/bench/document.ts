@@ -56,7 +56,7 @@ function conditions({ machine, versions, runs }: Results): string {
   const { cores, processor, memoryGiB, system, load } = machine;
   const { extension, node, kubernetes } = versions;
   const busy = load.some((value) => value > cores)
-    ? ' Others were at work on the machine meanwhile: single figures are too high, ratios stand.'
+    ? ' Others were at work on the machine meanwhile: all times are too high and vary more than they should; on a quiet machine run it again.'
     : '';
   return [
     `- Machine: ${cores} cores (${processor}), ${memoryGiB} GiB, ${system}. Load average ${load.map((value) => value.toFixed(1)).join(' at the beginning, ')} at the end; the embedded cluster runs on the same cores.${busy}`,
