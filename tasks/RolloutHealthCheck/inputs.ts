@@ -27,16 +27,18 @@ const fallbackTimeoutSeconds = 300;
 /** Reads all inputs; throws one TaskError `InputInvalid` that lists every mistake. */
 export function readHealthRequest(raw: RawInputs, context: InputContext): HealthRequest {
   const read = inputReader(inputDefaults, raw, context);
+  // What is given but wrong is told as that, not as missing.
+  const isGiven = (name: keyof typeof inputDefaults): boolean => (raw(name)?.trim() ?? '') !== '';
   const connection = readConnection(read, context.serviceConnections);
   const namespace = readNamespace(read);
   const workloads = read.lines('workloads').flatMap((line) => readWorkload(read, line.text, line.number));
   const releaseName = read.parsed('releaseName', releaseNameExpected, orNothing(parseReleaseName), '') || undefined;
   const selector = read.parsed('selector', selectorExpected, orNothing(parseSelector), '') || undefined;
   const markVerified = read.boolean('markVerified');
-  if (read.lines('workloads').length === 0 && releaseName === undefined && selector === undefined) {
+  if (!isGiven('workloads') && !isGiven('releaseName') && !isGiven('selector')) {
     read.mistake({ input: 'workloads', problem: 'give at least one of workloads, releaseName and selector' });
   }
-  if (markVerified && releaseName === undefined) {
+  if (markVerified && !isGiven('releaseName')) {
     read.mistake({ input: 'markVerified', holds: 'true', problem: 'it marks a release, so releaseName is needed' });
   }
   const request: HealthRequest = {

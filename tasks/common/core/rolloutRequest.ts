@@ -61,7 +61,7 @@ function readGraces(read: InputReader): Partial<Record<CauseCode, Grace>> {
       const problem = `a line is «Cause: duration», for example QuotaExceeded: 2m; the causes are ${Object.keys(causes).join(', ')}`;
       read.mistake({ input: 'graces', holds: text, problem: `line ${number}: ${problem}` });
     } else if (grace === undefined) {
-      const problem = `line ${number}: the time is ${durationExpected}, 0, or the word timeout`;
+      const problem = `line ${number}: expected ${durationExpected}, or 0, or the word timeout`;
       read.mistake({ input: 'graces', holds: text, problem });
     } else graces[code as CauseCode] = grace;
   }

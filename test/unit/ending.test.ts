@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import {
+  duration,
+  endingFor,
+  endingOfRollout,
+  endingThen,
+  errorThen,
+  reportedObjects,
+  sentence,
+  wellEnded,
+} from '../../tasks/common/core/ending';
+import { advice, TaskError } from '../../tasks/common/core/failure';
+import type { Cause, RolloutVerdict, WorkloadVerdict } from '../../tasks/common/core/rollout/verdict';
+
+const ref = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'prod', name: 'web' };
+const crash: Cause = {
+  code: 'CrashLoop',
+  group: 'runtimeConfig',
+  subject: { apiVersion: 'v1', kind: 'Pod', namespace: 'prod', name: 'web-1' },
+  message: 'Container main exits with code 1',
+  isCertain: true,
+  since: '2026-01-01T00:00:00.000Z',
+  evidence: [],
+  logs: [],
+  whoActs: 'application team',
+  nextStep: 'Read the log.',
+};
+
+function workload(more: Partial<WorkloadVerdict> = {}): WorkloadVerdict {
+  return {
+    key: 'apps/Deployment/prod/web',
+    ref,
+    purpose: 'object',
+    health: 'failed',
+    status: { status: 'InProgress', reason: 'LessReady', message: '0 of 1 replicas are ready.' },
+    suspects: [],
+    timedOut: false,
+    isPreexisting: false,
+    ...more,
+  };
+}
+
+function verdict(more: Partial<RolloutVerdict> = {}): RolloutVerdict {
+  return {
+    health: 'failed',
+    workloads: [],
+    timedOut: false,
+    unread: [],
+    memory: { findings: {}, workloads: {} },
+    ...more,
+  };
+}
+
+describe('how a flow ended', () => {
+  it('an ending without an object: reason, sentence, advice', () => {
+    assert.deepEqual(endingFor('failed', 'ChartInvalid', ' it has no name '), {
+      ...wellEnded,
+      outcome: 'failed',
+      reason: 'ChartInvalid',
+      reasonGroup: 'other',
+      message: 'it has no name.',
+      advice: advice.ChartInvalid,
+    });
+  });
+
+  it('a right that is missing is of the group permissions', () => {
+    assert.equal(endingFor('refused', 'PermissionDenied', 'x').reasonGroup, 'permissions');
+  });
+
+  it('the cause that decides is the reason, the workload is blamed, not its pod', () => {
+    const decisive = workload({ cause: crash });
+    assert.deepEqual(endingOfRollout(verdict({ decisive })), {
+      outcome: 'failed',
+      reason: 'CrashLoop',
+      reasonGroup: 'runtimeConfig',
+      message: 'Container main exits with code 1.',
+      advice: 'Read the log.',
+      failedWorkload: 'Deployment/web',
+      timedOut: false,
+    });
+  });
+
+  it('when the time was over the cause is the reason all the same, and that is said', () => {
+    const ending = endingOfRollout(verdict({ decisive: workload({ cause: crash }), timedOut: true }));
+    assert.equal(ending.reason, 'CrashLoop');
+    assert.equal(ending.timedOut, true);
+    assert.equal(ending.message, 'Container main exits with code 1. The time for it is over.');
+  });
+
+  it('without a cause it is the time', () => {
+    const ending = endingOfRollout(verdict({ health: 'unknown', decisive: workload({ health: 'unknown' }) }));
+    assert.equal(ending.reason, 'TimedOut');
+    assert.equal(ending.timedOut, true);
+    assert.equal(ending.message, '0 of 1 replicas are ready.');
+    assert.equal(ending.failedWorkload, 'Deployment/web');
+  });
+
+  it('with nothing that decides there is still a sentence', () => {
+    const ending = endingOfRollout(verdict());
+    assert.equal(ending.failedWorkload, '');
+    assert.equal(ending.message, 'The rollout was not seen healthy.');
+  });
+
+  it('what goes wrong later is told after what went wrong first', () => {
+    const first = endingOfRollout(verdict({ decisive: workload({ cause: crash }) }));
+    const both = endingThen(first, new TaskError('ClusterUnreachable', 'no answer'));
+    assert.deepEqual(both, { ...first, message: 'Container main exits with code 1. After that: no answer.' });
+  });
+
+  it('an error keeps its reason and facts when another follows it', () => {
+    const first = new TaskError('ChartInvalid', 'no name', { facts: { line: 3 } });
+    const both = errorThen(first, new TypeError('x is not a function'));
+    assert.equal(both.reason, 'ChartInvalid');
+    assert.equal(both.message, 'no name. After that: x is not a function.');
+    assert.deepEqual(both.facts, { line: 3 });
+    assert.equal(both.cause, first);
+  });
+
+  for (const [text, expected] of [
+    ['', ''],
+    ['  ', ''],
+    ['a', 'a.'],
+    [' a. ', 'a.'],
+    ['why?', 'why?'],
+    ['no!', 'no!'],
+    ['(see above)', '(see above)'],
+  ] as const) {
+    it(`«${text}» as a sentence`, () => {
+      assert.equal(sentence(text), expected);
+    });
+  }
+
+  for (const [seconds, expected] of [
+    [0, '0 s'],
+    [0.4, '0 s'],
+    [59.6, '1 min'],
+    [60, '1 min'],
+    [61, '1 min 1 s'],
+    [3600, '60 min'],
+  ] as const) {
+    it(`${seconds} seconds are ${expected}`, () => {
+      assert.equal(duration(seconds), expected);
+    });
+  }
+});
+
+describe('the objects of a report', () => {
+  it('a cause says more than a suspect, a suspect more than the status', () => {
+    const suspect: Cause = { ...crash, code: 'ReadinessProbeFailed', message: 'not ready' };
+    const rows = [
+      workload({ cause: crash, suspects: [suspect] }),
+      workload({ suspects: [suspect], health: 'progressing' }),
+      workload(),
+    ].flatMap((one) => reportedObjects(verdict({ workloads: [one] })));
+    assert.deepEqual(
+      rows.map((row) => [row.reason, row.message]),
+      [
+        ['CrashLoop', crash.message],
+        ['ReadinessProbeFailed', 'not ready'],
+        ['LessReady', '0 of 1 replicas are ready.'],
+      ],
+    );
+  });
+
+  it('what was broken before says so, and cluster-scoped objects have no namespace', () => {
+    const { namespace: _, ...clusterRef } = ref;
+    const before = { reason: 'LessReady', message: 'it was broken' };
+    const [row] = reportedObjects(
+      verdict({ workloads: [workload({ ref: clusterRef, isPreexisting: true, brokenBefore: before })] }),
+    );
+    assert.equal(row?.brokenBefore, 'it was broken');
+    assert.equal(row?.isPreexisting, true);
+    assert.equal(row?.namespace, '');
+  });
+});

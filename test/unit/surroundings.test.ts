@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { surroundingsOf } from '../../tasks/common/core/rollout/surroundings';
+
+function workload(
+  kind: string,
+  name: string,
+  labels: object,
+  more: { pod?: object; spec?: object; namespace?: string } = {},
+) {
+  const apiVersion = kind === 'Job' ? 'batch/v1' : 'apps/v1';
+  const spec = { template: { metadata: { labels }, spec: more.pod ?? {} }, ...more.spec };
+  const declared: KubeObject = { apiVersion, kind, metadata: { name }, spec };
+  return { ref: { apiVersion, kind, namespace: more.namespace ?? 'prod', name }, declared };
+}
+
+function plain(kind: string, name: string, more: Partial<KubeObject> = {}) {
+  const declared: KubeObject = { apiVersion: 'v1', kind, metadata: { name }, ...more };
+  return { ref: { apiVersion: 'v1', kind, namespace: 'prod', name }, declared };
+}
+
+const nothing = { namespace: 'prod', replicaSets: false, pods: false, claims: [] };
+
+describe('what is read around the followed objects', () => {
+  it('of nothing: nothing', () => {
+    assert.deepEqual(surroundingsOf([]), []);
+  });
+
+  it('objects without pods need neither pods nor ReplicaSets', () => {
+    assert.deepEqual(surroundingsOf([plain('ConfigMap', 'a'), plain('Service', 'b')]), [nothing]);
+  });
+
+  it('cluster-scoped objects have no surroundings', () => {
+    const declared: KubeObject = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'a' } };
+    assert.deepEqual(surroundingsOf([{ ref: { apiVersion: 'v1', kind: 'Namespace', name: 'a' }, declared }]), []);
+  });
+
+  it('a Deployment: pods and ReplicaSets by its labels', () => {
+    assert.deepEqual(surroundingsOf([workload('Deployment', 'web', { app: 'web', tier: 'front' })]), [
+      { ...nothing, replicaSets: true, pods: true, labelSelector: 'app=web,tier=front' },
+    ]);
+  });
+
+  it('a Job and a StatefulSet make pods, but no ReplicaSets', () => {
+    const [around] = surroundingsOf([
+      workload('Job', 'migrate', { a: 'b' }),
+      workload('StatefulSet', 'db', { a: 'b' }),
+    ]);
+    assert.deepEqual([around?.replicaSets, around?.pods], [false, true]);
+  });
+
+  it('several workloads: only the labels that all have with the same value', () => {
+    const [around] = surroundingsOf([
+      workload('Deployment', 'web', { app: 'web', release: 'shop', tier: 'x' }),
+      workload('Deployment', 'api', { app: 'api', release: 'shop' }),
+    ]);
+    assert.equal(around?.labelSelector, 'release=shop');
+  });
+
+  it('one workload without labels in common: all pods are read, none is missed', () => {
+    const [around] = surroundingsOf([workload('Deployment', 'web', { app: 'web' }), workload('Deployment', 'api', {})]);
+    assert.equal(around !== undefined && 'labelSelector' in around, false);
+  });
+
+  it('what has no pods does not take the selector away', () => {
+    const [around] = surroundingsOf([plain('ConfigMap', 'settings'), workload('Deployment', 'web', { app: 'web' })]);
+    assert.equal(around?.labelSelector, 'app=web');
+  });
+
+  it('a value that a selector cannot hold is left out', () => {
+    const [around] = surroundingsOf([workload('Deployment', 'web', { a: '', b: 'x y', c: '-', d: 'v1.2_3', e: 7 })]);
+    assert.equal(around?.labelSelector, 'd=v1.2_3');
+  });
+
+  it('a template without labels', () => {
+    const declared: KubeObject = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'x' } };
+    const ref = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'prod', name: 'x' };
+    assert.deepEqual(surroundingsOf([{ ref, declared }]), [{ ...nothing, replicaSets: true, pods: true }]);
+  });
+
+  it('a bare Pod counts by its own labels', () => {
+    const pod = plain('Pod', 'one', { metadata: { name: 'one', labels: { app: 'one' } } });
+    assert.equal(surroundingsOf([pod])[0]?.labelSelector, 'app=one');
+  });
+
+  it('a custom kind of a familiar name makes no pods that we know of', () => {
+    const ref = { apiVersion: 'example.io/v1', kind: 'Deployment', namespace: 'prod', name: 'x' };
+    const declared: KubeObject = { apiVersion: 'example.io/v1', kind: 'Deployment', metadata: { name: 'x' } };
+    assert.deepEqual(surroundingsOf([{ ref, declared }]), [nothing]);
+  });
+
+  it('claims: those that pods mount, and those that a StatefulSet makes', () => {
+    const volumes = [
+      { name: 'a', persistentVolumeClaim: { claimName: 'data' } },
+      { name: 'b', emptyDir: {} },
+    ];
+    const [around] = surroundingsOf([
+      workload('Deployment', 'web', {}, { pod: { volumes } }),
+      workload('StatefulSet', 'db', {}, { spec: { volumeClaimTemplates: [{ metadata: { name: 'disk' } }] } }),
+    ]);
+    assert.deepEqual(around?.claims, ['data', 'disk-db-']);
+  });
+
+  it('each namespace has its own, in the order in which they come', () => {
+    const around = surroundingsOf([
+      workload('Deployment', 'web', { app: 'web' }),
+      workload('DaemonSet', 'log', { app: 'log' }, { namespace: 'system' }),
+      workload('Deployment', 'api', { app: 'web' }),
+    ]);
+    assert.deepEqual(
+      around.map(({ namespace, labelSelector, replicaSets }) => [namespace, labelSelector, replicaSets]),
+      [
+        ['prod', 'app=web', true],
+        ['system', 'app=log', false],
+      ],
+    );
+  });
+});
