@@ -168,8 +168,6 @@ describe('the objects of a report', () => {
     const [row] = reportedObjects(
       verdict({ workloads: [workload({ ref: clusterRef, isPreexisting: true, brokenBefore: before })] }),
     );
-    assert.equal(row?.brokenBefore, 'it was broken');
-    assert.equal(row?.isPreexisting, true);
-    assert.equal(row?.namespace, '');
+    assert.deepEqual([row?.brokenBefore, row?.isPreexisting, row?.namespace], ['it was broken', true, '']);
   });
 });
