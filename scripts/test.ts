@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { repository } from './build';
 import type { MochaRequest, MochaResult } from './test/mochaRun';
 import { planTests } from './test/plan';
@@ -16,6 +17,7 @@ const children = new Set<ChildProcess>();
 
 /** How long the process of a group may live on after its last test before it is ended. */
 const graceMilliseconds = 10_000;
+const drainMilliseconds = 2000;
 
 /** Packages that the checks are commands of, and what they are called with. None of them changes a file. */
 const checks = [
@@ -94,35 +96,72 @@ function notRun({ name }: Group): Promise<PartResult> {
   return Promise.resolve({ name, kind: 'tests', passed: 0, failed: ['was not run: there is no package'], skipped: [] });
 }
 
-/** One process of mocha for one group, so that no group can disturb another. */
+/** One process of mocha for one group, so that no group can disturb another; or one for each file, side by side. */
 async function runGroup(group: Group, plan: Plan): Promise<PartResult> {
   console.log(`\n${group.name}`);
+  if (group.lanes === 1 || group.files.length === 1) {
+    return partResult(group.name, [await runMocha(group.name, group, group.files, plan, false)]);
+  }
+  const queue = [...group.files];
+  const results: MochaResult[] = [];
+  const lane = async (): Promise<void> => {
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      const name = `${group.name}/${path.basename(file)}`;
+      results.push(await runMocha(name, group, [file], plan, true));
+    }
+  };
+  await Promise.all(Array.from({ length: group.lanes }, lane));
+  return partResult(group.name, results);
+}
+
+function partResult(name: string, results: readonly MochaResult[]): PartResult {
+  return {
+    name,
+    kind: 'tests',
+    passed: results.reduce((sum, { passed }) => sum + passed, 0),
+    failed: results.flatMap(({ failed }) => failed),
+    skipped: results.flatMap(({ skipped }) => skipped),
+  };
+}
+
+/** `isQuiet`: what it prints is shown in one piece when it has ended, since another one runs beside it. */
+async function runMocha(
+  name: string,
+  group: Group,
+  files: readonly string[],
+  plan: Plan,
+  isQuiet: boolean,
+): Promise<MochaResult> {
+  const output = isQuiet ? 'pipe' : 'inherit';
   const child = started(
     spawn(process.execPath, [...process.execArgv, path.join(repository, 'scripts', 'test', 'mochaRun.ts')], {
       cwd: repository,
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      stdio: ['ignore', output, output, 'ipc'],
     }),
   );
+  const said: Buffer[] = [];
+  child.stdout?.on('data', (chunk: Buffer) => said.push(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => said.push(chunk));
   const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
+  const closed = once(child, 'close');
   let result: MochaResult | undefined;
   child.once('message', (message) => {
     result = message as MochaResult;
-    endAfterGrace(group.name, child);
+    endAfterGrace(name, child);
   });
   const request: MochaRequest = {
-    files: group.files,
+    files: [...files],
     timeoutMilliseconds: group.timeoutMilliseconds,
     grep: plan.grep,
     forbidOnly: plan.withChecks,
   };
   child.send(request);
   const [exitCode, signal] = await ended;
+  // What a test has started may still hold the pipe.
+  await Promise.race([closed, delay(drainMilliseconds, undefined, { ref: false })]);
+  process.stdout.write(Buffer.concat(said));
   const ending = signal === null ? `exit code ${String(exitCode)}` : signal;
-  return {
-    name: group.name,
-    kind: 'tests',
-    ...(result ?? { passed: 0, failed: [`ended without a result (${ending})`], skipped: [] }),
-  };
+  return result ?? { passed: 0, failed: [`${name} ended without a result (${ending})`], skipped: [] };
 }
 
 function endAfterGrace(name: string, child: ChildProcess): void {

@@ -10,6 +10,8 @@ export interface Group {
   alone: boolean;
   /** Its tests run the packaged extension, so it has to be packaged first. */
   needsPackage: boolean;
+  /** So many of its files run side by side, each in a process of its own: tests that mostly wait. */
+  lanes: number;
 }
 
 export interface Plan {
@@ -21,13 +23,13 @@ export interface Plan {
 
 /** In the order in which they run: what is fast and near the code first. A folder that is not named here comes last. */
 const knownGroups: readonly Omit<Group, 'files'>[] = [
-  { name: 'unit', timeoutMilliseconds: 10_000, alone: false, needsPackage: false },
-  { name: 'flows', timeoutMilliseconds: 10_000, alone: false, needsPackage: false },
-  { name: 'adapters', timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
-  { name: 'agent', timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
-  { name: 'package', timeoutMilliseconds: 120_000, alone: true, needsPackage: false },
-  { name: 'cluster', timeoutMilliseconds: 600_000, alone: true, needsPackage: false },
-  { name: 'e2e', timeoutMilliseconds: 600_000, alone: true, needsPackage: true },
+  { name: 'unit', lanes: 1, timeoutMilliseconds: 10_000, alone: false, needsPackage: false },
+  { name: 'flows', lanes: 1, timeoutMilliseconds: 10_000, alone: false, needsPackage: false },
+  { name: 'adapters', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
+  { name: 'agent', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
+  { name: 'package', lanes: 1, timeoutMilliseconds: 120_000, alone: true, needsPackage: false },
+  { name: 'cluster', lanes: 1, timeoutMilliseconds: 600_000, alone: true, needsPackage: false },
+  { name: 'e2e', lanes: 2, timeoutMilliseconds: 600_000, alone: true, needsPackage: true },
 ];
 
 /**
@@ -39,7 +41,7 @@ export function planTests(root: string, args: readonly string[]): Plan {
   const names = readdirSync(path.join(root, 'test')).filter((name) => name !== 'support');
   const unknown = names
     .filter((name) => knownGroups.every((group) => group.name !== name))
-    .map((name) => ({ name, timeoutMilliseconds: 60_000, alone: true, needsPackage: false }));
+    .map((name) => ({ name, timeoutMilliseconds: 60_000, alone: true, needsPackage: false, lanes: 1 }));
   const all = [...knownGroups, ...unknown].map((group) => ({
     ...group,
     files: testFiles(path.join(root, 'test', group.name)),
