@@ -186,7 +186,7 @@ describe('the end of a step without a cancel', () => {
       { timings: long },
     );
     const steps = [
-      { task: 'Tiny@1', timeoutMs: 200 },
+      { task: 'Tiny@1', timeoutMs: 3000 },
       { task: 'Next@1', condition: 'succeededOrFailed()' },
     ];
     const job = await agent.runJob({ steps });
