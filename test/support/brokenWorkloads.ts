@@ -53,6 +53,14 @@ export interface BrokenWorkload {
   readonly evidence?: RegExp;
   readonly inputs?: Readonly<Record<string, string>>;
   readonly timedOut: boolean;
+  /** An event about its pod, written in place of a component that the test cluster does not have. */
+  readonly said?: PodEvent;
+}
+
+export interface PodEvent {
+  readonly source: string;
+  readonly reason: string;
+  readonly message: string;
 }
 
 export interface Step {
@@ -71,6 +79,7 @@ interface Options {
   readonly inputs?: Readonly<Record<string, string>>;
   readonly before?: readonly Step[];
   readonly timedOut?: boolean;
+  readonly said?: PodEvent;
 }
 
 export function metadata(name: string): Json {
@@ -184,6 +193,9 @@ export const widgetDefinition = {
 
 const healthySet = workloadOf('StatefulSet', 'stuck', { containers: [shell(serving)] });
 
+/** Proven by an «ends healthy» case of the same test: its grace lets the rollout live. */
+export const healingCodes: readonly CauseCode[] = ['AutoscalerScalingUp'];
+
 /** Each cause that a real node shows within four minutes on the default graces. `registry` is `localhost:PORT`. */
 export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
   return [
@@ -205,6 +217,20 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
         containers: [shell(serving)],
       },
       { message: /untolerated taint/ },
+    ),
+    deployment(
+      'the autoscaler says that no group of nodes fits',
+      'AutoscalerCannotHelp',
+      'unhelped',
+      { nodeSelector: { gpu: 'yes' }, containers: [shell(serving)] },
+      {
+        said: {
+          source: 'cluster-autoscaler',
+          reason: 'NotTriggerScaleUp',
+          message: "pod didn't trigger scale-up: 2 node(s) didn't match Pod's node affinity/selector",
+        },
+        message: /didn't trigger scale-up/,
+      },
     ),
     deployment(
       'no node has the label',

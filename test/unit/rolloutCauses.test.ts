@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { causeCodes, causes, isCauseCode, rankOf } from '../../tasks/common/core/rollout/causes';
+import { brokenWorkloads, healingCodes } from '../support/brokenWorkloads';
 
 describe('docs/causes.md', () => {
   const text = readFileSync(new URL('../../docs/causes.md', import.meta.url), 'utf8');
@@ -21,8 +22,28 @@ describe('docs/causes.md', () => {
     );
   });
 
-  it('says of each cause how it was proven', () => {
-    for (const cells of rows) assert.match(cells[8] ?? '', /^(recorded|tables)/, cells[1]);
+  const proven = rows.map(([, code = '', , , , , , , how = '']) => ({ code, how }));
+
+  it('says «real node» of the causes that the test on the real node provokes, and of no others', () => {
+    const provoked = new Set<string>([...brokenWorkloads('').map(({ code }) => code), ...healingCodes]);
+    const told = proven.filter(({ how }) => how.startsWith('real node') && !how.startsWith('real node: `'));
+    assert.deepEqual(
+      told.map(({ code }) => code),
+      causeCodes.filter((code) => provoked.has(code)),
+    );
+  });
+
+  it('names tests that speak of the cause', () => {
+    for (const { code, how } of proven) {
+      for (const [, file = ''] of how.matchAll(/`([^`]+)`/g)) {
+        const test = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
+        assert.ok(test.includes(`'${code}'`), `${file} has nothing of ${code}`);
+      }
+    }
+  });
+
+  it('says how every cause was proven, also where it was not', () => {
+    for (const { code, how } of proven) assert.match(how, /^(real node|kwok|recorded|only in tables)/, code);
   });
 });
 
