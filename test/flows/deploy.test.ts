@@ -249,6 +249,30 @@ describe('deploy', () => {
     assert.equal(told(on.storage.records), '1 superseded+verified, 5 failed+unhealthy');
   });
 
+  it('a revision that was found unhealthy says failed again when an upgrade has replaced it', async () => {
+    const unhealthy = revision(1, 'deployed', v1, { labels: { [unhealthyLabel]: '1' } });
+    const on = await scene({ history: [unhealthy], live: broken.objects, chart: v2 });
+    await deploy(on.context);
+    assert.match(told(on.storage.records), /^1 failed\+unhealthy, 2 /);
+  });
+
+  it('what served sick is not marked, and a way back to it that ends sick is no way back', async () => {
+    const sick = chart('1.0.0', [deployment('web', 'broken')]);
+    const on = await scene({ history: [revision(1, 'deployed', sick)], live: sick.objects, chart: broken });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'failed');
+    assert.match(report.message, /rollback to revision 1 failed too: Deployment\/web: /);
+    assert.equal(told(on.storage.records), '1 superseded, 2 failed+unhealthy, 3 failed+unhealthy');
+  });
+
+  it('what cannot be read at the end is not deployed', async () => {
+    const on = await scene({ ...installed, chart: v2, request: { timeoutSeconds: 30, rollbackTimeoutSeconds: 30 } });
+    on.cluster.unreadable.add('ConfigMap');
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'failed');
+    assert.doesNotMatch(told(on.storage.records), /\+verified/);
+  });
+
   it('what was broken before and is not touched does not count, and is told', async () => {
     const both = chart('1.0.0', [deployment('old', 'broken'), deployment('web', 'good')]);
     const next = chart('2.0.0', [deployment('old', 'broken'), deployment('web', 'better')]);

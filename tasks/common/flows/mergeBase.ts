@@ -13,7 +13,7 @@ import {
   type Leftover,
 } from '../core/remains';
 import type { ReportedLeftover } from '../core/report';
-import type { Revision, RevisionStatus } from '../core/release';
+import type { Revision } from '../core/release';
 import type { RecordChange, ReleaseStorage } from '../core/ports';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { insist } from './insist';
@@ -136,7 +136,8 @@ function lineOf(left: ReportedLeftover): string {
 
 /**
  * Runs Helm on the base that was given to it, and puts the record right however that ends. `before` is the history
- * before the run. A step that was cancelled meanwhile starts no Helm. Of several errors the first is thrown, with the others told.
+ * before the run. A step that was cancelled meanwhile starts no Helm. Of several errors the first is thrown, with the
+ * others told.
  */
 export async function onBase<T>(
   context: ReleaseContext,
@@ -206,8 +207,8 @@ function corrections(
   const current = new Map(now.map((revision) => [revision.revision, revision.status]));
   const found: [number, RecordChange][] = [];
   if (given !== undefined) {
-    const { revision, manifest, config } = given.edited;
-    found.push([revision, { manifest, config, status: statusAfter(given.edited, isReplaced) }]);
+    const { revision, manifest, config, status } = given.edited;
+    found.push([revision, { manifest, config, status }]);
     if (!isReplaced) for (const old of given.superseded) found.push([old.revision, { status: 'deployed' }]);
   }
   for (const { revision, ...record } of before) {
@@ -217,11 +218,6 @@ function corrections(
     else if (isUnhealthy({ revision, ...record })) found.push([revision, { status: 'failed' }]);
   }
   return found.filter(([revision]) => current.has(revision));
-}
-
-function statusAfter({ status }: Revision, isReplaced: boolean): RevisionStatus {
-  if (status.startsWith('pending-')) return 'failed';
-  return status === 'deployed' && isReplaced ? 'superseded' : status;
 }
 
 /** The revisions whose traces may be live when the last one failed: from the last good one on. */

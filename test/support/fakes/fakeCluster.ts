@@ -12,6 +12,8 @@ export interface FakeCluster extends Cluster {
   /** Creates or replaces, as the API server does: uid, generation; then the controllers come to work. */
   put(object: KubeObject): KubeObject;
   take(key: string): void;
+  /** Kinds that the connection may not read. */
+  readonly unreadable: Set<string>;
 }
 
 const kinds: Readonly<Record<string, readonly [plural: string, namespaced: boolean]>> = {
@@ -38,6 +40,7 @@ function resourceOf(apiVersion: string, kind: string): ApiResource | undefined {
 
 export function fakeCluster(time: SimulatedTime): FakeCluster {
   const objects = new Map<string, KubeObject>();
+  const unreadable = new Set<string>();
 
   const change = (key: string, object: KubeObject | undefined): void => {
     if (object === undefined) objects.delete(key);
@@ -78,7 +81,11 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
     objects,
     put,
     take,
-    get: (ref) => Promise.resolve(structuredClone(objects.get(objectKey(ref)))),
+    unreadable,
+    get: (ref) =>
+      unreadable.has(ref.kind)
+        ? Promise.reject(refusal(ref.kind))
+        : Promise.resolve(structuredClone(objects.get(objectKey(ref)))),
     list: (query) => Promise.resolve(list(query)),
     create: (object) => Promise.resolve(put(object)),
     update: (object) => Promise.resolve(put(object)),
@@ -100,26 +107,34 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       );
     },
     accessRules: () => Promise.resolve([{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], resourceNames: [] }]),
-    follow: (queries) => Promise.resolve(follower(queries, list, time)),
+    follow: (queries) => Promise.resolve(follower(queries, list, time, unreadable)),
     podLog: ({ container }) => Promise.resolve(`starting\n${container} says why\n`),
     followPodLog: () => Promise.resolve({ end: 'ended', position: { sinceMs: 0, seen: {} } }),
   };
+}
+
+function refusal(kind: string): TaskError {
+  return new TaskError('PermissionDenied', `You may not read ${kind} objects.`);
 }
 
 function follower(
   queries: readonly FollowQuery[],
   list: (query: ListQuery) => KubeObject[],
   time: SimulatedTime,
+  unreadable: ReadonlySet<string>,
 ): Follower {
   const followed = [...queries];
   return {
     snapshot: () => ({
       objects: new Map(
         followed
+          .filter(({ kind }) => !unreadable.has(kind))
           .flatMap((query) => list(query).filter((object) => query.keep(object)))
           .map((object) => [objectKey(refOf(object)), object]),
       ),
-      unread: [],
+      unread: followed
+        .filter(({ kind }) => unreadable.has(kind))
+        .map((query) => ({ query, reason: 'PermissionDenied', message: refusal(query.kind).message })),
     }),
     changed: (milliseconds, signal) => time.wait(milliseconds, signal, true),
     add(more) {
