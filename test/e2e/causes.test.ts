@@ -300,6 +300,7 @@ function simulatedNode(name: string): object {
     apiVersion: 'v1',
     kind: 'Node',
     metadata: { name, labels: { type: 'kwok', pool: name }, annotations: { 'kwok.x-k8s.io/node': 'fake' } },
+    spec: { taints: [{ key: 'kwok.x-k8s.io/node', value: 'fake', effect: 'NoSchedule' }] },
     status: { allocatable: { cpu: '8', memory: '8Gi', pods: '20' }, capacity: { cpu: '8', memory: '8Gi', pods: '20' } },
   };
 }
