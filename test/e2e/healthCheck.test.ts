@@ -197,7 +197,8 @@ describe('RolloutHealthCheck', () => {
       const end = await check(s, { releaseName: 'web', markVerified: 'true', onUnhealthy: 'succeed' });
       assert.equal(end.result, 'Succeeded', end.log);
       assertReport(end.report);
-      assert.deepEqual(await s.marks(), ['1 verified=1']);
+      // Helm carries labels over to the next record; the mark names the revision that it is of.
+      assert.deepEqual(await s.marks(), ['1 verified=1', '2 verified=1']);
       const { health, reason, reasonGroup, failedWorkload, canRollBack, gateInstructions } = end.outputs;
       assert.deepEqual(
         { health, reason, reasonGroup, failedWorkload, canRollBack },
