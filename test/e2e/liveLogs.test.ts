@@ -215,7 +215,7 @@ subjects: [{kind: ServiceAccount, name: deployer}]
   });
 
   it('followLogs: a container that crashes is heard in each of its runs, each line once @real-node', async () => {
-    const script = 'echo run $(date +%s%N); exit 1';
+    const script = 'echo run $(cat /proc/sys/kernel/random/uuid); exit 1';
     const end = await deploy([deploymentManifest(script)], { inputs: { followLogs: 'true', graces: 'CrashLoop: 5s' } });
     assert.equal(end.result, 'Failed');
     const said = shown(end);
