@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { eventRecord } from '../../tasks/common/core/rollout/events';
 import { refTo } from '../../tasks/common/core/rollout/finding';
 import type { RolloutSnapshot } from '../../tasks/common/core/rollout/snapshot';
 import { judge, type RolloutMemory, type RolloutVerdict } from '../../tasks/common/core/rollout/verdict';
@@ -121,5 +122,50 @@ describe('a claim that is not bound', () => {
     assert.equal(verdict.health, 'failed');
     assert.match(verdict.decisive?.cause?.message ?? '', /"gold" not found/);
     assert.match(verdict.decisive?.cause?.evidence.map(({ text }) => text).join('\n') ?? '', /unbound immediate/);
+  });
+});
+
+describe('what only an event says', () => {
+  const crashing: KubeObject = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web', namespace: 'shop', uid: 'pod-web' },
+    spec: { containers: [{ name: 'app', image: 'r.example/app:1' }] },
+    status: {
+      phase: 'Running',
+      containerStatuses: [
+        {
+          name: 'app',
+          ready: false,
+          restartCount: 3,
+          state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off' } },
+          lastState: { terminated: { exitCode: 137, reason: 'Error' } },
+        },
+      ],
+    },
+  };
+
+  it('a postStart hook that fails is why the kubelet has killed the container', () => {
+    const event = eventRecord({
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name: 'e', namespace: 'shop', uid: 'e' },
+      involvedObject: {
+        kind: 'Pod',
+        namespace: 'shop',
+        name: 'web',
+        uid: 'pod-web',
+        fieldPath: 'spec.containers{app}',
+      },
+      type: 'Warning',
+      reason: 'FailedPostStartHook',
+      message: 'PostStartHook failed: no such table\n',
+      firstTimestamp: at(0).toISOString(),
+      lastTimestamp: at(0).toISOString(),
+    });
+    const followed = [{ ref: refTo(crashing), purpose: 'object' as const, object: crashing }];
+    const verdict = judge({ followed, around: [], events: [event], unread: [] }, policy, undefined, at(0));
+    const [suspect] = verdict.decisive?.suspects ?? [];
+    assert.match(suspect?.message ?? '', /exit code 137, signal 9\. PostStartHook failed: no such table$/);
   });
 });

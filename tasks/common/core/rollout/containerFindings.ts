@@ -139,7 +139,9 @@ function endedFinding(container: Container): Finding | undefined {
   const ended = numberAt(status, 'restartCount') + (isRunning ? 0 : 1);
   const text = `Container ${container.name} has ended ${times(ended)}, last with ${exitText(last)}.`;
   const isProbe = code === 'LivenessProbeFailed' || code === 'StartupProbeFailed';
-  const killing = isProbe ? newest(container.events, (event) => event.reason === 'Unhealthy') : undefined;
+  // The kubelet kills what its postStart hook has failed for, and only the event says so.
+  const told = isProbe ? 'Unhealthy' : 'FailedPostStartHook';
+  const killing = newest(container.events, (event) => event.reason === told);
   return finding(container, code, killing === undefined ? text : `${text} ${killing.message}`, {
     runs: {
       ended,

@@ -36,7 +36,8 @@ export function eventRecord(event: KubeObject): EventRecord {
     fieldPath: textAt(event, about, 'fieldPath'),
     type: textAt(event, 'type'),
     reason: textAt(event, 'reason'),
-    message: textAt(event, 'message') || textAt(event, 'note'),
+    // What a probe printed ends with a line break.
+    message: (textAt(event, 'message') || textAt(event, 'note')).trim(),
     source:
       textAt(event, 'source', 'component') ||
       textAt(event, 'reportingComponent') ||
