@@ -79,7 +79,10 @@ describe('cancel of the pipeline', () => {
 
   scene('on the way back: the rollback is not cut in two', async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
-    const slow = s.file('helm', `#!/bin/sh\ncase "$1" in rollback) echo under way; sleep 1;; esac\nexec '${s.cluster.helm4}' "$@"\n`);
+    const slow = s.file(
+      'helm',
+      `#!/bin/sh\ncase "$1" in rollback) echo under way; sleep 1;; esac\nexec '${s.cluster.helm4}' "$@"\n`,
+    );
     const running = s.start({ helm: slow, set: [...stuck, 'progressDeadlineSeconds=1'] });
     await running.job.waitForLine(/^ +under way$/);
     const { end, tookMs } = await cancelled(running);
