@@ -3,6 +3,7 @@ import { asTaskError, type FailureReason, type TaskError } from '../core/failure
 import type { HealthEnding, HealthReport } from '../core/healthReport';
 import { healthOf } from '../core/healthReport';
 import type { HealthRequest } from '../core/healthRequest';
+import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { objectName } from '../core/manifest';
 import type { ReleaseStorage } from '../core/ports';
 import type { RolloutContext } from '../core/releaseContext';
@@ -118,8 +119,9 @@ async function canRollBack(context: HealthContext, targets: HealthTargets, verdi
   // What was still on its way when another failed is not known to be bad.
   const failed = verdict.workloads.filter(({ health }) => health === 'failed');
   const candidates = (failed.length > 0 ? failed : verdict.workloads).map(({ ref }) => ref);
-  const answers = await Promise.all(candidates.map((ref) => hasEarlierRevision(context, ref)));
-  return answers.length > 0 && answers.every(Boolean);
+  if (candidates.length === 0 || candidates.some((ref) => revisionsKept(ref) === undefined)) return false;
+  const counts = await revisionCounts(context, candidates);
+  return candidates.every((ref) => (counts.get(ownerKey(ref.namespace, ref)) ?? 0) > 1);
 }
 
 const revisionKinds: Readonly<Record<string, string>> = {
@@ -128,21 +130,40 @@ const revisionKinds: Readonly<Record<string, string>> = {
   DaemonSet: 'ControllerRevision',
 };
 
-async function hasEarlierRevision(
-  context: HealthContext,
-  ref: { apiVersion: string; kind: string; namespace?: string; name: string },
-): Promise<boolean> {
-  const kind = revisionKinds[ref.kind];
-  if (kind === undefined || ref.namespace === undefined || ref.apiVersion !== 'apps/v1') return false;
+/** The kind in which a workload's revisions are kept; undefined where none are. */
+function revisionsKept({ apiVersion, kind, namespace }: ObjectRef): string | undefined {
+  return apiVersion === 'apps/v1' && namespace !== undefined ? revisionKinds[kind] : undefined;
+}
+
+function ownerKey(namespace: string | undefined, { kind, name }: { kind: string; name: string }): string {
+  return `${namespace ?? ''}/${kind}/${name}`;
+}
+
+/** How many revisions each workload has. One list per kind and namespace, whatever the number of workloads. */
+async function revisionCounts(context: HealthContext, refs: readonly ObjectRef[]): Promise<Map<string, number>> {
+  const lists = new Map<string, { kind: string; namespace: string }>();
+  for (const ref of refs) {
+    const kind = revisionsKept(ref);
+    const { namespace } = ref;
+    if (kind !== undefined && namespace !== undefined) lists.set(`${kind} ${namespace}`, { kind, namespace });
+  }
+  const counts = new Map<string, number>();
+  for (const { kind, namespace } of lists.values()) {
+    for (const { metadata } of await revisionsOf(context, kind, namespace)) {
+      const owner = (metadata.ownerReferences ?? []).find(({ controller }) => controller === true);
+      if (owner === undefined) continue;
+      const key = ownerKey(namespace, owner);
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+  }
+  return counts;
+}
+
+async function revisionsOf({ agent, cluster }: HealthContext, kind: string, namespace: string): Promise<KubeObject[]> {
   try {
-    const live = await context.cluster.get(ref);
-    const revisions = await context.cluster.list({ apiVersion: 'apps/v1', kind, namespace: ref.namespace });
-    const own = revisions.filter(({ metadata }) =>
-      (metadata.ownerReferences ?? []).some(({ uid }) => uid === live?.metadata.uid),
-    );
-    return own.length > 1;
+    return await cluster.list({ apiVersion: 'apps/v1', kind, namespace, metadataOnly: true });
   } catch (error) {
-    context.agent.log(`Whether ${objectName(ref)} can go back is not known: ${asTaskError(error).message}`);
-    return false;
+    agent.log(`Whether workloads can go back to an earlier revision is not known: ${asTaskError(error).message}`);
+    return [];
   }
 }
