@@ -876,6 +876,55 @@ describe('judge: Jobs and hooks', () => {
     assert.equal(verdict.decisive?.cause?.logs[0]?.pod, 'migrate-a');
   });
 
+  describe('a Job that has lost its last try, before its controller says so', () => {
+    const once = (more: Fields = {}): KubeObject =>
+      object('batch/v1', 'Job', 'migrate', {
+        spec: { backoffLimit: 0, template: { spec: { restartPolicy: 'Never' } }, ...more },
+        status: { startTime: 'x', active: 1 },
+      });
+    const ended = (exitCode: number, more: Fields = {}, spec: Fields = unprobed): KubeObject => {
+      const state = { terminated: { exitCode, reason: 'Error' } };
+      const status = { phase: 'Running', containerStatuses: [{ name: 'app', state }], ...more };
+      return pod(once(), 'migrate-a', status, {}, { restartPolicy: 'Never', ...spec });
+    };
+    const judgedJob = (item: KubeObject, ...pods: KubeObject[]): string =>
+      codeOf(judged(lasting([item, ...pods], 0, 300)));
+
+    it('has failed, with the log of its pod', () => {
+      const verdict = judged([[0, [once(), ended(1)]]]);
+      assert.equal(codeOf(verdict), 'failed JobFailed');
+      assert.match(verdict.decisive?.cause?.message ?? '', /BackoffLimitExceeded: .*migrate-a/);
+      assert.equal(verdict.decisive?.cause?.logs[0]?.pod, 'migrate-a');
+    });
+
+    it('has failed also where another container of the pod goes on', () => {
+      const states = [{ terminated: { exitCode: 2 } }, { running: {} }];
+      const containerStatuses = states.map((state, index) => ({ name: `c${index}`, state }));
+      assert.equal(judgedJob(once(), ended(1, { containerStatuses })), 'failed JobFailed');
+    });
+
+    const notYet: readonly (readonly [string, KubeObject, KubeObject])[] = [
+      ['a try is left', once({ backoffLimit: 1 }), ended(1)],
+      ['six tries are left where nothing is said', once({ backoffLimit: undefined }), ended(1)],
+      ['the container has ended well', once(), ended(0)],
+      ['a policy may ignore the failure', once({ podFailurePolicy: { rules: [] } }), ended(1)],
+      ['another pod may still complete it', once({ parallelism: 2 }), ended(1)],
+      ['the container is started again', once({ template: { spec: { restartPolicy: 'OnFailure' } } }), ended(1)],
+      [
+        'the container has a restart policy of its own',
+        once(),
+        ended(1, {}, { containers: [{ name: 'app', restartPolicy: 'OnFailure' }] }),
+      ],
+      ['another controller manages it', once({ managedBy: 'kueue' }), ended(1)],
+      ['it is suspended', once({ suspend: true }), ended(1)],
+    ];
+    for (const [why, item, one] of notYet) {
+      it(`is not given up where ${why}`, () => {
+        assert.match(judgedJob(item, one), /^progressing/);
+      });
+    }
+  });
+
   it('a hook over its deadline says so', () => {
     assert.equal(codeOf(judged([[0, hook(job(failedBy('DeadlineExceeded')))]])), 'failed JobDeadlineExceeded');
   });

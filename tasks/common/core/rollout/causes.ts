@@ -274,7 +274,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
     group: 'other',
     grace: 0,
     why: 'The Job controller has used up all tries.',
-    recognisedBy: 'Job condition Failed or FailureTarget',
+    recognisedBy: 'Job condition Failed or FailureTarget, or more failed pods than the backoffLimit of a plain Job',
     whoActs: 'application team',
     nextStep: 'Read the log of the last try above, correct what it says and deploy again.',
   },

@@ -8,7 +8,7 @@ import { newest, type EventRecord } from './events';
 import { claimsOf, eventsAbout, type Family, type Index } from './family';
 import { eventEvidence, nameOf, refTo, type Finding } from './finding';
 import { podFindings } from './podFindings';
-import { at, conditionOf, isTrue, numberAt, textAt } from './read';
+import { at, conditionOf, isTrue, listAt, numberAt, textAt } from './read';
 import type { FollowedObject } from './snapshot';
 
 /** What else the reading says that bears on one workload. */
@@ -29,7 +29,7 @@ export function workloadFindings(
   around: WorkloadSurroundings,
 ): Finding[] {
   return [
-    ...jobFindings(followed, object),
+    ...jobFindings(followed, object, around.family),
     ...familyFindings(object, around),
     ...stuckFindings(object, around),
     ...claimFindings(object, status, around),
@@ -52,17 +52,57 @@ function own(object: KubeObject, code: CauseCode, message: string, more: Partial
   };
 }
 
-function jobFindings(followed: FollowedObject, object: KubeObject): Finding[] {
+function jobFindings(followed: FollowedObject, object: KubeObject, family: Family | undefined): Finding[] {
   if (object.kind !== 'Job' || apiGroup(object.apiVersion) !== 'batch') return [];
+  const failedCode = followed.purpose === 'hook' ? 'HookFailed' : 'JobFailed';
   const failure = ['Failed', 'FailureTarget'].find((type) => isTrue(object, type));
-  if (failure === undefined) return [];
+  if (failure === undefined) {
+    const message = exhausted(object, family?.pods ?? []);
+    if (message === undefined) return [];
+    const evidence = [{ kind: 'object' as const, ref: refTo(object), text: message }];
+    return [own(object, failedCode, `${nameOf(followed.ref)} has failed: ${message}`, { isCertain: true, evidence })];
+  }
   const condition = conditionOf(object, failure);
   const reason = textAt(condition, 'reason');
   const message = [reason, textAt(condition, 'message')].filter(Boolean).join(': ');
   const evidence = [{ kind: 'condition' as const, ref: refTo(object), text: `${failure} is True, ${message}` }];
-  const code =
-    reason === 'DeadlineExceeded' ? 'JobDeadlineExceeded' : followed.purpose === 'hook' ? 'HookFailed' : 'JobFailed';
+  const code = reason === 'DeadlineExceeded' ? 'JobDeadlineExceeded' : failedCode;
   return [own(object, code, `${nameOf(followed.ref)} has failed: ${message}`, { isCertain: true, evidence })];
+}
+
+/**
+ * What the Job's controller will say of it a second or two from now: more pods have failed than it may lose. Only for the
+ * plain Job (one pod at a time, one completion), where no policy can excuse a pod.
+ */
+function exhausted(job: KubeObject, pods: readonly KubeObject[]): string | undefined {
+  const spec = at(job, 'spec');
+  const isPlain =
+    jobPolicies.every((field) => at(spec, field) === undefined) &&
+    ['completions', 'parallelism'].every((field) => at(spec, field) === undefined || numberAt(spec, field) === 1) &&
+    textAt(spec, 'template', 'spec', 'restartPolicy') === 'Never';
+  if (!isPlain || at(spec, 'suspend') === true || isTrue(job, 'SuccessCriteriaMet') || isTrue(job, 'Complete')) {
+    return undefined;
+  }
+  const limit = at(spec, 'backoffLimit') === undefined ? defaultBackoffLimit : numberAt(spec, 'backoffLimit');
+  const failed = pods.filter(hasFailedForGood);
+  if (failed.length <= limit) return undefined;
+  const names = failed.map((pod) => pod.metadata.name).join(', ');
+  return `BackoffLimitExceeded: ${failed.length} of its pods failed (${names}), and its backoffLimit is ${limit}.`;
+}
+
+const jobPolicies = ['podFailurePolicy', 'successPolicy', 'backoffLimitPerIndex', 'managedBy'];
+const defaultBackoffLimit = 6;
+
+/** A container that is not started again has ended with an error, so the pod will, whatever its others do. */
+function hasFailedForGood(pod: KubeObject): boolean {
+  if (textAt(pod, 'status', 'phase') === 'Failed') return true;
+  const specs = [...listAt(pod, 'spec', 'initContainers'), ...listAt(pod, 'spec', 'containers')];
+  if (specs.some((spec) => spec['restartPolicy'] !== undefined || spec['restartPolicyRules'] !== undefined))
+    return false;
+  return [...listAt(pod, 'status', 'initContainerStatuses'), ...listAt(pod, 'status', 'containerStatuses')].some(
+    (status) =>
+      at(status, 'state', 'terminated') !== undefined && numberAt(status, 'state', 'terminated', 'exitCode') !== 0,
+  );
 }
 
 function familyFindings(object: KubeObject, around: WorkloadSurroundings): Finding[] {
