@@ -159,6 +159,14 @@ function job(name: string, script: string, more: Json): Json {
   };
 }
 
+/** Its pods restart, and are deleted by the Job's controller when the Job has failed. */
+function restartingJob(name: string, script: string): Json {
+  const plain = job(name, script, { backoffLimit: 1 });
+  const spec = plain['spec'] as { template: { spec: Json } };
+  const template = { ...spec.template, spec: { ...spec.template.spec, restartPolicy: 'OnFailure' } };
+  return { ...plain, spec: { ...spec, template } };
+}
+
 function claim(name: string, storageClassName: string): Json {
   return {
     apiVersion: 'v1',
@@ -546,6 +554,13 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
         message: /BackoffLimitExceeded/,
         evidence: /table orders is locked/,
       },
+    ),
+    broken(
+      'a Job whose pod restarts in place, and is deleted with its log when the tries are used up',
+      'JobFailed',
+      'job/restarting',
+      restartingJob('restarting', 'echo "no lock on ledger"; exit 3'),
+      { message: /BackoffLimitExceeded/, evidence: /no lock on ledger/ },
     ),
     broken(
       'a Job is slower than its deadline',

@@ -79,7 +79,7 @@ async function look(context: HealthContext, startedAt: Date): Promise<HealthRepo
   const evidence = isHealthy
     ? []
     : await group(context, 'Why it is not healthy', async () => {
-        const collected = await collectEvidence(context, causesOf(followed.verdict));
+        const collected = await collectEvidence(context, causesOf(followed.verdict), followed.heard);
         sayEvidence(context, collected);
         return collected;
       });

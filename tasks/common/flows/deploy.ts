@@ -16,6 +16,7 @@ import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import type { DeployReport, Evidence } from '../core/report';
 import { causesOf, judge, type Cause, type RolloutVerdict } from '../core/rollout/verdict';
 import { collectEvidence, sayEvidence } from './evidence';
+import type { PodLogs } from './podLogs';
 import { insist } from './insist';
 import { look, type Look } from './look';
 import { group, later } from './phase';
@@ -108,7 +109,9 @@ async function judgeUpgrade(
   const { result, revision, followed } = upgraded;
   const failing: Failing = { context, story, seen, upgraded };
   if (!result.ok) await upgraded.logs?.end(0);
-  if (followed !== undefined) return fail(failing, endingOfRollout(followed.verdict), followed.verdict);
+  if (followed !== undefined) {
+    return fail({ ...failing, heard: followed.heard }, endingOfRollout(followed.verdict), followed.verdict);
+  }
   if (context.signal.aborted) return cancelled(context, upgraded);
   if (!result.ok || revision === undefined) return helmFailed(failing);
 
@@ -130,7 +133,7 @@ async function judgeUpgrade(
   story.objects = reportedObjects(verdict);
   if (end === 'healthy') return succeed(context, story, revision);
   if (end === 'cancelled') return cancelled(context, upgraded);
-  return fail(failing, endingOfRollout(verdict), verdict);
+  return fail({ ...failing, heard: rollout.heard }, endingOfRollout(verdict), verdict);
 }
 
 /** What was not seen healthy has not been deployed well, whatever kept us from seeing it. */
@@ -160,6 +163,8 @@ interface Failing {
   story: Story;
   seen: Look;
   upgraded: Upgraded;
+  /** What containers of Jobs have said whose pods may be gone. */
+  heard?: PodLogs['heard'];
 }
 
 /** Helm's own failure: what it had done by then decides what is to be done. */
@@ -240,14 +245,19 @@ async function fail(
 }
 
 async function showEvidence(
-  { context, upgraded }: Failing,
+  { context, upgraded, heard }: Failing,
   ending: Ending,
   causes: readonly Cause[],
 ): Promise<Evidence[]> {
   const { agent, signal } = context;
   agent.log(`${ending.failedWorkload === '' ? 'helm' : ending.failedWorkload}: ${ending.message} (${ending.reason})`);
   // Who cancels has seconds; the log above has said what there is.
-  const evidence = signal.aborted ? [] : await collectEvidence(context, causes, upgraded.hooks?.heard);
+  const evidence = signal.aborted
+    ? []
+    : await collectEvidence(context, causes, (namespace, pod, container) => {
+        const ofHooks = upgraded.hooks?.heard(namespace, pod, container) ?? [];
+        return ofHooks.length > 0 ? ofHooks : (heard?.(namespace, pod, container) ?? []);
+      });
   sayEvidence(context, evidence);
   return evidence;
 }

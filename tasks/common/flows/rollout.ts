@@ -15,12 +15,15 @@ import {
 } from '../core/rollout/verdict';
 import type { PodLogs } from './podLogs';
 import { timelineOf } from './timeline';
+import { jobLogs } from './jobLogs';
 import type { WantedObject } from './wantedObjects';
 
 export interface RolloutEnd {
   /** `unknown`: the time is over, and what is left over could not be read. */
   end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped';
   verdict: RolloutVerdict;
+  /** What containers have said whose pods may be gone. */
+  heard: PodLogs['heard'];
 }
 
 export interface RolloutOptions {
@@ -80,6 +83,7 @@ async function watch(
   const ended = stop === undefined ? signal : AbortSignal.any([signal, stop]);
   const refs = followedRefs(objects);
   const timeline = timelineOf(context, options.phase);
+  const jobs = jobLogs(context);
   let memory = options.memory;
   let lastSaid = clock.now().getTime();
   let blind = new Set<string>();
@@ -89,11 +93,15 @@ async function watch(
     const now = clock.now();
     const verdict = judge(snapshot, policy, memory, now);
     ({ memory } = verdict);
+    jobs.look(verdict);
     blind = sayBlindness(context, verdict, blind);
     if (sayChanges(context, verdict.workloads, said)) lastSaid = now.getTime();
     const end = endOf(verdict, policy, { isCancelled: signal.aborted, isStopped: stop?.aborted === true, now });
     timeline.tell(verdict, snapshot, end !== undefined && end !== 'stopped');
-    if (end !== undefined) return { end, verdict };
+    if (end !== undefined) {
+      if (end === 'failed') await jobs.end();
+      return { end, verdict, heard: jobs.heard };
+    }
     if (now.getTime() - lastSaid >= reminderMs) {
       remind(context, verdict, policy.deadline.getTime() - now.getTime());
       lastSaid = now.getTime();

@@ -1,5 +1,5 @@
 import { causes, rankOf } from './causes';
-import type { Finding } from './finding';
+import type { Finding, LogRequest } from './finding';
 import { othersStartingAt, sightingKey, type RolloutMemory, type Sighting } from './memory';
 import type { Reading } from './reading';
 import type { Cause, RolloutPolicy } from './verdictTypes';
@@ -91,7 +91,7 @@ export function mostTelling(judged: readonly JudgedFinding[]): JudgedFinding | u
 const statesShown = 3;
 
 /** A deadline or a Job's end says that it failed; where a pod says why, that is the cause. */
-export function better(cause: Cause, judged: readonly JudgedFinding[]): Cause {
+export function better(cause: Cause, judged: readonly JudgedFinding[], logsBefore: readonly LogRequest[] = []): Cause {
   const logs = judged.flatMap((item) => item.cause.logs);
   if (cause.code === 'VolumeNotBound' && cause.subject.kind === 'Pod') {
     // The scheduler knows that a claim is not bound; the claim knows why.
@@ -107,7 +107,11 @@ export function better(cause: Cause, judged: readonly JudgedFinding[]): Cause {
   const isJob = cause.code === 'JobFailed' || cause.code === 'HookFailed' || cause.code === 'JobDeadlineExceeded';
   if (!isJob || cause.logs.length > 0) return cause;
   const states = judged.flatMap((item) => item.cause.evidence).filter(({ kind }) => kind === 'containerState');
-  return { ...cause, evidence: [...cause.evidence, ...states.slice(0, statesShown)], logs };
+  return {
+    ...cause,
+    evidence: [...cause.evidence, ...states.slice(0, statesShown)],
+    logs: logs.length > 0 ? logs : logsBefore,
+  };
 }
 
 /** One of each code and text, the most telling first, the oldest of equals. */

@@ -2,7 +2,7 @@ import type { KubeObject } from '../kubernetes';
 import { objectKey } from '../manifest';
 import { objectStatus, type StatusRule } from '../status';
 import type { Family } from './family';
-import type { Finding } from './finding';
+import type { Finding, LogRequest } from './finding';
 import { listAt, numberAt, textAt } from './read';
 import type { Reading } from './reading';
 import type { RolloutSnapshot } from './snapshot';
@@ -45,6 +45,8 @@ export interface WorkloadMemory {
   isStarting?: boolean;
   /** When it was first seen; from then on its absence is a removal. */
   seenAt?: number;
+  /** Logs of a Job's containers that ended badly: its controller deletes pods that restart when it gives up. */
+  logs?: readonly LogRequest[];
 }
 
 /** A finding that was not seen for so long has healed; a shorter gap is one between two tries. */
@@ -132,10 +134,14 @@ export function workloadMemories(
       // Between two judgements nothing was read, so it was on its way until now.
       const startingAt = isStarting || known?.isStarting === true ? time : known?.startingAt;
       const seenAt = known?.seenAt ?? (reading.followed.object === undefined ? undefined : time);
+      const isJob = reading.followed.object?.kind === 'Job';
+      const found = isJob ? reading.findings.flatMap((finding) => finding.logs) : [];
+      const logs = found.length > 0 ? found : known?.logs;
       const memory: WorkloadMemory = {
         ...(isCurrent ? { current: { since, restarts } } : {}),
         ...(startingAt === undefined ? {} : { startingAt, isStarting }),
         ...(seenAt === undefined ? {} : { seenAt }),
+        ...(logs === undefined ? {} : { logs }),
       };
       return [reading.key, memory];
     }),

@@ -76,7 +76,8 @@ function workloadVerdict(reading: Reading, policy: RolloutPolicy, memory: Rollou
   const hopeless = mostTelling(judged.filter(({ isHopeless }) => isHopeless));
   const suspects = distinct(judged.map(({ cause }) => cause));
   if (hopeless !== undefined) {
-    return { verdict: { ...base, health: 'failed', cause: better(hopeless.cause, judged), suspects }, changesAt: [] };
+    const cause = better(hopeless.cause, judged, memory.workloads[key]?.logs);
+    return { verdict: { ...base, health: 'failed', cause, suspects }, changesAt: [] };
   }
   if (now.getTime() >= policy.deadline.getTime()) {
     const cause = suspects[0] ?? timedOutCause(reading, now);
