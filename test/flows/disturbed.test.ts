@@ -209,8 +209,8 @@ describe('a deploy that is disturbed', function () {
       rows.map(({ status, of, marks }, index) => {
         const number = String(marks === 'inherited' ? index : index + 1);
         const label = marks === 'unhealthy' ? unhealthyLabel : verifiedLabel;
-        // Helm keeps one revision deployed, the newest that was.
-        const isOld = rows.slice(index + 1).some((later) => later.status === 'deployed');
+        // Helm keeps one revision deployed, the newest that was, and none of a release that it has uninstalled.
+        const isOld = rows.slice(index + 1).some((later) => ['deployed', 'uninstalled'].includes(later.status));
         const now = status === 'deployed' && isOld ? 'superseded' : status;
         return revision(index + 1, now, of, marks === '' ? {} : { labels: { [label]: number } });
       }),
