@@ -169,3 +169,47 @@ describe('what only an event says', () => {
     assert.match(suspect?.message ?? '', /exit code 137, signal 9\. PostStartHook failed: no such table$/);
   });
 });
+
+describe('a Job whose controller deletes its pod', () => {
+  const ownerReferences = [{ apiVersion: 'batch/v1', kind: 'Job', name: 'move', uid: 'job', controller: true }];
+  const job: KubeObject = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'move', namespace: 'shop', uid: 'job' },
+    spec: { backoffLimit: 1 },
+    status: { active: 1 },
+  };
+  const pod: KubeObject = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'move-x', namespace: 'shop', uid: 'pod', ownerReferences },
+    spec: { restartPolicy: 'OnFailure', containers: [{ name: 'app', image: 'r.example/app:1' }] },
+    status: {
+      phase: 'Running',
+      containerStatuses: [
+        {
+          name: 'app',
+          ready: false,
+          restartCount: 1,
+          state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off' } },
+          lastState: { terminated: { exitCode: 3, reason: 'Error' } },
+        },
+      ],
+    },
+  };
+
+  it('has failed by what that pod said', () => {
+    const followed = [{ ref: refTo(job), purpose: 'object' as const, object: job }];
+    const first = judge({ followed, around: [pod], events: [], unread: [] }, policy, undefined, at(0));
+    assert.equal(first.health, 'progressing');
+    const condition = { type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message: 'reached' };
+    const failed = { ...job, status: { failed: 1, conditions: [condition] } };
+    const reading = { followed: [{ ref: refTo(job), purpose: 'object' as const, object: failed }], around: [] };
+    const verdict = judge({ ...reading, events: [], unread: [] }, policy, first.memory, at(1));
+    assert.equal(verdict.decisive?.cause?.code, 'JobFailed');
+    assert.deepEqual(
+      verdict.decisive.cause.logs.map((log) => `${log.pod} ${log.container}`),
+      ['move-x app'],
+    );
+  });
+});
