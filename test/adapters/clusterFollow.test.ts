@@ -6,6 +6,7 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { createCluster, type ClusterConnection, type ClusterOptions } from '../../tasks/common/adapters/cluster';
+import { restAfter } from '../../tasks/common/adapters/kubernetes/follow';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
 import type { Follower, FollowQuery } from '../../tasks/common/core/ports';
 import {
@@ -363,6 +364,10 @@ describe('following objects', () => {
       const startedAt = performance.now();
       await follower.changed(100, stop.signal);
       assert.ok(performance.now() - startedAt >= 95, 'nothing has changed since');
+    });
+
+    it('who looks at thousands of pods is told less often, but never late', () => {
+      assert.deepEqual([0, 5, 40, 5000].map(restAfter), [20, 20, 80, 150]);
     });
 
     it('a change between two calls is not missed', async () => {

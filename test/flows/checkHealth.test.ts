@@ -198,6 +198,52 @@ describe('checkHealth', () => {
     assert.match(error.message, /Job gone/);
   });
 
+  describe('hundreds of workloads of one kind, named one by one', () => {
+    const names = Array.from({ length: 300 }, (_, index) => `web-${index}`);
+    const live = names.map((name) => deployment(name, 'good'));
+    const workloads = names.map((name) => ({ kind: 'deployment', name }));
+
+    async function asked(
+      more: Partial<HealthContext['cluster']> = {},
+    ): Promise<{ gets: number; report: HealthReport }> {
+      const { context } = await check({ live, chart: good }, { workloads });
+      let gets = 0;
+      const { cluster } = context;
+      const counting: HealthContext['cluster'] = {
+        ...cluster,
+        get: (...args) => {
+          gets++;
+          return cluster.get(...args);
+        },
+        ...more,
+      };
+      return { report: await checkHealth({ ...context, cluster: counting }), gets };
+    }
+
+    it('are looked up by one list', async () => {
+      const { report, gets } = await asked();
+      assert.equal(report.objects.length, names.length);
+      assert.equal(report.health, 'healthy');
+      assert.equal(gets, 0);
+    });
+
+    it('are read one by one where the kind may not be listed', async () => {
+      const refused = new TaskError('PermissionDenied', 'You may not list Deployments.');
+      const { report, gets } = await asked({ list: () => Promise.reject(refused) });
+      assert.equal(report.health, 'healthy');
+      assert.equal(gets, names.length);
+    });
+
+    it('one of them that does not exist is named', async () => {
+      const error = await refusal(
+        { live, chart: good },
+        { workloads: [...workloads, { kind: 'deployment', name: 'x' }] },
+      );
+      assert.equal(error.reason, 'WorkloadMissing');
+      assert.match(error.message, /^Input workloads holds "deployment\/x"/);
+    });
+  });
+
   it('a kind that nobody serves', async () => {
     const error = await refusal(deployed, { workloads: [{ kind: 'widget', name: 'a' }] });
     assert.equal(error.reason, 'InputInvalid');

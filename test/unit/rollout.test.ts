@@ -1172,6 +1172,16 @@ describe('judge: 5,000 pods of 500 workloads', () => {
 });
 
 describe('rolloutSnapshot', () => {
+  it('reads an event anew only when it has come again', () => {
+    const [owner] = web(notFound);
+    assert.ok(owner);
+    const record = (said: KubeObject): unknown =>
+      rolloutSnapshot([], { objects: new Map([['event', said]]), unread: [] }).events[0];
+    const said = event(owner, 'Failed', 'once');
+    assert.equal(record(said), record(said));
+    assert.equal((record({ ...said, message: 'twice' }) as { message: string }).message, 'twice');
+  });
+
   it('sorts a reading into what is judged, what explains it and what could not be read', () => {
     const [owner, set, one] = web(notFound);
     assert.ok(owner && set && one);

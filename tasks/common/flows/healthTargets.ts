@@ -21,7 +21,7 @@ export async function healthTargets(
   request: HealthRequest,
   namespace: string,
 ): Promise<HealthTargets> {
-  const named = await allOrAllMistakes(request.workloads.map((name) => namedWorkload(cluster, name, namespace)));
+  const named = await namedWorkloads(cluster, request.workloads, namespace);
   const selected = request.selector === undefined ? [] : await selectedWorkloads(cluster, request.selector, namespace);
   const release = storage === undefined ? undefined : await releaseTargets(cluster, storage, request, namespace);
   const byKey = new Map([...named, ...selected, ...(release?.objects ?? [])].map((object) => [object.key, object]));
@@ -42,7 +42,53 @@ function target(ref: ObjectRef, declared: KubeObject): WantedObject {
   return { key: objectKey(ref), ref, declared, purpose: 'object' };
 }
 
-async function namedWorkload(cluster: Cluster, workload: WorkloadName, namespace: string): Promise<WantedObject> {
+async function namedWorkloads(
+  cluster: Cluster,
+  names: readonly WorkloadName[],
+  namespace: string,
+): Promise<WantedObject[]> {
+  const read = readerOf(cluster, names);
+  return allOrAllMistakes(names.map((name) => namedWorkload(cluster, read, name, namespace)));
+}
+
+type Read = (workload: WorkloadName, ref: ObjectRef) => Promise<KubeObject | undefined>;
+
+/** From so many of one kind on, one list of the kind is cheaper than a request for each. */
+const listedFrom = 4;
+
+function readerOf(cluster: Cluster, names: readonly WorkloadName[]): Read {
+  const kindOf = ({ kind, group }: WorkloadName): string => `${kind}.${group ?? ''}`;
+  const lists = new Map<string, Promise<ReadonlyMap<string, KubeObject> | undefined>>();
+  return async (workload, ref) => {
+    const key = kindOf(workload);
+    if (names.filter((name) => kindOf(name) === key).length < listedFrom) return cluster.get(ref);
+    const list = lists.get(key) ?? listByName(cluster, ref);
+    lists.set(key, list);
+    const found = await list;
+    return found === undefined ? cluster.get(ref) : found.get(ref.name);
+  };
+}
+
+/** Undefined where the kind may not be listed: its objects may still be read by name. */
+async function listByName(
+  cluster: Cluster,
+  { apiVersion, kind, namespace }: ObjectRef,
+): Promise<ReadonlyMap<string, KubeObject> | undefined> {
+  try {
+    const objects = await cluster.list({ apiVersion, kind, ...(namespace === undefined ? {} : { namespace }) });
+    return new Map(objects.map((object) => [object.metadata.name, object]));
+  } catch (error) {
+    if (asTaskError(error).reason === 'PermissionDenied') return undefined;
+    throw error;
+  }
+}
+
+async function namedWorkload(
+  cluster: Cluster,
+  read: Read,
+  workload: WorkloadName,
+  namespace: string,
+): Promise<WantedObject> {
   const { kind, group, name } = workload;
   const word = `${group === undefined ? kind : `${kind}.${group}`}/${name}`;
   const resource = await cluster.findResource(kind, group);
@@ -52,7 +98,7 @@ async function namedWorkload(cluster: Cluster, workload: WorkloadName, namespace
   }
   const { apiVersion } = resource;
   const ref = { apiVersion, kind: resource.kind, name, ...(resource.namespaced ? { namespace } : {}) };
-  const live = await cluster.get(ref);
+  const live = await read(workload, ref);
   if (live === undefined) {
     const where = resource.namespaced ? ` in namespace ${namespace}` : '';
     throw new TaskError(

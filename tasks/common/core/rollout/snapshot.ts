@@ -46,7 +46,7 @@ export function rolloutSnapshot(followed: readonly FollowedRef[], reading: Follo
       return object === undefined ? { ...item } : { ...item, object };
     }),
     around: objects.filter((object) => object.kind !== 'Event'),
-    events: objects.filter((object) => object.kind === 'Event').map(eventRecord),
+    events: objects.filter((object) => object.kind === 'Event').map(recordOf),
     unread: reading.unread.map(({ query, reason, message }) => ({
       apiVersion: query.apiVersion,
       kind: query.kind,
@@ -55,4 +55,15 @@ export function rolloutSnapshot(followed: readonly FollowedRef[], reading: Follo
       message,
     })),
   };
+}
+
+/** An event that comes again is another object, so each is read once, whatever the number of readings that hold it. */
+const records = new WeakMap<KubeObject, EventRecord>();
+
+function recordOf(event: KubeObject): EventRecord {
+  const known = records.get(event);
+  if (known !== undefined) return known;
+  const record = eventRecord(event);
+  records.set(event, record);
+  return record;
 }
