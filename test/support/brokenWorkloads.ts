@@ -161,7 +161,7 @@ function job(name: string, script: string, more: Json): Json {
 
 /** Its pods restart, and are deleted by the Job's controller when the Job has failed. */
 function restartingJob(name: string, script: string): Json {
-  const plain = job(name, script, { backoffLimit: 1 });
+  const plain = job(name, script, { backoffLimit: 2 });
   const spec = plain['spec'] as { template: { spec: Json } };
   const template = { ...spec.template, spec: { ...spec.template.spec, restartPolicy: 'OnFailure' } };
   return { ...plain, spec: { ...spec, template } };
@@ -559,7 +559,7 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
       'a Job whose pod restarts in place, and is deleted with its log when the tries are used up',
       'JobFailed',
       'job/restarting',
-      restartingJob('restarting', 'echo "no lock on ledger"; exit 3'),
+      restartingJob('restarting', 'sleep 3; echo "no lock on ledger"; exit 3'),
       { message: /BackoffLimitExceeded/, evidence: /no lock on ledger/ },
     ),
     broken(
