@@ -37,7 +37,7 @@ export const sizes: readonly Size[] = [
 ];
 
 /** Whoever has not ended by then is ended. */
-const capSeconds = 900;
+export const followingCapSeconds = 420;
 
 interface Bench {
   readonly cluster: TestCluster;
@@ -58,7 +58,11 @@ const release = 'bench';
 const nodeName = 'bench-large';
 
 /** A rollout of pods that start from nothing, followed from the moment when their workloads exist, on simulated nodes. */
-export async function measureFollowingCosts(bench: Bench, wanted: readonly Size[] = sizes): Promise<FollowingCosts> {
+export async function measureFollowingCosts(
+  bench: Bench,
+  wanted: readonly Size[] = sizes,
+  who = contestants,
+): Promise<FollowingCosts> {
   const { cluster, vsix, folder, log, signal } = bench;
   await cluster.apply('default', JSON.stringify(largeNode));
   const proxy = await countingProxy(cluster.kubeconfig, folder);
@@ -67,7 +71,7 @@ export async function measureFollowingCosts(bench: Bench, wanted: readonly Size[
   try {
     const { usage: bare } = await watched(check.node, ['-e', 'setTimeout(() => {}, 1000)']);
     for (const size of wanted) {
-      for (const contestant of contestants) {
+      for (const contestant of who) {
         signal.throwIfAborted();
         const cost = await costOf({ ...bench, proxy, check }, size, contestant);
         costs.push(cost);
@@ -95,13 +99,13 @@ interface Contestant {
   readonly follow: (contest: Contest, namespace: string, size: Size) => Promise<WatchedRun>;
 }
 
-const contestants: readonly Contestant[] = [
+export const contestants: readonly Contestant[] = [
   {
     who: 'RolloutHealthCheck',
     userAgent: /^helm-safe-deploy$/,
     appliesItself: false,
     follow: async ({ check }, namespace) => {
-      const env = check.environment({ namespace, releaseName: release, timeout: `${capSeconds}s` });
+      const env = check.environment({ namespace, releaseName: release, timeout: `${followingCapSeconds}s` });
       const run = await watched(check.node, [check.script], { cwd: check.workingFolder, env });
       return { ...run, exitCode: hasSucceeded(outputOf(run)) ? 0 : 1 };
     },
@@ -113,7 +117,7 @@ const contestants: readonly Contestant[] = [
     follow: ({ cluster, proxy }, namespace) => {
       const what = ['deployment', '--selector', `app.kubernetes.io/instance=${release}`, '--namespace', namespace];
       const args = ['--kubeconfig', proxy.kubeconfig, 'rollout', 'status', ...what];
-      return watched(cluster.kubectl, args, { timeoutSeconds: capSeconds });
+      return watched(cluster.kubectl, args, { timeoutSeconds: followingCapSeconds });
     },
   },
   {
@@ -127,7 +131,7 @@ const contestants: readonly Contestant[] = [
     userAgent: /^Helm\//,
     appliesItself: true,
     follow: (contest, namespace, size) =>
-      helmUpgrade(contest, namespace, size, ['--wait', '--timeout', `${capSeconds}s`]),
+      helmUpgrade(contest, namespace, size, ['--wait', '--timeout', `${followingCapSeconds}s`]),
   },
 ];
 
@@ -140,7 +144,7 @@ async function costOf(contest: Contest, size: Size, contestant: Contestant): Pro
     proxy.take();
     const run = await contestant.follow(contest, namespace, size);
     const bytes = proxy.take();
-    const isCapped = run.endedAt - run.startedAt > (capSeconds - 1) * 1000;
+    const isCapped = run.endedAt - run.startedAt > (followingCapSeconds - 1) * 1000;
     if (run.exitCode !== 0 && !isCapped) throw new Error(`A measured run failed:\n${outputOf(run).slice(-4000)}`);
     const events = await cluster.auditEvents({ since, userAgent: contestant.userAgent });
     return {
@@ -185,7 +189,7 @@ function helmUpgrade(contest: Contest, namespace: string, size: Size, flags: rea
   const { cluster, proxy, check } = contest;
   const args = ['upgrade', release, chart, '--install', '--namespace', namespace, ...values(size), ...flags];
   const env = { PATH: process.env['PATH'], HOME: check.home, KUBECONFIG: proxy.kubeconfig };
-  return watched(cluster.helm4, args, { env, timeoutSeconds: capSeconds });
+  return watched(cluster.helm4, args, { env, timeoutSeconds: followingCapSeconds });
 }
 
 /** As fast as Helm can, so that most pods have yet to come when the following begins. */
