@@ -352,6 +352,31 @@ describe('following objects', () => {
     }
   });
 
+  describe('holding less than all', () => {
+    const trim = ({ apiVersion, kind, metadata }: KubeObject): KubeObject => ({ apiVersion, kind, metadata });
+    const noteOf = (follower: Follower, name: string): unknown =>
+      follower.snapshot().objects.get(`/Pod/shop/${name}`)?.['note'];
+
+    it('of what was listed and of what comes', async () => {
+      served.put({ metadata: { name: 'a' }, note: 'listed' });
+      const follower = await follow([{ ...pods, trim }]);
+      await isWatching();
+      served.put({ metadata: { name: 'c' }, note: 'came' });
+      await sees(follower, 'a', 'b', 'c');
+      assert.deepEqual([noteOf(follower, 'a'), noteOf(follower, 'c')], [undefined, undefined]);
+    });
+
+    it('not of what another query wants whole', async () => {
+      served.put({ metadata: { name: 'a' }, note: 'listed' });
+      const whole = { ...pods, keep: ({ metadata }: KubeObject) => metadata.name === 'c' };
+      const follower = await follow([{ ...pods, trim }, whole]);
+      await isWatching();
+      served.put({ metadata: { name: 'c' }, note: 'came' });
+      await sees(follower, 'a', 'b', 'c');
+      assert.deepEqual([noteOf(follower, 'a'), noteOf(follower, 'c')], [undefined, 'came']);
+    });
+  });
+
   describe('telling of changes', () => {
     it('resolves at the next change, once for many', async () => {
       const follower = await follow();

@@ -8,6 +8,7 @@ import {
   type RolloutSnapshot,
   type UnreadKind,
 } from '../../tasks/common/core/rollout/snapshot';
+import { trimmed } from '../../tasks/common/core/rollout/trimmed';
 import {
   baselineOf,
   judge,
@@ -173,8 +174,8 @@ function snapshot(
   const own = objects.filter((item) => followedKinds.has(item.kind));
   return {
     followed: more.followed ?? own.map((item) => ({ ref: refTo(item), purpose: 'object', object: item })),
-    around: objects.filter(({ kind }) => kind !== 'Event'),
-    events: objects.filter(({ kind }) => kind === 'Event').map(eventRecord),
+    around: objects.filter(({ kind }) => kind !== 'Event').map(trimmed),
+    events: objects.filter(({ kind }) => kind === 'Event').map((item) => eventRecord(trimmed(item))),
     unread: more.unread ?? [],
   };
 }
@@ -1168,6 +1169,27 @@ describe('judge: 5,000 pods of 500 workloads', () => {
     assert.equal(failed.length, 10);
     assert.ok(failed.every(({ key, cause }) => cause?.subject.name === key.replace(/^.*web-/, 'pod-0-')));
     assert.ok(millisecondsEach < 500, `${millisecondsEach} ms for one judgement`);
+  });
+});
+
+describe('what is held of the objects that come by the thousand', () => {
+  it('no environment, no mounts, no templates, but what tells a cause', () => {
+    const [owner, set] = web(notFound);
+    assert.ok(owner && set);
+    const container = { name: 'app', image: 'r.example/app:1', startupProbe: { periodSeconds: 1 } };
+    const heavy = { env: [{ name: 'A', value: 'x' }], volumeMounts: [{ name: 'data' }], resources: {} };
+    const volumes = [
+      { name: 'data', persistentVolumeClaim: { claimName: 'data' } },
+      { name: 'tmp', emptyDir: {} },
+    ];
+    const spec = { containers: [{ ...container, ...heavy }], volumes, tolerations: [{}] };
+    const one = trimmed(pod(set, 'web-2-a', notFound, { annotations: { note: 'x' } }, spec));
+    const held = { nodeName: 'node-1', volumes: volumes.slice(0, 1), containers: [container] };
+    assert.deepEqual(one['spec'], held);
+    assert.deepEqual(one['status'], notFound);
+    assert.equal(one.metadata.annotations, undefined);
+    assert.deepEqual(trimmed({ ...set, spec: { replicas: 1, template: {} } })['spec'], { replicas: 1 });
+    assert.deepEqual(trimmed(owner), owner);
   });
 });
 

@@ -4,6 +4,7 @@ import type { KubeObject } from '../../tasks/common/core/kubernetes';
 import { eventRecord } from '../../tasks/common/core/rollout/events';
 import { refTo } from '../../tasks/common/core/rollout/finding';
 import type { RolloutSnapshot } from '../../tasks/common/core/rollout/snapshot';
+import { trimmed } from '../../tasks/common/core/rollout/trimmed';
 import { baselineOf, judge, type RolloutMemory, type RolloutVerdict } from '../../tasks/common/core/rollout/verdict';
 
 /**
@@ -32,8 +33,8 @@ function snapshotOf(objects: readonly KubeObject[]): RolloutSnapshot {
   const followed = objects.filter(({ kind }) => followedKinds.has(kind));
   return {
     followed: followed.map((object) => ({ ref: refTo(object), purpose: 'object', object })),
-    around: objects.filter(({ kind }) => kind !== 'Event'),
-    events: objects.filter(({ kind }) => kind === 'Event').map(eventRecord),
+    around: objects.filter(({ kind }) => kind !== 'Event').map(trimmed),
+    events: objects.filter(({ kind }) => kind === 'Event').map((event) => eventRecord(trimmed(event))),
     unread: [],
   };
 }

@@ -129,6 +129,8 @@ export interface ListQuery {
  */
 export interface FollowQuery extends ListQuery {
   keep(object: KubeObject): boolean;
+  /** What is held of an object that this query keeps, if not all of it; another that keeps it too may want all. */
+  trim?(object: KubeObject): KubeObject;
 }
 
 /** One reading of all that is followed. An object that is not in it was not there at that reading. */

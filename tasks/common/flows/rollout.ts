@@ -4,6 +4,7 @@ import type { Follower, FollowQuery, FollowSnapshot } from '../core/ports';
 import type { RolloutContext } from '../core/releaseContext';
 import { newPods } from '../core/rollout/family';
 import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../core/rollout/snapshot';
+import { trimmed } from '../core/rollout/trimmed';
 import { surroundingsOf, type Surroundings } from '../core/rollout/surroundings';
 import {
   judge,
@@ -175,13 +176,20 @@ export function rolloutQueries(objects: readonly WantedObject[]): FollowQuery[] 
       .map((place) => childQuery('apps/v1', 'ReplicaSet', place, isOwned)),
     ...around.filter(({ pods }) => pods).map((place) => childQuery('v1', 'Pod', place, isOwned)),
     ...around.filter(({ claims }) => claims.length > 0).map((place) => claimQuery(place, own)),
-    ...around.map(({ namespace }) => ({ apiVersion: 'v1', kind: 'Event', namespace, keep: isAbout })),
+    ...around.map(({ namespace }) => ({ apiVersion: 'v1', kind: 'Event', namespace, keep: isAbout, trim: trimmed })),
   ];
 }
 
 function childQuery(apiVersion: string, kind: string, place: Surroundings, keep: FollowQuery['keep']): FollowQuery {
   const { namespace, labelSelector } = place;
-  return { apiVersion, kind, namespace, ...(labelSelector === undefined ? {} : { labelSelector }), keep };
+  return {
+    apiVersion,
+    kind,
+    namespace,
+    ...(labelSelector === undefined ? {} : { labelSelector }),
+    keep,
+    trim: trimmed,
+  };
 }
 
 function claimQuery({ namespace, claims }: Surroundings, own: (object: KubeObject) => true): FollowQuery {

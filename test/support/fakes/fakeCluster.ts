@@ -129,7 +129,10 @@ function follower(
       objects: new Map(
         followed
           .filter(({ kind }) => !unreadable.has(kind))
-          .flatMap((query) => list(query).filter((object) => query.keep(object)))
+          .flatMap((query) => {
+            const kept = list(query).filter((object) => query.keep(object));
+            return kept.map((object) => query.trim?.(object) ?? object);
+          })
           .map((object) => [objectKey(refOf(object)), object]),
       ),
       unread: followed

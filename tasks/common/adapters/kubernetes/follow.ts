@@ -62,7 +62,7 @@ interface Unread {
 interface Group {
   query: ListQuery;
   /** An object is kept if any of them wants it. */
-  keeps: ((object: KubeObject) => boolean)[];
+  keepers: Pick<FollowQuery, 'keep' | 'trim'>[];
   objects: Map<string, KubeObject>;
   limbo: Map<string, { object: KubeObject; belongsTo: readonly string[]; until: number }>;
   unread: Unread | undefined;
@@ -218,7 +218,7 @@ async function addQueries(following: Following, queries: readonly FollowQuery[])
       armFirst(group);
       group.restart.abort();
     }
-    group.keeps.push((object) => each.keep(object));
+    group.keepers.push(each);
     touched.add(group);
   }
   let before: Promise<void> = Promise.resolve();
@@ -232,7 +232,7 @@ async function addQueries(following: Following, queries: readonly FollowQuery[])
 function newGroup(query: ListQuery): Group {
   const group: Group = {
     query,
-    keeps: [],
+    keepers: [],
     objects: new Map(),
     limbo: new Map(),
     unread: { reason: 'ClusterUnreachable', message: `${query.kind} objects have not been read yet.` },
@@ -389,7 +389,7 @@ async function relist(life: Life): Promise<string> {
       await before;
       for (const object of items) {
         const key = objectKey(refOf(object));
-        if (isWanted(group, object)) fresh.set(key, object);
+        if (isWanted(group, object)) fresh.set(key, held(group, object));
         else if (isYoung(object)) keepBack(group, key, object);
       }
       // A large page must not hold up the other streams.
@@ -416,7 +416,14 @@ function areSame(known: ReadonlyMap<string, KubeObject>, fresh: ReadonlyMap<stri
 }
 
 function isWanted(group: Group, object: KubeObject): boolean {
-  return group.keeps.some((keep) => keep(object));
+  return group.keepers.some((query) => query.keep(object));
+}
+
+/** What is held of an object that is wanted. */
+function held(group: Group, object: KubeObject): KubeObject {
+  const keepers = group.keepers.filter((query) => query.keep(object));
+  const [first] = keepers;
+  return first?.trim !== undefined && keepers.every(({ trim }) => trim !== undefined) ? first.trim(object) : object;
 }
 
 /** One WATCH from a version on, until it ends. Throws when it could not be made or broke in a way that says nothing. */
@@ -567,7 +574,7 @@ function applyEvent(life: Life, event: Extract<WatchEvent, { type: 'ADDED' | 'MO
   group.limbo.delete(key);
   if (event.type !== 'DELETED' && isWanted(group, object)) {
     const isNew = group.objects.get(key)?.metadata.uid !== object.metadata.uid;
-    group.objects.set(key, object);
+    group.objects.set(key, held(group, object));
     if (isNew) releaseLimbo(following, object.metadata.uid);
     following.changed();
     return;
@@ -608,7 +615,7 @@ function releaseLimbo(following: Following, owner: string | undefined): void {
       if (until < now) group.limbo.delete(key);
       else if (belongsTo.includes(owner) && isWanted(group, object)) {
         group.limbo.delete(key);
-        group.objects.set(key, object);
+        group.objects.set(key, held(group, object));
         releaseLimbo(following, object.metadata.uid);
       }
     }
