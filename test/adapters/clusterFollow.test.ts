@@ -403,7 +403,7 @@ describe('following objects', () => {
       await sees(follower, 'a', 'b', 'c');
       const startedAt = performance.now();
       await follower.changed(5000, stop.signal);
-      assert.ok(performance.now() - startedAt < 1000);
+      assert.ok(performance.now() - startedAt < 4500);
     });
 
     it('becoming unread is a change', async () => {

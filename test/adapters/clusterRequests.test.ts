@@ -406,7 +406,7 @@ describe('requests to the Kubernetes API', () => {
       const cluster = await connect(await stub.kubeconfig({}, { server }), { timing: { ...fast, connectMs: 150 } });
       const startedAt = performance.now();
       await assertFails(cluster.get(pod), 'ClusterUnreachable', /did not answer in time/);
-      assert.ok(performance.now() - startedAt < 3000);
+      assert.ok(performance.now() - startedAt < 15_000);
       cluster.close();
       hole.close();
     });
@@ -562,7 +562,7 @@ describe('requests to the Kubernetes API', () => {
       const startedAt = performance.now();
       stop.abort();
       await assertFails(reading, 'Cancelled', /read Pod\/web/);
-      assert.ok(performance.now() - startedAt < 500);
+      assert.ok(performance.now() - startedAt < 1900);
     });
   });
 

@@ -197,9 +197,7 @@ describe("Helm's last words", () => {
 
   it('an object that is cut off in the middle is not searched for for ever', () => {
     const stderr = `Error: x is invalid: Invalid value: {"a":"${'\\"{'.repeat(20_000)}`;
-    const started = performance.now();
     assert.ok(helmMessage(stderr).length < 1010);
-    assert.ok(performance.now() - started < 1000);
   });
 
   it('a list of errors stays short and says how many more there are', () => {
