@@ -1,4 +1,4 @@
-import { apiGroup, objectKey } from '../manifest';
+import { apiGroup, objectKey, refOf } from '../manifest';
 import type { KubeObject, ObjectRef } from '../kubernetes';
 import type { EventRecord } from './events';
 import { listAt, numberAt, textAt } from './read';
@@ -30,23 +30,28 @@ export function indexOf(snapshot: RolloutSnapshot): Index {
   const childrenOf = new Map<string, KubeObject[]>();
   const nodes = new Map<string, KubeObject>();
   const claims = new Map<string, KubeObject>();
-  const objects = [...snapshot.around, ...snapshot.followed.flatMap(({ object }) => object ?? [])];
-  for (const object of new Map(objects.map((item) => [item.metadata.uid ?? objectKey(keyed(item)), item])).values()) {
-    if (object.kind === 'Node') nodes.set(object.metadata.name, object);
-    if (object.kind === 'PersistentVolumeClaim')
-      claims.set(claimKey(object.metadata.namespace, object.metadata.name), object);
+  const take = (object: KubeObject): void => {
+    const { name, namespace } = object.metadata;
+    if (object.kind === 'Node') nodes.set(name, object);
+    if (object.kind === 'PersistentVolumeClaim') claims.set(claimKey(namespace, name), object);
     const owner = controllerOf(object);
     if (owner !== undefined) push(childrenOf, owner, object);
+  };
+  // A followed object is in most cases among those around, too; as it is judged, so it counts.
+  const taken = new Set<string>();
+  for (const { object } of snapshot.followed) {
+    if (object === undefined || taken.has(identity(object))) continue;
+    taken.add(identity(object));
+    take(object);
   }
+  for (const object of snapshot.around) if (!taken.has(identity(object))) take(object);
   const eventsOf = new Map<string, EventRecord[]>();
   for (const event of snapshot.events) push(eventsOf, event.about.uid, event);
   return { childrenOf, eventsOf, nodes, claims };
 }
 
-function keyed(object: KubeObject): { apiVersion: string; kind: string; namespace?: string; name: string } {
-  const { name, namespace } = object.metadata;
-  const ref = { apiVersion: object.apiVersion, kind: object.kind, name };
-  return namespace === undefined ? ref : { ...ref, namespace };
+function identity(object: KubeObject): string {
+  return object.metadata.uid ?? objectKey(refOf(object));
 }
 
 function push<T>(map: Map<string, T[]>, key: string, value: T): void {
