@@ -1,7 +1,12 @@
-import { pairedSpread, type Spread } from './statistics';
 import type { RequestCounts } from './apiRequests';
+import type { FollowingCosts } from './followingCost';
+import type { HealthyTime } from './healthyTime';
+import { row, shown, verdict, type Target } from './markdown';
+import { followingSection, healthySection, verdictSection } from './rolloutDocument';
+import { pairedSpread, type Spread } from './statistics';
 import type { StartUp } from './startUp';
 import type { StepTime } from './stepTime';
+import type { VerdictTime } from './verdictTime';
 
 export interface Machine {
   readonly cores: number;
@@ -21,14 +26,11 @@ export interface Results {
   readonly stepTimes: readonly StepTime[];
   readonly startUps: readonly StartUp[];
   readonly size: { readonly package: number; readonly bundle: number } | undefined;
+  readonly verdictTimes?: readonly VerdictTime[];
+  readonly healthyTimes?: readonly HealthyTime[];
+  readonly followingCosts?: FollowingCosts | undefined;
   /** What could not be measured, and why. */
   readonly skipped: readonly string[];
-}
-
-interface Target {
-  readonly wanted: string;
-  readonly got: string;
-  readonly isMet: boolean;
 }
 
 /** docs/benchmarks.md. Names no path of the machine. */
@@ -45,6 +47,9 @@ export function benchmarksPage(results: Results, showsRequests: boolean): string
     ...section(results.startUps, startUpSection),
     ...(showsRequests ? section(results.stepTimes, requestSection) : []),
     ...(results.size === undefined ? [] : sizeSection(results.size)),
+    ...section(results.verdictTimes ?? [], verdictSection),
+    ...section(results.healthyTimes ?? [], healthySection),
+    ...(results.followingCosts === undefined ? [] : followingSection(results.followingCosts)),
   ].join('\n');
 }
 
@@ -164,28 +169,23 @@ function sizeSection(size: { package: number; bundle: number }): string[] {
   ];
 }
 
-function verdict({ wanted, got, isMet }: Target): string {
-  return `- ${wanted}: **${isMet ? 'met' : 'not met'}** (${got}).`;
-}
-
 function workloads({ workloads: count, nodeKind }: StepTime): string {
   return nodeKind === 'real' ? `${count}, real node` : `${count}, kwok`;
-}
-
-function row(...cells: readonly string[]): string {
-  return `| ${cells.join(' | ')} |`;
 }
 
 function seconds(spread: Spread): string {
   return shown(spread);
 }
 
-function shown({ median, lowest, highest }: Spread): string {
-  return `${median.toFixed(2)} (${lowest.toFixed(2)} to ${highest.toFixed(2)})`;
-}
-
 function milliseconds({ median, lowest, highest }: Spread): string {
   return `${Math.round(median)} (${Math.round(lowest)} to ${Math.round(highest)})`;
+}
+
+/** How sections were measured that replace those of an earlier page. */
+export function sectionNote({ date, commandLine, machine }: Results): string {
+  const load = machine.load.map((value) => value.toFixed(1)).join(' at the beginning, ');
+  const busy = machine.load.some((value) => value > machine.cores) ? ', which others shared meanwhile' : '';
+  return `Measured on ${date} by \`${commandLine}\`, medians, on the machine above${busy}: load average ${load} at the end.`;
 }
 
 /** Whether a page tells of a target that was missed. */

@@ -8,11 +8,15 @@ import { repository } from '../build';
 import { down, status } from '../cluster/cluster';
 import { packageExtension } from '../package/index';
 import { readVsix } from '../package/vsix';
-import { benchmarksPage, missedTargets, type Results } from './document';
-import { benchOptions, parts, usage, UsageError, type BenchOptions } from './options';
+import { benchmarksPage, missedTargets, sectionNote, type Results } from './document';
+import { measureFollowingCosts, type FollowingCosts } from './followingCost';
+import { measureHealthyTimes, type HealthyTime } from './healthyTime';
+import { withSections } from './markdown';
+import { benchOptions, parts, usage, UsageError, type BenchOptions, type Part } from './options';
 import { measureStartUp, type StartUp } from './startUp';
 import { measureStepTime, type Scenario, type StepTime } from './stepTime';
 import { taskStart } from './task';
+import { measureVerdictTimes, type VerdictTime } from './verdictTime';
 
 const interruption = new AbortController();
 
@@ -28,9 +32,14 @@ async function main(): Promise<void> {
   }
   const folder = await mkdtemp(path.join(os.tmpdir(), 'helm-safe-deploy-bench-'));
   try {
-    const page = await format(await measured(options, folder), { parser: 'markdown', printWidth: 120 });
+    const results = await measured(options, folder);
+    const page = await formatted(benchmarksPage(results, options.parts.includes('c')));
     console.log(page);
     if (isComplete(options)) await writePage(page);
+    else if (options.update) {
+      const before = await readFile(pageFile, 'utf8');
+      await writePage(await formatted(withSections(before, page, sectionNote(results))));
+    }
     for (const line of missedTargets(page)) log(`missed: ${line.slice(2)}`);
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -42,22 +51,29 @@ function isComplete({ parts: wanted, helms, workloads }: BenchOptions): boolean 
   return wanted.length === parts.length && helms === undefined && workloads === undefined;
 }
 
-async function writePage(page: string): Promise<void> {
-  const file = path.join('docs', 'benchmarks.md');
-  await mkdir(path.join(repository, 'docs'), { recursive: true });
-  await writeFile(path.join(repository, file), page);
-  log(`${file} is written.`);
+const pageFile = path.join(repository, 'docs', 'benchmarks.md');
+
+function formatted(page: string): Promise<string> {
+  return format(page, { parser: 'markdown', printWidth: 120 });
 }
 
-async function measured(options: BenchOptions, folder: string): Promise<string> {
+async function writePage(page: string): Promise<void> {
+  await mkdir(path.dirname(pageFile), { recursive: true });
+  await writeFile(pageFile, page);
+  log(`${path.relative(repository, pageFile)} is written.`);
+}
+
+async function measured(options: BenchOptions, folder: string): Promise<Results> {
   const loadBefore = os.loadavg()[0] ?? 0;
   const content = await packageExtension(repository);
   const vsix = path.join(folder, 'helm-safe-deploy.vsix');
   await writeFile(vsix, content);
-  const wants = (part: (typeof parts)[number]): boolean => options.parts.includes(part);
-  const needsCluster = wants('a') || wants('b') || wants('c');
-  const found = needsCluster ? await withCluster(options, (cluster) => onCluster(cluster, vsix, options)) : undefined;
-  const results: Results = {
+  const wants = (part: Part): boolean => options.parts.includes(part);
+  const needsCluster = options.parts.some((part) => part !== 'd');
+  const found = needsCluster
+    ? await withCluster(options, (cluster) => onCluster(cluster, { vsix, folder }, options))
+    : undefined;
+  return {
     date: new Date().toISOString().slice(0, 10),
     commandLine: options.commandLine,
     runs: options.runs,
@@ -70,27 +86,68 @@ async function measured(options: BenchOptions, folder: string): Promise<string> 
     stepTimes: found?.stepTimes ?? [],
     startUps: found?.startUps ?? [],
     size: wants('d') ? { package: content.length, bundle: bundleSize(content) } : undefined,
+    verdictTimes: found?.verdictTimes ?? [],
+    healthyTimes: found?.healthyTimes ?? [],
+    followingCosts: found?.followingCosts,
     skipped: found?.skipped ?? [],
   };
-  return benchmarksPage(results, wants('c'));
 }
 
 interface ClusterResults {
   readonly kubernetesVersion: string;
   readonly stepTimes: readonly StepTime[];
   readonly startUps: readonly StartUp[];
+  readonly verdictTimes: readonly VerdictTime[];
+  readonly healthyTimes: readonly HealthyTime[];
+  readonly followingCosts: FollowingCosts | undefined;
   readonly skipped: readonly string[];
 }
 
-async function onCluster(cluster: TestCluster, vsix: string, options: BenchOptions): Promise<ClusterResults> {
-  const { kubernetesVersion } = cluster;
-  const startUps = options.parts.includes('b') ? await startUpsOf(vsix, cluster.helm4, options.runs) : [];
-  if (!options.parts.includes('a') && !options.parts.includes('c')) {
-    return { kubernetesVersion, startUps, stepTimes: [], skipped: [] };
+interface Material {
+  readonly vsix: string;
+  /** For files that are needed on the way. */
+  readonly folder: string;
+}
+
+async function onCluster(cluster: TestCluster, material: Material, options: BenchOptions): Promise<ClusterResults> {
+  const { kubernetesVersion, hasRealNode } = cluster;
+  const { vsix } = material;
+  const wants = (...some: readonly Part[]): boolean => some.some((part) => options.parts.includes(part));
+  const bench = { cluster, ...material, log, signal: interruption.signal };
+  return {
+    kubernetesVersion,
+    startUps: wants('b') ? await startUpsOf(vsix, cluster.helm4, options.runs) : [],
+    stepTimes: wants('a', 'c') ? await stepTimesOf(cluster, vsix, options) : [],
+    ...(await rolloutTimesOf(cluster, material, options)),
+    followingCosts: wants('g') ? await measureFollowingCosts(bench) : undefined,
+    skipped: !hasRealNode && wants('a', 'c', 'e', 'f') ? [noRealNode] : [],
+  };
+}
+
+const noRealNode =
+  'There is no real node on this machine: one workload, the time to the verdict and the time to healthy were not measured.';
+
+async function rolloutTimesOf(
+  cluster: TestCluster,
+  { vsix, folder }: Material,
+  { parts: wanted, runs }: BenchOptions,
+): Promise<Pick<ClusterResults, 'verdictTimes' | 'healthyTimes'>> {
+  if (!cluster.hasRealNode || !(wanted.includes('e') || wanted.includes('f'))) {
+    return { verdictTimes: [], healthyTimes: [] };
   }
-  const stepTimes = await stepTimesOf(cluster, vsix, options);
-  const skipped = cluster.hasRealNode ? [] : ['There is no real node on this machine: one workload was not measured.'];
-  return { kubernetesVersion, startUps, stepTimes, skipped };
+  const check = await taskStart(vsix, cluster.kubeconfig, 'RolloutHealthCheck');
+  const deploy = await taskStart(vsix, cluster.kubeconfig);
+  const bench = { cluster, check, deploy, folder, log, signal: interruption.signal };
+  try {
+    return {
+      // Runs that wait for a grace take a minute each.
+      verdictTimes: wanted.includes('e') ? await measureVerdictTimes(bench, Math.ceil(runs / 3)) : [],
+      healthyTimes: wanted.includes('f') ? await measureHealthyTimes(bench, runs) : [],
+    };
+  } finally {
+    check.dispose();
+    deploy.dispose();
+  }
 }
 
 async function startUpsOf(vsix: string, helm: string, runs: number): Promise<StartUp[]> {

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
-/** What is measured: step time, start-up, API requests, size of the package. */
-export const parts = ['a', 'b', 'c', 'd'] as const;
+/** What is measured: step time, start-up, API requests, package size, time to the verdict and to healthy, following. */
+export const parts = ['a', 'b', 'c', 'd', 'e', 'f', 'g'] as const;
 export type Part = (typeof parts)[number];
 
 export const usage = `Usage: npm run bench [-- OPTIONS]
@@ -9,8 +9,10 @@ export const usage = `Usage: npm run bench [-- OPTIONS]
 Compares HelmSafeDeploy with plain Helm on a cluster of its own and writes docs/benchmarks.md.
 
   --only a,b        only these parts, and only to the terminal: (a) step time, (b) start to first API request,
-                    (c) API requests, (d) size of the package
-  --runs N          pairs of runs of each case [9]; a third of it for 50 workloads
+                    (c) API requests, (d) size of the package, (e) time to the verdict on broken workloads,
+                    (f) time to healthy, (g) what following up to 5,000 pods costs
+  --update          with --only: puts its sections into docs/benchmarks.md and leaves the others as they are
+  --runs N          pairs of runs of each case [9]; a third of it for 50 workloads and for (e); one of (g)
   --helm 3.17.3,…   only these Helms, by version; then only to the terminal, too
   --workloads 1     only this number of workloads, 1 or 50; then only to the terminal, too
   --cluster NAME    the cluster to use or to start; one that was started is taken down again ["bench"]
@@ -22,6 +24,8 @@ export interface BenchOptions {
   readonly parts: readonly Part[];
   readonly runs: number;
   readonly cluster: string;
+  /** Part of the page is to be renewed. */
+  readonly update: boolean;
   /** Undefined: all. */
   readonly helms: readonly string[] | undefined;
   readonly workloads: number | undefined;
@@ -47,6 +51,7 @@ export function benchOptions(args: readonly string[]): BenchOptions | undefined 
     parts: wanted?.filter(isPart) ?? parts,
     runs,
     cluster: values.cluster ?? 'bench',
+    update: values.update ?? false,
     helms: values.helm?.split(',').map((version) => version.trim()),
     workloads: values.workloads === undefined ? undefined : Number(values.workloads),
     commandLine: ['npm run bench', ...(args.length === 0 ? [] : ['--', ...args])].join(' '),
@@ -65,6 +70,7 @@ function parsed(args: readonly string[]) {
         only: { type: 'string' },
         runs: { type: 'string' },
         cluster: { type: 'string' },
+        update: { type: 'boolean' },
         helm: { type: 'string' },
         workloads: { type: 'string' },
         help: { type: 'boolean', short: 'h' },

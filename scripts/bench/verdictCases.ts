@@ -117,6 +117,7 @@ function graceOf(code: CauseCode): number {
   return grace === 'timeout' ? 0 : grace;
 }
 
+/** Helm waits for it. */
 const jobEnded = /"type":"(Failed|FailureTarget)","status":"True"/;
 
 const failingJob: VerdictCase = {
@@ -126,7 +127,7 @@ const failingJob: VerdictCase = {
   graceSeconds: 0,
   surroundings: '',
   manifest: job({}),
-  shownBy: jobEnded,
+  shownBy: /"exitCode":1/,
 };
 
 const refusingHook: VerdictCase = {

@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { countRequests } from '../../scripts/bench/apiRequests';
 import { benchmarksPage, missedTargets, stepTimeTarget, type Results } from '../../scripts/bench/document';
 import { benchOptions, UsageError } from '../../scripts/bench/options';
+import { withSections } from '../../scripts/bench/markdown';
+import { followingSection, verdictTargets } from '../../scripts/bench/rolloutDocument';
+import type { FollowingCost } from '../../scripts/bench/followingCost';
+import type { VerdictTime } from '../../scripts/bench/verdictTime';
 import { inPairs, median, pairedSpread } from '../../scripts/bench/statistics';
 import type { StepTime } from '../../scripts/bench/stepTime';
 import type { AuditEvent } from '../support/cluster';
@@ -101,9 +105,66 @@ describe('the page of the benchmark says whether a target was met', () => {
   });
 });
 
+describe('the page of the benchmark tells of following', () => {
+  const verdictOf = (incident: string, graceSeconds: number, shown: number, ended: number): VerdictTime => ({
+    scenario: { incident, code: 'CrashLoop', kind: 'Deployment', graceSeconds, surroundings: '', shownBy: /x/ },
+    runs: [{ shown, ended }],
+    helm3: { seconds: 45, end: 'silent' },
+    helm4: { seconds: 45, end: 'silent' },
+  });
+
+  it('a verdict is measured against apply, the first sign, and the end of the grace', () => {
+    const met = verdictTargets([verdictOf('image', 0, 0.5, 1), verdictOf('crash', 45, 2, 48)]);
+    assert.deepEqual(
+      met.map(({ isMet }) => isMet),
+      [true, true, true],
+    );
+    const missed = verdictTargets([verdictOf('image', 0, 0.5, 3.1), verdictOf('crash', 45, 2, 49.5)]);
+    assert.deepEqual(
+      missed.map(({ isMet, got }) => [isMet, got]),
+      [
+        [false, 'image, Deployment 3.10 s'],
+        [false, 'image, Deployment 2.60 s'],
+        [false, 'crash, Deployment 2.50 s'],
+      ],
+    );
+  });
+
+  const cost = (workloads: number, podsEach: number, lists: number, peakMiB: number): FollowingCost => ({
+    size: { workloads, podsEach },
+    who: 'RolloutHealthCheck',
+    seconds: 1,
+    lists,
+    pages: 0,
+    watches: 4,
+    gets: 0,
+    bytes: 2 ** 20,
+    usage: { peakMiB, cpuSeconds: 1 },
+    byKind: {},
+    isCapped: false,
+  });
+  const missedOf = (...costs: FollowingCost[]): string[] =>
+    missedTargets(followingSection({ costs, bareNodeMiB: 40 }).join('\n'));
+
+  it('requests that grow with the workloads are a miss, and so is too much memory', () => {
+    assert.deepEqual(missedOf(cost(1, 1, 4, 60), cost(50, 1, 5, 70), cost(500, 10, 5, 230)), []);
+    assert.match(missedOf(cost(50, 1, 5, 70), cost(500, 10, 55, 80))[0] ?? '', /5 lists, .*; 55 lists/);
+    assert.match(missedOf(cost(50, 1, 5, 70), cost(500, 10, 5, 231))[0] ?? '', /5000 pods.*\(200 MB\)/);
+  });
+
+  it('sections that were measured anew replace their like, the others stay', () => {
+    const page = '# Page\n\nBy all.\n\n## A\n\nold a\n\n## B\n\nold b\n';
+    const fresh = '# Page\n\nBy some.\n\n## B\n\nnew b\n\n## C\n\nnew c\n';
+    assert.equal(
+      withSections(page, fresh, 'Noted.'),
+      '# Page\n\nBy all.\n\n## A\n\nold a\n\n## B\n\nNoted.\n\nnew b\n\n## C\n\nNoted.\n\nnew c\n',
+    );
+  });
+});
+
 describe('the command line of the benchmark', () => {
   it('all parts unless some are named', () => {
-    assert.deepEqual(benchOptions([])?.parts, ['a', 'b', 'c', 'd']);
+    assert.deepEqual(benchOptions([])?.parts, ['a', 'b', 'c', 'd', 'e', 'f', 'g']);
     assert.deepEqual(benchOptions(['--only', 'b, d'])?.parts, ['b', 'd']);
     assert.equal(benchOptions(['--only', 'b', '--runs', '3'])?.commandLine, 'npm run bench -- --only b --runs 3');
     assert.equal(benchOptions(['--help']), undefined);
@@ -111,7 +172,7 @@ describe('the command line of the benchmark', () => {
 
   it('mistakes are named', () => {
     for (const [args, message] of [
-      [['--only', 'a,x'], /"x" is none of a, b, c, d/],
+      [['--only', 'a,x'], /"x" is none of a, b, c, d, e, f, g/],
       [['--runs', '0'], /--runs is "0"/],
       [['--workloads', '7'], /--workloads is "7"/],
       [['--nope'], /--nope/],
