@@ -1,0 +1,80 @@
+/**
+ * What a plan can find, each by a code. `refusal` is switched by the named input alone; a refusal that is switched off
+ * stays in the plan as a warning.
+ */
+export type FindingSwitch =
+  | 'allow'
+  | 'allowUnverifiedTarget'
+  | 'allowIrreversible'
+  | 'allowUnknownHelm'
+  /** Nothing switches it. */
+  | 'never';
+
+interface Rule {
+  severity: 'note' | 'warning' | 'refusal';
+  /** Only for refusals. */
+  switch: FindingSwitch;
+}
+
+const note: Rule = { severity: 'note', switch: 'never' };
+const warning: Rule = { severity: 'warning', switch: 'never' };
+const refusedAlways: Rule = { severity: 'refusal', switch: 'never' };
+const refusedUnlessAllowed: Rule = { severity: 'refusal', switch: 'allow' };
+
+export const findingRules = {
+  // the target
+  ReleaseMissing: refusedAlways,
+  TargetMissing: refusedAlways,
+  RevisionMissing: refusedAlways,
+  RevisionPruned: refusedAlways,
+  RevisionIsPresent: refusedAlways,
+  RevisionUnhealthy: { severity: 'refusal', switch: 'allowUnverifiedTarget' },
+  RevisionUninstalled: refusedAlways,
+  UnverifiedTarget: warning,
+  ReleasePending: warning,
+  HistoryIncomplete: warning,
+  ManifestUnreadable: refusedAlways,
+  RemovedApi: refusedAlways,
+  RemovedApiInPresent: refusedAlways,
+  WorkloadMissing: refusedAlways,
+  WorkloadPaused: refusedAlways,
+  KindUnsupported: refusedAlways,
+  // what Helm does
+  RehearsalFailed: refusedAlways,
+  RehearsalMissing: refusedAlways,
+  DeletesTargetObject: refusedAlways,
+  UnforeseenWrite: refusedAlways,
+  PredictionDiffers: warning,
+  DeletesPersistentVolumeClaim: refusedUnlessAllowed,
+  DeletesPersistentVolume: refusedUnlessAllowed,
+  DeletesNamespace: refusedUnlessAllowed,
+  DeletesCustomResourceDefinition: refusedUnlessAllowed,
+  DeletesCustomResource: refusedUnlessAllowed,
+  TooManyDeletions: refusedUnlessAllowed,
+  OwnedByAnother: refusedUnlessAllowed,
+  TakesOverUnowned: warning,
+  // what cannot be taken back
+  IrreversibleStep: { severity: 'refusal', switch: 'allowIrreversible' },
+  PossibleMigration: warning,
+  HooksNotRehearsed: note,
+  // the Helm that is to do it
+  HelmUnknown: { severity: 'refusal', switch: 'allowUnknownHelm' },
+  HelmNewer: warning,
+  // what else a person should know
+  DriftUndone: warning,
+  ReplicasUnderAutoscaler: note,
+  ClaimTemplatesDiffer: warning,
+  ClaimsDiffer: warning,
+  StatefulSetTrap: warning,
+  RestartsByHand: note,
+  Orphaned: note,
+  OwnedByHelm: warning,
+  Controlled: warning,
+} as const satisfies Record<string, Rule>;
+
+export type FindingCode = keyof typeof findingRules;
+
+/** The codes that the input `allow` may name. */
+export const allowableCodes: readonly FindingCode[] = (Object.keys(findingRules) as FindingCode[]).filter(
+  (code) => findingRules[code].severity === 'refusal' && findingRules[code].switch === 'allow',
+);

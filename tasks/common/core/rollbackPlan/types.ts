@@ -1,0 +1,224 @@
+import type { KubeObject, ObjectRef } from '../kubernetes';
+import type { Rehearsal } from '../rehearsal';
+import type { Revision } from '../release';
+import type { FindingCode } from './findings';
+
+/** SHA-256 of a text's UTF-8, in lower case hexadecimal. An argument, because the core is pure. */
+export type Sha256 = (text: string) => string;
+
+export type ToRevision = 'verified' | 'previous' | number;
+
+/** What a pipeline's author lets a rollback do. */
+export interface RollbackPolicy {
+  /** Refusals by rule that are to be warnings. */
+  allow: readonly FindingCode[];
+  /** A target named by number may have failed or been judged unhealthy. */
+  allowUnverifiedTarget: boolean;
+  /** Revisions whose irreversible step may be passed. */
+  allowIrreversible: readonly number[];
+  allowUnknownHelm: boolean;
+  /** Pods that a StatefulSet will never replace by itself may be deleted. */
+  allowPodDelete: boolean;
+  maxDeletions: number;
+}
+
+/** How an input of a step asks for a rollback. */
+export interface RollbackRequest {
+  toRevision: ToRevision;
+  policy: RollbackPolicy;
+}
+
+/** What is known of a Helm binary. */
+export interface HelmFacts {
+  /** As Helm says it, for example `v3.17.3`. */
+  version: string;
+  /** `newer`: than our data; it is taken to behave as its predecessor. */
+  provenance: 'known' | 'newer' | 'unknown';
+  /** Why it is not `known`; empty where it is. */
+  doubt: string;
+}
+
+/** Which kinds the API server serves, by `servedKey`. A kind that was not asked for is not in it. */
+export type ServedKinds = ReadonlyMap<string, ServedKind>;
+
+export type ServedKind = { isServed: true; namespaced: boolean } | { isServed: false };
+
+/** Everything that a plan for a release is made of. */
+export interface ReleasePlanInputs extends RollbackRequest {
+  release: string;
+  namespace: string;
+  /** Oldest first. */
+  history: readonly Revision[];
+  helm: HelmFacts;
+  served: ServedKinds;
+  /**
+   * By `objectKey`, read in the API version of the target where it declares the object. A Secret may be given as its
+   * metadata alone: then it is said that its values were not compared.
+   */
+  live: ReadonlyMap<string, KubeObject>;
+  /** HorizontalPodAutoscalers that are live, of the release or not. */
+  autoscalers: readonly KubeObject[];
+  /** Pods of the release's StatefulSets. */
+  pods: readonly KubeObject[];
+  /** PersistentVolumeClaims of the release's namespaces. */
+  claims: readonly KubeObject[];
+  /** Absent where there is no target to rehearse, or the rehearsal could not be had. */
+  rehearsal?: Rehearsal;
+  /** What Helm merges from where that is not the last revision's own manifest, see core/remains. */
+  baseManifest?: string;
+  /** Who deployed a revision, for example `run 20260820.3`, where that is known. */
+  deployedBy?: Readonly<Record<number, string>>;
+  now: Date;
+  sha256: Sha256;
+}
+
+/** One workload outside any release, or treated so, with what its controller keeps of its past. */
+export interface PlainWorkload {
+  ref: ObjectRef;
+  /** Absent where there is no such object. */
+  live?: KubeObject;
+  /** The ReplicaSets or ControllerRevisions of its namespace; those of other workloads are left out here. */
+  revisions: readonly KubeObject[];
+  /** What the API server answers to `undoPatch` as a dry run, or why it refuses it. */
+  rehearsed?: { result: KubeObject } | { rejected: string };
+}
+
+/** Everything that a plan for plain workloads is made of. */
+export interface WorkloadPlanInputs extends RollbackRequest {
+  namespace: string;
+  workloads: readonly PlainWorkload[];
+  autoscalers: readonly KubeObject[];
+  pods: readonly KubeObject[];
+  now: Date;
+  sha256: Sha256;
+}
+
+export type PlanSubject =
+  | { kind: 'release'; namespace: string; release: string }
+  /** Workloads as the input names them: `deployment/web`. */
+  | { kind: 'workloads'; namespace: string; workloads: readonly string[] };
+
+export type Risk = 'none' | 'low' | 'high' | 'refused';
+
+/** Whether a revision was seen to serve. `unproven`: it was deployed, and nobody has looked. */
+export type RevisionProof = 'verified' | 'unproven' | 'unhealthy';
+
+export interface RevisionFacts {
+  revision: number;
+  status: string;
+  proof: RevisionProof;
+  /** `name version`; the ReplicaSet's or ControllerRevision's name for a plain workload. */
+  chart: string;
+  appVersion: string;
+  /** RFC 3339 as it was recorded; empty where it was not. */
+  deployedAt: string;
+  description: string;
+  /** Who deployed it; empty where that is not known. */
+  deployedBy: string;
+}
+
+export const fates = ['kept', 'patched', 'created', 'deleted', 'orphaned', 'takenOver', 'keptByPolicy'] as const;
+
+/**
+ * What becomes of an object. `kept`: the target declares it and it is so already. `orphaned`: it stays alive and no
+ * manifest has it any more. `takenOver`: it is another's, or nobody's that Helm knows, and becomes the release's.
+ */
+export type ObjectFate = (typeof fates)[number];
+
+/** A field that somebody changed since it was deployed, and that the rollback sets again. */
+export interface DriftedField {
+  /** Dotted, with list indices in brackets. */
+  path: string;
+  /** As JSON, cut; empty where it is absent or not to be shown. */
+  live: string;
+  becomes: string;
+}
+
+export interface SecretKey {
+  name: string;
+  change: 'changed' | 'added' | 'removed' | 'unchanged' | 'notCompared';
+}
+
+export interface PlannedObject {
+  apiVersion: string;
+  kind: string;
+  /** Empty for a cluster-scoped one. */
+  namespace: string;
+  name: string;
+  fate: ObjectFate;
+  /** Why, in a sentence; empty where the fate says all. */
+  reason: string;
+  isLive: boolean;
+  isInLast: boolean;
+  isInTarget: boolean;
+  /** Whether Helm was seen to do this in a rehearsal; else it is what its rules say. */
+  isRehearsed: boolean;
+  /** Of the live object; empty where there is none. */
+  uid: string;
+  /** Whose it is, where it is not this release's; else empty. */
+  owner: string;
+  /** Lines of a unified diff from what is live to what will be; empty where nothing changes, and for Secrets. */
+  diff: readonly string[];
+  /** Lines of the diff that were left out because it is long. */
+  diffCut: number;
+  /** Of a Secret that changes. */
+  secretKeys: readonly SecretKey[];
+  drift: readonly DriftedField[];
+  restartsPods: boolean;
+  /** Who deletes it: Helm in its rollback, or the task afterwards, when the target is healthy. */
+  deletedBy: '' | 'helm' | 'task';
+  /** SHA-256 of what matters of the object before and after, without values of Secrets. */
+  contentDigest: string;
+}
+
+export interface PlannedHook {
+  kind: string;
+  name: string;
+  event: string;
+  /** The revision in whose record it stands. */
+  revision: number;
+  willRun: boolean;
+  /** Why it does not run; empty where it does. */
+  reason: string;
+  contentDigest: string;
+}
+
+export interface PlanFinding {
+  code: FindingCode;
+  severity: 'note' | 'warning' | 'refusal';
+  /** `Kind/name`; empty where it is about no single object. */
+  object: string;
+  message: string;
+  /** The input that turned a refusal into this warning; empty where there was none. */
+  allowedBy: string;
+  /** What is so at this moment and may change by itself: not part of the digest. */
+  isMomentary: boolean;
+}
+
+/** A rollback, thought through. Plain data without values of Secrets. Schema: docs/plan.schema.json. */
+export interface RollbackPlan {
+  schemaVersion: 1;
+  subject: PlanSubject;
+  /** ISO time. */
+  createdAt: string;
+  /** `sha256:` and 64 hexadecimal digits; see `planDigest`. */
+  digest: string;
+  risk: Risk;
+  toRevision: string;
+  /** What serves now; null where nothing is known of it, and for plain workloads, each of which has its own. */
+  present: RevisionFacts | null;
+  target: RevisionFacts | null;
+  /** Revisions that the rollback passes, newest first, the present one among them. */
+  passed: readonly RevisionFacts[];
+  /** Null for plain workloads. */
+  helm: { version: string; provenance: HelmFacts['provenance']; rehearsal: 'completed' | 'failed' | 'none' } | null;
+  /** Whether pods may be deleted; part of the digest where a StatefulSet's pods restart. */
+  allowPodDelete: boolean;
+  objects: readonly PlannedObject[];
+  hooks: readonly PlannedHook[];
+  findings: readonly PlanFinding[];
+  /** Pods that will not be replaced unless they are deleted, as of now. */
+  trappedPods: readonly string[];
+  /** How many objects are deleted. */
+  deletions: number;
+}
