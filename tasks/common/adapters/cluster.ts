@@ -5,6 +5,7 @@ import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import type { AccessRule, ApiResource, Cluster, PodLogOptions } from '../core/ports';
 import { credentialSource } from './kubernetes/credentials';
 import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './kubernetes/errors';
+import { dryRunApply } from './kubernetes/dryRunApply';
 import { findResource } from './kubernetes/findResource';
 import { follow } from './kubernetes/follow';
 import { followPodLog } from './kubernetes/followPodLog';
@@ -94,6 +95,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
     create: (object) => createObject(requests, object),
     update: (object) => updateObject(requests, object),
     patch: (ref, patch) => patchObject(requests, ref, patch),
+    dryRunApply: (object, how) => dryRunApply(requests, object, how),
     delete: (ref, deletion = {}) => deleteObject(requests, ref, deletion),
     resource: (apiVersion, kind) => requests.resource(apiVersion, kind),
     findResource: (kind, group) => findResource(requests, kind, group),

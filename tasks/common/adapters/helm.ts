@@ -4,6 +4,7 @@ import { lineReader } from '../core/foreignText';
 import { helmFailureReason, helmMessage } from '../core/helmFailure';
 import type { Helm, HelmCapabilities, HelmResult, Rendering } from '../core/ports';
 import { isRecord } from '../core/json';
+import { revisionOf } from '../core/releaseRecord';
 import { privateValuesText, valueFlags, type PrivateValueFiles } from '../core/setValues';
 import type { PrivateFolder } from './privateFolder';
 import { runProcess } from './process';
@@ -241,7 +242,11 @@ function renderingOf(stdout: string): Rendering {
   const release: unknown = JSON.parse(stdout.slice(Math.max(0, stdout.indexOf('{'))));
   if (!isRecord(release)) throw new TaskError('HelmUnsupported', 'The dry run of Helm answered no release.');
   const hooks = Array.isArray(release['hooks']) ? release['hooks'].filter(isRecord) : [];
+  // Read as its record will be, so that the two can be compared.
+  const { config, chart } = revisionOf(release, { namespace: '', labels: {}, writtenAt: undefined });
   return {
+    config,
+    chart,
     manifest: typeof release['manifest'] === 'string' ? release['manifest'] : '',
     hooks: hooks.map((hook) => ({
       name: String(hook['name']),

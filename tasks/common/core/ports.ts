@@ -77,6 +77,9 @@ export interface HelmCapabilities {
 export interface Rendering {
   manifest: string;
   hooks: readonly { name: string; kind: string; events: readonly string[]; manifest?: string }[];
+  /** The values that would be noted in the revision: what the user gives, not what the chart has. */
+  config: Readonly<Record<string, unknown>>;
+  chart: Revision['chart'];
 }
 
 /** Helm, one release. All runs are asynchronous children; their output is streamed to the log. */
@@ -160,6 +163,11 @@ export interface Cluster {
   update(object: KubeObject): Promise<KubeObject>;
   /** JSON merge patch; `subresource` for example `status`. */
   patch(ref: ObjectRef, patch: unknown): Promise<KubeObject>;
+  /**
+   * What the object would be after a forced server-side apply of what is given, in the API server's own spelling:
+   * quantities, defaults, lists by their keys. Nothing is changed. What is not there is answered as it would be made.
+   */
+  dryRunApply(object: KubeObject, options: { fieldManager: string }): Promise<KubeObject>;
   delete(
     ref: ObjectRef,
     options?: { uid?: string; propagation?: 'Background' | 'Foreground' | 'Orphan' },

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { TaskError } from '../../../tasks/common/core/failure';
+import { isRecord } from '../../../tasks/common/core/json';
 import type { KubeObject, ObjectRef } from '../../../tasks/common/core/kubernetes';
 import { objectKey, refOf } from '../../../tasks/common/core/manifest';
 import type { ApiResource, Cluster, Follower, FollowQuery, ListQuery } from '../../../tasks/common/core/ports';
@@ -31,6 +32,7 @@ const kinds: Readonly<Record<string, readonly [plural: string, namespaced: boole
   'apps/v1/ControllerRevision': ['controllerrevisions', true],
   'batch/v1/Job': ['jobs', true],
   'batch/v1/CronJob': ['cronjobs', true],
+  'coordination.k8s.io/v1/Lease': ['leases', true],
 };
 
 function resourceOf(apiVersion: string, kind: string): ApiResource | undefined {
@@ -94,6 +96,13 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       if (live === undefined) throw new TaskError('Conflict', `There is no ${objectKey(ref)}.`);
       return Promise.resolve(put({ ...live, ...(patch as object) }));
     },
+    dryRunApply: (object) => {
+      if (resourceOf(object.apiVersion, object.kind) === undefined) {
+        return Promise.reject(new TaskError('KindNotServed', `There is no kind ${object.kind}.`));
+      }
+      const live = objects.get(objectKey(refOf(object)));
+      return Promise.resolve(structuredClone(live === undefined ? object : (applied(live, object) as KubeObject)));
+    },
     delete: (ref: ObjectRef) => {
       take(objectKey(ref));
       return Promise.resolve();
@@ -106,11 +115,26 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
         found === undefined ? undefined : resourceOf(found.slice(0, slash), found.slice(slash + 1)),
       );
     },
+    serverTime: () => Promise.resolve(time.now()),
     accessRules: () => Promise.resolve([{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], resourceNames: [] }]),
     follow: (queries) => Promise.resolve(follower(queries, list, time, unreadable)),
     podLog: ({ container }) => Promise.resolve(`starting\n${container} says why\n`),
     followPodLog: () => Promise.resolve({ end: 'ended', position: { sinceMs: 0, seen: {} } }),
   };
+}
+
+/** Server-side apply by a manager that has applied nothing before: fields and named items are merged, other lists replaced. */
+function applied(live: unknown, declared: unknown): unknown {
+  if (isRecord(live) && isRecord(declared)) {
+    const fields = Object.entries(declared).map(([name, value]) => [name, applied(live[name], value)]);
+    return { ...live, ...(Object.fromEntries(fields) as Record<string, unknown>) };
+  }
+  if (!Array.isArray(live) || !Array.isArray(declared)) return declared;
+  const named = (items: unknown[]): boolean => items.every((item) => isRecord(item) && 'name' in item);
+  if (!named(live) || !named(declared)) return declared;
+  const [before, after] = [live, declared] as Record<string, unknown>[][];
+  const others = before?.filter(({ name }) => !after?.some((item) => item['name'] === name)) ?? [];
+  return [...(after ?? []).map((item) => applied(before?.find(({ name }) => name === item['name']), item)), ...others];
 }
 
 function refusal(kind: string): TaskError {

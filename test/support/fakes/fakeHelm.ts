@@ -16,6 +16,10 @@ export interface FakeChart {
 /** Where a run of Helm ends badly. `killed`: by a signal that it cannot catch, with the revision left pending. */
 export type HelmTrouble = 'before the revision' | 'pre hook' | 'half way' | 'killed half way' | 'at the end';
 
+function chartOf({ version }: FakeChart): Revision['chart'] {
+  return { name: 'shop', version, appVersion: '' };
+}
+
 export interface FakeHelmOptions {
   release: string;
   namespace: string;
@@ -82,7 +86,8 @@ export function fakeHelm(
       'meta.helm.sh/release-name': release,
       'meta.helm.sh/release-namespace': namespace,
     };
-    return { ...object, metadata: { ...object.metadata, namespace, annotations } };
+    const labels = { ...object.metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' };
+    return { ...object, metadata: { ...object.metadata, namespace, labels, annotations } };
   };
 
   /** Applies up to `count` objects; answers what went wrong. */
@@ -157,7 +162,11 @@ export function fakeHelm(
         major: 3,
         upgradeFlags: new Set<string>(),
       }),
-    render: () => Promise.resolve({ ...succeeded, rendering: { manifest, hooks: chart.hooks ?? [] } }),
+    render: () =>
+      Promise.resolve({
+        ...succeeded,
+        rendering: { manifest, hooks: chart.hooks ?? [], config: {}, chart: chartOf(chart) },
+      }),
 
     async upgrade({ timeoutSeconds, wait: waits }, signal) {
       runs.push('upgrade');
@@ -174,7 +183,7 @@ export function fakeHelm(
       const made = record(`pending-${event}`, {
         manifest,
         hooks: (chart.hooks ?? []).map((hook) => ({ ...hook, lastPhase: '' })),
-        chart: { name: 'shop', version: chart.version, appVersion: '' },
+        chart: chartOf(chart),
       });
       await Promise.resolve();
       const isInterrupted = (): boolean => signal.aborted;

@@ -1,0 +1,57 @@
+import { asTaskError, TaskError } from '../../core/failure';
+import type { KubeObject } from '../../core/kubernetes';
+import { refOf } from '../../core/manifest';
+import { notUnderstood } from './errors';
+import { asKubeObject, objectAttempt, type Requests } from './requests';
+import { resourcePath } from './resources';
+
+const tries = 3;
+
+/**
+ * A server-side apply that changes nothing. The conflicts with other field managers are forced: the question is what
+ * the object would be, not who may change it. Throws TaskError when the API server will not say.
+ */
+export async function dryRunApply(
+  requests: Requests,
+  object: KubeObject,
+  { fieldManager }: { fieldManager: string },
+): Promise<KubeObject> {
+  const ref = refOf(object);
+  const asked = { kind: ref.kind, namespace: ref.namespace, name: `${ref.name} (by a dry run)` };
+  const resource = await requests.served(ref.apiVersion, ref.kind, objectAttempt('patch', asked));
+  const attempt = objectAttempt('patch', asked, resource);
+  if (ref.name === '' || ref.name === '.' || ref.name === '..') {
+    throw new TaskError('ChartInvalid', `An object of kind ${ref.kind} has no usable name ("${ref.name}").`);
+  }
+  if (resource.namespaced && !ref.namespace) {
+    throw new TaskError('Internal', `No namespace was given for ${attempt.target}.`);
+  }
+  const exchange = {
+    method: 'PATCH',
+    path: resourcePath(resource, {
+      namespace: ref.namespace,
+      name: ref.name,
+      query: { dryRun: 'All', force: 'true', fieldManager },
+    }),
+    attempt,
+    body: object,
+    contentType: 'application/apply-patch+yaml',
+    // What cannot be applied is answered with 500, and would be asked for again until the time is over.
+    retry: 'unsent',
+  } as const;
+  const value = await whileUnreachable(() => requests.json(exchange));
+  const answer = asKubeObject(value, ref);
+  if (answer !== undefined) return answer;
+  throw notUnderstood(attempt, requests.transport.server, 'it gave something that is no object');
+}
+
+/** A connection that is cut is no answer: a dry run may be sent again, whether it has arrived or not. */
+async function whileUnreachable<T>(send: () => Promise<T>): Promise<T> {
+  for (let count = 1; ; count++) {
+    try {
+      return await send();
+    } catch (error) {
+      if (count === tries || asTaskError(error).reason !== 'ClusterUnreachable') throw error;
+    }
+  }
+}
