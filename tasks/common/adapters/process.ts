@@ -10,6 +10,8 @@ export interface ProcessOptions {
   /** After this long the process is told with SIGINT, and killed `killAfterMs` later if it does not end. */
   timeoutMs?: number;
   killAfterMs?: number;
+  /** Called as soon as the process is there, before anything of it is heard. */
+  onStart?: (pid: number) => void;
 }
 
 export interface ProcessResult {
@@ -45,6 +47,7 @@ export function runProcess(file: string, args: readonly string[], options: Proce
       detached: process.platform !== 'win32' || options.interrupt === undefined,
       windowsHide: true,
     });
+    if (child.pid !== undefined) options.onStart?.(child.pid);
     child.stdout.on('data', options.onStdout);
     child.stderr.on('data', options.onStderr);
 

@@ -1,0 +1,119 @@
+import type { GuardMessage, HelmKind } from './messages';
+
+/** Milliseconds; the first two count from the start of the last renewal of the lease. */
+export interface GuardLimits {
+  /** A task that has said nothing for so long has lost its right to write, or is about to. */
+  silentAfterMs: number;
+  /** Whatever Helm still runs then is killed: somebody else may write soon. */
+  killAfterMs: number;
+  /** How often is looked whether a Helm that is to end has ended. */
+  lookEveryMs: number;
+  /** A Helm that cannot even be killed is not waited for beyond so long after `killAfterMs`. */
+  patienceMs: number;
+  /** Windows knows no signals. */
+  canInterrupt: boolean;
+}
+
+interface Watched {
+  mark: string;
+  kind: HelmKind;
+  isTold: boolean;
+}
+
+export interface DutyState {
+  /** When the last renewal that was told of began. */
+  renewedAtMs: number;
+  isOwnerGone: boolean;
+  /** The owner is gone or silent: its Helm is to end. */
+  isPressing: boolean;
+  watched: readonly Watched[];
+}
+
+export type GuardEvent =
+  | GuardMessage
+  /** The task's end of the pipe was closed: by its end, however it came about. */
+  | { event: 'ownerGone' }
+  /** Time to look; `gone`: what is watched and has ended, with its whole group. */
+  | { event: 'looked'; gone: readonly string[] };
+
+export type GuardAction =
+  | { action: 'interrupt' | 'kill'; mark: string }
+  /** Look for a Helm of this task that was started without our being told. */
+  | { action: 'search' }
+  | { action: 'exit' };
+
+export interface DutyStep {
+  state: DutyState;
+  actions: readonly GuardAction[];
+  /** When to look again; undefined: not before another event. */
+  lookInMs: number | undefined;
+}
+
+export function startOfDuty(nowMs: number): DutyState {
+  return { renewedAtMs: nowMs, isOwnerGone: false, isPressing: false, watched: [] };
+}
+
+/**
+ * What the guard does on an event. As soon as the owner is gone or silent, an interruptible Helm is told once; what still
+ * runs at the end is killed until it is gone. A guard whose owner is merely silent stays: the owner may come back.
+ */
+export function duty(before: DutyState, event: GuardEvent, nowMs: number, limits: GuardLimits): DutyStep {
+  const seen = noted(before, event, nowMs);
+  const quietMs = nowMs - seen.renewedAtMs;
+  const isPressing = seen.isOwnerGone || quietMs >= limits.silentAfterMs;
+  const state = { ...seen, isPressing };
+  if (event.event === 'looked' && mayLeave(state, quietMs, limits)) {
+    return { state, actions: [{ action: 'exit' }], lookInMs: undefined };
+  }
+  const orders = isPressing ? ordersFor(state, quietMs, limits) : [];
+  const isNews = isPressing && (!before.isPressing || event.event === 'ownerGone');
+  return {
+    state: { ...state, watched: told(state.watched, orders) },
+    actions: [...(isNews ? [{ action: 'search' } as const] : []), ...orders],
+    lookInMs: lookInMs(state, quietMs, limits),
+  };
+}
+
+function noted(state: DutyState, event: GuardEvent, nowMs: number): DutyState {
+  switch (event.event) {
+    case 'alive':
+      return { ...state, renewedAtMs: Math.min(event.atMs, nowMs) };
+    case 'watch': {
+      const { mark, kind } = event;
+      const isKnown = state.watched.some((each) => each.mark === mark);
+      return isKnown ? state : { ...state, watched: [...state.watched, { mark, kind, isTold: false }] };
+    }
+    case 'done':
+      return { ...state, watched: state.watched.filter(({ mark }) => mark !== event.mark) };
+    case 'ownerGone':
+      return { ...state, isOwnerGone: true };
+    case 'looked':
+      return { ...state, watched: state.watched.filter(({ mark }) => !event.gone.includes(mark)) };
+  }
+}
+
+function mayLeave({ isOwnerGone, watched }: DutyState, quietMs: number, limits: GuardLimits): boolean {
+  return isOwnerGone && (watched.length === 0 || quietMs >= limits.killAfterMs + limits.patienceMs);
+}
+
+function ordersFor(
+  { watched }: DutyState,
+  quietMs: number,
+  { killAfterMs, canInterrupt }: GuardLimits,
+): { action: 'interrupt' | 'kill'; mark: string }[] {
+  if (quietMs >= killAfterMs) return watched.map(({ mark }) => ({ action: 'kill', mark }));
+  if (!canInterrupt) return [];
+  return watched
+    .filter(({ kind, isTold }) => kind === 'interruptible' && !isTold)
+    .map(({ mark }) => ({ action: 'interrupt', mark }));
+}
+
+function told(watched: readonly Watched[], orders: readonly { mark: string }[]): Watched[] {
+  return watched.map((each) => (orders.some(({ mark }) => mark === each.mark) ? { ...each, isTold: true } : each));
+}
+
+function lookInMs(state: DutyState, quietMs: number, limits: GuardLimits): number | undefined {
+  if (!state.isPressing) return limits.silentAfterMs - quietMs;
+  if (state.watched.length > 0) return limits.lookEveryMs;
+  return state.isOwnerGone ? 0 : undefined;
+}

@@ -1,0 +1,83 @@
+import { writeFileSync } from 'node:fs';
+import { isProcessGone, machineMs, processesStartedWith, signalProcess } from '../adapters/processes';
+import { duty, startOfDuty, type GuardAction, type GuardEvent, type GuardLimits } from './duty';
+import { guardVariable, kindOfVariable, readMessage } from './messages';
+
+/**
+ * The guard's process: hears the task on its standard input, which ends with the task, and does what `duty` says. Says
+ * nothing and throws nothing; `token` is what the task's Helm carries in its environment.
+ */
+export function runGuard(limits: GuardLimits, token: string): void {
+  let state = startOfDuty(machineMs());
+  let timer: NodeJS.Timeout | undefined;
+
+  const handle = (first: GuardEvent): void => {
+    const events = [first];
+    let lookInMs: number | undefined;
+    for (let event = events.shift(); event !== undefined; event = events.shift()) {
+      const step = duty(state, event, machineMs(), limits);
+      ({ state, lookInMs } = step);
+      events.push(...step.actions.flatMap((action) => consequences(action, token)));
+    }
+    clearTimeout(timer);
+    // After a pause of this process messages lie in the pipe that are older than the timer: they are read before.
+    if (lookInMs !== undefined) timer = setTimeout(() => setImmediate(look), lookInMs);
+  };
+  const look = (): void => {
+    const gone = state.watched.filter(({ mark }) => isProcessGone(mark, 'group')).map(({ mark }) => mark);
+    handle({ event: 'looked', gone });
+  };
+
+  surviveWhatEndsOthers();
+  hearLines(process.stdin, handle);
+  handle({ event: 'looked', gone: [] });
+}
+
+function consequences(action: GuardAction, token: string): GuardEvent[] {
+  switch (action.action) {
+    case 'interrupt':
+      signalProcess(action.mark, 'SIGINT', 'group');
+      return [];
+    case 'kill':
+      signalProcess(action.mark, 'SIGKILL', 'group');
+      return [];
+    case 'search':
+      return startedUntold(token);
+    case 'exit':
+      process.exit(0);
+  }
+}
+
+function startedUntold(token: string): GuardEvent[] {
+  return processesStartedWith(guardVariable).flatMap(({ mark, isLeader, value }): GuardEvent[] => {
+    const kind = kindOfVariable(value, token);
+    return isLeader && kind !== undefined ? [{ event: 'watch', mark, kind }] : [];
+  });
+}
+
+function hearLines(input: NodeJS.ReadStream, handle: (event: GuardEvent) => void): void {
+  let unread = '';
+  const ownerGone = (): void => {
+    handle({ event: 'ownerGone' });
+  };
+  input.setEncoding('utf8');
+  input.on('data', (chunk: string) => {
+    const lines = (unread + chunk).split('\n');
+    unread = lines.pop() ?? '';
+    for (const message of lines.map(readMessage)) if (message !== undefined) handle(message);
+  });
+  input.once('end', ownerGone);
+  input.once('error', ownerGone);
+}
+
+/** What ends the task, or its whole process tree, is what the guard is there for. */
+function surviveWhatEndsOthers(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
+  process.on('uncaughtException', () => undefined);
+  try {
+    // The agent makes its tasks, and so their children, the first that the kernel kills when memory runs out.
+    writeFileSync('/proc/self/oom_score_adj', '0');
+  } catch {
+    // Not Linux, or not allowed.
+  }
+}
