@@ -1,6 +1,6 @@
 import { readArguments } from '../common/core/argumentsInput';
 import { readChartSource } from '../common/core/chartSource';
-import type { DeployRequest } from '../common/core/deployRequest';
+import type { DeployRequest, RepairRequest } from '../common/core/deployRequest';
 import { durationExpected, parseDuration } from '../common/core/duration';
 import {
   inputReader,
@@ -11,6 +11,7 @@ import {
   type RawInputs,
 } from '../common/core/inputs';
 import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/connectionInputs';
+import { lockInputDefaults, readLockRequest } from '../common/core/lockRequest';
 import { parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/rolloutRequest';
 import { planValues } from '../common/core/setValues';
@@ -34,20 +35,27 @@ export const inputDefaults = {
   rollbackTimeout: '',
   onFailure: 'rollback',
   historyMax: '10',
+  onInterrupted: 'rollback',
+  cleanupTimeout: '4m',
+  ...lockInputDefaults,
+  assumeAbandonedAfter: '15m',
+  recreateFailedInstall: 'true',
+  forceUpgrade: 'false',
   helmPath: '',
   ...rolloutInputDefaults,
 } as const;
 
 const fallbackTimeoutSeconds = 300;
+const fallbackCleanupSeconds = 240;
+const fallbackAbandonedSeconds = 900;
 
 /** Reads all inputs; throws one TaskError `InputInvalid` that lists every mistake. */
 export function readDeployRequest(raw: RawInputs, context: InputContext): DeployRequest {
   const read = inputReader(inputDefaults, raw, context);
   const { files, secrets } = context;
 
-  const connection = readConnection(read, context.serviceConnections);
-  const namespace = readNamespace(read);
-  const releaseName = read.parsed('releaseName', releaseNameExpected, parseReleaseName, '');
+  const timeoutSeconds = readTimeout(read);
+  const repair = repairOf(read, context, timeoutSeconds);
   const chart = readChartSource(read, files);
   const chartVersion = read.optionalText('chartVersion');
   const valueFiles = read.lines('valueFiles').map((line) => readValueFile(read, files, line));
@@ -58,14 +66,9 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   );
   const extra = readArguments(read.text('arguments'), secrets);
   for (const mistake of [...values.mistakes, ...extra.mistakes]) read.mistake(mistake);
-  const timeoutSeconds = read.parsed('timeout', durationExpected, parseDuration, fallbackTimeoutSeconds);
-  const rollbackTimeoutSeconds = readRollbackTimeout(read, timeoutSeconds);
-  const helmPath = readHelmPath(read, files);
   const request: DeployRequest = {
-    connection,
-    ...(namespace === undefined ? {} : { namespace }),
+    ...repair,
     createNamespace: read.boolean('createNamespace'),
-    releaseName,
     chart,
     ...(chartVersion === undefined ? {} : { chartVersion }),
     dependencyUpdate: read.boolean('dependencyUpdate'),
@@ -73,14 +76,52 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
     values: values.values,
     extraArguments: extra.words,
     timeoutSeconds,
-    rollbackTimeoutSeconds,
     onFailure: read.choice('onFailure', ['rollback', 'keep']),
-    historyMax: read.parsed('historyMax', 'a whole number, 0 for no limit', parseCount, 0),
-    rollout: readRolloutRequest(read),
-    ...(helmPath === undefined ? {} : { helmPath }),
+    assumeAbandonedAfterSeconds: read.parsed(
+      'assumeAbandonedAfter',
+      durationExpected,
+      parseDuration,
+      fallbackAbandonedSeconds,
+    ),
+    recreateFailedInstall: read.boolean('recreateFailedInstall'),
+    forceUpgrade: read.boolean('forceUpgrade'),
   };
   read.finish();
   return request;
+}
+
+/** The inputs that the post-job phase needs: the chart and the values may be gone by then. */
+export function readRepair(raw: RawInputs, context: InputContext): RepairRequest {
+  const read = inputReader(inputDefaults, raw, context);
+  const request = repairOf(read, context, readTimeout(read));
+  read.finish();
+  return request;
+}
+
+function repairOf(
+  read: InputReader,
+  { files, serviceConnections }: InputContext,
+  timeoutSeconds: number,
+): RepairRequest {
+  const connection = readConnection(read, serviceConnections);
+  const namespace = readNamespace(read);
+  const helmPath = readHelmPath(read, files);
+  return {
+    connection,
+    ...(namespace === undefined ? {} : { namespace }),
+    releaseName: read.parsed('releaseName', releaseNameExpected, parseReleaseName, ''),
+    rollbackTimeoutSeconds: readRollbackTimeout(read, timeoutSeconds),
+    historyMax: read.parsed('historyMax', 'a whole number, 0 for no limit', parseCount, 0),
+    rollout: readRolloutRequest(read),
+    ...(helmPath === undefined ? {} : { helmPath }),
+    ...readLockRequest(read),
+    onInterrupted: read.choice('onInterrupted', ['rollback', 'keep']),
+    cleanupTimeoutSeconds: read.parsed('cleanupTimeout', durationExpected, parseDuration, fallbackCleanupSeconds),
+  };
+}
+
+function readTimeout(read: InputReader): number {
+  return read.parsed('timeout', durationExpected, parseDuration, fallbackTimeoutSeconds);
 }
 
 function readValueFile(read: InputReader, files: InputFiles, line: InputLine): string {

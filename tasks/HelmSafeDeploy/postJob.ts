@@ -1,12 +1,17 @@
 import { removePrivateFolder } from '../common/adapters/privateFolder';
-import { privateFolderVariable } from '../common/adapters/taskVariables';
 import { takeTaskEnvironment } from '../common/adapters/taskEnvironment';
+import { readInterruption } from '../common/core/interruption';
+import { interruptionVariable, privateFolderVariable } from '../common/core/taskVariables';
 
 /**
- * The last net: a main phase that was killed could not remove its credentials. Runs after every step, whatever became of
- * it, so it says nothing and fails for nothing when there is nothing to do.
+ * The second net, run after every step, whatever became of it. It removes the credentials that a killed main phase could
+ * not, and puts the release in order if a change was under way. Where there is nothing to do it says nothing.
  */
-const environment = takeTaskEnvironment(process.env);
+const environment = takeTaskEnvironment({ ...process.env });
 const announced = environment.taskVariable(privateFolderVariable);
 const tempDirectory = environment.variable('Agent.TempDirectory');
 if (announced !== undefined && tempDirectory !== undefined) removePrivateFolder(announced, tempDirectory);
+
+const interruption = readInterruption(environment.taskVariable(interruptionVariable));
+// What it takes to repair is loaded only where there is something to repair.
+if (interruption !== undefined) void import('./repair').then(({ runRepair }) => { runRepair(interruption); }); // prettier-ignore

@@ -1,7 +1,7 @@
 import { systemClock } from '../common/adapters/clock';
 import { inputContext } from '../common/adapters/inputFiles';
 import { publishHealth } from '../common/adapters/publishReport';
-import { withCluster } from '../common/adapters/releaseTask';
+import { withCluster } from '../common/adapters/clusterTask';
 import { runTask } from '../common/adapters/runTask';
 import { checkHealth } from '../common/flows/checkHealth';
 import { readHealthRequest } from './inputs';

@@ -1,5 +1,5 @@
 import { removePrivateFolder } from '../common/adapters/privateFolder';
-import { privateFolderVariable } from '../common/adapters/taskVariables';
+import { privateFolderVariable } from '../common/core/taskVariables';
 import { takeTaskEnvironment } from '../common/adapters/taskEnvironment';
 
 /**

@@ -202,7 +202,7 @@ describe('deploy', () => {
 
   for (const status of ['pending-install', 'pending-upgrade', 'pending-rollback', 'uninstalling', 'unknown'] as const) {
     it(`a release that is ${status} is refused and not touched`, async () => {
-      const history = [revision(1, status, v1)];
+      const history = [revision(1, status, v1, { writtenAt: new Date('2025-12-31T23:50:00Z') })];
       const on = await scene({ history, live: v1.objects, chart: v2 });
       const report = await deploy(on.context);
       assert.equal(report.outcome, 'refused');

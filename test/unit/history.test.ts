@@ -26,6 +26,7 @@ function revision(number: number, status: RevisionStatus, more: Partial<Revision
     notes: '',
     hooks: [],
     labels: {},
+    writtenAt: undefined,
     ...more,
   };
 }

@@ -9,7 +9,7 @@ import {
   storedRevision,
 } from '../../tasks/common/core/releaseRecord';
 
-const nowhere = { namespace: 'team', labels: {} };
+const nowhere = { namespace: 'team', labels: {}, writtenAt: undefined };
 
 describe("a revision of Helm's record", () => {
   it('is read in the words of Helm 4', () => {
@@ -30,7 +30,7 @@ describe("a revision of Helm's record", () => {
       manifest: '---\nkind: A\n',
       hooks: [{ name: 'h', kind: 'Job', events: ['pre-upgrade', 7], last_run: { phase: 'Failed' } }, 'rubbish'],
     };
-    assert.deepEqual(revisionOf(record, { namespace: 'x', labels: { a: 'b' } }), {
+    assert.deepEqual(revisionOf(record, { namespace: 'x', labels: { a: 'b' }, writtenAt: undefined }), {
       name: 'shop',
       namespace: 'team',
       revision: 3,
@@ -43,6 +43,7 @@ describe("a revision of Helm's record", () => {
       notes: 'Thanks\n',
       hooks: [{ name: 'h', kind: 'Job', events: ['pre-upgrade'], lastPhase: 'Failed' }],
       labels: { a: 'b' },
+      writtenAt: undefined,
     });
   });
 

@@ -8,7 +8,7 @@ import { redactDocument, redactor, shortestSecret } from '../core/secrets';
 import type { TaskResult } from '../core/report';
 import { privateFolder, writeNew, type PrivateFolder } from './privateFolder';
 import { takeTaskEnvironment, type TaskEnvironment } from './taskEnvironment';
-import { privateFolderVariable } from './taskVariables';
+import { privateFolderVariable } from '../core/taskVariables';
 
 /** The port, and what only the task's frame needs. */
 export interface TaskAgent extends Agent {

@@ -2,6 +2,7 @@ import type { Clock } from '../core/ports';
 
 export const systemClock: Clock = {
   now: () => new Date(),
+  monotonicMs: () => performance.now(),
   sleep: (milliseconds, signal) =>
     new Promise((resolve) => {
       if (signal.aborted) {

@@ -1,15 +1,13 @@
-import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import type { AccessRule, ApiResource, Cluster, PodLogOptions } from '../core/ports';
-import { credentialSource } from './kubernetes/credentials';
 import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './kubernetes/errors';
 import { dryRunApply } from './kubernetes/dryRunApply';
 import { findResource } from './kubernetes/findResource';
 import { follow } from './kubernetes/follow';
 import { followPodLog } from './kubernetes/followPodLog';
-import { readKubeconfig } from './kubernetes/kubeconfig';
+import { openTransport, type TransportChoices } from './kubernetes/openTransport';
 import {
   acceptFor,
   asKubeObject,
@@ -21,20 +19,10 @@ import {
   type Requests,
 } from './kubernetes/requests';
 import { resourcePath } from './kubernetes/resources';
-import { createTransport, defaultTiming, type Timing } from './kubernetes/transport';
 
-export interface ClusterOptions {
-  /** A context of the kubeconfig other than its current one. */
-  context?: string;
-  /** Ends every request of this cluster with `Cancelled`. Leave it out where a cancelled task still has to read. */
-  signal?: AbortSignal;
+export interface ClusterOptions extends TransportChoices {
   /** Sentences about what works, but not as it should (a right that is missing). */
   onNotice?: (notice: string) => void;
-  /** Told of every token, password and key at the moment it is read, so that it can be masked. */
-  onSecret?: (secret: string) => void;
-  /** For proxies and credential plug-ins; the process's own if absent. */
-  environment?: NodeJS.ProcessEnv;
-  timing?: Partial<Timing>;
 }
 
 /** The port, and what only its maker needs. */
@@ -58,19 +46,7 @@ export function createCluster(kubeconfigPath: string, options: ClusterOptions = 
 }
 
 function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnection {
-  const environment = options.environment ?? process.env;
-  const access = readKubeconfig(kubeconfigPath, options.context);
-  // Many requests at a time listen to one signal: that is no leak.
-  if (options.signal !== undefined) setMaxListeners(0, options.signal);
-  const credentials = credentialSource(access, {
-    reread: () => readKubeconfig(kubeconfigPath, options.context),
-    environment,
-    onSecret: options.onSecret ?? (() => undefined),
-    now: () => Date.now(),
-    signal: options.signal,
-  });
-  const timing = { ...defaultTiming, ...options.timing };
-  const transport = createTransport({ access, credentials, environment, timing, signal: options.signal });
+  const { transport, access, timing } = openTransport(kubeconfigPath, options);
   const requests = createRequests(transport);
   return {
     server: transport.server,
@@ -99,6 +75,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
     delete: (ref, deletion = {}) => deleteObject(requests, ref, deletion),
     resource: (apiVersion, kind) => requests.resource(apiVersion, kind),
     findResource: (kind, group) => findResource(requests, kind, group),
+    serverTime: () => serverTime(requests),
     accessRules: (namespace) => accessRules(requests, namespace),
     follow: (queries, signal) =>
       follow(requests, queries, {
@@ -216,6 +193,15 @@ async function deleteObject(
   if (answer.status >= 200 && answer.status <= 299) return;
   if (answer.status === 404 && statusOf(answer) !== undefined) return;
   throw refusal(answer, attempt, requests.transport.server);
+}
+
+async function serverTime(requests: Requests): Promise<Date> {
+  const attempt: Attempt = { verb: 'get', target: "the API server's version" };
+  const answer = await requests.transport.send({ method: 'GET', path: '/version', attempt, retry: 'idempotent' });
+  const date = new Date(answer.date ?? '');
+  // Whoever may not read the version is told the time all the same.
+  if (!isNaN(date.getTime())) return date;
+  throw notUnderstood(attempt, requests.transport.server, 'its answer has no date');
 }
 
 interface RulesReview {

@@ -1,26 +1,32 @@
 import type { DeployRequest } from '../core/deployRequest';
+import type { HelmGuard } from './guard';
 import { TaskError } from '../core/failure';
 import { lineReader } from '../core/foreignText';
 import { helmFailureReason, helmMessage } from '../core/helmFailure';
-import type { Helm, HelmCapabilities, HelmResult, Rendering } from '../core/ports';
+import type { Helm, HelmCapabilities, HelmResult, ReleaseHelm, Rendering } from '../core/ports';
 import { isRecord } from '../core/json';
 import { revisionOf } from '../core/releaseRecord';
 import { privateValuesText, valueFlags, type PrivateValueFiles } from '../core/setValues';
 import type { PrivateFolder } from './privateFolder';
 import { runProcess } from './process';
 
-export interface HelmOptions {
+export interface ReleaseHelmOptions {
   binary: string;
   kubeconfig: string;
   namespace: string;
-  request: DeployRequest;
-  /** Where secret values are written for Helm to read. */
-  folder: PrivateFolder;
+  releaseName: string;
+  guard: Pick<HelmGuard, 'environment' | 'watch' | 'done'>;
   workingDirectory: string;
   environment: NodeJS.ProcessEnv;
   isDebug: boolean;
   /** A line of what Helm prints. It may hold anything. */
   onLine: (line: string) => void;
+}
+
+export interface HelmOptions extends ReleaseHelmOptions {
+  request: DeployRequest;
+  /** Where secret values are written for Helm to read. */
+  folder: PrivateFolder;
 }
 
 /** Helm's output that is read by us is bounded: a rendered chart is limited by etcd to about a megabyte, gzipped. */
@@ -40,8 +46,39 @@ const neededFlags = [
   'output',
 ];
 
+/** Helm for a release that is there: to return to a revision, or to remove it. */
+export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
+  const { releaseName } = options;
+  let waitFlag = '--wait';
+  return {
+    async capabilities(signal): Promise<HelmCapabilities> {
+      const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
+      const [version, upgradeHelp] = await Promise.all([
+        bare(['version', '--template', '{{.Version}}']),
+        bare(['upgrade', '--help']),
+      ]);
+      const capabilities = capabilitiesOf(options.binary, version.trim(), upgradeHelp);
+      waitFlag = waitFlagOf(capabilities);
+      return capabilities;
+    },
+
+    async rollback({ revision, timeoutSeconds, wait }): Promise<HelmResult> {
+      const args = ['rollback', releaseName, String(revision), '--history-max', '0'];
+      args.push('--timeout', `${timeoutSeconds}s`, ...(wait ? [waitFlag] : []));
+      return runHelm(options, args, { capture: false, guarded: 'final' });
+    },
+
+    async uninstall({ timeoutSeconds }): Promise<HelmResult> {
+      const args = ['uninstall', releaseName, '--timeout', `${timeoutSeconds}s`];
+      return runHelm(options, args, { capture: false, guarded: 'final' });
+    },
+  };
+}
+
+/** Helm for a release and the chart that it is to have. */
 export function createHelm(options: HelmOptions): Helm {
   const { request } = options;
+  const helm = createReleaseHelm(options);
   let valueFilesWritten: PrivateValueFiles | undefined;
   let waitFlag = '--wait';
 
@@ -67,65 +104,11 @@ export function createHelm(options: HelmOptions): Helm {
     return args;
   }
 
-  /** `capture`: stdout is for us to read and is not shown. Debugging Helm prints values and manifests there. */
-  async function run(
-    args: readonly string[],
-    how: { capture: boolean; interrupt?: AbortSignal; timeoutMs?: number },
-  ): Promise<HelmResult> {
-    const stdout: Uint8Array[] = [];
-    let stdoutBytes = 0;
-    let stderr = '';
-    const shown = lineReader();
-    const said = lineReader();
-    const show = (lines: readonly string[]): void => {
-      lines.forEach(options.onLine);
-    };
-    const hear = (lines: readonly string[]): void => {
-      for (const line of lines) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
-      show(lines);
-    };
-    const isHidden = how.capture || options.isDebug;
-    const result = await runProcess(options.binary, [...args, ...clusterArguments()], {
-      cwd: options.workingDirectory,
-      env: helmEnvironment(options.environment, options.kubeconfig),
-      onStdout: (chunk) => {
-        if (how.capture && (stdoutBytes += chunk.length) <= maximumOutputBytes) stdout.push(chunk);
-        if (!isHidden) show(shown.push(chunk));
-      },
-      onStderr: (chunk) => {
-        hear(said.push(chunk));
-      },
-      ...(how.interrupt === undefined ? {} : { interrupt: how.interrupt }),
-      ...(how.timeoutMs === undefined ? {} : { timeoutMs: how.timeoutMs }),
-    });
-    show(shown.end());
-    hear(said.end());
-    if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
-    const ok = result.exitCode === 0;
-    const ended: HelmResult = {
-      ok,
-      exitCode: result.exitCode,
-      signal: result.signal,
-      cancelled: result.interrupted,
-      timedOut: result.timedOut,
-      stdout: Buffer.concat(stdout).toString('utf8'),
-      durationMs: result.durationMs,
-    };
-    return ok ? ended : { ...ended, failure: failureOf(ended, stderr) };
-  }
-
-  function clusterArguments(): string[] {
-    return ['--namespace', options.namespace, ...(options.isDebug ? ['--debug'] : [])];
-  }
-
   return {
+    ...helm,
+
     async capabilities(signal): Promise<HelmCapabilities> {
-      const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
-      const [version, upgradeHelp] = await Promise.all([
-        bare(['version', '--template', '{{.Version}}']),
-        bare(['upgrade', '--help']),
-      ]);
-      const capabilities = capabilitiesOf(options.binary, version.trim(), upgradeHelp);
+      const capabilities = await helm.capabilities(signal);
       waitFlag = waitFlagOf(capabilities);
       return capabilities;
     },
@@ -135,7 +118,7 @@ export function createHelm(options: HelmOptions): Helm {
       // upgrade does it again, before it changes anything.
       const args = [...upgradeArguments(), '--dry-run=server', '--disable-openapi-validation', '--output', 'json'];
       if (request.dependencyUpdate) args.push('--dependency-update');
-      const result = await run(args, { capture: true, interrupt: signal });
+      const result = await runHelm(options, args, { capture: true, interrupt: signal });
       return result.ok ? { ...result, stdout: '', rendering: renderingOf(result.stdout) } : { ...result, stdout: '' };
     },
 
@@ -143,19 +126,80 @@ export function createHelm(options: HelmOptions): Helm {
       const args = [...upgradeArguments(), '--history-max', '0', '--timeout', `${timeoutSeconds}s`];
       if (wait) args.push(waitFlag);
       // Helm's --timeout counts anew for each hook and each wait; ours bounds them all.
-      return run(args, { capture: false, interrupt: signal, timeoutMs: timeoutSeconds * 1000 });
-    },
-
-    async rollback({ revision, timeoutSeconds, wait }): Promise<HelmResult> {
-      const args = ['rollback', request.releaseName, String(revision), '--history-max', '0'];
-      args.push('--timeout', `${timeoutSeconds}s`, ...(wait ? [waitFlag] : []));
-      return run(args, { capture: false });
-    },
-
-    async uninstall({ timeoutSeconds }): Promise<HelmResult> {
-      return run(['uninstall', request.releaseName, '--timeout', `${timeoutSeconds}s`], { capture: false });
+      const timeoutMs = timeoutSeconds * 1000;
+      return runHelm(options, args, { capture: false, interrupt: signal, timeoutMs, guarded: 'interruptible' });
     },
   };
+}
+
+interface HowToRun {
+  /** Stdout is for us to read and is not shown. Debugging Helm prints values and manifests there. */
+  capture: boolean;
+  interrupt?: AbortSignal;
+  timeoutMs?: number;
+  /** The run changes the release: the guard is told of it. */
+  guarded?: 'interruptible' | 'final';
+}
+
+async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how: HowToRun): Promise<HelmResult> {
+  const stdout: Uint8Array[] = [];
+  let stdoutBytes = 0;
+  let stderr = '';
+  const shown = lineReader();
+  const said = lineReader();
+  const show = (lines: readonly string[]): void => {
+    lines.forEach(options.onLine);
+  };
+  const hear = (lines: readonly string[]): void => {
+    for (const line of lines) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
+    show(lines);
+  };
+  const isHidden = how.capture || options.isDebug;
+  let pid: number | undefined;
+  const { guarded } = how;
+  const result = await runProcess(
+    options.binary,
+    [...args, '--namespace', options.namespace, ...(options.isDebug ? ['--debug'] : [])],
+    {
+      cwd: options.workingDirectory,
+      env: {
+        ...helmEnvironment(options.environment, options.kubeconfig),
+        ...(guarded === undefined ? {} : options.guard.environment(guarded)),
+      },
+      onStdout: (chunk) => {
+        if (how.capture && (stdoutBytes += chunk.length) <= maximumOutputBytes) stdout.push(chunk);
+        if (!isHidden) show(shown.push(chunk));
+      },
+      onStderr: (chunk) => {
+        hear(said.push(chunk));
+      },
+      ...(guarded === undefined
+        ? {}
+        : {
+            onStart: (started: number) => {
+              pid = started;
+              options.guard.watch(started, guarded);
+            },
+          }),
+      ...(how.interrupt === undefined ? {} : { interrupt: how.interrupt }),
+      ...(how.timeoutMs === undefined ? {} : { timeoutMs: how.timeoutMs }),
+    },
+  );
+  if (pid !== undefined) options.guard.done(pid);
+  show(shown.end());
+  hear(said.end());
+  if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
+  const ok = result.exitCode === 0;
+  const ended: HelmResult = {
+    ok,
+    exitCode: result.exitCode,
+    signal: result.signal,
+    cancelled: result.interrupted,
+    timedOut: result.timedOut,
+    stdout: Buffer.concat(stdout).toString('utf8'),
+    durationMs: result.durationMs,
+  };
+  return ok ? ended : { ...ended, failure: failureOf(ended, stderr) };
 }
 
 /**
@@ -197,7 +241,7 @@ export function helmEnvironment(environment: NodeJS.ProcessEnv, kubeconfig: stri
   return { ...Object.fromEntries(kept), KUBECONFIG: kubeconfig };
 }
 
-async function bareOutput(options: HelmOptions, args: readonly string[], signal: AbortSignal): Promise<string> {
+async function bareOutput(options: ReleaseHelmOptions, args: readonly string[], signal: AbortSignal): Promise<string> {
   const stdout: Uint8Array[] = [];
   const stderr: Uint8Array[] = [];
   const result = await runProcess(options.binary, args, {

@@ -55,6 +55,20 @@ export function publishDeploy(agent: TaskAgent, report: DeployReport): Promise<T
   });
 }
 
+/** What the post-job phase has made of an interrupted deploy. The outputs of the step are the main phase's. */
+export function publishRepair(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
+  return publish(agent, {
+    name: `HelmSafeDeploy ${report.release} after the job`,
+    report,
+    closing: closingOf(report),
+    issue: issueOf(report),
+    markdown: summaryOf(report),
+    // Going back, or not having to, is what it is there for.
+    result: report.outcome === 'failed' ? 'Failed' : 'Succeeded',
+    outputs: () => ({}),
+  });
+}
+
 export function publishHealth(
   agent: TaskAgent,
   report: HealthReport,

@@ -1,101 +1,83 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import path from 'node:path';
-import type { ConnectionRequest, DeployRequest } from '../core/deployRequest';
+import type { DeployRequest, ReleaseRequest } from '../core/deployRequest';
 import { TaskError } from '../core/failure';
-import type { Cluster, ReleaseStorage } from '../core/ports';
-import type { ReleaseContext } from '../core/releaseContext';
+import { holderOf } from '../core/holder';
+import type { ReleaseStorage } from '../core/ports';
+import type { DeployStart, LeaseContext, RolloutContext } from '../core/releaseContext';
+import { childrenVariable } from '../core/taskVariables';
 import { systemClock } from './clock';
-import { createCluster } from './cluster';
-import { openConnection } from './connection';
-import { createHelm } from './helm';
+import { withCluster } from './clusterTask';
+import { createGuard, type HelmGuard } from './guard';
+import { createHelm, type ReleaseHelmOptions } from './helm';
+import { isProcessGone, processMark } from './processes';
+import type { TaskAgent } from './agent';
 import type { TaskRun } from './runTask';
-import { createReleaseStorage } from './storage';
 
-/** A way to the cluster, open for as long as a flow runs. */
-export interface OpenCluster {
-  cluster: Cluster;
-  kubeconfigPath: string;
-  namespace: string;
-  /** Helm's records of one release in that namespace. */
-  storageOf: (release: string) => ReleaseStorage;
-}
+/** What a flow that changes one release acts through, but for the lease: that it acquires itself. */
+export type ReleaseStart = RolloutContext & LeaseContext & { storage: ReleaseStorage; helmOptions: ReleaseHelmOptions };
 
-/** Connects as the inputs say, runs the flow, and removes on every path what was written for it. */
-export async function withCluster<T>(
-  { agent, signal }: TaskRun,
-  request: { connection: ConnectionRequest; namespace?: string },
-  flow: (open: OpenCluster) => Promise<T>,
-): Promise<T> {
-  const { childEnvironment } = agent.environment;
-  const notice = (text: string): void => {
-    agent.log(text);
-  };
-  const mask = (secret: string): void => {
-    agent.mask(secret);
-  };
-  const connection = openConnection(agent, request.connection);
-  const namespace = request.namespace ?? connection.namespace ?? 'default';
-  const cluster = await createCluster(connection.kubeconfigPath, {
-    environment: childEnvironment,
-    signal: afterwards(signal, lastReadsMs),
-    onNotice: notice,
-    onSecret: mask,
-  });
-  const driver = childEnvironment['HELM_DRIVER'];
-  try {
-    return await flow({
-      cluster,
-      kubeconfigPath: connection.kubeconfigPath,
-      namespace,
-      storageOf: (release) => createReleaseStorage(cluster, { release, namespace, driver, onNotice: notice }),
-    });
-  } finally {
-    cluster.close();
-    connection.close();
-  }
-}
-
-/** Opens everything that a flow about one release acts through, and runs the flow. */
+/** Opens what a flow that changes one release acts through, and runs the flow. */
 export async function withRelease<T>(
   run: TaskRun,
-  request: DeployRequest,
-  flow: (context: ReleaseContext) => Promise<T>,
+  request: ReleaseRequest,
+  flow: (start: ReleaseStart) => Promise<T>,
 ): Promise<T> {
   const { agent, signal } = run;
-  const environment = agent.environment.childEnvironment;
+  const { childEnvironment: environment } = agent.environment;
   const binary = request.helmPath ?? helmOnPath(environment);
-  return withCluster(run, request, ({ cluster, kubeconfigPath, namespace, storageOf }) => {
-    const storage = storageOf(request.releaseName);
-    const helm = createHelm({
+  const { releaseName } = request;
+  return withCluster(run, request, async ({ cluster, kubeconfigPath, namespace, storageOf }) => {
+    const guard = announcing(agent, createGuard({ environment, onWarning: (message) => { agent.log(message); } })); // prettier-ignore
+    const helmOptions = {
       binary,
       kubeconfig: kubeconfigPath,
       namespace,
-      request,
-      folder: agent.privateFolder,
+      releaseName,
+      guard,
       workingDirectory: agent.workingDirectory,
       environment,
       isDebug: agent.isDebug,
-      onLine: (line) => {
+      onLine: (line: string) => {
         agent.log(`  ${line}`);
       },
-    });
-    return flow({ agent, helm, storage, cluster, clock: systemClock, request, namespace, signal });
+    };
+    const holder = holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? '');
+    const ports = { agent, cluster, clock: systemClock, guard, storage: storageOf(releaseName), helmOptions };
+    try {
+      return await flow({ ...ports, request, namespace, signal, holder, isProcessGone });
+    } finally {
+      await guard.close();
+    }
   });
 }
 
-/** A cancelled task still reads what it left behind, but the agent's patience is short, also with a server that is away. */
-const lastReadsMs = 4000;
+export function withDeploy<T>(
+  run: TaskRun,
+  request: DeployRequest,
+  flow: (start: DeployStart) => Promise<T>,
+): Promise<T> {
+  const { agent } = run;
+  return withRelease(run, request, ({ helmOptions, ...start }) => {
+    const helm = createHelm({ ...helmOptions, request, folder: agent.privateFolder });
+    return flow({ ...start, request, helm });
+  });
+}
 
-function afterwards(signal: AbortSignal, milliseconds: number): AbortSignal {
-  const end = new AbortController();
-  const start = (): void => {
-    setTimeout(() => {
-      end.abort();
-    }, milliseconds).unref();
+/** The post-job phase waits for a Helm that was left behind, and for its guard; so it has to know them. */
+function announcing(agent: TaskAgent, guard: HelmGuard): HelmGuard {
+  return {
+    ...guard,
+    watch: (pid, kind) => {
+      guard.watch(pid, kind);
+      const marks = [processMark(pid), guard.start()].filter((mark) => mark !== undefined);
+      agent.setTaskVariable(childrenVariable, marks.join('\n'));
+    },
+    done: (pid) => {
+      guard.done(pid);
+      agent.setTaskVariable(childrenVariable, '');
+    },
   };
-  if (signal.aborted) start();
-  else signal.addEventListener('abort', start, { once: true });
-  return end.signal;
 }
 
 function helmOnPath(environment: NodeJS.ProcessEnv): string {

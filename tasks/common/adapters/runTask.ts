@@ -47,10 +47,8 @@ function cancellation(agent: TaskAgent): AbortSignal {
   for (const signal of signals) {
     process.on(signal, () => {
       if (cancel.signal.aborted) return;
-      agent.log(
-        `${signal} received: the step is cancelled. What is under way is told, and what is left behind is said.`,
-      );
-      cancel.abort();
+      agent.log(`${signal} received: the step is cancelled.`);
+      cancel.abort(signal);
     });
   }
   return cancel.signal;

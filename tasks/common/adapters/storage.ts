@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { constants, gunzip, gzip } from 'node:zlib';
 import { TaskError } from '../core/failure';
-import type { KubeObject } from '../core/kubernetes';
+import { lastWrite, type KubeObject } from '../core/kubernetes';
 import type { Cluster, RecordChange, ReleaseStorage } from '../core/ports';
 import type { Revision } from '../core/release';
 import {
@@ -131,7 +131,11 @@ interface Reading {
 }
 
 async function readRevision({ object, revision }: Stored, reading: Reading): Promise<Revision> {
-  const stored = { namespace: reading.options.namespace, labels: object.metadata.labels ?? {} };
+  const stored = {
+    namespace: reading.options.namespace,
+    labels: object.metadata.labels ?? {},
+    writtenAt: lastWrite(object),
+  };
   try {
     // The number in the object's name is the one that Helm finds it by.
     return { ...revisionOf(await readRecord(object, reading.driver), stored), revision };

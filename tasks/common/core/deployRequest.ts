@@ -16,13 +16,35 @@ export type ConnectionRequest =
   /** KUBECONFIG, the home's kubeconfig, or the pod that the agent runs in. */
   | { type: 'none' };
 
-/** What the pipeline's author asked for, checked as far as it can be without a cluster. */
-export interface DeployRequest {
+/** What every change of a release needs to know. */
+export interface ReleaseRequest {
   connection: ConnectionRequest;
   /** Absent: the connection's namespace. */
   namespace?: string;
-  createNamespace: boolean;
   releaseName: string;
+  /** Bounds a way back. */
+  rollbackTimeoutSeconds: number;
+  /** As Helm's `--history-max`: 0 is no limit. */
+  historyMax: number;
+  rollout: RolloutRequest;
+  /** Absolute; absent: `helm` on PATH. */
+  helmPath?: string;
+  /** Whether a Lease keeps other runs away: wherever the connection may use one, always, or never. */
+  lock: 'preferred' | 'required' | 'off';
+  /** How long to wait for another run. */
+  lockTimeoutSeconds: number;
+}
+
+/** What the post-job phase needs, when the main one was interrupted. */
+export interface RepairRequest extends ReleaseRequest {
+  onInterrupted: 'rollback' | 'keep';
+  /** Bounds all that the post-job phase does. */
+  cleanupTimeoutSeconds: number;
+}
+
+/** What the pipeline's author asked for, checked as far as it can be without a cluster. */
+export interface DeployRequest extends RepairRequest {
+  createNamespace: boolean;
   chart: ChartSource;
   /** Exact or a range, given to Helm as it is. */
   chartVersion?: string;
@@ -34,12 +56,11 @@ export interface DeployRequest {
   extraArguments: readonly string[];
   /** Bounds the deploy up to its verdict. */
   timeoutSeconds: number;
-  /** Comes on top, for the way back. */
-  rollbackTimeoutSeconds: number;
   onFailure: 'rollback' | 'keep';
-  /** As Helm's `--history-max`: 0 is no limit. */
-  historyMax: number;
-  rollout: RolloutRequest;
-  /** Absolute; absent: `helm` on PATH. */
-  helmPath?: string;
+  /** A release that another program left pending counts as left when it is this old. */
+  assumeAbandonedAfterSeconds: number;
+  /** A first install that died is removed and installed anew. */
+  recreateFailedInstall: boolean;
+  /** Makes a new revision also where nothing would change. */
+  forceUpgrade: boolean;
 }

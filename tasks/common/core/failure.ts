@@ -23,6 +23,7 @@ export type FailureReason =
   // the application's team
   | 'ChartInvalid'
   | 'ReleasePending'
+  | 'ReleaseLocked'
   | 'ReleaseMissing'
   | 'WorkloadMissing'
   | 'HookFailed'
@@ -31,6 +32,7 @@ export type FailureReason =
   // nobody: somebody wanted it so
   | 'Cancelled'
   | 'TimedOut'
+  | 'LeaseLost'
   // us
   | 'Conflict'
   | 'Internal';
@@ -61,6 +63,8 @@ export const advice: Record<FailureReason, string> = {
     'Restore the object named above from a backup, or delete it if that revision is not needed: Helm cannot read it either.',
   ChartInvalid: 'Correct the chart or its values; `helm template` with the same arguments shows the same error.',
   ReleasePending: 'Find out whether the run that left it so is still alive before anything touches the release.',
+  ReleaseLocked:
+    'Let the run named above end, then run this one again; raise lockTimeout if such runs usually take longer.',
   ReleaseMissing: 'Check the name of the release and the namespace.',
   WorkloadMissing: 'Check the names of the workloads, the selector and the namespace.',
   HookFailed: 'Read the log of the hook above; nothing after it was done.',
@@ -68,6 +72,8 @@ export const advice: Record<FailureReason, string> = {
   RollbackTargetMissing: 'Name a revision that exists, or deploy a version known to work.',
   Cancelled: 'Run the pipeline again when you are ready.',
   TimedOut: 'Raise the timeout if the work was merely slow; the log above says what it was waiting for.',
+  LeaseLost:
+    'Another run works on the release now and puts in order what this one left; look at that run, then run this one again if it is still wanted.',
   Conflict: 'Somebody else changed the same object at the same time; run the step again.',
   Internal: 'This is a fault of the task: please report it with the log of the step.',
 };

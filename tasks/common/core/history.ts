@@ -7,6 +7,9 @@ import type { Revision } from './release';
 export const verifiedLabel = 'helm-safe-deploy/verified';
 export const unhealthyLabel = 'helm-safe-deploy/unhealthy';
 
+/** Stands on the revision that served while it was `superseded` for the time of a change; see flows/mergeBase. */
+export const servedLabel = 'helm-safe-deploy/served';
+
 function isMarked(revision: Revision, label: string): boolean {
   return revision.labels[label] === String(revision.revision);
 }
@@ -19,6 +22,21 @@ export function isUnhealthy(revision: Revision): boolean {
 /** Seen healthy by us, and not found unhealthy since. */
 export function isVerified(revision: Revision): boolean {
   return isMarked(revision, verifiedLabel) && !isUnhealthy(revision);
+}
+
+/** A run took `deployed` from it for the time of a change, and has not put it back. */
+export function wasServing(revision: Revision): boolean {
+  return revision.status === 'superseded' && isMarked(revision, servedLabel);
+}
+
+/**
+ * Whether the revision that died was a first install, or the removal of one: nothing of the release has ever served, so
+ * it may go as a whole.
+ */
+export function isDeadInstall(died: Revision, history: readonly Revision[]): boolean {
+  if (died.status !== 'pending-install' && !(died.status === 'uninstalling' && isUnhealthy(died))) return false;
+  const others = sinceUninstall(history).filter(({ revision }) => revision !== died.revision);
+  return others.every((other) => other.status === 'failed' && !isMarked(other, verifiedLabel));
 }
 
 export type ReleaseState =

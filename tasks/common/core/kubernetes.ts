@@ -1,3 +1,5 @@
+import { isRecord } from './json';
+
 /** Any Kubernetes object as the API server or a manifest gives it. Only what every object has is typed. */
 export interface KubeObject {
   apiVersion: string;
@@ -17,6 +19,7 @@ export interface ObjectMeta {
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
   ownerReferences?: OwnerReference[];
+  managedFields?: readonly { manager?: string; operation?: string; subresource?: string; time?: string }[];
   [field: string]: unknown;
 }
 
@@ -34,4 +37,16 @@ export interface ObjectRef {
   kind: string;
   namespace?: string;
   name: string;
+}
+
+/**
+ * When the object was last written, by the API server's clock: it notes that to the second for each manager of fields.
+ * Undefined where nothing says so.
+ */
+export function lastWrite({ metadata }: KubeObject): Date | undefined {
+  const { creationTimestamp, managedFields } = metadata;
+  const managers: unknown[] = Array.isArray(managedFields) ? managedFields : [];
+  const noted = managers.map((manager) => (isRecord(manager) ? manager['time'] : undefined));
+  const times = [creationTimestamp, ...noted].map((time) => Date.parse(String(time))).filter((time) => !isNaN(time));
+  return times.length === 0 ? undefined : new Date(Math.max(...times));
 }

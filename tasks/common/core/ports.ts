@@ -5,6 +5,8 @@ import type { Revision, RevisionStatus } from './release';
 /** The time, and waiting for it. Every wait ends early, without an error, when `signal` aborts. */
 export interface Clock {
   now(): Date;
+  /** Milliseconds from some start on, never set back or forth: for how long something has been. */
+  monotonicMs(): number;
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -82,17 +84,27 @@ export interface Rendering {
   chart: Revision['chart'];
 }
 
-/** Helm, one release. All runs are asynchronous children; their output is streamed to the log. */
-export interface Helm {
+/** Helm, one release that is there. All runs are asynchronous children; their output is streamed to the log. */
+export interface ReleaseHelm {
   capabilities(signal: AbortSignal): Promise<HelmCapabilities>;
-  /** Renders with a server-side dry run; the cluster is read, not changed. */
-  render(signal: AbortSignal): Promise<HelmResult & { rendering?: Rendering }>;
-  /** `signal` is forwarded at once as SIGINT: Helm then marks the revision failed (measured: within 20 ms). */
-  upgrade(options: { timeoutSeconds: number; wait: boolean }, signal: AbortSignal): Promise<HelmResult>;
   /** Never signalled: Helm handles no signal here and would leave `pending-rollback` (measured). */
   rollback(options: { revision: number; timeoutSeconds: number; wait: boolean }): Promise<HelmResult>;
   /** Never signalled: Helm would leave `uninstalling`. */
   uninstall(options: { timeoutSeconds: number }): Promise<HelmResult>;
+}
+
+/** Helm, one release and the chart that it is to have. */
+export interface Helm extends ReleaseHelm {
+  /** Renders with a server-side dry run; the cluster is read, not changed. */
+  render(signal: AbortSignal): Promise<HelmResult & { rendering?: Rendering }>;
+  /** `signal` is forwarded at once as SIGINT: Helm then marks the revision failed (measured: within 20 ms). */
+  upgrade(options: { timeoutSeconds: number; wait: boolean }, signal: AbortSignal): Promise<HelmResult>;
+}
+
+/** Sees to it that no Helm outlives the lease that it works under; a process of its own. */
+export interface Guard {
+  /** The lease was renewed: how long ago that was begun. Where there is no lease: we are alive. */
+  alive(ageMs: number): void;
 }
 
 /** A change to a revision's record in Helm's storage. What is absent stays. */
@@ -176,6 +188,8 @@ export interface Cluster {
   resource(apiVersion: string, kind: string): Promise<ApiResource | undefined>;
   /** The kind that a person names in lower case, by kind or plural; without a group one of Kubernetes' own. */
   findResource(kind: string, group?: string): Promise<ApiResource | undefined>;
+  /** The API server's own time, to the second: ages of its objects are counted by it. */
+  serverTime(): Promise<Date>;
   /** What the caller may do in a namespace, as the API server tells it; undefined when it cannot tell all. */
   accessRules(namespace: string): Promise<readonly AccessRule[] | undefined>;
   follow(queries: readonly FollowQuery[], signal: AbortSignal): Promise<Follower>;

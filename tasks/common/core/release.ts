@@ -33,10 +33,16 @@ export interface Revision {
   /** RFC 3339 as Helm wrote it; empty when it did not. */
   lastDeployed: string;
   chart: { name: string; version: string; appVersion: string };
+  /** Of Chart.yaml; absent where it has none. */
+  chartAnnotations?: Readonly<Record<string, string>>;
+  /** How Helm 4 wrote the objects: `csa` or `ssa`; absent in the record of a Helm 3, which knows client-side apply alone. */
+  applyMethod?: string;
   manifest: string;
   config: Readonly<Record<string, unknown>>;
   notes: string;
   hooks: readonly Hook[];
   /** Labels of the storage object, ours among them. */
   labels: Readonly<Record<string, string>>;
+  /** When the storage object was last written, by the API server's clock, to the second; undefined where it does not say. */
+  writtenAt: Date | undefined;
 }

@@ -1,6 +1,7 @@
-import type { DeployRequest } from './deployRequest';
+import type { DeployRequest, ReleaseRequest } from './deployRequest';
 import { TaskError } from './failure';
-import type { Agent, Clock, Cluster, Helm, ReleaseStorage } from './ports';
+import type { Holder, LeaseRecord, Work } from './lease';
+import type { Agent, Clock, Cluster, Guard, Helm, ReleaseHelm, ReleaseStorage } from './ports';
 import type { RolloutRequest } from './rolloutRequest';
 
 /** What a flow acts through that follows objects. `signal` aborts when the agent cancels the step. */
@@ -13,12 +14,59 @@ export interface RolloutContext {
   signal: AbortSignal;
 }
 
+/** What the lease of a release is acquired through. */
+export interface LeaseContext {
+  agent: Agent;
+  cluster: Cluster;
+  clock: Clock;
+  guard: Guard;
+  namespace: string;
+  signal: AbortSignal;
+  holder: Holder;
+  /** Whether the process of a mark (see adapters/processes) has ended; false where that is not known. */
+  isProcessGone(mark: string): boolean;
+  request: Pick<ReleaseRequest, 'releaseName' | 'lock' | 'lockTimeoutSeconds'>;
+}
+
+/** The right to change a release, held from before the first change to after the last. */
+export interface Lease {
+  /**
+   * `unlocked`: the input lock is off, or the connection may not use Leases. `later`: the namespace is not there yet, so
+   * it is to be acquired when it is.
+   */
+  readonly state: 'held' | 'unlocked' | 'later';
+  /** As it was found when it was taken; undefined where there was none. */
+  readonly previous: LeaseRecord | undefined;
+  /** Aborts when another holder was seen. */
+  readonly lost: AbortSignal;
+  /** For right before a change: throws `LeaseLost` unless nobody else can hold the release now. */
+  confirm(): Promise<void>;
+  /** As `confirm`, and notes in the Lease what is begun: a later holder knows by it whose a pending release is. */
+  begin(work: Work): Promise<void>;
+  /** Helm's record is in order: what was begun is over. Never throws. */
+  settled(): Promise<void>;
+  /** With `later`, once the namespace exists. */
+  acquireNow(): Promise<void>;
+}
+
 /** What a flow acts through that changes a release. */
 export interface ReleaseContext extends RolloutContext {
-  helm: Helm;
+  /** The mark of this process (see adapters/processes). */
+  process: string;
+  helm: ReleaseHelm;
   storage: ReleaseStorage;
+  lease: Lease;
+  request: ReleaseRequest;
+}
+
+/** What a flow acts through that deploys a chart. */
+export interface DeployContext extends ReleaseContext {
+  helm: Helm;
   request: DeployRequest;
 }
+
+/** What a deploy is begun with: the lease is the first that it acquires. */
+export type DeployStart = Omit<DeployContext, 'lease' | 'process'> & LeaseContext & { request: DeployRequest };
 
 /** Ends the flow when the step was cancelled meanwhile. */
 export function stopIfCancelled(signal: AbortSignal): void {

@@ -11,7 +11,7 @@ export function isReleaseRecord(value: unknown): value is ReleaseRecord {
 /** What we read of a record. Helm leaves out what is empty, so everything but name and version may be missing. */
 export function revisionOf(
   record: ReleaseRecord,
-  stored: { namespace: string; labels: Readonly<Record<string, string>> },
+  stored: { namespace: string; labels: Readonly<Record<string, string>>; writtenAt: Date | undefined },
 ): Revision {
   const info = fields(record['info']);
   const chart = fields(fields(record['chart'])['metadata']);
@@ -23,11 +23,14 @@ export function revisionOf(
     description: text(info['description']),
     lastDeployed: text(info['last_deployed']),
     chart: { name: text(chart['name']), version: text(chart['version']), appVersion: text(chart['appVersion']) },
+    ...annotationsOf(chart['annotations']),
+    ...(text(record['apply_method']) === '' ? {} : { applyMethod: text(record['apply_method']) }),
     manifest: text(record['manifest']),
     config: fields(record['config']),
     notes: text(info['notes']),
     hooks: hooksOf(record['hooks']),
     labels: stored.labels,
+    writtenAt: stored.writtenAt,
   };
 }
 
@@ -75,6 +78,11 @@ export function storedRevision(release: string, objectName: string): number | un
   if (!objectName.startsWith(prefix)) return undefined;
   const digits = objectName.slice(prefix.length);
   return /^[1-9]\d{0,15}$/.test(digits) ? Number(digits) : undefined;
+}
+
+function annotationsOf(value: unknown): Pick<Revision, 'chartAnnotations'> {
+  const known = Object.entries(fields(value)).filter((pair): pair is [string, string] => typeof pair[1] === 'string');
+  return known.length === 0 ? {} : { chartAnnotations: Object.fromEntries(known) };
 }
 
 function hooksOf(value: unknown): Hook[] {

@@ -2,7 +2,7 @@ import { accessSentence, accessTo, missingAccess, type NeededAccess } from '../c
 import { TaskError } from '../core/failure';
 import type { KubeObject } from '../core/kubernetes';
 import { manifestKey, manifestObjects } from '../core/manifest';
-import type { ReleaseContext } from '../core/releaseContext';
+import type { DeployContext } from '../core/releaseContext';
 
 /**
  * Refuses a deploy that would stop half way for want of a right. Only what is surely needed is asked for: to create
@@ -10,7 +10,7 @@ import type { ReleaseContext } from '../core/releaseContext';
  * tell all rights (an authorizer behind a webhook), Helm finds out.
  */
 export async function checkAccess(
-  context: ReleaseContext,
+  context: DeployContext,
   wantedManifest: string,
   servingManifest: string,
 ): Promise<void> {
@@ -33,7 +33,7 @@ export async function checkAccess(
   );
 }
 
-async function needsOf(context: ReleaseContext, object: KubeObject, exists: boolean): Promise<NeededAccess[]> {
+async function needsOf(context: DeployContext, object: KubeObject, exists: boolean): Promise<NeededAccess[]> {
   const resource = await context.cluster.resource(object.apiVersion, object.kind);
   const { name, namespace } = object.metadata;
   // The rules asked for are those of the release's namespace.

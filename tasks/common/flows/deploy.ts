@@ -9,48 +9,102 @@ import {
   type Ending,
 } from '../core/ending';
 import { asTaskError, type FailureReason } from '../core/failure';
-import { releaseState, rollbackTarget, sinceUninstall, type RollbackTarget } from '../core/history';
+import {
+  isDeadInstall,
+  releaseState,
+  rollbackTarget,
+  sinceUninstall,
+  wasServing,
+  type RollbackTarget,
+} from '../core/history';
 import { objectName } from '../core/manifest';
 import type { Hook, Revision } from '../core/release';
-import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
+import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../core/releaseContext';
 import type { DeployReport, Evidence } from '../core/report';
 import { causesOf, judge, type Cause, type RolloutVerdict } from '../core/rollout/verdict';
+import { endWork, fenced } from './change';
 import { collectEvidence, sayEvidence } from './evidence';
 import type { PodLogs } from './podLogs';
 import { insist } from './insist';
-import { look, type Look } from './look';
+import { withLease } from './lease';
+import { askHelm, look, type AskedHelm, type Look } from './look';
 import { group, later } from './phase';
-import { markUnhealthy, prune, settle, verify } from './record';
+import { cancelledDescription, markUnhealthy, prune, settle, verify } from './record';
 import { followRollout, readRollout, rolloutPolicy, type RolloutEnd } from './rollout';
-import { reportOf, type Story } from './story';
+import { isPending } from './recover';
+import { newStory, reportOf, type Story } from './story';
+import { unchanged } from './unchanged';
 import { isInstall, upgrade, type Upgraded } from './upgrade';
-import { cancelledWith, returnTo, uninstall } from './wayBack';
+import { cancelledWith, removeRelease, returnTo, uninstall } from './wayBack';
 import { wantedObjects } from './wantedObjects';
 
 /**
  * Deploys the release and answers with what it came to. Throws nothing: what stops it is an ending too.
- * Longest time: timeout + rollbackTimeout, and what reading the evidence takes.
+ * Longest time: lockTimeout + timeout + rollbackTimeout, and what reading the evidence takes.
  */
-export async function deploy(context: ReleaseContext): Promise<DeployReport> {
-  const story: Story = {
-    startedAt: context.clock.now(),
-    helmVersion: '',
-    chart: '',
-    appVersion: '',
-    revisionBefore: null,
-    servingRevision: null,
-    found: undefined,
-    objects: [],
-    evidence: [],
-    leftovers: [],
-  };
-  const ending = await tell(context, story).catch((thrown: unknown) =>
-    endingOfError(thrown, story.found, context.signal),
+export async function deploy(start: DeployStart): Promise<DeployReport> {
+  const story = newStory(start.clock.now());
+  const stopTelling = tellWhenCancelled(start, story);
+  // The chart is rendered while the lock is asked for.
+  const asked = askHelm(start);
+  const ending = await withLease(start, (lease) => underLease(start, story, lease, asked)).catch((thrown: unknown) =>
+    endingOfError(thrown, story.found, start.signal),
   );
-  return reportOf(context, story, ending);
+  stopTelling();
+  return reportOf(start, story, ending);
 }
 
-const refusals = new Set<FailureReason>(['ReleasePending', 'StorageUnsupported']);
+/** A cancelled step has seconds: what it was at, and who goes on with it, is said at once. */
+function tellWhenCancelled({ agent, namespace, request, signal }: DeployStart, story: Story): () => void {
+  const next =
+    request.onInterrupted === 'keep'
+      ? 'the post-job step marks it failed (onInterrupted: keep)'
+      : 'the post-job step returns it to the last good revision (onInterrupted: rollback)';
+  const tell = (): void => {
+    agent.log(
+      `${String(signal.reason)} reached the deploy of release ${request.releaseName} in namespace ${namespace}.`,
+    );
+    agent.log(`It was at: ${story.phase}. Nothing more is begun; what Helm is doing is told to stop.`);
+    agent.log(`If the release is left half done, ${next}; where no post-job step comes, the next run recovers it.`);
+  };
+  signal.addEventListener('abort', tell, { once: true });
+  return () => {
+    signal.removeEventListener('abort', tell);
+  };
+}
+
+async function underLease(start: DeployStart, story: Story, lease: Lease, asked: AskedHelm): Promise<Ending> {
+  const context: DeployContext = {
+    ...start,
+    lease,
+    storage: fenced(start.storage, lease),
+    signal: AbortSignal.any([start.signal, lease.lost]),
+    process: start.holder.process,
+  };
+  const ending = await tell(context, story, asked).catch((thrown: unknown) =>
+    endingOfError(thrown, story.found, start.signal),
+  );
+  if (lease.lost.aborted && !start.signal.aborted) return lostEnding(ending);
+  await settleWork(context, ending);
+  return ending;
+}
+
+/** What was under way is over, unless the record of it could not be put in order. */
+async function settleWork(context: DeployContext, ending: Ending): Promise<void> {
+  const history = await context.storage.history().catch(() => undefined);
+  if (history === undefined || isPending(history) || history.some(wasServing)) return;
+  await context.lease.settled();
+  if (ending.outcome !== 'cancelled') endWork(context);
+}
+
+function lostEnding(ending: Ending): Ending {
+  if (ending.reason === 'LeaseLost') return ending;
+  const message =
+    'Another run has taken the release over, because this one was silent for too long; nothing more was begun.';
+  return endingFor('failed', 'LeaseLost', `${message} ${ending.message}`);
+}
+
+const refusals = new Set<FailureReason>(['ReleasePending', 'ReleaseLocked', 'StorageUnsupported']);
 
 function endingOfError(thrown: unknown, found: Ending | undefined, signal: AbortSignal): Ending {
   if (found !== undefined) {
@@ -62,20 +116,62 @@ function endingOfError(thrown: unknown, found: Ending | undefined, signal: Abort
   return endingFor(refusals.has(error.reason) ? 'refused' : 'failed', error.reason, error.message);
 }
 
-async function tell(context: ReleaseContext, story: Story): Promise<Ending> {
+async function tell(context: DeployContext, story: Story, asked: AskedHelm): Promise<Ending> {
   const deadline = later(context.clock.now(), context.request.timeoutSeconds);
-  const seen = await group(context, 'Look at the release and the chart', () =>
-    look(context, (history) => {
-      const serving = servingIn(history)?.revision ?? null;
-      story.revisionBefore = serving;
-      story.servingRevision = serving;
-    }),
-  );
-  story.helmVersion = seen.capabilities.version;
+  const found = await lookTwice(context, story, asked);
+  story.helmVersion = found.capabilities.version;
   stopIfCancelled(context.signal);
-  sayWayBack(context, seen);
-  const upgraded = await group(context, 'Run helm upgrade --install', () => upgrade(context, story, seen, deadline));
-  return judgeUpgrade(context, story, seen, upgraded, deadline);
+  const same = await inPhase(context, story, 'Compare with what serves', () => unchanged(context, found));
+  if (same !== undefined) return same;
+  sayWayBack(context, found);
+  const upgraded = await inPhase(context, story, 'Run helm upgrade --install', () =>
+    upgrade(context, story, found, deadline),
+  );
+  return judgeUpgrade(context, story, found, upgraded, deadline);
+}
+
+/** Looks, and once more where that made a change: a namespace, so that there can be a lock; or a first install removed. */
+async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm): Promise<Look> {
+  const once = (answers: AskedHelm): Promise<Look> =>
+    inPhase(context, story, 'Look at the release and the chart', () =>
+      look(context, answers, (history) => {
+        const serving = servingIn(history)?.revision ?? null;
+        story.revisionBefore = serving;
+        story.servingRevision = serving;
+      }),
+    );
+  const seen = await once(asked);
+  const isLeftWork = context.lease.previous?.work !== undefined && seen.state.state === 'failed';
+  story.recovered = seen.died !== undefined || isLeftWork;
+  if (context.lease.state === 'later') {
+    await makeNamespace(context);
+    await context.lease.acquireNow();
+    return once(askHelm(context));
+  }
+  const { died } = seen;
+  if (died === undefined || !isDeadInstall(died, seen.history) || !context.request.recreateFailedInstall) return seen;
+  const problem = await inPhase(context, story, 'Remove the first install that died', () =>
+    removeRelease(context, story, died),
+  );
+  if (problem !== undefined) throw problem;
+  return { ...(await once(askHelm(context))), died };
+}
+
+/** As Helm does with --create-namespace, but early enough to hold the lock in it. */
+async function makeNamespace({ agent, cluster, namespace }: DeployContext): Promise<void> {
+  const metadata = { name: namespace, labels: { name: namespace } };
+  try {
+    await cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata });
+    agent.log(`Namespace ${namespace} is made.`);
+  } catch (error) {
+    // Another run was faster.
+    if (asTaskError(error).facts['status'] !== 409) throw error;
+  }
+}
+
+async function inPhase<T>(context: DeployContext, story: Story, title: string, act: () => Promise<T>): Promise<T> {
+  story.phase = title;
+  return group(context, title, act);
 }
 
 function servingIn(history: readonly Revision[]): Revision | undefined {
@@ -83,13 +179,13 @@ function servingIn(history: readonly Revision[]): Revision | undefined {
   return state.state === 'deployed' ? state.last : rollbackTarget(history)?.revision;
 }
 
-function sayWayBack(context: ReleaseContext, seen: Look): void {
+function sayWayBack(context: DeployContext, seen: Look): void {
   const { agent, request } = context;
   const most = request.timeoutSeconds + (request.onFailure === 'rollback' ? request.rollbackTimeoutSeconds : 0);
   agent.log(`At most ${duration(most)} from here; ${wayBack(context, seen, seen.target)}.`);
 }
 
-function wayBack(context: ReleaseContext, seen: Look, target: RollbackTarget | undefined): string {
+function wayBack(context: DeployContext, seen: Look, target: RollbackTarget | undefined): string {
   if (context.request.onFailure === 'keep') return 'a failed deploy is left as it is (onFailure: keep)';
   if (target !== undefined) {
     const proof = target.proof === 'verified' ? 'verified healthy' : 'deployed, not verified';
@@ -100,7 +196,7 @@ function wayBack(context: ReleaseContext, seen: Look, target: RollbackTarget | u
 
 /** Decides what Helm's run came to, and follows the rollout where it is still open. */
 async function judgeUpgrade(
-  context: ReleaseContext,
+  context: DeployContext,
   story: Story,
   seen: Look,
   upgraded: Upgraded,
@@ -118,7 +214,7 @@ async function judgeUpgrade(
   let rollout: RolloutEnd;
   try {
     const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
-    rollout = await group(context, `Follow revision ${revision.revision}`, () =>
+    rollout = await inPhase(context, story, `Follow revision ${revision.revision}`, () =>
       followRollout(context, objects, {
         policy: rolloutPolicy(context, deadline, true),
         memory: seen.baseline,
@@ -144,7 +240,7 @@ async function unfollowed(failing: Failing, revision: Revision, thrown: unknown)
   return fail(failing, endingFor('failed', reason, `${what}: ${message}`), undefined);
 }
 
-async function succeed(context: ReleaseContext, story: Story, revision: Revision): Promise<Ending> {
+async function succeed(context: DeployContext, story: Story, revision: Revision): Promise<Ending> {
   story.servingRevision = revision.revision;
   await insist(context, () => verify(context.storage, revision));
   const broken = story.objects.filter((object) => object.isPreexisting);
@@ -155,11 +251,11 @@ async function succeed(context: ReleaseContext, story: Story, revision: Revision
     context.agent.log(`${objectName(object)} was broken before this deploy and is so still: ${object.message}`);
   }
   await prune(context);
-  return wellEnded;
+  return story.recovered ? { ...wellEnded, outcome: 'recovered' } : wellEnded;
 }
 
 interface Failing {
-  context: ReleaseContext;
+  context: DeployContext;
   story: Story;
   seen: Look;
   upgraded: Upgraded;
@@ -197,7 +293,7 @@ function blamedHook(hooks: readonly Hook[]): Hook | undefined {
 }
 
 /** What is wrong at this moment, with no time left for anything to heal; undefined where that cannot be read. */
-async function judgeNow(context: ReleaseContext, manifest: string): Promise<RolloutVerdict | undefined> {
+async function judgeNow(context: DeployContext, manifest: string): Promise<RolloutVerdict | undefined> {
   try {
     const snapshot = await readRollout(context, await wantedObjects(context.cluster, manifest, context.namespace));
     const now = context.clock.now();
@@ -233,7 +329,7 @@ async function fail(
   }
   if (seen.target !== undefined) {
     const target = seen.target.revision;
-    return group(context, `Roll back to revision ${target.revision}`, () =>
+    return inPhase(context, story, `Roll back to revision ${target.revision}`, () =>
       returnTo(context, story, target, ending, seen.baseline),
     );
   }
@@ -241,7 +337,9 @@ async function fail(
     const message = `${sentence(ending.message)} No revision was verified or deployed before, so there is none to return to.`;
     return { ...ending, message };
   }
-  return group(context, 'Uninstall the failed first install', () => uninstall(context, story, revision, ending));
+  return inPhase(context, story, 'Uninstall the failed first install', () =>
+    uninstall(context, story, revision, ending),
+  );
 }
 
 async function showEvidence(
@@ -263,11 +361,11 @@ async function showEvidence(
 }
 
 /** The record of a revision that nobody saw healthy says so; Helm itself does the same when it is interrupted. */
-async function cancelled(context: ReleaseContext, upgraded: Upgraded): Promise<Ending> {
+async function cancelled(context: DeployContext, upgraded: Upgraded): Promise<Ending> {
   const { revision } = upgraded;
   if (revision === undefined) return cancelledWith('Helm had not changed anything yet.');
   if (revision.status !== 'failed') {
-    const change = { status: 'failed', description: 'Cancelled before it was seen healthy' } as const;
+    const change = { status: 'failed', description: cancelledDescription } as const;
     await insist(context, () => context.storage.update(revision.revision, change));
   }
   const state = upgraded.changedNothing ? 'nothing of the release was changed' : 'its objects may be half way';

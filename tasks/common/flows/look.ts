@@ -1,12 +1,13 @@
 import { TaskError } from '../core/failure';
 import { releaseState, rollbackTarget, verifiedLabel, type ReleaseState, type RollbackTarget } from '../core/history';
 import { objectName } from '../core/manifest';
-import type { HelmCapabilities, Rendering } from '../core/ports';
+import type { Helm, HelmCapabilities, HelmResult, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
 import { baselineOf, judge, type RolloutMemory } from '../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
 import { verify } from './record';
-import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
+import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../core/releaseContext';
+import { bury, ownerOf, pendingRefusal, restoreServing } from './recover';
 import { readRollout, rolloutPolicy } from './rollout';
 import { wantedObjects } from './wantedObjects';
 
@@ -20,25 +21,50 @@ export interface Look {
   target: RollbackTarget | undefined;
   /** What there was before the first change, healthy or not. */
   baseline: RolloutMemory | undefined;
+  /** What serves was seen healthy just now. */
+  isHealthy: boolean;
+  /** A revision that was left pending and is marked failed now, as it was found. */
+  died: Revision | undefined;
+}
+
+type Rendered = HelmResult & { rendering?: Rendering };
+
+/** What only Helm and the chart tell: asked for while the lock is still waited for. */
+export interface AskedHelm {
+  capabilities: Promise<HelmCapabilities>;
+  rendered: Promise<Rendered>;
+}
+
+export function askHelm({ helm, signal }: { helm: Helm; signal: AbortSignal }): AskedHelm {
+  const asked = { capabilities: helm.capabilities(signal), rendered: helm.render(signal) };
+  // Whoever comes to look is told; until then nobody is there to hear of it.
+  for (const answer of Object.values(asked)) answer.catch(() => undefined);
+  return asked;
 }
 
 /**
  * Looks at Helm, the cluster, the release and the chart, all at once; refuses what cannot succeed. `onHistory` is told
  * what was there as soon as that is known: a refusal names the revision that serves, too.
  */
-export async function look(context: ReleaseContext, onHistory: (history: History) => void): Promise<Look> {
+export async function look(
+  context: DeployContext,
+  asked: AskedHelm,
+  onHistory: (history: History) => void,
+): Promise<Look> {
   const { helm, signal } = context;
   const [release, capabilities, rendered] = await Promise.allSettled([
     lookAtRelease(context, onHistory),
-    helm.capabilities(signal),
-    helm.render(signal),
+    asked.capabilities,
+    asked.rendered,
   ]);
   stopIfCancelled(signal);
   // What the cluster says counts first: without it Helm's complaint is only an echo.
   if (release.status === 'rejected') throw release.reason;
   if (capabilities.status === 'rejected') throw capabilities.reason;
-  if (rendered.status === 'rejected') throw rendered.reason;
-  const { rendering, failure } = rendered.value;
+  // Helm renders nothing for a release that is pending.
+  const again = release.value.died === undefined ? undefined : await helm.render(signal);
+  if (again === undefined && rendered.status === 'rejected') throw rendered.reason;
+  const { rendering, failure } = again ?? (rendered as PromiseFulfilledResult<Rendered>).value;
   if (rendering === undefined) {
     throw new TaskError(
       failure?.reason ?? 'Internal',
@@ -56,27 +82,40 @@ function hookSentence(rendering: Rendering): string {
 }
 
 type History = readonly Revision[];
-type ReleaseLook = Pick<Look, 'history' | 'state' | 'target' | 'baseline'>;
+type ReleaseLook = Pick<Look, 'history' | 'state' | 'target' | 'baseline' | 'isHealthy' | 'died'>;
 
-async function lookAtRelease(context: ReleaseContext, onHistory: (history: History) => void): Promise<ReleaseLook> {
+async function lookAtRelease(context: DeployContext, onHistory: (history: History) => void): Promise<ReleaseLook> {
   const { agent, request, namespace, storage } = context;
   await checkNamespace(context);
-  const history = await storage.history();
+  const found = await storage.history();
+  onHistory(found);
+  sayState(context, releaseState(found));
+  const died = await recoverPending(context, found);
+  const history = await restoreServing(context, died === undefined ? found : await storage.history());
   onHistory(history);
   const state = releaseState(history);
-  sayState(context, state);
-  if (state.state === 'pending') throw pending(state.last);
+  const nothingServes = { baseline: undefined, isHealthy: false, died };
   if (state.state === 'unknown') {
     throw new TaskError(
       'ReleasePending',
       `Revision ${state.last.revision} of release ${request.releaseName} in namespace ${namespace} has a status that this task does not know.`,
     );
   }
-  if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), baseline: undefined };
-  const baseline = await judgeServing(context, state.last);
+  if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), ...nothingServes };
+  const { baseline, isHealthy } = await judgeServing(context, state.last);
   agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
   const marked = await storage.history();
-  return { history: marked, state, target: rollbackTarget(marked), baseline };
+  return { history: marked, state, target: rollbackTarget(marked), baseline, isHealthy, died };
+}
+
+/** A pending release whose run is gone is marked failed; one whose run may live is refused. */
+async function recoverPending(context: DeployContext, history: History): Promise<Revision | undefined> {
+  const state = releaseState(history);
+  if (state.state !== 'pending') return undefined;
+  const owner = await ownerOf(context, state.last, context.request.assumeAbandonedAfterSeconds);
+  if (!owner.isGone) throw pendingRefusal(state.last, owner.why);
+  await bury(context, state.last, owner.how);
+  return state.last;
 }
 
 function sayState(context: ReleaseContext, state: ReleaseState): void {
@@ -88,17 +127,7 @@ function sayState(context: ReleaseContext, state: ReleaseState): void {
     );
 }
 
-function pending(last: Revision): TaskError {
-  return new TaskError(
-    'ReleasePending',
-    `Release ${last.name} in namespace ${last.namespace} is ${last.status} since ${last.lastDeployed || 'an unknown time'} ` +
-      `(revision ${last.revision}, chart ${last.chart.name} ${last.chart.version}, «${last.description}»): ` +
-      'another run of Helm is at work on it, or died at it. Nothing was touched.',
-    { facts: { revision: last.revision, status: last.status } },
-  );
-}
-
-async function checkNamespace(context: ReleaseContext): Promise<void> {
+async function checkNamespace(context: DeployContext): Promise<void> {
   const { cluster, namespace, request } = context;
   if (request.createNamespace) return;
   const found = await cluster.get({ apiVersion: 'v1', kind: 'Namespace', name: namespace }).catch((error: unknown) => {
@@ -114,7 +143,10 @@ async function checkNamespace(context: ReleaseContext): Promise<void> {
 }
 
 /** Judges what serves, and marks it when it is healthy: then it is where a failed deploy returns to. */
-async function judgeServing(context: ReleaseContext, serving: Revision): Promise<RolloutMemory> {
+async function judgeServing(
+  context: ReleaseContext,
+  serving: Revision,
+): Promise<{ baseline: RolloutMemory; isHealthy: boolean }> {
   const { agent, cluster, clock, namespace } = context;
   const objects = await wantedObjects(cluster, serving.manifest, namespace);
   const snapshot = await readRollout(context, objects);
@@ -131,5 +163,6 @@ async function judgeServing(context: ReleaseContext, serving: Revision): Promise
       `Revision ${serving.revision} serves, but was not healthy before this deploy: ${objectName(decisive.ref)}: ${why}`,
     );
   }
-  return baselineOf(snapshot, now, context.request.rollout.statusRules);
+  const baseline = baselineOf(snapshot, now, context.request.rollout.statusRules);
+  return { baseline, isHealthy: health === 'healthy' };
 }

@@ -2,7 +2,7 @@ import { errorThen } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { isSecret, objectName } from '../core/manifest';
-import { isUnhealthy, sinceUninstall } from '../core/history';
+import { isUnhealthy, servedLabel, sinceUninstall } from '../core/history';
 import {
   claimTemplates,
   keepReason,
@@ -70,7 +70,10 @@ export async function giveBase(
 async function writeBase(storage: ReleaseStorage, given: GivenBase, base: RecordChange): Promise<void> {
   await storage.update(given.edited.revision, base);
   // While an older revision is `deployed` in its record, an upgrade merges from that one.
-  for (const revision of given.superseded) await storage.update(revision.revision, { status: 'superseded' });
+  // The mark tells whoever comes after a run that died here which one served.
+  for (const { revision } of given.superseded) {
+    await storage.update(revision, { status: 'superseded', labels: { [servedLabel]: String(revision) } });
+  }
 }
 
 /** What of it lies in the cluster as another's: left out of the base, Helm refuses to take it over. */
@@ -209,7 +212,10 @@ function corrections(
   if (given !== undefined) {
     const { revision, manifest, config, status } = given.edited;
     found.push([revision, { manifest, config, status }]);
-    if (!isReplaced) for (const old of given.superseded) found.push([old.revision, { status: 'deployed' }]);
+    const labels = { [servedLabel]: undefined };
+    for (const old of given.superseded) {
+      found.push([old.revision, isReplaced ? { labels } : { status: 'deployed', labels }]);
+    }
   }
   for (const { revision, ...record } of before) {
     if (revision === given?.edited.revision || current.get(revision) !== 'superseded') continue;

@@ -6,6 +6,9 @@ import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
 import { insist } from './insist';
 
+/** Of a revision that Helm had made to its end, but nobody saw healthy. */
+export const cancelledDescription = 'Cancelled before it was seen healthy';
+
 export function newRevision(before: readonly Revision[], now: readonly Revision[]): Revision | undefined {
   const last = now.at(-1);
   return last !== undefined && last.revision > (before.at(-1)?.revision ?? 0) ? last : undefined;

@@ -1,11 +1,13 @@
 import type { Ending } from '../core/ending';
 import { isVerified } from '../core/history';
 import type { DeployReport, Evidence, ReportedLeftover, ReportedObject } from '../core/report';
-import type { ReleaseContext } from '../core/releaseContext';
+import type { Clock, ReleaseStorage } from '../core/ports';
 
 /** What a deploy has come to know; the report is made from it, however the deploy ends. */
 export interface Story {
   startedAt: Date;
+  /** What it is at, as its log calls it. */
+  phase: string;
   helmVersion: string;
   chart: string;
   appVersion: string;
@@ -16,9 +18,35 @@ export interface Story {
   objects: readonly ReportedObject[];
   evidence: Evidence[];
   leftovers: ReportedLeftover[];
+  /** An earlier run had left the release half done, and this one has put it in order. */
+  recovered: boolean;
 }
 
-export async function reportOf(context: ReleaseContext, story: Story, ending: Ending): Promise<DeployReport> {
+export function newStory(now: Date): Story {
+  return {
+    startedAt: now,
+    phase: 'wait for the lock',
+    helmVersion: '',
+    chart: '',
+    appVersion: '',
+    revisionBefore: null,
+    servingRevision: null,
+    found: undefined,
+    objects: [],
+    evidence: [],
+    leftovers: [],
+    recovered: false,
+  };
+}
+
+interface Told {
+  request: { releaseName: string };
+  namespace: string;
+  storage: ReleaseStorage;
+  clock: Clock;
+}
+
+export async function reportOf(context: Told, story: Story, ending: Ending): Promise<DeployReport> {
   const { request, namespace } = context;
   const history = await context.storage.history().catch(() => []);
   return {

@@ -3,7 +3,8 @@ import { asTaskError } from '../core/failure';
 import { changedNothing, isVerified, sinceUninstall } from '../core/history';
 import type { HelmResult, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
-import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
+import { stopIfCancelled, type DeployContext } from '../core/releaseContext';
+import { beginWork } from './change';
 import { whileHooksRun, type HookEvidence } from './hookLogs';
 import { workloadLogs, type PodLogs } from './podLogs';
 import { followRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from './rollout';
@@ -31,8 +32,11 @@ export interface Upgraded {
   logs: PodLogs | undefined;
 }
 
-export async function upgrade(context: ReleaseContext, story: Story, seen: Look, deadline: Date): Promise<Upgraded> {
+export async function upgrade(context: DeployContext, story: Story, seen: Look, deadline: Date): Promise<Upgraded> {
   const { storage } = context;
+  const revisionNext = (seen.history.at(-1)?.revision ?? 0) + 1;
+  stopIfCancelled(context.signal);
+  await beginWork(context, { action: isInstall(seen) ? 'install' : 'upgrade', revision: revisionNext });
   const given = await baseForUpgrade(context, seen);
   story.leftovers.push(...(given?.leftovers ?? []));
   const said = new Map<string, string>();
@@ -76,7 +80,7 @@ function needsWait(rendering: Rendering, event: string): boolean {
 }
 
 /** After a failed revision Helm needs help to leave nothing of it behind; see core/remains. */
-async function baseForUpgrade(context: ReleaseContext, seen: Look): Promise<GivenBase | undefined> {
+async function baseForUpgrade(context: DeployContext, seen: Look): Promise<GivenBase | undefined> {
   if (seen.state.state !== 'failed') return undefined;
   const good = lastGood(seen.history);
   const chain = chainFrom(seen.history, good);
@@ -94,7 +98,7 @@ function lastGood(history: readonly Revision[]): Revision | undefined {
 }
 
 /** Helm takes the last values when it is given none, and those of a failed revision would come back with it. */
-function reusesValues(context: ReleaseContext): boolean {
+function reusesValues(context: DeployContext): boolean {
   const { extraArguments, valueFiles, values } = context.request;
   if (extraArguments.some((argument) => /^--(reuse-values|reset-then-reuse-values)(=true)?$/.test(argument)))
     return true;
@@ -103,7 +107,7 @@ function reusesValues(context: ReleaseContext): boolean {
 
 /** Runs Helm; beside a Helm that waits, our own follower ends the run at the first object that has failed. */
 async function runUpgrade(
-  context: ReleaseContext,
+  context: DeployContext,
   seen: Look,
   wait: boolean,
   deadline: Date,

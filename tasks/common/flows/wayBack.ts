@@ -1,5 +1,5 @@
 import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } from '../core/ending';
-import { asTaskError } from '../core/failure';
+import { asTaskError, TaskError } from '../core/failure';
 import type { Revision } from '../core/release';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { baselineForWayBack, baselineOf, type RolloutMemory } from '../core/rollout/verdict';
@@ -7,6 +7,7 @@ import { judge } from '../core/rollout/verdict';
 import { collectEvidence, sayEvidence } from './evidence';
 import { whileHooksRun, type HookEvidence } from './hookLogs';
 import { followRollout, readRollout, rolloutPolicy } from './rollout';
+import { beginWork } from './change';
 import { insist } from './insist';
 import { chainFrom, giveBase, onBase } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';
@@ -27,6 +28,7 @@ export async function returnTo(
   const chain = chainFrom(history, target);
   stopIfCancelled(context.signal);
   const memory = await baselineNow(context, target, beforeDeploy);
+  await beginWork(context, { action: 'rollback', revision: (history.at(-1)?.revision ?? 0) + 1 });
   const given = await giveBase(context, history, chain, target, target.manifest);
   story.leftovers.push(...(given?.leftovers ?? []));
   const { result, hooks } = await onBase(context, given, history, () => {
@@ -97,7 +99,11 @@ async function servingAfter(context: ReleaseContext, revision: Revision | undefi
 }
 
 /** The phases in Helm's record of a rollback are of the target's own time: only what was seen tells which hook failed. */
-async function showHookEvidence(context: ReleaseContext, story: Story, hooks: HookEvidence): Promise<void> {
+async function showHookEvidence(
+  context: ReleaseContext,
+  story: Pick<Story, 'evidence'>,
+  hooks: HookEvidence,
+): Promise<void> {
   const evidence = await collectEvidence(context, hooks.causes(), hooks.heard);
   sayEvidence(context, evidence);
   story.evidence.push(...evidence);
@@ -123,9 +129,27 @@ export async function uninstall(
   revision: Revision,
   ending: Ending,
 ): Promise<Ending> {
-  const { agent, helm, request, storage } = context;
+  const problem = await removeRelease(context, story, revision);
+  if (problem !== undefined) {
+    const message = `${sentence(ending.message)} Uninstalling it failed too: ${sentence(problem.message)}`;
+    return { ...ending, message };
+  }
+  context.agent.log(`Revision ${revision.revision} was the first of this release; it is uninstalled.`);
+  // Nothing serves now that was returned to, so this is no rollback.
+  const message = `${sentence(ending.message)} There was no revision to return to, so the release was uninstalled.`;
+  return { ...ending, message };
+}
+
+/** Uninstalls a release that never served, and keeps what may hold data. Answers with what kept it from that. */
+export async function removeRelease(
+  context: ReleaseContext,
+  story: Pick<Story, 'leftovers' | 'evidence'>,
+  revision: Revision,
+): Promise<TaskError | undefined> {
+  const { helm, namespace, request, storage } = context;
   const history = await insist(context, () => storage.history());
   stopIfCancelled(context.signal);
+  await beginWork(context, { action: 'uninstall', revision: revision.revision });
   const given = await giveBase(context, history, [...chainFrom(history, undefined)], undefined, '');
   // That everything goes is the meaning of it; only what stays is news.
   story.leftovers.push(...(given?.leftovers ?? []).filter(({ keptBecause }) => keptBecause !== ''));
@@ -134,18 +158,13 @@ export async function uninstall(
       remindingWhile(context, helm.uninstall({ timeoutSeconds: request.rollbackTimeoutSeconds })),
     ),
   );
-  if (!result.ok) {
-    await showHookEvidence(context, story, hooks);
-    const said = result.failure?.message ?? '';
-    return {
-      ...ending,
-      message: `${sentence(ending.message)} Uninstalling it failed too: ${sentence(said)} To try again: helm uninstall ${request.releaseName} --namespace ${context.namespace}`,
-    };
-  }
-  agent.log(`Revision ${revision.revision} was the first of this release; it is uninstalled.`);
-  // Nothing serves now that was returned to, so this is no rollback.
-  const message = `${sentence(ending.message)} There was no revision to return to, so the release was uninstalled.`;
-  return { ...ending, message };
+  if (result.ok) return undefined;
+  await showHookEvidence(context, story, hooks);
+  const said = sentence(result.failure?.message ?? '');
+  return new TaskError(
+    result.failure?.reason ?? 'Internal',
+    `${said} To try again: helm uninstall ${request.releaseName} --namespace ${namespace}`,
+  );
 }
 
 export function cancelledWith(message: string): Ending {

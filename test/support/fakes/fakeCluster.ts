@@ -43,6 +43,7 @@ function resourceOf(apiVersion: string, kind: string): ApiResource | undefined {
 export function fakeCluster(time: SimulatedTime): FakeCluster {
   const objects = new Map<string, KubeObject>();
   const unreadable = new Set<string>();
+  let version = 0;
 
   const change = (key: string, object: KubeObject | undefined): void => {
     if (object === undefined) objects.delete(key);
@@ -60,6 +61,8 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       uid: before?.metadata.uid ?? randomUUID(),
       generation,
       creationTimestamp: before?.metadata.creationTimestamp ?? time.now().toISOString(),
+      resourceVersion: String(++version),
+      managedFields: [{ manager: 'fake', time: time.now().toISOString() }],
     };
     const object: KubeObject = structuredClone({ ...given, metadata });
     if (before?.['status'] !== undefined) object['status'] = before['status'];
@@ -89,8 +92,16 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
         ? Promise.reject(refusal(ref.kind))
         : Promise.resolve(structuredClone(objects.get(objectKey(ref)))),
     list: (query) => Promise.resolve(list(query)),
-    create: (object) => Promise.resolve(put(object)),
-    update: (object) => Promise.resolve(put(object)),
+    create: (object) =>
+      objects.has(objectKey(refOf(object)))
+        ? Promise.reject(conflict(object, 'already exists'))
+        : Promise.resolve(put(object)),
+    update(object) {
+      const { resourceVersion } = object.metadata;
+      const live = objects.get(objectKey(refOf(object)));
+      const isStale = resourceVersion !== undefined && live?.metadata.resourceVersion !== resourceVersion;
+      return isStale ? Promise.reject(conflict(object, 'was changed')) : Promise.resolve(put(object));
+    },
     patch(ref, patch) {
       const live = objects.get(objectKey(ref));
       if (live === undefined) throw new TaskError('Conflict', `There is no ${objectKey(ref)}.`);
@@ -134,7 +145,19 @@ function applied(live: unknown, declared: unknown): unknown {
   if (!named(live) || !named(declared)) return declared;
   const [before, after] = [live, declared] as Record<string, unknown>[][];
   const others = before?.filter(({ name }) => !after?.some((item) => item['name'] === name)) ?? [];
-  return [...(after ?? []).map((item) => applied(before?.find(({ name }) => name === item['name']), item)), ...others];
+  return [
+    ...(after ?? []).map((item) =>
+      applied(
+        before?.find(({ name }) => name === item['name']),
+        item,
+      ),
+    ),
+    ...others,
+  ];
+}
+
+function conflict({ kind, metadata }: KubeObject, what: string): TaskError {
+  return new TaskError('Conflict', `${kind}/${metadata.name} ${what}.`);
 }
 
 function refusal(kind: string): TaskError {

@@ -74,6 +74,7 @@ export function fakeHelm(
       config: {},
       notes: '',
       labels: { ...last?.labels },
+      writtenAt: time.now(),
       ...content,
     };
     storage.records.push(made);

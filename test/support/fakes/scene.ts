@@ -2,7 +2,7 @@ import type { DeployRequest } from '../../../tasks/common/core/deployRequest';
 import type { KubeObject } from '../../../tasks/common/core/kubernetes';
 import { objectKey, refOf } from '../../../tasks/common/core/manifest';
 import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release';
-import type { ReleaseContext } from '../../../tasks/common/core/releaseContext';
+import type { DeployStart } from '../../../tasks/common/core/releaseContext';
 import { disturbedPorts, type Disturbance } from './disturbance';
 import { fakeCluster, type FakeCluster } from './fakeCluster';
 import { fakeHelm, manifestOf, type FakeChart, type FakeHelm, type FakeHelmOptions } from './fakeHelm';
@@ -56,6 +56,7 @@ export function revision(
     notes: '',
     hooks: of.hooks ?? [],
     labels: {},
+    writtenAt: new Date('2025-12-31T00:00:00Z'),
     ...more,
   };
 }
@@ -73,7 +74,7 @@ export interface Setting {
 }
 
 export interface Scene {
-  context: ReleaseContext;
+  context: DeployStart;
   agent: RecordingAgent;
   cluster: FakeCluster;
   storage: FakeStorage;
@@ -100,7 +101,7 @@ export async function scene(setting: Setting): Promise<Scene> {
   await time.sleep(5000, new AbortController().signal);
   const cancel = new AbortController();
   const made: Scene = {
-    context: undefined as unknown as ReleaseContext,
+    context: undefined as unknown as DeployStart,
     agent,
     cluster,
     storage,
@@ -123,6 +124,9 @@ export async function scene(setting: Setting): Promise<Scene> {
     clock: time,
     namespace,
     signal: cancel.signal,
+    guard: { alive: () => undefined },
+    holder: { identity: 'pipeline 1', link: 'https://dev.example/1', process: 'machine/1/1' },
+    isProcessGone: () => false,
     request: { ...plainRequest, ...setting.request },
   };
   return made;
@@ -141,6 +145,13 @@ const plainRequest: DeployRequest = {
   rollbackTimeoutSeconds: 300,
   onFailure: 'rollback',
   historyMax: 10,
+  lock: 'off',
+  lockTimeoutSeconds: 300,
+  onInterrupted: 'rollback',
+  cleanupTimeoutSeconds: 240,
+  assumeAbandonedAfterSeconds: 900,
+  recreateFailedInstall: true,
+  forceUpgrade: false,
   rollout: { failFast: true, graces: {}, statusRules: [], logLines: 50, followLogs: false },
 };
 

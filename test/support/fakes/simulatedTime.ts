@@ -66,6 +66,7 @@ export function simulatedTime(): SimulatedTime {
 
   return {
     now: () => new Date(start + time),
+    monotonicMs: () => time,
     elapsed: () => time,
     sleep: (milliseconds, signal) => wait(milliseconds, signal, false),
     wait,

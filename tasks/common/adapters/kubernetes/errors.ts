@@ -16,6 +16,8 @@ export interface Answer {
   status: number;
   contentType: string;
   body: Buffer;
+  /** As the header has it: the server's own time. */
+  date?: string;
   /** Milliseconds, from Retry-After. */
   retryAfterMs?: number;
 }

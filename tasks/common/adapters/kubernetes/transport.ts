@@ -34,9 +34,12 @@ export interface Exchange {
   /** From the API server's root, for example `/api/v1/pods`, with its query. */
   path: string;
   attempt: Attempt;
+  /** Bytes are sent as they are, anything else as JSON. */
   body?: unknown;
   contentType?: string;
   accept?: string;
+  /** Besides or instead of those that are always sent; never instead of the credentials. */
+  headers?: Readonly<Record<string, string>>;
   /** More than this of an answer is an error. */
   maxBytes?: number;
   /** `idempotent`: also when it may have reached the server; `unsent`: only when it surely was not done. */
@@ -51,6 +54,8 @@ export interface Transport {
   send(exchange: Exchange): Promise<Answer>;
   /** Sends once; an answer of 200 is given while it still comes, and the caller must destroy it or read it to its end. */
   open(exchange: Exchange): Promise<{ stream: http.IncomingMessage } | { answer: Answer }>;
+  /** As `open`, for every status; sent again, as `retry` allows, only while there is no answer at all. */
+  pass(exchange: Exchange): Promise<{ stream: http.IncomingMessage } | { answer: Answer }>;
   close(): void;
 }
 
@@ -138,6 +143,22 @@ export function createTransport(options: TransportOptions): Transport {
         throw connectionFailure(failure, exchange.attempt, server);
       }
     },
+    async pass(exchange) {
+      const startedAt = performance.now();
+      for (let tries = 0; ; tries++) {
+        throwIfAborted(exchange, options);
+        try {
+          const response = await exchangeOnce(exchange);
+          return isAnswer(response) ? { answer: response } : { stream: response };
+        } catch (failure) {
+          throwIfAborted(exchange, options);
+          if (isConnectionLoss(failure)) lostAt = performance.now();
+          const pause = pauseBefore({ failure }, exchange, tries, performance.now() - startedAt);
+          if (pause === undefined) throw connectionFailure(failure, exchange.attempt, server);
+          await abortableDelay(pause, [exchange.signal, options.signal]);
+        }
+      }
+    },
     close() {
       agents.close();
     },
@@ -210,7 +231,7 @@ function timeoutError(what: string): NodeJS.ErrnoException {
 /** One request, until its answer begins. Aborting also ends the answer. */
 function request({ exchange, credentials, agent, base, options }: Call): Promise<http.IncomingMessage> {
   const { connectMs, responseMs } = options.timing;
-  const body = exchange.body === undefined ? undefined : Buffer.from(JSON.stringify(exchange.body));
+  const body = bodyBytes(exchange.body);
   return new Promise((resolve, reject) => {
     const outgoing = (base.protocol === 'https:' ? https : http).request({
       protocol: base.protocol,
@@ -259,15 +280,21 @@ function request({ exchange, credentials, agent, base, options }: Call): Promise
   });
 }
 
+function bodyBytes(body: unknown): Uint8Array | undefined {
+  if (body === undefined || body instanceof Uint8Array) return body;
+  return Buffer.from(JSON.stringify(body));
+}
+
 function requestHeaders(
-  { accept, contentType }: Exchange,
+  { accept, contentType, headers }: Exchange,
   credentials: Credentials,
-  body: Buffer | undefined,
+  body: Uint8Array | undefined,
 ): http.OutgoingHttpHeaders {
   return {
-    ...credentials.headers,
     Accept: accept ?? 'application/json',
     'User-Agent': 'helm-safe-deploy',
+    ...headers,
+    ...credentials.headers,
     ...(body === undefined ? {} : { 'Content-Type': contentType ?? 'application/json', 'Content-Length': body.length }),
   };
 }
@@ -285,6 +312,7 @@ async function readAnswer(
   return {
     status: response.statusCode ?? 0,
     contentType: response.headers['content-type'] ?? '',
+    date: response.headers.date ?? '',
     body: await readBody(response, exchange, { server, options }),
     ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
   };

@@ -1,0 +1,40 @@
+import { createReleaseHelm } from '../common/adapters/helm';
+import { inputContext } from '../common/adapters/inputFiles';
+import { stopLeftProcesses } from '../common/adapters/leftProcesses';
+import { publishRepair } from '../common/adapters/publishReport';
+import { withRelease } from '../common/adapters/releaseTask';
+import { runTask } from '../common/adapters/runTask';
+import type { Interruption } from '../common/core/interruption';
+import { childrenVariable } from '../common/core/taskVariables';
+import { repair } from '../common/flows/repair';
+import { readRepair } from './inputs';
+
+/** The post-job phase of a step that was interrupted in the middle of a change. */
+export function runRepair(left: Interruption): void {
+  runTask(
+    async ({ agent, signal }) => {
+      const request = readRepair(agent.input, inputContext(agent));
+      const timeOver = AbortSignal.timeout(request.cleanupTimeoutSeconds * 1000);
+      agent.log(`The step ended in the middle of a change of release ${left.release} in namespace ${left.namespace}.`);
+      const children = agent.environment.taskVariable(childrenVariable)?.split('\n') ?? [];
+      await stopLeftProcesses(left.process, children, (line) => {
+        agent.log(line);
+      });
+      const run = { agent, signal: AbortSignal.any([signal, timeOver]) };
+      const bounded = {
+        ...request,
+        namespace: left.namespace,
+        rollbackTimeoutSeconds: Math.min(request.rollbackTimeoutSeconds, request.cleanupTimeoutSeconds),
+        lockTimeoutSeconds: Math.min(request.lockTimeoutSeconds, request.cleanupTimeoutSeconds),
+      };
+      const report = await withRelease(run, bounded, async ({ helmOptions, ...start }) => {
+        const helm = createReleaseHelm(helmOptions);
+        // It says how this Helm is to wait.
+        await helm.capabilities(run.signal);
+        return repair({ ...start, request: bounded, helm }, left);
+      });
+      return publishRepair(agent, report);
+    },
+    () => ({}),
+  );
+}

@@ -1,2 +1,0 @@
-/** Names of what the main phase of a step tells its post-job phase. */
-export const privateFolderVariable = 'helmSafeDeployPrivateFolder';

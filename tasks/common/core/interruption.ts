@@ -1,0 +1,34 @@
+import { isRecord } from './json';
+
+/** What the main phase of a step leaves for the post-job phase as long as a change is under way. */
+export interface Interruption {
+  release: string;
+  namespace: string;
+  /** The revision that was to be made. */
+  revision: number;
+  /** The process of the main phase; see adapters/processes. */
+  process: string;
+}
+
+export function interruptionText(interruption: Interruption): string {
+  return JSON.stringify(interruption);
+}
+
+/** Undefined where nothing was under way, or where the text is not ours. */
+export function readInterruption(text: string | undefined): Interruption | undefined {
+  if (text === undefined || text === '') return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(value)) return undefined;
+  const { release, namespace, revision, process } = value;
+  const isWhole =
+    typeof release === 'string' &&
+    typeof namespace === 'string' &&
+    typeof revision === 'number' &&
+    typeof process === 'string';
+  return isWhole ? { release, namespace, revision, process } : undefined;
+}

@@ -1,0 +1,37 @@
+import { interruptionText } from '../core/interruption';
+import type { Work } from '../core/lease';
+import type { ReleaseStorage } from '../core/ports';
+import type { Lease, ReleaseContext } from '../core/releaseContext';
+import { interruptionVariable } from '../core/taskVariables';
+
+/** Helm's records, changed only as long as the release is ours. */
+export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
+  return {
+    kind: storage.kind,
+    history: () => storage.history(),
+    async update(revision, change) {
+      await lease.confirm();
+      await storage.update(revision, change);
+    },
+    async remove(revision) {
+      await lease.confirm();
+      await storage.remove(revision);
+    },
+  };
+}
+
+/**
+ * Says what Helm is about to do where it is looked for when this process is no more: in a variable of the step, for its
+ * post-job phase, and in the Lease, for the next run.
+ */
+export async function beginWork(context: ReleaseContext, work: Work): Promise<void> {
+  const { agent, lease, namespace, request, process } = context;
+  const interruption = { release: request.releaseName, namespace, revision: work.revision, process };
+  agent.setTaskVariable(interruptionVariable, interruptionText(interruption));
+  await lease.begin(work);
+}
+
+/** Nothing is left for the post-job phase. */
+export function endWork({ agent }: ReleaseContext): void {
+  agent.setTaskVariable(interruptionVariable, '');
+}

@@ -1,0 +1,124 @@
+import { duration } from '../core/ending';
+import { TaskError } from '../core/failure';
+import { releaseState, servedLabel, wasServing } from '../core/history';
+import { isRecord } from '../core/json';
+import type { KubeObject } from '../core/kubernetes';
+import { hookObject, isSecret, refOf } from '../core/manifest';
+import { isAbandoned } from '../core/lease';
+import type { Hook, Revision } from '../core/release';
+import type { ReleaseContext } from '../core/releaseContext';
+import { insist } from './insist';
+import { liveRef } from './wantedObjects';
+
+/** Whether whoever made a revision pending is known to be gone, and by what. */
+export type Owner = { isGone: true; how: string } | { isGone: false; why: string };
+
+/**
+ * Looks for the owner of a pending revision. A Lease that names it is proof, for it is ours now. Without one its age has
+ * to do, by the API server's clock, and the hooks that it has left running.
+ */
+export async function ownerOf(
+  context: ReleaseContext,
+  pending: Revision,
+  assumeAbandonedAfterSeconds: number,
+): Promise<Owner> {
+  const { previous, state } = context.lease;
+  if (state === 'held' && previous !== undefined && isAbandoned(previous, pending)) {
+    return { isGone: true, how: `its run is gone (${previous.holder || 'it has released the lock'})` };
+  }
+  const job = await runningHook(context, pending);
+  if (job !== undefined) return { isGone: false, why: `Job/${job} of its hooks is still running` };
+  const since = pending.writtenAt ?? new Date(pending.lastDeployed);
+  const ageSeconds = ((await context.cluster.serverTime()).getTime() - since.getTime()) / 1000;
+  const limit = `assumeAbandonedAfter is ${duration(assumeAbandonedAfterSeconds)}`;
+  // A record that does not say when it was written has no age.
+  if (!(ageSeconds >= assumeAbandonedAfterSeconds)) {
+    const age = isNaN(ageSeconds) ? 'of no known age' : `${duration(Math.max(0, ageSeconds))} old`;
+    return { isGone: false, why: `it is ${age}, and nothing tells that its run is gone (${limit})` };
+  }
+  return { isGone: true, how: `it is ${duration(ageSeconds)} old (${limit}), and none of its hooks is running` };
+}
+
+async function runningHook(context: ReleaseContext, { hooks }: Revision): Promise<string | undefined> {
+  for (const hook of hooks.filter(({ kind }) => kind === 'Job')) {
+    const live = await liveHook(context, hook);
+    if (live !== undefined && isRunning(live)) return live.metadata.name;
+  }
+  return undefined;
+}
+
+function isRunning({ kind, ...job }: KubeObject): boolean {
+  const status = job['status'];
+  return kind === 'Job' && isRecord(status) && Number(status['active'] ?? 0) > 0;
+}
+
+async function liveHook({ cluster, namespace }: ReleaseContext, hook: Hook): Promise<KubeObject | undefined> {
+  const object = hookObject(hook.manifest);
+  const ref = object === undefined ? undefined : await liveRef(cluster, object, namespace);
+  return ref === undefined ? undefined : cluster.get(ref, { metadataOnly: isSecret(ref) });
+}
+
+/**
+ * Marks a revision failed whose run is gone, and removes what its hooks have left that Helm would have removed. What else
+ * it has left is for the next change of the release to remove; see core/remains.
+ */
+export async function bury(context: ReleaseContext, dead: Revision, how: string): Promise<void> {
+  context.agent.log(
+    `Revision ${dead.revision} was left ${dead.status}: ${how}. It is marked failed, and recovered from.`,
+  );
+  const change = { status: 'failed', description: `Left ${dead.status} by a run that is gone` } as const;
+  await insist(context, () => context.storage.update(dead.revision, change));
+  for (const hook of dead.hooks) await removeHook(context, hook);
+}
+
+/** A Job that runs on would run beside the hooks of the next revision; Helm too removes it before it makes a new one. */
+async function removeHook(context: ReleaseContext, hook: Hook): Promise<void> {
+  const live = await liveHook(context, hook);
+  const uid = live?.metadata.uid;
+  if (live === undefined || uid === undefined || !(isRunning(live) || isRemovedByHelm(live))) return;
+  await context.lease.confirm();
+  await context.cluster.delete(refOf(live), { uid });
+  context.agent.log(`${live.kind}/${live.metadata.name}, a hook of it that its run had no time to remove, is removed.`);
+}
+
+/** Helm removes it when it has run; what has no such policy stays until the next run of the hook. */
+function isRemovedByHelm({ metadata }: KubeObject): boolean {
+  const policies = (metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '').split(',');
+  return policies.some((policy) => ['hook-succeeded', 'hook-failed'].includes(policy.trim()));
+}
+
+/**
+ * Puts back what a run took from Helm's record for the time of a change, and could not put back any more: the revision
+ * that served says so again. Answers with the history as it is then.
+ */
+export async function restoreServing(
+  context: ReleaseContext,
+  history: readonly Revision[],
+): Promise<readonly Revision[]> {
+  const marked = history.filter(wasServing);
+  if (marked.length === 0) return history;
+  const newest = history.findLast((revision) => revision.status === 'deployed');
+  for (const revision of marked) {
+    const serves = newest === undefined && revision === marked.at(-1);
+    const labels = { [servedLabel]: undefined };
+    await insist(context, () =>
+      context.storage.update(revision.revision, serves ? { status: 'deployed', labels } : { labels }),
+    );
+  }
+  return insist(context, () => context.storage.history());
+}
+
+/** A pending release that is not ours to touch, with what is known about it. */
+export function pendingRefusal(last: Revision, why: string): TaskError {
+  return new TaskError(
+    'ReleasePending',
+    `Release ${last.name} in namespace ${last.namespace} is ${last.status} since ${last.lastDeployed || 'an unknown time'} ` +
+      `(revision ${last.revision}, chart ${last.chart.name} ${last.chart.version}, «${last.description}»): ` +
+      `another run of Helm is at work on it, or died at it; ${why}. Nothing was touched.`,
+    { facts: { revision: last.revision, status: last.status } },
+  );
+}
+
+export function isPending(history: readonly Revision[]): boolean {
+  return releaseState(history).state === 'pending';
+}

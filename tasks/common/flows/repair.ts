@@ -1,0 +1,153 @@
+import { endingFor, wellEnded, type Ending } from '../core/ending';
+import { asTaskError, TaskError } from '../core/failure';
+import { changedNothing, isVerified, rollbackTarget, sinceUninstall } from '../core/history';
+import type { RepairRequest } from '../core/deployRequest';
+import type { Interruption } from '../core/interruption';
+import type { ReleaseHelm, ReleaseStorage } from '../core/ports';
+import type { DeployReport } from '../core/report';
+import type { Revision } from '../core/release';
+import type { Lease, LeaseContext, ReleaseContext, RolloutContext } from '../core/releaseContext';
+import { judge } from '../core/rollout/verdict';
+import { endWork, fenced } from './change';
+import { insist } from './insist';
+import { withLease } from './lease';
+import { group } from './phase';
+import { cancelledDescription, verify } from './record';
+import { bury, isPending, restoreServing } from './recover';
+import { readRollout, rolloutPolicy } from './rollout';
+import { newStory, reportOf, type Story } from './story';
+import { wantedObjects } from './wantedObjects';
+import { removeRelease, returnTo } from './wayBack';
+
+/** What a repair is begun with. `signal` aborts too when its time is over. */
+export type RepairStart = RolloutContext &
+  LeaseContext & { helm: ReleaseHelm; storage: ReleaseStorage; request: RepairRequest };
+
+type RepairContext = ReleaseContext & { request: RepairRequest };
+
+/**
+ * Puts a release in order whose deploy was interrupted, after its process has ended: nothing where it got healthy all the
+ * same, else back to the last good revision, or marked failed, as `onInterrupted` says. What time or the cluster do not
+ * allow is left for the next run in a state that it knows. Throws nothing.
+ */
+export async function repair(start: RepairStart, left: Interruption): Promise<DeployReport> {
+  const story = newStory(start.clock.now());
+  const ending = await withLease(start, (lease) => underLease(start, story, lease, left)).catch(endingOfError);
+  return reportOf(start, story, ending);
+}
+
+function endingOfError(thrown: unknown): Ending {
+  const { reason, message } = asTaskError(thrown);
+  const next = 'The next run of this step, in any pipeline, recovers it.';
+  return endingFor('failed', reason, `The interrupted release could not be put in order: ${message} ${next}`);
+}
+
+async function underLease(start: RepairStart, story: Story, lease: Lease, left: Interruption): Promise<Ending> {
+  const context: RepairContext = {
+    ...start,
+    lease,
+    storage: fenced(start.storage, lease),
+    signal: AbortSignal.any([start.signal, lease.lost]),
+    process: start.holder.process,
+  };
+  const ending = await putInOrder(context, story, left);
+  if (!isPending(await context.storage.history())) {
+    await lease.settled();
+    endWork(context);
+  }
+  return ending;
+}
+
+async function putInOrder(context: RepairContext, story: Story, left: Interruption): Promise<Ending> {
+  const { agent, request, storage } = context;
+  const found = await insist(context, () => storage.history());
+  const dead = found.at(-1);
+  if (dead !== undefined && isPending(found)) await bury(context, dead, 'its step was interrupted');
+  const history = await restoreServing(context, await insist(context, () => storage.history()));
+  const last = history.at(-1);
+  if (last === undefined || last.revision < left.revision) {
+    agent.log(`Helm had not made revision ${left.revision} yet: nothing of the release was changed.`);
+    story.servingRevision = last?.status === 'deployed' ? last.revision : null;
+    return wellEnded;
+  }
+  if (isVerified(last) || (await gotHealthy(context, last))) {
+    story.servingRevision = last.revision;
+    agent.log(`Revision ${last.revision} is healthy all the same: nothing is to be done.`);
+    return wellEnded;
+  }
+  const ending = interrupted(`Revision ${last.revision} was interrupted before it was seen healthy`);
+  return request.onInterrupted === 'keep'
+    ? keep(context, last, ending)
+    : goBack(context, story, { history, last, isBuried: dead?.revision === last.revision && isPending(found) }, ending);
+}
+
+function interrupted(message: string): Ending {
+  return endingFor('cancelled', 'Cancelled', message);
+}
+
+/** Whether a revision that Helm itself had made to its end is healthy at this moment; then its record says so. */
+async function gotHealthy(context: RepairContext, last: Revision): Promise<boolean> {
+  const isWhole = last.status === 'deployed' || (last.status === 'failed' && last.description === cancelledDescription);
+  if (!isWhole) return false;
+  const snapshot = await readRollout(context, await wantedObjects(context.cluster, last.manifest, context.namespace));
+  const now = context.clock.now();
+  if (judge(snapshot, rolloutPolicy(context, now, true), undefined, now).health !== 'healthy') return false;
+  if (last.status !== 'deployed') {
+    const change = { status: 'deployed', description: 'Seen healthy after its step was cancelled' } as const;
+    await insist(context, () => context.storage.update(last.revision, change));
+  }
+  await insist(context, () => verify(context.storage, { ...last, status: 'deployed' }));
+  return true;
+}
+
+async function keep(context: RepairContext, last: Revision, ending: Ending): Promise<Ending> {
+  if (last.status !== 'failed') {
+    const change = { status: 'failed', description: cancelledDescription } as const;
+    await insist(context, () => context.storage.update(last.revision, change));
+  }
+  const message = `${ending.message} It is marked failed and left as it is (onInterrupted: keep).`;
+  context.agent.log(message);
+  return { ...ending, message };
+}
+
+interface Found {
+  history: readonly Revision[];
+  last: Revision;
+  /** Helm died at it, so its record does not say how far it came. */
+  isBuried: boolean;
+}
+
+async function goBack(context: RepairContext, story: Story, found: Found, ending: Ending): Promise<Ending> {
+  const { history, last, isBuried } = found;
+  const target = rollbackTarget(history, last.revision)?.revision;
+  if (target === undefined) return removeFirst(context, story, found, ending);
+  if (!isBuried && target.status === 'deployed' && changedNothing(last, 'pre-upgrade')) {
+    story.servingRevision = target.revision;
+    const message = `${ending.message} It had changed nothing of the release: revision ${target.revision} serves as before.`;
+    context.agent.log(message);
+    return { ...ending, message };
+  }
+  if (last.status !== 'failed') {
+    const change = { status: 'failed', description: cancelledDescription } as const;
+    await insist(context, () => context.storage.update(last.revision, change));
+  }
+  return group(context, `Roll back to revision ${target.revision}`, () =>
+    returnTo(context, story, target, ending, undefined),
+  );
+}
+
+async function removeFirst(
+  context: RepairContext,
+  story: Story,
+  { history, last }: Found,
+  ending: Ending,
+): Promise<Ending> {
+  if (sinceUninstall(history).some(({ status }) => status !== 'failed')) {
+    return { ...ending, message: `${ending.message} There is no revision that it could be returned to.` };
+  }
+  const problem = await group(context, 'Uninstall the interrupted first install', () =>
+    removeRelease(context, story, last),
+  );
+  if (problem !== undefined) throw new TaskError(problem.reason, `Uninstalling it failed: ${problem.message}`);
+  return { ...ending, message: `${ending.message} It was the first of its release, which is uninstalled.` };
+}
