@@ -188,8 +188,17 @@ async function readRequest(incoming: IncomingMessage): Promise<StubRequest> {
     path: url.pathname,
     query: url.searchParams,
     headers: incoming.headers,
-    body: text === '' ? undefined : (JSON.parse(text) as unknown),
+    body: text === '' ? undefined : parsedBody(text),
   };
+}
+
+/** Helm sends its records as protobuf: what is no JSON stays text. */
+function parsedBody(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
 }
 
 /** Answers with JSON. */

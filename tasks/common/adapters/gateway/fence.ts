@@ -1,0 +1,240 @@
+import { randomUUID } from 'node:crypto';
+import { isRecord } from '../../core/json';
+import type { FencedWrite, FencePolicy, FenceRecord, FenceWrite } from '../../core/fence';
+import type { WriteRefusal, WriteVerb } from '../../core/rehearsal';
+import { storedRevision } from '../../core/releaseRecord';
+import { collectionPath, describeTarget, groupOf, type ApiTarget } from './apiRequest';
+import type { GatewayRequest } from './loopbackServer';
+import { deletedReply, refusalReply, type Reply } from './reply';
+import { answeredReply, attemptVerb, isSuccess, jsonOf, pathAndQuery, refusalOf, type Upstream } from './upstream';
+
+export interface FenceRules {
+  release: string;
+  namespace: string;
+  policy: FencePolicy;
+  /** Aborts when the release is no longer ours: from then on every write is refused. */
+  lost: AbortSignal | undefined;
+}
+
+export interface FenceGate {
+  handle(request: GatewayRequest): Promise<Reply>;
+  record(): FenceRecord;
+}
+
+interface Gate extends FenceRules {
+  upstream: Upstream;
+  made: Set<string>;
+  requests: { reads: number; writes: number };
+  entries: { order: number; list: 'forwarded' | 'heldBack' | 'refused'; write: FencedWrite }[];
+}
+
+interface Passage {
+  gate: Gate;
+  request: GatewayRequest;
+  verb: WriteVerb;
+  target: ApiTarget;
+  order: number;
+}
+
+interface Identity {
+  name: string | undefined;
+  namespace?: string | undefined;
+  uid?: string | undefined;
+  kind?: string | undefined;
+}
+
+const metadataAccept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
+const metadataListAccept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
+
+/** Reads pass untouched; of the writes, those that the policy lets through. */
+export function fenceGate(upstream: Upstream, rules: FenceRules): FenceGate {
+  const gate: Gate = { ...rules, upstream, made: new Set(), requests: { reads: 0, writes: 0 }, entries: [] };
+  let arrived = 0;
+  const listed = (list: Gate['entries'][number]['list']): FencedWrite[] =>
+    gate.entries
+      .filter((entry) => entry.list === list)
+      .sort((one, other) => one.order - other.order)
+      .map(({ write }) => write);
+  return {
+    handle(request) {
+      const { asked } = request;
+      const order = arrived++;
+      switch (asked.type) {
+        case 'read':
+          gate.requests.reads += 1;
+          return upstream.passRead(request);
+        case 'write':
+          return write({ gate, request, verb: asked.verb, target: asked.target, order });
+        case 'deleteCollection':
+          return write({ gate, request, verb: 'delete', target: asked.target, order });
+      }
+    },
+    record: () => ({
+      forwarded: listed('forwarded'),
+      heldBack: listed('heldBack'),
+      refused: listed('refused'),
+      requests: { ...gate.requests },
+    }),
+  };
+}
+
+async function write(passage: Passage): Promise<Reply> {
+  const { gate, verb, target } = passage;
+  const asked = fenceWrite(passage);
+  if (gate.lost?.aborted) {
+    return refuse(passage, `the lock of release ${gate.release} is no longer held by this run`);
+  }
+  if (verb === 'delete') return gate.policy.mayDelete(asked) ? forward(passage) : holdBack(passage);
+  if (gate.policy.mayWrite?.(asked) === false) return refuse(passage, `${describeTarget(target)} is not in the plan`);
+  return forward(passage);
+}
+
+function fenceWrite({ gate, request, verb, target }: Passage): FenceWrite {
+  const { apiVersion, resource, namespace, subresource } = target;
+  const name = target.name ?? sentName(request);
+  return {
+    verb,
+    apiVersion,
+    resource,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(name === undefined ? {} : { name }),
+    ...(subresource === undefined ? {} : { subresource }),
+    isStorage: name !== undefined && isStorage(gate, target, name),
+    isMadeHere: name !== undefined && gate.made.has(objectPath(target, name)),
+    client: request.client,
+  };
+}
+
+function isStorage({ release, namespace }: FenceRules, target: ApiTarget, name: string): boolean {
+  const isKind = target.apiVersion === 'v1' && (target.resource === 'secrets' || target.resource === 'configmaps');
+  return isKind && target.namespace === namespace && storedRevision(release, name) !== undefined;
+}
+
+/** The object in whatever version. */
+function objectPath(target: ApiTarget, name: string): string {
+  return [groupOf(target), target.resource, target.namespace ?? '', name].join('/');
+}
+
+async function forward(passage: Passage): Promise<Reply> {
+  const { gate, request, verb, target } = passage;
+  const { method, pathname, query, headers, body, client } = request;
+  const contentType = headers['content-type'];
+  gate.requests.writes += 1;
+  const answered = await gate.upstream.ask({
+    method,
+    path: pathAndQuery(pathname, query),
+    target,
+    verb: attemptVerb(verb),
+    body,
+    ...(contentType === undefined ? {} : { contentType }),
+    client,
+    // Done twice, a creation answers that its object exists, and Helm takes that for a failure.
+    retry: method === 'POST' ? 'unsent' : 'idempotent',
+  });
+  const answer = jsonOf(answered.body);
+  const identity = identityOf(answer) ?? { name: target.name ?? sentName(request) };
+  if (answered.status === 201 && identity.name !== undefined) gate.made.add(objectPath(target, identity.name));
+  await record(passage, 'forwarded', { ...identity, ...(isSuccess(answered) ? {} : { refusal: refusalOf(answered) }) });
+  return answeredReply(answered);
+}
+
+/**
+ * As if it were done. What is not there is answered so, because Helm counts what it has deleted. The API server is only
+ * asked to read: a dry run would be a promise of somebody else.
+ */
+async function holdBack(passage: Passage): Promise<Reply> {
+  const { target } = passage;
+  return target.name === undefined ? holdBackAll(passage) : holdBackOne(passage, target.name);
+}
+
+async function holdBackOne(passage: Passage, name: string): Promise<Reply> {
+  const { gate, request, target } = passage;
+  const answered = await gate.upstream.ask({
+    method: 'GET',
+    path: `${collectionPath(target)}/${encodeURIComponent(name)}`,
+    target,
+    verb: 'get',
+    accept: metadataAccept,
+    client: request.client,
+    retry: 'idempotent',
+  });
+  if (answered.status === 404) return answeredReply(answered);
+  const { uid } = identityOf(jsonOf(answered.body)) ?? {};
+  await record(passage, 'heldBack', { name, uid });
+  // With the uid of the object kubectl would wait for its end; with another one it takes it for replaced.
+  return deletedReply({ name, group: groupOf(target), kind: target.resource, uid: randomUUID() });
+}
+
+async function holdBackAll(passage: Passage): Promise<Reply> {
+  const { gate, request, target } = passage;
+  const query = new URLSearchParams();
+  for (const name of ['labelSelector', 'fieldSelector']) {
+    const value = request.query.get(name);
+    if (value !== null) query.set(name, value);
+  }
+  const answered = await gate.upstream.ask({
+    method: 'GET',
+    path: pathAndQuery(request.pathname, query),
+    target,
+    verb: 'list',
+    accept: metadataListAccept,
+    client: request.client,
+    retry: 'idempotent',
+  });
+  const list = jsonOf(answered.body);
+  const items: unknown[] = isRecord(list) && Array.isArray(list['items']) ? list['items'] : [];
+  const kept = items.flatMap((item) => identityOf(item) ?? []);
+  // Not readable, or empty: that it was asked for is told all the same.
+  for (const identity of kept.length === 0 ? [{ name: undefined }] : kept) {
+    await record(passage, 'heldBack', { ...identity, isOfCollection: true });
+  }
+  return deletedReply({ group: groupOf(target), kind: target.resource });
+}
+
+async function refuse(passage: Passage, why: string): Promise<Reply> {
+  const message = `helm-safe-deploy refused to ${attemptVerb(passage.verb)} ${describeTarget(passage.target)}: ${why}.`;
+  const name = passage.target.name ?? sentName(passage.request);
+  await record(passage, 'refused', { name, refusal: { status: 403, reason: 'Forbidden', message } });
+  return refusalReply(403, 'Forbidden', message);
+}
+
+type Entry = Identity & { refusal?: WriteRefusal; isOfCollection?: true };
+
+async function record(passage: Passage, list: Gate['entries'][number]['list'], entry: Entry): Promise<void> {
+  const { gate, request, verb, target, order } = passage;
+  const { apiVersion, resource, subresource } = target;
+  const namespace = entry.namespace ?? target.namespace;
+  const kind = entry.kind ?? (await gate.upstream.kindOf(target));
+  const write: FencedWrite = {
+    verb,
+    ref: { apiVersion, kind, name: entry.name ?? '', ...(namespace === undefined ? {} : { namespace }) },
+    resource,
+    client: request.client,
+    ...(subresource === undefined ? {} : { subresource }),
+    ...(entry.uid === undefined ? {} : { uid: entry.uid }),
+    ...(entry.refusal === undefined ? {} : { refusal: entry.refusal }),
+    ...(entry.isOfCollection === undefined ? {} : { isOfCollection: true }),
+  };
+  gate.entries.push({ order, list, write });
+}
+
+/** What an object says of itself; undefined for a Status, and for what is none. */
+function identityOf(value: unknown): Identity | undefined {
+  if (!isRecord(value) || !isRecord(value['metadata'])) return undefined;
+  const { name, namespace, uid } = value['metadata'];
+  if (typeof name !== 'string') return undefined;
+  const kind = value['kind'];
+  const isOwnKind = typeof kind === 'string' && kind !== 'PartialObjectMetadata';
+  return {
+    name,
+    ...(typeof namespace === 'string' ? { namespace } : {}),
+    ...(typeof uid === 'string' ? { uid } : {}),
+    ...(isOwnKind ? { kind } : {}),
+  };
+}
+
+/** The name in a body of JSON; the rest is known from the API server's answer. */
+function sentName({ method, body, headers }: GatewayRequest): string | undefined {
+  if (method !== 'POST' || /protobuf|cbor/i.test(headers['content-type'] ?? '')) return undefined;
+  return identityOf(jsonOf(body))?.name;
+}

@@ -1,0 +1,32 @@
+type Labels = Readonly<Record<string, string>>;
+
+const requirement =
+  /^(?:(!?)([^\s!=,()]+)|([^\s!=,()]+)\s*(==|=|!=)\s*([^\s!=,()]*)|([^\s!=,()]+)\s+(in|notin)\s*\(([^()]*)\))$/;
+
+/**
+ * A label selector in Kubernetes' own words as a question, or undefined when it is none
+ * (apimachinery, pkg/labels/selector.go; its gt and lt are for node selectors).
+ */
+export function labelSelector(text: string): ((labels: Labels) => boolean) | undefined {
+  const tests: ((labels: Labels) => boolean)[] = [];
+  // A comma within parentheses parts values, not requirements.
+  for (const part of text.split(/,(?![^(]*\))/)) {
+    const trimmed = part.trim();
+    if (trimmed === '') continue;
+    const test = requirementTest(trimmed);
+    if (test === undefined) return undefined;
+    tests.push(test);
+  }
+  return (labels) => tests.every((test) => test(labels));
+}
+
+function requirementTest(part: string): ((labels: Labels) => boolean) | undefined {
+  const match = requirement.exec(part);
+  if (match === null) return undefined;
+  const [, negation, present, equalKey, operator, value = '', setKey = '', setOperator, values = ''] = match;
+  if (present !== undefined) return (labels) => Object.hasOwn(labels, present) === (negation === '');
+  if (equalKey !== undefined) return (labels) => (labels[equalKey] === value) === (operator !== '!=');
+  const wanted = new Set(values.split(',').map((each) => each.trim()));
+  const isIn = (labels: Labels): boolean => Object.hasOwn(labels, setKey) && wanted.has(labels[setKey] ?? '');
+  return (labels) => isIn(labels) === (setOperator === 'in');
+}

@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import type { TaskError } from '../../core/failure';
+import { openTransport } from '../kubernetes/openTransport';
+import type { PrivateFolder } from '../privateFolder';
+import { listenOnLoopback, type GatewayRequest } from './loopbackServer';
+import type { Reply } from './reply';
+import { createUpstream, type Upstream } from './upstream';
+
+export interface GatewayOptions {
+  /** Leads to the API server itself. */
+  kubeconfig: string;
+  namespace: string;
+  /** Where the gateway's own kubeconfig is written. */
+  folder: PrivateFolder;
+  /** For proxies and credential plug-ins on the way to the API server. */
+  environment: NodeJS.ProcessEnv;
+  /** Told of every secret at the moment it is read or made. */
+  onSecret: (secret: string) => void;
+}
+
+export interface Gateway {
+  /** Path of a kubeconfig that leads through the gateway. */
+  kubeconfig: string;
+  /** For whoever uses that kubeconfig: what is discovered behind an address that is used once is not to be kept. */
+  environment: Readonly<Record<string, string>>;
+  /** What kept the API server from answering, oldest first. */
+  failures(): readonly TaskError[];
+  /** Ends all connections and removes its files. Repeatable. */
+  close(): Promise<void>;
+}
+
+/** A webhook may take 30 s for a write, and several are asked one after the other. */
+const responseMs = 120_000;
+
+/**
+ * Opens a way to the API server that leads through `handler`. It exists while this process does, on a port of
+ * 127.0.0.1, for whoever has the token in the kubeconfig that is written.
+ */
+export async function openGateway(
+  options: GatewayOptions,
+  handler: (upstream: Upstream) => (request: GatewayRequest) => Promise<Reply>,
+): Promise<Gateway> {
+  const { kubeconfig, environment, onSecret, folder, namespace } = options;
+  const closed = new AbortController();
+  const choices = { environment, onSecret, timing: { responseMs }, signal: closed.signal };
+  const { transport } = openTransport(kubeconfig, choices);
+  const upstream = createUpstream(transport);
+  const server = await listenOnLoopback(handler(upstream));
+  onSecret(server.token);
+  const id = randomUUID();
+  const cacheFolder = path.join(folder.path, `gateway-${id}.cache`);
+  let file: string | undefined;
+  const close = async (): Promise<void> => {
+    closed.abort();
+    await server.close();
+    transport.close();
+    if (file !== undefined) rmSync(file, { force: true });
+    rmSync(cacheFolder, { recursive: true, force: true, maxRetries: 2 });
+  };
+  try {
+    file = folder.write(`gateway-${id}.kubeconfig`, server.kubeconfig(namespace));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { kubeconfig: file, environment: { KUBECACHEDIR: cacheFolder }, failures: () => upstream.failures(), close };
+}

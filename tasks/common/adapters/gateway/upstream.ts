@@ -1,0 +1,195 @@
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { TaskError } from '../../core/failure';
+import { asTaskError } from '../../core/failure';
+import type { WriteRefusal, WriteVerb } from '../../core/rehearsal';
+import { notUnderstood, snippet, statusOf, type Answer, type Attempt, type Verb } from '../kubernetes/errors';
+import { builtInResources, groupVersionPath, parseResourceList } from '../kubernetes/resources';
+import type { Exchange, Transport } from '../kubernetes/transport';
+import { describeTarget, type ApiTarget } from './apiRequest';
+import type { GatewayRequest } from './loopbackServer';
+import type { Reply } from './reply';
+
+/** A whole answer of the API server. */
+export interface Answered {
+  status: number;
+  headers: IncomingHttpHeaders;
+  body: Buffer;
+}
+
+/** A request of our own making in place of a client's. */
+export interface Question {
+  method: Exchange['method'];
+  /** With its query. */
+  path: string;
+  target: ApiTarget;
+  verb: Verb;
+  body?: Buffer;
+  contentType?: string;
+  accept?: string;
+  /** The client on whose behalf it is asked, for the API server's audit log. */
+  client?: string;
+  retry: Exchange['retry'];
+  signal?: AbortSignal;
+}
+
+/** The API server, asked with the real credentials. */
+export interface Upstream {
+  /** Passes a read on as it is; the answer is given while it comes. */
+  passRead(request: GatewayRequest): Promise<Reply>;
+  /** Asks for JSON and reads the whole answer. Throws TaskError when there is none. */
+  ask(question: Question): Promise<Answered>;
+  /** The kind of a resource; empty when the API server does not tell. */
+  kindOf(target: ApiTarget): Promise<string>;
+  /** What kept the API server from answering, oldest first: then it is not Helm that failed. */
+  failures(): readonly TaskError[];
+  close(): void;
+}
+
+/** A list of everything in a namespace may be large; beyond this it is no use to anybody here. */
+const answerMaxBytes = 256 * 1024 * 1024;
+
+export function createUpstream(transport: Transport): Upstream {
+  const failures: TaskError[] = [];
+  const kinds = new Map<string, Promise<ReadonlyMap<string, string>>>();
+
+  const pass = async (exchange: Exchange): Promise<{ stream: IncomingMessage } | { answer: Answer }> => {
+    try {
+      return await transport.pass(exchange);
+    } catch (error) {
+      const failure = asTaskError(error);
+      if (failure.reason !== 'Cancelled') failures.push(failure);
+      throw failure;
+    }
+  };
+
+  const ask = async (question: Question): Promise<Answered> => {
+    const { method, path, body, contentType, accept, retry, signal, client } = question;
+    const attempt: Attempt = { verb: question.verb, target: describeTarget(question.target) };
+    const passed = await pass({
+      method,
+      path,
+      attempt,
+      retry,
+      accept: accept ?? 'application/json',
+      ...(body === undefined || body.length === 0 ? {} : { body }),
+      ...(contentType === undefined ? {} : { contentType }),
+      ...(client === undefined ? {} : { headers: { 'User-Agent': client } }),
+      ...(signal && { signal }),
+    });
+    if ('answer' in passed) return answeredOf(passed.answer);
+    const { stream } = passed;
+    return {
+      status: stream.statusCode ?? 0,
+      headers: stream.headers,
+      body: await readWhole(stream, attempt, transport.server),
+    };
+  };
+
+  const discover = async (target: ApiTarget): Promise<ReadonlyMap<string, string>> => {
+    const { apiVersion } = target;
+    const { status, body } = await ask({
+      method: 'GET',
+      path: groupVersionPath(apiVersion),
+      target,
+      verb: 'get',
+      retry: 'idempotent',
+    });
+    const resources = status === 200 ? parseResourceList(apiVersion, jsonOf(body)) : undefined;
+    return new Map((resources ?? []).map(({ plural, kind }) => [plural, kind]));
+  };
+
+  return {
+    async passRead(request) {
+      const { method, pathname, query, body, headers, signal, asked } = request;
+      const { accept, 'content-type': contentType, ...others } = headers;
+      const passed = await pass({
+        method,
+        path: pathAndQuery(pathname, query),
+        attempt: { verb: 'get', target: asked.target === undefined ? pathname : describeTarget(asked.target) },
+        retry: 'idempotent',
+        accept: accept ?? '*/*',
+        headers: others,
+        ...(contentType === undefined ? {} : { contentType }),
+        ...(body.length === 0 ? {} : { body }),
+        signal,
+      });
+      return 'answer' in passed ? answeredReply(answeredOf(passed.answer)) : passed;
+    },
+    ask,
+    async kindOf(target) {
+      const builtIn = builtInKinds.get(`${target.apiVersion}/${target.resource}`);
+      if (builtIn !== undefined) return builtIn;
+      let known = kinds.get(target.apiVersion);
+      if (known === undefined) {
+        known = discover(target).catch(() => new Map<string, string>());
+        kinds.set(target.apiVersion, known);
+      }
+      return (await known).get(target.resource) ?? '';
+    },
+    failures: () => failures,
+    close: () => {
+      transport.close();
+    },
+  };
+}
+
+const builtInKinds = new Map(
+  builtInResources().map(({ apiVersion, plural, kind }) => [`${apiVersion}/${plural}`, kind]),
+);
+
+export function pathAndQuery(pathname: string, query: URLSearchParams): string {
+  return query.size === 0 ? pathname : `${pathname}?${query.toString()}`;
+}
+
+function answeredOf({ status, contentType, body, retryAfterMs }: Answer): Answered {
+  const retryAfter = retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
+  return { status, body, headers: { 'content-type': contentType, ...retryAfter } };
+}
+
+async function readWhole(stream: IncomingMessage, attempt: Attempt, server: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > answerMaxBytes) throw notUnderstood(attempt, server, `its answer is over ${answerMaxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, size);
+}
+
+/** The answer for the client: what it says of itself, not how it came. */
+export function answeredReply({ status, headers, body }: Answered): Reply {
+  const kept: Record<string, string> = {};
+  for (const name of ['content-type', 'retry-after', 'warning'] as const) {
+    const value = headers[name];
+    if (typeof value === 'string') kept[name] = value;
+  }
+  return { status, body, headers: kept };
+}
+
+export function isSuccess({ status }: { status: number }): boolean {
+  return status >= 200 && status <= 299;
+}
+
+/** The parsed JSON, or undefined: a parser's message would quote what may be secret. */
+export function jsonOf(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Why the API server refused. */
+export function refusalOf(answered: Pick<Answered, 'status' | 'body'>): WriteRefusal {
+  const status = statusOf(answered);
+  return {
+    status: answered.status,
+    reason: status?.reason ?? '',
+    message: status?.message || snippet(answered),
+  };
+}
+
+export function attemptVerb(verb: WriteVerb): Verb {
+  return verb === 'apply' ? 'patch' : verb;
+}

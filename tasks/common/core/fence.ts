@@ -1,0 +1,75 @@
+import type { ObjectRef } from './kubernetes';
+import { apiGroup } from './manifest';
+import type { WriteRefusal, WriteVerb } from './rehearsal';
+
+/** A write that a Helm behind the fence asks for. */
+export interface FenceWrite {
+  verb: WriteVerb;
+  /** `apps/v1`. */
+  apiVersion: string;
+  /** As in the API's path, for example `deployments`. */
+  resource: string;
+  /** Absent: cluster-scoped. */
+  namespace?: string;
+  /** Absent: of all, or of a creation whose body says none that can be read (Helm's own record is sent so). */
+  name?: string;
+  subresource?: string;
+  /** Helm's own record of a revision of the release. */
+  isStorage: boolean;
+  /** What is written was made through this fence. */
+  isMadeHere: boolean;
+  /** The program that asked, as it names itself. */
+  client: string;
+}
+
+/** Which writes are passed on. It is asked once for each, and must answer at once. */
+export interface FencePolicy {
+  /** A deletion that is not passed on is answered as if it had been done. */
+  mayDelete(write: FenceWrite): boolean;
+  /** Any other write is refused when it may not be passed on; without this, all are. */
+  mayWrite?(write: FenceWrite): boolean;
+}
+
+export interface FencedWrite {
+  verb: WriteVerb;
+  /** `kind` is empty when the API server told none; `name` where a refused creation told none. */
+  ref: ObjectRef;
+  resource: string;
+  subresource?: string;
+  /** Of the object written, or of the one that was kept. */
+  uid?: string;
+  /** Only of a write that was passed on, or that we refused. */
+  refusal?: WriteRefusal;
+  isOfCollection?: true;
+  client: string;
+}
+
+/** What happened at the fence, each list in the order of the requests. */
+export interface FenceRecord {
+  /** Done, or refused by the API server. */
+  forwarded: readonly FencedWrite[];
+  /** Deletions answered as done, of objects that are still there. */
+  heldBack: readonly FencedWrite[];
+  /** Refused by us: by the policy, or because the release is no longer ours. */
+  refused: readonly FencedWrite[];
+  requests: { reads: number; writes: number };
+}
+
+/** What a policy may name: a RehearsedWrite is one. */
+export interface NamedObject {
+  ref: Pick<ObjectRef, 'apiVersion' | 'namespace' | 'name'>;
+  resource: string;
+}
+
+/** Passes on the deletions of these objects, in whatever version, and every other write. */
+export function onlyDeletionsOf(objects: readonly NamedObject[]): FencePolicy {
+  const allowed = new Set(objects.map(({ ref, resource }) => keyOf(ref.apiVersion, resource, ref.namespace, ref.name)));
+  return {
+    mayDelete: ({ apiVersion, resource, namespace, name }) =>
+      name !== undefined && allowed.has(keyOf(apiVersion, resource, namespace, name)),
+  };
+}
+
+function keyOf(apiVersion: string, resource: string, namespace: string | undefined, name: string): string {
+  return [apiGroup(apiVersion), resource, namespace ?? '', name].join('/');
+}
