@@ -47,8 +47,8 @@ export async function runAttempt(step: StepContext, spec: StepSpec, host: StepHo
   };
   step.record.processes.push(run);
   if (ended === 'agent lost') throw new AgentLost();
-  if (end === undefined) return;
   if (attempt.signal.aborted) throw new StepAborted();
+  if (end === undefined) return;
   refuseExitCode(step, end, start);
 }
 
@@ -111,15 +111,19 @@ type Ended = ProcessEnd | 'left running' | 'agent lost';
 
 async function outcomeOf(step: StepContext, host: StepHost, child: TaskProcess, signal: AbortSignal): Promise<Ended> {
   let doneTimer: NodeJS.Timeout | undefined;
+  let leave = (): void => undefined;
   const leftRunning = new Promise<'left running'>((resolve) => {
+    leave = () => {
+      resolve('left running');
+    };
     step.onDone = () => {
-      doneTimer ??= setTimeout(() => {
-        resolve('left running');
-      }, host.timings.doneGraceMs);
+      doneTimer ??= setTimeout(leave, host.timings.doneGraceMs);
     };
   });
   const cancel = (): void => {
-    void child.cancel();
+    // Docker's client takes the signal and passes nothing on.
+    if (host.isContainer) leave();
+    else void child.cancel();
   };
   signal.addEventListener('abort', cancel);
   if (signal.aborted) cancel();
@@ -127,7 +131,10 @@ async function outcomeOf(step: StepContext, host: StepHost, child: TaskProcess, 
     const ended = await Promise.race([child.finished, leftRunning, host.lost]);
     if (ended === 'left running') {
       child.ignoreOutput();
-      writeDebug(step, 'The task said that it is done, but its process goes on: it is left alone.');
+      writeDebug(
+        step,
+        'The task said that it is done, or nobody can tell it to end, but its process goes on: it is left alone.',
+      );
     }
     return ended;
   } catch (error) {

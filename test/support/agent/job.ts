@@ -26,6 +26,8 @@ export interface JobSpec {
   readonly timeoutMs?: number;
   /** From cancel to the loss of the agent's worker, if the job has not ended by then. Default: 5 min and 60 s. */
   readonly cancelTimeoutMs?: number;
+  /** The steps run in a container: a signal ends docker's client, the task in the container is not told and goes on. */
+  readonly isContainer?: boolean;
   /** Violations are then in the result instead of rejecting it. */
   readonly allowViolations?: boolean;
 }

@@ -236,6 +236,7 @@ export class JobRun {
       ...this.host.step,
       sourcesFolder: this.host.folders.sources,
       secureFiles: this.spec.secureFiles ?? [],
+      isContainer: this.spec.isContainer ?? false,
       lost: this.lost,
       jobStatus: () => this.result,
       isJobCanceled: () => this.stopped !== undefined,

@@ -37,6 +37,7 @@ export interface StepHost {
   readonly timings: AgentTimings;
   readonly sourcesFolder: string;
   readonly secureFiles: readonly SecureFile[];
+  readonly isContainer: boolean;
   /** Rejects with AgentLost when the agent dies. */
   readonly lost: Promise<never>;
   jobStatus(): TaskResult;

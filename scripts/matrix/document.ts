@@ -1,0 +1,170 @@
+import { disturbances, helms, places, stories } from '../../test/matrix/cases';
+import type { PlainResult } from '../../test/matrix/plain';
+import type { CaseResult } from '../../test/matrix/play';
+import { row } from '../bench/markdown';
+
+export interface Reliability {
+  readonly date: string;
+  readonly seed: number;
+  readonly isAll: boolean;
+  readonly minutes: number;
+  readonly lanes: number;
+  readonly productSize: number;
+  readonly ours: readonly CaseResult[];
+  readonly plain: readonly PlainResult[];
+  readonly kubernetesVersion: string;
+}
+
+/** docs/reliability.md. Tells what was found, whatever it is. */
+export function reliabilityPage(found: Reliability): string {
+  return [
+    '# Reliability',
+    '',
+    `Measured on ${found.date} by \`${commandOf(found)}\`, which writes this page.`,
+    '',
+    headline(found),
+    '',
+    ...comparison(found),
+    ...conditions(found),
+    ...byDisturbance(found),
+    ...exceptions(found),
+  ].join('\n');
+}
+
+function commandOf({ isAll, seed }: Reliability): string {
+  return `npm run test:matrix -- ${isAll ? '--all ' : ''}--seed ${seed} --write`;
+}
+
+const isStuck = ({ violations }: CaseResult): boolean => violations.some(({ invariant }) => invariant === 'not stuck');
+const nextFails = ({ violations }: CaseResult): boolean =>
+  violations.some(({ invariant }) => invariant === 'next run deploys');
+
+function shown(results: readonly CaseResult[]): CaseResult[] {
+  return results.filter(({ status }) => status === 'held' || status === 'violated');
+}
+
+function interrupted(results: readonly PlainResult[]): PlainResult[] {
+  return results.filter(({ status }) => status === 'interrupted');
+}
+
+function headline({ ours }: Reliability): string {
+  const cases = shown(ours);
+  const held = cases.filter(({ status }) => status === 'held').length;
+  return `**${cases.length} interruptions, ${cases.filter(isStuck).length} stuck.** In ${held} of them everything held that is listed below.`;
+}
+
+function comparison({ ours, plain }: Reliability): string[] {
+  const cases = shown(ours);
+  const groups = [
+    ['`helm upgrade --install --atomic` (3.17.3)', interrupted(plain).filter(({ id }) => id.endsWith('/3.17.3'))],
+    [
+      '`helm upgrade --install --rollback-on-failure` (4.1.4, 4.2.3)',
+      interrupted(plain).filter(({ id }) => !id.endsWith('/3.17.3')),
+    ],
+  ] as const;
+  const dirty = cases.filter(({ violations }) =>
+    violations.some(({ invariant }) => invariant === 'nothing of a dead revision' || invariant === 'declared is live'),
+  );
+  return [
+    '| deployed by | interruptions | stuck afterwards | the next good deploy failed | it worked, but something of the dead revision stayed |',
+    '|---|---|---|---|---|',
+    row(
+      'HelmSafeDeploy@1',
+      String(cases.length),
+      String(cases.filter(isStuck).length),
+      String(cases.filter(nextFails).length),
+      String(dirty.length),
+    ),
+    ...groups.map(([name, results]) =>
+      row(
+        name,
+        String(results.length),
+        String(results.filter((result) => result.isStuck).length),
+        String(results.filter(({ nextFailed }) => nextFailed).length),
+        String(results.filter(({ leftovers }) => leftovers.length > 0).length),
+      ),
+    ),
+    '',
+    'Plain Helm is interrupted at the counterparts of the same places, each once, by a task that passes the signals of the agent on to Helm at once, which few tasks do. Its next deploy is the same command with a good chart, tried once, when no Helm runs any more.',
+    '',
+  ];
+}
+
+function conditions(found: Reliability): string[] {
+  const { kubernetesVersion, minutes, lanes, productSize, isAll } = found;
+  const cases = shown(found.ours);
+  const checked = cases.filter(({ isCheckedAfterJob }) => isCheckedAfterJob).length;
+  const requests = cases.reduce((sum, result) => sum + (result.requests ?? 0), 0);
+  const choice = isAll
+    ? 'These are all cases that can happen.'
+    : `These have every pair of story, place, disturbance and Helm that can meet; the full product (\`--all\`) has ${productSize} cases.`;
+  return [
+    '## What was done',
+    '',
+    `- Stories: ${stories.join(', ')}.`,
+    `- Places, each recognised by what is seen in the cluster, in the process table or in the log: ${places.join(', ')}; the random ones at times that the seed decides.`,
+    `- Disturbances: ${disturbances.join(', ')}.`,
+    `- Helm: ${helms.join(', ')}.`,
+    `- ${choice} It took ${minutes.toFixed(0)} minutes with ${lanes} at once.`,
+    `- The packaged task, run as the agent runs it, on Kubernetes ${kubernetesVersion}: a real API server, real containers on a real node in about half of the cases.`,
+    '',
+    `After the next run in every case, and after the job too where post-job ran and the API server answered (${checked} cases):`,
+    '',
+    '- no revision is pending or uninstalling; at most one is `deployed`, after the next run exactly one, and the record of each revision holds what was deployed;',
+    '- every object is as a fresh install of the deployed revision makes it: nothing is missing, nothing of a dead revision is left but PersistentVolumeClaims, and these are named in the log;',
+    '- what served before was never removed and made anew;',
+    "- by the API server's audit log no run changed anything after a later run had begun to, and no two Helms that change the release were ever seen in the process table at once;",
+    `- on the real node the application answered every request where an old version served (${requests} requests);`,
+    '- no kubeconfig and no secret value is left on disk, no process is left, the lease is released, a cancelled step needs no second signal.',
+    '',
+  ];
+}
+
+function byDisturbance({ ours, plain }: Reliability): string[] {
+  const of = <T extends { id: string }>(results: readonly T[], name: string): T[] =>
+    results.filter(({ id }) => id.includes(`/${name}/`));
+  return [
+    '## By disturbance',
+    '',
+    '| disturbance | interruptions | stuck | next deploy failed | of plain Helm | stuck | next deploy failed |',
+    '|---|---|---|---|---|---|---|',
+    ...disturbances.map((name) => {
+      const own = of(shown(ours), name);
+      const other = of(interrupted(plain), name);
+      return row(
+        name,
+        String(own.length),
+        String(own.filter(isStuck).length),
+        String(own.filter(nextFails).length),
+        String(other.length),
+        String(other.filter((result) => result.isStuck).length),
+        String(other.filter(({ nextFailed }) => nextFailed).length),
+      );
+    }),
+    '',
+  ];
+}
+
+function exceptions({ ours, seed }: Reliability): string[] {
+  const violated = ours.filter(({ status }) => status === 'violated');
+  const missed = ours.filter(({ status }) => status === 'missed' || status === 'error');
+  return [
+    ...(missed.length === 0
+      ? []
+      : [
+          `In ${missed.length} further cases the job was over before the place was seen, or the case could not be played; they are not counted.`,
+          '',
+        ]),
+    ...(violated.length === 0
+      ? []
+      : [
+          '## What did not hold',
+          '',
+          ...violated.flatMap(({ id, violations }) => [
+            `- \`npm run test:matrix -- --seed ${seed} --case ${id}\``,
+            ...violations.map(({ invariant, message }) => `  - ${invariant}: ${message}`),
+          ]),
+          '',
+        ]),
+  ];
+}

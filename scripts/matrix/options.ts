@@ -1,0 +1,83 @@
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+
+export const usage = `Usage: npm run test:matrix [-- OPTIONS]
+
+Interrupts HelmSafeDeploy in every way at every step, and looks at what is left: after the job, and after the next run.
+Without options: cases that together have every pair of story, place, disturbance and Helm that can meet.
+
+  --all             every case there is; what an earlier run of the same package has done is not done again
+  --seed N          decides the choice of cases and the random times [a random one, printed]
+  --only TEXT       only cases whose id holds the text, such as cancel or upgrade/; several divided by commas
+  --case ID         one case, such as upgrade/record-pending/kill-task/4.1.4
+  --plain           plain Helm in its place: how many releases stay stuck, how many next deploys fail
+  --both            the task and plain Helm
+  --write           puts the figures into docs/reliability.md (implies --both)
+  --list            names the cases and does nothing
+  --lanes N         cases at once on the shared cluster [6]
+  --clusters N      clusters beside it for the cases that take the API server away [3]
+  --help`;
+
+export class UsageError extends Error {}
+
+export interface MatrixOptions {
+  readonly selection: 'pairs' | 'all' | 'one';
+  readonly caseId: string;
+  readonly seed: number;
+  readonly only: readonly string[];
+  readonly runs: { readonly ours: boolean; readonly plain: boolean };
+  readonly write: boolean;
+  readonly list: boolean;
+  readonly lanes: number;
+  readonly clusters: number;
+}
+
+/** Throws UsageError for what it does not understand; undefined when only help is wanted. */
+export function matrixOptions(args: readonly string[]): MatrixOptions | undefined {
+  const values = parsed(args);
+  if (values.help === true) return undefined;
+  const isBoth = values.both === true || values.write === true;
+  if (values.write === true && (values.only !== undefined || values.case !== undefined)) {
+    throw new UsageError('--write is for whole runs: not together with --only or --case.');
+  }
+  return {
+    selection: values.case === undefined ? (values.all === true ? 'all' : 'pairs') : 'one',
+    caseId: values.case ?? '',
+    seed: values.seed === undefined ? randomInt(1, 1_000_000) : whole('--seed', values.seed, 0),
+    only: (values.only ?? '').split(',').filter((text) => text !== ''),
+    runs: { ours: isBoth || values.plain !== true, plain: isBoth || values.plain === true },
+    write: values.write === true,
+    list: values.list === true,
+    lanes: whole('--lanes', values.lanes ?? '6', 1),
+    clusters: whole('--clusters', values.clusters ?? '3', 1),
+  };
+}
+
+function whole(name: string, text: string, least: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least && value < 2 ** 32) return value;
+  throw new UsageError(`${name} is "${text}"; a whole number from ${least} on is expected.`);
+}
+
+function parsed(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        all: { type: 'boolean' },
+        seed: { type: 'string' },
+        only: { type: 'string' },
+        case: { type: 'string' },
+        plain: { type: 'boolean' },
+        both: { type: 'boolean' },
+        write: { type: 'boolean' },
+        list: { type: 'boolean' },
+        lanes: { type: 'string' },
+        clusters: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}

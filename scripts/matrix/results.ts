@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { repository } from '../build';
+import { readVsix } from '../package/vsix';
+import type { CaseResult } from '../../test/matrix/play';
+import type { PlainResult } from '../../test/matrix/plain';
+
+export type Result =
+  { readonly kind: 'ours'; readonly result: CaseResult } | { readonly kind: 'plain'; readonly result: PlainResult };
+
+/** What was found out about one package, kept on disk line by line, so that a run that was stopped can be gone on with. */
+export interface ResultStore {
+  readonly folder: string;
+  readonly earlier: readonly Result[];
+  readonly add: (result: Result) => void;
+  /** Keeps what was said in a case that did not hold, and answers where. */
+  readonly addDetails: (id: string, text: string) => string;
+}
+
+export function openResults(vsix: Uint8Array): ResultStore {
+  const folder = path.join(repository, 'dist', 'matrix', fingerprint(vsix));
+  fs.mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, 'results.jsonl');
+  return {
+    folder,
+    earlier: fs.existsSync(file) ? linesOf(fs.readFileSync(file, 'utf8')) : [],
+    add: (result) => {
+      fs.appendFileSync(file, `${JSON.stringify(result)}\n`);
+    },
+    addDetails: (id, text) => {
+      const details = path.join(folder, `${id.replaceAll('/', '--')}.log`);
+      fs.writeFileSync(details, text);
+      return path.relative(repository, details);
+    },
+  };
+}
+
+/** Of the code alone: packing it again gives other bytes. */
+function fingerprint(vsix: Uint8Array): string {
+  const hash = createHash('sha256');
+  for (const [name, content] of [...readVsix(vsix)].sort(([one], [other]) => one.localeCompare(other))) {
+    if (name.startsWith('HelmSafeDeploy/') && name.endsWith('.js')) hash.update(name).update(content);
+  }
+  return hash.digest('hex').slice(0, 12);
+}
+
+/** The last line may be cut off. */
+function linesOf(text: string): Result[] {
+  return text.split('\n').flatMap((line) => {
+    try {
+      return line === '' ? [] : [JSON.parse(line) as Result];
+    } catch {
+      return [];
+    }
+  });
+}

@@ -1,0 +1,52 @@
+import http from 'node:http';
+import type { RequestFailure } from './invariants';
+
+/** Asks the application again and again, with a new connection each time, as clients do. */
+export interface Availability {
+  /** Sends nothing more and waits for what is under way. */
+  readonly stop: () => Promise<{ sent: number; failures: RequestFailure[] }>;
+}
+
+const everyMs = 100;
+const timeoutMs = 10_000;
+
+export function askContinually(url: string): Availability {
+  const failures: RequestFailure[] = [];
+  const underWay = new Set<Promise<void>>();
+  let sent = 0;
+  const send = (): void => {
+    sent += 1;
+    const at = new Date().toISOString();
+    const asked = get(url)
+      .catch((error: unknown) => {
+        failures.push({ at, error: String(error) });
+      })
+      .finally(() => {
+        underWay.delete(asked);
+      });
+    underWay.add(asked);
+  };
+  const timer = setInterval(send, everyMs);
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await Promise.all(underWay);
+      return { sent, failures };
+    },
+  };
+}
+
+function get(url: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const call = http.get(url, { agent: false, timeout: timeoutMs }, (response) => {
+      response.resume();
+      response.on('error', reject);
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve();
+        else reject(new Error(`HTTP status ${response.statusCode ?? 'none'}`));
+      });
+    });
+    call.on('timeout', () => call.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+    call.on('error', reject);
+  });
+}

@@ -1,0 +1,167 @@
+import { coveringPairs } from './pairs';
+import { hashOf, randomFrom } from './random';
+
+/*
+ * The dimensions of the matrix. A case is one interruption: a disturbance at a place of a story, with a Helm. What
+ * cannot happen (a rollback's record while nothing is rolled back) is no case.
+ */
+
+export const stories = [
+  'first-install',
+  'failed-install',
+  'upgrade',
+  'upgrade-with-hooks',
+  'automatic-rollback',
+  'repair-by-post-job',
+  'recovery-by-next-run',
+] as const;
+export type Story = (typeof stories)[number];
+
+/** What the disturbance waits for; see places.ts. */
+export const places = [
+  'process-started',
+  'lease-acquired',
+  'release-looked-at',
+  'helm-started',
+  'record-pending',
+  'first-object-changed',
+  'pre-hook-running',
+  'post-hook-running',
+  'helm-ended',
+  'following',
+  'verdict-failed',
+  'rollback-started',
+  'rollback-pending',
+  'rollback-applied',
+  'uninstalling',
+  'verified',
+  'random-1',
+  'random-2',
+] as const;
+export type Place = (typeof places)[number];
+
+/** What happens there; see disturbances.ts. */
+export const disturbances = [
+  'cancel',
+  'sigterm',
+  'container-cancel',
+  'agent-shutdown',
+  'kill-task',
+  'kill-task-and-helm',
+  'agent-lost',
+  'machine-lost',
+  'orphan-kill',
+  'api-stopped',
+  'api-restarted',
+] as const;
+export type Disturbance = (typeof disturbances)[number];
+
+/** The Helm that deploys; after `-on-` the one that made the release. */
+export const helms = ['3.17.3', '4.1.4', '4.2.3', '4.1.4-on-3.17.3'] as const;
+export type HelmChoice = (typeof helms)[number];
+
+export interface MatrixCase {
+  readonly story: Story;
+  readonly place: Place;
+  readonly disturbance: Disturbance;
+  readonly helm: HelmChoice;
+}
+
+const everywhere: readonly Place[] = [
+  'process-started',
+  'lease-acquired',
+  'release-looked-at',
+  'helm-started',
+  'record-pending',
+  'first-object-changed',
+  'helm-ended',
+  'following',
+  'random-1',
+  'random-2',
+];
+const ofRollback: readonly Place[] = ['rollback-started', 'rollback-pending', 'rollback-applied'];
+
+/** The places of the process that is disturbed: the post-job where that repairs, the recovering run where that does. */
+const placesOf: Readonly<Record<Story, readonly Place[]>> = {
+  'first-install': [...everywhere, 'verified'],
+  'failed-install': [...everywhere, 'verdict-failed', 'uninstalling'],
+  upgrade: [...everywhere, 'verified'],
+  'upgrade-with-hooks': [...everywhere, 'pre-hook-running', 'post-hook-running', 'verified'],
+  'automatic-rollback': [...everywhere, 'verdict-failed', ...ofRollback, 'verified'],
+  'repair-by-post-job': ['process-started', 'lease-acquired', ...ofRollback, 'verified', 'random-1', 'random-2'],
+  'recovery-by-next-run': [...everywhere, ...ofRollback, 'verified'],
+};
+
+function canHappen({ story, place, disturbance, helm }: MatrixCase): boolean {
+  if (!placesOf[story].includes(place)) return false;
+  // The post-job beside a running main is what this disturbance is; there is no third process.
+  if (story === 'repair-by-post-job' && disturbance === 'container-cancel') return false;
+  const isInstall = story === 'first-install' || story === 'failed-install';
+  return !(isInstall && helm.includes('-on-'));
+}
+
+/** The full product of what can happen, in a fixed order. */
+export function allCases(): MatrixCase[] {
+  return stories
+    .flatMap((story) =>
+      places.flatMap((place) =>
+        disturbances.flatMap((disturbance) => helms.map((helm) => ({ story, place, disturbance, helm }))),
+      ),
+    )
+    .filter(canHappen);
+}
+
+export function caseId({ story, place, disturbance, helm }: MatrixCase): string {
+  return `${story}/${place}/${disturbance}/${helm}`;
+}
+
+/** Throws an Error for what is no case. */
+export function caseOf(id: string): MatrixCase {
+  const found = allCases().find((one) => caseId(one) === id);
+  if (found !== undefined) return found;
+  throw new Error(`"${id}" is no case of the matrix; one is upgrade/record-pending/kill-task/4.1.4.`);
+}
+
+/** Whether it needs a cluster for itself. */
+export function disturbsApiServer({ disturbance }: MatrixCase): boolean {
+  return disturbance === 'api-stopped' || disturbance === 'api-restarted';
+}
+
+/** Where the pods run. Half of the cases need no real containers, and are faster without; hooks need a shell. */
+export function nodeOf(one: MatrixCase): 'real' | 'kwok' {
+  if (one.story === 'upgrade-with-hooks') return 'real';
+  return hashOf(caseId(one)) % 2 === 0 ? 'real' : 'kwok';
+}
+
+export function levelsOf(one: MatrixCase): string[] {
+  return [one.story, one.place, one.disturbance, one.helm, nodeOf(one)];
+}
+
+/** Cases that together have every pair of levels that can meet. */
+export function allPairs(seed: number, cases: readonly MatrixCase[] = allCases()): MatrixCase[] {
+  return coveringPairs(cases, levelsOf, randomFrom(seed));
+}
+
+/** So many cases that show much of the matrix, of them at most `apiServer` that need a cluster for themselves. */
+export function sampleOf(seed: number, count: number, apiServer: number): MatrixCase[] {
+  const ranked = allPairs(seed);
+  const sharing = ranked.filter((one) => !disturbsApiServer(one));
+  const alone = ranked.filter(disturbsApiServer).slice(0, apiServer);
+  return [...alone, ...sharing.slice(0, count - alone.length)];
+}
+
+/** Milliseconds after the start of the disturbed process, for a random place. */
+export function randomDelay(one: MatrixCase, seed: number): number {
+  return Math.round(randomFrom(`${seed} ${caseId(one)}`)() * typicalMs[one.story]);
+}
+
+/** About as long as the disturbed process of a story takes when nothing disturbs it. */
+const typicalMs: Readonly<Record<Story, number>> = {
+  'first-install': 5_000,
+  'failed-install': 6_000,
+  upgrade: 5_000,
+  'upgrade-with-hooks': 9_000,
+  'automatic-rollback': 8_000,
+  'repair-by-post-job': 3_000,
+  'recovery-by-next-run': 6_000,
+};

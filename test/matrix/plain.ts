@@ -1,0 +1,290 @@
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+import { setTimeout as delay } from 'node:timers/promises';
+import { tinyFiles, writeExtension } from '../agent/tinyExtension';
+import { createAgent, type Agent, type Job } from '../support/agent';
+import { watch } from './api';
+import {
+  disturbsApiServer,
+  nodeOf,
+  randomDelay,
+  type Disturbance,
+  type HelmChoice,
+  type MatrixCase,
+  type Place,
+  type Story,
+} from './cases';
+import { disturb } from './disturbances';
+import { clusterFlags, type Ground, type Plot } from './ground';
+import { stateViolations } from './invariants';
+import { readState } from './liveState';
+import { PlaceMissed, reach, type Scene } from './places';
+import { historyText, readRecords, releaseName } from './records';
+import { chartFolder, flagsOf, type Values } from './values';
+
+const run = promisify(execFile);
+
+/*
+ * The same interruptions of plain Helm: `upgrade --install` with the flag that rolls back by itself, run by a task that
+ * passes the agent's signals on to Helm at once, which is more than most tasks do.
+ */
+
+/** Where a plain Helm can be interrupted: it has no lease, no look before, and waits by itself. */
+type PlainPlace = Extract<
+  Place,
+  | 'helm-started'
+  | 'record-pending'
+  | 'first-object-changed'
+  | 'pre-hook-running'
+  | 'post-hook-running'
+  | 'rollback-pending'
+  | 'uninstalling'
+  | 'random-1'
+  | 'random-2'
+>;
+
+export interface PlainCase {
+  readonly story: Exclude<Story, 'repair-by-post-job' | 'recovery-by-next-run'>;
+  /** `waiting`: all objects are applied, and Helm waits for them. */
+  readonly place: PlainPlace | 'waiting';
+  readonly disturbance: Disturbance;
+  readonly helm: HelmChoice;
+}
+
+export interface PlainResult {
+  readonly id: string;
+  readonly seed: number;
+  readonly status: 'interrupted' | 'missed' | 'error';
+  /** Helm's record says that somebody is at work on it, and nobody is. */
+  readonly isStuck: boolean;
+  readonly nextFailed: boolean;
+  /** What the next deploy left of the dead revision, where it succeeded. */
+  readonly leftovers: readonly string[];
+  readonly history: readonly [string, string];
+  readonly seconds: number;
+  readonly error: string;
+}
+
+const counterparts: Readonly<Record<Place, PlainCase['place']>> = {
+  'process-started': 'helm-started',
+  'lease-acquired': 'helm-started',
+  'release-looked-at': 'helm-started',
+  'helm-started': 'helm-started',
+  'record-pending': 'record-pending',
+  'first-object-changed': 'first-object-changed',
+  'pre-hook-running': 'pre-hook-running',
+  'post-hook-running': 'post-hook-running',
+  'helm-ended': 'waiting',
+  following: 'waiting',
+  'verdict-failed': 'rollback-pending',
+  'rollback-started': 'rollback-pending',
+  'rollback-pending': 'rollback-pending',
+  'rollback-applied': 'rollback-pending',
+  uninstalling: 'uninstalling',
+  verified: 'waiting',
+  'random-1': 'random-1',
+  'random-2': 'random-2',
+};
+
+/** What interrupts a plain Helm in the same way; the two stories of repair come down to the upgrade that made them needed. */
+export function plainCaseOf(one: MatrixCase): PlainCase {
+  const { story, disturbance, helm } = one;
+  if (story === 'repair-by-post-job') return halfWay('kill-task-and-helm', helm);
+  if (story === 'recovery-by-next-run') return halfWay('machine-lost', helm);
+  return { story, place: counterparts[one.place], disturbance, helm };
+}
+
+function halfWay(disturbance: Disturbance, helm: HelmChoice): PlainCase {
+  return { story: 'upgrade', place: 'first-object-changed', disturbance, helm };
+}
+
+export function plainId({ story, place, disturbance, helm }: PlainCase): string {
+  return `plain/${story}/${place}/${disturbance}/${helm}`;
+}
+
+/** Each of the plain counterparts once. */
+export function plainCases(cases: readonly MatrixCase[]): PlainCase[] {
+  const byId = new Map(cases.map(plainCaseOf).map((one) => [plainId(one), one]));
+  return [...byId.values()];
+}
+
+export function plainDisturbsApiServer({ disturbance }: PlainCase): boolean {
+  return disturbance === 'api-stopped' || disturbance === 'api-restarted';
+}
+
+const script = `
+const [file, ...args] = JSON.parse(process.env.INPUT_COMMAND);
+const helm = spawn(file, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => helm.kill(signal));
+helm.on('exit', (code) => {
+  say('##vso[task.complete result=' + (code === 0 ? 'Succeeded' : 'Failed') + ';]helm ended with ' + code);
+});
+`;
+
+/** Writes the extension whose one task runs a command; remove the folder when done. */
+export function scriptExtension(): { folder: string; remove: () => void } {
+  const task = { name: 'Script', main: script, inputs: [{ name: 'command', type: 'string', label: 'command' }] };
+  const folder = writeExtension(tinyFiles([task]));
+  return {
+    folder,
+    remove: () => {
+      fs.rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface PlainOptions {
+  readonly seed: number;
+  /** Of `scriptExtension`. */
+  readonly extension: string;
+}
+
+export async function playPlain(one: PlainCase, ground: Ground, options: PlainOptions): Promise<PlainResult> {
+  const started = performance.now();
+  const facts = { id: plainId(one), seed: options.seed };
+  const seconds = (): number => Math.round((performance.now() - started) / 100) / 10;
+  const nothing = { isStuck: false, nextFailed: false, leftovers: [], history: ['', ''] as const, error: '' };
+  const agents: Agent[] = [];
+  let plot: Plot | undefined;
+  try {
+    plot = await ground.plot('plain');
+    const played = await play(one, { ground, plot, agents, options });
+    return { ...facts, ...nothing, ...played, status: 'interrupted', seconds: seconds() };
+  } catch (error) {
+    const status = error instanceof PlaceMissed ? 'missed' : 'error';
+    return { ...facts, ...nothing, status, seconds: seconds(), error: String(error) };
+  } finally {
+    for (const agent of agents) agent.dispose();
+    await plot?.remove().catch(() => undefined);
+  }
+}
+
+interface PlainStage {
+  readonly ground: Ground;
+  readonly plot: Plot;
+  readonly agents: Agent[];
+  readonly options: PlainOptions;
+}
+
+type Played = Pick<PlainResult, 'isStuck' | 'nextFailed' | 'leftovers' | 'history'>;
+
+async function play(one: PlainCase, stage: PlainStage): Promise<Played> {
+  const { ground, plot } = stage;
+  const [deployer = '', maker = deployer] = one.helm
+    .split('-on-')
+    .map((version) => ground.cluster.helms[version] ?? '');
+  const values = valuesOf(one, ground);
+  const flags = clusterFlags(ground.cluster.kubeconfig, plot.namespace);
+  const isInstall = one.story === 'first-install' || one.story === 'failed-install';
+  if (!isInstall) {
+    const wait = ['--wait', '--timeout', '120s'];
+    await run(maker, ['install', releaseName, chartFolder, ...wait, ...flagsOf(values.one), ...flags]);
+  }
+  const upgrade = (wanted: Values, timeout: string): string[] => [
+    ...['upgrade', releaseName, chartFolder, '--install', rollbackFlag(one.helm), '--timeout', timeout],
+    ...flagsOf(wanted),
+    ...flags,
+  ];
+  await interrupt(one, stage, [deployer, ...upgrade(values.two, one.story.endsWith('install') ? '20s' : '15s')]);
+  const records = await readRecords(ground.server, plot.namespace);
+  const isStuck = records.some(({ status }) => status.startsWith('pending-') || status === 'uninstalling');
+  const nextFailed = await run(deployer, upgrade(values.three, '40s')).then(
+    () => false,
+    () => true,
+  );
+  const golden = nextFailed ? undefined : await ground.golden(deployer, values.three);
+  const live = await readState(ground.server, plot.namespace);
+  const leftovers =
+    golden === undefined ? [] : stateViolations(live, golden, live.map(({ key }) => key).join(), 'after next run');
+  return {
+    isStuck,
+    nextFailed,
+    leftovers: leftovers.map(({ message }) => message),
+    history: [historyText(records), historyText(await readRecords(ground.server, plot.namespace))],
+  };
+}
+
+function rollbackFlag(helm: HelmChoice): string {
+  return helm.startsWith('3.') ? '--atomic' : '--rollback-on-failure';
+}
+
+function valuesOf(one: PlainCase, { cluster }: Ground): Record<'one' | 'two' | 'three', Values> {
+  const like: MatrixCase = { ...one, place: one.place === 'waiting' ? 'following' : one.place };
+  const common = {
+    fakePods: !cluster.hasRealNode || nodeOf(like) === 'kwok',
+    fakeHooks: !cluster.hasRealNode,
+    drain: disturbsApiServer(like) ? 45 : 3,
+  };
+  const isStuck = one.story === 'failed-install' || one.story === 'automatic-rollback';
+  const hooks = one.story === 'upgrade-with-hooks' ? { hooks: true } : {};
+  return {
+    one: { ...common, text: 'one' },
+    two: { ...common, text: 'two', second: true, ...hooks, ...(isStuck ? { unschedulable: true } : {}) },
+    three: { ...common, text: 'three' },
+  };
+}
+
+const helmPatienceMs = 120_000;
+
+async function interrupt(one: PlainCase, stage: PlainStage, command: readonly string[]): Promise<void> {
+  const { ground, plot, agents, options } = stage;
+  const agent = createAgent({ extension: options.extension });
+  agents.push(agent);
+  const lastRevision = (await readRecords(ground.server, plot.namespace)).at(-1)?.revision ?? 0;
+  const job = agent.startJob({
+    steps: [{ task: 'Script@1', name: 'helm', inputs: { command: JSON.stringify(command) } }],
+    allowViolations: true,
+    ...(one.disturbance === 'container-cancel' ? { isContainer: true } : {}),
+  });
+  const like: MatrixCase = { ...one, place: one.place === 'waiting' ? 'following' : one.place };
+  const scene: Scene = {
+    job,
+    server: ground.server,
+    namespace: plot.namespace,
+    pid: () => job.pid(),
+    lastRevision,
+    text: 'two',
+    delayMs: randomDelay(like, options.seed),
+  };
+  await reachPlain(one, scene);
+  const pid = job.pid();
+  if (pid === undefined) throw new PlaceMissed(one.place);
+  await disturb(one.disturbance, { job, cluster: ground.cluster, stage: 'main', pid });
+  await job.done;
+  // What lives on may still come to a good end by itself.
+  await helmsGone(job);
+}
+
+async function reachPlain(one: PlainCase, scene: Scene): Promise<void> {
+  switch (one.place) {
+    case 'waiting':
+      return applied(scene);
+    default:
+      return reach(one.place, scene);
+  }
+}
+
+/** The Deployment is among the last objects that Helm applies. */
+async function applied({ server, namespace, job }: Scene): Promise<void> {
+  const ended = new AbortController();
+  const path = `/apis/apps/v1/namespaces/${namespace}/deployments?fieldSelector=metadata.name%3Dweb`;
+  const isSeen = new Promise<void>((resolve) => {
+    watch(server, path, ended.signal, (object) => {
+      const template = (object['spec'] as { template: { metadata: { annotations?: Record<string, string> } } })
+        .template;
+      if (template.metadata.annotations?.['text'] === 'two') resolve();
+    });
+  });
+  const missed = job.done.then(() => Promise.reject(new PlaceMissed('waiting')));
+  try {
+    await Promise.race([isSeen, missed]);
+  } finally {
+    ended.abort();
+  }
+}
+
+async function helmsGone(job: Job): Promise<void> {
+  const deadline = performance.now() + helmPatienceMs;
+  while (job.processes().length > 0 && performance.now() < deadline) await delay(100);
+}

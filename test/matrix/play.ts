@@ -1,0 +1,404 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { JobResult, StepRun } from '../support/agent';
+import { read } from './api';
+import { askContinually, type Availability } from './availability';
+import { caseId, disturbsApiServer, nodeOf, randomDelay, type MatrixCase } from './cases';
+import { disturb, killWithHelm, loseMachine, type Outage } from './disturbances';
+import { clusterFlags, type Ground, type Plot } from './ground';
+import {
+  availabilityViolations,
+  besideViolations,
+  fileViolations,
+  helmViolations,
+  leaseViolations,
+  manifestViolations,
+  nextRunViolations,
+  orphanViolations,
+  recordViolations,
+  signalViolations,
+  stateViolations,
+  survivalViolations,
+  writerViolations,
+  type LeaseSeen,
+  type Moment,
+  type Violation,
+} from './invariants';
+import { readState, type StateOfObject } from './liveState';
+import { PlaceMissed, reach, type Scene } from './places';
+import type { HelmWatch } from './processTable';
+import { historyText, readRecords, releaseName, type RecordSeen } from './records';
+import { startRun, type PipelineRun, type RunSpec } from './runs';
+import { chartFolder, flagsOf, type Values } from './values';
+
+const run = promisify(execFile);
+
+export interface CaseResult {
+  readonly id: string;
+  readonly seed: number;
+  readonly node: 'real' | 'kwok';
+  /** `missed`: the place was not seen, so nothing was shown. `error`: the matrix itself failed. */
+  readonly status: 'held' | 'violated' | 'missed' | 'error';
+  readonly violations: readonly Violation[];
+  /** Helm's record when the job was over, and after the next run. */
+  readonly history: readonly [string, string];
+  /** The invariants were looked at after the job too: post-job ran and the API server answered. */
+  readonly isCheckedAfterJob: boolean;
+  /** Requests to the application while it was disturbed; undefined where none was asked. */
+  readonly requests: number | undefined;
+  readonly seconds: number;
+  readonly error: string;
+}
+
+export interface PlayOptions {
+  readonly seed: number;
+  readonly helmWatch: HelmWatch;
+  /** Is given what the runs have said and what was seen, for a case that did not hold. */
+  readonly onDetails?: (id: string, text: string) => void;
+}
+
+/** What a run may take; nothing in it waits that long on purpose. */
+const patienceMs = 420_000;
+const settleMs = 8_000;
+const orphanPatienceMs = 40_000;
+
+/** Everything of a case that its parts share. */
+interface Stage {
+  readonly one: MatrixCase;
+  readonly ground: Ground;
+  readonly plot: Plot;
+  readonly deployer: string;
+  readonly maker: string;
+  readonly runs: PipelineRun[];
+  readonly availability: { current: Availability | undefined };
+  readonly values: Readonly<Record<Revision, Values>>;
+  readonly options: PlayOptions;
+}
+
+type Revision = 'one' | 'two' | 'three' | 'four';
+
+/** Plays one case to its end, in a namespace of its own. Throws nothing: what goes wrong with the matrix is a status. */
+export async function playCase(one: MatrixCase, ground: Ground, options: PlayOptions): Promise<CaseResult> {
+  const started = performance.now();
+  const facts = { id: caseId(one), seed: options.seed, node: nodeFor(one, ground) };
+  const seconds = (): number => Math.round((performance.now() - started) / 100) / 10;
+  const nothing = { history: ['', ''] as const, isCheckedAfterJob: false, requests: undefined, error: '' };
+  let stage: Stage | undefined;
+  try {
+    stage = await setStage(one, ground, options);
+    const played = await play(stage);
+    const status = played.violations.length > 0 ? 'violated' : 'held';
+    if (status === 'violated') await tellDetails(stage, played.violations.map(textOf).join('\n'));
+    return { ...facts, ...nothing, ...played, status, seconds: seconds() };
+  } catch (error) {
+    const status = error instanceof PlaceMissed ? 'missed' : 'error';
+    if (stage !== undefined) await tellDetails(stage, String(error instanceof Error ? error.stack : error));
+    return { ...facts, ...nothing, status, violations: [], seconds: seconds(), error: String(error) };
+  } finally {
+    await stage?.availability.current?.stop();
+    for (const { agent } of stage?.runs ?? []) agent.dispose();
+    await stage?.plot.remove().catch(() => undefined);
+  }
+}
+
+export function textOf({ invariant, message }: Violation): string {
+  return `${invariant}: ${message}`;
+}
+
+async function tellDetails({ one, runs, plot, ground, options }: Stage, verdict: string): Promise<void> {
+  const records = await readRecords(ground.server, plot.namespace).catch(() => []);
+  const logs = runs.map((each, index) => `===== log of run ${index + 1}\n${each.log()}`);
+  const head = `${caseId(one)}, seed ${options.seed}, ${new Date().toISOString()}\n${verdict}\n${historyText(records)}`;
+  options.onDetails?.(caseId(one), [head, ...logs].join('\n\n'));
+}
+
+function nodeFor(one: MatrixCase, { cluster }: Ground): 'real' | 'kwok' {
+  return cluster.hasRealNode ? nodeOf(one) : 'kwok';
+}
+
+async function setStage(one: MatrixCase, ground: Ground, options: PlayOptions): Promise<Stage> {
+  const [deployer, maker = deployer] = one.helm.split('-on-').map((version) => helmNamed(ground, version));
+  if (deployer === undefined || maker === undefined) throw new Error(`There is no Helm for ${one.helm}.`);
+  const plot = await ground.plot('matrix');
+  return {
+    one,
+    ground,
+    plot,
+    deployer,
+    maker,
+    runs: [],
+    availability: { current: undefined },
+    values: valuesOf(one, ground),
+    options,
+  };
+}
+
+function helmNamed({ cluster }: Ground, version: string): string {
+  const helm = cluster.helms[version];
+  if (helm === undefined) throw new Error(`This machine has no Helm ${version}.`);
+  return helm;
+}
+
+function valuesOf(one: MatrixCase, ground: Ground): Stage['values'] {
+  const common = {
+    fakePods: nodeFor(one, ground) === 'kwok',
+    fakeHooks: !ground.cluster.hasRealNode,
+    // Without an API server nobody hears that a pod goes: it must answer until that is over.
+    drain: disturbsApiServer(one) ? 45 : 3,
+  };
+  const isStuck = !['first-install', 'upgrade', 'upgrade-with-hooks'].includes(one.story);
+  const hooks = one.story === 'upgrade-with-hooks' ? { hooks: true } : {};
+  return {
+    one: { ...common, text: 'one' },
+    two: { ...common, text: 'two', second: true, ...hooks, ...(isStuck ? { unschedulable: true } : {}) },
+    three: { ...common, text: 'three' },
+    four: { ...common, text: 'four' },
+  };
+}
+
+interface Played {
+  readonly violations: readonly Violation[];
+  readonly history: readonly [string, string];
+  readonly isCheckedAfterJob: boolean;
+  readonly requests: number | undefined;
+}
+
+async function play(stage: Stage): Promise<Played> {
+  const { one, plot, ground } = stage;
+  const before = await makeRelease(stage);
+  if (one.story === 'recovery-by-next-run') await dieHalfWay(stage);
+  const { disturbed, outage } = await disturbedRun(stage);
+  const result = await disturbed.end(patienceMs);
+  if (result === undefined) return { ...unended('the disturbed job'), history: ['', ''] };
+  const historyAfterJob = historyText(await readRecords(ground.server, plot.namespace));
+  const isChecked = mayCheckAfterJob(one, result, outage);
+  const afterJob = isChecked ? await checkAfterJob(stage, disturbed, result) : [];
+  const signals = one.disturbance === 'cancel' ? signalViolations(signalsOf(result)) : [];
+
+  const next = await startNext(stage);
+  const end = await next.end(patienceMs);
+  if (end === undefined) return { ...unended('the next run'), history: [historyAfterJob, ''] };
+  const afterNext = await checkAfterNext(stage, before, end);
+  const requests = await stage.availability.current?.stop();
+  stage.availability.current = undefined;
+  return {
+    violations: [
+      ...signals,
+      ...afterJob,
+      ...afterNext,
+      ...(requests === undefined ? [] : availabilityViolations(requests.sent, requests.failures)),
+    ],
+    history: [historyAfterJob, historyText(await readRecords(ground.server, plot.namespace))],
+    isCheckedAfterJob: isChecked,
+    requests: requests?.sent,
+  };
+}
+
+function unended(what: string): Omit<Played, 'history'> {
+  const message = `${what} had not ended after ${patienceMs / 1000} s`;
+  return { violations: [{ invariant: 'ends in time', message }], isCheckedAfterJob: false, requests: undefined };
+}
+
+/** The revision that serves before anything is disturbed, made by a plain Helm. */
+async function makeRelease(stage: Stage): Promise<readonly StateOfObject[]> {
+  const { one, ground, plot, maker, values, availability } = stage;
+  if (one.story === 'first-install' || one.story === 'failed-install') return [];
+  const flags = [...flagsOf(values.one), ...clusterFlags(ground.cluster.kubeconfig, plot.namespace)];
+  await run(maker, ['install', releaseName, chartFolder, '--wait', '--timeout', '120s', ...flags]);
+  if (!values.one.fakePods) {
+    const service = await read(ground.server, `/api/v1/namespaces/${plot.namespace}/services/web`);
+    const { clusterIP } = service?.['spec'] as { clusterIP: string };
+    availability.current = askContinually(`http://${clusterIP}/`);
+  }
+  return readState(ground.server, plot.namespace);
+}
+
+async function specOf(stage: Stage, runNumber: number, values: Values): Promise<RunSpec> {
+  const { ground, plot, deployer } = stage;
+  const identity = await plot.identity(runNumber);
+  return { cluster: ground.cluster, namespace: plot.namespace, helm: deployer, values, identity };
+}
+
+function begin(stage: Stage, spec: RunSpec): PipelineRun {
+  const started = startRun(spec);
+  stage.runs.push(started);
+  return started;
+}
+
+async function lastRevision({ ground, plot }: Stage): Promise<number> {
+  return (await readRecords(ground.server, plot.namespace)).at(-1)?.revision ?? 0;
+}
+
+/** A run whose machine goes while Helm changes the first objects: what the next run has to recover from. */
+async function dieHalfWay(stage: Stage): Promise<void> {
+  const dying = begin(stage, await specOf(stage, 0, stage.values.two));
+  await reach('first-object-changed', await mainScene(stage, dying, 'two', 0));
+  loseMachine(dying.job);
+  await dying.end(patienceMs);
+}
+
+async function mainScene(stage: Stage, { job }: PipelineRun, text: string, last?: number): Promise<Scene> {
+  return {
+    job,
+    server: stage.ground.server,
+    namespace: stage.plot.namespace,
+    pid: () => job.pid(),
+    lastRevision: last ?? (await lastRevision(stage)),
+    text,
+    delayMs: randomDelay(stage.one, stage.options.seed),
+  };
+}
+
+async function disturbedRun(stage: Stage): Promise<{ disturbed: PipelineRun; outage: Outage | undefined }> {
+  const { one, ground, values } = stage;
+  const text = one.story === 'recovery-by-next-run' ? 'three' : 'two';
+  const spec = await specOf(stage, 1, values[text]);
+  const last = await lastRevision(stage);
+  const disturbed = begin(stage, { ...spec, isContainer: one.disturbance === 'container-cancel' });
+  const main = await mainScene(stage, disturbed, text, last);
+  const scene = one.story === 'repair-by-post-job' ? await killedIntoPostJob(stage, disturbed, main) : main;
+  await reach(one.place, scene);
+  const pid = scene.pid();
+  if (pid === undefined) throw new PlaceMissed(one.place);
+  const victim = { job: disturbed.job, cluster: ground.cluster, stage: stageOf(one), pid };
+  return { disturbed, outage: await disturb(one.disturbance, victim) };
+}
+
+function stageOf({ story }: MatrixCase): 'main' | 'post-job' {
+  return story === 'repair-by-post-job' ? 'post-job' : 'main';
+}
+
+/** The main is killed with its Helm half way; the scene that is to be disturbed is that of the post-job. */
+async function killedIntoPostJob(stage: Stage, { job }: PipelineRun, main: Scene): Promise<Scene> {
+  await reach('first-object-changed', main);
+  const mainPid = job.pid();
+  if (mainPid === undefined) throw new PlaceMissed('the main phase');
+  killWithHelm(mainPid);
+  const pid = (): number | undefined => {
+    const current = job.pid();
+    return current === mainPid ? undefined : current;
+  };
+  return { ...main, pid, lastRevision: await lastRevision(stage) };
+}
+
+function postJobOf(result: JobResult): StepRun | undefined {
+  return result.steps.find(({ stage }) => stage === 'post-job');
+}
+
+/** Post-job ran, undisturbed, and the API server was there for it. */
+function mayCheckAfterJob(one: MatrixCase, result: JobResult, outage: Outage | undefined): boolean {
+  const postJob = postJobOf(result);
+  const process = postJob?.processes.at(-1);
+  if (postJob === undefined || process === undefined || stageOf(one) === 'post-job') return false;
+  if (process.end !== 'ended' || process.signal !== null) return false;
+  return outage === undefined || postJob.startedAt > outage.to;
+}
+
+function signalsOf(result: JobResult): string[] {
+  const main = result.steps.find(({ stage }) => stage === 'main');
+  return (main?.processes ?? []).flatMap(({ signalsSent }) => signalsSent.map(({ signal }) => signal));
+}
+
+async function checkAfterJob(stage: Stage, disturbed: PipelineRun, result: JobResult): Promise<Violation[]> {
+  const { plot, options } = stage;
+  const remains = disturbed.remains();
+  const release = await settled(() => releaseViolations(stage, 'after job'));
+  return [
+    ...release,
+    ...fileViolations(remains?.files ?? []),
+    ...orphanViolations(result.orphans, 'when the job ended'),
+    ...besideViolations(disturbed.tasks(), options.helmWatch.seenIn(plot.namespace)),
+  ];
+}
+
+async function startNext(stage: Stage): Promise<PipelineRun> {
+  const { one, values } = stage;
+  return begin(stage, await specOf(stage, 2, one.story === 'recovery-by-next-run' ? values.four : values.three));
+}
+
+async function checkAfterNext(stage: Stage, before: readonly StateOfObject[], end: JobResult): Promise<Violation[]> {
+  const { plot, ground, options, runs } = stage;
+  const release = await settled(() => releaseViolations(stage, 'after next run'));
+  const main = end.step('deploy');
+  const outcome = main.outputs['outcome'] ?? '';
+  const orphans = await orphansOf(runs);
+  return [
+    ...nextRunViolations(main.result, outcome, main.message),
+    ...release,
+    ...survivalViolations(before, await readState(ground.server, plot.namespace), servingObjects),
+    ...writerViolations(await plot.writes()),
+    ...helmViolations(options.helmWatch.seenIn(plot.namespace)),
+    ...orphanViolations(orphans, 'in the end'),
+  ];
+}
+
+/** What every revision has. */
+const servingObjects = ['Deployment/web', 'Service/web', 'ConfigMap/web', 'Secret/web', 'PersistentVolumeClaim/data'];
+
+/** The processes of all runs that are still there when they have had time to end. */
+async function orphansOf(runs: readonly PipelineRun[]): Promise<{ pid: number; name: string }[]> {
+  const deadline = performance.now() + orphanPatienceMs;
+  for (;;) {
+    const left = runs.flatMap(({ job }) => job.processes());
+    if (left.length === 0 || performance.now() > deadline) return left;
+    await delay(100);
+  }
+}
+
+/** Controllers take a moment: what is seen must hold soon, not at once. */
+async function settled(look: () => Promise<Violation[]>): Promise<Violation[]> {
+  const deadline = performance.now() + settleMs;
+  for (;;) {
+    const found = await look();
+    if (found.length === 0 || performance.now() > deadline) return found;
+    await delay(250);
+  }
+}
+
+async function releaseViolations(stage: Stage, when: Moment): Promise<Violation[]> {
+  const { ground, plot, runs } = stage;
+  const records = await readRecords(ground.server, plot.namespace);
+  const told = runs.map((each) => each.log()).join('\n');
+  const lease = await readLease(stage);
+  return [
+    ...recordViolations(records, when),
+    ...manifestViolations(records, await manifestsOf(stage, records), when),
+    ...(await deployedViolations(stage, records, told, when)),
+    ...leaseViolations(lease, when),
+  ];
+}
+
+/** By the text of each revision. */
+async function manifestsOf(stage: Stage, records: readonly RecordSeen[]): Promise<Map<string, string>> {
+  const texts = [...new Set(records.map(({ text }) => text))].filter((text) => text in stage.values);
+  const goldens = await Promise.all(texts.map((text) => goldenOf(stage, text as Revision)));
+  return new Map(texts.map((text, index) => [text, goldens[index]?.manifest ?? '']));
+}
+
+function goldenOf({ ground, deployer, maker, values }: Stage, text: Revision): ReturnType<Ground['golden']> {
+  return ground.golden(text === 'one' ? maker : deployer, values[text]);
+}
+
+async function deployedViolations(
+  stage: Stage,
+  records: readonly RecordSeen[],
+  told: string,
+  when: Moment,
+): Promise<Violation[]> {
+  const { ground, plot, values } = stage;
+  const deployed = records.findLast(({ status }) => status === 'deployed');
+  if (deployed === undefined || !(deployed.text in values)) return [];
+  const golden = await goldenOf(stage, deployed.text as Revision);
+  return stateViolations(await readState(ground.server, plot.namespace), golden, told, when);
+}
+
+const workAnnotation = 'helm-safe-deploy/work';
+
+async function readLease({ ground, plot }: Stage): Promise<LeaseSeen | undefined> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${plot.namespace}/leases/helm-safe-deploy.${releaseName}`;
+  const lease = await read(ground.server, path);
+  if (lease === undefined) return undefined;
+  const { holderIdentity = '' } = lease['spec'] as { holderIdentity?: string };
+  return { holder: holderIdentity, work: lease.metadata.annotations?.[workAnnotation] ?? '' };
+}

@@ -1,0 +1,145 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Agent, AgentOptions, Job, JobResult } from '../support/agent';
+import { deployJob, kubeconfigConnection, productAgent } from '../support/product';
+import type { FileSeen, TaskSeen } from './invariants';
+import { isAlive } from './processTable';
+import { chartFolder, linesOf, password, type Values } from './values';
+import { releaseName } from './records';
+import type { TestCluster } from '../support/cluster';
+
+/** What was found when the job was about to end, before the agent tidies up. */
+export interface Remains {
+  readonly files: readonly FileSeen[];
+  readonly processes: readonly { pid: number; name: string }[];
+}
+
+/** One run of the pipeline on an agent of its own. */
+export interface PipelineRun {
+  readonly job: Job;
+  readonly agent: Agent;
+  /** The processes of its phases. */
+  readonly tasks: () => TaskSeen[];
+  readonly remains: () => Remains | undefined;
+  /** Undefined if it did not end within the time. */
+  readonly end: (timeoutMs: number) => Promise<JobResult | undefined>;
+  readonly log: () => string;
+}
+
+export interface RunSpec {
+  readonly cluster: TestCluster;
+  readonly namespace: string;
+  readonly helm: string;
+  readonly values: Values;
+  readonly identity: { readonly kubeconfig: string; readonly token: string };
+  /** The job runs in a container: the agent's signals do not reach the task. */
+  readonly isContainer?: boolean;
+  readonly inputs?: Readonly<Record<string, string>>;
+}
+
+const finalize = '##[section]Starting: Finalize Job';
+
+export function startRun(spec: RunSpec, options: Partial<AgentOptions> = {}): PipelineRun {
+  let remains: Remains | undefined;
+  const agent = productAgent({
+    ...options,
+    onLine: ({ text }) => {
+      if (text === finalize) remains = remainsOf(agent, job, spec.identity.token);
+    },
+  });
+  const job = agent.startJob(
+    deployJob({
+      cluster: spec.cluster,
+      namespace: spec.namespace,
+      release: releaseName,
+      chart: chartFolder,
+      helm: spec.helm,
+      connection: kubeconfigConnection(spec.identity.kubeconfig),
+      secrets: { appPassword: password },
+      inputs: {
+        timeout: '2m',
+        set: [...linesOf(spec.values), 'password=$(appPassword)'].join('\n'),
+        ...spec.inputs,
+      },
+      job: { allowViolations: true, ...(spec.isContainer === true ? { isContainer: true } : {}) },
+    }),
+  );
+  return {
+    job,
+    agent,
+    tasks: followTasks(job),
+    remains: () => remains,
+    end: (timeoutMs) => within(job.done, timeoutMs),
+    log: () => job.lines.map(({ text }) => text).join('\n'),
+  };
+}
+
+async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, undefined);
+  });
+  try {
+    return await Promise.race([promise, over]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const readEveryMs = 20;
+
+/** Looks at the processes of a job's phases until the job is over and none of them lives. */
+function followTasks(job: Job): () => TaskSeen[] {
+  const tasks = new Map<number, TaskSeen>();
+  let isOver = false;
+  const look = (): void => {
+    const now = performance.now();
+    const pid = job.pid();
+    if (pid !== undefined && !tasks.has(pid)) tasks.set(pid, { pid, startedAt: now, endedAt: Infinity });
+    for (const task of tasks.values()) {
+      if (task.endedAt === Infinity && !isAlive(task.pid)) tasks.set(task.pid, { ...task, endedAt: now });
+    }
+    if (isOver && [...tasks.values()].every(({ endedAt }) => endedAt < Infinity)) clearInterval(timer);
+  };
+  const timer = setInterval(look, readEveryMs);
+  timer.unref();
+  const end = (): void => {
+    isOver = true;
+  };
+  job.done.then(end, end);
+  return () => {
+    look();
+    return [...tasks.values()];
+  };
+}
+
+function remainsOf(agent: Agent, job: Job, token: string): Remains {
+  const secrets = { 'the token of the kubeconfig': token, 'a secret value': password };
+  const { temp, sources, tools } = agent.folders;
+  const files = [temp, sources, tools, path.join(agent.folders.home, '_home')].flatMap(filesIn);
+  return {
+    files: files.flatMap((file) => {
+      const content = textOf(file);
+      const held = Object.entries(secrets).filter(([, secret]) => content.includes(secret));
+      return held.map(([name]) => ({ file: path.relative(agent.folders.home, file), holds: name }));
+    }),
+    processes: job.processes(),
+  };
+}
+
+function filesIn(folder: string): string[] {
+  if (!fs.existsSync(folder)) return [];
+  return fs
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name));
+}
+
+function textOf(file: string): string {
+  try {
+    return fs.readFileSync(file, 'latin1');
+  } catch {
+    // Removed at this moment.
+    return '';
+  }
+}
