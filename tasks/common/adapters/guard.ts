@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import path from 'node:path';
 import type { Guard } from '../core/ports';
 import { guardVariable, guardVariableValue, messageLine, type GuardMessage, type HelmKind } from '../guard/messages';
-import { machineMs, processMark } from './processes';
+import { childMark, machineMs } from './processes';
 
 export interface GuardOptions {
   /** The guard's bundle; by default the one beside the file that the agent has started. */
@@ -75,7 +75,7 @@ export function createGuard(options: GuardOptions): HelmGuard {
     });
     // Told by its exit.
     child.stdin?.on('error', () => undefined);
-    mark = child.pid === undefined ? undefined : processMark(child.pid);
+    mark = child.pid === undefined ? undefined : childMark(child.pid);
     say({ event: 'alive', atMs: renewedAtMs });
     return mark;
   };
@@ -89,8 +89,7 @@ export function createGuard(options: GuardOptions): HelmGuard {
     },
     watch: (pid, kind) => {
       start();
-      const watched = processMark(pid);
-      // It has ended already.
+      const watched = childMark(pid);
       if (watched === undefined) return;
       marks.set(pid, watched);
       say({ event: 'watch', mark: watched, kind });

@@ -24,6 +24,15 @@ export function processMark(pid: number): string | undefined {
 }
 
 /**
+ * Of a child that was started just now. It gets a mark even if it has ended already: a script may leave the real program
+ * behind in its group, and until we have heard of its end nobody else can have its id.
+ */
+export function childMark(pid: number): string | undefined {
+  const seen = see(pid);
+  return seen === undefined ? undefined : markOf(pid, seen.start);
+}
+
+/**
  * Whether the marked process, or its whole group, has ended. False where that cannot be known: for a process of another
  * machine or container, and for a text that is no mark.
  */
@@ -78,8 +87,8 @@ export async function waitUntilGone(
 
 export interface FoundProcess {
   mark: string;
-  /** Whether it is the first of a process group. */
-  isLeader: boolean;
+  /** The mark of its process group, whose first process may be gone. */
+  groupMark: string;
   /** Of the variable that it was found by. */
   value: string;
 }
@@ -90,13 +99,19 @@ export interface FoundProcess {
  */
 export function processesStartedWith(variable: string): FoundProcess[] {
   const prefix = `${variable}=`;
-  return table().flatMap(({ pid, group, start, hasEnded }) => {
+  const all = table();
+  const starts = new Map(all.map(({ pid, start }) => [pid, start]));
+  return all.flatMap(({ pid, group, start, hasEnded }) => {
     if (hasEnded) return [];
     const entry = (readText(`/proc/${pid}/environ`) ?? '').split('\0').find((each) => each.startsWith(prefix));
     if (entry === undefined) return [];
-    return [{ mark: markOf(pid, start), isLeader: group === pid, value: entry.slice(prefix.length) }];
+    const groupMark = markOf(group, starts.get(group) ?? noStart);
+    return [{ mark: markOf(pid, start), groupMark, value: entry.slice(prefix.length) }];
   });
 }
+
+/** The start of a process that is gone: none that gets its id later has it. */
+const noStart = '-';
 
 interface Named {
   pid: number;

@@ -49,9 +49,9 @@ function consequences(action: GuardAction, token: string): GuardEvent[] {
 }
 
 function startedUntold(token: string): GuardEvent[] {
-  return processesStartedWith(guardVariable).flatMap(({ mark, isLeader, value }): GuardEvent[] => {
+  return processesStartedWith(guardVariable).flatMap(({ groupMark, value }): GuardEvent[] => {
     const kind = kindOfVariable(value, token);
-    return isLeader && kind !== undefined ? [{ event: 'watch', mark, kind }] : [];
+    return kind === undefined ? [] : [{ event: 'watch', mark: groupMark, kind }];
   });
 }
 

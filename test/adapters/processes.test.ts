@@ -1,0 +1,251 @@
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { runProcess } from '../../tasks/common/adapters/process';
+import {
+  childMark,
+  isProcessGone,
+  processesStartedWith,
+  processMark,
+  signalProcess,
+  stopProcess,
+  waitUntilGone,
+} from '../../tasks/common/adapters/processes';
+import { eventually } from '../support/stubApiServer';
+
+const forever = ['-c', 'while :; do sleep 1; done'];
+
+describe('processes that are no children', () => {
+  const started: ChildProcess[] = [];
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'helm-safe-deploy-test-'));
+  });
+
+  afterEach(() => {
+    for (const { pid } of started.splice(0)) kill(pid);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function kill(pid: number | undefined): void {
+    if (pid === undefined) return;
+    for (const id of [-pid, pid]) {
+      try {
+        process.kill(id, 'SIGKILL');
+      } catch {
+        // gone
+      }
+    }
+  }
+
+  function start(
+    file: string,
+    args: readonly string[],
+    options: SpawnOptions = {},
+  ): { child: ChildProcess; mark: string } {
+    const child = spawn(file, args, { stdio: 'ignore', detached: true, ...options });
+    started.push(child);
+    const mark = processMark(child.pid ?? 0);
+    assert.ok(mark !== undefined);
+    return { child, mark };
+  }
+
+  it('one that runs, and then has ended', async () => {
+    const { child, mark } = start('sh', forever);
+    assert.equal(isProcessGone(mark), false);
+    assert.equal(processMark(child.pid ?? 0), mark);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    assert.equal(isProcessGone(mark), true);
+    assert.equal(processMark(child.pid ?? 0), undefined);
+    assert.equal(signalProcess(mark, 'SIGURG'), false);
+  });
+
+  it('one that has ended, but whose parent does not care (a container without an init)', async () => {
+    const file = path.join(folder, 'pid');
+    // what the shell has started, sleep does not reap
+    start('sh', [
+      '-c',
+      `sh -c 'while [ ! -e "${folder}/end" ]; do sleep 0.02; done' & echo $! >"${file}"; exec sleep 1000`,
+    ]);
+    await eventually('the process is there', () => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'));
+    const pid = Number(readFileSync(file, 'utf8'));
+    const mark = processMark(pid) ?? '';
+    assert.equal(isProcessGone(mark), false);
+    writeFileSync(path.join(folder, 'end'), '');
+    await eventually('it is gone', () => isProcessGone(mark), 30);
+    assert.equal(process.kill(pid, 0), true, 'the kernel still knows it');
+    assert.equal(processMark(pid), undefined);
+  });
+
+  it('a script that has ended before anybody looked: it still has a mark, for what it left behind in its group', async () => {
+    const log = path.join(folder, 'pid');
+    const child = spawn('sh', ['-c', `sleep 1000 & echo $! >"${log}.new"; mv "${log}.new" "${log}"`], {
+      stdio: 'ignore',
+      detached: true,
+    });
+    started.push(child);
+    // Without giving Node a chance to reap it, as long as it takes.
+    while (!existsSync(log) || processMark(child.pid ?? 0) !== undefined);
+    const mark = childMark(child.pid ?? 0) ?? '';
+    assert.equal(isProcessGone(mark), true);
+    assert.equal(isProcessGone(mark, 'group'), false);
+    await once(child, 'exit');
+    assert.equal(isProcessGone(mark, 'group'), false);
+    assert.equal(signalProcess(mark, 'SIGKILL', 'group'), true);
+    assert.deepEqual(await waitUntilGone([mark], 30_000, 'group'), []);
+  });
+
+  it('a process id that was given to another process', () => {
+    const { mark } = start('sh', forever);
+    const [machine = '', pid = '', begin = ''] = mark.split('/');
+    const earlier = `${machine}/${pid}/${String(Number(begin) - 1)}`;
+    assert.equal(isProcessGone(earlier), true);
+    assert.equal(isProcessGone(earlier, 'group'), true);
+    for (const reach of ['process', 'group'] as const) assert.equal(signalProcess(earlier, 'SIGKILL', reach), false);
+    assert.equal(isProcessGone(mark), false);
+  });
+
+  it('a process of another machine or container is neither known to be gone nor ever signalled', async () => {
+    const { child, mark } = start('sh', forever);
+    const elsewhere = `agent-7:${mark}`;
+    assert.equal(isProcessGone(elsewhere), false);
+    assert.equal(isProcessGone(elsewhere, 'group'), false);
+    assert.equal(signalProcess(elsewhere, 'SIGKILL'), false);
+    assert.deepEqual(await waitUntilGone([elsewhere], 1), [elsewhere]);
+    assert.equal(child.exitCode ?? child.signalCode, null);
+  });
+
+  it('a text that is no mark, or that would mean every process, is never signalled', () => {
+    const { mark } = start('sh', forever);
+    const [machine = '', pid = '', begin = ''] = mark.split('/');
+    const ids = ['0', '1', '-1', `-${pid}`, '', ' ', 'NaN', '1e9', `${pid}.5`, '99999999999'].map(
+      (id) => `${machine}/${id}/`,
+    );
+    for (const text of ['', '/', '//', 'abc', `${machine}/${pid}`, `${mark}/more`, `/${pid}/${begin}`, ...ids]) {
+      assert.equal(isProcessGone(text), false, text);
+      // a signal that does nothing, should it be sent after all
+      for (const reach of ['process', 'group'] as const)
+        assert.equal(signalProcess(text, 'SIGURG', reach), false, text);
+    }
+  });
+
+  it('a program whose name looks like the rest of its line in /proc', () => {
+    const program = path.join(folder, 'x) Z 1 (y');
+    symlinkSync(process.execPath, program);
+    const { mark } = start(program, ['-e', 'setInterval(() => {}, 1000)']);
+    assert.equal(isProcessGone(mark), false);
+    assert.equal(isProcessGone(mark, 'group'), false);
+  });
+
+  it('a wrapper that is gone while what it has started lives on: the group is not gone, and is reached', async () => {
+    const file = path.join(folder, 'pid');
+    const { child, mark } = start('sh', ['-c', `sleep 1000 & echo $! >"${file}"; read line`], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    await eventually('both are there', () => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'));
+    const inner = processMark(Number(readFileSync(file, 'utf8'))) ?? '';
+    child.stdin?.end();
+    await once(child, 'exit');
+    assert.equal(isProcessGone(mark), true);
+    assert.equal(isProcessGone(mark, 'group'), false);
+    assert.equal(signalProcess(mark, 'SIGKILL'), false);
+    assert.equal(isProcessGone(inner), false);
+    assert.equal(signalProcess(mark, 'SIGKILL', 'group'), true);
+    assert.deepEqual(await waitUntilGone([inner], 30_000), []);
+    assert.equal(isProcessGone(mark, 'group'), true);
+  });
+
+  it('a main process that ends when it is told is told no more', async () => {
+    const log = path.join(folder, 'log');
+    const { child, mark } = start('sh', [
+      '-c',
+      `trap 'echo INT >>"${log}"; exit 3' INT; echo ready >>"${log}"; while :; do sleep 0.02; done`,
+    ]);
+    await eventually('it is ready', () => existsSync(log));
+    const steps = [
+      { signal: 'SIGINT', waitMs: 30_000 },
+      { signal: 'SIGKILL', waitMs: 30_000 },
+    ] as const;
+    assert.equal(await stopProcess(mark, steps), true);
+    assert.equal(readFileSync(log, 'utf8'), 'ready\nINT\n');
+    if (child.exitCode === null) await once(child, 'exit');
+    assert.equal(child.exitCode, 3);
+  });
+
+  it('a main process that ignores everything is killed, and one that cannot be stopped is said to run still', async () => {
+    const { child, mark } = start('sh', ['-c', `trap '' INT TERM; : >"${folder}/ready"; while :; do sleep 0.02; done`]);
+    await eventually('it is ready', () => existsSync(path.join(folder, 'ready')));
+    assert.equal(
+      await stopProcess(mark, [
+        { signal: 'SIGINT', waitMs: 60 },
+        { signal: 'SIGTERM', waitMs: 60 },
+      ]),
+      false,
+    );
+    assert.deepEqual(await waitUntilGone([mark], 1), [mark]);
+    assert.equal(
+      await stopProcess(
+        mark,
+        [
+          { signal: 'SIGINT', waitMs: 60 },
+          { signal: 'SIGKILL', waitMs: 30_000 },
+        ],
+        'group',
+      ),
+      true,
+    );
+    if (child.signalCode === null) await once(child, 'exit');
+    assert.equal(child.signalCode, 'SIGKILL');
+  });
+
+  it('those that were started with a variable are found by it, with those that they have started', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const name = `HELM_SAFE_DEPLOY_TEST_${String(process.pid)}`;
+    const { child, mark } = start('sh', ['-c', `sleep 1000 & : >"${folder}/ready"; wait`], {
+      env: { ...process.env, [name]: 'a=b' },
+    });
+    const other = start('sh', forever, { env: { ...process.env, [`${name}_OTHER`]: 'a=b' } });
+    await eventually('it is ready', () => existsSync(path.join(folder, 'ready')));
+    const found = processesStartedWith(name);
+    assert.deepEqual(
+      found.find((each) => each.mark === mark),
+      { mark, groupMark: mark, value: 'a=b' },
+    );
+    assert.deepEqual(
+      found.map(({ groupMark }) => groupMark),
+      [mark, mark],
+    );
+    assert.ok(!found.some((each) => each.mark === other.mark));
+
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const [left] = processesStartedWith(name);
+    assert.equal(isProcessGone(left?.groupMark ?? '', 'group'), false);
+    assert.equal(signalProcess(left?.groupMark ?? '', 'SIGKILL', 'group'), true);
+    assert.deepEqual(await waitUntilGone([left?.mark ?? ''], 30_000), []);
+  });
+});
+
+describe('a program that is started', () => {
+  it('is told of by its process id at once, and not at all when there is no such program', async () => {
+    const pids: number[] = [];
+    const options = {
+      cwd: tmpdir(),
+      env: {},
+      onStdout: () => undefined,
+      onStderr: () => undefined,
+      onStart: (pid: number) => pids.push(pid),
+    };
+    const run = runProcess(process.execPath, ['-e', ''], options);
+    assert.equal(pids.length, 1);
+    assert.ok(processMark(pids[0] ?? 0) !== undefined);
+    assert.equal((await run).exitCode, 0);
+    assert.equal((await runProcess(path.join(tmpdir(), 'no', 'helm'), [], options)).startError?.code, 'ENOENT');
+    assert.equal(pids.length, 1);
+  });
+});
