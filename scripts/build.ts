@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild } from 'esbuild';
+import type { BuildOptions as EsbuildOptions } from 'esbuild';
 import { entryScript, oldestNodeMajor } from './package/entryScript';
 import { thirdPartyNotices } from './package/thirdPartyNotices';
 
@@ -89,6 +90,7 @@ async function buildTask({ source, out, name, version }: TaskOptions): Promise<B
   await writeFile(path.join(to, 'ThirdPartyNotices.md'), bundle.notices);
   await writeFile(path.join(mapFolder(out), `${name}V${String(major)}.js.map`), bundle.map);
   for (const entry of entries) await writeFile(path.join(to, `${entry}.js`), entryScript(entry));
+  if (bundle.needsGuard) await writeFile(path.join(to, guardFile), await bundleGuard(source));
   await copyFile(path.join(from, 'icon.png'), path.join(to, 'icon.png'));
   await writeFile(path.join(to, 'task.json'), toJson({ ...taskJson, version: taskVersion(major, version) }));
   return { name, folder };
@@ -103,43 +105,61 @@ export function taskVersion(major: number, version: string): TaskJson['version']
   return { Major: major, Minor: extensionMajor * 100 + minor, Patch: patch };
 }
 
-/** One bundle for all phases of a task: they share nearly all code, and what a phase does not call is not evaluated. */
-async function bundleTask({ source, name, entries }: { source: string; name: string; entries: readonly string[] }) {
-  const result = await esbuild({
+/** The program that `tasks/common/adapters/guard.ts` starts; see `tasks/common/guard`. */
+export const guardFile = 'guard.js';
+
+/** How every bundle is made. */
+function bundling(source: string) {
+  return {
     absWorkingDir: source,
-    stdin: {
-      contents: entries.map((entry) => `exports.${entry} = () => require('./${entry}.ts');`).join('\n'),
-      resolveDir: path.join(source, 'tasks', name),
-      sourcefile: `tasks/${name}/main.js`,
-    },
-    outfile: 'main.js',
     bundle: true,
     minify: true,
     platform: 'node',
     target: `node${String(oldestNodeMajor)}`,
     format: 'cjs',
     charset: 'utf8',
+    write: false,
+    logLevel: 'silent',
+  } as const satisfies EsbuildOptions;
+}
+
+/** One bundle for all phases of a task: they share nearly all code, and what a phase does not call is not evaluated. */
+async function bundleTask({ source, name, entries }: { source: string; name: string; entries: readonly string[] }) {
+  const result = await esbuild({
+    ...bundling(source),
+    stdin: {
+      contents: entries.map((entry) => `exports.${entry} = () => require('./${entry}.ts');`).join('\n'),
+      resolveDir: path.join(source, 'tasks', name),
+      sourcefile: `tasks/${name}/main.js`,
+    },
+    outfile: 'main.js',
     // The package `punycode` instead of Node's own, which is deprecated and warns on stderr from Node 21 on.
     alias: { punycode: 'punycode/' },
     sourcemap: 'external',
     legalComments: 'external',
     metafile: true,
-    write: false,
-    logLevel: 'silent',
   });
   if (result.warnings.length > 0) {
     throw new Error(`esbuild warns about ${name}: ${result.warnings.map((warning) => warning.text).join('; ')}`);
   }
   const output = (suffix: string) => result.outputFiles.find((file) => file.path.endsWith(suffix))?.text ?? '';
+  const inputs = Object.keys(result.metafile.inputs);
   return {
     code: output('main.js'),
     map: output('.map'),
-    notices: await thirdPartyNotices({
-      source,
-      inputs: Object.keys(result.metafile.inputs),
-      legalComments: output('.LEGAL.txt'),
-    }),
+    notices: await thirdPartyNotices({ source, inputs, legalComments: output('.LEGAL.txt') }),
+    needsGuard: inputs.includes('tasks/common/adapters/guard.ts'),
   };
+}
+
+/**
+ * The guard's program. It lives beside Helm for as long as that runs, so it has to be small, and it has to work when
+ * everything else does not: it holds no package, which the check of the package sees to.
+ */
+export async function bundleGuard(source: string): Promise<string> {
+  const entry = path.join(source, 'tasks', 'common', 'guard', 'index.ts');
+  const result = await esbuild({ ...bundling(source), entryPoints: [entry], outfile: guardFile });
+  return result.outputFiles[0]?.text ?? '';
 }
 
 /** The manifest of what was built: a task that is not built yet has no files and no contribution in the package. */

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
+import { guardFile } from '../build';
 import { packagedTasks } from './packageUnderCheck';
 import type { PackagedTask, TaskJson } from './packageUnderCheck';
 import type { Parts } from './vsix';
@@ -44,7 +45,7 @@ function packagedNode(): NodeBinary | undefined {
 
 /**
  * Starts every task of a package as the agent would, but from a folder where nothing else lies and without the inputs that it
- * requires: it has to load, to say which are missing, and to write nothing to stderr.
+ * requires: it has to load, to say which are missing, and to write nothing to stderr. A guard whose task is gone has to end.
  */
 export async function bareRunProblems(parts: Parts, node: NodeBinary): Promise<string[]> {
   const root = await mkdtemp(path.join(tmpdir(), 'helm-safe-deploy-bare-'));
@@ -84,6 +85,7 @@ function phaseRuns({ folder, json }: PackagedTask, node: NodeBinary, root: strin
       expected: ['##vso[task.complete result=Failed', ...required.map(({ name }) => name)],
     },
     { target: json.postjobexecution?.[handler]?.target, expected: [] },
+    { target: existsSync(path.join(root, folder, guardFile)) ? guardFile : undefined, expected: [] },
   ];
   return phases.flatMap(({ target, expected }) =>
     target === undefined

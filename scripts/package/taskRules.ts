@@ -1,6 +1,7 @@
+import { isBuiltin } from 'node:module';
 import { parse } from 'acorn';
 import AjvDraft04 from 'ajv-draft-04';
-import { taskVersion } from '../build';
+import { guardFile, taskVersion } from '../build';
 import { pngSize } from './packageUnderCheck';
 import type { CheckContext, PackagedTask, TaskInput, TaskJson } from './packageUnderCheck';
 import { partText } from './vsix';
@@ -28,6 +29,7 @@ export function taskProblems(tasks: readonly PackagedTask[], parts: Parts, conte
     readInputRule,
     iconRule,
     noticesRule,
+    guardRule,
   ] satisfies TaskRule[];
   const problems = tasks.flatMap((task) =>
     rules.flatMap((rule) => rule(task, parts, context).map((problem) => `${task.folder}: ${problem}`)),
@@ -205,6 +207,25 @@ const iconRule: TaskRule = ({ folder }, parts) => {
 
 const noticesRule: TaskRule = ({ folder }, parts) =>
   parts.has(`${folder}/ThirdPartyNotices.md`) ? [] : ['ThirdPartyNotices.md is missing'];
+
+/** One guard runs beside each Helm, on agents that run many jobs. */
+const mostGuardBytes = 16_000;
+
+const guardRule: TaskRule = ({ folder }, parts) => {
+  const guard = partText(parts, `${folder}/${guardFile}`);
+  const isStarted = partText(parts, `${folder}/main.js`)?.includes(guardFile) === true;
+  if (guard === undefined) return isStarted ? [`${guardFile}, which its bundle starts, is missing`] : [];
+  const modules = [...guard.matchAll(/\brequire\(["'`]?([^"'`)]*)/g)].map(([, name = '']) => name);
+  return [
+    ...(isStarted ? [] : [`${guardFile} is there, but its bundle does not start it`]),
+    ...(guard.length <= mostGuardBytes
+      ? []
+      : [`${guardFile} has ${String(guard.length)} characters; at most ${String(mostGuardBytes)} are allowed`]),
+    ...modules
+      .filter((name) => !isBuiltin(name))
+      .map((name) => `${guardFile} needs ${name}; it may need nothing but Node`),
+  ];
+};
 
 function sharedIds(tasks: readonly PackagedTask[]): string[] {
   const names = new Map<string, string>();

@@ -200,6 +200,28 @@ const incidents: readonly [title: string, breakIt: Break, problem: RegExp][] = [
     /icon\.png is not a PNG/,
   ],
   ['the notices are missing', without(`${folder}/ThirdPartyNotices.md`), /ThirdPartyNotices\.md is missing/],
+  [
+    'the guard is missing that the bundle starts',
+    (parts) => {
+      file(`${folder}/main.js`, 'exports.index = () => start("guard.js");')(parts);
+      parts.delete(`${folder}/guard.js`);
+    },
+    /HelmSafeDeployV1: guard\.js, which its bundle starts, is missing/,
+  ],
+  [
+    'a guard is there that nothing starts',
+    (parts) => {
+      file(`${folder}/main.js`, 'exports.index = () => undefined;')(parts);
+      file(`${folder}/guard.js`, '')(parts);
+    },
+    /guard\.js is there, but its bundle does not start it/,
+  ],
+  [
+    'the guard needs a package',
+    file(`${folder}/guard.js`, 'require("node:fs");require("azure-pipelines-task-lib");'),
+    /guard\.js needs azure-pipelines-task-lib; it may need nothing but Node\n?$/m,
+  ],
+  ['the guard is large', file(`${folder}/guard.js`, long(16_001)), /guard\.js has 16001 characters; at most 16000/],
   ['the manifest is missing', without('extension.vsixmanifest'), /extension\.vsixmanifest is missing/],
   ['the extension has another id', manifest(' Id="helm-safe-deploy"', ' Id="other"'), /its id is not helm-safe-deploy/],
   [

@@ -113,6 +113,12 @@ describe('a bundle alone in an empty folder', () => {
       assert.match((await bareRunProblems(withMain(parts, warning), node)).join('\n'), /Warning: old/);
     });
 
+    it(`is refused on Node ${String(node.major)} when its guard does not end quietly with its task`, async () => {
+      const staying = new TextEncoder().encode('console.error("still here"); process.exitCode = 1;');
+      const broken = new Map(parts).set('HelmSafeDeploy/HelmSafeDeployV1/guard.js', staying);
+      assert.match((await bareRunProblems(broken, node)).join('\n'), /guard\.js alone in a folder.*\n*still here/);
+    });
+
     it(`is refused on Node ${String(node.major)} when it does not fail for missing inputs`, async () => {
       const silent = withMain(parts, 'exports.index = exports.postJob = () => undefined;');
       assert.match((await bareRunProblems(silent, node)).join('\n'), /did not say ##vso\[task\.complete result=Failed/);
