@@ -20,7 +20,7 @@ export interface World {
   lease(): LeaseRecord | undefined;
   object(): KubeObject | undefined;
   /** Somebody writes a note into the Lease. */
-  annotate(): void;
+  readonly annotate: () => void;
 }
 
 export function world(): World {
@@ -87,7 +87,7 @@ export interface Contender {
   /** The machine sleeps: its monotonic clock stands still too. */
   suspend(milliseconds: number): void;
   /** As SIGKILL. */
-  kill(): void;
+  readonly kill: () => void;
   /** Resolves when it is killed. */
   killed: Promise<'killed'>;
 }
