@@ -265,7 +265,8 @@ const mergeKeys: Readonly<Record<string, readonly string[]>> = {
 /** Lists of texts that are merged as sets. */
 const primitiveSets = new Set(['finalizers', 'podCIDRs']);
 
-function mergeKeyOf(field: string, items: readonly unknown[]): string | undefined {
+/** The key by which Kubernetes merges the lists of a field; undefined where it replaces them whole. */
+export function mergeKeyOf(field: string, items: readonly unknown[]): string | undefined {
   if (!Object.hasOwn(mergeKeys, field)) return undefined;
   return mergeKeys[field]?.find((key) => items.every((item) => isRecord(item) && Object.hasOwn(item, key)));
 }

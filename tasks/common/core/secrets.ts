@@ -50,7 +50,8 @@ function withoutQuotes(text: string): string {
   return /^(["'])(.*)\1$/s.exec(text)?.[2] ?? text;
 }
 
-function base64(text: string): string {
+/** Of the text's UTF-8. */
+export function base64(text: string): string {
   let binary = '';
   for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
   return btoa(binary);

@@ -1,3 +1,5 @@
+import type { PlanFinding } from './types';
+
 /**
  * What a plan can find, each by a code. `refusal` is switched by the named input alone; a refusal that is switched off
  * stays in the plan as a warning.
@@ -44,6 +46,7 @@ export const findingRules = {
   RehearsalMissing: refusedAlways,
   DeletesTargetObject: refusedAlways,
   UnforeseenWrite: refusedAlways,
+  WriteRefused: warning,
   PredictionDiffers: warning,
   DeletesPersistentVolumeClaim: refusedUnlessAllowed,
   DeletesPersistentVolume: refusedUnlessAllowed,
@@ -57,8 +60,10 @@ export const findingRules = {
   IrreversibleStep: { severity: 'refusal', switch: 'allowIrreversible' },
   PossibleMigration: warning,
   HooksNotRehearsed: note,
+  JobMayRunAgain: note,
   // the Helm that is to do it
   HelmUnknown: { severity: 'refusal', switch: 'allowUnknownHelm' },
+  HelmNotPinned: refusedAlways,
   HelmNewer: warning,
   // what else a person should know
   DriftUndone: warning,
@@ -78,3 +83,27 @@ export type FindingCode = keyof typeof findingRules;
 export const allowableCodes: readonly FindingCode[] = (Object.keys(findingRules) as FindingCode[]).filter(
   (code) => findingRules[code].severity === 'refusal' && findingRules[code].switch === 'allow',
 );
+
+interface Circumstances {
+  /** Kind/name. */
+  object?: string;
+  /** Whether the policy switches this refusal off. */
+  allowed?: boolean;
+  isMomentary?: boolean;
+}
+
+/** A finding by the rule of its code. */
+export function finding(
+  code: FindingCode,
+  message: string,
+  { object = '', allowed = false, isMomentary = false }: Circumstances = {},
+): PlanFinding {
+  const rule: Rule = findingRules[code];
+  const isSwitchedOff = rule.severity === 'refusal' && allowed && rule.switch !== 'never';
+  const severity = isSwitchedOff ? 'warning' : rule.severity;
+  return { code, severity, object, message, allowedBy: isSwitchedOff ? rule.switch : '', isMomentary };
+}
+
+export function isRefusal({ severity }: PlanFinding): boolean {
+  return severity === 'refusal';
+}

@@ -1,4 +1,5 @@
 import type { KubeObject, ObjectRef } from '../kubernetes';
+import type { HelmProvenance } from '../provenance';
 import type { Rehearsal } from '../rehearsal';
 import type { Revision } from '../release';
 import type { FindingCode } from './findings';
@@ -28,20 +29,11 @@ export interface RollbackRequest {
   policy: RollbackPolicy;
 }
 
-/** What is known of a Helm binary. */
-export interface HelmFacts {
-  /** As Helm says it, for example `v3.17.3`. */
-  version: string;
-  /** `newer`: than our data; it is taken to behave as its predecessor. */
-  provenance: 'known' | 'newer' | 'unknown';
-  /** Why it is not `known`; empty where it is. */
-  doubt: string;
-}
-
 /** Which kinds the API server serves, by `servedKey`. A kind that was not asked for is not in it. */
 export type ServedKinds = ReadonlyMap<string, ServedKind>;
 
-export type ServedKind = { isServed: true; namespaced: boolean } | { isServed: false };
+/** `plural` as in the API's path, for example `deployments`. */
+export type ServedKind = { isServed: true; namespaced: boolean; plural: string } | { isServed: false };
 
 /** Everything that a plan for a release is made of. */
 export interface ReleasePlanInputs extends RollbackRequest {
@@ -49,7 +41,7 @@ export interface ReleasePlanInputs extends RollbackRequest {
   namespace: string;
   /** Oldest first. */
   history: readonly Revision[];
-  helm: HelmFacts;
+  helm: HelmProvenance;
   served: ServedKinds;
   /**
    * By `objectKey`, read in the API version of the target where it declares the object. A Secret may be given as its
@@ -142,6 +134,8 @@ export interface SecretKey {
 export interface PlannedObject {
   apiVersion: string;
   kind: string;
+  /** As in the API's path, for example `deployments`; empty where the API server does not serve the kind. */
+  resource: string;
   /** Empty for a cluster-scoped one. */
   namespace: string;
   name: string;
@@ -157,14 +151,16 @@ export interface PlannedObject {
   uid: string;
   /** Whose it is, where it is not this release's; else empty. */
   owner: string;
-  /** Lines of a unified diff from what is live to what will be; empty where nothing changes, and for Secrets. */
+  /** Lines of a unified diff from what is live to what will be, values of Secrets hidden; empty where nothing changes. */
   diff: readonly string[];
   /** Lines of the diff that were left out because it is long. */
   diffCut: number;
-  /** Of a Secret that changes. */
+  /** Of a Secret: the keys that do not stay as they are. */
   secretKeys: readonly SecretKey[];
   drift: readonly DriftedField[];
   restartsPods: boolean;
+  /** A Job that is removed some time after it has ended: it runs (again) where that was before the rollback. */
+  mayRunAgain: boolean;
   /** Who deletes it: Helm in its rollback, or the task afterwards, when the target is healthy. */
   deletedBy: '' | 'helm' | 'task';
   /** SHA-256 of what matters of the object before and after, without values of Secrets. */
@@ -172,7 +168,11 @@ export interface PlannedObject {
 }
 
 export interface PlannedHook {
+  /** Empty where its manifest cannot be read. */
+  apiVersion: string;
   kind: string;
+  resource: string;
+  namespace: string;
   name: string;
   event: string;
   /** The revision in whose record it stands. */
@@ -211,7 +211,7 @@ export interface RollbackPlan {
   /** Revisions that the rollback passes, newest first, the present one among them. */
   passed: readonly RevisionFacts[];
   /** Null for plain workloads. */
-  helm: { version: string; provenance: HelmFacts['provenance']; rehearsal: 'completed' | 'failed' | 'none' } | null;
+  helm: { version: string; provenance: HelmProvenance['from']; rehearsal: Rehearsal['outcome'] | 'none' } | null;
   /** Whether pods may be deleted; part of the digest where a StatefulSet's pods restart. */
   allowPodDelete: boolean;
   objects: readonly PlannedObject[];

@@ -1,0 +1,173 @@
+import { duration } from '../ending';
+import { objectName } from '../manifest';
+import { lastingFate } from './digest';
+import type { PlanFinding, PlannedHook, PlannedObject, RevisionFacts, RollbackPlan } from './types';
+
+/**
+ * What differs between the plan that was approved and the one of now, in sentences, the most telling first. Empty only
+ * where both have the same digest.
+ */
+export function planDifferences(approved: RollbackPlan, present: RollbackPlan, now: Date): string[] {
+  const sentences = [
+    ...subjectDifferences(approved, present),
+    ...newRevisions(approved, present, now),
+    ...targetDifferences(approved, present),
+    ...helmDifferences(approved, present),
+    ...objectDifferences(approved.objects, present.objects),
+    ...hookDifferences(approved.hooks, present.hooks),
+    ...findingDifferences(approved.findings, present.findings),
+    ...(approved.allowPodDelete === present.allowPodDelete
+      ? []
+      : [
+          `Deleting pods was ${approved.allowPodDelete ? '' : 'not '}allowed in the plan, and now is ${present.allowPodDelete ? '' : 'not'}`.trim() +
+            '.',
+        ]),
+  ];
+  if (sentences.length > 0 || approved.digest === present.digest) return sentences;
+  return ['The plans differ in something that they do not show.'];
+}
+
+function subjectDifferences({ subject: one }: RollbackPlan, { subject: other }: RollbackPlan): string[] {
+  return nameOf(one) === nameOf(other) ? [] : [`The plan is for ${nameOf(one)}, this step for ${nameOf(other)}.`];
+}
+
+function nameOf(subject: RollbackPlan['subject']): string {
+  const what = subject.kind === 'release' ? `release ${subject.release}` : subject.workloads.join(', ');
+  return `${what} in namespace ${subject.namespace}`;
+}
+
+function newRevisions(approved: RollbackPlan, present: RollbackPlan, now: Date): string[] {
+  const before = approved.present?.revision;
+  const serving = present.present;
+  if (before === undefined || serving === null || serving.revision === before) return [];
+  if (serving.revision < before) {
+    return [
+      `Revision ${before}, from which the plan goes back, is gone from Helm's history; the last one is ${serving.revision} now.`,
+    ];
+  }
+  const made = present.passed.filter(({ revision }) => revision > before);
+  return (made.length === 0 ? [serving] : made).map((facts) => deploySentence(facts, now));
+}
+
+/** `Revision 8 was deployed 4 min ago by run 20260820.3 (failed).` */
+function deploySentence(facts: RevisionFacts, now: Date): string {
+  const seconds = (now.getTime() - Date.parse(facts.deployedAt)) / 1000;
+  const when = Number.isNaN(seconds) ? ' since' : ` ${duration(Math.max(0, seconds))} ago`;
+  const who = facts.deployedBy === '' ? '' : ` by ${facts.deployedBy}`;
+  const status = facts.status === 'deployed' ? '' : ` (${facts.status})`;
+  const chart = facts.chart === '' ? '' : ` from ${facts.chart}`;
+  return `Revision ${facts.revision} was deployed${when}${who}${chart}${status}.`;
+}
+
+function targetDifferences({ target: one }: RollbackPlan, { target: other }: RollbackPlan): string[] {
+  if (one?.revision !== other?.revision) {
+    const name = (facts: RevisionFacts | null): string => (facts === null ? 'none' : `revision ${facts.revision}`);
+    return [`The target was ${name(one)} and is ${name(other)} now.`];
+  }
+  if (one === null || other === null || one.proof === other.proof) return [];
+  return [`Revision ${one.revision}, the target, was ${one.proof} and is ${other.proof} now.`];
+}
+
+function helmDifferences({ helm: one }: RollbackPlan, { helm: other }: RollbackPlan): string[] {
+  if (one === null || other === null) return one === other ? [] : ['One of the plans is for plain workloads.'];
+  return [
+    ...(one.version === other.version
+      ? []
+      : [`The plan was made with Helm ${one.version}, this step has ${other.version}.`]),
+    ...(one.provenance === other.provenance
+      ? []
+      : [`The make of Helm was ${one.provenance} and is ${other.provenance} now.`]),
+    ...(one.rehearsal === other.rehearsal
+      ? []
+      : [`The rehearsal was ${one.rehearsal}, and is ${other.rehearsal} now.`]),
+  ];
+}
+
+const fateVerbs: Record<string, string> = {
+  applied: 'applied',
+  kept: 'kept',
+  patched: 'patched',
+  created: 'created',
+  deleted: 'deleted',
+  orphaned: 'left without a manifest',
+  takenOver: 'taken over',
+  keptByPolicy: 'kept by its policy',
+};
+
+function objectDifferences(before: readonly PlannedObject[], now: readonly PlannedObject[]): string[] {
+  return pairs(before, now, keyOf).flatMap(([one, other]) => {
+    if (one === undefined && other !== undefined) {
+      return [`${objectName(other)} is ${verb(other)} now, and was not in the plan.`];
+    }
+    if (other === undefined)
+      return one === undefined ? [] : [`${objectName(one)} was to be ${verb(one)}, and is not concerned any more.`];
+    return one === undefined ? [] : changedObject(one, other);
+  });
+}
+
+function keyOf({ apiVersion, kind, namespace, name }: PlannedObject): string {
+  return [apiVersion.replace(/\/?[^/]*$/, ''), kind, namespace, name].join('/');
+}
+
+function verb(object: PlannedObject): string {
+  return fateVerbs[lastingFate(object)] ?? object.fate;
+}
+
+function changedObject(one: PlannedObject, other: PlannedObject): string[] {
+  const name = objectName(one);
+  if (verb(one) !== verb(other)) return [`${name} was to be ${verb(one)}, and is ${verb(other)} now.`];
+  if (one.owner !== other.owner) return [`${name} belongs to ${other.owner || 'this release'} now.`];
+  if (one.uid !== other.uid && one.fate === 'deleted') return [`${name} was deleted and made anew since.`];
+  if (one.contentDigest !== other.contentDigest) return [`${name} was changed since: ${whatChanged(one, other)}.`];
+  if (one.apiVersion !== other.apiVersion) return [`${name} was ${one.apiVersion}, and is ${other.apiVersion} now.`];
+  if (one.restartsPods !== other.restartsPods)
+    return [`The pods of ${name} ${other.restartsPods ? 'restart now' : 'do not restart any more'}.`];
+  return one.deletedBy === other.deletedBy ? [] : [`${name} is deleted by ${other.deletedBy} now.`];
+}
+
+/** The fields that only one of both plans undoes, or else the lines that differ. */
+function whatChanged(one: PlannedObject, other: PlannedObject): string {
+  const drift = ({ drift: fields }: PlannedObject): string[] =>
+    fields.map(({ path, live }) => `${path} is ${live || 'absent'}`);
+  const known = new Set(drift(one));
+  const added = drift(other).filter((text) => !known.has(text));
+  if (added.length > 0) return added.slice(0, 3).join(', ');
+  const lines = new Set(one.diff);
+  const more = other.diff.filter((line) => /^[-+]/.test(line) && !lines.has(line)).map((line) => line.slice(1).trim());
+  if (more.length > 0) return more.slice(0, 3).join(', ');
+  return 'what the rollback would make of it is not what the plan says';
+}
+
+function hookDifferences(before: readonly PlannedHook[], now: readonly PlannedHook[]): string[] {
+  const key = ({ event, kind, name, willRun }: PlannedHook): string => `${event} ${kind}/${name} ${willRun}`;
+  return pairs(before, now, key).flatMap(([one, other]) => {
+    const hook = other ?? one;
+    if (hook === undefined) return [];
+    const name = `The hook ${objectName(hook)} (${hook.event})`;
+    const what = hook.willRun ? 'runs' : 'is listed as not running';
+    if (one === undefined) return [`${name} ${what} now, and did not in the plan.`];
+    if (other === undefined) return [`${name} ${what} in the plan, and does not any more.`];
+    return one.contentDigest === other.contentDigest ? [] : [`${name} is another one now.`];
+  });
+}
+
+function findingDifferences(before: readonly PlanFinding[], now: readonly PlanFinding[]): string[] {
+  const lasting = (findings: readonly PlanFinding[]): PlanFinding[] =>
+    findings.filter(({ isMomentary }) => !isMomentary);
+  const key = ({ code, severity, object, allowedBy }: PlanFinding): string =>
+    `${code} ${severity} ${object} ${allowedBy}`;
+  return pairs(lasting(before), lasting(now), key).flatMap(([one, other]) => {
+    if (one === undefined && other !== undefined) return [`New ${other.severity} ${other.code}: ${other.message}`];
+    if (other === undefined && one !== undefined) return [`No longer so, ${one.code}: ${one.message}`];
+    return [];
+  });
+}
+
+function pairs<T>(before: readonly T[], now: readonly T[], key: (item: T) => string): [T | undefined, T | undefined][] {
+  const byKey = new Map(now.map((item) => [key(item), item]));
+  const known = new Set(before.map(key));
+  return [
+    ...before.map((item): [T, T | undefined] => [item, byKey.get(key(item))]),
+    ...now.filter((item) => !known.has(key(item))).map((item): [undefined, T] => [undefined, item]),
+  ];
+}

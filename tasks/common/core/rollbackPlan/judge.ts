@@ -1,0 +1,334 @@
+import type { ObjectRef } from '../kubernetes';
+import { apiGroup, objectName } from '../manifest';
+import type { HelmProvenance } from '../provenance';
+import { rehearsedRefusals, type Rehearsal, type RehearsedWrite } from '../rehearsal';
+import type { Revision } from '../release';
+import { storedRevision } from '../releaseRecord';
+import { isCustomResource } from '../remains';
+import { at, textAt } from '../rollout/read';
+import { isOwnedByRelease, type Candidate } from './candidates';
+import { finding, type FindingCode } from './findings';
+import { makesPods, updatesOnDelete } from './objects';
+import { canTrap, isStatefulSet, trappedPods, volumeFindings } from './statefulSets';
+import { shortened } from './target';
+import type { PlanFinding, PlannedObject, ReleasePlanInputs, RollbackPolicy, ServedKinds } from './types';
+import { placedObjects, servedKey } from './places';
+
+/** A candidate with what becomes of it. */
+export interface Judged {
+  candidate: Candidate;
+  object: PlannedObject;
+}
+
+/** What speaks for or against the Helm that is to do it. */
+export function helmFindings(helm: HelmProvenance, policy: RollbackPolicy): PlanFinding[] {
+  switch (helm.from) {
+    case 'release':
+    case 'pin':
+      return [];
+    case 'newerRelease':
+      return [
+        finding(
+          'HelmNewer',
+          `Helm ${helm.version} is newer than what is known here; it is taken to behave like ${helm.predecessor}.`,
+        ),
+      ];
+    case 'unknown': {
+      const message = `Helm ${helm.version} is of unknown make: ${helm.problem}. Use a released one, pin it by helmSha256, or set allowUnknownHelm.`;
+      return [finding('HelmUnknown', message, { allowed: policy.allowUnknownHelm })];
+    }
+    case 'otherThanPinned':
+      return [finding('HelmNotPinned', `Helm ${helm.version} is not the one that was pinned: ${helm.problem}.`)];
+  }
+}
+
+/** Kinds that the target (or what Helm merges from) declares, and the API server does not serve. */
+export function servedFindings(
+  target: Revision,
+  presentManifest: string,
+  { namespace, served, rehearsal }: ReleasePlanInputs,
+): PlanFinding[] {
+  const gone = unserved(target.manifest, namespace, served).map(({ names, kind }) =>
+    finding(
+      'RemovedApi',
+      `${kind} is not served by this API server (any more), so revision ${target.revision} cannot be applied: ${names}.`,
+    ),
+  );
+  if (rehearsal?.outcome === 'completed') return gone;
+  const inPresent = unserved(presentManifest, namespace, served).map(({ names, kind }) =>
+    finding(
+      'RemovedApiInPresent',
+      `${kind} is not served by this API server (any more), and Helm must read the present manifest to roll back from it: ${names}.`,
+    ),
+  );
+  return [...gone, ...inPresent];
+}
+
+function unserved(manifest: string, namespace: string, served: ServedKinds): { kind: string; names: string }[] {
+  const names = new Map<string, string[]>();
+  for (const { ref } of placedObjects(manifest, namespace, served).values()) {
+    if (served.get(servedKey(ref))?.isServed !== false) continue;
+    const kind = `${ref.kind} of ${ref.apiVersion}`;
+    names.set(kind, [...(names.get(kind) ?? []), objectName(ref)]);
+  }
+  return [...names].map(([kind, all]) => ({ kind, names: someOf(all) }));
+}
+
+const namedAtMost = 10;
+
+function someOf(names: readonly string[]): string {
+  const named = names.slice(0, namedAtMost).join(', ');
+  return names.length > namedAtMost ? `${named} and ${names.length - namedAtMost} more` : named;
+}
+
+/** What the rehearsal itself came to. */
+export function rehearsalFindings(
+  rehearsal: Rehearsal | undefined,
+  known: ReadonlySet<string>,
+  inputs: ReleasePlanInputs,
+  target: Revision,
+): PlanFinding[] {
+  if (rehearsal === undefined) {
+    return [finding('RehearsalMissing', 'What Helm would really do was not rehearsed.')];
+  }
+  const failed =
+    rehearsal.outcome === 'completed'
+      ? []
+      : [
+          finding(
+            'RehearsalFailed',
+            `The rehearsal of the rollback ${outcomeWords[rehearsal.outcome]}, and the real one would too: ${shortened(rehearsal.message, 1000) || 'Helm said nothing'}`,
+          ),
+        ];
+  return [
+    ...failed,
+    ...refusedWrites(rehearsal),
+    ...unforeseen(rehearsal, known),
+    ...recordDeletions(rehearsal, inputs, target),
+  ];
+}
+
+const outcomeWords: Record<Exclude<Rehearsal['outcome'], 'completed'>, string> = {
+  failed: 'failed',
+  timedOut: 'did not end in its time',
+  cancelled: 'was cancelled',
+};
+
+function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
+  return rehearsedRefusals(rehearsal)
+    .filter(({ verb, refusal }) => !(verb === 'delete' && refusal?.status === 404))
+    .map((write) => {
+      const name = nameOf(write);
+      const answer = shortened(write.refusal?.message ?? '') || 'no reason given';
+      return finding('WriteRefused', `The API server refuses to ${write.verb} ${name}: ${answer}`, { object: name });
+    });
+}
+
+function nameOf({ ref, resource }: RehearsedWrite): string {
+  return objectName({ kind: ref.kind || resource, name: ref.name || '(unnamed)' });
+}
+
+/** Writes to what is none of this release's revisions: no Helm does that. */
+function unforeseen(rehearsal: Rehearsal, known: ReadonlySet<string>): PlanFinding[] {
+  const found = new Map<string, PlanFinding>();
+  for (const write of rehearsal.writes) {
+    const name = nameOf(write);
+    const key = `${apiGroup(write.ref.apiVersion)}/${write.ref.kind}/${write.ref.namespace ?? ''}/${write.ref.name}`;
+    if (known.has(key)) continue;
+    const where = write.ref.namespace === undefined ? '' : ` in namespace ${write.ref.namespace}`;
+    const message = `In the rehearsal ${shortened(write.client, 60) || 'something'} wanted to ${write.verb} ${name}${where}, which no revision of the release between the target and now declares: this Helm cannot be trusted.`;
+    found.set(`${write.verb} ${key}`, finding('UnforeseenWrite', message, { object: name }));
+  }
+  return [...found.values()];
+}
+
+/** Helm prunes its oldest records; it deletes none that a rollback is about. */
+function recordDeletions(rehearsal: Rehearsal, { release }: ReleasePlanInputs, target: Revision): PlanFinding[] {
+  return rehearsal.storage
+    .filter(({ verb, name }) => verb === 'delete' && (storedRevision(release, name) ?? Infinity) >= target.revision)
+    .map(({ name }) =>
+      finding(
+        'UnforeseenWrite',
+        `In the rehearsal Helm's own record ${name} was deleted: this Helm cannot be trusted.`,
+        { object: name },
+      ),
+    );
+}
+
+/** What the fates of the objects come to. */
+export function objectFindings(judged: readonly Judged[], inputs: ReleasePlanInputs): PlanFinding[] {
+  const targetUids = new Set(
+    judged.filter(({ object }) => object.isInTarget && object.uid !== '').map(({ object }) => object.uid),
+  );
+  return [
+    ...judged.flatMap((one) => deletionFindings(one, targetUids, inputs.policy)),
+    ...tooMany(judged, inputs.policy),
+    ...judged.flatMap((one) => ownerFindings(one, inputs.policy)),
+    ...judged.flatMap((one) => predictionFindings(one, inputs)),
+    ...judged.flatMap((one) => workloadFindings(one, inputs)),
+    ...judged.flatMap(({ object }) => driftFindings(object)),
+    ...orphans(judged),
+    ...jobs(judged),
+  ];
+}
+
+function nameOfObject({ kind, name }: PlannedObject): string {
+  return objectName({ kind, name });
+}
+
+function deletionFindings(
+  { candidate, object }: Judged,
+  targetUids: ReadonlySet<string>,
+  policy: RollbackPolicy,
+): PlanFinding[] {
+  const name = nameOfObject(object);
+  const isTargets = object.isInTarget || targetUids.has(object.uid);
+  if (candidate.isRecreated || (object.fate === 'deleted' && isTargets)) {
+    const message = `${name} is declared by the target, and Helm deletes it. ${object.reason}`;
+    return [finding('DeletesTargetObject', message, { object: name })];
+  }
+  if (object.fate !== 'deleted') return [];
+  const code = deletionCode(candidate.ref, candidate.live);
+  if (code === undefined) return [];
+  const message = `${name} is deleted: ${deletionHazards[code]}`;
+  return [finding(code, message, { object: name, allowed: policy.allow.includes(code) })];
+}
+
+type DeletionCode = Extract<FindingCode, `Deletes${string}`> & keyof typeof deletionHazards;
+
+const deletionHazards = {
+  DeletesPersistentVolumeClaim: 'the data of its volumes may go with it.',
+  DeletesPersistentVolume: 'its data may go with it.',
+  DeletesNamespace: 'everything in it goes with it.',
+  DeletesCustomResourceDefinition: 'all objects of that kind, in all namespaces, go with it.',
+  DeletesCustomResource: 'what it stands for may go with it.',
+} as const;
+
+function deletionCode(ref: ObjectRef, live: Candidate['live']): DeletionCode | undefined {
+  switch (`${apiGroup(ref.apiVersion)}/${ref.kind}`) {
+    case '/PersistentVolumeClaim':
+      return 'DeletesPersistentVolumeClaim';
+    case '/PersistentVolume':
+      return 'DeletesPersistentVolume';
+    case '/Namespace':
+      return 'DeletesNamespace';
+    case 'apiextensions.k8s.io/CustomResourceDefinition':
+      return 'DeletesCustomResourceDefinition';
+    case 'apps/StatefulSet':
+      return textAt(live, 'spec', 'persistentVolumeClaimRetentionPolicy', 'whenDeleted') === 'Delete'
+        ? 'DeletesPersistentVolumeClaim'
+        : undefined;
+    default:
+      return isCustomResource(ref) ? 'DeletesCustomResource' : undefined;
+  }
+}
+
+function tooMany(judged: readonly Judged[], policy: RollbackPolicy): PlanFinding[] {
+  const deletions = judged.filter(({ object }) => object.fate === 'deleted').length;
+  if (deletions <= policy.maxDeletions) return [];
+  const message = `${deletions} objects are deleted, and maxDeletions is ${policy.maxDeletions}.`;
+  return [finding('TooManyDeletions', message, { allowed: policy.allow.includes('TooManyDeletions') })];
+}
+
+function ownerFindings({ candidate, object }: Judged, policy: RollbackPolicy): PlanFinding[] {
+  const { owner, live } = candidate;
+  if (owner === undefined || (object.fate !== 'takenOver' && object.fate !== 'deleted')) return [];
+  const name = nameOfObject(object);
+  const what = object.fate === 'deleted' ? 'is deleted' : 'is taken over';
+  if (isOwnedByRelease(live)) {
+    const message = `${name} belongs to ${owner} now, and ${what} by this rollback.`;
+    return [finding('OwnedByAnother', message, { object: name, allowed: policy.allow.includes('OwnedByAnother') })];
+  }
+  return [
+    finding('TakesOverUnowned', `${name} belongs to no release, and ${what} by this rollback.`, { object: name }),
+  ];
+}
+
+function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: ReleasePlanInputs): PlanFinding[] {
+  if (rehearsal?.outcome !== 'completed') return [];
+  const name = nameOfObject(object);
+  const { predicted, live, write } = candidate;
+  if (object.fate === 'created' && write === undefined) {
+    return [
+      finding('PredictionDiffers', `${name} is not there, and Helm did not create it in the rehearsal.`, {
+        object: name,
+      }),
+    ];
+  }
+  const isForeseen = predicted !== undefined && live !== undefined && object.fate !== 'keptByPolicy';
+  if (isForeseen === (object.fate === 'deleted')) return [];
+  const message = isForeseen
+    ? `By its version, ${helm.version}, this Helm should delete ${name}, but in the rehearsal it did not.`
+    : `By its version, ${helm.version}, this Helm should not delete ${name}, but in the rehearsal it did.`;
+  return [finding('PredictionDiffers', message, { object: name })];
+}
+
+function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInputs): PlanFinding[] {
+  const { ref, live, target, isAutoscaled, write } = candidate;
+  if (target === undefined) return [];
+  const name = nameOfObject(object);
+  const findings: PlanFinding[] = [];
+  if (isAutoscaled && at(target, 'spec', 'replicas') !== undefined) {
+    const message = `${name} is scaled by an autoscaler, and the target declares replicas: until the autoscaler corrects it, that number counts.`;
+    findings.push(finding('ReplicasUnderAutoscaler', message, { object: name }));
+  }
+  if (makesPods(ref, target) && updatesOnDelete(target) && object.fate === 'patched') {
+    const message = `${name} updates its pods on delete: they stay as they are until somebody deletes them.`;
+    findings.push(finding('RestartsByHand', message, { object: name }));
+  }
+  if (!isStatefulSet(ref)) return findings;
+  return [
+    ...findings,
+    ...volumeFindings(ref, target, live, inputs.claims),
+    ...trapFindings({ candidate, object }, write?.object ?? live, inputs),
+  ];
+}
+
+function trapFindings(judged: Judged, after: Candidate['live'], { pods, policy }: ReleasePlanInputs): PlanFinding[] {
+  const { live } = judged.candidate;
+  if (live === undefined || after === undefined || !canTrap(after)) return [];
+  return trapFinding(
+    nameOfObject(judged.object),
+    trappedPods(live, pods, judged.object.restartsPods).map(({ metadata }) => metadata.name),
+    policy,
+  );
+}
+
+/** Pods come and go by themselves: of the moment. */
+export function trapFinding(name: string, pods: readonly string[], policy: RollbackPolicy): PlanFinding[] {
+  if (pods.length === 0) return [];
+  const way = policy.allowPodDelete
+    ? 'they are deleted after the rollback (allowPodDelete).'
+    : 'set allowPodDelete, or delete them by hand after the rollback.';
+  const message = `${name} does not replace pods that are not ready (kubernetes#67250): ${someOf(pods)}; ${way}`;
+  return [finding('StatefulSetTrap', message, { object: name, isMomentary: true })];
+}
+
+function driftFindings(object: PlannedObject): PlanFinding[] {
+  if (object.drift.length === 0) return [];
+  const name = nameOfObject(object);
+  const paths = someOf(object.drift.map(({ path }) => path));
+  return [
+    finding(
+      'DriftUndone',
+      `${name} was changed after it was deployed, and the rollback undoes that: ${shortened(paths)}.`,
+      { object: name },
+    ),
+  ];
+}
+
+function orphans(judged: readonly Judged[]): PlanFinding[] {
+  const names = judged.filter(({ object }) => object.fate === 'orphaned').map(({ object }) => nameOfObject(object));
+  if (names.length === 0) return [];
+  return [finding('Orphaned', `In no manifest any more, but still there afterwards: ${someOf(names)}.`)];
+}
+
+function jobs(judged: readonly Judged[]): PlanFinding[] {
+  return judged
+    .filter(({ object }) => object.mayRunAgain && object.fate !== 'deleted')
+    .map(({ object }) => {
+      const name = nameOfObject(object);
+      const message = `${name} is removed some time after it has ended; where that has happened before the rollback, it runs again.`;
+      return finding('JobMayRunAgain', message, { object: name });
+    });
+}

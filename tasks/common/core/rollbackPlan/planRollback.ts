@@ -1,0 +1,189 @@
+import { TaskError } from '../failure';
+import type { KubeObject } from '../kubernetes';
+import { manifestObjects } from '../manifest';
+import type { Revision } from '../release';
+import { candidates } from './candidates';
+import { planDigest } from './digest';
+import { finding, isRefusal } from './findings';
+import { secretRedactor } from './hiddenSecrets';
+import { hookFindings, plannedHooks } from './hooks';
+import { irreversibleSteps, possibleMigrations } from './irreversible';
+import { helmFindings, objectFindings, rehearsalFindings, servedFindings, type Judged } from './judge';
+import { plannedObject } from './objects';
+import { canTrap, isStatefulSet, trappedPods } from './statefulSets';
+import { chooseTarget, proofOf, shortened, type TargetChoice } from './target';
+import { narrow } from './textDiff';
+import type { PlanFinding, ReleasePlanInputs, RevisionFacts, Risk, RollbackPlan } from './types';
+
+/**
+ * The plan for a release. Answers for every input: what cannot be done is a plan with risk `refused`. Throws nothing.
+ */
+export function planRollback(inputs: ReleasePlanInputs): RollbackPlan {
+  const choice = chooseTarget(inputs.history, inputs.release, inputs);
+  const { present, target } = choice;
+  const unreadable = [target, ...choice.passed].flatMap((revision) => unreadableFinding(revision));
+  const findings = [...choice.findings, ...unreadable, ...helmFindings(inputs.helm, inputs.policy)];
+  const canLook = present !== undefined && target !== undefined && unreadable.length === 0;
+  const looked = canLook ? look(inputs, choice, present, target) : nothing;
+  return finished(inputs, choice, { ...looked, findings: [...findings, ...looked.findings] });
+}
+
+interface Looked {
+  judged: readonly Judged[];
+  hooks: RollbackPlan['hooks'];
+  findings: readonly PlanFinding[];
+}
+
+const nothing: Looked = { judged: [], hooks: [], findings: [] };
+
+function look(inputs: ReleasePlanInputs, choice: TargetChoice, present: Revision, target: Revision): Looked {
+  const { rehearsal, policy, served, sha256 } = inputs;
+  const all = candidates(inputs, target, choice.passed);
+  const known = new Set(all.filter((one) => one.target ?? one.base ?? one.last ?? one.earlier).map(({ key }) => key));
+  const isRehearsed = rehearsal?.outcome === 'completed';
+  const judged = all.flatMap((candidate) => {
+    const object = plannedObject(candidate, { isRehearsed, served, sha256 });
+    return object === undefined ? [] : [{ candidate, object }];
+  });
+  const hooks = plannedHooks(target, present, inputs);
+  const findings = [
+    ...servedFindings(target, inputs.baseManifest ?? present.manifest, inputs),
+    ...rehearsalFindings(rehearsal, known, inputs, target),
+    ...objectFindings(judged, inputs),
+    ...irreversibleSteps(choice.passed, policy.allowIrreversible),
+    ...possibleMigrations(choice.passed),
+    ...hookFindings(hooks),
+  ];
+  return { judged, hooks, findings };
+}
+
+/** A manifest that cannot be read as YAML: Helm cannot read it either. */
+function unreadableFinding(revision: Revision | undefined): PlanFinding[] {
+  if (revision === undefined) return [];
+  try {
+    manifestObjects(revision.manifest);
+    return [];
+  } catch (thrown) {
+    const why = thrown instanceof TaskError ? thrown.message : 'it is not understood';
+    return [finding('ManifestUnreadable', `Revision ${revision.revision}: ${shortened(why)}`)];
+  }
+}
+
+function finished(inputs: ReleasePlanInputs, choice: TargetChoice, { judged, hooks, findings }: Looked): RollbackPlan {
+  const { release, namespace, helm, rehearsal, toRevision, now, policy } = inputs;
+  const facts = (revision: Revision): RevisionFacts => revisionFacts(revision, inputs.deployedBy);
+  const objects = judged.map(({ object }) => object);
+  const plan = {
+    schemaVersion: 1 as const,
+    subject: { kind: 'release' as const, namespace, release },
+    createdAt: now.toISOString(),
+    risk: riskOf(findings, { objects, hooks }),
+    toRevision: String(toRevision),
+    present: choice.present === undefined ? null : facts(choice.present),
+    target: choice.target === undefined ? null : facts(choice.target),
+    passed: choice.passed.map(facts),
+    helm: { version: helm.version, provenance: helm.from, rehearsal: rehearsal?.outcome ?? ('none' as const) },
+    allowPodDelete: policy.allowPodDelete && judged.some(mayTrap),
+    objects,
+    hooks,
+    findings: bySeverity(findings),
+    trappedPods: judged.flatMap(({ candidate, object }) =>
+      isStatefulSet(candidate.ref) && candidate.live !== undefined && candidate.target !== undefined
+        ? trappedPods(candidate.live, inputs.pods, object.restartsPods).map(({ metadata }) => metadata.name)
+        : [],
+    ),
+    deletions: objects.filter(({ fate }) => fate === 'deleted').length,
+  };
+  const clean = redacted(plan, secretHolders(inputs, choice));
+  return { ...clean, digest: planDigest(clean, inputs.sha256) };
+}
+
+function mayTrap({ candidate, object }: Judged): boolean {
+  return object.restartsPods && candidate.live !== undefined && canTrap(candidate.live);
+}
+
+function revisionFacts(revision: Revision, deployedBy: ReleasePlanInputs['deployedBy']): RevisionFacts {
+  const { chart, status, lastDeployed, description } = revision;
+  return {
+    revision: revision.revision,
+    status,
+    proof: proofOf(revision),
+    chart: `${chart.name} ${chart.version}`.trim(),
+    appVersion: chart.appVersion,
+    deployedAt: lastDeployed,
+    description: shortened(description),
+    deployedBy: deployedBy?.[revision.revision] ?? '',
+  };
+}
+
+/** What is refused is refused; a warning is a high risk; without any change there is none. */
+export function riskOf(
+  findings: readonly PlanFinding[],
+  { objects, hooks }: Pick<RollbackPlan, 'objects' | 'hooks'>,
+): Risk {
+  if (findings.some(isRefusal)) return 'refused';
+  if (findings.some(({ severity }) => severity === 'warning')) return 'high';
+  const isIdle = objects.every(({ fate }) => fate === 'kept' || fate === 'orphaned' || fate === 'keptByPolicy');
+  return isIdle && !hooks.some(({ willRun }) => willRun) ? 'none' : 'low';
+}
+
+const severities = ['refusal', 'warning', 'note'] as const;
+
+/** Refusals first. */
+export function bySeverity(findings: readonly PlanFinding[]): PlanFinding[] {
+  return severities.flatMap((severity) => findings.filter((one) => one.severity === severity));
+}
+
+function secretHolders(inputs: ReleasePlanInputs, { target, passed }: TargetChoice): KubeObject[] {
+  const manifests = [...(target === undefined ? [] : [target]), ...passed].flatMap((revision) => {
+    try {
+      return [
+        ...manifestObjects(revision.manifest),
+        ...revision.hooks.flatMap((hook) => manifestObjects(hook.manifest ?? '')),
+      ];
+    } catch {
+      return [];
+    }
+  });
+  const rehearsed = inputs.rehearsal?.writes.flatMap(({ object }) => object ?? []) ?? [];
+  return [...manifests, ...inputs.live.values(), ...rehearsed];
+}
+
+type Undigested = Omit<RollbackPlan, 'digest'>;
+
+/** Whatever a person wrote or an object holds may quote a Secret's value. Names stay: the plan is carried out by them. */
+function redacted(plan: Undigested, holders: readonly KubeObject[]): Undigested {
+  const redact = secretRedactor(holders, everythingSaid(plan));
+  return {
+    ...plan,
+    present: plan.present === null ? null : redactedFacts(plan.present, redact),
+    target: plan.target === null ? null : redactedFacts(plan.target, redact),
+    passed: plan.passed.map((facts) => redactedFacts(facts, redact)),
+    objects: plan.objects.map((object) => ({
+      ...object,
+      diff: object.diff.map((line) => narrow(redact(line))),
+      drift: object.drift.map(({ path, live, becomes }) => ({
+        path,
+        live: shortened(redact(live), 160),
+        becomes: shortened(redact(becomes), 160),
+      })),
+    })),
+    findings: plan.findings.map((one) => ({ ...one, message: redact(one.message) })),
+  };
+}
+
+function redactedFacts(facts: RevisionFacts, redact: (text: string) => string): RevisionFacts {
+  return { ...facts, description: redact(facts.description), deployedBy: redact(facts.deployedBy) };
+}
+
+function everythingSaid({ objects, findings, passed, target }: Undigested): string {
+  const said = [
+    ...objects.flatMap(({ diff, drift }) => [...diff, ...drift.flatMap(({ live, becomes }) => [live, becomes])]),
+    ...findings.map(({ message }) => message),
+    ...[...passed, ...(target === null ? [] : [target])].flatMap(({ description, deployedBy }) => [
+      description,
+      deployedBy,
+    ]),
+  ];
+  return said.join('\n');
+}
