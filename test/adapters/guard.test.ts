@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -12,7 +12,7 @@ import { createGuard } from '../../tasks/common/adapters/guard';
 import { isProcessGone, machineMs, processMark, signalProcess } from '../../tasks/common/adapters/processes';
 import type { GuardLimits } from '../../tasks/common/guard/duty';
 import { guardLimits } from '../../tasks/common/guard/limits';
-import { messageLine, type HelmKind } from '../../tasks/common/guard/messages';
+import { guardVariable, messageLine, type HelmKind } from '../../tasks/common/guard/messages';
 import { tinyAgents } from '../agent/tinyAgent';
 import { eventually } from '../support/stubApiServer';
 
@@ -67,6 +67,15 @@ const helmPrograms = {
 
 function refuse(warning: string): never {
   throw new Error(warning);
+}
+
+/** Its children, as the kernel of Linux tells them. */
+function processesOf(pid: number): number[] {
+  const tasks = readdirSync(`/proc/${String(pid)}/task`);
+  return tasks.flatMap((task) => {
+    const children = readFileSync(`/proc/${String(pid)}/task/${task}/children`, 'utf8');
+    return children.trim().split(' ').map(Number);
+  });
 }
 
 interface Said {
@@ -392,6 +401,18 @@ describe('the guard', () => {
       .map((line) => (JSON.parse(line) as { atMs: number }).atMs);
     assert.equal(times.length, 2);
     assert.ok(Math.abs((times[0] ?? 0) - atMs) < 50 && Math.abs((times[1] ?? 0) - laterMs) < 50, times.join());
+  });
+
+  it('runs before Helm is started, or a task killed in between would leave a Helm without one', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const guard = createGuard({ file: guardFile, environment: process.env, onWarning: refuse });
+    const helmsEnvironment = guard.environment('final');
+    const children = processesOf(process.pid);
+    const mark = guard.start() ?? '';
+    assert.deepEqual(Object.keys(helmsEnvironment), [guardVariable]);
+    assert.ok(children.includes(Number(mark.split('/')[1])));
+    await guard.close();
+    assert.equal(isProcessGone(mark), true);
   });
 
   it('that was never needed is never started', async () => {

@@ -21,11 +21,14 @@ export interface GuardOptions {
  */
 export interface HelmGuard extends Guard {
   /**
-   * Starts it unless that was done before, and answers with its mark; undefined when it cannot be started. `watch` does so
-   * too; call this before Helm starts where the mark has to be written down first.
+   * Starts it unless that was done before, and answers with its mark; undefined when it cannot be started. The other methods
+   * about Helm do so too; call this where the mark has to be written down first.
    */
   start(): string | undefined;
-  /** What Helm is to be started with, so that the guard finds it even if this process dies before `watch`. */
+  /**
+   * What Helm is to be started with, so that the guard finds it even if this process dies before `watch`. Starts the guard:
+   * a process that dies between the start of Helm and that of its guard would have none.
+   */
   environment(kind: HelmKind): Record<string, string>;
   /** Helm has just been started, as the first process of a group of its own. */
   watch(pid: number, kind: HelmKind): void;
@@ -82,7 +85,10 @@ export function createGuard(options: GuardOptions): HelmGuard {
 
   return {
     start,
-    environment: (kind) => ({ [guardVariable]: guardVariableValue(token, kind) }),
+    environment: (kind) => {
+      start();
+      return { [guardVariable]: guardVariableValue(token, kind) };
+    },
     alive: (ageMs) => {
       renewedAtMs = machineMs() - ageMs;
       say({ event: 'alive', atMs: renewedAtMs });
