@@ -1,0 +1,92 @@
+import type { RunRecord } from './runRecords';
+
+/** Where this step runs, as the agent says it. */
+export interface OwnPlace {
+  /** `System.JobId`: the id of the job's record. */
+  jobId?: string;
+  /** `System.StageName`. */
+  stage?: string;
+  /** `System.PhaseName`: the job of the YAML, one for all legs of a matrix. */
+  phase?: string;
+}
+
+/** The records of a timeline in which this step runs. Without `stage`: the timeline has no stages. */
+export interface OwnRecords {
+  stage?: RunRecord;
+  phase?: RunRecord;
+  job?: RunRecord;
+}
+
+export interface Timeline {
+  records: readonly RunRecord[];
+  /** The record's own stage; undefined where its parents lead to none. */
+  stageOf(record: RunRecord): RunRecord | undefined;
+  /** The names of stage and job that a person knows the record by. */
+  placeOf(record: RunRecord): string;
+  /** The newest attempt of each: what an earlier attempt came to is over. */
+  newest(isWanted: (record: RunRecord) => boolean): RunRecord[];
+}
+
+/** A timeline in which parents can be found. */
+export function timelineOf(records: readonly RunRecord[]): Timeline {
+  const byId = new Map(records.map((record) => [record.id, record]));
+  const ancestor = (record: RunRecord, type: string): RunRecord | undefined => {
+    const seen = new Set<string>();
+    for (let at: RunRecord | undefined = record; at !== undefined && !seen.has(at.id);) {
+      if (at.type === type) return at;
+      seen.add(at.id);
+      at = at.parentId === undefined ? undefined : byId.get(at.parentId);
+    }
+    return undefined;
+  };
+  const stageOf = (record: RunRecord): RunRecord | undefined => ancestor(record, 'Stage');
+  return {
+    records,
+    stageOf,
+    placeOf: (record) => {
+      const [stage, job] = [stageOf(record), ancestor(record, 'Job')];
+      const words = [job && `job ${shownName(job)}`, stage && isNamed(stage) && `stage ${shownName(stage)}`];
+      return words.filter((word) => typeof word === 'string').join(' of ');
+    },
+    newest: (isWanted) => {
+      const wanted = records.filter(isWanted);
+      return wanted.filter((record) => !wanted.some((other) => isLaterAttempt(other, record)));
+    },
+  };
+}
+
+/** A rerun of a stage has records with new ids and the same names. Records without a name cannot be told apart by it. */
+function isLaterAttempt(other: RunRecord, record: RunRecord): boolean {
+  return other.attempt > record.attempt && record.identifier !== undefined && other.identifier === record.identifier;
+}
+
+/** A pipeline without stages has one all the same. */
+function isNamed({ identifier, name }: RunRecord): boolean {
+  return (identifier ?? name) !== '__default';
+}
+
+export function shownName({ name, identifier }: RunRecord): string {
+  return name || identifier || 'without a name';
+}
+
+/** Undefined where the timeline does not show this step's stage. */
+export function findOwnRecords(timeline: Timeline, place: OwnPlace): OwnRecords | undefined {
+  const job = timeline.records.find(({ id, type }) => type === 'Job' && id === place.jobId?.toLowerCase());
+  const stages = timeline.newest(({ type }) => type === 'Stage');
+  const stage = (job && timeline.stageOf(job)) ?? newestOf(stages.filter((each) => isCalled(each, place.stage)));
+  if (stage === undefined) return stages.length === 0 ? { ...(job && { job }) } : undefined;
+  const phases = timeline.newest((each) => each.type === 'Phase' && timeline.stageOf(each) === stage);
+  const phase = phases.find((each) => (job === undefined ? isCalled(each, place.phase) : each.id === job.parentId));
+  return { stage, ...(phase && { phase }), ...(job && { job }) };
+}
+
+/** The name of the YAML stands in the identifier (behind the stage's, of a job); `name` is what the page shows. */
+function isCalled({ identifier, refName, name }: RunRecord, wanted: string | undefined): boolean {
+  if (wanted === undefined || wanted === '') return false;
+  const names = [identifier, identifier?.split('.').at(-1), refName, identifier === undefined ? name : undefined];
+  return names.some((each) => each?.toLowerCase() === wanted.toLowerCase());
+}
+
+function newestOf(records: readonly RunRecord[]): RunRecord | undefined {
+  return [...records].sort((one, other) => one.attempt - other.attempt).at(-1);
+}
