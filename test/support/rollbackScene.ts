@@ -1,0 +1,203 @@
+import { createHash } from 'node:crypto';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { objectKey, refOf } from '../../tasks/common/core/manifest';
+import { rulesOf, type HelmProvenance } from '../../tasks/common/core/provenance';
+import type { RehearsedWrite, Rehearsal } from '../../tasks/common/core/rehearsal';
+import type { Hook, Revision } from '../../tasks/common/core/release';
+import { planRollback } from '../../tasks/common/core/rollbackPlan/planRollback';
+import { servedKey } from '../../tasks/common/core/rollbackPlan/places';
+import type {
+  PlannedObject,
+  ReleasePlanInputs,
+  RollbackPlan,
+  RollbackPolicy,
+  ServedKind,
+} from '../../tasks/common/core/rollbackPlan/types';
+
+export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+export const strict: RollbackPolicy = {
+  allow: [],
+  allowUnverifiedTarget: false,
+  allowIrreversible: [],
+  allowUnknownHelm: false,
+  allowPodDelete: false,
+  maxDeletions: 10,
+};
+
+export function helm(version = 'v3.17.3'): HelmProvenance {
+  return { from: 'release', version, rules: rulesOf(version) };
+}
+
+export function manifest(...objects: unknown[]): string {
+  return objects.map((one) => `---\n${JSON.stringify(one)}\n`).join('');
+}
+
+export function object(kind: string, name: string, more: object = {}, apiVersion = 'v1'): KubeObject {
+  return { apiVersion, kind, metadata: { name }, ...more };
+}
+
+export function deployment(name: string, podSpec: object, more: object = {}): KubeObject {
+  const labels = { app: name };
+  const spec = { selector: { matchLabels: labels }, template: { metadata: { labels }, spec: podSpec }, ...more };
+  return object('Deployment', name, { spec }, 'apps/v1');
+}
+
+export function web(image: string, more: object = {}): KubeObject {
+  return deployment('web', { containers: [{ name: 'web', image }] }, more);
+}
+
+/** The mark by which a revision says that it was seen healthy. */
+export function verified(revision: number): Record<string, string> {
+  return { 'helm-safe-deploy/verified': String(revision) };
+}
+
+export function revision(
+  number: number,
+  status: Revision['status'],
+  objects: unknown[],
+  more: Partial<Revision> = {},
+): Revision {
+  return {
+    name: 'web',
+    namespace: 'shop',
+    revision: number,
+    status,
+    description: number === 1 ? 'Install complete' : 'Upgrade complete',
+    lastDeployed: `2026-08-20T10:0${number % 10}:00.123456Z`,
+    chart: { name: 'web', version: `1.${number}.0`, appVersion: `2.${number}` },
+    manifest: manifest(...objects),
+    config: {},
+    notes: '',
+    hooks: [],
+    labels: {},
+    writtenAt: undefined,
+    ...more,
+  };
+}
+
+export function hook(kind: string, name: string, events: string[], lastPhase = 'Succeeded', more: object = {}): Hook {
+  const made = object(kind, name, more, kind === 'Job' ? 'batch/v1' : 'v1');
+  return { name, kind, events, lastPhase, manifest: JSON.stringify(made) };
+}
+
+const clusterScoped = new Set(['Namespace', 'CustomResourceDefinition', 'ClusterRole', 'PersistentVolume']);
+
+/** An object as the API server keeps it for this release. */
+export function live(
+  declared: KubeObject,
+  more: { uid?: string; owner?: string | null; annotations?: object } = {},
+): KubeObject {
+  const { owner = 'web', annotations = {}, uid = `uid-${declared.kind}-${declared.metadata.name}` } = more;
+  const marks = owner === null ? {} : { 'meta.helm.sh/release-name': owner, 'meta.helm.sh/release-namespace': 'shop' };
+  return {
+    ...declared,
+    metadata: {
+      ...declared.metadata,
+      ...(clusterScoped.has(declared.kind) ? {} : { namespace: declared.metadata.namespace ?? 'shop' }),
+      uid,
+      resourceVersion: '1',
+      labels: { ...declared.metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' },
+      annotations: { ...declared.metadata.annotations, ...marks, ...annotations },
+    },
+  };
+}
+
+/** A write as a rehearsal records it: of a deletion only where it is. */
+export function write(
+  effect: RehearsedWrite['effect'],
+  after: KubeObject,
+  more: Partial<RehearsedWrite> = {},
+): RehearsedWrite {
+  const verbs = { created: 'create', changed: 'patch', deleted: 'delete', refused: 'patch' } as const;
+  return {
+    verb: verbs[effect],
+    ref: refOf(after),
+    resource: plural(after.kind),
+    effect,
+    client: 'Helm/3.17.3',
+    ...(after.metadata.uid === undefined ? {} : { uid: after.metadata.uid }),
+    ...(effect === 'created' || effect === 'changed' ? { object: after } : {}),
+    ...more,
+  };
+}
+
+function plural(kind: string): string {
+  return kind.endsWith('y') ? `${kind.slice(0, -1).toLowerCase()}ies` : `${kind.toLowerCase()}s`;
+}
+
+export function rehearsal(writes: readonly RehearsedWrite[], more: Partial<Rehearsal> = {}): Rehearsal {
+  return {
+    outcome: 'completed',
+    message: '',
+    exitCode: 0,
+    writes,
+    storage: [],
+    revision: 3,
+    warnings: [],
+    requests: { reads: 0, dryRuns: writes.length },
+    durationMs: 400,
+    ...more,
+  };
+}
+
+export interface Scene extends Partial<Omit<ReleasePlanInputs, 'live' | 'served'>> {
+  live?: readonly KubeObject[];
+  /** Writes of a rehearsal that ran to its end; `null`: there was none. */
+  writes?: readonly RehearsedWrite[] | null;
+  /** Kinds (`apiVersion/Kind`) that the API server does not serve. */
+  unserved?: readonly string[];
+}
+
+export function inputsOf(scene: Scene): ReleasePlanInputs {
+  const { live: objects = [], writes = [], unserved = [], history = [], ...rest } = scene;
+  const rehearsed = writes === null ? {} : { rehearsal: rehearsal(writes) };
+  return {
+    release: 'web',
+    namespace: 'shop',
+    toRevision: 'verified',
+    policy: strict,
+    helm: helm(),
+    served: servedKinds(history, unserved),
+    autoscalers: [],
+    pods: [],
+    claims: [],
+    now: new Date('2026-08-20T12:00:00Z'),
+    sha256,
+    ...rehearsed,
+    ...rest,
+    history,
+    live: new Map(objects.map((one) => [objectKey(refOf(one)), one])),
+  };
+}
+
+function servedKinds(history: readonly Revision[], unserved: readonly string[]): Map<string, ServedKind> {
+  const kinds = new Map<string, ServedKind>();
+  const text = history
+    .map(({ manifest: written, hooks }) => written + hooks.map((one) => one.manifest ?? '').join(''))
+    .join('');
+  for (const [, apiVersion = '', kind = ''] of text.matchAll(/"apiVersion":"([^"]+)","kind":"([^"]+)"/g)) {
+    const key = servedKey({ apiVersion, kind });
+    if (unserved.includes(key)) kinds.set(key, { isServed: false });
+    else kinds.set(key, { isServed: true, namespaced: !clusterScoped.has(kind), plural: plural(kind) });
+  }
+  return kinds;
+}
+
+export function plan(scene: Scene): RollbackPlan {
+  return planRollback(inputsOf(scene));
+}
+
+export function codes({ findings }: RollbackPlan, severity?: 'refusal' | 'warning' | 'note'): string[] {
+  return findings.filter((one) => severity === undefined || one.severity === severity).map(({ code }) => code);
+}
+
+export function fatesOf({ objects }: RollbackPlan): Record<string, string> {
+  return Object.fromEntries(objects.map((one) => [`${one.kind}/${one.name}`, one.fate]));
+}
+
+export function objectOf({ objects }: RollbackPlan, name: string): PlannedObject {
+  const found = objects.find((one) => `${one.kind}/${one.name}` === name);
+  if (found === undefined) throw new Error(`${name} is not in the plan`);
+  return found;
+}

@@ -1,0 +1,737 @@
+import assert from 'node:assert/strict';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { allowableCodes } from '../../tasks/common/core/rollbackPlan/findings';
+import {
+  codes,
+  deployment,
+  fatesOf,
+  helm,
+  hook,
+  live,
+  object,
+  objectOf,
+  plan,
+  rehearsal,
+  revision,
+  strict,
+  verified,
+  web,
+  write,
+  type Scene,
+} from '../support/rollbackScene';
+
+const config = object('ConfigMap', 'settings', { data: { mode: 'a' } });
+const extra = object('ConfigMap', 'extra', { data: { a: '1' } });
+const quota = object('ResourceQuota', 'limits', { spec: { hard: { pods: '1' } } });
+const claim = object('PersistentVolumeClaim', 'data', { spec: { resources: { requests: { storage: '1Gi' } } } });
+
+/** Revision 1 was healthy; revision 2 is what serves. `targetObjects` and `lastObjects` are their manifests. */
+function scene(targetObjects: readonly KubeObject[], lastObjects: readonly KubeObject[], more: Scene = {}): Scene {
+  return {
+    history: [
+      revision(1, 'superseded', [...targetObjects], { labels: verified(1) }),
+      revision(2, 'deployed', [...lastObjects]),
+    ],
+    ...more,
+  };
+}
+
+/** The usual case: what is live is what the last revision declares, and Helm patches it to what the target declares. */
+function usual(): Scene {
+  return scene([web('app:1'), config], [web('app:2'), config, extra], {
+    live: [live(web('app:2')), live(config), live(extra)],
+    writes: [write('changed', live(web('app:1'))), write('deleted', live(extra))],
+  });
+}
+
+describe('The fate of an object in a rollback', () => {
+  it('is told for each: patched, kept, deleted by the task when the target is healthy', () => {
+    const made = plan(usual());
+    assert.deepEqual(fatesOf(made), {
+      'Deployment/web': 'patched',
+      'ConfigMap/settings': 'kept',
+      'ConfigMap/extra': 'deleted',
+    });
+    assert.deepEqual(codes(made), []);
+    assert.deepEqual([made.risk, made.deletions, made.target?.revision, made.present?.revision], ['low', 1, 1, 2]);
+    const gone = objectOf(made, 'ConfigMap/extra');
+    assert.deepEqual(
+      [gone.deletedBy, gone.uid, gone.reason],
+      ['task', 'uid-ConfigMap-extra', 'The present revision declares it, the target does not.'],
+    );
+  });
+
+  it('shows what is patched as a difference from what is live, and that its pods restart', () => {
+    const changed = objectOf(plan(usual()), 'Deployment/web');
+    assert.ok(changed.diff.includes('-        - image: app:2'), changed.diff.join('\n'));
+    assert.ok(changed.diff.includes('+        - image: app:1'));
+    assert.ok(changed.diff.every((line) => !/uid|resourceVersion|last-applied/.test(line)));
+    assert.deepEqual([changed.restartsPods, changed.isRehearsed, changed.resource], [true, true, 'deployments']);
+  });
+
+  it('is created where somebody deleted it by hand', () => {
+    const made = plan(scene([config], [config], { writes: [write('created', live(config))] }));
+    assert.deepEqual(fatesOf(made), { 'ConfigMap/settings': 'created' });
+    assert.equal(
+      objectOf(made, 'ConfigMap/settings').reason,
+      'The present revision declares it too, but it is not there.',
+    );
+  });
+
+  it('is to be left to Helm where it only restrains others', () => {
+    const made = plan(scene([], [quota], { live: [live(quota)], writes: [write('deleted', live(quota))] }));
+    assert.equal(objectOf(made, 'ResourceQuota/limits').deletedBy, 'helm');
+  });
+
+  it('is orphaned where an older failed revision made it', () => {
+    const history = [
+      revision(1, 'superseded', [config], { labels: verified(1) }),
+      revision(2, 'failed', [config, extra]),
+      revision(3, 'deployed', [config]),
+    ];
+    const made = plan({ history, live: [live(config), live(extra)] });
+    assert.deepEqual(fatesOf(made), { 'ConfigMap/settings': 'kept', 'ConfigMap/extra': 'orphaned' });
+    assert.deepEqual([codes(made), made.risk], [['Orphaned'], 'none']);
+  });
+
+  it('is not told of what is gone, or another release made under the same name', () => {
+    const history = [
+      revision(1, 'superseded', [config], { labels: verified(1) }),
+      revision(2, 'failed', [config, extra]),
+      revision(3, 'deployed', [config, object('ConfigMap', 'gone')]),
+    ];
+    const made = plan({ history, live: [live(config), live(extra, { owner: 'other' })] });
+    assert.deepEqual(fatesOf(made), { 'ConfigMap/settings': 'kept' });
+  });
+
+  it('is kept by its resource policy', () => {
+    const kept = live(claim, { annotations: { 'helm.sh/resource-policy': 'keep' } });
+    const made = plan(scene([], [claim], { live: [kept] }));
+    assert.deepEqual(
+      [fatesOf(made), made.risk, made.deletions],
+      [{ 'PersistentVolumeClaim/data': 'keptByPolicy' }, 'none', 0],
+    );
+  });
+
+  it('is taken over from another release only where that is allowed', () => {
+    const theirs = live(extra, { owner: 'other' });
+    const taking = scene([extra], [], { live: [theirs], writes: [write('changed', live(extra))] });
+    const refused = plan(taking);
+    assert.deepEqual([codes(refused, 'refusal'), refused.risk], [['OwnedByAnother'], 'refused']);
+    assert.equal(objectOf(refused, 'ConfigMap/extra').owner, 'release other in namespace shop');
+    const allowed = plan({ ...taking, policy: { ...strict, allow: ['OwnedByAnother'] } });
+    assert.deepEqual([fatesOf(allowed), allowed.risk], [{ 'ConfigMap/extra': 'takenOver' }, 'high']);
+    assert.equal(allowed.findings[0]?.allowedBy, 'allow');
+  });
+
+  it('is refused where what would be deleted belongs to another release now', () => {
+    const made = plan(
+      scene([], [extra], { live: [live(extra, { owner: 'other' })], writes: [write('deleted', live(extra))] }),
+    );
+    assert.deepEqual(codes(made, 'refusal'), ['OwnedByAnother']);
+  });
+
+  it('is taken over from nobody as a warning, but an own object that lost its marks is still its own', () => {
+    const unmarked = live(extra, { owner: null });
+    const taken = plan(scene([extra], [], { live: [unmarked], writes: [write('changed', live(extra))] }));
+    assert.deepEqual([fatesOf(taken), codes(taken)], [{ 'ConfigMap/extra': 'takenOver' }, ['TakesOverUnowned']]);
+    const own = plan(scene([extra], [extra], { live: [unmarked], writes: [write('changed', live(extra))] }));
+    assert.deepEqual([fatesOf(own), codes(own)], [{ 'ConfigMap/extra': 'patched' }, []]);
+  });
+
+  it('does not count the replicas that an autoscaler has set', () => {
+    const autoscaler = live(
+      object(
+        'HorizontalPodAutoscaler',
+        'any',
+        { spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' } } },
+        'autoscaling/v2',
+      ),
+    );
+    const made = plan(
+      scene([web('app:1', { replicas: 1 })], [web('app:1', { replicas: 1 })], {
+        live: [live(web('app:1', { replicas: 7 }))],
+        writes: [write('changed', live(web('app:1', { replicas: 1 })))],
+        autoscalers: [autoscaler],
+      }),
+    );
+    assert.deepEqual(
+      [fatesOf(made), codes(made), made.risk],
+      [{ 'Deployment/web': 'kept' }, ['ReplicasUnderAutoscaler'], 'none'],
+    );
+  });
+
+  it('is compared without what the API server and its controllers write by themselves', () => {
+    const before = live(web('app:1'), { annotations: { 'deployment.kubernetes.io/revision': '4' } });
+    const after = { ...live(web('app:1')), status: { replicas: 3 } };
+    const made = plan(scene([web('app:1')], [web('app:1')], { live: [before], writes: [write('changed', after)] }));
+    assert.deepEqual(fatesOf(made), { 'Deployment/web': 'kept' });
+  });
+
+  it('is told of cluster-scoped objects without a namespace', () => {
+    const role = object('ClusterRole', 'reader', { rules: [] }, 'rbac.authorization.k8s.io/v1');
+    const made = plan(scene([], [role], { live: [live(role)], writes: [write('deleted', live(role))] }));
+    const gone = objectOf(made, 'ClusterRole/reader');
+    assert.deepEqual([gone.fate, gone.namespace, gone.isInLast], ['deleted', '', true]);
+  });
+
+  it('is what the rules of the Helm say where there is no rehearsal', () => {
+    const made = plan({ ...usual(), writes: null });
+    assert.deepEqual(fatesOf(made), {
+      'Deployment/web': 'patched',
+      'ConfigMap/settings': 'kept',
+      'ConfigMap/extra': 'deleted',
+    });
+    assert.deepEqual([codes(made), made.risk], [['RehearsalMissing'], 'refused']);
+    const { isRehearsed, diff, restartsPods } = objectOf(made, 'Deployment/web');
+    assert.deepEqual([isRehearsed, restartsPods], [false, true]);
+    assert.ok(diff.includes('+        - image: app:1'));
+  });
+});
+
+describe('A Secret in a plan', () => {
+  const secret = (data: Record<string, string>): KubeObject => object('Secret', 'login', { type: 'Opaque', data });
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  const before = secret({ password: base64('hunter2-of-now'), user: base64('admin'), old: base64('gone-with-it') });
+  const after = secret({ password: base64('correct-horse'), user: base64('admin'), token: base64('newly-made-token') });
+  const made = plan(scene([after], [before], { live: [live(before)], writes: [write('changed', live(after))] }));
+
+  it('is told by key: changed, added, removed', () => {
+    assert.deepEqual(objectOf(made, 'Secret/login').secretKeys, [
+      { name: 'old', change: 'removed' },
+      { name: 'password', change: 'changed' },
+      { name: 'token', change: 'added' },
+    ]);
+  });
+
+  it('shows no value, in clear or in base64', () => {
+    const text = JSON.stringify(made);
+    for (const value of ['hunter2-of-now', 'correct-horse', 'newly-made-token', 'gone-with-it']) {
+      assert.ok(!text.includes(value), value);
+      assert.ok(!text.includes(base64(value)), value);
+    }
+    assert.ok(objectOf(made, 'Secret/login').diff.some((line) => line.startsWith('-  password: (value ')));
+  });
+
+  it('is the same in stringData and in data', () => {
+    const plain = object('Secret', 'login', { stringData: { password: 'hunter2-of-now' } });
+    const stored = live(secret({ password: base64('hunter2-of-now') }));
+    const same = plan(scene([plain], [plain], { live: [stored], writes: [write('changed', stored)] }));
+    assert.deepEqual([fatesOf(same), objectOf(same, 'Secret/login').secretKeys], [{ 'Secret/login': 'kept' }, []]);
+  });
+
+  it('that was read as its metadata alone was not compared, and that is said', () => {
+    const { data: _, type: __, ...metadataAlone } = live(before);
+    const unread = plan(scene([after], [before], { live: [metadataAlone], writes: [write('changed', live(after))] }));
+    assert.deepEqual(objectOf(unread, 'Secret/login').secretKeys[0], { name: 'password', change: 'notCompared' });
+    assert.equal(objectOf(unread, 'Secret/login').fate, 'patched');
+  });
+
+  it('is not quoted by anything else either: arguments, descriptions, what Helm said', () => {
+    const leaking = (image: string): KubeObject =>
+      deployment('web', { containers: [{ name: 'web', image, args: ['--password=correct-horse'] }] });
+    const history = [
+      revision(1, 'superseded', [after, leaking('app:1')], { labels: verified(1) }),
+      revision(2, 'failed', [before, leaking('app:2')], {
+        description: 'Upgrade "web" failed: bad password hunter2-of-now',
+      }),
+    ];
+    const failing = rehearsal([write('changed', live(leaking('app:1')))], {
+      outcome: 'failed',
+      message: `cannot patch Secret with {"password":"${base64('correct-horse')}"}`,
+    });
+    const text = JSON.stringify(plan({ history, live: [live(before), live(leaking('app:2'))], rehearsal: failing }));
+    assert.match(text, /--password=\*\*\*/);
+    assert.match(text, /bad password \*\*\*/);
+    assert.ok(
+      !text.includes('correct-horse') && !text.includes(base64('correct-horse')) && !text.includes('hunter2-of-now'),
+    );
+  });
+
+  it('that holds an everyday word does not make the plan unreadable', () => {
+    const words = secret({ user: base64('web'), file: base64('replicas: 1\nimage: app\n') });
+    const quoting = plan(
+      scene([words, web('app:1')], [words, web('app:2')], {
+        live: [live(words), live(web('app:2'))],
+        writes: [write('changed', live(web('app:1')))],
+      }),
+    );
+    assert.ok(!JSON.stringify(quoting).includes('***'));
+  });
+});
+
+describe('Changes by hand that a rollback undoes', () => {
+  const declared = web('app:1', { replicas: 2 });
+
+  it('are told by field, with what is and what becomes', () => {
+    const edited = live(web('app:hotfix', { replicas: 5 }));
+    const made = plan(scene([declared], [declared], { live: [edited], writes: [write('changed', live(declared))] }));
+    assert.deepEqual(objectOf(made, 'Deployment/web').drift, [
+      { path: 'spec.replicas', live: '5', becomes: '2' },
+      { path: 'spec.template.spec.containers[web].image', live: '"app:hotfix"', becomes: '"app:1"' },
+    ]);
+    assert.deepEqual([codes(made), made.risk], [['DriftUndone'], 'high']);
+  });
+
+  it('are told where the revisions differ in that field, too', () => {
+    const edited = live(web('app:hotfix'));
+    const made = plan(
+      scene([web('app:1')], [web('app:2')], { live: [edited], writes: [write('changed', live(web('app:1')))] }),
+    );
+    assert.deepEqual(objectOf(made, 'Deployment/web').drift, [
+      { path: 'spec.template.spec.containers[web].image', live: '"app:hotfix"', becomes: '"app:1"' },
+    ]);
+  });
+
+  it('are none where only the revisions differ, or the API server spells it otherwise', () => {
+    const limited = (cpu: unknown, image: string): KubeObject =>
+      deployment('web', { containers: [{ name: 'web', image, resources: { limits: { cpu, memory: '1024Mi' } } }] });
+    const before = live(limited('1', 'app:2'));
+    const made = plan(
+      scene([limited('500m', 'app:1')], [limited('1000m', 'app:2')], {
+        live: [before],
+        writes: [write('changed', live(limited('500m', 'app:1')))],
+      }),
+    );
+    assert.deepEqual([objectOf(made, 'Deployment/web').drift, made.risk], [[], 'low']);
+  });
+
+  it('are none of a field that only somebody else declares and the rollback leaves', () => {
+    const edited = live(
+      deployment('web', { containers: [{ name: 'web', image: 'app:1', env: [{ name: 'X', value: '1' }] }] }),
+    );
+    const made = plan(scene([web('app:1')], [web('app:1')], { live: [edited] }));
+    assert.deepEqual([fatesOf(made), codes(made)], [{ 'Deployment/web': 'kept' }, []]);
+  });
+});
+
+describe('A rollback is refused', () => {
+  function deleting(one: KubeObject): Scene {
+    return scene([], [one], { live: [live(one)], writes: [write('deleted', live(one))] });
+  }
+
+  for (const [code, one] of [
+    ['DeletesPersistentVolumeClaim', claim],
+    ['DeletesPersistentVolume', object('PersistentVolume', 'disk')],
+    ['DeletesNamespace', object('Namespace', 'other')],
+    [
+      'DeletesCustomResourceDefinition',
+      object('CustomResourceDefinition', 'things.example.com', {}, 'apiextensions.k8s.io/v1'),
+    ],
+    ['DeletesCustomResource', object('Thing', 'one', {}, 'example.com/v1')],
+    [
+      'DeletesPersistentVolumeClaim',
+      object(
+        'StatefulSet',
+        'db',
+        { spec: { persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Delete' } } },
+        'apps/v1',
+      ),
+    ],
+  ] as const) {
+    it(`where it deletes ${one.kind}, unless ${code} is allowed`, () => {
+      const refused = plan(deleting(one));
+      assert.deepEqual([codes(refused), refused.risk], [[code], 'refused']);
+      const allowed = plan({ ...deleting(one), policy: { ...strict, allow: [code] } });
+      assert.deepEqual([codes(allowed, 'warning'), allowed.risk], [[code], 'high']);
+    });
+  }
+
+  it('where more is deleted than maxDeletions says', () => {
+    const many = Array.from({ length: 3 }, (_, index) => object('ConfigMap', `c${index}`));
+    const gone = scene([], many, {
+      live: many.map((one) => live(one)),
+      writes: many.map((one) => write('deleted', live(one))),
+    });
+    assert.deepEqual(codes(plan({ ...gone, policy: { ...strict, maxDeletions: 3 } })), []);
+    const refused = plan({ ...gone, policy: { ...strict, maxDeletions: 2 } });
+    assert.deepEqual([codes(refused), refused.deletions], [['TooManyDeletions'], 3]);
+    assert.equal(plan({ ...gone, policy: { ...strict, maxDeletions: 2, allow: ['TooManyDeletions'] } }).risk, 'high');
+  });
+
+  it('where Helm deletes what the target declares, whatever is allowed', () => {
+    const tampered: Scene = {
+      ...usual(),
+      writes: [write('changed', live(web('app:1'))), write('deleted', live(web('app:1')))],
+    };
+    const made = plan({ ...tampered, policy: { ...strict, allow: allowableCodes } });
+    assert.deepEqual(codes(made, 'refusal'), ['DeletesTargetObject']);
+    assert.match(made.findings[0]?.message ?? '', /^Deployment\/web is declared by the target, and Helm deletes it/);
+  });
+
+  it('where Helm deletes it under the name of another group', () => {
+    const old = object('Ingress', 'front', {}, 'extensions/v1beta1');
+    const now = object('Ingress', 'front', {}, 'networking.k8s.io/v1');
+    const made = plan(
+      scene([now], [old], {
+        helm: helm('v3.17.3'),
+        live: [live(old, { uid: 'same' }), live(now, { uid: 'same' })],
+        writes: [write('deleted', live(old, { uid: 'same' }))],
+      }),
+    );
+    assert.ok(codes(made, 'refusal').includes('DeletesTargetObject'));
+  });
+
+  it('where Helm deletes it and makes it anew', () => {
+    const made = plan({
+      ...usual(),
+      writes: [
+        write('deleted', live(web('app:2'))),
+        write('created', live(web('app:1'))),
+        write('deleted', live(extra)),
+      ],
+    });
+    assert.deepEqual(codes(made, 'refusal'), ['DeletesTargetObject']);
+    assert.equal(objectOf(made, 'Deployment/web').fate, 'patched');
+  });
+
+  it('where Helm writes to what is none of its revisions', () => {
+    const stranger = live(object('Deployment', 'billing', {}, 'apps/v1'));
+    const made = plan({
+      ...usual(),
+      writes: [...(usual().writes ?? []), write('deleted', stranger, { client: 'kubectl/v1.35.2' })],
+    });
+    assert.deepEqual(codes(made, 'refusal'), ['UnforeseenWrite']);
+    assert.match(
+      made.findings[0]?.message ?? '',
+      /kubectl\/v1\.35\.2 wanted to delete Deployment\/billing in namespace shop/,
+    );
+  });
+
+  it("where Helm's own records that it needs are deleted, but not where it prunes old ones", () => {
+    const pruning = (name: string): Scene => ({
+      ...usual(),
+      rehearsal: rehearsal(usual().writes ?? [], { storage: [{ verb: 'delete', name }] }),
+    });
+    assert.deepEqual(codes(plan(pruning('sh.helm.release.v1.web.v1'))), ['UnforeseenWrite']);
+    const { history = [], ...rest } = pruning('sh.helm.release.v1.web.v1');
+    const longer = history.map((one) => ({ ...one, revision: one.revision + 1, labels: verified(one.revision + 1) }));
+    assert.deepEqual(codes(plan({ ...rest, history: longer })), []);
+  });
+
+  it('where the rehearsal fails, with the words of Helm', () => {
+    const failing = rehearsal([], { outcome: 'failed', message: 'no ConfigMap with the name "extra" found' });
+    const made = plan({ ...usual(), rehearsal: failing });
+    assert.deepEqual([codes(made, 'refusal'), made.helm?.rehearsal], [['RehearsalFailed'], 'failed']);
+    assert.match(made.findings[0]?.message ?? '', /no ConfigMap with the name "extra" found/);
+  });
+
+  it('where the API server serves a kind of the target no more, which is named', () => {
+    const old = object('CronJob', 'nightly', {}, 'batch/v1beta1');
+    const made = plan(
+      scene([old, config], [config], {
+        live: [live(config)],
+        unserved: ['batch/v1beta1/CronJob'],
+        rehearsal: rehearsal([], { outcome: 'failed', message: 'resource mapping not found' }),
+      }),
+    );
+    assert.deepEqual(codes(made, 'refusal'), ['RemovedApi', 'RehearsalFailed']);
+    assert.match(made.findings[0]?.message ?? '', /CronJob of batch\/v1beta1 is not served.*CronJob\/nightly/);
+  });
+
+  it('where Helm cannot read the present manifest for a removed API', () => {
+    const old = object('CronJob', 'nightly', {}, 'batch/v1beta1');
+    const failing = rehearsal([], { outcome: 'failed', message: 'resource mapping not found' });
+    const made = plan(
+      scene([config], [config, old], { live: [live(config)], unserved: ['batch/v1beta1/CronJob'], rehearsal: failing }),
+    );
+    assert.deepEqual(codes(made, 'refusal'), ['RemovedApiInPresent', 'RehearsalFailed']);
+  });
+
+  it('where a manifest is no YAML', () => {
+    const broken = revision(1, 'superseded', [], { labels: verified(1), manifest: 'a: [' });
+    const made = plan({ history: [broken, revision(2, 'deployed', [])] });
+    assert.deepEqual([codes(made, 'refusal'), made.objects], [['ManifestUnreadable'], []]);
+  });
+
+  for (const [incident, from, severity, code] of [
+    [
+      'is of unknown make',
+      { ...helm('v4.1'), from: 'unknown', problem: 'it was built without a git commit' },
+      'refusal',
+      'HelmUnknown',
+    ],
+    [
+      'is not the one that was pinned',
+      { ...helm(), from: 'otherThanPinned', problem: 'its SHA-256 is another' },
+      'refusal',
+      'HelmNotPinned',
+    ],
+    [
+      'is newer than what is known',
+      { ...helm('v5.0.0'), from: 'newerRelease', predecessor: 'v4.2.4' },
+      'warning',
+      'HelmNewer',
+    ],
+  ] as const) {
+    it(`or warned of where Helm ${incident}`, () => {
+      const made = plan({ ...usual(), helm: from });
+      assert.deepEqual(codes(made, severity), [code]);
+    });
+  }
+
+  it('not for an unknown Helm where allowUnknownHelm is set', () => {
+    const unknown = { ...helm('v4.1'), from: 'unknown', problem: 'it says nothing' } as const;
+    assert.equal(plan({ ...usual(), helm: unknown, policy: { ...strict, allowUnknownHelm: true } }).risk, 'high');
+  });
+
+  it('as a plan without objects where there is no target', () => {
+    const made = plan({ history: [revision(1, 'deployed', [config])], live: [live(config)] });
+    assert.deepEqual([made.risk, made.target, made.objects, made.present?.revision], ['refused', null, [], 1]);
+  });
+});
+
+describe('What cannot be taken back', () => {
+  const mark = {
+    metadata: { name: 'migrate', annotations: { 'helm-safe-deploy/irreversible': 'drops column price' } },
+  };
+
+  function passing(more: Parameters<typeof revision>[3]): Scene {
+    return {
+      history: [
+        revision(1, 'superseded', [config], { labels: verified(1) }),
+        revision(2, 'superseded', [config], more),
+        revision(3, 'deployed', [config]),
+      ],
+      live: [live(config)],
+    };
+  }
+
+  for (const [incident, more] of [
+    ['the chart', { chartAnnotations: { 'helm-safe-deploy/irreversible': 'drops column price' } }],
+    ['a hook', { hooks: [hook('Job', 'migrate', ['post-upgrade'], 'Succeeded', mark)] }],
+    ['an object', { manifest: JSON.stringify({ ...object('Job', 'migrate', {}, 'batch/v1'), ...mark }) }],
+  ] as const) {
+    it(`is told where ${incident} of a revision in between says so`, () => {
+      const refused = plan(passing(more));
+      assert.ok(codes(refused, 'refusal').includes('IrreversibleStep'));
+      assert.match(refused.findings[0]?.message ?? '', /Revision 2 was an irreversible step \(.*drops column price\)/);
+      assert.equal(plan({ ...passing(more), policy: { ...strict, allowIrreversible: [1, 3] } }).risk, 'refused');
+      const allowed = plan({ ...passing(more), policy: { ...strict, allowIrreversible: [2] } });
+      assert.equal(allowed.risk, 'high');
+      assert.equal(allowed.findings.find(({ code }) => code === 'IrreversibleStep')?.allowedBy, 'allowIrreversible');
+    });
+  }
+
+  it('does not bind the revision that is the target itself', () => {
+    const more = { chartAnnotations: { 'helm-safe-deploy/irreversible': 'x' }, labels: verified(2) };
+    assert.deepEqual(codes(plan(passing(more))), []);
+  });
+
+  it('is not what a mark with the value false says', () => {
+    assert.deepEqual(codes(plan(passing({ chartAnnotations: { 'helm-safe-deploy/irreversible': 'false' } }))), []);
+  });
+
+  it('may be what the Jobs of upgrade hooks did that ran in between', () => {
+    const made = plan(passing({ hooks: [hook('Job', 'migrate', ['pre-upgrade'])] }));
+    assert.deepEqual([codes(made), made.risk], [['PossibleMigration'], 'high']);
+    assert.match(made.findings[0]?.message ?? '', /Revision 2 ran Job\/migrate \(pre-upgrade\)/);
+  });
+
+  for (const [incident, more] of [
+    ['that never ran', { hooks: [hook('Job', 'migrate', ['pre-upgrade'], '')] }],
+    ['that is no Job', { hooks: [hook('ConfigMap', 'settings', ['pre-upgrade'])] }],
+    [
+      'of a rollback, which copies them',
+      { description: 'Rollback to 1', hooks: [hook('Job', 'migrate', ['pre-upgrade'])] },
+    ],
+    ['of the install alone', { hooks: [hook('Job', 'migrate', ['pre-install'])] }],
+  ] as const) {
+    it(`is not what a hook did ${incident}`, () => {
+      assert.deepEqual(codes(plan(passing(more))), []);
+    });
+  }
+});
+
+describe('The hooks of a rollback', () => {
+  it('are those of the target, not those of the revision that is left', () => {
+    const history = [
+      revision(1, 'superseded', [config], {
+        labels: verified(1),
+        hooks: [hook('Job', 'drain', ['pre-rollback']), hook('Job', 'seed', ['pre-upgrade'])],
+      }),
+      revision(2, 'deployed', [config], {
+        hooks: [hook('Job', 'drain', ['pre-rollback']), hook('Job', 'warm', ['post-rollback'])],
+      }),
+    ];
+    const made = plan({ history, live: [live(config)] });
+    assert.deepEqual(
+      made.hooks.map(({ name, event, willRun, revision: of }) => [name, event, willRun, of]),
+      [
+        ['drain', 'pre-rollback', true, 1],
+        ['warm', 'post-rollback', false, 2],
+        ['seed', 'pre-upgrade', false, 1],
+      ],
+    );
+    assert.deepEqual([codes(made), made.risk], [['HooksNotRehearsed'], 'low']);
+    assert.deepEqual(
+      [made.hooks[0]?.apiVersion, made.hooks[0]?.resource, made.hooks[0]?.namespace],
+      ['batch/v1', 'jobs', 'shop'],
+    );
+  });
+});
+
+describe('A StatefulSet in a rollback', () => {
+  const database = (image: string, more: object = {}): KubeObject =>
+    object(
+      'StatefulSet',
+      'db',
+      { spec: { template: { spec: { containers: [{ name: 'db', image }] } }, ...more } },
+      'apps/v1',
+    );
+  const templates = (storage: string): object => ({
+    volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { resources: { requests: { storage } } } }],
+  });
+  const pod = (name: string, hash: string, ready: string): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name,
+      namespace: 'shop',
+      labels: { 'controller-revision-hash': hash },
+      ownerReferences: [
+        { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'db', uid: 'uid-StatefulSet-db', controller: true },
+      ],
+    },
+    status: { conditions: [{ type: 'Ready', status: ready }] },
+  });
+  const statefulScene = (more: object, pods: readonly KubeObject[]): Scene =>
+    scene([database('db:1', more)], [database('db:2', more)], {
+      live: [{ ...live(database('db:2', more)), status: { currentRevision: 'old', updateRevision: 'bad' } }],
+      writes: [write('changed', live(database('db:1', more)))],
+      pods,
+    });
+
+  it('keeps its stuck pod for ever (kubernetes#67250)', () => {
+    const made = plan(statefulScene({}, [pod('db-0', 'old', 'True'), pod('db-1', 'bad', 'False')]));
+    assert.deepEqual([made.trappedPods, codes(made)], [['db-1'], ['StatefulSetTrap']]);
+    assert.match(made.findings[0]?.message ?? '', /db-1; set allowPodDelete/);
+    const allowed = plan({
+      ...statefulScene({}, [pod('db-1', 'bad', 'False')]),
+      policy: { ...strict, allowPodDelete: true },
+    });
+    assert.match(allowed.findings[0]?.message ?? '', /are deleted after the rollback/);
+    assert.equal(allowed.allowPodDelete, true);
+  });
+
+  for (const [incident, more, stuck] of [
+    ['pods are made in parallel', { podManagementPolicy: 'Parallel' }, pod('db-1', 'bad', 'False')],
+    ['pods are replaced on delete', { updateStrategy: { type: 'OnDelete' } }, pod('db-1', 'bad', 'False')],
+    [
+      'the pod is below the partition',
+      { updateStrategy: { rollingUpdate: { partition: 2 } } },
+      pod('db-1', 'bad', 'False'),
+    ],
+    ['the pod is ready', {}, pod('db-1', 'bad', 'True')],
+  ] as const) {
+    it(`traps no pod where ${incident}`, () => {
+      assert.deepEqual(plan(statefulScene(more, [stuck])).trappedPods, []);
+    });
+  }
+
+  it('whose pods are replaced on delete stays as it is until somebody deletes them', () => {
+    const made = plan(statefulScene({ updateStrategy: { type: 'OnDelete' } }, []));
+    assert.deepEqual([codes(made), objectOf(made, 'StatefulSet/db').restartsPods], [['RestartsByHand'], false]);
+  });
+
+  it('cannot get other claim templates', () => {
+    const made = plan(
+      scene([database('db:1', templates('1Gi'))], [database('db:1', templates('2Gi'))], {
+        live: [live(database('db:1', templates('2Gi')))],
+        rehearsal: rehearsal([], { outcome: 'failed', message: 'updates to statefulset spec are forbidden' }),
+      }),
+    );
+    assert.ok(codes(made, 'warning').includes('ClaimTemplatesDiffer'));
+    assert.ok(codes(made, 'refusal').includes('RehearsalFailed'));
+  });
+
+  it('leaves its claims as they are', () => {
+    const grown = {
+      ...object('PersistentVolumeClaim', 'data-db-0', {
+        spec: { resources: { requests: { storage: '5Gi' } }, storageClassName: 'fast' },
+      }),
+      metadata: { name: 'data-db-0', namespace: 'shop' },
+    };
+    const same = scene([database('db:1', templates('1Gi'))], [database('db:1', templates('1Gi'))], {
+      live: [live(database('db:1', templates('1Gi')))],
+    });
+    const made = plan({
+      ...same,
+      claims: [grown, { ...grown, metadata: { ...grown.metadata, name: 'data-other-0' } }],
+    });
+    assert.deepEqual(codes(made), ['ClaimsDiffer']);
+    assert.match(made.findings[0]?.message ?? '', /data-db-0 of StatefulSet\/db .*storage 1Gi, is 5Gi/);
+  });
+});
+
+describe('What the rules of a Helm say, held against its rehearsal', () => {
+  const v2 = object('HorizontalPodAutoscaler', 'web', {}, 'autoscaling/v2');
+  const v1 = object('HorizontalPodAutoscaler', 'web', {}, 'autoscaling/v1');
+
+  function bumped(version: string, writes: Scene['writes']): Scene {
+    return scene([v1], [v2], { helm: helm(version), live: [live(v1)], ...(writes === undefined ? {} : { writes }) });
+  }
+
+  it('Helm 4.1.0 deletes what changed its version, as expected and as refused', () => {
+    const made = plan(bumped('v4.1.0', [write('changed', live(v1)), write('deleted', live(v2))]));
+    assert.deepEqual(
+      [fatesOf(made), codes(made)],
+      [{ 'HorizontalPodAutoscaler/web': 'deleted' }, ['DeletesTargetObject']],
+    );
+    assert.match(
+      objectOf(made, 'HorizontalPodAutoscaler/web').reason,
+      /another API version; this Helm takes that for another object/,
+    );
+  });
+
+  it('predicts the same without a rehearsal', () => {
+    assert.ok(codes(plan(bumped('v4.1.0', null))).includes('DeletesTargetObject'));
+    assert.ok(!codes(plan(bumped('v3.17.3', null))).includes('DeletesTargetObject'));
+  });
+
+  it('a Helm 3.17.3 that deletes it is not what it says to be', () => {
+    const made = plan(bumped('v3.17.3', [write('changed', live(v1)), write('deleted', live(v2))]));
+    assert.deepEqual(codes(made), ['DeletesTargetObject', 'PredictionDiffers']);
+  });
+
+  it('a Helm that does not delete what it should is told', () => {
+    const made = plan({ ...usual(), writes: [write('changed', live(web('app:1')))] });
+    assert.deepEqual(
+      [codes(made), objectOf(made, 'ConfigMap/extra').fate],
+      [['PredictionDiffers', 'Orphaned'], 'orphaned'],
+    );
+  });
+
+  it('a Helm that does not create what is missing is told', () => {
+    const made = plan(scene([config], [], {}));
+    assert.deepEqual([codes(made), fatesOf(made)], [['PredictionDiffers'], { 'ConfigMap/settings': 'created' }]);
+  });
+
+  it('what the API server refuses to Helm is told', () => {
+    const refusal = { status: 403, reason: 'Forbidden', message: 'deployments.apps "web" is forbidden' };
+    const made = plan({
+      ...usual(),
+      writes: [write('refused', live(web('app:1')), { refusal }), write('deleted', live(extra))],
+    });
+    assert.ok(codes(made).includes('WriteRefused'));
+  });
+});
+
+describe('The risk of a rollback', () => {
+  it('is none where nothing changes', () => {
+    assert.equal(plan(scene([config], [config], { live: [live(config)] })).risk, 'none');
+  });
+
+  it('is high where the target was never seen healthy', () => {
+    const { history = [], ...rest } = usual();
+    const unmarked = history.map((one) => ({ ...one, labels: {} }));
+    const made = plan({ ...rest, history: unmarked });
+    assert.deepEqual([codes(made), made.risk, made.target?.proof], [['UnverifiedTarget'], 'high', 'unproven']);
+  });
+
+  it('says of a Job that goes by itself that it may run again', () => {
+    const job = object('Job', 'once', { spec: { ttlSecondsAfterFinished: 60 } }, 'batch/v1');
+    const made = plan(scene([job], [job], { writes: [write('created', live(job))] }));
+    assert.deepEqual([codes(made), made.risk], [['JobMayRunAgain'], 'low']);
+  });
+});

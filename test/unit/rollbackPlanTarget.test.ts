@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import type { Revision } from '../../tasks/common/core/release';
+import { chooseTarget, numberList, whyUnfit } from '../../tasks/common/core/rollbackPlan/target';
+import type { RollbackPolicy, ToRevision } from '../../tasks/common/core/rollbackPlan/types';
+import { revision, strict, verified } from '../support/rollbackScene';
+
+function choose(
+  history: readonly Revision[],
+  toRevision: ToRevision = 'verified',
+  policy: Partial<RollbackPolicy> = {},
+): { target: number | undefined; codes: string[]; message: string; passed: number[] } {
+  const choice = chooseTarget(history, 'web', { toRevision, policy: { ...strict, ...policy } });
+  return {
+    target: choice.target?.revision,
+    codes: choice.findings.map(({ code, severity }) => (severity === 'refusal' ? `${code}!` : code)),
+    message: choice.findings.map(({ message }) => message).join(' '),
+    passed: choice.passed.map((one) => one.revision),
+  };
+}
+
+const good = (number: number, more: Partial<Revision> = {}): Revision =>
+  revision(number, 'superseded', [], { labels: verified(number), ...more });
+const unproven = (number: number, more: Partial<Revision> = {}): Revision => revision(number, 'superseded', [], more);
+const serving = (number: number, more: Partial<Revision> = {}): Revision => revision(number, 'deployed', [], more);
+const failed = (number: number): Revision => revision(number, 'failed', []);
+
+const upgradeFailed = { description: 'Upgrade "web" failed: context deadline exceeded' };
+
+describe('The target of a rollback', () => {
+  it('is the newest revision that was seen healthy, over newer ones that nobody looked at', () => {
+    const { target, codes, passed } = choose([good(1), good(2), unproven(3), failed(4)]);
+    assert.deepEqual([target, codes, passed], [2, [], [4, 3]]);
+  });
+
+  it('is before the present revision, though that is healthy', () => {
+    assert.equal(choose([good(1), serving(2, { labels: verified(2) })]).target, 1);
+  });
+
+  it('is the newest that was deployed where nothing carries a mark, and that is said', () => {
+    const { target, codes } = choose([unproven(1), unproven(2), failed(3)]);
+    assert.deepEqual([target, codes], [2, ['UnverifiedTarget']]);
+  });
+
+  it('does not take the mark that Helm copied from another revision for its own', () => {
+    const { target, codes } = choose([
+      good(1),
+      unproven(2, { labels: verified(1) }),
+      serving(3, { labels: verified(1) }),
+    ]);
+    assert.deepEqual([target, codes], [1, []]);
+  });
+
+  for (const [incident, unfit] of [
+    ['failed', failed(2)],
+    ['failed and was superseded by the next good upgrade', unproven(2, upgradeFailed)],
+    ['failed at its first install', unproven(2, { description: 'Release "web" failed: timed out' })],
+    ['was a rollback that failed', unproven(2, { description: 'Rollback "web" failed: timed out' })],
+    ['was judged unhealthy', unproven(2, { labels: { 'helm-safe-deploy/unhealthy': '2' } })],
+    [
+      'was judged unhealthy by a run that could only describe it',
+      unproven(2, { description: 'Not healthy: Deployment/web CrashLoop' }),
+    ],
+    ['was killed, and rolled back over', unproven(2, { description: 'Preparing upgrade' })],
+    ['failed and was marked healthy afterwards', unproven(2, { ...upgradeFailed, labels: verified(2) })],
+    ['hangs in pending-upgrade', revision(2, 'pending-upgrade', [])],
+    ['has a status that is not known', revision(2, 'unknown', [])],
+  ] as const) {
+    it(`is no revision that ${incident}`, () => {
+      assert.equal(choose([good(1), unfit, serving(3)]).target, 1);
+      assert.deepEqual(choose([good(1), unfit, serving(3)], 'previous').codes, ['RevisionUnhealthy!']);
+      const byNumber = choose([good(1), unfit, serving(3)], 2);
+      assert.deepEqual(byNumber.codes, ['RevisionUnhealthy!']);
+      assert.match(byNumber.message, /Revision 2 is no target: its? .* set allowUnverifiedTarget/);
+      const allowed = choose([good(1), unfit, serving(3)], 2, { allowUnverifiedTarget: true });
+      assert.deepEqual([allowed.target, allowed.codes], [2, ['RevisionUnhealthy']]);
+    });
+  }
+
+  it('is not let through by allowUnverifiedTarget where nobody named it by number', () => {
+    assert.deepEqual(choose([failed(1), serving(2)], 'previous', { allowUnverifiedTarget: true }).codes, [
+      'RevisionUnhealthy!',
+    ]);
+  });
+
+  it('may be an unproven revision that is named by number, as a warning', () => {
+    assert.deepEqual(choose([good(1), unproven(2), serving(3)], 2).codes, ['UnverifiedTarget']);
+  });
+
+  it('quotes no more of a failure than fits in a sentence', () => {
+    const long = unproven(1, { description: `Upgrade "web" failed: ${'x'.repeat(5000)}` });
+    assert.ok(choose([long, serving(2)], 1).message.length < 600);
+  });
+
+  for (const [incident, history, toRevision, code, words] of [
+    ['there is no release', [], 'verified', 'ReleaseMissing!', /no release web/],
+    ['there is only one revision', [serving(1)], 'verified', 'TargetMissing!', /oldest/],
+    ['there is only one revision', [serving(1)], 'previous', 'TargetMissing!', /oldest/],
+    [
+      'every older one failed',
+      [failed(1), failed(2), serving(3)],
+      'verified',
+      'TargetMissing!',
+      /2: it failed; 1: it failed/,
+    ],
+    [
+      'the number was never given',
+      [good(1), serving(2)],
+      9,
+      'RevisionMissing!',
+      /no revision 9; Helm's history has 1-2/,
+    ],
+    ['the number is zero', [good(1), serving(2)], 0, 'RevisionMissing!', /no revision 0/],
+    ['it was pruned from the history', [good(5), good(6), serving(7)], 2, 'RevisionPruned!', /no longer .* has 5-7/],
+    ['its record was deleted', [good(1), good(3), serving(4)], 2, 'RevisionPruned!', /has 1, 3-4/],
+    ['it is the present one', [good(1), serving(2)], 2, 'RevisionIsPresent!', /present one \(deployed\)/],
+    [
+      'it was before an uninstall',
+      [good(1), revision(2, 'uninstalled', []), good(3), serving(4)],
+      1,
+      'RevisionUninstalled!',
+      /uninstalled after revision 1/,
+    ],
+    [
+      'the release is uninstalled',
+      [good(1), revision(2, 'uninstalled', [])],
+      'verified',
+      'TargetMissing!',
+      /deploy it again/,
+    ],
+  ] as const) {
+    it(`is refused (${String(toRevision)}): ${incident}`, () => {
+      const { target, codes, message } = choose(history, toRevision);
+      assert.deepEqual([target, codes], [undefined, [code]]);
+      assert.match(message, words);
+    });
+  }
+
+  it('does not reach behind an uninstall for a healthy revision', () => {
+    assert.equal(choose([good(1), revision(2, 'uninstalled', []), unproven(3), serving(4)]).target, 3);
+  });
+
+  it('is told to be beyond revisions whose record is gone', () => {
+    const { codes, message } = choose([good(1), serving(4)]);
+    assert.deepEqual(codes, ['HistoryIncomplete']);
+    assert.match(message, /revisions 2-3/);
+  });
+
+  it('is told to be under a Helm that is at work, or died', () => {
+    assert.deepEqual(choose([good(1), revision(2, 'pending-upgrade', [])]).codes, ['ReleasePending']);
+  });
+
+  it('counts a description that a person wrote for nothing', () => {
+    assert.equal(whyUnfit(unproven(1, { description: 'Release of the failed: payment fix' })), undefined);
+  });
+
+  it('names revisions by ranges', () => {
+    assert.equal(numberList([1, 2, 3, 5, 7, 8]), '1-3, 5, 7-8');
+  });
+});
