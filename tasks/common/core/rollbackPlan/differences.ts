@@ -116,6 +116,16 @@ function verb(object: PlannedObject): string {
 function changedObject(one: PlannedObject, other: PlannedObject): string[] {
   const name = objectName(one);
   if (verb(one) !== verb(other)) return [`${name} was to be ${verb(one)}, and is ${verb(other)} now.`];
+  if (one.revisions?.present !== other.revisions?.present) {
+    return [
+      `${name} was at revision ${one.revisions?.present ?? '?'}, and is at ${other.revisions?.present ?? '?'} now.`,
+    ];
+  }
+  if (one.revisions?.target !== other.revisions?.target) {
+    return [
+      `${name} was to return to revision ${one.revisions?.target ?? '?'}, and now to ${other.revisions?.target ?? '?'}.`,
+    ];
+  }
   if (one.owner !== other.owner) return [`${name} belongs to ${other.owner || 'this release'} now.`];
   if (one.uid !== other.uid && one.fate === 'deleted') return [`${name} was deleted and made anew since.`];
   if (one.contentDigest !== other.contentDigest) return [`${name} was changed since: ${whatChanged(one, other)}.`];

@@ -34,18 +34,9 @@ export function digestContent(plan: Omit<RollbackPlan, 'digest'>): unknown {
 }
 
 function objectContent(object: PlannedObject): unknown {
-  const { apiVersion, kind, namespace, name, restartsPods, owner, deletedBy, contentDigest } = object;
-  return {
-    apiVersion,
-    kind,
-    namespace,
-    name,
-    fate: lastingFate(object),
-    restartsPods,
-    owner,
-    deletedBy,
-    contentDigest,
-  };
+  const { apiVersion, kind, namespace, name, restartsPods, owner, revisions, deletedBy, contentDigest } = object;
+  const fate = lastingFate(object);
+  return { apiVersion, kind, namespace, name, fate, restartsPods, owner, revisions, deletedBy, contentDigest };
 }
 
 /** A Job that goes by itself is made, changed or left, as its time will have it. */

@@ -83,6 +83,7 @@ export function plannedObject(
     drift: isWritten ? driftOf(changes, states) : [],
     restartsPods: isWritten && restartsPods(ref, states),
     mayRunAgain,
+    revisions: null,
     deletedBy: fate !== 'deleted' ? '' : isRestraining(ref) ? 'helm' : 'task',
     contentDigest: sha256(canonicalJson(contentOf(states, changes, fate, mayRunAgain, uid))),
   };

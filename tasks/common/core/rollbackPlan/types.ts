@@ -79,7 +79,6 @@ export interface PlainWorkload {
 export interface WorkloadPlanInputs extends RollbackRequest {
   namespace: string;
   workloads: readonly PlainWorkload[];
-  autoscalers: readonly KubeObject[];
   pods: readonly KubeObject[];
   now: Date;
   sha256: Sha256;
@@ -161,6 +160,8 @@ export interface PlannedObject {
   restartsPods: boolean;
   /** A Job that is removed some time after it has ended: it runs (again) where that was before the rollback. */
   mayRunAgain: boolean;
+  /** Of a plain workload: the revision that its controller has made newest, and the one that it returns to. */
+  revisions: { present: number; target: number } | null;
   /** Who deletes it: Helm in its rollback, or the task afterwards, when the target is healthy. */
   deletedBy: '' | 'helm' | 'task';
   /** SHA-256 of what matters of the object before and after, without values of Secrets. */

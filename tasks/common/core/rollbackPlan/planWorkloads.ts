@@ -1,0 +1,169 @@
+import type { KubeObject } from '../kubernetes';
+import { objectName } from '../manifest';
+import { changesOf } from './changes';
+import { canonicalJson, comparable } from './comparable';
+import { planDigest } from './digest';
+import { finding } from './findings';
+import { trapFinding } from './judge';
+import { makesPods, updatesOnDelete } from './objects';
+import { bySeverity, riskOf } from './planRollback';
+import { canTrap, trappedPods } from './statefulSets';
+import { shortened } from './target';
+import { narrow, textDiff } from './textDiff';
+import type { PlainWorkload, PlanFinding, PlannedObject, RollbackPlan, WorkloadPlanInputs } from './types';
+import { undoOf, type UndoChoice } from './workloadHistory';
+
+type Undo = Exclude<UndoChoice, { refusal: unknown }>;
+
+interface Planned {
+  object?: PlannedObject;
+  findings: readonly PlanFinding[];
+  trapped: readonly string[];
+  mayTrap: boolean;
+}
+
+/** The plan for workloads that are rolled back as `kubectl rollout undo` does. Answers for every input. */
+export function planWorkloads(inputs: WorkloadPlanInputs): RollbackPlan {
+  const { namespace, workloads, now, policy, toRevision, sha256 } = inputs;
+  const planned = workloads.map((workload) => plannedWorkload(workload, inputs));
+  const objects = planned.flatMap(({ object }) => object ?? []);
+  const findings = planned.flatMap((one) => one.findings);
+  const plan = {
+    schemaVersion: 1 as const,
+    subject: {
+      kind: 'workloads' as const,
+      namespace,
+      workloads: workloads.map(({ ref }) => `${ref.kind.toLowerCase()}/${ref.name}`),
+    },
+    createdAt: now.toISOString(),
+    risk: riskOf(findings, { objects, hooks: [] }),
+    toRevision: String(toRevision),
+    present: null,
+    target: null,
+    passed: [],
+    helm: null,
+    allowPodDelete: policy.allowPodDelete && planned.some(({ mayTrap }) => mayTrap),
+    objects,
+    hooks: [],
+    findings: bySeverity(findings),
+    trappedPods: planned.flatMap(({ trapped }) => trapped),
+    deletions: 0,
+  };
+  return { ...plan, digest: planDigest(plan, sha256) };
+}
+
+function plannedWorkload(workload: PlainWorkload, inputs: WorkloadPlanInputs): Planned {
+  const undo = undoOf(workload, inputs.toRevision);
+  if ('refusal' in undo || workload.live === undefined) {
+    return { findings: 'refusal' in undo ? [undo.refusal] : [], trapped: [], mayTrap: false };
+  }
+  const { ref, live, rehearsed } = workload;
+  const object = objectFor(workload, live, undo, inputs);
+  const after = rehearsed !== undefined && 'result' in rehearsed ? rehearsed.result : live;
+  const trapped = canTrap(after)
+    ? trappedPods(live, inputs.pods, object.restartsPods).map(({ metadata }) => metadata.name)
+    : [];
+  const name = objectName(ref);
+  return {
+    object,
+    trapped,
+    mayTrap: object.restartsPods && canTrap(live),
+    findings: [
+      ...rehearsalFindings(name, rehearsed),
+      finding(
+        'UnverifiedTarget',
+        `Nothing says that revision ${undo.past.revision} of ${name} was ever seen healthy.`,
+        { object: name },
+      ),
+      ...ownerFindings(name, live),
+      ...(updatesOnDelete(after)
+        ? [
+            finding(
+              'RestartsByHand',
+              `${name} updates its pods on delete: they stay as they are until somebody deletes them.`,
+              { object: name },
+            ),
+          ]
+        : []),
+      ...trapFinding(name, trapped, inputs.policy),
+    ],
+  };
+}
+
+function rehearsalFindings(name: string, rehearsed: PlainWorkload['rehearsed']): PlanFinding[] {
+  if (rehearsed === undefined) {
+    return [finding('RehearsalMissing', `What the API server would make of ${name} was not asked.`, { object: name })];
+  }
+  if ('result' in rehearsed) return [];
+  const message = `The API server refuses the rollback of ${name}: ${shortened(rehearsed.rejected) || 'no reason given'}`;
+  return [finding('RehearsalFailed', message, { object: name })];
+}
+
+function ownerFindings(name: string, live: KubeObject): PlanFinding[] {
+  const release = live.metadata.annotations?.['meta.helm.sh/release-name'];
+  const controller = live.metadata.ownerReferences?.find((reference) => reference.controller === true);
+  return [
+    ...(release === undefined
+      ? []
+      : [
+          finding(
+            'OwnedByHelm',
+            `${name} belongs to Helm release ${release}, whose record knows nothing of this rollback: its next upgrade starts from what it has noted. Better roll back the release.`,
+            { object: name },
+          ),
+        ]),
+    ...(controller === undefined
+      ? []
+      : [
+          finding(
+            'Controlled',
+            `${name} is controlled by ${controller.kind}/${controller.name}, which may undo the rollback.`,
+            { object: name },
+          ),
+        ]),
+  ];
+}
+
+function objectFor(
+  { ref, rehearsed }: PlainWorkload,
+  live: KubeObject,
+  { past, present }: Undo,
+  { sha256 }: WorkloadPlanInputs,
+): PlannedObject {
+  const isRehearsed = rehearsed !== undefined && 'result' in rehearsed;
+  const after = isRehearsed ? rehearsed.result : withTemplate(live, past.template);
+  // A rollback of pods leaves the replicas to whoever scales.
+  const [before, then] = [comparable(live, true), comparable(after, true)];
+  const changes = changesOf(before, then);
+  const diff = textDiff(before, then);
+  const isWritten = changes.length > 0;
+  const cause = past.changeCause === '' ? past.name : `${past.name}, «${shortened(past.changeCause, 120)}»`;
+  return {
+    apiVersion: ref.apiVersion,
+    kind: ref.kind,
+    resource: `${ref.kind.toLowerCase()}s`,
+    namespace: ref.namespace ?? '',
+    name: ref.name,
+    fate: isWritten ? 'patched' : 'kept',
+    reason: `From revision ${present.revision} back to ${past.revision} (${cause}).`,
+    isLive: true,
+    isInLast: true,
+    isInTarget: true,
+    isRehearsed,
+    uid: live.metadata.uid ?? '',
+    owner: '',
+    diff: diff.lines.map(narrow),
+    diffCut: diff.cut,
+    secretKeys: [],
+    drift: [],
+    restartsPods: isWritten && makesPods(ref, after) && !updatesOnDelete(after),
+    mayRunAgain: false,
+    revisions: { present: present.revision, target: past.revision },
+    deletedBy: '',
+    contentDigest: sha256(canonicalJson({ written: changes, template: past.template })),
+  };
+}
+
+function withTemplate(live: KubeObject, template: unknown): KubeObject {
+  return { ...live, spec: { ...(live['spec'] as object), template } };
+}
