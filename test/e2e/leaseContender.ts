@@ -1,0 +1,133 @@
+import { createCluster } from '../../tasks/common/adapters/cluster';
+import { systemClock } from '../../tasks/common/adapters/clock';
+import { TaskError } from '../../tasks/common/core/failure';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import type { Cluster } from '../../tasks/common/core/ports';
+import type { LeaseContext } from '../../tasks/common/core/releaseContext';
+import { withLease } from '../../tasks/common/flows/lease';
+import { recordingAgent, type RecordingAgent } from '../support/fakes/recordingAgent';
+
+/** A run that wants a release, as the process of its own or beside others in one. */
+export interface ContenderSpec {
+  kubeconfig: string;
+  namespace: string;
+  release: string;
+  name: string;
+  /** How far its wall clock is off. */
+  skewMs: number;
+  /** `section`: so many guarded sections, one lease each; `hold`: changes the object until it is stopped or has lost. */
+  does: { section: number } | 'hold';
+}
+
+export type ContenderSays =
+  { event: 'held' } | { event: 'done' } | { event: 'lost'; message: string } | { event: 'failed'; message: string };
+
+export interface Client {
+  context: LeaseContext;
+  agent: RecordingAgent;
+  /** When its lease was last renewed, by its monotonic clock. */
+  renewedMs(): number;
+  readonly close: () => void;
+}
+
+export async function client(
+  { kubeconfig, namespace, release, name, skewMs }: Omit<ContenderSpec, 'does'>,
+  request: Partial<LeaseContext['request']> = {},
+): Promise<Client> {
+  const cluster = await createCluster(kubeconfig);
+  const agent = recordingAgent();
+  let renewedMs = 0;
+  const context: LeaseContext = {
+    agent,
+    cluster,
+    clock: { ...systemClock, now: () => new Date(Date.now() + skewMs) },
+    guard: {
+      alive(ageMs) {
+        renewedMs = systemClock.monotonicMs() - ageMs;
+      },
+    },
+    namespace,
+    signal: new AbortController().signal,
+    holder: { identity: name, link: `https://dev.example/${name}`, process: `machine/${process.pid}/${name}` },
+    isProcessGone: () => false,
+    request: { releaseName: release, lock: 'required', lockTimeoutSeconds: 300, ...request },
+  };
+  return {
+    context,
+    agent,
+    renewedMs: () => renewedMs,
+    close: () => {
+      cluster.close();
+    },
+  };
+}
+
+const guardedName = 'guarded';
+
+/** Who is inside, as the object has it that the sections guard. */
+export async function guarded(cluster: Cluster, namespace: string): Promise<KubeObject & { data: { inside: string } }> {
+  const object = await cluster.get({ apiVersion: 'v1', kind: 'ConfigMap', namespace, name: guardedName });
+  if (object === undefined) throw new Error('The guarded object is not there.');
+  return object as KubeObject & { data: { inside: string } };
+}
+
+export function guardedObject(namespace: string, inside = ''): KubeObject {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: guardedName, namespace }, data: { inside } };
+}
+
+/** Goes in and out again; fails where another is inside, or comes in meanwhile: then the object is not as it was left. */
+async function section(
+  { cluster, clock, namespace, holder }: LeaseContext,
+  confirm: () => Promise<void>,
+): Promise<void> {
+  const found = await guarded(cluster, namespace);
+  if (found.data.inside !== '') throw new Error(`${found.data.inside} is inside, and ${holder.identity} too.`);
+  const entered = await cluster.update({ ...found, data: { inside: holder.identity } });
+  await clock.sleep(20, new AbortController().signal);
+  await confirm();
+  await cluster.update({ ...entered, data: { inside: '' } });
+}
+
+export async function sections(context: LeaseContext, count: number): Promise<void> {
+  for (let done = 0; done < count; done++) {
+    await withLease(context, (lease) => section(context, () => lease.confirm()));
+  }
+}
+
+/** Changes the guarded object again and again, each time confirmed. Ends by an error only. */
+async function hold(context: LeaseContext, isHeld: () => void): Promise<void> {
+  const { cluster, clock, namespace, holder } = context;
+  await withLease(context, async (lease) => {
+    await lease.begin({ action: 'upgrade', revision: 7 });
+    isHeld();
+    for (;;) {
+      await lease.confirm();
+      await cluster.update({ ...(await guarded(cluster, namespace)), data: { inside: holder.identity } });
+      await clock.sleep(100, new AbortController().signal);
+    }
+  });
+}
+
+function say(what: ContenderSays): void {
+  process.stdout.write(`${JSON.stringify(what)}\n`);
+}
+
+async function contend(spec: ContenderSpec): Promise<void> {
+  const { context, close } = await client(spec);
+  try {
+    if (spec.does !== 'hold') await sections(context, spec.does.section);
+    else
+      await hold(context, () => {
+        say({ event: 'held' });
+      });
+    say({ event: 'done' });
+  } catch (thrown) {
+    const message = String(thrown);
+    say({ event: thrown instanceof TaskError && thrown.reason === 'LeaseLost' ? 'lost' : 'failed', message });
+  } finally {
+    close();
+  }
+}
+
+const own = process.env['LEASE_CONTENDER'];
+if (own !== undefined) void contend(JSON.parse(own) as ContenderSpec);
