@@ -224,8 +224,9 @@ describe('the guard', () => {
   for (const { major, executable: node } of nodes) {
     describe(`on Node ${String(major)}`, () => {
       it('task killed: its upgrade is told at once, its rollback is let finish, then the guard is gone', async () => {
+        const guard = await guardWith({ silentAfterMs: 600_000, killAfterMs: 900_000 });
         const [upgrade, rollback] = [helm('obedient', 'interruptible'), helm('stubborn', 'final')];
-        const task = await startOwner({ helms: [upgrade, rollback], node });
+        const task = await startOwner({ helms: [upgrade, rollback], guard, node });
         task.child.kill('SIGKILL');
         await until('the upgrade has ended', () => noted(upgrade).length > 1);
         assert.deepEqual(noted(upgrade), ['ready', 'INT']);

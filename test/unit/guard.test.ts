@@ -102,6 +102,17 @@ describe('the duty of the guard', () => {
     assert.deepEqual(story(done), ['21.0 interrupt upgrade']);
   });
 
+  it('a renewal cannot have begun later than now, whatever a message says', () => {
+    const done = play(
+      [
+        [2000, upgrade],
+        [3000, { event: 'alive', atMs: 900_000 }],
+      ],
+      { endsAt: { upgrade: 23_010 } },
+    );
+    assert.deepEqual(story(done), ['23.0 interrupt upgrade']);
+  });
+
   it('everything was paused for a minute: the message that waited in the pipe is as old as it is', () => {
     const done = play(
       [

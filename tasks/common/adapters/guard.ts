@@ -1,6 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { Socket } from 'node:net';
 import path from 'node:path';
 import type { Guard } from '../core/ports';
 import { guardVariable, guardVariableValue, messageLine, type GuardMessage, type HelmKind } from '../guard/messages';
@@ -126,8 +125,6 @@ function startGuard({ file = besideThisProgram(), environment }: GuardOptions, t
     windowsHide: true,
   });
   child.unref();
-  // Node gives it as a stream, but it is a socket.
-  if (child.stdin instanceof Socket) child.stdin.unref();
   return child;
 }
 
