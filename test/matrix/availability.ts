@@ -1,8 +1,10 @@
 import http from 'node:http';
+import { waitFor } from '../../scripts/cluster/wait';
 import type { RequestFailure } from './invariants';
 
 /** Asks the application again and again, with a new connection each time, as clients do. */
 export interface Availability {
+  readonly failures: () => readonly RequestFailure[];
   /** Sends nothing more and waits for what is under way. */
   readonly stop: () => Promise<{ sent: number; failures: RequestFailure[] }>;
 }
@@ -10,7 +12,13 @@ export interface Availability {
 const everyMs = 100;
 const timeoutMs = 10_000;
 
-export function askContinually(url: string): Availability {
+/** Waits for the first answer, and then never stops asking: a Service is not there the moment its pods are. */
+export async function askContinually(url: string): Promise<Availability> {
+  await waitFor(`${url} to answer`, async () => {
+    await get(url);
+    return true;
+  });
+
   const failures: RequestFailure[] = [];
   const underWay = new Set<Promise<void>>();
   let sent = 0;
@@ -28,6 +36,7 @@ export function askContinually(url: string): Availability {
   };
   const timer = setInterval(send, everyMs);
   return {
+    failures: () => failures,
     stop: async () => {
       clearInterval(timer);
       await Promise.all(underWay);

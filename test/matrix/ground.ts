@@ -156,7 +156,8 @@ async function readWrites(
     { timeoutSeconds: 30 },
   );
   const writes = new Map<string, WriteSeen>();
-  for (const line of content.split('\n')) {
+  // The last line may be in the middle of being written.
+  for (const line of content.slice(0, content.lastIndexOf('\n')).split('\n')) {
     if (!line.includes(`system:serviceaccount:${namespace}:run-`)) continue;
     const event = JSON.parse(line) as AuditLine;
     const seen = writeOf(event, namespace);

@@ -6,16 +6,23 @@ import { shuffled, type Random } from './random';
  * the same order. Items that cover most come first, so that the first few of them are a good sample too.
  */
 export function coveringPairs<T>(items: readonly T[], levelsOf: (item: T) => readonly string[], random: Random): T[] {
-  const candidates = shuffled(items, random).map((item) => ({ item, pairs: pairsOf(levelsOf(item)) }));
+  const candidates = shuffled(items, random).map((item) => {
+    const pairs = pairsOf(levelsOf(item));
+    return { item, pairs, gain: pairs.length };
+  });
   const open = new Set(candidates.flatMap(({ pairs }) => pairs));
   const chosen: T[] = [];
   while (open.size > 0) {
-    let best = { item: undefined as T | undefined, pairs: [] as readonly string[], gain: 0 };
-    for (const { item, pairs } of candidates) {
-      const gain = pairs.filter((pair) => open.has(pair)).length;
-      if (gain > best.gain) best = { item, pairs, gain };
+    let best = candidates[0];
+    let most = 0;
+    for (const candidate of candidates) {
+      // What an item gains only ever falls: most need not be counted anew.
+      if (candidate.gain <= most) continue;
+      candidate.gain = candidate.pairs.filter((pair) => open.has(pair)).length;
+      if (candidate.gain > most) [best, most] = [candidate, candidate.gain];
     }
-    chosen.push(best.item as T);
+    if (best === undefined) break;
+    chosen.push(best.item);
     for (const pair of best.pairs) open.delete(pair);
   }
   return chosen;

@@ -12,23 +12,18 @@ import {
   besideViolations,
   fileViolations,
   helmViolations,
-  leaseViolations,
-  manifestViolations,
   nextRunViolations,
   orphanViolations,
-  recordViolations,
   signalViolations,
-  stateViolations,
   survivalViolations,
   writerViolations,
-  type LeaseSeen,
-  type Moment,
   type Violation,
 } from './invariants';
 import { readState, type StateOfObject } from './liveState';
+import { releaseViolations, type ReleaseLook } from './look';
 import { PlaceMissed, reach, type Scene } from './places';
 import type { HelmWatch } from './processTable';
-import { historyText, readRecords, releaseName, type RecordSeen } from './records';
+import { historyText, readRecords, releaseName } from './records';
 import { startRun, type PipelineRun, type RunSpec } from './runs';
 import { chartFolder, flagsOf, type Values } from './values';
 
@@ -209,7 +204,7 @@ async function makeRelease(stage: Stage): Promise<readonly StateOfObject[]> {
   if (!values.one.fakePods) {
     const service = await read(ground.server, `/api/v1/namespaces/${plot.namespace}/services/web`);
     const { clusterIP } = service?.['spec'] as { clusterIP: string };
-    availability.current = askContinually(`http://${clusterIP}/`);
+    availability.current = await askContinually(`http://${clusterIP}/`);
   }
   return readState(ground.server, plot.namespace);
 }
@@ -303,7 +298,7 @@ function signalsOf(result: JobResult): string[] {
 async function checkAfterJob(stage: Stage, disturbed: PipelineRun, result: JobResult): Promise<Violation[]> {
   const { plot, options } = stage;
   const remains = disturbed.remains();
-  const release = await settled(() => releaseViolations(stage, 'after job'));
+  const release = await settled(() => releaseViolations(lookOf(stage), 'after job'));
   return [
     ...release,
     ...fileViolations(remains?.files ?? []),
@@ -319,7 +314,7 @@ async function startNext(stage: Stage): Promise<PipelineRun> {
 
 async function checkAfterNext(stage: Stage, before: readonly StateOfObject[], end: JobResult): Promise<Violation[]> {
   const { plot, ground, options, runs } = stage;
-  const release = await settled(() => releaseViolations(stage, 'after next run'));
+  const release = await settled(() => releaseViolations(lookOf(stage), 'after next run'));
   const main = end.step('deploy');
   const outcome = main.outputs['outcome'] ?? '';
   const orphans = await orphansOf(runs);
@@ -356,49 +351,13 @@ async function settled(look: () => Promise<Violation[]>): Promise<Violation[]> {
   }
 }
 
-async function releaseViolations(stage: Stage, when: Moment): Promise<Violation[]> {
-  const { ground, plot, runs } = stage;
-  const records = await readRecords(ground.server, plot.namespace);
-  const told = runs.map((each) => each.log()).join('\n');
-  const lease = await readLease(stage);
-  return [
-    ...recordViolations(records, when),
-    ...manifestViolations(records, await manifestsOf(stage, records), when),
-    ...(await deployedViolations(stage, records, told, when)),
-    ...leaseViolations(lease, when),
-  ];
-}
-
-/** By the text of each revision. */
-async function manifestsOf(stage: Stage, records: readonly RecordSeen[]): Promise<Map<string, string>> {
-  const texts = [...new Set(records.map(({ text }) => text))].filter((text) => text in stage.values);
-  const goldens = await Promise.all(texts.map((text) => goldenOf(stage, text as Revision)));
-  return new Map(texts.map((text, index) => [text, goldens[index]?.manifest ?? '']));
-}
-
-function goldenOf({ ground, deployer, maker, values }: Stage, text: Revision): ReturnType<Ground['golden']> {
-  return ground.golden(text === 'one' ? maker : deployer, values[text]);
-}
-
-async function deployedViolations(
-  stage: Stage,
-  records: readonly RecordSeen[],
-  told: string,
-  when: Moment,
-): Promise<Violation[]> {
-  const { ground, plot, values } = stage;
-  const deployed = records.findLast(({ status }) => status === 'deployed');
-  if (deployed === undefined || !(deployed.text in values)) return [];
-  const golden = await goldenOf(stage, deployed.text as Revision);
-  return stateViolations(await readState(ground.server, plot.namespace), golden, told, when);
-}
-
-const workAnnotation = 'helm-safe-deploy/work';
-
-async function readLease({ ground, plot }: Stage): Promise<LeaseSeen | undefined> {
-  const path = `/apis/coordination.k8s.io/v1/namespaces/${plot.namespace}/leases/helm-safe-deploy.${releaseName}`;
-  const lease = await read(ground.server, path);
-  if (lease === undefined) return undefined;
-  const { holderIdentity = '' } = lease['spec'] as { holderIdentity?: string };
-  return { holder: holderIdentity, work: lease.metadata.annotations?.[workAnnotation] ?? '' };
+function lookOf(stage: Stage): ReleaseLook {
+  const { ground, plot, deployer, maker, values, runs } = stage;
+  const isRevision = (text: string): text is Revision => text in values;
+  return {
+    ground,
+    namespace: plot.namespace,
+    golden: (text) => (isRevision(text) ? ground.golden(text === 'one' ? maker : deployer, values[text]) : undefined),
+    told: () => runs.map((each) => each.log()).join('\n'),
+  };
 }

@@ -113,7 +113,8 @@ function followTasks(job: Job): () => TaskSeen[] {
   };
 }
 
-function remainsOf(agent: Agent, job: Job, token: string): Remains {
+/** What holds a secret in the folders of an agent, and what runs with the mark of its job. */
+export function remainsOf(agent: Agent, job: Job, token: string): Remains {
   const secrets = { 'the token of the kubeconfig': token, 'a secret value': password };
   const { temp, sources, tools } = agent.folders;
   const files = [temp, sources, tools, path.join(agent.folders.home, '_home')].flatMap(filesIn);

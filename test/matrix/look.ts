@@ -1,0 +1,63 @@
+import { read } from './api';
+import type { Ground } from './ground';
+import {
+  leaseViolations,
+  manifestViolations,
+  recordViolations,
+  stateViolations,
+  type Golden,
+  type LeaseSeen,
+  type Moment,
+  type Violation,
+} from './invariants';
+import { readState } from './liveState';
+import { readRecords, releaseName, type RecordSeen } from './records';
+
+/** How to look at the release of a namespace. */
+export interface ReleaseLook {
+  readonly ground: Ground;
+  readonly namespace: string;
+  /** What a fresh install of the revision with that text gives; undefined where nobody deployed such a one. */
+  readonly golden: (text: string) => Promise<Golden> | undefined;
+  /** All that the runs have said. */
+  readonly told: () => string;
+}
+
+/** Everything that does not hold of the release as it is now: its records, its objects and its lease. */
+export async function releaseViolations(look: ReleaseLook, when: Moment): Promise<Violation[]> {
+  const records = await readRecords(look.ground.server, look.namespace);
+  return [
+    ...recordViolations(records, when),
+    ...manifestViolations(records, await manifestsOf(look, records), when),
+    ...(await deployedViolations(look, records, when)),
+    ...leaseViolations(await readLease(look), when),
+  ];
+}
+
+/** By the text of each revision. */
+async function manifestsOf({ golden }: ReleaseLook, records: readonly RecordSeen[]): Promise<Map<string, string>> {
+  const texts = [...new Set(records.map(({ text }) => text))];
+  const found = await Promise.all(texts.map(async (text) => [text, (await golden(text))?.manifest] as const));
+  return new Map(found.flatMap(([text, manifest]) => (manifest === undefined ? [] : [[text, manifest]])));
+}
+
+async function deployedViolations(
+  { ground, namespace, golden, told }: ReleaseLook,
+  records: readonly RecordSeen[],
+  when: Moment,
+): Promise<Violation[]> {
+  const deployed = records.findLast(({ status }) => status === 'deployed');
+  const wanted = deployed === undefined ? undefined : await golden(deployed.text);
+  if (wanted === undefined) return [];
+  return stateViolations(await readState(ground.server, namespace), wanted, told(), when);
+}
+
+const workAnnotation = 'helm-safe-deploy/work';
+
+async function readLease({ ground, namespace }: ReleaseLook): Promise<LeaseSeen | undefined> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/helm-safe-deploy.${releaseName}`;
+  const lease = await read(ground.server, path);
+  if (lease === undefined) return undefined;
+  const { holderIdentity = '' } = lease['spec'] as { holderIdentity?: string };
+  return { holder: holderIdentity, work: lease.metadata.annotations?.[workAnnotation] ?? '' };
+}

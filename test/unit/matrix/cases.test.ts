@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import {
+  allCases,
+  allPairs,
+  caseId,
+  caseOf,
+  disturbances,
+  disturbsApiServer,
+  helms,
+  levelsOf,
+  places,
+  randomDelay,
+  sampleOf,
+  stories,
+} from '../../matrix/cases';
+import { pairsOf } from '../../matrix/pairs';
+import { plainCases, plainId } from '../../matrix/plain';
+
+describe('the cases of the matrix', () => {
+  it('use every story, place, disturbance and Helm', () => {
+    const used = new Set(allCases().flatMap(levelsOf));
+    for (const level of [...stories, ...places, ...disturbances, ...helms]) assert.ok(used.has(level), level);
+  });
+
+  it('are named each by an id of its own, which leads back to it', () => {
+    const ids = allCases().map(caseId);
+    assert.equal(new Set(ids).size, ids.length);
+    for (const id of ids.slice(0, 50)) assert.equal(caseId(caseOf(id)), id);
+    assert.throws(() => caseOf('upgrade/rollback-pending/cancel/4.1.4'), /no case/);
+  });
+
+  it('of a seed have every pair that any case has, and are far fewer', () => {
+    const wanted = new Set(allCases().flatMap((one) => pairsOf(levelsOf(one))));
+    for (const seed of [1, 2, 3]) {
+      const chosen = allPairs(seed);
+      const covered = new Set(chosen.flatMap((one) => pairsOf(levelsOf(one))));
+      assert.deepEqual(
+        [...wanted].filter((pair) => !covered.has(pair)),
+        [],
+      );
+      assert.ok(chosen.length < 250, String(chosen.length));
+    }
+  });
+
+  it('are the same for the same seed, and others for another', () => {
+    assert.deepEqual(allPairs(5).map(caseId), allPairs(5).map(caseId));
+    assert.notDeepEqual(allPairs(5).map(caseId), allPairs(6).map(caseId));
+    const [one = caseOf('upgrade/random-1/cancel/4.1.4')] = allPairs(5);
+    assert.equal(randomDelay(one, 5), randomDelay(one, 5));
+    assert.notEqual(randomDelay(one, 5), randomDelay(one, 6));
+  });
+
+  it('of a sample are as many as were asked for, few of them without an API server', () => {
+    const sample = sampleOf(11, 24, 2);
+    assert.equal(new Set(sample.map(caseId)).size, 24);
+    assert.equal(sample.filter(disturbsApiServer).length, 2);
+    assert.ok(new Set(sample.map(({ story }) => story)).size >= 6);
+    assert.ok(new Set(sample.map(({ disturbance }) => disturbance)).size >= 9);
+  });
+
+  it('of plain Helm are the same interruptions, each once', () => {
+    const plain = plainCases(allPairs(7));
+    assert.equal(new Set(plain.map(plainId)).size, plain.length);
+    assert.ok(plain.length > 80, String(plain.length));
+    for (const disturbance of disturbances) assert.ok(plain.some((one) => one.disturbance === disturbance));
+  });
+});

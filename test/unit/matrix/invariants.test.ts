@@ -1,0 +1,269 @@
+import assert from 'node:assert/strict';
+import { gzipSync } from 'node:zlib';
+import type { LiveObject } from '../../matrix/api';
+import {
+  availabilityViolations,
+  besideViolations,
+  fileViolations,
+  helmViolations,
+  leaseViolations,
+  manifestViolations,
+  nextRunViolations,
+  orphanViolations,
+  recordViolations,
+  signalViolations,
+  stateViolations,
+  survivalViolations,
+  writerViolations,
+  type Golden,
+  type HelmSeen,
+  type Violation,
+} from '../../matrix/invariants';
+import { stateOf, type StateOfObject } from '../../matrix/liveState';
+import { helmVerb } from '../../matrix/processTable';
+import { recordOf, type RecordSeen } from '../../matrix/records';
+
+/*
+ * What the matrix looks for must be found: each invariant is broken here by hand. That the looking itself works on a real
+ * release is shown in test/e2e/matrix.test.ts.
+ */
+
+const ns = 'matrix-1234';
+
+function assertViolated(found: readonly Violation[], invariant: Violation['invariant'], message: RegExp): void {
+  assert.deepEqual([...new Set(found.map((each) => each.invariant))], [invariant]);
+  assert.match(found.map((each) => each.message).join('\n'), message);
+}
+
+function record(revision: number, status: string, more: Partial<RecordSeen> = {}): RecordSeen {
+  return {
+    revision,
+    status,
+    statusInside: status,
+    manifest: `of ${revision}`,
+    text: `t${revision}`,
+    labels: {},
+    ...more,
+  };
+}
+
+describe('records after an interruption', () => {
+  const good = [record(1, 'superseded'), record(2, 'failed'), record(3, 'deployed')];
+
+  it('of a release in order are no violation', () => {
+    assert.deepEqual(recordViolations(good, 'after next run'), []);
+    assert.deepEqual(recordViolations([], 'after job'), []);
+    assert.deepEqual(recordViolations([record(1, 'failed')], 'after job'), []);
+  });
+
+  for (const status of ['pending-install', 'pending-upgrade', 'pending-rollback', 'uninstalling']) {
+    it(`${status} is stuck, wherever in the history`, () => {
+      assertViolated(recordViolations([record(1, 'deployed'), record(2, status)], 'after job'), 'not stuck', /2 p|2 u/);
+      assertViolated(recordViolations([record(1, status), record(2, 'deployed')], 'after job'), 'not stuck', /1 p|1 u/);
+    });
+  }
+
+  it('whose label and content disagree', () => {
+    const records = [record(1, 'superseded'), record(2, 'deployed', { statusInside: 'failed' })];
+    assertViolated(recordViolations(records, 'after job'), 'records as deployed', /deployed by its label and failed/);
+  });
+
+  it('two deployed', () => {
+    const records = [record(1, 'deployed'), record(2, 'deployed')];
+    assertViolated(recordViolations(records, 'after job'), 'one deployed revision', /1 deployed, 2 deployed/);
+  });
+
+  it('none deployed, or not the last one, after the next run', () => {
+    const found = (...records: RecordSeen[]): Violation[] => recordViolations(records, 'after next run');
+    assertViolated(found(record(1, 'failed')), 'one deployed revision', /1 failed/);
+    assertViolated(found(record(1, 'deployed'), record(2, 'failed')), 'one deployed revision', /2 failed/);
+    assertViolated(found(), 'one deployed revision', /no revision/);
+  });
+
+  it('a manifest that is not the one of its revision', () => {
+    const manifests = new Map(good.map(({ text, manifest }) => [text, manifest]));
+    assert.deepEqual(manifestViolations(good, manifests, 'after job'), []);
+    const altered = [...good.slice(0, 2), record(3, 'deployed', { manifest: 'of 3, edited' })];
+    assertViolated(manifestViolations(altered, manifests, 'after job'), 'records as deployed', /revision 3/);
+  });
+
+  it('are read as Helm writes them', () => {
+    const release = { info: { status: 'failed' }, manifest: 'kind: X', config: { text: 'two' } };
+    const stored = Buffer.from(gzipSync(JSON.stringify(release)).toString('base64')).toString('base64');
+    const labels = { version: '2', status: 'deployed' };
+    const secret: LiveObject = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'x', labels },
+      data: { release: stored },
+    };
+    const seen = recordOf(secret);
+    assert.deepEqual([seen.revision, seen.status, seen.statusInside], [2, 'deployed', 'failed']);
+    assert.deepEqual([seen.manifest, seen.text], ['kind: X', 'two']);
+  });
+});
+
+function live(kind: string, name: string, fields: Record<string, unknown> = {}, uid = `uid of ${name}`): LiveObject {
+  return { apiVersion: 'v1', kind, ...fields, metadata: { name, namespace: ns, uid, resourceVersion: '7' } };
+}
+
+function state(...objects: LiveObject[]): StateOfObject[] {
+  return objects.map((object) => stateOf(object, ns));
+}
+
+const container = { name: 'web', env: [{ name: 'DRAIN', value: '3' }] };
+const deployment = (podSpec: Record<string, unknown> = {}): LiveObject =>
+  live('Deployment', 'web', { spec: { replicas: 1, template: { spec: { containers: [container], ...podSpec } } } });
+
+describe('objects after an interruption', () => {
+  const golden: Golden = {
+    manifest: '',
+    objects: state(deployment(), live('ConfigMap', 'web', { data: { text: 'three' } })),
+  };
+  const rest = live('ConfigMap', 'web', { data: { text: 'three' } });
+  const found = (told: string, ...objects: LiveObject[]): Violation[] =>
+    stateViolations(state(...objects), golden, told, 'after next run');
+
+  it('as a fresh install has them are no violation, whatever the API server has assigned', () => {
+    const assigned = { ...deployment(), status: { readyReplicas: 1 } };
+    assert.deepEqual(found('', assigned, rest), []);
+  });
+
+  it('one that is gone, or is going', () => {
+    assertViolated(found('', deployment()), 'declared is live', /ConfigMap\/web is not there/);
+    const going = { ...rest, metadata: { ...rest.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } };
+    assertViolated(found('', deployment(), going), 'declared is live', /ConfigMap\/web is being deleted/);
+  });
+
+  it('a declared field with another value, or without any', () => {
+    const other = live('ConfigMap', 'web', { data: { text: 'two' } });
+    assertViolated(found('', deployment(), other), 'declared is live', /data\.text: "two" instead of "three"/);
+    const none = live('ConfigMap', 'web', { data: {} });
+    assertViolated(found('', deployment(), none), 'declared is live', /data\.text: nothing/);
+  });
+
+  it('a field of the dead revision: a node selector, an environment variable, a container', () => {
+    const selector = deployment({ nodeSelector: { none: 'z' } });
+    assertViolated(found('', selector, rest), 'nothing of a dead revision', /nodeSelector/);
+    const env = [...container.env, { name: 'ONLY_TWO', value: 'yes' }];
+    const variable = deployment({ containers: [{ ...container, env }] });
+    assertViolated(found('', variable, rest), 'nothing of a dead revision', /env\.ONLY_TWO/);
+    const sidecar = deployment({ containers: [container, { name: 'sidecar' }] });
+    assertViolated(found('', sidecar, rest), 'nothing of a dead revision', /containers\.sidecar/);
+  });
+
+  it('an object of the dead revision', () => {
+    const scaler = live('HorizontalPodAutoscaler', 'web');
+    const message = 'HorizontalPodAutoscaler/web';
+    assertViolated(found(message, deployment(), rest, scaler), 'nothing of a dead revision', /is still there/);
+  });
+
+  it('a claim of the dead revision may stay when a run has named it, and only then', () => {
+    const claim = live('PersistentVolumeClaim', 'only-two');
+    assert.deepEqual(found('PersistentVolumeClaim/only-two stays', deployment(), rest, claim), []);
+    assertViolated(found('', deployment(), rest, claim), 'nothing of a dead revision', /no run has named it/);
+  });
+
+  it('one that served, and was removed or made anew', () => {
+    const before = state(deployment(), live('PersistentVolumeClaim', 'data'), live('ConfigMap', 'only-one'));
+    const all = ['Deployment/web', 'PersistentVolumeClaim/data'];
+    assert.deepEqual(survivalViolations(before, before.slice(0, 2), all), []);
+    const anew = state(deployment(), live('PersistentVolumeClaim', 'data', {}, 'another'));
+    assertViolated(survivalViolations(before, anew, all), 'what served was never removed', /data was removed and made/);
+    const gone = state(deployment());
+    assertViolated(survivalViolations(before, gone, all), 'what served was never removed', /data was removed$/);
+  });
+});
+
+describe('writers', () => {
+  const at = (second: number): string => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000000Z`;
+  const wrote = (run: number, second: number) => ({ run, at: at(second), what: 'patch deployments/web' });
+
+  it('one after the other are no violation', () => {
+    assert.deepEqual(writerViolations([wrote(2, 5), wrote(1, 1), wrote(1, 2), wrote(2, 6)]), []);
+  });
+
+  it('one that comes back after a later run has begun', () => {
+    assertViolated(
+      writerViolations([wrote(1, 1), wrote(2, 5), wrote(1, 6)]),
+      'one writer',
+      /run 1: patch .* after run 2/,
+    );
+    assertViolated(writerViolations([wrote(0, 1), wrote(2, 5), wrote(1, 6)]), 'one writer', /run 1/);
+  });
+
+  const helm = (pid: number, firstSeen: number, lastSeen: number, parent = 1): HelmSeen => ({
+    pid,
+    verb: 'upgrade',
+    parent,
+    firstSeen,
+    lastSeen,
+  });
+
+  it('two Helms at once', () => {
+    assert.deepEqual(helmViolations([helm(1, 0, 5), helm(2, 6, 9)]), []);
+    assertViolated(helmViolations([helm(1, 0, 5), helm(2, 5, 9)]), 'one writer', /\(1\) and helm upgrade \(2\)/);
+  });
+
+  it('a Helm of the post-job beside a main that lives', () => {
+    const main = { pid: 10, startedAt: 0, endedAt: 4 };
+    const postJob = { pid: 20, startedAt: 3, endedAt: 9 };
+    assert.deepEqual(besideViolations([main, postJob], [helm(1, 1, 2, 10), helm(2, 5, 6, 20)]), []);
+    const early = besideViolations([main, postJob], [helm(2, 3.5, 6, 20)]);
+    assertViolated(early, 'one writer', /process 10 was still alive/);
+    const never = besideViolations([{ ...main, endedAt: Infinity }, postJob], [helm(2, 5, 6, 20)]);
+    assertViolated(never, 'one writer', /process 10/);
+  });
+
+  it('are known by what they were called with', () => {
+    const verb = (line: string): string | undefined => helmVerb(line.split(' '));
+    assert.equal(verb('/bin/helm upgrade web chart --install'), 'upgrade');
+    assert.equal(verb('/bin/helm rollback web 1'), 'rollback');
+    assert.equal(verb('/bin/helm uninstall web'), 'uninstall');
+    assert.equal(verb('/bin/helm upgrade web chart --dry-run=server'), undefined);
+    assert.equal(verb('/bin/helm upgrade --help'), undefined);
+    assert.equal(verb('/bin/helm version'), undefined);
+  });
+});
+
+describe('what else an interruption may not leave', () => {
+  it('a request that the application did not answer, or none asked at all', () => {
+    assert.deepEqual(availabilityViolations(10, []), []);
+    const failures = [{ at: 'then', error: 'ECONNREFUSED' }];
+    assertViolated(availabilityViolations(10, failures), 'answered every request', /1 of 10 .* then: ECONNREFUSED/);
+    assertViolated(availabilityViolations(0, []), 'answered every request', /no request/);
+  });
+
+  it('a file with credentials', () => {
+    assert.deepEqual(fileViolations([]), []);
+    const found = fileViolations([{ file: '_work/_temp/x/kubeconfig', holds: 'the token' }]);
+    assertViolated(found, 'no credentials on disk', /kubeconfig holds the token/);
+  });
+
+  it('a process', () => {
+    assert.deepEqual(orphanViolations([], 'in the end'), []);
+    assertViolated(orphanViolations([{ pid: 7, name: 'helm' }], 'in the end'), 'no orphan process', /helm \(7\)/);
+  });
+
+  it('a lease that is held, or that tells of unfinished work', () => {
+    assert.deepEqual(leaseViolations(undefined, 'after job'), []);
+    assert.deepEqual(leaseViolations({ holder: '', work: '' }, 'after job'), []);
+    assertViolated(leaseViolations({ holder: 'run 7', work: '' }, 'after job'), 'lease released', /run 7/);
+    assertViolated(leaseViolations({ holder: '', work: 'upgrade 2' }, 'after job'), 'lease released', /upgrade 2/);
+  });
+
+  it('a next run that does not deploy', () => {
+    for (const outcome of ['deployed', 'recovered', 'unchanged']) {
+      assert.deepEqual(nextRunViolations('Succeeded', outcome, ''), []);
+    }
+    assertViolated(nextRunViolations('Failed', 'refused', 'pending'), 'next run deploys', /refused: pending/);
+    assertViolated(nextRunViolations('Succeeded', '', ''), 'next run deploys', /no outcome/);
+    assertViolated(nextRunViolations('Failed', 'deployed', ''), 'next run deploys', /Failed/);
+  });
+
+  it('a cancelled step that needed more than SIGINT', () => {
+    assert.deepEqual(signalViolations([]), []);
+    assert.deepEqual(signalViolations(['SIGINT']), []);
+    assertViolated(signalViolations(['SIGINT', 'SIGTERM', 'SIGKILL']), 'ends in time', /SIGTERM, SIGKILL/);
+  });
+});
