@@ -13,6 +13,7 @@ import { readRepair } from './inputs';
 export function runRepair(left: Interruption): void {
   runTask(
     async ({ agent, signal }) => {
+      const startedMs = performance.now();
       const request = readRepair(agent.input, inputContext(agent));
       const timeOver = AbortSignal.timeout(request.cleanupTimeoutSeconds * 1000);
       agent.log(`The step ended in the middle of a change of release ${left.release} in namespace ${left.namespace}.`);
@@ -20,12 +21,18 @@ export function runRepair(left: Interruption): void {
       await stopLeftProcesses(left.process, children, (line) => {
         agent.log(line);
       });
+      const leftSeconds = Math.max(
+        1,
+        request.cleanupTimeoutSeconds - Math.ceil((performance.now() - startedMs) / 1000),
+      );
       const run = { agent, signal: AbortSignal.any([signal, timeOver]) };
       const bounded = {
         ...request,
         namespace: left.namespace,
-        rollbackTimeoutSeconds: Math.min(request.rollbackTimeoutSeconds, request.cleanupTimeoutSeconds),
-        lockTimeoutSeconds: Math.min(request.lockTimeoutSeconds, request.cleanupTimeoutSeconds),
+        rollbackTimeoutSeconds: Math.min(request.rollbackTimeoutSeconds, leftSeconds),
+        // A long look at what serves does not fit into the time of a cancelled job.
+        rollout: { ...request.rollout, stableForSeconds: Math.min(request.rollout.stableForSeconds ?? 0, 10) },
+        lockTimeoutSeconds: Math.min(request.lockTimeoutSeconds, leftSeconds),
       };
       const report = await withRelease(run, bounded, async ({ helmOptions, ...start }) => {
         const helm = createReleaseHelm(helmOptions);

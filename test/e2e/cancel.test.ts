@@ -14,8 +14,10 @@ interface Moment {
   line: RegExp;
   /** Only when the hook's pod is there, too. */
   isInHook?: true;
-  /** Helm's record before the next run. */
+  /** Helm's record after the job. */
   history: string;
+  /** What the post-job step says. */
+  after: RegExp;
 }
 
 const moments: readonly Moment[] = [
@@ -23,7 +25,8 @@ const moments: readonly Moment[] = [
     title: 'while Helm waits for the objects before a hook',
     deploy: { set: [...stuck, 'text=two', 'hooks.post-upgrade=echo'] },
     line: /Deployment\/web {2}/,
-    history: '1 superseded, 2 failed',
+    history: '1 superseded, 2 failed, 3 deployed',
+    after: /Revision 3 has the manifest of revision 1/,
   },
   {
     title: 'in a pre-upgrade hook @real-node',
@@ -31,12 +34,14 @@ const moments: readonly Moment[] = [
     line: /Run helm upgrade/,
     isInHook: true,
     history: '1 deployed, 2 failed',
+    after: /It had changed nothing of the release: revision 1 serves as before/,
   },
   {
     title: 'while the rollout is followed',
     deploy: { set: [...stuck, 'text=two'] },
     line: /Follow revision 2/,
-    history: '1 superseded, 2 failed',
+    history: '1 superseded, 2 failed, 3 deployed',
+    after: /Revision 3 has the manifest of revision 1/,
   },
 ];
 
@@ -44,8 +49,8 @@ describe('cancel of the pipeline', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    for (const { title, deploy, line, isInHook, history } of moments) {
-      scene(`Helm ${major}: ${title}: nothing pending, no credentials, the next run works`, async (s) => {
+    for (const { title, deploy, line, isInHook, history, after } of moments) {
+      scene(`Helm ${major}: ${title}: the post-job step puts it in order, and the next run works`, async (s) => {
         const helm = helms(s.cluster)[major];
         assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');
         const running = s.start({ helm, ...deploy });
@@ -53,11 +58,13 @@ describe('cancel of the pipeline', () => {
         if (isInHook) await hookRuns(s, 2);
         const { end, tookMs } = await cancelled(running);
         assertCancelled(end, tookMs);
-        assert.match(await s.history(), new RegExp(`^(${history}|1 deployed, 2 failed)$`));
+        assert.equal(await s.history(), history, end.log);
         assert.match(end.log, /SIGINT received/);
+        assert.match(end.log, /Nothing more is begun; what Helm is doing is told to stop/);
+        assert.match(end.log, after);
 
         assertOutcome(await s.deploy({ helm, set: [...fake, 'text=three'] }), 'deployed');
-        assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
+        assert.match(await s.history(), /^1 superseded, 2 failed, (3 superseded, 4|3) deployed$/);
         assert.deepEqual(
           await s.field('/apis/apps/v1/namespaces/$ns/deployments/web', 'spec.template.spec.nodeSelector'),
           {
@@ -91,12 +98,13 @@ describe('cancel of the pipeline', () => {
     assertOutcome(await s.deploy({ set: [...fake, 'text=four'] }), 'deployed');
   });
 
-  scene('the first install is cancelled: nothing pending, and the next run installs', async (s) => {
+  scene('the first install is cancelled: it is uninstalled after the job, and the next run installs', async (s) => {
     const running = s.start({ set: stuck });
     await running.job.waitForLine(/Follow revision 1/);
     const { end, tookMs } = await cancelled(running);
     assertCancelled(end, tookMs);
-    assert.equal(await s.history(), '1 failed');
+    assert.equal(await s.history(), '', end.log);
+    assert.match(end.log, /which is uninstalled/);
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
   });
 
@@ -108,7 +116,28 @@ describe('cancel of the pipeline', () => {
     const end = await running.end;
     assert.equal(end.outputs['outcome'], 'cancelled');
     assert.match(end.log, /SIGTERM received/);
+    assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed', end.log);
+  });
+
+  scene('onInterrupted: keep leaves it as it is, marked failed', async (s) => {
+    assertOutcome(await s.deploy({ set: fake }), 'deployed');
+    const running = s.start({ set: stuck, inputs: { onInterrupted: 'keep' } });
+    await running.job.waitForLine(/Follow revision 2/);
+    const { end, tookMs } = await cancelled(running);
+    assertCancelled(end, tookMs);
+    assert.match(end.log, /It is marked failed and left as it is \(onInterrupted: keep\)/);
     assert.equal(await s.history(), '1 superseded, 2 failed');
+  });
+
+  scene('cancelled while it is followed, but healthy when the post-job step comes: it stays', async (s) => {
+    assertOutcome(await s.deploy({ set: fake }), 'deployed');
+    const running = s.start({ set: [...fake, 'text=two'], inputs: { stableFor: '5m', timeout: '10m' } });
+    await running.job.waitForLine(/Deployment\/web .*healthy for|Deployment\/web {2}1 replicas available/);
+    const { end, tookMs } = await cancelled(running);
+    assertCancelled(end, tookMs);
+    assert.match(end.log, /Revision 2 is healthy all the same/);
+    assert.equal(await s.history(), '1 superseded, 2 deployed');
+    assert.ok((await s.marks()).includes('2 verified=2'));
   });
 });
 
@@ -118,10 +147,11 @@ async function hookRuns(s: Scene, revision: number): Promise<void> {
 }
 
 async function cancelled(running: ReturnType<Scene['start']>): Promise<{ end: DeployEnd; tookMs: number }> {
-  const since = performance.now();
+  const since = Date.now();
   running.job.cancel();
   const end = await running.end;
-  return { end, tookMs: performance.now() - since };
+  const run = end.job.step('deploy').processes.at(-1);
+  return { end, tookMs: run === undefined ? Infinity : run.startedAt.getTime() + run.durationMs - since };
 }
 
 function assertCancelled(end: DeployEnd, tookMs: number): void {

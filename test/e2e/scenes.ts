@@ -203,8 +203,15 @@ export function assertOutcome(end: DeployEnd, outcome: string, reason?: string):
   const text = `${end.outputs['outcome'] ?? '(none)'} ${end.outputs['reason'] ?? ''}`;
   const fits = end.outputs['outcome'] === outcome && (reason === undefined || end.outputs['reason'] === reason);
   assert.ok(fits, `Expected ${outcome} ${reason ?? ''}, but it was ${text}:\n${end.log}`);
-  assert.equal(end.result, outcome === 'deployed' ? 'Succeeded' : outcome === 'cancelled' ? 'Canceled' : 'Failed');
+  assert.equal(end.result, results[outcome] ?? 'Failed');
 }
+
+const results: Readonly<Record<string, string>> = {
+  deployed: 'Succeeded',
+  recovered: 'Succeeded',
+  unchanged: 'Succeeded',
+  cancelled: 'Canceled',
+};
 
 /** All objects of a deploy with pods go to the fake nodes: nothing runs, nothing takes time. */
 export const fake = ['fake=true'];

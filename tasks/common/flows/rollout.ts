@@ -271,6 +271,8 @@ function isIn(ref: ObjectRef, query: { kind: string; namespace?: string }): bool
 
 /** Says once which kinds cannot be read, and what that hides. */
 function sayBlindness(context: RolloutContext, verdict: RolloutVerdict, known: Set<string>): Set<string> {
+  // What was not read any more because the step is cancelled says nothing about the cluster.
+  if (context.signal.aborted) return known;
   const now = new Set(verdict.unread.map(({ kind, message }) => `${kind} ${message}`));
   for (const { kind, message } of verdict.unread) {
     if (known.has(`${kind} ${message}`)) continue;
