@@ -365,13 +365,15 @@ describe('this run in Azure DevOps', () => {
 
     it('an answer without end is not read to its end', async function () {
       this.timeout(20_000);
+      let sent = 0;
       let cut: Promise<unknown> | undefined;
       azure.handlers.push((_request, response) => {
         cut = once(response, 'close');
         response.writeHead(200, { 'Content-Type': 'application/json' });
         const piece = Buffer.alloc(1024 * 1024, ' ');
         const write = (): void => {
-          while (!response.destroyed && response.write(piece)) continue;
+          do sent += piece.length;
+          while (!response.destroyed && response.write(piece));
         };
         response.on('drain', write);
         write();
@@ -380,6 +382,7 @@ describe('this run in Azure DevOps', () => {
       const slow = { ...timing, responseMs: 5_000, totalMs: 15_000 };
       assert.match(await problemOf(reader({}, { timing: slow }).timeline()), /answered with more than 67108864 bytes/);
       await cut;
+      assert.ok(sent < 100 * 1024 * 1024, `${sent} bytes were read`);
     });
   });
 
@@ -492,12 +495,17 @@ describe('this run in Azure DevOps', () => {
       assert.equal(given, 'us:er:p@ss');
     });
 
-    it('not for what the agent goes to directly', async () => {
-      const settings = {
+    it('not for what the agent goes to directly, though the environment names one too', async () => {
+      const changes = {
+        ENDPOINT_URL_SYSTEMVSSCONNECTION: 'http://direct.invalid/fabrikam/',
         AGENT_PROXYURL: proxyUrl(),
-        AGENT_PROXYBYPASSLIST: JSON.stringify(['(', 1, '^HTTP://127\\.0\\.0\\.1']),
+        AGENT_PROXYBYPASSLIST: JSON.stringify(['(', 1, '^HTTP://direct\\.invalid']),
+        http_proxy: proxyUrl(),
       };
-      assert.equal((await reader({ ...settings, HTTP_PROXY: proxyUrl() }).timeline()).isKnown, true);
+      assert.match(
+        await problemOf(reader(changes).timeline()),
+        /direct\.invalid (is not known to|could not be looked up)/,
+      );
       assert.deepEqual(seen, []);
     });
 

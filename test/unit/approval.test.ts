@@ -367,6 +367,13 @@ describe('approval by a gate (ManualValidation)', () => {
     assertRefused({ records }, 'Unproven', /no stage "Rollback" \(it has: Plan, Gate\)/);
   });
 
+  it('a gate whose stage is not told is none that was waited for', () => {
+    const records = timelineRecords(planStage, gateStage(approvedGate), ownStage).map((each) =>
+      each.type === 'Task' ? { ...each, parentId: null } : each,
+    );
+    assertRefused({ records }, 'NoApproval', /"Approve" was not over before this job began/);
+  });
+
   it('a loop in the parents ends', () => {
     const records = timelineRecords(planStage, gateStage(approvedGate), ownStage);
     const looped = records.map((each) =>
@@ -519,6 +526,15 @@ describe('approval by the environment', () => {
   it('the approvals API does not know it: the same', () => {
     const decision = assertApproved({ records: withCheck(), approvals: [], policy });
     assert.match(decision.notes.join(), /does not know who approved/);
+  });
+
+  it('a stage that was rejected, run again and then approved', () => {
+    const checks = [
+      { from: '10:02', to: '10:30', result: 'failed' as const, attempt: 1 },
+      { from: '10:40', to: '11:00', attempt: 2, id: approvalId },
+    ];
+    const approvals = given('approved', { at: '11:00', by: jane });
+    assertApproved({ records: withCheck({}, { checks }), approvals, policy });
   });
 
   it('a stage that was run again was approved again', () => {

@@ -47,6 +47,8 @@ describe('where a Helm comes from', () => {
     ['the next major version', `v5.0.0-alpha.1 ${someCommit} clean go1.28`, 'newerRelease'],
     ['a newer one from a changed tree', `v4.3.0 ${someCommit} dirty go1.26`, 'unknown', /changed source tree/],
     ['a newer one with half a commit', 'v4.3.0 0123456 clean go1.26', 'unknown', /«0123456» is none/],
+    ['a newer build between two tags', `v4.3.0+unreleased ${someCommit} clean go1.26`, 'unknown', /no release/],
+    ['a newer build without a patch version', `v4.3 ${someCommit} clean go1.26`, 'unknown', /no release/],
     ['nothing', '', 'unknown', /does not say how it was built/],
     ['a wrapper that prints something else', 'deploying for you\nok', 'unknown', /does not say how it was built/],
     ['a wrapper that prints something before', `hello\nv4.1.4 ${commit414} clean go1.25.5\n`, 'release'],

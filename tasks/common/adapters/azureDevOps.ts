@@ -283,7 +283,7 @@ function refusalOf(answer: Answer, { right }: Question<unknown>): string | undef
   const isPage = /html/i.test(answer.contentType);
   const quoted = said(answer);
   const told = quoted === '' ? `${status}` : `${status}: ${quoted}`;
-  if (status === 401 || status === 203 || (isPage && status < 400)) {
+  if (status === 401 || (isPage && status < 400)) {
     const form = isPage ? `it answered ${status} with a page to sign in` : `it answered ${told}`;
     return `it did not accept the job's access token, ${form}.`;
   }

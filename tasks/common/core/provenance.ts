@@ -171,7 +171,7 @@ function predecessorOf(text: string): string | undefined {
   return Object.keys(helmReleases)
     .flatMap((tag) => {
       const known = parseVersion(tag);
-      return known === undefined || known.isPreRelease ? [] : [{ tag, numbers: known.numbers }];
+      return known === undefined ? [] : [{ tag, numbers: known.numbers }];
     })
     .filter(({ numbers }) => compareNumbers(numbers, version.numbers) < 0)
     .sort((one, other) => compareNumbers(one.numbers, other.numbers))
@@ -180,19 +180,17 @@ function predecessorOf(text: string): string | undefined {
 
 interface Version {
   numbers: readonly [number, number, number];
-  isPreRelease: boolean;
   /** A build that was not made from a tag says `+unreleased`. */
   isMetadata: boolean;
 }
 
 /** A tag of Helm. A Helm that was built by `go install` says only `v4.1`, which is none. */
 function parseVersion(text: string): Version | undefined {
-  const parts = /^v(\d{1,6})(?:\.(\d{1,6})(?:\.(\d{1,6}))?)?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/.exec(text);
+  const parts = /^v(\d{1,6})(?:\.(\d{1,6})(?:\.(\d{1,6}))?)?(?:-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/.exec(text);
   if (parts === null) return undefined;
-  const [, major, minor, patch, preRelease, metadata] = parts;
+  const [, major, minor, patch, metadata] = parts;
   return {
     numbers: [Number(major), Number(minor ?? 0), Number(patch ?? 0)],
-    isPreRelease: preRelease !== undefined,
     isMetadata: metadata !== undefined || patch === undefined,
   };
 }
