@@ -57,12 +57,12 @@ if (!leaves) process.stdin.on('data', (word) => {
 }).once('end', () => process.exit(0));
 `;
 
-/** Helms: what each notes goes to $LOG; each ends by itself when $LOG.end is there. */
+/** Helms: what each notes goes to $LOG; each ends by itself when $LOG.end is there, or the folder of the tests is gone. */
 const helmPrograms = {
   obedient: `trap 'echo INT >>"$LOG"; exit 1' INT; echo ready >>"$LOG"
-    while [ ! -e "$LOG.end" ]; do sleep 0.02; done; echo ended >>"$LOG"`,
+    while [ ! -e "$LOG.end" ] && [ -e "$LOG" ]; do sleep 0.02; done; echo ended >>"$LOG"`,
   stubborn: `trap 'echo INT >>"$LOG"' INT; echo "$$" >>"$LOG.pid"; echo ready >>"$LOG"
-    while [ ! -e "$LOG.end" ]; do sleep 0.02; done; echo ended >>"$LOG"`,
+    while [ ! -e "$LOG.end" ] && [ -e "$LOG" ]; do sleep 0.02; done; echo ended >>"$LOG"`,
 };
 
 function refuse(warning: string): never {
