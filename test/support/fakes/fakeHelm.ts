@@ -1,5 +1,5 @@
 import type { KubeObject } from '../../../tasks/common/core/kubernetes';
-import { manifestKey, manifestObjects, objectName, refOf } from '../../../tasks/common/core/manifest';
+import { hookObject, manifestKey, manifestObjects, objectKey, objectName, refOf } from '../../../tasks/common/core/manifest';
 import type { Helm, HelmResult } from '../../../tasks/common/core/ports';
 import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release';
 import { objectStatus } from '../../../tasks/common/core/status';
@@ -27,6 +27,11 @@ export interface FakeHelmOptions {
   upgradeTrouble?: HelmTrouble | undefined;
   rollbackTrouble?: 'half way' | 'killed half way' | undefined;
   uninstallTrouble?: 'at the start' | undefined;
+  /**
+   * Asked before each thing that a run does in the cluster or in its record, with a word for it. What it throws is what
+   * the API server answers to that; when it never resolves, the run is dead.
+   */
+  pace?: ((step: string) => Promise<void>) | undefined;
 }
 
 export interface FakeHelm extends Helm {
@@ -36,9 +41,15 @@ export interface FakeHelm extends Helm {
   hasDeployed(): boolean;
 }
 
+/** Helm was told to stop by a signal that it can catch. */
+class Interrupted extends Error {
+  override message = 'context canceled';
+}
+
 /**
- * Helm 3 as measured: an upgrade merges from the newest `deployed` revision, else from the last; a rollback from the
- * last one, and fails on an object that is alive but not in it; fields that the base does not have stay.
+ * Helm 3 as measured, and as its source says in which order it writes: an upgrade merges from the newest `deployed`
+ * revision, else from the last; a rollback from the last one, and fails on an object that is alive but not in it; fields
+ * that the base does not have stay. What it writes of a record is the whole of what it has read at its start.
  */
 export function fakeHelm(
   options: FakeHelmOptions,
@@ -46,24 +57,20 @@ export function fakeHelm(
   cluster: FakeCluster,
   time: SimulatedTime,
 ): FakeHelm {
-  const { release, namespace, chart } = options;
+  const { release, namespace, chart, pace = () => Promise.resolve() } = options;
   const runs: string[] = [];
   let hasDeployed = false;
   const manifest = manifestOf(chart.objects);
 
-  const setStatus = (revision: number, status: RevisionStatus, description = ''): void => {
-    storage.records = storage.records.map((record) =>
-      record.revision === revision ? { ...record, status, description: description || record.description } : record,
+  /** A record that is gone is not made again. */
+  const write = (record: Revision): void => {
+    if (record.status === 'deployed') hasDeployed = true;
+    storage.records = storage.records.map((one) =>
+      one.revision === record.revision ? { ...record, writtenAt: time.now() } : one,
     );
   };
 
-  const setDeployed = (revision: number, description: string): void => {
-    hasDeployed = true;
-    setStatus(revision, 'deployed', description);
-  };
-
-  const record = (status: RevisionStatus, content: Pick<Revision, 'manifest' | 'hooks' | 'chart'>): Revision => {
-    const last = storage.records.at(-1);
+  const create = (last: Revision | undefined, status: RevisionStatus, content: Content): Revision => {
     const made: Revision = {
       name: release,
       namespace,
@@ -77,6 +84,7 @@ export function fakeHelm(
       writtenAt: time.now(),
       ...content,
     };
+    if (storage.records.some(({ revision }) => revision === made.revision)) throw new Error('already exists');
     storage.records.push(made);
     return made;
   };
@@ -91,24 +99,28 @@ export function fakeHelm(
     return { ...object, metadata: { ...object.metadata, namespace, labels, annotations } };
   };
 
-  /** Applies up to `count` objects; answers what went wrong. */
-  const apply = (base: string, target: string, count: number, isRollback: boolean): string | undefined => {
+  /** Applies up to `count` objects; throws what went wrong. */
+  const apply = async (base: string, target: string, step: Step, { count = Infinity, isRollback = false } = {}) => {
     const before = new Map(manifestObjects(base).map((object) => [manifestKey(object, namespace), object]));
     const wanted = new Map(manifestObjects(target).map((object) => [manifestKey(object, namespace), object]));
     for (const [key, object] of [...wanted].slice(0, count)) {
+      await step(`apply ${objectName(refOf(object))}`);
       const live = cluster.objects.get(key);
       const earlier = before.get(key);
       if (live !== undefined && earlier === undefined) {
-        if (isRollback) return `no ${object.kind} with the name "${object.metadata.name}" found`;
+        if (isRollback) throw new Error(`no ${object.kind} with the name "${object.metadata.name}" found`);
         if (live.metadata.annotations?.['meta.helm.sh/release-name'] !== release) {
-          return `${objectName(refOf(object))} exists and cannot be imported into the current release`;
+          throw new Error(`${objectName(refOf(object))} exists and cannot be imported into the current release`);
         }
       }
       cluster.put(live === undefined ? own(object) : (merged(earlier ?? {}, own(object), live) as KubeObject));
     }
-    if (count < wanted.size) return 'admission webhook refused the request';
-    for (const key of before.keys()) if (!wanted.has(key)) removeUnlessKept(key);
-    return undefined;
+    if (count < wanted.size) throw new Error('admission webhook refused the request');
+    for (const [key, object] of before) {
+      if (wanted.has(key)) continue;
+      await step(`remove ${objectName(refOf(object))}`);
+      removeUnlessKept(key);
+    }
   };
 
   const removeUnlessKept = (key: string): void => {
@@ -116,7 +128,7 @@ export function fakeHelm(
   };
 
   /** What Helm's own `--wait` does: until everything is ready, the time is over, or a signal comes. */
-  const wait = async (target: string, timeoutSeconds: number, signal: AbortSignal): Promise<string | undefined> => {
+  const wait = async (target: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> => {
     const until = time.elapsed() + timeoutSeconds * 1000;
     const isReady = (): boolean =>
       manifestObjects(target).every((object) => {
@@ -124,22 +136,47 @@ export function fakeHelm(
         return live !== undefined && objectStatus(live, time.now()).status === 'Current';
       });
     while (!isReady()) {
-      if (signal.aborted) return 'context canceled';
-      if (time.elapsed() >= until) return 'context deadline exceeded';
+      if (signal.aborted) throw new Interrupted();
+      if (time.elapsed() >= until) throw new Error('context deadline exceeded');
       await time.wait(Math.min(2000, until - time.elapsed()), signal, false);
     }
-    return undefined;
   };
 
-  const runHooks = (made: Revision, event: string, phase: 'Succeeded' | 'Failed'): void => {
-    storage.records = storage.records.map((one) =>
-      one.revision !== made.revision
-        ? one
-        : {
-            ...one,
-            hooks: one.hooks.map((hook) => (hook.events.includes(event) ? { ...hook, lastPhase: phase } : hook)),
-          },
-    );
+  /** Runs the hooks of an event; those with a manifest are Jobs, and are waited for. Answers with the record. */
+  const runHooks = async (record: Revision, event: string, step: Step, isBroken = false): Promise<Revision> => {
+    let made = record;
+    const note = async (ran: Hook, lastPhase: string): Promise<void> => {
+      await step(`note that ${ran.name} is ${lastPhase}`);
+      made = { ...made, hooks: made.hooks.map((one) => (one.name === ran.name ? { ...one, lastPhase } : one)) };
+      write(made);
+    };
+    for (const each of record.hooks.filter(({ events }) => events.includes(event))) {
+      const job = hookObject(each.manifest);
+      if (job === undefined) {
+        await note(each, isBroken ? 'Failed' : 'Succeeded');
+      } else {
+        await note(each, 'Running');
+        await runJob(own(job), step);
+        await note(each, 'Succeeded');
+        if (isRemoved(job)) cluster.take(objectKey(refOf(own(job))));
+      }
+    }
+    return made;
+  };
+
+  const runJob = async (job: KubeObject, step: Step): Promise<void> => {
+    const key = objectKey(refOf(job));
+    await step(`remove the earlier ${objectName(refOf(job))}`);
+    cluster.take(key);
+    await step(`create ${objectName(refOf(job))}`);
+    cluster.put(job);
+    for (;;) {
+      await time.sleep(500, new AbortController().signal);
+      await step(`wait for ${objectName(refOf(job))}`);
+      const live = cluster.objects.get(key);
+      if (live === undefined) throw new Error(`job ${job.metadata.name} is gone`);
+      if (objectStatus(live, time.now()).status === 'Current') return;
+    }
   };
 
   const failed = (
@@ -153,6 +190,44 @@ export function fakeHelm(
     failure: { reason, message },
     ...more,
   });
+
+  /** Notes that the run has failed, as far as the API server lets it. */
+  const failedAt = async (records: readonly Revision[], thrown: unknown, noting = pace): Promise<HelmResult> => {
+    const { message } = thrown as Error;
+    for (const record of records) {
+      await noting(`note that revision ${record.revision} is ${record.status}`).then(
+        () => {
+          write(record);
+        },
+        () => undefined,
+      );
+    }
+    if (thrown instanceof Interrupted) return failed(message, 'Cancelled', { cancelled: true });
+    if (message === 'context deadline exceeded') return failed(message, 'TimedOut');
+    return failed(message, message.includes('hooks failed') ? 'HookFailed' : 'ApplyRejected');
+  };
+
+  const killed = (): HelmResult => failed('', 'Internal', { exitCode: undefined, signal: 'SIGKILL' });
+
+  const uninstall = async (): Promise<HelmResult> => {
+    await pace('read the history');
+    const read = structuredClone(storage.records);
+    const last = read.at(-1);
+    if (last === undefined) return failed('release: not found', 'ReleaseMissing');
+    await pace('note that it is uninstalling');
+    const going: Revision = { ...last, status: 'uninstalling', description: 'Deletion in progress' };
+    write(going);
+    if (options.uninstallTrouble !== undefined) return failed('pre-delete hooks failed', 'HookFailed');
+    for (const object of manifestObjects(last.manifest)) {
+      await pace(`remove ${objectName(refOf(object))}`);
+      removeUnlessKept(manifestKey(object, namespace));
+    }
+    for (const { revision } of read) {
+      await pace(`remove the record of revision ${revision}`);
+      storage.records = storage.records.filter((one) => one.revision !== revision);
+    }
+    return succeeded;
+  };
 
   return {
     runs,
@@ -172,92 +247,113 @@ export function fakeHelm(
     async upgrade({ timeoutSeconds, wait: waits }, signal) {
       runs.push('upgrade');
       const trouble = options.upgradeTrouble;
-      await Promise.resolve();
-      const last = storage.records.at(-1);
-      if (last?.status.startsWith('pending') === true) {
-        return failed('another operation (install/upgrade/rollback) is in progress', 'ReleasePending');
+      let made: Revision | undefined;
+      try {
+        await pace('read the history');
+        const read = structuredClone(storage.records);
+        const last = read.at(-1);
+        if (last?.status.startsWith('pending') === true) {
+          return failed('another operation (install/upgrade/rollback) is in progress', 'ReleasePending');
+        }
+        if (trouble === 'before the revision') return failed('the chart cannot be loaded', 'ChartInvalid');
+        const isFirst = last === undefined || last.status === 'uninstalled';
+        const event = isFirst ? 'install' : 'upgrade';
+        const base = isFirst ? undefined : (read.findLast(({ status }) => status === 'deployed') ?? last);
+        if (base !== undefined && !['deployed', 'failed', 'superseded'].includes(base.status)) {
+          return failed(`"${release}" has no deployed releases`, 'Internal');
+        }
+        if (isFirst && last !== undefined) {
+          await pace('note that what was uninstalled is superseded');
+          write({ ...last, status: 'superseded' });
+        }
+        const hooks = (chart.hooks ?? []).map((hook) => ({ ...hook, lastPhase: '' }));
+        await pace(`make revision ${(last?.revision ?? 0) + 1}`);
+        made = create(last, `pending-${event}`, { manifest, hooks, chart: chartOf(chart) });
+        const step: Step = async (what) => {
+          await pace(what);
+          if (signal.aborted) throw new Interrupted();
+        };
+        await step('begin');
+        const isRefused = trouble === 'pre hook';
+        made = await runHooks(made, `pre-${event}`, step, isRefused);
+        if (isRefused) throw new Error(`pre-${event} hooks failed: job migrate failed`);
+        const isHalf = trouble === 'half way' || trouble === 'killed half way';
+        try {
+          await apply(base?.manifest ?? '', manifest, step, isHalf ? { count: 1 } : {});
+        } catch (thrown) {
+          if (trouble === 'killed half way') return killed();
+          throw thrown;
+        }
+        await step('wait');
+        if (waits) await wait(manifest, timeoutSeconds, signal);
+        if (trouble === 'at the end') throw new Error(`post-${event} hooks failed: job test failed`);
+        made = await runHooks(made, `post-${event}`, step);
+        if (base !== undefined) {
+          await step(`note that revision ${base.revision} is superseded`);
+          write({ ...base, status: 'superseded' });
+        }
+        await step(`note that revision ${made.revision} is deployed`);
+        write({ ...made, status: 'deployed', description: `${event} complete` });
+        return succeeded;
+      } catch (thrown) {
+        if (made === undefined) return failedAt([], thrown);
+        const { message } = thrown as Error;
+        const description = thrown instanceof Interrupted ? `upgrade failed: ${message}` : message;
+        return failedAt([{ ...made, status: 'failed', description }], thrown);
       }
-      if (trouble === 'before the revision') return failed('the chart cannot be loaded', 'ChartInvalid');
-      const isFirst = last === undefined || last.status === 'uninstalled';
-      const event = isFirst ? 'install' : 'upgrade';
-      const base = isFirst ? undefined : (storage.records.findLast(({ status }) => status === 'deployed') ?? last);
-      const made = record(`pending-${event}`, {
-        manifest,
-        hooks: (chart.hooks ?? []).map((hook) => ({ ...hook, lastPhase: '' })),
-        chart: chartOf(chart),
-      });
-      await Promise.resolve();
-      const isInterrupted = (): boolean => signal.aborted;
-      const interrupted = (): HelmResult => {
-        setStatus(made.revision, 'failed', `${event} failed: context canceled`);
-        return failed('context canceled', 'Cancelled', { cancelled: true });
-      };
-      if (isInterrupted()) return interrupted();
-      if (trouble === 'pre hook') {
-        runHooks(made, `pre-${event}`, 'Failed');
-        setStatus(made.revision, 'failed', `pre-${event} hooks failed: job migrate failed`);
-        return failed(`pre-${event} hooks failed: job migrate failed`, 'HookFailed');
-      }
-      runHooks(made, `pre-${event}`, 'Succeeded');
-      const isHalf = trouble === 'half way' || trouble === 'killed half way';
-      const problem = apply(base?.manifest ?? '', manifest, isHalf ? 1 : chart.objects.length, false);
-      if (trouble === 'killed half way') return failed('', 'Internal', { exitCode: undefined, signal: 'SIGKILL' });
-      if (problem !== undefined) {
-        setStatus(made.revision, 'failed', problem);
-        return failed(problem, 'ApplyRejected');
-      }
-      await Promise.resolve();
-      const waited = waits ? await wait(manifest, timeoutSeconds, signal) : undefined;
-      if (isInterrupted()) return interrupted();
-      if (waited !== undefined) {
-        setStatus(made.revision, 'failed', waited);
-        return failed(waited, 'TimedOut');
-      }
-      if (trouble === 'at the end') {
-        setStatus(made.revision, 'failed', `post-${event} hooks failed: job test failed`);
-        return failed(`post-${event} hooks failed: job test failed`, 'HookFailed');
-      }
-      runHooks(made, `post-${event}`, 'Succeeded');
-      if (base !== undefined) setStatus(base.revision, 'superseded');
-      setDeployed(made.revision, `${event} complete`);
-      return succeeded;
     },
 
     async rollback({ revision }) {
       runs.push(`rollback ${revision}`);
-      await Promise.resolve();
-      const target = storage.records.find((one) => one.revision === revision);
-      const last = storage.records.at(-1);
-      if (target === undefined || last === undefined) return failed('release: not found', 'RollbackTargetMissing');
-      const made = record('pending-rollback', { manifest: target.manifest, hooks: target.hooks, chart: target.chart });
       const trouble = options.rollbackTrouble;
-      const count = trouble === undefined ? Infinity : 0;
-      const problem = apply(last.manifest, target.manifest, count, true);
-      await Promise.resolve();
-      if (trouble === 'killed half way') return failed('', 'Internal', { exitCode: undefined, signal: 'SIGKILL' });
-      if (problem !== undefined) {
-        setStatus(last.revision, 'superseded');
-        setStatus(made.revision, 'failed', problem);
-        return failed(problem, 'ApplyRejected');
+      let made: Revision | undefined;
+      let last: Revision | undefined;
+      try {
+        await pace('read the history');
+        const read = structuredClone(storage.records);
+        const target = read.find((one) => one.revision === revision);
+        last = read.at(-1);
+        if (target === undefined || last === undefined) return failed('release: not found', 'RollbackTargetMissing');
+        await pace(`make revision ${last.revision + 1}`);
+        const content = { manifest: target.manifest, hooks: target.hooks, chart: target.chart };
+        made = create(last, 'pending-rollback', content);
+        try {
+          const count = trouble === undefined ? Infinity : 0;
+          await apply(last.manifest, target.manifest, pace, { count, isRollback: true });
+        } catch (thrown) {
+          if (trouble === 'killed half way') return killed();
+          throw thrown;
+        }
+        for (const one of structuredClone(storage.records).filter(({ status }) => status === 'deployed')) {
+          await pace(`note that revision ${one.revision} is superseded`);
+          write({ ...one, status: 'superseded' });
+        }
+        await pace(`note that revision ${made.revision} is deployed`);
+        write({ ...made, status: 'deployed', description: `Rollback to ${revision}` });
+        return succeeded;
+      } catch (thrown) {
+        if (made === undefined || last === undefined) return failedAt([], thrown);
+        const { message } = thrown as Error;
+        return failedAt([{ ...last, status: 'superseded' }, { ...made, status: 'failed', description: message }], thrown);
       }
-      for (const one of storage.records.filter(({ status }) => status === 'deployed'))
-        setStatus(one.revision, 'superseded');
-      setStatus(last.revision, 'superseded');
-      setDeployed(made.revision, `Rollback to ${revision}`);
-      return succeeded;
     },
 
     async uninstall() {
       runs.push('uninstall');
-      await Promise.resolve();
-      const last = storage.records.at(-1);
-      if (last === undefined) return failed('release: not found', 'ReleaseMissing');
-      if (options.uninstallTrouble !== undefined) return failed('pre-delete hooks failed', 'HookFailed');
-      for (const object of manifestObjects(last.manifest)) removeUnlessKept(manifestKey(object, namespace));
-      storage.records = [];
-      return succeeded;
+      try {
+        return await uninstall();
+      } catch (thrown) {
+        return failedAt([], thrown);
+      }
     },
   };
+}
+
+type Step = (what: string) => Promise<void>;
+type Content = Pick<Revision, 'manifest' | 'hooks' | 'chart'>;
+
+function isRemoved({ metadata }: KubeObject): boolean {
+  return (metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '').includes('hook-succeeded');
 }
 
 const succeeded: HelmResult = {

@@ -5,12 +5,16 @@ import type { Revision } from '../../../tasks/common/core/release';
 /** Helm's storage of one release, in memory. Tests and the fake Helm look at `records` itself. */
 export interface FakeStorage extends ReleaseStorage {
   records: Revision[];
+  /** Copies of records as they were before they were edited. */
+  readonly copies: Map<number, Revision>;
 }
 
-export function fakeStorage(records: readonly Revision[]): FakeStorage {
+/** `now`: the API server's clock; without it no change is dated. */
+export function fakeStorage(records: readonly Revision[], now?: () => Date): FakeStorage {
   const storage: FakeStorage = {
     kind: 'Secret',
     records: structuredClone([...records]),
+    copies: new Map(),
     history: () => Promise.resolve(structuredClone(storage.records)),
     async update(revision, change) {
       await Promise.resolve();
@@ -20,11 +24,23 @@ export function fakeStorage(records: readonly Revision[]): FakeStorage {
       const { labels, ...fields } = change;
       const merged = Object.entries({ ...record.labels, ...labels });
       const kept = merged.filter((pair): pair is [string, string] => pair[1] !== undefined);
-      storage.records[at] = { ...record, ...fields, labels: Object.fromEntries(kept) };
+      const writtenAt = now?.() ?? record.writtenAt;
+      storage.records[at] = { ...record, ...fields, labels: Object.fromEntries(kept), writtenAt };
     },
     async remove(revision) {
       await Promise.resolve();
       storage.records = storage.records.filter((record) => record.revision !== revision);
+      storage.copies.delete(revision);
+    },
+    async keepCopy(revision) {
+      await Promise.resolve();
+      const record = storage.records.find((one) => one.revision === revision);
+      if (record !== undefined && !storage.copies.has(revision)) storage.copies.set(revision, structuredClone(record));
+    },
+    copyOf: (revision) => Promise.resolve(structuredClone(storage.copies.get(revision))),
+    async dropCopy(revision) {
+      await Promise.resolve();
+      storage.copies.delete(revision);
     },
   };
   return storage;

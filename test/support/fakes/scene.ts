@@ -132,7 +132,7 @@ export async function scene(setting: Setting): Promise<Scene> {
   return made;
 }
 
-const plainRequest: DeployRequest = {
+export const plainRequest: DeployRequest = {
   connection: { type: 'none' },
   createNamespace: false,
   releaseName: release,
@@ -155,7 +155,7 @@ const plainRequest: DeployRequest = {
   rollout: { failFast: true, graces: {}, statusRules: [], logLines: 50, followLogs: false },
 };
 
-function inNamespace(object: KubeObject): KubeObject {
+export function inNamespace(object: KubeObject): KubeObject {
   return { ...object, metadata: { ...object.metadata, namespace } };
 }
 

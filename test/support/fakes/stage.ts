@@ -1,0 +1,371 @@
+import type { DeployRequest } from '../../../tasks/common/core/deployRequest';
+import { TaskError } from '../../../tasks/common/core/failure';
+import { readInterruption, type Interruption } from '../../../tasks/common/core/interruption';
+import type { KubeObject } from '../../../tasks/common/core/kubernetes';
+import type { Clock, Follower, HelmResult } from '../../../tasks/common/core/ports';
+import type { Revision } from '../../../tasks/common/core/release';
+import type { DeployStart } from '../../../tasks/common/core/releaseContext';
+import type { DeployReport } from '../../../tasks/common/core/report';
+import { interruptionVariable } from '../../../tasks/common/core/taskVariables';
+import { deploy } from '../../../tasks/common/flows/deploy';
+import { repair } from '../../../tasks/common/flows/repair';
+import { unreachable } from './disturbance';
+import { fakeCluster, type FakeCluster } from './fakeCluster';
+import { fakeHelm, type FakeChart, type FakeHelmOptions } from './fakeHelm';
+import { fakeStorage, type FakeStorage } from './fakeStorage';
+import { recordingAgent, type RecordingAgent } from './recordingAgent';
+import { inNamespace, namespace, owned, plainRequest, release } from './scene';
+import { simulatedTime, type SimulatedTime } from './simulatedTime';
+
+/** What becomes of a Helm that is at work when its task is killed. `interrupted`: by the guard; `goes on`: there is no guard. */
+export type HelmFate = 'dies' | 'goes on' | 'interrupted';
+
+/**
+ * What befalls a process. `at` is a moment of its life, from 1: each call of a port of it is one, and each thing that its
+ * Helm does.
+ */
+export type Mishap =
+  /** `isDone`: a call is done, only nobody hears the answer. */
+  | { what: 'killed'; at: number; isDone: boolean; helm: HelmFate }
+  /** The agent waits for ten seconds and kills then. */
+  | { what: 'cancelled'; at: number }
+  | { what: 'fails' | 'answer lost'; at: number }
+  /** From the processes and from Helm. */
+  | { what: 'cluster away'; at: number; forMs: number };
+
+export interface ProcessOptions {
+  /** Names the job; its post-job phase has the same. */
+  job: string;
+  chart?: FakeChart;
+  request?: Partial<DeployRequest>;
+  mishap?: Mishap | undefined;
+  helm?: Partial<FakeHelmOptions>;
+  /** Of each thing that Helm does. */
+  stepMs?: number;
+  /** Of each call of a port; the next one each time. */
+  latenciesMs?: readonly number[];
+}
+
+/** A process that has ended. */
+export interface Ended {
+  /** Undefined when it was killed. */
+  report: DeployReport | undefined;
+  agent: RecordingAgent;
+  /** What it has left for its post-job phase. */
+  left: Interruption | undefined;
+  moments: readonly string[];
+  /** Ends a Helm that is still at work, as the post-job phase does before anything else. */
+  stopHelm(): Promise<void>;
+}
+
+/** From when to when somebody has changed the release, or its Helm has. */
+export interface Change {
+  /** The process. */
+  by: string;
+  what: string;
+  fromMs: number;
+  toMs: number;
+}
+
+/** One cluster and one release, at which one process after the other is at work, or several beside each other. */
+export interface Stage {
+  time: SimulatedTime;
+  cluster: FakeCluster;
+  storage: FakeStorage;
+  changes: Change[];
+  deploy(options: ProcessOptions & { chart: FakeChart }): Promise<Ended>;
+  /** The post-job phase of a process that has ended. */
+  repair(left: Interruption, options: ProcessOptions): Promise<Ended>;
+}
+
+export interface StageSetting {
+  history?: readonly Revision[];
+  live?: readonly KubeObject[];
+  noNamespace?: boolean;
+}
+
+/** What every flow must have ended in, whatever befalls it. */
+const longestMs = 2 * 60 * 60_000;
+const guardEndsHelmMs = 27_000;
+const agentKillsMs = 10_000;
+const leftHelmMs = 30_000;
+const never = new AbortController().signal;
+
+export async function stage({ history = [], live = [], noNamespace = false }: StageSetting): Promise<Stage> {
+  const time = simulatedTime();
+  const cluster = fakeCluster(time);
+  const storage = fakeStorage(history, () => time.now());
+  const gone = new Set<string>();
+  let count = 0;
+  if (!noNamespace) {
+    cluster.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace }, status: { phase: 'Active' } });
+  }
+  for (const object of live) cluster.put(owned(inNamespace(object)));
+  await time.sleep(5000, never);
+
+  const made: Stage = {
+    time,
+    cluster,
+    storage,
+    changes: [],
+    async deploy(options) {
+      const process = newProcess(made, options, `machine/${++count}/1`, gone);
+      return process.play(() => deploy(process.start));
+    },
+    async repair(left, options) {
+      const request = { ...plainRequest, ...options.request };
+      const process = newProcess(made, options, `machine/${++count}/1`, gone);
+      const timeOver = new AbortController();
+      time.after(request.cleanupTimeoutSeconds * 1000, () => {
+        timeOver.abort();
+      });
+      const signal = AbortSignal.any([process.start.signal, timeOver.signal]);
+      const bounded = {
+        ...process.start.request,
+        rollbackTimeoutSeconds: Math.min(request.rollbackTimeoutSeconds, request.cleanupTimeoutSeconds),
+        lockTimeoutSeconds: Math.min(request.lockTimeoutSeconds, request.cleanupTimeoutSeconds),
+      };
+      return process.play(() => repair({ ...process.start, signal, request: bounded }, left));
+    },
+  };
+  return made;
+}
+
+/** A run of Helm; it outlives its task. */
+interface HelmRun {
+  isKilled: boolean;
+  interrupt: AbortController;
+  ended: Promise<void>;
+  isOver: boolean;
+}
+
+interface Process {
+  start: DeployStart;
+  play(flow: () => Promise<DeployReport>): Promise<Ended>;
+}
+
+const emptyChart: FakeChart = { version: '0', objects: [] };
+
+function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<string>): Process {
+  const { time, cluster, storage, changes } = on;
+  const { mishap, job, stepMs = 0, latenciesMs = [] } = options;
+  const agent = recordingAgent();
+  const cancel = new AbortController();
+  const moments: string[] = [];
+  const helmRuns = new Set<HelmRun>();
+  let isDead = false;
+  let awayUntilMs = -1;
+  let aliveAtMs = time.elapsed();
+  let left: Interruption | undefined;
+  let tellKilled = (): void => undefined;
+  const killed = new Promise<undefined>((resolve) => {
+    tellKilled = () => {
+      resolve(undefined);
+    };
+  });
+  const silence = <T>(): Promise<T> => new Promise<T>(() => undefined);
+
+  const die = (helm: HelmFate): void => {
+    if (isDead) return;
+    isDead = true;
+    gone.add(mark);
+    for (const run of helmRuns) {
+      if (helm === 'dies') run.isKilled = true;
+      if (helm === 'interrupted') run.interrupt.abort();
+      time.after(Math.max(0, aliveAtMs + guardEndsHelmMs - time.elapsed()), () => {
+        run.isKilled = true;
+      });
+    }
+    tellKilled();
+  };
+
+  /** What is to become of a call or of a step. */
+  const moment = (what: string): Mishap['what'] | undefined => {
+    moments.push(what);
+    if (time.elapsed() < awayUntilMs) return 'fails';
+    if (mishap === undefined || moments.length !== mishap.at) return undefined;
+    if (mishap.what === 'cancelled') {
+      time.after(agentKillsMs, () => {
+        die('dies');
+      });
+      cancel.abort('SIGINT');
+      return undefined;
+    }
+    if (mishap.what !== 'cluster away') return mishap.what;
+    awayUntilMs = time.elapsed() + mishap.forMs;
+    return 'fails';
+  };
+
+  const later = async (): Promise<void> => {
+    const latency = latenciesMs[moments.length % latenciesMs.length] ?? 0;
+    if (latency > 0) await time.sleep(latency, never);
+  };
+
+  const noted = async <T>(what: string, act: () => Promise<T>): Promise<T> => {
+    if (!isChange(what)) return act();
+    const change: Change = { by: mark, what, fromMs: time.elapsed(), toMs: time.elapsed() };
+    changes.push(change);
+    return act().finally(() => {
+      change.toMs = time.elapsed();
+    });
+  };
+
+  const call = async (what: string, act: () => Promise<unknown>): Promise<unknown> => {
+    if (isDead) return silence();
+    const fate = moment(what);
+    if (fate === 'fails') throw unreachable();
+    if (fate === 'killed' && mishap?.what === 'killed') {
+      // Helm starts and lives or dies by its own fate.
+      if (mishap.isDone) void noted(what, act).catch(() => undefined);
+      die(mishap.helm);
+      return silence();
+    }
+    await later();
+    if (isDead) return silence();
+    try {
+      const answer = await noted(what, act);
+      await later();
+      if (isDead) return await silence();
+      if (fate === 'answer lost') throw unreachable();
+      return answer;
+    } catch (thrown) {
+      if (isDead) return silence();
+      throw thrown;
+    }
+  };
+
+  const wrap = <Port extends object>(name: string, port: Port): Port =>
+    new Proxy(port, {
+      get(target, method) {
+        const value: unknown = Reflect.get(target, method);
+        if (typeof value !== 'function') return value;
+        const act = value as (...given: unknown[]) => Promise<unknown>;
+        return (...given: unknown[]) =>
+          call(wordFor(name, String(method), given), async () => {
+            const answer = await act.apply(target, given);
+            return method === 'follow' ? mortal(answer as Follower) : answer;
+          });
+      },
+    });
+
+  const mortal = (follower: Follower): Follower => ({
+    ...follower,
+    async changed(milliseconds, signal) {
+      await follower.changed(milliseconds, signal);
+      if (isDead) await silence();
+    },
+  });
+
+  const clock: Clock = {
+    now: () => time.now(),
+    monotonicMs: () => time.monotonicMs(),
+    async sleep(milliseconds, signal) {
+      await time.sleep(milliseconds, signal);
+      if (isDead) await silence();
+    },
+  };
+
+  /** Each run of Helm is a process of its own. */
+  const runHelm = (act: (helm: ReturnType<typeof fakeHelm>, signal: AbortSignal) => Promise<HelmResult>) => {
+    const run: HelmRun = {
+      isKilled: false,
+      interrupt: new AbortController(),
+      ended: Promise.resolve(),
+      isOver: false,
+    };
+    const pace = async (what: string): Promise<void> => {
+      if (run.isKilled) return silence();
+      const fate = isDead ? undefined : moment(`Helm: ${what}`);
+      if (fate === 'killed' && mishap?.what === 'killed') die(mishap.helm);
+      if (stepMs > 0) await time.sleep(stepMs, never);
+      if (run.isKilled) return silence();
+      if (fate === 'fails' || fate === 'answer lost' || time.elapsed() < awayUntilMs) throw unreachable();
+      changes.push({ by: mark, what, fromMs: time.elapsed(), toMs: time.elapsed() });
+    };
+    const chart = options.chart ?? emptyChart;
+    const helm = fakeHelm({ release, namespace, chart, ...options.helm, pace }, storage, cluster, time);
+    helmRuns.add(run);
+    const result = act(helm, run.interrupt.signal).finally(() => {
+      run.isOver = true;
+      helmRuns.delete(run);
+    });
+    run.ended = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  };
+
+  const reading = fakeHelm({ release, namespace, chart: options.chart ?? emptyChart }, storage, cluster, time);
+  const start: DeployStart = {
+    agent: {
+      ...agent,
+      setTaskVariable(name, value) {
+        if (!isDead && name === interruptionVariable) left = readInterruption(value);
+      },
+    },
+    cluster: wrap('cluster', cluster),
+    storage: wrap('storage', storage),
+    helm: wrap('helm', {
+      ...reading,
+      upgrade: (wish, signal) => runHelm((helm, stop) => helm.upgrade(wish, AbortSignal.any([signal, stop]))),
+      rollback: (wish) => runHelm((helm) => helm.rollback(wish)),
+      uninstall: (wish) => runHelm((helm) => helm.uninstall(wish)),
+    }),
+    clock,
+    namespace,
+    signal: cancel.signal,
+    guard: {
+      alive(ageMs) {
+        if (!isDead) aliveAtMs = time.elapsed() - ageMs;
+      },
+    },
+    holder: { identity: job, link: `https://dev.example/${encodeURIComponent(job)}`, process: mark },
+    isProcessGone: (other) => gone.has(other),
+    request: { ...plainRequest, lock: 'preferred', ...options.request },
+  };
+
+  const stopHelm = async (): Promise<void> => {
+    for (const run of [...helmRuns]) {
+      const pause = async (milliseconds: number): Promise<void> => {
+        for (let waited = 0; waited < milliseconds && !run.isOver && !run.isKilled; waited += 500) {
+          await time.sleep(500, never);
+        }
+      };
+      await pause(leftHelmMs);
+      run.interrupt.abort();
+      await pause(5000);
+      run.isKilled = true;
+    }
+  };
+
+  return {
+    start,
+    async play(flow) {
+      const over = new AbortController();
+      const tooLong = time.sleep(longestMs, over.signal).then((): never => {
+        throw new TaskError('TimedOut', `It did not end within ${longestMs / 60_000} min, after ${moments.join(', ')}.`);
+      });
+      tooLong.catch(() => undefined);
+      const report = await Promise.race([flow(), killed, tooLong]);
+      gone.add(mark);
+      isDead = true;
+      over.abort();
+      return { report, agent, left, moments, stopHelm };
+    },
+  };
+}
+
+const changing = /^(helm\.(upgrade|rollback|uninstall)|storage\.(update|remove)|cluster\.(create|update|patch|delete))/;
+
+function isChange(what: string): boolean {
+  return changing.test(what) && !what.endsWith(' Lease');
+}
+
+/** `cluster.update Lease`, `storage.update 2`. */
+function wordFor(port: string, method: string, [first]: readonly unknown[]): string {
+  const word = `${port}.${method}`;
+  if (typeof first === 'number' || typeof first === 'string') return `${word} ${first}`;
+  const kind = (first as { kind?: unknown } | undefined)?.kind;
+  return typeof kind === 'string' ? `${word} ${kind}` : word;
+}
