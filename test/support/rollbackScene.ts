@@ -13,6 +13,7 @@ import type {
   RollbackPolicy,
   ServedKind,
 } from '../../tasks/common/core/rollbackPlan/types';
+import { assertPlan } from './planSchema';
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
@@ -184,8 +185,11 @@ function servedKinds(history: readonly Revision[], unserved: readonly string[]):
   return kinds;
 }
 
+/** The plan, which fits its schema. */
 export function plan(scene: Scene): RollbackPlan {
-  return planRollback(inputsOf(scene));
+  const made = planRollback(inputsOf(scene));
+  assertPlan(made);
+  return made;
 }
 
 export function codes({ findings }: RollbackPlan, severity?: 'refusal' | 'warning' | 'note'): string[] {

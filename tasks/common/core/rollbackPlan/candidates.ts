@@ -4,7 +4,7 @@ import { helmDeletions, type HelmDeletion } from '../provenance';
 import { lastWrites, passingDeletions, type RehearsedWrite } from '../rehearsal';
 import type { Revision } from '../release';
 import { otherOwner } from '../remains';
-import { placedObjects, type Placed } from './places';
+import { placedObjects, type ManifestReader, type Placed } from './places';
 import type { ReleasePlanInputs } from './types';
 
 /** An object that the rollback may touch, with all that is known of it. Manifests as they stand there. */
@@ -34,9 +34,14 @@ export interface Candidate {
 const ownerAnnotation = 'meta.helm.sh/release-name';
 
 /** In the order: the target's, the last revision's, those of older ones, and what only the rehearsal touched. */
-export function candidates(inputs: ReleasePlanInputs, target: Revision, passed: readonly Revision[]): Candidate[] {
+export function candidates(
+  inputs: ReleasePlanInputs,
+  read: ManifestReader,
+  target: Revision,
+  passed: readonly Revision[],
+): Candidate[] {
   const { namespace, served, baseManifest, rehearsal, live, helm } = inputs;
-  const place = (manifest: string): Map<string, Placed> => placedObjects(manifest, namespace, served);
+  const place = (manifest: string): Map<string, Placed> => placedObjects(read(manifest), namespace, served);
   const wanted = place(target.manifest);
   const last = place(passed[0]?.manifest ?? '');
   const base = baseManifest === undefined ? last : place(baseManifest);

@@ -1,7 +1,7 @@
-import type { KubeObject } from '../kubernetes';
 import { hookObject, manifestObjects, objectName } from '../manifest';
 import type { Hook, Revision } from '../release';
 import { finding } from './findings';
+import type { ManifestReader } from './places';
 import { shortened } from './target';
 import type { PlanFinding } from './types';
 
@@ -15,9 +15,9 @@ export interface IrreversibleMark {
   reason: string;
 }
 
-/** The marks that a revision carries. Helm's manifests of revisions that cannot be read carry none that can be seen. */
-export function irreversibleMarks(revision: Revision): IrreversibleMark[] {
-  const objects = [...objectsOf(revision), ...revision.hooks.flatMap(({ manifest }) => hookObject(manifest) ?? [])];
+/** The marks that a revision carries. */
+export function irreversibleMarks(revision: Revision, read: ManifestReader = manifestObjects): IrreversibleMark[] {
+  const objects = [...read(revision.manifest), ...revision.hooks.flatMap(({ manifest }) => hookObject(manifest) ?? [])];
   const carriers: [string, unknown][] = [
     ['the chart', revision.chartAnnotations?.[irreversibleAnnotation]],
     ...objects.map((object): [string, unknown] => [
@@ -32,18 +32,14 @@ export function irreversibleMarks(revision: Revision): IrreversibleMark[] {
   });
 }
 
-function objectsOf(revision: Revision): KubeObject[] {
-  try {
-    return manifestObjects(revision.manifest);
-  } catch {
-    return [];
-  }
-}
-
 /** One finding for each revision that carries a mark. */
-export function irreversibleSteps(passed: readonly Revision[], allowed: readonly number[]): PlanFinding[] {
+export function irreversibleSteps(
+  passed: readonly Revision[],
+  allowed: readonly number[],
+  read?: ManifestReader,
+): PlanFinding[] {
   return passed.flatMap((revision) => {
-    const marks = irreversibleMarks(revision);
+    const marks = irreversibleMarks(revision, read);
     if (marks.length === 0) return [];
     const reasons = [...new Set(marks.map(({ where, reason }) => `${where}: ${reason || 'no reason given'}`))];
     const message =

@@ -1,4 +1,4 @@
-import type { ObjectRef } from '../kubernetes';
+import type { KubeObject, ObjectRef } from '../kubernetes';
 import { apiGroup, objectName } from '../manifest';
 import type { HelmProvenance } from '../provenance';
 import { rehearsedRefusals, type Rehearsal, type RehearsedWrite } from '../rehearsal';
@@ -12,7 +12,7 @@ import { makesPods, updatesOnDelete } from './objects';
 import { canTrap, isStatefulSet, trappedPods, volumeFindings } from './statefulSets';
 import { shortened } from './target';
 import type { PlanFinding, PlannedObject, ReleasePlanInputs, RollbackPolicy, ServedKinds } from './types';
-import { placedObjects, servedKey } from './places';
+import { placedObjects, servedKey, type ManifestReader } from './places';
 
 /** A candidate with what becomes of it. */
 export interface Judged {
@@ -44,18 +44,19 @@ export function helmFindings(helm: HelmProvenance, policy: RollbackPolicy): Plan
 
 /** Kinds that the target (or what Helm merges from) declares, and the API server does not serve. */
 export function servedFindings(
+  read: ManifestReader,
   target: Revision,
   presentManifest: string,
   { namespace, served, rehearsal }: ReleasePlanInputs,
 ): PlanFinding[] {
-  const gone = unserved(target.manifest, namespace, served).map(({ names, kind }) =>
+  const gone = unserved(read(target.manifest), namespace, served).map(({ names, kind }) =>
     finding(
       'RemovedApi',
       `${kind} is not served by this API server (any more), so revision ${target.revision} cannot be applied: ${names}.`,
     ),
   );
   if (rehearsal?.outcome === 'completed') return gone;
-  const inPresent = unserved(presentManifest, namespace, served).map(({ names, kind }) =>
+  const inPresent = unserved(read(presentManifest), namespace, served).map(({ names, kind }) =>
     finding(
       'RemovedApiInPresent',
       `${kind} is not served by this API server (any more), and Helm must read the present manifest to roll back from it: ${names}.`,
@@ -64,9 +65,13 @@ export function servedFindings(
   return [...gone, ...inPresent];
 }
 
-function unserved(manifest: string, namespace: string, served: ServedKinds): { kind: string; names: string }[] {
+function unserved(
+  objects: readonly KubeObject[],
+  namespace: string,
+  served: ServedKinds,
+): { kind: string; names: string }[] {
   const names = new Map<string, string[]>();
-  for (const { ref } of placedObjects(manifest, namespace, served).values()) {
+  for (const { ref } of placedObjects(objects, namespace, served).values()) {
     if (served.get(servedKey(ref))?.isServed !== false) continue;
     const kind = `${ref.kind} of ${ref.apiVersion}`;
     names.set(kind, [...(names.get(kind) ?? []), objectName(ref)]);

@@ -33,10 +33,27 @@ export function pluralOf(kind: { apiVersion: string; kind: string }, served: Ser
   return known?.isServed === true ? known.plural : '';
 }
 
+/** The objects of a manifest. It takes a while to read one, so each is read once for a plan. */
+export type ManifestReader = (manifest: string) => readonly KubeObject[];
+
+/** Throws TaskError `ChartInvalid` for what is no YAML. */
+export function manifestReader(): ManifestReader {
+  const known = new Map<string, readonly KubeObject[]>();
+  return (manifest) => {
+    const objects = known.get(manifest) ?? manifestObjects(manifest);
+    known.set(manifest, objects);
+    return objects;
+  };
+}
+
 /** By key; of an object that a manifest holds twice the last counts. */
-export function placedObjects(manifest: string, namespace: string, served: ServedKinds): Map<string, Placed> {
+export function placedObjects(
+  objects: readonly KubeObject[],
+  namespace: string,
+  served: ServedKinds,
+): Map<string, Placed> {
   return new Map(
-    manifestObjects(manifest).map((object) => {
+    objects.map((object) => {
       const place = placed(object, namespace, served);
       return [place.key, place];
     }),

@@ -1,6 +1,6 @@
 import { TaskError } from '../failure';
 import type { KubeObject } from '../kubernetes';
-import { manifestObjects } from '../manifest';
+import { hookObject } from '../manifest';
 import type { Revision } from '../release';
 import { candidates } from './candidates';
 import { planDigest } from './digest';
@@ -10,6 +10,7 @@ import { hookFindings, plannedHooks } from './hooks';
 import { irreversibleSteps, possibleMigrations } from './irreversible';
 import { helmFindings, objectFindings, rehearsalFindings, servedFindings, type Judged } from './judge';
 import { plannedObject } from './objects';
+import { manifestReader, type ManifestReader } from './places';
 import { canTrap, isStatefulSet, trappedPods } from './statefulSets';
 import { chooseTarget, proofOf, shortened, type TargetChoice } from './target';
 import { narrow } from './textDiff';
@@ -21,11 +22,15 @@ import type { PlanFinding, ReleasePlanInputs, RevisionFacts, Risk, RollbackPlan 
 export function planRollback(inputs: ReleasePlanInputs): RollbackPlan {
   const choice = chooseTarget(inputs.history, inputs.release, inputs);
   const { present, target } = choice;
-  const unreadable = [target, ...choice.passed].flatMap((revision) => unreadableFinding(revision));
+  const read = manifestReader();
+  const unreadable = [target, ...choice.passed].flatMap((revision) => unreadableFinding(revision, read));
   const findings = [...choice.findings, ...unreadable, ...helmFindings(inputs.helm, inputs.policy)];
   const canLook = present !== undefined && target !== undefined && unreadable.length === 0;
-  const looked = canLook ? look(inputs, choice, present, target) : nothing;
-  return finished(inputs, choice, { ...looked, findings: [...findings, ...looked.findings] });
+  const looked = canLook ? look(inputs, read, choice, present, target) : nothing;
+  return finished(inputs, unreadable.length > 0 ? () => [] : read, choice, {
+    ...looked,
+    findings: [...findings, ...looked.findings],
+  });
 }
 
 interface Looked {
@@ -36,9 +41,15 @@ interface Looked {
 
 const nothing: Looked = { judged: [], hooks: [], findings: [] };
 
-function look(inputs: ReleasePlanInputs, choice: TargetChoice, present: Revision, target: Revision): Looked {
+function look(
+  inputs: ReleasePlanInputs,
+  read: ManifestReader,
+  choice: TargetChoice,
+  present: Revision,
+  target: Revision,
+): Looked {
   const { rehearsal, policy, served, sha256 } = inputs;
-  const all = candidates(inputs, target, choice.passed);
+  const all = candidates(inputs, read, target, choice.passed);
   const known = new Set(all.filter((one) => one.target ?? one.base ?? one.last ?? one.earlier).map(({ key }) => key));
   const isRehearsed = rehearsal?.outcome === 'completed';
   const judged = all.flatMap((candidate) => {
@@ -47,10 +58,10 @@ function look(inputs: ReleasePlanInputs, choice: TargetChoice, present: Revision
   });
   const hooks = plannedHooks(target, present, inputs);
   const findings = [
-    ...servedFindings(target, inputs.baseManifest ?? present.manifest, inputs),
+    ...servedFindings(read, target, inputs.baseManifest ?? present.manifest, inputs),
     ...rehearsalFindings(rehearsal, known, inputs, target),
     ...objectFindings(judged, inputs),
-    ...irreversibleSteps(choice.passed, policy.allowIrreversible),
+    ...irreversibleSteps(choice.passed, policy.allowIrreversible, read),
     ...possibleMigrations(choice.passed),
     ...hookFindings(hooks),
   ];
@@ -58,10 +69,10 @@ function look(inputs: ReleasePlanInputs, choice: TargetChoice, present: Revision
 }
 
 /** A manifest that cannot be read as YAML: Helm cannot read it either. */
-function unreadableFinding(revision: Revision | undefined): PlanFinding[] {
+function unreadableFinding(revision: Revision | undefined, read: ManifestReader): PlanFinding[] {
   if (revision === undefined) return [];
   try {
-    manifestObjects(revision.manifest);
+    read(revision.manifest);
     return [];
   } catch (thrown) {
     const why = thrown instanceof TaskError ? thrown.message : 'it is not understood';
@@ -69,7 +80,12 @@ function unreadableFinding(revision: Revision | undefined): PlanFinding[] {
   }
 }
 
-function finished(inputs: ReleasePlanInputs, choice: TargetChoice, { judged, hooks, findings }: Looked): RollbackPlan {
+function finished(
+  inputs: ReleasePlanInputs,
+  read: ManifestReader,
+  choice: TargetChoice,
+  { judged, hooks, findings }: Looked,
+): RollbackPlan {
   const { release, namespace, helm, rehearsal, toRevision, now, policy } = inputs;
   const facts = (revision: Revision): RevisionFacts => revisionFacts(revision, inputs.deployedBy);
   const objects = judged.map(({ object }) => object);
@@ -94,7 +110,7 @@ function finished(inputs: ReleasePlanInputs, choice: TargetChoice, { judged, hoo
     ),
     deletions: objects.filter(({ fate }) => fate === 'deleted').length,
   };
-  const clean = redacted(plan, secretHolders(inputs, choice));
+  const clean = redacted(plan, secretHolders(inputs, read, choice));
   return { ...clean, digest: planDigest(clean, inputs.sha256) };
 }
 
@@ -134,19 +150,17 @@ export function bySeverity(findings: readonly PlanFinding[]): PlanFinding[] {
   return severities.flatMap((severity) => findings.filter((one) => one.severity === severity));
 }
 
-function secretHolders(inputs: ReleasePlanInputs, { target, passed }: TargetChoice): KubeObject[] {
-  const manifests = [...(target === undefined ? [] : [target]), ...passed].flatMap((revision) => {
-    try {
-      return [
-        ...manifestObjects(revision.manifest),
-        ...revision.hooks.flatMap((hook) => manifestObjects(hook.manifest ?? '')),
-      ];
-    } catch {
-      return [];
-    }
-  });
+function secretHolders(
+  inputs: ReleasePlanInputs,
+  read: ManifestReader,
+  { target, passed }: TargetChoice,
+): KubeObject[] {
+  const declared = [...(target === undefined ? [] : [target]), ...passed].flatMap(({ manifest, hooks }) => [
+    ...read(manifest),
+    ...hooks.flatMap((hook) => hookObject(hook.manifest) ?? []),
+  ]);
   const rehearsed = inputs.rehearsal?.writes.flatMap(({ object }) => object ?? []) ?? [];
-  return [...manifests, ...inputs.live.values(), ...rehearsed];
+  return [...declared, ...inputs.live.values(), ...rehearsed];
 }
 
 type Undigested = Omit<RollbackPlan, 'digest'>;

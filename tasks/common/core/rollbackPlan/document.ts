@@ -1,0 +1,112 @@
+import { isRecord } from '../json';
+import { planDigest } from './digest';
+import { fates, type RollbackPlan, type Sha256 } from './types';
+
+/** The attachment type by which the results tab finds plans. */
+export const planAttachmentType = 'helm-safe-deploy.plan';
+
+/** The plan as JSON, as it is attached and kept. Schema: docs/plan.schema.json. */
+export function planJson(plan: RollbackPlan): string {
+  return `${JSON.stringify(plan, undefined, 2)}\n`;
+}
+
+export type ReadPlan = { plan: RollbackPlan } | { problem: string };
+
+/**
+ * A plan that was kept. What was cut, changed or never was a plan is a problem: the digest is computed anew from what
+ * stands there. `expected`: the digest that was asked for.
+ */
+export function readPlan(text: string, expected: string, sha256: Sha256): ReadPlan {
+  const plan = parsed(text);
+  if (!isRecord(plan)) return { problem: 'it is no JSON object' };
+  if (plan['schemaVersion'] !== 1) {
+    return { problem: `its schemaVersion is ${JSON.stringify(plan['schemaVersion'] ?? null)}, and this task knows 1` };
+  }
+  if (!isPlan(plan)) return { problem: 'it is not what this task writes' };
+  const digest = planDigest(plan, sha256);
+  if (plan.digest !== digest) return { problem: 'it is not what its digest was made of: it was changed' };
+  if (!isSameDigest(digest, expected)) return { problem: `its digest is ${digest}` };
+  return { plan };
+}
+
+/** Whether two texts name the same digest: with or without `sha256:`, in any case of letters. */
+export function isSameDigest(one: string, other: string): boolean {
+  return plainDigest(one) !== '' && plainDigest(one) === plainDigest(other);
+}
+
+/** 64 hexadecimal digits, or the empty string for what is no digest. */
+export function plainDigest(text: string): string {
+  return /^(?:sha256:)?([0-9a-f]{64})$/.exec(text.trim().toLowerCase())?.[1] ?? '';
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** As far as what reads a plan relies on it. */
+function isPlan(value: Record<string, unknown>): value is Record<string, unknown> & RollbackPlan {
+  const { subject, present, target, helm, objects, hooks, findings, passed, trappedPods } = value;
+  return (
+    ['digest', 'createdAt', 'risk', 'toRevision'].every((name) => typeof value[name] === 'string') &&
+    isSubject(subject) &&
+    [present, target].every((facts) => facts === null || isFacts(facts)) &&
+    (helm === null || hasTexts(helm, ['version', 'provenance', 'rehearsal'])) &&
+    isListOf(passed, isFacts) &&
+    isListOf(objects, isObject) &&
+    isListOf(hooks, (hook) =>
+      hasTexts(hook, ['apiVersion', 'kind', 'resource', 'namespace', 'name', 'event', 'reason', 'contentDigest']),
+    ) &&
+    isListOf(findings, (one) => hasTexts(one, ['code', 'severity', 'object', 'message', 'allowedBy'])) &&
+    isListOf(trappedPods, (pod) => typeof pod === 'string')
+  );
+}
+
+function isSubject(value: unknown): boolean {
+  if (!hasTexts(value, ['kind', 'namespace'])) return false;
+  return (
+    hasTexts(value, ['release']) ||
+    isListOf((value as Record<string, unknown>)['workloads'], (name) => typeof name === 'string')
+  );
+}
+
+function isFacts(value: unknown): boolean {
+  const texts = ['status', 'proof', 'chart', 'appVersion', 'deployedAt', 'description', 'deployedBy'];
+  return hasTexts(value, texts) && Number.isSafeInteger((value as Record<string, unknown>)['revision']);
+}
+
+const objectTexts = [
+  'apiVersion',
+  'kind',
+  'resource',
+  'namespace',
+  'name',
+  'fate',
+  'reason',
+  'uid',
+  'owner',
+  'deletedBy',
+  'contentDigest',
+];
+
+function isObject(value: unknown): boolean {
+  if (!isRecord(value) || !hasTexts(value, objectTexts)) return false;
+  const isText = (one: unknown): boolean => typeof one === 'string';
+  return (
+    fates.some((fate) => fate === value['fate']) &&
+    isListOf(value['diff'], isText) &&
+    isListOf(value['drift'], (field) => hasTexts(field, ['path', 'live', 'becomes'])) &&
+    isListOf(value['secretKeys'], (key) => hasTexts(key, ['name', 'change']))
+  );
+}
+
+function hasTexts(value: unknown, names: readonly string[]): boolean {
+  return isRecord(value) && names.every((name) => typeof value[name] === 'string');
+}
+
+function isListOf(value: unknown, isItem: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(isItem);
+}
