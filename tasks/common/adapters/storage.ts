@@ -8,6 +8,7 @@ import type { Revision } from '../core/release';
 import {
   changedLabels,
   changedRecord,
+  copyName,
   isReleaseRecord,
   revisionOf,
   storageName,
@@ -98,6 +99,38 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
       }
     },
     remove: (revision) => cluster.delete(ref(revision)),
+    async keepCopy(revision) {
+      const object = await cluster.get(ref(revision));
+      if (object === undefined) return;
+      try {
+        await cluster.create(copyObject(object, copyName(release, revision)));
+      } catch (error) {
+        if (!(error instanceof TaskError && error.facts['status'] === 409)) throw error;
+      }
+    },
+    async copyOf(revision) {
+      const object = await cluster.get({ ...ref(revision), name: copyName(release, revision) });
+      if (object === undefined) return undefined;
+      const stored = { namespace, labels: object.metadata.labels ?? {}, writtenAt: lastWrite(object) };
+      return { ...revisionOf(await readRecord(object, driver), stored), revision };
+    },
+    dropCopy: (revision) => cluster.delete({ ...ref(revision), name: copyName(release, revision) }),
+  };
+}
+
+/** Goes with the record that it is of: Kubernetes removes what its owner leaves behind. */
+function copyObject({ apiVersion, kind, metadata, ...content }: KubeObject, name: string): KubeObject {
+  const { namespace, uid = '' } = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      labels: { 'app.kubernetes.io/managed-by': 'helm-safe-deploy' },
+      ownerReferences: [{ apiVersion, kind, name: metadata.name, uid }],
+    },
+    data: content['data'],
   };
 }
 

@@ -24,6 +24,14 @@ export function isVerified(revision: Revision): boolean {
   return isMarked(revision, verifiedLabel) && !isUnhealthy(revision);
 }
 
+/** Stands on the revision whose record is edited for the time of a change; see flows/mergeBase. */
+export const editedLabel = 'helm-safe-deploy/edited';
+
+/** A run has edited its record for the time of a change, and has not put it back. */
+export function isEdited(revision: Revision): boolean {
+  return isMarked(revision, editedLabel);
+}
+
 /** A run took `deployed` from it for the time of a change, and has not put it back. */
 export function wasServing(revision: Revision): boolean {
   return revision.status === 'superseded' && isMarked(revision, servedLabel);

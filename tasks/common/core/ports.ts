@@ -125,6 +125,11 @@ export interface ReleaseStorage {
   /** Reads the record anew, changes it and writes it back with its resourceVersion (update, never patch: Helm's rights suffice). */
   update(revision: number, change: RecordChange): Promise<void>;
   remove(revision: number): Promise<void>;
+  /** Copies the record as it is, to stay until `dropCopy` or until the record itself goes. An older copy stays as it is. */
+  keepCopy(revision: number): Promise<void>;
+  /** What `keepCopy` has kept; undefined where there is nothing. */
+  copyOf(revision: number): Promise<Revision | undefined>;
+  dropCopy(revision: number): Promise<void>;
 }
 
 export interface ListQuery {

@@ -72,6 +72,11 @@ export function storageName(release: string, revision: number): string {
   return `sh.helm.release.v1.${release}.v${revision}`;
 }
 
+/** The name of the copy of a record that is edited for the time of a change. Helm does not look for it. */
+export function copyName(release: string, revision: number): string {
+  return `helm-safe-deploy.copy.${release}.v${revision}`;
+}
+
 /** The revision that a storage object's name stands for, or undefined if it is not one of that release. */
 export function storedRevision(release: string, objectName: string): number | undefined {
   const prefix = storageName(release, 0).slice(0, -1);

@@ -17,6 +17,12 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
       await lease.confirm();
       await storage.remove(revision);
     },
+    async keepCopy(revision) {
+      await lease.confirm();
+      await storage.keepCopy(revision);
+    },
+    copyOf: (revision) => storage.copyOf(revision),
+    dropCopy: (revision) => storage.dropCopy(revision),
   };
 }
 

@@ -11,6 +11,7 @@ import {
 import { asTaskError, type FailureReason } from '../core/failure';
 import {
   isDeadInstall,
+  isEdited,
   releaseState,
   rollbackTarget,
   sinceUninstall,
@@ -92,7 +93,12 @@ async function underLease(start: DeployStart, story: Story, lease: Lease, asked:
 /** What was under way is over, unless the record of it could not be put in order. */
 async function settleWork(context: DeployContext, ending: Ending): Promise<void> {
   const history = await context.storage.history().catch(() => undefined);
-  if (history === undefined || isPending(history) || history.some(wasServing)) return;
+  if (
+    history === undefined ||
+    isPending(history) ||
+    history.some((revision) => wasServing(revision) || isEdited(revision))
+  )
+    return;
   await context.lease.settled();
   if (ending.outcome !== 'cancelled') endWork(context);
 }

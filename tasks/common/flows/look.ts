@@ -7,7 +7,7 @@ import { baselineOf, judge, type RolloutMemory } from '../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
 import { verify } from './record';
 import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../core/releaseContext';
-import { bury, ownerOf, pendingRefusal, restoreServing } from './recover';
+import { bury, ownerOf, pendingRefusal, restoreHistory } from './recover';
 import { readRollout, rolloutPolicy } from './rollout';
 import { wantedObjects } from './wantedObjects';
 
@@ -91,7 +91,7 @@ async function lookAtRelease(context: DeployContext, onHistory: (history: Histor
   onHistory(found);
   sayState(context, releaseState(found));
   const died = await recoverPending(context, found);
-  const history = await restoreServing(context, died === undefined ? found : await storage.history());
+  const history = await restoreHistory(context, died === undefined ? found : await storage.history());
   onHistory(history);
   const state = releaseState(history);
   const nothingServes = { baseline: undefined, isHealthy: false, died };

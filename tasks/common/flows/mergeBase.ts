@@ -2,7 +2,7 @@ import { errorThen } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { isSecret, objectName } from '../core/manifest';
-import { isUnhealthy, servedLabel, sinceUninstall } from '../core/history';
+import { editedLabel, isUnhealthy, servedLabel, sinceUninstall } from '../core/history';
 import {
   claimTemplates,
   keepReason,
@@ -68,7 +68,9 @@ export async function giveBase(
 }
 
 async function writeBase(storage: ReleaseStorage, given: GivenBase, base: RecordChange): Promise<void> {
-  await storage.update(given.edited.revision, base);
+  const { revision: edited } = given.edited;
+  await storage.keepCopy(edited);
+  await storage.update(edited, { ...base, labels: { [editedLabel]: String(edited) } });
   // While an older revision is `deployed` in its record, an upgrade merges from that one.
   // The mark tells whoever comes after a run that died here which one served.
   for (const { revision } of given.superseded) {
@@ -189,6 +191,11 @@ export async function restoreRecord(
   for (const [revision, change] of corrections(given, before, now)) {
     await insist(context, () => storage.update(revision, change)).catch((problem: unknown) => problems.push(problem));
   }
+  if (given !== undefined && problems.length === 0) {
+    await insist(context, () => storage.dropCopy(given.edited.revision)).catch((problem: unknown) =>
+      problems.push(problem),
+    );
+  }
   const [first, ...others] = problems;
   if (first !== undefined) throw unrestored(others.reduce(errorThen, first));
   return now;
@@ -211,7 +218,7 @@ function corrections(
   const found: [number, RecordChange][] = [];
   if (given !== undefined) {
     const { revision, manifest, config, status } = given.edited;
-    found.push([revision, { manifest, config, status }]);
+    found.push([revision, { manifest, config, status, labels: { [editedLabel]: undefined } }]);
     const labels = { [servedLabel]: undefined };
     for (const old of given.superseded) {
       found.push([old.revision, isReplaced ? { labels } : { status: 'deployed', labels }]);

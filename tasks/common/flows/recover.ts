@@ -1,6 +1,7 @@
 import { duration } from '../core/ending';
 import { TaskError } from '../core/failure';
-import { releaseState, servedLabel, wasServing } from '../core/history';
+import { editedLabel, isEdited, releaseState, servedLabel, wasServing } from '../core/history';
+import type { RecordChange } from '../core/ports';
 import { isRecord } from '../core/json';
 import type { KubeObject } from '../core/kubernetes';
 import { hookObject, isSecret, refOf } from '../core/manifest';
@@ -88,24 +89,36 @@ function isRemovedByHelm({ metadata }: KubeObject): boolean {
 }
 
 /**
- * Puts back what a run took from Helm's record for the time of a change, and could not put back any more: the revision
- * that served says so again. Answers with the history as it is then.
+ * Puts back what a run has changed in Helm's record for the time of a change, and could not put back any more: what it had
+ * edited is as it was, and the revision that served says so again. Answers with the history as it is then.
  */
-export async function restoreServing(
+export async function restoreHistory(
   context: ReleaseContext,
   history: readonly Revision[],
 ): Promise<readonly Revision[]> {
+  const edited = history.filter(isEdited);
   const marked = history.filter(wasServing);
-  if (marked.length === 0) return history;
-  const newest = history.findLast((revision) => revision.status === 'deployed');
+  if (edited.length === 0 && marked.length === 0) return history;
+  for (const revision of edited) await restoreEdited(context, revision);
+  const isReplaced = history.some((revision) => revision.status === 'deployed');
   for (const revision of marked) {
-    const serves = newest === undefined && revision === marked.at(-1);
-    const labels = { [servedLabel]: undefined };
-    await insist(context, () =>
-      context.storage.update(revision.revision, serves ? { status: 'deployed', labels } : { labels }),
-    );
+    const serves = !isReplaced && revision === marked.at(-1);
+    const change: RecordChange = { ...(serves ? { status: 'deployed' } : {}), labels: { [servedLabel]: undefined } };
+    await insist(context, () => context.storage.update(revision.revision, change));
   }
   return insist(context, () => context.storage.history());
+}
+
+async function restoreEdited(context: ReleaseContext, { revision, status }: Revision): Promise<void> {
+  const { agent, storage } = context;
+  const original = await storage.copyOf(revision);
+  const labels = { [editedLabel]: undefined };
+  if (original === undefined) agent.debug(`There is no copy of the record of revision ${revision}.`);
+  // Helm calls superseded whatever was replaced, failed or not.
+  const failed = original?.status === 'failed' && status === 'superseded' ? { status: original.status } : {};
+  const content = original === undefined ? {} : { manifest: original.manifest, config: original.config, ...failed };
+  await insist(context, () => storage.update(revision, { ...content, labels }));
+  await insist(context, () => storage.dropCopy(revision));
 }
 
 /** A pending release that is not ours to touch, with what is known about it. */

@@ -13,7 +13,7 @@ import { insist } from './insist';
 import { withLease } from './lease';
 import { group } from './phase';
 import { cancelledDescription, verify } from './record';
-import { bury, isPending, restoreServing } from './recover';
+import { bury, isPending, restoreHistory } from './recover';
 import { readRollout, rolloutPolicy } from './rollout';
 import { newStory, reportOf, type Story } from './story';
 import { wantedObjects } from './wantedObjects';
@@ -63,7 +63,7 @@ async function putInOrder(context: RepairContext, story: Story, left: Interrupti
   const found = await insist(context, () => storage.history());
   const dead = found.at(-1);
   if (dead !== undefined && isPending(found)) await bury(context, dead, 'its step was interrupted');
-  const history = await restoreServing(context, await insist(context, () => storage.history()));
+  const history = await restoreHistory(context, await insist(context, () => storage.history()));
   const last = history.at(-1);
   if (last === undefined || last.revision < left.revision) {
     agent.log(`Helm had not made revision ${left.revision} yet: nothing of the release was changed.`);
