@@ -167,7 +167,7 @@ describe('any contenders for a lease', function () {
       fc.asyncProperty(history, async (each) => {
         for (const end of await play(each)) counts[end]++;
       }),
-      { numRuns: 120 },
+      { numRuns: 80 },
     );
     // or the model would not show anything
     const { done, killed, lost } = counts;
