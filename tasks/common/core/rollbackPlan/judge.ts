@@ -8,7 +8,7 @@ import { isCustomResource } from '../remains';
 import { at, textAt } from '../rollout/read';
 import { isOwnedByRelease, type Candidate } from './candidates';
 import { finding, type FindingCode } from './findings';
-import { makesPods, updatesOnDelete } from './objects';
+import { isKeptByPolicy, makesPods, updatesOnDelete } from './objects';
 import { canTrap, isStatefulSet, trappedPods, volumeFindings } from './statefulSets';
 import { shortened } from './target';
 import type { PlanFinding, PlannedObject, ReleasePlanInputs, RollbackPolicy, ServedKinds } from './types';
@@ -260,7 +260,7 @@ function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: 
       }),
     ];
   }
-  const isForeseen = predicted !== undefined && live !== undefined && object.fate !== 'keptByPolicy';
+  const isForeseen = predicted !== undefined && live !== undefined && !isKeptByPolicy(live);
   if (isForeseen === (object.fate === 'deleted')) return [];
   const message = isForeseen
     ? `By its version, ${helm.version}, this Helm should delete ${name}, but in the rehearsal it did not.`

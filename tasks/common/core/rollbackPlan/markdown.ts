@@ -302,7 +302,8 @@ function summaryFacts(plan: RollbackPlan): string[] {
 
 /** As many lines as fit, and how many did not. */
 function fitted(fixed: readonly string[], lines: readonly string[], last: string): string {
-  for (let shown = lines.length; shown >= 0; shown -= 1) {
+  // No line is shorter than some forty characters.
+  for (let shown = Math.min(lines.length, 100); shown >= 0; shown -= 1) {
     const rest = lines.length - shown;
     const more = rest === 0 ? [] : [`- and ${rest} more, see the summary of the run`];
     const text = [...fixed, ...lines.slice(0, shown), ...more, last].join('\n');

@@ -8,7 +8,7 @@ const lineLimit = 300;
 const widthLimit = 500;
 
 /** Lines that differ beyond which no diff is looked for: it would take seconds and nobody would read it. */
-const editLimit = 4000;
+const editLimit = 2000;
 
 export interface TextDiff {
   /** Of a unified diff, without file names. Empty when both are the same. */

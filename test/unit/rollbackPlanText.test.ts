@@ -1,0 +1,331 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { planMarkdown, planSummary, summaryLimit } from '../../tasks/common/core/rollbackPlan/markdown';
+import {
+  helmMayDelete,
+  helmMayWrite,
+  mayHaveTrappedPods,
+  ownDeletions,
+} from '../../tasks/common/core/rollbackPlan/execution';
+import { isAsDeclared, pathText, quantity } from '../../tasks/common/core/rollbackPlan/changes';
+import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/places';
+import type { RollbackPlan, ServedKind } from '../../tasks/common/core/rollbackPlan/types';
+import { hook, live, object, plan, revision, strict, verified, web, write, type Scene } from '../support/rollbackScene';
+
+const config = object('ConfigMap', 'settings', { data: { mode: 'a' } });
+
+function deleting(objects: readonly KubeObject[], more: Scene = {}): RollbackPlan {
+  return plan({
+    history: [
+      revision(1, 'superseded', [web('app:1')], {
+        labels: verified(1),
+        hooks: [hook('Job', 'drain', ['pre-rollback'])],
+      }),
+      revision(2, 'failed', [web('app:2'), ...objects], { description: 'Upgrade "web" failed: timed out' }),
+    ],
+    live: [live(web('app:2')), ...objects.map((one) => live(one))],
+    writes: [write('changed', live(web('app:1'))), ...objects.map((one) => write('deleted', live(one)))],
+    ...more,
+  });
+}
+
+describe('A plan for its approver', () => {
+  const made = deleting([config], { deployedBy: { 2: 'run 20260820.3' } });
+  const text = planMarkdown(made);
+
+  it('says the risk first, and on one screen what happens', () => {
+    const overview = text.slice(0, text.indexOf('<details>'));
+    assert.match(
+      overview,
+      /^## Rollback of release web in namespace shop to revision 1: risk low\n\n\*\*Risk low\.\*\* Nothing speaks against it\./,
+    );
+    assert.ok(overview.split('\n').length <= 25, overview);
+    assert.match(
+      overview,
+      /\| Now \| 2, web 1\.2\.0, application 2\.2, failed since 2026-08-20T10:02:00Z by run 20260820\.3 \|/,
+    );
+    assert.match(overview, /\| Target \| 1, web 1\.1\.0, application 2\.1, superseded since .*, seen healthy \|/);
+    assert.match(overview, /\| Objects \| 1 deleted, 1 patched \|/);
+    assert.match(overview, /\| Deleted \| ConfigMap\/settings \|/);
+    assert.match(overview, /\| Pods restart \| Deployment\/web \|/);
+    assert.match(overview, /\| Hooks that run \| Job\/drain \(pre-rollback\) \|/);
+    assert.match(overview, /\| Helm \| v3\.17\.3 \(a known release\), rehearsed \|/);
+    assert.ok(overview.includes(made.digest));
+  });
+
+  it('holds the differences, folded', () => {
+    assert.match(text, /<details>\n<summary>Patched \(1\)<\/summary>/);
+    assert.match(text, /\n```diff\n@@ .*\n(.*\n)*- {8}- image: app:2\n\+ {8}- image: app:1\n/);
+    assert.equal(text.split('<details>').length, text.split('</details>').length);
+  });
+
+  it('says how the revision failed that is left behind', () => {
+    assert.match(text, /Revisions that are left behind \(1\)/);
+    assert.match(text, /Upgrade "web" failed: timed out/);
+  });
+
+  it('stays on one screen with two hundred warnings', () => {
+    const many = Array.from({ length: 200 }, (_, index) => object('Thing', `t${index}`, {}, 'example.com/v1'));
+    const big = planMarkdown(deleting(many));
+    const overview = big.slice(0, big.indexOf('<details>'));
+    assert.match(overview, /\*\*Refused\.\*\* It will not be done: 201 rules stand against it\./);
+    assert.ok(overview.split('\n').length <= 32, overview);
+    assert.match(overview, /- and 193 more, below/);
+    assert.match(overview, /Thing\/t0, .* and 194 more/);
+  });
+
+  it('keeps a megabyte of differences out of the page', () => {
+    const large = (text_: string): KubeObject =>
+      object('ConfigMap', 'big', {
+        data: Object.fromEntries(Array.from({ length: 900 }, (_, index) => [`k${index}`, text_.repeat(50)])),
+      });
+    const big = plan({
+      history: [
+        revision(1, 'superseded', [large('a')], { labels: verified(1) }),
+        revision(2, 'deployed', [large('b')]),
+      ],
+      live: [live(large('b'))],
+      writes: [write('changed', live(large('a')))],
+    });
+    assert.ok(big.objects[0]?.diff.length === 300 && big.objects[0].diffCut > 1000);
+    assert.match(planMarkdown(big), /\(and \d+ more lines\)/);
+    assert.ok(planMarkdown(big).length < 250_000);
+  });
+
+  it('does not look for ever for what two wholly different objects have in common', () => {
+    const lines = (seed: number): string =>
+      Array.from({ length: 20_000 }, (_, index) => `${(index * seed) % 7919}`).join('\n');
+    const wild = (seed: number): KubeObject => object('ConfigMap', 'wild', { data: { a: lines(seed) } });
+    const big = plan({
+      history: [revision(1, 'superseded', [wild(31)], { labels: verified(1) }), revision(2, 'deployed', [wild(17)])],
+      live: [live(wild(17))],
+      writes: [write('changed', live(wild(31)))],
+    });
+    assert.deepEqual(big.objects[0]?.diff, ['(the two differ nearly everywhere)']);
+  });
+});
+
+describe('Hostile text in a plan', () => {
+  const hostile =
+    '</details><script>alert(1)</script> [x](https://evil.example) `code` ##vso[task.setvariable]x $(secret) | \u0007';
+  const made = deleting([object('Thing', hostile, {}, 'example.com/v1')], {
+    policy: { ...strict, allow: ['DeletesCustomResource'] },
+    deployedBy: { 2: hostile },
+  });
+
+  it('cannot break out of the page for the approver', () => {
+    const outside = planMarkdown(made).replace(/```diff\n[\s\S]*?\n```/g, '');
+    assert.ok(!outside.includes('<script>'));
+    assert.ok(!/[^\\]\[x\]/.test(outside) && !outside.includes('https://'));
+    assert.ok(!outside.includes('##vso['));
+    assert.equal(outside.split('</details>').length, outside.split('<details>').length);
+  });
+
+  it('cannot break out of its code block', () => {
+    const fence = (image: string): KubeObject =>
+      object('ConfigMap', 'fence', { data: { text: `\`\`\`\n</details>\n# ${image}` } });
+    const broken = planMarkdown(
+      plan({
+        history: [
+          revision(1, 'superseded', [fence('a')], { labels: verified(1) }),
+          revision(2, 'deployed', [fence('b')]),
+        ],
+        live: [live(fence('b'))],
+        writes: [write('changed', live(fence('a')))],
+      }),
+    );
+    assert.match(broken, /\n````diff\n[\s\S]*\n````\n/);
+  });
+
+  it('is no macro of the pipeline in the summary', () => {
+    assert.ok(!planSummary(made).includes('$('));
+    assert.ok(planSummary(made).includes('$ (secret)'));
+  });
+});
+
+describe('The summary of a plan', () => {
+  it('names risk, target, what is deleted, what restarts, and the digest', () => {
+    const made = deleting([config]);
+    const lines = planSummary(made).split('\n');
+    assert.equal(lines[0], '**Rollback of release web in namespace shop to revision 1: risk low**');
+    assert.ok(lines.includes('- Deleted: ConfigMap/settings'));
+    assert.ok(lines.includes('- Pods restart: Deployment/web'));
+    assert.equal(lines.at(-1), `- Digest ${made.digest}`);
+  });
+
+  it('is at most 4000 characters, whatever is in the plan', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.string({ minLength: 1, maxLength: 120, unit: 'binary' }), { maxLength: 40 }),
+        fc.integer({ min: 1, max: 12 }),
+        (names, times) => {
+          const things = names.map((name, index) =>
+            object('Thing', `${name.repeat(times)}$(${index}`, {}, 'example.com/v1'),
+          );
+          const made = deleting(things);
+          const text = planSummary(made);
+          assert.ok(text.length <= summaryLimit, String(text.length));
+          assert.ok(text.endsWith(`- Digest ${made.digest}`));
+          assert.ok(!text.includes('$('));
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  it('says how many warnings did not fit', () => {
+    const many = Array.from({ length: 60 }, (_, index) => object('Thing', `thing-${index}`, {}, 'example.com/v1'));
+    assert.match(planSummary(deleting(many)), /\n- and \d+ more, see the summary of the run\n- Digest/);
+  });
+});
+
+describe('What the execution takes from a plan', () => {
+  const made = deleting([
+    object('Namespace', 'other'),
+    config,
+    object('Service', 'front'),
+    object('Deployment', 'side', {}, 'apps/v1'),
+    object('CustomResourceDefinition', 'things.example.com', {}, 'apiextensions.k8s.io/v1'),
+    object('Thing', 'one', {}, 'example.com/v1'),
+    object('NetworkPolicy', 'deny', {}, 'networking.k8s.io/v1'),
+  ]);
+
+  it('is what it deletes itself, by uid, what serves first and what holds others last', () => {
+    assert.deepEqual(
+      ownDeletions(made).map(({ ref, uid }) => `${ref.kind} ${uid}`),
+      [
+        'Thing uid-Thing-one',
+        'Service uid-Service-front',
+        'Deployment uid-Deployment-side',
+        'ConfigMap uid-ConfigMap-settings',
+        'CustomResourceDefinition uid-CustomResourceDefinition-things.example.com',
+        'Namespace uid-Namespace-other',
+      ],
+    );
+  });
+
+  it('is what Helm may delete: what only restrains, and the hooks that run', () => {
+    assert.deepEqual(helmMayDelete(made), [
+      { ref: { apiVersion: 'networking.k8s.io/v1', name: 'deny', namespace: 'shop' }, resource: 'networkpolicies' },
+      { ref: { apiVersion: 'batch/v1', name: 'drain', namespace: 'shop' }, resource: 'jobs' },
+    ]);
+  });
+
+  it('is what Helm may write: what the target declares, and the hooks that run', () => {
+    assert.deepEqual(
+      helmMayWrite(made).map(({ ref, resource }) => `${resource}/${ref.name}`),
+      ['deployments/web', 'jobs/drain'],
+    );
+  });
+
+  it('names the StatefulSets whose pods may have to be deleted', () => {
+    const set = (image: string): KubeObject =>
+      object('StatefulSet', 'db', { spec: { template: { spec: { containers: [{ name: 'db', image }] } } } }, 'apps/v1');
+    const stateful = plan({
+      history: [revision(1, 'superseded', [set('1')], { labels: verified(1) }), revision(2, 'deployed', [set('2')])],
+      live: [live(set('2'))],
+      writes: [write('changed', live(set('1')))],
+    });
+    assert.deepEqual(mayHaveTrappedPods(stateful), [
+      { apiVersion: 'apps/v1', kind: 'StatefulSet', namespace: 'shop', name: 'db' },
+    ]);
+  });
+});
+
+describe('What a plan needs to read', () => {
+  const target = revision(
+    1,
+    'superseded',
+    [object('HorizontalPodAutoscaler', 'web', {}, 'autoscaling/v1'), config, object('Namespace', 'n')],
+    {
+      hooks: [hook('Job', 'drain', ['pre-rollback'])],
+    },
+  );
+  const last = revision(2, 'deployed', [
+    object('HorizontalPodAutoscaler', 'web', {}, 'autoscaling/v2'),
+    object('ConfigMap', 'settings', {}),
+    { ...config, metadata: { name: 'there', namespace: 'elsewhere' } },
+    object('CronJob', 'gone', {}, 'batch/v1beta1'),
+  ]);
+
+  it('is each kind once, those of hooks too', () => {
+    assert.deepEqual(kindsToResolve([target, last]).map(servedKey), [
+      'autoscaling/v1/HorizontalPodAutoscaler',
+      'v1/ConfigMap',
+      'v1/Namespace',
+      'autoscaling/v2/HorizontalPodAutoscaler',
+      'batch/v1beta1/CronJob',
+      'batch/v1/Job',
+    ]);
+  });
+
+  it('is one list for each kind and namespace, in the version of the target', () => {
+    const served = new Map<string, ServedKind>(
+      kindsToResolve([target, last]).map((kind) => [
+        servedKey(kind),
+        kind.kind === 'CronJob'
+          ? { isServed: false }
+          : { isServed: true, namespaced: kind.kind !== 'Namespace', plural: '' },
+      ]),
+    );
+    assert.deepEqual(
+      liveQueries([target, last], 'shop', served).map(({ apiVersion, kind, namespace }) => [
+        apiVersion,
+        kind,
+        namespace,
+      ]),
+      [
+        ['autoscaling/v1', 'HorizontalPodAutoscaler', 'shop'],
+        ['v1', 'ConfigMap', 'shop'],
+        ['v1', 'Namespace', undefined],
+        ['v1', 'ConfigMap', 'elsewhere'],
+      ],
+    );
+  });
+
+  it('is kept in the version that was asked for first', () => {
+    const [v1, v2] = [
+      live(object('HorizontalPodAutoscaler', 'web', {}, 'autoscaling/v1')),
+      live(object('HorizontalPodAutoscaler', 'web', {}, 'autoscaling/v2')),
+    ];
+    assert.deepEqual(
+      [...liveObjects([[v1], [v2]]).values()].map(({ apiVersion }) => apiVersion),
+      ['autoscaling/v1'],
+    );
+  });
+});
+
+describe('What was declared, and how the API server spells it', () => {
+  for (const [declared, value, same] of [
+    ['1000m', '1', true],
+    ['0.1', '100m', true],
+    ['1Gi', '1024Mi', true],
+    ['1e3', '1k', true],
+    ['1Gi', '1G', false],
+    [80, '80', true],
+    ['a', 'b', false],
+    [null, undefined, true],
+    [[], undefined, true],
+    [{ a: 1 }, { a: 1, added: true }, true],
+    [{ a: { b: '' } }, {}, true],
+    [{ a: 2 }, { a: 1 }, false],
+    [[1, 2], [1], false],
+    ['', 'x', false],
+  ] as const) {
+    it(`${JSON.stringify(declared)} is ${same ? '' : 'not '}${JSON.stringify(value)}`, () => {
+      assert.equal(isAsDeclared(declared, value), same);
+    });
+  }
+
+  it('no word is a quantity', () => {
+    for (const text of ['', 'm', '1x', 'Ki', '1.2.3', '--1']) assert.equal(quantity(text), undefined);
+  });
+
+  it('paths can be read', () => {
+    assert.equal(
+      pathText(['spec', 'containers', { key: 'name', is: 'web' }, 'args', 0, 'app.properties']),
+      'spec.containers[web].args[0]["app.properties"]',
+    );
+  });
+});

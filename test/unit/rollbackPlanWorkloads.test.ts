@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { planMarkdown, planSummary } from '../../tasks/common/core/rollbackPlan/markdown';
+import { planDifferences } from '../../tasks/common/core/rollbackPlan/differences';
+import { planJson, readPlan } from '../../tasks/common/core/rollbackPlan/document';
+import { planWorkloads } from '../../tasks/common/core/rollbackPlan/planWorkloads';
+import { undoOf } from '../../tasks/common/core/rollbackPlan/workloadHistory';
+import type {
+  PlainWorkload,
+  RollbackPlan,
+  ToRevision,
+  WorkloadPlanInputs,
+} from '../../tasks/common/core/rollbackPlan/types';
+import { assertPlan } from '../support/planSchema';
+import { codes, fatesOf, objectOf, sha256, strict } from '../support/rollbackScene';
+
+const template = (image: string, more: object = {}): object => ({
+  metadata: { labels: { app: 'web' } },
+  spec: { containers: [{ name: 'web', image }], ...more },
+});
+
+function workload(kind: string, spec: object, metadata: object = {}): KubeObject {
+  const name = kind.toLowerCase();
+  return {
+    apiVersion: 'apps/v1',
+    kind,
+    metadata: { name, namespace: 'shop', uid: `uid-${name}`, ...metadata },
+    spec: { ...spec },
+  };
+}
+
+const ownedBy = (kind: string): object => ({
+  ownerReferences: [
+    { apiVersion: 'apps/v1', kind, name: kind.toLowerCase(), uid: `uid-${kind.toLowerCase()}`, controller: true },
+  ],
+});
+
+function replicaSet(revision: number, image: string, more: object = {}, annotations: object = {}): KubeObject {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'ReplicaSet',
+    metadata: {
+      name: `deployment-${revision}`,
+      namespace: 'shop',
+      annotations: { 'deployment.kubernetes.io/revision': String(revision), ...annotations },
+      ...ownedBy('Deployment'),
+    },
+    spec: {
+      template: {
+        metadata: { labels: { app: 'web', 'pod-template-hash': `h${revision}` } },
+        spec: { containers: [{ name: 'web', image }], ...more },
+      },
+    },
+  };
+}
+
+function controllerRevision(kind: string, revision: number, image: string): KubeObject {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'ControllerRevision',
+    metadata: { name: `${kind.toLowerCase()}-${revision}`, namespace: 'shop', ...ownedBy(kind) },
+    revision,
+    data: { spec: { template: { ...template(image), $patch: 'replace' } } },
+  };
+}
+
+const refOf = (kind: string): PlainWorkload['ref'] => ({
+  apiVersion: 'apps/v1',
+  kind,
+  namespace: 'shop',
+  name: kind.toLowerCase(),
+});
+
+function deployment(live: KubeObject, revisions: readonly KubeObject[]): PlainWorkload {
+  return { ref: refOf('Deployment'), live, revisions };
+}
+
+const bad = workload('Deployment', { replicas: 3, template: template('app:2', { nodeSelector: { none: 'z' } }) });
+const past = [replicaSet(1, 'app:0'), replicaSet(2, 'app:1'), replicaSet(3, 'app:2', { nodeSelector: { none: 'z' } })];
+
+function rehearsed(one: PlainWorkload): PlainWorkload {
+  const undo = undoOf(one, 'verified');
+  if ('refusal' in undo || one.live === undefined) return one;
+  return {
+    ...one,
+    rehearsed: { result: { ...one.live, spec: { ...(one.live['spec'] as object), template: undo.past.template } } },
+  };
+}
+
+function planFor(workloads: readonly PlainWorkload[], more: Partial<WorkloadPlanInputs> = {}): RollbackPlan {
+  const made = planWorkloads({
+    namespace: 'shop',
+    toRevision: 'verified',
+    policy: strict,
+    workloads,
+    pods: [],
+    now: new Date('2026-08-20T12:00:00Z'),
+    sha256,
+    ...more,
+  });
+  assertPlan(made);
+  return made;
+}
+
+describe('A plain workload is rolled back as kubectl rollout undo does it', () => {
+  it('a Deployment to the ReplicaSet before the present one, fields of the bad one taken away', () => {
+    const undo = undoOf(deployment(bad, past), 'verified');
+    assert.ok('patch' in undo);
+    assert.deepEqual([undo.past.revision, undo.present.revision], [2, 3]);
+    assert.deepEqual(undo.patch, {
+      metadata: { uid: 'uid-deployment' },
+      spec: { template: { spec: { containers: [{ name: 'web', image: 'app:1' }], nodeSelector: null } } },
+    });
+  });
+
+  it('with the annotations of that time, but not those that are about its present', () => {
+    const live = {
+      ...bad,
+      metadata: {
+        ...bad.metadata,
+        annotations: { 'kubernetes.io/change-cause': 'v3', extra: 'x', 'deployment.kubernetes.io/revision': '3' },
+      },
+    };
+    const revisions = [replicaSet(2, 'app:1', {}, { 'kubernetes.io/change-cause': 'v2' }), past[2]].flatMap(
+      (one) => one ?? [],
+    );
+    const undo = undoOf(deployment(live, revisions), 'verified');
+    assert.ok('patch' in undo);
+    assert.deepEqual(undo.patch['metadata'], {
+      uid: 'uid-deployment',
+      annotations: { 'kubernetes.io/change-cause': 'v2', extra: null },
+    });
+  });
+
+  for (const kind of ['StatefulSet', 'DaemonSet']) {
+    it(`a ${kind} to the ControllerRevision before the present one`, () => {
+      const live = workload(kind, { template: template('app:2') });
+      const undo = undoOf(
+        {
+          ref: refOf(kind),
+          live,
+          revisions: [controllerRevision(kind, 7, 'app:2'), controllerRevision(kind, 4, 'app:1')],
+        },
+        'previous',
+      );
+      assert.ok('patch' in undo);
+      assert.deepEqual(undo.patch, {
+        metadata: { uid: `uid-${kind.toLowerCase()}` },
+        spec: { template: { spec: { containers: [{ name: 'web', image: 'app:1' }] } } },
+      });
+    });
+  }
+
+  it('to a revision that is named by number', () => {
+    const undo = undoOf(deployment(bad, past), 1);
+    assert.ok('past' in undo && undo.past.name === 'deployment-1');
+  });
+
+  it('does not take the ReplicaSet of another Deployment for its past', () => {
+    const stranger = { ...replicaSet(2, 'evil:1'), metadata: { ...replicaSet(2, 'x').metadata, ownerReferences: [] } };
+    const undo = undoOf(deployment(bad, [stranger, ...past.slice(2)]), 'verified');
+    assert.ok('refusal' in undo && undo.refusal.code === 'TargetMissing');
+  });
+
+  const cases: readonly [string, PlainWorkload, ToRevision, string, RegExp][] = [
+    [
+      'it does not exist',
+      { ref: refOf('Deployment'), revisions: [] },
+      'verified',
+      'WorkloadMissing',
+      /Deployment\/deployment does not exist in namespace shop/,
+    ],
+    [
+      'it is paused',
+      deployment({ ...bad, spec: { ...(bad['spec'] as object), paused: true } }, past),
+      'verified',
+      'WorkloadPaused',
+      /resume it first/,
+    ],
+    ['nothing was before', deployment(bad, past.slice(2)), 'verified', 'TargetMissing', /keeps 3/],
+    ['nothing is kept', deployment(bad, []), 'verified', 'TargetMissing', /Nothing is kept/],
+    ['the number is the present one', deployment(bad, past), 3, 'RevisionIsPresent', /revision 3 is the present one/],
+    [
+      'the number was pruned',
+      deployment(bad, past.slice(1)),
+      1,
+      'RevisionPruned',
+      /no revision 1 any more; its controller keeps 2-3/,
+    ],
+    [
+      'the number was never given',
+      deployment(bad, past),
+      9,
+      'RevisionMissing',
+      /no revision 9; its controller keeps 1-3/,
+    ],
+    [
+      'it is no such kind',
+      { ref: { ...refOf('Job'), apiVersion: 'batch/v1' }, revisions: [] },
+      'verified',
+      'KindUnsupported',
+      /only Deployments/,
+    ],
+  ];
+  for (const [incident, one, toRevision, code, words] of cases) {
+    it(`is refused where ${incident}`, () => {
+      const made = planFor([one], { toRevision });
+      assert.deepEqual([codes(made), made.risk, made.objects], [[code], 'refused', []]);
+      assert.match(made.findings[0]?.message ?? '', words);
+    });
+  }
+});
+
+describe('The plan for plain workloads', () => {
+  const one = rehearsed(deployment(bad, past));
+  const made = planFor([one]);
+
+  it('shows the difference, that the pods restart, and that nobody saw the target healthy', () => {
+    assert.deepEqual(fatesOf(made), { 'Deployment/deployment': 'patched' });
+    const changed = objectOf(made, 'Deployment/deployment');
+    assert.deepEqual(
+      [changed.restartsPods, changed.isRehearsed, changed.revisions],
+      [true, true, { present: 3, target: 2 }],
+    );
+    assert.ok(changed.diff.includes('-        none: z'), changed.diff.join('\n'));
+    assert.deepEqual([codes(made), made.risk, made.deletions], [['UnverifiedTarget'], 'high', 0]);
+    assert.match(planMarkdown(made), /^## Rollback of deployment\/deployment in namespace shop: risk high/);
+    assert.match(planSummary(made), /From revision 3 back to 2|Pods restart: Deployment\/deployment/);
+    assert.deepEqual(readPlan(planJson(made), made.digest, sha256), { plan: made });
+  });
+
+  it('has the same digest while it is scaled and its status changes', () => {
+    const scaled = {
+      ...bad,
+      metadata: { ...bad.metadata, resourceVersion: '9' },
+      spec: { ...(bad['spec'] as object), replicas: 9 },
+      status: { replicas: 9 },
+    };
+    assert.equal(planFor([rehearsed(deployment(scaled, past))]).digest, made.digest);
+  });
+
+  it('has another digest after a rollout that nobody planned, and says so', () => {
+    const newer = workload('Deployment', { template: template('app:3') });
+    const after = planFor([rehearsed(deployment(newer, [...past, replicaSet(4, 'app:3')]))]);
+    assert.deepEqual(planDifferences(made, after, new Date()), [
+      'Deployment/deployment was at revision 3, and is at 4 now.',
+    ]);
+  });
+
+  it('has another digest where what it returns to was altered', () => {
+    const altered = planFor([rehearsed(deployment(bad, [replicaSet(2, 'evil:1'), ...past.slice(2)]))]);
+    assert.notEqual(altered.digest, made.digest);
+  });
+
+  it('warns of a release whose record knows nothing of it, and of an operator that may undo it', () => {
+    const metadata = { ...bad.metadata, annotations: { 'meta.helm.sh/release-name': 'web' } };
+    assert.ok(codes(planFor([rehearsed(deployment({ ...bad, metadata }, past))])).includes('OwnedByHelm'));
+    const owner = { apiVersion: 'example.com/v1', kind: 'App', name: 'x', uid: 'u', controller: true };
+    const owned = { ...bad, metadata: { ...bad.metadata, ownerReferences: [owner] } };
+    assert.ok(codes(planFor([rehearsed(deployment(owned, past))])).includes('Controlled'));
+  });
+
+  it('is refused where the API server refuses it, or was not asked', () => {
+    assert.deepEqual(codes(planFor([{ ...one, rehearsed: { rejected: 'denied by policy' } }]), 'refusal'), [
+      'RehearsalFailed',
+    ]);
+    assert.deepEqual(codes(planFor([deployment(bad, past)]), 'refusal'), ['RehearsalMissing']);
+  });
+
+  it('names the pods that a StatefulSet does not replace', () => {
+    const set = {
+      ...workload('StatefulSet', { template: template('app:2') }),
+      status: { currentRevision: 'a', updateRevision: 'b' },
+    };
+    const pod: KubeObject = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: 'statefulset-0',
+        labels: { 'controller-revision-hash': 'b' },
+        ...ownedBy('StatefulSet'),
+      },
+    };
+    const revisions = [controllerRevision('StatefulSet', 1, 'app:1'), controllerRevision('StatefulSet', 2, 'app:2')];
+    const stuck = planFor([rehearsed({ ref: refOf('StatefulSet'), live: set, revisions })], { pods: [pod] });
+    assert.deepEqual([stuck.trappedPods, codes(stuck)], [['statefulset-0'], ['UnverifiedTarget', 'StatefulSetTrap']]);
+  });
+});
