@@ -138,4 +138,16 @@ describe('a deploy that has nothing to do', () => {
     assert.match(end.log, /the cluster is not as they say/);
     assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
   });
+
+  scene('Helm 4: what somebody has set by hand stops the deploy, but not the way back', async (s) => {
+    const map = '/api/v1/namespaces/$ns/configmaps/web';
+    const { helm4 } = s.cluster;
+    assertOutcome(await s.deploy({ helm: helm4, set: bare }), 'deployed');
+    const live = (await s.live(map)) ?? assert.fail();
+    await s.put(map, { ...live, data: { text: 'by hand' } });
+    const end = await s.deploy({ helm: helm4, set: [...bare, 'text=two'] });
+    assertOutcome(end, 'rolledBack', 'ApplyRejected');
+    assert.match(end.job.issues[0]?.message ?? '', /conflict/);
+    assert.equal(await s.field(map, 'data.text'), 'one');
+  });
 });

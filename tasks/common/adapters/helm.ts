@@ -50,6 +50,7 @@ const neededFlags = [
 export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
   const { releaseName } = options;
   let waitFlag = '--wait';
+  let major = 0;
   return {
     async capabilities(signal): Promise<HelmCapabilities> {
       const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
@@ -59,12 +60,14 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
       ]);
       const capabilities = capabilitiesOf(options.binary, version.trim(), upgradeHelp);
       waitFlag = waitFlagOf(capabilities);
+      major = capabilities.major;
       return capabilities;
     },
 
-    async rollback({ revision, timeoutSeconds, wait }): Promise<HelmResult> {
+    async rollback({ revision, timeoutSeconds, wait, forceConflicts = false }): Promise<HelmResult> {
       const args = ['rollback', releaseName, String(revision), '--history-max', '0'];
       args.push('--timeout', `${timeoutSeconds}s`, ...(wait ? [waitFlag] : []));
+      if (forceConflicts && major >= 4) args.push('--force-conflicts');
       return runHelm(options, args, { capture: false, guarded: 'final' });
     },
 

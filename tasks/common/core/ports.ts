@@ -84,11 +84,19 @@ export interface Rendering {
   chart: Revision['chart'];
 }
 
+export interface RollbackOptions {
+  revision: number;
+  timeoutSeconds: number;
+  wait: boolean;
+  /** Takes back fields that another field manager has set; only Helm 4 knows it, and only for server-side apply. */
+  forceConflicts?: boolean;
+}
+
 /** Helm, one release that is there. All runs are asynchronous children; their output is streamed to the log. */
 export interface ReleaseHelm {
   capabilities(signal: AbortSignal): Promise<HelmCapabilities>;
   /** Never signalled: Helm handles no signal here and would leave `pending-rollback` (measured). */
-  rollback(options: { revision: number; timeoutSeconds: number; wait: boolean }): Promise<HelmResult>;
+  rollback(options: RollbackOptions): Promise<HelmResult>;
   /** Never signalled: Helm would leave `uninstalling`. */
   uninstall(options: { timeoutSeconds: number }): Promise<HelmResult>;
 }

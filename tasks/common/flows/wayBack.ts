@@ -35,7 +35,16 @@ export async function returnTo(
     const wait = target.hooks.some((hook) => hook.events.includes('post-rollback'));
     const timeoutSeconds = secondsUntil(deadline, clock.now());
     return whileHooksRun(context, target.hooks, ['pre-rollback', 'post-rollback'], () =>
-      remindingWhile(context, helm.rollback({ revision: target.revision, timeoutSeconds, wait })),
+      remindingWhile(
+        context,
+        // What somebody has set by hand must not keep us from the way back.
+        helm.rollback({
+          revision: target.revision,
+          timeoutSeconds,
+          wait,
+          forceConflicts: target.applyMethod === 'ssa',
+        }),
+      ),
     );
   });
   if (!result.ok) await showHookEvidence(context, story, hooks);
