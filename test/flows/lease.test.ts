@@ -560,6 +560,20 @@ describe('taking a lease, with answers that are lost', () => {
     assert.equal(one.the.lease()?.holder, '');
   });
 
+  it('another was faster, and died: what is known is what it left, not what was there before', async () => {
+    const fate = (call: LeaseCall): Fate | undefined => (call === 'update' ? { thereMs: 100 } : undefined);
+    const one = play({ fate });
+    otherHolds(one.the, { holder: undefined, work: { action: 'upgrade', revision: 7 } });
+    one.the.time.after(50, () => {
+      otherHolds(one.the, { work: { action: 'rollback', revision: 8 } });
+    });
+    await withLease(one.us.context, (lease) => {
+      assert.ok(one.the.time.elapsed() >= 30_000);
+      assert.deepEqual(lease.previous?.work, { action: 'rollback', revision: 8 });
+      return Promise.resolve();
+    });
+  });
+
   it('it was created though the answer was an error: it is ours', async () => {
     const fate = (call: LeaseCall): Fate | undefined => (call === 'create' ? { fails: 'after' } : undefined);
     const one = play({ fate });
