@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
 import { planMarkdown, planSummary, summaryLimit } from '../../tasks/common/core/rollbackPlan/markdown';
+import { keptPlanJson, readPlan } from '../../tasks/common/core/rollbackPlan/document';
+import { findingRules } from '../../tasks/common/core/rollbackPlan/findings';
 import {
+  changesNothing,
   helmMayDelete,
   helmMayWrite,
   mayHaveTrappedPods,
@@ -11,7 +15,19 @@ import {
 import { isAsDeclared, pathText, quantity } from '../../tasks/common/core/rollbackPlan/changes';
 import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/places';
 import type { RollbackPlan, ServedKind } from '../../tasks/common/core/rollbackPlan/types';
-import { hook, live, object, plan, revision, strict, verified, web, write, type Scene } from '../support/rollbackScene';
+import {
+  hook,
+  live,
+  object,
+  plan,
+  revision,
+  sha256,
+  strict,
+  verified,
+  web,
+  write,
+  type Scene,
+} from '../support/rollbackScene';
 
 const config = object('ConfigMap', 'settings', { data: { mode: 'a' } });
 
@@ -327,5 +343,69 @@ describe('What was declared, and how the API server spells it', () => {
       pathText(['spec', 'containers', { key: 'name', is: 'web' }, 'args', 0, 'app.properties']),
       'spec.containers[web].args[0]["app.properties"]',
     );
+  });
+});
+
+describe('The page of findings', () => {
+  const page = readFileSync(new URL('../../docs/plan-findings.md', import.meta.url), 'utf8');
+  const rows = new Map(
+    [...page.matchAll(/^\| `(\w+)`\s*\| (\w+)\s*\|([^|]*)\|/gm)].map(([, code = '', severity = '', by = '']) => [
+      code,
+      { severity, by: by.trim() },
+    ]),
+  );
+
+  it('has every code, with its severity and the input that switches it off', () => {
+    assert.deepEqual([...rows.keys()], Object.keys(findingRules));
+    for (const [code, rule] of Object.entries(findingRules)) {
+      const { severity, by } = rows.get(code) ?? { severity: '', by: '' };
+      assert.equal(severity, rule.severity === 'refusal' ? 'refused' : rule.severity, code);
+      if (rule.severity !== 'refusal') assert.equal(by, '', code);
+      else if (rule.switch === 'never') assert.equal(by, 'nothing', code);
+      else assert.ok(by.includes(rule.switch === 'allow' ? `allow: ${code}` : rule.switch), code);
+    }
+  });
+});
+
+describe('A plan that is kept in the cluster', () => {
+  const large = (text: string): KubeObject =>
+    object('ConfigMap', 'big', {
+      data: Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`k${index}`, text.repeat(50)])),
+    });
+  const made = plan({
+    history: [
+      revision(1, 'superseded', [large('a'), web('app:1')], { labels: verified(1) }),
+      revision(2, 'deployed', [large('b'), web('app:2')]),
+    ],
+    live: [live(large('b')), live(web('app:2'))],
+    writes: [write('changed', live(large('a'))), write('changed', live(web('app:1')))],
+  });
+
+  it('leaves out the longest differences where it is long, and is still the plan of its digest', () => {
+    const kept = readPlan(keptPlanJson(made, 9000), made.digest, sha256);
+    assert.ok('plan' in kept);
+    assert.deepEqual(
+      kept.plan.objects.map(({ diff, diffCut }) => [diff.length > 0, diffCut > 0]),
+      [
+        [false, true],
+        [true, false],
+      ],
+    );
+    assert.ok(keptPlanJson(made, 9000).length <= 9000);
+  });
+
+  it('is whole where it fits', () => {
+    assert.deepEqual(readPlan(keptPlanJson(made), made.digest, sha256), { plan: made });
+  });
+});
+
+describe('A plan in which nothing changes', () => {
+  it('is known to be done already', () => {
+    const same = plan({
+      history: [revision(1, 'superseded', [config], { labels: verified(1) }), revision(2, 'deployed', [config])],
+      live: [live(config)],
+    });
+    assert.ok(changesNothing(same));
+    assert.ok(!changesNothing(deleting([config])));
   });
 });

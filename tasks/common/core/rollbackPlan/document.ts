@@ -10,6 +10,32 @@ export function planJson(plan: RollbackPlan): string {
   return `${JSON.stringify(plan, undefined, 2)}\n`;
 }
 
+/** Characters; a ConfigMap takes a mebibyte in all. */
+const keptLimit = 700_000;
+
+/**
+ * The plan as it is kept in the cluster until it is executed: where it is long the differences of objects are left out,
+ * the longest first. The digest does not cover them.
+ */
+export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
+  const whole = JSON.stringify(plan);
+  if (whole.length <= limit) return whole;
+  let over = whole.length - limit;
+  const bySize = plan.objects
+    .map((object, index) => ({ index, size: JSON.stringify(object.diff).length }))
+    .sort((one, other) => other.size - one.size);
+  const dropped = new Set<number>();
+  for (const { index, size } of bySize) {
+    if (over <= 0) break;
+    dropped.add(index);
+    over -= size;
+  }
+  const objects = plan.objects.map((object, index) =>
+    dropped.has(index) ? { ...object, diff: [], diffCut: object.diff.length + object.diffCut } : object,
+  );
+  return JSON.stringify({ ...plan, objects });
+}
+
 export type ReadPlan = { plan: RollbackPlan } | { problem: string };
 
 /**

@@ -74,6 +74,11 @@ export function refOfPlanned({ apiVersion, kind, namespace, name }: PlannedObjec
   return namespace === '' ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
 }
 
+/** Whether all of the target is there already, and nothing else is to go: where it is healthy, too, the work is done. */
+export function changesNothing({ objects }: Pick<RollbackPlan, 'objects'>): boolean {
+  return objects.every(({ fate }) => fate === 'kept' || fate === 'orphaned' || fate === 'keptByPolicy');
+}
+
 /** StatefulSets whose pods may have to be deleted before they follow the target. */
 export function mayHaveTrappedPods({ objects }: Pick<RollbackPlan, 'objects'>): ObjectRef[] {
   return objects

@@ -101,7 +101,8 @@ export function finding(
   const rule: Rule = findingRules[code];
   const isSwitchedOff = rule.severity === 'refusal' && allowed && rule.switch !== 'never';
   const severity = isSwitchedOff ? 'warning' : rule.severity;
-  return { code, severity, object, message, allowedBy: isSwitchedOff ? rule.switch : '', isMomentary };
+  const way = severity === 'refusal' && rule.switch === 'allow' ? ` To do it all the same put ${code} into allow.` : '';
+  return { code, severity, object, message: message + way, allowedBy: isSwitchedOff ? rule.switch : '', isMomentary };
 }
 
 export function isRefusal({ severity }: PlanFinding): boolean {

@@ -15,8 +15,16 @@ export interface IrreversibleMark {
   reason: string;
 }
 
+/** A revision, or what is about to become one. */
+export interface Carrier {
+  revision: number;
+  manifest: string;
+  hooks: readonly { manifest?: string }[];
+  chartAnnotations?: Readonly<Record<string, string>>;
+}
+
 /** The marks that a revision carries. */
-export function irreversibleMarks(revision: Revision, read: ManifestReader = manifestObjects): IrreversibleMark[] {
+export function irreversibleMarks(revision: Carrier, read: ManifestReader = manifestObjects): IrreversibleMark[] {
   const objects = [...read(revision.manifest), ...revision.hooks.flatMap(({ manifest }) => hookObject(manifest) ?? [])];
   const carriers: [string, unknown][] = [
     ['the chart', revision.chartAnnotations?.[irreversibleAnnotation]],

@@ -100,6 +100,7 @@ function factTable(plan: RollbackPlan): string {
   const rows: [string, string][] = [
     ['Now', plan.present === null ? '' : revisionText(plan.present)],
     ['Target', plan.target === null ? '' : `${revisionText(plan.target)}, ${proofWords[plan.target.proof]}`],
+    ['Revisions', someNames(revisionsOf(plan))],
     ['Objects', countsText(plan)],
     ['Deleted', someNames(plan.objects.filter(({ fate }) => fate === 'deleted').map(objectName))],
     ['Pods restart', someNames(restarting) || 'none'],
@@ -116,6 +117,15 @@ function factTable(plan: RollbackPlan): string {
   return table(
     ['', ''],
     rows.filter(([, value]) => value !== ''),
+  );
+}
+
+/** Of plain workloads: `Deployment/web from revision 3 back to 2`. */
+function revisionsOf({ objects }: RollbackPlan): string[] {
+  return objects.flatMap((object) =>
+    object.revisions === null
+      ? []
+      : [`${objectName(object)} from revision ${object.revisions.present} back to ${object.revisions.target}`],
   );
 }
 
@@ -294,6 +304,7 @@ function summaryFacts(plan: RollbackPlan): string[] {
     plan.target === null
       ? ''
       : `Target: revision ${cut(revisionText(plan.target), 200)}, ${proofWords[plan.target.proof]}`,
+    plan.target === null ? someNames(revisionsOf(plan), 20) : '',
     `Objects: ${countsText(plan)}`,
     deleted === '' ? '' : `Deleted: ${deleted}`,
     restarting === '' ? '' : `Pods restart: ${restarting}`,

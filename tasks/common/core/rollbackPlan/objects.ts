@@ -32,8 +32,9 @@ export function isRestraining(ref: { apiVersion: string; kind: string }): boolea
   return restraining.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`);
 }
 
+/** Letter by letter: where Helm updates (pkg/kube/client.go) it is less forgiving than where it uninstalls. */
 export function isKeptByPolicy(live: KubeObject | undefined): boolean {
-  return live?.metadata.annotations?.['helm.sh/resource-policy']?.trim().toLowerCase() === 'keep';
+  return live?.metadata.annotations?.['helm.sh/resource-policy'] === 'keep';
 }
 
 interface Circumstances {

@@ -4,6 +4,7 @@ import { hookObject } from '../manifest';
 import type { Revision } from '../release';
 import { candidates } from './candidates';
 import { planDigest } from './digest';
+import { changesNothing } from './execution';
 import { finding, isRefusal } from './findings';
 import { secretRedactor } from './hiddenSecrets';
 import { hookFindings, plannedHooks } from './hooks';
@@ -139,8 +140,7 @@ export function riskOf(
 ): Risk {
   if (findings.some(isRefusal)) return 'refused';
   if (findings.some(({ severity }) => severity === 'warning')) return 'high';
-  const isIdle = objects.every(({ fate }) => fate === 'kept' || fate === 'orphaned' || fate === 'keptByPolicy');
-  return isIdle && !hooks.some(({ willRun }) => willRun) ? 'none' : 'low';
+  return changesNothing({ objects }) && !hooks.some(({ willRun }) => willRun) ? 'none' : 'low';
 }
 
 const severities = ['refusal', 'warning', 'note'] as const;

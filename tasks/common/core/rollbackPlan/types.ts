@@ -23,6 +23,22 @@ export interface RollbackPolicy {
   maxDeletions: number;
 }
 
+/** What the inputs say where nobody says anything else. */
+export const defaultPolicy: RollbackPolicy = {
+  allow: [],
+  allowUnverifiedTarget: false,
+  allowIrreversible: [],
+  allowUnknownHelm: false,
+  allowPodDelete: false,
+  maxDeletions: 10,
+};
+
+/**
+ * Of the automatic rollback of a failed deploy: what the failed revision brought may go, however much it is, and no Helm
+ * is refused for its make alone, since rehearsal and proof guard it.
+ */
+export const automaticPolicy: RollbackPolicy = { ...defaultPolicy, allowUnknownHelm: true, maxDeletions: Infinity };
+
 /** How an input of a step asks for a rollback. */
 export interface RollbackRequest {
   toRevision: ToRevision;
