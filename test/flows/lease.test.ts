@@ -489,6 +489,23 @@ describe('a lease that another run holds', () => {
     assert.match(one.us.agent.lines.join('\n'), /who holds the release cannot be read now: The server did not answer/);
   });
 
+  it('a connection hangs during the wait, and another while it is taken: asked again over the next', async () => {
+    let hung = 0;
+    const fate = (call: LeaseCall, atMs: number): Fate | undefined => {
+      const hangs = (call === 'get' && atMs > 3000 && hung === 0) || (call === 'update' && hung === 1);
+      if (hangs) hung++;
+      return { hangs };
+    };
+    const one = play({ fate });
+    otherRenewsUntil(one.the, 6000);
+    one.the.time.after(7000, () => {
+      otherHolds(one.the, { holder: undefined });
+    });
+    await withLease(one.us.context, () => Promise.resolve());
+    assert.equal(hung, 2);
+    assert.ok(one.the.time.elapsed() < 30_000, String(one.the.time.elapsed()));
+  });
+
   it('a server that never answered is told unreachable, not waited for', async () => {
     const one = play({ fate: () => ({ fails: 'before' }) });
     assert.equal((await rejection(withLease(one.us.context, () => Promise.resolve()))).reason, 'ClusterUnreachable');
