@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Job } from '../support/agent';
-import type { TestCluster } from '../support/cluster';
+import { cluster as openCluster, type TestCluster } from '../support/cluster';
 import type { Disturbance } from './cases';
 import { changingHelm, isAlive, kill } from './processTable';
 
@@ -64,25 +64,33 @@ export async function disturb(disturbance: Disturbance, victim: Victim): Promise
   }
 }
 
+/** At once: neither is to learn of the other's death. */
 export function killWithHelm(pid: number): void {
   const helm = changingHelm(pid);
-  kill(pid, 'SIGKILL');
-  if (helm !== undefined) kill(helm, 'SIGKILL');
+  killTogether(helm === undefined ? [pid] : [pid, helm]);
 }
 
 /** Everything of the job is gone at once, as with the machine that it ran on. */
 export function loseMachine(job: Job): void {
   job.loseAgent();
-  for (let left = job.processes(); left.length > 0; left = job.processes()) {
-    for (const { pid } of left) kill(pid, 'SIGKILL');
-  }
+  for (let left = job.processes(); left.length > 0; left = job.processes()) killTogether(left.map(({ pid }) => pid));
 }
 
+/** A stopped process notices nothing, and is none to be noticed. */
+function killTogether(pids: readonly number[]): void {
+  for (const pid of pids) kill(pid, 'SIGSTOP');
+  for (const pid of pids) kill(pid, 'SIGKILL');
+}
+
+/**
+ * Afterwards everything that talks to the API server is started anew: left alone, controllers and kubelet sit out pauses
+ * of up to half a minute, in which the node counts as lost. That is Kubernetes' business, not what is shown here.
+ */
 async function outage(cluster: TestCluster, milliseconds: number): Promise<Outage> {
   const from = new Date();
   await cluster.stopApiServer();
   await delay(milliseconds);
-  await cluster.startApiServer();
+  await openCluster({ name: cluster.name });
   return { from, to: new Date() };
 }
 

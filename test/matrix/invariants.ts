@@ -84,12 +84,12 @@ const dataBearing = /^(PersistentVolumeClaim|Namespace|CustomResourceDefinition)
 
 /**
  * Everything is as after a fresh install of the deployed revision. `told` is all that the runs have said: a data-bearing
- * object of another revision may stay, but must be named there.
+ * object of another revision may stay, but must be named there; undefined where nobody heard all that they said.
  */
 export function stateViolations(
   live: readonly StateOfObject[],
   golden: Golden,
-  told: string,
+  told: string | undefined,
   when: Moment,
 ): Violation[] {
   const found: Violation[] = [];
@@ -111,7 +111,7 @@ export function stateViolations(
     if (wanted.has(key) || isTerminating) continue;
     const mayStay = dataBearing.test(key) || isKept;
     if (!mayStay) found.push(violation('nothing of a dead revision', `${when}: ${key} is still there`));
-    else if (!told.includes(key)) {
+    else if (told?.includes(key) === false) {
       found.push(violation('nothing of a dead revision', `${when}: ${key} was kept, but no run has named it`));
     }
   }

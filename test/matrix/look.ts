@@ -19,8 +19,8 @@ export interface ReleaseLook {
   readonly namespace: string;
   /** What a fresh install of the revision with that text gives; undefined where nobody deployed such a one. */
   readonly golden: (text: string) => Promise<Golden> | undefined;
-  /** All that the runs have said. */
-  readonly told: () => string;
+  /** All that the runs have said; undefined where some of it was lost with the agent. */
+  readonly told: () => string | undefined;
 }
 
 /** Everything that does not hold of the release as it is now: its records, its objects and its lease. */
@@ -54,7 +54,7 @@ async function deployedViolations(
 
 const workAnnotation = 'helm-safe-deploy/work';
 
-async function readLease({ ground, namespace }: ReleaseLook): Promise<LeaseSeen | undefined> {
+export async function readLease({ ground, namespace }: ReleaseLook): Promise<LeaseSeen | undefined> {
   const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/helm-safe-deploy.${releaseName}`;
   const lease = await read(ground.server, path);
   if (lease === undefined) return undefined;

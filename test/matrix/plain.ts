@@ -195,8 +195,7 @@ async function play(one: PlainCase, stage: PlainStage): Promise<Played> {
   );
   const golden = nextFailed ? undefined : await ground.golden(deployer, values.three);
   const live = await readState(ground.server, plot.namespace);
-  const leftovers =
-    golden === undefined ? [] : stateViolations(live, golden, live.map(({ key }) => key).join(), 'after next run');
+  const leftovers = golden === undefined ? [] : stateViolations(live, golden, undefined, 'after next run');
   return {
     isStuck,
     nextFailed,

@@ -20,7 +20,7 @@ import {
   type Violation,
 } from './invariants';
 import { readState, type StateOfObject } from './liveState';
-import { releaseViolations, type ReleaseLook } from './look';
+import { readLease, releaseViolations, type ReleaseLook } from './look';
 import { PlaceMissed, reach, type Scene } from './places';
 import type { HelmWatch } from './processTable';
 import { historyText, readRecords, releaseName } from './records';
@@ -162,12 +162,13 @@ interface Played {
 async function play(stage: Stage): Promise<Played> {
   const { one, plot, ground } = stage;
   const before = await makeRelease(stage);
+  await prepareGoldens(stage);
   if (one.story === 'recovery-by-next-run') await dieHalfWay(stage);
   const { disturbed, outage } = await disturbedRun(stage);
   const result = await disturbed.end(patienceMs);
   if (result === undefined) return { ...unended('the disturbed job'), history: ['', ''] };
   const historyAfterJob = historyText(await readRecords(ground.server, plot.namespace));
-  const isChecked = mayCheckAfterJob(one, result, outage);
+  const isChecked = mayCheckAfterJob(one, result, outage) && (await hadItsTurn(stage));
   const afterJob = isChecked ? await checkAfterJob(stage, disturbed, result) : [];
   const signals = one.disturbance === 'cancel' ? signalViolations(signalsOf(result)) : [];
 
@@ -207,6 +208,13 @@ async function makeRelease(stage: Stage): Promise<readonly StateOfObject[]> {
     availability.current = await askContinually(`http://${clusterIP}/`);
   }
   return readState(ground.server, plot.namespace);
+}
+
+/** While the API server is there. */
+async function prepareGoldens(stage: Stage): Promise<void> {
+  const { golden } = lookOf(stage);
+  const texts = stage.one.story === 'recovery-by-next-run' ? ['one', 'two', 'three', 'four'] : ['one', 'two', 'three'];
+  await Promise.all(texts.map(async (text) => golden(text)));
 }
 
 async function specOf(stage: Stage, runNumber: number, values: Values): Promise<RunSpec> {
@@ -290,6 +298,13 @@ function mayCheckAfterJob(one: MatrixCase, result: JobResult, outage: Outage | u
   return outage === undefined || postJob.startedAt > outage.to;
 }
 
+/** A recovering run that ended before the lease of the dead one did has had no say. */
+async function hadItsTurn(stage: Stage): Promise<boolean> {
+  const lease = await readLease(lookOf(stage));
+  const dead = stage.one.story === 'recovery-by-next-run' ? stage.runs[0]?.job.identity.jobId : undefined;
+  return dead === undefined || lease?.holder.includes(dead) !== true;
+}
+
 function signalsOf(result: JobResult): string[] {
   const main = result.steps.find(({ stage }) => stage === 'main');
   return (main?.processes ?? []).flatMap(({ signalsSent }) => signalsSent.map(({ signal }) => signal));
@@ -352,12 +367,17 @@ async function settled(look: () => Promise<Violation[]>): Promise<Violation[]> {
 }
 
 function lookOf(stage: Stage): ReleaseLook {
-  const { ground, plot, deployer, maker, values, runs } = stage;
+  const { one, ground, plot, maker, deployer, values, runs } = stage;
   const isRevision = (text: string): text is Revision => text in values;
   return {
     ground,
     namespace: plot.namespace,
     golden: (text) => (isRevision(text) ? ground.golden(text === 'one' ? maker : deployer, values[text]) : undefined),
-    told: () => runs.map((each) => each.log()).join('\n'),
+    told: () => (isHeard(one) ? runs.map((each) => each.log()).join('\n') : undefined),
   };
+}
+
+/** What a task says after its agent has gone, or in a container after the cancel, is in no log. */
+function isHeard({ disturbance }: MatrixCase): boolean {
+  return disturbance !== 'agent-lost' && disturbance !== 'container-cancel';
 }
