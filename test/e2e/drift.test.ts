@@ -405,6 +405,17 @@ apiVersion: v1
 kind: List
 items:
   - {apiVersion: v1, kind: ConfigMap, metadata: {name: listed}, data: {a: b}}
+{{- if not $more }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: made-anew-by-a-rollback}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: made-anew-by-a-rollback}
+stringData: {a: b}
+{{- end }}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
