@@ -2,6 +2,7 @@ import { readArguments } from '../common/core/argumentsInput';
 import { readChartSource } from '../common/core/chartSource';
 import type { DeployRequest, RepairRequest } from '../common/core/deployRequest';
 import { durationExpected, parseDuration } from '../common/core/duration';
+import { readHelmPath } from '../common/core/helmPathInput';
 import {
   inputReader,
   type InputContext,
@@ -170,24 +171,4 @@ function parseCount(text: string): number | undefined {
   const count = Number(text);
   // Helm reads it into an int
   return /^\d+$/.test(text) && count <= 2_147_483_647 ? count : undefined;
-}
-
-function readHelmPath(read: InputReader, files: InputFiles): string | undefined {
-  const path = read.optionalText('helmPath');
-  if (path === undefined) return undefined;
-  switch (files.kind(path)) {
-    case 'file':
-      break;
-    case 'folder':
-      read.mistake({ input: 'helmPath', holds: path, problem: 'this is a folder, expected the Helm binary in it' });
-      break;
-    case 'missing':
-    case 'unreadable':
-      read.mistake({
-        input: 'helmPath',
-        holds: path,
-        problem: 'there is no such file; expected the path of a Helm binary, or nothing for the one on PATH',
-      });
-  }
-  return files.absolute(path);
 }

@@ -16,7 +16,11 @@ export function runRepair(left: Interruption): void {
       const startedMs = performance.now();
       const request = readRepair(agent.input, inputContext(agent));
       const timeOver = AbortSignal.timeout(request.cleanupTimeoutSeconds * 1000);
-      agent.log(`The step ended in the middle of a change of release ${left.release} in namespace ${left.namespace}.`);
+      agent.log(
+        left.revision === 0
+          ? 'The step ended before it was over.'
+          : `The step ended in the middle of a change of release ${left.release} in namespace ${left.namespace}.`,
+      );
       const children = agent.environment.taskVariable(childrenVariable)?.split('\n') ?? [];
       await stopLeftProcesses(left.process, children, (line) => {
         agent.log(line);
@@ -28,11 +32,11 @@ export function runRepair(left: Interruption): void {
       const run = { agent, signal: AbortSignal.any([signal, timeOver]) };
       const bounded = {
         ...request,
-        namespace: left.namespace,
+        ...(left.namespace === '' ? {} : { namespace: left.namespace }),
         rollbackTimeoutSeconds: Math.min(request.rollbackTimeoutSeconds, leftSeconds),
         // A long look at what serves does not fit into the time of a cancelled job.
         rollout: { ...request.rollout, stableForSeconds: Math.min(request.rollout.stableForSeconds ?? 0, 10) },
-        lockTimeoutSeconds: Math.min(request.lockTimeoutSeconds, leftSeconds),
+        lockTimeoutSeconds: left.revision === 0 ? 0 : Math.min(request.lockTimeoutSeconds, leftSeconds),
       };
       const report = await withRelease(run, bounded, async ({ helmOptions, ...start }) => {
         const helm = createReleaseHelm(helmOptions);
@@ -40,6 +44,8 @@ export function runRepair(left: Interruption): void {
         await helm.capabilities(run.signal);
         return repair({ ...start, request: bounded, helm }, left);
       });
+      // Its log has said that there was nothing to do; a report would look like a second deploy.
+      if (report.outcome === 'deployed') return { result: 'Succeeded', message: 'There was nothing to put in order.' };
       return publishRepair(agent, report);
     },
     () => ({}),

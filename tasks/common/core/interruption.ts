@@ -1,10 +1,11 @@
 import { isRecord } from './json';
 
-/** What the main phase of a step leaves for the post-job phase as long as a change is under way. */
+/** What the main phase of a step leaves for the post-job phase as long as it is at work. */
 export interface Interruption {
+  /** Empty as long as it is not known. */
   release: string;
   namespace: string;
-  /** The revision that was to be made. */
+  /** The revision that was to be made; 0 as long as no change was begun. */
   revision: number;
   /** The process of the main phase; see adapters/processes. */
   process: string;

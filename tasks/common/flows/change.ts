@@ -1,8 +1,9 @@
-import { interruptionText } from '../core/interruption';
+import { interruptionText, type Interruption } from '../core/interruption';
 import type { Work } from '../core/lease';
-import type { ReleaseStorage } from '../core/ports';
+import type { Agent, ReleaseStorage } from '../core/ports';
 import type { Lease, ReleaseContext } from '../core/releaseContext';
 import { interruptionVariable } from '../core/taskVariables';
+import type { Story } from './story';
 
 /** Helm's records, changed only as long as the release is ours. */
 export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
@@ -30,14 +31,19 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
  * Says what Helm is about to do where it is looked for when this process is no more: in a variable of the step, for its
  * post-job phase, and in the Lease, for the next run.
  */
-export async function beginWork(context: ReleaseContext, work: Work): Promise<void> {
+export async function beginWork(context: ReleaseContext, story: Pick<Story, 'hasBegun'>, work: Work): Promise<void> {
   const { agent, lease, namespace, request, process } = context;
-  const interruption = { release: request.releaseName, namespace, revision: work.revision, process };
-  agent.setTaskVariable(interruptionVariable, interruptionText(interruption));
+  story.hasBegun = true;
+  announceWork(agent, { release: request.releaseName, namespace, revision: work.revision, process });
   await lease.begin(work);
 }
 
+/** To be said before anything else: nobody may ever tell this process to stop, and post-job has to find it. */
+export function announceWork(agent: Pick<Agent, 'setTaskVariable'>, interruption: Interruption): void {
+  agent.setTaskVariable(interruptionVariable, interruptionText(interruption));
+}
+
 /** Nothing is left for the post-job phase. */
-export function endWork({ agent }: ReleaseContext): void {
+export function endWork(agent: Pick<Agent, 'setTaskVariable'>): void {
   agent.setTaskVariable(interruptionVariable, '');
 }

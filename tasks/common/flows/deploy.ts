@@ -52,6 +52,7 @@ export async function deploy(start: DeployStart): Promise<DeployReport> {
     endingOfError(thrown, story.found, start.signal),
   );
   stopTelling();
+  if (!story.hasBegun) endWork(start.agent);
   return reportOf(start, story, ending);
 }
 
@@ -100,7 +101,7 @@ async function settleWork(context: DeployContext, ending: Ending): Promise<void>
   )
     return;
   await context.lease.settled();
-  if (ending.outcome !== 'cancelled') endWork(context);
+  if (ending.outcome !== 'cancelled') endWork(context.agent);
 }
 
 function lostEnding(ending: Ending): Ending {

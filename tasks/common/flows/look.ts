@@ -5,9 +5,11 @@ import type { Helm, HelmCapabilities, HelmResult, Rendering } from '../core/port
 import type { Revision } from '../core/release';
 import { baselineOf, judge, type RolloutMemory } from '../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
-import { verify } from './record';
+import { wasBegun } from '../core/lease';
+import { cancelledDescription, verify } from './record';
 import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../core/releaseContext';
-import { bury, ownerOf, pendingRefusal, restoreHistory } from './recover';
+import { bury, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from './recover';
+import { insist } from './insist';
 import { readRollout, rolloutPolicy } from './rollout';
 import { wantedObjects } from './wantedObjects';
 
@@ -101,11 +103,29 @@ async function lookAtRelease(context: DeployContext, onHistory: (history: Histor
       `Revision ${state.last.revision} of release ${request.releaseName} in namespace ${namespace} has a status that this task does not know.`,
     );
   }
+  if (state.state === 'failed' && wasInterrupted(state.last)) await removeHooks(context, state.last);
   if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), ...nothingServes };
   const { baseline, isHealthy } = await judgeServing(context, state.last);
+  if (!isHealthy && isUnjudged(context, state.last)) {
+    const failed = await failUnjudged(context, state.last);
+    onHistory(failed);
+    return { history: failed, state: releaseState(failed), target: rollbackTarget(failed), ...nothingServes };
+  }
   agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
   const marked = await storage.history();
   return { history: marked, state, target: rollbackTarget(marked), baseline, isHealthy, died };
+}
+
+/** Its run died before it had seen it healthy or failed: what is broken in it is no old evil. */
+function isUnjudged({ lease }: DeployContext, last: Revision): boolean {
+  return last.labels[verifiedLabel] !== String(last.revision) && wasBegun(lease.previous, last.revision);
+}
+
+async function failUnjudged(context: DeployContext, { revision }: Revision): Promise<History> {
+  context.agent.log(`Revision ${revision} was left by a run that is gone before it was healthy. It is marked failed.`);
+  const change = { status: 'failed', description: cancelledDescription } as const;
+  await insist(context, () => context.storage.update(revision, change));
+  return insist(context, () => context.storage.history());
 }
 
 /** A pending release whose run is gone is marked failed; one whose run may live is refused. */

@@ -1,6 +1,6 @@
 import { duration } from '../core/ending';
 import { TaskError } from '../core/failure';
-import { editedLabel, isEdited, releaseState, servedLabel, wasServing } from '../core/history';
+import { isEdited, releaseState, servedLabel, wasServing } from '../core/history';
 import type { RecordChange } from '../core/ports';
 import { isRecord } from '../core/json';
 import type { KubeObject } from '../core/kubernetes';
@@ -9,6 +9,7 @@ import { isAbandoned } from '../core/lease';
 import type { Hook, Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
 import { insist } from './insist';
+import { forgetEdit } from './mergeBase';
 import { liveRef } from './wantedObjects';
 
 /** Whether whoever made a revision pending is known to be gone, and by what. */
@@ -69,7 +70,16 @@ export async function bury(context: ReleaseContext, dead: Revision, how: string)
   );
   const change = { status: 'failed', description: `Left ${dead.status} by a run that is gone` } as const;
   await insist(context, () => context.storage.update(dead.revision, change));
-  for (const hook of dead.hooks) await removeHook(context, hook);
+  await removeHooks(context, dead);
+}
+
+/** Whether a failed revision was ended from outside, while a hook of it may have been running. */
+export function wasInterrupted({ status, description }: Revision): boolean {
+  return status === 'failed' && /context canceled|by a run that is gone$/.test(description);
+}
+
+export async function removeHooks(context: ReleaseContext, { hooks }: Revision): Promise<void> {
+  for (const hook of hooks) await removeHook(context, hook);
 }
 
 /** A Job that runs on would run beside the hooks of the next revision; Helm too removes it before it makes a new one. */
@@ -99,7 +109,7 @@ export async function restoreHistory(
   const edited = history.filter(isEdited);
   const marked = history.filter(wasServing);
   if (edited.length === 0 && marked.length === 0) return history;
-  for (const revision of edited) await restoreEdited(context, revision);
+  for (const revision of edited) await restoreEdited(context, revision, history);
   const isReplaced = history.some((revision) => revision.status === 'deployed');
   for (const revision of marked) {
     const serves = !isReplaced && revision === marked.at(-1);
@@ -109,16 +119,21 @@ export async function restoreHistory(
   return insist(context, () => context.storage.history());
 }
 
-async function restoreEdited(context: ReleaseContext, { revision, status }: Revision): Promise<void> {
+async function restoreEdited(
+  context: ReleaseContext,
+  { revision, status }: Revision,
+  history: readonly Revision[],
+): Promise<void> {
   const { agent, storage } = context;
-  const original = await storage.copyOf(revision);
-  const labels = { [editedLabel]: undefined };
+  const original = await insist(context, () => storage.copyOf(revision));
   if (original === undefined) agent.debug(`There is no copy of the record of revision ${revision}.`);
   // Helm calls superseded whatever was replaced, failed or not.
   const failed = original?.status === 'failed' && status === 'superseded' ? { status: original.status } : {};
-  const content = original === undefined ? {} : { manifest: original.manifest, config: original.config, ...failed };
-  await insist(context, () => storage.update(revision, { ...content, labels }));
-  await insist(context, () => storage.dropCopy(revision));
+  if (original !== undefined) {
+    const { manifest, config } = original;
+    await insist(context, () => storage.update(revision, { manifest, config, ...failed }));
+  }
+  await forgetEdit(context, revision, history);
 }
 
 /** A pending release that is not ours to touch, with what is known about it. */

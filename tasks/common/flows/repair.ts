@@ -13,7 +13,7 @@ import { insist } from './insist';
 import { withLease } from './lease';
 import { group } from './phase';
 import { cancelledDescription, verify } from './record';
-import { bury, isPending, restoreHistory } from './recover';
+import { bury, isPending, removeHooks, restoreHistory, wasInterrupted } from './recover';
 import { readRollout, rolloutPolicy } from './rollout';
 import { newStory, reportOf, type Story } from './story';
 import { wantedObjects } from './wantedObjects';
@@ -32,7 +32,10 @@ type RepairContext = ReleaseContext & { request: RepairRequest };
  */
 export async function repair(start: RepairStart, left: Interruption): Promise<DeployReport> {
   const story = newStory(start.clock.now());
-  const ending = await withLease(start, (lease) => underLease(start, story, lease, left)).catch(endingOfError);
+  const ending = await withLease(start, (lease) => underLease(start, story, lease, left)).catch((thrown: unknown) =>
+    // Another run is at work, and this one had begun nothing.
+    left.revision === 0 && asTaskError(thrown).reason === 'ReleaseLocked' ? wellEnded : endingOfError(thrown),
+  );
   return reportOf(start, story, ending);
 }
 
@@ -53,28 +56,36 @@ async function underLease(start: RepairStart, story: Story, lease: Lease, left: 
   const ending = await putInOrder(context, story, left);
   if (!isPending(await context.storage.history())) {
     await lease.settled();
-    endWork(context);
+    endWork(context.agent);
   }
   return ending;
 }
 
 async function putInOrder(context: RepairContext, story: Story, left: Interruption): Promise<Ending> {
-  const { agent, request, storage } = context;
+  const { agent, lease, request, storage } = context;
+  // What the step said last may not have reached the agent; the Lease was told as well.
+  const begun = left.revision || (lease.previous?.work?.revision ?? 0);
+  if (begun === 0) {
+    agent.log('No change was begun.');
+    return wellEnded;
+  }
   const found = await insist(context, () => storage.history());
   const dead = found.at(-1);
   if (dead !== undefined && isPending(found)) await bury(context, dead, 'its step was interrupted');
   const history = await restoreHistory(context, await insist(context, () => storage.history()));
   const last = history.at(-1);
-  if (last === undefined || last.revision < left.revision) {
-    agent.log(`Helm had not made revision ${left.revision} yet: nothing of the release was changed.`);
+  if (last === undefined || last.revision < begun) {
+    agent.log(`Helm had not made revision ${begun} yet: nothing of the release was changed.`);
     story.servingRevision = last?.status === 'deployed' ? last.revision : null;
     return wellEnded;
   }
   if (isVerified(last) || (await gotHealthy(context, last))) {
     story.servingRevision = last.revision;
     agent.log(`Revision ${last.revision} is healthy all the same: nothing is to be done.`);
-    return wellEnded;
+    const isRollback = last.description.startsWith('Rollback to ');
+    return isRollback ? { ...wellEnded, outcome: 'rolledBack' } : wellEnded;
   }
+  if (wasInterrupted(last)) await removeHooks(context, last);
   const ending = interrupted(`Revision ${last.revision} was interrupted before it was seen healthy`);
   return request.onInterrupted === 'keep'
     ? keep(context, last, ending)

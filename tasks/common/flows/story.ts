@@ -20,6 +20,8 @@ export interface Story {
   leftovers: ReportedLeftover[];
   /** An earlier run had left the release half done, and this one has put it in order. */
   recovered: boolean;
+  /** A change was begun, so that there may be something to put in order. */
+  hasBegun: boolean;
 }
 
 export function newStory(now: Date): Story {
@@ -36,6 +38,7 @@ export function newStory(now: Date): Story {
     evidence: [],
     leftovers: [],
     recovered: false,
+    hasBegun: false,
   };
 }
 

@@ -3,18 +3,19 @@ import { asTaskError } from '../core/failure';
 import { changedNothing, isVerified, sinceUninstall } from '../core/history';
 import type { HelmResult, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
+import { baselineOf, type RolloutMemory } from '../core/rollout/verdict';
 import { stopIfCancelled, type DeployContext } from '../core/releaseContext';
 import { beginWork } from './change';
 import { whileHooksRun, type HookEvidence } from './hookLogs';
 import { workloadLogs, type PodLogs } from './podLogs';
-import { followRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from './rollout';
+import { followRollout, readRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from './rollout';
 import type { Look } from './look';
 import { chainFrom, giveBase, onBase, type GivenBase } from './mergeBase';
 import { insist } from './insist';
 import { remindingWhile, secondsUntil } from './phase';
 import { newRevision } from './record';
 import type { Story } from './story';
-import { wantedObjects } from './wantedObjects';
+import { wantedObjects, type WantedObject } from './wantedObjects';
 
 export interface Upgraded {
   result: HelmResult;
@@ -36,7 +37,7 @@ export async function upgrade(context: DeployContext, story: Story, seen: Look, 
   const { storage } = context;
   const revisionNext = (seen.history.at(-1)?.revision ?? 0) + 1;
   stopIfCancelled(context.signal);
-  await beginWork(context, { action: isInstall(seen) ? 'install' : 'upgrade', revision: revisionNext });
+  await beginWork(context, story, { action: isInstall(seen) ? 'install' : 'upgrade', revision: revisionNext });
   const given = await baseForUpgrade(context, seen);
   story.leftovers.push(...(given?.leftovers ?? []));
   const said = new Map<string, string>();
@@ -116,6 +117,7 @@ async function runUpgrade(
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
   const objects = wait ? await wantedObjects(cluster, seen.rendering.manifest, namespace) : [];
+  const memory = wait ? await memoryBesideHelm(context, seen, objects) : undefined;
   // Helm makes a revision even when it is interrupted at its start.
   stopIfCancelled(signal);
   if (!wait) {
@@ -130,7 +132,7 @@ async function runUpgrade(
   });
   const following = followRollout(context, objects, {
     policy: rolloutPolicy(context, deadline, false),
-    memory: seen.baseline,
+    memory,
     stop: helmEnded.signal,
     ...telling,
   }).then(
@@ -146,4 +148,20 @@ async function runUpgrade(
   );
   const [result, followed] = await Promise.all([running, following]);
   return { result, followed };
+}
+
+/**
+ * What a failed revision has left broken is broken until Helm has applied the new one, which a hook may hold up: it must
+ * not end that. Afterwards it counts.
+ */
+async function memoryBesideHelm(
+  context: DeployContext,
+  { baseline, state }: Look,
+  objects: readonly WantedObject[],
+): Promise<RolloutMemory | undefined> {
+  if (state.state !== 'failed') return baseline;
+  const snapshot = await readRollout(context, objects).catch(() => undefined);
+  return snapshot === undefined
+    ? undefined
+    : baselineOf(snapshot, context.clock.now(), context.request.rollout.statusRules);
 }

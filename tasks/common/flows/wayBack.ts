@@ -28,7 +28,7 @@ export async function returnTo(
   const chain = chainFrom(history, target);
   stopIfCancelled(context.signal);
   const memory = await baselineNow(context, target, beforeDeploy);
-  await beginWork(context, { action: 'rollback', revision: (history.at(-1)?.revision ?? 0) + 1 });
+  await beginWork(context, story, { action: 'rollback', revision: (history.at(-1)?.revision ?? 0) + 1 });
   const given = await giveBase(context, history, chain, target, target.manifest);
   story.leftovers.push(...(given?.leftovers ?? []));
   const { result, hooks } = await onBase(context, given, history, () => {
@@ -152,13 +152,13 @@ export async function uninstall(
 /** Uninstalls a release that never served, and keeps what may hold data. Answers with what kept it from that. */
 export async function removeRelease(
   context: ReleaseContext,
-  story: Pick<Story, 'leftovers' | 'evidence'>,
+  story: Pick<Story, 'leftovers' | 'evidence' | 'hasBegun'>,
   revision: Revision,
 ): Promise<TaskError | undefined> {
   const { helm, namespace, request, storage } = context;
   const history = await insist(context, () => storage.history());
   stopIfCancelled(context.signal);
-  await beginWork(context, { action: 'uninstall', revision: revision.revision });
+  await beginWork(context, story, { action: 'uninstall', revision: revision.revision });
   const given = await giveBase(context, history, [...chainFrom(history, undefined)], undefined, '');
   // That everything goes is the meaning of it; only what stays is news.
   story.leftovers.push(...(given?.leftovers ?? []).filter(({ keptBecause }) => keptBecause !== ''));

@@ -83,6 +83,7 @@ export function createTransport(options: TransportOptions): Transport {
   const agents = agentPool(options, base);
   let hasAnswered = false;
   let lostAt = -Infinity;
+  let rolesMissedAt: number | undefined;
 
   const exchangeOnce = async (exchange: Exchange): Promise<http.IncomingMessage | Answer> => {
     const current = await credentials.current();
@@ -108,7 +109,9 @@ export function createTransport(options: TransportOptions): Transport {
   const pauseBefore = (result: Result, exchange: Exchange, tries: number, elapsedMs: number): number | undefined => {
     if (exchange.retry === 'never') return undefined;
     const budget = hasAnswered ? timing.retryKnownMs : timing.retryUnknownMs;
-    const sinceLossMs = performance.now() - lostAt;
+    const now = performance.now();
+    if (missesRoles(result)) rolesMissedAt ??= now;
+    const sinceLossMs = now - Math.max(lostAt, missesRoles(result) ? (rolesMissedAt ?? now) : -Infinity);
     if (!isWorthRetry(result, exchange.retry, sinceLossMs)) return undefined;
     const pause = ('answer' in result ? result.answer.retryAfterMs : undefined) ?? backoffMs(tries);
     return elapsedMs + pause > budget ? undefined : pause;
@@ -189,6 +192,14 @@ export async function abortableDelay(
 export function backoffMs(tries: number): number {
   const ceiling = Math.min(250 * 2 ** tries, 2_000);
   return ceiling * (0.5 + Math.random() / 2);
+}
+
+/**
+ * A server that has just started says so before it has read its roles. A binding to a role that does not exist is told in
+ * the same words, so this is believed for some seconds only.
+ */
+function missesRoles(result: Result): boolean {
+  return 'answer' in result && result.answer.status === 403 && /RBAC: .* not found/.test(result.answer.body.toString());
 }
 
 function isConnectionLoss(failure: unknown): boolean {
