@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { assertOutcome, bare, fake, helms, scenes, type Scene } from './scenes';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { app, assertOutcome, bare, fake, helms, scenes, type Scene } from './scenes';
 
 const stuck = [...fake, 'nodeSelector.none=z'];
 const lease = '/apis/coordination.k8s.io/v1/namespaces/$ns/leases/helm-safe-deploy.web';
@@ -80,6 +82,52 @@ function kill(pid: number): void {
   } catch {
     // It has ended by itself.
   }
+}
+
+describe('a release that another program has left pending', () => {
+  const { scene } = scenes();
+
+  scene('is refused while it is young, and taken over when it is as old as assumeAbandonedAfter says', async (s) => {
+    await s.helm(s.cluster.helm3, 'install', 'web', app, '--set', 'web=false');
+    await killedUpgrade(s, ['web=false', 'hooks.pre-upgrade=sleep 600', 'text=two']);
+    assert.equal(await s.history(), '1 deployed, 2 pending-upgrade');
+    const jobs = '/apis/batch/v1/namespaces/$ns/jobs';
+    const [job] = await s.list(jobs);
+
+    const young = await s.deploy({ set: [...bare, 'text=three'] });
+    assertOutcome(young, 'refused', 'ReleasePending');
+    const running = await s.deploy({ set: [...bare, 'text=three'], inputs: { assumeAbandonedAfter: '1s' } });
+    assertOutcome(running, 'refused', 'ReleasePending');
+    assert.match(running.log, new RegExp(`Job/${job?.metadata.name ?? ''} of its hooks is still running`));
+    assert.equal(await s.history(), '1 deployed, 2 pending-upgrade');
+
+    const name = job?.metadata.name ?? '';
+    const now = (await s.live(`${jobs}/${name}`)) ?? assert.fail();
+    await s.put(`${jobs}/${name}`, { ...now, spec: { ...(now['spec'] as object), suspend: true } });
+    await s.until(
+      'the Job runs no more',
+      async () => (await s.field(`${jobs}/${name}`, 'status.active')) === undefined,
+    );
+    const end = await s.deploy({ set: [...bare, 'text=three'], inputs: { assumeAbandonedAfter: '1s' } });
+    assertOutcome(end, 'recovered');
+    assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
+    assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'three');
+  });
+});
+
+/** Plain Helm, killed while it waits for a hook that never ends. */
+async function killedUpgrade(s: Scene, set: readonly string[]): Promise<void> {
+  const flags = ['--namespace', s.namespace, '--kubeconfig', s.cluster.kubeconfig];
+  const values = set.flatMap((line) => ['--set', line]);
+  const helm = spawn(s.cluster.helm3, ['upgrade', 'web', app, ...values, ...flags], { stdio: 'ignore' });
+  const ended = once(helm, 'exit');
+  await s.until('the hook runs', async () =>
+    (await s.list('/apis/batch/v1/namespaces/$ns/jobs')).some(
+      (job) => (job['status'] as { active?: number }).active === 1,
+    ),
+  );
+  helm.kill('SIGKILL');
+  await ended;
 }
 
 describe('two runs of one release', () => {
