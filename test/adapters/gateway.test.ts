@@ -491,6 +491,44 @@ describe('the gateway', () => {
       );
     });
 
+    it('an object that is made in one version is found and deleted in another', async () => {
+      const { client, stage } = await rehearsing();
+      const ask = (version: string, name: string) => `/apis/autoscaling/${version}/namespaces/shop/hpas${name}`;
+      api.handlers.push((request, response) => {
+        if (request.path === ask('v2', '')) return reply(response, 200, { kind: 'List', items: [] });
+        return request.path === ask('v1', '') ? reply(response, 201, request.body) : false;
+      });
+      const body = { apiVersion: 'autoscaling/v1', kind: 'Hpa', metadata: { name: 'web' } };
+      assert.equal((await client.ask(ask('v1', ''), { method: 'POST', body })).status, 201);
+      const found = await client.ask(ask('v2', '/web'));
+      assert.deepEqual([found.status, found.json['apiVersion']], [200, 'autoscaling/v2']);
+      const listed = (await client.ask(ask('v2', ''))).json['items'] as KubeObject[];
+      assert.deepEqual(
+        listed.map(({ apiVersion, metadata }) => [apiVersion, metadata.name]),
+        [['autoscaling/v2', 'web']],
+      );
+      assert.equal((await client.ask(ask('v2', '/web'), { method: 'DELETE' })).status, 200);
+      assert.deepEqual(
+        stage.recording().writes.map(({ ref, effect }) => [ref.apiVersion, effect]),
+        [
+          ['autoscaling/v1', 'created'],
+          ['autoscaling/v2', 'deleted'],
+        ],
+      );
+    });
+
+    it('a second patch of an object is told to be a guess: the dry run knows nothing of the first', async () => {
+      cluster.objects.set(`${shop}/configmaps/a`, configMap('a', {}, { uid: 'ua' }));
+      const { client, stage } = await rehearsing();
+      for (const text of ['1', '2']) {
+        await client.ask(`${shop}/configmaps/a`, { method: 'PATCH', body: { metadata: {}, data: { text } } });
+      }
+      assert.deepEqual(
+        stage.recording().writes.map(({ isAssumed }) => isAssumed),
+        [undefined, true],
+      );
+    });
+
     it('what Helm makes and a wrapper then deletes is a deletion, though the API server never saw the object', async () => {
       const { client, stage } = await rehearsing();
       await client.ask(`${shop}/configmaps`, { method: 'POST', body: configMap('c') });
@@ -588,6 +626,62 @@ describe('the gateway', () => {
         rehearsedDeletions(rehearsalOf(stage)).map(({ ref }) => ref.name),
         ['p'],
       );
+    });
+
+    describe('of many objects of a kind', () => {
+      const names = Array.from({ length: 9 }, (_, index) => `m${index}`);
+      const reads = (where: string): string[] =>
+        api.requests.filter(({ method }) => method === 'GET').map((each) => each.path.replace(where, ''));
+
+      it('reads them one by one, and all the rest at once; who lists nothing knows is asked for', async () => {
+        for (const name of names) cluster.objects.set(`${shop}/configmaps/${name}`, configMap(name, { is: name }));
+        const { client } = await rehearsing();
+        for (const name of [...names, ...names]) {
+          const { json } = await client.ask(`${shop}/configmaps/${name}`, { headers: { accept: 'application/json' } });
+          assert.deepEqual([json['kind'], json['apiVersion'], json['data']], ['ConfigMap', 'v1', { is: name }]);
+        }
+        const missing = await client.ask(`${shop}/configmaps/none`, { headers: { accept: 'application/json' } });
+        assert.equal(missing.status, 404);
+        assert.deepEqual(reads(`${shop}/configmaps`), ['/m0', '/m1', '/m2', '/m3', '', '/none']);
+        assert.equal(api.requests[4]?.query.get('labelSelector'), 'app.kubernetes.io/managed-by=Helm');
+      });
+
+      it('reads anew what has changed since, when the API server says so', async () => {
+        for (const name of names) cluster.objects.set(`${shop}/configmaps/${name}`, configMap(name));
+        const { client } = await rehearsing();
+        const headers = { accept: 'application/json' };
+        for (const name of names) await client.ask(`${shop}/configmaps/${name}`, { headers });
+        api.handlers.push((request, response) =>
+          request.method === 'PATCH' ? reply(response, 409, status(409, 'Conflict', 'changed')) : false,
+        );
+        assert.equal((await client.ask(`${shop}/configmaps/m8`, { method: 'PATCH', body: {} })).status, 409);
+        cluster.objects.set(`${shop}/configmaps/m8`, configMap('m8', { is: 'new' }));
+        const { json } = await client.ask(`${shop}/configmaps/m8`, { headers });
+        assert.deepEqual(json['data'], { is: 'new' });
+      });
+
+      it('reads no Secret that it was not asked for', async () => {
+        for (const name of names) {
+          const object = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: 'shop' } };
+          cluster.objects.set(`${shop}/secrets/${name}`, object);
+        }
+        const { client } = await rehearsing();
+        for (const name of names)
+          await client.ask(`${shop}/secrets/${name}`, { headers: { accept: 'application/json' } });
+        assert.deepEqual(reads(`${shop}/secrets/`), names);
+      });
+
+      it('goes on one by one where it may not list', async () => {
+        for (const name of names) cluster.objects.set(`${shop}/configmaps/${name}`, configMap(name));
+        const { client } = await rehearsing();
+        api.handlers.push((request, response) =>
+          request.path === `${shop}/configmaps` ? reply(response, 403, status(403, 'Forbidden', 'no')) : false,
+        );
+        for (const name of names) {
+          const answer = await client.ask(`${shop}/configmaps/${name}`, { headers: { accept: 'application/json' } });
+          assert.equal(answer.status, 200);
+        }
+      });
     });
 
     it('the kind of a custom resource that is deleted is asked of the API server, once', async () => {

@@ -37,8 +37,8 @@ export interface RehearsedWrite {
   object?: KubeObject;
   refusal?: WriteRefusal;
   /**
-   * The dry run could not know of an earlier write of the same rehearsal (a namespace that it would have made), so
-   * `object` is what was sent, without defaults.
+   * The dry run could not know of an earlier write of the same rehearsal: `object` is what was sent, without defaults
+   * (in a namespace that would have been made), or lacks what an earlier patch would have done to it.
    */
   isAssumed?: true;
   /** It came in a request that deletes all of a kind at a time. */

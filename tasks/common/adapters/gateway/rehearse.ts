@@ -9,6 +9,7 @@ import { collectionPath, describeTarget, groupOf, type ApiTarget } from './apiRe
 import { labelSelector } from './labelSelector';
 import type { GatewayRequest } from './loopbackServer';
 import { createMemory, overlaidItems, type Memory, type Remembered } from './memory';
+import { createReadAhead, type ReadAhead } from './readAhead';
 import { deletedReply, jsonReply, objectReply, refusalReply, type Reply } from './reply';
 import {
   answeredReply,
@@ -44,6 +45,7 @@ export interface Stage {
 interface Scene extends ReleaseName {
   upstream: Upstream;
   memory: Memory;
+  readAhead: ReadAhead;
   requests: RehearsalRequests;
   warnings: Set<string>;
   writes: { order: number; write: RehearsedWrite }[];
@@ -69,6 +71,7 @@ export function rehearsalStage(upstream: Upstream, names: ReleaseName): Stage {
     ...names,
     upstream,
     memory: createMemory(),
+    readAhead: createReadAhead(upstream),
     requests: { reads: 0, dryRuns: 0 },
     warnings: new Set(),
     writes: [],
@@ -118,11 +121,35 @@ function read(scene: Scene, request: GatewayRequest, target: ApiTarget | undefin
     return written.length === 0 ? pass() : overlaidList({ scene, request, target, written }, pass);
   }
   const remembered = scene.memory.recall(target);
-  if (remembered === undefined) return pass();
+  if (remembered === undefined) return readNamed(scene, request, target, pass);
   if (remembered.object === undefined) return Promise.resolve(notFound(target, target.name));
-  // In another version the API server must convert it: it knows the object, though not what was written to it.
-  if (remembered.apiVersion !== target.apiVersion) return pass();
-  return Promise.resolve(objectReply(200, remembered.object));
+  const object = inVersionOf(target, remembered);
+  return object === undefined ? pass() : Promise.resolve(objectReply(200, object));
+}
+
+/**
+ * What was written, as it is asked for. In another version the API server converts what it has, though not what was
+ * written to it; what it does not have keeps the fields of the version that it was made in: Helm 4.1.0 makes an object in
+ * one version, looks for it in another and deletes it.
+ */
+function inVersionOf({ apiVersion }: ApiTarget, { object, isNew, ...remembered }: Remembered): KubeObject | undefined {
+  if (object === undefined || remembered.apiVersion === apiVersion) return object;
+  return isNew ? { ...object, apiVersion } : undefined;
+}
+
+async function readNamed(
+  scene: Scene,
+  request: GatewayRequest,
+  target: ApiTarget,
+  pass: () => Promise<Reply>,
+): Promise<Reply> {
+  const accept = request.headers['accept'] ?? '';
+  // A table or the metadata alone is another form than the one that is listed.
+  if (!accept.includes('application/json') || accept.includes('as=')) return pass();
+  const object = await scene.readAhead.object(target, () => {
+    scene.requests.reads += 1;
+  });
+  return object === undefined ? pass() : objectReply(200, object);
 }
 
 interface ListRead {
@@ -155,9 +182,10 @@ async function overlaidList({ scene, request, target, written }: ListRead, pass:
   const items = Array.isArray(list['items']) ? (list['items'] as unknown[]) : [];
   const isWanted = ({ metadata }: KubeObject): boolean =>
     selector(metadata.labels ?? {}) && (name === undefined || metadata.name === name);
-  const inVersion = written.filter(
-    ({ apiVersion, object }) => object === undefined || apiVersion === target.apiVersion,
-  );
+  const inVersion = written.flatMap((each) => {
+    const object = inVersionOf(target, each);
+    return object === undefined && each.object !== undefined ? [] : [{ ...each, ...(object && { object }) }];
+  });
   return jsonReply(200, { ...list, items: overlaidItems(items, inVersion, isWanted) });
 }
 
@@ -304,11 +332,20 @@ async function writeSubresource(act: Act): Promise<Reply> {
 }
 
 async function written(act: Act, object: KubeObject, how: { isNew: boolean; status: number }): Promise<Reply> {
-  const { scene, target } = act;
-  scene.memory.remember(target, object, how.isNew);
+  const { scene, target, verb } = act;
   const { name, uid } = object.metadata;
+  const wasWritten = scene.memory.recall({ ...target, name })?.object !== undefined;
+  scene.memory.remember(target, object, how.isNew);
   const effect = how.status === 201 ? 'created' : 'changed';
-  await record(act, { name, effect, object, ...(uid === undefined ? {} : { uid }) });
+  // The API server has added this patch to what it has, not to what an earlier one would have made of it.
+  const isAssumed = wasWritten && (verb === 'patch' || verb === 'apply');
+  await record(act, {
+    name,
+    effect,
+    object,
+    ...(uid === undefined ? {} : { uid }),
+    ...(isAssumed ? { isAssumed } : {}),
+  });
   return objectReply(how.status, object);
 }
 
@@ -324,6 +361,8 @@ async function assume(act: Act, sent: KubeObject): Promise<Reply> {
 
 async function refused(act: Act, answered: Answered, sent: KubeObject | undefined): Promise<Reply> {
   const name = act.target.name ?? sent?.metadata.name ?? '';
+  // Whoever tries again after a conflict must read what is there by now.
+  if (answered.status === 409) await act.scene.readAhead.drop(act.target);
   await record(act, { name, effect: 'refused', refusal: refusalOf(answered) });
   return answeredReply(answered);
 }

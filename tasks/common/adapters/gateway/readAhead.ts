@@ -1,0 +1,84 @@
+import { isRecord } from '../../core/json';
+import type { KubeObject } from '../../core/kubernetes';
+import { collectionPath, groupOf, type ApiTarget } from './apiRequest';
+import { isSuccess, jsonOf, pathAndQuery, type Upstream } from './upstream';
+
+/**
+ * Helm reads the objects of a release one by one, twice each: 1000 requests for 500 objects. After a few of a kind, all
+ * that Helm has made of it in the namespace are listed at once.
+ */
+export interface ReadAhead {
+  /** The object if it was listed; undefined: ask for it. `onRequest` is told of each request that is made for it. */
+  object(target: ApiTarget, onRequest: () => void): Promise<KubeObject | undefined>;
+  /** It has changed since: it is to be asked for. */
+  drop(target: ApiTarget): Promise<void>;
+}
+
+interface Listing {
+  reads: number;
+  objects?: Promise<Map<string, KubeObject>>;
+}
+
+/** Of so few objects each is read by itself. */
+const singleReads = 4;
+const pageLimit = 500;
+/** A namespace of many releases: reading on would cost more than it saves. */
+const maximumPages = 4;
+/** Helm puts it on whatever it manages; what has lost it is asked for by name. */
+const ofHelm = 'app.kubernetes.io/managed-by=Helm';
+
+export function createReadAhead(upstream: Upstream): ReadAhead {
+  const listings = new Map<string, Listing>();
+  const keyOf = (target: ApiTarget): string => collectionPath(target);
+  return {
+    async object(target, onRequest) {
+      // Other releases' secrets are none of our business.
+      const isSecret = groupOf(target) === '' && target.resource === 'secrets';
+      if (isSecret || target.namespace === undefined || target.name === undefined) return undefined;
+      const listing = listings.get(keyOf(target)) ?? { reads: 0 };
+      listings.set(keyOf(target), listing);
+      listing.reads += 1;
+      if (listing.reads <= singleReads) return undefined;
+      // Whoever may not list, or cannot just now, reads one by one.
+      listing.objects ??= listAll(upstream, target, onRequest).catch(() => new Map<string, KubeObject>());
+      return (await listing.objects).get(target.name);
+    },
+    async drop(target) {
+      (await listings.get(keyOf(target))?.objects)?.delete(target.name ?? '');
+    },
+  };
+}
+
+async function listAll(upstream: Upstream, target: ApiTarget, onRequest: () => void): Promise<Map<string, KubeObject>> {
+  const objects = new Map<string, KubeObject>();
+  const query = new URLSearchParams({ labelSelector: ofHelm, limit: String(pageLimit) });
+  for (let page = 0; page < maximumPages; page++) {
+    onRequest();
+    const { name: _name, ...collection } = target;
+    const answered = await upstream.ask({
+      method: 'GET',
+      path: pathAndQuery(collectionPath(collection), query),
+      target: collection,
+      verb: 'list',
+      retry: 'idempotent',
+    });
+    const list = jsonOf(answered.body);
+    if (!isSuccess(answered) || !isRecord(list)) return objects;
+    for (const object of itemsOf(list, target)) objects.set(object.metadata.name, object);
+    const next = isRecord(list['metadata']) ? list['metadata']['continue'] : undefined;
+    if (typeof next !== 'string' || next === '') return objects;
+    query.set('continue', next);
+  }
+  return objects;
+}
+
+/** Items of a list come without apiVersion and kind. */
+function itemsOf(list: Record<string, unknown>, { apiVersion }: ApiTarget): KubeObject[] {
+  const { items, kind } = list;
+  if (!Array.isArray(items) || typeof kind !== 'string') return [];
+  return (items as unknown[]).flatMap((item) => {
+    if (!isRecord(item) || !isRecord(item['metadata']) || typeof item['metadata']['name'] !== 'string') return [];
+    const metadata = item['metadata'] as KubeObject['metadata'];
+    return [{ ...item, apiVersion, kind: kind.replace(/List$/, ''), metadata }];
+  });
+}
