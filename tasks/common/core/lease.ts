@@ -221,6 +221,12 @@ export function inherited(previous: LeaseRecord | undefined): LeftWork[] {
   return withLeft(previous.left, previous.work, previous.writtenAt);
 }
 
+/** Whether a holder before had begun the revision and not put it in order; `lease` is as it was found. */
+export function wasBegun(lease: LeaseRecord | undefined, revision: number): boolean {
+  if (lease === undefined) return false;
+  return [lease.work, ...lease.left].some((work) => work?.revision === revision && work.action !== 'uninstall');
+}
+
 /** With work that is not put in order and whose Helm is not at work any more; without a time nothing can be proven by it. */
 export function withLeft(left: readonly LeftWork[], work: Work | undefined, until: Date | undefined): LeftWork[] {
   const more = work === undefined || until === undefined ? left : [...left, { ...work, until }];

@@ -192,13 +192,19 @@ export async function restoreRecord(
     await insist(context, () => storage.update(revision, change)).catch((problem: unknown) => problems.push(problem));
   }
   if (given !== undefined && problems.length === 0) {
-    await insist(context, () => storage.dropCopy(given.edited.revision)).catch((problem: unknown) =>
-      problems.push(problem),
-    );
+    await forgetEdit(context, given.edited.revision, now).catch((problem: unknown) => problems.push(problem));
   }
   const [first, ...others] = problems;
   if (first !== undefined) throw unrestored(others.reduce(errorThen, first));
   return now;
+}
+
+/** The copy goes first: as long as the record is marked it is looked for, and without one the record counts as it is. */
+export async function forgetEdit(context: ReleaseContext, edited: number, history: readonly Revision[]): Promise<void> {
+  const { storage } = context;
+  await insist(context, () => storage.dropCopy(edited));
+  if (!history.some(({ revision }) => revision === edited)) return;
+  await insist(context, () => storage.update(edited, { labels: { [editedLabel]: undefined } }));
 }
 
 function unrestored(thrown: unknown): TaskError {
@@ -218,7 +224,7 @@ function corrections(
   const found: [number, RecordChange][] = [];
   if (given !== undefined) {
     const { revision, manifest, config, status } = given.edited;
-    found.push([revision, { manifest, config, status, labels: { [editedLabel]: undefined } }]);
+    found.push([revision, { manifest, config, status }]);
     const labels = { [servedLabel]: undefined };
     for (const old of given.superseded) {
       found.push([old.revision, isReplaced ? { labels } : { status: 'deployed', labels }]);
