@@ -235,6 +235,17 @@ describe('deploy', () => {
     assert.equal(on.storage.records[1]?.hooks[0]?.lastPhase, 'Succeeded');
   });
 
+  it('hooks at both ends over a failed revision that is still broken: what it broke does not end Helm', async () => {
+    const migrate = { ...configMap('migrate'), apiVersion: 'batch/v1', kind: 'Job', spec: {} };
+    const hooks = [
+      { ...hook('migrate', 'pre-upgrade'), manifest: JSON.stringify(migrate) },
+      hook('test', 'post-upgrade'),
+    ];
+    const on = await scene({ ...afterFailure, chart: { ...v2, hooks } });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed', report.message);
+  });
+
   it('a run of failures does not push the verified revision out of the history', async () => {
     const failures = [2, 3, 4].map((number) =>
       revision(number, 'failed', broken, { labels: { [unhealthyLabel]: String(number) } }),
