@@ -21,6 +21,8 @@ export interface PipelineRun {
   /** The processes of its phases. */
   readonly tasks: () => TaskSeen[];
   readonly remains: () => Remains | undefined;
+  /** The same at this moment. */
+  readonly left: () => Remains;
   /** Undefined if it did not end within the time. */
   readonly end: (timeoutMs: number) => Promise<JobResult | undefined>;
   readonly log: () => string;
@@ -69,6 +71,7 @@ export function startRun(spec: RunSpec, options: Partial<AgentOptions> = {}): Pi
     agent,
     tasks: followTasks(job),
     remains: () => remains,
+    left: () => remainsOf(agent, job, spec.identity.token),
     end: (timeoutMs) => within(job.done, timeoutMs),
     log: () => job.lines.map(({ text }) => text).join('\n'),
   };
