@@ -5,6 +5,7 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { once } from 'node:events';
+import { labelSelector } from '../../tasks/common/adapters/gateway/labelSelector';
 import { openFence, type Fence } from '../../tasks/common/adapters/gateway/openFence';
 import { openGateway, type Gateway } from '../../tasks/common/adapters/gateway/openGateway';
 import { rehearsalStage, type Stage } from '../../tasks/common/adapters/gateway/rehearse';
@@ -104,6 +105,33 @@ function isSecretFree(text: string, client: GatewayClient): void {
   assert.ok(!text.includes(client.token), 'the one-time token is shown');
   assert.ok(!text.includes('first-token'), 'the real token is shown');
 }
+
+describe('a label selector', () => {
+  const rows: [selector: string, labels: Record<string, string>, matches: boolean][] = [
+    ['', {}, true],
+    ['a=1,b==2', { a: '1', b: '2' }, true],
+    ['a=1,b==2', { a: '1' }, false],
+    ['a=', {}, false],
+    ['a!=1', {}, true],
+    ['a!=1', { a: '1' }, false],
+    ['a', { a: '' }, true],
+    ['!a', { a: '' }, false],
+    ['acme.io/a in (1, 2),b', { 'acme.io/a': '2', b: '' }, true],
+    ['a in (1,2)', { a: '3' }, false],
+    ['a notin (1,2)', {}, true],
+    ['a notin (1,2)', { a: '1' }, false],
+    ['constructor', {}, false],
+  ];
+  for (const [selector, labelled, matches] of rows) {
+    it(`"${selector}" ${matches ? 'has' : 'has not'} ${JSON.stringify(labelled)}`, () => {
+      assert.equal(labelSelector(selector)?.(labelled), matches);
+    });
+  }
+
+  it('one that is none is not taken for one', () => {
+    for (const selector of ['a>1', 'a in 1', '=', 'a b']) assert.equal(labelSelector(selector), undefined, selector);
+  });
+});
 
 describe('the gateway', () => {
   let api: StubApiServer;
@@ -286,6 +314,22 @@ describe('the gateway', () => {
       assert.match(chunk.toString(), /"ADDED".*"name":"a"/);
       watch.destroy();
       await eventually('the watch at the API server ends', () => pods.watches() === 0);
+    });
+
+    it('who goes before the API server has answered leaves no request behind', async () => {
+      const { client } = await rehearsing();
+      let ended = false;
+      api.handlers.push((_request, response) => {
+        response.once('close', () => {
+          ended = true;
+        });
+        return true;
+      });
+      const waiting = client.ask(`${shop}/pods`);
+      await eventually('the request arrives', () => api.requests.length === 1);
+      client.close();
+      await assert.rejects(waiting);
+      await eventually('the request ends at the API server', () => ended);
     });
 
     it('a watch that the API server cuts is cut for the client, not ended as if it were complete', async () => {

@@ -1,7 +1,7 @@
 type Labels = Readonly<Record<string, string>>;
 
 const requirement =
-  /^(?:(!?)([^\s!=,()]+)|([^\s!=,()]+)\s*(==|=|!=)\s*([^\s!=,()]*)|([^\s!=,()]+)\s+(in|notin)\s*\(([^()]*)\))$/;
+  /^(?:(!?)([\w./-]+)|([\w./-]+)\s*(==|=|!=)\s*([^\s!=,()]*)|([\w./-]+)\s+(in|notin)\s*\(([^()]*)\))$/;
 
 /**
  * A label selector in Kubernetes' own words as a question, or undefined when it is none

@@ -432,7 +432,6 @@ function isNewNamespace({ memory }: Scene, namespace: string | undefined): boole
 async function dryRun({ scene, request, verb, target }: Act): Promise<Answered> {
   const { method, pathname, headers } = request;
   const query = new URLSearchParams(request.query);
-  query.delete('dryRun');
   query.set('dryRun', 'All');
   const isDeletion = method === 'DELETE';
   const contentType = isDeletion ? 'application/json' : headers['content-type'];
