@@ -32,6 +32,8 @@ interface ContenderProcess {
   /** What it said, as it comes. */
   readonly said: ContenderSays[];
   readonly ended: Promise<void>;
+  /** Lets it begin; it waits for that once it is ready. */
+  readonly go: () => void;
 }
 
 describe('the lease of a release on a real API server', function () {
@@ -79,7 +81,7 @@ describe('the lease of a release on a real API server', function () {
     const spec: ContenderSpec = { kubeconfig: server.kubeconfig, namespace, release: 'shop', name, skewMs, does };
     const child = spawn(process.execPath, ['--import', 'tsx', path.join(import.meta.dirname, 'leaseContender.ts')], {
       env: { ...process.env, LEASE_CONTENDER: JSON.stringify(spec) },
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
     const said: ContenderSays[] = [];
     readline
@@ -92,7 +94,10 @@ describe('the lease of a release on a real API server', function () {
     );
     const { pid } = child;
     assert.ok(pid !== undefined, 'the contender did not start');
-    const made = { pid, said, ended };
+    const go = (): void => {
+      child.stdin.end('go\n');
+    };
+    const made = { pid, said, ended, go };
     processes.push(made);
     return made;
   };
@@ -107,6 +112,7 @@ describe('the lease of a release on a real API server', function () {
   async function outliveDeadHolder(): Promise<void> {
     const namespace = await place();
     const dead = start(namespace, 'dead', 'hold', -tenMinutes);
+    dead.go();
     await saying(dead, 'held');
     const heir = await connect(namespace, 'heir', { skewMs: tenMinutes });
     const { cluster, clock } = heir.context;
@@ -144,6 +150,7 @@ describe('the lease of a release on a real API server', function () {
   async function outlivePausedHolder(): Promise<void> {
     const namespace = await place();
     const paused = start(namespace, 'paused', 'hold', tenMinutes);
+    paused.go();
     await saying(paused, 'held');
     kill(paused.pid, 'SIGSTOP');
     const heir = await connect(namespace, 'heir', { skewMs: -tenMinutes });
@@ -170,10 +177,12 @@ describe('the lease of a release on a real API server', function () {
       const all = Array.from({ length: count }, (_, index) =>
         start(namespace, `process-${index}`, { section: each }, ((index % 3) - 1) * tenMinutes),
       );
+      await Promise.all(all.map((contender) => saying(contender, 'ready')));
+      for (const { go } of all) go();
       await Promise.all(all.map(({ ended }) => ended));
       assert.deepEqual(
         all.flatMap(({ said }) => said),
-        all.map(() => ({ event: 'done' })),
+        all.flatMap(() => [{ event: 'ready' }, { event: 'done' }]),
       );
     });
   }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createCluster } from '../../tasks/common/adapters/cluster';
 import { systemClock } from '../../tasks/common/adapters/clock';
 import { TaskError } from '../../tasks/common/core/failure';
@@ -20,7 +21,11 @@ export interface ContenderSpec {
 }
 
 export type ContenderSays =
-  { event: 'held' } | { event: 'done' } | { event: 'lost'; message: string } | { event: 'failed'; message: string };
+  | { event: 'ready' }
+  | { event: 'held' }
+  | { event: 'done' }
+  | { event: 'lost'; message: string }
+  | { event: 'failed'; message: string };
 
 export interface Client {
   context: LeaseContext;
@@ -101,11 +106,17 @@ async function hold(context: LeaseContext, isHeld: () => void): Promise<void> {
     await lease.begin({ action: 'upgrade', revision: 7 });
     isHeld();
     for (;;) {
+      // Read before it is confirmed: what is stopped between the two is refused by the resourceVersion.
+      const found = await guarded(cluster, namespace);
       await lease.confirm();
-      await cluster.update({ ...(await guarded(cluster, namespace)), data: { inside: holder.identity } });
+      await cluster.update({ ...found, data: { inside: holder.identity } }).catch(ifConflict);
       await clock.sleep(100, new AbortController().signal);
     }
   });
+}
+
+function ifConflict(thrown: unknown): void {
+  if (!(thrown instanceof TaskError) || thrown.reason !== 'Conflict') throw thrown;
 }
 
 function say(what: ContenderSays): void {
@@ -114,6 +125,10 @@ function say(what: ContenderSays): void {
 
 async function contend(spec: ContenderSpec): Promise<void> {
   const { context, close } = await client(spec);
+  say({ event: 'ready' });
+  // Those that are to meet begin together, however long each took to start.
+  await once(process.stdin, 'data');
+  process.stdin.destroy();
   try {
     if (spec.does !== 'hold') await sections(context, spec.does.section);
     else
