@@ -629,6 +629,15 @@ describe('A StatefulSet in a rollback', () => {
     });
   }
 
+  it('traps a pod of the revision that serves nowhere else, not one of the revision before', () => {
+    assert.deepEqual(plan(statefulScene({}, [pod('db-1', 'old', 'False')])).trappedPods, []);
+    const settled = statefulScene({}, [pod('db-1', 'bad', 'False')]);
+    const [set] = settled.live ?? [];
+    assert.ok(set);
+    const calm = { ...set, status: { currentRevision: 'bad', updateRevision: 'bad' } };
+    assert.deepEqual(plan({ ...settled, live: [calm] }).trappedPods, ['db-1']);
+  });
+
   it('whose pods are replaced on delete stays as it is until somebody deletes them', () => {
     const made = plan(statefulScene({ updateStrategy: { type: 'OnDelete' } }, []));
     assert.deepEqual([codes(made), objectOf(made, 'StatefulSet/db').restartsPods], [['RestartsByHand'], false]);
@@ -684,6 +693,11 @@ describe('What the rules of a Helm say, held against its rehearsal', () => {
     );
   });
 
+  it('and also where its own upgrade has deleted it already: it makes it, and deletes it', () => {
+    const { live: _, ...rest } = bumped('v4.1.0', [write('created', live(v1)), write('deleted', live(v2))]);
+    assert.deepEqual(codes(plan(rest)), ['DeletesTargetObject']);
+  });
+
   it('predicts the same without a rehearsal', () => {
     assert.ok(codes(plan(bumped('v4.1.0', null))).includes('DeletesTargetObject'));
     assert.ok(!codes(plan(bumped('v3.17.3', null))).includes('DeletesTargetObject'));
@@ -707,6 +721,21 @@ describe('What the rules of a Helm say, held against its rehearsal', () => {
     assert.deepEqual([codes(made), fatesOf(made)], [['PredictionDiffers'], { 'ConfigMap/settings': 'created' }]);
   });
 
+  it('that something was gone already when it was to be deleted is no news', () => {
+    const refusal = { status: 404, reason: 'NotFound', message: 'not found' };
+    const made = plan({
+      ...usual(),
+      writes: [...(usual().writes ?? []), write('refused', live(extra), { verb: 'delete', refusal })],
+    });
+    assert.deepEqual(codes(made), []);
+  });
+
+  it('that Helm got along with a removed API of the present revision is no refusal', () => {
+    const old = object('CronJob', 'nightly', {}, 'batch/v1beta1');
+    const made = plan(scene([config], [config, old], { live: [live(config)], unserved: ['batch/v1beta1/CronJob'] }));
+    assert.deepEqual(codes(made), []);
+  });
+
   it('what the API server refuses to Helm is told', () => {
     const refusal = { status: 403, reason: 'Forbidden', message: 'deployments.apps "web" is forbidden' };
     const made = plan({
@@ -714,6 +743,20 @@ describe('What the rules of a Helm say, held against its rehearsal', () => {
       writes: [write('refused', live(web('app:1')), { refusal }), write('deleted', live(extra))],
     });
     assert.ok(codes(made).includes('WriteRefused'));
+  });
+});
+
+describe('A variable that is only moved', () => {
+  it('is a change: variables may name those before them', () => {
+    const ordered = (...names: string[]): KubeObject =>
+      deployment('web', { containers: [{ name: 'web', env: names.map((name) => ({ name, value: 'x' })) }] });
+    const made = plan(
+      scene([ordered('A', 'B')], [ordered('B', 'A')], {
+        live: [live(ordered('B', 'A'))],
+        writes: [write('changed', live(ordered('A', 'B')))],
+      }),
+    );
+    assert.deepEqual(fatesOf(made), { 'Deployment/web': 'patched' });
   });
 });
 

@@ -241,6 +241,31 @@ describe('The digest of a plan stays the same', () => {
     assert.notEqual(first.digest, base.digest);
   });
 
+  it('when something scales a workload whose replicas nobody declares', () => {
+    const digest = (replicas: number): string => {
+      const scaled = live(web('app:2', { replicas }));
+      return plan({
+        history: [
+          revision(1, 'superseded', [web('app:1')], { labels: verified(1) }),
+          revision(2, 'deployed', [web('app:2')]),
+        ],
+        live: [scaled],
+        writes: [write('changed', live(web('app:1', { replicas })))],
+      }).digest;
+    };
+    assert.equal(digest(3), digest(8));
+  });
+
+  it('when nothing in it has to do with pods, and pods may be deleted now', () => {
+    const digest = (allowPodDelete: boolean): string =>
+      plan({
+        history: [revision(1, 'superseded', [extra], { labels: verified(1) }), revision(2, 'deployed', [extra])],
+        live: [live(extra)],
+        policy: { ...strict, allowPodDelete },
+      }).digest;
+    assert.equal(digest(true), digest(false));
+  });
+
   it('when a person renames nothing but the way in which the target is named', () => {
     expectSame(planIn({ more: { toRevision: 1 } }));
     expectSame(planIn({ more: { toRevision: 'previous' } }));
@@ -385,6 +410,17 @@ describe('The digest of a plan changes', () => {
     });
   }
 
+  it('for another namespace or release with the same objects', () => {
+    const { subject } = base;
+    assert.ok(subject.kind === 'release');
+    for (const other of [
+      { ...subject, namespace: 'other' },
+      { ...subject, release: 'other' },
+    ]) {
+      assert.notEqual(planDigest({ ...base, subject: other }, sha256), base.digest);
+    }
+  });
+
   it('when the rehearsal does something else', () => {
     const failing = rehearsal([], { outcome: 'failed', message: 'no' });
     const made = planIn({ more: { rehearsal: failing } });
@@ -490,6 +526,11 @@ describe('A plan that was kept', () => {
       'was changed by somebody: nothing is refused',
       (plain: string) => plain.replace('"JobMayRunAgain"', '"Orphaned"'),
       /it was changed/,
+    ],
+    [
+      'has no lines in a difference',
+      (plain: string) => plain.replace(/"diff": \[\]/, '"diff": 5'),
+      /not what this task writes/,
     ],
     ['is another one', (plain: string) => plain, /its digest is sha256:/],
   ] as const) {

@@ -45,16 +45,17 @@ interface Story {
 function helmWrites({ version, target, last, alive }: Story): RehearsedWrite[] {
   const same = (one: KubeObject, other: KubeObject): boolean =>
     one.metadata.name === other.metadata.name && rules[version](one) === rules[version](other);
-  const isThere = (one: KubeObject): boolean => alive.some((other) => identity(other) === identity(one));
+  const isAmong = (objects: readonly KubeObject[], one: KubeObject): boolean =>
+    objects.some((other) => identity(other) === identity(one));
   const isKept = (one: KubeObject): boolean =>
     alive.some(
       (other) =>
         identity(other) === identity(one) && other.metadata.annotations?.['helm.sh/resource-policy'] === 'keep',
     );
   return [
-    ...target.map((one) => write(isThere(one) ? 'changed' : 'created', there(one))),
+    ...target.map((one) => write(isAmong(alive, one) ? 'changed' : 'created', there(one))),
     ...last
-      .filter((one) => !target.some((other) => same(one, other)) && isThere(one) && !isKept(one))
+      .filter((one) => !target.some((other) => same(one, other)) && isAmong([...alive, ...target], one) && !isKept(one))
       .map((one) => write('deleted', there(one))),
   ];
 }

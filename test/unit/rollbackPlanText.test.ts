@@ -36,7 +36,7 @@ function deleting(objects: readonly KubeObject[], more: Scene = {}): RollbackPla
     history: [
       revision(1, 'superseded', [web('app:1')], {
         labels: verified(1),
-        hooks: [hook('Job', 'drain', ['pre-rollback'])],
+        hooks: [hook('Job', 'drain', ['pre-rollback']), hook('Job', 'migrate', ['pre-upgrade'])],
       }),
       revision(2, 'failed', [web('app:2'), ...objects], { description: 'Upgrade "web" failed: timed out' }),
     ],

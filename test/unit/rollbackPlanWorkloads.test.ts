@@ -157,7 +157,10 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
   });
 
   it('does not take the ReplicaSet of another Deployment for its past', () => {
-    const stranger = { ...replicaSet(2, 'evil:1'), metadata: { ...replicaSet(2, 'x').metadata, ownerReferences: [] } };
+    const stranger = {
+      ...replicaSet(2, 'evil:1'),
+      metadata: { ...replicaSet(2, 'x').metadata, ...ownedBy('Another') },
+    };
     const undo = undoOf(deployment(bad, [stranger, ...past.slice(2)]), 'verified');
     assert.ok('refusal' in undo && undo.refusal.code === 'TargetMissing');
   });
@@ -237,6 +240,11 @@ describe('The plan for plain workloads', () => {
       status: { replicas: 9 },
     };
     assert.equal(planFor([rehearsed(deployment(scaled, past))]).digest, made.digest);
+  });
+
+  it('has the same digest where an autoscaler is faster than the dry run', () => {
+    const spec = { ...(bad['spec'] as object), template: template('app:1'), replicas: 8 };
+    assert.equal(planFor([{ ...one, rehearsed: { result: { ...bad, spec } } }]).digest, made.digest);
   });
 
   it('has another digest after a rollout that nobody planned, and says so', () => {

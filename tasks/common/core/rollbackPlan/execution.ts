@@ -2,6 +2,7 @@ import { isCustomResource } from '../remains';
 import type { ObjectRef } from '../kubernetes';
 import { apiGroup } from '../manifest';
 import type { NamedObject } from '../fence';
+import type { Revision } from '../release';
 import type { PlannedObject, RollbackPlan } from './types';
 
 /*
@@ -72,6 +73,16 @@ function named(object: Pick<PlannedObject, 'apiVersion' | 'namespace' | 'name' |
 
 export function refOfPlanned({ apiVersion, kind, namespace, name }: PlannedObject): ObjectRef {
   return namespace === '' ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
+}
+
+/**
+ * What `helm rollback` must be told besides, in its rehearsal as in earnest. Where Helm applies on the server's side it
+ * gives up at the first field that somebody else has set, replicas that were scaled for example (measured with 4.1.4
+ * and 4.2.3); the plan shows such fields as drift that is undone. The method is that of the target's record; Helm
+ * refuses the flag with the other one.
+ */
+export function rollbackArguments({ applyMethod }: Pick<Revision, 'applyMethod'>): string[] {
+  return applyMethod === 'ssa' ? ['--force-conflicts'] : [];
 }
 
 /** Whether all of the target is there already, and nothing else is to go: where it is healthy, too, the work is done. */

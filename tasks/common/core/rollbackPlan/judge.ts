@@ -260,7 +260,8 @@ function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: 
       }),
     ];
   }
-  const isForeseen = predicted !== undefined && live !== undefined && !isKeptByPolicy(live);
+  // What the target declares is made before it is deleted.
+  const isForeseen = predicted !== undefined && (live ?? candidate.target) !== undefined && !isKeptByPolicy(live);
   if (isForeseen === (object.fate === 'deleted')) return [];
   const message = isForeseen
     ? `By its version, ${helm.version}, this Helm should delete ${name}, but in the rehearsal it did not.`

@@ -72,7 +72,7 @@ export function plannedObject(
     name: ref.name,
     fate,
     reason: reasonOf(candidate, fate, isRehearsed),
-    isLive: live !== undefined || fate === 'deleted',
+    isLive: live !== undefined,
     isInLast: last !== undefined,
     isInTarget: target !== undefined,
     isRehearsed: isRehearsed && (write !== undefined || fate !== 'created'),
@@ -124,10 +124,11 @@ function fateOf(candidate: Candidate, isRehearsed: boolean, isChanged: boolean):
   return isKeptByPolicy(live) ? 'keptByPolicy' : 'orphaned';
 }
 
-function isDeleted({ write, live, predicted }: Candidate, isRehearsed: boolean): boolean {
+function isDeleted({ write, live, target, predicted }: Candidate, isRehearsed: boolean): boolean {
   if (write?.effect === 'deleted') return true;
   if (isRehearsed || write !== undefined) return false;
-  return predicted !== undefined && live !== undefined && !isKeptByPolicy(live);
+  // What the target declares is made before it is deleted.
+  return predicted !== undefined && (live ?? target) !== undefined && !isKeptByPolicy(live);
 }
 
 function reasonOf(candidate: Candidate, fate: ObjectFate, isRehearsed: boolean): string {

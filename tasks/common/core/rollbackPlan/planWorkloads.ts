@@ -160,7 +160,7 @@ function objectFor(
     mayRunAgain: false,
     revisions: { present: present.revision, target: past.revision },
     deletedBy: '',
-    contentDigest: sha256(canonicalJson({ written: changes, template: past.template })),
+    contentDigest: sha256(canonicalJson(changes)),
   };
 }
 
