@@ -89,6 +89,40 @@ describe('fields that have drifted, by the answer of the API server', () => {
       },
       ['ports[port=53,protocol=TCP].target differs'],
     ],
+    [
+      'ports in another order, of which one is declared by default',
+      {
+        ports: [
+          { port: 53, protocol: 'TCP' },
+          { port: 53, protocol: 'UDP' },
+        ],
+      },
+      {
+        ports: [
+          { port: 53, protocol: 'UDP' },
+          { port: 53, protocol: 'TCP' },
+        ],
+      },
+      { ports: [{ port: 53, protocol: 'UDP' }, { port: 53 }] },
+      ['ports order'],
+    ],
+    [
+      'a variable that is there twice, the second one other',
+      {
+        env: [
+          { name: 'A', value: '1' },
+          { name: 'A', value: '2' },
+        ],
+      },
+      {
+        env: [
+          { name: 'A', value: '1' },
+          { name: 'A', value: '3' },
+        ],
+      },
+      {},
+      ['env differs'],
+    ],
     ['a rule more', { rules: [{ a: 1 }, { b: 1 }] }, { rules: [{ a: 1 }] }, { rules: [{ a: 1 }] }, ['rules differs']],
     ['an item more with a key', { l: [{ name: 'a' }, { name: 'b' }] }, { l: [{ name: 'a' }] }, {}, ['l[name=b] added']],
     ['an argument more', { args: ['a', 'b'] }, { args: ['a'] }, { args: ['a'] }, ['args differs']],
@@ -209,10 +243,46 @@ describe('whose a difference is', () => {
     });
   }
 
+  const verdictOf = (path: string, entry: Omit<Entry, 'fieldsV1'>): 'drift' | 'held' => {
+    const fieldsV1 = { 'f:spec': { [`f:${path}`]: {} } };
+    const live = deployment({ [path]: { a: 1 } }, { managedFields: [{ ...entry, fieldsV1 }] });
+    const answer = deployment({ [path]: { a: 2 } });
+    return compare(wanted(answer), live, answer, release).drift === undefined ? 'held' : 'drift';
+  };
+
+  it('any field belongs to who has applied it, or has set it through the scale subresource, not to who has updated it', () => {
+    assert.equal(verdictOf('size', { manager: 'operator', operation: 'Apply' }), 'held');
+    assert.equal(verdictOf('size', { manager: 'operator', operation: 'Update', subresource: 'scale' }), 'held');
+    assert.equal(verdictOf('size', { manager: 'operator', operation: 'Update' }), 'drift');
+  });
+
+  it('a map that is replaced as a whole has the owner of the whole, also for what was added to it', () => {
+    assert.equal(verdictOf('selector', { manager: 'kube-controller-manager', operation: 'Update' }), 'held');
+    assert.equal(verdictOf('selector', { manager: 'kubectl-patch', operation: 'Update' }), 'drift');
+  });
+
+  it('who has made the map in which another has set the field is not its owner', () => {
+    const managedFields = [
+      { manager: 'helm', operation: 'Update', fieldsV1: { 'f:data': {} } },
+      { manager: 'kube-controller-manager', operation: 'Update', fieldsV1: { 'f:data': { 'f:a': {} } } },
+    ];
+    const map = (a: string): KubeObject => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'web', ...marks, managedFields },
+      data: { a },
+    });
+    assert.equal(compare(wanted(map('1')), map('2'), map('1'), release).drift, undefined);
+  });
+
   it('a CA that a controller writes into a webhook is its own, the failure policy is not', () => {
     const fields = { 'f:clientConfig': { 'f:caBundle': {} }, 'f:failurePolicy': {} };
     const managedFields = [
-      { manager: 'cainjector', operation: 'Update', fieldsV1: { 'f:webhooks': { 'k:{"name":"a"}': fields } } },
+      {
+        manager: 'cainjector',
+        operation: 'Update',
+        fieldsV1: { 'f:webhooks': { 'k:{"name":"b"}': {}, 'k:{"name":"a"}': fields } },
+      },
     ];
     const object = (caBundle: string, failurePolicy: string): KubeObject => ({
       apiVersion: 'admissionregistration.k8s.io/v1',
@@ -311,6 +381,14 @@ describe('drift of one object', () => {
       compareAlone(declared, changed, release, 'no').drift?.fields.map(({ path }) => path),
       ['data.b'],
     );
+  });
+
+  it('what an object has beyond the declared is no drift when it is compared alone', () => {
+    const theirs = deployment({ replicas: 2, paused: false }, { finalizers: ['x'], ownerReferences: [] });
+    assert.deepEqual(compareAlone(wanted(deployment({ replicas: 2 })), theirs, release, 'no'), {
+      drift: undefined,
+      held: [],
+    });
   });
 
   it('a Job that removes itself after its end is not missing, another is', () => {

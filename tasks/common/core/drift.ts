@@ -155,8 +155,7 @@ export function compareAlone(
 
 /** What is drift for sure though no field tells which: the API server refuses to make the object as declared. */
 export function refusedChange(ref: ObjectRef, because: string): Comparison {
-  const said = isSecret(ref) ? '' : ` ${because}`;
-  const message = `${nameOf(ref)} cannot be made as declared: what differs may not be changed.${said}`;
+  const message = `${nameOf(ref)} cannot be made as declared: what differs may not be changed (${because}).`;
   return { drift: { ref, drift: 'changed', fields: [], message }, held: [] };
 }
 

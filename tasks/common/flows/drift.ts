@@ -49,8 +49,17 @@ export interface LiveState {
  */
 export async function driftOf(context: DriftContext, manifest: string, release: ReleaseName): Promise<Drift[]> {
   const { drifts, held, notes } = await liveState(context, manifest, release);
-  for (const sentence of [...held, ...notes]) context.agent.log(sentence);
+  say(context, held);
+  say(context, notes);
   return [...drifts];
+}
+
+/** A missing right is missed for each object: so much of a list tells what there is to know. */
+const saidAtMost = 5;
+
+function say({ agent }: DriftContext, sentences: readonly string[]): void {
+  for (const sentence of sentences.slice(0, saidAtMost)) agent.log(sentence);
+  if (sentences.length > saidAtMost) agent.log(`The same goes for ${sentences.length - saidAtMost} more.`);
 }
 
 /** As `driftOf`, with everything that was found and nothing said. */
