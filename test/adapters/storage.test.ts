@@ -60,7 +60,7 @@ class FakeCluster {
   }
 
   get port(): Cluster {
-    const answers: Pick<Cluster, 'get' | 'list' | 'update' | 'delete'> = {
+    const answers: Pick<Cluster, 'get' | 'list' | 'create' | 'update' | 'delete'> = {
       get: ({ kind, name }: ObjectRef) => {
         const object = this.objects.get(name);
         return Promise.resolve(object?.kind === kind ? structuredClone(object) : undefined);
@@ -68,6 +68,13 @@ class FakeCluster {
       list: (query) => {
         this.queries.push(query);
         return Promise.resolve([...this.objects.values()].filter(({ kind }) => kind === query.kind));
+      },
+      create: (object) => {
+        if (this.objects.has(object.metadata.name)) {
+          return Promise.reject(new TaskError('Conflict', 'it is there', { facts: { status: 409 } }));
+        }
+        this.objects.set(object.metadata.name, object);
+        return Promise.resolve(object);
       },
       update: (object) => this.update(object),
       delete: ({ name }) => {
@@ -219,6 +226,32 @@ describe("Helm's storage", () => {
     const cluster = new FakeCluster(secret(1), secret(2));
     await storageOf(cluster).remove(1);
     assert.deepEqual([...cluster.objects.keys()], ['sh.helm.release.v1.shop.v2']);
+  });
+
+  it('a copy of a record tells what it was, is no revision, belongs to it, and is kept as it was first', async () => {
+    const cluster = new FakeCluster(secret(1), secret(2));
+    const storage = storageOf(cluster);
+    await storage.keepCopy(2);
+    await storage.update(2, { manifest: 'kind: Edited\n' });
+    await storage.keepCopy(2);
+    assert.equal((await storage.copyOf(2))?.manifest, record.manifest);
+    assert.equal(await storage.copyOf(1), undefined);
+    assert.deepEqual(
+      (await storage.history()).map(({ revision }) => revision),
+      [1, 2],
+    );
+    const copy = cluster.objects.get('helm-safe-deploy.copy.shop.v2') ?? assert.fail();
+    assert.equal(copy.metadata.labels?.['owner'], undefined);
+    assert.equal(copy.metadata.ownerReferences?.[0]?.name, 'sh.helm.release.v1.shop.v2');
+    await storage.dropCopy(2);
+    assert.deepEqual([...cluster.objects.keys()], ['sh.helm.release.v1.shop.v1', 'sh.helm.release.v1.shop.v2']);
+  });
+
+  it('what was read before the right to write was lost is not written', async () => {
+    const cluster = new FakeCluster(secret(1));
+    const lost = storageOf(cluster).update(1, { description: 'late' }, () => Promise.reject(new Error('lost')));
+    await assert.rejects(lost, /lost/);
+    assert.equal(cluster.updates, 0);
   });
 
   const bomb = gzipSync(Buffer.alloc(101 * 1024 * 1024, ' ')).toString('base64');

@@ -59,7 +59,11 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
   const ref = (revision: number) =>
     ({ apiVersion: 'v1', kind: driver.kind, namespace, name: storageName(release, revision) }) as const;
 
-  const updateOnce = async (revision: number, change: RecordChange): Promise<void> => {
+  const updateOnce = async (
+    revision: number,
+    change: RecordChange,
+    beforeWrite: () => Promise<void>,
+  ): Promise<void> => {
     const object = await cluster.get(ref(revision));
     if (object === undefined) {
       const message = `Could not change revision ${revision} of release ${release}: its record ${where(driver, options, revision)} is gone.`;
@@ -68,6 +72,7 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
     const record = changedRecord(await readRecord(object, driver), change);
     const labels = changedLabels(object.metadata.labels ?? {}, change, new Date());
     const data = { ...(object['data'] as Record<string, string>), release: await writeRecord(record, driver) };
+    await beforeWrite();
     await cluster.update({ ...object, metadata: { ...object.metadata, labels }, data });
   };
 
@@ -86,10 +91,10 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
         .sort((one, other) => one.revision - other.revision);
       return Promise.all(stored.map((each) => readRevision(each, { driver, options, newest: stored.at(-1) === each })));
     },
-    async update(revision, change) {
+    async update(revision, change, beforeWrite = () => Promise.resolve()) {
       for (let tries = 1; ; tries++) {
         try {
-          await updateOnce(revision, change);
+          await updateOnce(revision, change, beforeWrite);
           return;
         } catch (error) {
           const isRace = error instanceof TaskError && error.reason === 'Conflict' && error.facts['status'] === 409;

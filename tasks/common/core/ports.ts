@@ -130,8 +130,11 @@ export interface ReleaseStorage {
   readonly kind: 'Secret' | 'ConfigMap';
   /** All revisions, oldest first. Empty when the release does not exist. */
   history(): Promise<Revision[]>;
-  /** Reads the record anew, changes it and writes it back with its resourceVersion (update, never patch: Helm's rights suffice). */
-  update(revision: number, change: RecordChange): Promise<void>;
+  /**
+   * Reads the record anew, changes it and writes it back with its resourceVersion (update, never patch: Helm's rights
+   * suffice). `beforeWrite` is awaited between the two.
+   */
+  update(revision: number, change: RecordChange, beforeWrite?: () => Promise<void>): Promise<void>;
   remove(revision: number): Promise<void>;
   /** Copies the record as it is, to stay until `dropCopy` or until the record itself goes. An older copy stays as it is. */
   keepCopy(revision: number): Promise<void>;
@@ -183,11 +186,13 @@ export interface Cluster {
   /** `metadataOnly` as in a ListQuery. */
   get(ref: ObjectRef, options?: { metadataOnly?: boolean }): Promise<KubeObject | undefined>;
   list(query: ListQuery): Promise<KubeObject[]>;
-  create(object: KubeObject): Promise<KubeObject>;
+  create(object: KubeObject, options?: { fieldManager?: string }): Promise<KubeObject>;
   /** PUT with the object's resourceVersion; throws `Conflict` when somebody was faster. */
   update(object: KubeObject): Promise<KubeObject>;
-  /** JSON merge patch; `subresource` for example `status`. */
-  patch(ref: ObjectRef, patch: unknown): Promise<KubeObject>;
+  /** JSON merge patch. `dryRun`: nothing is changed. */
+  patch(ref: ObjectRef, patch: unknown, options?: { dryRun?: boolean }): Promise<KubeObject>;
+  /** A forced server-side apply: what the object declares is so afterwards, whoever has set it before. */
+  apply(object: KubeObject, options: { fieldManager: string }): Promise<KubeObject>;
   /**
    * What the object would be after a forced server-side apply of what is given, in the API server's own spelling:
    * quantities, defaults, lists by their keys. Nothing is changed. What is not there is answered as it would be made.

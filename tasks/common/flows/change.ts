@@ -10,10 +10,8 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
   return {
     kind: storage.kind,
     history: () => storage.history(),
-    async update(revision, change) {
-      await lease.confirm();
-      await storage.update(revision, change);
-    },
+    // Confirmed after the reading: what was read before the lease was lost is never written.
+    update: (revision, change) => storage.update(revision, change, () => lease.confirm()),
     async remove(revision) {
       await lease.confirm();
       await storage.remove(revision);

@@ -1,3 +1,4 @@
+import { TaskError } from '../core/failure';
 import type { RolloutContext } from '../core/releaseContext';
 
 const tries = 3;
@@ -9,8 +10,12 @@ export async function insist<T>({ clock, signal }: RolloutContext, act: () => Pr
     try {
       return await act();
     } catch (error) {
-      if (tried === tries) throw error;
+      if (tried === tries || isFinal(error)) throw error;
     }
     await clock.sleep(pauseMs, signal);
   }
+}
+
+function isFinal(error: unknown): boolean {
+  return error instanceof TaskError && error.reason === 'LeaseLost';
 }

@@ -16,8 +16,8 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
     records: structuredClone([...records]),
     copies: new Map(),
     history: () => Promise.resolve(structuredClone(storage.records)),
-    async update(revision, change) {
-      await Promise.resolve();
+    async update(revision, change, beforeWrite = () => Promise.resolve()) {
+      await beforeWrite();
       const at = storage.records.findIndex((record) => record.revision === revision);
       const record = storage.records[at];
       if (record === undefined) throw new TaskError('Conflict', `The record of revision ${revision} is gone.`);
