@@ -281,7 +281,7 @@ describe('whose a difference is', () => {
       {
         manager: 'cainjector',
         operation: 'Update',
-        fieldsV1: { 'f:webhooks': { 'k:{"name":"b"}': {}, 'k:{"name":"a"}': fields } },
+        fieldsV1: { 'f:webhooks': { 'k:{"name":"b"}': { 'f:name': {} }, 'k:{"name":"a"}': fields } },
       },
     ];
     const object = (caBundle: string, failurePolicy: string): KubeObject => ({
@@ -381,6 +381,16 @@ describe('drift of one object', () => {
       compareAlone(declared, changed, release, 'no').drift?.fields.map(({ path }) => path),
       ['data.b'],
     );
+  });
+
+  it('an object that is being deleted is told as such, whatever its fields, with a dry run and without', () => {
+    const ending = deployment({ replicas: 2 }, { deletionTimestamp: '2026-01-01T00:00:00Z' });
+    for (const found of [
+      compare(wanted(live), ending, live, release),
+      compareAlone(wanted(live), ending, release, 'no'),
+    ]) {
+      assert.equal(found.drift?.message, 'Deployment/web in namespace prod is being deleted.');
+    }
   });
 
   it('what an object has beyond the declared is no drift when it is compared alone', () => {
