@@ -444,6 +444,30 @@ describe('the gateway', () => {
       assert.deepEqual(cluster.changes, []);
     });
 
+    it('records of other releases, and of other namespaces, are objects like any other', async () => {
+      const { client, stage } = await rehearsing();
+      const collections = [
+        ['/api/v1/namespaces/other/secrets', record],
+        [`${shop}/secrets`, 'sh.helm.release.v1.web-2.v2'],
+        [`${shop}/secrets`, record],
+      ] as const;
+      for (const [where, name] of collections) {
+        const body = { apiVersion: 'v1', kind: 'Secret', metadata: { name } };
+        assert.equal((await client.ask(where, { method: 'POST', body })).status, 201);
+      }
+      assert.deepEqual(
+        stage.recording().writes.map(({ ref }) => [ref.namespace, ref.name]),
+        [
+          ['other', record],
+          ['shop', 'sh.helm.release.v1.web-2.v2'],
+        ],
+      );
+      assert.deepEqual(
+        stage.recording().storage.map(({ name }) => name),
+        [record],
+      );
+    });
+
     it('each write is a dry run and is recorded with what came back, in the order in which it was asked for', async () => {
       cluster.objects.set(`${shop}/configmaps/a`, configMap('a', { x: '1' }, { uid: 'ua' }));
       cluster.objects.set(`${shop}/configmaps/b`, configMap('b', {}, { uid: 'ub' }));
