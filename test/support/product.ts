@@ -3,6 +3,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { HealthReport } from '../../tasks/common/core/healthReport';
 import type { DeployReport } from '../../tasks/common/core/report';
+import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
+import type { RollbackReport } from '../../tasks/common/core/rollbackReport';
 import {
   createAgent,
   type Agent,
@@ -194,6 +196,90 @@ export async function runCheck(spec: CheckSpec, options: Partial<AgentOptions> =
   } finally {
     agent.dispose();
   }
+}
+
+export interface RollbackSpec {
+  cluster: TestCluster;
+  namespace: string;
+  helm?: string;
+  /** Default `web`; empty where workloads are rolled back. */
+  release?: string;
+  inputs?: Readonly<Record<string, string>>;
+  variables?: Readonly<Record<string, string>>;
+  connection?: ServiceConnection;
+  job?: Partial<JobSpec>;
+}
+
+/** The job of one ApproveAndRollback step, as a pipeline would have it. */
+export function rollbackJob(spec: RollbackSpec): JobSpec {
+  const connection = spec.connection ?? kubeconfigConnection(spec.cluster.kubeconfig);
+  return {
+    endpoints: [connection],
+    ...(spec.variables === undefined ? {} : { variables: spec.variables }),
+    steps: [
+      {
+        task: 'ApproveAndRollback@1',
+        name: 'rollback',
+        inputs: {
+          kubernetesServiceConnection: connection.name,
+          namespace: spec.namespace,
+          releaseName: spec.release ?? 'web',
+          helmPath: spec.helm ?? spec.cluster.helm4,
+          ...spec.inputs,
+        },
+      },
+    ],
+    ...spec.job,
+  };
+}
+
+export interface RollbackEnd {
+  job: JobResult;
+  result: string;
+  /** By name, without the step's. */
+  outputs: Readonly<Record<string, string>>;
+  log: string;
+  report: RollbackReport | undefined;
+  plan: RollbackPlan | undefined;
+}
+
+export function rollbackEnd(job: JobResult): RollbackEnd {
+  const step = job.step('rollback');
+  const attached = (type: string): unknown => {
+    const attachment = step.attachments.find((each) => each.type === type);
+    return attachment === undefined ? undefined : JSON.parse(String(attachment.content));
+  };
+  return {
+    job,
+    result: step.result,
+    outputs: step.outputs,
+    log: job.log.map(({ text }) => text).join('\n'),
+    report: attached('helm-safe-deploy.report') as RollbackReport | undefined,
+    plan: attached('helm-safe-deploy.plan') as RollbackPlan | undefined,
+  };
+}
+
+/** Runs the packaged ApproveAndRollback@1 to its end. */
+export async function runRollback(spec: RollbackSpec, options: Partial<AgentOptions> = {}): Promise<RollbackEnd> {
+  const agent = productAgent(options);
+  try {
+    return rollbackEnd(await agent.runJob(rollbackJob(spec)));
+  } finally {
+    agent.dispose();
+  }
+}
+
+/** Starts the packaged ApproveAndRollback@1; `end` disposes of its agent. */
+export function startRollback(
+  spec: RollbackSpec,
+  options: Partial<AgentOptions> = {},
+): { job: Job; agent: Agent; end: Promise<RollbackEnd> } {
+  const agent = productAgent(options);
+  const job = agent.startJob(rollbackJob(spec));
+  const end = job.done.then(rollbackEnd).finally(() => {
+    agent.dispose();
+  });
+  return { job, agent, end };
 }
 
 export interface HistoryEntry {

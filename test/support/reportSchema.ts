@@ -15,6 +15,7 @@ const ajv = new Ajv({ allErrors: true, formats: { 'date-time': time } });
 const validators = {
   HelmSafeDeploy: ajv.compile({ ...schema, oneOf: [{ $ref: '#/definitions/deploy' }] }),
   RolloutHealthCheck: ajv.compile({ ...schema, oneOf: [{ $ref: '#/definitions/health' }] }),
+  ApproveAndRollback: ajv.compile({ ...schema, oneOf: [{ $ref: '#/definitions/rollback' }] }),
 };
 
 /** What docs/report.schema.json finds wrong with a report. */

@@ -3,7 +3,7 @@ import { TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import type { AccessRule, ApiResource, Cluster, PodLogOptions } from '../core/ports';
 import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './kubernetes/errors';
-import { dryRunApply } from './kubernetes/dryRunApply';
+import { dryRunApply, serverSideApply } from './kubernetes/dryRunApply';
 import { findResource } from './kubernetes/findResource';
 import { follow } from './kubernetes/follow';
 import { followPodLog } from './kubernetes/followPodLog';
@@ -68,9 +68,10 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
       });
       return objects;
     },
-    create: (object) => createObject(requests, object),
+    create: (object, how) => createObject(requests, object, how?.fieldManager),
     update: (object) => updateObject(requests, object),
-    patch: (ref, patch) => patchObject(requests, ref, patch),
+    patch: (ref, patch, how) => patchObject(requests, ref, patch, how?.dryRun === true),
+    apply: (object, how) => serverSideApply(requests, object, how),
     dryRunApply: (object, how) => dryRunApply(requests, object, how),
     delete: (ref, deletion = {}) => deleteObject(requests, ref, deletion),
     resource: (apiVersion, kind) => requests.resource(apiVersion, kind),
@@ -133,12 +134,12 @@ function refOf({ apiVersion, kind, metadata: { name, namespace } }: KubeObject):
   return { apiVersion, kind, name, ...(namespace === undefined ? {} : { namespace }) };
 }
 
-async function createObject(requests: Requests, object: KubeObject): Promise<KubeObject> {
+async function createObject(requests: Requests, object: KubeObject, fieldManager?: string): Promise<KubeObject> {
   const ref = refOf(object);
   const resource = await requests.served(ref.apiVersion, ref.kind, objectAttempt('create', ref));
   const attempt = objectAttempt('create', ref, resource);
   objectPath(resource, ref, attempt);
-  const path = resourcePath(resource, { namespace: ref.namespace });
+  const path = resourcePath(resource, { namespace: ref.namespace, query: { fieldManager } });
   const value = await requests.json({ method: 'POST', path, attempt, body: object, retry: 'unsent' });
   return understood(requests, value, ref, attempt);
 }
@@ -155,12 +156,18 @@ async function updateObject(requests: Requests, object: KubeObject): Promise<Kub
   return understood(requests, value, ref, attempt);
 }
 
-async function patchObject(requests: Requests, ref: ObjectRef, patch: unknown): Promise<KubeObject> {
+async function patchObject(
+  requests: Requests,
+  ref: ObjectRef,
+  patch: unknown,
+  dryRun: boolean,
+): Promise<KubeObject> {
   const resource = await requests.served(ref.apiVersion, ref.kind, objectAttempt('patch', ref));
   const attempt = objectAttempt('patch', ref, resource);
+  objectPath(resource, ref, attempt);
   const value = await requests.json({
     method: 'PATCH',
-    path: objectPath(resource, ref, attempt),
+    path: resourcePath(resource, { ...ref, query: { dryRun: dryRun ? 'All' : undefined } }),
     attempt,
     body: patch,
     contentType: 'application/merge-patch+json',

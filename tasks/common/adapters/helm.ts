@@ -5,6 +5,7 @@ import { lineReader } from '../core/foreignText';
 import { helmFailureReason, helmMessage } from '../core/helmFailure';
 import type { Helm, HelmCapabilities, HelmResult, ReleaseHelm, Rendering } from '../core/ports';
 import { isRecord } from '../core/json';
+import { helmBuildTemplate, parseHelmBuild, type HelmBuild } from '../core/provenance';
 import { revisionOf } from '../core/releaseRecord';
 import { privateValuesText, valueFlags, type PrivateValueFiles } from '../core/setValues';
 import type { PrivateFolder } from './privateFolder';
@@ -54,11 +55,9 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
   return {
     async capabilities(signal): Promise<HelmCapabilities> {
       const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
-      const [version, upgradeHelp] = await Promise.all([
-        bare(['version', '--template', '{{.Version}}']),
-        bare(['upgrade', '--help']),
-      ]);
-      const capabilities = capabilitiesOf(options.binary, version.trim(), upgradeHelp);
+      const [answer, upgradeHelp] = await Promise.all([bare(askForBuild), bare(['upgrade', '--help'])]);
+      const version = parseHelmBuild(answer)?.version ?? answer.trim().split(/\s/)[0] ?? '';
+      const capabilities = capabilitiesOf(options.binary, version, upgradeHelp);
       waitFlag = waitFlagOf(capabilities);
       major = capabilities.major;
       return capabilities;
@@ -76,6 +75,13 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
       return runHelm(options, args, { capture: false, guarded: 'final' });
     },
   };
+}
+
+const askForBuild = ['version', '--template', helmBuildTemplate];
+
+/** What the binary says of its own making; undefined where that is not understood. */
+export async function helmBuild(options: ReleaseHelmOptions, signal: AbortSignal): Promise<HelmBuild | undefined> {
+  return parseHelmBuild(await bareOutput(options, askForBuild, signal));
 }
 
 /** Helm for a release and the chart that it is to have. */

@@ -16,13 +16,23 @@ import {
   healthSummary,
   type HealthReport,
 } from '../core/healthReport';
+import { planAttachmentType, planJson } from '../core/rollbackPlan/document';
+import {
+  rollbackClosing,
+  rollbackIssue,
+  rollbackMarkdown,
+  rollbackOutputs,
+  rollbackResults,
+  type RollbackReport,
+} from '../core/rollbackReport';
+import type { RollbackPlan } from '../core/rollbackPlan/types';
 import type { TaskAgent } from './agent';
 import type { TaskEnd } from './runTask';
 
 /** One report in all its renderings. */
 interface Told {
   name: string;
-  report: DeployReport | HealthReport;
+  report: DeployReport | HealthReport | RollbackReport;
   closing: string;
   /** The one error issue of a step that ends badly. */
   issue: string;
@@ -83,4 +93,42 @@ export function publishHealth(
     result: healthResult(report, onUnhealthy),
     outputs: (reportPath) => healthOutputs(report, reportPath),
   });
+}
+
+/** A plan or a rollback; the plan that it is about is attached as well. */
+export async function publishRollback(
+  agent: TaskAgent,
+  report: RollbackReport,
+  plan: RollbackPlan | undefined,
+): Promise<TaskEnd> {
+  if (plan !== undefined) await agent.attach(planAttachmentType, `${rollbackName(report)} plan.json`, planJson(plan));
+  return publish(agent, {
+    ...toldRollback(report, plan),
+    outputs: (reportPath) => rollbackOutputs(report, plan, reportPath),
+  });
+}
+
+/** What the post-job phase has made of an interrupted rollback. The outputs of the step are the main phase's. */
+export function publishResume(
+  agent: TaskAgent,
+  report: RollbackReport,
+  plan: RollbackPlan | undefined,
+): Promise<TaskEnd> {
+  const told = toldRollback(report, plan);
+  return publish(agent, { ...told, name: `${told.name} after the job`, outputs: () => ({}) });
+}
+
+function rollbackName({ action, release, workloads }: RollbackReport): string {
+  return `ApproveAndRollback ${action} ${release || workloads.join(' ')}`;
+}
+
+function toldRollback(report: RollbackReport, plan: RollbackPlan | undefined): Omit<Told, 'outputs'> {
+  return {
+    name: rollbackName(report),
+    report,
+    closing: rollbackClosing(report),
+    issue: rollbackIssue(report),
+    markdown: rollbackMarkdown(report, plan),
+    result: rollbackResults[report.outcome],
+  };
 }

@@ -29,6 +29,13 @@ export type FailureReason =
   | 'HookFailed'
   | 'ApplyRejected'
   | 'RollbackTargetMissing'
+  | 'ProofFailed'
+  // whoever plans and approves a rollback
+  | 'PlanMissing'
+  | 'PlanExpired'
+  | 'PlanChanged'
+  | 'PlanRefused'
+  | 'ApprovalMissing'
   // nobody: somebody wanted it so
   | 'Cancelled'
   | 'TimedOut'
@@ -70,6 +77,15 @@ export const advice: Record<FailureReason, string> = {
   HookFailed: 'Read the log of the hook above; nothing after it was done.',
   ApplyRejected: 'The API server refused an object of the chart; its answer above says which and why.',
   RollbackTargetMissing: 'Name a revision that exists, or deploy a version known to work.',
+  ProofFailed:
+    'Look at the objects named above: they are not what the target declares, and what was tried did not make them so.',
+  PlanMissing:
+    'Run the step with action: plan first, and give its output planDigest to this step, with the same other inputs.',
+  PlanExpired: 'Make a new plan and have it approved: what an approver saw then may no longer be what matters.',
+  PlanChanged: 'Make a new plan, look at what has changed, and have it approved.',
+  PlanRefused:
+    'Read the refusals above; those that the input allow may name can be switched off there, if you know better.',
+  ApprovalMissing: 'Have the plan approved in the way that the input approval asks for, then run this stage again.',
   Cancelled: 'Run the pipeline again when you are ready.',
   TimedOut: 'Raise the timeout if the work was merely slow; the log above says what it was waiting for.',
   LeaseLost:

@@ -4,3 +4,5 @@ export const privateFolderVariable = 'helmSafeDeployPrivateFolder';
 export const interruptionVariable = 'helmSafeDeployInterruption';
 /** Marks of the Helm that is at work and of its guard (see adapters/processes), one per line. */
 export const childrenVariable = 'helmSafeDeployProcesses';
+/** The digest of the plan that a rollback carries out. */
+export const planDigestVariable = 'helmSafeDeployPlanDigest';

@@ -102,6 +102,10 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       const isStale = resourceVersion !== undefined && live?.metadata.resourceVersion !== resourceVersion;
       return isStale ? Promise.reject(conflict(object, 'was changed')) : Promise.resolve(put(object));
     },
+    apply: (object) => {
+      const live = objects.get(objectKey(refOf(object)));
+      return Promise.resolve(put(live === undefined ? object : (applied(live, object) as KubeObject)));
+    },
     patch(ref, patch) {
       const live = objects.get(objectKey(ref));
       if (live === undefined) throw new TaskError('Conflict', `There is no ${objectKey(ref)}.`);

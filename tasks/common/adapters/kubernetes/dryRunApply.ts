@@ -11,13 +11,30 @@ const tries = 3;
  * A server-side apply that changes nothing. The conflicts with other field managers are forced: the question is what
  * the object would be, not who may change it. Throws TaskError when the API server will not say.
  */
-export async function dryRunApply(
+export function dryRunApply(
   requests: Requests,
   object: KubeObject,
   { fieldManager }: { fieldManager: string },
 ): Promise<KubeObject> {
+  return apply(requests, object, { fieldManager, dryRun: true });
+}
+
+/** The same for real. */
+export function serverSideApply(
+  requests: Requests,
+  object: KubeObject,
+  { fieldManager }: { fieldManager: string },
+): Promise<KubeObject> {
+  return apply(requests, object, { fieldManager, dryRun: false });
+}
+
+async function apply(
+  requests: Requests,
+  object: KubeObject,
+  { fieldManager, dryRun }: { fieldManager: string; dryRun: boolean },
+): Promise<KubeObject> {
   const ref = refOf(object);
-  const asked = { kind: ref.kind, namespace: ref.namespace, name: `${ref.name} (by a dry run)` };
+  const asked = { kind: ref.kind, namespace: ref.namespace, name: dryRun ? `${ref.name} (by a dry run)` : ref.name };
   const resource = await requests.served(ref.apiVersion, ref.kind, objectAttempt('patch', asked));
   const attempt = objectAttempt('patch', asked, resource);
   if (ref.name === '' || ref.name === '.' || ref.name === '..') {
@@ -31,7 +48,7 @@ export async function dryRunApply(
     path: resourcePath(resource, {
       namespace: ref.namespace,
       name: ref.name,
-      query: { dryRun: 'All', force: 'true', fieldManager },
+      query: { dryRun: dryRun ? 'All' : undefined, force: 'true', fieldManager },
     }),
     attempt,
     body: object,
@@ -45,7 +62,7 @@ export async function dryRunApply(
   throw notUnderstood(attempt, requests.transport.server, 'it gave something that is no object');
 }
 
-/** A connection that is cut is no answer: a dry run may be sent again, whether it has arrived or not. */
+/** A connection that is cut is no answer: an apply may be sent again, whether it has arrived or not. */
 async function whileUnreachable<T>(send: () => Promise<T>): Promise<T> {
   for (let count = 1; ; count++) {
     try {

@@ -1,0 +1,197 @@
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { gunzip, gzip } from 'node:zlib';
+import { asTaskError, TaskError } from '../core/failure';
+import { isRecord } from '../core/json';
+import type { Execution, FoundPlan, PlanStore } from '../core/keptPlan';
+import type { KubeObject, ObjectRef } from '../core/kubernetes';
+import type { Cluster } from '../core/ports';
+import { plainDigest, planJson, readPlan } from '../core/rollbackPlan/document';
+import type { RollbackPlan } from '../core/rollbackPlan/types';
+
+export interface PlanStoreOptions {
+  namespace: string;
+  /** The release, or the name under which plain workloads are locked. */
+  subject: string;
+  /** Where Helm keeps its records: whoever may change those may keep plans. */
+  kind: 'Secret' | 'ConfigMap';
+  /** Tells this run from all others. */
+  run: string;
+}
+
+const planLabel = 'helm-safe-deploy/plan';
+const inflatedMaxBytes = 64 * 1024 * 1024;
+/** The API server takes objects of a megabyte; base64 makes a third more of it, twice in a Secret. */
+const storedMaxBytes = 600_000;
+const digestDigits = 32;
+const updateTries = 5;
+
+export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** Plans of one release, each in an object of its own that is named after its digest. */
+export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): PlanStore {
+  const { namespace, subject, kind, run } = options;
+  const refOf = (digest: string): ObjectRef => {
+    const name = `helm-safe-deploy.plan.${subject}.${plainDigest(digest).slice(0, digestDigits)}`;
+    return { apiVersion: 'v1', kind, namespace, name };
+  };
+
+  const change = async (digest: string, fields: (data: StoredData) => Partial<StoredData>): Promise<boolean> => {
+    for (let tries = 1; ; tries++) {
+      const object = await cluster.get(refOf(digest));
+      if (object === undefined) return false;
+      try {
+        const data = dataOf(object, kind);
+        await cluster.update({ ...object, data: encoded({ ...data, ...fields(data) }, kind) });
+        return true;
+      } catch (error) {
+        if (asTaskError(error).reason !== 'Conflict' || tries === updateTries) throw error;
+      }
+    }
+  };
+
+  return {
+    async keep(plan, now) {
+      const content = await stored(plan);
+      const made = (data: StoredData): Partial<StoredData> => ({
+        plan: content,
+        made: JSON.stringify({ ...timesOf(data.made), [run]: now.toISOString() }),
+      });
+      if (await change(plan.digest, made)) return;
+      const { name } = refOf(plan.digest);
+      const metadata = { name, namespace, labels: { [planLabel]: subject } };
+      const data = encoded(made({}), kind);
+      const type = kind === 'Secret' ? { type: 'helm-safe-deploy/plan' } : {};
+      await cluster.create({ apiVersion: 'v1', kind, metadata, ...type, data });
+    },
+
+    async find(digest): Promise<FoundPlan> {
+      const object = await cluster.get(refOf(digest));
+      if (object === undefined) return { found: 'nothing' };
+      const data = dataOf(object, kind);
+      const text = await inflated(data.plan ?? '');
+      if (text === undefined) return { found: 'unusable', problem: 'it is not what this task writes' };
+      const read = readPlan(text, digest, sha256);
+      if ('problem' in read) return { found: 'unusable', problem: read.problem };
+      const times = timesOf(data.made);
+      const madeAt = dateOf(times[run]) ?? newest(Object.values(times));
+      if (madeAt === undefined) return { found: 'unusable', problem: 'it does not say when it was made' };
+      return { found: 'plan', plan: read.plan, madeAt, execution: executionOf(data.execution) };
+    },
+
+    async note(digest, execution) {
+      if (await change(digest, () => ({ execution: JSON.stringify(execution) }))) return;
+      const message = `The plan ${digest} is no longer in namespace ${namespace}: somebody has removed it.`;
+      throw new TaskError('PlanMissing', message);
+    },
+
+    async prune(before) {
+      const objects = await cluster.list({
+        apiVersion: 'v1',
+        kind,
+        namespace,
+        labelSelector: `${planLabel}=${subject}`,
+      });
+      for (const object of objects) {
+        const last = newest(Object.values(timesOf(dataOf(object, kind).made)));
+        const { uid, name } = object.metadata;
+        if (uid === undefined || (last !== undefined && last >= before)) continue;
+        await cluster.delete({ apiVersion: 'v1', kind, namespace, name }, { uid });
+      }
+    },
+  };
+}
+
+interface StoredData {
+  /** The plan's JSON, gzipped and in base64. */
+  plan?: string;
+  /** When each run has made it, by the API server's clock. */
+  made?: string;
+  execution?: string;
+}
+
+const names = ['plan', 'made', 'execution'] as const;
+
+function dataOf(object: KubeObject, kind: PlanStoreOptions['kind']): StoredData {
+  const data = isRecord(object['data']) ? object['data'] : {};
+  const text = (value: unknown): string => {
+    if (typeof value !== 'string') return '';
+    return kind === 'Secret' ? Buffer.from(value, 'base64').toString('utf8') : value;
+  };
+  const given = names.map((name): [string, string] => [name, text(data[name])]).filter(([, value]) => value !== '');
+  return Object.fromEntries(given);
+}
+
+function encoded(data: StoredData, kind: PlanStoreOptions['kind']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(data as Record<string, string>).map(([name, value]) => [
+      name,
+      kind === 'Secret' ? Buffer.from(value).toString('base64') : value,
+    ]),
+  );
+}
+
+/** What differs is not needed to carry a plan out: of one that is too large its texts are left out. */
+async function stored(plan: RollbackPlan): Promise<string> {
+  const whole = await zipped(planJson(plan));
+  if (whole.length <= storedMaxBytes) return whole;
+  const objects = plan.objects.map((object) => ({
+    ...object,
+    diff: [],
+    diffCut: object.diffCut + object.diff.length,
+    drift: [],
+  }));
+  return zipped(planJson({ ...plan, objects }));
+}
+
+async function zipped(text: string): Promise<string> {
+  return (await promisify(gzip)(text)).toString('base64');
+}
+
+async function inflated(text: string): Promise<string | undefined> {
+  try {
+    const bytes = await promisify(gunzip)(Buffer.from(text, 'base64'), { maxOutputLength: inflatedMaxBytes });
+    return bytes.toString('utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function parsed(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    return undefined;
+  }
+}
+
+function timesOf(text: string | undefined): Record<string, string> {
+  const value = parsed(text);
+  const entries = Object.entries(isRecord(value) ? value : {});
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => dateOf(entry[1]) !== undefined));
+}
+
+function dateOf(value: unknown): Date | undefined {
+  const date = new Date(typeof value === 'string' ? value : '');
+  return isNaN(date.getTime()) ? undefined : date;
+}
+
+function newest(times: readonly string[]): Date | undefined {
+  const dates = times.flatMap((time) => dateOf(time) ?? []);
+  return dates.sort((one, other) => one.getTime() - other.getTime()).at(-1);
+}
+
+function executionOf(text: string | undefined): Execution | undefined {
+  const value = parsed(text);
+  if (!isRecord(value)) return undefined;
+  const { state, revision, templates, approval, approvedBy } = value;
+  if ((state !== 'begun' && state !== 'done') || typeof revision !== 'number') return undefined;
+  const known = Object.entries(isRecord(templates) ? templates : {});
+  return {
+    state,
+    revision,
+    templates: Object.fromEntries(known.filter((entry): entry is [string, string] => typeof entry[1] === 'string')),
+    approval: typeof approval === 'string' ? approval : '',
+    approvedBy: typeof approvedBy === 'string' ? approvedBy : '',
+  };
+}

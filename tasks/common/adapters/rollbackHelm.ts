@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import { TaskError } from '../core/failure';
+import { helmProvenance } from '../core/provenance';
+import type { RollbackHelm } from '../core/rollbackContext';
+import { openFence } from './gateway/openFence';
+import type { GatewayOptions } from './gateway/openGateway';
+import { rehearseRollback } from './gateway/rehearseRollback';
+import { createReleaseHelm, helmBuild, type ReleaseHelmOptions } from './helm';
+import type { PrivateFolder } from './privateFolder';
+
+export interface RollbackHelmOptions {
+  helm: ReleaseHelmOptions;
+  folder: PrivateFolder;
+  onSecret: (secret: string) => void;
+  /** Of the binary, where the pipeline names one. */
+  helmSha256?: string;
+}
+
+/** It waits for nothing: what takes longer hangs. */
+const rehearsalSeconds = 120;
+
+/** The step's Helm, led through the gateway. */
+export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
+  const { helm, folder, onSecret, helmSha256 } = options;
+  const { binary, kubeconfig, namespace, environment, releaseName, workingDirectory } = helm;
+  const gateway: GatewayOptions = { kubeconfig, namespace, folder, environment, onSecret };
+  return {
+    async provenance(signal) {
+      const [build, sha256] = await Promise.all([
+        helmBuild(helm, signal),
+        helmSha256 === undefined ? undefined : sha256Of(binary),
+      ]);
+      return helmProvenance({ build, sha256 }, helmSha256);
+    },
+
+    rehearse: (revision, signal) =>
+      rehearseRollback({
+        ...gateway,
+        binary,
+        release: releaseName,
+        revision,
+        workingDirectory,
+        timeoutSeconds: rehearsalSeconds,
+        signal,
+      }),
+
+    async rollback({ policy, lost, ...rollback }) {
+      const fence = await openFence({ ...gateway, release: releaseName, policy, lost });
+      try {
+        const fenced = createReleaseHelm({
+          ...helm,
+          kubeconfig: fence.kubeconfig,
+          environment: { ...environment, ...fence.environment },
+        });
+        // How this Helm is told to wait depends on its version.
+        if (rollback.wait) await fenced.capabilities(lost);
+        const result = await fenced.rollback(rollback);
+        return { result, fence: fence.record() };
+      } finally {
+        await fence.close();
+      }
+    },
+  };
+}
+
+async function sha256Of(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(file), hash);
+  } catch (error) {
+    const message = `Reading ${file} for its SHA-256 failed: ${(error as Error).message}.`;
+    throw new TaskError('HelmMissing', message, { cause: error });
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,80 @@
+import { holderOf } from '../core/holder';
+import type { PlainStart, ReleaseRollbackStart } from '../core/rollbackContext';
+import type { RollbackTaskRequest } from '../core/rollbackRequest';
+import { azureRun, ownPlace } from './azureDevOps';
+import { systemClock } from './clock';
+import { withCluster } from './clusterTask';
+import { createReleaseHelm } from './helm';
+import { createPlanStore, sha256 } from './planStore';
+import { isProcessGone, processMark } from './processes';
+import { withRelease } from './releaseTask';
+import { createRollbackHelm } from './rollbackHelm';
+import type { TaskAgent } from './agent';
+import type { TaskRun } from './runTask';
+
+/** The story of a step: of a release, or of plain workloads. */
+export interface RollbackFlows<T> {
+  release: (start: ReleaseRollbackStart) => Promise<T>;
+  workloads: (start: PlainStart) => Promise<T>;
+}
+
+/** Opens what the flow acts through, runs it, and closes all of it on every way out. */
+export async function withRollback<T>(run: TaskRun, request: RollbackTaskRequest, flows: RollbackFlows<T>): Promise<T> {
+  const { agent, signal } = run;
+  const { environment } = agent;
+  const azure = azureRun(environment, { signal });
+  const common = { azure, place: ownPlace(environment), sha256, request };
+  try {
+    if (request.subject.kind === 'workloads') {
+      return await withWorkloads(run, request, (start) => flows.workloads({ ...common, ...start }));
+    }
+    return await withRelease(run, request, async ({ helmOptions, ...start }) => {
+      const { namespace, storage, cluster } = start;
+      const subject = request.releaseName;
+      const { helmSha256 } = request;
+      const rollbackHelm = createRollbackHelm({
+        helm: helmOptions,
+        folder: agent.privateFolder,
+        onSecret: (secret) => {
+          agent.mask(secret);
+        },
+        ...(helmSha256 === undefined ? {} : { helmSha256 }),
+      });
+      const plans = createPlanStore(cluster, { namespace, subject, kind: storage.kind, run: runName(agent) });
+      return flows.release({ ...start, ...common, plans, rollbackHelm, helm: createReleaseHelm(helmOptions) });
+    });
+  } finally {
+    azure.close();
+  }
+}
+
+type Missing = 'azure' | 'place' | 'sha256' | 'request';
+
+/** No Helm is at work there, so there is none to guard. */
+function withWorkloads<T>(
+  run: TaskRun,
+  request: RollbackTaskRequest,
+  flow: (start: Omit<PlainStart, Missing>) => Promise<T>,
+): Promise<T> {
+  const { agent, signal } = run;
+  return withCluster(run, request, ({ cluster, namespace }) => {
+    const subject = request.releaseName;
+    return flow({
+      agent,
+      cluster,
+      clock: systemClock,
+      guard: { alive: () => undefined },
+      namespace,
+      signal,
+      holder: holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? ''),
+      isProcessGone,
+      plans: createPlanStore(cluster, { namespace, subject, kind: 'ConfigMap', run: runName(agent) }),
+    });
+  });
+}
+
+/** One run of one pipeline, whatever its stages, jobs and attempts. */
+function runName({ environment }: TaskAgent): string {
+  const parts = ['System.CollectionUri', 'System.TeamProjectId', 'Build.BuildId'];
+  return parts.map((name) => environment.variable(name) ?? '').join(' ');
+}

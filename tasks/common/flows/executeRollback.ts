@@ -1,0 +1,290 @@
+import { endingOfRollout, reportedObjects, sentence } from '../core/ending';
+import { asTaskError } from '../core/failure';
+import type { FenceRecord } from '../core/fence';
+import { objectName } from '../core/manifest';
+import type { Revision } from '../core/release';
+import { stopIfCancelled } from '../core/releaseContext';
+import type { RollbackContext } from '../core/rollbackContext';
+import { mayHaveTrappedPods, ownDeletions } from '../core/rollbackPlan/execution';
+import { fencePolicy, unplannedDeletions } from '../core/rollbackPlan/fencePolicy';
+import type { RollbackPlan } from '../core/rollbackPlan/types';
+import { heldBackSentence, type RollbackEnding } from '../core/rollbackReport';
+import { planDigestVariable } from '../core/taskVariables';
+import { causesOf, baselineForWayBack, baselineOf, judge, type RolloutMemory } from '../core/rollout/verdict';
+import type { ToldApproval } from './approvedPlan';
+import { beginWork } from './change';
+import { liveState } from './drift';
+import { collectEvidence, sayEvidence } from './evidence';
+import { whileHooksRun } from './hookLogs';
+import { insist } from './insist';
+import { onBase } from './mergeBase';
+import { group, remindingWhile, secondsUntil } from './phase';
+import { markUnhealthy, newRevision, settle, verify } from './record';
+import { proveObjects } from './proof';
+import { noteOnWorkloads } from './rollbackEvents';
+import { asRollbackEnding, rollbackEnding, wellRolledBack, type RollbackStory } from './rollbackStory';
+import { followRollout, readRollout, rolloutPolicy } from './rollout';
+import { deletingTrappedPods } from './trappedPods';
+import { wantedObjects } from './wantedObjects';
+
+/** A rollback that may be done. */
+export interface Approved {
+  /** What Helm is let do. */
+  plan: RollbackPlan;
+  /** Under which it was approved, where that is another plan's. */
+  digest?: string;
+  target: Revision;
+  approval: ToldApproval;
+  deadline: Date;
+  /** The plan whose objects are deleted at the end. */
+  deletions: RollbackPlan;
+}
+
+/** Runs Helm through the fence and proves what has come of it. `history` is the one that the plan was made of. */
+export async function executeRollback(
+  context: RollbackContext,
+  story: RollbackStory,
+  approved: Approved & { history: readonly Revision[] },
+): Promise<RollbackEnding> {
+  const { plan, target, history, approval, deadline } = approved;
+  const { clock, lease, plans, rollbackHelm, storage } = context;
+  stopIfCancelled(context.signal);
+  const memory = await baselineNow(context, story, target, history);
+  const revision = (history.at(-1)?.revision ?? 0) + 1;
+  const execution = { ...toldOf(approval), state: 'begun', revision, templates: {} } as const;
+  const digest = approved.digest ?? plan.digest;
+  context.agent.setTaskVariable(planDigestVariable, digest);
+  await plans.note(digest, execution);
+  await beginWork(context, story, { action: 'rollback', revision });
+  let fence: FenceRecord | undefined;
+  const { result } = await group(context, `Roll back to revision ${target.revision}`, () =>
+    onBase(context, undefined, history, () =>
+      whileHooksRun(context, target.hooks, ['pre-rollback', 'post-rollback'], async () => {
+        const ran = await remindingWhile(
+          context,
+          rollbackHelm.rollback({
+            revision: target.revision,
+            timeoutSeconds: secondsUntil(deadline, clock.now()),
+            wait: target.hooks.some(({ events }) => events.includes('post-rollback')),
+            policy: fencePolicy(plan, storage.kind),
+            lost: lease.lost,
+          }),
+        );
+        fence = ran.fence;
+        return ran.result;
+      }),
+    ),
+  );
+  if (fence !== undefined) sayFence(context, story, approved, fence);
+  const made = newRevision(history, await insist(context, () => storage.history()));
+  if (!result.ok || made === undefined) {
+    if (made !== undefined) await settle(context, made);
+    story.revision = null;
+    return helmFailed(context, story, approved, result.failure?.message ?? 'Helm made no revision.', made);
+  }
+  return finishRollback(context, story, approved, made, memory);
+}
+
+function toldOf({ sentence: said, approvedBy }: ToldApproval): { approval: string; approvedBy: string } {
+  return { approval: said, approvedBy };
+}
+
+/** What there is before: what has been broken before counts, and conditions of that time do not. */
+async function baselineNow(
+  context: RollbackContext,
+  story: RollbackStory,
+  target: Revision,
+  history: readonly Revision[],
+): Promise<RolloutMemory | undefined> {
+  const { agent, clock, cluster, namespace, request } = context;
+  try {
+    const last = history.at(-1);
+    if (last !== undefined) story.healthBefore = await healthNow(context, last.manifest);
+    const snapshot = await readRollout(context, await wantedObjects(cluster, target.manifest, namespace));
+    return baselineForWayBack(undefined, baselineOf(snapshot, clock.now(), request.rollout.statusRules));
+  } catch (thrown) {
+    if (context.signal.aborted) throw thrown;
+    agent.log(`What there is before the rollback could not be read: ${asTaskError(thrown).message}`);
+    return undefined;
+  }
+}
+
+async function healthNow(context: RollbackContext, manifest: string): Promise<RollbackStory['health']> {
+  const { clock, cluster, namespace } = context;
+  const snapshot = await readRollout(context, await wantedObjects(cluster, manifest, namespace));
+  const now = clock.now();
+  const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
+  const { health } = judge(snapshot, policy, undefined, now);
+  if (health === 'healthy') return 'healthy';
+  return health === 'unknown' ? 'unknown' : 'unhealthy';
+}
+
+/** Whether everything of a revision is there, as declared, and healthy at this moment. */
+export async function isServing(context: RollbackContext, story: RollbackStory, revision: Revision): Promise<boolean> {
+  const { namespace, request } = context;
+  const release = { name: request.releaseName, namespace };
+  const { drifts } = await liveState(context, revision.manifest, release);
+  if (drifts.length > 0) return false;
+  const health = await healthNow(context, revision.manifest);
+  if (health === 'healthy') story.health = health;
+  return health === 'healthy';
+}
+
+function sayFence(context: RollbackContext, story: RollbackStory, { plan }: Approved, fence: FenceRecord): void {
+  const { agent } = context;
+  const unplanned = unplannedDeletions(plan, fence).map(({ ref, resource }) =>
+    objectName({ kind: ref.kind || resource, name: ref.name || '(several)' }),
+  );
+  for (const name of unplanned) story.heldBack.add(name);
+  if (unplanned.length > 0) agent.warning(heldBackSentence([...new Set(unplanned)]));
+  for (const { refusal } of fence.refused) if (refusal !== undefined) agent.warning(refusal.message);
+}
+
+async function helmFailed(
+  context: RollbackContext,
+  story: RollbackStory,
+  { target }: Approved,
+  why: string,
+  made: Revision | undefined,
+): Promise<RollbackEnding> {
+  const { namespace, request, signal } = context;
+  story.health = await healthNow(context, target.manifest).catch(() => 'unknown' as const);
+  const state =
+    made === undefined
+      ? 'Helm made no revision: nothing of the release was changed.'
+      : `Revision ${made.revision} is marked failed; nothing was deleted that serves or stores.`;
+  const message = [
+    `Helm could not roll back to revision ${target.revision}: ${sentence(why)}`,
+    state,
+    `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
+    'To try again: make a new plan (action: plan) and have it approved.',
+  ].join(' ');
+  return signal.aborted
+    ? rollbackEnding('cancelled', 'Cancelled', message)
+    : rollbackEnding('failed', 'ApplyRejected', message);
+}
+
+/** From the moment that Helm has made its revision: proof, health, what is to go, record. */
+export async function finishRollback(
+  context: RollbackContext,
+  story: RollbackStory,
+  approved: Approved,
+  made: Revision,
+  memory?: RolloutMemory,
+): Promise<RollbackEnding> {
+  const { storage, plans, agent } = context;
+  const { plan, target, approval } = approved;
+  story.revision = made.revision;
+  const first = await prove(context, story, made);
+  if (first !== undefined) return first;
+  const unhealthy = await followTarget(context, story, approved, made, memory);
+  if (unhealthy !== undefined) return unhealthy;
+  await deleteOwn(context, story, approved.deletions);
+  const last = await prove(context, story, made);
+  if (last !== undefined) return last;
+  const description = recordDescription(target, approval);
+  await insist(context, () => storage.update(made.revision, { description }));
+  await insist(context, () => verify(storage, made));
+  await noteOnWorkloads(context, plan, `Rolled back to revision ${target.revision}. ${approval.sentence}`);
+  const execution = { ...toldOf(approval), state: 'done', revision: made.revision, templates: {} } as const;
+  await insist(context, () => plans.note(approved.digest ?? plan.digest, execution)).catch((thrown: unknown) => {
+    agent.log(`That the plan was carried out could not be noted in it: ${asTaskError(thrown).message}`);
+  });
+  const message = `Revision ${made.revision} has the manifest of revision ${target.revision}; all of it is there, as declared, and healthy.`;
+  agent.log(message);
+  return { ...wellRolledBack, message };
+}
+
+const descriptionLimit = 900;
+
+/** As Helm words it, with who approved it. */
+function recordDescription({ revision }: Revision, { sentence: said }: ToldApproval): string {
+  const text = `Rollback to ${revision}. ${said}`.replace(/\s+/g, ' ').trim();
+  return text.length <= descriptionLimit
+    ? text
+    : `${text.slice(0, descriptionLimit).replace(/[\ud800-\udbff]$/, '')} ...`;
+}
+
+/** Every object of the revision, as declared and this release's; undefined where that is so in the end. */
+async function prove(
+  context: RollbackContext,
+  story: RollbackStory,
+  made: Revision,
+): Promise<RollbackEnding | undefined> {
+  const before = story.restored.size;
+  const proof = await group(context, `Prove revision ${made.revision}`, () => proveObjects(context, made));
+  for (const name of proof.restored) story.restored.add(name);
+  if (proof.drifts.length === 0 && story.restored.size > before) {
+    context.agent.log('What was made again is there.');
+  }
+  if (proof.drifts.length === 0) return undefined;
+  const messages = proof.drifts.map(({ message }) => message).slice(0, 5);
+  const names = proof.drifts.map(({ ref }) => objectName(ref));
+  const more = proof.drifts.length > messages.length ? ` And ${proof.drifts.length - messages.length} more.` : '';
+  const ending = rollbackEnding(
+    'failed',
+    'ProofFailed',
+    `Revision ${made.revision} was made, but is not what it declares: ${messages.join(' ')}${more}`,
+  );
+  return { ...ending, failedWorkload: names[0] ?? '' };
+}
+
+async function followTarget(
+  context: RollbackContext,
+  story: RollbackStory,
+  { plan, target, deadline }: Approved,
+  made: Revision,
+  memory: RolloutMemory | undefined,
+): Promise<RollbackEnding | undefined> {
+  const { cluster, namespace, request } = context;
+  const objects = await wantedObjects(cluster, made.manifest, namespace);
+  const policy = rolloutPolicy(context, deadline, true);
+  const sets = request.rollback.policy.allowPodDelete ? mayHaveTrappedPods(plan) : [];
+  const followed = await group(context, `Follow revision ${made.revision}`, () =>
+    deletingTrappedPods(context, sets, () =>
+      followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' }),
+    ),
+  );
+  story.objects = reportedObjects(followed.verdict);
+  if (followed.end === 'healthy') {
+    story.health = 'healthy';
+    return undefined;
+  }
+  if (followed.end === 'cancelled') {
+    const message = `Revision ${made.revision} was made from revision ${target.revision}, but not seen to the end; what is to be deleted is still there. The post-job step, or this step once more, carries it on.`;
+    return rollbackEnding('cancelled', 'Cancelled', message);
+  }
+  story.health = followed.end === 'unknown' ? 'unknown' : 'unhealthy';
+  const why = endingOfRollout(followed.verdict);
+  const evidence = await collectEvidence(context, causesOf(followed.verdict), followed.heard);
+  sayEvidence(context, evidence);
+  story.evidence.push(...evidence);
+  await markUnhealthy(context, made, why);
+  const kept = ownDeletions(plan).map(({ ref }) => objectName(ref));
+  const message = [
+    sentence(why.message),
+    `Revision ${made.revision} has the manifest of revision ${target.revision} and is marked failed; it was ${story.healthBefore || 'not looked at'} before the rollback.`,
+    kept.length === 0 ? '' : `Not deleted, because it is not healthy: ${kept.join(', ')}.`,
+    `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
+  ];
+  return asRollbackEnding({ ...why, message: message.filter((part) => part !== '').join(' ') }, 'failed');
+}
+
+/** What was kept from Helm, now that its replacement serves; only the very objects that were in the plan. */
+async function deleteOwn(context: RollbackContext, story: RollbackStory, plan: RollbackPlan): Promise<void> {
+  const { agent, cluster, lease } = context;
+  for (const { ref, uid } of ownDeletions(plan)) {
+    stopIfCancelled(context.signal);
+    const name = objectName(ref);
+    const live = await insist(context, () => cluster.get(ref, { metadataOnly: true }));
+    if (live === undefined) continue;
+    if (live.metadata.uid !== uid) {
+      agent.warning(`${name} was made anew since the plan: it is left as it is.`);
+      continue;
+    }
+    await lease.confirm();
+    await insist(context, () => cluster.delete(ref, { uid }));
+    story.deleted.push(name);
+    agent.log(`${name}, which the target does not have, is deleted now that the target is healthy.`);
+  }
+}

@@ -1,0 +1,204 @@
+import { asTaskError } from '../core/failure';
+import type { KubeObject, ObjectRef } from '../core/kubernetes';
+import { apiGroup, manifestObjects, objectKey, refOf } from '../core/manifest';
+import type { ListQuery } from '../core/ports';
+import type { Rehearsal } from '../core/rehearsal';
+import type { Revision } from '../core/release';
+import { stopIfCancelled } from '../core/releaseContext';
+import type { ReleaseRollbackStart } from '../core/rollbackContext';
+import {
+  kindsToResolve,
+  liveObjects,
+  liveQueries,
+  manifestReader,
+  placedObjects,
+  servedKey,
+} from '../core/rollbackPlan/places';
+import { planRollback } from '../core/rollbackPlan/planRollback';
+import { chooseTarget } from '../core/rollbackPlan/target';
+import type { ReleasePlanInputs, RollbackPlan, ServedKind, ServedKinds } from '../core/rollbackPlan/types';
+
+export type ReleasePlanContext = Pick<
+  ReleaseRollbackStart,
+  'agent' | 'cluster' | 'namespace' | 'signal' | 'rollbackHelm' | 'request' | 'sha256'
+>;
+
+/** Objects that are read one by one: enough to hide the way to the server. */
+const atATime = 8;
+
+/**
+ * Looks at everything that a rollback would touch, rehearses it, and thinks it through. Changes nothing. Throws what
+ * kept it from looking; what speaks against the rollback is in the plan.
+ */
+export async function planRelease(context: ReleasePlanContext, history: readonly Revision[]): Promise<RollbackPlan> {
+  const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
+  const { releaseName: release, rollback } = request;
+  const { target, passed } = chooseTarget(history, release, rollback);
+  const revisions = target === undefined ? [] : [target, ...passed].filter(isReadable);
+  const isWhole = target !== undefined && revisions.includes(target);
+  const [helm, rehearsal, looked, now] = await Promise.all([
+    rollbackHelm.provenance(signal),
+    isWhole ? rehearse(context, target) : undefined,
+    look(context, revisions),
+    cluster.serverTime(),
+  ]);
+  stopIfCancelled(signal);
+  return planRollback({
+    ...rollback,
+    ...looked,
+    release,
+    namespace,
+    history,
+    helm,
+    ...(rehearsal === undefined ? {} : { rehearsal }),
+    now,
+    sha256,
+  });
+}
+
+/** What cannot be read as YAML is a refusal of the plan. */
+function isReadable({ manifest }: Revision): boolean {
+  try {
+    manifestObjects(manifest);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function rehearse({ agent, rollbackHelm, signal }: ReleasePlanContext, target: Revision): Promise<Rehearsal> {
+  const rehearsal = await rollbackHelm.rehearse(target.revision, signal);
+  const { durationMs, requests, writes } = rehearsal;
+  agent.log(
+    `Rehearsed helm rollback to revision ${target.revision} in ${(durationMs / 1000).toFixed(1)} s: ` +
+      `${writes.length} writes, none of them done (${requests.reads} reads, ${requests.dryRuns} dry runs).`,
+  );
+  for (const warning of rehearsal.warnings) agent.log(`  The API server warns: ${warning}`);
+  return rehearsal;
+}
+
+type Looked = Pick<ReleasePlanInputs, 'served' | 'live' | 'autoscalers' | 'pods' | 'claims'>;
+
+async function look(context: ReleasePlanContext, revisions: readonly Revision[]): Promise<Looked> {
+  const served = await servedKinds(context, revisions);
+  const live = await readLive(context, revisions, served);
+  const objects = [...live.values()];
+  const sets = objects.filter(({ apiVersion, kind }) => kind === 'StatefulSet' && apiGroup(apiVersion) === 'apps');
+  const places = (some: readonly KubeObject[]): string[] => [
+    ...new Set(some.flatMap(({ metadata }) => metadata.namespace ?? [])),
+  ];
+  const scalable = places(objects.filter(({ spec }) => isScalable(spec)));
+  const listed = async (apiVersion: string, kind: string, where: readonly string[]): Promise<KubeObject[]> =>
+    (await Promise.all(where.map((namespace) => beside(context, { apiVersion, kind, namespace })))).flat();
+  const [autoscalers, pods, claims] = await Promise.all([
+    listed('autoscaling/v2', 'HorizontalPodAutoscaler', scalable),
+    listed('v1', 'Pod', places(sets)),
+    listed('v1', 'PersistentVolumeClaim', places(sets)),
+  ]);
+  return { served, live, autoscalers, pods, claims };
+}
+
+function isScalable(spec: unknown): boolean {
+  return typeof spec === 'object' && spec !== null && 'replicas' in spec;
+}
+
+/** What only tells more about the objects: whoever may not read it gets a plan all the same. */
+async function beside({ agent, cluster }: ReleasePlanContext, query: ListQuery): Promise<KubeObject[]> {
+  try {
+    return await cluster.list(query);
+  } catch (thrown) {
+    const error = asTaskError(thrown);
+    if (error.reason !== 'PermissionDenied' && error.reason !== 'KindNotServed') throw thrown;
+    agent.log(`The plan does not know of ${query.kind} objects: ${error.message}`);
+    return [];
+  }
+}
+
+async function servedKinds({ cluster }: ReleasePlanContext, revisions: readonly Revision[]): Promise<ServedKinds> {
+  const kinds = kindsToResolve(revisions);
+  const found = await Promise.all(kinds.map(({ apiVersion, kind }) => cluster.resource(apiVersion, kind)));
+  return new Map<string, ServedKind>(
+    kinds.map((kind, index): [string, ServedKind] => {
+      const resource = found[index];
+      return resource === undefined
+        ? [servedKey(kind), { isServed: false }]
+        : [servedKey(kind), { isServed: true, namespaced: resource.namespaced, plural: resource.plural }];
+    }),
+  );
+}
+
+/**
+ * Every object of these revisions that is there. One list for each kind and namespace; of kinds of which there may be
+ * thousands that are nobody's business here only what Helm has marked, and the rest by name.
+ */
+async function readLive(
+  context: ReleasePlanContext,
+  revisions: readonly Revision[],
+  served: ServedKinds,
+): Promise<Map<string, KubeObject>> {
+  const { namespace } = context;
+  const queries = liveQueries(revisions, namespace, served);
+  const unlisted = new Set<string>();
+  const lists = await Promise.all(
+    queries.map(async (query) => {
+      const list = await listed(context, query);
+      if (list === undefined || isCrowded(query)) unlisted.add(placeKey(query));
+      return list ?? [];
+    }),
+  );
+  const live = liveObjects(lists);
+  const wanted = wantedRefs(revisions, namespace, served);
+  const missing = [...wanted].filter(([key, ref]) => !live.has(key) && unlisted.has(placeKey(ref)));
+  for (const object of await readEach(
+    context,
+    missing.map(([, ref]) => ref),
+  ))
+    live.set(objectKey(refOf(object)), object);
+  return new Map([...live].filter(([key]) => wanted.has(key)));
+}
+
+function placeKey({ apiVersion, kind, namespace }: Pick<ObjectRef, 'apiVersion' | 'kind' | 'namespace'>): string {
+  return `${apiVersion} ${kind} ${namespace ?? ''}`;
+}
+
+const crowded = new Set(['ConfigMap', 'Secret', 'Pod', 'CustomResourceDefinition']);
+
+function isCrowded({ kind }: { kind: string }): boolean {
+  return crowded.has(kind);
+}
+
+async function listed({ cluster }: ReleasePlanContext, query: ListQuery): Promise<KubeObject[] | undefined> {
+  const marked = isCrowded(query) ? { labelSelector: 'app.kubernetes.io/managed-by=Helm' } : {};
+  try {
+    return await cluster.list({ ...query, ...marked });
+  } catch (thrown) {
+    // Whoever may not list may still read each one, as Helm does.
+    if (asTaskError(thrown).reason !== 'PermissionDenied') throw thrown;
+    return undefined;
+  }
+}
+
+function wantedRefs(revisions: readonly Revision[], namespace: string, served: ServedKinds): Map<string, ObjectRef> {
+  const read = manifestReader();
+  const refs = new Map<string, ObjectRef>();
+  for (const { manifest } of revisions) {
+    for (const { key, ref } of placedObjects(read(manifest), namespace, served).values()) {
+      if (!refs.has(key) && served.get(servedKey(ref))?.isServed === true) refs.set(key, ref);
+    }
+  }
+  return refs;
+}
+
+async function readEach({ cluster, signal }: ReleasePlanContext, refs: readonly ObjectRef[]): Promise<KubeObject[]> {
+  const found: KubeObject[] = [];
+  const rest = refs.values();
+  const worker = async (): Promise<void> => {
+    for (const ref of rest) {
+      stopIfCancelled(signal);
+      const object = await cluster.get(ref);
+      if (object !== undefined) found.push(object);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atATime, refs.length) }, worker));
+  return found;
+}

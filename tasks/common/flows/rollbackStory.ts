@@ -1,0 +1,125 @@
+import { endingFor, endingThen, type Ending } from '../core/ending';
+import { asTaskError, type FailureReason } from '../core/failure';
+import type { Evidence, ReportedObject } from '../core/report';
+import type { RollbackEnding, RollbackHealth, RollbackOutcome, RollbackReport } from '../core/rollbackReport';
+import type { PlainStart } from '../core/rollbackContext';
+import type { RollbackPlan } from '../core/rollbackPlan/types';
+
+/** What a rollback has come to know; the report is made from it, however it ends. */
+export interface RollbackStory {
+  startedAt: Date;
+  /** The plan that was made now, or the one that was approved where none was made. */
+  plan: RollbackPlan | undefined;
+  /** Something may have been changed. */
+  hasBegun: boolean;
+  revision: number | null;
+  healthBefore: RollbackHealth;
+  health: RollbackHealth;
+  restored: Set<string>;
+  deleted: string[];
+  heldBack: Set<string>;
+  differences: readonly string[];
+  approvedBy: string;
+  approvedAt: string;
+  approval: string;
+  objects: readonly ReportedObject[];
+  evidence: Evidence[];
+}
+
+export function newRollbackStory(now: Date): RollbackStory {
+  return {
+    startedAt: now,
+    plan: undefined,
+    hasBegun: false,
+    revision: null,
+    healthBefore: '',
+    health: '',
+    restored: new Set(),
+    deleted: [],
+    heldBack: new Set(),
+    differences: [],
+    approvedBy: '',
+    approvedAt: '',
+    approval: '',
+    objects: [],
+    evidence: [],
+  };
+}
+
+export const wellRolledBack: RollbackEnding = {
+  outcome: 'rolledBack',
+  reason: '',
+  message: '',
+  advice: '',
+  failedWorkload: '',
+  timedOut: false,
+};
+
+/** An ending for which no object is to blame. */
+export function rollbackEnding(outcome: RollbackOutcome, reason: FailureReason, message: string): RollbackEnding {
+  return asRollbackEnding(endingFor('failed', reason, message), outcome);
+}
+
+export function asRollbackEnding(ending: Ending, outcome: RollbackOutcome): RollbackEnding {
+  const { reason, message, advice, failedWorkload, timedOut } = ending;
+  return { outcome, reason, message, advice, failedWorkload, timedOut };
+}
+
+/** Before the first change these are refusals: whoever is to act finds out why, and nothing has happened. */
+const refusals = new Set<FailureReason>([
+  'PlanMissing',
+  'PlanExpired',
+  'PlanChanged',
+  'PlanRefused',
+  'ApprovalMissing',
+  'ReleasePending',
+  'ReleaseLocked',
+  'StorageUnsupported',
+]);
+
+/** How a flow ended that was stopped. */
+export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: AbortSignal): RollbackEnding {
+  const error = asTaskError(thrown);
+  const said = story.hasBegun
+    ? error.message
+    : `${error.message.trimEnd()} Nothing was changed.`.replace(/(Nothing was changed\.) Nothing was changed\.$/, '$1');
+  if (signal.aborted || error.reason === 'Cancelled') {
+    return asRollbackEnding(endingFor('cancelled', 'Cancelled', said), 'cancelled');
+  }
+  const outcome = !story.hasBegun && refusals.has(error.reason) ? 'refused' : 'failed';
+  return rollbackEnding(outcome, error.reason, said);
+}
+
+export function endingAfter(ending: RollbackEnding, later: unknown): RollbackEnding {
+  const { message } = endingThen({ ...ending, outcome: 'failed', reasonGroup: '' }, later);
+  return { ...ending, message };
+}
+
+export function rollbackReport(
+  { request, namespace, clock }: Pick<PlainStart, 'request' | 'namespace' | 'clock'>,
+  story: RollbackStory,
+  ending: RollbackEnding,
+): RollbackReport {
+  const { plan, restored, deleted, heldBack, startedAt, hasBegun: _, ...told } = story;
+  const { subject } = request;
+  return {
+    schemaVersion: 1,
+    task: 'ApproveAndRollback',
+    action: request.action,
+    namespace,
+    release: subject.kind === 'release' ? request.releaseName : '',
+    workloads: subject.kind === 'release' ? [] : subject.workloads.map(({ kind, name }) => `${kind}/${name}`),
+    ...ending,
+    ...told,
+    planDigest: plan?.digest ?? '',
+    risk: plan?.risk ?? '',
+    targetRevision: plan?.target?.revision ?? null,
+    deletions: plan?.deletions ?? 0,
+    restoredObjects: [...restored],
+    deletedObjects: deleted,
+    heldBackDeletions: [...heldBack],
+    helmVersion: plan?.helm?.version ?? '',
+    startedAt: startedAt.toISOString(),
+    finishedAt: clock.now().toISOString(),
+  };
+}

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { runRollback, type RollbackEnd, type RollbackSpec } from '../support/product';
+import { assertPlan } from '../support/planSchema';
+import { reportProblems } from '../support/reportSchema';
+import { app, assertOutcome, fake, helms, scenes, type Scene } from './scenes';
+
+const unasked = { approval: 'none' };
+
+/** Makes a revision by Helm itself, as somebody would by hand. */
+async function release(s: Scene, helm: string, ...set: string[]): Promise<void> {
+  const values = [...fake, ...set].flatMap((value) => ['--set', value]);
+  await s.helm(helm, 'upgrade', '--install', 'web', app, ...values);
+}
+
+type Step = Partial<Omit<RollbackSpec, 'cluster' | 'namespace'>>;
+
+function plan(s: Scene, { inputs, ...spec }: Step = {}): Promise<RollbackEnd> {
+  const { cluster, namespace } = s;
+  return runRollback({ cluster, namespace, ...spec, inputs: { action: 'plan', timeout: '60s', ...inputs } });
+}
+
+function rollBack(s: Scene, planned: RollbackEnd | undefined, { inputs, ...spec }: Step = {}): Promise<RollbackEnd> {
+  const { cluster, namespace } = s;
+  const planDigest = planned?.outputs['planDigest'] ?? '';
+  return runRollback({
+    cluster,
+    namespace,
+    ...spec,
+    inputs: { action: 'rollback', planDigest, timeout: '60s', ...unasked, ...inputs },
+  });
+}
+
+function assertEnd(end: RollbackEnd, outcome: string, reason = ''): void {
+  const is = `${end.outputs['outcome'] ?? '(none)'} ${end.outputs['reason'] ?? ''}`;
+  assert.equal(is, `${outcome} ${reason}`, end.log);
+  const succeeds = ['planned', 'rolledBack', 'alreadyThere'].includes(outcome);
+  assert.equal(end.result, succeeds ? 'Succeeded' : 'Failed');
+  assert.deepEqual(reportProblems(end.report), []);
+}
+
+const configMap = (name: string): string => `/api/v1/namespaces/$ns/configmaps/${name}`;
+
+describe('ApproveAndRollback of a release', () => {
+  const { scene } = scenes();
+
+  for (const major of ['3', '4'] as const) {
+    scene(`Helm ${major}: what was planned is done, proven and told; once more it is there already`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      await s.deploy({ helm, set: [...fake, 'text=one', 'configMaps={old}'] });
+      await s.deploy({ helm, set: [...fake, 'text=two', 'configMaps={new}'] });
+      const before = await s.live(configMap('web'));
+
+      const planned = await plan(s, { helm });
+      assertEnd(planned, 'planned');
+      assertPlan(planned.plan);
+      assert.equal(planned.outputs['risk'], 'low');
+      assert.equal(planned.outputs['targetRevision'], '1');
+      assert.equal(planned.outputs['deletions'], '1');
+      assert.match(planned.outputs['planDigest'] ?? '', /^sha256:[0-9a-f]{64}$/);
+      assert.match(planned.outputs['planSummary'] ?? '', /ConfigMap\/new/);
+      assert.match(planned.job.step('rollback').summaries[0] ?? '', /^## Rollback of release web/);
+      assert.equal(await s.history(), '1 superseded, 2 deployed');
+      assert.equal((await s.live(configMap('web')))?.metadata.resourceVersion, before?.metadata.resourceVersion);
+
+      const done = await rollBack(s, planned, { helm });
+      assertEnd(done, 'rolledBack');
+      assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
+      assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
+      assert.ok(await s.live(configMap('old')));
+      assert.equal(await s.live(configMap('new')), undefined);
+      assert.ok((await s.marks()).includes('3 verified=3'));
+      assert.deepEqual(done.report?.deletedObjects, ['ConfigMap/new']);
+      assert.deepEqual(done.report.restoredObjects, []);
+      assert.deepEqual(done.report.heldBackDeletions, []);
+      assert.equal(done.outputs['health'], 'healthy');
+      assert.equal(done.outputs['revision'], '3');
+      assert.match(await s.helm(helm, 'history', 'web'), /Rollback to 1\. No approval was asked for/);
+      const events = await s.list('/api/v1/namespaces/$ns/events?fieldSelector=reason%3DRolledBack');
+      assert.equal(events.length, 1);
+
+      const again = await rollBack(s, planned, { helm });
+      assertEnd(again, 'alreadyThere');
+      assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
+    });
+  }
+
+  scene('a revision deployed between plan and execution: refused, and said by whom it was changed', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
+    const planned = await plan(s);
+    assertEnd(planned, 'planned');
+    assert.equal(planned.outputs['risk'], 'high', 'Nothing has ever seen the target healthy.');
+    await release(s, helm, 'text=three');
+    const refused = await rollBack(s, planned);
+    assertEnd(refused, 'refused', 'PlanChanged');
+    assert.match(refused.log, /Revision 3 was deployed \d+ s ago/);
+    assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
+  });
+
+  scene('no plan, a plan of nobody, a plan that is too old: refused, nothing changed', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
+    assertEnd(await rollBack(s, undefined), 'refused', 'PlanMissing');
+    const planDigest = `sha256:${'0'.repeat(64)}`;
+    assertEnd(await rollBack(s, undefined, { inputs: { planDigest } }), 'refused', 'PlanMissing');
+    const planned = await plan(s);
+    assertEnd(await rollBack(s, planned, { inputs: { maxPlanAge: '1ms' } }), 'refused', 'PlanExpired');
+    assert.equal(await s.history(), '1 superseded, 2 deployed');
+    assertEnd(await rollBack(s, undefined, { inputs: { requirePlan: 'false' } }), 'rolledBack');
+    assertOutcome(await s.deploy({ set: [...fake, 'text=three'] }), 'deployed');
+  });
+});
