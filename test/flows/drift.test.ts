@@ -179,7 +179,7 @@ describe('looking for drift', () => {
     it(`${reason}: the look ends with that error, whatever was asked`, async () => {
       for (const door of ['get', 'list', 'dryRunApply', 'resource'] as const) {
         const { cluster, look } = stage(many);
-        cluster[door] = () => Promise.reject(refusal(reason));
+        Object.assign(cluster, { [door]: () => Promise.reject(refusal(reason)) });
         const objects = door === 'get' ? [deployment('web', '1')] : many;
         await assert.rejects(look(objects), (error: TaskError) => error.reason === reason, door);
       }
