@@ -41,7 +41,8 @@ async function main(): Promise<void> {
     for (const one of cases) console.log(caseId(one));
     return;
   }
-  const vsix = await packageExtension(repository);
+  const given = process.env['HELM_SAFE_DEPLOY_VSIX'] ?? '';
+  const vsix = given === '' ? await packageExtension(repository) : fs.readFileSync(given);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'matrix-package-'));
   try {
     const file = path.join(folder, 'helm-safe-deploy.vsix');

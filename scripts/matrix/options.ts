@@ -5,6 +5,7 @@ export const usage = `Usage: npm run test:matrix [-- OPTIONS]
 
 Interrupts HelmSafeDeploy in every way at every step, and looks at what is left: after the job, and after the next run.
 Without options: cases that together have every pair of story, place, disturbance and Helm that can meet.
+The package is built from this checkout, unless HELM_SAFE_DEPLOY_VSIX names one.
 
   --all             every case there is; what an earlier run of the same package has done is not done again
   --seed N          decides the choice of cases and the random times [a random one, printed]
