@@ -421,6 +421,14 @@ describe('The digest of a plan changes', () => {
     }
   });
 
+  it('when several runs deployed, each of which is told', () => {
+    const fourth = revision(4, 'deployed', last, { lastDeployed: '2026-08-20T11:59:00Z' });
+    const made = planIn({ more: { history: [...history, { ...third, status: 'superseded' }, fourth] } });
+    const told = planDifferences(base, made, new Date('2026-08-20T12:00:00Z'));
+    assert.match(told[0] ?? '', /^Revision 4 was deployed 1 min ago/);
+    assert.match(told[1] ?? '', /^Revision 3 was deployed 4 min ago/);
+  });
+
   it('when the rehearsal does something else', () => {
     const failing = rehearsal([], { outcome: 'failed', message: 'no' });
     const made = planIn({ more: { rehearsal: failing } });
