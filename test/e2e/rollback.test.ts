@@ -1,44 +1,7 @@
 import assert from 'node:assert/strict';
-import { runRollback, type RollbackEnd, type RollbackSpec } from '../support/product';
 import { assertPlan } from '../support/planSchema';
-import { reportProblems } from '../support/reportSchema';
-import { app, assertOutcome, fake, helms, scenes, type Scene } from './scenes';
-
-const unasked = { approval: 'none' };
-
-/** Makes a revision by Helm itself, as somebody would by hand. */
-async function release(s: Scene, helm: string, ...set: string[]): Promise<void> {
-  const values = [...fake, ...set].flatMap((value) => ['--set', value]);
-  await s.helm(helm, 'upgrade', '--install', 'web', app, ...values);
-}
-
-type Step = Partial<Omit<RollbackSpec, 'cluster' | 'namespace'>>;
-
-function plan(s: Scene, { inputs, ...spec }: Step = {}): Promise<RollbackEnd> {
-  const { cluster, namespace } = s;
-  return runRollback({ cluster, namespace, ...spec, inputs: { action: 'plan', timeout: '60s', ...inputs } });
-}
-
-function rollBack(s: Scene, planned: RollbackEnd | undefined, { inputs, ...spec }: Step = {}): Promise<RollbackEnd> {
-  const { cluster, namespace } = s;
-  const planDigest = planned?.outputs['planDigest'] ?? '';
-  return runRollback({
-    cluster,
-    namespace,
-    ...spec,
-    inputs: { action: 'rollback', planDigest, timeout: '60s', ...unasked, ...inputs },
-  });
-}
-
-function assertEnd(end: RollbackEnd, outcome: string, reason = ''): void {
-  const is = `${end.outputs['outcome'] ?? '(none)'} ${end.outputs['reason'] ?? ''}`;
-  assert.equal(is, `${outcome} ${reason}`, end.log);
-  const succeeds = ['planned', 'rolledBack', 'alreadyThere'].includes(outcome);
-  assert.equal(end.result, succeeds ? 'Succeeded' : 'Failed');
-  assert.deepEqual(reportProblems(end.report), []);
-}
-
-const configMap = (name: string): string => `/api/v1/namespaces/$ns/configmaps/${name}`;
+import { assertEnd, configMap, plan, release, rollBack } from './rollbackScenes';
+import { assertOutcome, fake, helms, scenes } from './scenes';
 
 describe('ApproveAndRollback of a release', () => {
   const { scene } = scenes();

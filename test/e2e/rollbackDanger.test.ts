@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { otherHelm } from '../support/otherHelm';
+import { assertEnd, codes, configMap, deployment, plan, release, rollBack } from './rollbackScenes';
+import { helms, scenes, type Scene } from './scenes';
+
+/** A Helm that deletes the release's objects after its rollback, as in the incident. */
+function sabotaged(s: Scene, helm: string, { when, kubeconfig }: { when: string; kubeconfig: string }): string {
+  const script = [
+    '#!/bin/sh',
+    `"${helm}" "$@"`,
+    'code=$?',
+    `case "$*" in ${when}) "${s.cluster.kubectl}" --kubeconfig "${kubeconfig}" --namespace "${s.namespace}" --request-timeout 10s delete deployment/web service/web configmap/web --wait=false >&2;; esac`,
+    'exit $code',
+  ];
+  return s.file('sabotaged-helm', `${script.join('\n')}\n`);
+}
+
+const always = '*rollback*';
+const forRealOnly = '*rollback*--no-hooks*) ;; *rollback*';
+
+describe('a Helm that deletes what it has just rolled back', () => {
+  const { scene } = scenes();
+
+  for (const major of ['3', '4'] as const) {
+    scene(`Helm ${major}: its deletions are seen in the rehearsal, and the plan is refused`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
+      const wrapper = sabotaged(s, helm, { when: always, kubeconfig: '$KUBECONFIG' });
+      const uid = await s.field(deployment, 'metadata.uid');
+      const planned = await plan(s, { helm: wrapper });
+      assertEnd(planned, 'refused', 'PlanRefused');
+      assert.equal(planned.outputs['risk'], 'refused');
+      assert.ok(codes(planned).includes('DeletesTargetObject'), planned.log);
+      assert.equal(await s.field(deployment, 'metadata.uid'), uid);
+      assert.equal(await s.history(), '1 superseded, 2 deployed');
+    });
+  }
+
+  scene('it behaves in rehearsals: what it deletes through the fence stays alive, and is told', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
+    const wrapper = sabotaged(s, helm, { when: forRealOnly, kubeconfig: '$KUBECONFIG' });
+    const uid = await s.field(deployment, 'metadata.uid');
+    const planned = await plan(s, { helm: wrapper });
+    assertEnd(planned, 'planned');
+    const done = await rollBack(s, planned, { helm: wrapper });
+    assertEnd(done, 'rolledBack');
+    assert.deepEqual(done.report?.heldBackDeletions.toSorted(), ['ConfigMap/web', 'Deployment/web', 'Service/web']);
+    assert.equal(await s.field(deployment, 'metadata.uid'), uid, 'The Deployment was never deleted.');
+    assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
+  });
+
+  for (const major of ['3', '4'] as const) {
+    scene(`Helm ${major}: it goes around the fence: detected, restored with Helm's marks, reported`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
+      const wrapper = sabotaged(s, helm, { when: forRealOnly, kubeconfig: s.cluster.kubeconfig });
+      const planned = await plan(s, { helm: wrapper });
+      assertEnd(planned, 'planned');
+      const done = await rollBack(s, planned, { helm: wrapper });
+      assertEnd(done, 'rolledBack');
+      const names = ['ConfigMap/web', 'Deployment/web', 'Service/web'];
+      assert.deepEqual(done.report?.restoredObjects.toSorted(), names);
+      assert.deepEqual((done.outputs['restoredObjects'] ?? '').split(', ').sort(), names);
+      const restored = await s.live(configMap('web'));
+      assert.equal(restored?.metadata.labels?.['app.kubernetes.io/managed-by'], 'Helm');
+      assert.equal(restored.metadata.annotations?.['meta.helm.sh/release-name'], 'web');
+      assert.equal(restored.metadata.annotations['meta.helm.sh/release-namespace'], s.namespace);
+      // Helm goes on with it as if nothing had been.
+      await release(s, helm, 'text=three');
+      assert.equal(await s.field(configMap('web'), 'data.text'), 'three');
+    });
+  }
+});
+
+describe('a rollback that would lose something', () => {
+  const { scene } = scenes();
+
+  scene('claims, definitions and custom resources: refused by code, done where allowed', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    await release(s, helm, 'text=one');
+    await release(s, helm, 'text=two', 'claim=true', 'definition=true');
+    const refused = await plan(s);
+    assertEnd(refused, 'refused', 'PlanRefused');
+    const found = codes(refused);
+    assert.ok(found.includes('DeletesPersistentVolumeClaim') && found.includes('DeletesCustomResourceDefinition'));
+    const allow = 'DeletesPersistentVolumeClaim\nDeletesCustomResourceDefinition';
+    const allowed = await plan(s, { inputs: { allow } });
+    assertEnd(allowed, 'planned');
+    assert.equal(allowed.outputs['risk'], 'high');
+    assertEnd(await rollBack(s, allowed), 'refused', 'PlanChanged');
+    const done = await rollBack(s, allowed, { inputs: { allow } });
+    assertEnd(done, 'rolledBack');
+    assert.equal(done.report?.deletedObjects.length, 2);
+  });
+
+  scene('more deletions than maxDeletions: refused', async (s) => {
+    const helm = helms(s.cluster)['3'];
+    await release(s, helm, 'text=one');
+    await release(s, helm, 'configMaps={a,b,c}');
+    const refused = await plan(s, { helm, inputs: { maxDeletions: '2' } });
+    assertEnd(refused, 'refused', 'PlanRefused');
+    assert.equal(refused.outputs['deletions'], '3');
+  });
+
+  scene('an object that another release owns by now: refused, and taken over where allowed', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    await release(s, helm, 'configMaps={shared}');
+    await release(s, helm, 'text=two');
+    const annotations = { 'meta.helm.sh/release-name': 'other', 'meta.helm.sh/release-namespace': s.namespace };
+    const labels = { 'app.kubernetes.io/managed-by': 'Helm' };
+    const metadata = { name: 'shared', namespace: s.namespace, annotations, labels };
+    await s.create(`/api/v1/namespaces/$ns/configmaps`, { apiVersion: 'v1', kind: 'ConfigMap', metadata });
+    const refused = await plan(s);
+    assertEnd(refused, 'refused', 'PlanRefused');
+    assert.ok(codes(refused).includes('OwnedByAnother') || codes(refused).includes('RehearsalFailed'), refused.log);
+  });
+
+  scene('Helm 4.1.0, which deletes an object whose version changed: refused; Helm 4.1.4 does it', async (s) => {
+    const bad = await otherHelm('4.1.0');
+    const good = helms(s.cluster)['4'];
+    await release(s, good, 'autoscaler=v2');
+    await release(s, good, 'autoscaler=v1', 'text=two');
+    const refused = await plan(s, { helm: bad });
+    assertEnd(refused, 'refused', 'PlanRefused');
+    assert.ok(codes(refused).includes('DeletesTargetObject'), refused.log);
+    const planned = await plan(s, { helm: good });
+    assertEnd(planned, 'planned');
+    assertEnd(await rollBack(s, planned, { helm: good }), 'rolledBack');
+    assert.ok(await s.live('/apis/autoscaling/v2/namespaces/$ns/horizontalpodautoscalers/web'));
+  });
+
+  scene('a release that Helm 3 has made is rolled back by Helm 4; history pruned: refused', async (s) => {
+    const { 3: helm3, 4: helm4 } = helms(s.cluster);
+    for (const text of ['one', 'two']) await release(s, helm3, `text=${text}`);
+    const pruned = await plan(s, { helm: helm4, inputs: { toRevision: '7' } });
+    assertEnd(pruned, 'refused', 'PlanRefused');
+    const planned = await plan(s, { helm: helm4 });
+    assertEnd(planned, 'planned');
+    assertEnd(await rollBack(s, planned, { helm: helm4 }), 'rolledBack');
+    assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
+    assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
+  });
+});
