@@ -1,4 +1,5 @@
 import { isRecord } from './json';
+import { workActions, type Work } from './work';
 
 /** What the main phase of a step leaves for the post-job phase as long as it is at work. */
 export interface Interruption {
@@ -7,6 +8,8 @@ export interface Interruption {
   namespace: string;
   /** The revision that was to be made; 0 as long as no change was begun. */
   revision: number;
+  /** What was to make it; absent as long as no change was begun. */
+  action?: Work['action'];
   /** The process of the main phase; see adapters/processes. */
   process: string;
 }
@@ -26,10 +29,11 @@ export function readInterruption(text: string | undefined): Interruption | undef
   }
   if (!isRecord(value)) return undefined;
   const { release, namespace, revision, process } = value;
+  const action = workActions.find((each) => each === value['action']);
   const isWhole =
     typeof release === 'string' &&
     typeof namespace === 'string' &&
     typeof revision === 'number' &&
     typeof process === 'string';
-  return isWhole ? { release, namespace, revision, process } : undefined;
+  return isWhole ? { release, namespace, revision, process, ...(action !== undefined && { action }) } : undefined;
 }

@@ -9,6 +9,9 @@ import { identityLimit, linkLimit, processLimit, shown, shownLink } from './hold
 import { isRecord } from './json';
 import { lastWrite, type KubeObject, type ObjectRef } from './kubernetes';
 import type { Revision, RevisionStatus } from './release';
+import { workActions, type Work } from './work';
+
+export type { Work } from './work';
 
 export interface Holder {
   /** Names one attempt of one job for people; what makes it unique is in it. */
@@ -17,13 +20,6 @@ export interface Holder {
   link: string;
   /** The mark of its process: `machine/pid/start`. */
   process: string;
-}
-
-export const workActions = ['install', 'upgrade', 'rollback', 'uninstall'] as const;
-/** A run of Helm, and the revision that it makes (that it removes, for `uninstall`). */
-export interface Work {
-  action: (typeof workActions)[number];
-  revision: number;
 }
 
 /** What an earlier holder had begun when it lost or gave up the lease. `until`: its last sign of life, server's clock. */

@@ -32,7 +32,7 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
 export async function beginWork(context: ReleaseContext, story: Pick<Story, 'hasBegun'>, work: Work): Promise<void> {
   const { agent, lease, namespace, request, process } = context;
   story.hasBegun = true;
-  announceWork(agent, { release: request.releaseName, namespace, revision: work.revision, process });
+  announceWork(agent, { release: request.releaseName, namespace, ...work, process });
   await lease.begin(work);
 }
 

@@ -1,5 +1,6 @@
 import { endingFor, wellEnded, type Ending } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
+import { isAbandoned, type Work } from '../core/lease';
 import { changedNothing, isVerified, rollbackTarget, sinceUninstall } from '../core/history';
 import type { RepairRequest } from '../core/deployRequest';
 import type { Interruption } from '../core/interruption';
@@ -13,7 +14,7 @@ import { insist } from './insist';
 import { withLease } from './lease';
 import { group } from './phase';
 import { cancelledDescription, verify } from './record';
-import { bury, isPending, removeHooks, restoreHistory, wasInterrupted } from './recover';
+import { bury, isPending, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from './recover';
 import { readRollout, rolloutPolicy } from './rollout';
 import { newStory, reportOf, type Story } from './story';
 import { wantedObjects } from './wantedObjects';
@@ -64,18 +65,25 @@ async function underLease(start: RepairStart, story: Story, lease: Lease, left: 
 async function putInOrder(context: RepairContext, story: Story, left: Interruption): Promise<Ending> {
   const { agent, lease, request, storage } = context;
   // What the step said last may not have reached the agent; the Lease was told as well.
-  const begun = left.revision || (lease.previous?.work?.revision ?? 0);
-  if (begun === 0) {
+  const begun = left.action === undefined ? lease.previous?.work : { action: left.action, revision: left.revision };
+  if (begun === undefined) {
     agent.log('No change was begun.');
     return wellEnded;
   }
   const found = await insist(context, () => storage.history());
   const dead = found.at(-1);
-  if (dead !== undefined && isPending(found)) await bury(context, dead, 'its step was interrupted');
+  if (dead !== undefined && isPending(found)) {
+    if (!isOurs(dead, begun, lease)) throw pendingRefusal(dead, 'it is not what this step had begun');
+    await bury(context, dead, 'its step was interrupted');
+  }
   const history = await restoreHistory(context, await insist(context, () => storage.history()));
   const last = history.at(-1);
-  if (last === undefined || last.revision < begun) {
-    agent.log(`Helm had not made revision ${begun} yet: nothing of the release was changed.`);
+  if (last === undefined || isUnmade(begun, last)) {
+    agent.log(
+      last === undefined && begun.action === 'uninstall'
+        ? 'The release is uninstalled: nothing is to be done.'
+        : `Helm had not made revision ${begun.revision} yet: nothing of the release was changed.`,
+    );
     story.servingRevision = last?.status === 'deployed' ? last.revision : null;
     return wellEnded;
   }
@@ -90,6 +98,16 @@ async function putInOrder(context: RepairContext, story: Story, left: Interrupti
   return request.onInterrupted === 'keep'
     ? keep(context, last, ending)
     : goBack(context, story, { history, last, isBuried: dead?.revision === last.revision && isPending(found) }, ending);
+}
+
+/** Somebody else may be at work by now, or have died before this step. */
+function isOurs(pending: Revision, begun: Work, { previous }: Lease): boolean {
+  return pending.revision === begun.revision || isAbandoned(previous, pending);
+}
+
+/** A way back that Helm had not begun is still to be gone. */
+function isUnmade({ action, revision }: Work, last: Revision): boolean {
+  return last.revision < revision && action !== 'rollback';
 }
 
 function interrupted(message: string): Ending {
@@ -131,8 +149,7 @@ interface Found {
 async function goBack(context: RepairContext, story: Story, found: Found, ending: Ending): Promise<Ending> {
   const { history, last, isBuried } = found;
   const target = rollbackTarget(history, last.revision)?.revision;
-  if (target === undefined) return removeFirst(context, story, found, ending);
-  if (!isBuried && target.status === 'deployed' && changedNothing(last, 'pre-upgrade')) {
+  if (!isBuried && target?.status === 'deployed' && changedNothing(last, 'pre-upgrade')) {
     story.servingRevision = target.revision;
     const message = `${ending.message} It had changed nothing of the release: revision ${target.revision} serves as before.`;
     context.agent.log(message);
@@ -142,6 +159,7 @@ async function goBack(context: RepairContext, story: Story, found: Found, ending
     const change = { status: 'failed', description: cancelledDescription } as const;
     await insist(context, () => context.storage.update(last.revision, change));
   }
+  if (target === undefined) return removeFirst(context, story, found, ending);
   return group(context, `Roll back to revision ${target.revision}`, () =>
     returnTo(context, story, target, ending, undefined),
   );
@@ -153,7 +171,7 @@ async function removeFirst(
   { history, last }: Found,
   ending: Ending,
 ): Promise<Ending> {
-  if (sinceUninstall(history).some(({ status }) => status !== 'failed')) {
+  if (sinceUninstall(history).some((one) => one !== last && one.status !== 'failed')) {
     return { ...ending, message: `${ending.message} There is no revision that it could be returned to.` };
   }
   const problem = await group(context, 'Uninstall the interrupted first install', () =>
