@@ -1,5 +1,12 @@
 import type { KubeObject } from '../../../tasks/common/core/kubernetes';
-import { hookObject, manifestKey, manifestObjects, objectKey, objectName, refOf } from '../../../tasks/common/core/manifest';
+import {
+  hookObject,
+  manifestKey,
+  manifestObjects,
+  objectKey,
+  objectName,
+  refOf,
+} from '../../../tasks/common/core/manifest';
 import type { Helm, HelmResult } from '../../../tasks/common/core/ports';
 import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release';
 import { objectStatus } from '../../../tasks/common/core/status';
@@ -101,8 +108,8 @@ export function fakeHelm(
 
   /** Applies up to `count` objects; throws what went wrong. */
   const apply = async (base: string, target: string, step: Step, { count = Infinity, isRollback = false } = {}) => {
-    const before = new Map(manifestObjects(base).map((object) => [manifestKey(object, namespace), object]));
-    const wanted = new Map(manifestObjects(target).map((object) => [manifestKey(object, namespace), object]));
+    const before = new Map(objectsOf(base).map((object) => [manifestKey(object, namespace), object]));
+    const wanted = new Map(objectsOf(target).map((object) => [manifestKey(object, namespace), object]));
     for (const [key, object] of [...wanted].slice(0, count)) {
       await step(`apply ${objectName(refOf(object))}`);
       const live = cluster.objects.get(key);
@@ -131,7 +138,7 @@ export function fakeHelm(
   const wait = async (target: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> => {
     const until = time.elapsed() + timeoutSeconds * 1000;
     const isReady = (): boolean =>
-      manifestObjects(target).every((object) => {
+      objectsOf(target).every((object) => {
         const live = cluster.objects.get(manifestKey(object, namespace));
         return live !== undefined && objectStatus(live, time.now()).status === 'Current';
       });
@@ -218,13 +225,14 @@ export function fakeHelm(
     const going: Revision = { ...last, status: 'uninstalling', description: 'Deletion in progress' };
     write(going);
     if (options.uninstallTrouble !== undefined) return failed('pre-delete hooks failed', 'HookFailed');
-    for (const object of manifestObjects(last.manifest)) {
+    for (const object of objectsOf(last.manifest)) {
       await pace(`remove ${objectName(refOf(object))}`);
       removeUnlessKept(manifestKey(object, namespace));
     }
     for (const { revision } of read) {
       await pace(`remove the record of revision ${revision}`);
       storage.records = storage.records.filter((one) => one.revision !== revision);
+      storage.copies.delete(revision);
     }
     return succeeded;
   };
@@ -334,7 +342,13 @@ export function fakeHelm(
       } catch (thrown) {
         if (made === undefined || last === undefined) return failedAt([], thrown);
         const { message } = thrown as Error;
-        return failedAt([{ ...last, status: 'superseded' }, { ...made, status: 'failed', description: message }], thrown);
+        return failedAt(
+          [
+            { ...last, status: 'superseded' },
+            { ...made, status: 'failed', description: message },
+          ],
+          thrown,
+        );
       }
     },
 
@@ -365,6 +379,16 @@ const succeeded: HelmResult = {
   stdout: '',
   durationMs: 10,
 };
+
+const known = new Map<string, readonly KubeObject[]>();
+
+/** Manifests are read again and again. What is given is not to be changed. */
+function objectsOf(manifest: string): readonly KubeObject[] {
+  const objects = known.get(manifest) ?? manifestObjects(manifest);
+  if (known.size > 1000) known.clear();
+  known.set(manifest, objects);
+  return objects;
+}
 
 export function manifestOf(objects: readonly KubeObject[]): string {
   return objects.map((object) => `---\n${JSON.stringify(object)}\n`).join('');

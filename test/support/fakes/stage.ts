@@ -123,7 +123,8 @@ export async function stage({ history = [], live = [], noNamespace = false }: St
       const bounded = {
         ...process.start.request,
         rollbackTimeoutSeconds: Math.min(request.rollbackTimeoutSeconds, request.cleanupTimeoutSeconds),
-        lockTimeoutSeconds: Math.min(request.lockTimeoutSeconds, request.cleanupTimeoutSeconds),
+        lockTimeoutSeconds:
+          left.revision === 0 ? 0 : Math.min(request.lockTimeoutSeconds, request.cleanupTimeoutSeconds),
       };
       return process.play(() => repair({ ...process.start, signal, request: bounded }, left));
     },
@@ -133,10 +134,9 @@ export async function stage({ history = [], live = [], noNamespace = false }: St
 
 /** A run of Helm; it outlives its task. */
 interface HelmRun {
-  isKilled: boolean;
+  isOver(): boolean;
+  kill(): void;
   interrupt: AbortController;
-  ended: Promise<void>;
-  isOver: boolean;
 }
 
 interface Process {
@@ -153,10 +153,11 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
   const cancel = new AbortController();
   const moments: string[] = [];
   const helmRuns = new Set<HelmRun>();
-  let isDead = false;
+  let hasEnded = false;
+  const isDead = (): boolean => hasEnded;
   let awayUntilMs = -1;
   let aliveAtMs = time.elapsed();
-  let left: Interruption | undefined;
+  let left: Interruption | undefined = { release: '', namespace: '', revision: 0, process: mark };
   let tellKilled = (): void => undefined;
   const killed = new Promise<undefined>((resolve) => {
     tellKilled = () => {
@@ -166,14 +167,14 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
   const silence = <T>(): Promise<T> => new Promise<T>(() => undefined);
 
   const die = (helm: HelmFate): void => {
-    if (isDead) return;
-    isDead = true;
+    if (isDead()) return;
+    hasEnded = true;
     gone.add(mark);
     for (const run of helmRuns) {
-      if (helm === 'dies') run.isKilled = true;
+      if (helm === 'dies') run.kill();
       if (helm === 'interrupted') run.interrupt.abort();
       time.after(Math.max(0, aliveAtMs + guardEndsHelmMs - time.elapsed()), () => {
-        run.isKilled = true;
+        run.kill();
       });
     }
     tellKilled();
@@ -211,7 +212,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
   };
 
   const call = async (what: string, act: () => Promise<unknown>): Promise<unknown> => {
-    if (isDead) return silence();
+    if (isDead()) return silence();
     const fate = moment(what);
     if (fate === 'fails') throw unreachable();
     if (fate === 'killed' && mishap?.what === 'killed') {
@@ -221,15 +222,15 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
       return silence();
     }
     await later();
-    if (isDead) return silence();
+    if (isDead()) return silence();
     try {
       const answer = await noted(what, act);
       await later();
-      if (isDead) return await silence();
+      if (isDead()) return await silence();
       if (fate === 'answer lost') throw unreachable();
       return answer;
     } catch (thrown) {
-      if (isDead) return silence();
+      if (isDead()) return silence();
       throw thrown;
     }
   };
@@ -252,7 +253,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
     ...follower,
     async changed(milliseconds, signal) {
       await follower.changed(milliseconds, signal);
-      if (isDead) await silence();
+      if (isDead()) await silence();
     },
   });
 
@@ -261,39 +262,38 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
     monotonicMs: () => time.monotonicMs(),
     async sleep(milliseconds, signal) {
       await time.sleep(milliseconds, signal);
-      if (isDead) await silence();
+      if (isDead()) await silence();
     },
   };
 
   /** Each run of Helm is a process of its own. */
   const runHelm = (act: (helm: ReturnType<typeof fakeHelm>, signal: AbortSignal) => Promise<HelmResult>) => {
+    let isKilled = false;
+    let isOver = false;
+    const isGone = (): boolean => isKilled;
     const run: HelmRun = {
-      isKilled: false,
+      isOver: () => isKilled || isOver,
+      kill() {
+        isKilled = true;
+      },
       interrupt: new AbortController(),
-      ended: Promise.resolve(),
-      isOver: false,
     };
     const pace = async (what: string): Promise<void> => {
-      if (run.isKilled) return silence();
-      const fate = isDead ? undefined : moment(`Helm: ${what}`);
+      if (isGone()) return silence();
+      const fate = isDead() ? undefined : moment(`Helm: ${what}`);
       if (fate === 'killed' && mishap?.what === 'killed') die(mishap.helm);
       if (stepMs > 0) await time.sleep(stepMs, never);
-      if (run.isKilled) return silence();
+      if (isGone()) return silence();
       if (fate === 'fails' || fate === 'answer lost' || time.elapsed() < awayUntilMs) throw unreachable();
       changes.push({ by: mark, what, fromMs: time.elapsed(), toMs: time.elapsed() });
     };
     const chart = options.chart ?? emptyChart;
     const helm = fakeHelm({ release, namespace, chart, ...options.helm, pace }, storage, cluster, time);
     helmRuns.add(run);
-    const result = act(helm, run.interrupt.signal).finally(() => {
-      run.isOver = true;
+    return act(helm, run.interrupt.signal).finally(() => {
+      isOver = true;
       helmRuns.delete(run);
     });
-    run.ended = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    return result;
   };
 
   const reading = fakeHelm({ release, namespace, chart: options.chart ?? emptyChart }, storage, cluster, time);
@@ -301,7 +301,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
     agent: {
       ...agent,
       setTaskVariable(name, value) {
-        if (!isDead && name === interruptionVariable) left = readInterruption(value);
+        if (!isDead() && name === interruptionVariable) left = readInterruption(value);
       },
     },
     cluster: wrap('cluster', cluster),
@@ -317,7 +317,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
     signal: cancel.signal,
     guard: {
       alive(ageMs) {
-        if (!isDead) aliveAtMs = time.elapsed() - ageMs;
+        if (!isDead()) aliveAtMs = time.elapsed() - ageMs;
       },
     },
     holder: { identity: job, link: `https://dev.example/${encodeURIComponent(job)}`, process: mark },
@@ -328,14 +328,14 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
   const stopHelm = async (): Promise<void> => {
     for (const run of [...helmRuns]) {
       const pause = async (milliseconds: number): Promise<void> => {
-        for (let waited = 0; waited < milliseconds && !run.isOver && !run.isKilled; waited += 500) {
+        for (let waited = 0; waited < milliseconds && !run.isOver(); waited += 500) {
           await time.sleep(500, never);
         }
       };
       await pause(leftHelmMs);
       run.interrupt.abort();
       await pause(5000);
-      run.isKilled = true;
+      run.kill();
     }
   };
 
@@ -344,12 +344,15 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
     async play(flow) {
       const over = new AbortController();
       const tooLong = time.sleep(longestMs, over.signal).then((): never => {
-        throw new TaskError('TimedOut', `It did not end within ${longestMs / 60_000} min, after ${moments.join(', ')}.`);
+        throw new TaskError(
+          'TimedOut',
+          `It did not end within ${longestMs / 60_000} min, after ${moments.join(', ')}.`,
+        );
       });
       tooLong.catch(() => undefined);
       const report = await Promise.race([flow(), killed, tooLong]);
       gone.add(mark);
-      isDead = true;
+      hasEnded = true;
       over.abort();
       return { report, agent, left, moments, stopHelm };
     },
