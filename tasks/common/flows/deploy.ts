@@ -48,13 +48,19 @@ export async function deploy(start: DeployStart): Promise<DeployReport> {
   const stopTelling = tellWhenCancelled(start, story);
   // The chart is rendered while the lock is asked for.
   const asked = askHelm(start);
-  const ending = await withLease(start, (lease) => underLease(start, story, lease, asked)).catch((thrown: unknown) =>
-    endingOfError(thrown, story.found, start.signal),
-  );
+  const askedMs = start.clock.monotonicMs();
+  const ending = await withLease(start, (lease) => {
+    // Another run may have changed since what a template looks up.
+    const isOld = start.clock.monotonicMs() - askedMs > freshMs;
+    return underLease(start, story, lease, isOld ? askHelm(start) : asked);
+  }).catch((thrown: unknown) => endingOfError(thrown, story.found, start.signal));
   stopTelling();
   if (!story.hasBegun) endWork(start.agent);
   return reportOf(start, story, ending);
 }
+
+/** A lock that is free is had sooner. */
+const freshMs = 1500;
 
 /** A cancelled step has seconds: what it was at, and who goes on with it, is said at once. */
 function tellWhenCancelled({ agent, namespace, request, signal }: DeployStart, story: Story): () => void {

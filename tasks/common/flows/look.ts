@@ -63,10 +63,10 @@ export async function look(
   // What the cluster says counts first: without it Helm's complaint is only an echo.
   if (release.status === 'rejected') throw release.reason;
   if (capabilities.status === 'rejected') throw capabilities.reason;
-  // Helm renders nothing for a release that is pending.
-  const again = release.value.died === undefined ? undefined : await helm.render(signal);
-  if (again === undefined && rendered.status === 'rejected') throw rendered.reason;
-  const { rendering, failure } = again ?? (rendered as PromiseFulfilledResult<Rendered>).value;
+  if (rendered.status === 'rejected') throw rendered.reason;
+  // Helm renders nothing for a release that is pending, as it may have been when Helm was asked.
+  const wasPending = release.value.died !== undefined || rendered.value.failure?.reason === 'ReleasePending';
+  const { rendering, failure } = wasPending ? await helm.render(signal) : rendered.value;
   if (rendering === undefined) {
     throw new TaskError(
       failure?.reason ?? 'Internal',
