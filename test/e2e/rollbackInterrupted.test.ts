@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import type { startRollback } from '../support/product';
+import { assertEnd, configMap, deployment, plan, release, rollBack, startRollBack } from './rollbackScenes';
+import { fake, helms, scenes, type Scene } from './scenes';
+
+const hooked = ['text=one', 'hooks.pre-rollback=sleep 5'];
+const lease = '/apis/coordination.k8s.io/v1/namespaces/$ns/leases/helm-safe-deploy.web';
+
+/** Everything that the job has started, and the agent itself, are gone at one moment. */
+function loseMachine({ job }: ReturnType<typeof startRollback>): void {
+  const started = job.processes();
+  job.loseAgent();
+  for (const { pid } of [...started].reverse()) kill(pid);
+  for (const { pid } of job.processes()) kill(pid);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** A Helm that ends well and then says so; its caller waits for it. */
+function lingering(s: Scene, helm: string): string {
+  const script = `#!/bin/sh\n"${helm}" "$@" || exit $?\ncase "$*" in *rollback*--no-hooks*) ;; *rollback*) echo lingering; sleep 600;; esac\n`;
+  return s.file('lingering-helm', script);
+}
+
+describe('a rollback that is interrupted', () => {
+  const { scene } = scenes();
+
+  for (const major of ['3', '4'] as const) {
+    scene(
+      `Helm ${major}: the machine dies while Helm runs a hook: the same step carries it on @real-node`,
+      async (s) => {
+        const helm = helms(s.cluster)[major];
+        await release(s, helm, ...hooked, 'configMaps={old}');
+        await release(s, helm, 'text=two', 'configMaps={new}');
+        const planned = await plan(s, { helm });
+        assertEnd(planned, 'planned');
+        const running = startRollBack(s, planned, { helm });
+        await s.until('the hook runs', async () =>
+          (await s.list('/apis/batch/v1/namespaces/$ns/jobs')).some(
+            (job) => (job['status'] as { active?: number }).active === 1,
+          ),
+        );
+        loseMachine(running);
+        await running.end.catch(() => undefined);
+        assert.equal(await s.history(), '1 superseded, 2 deployed, 3 pending-rollback');
+
+        const done = await rollBack(s, planned, { helm });
+        assertEnd(done, 'rolledBack');
+        assert.match(done.log, /It is done again/);
+        assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
+        assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
+        assert.deepEqual(done.report?.deletedObjects, ['ConfigMap/new']);
+        assert.equal(await s.live(configMap('new')), undefined);
+      },
+    );
+  }
+
+  scene('the machine dies after Helm and before the proof: the same step carries it on', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    await release(s, helm, 'text=one', 'configMaps={old}');
+    await release(s, helm, 'text=two', 'configMaps={new}');
+    const planned = await plan(s, { helm });
+    const running = startRollBack(s, planned, { helm: lingering(s, helm) });
+    await running.job.waitForLine(/lingering/);
+    loseMachine(running);
+    await running.end.catch(() => undefined);
+    assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
+    assert.ok(await s.live(configMap('new')), 'What goes last is still there.');
+
+    const done = await rollBack(s, planned, { helm });
+    assertEnd(done, 'rolledBack');
+    assert.match(done.log, /carried on/);
+    assert.equal(await s.live(configMap('new')), undefined);
+    assert.ok((await s.marks()).includes('3 verified=3'));
+    assertEnd(await rollBack(s, planned, { helm }), 'alreadyThere');
+  });
+
+  scene('the task is killed: its post-job phase carries the rollback on', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    await release(s, helm, 'text=one', 'configMaps={old}');
+    await release(s, helm, 'text=two', 'configMaps={new}');
+    const planned = await plan(s, { helm });
+    const running = startRollBack(s, planned, { helm: lingering(s, helm) });
+    await running.job.waitForLine(/lingering/);
+    running.job.kill('SIGKILL');
+    const end = await running.end;
+    assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed', end.log);
+    assert.equal(await s.live(configMap('new')), undefined, end.log);
+    assert.ok((await s.marks()).includes('3 verified=3'));
+    assert.equal(await s.field(lease, 'spec.holderIdentity'), '');
+    assert.deepEqual(end.job.orphans, []);
+  });
+
+  scene('cancelled while the target gets healthy: told so, and carried on after the job', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    await release(s, helm, 'text=one', 'configMaps={old}');
+    await release(s, helm, 'text=two', 'configMaps={new}');
+    const planned = await plan(s, { helm });
+    const running = startRollBack(s, planned, { helm, inputs: { stableFor: '20s' } });
+    await running.job.waitForLine(/Follow revision 3/);
+    running.job.cancel();
+    const end = await running.end;
+    assert.equal(end.outputs['outcome'], 'cancelled', end.log);
+    assert.equal(await s.live(configMap('new')), undefined, end.log);
+    assert.ok((await s.marks()).includes('3 verified=3'), end.log);
+  });
+
+  scene('another run holds the release: refused, with a link to it', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
+    const planned = await plan(s, { helm });
+    const stuck = [...fake, 'nodeSelector.none=z', 'text=three'];
+    const other = s.start({ helm, set: stuck, inputs: { timeout: '50s' } });
+    await s.until('the lock is held', async () => (await s.field(lease, 'spec.holderIdentity')) !== undefined);
+    const refused = await rollBack(s, planned, { helm, inputs: { lockTimeout: '30s' } });
+    other.job.cancel();
+    await other.end;
+    assertEnd(refused, 'refused', 'ReleaseLocked');
+    assert.ok(await s.live(deployment));
+  });
+});
