@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { assertPlan } from '../support/planSchema';
+import { assertEnd, codes, plan, rollBack } from './rollbackScenes';
+import { scenes, type Scene } from './scenes';
+
+const inputs = { workloads: 'deployment/web\nstatefulset/data\ndaemonset/node' };
+
+function workload(kind: 'Deployment' | 'StatefulSet' | 'DaemonSet', name: string, version: string): object {
+  const labels = { app: name };
+  const pod = {
+    nodeSelector: { type: 'kwok' },
+    tolerations: [{ operator: 'Exists' }],
+    terminationGracePeriodSeconds: 0,
+    containers: [{ name: 'main', image: `example/${name}:${version}` }],
+  };
+  const template = { metadata: { labels }, spec: pod };
+  const spec = {
+    selector: { matchLabels: labels },
+    template,
+    ...(kind === 'StatefulSet' ? { serviceName: name } : {}),
+  };
+  return { apiVersion: 'apps/v1', kind, metadata: { name }, spec };
+}
+
+async function apply(s: Scene, version: string): Promise<void> {
+  const objects = [
+    workload('Deployment', 'web', version),
+    workload('StatefulSet', 'data', version),
+    workload('DaemonSet', 'node', version),
+  ];
+  await s.cluster.apply(s.namespace, objects.map((object) => JSON.stringify(object)).join('\n---\n'));
+}
+
+const path = (plural: string, name: string): string => `/apis/apps/v1/namespaces/$ns/${plural}/${name}`;
+
+async function images(s: Scene): Promise<unknown[]> {
+  const all = [path('deployments', 'web'), path('statefulsets', 'data'), path('daemonsets', 'node')];
+  return Promise.all(
+    all.map(async (each) => {
+      const containers = (await s.field(each, 'spec.template.spec.containers')) as { image: string }[];
+      return containers[0]?.image.split(':')[1];
+    }),
+  );
+}
+
+/** Each controller has noted its revision. */
+async function settled(s: Scene, revisions: number): Promise<void> {
+  await s.until('the controllers keep every revision', async () => {
+    const sets = await s.list('/apis/apps/v1/namespaces/$ns/replicasets');
+    const kept = await s.list('/apis/apps/v1/namespaces/$ns/controllerrevisions');
+    return sets.length === revisions && kept.length === 2 * revisions;
+  });
+}
+
+describe('ApproveAndRollback of plain workloads', () => {
+  const { scene } = scenes();
+
+  scene('planned, done as kubectl rollout undo does it, healthy; once more it is there already', async (s) => {
+    await apply(s, 'one');
+    await settled(s, 1);
+    await apply(s, 'two');
+    await settled(s, 2);
+    const planned = await plan(s, { release: '', inputs });
+    assertEnd(planned, 'planned');
+    assertPlan(planned.plan);
+    assert.deepEqual(await images(s), ['two', 'two', 'two']);
+    const done = await rollBack(s, planned, { release: '', inputs: { ...inputs, stableFor: '0' } });
+    assertEnd(done, 'rolledBack');
+    assert.deepEqual(await images(s), ['one', 'one', 'one']);
+    assert.equal(done.outputs['health'], 'healthy');
+    const again = await rollBack(s, planned, { release: '', inputs: { ...inputs, stableFor: '0' } });
+    assertEnd(again, 'alreadyThere');
+  });
+
+  scene('changed between plan and execution, or never there: refused', async (s) => {
+    const only = { workloads: 'deployment/web' };
+    const missing = await plan(s, { release: '', inputs: only });
+    assertEnd(missing, 'refused', 'PlanRefused');
+    assert.ok(codes(missing).includes('WorkloadMissing'));
+    for (const [index, version] of ['one', 'two'].entries()) {
+      await apply(s, version);
+      await settled(s, index + 1);
+    }
+    const planned = await plan(s, { release: '', inputs: only });
+    assertEnd(planned, 'planned');
+    await apply(s, 'three');
+    await settled(s, 3);
+    const refused = await rollBack(s, planned, { release: '', inputs: only });
+    assertEnd(refused, 'refused', 'PlanChanged');
+    assert.match(refused.log, /was at revision 2, and is at 3 now/);
+    assert.deepEqual(await images(s), ['three', 'three', 'three']);
+  });
+});
