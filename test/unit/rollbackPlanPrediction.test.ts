@@ -72,7 +72,7 @@ const kinds = [
 
 const thing = fc
   .record({ kind: fc.constantFrom(...kinds), name: fc.constantFrom('a', 'b'), value: fc.constantFrom('1', '2') })
-  .map(({ kind: [apiVersion, kind], name, value }) => object(kind, name, { data: { value } }, apiVersion));
+  .map(({ kind, name, value }) => object(kind[1], name, { data: { value } }, kind[0]));
 
 const things = fc.uniqueArray(thing, { selector: identity, maxLength: 6 });
 

@@ -156,12 +156,7 @@ async function updateObject(requests: Requests, object: KubeObject): Promise<Kub
   return understood(requests, value, ref, attempt);
 }
 
-async function patchObject(
-  requests: Requests,
-  ref: ObjectRef,
-  patch: unknown,
-  dryRun: boolean,
-): Promise<KubeObject> {
+async function patchObject(requests: Requests, ref: ObjectRef, patch: unknown, dryRun: boolean): Promise<KubeObject> {
   const resource = await requests.served(ref.apiVersion, ref.kind, objectAttempt('patch', ref));
   const attempt = objectAttempt('patch', ref, resource);
   objectPath(resource, ref, attempt);
