@@ -117,6 +117,25 @@ describe('cancelling a job', () => {
     await until(() => !isAlive(pid));
   });
 
+  it('in a container: no signal reaches the task, which goes on beside post-job until the container is removed', async () => {
+    const main = `${stubborn} setInterval(() => fs.writeSync(1, 'still here\\n'), 10);`;
+    const post = `const main = Number(process.env.VSTS_TASKVARIABLE_PID); process.kill(main, 0); say('main lives');`;
+    const agent = agentWith([{ main: `say('##vso[task.settaskvariable variable=pid]' + process.pid); ${main}`, post }]);
+    const job = agent.startJob({ isContainer: true, steps: [{ task: 'Tiny@1' }] });
+    await job.waitForLine(/^ready$/);
+    const pid = job.pid();
+    job.cancel();
+    const result = await job.done;
+    const [run] = result.step('Tiny').processes;
+    assert.deepEqual([run?.end, run?.signalsSent, result.step('Tiny').result], ['left running', [], 'Canceled']);
+    assert.ok(printed(result.step('Tiny', 'post-job')).includes('main lives'));
+    assert.ok(!printed(result.step('Tiny')).includes('got SIGINT'));
+    assert.deepEqual(
+      result.orphans.map((orphan) => orphan.pid),
+      [pid],
+    );
+  });
+
   it('a step whose condition still holds is not signalled; the next ones are skipped', async () => {
     const main = `process.on('SIGINT', () => say('signalled')); const until = process.env.AGENT_TEMPDIRECTORY + '/go';
       const timer = setInterval(() => { if (fs.existsSync(until)) clearInterval(timer); }, 5); say('ready');`;
