@@ -35,18 +35,25 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
       return helmProvenance({ build, sha256 }, helmSha256);
     },
 
-    rehearse: (revision, signal) =>
-      rehearseRollback({
+    async rehearse({ revision, applyMethod }, signal) {
+      const isForced = applyMethod === 'ssa' && (await isHelm4(helm, signal));
+      return rehearseRollback({
         ...gateway,
         binary,
         release: releaseName,
         revision,
+        // As in the execution.
+        ...(isForced ? { extraArguments: ['--force-conflicts'] } : {}),
         workingDirectory,
         timeoutSeconds: rehearsalSeconds,
         signal,
-      }),
+      });
+    },
 
-    async rollback({ policy, lost, ...rollback }) {
+    async rollback({ policy, lost, target, timeoutSeconds, wait }) {
+      const { revision, applyMethod } = target;
+      // What somebody has set by hand is in the plan; it must not stop a rollback that is approved.
+      const forceConflicts = applyMethod === 'ssa';
       const fence = await openFence({ ...gateway, release: releaseName, policy, lost });
       try {
         const fenced = createReleaseHelm({
@@ -54,15 +61,20 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
           kubeconfig: fence.kubeconfig,
           environment: { ...environment, ...fence.environment },
         });
-        // How this Helm is told to wait depends on its version.
-        if (rollback.wait) await fenced.capabilities(lost);
-        const result = await fenced.rollback(rollback);
+        // How this Helm is told to wait, and to force, depends on its version.
+        if (wait || forceConflicts) await fenced.capabilities(lost);
+        const result = await fenced.rollback({ revision, timeoutSeconds, wait, forceConflicts });
         return { result, fence: fence.record() };
       } finally {
         await fence.close();
       }
     },
   };
+}
+
+async function isHelm4(helm: ReleaseHelmOptions, signal: AbortSignal): Promise<boolean> {
+  const build = await helmBuild(helm, signal);
+  return Number(/^v(\d+)/.exec(build?.version ?? '')?.[1] ?? 0) >= 4;
 }
 
 async function sha256Of(file: string): Promise<string> {

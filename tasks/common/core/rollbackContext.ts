@@ -5,6 +5,7 @@ import type { PlanStore } from './keptPlan';
 import type { HelmResult } from './ports';
 import type { HelmProvenance } from './provenance';
 import type { Rehearsal } from './rehearsal';
+import type { Revision } from './release';
 import type { LeaseContext, ReleaseContext, RolloutContext } from './releaseContext';
 import type { ReleaseHelm, ReleaseStorage } from './ports';
 import type { Sha256 } from './rollbackPlan/types';
@@ -15,13 +16,15 @@ export interface RollbackHelm {
   /** Where the binary comes from. */
   provenance(signal: AbortSignal): Promise<HelmProvenance>;
   /** What it would do; nothing is changed. */
-  rehearse(revision: number, signal: AbortSignal): Promise<Rehearsal>;
+  rehearse(target: RollbackTarget, signal: AbortSignal): Promise<Rehearsal>;
   /** For real, through the fence. Never signalled. With `lost` every further write is refused. */
   rollback(options: FencedRollback): Promise<{ result: HelmResult; fence: FenceRecord }>;
 }
 
+export type RollbackTarget = Pick<Revision, 'revision' | 'applyMethod'>;
+
 export interface FencedRollback {
-  revision: number;
+  target: RollbackTarget;
   timeoutSeconds: number;
   wait: boolean;
   policy: FencePolicy;

@@ -63,7 +63,7 @@ export async function executeRollback(
         const ran = await remindingWhile(
           context,
           rollbackHelm.rollback({
-            revision: target.revision,
+            target,
             timeoutSeconds: secondsUntil(deadline, clock.now()),
             wait: target.hooks.some(({ events }) => events.includes('post-rollback')),
             policy: fencePolicy(plan, storage.kind),

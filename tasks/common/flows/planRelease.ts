@@ -67,7 +67,7 @@ function isReadable({ manifest }: Revision): boolean {
 }
 
 async function rehearse({ agent, rollbackHelm, signal }: ReleasePlanContext, target: Revision): Promise<Rehearsal> {
-  const rehearsal = await rollbackHelm.rehearse(target.revision, signal);
+  const rehearsal = await rollbackHelm.rehearse(target, signal);
   const { durationMs, requests, writes } = rehearsal;
   agent.log(
     `Rehearsed helm rollback to revision ${target.revision} in ${(durationMs / 1000).toFixed(1)} s: ` +

@@ -84,7 +84,10 @@ export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: Ab
     ? error.message
     : `${error.message.trimEnd()} Nothing was changed.`.replace(/(Nothing was changed\.) Nothing was changed\.$/, '$1');
   if (signal.aborted || error.reason === 'Cancelled') {
-    return asRollbackEnding(endingFor('cancelled', 'Cancelled', said), 'cancelled');
+    const state = story.hasBegun
+      ? ' The rollback was begun and not seen to its end: the post-job step, or this step run again, carries it on.'
+      : '';
+    return asRollbackEnding(endingFor('cancelled', 'Cancelled', `${said}${state}`), 'cancelled');
   }
   const outcome = !story.hasBegun && refusals.has(error.reason) ? 'refused' : 'failed';
   return rollbackEnding(outcome, error.reason, said);

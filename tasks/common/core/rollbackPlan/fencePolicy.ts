@@ -7,7 +7,7 @@ import type { RollbackPlan } from './types';
  * What Helm is let do in the execution of a plan: write what the target declares, its hooks and its own records; delete
  * what the plan leaves to it, and what it has made itself.
  */
-export function fencePolicy(plan: RollbackPlan, storage: 'Secret' | 'ConfigMap'): FencePolicy {
+export function fencePolicy(plan: RollbackPlan, storage: 'Secret' | 'ConfigMap'): Required<FencePolicy> {
   const mayDelete = onlyDeletionsOf(helmMayDelete(plan));
   const isPlanned = onlyDeletionsOf(helmMayWrite(plan));
   const records = storage === 'Secret' ? 'secrets' : 'configmaps';
