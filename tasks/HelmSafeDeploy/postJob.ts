@@ -1,17 +1,4 @@
-import { removePrivateFolder } from '../common/adapters/privateFolder';
-import { takeTaskEnvironment } from '../common/adapters/taskEnvironment';
-import { readInterruption } from '../common/core/interruption';
-import { interruptionVariable, privateFolderVariable } from '../common/core/taskVariables';
+import { postJobPhase } from '../common/adapters/postJobPhase';
 
-/**
- * The second net, run after every step, whatever became of it. It removes the credentials that a killed main phase could
- * not, and puts the release in order if a change was under way. Where there is nothing to do it says nothing.
- */
-const environment = takeTaskEnvironment({ ...process.env });
-const announced = environment.taskVariable(privateFolderVariable);
-const tempDirectory = environment.variable('Agent.TempDirectory');
-if (announced !== undefined && tempDirectory !== undefined) removePrivateFolder(announced, tempDirectory);
-
-const interruption = readInterruption(environment.taskVariable(interruptionVariable));
 // What it takes to repair is loaded only where there is something to repair.
-if (interruption !== undefined) void import('./repair').then(({ runRepair }) => { runRepair(interruption); }); // prettier-ignore
+postJobPhase((left) => void import('./repair').then(({ runRepair }) => { runRepair(left); })); // prettier-ignore

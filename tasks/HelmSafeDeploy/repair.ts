@@ -1,6 +1,7 @@
 import { createReleaseHelm } from '../common/adapters/helm';
 import { inputContext } from '../common/adapters/inputFiles';
 import { stopLeftProcesses } from '../common/adapters/leftProcesses';
+import { removePrivateFolders } from '../common/adapters/privateFolder';
 import { publishRepair } from '../common/adapters/publishReport';
 import { withRelease } from '../common/adapters/releaseTask';
 import { runTask } from '../common/adapters/runTask';
@@ -25,6 +26,8 @@ export function runRepair(left: Interruption): void {
       await stopLeftProcesses(left.process, children, (line) => {
         agent.log(line);
       });
+      // It may have made its own after the post-job phase began.
+      removePrivateFolders(agent.tempFolder);
       const leftSeconds = Math.max(
         1,
         request.cleanupTimeoutSeconds - Math.ceil((performance.now() - startedMs) / 1000),

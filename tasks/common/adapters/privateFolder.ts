@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 
 /** A folder that only this user can read, for what must not outlive the step: kubeconfig and secret values. */
@@ -47,6 +47,13 @@ export function writeNew(file: string, content: string): void {
     writeSync(descriptor, content);
   } finally {
     closeSync(descriptor);
+  }
+}
+
+/** Removes all folders of ours in `tempDirectory`: the steps of a job run one after the other, so none is in use. */
+export function removePrivateFolders(tempDirectory: string): void {
+  for (const name of readdirSync(tempDirectory)) {
+    if (folderName.test(name)) removePrivateFolder(path.join(tempDirectory, name), tempDirectory);
   }
 }
 

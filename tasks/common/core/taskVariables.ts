@@ -1,6 +1,6 @@
 /** Names of what the main phase of a step tells its post-job phase. */
 export const privateFolderVariable = 'helmSafeDeployPrivateFolder';
-/** That the main phase is at work, and at which change; see core/interruption. Empty when it is over. */
+/** That the main phase is at work, and at which change; see core/interruption. A word when it is over. */
 export const interruptionVariable = 'helmSafeDeployInterruption';
 /** Marks of the Helm that is at work and of its guard (see adapters/processes), one per line. */
 export const childrenVariable = 'helmSafeDeployProcesses';

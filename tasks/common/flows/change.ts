@@ -41,7 +41,10 @@ export function announceWork(agent: Pick<Agent, 'setTaskVariable'>, interruption
   agent.setTaskVariable(interruptionVariable, interruptionText(interruption));
 }
 
+/** A word, and not none at all: a main phase that has said nothing is looked for. */
+const nothingLeft = 'nothing';
+
 /** Nothing is left for the post-job phase. */
 export function endWork(agent: Pick<Agent, 'setTaskVariable'>): void {
-  agent.setTaskVariable(interruptionVariable, '');
+  agent.setTaskVariable(interruptionVariable, nothingLeft);
 }
