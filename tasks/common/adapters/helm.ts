@@ -56,8 +56,9 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
     async capabilities(signal): Promise<HelmCapabilities> {
       const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
       const [answer, upgradeHelp] = await Promise.all([bare(askForBuild), bare(['upgrade', '--help'])]);
-      const version = parseHelmBuild(answer)?.version ?? answer.trim().split(/\s/)[0] ?? '';
-      const capabilities = capabilitiesOf(options.binary, version, upgradeHelp);
+      const build = parseHelmBuild(answer);
+      const version = build?.version ?? answer.trim().split(/\s/)[0] ?? '';
+      const capabilities = { ...capabilitiesOf(options.binary, version, upgradeHelp), build };
       waitFlag = waitFlagOf(capabilities);
       major = capabilities.major;
       return capabilities;
@@ -296,10 +297,11 @@ function renderingOf(stdout: string): Rendering {
   if (!isRecord(release)) throw new TaskError('HelmUnsupported', 'The dry run of Helm answered no release.');
   const hooks = Array.isArray(release['hooks']) ? release['hooks'].filter(isRecord) : [];
   // Read as its record will be, so that the two can be compared.
-  const { config, chart } = revisionOf(release, { namespace: '', labels: {}, writtenAt: undefined });
+  const { config, chart, chartAnnotations } = revisionOf(release, { namespace: '', labels: {}, writtenAt: undefined });
   return {
     config,
     chart,
+    ...(chartAnnotations === undefined ? {} : { chartAnnotations }),
     manifest: typeof release['manifest'] === 'string' ? release['manifest'] : '',
     hooks: hooks.map((hook) => ({
       name: String(hook['name']),

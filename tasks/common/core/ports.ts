@@ -1,5 +1,6 @@
 import type { FailureReason } from './failure';
 import type { KubeObject, ObjectRef } from './kubernetes';
+import type { HelmBuild } from './provenance';
 import type { Revision, RevisionStatus } from './release';
 
 /** The time, and waiting for it. Every wait ends early, without an error, when `signal` aborts. */
@@ -71,6 +72,8 @@ export interface HelmCapabilities {
   /** As Helm says it, for example `v3.17.3`. */
   version: string;
   major: number;
+  /** What it says of its own making; undefined where that is not understood, absent where nobody has asked. */
+  build?: HelmBuild | undefined;
   /** Long flags that `helm upgrade` of this binary knows, without the dashes. */
   upgradeFlags: ReadonlySet<string>;
 }
@@ -82,6 +85,8 @@ export interface Rendering {
   /** The values that would be noted in the revision: what the user gives, not what the chart has. */
   config: Readonly<Record<string, unknown>>;
   chart: Revision['chart'];
+  /** Of Chart.yaml; absent where it has none. */
+  chartAnnotations?: Readonly<Record<string, string>>;
 }
 
 export interface RollbackOptions {

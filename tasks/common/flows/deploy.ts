@@ -20,13 +20,15 @@ import {
 } from '../core/history';
 import { objectName } from '../core/manifest';
 import type { Hook, Revision } from '../core/release';
+import { helmProvenance, judgeProvenance } from '../core/provenance';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../core/releaseContext';
 import type { DeployReport, Evidence } from '../core/report';
 import { causesOf, judge, type Cause, type RolloutVerdict } from '../core/rollout/verdict';
-import { endWork, fenced } from './change';
+import { announceWork, endWork, fenced } from './change';
 import { collectEvidence, sayEvidence } from './evidence';
 import type { PodLogs } from './podLogs';
 import { insist } from './insist';
+import { firstMark, irreversibleWords } from './irreversible';
 import { withLease } from './lease';
 import { askHelm, look, type AskedHelm, type Look } from './look';
 import { group, later } from './phase';
@@ -147,10 +149,18 @@ async function tell(context: DeployContext, story: Story, asked: AskedHelm): Pro
 async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm): Promise<Look> {
   const once = (answers: AskedHelm): Promise<Look> =>
     inPhase(context, story, 'Look at the release and the chart', () =>
-      look(context, answers, (history) => {
-        const serving = servingIn(history)?.revision ?? null;
-        story.revisionBefore = serving;
-        story.servingRevision = serving;
+      look(context, answers, {
+        onHistory: (history) => {
+          const serving = servingIn(history)?.revision ?? null;
+          story.revisionBefore = serving;
+          story.servingRevision = serving;
+        },
+        // From here on it is ours to put in order, and our post-job phase's.
+        onDied: ({ revision }) => {
+          story.hasBegun = true;
+          const { agent, namespace, process, request } = context;
+          announceWork(agent, { release: request.releaseName, namespace, revision, process });
+        },
       }),
     );
   const seen = await once(asked);
@@ -196,11 +206,31 @@ function sayWayBack(context: DeployContext, seen: Look): void {
   const { agent, request } = context;
   const most = request.timeoutSeconds + (request.onFailure === 'rollback' ? request.rollbackTimeoutSeconds : 0);
   agent.log(`At most ${duration(most)} from here; ${wayBack(context, seen, seen.target)}.`);
+  if (request.onFailure === 'rollback') judgeHelm(context, seen);
+}
+
+/** The way back is guarded by its proof, whatever made this Helm; but whoever reads the log shall know. */
+function judgeHelm({ agent, request }: DeployContext, { capabilities }: Look): void {
+  if (!Object.hasOwn(capabilities, 'build')) return;
+  const provenance = helmProvenance({ build: capabilities.build, sha256: undefined }, undefined);
+  const policy = { binary: request.helmPath ?? 'helm', allowUnknownHelm: false, isAutomatic: true };
+  const judged = judgeProvenance(provenance, policy);
+  if (judged.verdict !== 'accepted') agent.log(judged.message);
+}
+
+/** What is to be deployed, or what lies between it and the target, may be a step that nobody comes back from. */
+function irreversible(seen: Look, target: RollbackTarget): string | undefined {
+  const passed = seen.history.filter(({ revision }) => revision > target.revision.revision);
+  const next = { ...seen.rendering, revision: (seen.history.at(-1)?.revision ?? 0) + 1 };
+  const mark = firstMark([...passed, next]);
+  return mark === undefined ? undefined : irreversibleWords(mark);
 }
 
 function wayBack(context: DeployContext, seen: Look, target: RollbackTarget | undefined): string {
   if (context.request.onFailure === 'keep') return 'a failed deploy is left as it is (onFailure: keep)';
   if (target !== undefined) {
+    const why = irreversible(seen, target);
+    if (why !== undefined) return `a failed deploy is not rolled back by itself: ${why}`;
     const proof = target.proof === 'verified' ? 'verified healthy' : 'deployed, not verified';
     return `a failed deploy returns to revision ${target.revision.revision} (${proof})`;
   }
@@ -290,7 +320,7 @@ async function helmFailed(failing: Failing): Promise<Ending> {
     story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, hooks))));
     await settle(context, revision);
     context.agent.log('Nothing of the release was changed, so nothing is rolled back.');
-    await prune(context);
+    await prune(context, true);
     return ending;
   }
   const verdict = await judgeNow(context, revision.manifest);
@@ -337,7 +367,7 @@ async function fail(
   if (request.onFailure === 'keep') {
     agent.log(`Revision ${revision.revision} is left as it is (onFailure: keep), marked failed in Helm's record.`);
     story.servingRevision = revision.revision;
-    await prune(context);
+    await prune(context, !upgraded.result.ok);
     return ending;
   }
   if (seen.target !== undefined) {

@@ -3,8 +3,7 @@ import { asTaskError } from '../core/failure';
 import type { KubeObject } from '../core/kubernetes';
 import { objectKey, objectName } from '../core/manifest';
 import type { Revision } from '../core/release';
-import { stopIfCancelled } from '../core/releaseContext';
-import type { RollbackContext } from '../core/rollbackContext';
+import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { restoredSentence } from '../core/rollbackReport';
 import { liveState } from './drift';
 import { wantedObjects, type WantedObject } from './wantedObjects';
@@ -26,7 +25,7 @@ const helmFieldManager = 'helm';
  * Every object of a revision is there, this release's, with every field that its manifest declares; what is not is
  * applied again from the manifest, by the revision's own apply method.
  */
-export async function proveObjects(context: RollbackContext, made: Revision): Promise<Proof> {
+export async function proveObjects(context: ReleaseContext, made: Revision): Promise<Proof> {
   const { agent, clock, cluster, namespace, request, signal } = context;
   const release = { name: request.releaseName, namespace };
   const restored = new Set<string>();
@@ -51,7 +50,7 @@ export async function proveObjects(context: RollbackContext, made: Revision): Pr
 
 /** Whether it could be applied. What could not is found again, and told, by the next look. */
 async function restore(
-  context: RollbackContext,
+  context: ReleaseContext,
   made: Revision,
   { ref, declared }: WantedObject,
   { drift }: Drift,

@@ -1,6 +1,7 @@
 import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
 import type { Revision } from '../core/release';
+import type { IrreversibleMark } from '../core/rollbackPlan/irreversible';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { baselineForWayBack, baselineOf, type RolloutMemory } from '../core/rollout/verdict';
 import { judge } from '../core/rollout/verdict';
@@ -9,8 +10,10 @@ import { whileHooksRun, type HookEvidence } from './hookLogs';
 import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { beginWork } from './change';
 import { insist } from './insist';
+import { firstMark, irreversibleWords } from './irreversible';
 import { chainFrom, giveBase, onBase } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';
+import { proveObjects } from './proof';
 import { markUnhealthy, newRevision, prune, settle, verify } from './record';
 import type { Story } from './story';
 import { wantedObjects } from './wantedObjects';
@@ -25,6 +28,8 @@ export async function returnTo(
   const { agent, storage, helm, request, clock } = context;
   const deadline = later(clock.now(), request.rollbackTimeoutSeconds);
   const history = await insist(context, () => storage.history());
+  const mark = firstMark(history.filter(({ revision }) => revision > target.revision));
+  if (mark !== undefined) return notReturned(context, story, target, ending, mark);
   const chain = chainFrom(history, target);
   stopIfCancelled(context.signal);
   const memory = await baselineNow(context, target, beforeDeploy);
@@ -54,6 +59,12 @@ export async function returnTo(
     story.servingRevision = await servingAfter(context, revision);
     return rollbackFailed(context, ending, target, result.failure?.message ?? 'Helm made no revision.');
   }
+  const missing = await proveReturned(context, revision);
+  if (missing !== undefined) {
+    story.servingRevision = null;
+    await markUnhealthy(context, revision, endingFor('failed', 'ProofFailed', missing));
+    return rollbackFailed(context, ending, target, missing);
+  }
   const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
   const policy = rolloutPolicy(context, deadline, true);
   const followed = await followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' });
@@ -75,6 +86,30 @@ export async function returnTo(
   story.objects = reportedObjects(followed.verdict);
   await markUnhealthy(context, revision, why);
   return rollbackFailed(context, ending, target, `${why.failedWorkload}: ${why.message}`);
+}
+
+/** Only a person can know whether what was done then can be lived without. */
+function notReturned(
+  context: ReleaseContext,
+  story: Story,
+  target: Revision,
+  ending: Ending,
+  mark: IrreversibleMark,
+): Ending {
+  const { agent, request, namespace } = context;
+  story.servingRevision = null;
+  const why = `It is not rolled back to revision ${target.revision} by itself, because ${irreversibleWords(mark)}.`;
+  const next = `Deploy a version that works with that, or plan a rollback of release ${request.releaseName} in namespace ${namespace} with ApproveAndRollback@1 and allowIrreversible: ${mark.revision}.`;
+  agent.log(`${why} ${next}`);
+  return { ...ending, message: `${sentence(ending.message)} ${why} ${next}` };
+}
+
+/** Helm's word is no proof: what of the target is gone is made again. A sentence where that could not be done. */
+async function proveReturned(context: ReleaseContext, made: Revision): Promise<string | undefined> {
+  const { drifts } = await proveObjects(context, made);
+  const missing = drifts.filter(({ drift }) => drift === 'missing');
+  if (missing.length === 0) return undefined;
+  return `Revision ${made.revision} was made, but not all of it is there: ${missing.map(({ message }) => message).join(' ')}`;
 }
 
 /** What there is before the way back. Where it cannot be read, all that is not healthy afterwards counts. */

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { assertOutcome, charts, fake, helms, scenes } from './scenes';
+
+const broken = [...fake, 'text=two', 'nodeSelector.none=z', 'progressDeadlineSeconds=2'];
+const deployment = '/apis/apps/v1/namespaces/$ns/deployments/web';
+
+describe('the way back of a failed deploy', () => {
+  const { scene } = scenes();
+
+  for (const major of ['3', '4'] as const) {
+    scene(`Helm ${major}: what a tampered Helm deletes after its rollback is made again`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one'] }), 'deployed');
+      const { kubectl, kubeconfig } = s.cluster;
+      const deletes = `"${kubectl}" --kubeconfig "${kubeconfig}" --namespace "${s.namespace}" delete service/web configmap/web`;
+      const script = [
+        '#!/bin/sh',
+        `"${helm}" "$@"`,
+        'code=$?',
+        `case "$*" in rollback*) ${deletes};; esac`,
+        'exit $code',
+      ];
+      const wrapper = s.file('tampered-helm', `${script.join('\n')}\n`);
+      const end = await s.deploy({ helm: wrapper, set: broken, inputs: { timeout: '30s' } });
+      assertOutcome(end, 'rolledBack');
+      assert.ok(await s.live('/api/v1/namespaces/$ns/services/web'), end.log);
+      assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
+      assert.match(end.log, /applied again: .*Service\/web/);
+      assertOutcome(await s.deploy({ helm, set: [...fake, 'text=three'] }), 'deployed');
+    });
+  }
+
+  scene('an irreversible step: said before the first change, and nobody goes back across it', async (s) => {
+    const chart = path.join(charts, 'objects');
+    const configMap = (annotations: object): object => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'web', annotations },
+    });
+    const pod = { nodeSelector: { none: 'z' }, containers: [{ name: 'web', image: 'none' }] };
+    const spec = {
+      selector: { matchLabels: { app: 'web' } },
+      template: { metadata: { labels: { app: 'web' } }, spec: pod },
+    };
+    const stuck = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'web' }, spec };
+    const values = (name: string, ...objects: object[]): Record<string, string> => ({
+      valueFiles: s.file(name, JSON.stringify({ objects })),
+      timeout: '10s',
+    });
+    assertOutcome(await s.deploy({ chart, inputs: values('one.json', configMap({})) }), 'deployed');
+    const marked = configMap({ 'helm-safe-deploy/irreversible': 'drops the column' });
+    const end = await s.deploy({ chart, inputs: values('two.json', marked, stuck) });
+    assertOutcome(end, 'failed');
+    assert.match(end.log, /a failed deploy is not rolled back by itself: revision 2 is an irreversible step/);
+    assert.match(end.log, /because revision 2 is an irreversible step \(ConfigMap\/web: drops the column\)/);
+    assert.equal(await s.history(), '1 superseded, 2 failed');
+    assert.ok(await s.live(deployment));
+  });
+});
