@@ -542,12 +542,27 @@ describe('a lease that another run holds', () => {
     const asked: string[] = [];
     const isProcessGone = (mark: string): boolean => asked.push(mark) > 0;
     const post = contender(the, { name: 'run 7', process: 'machine/post/2', isProcessGone });
-    await withLease(post.context, (lease) => {
+    await withLease({ ...post.context, isHelmStopped: true }, (lease) => {
       assert.equal(the.time.elapsed(), 3000);
       assert.deepEqual(lease.previous?.work, { action: 'upgrade', revision: 7 });
       return Promise.resolve();
     });
     assert.deepEqual(asked, ['machine/main/1']);
+  });
+
+  it('a retry of a step that died in the middle of a change waits: its Helm may still be at work', async () => {
+    const the = world();
+    const main = contender(the, { name: 'run 7', process: 'machine/main/1' });
+    const first = withLease(main.context, async (lease) => {
+      await lease.begin({ action: 'rollback', revision: 7 });
+      await main.context.clock.sleep(500_000, never);
+    });
+    await the.time.sleep(3000, never);
+    main.kill();
+    assert.equal(await Promise.race([first, main.killed]), 'killed');
+    const retry = contender(the, { name: 'run 7', process: 'machine/main/2', isProcessGone: () => true });
+    await withLease(retry.context, () => Promise.resolve());
+    assert.ok(the.time.elapsed() >= 30_000);
   });
 
   it('the same job whose process may live is waited for like any other', async () => {

@@ -154,12 +154,19 @@ describe('Records that may go', () => {
     ['not the healthy one behind a run of failures', '1:superseded+v1 2:failed+v1 3:failed+v1 4:failed+v1', 3, [2]],
     ['not the one that Helm calls deployed', '1:deployed 2:failed 3:failed 4:failed', 2, [2, 3]],
     ['older verified ones go', '1:superseded+v1 2:superseded+v2 3:failed+v2 4:failed+v2', 2, [1, 3]],
+    ['one from before an uninstall goes before that', '1:superseded+v1 2:uninstalled 3:failed 4:failed', 2, [1, 2]],
     ['what must stay stays, even when that is more than the maximum', '1:superseded+v1 2:deployed 3:failed', 1, []],
   ] as const) {
     it(incident, () => {
       assert.deepEqual(numbers(prunable(history(text), maximum)), gone);
     });
   }
+
+  it('not what may have left something that Helm has not removed', () => {
+    const text = '1:superseded+v1 2:failed 3:superseded 4:superseded+v4 5:failed 6:failed 7:failed';
+    assert.deepEqual(numbers(prunable(history(text), 2)), [1, 2, 3, 5, 6]);
+    assert.deepEqual(numbers(prunable(history(text), 2, true)), [1, 2, 3]);
+  });
 
   it('never the last, the newest verified, the deployed or the rollback target; never more than needed', () => {
     fc.assert(
@@ -168,7 +175,7 @@ describe('Records that may go', () => {
         assert.ok(maximum === 0 ? gone.length === 0 : gone.length <= Math.max(0, revisions.length - maximum));
         for (const one of gone) {
           assert.notEqual(one, revisions.at(-1));
-          assert.notEqual(one, revisions.findLast(isVerified));
+          assert.notEqual(one, sinceUninstall(revisions).findLast(isVerified));
           assert.notEqual(one.status, 'deployed');
           assert.notEqual(one, rollbackTarget(revisions)?.revision);
         }

@@ -106,16 +106,26 @@ export function rollbackTarget(history: readonly Revision[], before = Infinity):
 
 /**
  * Revisions whose record goes so that at most `maximum` stay, oldest first; 0 keeps all. Unlike Helm's own pruning it
- * spares the newest verified revision, which a run of failures would push out (measured with history-max 3).
+ * spares the newest verified revision, which a run of failures would push out (measured with history-max 3), but not one
+ * from before an uninstall: without the record of that it would count for what is there now. With `mayHaveLeft` it spares
+ * all that may have left something in the cluster, which nobody would know of any more.
  */
-export function prunable(history: readonly Revision[], maximum: number): readonly Revision[] {
+export function prunable(history: readonly Revision[], maximum: number, mayHaveLeft = false): readonly Revision[] {
   if (maximum <= 0 || history.length <= maximum) return [];
   const spared = new Set([
     history.at(-1),
-    history.findLast(isVerified),
+    sinceUninstall(history).findLast(isVerified),
     ...history.filter((r) => r.status === 'deployed'),
+    ...(mayHaveLeft
+      ? sinceGood(history).filter((r) => !changedNothing(r, 'pre-install') && !changedNothing(r, 'pre-upgrade'))
+      : []),
   ]);
   return history.filter((revision) => !spared.has(revision)).slice(0, history.length - maximum);
+}
+
+function sinceGood(history: readonly Revision[]): readonly Revision[] {
+  const since = sinceUninstall(history);
+  return since.slice(since.findLastIndex((revision) => revision.status === 'deployed' || isVerified(revision)) + 1);
 }
 
 /**

@@ -25,6 +25,8 @@ export interface LeaseContext {
   holder: Holder;
   /** Whether the process of a mark (see adapters/processes) has ended; false where that is not known. */
   isProcessGone(mark: string): boolean;
+  /** The Helm of an earlier process of the same job has been ended too; else it may outlive that for as long as a lease. */
+  isHelmStopped?: boolean;
   request: Pick<ReleaseRequest, 'releaseName' | 'lock' | 'lockTimeoutSeconds'>;
 }
 

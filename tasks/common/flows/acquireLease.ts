@@ -140,7 +140,8 @@ async function look(contest: Contest): Promise<Turn> {
   contest.seen = { record, object };
   contest.sight = record === undefined ? undefined : sightOf(record, contest.sight, nowMs);
   if (record?.holder !== holder.identity || record.process !== holder.process) contest.attempted = undefined;
-  const isOwnGone = record?.holder === holder.identity && context.isProcessGone(record.process);
+  const isOver = context.isHelmStopped === true || record?.work === undefined;
+  const isOwnGone = record?.holder === holder.identity && isOver && context.isProcessGone(record.process);
   return turn(record, contest.sight, holder, isOwnGone, nowMs);
 }
 

@@ -69,8 +69,10 @@ export async function giveBase(
 
 async function writeBase(storage: ReleaseStorage, given: GivenBase, base: RecordChange): Promise<void> {
   const { revision: edited } = given.edited;
+  // Marked first: no copy can be left behind that nobody looks for.
+  await storage.update(edited, { labels: { [editedLabel]: String(edited) } });
   await storage.keepCopy(edited);
-  await storage.update(edited, { ...base, labels: { [editedLabel]: String(edited) } });
+  await storage.update(edited, base);
   // While an older revision is `deployed` in its record, an upgrade merges from that one.
   // The mark tells whoever comes after a run that died here which one served.
   for (const { revision } of given.superseded) {

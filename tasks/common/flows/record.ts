@@ -20,11 +20,14 @@ export async function verify(storage: ReleaseStorage, revision: Revision): Promi
   });
 }
 
-/** Too long a history is no reason to fail a deploy that is done. */
-export async function prune(context: ReleaseContext): Promise<void> {
+/**
+ * Too long a history is no reason to fail a deploy that is done. `mayHaveLeft`: Helm has not come to its end, where it
+ * removes what earlier revisions have left.
+ */
+export async function prune(context: ReleaseContext, mayHaveLeft = false): Promise<void> {
   const { agent, storage, request } = context;
   try {
-    for (const revision of prunable(await storage.history(), request.historyMax)) {
+    for (const revision of prunable(await storage.history(), request.historyMax, mayHaveLeft)) {
       await storage.remove(revision.revision);
     }
   } catch (error) {

@@ -33,7 +33,8 @@ type RepairContext = ReleaseContext & { request: RepairRequest };
  */
 export async function repair(start: RepairStart, left: Interruption): Promise<DeployReport> {
   const story = newStory(start.clock.now());
-  const ending = await withLease(start, (lease) => underLease(start, story, lease, left)).catch((thrown: unknown) =>
+  const context = { ...start, isHelmStopped: true };
+  const ending = await withLease(context, (lease) => underLease(start, story, lease, left)).catch((thrown: unknown) =>
     // Another run is at work, and this one had begun nothing.
     left.revision === 0 && asTaskError(thrown).reason === 'ReleaseLocked' ? wellEnded : endingOfError(thrown),
   );
