@@ -210,7 +210,6 @@ export async function play({
   const wrong: string[] = [];
   let moments: readonly string[] = [];
   if (postJob !== undefined && first.left !== undefined) {
-    await first.stopHelm();
     const post = await on.repair(first.left, { job: 'run 1', request, mishap: postJob.mishap });
     ({ moments } = post);
     runs.push(post);

@@ -54,8 +54,6 @@ export interface Ended {
   /** What it has left for its post-job phase. */
   left: Interruption | undefined;
   moments: readonly string[];
-  /** Ends a Helm that is still at work, as the post-job phase does before anything else. */
-  stopHelm(): Promise<void>;
 }
 
 /** From when to when somebody has changed the release, or its Helm has. */
@@ -74,7 +72,7 @@ export interface Stage {
   storage: FakeStorage;
   changes: Change[];
   deploy(options: ProcessOptions & { chart: FakeChart }): Promise<Ended>;
-  /** The post-job phase of a process that has ended. */
+  /** The post-job phase of a process that has ended. It ends what the job's Helm is still at before anything else. */
   repair(left: Interruption, options: ProcessOptions): Promise<Ended>;
 }
 
@@ -96,6 +94,12 @@ export async function stage({ history = [], live = [], noNamespace = false }: St
   const cluster = fakeCluster(time);
   const storage = fakeStorage(history, () => time.now());
   const gone = new Set<string>();
+  const helmRuns = new Map<string, Set<HelmRun>>();
+  const runsOf = (job: string): Set<HelmRun> => {
+    const runs = helmRuns.get(job) ?? new Set();
+    helmRuns.set(job, runs);
+    return runs;
+  };
   let count = 0;
   if (!noNamespace) {
     cluster.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace }, status: { phase: 'Active' } });
@@ -109,12 +113,13 @@ export async function stage({ history = [], live = [], noNamespace = false }: St
     storage,
     changes: [],
     async deploy(options) {
-      const process = newProcess(made, options, `machine/${++count}/1`, gone);
+      const process = newProcess(made, options, `machine/${++count}/1`, { gone, helmRuns: runsOf(options.job) });
       return process.play(() => deploy(process.start));
     },
     async repair(left, options) {
+      await stopHelm(time, runsOf(options.job));
       const request = { ...plainRequest, ...options.request };
-      const process = newProcess(made, options, `machine/${++count}/1`, gone);
+      const process = newProcess(made, options, `machine/${++count}/1`, { gone, helmRuns: runsOf(options.job) });
       const timeOver = new AbortController();
       time.after(request.cleanupTimeoutSeconds * 1000, () => {
         timeOver.abort();
@@ -134,6 +139,7 @@ export async function stage({ history = [], live = [], noNamespace = false }: St
 
 /** A run of Helm; it outlives its task. */
 interface HelmRun {
+  by: string;
   isOver(): boolean;
   kill(): void;
   interrupt: AbortController;
@@ -146,13 +152,32 @@ interface Process {
 
 const emptyChart: FakeChart = { version: '0', objects: [] };
 
-function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<string>): Process {
+/** As the post-job phase does: it waits, tells it to stop, and kills. */
+async function stopHelm(time: SimulatedTime, runs: ReadonlySet<HelmRun>): Promise<void> {
+  for (const run of [...runs]) {
+    const pause = async (milliseconds: number): Promise<void> => {
+      for (let waited = 0; waited < milliseconds && !run.isOver(); waited += 500) await time.sleep(500, never);
+    };
+    await pause(leftHelmMs);
+    run.interrupt.abort();
+    await pause(5000);
+    run.kill();
+  }
+}
+
+interface Known {
+  /** Marks of processes that have ended. */
+  gone: Set<string>;
+  /** Of the same job. */
+  helmRuns: Set<HelmRun>;
+}
+
+function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, helmRuns }: Known): Process {
   const { time, cluster, storage, changes } = on;
   const { mishap, job, stepMs = 0, latenciesMs = [] } = options;
   const agent = recordingAgent();
   const cancel = new AbortController();
   const moments: string[] = [];
-  const helmRuns = new Set<HelmRun>();
   let hasEnded = false;
   const isDead = (): boolean => hasEnded;
   let awayUntilMs = -1;
@@ -170,7 +195,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
     if (isDead()) return;
     hasEnded = true;
     gone.add(mark);
-    for (const run of helmRuns) {
+    for (const run of [...helmRuns].filter(({ by }) => by === mark)) {
       if (helm === 'dies') run.kill();
       if (helm === 'interrupted') run.interrupt.abort();
       time.after(Math.max(0, aliveAtMs + guardEndsHelmMs - time.elapsed()), () => {
@@ -272,6 +297,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
     let isOver = false;
     const isGone = (): boolean => isKilled;
     const run: HelmRun = {
+      by: mark,
       isOver: () => isKilled || isOver,
       kill() {
         isKilled = true;
@@ -325,20 +351,6 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
     request: { ...plainRequest, lock: 'preferred', ...options.request },
   };
 
-  const stopHelm = async (): Promise<void> => {
-    for (const run of [...helmRuns]) {
-      const pause = async (milliseconds: number): Promise<void> => {
-        for (let waited = 0; waited < milliseconds && !run.isOver(); waited += 500) {
-          await time.sleep(500, never);
-        }
-      };
-      await pause(leftHelmMs);
-      run.interrupt.abort();
-      await pause(5000);
-      run.kill();
-    }
-  };
-
   return {
     start,
     async play(flow) {
@@ -354,7 +366,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, gone: Set<
       gone.add(mark);
       hasEnded = true;
       over.abort();
-      return { report, agent, left, moments, stopHelm };
+      return { report, agent, left, moments };
     },
   };
 }
