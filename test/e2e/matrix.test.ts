@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -32,8 +31,8 @@ import { chartFolder, flagsOf, password, type Values } from '../matrix/values';
 
 const run = promisify(execFile);
 
-/** Of each run another one; a failure is reproduced by the seed that it prints. */
-const seed = Number(process.env['HELM_SAFE_DEPLOY_MATRIX_SEED'] ?? randomInt(1, 1_000_000));
+/** The same for everybody, so that a change is what makes it fail; other choices by the environment, and by test:matrix. */
+const seed = Number(process.env['HELM_SAFE_DEPLOY_MATRIX_SEED'] ?? 2026);
 const sampleSize = 24;
 /** Each of them keeps a cluster to itself for a minute or two. */
 const apiServerCases = 2;

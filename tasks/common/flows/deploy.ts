@@ -24,7 +24,7 @@ import { helmProvenance, judgeProvenance } from '../core/provenance';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../core/releaseContext';
 import type { DeployReport, Evidence } from '../core/report';
 import { causesOf, judge, type Cause, type RolloutVerdict } from '../core/rollout/verdict';
-import { endWork, fenced } from './change';
+import { announceWork, endWork, fenced } from './change';
 import { collectEvidence, sayEvidence } from './evidence';
 import type { PodLogs } from './podLogs';
 import { insist } from './insist';
@@ -149,10 +149,18 @@ async function tell(context: DeployContext, story: Story, asked: AskedHelm): Pro
 async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm): Promise<Look> {
   const once = (answers: AskedHelm): Promise<Look> =>
     inPhase(context, story, 'Look at the release and the chart', () =>
-      look(context, answers, (history) => {
-        const serving = servingIn(history)?.revision ?? null;
-        story.revisionBefore = serving;
-        story.servingRevision = serving;
+      look(context, answers, {
+        onHistory: (history) => {
+          const serving = servingIn(history)?.revision ?? null;
+          story.revisionBefore = serving;
+          story.servingRevision = serving;
+        },
+        // From here on it is ours to put in order, and our post-job phase's.
+        onDied: ({ revision }) => {
+          story.hasBegun = true;
+          const { agent, namespace, process, request } = context;
+          announceWork(agent, { release: request.releaseName, namespace, revision, process });
+        },
       }),
     );
   const seen = await once(asked);
@@ -312,7 +320,7 @@ async function helmFailed(failing: Failing): Promise<Ending> {
     story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, hooks))));
     await settle(context, revision);
     context.agent.log('Nothing of the release was changed, so nothing is rolled back.');
-    await prune(context);
+    await prune(context, true);
     return ending;
   }
   const verdict = await judgeNow(context, revision.manifest);
@@ -359,7 +367,7 @@ async function fail(
   if (request.onFailure === 'keep') {
     agent.log(`Revision ${revision.revision} is left as it is (onFailure: keep), marked failed in Helm's record.`);
     story.servingRevision = revision.revision;
-    await prune(context);
+    await prune(context, !upgraded.result.ok);
     return ending;
   }
   if (seen.target !== undefined) {

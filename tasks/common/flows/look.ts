@@ -45,17 +45,13 @@ export function askHelm({ helm, signal }: { helm: Helm; signal: AbortSignal }): 
 }
 
 /**
- * Looks at Helm, the cluster, the release and the chart, all at once; refuses what cannot succeed. `onHistory` is told
+ * Looks at Helm, the cluster, the release and the chart, all at once; refuses what cannot succeed. `told.onHistory` is told
  * what was there as soon as that is known: a refusal names the revision that serves, too.
  */
-export async function look(
-  context: DeployContext,
-  asked: AskedHelm,
-  onHistory: (history: History) => void,
-): Promise<Look> {
+export async function look(context: DeployContext, asked: AskedHelm, told: Told): Promise<Look> {
   const { helm, signal } = context;
   const [release, capabilities, rendered] = await Promise.allSettled([
-    lookAtRelease(context, onHistory),
+    lookAtRelease(context, told),
     asked.capabilities,
     asked.rendered,
   ]);
@@ -84,15 +80,23 @@ function hookSentence(rendering: Rendering): string {
 }
 
 type History = readonly Revision[];
+
+/** What is told as soon as it is known. */
+export interface Told {
+  onHistory: (history: History) => void;
+  /** A revision that a dead run has left is taken over, and is about to be marked so. */
+  onDied: (died: Revision) => void;
+}
+
 type ReleaseLook = Pick<Look, 'history' | 'state' | 'target' | 'baseline' | 'isHealthy' | 'died'>;
 
-async function lookAtRelease(context: DeployContext, onHistory: (history: History) => void): Promise<ReleaseLook> {
+async function lookAtRelease(context: DeployContext, { onHistory, onDied }: Told): Promise<ReleaseLook> {
   const { agent, request, namespace, storage } = context;
   await checkNamespace(context);
   const found = await storage.history();
   onHistory(found);
   sayState(context, releaseState(found));
-  const died = await recoverPending(context, found);
+  const died = await recoverPending(context, found, onDied);
   const history = await restoreHistory(context, died === undefined ? found : await storage.history());
   onHistory(history);
   const state = releaseState(history);
@@ -107,6 +111,7 @@ async function lookAtRelease(context: DeployContext, onHistory: (history: Histor
   if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), ...nothingServes };
   const { baseline, isHealthy } = await judgeServing(context, state.last);
   if (!isHealthy && isUnjudged(context, state.last)) {
+    onDied(state.last);
     const failed = await failUnjudged(context, state.last);
     onHistory(failed);
     return { history: failed, state: releaseState(failed), target: rollbackTarget(failed), ...nothingServes };
@@ -129,11 +134,16 @@ async function failUnjudged(context: DeployContext, { revision }: Revision): Pro
 }
 
 /** A pending release whose run is gone is marked failed; one whose run may live is refused. */
-async function recoverPending(context: DeployContext, history: History): Promise<Revision | undefined> {
+async function recoverPending(
+  context: DeployContext,
+  history: History,
+  onDied: Told['onDied'],
+): Promise<Revision | undefined> {
   const state = releaseState(history);
   if (state.state !== 'pending') return undefined;
   const owner = await ownerOf(context, state.last, context.request.assumeAbandonedAfterSeconds);
   if (!owner.isGone) throw pendingRefusal(state.last, owner.why);
+  onDied(state.last);
   await bury(context, state.last, owner.how);
   return state.last;
 }

@@ -60,6 +60,13 @@ async function liveHook({ cluster, namespace }: ReleaseContext, hook: Hook): Pro
   return ref === undefined ? undefined : cluster.get(ref, { metadataOnly: isSecret(ref) });
 }
 
+const buriedWords = ' by a run that is gone';
+
+/** Marked failed by `bury`: its record does not say how far its run had come. */
+export function isBuried({ status, description }: Revision): boolean {
+  return status === 'failed' && description.endsWith(buriedWords);
+}
+
 /**
  * Marks a revision failed whose run is gone, and removes what its hooks have left that Helm would have removed. What else
  * it has left is for the next change of the release to remove; see core/remains.
@@ -68,7 +75,7 @@ export async function bury(context: ReleaseContext, dead: Revision, how: string)
   context.agent.log(
     `Revision ${dead.revision} was left ${dead.status}: ${how}. It is marked failed, and recovered from.`,
   );
-  const change = { status: 'failed', description: `Left ${dead.status} by a run that is gone` } as const;
+  const change = { status: 'failed', description: `Left ${dead.status}${buriedWords}` } as const;
   await insist(context, () => context.storage.update(dead.revision, change));
   await removeHooks(context, dead);
 }

@@ -14,7 +14,7 @@ import { insist } from './insist';
 import { withLease } from './lease';
 import { group } from './phase';
 import { cancelledDescription, verify } from './record';
-import { bury, isPending, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from './recover';
+import { bury, isBuried, isPending, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from './recover';
 import { readRollout, rolloutPolicy } from './rollout';
 import { newStory, reportOf, type Story } from './story';
 import { wantedObjects } from './wantedObjects';
@@ -98,7 +98,12 @@ async function putInOrder(context: RepairContext, story: Story, left: Interrupti
   const ending = interrupted(`Revision ${last.revision} was interrupted before it was seen healthy`);
   return request.onInterrupted === 'keep'
     ? keep(context, last, ending)
-    : goBack(context, story, { history, last, isBuried: dead?.revision === last.revision && isPending(found) }, ending);
+    : goBack(
+        context,
+        story,
+        { history, last, isBuried: (dead?.revision === last.revision && isPending(found)) || isBuried(last) },
+        ending,
+      );
 }
 
 /** Somebody else may be at work by now, or have died before this step. */
@@ -148,9 +153,9 @@ interface Found {
 }
 
 async function goBack(context: RepairContext, story: Story, found: Found, ending: Ending): Promise<Ending> {
-  const { history, last, isBuried } = found;
+  const { history, last } = found;
   const target = rollbackTarget(history, last.revision)?.revision;
-  if (!isBuried && target?.status === 'deployed' && changedNothing(last, 'pre-upgrade')) {
+  if (!found.isBuried && target?.status === 'deployed' && changedNothing(last, 'pre-upgrade')) {
     story.servingRevision = target.revision;
     const message = `${ending.message} It had changed nothing of the release: revision ${target.revision} serves as before.`;
     context.agent.log(message);
