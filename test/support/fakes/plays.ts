@@ -236,7 +236,7 @@ function wordFor(mishap: Mishap | undefined, { moments }: Ended): string {
 
 const fates: readonly HelmFate[] = ['dies', 'goes on', 'interrupted'];
 
-/** Between two changes it makes no difference for who comes next where a process is killed: of that, one moment in five. */
+/** Between two changes it makes no difference for who comes next where a process is killed: of that, one moment in ten. */
 const changing =
   /^(Helm: (?!wait|read|begin)|helm\.(?!cap|rend)|storage\.(?!hist|copy)|cluster\.(create|update|delete))/;
 
@@ -244,19 +244,15 @@ const changing =
 export function kills(moments: readonly string[]): Mishap[] {
   return moments.flatMap((moment, index): Mishap[] => {
     const at = index + 1;
-    if (!changing.test(moment)) return at % 5 === 0 ? [{ what: 'killed', at, isDone: false, helm: 'dies' }] : [];
+    if (!changing.test(moment)) return at % 10 === 0 ? [{ what: 'killed', at, isDone: false, helm: 'dies' }] : [];
     if (/^helm/i.test(moment)) return fates.map((helm) => ({ what: 'killed', at, isDone: true, helm }));
     return [false, true].map((isDone) => ({ what: 'killed', at, isDone, helm: 'dies' }));
   });
 }
 
-export function everyTime(
-  moments: readonly string[],
-  what: 'cancelled' | 'fails' | 'answer lost',
-  isAll = false,
-): Mishap[] {
+export function everyTime(moments: readonly string[], what: 'cancelled' | 'fails' | 'answer lost'): Mishap[] {
   return moments.flatMap((moment, index) =>
-    isAll || changing.test(moment) || index % 3 === 0 ? [{ what, at: index + 1 }] : [],
+    changing.test(moment) || index % 6 === 0 ? [{ what, at: index + 1 }] : [],
   );
 }
 
