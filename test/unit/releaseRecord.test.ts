@@ -44,6 +44,7 @@ describe("a revision of Helm's record", () => {
       hooks: [{ name: 'h', kind: 'Job', events: ['pre-upgrade'], lastPhase: 'Failed' }],
       labels: { a: 'b' },
       writtenAt: undefined,
+      applyMethod: 'ssa',
     });
   });
 
