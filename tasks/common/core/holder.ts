@@ -36,7 +36,9 @@ export function holderOf(variable: Variable, process: string): Holder {
 
 /** One line of somebody else's text, bounded: nothing in it is a command of the agent, a control or unseen. */
 export function shown(text: string | undefined, limit: number): string {
-  const line = neutralise(wellFormed((text ?? '').slice(0, 8 * limit)).replace(/\s+/gu, ' ')).trim();
+  const oneLine = (part: string): string => part.replace(/\s+/gu, ' ');
+  // What is taken out may have stood between two blanks.
+  const line = oneLine(neutralise(oneLine(wellFormed((text ?? '').slice(0, 8 * limit))))).trim();
   if (line.length <= limit) return line;
   return `${line.slice(0, limit - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
