@@ -159,7 +159,7 @@ async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm)
         onDied: ({ revision }) => {
           story.hasBegun = true;
           const { agent, namespace, process, request } = context;
-          announceWork(agent, { release: request.releaseName, namespace, revision, process });
+          announceWork(agent, { release: request.releaseName, namespace, revision, action: 'upgrade', process });
         },
       }),
     );

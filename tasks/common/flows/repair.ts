@@ -111,9 +111,9 @@ function isOurs(pending: Revision, begun: Work, { previous }: Lease): boolean {
   return pending.revision === begun.revision || isAbandoned(previous, pending);
 }
 
-/** A way back that Helm had not begun is still to be gone. */
+/** A way back that Helm had not begun is still to be gone, and so is one from a dead revision that was taken over. */
 function isUnmade({ action, revision }: Work, last: Revision): boolean {
-  return last.revision < revision && action !== 'rollback';
+  return last.revision < revision && action !== 'rollback' && !isBuried(last);
 }
 
 function interrupted(message: string): Ending {
