@@ -260,6 +260,17 @@ describe('deploy', () => {
     assert.equal(told(on.storage.records), '1 superseded+verified, 5 failed+unhealthy');
   });
 
+  it('what Helm has not removed any more is still known when the history is too long', async () => {
+    const on = await scene({
+      ...afterFailure,
+      chart: v2,
+      helm: { upgradeTrouble: 'half way' },
+      request: { historyMax: 2, onFailure: 'keep' },
+    });
+    await deploy(on.context);
+    assert.equal(told(on.storage.records), '1 deployed+verified, 2 failed+unhealthy, 3 failed+unhealthy');
+  });
+
   it('a revision that was found unhealthy says failed again when an upgrade has replaced it', async () => {
     const unhealthy = revision(1, 'deployed', v1, { labels: { [unhealthyLabel]: '1' } });
     const on = await scene({ history: [unhealthy], live: broken.objects, chart: v2 });

@@ -2,10 +2,23 @@ import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { unhealthyLabel, verifiedLabel } from '../../../tasks/common/core/history';
 import type { KubeObject } from '../../../tasks/common/core/kubernetes';
-import { manifestObjects } from '../../../tasks/common/core/manifest';
+import { leaseRecord, leaseRef } from '../../../tasks/common/core/lease';
+import { manifestObjects, objectKey } from '../../../tasks/common/core/manifest';
 import type { Hook, Revision } from '../../../tasks/common/core/release';
 import { manifestOf, type FakeChart } from './fakeHelm';
-import { chart, claim, configMap, deployment, hook, live, liveObject, revision, told } from './scene';
+import {
+  chart,
+  claim,
+  configMap,
+  deployment,
+  hook,
+  live,
+  liveObject,
+  namespace,
+  release,
+  revision,
+  told,
+} from './scene';
 import {
   stage,
   type Ended,
@@ -134,6 +147,17 @@ export function faults(on: Stage, runs: readonly Ended[]): string[] {
   return found;
 }
 
+function leaseFaults({ cluster }: Stage): string[] {
+  const object = cluster.objects.get(objectKey(leaseRef(namespace, release)));
+  if (object === undefined) return [];
+  const { holder, work, left } = leaseRecord(object);
+  const works = [work, ...left].flatMap((each) => each ?? []);
+  return [
+    ...(holder === '' ? [] : [`the lease is held by ${holder}`]),
+    ...works.map((each) => `the lease tells of ${each.action} ${each.revision}`),
+  ];
+}
+
 /** What a run that nothing disturbs must have come to. */
 export function checkRun(on: Stage, ended: Ended, wanted: FakeChart, before: readonly Ended[]): string[] {
   const { report } = ended;
@@ -141,6 +165,7 @@ export function checkRun(on: Stage, ended: Ended, wanted: FakeChart, before: rea
   const last = on.storage.records.at(-1);
   const found = faults(on, [...before, ended]);
   const said = `${report.outcome} ${report.reason} ${report.message}`;
+  found.push(...leaseFaults(on));
   if (!isBad(wanted)) {
     if (!['deployed', 'recovered', 'unchanged'].includes(report.outcome)) found.push(said);
     if (last?.status !== 'deployed' || last.chart.version !== wanted.version) found.push('the chart is not deployed');
@@ -170,6 +195,7 @@ function checkPostJob(on: Stage, { setting, request }: Story, ended: Ended, befo
   if (served && request?.onInterrupted !== 'keep' && !records.some(({ status }) => status === 'deployed')) {
     found.push('nothing is deployed any more');
   }
+  if (last?.status === 'deployed' && isBad(chartOf(last))) found.push('what is broken is deployed');
   return found;
 }
 
