@@ -132,7 +132,16 @@ describe('cancel of the pipeline', () => {
   scene('cancelled while it is followed, but healthy when the post-job step comes: it stays', async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
     const running = s.start({ set: [...fake, 'text=two'], inputs: { stableFor: '5m', timeout: '10m' } });
-    await running.job.waitForLine(/Deployment\/web .*healthy for|Deployment\/web {2}1 replicas available/);
+    await running.job.waitForLine(/Follow revision 2/);
+    await s.until('the new pod serves alone', async () => {
+      const live = await s.live('/apis/apps/v1/namespaces/$ns/deployments/web');
+      const { observedGeneration, replicas, updatedReplicas, availableReplicas } = (live?.['status'] ?? {}) as Record<
+        string,
+        number
+      >;
+      const counts = [observedGeneration, replicas, updatedReplicas, availableReplicas];
+      return counts.join() === [live?.metadata['generation' as never], 1, 1, 1].join();
+    });
     const { end, tookMs } = await cancelled(running);
     assertCancelled(end, tookMs);
     assert.match(end.log, /Revision 2 is healthy all the same/);

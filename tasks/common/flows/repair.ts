@@ -126,7 +126,9 @@ async function gotHealthy(context: RepairContext, last: Revision): Promise<boole
   if (!isWhole) return false;
   const snapshot = await readRollout(context, await wantedObjects(context.cluster, last.manifest, context.namespace));
   const now = context.clock.now();
-  if (judge(snapshot, rolloutPolicy(context, now, true), undefined, now).health !== 'healthy') return false;
+  // It has been at it since before the step ended; only what it is now counts.
+  const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
+  if (judge(snapshot, policy, undefined, now).health !== 'healthy') return false;
   if (last.status !== 'deployed') {
     const change = { status: 'deployed', description: 'Seen healthy after its step was cancelled' } as const;
     await insist(context, () => context.storage.update(last.revision, change));
