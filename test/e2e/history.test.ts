@@ -19,7 +19,8 @@ describe("Helm's history of a release", () => {
       for (const text of ['two', 'three', 'four']) {
         assertOutcome(await s.deploy({ ...keep, set: [...refused, `text=${text}`] }), 'failed');
       }
-      assert.equal(await s.history(), '1 deployed, 3 failed, 4 failed');
+      // Helm broke off before it removed what they had left: they are known until that is gone.
+      assert.equal(await s.history(), '1 deployed, 2 failed, 3 failed, 4 failed');
       const end = await s.deploy({ helm, set: refused, inputs: { historyMax: '3' } });
       assertOutcome(end, 'rolledBack');
       assert.match(end.log, /returns to revision 1 \(verified healthy\)/);
