@@ -196,6 +196,8 @@ function checkPostJob(on: Stage, { setting, request }: Story, ended: Ended, befo
     found.push('nothing is deployed any more');
   }
   if (last?.status === 'deployed' && isBad(chartOf(last))) found.push('what is broken is deployed');
+  const isFirst = (setting.history ?? []).length === 0 && request?.onInterrupted !== 'keep';
+  if (isFirst && last?.status === 'failed') found.push('a first install is left failed');
   return found;
 }
 

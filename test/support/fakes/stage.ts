@@ -84,6 +84,7 @@ export interface StageSetting {
 
 /** What every flow must have ended in, whatever befalls it. */
 const longestMs = 2 * 60 * 60_000;
+const guardTellsHelmMs = 20_000;
 const guardEndsHelmMs = 27_000;
 const agentKillsMs = 10_000;
 const leftHelmMs = 30_000;
@@ -149,6 +150,17 @@ interface Process {
   start: DeployStart;
   play(flow: () => Promise<DeployReport>): Promise<Ended>;
 }
+
+const killedHelm: HelmResult = {
+  ok: false,
+  exitCode: undefined,
+  signal: 'SIGKILL',
+  cancelled: false,
+  timedOut: false,
+  failure: { reason: 'Internal', message: 'Helm was killed.' },
+  stdout: '',
+  durationMs: 10,
+};
 
 const emptyChart: FakeChart = { version: '0', objects: [] };
 
@@ -228,12 +240,11 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
   };
 
   const noted = async <T>(what: string, act: () => Promise<T>): Promise<T> => {
-    if (!isChange(what)) return act();
-    const change: Change = { by: mark, what, fromMs: time.elapsed(), toMs: time.elapsed() };
-    changes.push(change);
-    return act().finally(() => {
-      change.toMs = time.elapsed();
-    });
+    const fromMs = time.elapsed();
+    const answer = await act();
+    // What was refused has changed nothing; what Helm does is noted by its steps.
+    if (isChange(what)) changes.push({ by: mark, what, fromMs, toMs: time.elapsed() });
+    return answer;
   };
 
   const call = async (what: string, act: () => Promise<unknown>): Promise<unknown> => {
@@ -291,16 +302,31 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     },
   };
 
+  /** Sees the task's silence, too: the cluster away, for one. Its death is told by the end of the pipe. */
+  const guard = async (run: HelmRun): Promise<void> => {
+    while (!run.isOver() && !isDead()) {
+      const silentMs = time.elapsed() - aliveAtMs;
+      if (silentMs >= guardTellsHelmMs) run.interrupt.abort();
+      if (silentMs >= guardEndsHelmMs) run.kill();
+      await time.sleep(1000, never);
+    }
+  };
+
   /** Each run of Helm is a process of its own. */
   const runHelm = (act: (helm: ReturnType<typeof fakeHelm>, signal: AbortSignal) => Promise<HelmResult>) => {
     let isKilled = false;
     let isOver = false;
     const isGone = (): boolean => isKilled;
+    let tellEnd = (_result: HelmResult): void => undefined;
+    const end = new Promise<HelmResult>((resolve) => {
+      tellEnd = resolve;
+    });
     const run: HelmRun = {
       by: mark,
       isOver: () => isKilled || isOver,
       kill() {
         isKilled = true;
+        tellEnd(killedHelm);
       },
       interrupt: new AbortController(),
     };
@@ -316,7 +342,8 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     const chart = options.chart ?? emptyChart;
     const helm = fakeHelm({ release, namespace, chart, ...options.helm, pace }, storage, cluster, time);
     helmRuns.add(run);
-    return act(helm, run.interrupt.signal).finally(() => {
+    void guard(run);
+    return Promise.race([act(helm, run.interrupt.signal), end]).finally(() => {
       isOver = true;
       helmRuns.delete(run);
     });
@@ -371,7 +398,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
   };
 }
 
-const changing = /^(helm\.(upgrade|rollback|uninstall)|storage\.(update|remove)|cluster\.(create|update|patch|delete))/;
+const changing = /^(storage\.(update|remove)|cluster\.(create|update|patch|delete))/;
 
 function isChange(what: string): boolean {
   return changing.test(what) && !what.endsWith(' Lease');
