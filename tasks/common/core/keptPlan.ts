@@ -20,6 +20,14 @@ export type FoundPlan =
   | { found: 'unusable'; problem: string }
   | { found: 'plan'; plan: RollbackPlan; madeAt: Date; execution: Execution | undefined };
 
+/**
+ * The most seconds that a plan can be old by these two times: the API server's clock is read from its answers, which tell
+ * whole seconds. With clocks of several API servers the plan can be younger than now.
+ */
+export function oldestPlanAge(madeAt: Date, now: Date): number {
+  return Math.max(0, (now.getTime() - madeAt.getTime()) / 1000) + 1;
+}
+
 /** Where plans wait for their approval: in the cluster, under their digest. */
 export interface PlanStore {
   /** Notes too that this run has made it now. */

@@ -1,16 +1,23 @@
-import { duration } from '../core/ending';
+import { formatDuration } from '../core/duration';
 import { TaskError } from '../core/failure';
-import type { PlainStart } from '../core/rollbackContext';
+import { oldestPlanAge } from '../core/keptPlan';
+import type { Cluster } from '../core/ports';
+import type { RollbackTaskRequest } from '../core/rollbackRequest';
 import type { ApprovedPlan } from './approvedPlan';
 
-/** Throws `PlanExpired` for a plan that is older than the pipeline allows, by the API server's clock. */
+interface Context {
+  cluster: Pick<Cluster, 'serverTime'>;
+  request: Pick<RollbackTaskRequest, 'maxPlanAgeSeconds'>;
+}
+
+/** Throws `PlanExpired` unless the plan is surely no older than the pipeline allows, by the API server's clock. */
 export async function refuseOld(
-  { cluster, request }: Pick<PlainStart, 'cluster' | 'request'>,
-  approved: ApprovedPlan | undefined,
+  { cluster, request }: Context,
+  approved: Pick<ApprovedPlan, 'madeAt'> | undefined,
 ): Promise<void> {
   if (approved === undefined) return;
-  const age = ((await cluster.serverTime()).getTime() - approved.madeAt.getTime()) / 1000;
+  const age = oldestPlanAge(approved.madeAt, await cluster.serverTime());
   if (age <= request.maxPlanAgeSeconds) return;
-  const message = `The plan was made ${duration(age)} ago, and maxPlanAge is ${duration(request.maxPlanAgeSeconds)}.`;
+  const message = `The plan was made up to ${formatDuration(age)} ago, and maxPlanAge is ${formatDuration(request.maxPlanAgeSeconds)}.`;
   throw new TaskError('PlanExpired', message);
 }

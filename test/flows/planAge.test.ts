@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { TaskError } from '../../tasks/common/core/failure';
+import { refuseOld } from '../../tasks/common/flows/rollbackAge';
+
+const madeAt = new Date('2026-08-20T12:00:00Z');
+
+describe('the age of a kept plan', () => {
+  const cases: readonly [string, maxPlanAgeSeconds: number, laterSeconds: number, refused: string][] = [
+    ['made in the second that the clock still tells', 0.001, 0, 'up to 1s ago, and maxPlanAge is 1ms'],
+    ['perhaps as old as is allowed, perhaps older', 60, 60, 'up to 1m1s ago, and maxPlanAge is 1m'],
+    ['surely young enough', 60, 59, ''],
+    ['an hour too old', 25 * 3600, 26 * 3600, 'up to 26h1s ago, and maxPlanAge is 25h'],
+    ['made by the clock of another API server, which is ahead', 60, -2, ''],
+  ];
+  for (const [title, maxPlanAgeSeconds, later, refused] of cases) {
+    it(`${title}: ${refused === '' ? 'taken' : 'refused'}`, async () => {
+      const now = new Date(madeAt.getTime() + later * 1000);
+      const context = { cluster: { serverTime: () => Promise.resolve(now) }, request: { maxPlanAgeSeconds } };
+      const said = await refuseOld(context, { madeAt }).then(
+        () => '',
+        (error: unknown) => (error instanceof TaskError ? `${error.reason}: ${error.message}` : String(error)),
+      );
+      assert.ok(refused === '' ? said === '' : said.startsWith('PlanExpired: ') && said.includes(refused), said);
+    });
+  }
+});
