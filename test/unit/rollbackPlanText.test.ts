@@ -12,6 +12,7 @@ import {
   mayHaveTrappedPods,
   ownDeletions,
 } from '../../tasks/common/core/rollbackPlan/execution';
+import { imageChanges } from '../../tasks/common/core/rollbackPlan/images';
 import { isAsDeclared, pathText, quantity } from '../../tasks/common/core/rollbackPlan/changes';
 import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/places';
 import type { RollbackPlan, ServedKind } from '../../tasks/common/core/rollbackPlan/types';
@@ -59,11 +60,15 @@ describe('A plan for its approver', () => {
     assert.ok(overview.split('\n').length <= 25, overview);
     assert.match(
       overview,
-      /\| Now \| 2, web 1\.2\.0, application 2\.2, failed since 2026-08-20T10:02:00Z by run 20260820\.3 \|/,
+      /\| Now \| 2, web 1\.2\.0, application 2\.2, failed, deployed at 2026-08-20T10:02:00Z by run 20260820\.3 \|/,
     );
-    assert.match(overview, /\| Target \| 1, web 1\.1\.0, application 2\.1, superseded since .*, seen healthy \|/);
+    assert.match(
+      overview,
+      /\| Target \| 1, web 1\.1\.0, application 2\.1, superseded, deployed at .*, seen healthy \|/,
+    );
     assert.match(overview, /\| Objects \| 1 deleted, 1 patched \|/);
     assert.match(overview, /\| Deleted \| ConfigMap\/settings \|/);
+    assert.match(overview, /\| Images \| Deployment\/web: app:2 becomes app:1 \|/);
     assert.match(overview, /\| Pods restart \| Deployment\/web \|/);
     assert.match(overview, /\| Hooks that run \| Job\/drain \(pre-rollback\) \|/);
     assert.match(overview, /\| Helm \| v3\.17\.3 \(a known release\), rehearsed \|/);
@@ -160,12 +165,54 @@ describe('Hostile text in a plan', () => {
   });
 });
 
+describe('The images of a plan', () => {
+  const containers = (...images: string[]): object => ({
+    containers: images.map((image, index) => ({ name: `c${index}`, image })),
+  });
+  const cases: readonly [string, object, object, string[]][] = [
+    [
+      'a Deployment',
+      { template: { spec: containers('a:2') } },
+      { template: { spec: containers('a:1') } },
+      ['c0 a:2 a:1'],
+    ],
+    [
+      'one of two containers',
+      { template: { spec: containers('a', 'b:2') } },
+      { template: { spec: containers('a', 'b:1') } },
+      ['c1 b:2 b:1'],
+    ],
+    [
+      'a CronJob, in an init container',
+      { jobTemplate: { spec: { template: { spec: { initContainers: [{ name: 'i', image: 'x:2' }] } } } } },
+      { jobTemplate: { spec: { template: { spec: { initContainers: [{ name: 'i', image: 'x:1' }] } } } } },
+      ['i x:2 x:1'],
+    ],
+    [
+      'a container that comes',
+      { template: { spec: containers('a') } },
+      { template: { spec: containers('a', 'b') } },
+      [],
+    ],
+  ];
+  for (const [title, before, after, expected] of cases) {
+    it(title, () => {
+      const changes = imageChanges(object('Any', 'x', { spec: before }), object('Any', 'x', { spec: after }));
+      assert.deepEqual(
+        changes.map(({ container, from, becomes }) => `${container} ${from} ${becomes}`),
+        expected,
+      );
+    });
+  }
+});
+
 describe('The summary of a plan', () => {
   it('names risk, target, what is deleted, what restarts, and the digest', () => {
     const made = deleting([config]);
     const lines = planSummary(made).split('\n');
     assert.equal(lines[0], '**Rollback of release web in namespace shop to revision 1: risk low**');
     assert.ok(lines.includes('- Deleted: ConfigMap/settings'));
+    assert.ok(lines.includes('- Images: Deployment/web: app:2 becomes app:1'));
     assert.ok(lines.includes('- Pods restart: Deployment/web'));
     assert.equal(lines.at(-1), `- Digest ${made.digest}`);
   });
@@ -192,7 +239,17 @@ describe('The summary of a plan', () => {
 
   it('says how many warnings did not fit', () => {
     const many = Array.from({ length: 60 }, (_, index) => object('Thing', `thing-${index}`, {}, 'example.com/v1'));
-    assert.match(planSummary(deleting(many)), /\n- and \d+ more, see the summary of the run\n- Digest/);
+    const lines = planSummary(deleting(many)).split('\n');
+    assert.match(lines[2] ?? '', /^- Refused, TooManyDeletions|^- Refused, DeletesCustomResource/);
+    assert.equal(lines[10], '- and 53 more, see the summary of the run');
+    assert.match(lines[11] ?? '', /^- Now: revision 2/);
+  });
+
+  it('names a hundred workloads in a line', () => {
+    const workloads = Array.from({ length: 100 }, (_, index) => `deployment/${'x'.repeat(240)}-${index}`);
+    const made = deleting([config]);
+    const many: RollbackPlan = { ...made, subject: { kind: 'workloads', namespace: 'shop', workloads } };
+    assert.ok(planSummary(many).endsWith(`- Digest ${made.digest}`));
   });
 });
 

@@ -125,6 +125,7 @@ function isObject(value: unknown): boolean {
     fates.some((fate) => fate === value['fate']) &&
     isListOf(value['diff'], isText) &&
     isListOf(value['drift'], (field) => hasTexts(field, ['path', 'live', 'becomes'])) &&
+    isListOf(value['images'], (image) => hasTexts(image, ['container', 'from', 'becomes'])) &&
     isListOf(value['secretKeys'], (key) => hasTexts(key, ['name', 'change']))
   );
 }

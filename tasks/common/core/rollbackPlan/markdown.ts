@@ -52,7 +52,7 @@ export function planHeading(plan: RollbackPlan): string {
 }
 
 export function subjectName({ subject }: RollbackPlan): string {
-  return subject.kind === 'release' ? `release ${subject.release}` : subject.workloads.join(', ');
+  return subject.kind === 'release' ? `release ${subject.release}` : someNames(subject.workloads);
 }
 
 function planOverview(plan: RollbackPlan): string {
@@ -103,6 +103,7 @@ function factTable(plan: RollbackPlan): string {
     ['Revisions', someNames(revisionsOf(plan))],
     ['Objects', countsText(plan)],
     ['Deleted', someNames(plan.objects.filter(({ fate }) => fate === 'deleted').map(objectName))],
+    ['Images', someNames(imagesOf(plan))],
     ['Pods restart', someNames(restarting) || 'none'],
     ['Hooks that run', someNames(running) || 'none'],
     [
@@ -111,7 +112,7 @@ function factTable(plan: RollbackPlan): string {
         ? ''
         : `${plan.helm.version} (${provenanceWords[plan.helm.provenance]}), ${rehearsalWords[plan.helm.rehearsal]}`,
     ],
-    ['Planned', plan.createdAt],
+    ['Planned', withoutFraction(plan.createdAt)],
     ['Digest', plan.digest],
   ];
   return table(
@@ -126,6 +127,16 @@ function revisionsOf({ objects }: RollbackPlan): string[] {
     object.revisions === null
       ? []
       : [`${objectName(object)} from revision ${object.revisions.present} back to ${object.revisions.target}`],
+  );
+}
+
+/** `Deployment/web: shop:2 becomes shop:1`, with the container's name where more than one changes. */
+function imagesOf({ objects }: RollbackPlan): string[] {
+  return objects.flatMap((object) =>
+    object.images.map(({ container, from, becomes }) => {
+      const where = object.images.length === 1 ? '' : ` (${container})`;
+      return `${objectName(object)}${where}: ${from} becomes ${becomes}`;
+    }),
   );
 }
 
@@ -157,9 +168,15 @@ export function revisionText(facts: RevisionFacts): string {
   const what = [facts.chart, facts.appVersion === '' ? '' : `application ${facts.appVersion}`].filter(
     (part) => part !== '',
   );
-  const when = facts.deployedAt === '' ? '' : ` since ${facts.deployedAt.replace(/\.\d+/, '')}`;
+  const when = facts.deployedAt === '' ? '' : ` at ${withoutFraction(facts.deployedAt)}`;
   const who = facts.deployedBy === '' ? '' : ` by ${facts.deployedBy}`;
-  return [`${facts.revision}`, ...what, `${facts.status}${when}${who}`].join(', ');
+  const deployed = when === '' && who === '' ? '' : `deployed${when}${who}`;
+  const status = facts.status === 'deployed' && deployed !== '' ? '' : facts.status;
+  return [`${facts.revision}`, ...what, status, deployed].filter((part) => part !== '').join(', ');
+}
+
+function withoutFraction(time: string): string {
+  return time.replace(/\.\d+/, '');
 }
 
 /** `2 deleted, 3 patched, 12 kept`. */
@@ -281,23 +298,20 @@ export const summaryLimit = 4000;
  * the pipeline that a chart wrote stays text.
  */
 export function planSummary(plan: RollbackPlan): string {
-  const fixed = [
-    `**${cell(planHeading(plan))}**`,
-    cell(riskWords(plan)),
-    ...summaryFacts(plan).map((fact) => `- ${cell(fact)}`),
-  ];
-  const last = `- Digest ${cell(plan.digest)}`;
+  const first = [`**${cell(planHeading(plan))}**`, cell(riskWords(plan))];
+  const last = [...summaryFacts(plan).map((fact) => `- ${cell(fact)}`), `- Digest ${cell(plan.digest)}`];
   const telling = plan.findings.filter(({ severity }) => severity !== 'note');
   const lines = telling.map(({ code, message, severity, allowedBy }) => {
     const word = severity === 'refusal' ? 'Refused' : allowedBy === '' ? 'Warning' : `Allowed by ${allowedBy}`;
     return `- ${cell(`${word}, ${code}: ${cut(message, 400)}`)}`;
   });
-  return harmless(fitted(fixed, lines, last));
+  return harmless(fitted(first, lines, last));
 }
 
 function summaryFacts(plan: RollbackPlan): string[] {
   const names = (objects: readonly PlannedObject[]): string => cut(someNames(objects.map(objectName), 10), 400);
   const deleted = names(plan.objects.filter(({ fate }) => fate === 'deleted'));
+  const images = cut(someNames(imagesOf(plan)), 400);
   const restarting = names(plan.objects.filter(({ restartsPods }) => restartsPods));
   return [
     plan.present === null ? '' : `Now: revision ${cut(revisionText(plan.present), 200)}`,
@@ -307,21 +321,21 @@ function summaryFacts(plan: RollbackPlan): string[] {
     plan.target === null ? someNames(revisionsOf(plan), 20) : '',
     `Objects: ${countsText(plan)}`,
     deleted === '' ? '' : `Deleted: ${deleted}`,
+    images === '' ? '' : `Images: ${images}`,
     restarting === '' ? '' : `Pods restart: ${restarting}`,
   ].filter((fact) => fact !== '');
 }
 
-/** As many lines as fit, and how many did not. */
-function fitted(fixed: readonly string[], lines: readonly string[], last: string): string {
-  // No line is shorter than some forty characters.
-  for (let shown = Math.min(lines.length, 100); shown >= 0; shown -= 1) {
+/** As many lines as fit between what stands first and last, on one screen, and how many did not. */
+function fitted(first: readonly string[], lines: readonly string[], last: readonly string[]): string {
+  for (let shown = Math.min(lines.length, findingsShown); shown >= 0; shown -= 1) {
     const rest = lines.length - shown;
     const more = rest === 0 ? [] : [`- and ${rest} more, see the summary of the run`];
-    const text = [...fixed, ...lines.slice(0, shown), ...more, last].join('\n');
+    const text = [...first, ...lines.slice(0, shown), ...more, ...last].join('\n');
     // `harmless` makes text longer.
     if (harmless(text).length <= summaryLimit) return text;
   }
-  return cut([...fixed, last].join('\n'), summaryLimit - 100);
+  return cut([...first, ...last].join('\n'), summaryLimit - 100);
 }
 
 function harmless(text: string): string {

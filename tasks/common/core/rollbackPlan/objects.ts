@@ -6,6 +6,7 @@ import type { Candidate } from './candidates';
 import { changesOf, isAsDeclared, pathText, valueAt, type Change } from './changes';
 import { canonicalJson, comparable } from './comparable';
 import { hidden, secretKeys, type ObjectStates } from './hiddenSecrets';
+import { imageChanges } from './images';
 import { pluralOf } from './places';
 import { textDiff, type TextDiff } from './textDiff';
 import type { DriftedField, ObjectFate, PlannedObject, ServedKinds, Sha256 } from './types';
@@ -82,6 +83,7 @@ export function plannedObject(
     diffCut: diff.cut,
     secretKeys: keys,
     drift: isWritten ? driftOf(changes, states) : [],
+    images: isWritten ? imageChanges(states.live, states.after ?? states.target) : [],
     restartsPods: isWritten && restartsPods(ref, states),
     mayRunAgain,
     revisions: null,

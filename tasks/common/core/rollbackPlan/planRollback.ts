@@ -181,6 +181,11 @@ function redacted(plan: Undigested, holders: readonly KubeObject[]): Undigested 
         live: shortened(redact(live), 160),
         becomes: shortened(redact(becomes), 160),
       })),
+      images: object.images.map(({ container, from, becomes }) => ({
+        container,
+        from: shortened(redact(from)),
+        becomes: shortened(redact(becomes)),
+      })),
     })),
     findings: plan.findings.map((one) => ({ ...one, message: redact(one.message) })),
   };
@@ -192,7 +197,11 @@ function redactedFacts(facts: RevisionFacts, redact: (text: string) => string): 
 
 function everythingSaid({ objects, findings, passed, target }: Undigested): string {
   const said = [
-    ...objects.flatMap(({ diff, drift }) => [...diff, ...drift.flatMap(({ live, becomes }) => [live, becomes])]),
+    ...objects.flatMap(({ diff, drift, images }) => [
+      ...diff,
+      ...drift.flatMap(({ live, becomes }) => [live, becomes]),
+      ...images.flatMap(({ from, becomes }) => [from, becomes]),
+    ]),
     ...findings.map(({ message }) => message),
     ...[...passed, ...(target === null ? [] : [target])].flatMap(({ description, deployedBy }) => [
       description,

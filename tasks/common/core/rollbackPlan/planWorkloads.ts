@@ -4,6 +4,7 @@ import { changesOf } from './changes';
 import { canonicalJson, comparable } from './comparable';
 import { planDigest } from './digest';
 import { finding } from './findings';
+import { imageChanges } from './images';
 import { trapFinding } from './judge';
 import { makesPods, updatesOnDelete } from './objects';
 import { bySeverity, riskOf } from './planRollback';
@@ -156,6 +157,7 @@ function objectFor(
     diffCut: diff.cut,
     secretKeys: [],
     drift: [],
+    images: imageChanges(live, after),
     restartsPods: isWritten && makesPods(ref, after) && !updatesOnDelete(after),
     mayRunAgain: false,
     revisions: { present: present.revision, target: past.revision },

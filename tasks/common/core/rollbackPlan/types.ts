@@ -141,6 +141,13 @@ export interface DriftedField {
   becomes: string;
 }
 
+/** A container that runs another image afterwards. */
+export interface ImageChange {
+  container: string;
+  from: string;
+  becomes: string;
+}
+
 export interface SecretKey {
   name: string;
   change: 'changed' | 'added' | 'removed' | 'unchanged' | 'notCompared';
@@ -173,6 +180,7 @@ export interface PlannedObject {
   /** Of a Secret: the keys that do not stay as they are. */
   secretKeys: readonly SecretKey[];
   drift: readonly DriftedField[];
+  images: readonly ImageChange[];
   restartsPods: boolean;
   /** A Job that is removed some time after it has ended: it runs (again) where that was before the rollback. */
   mayRunAgain: boolean;
