@@ -305,6 +305,52 @@ describe('Changes by hand that a rollback undoes', () => {
   });
 });
 
+describe('An object of the target that is being deleted', () => {
+  it('is a warning: nothing takes its deletion back', () => {
+    const going = {
+      ...live(claim),
+      metadata: {
+        ...live(claim).metadata,
+        deletionTimestamp: '2026-08-20T11:00:00Z',
+        finalizers: ['kubernetes.io/pvc-protection'],
+      },
+    };
+    const made = plan(scene([claim], [], { live: [going], writes: [write('changed', live(claim))] }));
+    assert.deepEqual([codes(made), made.risk], [['BeingDeleted'], 'high']);
+    assert.match(
+      made.findings[0]?.message ?? '',
+      /since 2026-08-20T11:00:00Z \(it waits for kubernetes.io\/pvc-protection\)/,
+    );
+  });
+
+  it('is none where the target does not declare it', () => {
+    const going = { ...live(claim), metadata: { ...live(claim).metadata, deletionTimestamp: '2026-08-20T11:00:00Z' } };
+    assert.deepEqual(codes(plan(scene([], [], { live: [going] }))), []);
+  });
+});
+
+describe('A rehearsal that fails at an object that only the target declares', () => {
+  const failed = (version: string): string => {
+    const message = 'no ConfigMap with the name "kept" found';
+    const kept = object('ConfigMap', 'kept');
+    const made = plan({
+      ...scene([kept], [], { live: [live(kept)] }),
+      helm: helm(version),
+      rehearsal: rehearsal([], { outcome: 'failed', message, exitCode: 1 }),
+    });
+    assert.deepEqual(codes(made), ['RehearsalFailed']);
+    return made.findings[0]?.message ?? '';
+  };
+
+  it('says which Helm goes on', () => {
+    assert.match(
+      failed('v3.17.3'),
+      /ConfigMap\/kept is there, but the present revision does not declare it: Helm v3\.17\.3 stops at such an object, Helm 4\.2 and later goes on\./,
+    );
+    assert.ok(!failed('v4.2.3').includes('stops at'));
+  });
+});
+
 describe('A rollback is refused', () => {
   function deleting(one: KubeObject): Scene {
     return scene([], [one], { live: [live(one)], writes: [write('deleted', live(one))] });

@@ -241,6 +241,63 @@ describe('The digest of a plan stays the same', () => {
     assert.notEqual(first.digest, base.digest);
   });
 
+  const changedBetween = (before: KubeObject, after: KubeObject): RollbackPlan =>
+    plan({
+      history: [
+        revision(1, 'superseded', [settings('a'), app('app:1', 1)], { labels: verified(1) }),
+        revision(2, 'deployed', [settings('a'), app('app:2', 1)]),
+      ],
+      live: [before, live(app('app:2', 1))],
+      writes: [write('changed', after), write('changed', live(app('app:1', 1)))],
+    });
+
+  it('when a controller writes an annotation between the reading and the rehearsal', () => {
+    const at = (time: string): KubeObject => live(settings('a'), { annotations: { 'example.com/heartbeat': time } });
+    const made = changedBetween(at('12:00:00'), at('12:00:01'));
+    assert.equal(fatesOf(made)['ConfigMap/settings'], 'kept');
+    assert.equal(made.digest, changedBetween(live(settings('a')), at('12:00:02')).digest);
+    assert.equal(made.digest, changedBetween(live(settings('a')), live(settings('a'))).digest);
+  });
+
+  it('when a controller writes a field that nobody declares between the reading and the rehearsal', () => {
+    const service = (port: number): KubeObject => object('Service', 'web', { spec: { ports: [{ port }] } });
+    const digest = (health: number): string =>
+      plan({
+        history: [
+          revision(1, 'superseded', [service(80)], { labels: verified(1) }),
+          revision(2, 'deployed', [service(81)]),
+        ],
+        live: [live({ ...service(81), spec: { ports: [{ port: 81 }], healthCheckNodePort: health } })],
+        writes: [write('changed', live({ ...service(80), spec: { ports: [{ port: 80 }], healthCheckNodePort: 7 } }))],
+      }).digest;
+    assert.equal(digest(1), digest(2));
+  });
+
+  it('when somebody restarts the pods by kubectl rollout restart', () => {
+    const digest = (restartedAt?: string): string => {
+      const restarted = (image: string): KubeObject => {
+        const one = app(image, 1);
+        if (restartedAt === undefined) return live(one);
+        const { template, ...spec } = one['spec'] as { template: { metadata: object } };
+        const annotations = { 'kubectl.kubernetes.io/restartedAt': restartedAt };
+        return live({
+          ...one,
+          spec: { ...spec, template: { ...template, metadata: { ...template.metadata, annotations } } },
+        });
+      };
+      return plan({
+        history: [
+          revision(1, 'superseded', [app('app:1', 1)], { labels: verified(1) }),
+          revision(2, 'deployed', [app('app:2', 1)]),
+        ],
+        live: [restarted('app:2')],
+        writes: [write('changed', restarted('app:1'))],
+      }).digest;
+    };
+    assert.equal(digest('2026-08-20T11:00:00Z'), digest());
+    assert.equal(digest('2026-08-20T11:00:00Z'), digest('2026-08-20T12:00:00Z'));
+  });
+
   it('when something scales a workload whose replicas nobody declares', () => {
     const digest = (replicas: number): string => {
       const scaled = live(web('app:2', { replicas }));

@@ -145,6 +145,13 @@ describe('The target of a rollback', () => {
     assert.match(message, /revisions 2-3/);
   });
 
+  it('is told to be beyond a revision whose record cannot be read', () => {
+    const unread = revision(2, 'unknown', [], { manifest: '', chart: { name: '', version: '', appVersion: '' } });
+    const { codes, message } = choose([good(1), unread, serving(3)]);
+    assert.deepEqual(codes, ['HistoryIncomplete']);
+    assert.match(message, /The record of revision 2 cannot be read: whether an irreversible step/);
+  });
+
   it('is told to be under a Helm that is at work, or died', () => {
     assert.deepEqual(choose([good(1), revision(2, 'pending-upgrade', [])]).codes, ['ReleasePending']);
   });

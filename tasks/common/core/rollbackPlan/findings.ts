@@ -56,6 +56,7 @@ export const findingRules = {
   TooManyDeletions: refusedUnlessAllowed,
   OwnedByAnother: refusedUnlessAllowed,
   TakesOverUnowned: warning,
+  BeingDeleted: warning,
   // what cannot be taken back
   IrreversibleStep: { severity: 'refusal', switch: 'allowIrreversible' },
   PossibleMigration: warning,

@@ -89,7 +89,7 @@ function someOf(names: readonly string[]): string {
 /** What the rehearsal itself came to. */
 export function rehearsalFindings(
   rehearsal: Rehearsal | undefined,
-  known: ReadonlySet<string>,
+  all: readonly Candidate[],
   inputs: ReleasePlanInputs,
   target: Revision,
 ): PlanFinding[] {
@@ -102,13 +102,13 @@ export function rehearsalFindings(
       : [
           finding(
             'RehearsalFailed',
-            `The rehearsal of the rollback ${outcomeWords[rehearsal.outcome]}, and the real one would too: ${shortened(rehearsal.message, 1000) || 'Helm said nothing'}`,
+            `The rehearsal of the rollback ${outcomeWords[rehearsal.outcome]}, and the real one would too: ${shortened(rehearsal.message, 1000) || 'Helm said nothing'}${outsideLast(rehearsal, all, inputs)}`,
           ),
         ];
   return [
     ...failed,
     ...refusedWrites(rehearsal),
-    ...unforeseen(rehearsal, known),
+    ...unforeseen(rehearsal, all),
     ...recordDeletions(rehearsal, inputs, target),
   ];
 }
@@ -118,6 +118,20 @@ const outcomeWords: Record<Exclude<Rehearsal['outcome'], 'completed'>, string> =
   timedOut: 'did not end in its time',
   cancelled: 'was cancelled',
 };
+
+/**
+ * Helm before 4.2 stops at an object of the target that is there, though the last revision does not declare it: a failed
+ * revision has dropped it, or its resource policy has kept it.
+ */
+function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }: ReleasePlanInputs): string {
+  if (helm.rules.adoptsObjectsOutsideLastManifest) return '';
+  const names = all
+    .filter(({ target, live, base, ref }) => target && live && base === undefined && message.includes(`"${ref.name}"`))
+    .map(({ ref }) => objectName(ref));
+  if (names.length === 0) return '';
+  const [is, object] = names.length === 1 ? ['is', 'an object'] : ['are', 'objects'];
+  return `. ${someOf(names)} ${is} there, but the present revision does not declare ${names.length === 1 ? 'it' : 'them'}: Helm ${helm.version} stops at such ${object}, Helm 4.2 and later goes on.`;
+}
 
 function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
   return rehearsedRefusals(rehearsal)
@@ -134,7 +148,8 @@ function nameOf({ ref, resource }: RehearsedWrite): string {
 }
 
 /** Writes to what is none of this release's revisions: no Helm does that. */
-function unforeseen(rehearsal: Rehearsal, known: ReadonlySet<string>): PlanFinding[] {
+function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFinding[] {
+  const known = new Set(all.filter((one) => one.target ?? one.base ?? one.last ?? one.earlier).map(({ key }) => key));
   const found = new Map<string, PlanFinding>();
   for (const write of rehearsal.writes) {
     const name = nameOf(write);
@@ -169,6 +184,7 @@ export function objectFindings(judged: readonly Judged[], inputs: ReleasePlanInp
     ...judged.flatMap((one) => deletionFindings(one, targetUids, inputs.policy)),
     ...tooMany(judged, inputs.policy),
     ...judged.flatMap((one) => ownerFindings(one, inputs.policy)),
+    ...judged.flatMap(beingDeleted),
     ...judged.flatMap((one) => predictionFindings(one, inputs)),
     ...judged.flatMap((one) => workloadFindings(one, inputs)),
     ...judged.flatMap(({ object }) => driftFindings(object)),
@@ -247,6 +263,17 @@ function ownerFindings({ candidate, object }: Judged, policy: RollbackPolicy): P
   return [
     finding('TakesOverUnowned', `${name} belongs to no release, and ${what} by this rollback.`, { object: name }),
   ];
+}
+
+/** Helm writes to it as if nothing were, and it goes all the same. */
+function beingDeleted({ candidate: { live, target }, object }: Judged): PlanFinding[] {
+  const since = live?.metadata.deletionTimestamp;
+  if (since === undefined || target === undefined) return [];
+  const holders = at(live, 'metadata', 'finalizers');
+  const held = Array.isArray(holders) && holders.length > 0 ? ` (it waits for ${shortened(holders.join(', '))})` : '';
+  const name = nameOfObject(object);
+  const message = `${name} is declared by the target, and is being deleted since ${since}${held}: nothing takes that back, and what Helm writes to it goes with it.`;
+  return [finding('BeingDeleted', message, { object: name })];
 }
 
 function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: ReleasePlanInputs): PlanFinding[] {

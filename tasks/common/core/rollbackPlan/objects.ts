@@ -5,6 +5,8 @@ import { isSame } from '../sameValue';
 import type { Candidate } from './candidates';
 import { changesOf, isAsDeclared, pathText, valueAt, type Change } from './changes';
 import { canonicalJson, comparable } from './comparable';
+import { contentOf, lastingChanges } from './content';
+import { declarationsOf, foreignMarks, withoutMarks } from './foreignMarks';
 import { hidden, secretKeys, type ObjectStates } from './hiddenSecrets';
 import { imageChanges } from './images';
 import { pluralOf } from './places';
@@ -52,8 +54,10 @@ export function plannedObject(
 ): PlannedObject | undefined {
   const { ref, live, target, last, write, isAutoscaled } = candidate;
   const after = afterOf(candidate, isRehearsed);
+  const declarations = declarationsOf(candidate);
+  const isForeign = foreignMarks(live, after, declarations);
   const clean = (object: KubeObject | undefined): KubeObject | undefined =>
-    object === undefined ? undefined : comparable(object, isAutoscaled);
+    object === undefined ? undefined : withoutMarks(comparable(object, isAutoscaled), isForeign);
   const states = hidden(
     withoutAbsent({ target: clean(target), last: clean(last), live: clean(live), after: clean(after) }),
   );
@@ -88,7 +92,9 @@ export function plannedObject(
     mayRunAgain,
     revisions: null,
     deletedBy: fate !== 'deleted' ? '' : isRestraining(ref) ? 'helm' : 'task',
-    contentDigest: sha256(canonicalJson(contentOf(states, changes, fate, mayRunAgain, uid))),
+    contentDigest: sha256(
+      canonicalJson(contentOf(states, { changes: lastingChanges(changes, declarations), fate, mayRunAgain, uid })),
+    ),
   };
 }
 
@@ -211,38 +217,6 @@ function isPassingJob(object: KubeObject): boolean {
     object.kind === 'Job' &&
     at(object, 'spec', 'ttlSecondsAfterFinished') !== undefined
   );
-}
-
-/**
- * What of an object the digest covers: what the target declares of it, what is written over and with what, and of a
- * workload all that its pods will be, by hand-made changes that survive, too. Not what nobody touches.
- */
-function contentOf(
-  states: ObjectStates,
-  changes: readonly Change[],
-  fate: ObjectFate,
-  mayRunAgain: boolean,
-  uid: string,
-): unknown {
-  const target = states.target ?? null;
-  if (fate === 'deleted') return { target, uid };
-  if (mayRunAgain || states.live === undefined) return { target };
-  const written = changes
-    .filter(({ path }) => !isInjected(path))
-    .map(({ path, ...values }) => ({ path: pathText(path), ...values }));
-  return { target, written, workload: workloadOf(states) };
-}
-
-/** A certificate authority that a controller puts in, and renews. */
-function isInjected(path: Change['path']): boolean {
-  return path.at(-1) === 'caBundle';
-}
-
-function workloadOf({ after, target }: ObjectStates): unknown {
-  if (after === undefined || apiGroup(after.apiVersion) !== 'apps') return null;
-  const { replicas, ...spec } = (after['spec'] ?? {}) as Record<string, unknown>;
-  // What nobody declares somebody else may set, an autoscaler that is none of Kubernetes' for example.
-  return at(target, 'spec', 'replicas') === undefined ? spec : { ...spec, replicas };
 }
 
 function withoutAbsent(states: { [Name in keyof ObjectStates]: KubeObject | undefined }): ObjectStates {

@@ -51,7 +51,6 @@ function look(
 ): Looked {
   const { rehearsal, policy, served, sha256 } = inputs;
   const all = candidates(inputs, read, target, choice.passed);
-  const known = new Set(all.filter((one) => one.target ?? one.base ?? one.last ?? one.earlier).map(({ key }) => key));
   const isRehearsed = rehearsal?.outcome === 'completed';
   const judged = all.flatMap((candidate) => {
     const object = plannedObject(candidate, { isRehearsed, served, sha256 });
@@ -60,7 +59,7 @@ function look(
   const hooks = plannedHooks(target, present, inputs);
   const findings = [
     ...servedFindings(read, target, inputs.baseManifest ?? present.manifest, inputs),
-    ...rehearsalFindings(rehearsal, known, inputs, target),
+    ...rehearsalFindings(rehearsal, all, inputs, target),
     ...objectFindings(judged, inputs),
     ...irreversibleSteps(choice.passed, policy.allowIrreversible, read),
     ...possibleMigrations(choice.passed),

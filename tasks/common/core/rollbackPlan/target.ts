@@ -147,7 +147,17 @@ function surroundings(present: Revision, target: Revision, passed: readonly Revi
     const message = `Helm's history no longer has revision${gaps.length === 1 ? '' : 's'} ${numberList(gaps)}: whether an irreversible step lies there cannot be told.`;
     findings.push(finding('HistoryIncomplete', message));
   }
+  const unread = passed.filter(isUnread).map(({ revision }) => revision);
+  if (unread.length > 0) {
+    const message = `The record${unread.length === 1 ? ' of revision' : 's of revisions'} ${numberList(unread.toReversed())} cannot be read: whether an irreversible step lies there cannot be told.`;
+    findings.push(finding('HistoryIncomplete', message));
+  }
   return findings;
+}
+
+/** The storage gives a record that it cannot read as one of which nothing is known. */
+function isUnread({ status, manifest, chart }: Revision): boolean {
+  return status === 'unknown' && manifest === '' && chart.name === '';
 }
 
 /** Bounded: a record may say any number. */
