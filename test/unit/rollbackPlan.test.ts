@@ -790,6 +790,29 @@ describe('What the rules of a Helm say, held against its rehearsal', () => {
     });
     assert.ok(codes(made).includes('WriteRefused'));
   });
+
+  it('what Helm stopped at is told once, without the object that the API server quotes, and with the way out', () => {
+    const quoted = `{"labels":{"a":"${'x'.repeat(300)}"}}`;
+    const answer = (value: string): string =>
+      `Job.batch "m" is invalid: spec.template: Invalid value: ${value}: field is immutable`;
+    const refusal = { status: 422, reason: 'Invalid', message: answer(quoted) };
+    const migration = object('Job', 'm', {}, 'batch/v1');
+    const made = plan(
+      scene([migration], [migration], {
+        live: [live(migration)],
+        rehearsal: rehearsal([write('refused', live(migration), { refusal })], {
+          outcome: 'failed',
+          message: `cannot patch "m" with kind Job: ${answer('{...}')}`,
+        }),
+      }),
+    );
+    assert.deepEqual(
+      made.findings.map(({ code, message }) => `${code}: ${message}`),
+      [
+        `RehearsalFailed: The rehearsal of the rollback failed, and the real one would too: cannot patch "m" with kind Job: ${answer('{...}')}. It cannot be changed in place: it would have to be deleted by hand first, if that may be.`,
+      ],
+    );
+  });
 });
 
 describe('A variable that is only moved', () => {

@@ -115,7 +115,7 @@ const longestQuote = 200;
  * «Invalid value: {...}» quotes the whole object, and a proxy's answer a whole page: neither says anything that the
  * rest of the sentence does not.
  */
-function withoutObjects(text: string): string {
+export function withoutObjects(text: string): string {
   const mark = 'Invalid value: ';
   const [first = '', ...parts] = text.split(mark);
   const bare = [first, ...parts.map(withoutLeadingObject)].join(mark);

@@ -1,6 +1,7 @@
 import type { PlainStart, ReleaseRollbackStart } from '../core/rollbackContext';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
 import { planLines, type RollbackEnding, type RollbackReport } from '../core/rollbackReport';
+import { sentence } from '../core/ending';
 import { asTaskError } from '../core/failure';
 import { group } from './phase';
 import { planPlain } from './planPlain';
@@ -61,7 +62,7 @@ async function planned(
 
 export function refusedPlan({ findings }: RollbackPlan): RollbackEnding {
   const refusals = findings.filter(({ severity }) => severity === 'refusal');
-  const message = refusals.map(({ code, message: said }) => `${code}: ${said}`).join(' ');
+  const message = refusals.map(({ code, message: said }) => `${code}: ${sentence(said)}`).join(' ');
   return rollbackEnding('refused', 'PlanRefused', `${message} Nothing was changed.`);
 }
 

@@ -1,3 +1,5 @@
+import { sentence } from '../ending';
+import { withoutObjects } from '../helmFailure';
 import type { KubeObject, ObjectRef } from '../kubernetes';
 import { apiGroup, objectName } from '../manifest';
 import type { HelmProvenance } from '../provenance';
@@ -96,21 +98,26 @@ export function rehearsalFindings(
   if (rehearsal === undefined) {
     return [finding('RehearsalMissing', 'What Helm would really do was not rehearsed.')];
   }
-  const failed =
-    rehearsal.outcome === 'completed'
-      ? []
-      : [
-          finding(
-            'RehearsalFailed',
-            `The rehearsal of the rollback ${outcomeWords[rehearsal.outcome]}, and the real one would too: ${shortened(rehearsal.message, 1000) || 'Helm said nothing'}${outsideLast(rehearsal, all, inputs)}`,
-          ),
-        ];
   return [
-    ...failed,
+    ...failure(rehearsal, all, inputs),
     ...refusedWrites(rehearsal),
     ...unforeseen(rehearsal, all),
     ...recordDeletions(rehearsal, inputs, target),
   ];
+}
+
+function failure(rehearsal: Rehearsal, all: readonly Candidate[], inputs: ReleasePlanInputs): PlanFinding[] {
+  if (rehearsal.outcome === 'completed') return [];
+  const said = sentence(shortened(rehearsal.message, 1000) || 'Helm said nothing');
+  const message = `The rehearsal of the rollback ${outcomeWords[rehearsal.outcome]}, and the real one would too: ${said}`;
+  return [finding('RehearsalFailed', message + outsideLast(rehearsal, all, inputs) + immutable(rehearsal.message))];
+}
+
+/** Of some fields the API server takes no other value: the Pod template of a Job, the selector of a Deployment. */
+function immutable(answer: string): string {
+  return /\bimmutable\b|updates to statefulset spec for fields other than|may not change once set/i.test(answer)
+    ? ' It cannot be changed in place: it would have to be deleted by hand first, if that may be.'
+    : '';
 }
 
 const outcomeWords: Record<Exclude<Rehearsal['outcome'], 'completed'>, string> = {
@@ -130,17 +137,24 @@ function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }
     .map(({ ref }) => objectName(ref));
   if (names.length === 0) return '';
   const [is, object] = names.length === 1 ? ['is', 'an object'] : ['are', 'objects'];
-  return `. ${someOf(names)} ${is} there, but the present revision does not declare ${names.length === 1 ? 'it' : 'them'}: Helm ${helm.version} stops at such ${object}, Helm 4.2 and later goes on.`;
+  return ` ${someOf(names)} ${is} there, but the present revision does not declare ${names.length === 1 ? 'it' : 'them'}: Helm ${helm.version} stops at such ${object}, Helm 4.2 and later goes on.`;
 }
 
 function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
   return rehearsedRefusals(rehearsal)
     .filter(({ verb, refusal }) => !(verb === 'delete' && refusal?.status === 404))
+    .filter(({ refusal }) => !isTold(rehearsal, refusal?.message ?? ''))
     .map((write) => {
       const name = nameOf(write);
-      const answer = shortened(write.refusal?.message ?? '') || 'no reason given';
-      return finding('WriteRefused', `The API server refuses to ${write.verb} ${name}: ${answer}`, { object: name });
+      const answer = sentence(shortened(withoutObjects(write.refusal?.message ?? '')) || 'no reason given');
+      const message = `The API server refuses to ${write.verb} ${name}: ${answer}${immutable(answer)}`;
+      return finding('WriteRefused', message, { object: name });
     });
+}
+
+/** Helm's last words quote what it stopped at: once is enough. */
+function isTold({ outcome, message }: Rehearsal, answer: string): boolean {
+  return outcome === 'failed' && answer !== '' && withoutObjects(message).includes(withoutObjects(answer));
 }
 
 function nameOf({ ref, resource }: RehearsedWrite): string {

@@ -1,3 +1,4 @@
+import { withoutObjects } from '../helmFailure';
 import type { KubeObject } from '../kubernetes';
 import { objectName } from '../manifest';
 import { changesOf } from './changes';
@@ -96,7 +97,7 @@ function rehearsalFindings(name: string, rehearsed: PlainWorkload['rehearsed']):
     return [finding('RehearsalMissing', `What the API server would make of ${name} was not asked.`, { object: name })];
   }
   if ('result' in rehearsed) return [];
-  const message = `The API server refuses the rollback of ${name}: ${shortened(rehearsed.rejected) || 'no reason given'}`;
+  const message = `The API server refuses the rollback of ${name}: ${shortened(withoutObjects(rehearsed.rejected)) || 'no reason given'}`;
   return [finding('RehearsalFailed', message, { object: name })];
 }
 

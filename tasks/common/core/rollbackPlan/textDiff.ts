@@ -7,7 +7,7 @@ const lineLimit = 300;
 /** Characters of one line. */
 const widthLimit = 500;
 
-/** Lines that differ beyond which no diff is looked for: it would take seconds and nobody would read it. */
+/** Lines that differ beyond which it is not looked for which of them are the same: that would take seconds. */
 const editLimit = 2000;
 
 export interface TextDiff {
@@ -19,16 +19,29 @@ export interface TextDiff {
 
 /** The difference of two objects as YAML, fields in the order of their names. */
 export function textDiff(before: unknown, after: unknown): TextDiff {
-  const patch = structuredPatch('', '', yamlOf(before), yamlOf(after), undefined, undefined, {
-    context: 3,
-    maxEditLength: editLimit,
-  });
-  if (patch === undefined) return { lines: ['(the two differ nearly everywhere)'], cut: 0 };
+  const [was, is] = [yamlOf(before), yamlOf(after)];
+  const patch = structuredPatch('', '', was, is, undefined, undefined, { context: 3, maxEditLength: editLimit });
+  if (patch === undefined) return wholeDiff(was.split('\n'), is.split('\n'));
   const lines = patch.hunks.flatMap((hunk) => [
     `@@ -${hunk.oldStart},${hunk.oldLines} +${hunk.newStart},${hunk.newLines} @@`,
     ...hunk.lines.filter((line) => !line.startsWith('\\')),
   ]);
   return { lines: lines.slice(0, lineLimit), cut: Math.max(0, lines.length - lineLimit) };
+}
+
+/** All that lies between the first and the last line that differ, as replaced. */
+function wholeDiff(before: readonly string[], after: readonly string[]): TextDiff {
+  const shorter = Math.min(before.length, after.length);
+  let start = 0;
+  while (start < shorter && before[start] === after[start]) start += 1;
+  let end = 0;
+  while (end < shorter - start && before.at(-1 - end) === after.at(-1 - end)) end += 1;
+  const [gone, come] = [before, after].map((lines) => lines.slice(start, lines.length - end));
+  const head = `@@ -${start + 1},${gone?.length ?? 0} +${start + 1},${come?.length ?? 0} @@`;
+  const half = (lines: readonly string[] | undefined, sign: string): string[] =>
+    (lines ?? []).slice(0, lineLimit / 2 - 1).map((line) => `${sign}${line}`);
+  const lines = [head, ...half(gone, '-'), ...half(come, '+')];
+  return { lines, cut: (gone?.length ?? 0) + (come?.length ?? 0) + 1 - lines.length };
 }
 
 function yamlOf(value: unknown): string {
