@@ -69,6 +69,18 @@ const anyHistory = fc
     });
   });
 
+describe('what came before an uninstall', () => {
+  it('is no history any more, whatever Helm calls it after the next install', () => {
+    const past = history('1:superseded+v1 2:uninstalled+v2 3:deployed');
+    assert.deepEqual(numbers(sinceUninstall(past)), [3]);
+    const replaced = past.map((one) =>
+      one.revision === 2 ? { ...one, status: 'superseded' as const, description: 'superseded by new release' } : one,
+    );
+    assert.deepEqual(numbers(sinceUninstall(replaced)), [3]);
+    assert.equal(rollbackTarget(replaced, 3), undefined);
+  });
+});
+
 describe('The state of a release', () => {
   for (const [text, state] of [
     ['', 'absent'],

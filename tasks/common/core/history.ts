@@ -83,8 +83,15 @@ export function releaseState(history: readonly Revision[]): ReleaseState {
 
 /** What came before an uninstall is no history of what runs now. */
 export function sinceUninstall(history: readonly Revision[]): readonly Revision[] {
-  const cut = history.findLastIndex((revision) => revision.status === 'uninstalled');
-  return history.slice(cut + 1);
+  return history.slice(history.findLastIndex(wasUninstalled) + 1);
+}
+
+/**
+ * An install over a history that was kept turns `uninstalled` into `superseded`, with these words (measured with 3.17.3 and
+ * 4.1.4; replaceRelease in pkg/action/install.go). The same befalls a failed revision by `helm install --replace`.
+ */
+function wasUninstalled({ status, description }: Revision): boolean {
+  return status === 'uninstalled' || (status === 'superseded' && description === 'superseded by new release');
 }
 
 export interface RollbackTarget {

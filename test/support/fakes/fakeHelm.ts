@@ -272,7 +272,7 @@ export function fakeHelm(
         }
         if (isFirst && last !== undefined) {
           await pace('note that what was uninstalled is superseded');
-          write({ ...last, status: 'superseded' });
+          write({ ...last, status: 'superseded', description: 'superseded by new release' });
         }
         const hooks = (chart.hooks ?? []).map((hook) => ({ ...hook, lastPhase: '' }));
         await pace(`make revision ${(last?.revision ?? 0) + 1}`);
