@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
 import { allowableCodes } from '../../tasks/common/core/rollbackPlan/findings';
 import {
@@ -148,17 +149,22 @@ describe('The fate of an object in a rollback', () => {
         'autoscaling/v2',
       ),
     );
-    const made = plan(
-      scene([web('app:1', { replicas: 1 })], [web('app:1', { replicas: 1 })], {
-        live: [live(web('app:1', { replicas: 7 }))],
-        writes: [write('changed', live(web('app:1', { replicas: 1 })))],
-        autoscalers: [autoscaler],
-      }),
-    );
+    const scaledTo = (replicas: number): RollbackPlan =>
+      plan(
+        scene([web('app:1', { replicas: 1 })], [web('app:1', { replicas: 1 })], {
+          live: [live(web('app:1', { replicas }))],
+          writes: [write('changed', live(web('app:1', { replicas: 1 })))],
+          autoscalers: [autoscaler],
+        }),
+      );
+    const [one, seven] = [scaledTo(1), scaledTo(7)];
     assert.deepEqual(
-      [fatesOf(made), codes(made), made.risk],
+      [fatesOf(one), codes(one), one.risk],
       [{ 'Deployment/web': 'kept' }, ['ReplicasUnderAutoscaler'], 'none'],
     );
+    assert.deepEqual([codes(seven), seven.risk], [['ScalesDown', 'ReplicasUnderAutoscaler'], 'high']);
+    assert.match(seven.findings[0]?.message ?? '', /has 7 replicas by its autoscaler, and the rollback sets 1/);
+    assert.equal(seven.digest, one.digest);
   });
 
   it('is compared without what the API server and its controllers write by themselves', () => {

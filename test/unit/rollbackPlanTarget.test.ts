@@ -70,7 +70,7 @@ describe('The target of a rollback', () => {
       assert.deepEqual(choose([good(1), unfit, serving(3)], 'previous').codes, ['RevisionUnhealthy!']);
       const byNumber = choose([good(1), unfit, serving(3)], 2);
       assert.deepEqual(byNumber.codes, ['RevisionUnhealthy!']);
-      assert.match(byNumber.message, /Revision 2 is no target: its? .* set allowUnverifiedTarget/);
+      assert.match(byNumber.message, /Revision 2 is no good target: its? .* set allowUnverifiedTarget/);
       const allowed = choose([good(1), unfit, serving(3)], 2, { allowUnverifiedTarget: true });
       assert.deepEqual([allowed.target, allowed.codes], [2, ['RevisionUnhealthy']]);
     });

@@ -68,6 +68,7 @@ export const findingRules = {
   HelmNewer: warning,
   // what else a person should know
   DriftUndone: warning,
+  ScalesDown: warning,
   ReplicasUnderAutoscaler: note,
   ClaimTemplatesDiffer: warning,
   ClaimsDiffer: warning,
@@ -90,6 +91,8 @@ interface Circumstances {
   object?: string;
   /** Whether the policy switches this refusal off. */
   allowed?: boolean;
+  /** A sentence that says what lets it through; not said where it is let through. */
+  way?: string;
   isMomentary?: boolean;
 }
 
@@ -97,13 +100,14 @@ interface Circumstances {
 export function finding(
   code: FindingCode,
   message: string,
-  { object = '', allowed = false, isMomentary = false }: Circumstances = {},
+  { object = '', allowed = false, way = '', isMomentary = false }: Circumstances = {},
 ): PlanFinding {
   const rule: Rule = findingRules[code];
   const isSwitchedOff = rule.severity === 'refusal' && allowed && rule.switch !== 'never';
   const severity = isSwitchedOff ? 'warning' : rule.severity;
-  const way = severity === 'refusal' && rule.switch === 'allow' ? ` To do it all the same put ${code} into allow.` : '';
-  return { code, severity, object, message: message + way, allowedBy: isSwitchedOff ? rule.switch : '', isMomentary };
+  const ways = [way, rule.switch === 'allow' ? `To do it all the same put ${code} into allow.` : ''];
+  const said = [message, ...(severity === 'refusal' ? ways : [])].filter((part) => part !== '').join(' ');
+  return { code, severity, object, message: said, allowedBy: isSwitchedOff ? rule.switch : '', isMomentary };
 }
 
 export function isRefusal({ severity }: PlanFinding): boolean {

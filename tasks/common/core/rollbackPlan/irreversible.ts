@@ -50,10 +50,9 @@ export function irreversibleSteps(
     const marks = irreversibleMarks(revision, read);
     if (marks.length === 0) return [];
     const reasons = [...new Set(marks.map(({ where, reason }) => `${where}: ${reason || 'no reason given'}`))];
-    const message =
-      `Revision ${revision.revision} was an irreversible step (${shortened(reasons.join('; '), 600)}). ` +
-      `To go back across it name ${revision.revision} in allowIrreversible.`;
-    return [finding('IrreversibleStep', message, { allowed: allowed.includes(revision.revision) })];
+    const message = `Revision ${revision.revision} was an irreversible step (${shortened(reasons.join('; '), 600)}).`;
+    const way = `To go back across it name ${revision.revision} in allowIrreversible.`;
+    return [finding('IrreversibleStep', message, { way, allowed: allowed.includes(revision.revision) })];
   });
 }
 

@@ -7,7 +7,7 @@ import { rehearsedRefusals, type Rehearsal, type RehearsedWrite } from '../rehea
 import type { Revision } from '../release';
 import { storedRevision } from '../releaseRecord';
 import { isCustomResource } from '../remains';
-import { at, textAt } from '../rollout/read';
+import { at, numberAt, textAt } from '../rollout/read';
 import { isOwnedByRelease, type Candidate } from './candidates';
 import { finding, type FindingCode } from './findings';
 import { isKeptByPolicy, makesPods, updatesOnDelete } from './objects';
@@ -36,8 +36,9 @@ export function helmFindings(helm: HelmProvenance, policy: RollbackPolicy): Plan
         ),
       ];
     case 'unknown': {
-      const message = `Helm ${helm.version} is of unknown make: ${helm.problem}. Use a released one, pin it by helmSha256, or set allowUnknownHelm.`;
-      return [finding('HelmUnknown', message, { allowed: policy.allowUnknownHelm })];
+      const message = `Helm ${helm.version} is of unknown make: ${helm.problem}.`;
+      const way = 'Use a released one, pin it by helmSha256, or set allowUnknownHelm.';
+      return [finding('HelmUnknown', message, { way, allowed: policy.allowUnknownHelm })];
     }
     case 'otherThanPinned':
       return [finding('HelmNotPinned', `Helm ${helm.version} is not the one that was pinned: ${helm.problem}.`)];
@@ -315,10 +316,7 @@ function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInpu
   if (target === undefined) return [];
   const name = nameOfObject(object);
   const findings: PlanFinding[] = [];
-  if (isAutoscaled && at(target, 'spec', 'replicas') !== undefined) {
-    const message = `${name} is scaled by an autoscaler, and the target declares replicas: until the autoscaler corrects it, that number counts.`;
-    findings.push(finding('ReplicasUnderAutoscaler', message, { object: name }));
-  }
+  if (isAutoscaled) findings.push(...scaleFindings(name, target, live));
   if (makesPods(ref, target) && updatesOnDelete(target) && object.fate === 'patched') {
     const message = `${name} updates its pods on delete: they stay as they are until somebody deletes them.`;
     findings.push(finding('RestartsByHand', message, { object: name }));
@@ -329,6 +327,18 @@ function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInpu
     ...volumeFindings(ref, target, live, inputs.claims),
     ...trapFindings({ candidate, object }, write?.object ?? live, inputs),
   ];
+}
+
+/** How far an autoscaler has scaled is of the moment; that Helm sets another number is not. */
+function scaleFindings(name: string, target: KubeObject, live: Candidate['live']): PlanFinding[] {
+  const declared = at(target, 'spec', 'replicas');
+  if (declared === undefined) return [];
+  const message = `${name} is scaled by an autoscaler, and the target declares replicas: until the autoscaler corrects it, that number counts.`;
+  const note = finding('ReplicasUnderAutoscaler', message, { object: name });
+  const now = numberAt(live, 'spec', 'replicas');
+  if (typeof declared !== 'number' || now <= declared) return [note];
+  const less = `${name} has ${now} replicas by its autoscaler, and the rollback sets ${declared}: so many are left until an autoscaler corrects it.`;
+  return [finding('ScalesDown', less, { object: name, isMomentary: true }), note];
 }
 
 function trapFindings(judged: Judged, after: Candidate['live'], { pods, policy }: ReleasePlanInputs): PlanFinding[] {

@@ -32,7 +32,7 @@ export function whyUnfit(revision: Revision): string | undefined {
     case 'uninstalling':
       return `it is ${revision.status}: it was never completed`;
     case 'unknown':
-      return 'its status is not known';
+      return isUnread(revision) ? 'its record cannot be read' : 'its status is not known';
     case 'uninstalled':
       return 'it was uninstalled';
     case 'deployed':
@@ -125,8 +125,8 @@ function judged(target: Revision, { toRevision, policy }: RollbackRequest): Plan
     const way = isNamed
       ? 'To return to it all the same set allowUnverifiedTarget.'
       : `To return to it all the same set toRevision to ${number}, with allowUnverifiedTarget.`;
-    const message = `Revision ${number} is no target: ${unfit}. ${way}`;
-    return [finding('RevisionUnhealthy', message, { allowed: isNamed && policy.allowUnverifiedTarget })];
+    const message = `Revision ${number} is no good target: ${unfit}.`;
+    return [finding('RevisionUnhealthy', message, { way, allowed: isNamed && policy.allowUnverifiedTarget })];
   }
   if (isVerified(target)) return [];
   return [
@@ -137,7 +137,7 @@ function judged(target: Revision, { toRevision, policy }: RollbackRequest): Plan
 function surroundings(present: Revision, target: Revision, passed: readonly Revision[]): PlanFinding[] {
   const findings: PlanFinding[] = [];
   if (present.status.startsWith('pending-') || present.status === 'uninstalling') {
-    const since = present.lastDeployed === '' ? '' : ` since ${present.lastDeployed}`;
+    const since = present.lastDeployed === '' ? '' : ` since ${present.lastDeployed.replace(/\.\d+/, '')}`;
     const message = `Revision ${present.revision} is ${present.status}${since}: another Helm is at work on the release, or died at it.`;
     findings.push(finding('ReleasePending', message, { isMomentary: true }));
   }
