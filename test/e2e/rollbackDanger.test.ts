@@ -15,6 +15,7 @@ function sabotaged(s: Scene, helm: string, { when, kubeconfig }: { when: string;
   return s.file('sabotaged-helm', `${script.join('\n')}\n`);
 }
 
+const owner = '/metadata/annotations/meta.helm.sh~1release-name';
 const always = '*rollback*';
 const forRealOnly = '*rollback*--no-hooks*) ;; *rollback*';
 
@@ -48,6 +49,57 @@ describe('a Helm that deletes what it has just rolled back', () => {
     assert.deepEqual(done.report?.heldBackDeletions.toSorted(), ['ConfigMap/web', 'Deployment/web', 'Service/web']);
     assert.equal(await s.field(deployment, 'metadata.uid'), uid, 'The Deployment was never deleted.');
     assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
+  });
+
+  scene('its word is no proof, good or bad: what is there counts, and what it took is brought back', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    await release(s, helm, 'text=one', 'configMaps={old}');
+    await release(s, helm, 'text=two', 'configMaps={new}');
+    const doing = (name: string, ...lines: string[]): string => {
+      const kubectl = `"${s.cluster.kubectl}" --kubeconfig "${s.cluster.kubeconfig}" --namespace "${s.namespace}"`;
+      const head = `#!/bin/sh\nhelm() { "${helm}" "$@"; }\nkubectl() { ${kubectl} "$@" >&2; }\n`;
+      const cases = `*rollback*--no-hooks*) helm "$@";; *rollback*) ${lines.join('\n')};; *) helm "$@";;`;
+      return s.file(name, `${head}case "$*" in ${cases} esac\n`);
+    };
+    const planned = await plan(s);
+    assertEnd(planned, 'planned');
+
+    const nothing = await rollBack(s, planned, { helm: doing('does-nothing', 'exit 0') });
+    assertEnd(nothing, 'failed', 'ProofFailed');
+    assert.match(nothing.log, /made no revision that is deployed.*revision 2 is the last one still/);
+    assert.equal(nothing.outputs['health'], 'healthy');
+
+    const takes = doing(
+      'takes',
+      'kubectl delete deployment/web service/web --wait=true',
+      'echo "Error: no" >&2',
+      'exit 1',
+    );
+    const taken = await rollBack(s, planned, { helm: takes });
+    assertEnd(taken, 'failed', 'ApplyRejected');
+    assert.deepEqual(taken.report?.restoredObjects.toSorted(), ['Deployment/web', 'Service/web']);
+    assert.equal(taken.outputs['health'], 'healthy', taken.log);
+    assert.equal(await s.field('/api/v1/namespaces/$ns/services/web', owner), 'web');
+    assert.equal(await s.history(), '1 superseded, 2 deployed');
+
+    const unmarks = doing(
+      'unmarks',
+      'helm "$@"',
+      'kubectl annotate service/web meta.helm.sh/release-name-',
+      'kubectl annotate configmap/new --overwrite meta.helm.sh/release-name=other',
+      'echo "Error: no" >&2',
+      'exit 1',
+    );
+    const done = await rollBack(s, planned, { helm: unmarks });
+    assertEnd(done, 'rolledBack');
+    assert.match(done.log, /Helm made revision 3 and failed then: no/);
+    assert.deepEqual(done.report?.restoredObjects, ['Service/web']);
+    assert.equal(await s.field('/api/v1/namespaces/$ns/services/web', owner), 'web');
+    assert.ok(await s.live(configMap('new')), 'What another release has taken is not deleted.');
+    assert.match(done.log, /ConfigMap\/new is left as it is: since the plan it has come to belong to release other/);
+
+    await s.cluster.runKubectl('--namespace', s.namespace, 'delete', 'secret', 'sh.helm.release.v1.web.v1');
+    assertEnd(await rollBack(s, planned), 'alreadyThere');
   });
 
   for (const major of ['3', '4'] as const) {

@@ -180,7 +180,14 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
       const way: Way = { args: ['--set', 'big=1000000,a.b=1.5'] };
       await deploy(version, namespace, way);
       await deploy(version, namespace, { args: ['--set', 'image=two'] });
-      await succeed(helmFor(version, namespace, way).rollback({ revision: 1, timeoutSeconds: 60, wait: false }));
+      await succeed(
+        helmFor(version, namespace, way).rollback({
+          revision: 1,
+          timeoutSeconds: 60,
+          wait: false,
+          endAfterSeconds: 120,
+        }),
+      );
       assert.deepEqual(await changes(version, namespace, way), []);
       for (const flag of ['--reuse-values', '--reset-then-reuse-values']) {
         const reused: Way = { args: [flag, '--set', `last=${flag}`] };

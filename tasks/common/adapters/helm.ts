@@ -64,11 +64,11 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
       return capabilities;
     },
 
-    async rollback({ revision, timeoutSeconds, wait, forceConflicts = false }): Promise<HelmResult> {
+    async rollback({ revision, timeoutSeconds, endAfterSeconds, wait, forceConflicts = false }): Promise<HelmResult> {
       const args = ['rollback', releaseName, String(revision), '--history-max', '0'];
       args.push('--timeout', `${timeoutSeconds}s`, ...(wait ? [waitFlag] : []));
       if (forceConflicts && major >= 4) args.push('--force-conflicts');
-      return runHelm(options, args, { capture: false, guarded: 'final' });
+      return runHelm(options, args, { capture: false, guarded: 'final', timeoutMs: endAfterSeconds * 1000 });
     },
 
     async uninstall({ timeoutSeconds }): Promise<HelmResult> {

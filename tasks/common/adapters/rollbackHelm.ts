@@ -50,7 +50,7 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
       });
     },
 
-    async rollback({ policy, lost, target, timeoutSeconds, wait }) {
+    async rollback({ policy, lost, target, timeoutSeconds, endAfterSeconds, wait }) {
       const { revision, applyMethod } = target;
       // What somebody has set by hand is in the plan; it must not stop a rollback that is approved.
       const forceConflicts = applyMethod === 'ssa';
@@ -63,7 +63,7 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
         });
         // How this Helm is told to wait, and to force, depends on its version.
         if (wait || forceConflicts) await fenced.capabilities(lost);
-        const result = await fenced.rollback({ revision, timeoutSeconds, wait, forceConflicts });
+        const result = await fenced.rollback({ revision, timeoutSeconds, endAfterSeconds, wait, forceConflicts });
         return { result, fence: fence.record() };
       } finally {
         await fence.close();

@@ -4,7 +4,7 @@ import { lastField, pathText } from './fieldPath';
 import { isRecord } from './json';
 import type { KubeObject, ObjectRef } from './kubernetes';
 import { apiGroup, isSecret, objectName } from './manifest';
-import { otherOwner } from './remains';
+import { isUnowned, otherOwner } from './remains';
 
 /*
  * How what is live differs from what a release declares.
@@ -35,6 +35,8 @@ export interface Drift {
   drift: 'missing' | 'foreign' | 'changed' | 'unknown';
   /** With `changed`, and with `foreign` where it differs as well. */
   fields: readonly DriftedField[];
+  /** With `foreign`: no release owns it, so nobody loses it. */
+  isUnowned?: boolean;
   /** A sentence. No value of a Secret is in it, and of other objects numbers, switches and images only. */
   message: string;
 }
@@ -214,7 +216,8 @@ function judged(
   if (owner !== undefined) {
     const rest = fields.length === 0 ? '' : `, and ${wording(fields)}`;
     const message = `${nameOf(ref)} belongs to ${owner}${rest}.`;
-    return { drift: { ref, drift: 'foreign', fields, message }, held };
+    const unowned = isUnowned(live) ? { isUnowned: true } : {};
+    return { drift: { ref, drift: 'foreign', fields, ...unowned, message }, held };
   }
   if (fields.length === 0) return { ...asDeclared, held };
   const how =

@@ -95,12 +95,14 @@ export interface RollbackOptions {
   wait: boolean;
   /** Takes back fields that another field manager has set; only Helm 4 knows it, and only for server-side apply. */
   forceConflicts?: boolean;
+  /** When it can only hang, and is ended. */
+  endAfterSeconds: number;
 }
 
 /** Helm, one release that is there. All runs are asynchronous children; their output is streamed to the log. */
 export interface ReleaseHelm {
   capabilities(signal: AbortSignal): Promise<HelmCapabilities>;
-  /** Never signalled: Helm handles no signal here and would leave `pending-rollback` (measured). */
+  /** Not signalled before it can only hang: Helm handles no signal here and leaves `pending-rollback` (measured). */
   rollback(options: RollbackOptions): Promise<HelmResult>;
   /** Never signalled: Helm would leave `uninstalling`. */
   uninstall(options: { timeoutSeconds: number }): Promise<HelmResult>;

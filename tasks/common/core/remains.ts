@@ -72,6 +72,11 @@ export function otherOwner(live: KubeObject, release: ReleaseName): string | und
   return isOurs ? undefined : `release ${owner} in namespace ${namespace}`;
 }
 
+/** Whether no release owns it: somebody made it, or took Helm's mark from it. */
+export function isUnowned({ metadata }: KubeObject): boolean {
+  return metadata.annotations?.['meta.helm.sh/release-name'] === undefined;
+}
+
 /**
  * Why an object is not removed with the revision that brought it; undefined where it may go. What the last good
  * revision had as well goes by the chart's own wish, unless another release owns it now.

@@ -26,6 +26,8 @@ export type RollbackTarget = Pick<Revision, 'revision' | 'applyMethod'>;
 export interface FencedRollback {
   target: RollbackTarget;
   timeoutSeconds: number;
+  /** When it can only hang, and is ended. */
+  endAfterSeconds: number;
   wait: boolean;
   policy: FencePolicy;
   lost: AbortSignal;

@@ -1,13 +1,18 @@
 import { endingOfRollout, reportedObjects, sentence } from '../core/ending';
-import { asTaskError } from '../core/failure';
+import type { Drift, ReleaseName } from '../core/drift';
+import type { KubeObject } from '../core/kubernetes';
+import { asTaskError, type FailureReason } from '../core/failure';
 import type { FenceRecord } from '../core/fence';
-import { objectName } from '../core/manifest';
+import { objectKey, objectName } from '../core/manifest';
+import type { HelmResult } from '../core/ports';
 import type { Revision } from '../core/release';
 import { stopIfCancelled } from '../core/releaseContext';
 import type { RollbackContext } from '../core/rollbackContext';
-import { mayHaveTrappedPods, ownDeletions } from '../core/rollbackPlan/execution';
+import { mayHaveTrappedPods, ownDeletions, refOfPlanned } from '../core/rollbackPlan/execution';
+import { isKeptByPolicy } from '../core/rollbackPlan/objects';
 import { fencePolicy, unplannedDeletions } from '../core/rollbackPlan/fencePolicy';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
+import { isUnowned, otherOwner } from '../core/remains';
 import { heldBackSentence, type RollbackEnding } from '../core/rollbackReport';
 import { planDigestVariable } from '../core/taskVariables';
 import { causesOf, baselineForWayBack, baselineOf, judge, type RolloutMemory } from '../core/rollout/verdict';
@@ -15,7 +20,7 @@ import type { ToldApproval } from './approvedPlan';
 import { beginWork } from './change';
 import { liveState } from './drift';
 import { collectEvidence, sayEvidence } from './evidence';
-import { whileHooksRun } from './hookLogs';
+import { hungAfter, showHookEvidence, whileHooksRun } from './hookLogs';
 import { insist } from './insist';
 import { onBase } from './mergeBase';
 import { group, remindingWhile, secondsUntil } from './phase';
@@ -57,7 +62,7 @@ export async function executeRollback(
   await plans.note(digest, execution);
   await beginWork(context, story, { action: 'rollback', revision });
   let fence: FenceRecord | undefined;
-  const { result } = await group(context, `Roll back to revision ${target.revision}`, () =>
+  const { result, hooks } = await group(context, `Roll back to revision ${target.revision}`, () =>
     onBase(context, undefined, history, () =>
       whileHooksRun(context, target.hooks, ['pre-rollback', 'post-rollback'], async () => {
         const ran = await remindingWhile(
@@ -65,6 +70,7 @@ export async function executeRollback(
           rollbackHelm.rollback({
             target,
             timeoutSeconds: secondsUntil(deadline, clock.now()),
+            endAfterSeconds: hungAfter(secondsUntil(deadline, clock.now()), target),
             wait: target.hooks.some(({ events }) => events.includes('post-rollback')),
             policy: fencePolicy(plan, storage.kind),
             lost: lease.lost,
@@ -77,12 +83,24 @@ export async function executeRollback(
   );
   if (fence !== undefined) sayFence(context, story, approved, fence);
   const made = newRevision(history, await insist(context, () => storage.history()));
-  if (!result.ok || made === undefined) {
-    if (made !== undefined) await settle(context, made);
+  if (made?.status !== 'deployed') {
     story.revision = null;
-    return helmFailed(context, story, approved, result.failure?.message ?? 'Helm made no revision.', made);
+    if (!result.ok) await showHookEvidence(context, story, hooks);
+    if (made !== undefined) await settle(context, made);
+    return helmFailed(context, story, approved, whyFailed(result), made);
   }
+  // Helm writes this last: what failed after it was not the rollback.
+  if (!result.ok)
+    context.agent.warning(`Helm made revision ${made.revision} and failed then: ${whyFailed(result).message}`);
   return finishRollback(context, story, approved, made, memory);
+}
+
+function whyFailed({ ok, failure }: HelmResult): { reason: FailureReason; message: string } {
+  if (ok)
+    return { reason: 'ProofFailed', message: 'it ended as if all were well, and made no revision that is deployed' };
+  const { reason = 'Internal', message = 'it did not say why' } = failure ?? {};
+  // What is not understood is Helm's, and no fault of the task.
+  return { reason: reason === 'Internal' ? 'ApplyRejected' : reason, message };
 }
 
 function toldOf({ sentence: said, approvedBy }: ToldApproval): { approval: string; approvedBy: string } {
@@ -143,25 +161,62 @@ function sayFence(context: RollbackContext, story: RollbackStory, { plan }: Appr
 async function helmFailed(
   context: RollbackContext,
   story: RollbackStory,
-  { target }: Approved,
-  why: string,
+  { plan, target, history }: Approved & { history: readonly Revision[] },
+  { reason, message: why }: { reason: FailureReason; message: string },
   made: Revision | undefined,
 ): Promise<RollbackEnding> {
   const { namespace, request, signal } = context;
-  story.health = await healthNow(context, target.manifest).catch(() => 'unknown' as const);
+  const wanted = made ?? history.at(-1);
+  const revisions = [made, history.at(-1)].filter((revision) => revision !== undefined);
+  const lost = signal.aborted ? '' : await bringBack(context, story, plan, revisions);
+  if (wanted !== undefined) story.health = await healthNow(context, wanted.manifest).catch(() => 'unknown' as const);
+  const before = history.at(-1)?.revision;
   const state =
     made === undefined
-      ? 'Helm made no revision: nothing of the release was changed.'
-      : `Revision ${made.revision} is marked failed; nothing was deleted that serves or stores.`;
+      ? `Helm made no revision; revision ${before ?? 'before'} is the last one still.`
+      : `Revision ${made.revision} is marked failed; what the target does not have was not deleted.`;
   const message = [
     `Helm could not roll back to revision ${target.revision}: ${sentence(why)}`,
     state,
+    lost,
     `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
-    'To try again: make a new plan (action: plan) and have it approved.',
-  ].join(' ');
-  return signal.aborted
-    ? rollbackEnding('cancelled', 'Cancelled', message)
-    : rollbackEnding('failed', 'ApplyRejected', message);
+    `To try again: this task with action: plan and toRevision: ${target.revision}, and the digest of that plan.`,
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+  return signal.aborted ? rollbackEnding('cancelled', 'Cancelled', message) : rollbackEnding('failed', reason, message);
+}
+
+/**
+ * Helm failed, and may have taken something away before. What was there when it began, is declared by what was tried or by
+ * what served, and is gone, is made again. A sentence about it, empty where all is there.
+ */
+async function bringBack(
+  context: RollbackContext,
+  story: RollbackStory,
+  plan: RollbackPlan,
+  revisions: readonly Revision[],
+): Promise<string> {
+  const there = new Set(
+    plan.objects
+      .filter(({ fate, deletedBy }) => fate !== 'created' && deletedBy !== 'helm')
+      .map((planned) => objectKey(refOfPlanned(planned))),
+  );
+  const isLost = ({ ref, drift }: Drift): boolean => drift === 'missing' && there.has(objectKey(ref));
+  const [restored, lost] = [new Set<string>(), new Set<string>()];
+  try {
+    for (const revision of revisions) {
+      const proof = await proveObjects(context, revision, isLost);
+      for (const name of proof.restored) restored.add(name);
+      for (const { ref } of proof.drifts.filter(isLost)) lost.add(objectName(ref));
+    }
+  } catch (thrown) {
+    return `Whether all of it is still there could not be looked at: ${sentence(asTaskError(thrown).message)}`;
+  } finally {
+    for (const name of restored) story.restored.add(name);
+  }
+  if (lost.size > 0) return `Gone, and not to be made again: ${[...lost].join(', ')}.`;
+  return restored.size === 0 ? '' : `Gone after it, and made again: ${[...restored].join(', ')}.`;
 }
 
 /** From the moment that Helm has made its revision: proof, health, what is to go, record. */
@@ -174,7 +229,8 @@ export async function finishRollback(
 ): Promise<RollbackEnding> {
   const { storage, plans, agent } = context;
   const { plan, target, approval } = approved;
-  story.revision = made.revision;
+  // It serves when that was seen.
+  story.revision = null;
   const first = await prove(context, story, made);
   if (first !== undefined) return first;
   const unhealthy = await followTarget(context, story, approved, made, memory);
@@ -182,6 +238,7 @@ export async function finishRollback(
   await deleteOwn(context, story, approved.deletions);
   const last = await prove(context, story, made);
   if (last !== undefined) return last;
+  story.revision = made.revision;
   const description = recordDescription(target, approval);
   await insist(context, () => storage.update(made.revision, { description }));
   await insist(context, () => verify(storage, made));
@@ -224,7 +281,7 @@ async function prove(
   const ending = rollbackEnding(
     'failed',
     'ProofFailed',
-    `Revision ${made.revision} was made, but is not what it declares: ${messages.join(' ')}${more}`,
+    `Revision ${made.revision} was made, but is not what it declares: ${messages.join(' ')}${more} Nothing was deleted but what the log names. When that is put right, this step run again carries the rollback on.`,
   );
   return { ...ending, failedWorkload: names[0] ?? '' };
 }
@@ -260,12 +317,14 @@ async function followTarget(
   sayEvidence(context, evidence);
   story.evidence.push(...evidence);
   await markUnhealthy(context, made, why);
+  const before = plan.present?.revision ?? made.revision - 1;
   const kept = ownDeletions(plan).map(({ ref }) => objectName(ref));
   const message = [
     sentence(why.message),
-    `Revision ${made.revision} has the manifest of revision ${target.revision} and is marked failed; it was ${story.healthBefore || 'not looked at'} before the rollback.`,
+    `Revision ${made.revision} has the manifest of revision ${target.revision} and is marked failed; revision ${before} was ${story.healthBefore || 'not looked at'} before the rollback.`,
     kept.length === 0 ? '' : `Not deleted, because it is not healthy: ${kept.join(', ')}.`,
     `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
+    story.healthBefore === 'healthy' ? wayToHealthy(before, kept.length > 0) : '',
   ];
   return asRollbackEnding({ ...why, message: message.filter((part) => part !== '').join(' ') }, 'failed');
 }
@@ -282,9 +341,28 @@ async function deleteOwn(context: RollbackContext, story: RollbackStory, plan: R
       agent.warning(`${name} was made anew since the plan: it is left as it is.`);
       continue;
     }
+    const keep = notOursToDelete(live, { name: context.request.releaseName, namespace: context.namespace });
+    if (keep !== undefined) {
+      agent.warning(`${name} is left as it is: since the plan ${keep}.`);
+      continue;
+    }
     await lease.confirm();
     await insist(context, () => cluster.delete(ref, { uid }));
     story.deleted.push(name);
     agent.log(`${name}, which the target does not have, is deleted now that the target is healthy.`);
   }
+}
+
+/** Whose it is may have changed while the target got healthy. A clause. */
+function notOursToDelete(live: KubeObject, release: ReleaseName): string | undefined {
+  if (isKeptByPolicy(live)) return 'it was marked to be kept';
+  const owner = isUnowned(live) ? undefined : otherOwner(live, release);
+  return owner === undefined ? undefined : `it has come to belong to ${owner}`;
+}
+
+/** Helm cannot go back over a revision that lacks what still lives (3.17.3, 4.1.4: measured); a deploy is given another base. */
+function wayToHealthy(revision: number, isCovered: boolean): string {
+  return isCovered
+    ? `To return to what was healthy: deploy the chart and values of revision ${revision} again with HelmSafeDeploy@1.`
+    : `To return to what was healthy: this task with action: plan and toRevision: ${revision}.`;
 }

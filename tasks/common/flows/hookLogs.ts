@@ -2,10 +2,12 @@ import { asTaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { hookObject, objectKey, objectName, refOf } from '../core/manifest';
 import type { FollowQuery, Follower, HelmResult } from '../core/ports';
-import type { Hook } from '../core/release';
+import type { Hook, Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
+import type { Evidence as Shown } from '../core/report';
 import { rolloutSnapshot, type RolloutSnapshot } from '../core/rollout/snapshot';
 import { causesOf, judge, type Cause } from '../core/rollout/verdict';
+import { collectEvidence, sayEvidence } from './evidence';
 import { hookLogLimits, podLogs, type PodLogs } from './podLogs';
 import { readRollout, rolloutPolicy } from './rollout';
 
@@ -19,6 +21,16 @@ export interface HookEvidence {
   causes(): Cause[];
   /** What a container has said last. */
   heard: PodLogs['heard'];
+}
+
+/** Beyond what it may take, a Helm gets so long. */
+const hungAfterSeconds = 60;
+
+/** When a rollback can only hang: Helm gives each of its hooks, and its wait, the whole timeout. Seconds. */
+export function hungAfter(timeoutSeconds: number, { hooks }: Pick<Revision, 'hooks'>): number {
+  const events = ['pre-rollback', 'post-rollback'];
+  const runs = hooks.flatMap((hook) => hook.events.filter((event) => events.includes(event))).length;
+  return timeoutSeconds * (runs + 1) + hungAfterSeconds;
 }
 
 /** So long a failed hook's last words are waited for. */
@@ -224,4 +236,15 @@ async function causesNow(context: ReleaseContext, ref: ObjectRef): Promise<Cause
     context.agent.log(`  (What ${objectName(ref)} shows cannot be read: ${asTaskError(error).message})`);
     return [];
   }
+}
+
+/** The phases in Helm's record of a rollback are of the target's own time: only what was seen tells which hook failed. */
+export async function showHookEvidence(
+  context: ReleaseContext,
+  story: { evidence: Shown[] },
+  hooks: HookEvidence,
+): Promise<void> {
+  const evidence = await collectEvidence(context, hooks.causes(), hooks.heard);
+  sayEvidence(context, evidence);
+  story.evidence.push(...evidence);
 }

@@ -25,14 +25,18 @@ const helmFieldManager = 'helm';
  * Every object of a revision is there, this release's, with every field that its manifest declares; what is not is
  * applied again from the manifest, by the revision's own apply method.
  */
-export async function proveObjects(context: ReleaseContext, made: Revision): Promise<Proof> {
+export async function proveObjects(
+  context: ReleaseContext,
+  made: Revision,
+  isOurs: (drift: Drift) => boolean = mayRepair,
+): Promise<Proof> {
   const { agent, clock, cluster, namespace, request, signal } = context;
   const release = { name: request.releaseName, namespace };
   const restored = new Set<string>();
   for (let round = 1; ; round++) {
     stopIfCancelled(signal);
     const { drifts, notes } = await liveState(context, made.manifest, release);
-    const repairable = drifts.filter(({ drift }) => drift === 'missing' || drift === 'changed');
+    const repairable = drifts.filter(isOurs);
     if (repairable.length === 0 || round === rounds) {
       for (const note of notes) agent.log(note);
       if (restored.size > 0) agent.warning(restoredSentence([...restored]));
@@ -46,6 +50,11 @@ export async function proveObjects(context: ReleaseContext, made: Revision): Pro
     }
     if (round > 1) await clock.sleep(pauseMs, signal);
   }
+}
+
+/** What another release owns is left to it; what only lost Helm's mark is still this one's. */
+function mayRepair({ drift, isUnowned = false }: Drift): boolean {
+  return drift === 'missing' || drift === 'changed' || (drift === 'foreign' && isUnowned);
 }
 
 /** Whether it could be applied. What could not is found again, and told, by the next look. */

@@ -93,7 +93,8 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   story.revision = servingIn(history);
   const resumed = await resume(context, story, approved, history, deadline);
   if (resumed !== undefined) return resumed;
-  const there = approved === undefined ? undefined : await alreadyThere(context, story, approved.plan, history);
+  const there =
+    approved === undefined ? undefined : await alreadyThere(context, story, approved.plan, history, approved.execution);
   if (there !== undefined) return there;
   await refuseOld(context, approved);
   await refuseForeignPending(context, history);
@@ -144,15 +145,19 @@ async function alreadyThere(
   story: RollbackStory,
   plan: RollbackPlan,
   history: readonly Revision[],
+  execution?: Execution,
 ): Promise<RollbackEnding | undefined> {
   const last = history.at(-1);
-  const target = targetOf(history, plan);
-  if (last?.status !== 'deployed' || target === undefined || last.revision <= target.revision) return undefined;
-  if (last.manifest !== target.manifest || !(await isServing(context, story, last))) return undefined;
+  const target = plan.target?.revision;
+  if (last?.status !== 'deployed' || target === undefined || last.revision <= target) return undefined;
+  // What this plan has made is known by its number, also when the target was pruned since.
+  const isMade = execution?.state === 'done' && execution.revision === last.revision;
+  if (!isMade && last.manifest !== targetOf(history, plan)?.manifest) return undefined;
+  if (!(await isServing(context, story, last))) return undefined;
   await insist(context, () => verify(context.storage, last));
   story.plan = plan;
   story.revision = last.revision;
-  const message = `Revision ${last.revision} has the manifest of revision ${target.revision}, all of it is as declared and healthy: nothing was done.`;
+  const message = `Revision ${last.revision} has the manifest of revision ${target}, all of it is as declared and healthy: nothing was done.`;
   return { ...wellRolledBack, outcome: 'alreadyThere', message };
 }
 

@@ -5,8 +5,7 @@ import type { IrreversibleMark } from '../core/rollbackPlan/irreversible';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { baselineForWayBack, baselineOf, type RolloutMemory } from '../core/rollout/verdict';
 import { judge } from '../core/rollout/verdict';
-import { collectEvidence, sayEvidence } from './evidence';
-import { whileHooksRun, type HookEvidence } from './hookLogs';
+import { hungAfter, showHookEvidence, whileHooksRun } from './hookLogs';
 import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { beginWork } from './change';
 import { insist } from './insist';
@@ -46,6 +45,7 @@ export async function returnTo(
         helm.rollback({
           revision: target.revision,
           timeoutSeconds,
+          endAfterSeconds: hungAfter(timeoutSeconds, target),
           wait,
           forceConflicts: target.applyMethod === 'ssa',
         }),
@@ -140,17 +140,6 @@ async function servingAfter(context: ReleaseContext, revision: Revision | undefi
   } catch {
     return null;
   }
-}
-
-/** The phases in Helm's record of a rollback are of the target's own time: only what was seen tells which hook failed. */
-async function showHookEvidence(
-  context: ReleaseContext,
-  story: Pick<Story, 'evidence'>,
-  hooks: HookEvidence,
-): Promise<void> {
-  const evidence = await collectEvidence(context, hooks.causes(), hooks.heard);
-  sayEvidence(context, evidence);
-  story.evidence.push(...evidence);
 }
 
 function rollbackFailed(context: ReleaseContext, ending: Ending, target: Revision, why: string): Ending {
