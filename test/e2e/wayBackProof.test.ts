@@ -9,26 +9,29 @@ describe('the way back of a failed deploy', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: what a tampered Helm deletes after its rollback is made again`, async (s) => {
-      const helm = helms(s.cluster)[major];
-      assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one'] }), 'deployed');
-      const { kubectl, kubeconfig } = s.cluster;
-      const deletes = `"${kubectl}" --kubeconfig "${kubeconfig}" --namespace "${s.namespace}" delete service/web configmap/web`;
-      const script = [
-        '#!/bin/sh',
-        `"${helm}" "$@"`,
-        'code=$?',
-        `case "$*" in rollback*) ${deletes};; esac`,
-        'exit $code',
-      ];
-      const wrapper = s.file('tampered-helm', `${script.join('\n')}\n`);
-      const end = await s.deploy({ helm: wrapper, set: broken, inputs: { timeout: '30s' } });
-      assertOutcome(end, 'rolledBack');
-      assert.ok(await s.live('/api/v1/namespaces/$ns/services/web'), end.log);
-      assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
-      assert.match(end.log, /applied again: .*Service\/web/);
-      assertOutcome(await s.deploy({ helm, set: [...fake, 'text=three'] }), 'deployed');
-    });
+    scene(
+      `Helm ${major}: what a tampered Helm deletes after its rollback is made again, whatever it says of it`,
+      async (s) => {
+        const helm = helms(s.cluster)[major];
+        assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one'] }), 'deployed');
+        const { kubectl, kubeconfig } = s.cluster;
+        const deletes = `"${kubectl}" --kubeconfig "${kubeconfig}" --namespace "${s.namespace}" delete service/web configmap/web`;
+        const script = [
+          '#!/bin/sh',
+          `"${helm}" "$@"`,
+          'code=$?',
+          `case "$*" in rollback*) ${deletes}; echo "Error: no" >&2; code=1;; esac`,
+          'exit $code',
+        ];
+        const wrapper = s.file('tampered-helm', `${script.join('\n')}\n`);
+        const end = await s.deploy({ helm: wrapper, set: broken, inputs: { timeout: '30s' } });
+        assertOutcome(end, 'rolledBack');
+        assert.ok(await s.live('/api/v1/namespaces/$ns/services/web'), end.log);
+        assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
+        assert.match(end.log, /applied again: .*Service\/web/);
+        assertOutcome(await s.deploy({ helm, set: [...fake, 'text=three'] }), 'deployed');
+      },
+    );
   }
 
   scene('an irreversible step: said before the first change, and nobody goes back across it', async (s) => {

@@ -54,11 +54,14 @@ export async function returnTo(
   });
   if (!result.ok) await showHookEvidence(context, story, hooks);
   const revision = newRevision(history, await insist(context, () => storage.history()));
-  if (!result.ok || revision === undefined) {
+  // Helm writes this last: what failed after it was not the rollback.
+  if (revision?.status !== 'deployed') {
     if (revision !== undefined) await settle(context, revision);
     story.servingRevision = await servingAfter(context, revision);
     return rollbackFailed(context, ending, target, result.failure?.message ?? 'Helm made no revision.');
   }
+  if (!result.ok)
+    agent.log(`Helm made revision ${revision.revision} and failed then: ${result.failure?.message ?? ''}`);
   const missing = await proveReturned(context, revision);
   if (missing !== undefined) {
     story.servingRevision = null;
