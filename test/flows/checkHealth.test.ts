@@ -180,6 +180,50 @@ describe('checkHealth', () => {
     assert.equal(report.health, 'healthy');
   });
 
+  const forbidden = new TaskError('PermissionDenied', 'You may not (injected).', { facts: { status: 403 } });
+  const labelledWeb = { ...deployment('web', 'good'), metadata: { name: 'web', labels: { app: 'web' } } };
+
+  async function select(
+    selector: string,
+    errors: Readonly<Record<string, TaskError>>,
+  ): Promise<[HealthReport, string]> {
+    const { on, context } = await check({ live: [labelledWeb], chart: good }, { selector });
+    const { cluster } = context;
+    const list: typeof cluster.list = async (query) => {
+      const error = errors[query.kind];
+      if (error !== undefined) throw error;
+      return cluster.list(query);
+    };
+    return [await checkHealth({ ...context, cluster: { ...cluster, list } }), on.agent.lines.join('\n')];
+  }
+
+  it('a selector without the right to list pods goes by the counters of what owns them, and says so', async () => {
+    const [report, log] = await select('app=web', { Pod: forbidden, ReplicaSet: forbidden });
+    assert.equal(report.health, 'healthy');
+    assert.match(log, /Pod objects that belong to no other workload are not looked for: You may not/);
+  });
+
+  for (const [what, selector, kind] of [
+    ['pods, when they are all that it could be', 'app=none', 'Pod'],
+    ['a kind that nothing else speaks for', 'app=web', 'CronJob'],
+  ] as const) {
+    it(`a selector without the right to list ${what}, is unknown`, async () => {
+      const [report] = await select(selector, { [kind]: forbidden });
+      assert.deepEqual([report.health, report.reason], ['unknown', 'PermissionDenied']);
+    });
+  }
+
+  it('a selector that the API server does not understand is a wrong input', async () => {
+    const said = new TaskError('Internal', "Could not list: the API server answered 400: found '='", {
+      facts: { status: 400 },
+    });
+    await assert.rejects(select('a=b=c', { Deployment: said, Pod: said }), (error: TaskError) => {
+      assert.equal(error.reason, 'InputInvalid');
+      assert.match(error.message, /^Input selector holds "a=b=c", which .*: found '='$/);
+      return true;
+    });
+  });
+
   it('what is named twice is checked once', async () => {
     const labelled = { ...deployment('web', 'good'), metadata: { name: 'web', labels: { app: 'web' } } };
     const { context } = await check({ live: [labelled], chart: good }, { ...web, selector: 'app=web' });

@@ -35,6 +35,14 @@ const shortNames: Readonly<Record<string, string>> = {
   hpa: 'horizontalpodautoscaler',
   pdb: 'poddisruptionbudget',
   crd: 'customresourcedefinition',
+  cm: 'configmap',
+  sa: 'serviceaccount',
+  ns: 'namespace',
+  no: 'node',
+  pv: 'persistentvolume',
+  rc: 'replicationcontroller',
+  netpol: 'networkpolicy',
+  quota: 'resourcequota',
 };
 
 /** `kind/name` with the kind as kubectl takes it; undefined for what is not of that form. */
@@ -43,7 +51,11 @@ export function parseWorkloadName(text: string): WorkloadName | undefined {
   const [, kind, dotted, name] = match ?? [];
   if (kind === undefined || name === undefined) return undefined;
   const lower = kind.toLowerCase();
-  const group = (dotted ?? '').slice(1).toLowerCase();
+  // kubectl takes `deployments.v1.apps` too; the version makes no difference to what is looked at.
+  const group = (dotted ?? '')
+    .slice(1)
+    .toLowerCase()
+    .replace(/^v\d+((alpha|beta)\d+)?\.(?=.)/, '');
   const plain = shortNames[lower] ?? lower;
   return group === '' ? { kind: plain, name } : { kind: plain, group, name };
 }

@@ -66,8 +66,13 @@ function unknownHealth(context: HealthContext, startedAt: Date, error: TaskError
 async function look(context: HealthContext, startedAt: Date): Promise<HealthReport> {
   const { agent, clock, cluster, namespace, request, storage } = context;
   const targets = await group(context, 'Look at what is to be checked', async () => {
-    const found = await healthTargets(cluster, storage, request, namespace);
-    agent.log(`${found.objects.length} objects: ${found.objects.map(({ ref }) => objectName(ref)).join(', ')}`);
+    const found = await healthTargets(cluster, storage, request, namespace, (line) => {
+      agent.log(line);
+    });
+    const { length } = found.objects;
+    agent.log(
+      `${length} ${length === 1 ? 'object' : 'objects'}: ${found.objects.map(({ ref }) => objectName(ref)).join(', ')}`,
+    );
     return found;
   });
   const policy = rolloutPolicy(context, later(clock.now(), request.timeoutSeconds), true);

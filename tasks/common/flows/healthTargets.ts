@@ -20,9 +20,11 @@ export async function healthTargets(
   storage: ReleaseStorage | undefined,
   request: HealthRequest,
   namespace: string,
+  say: (line: string) => void,
 ): Promise<HealthTargets> {
   const named = await namedWorkloads(cluster, request.workloads, namespace);
-  const selected = request.selector === undefined ? [] : await selectedWorkloads(cluster, request.selector, namespace);
+  const selected =
+    request.selector === undefined ? [] : await selectedWorkloads(cluster, request.selector, namespace, say);
   const release = storage === undefined ? undefined : await releaseTargets(cluster, storage, request, namespace);
   const byKey = new Map([...named, ...selected, ...(release?.objects ?? [])].map((object) => [object.key, object]));
   return { objects: [...byKey.values()], revision: release?.revision, rollbackTo: release?.rollbackTo };
@@ -31,11 +33,16 @@ export async function healthTargets(
 /** Every mistaken name is told, not only the first. */
 async function allOrAllMistakes(lookups: readonly Promise<WantedObject>[]): Promise<WantedObject[]> {
   const results = await Promise.allSettled(lookups);
-  const errors = results.flatMap((result) => (result.status === 'rejected' ? [asTaskError(result.reason)] : []));
+  throwTogether(results.flatMap((result) => (result.status === 'rejected' ? [asTaskError(result.reason)] : [])));
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
+
+/** One error that names all that are of the first one's reason. */
+function throwTogether(errors: readonly TaskError[]): void {
   const [first] = errors;
-  if (first === undefined) return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  if (first === undefined) return;
   const same = errors.filter(({ reason }) => reason === first.reason);
-  throw new TaskError(first.reason, same.map(({ message }) => message).join('\n'), { cause: first });
+  throw new TaskError(first.reason, [...new Set(same.map(({ message }) => message))].join('\n'), { cause: first });
 }
 
 function target(ref: ObjectRef, declared: KubeObject): WantedObject {
@@ -120,13 +127,34 @@ const selectable: readonly (readonly [string, string])[] = [
   ['v1', 'Pod'],
 ];
 
-async function selectedWorkloads(cluster: Cluster, labelSelector: string, namespace: string): Promise<WantedObject[]> {
+/** In most cases another workload owns them, and its counters tell how they are. */
+const mostlyOwned: ReadonlySet<string> = new Set(['Pod', 'ReplicaSet']);
+
+async function selectedWorkloads(
+  cluster: Cluster,
+  labelSelector: string,
+  namespace: string,
+  say: (line: string) => void,
+): Promise<WantedObject[]> {
   const lists = await Promise.all(
-    selectable.map(([apiVersion, kind]) => cluster.list({ apiVersion, kind, namespace, labelSelector })),
+    selectable.map(async ([apiVersion, kind]) => {
+      try {
+        return { kind, found: await cluster.list({ apiVersion, kind, namespace, labelSelector }), error: undefined };
+      } catch (thrown) {
+        return { kind, found: [], error: selectorError(asTaskError(thrown), labelSelector) };
+      }
+    }),
   );
   const independent = lists
-    .flat()
+    .flatMap(({ found }) => found)
     .filter((object) => !(object.metadata.ownerReferences ?? []).some(({ controller }) => controller === true));
+  const unread = lists.flatMap(({ kind, error }) => (error === undefined ? [] : [{ kind, error }]));
+  const isSpared = ({ kind, error }: (typeof unread)[number]): boolean =>
+    independent.length > 0 && mostlyOwned.has(kind) && error.reason === 'PermissionDenied';
+  throwTogether(unread.filter((each) => !isSpared(each)).map(({ error }) => error));
+  for (const { kind, error } of unread) {
+    say(`${kind} objects that belong to no other workload are not looked for: ${error.message}`);
+  }
   if (independent.length === 0) {
     throw new TaskError(
       'WorkloadMissing',
@@ -134,6 +162,14 @@ async function selectedWorkloads(cluster: Cluster, labelSelector: string, namesp
     );
   }
   return independent.map((object) => target(refOf(object), object));
+}
+
+/** Each list is refused alike where it is the selector that the API server does not understand. */
+function selectorError(error: TaskError, labelSelector: string): TaskError {
+  if (error.facts['status'] !== 400) return error;
+  const [, said = error.message] = /answered 400: (.*)$/s.exec(error.message) ?? [];
+  const problem = `Input selector holds "${labelSelector}", which the API server does not take for a label selector: ${said}`;
+  return new TaskError('InputInvalid', problem, { cause: error });
 }
 
 async function releaseTargets(
