@@ -3,6 +3,7 @@ import { inputContext } from '../common/adapters/inputFiles';
 import { publishHealth } from '../common/adapters/publishReport';
 import { withCluster } from '../common/adapters/clusterTask';
 import { runTask } from '../common/adapters/runTask';
+import { refusedOutputs } from '../common/core/healthReport';
 import { checkHealth } from '../common/flows/checkHealth';
 import { readHealthRequest } from './inputs';
 
@@ -23,11 +24,5 @@ runTask(
     );
     return publishHealth(agent, report, request.onUnhealthy);
   },
-  ({ reason, message }) => ({
-    health: 'unknown',
-    reason,
-    reasonGroup: 'other',
-    summary: message,
-    canRollBack: 'false',
-  }),
+  ({ reason, message }) => refusedOutputs(reason, message),
 );

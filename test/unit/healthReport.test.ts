@@ -8,6 +8,7 @@ import {
   healthOutputs,
   healthResult,
   healthSummary,
+  refusedOutputs,
   subjectOf,
   type HealthReport,
 } from '../../tasks/common/core/healthReport';
@@ -148,6 +149,16 @@ describe('the words of a health check', () => {
         canRollBack: 'true',
         reportPath: '/tmp/report.json',
       },
+    );
+  });
+
+  it('a check that could not begin gives every output, none of which the agent fills in', () => {
+    const refused = refusedOutputs('InputInvalid', 'Input workloads holds "$(x)".\nIt is <b>not</b> known.');
+    assert.deepEqual(Object.keys(refused).sort(), Object.keys(healthOutputs(report(), '')).sort());
+    assert.equal(refused['summary'], 'Input workloads holds "$ (x)". It is <b>not</b> known.');
+    assert.match(
+      refused['gateInstructions'] ?? '',
+      /^\*\*Input workloads.*\\<b\\>not.*\*\*\n\nNext step: Correct the inputs/,
     );
   });
 
@@ -294,7 +305,7 @@ describe('what a person at a gate reads', () => {
         assert.doesNotMatch(text, /\p{Surrogate}/u);
         const outside = outsideCode(text);
         assert.ok(outside[0]?.startsWith('**') && outside[0].endsWith('**'), outside[0]);
-        const starts = /^(\*\*|Next step: |Revision now|There is no|Every workload|\||All \d+ objects|\(More in|$)/;
+        const starts = /^(\*\*|Next step: |Revision now|There is no|Every workload|\||All \d+ objects|The object is|\(More in|$)/;
         for (const line of outside) assert.ok(starts.test(line) || line.endsWith(':'), line);
         const html = outside.filter((line) => /(?<!\\)<|(?<!\\)`/.test(line.replace(/\\\\/g, '')));
         assert.deepEqual(html, []);

@@ -216,7 +216,7 @@ describe('The summary page', () => {
   });
 
   it('says in one line that all objects are there', () => {
-    assert.match(summaryOf(report({ objects: [reported({ health: 'healthy' })] })), /All 1 objects/);
+    assert.match(summaryOf(report({ objects: [reported({ health: 'healthy' })] })), /The object is there and ready\./);
   });
 
   it('leaves out the rows of what is not known', () => {

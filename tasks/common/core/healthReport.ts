@@ -1,4 +1,5 @@
 import type { Ending } from './ending';
+import { advice, type FailureReason } from './failure';
 import { neutralise, splitLines } from './foreignText';
 import { cell, codeBlock, objectTable, type Evidence, type ReportedObject, type TaskResult } from './report';
 
@@ -61,6 +62,21 @@ export function healthOutputs(report: HealthReport, reportPath: string): Record<
     gateInstructions: gateInstructions(report),
     canRollBack: String(report.canRollBack),
     reportPath,
+  };
+}
+
+/** The outputs of a check that could not begin: a gate that shows them must not show the names of the variables. */
+export function refusedOutputs(reason: FailureReason, message: string): Record<string, string> {
+  const summary = withoutMacros(neutralise(message.replace(/[\s\u0085]+/g, ' ')));
+  return {
+    health: 'unknown',
+    reason,
+    reasonGroup: 'other',
+    failedWorkload: '',
+    summary,
+    gateInstructions: `**${sentenceCell(summary)}**\n\nNext step: ${sentenceCell(advice[reason])}`,
+    canRollBack: 'false',
+    reportPath: '',
   };
 }
 

@@ -178,8 +178,12 @@ export function summaryOf(report: DeployReport): string {
 
 export function objectTable(objects: readonly ReportedObject[]): string {
   const telling = objects.filter((object) => object.health !== 'healthy');
-  if (telling.length === 0)
-    return objects.length === 0 ? '' : `All ${objects.length} objects of the release are there and ready.`;
+  if (objects.length === 0) return '';
+  if (telling.length === 0) {
+    return objects.length === 1
+      ? 'The object is there and ready.'
+      : `All ${objects.length} objects are there and ready.`;
+  }
   const rows = telling.map(
     (object) =>
       `| ${cell(`${object.kind}/${object.name}`)} | ${cell(object.health)}${object.isPreexisting ? ', as before' : ''} | ${cell(object.message)} |`,

@@ -1,3 +1,4 @@
+import { splitLines } from '../core/foreignText';
 import { objectName } from '../core/manifest';
 import type { Evidence as Shown } from '../core/report';
 import type { RolloutContext } from '../core/releaseContext';
@@ -53,7 +54,7 @@ async function logOf(context: RolloutContext, log: Cause['logs'][number], heard:
   try {
     const ref = { namespace, name: pod, container };
     const text = await context.cluster.podLog(ref, { previous, tailLines, limitBytes: logBytes });
-    const lines = text.split('\n').filter((line) => line.trim() !== '' && !isAboutLog(line));
+    const lines = splitLines(text).filter((line) => line.trim() !== '' && !isAboutLog(line));
     const title = `last lines of container ${container}${previous ? ', previous run' : ''}`;
     return lines.length === 0 ? fallback : [{ object, kind: 'log', title, lines }];
   } catch (error) {
@@ -73,6 +74,6 @@ function isAboutLog(line: string): boolean {
 export function sayEvidence({ agent }: RolloutContext, evidence: readonly Shown[]): void {
   for (const item of evidence) {
     agent.log(`${item.object}, ${item.title}:`);
-    for (const line of item.lines) agent.log(`  | ${line}`);
+    for (const line of item.lines.flatMap(splitLines)) agent.log(`  | ${line}`);
   }
 }
