@@ -87,6 +87,21 @@ describe('how a flow ended', () => {
     assert.equal(ending.message, 'Container main exits with code 1. The time for it is over.');
   });
 
+  it('where only the time is over, what may hide the cause is said, and no time from which on it is so', () => {
+    const late: Cause = { ...crash, code: 'TimedOut', message: 'Deployment/web was not healthy in time: 0 of 1.' };
+    const unread = ['Pod', 'Event', 'Pod'].map((kind) => ({ apiVersion: 'v1', kind, reason: 'x', message: 'y' }));
+    const decisive = workload({ health: 'failed', cause: late });
+    const one = verdict({ decisive, workloads: [decisive], timedOut: true, unread });
+    assert.equal(
+      endingOfRollout(one).message,
+      'Deployment/web was not healthy in time: 0 of 1. The cause may be hidden: what could not be read is of kind Pod, Event.',
+    );
+    assert.equal(endingOfRollout({ ...one, unread: [] }).message, late.message);
+    assert.equal(reportedObjects(one)[0]?.since, '');
+    const crashed = workload({ health: 'failed', cause: crash });
+    assert.equal(reportedObjects(verdict({ workloads: [crashed] }))[0]?.since, crash.since);
+  });
+
   it('without a cause it is the time', () => {
     const ending = endingOfRollout(verdict({ health: 'unknown', decisive: workload({ health: 'unknown' }) }));
     assert.equal(ending.reason, 'TimedOut');

@@ -24,6 +24,7 @@ function object(name: string, more: Partial<ReportedObject> = {}): ReportedObjec
     status: 'InProgress',
     reason: 'CrashLoop',
     message: 'it crashes',
+    since: '2026-01-01T00:00:05.123Z',
     brokenBefore: '',
     isPreexisting: false,
     ...more,
@@ -162,8 +163,13 @@ describe('the words of a health check', () => {
     );
   });
 
-  it('the closing paragraph: what, the next step, and the mark where one was set', () => {
-    assert.equal(healthClosing(report()), `${healthSummary(report())}\nRead the log.`);
+  it('the closing paragraph: what, since when, the telling line, the next step, and the mark where one was set', () => {
+    assert.deepEqual(healthClosing(report()).split('\n'), [
+      healthSummary(report()),
+      'First seen at 2026-01-01 00:00:05 UTC.',
+      'Pod/web-1, last lines of container main: no database',
+      'Read the log.',
+    ]);
     assert.equal(
       healthClosing(report({ ...healthy, markedVerified: true })),
       `${healthSummary(report(healthy))}\nRevision 4 is marked as verified healthy.`,
@@ -200,6 +206,7 @@ describe('what a person at a gate reads', () => {
       gateInstructions(report()),
       [
         '**Release shop in namespace prod, revision 4: unhealthy. Deployment/web: Container main exits with code 1. (CrashLoop)**',
+        'First seen at 2026-01-01 00:00:05 UTC.',
         'Next step: Read the log.',
         'Revision now: 4. A rollback would go to revision 3.',
         'Pod/web-1, last lines of container main:\n\n```\nno database\n```',
@@ -305,7 +312,8 @@ describe('what a person at a gate reads', () => {
         assert.doesNotMatch(text, /\p{Surrogate}/u);
         const outside = outsideCode(text);
         assert.ok(outside[0]?.startsWith('**') && outside[0].endsWith('**'), outside[0]);
-        const starts = /^(\*\*|Next step: |Revision now|There is no|Every workload|\||All \d+ objects|The object is|\(More in|$)/;
+        const starts =
+          /^(\*\*|First seen at |Next step: |Revision now|There is no|Every workload|\||All \d+ objects|The object is|\(More in|$)/;
         for (const line of outside) assert.ok(starts.test(line) || line.endsWith(':'), line);
         const html = outside.filter((line) => /(?<!\\)<|(?<!\\)`/.test(line.replace(/\\\\/g, '')));
         assert.deepEqual(html, []);

@@ -9,6 +9,7 @@ import {
   summaryOf,
   taskResults,
   type DeployReport,
+  type Evidence,
   type Outcome,
   type ReportedObject,
 } from '../../tasks/common/core/report';
@@ -51,6 +52,7 @@ const reported = (changes: Partial<ReportedObject> = {}): ReportedObject => ({
   status: 'Failed',
   reason: 'X',
   message: 'no',
+  since: '2026-01-01T00:00:05.123Z',
   brokenBefore: '',
   isPreexisting: false,
   ...changes,
@@ -175,6 +177,39 @@ describe('The closing paragraph', () => {
       'PersistentVolumeClaim/data was kept: it may hold data.',
       'Look at the log of the container.',
     ]);
+  });
+
+  it('says since when, and of the failed object alone the line that tells most', () => {
+    const statement = (title: string, text: string): Evidence => ({
+      object: 'Pod/web-1',
+      kind: 'containerState',
+      title,
+      lines: [text],
+    });
+    const log = (...lines: string[]): Evidence => ({ object: 'Pod/web-1', kind: 'log', title: 'log of web', lines });
+    const lines = (evidence: Evidence[]): string[] =>
+      closingOf(report({ objects: [reported()], evidence }))
+        .split('\n')
+        .slice(2, 4);
+    const since = 'First seen at 2026-01-01 00:00:05 UTC.';
+    const serves = 'Revision 5 serves now, verified healthy.';
+    const other = [statement('Other', 'is other'), log('not this one')];
+    assert.deepEqual(lines([statement('Crash', 'exit code 1'), log('one', 'two\rFATAL', ' '), ...other]), [
+      since,
+      'Pod/web-1, log of web: FATAL',
+    ]);
+    assert.deepEqual(lines([statement('Crash', 'exit code 1'), ...other]), [since, 'Pod/web-1, Crash: exit code 1']);
+    assert.deepEqual(lines([statement('Probe', 'statuscode: 503'), ...other]), [since, serves]);
+    assert.equal(lines([log('x'.repeat(1000))])[1]?.length, 'Pod/web-1, log of web: '.length + 504);
+  });
+
+  it('does not name an object twice whose message names it', () => {
+    const message = 'Deployment/web was not healthy in time.';
+    assert.match(
+      closingOf(report({ message, reason: 'TimedOut' })),
+      /^Deployment\/web was not healthy in time\. \(TimedOut\)$/m,
+    );
+    assert.match(issueOf(report({ message })), /: Deployment\/web was not healthy in time\. Revision 5/);
   });
 
   it('is short where all went well', () => {

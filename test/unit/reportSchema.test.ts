@@ -13,6 +13,7 @@ const object = {
   status: 'InProgress',
   reason: 'CrashLoop',
   message: 'Container app has ended 4 times.',
+  since: '2026-01-01T00:00:05.123Z',
   brokenBefore: '',
   isPreexisting: false,
 };

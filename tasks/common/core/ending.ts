@@ -1,8 +1,8 @@
 import { advice, asTaskError, TaskError, type FailureReason } from './failure';
 import { objectName } from './manifest';
 import type { Outcome, ReportedObject } from './report';
-import type { ReasonGroup } from './rollout/causes';
-import type { RolloutVerdict, WorkloadVerdict } from './rollout/verdict';
+import type { CauseCode, ReasonGroup } from './rollout/causes';
+import type { Cause, RolloutVerdict, WorkloadVerdict } from './rollout/verdict';
 
 /** How a flow ended, before it is told. */
 export interface Ending {
@@ -51,16 +51,22 @@ export function endingOfRollout(verdict: RolloutVerdict): Ending {
     const message = decisive === undefined ? 'The rollout was not seen healthy.' : decisive.status.message;
     return { ...endingFor('failed', 'TimedOut', message, blamed(decisive)), timedOut: true };
   }
-  const late = verdict.timedOut ? ' The time for it is over.' : '';
   return {
     outcome: 'failed',
     reason: cause.code,
     reasonGroup: cause.group,
-    message: `${sentence(cause.message)}${late}`,
+    message: [sentence(cause.message), ...circumstances(cause.code, verdict)].join(' '),
     advice: cause.nextStep,
     failedWorkload: blamed(decisive),
     timedOut: verdict.timedOut,
   };
+}
+
+/** Without a cause, the message says already that the time is over; then it matters what may have hidden the cause. */
+function circumstances(code: CauseCode, { timedOut, unread }: RolloutVerdict): string[] {
+  if (code !== 'TimedOut') return timedOut ? ['The time for it is over.'] : [];
+  const kinds = [...new Set(unread.map(({ kind }) => kind))];
+  return kinds.length === 0 ? [] : [`The cause may be hidden: what could not be read is of kind ${kinds.join(', ')}.`];
 }
 
 /** The ending with what went wrong after it: what came first is what a person has to look at. */
@@ -97,9 +103,15 @@ export function reportedObjects(verdict: RolloutVerdict): ReportedObject[] {
     status: status.status,
     reason: cause?.code ?? suspects[0]?.code ?? status.reason,
     message: cause?.message ?? suspects[0]?.message ?? status.message,
+    since: health === 'healthy' ? '' : sinceOf(cause ?? suspects[0]),
     brokenBefore: brokenBefore === undefined ? '' : brokenBefore.message,
     isPreexisting,
   }));
+}
+
+/** That the time is over began nowhere. */
+function sinceOf(cause: Cause | undefined): string {
+  return cause === undefined || cause.code === 'TimedOut' ? '' : cause.since;
 }
 
 /** Seconds as a person says them. */

@@ -1,7 +1,17 @@
 import type { Ending } from './ending';
 import { advice, type FailureReason } from './failure';
 import { neutralise, splitLines } from './foreignText';
-import { cell, codeBlock, objectTable, type Evidence, type ReportedObject, type TaskResult } from './report';
+import {
+  blaming,
+  cell,
+  codeBlock,
+  objectTable,
+  proofOf,
+  sinceSentence,
+  type Evidence,
+  type ReportedObject,
+  type TaskResult,
+} from './report';
 
 export type HealthWord = 'healthy' | 'unhealthy' | 'unknown';
 
@@ -47,8 +57,7 @@ export function subjectOf(report: HealthReport): string {
 export function healthSummary(report: HealthReport): string {
   const subject = subjectOf(report);
   if (report.health === 'healthy') return `${subject}: healthy.`;
-  const blame = report.failedWorkload === '' ? '' : `${report.failedWorkload}: `;
-  const text = `${subject}: ${report.health}. ${blame}${report.message} (${report.reason})`;
+  const text = `${subject}: ${report.health}. ${blaming(report)} (${report.reason})`;
   return neutralise(text.replace(/[\s\u0085]+/g, ' '));
 }
 
@@ -96,6 +105,7 @@ const gateSentenceLimit = 1000;
 export function gateInstructions(report: HealthReport): string {
   const parts = [
     `**${sentenceCell(healthSummary(report))}**`,
+    sinceSentence(report),
     report.advice === '' ? '' : `Next step: ${sentenceCell(report.advice)}`,
     rollbackSentence(report),
     ...report.evidence.map(gateEvidence),
@@ -141,6 +151,7 @@ function rollbackSentence(report: HealthReport): string {
 
 export function healthClosing(report: HealthReport): string {
   const lines = [healthSummary(report)];
+  if (report.health !== 'healthy') lines.push(...proofOf(report));
   if (report.health !== 'healthy' && report.advice !== '') lines.push(report.advice);
   if (report.markedVerified) lines.push(`Revision ${report.revision ?? ''} is marked as verified healthy.`);
   return lines.join('\n');
@@ -150,6 +161,7 @@ export function healthMarkdown(report: HealthReport): string {
   const parts = [
     `## ${cell(subjectOf(report))}: ${report.health}`,
     report.health === 'healthy' ? '' : `**${cell(report.failedWorkload || report.reason)}**: ${cell(report.message)}`,
+    sinceSentence(report),
     rollbackSentence(report),
     objectTable(report.objects),
     ...report.evidence.map((item) => `**${cell(item.object)}** ${cell(item.title)}\n\n${codeBlock(item.lines)}`),

@@ -17,6 +17,8 @@ export interface ReportedObject {
   status: string;
   reason: string;
   message: string;
+  /** When the reason was first seen, by the agent's clock, as ISO time; empty when nothing is wrong or it is not known. */
+  since: string;
   /** What was wrong with it before this run; empty when nothing was. */
   brokenBefore: string;
   /** It was broken before and this run has not touched it: it does not count. */
@@ -126,18 +128,57 @@ function serving(report: DeployReport): string {
 /** The one issue of a step that did not deploy. */
 export function issueOf(report: DeployReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
-  const blame = report.failedWorkload === '' ? '' : `${report.failedWorkload}:`;
-  const message = report.message.replace(/\s*[\r\n]+\s*/g, ' ').trim();
+  const message = blaming(report)
+    .replace(/\s*[\r\n]+\s*/g, ' ')
+    .trim();
   const said = message === '' || /[.!?]$/.test(message) ? message : `${message}.`;
-  return [`${subject(report)} ${headings[report.outcome]}${reason}:`, blame, said, serving(report)]
+  return [`${subject(report)} ${headings[report.outcome]}${reason}:`, said, serving(report)]
     .filter((part) => part !== '')
     .join(' ');
+}
+
+type Blaming = Pick<DeployReport, 'failedWorkload' | 'message' | 'objects' | 'evidence'>;
+
+/** The message with the object that it is about, which it may name itself. */
+export function blaming({ failedWorkload, message }: Pick<Blaming, 'failedWorkload' | 'message'>): string {
+  return failedWorkload === '' || message.startsWith(`${failedWorkload} `) ? message : `${failedWorkload}: ${message}`;
+}
+
+/** Since when the failed object has been so, as a sentence; empty where that is not known. */
+export function sinceSentence({ failedWorkload, objects }: Blaming): string {
+  const since = objects.find(
+    ({ kind, name, health }) => health !== 'healthy' && `${kind}/${name}` === failedWorkload,
+  )?.since;
+  return since === undefined || since === '' ? '' : `First seen at ${since.slice(0, 19).replace('T', ' ')} UTC.`;
+}
+
+const shownProofLimit = 500;
+
+/** Since when, and the line that tells most: the last one of the log, else what the cluster says. */
+export function proofOf(report: Blaming): string[] {
+  const { evidence, message } = report;
+  // What belongs to the next cause begins with its own statement.
+  const next = evidence.findIndex(({ kind }, index) => index > 0 && kind !== 'log');
+  const own = next === -1 ? evidence : evidence.slice(0, next);
+  const item = own.find(({ kind }) => kind === 'log') ?? own[0];
+  const line = item?.lines.flatMap(splitLines).findLast((each) => each.trim() !== '');
+  const isNews = item !== undefined && line !== undefined && !message.includes(line.trim());
+  const since = sinceSentence(report);
+  return [
+    ...(since === '' ? [] : [since]),
+    ...(isNews ? [`${item.object}, ${item.title}: ${shortened(line.trim())}`] : []),
+  ];
+}
+
+function shortened(line: string): string {
+  if (line.length <= shownProofLimit) return line;
+  return `${line.slice(0, shownProofLimit).replace(/[\ud800-\udbff]$/, '')} ...`;
 }
 
 /** The closing paragraph of the log. */
 export function closingOf(report: DeployReport): string {
   const lines = [`${subject(report)}: ${headings[report.outcome]}.`];
-  if (report.failedWorkload !== '') lines.push(`${report.failedWorkload}: ${report.message} (${report.reason})`);
+  if (report.failedWorkload !== '') lines.push(`${blaming(report)} (${report.reason})`, ...proofOf(report));
   else if (report.message !== '')
     lines.push(report.reason === '' ? report.message : `${report.message} (${report.reason})`);
   lines.push(serving(report));
@@ -163,6 +204,7 @@ export function summaryOf(report: DeployReport): string {
   const parts = [
     `## ${cell(subject(report))}: ${headings[report.outcome]}`,
     `${report.failedWorkload === '' ? '' : `**${cell(report.failedWorkload)}**: `}${cell(report.message)}`,
+    sinceSentence(report),
     [
       '| | |',
       '|---|---|',

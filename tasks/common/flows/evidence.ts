@@ -25,7 +25,10 @@ export async function collectEvidence(
     for (const log of cause.logs.slice(0, logsShown)) collected.push(...(await logOf(context, log, heard)));
   }
   const left = causes.length - causesShown;
-  if (left > 0) context.agent.log(`  (${left} more failing workloads are in the report.)`);
+  if (left > 0)
+    context.agent.log(
+      `  (${left} more ${left === 1 ? 'workload fails' : 'workloads fail'}: the report names all, with the evidence of the first ${causesShown}.)`,
+    );
   return collected;
 }
 
