@@ -306,4 +306,24 @@ describe('deploy', () => {
       ['old'],
     );
   });
+
+  it('what was broken before is not blamed on an upgrade that the API server refuses', async () => {
+    const both = chart('1.0.0', [deployment('old', 'broken'), deployment('web', 'good')]);
+    const next = chart('2.0.0', [configMap('new'), deployment('old', 'broken'), deployment('web', 'better')]);
+    const on = await scene({
+      history: [revision(1, 'deployed', both)],
+      live: both.objects,
+      chart: next,
+      helm: { upgradeTrouble: 'half way' },
+    });
+    const report = await deploy(on.context);
+    assert.equal(report.reason, 'ApplyRejected');
+    const old = report.objects.find(({ name }) => name === 'old');
+    assert.equal(old?.isPreexisting, true);
+    assert.notEqual(old.brokenBefore, '');
+    assert.deepEqual(
+      report.evidence.filter(({ object }) => object.includes('old')),
+      [],
+    );
+  });
 });

@@ -23,7 +23,7 @@ import type { Hook, Revision } from '../core/release';
 import { helmProvenance, judgeProvenance } from '../core/provenance';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../core/releaseContext';
 import type { DeployReport, Evidence } from '../core/report';
-import { causesOf, judge, type Cause, type RolloutVerdict } from '../core/rollout/verdict';
+import { causesOf, judge, type Cause, type RolloutMemory, type RolloutVerdict } from '../core/rollout/verdict';
 import { announceWork, endWork, fenced } from './change';
 import { collectEvidence, sayEvidence } from './evidence';
 import type { PodLogs } from './podLogs';
@@ -323,7 +323,7 @@ async function helmFailed(failing: Failing): Promise<Ending> {
     await prune(context, true);
     return ending;
   }
-  const verdict = await judgeNow(context, revision.manifest);
+  const verdict = await judgeNow(context, revision.manifest, seen.baseline);
   // A wait that Helm gave up says less than the object that it waited for.
   const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict?.decisive !== undefined;
   return fail(failing, isWait ? endingOfRollout(verdict) : ending, verdict, hooks);
@@ -336,11 +336,15 @@ function blamedHook(hooks: readonly Hook[]): Hook | undefined {
 }
 
 /** What is wrong at this moment, with no time left for anything to heal; undefined where that cannot be read. */
-async function judgeNow(context: DeployContext, manifest: string): Promise<RolloutVerdict | undefined> {
+async function judgeNow(
+  context: DeployContext,
+  manifest: string,
+  baseline: RolloutMemory | undefined,
+): Promise<RolloutVerdict | undefined> {
   try {
     const snapshot = await readRollout(context, await wantedObjects(context.cluster, manifest, context.namespace));
     const now = context.clock.now();
-    return judge(snapshot, rolloutPolicy(context, now, true), undefined, now);
+    return judge(snapshot, rolloutPolicy(context, now, true), baseline, now);
   } catch (thrown) {
     context.agent.log(`The objects of the release could not be read: ${asTaskError(thrown).message}`);
     return undefined;
