@@ -71,6 +71,17 @@ describe('checkHealth', () => {
     assert.equal(told(on.storage.records), '1 deployed');
   });
 
+  for (const status of ['pending-upgrade', 'failed'] as const) {
+    it(`markVerified does not mark what Helm calls ${status}, however healthy it looks`, async () => {
+      const history = [revision(1, 'superseded', good), revision(2, status, good)];
+      const { on, context } = await check({ ...deployed, history }, { ...ofRelease, markVerified: true });
+      const report = await checkHealth(context);
+      assert.deepEqual([report.health, report.markedVerified], ['healthy', false]);
+      assert.equal(told(on.storage.records), `1 superseded, 2 ${status}`);
+      assert.match(on.agent.lines.join('\n'), new RegExp(`Revision 2 is not marked .* calls it ${status}\\.`));
+    });
+  }
+
   it('markVerified marks the revision that is healthy', async () => {
     const { on, context } = await check(deployed, { ...ofRelease, markVerified: true });
     assert.equal((await checkHealth(context)).markedVerified, true);

@@ -6,6 +6,7 @@ import type { HealthRequest } from '../core/healthRequest';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { objectName } from '../core/manifest';
 import type { ReleaseStorage } from '../core/ports';
+import type { Revision } from '../core/release';
 import type { RolloutContext } from '../core/releaseContext';
 import { causesOf, type RolloutVerdict } from '../core/rollout/verdict';
 import { collectEvidence, sayEvidence } from './evidence';
@@ -88,7 +89,7 @@ async function look(context: HealthContext, startedAt: Date): Promise<HealthRepo
         sayEvidence(context, collected);
         return collected;
       });
-  const toMark = isHealthy && request.markVerified ? targets.revision : undefined;
+  const toMark = isHealthy && request.markVerified ? markable(context, targets.revision) : undefined;
   if (toMark !== undefined && storage !== undefined) await verify(storage, toMark);
   return {
     schemaVersion: 1,
@@ -106,6 +107,15 @@ async function look(context: HealthContext, startedAt: Date): Promise<HealthRepo
     objects: reportedObjects(followed.verdict),
     evidence,
   };
+}
+
+/** A mark stays when the status changes: what Helm is still at work on, or gave up, would count as verified later. */
+function markable({ agent }: HealthContext, revision: Revision | undefined): Revision | undefined {
+  if (revision === undefined || revision.status === 'deployed') return revision;
+  agent.log(
+    `Revision ${revision.revision} is not marked as verified healthy: Helm's record calls it ${revision.status}.`,
+  );
+  return undefined;
 }
 
 function endingOf({ end, verdict }: RolloutEnd): HealthEnding {
