@@ -200,6 +200,7 @@ describe('The closing paragraph', () => {
     ]);
     assert.deepEqual(lines([statement('Crash', 'exit code 1'), ...other]), [since, 'Pod/web-1, Crash: exit code 1']);
     assert.deepEqual(lines([statement('Probe', 'statuscode: 503'), ...other]), [since, serves]);
+    assert.deepEqual(lines([statement('Probe', 'Ready is False, Unhealthy: statuscode: 503')]), [since, serves]);
     assert.equal(lines([log('x'.repeat(1000))])[1]?.length, 'Pod/web-1, log of web: '.length + 504);
   });
 

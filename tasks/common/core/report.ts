@@ -162,7 +162,9 @@ export function proofOf(report: Blaming): string[] {
   const own = next === -1 ? evidence : evidence.slice(0, next);
   const item = own.find(({ kind }) => kind === 'log') ?? own[0];
   const line = item?.lines.flatMap(splitLines).findLast((each) => each.trim() !== '');
-  const isNews = item !== undefined && line !== undefined && !message.includes(line.trim());
+  // «Reason: text» of the cluster says nothing more than a message that is made of the text.
+  const text = item?.kind === 'log' ? line : line?.replace(/^.*?: /s, '');
+  const isNews = item !== undefined && line !== undefined && text !== undefined && !message.includes(text.trim());
   const since = sinceSentence(report);
   return [
     ...(since === '' ? [] : [since]),
