@@ -73,7 +73,9 @@ function remains(name: string): string[] {
 describe('the embedded cluster', () => {
   let main: TestCluster;
 
-  before(async () => {
+  before(async function () {
+    // With cold caches this builds the programs of the cluster, which took more than 10 minutes on two busy cores.
+    this.timeout(45 * 60_000);
     main = await cluster({ name: mainName });
   });
 
