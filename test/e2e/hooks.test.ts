@@ -74,6 +74,38 @@ describe('hooks of a chart', () => {
     );
 
     scene(
+      `Helm ${major}: a hook's image has no valid name: told at once, nothing is changed or left to run @real-node`,
+      async (s) => {
+        const helm = helms(s.cluster)[major];
+        assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
+        const set = [...bare, 'text=two', 'hookImage=Not/Valid', hook('pre-upgrade', 'echo no')];
+        const end = await s.deploy({ helm, set, inputs: { timeout: '5m' } });
+        assertOutcome(end, 'failed', 'ImageInvalidName');
+        assert.equal(end.outputs['failedWorkload'], 'Job/web-pre-upgrade');
+        assert.match(end.job.issues[0]?.message ?? '', /Not\/Valid.*Revision 1 serves now/);
+        assert.equal(end.report?.timedOut, false);
+        assert.ok(end.job.durationMs < 60_000, `It took ${String(end.job.durationMs)} ms.`);
+        assert.equal(await s.history(), '1 deployed, 2 failed');
+        assert.equal(await s.live('/apis/batch/v1/namespaces/$ns/jobs/web-pre-upgrade'), undefined);
+      },
+    );
+
+    scene(
+      `Helm ${major}: the image of a post-upgrade hook cannot be had: rolled back long before the timeout @real-node`,
+      async (s) => {
+        const helm = helms(s.cluster)[major];
+        assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
+        const set = [...bare, 'text=two', 'hookImage=Not/Valid', hook('post-upgrade', 'echo no')];
+        const end = await s.deploy({ helm, set, inputs: { timeout: '5m' } });
+        assertOutcome(end, 'rolledBack', 'ImageInvalidName');
+        assert.ok(end.job.durationMs < 60_000, `It took ${String(end.job.durationMs)} ms.`);
+        assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
+        assert.equal(await s.live('/apis/batch/v1/namespaces/$ns/jobs/web-post-upgrade'), undefined);
+        assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
+      },
+    );
+
+    scene(
       `Helm ${major}: a hook hangs: ended at the timeout, the revision that serves is named @real-node`,
       async (s) => {
         const helm = helms(s.cluster)[major];

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
+import type { Hook } from '../../tasks/common/core/release';
 import { deploy } from '../../tasks/common/flows/deploy';
 import {
   chart,
@@ -9,6 +10,7 @@ import {
   hook,
   live,
   liveObject,
+  plainRequest,
   revision,
   scene,
   told,
@@ -151,6 +153,68 @@ describe('deploy', () => {
     assert.equal(told(on.storage.records), '1 deployed+verified, 2 failed');
     assert.equal(report.servingRevision, 1);
     assert.deepEqual(on.helm.runs, ['upgrade']);
+  });
+
+  const job = (image: string, policy = ''): Hook => {
+    const metadata = { name: 'migrate', annotations: { 'helm.sh/hook-delete-policy': policy } };
+    const template = { spec: { containers: [{ name: 'main', image }], restartPolicy: 'Never' } };
+    const manifest = JSON.stringify({ apiVersion: 'batch/v1', kind: 'Job', metadata, spec: { template } });
+    return { ...hook('migrate', 'pre-upgrade'), manifest };
+  };
+
+  it('a pre-upgrade hook whose Job has failed ends Helm, which waits on; what has ended stays to be looked at', async () => {
+    const on = await scene({ ...installed, chart: { ...v2, hooks: [job('registry.example/migrate:broken')] } });
+    const report = await deploy(on.context);
+    assert.deepEqual([report.outcome, report.reason, report.failedWorkload], ['failed', 'HookFailed', 'Job/migrate']);
+    assert.ok(Date.parse(report.finishedAt) - Date.parse(report.startedAt) < 10_000);
+    assert.equal(told(on.storage.records), '1 deployed+verified, 2 failed');
+    assert.equal(on.storage.records[1]?.description, 'Not healthy: Job/migrate HookFailed');
+    assert.deepEqual(live(on.cluster), ['ConfigMap/settings', 'Deployment/web', 'Job/migrate']);
+    assert.equal(report.servingRevision, 1);
+  });
+
+  it('the same where Helm would have removed the Job', async () => {
+    const hooks = [job('registry.example/migrate:broken', 'before-hook-creation, hook-failed')];
+    const on = await scene({ ...installed, chart: { ...v2, hooks } });
+    await deploy(on.context);
+    assert.deepEqual(live(on.cluster), ['ConfigMap/settings', 'Deployment/web']);
+  });
+
+  it('a hook whose pod cannot start is given up with its cause, and does not start when the deploy is over', async () => {
+    const on = await scene({ ...installed, chart: { ...v2, hooks: [job('registry.example/migrate:unnamed')] } });
+    const report = await deploy(on.context);
+    assert.deepEqual([report.reason, report.reasonGroup, report.timedOut], ['ImageInvalidName', 'image', false]);
+    assert.equal(report.failedWorkload, 'Job/migrate');
+    assert.deepEqual(live(on.cluster), ['ConfigMap/settings', 'Deployment/web']);
+    assert.ok(Date.parse(report.finishedAt) - Date.parse(report.startedAt) < 10_000);
+  });
+
+  it('the same on a first install: nothing of it is left', async () => {
+    const install = { ...job('registry.example/migrate:unnamed'), events: ['pre-install'] };
+    const on = await scene({ chart: { ...v2, hooks: [install] } });
+    const report = await deploy(on.context);
+    assert.equal(report.reason, 'ImageInvalidName');
+    assert.deepEqual(live(on.cluster), []);
+    assert.deepEqual(on.storage.records, []);
+  });
+
+  it('the same with failFast off: Helm is waited for until the time is over, and then the cause is told', async () => {
+    const rollout = { ...plainRequest.rollout, failFast: false };
+    const hooks = [job('registry.example/migrate:unnamed')];
+    const on = await scene({ ...installed, chart: { ...v2, hooks }, request: { rollout, timeoutSeconds: 60 } });
+    const report = await deploy(on.context);
+    assert.deepEqual(
+      [report.reason, report.failedWorkload, report.timedOut],
+      ['ImageInvalidName', 'Job/migrate', true],
+    );
+    assert.ok(Date.parse(report.finishedAt) - Date.parse(report.startedAt) >= 60_000);
+  });
+
+  it('a hook that hangs for no reason that can be seen: the time is over, and it is named', async () => {
+    const hooks = [job('registry.example/migrate:slow')];
+    const on = await scene({ ...installed, chart: { ...v2, hooks }, request: { timeoutSeconds: 60 } });
+    const report = await deploy(on.context);
+    assert.deepEqual([report.reason, report.failedWorkload, report.timedOut], ['TimedOut', 'Job/migrate', true]);
   });
 
   it('the same after a failed revision: the record is as it was', async () => {

@@ -38,6 +38,7 @@ export function endingFor(outcome: Outcome, reason: FailureReason, message: stri
     message: sentence(message),
     advice: advice[reason],
     failedWorkload,
+    timedOut: reason === 'TimedOut',
   };
 }
 
@@ -49,22 +50,30 @@ export function endingOfRollout(verdict: RolloutVerdict): Ending {
   const cause = decisive?.cause;
   if (decisive === undefined || cause === undefined) {
     const message = decisive === undefined ? 'The rollout was not seen healthy.' : decisive.status.message;
-    return { ...endingFor('failed', 'TimedOut', message, blamed(decisive)), timedOut: true };
+    return endingFor('failed', 'TimedOut', message, blamed(decisive));
   }
+  const ending = endingOfCause(cause, blamed(decisive), verdict.timedOut);
+  return { ...ending, message: [ending.message, ...hidden(cause.code, verdict)].join(' ') };
+}
+
+/** `failedWorkload` has failed for a cause of its own. */
+export function endingOfCause(cause: Cause, failedWorkload: string, timedOut: boolean): Ending {
+  // What timed out without a cause says so itself.
+  const isOver = timedOut && cause.code !== 'TimedOut';
   return {
     outcome: 'failed',
     reason: cause.code,
     reasonGroup: cause.group,
-    message: [sentence(cause.message), ...circumstances(cause.code, verdict)].join(' '),
+    message: [sentence(cause.message), ...(isOver ? ['The time for it is over.'] : [])].join(' '),
     advice: cause.nextStep,
-    failedWorkload: blamed(decisive),
-    timedOut: verdict.timedOut,
+    failedWorkload,
+    timedOut,
   };
 }
 
-/** Without a cause, the message says already that the time is over; then it matters what may have hidden the cause. */
-function circumstances(code: CauseCode, { timedOut, unread }: RolloutVerdict): string[] {
-  if (code !== 'TimedOut') return timedOut ? ['The time for it is over.'] : [];
+/** Where no cause was seen it matters what may have hidden it. */
+function hidden(code: CauseCode, { unread }: RolloutVerdict): string[] {
+  if (code !== 'TimedOut') return [];
   const kinds = [...new Set(unread.map(({ kind }) => kind))];
   return kinds.length === 0 ? [] : [`The cause may be hidden: what could not be read is of kind ${kinds.join(', ')}.`];
 }

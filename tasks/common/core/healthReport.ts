@@ -3,6 +3,7 @@ import { advice, type FailureReason } from './failure';
 import { neutralise, splitLines } from './foreignText';
 import {
   blaming,
+  blamingMarkdown,
   cell,
   codeBlock,
   objectTable,
@@ -160,7 +161,9 @@ export function healthClosing(report: HealthReport): string {
 export function healthMarkdown(report: HealthReport): string {
   const parts = [
     `## ${cell(subjectOf(report))}: ${report.health}`,
-    report.health === 'healthy' ? '' : `**${cell(report.failedWorkload || report.reason)}**: ${cell(report.message)}`,
+    report.health === 'healthy'
+      ? ''
+      : blamingMarkdown({ ...report, failedWorkload: report.failedWorkload || report.reason }),
     sinceSentence(report),
     rollbackSentence(report),
     objectTable(report.objects),

@@ -144,6 +144,13 @@ export function blaming({ failedWorkload, message }: Pick<Blaming, 'failedWorklo
   return failedWorkload === '' || message.startsWith(`${failedWorkload} `) ? message : `${failedWorkload}: ${message}`;
 }
 
+/** The same in Markdown. */
+export function blamingMarkdown(blame: Pick<Blaming, 'failedWorkload' | 'message'>): string {
+  const { failedWorkload } = blame;
+  if (failedWorkload === '') return cell(blame.message);
+  return `**${cell(failedWorkload)}**${cell(blaming(blame).slice(failedWorkload.length))}`;
+}
+
 /** Since when the failed object has been so, as a sentence; empty where that is not known. */
 export function sinceSentence({ failedWorkload, objects }: Blaming): string {
   const since = objects.find(
@@ -205,7 +212,7 @@ export function summaryOf(report: DeployReport): string {
   ];
   const parts = [
     `## ${cell(subject(report))}: ${headings[report.outcome]}`,
-    `${report.failedWorkload === '' ? '' : `**${cell(report.failedWorkload)}**: `}${cell(report.message)}`,
+    blamingMarkdown(report),
     sinceSentence(report),
     [
       '| | |',

@@ -1,7 +1,16 @@
 import type { Ending } from './ending';
 import { planHeading, planMarkdown, planSummary, subjectName } from './rollbackPlan/markdown';
 import type { Risk, RollbackPlan } from './rollbackPlan/types';
-import { cell, codeBlock, objectTable, type Evidence, type ReportedObject, type TaskResult } from './report';
+import {
+  blaming,
+  blamingMarkdown,
+  cell,
+  codeBlock,
+  objectTable,
+  type Evidence,
+  type ReportedObject,
+  type TaskResult,
+} from './report';
 import { sentence } from './ending';
 
 /** How a step of ApproveAndRollback ended. */
@@ -111,9 +120,10 @@ function heading(report: RollbackReport): string {
 /** The one issue of a step that ends badly. */
 export function rollbackIssue(report: RollbackReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
-  const blame = report.failedWorkload === '' ? '' : `${report.failedWorkload}: `;
-  const message = report.message.replace(/\s*[\r\n]+\s*/g, ' ').trim();
-  return `${heading(report)}${reason}. ${blame}${sentence(message)}`.trim();
+  const message = blaming(report)
+    .replace(/\s*[\r\n]+\s*/g, ' ')
+    .trim();
+  return `${heading(report)}${reason}. ${sentence(message)}`.trim();
 }
 
 /** The closing paragraph of the log. */
@@ -158,7 +168,7 @@ export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | un
   ];
   const parts = [
     `## ${cell(heading(report))}`,
-    `${report.failedWorkload === '' ? '' : `**${cell(report.failedWorkload)}**: `}${cell(report.message)}`,
+    blamingMarkdown(report),
     report.differences.map((one) => `- ${cell(one)}`).join('\n'),
     [
       '| | |',

@@ -1,6 +1,7 @@
 import {
   duration,
   endingFor,
+  endingOfCause,
   endingOfRollout,
   endingThen,
   reportedObjects,
@@ -22,7 +23,8 @@ import { objectName } from '../core/manifest';
 import type { Hook, Revision } from '../core/release';
 import { helmProvenance, judgeProvenance } from '../core/provenance';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../core/releaseContext';
-import type { DeployReport, Evidence } from '../core/report';
+import { blaming, type DeployReport, type Evidence } from '../core/report';
+import type { CauseCode } from '../core/rollout/causes';
 import { causesOf, judge, type Cause, type RolloutMemory, type RolloutVerdict } from '../core/rollout/verdict';
 import { announceWork, endWork, fenced } from './change';
 import { collectEvidence, sayEvidence } from './evidence';
@@ -32,9 +34,9 @@ import { firstMark, irreversibleWords } from './irreversible';
 import { withLease } from './lease';
 import { askHelm, look, type AskedHelm, type Look } from './look';
 import { group, later } from './phase';
-import { cancelledDescription, markUnhealthy, prune, settle, verify } from './record';
+import { cancelledDescription, markUnhealthy, prune, settle, unhealthyDescription, verify } from './record';
 import { followRollout, readRollout, rolloutPolicy, type RolloutEnd } from './rollout';
-import { isPending } from './recover';
+import { isPending, removeHooks } from './recover';
 import { newStory, reportOf, type Story } from './story';
 import { unchanged } from './unchanged';
 import { isInstall, upgrade, type Upgraded } from './upgrade';
@@ -306,19 +308,20 @@ interface Failing {
   heard?: PodLogs['heard'];
 }
 
-/** Helm's own failure: what it had done by then decides what is to be done. */
+/** Helm's own failure, or a hook that can no longer succeed: what Helm had done by then decides what is to be done. */
 async function helmFailed(failing: Failing): Promise<Ending> {
   const { context, story, seen, upgraded } = failing;
   const { result, revision } = upgraded;
   const failure = result.failure ?? { reason: 'Internal' as const, message: 'Helm ended well, but made no revision.' };
-  const hook = revision === undefined ? undefined : blamedHook(revision.hooks);
-  const ending = endingFor('failed', failure.reason, failure.message, hook === undefined ? '' : objectName(hook));
-  if (revision === undefined) return ending;
-  story.found = ending;
+  if (revision === undefined) return endingFor('failed', failure.reason, failure.message);
+  const hook = blamedHook(revision.hooks);
   const hooks = hook === undefined ? [] : ((await upgraded.hooks?.causesOf(hook)) ?? []);
+  const ending = hookEnding(upgraded, hook, hooks[0]) ?? endingFor('failed', failure.reason, failure.message);
+  story.found = ending;
   if (upgraded.changedNothing && seen.history.length > 0) {
     story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, hooks))));
     await settle(context, revision);
+    await endHooks(context, upgraded, ending);
     context.agent.log('Nothing of the release was changed, so nothing is rolled back.');
     await prune(context, true);
     return ending;
@@ -328,6 +331,31 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict?.decisive !== undefined;
   return fail(failing, isWait ? endingOfRollout(verdict) : ending, verdict, hooks);
 }
+
+/** The ending that a hook has brought about: with its cause, where that is certain or the time is over. */
+function hookEnding({ result, hooks }: Upgraded, hook: Hook | undefined, cause: Cause | undefined): Ending | undefined {
+  if (hooks?.hopeless !== undefined) return endingOfCause(hooks.hopeless.cause, objectName(hooks.hopeless.ref), false);
+  if (hook === undefined || result.failure === undefined) return undefined;
+  const { reason, message } = result.failure;
+  const isTimedOut = reason === 'TimedOut';
+  const isTold = isTimedOut ? cause?.code !== 'TimedOut' : reason === 'HookFailed' && cause?.isCertain === true;
+  if (cause === undefined || !isTold || cause.code === 'HookFailed') {
+    return endingFor('failed', reason, message, objectName(hook));
+  }
+  return endingOfCause(cause, objectName(hook), isTimedOut);
+}
+
+/** What Helm does with the hooks of a revision that fails, it has no time for when it is told to stop. */
+async function endHooks(context: DeployContext, { hooks, revision }: Upgraded, ending: Ending): Promise<void> {
+  const hopeless = hooks?.hopeless;
+  if (hopeless === undefined || revision === undefined) return;
+  await removeHooks(context, revision, { ref: hopeless.ref, hasEnded: endedHooks.has(hopeless.cause.code) });
+  const description = unhealthyDescription(ending);
+  await insist(context, () => context.storage.update(revision.revision, { description }));
+}
+
+/** Of these nothing runs on. What is there of others would begin to run when its image or what else it lacks comes. */
+const endedHooks: ReadonlySet<string> = new Set<CauseCode>(['HookFailed', 'JobDeadlineExceeded']);
 
 /** The hook that failed, else the one that Helm was waiting for when it was ended. */
 function blamedHook(hooks: readonly Hook[]): Hook | undefined {
@@ -367,6 +395,7 @@ async function fail(
   story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, causes))));
   if (revision === undefined) return ending;
   await markUnhealthy(context, revision, ending);
+  await endHooks(context, upgraded, ending);
   if (context.signal.aborted) return cancelled(context, upgraded);
   if (request.onFailure === 'keep') {
     agent.log(`Revision ${revision.revision} is left as it is (onFailure: keep), marked failed in Helm's record.`);
@@ -395,7 +424,7 @@ async function showEvidence(
   causes: readonly Cause[],
 ): Promise<Evidence[]> {
   const { agent, signal } = context;
-  agent.log(`${ending.failedWorkload === '' ? 'helm' : ending.failedWorkload}: ${ending.message} (${ending.reason})`);
+  agent.log(`${blaming({ ...ending, failedWorkload: ending.failedWorkload || 'helm' })} (${ending.reason})`);
   // Who cancels has seconds; the log above has said what there is.
   const evidence = signal.aborted
     ? []

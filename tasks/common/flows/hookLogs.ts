@@ -1,15 +1,15 @@
 import { asTaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { hookObject, objectKey, objectName, refOf } from '../core/manifest';
-import type { FollowQuery, Follower, HelmResult } from '../core/ports';
+import type { FollowQuery, Follower, FollowSnapshot, HelmResult } from '../core/ports';
 import type { Hook, Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
 import type { Evidence as Shown } from '../core/report';
 import { rolloutSnapshot, type RolloutSnapshot } from '../core/rollout/snapshot';
-import { causesOf, judge, type Cause } from '../core/rollout/verdict';
+import { causesOf, judge, type Cause, type RolloutMemory, type RolloutVerdict } from '../core/rollout/verdict';
 import { collectEvidence, sayEvidence } from './evidence';
 import { hookLogLimits, podLogs, type PodLogs } from './podLogs';
-import { readRollout, rolloutPolicy } from './rollout';
+import { readRollout, rolloutPolicy, sayChanges } from './rollout';
 
 type NamedHook = Pick<Hook, 'name' | 'kind' | 'events' | 'manifest'>;
 
@@ -19,8 +19,15 @@ export interface HookEvidence {
   causesOf(hook: NamedHook): Promise<Cause[]>;
   /** Why the hooks of this run failed that did. */
   causes(): Cause[];
+  /** The hook that can no longer succeed, which is what `act` was told. */
+  hopeless: HopelessHook | undefined;
   /** What a container has said last. */
   heard: PodLogs['heard'];
+}
+
+export interface HopelessHook {
+  ref: ObjectRef;
+  cause: Cause;
 }
 
 /** Beyond what it may take, a Helm gets so long. */
@@ -39,23 +46,24 @@ const lastWordsMs = 2_000;
 const arrivalMs = 100;
 
 /**
- * Runs Helm, and shows meanwhile what the Jobs and Pods of its hooks say: `events` are those of this run, such as
- * `pre-upgrade`. Helm waits for none of it, and nothing that goes wrong here makes a deploy fail.
+ * Runs Helm, and shows meanwhile what becomes of the Jobs and Pods of its hooks, and what they say: `events` are those of
+ * this run, such as `pre-upgrade`. Helm waits for none of it, and nothing that goes wrong here makes a deploy fail. `act`
+ * is told when a hook can no longer succeed, which Helm itself may find out no sooner than at its timeout.
  */
 export async function whileHooksRun(
   context: ReleaseContext,
   hooks: readonly NamedHook[],
   events: readonly string[],
-  act: () => Promise<HelmResult>,
+  act: (hopeless: AbortSignal) => Promise<HelmResult>,
 ): Promise<{ result: HelmResult; hooks: HookEvidence }> {
   const followed = hooks.filter((hook) => isRunnable(hook) && hook.events.some((event) => events.includes(event)));
-  if (followed.length === 0) return { result: await act(), hooks: evidence(context, nothingSeen) };
-  const stop = new AbortController();
   const seen = newSeen(context);
+  if (followed.length === 0) return { result: await act(seen.givenUp.signal), hooks: evidence(context, seen) };
+  const stop = new AbortController();
   // Never waited for: a server that does not answer must not hold up the deploy.
   void followHooks(context, followed, seen, stop.signal);
   try {
-    const result = await act();
+    const result = await act(seen.givenUp.signal);
     await lastWords(context, seen, result.ok);
     return { result, hooks: evidence(context, seen) };
   } finally {
@@ -72,13 +80,14 @@ function isRunnable({ kind }: { kind: string }): boolean {
 interface Seen {
   objects: Map<string, KubeObject>;
   logs: PodLogs | undefined;
+  hopeless: HopelessHook | undefined;
+  givenUp: AbortController;
 }
-
-const nothingSeen: Seen = { objects: new Map(), logs: undefined };
 
 function newSeen(context: ReleaseContext): Seen {
   // A pod that has ended is gone at once when Helm deletes it; that of a Job waits for its controller.
-  return { objects: new Map(), logs: podLogs(context, { ...hookLogLimits, isEager: true }) };
+  const logs = podLogs(context, { ...hookLogLimits, isEager: true });
+  return { objects: new Map(), logs, hopeless: undefined, givenUp: new AbortController() };
 }
 
 async function lastWords(context: ReleaseContext, seen: Seen, isOk: boolean): Promise<void> {
@@ -101,19 +110,52 @@ async function followHooks(
     const before = await uidsOf(context, refs);
     if (ended.aborted) return;
     follower = await cluster.follow(hookQueries(refs, before, seen), ended);
+    const judgeHooks = hookJudge(context, refs);
     const said = new Set<string>();
     while (!isOver(ended)) {
-      for (const { query, message } of follower.snapshot().unread) {
+      const reading = follower.snapshot();
+      for (const { query, message } of reading.unread) {
         if (!said.has(query.kind)) agent.log(`  (${query.kind} objects of hooks cannot be followed: ${message})`);
         said.add(query.kind);
       }
-      await follower.changed(checkMs, ended);
+      const verdict = judgeHooks(reading);
+      if (seen.hopeless === undefined) giveUp(context, seen, verdict);
+      const recheck = verdict.recheckAt === undefined ? Infinity : Date.parse(verdict.recheckAt);
+      await follower.changed(Math.max(1, Math.min(checkMs, recheck - context.clock.now().getTime())), ended);
     }
   } catch (error) {
     if (!ended.aborted) agent.log(`  (What the hooks say cannot be followed: ${asTaskError(error).message})`);
   } finally {
     follower?.stop();
   }
+}
+
+/**
+ * Judges the hooks that are there at this moment, and tells what changes: what was there before may have been deleted for
+ * what is there now. Their time ends with Helm's.
+ */
+function hookJudge(context: ReleaseContext, refs: readonly ObjectRef[]): (reading: FollowSnapshot) => RolloutVerdict {
+  const policy = rolloutPolicy(context, never, true);
+  const said = new Map<string, string>();
+  let memory: RolloutMemory | undefined;
+  return (reading) => {
+    const made = refs.filter((ref) => reading.objects.has(objectKey(ref)));
+    const followed = made.map((ref) => ({ ref, purpose: 'hook' as const }));
+    const verdict = judge(rolloutSnapshot(followed, reading), policy, memory, context.clock.now());
+    ({ memory } = verdict);
+    sayChanges(context, verdict.workloads, said);
+    return verdict;
+  };
+}
+
+/** The last moment that a Date knows. */
+const never = new Date(8.64e15);
+
+function giveUp(context: ReleaseContext, seen: Seen, { workloads }: RolloutVerdict): void {
+  const failed = workloads.find(({ health }) => health === 'failed');
+  if (failed?.cause === undefined || context.signal.aborted) return;
+  seen.hopeless = { ref: failed.ref, cause: failed.cause };
+  seen.givenUp.abort();
 }
 
 function isOver(signal: AbortSignal): boolean {
@@ -197,6 +239,7 @@ function evidence(context: ReleaseContext, seen: Seen): HookEvidence {
       (object) => object.kind === 'Job' || (object.kind === 'Pod' && isHookPod(seen, object)),
     );
   return {
+    hopeless: seen.hopeless,
     heard: (namespace, pod, container) => seen.logs?.heard(namespace, pod, container) ?? [],
     causes: () => hooksSeen().flatMap((object) => judgeNow(context, snapshotOf(seen, object))),
     causesOf: async (hook) => {

@@ -42,12 +42,14 @@ export async function settle(context: ReleaseContext, revision: Revision): Promi
   await insist(context, () => context.storage.update(revision.revision, change));
 }
 
+export function unhealthyDescription({ failedWorkload, reason }: Ending): string {
+  return `Not healthy: ${failedWorkload} ${reason}`.replace(/ +/g, ' ').trim();
+}
+
 export async function markUnhealthy(context: ReleaseContext, revision: Revision, ending: Ending): Promise<void> {
   const change: RecordChange = {
     status: 'failed',
-    ...(revision.status === 'failed'
-      ? {}
-      : { description: `Not healthy: ${ending.failedWorkload} ${ending.reason}`.replace(/ +/g, ' ').trim() }),
+    ...(revision.status === 'failed' ? {} : { description: unhealthyDescription(ending) }),
     labels: { [unhealthyLabel]: String(revision.revision), [verifiedLabel]: undefined },
   };
   await insist(context, () => context.storage.update(revision.revision, change));

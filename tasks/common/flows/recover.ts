@@ -3,7 +3,7 @@ import { TaskError } from '../core/failure';
 import { isEdited, releaseState, servedLabel, wasServing } from '../core/history';
 import type { RecordChange } from '../core/ports';
 import { isRecord } from '../core/json';
-import type { KubeObject } from '../core/kubernetes';
+import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { hookObject, isSecret, refOf } from '../core/manifest';
 import { isAbandoned } from '../core/lease';
 import type { Hook, Revision } from '../core/release';
@@ -85,24 +85,39 @@ export function wasInterrupted({ status, description }: Revision): boolean {
   return status === 'failed' && /context canceled|by a run that is gone$/.test(description);
 }
 
-export async function removeHooks(context: ReleaseContext, { hooks }: Revision): Promise<void> {
-  for (const hook of hooks) await removeHook(context, hook);
+/**
+ * Removes what a revision's hooks have left running, and what Helm would have removed. `hopeless` is a hook that cannot
+ * succeed: it stays for a person to look at when it `hasEnded` and Helm would have left it.
+ */
+export async function removeHooks(
+  context: ReleaseContext,
+  { hooks }: Revision,
+  hopeless?: { ref: ObjectRef; hasEnded: boolean },
+): Promise<void> {
+  for (const hook of hooks) {
+    const isHopeless = hopeless?.ref.kind === hook.kind && hopeless.ref.name === hook.name;
+    await removeHook(context, hook, isHopeless ? hopeless.hasEnded : undefined);
+  }
 }
 
 /** A Job that runs on would run beside the hooks of the next revision; Helm too removes it before it makes a new one. */
-async function removeHook(context: ReleaseContext, hook: Hook): Promise<void> {
+async function removeHook(context: ReleaseContext, hook: Hook, hasEnded: boolean | undefined): Promise<void> {
   const live = await liveHook(context, hook);
   const uid = live?.metadata.uid;
-  if (live === undefined || uid === undefined || !(isRunning(live) || isRemovedByHelm(live))) return;
+  if (live === undefined || uid === undefined) return;
+  const isLeft = hasEnded === undefined ? isRunning(live) : !hasEnded;
+  if (!isLeft && !isRemovedByHelm(live, hasEnded === undefined)) return;
   await context.lease.confirm();
   await context.cluster.delete(refOf(live), { uid });
   context.agent.log(`${live.kind}/${live.metadata.name}, a hook of it that its run had no time to remove, is removed.`);
 }
 
 /** Helm removes it when it has run; what has no such policy stays until the next run of the hook. */
-function isRemovedByHelm({ metadata }: KubeObject): boolean {
-  const policies = (metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '').split(',');
-  return policies.some((policy) => ['hook-succeeded', 'hook-failed'].includes(policy.trim()));
+function isRemovedByHelm({ metadata }: KubeObject, maySucceed: boolean): boolean {
+  const policies = (metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '')
+    .split(',')
+    .map((policy) => policy.trim());
+  return policies.includes('hook-failed') || (maySucceed && policies.includes('hook-succeeded'));
 }
 
 /**

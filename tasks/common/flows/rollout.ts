@@ -281,7 +281,8 @@ function sayBlindness(context: RolloutContext, verdict: RolloutVerdict, known: S
   return now;
 }
 
-function sayChanges(
+/** One line for each object of which there is news. Answers whether there was any. */
+export function sayChanges(
   context: RolloutContext,
   workloads: readonly WorkloadVerdict[],
   said: Map<string, string>,

@@ -49,8 +49,8 @@ export async function upgrade(context: DeployContext, story: Story, seen: Look, 
   if (wait) context.agent.log('The chart has hooks that run when all is ready: Helm waits too.');
   const events = isInstall(seen) ? ['pre-install', 'post-install'] : ['pre-upgrade', 'post-upgrade'];
   const { result, hooks } = await onBase(context, given, seen.history, () =>
-    whileHooksRun(context, seen.rendering.hooks, events, async () => {
-      const run = await runUpgrade(context, seen, wait, deadline, { said, ...(logs && { logs }) });
+    whileHooksRun(context, seen.rendering.hooks, events, async (hopeless) => {
+      const run = await runUpgrade(context, seen, wait, deadline, hopeless, { said, ...(logs && { logs }) });
       ({ followed } = run);
       if (followed !== undefined) story.found = endingOfRollout(followed.verdict);
       return run.result;
@@ -106,28 +106,36 @@ function reusesValues(context: DeployContext): boolean {
   return valueFiles.length === 0 && values.argv.length === 0 && values.privateValues === undefined;
 }
 
-/** Runs Helm; beside a Helm that waits, our own follower ends the run at the first object that has failed. */
+/**
+ * Runs Helm, up to the first hook that can no longer succeed; beside a Helm that waits, our own follower ends the run at the
+ * first object that has failed.
+ */
 async function runUpgrade(
   context: DeployContext,
   seen: Look,
   wait: boolean,
   deadline: Date,
+  hopeless: AbortSignal,
   telling: Pick<RolloutOptions, 'said' | 'logs'>,
 ): Promise<{ result: HelmResult; followed: RolloutEnd | undefined }> {
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
   const objects = wait ? await wantedObjects(cluster, seen.rendering.manifest, namespace) : [];
   const memory = wait ? await memoryBesideHelm(context, seen, objects) : undefined;
+  hopeless.addEventListener('abort', () => {
+    context.agent.log('  This hook can no longer succeed: Helm need not wait for it any longer, and is told to stop.');
+  });
   // Helm makes a revision even when it is interrupted at its start.
   stopIfCancelled(signal);
   if (!wait) {
-    const running = helm.upgrade({ timeoutSeconds, wait }, signal);
+    const running = helm.upgrade({ timeoutSeconds, wait }, AbortSignal.any([signal, hopeless]));
     return { result: await remindingWhile(context, running), followed: undefined };
   }
 
   const giveUp = new AbortController();
   const helmEnded = new AbortController();
-  const running = helm.upgrade({ timeoutSeconds, wait }, AbortSignal.any([signal, giveUp.signal])).finally(() => {
+  const ends = AbortSignal.any([signal, hopeless, giveUp.signal]);
+  const running = helm.upgrade({ timeoutSeconds, wait }, ends).finally(() => {
     helmEnded.abort();
   });
   const following = followRollout(context, objects, {

@@ -1,6 +1,7 @@
 import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
 import type { Revision } from '../core/release';
+import { blaming } from '../core/report';
 import type { IrreversibleMark } from '../core/rollbackPlan/irreversible';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { baselineForWayBack, baselineOf, type RolloutMemory } from '../core/rollout/verdict';
@@ -88,7 +89,7 @@ export async function returnTo(
   const why = endingOfRollout(followed.verdict);
   story.objects = reportedObjects(followed.verdict);
   await markUnhealthy(context, revision, why);
-  return rollbackFailed(context, ending, target, `${why.failedWorkload}: ${why.message}`);
+  return rollbackFailed(context, ending, target, blaming(why));
 }
 
 /** Only a person can know whether what was done then can be lived without. */

@@ -222,7 +222,10 @@ const revisionAnnotation = 'deployment.kubernetes.io/revision';
 /** From a change of a workload to its end, where it ends well. */
 const rolloutMs = 2000;
 
-/** What a workload comes to is told by its image: `…:broken` cannot be named, `…:slow` never gets ready, all else does. */
+/**
+ * What a workload comes to is told by its image: `…:broken` cannot be named, `…:slow` never gets ready, all else does. A Job
+ * of `…:broken` fails, one of `…:unnamed` has a pod that cannot start.
+ */
 function control(object: KubeObject, controlled: Controlled): void {
   const { change, objects, time } = controlled;
   const key = objectKey(refOf(object));
@@ -243,6 +246,12 @@ function control(object: KubeObject, controlled: Controlled): void {
       status: 'True',
       reason: isBad ? 'BackoffLimitExceeded' : '',
     };
+    if (imageOf(object).endsWith(':unnamed')) {
+      later(10, (now) => {
+        change(...podOf(now, `${object.metadata.name}-0`, unnamed(object)));
+      });
+    }
+    if (/:(slow|unnamed)$/.test(imageOf(object))) return;
     later(rolloutMs, (now) => {
       change(key, { ...now, status: { startTime: 'x', [isBad ? 'failed' : 'succeeded']: 1, conditions: [condition] } });
     });
@@ -280,26 +289,27 @@ function observe(deployment: KubeObject, { change }: Controlled): void {
   };
   change(objectKey(refOf(set)), set);
   const isBroken = imageOf(deployment).endsWith(':broken');
-  const waiting = isBroken
-    ? { reason: 'InvalidImageName', message: `couldn't parse image name "${imageOf(deployment)}"` }
-    : { reason: 'ContainerCreating' };
+  change(...podOf(set, `${set.metadata.name}-0`, isBroken ? unnamed(deployment) : { reason: 'ContainerCreating' }));
+}
+
+function unnamed(object: KubeObject) {
+  return { reason: 'InvalidImageName', message: `couldn't parse image name "${imageOf(object)}"` };
+}
+
+/** A pod of it whose container waits. */
+function podOf(owner: KubeObject, name: string, waiting: object): [key: string, pod: KubeObject] {
+  const { namespace = '', labels } = owner.metadata;
   const pod: KubeObject = {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: {
-      name: `${name}-${revision}-0`,
-      namespace,
-      labels,
-      uid: randomUUID(),
-      ownerReferences: [ownerOf(set)],
-    },
-    spec: { containers: [{ name: 'main', image: imageOf(deployment) }] },
+    metadata: { name, namespace, uid: randomUUID(), ownerReferences: [ownerOf(owner)], ...(labels && { labels }) },
+    spec: { containers: [{ name: 'main', image: 'any' }] },
     status: {
       phase: 'Pending',
       containerStatuses: [{ name: 'main', ready: false, restartCount: 0, state: { waiting } }],
     },
   };
-  change(objectKey(refOf(pod)), pod);
+  return [objectKey(refOf(pod)), pod];
 }
 
 function ownerOf({ apiVersion, kind, metadata }: KubeObject) {

@@ -149,29 +149,27 @@ export function fakeHelm(
     }
   };
 
-  /** Runs the hooks of an event; those with a manifest are Jobs, and are waited for. Answers with the record. */
-  const runHooks = async (record: Revision, event: string, step: Step, isBroken = false): Promise<Revision> => {
-    let made = record;
+  /** Runs the hooks of an event, and notes in the record how far they came; those with a manifest are Jobs, and are waited for. */
+  const runHooks = async (made: Revision, event: string, until: number, step: Step, isBroken = false) => {
     const note = async (ran: Hook, lastPhase: string): Promise<void> => {
       await step(`note that ${ran.name} is ${lastPhase}`);
-      made = { ...made, hooks: made.hooks.map((one) => (one.name === ran.name ? { ...one, lastPhase } : one)) };
+      made.hooks = made.hooks.map((one) => (one.name === ran.name ? { ...one, lastPhase } : one));
       write(made);
     };
-    for (const each of record.hooks.filter(({ events }) => events.includes(event))) {
+    for (const each of made.hooks.filter(({ events }) => events.includes(event))) {
       const job = hookObject(each.manifest);
       if (job === undefined) {
         await note(each, isBroken ? 'Failed' : 'Succeeded');
       } else {
         await note(each, 'Running');
-        await runJob(own(job), step);
+        await runJob(own(job), until, step);
         await note(each, 'Succeeded');
         if (isRemoved(job)) cluster.take(objectKey(refOf(own(job))));
       }
     }
-    return made;
   };
 
-  const runJob = async (job: KubeObject, step: Step): Promise<void> => {
+  const runJob = async (job: KubeObject, until: number, step: Step): Promise<void> => {
     const key = objectKey(refOf(job));
     await step(`remove the earlier ${objectName(refOf(job))}`);
     cluster.take(key);
@@ -180,6 +178,7 @@ export function fakeHelm(
     for (;;) {
       await time.sleep(500, new AbortController().signal);
       await step(`wait for ${objectName(refOf(job))}`);
+      if (time.elapsed() >= until) throw new Error('context deadline exceeded');
       const live = cluster.objects.get(key);
       if (live === undefined) throw new Error(`job ${job.metadata.name} is gone`);
       if (objectStatus(live, time.now()).status === 'Current') return;
@@ -283,7 +282,8 @@ export function fakeHelm(
         };
         await step('begin');
         const isRefused = trouble === 'pre hook';
-        made = await runHooks(made, `pre-${event}`, step, isRefused);
+        const until = time.elapsed() + timeoutSeconds * 1000;
+        await runHooks(made, `pre-${event}`, until, step, isRefused);
         if (isRefused) throw new Error(`pre-${event} hooks failed: job migrate failed`);
         const isHalf = trouble === 'half way' || trouble === 'killed half way';
         try {
@@ -295,7 +295,7 @@ export function fakeHelm(
         await step('wait');
         if (waits) await wait(manifest, timeoutSeconds, signal);
         if (trouble === 'at the end') throw new Error(`post-${event} hooks failed: job test failed`);
-        made = await runHooks(made, `post-${event}`, step);
+        await runHooks(made, `post-${event}`, until, step);
         if (base !== undefined) {
           await step(`note that revision ${base.revision} is superseded`);
           write({ ...base, status: 'superseded' });

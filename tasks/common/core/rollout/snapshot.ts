@@ -6,7 +6,7 @@ import { eventRecord, type EventRecord } from './events';
 /** One object that the rollout has to bring to health. */
 export interface FollowedRef {
   ref: ObjectRef;
-  /** A hook is judged by its end alone and never given up early. */
+  /** A hook is given up early only for what is certain: it runs once, and what hinders it may pass. */
   purpose: 'object' | 'hook';
   /** Removes itself when it has ended (a Job with ttlSecondsAfterFinished), so its absence is no fault. */
   removesItself?: boolean;
