@@ -67,7 +67,7 @@ interface Ended {
 
 async function runMatrix(options: MatrixOptions, cases: readonly MatrixCase[], store: ResultStore): Promise<void> {
   const begun = performance.now();
-  const ended = options.selection === 'all' ? earlier(store, cases) : { ours: [], plain: [] };
+  const ended = earlier(store, cases, options);
   const ours = options.runs.ours ? cases.filter((one) => !ended.ours.some(({ id }) => id === caseId(one))) : [];
   const plain = options.runs.plain
     ? plainCases(cases).filter((one) => !ended.plain.some(({ id }) => id === plainId(one)))
@@ -96,15 +96,26 @@ function ownClustersFor(options: MatrixOptions, ours: readonly MatrixCase[], pla
   return Array.from({ length: Math.min(options.clusters, wanted) }, (_, index) => `matrix-${index + 1}`);
 }
 
-/** What an earlier run of the same package has shown; what it missed or could not play is played again. */
-function earlier({ earlier: results }: ResultStore, cases: readonly MatrixCase[]): Ended {
+/**
+ * What an earlier run has shown; what it missed or could not play is played again. All pairs are played anew, as a new look
+ * at the package; plain Helm at the same times is what it was.
+ */
+function earlier(
+  { earlier: results }: ResultStore,
+  cases: readonly MatrixCase[],
+  { seed, selection }: MatrixOptions,
+): Ended {
+  const isAll = selection === 'all';
+  if (selection === 'one') return { ours: [], plain: [] };
   const wanted = new Set([...cases.map(caseId), ...plainCases(cases).map(plainId)]);
   const ours = new Map<string, CaseResult>();
   const plain = new Map<string, PlainResult>();
   for (const each of results) {
     if (!wanted.has(each.result.id)) continue;
-    if (each.kind === 'ours' && each.result.status === 'held') ours.set(each.result.id, each.result);
-    if (each.kind === 'plain' && each.result.status === 'interrupted') plain.set(each.result.id, each.result);
+    if (isAll && each.kind === 'ours' && each.result.status === 'held') ours.set(each.result.id, each.result);
+    if (each.kind === 'plain' && (isAll || each.result.seed === seed) && each.result.status === 'interrupted') {
+      plain.set(each.result.id, each.result);
+    }
   }
   return { ours: [...ours.values()], plain: [...plain.values()] };
 }

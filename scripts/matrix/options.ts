@@ -11,7 +11,8 @@ The package is built from this checkout, unless HELM_SAFE_DEPLOY_VSIX names one.
   --seed N          decides the choice of cases and the random times [a random one, printed]
   --only TEXT       only cases whose id holds the text, such as cancel or upgrade/; several divided by commas
   --case ID         one case, such as upgrade/record-pending/kill-task/4.1.4
-  --plain           plain Helm in its place: how many releases stay stuck, how many next deploys fail
+  --plain           plain Helm in its place: how many releases stay stuck, how many next deploys fail; what an
+                    earlier run with the same seed has shown is not done again
   --both            the task and plain Helm
   --write           puts the figures into docs/reliability.md (implies --both)
   --list            names the cases and does nothing

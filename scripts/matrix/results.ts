@@ -9,7 +9,10 @@ import type { PlainResult } from '../../test/matrix/plain';
 export type Result =
   { readonly kind: 'ours'; readonly result: CaseResult } | { readonly kind: 'plain'; readonly result: PlainResult };
 
-/** What was found out about one package, kept on disk line by line, so that a run that was stopped can be gone on with. */
+/**
+ * What was found out about one package, and about plain Helm whatever the package, kept on disk line by line, so that a run
+ * that was stopped can be gone on with.
+ */
 export interface ResultStore {
   readonly folder: string;
   readonly earlier: readonly Result[];
@@ -19,14 +22,21 @@ export interface ResultStore {
 }
 
 export function openResults(vsix: Uint8Array): ResultStore {
-  const folder = path.join(repository, 'dist', 'matrix', fingerprint(vsix));
+  const results = path.join(repository, 'dist', 'matrix');
+  const folder = path.join(results, fingerprint(vsix));
   fs.mkdirSync(folder, { recursive: true });
-  const file = path.join(folder, 'results.jsonl');
+  const files = {
+    ours: path.join(folder, 'results.jsonl'),
+    plain: path.join(results, `plain-${fingerprintOfTheMatrix()}.jsonl`),
+  };
+  const lines = Object.values(files).flatMap((file) =>
+    fs.existsSync(file) ? linesOf(fs.readFileSync(file, 'utf8')) : [],
+  );
   return {
     folder,
-    earlier: fs.existsSync(file) ? linesOf(fs.readFileSync(file, 'utf8')) : [],
+    earlier: lines,
     add: (result) => {
-      fs.appendFileSync(file, `${JSON.stringify(result)}\n`);
+      fs.appendFileSync(files[result.kind], `${JSON.stringify(result)}\n`);
     },
     addDetails: (id, text) => {
       const details = path.join(folder, `${id.replaceAll('/', '--')}.log`);
@@ -41,6 +51,17 @@ function fingerprint(vsix: Uint8Array): string {
   const hash = createHash('sha256');
   for (const [name, content] of [...readVsix(vsix)].sort(([one], [other]) => one.localeCompare(other))) {
     if (name.startsWith('HelmSafeDeploy/') && name.endsWith('.js')) hash.update(name).update(content);
+  }
+  return hash.digest('hex').slice(0, 12);
+}
+
+/** Of all that decides what plain Helm is put through. */
+function fingerprintOfTheMatrix(): string {
+  const folder = path.join(repository, 'test', 'matrix');
+  const hash = createHash('sha256');
+  for (const name of fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
+    const file = path.join(folder, name);
+    if (fs.statSync(file).isFile()) hash.update(name).update(fs.readFileSync(file));
   }
   return hash.digest('hex').slice(0, 12);
 }
