@@ -13,7 +13,8 @@ import {
   ownDeletions,
 } from '../../tasks/common/core/rollbackPlan/execution';
 import { imageChanges } from '../../tasks/common/core/rollbackPlan/images';
-import { isAsDeclared, pathText, quantity } from '../../tasks/common/core/rollbackPlan/changes';
+import { quantity } from '../../tasks/common/core/quantity';
+import { isAsDeclared, pathText } from '../../tasks/common/core/rollbackPlan/changes';
 import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/places';
 import type { RollbackPlan, ServedKind } from '../../tasks/common/core/rollbackPlan/types';
 import {
@@ -395,7 +396,7 @@ describe('What was declared, and how the API server spells it', () => {
   }
 
   it('no word is a quantity', () => {
-    for (const text of ['', 'm', '1x', 'Ki', '1.2.3', '--1']) assert.equal(quantity(text), undefined);
+    for (const text of ['', 'm', '1x', 'Ki', '1.2.3', '--1', '1e3Ki']) assert.equal(quantity(text), undefined);
   });
 
   it('paths can be read', () => {

@@ -1,5 +1,6 @@
 import type { Path } from './fieldPath';
 import { isRecord } from './json';
+import { quantity } from './quantity';
 import { isSame } from './sameValue';
 
 /*
@@ -187,35 +188,6 @@ function isSameQuantity(one: unknown, other: unknown, path: Path): boolean {
     (parent !== undefined && 'field' in parent && amounts.has(parent.field)) ||
     (last !== undefined && 'field' in last && amount.has(last.field));
   if (!isAmount) return false;
-  const [first, second] = [quantity(one), quantity(other)];
-  if (first === undefined || second === undefined) return false;
-  return Math.abs(first - second) <= 1e-12 * Math.max(Math.abs(first), Math.abs(second));
-}
-
-const units: Readonly<Record<string, number>> = {
-  '': 1,
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
-
-function quantity(value: unknown): number | undefined {
-  if (typeof value === 'number') return value;
-  if (typeof value !== 'string') return undefined;
-  const parts = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+)|([numkMGTPE]|[KMGTPE]i))?$/.exec(value.trim());
-  if (parts === null) return undefined;
-  const unit = units[parts[3] ?? ''] ?? 1;
-  return Number(parts[1]) * unit * 10 ** Number(parts[2] ?? 0);
+  const value = quantity(one);
+  return value !== undefined && value === quantity(other);
 }

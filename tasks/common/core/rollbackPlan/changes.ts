@@ -1,4 +1,5 @@
 import { isRecord } from '../json';
+import { quantity } from '../quantity';
 import { mergeKeyOf } from '../remains';
 import { isSame } from '../sameValue';
 
@@ -116,31 +117,4 @@ function isSameScalar(one: string, other: string): boolean {
   if (one === other) return true;
   const amount = quantity(one);
   return amount !== undefined && amount === quantity(other);
-}
-
-const suffixes: Readonly<Record<string, number>> = {
-  '': 1,
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
-
-/** A quantity of Kubernetes as a number; undefined for what is none. */
-export function quantity(text: string): number | undefined {
-  const [, amount, suffix] = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([KMGTPE]i|[numkMGTPE])?$/.exec(text) ?? [];
-  if (amount === undefined) return undefined;
-  // Thousandths are not exact in binary: 0.1 and 100m are to be one number.
-  return Number((Number(amount) * (suffixes[suffix ?? ''] ?? Number.NaN)).toPrecision(12));
 }
