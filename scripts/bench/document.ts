@@ -2,6 +2,8 @@ import type { RequestCounts } from './apiRequests';
 import type { FollowingCosts } from './followingCost';
 import type { HealthyTime } from './healthyTime';
 import { row, shown, verdict, type Target } from './markdown';
+import { planSection } from './planDocument';
+import type { PlanTime } from './planTime';
 import { followingSection, healthySection, verdictSection } from './rolloutDocument';
 import { pairedSpread, type Spread } from './statistics';
 import type { StartUp } from './startUp';
@@ -29,6 +31,7 @@ export interface Results {
   readonly verdictTimes?: readonly VerdictTime[];
   readonly healthyTimes?: readonly HealthyTime[];
   readonly followingCosts?: FollowingCosts | undefined;
+  readonly planTimes?: readonly PlanTime[];
   /** What could not be measured, and why. */
   readonly skipped: readonly string[];
 }
@@ -50,6 +53,7 @@ export function benchmarksPage(results: Results, showsRequests: boolean): string
     ...section(results.verdictTimes ?? [], verdictSection),
     ...section(results.healthyTimes ?? [], healthySection),
     ...(results.followingCosts === undefined ? [] : followingSection(results.followingCosts)),
+    ...section(results.planTimes ?? [], planSection),
   ].join('\n');
 }
 

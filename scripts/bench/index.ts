@@ -12,6 +12,7 @@ import { benchmarksPage, missedTargets, sectionNote, type Results } from './docu
 import { measureFollowingCosts, type FollowingCosts } from './followingCost';
 import { measureHealthyTimes, type HealthyTime } from './healthyTime';
 import { withSections } from './markdown';
+import { measurePlanTimes, type PlanTime } from './planTime';
 import { benchOptions, parts, usage, UsageError, type BenchOptions, type Part } from './options';
 import { measureStartUp, type StartUp } from './startUp';
 import { measureStepTime, type Scenario, type StepTime } from './stepTime';
@@ -89,6 +90,7 @@ async function measured(options: BenchOptions, folder: string): Promise<Results>
     verdictTimes: found?.verdictTimes ?? [],
     healthyTimes: found?.healthyTimes ?? [],
     followingCosts: found?.followingCosts,
+    planTimes: found?.planTimes ?? [],
     skipped: found?.skipped ?? [],
   };
 }
@@ -100,6 +102,7 @@ interface ClusterResults {
   readonly verdictTimes: readonly VerdictTime[];
   readonly healthyTimes: readonly HealthyTime[];
   readonly followingCosts: FollowingCosts | undefined;
+  readonly planTimes: readonly PlanTime[];
   readonly skipped: readonly string[];
 }
 
@@ -120,6 +123,7 @@ async function onCluster(cluster: TestCluster, material: Material, options: Benc
     stepTimes: wants('a', 'c') ? await stepTimesOf(cluster, vsix, options) : [],
     ...(await rolloutTimesOf(cluster, material, options)),
     followingCosts: wants('g') ? await measureFollowingCosts(bench) : undefined,
+    planTimes: wants('h') ? await planTimesOf(bench, options.runs) : [],
     skipped: !hasRealNode && wants('a', 'c', 'e', 'f') ? [noRealNode] : [],
   };
 }
@@ -147,6 +151,18 @@ async function rolloutTimesOf(
   } finally {
     check.dispose();
     deploy.dispose();
+  }
+}
+
+async function planTimesOf(
+  bench: Material & { cluster: TestCluster; log: typeof log; signal: AbortSignal },
+  runs: number,
+): Promise<PlanTime[]> {
+  const rollback = await taskStart(bench.vsix, bench.cluster.kubeconfig, 'ApproveAndRollback');
+  try {
+    return await measurePlanTimes({ ...bench, rollback }, Math.ceil(runs / 3));
+  } finally {
+    rollback.dispose();
   }
 }
 

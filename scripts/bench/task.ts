@@ -18,6 +18,7 @@ export interface TaskStart {
 const refused = {
   HelmSafeDeploy: { releaseName: 'bench', chart: 'none', helmPath: path.resolve('/none') },
   RolloutHealthCheck: { workloads: 'none/none' },
+  ApproveAndRollback: { action: 'plan', releaseName: 'none' },
 } as const;
 
 /** Has the agent run the task once, with inputs that it refuses, and takes over what the agent gave it. */

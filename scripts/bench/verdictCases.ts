@@ -117,9 +117,6 @@ function graceOf(code: CauseCode): number {
   return grace === 'timeout' ? 0 : grace;
 }
 
-/** Helm waits for it. */
-const jobEnded = /"type":"(Failed|FailureTarget)","status":"True"/;
-
 const failingJob: VerdictCase = {
   incident: 'failing Job',
   code: 'JobFailed',
@@ -137,7 +134,7 @@ const refusingHook: VerdictCase = {
   graceSeconds: 0,
   surroundings: '',
   manifest: job({ annotations: { 'helm.sh/hook': 'pre-install,pre-upgrade' } }),
-  shownBy: jobEnded,
+  shownBy: /"exitCode":1/,
   isHook: true,
 };
 

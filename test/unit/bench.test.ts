@@ -3,6 +3,8 @@ import { countRequests } from '../../scripts/bench/apiRequests';
 import { benchmarksPage, missedTargets, stepTimeTarget, type Results } from '../../scripts/bench/document';
 import { benchOptions, UsageError } from '../../scripts/bench/options';
 import { withSections } from '../../scripts/bench/markdown';
+import { planTargets } from '../../scripts/bench/planDocument';
+import { countPlanRequests, type PlanTime } from '../../scripts/bench/planTime';
 import { followingSection, verdictTargets } from '../../scripts/bench/rolloutDocument';
 import type { FollowingCost } from '../../scripts/bench/followingCost';
 import type { VerdictTime } from '../../scripts/bench/verdictTime';
@@ -50,6 +52,45 @@ describe('the figures of the benchmark', () => {
     ]);
     assert.deepEqual(counts, { helm: 2, task: 3, lists: 2, watches: 1, changes: 1, total: 5 });
   });
+});
+
+describe('what planning a rollback costs', () => {
+  const event = (userAgent: string, verb: string, requestURI = '/x') => ({ userAgent, verb, requestURI }) as AuditEvent;
+
+  it('a dry run is no change, and a further page no list', () => {
+    const counts = countPlanRequests([
+      event('helm-safe-deploy', 'list'),
+      event('helm-safe-deploy', 'list', '/x?limit=500&continue=abc'),
+      event('helm-safe-deploy', 'get'),
+      event('helm-safe-deploy', 'create'),
+      event('Helm/3.17.3', 'get'),
+      event('Helm/3.17.3', 'patch', '/x?fieldManager=helm&dryRun=All'),
+      event('Helm/3.17.3', 'delete'),
+    ]);
+    assert.deepEqual(counts, { lists: 1, gets: 1, changes: 1, helmReads: 1, dryRuns: 1, helmChanges: 1 });
+  });
+
+  const requests = { lists: 3, gets: 1, changes: 1, helmReads: 9, dryRuns: 9, helmChanges: 0 };
+  const time = (objects: number, seconds: number, more = {}): PlanTime => ({
+    helmVersion: '4.1.4',
+    objects,
+    seconds: [seconds],
+    requests: { ...requests, ...more },
+  });
+  const rows: [string, PlanTime[], boolean[]][] = [
+    ['all is well', [time(50, 1), time(500, 9)], [true, true, true]],
+    ['too slow', [time(50, 1), time(500, 11)], [false, true, true]],
+    ['reads that grow with the objects', [time(50, 1), time(500, 9, { gets: 500 })], [true, false, true]],
+    ['a Helm that changes something', [time(50, 1, { helmChanges: 1 }), time(500, 9)], [true, true, false]],
+  ];
+  for (const [title, times, wanted] of rows) {
+    it(title, () => {
+      assert.deepEqual(
+        planTargets(times).map(({ isMet }) => isMet),
+        wanted,
+      );
+    });
+  }
 });
 
 describe('the page of the benchmark says whether a target was met', () => {
@@ -164,7 +205,7 @@ describe('the page of the benchmark tells of following', () => {
 
 describe('the command line of the benchmark', () => {
   it('all parts unless some are named', () => {
-    assert.deepEqual(benchOptions([])?.parts, ['a', 'b', 'c', 'd', 'e', 'f', 'g']);
+    assert.deepEqual(benchOptions([])?.parts, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']);
     assert.deepEqual(benchOptions(['--only', 'b, d'])?.parts, ['b', 'd']);
     assert.equal(benchOptions(['--only', 'b', '--runs', '3'])?.commandLine, 'npm run bench -- --only b --runs 3');
     assert.equal(benchOptions(['--help']), undefined);
