@@ -53,7 +53,7 @@ export async function client(
     },
     namespace,
     signal: new AbortController().signal,
-    holder: { identity: name, link: `https://dev.example/${name}`, process: `machine/${process.pid}/${name}` },
+    holder: { identity: name, link: `https://dev.example/${name}`, process: `machine/${process.pid}/${name}`, run: '' },
     isProcessGone: () => false,
     request: { releaseName: release, lock: 'required', lockTimeoutSeconds: 300, ...request },
   };

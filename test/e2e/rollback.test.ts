@@ -53,10 +53,10 @@ describe('ApproveAndRollback of a release', () => {
     const planned = await plan(s);
     assertEnd(planned, 'planned');
     assert.equal(planned.outputs['risk'], 'high', 'Nothing has ever seen the target healthy.');
-    await release(s, helm, 'text=three');
+    assertOutcome(await s.deploy({ helm, set: [...fake, 'text=three'] }), 'deployed');
     const refused = await rollBack(s, planned);
     assertEnd(refused, 'refused', 'PlanChanged');
-    assert.match(refused.log, /Revision 3 was deployed \d+ s ago/);
+    assert.match(refused.log, /Revision 3 was deployed \d+ s ago by run \S+ \(\d+\)/);
     assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
   });
 

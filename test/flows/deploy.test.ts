@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
+import { runOf, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
 import type { Hook } from '../../tasks/common/core/release';
 import { deploy } from '../../tasks/common/flows/deploy';
 import {
@@ -52,6 +52,14 @@ describe('deploy', () => {
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'deployed');
     assert.equal(told(on.storage.records), '1 superseded+verified, 2 deployed+verified');
+  });
+
+  it('each revision tells by whose run it was made, also where a later one has copied its labels', async () => {
+    const on = await scene({ ...installed, chart: broken });
+    await deploy({ ...on.context, holder: { ...on.context.holder, run: '4711_20260101.4_web' } });
+    assert.deepEqual(on.storage.records.map(runOf), ['', '4711_20260101.4_web', '4711_20260101.4_web']);
+    const later = revision(4, 'deployed', v1, { labels: { ...on.storage.records[2]?.labels } });
+    assert.equal(runOf(later), '');
   });
 
   it('a broken upgrade returns to what served, and takes every trace of itself away', async () => {

@@ -20,7 +20,12 @@ const never = new AbortController().signal;
 /** Another run, as it stands in the Lease. */
 function otherHolds(the: World, more: Partial<LeaseContent> = {}): void {
   const now = the.time.now();
-  const holder = { identity: 'fabrikam/Shop, other', link: 'https://dev.example/other', process: 'elsewhere/1/1' };
+  const holder = {
+    identity: 'fabrikam/Shop, other',
+    link: 'https://dev.example/other',
+    process: 'elsewhere/1/1',
+    run: '',
+  };
   const content = { holder, acquiredAt: now, renewedAt: now, transitions: 9, work: undefined, left: [], ...more };
   the.server.put(leaseObject(ref, the.object(), content));
 }
@@ -280,7 +285,7 @@ describe('a lease that is lost', () => {
       'the post-job phase of the same job has taken it',
       (the) => {
         const now = the.time.now();
-        const holder = { identity: 'fabrikam/Shop, run 7', link: '', process: 'machine/post-job/1' };
+        const holder = { identity: 'fabrikam/Shop, run 7', link: '', process: 'machine/post-job/1', run: '' };
         otherHolds(the, { holder, acquiredAt: now, transitions: 1 });
       },
     ],
@@ -515,7 +520,7 @@ describe('a lease that another run holds', () => {
   it('another holder comes and goes while we wait: the new one is named at once', async () => {
     const one = play();
     otherRenewsUntil(one.the, 6000);
-    const third = { identity: 'fabrikam/Shop, third', link: '', process: 'x/1/1' };
+    const third = { identity: 'fabrikam/Shop, third', link: '', process: 'x/1/1', run: '' };
     one.the.time.after(8000, () => {
       otherHolds(one.the, { holder: third });
     });
@@ -570,7 +575,7 @@ describe('a lease that another run holds', () => {
     const now = one.the.time.now();
     otherHolds(one.the, {
       acquiredAt: now,
-      holder: { identity: 'fabrikam/Shop, run 7', link: '', process: 'machine/main/1' },
+      holder: { identity: 'fabrikam/Shop, run 7', link: '', process: 'machine/main/1', run: '' },
     });
     await withLease(one.us.context, () => Promise.resolve());
     assert.ok(one.the.time.elapsed() >= 30_000);

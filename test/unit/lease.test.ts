@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { holderOf } from '../../tasks/common/core/holder';
+import { holderOf, runWords } from '../../tasks/common/core/holder';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
 import {
   inherited,
@@ -32,6 +32,7 @@ const me: Holder = {
   identity: 'fabrikam/Shop, run 7',
   link: 'https://dev.azure.com/fabrikam/7',
   process: 'agent/12/99',
+  run: '',
 };
 const ref = leaseRef('prod', 'shop');
 const noon = new Date('2026-01-01T12:00:00.000Z');
@@ -466,8 +467,34 @@ describe('who holds a lease', () => {
         'attempt 1 of stage attempt 2',
       link: 'https://dev.azure.com/fabrikam/Web%20Shop/_build/results?buildId=4711&view=logs&j=job-guid',
       process: 'agent-3 4f2c/812/3311',
+      run: '4711_20260101.4_web-deploy',
     });
   });
+
+  const labels: [string, Record<string, string | undefined>, string, string][] = [
+    ['a run', {}, '4711_20260101.4_web-deploy', 'run 20260101.4 (4711) of pipeline web-deploy'],
+    [
+      'what no label may hold',
+      { 'Build.BuildNumber': '_ü $(x) 1.2_', 'Build.DefinitionName': 'Größe / β' },
+      '4711_x-1.2_Gr-e',
+      'run x-1.2 (4711) of pipeline Gr-e',
+    ],
+    [
+      'names that are too long',
+      { 'Build.DefinitionName': 'p'.repeat(100) },
+      `4711_20260101.4_${'p'.repeat(36)}`,
+      `run 20260101.4 (4711) of pipeline ${'p'.repeat(36)}`,
+    ],
+    ['nothing but an id', { 'Build.BuildNumber': undefined, 'Build.DefinitionName': '…' }, '4711', 'run 4711'],
+  ];
+  for (const [title, change, label, words] of labels) {
+    it(`its run in a label: ${title}`, () => {
+      const { run } = holderOf(variables(change), 'p');
+      assert.equal(run, label);
+      assert.match(`2147483647_${run}`, /^[A-Za-z0-9][A-Za-z0-9._-]{0,61}[A-Za-z0-9]$/);
+      assert.equal(runWords(run), words);
+    });
+  }
 
   it('main and post-job of one job are the same, in processes of their own', () => {
     assert.equal(identity({}, 'm/1/1'), identity({}, 'm/2/2'));
@@ -554,7 +581,7 @@ describe('who holds a lease', () => {
   it("two terminals of developers are two holders, also with the agent's variables half there", () => {
     const none = (): undefined => undefined;
     const one = holderOf(none, 'laptop/1/1');
-    assert.deepEqual(one, { identity: 'no pipeline, process laptop/1/1', link: '', process: 'laptop/1/1' });
+    assert.deepEqual(one, { identity: 'no pipeline, process laptop/1/1', link: '', process: 'laptop/1/1', run: '' });
     assert.notEqual(holderOf(none, 'laptop/2/1').identity, one.identity);
     const half = variables({ 'System.JobId': undefined });
     assert.notEqual(holderOf(half, 'laptop/1/1').identity, holderOf(half, 'laptop/2/1').identity);

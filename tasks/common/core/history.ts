@@ -7,6 +7,15 @@ import type { Revision } from './release';
 export const verifiedLabel = 'helm-safe-deploy/verified';
 export const unhealthyLabel = 'helm-safe-deploy/unhealthy';
 
+/** Names the run that made the revision, after the revision's number: `8_4711_20260101.4_web-deploy`; see core/holder. */
+export const runLabel = 'helm-safe-deploy/run';
+
+/** The run that made the revision, as `runWords` reads it; empty where that is not known. */
+export function runOf({ labels, revision }: Revision): string {
+  const [, number, run = ''] = /^(\d+)_(.+)$/.exec(labels[runLabel] ?? '') ?? [];
+  return number === String(revision) ? run : '';
+}
+
 /** Stands on the revision that served while it was `superseded` for the time of a change; see flows/mergeBase. */
 export const servedLabel = 'helm-safe-deploy/served';
 

@@ -22,7 +22,7 @@ export function holderOf(variable: Variable, process: string): Holder {
   const run = runOf(read);
   // Without these nothing tells two runs apart: this is no agent, but somebody's terminal.
   if (job === undefined || run === undefined)
-    return { identity: `no pipeline, process ${mark}`, link: '', process: mark };
+    return { identity: `no pipeline, process ${mark}`, link: '', process: mark, run: '' };
   const collection = collectionUrl(variable('System.CollectionUri') ?? variable('System.TeamFoundationCollectionUri'));
   const parts = [
     [organisation(collection), read('System.TeamProject')].filter((part) => part !== undefined).join('/'),
@@ -31,7 +31,7 @@ export function holderOf(variable: Variable, process: string): Holder {
     attempt(read),
   ];
   const identity = shown(parts.filter((part) => part !== '').join(', '), identityLimit);
-  return { identity, link: linkTo(variable, collection, run, job), process: mark };
+  return { identity, link: linkTo(variable, collection, run, job), process: mark, run: run.label };
 }
 
 /** One line of somebody else's text, bounded: nothing in it is a command of the agent, a control or unseen. */
@@ -56,6 +56,7 @@ export function shownLink(text: string | undefined): string {
 
 interface Run {
   kind: 'build' | 'release';
+  label: string;
   parts: readonly string[];
 }
 
@@ -77,7 +78,7 @@ function buildRun(read: Variable): Run | undefined {
     withId(`run ${read('Build.BuildNumber') ?? ''}`, id),
     labelled('stage', stage),
   ];
-  return { kind: 'build', parts };
+  return { kind: 'build', parts, label: runLabelOf(id, read('Build.BuildNumber'), read('Build.DefinitionName')) };
 }
 
 function releaseRun(read: Variable): Run | undefined {
@@ -88,7 +89,28 @@ function releaseRun(read: Variable): Run | undefined {
     withId(`run ${read('Release.ReleaseName') ?? ''}`, id),
     withId(labelled('stage', read('Release.EnvironmentName')), read('Release.EnvironmentId')),
   ];
-  return { kind: 'release', parts };
+  const label = runLabelOf(id, read('Release.ReleaseName'), read('Release.DefinitionName'));
+  return { kind: 'release', parts, label };
+}
+
+/** Leaves room for the number of a revision in the 63 characters that a label may have. */
+const runLabelLimit = 52;
+
+/** `4711_20260101.4_web-deploy`: id, number and pipeline of a run, in the characters of a label. */
+function runLabelOf(...parts: readonly (string | undefined)[]): string {
+  const plain = parts.map((part = '') => part.replace(/[^A-Za-z0-9.-]+/g, '-').replace(/^[-.]+|[-.]+$/g, ''));
+  return plain
+    .join('_')
+    .slice(0, runLabelLimit)
+    .replace(/[^A-Za-z0-9]+$/, '');
+}
+
+/** What `runLabelOf` has written, for people: `run 20260101.4 (4711) of pipeline web-deploy`; empty for what is none. */
+export function runWords(label: string): string {
+  const [id = '', number = '', pipeline = ''] = label.split('_');
+  if (!/^[A-Za-z0-9]/.test(id)) return '';
+  const run = number === '' ? `run ${id}` : `run ${number} (${id})`;
+  return pipeline === '' ? run : `${run} of pipeline ${pipeline}`;
 }
 
 /** A job of a matrix has its leg in the display name alone. */

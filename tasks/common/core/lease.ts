@@ -20,6 +20,8 @@ export interface Holder {
   link: string;
   /** The mark of its process: `machine/pid/start`. */
   process: string;
+  /** Names its run in a label, see `runWords`; empty where there is none. */
+  run: string;
 }
 
 /** What an earlier holder had begun when it lost or gave up the lease. `until`: its last sign of life, server's clock. */

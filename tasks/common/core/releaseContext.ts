@@ -55,6 +55,8 @@ export interface Lease {
 export interface ReleaseContext extends RolloutContext {
   /** The mark of this process (see adapters/processes). */
   process: string;
+  /** Names this run in a label (see core/holder). */
+  run: string;
   helm: ReleaseHelm;
   storage: ReleaseStorage;
   lease: Lease;
@@ -68,7 +70,7 @@ export interface DeployContext extends ReleaseContext {
 }
 
 /** What a deploy is begun with: the lease is the first that it acquires. */
-export type DeployStart = Omit<DeployContext, 'lease' | 'process'> & LeaseContext & { request: DeployRequest };
+export type DeployStart = Omit<DeployContext, 'lease' | 'process' | 'run'> & LeaseContext & { request: DeployRequest };
 
 /** Ends the flow when the step was cancelled meanwhile. */
 export function stopIfCancelled(signal: AbortSignal): void {

@@ -92,6 +92,7 @@ async function underLease(start: DeployStart, story: Story, lease: Lease, asked:
     storage: fenced(start.storage, lease),
     signal: AbortSignal.any([start.signal, lease.lost]),
     process: start.holder.process,
+    run: start.holder.run,
   };
   const ending = await tell(context, story, asked).catch((thrown: unknown) =>
     endingOfError(thrown, story.found, start.signal),
@@ -287,7 +288,7 @@ async function unfollowed(failing: Failing, revision: Revision, thrown: unknown)
 
 async function succeed(context: DeployContext, story: Story, revision: Revision): Promise<Ending> {
   story.servingRevision = revision.revision;
-  await insist(context, () => verify(context.storage, revision));
+  await insist(context, () => verify(context.storage, revision, context.run));
   const broken = story.objects.filter((object) => object.isPreexisting);
   context.agent.log(
     `All ${story.objects.length - broken.length} objects of revision ${revision.revision} are there and ready.`,

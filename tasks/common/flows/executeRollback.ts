@@ -241,7 +241,7 @@ export async function finishRollback(
   story.revision = made.revision;
   const description = recordDescription(target, approval);
   await insist(context, () => storage.update(made.revision, { description }));
-  await insist(context, () => verify(storage, made));
+  await insist(context, () => verify(storage, made, context.run));
   await noteOnWorkloads(context, plan, `Rolled back to revision ${target.revision}. ${approval.sentence}`);
   const execution = { ...toldOf(approval), state: 'done', revision: made.revision, templates: {} } as const;
   await insist(context, () => plans.note(approved.digest ?? plan.digest, execution)).catch((thrown: unknown) => {

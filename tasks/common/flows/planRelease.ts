@@ -1,4 +1,6 @@
 import { asTaskError } from '../core/failure';
+import { runOf } from '../core/history';
+import { runWords } from '../core/holder';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { apiGroup, manifestObjects, objectKey, refOf } from '../core/manifest';
 import type { ListQuery } from '../core/ports';
@@ -49,6 +51,7 @@ export async function planRelease(context: ReleasePlanContext, history: readonly
     release,
     namespace,
     history,
+    deployedBy: Object.fromEntries(history.map((each) => [each.revision, runWords(runOf(each))])),
     helm,
     ...(rehearsal === undefined ? {} : { rehearsal }),
     now,

@@ -1,6 +1,6 @@
 import type { Ending } from '../core/ending';
 import { asTaskError } from '../core/failure';
-import { prunable, unhealthyLabel, verifiedLabel } from '../core/history';
+import { prunable, runLabel, unhealthyLabel, verifiedLabel } from '../core/history';
 import type { RecordChange, ReleaseStorage } from '../core/ports';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
@@ -14,10 +14,14 @@ export function newRevision(before: readonly Revision[], now: readonly Revision[
   return last !== undefined && last.revision > (before.at(-1)?.revision ?? 0) ? last : undefined;
 }
 
-export async function verify(storage: ReleaseStorage, revision: Revision): Promise<void> {
-  await storage.update(revision.revision, {
-    labels: { [verifiedLabel]: String(revision.revision), [unhealthyLabel]: undefined },
-  });
+/** `run` names the run that has made the revision, where that is this one. */
+export async function verify(storage: ReleaseStorage, { revision }: Revision, run = ''): Promise<void> {
+  const labels = { [verifiedLabel]: String(revision), [unhealthyLabel]: undefined, ...madeBy(revision, run) };
+  await storage.update(revision, { labels });
+}
+
+function madeBy(revision: number, run: string): Record<string, string> {
+  return run === '' ? {} : { [runLabel]: `${revision}_${run}` };
 }
 
 /**
@@ -46,11 +50,16 @@ export function unhealthyDescription({ failedWorkload, reason }: Ending): string
   return `Not healthy: ${failedWorkload} ${reason}`.replace(/ +/g, ' ').trim();
 }
 
+/** Of a revision that this run has made. */
 export async function markUnhealthy(context: ReleaseContext, revision: Revision, ending: Ending): Promise<void> {
   const change: RecordChange = {
     status: 'failed',
     ...(revision.status === 'failed' ? {} : { description: unhealthyDescription(ending) }),
-    labels: { [unhealthyLabel]: String(revision.revision), [verifiedLabel]: undefined },
+    labels: {
+      [unhealthyLabel]: String(revision.revision),
+      [verifiedLabel]: undefined,
+      ...madeBy(revision.revision, context.run),
+    },
   };
   await insist(context, () => context.storage.update(revision.revision, change));
 }

@@ -54,6 +54,7 @@ async function underLease(start: RepairStart, story: Story, lease: Lease, left: 
     storage: fenced(start.storage, lease),
     signal: AbortSignal.any([start.signal, lease.lost]),
     process: start.holder.process,
+    run: start.holder.run,
   };
   const ending = await putInOrder(context, story, left);
   if (!isPending(await context.storage.history())) {
@@ -133,7 +134,7 @@ async function gotHealthy(context: RepairContext, last: Revision): Promise<boole
     const change = { status: 'deployed', description: 'Seen healthy after its step was cancelled' } as const;
     await insist(context, () => context.storage.update(last.revision, change));
   }
-  await insist(context, () => verify(context.storage, { ...last, status: 'deployed' }));
+  await insist(context, () => verify(context.storage, { ...last, status: 'deployed' }, context.run));
   return true;
 }
 

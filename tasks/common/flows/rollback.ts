@@ -66,6 +66,7 @@ async function underLease(
     storage: fenced(start.storage, lease),
     signal: AbortSignal.any([start.signal, lease.lost]),
     process: start.holder.process,
+    run: start.holder.run,
   };
   const ending = await act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
   if (lease.lost.aborted && !start.signal.aborted) {

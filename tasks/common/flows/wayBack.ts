@@ -74,7 +74,7 @@ export async function returnTo(
   const followed = await followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' });
   story.servingRevision = revision.revision;
   if (followed.end === 'healthy') {
-    await insist(context, () => verify(storage, revision));
+    await insist(context, () => verify(storage, revision, context.run));
     await prune(context);
     agent.log(
       `Revision ${revision.revision} has the manifest of revision ${target.revision}; all of it is there and ready.`,

@@ -181,6 +181,7 @@ export function contender({ time, server }: World, options: ContenderOptions): C
         identity: `fabrikam/Shop, ${name}`,
         link: `https://dev.example/${name}`,
         process: options.process ?? `machine/${name}/1`,
+        run: '',
       },
       isProcessGone: options.isProcessGone ?? (() => false),
       request: { releaseName: release, lock: 'preferred', lockTimeoutSeconds: 300, ...options.request },

@@ -125,7 +125,7 @@ export async function scene(setting: Setting): Promise<Scene> {
     namespace,
     signal: cancel.signal,
     guard: { alive: () => undefined },
-    holder: { identity: 'pipeline 1', link: 'https://dev.example/1', process: 'machine/1/1' },
+    holder: { identity: 'pipeline 1', link: 'https://dev.example/1', process: 'machine/1/1', run: '' },
     isProcessGone: () => false,
     request: { ...plainRequest, ...setting.request },
   };

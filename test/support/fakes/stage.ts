@@ -373,7 +373,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
         if (!isDead()) aliveAtMs = time.elapsed() - ageMs;
       },
     },
-    holder: { identity: job, link: `https://dev.example/${encodeURIComponent(job)}`, process: mark },
+    holder: { identity: job, link: `https://dev.example/${encodeURIComponent(job)}`, process: mark, run: '' },
     isProcessGone: (other) => gone.has(other),
     request: { ...plainRequest, lock: 'preferred', ...options.request },
   };
