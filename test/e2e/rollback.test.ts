@@ -47,6 +47,37 @@ describe('ApproveAndRollback of a release', () => {
     });
   }
 
+  for (const major of ['3', '4'] as const) {
+    scene(`Helm ${major}: back again after a rollback that ended sick, and left what it was to delete`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      await release(s, helm, 'nodeSelector.none=z', 'progressDeadlineSeconds=3', 'configMaps={old}');
+      await release(s, helm, 'text=two', 'configMaps={new}');
+      const sick = await rollBack(s, await plan(s, { helm }), { helm });
+      assertEnd(sick, 'failed', 'Unschedulable');
+      assert.equal(await s.history(), '1 superseded, 2 superseded, 3 failed');
+      assert.ok(await s.live(configMap('new')), 'Nothing is deleted before all is healthy.');
+
+      const back = await plan(s, { helm, inputs: { toRevision: '2' } });
+      assertEnd(back, 'planned');
+      assert.equal(await s.history(), '1 superseded, 2 superseded, 3 failed');
+      const fates = back.plan?.objects.map(({ kind, name, fate }) => `${kind}/${name} ${fate}`) ?? [];
+      assert.ok(fates.includes('ConfigMap/old deleted'), fates.join());
+      assert.ok(fates.includes('ConfigMap/new kept'), fates.join());
+      assertEnd(await rollBack(s, back, { helm, inputs: { toRevision: '2' } }), 'rolledBack');
+      assert.equal(await s.history(), '1 superseded, 2 superseded, 3 failed, 4 deployed');
+      assert.equal(await s.field(configMap('web'), 'data.text'), 'two');
+      assert.ok(await s.live(configMap('new')));
+      assert.equal(await s.live(configMap('old')), undefined);
+      const records = await s.list(
+        '/api/v1/namespaces/$ns/secrets?labelSelector=app.kubernetes.io%2Fmanaged-by%3Dhelm-safe-deploy',
+      );
+      assert.deepEqual(
+        records.filter(({ metadata }) => metadata.name.includes('sh.helm')),
+        [],
+      );
+    });
+  }
+
   scene('a revision deployed between plan and execution: refused, and said by whom it was changed', async (s) => {
     const helm = helms(s.cluster)['4'];
     for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);

@@ -59,11 +59,7 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
   const ref = (revision: number) =>
     ({ apiVersion: 'v1', kind: driver.kind, namespace, name: storageName(release, revision) }) as const;
 
-  const updateOnce = async (
-    revision: number,
-    change: RecordChange,
-    beforeWrite: () => Promise<void>,
-  ): Promise<void> => {
+  const changed = async (revision: number, change: RecordChange): Promise<KubeObject> => {
     const object = await cluster.get(ref(revision));
     if (object === undefined) {
       const message = `Could not change revision ${revision} of release ${release}: its record ${where(driver, options, revision)} is gone.`;
@@ -72,8 +68,7 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
     const record = changedRecord(await readRecord(object, driver), change);
     const labels = changedLabels(object.metadata.labels ?? {}, change, new Date());
     const data = { ...(object['data'] as Record<string, string>), release: await writeRecord(record, driver) };
-    await beforeWrite();
-    await cluster.update({ ...object, metadata: { ...object.metadata, labels }, data });
+    return { ...object, metadata: { ...object.metadata, labels }, data };
   };
 
   return {
@@ -94,7 +89,9 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
     async update(revision, change, beforeWrite = () => Promise.resolve()) {
       for (let tries = 1; ; tries++) {
         try {
-          await updateOnce(revision, change, beforeWrite);
+          const object = await changed(revision, change);
+          await beforeWrite();
+          await cluster.update(object);
           return;
         } catch (error) {
           const isRace = error instanceof TaskError && error.reason === 'Conflict' && error.facts['status'] === 409;
@@ -103,6 +100,7 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
         }
       }
     },
+    changed,
     remove: (revision) => cluster.delete(ref(revision)),
     async keepCopy(revision) {
       const object = await cluster.get(ref(revision));

@@ -103,6 +103,11 @@ function wasUninstalled({ status, description }: Revision): boolean {
   return status === 'uninstalled' || (status === 'superseded' && description === 'superseded by new release');
 }
 
+/** The newest revision of which nothing says that it failed: what came after it may have left something behind. */
+export function lastGood(history: readonly Revision[]): Revision | undefined {
+  return sinceUninstall(history).findLast((revision) => revision.status === 'deployed' || isVerified(revision));
+}
+
 export interface RollbackTarget {
   revision: Revision;
   proof: 'verified' | 'deployed';

@@ -142,6 +142,8 @@ export interface ReleaseStorage {
    * suffice). `beforeWrite` is awaited between the two.
    */
   update(revision: number, change: RecordChange, beforeWrite?: () => Promise<void>): Promise<void>;
+  /** The object that holds the record, as `update` would write it. */
+  changed(revision: number, change: RecordChange): Promise<KubeObject>;
   remove(revision: number): Promise<void>;
   /** Copies the record as it is, to stay until `dropCopy` or until the record itself goes. An older copy stays as it is. */
   keepCopy(revision: number): Promise<void>;

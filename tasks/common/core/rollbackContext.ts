@@ -2,6 +2,7 @@ import type { AzureRun } from './approval';
 import type { OwnPlace } from './approval/place';
 import type { FencePolicy, FenceRecord } from './fence';
 import type { PlanStore } from './keptPlan';
+import type { KubeObject } from './kubernetes';
 import type { HelmResult } from './ports';
 import type { HelmProvenance } from './provenance';
 import type { Rehearsal } from './rehearsal';
@@ -15,8 +16,8 @@ import type { RollbackTaskRequest } from './rollbackRequest';
 export interface RollbackHelm {
   /** Where the binary comes from. */
   provenance(signal: AbortSignal): Promise<HelmProvenance>;
-  /** What it would do; nothing is changed. */
-  rehearse(target: RollbackTarget, signal: AbortSignal): Promise<Rehearsal>;
+  /** What it would do; nothing is changed. `record` is shown to it in place of the one that Helm's storage has. */
+  rehearse(target: RollbackTarget, record: KubeObject | undefined, signal: AbortSignal): Promise<Rehearsal>;
   /** For real, through the fence. Never signalled. With `lost` every further write is refused. */
   rollback(options: FencedRollback): Promise<{ result: HelmResult; fence: FenceRecord }>;
 }

@@ -22,7 +22,7 @@ import { liveState } from './drift';
 import { collectEvidence, sayEvidence } from './evidence';
 import { hungAfter, showHookEvidence, whileHooksRun } from './hookLogs';
 import { insist } from './insist';
-import { onBase } from './mergeBase';
+import { giveRecord, onBase, type PlannedBase } from './mergeBase';
 import { group, remindingWhile, secondsUntil } from './phase';
 import { markUnhealthy, newRevision, settle, verify } from './record';
 import { proveObjects } from './proof';
@@ -49,9 +49,9 @@ export interface Approved {
 export async function executeRollback(
   context: RollbackContext,
   story: RollbackStory,
-  approved: Approved & { history: readonly Revision[] },
+  approved: Approved & { history: readonly Revision[]; base: PlannedBase | undefined },
 ): Promise<RollbackEnding> {
-  const { plan, target, history, approval, deadline } = approved;
+  const { plan, base, target, history, approval, deadline } = approved;
   const { clock, lease, plans, rollbackHelm, storage } = context;
   stopIfCancelled(context.signal);
   const memory = await baselineNow(context, story, target, history);
@@ -61,9 +61,10 @@ export async function executeRollback(
   context.agent.setTaskVariable(planDigestVariable, digest);
   await plans.note(digest, execution);
   await beginWork(context, story, { action: 'rollback', revision });
+  const given = base && (await giveRecord(context, history, base));
   let fence: FenceRecord | undefined;
   const { result, hooks } = await group(context, `Roll back to revision ${target.revision}`, () =>
-    onBase(context, undefined, history, () =>
+    onBase(context, given, history, () =>
       whileHooksRun(context, target.hooks, ['pre-rollback', 'post-rollback'], async () => {
         const ran = await remindingWhile(
           context,

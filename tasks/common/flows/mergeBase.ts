@@ -1,8 +1,8 @@
 import { errorThen } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
-import { isSecret, objectName } from '../core/manifest';
-import { editedLabel, isUnhealthy, servedLabel, sinceUninstall } from '../core/history';
+import { isSecret, manifestKey, manifestObjects, objectName } from '../core/manifest';
+import { editedLabel, isUnhealthy, lastGood, releaseState, servedLabel, sinceUninstall } from '../core/history';
 import {
   claimTemplates,
   keepReason,
@@ -29,10 +29,61 @@ export interface GivenBase {
   leftovers: readonly ReportedLeftover[];
 }
 
+/** A base for Helm's merge that is not yet in its record. */
+export interface PlannedBase {
+  /** The last revision of the history, the one that Helm is made to merge from. */
+  edited: Revision;
+  manifest: string;
+  leftovers: readonly ReportedLeftover[];
+}
+
+/** What a base is thought out through. */
+type BaseContext = Pick<ReleaseContext, 'agent' | 'cluster' | 'namespace'> & { request: { releaseName: string } };
+
 /**
- * Gives Helm the base for what it does next. `chain` are the revisions, oldest first, whose objects and fields may be
- * live; its last one is the last of the history, the one that Helm is made to merge from.
+ * The base for what Helm does next. `chain` are the revisions, oldest first, whose objects and fields may be live; its
+ * last one is the last of the history. What `isDecided` stands in the base whatever it is: somebody else judges whether
+ * it may go.
  */
+async function planBase(
+  context: BaseContext,
+  chain: readonly Revision[],
+  good: Revision | undefined,
+  wantedManifest: string,
+  isDecided: (key: string) => boolean = () => false,
+): Promise<PlannedBase | undefined> {
+  const edited = chain.at(-1);
+  if (edited === undefined) return undefined;
+  const manifests = chain.map((revision) => revision.manifest);
+  const open = <T extends { key: string }>(found: readonly T[]): T[] => found.filter(({ key }) => !isDecided(key));
+  const found = open(leftovers(manifests, good?.manifest, wantedManifest, context.namespace));
+  const fates = await Promise.all(found.map((leftover) => fateOf(context, leftover)));
+  const taken = open(newcomers(manifests, good?.manifest, wantedManifest, context.namespace));
+  const foreign = await foreignKeys(context, taken);
+  const spared = new Set([...fates.filter((fate) => fate.isSpared).map((fate) => fate.key), ...foreign]);
+  const manifest = mergeBase(manifests, wantedManifest, context.namespace, spared);
+  return { edited, manifest, leftovers: fates.flatMap((fate) => fate.reports) };
+}
+
+/**
+ * The base for a rollback after a failed revision, which may have dropped what is still alive; undefined where the last
+ * revision's own manifest is one. What stands in that is for the plan to judge.
+ */
+export async function rollbackBase(
+  context: BaseContext,
+  history: readonly Revision[],
+  target: Revision,
+): Promise<PlannedBase | undefined> {
+  const last = history.at(-1);
+  if (last === undefined || releaseState(history).state !== 'failed') return undefined;
+  const good = lastGood(history);
+  const chain = chainFrom(history, good);
+  if (chain.length < 2) return undefined;
+  const known = new Set(manifestObjects(last.manifest).map((object) => manifestKey(object, context.namespace)));
+  return planBase(context, chain, good, target.manifest, (key) => known.has(key));
+}
+
+/** Thinks out the base for what Helm does next (see `planBase`), tells it, and puts it into Helm's record. */
 export async function giveBase(
   context: ReleaseContext,
   history: readonly Revision[],
@@ -41,26 +92,23 @@ export async function giveBase(
   wantedManifest: string,
   config?: Readonly<Record<string, unknown>>,
 ): Promise<GivenBase | undefined> {
-  const edited = chain.at(-1);
-  if (edited === undefined) return undefined;
-  const manifests = chain.map((revision) => revision.manifest);
-  const found = leftovers(manifests, good?.manifest, wantedManifest, context.namespace);
-  const fates = await Promise.all(found.map((leftover) => fateOf(context, leftover)));
-  const foreign = await foreignKeys(context, newcomers(manifests, good?.manifest, wantedManifest, context.namespace));
-  const spared = new Set([...fates.filter((fate) => fate.isSpared).map((fate) => fate.key), ...foreign]);
-  const superseded = history.filter((revision) => revision.status === 'deployed' && revision !== edited);
-  const given: GivenBase = {
-    before: history,
-    edited,
-    superseded,
-    leftovers: fates.flatMap((fate) => fate.reports),
-  };
+  const planned = await planBase(context, chain, good, wantedManifest);
+  if (planned === undefined) return undefined;
   const isUninstall = wantedManifest === '';
-  for (const left of given.leftovers) if (!isUninstall || left.keptBecause !== '') context.agent.log(lineOf(left));
-  const base = {
-    manifest: mergeBase(manifests, wantedManifest, context.namespace, spared),
-    ...(config === undefined ? {} : { config }),
-  };
+  for (const left of planned.leftovers) if (!isUninstall || left.keptBecause !== '') context.agent.log(lineOf(left));
+  return giveRecord(context, history, planned, config);
+}
+
+/** Puts a base into Helm's record, for `onBase`. */
+export async function giveRecord(
+  context: ReleaseContext,
+  history: readonly Revision[],
+  { edited, manifest, leftovers: left }: PlannedBase,
+  config?: Readonly<Record<string, unknown>>,
+): Promise<GivenBase> {
+  const superseded = history.filter((revision) => revision.status === 'deployed' && revision !== edited);
+  const given: GivenBase = { before: history, edited, superseded, leftovers: left };
+  const base = { manifest, ...(config === undefined ? {} : { config }) };
   await writeBase(context.storage, given, base).catch((thrown: unknown) =>
     restoredAfter(context, given, history, thrown),
   );
@@ -82,7 +130,7 @@ async function writeBase(storage: ReleaseStorage, given: GivenBase, base: Record
 
 /** What of it lies in the cluster as another's: left out of the base, Helm refuses to take it over. */
 async function foreignKeys(
-  context: ReleaseContext,
+  context: BaseContext,
   objects: readonly { key: string; object: Leftover['object'] }[],
 ): Promise<string[]> {
   const release = { name: context.request.releaseName, namespace: context.namespace };
@@ -100,7 +148,7 @@ interface Fate {
   reports: readonly ReportedLeftover[];
 }
 
-async function fateOf(context: ReleaseContext, leftover: Leftover): Promise<Fate> {
+async function fateOf(context: BaseContext, leftover: Leftover): Promise<Fate> {
   const { key, object } = leftover;
   const ref = await liveRef(context.cluster, object, context.namespace);
   // Helm refuses a base with a kind that is not served.
@@ -115,7 +163,7 @@ async function fateOf(context: ReleaseContext, leftover: Leftover): Promise<Fate
 }
 
 /** The claims that a StatefulSet made are in no manifest: Kubernetes keeps them unless the set itself says otherwise. */
-async function claimsOf(context: ReleaseContext, ref: ObjectRef, live: KubeObject): Promise<ReportedLeftover[]> {
+async function claimsOf(context: BaseContext, ref: ObjectRef, live: KubeObject): Promise<ReportedLeftover[]> {
   const templates = claimTemplates(live);
   const { namespace } = ref;
   if (namespace === undefined || templates.length === 0) return [];

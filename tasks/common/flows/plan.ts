@@ -26,7 +26,7 @@ export function planForRelease(start: ReleaseRollbackStart): Promise<ToldRollbac
   return telling(start, async (story) => {
     const history = await start.storage.history();
     story.revision = history.at(-1)?.status === 'deployed' ? (history.at(-1)?.revision ?? null) : null;
-    return planRelease(start, history);
+    return (await planRelease(start, history)).plan;
   });
 }
 

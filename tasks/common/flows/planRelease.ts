@@ -17,13 +17,20 @@ import {
   servedKey,
 } from '../core/rollbackPlan/places';
 import { planRollback } from '../core/rollbackPlan/planRollback';
+import { rollbackBase, type PlannedBase } from './mergeBase';
 import { chooseTarget } from '../core/rollbackPlan/target';
 import type { ReleasePlanInputs, RollbackPlan, ServedKind, ServedKinds } from '../core/rollbackPlan/types';
 
 export type ReleasePlanContext = Pick<
   ReleaseRollbackStart,
-  'agent' | 'cluster' | 'namespace' | 'signal' | 'rollbackHelm' | 'request' | 'sha256'
+  'agent' | 'cluster' | 'namespace' | 'signal' | 'rollbackHelm' | 'request' | 'sha256' | 'storage'
 >;
+
+/** A plan, and the base that Helm is to merge from where that is not its last revision as it stands. */
+export interface PlannedRelease {
+  plan: RollbackPlan;
+  base: PlannedBase | undefined;
+}
 
 /** Objects that are read one by one: enough to hide the way to the server. */
 const atATime = 8;
@@ -32,20 +39,21 @@ const atATime = 8;
  * Looks at everything that a rollback would touch, rehearses it, and thinks it through. Changes nothing. Throws what
  * kept it from looking; what speaks against the rollback is in the plan.
  */
-export async function planRelease(context: ReleasePlanContext, history: readonly Revision[]): Promise<RollbackPlan> {
+export async function planRelease(context: ReleasePlanContext, history: readonly Revision[]): Promise<PlannedRelease> {
   const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
   const { releaseName: release, rollback } = request;
   const { target, passed } = chooseTarget(history, release, rollback);
   const revisions = target === undefined ? [] : [target, ...passed].filter(isReadable);
   const isWhole = target !== undefined && revisions.includes(target);
+  const base = isWhole && history.every(isReadable) ? await rollbackBase(context, history, target) : undefined;
   const [helm, rehearsal, looked, now] = await Promise.all([
     rollbackHelm.provenance(signal),
-    isWhole ? rehearse(context, target) : undefined,
+    isWhole ? rehearse(context, target, base) : undefined,
     look(context, revisions),
     cluster.serverTime(),
   ]);
   stopIfCancelled(signal);
-  return planRollback({
+  const plan = planRollback({
     ...rollback,
     ...looked,
     release,
@@ -54,9 +62,11 @@ export async function planRelease(context: ReleasePlanContext, history: readonly
     deployedBy: Object.fromEntries(history.map((each) => [each.revision, runWords(runOf(each))])),
     helm,
     ...(rehearsal === undefined ? {} : { rehearsal }),
+    ...(base === undefined ? {} : { baseManifest: base.manifest }),
     now,
     sha256,
   });
+  return { plan, base };
 }
 
 /** What cannot be read as YAML is a refusal of the plan. */
@@ -69,8 +79,13 @@ function isReadable({ manifest }: Revision): boolean {
   }
 }
 
-async function rehearse({ agent, rollbackHelm, signal }: ReleasePlanContext, target: Revision): Promise<Rehearsal> {
-  const rehearsal = await rollbackHelm.rehearse(target, signal);
+async function rehearse(
+  { agent, rollbackHelm, signal, storage }: ReleasePlanContext,
+  target: Revision,
+  base: PlannedBase | undefined,
+): Promise<Rehearsal> {
+  const record = base && (await storage.changed(base.edited.revision, { manifest: base.manifest }));
+  const rehearsal = await rollbackHelm.rehearse(target, record, signal);
   const { durationMs, requests, writes } = rehearsal;
   agent.log(
     `Rehearsed helm rollback to revision ${target.revision} in ${(durationMs / 1000).toFixed(1)} s: ` +

@@ -15,7 +15,7 @@ import { group, later } from './phase';
 import { keepPlan, refusedPlan, type ToldRollback } from './plan';
 import { planRelease } from './planRelease';
 import { verify } from './record';
-import { isPending, ownerOf, pendingRefusal } from './recover';
+import { isPending, ownerOf, pendingRefusal, restoreHistory } from './recover';
 import { refuseOld } from './rollbackAge';
 import {
   endingOfThrown,
@@ -38,7 +38,7 @@ export function rollBackRelease(start: ReleaseRollbackStart): Promise<ToldRollba
 export function resumeRollback(start: ReleaseRollbackStart): Promise<ToldRollback> {
   return rollBack(start, async (context, story) => {
     const approved = await approvedPlan(context, story);
-    const history = await context.storage.history();
+    const history = await restoreHistory(context, await context.storage.history());
     const resumed = await resume(context, story, approved, history, later(context.clock.now(), timeout(context)));
     return resumed ?? rollbackEnding('cancelled', 'Cancelled', 'Nothing of the rollback was begun.');
   });
@@ -90,7 +90,7 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   const { clock, request, storage } = context;
   const deadline = later(clock.now(), timeout(context));
   const approved = await approvedPlan(context, story);
-  const history = await storage.history();
+  const history = await restoreHistory(context, await storage.history());
   story.revision = servingIn(history);
   const resumed = await resume(context, story, approved, history, deadline);
   if (resumed !== undefined) return resumed;
@@ -100,7 +100,7 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   await refuseOld(context, approved);
   await refuseForeignPending(context, history);
 
-  const plan = await group(context, 'Plan again', () => planRelease(context, history));
+  const { plan, base } = await group(context, 'Plan again', () => planRelease(context, history));
   story.plan = plan;
   sayPlan(context, plan);
   sameOrRefused(story, approved, plan, clock.now());
@@ -115,7 +115,7 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   if (target === undefined) {
     throw new TaskError('RollbackTargetMissing', `The target of the rollback of ${request.releaseName} is gone.`);
   }
-  return executeRollback(context, story, { plan, target, history, approval, deadline, deletions: plan });
+  return executeRollback(context, story, { plan, base, target, history, approval, deadline, deletions: plan });
 }
 
 function servingIn(history: readonly Revision[]): number | null {
@@ -224,7 +224,7 @@ async function runAgain(context: RollbackContext, story: RollbackStory, broken: 
   takeOver(story, approved.plan, execution);
   story.hasBegun = true;
   await insist(context, () => context.storage.remove(last.revision));
-  const plan = await group(context, 'Plan again', () => planRelease(context, before));
+  const { plan, base } = await group(context, 'Plan again', () => planRelease(context, before));
   story.plan = plan;
   if (plan.risk === 'refused') return { ...refusedPlan(plan), outcome: 'failed' };
   const allowed = new Set(deletedNames(approved.plan));
@@ -237,6 +237,7 @@ async function runAgain(context: RollbackContext, story: RollbackStory, broken: 
   const digest = approved.plan.digest;
   return executeRollback(context, story, {
     plan,
+    base,
     digest,
     target,
     history: before,

@@ -1,6 +1,6 @@
 import { endingOfRollout } from '../core/ending';
 import { asTaskError } from '../core/failure';
-import { changedNothing, isVerified, sinceUninstall } from '../core/history';
+import { changedNothing, lastGood } from '../core/history';
 import type { HelmResult, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
 import { baselineOf, type RolloutMemory } from '../core/rollout/verdict';
@@ -92,10 +92,6 @@ async function baseForUpgrade(context: DeployContext, seen: Look): Promise<Given
   );
   const config = reusesValues(context) ? good?.config : undefined;
   return giveBase(context, seen.history, chain, good, seen.rendering.manifest, config);
-}
-
-function lastGood(history: readonly Revision[]): Revision | undefined {
-  return sinceUninstall(history).findLast((revision) => revision.status === 'deployed' || isVerified(revision));
 }
 
 /** Helm takes the last values when it is given none, and those of a failed revision would come back with it. */

@@ -27,6 +27,7 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
       const writtenAt = now?.() ?? record.writtenAt;
       storage.records[at] = { ...record, ...fields, labels: Object.fromEntries(kept), writtenAt };
     },
+    changed: () => Promise.reject(new Error('The fake storage holds no objects.')),
     async remove(revision) {
       await Promise.resolve();
       storage.records = storage.records.filter((record) => record.revision !== revision);

@@ -64,9 +64,10 @@ interface Act {
 
 /**
  * Reads are passed on; every write is sent as a dry run and kept in memory, where the same client then reads it. What an
- * aggregated API server makes of a dry run is its own affair: those built with Kubernetes' library honour it.
+ * aggregated API server makes of a dry run is its own affair: those built with Kubernetes' library honour it. `record` is
+ * read in place of the object of that name.
  */
-export function rehearsalStage(upstream: Upstream, names: ReleaseName): Stage {
+export function rehearsalStage(upstream: Upstream, names: ReleaseName, record?: KubeObject): Stage {
   const scene: Scene = {
     ...names,
     upstream,
@@ -77,6 +78,11 @@ export function rehearsalStage(upstream: Upstream, names: ReleaseName): Stage {
     writes: [],
     storage: [],
   };
+  if (record !== undefined) {
+    const resource = record.kind === 'ConfigMap' ? 'configmaps' : 'secrets';
+    const { namespace } = names;
+    scene.memory.remember({ apiVersion: record.apiVersion, resource, namespace }, record, false);
+  }
   let arrived = 0;
   return {
     handle(request) {

@@ -1,6 +1,7 @@
 import { TaskError } from '../../core/failure';
 import { lineReader } from '../../core/foreignText';
 import { helmMessage } from '../../core/helmFailure';
+import type { KubeObject } from '../../core/kubernetes';
 import type { Rehearsal } from '../../core/rehearsal';
 import { helmEnvironment } from '../helm';
 import { runProcess, type ProcessResult } from '../process';
@@ -13,6 +14,8 @@ export interface RehearsalOptions extends GatewayOptions {
   release: string;
   /** To return to. */
   revision: number;
+  /** A record of the release as it will be when the real rollback runs, where that is not as it is now. */
+  record?: KubeObject;
   /** What the real rollback will be told besides, such as `--force-conflicts`. */
   extraArguments?: readonly string[];
   workingDirectory: string;
@@ -35,10 +38,10 @@ const killAfterMs = 1_000;
  * kept the API server from answering when Helm failed for that; a Helm that fails by itself is an outcome.
  */
 export async function rehearseRollback(options: RehearsalOptions): Promise<Rehearsal> {
-  const { release, namespace } = options;
+  const { release, namespace, record } = options;
   let stage: Stage | undefined;
   const gateway = await openGateway(options, (upstream) => {
-    const made = rehearsalStage(upstream, { release, namespace });
+    const made = rehearsalStage(upstream, { release, namespace }, record);
     stage = made;
     return (request) => made.handle(request);
   });
