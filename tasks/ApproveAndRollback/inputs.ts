@@ -8,6 +8,7 @@ import {
   type InputLine,
   type InputReader,
   type RawInputs,
+  withoutComments,
 } from '../common/core/inputs';
 import { lockInputDefaults, readLockRequest } from '../common/core/lockRequest';
 import { parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
@@ -112,8 +113,8 @@ function parseCount(text: string): number | undefined {
 }
 
 function readSubject(read: InputReader, raw: RawInputs): { releaseName: string; subject: RollbackSubject } {
-  const isGiven = (name: keyof typeof inputDefaults): boolean => (raw(name)?.trim() ?? '') !== '';
-  const workloads = read.lines('workloads').flatMap((line) => readWorkload(read, line));
+  const isGiven = (name: keyof typeof inputDefaults): boolean => withoutComments(raw(name) ?? '').trim() !== '';
+  const workloads = read.entries('workloads').flatMap((line) => readWorkload(read, line));
   const releaseName = read.parsed('releaseName', releaseNameExpected, orNothing(parseReleaseName), '');
   if (isGiven('workloads') && isGiven('releaseName')) {
     const problem = 'a release is rolled back as a whole: give either releaseName or workloads';
@@ -142,9 +143,9 @@ function readWorkload(read: InputReader, { input, text, number }: InputLine): Wo
 
 function readPolicy(read: InputReader): RollbackPolicy {
   return {
-    allow: read.lines('allow').flatMap((line) => readCode(read, line)),
+    allow: read.entries('allow').flatMap((line) => readCode(read, line)),
     allowUnverifiedTarget: read.boolean('allowUnverifiedTarget'),
-    allowIrreversible: read.lines('allowIrreversible').flatMap((line) => readRevisions(read, line)),
+    allowIrreversible: read.entries('allowIrreversible').flatMap((line) => readRevisions(read, line)),
     allowUnknownHelm: read.boolean('allowUnknownHelm'),
     allowPodDelete: read.boolean('allowPodDelete'),
     maxDeletions: read.parsed('maxDeletions', 'a whole number', parseCount, fallbackDeletions),

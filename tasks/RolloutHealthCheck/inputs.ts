@@ -6,7 +6,13 @@ import {
   type HealthRequest,
   type WorkloadName,
 } from '../common/core/healthRequest';
-import { inputReader, type InputContext, type InputReader, type RawInputs } from '../common/core/inputs';
+import {
+  inputReader,
+  withoutComments,
+  type InputContext,
+  type InputReader,
+  type RawInputs,
+} from '../common/core/inputs';
 import { parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/rolloutRequest';
 
@@ -28,10 +34,10 @@ const fallbackTimeoutSeconds = 300;
 export function readHealthRequest(raw: RawInputs, context: InputContext): HealthRequest {
   const read = inputReader(inputDefaults, raw, context);
   // What is given but wrong is told as that, not as missing.
-  const isGiven = (name: keyof typeof inputDefaults): boolean => (raw(name)?.trim() ?? '') !== '';
+  const isGiven = (name: keyof typeof inputDefaults): boolean => withoutComments(raw(name) ?? '').trim() !== '';
   const connection = readConnection(read, context.serviceConnections);
   const namespace = readNamespace(read);
-  const workloads = read.lines('workloads').flatMap((line) => readWorkload(read, line.text, line.number));
+  const workloads = read.entries('workloads').flatMap((line) => readWorkload(read, line.text, line.number));
   const releaseName = read.parsed('releaseName', releaseNameExpected, orNothing(parseReleaseName), '') || undefined;
   const selector = read.parsed('selector', selectorExpected, orNothing(parseSelector), '') || undefined;
   const markVerified = read.boolean('markVerified');

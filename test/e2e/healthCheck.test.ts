@@ -120,7 +120,7 @@ describe('RolloutHealthCheck', () => {
     assert.match(reportPath ?? '', /json$/);
   });
 
-  scene('a custom resource is named with its group, in singular or plural', async (s) => {
+  scene('a custom resource is named with its group, in singular, plural or short', async (s) => {
     const group = `${s.namespace}.example.com`;
     await apply(s, {
       apiVersion: 'apiextensions.k8s.io/v1',
@@ -129,7 +129,7 @@ describe('RolloutHealthCheck', () => {
       spec: {
         group,
         scope: 'Namespaced',
-        names: { plural: 'toys', singular: 'toy', kind: 'Toy' },
+        names: { plural: 'toys', singular: 'plaything', shortNames: ['ty'], kind: 'Toy' },
         versions: [
           {
             name: 'v1',
@@ -153,7 +153,8 @@ describe('RolloutHealthCheck', () => {
         status,
       });
       await apply(s, toy('duck', ready), toy('bear', broken));
-      assertHealth(await check(s, { workloads: `toy.${group}/duck\ntoys.${group}/duck` }), 'healthy');
+      const names = ['toy', 'toys', 'plaything', 'ty'].map((word) => `${word}.${group}/duck`);
+      assertHealth(await check(s, { workloads: names.join('\n') }), 'healthy');
       const end = await check(s, { workloads: `toy.${group}/bear`, graces: 'CustomResourceFailed: 0' });
       assertHealth(end, 'unhealthy', 'CustomResourceFailed');
       assert.match(end.outputs['summary'] ?? '', /the spring is broken/);

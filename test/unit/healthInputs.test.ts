@@ -91,6 +91,20 @@ describe('the inputs of RolloutHealthCheck', () => {
     );
   });
 
+  it('comments are left out, and the other lines keep their numbers', () => {
+    const { workloads, rollout } = read({
+      connectionType: 'none',
+      workloads: '# the shop\ndeployment/web   # its front\n  # deployment/old\nstatefulset/db',
+      graces: '# the cluster is small\nUnschedulable: 5m # sometimes',
+    });
+    assert.deepEqual(workloads, [
+      { kind: 'deployment', name: 'web' },
+      { kind: 'statefulset', name: 'db' },
+    ]);
+    assert.deepEqual(rollout.graces, { Unschedulable: 300 });
+    assert.match(mistakes({ workloads: '# the shop\nweb#1' }), /line 2 holds "web#1"/);
+  });
+
   it('a resource of the environment brings its only connection without an input', () => {
     const { connection } = read({ workloads: 'pod/a' }, ['env']);
     assert.deepEqual(connection, { type: 'kubernetesServiceConnection', id: 'env' });
@@ -104,6 +118,11 @@ describe('the inputs of RolloutHealthCheck', () => {
     [
       'nothing to check',
       { workloads: '' },
+      /Input workloads: give at least one of workloads, releaseName and selector/,
+    ],
+    [
+      'comments alone',
+      { workloads: '# deployment/web' },
       /Input workloads: give at least one of workloads, releaseName and selector/,
     ],
     ['no slash', { workloads: 'web' }, /workloads, line 1 holds "web"; expected kind\/name/],
@@ -178,6 +197,8 @@ describe('the name of a workload', () => {
     ['deployments.apps/web', { kind: 'deployments', group: 'apps', name: 'web' }],
     ['Rollout.Argoproj.IO/web', { kind: 'rollout', group: 'argoproj.io', name: 'web' }],
     ['cm/settings', { kind: 'configmap', name: 'settings' }],
+    ['sts.apps/db', { kind: 'statefulset', group: 'apps', name: 'db' }],
+    ['quota.example.com/a', { kind: 'quota', group: 'example.com', name: 'a' }],
     ['deployments.v1.apps/web', { kind: 'deployments', group: 'apps', name: 'web' }],
     ['toy.v1beta1.example.com/duck', { kind: 'toy', group: 'example.com', name: 'duck' }],
     ['po/a.b-1', { kind: 'pod', name: 'a.b-1' }],

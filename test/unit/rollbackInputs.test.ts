@@ -73,6 +73,9 @@ describe('inputs of ApproveAndRollback', () => {
     });
     assert.equal(releaseName, 'plain-workloads');
     assert.match(mistakes({ workloads: 'job/x' }), /line 1: expected deployment\/name/);
+    const commented = read({ workloads: '# the shop\ndeployment/web # its front' });
+    assert.deepEqual(commented.subject, { kind: 'workloads', workloads: [{ kind: 'deployment', name: 'web' }] });
+    assert.match(mistakes({ workloads: '# deployment/web' }), /releaseName: give the release/);
   });
 
   it('a release or workloads, and not both', () => {

@@ -1,9 +1,10 @@
 import type { ConnectionRequest } from './deployRequest';
 import type { RolloutRequest } from './rolloutRequest';
+import { isBuiltIn } from './status/groups';
 
 /** A workload as the input names it: `deployment/web` or `certificate.cert-manager.io/web`. */
 export interface WorkloadName {
-  /** Kind, plural or short name, lower case. */
+  /** Kind, singular, plural or short name, lower case. */
   kind: string;
   /** Absent where only the kind was named. */
   group?: string;
@@ -56,7 +57,8 @@ export function parseWorkloadName(text: string): WorkloadName | undefined {
     .slice(1)
     .toLowerCase()
     .replace(/^v\d+((alpha|beta)\d+)?\.(?=.)/, '');
-  const plain = shortNames[lower] ?? lower;
+  // What a group of its own calls its kinds for short is known to the API server alone.
+  const plain = isBuiltIn(group) ? (shortNames[lower] ?? lower) : lower;
   return group === '' ? { kind: plain, name } : { kind: plain, group, name };
 }
 

@@ -51,6 +51,8 @@ export interface InputReader {
   parsed<Value>(name: string, expected: string, parse: (text: string) => Value | undefined, fallback: Value): Value;
   /** The lines that hold anything, trimmed. */
   lines(name: string): InputLine[];
+  /** As `lines`, without comments: for inputs in whose words no `#` can stand. */
+  entries(name: string): InputLine[];
   mistake(mistake: Mistake): void;
   /** Throws one TaskError `InputInvalid` that lists every mistake. */
   finish(): void;
@@ -107,6 +109,8 @@ export function inputReader(
         choices[0],
       ),
     lines: (name) => splitInputLines(text(name)).map(({ line, number }) => ({ input: name, text: line, number })),
+    entries: (name) =>
+      splitInputLines(withoutComments(text(name))).map(({ line, number }) => ({ input: name, text: line, number })),
     mistake: (mistake) => mistakes.push(mistake),
     finish: () => {
       if (mistakes.length === 0) return;
@@ -139,6 +143,11 @@ function splitInputLines(text: string): { line: string; number: number }[] {
     .split(/\r\n|\r|\n/)
     .map((line, index) => ({ line: trimLine(line), number: index + 1 }))
     .filter(({ line }) => line !== '');
+}
+
+/** From a `#` that begins a word to the end of its line, as in YAML; the lines keep their numbers. */
+export function withoutComments(text: string): string {
+  return text.replace(/(?<![^\s])#[^\r\n]*/g, '');
 }
 
 function trimLine(line: string): string {

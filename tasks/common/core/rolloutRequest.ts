@@ -54,7 +54,7 @@ function parseLogLines(text: string): number | undefined {
 
 function readGraces(read: InputReader): Partial<Record<CauseCode, Grace>> {
   const graces: Partial<Record<CauseCode, Grace>> = {};
-  for (const { text, number } of read.lines('graces')) {
+  for (const { text, number } of read.entries('graces')) {
     const [, code = '', given = ''] = /^(\w+)\s*:\s*(\S+)$/.exec(text) ?? [];
     const grace = given === 'timeout' ? given : parseStableFor(given);
     if (!Object.hasOwn(causes, code)) {

@@ -5,18 +5,22 @@ import type { Requests } from './requests';
 import { builtInResources, groupVersionPath, parseResourceList } from './resources';
 
 /**
- * The kind that a person names: by kind, plural or singular in lower case, with the group where more than one API has
- * it. Without a group only the kinds of Kubernetes itself are meant, in their newest version.
+ * The kind that a person names: by kind, plural, singular or short name in lower case, with the group where more than one
+ * API has it. Without a group only the kinds of Kubernetes itself are meant, in their newest version.
  */
 export async function findResource(requests: Requests, kind: string, group?: string): Promise<ApiResource | undefined> {
-  const isMeant = (resource: ApiResource): boolean => isNamed(resource, kind);
-  if (group === undefined) return builtInResources().findLast(isMeant);
+  if (group === undefined) return builtInResources().findLast((resource) => isNamed(resource, kind));
   const attempt: Attempt = { verb: 'get', target: `the API group ${group}` };
   const groups = await requests.json({ method: 'GET', path: '/apis', attempt, retry: 'idempotent' });
   for (const version of versionsOf(groups, group)) {
     const path = groupVersionPath(version);
     const list = await requests.json({ method: 'GET', path, attempt, retry: 'idempotent' });
-    const found = parseResourceList(version, list)?.find(isMeant);
+    const others = otherNames(list);
+    const resources = parseResourceList(version, list) ?? [];
+    // The full name of one kind may be the short name of another.
+    const found =
+      resources.find((resource) => isNamed(resource, kind)) ??
+      resources.find(({ plural }) => others.get(plural)?.includes(kind) === true);
     if (found !== undefined) return found;
   }
   return undefined;
@@ -24,6 +28,17 @@ export async function findResource(requests: Requests, kind: string, group?: str
 
 function isNamed({ kind, plural }: ApiResource, word: string): boolean {
   return kind.toLowerCase() === word || plural === word;
+}
+
+/** By plural the names that a kind has beside it, as an APIResourceList tells them. */
+function otherNames(list: unknown): ReadonlyMap<string, readonly unknown[]> {
+  const resources = isRecord(list) && Array.isArray(list['resources']) ? list['resources'].filter(isRecord) : [];
+  return new Map(
+    resources.map(({ name, singularName, shortNames }) => [
+      typeof name === 'string' ? name : '',
+      [singularName, ...(Array.isArray(shortNames) ? (shortNames as unknown[]) : [])],
+    ]),
+  );
 }
 
 /** The group's versions, the preferred one first. */
