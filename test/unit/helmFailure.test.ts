@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { FailureReason } from '../../tasks/common/core/failure';
-import { helmFailurePatterns, helmFailureReason, helmMessage } from '../../tasks/common/core/helmFailure';
+import { blamedObject, helmFailurePatterns, helmFailureReason, helmMessage } from '../../tasks/common/core/helmFailure';
 
 /** What real Helm 3.17 and 4.2 wrote to stderr, `<incident>.<major>.txt`; only names and addresses were replaced. */
 const folder = path.join(import.meta.dirname, 'fixtures', 'helm');
@@ -157,6 +157,38 @@ describe('What a real Helm said when it failed', () => {
       Object.keys(incidents).filter((incident) => !known.has(incident)),
       [],
     );
+  });
+});
+
+describe('the object that was refused', () => {
+  const blamedIn = (file: string): string => {
+    const text = textOf(file);
+    return blamedObject({ reason: helmFailureReason(text), message: helmMessage(text) });
+  };
+  for (const [file, object] of [
+    ['ssa-conflict.4.txt', 'ConfigMap/plain'],
+    ['immutable.3.txt', 'Deployment/web'],
+    ['immutable.4.txt', 'Deployment/web'],
+    ['object-name-invalid.3.txt', 'ConfigMap/Bad_Name'],
+    ['pod-security.4.txt', 'Pod/p'],
+    ['owned-by-other.3.txt', 'ConfigMap/plain'],
+    ['rollback-object-not-in-base.3.txt', 'ConfigMap/second'],
+    ['unknown-kind.4.txt', 'Rocket/plain'],
+    // a resource is named, and not its kind
+    ['pod-security.3.txt', ''],
+    // no object of the chart
+    ['namespace-terminating.3.txt', ''],
+    ['access-forbidden-patch.4.txt', ''],
+  ] as const) {
+    it(`${file}: ${object || 'not told'}`, () => {
+      assert.equal(blamedIn(file), object);
+    });
+  }
+
+  it('one without a namespace', () => {
+    const message =
+      'conflict occurred while applying object /reader rbac.authorization.k8s.io/v1, Kind=ClusterRole: Apply failed';
+    assert.equal(blamedObject({ reason: 'ApplyRejected', message }), 'ClusterRole/reader');
   });
 });
 

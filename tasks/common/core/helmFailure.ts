@@ -82,6 +82,26 @@ export function helmFailureReason(stderr: string): FailureReason {
   return helmFailurePatterns.find(([pattern]) => pattern.test(said))?.[1] ?? 'Internal';
 }
 
+/** How Helm 3 and 4 name the object that they were at, each with the kind and the name. */
+const objectPatterns: readonly RegExp[] = [
+  / (?:applying|failed for) object \S*\/(?<name>\S+) \S*, Kind=(?<kind>\w+)/,
+  /cannot patch "(?<name>[^"]+)" with kind (?<kind>\w+)/,
+  /(?<kind>\w+) "(?<name>[^"]+)" in namespace "[^"]*" exists and cannot be imported/,
+  /resource mapping not found for name: "(?<name>[^"]+)".*no matches for kind "(?<kind>\w+)"/,
+  /^no (?<kind>\w+) with the name "(?<name>[^"]+)" found/,
+  /^(?:\s*\* )?(?<kind>[A-Z]\w+)(?:\.[\w.-]+)? "(?<name>[^"]+)" is invalid: /m,
+];
+
+/** `Kind/name` of the object of the chart that was refused; empty where Helm does not say, or where it is no object. */
+export function blamedObject({ reason, message }: { reason: FailureReason; message: string }): string {
+  if (reason !== 'ApplyRejected' && reason !== 'KindNotServed') return '';
+  for (const pattern of objectPatterns) {
+    const { kind, name } = pattern.exec(message)?.groups ?? {};
+    if (kind !== undefined && name !== undefined) return `${kind}/${name}`;
+  }
+  return '';
+}
+
 const maximumLines = 8;
 const maximumLine = 1000;
 

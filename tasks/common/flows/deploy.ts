@@ -19,6 +19,7 @@ import {
   wasServing,
   type RollbackTarget,
 } from '../core/history';
+import { blamedObject } from '../core/helmFailure';
 import { objectName } from '../core/manifest';
 import type { Hook, Revision } from '../core/release';
 import { helmProvenance, judgeProvenance } from '../core/provenance';
@@ -314,10 +315,11 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   const { context, story, seen, upgraded } = failing;
   const { result, revision } = upgraded;
   const failure = result.failure ?? { reason: 'Internal' as const, message: 'Helm ended well, but made no revision.' };
-  if (revision === undefined) return endingFor('failed', failure.reason, failure.message);
+  const refused = endingFor('failed', failure.reason, failure.message, blamedObject(failure));
+  if (revision === undefined) return refused;
   const hook = blamedHook(revision.hooks);
   const hooks = hook === undefined ? [] : ((await upgraded.hooks?.causesOf(hook)) ?? []);
-  const ending = hookEnding(upgraded, hook, hooks[0]) ?? endingFor('failed', failure.reason, failure.message);
+  const ending = hookEnding(upgraded, hook, hooks[0]) ?? refused;
   story.found = ending;
   if (upgraded.changedNothing && seen.history.length > 0) {
     story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, hooks))));
