@@ -110,6 +110,14 @@ describe('how a flow ended', () => {
     assert.equal(ending.failedWorkload, 'Deployment/web');
   });
 
+  it('what kept us from knowing is the reason, where it is known', () => {
+    const status = { status: 'Unknown', reason: 'PermissionDenied', message: 'May not get Deployment/web' } as const;
+    const ending = endingOfRollout(verdict({ health: 'unknown', decisive: workload({ health: 'unknown', status }) }));
+    assert.deepEqual([ending.reason, ending.reasonGroup, ending.timedOut], ['PermissionDenied', 'permissions', true]);
+    assert.equal(ending.message, 'May not get Deployment/web.');
+    assert.equal(ending.advice, advice.PermissionDenied);
+  });
+
   it('with nothing that decides there is still a sentence', () => {
     const ending = endingOfRollout(verdict());
     assert.equal(ending.failedWorkload, '');

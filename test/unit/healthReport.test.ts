@@ -79,6 +79,11 @@ describe('the words of a health check', () => {
       { release: '', objects: ['a', 'b', 'c', 'd', 'e'].map((name) => object(name)) },
       'Deployment/a, Deployment/b, Deployment/c and 2 more in namespace prod',
     ],
+    [
+      { release: '', objects: [object('a'), { ...object('x'), kind: 'Node', namespace: '' }] },
+      'Deployment/a in namespace prod and the cluster-wide Node/x',
+    ],
+    [{ release: '', objects: [{ ...object('x'), kind: 'Node', namespace: '' }] }, 'Node/x'],
   ] as const) {
     it(`it is about: ${expected}`, () => {
       assert.equal(subjectOf(report(more)), expected);

@@ -1,4 +1,4 @@
-import { advice, asTaskError, TaskError, type FailureReason } from './failure';
+import { advice, asTaskError, isFailureReason, TaskError, type FailureReason } from './failure';
 import { objectName } from './manifest';
 import type { Outcome, ReportedObject } from './report';
 import type { CauseCode, ReasonGroup } from './rollout/causes';
@@ -50,7 +50,7 @@ export function endingOfRollout(verdict: RolloutVerdict): Ending {
   const cause = decisive?.cause;
   if (decisive === undefined || cause === undefined) {
     const message = decisive === undefined ? 'The rollout was not seen healthy.' : decisive.status.message;
-    return endingFor('failed', 'TimedOut', message, blamed(decisive));
+    return { ...endingFor('failed', unknownBecause(decisive), message, blamed(decisive)), timedOut: true };
   }
   const ending = endingOfCause(cause, blamed(decisive), verdict.timedOut);
   return { ...ending, message: [ending.message, ...hidden(cause.code, verdict)].join(' ') };
@@ -69,6 +69,12 @@ export function endingOfCause(cause: Cause, failedWorkload: string, timedOut: bo
     failedWorkload,
     timedOut,
   };
+}
+
+/** What kept us from knowing is the reason, where it is known; else all that is known is that the time is over. */
+function unknownBecause(decisive: WorkloadVerdict | undefined): FailureReason {
+  const reason = decisive?.health === 'unknown' ? decisive.status.reason : '';
+  return isFailureReason(reason) ? reason : 'TimedOut';
 }
 
 /** Where no cause was seen it matters what may have hidden it. */

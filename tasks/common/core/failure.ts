@@ -94,6 +94,10 @@ export const advice: Record<FailureReason, string> = {
   Internal: 'This is a fault of the task: please report it with the log of the step.',
 };
 
+export function isFailureReason(word: string): word is FailureReason {
+  return Object.hasOwn(advice, word);
+}
+
 /** Names of things, never values or secrets; shown in the report. */
 export type FailureFacts = Readonly<Record<string, string | number>>;
 

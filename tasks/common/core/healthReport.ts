@@ -48,10 +48,18 @@ export function subjectOf(report: HealthReport): string {
     return `Release ${report.release} in namespace ${report.namespace}${revision}`;
   }
   if (report.objects.length === 0) return `Namespace ${report.namespace}`;
-  const names = report.objects.map(({ kind, name }) => `${kind}/${name}`);
-  const shown = names.slice(0, 3).join(', ');
+  const inside = report.objects.filter(({ namespace }) => namespace !== '');
+  const outside = report.objects.filter(({ namespace }) => namespace === '');
+  return [
+    ...(inside.length === 0 ? [] : [`${someOf(inside)} in namespace ${report.namespace}`]),
+    ...(outside.length === 0 ? [] : [someOf(outside)]),
+  ].join(' and the cluster-wide ');
+}
+
+function someOf(objects: readonly ReportedObject[]): string {
+  const names = objects.map(({ kind, name }) => `${kind}/${name}`);
   const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
-  return `${shown}${more} in namespace ${report.namespace}`;
+  return `${names.slice(0, 3).join(', ')}${more}`;
 }
 
 /** One sentence, without line breaks or anything else that is not seen. */
