@@ -78,6 +78,10 @@ describe('checkHealth', () => {
       const report = await checkHealth(context);
       assert.deepEqual([report.health, report.markedVerified], ['healthy', false]);
       assert.equal(told(on.storage.records), `1 superseded, 2 ${status}`);
+      assert.match(
+        on.agent.lines.join('\n'),
+        new RegExp(`Helm's record calls revision 2 ${status}: what is there may be of an earlier revision\\.`),
+      );
       assert.match(on.agent.lines.join('\n'), new RegExp(`Revision 2 is not marked .* calls it ${status}\\.`));
     });
   }
@@ -115,6 +119,31 @@ describe('checkHealth', () => {
     assert.equal(report.reason, 'ObjectMissing');
     assert.equal(report.failedWorkload, 'ConfigMap/settings');
   });
+
+  it('what is missing of a revision that Helm was not done with may never have been made', async () => {
+    const history = [revision(1, 'deployed', good), revision(2, 'failed', good)];
+    const { on, context } = await check({ ...deployed, history }, ofRelease);
+    on.cluster.take(`/ConfigMap/${namespace}/settings`);
+    const report = await checkHealth(context);
+    assert.equal(report.reason, 'ObjectMissing');
+    assert.match(report.message, /is not there, and its revision is failed in Helm's record/);
+    assert.match(report.advice, /may never have made the object/);
+  });
+
+  for (const reason of ['PermissionDenied', 'ClusterUnreachable', 'Internal'] as const) {
+    it(`what cannot be read by its name either is unknown, with the reason why: ${reason}`, async () => {
+      const { on, context } = await check(deployed, { ...ofRelease, timeoutSeconds: 20 });
+      on.cluster.take(`/ConfigMap/${namespace}/settings`);
+      const { cluster } = context;
+      const get: typeof cluster.get = (ref, options) =>
+        ref.name === 'settings'
+          ? Promise.reject(new TaskError(reason, 'The API server answered with an error (injected).'))
+          : cluster.get(ref, options);
+      const report = await checkHealth({ ...context, cluster: { ...cluster, get } });
+      assert.deepEqual([report.health, report.reason], ['unknown', reason]);
+      assert.match(report.message, /injected/);
+    });
+  }
 
   it('what has neither a cause nor an end is given up at the timeout', async () => {
     const slow = chart('1.0.0', [deployment('web', 'slow')]);

@@ -318,7 +318,7 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
         volumes: [{ name: 'tls', secret: { secretName: 'tls' } }],
         containers: [shell(serving, { volumeMounts: [{ name: 'tls', mountPath: '/tls' }] })],
       },
-      { message: /secret "tls" not found/ },
+      { message: /secret "tls" not found/, graceSeconds: 75 },
     ),
     deployment(
       'the quota has no room',
@@ -350,7 +350,7 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
       'AdmissionDenied',
       'unasked',
       { containers: [shell(serving)] },
-      { place: 'lostWebhook', message: /failed calling webhook/ },
+      { place: 'lostWebhook', message: /failed calling webhook/, graceSeconds: 90 },
     ),
     deployment(
       'an init container fails',

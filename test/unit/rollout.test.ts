@@ -320,6 +320,16 @@ describe('judge: containers', () => {
     assert.equal(codeOf(judged(lasting(web(waiting('CreateContainerConfigError', message)), 0, 100))), 'progressing');
   });
 
+  for (const message of [
+    'container has runAsNonRoot and image will run as root (pod: "web", container: app)',
+    'container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root',
+    'container\'s runAsUser breaks non-root policy (pod: "web", container: app)',
+  ]) {
+    it(`a user that is refused stays so: ${message.slice(0, 60)}`, () => {
+      assert.equal(codeOf(judged([[0, web(waiting('CreateContainerConfigError', message))]])), 'failed StartError');
+    });
+  }
+
   it('a volume that was mounted in the end is no trouble', () => {
     const events = (one: KubeObject): KubeObject[] => [
       event(one, 'FailedMount', 'MountVolume.SetUp failed for volume "v" : secret "tls" not found', 5),
@@ -501,6 +511,34 @@ describe('judge: pods that are refused', () => {
       conditions: [{ type: 'ReplicaFailure', status: 'True', message: quota }],
     });
     assert.equal(codeOf(judged([[0, [owner]]])), 'progressing QuotaExceeded');
+  });
+
+  it('a Deployment that may not make its ReplicaSet tells, though it counts the old one and observes nothing', () => {
+    const said = `Failed to create new replica set "web-3": replicasets.apps "web-3" is forbidden: exceeded quota: small`;
+    const condition = {
+      type: 'Progressing',
+      status: 'False',
+      reason: 'ReplicaSetCreateError',
+      message: said,
+      lastUpdateTime: '2026-03-01T12:00:00Z',
+    };
+    const stuck = deployment(1, { conditions: [condition] });
+    const owner: KubeObject = { ...stuck, metadata: { ...stuck.metadata, generation: 2 } };
+    const set = replicaSet(owner, 2);
+    assert.equal(codeOf(judged(lasting([owner, set], 0, 30, 59))), 'progressing QuotaExceeded');
+    const verdict = judged(lasting([owner, set], 0, 30, 60));
+    assert.equal(codeOf(verdict), 'failed QuotaExceeded');
+    assert.match(verdict.decisive?.cause?.evidence[0]?.text ?? '', /^Progressing is False: Failed to create/);
+
+    const before = baselineOf(snapshot([{ ...owner, metadata: { ...owner.metadata, generation: 1 } }]), at(0));
+    assert.equal(
+      codeOf(judged([[0, [owner, set]]], {}, before)),
+      'progressing NotObserved',
+      'said of another template',
+    );
+    const denied = { ...condition, message: 'admission webhook "g.example.com" denied the request: no' };
+    const refusing = { ...owner, status: { ...(owner['status'] as Fields), conditions: [denied] } };
+    assert.equal(codeOf(judged([[0, [refusing, set]]])), 'progressing AdmissionDenied webhook', 'may be about another');
   });
 
   it('a StatefulSet tells by events only, and those from before the rollout say nothing of it', () => {
@@ -996,6 +1034,14 @@ describe('judge: what is not there, or not known', () => {
   it('an object that is missing after all was applied', () => {
     assert.equal(codeOf(judged(lasting(gone, 0, 4))), 'progressing ObjectMissing');
     assert.equal(codeOf(judged(lasting(gone, 0, 5))), 'failed ObjectMissing');
+  });
+
+  it('what Helm was not done with may never have been made, and nobody has removed it', () => {
+    const followed: FollowedObject[] = [{ ref, purpose: 'object', halfApplied: 'failed' }];
+    const cause = judged(lasting(snapshot([], { followed }), 0, 5)).decisive?.cause;
+    assert.deepEqual([cause?.code, cause?.detail], ['ObjectMissing', 'halfApplied']);
+    assert.equal(cause?.message, "Deployment/web is not there, and its revision is failed in Helm's record.");
+    assert.match(cause.nextStep, /^Deploy again: Helm was not done with this revision/);
   });
 
   it('nothing is missing before all was applied', () => {

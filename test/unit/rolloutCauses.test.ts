@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { causeCodes, causes, isCauseCode, rankOf } from '../../tasks/common/core/rollout/causes';
+import { causeCodes, causes, isCauseCode, rankOf, steps } from '../../tasks/common/core/rollout/causes';
 import { brokenWorkloads, healingCodes } from '../support/brokenWorkloads';
 
 describe('docs/causes.md', () => {
@@ -18,6 +18,22 @@ describe('docs/causes.md', () => {
     });
     assert.deepEqual(
       rows.map((cells) => cells.slice(1, 8)),
+      expected,
+    );
+  });
+
+  it('has the kinds that ask for something else, each with the words of the code', () => {
+    const told = text.split('\n').filter((line) => /^\| `[A-Z]/.test(line));
+    const expected = causeCodes.flatMap((code) =>
+      Object.entries(steps[code] ?? {}).map(([kind, step]) => [`\`${code}\``, kind, step.whoActs, step.nextStep]),
+    );
+    assert.deepEqual(
+      told.map((line) =>
+        line
+          .split('|')
+          .map((cell) => cell.trim())
+          .slice(1, 5),
+      ),
       expected,
     );
   });

@@ -170,6 +170,86 @@ describe('what only an event says', () => {
   });
 });
 
+describe('a postStart hook that fails', () => {
+  const message =
+    'Exec lifecycle hook ([sh -c warm]) for Container "app" failed - error: command exited with 3: , message: "no cache yet"';
+  const failedHook = (restartCount: number): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web', namespace: 'shop', uid: 'pod-web' },
+    spec: { containers: [{ name: 'app' }] },
+    status: {
+      phase: 'Running',
+      containerStatuses: [
+        {
+          name: 'app',
+          restartCount,
+          state: { waiting: { reason: 'PostStartHookError', message } },
+          lastState: { terminated: { exitCode: 137, reason: 'Error' } },
+        },
+      ],
+    },
+  });
+  const after = (restartCount: number, ...seconds: readonly number[]): RolloutVerdict => {
+    const object = failedHook(restartCount);
+    const followed = [{ ref: refTo(object), purpose: 'object' as const, object }];
+    let verdict: RolloutVerdict | undefined;
+    for (const second of seconds) {
+      verdict = judge({ followed, around: [], events: [], unread: [] }, policy, verdict?.memory, at(second));
+    }
+    assert.ok(verdict);
+    return verdict;
+  };
+
+  it('is given three restarts, as a container that ends by itself', () => {
+    const verdict = after(2, 0, 20, 40, 59);
+    assert.equal(verdict.health, 'progressing');
+    assert.equal(verdict.decisive?.suspects[0]?.code, 'CrashLoop');
+    assert.match(verdict.decisive.suspects[0].message, /ended 3 times.*no cache yet/);
+    assert.equal(after(3, 0, 20, 45).health, 'failed');
+  });
+});
+
+describe('a pull secret that is not there', () => {
+  const image = 'r.example/app:1';
+  const pod: KubeObject = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web', namespace: 'shop', uid: 'pod-web' },
+    spec: { containers: [{ name: 'app', image }] },
+    status: {
+      phase: 'Pending',
+      containerStatuses: [
+        {
+          name: 'app',
+          restartCount: 0,
+          state: { waiting: { reason: 'ErrImagePull', message: `failed to pull ${image}: 401 Unauthorized` } },
+        },
+      ],
+    },
+  };
+
+  it('is told beside what the registry answered', () => {
+    const event = eventRecord({
+      apiVersion: 'v1',
+      kind: 'Event',
+      metadata: { name: 'e', namespace: 'shop', uid: 'e' },
+      involvedObject: { kind: 'Pod', namespace: 'shop', name: 'web', uid: 'pod-web' },
+      type: 'Warning',
+      reason: 'FailedToRetrieveImagePullSecret',
+      message: 'Unable to retrieve some image pull secrets (regcred); attempting to pull the image may not succeed.',
+      lastTimestamp: at(0).toISOString(),
+    });
+    const followed = [{ ref: refTo(pod), purpose: 'object' as const, object: pod }];
+    const verdict = judge({ followed, around: [], events: [event], unread: [] }, policy, undefined, at(0));
+    const [suspect] = verdict.decisive?.suspects ?? [];
+    assert.deepEqual([suspect?.code, suspect?.detail], ['ImagePullDenied', 'secretMissing']);
+    assert.match(suspect?.message ?? '', /401 Unauthorized\. Unable to retrieve some image pull secrets \(regcred\)/);
+    assert.ok(suspect?.evidence.some(({ text }) => text.includes('regcred')));
+    assert.match(suspect?.nextStep ?? '', /^Create the pull secret/);
+  });
+});
+
 describe('a Job whose controller deletes its pod', () => {
   const ownerReferences = [{ apiVersion: 'batch/v1', kind: 'Job', name: 'move', uid: 'job', controller: true }];
   const job: KubeObject = {

@@ -70,6 +70,12 @@ async function look(context: HealthContext, startedAt: Date): Promise<HealthRepo
     const found = await healthTargets(cluster, storage, request, namespace, (line) => {
       agent.log(line);
     });
+    const { revision } = found;
+    if (revision !== undefined && revision.status !== 'deployed') {
+      agent.log(
+        `Helm's record calls revision ${revision.revision} ${revision.status}: what is there may be of an earlier revision.`,
+      );
+    }
     const { length } = found.objects;
     agent.log(
       `${length} ${length === 1 ? 'object' : 'objects'}: ${found.objects.map(({ ref }) => objectName(ref)).join(', ')}`,

@@ -188,7 +188,9 @@ async function releaseTargets(
     );
   }
   const revision = state.last;
-  const objects = await wantedObjects(cluster, revision.manifest, namespace);
+  const halfApplied = revision.status === 'deployed' ? {} : { halfApplied: revision.status };
+  const wanted = await wantedObjects(cluster, revision.manifest, namespace);
+  const objects = wanted.map((object) => ({ ...object, ...halfApplied }));
   const rollbackTo = rollbackTarget(history, revision.revision)?.revision ?? previouslyDeployed(history, revision);
   return { objects, revision, rollbackTo };
 }

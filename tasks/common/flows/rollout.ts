@@ -1,3 +1,4 @@
+import { asTaskError, type TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { isSecret, objectName } from '../core/manifest';
 import type { Follower, FollowQuery, FollowSnapshot } from '../core/ports';
@@ -139,9 +140,10 @@ function isFailed(verdict: RolloutVerdict, policy: RolloutPolicy): boolean {
 }
 
 function followedRefs(objects: readonly WantedObject[]): FollowedRef[] {
-  return objects.map(({ ref, declared, purpose }) => ({
+  return objects.map(({ ref, declared, purpose, halfApplied }) => ({
     ref,
     purpose,
+    ...(halfApplied === undefined ? {} : { halfApplied }),
     ...(removesItself(declared) ? { removesItself: true } : {}),
   }));
 }
@@ -239,29 +241,25 @@ async function confirmed(
   const absent = objects.filter((object) => !snapshot.objects.has(object.key));
   if (absent.length === 0) return snapshot;
   const found = new Map(snapshot.objects);
-  const unreadable = new Set<WantedObject>();
+  const unreadable = new Map<WantedObject, TaskError>();
   await Promise.all(
     absent.map(async (object) => {
       try {
         const live = await context.cluster.get(object.ref, { metadataOnly: isSecret(object.ref) });
         if (live !== undefined) found.set(object.key, live);
-      } catch {
+      } catch (thrown) {
         // What cannot be read is unknown, not absent; the query's own error stands in `unread`, or is added below.
-        unreadable.add(object);
+        unreadable.set(object, asTaskError(thrown));
       }
     }),
   );
   const isAnswered = (query: { kind: string; namespace?: string }): boolean =>
     absent.some((object) => !unreadable.has(object) && isIn(object.ref, query)) &&
-    ![...unreadable].some(({ ref }) => isIn(ref, query));
+    ![...unreadable.keys()].some(({ ref }) => isIn(ref, query));
   const unread = snapshot.unread.filter(({ query }) => !isAnswered(query));
   const added = [...unreadable]
-    .filter(({ ref }) => !unread.some(({ query }) => isIn(ref, query)))
-    .map(({ ref }) => ({
-      query: ref,
-      reason: 'ClusterUnreachable' as const,
-      message: `${objectName(ref)} could not be read.`,
-    }));
+    .filter(([{ ref }]) => !unread.some(({ query }) => isIn(ref, query)))
+    .map(([{ ref }, { reason, message }]) => ({ query: ref, reason, message }));
   return { objects: found, unread: [...unread, ...added] };
 }
 

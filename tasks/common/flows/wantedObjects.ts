@@ -8,6 +8,8 @@ export interface WantedObject {
   ref: ObjectRef;
   declared: KubeObject;
   purpose: 'object' | 'hook';
+  /** As in a FollowedRef. */
+  halfApplied?: string;
 }
 
 /** Where the API server keeps a manifest's object; undefined when it serves no such kind (any more). */

@@ -91,7 +91,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   ConfigMissing: {
     group: 'runtimeConfig',
     grace: 60,
-    why: 'A controller may make the Secret or ConfigMap after the pod; the kubelet looks again every 10 to 30 s.',
+    why: 'A controller may make the Secret or ConfigMap after the pod; the kubelet looks again every 10 to 30 s. 75 s for a volume, whose mount is tried again 32 and 64 s after the first try.',
     recognisedBy:
       'container waits with CreateContainerConfigError, or FailedMount, naming a ConfigMap, Secret or key that is not there',
     whoActs: 'application team',
@@ -175,7 +175,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
     group: 'quota',
     grace: 60,
     why: 'Pods of the old revision free it; the clock starts again while any of them is still ending. None where the quota wants a request or limit that the pod does not name.',
-    recognisedBy: 'FailedCreate or ReplicaFailure, «exceeded quota» or «failed quota»',
+    recognisedBy: 'FailedCreate, ReplicaFailure or ReplicaSetCreateError, «exceeded quota» or «failed quota»',
     whoActs: 'platform team',
     nextStep:
       'Raise the quota of the namespace, ask for less, or let the strategy remove old pods first (maxUnavailable).',
@@ -183,7 +183,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   AdmissionDenied: {
     group: 'other',
     grace: 60,
-    why: 'None where a webhook or policy has said no or the pod is invalid; a webhook that cannot be called may come up.',
+    why: 'None where a webhook or policy has said no or the pod is invalid; 90 s for a webhook that cannot be called: it may be about to start, and controllers try again 41 and 82 s after their first try.',
     recognisedBy:
       'FailedCreate or ReplicaFailure: denied by a webhook or ValidatingAdmissionPolicy, «failed calling webhook», otherwise forbidden or invalid',
     whoActs: 'application team',
@@ -191,8 +191,8 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   },
   PermissionDenied: {
     group: 'permissions',
-    grace: 30,
-    why: 'A service account may be created after the workload.',
+    grace: 45,
+    why: 'A service account may be created after the workload; controllers try again 20 and 41 s after their first try.',
     recognisedBy: 'FailedCreate or ReplicaFailure: service account not found, or creating pods is forbidden',
     whoActs: 'platform team',
     nextStep: 'Create the service account or grant the permission named above, and deploy again.',
@@ -203,12 +203,12 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
     why: 'Provisioners try again. Without an event that says so, a pending claim is only slow, and nothing but the timeout ends the wait.',
     recognisedBy: 'pod unschedulable for its claims, or claim pending with ProvisioningFailed or FailedBinding',
     whoActs: 'platform team',
-    nextStep: 'Check the storage class of the claim and its provisioner, or make a volume that fits.',
+    nextStep: 'Check that the claim is there, its storage class and its provisioner, or make a volume that fits.',
   },
   VolumeMountFailed: {
     group: 'other',
-    grace: 120,
-    why: 'A volume must leave its old node first; 420 s where it is still attached to another one (Multi-Attach).',
+    grace: 135,
+    why: 'A volume must leave its old node first, and mounts are tried again 64 and 128 s after the first try; 420 s where it is still attached to another one (Multi-Attach).',
     recognisedBy: 'events FailedMount, FailedAttachVolume, FailedMapVolume',
     whoActs: 'platform team',
     nextStep: 'Read the message of the volume above: the path, the driver, or the node that still holds it.',
@@ -328,6 +328,79 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
     nextStep: 'If it was merely slow, raise the timeout; else look at the objects named above.',
   },
 };
+
+type Step = Pick<CauseRule, 'whoActs' | 'nextStep'>;
+
+/** Kinds of one code, by its `detail`, in which somebody else has to act or something else has to be done. */
+export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, Step>>>>> = {
+  ImageNotFound: {
+    neverPulled: {
+      whoActs: 'platform team',
+      nextStep: 'Load the image onto the nodes, or let it be pulled (imagePullPolicy), and deploy again.',
+    },
+    platform: {
+      whoActs: 'application team',
+      nextStep: "Push the image for the nodes' platform too, or choose nodes that fit, and deploy again.",
+    },
+  },
+  ImagePullDenied: {
+    rateLimited: {
+      whoActs: 'platform team',
+      nextStep: 'Wait until the rate limit is over, or pull with an account or from a mirror that may pull more.',
+    },
+    secretMissing: {
+      whoActs: 'platform team',
+      nextStep: 'Create the pull secret named above in the namespace of the pods, and deploy again.',
+    },
+  },
+  StartError: {
+    sandbox: {
+      whoActs: 'platform team',
+      nextStep: "Look after the network plugin and the container runtime of the pod's node.",
+    },
+  },
+  QuotaExceeded: {
+    mustSpecify: {
+      whoActs: 'application team',
+      nextStep: 'Give each container the requests or limits named above, and deploy again.',
+    },
+  },
+  AdmissionDenied: {
+    webhookUnreachable: {
+      whoActs: 'platform team',
+      nextStep: 'Bring the service of the webhook named above up again; then deploy again.',
+    },
+    classMissing: {
+      whoActs: 'platform team',
+      nextStep: 'Create the class named above, or name one that exists, and deploy again.',
+    },
+    invalid: {
+      whoActs: 'application team',
+      nextStep: 'Correct the fields named above in the chart or its values and deploy again.',
+    },
+  },
+  Unschedulable: {
+    ports: {
+      whoActs: 'application team',
+      nextStep: 'Let no more pods want the host port than there are nodes: none, fewer replicas, or old pods first.',
+    },
+  },
+  ObjectMissing: {
+    halfApplied: {
+      whoActs: 'application team',
+      nextStep: 'Deploy again: Helm was not done with this revision, and may never have made the object.',
+    },
+  },
+};
+
+/** Who has to do what about a cause of this kind. */
+export function stepOf(code: CauseCode, detail: string | undefined): Step {
+  const special = steps[code] ?? {};
+  const { whoActs, nextStep } = causes[code];
+  return (
+    (detail !== undefined && Object.hasOwn(special, detail) ? special[detail] : undefined) ?? { whoActs, nextStep }
+  );
+}
 
 export const causeCodes = Object.keys(causes) as readonly CauseCode[];
 

@@ -55,7 +55,6 @@ function waitingFinding(container: Container): Finding | undefined {
     case 'CreateContainerError':
     case 'PreCreateHookError':
     case 'PreStartHookError':
-    case 'PostStartHookError':
       return startFinding(container, message);
     default:
       return pullingFinding(container, reason);
@@ -69,12 +68,24 @@ function imageFinding(container: Container, reason: string, message: string): Fi
     ({ reason: word, message: text }) => word === 'Failed' && text.startsWith('Failed to pull image'),
   );
   const trouble = imageTrouble(reason, image, event === undefined ? [message] : [message, event.message]);
-  return finding(container, trouble.code, `Image ${image}: ${message || event?.message || reason}`, {
+  const secret = trouble.code === 'ImagePullDenied' ? newest(container.events, isSecretMissing) : undefined;
+  const detail = trouble.detail ?? (secret === undefined ? undefined : 'secretMissing');
+  const said = `Image ${image}: ${toThePoint(message || event?.message || reason)}`;
+  return finding(container, trouble.code, secret === undefined ? said : `${said}. ${secret.message}`, {
     isCertain: trouble.isCertain,
-    ...(trouble.detail === undefined ? {} : { detail: trouble.detail }),
+    ...(detail === undefined ? {} : { detail }),
     ...(trouble.grace === undefined ? {} : { grace: trouble.grace }),
-    evidence: [state(container, `waiting, ${reason}: ${message}`), ...quoted(container, event)],
+    evidence: [
+      state(container, `waiting, ${reason}: ${message}`),
+      ...quoted(container, event),
+      ...quoted(container, secret),
+    ],
   });
+}
+
+/** The kubelet goes on without the secret, so the registry's answer alone would not say why. */
+function isSecretMissing({ reason }: EventRecord): boolean {
+  return reason === 'FailedToRetrieveImagePullSecret';
 }
 
 /** A pull without end has no error; only the time given for the rollout tells it from a large image. */
@@ -99,7 +110,7 @@ function configFinding(container: Container, message: string): Finding | undefin
   if (/failed to sync \S+ cache/.test(message)) return undefined;
   const evidence = [state(container, `waiting, CreateContainerConfigError: ${message}`)];
   if (isConfigMissing(message)) return finding(container, 'ConfigMissing', `${message}.`, { evidence });
-  const isCertain = /runAsNonRoot/.test(message);
+  const isCertain = /runAsNonRoot|non-root policy/.test(message);
   return finding(container, 'StartError', message, { isCertain, evidence });
 }
 
@@ -142,7 +153,9 @@ function endedFinding(container: Container): Finding | undefined {
   // The kubelet kills what its postStart hook has failed for, and only the event says so.
   const told = isProbe ? 'Unhealthy' : 'FailedPostStartHook';
   const killing = newest(container.events, (event) => event.reason === told);
-  return finding(container, code, killing === undefined ? text : `${text} ${killing.message}`, {
+  const hook = textAt(status, 'state', 'waiting', 'reason') === 'PostStartHookError';
+  const why = (hook ? textAt(status, 'state', 'waiting', 'message') : (killing?.message ?? '')).replace(/:$/, '');
+  return finding(container, code, why === '' ? text : `${text} ${why}`, {
     runs: {
       ended,
       needed: code === 'OutOfMemory' ? endedRunsOutOfMemory : endedRuns,

@@ -22,7 +22,10 @@ const rules: readonly Rule[] = [
     /(maximum|minimum) \S+ usage per (Container|Pod|PersistentVolumeClaim)|max limit to request ratio per (Container|Pod)/,
     { code: 'LimitRangeViolated', isCertain: true },
   ],
-  [/failed calling webhook "[^"]*"/, { code: 'AdmissionDenied', detail: 'webhookUnreachable', isCertain: false }],
+  [
+    /failed calling webhook "[^"]*"/,
+    { code: 'AdmissionDenied', detail: 'webhookUnreachable', isCertain: false, grace: 90 },
+  ],
   [
     /error looking up service account|serviceaccount "[^"]*" not found/,
     { code: 'PermissionDenied', detail: 'serviceAccountMissing', isCertain: false },

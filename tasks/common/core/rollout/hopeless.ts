@@ -1,4 +1,4 @@
-import { causes, rankOf } from './causes';
+import { causes, rankOf, stepOf } from './causes';
 import type { Finding, LogRequest } from './finding';
 import { othersStartingAt, sightingKey, type RolloutMemory, type Sighting } from './memory';
 import type { Reading } from './reading';
@@ -67,10 +67,9 @@ function loopReadyAt(
 }
 
 export function causeOf(finding: Finding, since: number): Cause {
-  const { group, whoActs, nextStep } = causes[finding.code];
   return {
     code: finding.code,
-    group,
+    group: causes[finding.code].group,
     ...(finding.detail === undefined ? {} : { detail: finding.detail }),
     subject: finding.subject,
     message: finding.message,
@@ -78,8 +77,7 @@ export function causeOf(finding: Finding, since: number): Cause {
     since: new Date(since).toISOString(),
     evidence: finding.evidence,
     logs: finding.logs,
-    whoActs,
-    nextStep,
+    ...stepOf(finding.code, finding.detail),
   };
 }
 

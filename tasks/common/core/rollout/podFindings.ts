@@ -131,7 +131,7 @@ function mountFinding(pod: KubeObject, { events }: PodSurroundings): Finding | u
   if (event.reason === 'FailedCreatePodSandBox') {
     return podFinding(pod, 'StartError', event.message, { detail: 'sandbox', grace: 120, evidence });
   }
-  if (isConfigMissing(event.message)) return podFinding(pod, 'ConfigMissing', event.message, { evidence });
+  if (isConfigMissing(event.message)) return podFinding(pod, 'ConfigMissing', event.message, { grace: 75, evidence });
   const isMultiAttach = event.message.includes('Multi-Attach');
   // The attach-detach controller takes a volume from a silent node after six minutes.
   const more = isMultiAttach ? { detail: 'multiAttach', grace: 420 } : {};

@@ -160,12 +160,15 @@ function absentReading(followed: FollowedObject, key: string, { snapshot, policy
       status: { status: 'Current', reason: 'Removed', message: 'It has done its work and is gone.' },
     };
   }
-  const message = `${nameOf(ref)} is not there.`;
+  const { halfApplied } = followed;
+  const why = halfApplied === undefined ? '' : `, and its revision is ${halfApplied} in Helm's record`;
+  const message = `${nameOf(ref)} is not there${why}.`;
   const status: ObjectStatus = { status: 'InProgress', reason: 'ObjectMissing', message };
   if (!policy.isApplied) return { ...base, status };
   const evidence: Evidence[] = [{ kind: 'object', ref, text: 'looked for and not found' }];
   const missing: Finding = {
     code: 'ObjectMissing',
+    ...(halfApplied === undefined ? {} : { detail: 'halfApplied' }),
     subject: ref,
     id: key,
     message,

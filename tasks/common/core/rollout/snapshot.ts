@@ -10,6 +10,8 @@ export interface FollowedRef {
   purpose: 'object' | 'hook';
   /** Removes itself when it has ended (a Job with ttlSecondsAfterFinished), so its absence is no fault. */
   removesItself?: boolean;
+  /** Helm was not done with the revision that declares it: what Helm's record calls that revision. */
+  halfApplied?: string;
   /** What the change has made of it: a reading with a smaller generation is from before. */
   generation?: number;
 }

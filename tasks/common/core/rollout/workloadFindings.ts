@@ -6,7 +6,7 @@ import type { CauseCode } from './causes';
 import { refusalOf } from './creationFindings';
 import { newest, type EventRecord } from './events';
 import { claimsOf, eventsAbout, type Family, type Index } from './family';
-import { eventEvidence, nameOf, refTo, type Finding } from './finding';
+import { eventEvidence, nameOf, refTo, type Evidence, type Finding } from './finding';
 import { podFindings } from './podFindings';
 import { at, conditionOf, isTrue, listAt, numberAt, textAt } from './read';
 import type { FollowedObject } from './snapshot';
@@ -129,27 +129,43 @@ function findingsOfPod(
 
 /** Pods are missing and the API server says why. A workload with all its pods may have been refused one before. */
 function refusalFinding(object: KubeObject, family: Family, around: WorkloadSurroundings): Finding | undefined {
-  const isShort = family.makers.some(lacksPods);
-  if (!isShort) return undefined;
+  const refusedSet = refusedSetOf(object, around);
+  if (refusedSet === undefined && !family.makers.some(lacksPods)) return undefined;
   for (const maker of family.makers) {
     const event = newest(eventsAbout(maker, around.index), (item) => isRefusal(item, around));
-    const condition = conditionOf(maker, 'ReplicaFailure');
-    const said = condition?.['status'] === 'True' ? textAt(condition, 'message') : '';
+    const condition = isTrue(maker, 'ReplicaFailure') ? conditionOf(maker, 'ReplicaFailure') : refusedSet;
+    const said = textAt(condition, 'message');
     const message = said || event?.message || '';
     const refusal = refusalOf(message);
     if (refusal === undefined) continue;
+    // The condition may be about a template that is no more: the next look of the controller tells.
+    const isCertain = refusal.isCertain && (condition === undefined || condition !== refusedSet);
     return own(object, refusal.code, message, {
       ...refusal,
-      isHeld: refusal.code === 'QuotaExceeded' && !refusal.isCertain && around.isAnythingEnding,
+      isCertain,
+      isHeld: refusal.code === 'QuotaExceeded' && !isCertain && around.isAnythingEnding,
       evidence: [
-        ...(said === ''
-          ? []
-          : [{ kind: 'condition' as const, ref: refTo(maker), text: `ReplicaFailure is True: ${said}` }]),
+        ...(said === '' ? [] : [conditionEvidence(maker, condition, said)]),
         ...(event === undefined ? [] : [eventEvidence(event, refTo(maker))]),
       ],
     });
   }
   return undefined;
+}
+
+function conditionEvidence(maker: KubeObject, condition: unknown, said: string): Evidence {
+  const state = `${textAt(condition, 'type')} is ${textAt(condition, 'status')}`;
+  return { kind: 'condition', ref: refTo(maker), text: `${state}: ${said}` };
+}
+
+/**
+ * The condition by which a Deployment says that it may not even make its ReplicaSet. It counts nothing and observes no
+ * generation until it may.
+ */
+function refusedSetOf(object: KubeObject, around: WorkloadSurroundings): unknown {
+  const condition = conditionOf(object, 'Progressing');
+  if (object.kind !== 'Deployment' || condition?.['reason'] !== 'ReplicaSetCreateError') return undefined;
+  return around.isStale({ progressingSince: textAt(condition, 'lastUpdateTime') }) ? undefined : condition;
 }
 
 function isRefusal(event: EventRecord, around: WorkloadSurroundings): boolean {
