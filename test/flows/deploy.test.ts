@@ -379,6 +379,16 @@ describe('deploy', () => {
     );
   });
 
+  it('a way back that brings back what was broken before is one, as long as the rest serves again', async () => {
+    const both = chart('1.0.0', [deployment('old', 'broken'), deployment('web', 'good')]);
+    const next = chart('2.0.0', [deployment('old', 'broken', { priority: 1 }), deployment('web', 'broken')]);
+    const on = await scene({ history: [revision(1, 'deployed', both)], live: both.objects, chart: next });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack', report.message);
+    assert.equal(told(on.storage.records), '1 superseded, 2 failed+unhealthy, 3 deployed+verified');
+    assert.match(on.agent.lines.join('\n'), /Deployment\/old was broken before the deploy and is so again: /);
+  });
+
   it('what was broken before is not blamed on an upgrade that the API server refuses', async () => {
     const both = chart('1.0.0', [deployment('old', 'broken'), deployment('web', 'good')]);
     const next = chart('2.0.0', [configMap('new'), deployment('old', 'broken'), deployment('web', 'better')]);

@@ -10,6 +10,7 @@ import {
 } from '../../tasks/common/core/rollout/snapshot';
 import { trimmed } from '../../tasks/common/core/rollout/trimmed';
 import {
+  baselineForWayBack,
   baselineOf,
   judge,
   type RolloutMemory,
@@ -699,6 +700,36 @@ describe('judge: before and after', () => {
     const verdict = judged(lasting(touched, 0, 25, 50), {}, sickBefore());
     assert.equal(codeOf(verdict), 'failed CrashLoop');
     assert.equal(verdict.decisive?.brokenBefore?.reason, 'LessAvailable');
+  });
+
+  it('what a rollback brings back as broken as it was is told, and no fault of the rollback, while others serve', () => {
+    const touched = sick.map((item): KubeObject =>
+      item.kind === 'Deployment' ? { ...item, metadata: { ...item.metadata, generation: 3 } } : item,
+    );
+    const other = healthyWeb().map((item): KubeObject => ({
+      ...item,
+      metadata: {
+        ...item.metadata,
+        name: `x${item.metadata.name}`,
+        uid: `x${item.metadata.uid ?? ''}`,
+        ownerReferences: item.metadata.ownerReferences?.map((owner) => ({ ...owner, uid: `x${owner.uid}` })) ?? [],
+      },
+    }));
+    const now = baselineOf(snapshot([...sick, ...other]), at(0));
+    const back = baselineForWayBack(sickBefore(), now, true);
+    const both = [...touched, ...other].map((item) => ({
+      ...item,
+      status: { ...(item['status'] as Fields), observedGeneration: item.metadata.generation ?? 0 },
+    }));
+    const alone = both.filter(({ metadata }) => !metadata.name.startsWith('x'));
+    assert.equal(judged(lasting(both, 0, 25), {}, back).health, 'progressing', 'it is waited for as all else is');
+    const verdict = judged(lasting(both, 0, 25, 50), {}, back);
+    assert.equal(verdict.health, 'healthy');
+    const old = verdict.workloads.find(({ ref }) => ref.name === 'web');
+    assert.deepEqual([old?.health, old?.isPreexisting, old?.brokenBefore?.reason], ['failed', true, 'LessAvailable']);
+    assert.equal(judged(lasting(alone, 0, 25, 50), {}, back).health, 'failed', 'nothing serves');
+    const elsewhere = baselineForWayBack(sickBefore(), now);
+    assert.equal(judged(lasting(both, 0, 25, 50), {}, elsewhere).health, 'failed', 'the target is another revision');
   });
 
   it('what was not there before is new', () => {

@@ -1,5 +1,6 @@
 import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
+import { objectName } from '../core/manifest';
 import type { Revision } from '../core/release';
 import { blaming } from '../core/report';
 import type { IrreversibleMark } from '../core/rollbackPlan/irreversible';
@@ -32,7 +33,8 @@ export async function returnTo(
   if (mark !== undefined) return notReturned(context, story, target, ending, mark);
   const chain = chainFrom(history, target);
   stopIfCancelled(context.signal);
-  const memory = await baselineNow(context, target, beforeDeploy);
+  const isReturn = story.revisionBefore === target.revision;
+  const memory = await baselineNow(context, target, beforeDeploy, isReturn);
   await beginWork(context, story, { action: 'rollback', revision: (history.at(-1)?.revision ?? 0) + 1 });
   const given = await giveBase(context, history, chain, target, target.manifest);
   story.leftovers.push(...(given?.leftovers ?? []));
@@ -76,9 +78,14 @@ export async function returnTo(
   if (followed.end === 'healthy') {
     await insist(context, () => verify(storage, revision, context.run));
     await prune(context);
+    const broken = reportedObjects(followed.verdict).filter(({ isPreexisting }) => isPreexisting);
+    const what = broken.length === 0 ? 'all of it' : 'what was not broken before the deploy';
     agent.log(
-      `Revision ${revision.revision} has the manifest of revision ${target.revision}; all of it is there and ready.`,
+      `Revision ${revision.revision} has the manifest of revision ${target.revision}; ${what} is there and ready.`,
     );
+    for (const object of broken) {
+      agent.log(`${objectName(object)} was broken before the deploy and is so again: ${object.message}`);
+    }
     return { ...ending, outcome: 'rolledBack' };
   }
   if (followed.end === 'cancelled') {
@@ -121,11 +128,12 @@ async function baselineNow(
   context: ReleaseContext,
   target: Revision,
   beforeDeploy: RolloutMemory | undefined,
+  isReturn: boolean,
 ): Promise<RolloutMemory | undefined> {
   const { agent, clock, cluster, namespace, request } = context;
   try {
     const snapshot = await readRollout(context, await wantedObjects(cluster, target.manifest, namespace));
-    return baselineForWayBack(beforeDeploy, baselineOf(snapshot, clock.now(), request.rollout.statusRules));
+    return baselineForWayBack(beforeDeploy, baselineOf(snapshot, clock.now(), request.rollout.statusRules), isReturn);
   } catch (thrown) {
     agent.log(`What there is before the rollback could not be read: ${asTaskError(thrown).message}`);
     return undefined;

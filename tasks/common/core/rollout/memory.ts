@@ -23,6 +23,8 @@ export interface BaselineEntry {
   reason: string;
   message: string;
   progressingSince: string;
+  /** It is brought back to what it was when it was already broken: that it is so again is no fault of the way back. */
+  isBroughtBack?: boolean;
 }
 
 export interface Sighting {
@@ -74,13 +76,18 @@ export function baselineOf(
 
 /**
  * The baseline of a rollback: what the failed deploy has broken counts, what had been broken before that deploy does
- * not. The present reading tells which conditions and events are from before the rollback.
+ * not. The present reading tells which conditions and events are from before the rollback. `isReturn`: the target is what
+ * `beforeDeploy` was read of.
  */
-export function baselineForWayBack(beforeDeploy: RolloutMemory | undefined, now: RolloutMemory): RolloutMemory {
+export function baselineForWayBack(
+  beforeDeploy: RolloutMemory | undefined,
+  now: RolloutMemory,
+  isReturn = false,
+): RolloutMemory {
   const entries = Object.entries(now.baseline ?? {}).map(([key, entry]): [string, BaselineEntry] => {
     const before = beforeDeploy?.baseline?.[key];
     const { isHealthy, reason, message } = before ?? { isHealthy: true, reason: '', message: '' };
-    return [key, { ...entry, isHealthy, reason, message }];
+    return [key, { ...entry, isHealthy, reason, message, ...(isReturn && !isHealthy ? { isBroughtBack: true } : {}) }];
   });
   return { ...now, baseline: Object.fromEntries(entries) };
 }

@@ -1,12 +1,17 @@
 import { apiGroup, objectName } from '../manifest';
-import type { KubeObject } from '../kubernetes';
+import type { KubeObject, ObjectRef } from '../kubernetes';
 import type { TimelineRow } from '../ports';
 import { numberAt } from './read';
 import type { WorkloadVerdict } from './verdictTypes';
 
 /** Whether an object gets a row of its own: what runs something, and whatever is not healthy. */
 export function hasRow({ ref, health }: WorkloadVerdict): boolean {
-  return health !== 'healthy' || runners.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`);
+  return health !== 'healthy' || isRunner(ref);
+}
+
+/** Whether it is of a kind that runs pods. */
+export function isRunner({ apiVersion, kind }: ObjectRef): boolean {
+  return runners.has(`${apiGroup(apiVersion)}/${kind}`);
 }
 
 const runners = new Set([

@@ -8,7 +8,8 @@ import { at, listAt, textAt } from './read';
 import { isTouched, readingOf, type Reading } from './reading';
 import type { RolloutSnapshot } from './snapshot';
 import { steadyTime } from './steady';
-import type { Cause, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './verdictTypes';
+import { isRunner } from './timelineRow';
+import type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './verdictTypes';
 
 export { baselineForWayBack, baselineOf, type RolloutMemory } from './memory';
 export type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './verdictTypes';
@@ -35,7 +36,7 @@ export function judge(
   const workloads = workloadMemories(readings, before, now);
   const next: RolloutMemory = { ...before, findings, workloads };
   const decided = readings.map((reading) => workloadVerdict(reading, policy, next, now));
-  const verdicts = decided.map(({ verdict }) => verdict);
+  const verdicts = withOldEvils(decided);
   const changes = decided.flatMap(({ changesAt }) => changesAt).filter((time) => time > now.getTime());
   const recheck = Math.min(...changes, policy.deadline.getTime());
   return {
@@ -51,12 +52,25 @@ interface Decision {
   verdict: WorkloadVerdict;
   /** Times at which the decision may become another one by time alone. */
   changesAt: readonly number[];
+  /** It has failed, as it had before the change that is taken back. */
+  isBroughtBack?: boolean;
 }
+
+/** A way back is one although it brings old evils back, as long as something serves again beside them. */
+function withOldEvils(decided: readonly Decision[]): WorkloadVerdict[] {
+  const serves = decided.some(({ verdict: { ref, health } }) => isRunner(ref) && isHopeful.has(health));
+  return decided.map(({ verdict, isBroughtBack }) =>
+    isBroughtBack === true && serves ? { ...verdict, isPreexisting: true } : verdict,
+  );
+}
+
+const isHopeful: ReadonlySet<Health> = new Set(['healthy', 'progressing']);
 
 function workloadVerdict(reading: Reading, policy: RolloutPolicy, memory: RolloutMemory, now: Date): Decision {
   const { followed, key, status } = reading;
   const baseline = memory.baseline?.[key];
   const wasBroken = baseline !== undefined && !baseline.isHealthy;
+  const isOldEvil = wasBroken && followed.object !== undefined && policy.isApplied;
   const base = {
     key,
     ref: followed.ref,
@@ -64,7 +78,7 @@ function workloadVerdict(reading: Reading, policy: RolloutPolicy, memory: Rollou
     status,
     timedOut: false,
     suspects: [] as readonly Cause[],
-    isPreexisting: wasBroken && followed.object !== undefined && !isTouched(followed, baseline) && policy.isApplied,
+    isPreexisting: isOldEvil && !isTouched(followed, baseline),
     ...(wasBroken ? { brokenBefore: { reason: baseline.reason, message: baseline.message } } : {}),
   };
   if (reading.settled !== undefined) return { verdict: { ...base, health: reading.settled }, changesAt: [] };
@@ -73,15 +87,17 @@ function workloadVerdict(reading: Reading, policy: RolloutPolicy, memory: Rollou
     return { verdict: { ...base, health: 'healthy', isPreexisting: false }, changesAt: [] };
   }
   const judged = reading.findings.map((finding) => judgedFinding(reading, finding, policy, memory, now));
+  const failed = { ...base, health: 'failed' as const };
+  const isBroughtBack = isOldEvil && baseline.isBroughtBack === true;
   const hopeless = mostTelling(judged.filter(({ isHopeless }) => isHopeless));
   const suspects = distinct(judged.map(({ cause }) => cause));
   if (hopeless !== undefined) {
     const cause = better(hopeless.cause, judged, memory.workloads[key]?.logs);
-    return { verdict: { ...base, health: 'failed', cause, suspects }, changesAt: [] };
+    return { verdict: { ...failed, cause, suspects }, changesAt: [], isBroughtBack };
   }
   if (now.getTime() >= policy.deadline.getTime()) {
     const cause = suspects[0] ?? timedOutCause(reading, now);
-    return { verdict: { ...base, health: 'failed', cause, suspects, timedOut: true }, changesAt: [] };
+    return { verdict: { ...failed, cause, suspects, timedOut: true }, changesAt: [], isBroughtBack };
   }
   const changesAt = [
     ...judged.flatMap(({ hopelessAt }) => hopelessAt ?? []),
