@@ -1133,6 +1133,13 @@ describe('judge: what is not there, or not known', () => {
 
   const database = (status: Fields): KubeObject => object('example.com/v1', 'Database', 'main', { status });
 
+  it('a controller that says very much is cut short', () => {
+    const bad = database({ conditions: [{ type: 'Failed', status: 'True', message: 'x'.repeat(30_000) }] });
+    const cause = judged(lasting([bad], 0, 30)).decisive?.cause;
+    assert.match(cause?.message ?? '', /^Database\/main: x{1900,2000} \.\.\.$/);
+    assert.ok(cause?.evidence.every(({ text }) => text.length <= 2004));
+  });
+
   it('a custom resource that says Failed gets half a minute', () => {
     const bad = database({ conditions: [{ type: 'Failed', status: 'True', message: 'no such size' }] });
     assert.equal(codeOf(judged(lasting([bad], 0, 29))), 'progressing CustomResourceFailed');

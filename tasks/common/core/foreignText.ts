@@ -31,6 +31,11 @@ export function neutralise(line: string): string {
   return withoutUnseen(line).replace(commandStart, ' #');
 }
 
+/** The text up to a number of characters, with a mark where more was cut off. */
+export function clipped(text: string, limit: number): string {
+  return text.length <= limit ? text : `${text.slice(0, limit).replace(/[\ud800-\udbff]$/, '')} ...`;
+}
+
 /** Text cut into lines where the agent would cut it: LF, CR or both. A last line break makes no empty line. */
 export function splitLines(text: string): string[] {
   const lines = text.split(/\r\n|\r|\n/);

@@ -1,6 +1,6 @@
 import type { Ending } from './ending';
 import { advice, type FailureReason } from './failure';
-import { neutralise, splitLines } from './foreignText';
+import { clipped, neutralise, splitLines } from './foreignText';
 import {
   blaming,
   blamingMarkdown,
@@ -138,10 +138,6 @@ function sentenceCell(text: string): string {
 function gateEvidence({ object, title, lines }: Evidence): string {
   const last = lines.flatMap(splitLines).slice(-gateEvidenceLines);
   return `${sentenceCell(object)}, ${sentenceCell(title)}:\n\n${codeBlock(last.map((line) => clipped(line, gateLineLimit)))}`;
-}
-
-function clipped(text: string, limit: number): string {
-  return text.length <= limit ? text : `${text.slice(0, limit).replace(/[\ud800-\udbff]$/, '')} ...`;
 }
 
 /** A `$(...)` or `${{...}}` would be taken for a variable by the step that is given the text. */

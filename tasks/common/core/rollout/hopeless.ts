@@ -1,3 +1,4 @@
+import { clipped } from '../foreignText';
 import { causes, rankOf, stepOf } from './causes';
 import type { Finding, LogRequest } from './finding';
 import { othersStartingAt, sightingKey, type RolloutMemory, type Sighting } from './memory';
@@ -66,16 +67,19 @@ function loopReadyAt(
   return beganAt > othersStartingAt(memory, reading.key) + spreadSeconds * 1000 ? 0 : excuse;
 }
 
+/** Kubernetes itself ends an event's message at 1024 characters; a condition may hold 32768, and others hold to nothing. */
+const saidLimit = 2000;
+
 export function causeOf(finding: Finding, since: number): Cause {
   return {
     code: finding.code,
     group: causes[finding.code].group,
     ...(finding.detail === undefined ? {} : { detail: finding.detail }),
     subject: finding.subject,
-    message: finding.message,
+    message: clipped(finding.message, saidLimit),
     isCertain: finding.isCertain,
     since: new Date(since).toISOString(),
-    evidence: finding.evidence,
+    evidence: finding.evidence.map((item) => ({ ...item, text: clipped(item.text, saidLimit) })),
     logs: finding.logs,
     ...stepOf(finding.code, finding.detail),
   };
