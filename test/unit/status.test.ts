@@ -1120,6 +1120,62 @@ table('custom resources', [
     custom('conditions: [{type: Ready, status: "True"}, {type: Degraded, status: "True"}]'),
     'Current',
   ],
+  [
+    'a Gateway without an address',
+    custom(
+      'conditions: [{type: Accepted, status: "True"}, {type: Programmed, status: "False", reason: AddressNotAssigned}]',
+    ),
+    'InProgress',
+    'AddressNotAssigned',
+  ],
+  [
+    'a Gateway that works',
+    custom('conditions: [{type: Accepted, status: "True"}, {type: Programmed, status: "True"}]'),
+    'Current',
+  ],
+  [
+    'a sealed Secret that no key opens',
+    custom('conditions: [{type: Synced, status: "False", message: no key could decrypt it}]'),
+    'InProgress',
+    'Synced',
+  ],
+  [
+    'a broker that says NotReady',
+    custom('conditions: [{type: NotReady, status: "True", reason: Creating}]'),
+    'InProgress',
+    'Creating',
+  ],
+  [
+    'a Rollout past its deadline whose old pods are available',
+    custom(
+      'conditions: [{type: Available, status: "True"}, {type: Progressing, status: "False", reason: ProgressDeadlineExceeded}]',
+    ),
+    'InProgress',
+    'ProgressDeadlineExceeded',
+  ],
+  [
+    'a Rollout that is paused at a step',
+    custom(
+      'conditions: [{type: Available, status: "True"}, {type: Progressing, status: "Unknown", reason: RolloutPaused}, {type: Healthy, status: "False"}]',
+    ),
+    'Current',
+  ],
+  [
+    'a Rollout of a wrong spec',
+    custom('conditions: [{type: InvalidSpec, status: "True"}]'),
+    'InProgress',
+    'InvalidSpec',
+  ],
+  [
+    'ready, whatever else is not synced',
+    custom('conditions: [{type: Ready, status: "True"}, {type: Synced, status: "False"}]'),
+    'Current',
+  ],
+  [
+    'not synced with an earlier generation',
+    custom('conditions: [{type: Synced, status: "False", observedGeneration: 1}]'),
+    'Current',
+  ],
   ['not degraded, nothing else', custom('conditions: [{type: Degraded, status: "False"}]'), 'Current'],
   ['succeeded', custom('conditions: [{type: Succeeded, status: "True"}]'), 'Current', 'Succeeded'],
   [

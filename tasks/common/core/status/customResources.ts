@@ -19,9 +19,26 @@ export function conditionStatus(fields: Fields): ObjectStatus | undefined {
   if (decisive?.status === 'True' && decisive.type === 'Ready') return settled(decisive);
   if (failure?.status === 'True' && !isStale(failure, generation))
     return failed(failure.reason || 'Failed', said(failure));
-  if (decisive?.status === 'True') return degraded(find('Degraded'), generation) ?? settled(decisive);
-  if (decisive !== undefined) return inProgress(decisive.reason || `Not${decisive.type}`, said(decisive));
-  return degraded(find('Degraded'), generation);
+  if (decisive !== undefined && decisive.status !== 'True')
+    return inProgress(decisive.reason || `Not${decisive.type}`, said(decisive));
+  return troubled(fields, generation) ?? (decisive === undefined ? undefined : settled(decisive));
+}
+
+/** What is said of trouble where there is no `Ready`: by Argo Rollouts, Strimzi, operators of the Operator SDK. */
+const troubles: ReadonlySet<string> = new Set(['Degraded', 'NotReady', 'InvalidSpec', 'Error', 'ReconcileError']);
+/**
+ * What has to be true where it is said: by the Gateway API, Sealed Secrets, Crossplane's definitions. `Healthy` is not among
+ * them: a Rollout that is paused on purpose says that it is not.
+ */
+const necessities: ReadonlySet<string> = new Set(['Accepted', 'Programmed', 'Synced', 'Established']);
+
+function troubled(fields: Fields, generation: number | undefined): ObjectStatus | undefined {
+  const isTrouble = ({ type, status, reason }: Condition): boolean =>
+    (troubles.has(type) && status === 'True') ||
+    (necessities.has(type) && status !== 'True') ||
+    (type === 'Progressing' && status === 'False' && reason === 'ProgressDeadlineExceeded');
+  const trouble = fields.conditions().find((condition) => isTrouble(condition) && !isStale(condition, generation));
+  return trouble === undefined ? undefined : inProgress(trouble.reason || trouble.type, said(trouble));
 }
 
 /** kstatus's two conditions, which any kind may have. The first that is true decides. */
@@ -50,11 +67,6 @@ export function firstLookStatus(fields: Fields, hasStatus: boolean, now: Date): 
   const ageSeconds = (now.getTime() - created) / 1000;
   if (ageSeconds < -firstLookSeconds || ageSeconds >= firstLookSeconds) return undefined;
   return inProgress('NotObserved', 'The object is new and no controller has written a status yet.');
-}
-
-function degraded(condition: Condition | undefined, generation: number | undefined): ObjectStatus | undefined {
-  if (condition?.status !== 'True' || isStale(condition, generation)) return undefined;
-  return inProgress(condition.reason || 'Degraded', said(condition));
 }
 
 function settled(condition: Condition): ObjectStatus {
