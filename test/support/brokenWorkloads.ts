@@ -159,6 +159,14 @@ function job(name: string, script: string, more: Json): Json {
   };
 }
 
+/** Its pod is deleted at the deadline, and takes its time to end. */
+function endlessJob(name: string, script: string): Json {
+  const plain = job(name, script, { activeDeadlineSeconds: 5 });
+  const spec = plain['spec'] as { template: { spec: Json } };
+  const template = { ...spec.template, spec: { ...spec.template.spec, terminationGracePeriodSeconds: 20 } };
+  return { ...plain, spec: { ...spec, template } };
+}
+
 /** Its pods restart, and are deleted by the Job's controller when the Job has failed. */
 function restartingJob(name: string, script: string): Json {
   const plain = job(name, script, { backoffLimit: 2 });
@@ -566,7 +574,8 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
       'a Job is slower than its deadline',
       'JobDeadlineExceeded',
       'job/endless',
-      job('endless', 'echo "row 1 of 9999"; exec sleep 1000', { activeDeadlineSeconds: 5 }),
+      endlessJob('endless', 'echo "row 1 of 9999"; exec sleep 1000'),
+      { evidence: /row 1 of 9999/ },
     ),
     broken(
       'a pod that its node refuses',

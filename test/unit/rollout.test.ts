@@ -995,6 +995,15 @@ describe('judge: Jobs and hooks', () => {
     }
   });
 
+  it('a Job over its deadline is told with the log of the pod that is ending for it', () => {
+    const ending = pod(job({}), 'migrate-a', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
+    const verdict = judged([[0, [job(failedBy('DeadlineExceeded')), ending]]]);
+    assert.equal(codeOf(verdict), 'failed JobDeadlineExceeded');
+    assert.deepEqual(verdict.decisive?.cause?.logs, [
+      { namespace: 'shop', pod: 'migrate-a', container: 'app', previous: false },
+    ]);
+  });
+
   it('a hook over its deadline says so', () => {
     assert.equal(codeOf(judged([[0, hook(job(failedBy('DeadlineExceeded')))]])), 'failed JobDeadlineExceeded');
   });

@@ -20,8 +20,8 @@ export interface Family {
   pods: readonly KubeObject[];
   /** Pods of other revisions which are not being deleted. */
   oldPods: readonly KubeObject[];
-  /** Any pod of the workload that is being deleted. */
-  hasEnding: boolean;
+  /** Pods of that revision which are being deleted: they count for nothing, but may still tell why. */
+  ending: readonly KubeObject[];
   /** False where it cannot be told which pods belong to the new revision. */
   isRevisionKnown: boolean;
 }
@@ -127,7 +127,7 @@ function family(makers: readonly KubeObject[], pods: readonly KubeObject[], oldP
     makers,
     pods: pods.filter((pod) => !isEnding(pod)),
     oldPods: oldPods.filter((pod) => !isEnding(pod)),
-    hasEnding: [...pods, ...oldPods].some(isEnding),
+    ending: pods.filter(isEnding),
     isRevisionKnown: true,
   };
 }

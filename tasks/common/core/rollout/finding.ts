@@ -1,6 +1,7 @@
 import type { KubeObject, ObjectRef } from '../kubernetes';
 import type { CauseCode, Grace } from './causes';
 import type { EventRecord } from './events';
+import { at, listAt, textAt } from './read';
 
 /** What a finding rests on; `text` quotes the cluster. */
 export interface Evidence {
@@ -72,4 +73,14 @@ export function eventEvidence(event: EventRecord, ref: ObjectRef): Evidence {
     ...(event.lastAt === 0 ? {} : { at: new Date(event.lastAt).toISOString() }),
     count: event.count,
   };
+}
+
+/** What runs without anything being wrong may say what it waits for: a Job that hangs, for one. */
+export function runningLogs(pods: readonly KubeObject[]): LogRequest[] {
+  return pods.flatMap((pod) => {
+    const { name, namespace = '' } = pod.metadata;
+    return [...listAt(pod, 'status', 'initContainerStatuses'), ...listAt(pod, 'status', 'containerStatuses')]
+      .filter((status) => at(status, 'state', 'running') !== undefined)
+      .map((status) => ({ namespace, pod: name, container: textAt(status, 'name'), previous: false }));
+  });
 }

@@ -1,10 +1,8 @@
-import type { KubeObject } from '../kubernetes';
 import { rankOf } from './causes';
 import { indexOf } from './family';
-import { nameOf, type Evidence, type LogRequest } from './finding';
+import { nameOf, runningLogs, type Evidence } from './finding';
 import { better, causeOf, distinct, judgedFinding, mostTelling } from './hopeless';
 import { sightings, workloadMemories, type RolloutMemory } from './memory';
-import { at, listAt, textAt } from './read';
 import { isTouched, readingOf, type Reading } from './reading';
 import type { RolloutSnapshot } from './snapshot';
 import { steadyTime } from './steady';
@@ -117,16 +115,6 @@ function timedOutCause({ followed, status, warning, family }: Reading, now: Date
       ? `${nameOf(ref)} was healthy at the end, but not yet for as long as was asked for.`
       : `${nameOf(ref)} was not healthy in time: ${warning?.text ?? status.message}`;
   return causeOf({ code: 'TimedOut', subject: ref, id: '', message, isCertain: false, evidence, logs }, now.getTime());
-}
-
-/** What runs without anything being wrong may say what it waits for: a Job that hangs, for one. */
-function runningLogs(pods: readonly KubeObject[]): LogRequest[] {
-  return pods.flatMap((pod) => {
-    const { name, namespace = '' } = pod.metadata;
-    return listAt(pod, 'status', 'containerStatuses')
-      .filter((status) => at(status, 'state', 'running') !== undefined)
-      .map((status) => ({ namespace, pod: name, container: textAt(status, 'name'), previous: false }));
-  });
 }
 
 function whole(

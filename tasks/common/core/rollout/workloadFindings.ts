@@ -6,7 +6,7 @@ import type { CauseCode } from './causes';
 import { refusalOf } from './creationFindings';
 import { newest, type EventRecord } from './events';
 import { claimsOf, eventsAbout, type Family, type Index } from './family';
-import { eventEvidence, nameOf, refTo, type Evidence, type Finding } from './finding';
+import { eventEvidence, nameOf, refTo, runningLogs, type Evidence, type Finding } from './finding';
 import { podFindings } from './podFindings';
 import { at, conditionOf, isTrue, listAt, numberAt, textAt } from './read';
 import type { FollowedObject } from './snapshot';
@@ -66,8 +66,11 @@ function jobFindings(followed: FollowedObject, object: KubeObject, family: Famil
   const reason = textAt(condition, 'reason');
   const message = [reason, textAt(condition, 'message')].filter(Boolean).join(': ');
   const evidence = [{ kind: 'condition' as const, ref: refTo(object), text: `${failure} is True, ${message}` }];
-  const code = reason === 'DeadlineExceeded' ? 'JobDeadlineExceeded' : failedCode;
-  return [own(object, code, `${nameOf(followed.ref)} has failed: ${message}`, { isCertain: true, evidence })];
+  const isLate = reason === 'DeadlineExceeded';
+  // Its controller takes the pods away that ran until then; they end within their grace period.
+  const logs = isLate ? runningLogs([...(family?.pods ?? []), ...(family?.ending ?? [])]) : [];
+  const code = isLate ? 'JobDeadlineExceeded' : failedCode;
+  return [own(object, code, `${nameOf(followed.ref)} has failed: ${message}`, { isCertain: true, evidence, logs })];
 }
 
 /**
