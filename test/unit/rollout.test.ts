@@ -468,9 +468,18 @@ describe('judge: pods that are refused', () => {
   it('the clock of a quota stands while an old pod still ends', () => {
     const objects = refused(quota);
     const old = pod(objects[1] as KubeObject, 'old', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
-    const frames = [...lasting([...objects, old], 0, 50, 100), ...lasting(objects, 120, 140, 159)];
+    const frames = [...lasting([...objects, old], 0, 25, 50), ...lasting(objects, 70, 90, 109)];
     assert.equal(codeOf(judged(frames)), 'progressing QuotaExceeded');
-    assert.equal(codeOf(judged([...frames, [160, objects]])), 'failed QuotaExceeded');
+    assert.equal(codeOf(judged([...frames, [110, objects]])), 'failed QuotaExceeded');
+  });
+
+  it('a quota that old pods free late is given as long again: its controller tries in ever longer steps', () => {
+    const objects = refused(quota);
+    const old = pod(objects[1] as KubeObject, 'old', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
+    const frames = [...lasting([...objects, old], 0, 50, 100), ...lasting(objects, 120, 160, 199)];
+    assert.equal(codeOf(judged(frames)), 'progressing QuotaExceeded');
+    assert.equal(codeOf(judged(frames, { graces: { QuotaExceeded: 60 } })), 'failed QuotaExceeded');
+    assert.equal(codeOf(judged([...frames, [200, objects]])), 'failed QuotaExceeded');
   });
 
   it('a quota that wants what the pod does not name is not waited for, whoever ends', () => {

@@ -174,7 +174,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   QuotaExceeded: {
     group: 'quota',
     grace: 60,
-    why: 'Pods of the old revision free it; the clock starts again while any of them is still ending. None where the quota wants a request or limit that the pod does not name.',
+    why: 'Pods of the old revision free it; the clock starts again while any of them is still ending, and then as long again is given, since its controller tries in ever longer steps. None where the quota wants a request or limit that the pod does not name.',
     recognisedBy: 'FailedCreate, ReplicaFailure or ReplicaSetCreateError, «exceeded quota» or «failed quota»',
     whoActs: 'platform team',
     nextStep:

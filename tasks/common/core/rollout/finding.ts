@@ -37,6 +37,8 @@ export interface Finding {
   grace?: Grace;
   /** The clock starts anew as long as this is so: something that is about to end may free what is missing. */
   isHeld?: boolean;
+  /** Whoever is held up tries again after a time that doubles with each try. */
+  doublesWait?: boolean;
   /** For containers that end again and again. */
   runs?: ContainerRuns;
   evidence: readonly Evidence[];

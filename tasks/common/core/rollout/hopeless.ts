@@ -19,6 +19,10 @@ export interface JudgedFinding {
   hopelessAt?: number;
 }
 
+/**
+ * What was held for long, and is tried again after a time that doubles with each try, is given as long again (measured
+ * with the ReplicaSet controller: old pods that take 50 s each to end make it wait for 164 s and more).
+ */
 export function judgedFinding(
   reading: Reading,
   finding: Finding,
@@ -27,13 +31,14 @@ export function judgedFinding(
   now: Date,
 ): JudgedFinding {
   const sighting = memory.findings[sightingKey(reading, finding)] ?? {
+    seen: now.getTime(),
     first: now.getTime(),
     last: 0,
     isGone: false,
     ended: 0,
     endedAt: now.getTime(),
   };
-  const cause = causeOf(finding, sighting.first);
+  const cause = causeOf(finding, sighting.seen);
   const { followed } = reading;
   const isOnce = followed.purpose === 'hook' || followed.object?.kind === 'Job';
   if (!policy.failFast || (isOnce && !finding.isCertain)) return { cause, isHopeless: false };
@@ -42,7 +47,8 @@ export function judgedFinding(
   if (grace === 'timeout') return { cause, isHopeless: false };
   const ready = loopReadyAt(reading, finding, sighting, memory, override !== undefined);
   if (ready === undefined) return { cause, isHopeless: false };
-  const hopelessAt = Math.max(sighting.first + grace * 1000, ready);
+  const waited = override === undefined && finding.doublesWait === true ? sighting.first - sighting.seen : 0;
+  const hopelessAt = Math.max(sighting.first + Math.max(grace * 1000, waited), ready);
   return { cause, isHopeless: hopelessAt <= now.getTime(), hopelessAt };
 }
 

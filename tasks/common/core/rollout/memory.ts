@@ -28,6 +28,8 @@ export interface BaselineEntry {
 }
 
 export interface Sighting {
+  seen: number;
+  /** From when its grace counts: later than `seen` where something held the clock. */
   first: number;
   /** When it was last known to be there. */
   last: number;
@@ -118,7 +120,7 @@ export function sightings(readings: readonly Reading[], before: RolloutMemory, n
       const ended = finding.runs?.ended ?? 0;
       const first = known === undefined || finding.isHeld === true ? time : known.first;
       const endedAt = known?.ended === ended ? known.endedAt : time;
-      next[key] = { first, last: time, isGone: false, ended, endedAt };
+      next[key] = { seen: known?.seen ?? time, first, last: time, isGone: false, ended, endedAt };
     }
   }
   return next;

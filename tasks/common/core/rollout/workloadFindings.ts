@@ -147,6 +147,7 @@ function refusalFinding(object: KubeObject, family: Family, around: WorkloadSurr
       ...refusal,
       isCertain,
       isHeld: refusal.code === 'QuotaExceeded' && !isCertain && around.isAnythingEnding,
+      doublesWait: true,
       evidence: [
         ...(said === '' ? [] : [conditionEvidence(maker, condition, said)]),
         ...(event === undefined ? [] : [eventEvidence(event, refTo(maker))]),
