@@ -65,6 +65,14 @@ function made(object: KubeObject): KubeObject {
 const many = Array.from({ length: 20 }, (_, index) => configMap(`c${index}`, { a: String(index) }));
 
 describe('looking for drift', () => {
+  it('of an object that is declared twice the last one counts', async () => {
+    const twice = [configMap('a', { of: 'first' }), configMap('b'), configMap('a', { of: 'last' })];
+    const { look } = stage(twice.slice(1));
+    assert.deepEqual((await look(twice)).drifts, []);
+    const [drift] = (await stage([...twice].reverse().slice(1)).look(twice)).drifts;
+    assert.equal(drift?.drift, 'changed');
+  });
+
   it('several objects of a kind are read by one list of what Helm has marked, Secrets one by one', async () => {
     const objects = [...many, ...['s1', 's2', 's3'].map((id) => secret(id, { a: 'eA==' })), deployment('web', '1')];
     const { asked, look } = stage(objects);

@@ -90,3 +90,13 @@ export function manifestKey(object: KubeObject, releaseNamespace: string): strin
   const { name, namespace } = object.metadata;
   return objectKey({ ...object, name, namespace: namespace || releaseNamespace });
 }
+
+/**
+ * What a manifest wants to be there: of an object that it declares twice the last one, since Helm applies one after the
+ * other (measured with 4.1.4; Helm 3 refuses most of them).
+ */
+export function wantedByManifest(manifest: string, releaseNamespace: string): KubeObject[] {
+  const objects = manifestObjects(manifest);
+  const last = new Map(objects.map((object) => [manifestKey(object, releaseNamespace), object]));
+  return objects.filter((object) => last.get(manifestKey(object, releaseNamespace)) === object);
+}

@@ -16,7 +16,7 @@ import {
 } from '../core/drift';
 import { asTaskError, type TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
-import { isSecret, manifestObjects, objectKey, objectName } from '../core/manifest';
+import { isSecret, objectKey, objectName, wantedByManifest } from '../core/manifest';
 import type { Cluster } from '../core/ports';
 import { stopIfCancelled, type RolloutContext } from '../core/releaseContext';
 import { liveRef } from './wantedObjects';
@@ -65,7 +65,7 @@ function say({ agent }: DriftContext, sentences: readonly string[]): void {
 /** As `driftOf`, with everything that was found and nothing said. */
 export async function liveState(context: DriftContext, manifest: string, release: ReleaseName): Promise<LiveState> {
   const { cluster, signal } = context;
-  const objects = manifestObjects(manifest);
+  const objects = wantedByManifest(manifest, release.namespace);
   const refs = await inTurns(objects, signal, (object) => refOrError(cluster, object, release.namespace));
   const known = refs.flatMap((ref) => (ref === undefined || 'message' in ref ? [] : [ref]));
   const listed = await readLists(cluster, known, signal);

@@ -1,5 +1,5 @@
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
-import { manifestObjects, objectKey } from '../core/manifest';
+import { objectKey, wantedByManifest } from '../core/manifest';
 import type { Cluster } from '../core/ports';
 
 /** One object of a release, as the manifest declares it and where the API server keeps it. */
@@ -26,7 +26,7 @@ export async function liveRef(cluster: Cluster, object: KubeObject, namespace: s
 /** The objects of a manifest with their place in the cluster; those of kinds that are not served keep the release's namespace. */
 export async function wantedObjects(cluster: Cluster, manifest: string, namespace: string): Promise<WantedObject[]> {
   return Promise.all(
-    manifestObjects(manifest).map(async (object) => {
+    wantedByManifest(manifest, namespace).map(async (object) => {
       const { apiVersion, kind } = object;
       const known = await liveRef(cluster, object, namespace);
       const ref = known ?? { apiVersion, kind, namespace, name: object.metadata.name };
