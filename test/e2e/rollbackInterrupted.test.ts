@@ -28,6 +28,12 @@ function lingering(s: Scene, helm: string): string {
   return s.file('lingering-helm', script);
 }
 
+/** A Helm that does not begin. */
+function waiting(s: Scene, helm: string): string {
+  const script = `#!/bin/sh\ncase "$*" in *rollback*--no-hooks*) ;; *rollback*) echo waiting; sleep 600;; esac\nexec "${helm}" "$@"\n`;
+  return s.file('waiting-helm', script);
+}
+
 describe('a rollback that is interrupted', () => {
   const { scene } = scenes();
 
@@ -57,6 +63,35 @@ describe('a rollback that is interrupted', () => {
         assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
         assert.deepEqual(done.report?.deletedObjects, ['ConfigMap/new']);
         assert.equal(await s.live(configMap('new')), undefined);
+      },
+    );
+  }
+
+  for (const [when, wrapped] of [
+    ['before Helm begins', waiting],
+    ['after Helm', lingering],
+  ] as const) {
+    scene(
+      `the machine dies ${when} while a failed revision's record holds the base: put back, carried on`,
+      async (s) => {
+        const helm = helms(s.cluster)['3'];
+        await release(s, helm, 'nodeSelector.none=z', 'progressDeadlineSeconds=3', 'configMaps={old}');
+        await release(s, helm, 'text=two', 'configMaps={new}');
+        assertEnd(await rollBack(s, await plan(s, { helm }), { helm }), 'failed', 'Unschedulable');
+        const manifest = await s.helm(helm, 'get', 'manifest', 'web', '--revision', '3');
+        const inputs = { toRevision: '2' };
+        const planned = await plan(s, { helm, inputs });
+        const running = startRollBack(s, planned, { helm: wrapped(s, helm), inputs });
+        await running.job.waitForLine(/lingering|waiting/);
+        loseMachine(running);
+        await running.end.catch(() => undefined);
+        assert.notEqual(await s.helm(helm, 'get', 'manifest', 'web', '--revision', '3'), manifest);
+
+        assertEnd(await rollBack(s, planned, { helm, inputs }), 'rolledBack');
+        assert.equal(await s.history(), '1 superseded, 2 superseded, 3 failed, 4 deployed');
+        assert.equal(await s.helm(helm, 'get', 'manifest', 'web', '--revision', '3'), manifest);
+        assert.ok(await s.live(configMap('new')));
+        assert.equal(await s.live(configMap('old')), undefined);
       },
     );
   }
