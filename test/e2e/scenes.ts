@@ -1,3 +1,4 @@
+import { runLabel } from '../../tasks/common/core/history';
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
@@ -61,7 +62,7 @@ export interface Scene {
   readonly until: (what: string, holds: () => Promise<boolean> | boolean) => Promise<void>;
   /** `1 superseded, 2 failed, 3 deployed`, as Helm's storage has it. */
   readonly history: (release?: string, kind?: 'secrets' | 'configmaps') => Promise<string>;
-  /** Labels of Helm's own that start with `helm-safe-deploy/`, as `revision label=value`. */
+  /** What was judged of the revisions: labels that start with `helm-safe-deploy/`, as `revision label=value`, but whose run it was. */
   readonly marks: (release?: string) => Promise<string[]>;
 }
 
@@ -189,7 +190,7 @@ function sceneIn(cluster: TestCluster, namespace: string, folder: string): Scene
       const found = await records(release, 'secrets');
       return found.flatMap((labels) =>
         Object.entries(labels)
-          .filter(([name]) => name.startsWith(ownPrefix))
+          .filter(([name]) => name.startsWith(ownPrefix) && name !== runLabel)
           .map(([name, value]) => `${labels['version'] ?? ''} ${name.slice(ownPrefix.length)}=${value}`),
       );
     },
