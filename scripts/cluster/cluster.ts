@@ -375,7 +375,8 @@ async function waitForApiServer(folder: string, state: ClusterState, signal?: Ab
   await waitFor(
     'the API server to be ready',
     async () => {
-      if (!processes.isRunning(folder, 'kube-apiserver')) throw new Hopeless('kube-apiserver has ended');
+      const ended = await processes.endedParts(folder, ['kube-apiserver']);
+      if (ended.length > 0) throw new Hopeless('kube-apiserver has ended');
       return (await request(apiServer(folder, state), 'GET', '/readyz')).status === 200;
     },
     { ...(signal ? { signal } : {}), timeoutSeconds: 120 },
@@ -401,9 +402,8 @@ async function createObjects(folder: string, state: ClusterState): Promise<void>
 }
 
 /** A wait for a part that has ended would be in vain. */
-function assertPartsRun(folder: string, layout: Layout): void {
-  const running = new Set(processes.partProcesses(folder).map(({ part }) => part));
-  const ended = partNames(layout).filter((part) => !running.has(part));
+async function assertPartsRun(folder: string, layout: Layout): Promise<void> {
+  const ended = await processes.endedParts(folder, partNames(layout));
   if (ended.length > 0) throw new Hopeless(`${ended.join(', ')} ended instead of becoming ready.`);
 }
 
@@ -422,8 +422,8 @@ async function waitUntilReady(folder: string, state: ClusterState, signal: Abort
   const wait = ({ what, isMet }: Requirement) =>
     waitFor(
       what,
-      () => {
-        assertPartsRun(folder, state.layout);
+      async () => {
+        await assertPartsRun(folder, state.layout);
         return isMet();
       },
       { signal, timeoutSeconds: 120 },

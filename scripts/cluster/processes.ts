@@ -25,6 +25,23 @@ export function isRunning(folder: string, part: string): boolean {
   return partProcesses(folder).some((candidate) => candidate.part === part);
 }
 
+/**
+ * Those of `parts` that do not run. While a process exchanges its program the kernel shows no environment of it, by which it
+ * is found: so whoever is missed is looked for once more.
+ */
+export async function endedParts(folder: string, parts: readonly string[]): Promise<string[]> {
+  const missed = (of: readonly string[]): string[] => {
+    const running = new Set(partProcesses(folder).map(({ part }) => part));
+    return of.filter((part) => !running.has(part));
+  };
+  const first = missed(parts);
+  if (first.length === 0) return [];
+  await delay(exchangeMilliseconds);
+  return missed(first);
+}
+
+const exchangeMilliseconds = 300;
+
 export function logFile(folder: string, part: string): string {
   return path.join(folder, 'logs', `${part}.log`);
 }
