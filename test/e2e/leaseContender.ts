@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createCluster } from '../../tasks/common/adapters/cluster';
 import { systemClock } from '../../tasks/common/adapters/clock';
-import { TaskError } from '../../tasks/common/core/failure';
+import { TaskError, type FailureReason } from '../../tasks/common/core/failure';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
 import type { Cluster } from '../../tasks/common/core/ports';
 import type { LeaseContext } from '../../tasks/common/core/releaseContext';
@@ -107,16 +107,22 @@ async function hold(context: LeaseContext, isHeld: () => void): Promise<void> {
     isHeld();
     for (;;) {
       // Read before it is confirmed: what is stopped between the two is refused by the resourceVersion.
-      const found = await guarded(cluster, namespace);
+      const found = await guarded(cluster, namespace).catch(unless('ClusterUnreachable'));
       await lease.confirm();
-      await cluster.update({ ...found, data: { inside: holder.identity } }).catch(ifConflict);
+      if (found !== undefined)
+        await cluster
+          .update({ ...found, data: { inside: holder.identity } })
+          .catch(unless('Conflict', 'ClusterUnreachable'));
       await clock.sleep(100, new AbortController().signal);
     }
   });
 }
 
-function ifConflict(thrown: unknown): void {
-  if (!(thrown instanceof TaskError) || thrown.reason !== 'Conflict') throw thrown;
+/** A request that was under way when the process was stopped has no answer any more: what it holds is to tell the end. */
+function unless(...reasons: FailureReason[]): (thrown: unknown) => undefined {
+  return (thrown) => {
+    if (!(thrown instanceof TaskError) || !reasons.includes(thrown.reason)) throw thrown;
+  };
 }
 
 function say(what: ContenderSays): void {

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { down } from '../../scripts/cluster/cluster';
+import { waitFor } from '../../scripts/cluster/wait';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 import { kubeconfigConnection, runDeploy, startDeploy, type DeployEnd, type DeploySpec } from '../support/product';
 
@@ -111,7 +112,9 @@ spec:
         const manifest = hookManifest({ event: 'pre-install', script, kind, deletePolicy });
         const end = await deploy([manifest], { helm, release });
         assert.equal(end.outputs['reason'], 'HookFailed', end.log);
-        assert.equal(await cluster.runKubectl('get', 'jobs,pods', '-n', namespace, '-o', 'name'), '', 'it was deleted');
+        const left = (): Promise<string> => cluster.runKubectl('get', 'jobs,pods', '-n', namespace, '-o', 'name');
+        // The pod of a deleted Job is the garbage collector's.
+        await waitFor('all of it to be deleted', async () => (await left()) === '');
         assert.ok(shown(end).includes('the schema is from the future'), end.log);
         const evidence = end.report?.evidence ?? [];
         const log = evidence.find((item) => item.kind === 'log');

@@ -88,7 +88,7 @@ export async function executeRollback(
     story.revision = null;
     if (!result.ok) await showHookEvidence(context, story, hooks);
     if (made !== undefined) await settle(context, made);
-    return helmFailed(context, story, approved, whyFailed(result), made);
+    return helmFailed(context, story, { ...approved, memory }, whyFailed(result), made);
   }
   // Helm writes this last: what failed after it was not the rollback.
   if (!result.ok)
@@ -162,15 +162,16 @@ function sayFence(context: RollbackContext, story: RollbackStory, { plan }: Appr
 async function helmFailed(
   context: RollbackContext,
   story: RollbackStory,
-  { plan, target, history }: Approved & { history: readonly Revision[] },
+  approved: Approved & { history: readonly Revision[]; memory: RolloutMemory | undefined },
   { reason, message: why }: { reason: FailureReason; message: string },
   made: Revision | undefined,
 ): Promise<RollbackEnding> {
   const { namespace, request, signal } = context;
+  const { plan, target, history } = approved;
   const wanted = made ?? history.at(-1);
   const revisions = [made, history.at(-1)].filter((revision) => revision !== undefined);
   const lost = signal.aborted ? '' : await bringBack(context, story, plan, revisions);
-  if (wanted !== undefined) story.health = await healthNow(context, wanted.manifest).catch(() => 'unknown' as const);
+  if (wanted !== undefined) story.health = await healthAfter(context, story, approved, wanted);
   const before = history.at(-1)?.revision;
   const state =
     made === undefined
@@ -186,6 +187,28 @@ async function helmFailed(
     .filter((part) => part !== '')
     .join(' ');
   return signal.aborted ? rollbackEnding('cancelled', 'Cancelled', message) : rollbackEnding('failed', reason, message);
+}
+
+/** What has just been made again needs its time; what is as it was needs none. */
+async function healthAfter(
+  context: RollbackContext,
+  story: RollbackStory,
+  { deadline, memory }: Approved & { memory: RolloutMemory | undefined },
+  { revision, manifest }: Revision,
+): Promise<RollbackStory['health']> {
+  try {
+    if (story.restored.size === 0) return await healthNow(context, manifest);
+    const objects = await wantedObjects(context.cluster, manifest, context.namespace);
+    const policy = rolloutPolicy(context, deadline, true);
+    const { end, verdict } = await group(context, `Follow revision ${revision}`, () =>
+      followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' }),
+    );
+    story.objects = reportedObjects(verdict);
+    if (end === 'healthy') return 'healthy';
+    return end === 'failed' ? 'unhealthy' : 'unknown';
+  } catch {
+    return 'unknown';
+  }
 }
 
 /**
