@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
+import { otherHelm } from '../support/otherHelm';
 import { assertOutcome, charts, fake, helms, scenes } from './scenes';
 
 const broken = [...fake, 'text=two', 'nodeSelector.none=z', 'progressDeadlineSeconds=2'];
@@ -33,6 +34,55 @@ describe('the way back of a failed deploy', () => {
       },
     );
   }
+
+  for (const major of ['3', '4'] as const) {
+    scene(`Helm ${major}: a tampered one is seen in the rehearsal, and does not get to it`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one'] }), 'deployed');
+      const uids = async (): Promise<unknown[]> =>
+        Promise.all(
+          [deployment, '/api/v1/namespaces/$ns/services/web', '/api/v1/namespaces/$ns/configmaps/web'].map((path) =>
+            s.field(path, 'metadata.uid'),
+          ),
+        );
+      const before = await uids();
+      const deletes = `"${s.cluster.kubectl}" --namespace "${s.namespace}" delete deployment/web service/web configmap/web --wait=false`;
+      const script = [
+        '#!/bin/sh',
+        `"${helm}" "$@"`,
+        'code=$?',
+        `case "$*" in rollback*) ${deletes} >&2;; esac`,
+        'exit $code',
+      ];
+      const wrapper = s.file('tampered-helm', `${script.join('\n')}\n`);
+      const end = await s.deploy({ helm: wrapper, set: broken, inputs: { timeout: '30s' } });
+      assertOutcome(end, 'failed');
+      assert.match(end.report?.message ?? '', /not rolled back to revision 1 by itself, .*DeletesTargetObject: /);
+      assert.match(end.report?.message ?? '', /ApproveAndRollback@1 and toRevision: 1/);
+      assert.deepEqual(await uids(), before);
+      assert.equal(await s.history(), '1 superseded, 2 failed');
+      assertOutcome(await s.deploy({ helm, set: [...fake, 'text=three'] }), 'deployed');
+      assert.equal(await s.field(deployment, 'spec.template.spec.nodeSelector.none'), undefined);
+    });
+  }
+
+  scene(
+    'Helm 4.1.0, which deletes an object whose version changed, is given a base on which it does not',
+    async (s) => {
+      const [good, bad] = [helms(s.cluster)['4'], await otherHelm('4.1.0')];
+      // Its upgrade would have deleted it before.
+      const helm = s.file(
+        'two-helms',
+        `#!/bin/sh\ncase "$*" in rollback*) exec "${bad}" "$@";; *) exec "${good}" "$@";; esac\n`,
+      );
+      const autoscaler = '/apis/autoscaling/v2/namespaces/$ns/horizontalpodautoscalers/web';
+      assertOutcome(await s.deploy({ helm, set: [...fake, 'autoscaler=v2'] }), 'deployed');
+      const uid = await s.field(autoscaler, 'metadata.uid');
+      const end = await s.deploy({ helm, set: [...broken, 'autoscaler=v1'], inputs: { timeout: '30s' } });
+      assertOutcome(end, 'rolledBack');
+      assert.equal(await s.field(autoscaler, 'metadata.uid'), uid);
+    },
+  );
 
   scene('an irreversible step: said before the first change, and nobody goes back across it', async (s) => {
     const chart = path.join(charts, 'objects');

@@ -8,6 +8,7 @@ import {
   configMap,
   deployment,
   hook,
+  inNamespace,
   live,
   liveObject,
   plainRequest,
@@ -15,6 +16,7 @@ import {
   scene,
   told,
 } from '../support/fakes/scene';
+import { write } from '../support/rollbackScene';
 
 const v1 = chart('1.0.0', [configMap('settings'), deployment('web', 'good')]);
 const v2 = chart('2.0.0', [configMap('settings', { a: '2' }), deployment('web', 'better')]);
@@ -53,6 +55,35 @@ describe('deploy', () => {
     assert.equal(report.outcome, 'deployed');
     assert.equal(told(on.storage.records), '1 superseded+verified, 2 deployed+verified');
   });
+
+  for (const [word, writes, code] of [
+    ['what the target has', [write('deleted', inNamespace(deployment('web', 'good')))], 'DeletesTargetObject'],
+    ['what is nobody of the release', [write('deleted', inNamespace(configMap('other')))], 'UnforeseenWrite'],
+    ['data of the failed revision', [write('deleted', inNamespace(claim('data')))], 'DeletesPersistentVolumeClaim'],
+  ] as const) {
+    it(`a Helm that deletes ${word} in the rehearsal of the way back does not get to it`, async () => {
+      const objects = [...broken.objects, claim('data')];
+      const on = await scene({ ...installed, chart: chart('2.0.0', objects), rehearsed: writes });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'failed');
+      assert.deepEqual(on.helm.runs, ['upgrade']);
+      assert.match(report.message, new RegExp(`not rolled back to revision 1 by itself, .*${code}: `));
+      assert.equal(report.servingRevision, null);
+      assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy');
+    });
+  }
+
+  for (const [word, rehearsed, said] of [
+    ['fails', { outcome: 'failed', message: 'no such thing' }, /could not be foreseen; .*no such thing/],
+    ['hangs', 'hangs', /could not be foreseen; .*within 30 s/],
+  ] as const) {
+    it(`the way back whose rehearsal ${word} is tried and proven`, async () => {
+      const on = await scene({ ...installed, chart: broken, rehearsed });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'rolledBack');
+      assert.match(on.agent.lines.join('\n'), said);
+    });
+  }
 
   it('each revision tells by whose run it was made, also where a later one has copied its labels', async () => {
     const on = await scene({ ...installed, chart: broken });

@@ -30,6 +30,7 @@ export const places = [
   'helm-ended',
   'following',
   'verdict-failed',
+  'rehearsing',
   'rollback-started',
   'rollback-pending',
   'rollback-applied',
@@ -79,7 +80,7 @@ const everywhere: readonly Place[] = [
   'random-1',
   'random-2',
 ];
-const ofRollback: readonly Place[] = ['rollback-started', 'rollback-pending', 'rollback-applied'];
+const ofRollback: readonly Place[] = ['rehearsing', 'rollback-started', 'rollback-pending', 'rollback-applied'];
 
 /** The places of the process that is disturbed: the post-job where that repairs, the recovering run where that does. */
 const placesOf: Readonly<Record<Story, readonly Place[]>> = {

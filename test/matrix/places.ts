@@ -66,6 +66,8 @@ function seen(place: Place, scene: Scene, signal: AbortSignal): Promise<void> {
       return line(job, /^##\[group\]Follow revision/);
     case 'verdict-failed':
       return line(job, /^##\[group\]Why it failed/);
+    case 'rehearsing':
+      return line(job, /^##\[group\]Roll back to revision/);
     case 'rollback-started':
       return helmRuns(scene, signal, 'rollback');
     case 'rollback-pending':

@@ -78,6 +78,7 @@ const counterparts: Readonly<Record<Place, PlainCase['place']>> = {
   'helm-ended': 'waiting',
   following: 'waiting',
   'verdict-failed': 'rollback-pending',
+  rehearsing: 'rollback-pending',
   'rollback-started': 'rollback-pending',
   'rollback-pending': 'rollback-pending',
   'rollback-applied': 'rollback-pending',

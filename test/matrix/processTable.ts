@@ -21,10 +21,11 @@ export function childrenOf(pid: number): number[] {
 
 const verbs = ['upgrade', 'install', 'rollback', 'uninstall'];
 
-/** Which change of a release a command line stands for; undefined for one that changes nothing. */
+/** Which change of a release a command line stands for; undefined for one that changes nothing, a rehearsal too. */
 export function helmVerb(words: readonly string[]): string | undefined {
   const verb = words.find((word, index) => index > 0 && verbs.includes(word));
-  return words.some((word) => word.startsWith('--dry-run') || word === '--help') ? undefined : verb;
+  const isRehearsal = verb === 'rollback' && words.includes('--no-hooks');
+  return isRehearsal || words.some((word) => word.startsWith('--dry-run') || word === '--help') ? undefined : verb;
 }
 
 /** The first changing Helm among the children of a process. */

@@ -3,30 +3,39 @@ import path from 'node:path';
 import type { DeployRequest, ReleaseRequest } from '../core/deployRequest';
 import { TaskError } from '../core/failure';
 import { holderOf } from '../core/holder';
-import type { ReleaseStorage } from '../core/ports';
+import type { ReleaseStorage, RollbackHelm } from '../core/ports';
 import type { DeployStart, LeaseContext, RolloutContext } from '../core/releaseContext';
+import type { Sha256 } from '../core/rollbackPlan/types';
 import { childrenVariable } from '../core/taskVariables';
 import { systemClock } from './clock';
 import { withCluster } from './clusterTask';
 import { createGuard, type HelmGuard } from './guard';
 import { createHelm, type ReleaseHelmOptions } from './helm';
+import { sha256 } from './planStore';
 import { isProcessGone, processMark } from './processes';
+import { createRollbackHelm } from './rollbackHelm';
 import type { TaskAgent } from './agent';
 import type { TaskRun } from './runTask';
 
 /** What a flow that changes one release acts through, but for the lease: that it acquires itself. */
-export type ReleaseStart = RolloutContext & LeaseContext & { storage: ReleaseStorage; helmOptions: ReleaseHelmOptions };
+export type ReleaseStart = RolloutContext &
+  LeaseContext & {
+    storage: ReleaseStorage;
+    helmOptions: ReleaseHelmOptions;
+    rollbackHelm: RollbackHelm;
+    sha256: Sha256;
+  };
 
 /** Opens what a flow that changes one release acts through, and runs the flow. */
 export async function withRelease<T>(
   run: TaskRun,
-  request: ReleaseRequest,
+  request: ReleaseRequest & { helmSha256?: string },
   flow: (start: ReleaseStart) => Promise<T>,
 ): Promise<T> {
   const { agent, signal } = run;
   const { childEnvironment: environment } = agent.environment;
   const binary = request.helmPath ?? helmOnPath(environment);
-  const { releaseName } = request;
+  const { helmSha256, releaseName } = request;
   return withCluster(run, request, async ({ cluster, kubeconfigPath, namespace, storageOf }) => {
     const guard = announcing(agent, createGuard({ environment, onWarning: (message) => { agent.log(message); } })); // prettier-ignore
     const helmOptions = {
@@ -43,7 +52,16 @@ export async function withRelease<T>(
       },
     };
     const holder = holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? '');
-    const ports = { agent, cluster, clock: systemClock, guard, storage: storageOf(releaseName), helmOptions };
+    const rollbackHelm = createRollbackHelm({
+      helm: helmOptions,
+      folder: agent.privateFolder,
+      onSecret: (secret) => {
+        agent.mask(secret);
+      },
+      ...(helmSha256 === undefined ? {} : { helmSha256 }),
+    });
+    const storage = storageOf(releaseName);
+    const ports = { agent, cluster, clock: systemClock, guard, storage, helmOptions, rollbackHelm, sha256 };
     try {
       return await flow({ ...ports, request, namespace, signal, holder, isProcessGone });
     } finally {

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { TaskError } from '../core/failure';
 import { helmProvenance } from '../core/provenance';
-import type { RollbackHelm } from '../core/rollbackContext';
+import type { RollbackHelm } from '../core/ports';
 import { openFence } from './gateway/openFence';
 import type { GatewayOptions } from './gateway/openGateway';
 import { rehearseRollback } from './gateway/rehearseRollback';

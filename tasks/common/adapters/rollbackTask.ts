@@ -8,7 +8,6 @@ import { createReleaseHelm } from './helm';
 import { createPlanStore, sha256 } from './planStore';
 import { isProcessGone, processMark } from './processes';
 import { withRelease } from './releaseTask';
-import { createRollbackHelm } from './rollbackHelm';
 import type { TaskAgent } from './agent';
 import type { TaskRun } from './runTask';
 
@@ -31,17 +30,8 @@ export async function withRollback<T>(run: TaskRun, request: RollbackTaskRequest
     return await withRelease(run, request, async ({ helmOptions, ...start }) => {
       const { namespace, storage, cluster } = start;
       const subject = request.releaseName;
-      const { helmSha256 } = request;
-      const rollbackHelm = createRollbackHelm({
-        helm: helmOptions,
-        folder: agent.privateFolder,
-        onSecret: (secret) => {
-          agent.mask(secret);
-        },
-        ...(helmSha256 === undefined ? {} : { helmSha256 }),
-      });
       const plans = createPlanStore(cluster, { namespace, subject, kind: storage.kind, run: runName(agent) });
-      return flows.release({ ...start, ...common, plans, rollbackHelm, helm: createReleaseHelm(helmOptions) });
+      return flows.release({ ...start, ...common, plans, helm: createReleaseHelm(helmOptions) });
     });
   } finally {
     azure.close();

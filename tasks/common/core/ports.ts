@@ -1,6 +1,8 @@
 import type { FailureReason } from './failure';
 import type { KubeObject, ObjectRef } from './kubernetes';
-import type { HelmBuild } from './provenance';
+import type { FencePolicy, FenceRecord } from './fence';
+import type { HelmBuild, HelmProvenance } from './provenance';
+import type { Rehearsal } from './rehearsal';
 import type { Revision, RevisionStatus } from './release';
 
 /** The time, and waiting for it. Every wait ends early, without an error, when `signal` aborts. */
@@ -114,6 +116,28 @@ export interface Helm extends ReleaseHelm {
   render(signal: AbortSignal): Promise<HelmResult & { rendering?: Rendering }>;
   /** `signal` is forwarded at once as SIGINT: Helm then marks the revision failed (measured: within 20 ms). */
   upgrade(options: { timeoutSeconds: number; wait: boolean }, signal: AbortSignal): Promise<HelmResult>;
+}
+
+/** The Helm of the step, as it plans and carries out a rollback. */
+export interface RollbackHelm {
+  /** Where the binary comes from. */
+  provenance(signal: AbortSignal): Promise<HelmProvenance>;
+  /** What it would do; nothing is changed. `record` is shown to it in place of the one that Helm's storage has. */
+  rehearse(target: RollbackTarget, record: KubeObject | undefined, signal: AbortSignal): Promise<Rehearsal>;
+  /** For real, through the fence. Never signalled. With `lost` every further write is refused. */
+  rollback(options: FencedRollback): Promise<{ result: HelmResult; fence: FenceRecord }>;
+}
+
+export type RollbackTarget = Pick<Revision, 'revision' | 'applyMethod'>;
+
+export interface FencedRollback {
+  target: RollbackTarget;
+  timeoutSeconds: number;
+  /** When it can only hang, and is ended. */
+  endAfterSeconds: number;
+  wait: boolean;
+  policy: FencePolicy;
+  lost: AbortSignal;
 }
 
 /** Sees to it that no Helm outlives the lease that it works under; a process of its own. */

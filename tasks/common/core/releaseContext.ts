@@ -1,7 +1,8 @@
 import type { DeployRequest, ReleaseRequest } from './deployRequest';
 import { TaskError } from './failure';
 import type { Holder, LeaseRecord, Work } from './lease';
-import type { Agent, Clock, Cluster, Guard, Helm, ReleaseHelm, ReleaseStorage } from './ports';
+import type { Agent, Clock, Cluster, Guard, Helm, ReleaseHelm, ReleaseStorage, RollbackHelm } from './ports';
+import type { Sha256 } from './rollbackPlan/types';
 import type { RolloutRequest } from './rolloutRequest';
 
 /** What a flow acts through that follows objects. `signal` aborts when the agent cancels the step. */
@@ -58,6 +59,8 @@ export interface ReleaseContext extends RolloutContext {
   /** Names this run in a label (see core/holder). */
   run: string;
   helm: ReleaseHelm;
+  rollbackHelm: RollbackHelm;
+  sha256: Sha256;
   storage: ReleaseStorage;
   lease: Lease;
   request: ReleaseRequest;

@@ -45,7 +45,7 @@ type BaseContext = Pick<ReleaseContext, 'agent' | 'cluster' | 'namespace'> & { r
  * last one is the last of the history. What `isDecided` stands in the base whatever it is: somebody else judges whether
  * it may go.
  */
-async function planBase(
+export async function planBase(
   context: BaseContext,
   chain: readonly Revision[],
   good: Revision | undefined,
@@ -95,8 +95,16 @@ export async function giveBase(
   const planned = await planBase(context, chain, good, wantedManifest);
   if (planned === undefined) return undefined;
   const isUninstall = wantedManifest === '';
-  for (const left of planned.leftovers) if (!isUninstall || left.keptBecause !== '') context.agent.log(lineOf(left));
+  sayLeftovers(
+    context,
+    planned.leftovers.filter(({ keptBecause }) => !isUninstall || keptBecause !== ''),
+  );
   return giveRecord(context, history, planned, config);
+}
+
+/** What is in no manifest that is wanted, and what becomes of it. */
+export function sayLeftovers({ agent }: Pick<ReleaseContext, 'agent'>, found: readonly ReportedLeftover[]): void {
+  for (const left of found) agent.log(lineOf(left));
 }
 
 /** Puts a base into Helm's record, for `onBase`. */

@@ -6,8 +6,7 @@ import { apiGroup, manifestObjects, objectKey, refOf } from '../core/manifest';
 import type { ListQuery } from '../core/ports';
 import type { Rehearsal } from '../core/rehearsal';
 import type { Revision } from '../core/release';
-import { stopIfCancelled } from '../core/releaseContext';
-import type { ReleaseRollbackStart } from '../core/rollbackContext';
+import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import {
   kindsToResolve,
   liveObjects,
@@ -19,12 +18,19 @@ import {
 import { planRollback } from '../core/rollbackPlan/planRollback';
 import { rollbackBase, type PlannedBase } from './mergeBase';
 import { chooseTarget } from '../core/rollbackPlan/target';
-import type { ReleasePlanInputs, RollbackPlan, ServedKind, ServedKinds } from '../core/rollbackPlan/types';
+import type {
+  ReleasePlanInputs,
+  RollbackPlan,
+  RollbackRequest,
+  ServedKind,
+  ServedKinds,
+} from '../core/rollbackPlan/types';
 
+/** What a plan is made through. Nothing of it is used to change anything. */
 export type ReleasePlanContext = Pick<
-  ReleaseRollbackStart,
-  'agent' | 'cluster' | 'namespace' | 'signal' | 'rollbackHelm' | 'request' | 'sha256' | 'storage'
->;
+  ReleaseContext,
+  'agent' | 'cluster' | 'namespace' | 'signal' | 'rollbackHelm' | 'sha256' | 'storage'
+> & { request: { releaseName: string } };
 
 /** A plan, and the base that Helm is to merge from where that is not its last revision as it stands. */
 export interface PlannedRelease {
@@ -35,17 +41,33 @@ export interface PlannedRelease {
 /** Objects that are read one by one: enough to hide the way to the server. */
 const atATime = 8;
 
+/** The plan of a rollback as the inputs ask for it, see `planOnBase`. */
+export async function planRelease(
+  context: ReleasePlanContext & { request: { rollback: RollbackRequest } },
+  history: readonly Revision[],
+): Promise<PlannedRelease> {
+  const { releaseName, rollback } = context.request;
+  const { target } = chooseTarget(history, releaseName, rollback);
+  const base =
+    target !== undefined && history.every(isReadable) ? await rollbackBase(context, history, target) : undefined;
+  return { plan: await planOnBase(context, history, rollback, base), base };
+}
+
 /**
  * Looks at everything that a rollback would touch, rehearses it, and thinks it through. Changes nothing. Throws what
  * kept it from looking; what speaks against the rollback is in the plan.
  */
-export async function planRelease(context: ReleasePlanContext, history: readonly Revision[]): Promise<PlannedRelease> {
+export async function planOnBase(
+  context: ReleasePlanContext,
+  history: readonly Revision[],
+  rollback: RollbackRequest,
+  base: PlannedBase | undefined,
+): Promise<RollbackPlan> {
   const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
-  const { releaseName: release, rollback } = request;
+  const release = request.releaseName;
   const { target, passed } = chooseTarget(history, release, rollback);
   const revisions = target === undefined ? [] : [target, ...passed].filter(isReadable);
   const isWhole = target !== undefined && revisions.includes(target);
-  const base = isWhole && history.every(isReadable) ? await rollbackBase(context, history, target) : undefined;
   const [helm, rehearsal, looked, now] = await Promise.all([
     rollbackHelm.provenance(signal),
     isWhole ? rehearse(context, target, base) : undefined,
@@ -53,7 +75,7 @@ export async function planRelease(context: ReleasePlanContext, history: readonly
     cluster.serverTime(),
   ]);
   stopIfCancelled(signal);
-  const plan = planRollback({
+  return planRollback({
     ...rollback,
     ...looked,
     release,
@@ -66,7 +88,6 @@ export async function planRelease(context: ReleasePlanContext, history: readonly
     now,
     sha256,
   });
-  return { plan, base };
 }
 
 /** What cannot be read as YAML is a refusal of the plan. */

@@ -4,10 +4,11 @@ import { isAbandoned, type Work } from '../core/lease';
 import { changedNothing, isVerified, rollbackTarget, sinceUninstall } from '../core/history';
 import type { RepairRequest } from '../core/deployRequest';
 import type { Interruption } from '../core/interruption';
-import type { ReleaseHelm, ReleaseStorage } from '../core/ports';
+import type { ReleaseHelm, ReleaseStorage, RollbackHelm } from '../core/ports';
 import type { DeployReport } from '../core/report';
 import type { Revision } from '../core/release';
 import type { Lease, LeaseContext, ReleaseContext, RolloutContext } from '../core/releaseContext';
+import type { Sha256 } from '../core/rollbackPlan/types';
 import { judge } from '../core/rollout/verdict';
 import { endWork, fenced } from './change';
 import { insist } from './insist';
@@ -22,7 +23,13 @@ import { removeRelease, returnTo } from './wayBack';
 
 /** What a repair is begun with. `signal` aborts too when its time is over. */
 export type RepairStart = RolloutContext &
-  LeaseContext & { helm: ReleaseHelm; storage: ReleaseStorage; request: RepairRequest };
+  LeaseContext & {
+    helm: ReleaseHelm;
+    rollbackHelm: RollbackHelm;
+    sha256: Sha256;
+    storage: ReleaseStorage;
+    request: RepairRequest;
+  };
 
 type RepairContext = ReleaseContext & { request: RepairRequest };
 

@@ -4,6 +4,7 @@ import { objectName } from '../core/manifest';
 import type { Revision } from '../core/release';
 import { blaming } from '../core/report';
 import type { IrreversibleMark } from '../core/rollbackPlan/irreversible';
+import type { PlanFinding } from '../core/rollbackPlan/types';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
 import { baselineForWayBack, baselineOf, type RolloutMemory } from '../core/rollout/verdict';
 import { judge } from '../core/rollout/verdict';
@@ -12,7 +13,8 @@ import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { beginWork } from './change';
 import { insist } from './insist';
 import { firstMark, irreversibleWords } from './irreversible';
-import { chainFrom, giveBase, onBase } from './mergeBase';
+import { foreseenRefusals } from './foreseen';
+import { chainFrom, giveBase, giveRecord, onBase, planBase, sayLeftovers } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';
 import { proveObjects } from './proof';
 import { markUnhealthy, newRevision, prune, settle, verify } from './record';
@@ -30,14 +32,21 @@ export async function returnTo(
   const deadline = later(clock.now(), request.rollbackTimeoutSeconds);
   const history = await insist(context, () => storage.history());
   const mark = firstMark(history.filter(({ revision }) => revision > target.revision));
-  if (mark !== undefined) return notReturned(context, story, target, ending, mark);
+  if (mark !== undefined) return notReturned(context, story, target, ending, irreversible(context, mark));
   const chain = chainFrom(history, target);
   stopIfCancelled(context.signal);
   const isReturn = story.revisionBefore === target.revision;
-  const memory = await baselineNow(context, target, beforeDeploy, isReturn);
+  const base = await planBase(context, chain, target, target.manifest);
+  const [memory, refusals] = await Promise.all([
+    baselineNow(context, target, beforeDeploy, isReturn),
+    foreseenRefusals(context, history, target, base),
+  ]);
+  if (refusals.length > 0) return notReturned(context, story, target, ending, refused(context, target, refusals));
+  stopIfCancelled(context.signal);
   await beginWork(context, story, { action: 'rollback', revision: (history.at(-1)?.revision ?? 0) + 1 });
-  const given = await giveBase(context, history, chain, target, target.manifest);
-  story.leftovers.push(...(given?.leftovers ?? []));
+  sayLeftovers(context, base?.leftovers ?? []);
+  const given = base && (await giveRecord(context, history, base));
+  story.leftovers.push(...(base?.leftovers ?? []));
   const { result, hooks } = await onBase(context, given, history, () => {
     const wait = target.hooks.some((hook) => hook.events.includes('post-rollback'));
     const timeoutSeconds = secondsUntil(deadline, clock.now());
@@ -99,20 +108,37 @@ export async function returnTo(
   return rollbackFailed(context, ending, target, blaming(why));
 }
 
-/** Only a person can know whether what was done then can be lived without. */
+/** Why nobody goes back by himself, as part of a sentence, and what a person may do. */
+interface NoReturn {
+  why: string;
+  next: string;
+}
+
 function notReturned(
-  context: ReleaseContext,
+  { agent }: ReleaseContext,
   story: Story,
   target: Revision,
   ending: Ending,
-  mark: IrreversibleMark,
+  { why, next }: NoReturn,
 ): Ending {
-  const { agent, request, namespace } = context;
   story.servingRevision = null;
-  const why = `It is not rolled back to revision ${target.revision} by itself, because ${irreversibleWords(mark)}.`;
+  const said = `It is not rolled back to revision ${target.revision} by itself, because ${sentence(why)} ${next}`;
+  agent.log(said);
+  return { ...ending, message: `${sentence(ending.message)} ${said}` };
+}
+
+/** Only a person can know whether what was done then can be lived without. */
+function irreversible({ request, namespace }: ReleaseContext, mark: IrreversibleMark): NoReturn {
   const next = `Deploy a version that works with that, or plan a rollback of release ${request.releaseName} in namespace ${namespace} with ApproveAndRollback@1 and allowIrreversible: ${mark.revision}.`;
-  agent.log(`${why} ${next}`);
-  return { ...ending, message: `${sentence(ending.message)} ${why} ${next}` };
+  return { why: irreversibleWords(mark), next };
+}
+
+/** Nothing was changed for it: the failed revision is there as it was. */
+function refused({ request, namespace }: ReleaseContext, target: Revision, refusals: readonly PlanFinding[]): NoReturn {
+  const found = refusals.slice(0, 5).map(({ code, message }) => `${code}: ${sentence(message)}`);
+  const more = refusals.length > found.length ? ` And ${refusals.length - found.length} more.` : '';
+  const next = `Deploy a version that works, with another Helm where this one is to blame; to see all of it, plan a rollback of release ${request.releaseName} in namespace ${namespace} with ApproveAndRollback@1 and toRevision: ${target.revision}.`;
+  return { why: `its rehearsal shows this. ${found.join(' ')}${more}`, next };
 }
 
 /** Helm's word is no proof: what of the target is gone is made again. A sentence where that could not be done. */

@@ -27,7 +27,8 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
       const writtenAt = now?.() ?? record.writtenAt;
       storage.records[at] = { ...record, ...fields, labels: Object.fromEntries(kept), writtenAt };
     },
-    changed: () => Promise.reject(new Error('The fake storage holds no objects.')),
+    changed: (revision) =>
+      Promise.resolve({ apiVersion: 'v1', kind: 'Secret', metadata: { name: `sh.helm.release.v1.v${revision}` } }),
     async remove(revision) {
       await Promise.resolve();
       storage.records = storage.records.filter((record) => record.revision !== revision);

@@ -3,9 +3,11 @@ import type { KubeObject } from '../../../tasks/common/core/kubernetes';
 import { objectKey, refOf } from '../../../tasks/common/core/manifest';
 import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release';
 import type { DeployStart } from '../../../tasks/common/core/releaseContext';
+import { sha256 } from '../rollbackScene';
 import { disturbedPorts, type Disturbance } from './disturbance';
 import { fakeCluster, type FakeCluster } from './fakeCluster';
 import { fakeHelm, manifestOf, type FakeChart, type FakeHelm, type FakeHelmOptions } from './fakeHelm';
+import { fakeRollbackHelm, type Rehearsed } from './fakeRollbackHelm';
 import { fakeStorage, type FakeStorage } from './fakeStorage';
 import { recordingAgent, type RecordingAgent } from './recordingAgent';
 import { simulatedTime, type SimulatedTime } from './simulatedTime';
@@ -69,6 +71,8 @@ export interface Setting {
   foreign?: readonly KubeObject[];
   chart: FakeChart;
   helm?: Partial<FakeHelmOptions>;
+  /** Of the way back. */
+  rehearsed?: Rehearsed;
   request?: Partial<DeployRequest>;
   disturbance?: Disturbance | undefined;
 }
@@ -121,6 +125,8 @@ export async function scene(setting: Setting): Promise<Scene> {
     cluster: ports.wrap('cluster', cluster),
     storage: ports.wrap('storage', storage),
     helm: ports.wrap('helm', helm),
+    rollbackHelm: ports.wrap('rollbackHelm', fakeRollbackHelm(setting.rehearsed)),
+    sha256,
     clock: time,
     namespace,
     signal: cancel.signal,

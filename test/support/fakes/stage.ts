@@ -12,7 +12,9 @@ import { repair } from '../../../tasks/common/flows/repair';
 import { unreachable } from './disturbance';
 import { fakeCluster, type FakeCluster } from './fakeCluster';
 import { fakeHelm, type FakeChart, type FakeHelmOptions } from './fakeHelm';
+import { fakeRollbackHelm } from './fakeRollbackHelm';
 import { fakeStorage, type FakeStorage } from './fakeStorage';
+import { sha256 } from '../rollbackScene';
 import { recordingAgent, type RecordingAgent } from './recordingAgent';
 import { inNamespace, namespace, owned, plainRequest, release } from './scene';
 import { simulatedTime, type SimulatedTime } from './simulatedTime';
@@ -365,6 +367,8 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
       rollback: (wish) => runHelm((helm) => helm.rollback(wish)),
       uninstall: (wish) => runHelm((helm) => helm.uninstall(wish)),
     }),
+    rollbackHelm: wrap('rollbackHelm', fakeRollbackHelm()),
+    sha256,
     clock,
     namespace,
     signal: cancel.signal,

@@ -219,6 +219,7 @@ describe('writers', () => {
     const verb = (line: string): string | undefined => helmVerb(line.split(' '));
     assert.equal(verb('/bin/helm upgrade web chart --install'), 'upgrade');
     assert.equal(verb('/bin/helm rollback web 1'), 'rollback');
+    assert.equal(verb('/bin/helm rollback web 1 --no-hooks --history-max 0'), undefined);
     assert.equal(verb('/bin/helm uninstall web'), 'uninstall');
     assert.equal(verb('/bin/helm upgrade web chart --dry-run=server'), undefined);
     assert.equal(verb('/bin/helm upgrade --help'), undefined);

@@ -35,9 +35,16 @@ export const defaultPolicy: RollbackPolicy = {
 
 /**
  * Of the automatic rollback of a failed deploy: what the failed revision brought may go, however much it is, and no Helm
- * is refused for its make alone, since rehearsal and proof guard it.
+ * is refused for its make alone, since rehearsal and proof guard it. Its target is chosen by the deploy. What else it
+ * must not do: see `automaticRefusals`.
  */
-export const automaticPolicy: RollbackPolicy = { ...defaultPolicy, allowUnknownHelm: true, maxDeletions: Infinity };
+export const automaticPolicy: RollbackPolicy = {
+  ...defaultPolicy,
+  allow: ['OwnedByAnother'],
+  allowUnverifiedTarget: true,
+  allowUnknownHelm: true,
+  maxDeletions: Infinity,
+};
 
 /** How an input of a step asks for a rollback. */
 export interface RollbackRequest {
