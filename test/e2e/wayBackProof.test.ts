@@ -66,6 +66,24 @@ describe('the way back of a failed deploy', () => {
     });
   }
 
+  scene('what a Helm takes away that makes no revision is made again, and told', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one'] }), 'deployed');
+    const { kubectl, kubeconfig } = s.cluster;
+    const takes = `"${kubectl}" --kubeconfig "${kubeconfig}" --namespace "${s.namespace}" delete service/web deployment/web >&2; echo "Error: no" >&2; exit 1`;
+    const script = ['#!/bin/sh', `case "$*" in *--no-hooks*) ;; rollback*) ${takes};; esac`, `exec "${helm}" "$@"`];
+    const end = await s.deploy({
+      helm: s.file('taking-helm', `${script.join('\n')}\n`),
+      set: broken,
+      inputs: { timeout: '30s' },
+    });
+    assertOutcome(end, 'failed', 'Unschedulable');
+    assert.match(end.report?.message ?? '', /failed too: no\. Gone after it, and made again: .*Service\/web/);
+    assert.ok(await s.live('/api/v1/namespaces/$ns/services/web'), end.log);
+    assert.ok(await s.live(deployment), end.log);
+    assertOutcome(await s.deploy({ helm, set: [...fake, 'text=three'] }), 'deployed');
+  });
+
   scene(
     'Helm 4.1.0, which deletes an object whose version changed, is given a base on which it does not',
     async (s) => {

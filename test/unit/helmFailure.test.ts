@@ -161,9 +161,14 @@ describe('What a real Helm said when it failed', () => {
 });
 
 describe('the object that was refused', () => {
+  const declared = [
+    { kind: 'Service', name: 'p' },
+    { kind: 'Pod', name: 'p' },
+    { kind: 'NetworkPolicy', name: 'p' },
+  ];
   const blamedIn = (file: string): string => {
     const text = textOf(file);
-    return blamedObject({ reason: helmFailureReason(text), message: helmMessage(text) });
+    return blamedObject({ reason: helmFailureReason(text), message: helmMessage(text) }, declared);
   };
   for (const [file, object] of [
     ['ssa-conflict.4.txt', 'ConfigMap/plain'],
@@ -174,14 +179,25 @@ describe('the object that was refused', () => {
     ['owned-by-other.3.txt', 'ConfigMap/plain'],
     ['rollback-object-not-in-base.3.txt', 'ConfigMap/second'],
     ['unknown-kind.4.txt', 'Rocket/plain'],
-    // a resource is named, and not its kind
-    ['pod-security.3.txt', ''],
+    ['pod-security.3.txt', 'Pod/p'],
     // no object of the chart
     ['namespace-terminating.3.txt', ''],
     ['access-forbidden-patch.4.txt', ''],
   ] as const) {
     it(`${file}: ${object || 'not told'}`, () => {
       assert.equal(blamedIn(file), object);
+    });
+  }
+
+  for (const [message, object] of [
+    ['failed to create resource: pods "p" is forbidden: violates PodSecurity', 'Pod/p'],
+    ['1 error: networkpolicies.networking.k8s.io "p" is forbidden: exceeded quota: q', 'NetworkPolicy/p'],
+    ['services "p" already exists', 'Service/p'],
+    ['services "other" already exists', ''],
+    ['podses "p" is forbidden: no', ''],
+  ] as const) {
+    it(`${message}: ${object || 'none of the chart'}`, () => {
+      assert.equal(blamedObject({ reason: 'ApplyRejected', message }, declared), object);
     });
   }
 

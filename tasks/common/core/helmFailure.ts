@@ -1,4 +1,5 @@
 import type { FailureReason } from './failure';
+import type { ObjectRef } from './kubernetes';
 
 /**
  * What Helm's last words mean. Helm offers only text here, so this is the one place that searches it; every row is
@@ -92,14 +93,31 @@ const objectPatterns: readonly RegExp[] = [
   /^(?:\s*\* )?(?<kind>[A-Z]\w+)(?:\.[\w.-]+)? "(?<name>[^"]+)" is invalid: /m,
 ];
 
-/** `Kind/name` of the object of the chart that was refused; empty where Helm does not say, or where it is no object. */
-export function blamedObject({ reason, message }: { reason: FailureReason; message: string }): string {
+/** As the API server names an object whose creation it refuses: by its resource, in the plural. */
+const refusedResource = /\b(?<plural>[a-z]+)(?:\.[\w.-]+)? "(?<name>[^"]+)" (?:is forbidden: |already exists)/;
+
+/**
+ * `Kind/name` of the object of the chart that was refused; empty where Helm does not say, or where it is no object.
+ * `declared` are those of the chart.
+ */
+export function blamedObject(
+  { reason, message }: { reason: FailureReason; message: string },
+  declared: readonly Pick<ObjectRef, 'kind' | 'name'>[] = [],
+): string {
   if (reason !== 'ApplyRejected' && reason !== 'KindNotServed') return '';
   for (const pattern of objectPatterns) {
     const { kind, name } = pattern.exec(message)?.groups ?? {};
     if (kind !== undefined && name !== undefined) return `${kind}/${name}`;
   }
-  return '';
+  const { plural = '', name } = refusedResource.exec(message)?.groups ?? {};
+  const refused = declared.find((ref) => ref.name === name && plurals(ref.kind).includes(plural));
+  return refused === undefined ? '' : `${refused.kind}/${refused.name}`;
+}
+
+/** How the resource of a kind may be called: pods, ingresses, networkpolicies, endpoints. */
+function plurals(kind: string): string[] {
+  const word = kind.toLowerCase();
+  return [word, `${word}s`, `${word}es`, `${word.replace(/y$/, '')}ies`];
 }
 
 const maximumLines = 8;

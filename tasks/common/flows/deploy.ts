@@ -20,7 +20,8 @@ import {
   type RollbackTarget,
 } from '../core/history';
 import { blamedObject } from '../core/helmFailure';
-import { objectName } from '../core/manifest';
+import type { ObjectRef } from '../core/kubernetes';
+import { manifestObjects, objectName, refOf } from '../core/manifest';
 import type { Hook, Revision } from '../core/release';
 import { helmProvenance, judgeProvenance } from '../core/provenance';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../core/releaseContext';
@@ -315,7 +316,8 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   const { context, story, seen, upgraded } = failing;
   const { result, revision } = upgraded;
   const failure = result.failure ?? { reason: 'Internal' as const, message: 'Helm ended well, but made no revision.' };
-  const refused = endingFor('failed', failure.reason, failure.message, blamedObject(failure));
+  const blamed = blamedObject(failure, declaredIn(seen.rendering.manifest));
+  const refused = endingFor('failed', failure.reason, failure.message, blamed);
   if (revision === undefined) return refused;
   const hook = blamedHook(revision.hooks);
   const hooks = hook === undefined ? [] : ((await upgraded.hooks?.causesOf(hook)) ?? []);
@@ -333,6 +335,15 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   // A wait that Helm gave up says less than the object that it waited for.
   const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict?.decisive !== undefined;
   return fail(failing, isWait ? endingOfRollout(verdict) : ending, verdict, hooks);
+}
+
+/** None where the manifest cannot be read: that is told elsewhere. */
+function declaredIn(manifest: string): ObjectRef[] {
+  try {
+    return manifestObjects(manifest).map(refOf);
+  } catch {
+    return [];
+  }
 }
 
 /** The ending that a hook has brought about: with its cause, where that is certain or the time is over. */

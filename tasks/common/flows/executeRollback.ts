@@ -1,14 +1,14 @@
 import { endingOfRollout, reportedObjects, sentence } from '../core/ending';
-import type { Drift, ReleaseName } from '../core/drift';
+import type { ReleaseName } from '../core/drift';
 import type { KubeObject } from '../core/kubernetes';
 import { asTaskError, type FailureReason } from '../core/failure';
 import type { FenceRecord } from '../core/fence';
-import { objectKey, objectName } from '../core/manifest';
+import { objectName } from '../core/manifest';
 import type { HelmResult } from '../core/ports';
 import type { Revision } from '../core/release';
 import { stopIfCancelled } from '../core/releaseContext';
 import type { RollbackContext } from '../core/rollbackContext';
-import { mayHaveTrappedPods, ownDeletions, refOfPlanned } from '../core/rollbackPlan/execution';
+import { mayHaveTrappedPods, ownDeletions } from '../core/rollbackPlan/execution';
 import { isKeptByPolicy } from '../core/rollbackPlan/objects';
 import { fencePolicy, unplannedDeletions } from '../core/rollbackPlan/fencePolicy';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
@@ -17,6 +17,7 @@ import { heldBackSentence, type RollbackEnding } from '../core/rollbackReport';
 import { planDigestVariable } from '../core/taskVariables';
 import { causesOf, baselineForWayBack, baselineOf, judge, type RolloutMemory } from '../core/rollout/verdict';
 import type { ToldApproval } from './approvedPlan';
+import { bringBack, nothingBack } from './bringBack';
 import { beginWork } from './change';
 import { liveState } from './drift';
 import { collectEvidence, sayEvidence } from './evidence';
@@ -170,7 +171,8 @@ async function helmFailed(
   const { plan, target, history } = approved;
   const wanted = made ?? history.at(-1);
   const revisions = [made, history.at(-1)].filter((revision) => revision !== undefined);
-  const lost = signal.aborted ? '' : await bringBack(context, story, plan, revisions);
+  const back = signal.aborted ? nothingBack : await bringBack(context, plan, revisions);
+  for (const name of back.restored) story.restored.add(name);
   if (wanted !== undefined) story.health = await healthAfter(context, story, approved, wanted);
   const before = history.at(-1)?.revision;
   const state =
@@ -180,7 +182,7 @@ async function helmFailed(
   const message = [
     `Helm could not roll back to revision ${target.revision}: ${sentence(why)}`,
     state,
-    lost,
+    back.message,
     `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
     `To try again: this task with action: plan and toRevision: ${target.revision}, and the digest of that plan.`,
   ]
@@ -209,38 +211,6 @@ async function healthAfter(
   } catch {
     return 'unknown';
   }
-}
-
-/**
- * Helm failed, and may have taken something away before. What was there when it began, is declared by what was tried or by
- * what served, and is gone, is made again. A sentence about it, empty where all is there.
- */
-async function bringBack(
-  context: RollbackContext,
-  story: RollbackStory,
-  plan: RollbackPlan,
-  revisions: readonly Revision[],
-): Promise<string> {
-  const there = new Set(
-    plan.objects
-      .filter(({ fate, deletedBy }) => fate !== 'created' && deletedBy !== 'helm')
-      .map((planned) => objectKey(refOfPlanned(planned))),
-  );
-  const isLost = ({ ref, drift }: Drift): boolean => drift === 'missing' && there.has(objectKey(ref));
-  const [restored, lost] = [new Set<string>(), new Set<string>()];
-  try {
-    for (const revision of revisions) {
-      const proof = await proveObjects(context, revision, isLost);
-      for (const name of proof.restored) restored.add(name);
-      for (const { ref } of proof.drifts.filter(isLost)) lost.add(objectName(ref));
-    }
-  } catch (thrown) {
-    return `Whether all of it is still there could not be looked at: ${sentence(asTaskError(thrown).message)}`;
-  } finally {
-    for (const name of restored) story.restored.add(name);
-  }
-  if (lost.size > 0) return `Gone, and not to be made again: ${[...lost].join(', ')}.`;
-  return restored.size === 0 ? '' : `Gone after it, and made again: ${[...restored].join(', ')}.`;
 }
 
 /** From the moment that Helm has made its revision: proof, health, what is to go, record. */

@@ -3,7 +3,7 @@ import { asTaskError } from '../core/failure';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
 import { automaticLines, automaticRefusals, unforeseeable } from '../core/rollbackPlan/automatic';
-import { automaticPolicy, type PlanFinding } from '../core/rollbackPlan/types';
+import { automaticPolicy, type PlanFinding, type RollbackPlan } from '../core/rollbackPlan/types';
 import { within } from './bounded';
 import type { PlannedBase } from './mergeBase';
 import { planOnBase } from './planRelease';
@@ -11,16 +11,23 @@ import { planOnBase } from './planRelease';
 /** It takes a second or two; whoever waits for it has a release that does not serve. */
 const mostMs = 30_000;
 
+export interface Foreseen {
+  /** Undefined where it could not be made. */
+  plan: RollbackPlan | undefined;
+  /** What must not be done. */
+  refusals: readonly PlanFinding[];
+}
+
 /**
- * Plans and rehearses the way back of a failed deploy. Answers with what it must not do; with nothing, too, where that
- * could not be found out: it is tried then, and proven. Throws when the step is cancelled.
+ * Plans and rehearses the way back of a failed deploy. What could not be found out is no refusal: it is tried, and
+ * proven. Throws when the step is cancelled.
  */
-export async function foreseenRefusals(
+export async function foresee(
   context: ReleaseContext,
   history: readonly Revision[],
   target: Revision,
   base: PlannedBase | undefined,
-): Promise<readonly PlanFinding[]> {
+): Promise<Foreseen> {
   const { agent, clock } = context;
   const late = new AbortController();
   const bounded = { ...context, signal: AbortSignal.any([context.signal, late.signal]) };
@@ -30,11 +37,11 @@ export async function foreseenRefusals(
     for (const line of automaticLines(plan)) agent.log(`  ${line}`);
     const refusals = automaticRefusals(plan);
     if (refusals.length === 0) for (const { message } of unforeseeable(plan)) sayUnforeseen(context, message);
-    return refusals;
+    return { plan, refusals };
   } catch (thrown) {
     if (context.signal.aborted) throw thrown;
     sayUnforeseen(context, asTaskError(thrown).message);
-    return [];
+    return { plan: undefined, refusals: [] };
   } finally {
     late.abort();
   }

@@ -13,7 +13,8 @@ import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { beginWork } from './change';
 import { insist } from './insist';
 import { firstMark, irreversibleWords } from './irreversible';
-import { foreseenRefusals } from './foreseen';
+import { bringBack, nothingBack } from './bringBack';
+import { foresee } from './foreseen';
 import { chainFrom, giveBase, giveRecord, onBase, planBase, sayLeftovers } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';
 import { proveObjects } from './proof';
@@ -37,9 +38,9 @@ export async function returnTo(
   stopIfCancelled(context.signal);
   const isReturn = story.revisionBefore === target.revision;
   const base = await planBase(context, chain, target, target.manifest);
-  const [memory, refusals] = await Promise.all([
+  const [memory, { plan, refusals }] = await Promise.all([
     baselineNow(context, target, beforeDeploy, isReturn),
-    foreseenRefusals(context, history, target, base),
+    foresee(context, history, target, base),
   ]);
   if (refusals.length > 0) return notReturned(context, story, target, ending, refused(context, target, refusals));
   stopIfCancelled(context.signal);
@@ -69,8 +70,13 @@ export async function returnTo(
   // Helm writes this last: what failed after it was not the rollback.
   if (revision?.status !== 'deployed') {
     if (revision !== undefined) await settle(context, revision);
+    const tried = [revision, history.at(-1)].filter((one) => one !== undefined);
+    // What the failed revision alone has may be gone.
+    const objects = plan?.objects.filter(({ fate }) => fate !== 'deleted') ?? [];
+    const back = context.signal.aborted ? nothingBack : await bringBack(context, { objects }, tried);
     story.servingRevision = await servingAfter(context, revision);
-    return rollbackFailed(context, ending, target, result.failure?.message ?? 'Helm made no revision.');
+    const why = result.failure?.message ?? 'Helm made no revision.';
+    return rollbackFailed(context, ending, target, `${sentence(why)} ${back.message}`.trimEnd());
   }
   if (!result.ok)
     agent.log(`Helm made revision ${revision.revision} and failed then: ${result.failure?.message ?? ''}`);
@@ -187,11 +193,16 @@ function rollbackFailed(context: ReleaseContext, ending: Ending, target: Revisio
     outcome: 'failed',
     message: [
       sentence(ending.message),
-      `The rollback to revision ${target.revision} failed too: ${sentence(why)}`,
+      `The rollback to revision ${target.revision} failed too: ${isSame(ending, why) ? 'for the same reason.' : sentence(why)}`,
       `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
       `To try again: helm rollback ${request.releaseName} ${target.revision} --namespace ${namespace}`,
     ].join(' '),
   };
+}
+
+/** What fails twice by the same cause is told once. */
+function isSame({ message, failedWorkload }: Ending, why: string): boolean {
+  return sentence(why) === sentence(message) || sentence(why) === sentence(blaming({ message, failedWorkload }));
 }
 
 export async function uninstall(
