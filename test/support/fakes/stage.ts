@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { DeployRequest } from '../../../tasks/common/core/deployRequest';
 import { TaskError } from '../../../tasks/common/core/failure';
 import { readInterruption, type Interruption } from '../../../tasks/common/core/interruption';
@@ -91,6 +92,8 @@ const guardEndsHelmMs = 27_000;
 const agentKillsMs = 10_000;
 const leftHelmMs = 30_000;
 const never = new AbortController().signal;
+// All that waits at a time waits with it.
+setMaxListeners(0, never);
 
 export async function stage({ history = [], live = [], noNamespace = false }: StageSetting): Promise<Stage> {
   const time = simulatedTime();
