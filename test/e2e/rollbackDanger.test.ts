@@ -37,6 +37,16 @@ describe('a Helm that deletes what it has just rolled back', () => {
     });
   }
 
+  scene('one that has a kubeconfig of its own would do what it is to rehearse: refused, nothing done', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
+    const wrapper = s.file('own-way', `#!/bin/sh\nexec "${helm}" --kubeconfig "${s.cluster.kubeconfig}" "$@"\n`);
+    const planned = await plan(s, { helm: wrapper });
+    assertEnd(planned, 'failed', 'InputInvalid');
+    assert.match(planned.log, /does not use the kubeconfig that it is given.*Nothing was changed/);
+    assert.equal(await s.history(), '1 superseded, 2 deployed');
+  });
+
   scene('it behaves in rehearsals: what it deletes through the fence stays alive, and is told', async (s) => {
     const helm = helms(s.cluster)['4'];
     for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);

@@ -66,6 +66,23 @@ describe('the way back of a failed deploy', () => {
     });
   }
 
+  for (const major of ['3', '4'] as const) {
+    scene(
+      `Helm ${major}: a wrapper with a kubeconfig of its own is not rehearsed, and goes back on the base`,
+      async (s) => {
+        const helm = helms(s.cluster)[major];
+        const wrapper = s.file('own-way', `#!/bin/sh\nexec "${helm}" --kubeconfig "${s.cluster.kubeconfig}" "$@"\n`);
+        const claim = '/api/v1/namespaces/$ns/persistentvolumeclaims/web';
+        assertOutcome(await s.deploy({ helm: wrapper, set: [...fake, 'text=one'] }), 'deployed');
+        const end = await s.deploy({ helm: wrapper, set: [...broken, 'claim=true'], inputs: { timeout: '30s' } });
+        assertOutcome(end, 'rolledBack');
+        assert.match(end.log, /could not be foreseen; .* does not use the kubeconfig that it is given/);
+        assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
+        assert.ok(await s.live(claim), end.log);
+      },
+    );
+  }
+
   scene('what a Helm takes away that makes no revision is made again, and told', async (s) => {
     const helm = helms(s.cluster)['4'];
     assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one'] }), 'deployed');

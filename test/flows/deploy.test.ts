@@ -58,7 +58,7 @@ describe('deploy', () => {
 
   for (const [word, writes, code] of [
     ['what the target has', [write('deleted', inNamespace(deployment('web', 'good')))], 'DeletesTargetObject'],
-    ['what is nobody of the release', [write('deleted', inNamespace(configMap('other')))], 'UnforeseenWrite'],
+    ['what is nobody of the release', [write('deleted', inNamespace(configMap('other')))], 'UnforeseenDeletion'],
     ['data of the failed revision', [write('deleted', inNamespace(claim('data')))], 'DeletesPersistentVolumeClaim'],
   ] as const) {
     it(`a Helm that deletes ${word} in the rehearsal of the way back does not get to it`, async () => {
@@ -75,7 +75,7 @@ describe('deploy', () => {
 
   for (const [word, rehearsed, said] of [
     ['fails', { outcome: 'failed', message: 'no such thing' }, /could not be foreseen; .*no such thing/],
-    ['hangs', 'hangs', /could not be foreseen; .*within 30 s/],
+    ['hangs', 'hangs', /could not be foreseen; .*did not end within 75 s/],
   ] as const) {
     it(`the way back whose rehearsal ${word} is tried and proven`, async () => {
       const on = await scene({ ...installed, chart: broken, rehearsed });
@@ -386,7 +386,7 @@ describe('deploy', () => {
     const on = await scene({ history: [revision(1, 'deployed', sick)], live: sick.objects, chart: broken });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'failed');
-    assert.match(report.message, /rollback to revision 1 failed too: Deployment\/web: /);
+    assert.match(report.message, /rollback to revision 1 failed too: Deployment\/web for the same reason\. /);
     assert.equal(told(on.storage.records), '1 superseded, 2 failed+unhealthy, 3 failed+unhealthy');
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import type { RehearsedWrite } from '../../tasks/common/core/rehearsal';
 import { allowableCodes } from '../../tasks/common/core/rollbackPlan/findings';
 import {
   codes,
@@ -443,11 +444,25 @@ describe('A rollback is refused', () => {
       ...usual(),
       writes: [...(usual().writes ?? []), write('deleted', stranger, { client: 'kubectl/v1.35.2' })],
     });
-    assert.deepEqual(codes(made, 'refusal'), ['UnforeseenWrite']);
+    assert.deepEqual(codes(made, 'refusal'), ['UnforeseenDeletion']);
     assert.match(
       made.findings[0]?.message ?? '',
       /kubectl\/v1\.35\.2 wanted to delete Deployment\/billing in namespace shop/,
     );
+  });
+
+  it('a write that was refused is none, whatever it was to', () => {
+    const record = object('Secret', '');
+    const refused = (status: number): RehearsedWrite =>
+      write('refused', record, { verb: 'create', refusal: { status, reason: '', message: 'no' } });
+    const made = (status: number): RollbackPlan =>
+      plan({ ...usual(), writes: [...(usual().writes ?? []), refused(status)] });
+    assert.deepEqual(codes(made(403)), ['WriteRefused']);
+    // Helm tries that again
+    assert.deepEqual(codes(made(429)), []);
+    const stranger = live(object('ConfigMap', 'audit'));
+    const told = plan({ ...usual(), writes: [...(usual().writes ?? []), write('created', stranger)] });
+    assert.deepEqual(codes(told, 'refusal'), ['UnforeseenWrite']);
   });
 
   it("where Helm's own records that it needs are deleted, but not where it prunes old ones", () => {
@@ -455,7 +470,7 @@ describe('A rollback is refused', () => {
       ...usual(),
       rehearsal: rehearsal(usual().writes ?? [], { storage: [{ verb: 'delete', name }] }),
     });
-    assert.deepEqual(codes(plan(pruning('sh.helm.release.v1.web.v1'))), ['UnforeseenWrite']);
+    assert.deepEqual(codes(plan(pruning('sh.helm.release.v1.web.v1'))), ['UnforeseenDeletion']);
     const { history = [], ...rest } = pruning('sh.helm.release.v1.web.v1');
     const longer = history.map((one) => ({ ...one, revision: one.revision + 1, labels: verified(one.revision + 1) }));
     assert.deepEqual(codes(plan({ ...rest, history: longer })), []);

@@ -1,11 +1,16 @@
 import { TaskError } from '../core/failure';
 import type { Clock } from '../core/ports';
 
-/** Waits no longer than that. What comes later is nobody's; throws `ClusterUnreachable`. */
-export async function within<T>(clock: Clock, milliseconds: number, promise: Promise<T>): Promise<T> {
+/** Waits no longer than that. What comes later is nobody's; throws `ClusterUnreachable`, with `what` did not come. */
+export async function within<T>(
+  clock: Clock,
+  milliseconds: number,
+  promise: Promise<T>,
+  what = 'The API server did not answer',
+): Promise<T> {
   const timer = new AbortController();
   const late = clock.sleep(milliseconds, timer.signal).then((): never => {
-    throw new TaskError('ClusterUnreachable', `The API server did not answer within ${milliseconds / 1000} s.`);
+    throw new TaskError('ClusterUnreachable', `${what} within ${milliseconds / 1000} s.`);
   });
   try {
     return await Promise.race([promise, late]);

@@ -19,7 +19,7 @@ export const nothingBack: BroughtBack = { restored: [], message: '' };
 
 /**
  * Helm failed, and may have taken something away before. What was there when the plan was made, is declared by one of
- * these revisions, and is gone, is made again.
+ * these revisions, and is gone, is made again. Throws when the step is cancelled or has lost its lease.
  */
 export async function bringBack(
   context: ReleaseContext,
@@ -40,7 +40,9 @@ export async function bringBack(
       for (const { ref } of proof.drifts.filter(isLost)) lost.add(objectName(ref));
     }
   } catch (thrown) {
-    const message = `Whether all of it is still there could not be looked at: ${sentence(asTaskError(thrown).message)}`;
+    const { message: why, reason } = asTaskError(thrown);
+    if (reason === 'Cancelled' || reason === 'LeaseLost') throw thrown;
+    const message = `Whether all of it is still there could not be looked at: ${sentence(why)}`;
     return { restored: [...restored], message };
   }
   return { restored: [...restored], message: lostWords([...restored], [...lost]) };

@@ -8,8 +8,10 @@ import { within } from './bounded';
 import type { PlannedBase } from './mergeBase';
 import { planOnBase } from './planRelease';
 
-/** It takes a second or two; whoever waits for it has a release that does not serve. */
-const mostMs = 30_000;
+/** It takes a second or two, more with hundreds of objects; most of the time is the rollback's own. */
+function mostMs({ request }: ReleaseContext): number {
+  return Math.min(120_000, request.rollbackTimeoutSeconds * 250);
+}
 
 export interface Foreseen {
   /** Undefined where it could not be made. */
@@ -33,7 +35,12 @@ export async function foresee(
   const bounded = { ...context, signal: AbortSignal.any([context.signal, late.signal]) };
   const rollback = { toRevision: target.revision, policy: automaticPolicy };
   try {
-    const plan = await within(clock, mostMs, planOnBase(bounded, history, rollback, base));
+    const plan = await within(
+      clock,
+      mostMs(context),
+      planOnBase(bounded, history, rollback, base),
+      'The rehearsal did not end',
+    );
     for (const line of automaticLines(plan)) agent.log(`  ${line}`);
     const refusals = automaticRefusals(plan);
     if (refusals.length === 0) for (const { message } of unforeseeable(plan)) sayUnforeseen(context, message);

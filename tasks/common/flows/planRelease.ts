@@ -106,7 +106,9 @@ async function rehearse(
   base: PlannedBase | undefined,
 ): Promise<Rehearsal> {
   const record = base && (await storage.changed(base.edited.revision, { manifest: base.manifest }));
+  stopIfCancelled(signal);
   const rehearsal = await rollbackHelm.rehearse(target, record, signal);
+  stopIfCancelled(signal);
   const { durationMs, requests, writes } = rehearsal;
   agent.log(
     `Rehearsed helm rollback to revision ${target.revision} in ${(durationMs / 1000).toFixed(1)} s: ` +

@@ -71,9 +71,14 @@ export async function returnTo(
   if (revision?.status !== 'deployed') {
     if (revision !== undefined) await settle(context, revision);
     const tried = [revision, history.at(-1)].filter((one) => one !== undefined);
+    if (context.signal.aborted) {
+      return cancelledWith(
+        `Helm could not roll back to revision ${target.revision}, and what it did is not looked at.`,
+      );
+    }
     // What the failed revision alone has may be gone.
     const objects = plan?.objects.filter(({ fate }) => fate !== 'deleted') ?? [];
-    const back = context.signal.aborted ? nothingBack : await bringBack(context, { objects }, tried);
+    const back = objects.length === 0 ? nothingBack : await bringBack(context, { objects }, [...tried, target]);
     story.servingRevision = await servingAfter(context, revision);
     const why = result.failure?.message ?? 'Helm made no revision.';
     return rollbackFailed(context, ending, target, `${sentence(why)} ${back.message}`.trimEnd());
@@ -193,7 +198,7 @@ function rollbackFailed(context: ReleaseContext, ending: Ending, target: Revisio
     outcome: 'failed',
     message: [
       sentence(ending.message),
-      `The rollback to revision ${target.revision} failed too: ${isSame(ending, why) ? 'for the same reason.' : sentence(why)}`,
+      `The rollback to revision ${target.revision} failed too: ${isSame(ending, why) ? `${ending.failedWorkload} for the same reason.`.trimStart() : sentence(why)}`,
       `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
       `To try again: helm rollback ${request.releaseName} ${target.revision} --namespace ${namespace}`,
     ].join(' '),

@@ -6,7 +6,7 @@ import type { Rehearsal } from '../../core/rehearsal';
 import { helmEnvironment } from '../helm';
 import { runProcess, type ProcessResult } from '../process';
 import { openGateway, type Gateway, type GatewayOptions } from './openGateway';
-import { rehearsalStage, type Stage } from './rehearse';
+import { rehearsalStage, type Recording, type Stage } from './rehearse';
 
 export interface RehearsalOptions extends GatewayOptions {
   /** The Helm of the step. */
@@ -46,27 +46,66 @@ export async function rehearseRollback(options: RehearsalOptions): Promise<Rehea
     return (request) => made.handle(request);
   });
   try {
-    const { result, said } = await runHelm(options, gateway);
-    if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
+    const seen = (): Recording => {
+      if (stage === undefined) throw new TaskError('Internal', 'The stage of a rehearsal was not made.');
+      return stage.recording();
+    };
+    await refuseOwnWay(options, gateway, seen);
+    const readBefore = seen().requests.reads;
+    const { result, said } = await runHelm(options, gateway, rollbackArguments(options));
     const outcome = outcomeOf(result);
     const [failure] = gateway.failures();
     if (outcome === 'failed' && failure !== undefined) throw failure;
-    const recording = stage?.recording();
-    if (recording === undefined) throw new TaskError('Internal', 'The stage of a rehearsal was not made.');
-    return {
-      outcome,
-      message: outcome === 'completed' ? '' : helmMessage(said),
-      exitCode: result.exitCode,
-      durationMs: result.durationMs,
-      ...recording,
-    };
+    const recording = seen();
+    const ended = endOf(outcome, said, recording);
+    const requests = { ...recording.requests, reads: recording.requests.reads - readBefore };
+    return { ...recording, ...ended, requests, exitCode: result.exitCode, durationMs: result.durationMs };
   } finally {
     await gateway.close();
   }
 }
 
-async function runHelm(options: RehearsalOptions, gateway: Gateway): Promise<{ result: ProcessResult; said: string }> {
-  const { release, revision, namespace, timeoutSeconds } = options;
+/** One that ends well has made a revision; a wrapper may do neither. */
+function endOf(
+  outcome: Rehearsal['outcome'],
+  said: string,
+  { revision }: Recording,
+): Pick<Rehearsal, 'outcome' | 'message'> {
+  if (outcome !== 'completed') return { outcome, message: helmMessage(said) };
+  if (revision !== undefined) return { outcome, message: '' };
+  return { outcome: 'failed', message: 'it ended as if all were well, and made no revision' };
+}
+
+/**
+ * A wrapper that has a kubeconfig of its own would go past the stage, and what is to be rehearsed would be done: so it is
+ * asked for something harmless first. Throws `InputInvalid` when nothing of that came by.
+ */
+async function refuseOwnWay(options: RehearsalOptions, gateway: Gateway, seen: () => Recording): Promise<void> {
+  const { binary, namespace, release } = options;
+  await runHelm(options, gateway, ['history', release, '--max', '1', '--namespace', namespace]);
+  if (options.signal.aborted || gateway.failures().length > 0 || seen().requests.reads > 0) return;
+  const message = `The Helm of this step (${binary}) does not use the kubeconfig that it is given in KUBECONFIG, so what it would do cannot be rehearsed.`;
+  throw new TaskError('InputInvalid', message);
+}
+
+function rollbackArguments({
+  release,
+  revision,
+  namespace,
+  timeoutSeconds,
+  extraArguments,
+}: RehearsalOptions): string[] {
+  const args = ['rollback', release, String(revision), '--no-hooks', '--history-max', '0'];
+  return [...args, '--timeout', `${timeoutSeconds}s`, '--namespace', namespace, ...(extraArguments ?? [])];
+}
+
+/** Throws `HelmMissing` when it cannot be started. */
+async function runHelm(
+  options: RehearsalOptions,
+  gateway: Gateway,
+  args: readonly string[],
+): Promise<{ result: ProcessResult; said: string }> {
+  const { timeoutSeconds } = options;
   const shown = lineReader();
   const errors = lineReader();
   let said = '';
@@ -77,8 +116,6 @@ async function runHelm(options: RehearsalOptions, gateway: Gateway): Promise<{ r
     for (const line of lines) said = `${said}${line}\n`.slice(-maximumErrorCharacters);
     show(lines);
   };
-  const args = ['rollback', release, String(revision), '--no-hooks', '--history-max', '0'];
-  args.push('--timeout', `${timeoutSeconds}s`, '--namespace', namespace, ...(options.extraArguments ?? []));
   const result = await runProcess(options.binary, args, {
     cwd: options.workingDirectory,
     env: { ...helmEnvironment(options.environment, gateway.kubeconfig), ...gateway.environment, ...unthrottled },
@@ -94,6 +131,7 @@ async function runHelm(options: RehearsalOptions, gateway: Gateway): Promise<{ r
   });
   show(shown.end());
   hear(errors.end());
+  if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
   return { result, said };
 }
 

@@ -10,7 +10,7 @@ import type { PlanFinding, RollbackPlan } from './types';
 const refusing: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'IrreversibleStep',
   'DeletesTargetObject',
-  'UnforeseenWrite',
+  'UnforeseenDeletion',
   'DeletesPersistentVolumeClaim',
   'DeletesPersistentVolume',
   'DeletesNamespace',
@@ -35,10 +35,10 @@ export function unforeseeable({ findings }: Pick<RollbackPlan, 'findings'>): Pla
 
 const mostLines = 20;
 
-/** What becomes of the objects, one line each; those that stay as they are left out. */
+/** What is written, one line for each object. What is to go is told by whoever decides that. */
 export function automaticLines({ objects }: Pick<RollbackPlan, 'objects'>): string[] {
   const lines = objects
-    .filter(({ fate }) => fate === 'patched' || fate === 'created' || fate === 'deleted')
+    .filter(({ fate }) => fate === 'patched' || fate === 'created')
     .map((object) => `${objectName(object)} is to be ${object.fate}.`);
   const more = lines.length - mostLines;
   return more > 0 ? [...lines.slice(0, mostLines), `And ${more} more.`] : lines;

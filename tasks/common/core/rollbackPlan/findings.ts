@@ -46,6 +46,7 @@ export const findingRules = {
   RehearsalMissing: refusedAlways,
   DeletesTargetObject: refusedAlways,
   UnforeseenWrite: refusedAlways,
+  UnforeseenDeletion: refusedAlways,
   WriteRefused: warning,
   PredictionDiffers: warning,
   DeletesPersistentVolumeClaim: refusedUnlessAllowed,

@@ -142,15 +142,19 @@ function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }
 }
 
 function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
-  return rehearsedRefusals(rehearsal)
-    .filter(({ verb, refusal }) => !(verb === 'delete' && refusal?.status === 404))
-    .filter(({ refusal }) => !isTold(rehearsal, refusal?.message ?? ''))
-    .map((write) => {
-      const name = nameOf(write);
-      const answer = sentence(shortened(withoutObjects(write.refusal?.message ?? '')) || 'no reason given');
-      const message = `The API server refuses to ${write.verb} ${name}: ${answer}${immutable(answer)}`;
-      return finding('WriteRefused', message, { object: name });
-    });
+  return (
+    rehearsedRefusals(rehearsal)
+      .filter(({ verb, refusal }) => !(verb === 'delete' && refusal?.status === 404))
+      // Helm itself tries that again.
+      .filter(({ refusal }) => refusal?.status !== 429)
+      .filter(({ refusal }) => !isTold(rehearsal, refusal?.message ?? ''))
+      .map((write) => {
+        const name = nameOf(write);
+        const answer = sentence(shortened(withoutObjects(write.refusal?.message ?? '')) || 'no reason given');
+        const message = `The API server refuses to ${write.verb} ${name}: ${answer}${immutable(answer)}`;
+        return finding('WriteRefused', message, { object: name });
+      })
+  );
 }
 
 /** Helm's last words quote what it stopped at: once is enough. */
@@ -167,12 +171,15 @@ function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFindin
   const known = new Set(all.filter((one) => one.target ?? one.base ?? one.last ?? one.earlier).map(({ key }) => key));
   const found = new Map<string, PlanFinding>();
   for (const write of rehearsal.writes) {
+    // What is refused is not done; and the name of a record that Helm could not make is not known.
+    if (write.effect === 'refused') continue;
     const name = nameOf(write);
     const key = `${apiGroup(write.ref.apiVersion)}/${write.ref.kind}/${write.ref.namespace ?? ''}/${write.ref.name}`;
     if (known.has(key)) continue;
     const where = write.ref.namespace === undefined ? '' : ` in namespace ${write.ref.namespace}`;
     const message = `In the rehearsal ${shortened(write.client, 60) || 'something'} wanted to ${write.verb} ${name}${where}, which no revision of the release between the target and now declares: this Helm cannot be trusted.`;
-    found.set(`${write.verb} ${key}`, finding('UnforeseenWrite', message, { object: name }));
+    const code = write.effect === 'deleted' ? 'UnforeseenDeletion' : 'UnforeseenWrite';
+    found.set(`${write.verb} ${key}`, finding(code, message, { object: name }));
   }
   return [...found.values()];
 }
@@ -183,7 +190,7 @@ function recordDeletions(rehearsal: Rehearsal, { release }: ReleasePlanInputs, t
     .filter(({ verb, name }) => verb === 'delete' && (storedRevision(release, name) ?? Infinity) >= target.revision)
     .map(({ name }) =>
       finding(
-        'UnforeseenWrite',
+        'UnforeseenDeletion',
         `In the rehearsal Helm's own record ${name} was deleted: this Helm cannot be trusted.`,
         { object: name },
       ),
