@@ -52,6 +52,12 @@ function verdict(more: Partial<RolloutVerdict> = {}): RolloutVerdict {
 }
 
 describe('how a flow ended', () => {
+  it('of a hook that an earlier run has left is advised to remove it: there is no log of it', () => {
+    const ended = endingFor('failed', 'HookFailed', 'failed pre-upgrade: jobs.batch "migrate" already exists');
+    assert.match(ended.advice, /before-hook-creation/);
+    assert.equal(endingFor('failed', 'HookFailed', 'job migrate failed').advice, advice.HookFailed);
+  });
+
   it('an ending without an object: reason, sentence, advice', () => {
     assert.deepEqual(endingFor('failed', 'ChartInvalid', ' it has no name '), {
       ...wellEnded,
