@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -772,9 +772,18 @@ describe('the gateway', () => {
   });
 
   describe('a Helm in rehearsal', () => {
+    /** A request to the API server of its kubeconfig. */
+    const ask = [
+      'const { clusters: [{ cluster }], users: [{ user }] } = JSON.parse(fs.readFileSync(process.env.KUBECONFIG));',
+      'fetch(cluster.server + "/version", { headers: { authorization: "Bearer " + user.token } })',
+      '.then((answer) => { console.error("Error: Kubernetes cluster unreachable"); process.exit(answer.ok ? 0 : 1); });',
+    ].join('\n');
+    const asks = `NODE_TLS_REJECT_UNAUTHORIZED=0 exec '${process.execPath}' -e '${ask}'`;
+
+    /** It comes by when it is asked for its history, and does what the script says for anything else. */
     async function helm(script: string, more: Partial<RehearsalOptions> = {}): Promise<RehearsalOptions> {
       const binary = path.join(temporary, 'helm');
-      writeFileSync(binary, `#!/bin/sh\n${script}\n`);
+      writeFileSync(binary, `#!/bin/sh\nif [ "$1" = history ]; then ${asks}; fi\n${script}\n`);
       chmodSync(binary, 0o755);
       return {
         ...(await options()),
@@ -803,7 +812,20 @@ describe('the gateway', () => {
       assert.equal(lines[1], '1000 ');
       assert.match(lines[2] ?? '', /https:\/\/127\.0\.0\.1:/);
       assert.doesNotMatch(lines[2] ?? '', /first-token/);
-      assert.equal(rehearsal.outcome, 'completed');
+      assert.equal(rehearsal.outcome, 'failed', 'It has made no revision.');
+      assert.match(rehearsal.message, /made no revision/);
+      assert.deepEqual(readdirSync(folder.path), []);
+    });
+
+    it('one with a kubeconfig of its own never gets to the rollback, which would be no rehearsal', async () => {
+      const wanted = await helm('');
+      const ran = path.join(temporary, 'ran');
+      writeFileSync(wanted.binary, `#!/bin/sh\necho "$1" >> '${ran}'\n`);
+      await assert.rejects(rehearseRollback(wanted), {
+        reason: 'InputInvalid',
+        message: /does not use the kubeconfig/,
+      });
+      assert.equal(readFileSync(ran, 'utf8'), 'history\n');
       assert.deepEqual(readdirSync(folder.path), []);
     });
 
@@ -838,12 +860,7 @@ describe('the gateway', () => {
     });
 
     it('an API server that cannot be reached is the cause that is told, not what Helm makes of it', async () => {
-      const ask = [
-        'const { clusters: [{ cluster }], users: [{ user }] } = JSON.parse(fs.readFileSync(process.env.KUBECONFIG));',
-        'fetch(cluster.server + "/version", { headers: { authorization: "Bearer " + user.token } })',
-        '.then((answer) => { console.error("Error: Kubernetes cluster unreachable"); process.exit(answer.ok ? 0 : 1); });',
-      ].join('\n');
-      const wanted = await helm(`NODE_TLS_REJECT_UNAUTHORIZED=0 exec '${process.execPath}' -e '${ask}'`);
+      const wanted = await helm(asks);
       await api.stop();
       await assert.rejects(rehearseRollback(wanted), (error: TaskError) => error.reason === 'ClusterUnreachable');
     });

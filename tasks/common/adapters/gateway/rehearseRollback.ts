@@ -82,7 +82,8 @@ function endOf(
  */
 async function refuseOwnWay(options: RehearsalOptions, gateway: Gateway, seen: () => Recording): Promise<void> {
   const { binary, namespace, release } = options;
-  await runHelm(options, gateway, ['history', release, '--max', '1', '--namespace', namespace]);
+  const { onLine: _, ...silent } = options;
+  await runHelm(silent, gateway, ['history', release, '--max', '1', '--namespace', namespace]);
   if (options.signal.aborted || gateway.failures().length > 0 || seen().requests.reads > 0) return;
   const message = `The Helm of this step (${binary}) does not use the kubeconfig that it is given in KUBECONFIG, so what it would do cannot be rehearsed.`;
   throw new TaskError('InputInvalid', message);
