@@ -466,7 +466,7 @@ describe('following objects', () => {
       assert.equal(output, '2\n');
       assert.equal(code, 0);
       await rm(script);
-    }).timeout(10_000);
+    }).timeout(60_000);
   });
 });
 

@@ -211,6 +211,8 @@ describe('processes that are no children', () => {
     });
     const other = start('sh', forever, { env: { ...process.env, [`${name}_OTHER`]: 'a=b' } });
     await eventually('it is ready', () => existsSync(path.join(folder, 'ready')));
+    // A process that is about to become another program has no environment for a moment.
+    await eventually('both are seen', () => processesStartedWith(name).length === 2);
     const found = processesStartedWith(name);
     assert.deepEqual(
       found.find((each) => each.mark === mark),

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { DeployEnd } from '../support/product';
+import { patience, type DeployEnd } from '../support/product';
 import { assertOutcome, bare, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
 
 const stuck = [...fake, 'nodeSelector.none=z'];
-const mostMs = 5_000;
+const mostMs = 5_000 * patience;
 
 interface Moment {
   title: string;

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { withFolder } from './identities';
-import { app, assertOutcome, bare, helms, scenes, type Scene } from './scenes';
+import { app, assertOutcome, bare, fake, helms, scenes, type Scene } from './scenes';
 
 const run = promisify(execFile);
 
@@ -98,8 +98,8 @@ describe('charts, wherever they come from', () => {
 /** Helm 4.1.0 deletes what it has just applied; a Helm that does is not believed. */
 async function assertKeepsAutoscaler(s: Scene, helm: string): Promise<void> {
   const path = '/apis/autoscaling/v2/namespaces/$ns/horizontalpodautoscalers/web';
-  await s.helm(helm, 'install', 'web', app, '--set', 'web=false,autoscaler=v2');
-  const end = await s.deploy({ helm, set: ['web=false', 'autoscaler=v1'], inputs: { timeout: '20s' } });
+  await s.helm(helm, 'install', 'web', app, '--set', 'fake=true,autoscaler=v2');
+  const end = await s.deploy({ helm, set: [...fake, 'autoscaler=v1'] });
   const isThere = (await s.live(path)) !== undefined;
   assert.equal(end.outputs['outcome'] === 'deployed', isThere, end.log);
   assertOutcome(end, 'deployed');

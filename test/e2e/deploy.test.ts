@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { waitFor } from '../../scripts/cluster/wait';
 import { node24 } from '../support/product';
 import { assertOutcome, helms, scenes, type Scene } from './scenes';
 
 /** The deadline leaves the kubelet of a busy machine the time to start the container and to probe it. */
-const broken = ['text=two', 'env.READY=never', 'progressDeadlineSeconds=6'];
+const broken = ['text=two', 'env.READY=never', 'progressDeadlineSeconds=15'];
 const deployment = '/apis/apps/v1/namespaces/$ns/deployments/web';
 
 describe('deploy of a chart', () => {
@@ -81,9 +82,10 @@ async function fewestAvailable(s: Scene, until: Promise<unknown>): Promise<numbe
   };
   until.then(end, end);
   let fewest = Infinity;
-  await s.until('the deploy to end', async () => {
+  const look = async (): Promise<boolean> => {
     fewest = Math.min(fewest, Number((await s.field(deployment, 'status.availableReplicas')) ?? 0));
     return isOver;
-  });
+  };
+  await waitFor('the deploy to end', look, { timeoutSeconds: 300 });
   return fewest;
 }

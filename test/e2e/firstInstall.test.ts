@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { assertOutcome, fake, helms, scenes, type Scene } from './scenes';
 
 const never = ['env.READY=never', 'env.EXIT_MESSAGE=cannot find the database', 'env.EXIT_AFTER=0', 'env.EXIT_CODE=3'];
-const deadline = ['progressDeadlineSeconds=3'];
+/** At the first crash that is seen, however long the container takes to start. */
+const inputs = { graces: 'CrashLoop: 0' };
 
 describe('a first install that fails', () => {
   const { scene } = scenes();
@@ -10,7 +11,7 @@ describe('a first install that fails', () => {
   for (const major of ['3', '4'] as const) {
     scene(`Helm ${major}: uninstalled after its evidence was taken; the second run installs @real-node`, async (s) => {
       const helm = helms(s.cluster)[major];
-      const end = await s.deploy({ helm, set: [...never, ...deadline] });
+      const end = await s.deploy({ helm, set: never, inputs });
       assertOutcome(end, 'failed');
       assert.match(end.log, /\| .*cannot find the database/);
       const evidence = end.report?.evidence.flatMap(({ lines }) => lines) ?? [];

@@ -253,6 +253,9 @@ describe('RolloutHealthCheck', () => {
 
   scene('logLines 0 shows no log, and failFast false waits to the timeout @real-node', async (s) => {
     await apply(s, workloadOf('Deployment', 'web', gone));
+    await s.until('the kubelet to say so', async () =>
+      JSON.stringify(await s.list('/api/v1/namespaces/$ns/pods')).includes('InvalidImageName'),
+    );
     const end = await check(s, { workloads: 'deployment/web', failFast: 'false', logLines: '0', timeout: '10s' });
     assertHealth(end, 'unhealthy', 'ImageInvalidName');
     assert.equal(end.report?.timedOut, true);

@@ -135,7 +135,7 @@ describe('two runs of one release', () => {
 
   scene('the second waits, says for whom, and then deploys', async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
-    const first = s.start({ set: [...stuck, 'text=two'], inputs: { timeout: '15s' } });
+    const first = s.start({ set: [...stuck, 'text=two'], inputs: { timeout: '15s', rollbackTimeout: '2m' } });
     await first.job.waitForLine(/Follow revision 2/);
     const second = s.start({ set: [...fake, 'text=three'] });
     const line = await second.job.waitForLine(/is being changed|at work/i);

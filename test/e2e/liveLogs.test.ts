@@ -87,7 +87,7 @@ spec:
   ];
 
   it('a hook is heard while it runs, line by line, and its whole log is shown @real-node', async () => {
-    const script = 'echo first line; sleep 3; for i in 1 2 3 4 5; do echo line $i; done; printf last';
+    const script = 'echo first line; sleep 15; for i in 1 2 3 4 5; do echo line $i; done; printf last';
     const chartPath = await chart(hookManifest({ event: 'pre-install', script }));
     const { job, end } = startDeploy({ cluster, namespace, chart: chartPath });
     await job.waitForLine(/\| first line/);
@@ -208,7 +208,7 @@ subjects: [{kind: ServiceAccount, name: deployer}]
     const first = await deploy([deploymentManifest(say('old'))], { inputs: { stableFor: '2s' } });
     assert.deepEqual(shown(first), []);
     const second = await deploy([deploymentManifest(say('new'), 7)], {
-      inputs: { followLogs: 'true', stableFor: '3s' },
+      inputs: { followLogs: 'true', stableFor: '10s' },
     });
     assert.equal(second.outputs['outcome'], 'deployed', second.log);
     assert.deepEqual([...new Set(shown(second))], ['new']);
@@ -219,7 +219,9 @@ subjects: [{kind: ServiceAccount, name: deployer}]
 
   it('followLogs: a container that crashes is heard in each of its runs, each line once @real-node', async () => {
     const script = 'echo run $(cat /proc/sys/kernel/random/uuid); exit 1';
-    const end = await deploy([deploymentManifest(script)], { inputs: { followLogs: 'true', graces: 'CrashLoop: 5s' } });
+    const end = await deploy([deploymentManifest(script)], {
+      inputs: { followLogs: 'true', graces: 'CrashLoop: 20s' },
+    });
     assert.equal(end.result, 'Failed');
     const said = shown(end);
     assert.ok(said.length >= 2, end.log);
@@ -228,7 +230,7 @@ subjects: [{kind: ServiceAccount, name: deployer}]
 
   it('followLogs: a flood is cut at 500 lines of a container, and says so @real-node', async () => {
     const end = await deploy([deploymentManifest('seq 1 2000; sleep 1000')], {
-      inputs: { followLogs: 'true', stableFor: '3s' },
+      inputs: { followLogs: 'true', stableFor: '10s' },
     });
     assert.equal(end.outputs['outcome'], 'deployed', end.log);
     assert.deepEqual(shown(end).slice(-2), ['500', '(more than 500 lines: the rest is not shown)']);

@@ -50,7 +50,7 @@ describe('ApproveAndRollback of a release', () => {
   for (const major of ['3', '4'] as const) {
     scene(`Helm ${major}: back again after a rollback that ended sick, and left what it was to delete`, async (s) => {
       const helm = helms(s.cluster)[major];
-      await release(s, helm, 'nodeSelector.none=z', 'progressDeadlineSeconds=3', 'configMaps={old}');
+      await release(s, helm, 'nodeSelector.none=z', 'progressDeadlineSeconds=10', 'configMaps={old}');
       await release(s, helm, 'text=two', 'configMaps={new}');
       const sick = await rollBack(s, await plan(s, { helm }), { helm });
       assertEnd(sick, 'failed', 'Unschedulable');

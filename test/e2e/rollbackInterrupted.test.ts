@@ -75,7 +75,7 @@ describe('a rollback that is interrupted', () => {
       `the machine dies ${when} while a failed revision's record holds the base: put back, carried on`,
       async (s) => {
         const helm = helms(s.cluster)['3'];
-        await release(s, helm, 'nodeSelector.none=z', 'progressDeadlineSeconds=3', 'configMaps={old}');
+        await release(s, helm, 'nodeSelector.none=z', 'progressDeadlineSeconds=10', 'configMaps={old}');
         await release(s, helm, 'text=two', 'configMaps={new}');
         assertEnd(await rollBack(s, await plan(s, { helm }), { helm }), 'failed', 'Unschedulable');
         const manifest = await s.helm(helm, 'get', 'manifest', 'web', '--revision', '3');

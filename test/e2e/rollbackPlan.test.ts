@@ -265,6 +265,14 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
     it(`Helm ${version}: foretells each object, and stays the same plan while the cluster lives on`, async function () {
       const binary = await binaryOf(version, this);
       const namespace = await release(binary, first, second);
+      await cluster.runKubectl(
+        '--namespace',
+        namespace,
+        'rollout',
+        'status',
+        'statefulset/statefulset',
+        '--timeout=120s',
+      );
       const made = await planOf(binary, version, namespace);
       assert.deepEqual(Object.fromEntries(made.objects.map((one) => [`${one.kind}/${one.name}`, one.fate])), {
         'ConfigMap/changed': 'patched',

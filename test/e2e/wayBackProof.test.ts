@@ -25,7 +25,7 @@ describe('the way back of a failed deploy', () => {
           'exit $code',
         ];
         const wrapper = s.file('tampered-helm', `${script.join('\n')}\n`);
-        const end = await s.deploy({ helm: wrapper, set: broken, inputs: { timeout: '30s' } });
+        const end = await s.deploy({ helm: wrapper, set: broken, inputs: { timeout: '5m' } });
         assertOutcome(end, 'rolledBack');
         assert.ok(await s.live('/api/v1/namespaces/$ns/services/web'), end.log);
         assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
@@ -55,7 +55,7 @@ describe('the way back of a failed deploy', () => {
         'exit $code',
       ];
       const wrapper = s.file('tampered-helm', `${script.join('\n')}\n`);
-      const end = await s.deploy({ helm: wrapper, set: broken, inputs: { timeout: '30s' } });
+      const end = await s.deploy({ helm: wrapper, set: broken, inputs: { timeout: '5m' } });
       assertOutcome(end, 'failed');
       assert.match(end.report?.message ?? '', /not rolled back to revision 1 by itself, .*DeletesTargetObject: /);
       assert.match(end.report?.message ?? '', /ApproveAndRollback@1 and toRevision: 1/);
@@ -74,7 +74,7 @@ describe('the way back of a failed deploy', () => {
         const wrapper = s.file('own-way', `#!/bin/sh\nexec "${helm}" --kubeconfig "${s.cluster.kubeconfig}" "$@"\n`);
         const claim = '/api/v1/namespaces/$ns/persistentvolumeclaims/web';
         assertOutcome(await s.deploy({ helm: wrapper, set: [...fake, 'text=one'] }), 'deployed');
-        const end = await s.deploy({ helm: wrapper, set: [...broken, 'claim=true'], inputs: { timeout: '30s' } });
+        const end = await s.deploy({ helm: wrapper, set: [...broken, 'claim=true'], inputs: { timeout: '5m' } });
         assertOutcome(end, 'rolledBack');
         assert.match(end.log, /could not be foreseen; .* does not use the kubeconfig that it is given/);
         assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
@@ -92,7 +92,7 @@ describe('the way back of a failed deploy', () => {
     const end = await s.deploy({
       helm: s.file('taking-helm', `${script.join('\n')}\n`),
       set: broken,
-      inputs: { timeout: '30s' },
+      inputs: { timeout: '5m' },
     });
     assertOutcome(end, 'failed', 'Unschedulable');
     assert.match(end.report?.message ?? '', /failed too: no\. Gone after it, and made again: .*Service\/web/);
@@ -113,7 +113,7 @@ describe('the way back of a failed deploy', () => {
       const autoscaler = '/apis/autoscaling/v2/namespaces/$ns/horizontalpodautoscalers/web';
       assertOutcome(await s.deploy({ helm, set: [...fake, 'autoscaler=v2'] }), 'deployed');
       const uid = await s.field(autoscaler, 'metadata.uid');
-      const end = await s.deploy({ helm, set: [...broken, 'autoscaler=v1'], inputs: { timeout: '30s' } });
+      const end = await s.deploy({ helm, set: [...broken, 'autoscaler=v1'], inputs: { timeout: '5m' } });
       assertOutcome(end, 'rolledBack');
       assert.equal(await s.field(autoscaler, 'metadata.uid'), uid);
     },

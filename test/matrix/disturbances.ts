@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Job } from '../support/agent';
 import { cluster as openCluster, type TestCluster } from '../support/cluster';
+import { patience } from '../support/product';
 import type { Disturbance } from './cases';
 import { changingHelm, isAlive, kill } from './processTable';
 
@@ -96,9 +97,9 @@ async function outage(cluster: TestCluster, milliseconds: number): Promise<Outag
 
 async function signalsOfAgent(pid: number): Promise<void> {
   kill(pid, 'SIGINT');
-  if (await endsWithin(pid, 7_500)) return;
+  if (await endsWithin(pid, 7_500 * patience)) return;
   kill(pid, 'SIGTERM');
-  if (await endsWithin(pid, 2_500)) return;
+  if (await endsWithin(pid, 2_500 * patience)) return;
   kill(pid, 'SIGKILL');
 }
 

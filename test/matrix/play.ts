@@ -56,7 +56,7 @@ export interface PlayOptions {
 
 /** What a run may take; nothing in it waits that long on purpose. */
 const patienceMs = 420_000;
-const settleMs = 8_000;
+const settleMs = 20_000;
 const orphanPatienceMs = 40_000;
 
 /** Everything of a case that its parts share. */

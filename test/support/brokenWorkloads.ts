@@ -124,7 +124,8 @@ function broken(
     manifest,
     timedOut,
     graceSeconds: grace === 'timeout' ? 0 : grace,
-    ...(timedOut ? { inputs: { timeout: '25s' } } : {}),
+    // On a busy node it takes a while until the pod has come so far.
+    ...(timedOut ? { inputs: { timeout: '60s' }, graceSeconds: 60 } : {}),
     ...options,
   };
 }
@@ -618,8 +619,8 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
       'rsilent',
       pulling(`${registry}/silent/app:1`),
       {
-        inputs: { timeout: '25s' },
-        graceSeconds: 0,
+        inputs: { timeout: '60s' },
+        graceSeconds: 60,
         timedOut: true,
       },
     ),

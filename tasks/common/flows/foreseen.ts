@@ -10,7 +10,8 @@ import { planOnBase } from './planRelease';
 
 /** It takes a second or two, more with hundreds of objects; most of the time is the rollback's own. */
 function mostMs({ request }: ReleaseContext): number {
-  return Math.min(120_000, request.rollbackTimeoutSeconds * 250);
+  const allMs = request.rollbackTimeoutSeconds * 1000;
+  return Math.min(120_000, Math.max(allMs / 4, Math.min(15_000, allMs / 2)));
 }
 
 export interface Foreseen {
