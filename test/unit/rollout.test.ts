@@ -773,6 +773,14 @@ describe('judge: before and after', () => {
     assert.equal(codeOf(judged([[0, [deployment(0, overdue('B'))]]], {}, before)), 'failed ProgressDeadlineExceeded');
   });
 
+  it('a progress deadline that an earlier generation has exceeded is not that of this one, baseline or not', () => {
+    const ahead = deployment(0, overdue('A'));
+    const unobserved = { ...ahead, metadata: { ...ahead.metadata, generation: 2 } };
+    assert.equal(codeOf(judged([[0, [unobserved]]])), 'progressing NotObserved');
+    assert.equal(codeOf(judged(lasting([unobserved], 0, 45, 89))), 'progressing NotObserved');
+    assert.equal(codeOf(judged(lasting([unobserved], 0, 45, 91))), 'failed NotObserved');
+  });
+
   it('a progress deadline without a baseline counts, unless all new pods are available', () => {
     const owner = deployment(0, overdue('A'));
     assert.equal(codeOf(judged([[0, [owner, replicaSet(owner, 2)]]])), 'failed ProgressDeadlineExceeded');

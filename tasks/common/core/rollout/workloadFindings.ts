@@ -269,6 +269,8 @@ export function waitsForConsumer(claim: KubeObject, index: Index, pods: readonly
 function deadlineFindings(object: KubeObject, around: WorkloadSurroundings): Finding[] {
   const condition = conditionOf(object, 'Progressing');
   if (object.kind !== 'Deployment' || condition?.['reason'] !== 'ProgressDeadlineExceeded') return [];
+  // It is about the generation that the controller has looked at.
+  if (numberAt(object, 'status', 'observedGeneration') < numberAt(object, 'metadata', 'generation')) return [];
   // A rollout back to an older ReplicaSet starts with the condition of the one before.
   if (around.isStale({ progressingSince: textAt(condition, 'lastUpdateTime') })) return [];
   const newSet = around.family?.makers.find(({ kind }) => kind === 'ReplicaSet');
