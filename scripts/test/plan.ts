@@ -23,8 +23,8 @@ export interface Plan {
 
 /** In the order in which they run: what is fast and near the code first. A folder that is not named here comes last. */
 const knownGroups: readonly Omit<Group, 'files'>[] = [
-  { name: 'unit', lanes: 1, timeoutMilliseconds: 10_000, alone: false, needsPackage: false },
-  { name: 'flows', lanes: 1, timeoutMilliseconds: 10_000, alone: false, needsPackage: false },
+  { name: 'unit', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
+  { name: 'flows', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
   { name: 'adapters', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
   { name: 'agent', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
   { name: 'package', lanes: 1, timeoutMilliseconds: 120_000, alone: true, needsPackage: false },
