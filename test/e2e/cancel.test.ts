@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { patience, type DeployEnd } from '../support/product';
+import type { DeployEnd } from '../support/product';
 import { assertOutcome, bare, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
 
 const stuck = [...fake, 'nodeSelector.none=z'];
-const mostMs = 5_000 * patience;
+const mostMs = 5_000;
 
 interface Moment {
   title: string;

@@ -44,7 +44,7 @@ describe('HelmSafeDeploy by causes', () => {
           assert.equal(end.outputs['failedWorkload'], 'Deployment/web');
           assert.match(end.report.message, /gone\/web:2.*not found/);
           // The rollback's own wait for ten stable seconds is in it.
-          assert.ok(secondsOf(end) < 150, `${secondsOf(end)} s`);
+          assert.ok(secondsOf(end) < 60, `${secondsOf(end)} s`);
           assert.match(await s.history(), /^1 superseded, 2 failed, 3 deployed$/);
         } finally {
           await registry.close();
@@ -77,7 +77,7 @@ describe('HelmSafeDeploy by causes', () => {
     assertOutcome(end, 'failed', 'LimitRangeViolated');
     assertReport(end.report);
     assert.equal(end.outputs['reasonGroup'], 'limitRange');
-    assert.ok(secondsOf(end) < 120, `${secondsOf(end)} s`);
+    assert.ok(secondsOf(end) < 30, `${secondsOf(end)} s`);
   });
 
   scene('what was broken before and is not touched is told, and does not stop the deploy @real-node', async (s) => {

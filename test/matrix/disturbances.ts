@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Job } from '../support/agent';
 import { cluster as openCluster, type TestCluster } from '../support/cluster';
-import { patience } from '../support/product';
 import type { Disturbance } from './cases';
 import { changingHelm, isAlive, kill } from './processTable';
 
@@ -97,9 +96,9 @@ async function outage(cluster: TestCluster, milliseconds: number): Promise<Outag
 
 async function signalsOfAgent(pid: number): Promise<void> {
   kill(pid, 'SIGINT');
-  if (await endsWithin(pid, 7_500 * patience)) return;
+  if (await endsWithin(pid, 7_500)) return;
   kill(pid, 'SIGTERM');
-  if (await endsWithin(pid, 2_500 * patience)) return;
+  if (await endsWithin(pid, 2_500)) return;
   kill(pid, 'SIGKILL');
 }
 

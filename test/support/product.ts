@@ -34,15 +34,11 @@ export function packagedExtension(): string {
   return path.join(dist, file);
 }
 
-/** The project's build server is slow; how quick a cancelled step is shows on a machine of its own. */
-export const patience = (process.env['CI'] ?? '') === '' ? 1 : 2.5;
-
 export function productAgent(options: Partial<AgentOptions> = {}): Agent {
   return createAgent({
     extension: packagedExtension(),
     ...(node24 === undefined ? {} : { nodes: { '24': node24 } }),
     ...options,
-    timings: { sigintMs: 7_500 * patience, sigtermMs: 2_500 * patience, ...options.timings },
   });
 }
 

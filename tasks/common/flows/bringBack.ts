@@ -19,22 +19,23 @@ export const nothingBack: BroughtBack = { restored: [], message: '' };
 
 /**
  * Helm failed, and may have taken something away before. What was there when the plan was made, is declared by one of
- * these revisions, and is gone, is made again. Throws when the step is cancelled or has lost its lease.
+ * these revisions, the first of them first, and is gone, is made again. Throws when the step is cancelled or has lost its lease.
  */
 export async function bringBack(
   context: ReleaseContext,
   plan: Pick<RollbackPlan, 'objects'>,
-  revisions: readonly Revision[],
+  revisions: readonly (Revision | undefined)[],
 ): Promise<BroughtBack> {
   const there = new Set(
     plan.objects
       .filter(({ fate, deletedBy }) => fate !== 'created' && deletedBy !== 'helm')
       .map((planned) => objectKey(refOfPlanned(planned))),
   );
+  if (there.size === 0) return nothingBack;
   const isLost = ({ ref, drift }: Drift): boolean => drift === 'missing' && there.has(objectKey(ref));
   const [restored, lost] = [new Set<string>(), new Set<string>()];
   try {
-    for (const revision of revisions) {
+    for (const revision of revisions.filter((one) => one !== undefined)) {
       const proof = await proveObjects(context, revision, isLost);
       for (const name of proof.restored) restored.add(name);
       for (const { ref } of proof.drifts.filter(isLost)) lost.add(objectName(ref));

@@ -170,8 +170,7 @@ async function helmFailed(
   const { namespace, request, signal } = context;
   const { plan, target, history } = approved;
   const wanted = made ?? history.at(-1);
-  const revisions = [made, history.at(-1), target].filter((revision) => revision !== undefined);
-  const back = signal.aborted ? nothingBack : await bringBack(context, plan, revisions);
+  const back = signal.aborted ? nothingBack : await bringBack(context, plan, [made, history.at(-1), target]);
   for (const name of back.restored) story.restored.add(name);
   if (wanted !== undefined) story.health = await healthAfter(context, story, approved, wanted);
   const before = history.at(-1)?.revision;

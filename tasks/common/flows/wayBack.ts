@@ -13,7 +13,7 @@ import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { beginWork } from './change';
 import { insist } from './insist';
 import { firstMark, irreversibleWords } from './irreversible';
-import { bringBack, nothingBack } from './bringBack';
+import { bringBack } from './bringBack';
 import { foresee } from './foreseen';
 import { chainFrom, giveBase, giveRecord, onBase, planBase, sayLeftovers } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';
@@ -70,7 +70,6 @@ export async function returnTo(
   // Helm writes this last: what failed after it was not the rollback.
   if (revision?.status !== 'deployed') {
     if (revision !== undefined) await settle(context, revision);
-    const tried = [revision, history.at(-1)].filter((one) => one !== undefined);
     if (context.signal.aborted) {
       return cancelledWith(
         `Helm could not roll back to revision ${target.revision}, and what it did is not looked at.`,
@@ -78,7 +77,7 @@ export async function returnTo(
     }
     // What the failed revision alone has may be gone.
     const objects = plan?.objects.filter(({ fate }) => fate !== 'deleted') ?? [];
-    const back = objects.length === 0 ? nothingBack : await bringBack(context, { objects }, [...tried, target]);
+    const back = await bringBack(context, { objects }, [revision, history.at(-1), target]);
     story.servingRevision = await servingAfter(context, revision);
     const why = result.failure?.message ?? 'Helm made no revision.';
     return rollbackFailed(context, ending, target, `${sentence(why)} ${back.message}`.trimEnd());
@@ -193,12 +192,13 @@ async function servingAfter(context: ReleaseContext, revision: Revision | undefi
 
 function rollbackFailed(context: ReleaseContext, ending: Ending, target: Revision, why: string): Ending {
   const { request, namespace } = context;
+  const told = isSame(ending, why) ? `${ending.failedWorkload} for the same reason.`.trimStart() : sentence(why);
   return {
     ...ending,
     outcome: 'failed',
     message: [
       sentence(ending.message),
-      `The rollback to revision ${target.revision} failed too: ${isSame(ending, why) ? `${ending.failedWorkload} for the same reason.`.trimStart() : sentence(why)}`,
+      `The rollback to revision ${target.revision} failed too: ${told}`,
       `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
       `To try again: helm rollback ${request.releaseName} ${target.revision} --namespace ${namespace}`,
     ].join(' '),

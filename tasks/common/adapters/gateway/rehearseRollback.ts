@@ -52,7 +52,7 @@ export async function rehearseRollback(options: RehearsalOptions): Promise<Rehea
     };
     await refuseOwnWay(options, gateway, seen);
     const readBefore = seen().requests.reads;
-    const { result, said } = await runHelm(options, gateway, rollbackArguments(options));
+    const { result, said } = await runHelm(options, gateway, rehearsalArguments(options));
     const outcome = outcomeOf(result);
     const [failure] = gateway.failures();
     if (outcome === 'failed' && failure !== undefined) throw failure;
@@ -89,7 +89,7 @@ async function refuseOwnWay(options: RehearsalOptions, gateway: Gateway, seen: (
   throw new TaskError('InputInvalid', message);
 }
 
-function rollbackArguments({
+function rehearsalArguments({
   release,
   revision,
   namespace,
