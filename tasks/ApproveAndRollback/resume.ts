@@ -6,7 +6,7 @@ import { runTask } from '../common/adapters/runTask';
 import type { Interruption } from '../common/core/interruption';
 import { childrenVariable, planDigestVariable } from '../common/core/taskVariables';
 import { resumeRollback } from '../common/flows/rollback';
-import { rollBackWorkloads } from '../common/flows/rollbackPlain';
+import { resumeWorkloads } from '../common/flows/rollbackPlain';
 import { readRollbackRequest } from './inputs';
 
 /** Below the five minutes that a cancelled job has unless its pipeline says otherwise. */
@@ -34,7 +34,7 @@ export function runResume(left: Interruption): void {
         lockTimeoutSeconds: Math.min(request.lockTimeoutSeconds, resumeSeconds),
       };
       const run = { agent, signal: AbortSignal.any([signal, AbortSignal.timeout(resumeSeconds * 1000)]) };
-      const flows = { release: resumeRollback, workloads: rollBackWorkloads };
+      const flows = { release: resumeRollback, workloads: resumeWorkloads };
       const { report, plan } = await withRollback(run, bounded, flows);
       return publishResume(agent, report, plan);
     },

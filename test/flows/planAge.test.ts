@@ -11,6 +11,7 @@ describe('the age of a kept plan', () => {
     ['surely young enough', 60, 59, ''],
     ['an hour too old', 25 * 3600, 26 * 3600, 'up to 26h1s ago, and maxPlanAge is 25h'],
     ['made by the clock of another API server, which is ahead', 60, -2, ''],
+    ['made in a time that is still to come', 3600, -61, 'is 1m1s ahead of the API server'],
   ];
   for (const [title, maxPlanAgeSeconds, later, refused] of cases) {
     it(`${title}: ${refused === '' ? 'taken' : 'refused'}`, async () => {

@@ -371,8 +371,32 @@ describe('approval by a gate (ManualValidation)', () => {
     const records = timelineRecords(planStage, gateStage(approvedGate), ownStage).map((each) =>
       each.type === 'Task' ? { ...each, parentId: null } : each,
     );
-    assertRefused({ records }, 'NoApproval', /"Approve" was not over before this job began/);
+    assertRefused({ records }, 'NoApproval', /not in a server job/);
   });
+
+  const forgeries: readonly [string, (record: TimelineRecordJson) => TimelineRecordJson, RegExp][] = [
+    [
+      'another task of that name',
+      (each) => (each.task === null ? each : { ...each, task: { ...each.task, id: `f${each.task.id.slice(1)}` } }),
+      /no ManualValidation/,
+    ],
+    [
+      'a record in a job that runs on an agent',
+      (each) => (each.type === 'Job' ? { ...each, workerName: 'agent 7' } : each),
+      /not in a server job/,
+    ],
+    [
+      'a record that an agent says it runs',
+      (each) => (each.type === 'Task' ? { ...each, workerName: 'agent 7' } : each),
+      /not in a server job/,
+    ],
+  ];
+  for (const [what, forge, words] of forgeries) {
+    it(`${what} is no gate`, () => {
+      const records = timelineRecords(planStage, gateStage(approvedGate), ownStage).map(forge);
+      assertRefused({ records }, 'NoApproval', words);
+    });
+  }
 
   it('a loop in the parents ends', () => {
     const records = timelineRecords(planStage, gateStage(approvedGate), ownStage);

@@ -229,7 +229,7 @@ describe('The plan for plain workloads', () => {
     assert.deepEqual([codes(made), made.risk, made.deletions], [['UnverifiedTarget'], 'high', 0]);
     assert.match(planMarkdown(made), /^## Rollback of deployment\/deployment in namespace shop: risk high/);
     assert.match(planSummary(made), /From revision 3 back to 2|Pods restart: Deployment\/deployment/);
-    assert.deepEqual(readPlan(planJson(made), made.digest, sha256), { plan: made });
+    assert.deepEqual(readPlan(planJson(made), made.digest, sha256), { plan: made, isTimeProven: true });
   });
 
   it('has the same digest while it is scaled and its status changes', () => {

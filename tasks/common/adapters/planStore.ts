@@ -15,8 +15,6 @@ export interface PlanStoreOptions {
   subject: string;
   /** Where Helm keeps its records: whoever may change those may keep plans. */
   kind: 'Secret' | 'ConfigMap';
-  /** Tells this run from all others. */
-  run: string;
 }
 
 const planLabel = 'helm-safe-deploy/plan';
@@ -24,13 +22,15 @@ const inflatedMaxBytes = 64 * 1024 * 1024;
 /** The API server takes objects of a megabyte; base64 makes a third more of it, twice in a Secret. */
 const storedMaxBytes = 600_000;
 const digestDigits = 32;
+/** The longest time that a ManualValidation waits: 30 days. */
+const longestGateMs = 30 * 24 * 3_600_000;
 const updateTries = 5;
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** Plans of one release, each in an object of its own that is named after its digest. */
 export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): PlanStore {
-  const { namespace, subject, kind, run } = options;
+  const { namespace, subject, kind } = options;
   const refOf = (digest: string): ObjectRef => {
     const name = `helm-safe-deploy.plan.${subject}.${plainDigest(digest).slice(0, digestDigits)}`;
     return { apiVersion: 'v1', kind, namespace, name };
@@ -51,16 +51,12 @@ export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): Pl
   };
 
   return {
-    async keep(plan, now) {
-      const content = await stored(plan);
-      const made = (data: StoredData): Partial<StoredData> => ({
-        plan: content,
-        made: JSON.stringify({ ...timesOf(data.made), [run]: now.toISOString() }),
-      });
-      if (await change(plan.digest, made)) return;
+    async keep({ plan, salt, expiresAt }) {
+      const kept: StoredData = { plan: await stored(plan), salt, expires: expiresAt.toISOString() };
+      if (await change(plan.digest, () => kept)) return;
       const { name } = refOf(plan.digest);
       const metadata = { name, namespace, labels: { [planLabel]: subject } };
-      const data = encoded(made({}), kind);
+      const data = encoded(kept, kind);
       const type = kind === 'Secret' ? { type: 'helm-safe-deploy/plan' } : {};
       await cluster.create({ apiVersion: 'v1', kind, metadata, ...type, data });
     },
@@ -73,10 +69,10 @@ export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): Pl
       if (text === undefined) return { found: 'unusable', problem: 'it is not what this task writes' };
       const read = readPlan(text, digest, sha256);
       if ('problem' in read) return { found: 'unusable', problem: read.problem };
-      const times = timesOf(data.made);
-      const madeAt = dateOf(times[run]) ?? newest(Object.values(times));
+      const madeAt = read.isTimeProven ? dateOf(read.plan.createdAt) : lastMade(data);
       if (madeAt === undefined) return { found: 'unusable', problem: 'it does not say when it was made' };
-      return { found: 'plan', plan: read.plan, madeAt, execution: executionOf(data.execution) };
+      const salt = data.salt ?? '';
+      return { found: 'plan', plan: read.plan, salt, madeAt, execution: executionOf(data.execution) };
     },
 
     async note(digest, execution) {
@@ -85,7 +81,7 @@ export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): Pl
       throw new TaskError('PlanMissing', message);
     },
 
-    async prune(before) {
+    async prune(now) {
       const objects = await cluster.list({
         apiVersion: 'v1',
         kind,
@@ -93,9 +89,8 @@ export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): Pl
         labelSelector: `${planLabel}=${subject}`,
       });
       for (const object of objects) {
-        const last = newest(Object.values(timesOf(dataOf(object, kind).made)));
         const { uid, name } = object.metadata;
-        if (uid === undefined || (last !== undefined && last >= before)) continue;
+        if (uid === undefined || expiryOf(dataOf(object, kind)) >= now) continue;
         await cluster.delete({ apiVersion: 'v1', kind, namespace, name }, { uid });
       }
     },
@@ -105,12 +100,25 @@ export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): Pl
 interface StoredData {
   /** The plan's JSON, gzipped and in base64. */
   plan?: string;
-  /** When each run has made it, by the API server's clock. */
+  salt?: string;
+  /** ISO time. */
+  expires?: string;
+  /** Of earlier versions: when each run has made it, by the API server's clock. */
   made?: string;
   execution?: string;
 }
 
-const names = ['plan', 'made', 'execution'] as const;
+const names = ['plan', 'salt', 'expires', 'made', 'execution'] as const;
+
+function expiryOf(data: StoredData): Date {
+  return dateOf(data.expires) ?? new Date((lastMade(data)?.getTime() ?? 0) + longestGateMs);
+}
+
+function lastMade({ made }: StoredData): Date | undefined {
+  const value = parsed(made);
+  const times = Object.values(isRecord(value) ? value : {}).flatMap((time) => dateOf(time) ?? []);
+  return times.sort((one, other) => one.getTime() - other.getTime()).at(-1);
+}
 
 function dataOf(object: KubeObject, kind: PlanStoreOptions['kind']): StoredData {
   const data = isRecord(object['data']) ? object['data'] : {};
@@ -165,33 +173,15 @@ function parsed(text: string | undefined): unknown {
   }
 }
 
-function timesOf(text: string | undefined): Record<string, string> {
-  const value = parsed(text);
-  const entries = Object.entries(isRecord(value) ? value : {});
-  return Object.fromEntries(entries.filter((entry): entry is [string, string] => dateOf(entry[1]) !== undefined));
-}
-
 function dateOf(value: unknown): Date | undefined {
   const date = new Date(typeof value === 'string' ? value : '');
   return isNaN(date.getTime()) ? undefined : date;
 }
 
-function newest(times: readonly string[]): Date | undefined {
-  const dates = times.flatMap((time) => dateOf(time) ?? []);
-  return dates.sort((one, other) => one.getTime() - other.getTime()).at(-1);
-}
-
 function executionOf(text: string | undefined): Execution | undefined {
   const value = parsed(text);
   if (!isRecord(value)) return undefined;
-  const { state, revision, templates, approval, approvedBy } = value;
+  const { state, revision } = value;
   if ((state !== 'begun' && state !== 'done') || typeof revision !== 'number') return undefined;
-  const known = Object.entries(isRecord(templates) ? templates : {});
-  return {
-    state,
-    revision,
-    templates: Object.fromEntries(known.filter((entry): entry is [string, string] => typeof entry[1] === 'string')),
-    approval: typeof approval === 'string' ? approval : '',
-    approvedBy: typeof approvedBy === 'string' ? approvedBy : '',
-  };
+  return { state, revision };
 }

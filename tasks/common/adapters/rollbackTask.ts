@@ -1,6 +1,9 @@
+import { randomBytes } from 'node:crypto';
+import { readProvenApproval } from '../core/approval/proven';
 import { holderOf } from '../core/holder';
 import type { PlainStart, ReleaseRollbackStart } from '../core/rollbackContext';
 import type { RollbackTaskRequest } from '../core/rollbackRequest';
+import { approvalVariable } from '../core/taskVariables';
 import { azureRun, ownPlace } from './azureDevOps';
 import { systemClock } from './clock';
 import { withCluster } from './clusterTask';
@@ -8,7 +11,6 @@ import { createReleaseHelm } from './helm';
 import { createPlanStore, sha256 } from './planStore';
 import { isProcessGone, processMark } from './processes';
 import { withRelease } from './releaseTask';
-import type { TaskAgent } from './agent';
 import type { TaskRun } from './runTask';
 
 /** The story of a step: of a release, or of plain workloads. */
@@ -22,7 +24,8 @@ export async function withRollback<T>(run: TaskRun, request: RollbackTaskRequest
   const { agent, signal } = run;
   const { environment } = agent;
   const azure = azureRun(environment, { signal });
-  const common = { azure, place: ownPlace(environment), sha256, request };
+  const proven = readProvenApproval(environment.taskVariable(approvalVariable));
+  const common = { azure, place: ownPlace(environment), sha256, newSalt, request, ...(proven && { proven }) };
   try {
     if (request.subject.kind === 'workloads') {
       return await withWorkloads(run, request, (start) => flows.workloads({ ...common, ...start }));
@@ -30,7 +33,7 @@ export async function withRollback<T>(run: TaskRun, request: RollbackTaskRequest
     return await withRelease(run, request, async ({ helmOptions, ...start }) => {
       const { namespace, storage, cluster } = start;
       const subject = request.releaseName;
-      const plans = createPlanStore(cluster, { namespace, subject, kind: storage.kind, run: runName(agent) });
+      const plans = createPlanStore(cluster, { namespace, subject, kind: storage.kind });
       return flows.release({ ...start, ...common, plans, helm: createReleaseHelm(helmOptions) });
     });
   } finally {
@@ -38,7 +41,7 @@ export async function withRollback<T>(run: TaskRun, request: RollbackTaskRequest
   }
 }
 
-type Missing = 'azure' | 'place' | 'sha256' | 'request';
+type Missing = 'azure' | 'place' | 'sha256' | 'newSalt' | 'request';
 
 /** No Helm is at work there, so there is none to guard. */
 function withWorkloads<T>(
@@ -58,13 +61,11 @@ function withWorkloads<T>(
       signal,
       holder: holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? ''),
       isProcessGone,
-      plans: createPlanStore(cluster, { namespace, subject, kind: 'ConfigMap', run: runName(agent) }),
+      plans: createPlanStore(cluster, { namespace, subject, kind: 'ConfigMap' }),
     });
   });
 }
 
-/** One run of one pipeline, whatever its stages, jobs and attempts. */
-function runName({ environment }: TaskAgent): string {
-  const parts = ['System.CollectionUri', 'System.TeamProjectId', 'Build.BuildId'];
-  return parts.map((name) => environment.variable(name) ?? '').join(' ');
+function newSalt(): string {
+  return randomBytes(32).toString('base64url');
 }

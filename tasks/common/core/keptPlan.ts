@@ -1,16 +1,23 @@
 import type { RollbackPlan } from './rollbackPlan/types';
 
-/** How far a plan was carried out. */
+/**
+ * How far a plan was carried out. It tells where to go on, and proves nothing: whoever may write here may write
+ * anything.
+ */
 export interface Execution {
   /** `begun` is written before the first change; `done` when the result was proven. */
   state: 'begun' | 'done';
   /** The revision that Helm was to make; 0 for plain workloads. */
   revision: number;
-  /** Digests of the pod templates that were made, by `Kind/name`: plain workloads have no revision to tell by. */
-  templates: Readonly<Record<string, string>>;
-  /** The sentence about the approval. */
-  approval: string;
-  approvedBy: string;
+}
+
+/** What waits for its approval. */
+export interface KeptPlan {
+  plan: RollbackPlan;
+  /** Of the plan's `Seal`; empty where it has none. */
+  salt: string;
+  /** Until when the step that made the plan lets it wait. */
+  expiresAt: Date;
 }
 
 /** A plan as it was found in the cluster. */
@@ -18,7 +25,7 @@ export type FoundPlan =
   | { found: 'nothing' }
   /** `problem` is a clause: «it was changed». */
   | { found: 'unusable'; problem: string }
-  | { found: 'plan'; plan: RollbackPlan; madeAt: Date; execution: Execution | undefined };
+  | { found: 'plan'; plan: RollbackPlan; salt: string; madeAt: Date; execution: Execution | undefined };
 
 /**
  * The most seconds that a plan can be old by these two times: the API server's clock is read from its answers, which tell
@@ -30,11 +37,9 @@ export function oldestPlanAge(madeAt: Date, now: Date): number {
 
 /** Where plans wait for their approval: in the cluster, under their digest. */
 export interface PlanStore {
-  /** Notes too that this run has made it now. */
-  keep(plan: RollbackPlan, now: Date): Promise<void>;
-  /** `madeAt`: when this run made it, else when any did last. */
+  keep(kept: KeptPlan): Promise<void>;
   find(digest: string): Promise<FoundPlan>;
   note(digest: string, execution: Execution): Promise<void>;
-  /** Removes those that nobody has made since. */
-  prune(before: Date): Promise<void>;
+  /** Removes those whose own time is over; of plans that name none, those that have waited longer than any gate can. */
+  prune(now: Date): Promise<void>;
 }

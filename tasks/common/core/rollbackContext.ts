@@ -1,4 +1,5 @@
 import type { AzureRun } from './approval';
+import type { ProvenApproval } from './approval/proven';
 import type { OwnPlace } from './approval/place';
 import type { PlanStore } from './keptPlan';
 import type { LeaseContext, ReleaseContext, RolloutContext } from './releaseContext';
@@ -12,6 +13,10 @@ interface RollbackParts {
   azure: AzureRun;
   place: OwnPlace;
   sha256: Sha256;
+  /** A new random text for the `Seal` of a plan. */
+  newSalt: () => string;
+  /** What the main phase of this very step has proven; of the post-job phase only. */
+  proven?: ProvenApproval;
 }
 
 /** What a step for plain workloads acts through. */

@@ -6,3 +6,5 @@ export const interruptionVariable = 'helmSafeDeployInterruption';
 export const childrenVariable = 'helmSafeDeployProcesses';
 /** The digest of the plan that a rollback carries out. */
 export const planDigestVariable = 'helmSafeDeployPlanDigest';
+/** The approval that the main phase of a rollback has proven; see core/approval. */
+export const approvalVariable = 'helmSafeDeployApproval';

@@ -1,25 +1,24 @@
 import { describeApproval, shownApprovers, type ApprovalDecision } from '../core/approval';
+import { provenApprovalText, type ProvenApproval } from '../core/approval/proven';
 import { TaskError } from '../core/failure';
 import type { Execution } from '../core/keptPlan';
 import type { PlainStart } from '../core/rollbackContext';
 import { planDifferences } from '../core/rollbackPlan/differences';
+import { isSameContent } from '../core/rollbackPlan/digest';
 import { isSameDigest } from '../core/rollbackPlan/document';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
 import { planLines } from '../core/rollbackReport';
+import { approvalVariable } from '../core/taskVariables';
 import { proveApproval } from './approval';
 import type { RollbackStory } from './rollbackStory';
 
 /** A plan that was made before, as it was kept. */
 export interface ApprovedPlan {
   plan: RollbackPlan;
+  /** Of the plan's `Seal`; empty where it has none. */
+  salt: string;
   madeAt: Date;
   execution: Execution | undefined;
-}
-
-/** What is to be told of an approval. */
-export interface ToldApproval {
-  sentence: string;
-  approvedBy: string;
 }
 
 /** The plan of the input planDigest; undefined where none is needed and none was given. Throws `PlanMissing`. */
@@ -36,10 +35,11 @@ export async function approvedPlan(
   switch (found.found) {
     case 'plan': {
       story.plan = found.plan;
-      return { plan: found.plan, madeAt: found.madeAt, execution: found.execution };
+      const { plan, salt, madeAt, execution } = found;
+      return { plan, salt, madeAt, execution };
     }
     case 'nothing': {
-      const message = `There is no plan sha256:${planDigest} in namespace ${namespace}: it was never made here, for another release, or is older than maxPlanAge and was removed.`;
+      const message = `There is no plan sha256:${planDigest} in namespace ${namespace}: it was never made here, for another release, or was older than its maxPlanAge and is removed.`;
       throw new TaskError('PlanMissing', message);
     }
     case 'unusable':
@@ -55,14 +55,22 @@ export function sayPlan({ agent }: Pick<PlainStart, 'agent'>, plan: RollbackPlan
   agent.log(`Digest ${plan.digest}`);
 }
 
-/** Throws `PlanChanged` where it is not what was approved, with the differences in words. */
+/**
+ * The plan of now under the digest of the approved one, where both have the same content. Throws `PlanChanged` where it
+ * is not what was approved, with the differences in words.
+ */
 export function sameOrRefused(
   story: RollbackStory,
   approved: ApprovedPlan | undefined,
   plan: RollbackPlan,
   now: Date,
-): void {
-  if (approved === undefined || isSameDigest(approved.plan.digest, plan.digest)) return;
+): RollbackPlan {
+  if (approved === undefined) return plan;
+  if (isSameContent(approved.plan, plan)) {
+    const { digest, createdAt } = approved.plan;
+    story.plan = { ...plan, digest, createdAt };
+    return story.plan;
+  }
   const differences = planDifferences(approved.plan, plan, now);
   story.differences = differences;
   const told = differences.slice(0, differencesTold).join(' ');
@@ -72,13 +80,22 @@ export function sameOrRefused(
 
 const differencesTold = 3;
 
-/** Throws `ApprovalMissing` unless it was approved as the inputs ask for. */
+/**
+ * Proves that the plan of `digest` was approved as the inputs ask for, by what Azure DevOps says of this run now. Only
+ * the post-job phase takes what the main phase of its step has proven: the agent keeps that, not the cluster. Throws
+ * `ApprovalMissing`.
+ */
 export async function askApproval(
-  context: Pick<PlainStart, 'agent' | 'azure' | 'place' | 'request' | 'cluster'>,
+  context: Pick<PlainStart, 'agent' | 'azure' | 'place' | 'request' | 'cluster' | 'proven'>,
   story: RollbackStory,
   approved: ApprovedPlan | undefined,
-): Promise<ToldApproval> {
-  const { agent, azure, place, request, cluster } = context;
+  digest: string,
+): Promise<ProvenApproval> {
+  const { agent, azure, place, request, cluster, proven: before } = context;
+  if (before !== undefined && isSameDigest(before.digest, digest)) {
+    agent.log(`The main phase of this step has proven the approval. ${before.sentence}`);
+    return takeApproval(context, story, before);
+  }
   const decision = await proveApproval(azure, {
     policy: request.approval,
     place,
@@ -93,10 +110,20 @@ export async function askApproval(
     throw new TaskError('ApprovalMissing', `${sentence} (${decision.code})`);
   }
   if (decision.decision === 'unknown') agent.warning(sentence);
-  story.approval = sentence;
-  story.approvedBy = shownApprovers(decision);
-  story.approvedAt = decision.decision === 'approved' ? decision.at.toISOString() : '';
-  return { sentence, approvedBy: story.approvedBy };
+  const approvedAt = decision.decision === 'approved' ? decision.at.toISOString() : '';
+  return takeApproval(context, story, { digest, sentence, approvedBy: shownApprovers(decision), approvedAt });
+}
+
+function takeApproval(
+  { agent }: Pick<PlainStart, 'agent'>,
+  story: RollbackStory,
+  proven: ProvenApproval,
+): ProvenApproval {
+  story.approval = proven.sentence;
+  story.approvedBy = proven.approvedBy;
+  story.approvedAt = proven.approvedAt;
+  agent.setTaskVariable(approvalVariable, provenApprovalText(proven));
+  return proven;
 }
 
 function notesOf(decision: ApprovalDecision): readonly string[] {

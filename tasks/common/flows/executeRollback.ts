@@ -16,7 +16,7 @@ import { isUnowned, otherOwner } from '../core/remains';
 import { heldBackSentence, type RollbackEnding } from '../core/rollbackReport';
 import { planDigestVariable } from '../core/taskVariables';
 import { causesOf, baselineForWayBack, baselineOf, judge, type RolloutMemory } from '../core/rollout/verdict';
-import type { ToldApproval } from './approvedPlan';
+import type { ProvenApproval } from '../core/approval/proven';
 import { bringBack, nothingBack } from './bringBack';
 import { beginWork } from './change';
 import { liveState } from './drift';
@@ -40,7 +40,7 @@ export interface Approved {
   /** Under which it was approved, where that is another plan's. */
   digest?: string;
   target: Revision;
-  approval: ToldApproval;
+  approval: ProvenApproval;
   deadline: Date;
   /** The plan whose objects are deleted at the end. */
   deletions: RollbackPlan;
@@ -52,12 +52,12 @@ export async function executeRollback(
   story: RollbackStory,
   approved: Approved & { history: readonly Revision[]; base: PlannedBase | undefined },
 ): Promise<RollbackEnding> {
-  const { plan, base, target, history, approval, deadline } = approved;
+  const { plan, base, target, history, deadline } = approved;
   const { clock, lease, plans, rollbackHelm, storage } = context;
   stopIfCancelled(context.signal);
   const memory = await baselineNow(context, story, target, history);
   const revision = (history.at(-1)?.revision ?? 0) + 1;
-  const execution = { ...toldOf(approval), state: 'begun', revision, templates: {} } as const;
+  const execution = { state: 'begun', revision } as const;
   const digest = approved.digest ?? plan.digest;
   context.agent.setTaskVariable(planDigestVariable, digest);
   await plans.note(digest, execution);
@@ -103,10 +103,6 @@ function whyFailed({ ok, failure }: HelmResult): { reason: FailureReason; messag
   const { reason = 'Internal', message = 'it did not say why' } = failure ?? {};
   // What is not understood is Helm's, and no fault of the task.
   return { reason: reason === 'Internal' ? 'ApplyRejected' : reason, message };
-}
-
-function toldOf({ sentence: said, approvedBy }: ToldApproval): { approval: string; approvedBy: string } {
-  return { approval: said, approvedBy };
 }
 
 /** What there is before: what has been broken before counts, and conditions of that time do not. */
@@ -236,7 +232,7 @@ export async function finishRollback(
   await insist(context, () => storage.update(made.revision, { description }));
   await insist(context, () => verify(storage, made, context.run));
   await noteOnWorkloads(context, plan, `Rolled back to revision ${target.revision}. ${approval.sentence}`);
-  const execution = { ...toldOf(approval), state: 'done', revision: made.revision, templates: {} } as const;
+  const execution = { state: 'done', revision: made.revision } as const;
   await insist(context, () => plans.note(approved.digest ?? plan.digest, execution)).catch((thrown: unknown) => {
     agent.log(`That the plan was carried out could not be noted in it: ${asTaskError(thrown).message}`);
   });
@@ -248,7 +244,7 @@ export async function finishRollback(
 const descriptionLimit = 900;
 
 /** As Helm words it, with who approved it. */
-function recordDescription({ revision }: Revision, { sentence: said }: ToldApproval): string {
+function recordDescription({ revision }: Revision, { sentence: said }: ProvenApproval): string {
   const text = `Rollback to ${revision}. ${said}`.replace(/\s+/g, ' ').trim();
   return text.length <= descriptionLimit
     ? text

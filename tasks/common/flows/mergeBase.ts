@@ -67,17 +67,20 @@ export async function planBase(
 
 /**
  * The base for a rollback after a failed revision, which may have dropped what is still alive; undefined where the last
- * revision's own manifest is one. What stands in that is for the plan to judge.
+ * revision's own manifest is one. What stands in that is for the plan to judge. `dead`: a rollback to the target that
+ * died and whose record is gone; what it has made is alive, and before 4.2 Helm refuses an object outside of its base.
  */
 export async function rollbackBase(
   context: BaseContext,
   history: readonly Revision[],
   target: Revision,
+  dead?: Revision,
 ): Promise<PlannedBase | undefined> {
   const last = history.at(-1);
-  if (last === undefined || releaseState(history).state !== 'failed') return undefined;
+  if (last === undefined) return undefined;
   const good = lastGood(history);
-  const chain = chainFrom(history, good);
+  const failed = releaseState(history).state === 'failed' ? chainFrom(history, good) : [last];
+  const chain = dead === undefined ? failed : [dead, ...failed];
   if (chain.length < 2) return undefined;
   const known = new Set(manifestObjects(last.manifest).map((object) => manifestKey(object, context.namespace)));
   return planBase(context, chain, good, target.manifest, (key) => known.has(key));
@@ -278,11 +281,13 @@ function corrections(
   now: readonly Revision[],
 ): [number, RecordChange][] {
   const isReplaced = newRevision(before, now)?.status === 'deployed';
+  const statusAfter = (status: Revision['status']): Revision['status'] =>
+    isReplaced && status === 'deployed' ? 'superseded' : status;
   const current = new Map(now.map((revision) => [revision.revision, revision.status]));
   const found: [number, RecordChange][] = [];
   if (given !== undefined) {
     const { revision, manifest, config, status } = given.edited;
-    found.push([revision, { manifest, config, status }]);
+    found.push([revision, { manifest, config, status: statusAfter(status) }]);
     const labels = { [servedLabel]: undefined };
     for (const old of given.superseded) {
       found.push([old.revision, isReplaced ? { labels } : { status: 'deployed', labels }]);

@@ -3,7 +3,7 @@ import type { RollbackPlan } from '../core/rollbackPlan/types';
 import { planLines, type RollbackEnding, type RollbackReport } from '../core/rollbackReport';
 import { sentence } from '../core/ending';
 import { asTaskError } from '../core/failure';
-import { group } from './phase';
+import { group, later } from './phase';
 import { planPlain } from './planPlain';
 import { planRelease } from './planRelease';
 import {
@@ -23,10 +23,10 @@ export interface ToldRollback {
 
 /** Plans the rollback of a release, shows and keeps the plan. Throws nothing. */
 export function planForRelease(start: ReleaseRollbackStart): Promise<ToldRollback> {
-  return telling(start, async (story) => {
+  return telling(start, async (story, salt) => {
     const history = await start.storage.history();
     story.revision = history.at(-1)?.status === 'deployed' ? (history.at(-1)?.revision ?? null) : null;
-    return (await planRelease(start, history)).plan;
+    return (await planRelease(start, history, salt)).plan;
   });
 }
 
@@ -39,7 +39,7 @@ export function planForWorkloads(start: PlainStart): Promise<ToldRollback> {
 
 async function telling(
   start: PlainStart,
-  make: (story: RollbackStory) => Promise<RollbackPlan>,
+  make: (story: RollbackStory, salt: string) => Promise<RollbackPlan>,
 ): Promise<ToldRollback> {
   const story = newRollbackStory(start.clock.now());
   const ending = await planned(start, story, make).catch((thrown: unknown) =>
@@ -51,30 +51,35 @@ async function telling(
 async function planned(
   start: PlainStart,
   story: RollbackStory,
-  make: (story: RollbackStory) => Promise<RollbackPlan>,
+  make: (story: RollbackStory, salt: string) => Promise<RollbackPlan>,
 ): Promise<RollbackEnding> {
-  const plan = await group(start, 'Plan the rollback', () => make(story));
+  const salt = start.newSalt();
+  const plan = await group(start, 'Plan the rollback', () => make(story, salt));
   story.plan = plan;
   for (const line of planLines(plan)) start.agent.log(line);
-  await keepPlan(start, plan);
+  await keepPlan(start, plan, salt);
   return plan.risk === 'refused' ? refusedPlan(plan) : { ...wellRolledBack, outcome: 'planned' };
 }
 
-export function refusedPlan({ findings }: RollbackPlan): RollbackEnding {
+/** `state`: what was done by then, as a sentence. */
+export function refusedPlan({ findings }: RollbackPlan, state = 'Nothing was changed.'): RollbackEnding {
   const refusals = findings.filter(({ severity }) => severity === 'refusal');
   const message = refusals.map(({ code, message: said }) => `${code}: ${sentence(said)}`).join(' ');
-  return rollbackEnding('refused', 'PlanRefused', `${message} Nothing was changed.`);
+  return rollbackEnding('refused', 'PlanRefused', `${message} ${state}`);
 }
 
-/** Keeps it for whoever carries it out, and removes those that are too old for that. What is refused is not kept. */
+/**
+ * Keeps it for whoever carries it out, and removes those whose own time is over. A plan that is refused is not kept.
+ */
 export async function keepPlan(
   { agent, cluster, plans, request }: Pick<PlainStart, 'agent' | 'cluster' | 'plans' | 'request'>,
   plan: RollbackPlan,
+  salt: string,
 ): Promise<void> {
   const now = await cluster.serverTime();
-  if (plan.risk !== 'refused') await plans.keep(plan, now);
+  if (plan.risk !== 'refused') await plans.keep({ plan, salt, expiresAt: later(now, request.maxPlanAgeSeconds) });
   try {
-    await plans.prune(new Date(now.getTime() - request.maxPlanAgeSeconds * 1000));
+    await plans.prune(now);
   } catch (thrown) {
     agent.log(`Old plans could not be removed: ${asTaskError(thrown).message}`);
   }

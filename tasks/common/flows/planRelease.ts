@@ -22,6 +22,7 @@ import type {
   ReleasePlanInputs,
   RollbackPlan,
   RollbackRequest,
+  Seal,
   ServedKind,
   ServedKinds,
 } from '../core/rollbackPlan/types';
@@ -41,16 +42,26 @@ export interface PlannedRelease {
 /** Objects that are read one by one: enough to hide the way to the server. */
 const atATime = 8;
 
-/** The plan of a rollback as the inputs ask for it, see `planOnBase`. */
+/**
+ * The plan of a rollback as the inputs ask for it, see `planOnBase`. `salt`: of its `Seal`, empty for none. `dead`: a
+ * rollback to the same target that died, whose record is no longer in the history.
+ */
 export async function planRelease(
   context: ReleasePlanContext & { request: { rollback: RollbackRequest } },
   history: readonly Revision[],
+  salt: string,
+  dead?: Revision,
 ): Promise<PlannedRelease> {
   const { releaseName, rollback } = context.request;
   const { target } = chooseTarget(history, releaseName, rollback);
   const base =
-    target !== undefined && history.every(isReadable) ? await rollbackBase(context, history, target) : undefined;
-  return { plan: await planOnBase(context, history, rollback, base), base };
+    target !== undefined && history.every(isReadable) ? await rollbackBase(context, history, target, dead) : undefined;
+  return { plan: await planOnBase(context, history, rollback, base, sealOf(context, salt)), base };
+}
+
+/** Undefined for a plan of an earlier version, which has no salt. */
+export function sealOf({ sha256 }: Pick<ReleasePlanContext, 'sha256'>, salt: string): Seal | undefined {
+  return salt === '' ? undefined : (text) => sha256(`${salt}\n${text}`);
 }
 
 /**
@@ -62,6 +73,7 @@ export async function planOnBase(
   history: readonly Revision[],
   rollback: RollbackRequest,
   base: PlannedBase | undefined,
+  seal?: Seal,
 ): Promise<RollbackPlan> {
   const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
   const release = request.releaseName;
@@ -87,6 +99,7 @@ export async function planOnBase(
     ...(base === undefined ? {} : { baseManifest: base.manifest }),
     now,
     sha256,
+    ...(seal === undefined ? {} : { seal }),
   });
 }
 

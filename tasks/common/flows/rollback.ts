@@ -1,9 +1,12 @@
-import { TaskError } from '../core/failure';
-import type { Execution } from '../core/keptPlan';
+import type { ProvenApproval } from '../core/approval/proven';
+import { errorThen } from '../core/ending';
+import { asTaskError, TaskError } from '../core/failure';
 import { objectName } from '../core/manifest';
 import type { Revision } from '../core/release';
 import type { Lease } from '../core/releaseContext';
 import type { ReleaseRollbackStart, RollbackContext } from '../core/rollbackContext';
+import { isSameContent } from '../core/rollbackPlan/digest';
+import { isSameRecord, recordDigest } from '../core/rollbackPlan/recordDigest';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
 import type { RollbackEnding } from '../core/rollbackReport';
 import { askApproval, approvedPlan, sameOrRefused, sayPlan, type ApprovedPlan } from './approvedPlan';
@@ -13,9 +16,9 @@ import { insist } from './insist';
 import { withLease } from './lease';
 import { group, later } from './phase';
 import { keepPlan, refusedPlan, type ToldRollback } from './plan';
-import { planRelease } from './planRelease';
+import { planRelease, sealOf } from './planRelease';
 import { verify } from './record';
-import { isPending, ownerOf, pendingRefusal, restoreHistory } from './recover';
+import { bury, isPending, ownerOf, pendingRefusal, restoreHistory } from './recover';
 import { refuseOld } from './rollbackAge';
 import {
   endingOfThrown,
@@ -94,23 +97,23 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   story.revision = servingIn(history);
   const resumed = await resume(context, story, approved, history, deadline);
   if (resumed !== undefined) return resumed;
-  const there =
-    approved === undefined ? undefined : await alreadyThere(context, story, approved.plan, history, approved.execution);
+  const there = approved === undefined ? undefined : await alreadyThere(context, story, approved, history);
   if (there !== undefined) return there;
   await refuseOld(context, approved);
   await refuseForeignPending(context, history);
 
-  const { plan, base } = await group(context, 'Plan again', () => planRelease(context, history));
-  story.plan = plan;
-  sayPlan(context, plan);
-  sameOrRefused(story, approved, plan, clock.now());
+  const salt = approved === undefined ? context.newSalt() : approved.salt;
+  const { plan: planned, base } = await group(context, 'Plan again', () => planRelease(context, history, salt));
+  story.plan = planned;
+  sayPlan(context, planned);
+  const plan = sameOrRefused(story, approved, planned, clock.now());
   if (plan.risk === 'refused') return refusedPlan(plan);
   if (approved === undefined) {
-    const served = await alreadyThere(context, story, plan, history);
+    const served = await alreadyThere(context, story, { plan, salt }, history);
     if (served !== undefined) return served;
-    await keepPlan(context, plan);
+    await keepPlan(context, plan, salt);
   }
-  const approval = await group(context, 'Approval', () => askApproval(context, story, approved));
+  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
   const target = targetOf(history, plan);
   if (target === undefined) {
     throw new TaskError('RollbackTargetMissing', `The target of the rollback of ${request.releaseName} is gone.`);
@@ -138,31 +141,51 @@ async function refuseForeignPending(context: RollbackContext, history: readonly 
 const abandonedSeconds = 900;
 
 /**
- * A target whose manifest and hooks are those of what serves, healthy and as declared, needs no rollback: the plan was
- * carried out already, by this or another run.
+ * A target whose manifest, hooks and values are those of what serves, healthy and as declared, needs no rollback: the
+ * plan was carried out already, by this or another run.
  */
 async function alreadyThere(
   context: RollbackContext,
   story: RollbackStory,
-  plan: RollbackPlan,
+  planned: Pick<ApprovedPlan, 'plan' | 'salt'>,
   history: readonly Revision[],
-  execution?: Execution,
 ): Promise<RollbackEnding | undefined> {
+  const { plan } = planned;
   const last = history.at(-1);
   const target = plan.target?.revision;
   if (last?.status !== 'deployed' || target === undefined || last.revision <= target) return undefined;
-  // What this plan has made is known by its number, also when the target was pruned since.
-  const isMade = execution?.state === 'done' && execution.revision === last.revision;
-  if (!isMade && last.manifest !== targetOf(history, plan)?.manifest) return undefined;
+  if (!isTargetAgain(context, planned, targetOf(history, plan), last)) return undefined;
   if (!(await isServing(context, story, last))) return undefined;
   await insist(context, () => verify(context.storage, last));
   story.plan = plan;
   story.revision = last.revision;
-  const message = `Revision ${last.revision} has the manifest of revision ${target}, all of it is as declared and healthy: nothing was done.`;
+  const message = `Revision ${last.revision} has the manifest, hooks and values of revision ${target}, all of it is as declared and healthy: nothing was done.`;
   return { ...wellRolledBack, outcome: 'alreadyThere', message };
 }
 
-/** Carries on an execution of this very plan that was begun, and whose run is gone. */
+/** By the plan's own digest of the target's record, which outlives that record. */
+function isTargetAgain(
+  context: RollbackContext,
+  { plan, salt }: Pick<ApprovedPlan, 'plan' | 'salt'>,
+  target: Revision | undefined,
+  made: Revision,
+): boolean {
+  const seal = sealOf(context, salt);
+  if (seal === undefined || plan.targetRecord === '') return target !== undefined && isSameRecord(target, made);
+  return recordDigest(made, seal) === plan.targetRecord;
+}
+
+/** Throws `PlanChanged` where the target's record is not the one that was approved. */
+function refuseEditedTarget(context: RollbackContext, approved: ApprovedPlan, target: Revision): void {
+  if (isTargetAgain(context, approved, target, target)) return;
+  const message = `The record of revision ${target.revision}, the target, was changed since the plan was made: its manifest, its hooks or its values.`;
+  throw new TaskError('PlanChanged', message);
+}
+
+/**
+ * Carries on an execution of this very plan that was begun, and whose run is gone. What the cluster says of it tells
+ * where to go on; whether it may, Azure DevOps is asked again.
+ */
 async function resume(
   context: RollbackContext,
   story: RollbackStory,
@@ -170,81 +193,139 @@ async function resume(
   history: readonly Revision[],
   deadline: Date,
 ): Promise<RollbackEnding | undefined> {
-  const execution = approved?.execution;
   const last = history.at(-1);
-  if (approved === undefined || execution?.state !== 'begun' || last?.revision !== execution.revision) return undefined;
+  if (approved?.execution?.state !== 'begun' || last === undefined) return undefined;
   const target = targetOf(history, approved.plan);
   if (target === undefined) return undefined;
-  if (last.status === 'deployed' && last.manifest === target.manifest) {
-    context.agent.log(
-      `Helm had made revision ${last.revision} when an earlier run of this rollback ended: carried on.`,
-    );
-    takeOver(story, approved.plan, execution);
-    story.hasBegun = true;
-    const approval = { sentence: execution.approval, approvedBy: execution.approvedBy };
-    return finishRollback(
-      context,
-      story,
-      { plan: approved.plan, target, approval, deadline, deletions: approved.plan },
-      last,
-    );
-  }
-  if (last.status !== 'pending-rollback') return undefined;
-  return runAgain(context, story, { approved, execution, target, history, last, deadline });
+  const begun: Begun = { approved, target, history, deadline };
+  const { revision } = approved.execution;
+  if (last.revision === revision - 1) return resumeWithoutRecord(context, story, begun, revision);
+  if (last.revision !== revision) return undefined;
+  if (last.status === 'deployed') return resumeMade(context, story, begun, last);
+  return last.status === 'pending-rollback' ? resumePending(context, story, begun, last) : undefined;
 }
 
-function takeOver(story: RollbackStory, plan: RollbackPlan, { approval, approvedBy }: Execution): void {
-  story.plan = plan;
-  story.approval = approval;
-  story.approvedBy = approvedBy;
-}
-
-interface Broken {
+/** An execution that another run, or the main phase of this step, has begun. */
+interface Begun {
   approved: ApprovedPlan;
-  execution: Execution;
   target: Revision;
   history: readonly Revision[];
-  last: Revision;
   deadline: Date;
+}
+
+/** Helm had made its revision: what is left is the proof, and what is to be deleted. */
+async function resumeMade(
+  context: RollbackContext,
+  story: RollbackStory,
+  { approved, target, deadline }: Begun,
+  made: Revision,
+): Promise<RollbackEnding | undefined> {
+  if (!isTargetAgain(context, approved, target, made)) return undefined;
+  const { plan } = approved;
+  story.plan = plan;
+  context.agent.log(
+    `Helm had made revision ${made.revision} when an earlier run of this rollback ended. It is carried on.`,
+  );
+  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
+  story.hasBegun = true;
+  return finishRollback(context, story, { plan, target, approval, deadline, deletions: plan }, made);
 }
 
 /**
  * Helm died in the middle. Its record is a copy of the target, from which it would merge: without that record it merges
- * from what served before, as in the approved plan. What it has done by then makes the plan of now another one; so it
- * must not delete more than was approved, and not be refused.
+ * from what served before, as in the approved plan.
  */
-async function runAgain(context: RollbackContext, story: RollbackStory, broken: Broken): Promise<RollbackEnding> {
-  const { approved, execution, target, history, last, deadline } = broken;
-  const owner = await ownerOf(context, last, abandonedSeconds);
-  if (!owner.isGone) throw pendingRefusal(last, owner.why);
-  const before = history.filter((revision) => revision !== last);
+async function resumePending(
+  context: RollbackContext,
+  story: RollbackStory,
+  begun: Begun,
+  dead: Revision,
+): Promise<RollbackEnding> {
+  const { approved, target, history } = begun;
+  const owner = await ownerOf(context, dead, abandonedSeconds);
+  if (!owner.isGone) throw pendingRefusal(dead, owner.why);
+  story.plan = approved.plan;
+  const approval = await mayResume(context, story, begun).catch(async (thrown: unknown) => {
+    if (context.signal.aborted || asTaskError(thrown).reason === 'Cancelled') throw thrown;
+    story.hasBegun = true;
+    await bury(context, dead, owner.how);
+    const message = `Revision ${dead.revision} of the rollback that was begun is marked failed: Helm and the next deploy can go on from there.`;
+    throw errorThen(thrown, new Error(message));
+  });
   context.agent.log(
-    `Revision ${last.revision} of this rollback was left ${last.status}: ${owner.how}. It is done again.`,
+    `Revision ${dead.revision} of this rollback was left ${dead.status}: ${owner.how}. It is done again.`,
   );
-  takeOver(story, approved.plan, execution);
   story.hasBegun = true;
-  await insist(context, () => context.storage.remove(last.revision));
-  const { plan, base } = await group(context, 'Plan again', () => planRelease(context, before));
-  story.plan = plan;
-  if (plan.risk === 'refused') return { ...refusedPlan(plan), outcome: 'failed' };
+  await insist(context, () => context.storage.remove(dead.revision));
+  const before = history.filter((revision) => revision !== dead);
+  return runAgain(context, story, { ...begun, history: before }, approval, { ...target, revision: dead.revision });
+}
+
+/** Its run died before Helm had made a record, or after a resumed one had removed it. */
+async function resumeWithoutRecord(
+  context: RollbackContext,
+  story: RollbackStory,
+  begun: Begun,
+  revision: number,
+): Promise<RollbackEnding | undefined> {
+  const { approved, target, history } = begun;
+  const { plan } = await group(context, 'Look at what was begun', () => planRelease(context, history, approved.salt));
+  // Nothing was done by then: this is the rollback that was approved.
+  if (isSameContent(approved.plan, plan) || history.at(-1)?.revision !== approved.plan.present?.revision)
+    return undefined;
+  story.plan = approved.plan;
+  const approval = await mayResume(context, story, begun);
+  context.agent.log('An earlier run of this rollback was ended in the middle. It is done again.');
+  story.hasBegun = true;
+  return runAgain(context, story, begun, approval, { ...target, revision });
+}
+
+async function mayResume(context: RollbackContext, story: RollbackStory, begun: Begun): Promise<ProvenApproval> {
+  refuseEditedTarget(context, begun.approved, begun.target);
+  const { approved } = begun;
+  return group(context, 'Approval', () => askApproval(context, story, approved, approved.plan.digest));
+}
+
+/**
+ * What `dead` has done by then makes the plan of now another one. So it may differ, but must not delete more than was
+ * approved; and what Helm merges from holds what the dead one has made.
+ */
+async function runAgain(
+  context: RollbackContext,
+  story: RollbackStory,
+  { approved, target, history, deadline }: Begun,
+  approval: ProvenApproval,
+  dead: Revision,
+): Promise<RollbackEnding> {
+  const { plan, base } = await group(context, 'Plan again', () => planRelease(context, history, approved.salt, dead));
+  const { digest } = approved.plan;
+  story.plan = { ...plan, digest, createdAt: approved.plan.createdAt };
+  if (plan.risk === 'refused') return { ...refusedPlan(plan, halfDone), outcome: 'failed' };
   const allowed = new Set(deletedNames(approved.plan));
   const more = deletedNames(plan).filter((name) => !allowed.has(name));
   if (more.length > 0 || plan.target?.revision !== target.revision) {
-    const message = `Carried on it would delete what was not approved: ${more.join(', ')}.`;
+    const message = `Carried on it would delete what was not approved: ${more.join(', ')}. ${halfDone}`;
     return rollbackEnding('failed', 'PlanChanged', message);
   }
-  const approval = { sentence: execution.approval, approvedBy: execution.approvedBy };
-  const digest = approved.plan.digest;
-  return executeRollback(context, story, {
-    plan,
-    base,
-    digest,
-    target,
-    history: before,
-    approval,
-    deadline,
-    deletions: approved.plan,
-  });
+  sayHotFixes(context, approved.plan, plan);
+  const deletions = approved.plan;
+  return executeRollback(context, story, { plan, base, digest, target, history, approval, deadline, deletions });
+}
+
+const halfDone = 'The rollback was begun, and what it had done by then is left as it is.';
+
+/** What somebody has changed by hand since the plan is written over with the rest. */
+function sayHotFixes({ agent }: RollbackContext, approved: RollbackPlan, plan: RollbackPlan): void {
+  const drifted = ({ objects }: RollbackPlan): string[] =>
+    objects.flatMap((object) =>
+      object.drift.map(({ path, live }) => `${objectName(object)} ${path} (${live || 'absent'})`),
+    );
+  const known = new Set(drifted(approved));
+  for (const field of drifted(plan).filter((each) => !known.has(each))) {
+    agent.warning(
+      `Somebody has changed ${field} since the plan was made; the rollback sets it as the target declares it.`,
+    );
+  }
 }
 
 function deletedNames({ objects }: RollbackPlan): string[] {

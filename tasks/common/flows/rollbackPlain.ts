@@ -1,25 +1,22 @@
+import type { ProvenApproval } from '../core/approval/proven';
 import { endingOfRollout, reportedObjects, sentence } from '../core/ending';
-import { TaskError } from '../core/failure';
-import type { Execution } from '../core/keptPlan';
+import { asTaskError, TaskError } from '../core/failure';
+import type { WorkloadName } from '../core/healthRequest';
 import type { ObjectRef } from '../core/kubernetes';
 import { objectKey, objectName } from '../core/manifest';
-import type { Lease } from '../core/releaseContext';
+import { stopIfCancelled, type Lease } from '../core/releaseContext';
 import type { PlainStart } from '../core/rollbackContext';
 import { canonicalJson } from '../core/rollbackPlan/comparable';
+import { isSameObject } from '../core/rollbackPlan/digest';
 import { mayHaveTrappedPods, refOfPlanned } from '../core/rollbackPlan/execution';
-import type { PlainWorkload, RollbackPlan } from '../core/rollbackPlan/types';
-import { undoOf } from '../core/rollbackPlan/workloadHistory';
+import type { PlainWorkload, RollbackPlan, ToRevision } from '../core/rollbackPlan/types';
+import { undoOf, type UndoChoice } from '../core/rollbackPlan/workloadHistory';
 import type { RollbackEnding } from '../core/rollbackReport';
 import { at } from '../core/rollout/read';
 import { baselineForWayBack, baselineOf, causesOf, judge } from '../core/rollout/verdict';
-import {
-  askApproval,
-  approvedPlan,
-  sameOrRefused,
-  sayPlan,
-  type ApprovedPlan,
-  type ToldApproval,
-} from './approvedPlan';
+import { planDigestVariable } from '../core/taskVariables';
+import { askApproval, approvedPlan, sameOrRefused, sayPlan, type ApprovedPlan } from './approvedPlan';
+import { announceWork, endWork } from './change';
 import { collectEvidence, sayEvidence } from './evidence';
 import { withLease } from './lease';
 import { group, later } from './phase';
@@ -40,101 +37,183 @@ import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { deletingTrappedPods } from './trappedPods';
 import type { WantedObject } from './wantedObjects';
 
-/** Carries out a plan for plain workloads as it was approved, and proves the result. Throws nothing. */
-export async function rollBackWorkloads(start: PlainStart): Promise<ToldRollback> {
+/**
+ * Carries out a plan for plain workloads as it was approved, and proves the result. What was begun by a run that is gone
+ * is carried on. Throws nothing.
+ */
+export function rollBackWorkloads(start: PlainStart): Promise<ToldRollback> {
+  return rollBack(start, carryOut);
+}
+
+/** The post-job phase of a step that was ended in the middle: carries on what it had begun, and nothing else. */
+export function resumeWorkloads(start: PlainStart): Promise<ToldRollback> {
+  return rollBack(start, async (context, story) => {
+    const approved = await approvedPlan(context, story);
+    const resumed = approved === undefined ? undefined : await resume(context, story, approved);
+    return resumed ?? rollbackEnding('cancelled', 'Cancelled', 'Nothing of the rollback was begun.');
+  });
+}
+
+type PlainContext = PlainStart & { lease: Lease; deadline: Date };
+
+type Act = (context: PlainContext, story: RollbackStory) => Promise<RollbackEnding>;
+
+async function rollBack(start: PlainStart, act: Act): Promise<ToldRollback> {
   const story = newRollbackStory(start.clock.now());
   const ending = await withLease(start, async (lease) => {
-    const context: PlainContext = { ...start, lease, signal: AbortSignal.any([start.signal, lease.lost]) };
-    return carryOut(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
+    const deadline = later(start.clock.now(), start.request.rollbackTimeoutSeconds);
+    const context: PlainContext = { ...start, lease, deadline, signal: AbortSignal.any([start.signal, lease.lost]) };
+    return act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
   }).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
+  // What was cancelled in the middle is carried on by the post-job phase.
+  if (ending.outcome !== 'cancelled') endWork(start.agent);
   return { report: rollbackReport(start, story, ending), plan: story.plan };
 }
 
-type PlainContext = PlainStart & { lease: Lease };
-
 async function carryOut(context: PlainContext, story: RollbackStory): Promise<RollbackEnding> {
   const { clock, request } = context;
-  const deadline = later(clock.now(), request.rollbackTimeoutSeconds);
-  const names = request.subject.kind === 'workloads' ? request.subject.workloads : [];
+  const names = namesOf(context);
   const approved = await approvedPlan(context, story);
-  const present = await readWorkloads(context, names);
-  const executed = approved?.execution;
-  if (approved !== undefined && executed !== undefined && isMade(context, present, executed)) {
-    return goOn(context, story, { approved, executed, present, deadline });
-  }
+  const resumed = approved === undefined ? undefined : await resume(context, story, approved);
+  if (resumed !== undefined) return resumed;
   await refuseOld(context, approved);
-  const { plan, workloads } = await group(context, 'Plan again', () => planPlain(context, names));
-  story.plan = plan;
-  sayPlan(context, plan);
-  sameOrRefused(story, approved, plan, clock.now());
+  const { plan: planned, workloads } = await group(context, 'Plan again', () => planPlain(context, names));
+  story.plan = planned;
+  sayPlan(context, planned);
+  const plan = sameOrRefused(story, approved, planned, clock.now());
   if (plan.risk === 'refused') return refusedPlan(plan);
-  if (approved === undefined) await keepPlan(context, plan);
-  const approval = await group(context, 'Approval', () => askApproval(context, story, approved));
+  if (approved === undefined) await keepPlan(context, plan, '');
+  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
   story.healthBefore = await healthNow(context, workloads);
-  return undo(context, story, { plan, workloads, approval, deadline });
+  const choices = choicesOf(workloads, request.rollback.toRevision);
+  return undo(context, story, { plan, workloads, approval }, choices);
 }
 
-/** The templates that an execution has made, of those workloads that it has come to. */
-function isMade({ sha256 }: PlainContext, present: readonly PlainWorkload[], { templates }: Execution): boolean {
-  return (
-    present.length > 0 &&
-    present.every(({ ref, live }) => {
-      const made = templates[objectName(ref)];
-      return made !== undefined && sha256(canonicalJson(at(live, 'spec', 'template'))) === made;
-    })
+function namesOf({ request: { subject } }: PlainContext): readonly WorkloadName[] {
+  return subject.kind === 'workloads' ? subject.workloads : [];
+}
+
+/**
+ * Carries on what an earlier run, or the main phase of this step, has begun of this very plan. What is there shows how
+ * far it came: a workload with the pod template of the plan is done. Undefined where nothing was begun.
+ */
+async function resume(
+  context: PlainContext,
+  story: RollbackStory,
+  approved: ApprovedPlan,
+): Promise<RollbackEnding | undefined> {
+  const { plan, execution } = approved;
+  const names = namesOf(context);
+  const present = await readWorkloads(context, names);
+  const made = present.filter((workload) => isMade(context, workload, plan));
+  const open = names.filter((_, index) => {
+    const workload = present[index];
+    return workload !== undefined && !made.includes(workload);
+  });
+  const isWhole = present.length > 0 && open.length === 0;
+  if (isWhole && (await healthNow(context, present)) === 'healthy') {
+    story.health = 'healthy';
+    const message = 'The workloads are as this plan makes them, and healthy: nothing was done.';
+    return { ...wellRolledBack, outcome: 'alreadyThere', message };
+  }
+  if (execution === undefined || made.length === 0) return undefined;
+  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
+  context.agent.log(`An earlier run of this rollback has come to ${nameList(made)}. It is carried on.`);
+  if (isWhole) return finish(context, story, { plan, workloads: present, approval });
+  const rest = await group(context, 'Plan the rest again', () => planPlain(context, open));
+  refuseChangedRest(plan, rest.plan, made);
+  const choices = choicesOf(rest.workloads, context.request.rollback.toRevision);
+  return undo(context, story, { plan, workloads: present, approval }, choices);
+}
+
+/** Throws `PlanChanged` where a workload that is still to be rolled back is not as it was when the plan was approved. */
+function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan, made: readonly PlainWorkload[]): void {
+  const changed = rest.objects.filter((object) => !approved.objects.some((other) => isSameObject(object, other)));
+  const refusals = rest.findings.filter(({ severity }) => severity === 'refusal');
+  if (changed.length === 0 && refusals.length === 0) return;
+  const what = [
+    ...changed.map((object) => `${objectName(object)} was changed since the plan was made.`),
+    ...refusals.map(({ message }) => sentence(message)),
+  ];
+  throw new TaskError(
+    'PlanChanged',
+    `${what.join(' ')} ${nameList(made)} had been rolled back by then, and nothing else.`,
   );
 }
 
-interface MadePlain {
-  approved: ApprovedPlan;
-  executed: Execution;
-  present: readonly PlainWorkload[];
-  deadline: Date;
+function nameList(workloads: readonly Pick<PlainWorkload, 'ref'>[]): string {
+  return workloads.map(({ ref }) => objectName(ref)).join(', ');
 }
 
-/** What an earlier run has made: there already where it serves, else followed to its end. */
-async function goOn(context: PlainContext, story: RollbackStory, made: MadePlain): Promise<RollbackEnding> {
-  const { approved, executed, present, deadline } = made;
-  story.approval = executed.approval;
-  story.approvedBy = executed.approvedBy;
-  if ((await healthNow(context, present)) === 'healthy') {
-    story.health = 'healthy';
-    const message = 'The workloads are as this plan has made them, and healthy: nothing was done.';
-    return { ...wellRolledBack, outcome: 'alreadyThere', message };
-  }
-  const approval = { sentence: executed.approval, approvedBy: executed.approvedBy };
-  return finish(context, story, { plan: approved.plan, workloads: present, approval, deadline }, executed);
+function isMade({ sha256 }: PlainContext, { ref, live }: PlainWorkload, { objects }: RollbackPlan): boolean {
+  const planned = objects.find((object) => objectName(object) === objectName(ref));
+  if (live === undefined || planned === undefined || planned.podTemplateDigest === '') return false;
+  return sha256(canonicalJson(at(live, 'spec', 'template'))) === planned.podTemplateDigest;
 }
 
 interface Undoing {
   plan: RollbackPlan;
+  /** All of the plan. */
   workloads: readonly PlainWorkload[];
-  approval: ToldApproval;
-  deadline: Date;
+  approval: ProvenApproval;
 }
 
-async function undo(context: PlainContext, story: RollbackStory, undoing: Undoing): Promise<RollbackEnding> {
-  const { agent, cluster, lease, plans, request, sha256 } = context;
-  const { plan, workloads, approval } = undoing;
-  const templates: Record<string, string> = {};
-  const choices = workloads.map((workload) => ({ workload, choice: undoOf(workload, request.rollback.toRevision) }));
-  for (const { workload, choice } of choices) {
+type Choice = Exclude<UndoChoice, { refusal: unknown }> & { ref: ObjectRef };
+
+/** What is to be patched, and how. Throws `PlanChanged` where that cannot be told any more. */
+function choicesOf(workloads: readonly PlainWorkload[], toRevision: ToRevision): Choice[] {
+  return workloads.map((workload) => {
+    const choice = undoOf(workload, toRevision);
     if ('refusal' in choice) throw new TaskError('PlanChanged', choice.refusal.message);
-    const result = workload.rehearsed !== undefined && 'result' in workload.rehearsed ? workload.rehearsed.result : {};
-    templates[objectName(workload.ref)] = sha256(canonicalJson(at(result, 'spec', 'template')));
-  }
-  const execution = { approval: approval.sentence, approvedBy: approval.approvedBy, revision: 0, templates } as const;
-  await plans.note(plan.digest, { ...execution, state: 'begun' });
-  await group(context, 'Roll back', async () => {
-    for (const { workload, choice } of choices) {
-      if ('refusal' in choice) continue;
+    return { ...choice, ref: workload.ref };
+  });
+}
+
+async function undo(
+  context: PlainContext,
+  story: RollbackStory,
+  undoing: Undoing,
+  choices: readonly Choice[],
+): Promise<RollbackEnding> {
+  const { agent, holder, namespace, plans, request } = context;
+  const { digest } = undoing.plan;
+  agent.setTaskVariable(planDigestVariable, digest);
+  await plans.note(digest, { state: 'begun', revision: 0 });
+  stopIfCancelled(context.signal);
+  announceWork(agent, {
+    release: request.releaseName,
+    namespace,
+    revision: 0,
+    action: 'rollback',
+    process: holder.process,
+  });
+  await group(context, 'Roll back', () => patchEach(context, story, undoing, choices));
+  return finish(context, story, undoing);
+}
+
+/** Throws what stopped it, with what is back by then and what is not. */
+async function patchEach(
+  { agent, cluster, lease, signal }: PlainContext,
+  story: RollbackStory,
+  { workloads }: Undoing,
+  choices: readonly Choice[],
+): Promise<void> {
+  const open = new Set(choices.map(({ ref }) => objectName(ref)));
+  try {
+    for (const { ref, patch, past } of choices) {
+      stopIfCancelled(signal);
       await lease.confirm();
       story.hasBegun = true;
-      await cluster.patch(workload.ref, choice.patch);
-      agent.log(`${objectName(workload.ref)} has the pod template of its revision ${choice.past.revision} again.`);
+      await cluster.patch(ref, patch);
+      open.delete(objectName(ref));
+      agent.log(`${objectName(ref)} has the pod template of its revision ${past.revision} again.`);
     }
-  });
-  return finish(context, story, undoing, { ...execution, state: 'begun' });
+  } catch (thrown) {
+    const { reason, message, facts } = asTaskError(thrown);
+    const back = workloads.map(({ ref }) => objectName(ref)).filter((name) => !open.has(name));
+    const state = `Rolled back by then: ${back.join(', ') || 'none'}. Not rolled back: ${[...open].join(', ')}. The same step once more carries it on.`;
+    throw new TaskError(reason, `${sentence(message)} ${state}`, { cause: thrown, facts });
+  }
 }
 
 function wanted(workloads: readonly PlainWorkload[]): WantedObject[] {
@@ -155,10 +234,9 @@ async function healthNow(context: PlainContext, workloads: readonly PlainWorkloa
 async function finish(
   context: PlainContext,
   story: RollbackStory,
-  { plan, workloads, approval, deadline }: Undoing,
-  execution: Execution,
+  { plan, workloads, approval }: Undoing,
 ): Promise<RollbackEnding> {
-  const { clock, plans, request } = context;
+  const { clock, deadline, plans, request } = context;
   const objects = wanted(workloads);
   const policy = rolloutPolicy(context, deadline, true);
   const before = await readRollout(context, objects);
@@ -185,7 +263,7 @@ async function finish(
   }
   story.health = 'healthy';
   await noteOnWorkloads(context, plan, `Rolled back by plan ${plan.digest}. ${approval.sentence}`);
-  await plans.note(plan.digest, { ...execution, state: 'done' });
+  await plans.note(plan.digest, { state: 'done', revision: 0 });
   return {
     ...wellRolledBack,
     message: `${plan.objects.length} workloads have their earlier pod templates and are healthy.`,

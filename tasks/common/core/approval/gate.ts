@@ -3,15 +3,21 @@ import { shownName, type OwnRecords, type Timeline } from './place';
 import type { RunApproval, RunRecord } from './runRecords';
 import { oneLine, shownTime } from './words';
 
-const manualValidation = { id: '2003ad3a-104a-451a-9238-60474ab294e6', name: 'manualvalidation' };
+/** The task ManualValidation, in every major version. Its name proves nothing: anybody may name a task so. */
+const manualValidationId = '2003ad3a-104a-451a-9238-60474ab294e6';
 
 /** Azure DevOps rounds its times in different places. */
 const roundingMs = 1_000;
 
-/** Whether the record is a gate: the task ManualValidation of any major version. */
+/** Whether the record is of a task ManualValidation. It is a gate where the server runs it, see `isOfServerJob`. */
 export function isGate({ type, task }: RunRecord): boolean {
-  if (type !== 'Task' || task === undefined) return false;
-  return task.id.toLowerCase() === manualValidation.id || task.name.toLowerCase() === manualValidation.name;
+  return type === 'Task' && task?.id.toLowerCase() === manualValidationId;
+}
+
+/** A ManualValidation works in a server job alone; what an agent runs under its id asks nobody. */
+function isOfServerJob(record: RunRecord, { jobOf }: Timeline): boolean {
+  const job = jobOf(record);
+  return job !== undefined && job.agentName === undefined && record.agentName === undefined;
 }
 
 export interface GateQuestion {
@@ -39,7 +45,8 @@ interface Gate {
  */
 export function judgeGate(question: GateQuestion): ApprovalFinding {
   const { timeline, planMadeAt } = question;
-  const all = timeline.newest(isGate).map((record) => gateOf(record, question));
+  const isOfServer = (record: RunRecord): boolean => isGate(record) && isOfServerJob(record, timeline);
+  const all = timeline.newest(isOfServer).map((record) => gateOf(record, question));
   const before = all.filter(({ record }) => isBefore(record, question));
   const forThisPlan = before.filter(({ record }) => (record.finishedAt ?? Infinity) > planMadeAt);
   const approved = forThisPlan.filter(({ state, record }) => state === 'approved' && record.finishedAt !== undefined);
@@ -129,7 +136,7 @@ type Refusal = Omit<Extract<ApprovalFinding, { finding: 'refused' }>, 'finding'>
 
 const everyGate = 'a ManualValidation between the plan and this job';
 
-function whyNot({ planMadeAt }: GateQuestion, { all, before, forThisPlan }: Gates): Refusal {
+function whyNot({ planMadeAt, timeline }: GateQuestion, { all, before, forThisPlan }: Gates): Refusal {
   const inState = (gates: readonly Gate[], state: GateState) => gates.find((gate) => gate.state === state);
   const expired = inState(forThisPlan, 'expired');
   if (expired !== undefined) {
@@ -160,6 +167,11 @@ function whyNot({ planMadeAt }: GateQuestion, { all, before, forThisPlan }: Gate
   const beside = all.find((gate) => !before.includes(gate));
   if (beside !== undefined) {
     const reason = `No approval was waited for: ${beside.shown} was not over before this job began. It needs ${everyGate} that this job depends on.`;
+    return { code: 'NoApproval', reason };
+  }
+  const onAgent = timeline.records.find(isGate);
+  if (onAgent !== undefined) {
+    const reason = `Nobody was asked: the ManualValidation of ${oneLine(timeline.placeOf(onAgent), 160) || 'this run'} is not in a server job (pool: server). It needs ${everyGate}.`;
     return { code: 'NoApproval', reason };
   }
   return { code: 'NoApproval', reason: `The run has no ManualValidation; approval: gate needs ${everyGate}.` };

@@ -21,6 +21,8 @@ export interface Timeline {
   records: readonly RunRecord[];
   /** The record's own stage; undefined where its parents lead to none. */
   stageOf(record: RunRecord): RunRecord | undefined;
+  /** The record's own job; undefined where its parents lead to none. */
+  jobOf(record: RunRecord): RunRecord | undefined;
   /** The names of stage and job that a person knows the record by. */
   placeOf(record: RunRecord): string;
   /** The newest attempt of each: what an earlier attempt came to is over. */
@@ -43,6 +45,7 @@ export function timelineOf(records: readonly RunRecord[]): Timeline {
   return {
     records,
     stageOf,
+    jobOf: (record) => ancestor(record, 'Job'),
     placeOf: (record) => {
       const [stage, job] = [stageOf(record), ancestor(record, 'Job')];
       const words = [job && `job ${shownName(job)}`, stage && isNamed(stage) && `stage ${shownName(stage)}`];

@@ -13,6 +13,8 @@ export interface RunRecord {
   identifier?: string;
   refName?: string;
   task?: { id: string; name: string };
+  /** The agent that runs it; absent of what the server itself runs. */
+  agentName?: string;
   state: string;
   result?: string;
   startedAt?: number;
@@ -81,6 +83,7 @@ function parseRecord(fields: Fields): RunRecord | undefined {
     ...optional('identifier', text(fields['identifier'])),
     ...optional('refName', text(fields['refName'])),
     ...(task && { task: { id: text(task['id']) ?? '', name: text(task['name']) ?? '' } }),
+    ...optional('agentName', text(fields['workerName'])),
     state: text(fields['state']) ?? '',
     ...optional('result', text(fields['result'])),
     ...optional('startedAt', time(fields['startTime'])),

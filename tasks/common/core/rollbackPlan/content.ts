@@ -8,7 +8,8 @@ import type { ObjectFate } from './types';
 
 /**
  * What of an object the digest covers: what the target declares of it, what is written over and with what, and of a
- * workload all that its pods will be, by hand-made changes that survive, too. Not what nobody touches.
+ * workload all that its pods will be, by hand-made changes that survive, too; and of what is deleted all that is lost.
+ * Not what nobody touches. `sealed`: the states with the values of Secrets, where the digest may cover them.
  */
 export function contentOf(
   states: ObjectStates,
@@ -17,10 +18,17 @@ export function contentOf(
     fate,
     mayRunAgain,
     uid,
-  }: { changes: readonly Change[]; fate: ObjectFate; mayRunAgain: boolean; uid: string },
+    sealed,
+  }: {
+    changes: readonly Change[];
+    fate: ObjectFate;
+    mayRunAgain: boolean;
+    uid: string;
+    sealed: ObjectStates | undefined;
+  },
 ): unknown {
-  const target = states.target ?? null;
-  if (fate === 'deleted') return { target, uid };
+  const target = sealed?.target ?? states.target ?? null;
+  if (fate === 'deleted') return { target, uid, ...(sealed?.live && { live: withoutInjected(sealed.live) }) };
   if (mayRunAgain || states.live === undefined) return { target };
   const written = changes.map(({ path, ...values }) => ({ path: pathText(path), ...values }));
   return { target, written, workload: workloadOf(states) };
@@ -67,3 +75,7 @@ function withoutRestart(spec: Record<string, unknown>): Record<string, unknown> 
 }
 
 const restartedAt = 'kubectl.kubernetes.io/restartedAt';
+
+function withoutInjected(object: KubeObject): unknown {
+  return JSON.parse(JSON.stringify(object, (name, value: unknown) => (name === 'caBundle' ? undefined : value)));
+}

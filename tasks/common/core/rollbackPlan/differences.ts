@@ -1,11 +1,11 @@
 import { duration } from '../ending';
 import { objectName } from '../manifest';
-import { lastingFate } from './digest';
+import { isSameContent, lastingFate } from './digest';
 import type { PlanFinding, PlannedHook, PlannedObject, RevisionFacts, RollbackPlan } from './types';
 
 /**
  * What differs between the plan that was approved and the one of now, in sentences, the most telling first. Empty only
- * where both have the same digest.
+ * where both have the same content.
  */
 export function planDifferences(approved: RollbackPlan, present: RollbackPlan, now: Date): string[] {
   const sentences = [
@@ -23,7 +23,7 @@ export function planDifferences(approved: RollbackPlan, present: RollbackPlan, n
             '.',
         ]),
   ];
-  if (sentences.length > 0 || approved.digest === present.digest) return sentences;
+  if (sentences.length > 0 || isSameContent(approved, present)) return sentences;
   return ['The plans differ in something that they do not show.'];
 }
 
@@ -59,12 +59,21 @@ function deploySentence(facts: RevisionFacts, now: Date): string {
   return `Revision ${facts.revision} was deployed${when}${who}${chart}${status}.`;
 }
 
-function targetDifferences({ target: one }: RollbackPlan, { target: other }: RollbackPlan): string[] {
+function targetDifferences(
+  { target: one, targetRecord: oneRecord }: RollbackPlan,
+  { target: other, targetRecord: otherRecord }: RollbackPlan,
+): string[] {
   if (one?.revision !== other?.revision) {
     const name = (facts: RevisionFacts | null): string => (facts === null ? 'none' : `revision ${facts.revision}`);
     return [`The target was ${name(one)} and is ${name(other)} now.`];
   }
-  if (one === null || other === null || one.proof === other.proof) return [];
+  if (one === null || other === null) return [];
+  if (oneRecord !== otherRecord) {
+    return [
+      `The record of revision ${one.revision}, the target, was changed since: its manifest, its hooks or its values.`,
+    ];
+  }
+  if (one.proof === other.proof) return [];
   return [`Revision ${one.revision}, the target, was ${one.proof} and is ${other.proof} now.`];
 }
 

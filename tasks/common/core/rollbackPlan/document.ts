@@ -1,6 +1,6 @@
 import { isRecord } from '../json';
-import { planDigest } from './digest';
-import { fates, type RollbackPlan, type Sha256 } from './types';
+import { planDigest, timelessDigest } from './digest';
+import { fates, type PlannedObject, type RollbackPlan, type Sha256 } from './types';
 
 /** The attachment type by which the results tab finds plans. */
 export const planAttachmentType = 'helm-safe-deploy.plan';
@@ -36,7 +36,8 @@ export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
   return JSON.stringify({ ...plan, objects });
 }
 
-export type ReadPlan = { plan: RollbackPlan } | { problem: string };
+/** `isTimeProven`: the digest covers the time at which the plan was made. It does not in plans of earlier versions. */
+export type ReadPlan = { plan: RollbackPlan; isTimeProven: boolean } | { problem: string };
 
 /**
  * A plan that was kept. What was cut, changed or never was a plan is a problem: the digest is computed anew from what
@@ -49,10 +50,13 @@ export function readPlan(text: string, expected: string, sha256: Sha256): ReadPl
     return { problem: `its schemaVersion is ${JSON.stringify(plan['schemaVersion'] ?? null)}, and this task knows 1` };
   }
   if (!isPlan(plan)) return { problem: 'it is not what this task writes' };
-  const digest = planDigest(plan, sha256);
-  if (plan.digest !== digest) return { problem: 'it is not what its digest was made of: it was changed' };
-  if (!isSameDigest(digest, expected)) return { problem: `its digest is ${digest}` };
-  return { plan };
+  const whole = withNewerFields(plan);
+  const isTimeProven = whole.digest === planDigest(whole, sha256);
+  if (!isTimeProven && whole.digest !== timelessDigest(whole, sha256)) {
+    return { problem: 'it is not what its digest was made of: it was changed' };
+  }
+  if (!isSameDigest(whole.digest, expected)) return { problem: `its digest is ${whole.digest}` };
+  return { plan: whole, isTimeProven };
 }
 
 /** Whether two texts name the same digest: with or without `sha256:`, in any case of letters. */
@@ -63,6 +67,13 @@ export function isSameDigest(one: string, other: string): boolean {
 /** 64 hexadecimal digits, or the empty string for what is no digest. */
 export function plainDigest(text: string): string {
   return /^(?:sha256:)?([0-9a-f]{64})$/.exec(text.trim().toLowerCase())?.[1] ?? '';
+}
+
+/** With what plans of earlier versions do not have. */
+function withNewerFields(plan: RollbackPlan): RollbackPlan {
+  const older: Pick<RollbackPlan, 'targetRecord'> = { targetRecord: '' };
+  const olderObject: Pick<PlannedObject, 'podTemplateDigest'> = { podTemplateDigest: '' };
+  return { ...older, ...plan, objects: plan.objects.map((object) => ({ ...olderObject, ...object })) };
 }
 
 function parsed(text: string): unknown {

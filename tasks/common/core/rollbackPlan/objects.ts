@@ -11,7 +11,7 @@ import { hidden, secretKeys, type ObjectStates } from './hiddenSecrets';
 import { imageChanges } from './images';
 import { pluralOf } from './places';
 import { textDiff, type TextDiff } from './textDiff';
-import type { DriftedField, ObjectFate, PlannedObject, ServedKinds, Sha256 } from './types';
+import type { DriftedField, ObjectFate, PlannedObject, Seal, ServedKinds, Sha256 } from './types';
 
 /**
  * What only restrains others. Helm deletes it in its rollback: kept until the target is healthy it could keep the target
@@ -45,12 +45,13 @@ interface Circumstances {
   isRehearsed: boolean;
   served: ServedKinds;
   sha256: Sha256;
+  seal: Seal | undefined;
 }
 
 /** What becomes of a candidate; undefined where nothing does and nobody needs to know. */
 export function plannedObject(
   candidate: Candidate,
-  { isRehearsed, served, sha256 }: Circumstances,
+  { isRehearsed, served, sha256, seal }: Circumstances,
 ): PlannedObject | undefined {
   const { ref, live, target, last, write, isAutoscaled } = candidate;
   const after = afterOf(candidate, isRehearsed);
@@ -58,9 +59,8 @@ export function plannedObject(
   const isForeign = foreignMarks(live, after, declarations);
   const clean = (object: KubeObject | undefined): KubeObject | undefined =>
     object === undefined ? undefined : withoutMarks(comparable(object, isAutoscaled), isForeign);
-  const states = hidden(
-    withoutAbsent({ target: clean(target), last: clean(last), live: clean(live), after: clean(after) }),
-  );
+  const bare = withoutAbsent({ target: clean(target), last: clean(last), live: clean(live), after: clean(after) });
+  const states = hidden(bare);
   const changes = changesIn(states);
   const keys = isSecret(ref) && target !== undefined ? secretKeys(states.live, states.after ?? states.target) : [];
   const fate = fateOf(candidate, isRehearsed, changes.length + keys.length > 0);
@@ -92,9 +92,18 @@ export function plannedObject(
     mayRunAgain,
     revisions: null,
     deletedBy: fate !== 'deleted' ? '' : isRestraining(ref) ? 'helm' : 'task',
-    contentDigest: sha256(
-      canonicalJson(contentOf(states, { changes: lastingChanges(changes, declarations), fate, mayRunAgain, uid })),
+    contentDigest: (seal ?? sha256)(
+      canonicalJson(
+        contentOf(states, {
+          changes: lastingChanges(changes, declarations),
+          fate,
+          mayRunAgain,
+          uid,
+          sealed: seal && bare,
+        }),
+      ),
     ),
+    podTemplateDigest: '',
   };
 }
 

@@ -4,6 +4,7 @@ import { hookObject } from '../manifest';
 import type { Revision } from '../release';
 import { candidates } from './candidates';
 import { planDigest } from './digest';
+import { recordDigest } from './recordDigest';
 import { changesNothing } from './execution';
 import { finding, isRefusal } from './findings';
 import { secretRedactor } from './hiddenSecrets';
@@ -49,11 +50,11 @@ function look(
   present: Revision,
   target: Revision,
 ): Looked {
-  const { rehearsal, policy, served, sha256 } = inputs;
+  const { rehearsal, policy, served, sha256, seal } = inputs;
   const all = candidates(inputs, read, target, choice.passed);
   const isRehearsed = rehearsal?.outcome === 'completed';
   const judged = all.flatMap((candidate) => {
-    const object = plannedObject(candidate, { isRehearsed, served, sha256 });
+    const object = plannedObject(candidate, { isRehearsed, served, sha256, seal });
     return object === undefined ? [] : [{ candidate, object }];
   });
   const hooks = plannedHooks(target, present, inputs);
@@ -97,6 +98,8 @@ function finished(
     toRevision: String(toRevision),
     present: choice.present === undefined ? null : facts(choice.present),
     target: choice.target === undefined ? null : facts(choice.target),
+    targetRecord:
+      choice.target === undefined || inputs.seal === undefined ? '' : recordDigest(choice.target, inputs.seal),
     passed: choice.passed.map(facts),
     helm: { version: helm.version, provenance: helm.from, rehearsal: rehearsal?.outcome ?? ('none' as const) },
     allowPodDelete: policy.allowPodDelete && judged.some(mayTrap),

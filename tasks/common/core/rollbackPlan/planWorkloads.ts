@@ -10,6 +10,7 @@ import { trapFinding } from './judge';
 import { makesPods, updatesOnDelete } from './objects';
 import { bySeverity, riskOf } from './planRollback';
 import { canTrap, trappedPods } from './statefulSets';
+import { at } from '../rollout/read';
 import { shortened } from './target';
 import { narrow, textDiff } from './textDiff';
 import type { PlainWorkload, PlanFinding, PlannedObject, RollbackPlan, WorkloadPlanInputs } from './types';
@@ -42,6 +43,7 @@ export function planWorkloads(inputs: WorkloadPlanInputs): RollbackPlan {
     toRevision: String(toRevision),
     present: null,
     target: null,
+    targetRecord: '',
     passed: [],
     helm: null,
     allowPodDelete: policy.allowPodDelete && planned.some(({ mayTrap }) => mayTrap),
@@ -164,6 +166,7 @@ function objectFor(
     revisions: { present: present.revision, target: past.revision },
     deletedBy: '',
     contentDigest: sha256(canonicalJson(changes)),
+    podTemplateDigest: sha256(canonicalJson(at(after, 'spec', 'template'))),
   };
 }
 

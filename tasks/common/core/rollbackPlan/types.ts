@@ -7,6 +7,12 @@ import type { FindingCode } from './findings';
 /** SHA-256 of a text's UTF-8, in lower case hexadecimal. An argument, because the core is pure. */
 export type Sha256 = (text: string) => string;
 
+/**
+ * A digest over a text that may hold values of Secrets. A random salt, which lies in the cluster beside the kept plan
+ * and nowhere else, keeps whoever reads a plan from guessing them.
+ */
+export type Seal = (text: string) => string;
+
 export type ToRevision = 'verified' | 'previous' | number;
 
 /** What a pipeline's author lets a rollback do. */
@@ -85,6 +91,8 @@ export interface ReleasePlanInputs extends RollbackRequest {
   deployedBy?: Readonly<Record<number, string>>;
   now: Date;
   sha256: Sha256;
+  /** Absent: contents are digested without the values of Secrets, and the target's record is not. */
+  seal?: Seal;
 }
 
 /** One workload outside any release, or treated so, with what its controller keeps of its past. */
@@ -195,8 +203,10 @@ export interface PlannedObject {
   revisions: { present: number; target: number } | null;
   /** Who deletes it: Helm in its rollback, or the task afterwards, when the target is healthy. */
   deletedBy: '' | 'helm' | 'task';
-  /** SHA-256 of what matters of the object before and after, without values of Secrets. */
+  /** SHA-256 of what matters of the object before and after; see `Seal`. */
   contentDigest: string;
+  /** Of a plain workload: SHA-256 of the pod template that it is to have; empty of everything else. */
+  podTemplateDigest: string;
 }
 
 export interface PlannedHook {
@@ -240,6 +250,8 @@ export interface RollbackPlan {
   /** What serves now; null where nothing is known of it, and for plain workloads, each of which has its own. */
   present: RevisionFacts | null;
   target: RevisionFacts | null;
+  /** SHA-256 of the target's record (manifest, hooks, values), see `Seal`; empty where there is no target or no seal. */
+  targetRecord: string;
   /** Revisions that the rollback passes, newest first, the present one among them. */
   passed: readonly RevisionFacts[];
   /** Null for plain workloads. */
