@@ -1,7 +1,13 @@
+import type { KubeObject } from '../../../tasks/common/core/kubernetes';
+import { manifestObjects, objectKey, refOf } from '../../../tasks/common/core/manifest';
 import { rulesOf } from '../../../tasks/common/core/provenance';
 import type { RollbackHelm } from '../../../tasks/common/core/ports';
 import type { Rehearsal, RehearsedWrite } from '../../../tasks/common/core/rehearsal';
-import { rehearsal } from '../rollbackScene';
+import { rehearsal, write } from '../rollbackScene';
+import type { FakeCluster } from './fakeCluster';
+import type { FakeHelm } from './fakeHelm';
+import type { FakeStorage } from './fakeStorage';
+import { inNamespace, owned } from './scene';
 
 /** What a rehearsal shows: the writes of one that ran to its end, or how it ended; never where it hangs. */
 export type Rehearsed = readonly RehearsedWrite[] | Partial<Rehearsal> | 'hangs';
@@ -17,4 +23,50 @@ export function fakeRollbackHelm(rehearsed: Rehearsed = []): RollbackHelm {
     },
     rollback: () => Promise.reject(new Error('The way back of a deploy is not fenced.')),
   };
+}
+
+/**
+ * The Helm of ApproveAndRollback, which foresees and does what `fakeHelm` does. Of its fence it holds nothing back: what
+ * that does is tested with a real Helm.
+ */
+export function workingRollbackHelm(
+  storage: FakeStorage,
+  cluster: FakeCluster,
+  rollback: FakeHelm['rollback'],
+): RollbackHelm {
+  return {
+    ...fakeRollbackHelm(),
+    rehearse(target, record) {
+      const last = storage.records.at(-1)?.manifest ?? '';
+      const base = typeof record?.['manifest'] === 'string' ? record['manifest'] : last;
+      const wanted = storage.records.find(({ revision }) => revision === target.revision)?.manifest ?? '';
+      return Promise.resolve(rehearsedRollback(cluster, base, wanted));
+    },
+    async rollback({ target, timeoutSeconds, endAfterSeconds, wait }) {
+      const { revision } = target;
+      const result = await rollback({ revision, timeoutSeconds, endAfterSeconds, wait, forceConflicts: false });
+      return { result, fence: { forwarded: [], heldBack: [], refused: [], requests: { reads: 0, writes: 0 } } };
+    },
+  };
+}
+
+/** As before 4.2: it fails on an object of the target that lives and is not in its base. */
+function rehearsedRollback(cluster: FakeCluster, base: string, wanted: string): Rehearsal {
+  const live = (object: KubeObject) => cluster.objects.get(objectKey(refOf(inNamespace(object))));
+  const keys = (objects: readonly KubeObject[]) => new Set(objects.map((object) => objectKey(refOf(object))));
+  const [before, after] = [manifestObjects(base), manifestObjects(wanted)];
+  const [known, kept] = [keys(before), keys(after)];
+  const stranger = after.find((object) => live(object) !== undefined && !known.has(objectKey(refOf(object))));
+  if (stranger !== undefined) {
+    const message = `no ${stranger.kind} with the name "${stranger.metadata.name}" found`;
+    return rehearsal([], { outcome: 'failed', exitCode: 1, message });
+  }
+  const gone = before.filter((object) => live(object) !== undefined && !kept.has(objectKey(refOf(object))));
+  return rehearsal([
+    ...after.map((object) => {
+      const now = live(object);
+      return write(now === undefined ? 'created' : 'changed', { ...now, ...owned(object) } as KubeObject);
+    }),
+    ...gone.map((object) => write('deleted', live(object) ?? object)),
+  ]);
 }

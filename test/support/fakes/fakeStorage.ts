@@ -27,8 +27,13 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
       const writtenAt = now?.() ?? record.writtenAt;
       storage.records[at] = { ...record, ...fields, labels: Object.fromEntries(kept), writtenAt };
     },
-    changed: (revision) =>
-      Promise.resolve({ apiVersion: 'v1', kind: 'Secret', metadata: { name: `sh.helm.release.v1.v${revision}` } }),
+    changed: (revision, { manifest = '' }) =>
+      Promise.resolve({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: `sh.helm.release.v1.v${revision}` },
+        manifest,
+      }),
     async remove(revision) {
       await Promise.resolve();
       storage.records = storage.records.filter((record) => record.revision !== revision);

@@ -13,7 +13,7 @@ import { repair } from '../../../tasks/common/flows/repair';
 import { unreachable } from './disturbance';
 import { fakeCluster, type FakeCluster } from './fakeCluster';
 import { fakeHelm, type FakeChart, type FakeHelmOptions } from './fakeHelm';
-import { fakeRollbackHelm } from './fakeRollbackHelm';
+import { fakeRollbackHelm, workingRollbackHelm } from './fakeRollbackHelm';
 import { fakeStorage, type FakeStorage } from './fakeStorage';
 import { sha256 } from '../rollbackScene';
 import { recordingAgent, type RecordingAgent } from './recordingAgent';
@@ -50,12 +50,14 @@ export interface ProcessOptions {
 }
 
 /** A process that has ended. */
-export interface Ended {
+export interface Ended<Report = DeployReport> {
   /** Undefined when it was killed. */
-  report: DeployReport | undefined;
+  report: Report | undefined;
   agent: RecordingAgent;
   /** What it has left for its post-job phase. */
   left: Interruption | undefined;
+  /** What it has told the agent to keep for its post-job phase, by name. */
+  variables: ReadonlyMap<string, string>;
   moments: readonly string[];
 }
 
@@ -77,6 +79,8 @@ export interface Stage {
   deploy(options: ProcessOptions & { chart: FakeChart }): Promise<Ended>;
   /** The post-job phase of a process that has ended. It ends what the job's Helm is still at before anything else. */
   repair(left: Interruption, options: ProcessOptions): Promise<Ended>;
+  /** A process that does something else through the ports of a deploy, with a Helm that can be fenced. */
+  run<Report>(options: ProcessOptions, flow: (start: DeployStart) => Promise<Report>): Promise<Ended<Report>>;
 }
 
 export interface StageSetting {
@@ -139,6 +143,11 @@ export async function stage({ history = [], live = [], noNamespace = false }: St
       };
       return process.play(() => repair({ ...process.start, signal, request: bounded }, left));
     },
+    async run(options, flow) {
+      await stopHelm(time, runsOf(options.job));
+      const process = newProcess(made, options, `machine/${++count}/1`, { gone, helmRuns: runsOf(options.job) });
+      return process.play(() => flow(process.fenced));
+    },
   };
   return made;
 }
@@ -153,7 +162,9 @@ interface HelmRun {
 
 interface Process {
   start: DeployStart;
-  play(flow: () => Promise<DeployReport>): Promise<Ended>;
+  /** The same with a Helm that can be fenced. */
+  fenced: DeployStart;
+  play<Report>(flow: () => Promise<Report>): Promise<Ended<Report>>;
 }
 
 const killedHelm: HelmResult = {
@@ -200,6 +211,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
   let awayUntilMs = -1;
   let aliveAtMs = time.elapsed();
   let left: Interruption | undefined = { release: '', namespace: '', revision: 0, process: mark };
+  const variables = new Map<string, string>();
   let tellKilled = (): void => undefined;
   const killed = new Promise<undefined>((resolve) => {
     tellKilled = () => {
@@ -359,7 +371,9 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     agent: {
       ...agent,
       setTaskVariable(name, value) {
-        if (!isDead() && name === interruptionVariable) left = readInterruption(value);
+        if (isDead()) return;
+        variables.set(name, value);
+        if (name === interruptionVariable) left = readInterruption(value);
       },
     },
     cluster: wrap('cluster', cluster),
@@ -385,8 +399,10 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     request: { ...plainRequest, lock: 'preferred', ...options.request },
   };
 
+  const fencedHelm = workingRollbackHelm(storage, cluster, (wish) => runHelm((helm) => helm.rollback(wish)));
   return {
     start,
+    fenced: { ...start, rollbackHelm: wrap('rollbackHelm', fencedHelm) },
     async play(flow) {
       const over = new AbortController();
       const tooLong = time.sleep(longestMs, over.signal).then((): never => {
@@ -400,7 +416,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
       gone.add(mark);
       hasEnded = true;
       over.abort();
-      return { report, agent, left, moments };
+      return { report, agent, left, variables, moments };
     },
   };
 }

@@ -1,0 +1,292 @@
+import assert from 'node:assert/strict';
+import { parseTimeline, type RunRecord } from '../../tasks/common/core/approval/runRecords';
+import { readProvenApproval } from '../../tasks/common/core/approval/proven';
+import { manifestObjects } from '../../tasks/common/core/manifest';
+import type { DeployStart } from '../../tasks/common/core/releaseContext';
+import type { ReleaseRollbackStart } from '../../tasks/common/core/rollbackContext';
+import { defaultPolicy } from '../../tasks/common/core/rollbackPlan/types';
+import type { RollbackTaskRequest } from '../../tasks/common/core/rollbackRequest';
+import { approvalVariable, planDigestVariable } from '../../tasks/common/core/taskVariables';
+import { planForRelease } from '../../tasks/common/flows/plan';
+import type { ToldRollback } from '../../tasks/common/flows/plan';
+import { resumeRollback, rollBackRelease } from '../../tasks/common/flows/rollback';
+import { timelineRecords, type StageSpec, type TimelineRecordJson } from '../support/azureDevOps';
+import { fakePlanStore, type FakePlanStore, type StoredPlan } from '../support/fakes/fakePlanStore';
+import { kills, everyTime } from '../support/fakes/plays';
+import { stage, type Ended, type Mishap, type Stage } from '../support/fakes/stage';
+import { chart, configMap, deployment, live, liveObject, revision, told } from '../support/fakes/scene';
+import { sha256 } from '../support/rollbackScene';
+
+const one = chart('1', [deployment('web', '1'), configMap('settings', { mode: 'one' }), configMap('old')]);
+const two = chart('2', [deployment('web', '2'), configMap('settings', { mode: 'two' }), configMap('new')]);
+const labels = { 'helm-safe-deploy/verified': '1' };
+
+interface Scene extends Stage {
+  plans: FakePlanStore;
+}
+
+async function begin(more: Partial<Parameters<typeof stage>[0]> = {}): Promise<Scene> {
+  const history = [revision(1, 'superseded', one, { labels }), revision(2, 'deployed', two)];
+  return { ...(await stage({ history, live: two.objects, ...more })), plans: fakePlanStore() };
+}
+
+const jobId = '0e1f2a3b-4c5d-4e6f-8a9b-0c1d2e3f4a5b';
+
+/** The run's timeline with a gate that was decided at a time, in milliseconds since 1970. */
+function gated(decidedAt: number, result: 'succeeded' | 'failed' = 'succeeded'): RunRecord[] {
+  const span = { from: '09:00', to: '09:05', result };
+  const stages: StageSpec[] = [
+    { name: 'Approval', ...span, jobs: [{ name: 'Gate', ...span, gates: [{ name: 'Approve', ...span }] }] },
+    { name: 'Deploy', from: '09:10', jobs: [{ name: 'Deploy', id: jobId, from: '09:10' }] },
+  ];
+  const delta = decidedAt - Date.parse('2026-03-01T09:05:00.5333333Z');
+  const moved = (time: string | null) => (time === null ? null : new Date(Date.parse(time) + delta).toISOString());
+  const records = timelineRecords(...stages).map((record): TimelineRecordJson => ({
+    ...record,
+    startTime: moved(record.startTime),
+    finishTime: moved(record.finishTime),
+  }));
+  return parseTimeline({ records }) ?? [];
+}
+
+interface StepOptions {
+  request?: Partial<RollbackTaskRequest>;
+  /** What Azure DevOps knows; undefined: it does not answer. */
+  timeline?: readonly RunRecord[] | undefined;
+  mishap?: Mishap | undefined;
+  job?: string;
+  /** What the main phase of the step has left with the agent. */
+  variables?: ReadonlyMap<string, string>;
+}
+
+let salts = 0;
+
+function startOf(
+  start: DeployStart,
+  plans: FakePlanStore,
+  { request, timeline, variables }: StepOptions,
+): ReleaseRollbackStart {
+  const unknown = { isKnown: false, problem: 'Azure DevOps does not answer.' } as const;
+  const proven = readProvenApproval(variables?.get(approvalVariable));
+  return {
+    ...start,
+    plans,
+    azure: {
+      timeline: () => Promise.resolve(timeline === undefined ? unknown : { isKnown: true, value: timeline }),
+      build: () => Promise.resolve(unknown),
+      approvals: () => Promise.resolve({ isKnown: true, value: [] }),
+    },
+    place: { jobId, stage: 'Deploy', phase: 'Deploy' },
+    newSalt: () => `salt ${++salts}`,
+    ...(proven && { proven }),
+    request: {
+      ...start.request,
+      action: 'rollback',
+      subject: { kind: 'release' },
+      rollback: { toRevision: 'verified', policy: defaultPolicy },
+      requirePlan: true,
+      maxPlanAgeSeconds: 90_000,
+      approval: { approval: 'gate', requireGateProof: true, fourEyes: false },
+      ...request,
+    },
+    sha256,
+  };
+}
+
+type Step = Ended<ToldRollback>;
+
+async function plan(on: Scene): Promise<string> {
+  const { report } = await on.run<ToldRollback>({ job: 'plan' }, (start) =>
+    planForRelease(startOf(start, on.plans, {})),
+  );
+  assert.equal(report?.report.outcome, 'planned', report?.report.message);
+  await on.time.sleep(120_000, new AbortController().signal);
+  return report.report.planDigest.replace('sha256:', '');
+}
+
+function rollBack(on: Scene, planDigest: string, options: StepOptions = {}): Promise<Step> {
+  const { job = 'rollback', mishap } = options;
+  const timeline = 'timeline' in options ? options.timeline : gated(on.time.now().getTime() - 60_000);
+  const request = { planDigest, ...options.request };
+  return on.run({ job, mishap }, (start) =>
+    rollBackRelease(startOf(start, on.plans, { ...options, timeline, request })),
+  );
+}
+
+function resume(on: Scene, planDigest: string, options: StepOptions): Promise<Step> {
+  const digest = options.variables?.get(planDigestVariable)?.replace('sha256:', '') ?? planDigest;
+  const request = { planDigest: digest };
+  return on.run({ job: 'rollback' }, (start) => resumeRollback(startOf(start, on.plans, { ...options, request })));
+}
+
+const outcome = ({ report }: Step): string =>
+  `${report?.report.outcome ?? 'killed'} ${report?.report.reason ?? ''}`.trim();
+
+/** The release is as the target declares it, and verified; nothing is left of what it does not have. */
+function assertRolledBack(on: Scene, where: string): void {
+  const last = on.storage.records.at(-1);
+  assert.equal(last?.status, 'deployed', `${where}: ${told(on.storage.records)}`);
+  assert.ok(told([last]).includes('verified'), `${where}: ${told(on.storage.records)}`);
+  assert.deepEqual(
+    manifestObjects(last.manifest).map(({ metadata }) => metadata.name),
+    one.objects.map(({ metadata }) => metadata.name),
+    where,
+  );
+  assert.equal(on.storage.records.filter(({ status }) => status === 'deployed').length, 1, where);
+  const names = live(on.cluster).filter((name) => /^(ConfigMap|Deployment)/.test(name));
+  assert.deepEqual(names, ['ConfigMap/old', 'ConfigMap/settings', 'Deployment/web'], where);
+  assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], { mode: 'one' }, where);
+}
+
+function editPlan(on: Scene, digest: string, edit: (kept: StoredPlan) => Partial<StoredPlan>): void {
+  const kept = on.plans.stored.get(digest);
+  assert.ok(kept !== undefined);
+  on.plans.stored.set(digest, { ...kept, ...edit(kept) });
+}
+
+describe('a rollback over fakes', function () {
+  this.timeout(60_000);
+
+  it('is planned, approved and carried out', async () => {
+    const on = await begin();
+    const done = await rollBack(on, await plan(on));
+    assert.equal(outcome(done), 'rolledBack', done.report?.report.message);
+    assertRolledBack(on, 'done');
+    assert.match(done.report?.report.approval ?? '', /^Approved by unknown/);
+  });
+
+  it('is there already when the same step comes again', async () => {
+    const on = await begin();
+    const digest = await plan(on);
+    await rollBack(on, digest);
+    assert.equal(outcome(await rollBack(on, digest)), 'alreadyThere');
+  });
+
+  it('is not there already where only the values differ', async () => {
+    const history = [revision(1, 'superseded', one, { labels, config: { a: 1 } }), revision(2, 'deployed', one)];
+    const on = await begin({ history, live: one.objects });
+    assert.equal(outcome(await rollBack(on, await plan(on))), 'rolledBack');
+  });
+});
+
+describe('what lies in the cluster proves no approval', function () {
+  this.timeout(60_000);
+
+  const forgeries: readonly [string, Partial<StoredPlan>][] = [
+    ['an execution that was begun', { execution: { state: 'begun', revision: 3 } }],
+    ['an execution that had made the present revision', { execution: { state: 'begun', revision: 2 } }],
+    ['an execution that was done', { execution: { state: 'done', revision: 2 } }],
+  ];
+  for (const [what, edit] of forgeries) {
+    it(`${what} is written into the kept plan: a gate from before the plan does not count`, async () => {
+      const on = await begin();
+      const digest = await plan(on);
+      editPlan(on, digest, () => edit);
+      const early = gated(on.time.now().getTime() - 600_000);
+      const refused = await rollBack(on, digest, { timeline: early });
+      assert.equal(outcome(refused), 'refused ApprovalMissing', refused.report?.report.message);
+      assert.equal(refused.report?.report.approvedBy, '');
+      assert.equal(told(on.storage.records), '1 superseded+verified, 2 deployed');
+    });
+  }
+
+  it('another salt only makes the plan unusable', async () => {
+    const on = await begin();
+    const digest = await plan(on);
+    editPlan(on, digest, () => ({ salt: 'another' }));
+    assert.equal(outcome(await rollBack(on, digest)), 'refused PlanChanged');
+  });
+
+  it('an earlier time makes the plan unusable', async () => {
+    const on = await begin();
+    const digest = await plan(on);
+    editPlan(on, digest, ({ text }) => ({
+      text: text.replace(/"createdAt": "[^"]+"/, '"createdAt": "2020-01-01T00:00:00.000Z"'),
+    }));
+    assert.equal(outcome(await rollBack(on, digest)), 'refused PlanMissing');
+  });
+
+  it('the record of the target was edited since the plan', async () => {
+    const on = await begin();
+    const digest = await plan(on);
+    on.storage.records = on.storage.records.map((record) =>
+      record.revision === 1 ? { ...record, config: { edited: true } } : record,
+    );
+    const refused = await rollBack(on, digest);
+    assert.equal(outcome(refused), 'refused PlanChanged');
+    assert.match(refused.report?.report.message ?? '', /record of revision 1, the target, was changed/);
+  });
+});
+
+describe('a rollback that is interrupted, over fakes', function () {
+  this.timeout(60_000);
+
+  async function momentsOf(): Promise<readonly string[]> {
+    const on = await begin();
+    return (await rollBack(on, await plan(on))).moments;
+  }
+
+  it('killed at each moment: the same step, approved as before, carries it on', async () => {
+    for (const mishap of kills(await momentsOf())) {
+      const on = await begin();
+      const digest = await plan(on);
+      const gate = gated(on.time.now().getTime() - 60_000);
+      const killed = await rollBack(on, digest, { mishap, timeline: gate });
+      const where = `${JSON.stringify(mishap)} at ${killed.moments.at(mishap.at - 1) ?? ''}`;
+      const again = await rollBack(on, digest, { job: 'again', timeline: gate });
+      assert.match(outcome(again), /^(rolledBack|alreadyThere)$/, `${where}: ${again.report?.report.message ?? ''}`);
+      assertRolledBack(on, where);
+    }
+  });
+
+  it('killed at each moment: post-job carries it on with the proof that the agent keeps, without Azure DevOps', async () => {
+    for (const mishap of kills(await momentsOf()).filter((_, index) => index % 2 === 0)) {
+      const on = await begin();
+      const digest = await plan(on);
+      const killed = await rollBack(on, digest, { mishap });
+      const where = `${JSON.stringify(mishap)} at ${killed.moments.at(mishap.at - 1) ?? ''}`;
+      if (killed.left === undefined || killed.left.revision === 0) continue;
+      const resumed = await resume(on, digest, { variables: killed.variables, timeline: undefined });
+      if (outcome(resumed) === 'cancelled Cancelled') continue;
+      assert.match(
+        outcome(resumed),
+        /^(rolledBack|alreadyThere)$/,
+        `${where}: ${resumed.report?.report.message ?? ''}`,
+      );
+      assertRolledBack(on, where);
+    }
+  });
+
+  it('killed at each moment and no longer approved: nothing goes on, and nothing is left pending', async () => {
+    for (const mishap of kills(await momentsOf())) {
+      const on = await begin();
+      const digest = await plan(on);
+      const killed = await rollBack(on, digest, { mishap });
+      const where = `${JSON.stringify(mishap)} at ${killed.moments.at(mishap.at - 1) ?? ''}`;
+      const before = told(on.storage.records);
+      const refused = await rollBack(on, digest, { job: 'another run', timeline: [] });
+      const after = told(on.storage.records);
+      assert.ok(!after.includes('pending'), `${where}: ${before}, then ${after}: ${outcome(refused)}`);
+      if (outcome(refused) === 'alreadyThere') continue;
+      assert.match(outcome(refused), /ApprovalMissing/, `${where}: ${refused.report?.report.message ?? ''}`);
+      if (before.includes('pending') && after.includes('3 failed')) {
+        assert.doesNotMatch(refused.report?.report.message ?? '', /Nothing was changed/, where);
+      }
+    }
+  });
+
+  it('a port fails at each moment: the same step carries it on', async () => {
+    for (const mishap of everyTime(await momentsOf(), 'fails')) {
+      const on = await begin();
+      const digest = await plan(on);
+      const gate = gated(on.time.now().getTime() - 60_000);
+      const first = await rollBack(on, digest, { mishap, timeline: gate });
+      const where = `${JSON.stringify(mishap)} at ${first.moments.at(mishap.at - 1) ?? ''}`;
+      const last = on.storage.records.at(-1);
+      if (last?.status === 'failed') continue;
+      const again = await rollBack(on, digest, { job: 'again', timeline: gate });
+      assert.match(outcome(again), /^(rolledBack|alreadyThere)$/, `${where}: ${again.report?.report.message ?? ''}`);
+      assertRolledBack(on, where);
+    }
+  });
+});
