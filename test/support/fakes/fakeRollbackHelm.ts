@@ -65,7 +65,7 @@ function rehearsedRollback(cluster: FakeCluster, base: string, wanted: string): 
   return rehearsal([
     ...after.map((object) => {
       const now = live(object);
-      return write(now === undefined ? 'created' : 'changed', { ...now, ...owned(object) } as KubeObject);
+      return write(now === undefined ? 'created' : 'changed', { ...now, ...owned(object) });
     }),
     ...gone.map((object) => write('deleted', live(object) ?? object)),
   ]);

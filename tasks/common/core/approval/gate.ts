@@ -15,8 +15,8 @@ export function isGate({ type, task }: RunRecord): boolean {
 }
 
 /** A ManualValidation works in a server job alone; what an agent runs under its id asks nobody. */
-function isOfServerJob(record: RunRecord, { jobOf }: Timeline): boolean {
-  const job = jobOf(record);
+function isOfServerJob(record: RunRecord, timeline: Timeline): boolean {
+  const job = timeline.jobOf(record);
   return job !== undefined && job.agentName === undefined && record.agentName === undefined;
 }
 
