@@ -13,7 +13,7 @@ type ReadRequest = (raw: RawInputs, context: InputContext) => unknown;
 /** A context in which no input finds what it names: all that counts here is which inputs are asked for. */
 const emptyContext: InputContext = {
   files: { absolute: (name) => name, kind: () => 'missing', readText: () => '' },
-  secrets: { ranges: () => [], isIn: () => false },
+  secrets: { ranges: () => [], isIn: () => false, occurrences: () => [] },
   redact: (text) => text,
   serviceConnections: [],
 };

@@ -31,6 +31,7 @@ export const inputDefaults = {
   set: '',
   setString: '',
   setFile: '',
+  setLiteral: '',
   arguments: '',
   timeout: '5m',
   rollbackTimeout: '',
@@ -61,7 +62,12 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   const chartVersion = read.optionalText('chartVersion');
   const valueFiles = read.lines('valueFiles').map((line) => readValueFile(read, files, line));
   const values = planValues(
-    { set: read.lines('set'), setString: read.lines('setString'), setFile: read.lines('setFile') },
+    {
+      set: read.setLines('set'),
+      setString: read.setLines('setString'),
+      setFile: read.setLines('setFile'),
+      setLiteral: read.setLines('setLiteral'),
+    },
     secrets,
     { kind: (path) => files.kind(path), isAddress },
   );

@@ -6,7 +6,8 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { helmPrograms } from '../../scripts/cluster/pins';
 import { programPath } from '../../scripts/cluster/programs';
-import { secretFinder } from '../../tasks/common/core/secrets';
+import { inputReader } from '../../tasks/common/core/inputs';
+import { redactor, secretFinder } from '../../tasks/common/core/secrets';
 import { planValues, privateValuesText, valueFlags, type SetLines } from '../../tasks/common/core/setValues';
 import { valuesFileProblem } from '../../tasks/common/core/valuesFile';
 
@@ -34,6 +35,8 @@ describe('values as the real Helm reads them', function () {
     write('chart/Chart.yaml', 'apiVersion: v2\nname: chart\nversion: 1.0.0\n');
     write('chart/values.yaml', 'fromChart: {a: 1, b: text}\na: {default: yes}\n');
     write('chart/templates/values.yaml', template);
+    write('plain/Chart.yaml', 'apiVersion: v2\nname: plain\nversion: 1.0.0\n');
+    write('plain/templates/values.yaml', 'values: {{ omit .Values "global" | toJson }}\n');
     write('given.yaml', 'fromFile: true\nb: {c: {d: file}}\nl: [1, 2]\n');
     write('plain.txt', 'content of a file');
   });
@@ -49,8 +52,8 @@ describe('values as the real Helm reads them', function () {
   }
 
   /** What the chart sees, or undefined where Helm refuses. */
-  function rendered(helm: string, flags: readonly string[]): string | undefined {
-    const { status, stdout } = spawnSync(helm, ['template', 'r', './chart', ...flags], {
+  function rendered(helm: string, flags: readonly string[], chart = './chart'): string | undefined {
+    const { status, stdout } = spawnSync(helm, ['template', 'r', chart, ...flags], {
       cwd: folder,
       encoding: 'utf8',
     });
@@ -58,16 +61,19 @@ describe('values as the real Helm reads them', function () {
   }
 
   /** The flags that our plan comes to, after its private parts were written. */
-  function planned(lines: SetLines): string[] | undefined {
-    const { values, mistakes } = planValues(lines, secretFinder([secret]), {
+  function planned(lines: SetLines, secrets = [secret], valueFiles = ['given.yaml']): string[] | undefined {
+    const { values, mistakes } = planValues(lines, secretFinder(secrets), {
       kind: (file) => (existsSync(path.resolve(folder, file)) ? 'file' : 'missing'),
       isAddress: () => false,
     });
+    const refusals = mistakes.map(({ holds, problem }) => `${holds ?? ''} ${problem}`).join();
+    assert.ok(!secrets.some((each) => each.length > 5 && refusals.includes(each)), refusals);
     if (mistakes.length > 0) return undefined;
-    assert.doesNotMatch(JSON.stringify(values.argv), new RegExp(secret));
+    const shown = values.argv.join(' ');
+    assert.ok(!secrets.some((each) => each.trim().length > 2 && shown.includes(each)), shown);
     const texts = values.privateTexts.map(({ text }, index) => write(`private,${index}.txt`, text));
     const file = values.privateValues && write('private.yaml', privateValuesText(values.privateValues));
-    return valueFlags(['given.yaml'], values, file === undefined ? { texts } : { values: file, texts });
+    return valueFlags(valueFiles, values, file === undefined ? { texts } : { values: file, texts });
   }
 
   const name = fc.constantFrom(
@@ -114,6 +120,7 @@ describe('values as the real Helm reads them', function () {
             set: numbered('set', set),
             setString: numbered('setString', setString),
             setFile: numbered('setFile', setFile),
+            setLiteral: [],
           });
           if (ours === undefined || ours.every((flag) => !flag.includes('private'))) return;
           const direct = rendered(helm.file, [
@@ -132,6 +139,26 @@ describe('values as the real Helm reads them', function () {
       assert.ok(compared >= runs / 5, `only ${compared} compared`);
     });
 
+    it(`Helm ${helm.version}: a secret arrives byte for byte, or is refused`, function () {
+      if (!existsSync(helm.file)) this.skip();
+      let arrived = 0;
+      fc.assert(
+        fc.property(fc.array(placed, { minLength: 6, maxLength: 8 }), (all) => {
+          const taken = all.filter((each) => planned(linesOf([each]), [each.secret], []) !== undefined);
+          const secrets = taken.map((each) => each.secret);
+          const flags = planned(linesOf(taken), secrets, []);
+          if (flags === undefined) return;
+          arrived += taken.length;
+          const shown = rendered(helm.file, flags, './plain');
+          const values = /^values: (.*)$/m.exec(shown ?? '')?.[1] ?? 'nothing was rendered';
+          const expected = taken.map(({ place, secret: given }, index) => [`k${index}`, place.value(given)] as const);
+          assert.deepEqual(JSON.parse(values), Object.fromEntries(expected), JSON.stringify({ secrets, flags }));
+        }),
+        { numRuns: runs, seed: Number(process.env['HELM_VALUES_SEED'] ?? 1) },
+      );
+      assert.ok(arrived >= runs * 3, `only ${arrived} arrived`);
+    });
+
     it(`Helm ${helm.version}: what we call no YAML it refuses, what it takes we let pass`, function () {
       if (!existsSync(helm.file)) this.skip();
       for (const text of yamlTexts) {
@@ -143,6 +170,75 @@ describe('values as the real Helm reads them', function () {
     });
   }
 });
+
+const special = Array.from('\\,={}[].\'"$`#%&*!|>@:;-+0x~?<()^/ \n');
+
+/** All that can be typed, with much of what means something to Helm, YAML, Go's templates or a shell. */
+const anySecret = fc
+  .array(
+    fc.oneof(
+      {
+        weight: 3,
+        arbitrary: fc.oneof(
+          fc.constantFrom('\\', '\r\n', '\t', '{{', '}}', '$(', 'null', '\u0085'),
+          fc.constantFrom(...special),
+        ),
+      },
+      { weight: 3, arbitrary: fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 4 }) },
+      { weight: 1, arbitrary: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 3 }) },
+    ),
+    { minLength: 1, maxLength: 12 },
+  )
+  .map((parts) => parts.join(''))
+  // The agent knows no variable of blanks alone.
+  .filter((text) => text.trim() !== '');
+
+interface Place {
+  input: SetInput;
+  text: (secret: string, key: string) => string;
+  /** What the chart is to see under the key. */
+  value: (secret: string) => unknown;
+}
+
+const places: readonly Place[] = [
+  { input: 'set', text: (s, k) => `${k}=${s}`, value: (s) => typed(s) },
+  { input: 'set', text: (s, k) => `${k}.beta=<${s}>,${k}.gamma=1`, value: (s) => ({ beta: `<${s}>`, gamma: 1 }) },
+  { input: 'set', text: (s, k) => `${k}.a=ok\n${k}.b=a\\,${s}\n${k}.c=ok`, value: (s) => ({ a: 'ok', b: `a,${s}`, c: 'ok' }) },
+  { input: 'set', text: (s, k) => `${k}={one,<${s}>,two}`, value: (s) => ['one', `<${s}>`, 'two'] },
+  { input: 'set', text: (s, k) => `${k}[0].beta=<${s}>`, value: (s) => [{ beta: `<${s}>` }] },
+  { input: 'set', text: (s, k) => `${k}.k${s}k.beta=x`, value: (s) => ({ [`k${s}k`]: { beta: 'x' } }) },
+  { input: 'set', text: (s, k) => `${k}=before\n${k}=<${s}>`, value: (s) => `<${s}>` },
+  { input: 'setString', text: (s, k) => `${k}.a=${s}\n${k}.b=x`, value: (s) => ({ a: s, b: 'x' }) },
+  { input: 'setString', text: (s, k) => `${k}.b=y,${k}.a=${s}`, value: (s) => ({ b: 'y', a: s }) },
+  { input: 'setLiteral', text: (s, k) => `${k}=${s}`, value: (s) => s },
+  { input: 'setLiteral', text: (s, k) => `${k}[0].b=<${s}>\n${k}[1]=,`, value: (s) => [{ b: `<${s}>` }, ','] },
+]; // prettier-ignore
+
+const placed = fc
+  .record({ secret: anySecret, place: fc.constantFrom(...places) })
+  // One that is too short to be looked for inside other text counts as a whole value only.
+  .filter(({ secret: given, place }) => given.trim().length > 2 || /=S(\n|$)/.test(place.text('S', 'k')));
+
+/** As the task reads its inputs. */
+function linesOf(all: readonly { secret: string; place: Place }[]): SetLines {
+  const secrets = all.map((each) => each.secret);
+  const textOf = (input: string): string =>
+    all
+      .flatMap(({ place, secret: given }, index) => (place.input === input ? [place.text(given, `k${index}`)] : []))
+      .join('\n');
+  const context = { secrets: secretFinder(secrets), redact: redactor(secrets) };
+  const read = inputReader({ set: '', setString: '', setLiteral: '' }, textOf, context);
+  const [set, setString, setLiteral] = [read.setLines('set'), read.setLines('setString'), read.setLines('setLiteral')];
+  return { set, setString, setFile: [], setLiteral };
+}
+
+type SetInput = keyof SetLines;
+
+/** Booleans, and the whole numbers that stay on the command line, have their type in `set`. */
+function typed(text: string): unknown {
+  if (/^(true|false)$/i.test(text)) return /^t/i.test(text);
+  return /^(0|[1-9]|[+-]\d|[1-9]\d)$/.test(text) ? Number(text) : text;
+}
 
 const yamlTexts = [
   '', '# nothing\n', '---\n', 'null\n', '{}', 'a: 1\n', 'a: 1\na: 2\n', 'a: &x {b: 1}\nc: {<<: *x}\n', 'a: *unknown\n', '- a\n', 'text\n', '5\n',

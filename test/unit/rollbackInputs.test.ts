@@ -5,7 +5,7 @@ import type { InputContext } from '../../tasks/common/core/inputs';
 
 const context: InputContext = {
   files: { absolute: (name) => `/${name}`, kind: () => 'file', readText: () => '' },
-  secrets: { ranges: () => [], isIn: () => false },
+  secrets: { ranges: () => [], isIn: () => false, occurrences: () => [] },
   redact: (text) => text,
   serviceConnections: ['cluster'],
 };

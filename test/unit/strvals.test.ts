@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { parseSetLine } from '../../tasks/common/core/strvals';
+import { parseLiteralLine, parseSetLine, type SetGrammar } from '../../tasks/common/core/strvals';
 
-function assigned(line: string, asString = false): unknown {
-  const parsed = parseSetLine(line, asString);
+function assigned(line: string, grammar: SetGrammar = {}): unknown {
+  const parsed = parseSetLine(line, grammar);
   if ('problem' in parsed) return parsed.problem;
   return parsed.assignments.map(({ path, value }) => [path, value]);
 }
@@ -77,7 +77,7 @@ describe('the grammar of --set', () => {
   }
 
   it('--set-string makes text of everything', () => {
-    assert.deepEqual(assigned('a=true,b=5,c={null,1}', true), [
+    assert.deepEqual(assigned('a=true,b=5,c={null,1}', { asString: true }), [
       [['a'], 'true'],
       [['b'], '5'],
       [['c'], ['null', '1']],
@@ -99,6 +99,52 @@ describe('the grammar of --set', () => {
     it(`says what is wrong with ${line.slice(0, 10)} without showing it`, () => {
       const problem = assigned(line);
       assert.equal(typeof problem, 'string');
+    });
+  }
+
+  for (const [line, secret, expected] of [
+    ['a=x\\y', 'x\\y', [[['a'], 'x\\y']]],
+    ['a=x,b=1', 'x,b=1', [[['a'], 'x,b=1']]],
+    ['a={x,y}', '{x,y}', [[['a'], '{x,y}']]],
+    ['a={p,{x}},b=1', '{x}', [[['a'], ['p', '{x}']], [['b'], 1n]]],
+    ['a.k.=[0].b=1', 'k.=[0]', [[['a', 'k.=[0]', 'b'], 1n]]],
+    ['a=\\\\x', '\\x', [[['a'], '\\x']]],
+    ['a=true', 'true', [[['a'], true]]],
+  ] as const) {
+    it(`nothing in a verbatim part has a meaning: ${line}`, () => {
+      const start = line.indexOf(secret);
+      assert.deepEqual(assigned(line, { verbatim: [[start, start + secret.length]] }), expected);
+    });
+  } // prettier-ignore
+});
+
+describe('the grammar of --set-literal', () => {
+  const literal = (line: string, ...verbatim: [number, number][]): unknown => {
+    const parsed = parseLiteralLine(line, verbatim);
+    return 'problem' in parsed ? parsed.problem : parsed.assignments.map(({ path, value }) => [path, value]);
+  };
+
+  for (const [line, expected] of [
+    ['a=x,b=\\y"{}', [[['a'], 'x,b=\\y"{}']]],
+    ['a=true', [[['a'], 'true']]],
+    ['a=', [[['a'], '']]],
+    ['a.b[1]=1=2', [[['a', 'b', 1], '1=2']]],
+    ['a[1].b=c', [[['a', 1, 'b'], 'c']]],
+    ['a\\.b=1', [[['a\\', 'b'], '1']]],
+    ['a,b=1', [[['a,b'], '1']]],
+  ] as const) {
+    it(line, () => {
+      assert.deepEqual(literal(line), expected);
+    });
+  }
+
+  it('a verbatim part of a key is one name', () => {
+    assert.deepEqual(literal('a.b=c.d=1', [2, 7]), [[['a', 'b=c.d'], '1']]);
+  });
+
+  for (const line of ['a', 'a[x]=1', 'a[-1]=1', 'a[0', 'a[0]b=1']) {
+    it(`says what is wrong with ${line}`, () => {
+      assert.equal(typeof literal(line), 'string');
     });
   }
 });

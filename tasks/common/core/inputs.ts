@@ -1,5 +1,6 @@
 import { TaskError } from './failure';
 import type { SecretFinder } from './secrets';
+import { splitSetLines, type SetLine } from './setLines';
 
 /** What the agent gave for an input; undefined when it gave nothing (an older task.json on the server). */
 export type RawInputs = (name: string) => string | undefined;
@@ -35,6 +36,8 @@ export interface InputLine {
   text: string;
   /** From 1, as written. */
   number: number;
+  /** As in `SetLine`; absent where nothing of the line is a secret that is to stay whole. */
+  verbatim?: SetLine['verbatim'];
 }
 
 /**
@@ -51,6 +54,8 @@ export interface InputReader {
   parsed<Value>(name: string, expected: string, parse: (text: string) => Value | undefined, fallback: Value): Value;
   /** The lines that hold anything, trimmed. */
   lines(name: string): InputLine[];
+  /** As `lines`, for assignments: a secret in them stays whole. */
+  setLines(name: string): InputLine[];
   /** As `lines`, without comments: for inputs in whose words no `#` can stand. */
   entries(name: string): InputLine[];
   mistake(mistake: Mistake): void;
@@ -58,8 +63,21 @@ export interface InputReader {
   finish(): void;
 }
 
-/** Azure Pipelines leaves `$(name)` as it is when the run has no such variable. */
-const unresolvedVariable = /\$\([^()\r\n]+\)/;
+/**
+ * Azure Pipelines leaves `$(name)` as it is when the run has no such variable. One that a secret brings along is part of
+ * the secret, and one that a secret ends is not quoted.
+ */
+function unresolvedIn(text: string, secrets: SecretFinder): Pick<Mistake, 'holds'> | undefined {
+  const variables = [...text.matchAll(/\$\([^()\r\n]+\)/g)];
+  const places = variables.length === 0 ? [] : secrets.occurrences(text).filter(([start, end]) => start + 1 < end);
+  for (const { 0: variable, index } of variables) {
+    const end = index + variable.length;
+    if (places.some(([from, to]) => from <= index && index + 1 < to)) continue;
+    const isWhole = places.every(([from, to]) => to <= index || from >= end || (from >= index && to <= end));
+    return isWhole ? { holds: variable } : {};
+  }
+  return undefined;
+}
 
 /** `defaults` names every input of the task; what is not in it cannot be read. */
 export function inputReader(
@@ -73,19 +91,22 @@ export function inputReader(
   const valueOf = (name: string): string => {
     const fallback = defaults[name];
     if (fallback === undefined) throw new TaskError('Internal', `The task reads an input it does not have: ${name}.`);
-    return raw(name)?.trim() || fallback;
+    const value = raw(name) ?? '';
+    return value.trim() === '' ? fallback : value;
   };
 
-  const text = (name: string): string => {
+  const untrimmed = (name: string): string => {
     const value = valueOf(name);
-    const variable = unresolvedVariable.exec(value)?.[0];
+    const variable = unresolvedIn(value, context.secrets);
     if (variable === undefined) return value;
     if (!unresolved.has(name)) {
-      mistakes.push({ input: name, holds: variable, problem: unresolvedProblem });
+      mistakes.push({ input: name, ...variable, problem: unresolvedProblem });
       unresolved.add(name);
     }
     return '';
   };
+
+  const text = (name: string): string => untrimmed(name).trim();
 
   const parsed: InputReader['parsed'] = (name, expected, parse, fallback) => {
     const value = text(name);
@@ -108,6 +129,7 @@ export function inputReader(
         (value) => choices.find((choice) => choice.toLowerCase() === value.toLowerCase()),
         choices[0],
       ),
+    setLines: (name) => splitSetLines(untrimmed(name), context.secrets).map((line) => ({ input: name, ...line })),
     lines: (name) => splitInputLines(text(name)).map(({ line, number }) => ({ input: name, text: line, number })),
     entries: (name) =>
       splitInputLines(withoutComments(text(name))).map(({ line, number }) => ({ input: name, text: line, number })),

@@ -124,13 +124,22 @@ export interface SecretFinder {
   ranges(text: string): readonly (readonly [number, number])[];
   /** Whether the text contains a secret; a secret too short to be looked for counts when it is the whole text. */
   isIn(text: string): boolean;
+  /** Where whole secrets of any length stand exactly as they are, in no order; they may overlap. */
+  occurrences(text: string): readonly (readonly [number, number])[];
 }
 
 export function secretFinder(secrets: readonly string[]): SecretFinder {
   const forms = secretForms(secrets);
-  const wholes = new Set(secrets.filter((secret) => secret !== ''));
+  const wholes = new Set(secrets.flatMap((secret) => [secret, secret.trim()]).filter((secret) => secret.trim() !== ''));
   return {
     ranges: (text) => secretRanges(text, forms),
     isIn: (text) => wholes.has(text) || forms.some((form) => text.includes(form)),
+    occurrences: (text) => [...wholes].flatMap((secret) => occurrencesOf(secret, text)),
   };
+}
+
+function occurrencesOf(secret: string, text: string): [number, number][] {
+  const found: [number, number][] = [];
+  for (let at = text.indexOf(secret); at >= 0; at = text.indexOf(secret, at + 1)) found.push([at, at + secret.length]);
+  return found;
 }

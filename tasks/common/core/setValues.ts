@@ -1,10 +1,11 @@
 import type { InputLine, Mistake } from './inputs';
-import type { SecretFinder } from './secrets';
-import { parseSetLine, type Assignment, type Scalar, type Segment } from './strvals';
+import { habitOf } from './setHabits';
+import { shortestSecret, type SecretFinder } from './secrets';
+import { parseLiteralLine, parseSetLine, type Assignment, type ParsedLine, type Scalar, type Segment } from './strvals';
 import { valuesFlagArgument } from './valuesFile';
 
 /**
- * The values of `set`, `setString` and `setFile` on their way to Helm. What holds a secret of the job is in
+ * The values of `set`, `setString`, `setFile` and `setLiteral` on their way to Helm. What holds a secret of the job is in
  * `privateValues` and `privateTexts`, which go to Helm in files that only this user can read.
  */
 export interface ValueArguments {
@@ -12,7 +13,7 @@ export interface ValueArguments {
   argv: readonly string[];
   /** The last of the values files. */
   privateValues?: Readonly<Record<string, unknown>>;
-  /** Each is a `--set-file` with the text as the file's content, before those in `argv`. */
+  /** Each is a `--set-file` with the text as the file's content, after those in `argv`. */
   privateTexts: readonly { key: string; text: string }[];
 }
 
@@ -27,11 +28,11 @@ export function valueFlags(valueFiles: readonly string[], values: ValueArguments
   const all = files.values === undefined ? valueFiles : [...valueFiles, files.values];
   return [
     ...all.flatMap((file) => ['--values', valuesFlagArgument(file)]),
+    ...values.argv,
     ...values.privateTexts.flatMap(({ key }, index) => {
       const file = files.texts[index];
       return file === undefined ? [] : ['--set-file', `${key}=${escapeSetValue(file)}`];
     }),
-    ...values.argv,
   ];
 }
 
@@ -46,8 +47,8 @@ export function privateValuesText(values: Readonly<Record<string, unknown>>): st
   return `${JSON.stringify(values).replace(/[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g, escaped)}\n`;
 }
 
-const flags = { set: '--set', setString: '--set-string', setFile: '--set-file' } as const;
-type SetInput = keyof typeof flags;
+const flags = { set: '--set', setString: '--set-string', setFile: '--set-file', setLiteral: '--set-literal' } as const;
+export type SetInput = keyof typeof flags;
 
 interface Placed extends Assignment {
   input: SetInput;
@@ -59,6 +60,7 @@ export interface SetLines {
   set: readonly InputLine[];
   setString: readonly InputLine[];
   setFile: readonly InputLine[];
+  setLiteral: readonly InputLine[];
 }
 
 /** What to check a path of `setFile` with; relative ones start where Helm does. */
@@ -68,18 +70,15 @@ export interface SetFiles {
 }
 
 /**
- * Sorts what the three inputs assign into what may stand on Helm's command line and what may not, so that Helm ends
+ * Sorts what the four inputs assign into what may stand on Helm's command line and what may not, so that Helm ends
  * with the same values, of the same types, as if all of it stood there. What cannot be had both ways is a mistake.
  */
-export function planValues(
-  lines: SetLines,
-  secrets: SecretFinder,
-  files: SetFiles,
-): { values: ValueArguments; mistakes: Mistake[] } {
+export function planValues(lines: SetLines, secrets: SecretFinder, files: SetFiles): PlannedValues {
   const mistakes: Mistake[] = [];
+  const warnings: string[] = [];
   // Helm's own order, whatever the order on the command line: what comes later wins
-  const placed = (['set', 'setString', 'setFile'] as const).flatMap((input) =>
-    lines[input].flatMap((line) => placeLine(input, line, secrets, mistakes)),
+  const placed = (['set', 'setString', 'setFile', 'setLiteral'] as const).flatMap((input) =>
+    lines[input].flatMap((line) => placeLine({ input, line, secrets, mistakes, warnings })),
   );
   mistakes.push(...fileMistakes(placed, files));
 
@@ -90,7 +89,7 @@ export function planValues(
     const way = privateWay(assignment, at, placed, secrets);
     if ('problem' in way) mistakes.push(lineMistake(assignment.line, way.problem));
     else if (way.kind === 'values') assign(privateValues, way.path, way.value);
-    else if (way.kind === 'text') privateTexts.push({ key: assignment.key, text: way.text });
+    else if (way.kind === 'text') privateTexts.push({ key: setKey(assignment.path), text: way.text });
   }
 
   const values: ValueArguments = {
@@ -98,26 +97,67 @@ export function planValues(
     privateTexts,
     ...(Object.keys(privateValues).length > 0 ? { privateValues } : {}),
   };
-  return { values, mistakes };
+  return { values, mistakes, warnings };
 }
 
-function placeLine(input: SetInput, line: InputLine, secrets: SecretFinder, mistakes: Mistake[]): Placed[] {
-  const parsed = parseSetLine(line.text, input !== 'set');
+interface PlannedValues {
+  values: ValueArguments;
+  mistakes: Mistake[];
+  /** What may be meant otherwise, one sentence each, without any value. */
+  warnings: string[];
+}
+
+interface GivenLine {
+  input: SetInput;
+  line: InputLine;
+  secrets: SecretFinder;
+  mistakes: Mistake[];
+  warnings: string[];
+}
+
+function placeLine({ input, line, secrets, mistakes, warnings }: GivenLine): Placed[] {
+  const parsed = parseLine(input, line);
   if ('problem' in parsed) {
-    const advice = secrets.isIn(line.text) ? '; a value with commas in it is safe in a values file' : '';
+    const advice = secrets.isIn(line.text) ? '; a value with commas in it is safe in setLiteral or a values file' : '';
     mistakes.push(lineMistake(line, parsed.problem + advice));
     return [];
   }
+  const { refusal, warning } = habitOf(input, line, parsed.assignments);
+  if (refusal !== undefined) {
+    mistakes.push(lineMistake(line, refusal));
+    return [];
+  }
+  if (warning !== undefined) warnings.push(`${lineName(line)}: ${warning}.`);
   const ranges = secrets.ranges(line.text);
   return parsed.assignments.map((assignment) => ({
     ...assignment,
     input,
     line,
-    isSecret:
-      ranges.some(([start, end]) => start < assignment.end && end > assignment.start) ||
-      scalars(assignment).some((scalar) => secrets.isIn(String(scalar))) ||
-      assignment.path.some((segment) => typeof segment === 'string' && secrets.ranges(segment).length > 0),
+    isSecret: holdsSecret(assignment, ranges, secrets),
   }));
+}
+
+function parseLine(input: SetInput, { text, verbatim = [] }: InputLine): ParsedLine {
+  return input === 'setLiteral'
+    ? parseLiteralLine(text, verbatim)
+    : parseSetLine(text, { asString: input !== 'set', verbatim });
+}
+
+function holdsSecret(
+  assignment: Assignment,
+  ranges: readonly (readonly [number, number])[],
+  secrets: SecretFinder,
+): boolean {
+  return (
+    ranges.some(([start, end]) => start < assignment.end && end > assignment.start) ||
+    scalars(assignment).some((scalar) => secrets.isIn(String(scalar)) && !isSmall(scalar)) ||
+    assignment.path.some((segment) => typeof segment === 'string' && secrets.ranges(segment).length > 0)
+  );
+}
+
+/** A number of one or two digits that is a secret of the job as well is hidden nowhere: it stands in every text. */
+function isSmall(scalar: Scalar): boolean {
+  return typeof scalar === 'bigint' && String(scalar).length < shortestSecret;
 }
 
 function scalars({ value }: Assignment): Scalar[] {
@@ -157,7 +197,7 @@ type PrivateWay =
  * and is always text, so nothing later may touch its path, and its key is to be seen.
  */
 function privateWay(assignment: Placed, at: number, all: readonly Placed[], secrets: SecretFinder): PrivateWay {
-  const { input, path, value, key } = assignment;
+  const { input, path, value } = assignment;
   if (input === 'setFile') return { problem: secretPathProblem };
   if (value === undefined || path.includes(''))
     return { problem: 'it holds a secret of the job in a key without a name' };
@@ -171,8 +211,17 @@ function privateWay(assignment: Placed, at: number, all: readonly Placed[], secr
   if (fitsFile && !scalars(assignment).some((scalar) => typeof scalar === 'bigint')) {
     return { kind: 'values', path: names, value };
   }
-  if (typeof value === 'string' && later.length === 0 && !secrets.isIn(key)) return { kind: 'text', text: value };
+  if (typeof value === 'string' && later.length === 0 && !secrets.isIn(setKey(path)))
+    return { kind: 'text', text: value };
   return { problem: whyNot(fitsFile, others.length > 0, value) };
+}
+
+/** A path as `--set-file` reads it. */
+function setKey(path: readonly Segment[]): string {
+  const parts = path.map((segment) =>
+    typeof segment === 'number' ? `[${segment}]` : `.${segment.replace(/[\\=[,.]/g, '\\$&')}`,
+  );
+  return parts.join('').replace(/^\./, '');
 }
 
 const secretPathProblem =
@@ -183,7 +232,10 @@ const secretOnCommandLine = 'it holds a secret of the job, which may not stand o
 
 function whyNot(fitsFile: boolean, overlaps: boolean, value: Assignment['value']): string {
   if (fitsFile) {
-    return `${secretOnCommandLine}, and a whole number has this type only there; use setString if text will do, else valueFiles`;
+    return (
+      `${secretOnCommandLine}, and a whole number keeps its type only there (from a file it becomes a float); ` +
+      'use setString if text will do, valueFiles if a float will, or give the variable not as a secret'
+    );
   }
   if (overlaps) {
     return `${secretOnCommandLine}, and other lines set the same key or one inside it; set each key once, or use valueFiles`;
@@ -206,8 +258,13 @@ function overlap(one: readonly Segment[], other: readonly Segment[]): boolean {
  * Helm drops an empty value at the end of a line when it belongs to an item of a list, unless the item is there already:
  * what such a line does depends on all that happens to the list.
  */
-function dependsOnList({ path, value, end, line }: Placed): boolean {
-  return value === '' && end === line.text.length && path.some((segment) => typeof segment === 'number');
+function dependsOnList({ input, path, value, end, line }: Placed): boolean {
+  return (
+    input !== 'setLiteral' &&
+    value === '' &&
+    end === line.text.length &&
+    path.some((segment) => typeof segment === 'number')
+  );
 }
 
 /** The path of all that an assignment may change or depend on. */
@@ -245,7 +302,7 @@ function assign(target: Record<string, unknown>, path: readonly string[], value:
 
 function fileMistakes(placed: readonly Placed[], files: SetFiles): Mistake[] {
   return placed.flatMap((assignment) => {
-    if (assignment.input !== 'setFile') return [];
+    if (assignment.input !== 'setFile' || assignment.isSecret) return [];
     return scalars(assignment).flatMap((path) => fileMistake(assignment.line, String(path), files));
   });
 }

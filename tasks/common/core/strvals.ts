@@ -1,6 +1,6 @@
 /**
- * The grammar of Helm's `--set` (pkg/strvals/parser.go, the same from 3.14 to 4.2), as far as it says what a line
- * assigns. Text stays text: nothing is assigned here.
+ * The grammars of Helm's `--set` (pkg/strvals/parser.go) and `--set-literal` (literal_parser.go, in Helm since 3.12), the
+ * same from 3.14 to 4.3, as far as they say what a line assigns. Text stays text: nothing is assigned here.
  */
 
 /** A name, or an index into a list. */
@@ -20,6 +20,16 @@ export interface Assignment {
   key: string;
 }
 
+/** [start, end) in a text. */
+export type Range = readonly [number, number];
+
+export interface SetGrammar {
+  /** `--set-string`: no value is anything but text. */
+  asString?: boolean;
+  /** Parts of the line in which no character has a meaning, in order and apart from each other. */
+  verbatim?: readonly Range[];
+}
+
 /** `problem` is what Helm would say of the line, without anything that stands in it. */
 export type ParsedLine = { assignments: Assignment[] } | { problem: string };
 
@@ -34,18 +44,32 @@ interface Token {
   stop: string | undefined;
 }
 
-/** `asString` is `--set-string`: no value is anything but text. */
-export function parseSetLine(line: string, asString: boolean): ParsedLine {
+export function parseSetLine(line: string, { asString = false, verbatim = [] }: SetGrammar = {}): ParsedLine {
+  return parsed(() => [...readAssignments(new Scanner(line, verbatim), asString)]);
+}
+
+/** The value is the rest of the line as it is, and in a key nothing escapes. */
+export function parseLiteralLine(line: string, verbatim: readonly Range[] = []): ParsedLine {
+  return parsed(() => {
+    const scanner = new Scanner(line, verbatim, false);
+    const path = readPath(scanner);
+    const key = line.slice(0, scanner.position - 1);
+    const place = { path: path.segments, text: line, start: 0, end: line.length };
+    return [path.assigns ? { ...place, key, value: line.slice(scanner.position) } : { ...place, key: line }];
+  });
+}
+
+function parsed(read: () => Assignment[]): ParsedLine {
   try {
-    return { assignments: [...readAssignments(line, asString)] };
+    return { assignments: read() };
   } catch (thrown) {
     if (thrown instanceof LineProblem) return { problem: thrown.message };
     throw thrown;
   }
 }
 
-function* readAssignments(line: string, asString: boolean): Generator<Assignment> {
-  const scanner = new Scanner(line);
+function* readAssignments(scanner: Scanner, asString: boolean): Generator<Assignment> {
+  const { line } = scanner;
   while (!scanner.atEnd()) {
     const start = scanner.position;
     const path = readPath(scanner);
@@ -61,23 +85,36 @@ function* readAssignments(line: string, asString: boolean): Generator<Assignment
 
 class Scanner {
   position = 0;
-  constructor(private readonly line: string) {}
+  private readonly verbatim: Uint8Array;
+
+  constructor(
+    readonly line: string,
+    verbatim: readonly Range[],
+    /** Whether a backslash makes the next character ordinary, and a comma ends what it stands in. */
+    readonly escapes = true,
+  ) {
+    this.verbatim = new Uint8Array(line.length);
+    for (const [start, end] of verbatim) this.verbatim.fill(1, start, end);
+  }
 
   atEnd(): boolean {
     return this.position >= this.line.length;
   }
 
-  peek(): string | undefined {
-    return this.line[this.position];
+  /** Whether the next character is this one and has its meaning. */
+  isAt(character: string): boolean {
+    return this.line[this.position] === character && !this.isVerbatim();
   }
 
-  /** Up to one of `stops`, which is consumed; a backslash makes the next character ordinary. */
+  /** Up to one of `stops`, which is consumed. */
   until(stops: string): Token {
     let text = '';
     while (!this.atEnd()) {
+      const isVerbatim = this.isVerbatim();
       const character = this.take();
-      if (stops.includes(character)) return { text, stop: character };
-      if (character !== '\\') text += character;
+      if (isVerbatim) text += character;
+      else if (stops.includes(character)) return { text, stop: character };
+      else if (character !== '\\' || !this.escapes) text += character;
       else if (!this.atEnd()) text += this.take();
     }
     return { text, stop: undefined };
@@ -88,13 +125,17 @@ class Scanner {
     this.position += character.length;
     return character;
   }
+
+  private isVerbatim(): boolean {
+    return this.verbatim[this.position] === 1;
+  }
 }
 
 function readPath(scanner: Scanner): { segments: Segment[]; assigns: boolean } {
   const segments: Segment[] = [];
   let nesting = 0;
   for (;;) {
-    const name = scanner.until('=[,.');
+    const name = scanner.until(scanner.escapes ? '=[,.' : '=[.');
     if (name.stop === undefined && name.text === '' && segments.length > 0) return { segments, assigns: false };
     if (name.stop === undefined) throw new LineProblem('a key has no value (key=value is expected)');
     if (name.stop === ',') {
@@ -126,7 +167,7 @@ function readIndices(scanner: Scanner, segments: Segment[]): '=' | '.' | undefin
 }
 
 function readValue(scanner: Scanner, asString: boolean): { value: Scalar | Scalar[]; end: number } {
-  if (scanner.peek() === '{') return readList(scanner, asString);
+  if (scanner.isAt('{')) return readList(scanner, asString);
   const { text, stop } = scanner.until(',');
   return { value: typed(text, asString), end: scanner.position - (stop === undefined ? 0 : 1) };
 }
@@ -140,7 +181,7 @@ function readList(scanner: Scanner, asString: boolean): { value: Scalar[]; end: 
     items.push(typed(item.text, asString));
     if (item.stop === ',') continue;
     const end = scanner.position;
-    if (scanner.peek() === ',') scanner.take();
+    if (scanner.isAt(',')) scanner.take();
     return { value: items, end };
   }
 }
