@@ -127,7 +127,9 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
   }
 
   const deploy = (version: string, namespace: string, way: Way): Promise<void> =>
-    succeed(helmFor(version, namespace, way).upgrade({ timeoutSeconds: 60, wait: false }, signal));
+    succeed(
+      helmFor(version, namespace, way).upgrade({ timeoutSeconds: 60, wait: false, createNamespace: false }, signal),
+    );
 
   async function changes(version: string, namespace: string, way: Way): Promise<string[]> {
     const { rendering, failure } = await helmFor(version, namespace, way).render(signal);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Rendering } from '../../tasks/common/core/ports';
 import type { Revision } from '../../tasks/common/core/release';
-import { whatChanged } from '../../tasks/common/core/unchanged';
+import { testsChanged, whatChanged } from '../../tasks/common/core/unchanged';
 
 const web = (image: string): string =>
   `---\n# Source: shop/templates/web.yaml\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {image: ${image}}\n`;
@@ -101,6 +101,35 @@ describe('what a deploy would change', () => {
     assert.deepEqual(one(text('  a: 9007199254740993\n'), text('  a: 9007199254740992\n')), [
       'the manifest (the text alone)',
     ]);
+  });
+
+  const testPod = (name: string, more = ''): Rendering['hooks'][number] => ({
+    name,
+    kind: 'Pod',
+    events: ['test-success'],
+    manifest: `apiVersion: v1\nkind: Pod\nmetadata: {name: ${name}, labels: {app: ${name}}}\nspec: {args: [${name}.prod${more}]}\n`,
+  });
+  const testCases: readonly (readonly [string, Rendering['hooks'], boolean])[] = [
+    ['the same', [testPod('t-a1b2c')], false],
+    ['another name, wherever it stands', [testPod('t-zzzzz')], false],
+    ['other arguments', [testPod('t-a1b2c', ', --all')], true],
+    ['one more', [testPod('t-a1b2c'), testPod('u')], true],
+    ['none', [], true],
+    ['a comment more', [{ ...testPod('t-a1b2c'), manifest: `# note\n${testPod('t-a1b2c').manifest ?? ''}` }], false],
+    ['a hook of the deploy beside them', [testPod('t-a1b2c'), { ...hook(seed), events: ['pre-upgrade'] }], false],
+  ];
+  for (const [name, hooks, isChanged] of testCases) {
+    it(`tests, ${name}: ${isChanged ? 'changed' : 'no change'}`, () => {
+      assert.equal(testsChanged(hooks, [testPod('t-a1b2c')]), isChanged);
+    });
+  }
+
+  it('tests are no part of what serves; a hook that is a test and more is', () => {
+    const both = { ...testPod('t'), events: ['test', 'post-upgrade'] };
+    const changes = (hooks: Rendering['hooks']): string[] =>
+      whatChanged({ rendering: { ...rendering, hooks: [...rendering.hooks, ...hooks] }, deployed });
+    assert.deepEqual(changes([testPod('t')]), []);
+    assert.deepEqual(changes([both]), ['the hooks (Pod/t is new)']);
   });
 
   it('never tells a value, only where it stands', () => {

@@ -68,7 +68,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
       });
       return objects;
     },
-    create: (object, how) => createObject(requests, object, how?.fieldManager),
+    create: (object, how) => createObject(requests, object, how),
     update: (object) => updateObject(requests, object),
     patch: (ref, patch, how) => patchObject(requests, ref, patch, how?.dryRun === true),
     apply: (object, how) => serverSideApply(requests, object, how),
@@ -134,12 +134,17 @@ function refOf({ apiVersion, kind, metadata: { name, namespace } }: KubeObject):
   return { apiVersion, kind, name, ...(namespace === undefined ? {} : { namespace }) };
 }
 
-async function createObject(requests: Requests, object: KubeObject, fieldManager?: string): Promise<KubeObject> {
+async function createObject(
+  requests: Requests,
+  object: KubeObject,
+  { fieldManager, dryRun }: { fieldManager?: string; dryRun?: boolean } = {},
+): Promise<KubeObject> {
   const ref = refOf(object);
   const resource = await requests.served(ref.apiVersion, ref.kind, objectAttempt('create', ref));
   const attempt = objectAttempt('create', ref, resource);
   objectPath(resource, ref, attempt);
-  const path = resourcePath(resource, { namespace: ref.namespace, query: { fieldManager } });
+  const query = { fieldManager, dryRun: dryRun === true ? 'All' : undefined };
+  const path = resourcePath(resource, { namespace: ref.namespace, query });
   const value = await requests.json({ method: 'POST', path, attempt, body: object, retry: 'unsent' });
   return understood(requests, value, ref, attempt);
 }

@@ -77,7 +77,10 @@ export function withDeploy<T>(
 ): Promise<T> {
   const { agent } = run;
   return withRelease(run, request, ({ helmOptions, ...start }) => {
-    const helm = createHelm({ ...helmOptions, request, folder: agent.privateFolder });
+    const onSecret = (secret: string): void => {
+      agent.mask(secret);
+    };
+    const helm = createHelm({ ...helmOptions, request, folder: agent.privateFolder, onSecret });
     return flow({ ...start, request, helm });
   });
 }

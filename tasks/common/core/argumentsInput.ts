@@ -178,6 +178,33 @@ const valueFlags = new Set([
   'username',
 ]);
 
+/** Those that say how a chart is found, and where Helm keeps what belongs to that: other commands of Helm know them too. */
+const chartFlags = new Set([
+  'ca-file',
+  'cert-file',
+  'content-cache',
+  'devel',
+  'insecure-skip-tls-verify',
+  'key-file',
+  'keyring',
+  'pass-credentials',
+  'password',
+  'plain-http',
+  'registry-config',
+  'repository-cache',
+  'repository-config',
+  'username',
+  'verify',
+]);
+
+/** Of the user's flags for `helm upgrade` those that Helm's other commands need to find the same chart. */
+export function chartArguments(words: readonly string[]): string[] {
+  return groupFlags(words).flatMap((flag) => {
+    if (!('name' in flag) || !chartFlags.has(flag.name)) return [];
+    return [flag.value === undefined ? `--${flag.name}` : `--${flag.name}=${flag.value}`];
+  });
+}
+
 function isUnknown(name: string): boolean {
   return !valueFlags.has(name) && !booleanFlags.has(name);
 }

@@ -67,6 +67,11 @@ export type ReleaseState =
   | { state: 'pending'; last: Revision }
   | { state: 'unknown'; last: Revision };
 
+/** Whether Helm would install now, rather than upgrade. */
+export function isFirstInstall({ state }: ReleaseState): boolean {
+  return state === 'absent' || state === 'uninstalled';
+}
+
 /** What Helm's record says of the release. Answers for every history. */
 export function releaseState(history: readonly Revision[]): ReleaseState {
   const last = history.at(-1);

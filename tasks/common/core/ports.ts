@@ -1,3 +1,4 @@
+import type { DeclaredKind } from './chartCrds';
 import type { FailureReason } from './failure';
 import type { KubeObject, ObjectRef } from './kubernetes';
 import type { FencePolicy, FenceRecord } from './fence';
@@ -91,6 +92,20 @@ export interface Rendering {
   chartAnnotations?: Readonly<Record<string, string>>;
 }
 
+/** What a dry run came to. */
+export type Rendered = HelmResult & {
+  rendering?: Rendering;
+  /** Its lines, which are not in the log: whoever asks decides whether they belong there. They may hold anything. */
+  said: readonly string[];
+};
+
+export interface UpgradeOptions {
+  timeoutSeconds: number;
+  wait: boolean;
+  /** Only where it is not there: Helm 3 asks the API server to make it all the same, which takes a right of its own. */
+  createNamespace: boolean;
+}
+
 export interface RollbackOptions {
   revision: number;
   timeoutSeconds: number;
@@ -112,10 +127,15 @@ export interface ReleaseHelm {
 
 /** Helm, one release and the chart that it is to have. */
 export interface Helm extends ReleaseHelm {
-  /** Renders with a server-side dry run; the cluster is read, not changed. */
-  render(signal: AbortSignal): Promise<HelmResult & { rendering?: Rendering }>;
+  /**
+   * Renders with a server-side dry run; the cluster is read, not changed. `assumed` are kinds that Helm then finds served,
+   * as it will when the chart's own definitions of them are installed.
+   */
+  render(signal: AbortSignal, assumed?: readonly DeclaredKind[]): Promise<Rendered>;
+  /** The kinds that the chart and its subcharts bring in their crds/ folders; undefined where Helm does not tell. */
+  chartCrds(signal: AbortSignal): Promise<readonly DeclaredKind[] | undefined>;
   /** `signal` is forwarded at once as SIGINT: Helm then marks the revision failed (measured: within 20 ms). */
-  upgrade(options: { timeoutSeconds: number; wait: boolean }, signal: AbortSignal): Promise<HelmResult>;
+  upgrade(options: UpgradeOptions, signal: AbortSignal): Promise<HelmResult>;
 }
 
 /** The Helm of the step, as it plans and carries out a rollback. */
@@ -219,7 +239,8 @@ export interface Cluster {
   /** `metadataOnly` as in a ListQuery. */
   get(ref: ObjectRef, options?: { metadataOnly?: boolean }): Promise<KubeObject | undefined>;
   list(query: ListQuery): Promise<KubeObject[]>;
-  create(object: KubeObject, options?: { fieldManager?: string }): Promise<KubeObject>;
+  /** `dryRun`: nothing is made. */
+  create(object: KubeObject, options?: { fieldManager?: string; dryRun?: boolean }): Promise<KubeObject>;
   /** PUT with the object's resourceVersion; throws `Conflict` when somebody was faster. */
   update(object: KubeObject): Promise<KubeObject>;
   /** JSON merge patch. `dryRun`: nothing is changed. */

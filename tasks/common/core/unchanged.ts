@@ -12,7 +12,8 @@ import type { Revision } from './release';
  * One Helm gives the manifest, the hooks and the values of an unchanged chart byte by byte as it noted them (3.17.3, 4.1.4
  * and 4.2.3, after install, upgrade and rollback). Another Helm sets blank lines and separators elsewhere (4.2.3 after
  * 3.17.3), which changes no object. A chart that renders something else each time (random passwords, the time, the
- * revision's number) is never unchanged.
+ * revision's number) is never unchanged. Tests (`helm test`) are no part of what serves: their names do not count, for
+ * many charts make them at random, and what else is random in them is told by a second rendering.
  */
 
 /** What is named of each part; the rest is counted. */
@@ -24,8 +25,39 @@ export function whatChanged({ rendering, deployed }: { rendering: Rendering; dep
     ...chartChange(rendering.chart, deployed.chart),
     ...valuesChange(rendering.config, deployed.config),
     ...manifestChange(rendering.manifest, deployed),
-    ...hooksChange(rendering.hooks, deployed),
+    ...hooksChange(rendering.hooks.filter(isNoTest), deployed),
   ];
+}
+
+/** The same of the tests that a revision brings for `helm test`, whatever they are called. */
+export function testsChanged(hooks: Hooks, deployed: Hooks): boolean {
+  const [one, other] = [hooks, deployed].map((all) =>
+    all
+      .filter((hook) => !isNoTest(hook))
+      .map(namelessTest)
+      .sort(),
+  );
+  return !isSame(one, other);
+}
+
+const testEvents = new Set(['test', 'test-success', 'test-failure']);
+
+function isNoTest({ events }: Hooks[number]): boolean {
+  return events.length === 0 || !events.every((event) => testEvents.has(event));
+}
+
+/** A test without its own name, which its labels, selectors and arguments may repeat. */
+function namelessTest({ name, manifest = '' }: Hooks[number]): string {
+  const text = objectsText(manifest) ?? manifest;
+  return name === '' ? text : text.replaceAll(name, '*');
+}
+
+function objectsText(manifest: string): string | undefined {
+  try {
+    return JSON.stringify(manifestObjects(manifest));
+  } catch {
+    return undefined;
+  }
 }
 
 type Chart = Revision['chart'];
@@ -62,7 +94,7 @@ function manifestChange(manifest: string, deployed: Revision): string[] {
 type Hooks = Rendering['hooks'];
 
 function hooksChange(hooks: Hooks, deployed: Revision): string[] {
-  return textChange('the hooks', textOf(hooks), textOf(deployed.hooks), deployed.namespace);
+  return textChange('the hooks', textOf(hooks), textOf(deployed.hooks.filter(isNoTest)), deployed.namespace);
 }
 
 /** In an order of its own, for hooks run in that of their weights and names. */

@@ -1,7 +1,15 @@
-import { TaskError } from '../core/failure';
-import { releaseState, rollbackTarget, verifiedLabel, type ReleaseState, type RollbackTarget } from '../core/history';
+import { crdsAdvice, isDeclared, kindNames, skipsCrds, unservedKinds, type DeclaredKind } from '../core/chartCrds';
+import { asTaskError, TaskError, type FailureReason } from '../core/failure';
+import {
+  isFirstInstall,
+  releaseState,
+  rollbackTarget,
+  verifiedLabel,
+  type ReleaseState,
+  type RollbackTarget,
+} from '../core/history';
 import { objectName } from '../core/manifest';
-import type { Helm, HelmCapabilities, HelmResult, Rendering } from '../core/ports';
+import type { Helm, HelmCapabilities, Rendered, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
 import { baselineOf, judge, type RolloutMemory } from '../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
@@ -27,9 +35,9 @@ export interface Look {
   isHealthy: boolean;
   /** A revision that was left pending and is marked failed now, as it was found. */
   died: Revision | undefined;
+  /** Undefined where nobody may tell. */
+  hasNamespace: boolean | undefined;
 }
-
-type Rendered = HelmResult & { rendering?: Rendering };
 
 /** What only Helm and the chart tell: asked for while the lock is still waited for. */
 export interface AskedHelm {
@@ -62,7 +70,9 @@ export async function look(context: DeployContext, asked: AskedHelm, told: Told)
   if (rendered.status === 'rejected') throw rendered.reason;
   // Helm renders nothing for a release that is pending, as it may have been when Helm was asked.
   const wasPending = release.value.died !== undefined || rendered.value.failure?.reason === 'ReleasePending';
-  const { rendering, failure } = wasPending ? await helm.render(signal) : rendered.value;
+  const first = wasPending ? await helm.render(signal) : rendered.value;
+  const { rendering, failure, assumed, said } = await withOwnKinds(context, release.value.state, first);
+  for (const line of said) context.agent.log(`  ${line}`);
   if (rendering === undefined) {
     throw new TaskError(
       failure?.reason ?? 'Internal',
@@ -70,8 +80,39 @@ export async function look(context: DeployContext, asked: AskedHelm, told: Told)
     );
   }
   context.agent.log(`Helm ${capabilities.value.version}, ${hookSentence(rendering)}.`);
-  await checkAccess(context, rendering.manifest, release.value.history.at(-1)?.manifest ?? '');
+  // Nobody has rights in a namespace that is yet to be made.
+  if (release.value.hasNamespace === true || !context.request.createNamespace) {
+    await checkAccess(context, rendering.manifest, release.value.history.at(-1)?.manifest ?? '', assumed);
+  }
   return { ...release.value, capabilities: capabilities.value, rendering };
+}
+
+/**
+ * What was rendered, or, where the dry run does not know kinds that the chart itself brings, what is rendered with them:
+ * Helm installs their definitions before anything else of a first install. A template may look for them too, and fail.
+ */
+async function withOwnKinds(
+  context: DeployContext,
+  state: ReleaseState,
+  rendered: Rendered,
+): Promise<Rendered & { assumed?: readonly DeclaredKind[] }> {
+  const { agent, helm, request, signal } = context;
+  const { failure } = rendered;
+  if (failure?.reason !== 'KindNotServed' && failure?.reason !== 'ChartInvalid') return rendered;
+  const declared = (await helm.chartCrds(signal)) ?? [];
+  const missing = unservedKinds(failure.message);
+  const areForeign = missing.length > 0 && !missing.some((kind) => isDeclared(declared, kind));
+  if (declared.length === 0 || areForeign) return rendered;
+  const isSkipped = skipsCrds(request.extraArguments);
+  if (isSkipped || !isFirstInstall(state)) {
+    const advice = crdsAdvice(missing, declared, isSkipped ? 'skipped' : 'upgrade');
+    if (advice === undefined) return rendered;
+    return { ...rendered, failure: { ...failure, message: `${failure.message}\n${advice}` } };
+  }
+  agent.log(
+    `The chart brings definitions of kinds of its own (crds/: ${kindNames(declared)}). Helm installs them first.`,
+  );
+  return { ...(await helm.render(signal, declared)), assumed: declared };
 }
 
 function hookSentence(rendering: Rendering): string {
@@ -88,11 +129,11 @@ export interface Told {
   onDied: (died: Revision) => void;
 }
 
-type ReleaseLook = Pick<Look, 'history' | 'state' | 'target' | 'baseline' | 'isHealthy' | 'died'>;
+type ReleaseLook = Omit<Look, 'capabilities' | 'rendering'>;
 
 async function lookAtRelease(context: DeployContext, { onHistory, onDied }: Told): Promise<ReleaseLook> {
   const { agent, request, namespace, storage } = context;
-  await checkNamespace(context);
+  const hasNamespace = await lookAtNamespace(context);
   const found = await storage.history();
   onHistory(found);
   sayState(context, releaseState(found));
@@ -100,7 +141,7 @@ async function lookAtRelease(context: DeployContext, { onHistory, onDied }: Told
   const history = await restoreHistory(context, died === undefined ? found : await storage.history());
   onHistory(history);
   const state = releaseState(history);
-  const nothingServes = { baseline: undefined, isHealthy: false, died };
+  const nothingServes = { baseline: undefined, isHealthy: false, died, hasNamespace };
   if (state.state === 'unknown') {
     throw new TaskError(
       'ReleasePending',
@@ -118,7 +159,7 @@ async function lookAtRelease(context: DeployContext, { onHistory, onDied }: Told
   }
   agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
   const marked = await storage.history();
-  return { history: marked, state, target: rollbackTarget(marked), baseline, isHealthy, died };
+  return { history: marked, state, target: rollbackTarget(marked), baseline, isHealthy, died, hasNamespace };
 }
 
 /** Its run died before it had seen it healthy or failed: what is broken in it is no old evil. */
@@ -157,18 +198,33 @@ function sayState(context: ReleaseContext, state: ReleaseState): void {
     );
 }
 
-async function checkNamespace(context: DeployContext): Promise<void> {
-  const { cluster, namespace, request } = context;
-  if (request.createNamespace) return;
-  const found = await cluster.get({ apiVersion: 'v1', kind: 'Namespace', name: namespace }).catch((error: unknown) => {
-    // Many a pipeline may only look into its own namespace; Helm will say whether it exists.
-    if (error instanceof TaskError && error.reason === 'PermissionDenied') return 'not allowed to know' as const;
-    throw error;
-  });
-  if (found !== undefined) return;
+/** Whether the namespace is there. Undefined where it may be created, and nobody may tell whether that is needed. */
+async function lookAtNamespace(context: DeployContext): Promise<boolean | undefined> {
+  const { lease, namespace, request } = context;
+  // A Lease that is held lies in it.
+  const isThere = lease.state === 'unlocked' ? await hasNamespace(context) : lease.state === 'held';
+  if (isThere !== false || request.createNamespace) return isThere;
   throw new TaskError(
     'NamespaceMissing',
     `Input namespace: namespace ${namespace} does not exist, and createNamespace is false.`,
+  );
+}
+
+/** Many a pipeline may only look into its own namespace: then it is asked whether something could be made in it. */
+async function hasNamespace(context: DeployContext): Promise<boolean | undefined> {
+  const { cluster, namespace, request, storage } = context;
+  const reasonOf = (error: unknown): FailureReason => asTaskError(error).reason;
+  try {
+    return (await cluster.get({ apiVersion: 'v1', kind: 'Namespace', name: namespace })) !== undefined;
+  } catch (error) {
+    if (reasonOf(error) !== 'PermissionDenied') throw error;
+  }
+  // Helm will say whether it exists.
+  if (!request.createNamespace) return undefined;
+  const probe = { apiVersion: 'v1', kind: storage.kind, metadata: { name: 'helm-safe-deploy-probe', namespace } };
+  return cluster.create(probe, { dryRun: true }).then(
+    () => true,
+    (error: unknown) => (reasonOf(error) === 'NamespaceMissing' ? false : undefined),
   );
 }
 

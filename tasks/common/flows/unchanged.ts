@@ -1,7 +1,8 @@
 import { wellEnded, type Ending } from '../core/ending';
 import { isVerified } from '../core/history';
 import type { DeployContext } from '../core/releaseContext';
-import { whatChanged } from '../core/unchanged';
+import type { Rendering } from '../core/ports';
+import { testsChanged, whatChanged } from '../core/unchanged';
 import { driftOf } from './drift';
 import type { Look } from './look';
 
@@ -15,6 +16,8 @@ export async function unchanged(context: DeployContext, seen: Look): Promise<End
   const deployed = seen.history.at(-1);
   if (deployed === undefined || !isVerified(deployed)) return undefined;
   const changes = whatChanged({ rendering: seen.rendering, deployed });
+  const isTestChanged = changes.length === 0 && (await hasOtherTests(context, seen.rendering.hooks, deployed.hooks));
+  if (isTestChanged) changes.push('the tests (helm test)');
   if (changes.length > 0) {
     agent.log(`Compared with revision ${deployed.revision}: ${changes.join(', ')}.`);
     return undefined;
@@ -33,4 +36,15 @@ export async function unchanged(context: DeployContext, seen: Look): Promise<End
       'there is nothing to do. No revision is made and no hook runs (forceUpgrade: true makes one all the same).',
   );
   return { ...wellEnded, outcome: 'unchanged' };
+}
+
+type Hooks = Rendering['hooks'];
+
+/** Tests that are rendered in another way each time, from the same chart and values, are no change. */
+async function hasOtherTests({ agent, helm, signal }: DeployContext, hooks: Hooks, deployed: Hooks): Promise<boolean> {
+  if (!testsChanged(hooks, deployed)) return false;
+  const { rendering } = await helm.render(signal);
+  if (rendering === undefined || !testsChanged(hooks, rendering.hooks)) return true;
+  agent.log('The tests of the chart (helm test) are rendered in another way each time, which counts for nothing.');
+  return false;
 }

@@ -1,6 +1,6 @@
 import { endingOfRollout } from '../core/ending';
 import { asTaskError } from '../core/failure';
-import { changedNothing, lastGood } from '../core/history';
+import { changedNothing, isFirstInstall, lastGood } from '../core/history';
 import type { HelmResult, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
 import { baselineOf, type RolloutMemory } from '../core/rollout/verdict';
@@ -69,7 +69,7 @@ export async function upgrade(context: DeployContext, story: Story, seen: Look, 
 }
 
 export function isInstall(seen: Look): boolean {
-  return seen.state.state === 'absent' || seen.state.state === 'uninstalled';
+  return isFirstInstall(seen.state);
 }
 
 function preHook(seen: Look): 'pre-install' | 'pre-upgrade' {
@@ -116,6 +116,7 @@ async function runUpgrade(
 ): Promise<{ result: HelmResult; followed: RolloutEnd | undefined }> {
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
+  const createNamespace = context.request.createNamespace && seen.hasNamespace !== true;
   const objects = wait ? await wantedObjects(cluster, seen.rendering.manifest, namespace) : [];
   const memory = wait ? await memoryBesideHelm(context, seen, objects) : undefined;
   hopeless.addEventListener('abort', () => {
@@ -124,14 +125,14 @@ async function runUpgrade(
   // Helm makes a revision even when it is interrupted at its start.
   stopIfCancelled(signal);
   if (!wait) {
-    const running = helm.upgrade({ timeoutSeconds, wait }, AbortSignal.any([signal, hopeless]));
+    const running = helm.upgrade({ timeoutSeconds, wait, createNamespace }, AbortSignal.any([signal, hopeless]));
     return { result: await remindingWhile(context, running), followed: undefined };
   }
 
   const giveUp = new AbortController();
   const helmEnded = new AbortController();
   const ends = AbortSignal.any([signal, hopeless, giveUp.signal]);
-  const running = helm.upgrade({ timeoutSeconds, wait }, ends).finally(() => {
+  const running = helm.upgrade({ timeoutSeconds, wait, createNamespace }, ends).finally(() => {
     helmEnded.abort();
   });
   const following = followRollout(context, objects, {

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { TaskError } from '../../../tasks/common/core/failure';
 import { isRecord } from '../../../tasks/common/core/json';
 import type { KubeObject, ObjectRef } from '../../../tasks/common/core/kubernetes';
-import { objectKey, refOf } from '../../../tasks/common/core/manifest';
+import { apiGroup, objectKey, refOf } from '../../../tasks/common/core/manifest';
 import type { ApiResource, Cluster, Follower, FollowQuery, ListQuery } from '../../../tasks/common/core/ports';
 import type { SimulatedTime } from './simulatedTime';
 
@@ -15,6 +15,8 @@ export interface FakeCluster extends Cluster {
   take(key: string): void;
   /** Kinds that the connection may not read. */
   readonly unreadable: Set<string>;
+  /** What is served besides the built-in kinds, and what is no longer, by `apiVersion/kind`. */
+  readonly served: Map<string, ApiResource>;
 }
 
 const kinds: Readonly<Record<string, readonly [plural: string, namespaced: boolean]>> = {
@@ -35,14 +37,19 @@ const kinds: Readonly<Record<string, readonly [plural: string, namespaced: boole
   'coordination.k8s.io/v1/Lease': ['leases', true],
 };
 
-function resourceOf(apiVersion: string, kind: string): ApiResource | undefined {
-  const known = kinds[`${apiVersion}/${kind}`];
-  return known === undefined ? undefined : { apiVersion, kind, plural: known[0], namespaced: known[1] };
+function builtInKinds(): Map<string, ApiResource> {
+  const rows = Object.entries(kinds).map(([name, [plural, namespaced]]): [string, ApiResource] => {
+    const slash = name.lastIndexOf('/');
+    return [name, { apiVersion: name.slice(0, slash), kind: name.slice(slash + 1), plural, namespaced }];
+  });
+  return new Map(rows);
 }
 
 export function fakeCluster(time: SimulatedTime): FakeCluster {
   const objects = new Map<string, KubeObject>();
   const unreadable = new Set<string>();
+  const served = builtInKinds();
+  const resourceOf = (apiVersion: string, kind: string): ApiResource | undefined => served.get(`${apiVersion}/${kind}`);
   let version = 0;
 
   const change = (key: string, object: KubeObject | undefined): void => {
@@ -87,15 +94,23 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
     put,
     take,
     unreadable,
+    served,
     get: (ref) =>
       unreadable.has(ref.kind)
         ? Promise.reject(refusal(ref.kind))
         : Promise.resolve(structuredClone(objects.get(objectKey(ref)))),
     list: (query) => Promise.resolve(list(query)),
-    create: (object) =>
-      objects.has(objectKey(refOf(object)))
-        ? Promise.reject(conflict(object, 'already exists'))
-        : Promise.resolve(put(object)),
+    create: (object, how) => {
+      const { namespace } = object.metadata;
+      if (
+        namespace !== undefined &&
+        !objects.has(objectKey({ apiVersion: 'v1', kind: 'Namespace', name: namespace }))
+      ) {
+        return Promise.reject(new TaskError('NamespaceMissing', `namespaces "${namespace}" not found`));
+      }
+      if (objects.has(objectKey(refOf(object)))) return Promise.reject(conflict(object, 'already exists'));
+      return Promise.resolve(how?.dryRun === true ? object : put(object));
+    },
     update(object) {
       const { resourceVersion } = object.metadata;
       const live = objects.get(objectKey(refOf(object)));
@@ -123,12 +138,11 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       return Promise.resolve();
     },
     resource: (apiVersion, kind) => Promise.resolve(resourceOf(apiVersion, kind)),
-    findResource(kind) {
-      const found = Object.keys(kinds).find((known) => known.toLowerCase().endsWith(`/${kind}`));
-      const slash = found?.lastIndexOf('/') ?? 0;
-      return Promise.resolve(
-        found === undefined ? undefined : resourceOf(found.slice(0, slash), found.slice(slash + 1)),
+    findResource(kind, group) {
+      const all = [...served.values()].filter(
+        ({ apiVersion }) => group === undefined || apiGroup(apiVersion) === group,
       );
+      return Promise.resolve(all.find((resource) => resource.kind.toLowerCase() === kind));
     },
     serverTime: () => Promise.resolve(time.now()),
     accessRules: () => Promise.resolve([{ verbs: ['*'], apiGroups: ['*'], resources: ['*'], resourceNames: [] }]),

@@ -1,3 +1,4 @@
+import type { DeclaredKind } from '../../../tasks/common/core/chartCrds';
 import type { KubeObject } from '../../../tasks/common/core/kubernetes';
 import {
   hookObject,
@@ -18,6 +19,8 @@ export interface FakeChart {
   version: string;
   objects: readonly KubeObject[];
   hooks?: readonly Hook[];
+  /** Of its crds/ folder. */
+  crds?: readonly DeclaredKind[];
 }
 
 /** Where a run of Helm ends badly. `killed`: by a signal that it cannot catch, with the revision left pending. */
@@ -213,6 +216,32 @@ export function fakeHelm(
     return failed(message, message.includes('hooks failed') ? 'HookFailed' : 'ApplyRejected');
   };
 
+  /** What Helm says of the first object whose kind is not served; it reads the manifest that it would merge from first. */
+  const unmapped = (assumed: readonly DeclaredKind[], base = ''): string | undefined => {
+    const isServed = ({ apiVersion, kind }: KubeObject): boolean =>
+      cluster.served.has(`${apiVersion}/${kind}`) ||
+      assumed.some((each) => each.apiVersion === apiVersion && each.kind === kind);
+    for (const [word, objects] of [
+      ['current release', objectsOf(base)],
+      ['release', chart.objects],
+    ] as const) {
+      const lost = objects.find((object) => !isServed(object));
+      if (lost === undefined) continue;
+      return (
+        `unable to build kubernetes objects from ${word} manifest: resource mapping not found for name: ` +
+        `"${lost.metadata.name}" namespace: "" from "": no matches for kind "${lost.kind}" in version "${lost.apiVersion}"`
+      );
+    }
+    return undefined;
+  };
+
+  /** Of an upgrade; undefined where Helm would install. */
+  const servingManifest = (): string | undefined => {
+    const last = storage.records.at(-1);
+    const isUpgrade = last !== undefined && last.status !== 'uninstalled';
+    return isUpgrade ? (storage.records.findLast(({ status }) => status === 'deployed') ?? last).manifest : undefined;
+  };
+
   const killed = (): HelmResult => failed('', 'Internal', { exitCode: undefined, signal: 'SIGKILL' });
 
   const uninstall = async (): Promise<HelmResult> => {
@@ -245,14 +274,22 @@ export function fakeHelm(
         major: 3,
         upgradeFlags: new Set<string>(),
       }),
-    render: () =>
-      Promise.resolve({
+    render: (_signal, assumed = []) => {
+      const refused = unmapped(assumed, servingManifest());
+      if (refused !== undefined) {
+        return Promise.resolve({ ...failed(refused, 'KindNotServed'), said: [`Error: ${refused}`] });
+      }
+      return Promise.resolve({
         ...succeeded,
+        said: [],
         rendering: { manifest, hooks: chart.hooks ?? [], config: {}, chart: chartOf(chart) },
-      }),
+      });
+    },
 
-    async upgrade({ timeoutSeconds, wait: waits }, signal) {
-      runs.push('upgrade');
+    chartCrds: () => Promise.resolve(chart.crds ?? []),
+
+    async upgrade({ timeoutSeconds, wait: waits, createNamespace }, signal) {
+      runs.push(createNamespace ? 'upgrade --create-namespace' : 'upgrade');
       const trouble = options.upgradeTrouble;
       let made: Revision | undefined;
       try {
@@ -269,6 +306,11 @@ export function fakeHelm(
         if (base !== undefined && !['deployed', 'failed', 'superseded'].includes(base.status)) {
           return failed(`"${release}" has no deployed releases`, 'Internal');
         }
+        if (isFirst) {
+          for (const crd of chart.crds ?? []) cluster.served.set(`${crd.apiVersion}/${crd.kind}`, crd);
+        }
+        const refused = unmapped([], base?.manifest);
+        if (refused !== undefined) return failed(refused, 'KindNotServed');
         if (isFirst && last !== undefined) {
           await pace('note that what was uninstalled is superseded');
           write({ ...last, status: 'superseded', description: 'superseded by new release' });

@@ -5,7 +5,7 @@ import type { KubeObject } from '../../core/kubernetes';
 import type { Rehearsal } from '../../core/rehearsal';
 import { helmEnvironment } from '../helm';
 import { runProcess, type ProcessResult } from '../process';
-import { openGateway, type Gateway, type GatewayOptions } from './openGateway';
+import { openGateway, unthrottled, type Gateway, type GatewayOptions } from './openGateway';
 import { rehearsalStage, type Recording, type Stage } from './rehearse';
 
 export interface RehearsalOptions extends GatewayOptions {
@@ -27,8 +27,6 @@ export interface RehearsalOptions extends GatewayOptions {
 }
 
 const maximumErrorCharacters = 64 * 1024;
-/** Helm's own limit (5 requests a second, 100 at once) is for clusters that others use; this is a proxy of our own. */
-const unthrottled = { HELM_QPS: '1000', HELM_BURST_LIMIT: '2000' };
 /** Nothing is lost with it: it has changed nothing. */
 const killAfterMs = 1_000;
 

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import type { DeclaredKind } from '../../tasks/common/core/chartCrds';
+import { verifiedLabel } from '../../tasks/common/core/history';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import type { Hook } from '../../tasks/common/core/release';
+import { deploy } from '../../tasks/common/flows/deploy';
+import { chart, configMap, deployment, hook, live, namespace, revision, scene, told } from '../support/fakes/scene';
+
+const toys: DeclaredKind = {
+  apiVersion: 'example.org/v1',
+  kind: 'Toy',
+  plural: 'toys',
+  singular: 'toy',
+  namespaced: true,
+};
+const toy: KubeObject = {
+  apiVersion: 'example.org/v1',
+  kind: 'Toy',
+  metadata: { name: 'bear' },
+  status: { conditions: [{ type: 'Ready', status: 'True' }] },
+};
+const house: KubeObject = { apiVersion: 'example.org/v1', kind: 'House', metadata: { name: 'doll' } };
+
+describe('charts that bring kinds of their own', () => {
+  const withCrds = { ...chart('1.0.0', [deployment('web', 'good'), toy]), crds: [toys] };
+  const before = chart('0.9.0', [deployment('web', 'good')]);
+
+  it('a first install goes on where the chart declares what the API server does not serve yet', async () => {
+    const on = await scene({ chart: withCrds });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed', report.message);
+    assert.deepEqual(live(on.cluster), ['Deployment/web', 'Toy/bear']);
+    assert.doesNotMatch(on.agent.lines.join('\n'), /Error/);
+    assert.equal(told(on.storage.records), '1 deployed+verified');
+    assert.ok(report.objects.some(({ kind, status }) => kind === 'Toy' && status === 'Current'));
+  });
+
+  it('so does an install over a history that was kept', async () => {
+    const on = await scene({ chart: withCrds, history: [revision(1, 'uninstalled', before)] });
+    assert.equal((await deploy(on.context)).outcome, 'deployed');
+  });
+
+  const refusals = [
+    ['a kind that it does not declare', { chart: { ...withCrds, objects: [house] } }, /^The chart cannot.*"House"/s],
+    ['one kind of its own and one that is not', { chart: { ...withCrds, objects: [toy, house] } }, /"House"/],
+    ['--skip-crds', { chart: withCrds, request: { extraArguments: ['--skip-crds'] } }, /Toy in its crds.*--skip-crds/s],
+    [
+      'an upgrade, of which Helm reads no crds/',
+      { chart: withCrds, history: [revision(1, 'deployed', before)], live: before.objects },
+      /declares Toy in its crds\/ folder, which Helm reads at the first install of a release only/,
+    ],
+  ] as const;
+  for (const [what, setting, said] of refusals) {
+    it(`refused, with nothing changed: ${what}`, async () => {
+      const on = await scene(setting);
+      const history = structuredClone(on.storage.records);
+      const report = await deploy(on.context);
+      assert.deepEqual([report.outcome, report.reason], ['failed', 'KindNotServed']);
+      assert.match(report.message, said);
+      assert.deepEqual(on.helm.runs, []);
+      assert.deepEqual(
+        on.storage.records.map(({ revision: number, status }) => [number, status]),
+        history.map(({ revision: number, status }) => [number, status]),
+      );
+    });
+  }
+
+  it('without the right to define kinds, or to make objects of them, nothing is begun', async () => {
+    const on = await scene({ chart: { ...withCrds, objects: [configMap('a'), toy] } });
+    const rule = (resources: string[], apiGroups: string[]) => ({
+      verbs: ['*'],
+      apiGroups,
+      resources,
+      resourceNames: [],
+    });
+    on.cluster.accessRules = () => Promise.resolve([rule(['*'], [''])]);
+    const report = await deploy(on.context);
+    assert.deepEqual([report.outcome, report.reason], ['failed', 'PermissionDenied']);
+    assert.match(report.message, /create customresourcedefinitions\.apiextensions\.k8s\.io in the whole cluster/);
+    assert.match(report.message, /get, create toys\.example\.org in namespace prod/);
+    assert.deepEqual(on.helm.runs, []);
+  });
+});
+
+describe('a namespace that is created when it is not there', () => {
+  const v1 = chart('1.0.0', [configMap('a')]);
+  const key = `/Namespace//${namespace}`;
+  const cases = [
+    ['it is there', { isThere: true }, 'upgrade'],
+    ['it is there, and nobody may look at it', { isThere: true, isHidden: true }, 'upgrade'],
+    ['it is not there', { isThere: false }, 'upgrade --create-namespace'],
+    ['it is not there, and nobody may look for it', { isThere: false, isHidden: true }, 'upgrade --create-namespace'],
+  ] as const;
+  for (const [what, { isThere, ...how }, run] of cases) {
+    it(`${what}: Helm is ${isThere ? 'not ' : ''}told to create it`, async () => {
+      const on = await scene({ chart: v1, request: { createNamespace: true } });
+      if (!isThere) on.cluster.objects.delete(key);
+      if ('isHidden' in how) on.cluster.unreadable.add('Namespace');
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'deployed', report.message);
+      assert.deepEqual(on.helm.runs, [run]);
+    });
+  }
+
+  it('with a lock it is made before Helm runs, so Helm has nothing to create', async () => {
+    const on = await scene({ chart: v1, request: { createNamespace: true, lock: 'preferred' } });
+    on.cluster.objects.delete(key);
+    assert.equal((await deploy(on.context)).outcome, 'deployed');
+    assert.deepEqual(on.helm.runs, ['upgrade']);
+  });
+
+  it('whether anything can be made in it is only asked where that matters, and leaves nothing', async () => {
+    for (const createNamespace of [true, false]) {
+      const on = await scene({ chart: v1, request: { createNamespace } });
+      on.cluster.unreadable.add('Namespace');
+      await deploy(on.context);
+      assert.equal(on.calls.includes('cluster.create'), createNamespace);
+      assert.deepEqual(live(on.cluster), ['ConfigMap/a']);
+    }
+  });
+
+  const nothingAllowed = () => Promise.resolve([]);
+  for (const [what, isThere, outcome] of [
+    ['rights are checked where it is there', true, 'failed'],
+    ['nobody has rights in it yet where it is not', false, 'deployed'],
+  ] as const) {
+    it(what, async () => {
+      const on = await scene({ chart: v1, request: { createNamespace: true } });
+      if (!isThere) on.cluster.objects.delete(key);
+      on.cluster.accessRules = nothingAllowed;
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, outcome);
+      if (isThere) assert.equal(report.reason, 'PermissionDenied');
+    });
+  }
+});
+
+describe('a deploy of what serves already, with tests in the chart', () => {
+  const objects = [configMap('settings')];
+  const metadata = { name: 'settings', labels: { 'app.kubernetes.io/managed-by': 'Helm' } };
+  const marked = objects.map((object) => ({ ...object, metadata }));
+  const test = (name: string, image = 'a'): Hook => ({
+    ...hook(name, 'test'),
+    kind: 'Pod',
+    manifest: JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { image } }),
+  });
+  const deployed = chart('1.0.0', objects, [test('test-abcde')]);
+  let random = 0;
+  for (const [what, next, outcome] of [
+    ['of the same name', () => test('test-abcde'), 'unchanged'],
+    ['with a name that is random', () => test(`test-${String(random++)}`), 'unchanged'],
+    ['with a content that is random', () => test('test-abcde', String(random++)), 'unchanged'],
+    ['of another content', () => test('test-abcde', 'b'), 'deployed'],
+  ] as const) {
+    it(`${what}: ${outcome}`, async () => {
+      const now = { ...deployed, get hooks() { return [next()]; } }; // prettier-ignore
+      const history = [revision(1, 'deployed', deployed, { labels: { [verifiedLabel]: '1' } })];
+      const on = await scene({ chart: now, history, live: marked });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, outcome, on.agent.lines.join('\n'));
+    });
+  }
+});

@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import {
+  crdsAdvice,
+  declaredKinds,
+  isDeclared,
+  kindNames,
+  skipsCrds,
+  unservedKinds,
+} from '../../tasks/common/core/chartCrds';
+
+const toys = `# https://example.org/toys.yaml
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata:
+  name: toys.example.org
+spec:
+  group: example.org
+  names: {kind: Toy, plural: toys, singular: toy}
+  scope: Namespaced
+  versions:
+  - name: v1
+    schema:
+      openAPIV3Schema:
+        description: |-
+          A toy: see {{ docs }}
+
+          served: false
+        type: object
+    served: true
+    storage: true
+  - schema:
+      openAPIV3Schema: {type: object}
+    name: v1alpha1
+    served: false
+    storage: false
+`;
+const house =
+  '{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"houses.example.org"},' +
+  '"spec":{"group":"example.org","scope":"Cluster","names":{"kind":"House","plural":"houses"},' +
+  '"versions":[{"name":"v1","served":true,"schema":{}},{"name":"v2","served":true,"schema":{}}]}}';
+const toy = { apiVersion: 'example.org/v1', kind: 'Toy', plural: 'toys', singular: 'toy', namespaced: true };
+
+describe('the kinds that a chart brings in its crds/ folder', () => {
+  it('of block style and of JSON, in each version that is served', () => {
+    assert.deepEqual(declaredKinds(`${toys}\n---\n${house}\n`), [
+      toy,
+      ...['v1', 'v2'].map((version) => ({
+        apiVersion: `example.org/${version}`,
+        kind: 'House',
+        plural: 'houses',
+        singular: 'house',
+        namespaced: false,
+      })),
+    ]);
+  });
+
+  for (const [what, text] of [
+    ['a chart without such a folder', ''],
+    ['what is no YAML', '{'],
+    ['another object in that folder', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n'],
+    ['a definition that lacks its names', toys.replace(/ {2}names.*\n/, '')],
+    ['a definition without versions', toys.slice(0, toys.indexOf('  versions:'))],
+  ] as const) {
+    it(`none of ${what}`, () => {
+      assert.deepEqual(declaredKinds(text), []);
+    });
+  }
+
+  it('a large schema costs no time', () => {
+    const schema = `          ${'x'.repeat(80)}\n`.repeat(50_000);
+    const large = toys.replace('          served: false\n', schema);
+    assert.deepEqual(declaredKinds(large), [toy]);
+  });
+
+  it('what Helm did not find is read from its words, each kind once', () => {
+    const line = (name: string, kind: string, version: string): string =>
+      `resource mapping not found for name: "${name}" namespace: "" from "": no matches for kind "${kind}" in version "${version}"`;
+    const said = `unable to build kubernetes objects from release manifest: [${line('a', 'Toy', 'example.org/v1')}
+ensure CRDs are installed first, ${line('b', 'Toy', 'example.org/v1')}
+ensure CRDs are installed first, ${line('c', 'House', 'example.org/v3')}]`;
+    const missing = unservedKinds(said);
+    assert.deepEqual(missing, [
+      { kind: 'Toy', apiVersion: 'example.org/v1' },
+      { kind: 'House', apiVersion: 'example.org/v3' },
+    ]);
+    const declared = declaredKinds(`${toys}\n---\n${house}`);
+    assert.deepEqual(
+      missing.map((kind) => isDeclared(declared, kind)),
+      [true, false],
+    );
+  });
+
+  for (const [flags, isSkipped] of [
+    [[], false],
+    [['--skip-crds'], true],
+    [['--skip-crds=true'], true],
+    [['--skip-crds=false'], false],
+    [['--skip-crds', '--skip-crds=0'], false],
+    [['--skip-crds=F', '--skip-crds'], true],
+    [['--skip-schema-validation'], false],
+  ] as const) {
+    it(`flags [${flags.join(' ')}] ${isSkipped ? 'skip' : 'do not skip'} them`, () => {
+      assert.equal(skipsCrds(flags), isSkipped);
+    });
+  }
+
+  it('the advice names what keeps Helm from installing a kind of the chart, and is silent about others', () => {
+    assert.match(crdsAdvice([toy], [toy], 'skipped') ?? '', /declares Toy in its crds\/ folder, but --skip-crds/);
+    assert.match(crdsAdvice([toy], [toy], 'upgrade') ?? '', /Toy .*reads at the first install .* only.*kubectl apply/);
+    assert.equal(crdsAdvice([{ apiVersion: 'example.org/v2', kind: 'Toy' }], [toy], 'upgrade'), undefined);
+  });
+
+  it('many kinds are named in part', () => {
+    const kinds = ['A', 'B', 'A', 'C', 'D', 'E', 'F', 'G'].map((kind) => ({ apiVersion: 'x/v1', kind }));
+    assert.equal(kindNames(kinds), 'A, B, C, D, E and 2 more');
+  });
+});
