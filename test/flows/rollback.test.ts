@@ -5,11 +5,11 @@ import { manifestObjects } from '../../tasks/common/core/manifest';
 import type { DeployStart } from '../../tasks/common/core/releaseContext';
 import type { ReleaseRollbackStart } from '../../tasks/common/core/rollbackContext';
 import { defaultPolicy } from '../../tasks/common/core/rollbackPlan/types';
-import type { RollbackTaskRequest } from '../../tasks/common/core/rollbackRequest';
+import { plainWorkloadsLock, type RollbackTaskRequest } from '../../tasks/common/core/rollbackRequest';
 import { approvalVariable, planDigestVariable } from '../../tasks/common/core/taskVariables';
-import { planForRelease } from '../../tasks/common/flows/plan';
-import type { ToldRollback } from '../../tasks/common/flows/plan';
+import { planForRelease, planForWorkloads, type ToldRollback } from '../../tasks/common/flows/plan';
 import { resumeRollback, rollBackRelease } from '../../tasks/common/flows/rollback';
+import { resumeWorkloads, rollBackWorkloads } from '../../tasks/common/flows/rollbackPlain';
 import { timelineRecords, type StageSpec, type TimelineRecordJson } from '../support/azureDevOps';
 import { fakePlanStore, type FakePlanStore, type StoredPlan } from '../support/fakes/fakePlanStore';
 import { kills, everyTime } from '../support/fakes/plays';
@@ -288,5 +288,123 @@ describe('a rollback that is interrupted, over fakes', function () {
       assert.match(outcome(again), /^(rolledBack|alreadyThere)$/, `${where}: ${again.report?.report.message ?? ''}`);
       assertRolledBack(on, where);
     }
+  });
+});
+
+describe('a rollback of plain workloads over fakes', function () {
+  this.timeout(60_000);
+  const names = ['a', 'b', 'c'];
+  const request: Partial<RollbackTaskRequest> = {
+    subject: { kind: 'workloads', workloads: names.map((name) => ({ kind: 'deployment', name })) },
+    rollback: { toRevision: 'previous', policy: defaultPolicy },
+    releaseName: plainWorkloadsLock,
+  };
+  const never = new AbortController().signal;
+
+  async function beginPlain(): Promise<Scene> {
+    const on = await begin({ history: [], live: names.map((name) => deployment(name, '1')) });
+    for (const name of names) {
+      const live = liveObject(on.cluster, deployment(name, '1'));
+      assert.ok(live !== undefined);
+      on.cluster.put({ ...live, spec: deployment(name, '2')['spec'] });
+    }
+    await on.time.sleep(10_000, never);
+    return on;
+  }
+
+  async function planPlain(on: Scene): Promise<string> {
+    const { report } = await on.run<ToldRollback>({ job: 'plan' }, (start) =>
+      planForWorkloads(startOf(start, on.plans, { request: { ...request, action: 'plan' } })),
+    );
+    assert.equal(report?.report.outcome, 'planned', report?.report.message);
+    await on.time.sleep(120_000, never);
+    return report.report.planDigest.replace('sha256:', '');
+  }
+
+  function undo(on: Scene, planDigest: string, options: StepOptions = {}, flow = rollBackWorkloads): Promise<Step> {
+    const { job = 'rollback', mishap } = options;
+    const timeline = 'timeline' in options ? options.timeline : gated(on.time.now().getTime() - 60_000);
+    return on.run({ job, mishap }, (start) =>
+      flow(startOf(start, on.plans, { ...options, timeline, request: { ...request, planDigest } })),
+    );
+  }
+
+  const images = (on: Scene): string[] =>
+    names.map((name) => {
+      const spec = liveObject(on.cluster, deployment(name, ''))?.['spec'] as {
+        template: { spec: { containers: { image: string }[] } };
+      };
+      return spec.template.spec.containers[0]?.image.split(':')[1] ?? '';
+    });
+
+  async function momentsOf(): Promise<readonly string[]> {
+    const on = await beginPlain();
+    const done = await undo(on, await planPlain(on));
+    assert.equal(outcome(done), 'rolledBack', done.report?.report.message);
+    assert.deepEqual(images(on), ['1', '1', '1']);
+    return done.moments;
+  }
+
+  /** Each workload is rehearsed before the first is patched. */
+  async function momentOfPatch(number: number): Promise<number> {
+    const patches = [...(await momentsOf()).entries()].filter(([, moment]) => moment === 'cluster.patch Deployment');
+    return (patches[names.length + number - 1]?.[0] ?? assert.fail()) + 1;
+  }
+
+  it('killed at each moment: the same step, approved as before, carries it on', async () => {
+    for (const mishap of kills(await momentsOf())) {
+      const on = await beginPlain();
+      const digest = await planPlain(on);
+      const gate = gated(on.time.now().getTime() - 60_000);
+      const killed = await undo(on, digest, { mishap, timeline: gate });
+      const where = `${JSON.stringify(mishap)} at ${killed.moments.at(mishap.at - 1) ?? ''}`;
+      const again = await undo(on, digest, { job: 'again', timeline: gate });
+      assert.match(outcome(again), /^(rolledBack|alreadyThere)$/, `${where}: ${again.report?.report.message ?? ''}`);
+      assert.deepEqual(images(on), ['1', '1', '1'], where);
+    }
+  });
+
+  it('killed after the first: post-job carries it on by the proof that the agent keeps, another run does not', async () => {
+    const at = await momentOfPatch(1);
+    const mishap: Mishap = { what: 'killed', at, isDone: true, helm: 'dies' };
+    const on = await beginPlain();
+    const digest = await planPlain(on);
+    const killed = await undo(on, digest, { mishap });
+    assert.deepEqual(images(on), ['1', '2', '2']);
+    assert.equal(killed.left?.action, 'rollback');
+    assert.equal(outcome(await undo(on, digest, { job: 'other', timeline: [] })), 'refused ApprovalMissing');
+    assert.deepEqual(images(on), ['1', '2', '2']);
+    const resumed = await undo(on, digest, { variables: killed.variables, timeline: undefined }, resumeWorkloads);
+    assert.equal(outcome(resumed), 'rolledBack', resumed.report?.report.message);
+    assert.deepEqual(images(on), ['1', '1', '1']);
+  });
+
+  it('refused at the second: told which are back and which are not; the same step carries it on', async () => {
+    const at = await momentOfPatch(2);
+    const on = await beginPlain();
+    const digest = await planPlain(on);
+    const failed = await undo(on, digest, { mishap: { what: 'fails', at } });
+    const told = /Rolled back by then: Deployment\/a\. Not rolled back: Deployment\/b, Deployment\/c\./;
+    assert.match(failed.report?.report.message ?? '', told);
+    assert.equal(outcome(await undo(on, digest, { job: 'again' })), 'rolledBack');
+    assert.deepEqual(images(on), ['1', '1', '1']);
+  });
+
+  it('one that is still to be rolled back was changed meanwhile: refused, and told which are back', async () => {
+    const at = await momentOfPatch(2);
+    const on = await beginPlain();
+    const digest = await planPlain(on);
+    await undo(on, digest, { mishap: { what: 'fails', at } });
+    const live = liveObject(on.cluster, deployment('c', '2'));
+    assert.ok(live !== undefined);
+    on.cluster.put({ ...live, spec: deployment('c', '3')['spec'] });
+    await on.time.sleep(10_000, never);
+    const refused = await undo(on, digest, { job: 'again' });
+    assert.match(outcome(refused), /PlanChanged/);
+    assert.match(
+      refused.report?.report.message ?? '',
+      /Deployment\/c was changed.*Deployment\/a had been rolled back/s,
+    );
+    assert.deepEqual(images(on), ['1', '2', '3']);
   });
 });

@@ -121,10 +121,11 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       const live = objects.get(objectKey(refOf(object)));
       return Promise.resolve(put(live === undefined ? object : (applied(live, object) as KubeObject)));
     },
-    patch(ref, patch) {
+    patch(ref, patch, { dryRun = false } = {}) {
       const live = objects.get(objectKey(ref));
       if (live === undefined) throw new TaskError('Conflict', `There is no ${objectKey(ref)}.`);
-      return Promise.resolve(put({ ...live, ...(patch as object) }));
+      const patched = mergePatched(live, patch) as KubeObject;
+      return Promise.resolve(dryRun ? structuredClone(patched) : put(patched));
     },
     dryRunApply: (object) => {
       if (resourceOf(object.apiVersion, object.kind) === undefined) {
@@ -150,6 +151,18 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
     podLog: ({ container }) => Promise.resolve(`starting\n${container} says why\n`),
     followPodLog: () => Promise.resolve({ end: 'ended', position: { sinceMs: 0, seen: {} } }),
   };
+}
+
+/** RFC 7386. */
+function mergePatched(live: unknown, patch: unknown): unknown {
+  if (!isRecord(patch)) return patch;
+  const before = isRecord(live) ? live : {};
+  const changed = Object.entries(patch).map(([name, value]): [string, unknown] => [
+    name,
+    mergePatched(before[name], value),
+  ]);
+  const merged = Object.entries({ ...before, ...(Object.fromEntries(changed) as Record<string, unknown>) });
+  return Object.fromEntries(merged.filter(([, value]) => value !== null));
 }
 
 /** Server-side apply by a manager that has applied nothing before: fields and named items are merged, other lists replaced. */
@@ -299,7 +312,7 @@ function observe(deployment: KubeObject, { change }: Controlled): void {
       annotations: { [revisionAnnotation]: revision },
       ownerReferences: [ownerOf(deployment)],
     },
-    spec: { replicas: 1 },
+    spec: { replicas: 1, template: (deployment['spec'] as { template?: unknown }).template },
   };
   change(objectKey(refOf(set)), set);
   const isBroken = imageOf(deployment).endsWith(':broken');
