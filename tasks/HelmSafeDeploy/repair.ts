@@ -5,6 +5,7 @@ import { removePrivateFolders } from '../common/adapters/privateFolder';
 import { publishRepair } from '../common/adapters/publishReport';
 import { withRelease } from '../common/adapters/releaseTask';
 import { runTask } from '../common/adapters/runTask';
+import { timeoutSignal } from '../common/adapters/timer';
 import type { Interruption } from '../common/core/interruption';
 import { childrenVariable } from '../common/core/taskVariables';
 import { repair } from '../common/flows/repair';
@@ -16,7 +17,7 @@ export function runRepair(left: Interruption): void {
     async ({ agent, signal }) => {
       const startedMs = performance.now();
       const request = readRepair(agent.input, inputContext(agent));
-      const timeOver = AbortSignal.timeout(request.cleanupTimeoutSeconds * 1000);
+      const timeOver = timeoutSignal(request.cleanupTimeoutSeconds * 1000);
       agent.log(
         left.revision === 0
           ? 'The step ended before it was over.'

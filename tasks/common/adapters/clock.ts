@@ -1,7 +1,9 @@
 import type { Clock } from '../core/ports';
+import { startTimer } from './timer';
 
 export const systemClock: Clock = {
-  now: () => new Date(),
+  // Time limits are counted by it: it must not jump when somebody sets the agent's clock.
+  now: () => new Date(performance.timeOrigin + performance.now()),
   monotonicMs: () => performance.now(),
   sleep: (milliseconds, signal) =>
     new Promise((resolve) => {
@@ -10,11 +12,11 @@ export const systemClock: Clock = {
         return;
       }
       const finish = (): void => {
-        clearTimeout(timer);
+        stop();
         signal.removeEventListener('abort', finish);
         resolve();
       };
-      const timer = setTimeout(finish, milliseconds);
+      const stop = startTimer(finish, milliseconds);
       signal.addEventListener('abort', finish, { once: true });
     }),
 };

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { startTimer } from './timer';
 
 export interface ProcessOptions {
   env: NodeJS.ProcessEnv;
@@ -63,19 +64,18 @@ export function runProcess(file: string, args: readonly string[], options: Proce
       result.interrupted = true;
       tell();
     };
-    const timers: NodeJS.Timeout[] = [];
+    const timers: (() => void)[] = [];
     const timeOut = (): void => {
       result.timedOut = true;
       tell();
-      timers.push(
-        setTimeout(() => {
-          send('SIGKILL');
-        }, options.killAfterMs ?? 5000),
-      );
+      const kill = (): void => {
+        send('SIGKILL');
+      };
+      timers.push(startTimer(kill, options.killAfterMs ?? 5000));
     };
-    if (options.timeoutMs !== undefined) timers.push(setTimeout(timeOut, options.timeoutMs));
+    if (options.timeoutMs !== undefined) timers.push(startTimer(timeOut, options.timeoutMs));
     const finish = (): void => {
-      timers.forEach(clearTimeout);
+      for (const stop of timers) stop();
       options.interrupt?.removeEventListener('abort', interrupt);
       result.durationMs = performance.now() - started;
       resolve(result);
