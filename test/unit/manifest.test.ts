@@ -67,6 +67,11 @@ describe('YAML as Helm reads it', () => {
   for (const [incident, text, value] of [
     ['of a key that comes twice the last counts', 'a: 1\na: 2', 2],
     ['a flow mapping whose end stands at the margin', 'a: {\n  "b": [\n    1\n]\n}', { b: [1] }],
+    [
+      'two unindented flow collections, with brackets in their texts',
+      'c: {\n"b": "}]"\n}\na: [\n"x\\"]",\nit\'s\n]\nd: 1',
+      ['x"]', "it's"],
+    ],
     ['an unindented toPrettyJson', 'a: {\n"b": {\n"c": "x"\n},\n  "d": [\n  1\n  ]\n}', { b: { c: 'x' }, d: [1] }],
     ['an anchor that is set anew', 'x: [&v 1, *v, &v 2]\na: *v', 2],
     ['a merge key gives way to what follows it', 'x: &x {p: 1, q: 2}\na:\n  <<: *x\n  q: 3', { p: 1, q: 3 }],
@@ -98,6 +103,13 @@ describe('YAML as Helm reads it', () => {
       assert.deepEqual(valueOf(text), value);
     });
   }
+
+  it('an unindented flow collection of thousands of lines is read in a few passes', () => {
+    const entries = Object.fromEntries(Array.from({ length: 3000 }, (_, at) => [`k${at}`, { v: [at] }]));
+    const [document] = readGoYaml(`a: ${JSON.stringify(entries, undefined, 2)}\nb: 1\n`);
+    assert.ok(document !== undefined && 'value' in document);
+    assert.deepEqual(document.value, { a: entries, b: 1 });
+  });
 
   it('many aliases of one large mapping cost no more than one', () => {
     const large = Array.from({ length: 100 }, (_, at) => `  k${at}: {v: ${at}}`).join('\n');

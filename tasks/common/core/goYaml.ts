@@ -3,6 +3,7 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   parseAllDocuments,
   type Document,
   type Node,
@@ -54,16 +55,17 @@ function readDocument(text: string, linesBefore: number): YamlDocument {
   }
 }
 
-const flowLinesMended = 1000;
+/** Moving the lines of one flow collection shows the next one at the latest in the next pass. */
+const passesAtMost = 10;
 
 /**
  * go-yaml lets the lines of a flow collection begin anywhere, as those of an unindented `toPrettyJson` do. The parser
- * here wants them further in than the block around them, so each line that it stumbles over is moved there.
+ * here wants them further in than the block around them, so they are moved there where it stumbles over one.
  */
 function parsed(text: string): readonly Document.Parsed[] {
-  const lines = text.split('\n');
-  for (let mended = 0; ; mended += 1) {
-    const documents = parseAllDocuments(lines.join('\n'), {
+  let movedText = text;
+  for (let pass = 1; ; pass += 1) {
+    const documents = parseAllDocuments(movedText, {
       version: '1.1',
       schema: 'failsafe',
       uniqueKeys: false,
@@ -72,15 +74,55 @@ function parsed(text: string): readonly Document.Parsed[] {
     });
     const all = Array.isArray(documents) ? documents : [];
     const error = all[0]?.errors[0];
-    const at = (error?.linePos?.[0].line ?? 0) - 1;
-    const line = lines[at];
     const isFlow = error?.code === 'BAD_INDENT' && error.message.startsWith('Flow');
-    if (!isFlow || line === undefined || line.startsWith(farIn) || mended === flowLinesMended) return all;
-    lines[at] = farIn + line;
+    if (!isFlow || pass === passesAtMost) return all;
+    const moved = withFlowsMovedIn(movedText);
+    if (moved === movedText) return all;
+    movedText = moved;
   }
 }
 
 const farIn = ' '.repeat(200);
+const [flowEnd, otherMarks] = ['\u0018', new Set(['\ufeff', '\u0002', '\u001f'])];
+
+/** All flow collections that the lexer gives up at the beginning of a line, each moved in from there to its end. */
+function withFlowsMovedIn(text: string): string {
+  const parts: string[] = [];
+  let at = 0;
+  let taken = 0;
+  let depth = 0;
+  for (const token of new Lexer().lex(text)) {
+    if (token === flowEnd) {
+      if (at >= taken && depth > 0) {
+        const end = endOfFlow(text, at, depth);
+        const start = text.lastIndexOf('\n', at - 1) + 1;
+        parts.push(text.slice(taken, start), text.slice(start, end).replace(/^(?! {200})/gm, farIn));
+        taken = end;
+      }
+      depth = 0;
+    } else if (!otherMarks.has(token)) {
+      if (at >= taken && (token === '{' || token === '[')) depth += 1;
+      if (at >= taken && (token === '}' || token === ']')) depth -= 1;
+      at += token.length;
+    }
+    if (at < taken) depth = 0;
+  }
+  return parts.join('') + text.slice(taken);
+}
+
+/** Where the flow collection ends in which `text` is `depth` levels deep at `from`. */
+function endOfFlow(text: string, from: number, depth: number): number {
+  // Inside of a plain scalar a quote is a letter like others.
+  const token = /(?<=[\s,:[{])"(?:[^"\\]|\\[^])*"|(?<=[\s,:[{])'(?:[^']|'')*'|[[{}\]]/g;
+  token.lastIndex = from;
+  let open = depth;
+  for (let found = token.exec(text); found !== null; found = token.exec(text)) {
+    if (found[0] === '{' || found[0] === '[') open += 1;
+    if (found[0] === '}' || found[0] === ']') open -= 1;
+    if (open === 0) return token.lastIndex;
+  }
+  return text.length;
+}
 
 class Unreadable extends Error {}
 

@@ -29,14 +29,18 @@ export function valuesFileProblem(text: string): string | undefined {
 
 function unreadableNode(document: Document.Parsed): string | undefined {
   let problem: string | undefined;
+  const anchors = new Set<string>();
   visit(document, {
+    Value: (_, { anchor }) => {
+      if (anchor !== undefined) anchors.add(anchor);
+    },
     Pair: (_, { key }) => {
       if (!isCollection(key)) return undefined;
       problem = 'it holds a key that is a mapping or a list itself, as an unquoted {{ }} is';
       return visit.BREAK;
     },
     Alias: (_, alias) => {
-      if (alias.resolve(document) !== undefined) return undefined;
+      if (anchors.has(alias.source)) return undefined;
       problem = 'it refers to an anchor that it does not have';
       return visit.BREAK;
     },
