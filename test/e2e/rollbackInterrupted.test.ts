@@ -67,6 +67,61 @@ describe('a rollback that is interrupted', () => {
     );
   }
 
+  for (const major of ['3', '4'] as const) {
+    scene(
+      `Helm ${major}: the machine dies when the target is applied and its record is pending: the same step carries it on @real-node`,
+      async (s) => {
+        const helm = helms(s.cluster)[major];
+        await release(s, helm, 'text=one', 'hooks.post-rollback=sleep 5', 'configMaps={old}');
+        await release(s, helm, 'text=two', 'configMaps={new}');
+        const planned = await plan(s, { helm });
+        assertEnd(planned, 'planned');
+        const running = startRollBack(s, planned, { helm });
+        await s.until('the hook runs', async () =>
+          (await s.list('/apis/batch/v1/namespaces/$ns/jobs')).some(
+            (job) => (job['status'] as { active?: number }).active === 1,
+          ),
+        );
+        loseMachine(running);
+        await running.end.catch(() => undefined);
+        assert.equal(await s.history(), '1 superseded, 2 deployed, 3 pending-rollback');
+        assert.ok(await s.live(configMap('old')), 'It is there, and the present revision does not declare it.');
+
+        const done = await rollBack(s, planned, { helm });
+        assertEnd(done, 'rolledBack');
+        assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
+        assert.equal(await s.live(configMap('new')), undefined);
+        assert.ok(await s.live(configMap('old')));
+      },
+    );
+  }
+
+  scene(
+    'a run without an approval meets a rollback that was begun: marked failed, and a deploy goes on from there @real-node',
+    async (s) => {
+      const helm = helms(s.cluster)['4'];
+      await release(s, helm, ...hooked, 'configMaps={old}');
+      await release(s, helm, 'text=two', 'configMaps={new}');
+      const planned = await plan(s, { helm });
+      const running = startRollBack(s, planned, { helm });
+      await s.until('the hook runs', async () =>
+        (await s.list('/apis/batch/v1/namespaces/$ns/jobs')).some(
+          (job) => (job['status'] as { active?: number }).active === 1,
+        ),
+      );
+      loseMachine(running);
+      await running.end.catch(() => undefined);
+
+      const refused = await rollBack(s, planned, { helm, inputs: { approval: 'gate' } });
+      assertEnd(refused, 'failed', 'ApprovalMissing');
+      assert.match(refused.log, /Revision 3 of the rollback that was begun is marked failed/);
+      assert.doesNotMatch(refused.log, /Nothing was changed/);
+      assert.equal(await s.history(), '1 superseded, 2 deployed, 3 failed');
+      const next = await s.deploy({ helm, set: [...fake, 'text=three'] });
+      assert.equal(next.outputs['outcome'], 'deployed', next.log);
+    },
+  );
+
   for (const [when, wrapped] of [
     ['before Helm begins', waiting],
     ['after Helm', lingering],
