@@ -316,6 +316,13 @@ describe('requests to the Kubernetes API', () => {
         'CredentialsRejected',
         /not installed on this agent\. Install it so\./,
       );
+      // Node throws this error, and tells the one above as an event.
+      const refused = { exec: { command: process.execPath, args: ['x'.repeat(4 * 1024 * 1024)] } };
+      await assertFails(
+        (await connect(await stub.kubeconfig(refused))).get(pod),
+        'CredentialsRejected',
+        /could not be started: .*E2BIG/,
+      );
       const failing = plugin(`console.log('SECRET'); console.error('please log in'); process.exit(3)`);
       const failed = await assertFails(
         (await connect(await stub.kubeconfig(failing))).get(pod),

@@ -110,6 +110,13 @@ describe('processes that are no children', () => {
     assert.equal(isProcessGone(mark), false);
   });
 
+  it('a mark of an earlier version that does not hold the start is read still', () => {
+    const { mark } = start('sh', forever);
+    const withoutStart = mark.slice(0, mark.lastIndexOf('/') + 1);
+    assert.equal(isProcessGone(withoutStart), false);
+    assert.equal(signalProcess(withoutStart, 'SIGURG'), true);
+  });
+
   it('a process of another machine or container is neither known to be gone nor ever signalled', async () => {
     const { child, mark } = start('sh', forever);
     const elsewhere = `agent-7:${mark}`;
@@ -249,5 +256,13 @@ describe('a program that is started', () => {
     assert.equal((await run).exitCode, 0);
     assert.equal((await runProcess(path.join(tmpdir(), 'no', 'helm'), [], options)).startError?.code, 'ENOENT');
     assert.equal(pids.length, 1);
+  });
+
+  it('that the system refuses to start is told of as one that is not there', async () => {
+    const options = { cwd: tmpdir(), env: {}, onStdout: () => undefined, onStderr: () => undefined };
+    // Node throws this error; on Windows it throws EINVAL for a batch file, and UNKNOWN for a file that is no program.
+    const { startError, exitCode } = await runProcess(process.execPath, ['x'.repeat(4 * 1024 * 1024)], options);
+    assert.equal(startError?.code, 'E2BIG');
+    assert.equal(exitCode, undefined);
   });
 });

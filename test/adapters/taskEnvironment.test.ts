@@ -57,4 +57,13 @@ describe('what the agent hands over by the environment', () => {
     assert.deepEqual(environment.childEnvironment, { PATH: '/bin' });
     assert.deepEqual(given, { PATH: '/bin' });
   });
+
+  it('gives children of Windows the names in capitals, and keeps those of connections as they are', () => {
+    const environment = takeTaskEnvironment(
+      { Path: 'C:\\bin', helm_driver: 'configmap', [`ENDPOINT_URL_${id}`]: 'https://k8s.example:6443' },
+      'win32',
+    );
+    assert.deepEqual(environment.childEnvironment, { PATH: 'C:\\bin', HELM_DRIVER: 'configmap' });
+    assert.deepEqual(environment.serviceConnections, [id]);
+  });
 });

@@ -40,7 +40,7 @@ export interface HelmGuard extends Guard {
 const closeWithinMs = 5000;
 
 /** What Node needs to start at all, and what the agent finds the job's processes by at the end of the job. */
-const inherited = ['VSTS_PROCESS_LOOKUP_ID', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SystemRoot'];
+const inherited = ['VSTS_PROCESS_LOOKUP_ID', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SYSTEMROOT'];
 
 export function createGuard(options: GuardOptions): HelmGuard {
   const token = randomUUID();

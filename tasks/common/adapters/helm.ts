@@ -232,6 +232,7 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
               options.guard.watch(started, guarded);
             },
           }),
+      sharesConsole: guarded === 'interruptible',
       ...(how.interrupt === undefined ? {} : { interrupt: how.interrupt }),
       ...(how.timeoutMs === undefined ? {} : { timeoutMs: how.timeoutMs }),
     },
@@ -276,9 +277,22 @@ function failureOf(result: HelmResult, stderr: string): NonNullable<HelmResult['
   return { reason: helmFailureReason(stderr), message };
 }
 
-function cannotStart(binary: string, error: NodeJS.ErrnoException): TaskError {
-  const why = error.code === 'ENOENT' ? 'there is no such program' : error.message;
-  return new TaskError('HelmMissing', `Starting Helm (${binary}) failed: ${why}.`, { cause: error });
+/** The error of a Helm that the system did not start. */
+export function cannotStart(binary: string, error: NodeJS.ErrnoException): TaskError {
+  const failed = `Starting Helm (${binary}) failed:`;
+  switch (error.code) {
+    case 'ENOENT':
+      return new TaskError('HelmMissing', `${failed} there is no such program.`, { cause: error });
+    case 'E2BIG':
+    case 'ENAMETOOLONG': {
+      // 128 KiB for one argument on Linux, 32,767 characters for all of them on Windows.
+      const way = 'move what is long in set, setString or arguments to a values file';
+      const message = `${failed} its command line and environment are longer than this system allows; ${way}.`;
+      return new TaskError('InputInvalid', message, { cause: error });
+    }
+    default:
+      return new TaskError('HelmMissing', `${failed} ${error.message}.`, { cause: error });
+  }
 }
 
 /**

@@ -8,6 +8,7 @@ import type { TaskAgent } from './agent';
 export function inputFiles(workingDirectory: string): InputFiles {
   const absolute = (file: string): string => path.resolve(workingDirectory, file);
   return {
+    platform: process.platform,
     absolute,
     kind: (file) => kindOf(absolute(file)),
     readText: (file) => readFileSync(absolute(file), 'utf8'),
@@ -24,6 +25,16 @@ function kindOf(file: string): ReturnType<InputFiles['kind']> {
     return code === 'EACCES' || code === 'EPERM' ? 'unreadable' : 'missing';
   }
   return stats.isDirectory() ? 'folder' : 'file';
+}
+
+/** Windows has no mark of its own for programs: there every file that can be read is one. */
+export function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
 }
 
 /** What inputs are checked with, beside themselves. */

@@ -7,8 +7,11 @@ export interface PrivateFolder {
   readonly path: string;
   /** Writes a new file, mode 0600, and answers its path. Throws when the name is taken. */
   write(name: string, content: string): string;
-  /** Synchronous and repeatable, so that it can stand on every way out. */
-  remove(): void;
+  /**
+   * Synchronous, repeatable and without an error, so that it can stand on every way out. Answers whether it is gone: on
+   * Windows a file that somebody has open cannot be removed.
+   */
+  remove(): boolean;
 }
 
 const prefix = 'helm-safe-deploy-';
@@ -34,10 +37,20 @@ export function privateFolder(tempDirectory: string, announce: (folder: string) 
       return file;
     },
     remove: () => {
-      rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+      if (!isRemoved(folder)) return false;
       exists = false;
+      return true;
     },
   };
+}
+
+function isRemoved(folder: string): boolean {
+  try {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Creates a file that only this user can read; throws when there is one of this name. */
@@ -57,10 +70,10 @@ export function removePrivateFolders(tempDirectory: string): void {
   }
 }
 
-/** Removes a folder that an earlier phase announced, if it is one of ours in `tempDirectory`; says whether it is. */
+/** Removes a folder that an earlier phase announced; answers whether it is one of ours in `tempDirectory`. */
 export function removePrivateFolder(announced: string, tempDirectory: string): boolean {
   const folder = path.resolve(announced);
   const isOurs = path.dirname(folder) === path.resolve(tempDirectory) && folderName.test(path.basename(folder));
-  if (isOurs) rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+  if (isOurs) isRemoved(folder);
   return isOurs;
 }

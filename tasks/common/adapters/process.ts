@@ -1,5 +1,7 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { hasEndedByConsole, isConsoleEvent, startOptions } from './platform';
 import { startTimer } from './timer';
+import { killTreeOnWindows } from './windowsProcesses';
 
 export interface ProcessOptions {
   env: NodeJS.ProcessEnv;
@@ -8,6 +10,11 @@ export interface ProcessOptions {
   onStderr: (chunk: Uint8Array) => void;
   /** Aborting sends SIGINT at once. Leave it out for what must never be signalled. */
   interrupt?: AbortSignal;
+  /**
+   * On Windows the process hears the agent's CTRL_C by itself, and an abort for that reason leaves it alone. For what
+   * puts things in order when it is cancelled. Any other process has a console of its own there and is killed instead.
+   */
+  sharesConsole?: boolean;
   /** After this long the process is told with SIGINT, and killed `killAfterMs` later if it does not end. */
   timeoutMs?: number;
   killAfterMs?: number;
@@ -27,7 +34,8 @@ export interface ProcessResult {
 
 /**
  * Runs a program without a shell and waits for its end. It gets a process group of its own, so that a Ctrl-C in a
- * terminal, or the agent on Windows, does not reach it beside what we decide to tell it.
+ * terminal does not reach it beside what we decide to tell it. Windows has no groups and no signals; there `sharesConsole`
+ * decides, and who is told by us is killed.
  */
 export function runProcess(file: string, args: readonly string[], options: ProcessOptions): Promise<ProcessResult> {
   const started = performance.now();
@@ -40,46 +48,43 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     durationMs: 0,
   };
   return new Promise((resolve) => {
-    const child = spawn(file, args, {
-      cwd: options.cwd,
-      env: options.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // On Windows a console is shared so that the agent's CTRL_C reaches the child itself, unless it is to be shielded.
-      detached: process.platform !== 'win32' || options.interrupt === undefined,
-      windowsHide: true,
-    });
-    if (child.pid !== undefined) options.onStart?.(child.pid);
-    child.stdout.on('data', options.onStdout);
-    child.stderr.on('data', options.onStderr);
-
-    const send = (signal: NodeJS.Signals): void => {
-      if (process.platform === 'win32') child.kill(signal);
-      else signalGroup(child.pid, signal);
-    };
-    const tell = (): void => {
-      // Windows has no signal to send; `kill` would end the child where it stands.
-      if (process.platform !== 'win32') send('SIGINT');
-    };
-    const interrupt = (): void => {
-      result.interrupted = true;
-      tell();
-    };
     const timers: (() => void)[] = [];
-    const timeOut = (): void => {
-      result.timedOut = true;
-      tell();
-      const kill = (): void => {
-        send('SIGKILL');
-      };
-      timers.push(startTimer(kill, options.killAfterMs ?? 5000));
-    };
-    if (options.timeoutMs !== undefined) timers.push(startTimer(timeOut, options.timeoutMs));
+    let interrupt = (): void => undefined;
     const finish = (): void => {
       for (const stop of timers) stop();
       options.interrupt?.removeEventListener('abort', interrupt);
       result.durationMs = performance.now() - started;
       resolve(result);
     };
+    const child = startChild(file, args, options);
+    if (child instanceof Error) {
+      result.startError = child;
+      finish();
+      return;
+    }
+    if (child.pid !== undefined) options.onStart?.(child.pid);
+    child.stdout?.on('data', options.onStdout);
+    child.stderr?.on('data', options.onStderr);
+
+    const kill = (): void => {
+      if (process.platform !== 'win32') signalGroup(child.pid, 'SIGKILL');
+      else if (child.pid !== undefined) killTreeOnWindows(child.pid);
+    };
+    const tell = (): void => {
+      if (process.platform === 'win32') kill();
+      else signalGroup(child.pid, 'SIGINT');
+    };
+    interrupt = (): void => {
+      result.interrupted = true;
+      const isTold = options.sharesConsole === true && isConsoleEvent(process.platform, options.interrupt?.reason);
+      if (!isTold) tell();
+    };
+    const timeOut = (): void => {
+      result.timedOut = true;
+      tell();
+      timers.push(startTimer(kill, options.killAfterMs ?? 5000));
+    };
+    if (options.timeoutMs !== undefined) timers.push(startTimer(timeOut, options.timeoutMs));
     child.on('error', (error: NodeJS.ErrnoException) => {
       if (child.pid !== undefined) return;
       result.startError = error;
@@ -88,11 +93,33 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     child.on('close', (code, signal) => {
       result.exitCode = code ?? undefined;
       result.signal = signal ?? undefined;
+      if (hasEndedByConsole(process.platform, code)) result.interrupted = true;
       finish();
     });
     if (options.interrupt?.aborted) interrupt();
     else options.interrupt?.addEventListener('abort', interrupt, { once: true });
   });
+}
+
+/** Node throws some of the errors of a start and tells others as an event; which is which depends on the platform. */
+function startChild(
+  file: string,
+  args: readonly string[],
+  options: ProcessOptions,
+): ChildProcess | NodeJS.ErrnoException {
+  try {
+    return spawn(file, args, {
+      cwd: options.cwd,
+      env: options.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...startOptions(process.platform, {
+        sharesConsole: options.sharesConsole ?? false,
+        mayBeEnded: options.interrupt !== undefined,
+      }),
+    });
+  } catch (error) {
+    return error as NodeJS.ErrnoException;
+  }
 }
 
 /**

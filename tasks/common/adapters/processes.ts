@@ -1,13 +1,15 @@
 /**
  * Processes of this machine that are not children of this one. Each is told by a mark, `machine/pid/start`: process ids
- * are used again, on other machines they mean something else, and in other containers too.
+ * are used again, on other machines they mean something else, and in other containers too. On Windows, where the start
+ * of a process cannot be read cheaply, it holds the time at which the process was seen (`seenOnWindows`).
  */
 
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
-import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { deliverable, isStrangerOnWindows, type StopStep } from './platform';
+import { killTreeOnWindows, seenOnWindows, startedAtOnWindows } from './windowsProcesses';
 
 /** `group`: the process was started as the first of a process group of its own, and all of that is meant. */
 export type Reach = 'process' | 'group';
@@ -49,19 +51,13 @@ export function isProcessGone(mark: string, reach: Reach = 'process'): boolean {
 export function signalProcess(mark: string, signal: NodeJS.Signals, reach: Reach = 'process'): boolean {
   const named = namedHere(mark);
   if (named === undefined || isProcessGone(mark, reach)) return false;
-  if (process.platform === 'win32') return signal === 'SIGKILL' && killOnWindows(named.pid, reach);
+  if (process.platform === 'win32') return signal === 'SIGKILL' && killOnWindows(named, reach);
   return sent(reach === 'group' ? -named.pid : named.pid, signal);
 }
 
-export interface StopStep {
-  signal: NodeJS.Signals;
-  /** How long to wait for the end before the next step. */
-  waitMs: number;
-}
-
-/** Signals one after the other until the process is gone; answers whether it is. */
+/** Signals one after the other until the process is gone; answers whether it is. What the platform cannot send is left out. */
 export async function stopProcess(mark: string, steps: readonly StopStep[], reach?: Reach): Promise<boolean> {
-  for (const { signal, waitMs } of steps) {
+  for (const { signal, waitMs } of deliverable(process.platform, steps)) {
     signalProcess(mark, signal, reach);
     if ((await waitUntilGone([mark], waitMs, reach)).length === 0) return true;
   }
@@ -160,26 +156,30 @@ function see(pid: number): Seen | undefined {
   switch (process.platform) {
     case 'linux':
       return readStat(pid) ?? seenBySignal(pid);
-    case 'win32':
-      return seenBySignal(pid);
+    case 'win32': {
+      const seen = seenBySignal(pid);
+      return seen && { ...seen, start: seenOnWindows(pid) };
+    }
     default:
       return seenByPs(pid);
   }
 }
 
-function runs({ pid, start }: Named): boolean {
-  const seen = see(pid);
-  return seen !== undefined && !seen.hasEnded && isSame(seen.start, start);
+function runs(named: Named): boolean {
+  const seen = see(named.pid);
+  return seen !== undefined && !seen.hasEnded && isSame(seen, named);
 }
 
-function isSame(found: string, named: string): boolean {
-  return found === named || found === '' || named === '';
+function isSame(seen: Seen, { pid, start }: Named): boolean {
+  if (process.platform === 'win32') return !isStrangerOnWindows(startedAtOnWindows(pid), start);
+  return seen.start === start || seen.start === '' || start === '';
 }
 
 /** An id is not given to a new process as long as a group has it: where the first of a group is gone, the rest is its own. */
-function groupRuns({ pid, start }: Named): boolean {
+function groupRuns(named: Named): boolean {
+  const { pid } = named;
   const first = see(pid);
-  if (first !== undefined && !isSame(first.start, start)) return false;
+  if (first !== undefined && !isSame(first, named)) return false;
   if (first !== undefined && !first.hasEnded) return true;
   if (process.platform === 'win32') return false;
   if (!hasProc()) return sent(-pid, 0);
@@ -246,12 +246,11 @@ function sent(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-function killOnWindows(pid: number, reach: Reach): boolean {
+/** Only where the process is surely the one of the mark: a mark without a time, as earlier versions wrote it, is not enough. */
+function killOnWindows({ pid, start }: Named, reach: Reach): boolean {
+  if (isStrangerOnWindows(startedAtOnWindows(pid, true), start) !== false) return false;
   if (reach === 'process') return sent(pid, 'SIGKILL');
-  const taskkill = path.join(process.env['SystemRoot'] ?? 'C:\\Windows', 'System32', 'taskkill.exe');
-  const child = spawn(taskkill, ['/T', '/F', '/PID', String(pid)], { stdio: 'ignore', windowsHide: true });
-  child.on('error', () => sent(pid, 'SIGKILL'));
-  child.unref();
+  killTreeOnWindows(pid);
   return true;
 }
 

@@ -1,7 +1,6 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import path from 'node:path';
 import type { DeployRequest, ReleaseRequest } from '../core/deployRequest';
 import { TaskError } from '../core/failure';
+import { onlyExe } from '../core/helmPathInput';
 import { holderOf } from '../core/holder';
 import type { ReleaseStorage, RollbackHelm } from '../core/ports';
 import type { DeployStart, LeaseContext, RolloutContext } from '../core/releaseContext';
@@ -10,6 +9,8 @@ import { childrenVariable } from '../core/taskVariables';
 import { systemClock } from './clock';
 import { withCluster } from './clusterTask';
 import { createGuard, type HelmGuard } from './guard';
+import { isExecutable } from './inputFiles';
+import { findHelm } from './platform';
 import { createHelm, type ReleaseHelmOptions } from './helm';
 import { sha256 } from './planStore';
 import { isProcessGone, processMark } from './processes';
@@ -102,20 +103,16 @@ function announcing(agent: TaskAgent, guard: HelmGuard): HelmGuard {
 }
 
 function helmOnPath(environment: NodeJS.ProcessEnv): string {
-  const names = process.platform === 'win32' ? ['helm.exe', 'helm.cmd', 'helm.bat'] : ['helm'];
-  const folders = (environment['PATH'] ?? environment['Path'] ?? '')
-    .split(path.delimiter)
-    .filter((folder) => folder !== '');
-  const found = folders.flatMap((folder) => names.map((name) => path.join(folder, name))).find(isExecutable);
-  if (found !== undefined) return found;
-  throw new TaskError('HelmMissing', 'There is no helm on PATH, and the input helmPath is empty.');
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
-  } catch {
-    return false;
+  const found = findHelm(process.platform, environment['PATH'], isExecutable);
+  switch (found.kind) {
+    case 'program':
+      return found.file;
+    case 'script':
+      throw new TaskError(
+        'HelmMissing',
+        `The helm on PATH is ${found.file}, ${onlyExe}. Give the path of a helm.exe in helmPath.`,
+      );
+    case 'missing':
+      throw new TaskError('HelmMissing', 'There is no helm on PATH, and the input helmPath is empty.');
   }
 }

@@ -69,7 +69,9 @@ function failed(
 
 /** Sockets that idle must not hold the process; what is still to be written must not be lost. */
 function finish(agent: TaskAgent, end: TaskEnd): void {
-  agent.privateFolder.remove();
+  if (!agent.privateFolder.remove()) {
+    agent.log(`${agent.privateFolder.path} cannot be removed now. The post-job phase and the agent try again.`);
+  }
   agent.complete(end.result, end.message);
   process.stdout.write('', () => {
     process.exit(0);

@@ -4,6 +4,7 @@
  */
 
 import { isRecord } from '../core/json';
+import { uniformEnvironment } from './platform';
 
 /** One service connection as the agent handed it over. */
 export interface ServiceConnection {
@@ -25,7 +26,7 @@ export interface TaskEnvironment {
   serviceConnections: readonly string[];
   /** Everything secret that came with the job, but whole kubeconfigs: their credentials are told when they are read. */
   secrets: readonly string[];
-  /** What a child may inherit: nothing of the above. */
+  /** What a child may inherit: nothing of the above. On Windows all names are in capitals. */
   childEnvironment: NodeJS.ProcessEnv;
 }
 
@@ -38,7 +39,10 @@ const publicParameters =
 const handedOver = /^(?:INPUT_|ENDPOINT_|SECUREFILE_|SECRET_|VSTS_TASKVARIABLE_)|^VSTS_(?:PUBLIC|SECRET)_VARIABLES$/;
 
 /** Takes everything at once and removes from `environment` what no child shall see. */
-export function takeTaskEnvironment(environment: NodeJS.ProcessEnv): TaskEnvironment {
+export function takeTaskEnvironment(
+  environment: NodeJS.ProcessEnv,
+  platform: NodeJS.Platform = process.platform,
+): TaskEnvironment {
   const all = { ...environment };
   const taken = Object.keys(all).filter((name) => handedOver.test(name));
   for (const name of taken) Reflect.deleteProperty(environment, name);
@@ -58,7 +62,10 @@ export function takeTaskEnvironment(environment: NodeJS.ProcessEnv): TaskEnviron
       ...taken.filter((name) => /^SECRET_|^SECUREFILE_TICKET_/.test(name)).flatMap((name) => all[name] || []),
       ...[...connections.values()].flatMap(({ secrets }) => secrets),
     ],
-    childEnvironment: Object.fromEntries(Object.entries(all).filter(([name]) => !handedOver.test(name))),
+    childEnvironment: uniformEnvironment(
+      platform,
+      Object.fromEntries(Object.entries(all).filter(([name]) => !handedOver.test(name))),
+    ),
   };
 }
 

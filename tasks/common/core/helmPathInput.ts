@@ -1,22 +1,41 @@
 import type { InputFiles, InputReader } from './inputs';
 
+/** Completes a sentence about a file that would be Helm on another platform, or for a shell. */
+export const onlyExe =
+  'which is no .exe: Windows starts scripts only through a shell, which would change the values and keep a cancel from Helm';
+
+/** Whether a file can be Helm, by its name: on Windows only an .exe can. */
+export function canBeHelm(platform: NodeJS.Platform | undefined, file: string): boolean {
+  return platform !== 'win32' || /\.exe$/i.test(file);
+}
+
 /** The input helmPath as an absolute path; undefined for the Helm on PATH. */
 export function readHelmPath(read: InputReader, files: InputFiles): string | undefined {
-  const path = read.optionalText('helmPath');
-  if (path === undefined) return undefined;
+  const given = read.optionalText('helmPath');
+  if (given === undefined) return undefined;
+  const path = completed(given, files);
   switch (files.kind(path)) {
     case 'file':
+      if (!canBeHelm(files.platform, path)) {
+        read.mistake({ input: 'helmPath', holds: given, problem: `a file ${onlyExe}; give the path of the helm.exe` });
+      }
       break;
     case 'folder':
-      read.mistake({ input: 'helmPath', holds: path, problem: 'this is a folder, expected the Helm binary in it' });
+      read.mistake({ input: 'helmPath', holds: given, problem: 'this is a folder, expected the Helm binary in it' });
       break;
     case 'missing':
     case 'unreadable':
       read.mistake({
         input: 'helmPath',
-        holds: path,
+        holds: given,
         problem: 'there is no such file; expected the path of a Helm binary, or nothing for the one on PATH',
       });
   }
   return files.absolute(path);
+}
+
+/** On Windows the name of a program may be given without its .exe. */
+function completed(path: string, files: InputFiles): string {
+  const isShort = files.platform === 'win32' && !canBeHelm('win32', path) && files.kind(`${path}.exe`) === 'file';
+  return isShort ? `${path}.exe` : path;
 }

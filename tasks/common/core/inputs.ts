@@ -7,6 +7,8 @@ export type RawInputs = (name: string) => string | undefined;
 
 /** The file system as far as inputs are checked against it. Relative paths start at System.DefaultWorkingDirectory. */
 export interface InputFiles {
+  /** Absent: not Windows. */
+  platform?: NodeJS.Platform;
   absolute(path: string): string;
   kind(path: string): 'file' | 'folder' | 'missing' | 'unreadable';
   /** Throws when the file cannot be read. */

@@ -3,7 +3,7 @@ import { lineReader } from '../../core/foreignText';
 import { helmMessage } from '../../core/helmFailure';
 import type { KubeObject } from '../../core/kubernetes';
 import type { Rehearsal } from '../../core/rehearsal';
-import { helmEnvironment } from '../helm';
+import { cannotStart, helmEnvironment } from '../helm';
 import { runProcess, type ProcessResult } from '../process';
 import { openGateway, unthrottled, type Gateway, type GatewayOptions } from './openGateway';
 import { rehearsalStage, type Recording, type Stage } from './rehearse';
@@ -138,9 +138,4 @@ function outcomeOf({ exitCode, interrupted, timedOut }: ProcessResult): Rehearsa
   if (interrupted) return 'cancelled';
   if (timedOut) return 'timedOut';
   return exitCode === 0 ? 'completed' : 'failed';
-}
-
-function cannotStart(binary: string, error: NodeJS.ErrnoException): TaskError {
-  const why = error.code === 'ENOENT' ? 'there is no such program' : error.message;
-  return new TaskError('HelmMissing', `Starting Helm (${binary}) failed: ${why}.`, { cause: error });
 }

@@ -1,6 +1,9 @@
-import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import spawn from 'cross-spawn';
 import { asTaskError, TaskError } from '../../core/failure';
+import { isExecutable } from '../inputFiles';
+import { findCommand, uniformEnvironment } from '../platform';
 import type { ClusterAccess, ExecPlugin, UserAccess } from './kubeconfig';
 
 /** What a request carries to prove who asks. */
@@ -215,24 +218,21 @@ function runPlugin({ plugin, access, options }: ExecCall): Promise<string> {
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     let size = 0;
-    const child = spawn(plugin.command, plugin.args, {
-      env: {
-        ...options.environment,
-        ...Object.fromEntries(plugin.env.map(({ name, value }) => [name, value])),
-        KUBERNETES_EXEC_INFO: JSON.stringify(execInfo(plugin, access)),
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: execTimeoutMs,
-      killSignal: 'SIGKILL',
-      windowsHide: true,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    const child = startPlugin(plugin, options.signal, {
+      ...options.environment,
+      ...uniformEnvironment(process.platform, Object.fromEntries(plugin.env.map(({ name, value }) => [name, value]))),
+      KUBERNETES_EXEC_INFO: JSON.stringify(execInfo(plugin, access)),
     });
+    if (child instanceof Error) {
+      reject(pluginFailure(plugin, child));
+      return;
+    }
     const collect = (into: Buffer[]) => (chunk: Buffer) => {
       size += chunk.length;
       if (size <= execOutputMaxBytes) into.push(chunk);
     };
-    child.stdout.on('data', collect(stdout));
-    child.stderr.on('data', collect(stderr));
+    child.stdout?.on('data', collect(stdout));
+    child.stderr?.on('data', collect(stderr));
     child.once('error', (error) => {
       reject(pluginFailure(plugin, error));
     });
@@ -246,6 +246,28 @@ function runPlugin({ plugin, access, options }: ExecCall): Promise<string> {
       reject(new TaskError('CredentialsRejected', `The credential plug-in ${plugin.command} ${ending}: ${said}`));
     });
   });
+}
+
+/** Many plug-ins are batch files on Windows (`az`, `gcloud`, `aws`): the package cross-spawn quotes for the shell that they need. */
+function startPlugin(
+  plugin: ExecPlugin,
+  signal: AbortSignal | undefined,
+  environment: NodeJS.ProcessEnv,
+): ChildProcess | NodeJS.ErrnoException {
+  const file = findCommand(process.platform, plugin.command, environment, isExecutable);
+  if (file === undefined) return Object.assign(new Error('not on PATH'), { code: 'ENOENT' });
+  try {
+    return spawn(file, plugin.args, {
+      env: environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: execTimeoutMs,
+      killSignal: 'SIGKILL',
+      windowsHide: true,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  } catch (error) {
+    return error as NodeJS.ErrnoException;
+  }
 }
 
 function pluginFailure(plugin: ExecPlugin, error: NodeJS.ErrnoException): TaskError {
