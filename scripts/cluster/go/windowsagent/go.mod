@@ -1,0 +1,3 @@
+module helm-safe-deploy/cluster/windowsagent
+
+go 1.25.0
