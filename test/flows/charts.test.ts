@@ -161,3 +161,70 @@ describe('a deploy of what serves already, with tests in the chart', () => {
     });
   }
 });
+
+describe('a cluster that no longer serves a version that Helm has recorded', () => {
+  const scaler = (version: string): KubeObject => ({
+    apiVersion: `autoscaling/${version}`,
+    kind: 'HorizontalPodAutoscaler',
+    metadata: { name: 'web' },
+    spec: { maxReplicas: 3 },
+    status: { conditions: [{ type: 'AbleToScale', status: 'True' }] },
+  });
+  const served = {
+    apiVersion: 'autoscaling/v2',
+    kind: 'HorizontalPodAutoscaler',
+    plural: 'horizontalpodautoscalers',
+    namespaced: true,
+  };
+  const old = chart('1.0.0', [configMap('a'), scaler('v2beta2')]);
+  const live = [configMap('a'), scaler('v2')];
+  const onNewCluster = async (objects: readonly KubeObject[], of = old, image = 'good') => {
+    const next = chart('2.0.0', [...objects, deployment('web', image)]);
+    const on = await scene({ chart: next, history: [revision(1, 'deployed', of)], live });
+    on.cluster.served.set('autoscaling/v2/HorizontalPodAutoscaler', served);
+    return on;
+  };
+
+  it('the record is brought up to date, and the chart in the new version is deployed', async () => {
+    const on = await onNewCluster([configMap('a'), scaler('v2')]);
+    const before = on.cluster.objects.get('autoscaling/HorizontalPodAutoscaler/prod/web');
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed', report.message);
+    assert.equal(told(on.storage.records), '1 superseded+verified, 2 deployed+verified');
+    assert.match(
+      on.agent.lines.join('\n'),
+      /record of revision 1 names HorizontalPodAutoscaler of autoscaling\/v2beta2/,
+    );
+    const after = on.cluster.objects.get('autoscaling/HorizontalPodAutoscaler/prod/web');
+    assert.equal(after?.metadata.uid, before?.metadata.uid);
+  });
+
+  it('so that there is a way back to it', async () => {
+    const on = await onNewCluster([configMap('a'), scaler('v2')], old, 'broken');
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack', report.message);
+    assert.match(on.storage.records.at(-1)?.manifest ?? '', /autoscaling\/v2(?!beta)/);
+  });
+
+  it('what the new chart has no more is removed, whatever its version was', async () => {
+    const on = await onNewCluster([configMap('a')]);
+    assert.equal((await deploy(on.context)).outcome, 'deployed');
+    assert.equal(on.cluster.objects.has('autoscaling/HorizontalPodAutoscaler/prod/web'), false);
+  });
+
+  it('a chart that still wants the old version is to blame itself', async () => {
+    const on = await onNewCluster([configMap('a'), scaler('v2beta2')]);
+    const report = await deploy(on.context);
+    assert.deepEqual([report.outcome, report.reason], ['failed', 'KindNotServed']);
+    assert.match(report.message, /^The chart cannot be rendered/);
+    assert.deepEqual(on.helm.runs, []);
+  });
+
+  it('a custom kind that is served no more at all: the record is named, and stays', async () => {
+    const on = await onNewCluster([configMap('a')], chart('1.0.0', [configMap('a'), toy]));
+    const report = await deploy(on.context);
+    assert.deepEqual([report.outcome, report.reason], ['failed', 'KindNotServed']);
+    assert.match(report.message, /record of the release \(revision 1\) names a kind .* the chart is not to blame/);
+    assert.match(on.storage.records[0]?.manifest ?? '', /Toy/);
+  });
+});

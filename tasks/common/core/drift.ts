@@ -71,7 +71,7 @@ export function asHelmSends({ ref, declared }: DeclaredObject, release: ReleaseN
   );
   return {
     ...object,
-    apiVersion: declared.apiVersion,
+    apiVersion: ref.apiVersion,
     kind: declared.kind,
     metadata: {
       ...kept,

@@ -177,13 +177,13 @@ export function mergeBase(
   return base
     .map(([key, object]) => {
       const wish = target.get(key);
-      return documentOf(wish === undefined ? object : remainderOf(object, wish));
+      return manifestDocument(wish === undefined ? object : remainderOf(object, wish));
     })
     .join('');
 }
 
-/** JSON, because in it no text can be read as anything else; with escapes for what go-yaml refuses or folds. */
-function documentOf(object: KubeObject): string {
+/** A document of a manifest. JSON, because in it no text can be read as anything else; with escapes for what go-yaml refuses or folds. */
+export function manifestDocument(object: KubeObject): string {
   const escaped = JSON.stringify(object).replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -19,6 +19,7 @@ import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { isSecret, objectKey, objectName, wantedByManifest } from '../core/manifest';
 import type { Cluster } from '../core/ports';
 import { stopIfCancelled, type RolloutContext } from '../core/releaseContext';
+import { resourceFinder, type ResourceFinder } from './servedVersions';
 import { liveRef } from './wantedObjects';
 
 /** Under this name the API server is asked what would be. Nothing is ever written under it. */
@@ -66,7 +67,8 @@ function say({ agent }: DriftContext, sentences: readonly string[]): void {
 export async function liveState(context: DriftContext, manifest: string, release: ReleaseName): Promise<LiveState> {
   const { cluster, signal } = context;
   const objects = wantedByManifest(manifest, release.namespace);
-  const refs = await inTurns(objects, signal, (object) => refOrError(cluster, object, release.namespace));
+  const find = resourceFinder(cluster);
+  const refs = await inTurns(objects, signal, (object) => refOrError(cluster, object, release.namespace, find));
   const known = refs.flatMap((ref) => (ref === undefined || 'message' in ref ? [] : [ref]));
   const listed = await readLists(cluster, known, signal);
   const found = await inTurns(objects, signal, (object, index): Promise<Examined> => {
@@ -92,9 +94,10 @@ async function refOrError(
   cluster: Cluster,
   object: KubeObject,
   namespace: string,
+  find: ResourceFinder,
 ): Promise<ObjectRef | TaskError | undefined> {
   try {
-    return await liveRef(cluster, object, namespace);
+    return await liveRef(cluster, object, namespace, find);
   } catch (error) {
     return toldOf(error);
   }

@@ -2,6 +2,7 @@ import { crdsAdvice, isDeclared, kindNames, skipsCrds, unservedKinds, type Decla
 import { asTaskError, TaskError, type FailureReason } from '../core/failure';
 import {
   isFirstInstall,
+  lastGood,
   releaseState,
   rollbackTarget,
   verifiedLabel,
@@ -19,6 +20,7 @@ import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../cor
 import { bury, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from './recover';
 import { insist } from './insist';
 import { readRollout, rolloutPolicy } from './rollout';
+import { renewRecords } from './servedVersions';
 import { wantedObjects } from './wantedObjects';
 
 /** What is known before the first change. */
@@ -70,21 +72,28 @@ export async function look(context: DeployContext, asked: AskedHelm, told: Told)
   if (rendered.status === 'rejected') throw rendered.reason;
   // Helm renders nothing for a release that is pending, as it may have been when Helm was asked.
   const wasPending = release.value.died !== undefined || rendered.value.failure?.reason === 'ReleasePending';
-  const first = wasPending ? await helm.render(signal) : rendered.value;
+  const first = wasPending || release.value.isRenewed ? await helm.render(signal) : rendered.value;
   const { rendering, failure, assumed, said } = await withOwnKinds(context, release.value.state, first);
   for (const line of said) context.agent.log(`  ${line}`);
-  if (rendering === undefined) {
-    throw new TaskError(
-      failure?.reason ?? 'Internal',
-      `The chart cannot be rendered: ${failure?.message ?? 'Helm said nothing'}`,
-    );
-  }
+  if (rendering === undefined) throw notRendered(release.value.history.at(-1), failure);
   context.agent.log(`Helm ${capabilities.value.version}, ${hookSentence(rendering)}.`);
   // Nobody has rights in a namespace that is yet to be made.
   if (release.value.hasNamespace === true || !context.request.createNamespace) {
     await checkAccess(context, rendering.manifest, release.value.history.at(-1)?.manifest ?? '', assumed);
   }
   return { ...release.value, capabilities: capabilities.value, rendering };
+}
+
+/** Before it renders anything of an upgrade, Helm reads what it has recorded of the last revision. */
+function notRendered(last: Revision | undefined, failure: Rendered['failure']): TaskError {
+  const { reason, message } = failure ?? { reason: 'Internal', message: 'Helm said nothing' };
+  const isOfRecord = reason === 'KindNotServed' && message.includes('from current release manifest');
+  if (!isOfRecord || last === undefined) return new TaskError(reason, `The chart cannot be rendered: ${message}`);
+  return new TaskError(
+    reason,
+    `Helm's record of the release (revision ${last.revision}) names a kind that the API server does not serve in any version, so ` +
+      `Helm can neither upgrade the release nor return to that revision; the chart is not to blame: ${message}`,
+  );
 }
 
 /**
@@ -129,7 +138,10 @@ export interface Told {
   onDied: (died: Revision) => void;
 }
 
-type ReleaseLook = Omit<Look, 'capabilities' | 'rendering'>;
+type ReleaseLook = Omit<Look, 'capabilities' | 'rendering'> & {
+  /** Helm's record is not as it was when Helm was asked. */
+  isRenewed: boolean;
+};
 
 async function lookAtRelease(context: DeployContext, { onHistory, onDied }: Told): Promise<ReleaseLook> {
   const { agent, request, namespace, storage } = context;
@@ -138,10 +150,12 @@ async function lookAtRelease(context: DeployContext, { onHistory, onDied }: Told
   onHistory(found);
   sayState(context, releaseState(found));
   const died = await recoverPending(context, found, onDied);
-  const history = await restoreHistory(context, died === undefined ? found : await storage.history());
+  const restored = await restoreHistory(context, died === undefined ? found : await storage.history());
+  const history = await renewRecords(context, restored, oldestRead(restored));
+  const isRenewed = history !== restored;
   onHistory(history);
   const state = releaseState(history);
-  const nothingServes = { baseline: undefined, isHealthy: false, died, hasNamespace };
+  const nothingServes = { baseline: undefined, isHealthy: false, died, hasNamespace, isRenewed };
   if (state.state === 'unknown') {
     throw new TaskError(
       'ReleasePending',
@@ -159,7 +173,8 @@ async function lookAtRelease(context: DeployContext, { onHistory, onDied }: Told
   }
   agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
   const marked = await storage.history();
-  return { history: marked, state, target: rollbackTarget(marked), baseline, isHealthy, died, hasNamespace };
+  const target = rollbackTarget(marked);
+  return { history: marked, state, target, baseline, isHealthy, died, hasNamespace, isRenewed };
 }
 
 /** Its run died before it had seen it healthy or failed: what is broken in it is no old evil. */
@@ -226,6 +241,12 @@ async function hasNamespace(context: DeployContext): Promise<boolean | undefined
     () => true,
     (error: unknown) => (reasonOf(error) === 'NamespaceMissing' ? false : undefined),
   );
+}
+
+/** The oldest revision whose record Helm may read in this run: to merge from, or to return to. */
+function oldestRead(history: History): number {
+  const read = [history.at(-1), rollbackTarget(history)?.revision, lastGood(history)];
+  return Math.min(...read.flatMap((each) => each?.revision ?? []));
 }
 
 /** Judges what serves, and marks it when it is healthy: then it is where a failed deploy returns to. */

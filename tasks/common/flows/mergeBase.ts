@@ -162,8 +162,8 @@ interface Fate {
 async function fateOf(context: BaseContext, leftover: Leftover): Promise<Fate> {
   const { key, object } = leftover;
   const ref = await liveRef(context.cluster, object, context.namespace);
-  // Helm refuses a base with a kind that is not served.
-  if (ref === undefined) return { key, isSpared: true, reports: [] };
+  // Helm refuses a base with a kind or version that is not served.
+  if (ref?.apiVersion !== object.apiVersion) return { key, isSpared: true, reports: [] };
   const live = await context.cluster.get(ref, { metadataOnly: isSecret(ref) });
   if (live === undefined) return { key, isSpared: false, reports: [] };
   const release = { name: context.request.releaseName, namespace: context.namespace };
