@@ -55,6 +55,15 @@ describe('the kinds that a chart brings in its crds/ folder', () => {
     ]);
   });
 
+  it('of files that stand one after the other with nothing in between, as Helm 3 prints them', () => {
+    const bare = toys.slice(toys.indexOf('apiVersion'));
+    const kinds = (crds: string): string[] => declaredKinds(crds).map(({ kind }) => kind);
+    assert.deepEqual(kinds([house, house].join('\n')), ['House', 'House', 'House', 'House']);
+    assert.deepEqual(kinds([bare, bare.replaceAll(/\bToy\b/g, 'Doll'), house, bare].join('\n')), [
+      ...['Toy', 'Doll', 'House', 'House', 'Toy'],
+    ]);
+  });
+
   for (const [what, text] of [
     ['a chart without such a folder', ''],
     ['what is no YAML', '{'],

@@ -18,7 +18,7 @@ export interface DeclaredKind extends ApiResource {
 /** The kinds in what `helm show crds` prints, those of subcharts included. Empty where that cannot be read. */
 export function declaredKinds(crds: string): DeclaredKind[] {
   try {
-    return manifestObjects(withoutSchemas(crds)).flatMap(kindsOf);
+    return manifestObjects(withSeparators(withoutSchemas(crds))).flatMap(kindsOf);
   } catch (error) {
     if (error instanceof TaskError) return [];
     throw error;
@@ -35,6 +35,19 @@ function withoutSchemas(crds: string): string {
     return true;
   });
   return kept.join('\n');
+}
+
+/** Helm 3 prints one file after the other with nothing in between: a top-level key that comes again begins another one. */
+function withSeparators(crds: string): string {
+  let keys = new Set<string>();
+  const lines = crds.split('\n').flatMap((line) => {
+    const key = /^(?:\{|\w+(?=\s*:))/.exec(line)?.[0];
+    const isNew = key !== undefined && (keys.has(key) || keys.has('{'));
+    if (isNew || /^---(\s|$)/.test(line)) keys = new Set();
+    if (key !== undefined) keys.add(key);
+    return isNew ? ['---', line] : [line];
+  });
+  return lines.join('\n');
 }
 
 function kindsOf({ kind, spec }: KubeObject): DeclaredKind[] {
