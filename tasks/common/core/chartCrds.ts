@@ -42,7 +42,8 @@ function withSeparators(crds: string): string {
   let keys = new Set<string>();
   const lines = crds.split('\n').flatMap((line) => {
     const key = /^(?:\{|\w+(?=\s*:))/.exec(line)?.[0];
-    const isNew = key !== undefined && (keys.has(key) || keys.has('{'));
+    const isOther = keys.size > 0 && (key === '{') !== keys.has('{');
+    const isNew = key !== undefined && (keys.has(key) || isOther);
     if (isNew || /^---(\s|$)/.test(line)) keys = new Set();
     if (key !== undefined) keys.add(key);
     return isNew ? ['---', line] : [line];
