@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -139,6 +139,7 @@ describe('the gateway', () => {
   let temporary: string;
   let folder: PrivateFolder;
   const closers: (() => unknown)[] = [];
+  const privateFolders = (): string[] => readdirSync(temporary).filter((name) => name.startsWith('helm-safe-deploy-'));
 
   beforeEach(async () => {
     api = await startStubApiServer();
@@ -262,10 +263,13 @@ describe('the gateway', () => {
 
     it('its kubeconfig and what was discovered are gone once it is closed, and so is the way', async () => {
       const { client, gateway } = await rehearsing();
-      assert.equal(readdirSync(folder.path).length, 1);
+      assert.deepEqual(
+        privateFolders().map((name) => readdirSync(path.join(temporary, name))),
+        [['kubeconfig']],
+      );
       await gateway.close();
       await gateway.close();
-      assert.deepEqual(readdirSync(folder.path), []);
+      assert.deepEqual(privateFolders(), []);
       await assert.rejects(client.ask('/version'), { code: 'ECONNREFUSED' });
     });
   });
@@ -814,7 +818,7 @@ describe('the gateway', () => {
       assert.doesNotMatch(lines[2] ?? '', /first-token/);
       assert.equal(rehearsal.outcome, 'failed', 'It has made no revision.');
       assert.match(rehearsal.message, /made no revision/);
-      assert.deepEqual(readdirSync(folder.path), []);
+      assert.deepEqual(privateFolders(), []);
     });
 
     it('one with a kubeconfig of its own never gets to the rollback, which would be no rehearsal', async () => {
@@ -826,7 +830,7 @@ describe('the gateway', () => {
         message: /does not use the kubeconfig/,
       });
       assert.equal(readFileSync(ran, 'utf8'), 'history\n');
-      assert.deepEqual(readdirSync(folder.path), []);
+      assert.deepEqual(privateFolders(), []);
     });
 
     it('one that fails is an outcome, with its last word', async () => {
@@ -839,7 +843,7 @@ describe('the gateway', () => {
         await helm('trap "" INT; while :; do read -r line; done < /dev/zero', { timeoutSeconds: 1 }),
       );
       assert.equal(rehearsal.outcome, 'timedOut');
-      assert.deepEqual(readdirSync(folder.path), []);
+      assert.deepEqual(privateFolders(), []);
     });
 
     it('a run that is cancelled ends it', async () => {
@@ -856,7 +860,7 @@ describe('the gateway', () => {
     it('a Helm that is not there is told as that', async () => {
       const wanted = await helm('', { binary: path.join(temporary, 'nothing') });
       await assert.rejects(rehearseRollback(wanted), { reason: 'HelmMissing' });
-      assert.equal(existsSync(folder.path) && readdirSync(folder.path).length > 0, false);
+      assert.deepEqual(privateFolders(), []);
     });
 
     it('an API server that cannot be reached is the cause that is told, not what Helm makes of it', async () => {

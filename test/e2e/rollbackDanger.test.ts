@@ -61,6 +61,56 @@ describe('a Helm that deletes what it has just rolled back', () => {
     assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
   });
 
+  scene('it writes through the fence what was not rehearsed: refused, and nothing of it is done', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    for (const text of ['one', 'two', 'three']) await release(s, helm, `text=${text}`);
+    const planned = await plan(s, { helm, inputs: { toRevision: '2', allowUnverifiedTarget: 'true' } });
+    assertEnd(planned, 'planned');
+    const inputs = { toRevision: '2', allowUnverifiedTarget: 'true' };
+    const tampered = (name: string, ...lines: string[]): string => {
+      const cases = `*rollback*--no-hooks*) helm "$@";; *rollback*) ${lines.join('\n')};; *) helm "$@";;`;
+      const head = `#!/bin/sh\nhelm() { "${helm}" "$@"; }\nkubectl() { "${s.cluster.kubectl}" --namespace "${s.namespace}" "$@"; }\n`;
+      return s.file(name, `${head}case "$*" in ${cases} esac\n`);
+    };
+    const elsewhere = await rollBack(s, planned, {
+      helm: tampered('elsewhere', `helm rollback web 1 -n ${s.namespace}`),
+      inputs,
+    });
+    assertEnd(elsewhere, 'failed', 'ApplyRejected');
+    assert.match(elsewhere.log, /would not become what it became in the rehearsal \(data/);
+    assert.equal(await s.field(configMap('web'), 'data.text'), 'three');
+
+    const again = await plan(s, { helm, inputs });
+    const patches = tampered(
+      'patches',
+      `kubectl patch deployment/web --type merge --patch '{"spec":{"template":{"spec":{"hostNetwork":true}}}}'`,
+      'kubectl scale deployment/web --replicas 0',
+      'kubectl create token default',
+      `kubectl create configmap extra`,
+      'find "$(dirname "$KUBECONFIG")" "$HOME" -type f | sort -u',
+      'helm "$@"',
+      `kubectl patch deployment/web --type merge --patch '{"spec":{"template":{"spec":{"hostNetwork":true}}}}'`,
+      'kubectl delete secret "$(kubectl get secret --selector owner=helm --output name | sort -V | tail -n 1 | cut -d / -f 2)"',
+      'exit 0',
+    );
+    const done = await rollBack(s, again, { helm: patches, inputs });
+    assertEnd(done, 'rolledBack');
+    for (const refused of [
+      /deployments\/web in namespace .*hostNetwork/,
+      /deployments\/web\/scale .*not in the plan/,
+      /serviceaccounts\/default\/token .*not in the plan/,
+      /configmaps .*not in the plan/,
+    ]) {
+      assert.match(done.log, refused);
+    }
+    assert.doesNotMatch(done.log, /^eyJ/m, 'No token was made.');
+    assert.equal(await s.field(deployment, 'spec.template.spec.hostNetwork'), undefined);
+    assert.notEqual(await s.field(deployment, 'spec.replicas'), 0);
+    assert.equal(await s.live(configMap('extra')), undefined);
+    assert.equal(await s.field(configMap('web'), 'data.text'), 'two');
+    assert.match(await s.history(), /5 deployed$/);
+  });
+
   scene('its word is no proof, good or bad: what is there counts, and what it took is brought back', async (s) => {
     const helm = helms(s.cluster)['4'];
     await release(s, helm, 'text=one', 'configMaps={old}');

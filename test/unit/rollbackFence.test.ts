@@ -1,19 +1,34 @@
 import assert from 'node:assert/strict';
 import type { FencedWrite, FenceWrite } from '../../tasks/common/core/fence';
 import { fencePolicy, unplannedDeletions } from '../../tasks/common/core/rollbackPlan/fencePolicy';
-import { hook, live, object, plan, revision, verified, web, write } from '../support/rollbackScene';
+import {
+  deployment,
+  hook,
+  live,
+  object,
+  plan,
+  rehearsal,
+  revision,
+  verified,
+  web,
+  write,
+} from '../support/rollbackScene';
 
 const quota = object('ResourceQuota', 'limit');
 const settings = object('ConfigMap', 'new', { data: { a: '1' } });
+const warn = hook('Job', 'warn', ['pre-rollback'], 'Succeeded', { spec: { backoffLimit: 1 } });
+const target = revision(1, 'superseded', [web('shop:1')], { labels: verified(1), hooks: [warn] });
+const writes = [
+  write('changed', live(web('shop:1')), { bodyDigest: 'as rehearsed' }),
+  write('deleted', live(quota)),
+  write('deleted', live(settings)),
+];
 const made = plan({
-  history: [
-    revision(1, 'superseded', [web('shop:1')], { labels: verified(1), hooks: [hook('Job', 'warn', ['pre-rollback'])] }),
-    revision(2, 'deployed', [web('shop:2'), quota, settings]),
-  ],
+  history: [target, revision(2, 'deployed', [web('shop:2'), quota, settings])],
   live: [live(web('shop:2')), live(quota), live(settings)],
-  writes: [write('changed', live(web('shop:1'))), write('deleted', live(quota)), write('deleted', live(settings))],
+  writes,
 });
-const policy = fencePolicy(made, 'Secret');
+const policy = fencePolicy({ plan: made, rehearsal: rehearsal(writes), target, storage: 'Secret' });
 
 function asked(
   verb: FenceWrite['verb'],
@@ -30,6 +45,7 @@ function asked(
     ...(name === undefined ? {} : { name }),
     isStorage: false,
     isMadeHere: false,
+    bodyDigest: 'another',
     client: 'Helm/4.1.4',
     ...more,
   };
@@ -53,6 +69,44 @@ describe('what Helm is let do in the execution of a plan', () => {
     assert.ok(!policy.mayWrite(asked('create', 'configmaps', undefined)));
     assert.ok(!policy.mayWrite(asked('patch', 'deployments', 'other')));
     assert.ok(!policy.mayWrite(asked('update', 'secrets', 'tls')));
+  });
+
+  it('takes no subresource for the object, and deletes no record of its own', () => {
+    assert.ok(!policy.mayWrite(asked('patch', 'deployments', 'web', { subresource: 'scale' })));
+    assert.ok(!policy.mayWrite(asked('create', 'serviceaccounts', 'web', { subresource: 'token' })));
+    const record = { isStorage: true, isMadeHere: true };
+    assert.ok(!policy.mayDelete(asked('delete', 'secrets', 'sh.helm.release.v1.web.v3', record)));
+  });
+
+  it('writes nothing to what it has made itself that was not rehearsed', () => {
+    assert.ok(!policy.mayWrite(asked('patch', 'configmaps', 'mine', { isMadeHere: true })));
+  });
+
+  const compared = (write: FenceWrite, wouldBe = live(web('shop:1'))): string => {
+    const compare = policy.comparing(write);
+    return compare === undefined ? 'not compared' : (compare(wouldBe) ?? 'the same');
+  };
+  const changed = (field: object) => live(web('shop:1', field));
+
+  it('does what it did in the rehearsal: the same request, or one with the same result', () => {
+    const same = asked('patch', 'deployments', 'web', { bodyDigest: 'as rehearsed' });
+    assert.equal(compared(same), 'not compared');
+    assert.equal(compared({ ...same, verb: 'apply' }), 'the same');
+    assert.equal(compared(asked('patch', 'deployments', 'web')), 'the same');
+    assert.match(compared(asked('patch', 'deployments', 'web'), changed({ replicas: 0 })), /\(spec\.replicas\)$/);
+    const host = live(deployment('web', { hostNetwork: true, containers: [{ name: 'web', image: 'shop:1' }] }));
+    assert.match(compared(asked('patch', 'deployments', 'web'), host), /hostNetwork/);
+    const record = asked('update', 'secrets', 'sh.helm.release.v1.web.v3', { isStorage: true });
+    assert.equal(compared(record), 'not compared');
+  });
+
+  it('makes a hook as the target declares it, whatever Helm notes in its metadata', () => {
+    const sent = object('Job', 'warn', { spec: { backoffLimit: 1 } }, 'batch/v1');
+    const job = (more: object): FenceWrite => asked('create', 'jobs', 'warn', { sent: { ...sent, ...more } });
+    const noted = { metadata: { name: 'warn', labels: { 'app.kubernetes.io/managed-by': 'Helm' } } };
+    assert.equal(compared(job(noted)), 'the same');
+    assert.match(compared(job({ spec: { backoffLimit: 1, template: {} } })), /not the hook/);
+    assert.match(compared({ ...job({}), verb: 'patch' }), /not the hook/);
   });
 
   it('of what was held back, only what the plan does not delete itself is told', () => {

@@ -1,4 +1,4 @@
-import type { ObjectRef } from './kubernetes';
+import type { KubeObject, ObjectRef } from './kubernetes';
 import { apiGroup } from './manifest';
 import type { WriteRefusal, WriteVerb } from './rehearsal';
 
@@ -18,6 +18,10 @@ export interface FenceWrite {
   isStorage: boolean;
   /** What is written was made through this fence. */
   isMadeHere: boolean;
+  /** SHA-256 of the request's body, in hexadecimal. */
+  bodyDigest: string;
+  /** The body, where it is JSON. It may hold values of a Secret. */
+  sent?: unknown;
   /** The program that asked, as it names itself. */
   client: string;
 }
@@ -28,6 +32,11 @@ export interface FencePolicy {
   mayDelete(write: FenceWrite): boolean;
   /** Any other write is refused when it may not be passed on; without this, all are. */
   mayWrite?(write: FenceWrite): boolean;
+  /**
+   * Undefined for a write that may be done as it is. Else the write is sent as a dry run first, and what the answer gives
+   * decides about the object that it would make: a clause why the write is refused, or undefined.
+   */
+  comparing?(write: FenceWrite): ((wouldBe: KubeObject) => string | undefined) | undefined;
 }
 
 export interface FencedWrite {

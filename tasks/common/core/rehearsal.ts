@@ -36,6 +36,8 @@ export interface RehearsedWrite {
    */
   object?: KubeObject;
   refusal?: WriteRefusal;
+  /** SHA-256 of the request's body, in hexadecimal: the execution sends the very same. */
+  bodyDigest?: string;
   /**
    * The dry run could not know of an earlier write of the same rehearsal: `object` is what was sent, without defaults
    * (in a namespace that would have been made), or lacks what an earlier patch would have done to it.

@@ -1,16 +1,18 @@
-import { endingOfRollout, reportedObjects, sentence } from '../core/ending';
+import { endingFor, endingOfRollout, reportedObjects, sentence } from '../core/ending';
 import type { ReleaseName } from '../core/drift';
 import type { KubeObject } from '../core/kubernetes';
 import { asTaskError, type FailureReason } from '../core/failure';
 import type { FenceRecord } from '../core/fence';
 import { objectName } from '../core/manifest';
 import type { HelmResult } from '../core/ports';
+import type { Rehearsal } from '../core/rehearsal';
 import type { Revision } from '../core/release';
 import { stopIfCancelled } from '../core/releaseContext';
 import type { RollbackContext } from '../core/rollbackContext';
 import { mayHaveTrappedPods, ownDeletions } from '../core/rollbackPlan/execution';
 import { isKeptByPolicy } from '../core/rollbackPlan/objects';
 import { fencePolicy, unplannedDeletions } from '../core/rollbackPlan/fencePolicy';
+import { isSameRecord } from '../core/rollbackPlan/recordDigest';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
 import { isUnowned, otherOwner } from '../core/remains';
 import { heldBackSentence, type RollbackEnding } from '../core/rollbackReport';
@@ -50,9 +52,13 @@ export interface Approved {
 export async function executeRollback(
   context: RollbackContext,
   story: RollbackStory,
-  approved: Approved & { history: readonly Revision[]; base: PlannedBase | undefined },
+  approved: Approved & {
+    history: readonly Revision[];
+    base: PlannedBase | undefined;
+    rehearsal: Rehearsal | undefined;
+  },
 ): Promise<RollbackEnding> {
-  const { plan, base, target, history, deadline } = approved;
+  const { plan, base, rehearsal, target, history, deadline } = approved;
   const { clock, lease, plans, rollbackHelm, storage } = context;
   stopIfCancelled(context.signal);
   const memory = await baselineNow(context, story, target, history);
@@ -74,7 +80,7 @@ export async function executeRollback(
             timeoutSeconds: secondsUntil(deadline, clock.now()),
             endAfterSeconds: hungAfter(secondsUntil(deadline, clock.now()), target),
             wait: target.hooks.some(({ events }) => events.includes('post-rollback')),
-            policy: fencePolicy(plan, storage.kind),
+            policy: fencePolicy({ plan, rehearsal, target, storage: storage.kind }),
             lost: lease.lost,
           }),
         );
@@ -84,7 +90,12 @@ export async function executeRollback(
     ),
   );
   if (fence !== undefined) sayFence(context, story, approved, fence);
-  const made = newRevision(history, await insist(context, () => storage.history()));
+  const now = await insist(context, () => storage.history());
+  warnOfChangedRecords(context, history, now);
+  const made = newRevision(history, now);
+  if (made?.status === 'deployed' && !isSameRecord(target, made)) {
+    return otherRecord(context, story, { ...approved, memory }, made);
+  }
   if (made?.status !== 'deployed') {
     story.revision = null;
     if (!result.ok) await showHookEvidence(context, story, hooks);
@@ -95,6 +106,32 @@ export async function executeRollback(
   if (!result.ok)
     context.agent.warning(`Helm made revision ${made.revision} and failed then: ${whyFailed(result).message}`);
   return finishRollback(context, story, approved, made, memory);
+}
+
+/** Helm has its statuses to write, nothing else. */
+function warnOfChangedRecords({ agent }: RollbackContext, before: readonly Revision[], now: readonly Revision[]): void {
+  for (const revision of before) {
+    const found = now.find((other) => other.revision === revision.revision);
+    if (found === undefined) agent.warning(`Helm has removed the record of revision ${revision.revision}.`);
+    else if (!isSameRecord(revision, found)) {
+      agent.warning(
+        `Helm has changed the record of revision ${revision.revision}: its manifest, its hooks or its values.`,
+      );
+    }
+  }
+}
+
+/** Whatever Helm has rolled back to, it is not what was approved. */
+async function otherRecord(
+  context: RollbackContext,
+  story: RollbackStory,
+  approved: Approved & { history: readonly Revision[]; memory: RolloutMemory | undefined },
+  made: Revision,
+): Promise<RollbackEnding> {
+  const message = `its new revision ${made.revision} is not what revision ${approved.target.revision}, the target, declares`;
+  story.revision = null;
+  await markUnhealthy(context, made, endingFor('failed', 'ProofFailed', message));
+  return helmFailed(context, story, approved, { reason: 'ProofFailed', message }, made);
 }
 
 function whyFailed({ ok, failure }: HelmResult): { reason: FailureReason; message: string } {

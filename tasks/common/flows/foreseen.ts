@@ -36,7 +36,7 @@ export async function foresee(
   const bounded = { ...context, signal: AbortSignal.any([context.signal, late.signal]) };
   const rollback = { toRevision: target.revision, policy: automaticPolicy };
   try {
-    const plan = await within(
+    const { plan } = await within(
       clock,
       mostMs(context),
       planOnBase(bounded, history, rollback, base),

@@ -1,4 +1,4 @@
-import { asTaskError } from '../core/failure';
+import { asTaskError, TaskError } from '../core/failure';
 import { runOf } from '../core/history';
 import { runWords } from '../core/holder';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
@@ -17,6 +17,7 @@ import {
 } from '../core/rollbackPlan/places';
 import { planRollback } from '../core/rollbackPlan/planRollback';
 import { rollbackBase, type PlannedBase } from './mergeBase';
+import { isSameRecord } from '../core/rollbackPlan/recordDigest';
 import { chooseTarget } from '../core/rollbackPlan/target';
 import type {
   ReleasePlanInputs,
@@ -37,6 +38,8 @@ export type ReleasePlanContext = Pick<
 export interface PlannedRelease {
   plan: RollbackPlan;
   base: PlannedBase | undefined;
+  /** Absent where there is no target to rehearse. */
+  rehearsal: Rehearsal | undefined;
 }
 
 /** Objects that are read one by one: enough to hide the way to the server. */
@@ -56,7 +59,7 @@ export async function planRelease(
   const { target } = chooseTarget(history, releaseName, rollback);
   const base =
     target !== undefined && history.every(isReadable) ? await rollbackBase(context, history, target, dead) : undefined;
-  return { plan: await planOnBase(context, history, rollback, base, sealOf(context, salt)), base };
+  return { ...(await planOnBase(context, history, rollback, base, sealOf(context, salt))), base };
 }
 
 /** Undefined for a plan of an earlier version, which has no salt. */
@@ -74,7 +77,7 @@ export async function planOnBase(
   rollback: RollbackRequest,
   base: PlannedBase | undefined,
   seal?: Seal,
-): Promise<RollbackPlan> {
+): Promise<Pick<PlannedRelease, 'plan' | 'rehearsal'>> {
   const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
   const release = request.releaseName;
   const { target, passed } = chooseTarget(history, release, rollback);
@@ -87,7 +90,8 @@ export async function planOnBase(
     cluster.serverTime(),
   ]);
   stopIfCancelled(signal);
-  return planRollback({
+  await refuseChangedRelease(context, history);
+  const plan = planRollback({
     ...rollback,
     ...looked,
     release,
@@ -101,6 +105,32 @@ export async function planOnBase(
     sha256,
     ...(seal === undefined ? {} : { seal }),
   });
+  return { plan, rehearsal };
+}
+
+/**
+ * A Helm that goes past the rehearsal has really rolled back. Throws `ProofFailed` where the release is no longer as it
+ * was before.
+ */
+async function refuseChangedRelease(
+  { namespace, request, storage }: ReleasePlanContext,
+  before: readonly Revision[],
+): Promise<void> {
+  const now = await storage.history();
+  const known = new Map(before.map((revision) => [revision.revision, revision]));
+  const changed = now.filter((revision) => {
+    const earlier = known.get(revision.revision);
+    return earlier === undefined || earlier.status !== revision.status || !isSameRecord(earlier, revision);
+  });
+  if (changed.length === 0) return;
+  const which = changed.map(({ revision, status }) => `${revision} (${status})`).join(', ');
+  const last = before.at(-1)?.revision ?? 0;
+  throw new TaskError(
+    'ProofFailed',
+    `While the rollback of release ${request.releaseName} was only rehearsed, the release was changed: revision ${which}. ` +
+      `Another run has changed it meanwhile, or this Helm does not use the kubeconfig that it is given and has really rolled back. ` +
+      `To look: helm history ${request.releaseName} --namespace ${namespace}. To go back: helm rollback ${request.releaseName} ${last} --namespace ${namespace}`,
+  );
 }
 
 /** What cannot be read as YAML is a refusal of the plan. */

@@ -103,7 +103,11 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   await refuseForeignPending(context, history);
 
   const salt = approved === undefined ? context.newSalt() : approved.salt;
-  const { plan: planned, base } = await group(context, 'Plan again', () => planRelease(context, history, salt));
+  const {
+    plan: planned,
+    base,
+    rehearsal,
+  } = await group(context, 'Plan again', () => planRelease(context, history, salt));
   story.plan = planned;
   sayPlan(context, planned);
   const plan = sameOrRefused(story, approved, planned, clock.now());
@@ -118,7 +122,16 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   if (target === undefined) {
     throw new TaskError('RollbackTargetMissing', `The target of the rollback of ${request.releaseName} is gone.`);
   }
-  return executeRollback(context, story, { plan, base, target, history, approval, deadline, deletions: plan });
+  return executeRollback(context, story, {
+    plan,
+    base,
+    rehearsal,
+    target,
+    history,
+    approval,
+    deadline,
+    deletions: plan,
+  });
 }
 
 function servingIn(history: readonly Revision[]): number | null {
@@ -297,7 +310,9 @@ async function runAgain(
   approval: ProvenApproval,
   dead: Revision,
 ): Promise<RollbackEnding> {
-  const { plan, base } = await group(context, 'Plan again', () => planRelease(context, history, approved.salt, dead));
+  const { plan, base, rehearsal } = await group(context, 'Plan again', () =>
+    planRelease(context, history, approved.salt, dead),
+  );
   const { digest } = approved.plan;
   story.plan = { ...plan, digest, createdAt: approved.plan.createdAt };
   if (plan.risk === 'refused') return { ...refusedPlan(plan, halfDone), outcome: 'failed' };
@@ -309,7 +324,8 @@ async function runAgain(
   }
   sayHotFixes(context, approved.plan, plan);
   const deletions = approved.plan;
-  return executeRollback(context, story, { plan, base, digest, target, history, approval, deadline, deletions });
+  const again = { plan, base, rehearsal, digest, target, history, approval, deadline, deletions };
+  return executeRollback(context, story, again);
 }
 
 const halfDone = 'The rollback was begun, and what it had done by then is left as it is.';

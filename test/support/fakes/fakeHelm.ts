@@ -365,7 +365,8 @@ export function fakeHelm(
         last = read.at(-1);
         if (target === undefined || last === undefined) return failed('release: not found', 'RollbackTargetMissing');
         await pace(`make revision ${last.revision + 1}`);
-        const content = { manifest: target.manifest, hooks: target.hooks, chart: target.chart };
+        const { manifest: text, hooks, chart: of, config } = target;
+        const content = { manifest: text, hooks, chart: of, config };
         made = create(last, 'pending-rollback', content);
         try {
           const count = trouble === undefined ? Infinity : 0;
@@ -406,7 +407,7 @@ export function fakeHelm(
 }
 
 type Step = (what: string) => Promise<void>;
-type Content = Pick<Revision, 'manifest' | 'hooks' | 'chart'>;
+type Content = Pick<Revision, 'manifest' | 'hooks' | 'chart'> & Partial<Pick<Revision, 'config'>>;
 
 function isRemoved({ metadata }: KubeObject): boolean {
   return (metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '').includes('hook-succeeded');

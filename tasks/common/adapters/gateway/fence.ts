@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../core/json';
 import type { FencedWrite, FencePolicy, FenceRecord, FenceWrite } from '../../core/fence';
+import type { KubeObject } from '../../core/kubernetes';
 import type { WriteRefusal, WriteVerb } from '../../core/rehearsal';
 import { storedRevision } from '../../core/releaseRecord';
 import { collectionPath, describeTarget, groupOf, type ApiTarget } from './apiRequest';
-import type { GatewayRequest } from './loopbackServer';
+import { bodyDigest, type GatewayRequest } from './loopbackServer';
 import { deletedReply, refusalReply, type Reply } from './reply';
 import { answeredReply, attemptVerb, isSuccess, jsonOf, pathAndQuery, refusalOf, type Upstream } from './upstream';
 
@@ -85,8 +86,53 @@ async function write(passage: Passage): Promise<Reply> {
     return refuse(passage, `the lock of release ${gate.release} is no longer held by this run`);
   }
   if (verb === 'delete') return gate.policy.mayDelete(asked) ? forward(passage) : holdBack(passage);
-  if (gate.policy.mayWrite?.(asked) === false) return refuse(passage, `${describeTarget(target)} is not in the plan`);
-  return forward(passage);
+  if (gate.policy.mayWrite?.(asked) === false) return refuse(passage, notPlanned(target));
+  return gate.policy.comparing === undefined ? forward(passage) : compared(passage, asked);
+}
+
+function notPlanned(target: ApiTarget): string {
+  return `${describeTarget(target)} is not in the plan`;
+}
+
+/** Passes on what does just what it did in the rehearsal. What the API server would refuse it refuses itself. */
+async function compared(passage: Passage, asked: FenceWrite): Promise<Reply> {
+  const { policy } = passage.gate;
+  if (asked.name !== undefined) return comparedNamed(passage, asked);
+  // A record of Helm is sent as protobuf: only the API server can tell its name.
+  const wouldBe = await dryRun(passage);
+  if (wouldBe === undefined) return forward(passage);
+  const { name } = wouldBe.metadata;
+  const named = { ...asked, name, isStorage: isStorage(passage.gate, passage.target, name) };
+  if (policy.mayWrite?.(named) === false) return refuse(passage, notPlanned({ ...passage.target, name }));
+  return comparedNamed(passage, named);
+}
+
+async function comparedNamed(passage: Passage, asked: FenceWrite): Promise<Reply> {
+  const compare = passage.gate.policy.comparing?.(asked);
+  if (compare === undefined) return forward(passage);
+  const wouldBe = await dryRun(passage);
+  const why = wouldBe === undefined ? undefined : compare(wouldBe);
+  return why === undefined ? forward(passage) : refuse(passage, why);
+}
+
+/** What the write would make; undefined where the API server refuses it, or answers with something else. */
+async function dryRun({ gate, request, verb, target }: Passage): Promise<KubeObject | undefined> {
+  const { method, pathname, headers, body, client } = request;
+  const query = new URLSearchParams(request.query);
+  query.set('dryRun', 'All');
+  const contentType = headers['content-type'];
+  const answered = await gate.upstream.ask({
+    method,
+    path: pathAndQuery(pathname, query),
+    target,
+    verb: attemptVerb(verb),
+    body,
+    ...(contentType === undefined ? {} : { contentType }),
+    client,
+    retry: 'idempotent',
+  });
+  const object = jsonOf(answered.body);
+  return isSuccess(answered) && identityOf(object) !== undefined ? (object as KubeObject) : undefined;
 }
 
 function fenceWrite({ gate, request, verb, target }: Passage): FenceWrite {
@@ -101,6 +147,8 @@ function fenceWrite({ gate, request, verb, target }: Passage): FenceWrite {
     ...(subresource === undefined ? {} : { subresource }),
     isStorage: name !== undefined && isStorage(gate, target, name),
     isMadeHere: name !== undefined && gate.made.has(objectPath(target, name)),
+    bodyDigest: bodyDigest(request),
+    ...(isProtobuf(request) ? {} : { sent: jsonOf(request.body) }),
     client: request.client,
   };
 }
@@ -234,7 +282,11 @@ function identityOf(value: unknown): Identity | undefined {
 }
 
 /** The name in a body of JSON; the rest is known from the API server's answer. */
-function sentName({ method, body, headers }: GatewayRequest): string | undefined {
-  if (method !== 'POST' || /protobuf|cbor/i.test(headers['content-type'] ?? '')) return undefined;
-  return identityOf(jsonOf(body))?.name;
+function sentName(request: GatewayRequest): string | undefined {
+  if (request.method !== 'POST' || isProtobuf(request)) return undefined;
+  return identityOf(jsonOf(request.body))?.name;
+}
+
+function isProtobuf({ headers }: GatewayRequest): boolean {
+  return /protobuf|cbor/i.test(headers['content-type'] ?? '');
 }

@@ -1,4 +1,4 @@
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
@@ -23,6 +23,11 @@ export interface GatewayRequest {
   client: string;
   /** Aborts when the client has gone. */
   signal: AbortSignal;
+}
+
+/** SHA-256 of the body in hexadecimal. */
+export function bodyDigest({ body }: GatewayRequest): string {
+  return createHash('sha256').update(body).digest('hex');
 }
 
 export interface LoopbackServer {

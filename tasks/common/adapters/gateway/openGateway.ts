@@ -1,9 +1,7 @@
-import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { TaskError } from '../../core/failure';
 import { openTransport } from '../kubernetes/openTransport';
-import type { PrivateFolder } from '../privateFolder';
+import { privateFolder, type PrivateFolder } from '../privateFolder';
 import { listenOnLoopback, type GatewayRequest } from './loopbackServer';
 import type { Reply } from './reply';
 import { createUpstream, type Upstream } from './upstream';
@@ -12,7 +10,7 @@ export interface GatewayOptions {
   /** Leads to the API server itself. */
   kubeconfig: string;
   namespace: string;
-  /** Where the gateway's own kubeconfig is written. */
+  /** Of the step. The gateway has one of its own beside it, so that nothing else lies beside its kubeconfig. */
   folder: PrivateFolder;
   /** For proxies and credential plug-ins on the way to the API server. */
   environment: NodeJS.ProcessEnv;
@@ -23,7 +21,10 @@ export interface GatewayOptions {
 export interface Gateway {
   /** Path of a kubeconfig that leads through the gateway. */
   kubeconfig: string;
-  /** For whoever uses that kubeconfig: what is discovered behind an address that is used once is not to be kept. */
+  /**
+   * For whoever uses that kubeconfig: a home in which no other kubeconfig lies. What is discovered behind an address that
+   * is used once is not to be kept.
+   */
   environment: Readonly<Record<string, string>>;
   /** What kept the API server from answering, oldest first. */
   failures(): readonly TaskError[];
@@ -52,21 +53,22 @@ export async function openGateway(
   const upstream = createUpstream(transport);
   const server = await listenOnLoopback(handler(upstream));
   onSecret(server.token);
-  const id = randomUUID();
-  const cacheFolder = path.join(folder.path, `gateway-${id}.cache`);
+  const own = privateFolder(path.dirname(folder.path), () => undefined);
   let file: string | undefined;
   const close = async (): Promise<void> => {
     closed.abort();
     await server.close();
     transport.close();
-    if (file !== undefined) rmSync(file, { force: true });
-    rmSync(cacheFolder, { recursive: true, force: true, maxRetries: 2 });
+    own.remove();
   };
   try {
-    file = folder.write(`gateway-${id}.kubeconfig`, server.kubeconfig(namespace));
+    file = own.write('kubeconfig', server.kubeconfig(namespace));
   } catch (error) {
     await close();
     throw error;
   }
-  return { kubeconfig: file, environment: { KUBECACHEDIR: cacheFolder }, failures: () => upstream.failures(), close };
+  const home = { HOME: own.path, USERPROFILE: own.path, KUBECACHEDIR: path.join(own.path, 'cache') };
+  // Without an address a client does not fall back on the account of the agent's pod.
+  const noPod = { KUBERNETES_SERVICE_HOST: '', KUBERNETES_SERVICE_PORT: '' };
+  return { kubeconfig: file, environment: { ...home, ...noPod }, failures: () => upstream.failures(), close };
 }

@@ -7,7 +7,7 @@ import { storedRevision } from '../../core/releaseRecord';
 import { statusOf } from '../kubernetes/errors';
 import { collectionPath, describeTarget, groupOf, type ApiTarget } from './apiRequest';
 import { labelSelector } from './labelSelector';
-import type { GatewayRequest } from './loopbackServer';
+import { bodyDigest, type GatewayRequest } from './loopbackServer';
 import { createMemory, overlaidItems, type Memory, type Remembered } from './memory';
 import { createReadAhead, type ReadAhead } from './readAhead';
 import { deletedReply, jsonReply, objectReply, refusalReply, type Reply } from './reply';
@@ -198,6 +198,8 @@ async function overlaidList({ scene, request, target, written }: ListRead, pass:
 function write(act: Act): Promise<Reply> {
   const { verb, target } = act;
   if (target.subresource === 'eviction') return evict(act);
+  // It hands out a credential, dry run or not.
+  if (target.subresource === 'token') return refuse(act, tokenRefusal(target));
   if (target.subresource !== undefined) return writeSubresource(act);
   switch (verb) {
     case 'create':
@@ -329,6 +331,11 @@ async function evict(act: Act): Promise<Reply> {
   return answeredReply(answered);
 }
 
+function tokenRefusal(target: ApiTarget): { status: number; reason: string; message: string } {
+  const message = `${describeTarget(target)}: a rollback needs no token of a ServiceAccount`;
+  return { status: 403, reason: 'Forbidden', message };
+}
+
 /** Nothing reads it back: neither a status nor a scale is kept in memory. */
 async function writeSubresource(act: Act): Promise<Reply> {
   const answered = await dryRun(act);
@@ -409,6 +416,7 @@ async function record({ scene, request, verb, target, order }: Act, { name, obje
     ref: { apiVersion, kind, name, ...(namespace === undefined ? {} : { namespace }) },
     resource,
     client: request.client,
+    bodyDigest: bodyDigest(request),
     ...entry,
     ...(subresource === undefined ? {} : { subresource }),
     ...(object === undefined ? {} : { object: withoutManagers(object) }),
