@@ -1,7 +1,8 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { stringify } from 'yaml';
 import { type ApiServer, create, request } from './api';
 import { cgroupName, createCgroup, removeCgroup } from './cgroups';
@@ -16,7 +17,7 @@ import * as pins from './pins';
 import * as processes from './processes';
 import { type Log, programId, programPath, providePrograms } from './programs';
 import * as realNode from './realNode';
-import { type ClusterState, type Layout, readState, type Tokens, writeState } from './state';
+import { type ClusterState, type Layout, readState, type Tokens, writeIfChanged, writeState } from './state';
 import { Hopeless, waitFor } from './wait';
 
 /** Raised whenever the files or flags below change so that a running cluster of before does not fit any more. */
@@ -169,16 +170,15 @@ function locked<Result>(name: string, log: Log, signal: AbortSignal, action: () 
 }
 
 function requiredPrograms(withNode: boolean): pins.Program[] {
-  return [
-    pins.kubectlProgram,
-    ...pins.helmPrograms,
-    ...[...pins.controlPlanePrograms, ...pins.realNodePrograms].filter(({ linuxOnly }) => withNode || !linuxOnly),
-  ];
+  return [pins.kubectlProgram, ...pins.helmPrograms, ...runningPrograms(withNode)];
 }
 
-function version(withNode: boolean): string {
-  const content = JSON.stringify([layoutVersion, ...requiredPrograms(withNode).map(programId)]);
-  return createHash('sha256').update(content).digest('hex').slice(0, 16);
+function runningPrograms(withNode: boolean): pins.Program[] {
+  return [...pins.controlPlanePrograms, ...pins.realNodePrograms].filter(({ linuxOnly }) => withNode || !linuxOnly);
+}
+
+function programsOf(withNode: boolean): string[] {
+  return [`layout-${layoutVersion}`, ...runningPrograms(withNode).map(programId)];
 }
 
 function isUsable(folder: string, state: ClusterState, wantsNode: boolean, log: Log): boolean {
@@ -187,7 +187,7 @@ function isUsable(folder: string, state: ClusterState, wantsNode: boolean, log: 
     log(`An earlier "up" of the cluster ${state.name} did not finish; its remainder is removed.`);
     return false;
   }
-  if (state.version !== version(hasNode)) {
+  if (!isDeepStrictEqual(state.programs, programsOf(hasNode))) {
     log(`The cluster ${state.name} was made by another version of these scripts; it is made anew.`);
     return false;
   }
@@ -206,7 +206,7 @@ async function startNew(folder: string, withNode: boolean, options: UpOptions): 
     const layout = withNode ? await nodeLayout(folder, options.signal) : await loopbackLayout();
     const state: ClusterState = {
       name: options.name,
-      version: version(withNode),
+      programs: programsOf(withNode),
       phase: 'starting',
       layout,
       tokens: newTokens(),
@@ -387,7 +387,7 @@ function writeKubeconfigs(folder: string, state: ClusterState): void {
   const ca = fs.readFileSync(controlPlane.caFile(folder), 'utf8');
   for (const user of Object.keys(state.tokens) as (keyof Tokens)[]) {
     const content = stringify(controlPlane.kubeconfig(state, ca, user), { lineWidth: 0 });
-    fs.writeFileSync(controlPlane.kubeconfigFile(folder, user), content, { mode: 0o600 });
+    writeIfChanged(controlPlane.kubeconfigFile(folder, user), content);
   }
 }
 
@@ -484,8 +484,8 @@ function describe(folder: string, state: ClusterState): ClusterDescription {
   return {
     kubeconfig: controlPlane.kubeconfigFile(folder, 'admin'),
     kubectl: programPath(pins.kubectlProgram),
-    helm3: helms[pins.defaultHelm3] ?? '',
-    helm4: helms[pins.defaultHelm4] ?? '',
+    helm3: helms[pins.newestHelm3] ?? '',
+    helm4: helms[pins.newestHelm4] ?? '',
     helms,
     kubernetesVersion: pins.kubernetesVersion,
     nodes: nodeList(state),

@@ -9,6 +9,10 @@ export function cacheFolder(): string {
   return path.join(base, 'helm-safe-deploy');
 }
 
+export function toolsFolder(): string {
+  return path.join(cacheFolder(), 'tools');
+}
+
 export function clustersFolder(): string {
   return path.join(cacheFolder(), 'clusters');
 }

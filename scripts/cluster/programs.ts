@@ -3,8 +3,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { unzipSync } from 'fflate';
-import { command, succeed } from './command';
-import { cacheFolder } from './folders';
+import { succeed } from './command';
+import { toolsFolder } from './folders';
+import { goProgramFile } from './goTool';
 import { withLock } from './lock';
 import type { GoProgram, NpmProgram, Program } from './pins';
 
@@ -46,10 +47,6 @@ export function programId(program: Program): string {
   return `${program.name}-${program.version}-${digest(program)}`;
 }
 
-function toolsFolder(): string {
-  return path.join(cacheFolder(), 'tools');
-}
-
 function digest(program: Program): string {
   const hash = createHash('sha256').update(`${process.platform} ${process.arch} ${JSON.stringify(program)}`);
   if (program.kind === 'go') {
@@ -70,27 +67,18 @@ async function provide(program: Program, label: string, log: Log, signal: AbortS
     fs.rmSync(partial, { recursive: true, force: true });
     fs.mkdirSync(partial, { recursive: true });
     const file = path.join(partial, path.basename(programPath(program)));
-    if (program.kind === 'go') await buildGoProgram(program, file, signal);
+    if (program.kind === 'go') await buildGoProgram(program, file, log, signal);
     else await extractNpmProgram(program, file, signal);
     fs.rmSync(target, { recursive: true, force: true });
     fs.renameSync(partial, target);
   });
 }
 
-async function buildGoProgram(program: GoProgram, file: string, signal: AbortSignal): Promise<void> {
-  const go = await command('go', ['version'], { signal }).catch((error: unknown) => {
-    signal.throwIfAborted();
-    throw new Error(
-      'Go is needed to build the cluster, and there is no "go" on PATH. Install Go 1.25 or newer (https://go.dev/dl).',
-      {
-        cause: error,
-      },
-    );
-  });
-  if (go.code !== 0) throw new Error(`"go version" fails: ${go.stderr.trim()}`);
+async function buildGoProgram(program: GoProgram, file: string, log: Log, signal: AbortSignal): Promise<void> {
+  const go = await goProgramFile(log, signal);
   const variables = Object.entries(program.linkVariables).map(([name, value]) => `-X ${name}=${value}`);
   const flags = ['-mod=readonly', '-buildvcs=false', '-ldflags', ['-s', '-w', ...variables].join(' ')];
-  await succeed('go', ['build', ...flags, '-o', file, program.package], {
+  await succeed(go, ['build', ...flags, '-o', file, program.package], {
     cwd: path.join(goFolder, program.module),
     env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' },
     signal,

