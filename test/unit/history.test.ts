@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
   changedNothing,
+  isOfRollback,
   isVerified,
   prunable,
   releaseState,
@@ -47,6 +48,26 @@ function history(text: string): Revision[] {
 }
 
 const numbers = (revisions: readonly Revision[]): number[] => revisions.map((one) => one.revision);
+
+describe('a revision of a rollback', () => {
+  const cases: [string, Partial<Revision>, boolean][] = [
+    ['is known by the words of Helm before 4.3', { description: 'Rollback to 2' }, true],
+    ['is known by those of a rollback that failed', { description: 'Rollback "web" failed: timed out' }, true],
+    ['is known while it is pending', { status: 'pending-rollback' }, true],
+    [
+      'is known by its record where somebody described it otherwise',
+      { rollbackRevision: 2, description: 'oops' },
+      true,
+    ],
+    ['is not every revision that speaks of one', { description: 'Rollback to the roots' }, false],
+    ['is no upgrade', { description: 'Upgrade complete' }, false],
+  ];
+  for (const [what, more, expected] of cases) {
+    it(what, () => {
+      assert.equal(isOfRollback(revision(3, 'deployed', more)), expected);
+    });
+  }
+});
 
 const anyHistory = fc
   .array(

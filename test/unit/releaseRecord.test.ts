@@ -48,6 +48,13 @@ describe("a revision of Helm's record", () => {
     });
   });
 
+  it('notes the revision that a rollback went back to, as Helm 4.3 does', () => {
+    const noted = (rollbackRevision: unknown): number | undefined =>
+      revisionOf({ name: 'a', version: 2, info: { rollback_revision: rollbackRevision } }, nowhere).rollbackRevision;
+    assert.equal(noted(1), 1);
+    for (const nothing of [undefined, 0, -1, '1', null]) assert.equal(noted(nothing), undefined);
+  });
+
   it('with nothing in it but name and version is a revision of unknown status', () => {
     const revision = revisionOf({ name: 'shop', version: 1 }, nowhere);
     assert.equal(revision.status, 'unknown');

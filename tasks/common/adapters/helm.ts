@@ -3,9 +3,17 @@ import type { HelmGuard } from './guard';
 import { chartArguments } from '../core/argumentsInput';
 import { declaredKinds, type DeclaredKind } from '../core/chartCrds';
 import { TaskError } from '../core/failure';
-import { lineReader } from '../core/foreignText';
+import { clipped, lineReader } from '../core/foreignText';
 import { helmFailureReason, helmMessage } from '../core/helmFailure';
-import type { Helm, HelmCapabilities, HelmResult, ReleaseHelm, Rendered, Rendering } from '../core/ports';
+import type {
+  Helm,
+  HelmCapabilities,
+  HelmResult,
+  ReleaseHelm,
+  Rendered,
+  Rendering,
+  RollbackOptions,
+} from '../core/ports';
 import { isRecord } from '../core/json';
 import { helmBuildTemplate, parseHelmBuild, type HelmBuild } from '../core/provenance';
 import { revisionOf } from '../core/releaseRecord';
@@ -58,6 +66,7 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
   const { releaseName } = options;
   let waitFlag = '--wait';
   let major = 0;
+  let minor = 0;
   return {
     async capabilities(signal): Promise<HelmCapabilities> {
       const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
@@ -66,14 +75,19 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
       const version = build?.version ?? answer.trim().split(/\s/)[0] ?? '';
       const capabilities = { ...capabilitiesOf(options.binary, version, upgradeHelp), build };
       waitFlag = waitFlagOf(capabilities);
-      major = capabilities.major;
+      ({ major, minor } = capabilities);
       return capabilities;
     },
 
-    async rollback({ revision, timeoutSeconds, endAfterSeconds, wait, forceConflicts = false }): Promise<HelmResult> {
+    async rollback(rollback: RollbackOptions): Promise<HelmResult> {
+      const { revision, timeoutSeconds, endAfterSeconds, wait, forceConflicts = false, description = '' } = rollback;
       const args = ['rollback', releaseName, String(revision), '--history-max', '0'];
       args.push('--timeout', `${timeoutSeconds}s`, ...(wait ? [waitFlag] : []));
       if (forceConflicts && major >= 4) args.push('--force-conflicts');
+      const takesDescription = major > 4 || (major === 4 && minor >= 3);
+      if (takesDescription && description !== '') {
+        args.push('--description', clipped(description, mostOfDescription - ' ...'.length));
+      }
       return runHelm(options, args, { capture: false, guarded: 'final', timeoutMs: endAfterSeconds * 1000 });
     },
 
@@ -83,6 +97,9 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
     },
   };
 }
+
+/** Helm refuses a longer one (MaxDescriptionLength in pkg/action/rollback.go, 4.3). */
+const mostOfDescription = 256;
 
 const askForBuild = ['version', '--template', helmBuildTemplate];
 
@@ -344,7 +361,7 @@ function capabilitiesOf(binary: string, version: string, upgradeHelp: string): H
       `${binary} is Helm ${version || 'of no known version'}; 3.14 or later is needed.${lacks}`,
     );
   }
-  return { version, major, upgradeFlags };
+  return { version, major, minor, upgradeFlags };
 }
 
 function renderingOf(stdout: string): Rendering {

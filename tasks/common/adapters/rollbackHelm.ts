@@ -51,7 +51,7 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
       });
     },
 
-    async rollback({ policy, lost, target, timeoutSeconds, endAfterSeconds, wait }) {
+    async rollback({ policy, lost, target, description, timeoutSeconds, endAfterSeconds, wait }) {
       const { revision, applyMethod } = target;
       // What somebody has set by hand is in the plan; it must not stop a rollback that is approved.
       const forceConflicts = applyMethod === 'ssa';
@@ -62,9 +62,10 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
           kubeconfig: fence.kubeconfig,
           environment: { ...environment, ...fence.environment },
         });
-        // How this Helm is told to wait, and to force, depends on its version.
-        if (wait || forceConflicts) await fenced.capabilities(lost);
-        const result = await fenced.rollback({ revision, timeoutSeconds, endAfterSeconds, wait, forceConflicts });
+        // How this Helm is told to wait, to force and to describe, depends on its version.
+        await fenced.capabilities(lost);
+        const options = { revision, description, timeoutSeconds, endAfterSeconds, wait, forceConflicts };
+        const result = await fenced.rollback(options);
         return { result, fence: fence.record() };
       } finally {
         await fence.close();

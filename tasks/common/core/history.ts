@@ -100,6 +100,12 @@ export function sinceUninstall(history: readonly Revision[]): readonly Revision[
   return history.slice(history.findLastIndex(wasUninstalled) + 1);
 }
 
+/** Helm 4.3 notes it, and lets anybody describe a rollback in words of his own; older ones show it by their words alone. */
+export function isOfRollback({ description, status, rollbackRevision }: Revision): boolean {
+  if (rollbackRevision !== undefined || status === 'pending-rollback') return true;
+  return /^Rollback (?:to \d+\b|".*" failed: )/s.test(description);
+}
+
 /**
  * An install over a history that was kept turns `uninstalled` into `superseded`, with these words (measured with 3.17.3 and
  * 4.1.4; replaceRelease in pkg/action/install.go). The same befalls a failed revision by `helm install --replace`.

@@ -75,6 +75,7 @@ export interface HelmCapabilities {
   /** As Helm says it, for example `v3.17.3`. */
   version: string;
   major: number;
+  minor: number;
   /** What it says of its own making; undefined where that is not understood, absent where nobody has asked. */
   build?: HelmBuild | undefined;
   /** Long flags that `helm upgrade` of this binary knows, without the dashes. */
@@ -112,6 +113,8 @@ export interface RollbackOptions {
   wait: boolean;
   /** Takes back fields that another field manager has set; only Helm 4 knows it, and only for server-side apply. */
   forceConflicts?: boolean;
+  /** For the record of the new revision; only Helm 4.3 and later takes it, and of this only the first 256 characters. */
+  description?: string;
   /** When it can only hang, and is ended. */
   endAfterSeconds: number;
 }
@@ -152,6 +155,8 @@ export type RollbackTarget = Pick<Revision, 'revision' | 'applyMethod'>;
 
 export interface FencedRollback {
   target: RollbackTarget;
+  /** For the record of the new revision, as far as this Helm takes it. */
+  description: string;
   timeoutSeconds: number;
   /** When it can only hang, and is ended. */
   endAfterSeconds: number;

@@ -37,6 +37,8 @@ export interface Revision {
   chartAnnotations?: Readonly<Record<string, string>>;
   /** How Helm 4 wrote the objects: `csa` or `ssa`; absent in the record of a Helm 3, which knows client-side apply alone. */
   applyMethod?: string;
+  /** The revision that a rollback went back to; absent where this is none, and in the record of a Helm before 4.3. */
+  rollbackRevision?: number;
   manifest: string;
   config: Readonly<Record<string, unknown>>;
   notes: string;

@@ -25,6 +25,7 @@ export function revisionOf(
     chart: { name: text(chart['name']), version: text(chart['version']), appVersion: text(chart['appVersion']) },
     ...annotationsOf(chart['annotations']),
     ...(text(record['apply_method']) === '' ? {} : { applyMethod: text(record['apply_method']) }),
+    ...(isRevisionNumber(info['rollback_revision']) ? { rollbackRevision: info['rollback_revision'] } : {}),
     manifest: text(record['manifest']),
     config: fields(record['config']),
     notes: text(info['notes']),

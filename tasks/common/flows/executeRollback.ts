@@ -2,6 +2,7 @@ import { endingFor, endingOfRollout, reportedObjects, sentence } from '../core/e
 import type { ReleaseName } from '../core/drift';
 import type { KubeObject } from '../core/kubernetes';
 import { asTaskError, type FailureReason } from '../core/failure';
+import { clipped, neutralise } from '../core/foreignText';
 import type { FenceRecord } from '../core/fence';
 import { objectName } from '../core/manifest';
 import type { HelmResult } from '../core/ports';
@@ -58,7 +59,7 @@ export async function executeRollback(
     rehearsal: Rehearsal | undefined;
   },
 ): Promise<RollbackEnding> {
-  const { plan, base, rehearsal, target, history, deadline } = approved;
+  const { plan, base, rehearsal, target, history, approval, deadline } = approved;
   const { clock, lease, plans, rollbackHelm, storage } = context;
   stopIfCancelled(context.signal);
   const memory = await baselineNow(context, story, target, history);
@@ -77,6 +78,7 @@ export async function executeRollback(
           context,
           rollbackHelm.rollback({
             target,
+            description: recordDescription(target, approval),
             timeoutSeconds: secondsUntil(deadline, clock.now()),
             endAfterSeconds: hungAfter(secondsUntil(deadline, clock.now()), target),
             wait: target.hooks.some(({ events }) => events.includes('post-rollback')),
@@ -266,7 +268,8 @@ export async function finishRollback(
   if (last !== undefined) return last;
   story.revision = made.revision;
   const description = recordDescription(target, approval);
-  await insist(context, () => storage.update(made.revision, { description }));
+  // Helm 4.3 and later was given it, and keeps it where it is short.
+  if (made.description !== description) await insist(context, () => storage.update(made.revision, { description }));
   await insist(context, () => verify(storage, made, context.run));
   await noteOnWorkloads(context, plan, `Rolled back to revision ${target.revision}. ${approval.sentence}`);
   const execution = { state: 'done', revision: made.revision } as const;
@@ -282,10 +285,8 @@ const descriptionLimit = 900;
 
 /** As Helm words it, with who approved it. */
 function recordDescription({ revision }: Revision, { sentence: said }: ProvenApproval): string {
-  const text = `Rollback to ${revision}. ${said}`.replace(/\s+/g, ' ').trim();
-  return text.length <= descriptionLimit
-    ? text
-    : `${text.slice(0, descriptionLimit).replace(/[\ud800-\udbff]$/, '')} ...`;
+  const text = neutralise(`Rollback to ${revision}. ${said}`.replace(/\s+/g, ' ').trim());
+  return clipped(text, descriptionLimit);
 }
 
 /** Every object of the revision, as declared and this release's; undefined where that is so in the end. */

@@ -1,7 +1,7 @@
 import { endingFor, wellEnded, type Ending } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
 import { isAbandoned, type Work } from '../core/lease';
-import { changedNothing, isVerified, rollbackTarget, sinceUninstall } from '../core/history';
+import { changedNothing, isOfRollback, isVerified, rollbackTarget, sinceUninstall } from '../core/history';
 import type { RepairRequest } from '../core/deployRequest';
 import type { Interruption } from '../core/interruption';
 import type { ReleaseHelm, ReleaseStorage, RollbackHelm } from '../core/ports';
@@ -99,8 +99,7 @@ async function putInOrder(context: RepairContext, story: Story, left: Interrupti
   if (isVerified(last) || (await gotHealthy(context, last))) {
     story.servingRevision = last.revision;
     agent.log(`Revision ${last.revision} is healthy all the same: nothing is to be done.`);
-    const isRollback = last.description.startsWith('Rollback to ');
-    return isRollback ? { ...wellEnded, outcome: 'rolledBack' } : wellEnded;
+    return isOfRollback(last) ? { ...wellEnded, outcome: 'rolledBack' } : wellEnded;
   }
   if (wasInterrupted(last)) await removeHooks(context, last);
   const ending = interrupted(`Revision ${last.revision} was interrupted before it was seen healthy`);

@@ -272,6 +272,7 @@ export function fakeHelm(
       Promise.resolve({
         version: 'v3.17.3',
         major: 3,
+        minor: 17,
         upgradeFlags: new Set<string>(),
       }),
     render: (_signal, assumed = []) => {

@@ -1,3 +1,4 @@
+import { isOfRollback } from '../history';
 import { hookObject, manifestObjects, objectName } from '../manifest';
 import type { Hook, Revision } from '../release';
 import { finding } from './findings';
@@ -76,10 +77,6 @@ export function possibleMigrations(passed: readonly Revision[]): PlanFinding[] {
 function isMigration(hook: Hook, revision: Revision): boolean {
   if (hook.kind !== 'Job' || migrationEvents(hook).length === 0 || isOfRollback(revision)) return false;
   return hook.lastPhase !== '' || revision.status.startsWith('pending-');
-}
-
-export function isOfRollback(revision: Revision): boolean {
-  return /^Rollback (?:to \d+\b|".*" failed: )/s.test(revision.description) || revision.status === 'pending-rollback';
 }
 
 function migrationEvents(hook: Hook): string[] {
