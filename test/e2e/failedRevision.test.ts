@@ -93,20 +93,17 @@ describe('what a failed revision leaves behind', () => {
     });
   }
 
-  scene(
-    'Helm 4.2: kept failed revision of a release made by Helm 3, the next good deploy comes out clean',
-    async (s) => {
-      const helm = s.cluster.helms['4.2.3'] ?? s.cluster.helm4;
-      await install(s, s.cluster.helm3);
-      const inputs = { onFailure: 'keep' };
-      // Broken off, so that the first revision is still the deployed one: that is what Helm merges from.
-      const set = [...fake, 'env.TWO=2', 'sidecar=true', 'configMaps={only-two}', 'invalid=true'];
-      assertOutcome(await s.deploy({ helm, set, inputs }), 'failed');
-      assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');
-      await assertPodsClean(s);
-      assert.deepEqual(await configMaps(s), ['web']);
-    },
-  );
+  scene('Helm 4: kept failed revision of a release made by Helm 3, the next good deploy comes out clean', async (s) => {
+    const { helm4: helm } = s.cluster;
+    await install(s, s.cluster.helm3);
+    const inputs = { onFailure: 'keep' };
+    // Broken off, so that the first revision is still the deployed one: that is what Helm merges from.
+    const set = [...fake, 'env.TWO=2', 'sidecar=true', 'configMaps={only-two}', 'invalid=true'];
+    assertOutcome(await s.deploy({ helm, set, inputs }), 'failed');
+    assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');
+    await assertPodsClean(s);
+    assert.deepEqual(await configMaps(s), ['web']);
+  });
 
   scene('a failed revision dropped an object for good: the rollback brings it back', async (s) => {
     const helm = s.cluster.helm3;

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { newestHelm3, newestHelm4, oldestHelm, testedHelms } from '../../scripts/cluster/pins';
 import { openFence, type Fence } from '../../tasks/common/adapters/gateway/openFence';
 import { rehearseRollback } from '../../tasks/common/adapters/gateway/rehearseRollback';
 import { privateFolder } from '../../tasks/common/adapters/privateFolder';
@@ -139,7 +140,7 @@ describe('a Helm behind the gateway', () => {
   /** Skips the test where there is no such Helm for this platform; one that is not there yet is built. */
   async function binaryOf(version: string, test: Mocha.Context): Promise<string> {
     test.timeout(1_800_000);
-    if (version === '3.17.0' || version === '4.1.0') return otherHelm(version);
+    if (version === '4.1.0') return otherHelm(version);
     return cluster.helms[version] ?? test.skip();
   }
 
@@ -267,13 +268,13 @@ describe('a Helm behind the gateway', () => {
   }
 
   const cases = [
-    ['3.17.0', 'secret'],
-    ['3.17.3', 'secret'],
-    ['3.17.3', 'configmap'],
+    [oldestHelm, 'secret'],
+    [newestHelm3, 'secret'],
+    [newestHelm3, 'configmap'],
     ['4.1.0', 'secret'],
     ['4.1.4', 'secret'],
-    ['4.2.3', 'secret'],
-    ['4.2.3', 'configmap'],
+    [newestHelm4, 'secret'],
+    [newestHelm4, 'configmap'],
   ] as const;
   for (const [version, driver] of cases) {
     it(`Helm ${version}, records in ${driver}s: what is rehearsed is what the rollback then does, and nothing before`, async function () {
@@ -384,7 +385,7 @@ describe('a Helm behind the gateway', () => {
     });
   });
 
-  for (const version of ['3.17.3', '4.1.4', '4.2.3']) {
+  for (const version of testedHelms) {
     it(`Helm ${version} through the fence waits for pods by its watches, and its rollback is whole`, async function () {
       const binary = await binaryOf(version, this);
       const pods = (image: string): object[] => [configMap('web', image), deployment(image, [], 2)];
@@ -450,7 +451,7 @@ describe('a Helm behind the gateway', () => {
       `'${cluster.kubectl}' delete --raw /api/v1/namespaces/${namespace}/secrets`,
     ];
 
-    for (const version of ['3.17.3', '4.1.4', '4.2.3']) {
+    for (const version of testedHelms) {
       it(`around Helm ${version}: seen in the rehearsal, with what only the rollback would have brought back`, async function () {
         const binary = await binaryOf(version, this);
         const namespace = await release(binary, [first, second]);
@@ -530,7 +531,7 @@ describe('a Helm behind the gateway', () => {
     }
   });
 
-  for (const version of ['3.17.3', '4.2.3']) {
+  for (const version of [newestHelm3, newestHelm4]) {
     it(`Helm ${version}: a release of 500 objects is rehearsed to its end`, async function () {
       const binary = await binaryOf(version, this);
       const many = (text: string): object[] =>

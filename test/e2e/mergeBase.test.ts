@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { newestHelm3, newestHelm4, oldestHelm, testedHelms } from '../../scripts/cluster/pins';
 import { down } from '../../scripts/cluster/cluster';
 import { command } from '../../scripts/cluster/command';
 import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
@@ -263,10 +264,9 @@ describe('a base for Helm after failed revisions, on a real API server', functio
   const kept = ['PersistentVolumeClaim/data', 'Widget/only-broken'];
 
   for (const [name, first, second] of [
-    ['Helm 3.17.3', '3.17.3', '3.17.3'],
-    ['Helm 4.1.4', '4.1.4', '4.1.4'],
-    ['Helm 4.2.3', '4.2.3', '4.2.3'],
-    ['a release of Helm 3.17.3 that goes on with Helm 4.1.4', '3.17.3', '4.1.4'],
+    ...testedHelms.map((version) => [`Helm ${version}`, version, version] as const),
+    [`a release of Helm ${oldestHelm} that goes on with Helm 4.1.4`, oldestHelm, '4.1.4'],
+    [`a release of Helm ${newestHelm3} that goes on with Helm ${newestHelm4}`, newestHelm3, newestHelm4],
   ] as const) {
     for (const [failure, way] of [
       ['judged unhealthy', 'rollback'],
@@ -309,7 +309,7 @@ describe('a base for Helm after failed revisions, on a real API server', functio
     }
   }
 
-  for (const version of ['3.17.3', '4.1.4', '4.2.3'] as const) {
+  for (const version of testedHelms) {
     const configMap = (name: string): string =>
       `{apiVersion: v1, kind: ConfigMap, metadata: {name: ${name}}, data: {from: hand}}`;
     const from = async (namespace: string, name: string): Promise<unknown> =>

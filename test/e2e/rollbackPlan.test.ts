@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { testedHelms } from '../../scripts/cluster/pins';
 import { createCluster } from '../../tasks/common/adapters/cluster';
 import { rehearseRollback } from '../../tasks/common/adapters/gateway/rehearseRollback';
 import { privateFolder } from '../../tasks/common/adapters/privateFolder';
@@ -140,7 +141,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
 
   async function binaryOf(version: string, test: Mocha.Context): Promise<string> {
     test.timeout(1_800_000);
-    if (version === '3.17.0' || version === '4.1.0') return otherHelm(version);
+    if (version === '4.1.0') return otherHelm(version);
     return cluster.helms[version] ?? test.skip();
   }
 
@@ -261,7 +262,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
     );
   }
 
-  for (const version of ['3.17.0', '3.17.3', '4.1.4', '4.2.3']) {
+  for (const version of [...testedHelms, '4.1.4']) {
     it(`Helm ${version}: foretells each object, and stays the same plan while the cluster lives on`, async function () {
       const binary = await binaryOf(version, this);
       const namespace = await release(binary, first, second);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { newestHelm3, newestHelm4, oldestHelm, testedHelms } from '../../scripts/cluster/pins';
 import { down } from '../../scripts/cluster/cluster';
 import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
 import { createHelm, type HelmOptions } from '../../tasks/common/adapters/helm';
@@ -156,7 +157,7 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
     ['a file and --set over it', { ...given, args: ['--set', 'big=2000000,map.b=null,list[0]=7'] }],
   ];
 
-  for (const version of ['3.17.3', '4.1.4', '4.2.3'] as const) {
+  for (const version of testedHelms) {
     for (const [name, way] of ways) {
       it(`Helm ${version}, ${name}: the same again is no change, to the byte`, async () => {
         const namespace = await server.namespace('unchanged');
@@ -225,9 +226,9 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
   }
 
   for (const [first, second] of [
-    ['3.17.3', '4.1.4'],
-    ['3.17.3', '4.2.3'],
-    ['4.2.3', '3.17.3'],
+    [oldestHelm, newestHelm3],
+    [newestHelm3, newestHelm4],
+    [newestHelm4, newestHelm3],
   ] as const) {
     it(`a release of Helm ${first} that Helm ${second} would deploy the same: no change`, async () => {
       const namespace = await server.namespace('unchanged');
@@ -244,8 +245,10 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
       'Chart.yaml': 'apiVersion: v2\nname: random\nversion: 1.0.0\n',
       'templates/a.yaml': text,
     });
-    await deploy('3.17.3', namespace, { chart: 'random' });
-    assert.deepEqual(await changes('3.17.3', namespace, { chart: 'random' }), ['the manifest (Secret/random differs)']);
+    await deploy(newestHelm3, namespace, { chart: 'random' });
+    assert.deepEqual(await changes(newestHelm3, namespace, { chart: 'random' }), [
+      'the manifest (Secret/random differs)',
+    ]);
     await server.cleanUp(namespace);
   });
 });

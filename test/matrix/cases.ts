@@ -58,7 +58,7 @@ export const disturbances = [
 export type Disturbance = (typeof disturbances)[number];
 
 /** The Helm that deploys; after `-on-` the one that made the release. */
-export const helms = ['3.17.3', '4.1.4', '4.2.3', '4.1.4-on-3.17.3'] as const;
+export const helms = ['3.17.3', '3.22.0', '4.1.4', '4.2.3', '4.3.2', '4.3.2-on-3.17.3'] as const;
 export type HelmChoice = (typeof helms)[number];
 
 export interface MatrixCase {

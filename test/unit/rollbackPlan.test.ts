@@ -352,7 +352,7 @@ describe('A rehearsal that fails at an object that only the target declares', ()
   it('says which Helm goes on', () => {
     assert.match(
       failed('v3.17.3'),
-      /ConfigMap\/kept is there, but the present revision does not declare it: Helm v3\.17\.3 stops at such an object, Helm 4\.2 and later goes on\./,
+      /ConfigMap\/kept is there, but the present revision does not declare it: Helm v3\.17\.3 stops at such an object, Helm from 3\.22 and from 4\.2 on does not\./,
     );
     assert.ok(!failed('v4.2.3').includes('stops at'));
   });

@@ -1,7 +1,8 @@
 /**
  * The git commit of every released tag of Helm from 3.14 on, as its repository has it (pre-releases too). A binary of a
- * release says both. Complete up to 3.21.4 and 4.2.4; there is no 4.0.3. To extend: list the repository's tags with
- * `git ls-remote --tags` and take the commit that an annotated tag points at (`^{}`).
+ * release says both. Complete up to 3.22.0 and 4.3.0, but for the release candidates of these two; there is no 4.0.3.
+ * `npm run helm -- VERSION` adds one. By hand: list the repository's tags with `git ls-remote --tags` and take the commit
+ * that an annotated tag points at (`^{}`). A patch release must not be added before the ones that lead to it.
  */
 export const helmReleases: Readonly<Record<string, string>> = {
   'v3.14.0': '3fc9f4b2638e76f26739cd77c7017139be81d0ea',
@@ -55,6 +56,7 @@ export const helmReleases: Readonly<Record<string, string>> = {
   'v3.21.2': '125963406833fe0525be91f46c8b5b0f22fb9e32',
   'v3.21.3': '1ad6e68924fdf6fb0c7dcef8e9e1dfc0f36eaed6',
   'v3.21.4': '813176c51bb5c181dbbd7901298ddcc104cd3417',
+  'v3.22.0': '144ca65f8501953fa8b41cd1d37c7223051c85b7',
   'v4.0.0': '99cd1964357c793351be481d55abbe21c6b2f4ec',
   'v4.0.0-alpha.1': '618b14a7723589887e02cd482dcd5a85768583cc',
   'v4.0.0-beta.1': '7dd2484aed31aaff0453b348132fe1e30c6d1db7',
@@ -76,4 +78,5 @@ export const helmReleases: Readonly<Record<string, string>> = {
   'v4.2.2': 'b05881cf967a5a09e19866799d0edfd40675803a',
   'v4.2.3': '43e8b7feece8beb0fcba47059ec9b522fd929a64',
   'v4.2.4': '3900f434fd3ef2b84065dc04508df48f288dba00',
+  'v4.3.0': 'bec5b06ed841fe5269972d864d5177944fd5970f',
 };

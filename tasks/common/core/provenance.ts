@@ -47,6 +47,7 @@ const rulesByVersion: readonly [RulesSince, ...RulesSince[]] = [
   { since: [3, 0, 0], rules: { matching: 'kind', adoptsObjectsOutsideLastManifest: false } },
   // a group bump deletes objects of kinds that are served in two groups (helm/helm#30631)
   { since: [3, 17, 1], rules: { matching: 'groupKind', adoptsObjectsOutsideLastManifest: false } },
+  { since: [3, 22, 0], rules: { matching: 'groupKind', adoptsObjectsOutsideLastManifest: true } },
   // a version bump deletes what it has just written (helm/helm#31656)
   { since: [4, 0, 0], rules: { matching: 'groupVersionKind', adoptsObjectsOutsideLastManifest: false } },
   { since: [4, 1, 1], rules: { matching: 'groupKind', adoptsObjectsOutsideLastManifest: false } },

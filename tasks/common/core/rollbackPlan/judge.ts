@@ -128,7 +128,7 @@ const outcomeWords: Record<Exclude<Rehearsal['outcome'], 'completed'>, string> =
 };
 
 /**
- * Helm before 4.2 stops at an object of the target that is there, though the last revision does not declare it: a failed
+ * Helm before 3.22 and before 4.2 stops at an object of the target that is there, though the last revision does not declare it: a failed
  * revision has dropped it, or its resource policy has kept it.
  */
 function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }: ReleasePlanInputs): string {
@@ -138,7 +138,7 @@ function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }
     .map(({ ref }) => objectName(ref));
   if (names.length === 0) return '';
   const [is, object] = names.length === 1 ? ['is', 'an object'] : ['are', 'objects'];
-  return ` ${someOf(names)} ${is} there, but the present revision does not declare ${names.length === 1 ? 'it' : 'them'}: Helm ${helm.version} stops at such ${object}, Helm 4.2 and later goes on.`;
+  return ` ${someOf(names)} ${is} there, but the present revision does not declare ${names.length === 1 ? 'it' : 'them'}: Helm ${helm.version} stops at such ${object}, Helm from 3.22 and from 4.2 on does not.`;
 }
 
 function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
