@@ -95,7 +95,7 @@ const incidents: Readonly<Record<string, readonly [FailureReason, ...string[]]>>
   quota: ['ApplyRejected', 'exceeded quota: small', 'memory=1Gi'],
   'release-name-invalid': ['InputInvalid', 'Bad_Name'],
   'release-pending': ['ReleasePending', 'another operation'],
-  'rollback-object-not-in-base': ['ApplyRejected', 'no ConfigMap with the name "second" found'],
+  'rollback-object-not-in-base': ['ApplyRejected', 'ConfigMap with the name "second"', 'found'],
   'rollback-release-missing': ['RollbackTargetMissing', 'release: not found'],
   'rollback-revision-missing': ['RollbackTargetMissing', '7'],
   schema: ['ValuesInvalid', 'image', 'replicas', 'integer'],
@@ -120,6 +120,7 @@ const incidents: Readonly<Record<string, readonly [FailureReason, ...string[]]>>
   'values-file-list': ['ValuesInvalid', 'list-values.yaml', 'array'],
   'values-file-missing': ['ValuesInvalid', 'nosuch.yaml'],
   'wait-interrupted': ['Cancelled', 'context canceled'],
+  'wait-rate-limited': ['TimedOut', 'would exceed context deadline'],
   'wait-timeout': ['TimedOut', 'context deadline exceeded'],
 };
 

@@ -68,12 +68,12 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/ is invalid: /i, 'ApplyRejected'],
   [/ cannot be handled as a /i, 'ApplyRejected'],
   [/conflict occurred while applying/i, 'ApplyRejected'],
-  [/^no \w+ with the name ".*" found/i, 'ApplyRejected'],
+  [/^(?:no|original object) \w+ with the name ".*" (?:not )?found/i, 'ApplyRejected'],
   [/server-side apply failed for object/i, 'ApplyRejected'],
 
   [/release has no \S+ version/i, 'RollbackTargetMissing'],
   [/release: not found/i, 'RollbackTargetMissing'],
-  [/context deadline exceeded|timed out waiting/i, 'TimedOut'],
+  [/context deadline exceeded|would exceed context deadline|timed out waiting/i, 'TimedOut'],
   [/^context canceled/i, 'Cancelled'],
 ];
 
