@@ -117,6 +117,7 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
       environment: process.env,
       isDebug: false,
       onLine: () => undefined,
+      redact: (text: string) => text,
       request: request as DeployRequest,
     };
     return createHelm(options as HelmOptions);

@@ -146,7 +146,7 @@ describe('The issue of a step that did not deploy', () => {
 
 describe('The outputs', () => {
   it('are texts, empty where there is nothing', () => {
-    assert.deepEqual(outputsOf(report({ revisionBefore: null, verifiedRevision: null }), '/r.json'), {
+    assert.deepEqual(outputsOf(report({ revisionBefore: null, verifiedRevision: null })), {
       outcome: 'rolledBack',
       reason: 'ReadinessProbeFailed',
       reasonGroup: 'readiness',
@@ -154,7 +154,6 @@ describe('The outputs', () => {
       revisionBefore: '',
       revision: '5',
       verifiedRevision: '',
-      reportPath: '/r.json',
     });
   });
 

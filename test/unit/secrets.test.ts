@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { redactDocument, redactor, secretFinder } from '../../tasks/common/core/secrets';
+import { redactSeen } from '../../tasks/common/core/foreignText';
+import { redactedDocument } from '../../tasks/common/core/redactedFields';
+import { redactor, secretFinder } from '../../tasks/common/core/secrets';
 
 describe('secrets', () => {
   const secret = 'p@ss"w,ö\\r<d>/1';
@@ -56,10 +58,99 @@ describe('secrets', () => {
     );
   });
 
-  it('a report stays JSON when a secret is a number or stands in a key', () => {
-    const report = JSON.stringify({ revision: 12345, note: 'pin 12345', nested: [{ tokenabc: 'x' }] }, undefined, 2);
-    const redacted: unknown = JSON.parse(redactDocument(report, redactor(['12345', 'tokenabc'])));
-    assert.deepEqual(redacted, { revision: 12345, note: 'pin ***', nested: [{ '***': 'x' }] });
-    assert.equal(redactDocument('# pin 12345', redactor(['12345'])), '# pin ***');
+  const printable = (most: number): fc.Arbitrary<string> =>
+    fc
+      .array(fc.integer({ min: 0x20, max: 0x7e }), { minLength: 3, maxLength: most, size: 'max' })
+      .map((codes) => String.fromCharCode(...codes));
+  const nasty = fc
+    .oneof(printable(40), fc.string({ unit: 'grapheme', minLength: 3, maxLength: 60 }), printable(4096))
+    // A mask cannot hide what it is made of.
+    .filter((text) => text.trim().length >= 3 && !/^\*+$/.test(text.trim()));
+
+  it('no text keeps a secret of any characters and any length, also where masks meet what is left', () => {
+    fc.assert(
+      fc.property(fc.array(nasty, { minLength: 1, maxLength: 3 }), fc.array(fc.string()), (secrets, around) => {
+        const redact = redactor(secrets);
+        const redacted = redact(secrets.map((secret, index) => `${around[index] ?? ''}${secret}`).join(''));
+        for (const one of secrets) assert.ok(!redacted.includes(one));
+        assert.equal(redact(redacted), redacted);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  for (const [name, cutAt] of [
+    ['at the end of the text', (before: string, part: string) => `${before}${part}`],
+    ['before three dots', (before: string, part: string) => `${before}${part} ... and more`],
+    ['before an ellipsis', (before: string, part: string) => `${before}${part}… and more`],
+    ['before the mark of a long line', (before: string, part: string) => `${before}${part} [... 12 more characters]`],
+    ['in the middle of a character', (before: string, part: string) => `${before}${part}\ufffd`],
+  ] as const) {
+    it(`the beginning of a secret counts as the secret where it was cut: ${name}`, () => {
+      const secret = 'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJl';
+      const redact = redactor([secret]);
+      for (let length = 16; length < secret.length; length++) {
+        const redacted = redact(cutAt('token ', secret.slice(0, length)));
+        assert.ok(!redacted.includes('eyJ'), redacted);
+        assert.match(redacted, /^token \*\*\*/);
+      }
+      // So few characters are many a word.
+      assert.match(redact(cutAt('token ', secret.slice(0, 15))), /eyJ/);
+      // Not cut, but another text that begins in the same way.
+      assert.match(redact(`${secret.slice(0, 36)} is not it`), /eyJ/);
+    });
+  }
+
+  it('the end of a secret counts as the secret where a text was cut from the front, and so does a long middle', () => {
+    const secret = Array.from({ length: 200 }, (_, index) => index.toString(36)).join('');
+    const redact = redactor([secret]);
+    assert.equal(redact(`${secret.slice(100)} was refused`), '*** was refused');
+    assert.equal(redact(`\ufffd${secret.slice(100)} was refused`), '\ufffd*** was refused');
+    assert.equal(redact(`it said ...${secret.slice(100)}, no`), 'it said ...***, no');
+    assert.equal(redact(secret.slice(100, 180)), '***');
+    assert.equal(redact(`${secret.slice(-15)} was refused`), `${secret.slice(-15)} was refused`);
+  });
+
+  it('a secret is masked inside the base64 of a longer text', () => {
+    for (const before of ['', 'a', 'ab', 'user:']) {
+      const encoded = Buffer.from(`${before}correct-horse-battery and more`).toString('base64');
+      const masked = redactor(['correct-horse-battery'])(encoded);
+      const left = Buffer.from(masked.replaceAll('***', ''), 'base64').toString();
+      assert.ok(!left.includes('horse') && masked.includes('***'), masked);
+    }
+  });
+
+  it('what is not seen neither hides a secret in a text nor the one in a secret', () => {
+    const redact = redactor(['hunter22', 'pass\u200bword']);
+    assert.equal(redactSeen('hunt\u001b[1mer22 and pa\u00adssword', redact), '*** and ***');
+    assert.equal(redactSeen('\u001b[1mnothing', redact), '\u001b[1mnothing');
+  });
+
+  it('the time grows with the length of the text and no faster, also with many long secrets', () => {
+    const secrets = Array.from({ length: 20 }, (_, index) => `${index}-secret-`.repeat(400));
+    const redact = redactor(secrets);
+    const line = `2026-01-01 line with 1-secret-2 and "x": "${'0123456789abcdef'.repeat(3)}" ...\n`;
+    const least = (text: string): number => {
+      const times = Array.from({ length: 4 }, () => {
+        const before = process.cpuUsage();
+        redact(text);
+        return process.cpuUsage(before).user;
+      });
+      return Math.min(...times);
+    };
+    const text = line.repeat(500);
+    least(text);
+    // What grows with the square takes 64 times as long.
+    const [one, eight] = [least(text), least(text.repeat(8))];
+    assert.ok(eight <= 20 * one, `${one} µs, then ${eight} µs`);
+  });
+
+  it('a report stays JSON, and what the task itself makes stays in it, whatever the secrets are', () => {
+    const own = { planDigest: 'sha256:9119', outcome: 'failed', failedWorkload: 'Deployment/web-911' };
+    const report = { task: 'HelmSafeDeploy', ...own, reason: 'Err911', revision: 911, objects: [{ name: 'pin 911' }] };
+    const redact = redactor(['911', 'objects', 'failed']);
+    const redacted: unknown = JSON.parse(redactedDocument(JSON.stringify(report, undefined, 2), redact));
+    assert.deepEqual(redacted, { ...report, objects: [{ name: 'pin ***' }] });
+    assert.equal(redactedDocument('# pin 911', redact), '# pin ***');
   });
 });

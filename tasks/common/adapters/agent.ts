@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { TaskCommand } from 'azure-pipelines-task-lib/taskcommand.js';
-import { showLine, splitLines } from '../core/foreignText';
+import { neutralise, redactSeen, showLine, splitLines } from '../core/foreignText';
 import type { Agent } from '../core/ports';
-import { redactDocument, redactor, shortestSecret } from '../core/secrets';
+import { redactedDocument } from '../core/redactedFields';
+import { redactor, shortestSecret, type Redact } from '../core/secrets';
 import type { TaskResult } from '../core/report';
 import { privateFolder, writeNew, type PrivateFolder } from './privateFolder';
 import { takeTaskEnvironment, type TaskEnvironment } from './taskEnvironment';
@@ -45,7 +46,9 @@ export function createAgent({ environment: source = process.env, write = toStdou
   const rows = new Map<string, string>();
   const tempFolder = environment.variable('Agent.TempDirectory') || tmpdir();
   const isDebug = /^true$/i.test(environment.variable('System.Debug') ?? '');
-  let redact = redactor(secrets);
+  // Made anew when a secret has become known, and only then needed.
+  let known: Redact | undefined;
+  const redact: Redact = (text) => redactSeen(text, (known ??= redactor(secrets)));
   let groupIsOpen = false;
 
   const clean = (text: string): string[] => splitLines(text).map((line) => showLine(line, redact));
@@ -58,7 +61,7 @@ export function createAgent({ environment: source = process.env, write = toStdou
   };
   const writeFile = (name: string, content: string): string => {
     const file = path.join(tempFolder, `${randomUUID()}-${fileName(name)}`);
-    writeNew(file, redactDocument(content, redact));
+    writeNew(file, redactedDocument(content, redact));
     return file;
   };
   const endGroup = (): void => {
@@ -79,7 +82,7 @@ export function createAgent({ environment: source = process.env, write = toStdou
     privateFolder: privateFolder(tempFolder, (folder) => {
       setTaskVariable(privateFolderVariable, folder);
     }),
-    redact: (text) => redact(text),
+    redact,
     secrets: () => secrets,
     log: (text) => {
       clean(text).forEach(line);
@@ -112,26 +115,28 @@ export function createAgent({ environment: source = process.env, write = toStdou
       if (result !== undefined) properties['result'] = result;
       command('task.logdetail', properties, cleanText(text));
     },
-    setOutput: (name, value) => {
+    setOutput: (name, value, origin) => {
       // the agent makes an output read-only
       if (published.has(name)) return;
       published.add(name);
-      command('task.setvariable', { variable: name, isOutput: 'true' }, cleanText(value));
+      const shown = origin === 'own' ? splitLines(value).map(neutralise).join('\n') : cleanText(value);
+      command('task.setvariable', { variable: name, isOutput: 'true' }, shown);
     },
     setTaskVariable,
-    attach: (attachmentType, name, content) => {
+    // eslint-disable-next-line @typescript-eslint/require-await -- what cannot be written is rejected, not thrown
+    attach: async (attachmentType, name, content) => {
       const file = writeFile(name, content);
       command('task.addattachment', { type: attachmentType, name: fileName(name) }, file);
-      return Promise.resolve(file);
+      return file;
     },
-    uploadSummary: (name, markdown) => {
+    // eslint-disable-next-line @typescript-eslint/require-await
+    uploadSummary: async (name, markdown) => {
       command('task.uploadsummary', {}, writeFile(`${name}.md`, markdown));
-      return Promise.resolve();
     },
     mask: (secret) => {
       if (secret.trim() === '' || secrets.includes(secret)) return;
       secrets.push(secret);
-      redact = redactor(secrets);
+      known = undefined;
       for (const each of splitLines(secret)) {
         if (each.trim().length >= shortestSecret) command('task.setsecret', {}, each.trim());
       }

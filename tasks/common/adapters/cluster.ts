@@ -85,8 +85,16 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
         onNotice: options.onNotice ?? (() => undefined),
         responseMs: timing.responseMs,
       }),
-    podLog: (ref, logOptions) => podLog(requests, ref, logOptions, timing.responseMs),
-    followPodLog: (ref, logOptions, signal) => followPodLog(requests, ref, logOptions, signal),
+    podLog: async (ref, logOptions) => {
+      const text = await podLog(requests, ref, logOptions, timing.responseMs);
+      return text.split('\n').map(transport.redact).join('\n');
+    },
+    followPodLog: (ref, logOptions, signal) => {
+      const onLine = (line: string): void => {
+        logOptions.onLine(transport.redact(line));
+      };
+      return followPodLog(requests, ref, { ...logOptions, onLine }, signal);
+    },
   };
 }
 

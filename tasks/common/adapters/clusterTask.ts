@@ -34,6 +34,7 @@ export async function withCluster<T>(
     signal: afterwards(signal, lastReadsMs),
     onNotice: notice,
     onSecret: mask,
+    redact: agent.redact,
   });
   const driver = childEnvironment['HELM_DRIVER'];
   try {
@@ -41,7 +42,8 @@ export async function withCluster<T>(
       cluster,
       kubeconfigPath: connection.kubeconfigPath,
       namespace,
-      storageOf: (release) => createReleaseStorage(cluster, { release, namespace, driver, onNotice: notice }),
+      storageOf: (release) =>
+        createReleaseStorage(cluster, { release, namespace, driver, onNotice: notice, redact: agent.redact }),
     });
   } finally {
     cluster.close();

@@ -20,6 +20,8 @@ import { revisionOf } from '../core/releaseRecord';
 import { privateValuesText, valueFlags, type PrivateValueFiles } from '../core/setValues';
 import { assumeKinds } from './gateway/assumeKinds';
 import { openGateway, unthrottled } from './gateway/openGateway';
+import type { Redact } from '../core/secrets';
+import { withoutSecretVariables } from '../core/secretSources';
 import type { PrivateFolder } from './privateFolder';
 import { runProcess } from './process';
 
@@ -32,8 +34,10 @@ export interface ReleaseHelmOptions {
   workingDirectory: string;
   environment: NodeJS.ProcessEnv;
   isDebug: boolean;
-  /** A line of what Helm prints. It may hold anything. */
+  /** A line of what Helm prints. It may hold anything but secrets. */
   onLine: (line: string) => void;
+  /** For each line of Helm, whole, before any of it is quoted or cut. */
+  redact: Redact;
 }
 
 export interface HelmOptions extends ReleaseHelmOptions {
@@ -216,11 +220,12 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
   const shown = lineReader();
   const said = lineReader();
   const show = (lines: readonly string[]): void => {
-    lines.forEach(options.onLine);
+    lines.map(options.redact).forEach(options.onLine);
   };
   const hear = (lines: readonly string[]): void => {
-    for (const line of lines) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
-    show(lines);
+    const redacted = lines.map(options.redact);
+    for (const line of redacted) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
+    redacted.forEach(options.onLine);
   };
   const isHidden = how.capture || options.isDebug;
   let pid: number | undefined;
@@ -328,7 +333,7 @@ async function bareOutput(options: ReleaseHelmOptions, args: readonly string[], 
   const stderr: Uint8Array[] = [];
   const result = await runProcess(options.binary, args, {
     cwd: options.workingDirectory,
-    env: helmEnvironment(options.environment, options.kubeconfig),
+    env: withoutSecretVariables(helmEnvironment(options.environment, options.kubeconfig)),
     onStdout: (chunk) => stdout.push(chunk),
     onStderr: (chunk) => stderr.push(chunk),
     interrupt: signal,
@@ -337,7 +342,7 @@ async function bareOutput(options: ReleaseHelmOptions, args: readonly string[], 
   if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
   if (result.exitCode === 0) return Buffer.concat(stdout).toString('utf8');
   if (signal.aborted) throw new TaskError('Cancelled', 'Cancelled while asking Helm for its version.');
-  const said = helmMessage(Buffer.concat(stderr).toString('utf8').slice(0, 2000));
+  const said = helmMessage(options.redact(Buffer.concat(stderr).toString('utf8')).slice(0, 2000));
   throw new TaskError(
     'HelmUnsupported',
     `Asking ${options.binary} for its version (helm ${args.join(' ')}) failed with exit code ${result.exitCode ?? 'none'}: ${said}`,

@@ -7,7 +7,9 @@ import type { Execution, FoundPlan, PlanStore } from '../core/keptPlan';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import type { Cluster } from '../core/ports';
 import { plainDigest, planJson, readPlan } from '../core/rollbackPlan/document';
+import { redactedTexts } from '../core/rollbackPlan/planRollback';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
+import type { Redact } from '../core/secrets';
 
 export interface PlanStoreOptions {
   namespace: string;
@@ -15,6 +17,8 @@ export interface PlanStoreOptions {
   subject: string;
   /** Where Helm keeps its records: whoever may change those may keep plans. */
   kind: 'Secret' | 'ConfigMap';
+  /** For what the plan quotes; its names and its digest stay. */
+  redact?: Redact;
 }
 
 const planLabel = 'helm-safe-deploy/plan';
@@ -30,7 +34,7 @@ export const sha256 = (text: string): string => createHash('sha256').update(text
 
 /** Plans of one release, each in an object of its own that is named after its digest. */
 export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): PlanStore {
-  const { namespace, subject, kind } = options;
+  const { namespace, subject, kind, redact = (text) => text } = options;
   const refOf = (digest: string): ObjectRef => {
     const name = `helm-safe-deploy.plan.${subject}.${plainDigest(digest).slice(0, digestDigits)}`;
     return { apiVersion: 'v1', kind, namespace, name };
@@ -52,7 +56,11 @@ export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): Pl
 
   return {
     async keep({ plan, salt, expiresAt }) {
-      const kept: StoredData = { plan: await stored(plan), salt, expires: expiresAt.toISOString() };
+      const kept: StoredData = {
+        plan: await stored(redactedTexts(plan, redact)),
+        salt,
+        expires: expiresAt.toISOString(),
+      };
       if (await change(plan.digest, () => kept)) return;
       const { name } = refOf(plan.digest);
       const metadata = { name, namespace, labels: { [planLabel]: subject } };

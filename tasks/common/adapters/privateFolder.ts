@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { TaskError } from '../core/failure';
 
 /** A folder that only this user can read, for what must not outlive the step: kubeconfig and secret values. */
 export interface PrivateFolder {
   readonly path: string;
-  /** Writes a new file, mode 0600, and answers its path. Throws when the name is taken. */
+  /** Writes a new file, mode 0600, and answers its path. Throws `TempFolderUnusable`, also when the name is taken. */
   write(name: string, content: string): string;
   /**
    * Synchronous, repeatable and without an error, so that it can stand on every way out. Answers whether it is gone: on
@@ -27,13 +28,16 @@ export function privateFolder(tempDirectory: string, announce: (folder: string) 
   return {
     path: folder,
     write: (name, content) => {
-      if (!exists) {
-        announce(folder);
-        mkdirSync(folder, { mode: 0o700 });
-        exists = true;
-      }
       const file = path.join(folder, name);
-      writeNew(file, content);
+      if (!exists) announce(folder);
+      try {
+        if (!exists) mkdirSync(folder, { mode: 0o700 });
+        exists = true;
+        writeNew(file, content);
+      } catch (cause) {
+        const message = `Writing ${file} failed: ${(cause as Error).message}.`;
+        throw new TaskError('TempFolderUnusable', message, { cause });
+      }
       return file;
     },
     remove: () => {
@@ -44,29 +48,43 @@ export function privateFolder(tempDirectory: string, announce: (folder: string) 
   };
 }
 
-function isRemoved(folder: string): boolean {
+function isRemoved(file: string): boolean {
   try {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+    rmSync(file, { recursive: true, force: true, maxRetries: 2 });
     return true;
   } catch {
     return false;
   }
 }
 
-/** Creates a file that only this user can read; throws when there is one of this name. */
+/** Creates a file that only this user can read, whole or not at all; throws when there is one of this name. */
 export function writeNew(file: string, content: string): void {
   const descriptor = openSync(file, 'wx', 0o600);
   try {
-    writeSync(descriptor, content);
-  } finally {
-    closeSync(descriptor);
+    try {
+      // It goes on where a disk that is nearly full has taken a part, and throws where that takes no more.
+      writeFileSync(descriptor, content);
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    isRemoved(file);
+    throw error;
   }
 }
 
 /** Removes all folders of ours in `tempDirectory`: the steps of a job run one after the other, so none is in use. */
 export function removePrivateFolders(tempDirectory: string): void {
-  for (const name of readdirSync(tempDirectory)) {
+  for (const name of namesIn(tempDirectory)) {
     if (folderName.test(name)) removePrivateFolder(path.join(tempDirectory, name), tempDirectory);
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
   }
 }
 

@@ -85,6 +85,7 @@ export function runProcess(file: string, args: readonly string[], options: Proce
       timers.push(startTimer(kill, options.killAfterMs ?? 5000));
     };
     if (options.timeoutMs !== undefined) timers.push(startTimer(timeOut, options.timeoutMs));
+    closeAfterExit(child);
     child.on('error', (error: NodeJS.ErrnoException) => {
       if (child.pid !== undefined) return;
       result.startError = error;
@@ -120,6 +121,27 @@ function startChild(
   } catch (error) {
     return error as NodeJS.ErrnoException;
   }
+}
+
+/** So long what a process has written before its end may take to arrive. */
+const lastWordsMs = 2_000;
+
+/**
+ * Ends the reading some time after the process has ended. A daemon that it has left behind may keep its pipes open for as
+ * long as it lives, and nobody waits for that one.
+ */
+export function closeAfterExit(child: ChildProcess): void {
+  child.once('exit', () => {
+    const close = (): void => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    };
+    // Not before what has arrived meanwhile was read: this process may have been busy.
+    const timer = setTimeout(() => setImmediate(close), lastWordsMs);
+    child.once('close', () => {
+      clearTimeout(timer);
+    });
+  });
 }
 
 /**

@@ -16,6 +16,8 @@ import {
   healthSummary,
   type HealthReport,
 } from '../core/healthReport';
+import { asTaskError } from '../core/failure';
+import { redactedFields } from '../core/redactedFields';
 import { planAttachmentType, planJson } from '../core/rollbackPlan/document';
 import {
   rollbackClosing,
@@ -27,56 +29,77 @@ import {
 } from '../core/rollbackReport';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
 import type { TaskAgent } from './agent';
+import { publishOutputs } from './outputs';
 import type { TaskEnd } from './runTask';
 
-/** One report in all its renderings. */
+/** One report in all its renderings. It was redacted before: what is marked up or cut hides a secret from who looks for it. */
 interface Told {
   name: string;
   report: DeployReport | HealthReport | RollbackReport;
+  /** What the report is about, where that is a document of its own. */
+  plan?: RollbackPlan | undefined;
   closing: string;
   /** The one error issue of a step that ends badly. */
   issue: string;
   markdown: string;
   result: TaskResult;
-  outputs: (reportPath: string) => Record<string, string>;
+  outputs: Readonly<Record<string, string>>;
 }
 
-/** Tells the ending once, in all places where it is looked for: log, issue, summary page, attachment, outputs. */
+/**
+ * Tells the ending once, in all places where it is looked for: log, issue, outputs, attachment, summary page. What needs
+ * a file comes last, and where it cannot be written the ending is what it was.
+ */
 async function publish(agent: TaskAgent, told: Told): Promise<TaskEnd> {
-  const { result, issue, closing, name } = told;
+  const { result, issue, closing, name, outputs, plan } = told;
   agent.log('');
   agent.log(closing);
   if (result === 'Failed') agent.error(issue);
-  const reportPath = await agent.attach(reportAttachmentType, `${name}.json`, JSON.stringify(told.report, null, 2));
-  await agent.uploadSummary(name, told.markdown);
-  for (const [output, value] of Object.entries(told.outputs(reportPath))) agent.setOutput(output, value);
+  publishOutputs(agent, outputs);
+  if (plan !== undefined) {
+    await written(agent, 'plan', () => agent.attach(planAttachmentType, `${name} plan.json`, planJson(plan)));
+  }
+  const report = JSON.stringify(told.report, null, 2);
+  const reportPath = await written(agent, 'report', () => agent.attach(reportAttachmentType, `${name}.json`, report));
+  if (Object.keys(outputs).length > 0) publishOutputs(agent, { reportPath: reportPath ?? '' });
+  await written(agent, 'summary', () => agent.uploadSummary(name, told.markdown));
   return { result, message: result === 'Failed' ? issue : closing.split('\n').slice(0, 2).join(' ') };
 }
 
+async function written<T>(agent: TaskAgent, what: string, write: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await write();
+  } catch (thrown) {
+    agent.warning(
+      `The ${what} of this step could not be written, so the run does not show it: ${asTaskError(thrown).message}`,
+    );
+    return undefined;
+  }
+}
+
 export function publishDeploy(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
+  const clean = redactedFields(report, agent.redact);
   return publish(agent, {
+    ...toldDeploy(clean),
     name: `HelmSafeDeploy ${report.release}`,
-    report,
-    closing: closingOf(report),
-    issue: issueOf(report),
-    markdown: summaryOf(report),
     result: taskResults[report.outcome],
-    outputs: (reportPath) => outputsOf(report, reportPath),
+    outputs: outputsOf(clean),
   });
 }
 
 /** What the post-job phase has made of an interrupted deploy. The outputs of the step are the main phase's. */
 export function publishRepair(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
   return publish(agent, {
+    ...toldDeploy(redactedFields(report, agent.redact)),
     name: `HelmSafeDeploy ${report.release} after the job`,
-    report,
-    closing: closingOf(report),
-    issue: issueOf(report),
-    markdown: summaryOf(report),
     // Going back, or not having to, is what it is there for.
     result: report.outcome === 'failed' ? 'Failed' : 'Succeeded',
-    outputs: () => ({}),
+    outputs: {},
   });
+}
+
+function toldDeploy(report: DeployReport): Pick<Told, 'report' | 'closing' | 'issue' | 'markdown'> {
+  return { report, closing: closingOf(report), issue: issueOf(report), markdown: summaryOf(report) };
 }
 
 export function publishHealth(
@@ -84,27 +107,31 @@ export function publishHealth(
   report: HealthReport,
   onUnhealthy: 'fail' | 'succeed',
 ): Promise<TaskEnd> {
+  const clean = redactedFields(report, agent.redact);
   return publish(agent, {
     name: `RolloutHealthCheck ${report.release || report.namespace}`,
-    report,
-    closing: healthClosing(report),
-    issue: healthSummary(report),
-    markdown: healthMarkdown(report),
+    report: clean,
+    closing: healthClosing(clean),
+    issue: healthSummary(clean),
+    markdown: healthMarkdown(clean),
     result: healthResult(report, onUnhealthy),
-    outputs: (reportPath) => healthOutputs(report, reportPath),
+    outputs: healthOutputs(clean),
   });
 }
 
 /** A plan or a rollback; the plan that it is about is attached as well. */
-export async function publishRollback(
+export function publishRollback(
   agent: TaskAgent,
   report: RollbackReport,
   plan: RollbackPlan | undefined,
 ): Promise<TaskEnd> {
-  if (plan !== undefined) await agent.attach(planAttachmentType, `${rollbackName(report)} plan.json`, planJson(plan));
+  const clean = redactedFields(report, agent.redact);
+  const shownPlan = plan && redactedFields(plan, agent.redact);
   return publish(agent, {
-    ...toldRollback(report, plan),
-    outputs: (reportPath) => rollbackOutputs(report, plan, reportPath),
+    ...toldRollback(clean, shownPlan),
+    name: rollbackName(report),
+    plan: shownPlan,
+    outputs: rollbackOutputs(clean, shownPlan),
   });
 }
 
@@ -114,17 +141,16 @@ export function publishResume(
   report: RollbackReport,
   plan: RollbackPlan | undefined,
 ): Promise<TaskEnd> {
-  const told = toldRollback(report, plan);
-  return publish(agent, { ...told, name: `${told.name} after the job`, outputs: () => ({}) });
+  const told = toldRollback(redactedFields(report, agent.redact), plan && redactedFields(plan, agent.redact));
+  return publish(agent, { ...told, name: `${rollbackName(report)} after the job`, outputs: {} });
 }
 
 function rollbackName({ action, release, workloads }: RollbackReport): string {
   return `ApproveAndRollback ${action} ${release || workloads.join(' ')}`;
 }
 
-function toldRollback(report: RollbackReport, plan: RollbackPlan | undefined): Omit<Told, 'outputs'> {
+function toldRollback(report: RollbackReport, plan: RollbackPlan | undefined): Omit<Told, 'name' | 'outputs'> {
   return {
-    name: rollbackName(report),
     report,
     closing: rollbackClosing(report),
     issue: rollbackIssue(report),

@@ -51,6 +51,7 @@ export async function withRelease<T>(
       onLine: (line: string) => {
         agent.log(`  ${line}`);
       },
+      redact: agent.redact,
     };
     const holder = holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? '');
     const rollbackHelm = createRollbackHelm({

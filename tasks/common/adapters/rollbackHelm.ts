@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { TaskError } from '../core/failure';
 import { helmProvenance } from '../core/provenance';
 import type { RollbackHelm } from '../core/ports';
+import { withoutSecretVariables } from '../core/secretSources';
 import { openFence } from './gateway/openFence';
 import type { GatewayOptions } from './gateway/openGateway';
 import { rehearseRollback } from './gateway/rehearseRollback';
@@ -24,8 +25,8 @@ const rehearsalSeconds = 120;
 /** The step's Helm, led through the gateway. */
 export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
   const { helm, folder, onSecret, helmSha256 } = options;
-  const { binary, kubeconfig, namespace, environment, releaseName, workingDirectory } = helm;
-  const gateway: GatewayOptions = { kubeconfig, namespace, folder, environment, onSecret };
+  const { binary, kubeconfig, namespace, environment, releaseName, workingDirectory, redact } = helm;
+  const gateway: GatewayOptions = { kubeconfig, namespace, folder, environment, onSecret, redact };
   return {
     async provenance(signal) {
       const [build, sha256] = await Promise.all([
@@ -60,7 +61,8 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
         const fenced = createReleaseHelm({
           ...helm,
           kubeconfig: fence.kubeconfig,
-          environment: { ...environment, ...fence.environment },
+          // The fence proves to the API server who asks.
+          environment: { ...withoutSecretVariables(environment), ...fence.environment },
         });
         // How this Helm is told to wait, to force and to describe, depends on its version.
         await fenced.capabilities(lost);

@@ -33,7 +33,7 @@ export async function withRollback<T>(run: TaskRun, request: RollbackTaskRequest
     return await withRelease(run, request, async ({ helmOptions, ...start }) => {
       const { namespace, storage, cluster } = start;
       const subject = request.releaseName;
-      const plans = createPlanStore(cluster, { namespace, subject, kind: storage.kind });
+      const plans = createPlanStore(cluster, { namespace, subject, kind: storage.kind, redact: agent.redact });
       return flows.release({ ...start, ...common, plans, helm: createReleaseHelm(helmOptions) });
     });
   } finally {
@@ -61,7 +61,7 @@ function withWorkloads<T>(
       signal,
       holder: holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? ''),
       isProcessGone,
-      plans: createPlanStore(cluster, { namespace, subject, kind: 'ConfigMap' }),
+      plans: createPlanStore(cluster, { namespace, subject, kind: 'ConfigMap', redact: agent.redact }),
     });
   });
 }

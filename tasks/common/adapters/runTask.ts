@@ -1,6 +1,7 @@
 import { advice, asTaskError, type TaskError } from '../core/failure';
 import type { TaskResult } from '../core/report';
 import { createAgent, type TaskAgent } from './agent';
+import { publishOutputs } from './outputs';
 
 /** What a task's story gets: the agent, and a signal that aborts when the step is cancelled. */
 export interface TaskRun {
@@ -14,6 +15,9 @@ export interface TaskEnd {
   message: string;
 }
 
+/** The outputs of a step that was stopped before its story could be told. The message holds no secret. */
+type OutputsOf = (error: Pick<TaskError, 'reason' | 'message'>) => Readonly<Record<string, string>>;
+
 /**
  * The agent sends SIGINT, 7.5 s later SIGTERM, 2.5 s later it kills; on Windows these are CTRL_C and CTRL_BREAK.
  * A step that goes away with its terminal gets SIGHUP.
@@ -21,20 +25,16 @@ export interface TaskEnd {
 const signals: readonly NodeJS.Signals[] =
   process.platform === 'win32' ? ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] : ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/**
- * Runs one task from its inputs to its result. Whatever happens, the agent is told a result and the process ends.
- * `outputsOf`: the outputs of a step that was stopped before its story could be told.
- */
-export function runTask(
-  story: (run: TaskRun) => Promise<TaskEnd>,
-  outputsOf: (error: TaskError) => Readonly<Record<string, string>>,
-): void {
+/** Runs one task from its inputs to its result. Whatever happens, the agent is told a result and the process ends. */
+export function runTask(story: (run: TaskRun) => Promise<TaskEnd>, outputsOf: OutputsOf): void {
   const agent = createAgent();
   const signal = cancellation(agent);
-  // An error that nobody awaited must not end the step green, nor without its last words.
-  process.on('unhandledRejection', (reason) => {
-    finish(agent, failed(agent, asTaskError(reason), outputsOf));
-  });
+  // An error that nobody awaited or caught must not end the step green, nor without its last words.
+  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
+    process.on(event, (thrown: unknown) => {
+      finish(agent, failed(agent, asTaskError(thrown), outputsOf));
+    });
+  }
   void story({ agent, signal })
     .catch((thrown: unknown) => failed(agent, asTaskError(thrown), outputsOf))
     .then((end) => {
@@ -54,17 +54,14 @@ function cancellation(agent: TaskAgent): AbortSignal {
   return cancel.signal;
 }
 
-function failed(
-  agent: TaskAgent,
-  error: TaskError,
-  outputsOf: (error: TaskError) => Readonly<Record<string, string>>,
-): TaskEnd {
+function failed(agent: TaskAgent, error: TaskError, outputsOf: OutputsOf): TaskEnd {
   agent.endGroup();
-  for (const [name, value] of Object.entries(outputsOf(error))) agent.setOutput(name, value);
-  agent.error(`${error.message} (${error.reason})`);
+  const message = agent.redact(error.message);
+  publishOutputs(agent, outputsOf({ reason: error.reason, message }));
+  agent.error(`${message} (${error.reason})`);
   agent.log(advice[error.reason]);
   if (error.reason === 'Internal') agent.debug(error.stack ?? '');
-  return { result: 'Failed', message: error.message };
+  return { result: 'Failed', message };
 }
 
 /** Sockets that idle must not hold the process; what is still to be written must not be lost. */

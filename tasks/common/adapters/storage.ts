@@ -5,14 +5,17 @@ import { TaskError } from '../core/failure';
 import { lastWrite, type KubeObject } from '../core/kubernetes';
 import type { Cluster, RecordChange, ReleaseStorage } from '../core/ports';
 import type { Revision } from '../core/release';
+import type { Redact } from '../core/secrets';
 import {
   changedLabels,
   changedRecord,
   copyName,
   isReleaseRecord,
+  readableRevision,
   revisionOf,
   storageName,
   storedRevision,
+  withoutSecrets,
   type ReleaseRecord,
 } from '../core/releaseRecord';
 
@@ -21,6 +24,8 @@ export interface StorageOptions {
   namespace: string;
   /** The value of HELM_DRIVER; Helm's default is `secret`. */
   driver: string | undefined;
+  /** For descriptions: Helm writes into them what the API server or a template has said. */
+  redact?: Redact;
   /** Sentences about older records that cannot be read. */
   onNotice?: (notice: string) => void;
 }
@@ -55,7 +60,7 @@ const configMapDriver: Driver = {
  */
 export function createReleaseStorage(cluster: Cluster, options: StorageOptions): ReleaseStorage {
   const driver = driverNamed(options.driver);
-  const { release, namespace } = options;
+  const { release, namespace, redact = unredacted } = options;
   const ref = (revision: number) =>
     ({ apiVersion: 'v1', kind: driver.kind, namespace, name: storageName(release, revision) }) as const;
 
@@ -65,7 +70,7 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
       const message = `Could not change revision ${revision} of release ${release}: its record ${where(driver, options, revision)} is gone.`;
       throw new TaskError('Conflict', message, { facts: { release, revision } });
     }
-    const record = changedRecord(await readRecord(object, driver), change);
+    const record = withoutSecrets(changedRecord(await readRecord(object, driver), change), redact);
     const labels = changedLabels(object.metadata.labels ?? {}, change, new Date());
     const data = { ...(object['data'] as Record<string, string>), release: await writeRecord(record, driver) };
     return { ...object, metadata: { ...object.metadata, labels }, data };
@@ -115,7 +120,7 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
       const object = await cluster.get({ ...ref(revision), name: copyName(release, revision) });
       if (object === undefined) return undefined;
       const stored = { namespace, labels: object.metadata.labels ?? {}, writtenAt: lastWrite(object) };
-      return { ...revisionOf(await readRecord(object, driver), stored), revision };
+      return { ...readableRevision(await readRecord(object, driver), stored, redact), revision };
     },
     dropCopy: (revision) => cluster.delete({ ...ref(revision), name: copyName(release, revision) }),
   };
@@ -155,6 +160,8 @@ function driverNamed(name: string | undefined): Driver {
   }
 }
 
+const unredacted: Redact = (text) => text;
+
 interface Stored {
   object: KubeObject;
   revision: number;
@@ -174,7 +181,8 @@ async function readRevision({ object, revision }: Stored, reading: Reading): Pro
   };
   try {
     // The number in the object's name is the one that Helm finds it by.
-    return { ...revisionOf(await readRecord(object, reading.driver), stored), revision };
+    const record = await readRecord(object, reading.driver);
+    return { ...readableRevision(record, stored, reading.options.redact ?? unredacted), revision };
   } catch (error) {
     if (!(error instanceof TaskError) || reading.newest) throw error;
     reading.options.onNotice?.(error.message);

@@ -4,6 +4,7 @@
  */
 
 import { isRecord } from '../core/json';
+import { environmentSecrets, userinfoSecretsIn } from '../core/secretSources';
 import { uniformEnvironment } from './platform';
 
 /** One service connection as the agent handed it over. */
@@ -38,6 +39,9 @@ const publicParameters =
 
 const handedOver = /^(?:INPUT_|ENDPOINT_|SECUREFILE_|SECRET_|VSTS_TASKVARIABLE_)|^VSTS_(?:PUBLIC|SECRET)_VARIABLES$/;
 
+/** They may hold addresses with credentials in them. */
+const addressInputs = ['CHART', 'CHARTREPOSITORY', 'VALUEFILES'];
+
 /** Takes everything at once and removes from `environment` what no child shall see. */
 export function takeTaskEnvironment(
   environment: NodeJS.ProcessEnv,
@@ -47,6 +51,10 @@ export function takeTaskEnvironment(
   const taken = Object.keys(all).filter((name) => handedOver.test(name));
   for (const name of taken) Reflect.deleteProperty(environment, name);
 
+  const childEnvironment = uniformEnvironment(
+    platform,
+    Object.fromEntries(Object.entries(all).filter(([name]) => !handedOver.test(name))),
+  );
   const ids = [...new Set(taken.flatMap((name) => connectionName.exec(name)?.[1] ?? []))];
   const connections = new Map(ids.map((id) => [id, connectionOf(all, id)]));
   return {
@@ -61,11 +69,10 @@ export function takeTaskEnvironment(
     secrets: [
       ...taken.filter((name) => /^SECRET_|^SECUREFILE_TICKET_/.test(name)).flatMap((name) => all[name] || []),
       ...[...connections.values()].flatMap(({ secrets }) => secrets),
+      ...addressInputs.flatMap((name) => userinfoSecretsIn(all[`INPUT_${name}`] ?? '')),
+      ...environmentSecrets(childEnvironment),
     ],
-    childEnvironment: uniformEnvironment(
-      platform,
-      Object.fromEntries(Object.entries(all).filter(([name]) => !handedOver.test(name))),
-    ),
+    childEnvironment,
   };
 }
 

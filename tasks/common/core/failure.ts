@@ -19,6 +19,7 @@ export type FailureReason =
   | 'HelmUnsupported'
   | 'StorageUnsupported'
   | 'KindNotServed'
+  | 'TempFolderUnusable'
   | 'RecordUnreadable'
   // the application's team
   | 'ChartInvalid'
@@ -66,6 +67,8 @@ export const advice: Record<FailureReason, string> = {
   StorageUnsupported: 'Use the storage driver secret or configmap (the variable HELM_DRIVER).',
   KindNotServed:
     'Install the CustomResourceDefinition or API service of the kind named above, or correct its apiVersion.',
+  TempFolderUnusable:
+    'Make room in the temporary folder of the agent, or correct its rights; the message above says what is wrong with it.',
   RecordUnreadable:
     'Restore the object named above from a backup, or delete it if that revision is not needed: Helm cannot read it either.',
   ChartInvalid: 'Correct the chart or its values; `helm template` with the same arguments shows the same error.',

@@ -44,17 +44,31 @@ export function splitLines(text: string): string[] {
 }
 
 /**
- * One line as it is shown. Redacted before anything is taken out of it or cut off, because half a secret matches
- * nothing, and again afterwards, because a secret may have had escape sequences in it.
+ * The text without secrets, those too that show only when what is not seen is taken out of it. Where there are none of
+ * those it stays as it is.
+ */
+export function redactSeen(text: string, redact: (text: string) => string): string {
+  const redacted = redact(text);
+  const seen = redacted.split(/(\r\n|\r|\n)/).map((part, index) => (index % 2 === 1 ? part : withoutUnseen(part)));
+  const joined = seen.join('');
+  if (joined === redacted) return redacted;
+  const clean = redact(joined);
+  return clean === joined ? redacted : clean;
+}
+
+/**
+ * One line as it is shown. Redacted before anything is taken out of it or cut off: half a secret is hard to
+ * find, and one that has escape sequences in it shows only without them.
  */
 export function showLine(line: string, redact: (text: string) => string): string {
-  const shown = neutralise(redact(withoutUnseen(redact(line))));
+  const shown = redact(neutralise(redactSeen(line, redact)));
   if (shown.length <= shownLineLimit) return shown;
   const kept = shown.slice(0, shownLineLimit).replace(/[\ud800-\udbff]$/, '');
   return `${kept} [... ${shown.length - kept.length} more characters]`;
 }
 
-function withoutUnseen(line: string): string {
+/** One line without escape sequences and without characters that are not seen. */
+export function withoutUnseen(line: string): string {
   return line.replace(escapeSequences, '').replace(unseen, '');
 }
 

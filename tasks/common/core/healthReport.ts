@@ -70,7 +70,7 @@ export function healthSummary(report: HealthReport): string {
   return neutralise(text.replace(/[\s\u0085]+/g, ' '));
 }
 
-export function healthOutputs(report: HealthReport, reportPath: string): Record<string, string> {
+export function healthOutputs(report: HealthReport): Record<string, string> {
   return {
     health: report.health,
     reason: report.reason,
@@ -79,7 +79,6 @@ export function healthOutputs(report: HealthReport, reportPath: string): Record<
     summary: withoutMacros(healthSummary(report)),
     gateInstructions: gateInstructions(report),
     canRollBack: String(report.canRollBack),
-    reportPath,
   };
 }
 

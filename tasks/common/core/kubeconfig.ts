@@ -1,5 +1,6 @@
 import { parseDocument } from 'yaml';
 import { TaskError } from './failure';
+import { namesSecret, userinfoSecrets } from './secretSources';
 
 type Fields = Record<string, unknown>;
 
@@ -262,6 +263,7 @@ interface Parts {
 
 function written({ origin, cluster, user, namespace, secrets }: Parts): Kubeconfig {
   const server = checkedServer(textOf(cluster['server']), origin);
+  const proxy = checkedProxy(textOf(cluster['proxy-url']), origin);
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
@@ -279,7 +281,7 @@ function written({ origin, cluster, user, namespace, secrets }: Parts): Kubeconf
     text: `${JSON.stringify(config, undefined, 2)}\n`,
     server,
     ...(namespace === undefined ? {} : { namespace }),
-    secrets: [...new Set(secrets.flatMap(withLines))],
+    secrets: [...new Set([...secrets, ...[server, proxy].flatMap(userinfoSecrets)].flatMap(withLines))],
   };
 }
 
@@ -292,6 +294,16 @@ function checkedServer(server: string | undefined, origin: string): string {
     throw invalid(origin, 'its server is no address; https://host:port is expected');
   }
   return address;
+}
+
+/**
+ * Helm would print the whole of what it cannot read, credentials too, and who reads it as nothing would go past the proxy.
+ * Empty where there is none.
+ */
+function checkedProxy(proxy: string | undefined, origin: string): string {
+  if (proxy === undefined) return '';
+  if (URL.canParse(proxy) && /^(?:https?|socks5):$/.test(new URL(proxy).protocol)) return proxy;
+  throw invalid(origin, 'its proxy-url is no address of a proxy; http://host:port is expected');
 }
 
 function decodeToken(token: string, origin: string): string {
@@ -323,7 +335,7 @@ function userSecrets(user: Fields): string[] {
     ...[token, password].filter(isText),
     ...(isText(username) && isText(password) ? [toBase64(new TextEncoder().encode(`${username}:${password}`))] : []),
     ...(key === undefined ? [] : [key, fromBase64(key) ?? '']),
-    ...Object.entries(providerConfig).flatMap(([name, value]) => (isSecretName(name) && isText(value) ? [value] : [])),
+    ...Object.entries(providerConfig).flatMap(([name, value]) => (namesSecret(name) && isText(value) ? [value] : [])),
     ...(isFields(plugin) ? pluginSecrets(plugin) : []),
   ];
 }
@@ -332,23 +344,15 @@ function pluginSecrets(plugin: Fields): string[] {
   const variables = Array.isArray(plugin['env']) ? (plugin['env'] as unknown[]) : [];
   const ofVariables = variables.flatMap((variable) => {
     if (!isFields(variable) || !isText(variable['name']) || !isText(variable['value'])) return [];
-    return isSecretName(variable['name']) ? [variable['value']] : [];
+    return namesSecret(variable['name']) ? [variable['value']] : [];
   });
   const words = Array.isArray(plugin['args']) ? (plugin['args'] as unknown[]).filter(isText) : [];
   const ofWords = words.flatMap((word, at) => {
     const [, flag, value] = /^--?([\w-]+)(?:=(.*))?$/s.exec(word) ?? [];
-    if (flag === undefined || !isSecretName(flag)) return [];
+    if (flag === undefined || !namesSecret(flag)) return [];
     return [value ?? words[at + 1] ?? ''];
   });
   return [...ofVariables, ...ofWords];
-}
-
-/** Names of things that hold a credential, not of the place of one (`AZURE_FEDERATED_TOKEN_FILE`, `token-url`). */
-function isSecretName(name: string): boolean {
-  return (
-    /secret|token|passw|credential|access[-_]?key|api[-_]?key/i.test(name) &&
-    !/(?:file|path|url|type|id|expiry|name)$/i.test(name)
-  );
 }
 
 /** A credential, and where it has several lines each of them; the frame of a PEM block is none. */

@@ -5,6 +5,7 @@ import type { FencePolicy, FenceRecord } from './fence';
 import type { HelmBuild, HelmProvenance } from './provenance';
 import type { Rehearsal } from './rehearsal';
 import type { Revision, RevisionStatus } from './release';
+import type { Redact } from './secrets';
 
 /** The time, and waiting for it. Every wait ends early, without an error, when `signal` aborts. */
 export interface Clock {
@@ -30,12 +31,16 @@ export interface Agent {
   error(message: string): void;
   /** Makes a row of the run's timeline below the step's own, or changes the one of that key. */
   timeline(row: TimelineRow): void;
-  setOutput(name: string, value: string): void;
+  /** `own`: a digest, a path or a word that the task itself has made, which is nobody's text and not redacted. */
+  setOutput(name: string, value: string, origin?: 'own'): void;
   /** A variable that the later phases of the same step (post-job) can read. */
   setTaskVariable(name: string, value: string): void;
-  /** Text with every secret of the job replaced by `***`: attachments and summaries are not masked by the agent. */
-  redact(text: string): string;
-  /** Attaches a file to the run for the results tab, and answers where it lies. Redacts it first. */
+  /**
+   * Text with every secret of the job replaced by `***`. For text of others where it enters, whole: what is quoted, cut or
+   * marked up no longer holds a secret in a form in which it is found.
+   */
+  readonly redact: Redact;
+  /** Attaches a file to the run for the results tab, and answers where it lies. Redacts it first. Rejects when it cannot be written. */
   attach(attachmentType: string, name: string, content: string): Promise<string>;
   /** Adds Markdown to the run's summary page. Redacts it first. */
   uploadSummary(name: string, markdown: string): Promise<void>;

@@ -29,7 +29,10 @@ export interface Revision {
   namespace: string;
   revision: number;
   status: RevisionStatus;
+  /** Helm's, or ours; without secrets. */
   description: string;
+  /** The description in Helm's storage holds a secret of the job. */
+  describesSecret?: true;
   /** RFC 3339 as Helm wrote it; empty when it did not. */
   lastDeployed: string;
   chart: { name: string; version: string; appVersion: string };

@@ -1,4 +1,5 @@
 import type { RecordChange } from './ports';
+import type { Redact } from './secrets';
 import { revisionStatuses, type Hook, type Revision, type RevisionStatus } from './release';
 
 /** A revision as Helm's JSON has it. Fields that are not known here are kept as they are. */
@@ -33,6 +34,24 @@ export function revisionOf(
     labels: stored.labels,
     writtenAt: stored.writtenAt,
   };
+}
+
+/** The revision as it may be shown and quoted. */
+export function readableRevision(
+  record: ReleaseRecord,
+  stored: Parameters<typeof revisionOf>[1],
+  redact: Redact,
+): Revision {
+  const revision = revisionOf(record, stored);
+  const description = redact(revision.description);
+  return description === revision.description ? revision : { ...revision, description, describesSecret: true };
+}
+
+/** The record without secrets in its description; what Helm deploys from it is left as it is. */
+export function withoutSecrets(record: ReleaseRecord, redact: Redact): ReleaseRecord {
+  const info = fields(record['info']);
+  const description = text(info['description']);
+  return description === '' ? record : { ...record, info: { ...info, description: redact(description) } };
 }
 
 /** The record with a change made to it. */

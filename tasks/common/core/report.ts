@@ -77,8 +77,8 @@ export interface DeployReport {
   leftovers: readonly ReportedLeftover[];
 }
 
-/** The outputs of the task, all strings. */
-export function outputsOf(report: DeployReport, reportPath: string): Record<string, string> {
+/** The outputs of the task, all strings, but for the path of the report. */
+export function outputsOf(report: DeployReport): Record<string, string> {
   const text = (value: number | null): string => (value === null ? '' : String(value));
   return {
     outcome: report.outcome,
@@ -88,7 +88,6 @@ export function outputsOf(report: DeployReport, reportPath: string): Record<stri
     revisionBefore: text(report.revisionBefore),
     revision: text(report.servingRevision),
     verifiedRevision: text(report.verifiedRevision),
-    reportPath,
   };
 }
 

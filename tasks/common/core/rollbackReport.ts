@@ -75,12 +75,8 @@ export const rollbackResults: Record<RollbackOutcome, TaskResult> = {
   failed: 'Failed',
 };
 
-/** The outputs of the task, all strings. */
-export function rollbackOutputs(
-  report: RollbackReport,
-  plan: RollbackPlan | undefined,
-  reportPath: string,
-): Record<string, string> {
+/** The outputs of the task, all strings, but for the path of the report. */
+export function rollbackOutputs(report: RollbackReport, plan: RollbackPlan | undefined): Record<string, string> {
   const text = (value: number | null): string => (value === null ? '' : String(value));
   return {
     outcome: report.outcome,
@@ -94,7 +90,6 @@ export function rollbackOutputs(
     restoredObjects: report.restoredObjects.join(', '),
     health: report.health,
     approvedBy: report.approvedBy,
-    reportPath,
   };
 }
 

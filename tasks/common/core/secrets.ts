@@ -1,3 +1,6 @@
+import { splitLines, withoutUnseen } from './foreignText';
+import { textFinder, type Range } from './textFinder';
+
 /**
  * A secret shorter than this is not looked for inside other text: `1` or `no` stand in every line, and masking them
  * would make text unreadable without hiding anything. As the whole of a value it still counts, see `secretFinder`.
@@ -7,33 +10,33 @@ export const shortestSecret = 3;
 const mask = '***';
 
 /**
- * The spellings in which a secret may turn up: itself, its lines, base64, and as URI, JSON, shell and Go quote them.
- * Without those that are too short, without doubles, longest first.
+ * The spellings in which a secret may turn up: itself, its lines, what is seen of it, base64, and as URI, JSON, shell and
+ * Go quote them. Without those that are too short and without doubles.
  */
 export function secretForms(secrets: readonly string[]): string[] {
   const forms = new Set<string>();
-  for (const secret of secrets) {
+  const add = (text: string): void => {
+    for (const form of spellings(text)) forms.add(form);
+  };
+  for (const secret of new Set(secrets)) {
     const trimmed = secret.trim();
-    for (const whole of [secret, trimmed, withoutQuotes(trimmed)]) {
-      for (const form of spellings(whole)) forms.add(form);
-    }
-    for (const line of trimmed.split(/[\r\n]+/)) {
-      for (const form of spellings(line.trim())) forms.add(form);
-    }
+    for (const whole of new Set([secret, trimmed, withoutQuotes(trimmed), withoutUnseen(trimmed)])) add(whole);
+    const lines = splitLines(trimmed);
+    if (lines.length > 1) lines.forEach((line) => { add(line.trim()); }); // prettier-ignore
   }
-  return [...forms].filter((form) => form.trim().length >= shortestSecret).sort((a, b) => b.length - a.length);
+  return [...forms].filter((form) => form.trim().length >= shortestSecret);
 }
 
 function spellings(text: string): string[] {
   if (text.trim().length < shortestSecret) return [];
-  const encoded = base64(text);
   const json = JSON.stringify(text).slice(1, -1);
+  const ascii = json.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
   return [
     text,
-    encoded,
-    encoded.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, ''),
+    ...base64Spellings(text),
     uriEncoded(text),
     json,
+    ascii,
     // Go escapes these three in JSON, and a JSON text may stand in another one
     json.replaceAll('<', '\\u003c').replaceAll('>', '\\u003e').replaceAll('&', '\\u0026'),
     JSON.stringify(json).slice(1, -1),
@@ -44,6 +47,26 @@ function spellings(text: string): string[] {
     text.replace(/[\\,]/g, '\\$&'),
     htmlEscaped(text),
   ];
+}
+
+/** What is left of a shorter one inside other base64 is found in any text. Characters. */
+const shortestInside = 8;
+
+/** Of the text alone, and as it stands inside the base64 of a longer text; with both alphabets. */
+function base64Spellings(text: string): string[] {
+  const alone = base64(text);
+  const inside = [0, 1, 2].map((offset) => base64Inside(text, offset)).filter((part) => part.length >= shortestInside);
+  return [alone, alone.replace(/=+$/, ''), ...inside].flatMap((each) => [
+    each,
+    each.replaceAll('+', '-').replaceAll('/', '_'),
+  ]);
+}
+
+/** The characters that depend on this text alone, where so many bytes (modulo 3) stand before it. */
+function base64Inside(text: string, offset: number): string {
+  const encoded = base64('\0'.repeat(offset) + text).replace(/=+$/, '');
+  const bits = 8 * (offset + new TextEncoder().encode(text).length);
+  return encoded.slice(Math.ceil((8 * offset) / 6), Math.floor(bits / 6));
 }
 
 function withoutQuotes(text: string): string {
@@ -65,63 +88,40 @@ function htmlEscaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&#34;');
 }
 
-/** Where secrets stand in a text: [start, end), merged where they overlap, in order. */
-function secretRanges(text: string, forms: readonly string[]): [number, number][] {
-  const found: [number, number][] = [];
-  for (const form of forms) {
-    for (let at = text.indexOf(form); at >= 0; at = text.indexOf(form, at + 1)) found.push([at, at + form.length]);
-  }
-  found.sort((a, b) => a[0] - b[0]);
-  const merged: [number, number][] = [];
-  for (const range of found) {
-    const last = merged.at(-1);
-    if (last === undefined || range[0] > last[1]) merged.push(range);
-    else last[1] = Math.max(last[1], range[1]);
-  }
-  return merged;
+/** Replaces every secret, in every spelling and where it was cut, by `***`. Overlapping secrets go as one. */
+export type Redact = (text: string) => string;
+
+/** What is left of a text may stand beside a mask so that both spell a secret again; more often than this it is none. */
+const redactionsAtMost = 8;
+
+export function redactor(secrets: readonly string[]): Redact {
+  return maskingRedactor(secretForms(secrets));
 }
 
-/** Replaces every secret, in every spelling, by `***`. Overlapping secrets go as one. */
-export function redactor(secrets: readonly string[]): (text: string) => string {
-  const forms = secretForms(secrets);
+/** `forms`: all spellings that are looked for. */
+export function maskingRedactor(forms: readonly string[]): Redact {
+  const finder = textFinder(forms);
+  const redactOnce = (text: string): string => masked(text, finder.rangesWithParts(text));
   return (text) => {
-    let redacted = '';
-    let from = 0;
-    for (const [start, end] of secretRanges(text, forms)) {
-      redacted += text.slice(from, start) + mask;
-      from = end;
+    let redacted = redactOnce(text);
+    for (let before = text, count = 1; redacted !== before && count < redactionsAtMost; count++) {
+      before = redacted;
+      redacted = redactOnce(before);
     }
-    return redacted + text.slice(from);
+    return redacted;
   };
 }
 
-/** Redacts the strings inside a JSON text, so that it stays JSON; any other text is redacted as a whole. */
-export function redactDocument(text: string, redact: (text: string) => string): string {
-  const parsed = parseJson(text);
-  if (parsed === undefined) return redact(text);
-  const indent = /^[[{]\n( +)/.exec(text)?.[1] ?? '';
-  return JSON.stringify(redactValue(parsed.value, redact), undefined, indent) + (text.endsWith('\n') ? '\n' : '');
-}
-
-function parseJson(text: string): { value: unknown } | undefined {
-  try {
-    return { value: JSON.parse(text) };
-  } catch {
-    return undefined;
-  }
-}
-
-function redactValue(value: unknown, redact: (text: string) => string): unknown {
-  if (typeof value === 'string') return redact(value);
-  if (Array.isArray(value)) return value.map((item) => redactValue(item, redact));
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [redact(key), redactValue(item, redact)]));
+function masked(text: string, ranges: readonly Range[]): string {
+  if (ranges.length === 0) return text;
+  const kept = ranges.map(([start], index) => text.slice(ranges[index - 1]?.[1] ?? 0, start));
+  return `${kept.map((part) => part + mask).join('')}${text.slice(ranges.at(-1)?.[1] ?? 0)}`;
 }
 
 /** Finds the job's secrets in what a user wrote. */
 export interface SecretFinder {
   /** Where secrets stand inside the text, merged and in order. */
-  ranges(text: string): readonly (readonly [number, number])[];
+  ranges(text: string): readonly Range[];
   /** Whether the text contains a secret; a secret too short to be looked for counts when it is the whole text. */
   isIn(text: string): boolean;
   /** Where whole secrets of any length stand exactly as they are, in no order; they may overlap. */
@@ -129,11 +129,11 @@ export interface SecretFinder {
 }
 
 export function secretFinder(secrets: readonly string[]): SecretFinder {
-  const forms = secretForms(secrets);
+  const finder = textFinder(secretForms(secrets));
   const wholes = new Set(secrets.flatMap((secret) => [secret, secret.trim()]).filter((secret) => secret.trim() !== ''));
   return {
-    ranges: (text) => secretRanges(text, forms),
-    isIn: (text) => wholes.has(text) || forms.some((form) => text.includes(form)),
+    ranges: (text) => finder.ranges(text),
+    isIn: (text) => wholes.has(text) || finder.ranges(text).length > 0,
     occurrences: (text) => [...wholes].flatMap((secret) => occurrencesOf(secret, text)),
   };
 }

@@ -36,7 +36,15 @@ import { firstMark, irreversibleWords } from './irreversible';
 import { withLease } from './lease';
 import { askHelm, look, type AskedHelm, type Look } from './look';
 import { group, later } from './phase';
-import { cancelledDescription, markUnhealthy, prune, settle, unhealthyDescription, verify } from './record';
+import {
+  cancelledDescription,
+  hideSecrets,
+  markUnhealthy,
+  prune,
+  settle,
+  unhealthyDescription,
+  verify,
+} from './record';
 import { followRollout, readRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 import { isPending, removeHooks } from './recover';
 import { newStory, reportOf, type Story } from './story';
@@ -107,6 +115,7 @@ async function underLease(start: DeployStart, story: Story, lease: Lease, asked:
 /** What was under way is over, unless the record of it could not be put in order. */
 async function settleWork(context: DeployContext, ending: Ending): Promise<void> {
   const history = await context.storage.history().catch(() => undefined);
+  await hideSecrets(context, history ?? []);
   if (
     history === undefined ||
     isPending(history) ||

@@ -78,7 +78,7 @@ export async function executeRollback(
           context,
           rollbackHelm.rollback({
             target,
-            description: recordDescription(target, approval),
+            description: recordDescription(context, target, approval),
             timeoutSeconds: secondsUntil(deadline, clock.now()),
             endAfterSeconds: hungAfter(secondsUntil(deadline, clock.now()), target),
             wait: target.hooks.some(({ events }) => events.includes('post-rollback')),
@@ -267,7 +267,7 @@ export async function finishRollback(
   const last = await prove(context, story, made);
   if (last !== undefined) return last;
   story.revision = made.revision;
-  const description = recordDescription(target, approval);
+  const description = recordDescription(context, target, approval);
   // Helm 4.3 and later was given it, and keeps it where it is short.
   if (made.description !== description) await insist(context, () => storage.update(made.revision, { description }));
   await insist(context, () => verify(storage, made, context.run));
@@ -284,8 +284,12 @@ export async function finishRollback(
 const descriptionLimit = 900;
 
 /** As Helm words it, with who approved it. */
-function recordDescription({ revision }: Revision, { sentence: said }: ProvenApproval): string {
-  const text = neutralise(`Rollback to ${revision}. ${said}`.replace(/\s+/g, ' ').trim());
+function recordDescription(
+  { agent }: Pick<RollbackContext, 'agent'>,
+  { revision }: Revision,
+  { sentence: said }: ProvenApproval,
+): string {
+  const text = neutralise(`Rollback to ${revision}. ${agent.redact(said)}`.replace(/\s+/g, ' ').trim());
   return clipped(text, descriptionLimit);
 }
 

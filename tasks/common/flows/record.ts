@@ -39,6 +39,26 @@ export async function prune(context: ReleaseContext, mayHaveLeft = false): Promi
   }
 }
 
+/**
+ * Helm writes into its records what it was told: «Upgrade failed: … Invalid value: …». Whoever may read records, or sees
+ * `helm history`, would find a secret there that the API server or a template has quoted.
+ */
+export async function hideSecrets(
+  { agent, storage }: Pick<ReleaseContext, 'agent' | 'storage'>,
+  history: readonly Revision[],
+): Promise<void> {
+  for (const { revision } of history.filter(({ describesSecret }) => describesSecret === true)) {
+    try {
+      // Every record is written without them.
+      await storage.update(revision, {});
+    } catch (error) {
+      agent.warning(
+        `The description of revision ${revision} in Helm's record holds a secret, which could not be removed: ${asTaskError(error).message}`,
+      );
+    }
+  }
+}
+
 /** A record that says `pending` after Helm has ended is Helm's, killed: it says failed from now on. */
 export async function settle(context: ReleaseContext, revision: Revision): Promise<void> {
   if (!revision.status.startsWith('pending-')) return;

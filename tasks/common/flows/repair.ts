@@ -14,7 +14,7 @@ import { endWork, fenced } from './change';
 import { insist } from './insist';
 import { withLease } from './lease';
 import { group } from './phase';
-import { cancelledDescription, verify } from './record';
+import { cancelledDescription, hideSecrets, verify } from './record';
 import { bury, isBuried, isPending, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from './recover';
 import { readRollout, rolloutPolicy } from './rollout';
 import { newStory, reportOf, type Story } from './story';
@@ -64,7 +64,9 @@ async function underLease(start: RepairStart, story: Story, lease: Lease, left: 
     run: start.holder.run,
   };
   const ending = await putInOrder(context, story, left);
-  if (!isPending(await context.storage.history())) {
+  const history = await context.storage.history();
+  await hideSecrets(context, history);
+  if (!isPending(history)) {
     await lease.settled();
     endWork(context.agent);
   }

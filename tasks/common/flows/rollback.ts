@@ -17,7 +17,7 @@ import { withLease } from './lease';
 import { group, later } from './phase';
 import { keepPlan, refusedPlan, type ToldRollback } from './plan';
 import { planRelease, sealOf } from './planRelease';
-import { verify } from './record';
+import { hideSecrets, verify } from './record';
 import { bury, isPending, ownerOf, pendingRefusal, restoreHistory } from './recover';
 import { refuseOld } from './rollbackAge';
 import {
@@ -77,6 +77,7 @@ async function underLease(
     return rollbackEnding('failed', 'LeaseLost', `${message} ${ending.message}`);
   }
   const history = await context.storage.history().catch(() => undefined);
+  await hideSecrets(context, history ?? []);
   if (history !== undefined && !isPending(history)) {
     await lease.settled();
     // What was cancelled in the middle is carried on by the post-job phase.

@@ -35,7 +35,7 @@ export async function noteOnWorkloads(
         involvedObject: { ...ref, uid: live.metadata.uid, resourceVersion: live.metadata.resourceVersion },
         type: 'Normal',
         reason: 'RolledBack',
-        message: shortened(neutralise(message)),
+        message: shortened(agent.redact(neutralise(agent.redact(message)))),
         source: { component: 'helm-safe-deploy' },
         firstTimestamp: time.replace(/\.\d+/, ''),
         lastTimestamp: time.replace(/\.\d+/, ''),

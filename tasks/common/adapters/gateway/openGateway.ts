@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { TaskError } from '../../core/failure';
+import type { Redact } from '../../core/secrets';
 import { openTransport } from '../kubernetes/openTransport';
 import { privateFolder, type PrivateFolder } from '../privateFolder';
 import { listenOnLoopback, type GatewayRequest } from './loopbackServer';
@@ -16,6 +17,8 @@ export interface GatewayOptions {
   environment: NodeJS.ProcessEnv;
   /** Told of every secret at the moment it is read or made. */
   onSecret: (secret: string) => void;
+  /** For all that the API server and Helm say. */
+  redact?: Redact;
 }
 
 export interface Gateway {
@@ -46,9 +49,9 @@ export async function openGateway(
   options: GatewayOptions,
   handler: (upstream: Upstream) => (request: GatewayRequest) => Promise<Reply>,
 ): Promise<Gateway> {
-  const { kubeconfig, environment, onSecret, folder, namespace } = options;
+  const { kubeconfig, environment, onSecret, folder, namespace, redact } = options;
   const closed = new AbortController();
-  const choices = { environment, onSecret, timing: { responseMs }, signal: closed.signal };
+  const choices = { environment, onSecret, timing: { responseMs }, signal: closed.signal, ...(redact && { redact }) };
   const { transport } = openTransport(kubeconfig, choices);
   const upstream = createUpstream(transport);
   const server = await listenOnLoopback(handler(upstream));

@@ -3,6 +3,7 @@ import { lineReader } from '../../core/foreignText';
 import { helmMessage } from '../../core/helmFailure';
 import type { KubeObject } from '../../core/kubernetes';
 import type { Rehearsal } from '../../core/rehearsal';
+import { withoutSecretVariables } from '../../core/secretSources';
 import { cannotStart, helmEnvironment } from '../helm';
 import { runProcess, type ProcessResult } from '../process';
 import { openGateway, unthrottled, type Gateway, type GatewayOptions } from './openGateway';
@@ -108,16 +109,22 @@ async function runHelm(
   const shown = lineReader();
   const errors = lineReader();
   let said = '';
+  const redacted = (lines: readonly string[]): readonly string[] => lines.map((line) => options.redact?.(line) ?? line);
   const show = (lines: readonly string[]): void => {
-    for (const line of lines) options.onLine?.(line);
+    for (const line of redacted(lines)) options.onLine?.(line);
   };
   const hear = (lines: readonly string[]): void => {
-    for (const line of lines) said = `${said}${line}\n`.slice(-maximumErrorCharacters);
+    for (const line of redacted(lines)) said = `${said}${line}\n`.slice(-maximumErrorCharacters);
     show(lines);
   };
   const result = await runProcess(options.binary, args, {
     cwd: options.workingDirectory,
-    env: { ...helmEnvironment(options.environment, gateway.kubeconfig), ...gateway.environment, ...unthrottled },
+    env: {
+      // The gateway proves to the API server who asks.
+      ...withoutSecretVariables(helmEnvironment(options.environment, gateway.kubeconfig)),
+      ...gateway.environment,
+      ...unthrottled,
+    },
     onStdout: (chunk) => {
       show(shown.push(chunk));
     },

@@ -3,6 +3,7 @@ import type { TaskError } from '../../core/failure';
 import { asTaskError } from '../../core/failure';
 import type { WriteRefusal, WriteVerb } from '../../core/rehearsal';
 import { notUnderstood, snippet, statusOf, type Answer, type Attempt, type Verb } from '../kubernetes/errors';
+import { redactedRefusal } from '../kubernetes/redactedMessages';
 import { builtInResources, groupVersionPath, parseResourceList } from '../kubernetes/resources';
 import type { Exchange, Transport } from '../kubernetes/transport';
 import { describeTarget, type ApiTarget } from './apiRequest';
@@ -78,10 +79,12 @@ export function createUpstream(transport: Transport): Upstream {
     });
     if ('answer' in passed) return answeredOf(passed.answer);
     const { stream } = passed;
+    const status = stream.statusCode ?? 0;
+    const answer = await readWhole(stream, attempt, transport.server);
     return {
-      status: stream.statusCode ?? 0,
+      status,
       headers: stream.headers,
-      body: await readWhole(stream, attempt, transport.server),
+      body: status < 400 ? answer : redactedRefusal(answer, transport.redact),
     };
   };
 

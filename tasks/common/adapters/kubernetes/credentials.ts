@@ -2,8 +2,10 @@ import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import spawn from 'cross-spawn';
 import { asTaskError, TaskError } from '../../core/failure';
+import type { Redact } from '../../core/secrets';
 import { isExecutable } from '../inputFiles';
 import { findCommand, uniformEnvironment } from '../platform';
+import { closeAfterExit } from '../process';
 import type { ClusterAccess, ExecPlugin, UserAccess } from './kubeconfig';
 
 /** What a request carries to prove who asks. */
@@ -26,6 +28,8 @@ export interface CredentialOptions {
   environment: NodeJS.ProcessEnv;
   /** Told of every token and key at the moment it is read, so that it can be masked. */
   onSecret: (secret: string) => void;
+  /** For what a plug-in says when it fails. */
+  redact?: Redact | undefined;
   now: () => number;
   /** Ends a plug-in that runs. */
   signal: AbortSignal | undefined;
@@ -233,6 +237,7 @@ function runPlugin({ plugin, access, options }: ExecCall): Promise<string> {
     };
     child.stdout?.on('data', collect(stdout));
     child.stderr?.on('data', collect(stderr));
+    closeAfterExit(child);
     child.once('error', (error) => {
       reject(pluginFailure(plugin, error));
     });
@@ -241,7 +246,8 @@ function runPlugin({ plugin, access, options }: ExecCall): Promise<string> {
         resolve(Buffer.concat(stdout).toString('utf8'));
         return;
       }
-      const said = Buffer.concat(stderr).toString('utf8').trim().slice(-2000);
+      const whole = Buffer.concat(stderr).toString('utf8').trim();
+      const said = (options.redact?.(whole) ?? whole).slice(-2000);
       const ending = killedBy === null ? `ended with exit code ${String(code)}` : `was ended by ${killedBy}`;
       reject(new TaskError('CredentialsRejected', `The credential plug-in ${plugin.command} ${ending}: ${said}`));
     });

@@ -7,6 +7,7 @@ import { objectKey, refOf } from '../../core/manifest';
 import type { Follower, FollowQuery, FollowSnapshot, ListQuery } from '../../core/ports';
 import { asStatus, connectionFailure, notUnderstood, refusal, type Answer, type Attempt } from './errors';
 import { byteLines } from './lines';
+import { withRedactedMessages } from './redactedMessages';
 import { acceptFor, asKubeObject, listAttempt, withoutManagedFields, type Requests } from './requests';
 import { resourcePath } from './resources';
 import { abortableDelay, backoffMs } from './transport';
@@ -389,7 +390,7 @@ async function relist(life: Life): Promise<string> {
       await before;
       for (const object of items) {
         const key = objectKey(refOf(object));
-        if (isWanted(group, object)) fresh.set(key, held(group, object));
+        if (isWanted(group, object)) fresh.set(key, held(following, group, object));
         else if (isYoung(object)) keepBack(group, key, object);
       }
       // A large page must not hold up the other streams.
@@ -420,10 +421,12 @@ function isWanted(group: Group, object: KubeObject): boolean {
 }
 
 /** What is held of an object that is wanted. */
-function held(group: Group, object: KubeObject): KubeObject {
+function held({ requests }: Following, group: Group, object: KubeObject): KubeObject {
   const keepers = group.keepers.filter((query) => query.keep(object));
   const [first] = keepers;
-  return first?.trim !== undefined && keepers.every(({ trim }) => trim !== undefined) ? first.trim(object) : object;
+  const trim = keepers.every((query) => query.trim !== undefined) ? first?.trim : undefined;
+  const kept = trim === undefined ? object : trim(object);
+  return withRedactedMessages(kept, requests.transport.redact);
 }
 
 /** One WATCH from a version on, until it ends. Throws when it could not be made or broke in a way that says nothing. */
@@ -574,7 +577,7 @@ function applyEvent(life: Life, event: Extract<WatchEvent, { type: 'ADDED' | 'MO
   group.limbo.delete(key);
   if (event.type !== 'DELETED' && isWanted(group, object)) {
     const isNew = group.objects.get(key)?.metadata.uid !== object.metadata.uid;
-    group.objects.set(key, held(group, object));
+    group.objects.set(key, held(following, group, object));
     if (isNew) releaseLimbo(following, object.metadata.uid);
     following.changed();
     return;
@@ -615,7 +618,7 @@ function releaseLimbo(following: Following, owner: string | undefined): void {
       if (until < now) group.limbo.delete(key);
       else if (belongsTo.includes(owner) && isWanted(group, object)) {
         group.limbo.delete(key);
-        group.objects.set(key, held(group, object));
+        group.objects.set(key, held(following, group, object));
         releaseLimbo(following, object.metadata.uid);
       }
     }

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { Redact } from '../../core/secrets';
 import { credentialSource } from './credentials';
 import { readKubeconfig, type ClusterAccess } from './kubeconfig';
 import { createTransport, defaultTiming, type Timing, type Transport } from './transport';
@@ -10,6 +11,8 @@ export interface TransportChoices {
   signal?: AbortSignal;
   /** Told of every token, password and key at the moment it is read, so that it can be masked. */
   onSecret?: (secret: string) => void;
+  /** For all that the API server and credential plug-ins say. */
+  redact?: Redact;
   /** For proxies and credential plug-ins; the process's own if absent. */
   environment?: NodeJS.ProcessEnv;
   timing?: Partial<Timing>;
@@ -24,7 +27,7 @@ export function openTransport(
   choices: TransportChoices,
 ): { transport: Transport; access: ClusterAccess; timing: Timing } {
   const environment = choices.environment ?? process.env;
-  const { signal } = choices;
+  const { signal, redact } = choices;
   const access = readKubeconfig(kubeconfigPath, choices.context);
   // Many requests at a time listen to one signal: that is no leak.
   if (signal !== undefined) setMaxListeners(0, signal);
@@ -33,8 +36,9 @@ export function openTransport(
     environment,
     onSecret: choices.onSecret ?? (() => undefined),
     now: () => Date.now(),
+    redact,
     signal,
   });
   const timing = { ...defaultTiming, ...choices.timing };
-  return { transport: createTransport({ access, credentials, environment, timing, signal }), access, timing };
+  return { transport: createTransport({ access, credentials, environment, timing, redact, signal }), access, timing };
 }

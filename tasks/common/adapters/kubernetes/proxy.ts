@@ -1,4 +1,5 @@
 import net from 'node:net';
+import { TaskError } from '../../core/failure';
 
 export interface ProxyOptions {
   environment: NodeJS.ProcessEnv;
@@ -8,12 +9,19 @@ export interface ProxyOptions {
 
 /** The proxy for a server, by the rules of Go's httpproxy, which Helm and kubectl follow; undefined for none. */
 export function proxyFor(server: URL, { environment, proxyUrl }: ProxyOptions): URL | undefined {
-  if (proxyUrl !== undefined) return proxyAddress(proxyUrl);
+  if (proxyUrl !== undefined) return namedProxy(server, proxyUrl);
   const name = server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
   const address = environment[name] || environment[name.toLowerCase()];
   if (!address) return undefined;
   const exceptions = environment['NO_PROXY'] || environment['no_proxy'] || '';
   return isExempt(server, exceptions) ? undefined : proxyAddress(address);
+}
+
+/** Throws `ConnectionInvalid`: whoever names a proxy must not be led past it. */
+function namedProxy(server: URL, proxyUrl: string): URL {
+  const address = proxyAddress(proxyUrl);
+  if (address !== undefined) return address;
+  throw new TaskError('ConnectionInvalid', `The proxy-url for ${server.origin} in the kubeconfig is no address.`);
 }
 
 /** Go takes `proxy:3128` for `http://proxy:3128`. */

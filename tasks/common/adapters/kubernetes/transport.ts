@@ -6,7 +6,9 @@ import type { Credentials, CredentialSource } from './credentials';
 import { cancelled, codeOf, connectionFailure, notUnderstood, type Answer, type Attempt } from './errors';
 import type { ClusterAccess } from './kubeconfig';
 import { proxyFor } from './proxy';
+import { redactedRefusal } from './redactedMessages';
 import { TaskError } from '../../core/failure';
+import type { Redact } from '../../core/secrets';
 
 export interface Timing {
   /** Until the connection, TLS included, is made. */
@@ -50,6 +52,8 @@ export interface Exchange {
 export interface Transport {
   /** The API server's origin, for messages. */
   server: string;
+  /** For all that the server says. */
+  redact: Redact;
   /** Sends and reads the whole answer, whatever its status. Throws TaskError when there is none. */
   send(exchange: Exchange): Promise<Answer>;
   /** Sends once; an answer of 200 is given while it still comes, and the caller must destroy it or read it to its end. */
@@ -64,9 +68,13 @@ export interface TransportOptions {
   credentials: CredentialSource;
   environment: NodeJS.ProcessEnv;
   timing: Timing;
+  /** For what a server says that refuses a request. */
+  redact?: Redact | undefined;
   /** Ends every request. */
   signal: AbortSignal | undefined;
 }
+
+const unredacted: Redact = (text) => text;
 
 const defaultMaxBytes = 256 * 1024 * 1024;
 /** For so long after a connection was lost, a server that starts again may not yet know its users and their rights. */
@@ -119,6 +127,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   return {
     server,
+    redact: options.redact ?? unredacted,
     async send(exchange) {
       const startedAt = performance.now();
       for (let tries = 0; ; tries++) {
@@ -320,11 +329,13 @@ async function readAnswer(
   { server, options }: { server: string; options: TransportOptions },
 ): Promise<Answer> {
   const retryAfter = retryAfterMs(response.headers['retry-after'], Date.now());
+  const status = response.statusCode ?? 0;
+  const body = await readBody(response, exchange, { server, options });
   return {
-    status: response.statusCode ?? 0,
+    status,
     contentType: response.headers['content-type'] ?? '',
     date: response.headers.date ?? '',
-    body: await readBody(response, exchange, { server, options }),
+    body: status < 400 ? body : redactedRefusal(body, options.redact ?? unredacted),
     ...(retryAfter === undefined ? {} : { retryAfterMs: retryAfter }),
   };
 }

@@ -1,7 +1,7 @@
 import { isRecord } from '../json';
 import type { KubeObject } from '../kubernetes';
 import { isSecret } from '../manifest';
-import { base64, secretForms } from '../secrets';
+import { base64, maskingRedactor, secretForms, type Redact } from '../secrets';
 import type { SecretKey } from './types';
 
 /** States of one object. What does not exist is absent. */
@@ -92,20 +92,16 @@ const longEnough = 8;
 /** Lines of a value of many: whole configuration files lie in Secrets, and most of their lines are no secrets. */
 const lineLongEnough = 24;
 
-/** A function that replaces what the Secrets among these objects hold, in every spelling, by `***`. */
-export function secretRedactor(objects: readonly KubeObject[], everything: string): (text: string) => string {
+/** Replaces what the Secrets among these objects hold, in every spelling and where it was cut, by `***`. */
+export function secretRedactor(objects: readonly KubeObject[]): Redact {
   const values = objects.filter(isSecret).flatMap((secret) => [...secretValues(secret).values()].flatMap(decoded));
   const parts = [...new Set(values)].flatMap((value) => {
     const trimmed = value.trim();
     const lines = trimmed.split(/[\r\n]+/).map((line) => line.trim());
     return lines.length === 1 ? [trimmed] : lines.filter((line) => line.length >= lineLongEnough);
   });
-  const forms = [...new Set(parts)]
-    .filter((part) => part.length >= longEnough)
-    .flatMap((part) => secretForms([part]))
-    .filter((form) => form.length >= longEnough && everything.includes(form))
-    .sort((one, other) => other.length - one.length);
-  return (text) => forms.reduce((redacted, form) => redacted.replaceAll(form, '***'), text);
+  const forms = secretForms([...new Set(parts)].filter((part) => part.length >= longEnough));
+  return maskingRedactor(forms.filter((form) => form.length >= longEnough));
 }
 
 function decoded(value: string): string[] {

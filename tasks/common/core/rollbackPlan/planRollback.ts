@@ -14,6 +14,7 @@ import { helmFindings, objectFindings, rehearsalFindings, servedFindings, type J
 import { plannedObject } from './objects';
 import { manifestReader, type ManifestReader } from './places';
 import { canTrap, isStatefulSet, trappedPods } from './statefulSets';
+import type { Redact } from '../secrets';
 import { chooseTarget, proofOf, shortened, type TargetChoice } from './target';
 import { narrow } from './textDiff';
 import type { PlanFinding, ReleasePlanInputs, RevisionFacts, Risk, RollbackPlan } from './types';
@@ -167,9 +168,30 @@ function secretHolders(
 
 type Undigested = Omit<RollbackPlan, 'digest'>;
 
-/** Whatever a person wrote or an object holds may quote a Secret's value. Names stay: the plan is carried out by them. */
 function redacted(plan: Undigested, holders: readonly KubeObject[]): Undigested {
-  const redact = secretRedactor(holders, everythingSaid(plan));
+  const clean = redactedTexts(plan, secretRedactor(holders));
+  const objects = clean.objects.map((object) => ({
+    ...object,
+    diff: object.diff.map(narrow),
+    drift: object.drift.map(({ path, live, becomes }) => ({
+      path,
+      live: shortened(live, 160),
+      becomes: shortened(becomes, 160),
+    })),
+    images: object.images.map(({ container, from, becomes }) => ({
+      container,
+      from: shortened(from),
+      becomes: shortened(becomes),
+    })),
+  }));
+  return { ...clean, objects };
+}
+
+/**
+ * Whatever a person wrote or an object holds may quote a secret. Names stay: the plan is carried out by them. The digest
+ * covers nothing of what changes here.
+ */
+export function redactedTexts<Plan extends Undigested>(plan: Plan, redact: Redact): Plan {
   return {
     ...plan,
     present: plan.present === null ? null : redactedFacts(plan.present, redact),
@@ -177,38 +199,20 @@ function redacted(plan: Undigested, holders: readonly KubeObject[]): Undigested 
     passed: plan.passed.map((facts) => redactedFacts(facts, redact)),
     objects: plan.objects.map((object) => ({
       ...object,
-      diff: object.diff.map((line) => narrow(redact(line))),
-      drift: object.drift.map(({ path, live, becomes }) => ({
-        path,
-        live: shortened(redact(live), 160),
-        becomes: shortened(redact(becomes), 160),
-      })),
+      reason: redact(object.reason),
+      diff: object.diff.map(redact),
+      drift: object.drift.map(({ path, live, becomes }) => ({ path, live: redact(live), becomes: redact(becomes) })),
       images: object.images.map(({ container, from, becomes }) => ({
         container,
-        from: shortened(redact(from)),
-        becomes: shortened(redact(becomes)),
+        from: redact(from),
+        becomes: redact(becomes),
       })),
     })),
+    hooks: plan.hooks.map((hook) => ({ ...hook, reason: redact(hook.reason) })),
     findings: plan.findings.map((one) => ({ ...one, message: redact(one.message) })),
   };
 }
 
-function redactedFacts(facts: RevisionFacts, redact: (text: string) => string): RevisionFacts {
+function redactedFacts(facts: RevisionFacts, redact: Redact): RevisionFacts {
   return { ...facts, description: redact(facts.description), deployedBy: redact(facts.deployedBy) };
-}
-
-function everythingSaid({ objects, findings, passed, target }: Undigested): string {
-  const said = [
-    ...objects.flatMap(({ diff, drift, images }) => [
-      ...diff,
-      ...drift.flatMap(({ live, becomes }) => [live, becomes]),
-      ...images.flatMap(({ from, becomes }) => [from, becomes]),
-    ]),
-    ...findings.map(({ message }) => message),
-    ...[...passed, ...(target === null ? [] : [target])].flatMap(({ description, deployedBy }) => [
-      description,
-      deployedBy,
-    ]),
-  ];
-  return said.join('\n');
 }
