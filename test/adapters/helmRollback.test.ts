@@ -42,6 +42,7 @@ describe('the arguments of helm rollback', function () {
       environment: { PATH: process.env['PATH'] },
       isDebug: false,
       onLine: () => undefined,
+      redact: (text: string) => text,
     });
     await helm.capabilities(new AbortController().signal);
     const more = description === undefined ? {} : { description };

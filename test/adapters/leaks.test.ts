@@ -145,6 +145,7 @@ function planWith(message: string): RollbackPlan {
     present: facts,
     target: facts,
     passed: [facts],
+    targetRecord: '',
     helm: { version: 'v3', provenance: 'release', rehearsal: 'completed' },
     allowPodDelete: false,
     objects: [

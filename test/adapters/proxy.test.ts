@@ -45,6 +45,15 @@ describe('the proxy for an API server', () => {
     assert.equal(found?.origin, 'http://other:1');
   });
 
+  it('a proxy of the kubeconfig that cannot be read is refused, and not passed by', () => {
+    const environment = { HTTPS_PROXY: proxy };
+    const find = (): unknown => proxyFor(new URL('https://api'), { environment, proxyUrl: 'http://me:pa/ss@proxy' });
+    assert.throws(
+      find,
+      (error: Error) => /proxy-url .* is no address/.test(error.message) && !error.message.includes('pa/ss'),
+    );
+  });
+
   it('each scheme has its own variable, in either case, and an address may lack its scheme', () => {
     const environment = { https_proxy: 'proxy.corp:3128', HTTP_PROXY: 'http://plain:1' };
     assert.equal(proxyFor(new URL('https://a'), { environment, proxyUrl: undefined })?.origin, proxy);

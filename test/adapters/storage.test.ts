@@ -106,8 +106,9 @@ function storageOf(
   cluster: FakeCluster,
   driver?: string,
   onNotice: (notice: string) => void = () => undefined,
+  redact: (text: string) => string = (text) => text,
 ): ReleaseStorage {
-  return createReleaseStorage(cluster.port, { release: 'shop', namespace: 'team', driver, onNotice });
+  return createReleaseStorage(cluster.port, { release: 'shop', namespace: 'team', driver, onNotice, redact });
 }
 
 function releaseData(cluster: FakeCluster, version: number): string {
@@ -206,6 +207,20 @@ describe("Helm's storage", () => {
     const labels = cluster.objects.get('sh.helm.release.v1.shop.v1')?.metadata.labels;
     assert.equal(labels?.['ours'], 'y');
     assert.equal(labels['faster'], '111');
+  });
+
+  it('a description that quotes a secret is read without it, and any change writes it so', async () => {
+    const info = { ...record.info, description: 'Upgrade failed: Invalid value: "hunter22"' };
+    const cluster = new FakeCluster(secret(1, twice(zipped({ ...record, info }))));
+    const storage = storageOf(cluster, undefined, undefined, (text) => text.replaceAll('hunter22', '***'));
+    const [before] = await storage.history();
+    assert.equal(before?.description, 'Upgrade failed: Invalid value: "***"');
+    assert.equal(before.describesSecret, true);
+    await storage.update(1, {});
+    const written = gunzipSync(Buffer.from(Buffer.from(releaseData(cluster, 1), 'base64').toString(), 'base64'));
+    const expected = { ...record, info: { ...info, description: 'Upgrade failed: Invalid value: "***"' } };
+    assert.deepEqual(JSON.parse(written.toString()), expected);
+    assert.equal((await storage.history())[0]?.describesSecret, undefined);
   });
 
   it('a race that is never won ends with Conflict', async () => {

@@ -36,6 +36,21 @@ describe('what the agent hands over by the environment', () => {
     assert.deepEqual([...environment.secrets].sort(), ['hunter22', 'job-token']);
   });
 
+  it('variables that are named like secrets, and userinfo of proxies and repositories, are secret', () => {
+    const environment = takeTaskEnvironment({
+      VAULT_SECRET_ID: 'vault-1',
+      SSH_PRIVATE_KEY: 'key-1',
+      HTTPS_PROXY: 'http://me:proxy-1@proxy:3128',
+      INPUT_CHARTREPOSITORY: 'https://me:repo-1@charts.example',
+      PATH: '/bin',
+    });
+    for (const secret of ['vault-1', 'key-1', 'proxy-1', 'repo-1']) {
+      assert.ok(environment.secrets.includes(secret), secret);
+    }
+    // Helm and its plug-ins may need it.
+    assert.equal(environment.childEnvironment['VAULT_SECRET_ID'], 'vault-1');
+  });
+
   it('is not stopped by JSON that is none', () => {
     const environment = takeTaskEnvironment({
       ENDPOINT_URL_a: 'x',

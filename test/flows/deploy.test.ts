@@ -56,6 +56,19 @@ describe('deploy', () => {
     assert.equal(told(on.storage.records), '1 superseded+verified, 2 deployed+verified');
   });
 
+  it('a description in which Helm has quoted a secret is rewritten, whichever revision it is of', async () => {
+    const history = [
+      revision(1, 'deployed', v1, { ...verified, describesSecret: true }),
+      revision(2, 'failed', broken, { describesSecret: true }),
+    ];
+    const on = await scene({ history, live: broken.objects, chart: v2 });
+    await deploy(on.context);
+    assert.deepEqual(
+      on.storage.records.filter(({ describesSecret }) => describesSecret === true),
+      [],
+    );
+  });
+
   for (const [word, writes, code] of [
     ['what the target has', [write('deleted', inNamespace(deployment('web', 'good')))], 'DeletesTargetObject'],
     ['what is nobody of the release', [write('deleted', inNamespace(configMap('other')))], 'UnforeseenDeletion'],

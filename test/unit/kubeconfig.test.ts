@@ -113,6 +113,22 @@ describe('our own kubeconfig', () => {
     assert.ok(!('certificate-authority-data' in written.clusters[0].cluster));
   });
 
+  it('userinfo of its addresses is secret', () => {
+    const cluster = { server: 'https://a:geheim-1@one', 'proxy-url': 'http://b:geheim%202@proxy:3128' };
+    const { secrets } = standalone(of(cluster, {}));
+    for (const secret of ['geheim-1', 'geheim%202', 'geheim 2', base64('b:geheim 2')]) {
+      assert.ok(secrets.includes(secret), secret);
+    }
+  });
+
+  for (const proxy of ['http://me:pa/ss@proxy:3128', 'me:geheim@proxy', 'ftp://proxy', '::', 'http://[::']) {
+    it(`a proxy-url that cannot be read is refused, without its content: ${proxy}`, () => {
+      const said = refusal(() => standalone(of({ 'proxy-url': proxy }, {})));
+      assert.match(said, /its proxy-url is no address of a proxy/);
+      assert.ok(!said.includes('pa/ss') && !said.includes('geheim'), said);
+    });
+  }
+
   it('brings in the files that it names, from beside it', () => {
     const text = of(
       { 'certificate-authority': 'ca.crt' },

@@ -34,7 +34,7 @@ export const sha256 = (text: string): string => createHash('sha256').update(text
 
 /** Plans of one release, each in an object of its own that is named after its digest. */
 export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): PlanStore {
-  const { namespace, subject, kind, redact = (text) => text } = options;
+  const { namespace, subject, kind, redact = (text: string) => text } = options;
   const refOf = (digest: string): ObjectRef => {
     const name = `helm-safe-deploy.plan.${subject}.${plainDigest(digest).slice(0, digestDigits)}`;
     return { apiVersion: 'v1', kind, namespace, name };

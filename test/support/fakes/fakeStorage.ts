@@ -22,10 +22,12 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
       const record = storage.records[at];
       if (record === undefined) throw new TaskError('Conflict', `The record of revision ${revision} is gone.`);
       const { labels, ...fields } = change;
+      // As the real one: whatever is written is written without secrets.
+      const { describesSecret: _, ...clean } = record;
       const merged = Object.entries({ ...record.labels, ...labels });
       const kept = merged.filter((pair): pair is [string, string] => pair[1] !== undefined);
       const writtenAt = now?.() ?? record.writtenAt;
-      storage.records[at] = { ...record, ...fields, labels: Object.fromEntries(kept), writtenAt };
+      storage.records[at] = { ...clean, ...fields, labels: Object.fromEntries(kept), writtenAt };
     },
     changed: (revision, { manifest = '' }) =>
       Promise.resolve({
