@@ -12,7 +12,7 @@ type ReadRequest = (raw: RawInputs, context: InputContext) => unknown;
 
 /** A context in which no input finds what it names: all that counts here is which inputs are asked for. */
 const emptyContext: InputContext = {
-  files: { absolute: (name) => name, kind: () => 'missing', readText: () => '' },
+  files: { absolute: (name) => name, kind: () => 'missing', names: () => [], readText: () => '' },
   secrets: { ranges: () => [], isIn: () => false, occurrences: () => [] },
   redact: (text) => text,
   serviceConnections: [],

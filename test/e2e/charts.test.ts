@@ -72,7 +72,7 @@ describe('charts, wherever they come from', () => {
           s.deploy({ helm, chart: parent, set: ['app.web=false'], inputs: { dependencyUpdate } });
         const lacking = await deploy('false');
         assertOutcome(lacking, 'failed', 'ChartInvalid');
-        assert.match(lacking.job.issues[0]?.message ?? '', /app/);
+        assert.match(lacking.job.issues[0]?.message ?? '', /app.*Set the input dependencyUpdate to true/s);
         assertOutcome(await deploy('true'), 'deployed');
         assert.equal(await s.history(), '1 superseded, 2 deployed');
       });

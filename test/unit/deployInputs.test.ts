@@ -12,6 +12,10 @@ const present: Record<string, 'folder' | 'unreadable' | { text: string }> = {
   '/w/charts/shop': 'folder',
   '/w/charts/shop/Chart.yaml': { text: 'name: shop' },
   '/w/shop.tgz': { text: '' },
+  '/w/packed': 'folder',
+  '/w/packed/shop-1.0.0.tgz': { text: '' },
+  '/w/packed/other-1.0.0.tgz': { text: '' },
+  '/w/packed/.shop-9.9.9.tgz': { text: '' },
   '/w/nginx': 'folder',
   '/w/nginx/Chart.yaml': { text: '' },
   '/w/a.yaml': { text: 'a: 1' },
@@ -27,6 +31,11 @@ const files: InputFiles = {
   kind(path) {
     const entry = present[this.absolute(path)];
     return typeof entry === 'object' ? 'file' : (entry ?? 'missing');
+  },
+  names(folder) {
+    const within = `${this.absolute(folder).replace(/\/\.?$/, '')}/`;
+    const below = Object.keys(present).filter((path) => path.startsWith(within));
+    return [...new Set(below.map((path) => path.slice(within.length).split('/')[0] ?? ''))];
   },
   readText(path) {
     const entry = present[this.absolute(path)];
@@ -158,6 +167,12 @@ describe('the inputs of HelmSafeDeploy', () => {
   for (const [chart, more, expected] of [
     ['shop.tgz', {}, { kind: 'path', reference: '/w/shop.tgz' }],
     ['./charts/shop', {}, { kind: 'path', reference: '/w/charts/shop' }],
+    ['charts/shop/Chart.yaml', {}, { kind: 'path', reference: '/w/charts/shop' }],
+    ['/w/charts/shop/Chart.yaml', {}, { kind: 'path', reference: '/w/charts/shop' }],
+    ['packed/shop-*.tgz', {}, { kind: 'path', reference: '/w/packed/shop-1.0.0.tgz' }],
+    ['/w/*/shop-1.?.0.tgz', {}, { kind: 'path', reference: '/w/packed/shop-1.0.0.tgz' }],
+    ['./charts/*/Chart.yaml', {}, { kind: 'path', reference: '/w/charts/shop' }],
+    ['*.tgz', {}, { kind: 'path', reference: '/w/shop.tgz' }],
     ['oci://example.org/charts/shop', {}, { kind: 'oci', reference: 'oci://example.org/charts/shop' }],
     ['https://example.org/shop-1.tgz', {}, { kind: 'url', reference: 'https://example.org/shop-1.tgz' }],
     ['team/group/shop', {}, { kind: 'repository', reference: 'team/group/shop' }],
@@ -212,6 +227,17 @@ describe('the inputs of HelmSafeDeploy', () => {
       { chart: './gone' },
       /chart holds "\.\/gone"; there is no such chart; relative paths start at System\.DefaultWorkingDirectory/,
     ],
+    [
+      'a pattern without a match',
+      { chart: 'packed/app-*.tgz' },
+      /holds "packed\/app-\*\.tgz"; nothing matches this pattern/,
+    ],
+    [
+      'a pattern with several matches',
+      { chart: 'packed/*.tgz' },
+      /matches 2 files or folders \(packed\/other-1\.0\.0\.tgz, packed\/shop-1\.0\.0\.tgz\); expected one/,
+    ],
+    ['a dot in a pattern is a dot', { chart: 'packed/shop-1?0?0xtgz*' }, /nothing matches/],
     ['chart archive missing', { chart: 'gone-1.0.0.tgz' }, /there is no such chart/],
     [
       'chart is a plain name',

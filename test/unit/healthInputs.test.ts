@@ -11,6 +11,7 @@ type Given = Record<string, string>;
 const noFiles: InputFiles = {
   absolute: (path) => path,
   kind: () => 'missing',
+  names: () => [],
   readText: () => assert.fail('no file is read'),
 };
 

@@ -21,6 +21,7 @@ function read(platform: NodeJS.Platform, helmPath: string): string | undefined {
     platform,
     absolute: (path) => path,
     kind: (path) => there[path] ?? 'missing',
+    names: () => [],
     readText: () => '',
   };
   const secrets = { ranges: () => [], isIn: () => false, occurrences: () => [] };

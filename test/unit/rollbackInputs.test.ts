@@ -4,7 +4,7 @@ import { TaskError } from '../../tasks/common/core/failure';
 import type { InputContext } from '../../tasks/common/core/inputs';
 
 const context: InputContext = {
-  files: { absolute: (name) => `/${name}`, kind: () => 'file', readText: () => '' },
+  files: { absolute: (name) => `/${name}`, kind: () => 'file', names: () => [], readText: () => '' },
   secrets: { ranges: () => [], isIn: () => false, occurrences: () => [] },
   redact: (text) => text,
   serviceConnections: ['cluster'],

@@ -1,4 +1,4 @@
-import { accessSync, constants, readFileSync, statSync, type Stats } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, statSync, type Stats } from 'node:fs';
 import path from 'node:path';
 import type { InputContext, InputFiles } from '../core/inputs';
 import { secretFinder } from '../core/secrets';
@@ -11,8 +11,17 @@ export function inputFiles(workingDirectory: string): InputFiles {
     platform: process.platform,
     absolute,
     kind: (file) => kindOf(absolute(file)),
+    names: (folder) => namesIn(absolute(folder)),
     readText: (file) => readFileSync(absolute(file), 'utf8'),
   };
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 function kindOf(file: string): ReturnType<InputFiles['kind']> {

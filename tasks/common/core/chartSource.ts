@@ -11,7 +11,8 @@ export function readChartSource(read: InputReader, files: InputFiles): ChartSour
   if (chart === '') return { kind: 'path', reference: '' };
   if (isOci(chart) || isAddress(chart)) return remoteChart(read, chart, repository);
   if (repository !== undefined) return chartInRepository(read, files, chart, repository);
-  if (looksLikePath(chart) || files.kind(chart) !== 'missing') return chartOnDisk(read, files, chart);
+  if (looksLikePath(chart) || isPattern(chart) || files.kind(chart) !== 'missing')
+    return chartOnDisk(read, files, chart);
   return namedChart(read, chart);
 }
 
@@ -62,10 +63,59 @@ function looksLikePath(chart: string): boolean {
   return /^(?:[./\\~]|[a-z]:[\\/])|\.tgz$|\.tar\.gz$|\\/i.test(chart);
 }
 
-function chartOnDisk(read: InputReader, files: InputFiles, chart: string): ChartSource {
-  const problem = diskProblem(files, chart);
-  if (problem !== undefined) read.mistake({ input: 'chart', holds: chart, problem });
+function chartOnDisk(read: InputReader, files: InputFiles, given: string): ChartSource {
+  const found = isPattern(given) && files.kind(given) === 'missing' ? matching(files, given) : [given];
+  const [first = given] = found;
+  const chart = isChartFile(files, first) ? first.replace(/[/\\]?[^/\\]*$/, '') || '.' : first;
+  const problem = found.length === 1 ? diskProblem(files, chart) : patternProblem(found);
+  if (problem !== undefined) read.mistake({ input: 'chart', holds: given, problem });
   return { kind: 'path', reference: files.absolute(chart) };
+}
+
+/** Whoever gives the Chart.yaml of a folder means the folder. */
+function isChartFile(files: InputFiles, chart: string): boolean {
+  return /(^|[/\\])Chart\.yaml$/.test(chart) && files.kind(chart) === 'file';
+}
+
+function isPattern(chart: string): boolean {
+  return /[*?]/.test(chart);
+}
+
+/** The paths that a pattern with `*` and `?` means, each of which stands for part of one name. In alphabetical order. */
+function matching(files: InputFiles, pattern: string): string[] {
+  const [first = '', ...rest] = pattern.split(/[/\\]/);
+  const start = isPattern(first) ? ['.'] : [first === '' ? '/' : first];
+  const parts = isPattern(first) ? [first, ...rest] : rest;
+  const found = parts.reduce((folders, part) => {
+    if (!isPattern(part)) return folders.map((folder) => joined(folder, part));
+    const expression = new RegExp(
+      `^${part
+        .replace(/[^\w*?]/g, '\\$&')
+        .replaceAll('*', '.*')
+        .replaceAll('?', '.')}$`,
+    );
+    const isMeant = (name: string): boolean => expression.test(name) && (part.startsWith('.') || !name.startsWith('.'));
+    return folders.flatMap((folder) =>
+      files
+        .names(folder)
+        .filter(isMeant)
+        .sort()
+        .map((name) => joined(folder, name)),
+    );
+  }, start);
+  return found.filter((path) => files.kind(path) !== 'missing');
+}
+
+function joined(folder: string, name: string): string {
+  return folder === '.' ? name : `${folder.replace(/\/$/, '')}/${name}`;
+}
+
+const namedAtMost = 3;
+
+function patternProblem(found: readonly string[]): string {
+  if (found.length === 0) return 'nothing matches this pattern; relative paths start at System.DefaultWorkingDirectory';
+  const named = found.slice(0, namedAtMost).join(', ');
+  return `this pattern matches ${found.length} files or folders (${named}${found.length > namedAtMost ? ', ...' : ''}); expected one`;
 }
 
 function diskProblem(files: InputFiles, chart: string): string | undefined {

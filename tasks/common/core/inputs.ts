@@ -11,6 +11,8 @@ export interface InputFiles {
   platform?: NodeJS.Platform;
   absolute(path: string): string;
   kind(path: string): 'file' | 'folder' | 'missing' | 'unreadable';
+  /** Of what lies in a folder; none where that cannot be read. */
+  names(folder: string): readonly string[];
   /** Throws when the file cannot be read. */
   readText(path: string): string;
 }

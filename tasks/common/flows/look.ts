@@ -84,11 +84,19 @@ export async function look(context: DeployContext, asked: AskedHelm, told: Told)
   return { ...release.value, capabilities: capabilities.value, rendering };
 }
 
+/** Where an input of this task helps. */
+function wayOut(message: string): string {
+  if (!/missing in charts\/ directory/i.test(message)) return '';
+  return '\nSet the input dependencyUpdate to true, or fetch the dependencies in an earlier step (helm dependency build).';
+}
+
 /** Before it renders anything of an upgrade, Helm reads what it has recorded of the last revision. */
 function notRendered(last: Revision | undefined, failure: Rendered['failure']): TaskError {
   const { reason, message } = failure ?? { reason: 'Internal', message: 'Helm said nothing' };
   const isOfRecord = reason === 'KindNotServed' && message.includes('from current release manifest');
-  if (!isOfRecord || last === undefined) return new TaskError(reason, `The chart cannot be rendered: ${message}`);
+  if (!isOfRecord || last === undefined) {
+    return new TaskError(reason, `The chart cannot be rendered: ${message}${wayOut(message)}`);
+  }
   return new TaskError(
     reason,
     `Helm's record of the release (revision ${last.revision}) names a kind that the API server does not serve in any version, so ` +
