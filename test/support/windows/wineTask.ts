@@ -1,0 +1,41 @@
+/**
+ * Stands in for the agent's Node: has the task's file run by the Node for Windows, started and cancelled as the agent for
+ * Windows does it (see scripts/cluster/go/windowsagent). Bundled by `wine.ts`, with its settings in a file beside it.
+ */
+
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { toLinuxPath, toWindowsPath, windowsEnvironment, type WineSettings } from './winePaths';
+
+const settings = JSON.parse(
+  readFileSync(path.join(path.dirname(process.argv[1] ?? ''), 'wine.json'), 'utf8'),
+) as WineSettings;
+const script = process.argv[2] ?? '';
+
+const child = spawn(settings.wine, [settings.agent, toWindowsPath(settings.node), toWindowsPath(script)], {
+  env: { ...windowsEnvironment(process.env), ...settings.environment },
+  stdio: ['pipe', 'pipe', 'pipe'],
+});
+child.stdin.on('error', () => undefined);
+// The agent for Windows sends no more than it is asked for; that a stand-in is killed, it hears by the end of its input.
+process.on('SIGINT', () => child.stdin.write('cancel\n'));
+process.on('SIGTERM', () => undefined);
+pass(child.stdout, process.stdout);
+pass(child.stderr, process.stderr);
+// What Wine has started for itself may hold the pipes.
+const drainMs = 1000;
+child.once('exit', (code) => {
+  const end = (): void => {
+    process.exit(code ?? 1);
+  };
+  child.once('close', end);
+  setTimeout(end, drainMs);
+});
+
+function pass(from: NodeJS.ReadableStream, to: NodeJS.WriteStream): void {
+  createInterface({ input: from, crlfDelay: Infinity }).on('line', (line) => {
+    to.write(`${toLinuxPath(line)}\n`);
+  });
+}
