@@ -82,11 +82,29 @@ describe('the agent port', () => {
     const { agent, lines } = agentWith();
     agent.endGroup();
     agent.startGroup('a');
+    agent.log('1');
     agent.startGroup('b');
+    agent.warning('2');
     agent.endGroup();
     agent.endGroup();
+    assert.deepEqual(lines, [
+      '##[group]a\n',
+      '1\n',
+      '##[endgroup]\n',
+      '##[group]b\n',
+      '##vso[task.logissue type=warning;]2\n',
+      '##[endgroup]\n',
+    ]);
+  });
+
+  it('a group in which nothing is said is not shown', () => {
+    const { agent, lines } = agentWith();
+    agent.startGroup('silent');
     agent.debug('not shown');
-    assert.deepEqual(lines, ['##[group]a\n', '##[endgroup]\n', '##[group]b\n', '##[endgroup]\n']);
+    agent.setTaskVariable('x', 'y');
+    agent.endGroup();
+    agent.log('after it');
+    assert.deepEqual(lines, ['##vso[task.settaskvariable variable=x;]y\n', 'after it\n']);
   });
 
   it('a row of the timeline keeps its id while it changes, and foreign text in it is no command', () => {

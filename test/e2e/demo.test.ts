@@ -53,7 +53,7 @@ describe('the demo', () => {
     const before = await namespaces();
     const { exitCode, out, err } = await demo(...args, '--image', cluster.images['app'] ?? '', '--port', '8080');
     assert.equal(exitCode, 0, `${out}\n${err}`);
-    assert.match(out, /Release shop in namespace \S+: rolled back\./);
+    assert.match(out, /Release shop in namespace \S+ rolled back \(/);
     assert.match(out, /Readiness probe failed: /);
     assert.match(out, /^ {4}2 .* failed .* shop-2\.0\.0/m);
     assert.match(out, /^ {4}3 .* deployed .* shop-1\.0\.0 .* Rollback to 1$/m);

@@ -285,6 +285,38 @@ describe('deploy', () => {
     assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
   });
 
+  it('the log has no group twice, however the release is looked at', async () => {
+    const on = await scene({ chart: v1, request: { createNamespace: true } });
+    on.cluster.take('/Namespace//prod');
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed', report.message);
+    const groups = on.agent.lines.filter((line) => line.startsWith('['));
+    assert.deepEqual(groups, [...new Set(groups)]);
+  });
+
+  it('a first install that the API server refuses half way: the refusal is the evidence, not that the rest is missing', async () => {
+    const refused = configMap('refused');
+    const never = deployment('web', 'good');
+    const on = await scene({
+      chart: chart('1.0.0', [configMap('settings'), refused, never]),
+      helm: { upgradeTrouble: 'half way' },
+      request: { onFailure: 'keep' },
+    });
+    const report = await deploy(on.context);
+    assert.equal(report.failedWorkload, 'ConfigMap/refused');
+    const words = 'cannot patch "refused" with kind ConfigMap: no';
+    assert.deepEqual(report.evidence, [
+      { object: 'ConfigMap/refused', kind: 'object', title: 'ApplyRejected', lines: [words] },
+    ]);
+    assert.deepEqual(
+      report.objects.slice(1).map(({ name, health, reason, message }) => [name, health, reason, message]),
+      [
+        ['refused', 'failed', 'ApplyRejected', `${words}.`],
+        ['web', 'progressing', 'NotApplied', 'Helm ended before it made this object.'],
+      ],
+    );
+  });
+
   it('a Helm that was killed half way leaves no pending revision behind', async () => {
     const on = await scene({ ...installed, chart: v2, helm: { upgradeTrouble: 'killed half way' } });
     const report = await deploy(on.context);
@@ -435,7 +467,7 @@ describe('deploy', () => {
 
   it('what was broken before is not blamed on an upgrade that the API server refuses', async () => {
     const both = chart('1.0.0', [deployment('old', 'broken'), deployment('web', 'good')]);
-    const next = chart('2.0.0', [configMap('new'), deployment('old', 'broken'), deployment('web', 'better')]);
+    const next = chart('2.0.0', [configMap('new'), deployment('web', 'better'), deployment('old', 'broken')]);
     const on = await scene({
       history: [revision(1, 'deployed', both)],
       live: both.objects,

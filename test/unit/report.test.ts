@@ -178,6 +178,11 @@ describe('The closing paragraph', () => {
     ]);
   });
 
+  it('repeats nothing of the issue that is right above it', () => {
+    const said = closingOf(report({ objects: [reported()] }), { afterIssue: true });
+    assert.deepEqual(said.split('\n'), ['First seen at 2026-01-01 00:00:05 UTC.', 'Look at the log of the container.']);
+  });
+
   it('says since when, and of the failed object alone the line that tells most', () => {
     const statement = (title: string, text: string): Evidence => ({
       object: 'Pod/web-1',

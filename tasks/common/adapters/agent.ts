@@ -49,6 +49,8 @@ export function createAgent({ environment: source = process.env, write = toStdou
   // Made anew when a secret has become known, and only then needed.
   let known: Redact | undefined;
   const redact: Redact = (text) => redactSeen(text, (known ??= redactor(secrets)));
+  /** The title of a group in which nothing was said yet: one that stays empty is not shown. */
+  let groupToOpen: string | undefined;
   let groupIsOpen = false;
 
   const clean = (text: string): string[] => splitLines(text).map((line) => showLine(line, redact));
@@ -64,9 +66,24 @@ export function createAgent({ environment: source = process.env, write = toStdou
     writeNew(file, redactedDocument(content, redact));
     return file;
   };
+  const openGroup = (): void => {
+    if (groupToOpen === undefined) return;
+    line(`##[group]${groupToOpen}`);
+    groupToOpen = undefined;
+    groupIsOpen = true;
+  };
   const endGroup = (): void => {
     if (groupIsOpen) line('##[endgroup]');
+    groupToOpen = undefined;
     groupIsOpen = false;
+  };
+  const say = (text: string): void => {
+    openGroup();
+    clean(text).forEach(line);
+  };
+  const sayCommand = (name: string, properties: Record<string, string>, data: string): void => {
+    openGroup();
+    command(name, properties, data);
   };
 
   const setTaskVariable = (name: string, value: string): void => {
@@ -84,24 +101,21 @@ export function createAgent({ environment: source = process.env, write = toStdou
     }),
     redact,
     secrets: () => secrets,
-    log: (text) => {
-      clean(text).forEach(line);
-    },
+    log: say,
     debug: (text) => {
-      if (isDebug) clean(text).forEach((each) => { command('task.debug', {}, each); }); // prettier-ignore
+      if (isDebug) clean(text).forEach((each) => { sayCommand('task.debug', {}, each); }); // prettier-ignore
     },
     startGroup: (title) => {
       // the page knows no groups inside groups
       endGroup();
-      line(`##[group]${clean(title).join(' ')}`);
-      groupIsOpen = true;
+      groupToOpen = clean(title).join(' ');
     },
     endGroup,
     warning: (message) => {
-      command('task.logissue', { type: 'warning' }, cleanText(message));
+      sayCommand('task.logissue', { type: 'warning' }, cleanText(message));
     },
     error: (message) => {
-      command('task.logissue', { type: 'error' }, cleanText(message));
+      sayCommand('task.logissue', { type: 'error' }, cleanText(message));
     },
     timeline: ({ key, name, type, state, result, progress, text }) => {
       const id = rows.get(key) ?? randomUUID();

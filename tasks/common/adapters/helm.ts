@@ -4,7 +4,7 @@ import { chartArguments } from '../core/argumentsInput';
 import { declaredKinds, type DeclaredKind } from '../core/chartCrds';
 import { TaskError } from '../core/failure';
 import { clipped, lineReader } from '../core/foreignText';
-import { helmFailureReason, helmMessage } from '../core/helmFailure';
+import { helmFailureReason, helmMessage, isEchoOfError } from '../core/helmFailure';
 import type {
   Helm,
   HelmCapabilities,
@@ -225,7 +225,7 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
   const hear = (lines: readonly string[]): void => {
     const redacted = lines.map(options.redact);
     for (const line of redacted) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
-    redacted.forEach(options.onLine);
+    redacted.filter((line) => options.isDebug || !isEchoOfError(line)).forEach(options.onLine);
   };
   const isHidden = how.capture || options.isDebug;
   let pid: number | undefined;
@@ -292,7 +292,7 @@ function failureOf(result: HelmResult, stderr: string): NonNullable<HelmResult['
     return { reason: 'TimedOut', message: `Helm was still at work when the time was over (${message})` };
   if (result.signal === 'SIGKILL') {
     return {
-      reason: 'Internal',
+      reason: 'HelmFailed',
       message: 'helm was killed (SIGKILL); on a small agent this is the kernel when memory runs out',
     };
   }

@@ -38,7 +38,8 @@ interface Told {
   report: DeployReport | HealthReport | RollbackReport;
   /** What the report is about, where that is a document of its own. */
   plan?: RollbackPlan | undefined;
-  closing: string;
+  /** `afterIssue`: the issue is right above it in the log. */
+  closing: (told: { afterIssue: boolean }) => string;
   /** The one error issue of a step that ends badly. */
   issue: string;
   markdown: string;
@@ -51,10 +52,12 @@ interface Told {
  * a file comes last, and where it cannot be written the ending is what it was.
  */
 async function publish(agent: TaskAgent, told: Told): Promise<TaskEnd> {
-  const { result, issue, closing, name, outputs, plan } = told;
+  const { result, issue, name, outputs, plan } = told;
+  const isIssue = result === 'Failed';
+  const closing = told.closing({ afterIssue: isIssue });
   agent.log('');
-  agent.log(closing);
-  if (result === 'Failed') agent.error(issue);
+  if (isIssue) agent.error(issue);
+  if (closing !== '') agent.log(closing);
   publishOutputs(agent, outputs);
   if (plan !== undefined) {
     await written(agent, 'plan', () => agent.attach(planAttachmentType, `${name} plan.json`, planJson(plan)));
@@ -63,7 +66,7 @@ async function publish(agent: TaskAgent, told: Told): Promise<TaskEnd> {
   const reportPath = await written(agent, 'report', () => agent.attach(reportAttachmentType, `${name}.json`, report));
   if (Object.keys(outputs).length > 0) publishOutputs(agent, { reportPath: reportPath ?? '' });
   await written(agent, 'summary', () => agent.uploadSummary(name, told.markdown));
-  return { result, message: result === 'Failed' ? issue : closing.split('\n').slice(0, 2).join(' ') };
+  return { result, message: isIssue ? issue : closing.split('\n').slice(0, 2).join(' ') };
 }
 
 async function written<T>(agent: TaskAgent, what: string, write: () => Promise<T>): Promise<T | undefined> {
@@ -99,7 +102,7 @@ export function publishRepair(agent: TaskAgent, report: DeployReport): Promise<T
 }
 
 function toldDeploy(report: DeployReport): Pick<Told, 'report' | 'closing' | 'issue' | 'markdown'> {
-  return { report, closing: closingOf(report), issue: issueOf(report), markdown: summaryOf(report) };
+  return { report, closing: (told) => closingOf(report, told), issue: issueOf(report), markdown: summaryOf(report) };
 }
 
 export function publishHealth(
@@ -111,7 +114,7 @@ export function publishHealth(
   return publish(agent, {
     name: `RolloutHealthCheck ${report.release || report.namespace}`,
     report: clean,
-    closing: healthClosing(clean),
+    closing: (told) => healthClosing(clean, told),
     issue: healthSummary(clean),
     markdown: healthMarkdown(clean),
     result: healthResult(report, onUnhealthy),
@@ -152,7 +155,7 @@ function rollbackName({ action, release, workloads }: RollbackReport): string {
 function toldRollback(report: RollbackReport, plan: RollbackPlan | undefined): Omit<Told, 'name' | 'outputs'> {
   return {
     report,
-    closing: rollbackClosing(report),
+    closing: (told) => rollbackClosing(report, told),
     issue: rollbackIssue(report),
     markdown: rollbackMarkdown(report, plan),
     result: rollbackResults[report.outcome],

@@ -1,4 +1,5 @@
-import { advice, asTaskError, type TaskError } from '../core/failure';
+import { adviceFor } from '../core/advice';
+import { asTaskError, type TaskError } from '../core/failure';
 import type { TaskResult } from '../core/report';
 import { createAgent, type TaskAgent } from './agent';
 import { publishOutputs } from './outputs';
@@ -59,7 +60,7 @@ function failed(agent: TaskAgent, error: TaskError, outputsOf: OutputsOf): TaskE
   const message = agent.redact(error.message);
   publishOutputs(agent, outputsOf({ reason: error.reason, message }));
   agent.error(`${message} (${error.reason})`);
-  agent.log(advice[error.reason]);
+  agent.log(adviceFor(error.reason, message));
   if (error.reason === 'Internal') agent.debug(error.stack ?? '');
   return { result: 'Failed', message };
 }

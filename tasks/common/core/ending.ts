@@ -1,4 +1,5 @@
-import { advice, asTaskError, isFailureReason, TaskError, type FailureReason } from './failure';
+import { adviceFor } from './advice';
+import { asTaskError, isFailureReason, TaskError, type FailureReason } from './failure';
 import { objectName } from './manifest';
 import type { Outcome, ReportedObject } from './report';
 import type { CauseCode, ReasonGroup } from './rollout/causes';
@@ -36,19 +37,11 @@ export function endingFor(outcome: Outcome, reason: FailureReason, message: stri
     reason,
     reasonGroup: groups[reason] ?? 'other',
     message: sentence(message),
-    advice: isLeftHook(reason, message) ? leftHookAdvice : advice[reason],
+    advice: adviceFor(reason, message),
     failedWorkload,
     timedOut: reason === 'TimedOut',
   };
 }
-
-/** An earlier run of the hook has left it: it did not run now, so there is no log to read. */
-function isLeftHook(reason: FailureReason, message: string): boolean {
-  return reason === 'HookFailed' && / already exists\b/.test(message);
-}
-
-const leftHookAdvice =
-  'Delete the object that is left of an earlier run of the hook, or give the hook the annotation helm.sh/hook-delete-policy: before-hook-creation, so that Helm does.';
 
 const groups: Partial<Record<FailureReason, ReasonGroup>> = { PermissionDenied: 'permissions' };
 

@@ -15,6 +15,7 @@ export type FailureReason =
   | 'CertificateRejected'
   | 'PermissionDenied'
   | 'ClusterUnreachable'
+  | 'TransientFailure'
   | 'HelmMissing'
   | 'HelmUnsupported'
   | 'StorageUnsupported'
@@ -23,12 +24,15 @@ export type FailureReason =
   | 'RecordUnreadable'
   // the application's team
   | 'ChartInvalid'
+  | 'RecordTooLarge'
+  | 'PostRendererFailed'
   | 'ReleasePending'
   | 'ReleaseLocked'
   | 'ReleaseMissing'
   | 'WorkloadMissing'
   | 'HookFailed'
   | 'ApplyRejected'
+  | 'HelmFailed'
   | 'RollbackTargetMissing'
   | 'ProofFailed'
   // whoever plans and approves a rollback
@@ -62,16 +66,21 @@ export const advice: Record<FailureReason, string> = {
     "Put the certificate authority of the API server into the service connection, or correct the server's address.",
   PermissionDenied: 'Grant the permission named above to the identity of the service connection.',
   ClusterUnreachable: "Check the server's address, the proxy settings of the agent and the network between the two.",
+  TransientFailure:
+    'Run the step again: the API server, or the network on the way to it, failed for a moment. If this happens again and again, the owner of the cluster has to look at its control plane.',
   HelmMissing: 'Install Helm on the agent (HelmInstaller@1 does) or name the binary in helmPath.',
   HelmUnsupported: 'Use Helm 3.14 or later.',
   StorageUnsupported: 'Use the storage driver secret or configmap (the variable HELM_DRIVER).',
   KindNotServed:
-    'Install the CustomResourceDefinition or API service of the kind named above, or correct its apiVersion.',
+    'Install the CustomResourceDefinition or API service of the kind named above, or correct its apiVersion; `kubectl get apiservices` shows an API service that does not answer.',
   TempFolderUnusable:
     'Make room in the temporary folder of the agent, or correct its rights; the message above says what is wrong with it.',
   RecordUnreadable:
     'Restore the object named above from a backup, or delete it if that revision is not needed: Helm cannot read it either.',
   ChartInvalid: 'Correct the chart or its values; `helm template` with the same arguments shows the same error.',
+  RecordTooLarge:
+    'Make the chart smaller. Helm keeps the chart with all its files, the values and the rendered manifests, compressed, in one Secret of at most 1 MiB: name files that no template needs in .helmignore, keep large data out of the chart, or split the chart into several releases.',
+  PostRendererFailed: "Correct the post-renderer that the input arguments names; its own words are in Helm's error.",
   ReleasePending: 'Find out whether the run that left it so is still alive before anything touches the release.',
   ReleaseLocked:
     'Let the run named above end, then run this one again; raise lockTimeout if such runs usually take longer.',
@@ -79,6 +88,7 @@ export const advice: Record<FailureReason, string> = {
   WorkloadMissing: 'Check the names of the workloads, the selector and the namespace.',
   HookFailed: 'Read the log of the hook above; nothing after it was done.',
   ApplyRejected: 'The API server refused an object of the chart; its answer above says which and why.',
+  HelmFailed: "Helm failed for a reason that this task does not know; Helm's own words are in the log above.",
   RollbackTargetMissing: 'Name a revision that exists, or deploy a version known to work.',
   ProofFailed:
     'Look at the objects named above: they are not what the target declares, and what was tried did not make them so.',

@@ -1,5 +1,6 @@
 import type { Ending } from './ending';
-import { advice, type FailureReason } from './failure';
+import { adviceFor } from './advice';
+import type { FailureReason } from './failure';
 import { clipped, neutralise, splitLines } from './foreignText';
 import {
   blaming,
@@ -91,7 +92,7 @@ export function refusedOutputs(reason: FailureReason, message: string): Record<s
     reasonGroup: 'other',
     failedWorkload: '',
     summary,
-    gateInstructions: `**${sentenceCell(summary)}**\n\nNext step: ${sentenceCell(advice[reason])}`,
+    gateInstructions: `**${sentenceCell(summary)}**\n\nNext step: ${sentenceCell(adviceFor(reason, message))}`,
     canRollBack: 'false',
     reportPath: '',
   };
@@ -153,8 +154,9 @@ function rollbackSentence(report: HealthReport): string {
   return `${now}A rollback would go to revision ${report.rollbackRevision}.`;
 }
 
-export function healthClosing(report: HealthReport): string {
-  const lines = [healthSummary(report)];
+/** The closing paragraph of the log. `afterIssue`: the issue is right above it, and is not repeated. */
+export function healthClosing(report: HealthReport, { afterIssue = false } = {}): string {
+  const lines = afterIssue ? [] : [healthSummary(report)];
   if (report.health !== 'healthy') lines.push(...proofOf(report));
   if (report.health !== 'healthy' && report.advice !== '') lines.push(report.advice);
   if (report.markedVerified) lines.push(`Revision ${report.revision ?? ''} is marked as verified healthy.`);

@@ -1,5 +1,10 @@
 import type { FailureReason } from './failure';
+import { ownWords } from './foreignWords';
 import type { ObjectRef } from './kubernetes';
+
+/** A request to the API server that the network has cut. */
+const cutRequest =
+  /(Get|Post|Put|Patch|Delete) "https?:[^"\n]{0,2000}": [^\n]{0,300}(EOF|connection reset|TLS handshake timeout|broken pipe|i\/o timeout|http2: |stream error)/;
 
 /**
  * What Helm's last words mean. Helm offers only text here, so this is the one place that searches it; every row is
@@ -8,24 +13,23 @@ import type { ObjectRef } from './kubernetes';
  * Only the first letters of these texts differ between the two majors.
  */
 export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] = [
-  [/another operation \(install\/upgrade\/rollback\) is in progress/i, 'ReleasePending'],
+  [/^another operation \(install\/upgrade\/rollback\) is in progress/i, 'ReleasePending'],
 
-  // in the words of the chart's author
+  // in the words of the chart's author, or of a program
   [/execution error at /i, 'ChartInvalid'],
   [/values don't meet the specifications of the schema/i, 'ValuesInvalid'],
+  [/^error while (running post render|parsing post rendered output)/i, 'PostRendererFailed'],
 
   // a missing right is best granted, whoever came upon it: a template, a hook, Helm itself
   [/is forbidden: user "/i, 'PermissionDenied'],
-
-  [/failed (pre|post)-(install|upgrade|rollback|delete): /i, 'HookFailed'],
-  [/(pre|post)-(install|upgrade|rollback|delete) hooks failed: /i, 'HookFailed'],
-  [/^job \S+ failed: /i, 'HookFailed'],
-  [/^resource Job\/\S+ not ready\. status: Failed/i, 'HookFailed'],
 
   // where the chart should have come from: not the cluster, whose troubles look the same further down
   [/is not a valid chart repository or cannot be reached/i, 'ChartNotFound'],
   [/not found in (\S+ index|(repo )?http\S*)/i, 'ChartNotFound'],
   [/^repo \S+ not found/i, 'ChartNotFound'],
+  [/^no repository definition for |^no cached repo/i, 'ChartNotFound'],
+  [/^could not download /i, 'ChartNotFound'],
+  [/^directory \S+ not found/i, 'ChartNotFound'],
   [/^failed to fetch \S+ : \d/i, 'ChartNotFound'],
   [/failed to perform "\w+" on source/i, 'ChartNotFound'],
   [/^failed to do request: /i, 'ChartNotFound'],
@@ -41,35 +45,70 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/^unable to detect chart at /i, 'ChartNotFound'],
   [/^scheme "\w+" not supported/i, 'ChartNotFound'],
 
+  // what a run a minute later may not meet again, whatever Helm was at
+  [/the server is currently unable to handle the request|apiserver is shutting down/i, 'TransientFailure'],
+  [/too many requests/i, 'TransientFailure'],
+  [/unable to return a response in the time allotted|request did not complete within/i, 'TransientFailure'],
+  [/etcdserver: (leader changed|request timed out|no leader|too many requests)/i, 'TransientFailure'],
+  [/rpc error: code = (Unavailable|DeadlineExceeded|ResourceExhausted)/, 'TransientFailure'],
+  [cutRequest, 'TransientFailure'],
+  [/error when reading response body/i, 'TransientFailure'],
+
+  [/failed (pre|post)-(install|upgrade|rollback|delete): /i, 'HookFailed'],
+  [/(pre|post)-(install|upgrade|rollback|delete) hooks failed: /i, 'HookFailed'],
+  [/^job \S+ failed: /i, 'HookFailed'],
+  [/^resource Job\/\S+ not ready\. status: Failed/i, 'HookFailed'],
+
+  [/etcdserver: mvcc: database space exceeded/i, 'ApplyRejected'],
   [/failed calling webhook/i, 'ApplyRejected'],
+  [/denied (the )?request:/, 'ApplyRejected'],
   [/x509: |tls: failed to verify certificate/i, 'CertificateRejected'],
-  [/the server has asked for the client to provide credentials/i, 'CredentialsRejected'],
+  [
+    /the server has asked for the client to provide credentials|^Unauthorized$|: Unauthorized$/im,
+    'CredentialsRejected',
+  ],
+  [/getting credentials: /, 'CredentialsRejected'],
+  [/auth plugin has been removed/i, 'ConnectionInvalid'],
   [/^Kubernetes cluster unreachable/i, 'ClusterUnreachable'],
+  [/: dial tcp /, 'ClusterUnreachable'],
+  [/an error on the server \("/i, 'TransientFailure'],
 
   [/^failed parsing --set/i, 'ValuesInvalid'],
   [/^failed to parse \S+: /i, 'ValuesInvalid'],
   [/^open .*: no such file or directory/i, 'ValuesInvalid'],
   [/^unknown (shorthand )?flag: /i, 'InputInvalid'],
+  [/^invalid argument "/i, 'InputInvalid'],
   [/^release name is invalid/i, 'InputInvalid'],
 
   [/no matches for kind /i, 'KindNotServed'],
   [/parse error at /i, 'ChartInvalid'],
   [/executing "[^"]*" at </i, 'ChartInvalid'],
   [/YAML parse error on /i, 'ChartInvalid'],
+  [/resource name may not be empty/i, 'ChartInvalid'],
   [/unable to build kubernetes objects/i, 'ChartInvalid'],
   [/chart requires kubeVersion/i, 'ChartInvalid'],
   [/missing in charts\/ directory/i, 'ChartInvalid'],
+  [/^the lock file \(\S+\) is out of sync/i, 'ChartInvalid'],
   [/^validation: /i, 'ChartInvalid'],
   [/^library charts are not installable/i, 'ChartInvalid'],
 
+  // Helm's own record
+  [/"sh\.helm\.release\.v1\.[^"]{1,80}" is invalid: .{0,80}Too long: /i, 'RecordTooLarge'],
+  [/failed to (create|update): (request entity too large|etcdserver: request is too large)/i, 'RecordTooLarge'],
+  [/^release: already exists/i, 'Conflict'],
+
   [/namespaces "[^"]*" not found/i, 'NamespaceMissing'],
   [/cannot be imported into the current release/i, 'ApplyRejected'],
+  [/the object has been modified/i, 'Conflict'],
   [/ is forbidden: /i, 'ApplyRejected'],
   [/ is invalid: /i, 'ApplyRejected'],
   [/ cannot be handled as a /i, 'ApplyRejected'],
   [/conflict occurred while applying/i, 'ApplyRejected'],
   [/^(?:no|original object) \w+ with the name ".*" (?:not )?found/i, 'ApplyRejected'],
   [/server-side apply failed for object/i, 'ApplyRejected'],
+  [/failed to create typed patch object|failed to convert new object/i, 'ApplyRejected'],
+  [/ already exists$/im, 'ApplyRejected'],
+  [/request entity too large|request is too large/i, 'ApplyRejected'],
 
   [/release has no \S+ version/i, 'RollbackTargetMissing'],
   [/release: not found/i, 'RollbackTargetMissing'],
@@ -79,22 +118,33 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
 
 /** The reason behind a failed Helm run, from what it printed to stderr. Warnings before the error do not count. */
 export function helmFailureReason(stderr: string): FailureReason {
-  const said = lastWords(stderr);
-  return helmFailurePatterns.find(([pattern]) => pattern.test(said))?.[1] ?? 'Internal';
+  const said = ownWords(lastWords(stderr));
+  return helmFailurePatterns.find(([pattern]) => pattern.test(said))?.[1] ?? 'HelmFailed';
 }
 
-/** How Helm 3 and 4 name the object that they were at, each with the kind and the name. */
+/** How Helm 3 and 4, and the API server, name the object that they were at, each with the kind and the name. */
 const objectPatterns: readonly RegExp[] = [
-  / (?:applying|failed for) object \S*\/(?<name>\S+) \S*, Kind=(?<kind>\w+)/,
+  / object [^\s()]*\/(?<name>[^\s()]+) \S*, Kind=(?<kind>\w+)/,
+  / object \((?:[^/;()]*\/)?(?<name>[^/;()]+); [^;()]*, Kind=(?<kind>\w+)\)/,
   /cannot patch "(?<name>[^"]+)" with kind (?<kind>\w+)/,
   /(?<kind>\w+) "(?<name>[^"]+)" in namespace "[^"]*" exists and cannot be imported/,
+  /information about the resource (?<kind>\w+) "(?<name>[^"]+)"/,
   /resource mapping not found for name: "(?<name>[^"]+)".*no matches for kind "(?<kind>\w+)"/,
-  /^no (?<kind>\w+) with the name "(?<name>[^"]+)" found/,
-  /^(?:\s*\* )?(?<kind>[A-Z]\w+)(?:\.[\w.-]+)? "(?<name>[^"]+)" is invalid: /m,
+  /(?:^no|original object) (?<kind>\w+) with the name "(?<name>[^"]+)"(?: not)? found/,
+  /(?:^|: |\* )(?<kind>[A-Z]\w{0,80})(?:\.[\w.-]{1,200})? "(?<name>[^"]+)" is invalid: /m,
 ];
 
-/** As the API server names an object whose creation it refuses: by its resource, in the plural. */
-const refusedResource = /\b(?<plural>[a-z]+)(?:\.[\w.-]+)? "(?<name>[^"]+)" (?:is forbidden: |already exists)/;
+/** As the API server names an object that it refuses: by its resource, in the plural. */
+const refusedResource =
+  /\b(?<plural>[a-z]+)(?:\.[\w.-]+)? "(?<name>[^"]+)"(?: is forbidden: | already exists|: the object has been modified)/;
+
+/** As policy engines name it in words of their own; believed where the chart declares such an object. */
+const deniedResource = /\bresource (?<kind>\w+)\/[\w.-]+\/(?<name>[\w.-]+) was blocked/;
+
+/** Where the name is left out. */
+const refusedKind = /(?<kind>[A-Z]\w+) in version "[^"]*" cannot be handled as a /;
+
+const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>(['ApplyRejected', 'KindNotServed', 'Conflict']);
 
 /**
  * `Kind/name` of the object of the chart that was refused; empty where Helm does not say, or where it is no object.
@@ -104,13 +154,20 @@ export function blamedObject(
   { reason, message }: { reason: FailureReason; message: string },
   declared: readonly Pick<ObjectRef, 'kind' | 'name'>[] = [],
 ): string {
-  if (reason !== 'ApplyRejected' && reason !== 'KindNotServed') return '';
+  if (!blaming.has(reason)) return '';
+  const said = ownWords(message);
   for (const pattern of objectPatterns) {
-    const { kind, name } = pattern.exec(message)?.groups ?? {};
+    const { kind, name } = pattern.exec(said)?.groups ?? {};
     if (kind !== undefined && name !== undefined) return `${kind}/${name}`;
   }
-  const { plural = '', name } = refusedResource.exec(message)?.groups ?? {};
-  const refused = declared.find((ref) => ref.name === name && plurals(ref.kind).includes(plural));
+  const resource = refusedResource.exec(said)?.groups ?? {};
+  const denied = deniedResource.exec(message)?.groups ?? {};
+  const { kind } = refusedKind.exec(said)?.groups ?? {};
+  const ofKind = declared.filter((ref) => ref.kind === kind);
+  const refused =
+    declared.find((ref) => ref.name === resource['name'] && plurals(ref.kind).includes(resource['plural'] ?? '')) ??
+    declared.find((ref) => ref.name === denied['name'] && ref.kind === denied['kind']) ??
+    (ofKind.length === 1 ? ofKind[0] : undefined);
   return refused === undefined ? '' : `${refused.kind}/${refused.name}`;
 }
 
@@ -128,6 +185,20 @@ export function helmMessage(stderr: string): string {
   const lines = withoutObjects(lastWords(stderr)).split('\n').map(shortened);
   const more = lines.length - maximumLines;
   return (more <= 0 ? lines : [...lines.slice(0, maximumLines), `... and ${more} more lines`]).join('\n');
+}
+
+const brieflyLimit = 800;
+
+/** Helm's words in a sentence of ours: on one line, and no longer than can be read. The log and the report have all of them. */
+export function briefly(message: string): string {
+  const line = message.replace(/\s+/g, ' ').trim();
+  if (line.length <= brieflyLimit) return line;
+  return `${line.slice(0, brieflyLimit).replace(/\S*$/, '').trimEnd() || line.slice(0, brieflyLimit)} ...`;
+}
+
+/** Helm 4 warns of the error of an upgrade that it prints as its error afterwards. */
+export function isEchoOfError(line: string): boolean {
+  return /^(time=\S+ )?level=WARN msg="upgrade failed" name=\S+ error=/.test(line);
 }
 
 function shortened(line: string): string {

@@ -1,4 +1,4 @@
-import { neutralise, splitLines } from './foreignText';
+import { clipped, neutralise, splitLines } from './foreignText';
 
 /** How a deploy ended. */
 export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
@@ -127,9 +127,7 @@ function serving(report: DeployReport): string {
 /** The one issue of a step that did not deploy. */
 export function issueOf(report: DeployReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
-  const message = blaming(report)
-    .replace(/\s*[\r\n]+\s*/g, ' ')
-    .trim();
+  const message = blaming(report).replace(/\s+/g, ' ').trim();
   const said = message === '' || /[.!?]$/.test(message) ? message : `${message}.`;
   return [`${subject(report)} ${headings[report.outcome]}${reason}:`, said, serving(report)]
     .filter((part) => part !== '')
@@ -174,22 +172,20 @@ export function proofOf(report: Blaming): string[] {
   const since = sinceSentence(report);
   return [
     ...(since === '' ? [] : [since]),
-    ...(isNews ? [`${item.object}, ${item.title}: ${shortened(line.trim())}`] : []),
+    ...(isNews ? [`${item.object}, ${item.title}: ${clipped(line.trim(), shownProofLimit)}`] : []),
   ];
 }
 
-function shortened(line: string): string {
-  if (line.length <= shownProofLimit) return line;
-  return `${line.slice(0, shownProofLimit).replace(/[\ud800-\udbff]$/, '')} ...`;
-}
-
-/** The closing paragraph of the log. */
-export function closingOf(report: DeployReport): string {
-  const lines = [`${subject(report)}: ${headings[report.outcome]}.`];
-  if (report.failedWorkload !== '') lines.push(`${blaming(report)} (${report.reason})`, ...proofOf(report));
-  else if (report.message !== '')
-    lines.push(report.reason === '' ? report.message : `${report.message} (${report.reason})`);
-  lines.push(serving(report));
+/** The closing paragraph of the log. `afterIssue`: the issue is right above it, and is not repeated. */
+export function closingOf(report: DeployReport, { afterIssue = false } = {}): string {
+  const lines: string[] = [];
+  if (!afterIssue) {
+    const reason = report.reason === '' ? '' : ` (${report.reason})`;
+    lines.push(`${subject(report)}: ${headings[report.outcome]}.`);
+    if (report.message !== '') lines.push(`${blaming(report)}${reason}`);
+  }
+  if (report.failedWorkload !== '') lines.push(...proofOf(report));
+  if (!afterIssue) lines.push(serving(report));
   for (const kept of report.leftovers.filter((left) => left.keptBecause !== '')) {
     lines.push(`${kept.kind}/${kept.name} was kept: ${kept.keptBecause}.`);
   }

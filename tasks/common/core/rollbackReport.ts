@@ -115,16 +115,18 @@ function heading(report: RollbackReport): string {
 /** The one issue of a step that ends badly. */
 export function rollbackIssue(report: RollbackReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
-  const message = blaming(report)
-    .replace(/\s*[\r\n]+\s*/g, ' ')
-    .trim();
+  const message = blaming(report).replace(/\s+/g, ' ').trim();
   return `${heading(report)}${reason}. ${sentence(message)}`.trim();
 }
 
-/** The closing paragraph of the log. */
-export function rollbackClosing(report: RollbackReport): string {
-  const lines = [`${heading(report)}.`];
-  if (report.message !== '') lines.push(report.reason === '' ? report.message : `${report.message} (${report.reason})`);
+/** The closing paragraph of the log. `afterIssue`: the issue is right above it, and is not repeated. */
+export function rollbackClosing(report: RollbackReport, { afterIssue = false } = {}): string {
+  const lines: string[] = [];
+  if (!afterIssue) {
+    const reason = report.reason === '' ? '' : ` (${report.reason})`;
+    lines.push(`${heading(report)}.`);
+    if (report.message !== '') lines.push(`${report.message}${reason}`);
+  }
   for (const difference of report.differences.slice(0, differencesShown)) lines.push(`- ${difference}`);
   if (report.revision !== null) lines.push(`Revision ${report.revision} serves now.`);
   if (report.approval !== '') lines.push(report.approval);

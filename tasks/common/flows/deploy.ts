@@ -19,9 +19,10 @@ import {
   wasServing,
   type RollbackTarget,
 } from '../core/history';
-import { blamedObject } from '../core/helmFailure';
+import { blamedObject, briefly } from '../core/helmFailure';
 import type { ObjectRef } from '../core/kubernetes';
 import { manifestObjects, objectName, refOf } from '../core/manifest';
+import type { HelmResult } from '../core/ports';
 import type { Hook, Revision } from '../core/release';
 import { helmProvenance, judgeProvenance } from '../core/provenance';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../core/releaseContext';
@@ -142,7 +143,8 @@ function endingOfError(thrown: unknown, found: Ending | undefined, signal: Abort
   }
   const error = asTaskError(thrown);
   if (signal.aborted || error.reason === 'Cancelled') return cancelledWith(error.message);
-  return endingFor(refusals.has(error.reason) ? 'refused' : 'failed', error.reason, error.message);
+  const outcome = refusals.has(error.reason) ? 'refused' : 'failed';
+  return endingFor(outcome, error.reason, error.message, String(error.facts['object'] ?? ''));
 }
 
 async function tell(context: DeployContext, story: Story, asked: AskedHelm): Promise<Ending> {
@@ -161,8 +163,8 @@ async function tell(context: DeployContext, story: Story, asked: AskedHelm): Pro
 
 /** Looks, and once more where that made a change: a namespace, so that there can be a lock; or a first install removed. */
 async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm): Promise<Look> {
-  const once = (answers: AskedHelm): Promise<Look> =>
-    inPhase(context, story, 'Look at the release and the chart', () =>
+  const once = (answers: AskedHelm, title = 'Look at the release and the chart'): Promise<Look> =>
+    inPhase(context, story, title, () =>
       look(context, answers, {
         onHistory: (history) => {
           const serving = servingIn(history)?.revision ?? null;
@@ -183,7 +185,7 @@ async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm)
   if (context.lease.state === 'later') {
     await makeNamespace(context);
     await context.lease.acquireNow();
-    return once(askHelm(context));
+    return once(askHelm(context), again);
   }
   const { died } = seen;
   if (died === undefined || !isDeadInstall(died, seen.history) || !context.request.recreateFailedInstall) return seen;
@@ -191,8 +193,10 @@ async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm)
     removeRelease(context, story, died),
   );
   if (problem !== undefined) throw problem;
-  return { ...(await once(askHelm(context))), died };
+  return { ...(await once(askHelm(context), again)), died };
 }
+
+const again = 'Look again at the release and the chart';
 
 /** As Helm does with --create-namespace, but early enough to hold the lock in it. */
 async function makeNamespace({ agent, cluster, namespace }: DeployContext): Promise<void> {
@@ -318,32 +322,65 @@ interface Failing {
   upgraded: Upgraded;
   /** What containers of Jobs have said whose pods may be gone. */
   heard?: PodLogs['heard'];
+  /** The ending is what Helm has said. */
+  isHelmsWord?: boolean;
 }
 
 /** Helm's own failure, or a hook that can no longer succeed: what Helm had done by then decides what is to be done. */
 async function helmFailed(failing: Failing): Promise<Ending> {
   const { context, story, seen, upgraded } = failing;
   const { result, revision } = upgraded;
-  const failure = result.failure ?? { reason: 'Internal' as const, message: 'Helm ended well, but made no revision.' };
+  const failure = result.failure ?? { reason: 'HelmFailed', message: 'Helm ended well, but made no revision.' };
   const blamed = blamedObject(failure, declaredIn(seen.rendering.manifest));
-  const refused = endingFor('failed', failure.reason, failure.message, blamed);
+  const refused = endingOfHelm(failure, blamed);
   if (revision === undefined) return refused;
   const hook = blamedHook(revision.hooks);
   const hooks = hook === undefined ? [] : ((await upgraded.hooks?.causesOf(hook)) ?? []);
   const ending = hookEnding(upgraded, hook, hooks[0]) ?? refused;
   story.found = ending;
+  story.evidence.push(wordsOfHelm(failure, ending.failedWorkload));
+  const told: Failing = { ...failing, isHelmsWord: ending.reason === failure.reason };
   if (upgraded.changedNothing && seen.history.length > 0) {
-    story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, hooks))));
+    await explain(told, ending, hooks);
     await settle(context, revision);
     await endHooks(context, upgraded, ending);
     context.agent.log('Nothing of the release was changed, so nothing is rolled back.');
     await prune(context, true);
     return ending;
   }
-  const verdict = await judgeNow(context, revision.manifest, seen.baseline);
+  const isApplied = hook !== undefined || failure.reason === 'TimedOut';
+  const verdict = await judgeNow(context, revision.manifest, seen.baseline, isApplied);
   // A wait that Helm gave up says less than the object that it waited for.
   const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict?.decisive !== undefined;
-  return fail(failing, isWait ? endingOfRollout(verdict) : ending, verdict, hooks);
+  if (isWait) return fail(failing, endingOfRollout(verdict), verdict, hooks);
+  return fail(told, ending, isApplied || verdict === undefined ? verdict : halfApplied(verdict, ending), hooks);
+}
+
+/** What is not there was refused, or its turn never came; what was broken before explains nothing. */
+function halfApplied(verdict: RolloutVerdict, { failedWorkload, reason, message }: Ending): RolloutVerdict {
+  const workloads = verdict.workloads.map((workload) => {
+    const { ref, status } = workload;
+    if (objectName(ref) === failedWorkload) {
+      return { ...workload, health: 'failed' as const, status: { ...status, reason, message }, suspects: [] };
+    }
+    if (status.reason !== 'ObjectMissing') return { ...workload, isPreexisting: workload.brokenBefore !== undefined };
+    return {
+      ...workload,
+      status: { ...status, reason: 'NotApplied', message: 'Helm ended before it made this object.' },
+    };
+  });
+  const { decisive: _, ...rest } = verdict;
+  return { ...rest, workloads };
+}
+
+/** In a sentence of ours; all of Helm's words are in the log and in the evidence. */
+function endingOfHelm({ reason, message }: NonNullable<HelmResult['failure']>, failedWorkload: string): Ending {
+  const ending = endingFor('failed', reason, message, failedWorkload);
+  return { ...ending, message: sentence(briefly(message)) };
+}
+
+function wordsOfHelm({ reason, message }: NonNullable<HelmResult['failure']>, blamed: string): Evidence {
+  return { object: blamed || 'Helm', kind: 'object', title: reason, lines: message.split('\n') };
 }
 
 /** None where the manifest cannot be read: that is told elsewhere. */
@@ -359,11 +396,11 @@ function declaredIn(manifest: string): ObjectRef[] {
 function hookEnding({ result, hooks }: Upgraded, hook: Hook | undefined, cause: Cause | undefined): Ending | undefined {
   if (hooks?.hopeless !== undefined) return endingOfCause(hooks.hopeless.cause, objectName(hooks.hopeless.ref), false);
   if (hook === undefined || result.failure === undefined) return undefined;
-  const { reason, message } = result.failure;
+  const { reason } = result.failure;
   const isTimedOut = reason === 'TimedOut';
   const isTold = isTimedOut ? cause?.code !== 'TimedOut' : reason === 'HookFailed' && cause?.isCertain === true;
   if (cause === undefined || !isTold || cause.code === 'HookFailed') {
-    return endingFor('failed', reason, message, objectName(hook));
+    return endingOfHelm(result.failure, objectName(hook));
   }
   return endingOfCause(cause, objectName(hook), isTimedOut);
 }
@@ -386,16 +423,23 @@ function blamedHook(hooks: readonly Hook[]): Hook | undefined {
   return hooks.find(({ lastPhase }) => lastPhase === 'Failed') ?? hooks.find(waitedFor);
 }
 
-/** What is wrong at this moment, with no time left for anything to heal; undefined where that cannot be read. */
+/** The last moment that a Date knows. */
+const endOfTime = new Date(8.64e15);
+
+/**
+ * What is wrong at this moment; undefined where that cannot be read. `isApplied`: Helm had applied all of it, so that nothing
+ * has time left to heal.
+ */
 async function judgeNow(
   context: DeployContext,
   manifest: string,
   baseline: RolloutMemory | undefined,
+  isApplied: boolean,
 ): Promise<RolloutVerdict | undefined> {
   try {
     const snapshot = await readRollout(context, await wantedObjects(context.cluster, manifest, context.namespace));
     const now = context.clock.now();
-    return judge(snapshot, rolloutPolicy(context, now, true), baseline, now);
+    return judge(snapshot, rolloutPolicy(context, isApplied ? now : endOfTime, isApplied), baseline, now);
   } catch (thrown) {
     context.agent.log(`The objects of the release could not be read: ${asTaskError(thrown).message}`);
     return undefined;
@@ -414,8 +458,7 @@ async function fail(
   const { revision } = upgraded;
   story.found = ending;
   story.objects = verdict === undefined ? [] : reportedObjects(verdict);
-  const causes = [...hooks, ...(verdict === undefined ? [] : causesOf(verdict))];
-  story.evidence.push(...(await group(context, 'Why it failed', () => showEvidence(failing, ending, causes))));
+  await explain(failing, ending, [...hooks, ...(verdict === undefined ? [] : causesOf(verdict))]);
   if (revision === undefined) return ending;
   await markUnhealthy(context, revision, ending);
   await endHooks(context, upgraded, ending);
@@ -441,22 +484,20 @@ async function fail(
   );
 }
 
-async function showEvidence(
-  { context, upgraded, heard }: Failing,
-  ending: Ending,
-  causes: readonly Cause[],
-): Promise<Evidence[]> {
-  const { agent, signal } = context;
-  agent.log(`${blaming({ ...ending, failedWorkload: ending.failedWorkload || 'helm' })} (${ending.reason})`);
-  // Who cancels has seconds; the log above has said what there is.
-  const evidence = signal.aborted
-    ? []
-    : await collectEvidence(context, causes, (namespace, pod, container) => {
-        const ofHooks = upgraded.hooks?.heard(namespace, pod, container) ?? [];
-        return ofHooks.length > 0 ? ofHooks : (heard?.(namespace, pod, container) ?? []);
-      });
-  sayEvidence(context, evidence);
-  return evidence;
+/** Shows what the ending rests on; Helm's own words stand in the log already, right above. */
+async function explain(failing: Failing, ending: Ending, causes: readonly Cause[]): Promise<void> {
+  const { context, story, upgraded, heard, isHelmsWord = false } = failing;
+  await group(context, 'Why it failed', async () => {
+    if (!isHelmsWord) context.agent.log(`${blaming(ending)} (${ending.reason})`);
+    // Who cancels has seconds; the log above has said what there is.
+    if (context.signal.aborted) return;
+    const evidence = await collectEvidence(context, causes, (namespace, pod, container) => {
+      const ofHooks = upgraded.hooks?.heard(namespace, pod, container) ?? [];
+      return ofHooks.length > 0 ? ofHooks : (heard?.(namespace, pod, container) ?? []);
+    });
+    sayEvidence(context, evidence);
+    story.evidence.push(...evidence);
+  });
 }
 
 /** The record of a revision that nobody saw healthy says so; Helm itself does the same when it is interrupted. */

@@ -139,9 +139,8 @@ async function otherRecord(
 function whyFailed({ ok, failure }: HelmResult): { reason: FailureReason; message: string } {
   if (ok)
     return { reason: 'ProofFailed', message: 'it ended as if all were well, and made no revision that is deployed' };
-  const { reason = 'Internal', message = 'it did not say why' } = failure ?? {};
-  // What is not understood is Helm's, and no fault of the task.
-  return { reason: reason === 'Internal' ? 'ApplyRejected' : reason, message };
+  const { reason = 'HelmFailed', message = 'it did not say why' } = failure ?? {};
+  return { reason, message };
 }
 
 /** What there is before: what has been broken before counts, and conditions of that time do not. */

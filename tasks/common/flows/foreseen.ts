@@ -34,6 +34,7 @@ export async function foresee(
   const { agent, clock } = context;
   const late = new AbortController();
   const bounded = { ...context, signal: AbortSignal.any([context.signal, late.signal]) };
+  agent.log(`What the rollback to revision ${target.revision} would do is rehearsed first.`);
   const rollback = { toRevision: target.revision, policy: automaticPolicy };
   try {
     const { plan } = await within(

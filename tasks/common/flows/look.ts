@@ -9,6 +9,7 @@ import {
   type ReleaseState,
   type RollbackTarget,
 } from '../core/history';
+import { blamedObject, briefly } from '../core/helmFailure';
 import { objectName } from '../core/manifest';
 import type { Helm, HelmCapabilities, Rendered, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
@@ -90,17 +91,27 @@ function wayOut(message: string): string {
   return '\nSet the input dependencyUpdate to true, or fetch the dependencies in an earlier step (helm dependency build).';
 }
 
-/** Before it renders anything of an upgrade, Helm reads what it has recorded of the last revision. */
+/**
+ * Only what the chart itself is to blame for is called so. Before it renders anything of an upgrade, Helm reads what it has
+ * recorded of the last revision.
+ */
 function notRendered(last: Revision | undefined, failure: Rendered['failure']): TaskError {
-  const { reason, message } = failure ?? { reason: 'Internal', message: 'Helm said nothing' };
+  const { reason, message } = failure ?? { reason: 'HelmFailed', message: 'it did not say why.' };
+  const object = blamedObject({ reason, message });
   const isOfRecord = reason === 'KindNotServed' && message.includes('from current release manifest');
-  if (!isOfRecord || last === undefined) {
-    return new TaskError(reason, `The chart cannot be rendered: ${message}${wayOut(message)}`);
+  if (isOfRecord && last !== undefined) {
+    return new TaskError(
+      reason,
+      `Helm's record of the release (revision ${last.revision}) names a kind that the API server does not serve in any version, so ` +
+        `Helm can neither upgrade the release nor return to that revision; the chart is not to blame: ${briefly(message)}`,
+    );
   }
+  const isOfChart = reason === 'ChartInvalid' || reason === 'KindNotServed';
+  const what = isOfChart ? 'The chart cannot be rendered' : 'Helm stopped before it changed anything';
   return new TaskError(
     reason,
-    `Helm's record of the release (revision ${last.revision}) names a kind that the API server does not serve in any version, so ` +
-      `Helm can neither upgrade the release nor return to that revision; the chart is not to blame: ${message}`,
+    `${what}: ${briefly(message)}${wayOut(message)}`,
+    object === '' ? {} : { facts: { object } },
   );
 }
 

@@ -1,6 +1,7 @@
 import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
 import { objectName } from '../core/manifest';
+import { briefly } from '../core/helmFailure';
 import type { Revision } from '../core/release';
 import { blaming } from '../core/report';
 import type { IrreversibleMark } from '../core/rollbackPlan/irreversible';
@@ -79,11 +80,11 @@ export async function returnTo(
     const objects = plan?.objects.filter(({ fate }) => fate !== 'deleted') ?? [];
     const back = await bringBack(context, { objects }, [revision, history.at(-1), target]);
     story.servingRevision = await servingAfter(context, revision);
-    const why = result.failure?.message ?? 'Helm made no revision.';
+    const why = briefly(result.failure?.message ?? 'Helm made no revision.');
     return rollbackFailed(context, ending, target, `${sentence(why)} ${back.message}`.trimEnd());
   }
   if (!result.ok)
-    agent.log(`Helm made revision ${revision.revision} and failed then: ${result.failure?.message ?? ''}`);
+    agent.log(`Helm made revision ${revision.revision} and failed then: ${briefly(result.failure?.message ?? '')}`);
   const missing = await proveReturned(context, revision);
   if (missing !== undefined) {
     story.servingRevision = null;
@@ -247,9 +248,9 @@ export async function removeRelease(
   );
   if (result.ok) return undefined;
   await showHookEvidence(context, story, hooks);
-  const said = sentence(result.failure?.message ?? '');
+  const said = sentence(briefly(result.failure?.message ?? ''));
   return new TaskError(
-    result.failure?.reason ?? 'Internal',
+    result.failure?.reason ?? 'HelmFailed',
     `${said} To try again: helm uninstall ${request.releaseName} --namespace ${namespace}`,
   );
 }

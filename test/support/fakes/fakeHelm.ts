@@ -125,7 +125,8 @@ export function fakeHelm(
       }
       cluster.put(live === undefined ? own(object) : (merged(earlier ?? {}, own(object), live) as KubeObject));
     }
-    if (count < wanted.size) throw new Error('admission webhook refused the request');
+    const refused = [...wanted.values()][count];
+    if (refused !== undefined) throw new Error(`cannot patch "${refused.metadata.name}" with kind ${refused.kind}: no`);
     for (const [key, object] of before) {
       if (wanted.has(key)) continue;
       await step(`remove ${objectName(refOf(object))}`);
@@ -242,7 +243,7 @@ export function fakeHelm(
     return isUpgrade ? (storage.records.findLast(({ status }) => status === 'deployed') ?? last).manifest : undefined;
   };
 
-  const killed = (): HelmResult => failed('', 'Internal', { exitCode: undefined, signal: 'SIGKILL' });
+  const killed = (): HelmResult => failed('', 'HelmFailed', { exitCode: undefined, signal: 'SIGKILL' });
 
   const uninstall = async (): Promise<HelmResult> => {
     await pace('read the history');
@@ -305,7 +306,7 @@ export function fakeHelm(
         const event = isFirst ? 'install' : 'upgrade';
         const base = isFirst ? undefined : (read.findLast(({ status }) => status === 'deployed') ?? last);
         if (base !== undefined && !['deployed', 'failed', 'superseded'].includes(base.status)) {
-          return failed(`"${release}" has no deployed releases`, 'Internal');
+          return failed(`"${release}" has no deployed releases`, 'HelmFailed');
         }
         if (isFirst) {
           for (const crd of chart.crds ?? []) cluster.served.set(`${crd.apiVersion}/${crd.kind}`, crd);

@@ -173,7 +173,7 @@ const killedHelm: HelmResult = {
   signal: 'SIGKILL',
   cancelled: false,
   timedOut: false,
-  failure: { reason: 'Internal', message: 'Helm was killed.' },
+  failure: { reason: 'HelmFailed', message: 'Helm was killed.' },
   stdout: '',
   durationMs: 10,
 };

@@ -190,10 +190,8 @@ export function refusal(answer: Answer, attempt: Attempt, server: string): TaskE
         `${could}: ${answered}`,
       );
     default:
-      return make(
-        answer.status === 429 || answer.status > 500 ? 'ClusterUnreachable' : 'Internal',
-        `${could}: ${answered}`,
-      );
+      // no other status is one of Kubernetes: something on the way to it has answered
+      return make('ClusterUnreachable', `${could}: ${answered}`);
   }
 }
 

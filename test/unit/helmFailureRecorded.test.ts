@@ -1,0 +1,226 @@
+import assert from 'node:assert/strict';
+import { recordedFailures } from '../../scripts/helmFailures/recorded';
+import { adviceFor, specialAdvice } from '../../tasks/common/core/advice';
+import { advice, type FailureReason } from '../../tasks/common/core/failure';
+import { ownWords } from '../../tasks/common/core/foreignWords';
+import { blamedObject, helmFailureReason, helmMessage } from '../../tasks/common/core/helmFailure';
+
+const declared = [
+  { kind: 'Deployment', name: 'web' },
+  { kind: 'ConfigMap', name: 'plain' },
+];
+
+interface Meaning {
+  reason: FailureReason;
+  /** Words of the next step; none: that of the reason itself. */
+  next?: RegExp;
+  /** The object of the chart, and the versions of Helm that do not name it. */
+  object?: string;
+  unnamedBy?: readonly string[];
+  /** What a person must find in the message. */
+  says?: string;
+}
+
+const plain = { object: 'ConfigMap/plain' };
+/** Helm 3 and 4.1 give the API server's answer to a creation without the object that it is about. */
+const creation = { ...plain, unnamedBy: ['3.17', '3.22', '4.1'] };
+const change = { ...plain, unnamedBy: ['4.1'] };
+const transient: Meaning = { reason: 'TransientFailure' };
+const policy = { reason: 'ApplyRejected', next: /^A policy of the cluster refuses/ } as const;
+const webhookDown = { reason: 'ApplyRejected', next: /^A webhook of the cluster does not answer/ } as const;
+const schema: Meaning = { reason: 'ApplyRejected', next: /does not fit the schema/, object: 'Deployment/web' };
+const nobodys: Meaning = {
+  reason: 'ApplyRejected',
+  next: /^The object was not made by Helm.*take-ownership/,
+  ...plain,
+};
+const nameless: Meaning = { reason: 'ChartInvalid', next: /fixed metadata\.name/ };
+const recordTooLarge: Meaning = { reason: 'RecordTooLarge' };
+
+const meanings: Readonly<Record<string, Meaning>> = {
+  'webhook-denied': { ...policy, ...creation, says: 'validation.gatekeeper.sh' },
+  'webhook-denied-upgrade': { ...policy, ...change, says: 'Privileged container is not allowed: web' },
+  'webhook-denied-kyverno': { ...policy, ...plain, says: 'label app is required' },
+  'webhook-denied-hook': {
+    reason: 'HookFailed',
+    next: /^The API server refused the hook/,
+    says: 'must provide labels',
+  },
+  'webhook-denied-with-words': { ...policy, ...creation, says: 'another operation' },
+  'webhook-timeout': { ...webhookDown, ...creation, says: 'policy.example.com' },
+  'policy-denied': { ...policy, ...plain, says: 'no ConfigMap may be called plain' },
+  'policy-denied-upgrade': { ...policy, ...plain, says: 'no ConfigMap may be called plain' },
+
+  'field-unknown': { ...schema, says: '.spec.replica' },
+  'field-of-wrong-type': { ...schema, says: 'minReadySeconds' },
+  'field-unknown-install': { ...schema, says: '.spec.replica' },
+  'field-of-wrong-type-install': { ...schema, says: 'minReadySeconds' },
+  'list-key-twice': { ...schema, says: 'containerPort' },
+  'env-twice': { ...schema, says: 'duplicate entries' },
+  'env-value-number': { ...schema, says: 'env' },
+  'quantity-invalid': { ...schema, says: 'quantities must match' },
+  'custom-resource-invalid': { reason: 'ApplyRejected', object: 'Rocket/plain', says: 'spec.stages' },
+  'custom-resource-of-wrong-type': { ...schema, object: 'Rocket/plain', says: 'spec.stages' },
+  'crd-refused': { reason: 'ApplyRejected', object: 'CustomResourceDefinition/wrong' },
+  'service-port-taken': {
+    reason: 'ApplyRejected',
+    object: 'Service/second',
+    says: 'provided port is already allocated',
+  },
+  'deprecated-version': { reason: 'KindNotServed', object: 'PodDisruptionBudget/web', says: 'policy/v1beta1' },
+
+  'generate-name': nameless,
+  'generate-name-upgrade': nameless,
+  'no-name': nameless,
+  'declared-twice': { reason: 'ApplyRejected', next: /declares this object twice/, ...plain },
+  'declared-twice-upgrade': { reason: 'ApplyRejected', next: /the chart declares it twice/, ...plain },
+  'owned-by-other-release': {
+    reason: 'ApplyRejected',
+    next: /belongs to the release first\b.*take-ownership/,
+    ...plain,
+  },
+  'owned-by-nobody-install': nobodys,
+  'owned-by-nobody-upgrade': nobodys,
+
+  'api-unavailable-first': transient,
+  'api-unavailable': transient,
+  'api-unavailable-upgrade': transient,
+  'api-unavailable-record': transient,
+  'api-unavailable-rendering': transient,
+  'api-gateway-page': { ...transient, says: 'Bad Gateway' },
+  'api-too-many-requests': transient,
+  'api-too-many-requests-later': transient,
+  'api-timeout': transient,
+  'api-shutting-down': transient,
+  'etcd-leader-changed': transient,
+  'etcd-leader-changed-upgrade': transient,
+  'etcd-timed-out': transient,
+  'etcd-unavailable': transient,
+  'etcd-full': { reason: 'ApplyRejected', ...creation, says: 'database space exceeded', next: /etcd\) is full/ },
+  'connection-reset': { ...transient, says: 'connection reset' },
+  'connection-reset-first': transient,
+  'connection-ended': { ...transient, says: 'EOF' },
+  'connection-ended-first': transient,
+  'connection-ended-upgrade': transient,
+  'answer-cut': transient,
+  'http2-stream-error': transient,
+  'http2-go-away': transient,
+  'http2-connection-ended': transient,
+  'server-gone': { reason: 'ClusterUnreachable', says: 'connection refused' },
+  'tls-handshake-timeout': { ...transient, says: 'TLS handshake timeout' },
+  'token-expired-meanwhile': { reason: 'CredentialsRejected' },
+  'object-modified': { reason: 'Conflict', ...plain },
+  'record-exists': { reason: 'Conflict' },
+  'api-service-broken': { reason: 'KindNotServed', object: 'Meter/m', next: /kubectl get apiservices/ },
+
+  'chart-lock-out-of-sync': { reason: 'ChartInvalid', next: /helm dependency update/ },
+  'dependency-repository-unknown': { reason: 'ChartNotFound', next: /helm repo add/ },
+  'dependency-repository-not-added': { reason: 'ChartNotFound', next: /helm repo add/ },
+  'dependency-repository-unreachable': { reason: 'ChartNotFound', next: /helm repo add/ },
+  'dependency-folder-missing': { reason: 'ChartNotFound', says: 'nosuch' },
+  'dependency-oci-unreachable': { reason: 'ChartNotFound', says: 'charts.invalid' },
+
+  'post-renderer-failed': { reason: 'PostRendererFailed' },
+  'post-renderer-missing': { reason: 'InputInvalid', says: 'nosuch' },
+
+  'record-too-large': recordTooLarge,
+  'record-too-large-upgrade': recordTooLarge,
+  'request-too-large': recordTooLarge,
+  'object-too-large': { reason: 'ApplyRejected', next: /larger than the API server accepts/, ...plain },
+  'object-request-too-large': { reason: 'ApplyRejected', next: /larger than the API server accepts/, ...creation },
+  'annotations-too-large': { reason: 'ApplyRejected', next: /larger than the API server accepts/, ...plain },
+
+  'exec-plugin-missing': { reason: 'CredentialsRejected', next: /^Install the credential plug-in/, says: 'kubelogin' },
+  'exec-plugin-failed': { reason: 'CredentialsRejected', next: /^The credential plug-in named above failed/ },
+  'auth-provider-gone': { reason: 'ConnectionInvalid', says: 'azure' },
+};
+
+describe('What Helms of all lines print when they fail', () => {
+  const recorded = recordedFailures();
+
+  for (const { name, versions, text } of recorded) {
+    it(`${name}, Helm ${versions.join(', ')}`, () => {
+      const meaning = meanings[name] ?? assert.fail('Nobody has said what it means.');
+      const reason = helmFailureReason(text);
+      const message = helmMessage(text);
+      assert.equal(reason, meaning.reason, message);
+      const isUnnamed = versions.every((version) => meaning.unnamedBy?.includes(version));
+      assert.equal(blamedObject({ reason, message }, declared), isUnnamed ? '' : (meaning.object ?? ''), message);
+      const next = adviceFor(reason, message);
+      if (meaning.next === undefined) assert.equal(next, advice[reason]);
+      else assert.match(next, meaning.next);
+      assert.ok(message.includes(meaning.says ?? ''), message);
+    });
+  }
+
+  it('each case that is told here was met', () => {
+    const met = new Set(recorded.map(({ name }) => name));
+    assert.deepEqual(
+      Object.keys(meanings).filter((name) => !met.has(name)),
+      [],
+    );
+  });
+});
+
+describe('the next step', () => {
+  it('is never chosen by the words of a webhook', () => {
+    const denied = 'admission webhook "w" denied the request: ';
+    const other = specialAdvice.filter(([reason]) => reason === 'ApplyRejected').map(([, pattern]) => pattern.source);
+    for (const words of ['pods "a" already exists', 'exceeded quota: q', 'failed calling webhook "x": no', ...other]) {
+      assert.match(adviceFor('ApplyRejected', `${denied}${words}`), /^A policy of the cluster/, words);
+    }
+  });
+
+  it('for an object that belongs to somebody else names the owner and the ways out', () => {
+    const exists =
+      'ConfigMap "a" in namespace "b" exists and cannot be imported into the current release: invalid ownership metadata; ';
+    const of = (what: string): string => adviceFor('ApplyRejected', exists + what);
+    assert.match(
+      of('annotation validation error: key "meta.helm.sh/release-namespace" must equal "b": current value is "c"'),
+      /release of the same name in namespace c\b/,
+    );
+    assert.match(
+      of('label validation error: key "app.kubernetes.io/managed-by" must equal "Helm": current value is "argocd"'),
+      /is managed by argocd, not by Helm/,
+    );
+  });
+
+  it('where a credential plug-in is missing is not to renew the credentials', () => {
+    const missing = 'The credential plug-in kubelogin of the kubeconfig is not installed on this agent. Install it.';
+    assert.match(adviceFor('CredentialsRejected', missing), /^Install the credential plug-in/);
+    assert.equal(adviceFor('CredentialsRejected', 'The API server did not accept (401).'), advice.CredentialsRejected);
+  });
+
+  it('where something answers that the API server is too busy, is to run again', () => {
+    const busy = 'Could not list Pods in namespace shop: the API server answered 429: too many requests';
+    assert.equal(adviceFor('ClusterUnreachable', busy), advice.TransientFailure);
+  });
+});
+
+describe('the words of somebody else', () => {
+  for (const [text, own] of [
+    ['admission webhook "a" denied the request: x509: y', 'admission webhook "a" denied the request: '],
+    [
+      "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+      "ValidatingAdmissionPolicy 'p' with binding 'b' denied request: ",
+    ],
+    ['execution error at (c/templates/a.yaml:1:2): EOF', 'execution error at (c/templates/a.yaml:1:2): '],
+    ['nothing foreign: EOF', 'nothing foreign: EOF'],
+  ] as const) {
+    it(text, () => {
+      assert.equal(ownWords(text), own);
+    });
+  }
+
+  it('long hostile words take no long time', () => {
+    for (const part of [
+      'execution error at (',
+      'Post "https://a": ',
+      'x exists and cannot be imported',
+      '"sh.helm.release.v1.a" is invalid: ',
+    ]) {
+      const text = `Error: ${part.repeat(2500)}`;
+      assert.equal(typeof adviceFor(helmFailureReason(text), helmMessage(text)), 'string');
+    }
+  }).timeout(5000);
+});
