@@ -95,8 +95,12 @@ export async function cluster(options: TestClusterOptions = {}): Promise<TestClu
   bypassProxy(new URL(adminApiServer(name).url).hostname);
   const runKubectl = (...args: readonly string[]) =>
     succeed(description.kubectl, ['--kubeconfig', description.kubeconfig, ...args]);
+  // Another Helm of a major in place of the newest, for one that is to be looked at.
+  const { HELM_SAFE_DEPLOY_TEST_HELM3: helm3, HELM_SAFE_DEPLOY_TEST_HELM4: helm4 } = process.env;
   return {
     ...description,
+    ...(helm3 ? { helm3 } : {}),
+    ...(helm4 ? { helm4 } : {}),
     hasRealNode: description.nodes.some(({ kind }) => kind === 'real'),
     stopApiServer: () => stopApiServer(name),
     startApiServer: () => startApiServer(name),
