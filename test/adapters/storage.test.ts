@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { createReleaseStorage } from '../../tasks/common/adapters/storage';
 import { TaskError } from '../../tasks/common/core/failure';
 import type { KubeObject, ObjectRef } from '../../tasks/common/core/kubernetes';
+import type { KeptObject } from '../../tasks/common/core/preexisting';
 import type { Cluster, ListQuery, ReleaseStorage } from '../../tasks/common/core/ports';
 
 const record = {
@@ -260,6 +262,60 @@ describe("Helm's storage", () => {
     assert.equal(copy.metadata.ownerReferences?.[0]?.name, 'sh.helm.release.v1.shop.v2');
     await storage.dropCopy(2);
     assert.deepEqual([...cluster.objects.keys()], ['sh.helm.release.v1.shop.v1', 'sh.helm.release.v1.shop.v2']);
+  });
+
+  const password = (data: Record<string, string>, name = 'password'): KeptObject => ({
+    object: { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: 'team', uid: name }, data },
+    purpose: 'object',
+  });
+
+  for (const driver of ['secret', 'configmap']) {
+    it(`driver ${driver}: objects are kept in one Secret, as they were first, are no revision, and are dropped`, async () => {
+      const cluster = new FakeCluster();
+      const storage = storageOf(cluster, driver);
+      const first = password({ password: 'b25jZQ==' });
+      assert.deepEqual(await storage.keepObjects([first]), []);
+      assert.deepEqual(await storage.keepObjects([password({ password: 'bmV3' }), password({}, 'other')]), []);
+      assert.deepEqual(await storage.keptObjects(), [first, password({}, 'other')]);
+      assert.deepEqual(await storage.history(), []);
+      const [[name, object] = assert.fail(), ...others] = [...cluster.objects];
+      assert.equal(name, 'helm-safe-deploy.preexisting.shop');
+      assert.equal(object.kind, 'Secret');
+      assert.equal(object.metadata.labels?.['owner'], undefined);
+      assert.deepEqual(others, []);
+      await storage.dropObjects();
+      assert.equal(cluster.objects.size, 0);
+      assert.deepEqual(await storage.keptObjects(), []);
+    });
+  }
+
+  it('objects that are too large are told, the others are kept', async () => {
+    const storage = storageOf(new FakeCluster());
+    const large = password({ key: randomBytes(1_000_000).toString('base64') }, 'large');
+    assert.deepEqual(await storage.keepObjects([large]), [large]);
+    assert.deepEqual(await storage.keepObjects([large, password({})]), [large]);
+    assert.deepEqual(await storage.keptObjects(), [password({})]);
+    const half = (name: string) => password({ key: randomBytes(600_000).toString('base64') }, name);
+    assert.equal((await storage.keepObjects([half('one'), half('two')])).length, 1);
+    assert.equal((await storage.keptObjects()).length, 2);
+  });
+
+  it('what somebody else has written into that Secret is passed over', async () => {
+    const data = {
+      a: 'rubbish',
+      b: zipped({ object: { kind: 'Secret' }, purpose: 'object' }),
+      c: zipped(password({})),
+    };
+    const name = 'helm-safe-deploy.preexisting.shop';
+    const cluster = new FakeCluster({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: 'team' }, data });
+    assert.deepEqual(await storageOf(cluster).keptObjects(), [password({})]);
+  });
+
+  it('a revision tells when its record was created', async () => {
+    const object = secret(1);
+    object.metadata.creationTimestamp = '2026-01-01T00:00:05Z';
+    const [revision] = await storageOf(new FakeCluster(object)).history();
+    assert.deepEqual(revision?.createdAt, new Date('2026-01-01T00:00:05Z'));
   });
 
   it('what was read before the right to write was lost is not written', async () => {

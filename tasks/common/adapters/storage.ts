@@ -2,10 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { constants, gunzip, gzip } from 'node:zlib';
 import { TaskError } from '../core/failure';
-import { lastWrite, type KubeObject } from '../core/kubernetes';
+import { creation, lastWrite, type KubeObject } from '../core/kubernetes';
 import type { Cluster, RecordChange, ReleaseStorage } from '../core/ports';
 import type { Revision } from '../core/release';
 import type { Redact } from '../core/secrets';
+import { createObjectKeeper } from './objectKeeper';
 import {
   changedLabels,
   changedRecord,
@@ -123,6 +124,7 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
       return { ...readableRevision(await readRecord(object, driver), stored, redact), revision };
     },
     dropCopy: (revision) => cluster.delete({ ...ref(revision), name: copyName(release, revision) }),
+    ...createObjectKeeper(cluster, { release, namespace }),
   };
 }
 
@@ -178,6 +180,7 @@ async function readRevision({ object, revision }: Stored, reading: Reading): Pro
     namespace: reading.options.namespace,
     labels: object.metadata.labels ?? {},
     writtenAt: lastWrite(object),
+    createdAt: creation(object),
   };
   try {
     // The number in the object's name is the one that Helm finds it by.

@@ -105,7 +105,7 @@ const listKeys: readonly (readonly string[])[] = [
 ];
 
 /** The first key that every item of every list has, and that no two of a list share. */
-function keyOf(lists: readonly Items[]): readonly string[] | undefined {
+export function keyOf(lists: readonly Items[]): readonly string[] | undefined {
   if (!lists.every((list) => list.every(isRecord))) return undefined;
   return listKeys.find((by) =>
     lists.every((list) => {
@@ -120,7 +120,7 @@ function keys(items: readonly Fields[], by: readonly string[]): unknown[][] {
   return items.map((item) => by.map((name) => item[name]));
 }
 
-function hasSameKey(one: Fields, other: Fields, by: readonly string[]): boolean {
+export function hasSameKey(one: Fields, other: Fields, by: readonly string[]): boolean {
   return by.every((name) => one[name] === other[name]);
 }
 

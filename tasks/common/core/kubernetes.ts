@@ -39,6 +39,12 @@ export interface ObjectRef {
   name: string;
 }
 
+/** When the object was created, by the API server's clock, to the second; undefined where it does not say. */
+export function creation({ metadata }: KubeObject): Date | undefined {
+  const time = new Date(metadata.creationTimestamp ?? '');
+  return isNaN(time.getTime()) ? undefined : time;
+}
+
 /**
  * When the object was last written, by the API server's clock: it notes that to the second for each manager of fields.
  * Undefined where nothing says so.

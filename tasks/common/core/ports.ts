@@ -2,6 +2,7 @@ import type { DeclaredKind } from './chartCrds';
 import type { FailureReason } from './failure';
 import type { KubeObject, ObjectRef } from './kubernetes';
 import type { FencePolicy, FenceRecord } from './fence';
+import type { KeptObject } from './preexisting';
 import type { HelmBuild, HelmProvenance } from './provenance';
 import type { Rehearsal } from './rehearsal';
 import type { Revision, RevisionStatus } from './release';
@@ -186,8 +187,19 @@ export interface RecordChange {
   labels?: Readonly<Record<string, string | undefined>>;
 }
 
+/**
+ * Keeps objects as they were before a deploy, all in one Secret of the release, whatever Helm's driver is: there may be
+ * Secrets among them.
+ */
+export interface ObjectKeeper {
+  /** What is kept already stays as it is. Answers with those that are too large to be kept beside the others. */
+  keepObjects(objects: readonly KeptObject[]): Promise<readonly KeptObject[]>;
+  keptObjects(): Promise<readonly KeptObject[]>;
+  dropObjects(): Promise<void>;
+}
+
 /** Helm's own storage of one release in the cluster: Secrets or ConfigMaps. */
-export interface ReleaseStorage {
+export interface ReleaseStorage extends ObjectKeeper {
   readonly kind: 'Secret' | 'ConfigMap';
   /** All revisions, oldest first. Empty when the release does not exist. */
   history(): Promise<Revision[]>;

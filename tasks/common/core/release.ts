@@ -50,4 +50,6 @@ export interface Revision {
   labels: Readonly<Record<string, string>>;
   /** When the storage object was last written, by the API server's clock, to the second; undefined where it does not say. */
   writtenAt: Date | undefined;
+  /** When the storage object was created, by the same clock: before Helm created any object of the revision. */
+  createdAt?: Date | undefined;
 }

@@ -2,6 +2,7 @@ import type { DeployRequest, ReleaseRequest } from './deployRequest';
 import { TaskError } from './failure';
 import type { Holder, LeaseRecord, Work } from './lease';
 import type { Agent, Clock, Cluster, Guard, Helm, ReleaseHelm, ReleaseStorage, RollbackHelm } from './ports';
+import type { KeptObject } from './preexisting';
 import type { Sha256 } from './rollbackPlan/types';
 import type { RolloutRequest } from './rolloutRequest';
 
@@ -64,6 +65,8 @@ export interface ReleaseContext extends RolloutContext {
   storage: ReleaseStorage;
   lease: Lease;
   request: ReleaseRequest;
+  /** Objects that were there before this run, or before one that died; see core/preexisting. Flows add to it. */
+  preexisting: KeptObject[];
 }
 
 /** What a flow acts through that deploys a chart. */
@@ -73,7 +76,8 @@ export interface DeployContext extends ReleaseContext {
 }
 
 /** What a deploy is begun with: the lease is the first that it acquires. */
-export type DeployStart = Omit<DeployContext, 'lease' | 'process' | 'run'> & LeaseContext & { request: DeployRequest };
+export type DeployStart = Omit<DeployContext, 'lease' | 'process' | 'run' | 'preexisting'> &
+  LeaseContext & { request: DeployRequest };
 
 /** Ends the flow when the step was cancelled meanwhile. */
 export function stopIfCancelled(signal: AbortSignal): void {

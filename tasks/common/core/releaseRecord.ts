@@ -12,7 +12,7 @@ export function isReleaseRecord(value: unknown): value is ReleaseRecord {
 /** What we read of a record. Helm leaves out what is empty, so everything but name and version may be missing. */
 export function revisionOf(
   record: ReleaseRecord,
-  stored: { namespace: string; labels: Readonly<Record<string, string>>; writtenAt: Date | undefined },
+  stored: Pick<Revision, 'namespace' | 'labels' | 'writtenAt' | 'createdAt'>,
 ): Revision {
   const info = fields(record['info']);
   const chart = fields(fields(record['chart'])['metadata']);
@@ -33,6 +33,7 @@ export function revisionOf(
     hooks: hooksOf(record['hooks']),
     labels: stored.labels,
     writtenAt: stored.writtenAt,
+    ...(stored.createdAt === undefined ? {} : { createdAt: stored.createdAt }),
   };
 }
 
@@ -95,6 +96,11 @@ export function storageName(release: string, revision: number): string {
 /** The name of the copy of a record that is edited for the time of a change. Helm does not look for it. */
 export function copyName(release: string, revision: number): string {
   return `helm-safe-deploy.copy.${release}.v${revision}`;
+}
+
+/** The name of the Secret that holds objects as they were before a deploy; see core/preexisting. */
+export function keptObjectsName(release: string): string {
+  return `helm-safe-deploy.preexisting.${release}`;
 }
 
 /** The revision that a storage object's name stands for, or undefined if it is not one of that release. */

@@ -5,3 +5,8 @@ export interface Work {
   action: (typeof workActions)[number];
   revision: number;
 }
+
+/** Whether it takes a deploy back. */
+export function takesBack({ action }: Work): boolean {
+  return action === 'rollback' || action === 'uninstall';
+}

@@ -1,5 +1,5 @@
 import { interruptionText, type Interruption } from '../core/interruption';
-import type { Work } from '../core/lease';
+import { takesBack, type Work } from '../core/work';
 import type { Agent, ReleaseStorage } from '../core/ports';
 import type { Lease, ReleaseContext } from '../core/releaseContext';
 import { interruptionVariable } from '../core/taskVariables';
@@ -23,6 +23,15 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
     },
     copyOf: (revision) => storage.copyOf(revision),
     dropCopy: (revision) => storage.dropCopy(revision),
+    async keepObjects(objects) {
+      await lease.confirm();
+      return storage.keepObjects(objects);
+    },
+    keptObjects: () => storage.keptObjects(),
+    async dropObjects() {
+      await lease.confirm();
+      await storage.dropObjects();
+    },
   };
 }
 
@@ -30,9 +39,14 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
  * Says what Helm is about to do where it is looked for when this process is no more: in a variable of the step, for its
  * post-job phase, and in the Lease, for the next run.
  */
-export async function beginWork(context: ReleaseContext, story: Pick<Story, 'hasBegun'>, work: Work): Promise<void> {
+export async function beginWork(
+  context: ReleaseContext,
+  story: Pick<Story, 'hasBegun'> & Partial<Pick<Story, 'isReturning'>>,
+  work: Work,
+): Promise<void> {
   const { agent, lease, namespace, request, process } = context;
   story.hasBegun = true;
+  story.isReturning = takesBack(work);
   announceWork(agent, { release: request.releaseName, namespace, ...work, process });
   await lease.begin(work);
 }

@@ -46,6 +46,7 @@ import {
   unhealthyDescription,
   verify,
 } from './record';
+import { findPreexisting, settlePreexisting } from './preexisting';
 import { followRollout, readRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 import { isPending, removeHooks } from './recover';
 import { newStory, reportOf, type Story } from './story';
@@ -104,6 +105,7 @@ async function underLease(start: DeployStart, story: Story, lease: Lease, asked:
     signal: AbortSignal.any([start.signal, lease.lost]),
     process: start.holder.process,
     run: start.holder.run,
+    preexisting: [],
   };
   const ending = await tell(context, story, asked).catch((thrown: unknown) =>
     endingOfError(thrown, story.found, start.signal),
@@ -155,10 +157,16 @@ async function tell(context: DeployContext, story: Story, asked: AskedHelm): Pro
   const same = await inPhase(context, story, 'Compare with what serves', () => unchanged(context, found));
   if (same !== undefined) return same;
   sayWayBack(context, found);
+  await findPreexisting(context, found);
   const upgraded = await inPhase(context, story, 'Run helm upgrade --install', () =>
     upgrade(context, story, found, deadline),
   );
-  return judgeUpgrade(context, story, found, upgraded, deadline);
+  const ending = await judgeUpgrade(context, story, found, upgraded, deadline);
+  // What was cancelled is for the post-job phase to put in order.
+  if (ending.outcome !== 'cancelled') {
+    await settlePreexisting(context, story.isReturning || upgraded.changedNothing);
+  }
+  return ending;
 }
 
 /** Looks, and once more where that made a change: a namespace, so that there can be a lock; or a first install removed. */

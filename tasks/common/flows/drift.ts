@@ -19,14 +19,13 @@ import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { isSecret, objectKey, objectName, wantedByManifest } from '../core/manifest';
 import type { Cluster } from '../core/ports';
 import { stopIfCancelled, type RolloutContext } from '../core/releaseContext';
+import { inTurns } from './inTurns';
 import { resourceFinder, type ResourceFinder } from './servedVersions';
 import { liveRef } from './wantedObjects';
 
 /** Under this name the API server is asked what would be. Nothing is ever written under it. */
 export const driftFieldManager = 'helm-safe-deploy-drift';
 
-/** Requests at a time: enough to hide the way to the server, few enough not to be held back by its fairness. */
-const atATime = 8;
 /** From so many objects of a kind in a namespace on one list is cheaper than reading each. */
 const listedFrom = 3;
 /** An object that changes between the reading and the dry run is read again. */
@@ -104,7 +103,7 @@ async function refOrError(
 }
 
 /** What stops the whole look is thrown; what is about one object is an answer about it. */
-function toldOf(error: unknown): TaskError {
+export function toldOf(error: unknown): TaskError {
   const told = asTaskError(error);
   const { reason } = told;
   const isAboutAll =
@@ -232,22 +231,4 @@ function examinedBy(answer: DryRun, sent: DeclaredObject, live: KubeObject, rele
   if (comparison.drift === undefined && isImmutable(message)) return { ...refusedChange(ref, because), notes: [] };
   const note = `${name} was compared by its declared fields alone, without a dry run: ${because}`;
   return { ...comparison, notes: comparison.drift === undefined ? [note] : [] };
-}
-
-/** All of them, a few at a time, answers in their order. The first error ends it. */
-async function inTurns<T, R>(
-  items: readonly T[],
-  signal: AbortSignal,
-  work: (item: T, index: number) => Promise<R>,
-): Promise<R[]> {
-  const results: R[] = [];
-  const rest = items.entries();
-  const worker = async (): Promise<void> => {
-    for (const [index, item] of rest) {
-      stopIfCancelled(signal);
-      results[index] = await work(item, index);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(atATime, items.length) }, worker));
-  return results;
 }

@@ -20,6 +20,7 @@ import { cancelledDescription, verify } from './record';
 import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../core/releaseContext';
 import { bury, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from './recover';
 import { insist } from './insist';
+import { leftObjects, putBackLeft } from './preexisting';
 import { readRollout, rolloutPolicy } from './rollout';
 import { renewRecords } from './servedVersions';
 import { wantedObjects } from './wantedObjects';
@@ -62,7 +63,7 @@ export function askHelm({ helm, signal }: { helm: Helm; signal: AbortSignal }): 
 export async function look(context: DeployContext, asked: AskedHelm, told: Told): Promise<Look> {
   const { helm, signal } = context;
   const [release, capabilities, rendered] = await Promise.allSettled([
-    lookAtRelease(context, told),
+    lookAndPutBack(context, told),
     asked.capabilities,
     asked.rendered,
   ]);
@@ -161,6 +162,13 @@ type ReleaseLook = Omit<Look, 'capabilities' | 'rendering'> & {
   /** Helm's record is not as it was when Helm was asked. */
   isRenewed: boolean;
 };
+
+/** What an earlier run has left to be put back is so before anything else is begun. */
+async function lookAndPutBack(context: DeployContext, told: Told): Promise<ReleaseLook> {
+  const [release, left] = await Promise.all([lookAtRelease(context, told), leftObjects(context)]);
+  await putBackLeft(context, left, release.history);
+  return release;
+}
 
 async function lookAtRelease(context: DeployContext, { onHistory, onDied }: Told): Promise<ReleaseLook> {
   const { agent, request, namespace, storage } = context;

@@ -3,15 +3,8 @@ import { asTaskError, TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { isSecret, manifestKey, manifestObjects, objectName } from '../core/manifest';
 import { editedLabel, isUnhealthy, lastGood, releaseState, servedLabel, sinceUninstall } from '../core/history';
-import {
-  claimTemplates,
-  keepReason,
-  leftovers,
-  mergeBase,
-  newcomers,
-  otherOwner,
-  type Leftover,
-} from '../core/remains';
+import { claimTemplates, keepReason, leftovers, mergeBase, newcomers, type Leftover } from '../core/remains';
+import { firstDeclared, isOlder, isPreexisting, knownUids } from '../core/preexisting';
 import type { ReportedLeftover } from '../core/report';
 import type { Revision } from '../core/release';
 import type { RecordChange, ReleaseStorage } from '../core/ports';
@@ -38,7 +31,8 @@ export interface PlannedBase {
 }
 
 /** What a base is thought out through. */
-type BaseContext = Pick<ReleaseContext, 'agent' | 'cluster' | 'namespace'> & { request: { releaseName: string } };
+type BaseContext = Pick<ReleaseContext, 'agent' | 'cluster' | 'namespace'> &
+  Partial<Pick<ReleaseContext, 'preexisting'>> & { request: { releaseName: string } };
 
 /**
  * The base for what Helm does next. `chain` are the revisions, oldest first, whose objects and fields may be live; its
@@ -57,9 +51,10 @@ export async function planBase(
   const manifests = chain.map((revision) => revision.manifest);
   const open = <T extends { key: string }>(found: readonly T[]): T[] => found.filter(({ key }) => !isDecided(key));
   const found = open(leftovers(manifests, good?.manifest, wantedManifest, context.namespace));
-  const fates = await Promise.all(found.map((leftover) => fateOf(context, leftover)));
+  const firsts = firstDeclared(chain, context.namespace);
+  const fates = await Promise.all(found.map((leftover) => fateOf(context, leftover, firsts.get(leftover.key))));
   const taken = open(newcomers(manifests, good?.manifest, wantedManifest, context.namespace));
-  const foreign = await foreignKeys(context, taken);
+  const foreign = await foreignKeys(context, taken, firsts);
   const spared = new Set([...fates.filter((fate) => fate.isSpared).map((fate) => fate.key), ...foreign]);
   const manifest = mergeBase(manifests, wantedManifest, context.namespace, spared);
   return { edited, manifest, leftovers: fates.flatMap((fate) => fate.reports) };
@@ -139,16 +134,21 @@ async function writeBase(storage: ReleaseStorage, given: GivenBase, base: Record
   }
 }
 
-/** What of it lies in the cluster as another's: left out of the base, Helm refuses to take it over. */
+/**
+ * What of it lies in the cluster as another's: left out of the base, Helm refuses to take it over, unless it is told to.
+ * What was there before the release is left out too: of what Helm finds in its base it removes fields that nobody wants.
+ */
 async function foreignKeys(
   context: BaseContext,
   objects: readonly { key: string; object: Leftover['object'] }[],
+  firsts: ReadonlyMap<string, First>,
 ): Promise<string[]> {
   const release = { name: context.request.releaseName, namespace: context.namespace };
   const keys = objects.map(async ({ key, object }) => {
     const ref = await liveRef(context.cluster, object, context.namespace);
     const live = ref === undefined ? undefined : await context.cluster.get(ref, { metadataOnly: isSecret(ref) });
-    return live !== undefined && otherOwner(live, release) !== undefined ? [key] : [];
+    if (live === undefined) return [];
+    return isPreexisting(live, firsts.get(key), release, knownUids(context.preexisting ?? [])) ? [key] : [];
   });
   return (await Promise.all(keys)).flat();
 }
@@ -159,7 +159,10 @@ interface Fate {
   reports: readonly ReportedLeftover[];
 }
 
-async function fateOf(context: BaseContext, leftover: Leftover): Promise<Fate> {
+/** The first revision after the last good one that declares an object. */
+type First = Pick<Revision, 'revision' | 'createdAt'>;
+
+async function fateOf(context: BaseContext, leftover: Leftover, first: First | undefined): Promise<Fate> {
   const { key, object } = leftover;
   const ref = await liveRef(context.cluster, object, context.namespace);
   // Helm refuses a base with a kind or version that is not served.
@@ -167,10 +170,21 @@ async function fateOf(context: BaseContext, leftover: Leftover): Promise<Fate> {
   const live = await context.cluster.get(ref, { metadataOnly: isSecret(ref) });
   if (live === undefined) return { key, isSpared: false, reports: [] };
   const release = { name: context.request.releaseName, namespace: context.namespace };
-  const reason = keepReason(ref, live, release, leftover.wasGood);
+  const reason = keepReason(ref, live, release, leftover.wasGood) ?? olderReason(context, live, leftover, first);
   const { kind, name } = ref;
   const claims = reason === undefined ? await claimsOf(context, ref, live) : [];
   return { key, isSpared: reason !== undefined, reports: [{ kind, name, keptBecause: reason ?? '' }, ...claims] };
+}
+
+function olderReason(
+  { preexisting = [] }: BaseContext,
+  live: KubeObject,
+  { wasGood }: Leftover,
+  first: First | undefined,
+): string | undefined {
+  if (wasGood || first === undefined) return undefined;
+  const isKnown = knownUids(preexisting).has(live.metadata.uid ?? '');
+  return isKnown || isOlder(live, first) ? `it was there before revision ${first.revision}` : undefined;
 }
 
 /** The claims that a StatefulSet made are in no manifest: Kubernetes keeps them unless the set itself says otherwise. */

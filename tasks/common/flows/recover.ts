@@ -6,6 +6,7 @@ import { isRecord } from '../core/json';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { hookObject, isSecret, refOf } from '../core/manifest';
 import { isAbandoned } from '../core/lease';
+import { isOlder } from '../core/preexisting';
 import type { Hook, Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
 import { insist } from './insist';
@@ -91,20 +92,26 @@ export function wasInterrupted({ status, description }: Revision): boolean {
  */
 export async function removeHooks(
   context: ReleaseContext,
-  { hooks }: Revision,
+  revision: Revision,
   hopeless?: { ref: ObjectRef; hasEnded: boolean },
 ): Promise<void> {
-  for (const hook of hooks) {
+  for (const hook of revision.hooks) {
     const isHopeless = hopeless?.ref.kind === hook.kind && hopeless.ref.name === hook.name;
-    await removeHook(context, hook, isHopeless ? hopeless.hasEnded : undefined);
+    await removeHook(context, revision, hook, isHopeless ? hopeless.hasEnded : undefined);
   }
 }
 
 /** A Job that runs on would run beside the hooks of the next revision; Helm too removes it before it makes a new one. */
-async function removeHook(context: ReleaseContext, hook: Hook, hasEnded: boolean | undefined): Promise<void> {
+async function removeHook(
+  context: ReleaseContext,
+  revision: Revision,
+  hook: Hook,
+  hasEnded: boolean | undefined,
+): Promise<void> {
   const live = await liveHook(context, hook);
   const uid = live?.metadata.uid;
-  if (live === undefined || uid === undefined) return;
+  // Helm makes its hooks after its record; what is older was there before, and Helm had not come to replace it.
+  if (live === undefined || uid === undefined || isOlder(live, revision)) return;
   const isLeft = hasEnded === undefined ? isRunning(live) : !hasEnded;
   if (!isLeft && !isRemovedByHelm(live, hasEnded === undefined)) return;
   await context.lease.confirm();

@@ -1,6 +1,7 @@
 import { endingFor, wellEnded, type Ending } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
 import { isAbandoned, type Work } from '../core/lease';
+import { takesBack } from '../core/work';
 import { changedNothing, isOfRollback, isVerified, rollbackTarget, sinceUninstall } from '../core/history';
 import type { RepairRequest } from '../core/deployRequest';
 import type { Interruption } from '../core/interruption';
@@ -16,6 +17,7 @@ import { withLease } from './lease';
 import { group } from './phase';
 import { cancelledDescription, hideSecrets, verify } from './record';
 import { bury, isBuried, isPending, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from './recover';
+import { leftObjects, settlePreexisting } from './preexisting';
 import { readRollout, rolloutPolicy } from './rollout';
 import { newStory, reportOf, type Story } from './story';
 import { wantedObjects } from './wantedObjects';
@@ -62,8 +64,13 @@ async function underLease(start: RepairStart, story: Story, lease: Lease, left: 
     signal: AbortSignal.any([start.signal, lease.lost]),
     process: start.holder.process,
     run: start.holder.run,
+    preexisting: [],
   };
-  const ending = await putInOrder(context, story, left);
+  // What the step said last may not have reached the agent; the Lease was told as well.
+  const begun = left.action === undefined ? lease.previous?.work : { action: left.action, revision: left.revision };
+  if (begun !== undefined) context.preexisting.push(...(await insist(context, () => leftObjects(context))));
+  const ending = await putInOrder(context, story, begun);
+  await settlePreexisting(context, story.isReturning || (begun !== undefined && takesBack(begun)));
   const history = await context.storage.history();
   await hideSecrets(context, history);
   if (!isPending(history)) {
@@ -73,10 +80,8 @@ async function underLease(start: RepairStart, story: Story, lease: Lease, left: 
   return ending;
 }
 
-async function putInOrder(context: RepairContext, story: Story, left: Interruption): Promise<Ending> {
+async function putInOrder(context: RepairContext, story: Story, begun: Work | undefined): Promise<Ending> {
   const { agent, lease, request, storage } = context;
-  // What the step said last may not have reached the agent; the Lease was told as well.
-  const begun = left.action === undefined ? lease.previous?.work : { action: left.action, revision: left.revision };
   if (begun === undefined) {
     agent.log('No change was begun.');
     return wellEnded;

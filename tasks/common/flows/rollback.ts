@@ -17,6 +17,7 @@ import { withLease } from './lease';
 import { group, later } from './phase';
 import { keepPlan, refusedPlan, type ToldRollback } from './plan';
 import { planRelease, sealOf } from './planRelease';
+import { settleLeft } from './preexisting';
 import { hideSecrets, verify } from './record';
 import { bury, isPending, ownerOf, pendingRefusal, restoreHistory } from './recover';
 import { refuseOld } from './rollbackAge';
@@ -70,12 +71,14 @@ async function underLease(
     signal: AbortSignal.any([start.signal, lease.lost]),
     process: start.holder.process,
     run: start.holder.run,
+    preexisting: [],
   };
   const ending = await act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
   if (lease.lost.aborted && !start.signal.aborted) {
     const message = 'Another run has taken the release over, because this one was silent for too long.';
     return rollbackEnding('failed', 'LeaseLost', `${message} ${ending.message}`);
   }
+  if (ending.outcome === 'rolledBack') await settleLeft(context);
   const history = await context.storage.history().catch(() => undefined);
   await hideSecrets(context, history ?? []);
   if (history !== undefined && !isPending(history)) {

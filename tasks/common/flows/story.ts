@@ -22,6 +22,8 @@ export interface Story {
   recovered: boolean;
   /** A change was begun, so that there may be something to put in order. */
   hasBegun: boolean;
+  /** The last change that was begun takes the deploy back: a rollback, or the removal of a first install. */
+  isReturning: boolean;
 }
 
 export function newStory(now: Date): Story {
@@ -39,6 +41,7 @@ export function newStory(now: Date): Story {
     leftovers: [],
     recovered: false,
     hasBegun: false,
+    isReturning: false,
   };
 }
 

@@ -12,6 +12,7 @@ import { followRollout, readRollout, rolloutPolicy, type RolloutEnd, type Rollou
 import type { Look } from './look';
 import { chainFrom, giveBase, onBase, type GivenBase } from './mergeBase';
 import { insist } from './insist';
+import { keepPreexisting } from './preexisting';
 import { remindingWhile, secondsUntil } from './phase';
 import { newRevision } from './record';
 import type { Story } from './story';
@@ -38,6 +39,7 @@ export async function upgrade(context: DeployContext, story: Story, seen: Look, 
   const revisionNext = (seen.history.at(-1)?.revision ?? 0) + 1;
   stopIfCancelled(context.signal);
   await beginWork(context, story, { action: isInstall(seen) ? 'install' : 'upgrade', revision: revisionNext });
+  await keepPreexisting(context);
   const given = await baseForUpgrade(context, seen);
   story.leftovers.push(...(given?.leftovers ?? []));
   const said = new Map<string, string>();

@@ -121,11 +121,15 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       const live = objects.get(objectKey(refOf(object)));
       return Promise.resolve(put(live === undefined ? object : (applied(live, object) as KubeObject)));
     },
-    patch(ref, patch, { dryRun = false } = {}) {
+    async patch(ref, patch, { dryRun = false } = {}) {
+      await Promise.resolve();
       const live = objects.get(objectKey(ref));
       if (live === undefined) throw new TaskError('Conflict', `There is no ${objectKey(ref)}.`);
       const patched = mergePatched(live, patch) as KubeObject;
-      return Promise.resolve(dryRun ? structuredClone(patched) : put(patched));
+      const { uid, resourceVersion } = live.metadata;
+      if (patched.metadata.uid !== uid || patched.metadata.resourceVersion !== resourceVersion)
+        throw conflict(live, 'was changed');
+      return dryRun ? structuredClone(patched) : put(patched);
     },
     dryRunApply: (object) => {
       if (resourceOf(object.apiVersion, object.kind) === undefined) {

@@ -37,6 +37,8 @@ export interface FakeHelmOptions {
   upgradeTrouble?: HelmTrouble | undefined;
   rollbackTrouble?: 'half way' | 'killed half way' | undefined;
   uninstallTrouble?: 'at the start' | undefined;
+  /** --take-ownership: it takes over what is not marked as this release's. */
+  takesOwnership?: boolean | undefined;
   /**
    * Asked before each thing that a run does in the cluster or in its record, with a word for it. What it throws is what
    * the API server answers to that; when it never resolves, the run is dead.
@@ -92,6 +94,7 @@ export function fakeHelm(
       notes: '',
       labels: { ...last?.labels },
       writtenAt: time.now(),
+      createdAt: time.now(),
       ...content,
     };
     if (storage.records.some(({ revision }) => revision === made.revision)) throw new Error('already exists');
@@ -119,7 +122,8 @@ export function fakeHelm(
       const earlier = before.get(key);
       if (live !== undefined && earlier === undefined) {
         if (isRollback) throw new Error(`no ${object.kind} with the name "${object.metadata.name}" found`);
-        if (live.metadata.annotations?.['meta.helm.sh/release-name'] !== release) {
+        const isMarked = live.metadata.annotations?.['meta.helm.sh/release-name'] === release;
+        if (!isMarked && options.takesOwnership !== true) {
           throw new Error(`${objectName(refOf(object))} exists and cannot be imported into the current release`);
         }
       }

@@ -1,5 +1,7 @@
 import { TaskError } from '../../../tasks/common/core/failure';
 import type { ReleaseStorage } from '../../../tasks/common/core/ports';
+import { objectKey, refOf } from '../../../tasks/common/core/manifest';
+import type { KeptObject } from '../../../tasks/common/core/preexisting';
 import type { Revision } from '../../../tasks/common/core/release';
 
 /** Helm's storage of one release, in memory. Tests and the fake Helm look at `records` itself. */
@@ -7,6 +9,8 @@ export interface FakeStorage extends ReleaseStorage {
   records: Revision[];
   /** Copies of records as they were before they were edited. */
   readonly copies: Map<number, Revision>;
+  /** Objects as they were before a deploy, by their key. */
+  readonly kept: Map<string, KeptObject>;
 }
 
 /** `now`: the API server's clock; without it no change is dated. */
@@ -50,6 +54,20 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
     async dropCopy(revision) {
       await Promise.resolve();
       storage.copies.delete(revision);
+    },
+    kept: new Map(),
+    async keepObjects(objects) {
+      await Promise.resolve();
+      for (const one of objects) {
+        const key = objectKey(refOf(one.object));
+        if (!storage.kept.has(key)) storage.kept.set(key, structuredClone(one));
+      }
+      return [];
+    },
+    keptObjects: () => Promise.resolve(structuredClone([...storage.kept.values()])),
+    async dropObjects() {
+      await Promise.resolve();
+      storage.kept.clear();
     },
   };
   return storage;

@@ -59,6 +59,7 @@ export function revision(
     hooks: of.hooks ?? [],
     labels: {},
     writtenAt: new Date('2025-12-31T00:00:00Z'),
+    createdAt: new Date('2025-12-31T00:00:00Z'),
     ...more,
   };
 }

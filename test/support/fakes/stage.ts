@@ -86,6 +86,8 @@ export interface Stage {
 export interface StageSetting {
   history?: readonly Revision[];
   live?: readonly KubeObject[];
+  /** What lies there and is nobody's. */
+  foreign?: readonly KubeObject[];
   noNamespace?: boolean;
 }
 
@@ -99,7 +101,12 @@ const never = new AbortController().signal;
 // All that waits at a time waits with it.
 setMaxListeners(0, never);
 
-export async function stage({ history = [], live = [], noNamespace = false }: StageSetting): Promise<Stage> {
+export async function stage({
+  history = [],
+  live = [],
+  foreign = [],
+  noNamespace = false,
+}: StageSetting): Promise<Stage> {
   const time = simulatedTime();
   const cluster = fakeCluster(time);
   const storage = fakeStorage(history, () => time.now());
@@ -115,6 +122,7 @@ export async function stage({ history = [], live = [], noNamespace = false }: St
     cluster.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace }, status: { phase: 'Active' } });
   }
   for (const object of live) cluster.put(owned(inNamespace(object)));
+  for (const object of foreign) cluster.put(inNamespace(object));
   await time.sleep(5000, never);
 
   const made: Stage = {

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { assertOutcome, bare, helms, scenes, type Live, type Scene } from './scenes';
+
+/** The chart declares a ConfigMap of this name with a `text`; what else is in it is somebody's own. */
+const theirs = '/api/v1/namespaces/$ns/configmaps/web';
+const only = '/api/v1/namespaces/$ns/configmaps/only-new';
+const kept = '/api/v1/namespaces/$ns/secrets/helm-safe-deploy.preexisting.web';
+const takeOwnership = { arguments: '--take-ownership' };
+/** Refused by the API server after all other objects are there. */
+const failing = [...bare, 'configMaps={only-new}', 'invalid=true'];
+
+function content(live: Live | undefined) {
+  assert.ok(live, 'it is gone');
+  const { labels, annotations, uid } = live.metadata as Live['metadata'] & { uid: string };
+  return { data: live['data'], labels, annotations, uid };
+}
+
+async function makeByHand(s: Scene, more: { labels?: object; annotations?: object } = {}) {
+  const metadata = {
+    name: 'web',
+    annotations: { note: 'x', ...more.annotations },
+    labels: { team: 'a', ...more.labels },
+  };
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { text: 'by hand', mine: '1' } };
+  await s.create('/api/v1/namespaces/$ns/configmaps', object);
+  return content(await s.live(theirs));
+}
+
+describe('what was there before a deploy', () => {
+  const { scene } = scenes();
+
+  for (const major of ['3', '4'] as const) {
+    scene(`Helm ${major}: adopted by a first install that fails: it stays and is put back as it was`, async (s) => {
+      const before = await makeByHand(s);
+      const end = await s.deploy({ helm: helms(s.cluster)[major], set: failing, inputs: takeOwnership });
+      assertOutcome(end, 'failed');
+      assert.deepEqual(content(await s.live(theirs)), before, end.log);
+      assert.equal(await s.live(only), undefined);
+      assert.equal(await s.history(), '');
+      assert.equal(await s.live(kept), undefined);
+      assert.match(end.log, /ConfigMap\/web in namespace \S+: it belongs to nobody that Helm knows of/);
+    });
+
+    scene(`Helm ${major}: marked by hand, adopted by an upgrade and rolled back: the same`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      const other = { helm, release: 'shop' };
+      assertOutcome(await s.deploy({ ...other, set: bare }), 'deployed');
+      const marks = { 'meta.helm.sh/release-name': 'shop', 'meta.helm.sh/release-namespace': s.namespace };
+      const before = await makeByHand(s, { annotations: marks, labels: { 'app.kubernetes.io/managed-by': 'Helm' } });
+      const end = await s.deploy({ ...other, set: [...bare, 'configMaps={web,only-new}', 'invalid=true'] });
+      assertOutcome(end, 'rolledBack');
+      assert.deepEqual(content(await s.live(theirs)), before, end.log);
+      assert.equal(await s.live(only), undefined);
+      assert.equal(await s.live(kept.replace('web', 'shop')), undefined);
+    });
+  }
+
+  scene('Helm 3: killed while it adopts, with post-job: it is put back as it was', async (s) => {
+    const before = await makeByHand(s);
+    const set = [...bare, 'text=two', 'hooks.post-install=sleep 600'];
+    const running = s.start({ helm: s.cluster.helm3, set, inputs: takeOwnership });
+    await s.until('Helm has taken it over', async () => (await s.field(theirs, 'data.text')) === 'two');
+    assert.ok(await s.live(kept));
+    running.job.kill('SIGKILL');
+    const end = await running.end;
+    assert.deepEqual(content(await s.live(theirs)), before, end.log);
+    assert.equal(await s.live(kept), undefined);
+    assert.equal(await s.history(), '');
+  });
+});

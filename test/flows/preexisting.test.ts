@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { TaskError } from '../../tasks/common/core/failure';
+import { deploy } from '../../tasks/common/flows/deploy';
+import { assertAsBefore, broken, byHand, good, helm, served, settings, works } from '../support/fakes/adoption';
+import { manifestOf } from '../support/fakes/fakeHelm';
+import { chart, configMap, deployment, liveObject, owned, revision, scene } from '../support/fakes/scene';
+import { stage } from '../support/fakes/stage';
+
+describe('what was there before a deploy', () => {
+  it('a first install that adopts it and fails: it stays, as it was, and is named', async () => {
+    const on = await scene({ chart: broken, foreign: byHand, helm });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'failed');
+    assertAsBefore(on.cluster);
+    assert.equal(liveObject(on.cluster, configMap('extra')), undefined);
+    assert.equal(on.storage.records.length, 0);
+    assert.equal(on.storage.kept.size, 0);
+    const log = on.agent.lines.join('\n');
+    assert.match(log, /2 objects of the chart exist already/);
+    assert.match(log, /Secret\/password in namespace prod: it belongs to nobody that Helm knows of/);
+    assert.match(log, /Secret\/password in namespace prod is put back as it was before the deploy/);
+    assert.doesNotMatch(log, /b25jZQ|Y2hhcnQ/);
+  });
+
+  it('marked by hand for this release, so that Helm adopts it unasked: the same, and its marks stay', async () => {
+    const marked = byHand.map((object) => owned(object));
+    const on = await scene({ chart: broken, foreign: marked });
+    assert.equal((await deploy(on.context)).outcome, 'failed');
+    assertAsBefore(on.cluster, marked);
+  });
+
+  it('an upgrade that adopts it and is rolled back', async () => {
+    const on = await scene({ ...served, chart: broken, foreign: byHand, helm });
+    assert.equal((await deploy(on.context)).outcome, 'rolledBack');
+    assertAsBefore(on.cluster);
+    assert.equal(liveObject(on.cluster, configMap('extra')), undefined);
+    assert.equal(on.storage.kept.size, 0);
+  });
+
+  it('a deploy that adopts it and becomes healthy: it is the release’s from then on', async () => {
+    const on = await scene({ ...served, chart: works, foreign: byHand, helm });
+    assert.equal((await deploy(on.context)).outcome, 'deployed');
+    assert.deepEqual(liveObject(on.cluster, settings)?.['data'], { text: 'chart', mine: '1' });
+    assert.equal(on.storage.kept.size, 0);
+  });
+
+  it('a deploy that takes nothing over keeps nothing', async () => {
+    const on = await scene({ ...served, chart: chart('2.0.0', [configMap('own'), deployment('web', 'better')]) });
+    assert.equal((await deploy(on.context)).outcome, 'deployed');
+    assert.ok(!on.calls.includes('storage.keepObjects'));
+    assert.ok(!on.calls.includes('storage.dropObjects'));
+  });
+
+  it('Helm ends in the middle of its objects: the same', async () => {
+    const on = await scene({ chart: broken, foreign: byHand, helm: { ...helm, upgradeTrouble: 'half way' } });
+    assert.equal((await deploy(on.context)).outcome, 'failed');
+    assertAsBefore(on.cluster);
+  });
+
+  it('onFailure: keep leaves it as Helm has made it, and no later clean-up removes it', async () => {
+    const on = await stage({ ...served, foreign: byHand });
+    const kept = await on.deploy({ job: '1', chart: broken, helm, request: { onFailure: 'keep' } });
+    assert.equal(kept.report?.outcome, 'failed');
+    assert.equal(on.storage.kept.size, 0);
+    assert.deepEqual(liveObject(on.cluster, settings)?.['data'], { text: 'chart', mine: '1' });
+    const next = await on.deploy({ job: '2', chart: good, helm });
+    assert.equal(next.report?.outcome, 'deployed');
+    assert.equal(liveObject(on.cluster, configMap('extra')), undefined);
+    for (const object of byHand) assert.ok(liveObject(on.cluster, object));
+    assert.match(
+      next.agent.lines.join('\n'),
+      /ConfigMap\/settings is in no manifest that is wanted, but stays: it was there before revision 2/,
+    );
+  });
+
+  it('a first install of plain Helm that has failed and adopted: our clean-up of it does not remove it', async () => {
+    const setting = { history: [revision(1, 'failed', broken, { createdAt: new Date('2026-01-01T00:00:03Z') })] };
+    const on = await scene({ ...setting, chart: broken, foreign: byHand.map((object) => owned(object)), helm });
+    assert.equal((await deploy(on.context)).outcome, 'failed');
+    for (const object of byHand) assert.ok(liveObject(on.cluster, object));
+  });
+
+  it('a Job of the name of a hook that Helm had not come to replace is not ended', async () => {
+    const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'migrate' }, spec: { template: {} } };
+    const hook = { name: 'migrate', kind: 'Job', events: ['pre-install'], lastPhase: '', manifest: manifestOf([job]) };
+    const dead = revision(
+      1,
+      'pending-install',
+      { ...broken, hooks: [hook] },
+      { createdAt: new Date('2026-01-01T00:00:03Z') },
+    );
+    const running = { ...job, spec: { template: { spec: { containers: [{ image: 'x:slow' }] } } } };
+    const on = await scene({
+      history: [dead],
+      foreign: [running],
+      chart: good,
+      request: { assumeAbandonedAfterSeconds: 0, recreateFailedInstall: false },
+    });
+    const live = liveObject(on.cluster, job);
+    assert.ok(live);
+    await deploy(on.context);
+    assert.equal(liveObject(on.cluster, job)?.metadata.uid, live.metadata.uid);
+  });
+
+  it('no right to keep it in a Secret: the deploy goes on, says so, and puts back what it remembers', async () => {
+    const on = await scene({ chart: broken, foreign: byHand, helm });
+    const refused = () => Promise.reject(new TaskError('PermissionDenied', 'You may not write Secrets.'));
+    on.context.storage.keepObjects = refused;
+    on.context.storage.keptObjects = refused;
+    on.context.storage.dropObjects = refused;
+    assert.equal((await deploy(on.context)).outcome, 'failed');
+    assertAsBefore(on.cluster);
+    assert.match(
+      on.agent.lines.join('\n'),
+      /Not kept in the cluster: Secret\/password in namespace prod, ConfigMap\/settings in namespace prod \(You may not write Secrets\)/,
+    );
+  });
+
+  it('an object that nobody may read is named, and the deploy goes on', async () => {
+    const on = await scene({ ...served, chart: works });
+    on.cluster.unreadable.add('Secret');
+    await deploy(on.context);
+    assert.match(on.agent.lines.join('\n'), /Whether Secret\/password exists already is not known/);
+  });
+
+  it('what cannot be put back is named, stays kept, and the next run tries again', async () => {
+    const on = await stage({ ...served, foreign: byHand });
+    const patch = on.cluster.patch.bind(on.cluster);
+    on.cluster.patch = (ref, ...more) =>
+      ref.name === 'settings'
+        ? Promise.reject(new TaskError('ApplyRejected', 'A webhook says no.'))
+        : patch(ref, ...more);
+    const first = await on.deploy({ job: '1', chart: broken, helm });
+    assert.equal(first.report?.outcome, 'rolledBack');
+    assert.match(
+      first.agent.warnings.join('\n'),
+      /ConfigMap\/settings in namespace prod could not be put back .*A webhook says no\..*Secret\/helm-safe-deploy\.preexisting\.shop/,
+    );
+    assert.equal(on.storage.kept.size, 2);
+    on.cluster.patch = patch;
+    const next = await on.deploy({ job: '2', chart: good, helm });
+    assert.equal(next.report?.outcome, 'unchanged');
+    assertAsBefore(on.cluster);
+    assert.equal(on.storage.kept.size, 0);
+  });
+});
