@@ -78,6 +78,7 @@ function deployReport(message: string): DeployReport {
     revision: 912,
     verifiedRevision: null,
     servingRevision: null,
+    servingHealth: 'unknown',
     chart: message,
     appVersion: message,
     helmVersion: 'v3',

@@ -318,6 +318,40 @@ describe("Helm's storage", () => {
     assert.deepEqual(revision?.createdAt, new Date('2026-01-01T00:00:05Z'));
   });
 
+  it('what Helm does not read of a base is left out of it for a while, and is as it was afterwards', async () => {
+    const large = { ...record, chart: { ...record.chart, templates: [{ name: 't', data: 'eA==' }], values: { a: 1 } } };
+    const told = { ...large, info: { ...large.info, notes: 'read me' } };
+    const cluster = new FakeCluster(stored('Secret', 'shop', 1, twice(zipped(told))));
+    const storage = storageOf(cluster);
+    const inside = (): Record<string, unknown> => {
+      const data = cluster.objects.get('sh.helm.release.v1.shop.v1')?.['data'] as { release: string };
+      const once = Buffer.from(data.release, 'base64').toString('latin1');
+      return JSON.parse(gunzipSync(Buffer.from(once, 'base64')).toString('utf8')) as Record<string, unknown>;
+    };
+    await storage.keepCopy(1);
+    await storage.update(1, { manifest: 'kind: Base\n', bulk: 'left out' });
+    assert.deepEqual(inside()['chart'], { metadata: record.chart.metadata, values: { a: 1 } });
+    assert.equal((inside()['info'] as { notes?: string }).notes, undefined);
+    await storage.update(1, { status: 'superseded' });
+    await storage.update(1, { manifest: record.manifest, bulk: 'from copy' });
+    assert.deepEqual(inside(), { ...told, info: { ...told.info, status: 'superseded' } });
+  });
+
+  for (const [kind, driver] of [
+    ['Secret', 'secret'],
+    ['ConfigMap', 'configmap'],
+  ] as const) {
+    it(`whether a record has room in a ${kind} is known before it is written`, async () => {
+      const random = (bytes: number): string => randomBytes(bytes).toString('base64');
+      const once = zipped(record);
+      const object = stored(kind, 'shop', 1, kind === 'Secret' ? twice(once) : once);
+      const storage = storageOf(new FakeCluster(object), driver);
+      // Random bytes get no smaller: base64 in JSON, gzip takes that back, and base64 once more.
+      assert.equal(await storage.fits(1, { manifest: random(760 * 1024) }), true);
+      assert.equal(await storage.fits(1, { manifest: random(790 * 1024) }), false);
+    });
+  }
+
   it('what was read before the right to write was lost is not written', async () => {
     const cluster = new FakeCluster(secret(1));
     const lost = storageOf(cluster).update(1, { description: 'late' }, () => Promise.reject(new Error('lost')));

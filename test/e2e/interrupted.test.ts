@@ -187,15 +187,22 @@ describe('a deploy that has nothing to do', () => {
     assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
   });
 
-  scene('Helm 4: what somebody has set by hand stops the deploy, but not the way back', async (s) => {
+  scene('Helm 4: what somebody has set by hand stops the deploy before it begins, unless it is forced', async (s) => {
     const map = '/api/v1/namespaces/$ns/configmaps/web';
     const { helm4 } = s.cluster;
     assertOutcome(await s.deploy({ helm: helm4, set: bare }), 'deployed');
     const live = (await s.live(map)) ?? assert.fail();
     await s.put(map, { ...live, data: { text: 'by hand' } });
     const end = await s.deploy({ helm: helm4, set: [...bare, 'text=two'] });
-    assertOutcome(end, 'rolledBack', 'ApplyRejected');
-    assert.match(end.job.issues[0]?.message ?? '', /conflict/);
-    assert.equal(await s.field(map, 'data.text'), 'one');
+    assertOutcome(end, 'refused', 'FieldConflict');
+    assert.match(
+      end.job.issues[0]?.message ?? '',
+      /ConfigMap\/web: \.data\.text \(set by \S+\)\. .*nothing was changed/,
+    );
+    assert.equal(await s.field(map, 'data.text'), 'by hand');
+    assert.equal(await s.history(), '1 deployed');
+    const inputs = { arguments: '--force-conflicts' };
+    assertOutcome(await s.deploy({ helm: helm4, set: [...bare, 'text=two'], inputs }), 'deployed');
+    assert.equal(await s.field(map, 'data.text'), 'two');
   });
 });

@@ -35,6 +35,32 @@ describe('the way back of a failed deploy', () => {
     );
   }
 
+  scene('Helm 4: what it was refused in the upgrade is not forced on the way back', async (s) => {
+    const helm = helms(s.cluster)['4'];
+    const { kubectl, kubeconfig } = s.cluster;
+    assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one', 'configMaps={other}'] }), 'deployed');
+    const hand = `"${kubectl}" --kubeconfig "${kubeconfig}" --namespace "${s.namespace}"`;
+    const script = [
+      '#!/bin/sh',
+      'case "$*" in',
+      '*--dry-run*|*--help*) ;;',
+      `upgrade*) ${hand} scale deployment/web --replicas=2 >&2; ${hand} patch configmap/web --patch '{"data":{"text":"by hand"}}' >&2;;`,
+      'esac',
+      `exec "${helm}" "$@"`,
+    ];
+    const meanwhile = s.file('meanwhile-helm', `${script.join('\n')}\n`);
+    const inputs = { timeout: '5m', rollbackTimeout: '5m' };
+    const end = await s.deploy({ helm: meanwhile, set: [...fake, 'text=two', 'configMaps={other,only-two}'], inputs });
+    assertOutcome(end, 'rolledBack', 'FieldConflict');
+    assert.match(end.report?.message ?? '', /left as it is: .*ConfigMap\/web: \.data\.text \(set by /);
+    assert.match(end.report?.message ?? '', /Deployment\/web: \.spec\.replicas \(set by kubectl through scale\)/);
+    assert.equal(await s.field(deployment, 'spec.replicas'), 2);
+    assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'by hand');
+    assert.equal(await s.live('/api/v1/namespaces/$ns/configmaps/only-two'), undefined);
+    assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
+    assert.deepEqual([end.report?.servingRevision, end.report?.servingHealth], [3, 'healthy']);
+  });
+
   for (const major of ['3', '4'] as const) {
     scene(`Helm ${major}: a tampered one is seen in the rehearsal, and does not get to it`, async (s) => {
       const helm = helms(s.cluster)[major];

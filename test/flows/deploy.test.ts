@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { runOf, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
+import { objectKey, refOf } from '../../tasks/common/core/manifest';
 import type { Hook } from '../../tasks/common/core/release';
+import type { DeployStart } from '../../tasks/common/core/releaseContext';
 import { deploy } from '../../tasks/common/flows/deploy';
 import {
   chart,
@@ -15,6 +17,8 @@ import {
   revision,
   scene,
   told,
+  type Scene,
+  type Setting,
 } from '../support/fakes/scene';
 import { write } from '../support/rollbackScene';
 
@@ -81,7 +85,7 @@ describe('deploy', () => {
       assert.equal(report.outcome, 'failed');
       assert.deepEqual(on.helm.runs, ['upgrade']);
       assert.match(report.message, new RegExp(`not rolled back to revision 1 by itself, .*${code}: `));
-      assert.equal(report.servingRevision, null);
+      assert.deepEqual([report.servingRevision, report.servingHealth], [2, 'unhealthy']);
       assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy');
     });
   }
@@ -174,6 +178,19 @@ describe('deploy', () => {
     assert.equal(on.storage.records[1]?.manifest, revision(2, 'failed', broken).manifest);
   });
 
+  it('a record without room for a base does not stop the deploy: what may stay is told', async () => {
+    const bad = chart('2.0.0', [...v1.objects, configMap('extra')]);
+    const history = [afterFailure.history[0] ?? assert.fail(), revision(2, 'failed', bad)];
+    const on = await scene({ history, live: bad.objects, chart: v2 });
+    on.storage.room = 10;
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'deployed', report.message);
+    assert.match(on.agent.warnings.join('\n'), /has no room for it .*may stay/);
+    const extra = report.leftovers.find(({ name }) => name === 'extra');
+    assert.match(extra?.keptBecause ?? '', /has no room/);
+    assert.deepEqual(on.storage.records[1], history[1]);
+  });
+
   it("after a failed revision, another's object of the same name is not taken over", async () => {
     const wants = chart('3.0.0', [...v1.objects, configMap('extra')]);
     const on = await scene({
@@ -194,6 +211,42 @@ describe('deploy', () => {
     assert.equal(report.reason, 'ChartInvalid');
     assert.deepEqual(on.storage.records, afterFailure.history);
   });
+
+  const unrendered = (context: DeployStart): DeployStart => {
+    const answer = { ok: false, exitCode: 1, signal: undefined, cancelled: false, timedOut: false };
+    const failure = { reason: 'ChartInvalid', message: 'parse error at x' } as const;
+    const render = () => Promise.resolve({ ...answer, stdout: '', durationMs: 1, said: [], failure });
+    return { ...context, helm: { ...context.helm, render } };
+  };
+  const gone = v1.objects.filter(({ kind }) => kind !== 'Deployment');
+
+  const stopped: readonly (readonly [string, Pick<Setting, 'history' | 'live'>, unknown])[] = [
+    ['what is healthy', installed, [1, 'healthy', 1]],
+    [
+      'a verified revision whose Deployment is gone',
+      { history: [revision(1, 'deployed', v1, verified)], live: gone },
+      [1, 'unhealthy', 1],
+    ],
+    ['a broken revision that was kept', afterFailure, [2, 'unhealthy', 1]],
+    [
+      'a kept revision that got healthy later',
+      {
+        ...afterFailure,
+        history: [revision(1, 'deployed', v1, verified), revision(2, 'failed', v2)],
+        live: v2.objects,
+      },
+      [2, 'healthy', 1],
+    ],
+  ];
+  for (const [what, setting, expected] of stopped) {
+    it(`a deploy that is stopped before it begins tells what serves as it is: ${what}`, async () => {
+      const on = await scene({ ...setting, chart: v2 });
+      const report = await deploy(unrendered(on.context));
+      assert.equal(report.reason, 'ChartInvalid');
+      assert.deepEqual([report.servingRevision, report.servingHealth, report.verifiedRevision], expected);
+      assert.equal(report.revisionBefore, report.servingRevision);
+    });
+  }
 
   it('a pre-upgrade hook that refuses changes nothing, and what served is still deployed', async () => {
     const refusing = { ...v2, hooks: [hook('migrate', 'pre-upgrade')] };
@@ -274,6 +327,93 @@ describe('deploy', () => {
     const on = await scene({ ...afterFailure, chart: refusing, helm: { upgradeTrouble: 'pre hook' } });
     await deploy(on.context);
     assert.deepEqual(on.storage.records.slice(0, 2), afterFailure.history);
+  });
+
+  const v1ByHelm4 = revision(1, 'deployed', v1, { applyMethod: 'ssa' });
+  const scaled = { field: '.spec.replicas', manager: 'kubectl' };
+  const keyOfWeb = objectKey(refOf(inNamespace(deployment('web', ''))));
+
+  it('fields that somebody else has set are found before Helm is started, and named with the way out', async () => {
+    const on = await scene({ ...installed, history: [v1ByHelm4], chart: v2, helm: { major: 4 } });
+    on.cluster.taken.set(keyOfWeb, scaled);
+    const report = await deploy(on.context);
+    assert.deepEqual([report.outcome, report.reason], ['refused', 'FieldConflict']);
+    assert.equal(report.failedWorkload, 'Deployment/web');
+    assert.match(report.message, /Deployment\/web: \.spec\.replicas \(set by kubectl\)\. Helm was not started/);
+    assert.match(report.advice, /--force-conflicts/);
+    assert.deepEqual(on.helm.runs, []);
+    assert.equal(told(on.storage.records), '1 deployed+verified');
+    assert.equal(report.servingRevision, 1);
+  });
+
+  for (const [what, helm, more, request] of [
+    ['a Helm that asks nobody', { major: 3 }, {}, {}],
+    ['force in the arguments', { major: 4 }, { applyMethod: 'ssa' }, { extraArguments: ['--force-conflicts'] }],
+  ] as const) {
+    it(`${what} meets no conflict`, async () => {
+      const history = [revision(1, 'deployed', v1, more)];
+      const on = await scene({ ...installed, history, chart: v2, helm, request });
+      on.cluster.taken.set(keyOfWeb, scaled);
+      assert.notEqual((await deploy(on.context)).outcome, 'refused');
+      assert.equal(on.helm.runs[0], 'upgrade');
+    });
+  }
+
+  it('a conflict with the earlier writes of Helm itself is none where Helm takes them over first', async () => {
+    const request = { extraArguments: ['--server-side=true'] };
+    const on = await scene({ ...installed, chart: v2, helm: { major: 4 }, request });
+    on.cluster.taken.set(keyOfWeb, { ...scaled, manager: 'helm' });
+    assert.notEqual((await deploy(on.context)).outcome, 'refused');
+  });
+
+  /** Somebody sets a field when Helm comes to a certain step. */
+  const takenAt = async (step: RegExp, setting: Pick<Setting, 'chart'>): Promise<Scene> => {
+    const stage: { on?: Scene } = {};
+    const pace = (word: string): Promise<void> => {
+      if (step.test(word)) stage.on?.cluster.taken.set(keyOfWeb, scaled);
+      return Promise.resolve();
+    };
+    stage.on = await scene({ ...installed, history: [v1ByHelm4], ...setting, helm: { major: 4, pace } });
+    return stage.on;
+  };
+
+  it('what Helm was refused in the upgrade is not forced on the way back, what it wrote is brought back', async () => {
+    const on = await takenAt(/^begin$/, { chart: v2 });
+    const before = liveObject(on.cluster, deployment('web', ''))?.metadata.resourceVersion;
+    const report = await deploy(on.context);
+    assert.deepEqual([report.outcome, report.reason], ['rolledBack', 'FieldConflict'], on.agent.lines.join('\n'));
+    assert.equal(report.failedWorkload, 'Deployment/web');
+    assert.match(report.message, /left as it is: Deployment\/web: \.spec\.replicas \(set by kubectl\)\.$/);
+    assert.equal(liveObject(on.cluster, deployment('web', ''))?.metadata.resourceVersion, before);
+    assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
+    assert.deepEqual(on.helm.runs, ['upgrade', 'rollback 1 --force-conflicts']);
+    assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy, 3 deployed+verified');
+  });
+
+  it('the same where the rollback cannot be rehearsed: Helm may go past the fence, and is not told to force', async () => {
+    const stage: { on?: Scene } = {};
+    const pace = (word: string): Promise<void> => {
+      if (word === 'begin') stage.on?.cluster.taken.set(keyOfWeb, scaled);
+      return Promise.resolve();
+    };
+    const rehearsed = 'hangs' as const;
+    const on = await scene({ ...installed, history: [v1ByHelm4], chart: v2, rehearsed, helm: { major: 4, pace } });
+    stage.on = on;
+    const before = liveObject(on.cluster, deployment('web', ''))?.metadata.resourceVersion;
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack', report.message);
+    assert.equal(liveObject(on.cluster, deployment('web', ''))?.metadata.resourceVersion, before);
+    assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
+    assert.deepEqual(on.helm.runs, ['upgrade', 'rollback 1']);
+  });
+
+  it('what somebody sets in what the failed revision wrote does not keep it from the way back', async () => {
+    const on = await takenAt(/^wait$/, { chart: broken });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack', report.message);
+    assert.deepEqual(on.helm.runs, ['upgrade', 'rollback 1 --force-conflicts']);
+    assert.doesNotMatch(report.message, /left as it is/);
+    assert.doesNotMatch(JSON.stringify(liveObject(on.cluster, deployment('web', ''))), /broken/);
   });
 
   it('an upgrade that the API server refuses half way is rolled back', async () => {

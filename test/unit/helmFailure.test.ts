@@ -109,7 +109,7 @@ const incidents: Readonly<Record<string, readonly [FailureReason, ...string[]]>>
   'set-index': ['ValuesInvalid', '-1 index'],
   'set-json-broken': ['ValuesInvalid', '--set-json'],
   'set-no-value': ['ValuesInvalid', 'justakey'],
-  'ssa-conflict': ['ApplyRejected', 'shop/plain', 'conflict with "somebody"', '.data.a'],
+  'ssa-conflict': ['FieldConflict', 'shop/plain', 'conflict with "somebody"', '.data.a'],
   'template-error': ['ChartInvalid', 'templates/a.yaml:5:12', '.Values.a.b.c'],
   'template-fail': ['ChartInvalid', 'replicas must be odd'],
   'template-fail-debug': ['ChartInvalid', 'replicas must be odd'],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
+  appliedLast,
   changedNothing,
   isOfRollback,
   isVerified,
@@ -276,6 +277,45 @@ describe('A failed revision that changed nothing', () => {
   ] as const) {
     it(`${expected ? 'yes' : 'no'}: ${incident}`, () => {
       assert.equal(changedNothing(revision(2, 'failed', changes), event), expected);
+    });
+  }
+});
+
+describe('The revision that was applied last', () => {
+  const hook = (event: string, lastPhase: string): Hook => ({ name: 'h', kind: 'Job', events: [event], lastPhase });
+  const failed = (number: number, ...hooks: Hook[]): Revision => revision(number, 'failed', { hooks });
+
+  for (const [what, revisions, expected] of [
+    ['is the deployed one', history('1:superseded 2:deployed'), 2],
+    ['is a failed one, whatever was verified before', history('1:superseded+v1 2:failed+u2'), 2],
+    ['is a failed one that Helm left half way', history('1:deployed+v1 2:failed'), 2],
+    ['is none of a release that is not there', [], undefined],
+    ['is none of a release that was uninstalled', history('1:uninstalled'), undefined],
+    ['is not known while somebody is at work', history('1:deployed 2:pending-upgrade'), undefined],
+    [
+      'is the one before a failed pre-upgrade hook',
+      [revision(1, 'deployed'), failed(2, hook('pre-upgrade', 'Failed'))],
+      1,
+    ],
+    [
+      'is a failed one before a failed pre-upgrade hook',
+      [revision(1, 'superseded'), failed(2), failed(3, hook('pre-upgrade', 'Running'))],
+      2,
+    ],
+    ['is none where the first install failed in its hook', [failed(1, hook('pre-install', 'Failed'))], undefined],
+    [
+      'is one whose pre-hooks have all succeeded',
+      [revision(1, 'deployed'), failed(2, hook('pre-upgrade', 'Succeeded'))],
+      2,
+    ],
+    [
+      'is a failed rollback, which has the hooks of its target as they were then',
+      [revision(1, 'superseded'), failed(2), failed(3, hook('pre-upgrade', ''))],
+      3,
+    ],
+  ] as const) {
+    it(what, () => {
+      assert.equal(appliedLast(revisions)?.revision, expected);
     });
   }
 });

@@ -194,6 +194,30 @@ describe('The manifest that Helm is made to merge from', () => {
     );
   });
 
+  it('has of an object that goes only its name and the policy that keeps it: the record has little room', () => {
+    const policy = { 'helm.sh/resource-policy': 'keep' };
+    const large = object('ConfigMap', 'a', {
+      metadata: { name: 'a', namespace: 'other', labels: { l: 'x' }, annotations: { ...policy, note: 'x' } },
+      data: { blob: 'x'.repeat(1000) },
+    });
+    const base = mergeBase([manifest(large, object('Secret', 'b', { data: { k: 'x' } }))], '', 'shop', none);
+    assert.deepEqual(manifestObjects(base), [
+      object('ConfigMap', 'a', { metadata: { name: 'a', namespace: 'other', annotations: policy } }),
+      object('Secret', 'b'),
+    ]);
+  });
+
+  it('has of a long text that goes only its field', () => {
+    const before = object('ConfigMap', 'a', { data: { old: 'x'.repeat(201), short: 'x'.repeat(200), both: '1' } });
+    const base = mergeBase(
+      [manifest(before)],
+      manifest(object('ConfigMap', 'a', { data: { both: '2' } })),
+      'shop',
+      none,
+    );
+    assert.deepEqual(manifestObjects(base)[0]?.['data'], { old: '', short: 'x'.repeat(200) });
+  });
+
   it('is empty where there is nothing to merge from', () => {
     assert.equal(mergeBase([], manifest(good), 'shop', none), '');
     assert.equal(mergeBase(['', '---\n# nothing\n'], '', 'shop', none), '');
@@ -223,7 +247,12 @@ describe('The manifest that Helm is made to merge from', () => {
       '😀',
     ];
     const data = Object.fromEntries(texts.map((text, at) => [`k${at}`, text]));
-    const base = mergeBase([manifest(object('ConfigMap', 'a', { data }))], '', 'shop', none);
+    const base = mergeBase(
+      [manifest(object('ConfigMap', 'a', { data }))],
+      manifest(object('ConfigMap', 'a')),
+      'shop',
+      none,
+    );
     assert.deepEqual(manifestObjects(base)[0]?.['data'], data);
     // go-yaml refuses or folds these where they stand as they are.
     assert.doesNotMatch(base, /[\u007f-\u009f\u2028\u2029\ufeff]/);
@@ -477,7 +506,7 @@ describe('Whatever the revisions hold', () => {
           for (const [key, one] of keyed(text)) {
             const wish = wishes.get(key);
             for (const path of paths(one['spec'], ['spec'])) {
-              if (wish !== undefined && isDeclared(wish, path)) continue;
+              if (wish === undefined || isDeclared(wish, path)) continue;
               // What was a mapping in one revision and a list in another has no fields to tell.
               const isMixed = chain.some((other) => {
                 const holder = keyed(other).get(key);
@@ -532,7 +561,7 @@ describe('Whatever the revisions hold', () => {
               const items = at(holder, ['spec', 'containers']);
               return items === undefined || Array.isArray(items);
             });
-            if (!allNamed || !isPlain) continue;
+            if (!allNamed || !isPlain || !wishes.has(key)) continue;
             const wished = names(wishes.get(key));
             const found = names(base.get(key));
             for (const name of names(one)) assert.ok(wished.includes(name) || found.includes(name), `${key} ${name}`);

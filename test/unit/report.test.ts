@@ -31,6 +31,7 @@ function report(changes: Partial<DeployReport> = {}): DeployReport {
     revision: 5,
     verifiedRevision: 5,
     servingRevision: 5,
+    servingHealth: 'healthy',
     chart: 'web 1.2.3',
     appVersion: '7',
     helmVersion: 'v4.1.4',
@@ -139,9 +140,19 @@ describe('The issue of a step that did not deploy', () => {
     assert.equal(issueOf(bare), 'Release web in namespace (unknown) cancelled: No revision is known to serve.');
   });
 
-  it('does not call the revision that serves verified when another one is', () => {
-    assert.match(issueOf(report({ servingRevision: 4 })), /Revision 4 serves now\.$/);
-  });
+  for (const [servingHealth, servingRevision, expected] of [
+    ['healthy', 5, 'Revision 5 serves now, verified healthy.'],
+    ['healthy', 6, 'Revision 6 serves now, and is healthy.'],
+    ['unhealthy', 5, 'Revision 5 serves now; it was verified, and is not healthy now.'],
+    ['unhealthy', 6, 'Revision 6 serves now, and is not healthy.'],
+    ['unknown', 5, 'Revision 5 serves now; it was verified, and whether it is healthy now is not known.'],
+    ['unknown', 6, 'Revision 6 serves now; whether it is healthy is not known.'],
+  ] as const) {
+    const mark = servingRevision === 5 ? 'verified once' : 'never verified';
+    it(`says of what serves what this run saw: ${mark}, ${servingHealth}`, () => {
+      assert.ok(issueOf(report({ servingRevision, servingHealth })).endsWith(` ${expected}`));
+    });
+  }
 });
 
 describe('The outputs', () => {

@@ -35,6 +35,7 @@ const deploy: DeployReport = {
   revision: 3,
   verifiedRevision: 3,
   servingRevision: 3,
+  servingHealth: 'healthy',
   chart: 'web-1.0.0',
   appVersion: '1',
   helmVersion: '4.1.4',

@@ -3,7 +3,7 @@ import { TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import type { AccessRule, ApiResource, Cluster, PodLogOptions } from '../core/ports';
 import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './kubernetes/errors';
-import { dryRunApply, serverSideApply } from './kubernetes/dryRunApply';
+import { dryRunApply, dryRunApplyUnforced, serverSideApply } from './kubernetes/dryRunApply';
 import { findResource } from './kubernetes/findResource';
 import { follow } from './kubernetes/follow';
 import { followPodLog } from './kubernetes/followPodLog';
@@ -73,6 +73,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
     patch: (ref, patch, how) => patchObject(requests, ref, patch, how?.dryRun === true),
     apply: (object, how) => serverSideApply(requests, object, how),
     dryRunApply: (object, how) => dryRunApply(requests, object, how),
+    dryRunApplyUnforced: (object, how) => dryRunApplyUnforced(requests, object, how),
     delete: (ref, deletion = {}) => deleteObject(requests, ref, deletion),
     resource: (apiVersion, kind) => requests.resource(apiVersion, kind),
     findResource: (kind, group) => findResource(requests, kind, group),

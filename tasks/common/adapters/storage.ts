@@ -16,6 +16,7 @@ import {
   revisionOf,
   storageName,
   storedRevision,
+  withBulkOf,
   withoutSecrets,
   type ReleaseRecord,
 } from '../core/releaseRecord';
@@ -36,6 +37,15 @@ interface Driver {
   /** From and to the value of the field `release` in the object's data. */
   decode(stored: string): Buffer;
   encode(zipped: Buffer): string;
+  /** Bytes of the object's data, as the API server counts them: those of a Secret without its own encoding. */
+  sizeOf(object: KubeObject): number;
+}
+
+/** `MaxSecretSize` of k8s.io/api, which counts for a ConfigMap too. */
+const recordMaxBytes = 1024 * 1024;
+
+function texts({ data }: KubeObject): string[] {
+  return Object.values((data ?? {}) as Record<string, string>);
 }
 
 const inflatedMaxBytes = 100 * 1024 * 1024;
@@ -46,12 +56,14 @@ const secretDriver: Driver = {
   kind: 'Secret',
   decode: (stored) => Buffer.from(Buffer.from(stored, 'base64').toString('latin1'), 'base64'),
   encode: (zipped) => Buffer.from(zipped.toString('base64')).toString('base64'),
+  sizeOf: (object) => texts(object).reduce((sum, text) => sum + Buffer.byteLength(text, 'base64'), 0),
 };
 
 const configMapDriver: Driver = {
   kind: 'ConfigMap',
   decode: (stored) => Buffer.from(stored, 'base64'),
   encode: (zipped) => zipped.toString('base64'),
+  sizeOf: (object) => texts(object).reduce((sum, text) => sum + Buffer.byteLength(text), 0),
 };
 
 /**
@@ -65,13 +77,20 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
   const ref = (revision: number) =>
     ({ apiVersion: 'v1', kind: driver.kind, namespace, name: storageName(release, revision) }) as const;
 
+  const wholeRecord = async (object: KubeObject, revision: number, { bulk }: RecordChange): Promise<ReleaseRecord> => {
+    const record = await readRecord(object, driver);
+    if (bulk !== 'from copy') return record;
+    const copy = await cluster.get({ ...ref(revision), name: copyName(release, revision) });
+    return copy === undefined ? record : withBulkOf(record, await readRecord(copy, driver));
+  };
+
   const changed = async (revision: number, change: RecordChange): Promise<KubeObject> => {
     const object = await cluster.get(ref(revision));
     if (object === undefined) {
       const message = `Could not change revision ${revision} of release ${release}: its record ${where(driver, options, revision)} is gone.`;
       throw new TaskError('Conflict', message, { facts: { release, revision } });
     }
-    const record = withoutSecrets(changedRecord(await readRecord(object, driver), change), redact);
+    const record = withoutSecrets(changedRecord(await wholeRecord(object, revision, change), change), redact);
     const labels = changedLabels(object.metadata.labels ?? {}, change, new Date());
     const data = { ...(object['data'] as Record<string, string>), release: await writeRecord(record, driver) };
     return { ...object, metadata: { ...object.metadata, labels }, data };
@@ -107,6 +126,7 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
       }
     },
     changed,
+    fits: async (revision, change) => driver.sizeOf(await changed(revision, change)) <= recordMaxBytes,
     remove: (revision) => cluster.delete(ref(revision)),
     async keepCopy(revision) {
       const object = await cluster.get(ref(revision));

@@ -32,6 +32,7 @@ export type FailureReason =
   | 'WorkloadMissing'
   | 'HookFailed'
   | 'ApplyRejected'
+  | 'FieldConflict'
   | 'HelmFailed'
   | 'RollbackTargetMissing'
   | 'ProofFailed'
@@ -88,6 +89,8 @@ export const advice: Record<FailureReason, string> = {
   WorkloadMissing: 'Check the names of the workloads, the selector and the namespace.',
   HookFailed: 'Read the log of the hook above; nothing after it was done.',
   ApplyRejected: 'The API server refused an object of the chart; its answer above says which and why.',
+  FieldConflict:
+    'Take the field out of the chart if its manager is to set it; add --force-conflicts to the input arguments if the chart is to; or set it back to the value of the chart with kubectl.',
   HelmFailed: "Helm failed for a reason that this task does not know; Helm's own words are in the log above.",
   RollbackTargetMissing: 'Name a revision that exists, or deploy a version known to work.',
   ProofFailed:

@@ -37,6 +37,8 @@ export interface FencePolicy {
    * decides about the object that it would make: a clause why the write is refused, or undefined.
    */
   comparing?(write: FenceWrite): ((wouldBe: KubeObject) => string | undefined) | undefined;
+  /** A change that is answered with the object as it is, and not done. What is not there is made all the same. */
+  isLeft?(write: FenceWrite): boolean;
 }
 
 export interface FencedWrite {
@@ -77,6 +79,12 @@ export function onlyDeletionsOf(objects: readonly NamedObject[]): FencePolicy {
     mayDelete: ({ apiVersion, resource, namespace, name }) =>
       name !== undefined && allowed.has(keyOf(apiVersion, resource, namespace, name)),
   };
+}
+
+/** Leaves these objects as they are, and passes on everything else. */
+export function leavingAlone(objects: readonly NamedObject[]): FencePolicy {
+  const left = onlyDeletionsOf(objects);
+  return { mayDelete: (write) => !left.mayDelete(write), isLeft: (write) => left.mayDelete(write) };
 }
 
 function keyOf(apiVersion: string, resource: string, namespace: string | undefined, name: string): string {

@@ -103,7 +103,7 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/ is forbidden: /i, 'ApplyRejected'],
   [/ is invalid: /i, 'ApplyRejected'],
   [/ cannot be handled as a /i, 'ApplyRejected'],
-  [/conflict occurred while applying/i, 'ApplyRejected'],
+  [/Apply failed with \d+ conflicts?: /, 'FieldConflict'],
   [/^(?:no|original object) \w+ with the name ".*" (?:not )?found/i, 'ApplyRejected'],
   [/server-side apply failed for object/i, 'ApplyRejected'],
   [/failed to create typed patch object|failed to convert new object/i, 'ApplyRejected'],
@@ -144,7 +144,12 @@ const deniedResource = /\bresource (?<kind>\w+)\/[\w.-]+\/(?<name>[\w.-]+) was b
 /** Where the name is left out. */
 const refusedKind = /(?<kind>[A-Z]\w+) in version "[^"]*" cannot be handled as a /;
 
-const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>(['ApplyRejected', 'KindNotServed', 'Conflict']);
+const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>([
+  'FieldConflict',
+  'ApplyRejected',
+  'KindNotServed',
+  'Conflict',
+]);
 
 /**
  * `Kind/name` of the object of the chart that was refused; empty where Helm does not say, or where it is no object.

@@ -95,6 +95,27 @@ export function releaseState(history: readonly Revision[]): ReleaseState {
   }
 }
 
+/**
+ * The revision that was applied last, whatever came of it: what serves now. Undefined where nothing was applied, and
+ * where somebody is at work on the release or died at it. A failed upgrade whose pre-hooks Helm has not come past
+ * changed nothing (see `changedNothing`); one of its hooks was begun, while a rollback has those of its target, as they
+ * were then.
+ */
+export function appliedLast(history: readonly Revision[]): Revision | undefined {
+  const { state } = releaseState(history);
+  if (state !== 'deployed' && state !== 'failed') return undefined;
+  return sinceUninstall(history).findLast((revision) => {
+    const { hooks } = revision;
+    return !(['pre-install', 'pre-upgrade'] as const).some(
+      (event) =>
+        changedNothing(revision, event) &&
+        hooks.some(({ events, lastPhase }) => events.includes(event) && begunPhases.has(lastPhase)),
+    );
+  });
+}
+
+const begunPhases: ReadonlySet<string> = new Set(['Failed', 'Running', 'Unknown']);
+
 /** What came before an uninstall is no history of what runs now. */
 export function sinceUninstall(history: readonly Revision[]): readonly Revision[] {
   return history.slice(history.findLastIndex(wasUninstalled) + 1);

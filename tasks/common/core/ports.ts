@@ -183,6 +183,11 @@ export interface RecordChange {
   description?: string;
   manifest?: string;
   config?: Readonly<Record<string, unknown>>;
+  /**
+   * `left out`: the chart's templates and files, and the notes, which Helm reads of no revision that it merges from;
+   * `from copy`: they are put back from what `keepCopy` has kept.
+   */
+  bulk?: 'left out' | 'from copy';
   /** Labels of the storage object to set; `undefined` removes one. */
   labels?: Readonly<Record<string, string | undefined>>;
 }
@@ -210,6 +215,8 @@ export interface ReleaseStorage extends ObjectKeeper {
   update(revision: number, change: RecordChange, beforeWrite?: () => Promise<void>): Promise<void>;
   /** The object that holds the record, as `update` would write it. */
   changed(revision: number, change: RecordChange): Promise<KubeObject>;
+  /** Whether the API server takes the record with that change: a Secret or ConfigMap holds 1 MiB. */
+  fits(revision: number, change: RecordChange): Promise<boolean>;
   remove(revision: number): Promise<void>;
   /** Copies the record as it is, to stay until `dropCopy` or until the record itself goes. An older copy stays as it is. */
   keepCopy(revision: number): Promise<void>;
@@ -274,6 +281,11 @@ export interface Cluster {
    * quantities, defaults, lists by their keys. Nothing is changed. What is not there is answered as it would be made.
    */
   dryRunApply(object: KubeObject, options: { fieldManager: string }): Promise<KubeObject>;
+  /**
+   * Whether a server-side apply without force would be done. Throws `Conflict` with the API server's words where another
+   * field manager has set a field to something else (see core/fieldConflicts). Nothing is changed.
+   */
+  dryRunApplyUnforced(object: KubeObject, options: { fieldManager: string }): Promise<void>;
   delete(
     ref: ObjectRef,
     options?: { uid?: string; propagation?: 'Background' | 'Foreground' | 'Orphan' },

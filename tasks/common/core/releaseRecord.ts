@@ -57,16 +57,36 @@ export function withoutSecrets(record: ReleaseRecord, redact: Redact): ReleaseRe
 
 /** The record with a change made to it. */
 export function changedRecord(record: ReleaseRecord, change: RecordChange): ReleaseRecord {
-  const { status, description, manifest, config } = change;
+  const { status, description, manifest, config, bulk } = change;
   return {
-    ...record,
+    ...(bulk === 'left out' ? withoutBulk(record) : record),
     info: {
-      ...fields(record['info']),
+      ...fields((bulk === 'left out' ? withoutBulk(record) : record)['info']),
       ...(status === undefined ? {} : { status }),
       ...(description === undefined ? {} : { description }),
     },
     ...(manifest === undefined ? {} : { manifest }),
     ...(config === undefined ? {} : { config }),
+  };
+}
+
+/**
+ * Helm reads of a revision that it merges from the manifest, the values and the chart's own values, for `--reuse-values`
+ * (pkg/action, upgrade.go and rollback.go), of one that it uninstalls the hooks too (uninstall.go).
+ */
+function withoutBulk(record: ReleaseRecord): ReleaseRecord {
+  const { templates: _, files: __, schema: ___, ...chart } = fields(record['chart']);
+  const { notes: ____, ...info } = fields(record['info']);
+  return { ...record, chart, info };
+}
+
+/** The record with what `withoutBulk` has left out, as an earlier copy of it has that. */
+export function withBulkOf(record: ReleaseRecord, copy: ReleaseRecord): ReleaseRecord {
+  const { notes } = fields(copy['info']);
+  return {
+    ...record,
+    chart: copy['chart'],
+    info: { ...fields(record['info']), ...(notes === undefined ? {} : { notes }) },
   };
 }
 

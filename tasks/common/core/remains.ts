@@ -177,9 +177,29 @@ export function mergeBase(
   return base
     .map(([key, object]) => {
       const wish = target.get(key);
-      return manifestDocument(wish === undefined ? object : remainderOf(object, wish));
+      return manifestDocument(wish === undefined ? identityOf(object) : remainderOf(object, wish));
     })
     .join('');
+}
+
+const keepPolicy = 'helm.sh/resource-policy';
+
+/**
+ * What Helm reads of an object that it removes: its name, and of an uninstall the policy that keeps it (pkg/action,
+ * uninstall.go). The rest would only take room in the record, which may hold 1 MiB.
+ */
+function identityOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
+  const { name, namespace, annotations } = metadata;
+  const policy = annotations?.[keepPolicy];
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(policy === undefined ? {} : { annotations: { [keepPolicy]: policy } }),
+    },
+  };
 }
 
 /** A document of a manifest. JSON, because in it no text can be read as anything else; with escapes for what go-yaml refuses or folds. */
@@ -200,8 +220,8 @@ export function manifestDocument(object: KubeObject): string {
 function remainderOf(object: KubeObject, wish: KubeObject): KubeObject {
   const { apiVersion, kind } = wish;
   const { name, namespace } = wish.metadata;
-  const { namespace: _, ...metadata } = without(object.metadata, wish.metadata);
-  const rest = without(object, wish);
+  const { namespace: _, ...metadata } = emptied(without(object.metadata, wish.metadata)) as Fields;
+  const rest = emptied(without(object, wish)) as Fields;
   return {
     ...rest,
     apiVersion,
@@ -209,6 +229,15 @@ function remainderOf(object: KubeObject, wish: KubeObject): KubeObject {
     metadata: namespace === undefined ? { ...metadata, name } : { ...metadata, name, namespace },
   };
 }
+
+/** To remove a field Helm needs its name, not its text. Items of lists may be found by any of theirs. */
+function emptied(value: unknown): unknown {
+  if (typeof value === 'string' && value.length > longText) return '';
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, emptied(field)]));
+}
+
+const longText = 200;
 
 type Fields = Readonly<Record<string, unknown>>;
 

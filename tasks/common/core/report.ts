@@ -3,6 +3,9 @@ import { clipped, neutralise, splitLines } from './foreignText';
 /** How a deploy ended. */
 export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
 
+/** `healthy`: all of it was seen alive and ready. */
+export type ServingHealth = 'healthy' | 'unhealthy' | 'unknown';
+
 /** The attachment type by which the results tab finds reports. */
 export const reportAttachmentType = 'helm-safe-deploy.report';
 
@@ -65,8 +68,10 @@ export interface DeployReport {
   revision: number | null;
   /** The newest revision that was seen healthy. */
   verifiedRevision: number | null;
-  /** The revision that serves now, as far as is known. */
+  /** The revision that was applied last: it serves now, healthy or not. Null where that is not known. */
   servingRevision: number | null;
+  /** How this run saw the serving revision last. `unknown`: it did not look, or could not. */
+  servingHealth: ServingHealth;
   chart: string;
   appVersion: string;
   helmVersion: string;
@@ -119,9 +124,23 @@ function subject(report: DeployReport): string {
 }
 
 function serving(report: DeployReport): string {
-  if (report.servingRevision === null) return 'No revision is known to serve.';
-  const verified = report.servingRevision === report.verifiedRevision ? ', verified healthy' : '';
-  return `Revision ${report.servingRevision} serves now${verified}.`;
+  const { servingHealth, servingRevision, verifiedRevision } = report;
+  if (servingRevision === null) return 'No revision is known to serve.';
+  return `Revision ${servingRevision} serves now${healthWords(servingHealth, servingRevision === verifiedRevision)}.`;
+}
+
+/** What this run saw is said; what only an earlier one saw is said as such. */
+function healthWords(health: ServingHealth, wasVerified: boolean): string {
+  switch (health) {
+    case 'healthy':
+      return wasVerified ? ', verified healthy' : ', and is healthy';
+    case 'unhealthy':
+      return wasVerified ? '; it was verified, and is not healthy now' : ', and is not healthy';
+    case 'unknown':
+      return wasVerified
+        ? '; it was verified, and whether it is healthy now is not known'
+        : '; whether it is healthy is not known';
+  }
 }
 
 /** The one issue of a step that did not deploy. */

@@ -42,7 +42,7 @@ export interface RollbackReport {
   risk: Risk | '';
   targetRevision: number | null;
   deletions: number;
-  /** What serves when the step ends; null where that is not known, and for plain workloads. */
+  /** What was applied last and so serves when the step ends, healthy or not; null where that is not known, and for plain workloads. */
   revision: number | null;
   healthBefore: RollbackHealth;
   health: RollbackHealth;
@@ -128,7 +128,8 @@ export function rollbackClosing(report: RollbackReport, { afterIssue = false } =
     if (report.message !== '') lines.push(`${report.message}${reason}`);
   }
   for (const difference of report.differences.slice(0, differencesShown)) lines.push(`- ${difference}`);
-  if (report.revision !== null) lines.push(`Revision ${report.revision} serves now.`);
+  const serving = servingWords(report);
+  if (serving !== '') lines.push(`R${serving.slice(1)}.`);
   if (report.approval !== '') lines.push(report.approval);
   if (report.restoredObjects.length > 0) lines.push(restoredSentence(report.restoredObjects));
   if (report.deletedObjects.length > 0) lines.push(`Deleted at the end: ${report.deletedObjects.join(', ')}.`);
@@ -139,6 +140,13 @@ export function rollbackClosing(report: RollbackReport, { afterIssue = false } =
 }
 
 const differencesShown = 20;
+
+/** `revision 3 serves now, and is not healthy`; empty where that is not known. */
+function servingWords({ revision, health }: RollbackReport): string {
+  if (revision === null) return '';
+  const words = { healthy: ', and is healthy', unhealthy: ', and is not healthy', unknown: '', '': '' };
+  return `revision ${revision} serves now${words[health]}`;
+}
 
 export function restoredSentence(names: readonly string[]): string {
   return `After Helm's rollback these were not as the target declares them, and were applied again: ${names.join(', ')}.`;
@@ -154,7 +162,7 @@ export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | un
   const rows: [string, string][] = [
     ['Outcome', report.outcome + (report.reason === '' ? '' : ` (${report.reason})`)],
     ['Target', report.targetRevision === null ? '' : `revision ${report.targetRevision}`],
-    ['Serving now', report.revision === null ? '' : `revision ${report.revision}`],
+    ['Serving now', servingWords(report)],
     ['Health', report.health === '' ? '' : `${report.health} (before: ${report.healthBefore || 'not looked at'})`],
     ['Approval', report.approval],
     ['Made again', report.restoredObjects.join(', ')],

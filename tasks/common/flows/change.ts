@@ -13,6 +13,7 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
     // Confirmed after the reading: what was read before the lease was lost is never written.
     update: (revision, change) => storage.update(revision, change, () => lease.confirm()),
     changed: (revision, change) => storage.changed(revision, change),
+    fits: (revision, change) => storage.fits(revision, change),
     async remove(revision) {
       await lease.confirm();
       await storage.remove(revision);

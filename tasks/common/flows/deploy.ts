@@ -10,15 +10,7 @@ import {
   type Ending,
 } from '../core/ending';
 import { asTaskError, type FailureReason } from '../core/failure';
-import {
-  isDeadInstall,
-  isEdited,
-  releaseState,
-  rollbackTarget,
-  sinceUninstall,
-  wasServing,
-  type RollbackTarget,
-} from '../core/history';
+import { isDeadInstall, isEdited, sinceUninstall, wasServing, type RollbackTarget } from '../core/history';
 import { blamedObject, briefly } from '../core/helmFailure';
 import type { ObjectRef } from '../core/kubernetes';
 import { manifestObjects, objectName, refOf } from '../core/manifest';
@@ -32,6 +24,7 @@ import { causesOf, judge, type Cause, type RolloutMemory, type RolloutVerdict } 
 import { announceWork, endWork, fenced } from './change';
 import { collectEvidence, sayEvidence } from './evidence';
 import type { PodLogs } from './podLogs';
+import { foreseenConflicts } from './fieldConflicts';
 import { insist } from './insist';
 import { firstMark, irreversibleWords } from './irreversible';
 import { withLease } from './lease';
@@ -49,7 +42,8 @@ import {
 import { findPreexisting, settlePreexisting } from './preexisting';
 import { followRollout, readRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 import { isPending, removeHooks } from './recover';
-import { newStory, reportOf, type Story } from './story';
+import { newStory, reportOf, servingIn, type Story } from './story';
+import { seeServing } from './seeServing';
 import { unchanged } from './unchanged';
 import { isInstall, upgrade, type Upgraded } from './upgrade';
 import { cancelledWith, removeRelease, returnTo, uninstall } from './wayBack';
@@ -112,6 +106,7 @@ async function underLease(start: DeployStart, story: Story, lease: Lease, asked:
   );
   if (lease.lost.aborted && !start.signal.aborted) return lostEnding(ending);
   await settleWork(context, ending);
+  await seeServing(context, story);
   return ending;
 }
 
@@ -156,6 +151,8 @@ async function tell(context: DeployContext, story: Story, asked: AskedHelm): Pro
   stopIfCancelled(context.signal);
   const same = await inPhase(context, story, 'Compare with what serves', () => unchanged(context, found));
   if (same !== undefined) return same;
+  const conflicting = await foreseenConflicts(context, found);
+  if (conflicting !== undefined) return conflicting;
   sayWayBack(context, found);
   await findPreexisting(context, found);
   const upgraded = await inPhase(context, story, 'Run helm upgrade --install', () =>
@@ -175,9 +172,11 @@ async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm)
     inPhase(context, story, title, () =>
       look(context, answers, {
         onHistory: (history) => {
-          const serving = servingIn(history)?.revision ?? null;
-          story.revisionBefore = serving;
-          story.servingRevision = serving;
+          story.serving = servingIn(history);
+          story.revisionBefore = story.serving?.revision ?? null;
+        },
+        onServing: (serving) => {
+          story.serving = serving;
         },
         // From here on it is ours to put in order, and our post-job phase's.
         onDied: ({ revision }) => {
@@ -221,11 +220,6 @@ async function makeNamespace({ agent, cluster, namespace }: DeployContext): Prom
 async function inPhase<T>(context: DeployContext, story: Story, title: string, act: () => Promise<T>): Promise<T> {
   story.phase = title;
   return group(context, title, act);
-}
-
-function servingIn(history: readonly Revision[]): Revision | undefined {
-  const state = releaseState(history);
-  return state.state === 'deployed' ? state.last : rollbackTarget(history)?.revision;
 }
 
 function sayWayBack(context: DeployContext, seen: Look): void {
@@ -310,7 +304,7 @@ async function unfollowed(failing: Failing, revision: Revision, thrown: unknown)
 }
 
 async function succeed(context: DeployContext, story: Story, revision: Revision): Promise<Ending> {
-  story.servingRevision = revision.revision;
+  story.serving = { revision: revision.revision, health: 'healthy' };
   await insist(context, () => verify(context.storage, revision, context.run));
   const broken = story.objects.filter((object) => object.isPreexisting);
   context.agent.log(
@@ -468,12 +462,12 @@ async function fail(
   story.objects = verdict === undefined ? [] : reportedObjects(verdict);
   await explain(failing, ending, [...hooks, ...(verdict === undefined ? [] : causesOf(verdict))]);
   if (revision === undefined) return ending;
+  story.serving = { revision: revision.revision, health: 'unhealthy' };
   await markUnhealthy(context, revision, ending);
   await endHooks(context, upgraded, ending);
   if (context.signal.aborted) return cancelled(context, upgraded);
   if (request.onFailure === 'keep') {
     agent.log(`Revision ${revision.revision} is left as it is (onFailure: keep), marked failed in Helm's record.`);
-    story.servingRevision = revision.revision;
     await prune(context, !upgraded.result.ok);
     return ending;
   }

@@ -256,8 +256,7 @@ export async function finishRollback(
 ): Promise<RollbackEnding> {
   const { storage, plans, agent } = context;
   const { plan, target, approval } = approved;
-  // It serves when that was seen.
-  story.revision = null;
+  story.revision = made.revision;
   const first = await prove(context, story, made);
   if (first !== undefined) return first;
   const unhealthy = await followTarget(context, story, approved, made, memory);
@@ -265,7 +264,6 @@ export async function finishRollback(
   await deleteOwn(context, story, approved.deletions);
   const last = await prove(context, story, made);
   if (last !== undefined) return last;
-  story.revision = made.revision;
   const description = recordDescription(context, target, approval);
   // Helm 4.3 and later was given it, and keeps it where it is short.
   if (made.description !== description) await insist(context, () => storage.update(made.revision, { description }));

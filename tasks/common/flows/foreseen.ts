@@ -1,8 +1,10 @@
 import { sentence } from '../core/ending';
 import { asTaskError } from '../core/failure';
+import { objectKey } from '../core/manifest';
 import type { Revision } from '../core/release';
 import type { ReleaseContext } from '../core/releaseContext';
 import { automaticLines, automaticRefusals, unforeseeable } from '../core/rollbackPlan/automatic';
+import { refOfPlanned } from '../core/rollbackPlan/execution';
 import { automaticPolicy, type PlanFinding, type RollbackPlan } from '../core/rollbackPlan/types';
 import { within } from './bounded';
 import type { PlannedBase } from './mergeBase';
@@ -30,6 +32,7 @@ export async function foresee(
   history: readonly Revision[],
   target: Revision,
   base: PlannedBase | undefined,
+  untouched: ReadonlySet<string>,
 ): Promise<Foreseen> {
   const { agent, clock } = context;
   const late = new AbortController();
@@ -43,7 +46,8 @@ export async function foresee(
       planOnBase(bounded, history, rollback, base),
       'The rehearsal did not end',
     );
-    for (const line of automaticLines(plan)) agent.log(`  ${line}`);
+    const touched = plan.objects.filter((planned) => !untouched.has(objectKey(refOfPlanned(planned))));
+    for (const line of automaticLines({ objects: touched })) agent.log(`  ${line}`);
     const refusals = automaticRefusals(plan);
     if (refusals.length === 0) for (const { message } of unforeseeable(plan)) sayUnforeseen(context, message);
     return { plan, refusals };

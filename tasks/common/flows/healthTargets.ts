@@ -1,5 +1,5 @@
 import { asTaskError, TaskError } from '../core/failure';
-import { isUnhealthy, releaseState, rollbackTarget, sinceUninstall } from '../core/history';
+import { appliedLast, isUnhealthy, releaseState, rollbackTarget, sinceUninstall } from '../core/history';
 import type { HealthRequest, WorkloadName } from '../core/healthRequest';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { objectKey, refOf } from '../core/manifest';
@@ -187,7 +187,8 @@ async function releaseTargets(
       `Input releaseName holds "${request.releaseName ?? ''}": ${why} in namespace ${namespace}.`,
     );
   }
-  const revision = state.last;
+  // A failed upgrade that changed nothing leaves the one before it to be judged.
+  const revision = appliedLast(history) ?? state.last;
   const halfApplied = revision.status === 'deployed' ? {} : { halfApplied: revision.status };
   const wanted = await wantedObjects(cluster, revision.manifest, namespace);
   const objects = wanted.map((object) => ({ ...object, ...halfApplied }));

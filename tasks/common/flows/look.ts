@@ -13,6 +13,7 @@ import { blamedObject, briefly } from '../core/helmFailure';
 import { objectName } from '../core/manifest';
 import type { Helm, HelmCapabilities, Rendered, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
+import type { ServingHealth } from '../core/report';
 import { baselineOf, judge, type RolloutMemory } from '../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
 import { wasBegun } from '../core/lease';
@@ -21,6 +22,8 @@ import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../cor
 import { bury, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from './recover';
 import { insist } from './insist';
 import { leftObjects, putBackLeft } from './preexisting';
+import { servingHealth } from './seeServing';
+import type { Serving } from './story';
 import { readRollout, rolloutPolicy } from './rollout';
 import { renewRecords } from './servedVersions';
 import { wantedObjects } from './wantedObjects';
@@ -154,6 +157,8 @@ type History = readonly Revision[];
 /** What is told as soon as it is known. */
 export interface Told {
   onHistory: (history: History) => void;
+  /** What serves was judged. */
+  onServing: (serving: Serving) => void;
   /** A revision that a dead run has left is taken over, and is about to be marked so. */
   onDied: (died: Revision) => void;
 }
@@ -170,7 +175,7 @@ async function lookAndPutBack(context: DeployContext, told: Told): Promise<Relea
   return release;
 }
 
-async function lookAtRelease(context: DeployContext, { onHistory, onDied }: Told): Promise<ReleaseLook> {
+async function lookAtRelease(context: DeployContext, { onHistory, onServing, onDied }: Told): Promise<ReleaseLook> {
   const { agent, request, namespace, storage } = context;
   const hasNamespace = await lookAtNamespace(context);
   const found = await storage.history();
@@ -191,11 +196,15 @@ async function lookAtRelease(context: DeployContext, { onHistory, onDied }: Told
   }
   if (state.state === 'failed' && wasInterrupted(state.last)) await removeHooks(context, state.last);
   if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), ...nothingServes };
-  const { baseline, isHealthy } = await judgeServing(context, state.last);
+  const { baseline, health } = await judgeServing(context, state.last);
+  const isHealthy = health === 'healthy';
+  const serving = { revision: state.last.revision, health };
+  onServing(serving);
   if (!isHealthy && isUnjudged(context, state.last)) {
     onDied(state.last);
     const failed = await failUnjudged(context, state.last);
     onHistory(failed);
+    onServing(serving);
     return { history: failed, state: releaseState(failed), target: rollbackTarget(failed), ...nothingServes };
   }
   agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
@@ -280,7 +289,7 @@ function oldestRead(history: History): number {
 async function judgeServing(
   context: ReleaseContext,
   serving: Revision,
-): Promise<{ baseline: RolloutMemory; isHealthy: boolean }> {
+): Promise<{ baseline: RolloutMemory; health: ServingHealth }> {
   const { agent, cluster, clock, namespace } = context;
   const objects = await wantedObjects(cluster, serving.manifest, namespace);
   const snapshot = await readRollout(context, objects);
@@ -298,5 +307,5 @@ async function judgeServing(
     );
   }
   const baseline = baselineOf(snapshot, now, context.request.rollout.statusRules);
-  return { baseline, isHealthy: health === 'healthy' };
+  return { baseline, health: servingHealth(health) };
 }

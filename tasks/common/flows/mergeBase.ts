@@ -17,7 +17,8 @@ import { liveRef } from './wantedObjects';
 export interface GivenBase {
   /** The history before the change. */
   before: readonly Revision[];
-  edited: Revision;
+  /** Undefined where the record has no room for a base: it is as it was, and Helm merges as it would by itself. */
+  edited: Revision | undefined;
   superseded: readonly Revision[];
   leftovers: readonly ReportedLeftover[];
 }
@@ -93,11 +94,12 @@ export async function giveBase(
   const planned = await planBase(context, chain, good, wantedManifest);
   if (planned === undefined) return undefined;
   const isUninstall = wantedManifest === '';
+  const given = await giveRecord(context, history, planned, config);
   sayLeftovers(
     context,
-    planned.leftovers.filter(({ keptBecause }) => !isUninstall || keptBecause !== ''),
+    given.leftovers.filter(({ keptBecause }) => !isUninstall || keptBecause !== ''),
   );
-  return giveRecord(context, history, planned, config);
+  return given;
 }
 
 /** What is in no manifest that is wanted, and what becomes of it. */
@@ -112,24 +114,46 @@ export async function giveRecord(
   { edited, manifest, leftovers: left }: PlannedBase,
   config?: Readonly<Record<string, unknown>>,
 ): Promise<GivenBase> {
+  const base: RecordChange = { manifest, bulk: 'left out', ...(config === undefined ? {} : { config }) };
+  if (!(await insist(context, () => context.storage.fits(edited.revision, base)))) {
+    return withoutBase(context, history, edited, left);
+  }
   const superseded = history.filter((revision) => revision.status === 'deployed' && revision !== edited);
   const given: GivenBase = { before: history, edited, superseded, leftovers: left };
-  const base = { manifest, ...(config === undefined ? {} : { config }) };
-  await writeBase(context.storage, given, base).catch((thrown: unknown) =>
+  await writeBase(context.storage, edited.revision, superseded, base).catch((thrown: unknown) =>
     restoredAfter(context, given, history, thrown),
   );
   return given;
 }
 
-async function writeBase(storage: ReleaseStorage, given: GivenBase, base: RecordChange): Promise<void> {
-  const { revision: edited } = given.edited;
+/** A release is never stuck for the want of room: what is left then is told, and a person removes it. */
+function withoutBase(
+  { agent }: ReleaseContext,
+  history: readonly Revision[],
+  { revision }: Revision,
+  left: readonly ReportedLeftover[],
+): GivenBase {
+  const why = `Helm's record of revision ${revision} has no room for it`;
+  agent.warning(
+    `What revisions that failed have left cannot be removed with this run of Helm, because ${why} (1 MiB): fields and objects of them may stay.`,
+  );
+  const leftovers = left.map((one) => (one.keptBecause === '' ? { ...one, keptBecause: why } : one));
+  return { before: history, edited: undefined, superseded: [], leftovers };
+}
+
+async function writeBase(
+  storage: ReleaseStorage,
+  edited: number,
+  superseded: readonly Revision[],
+  base: RecordChange,
+): Promise<void> {
   // Marked first: no copy can be left behind that nobody looks for.
   await storage.update(edited, { labels: { [editedLabel]: String(edited) } });
   await storage.keepCopy(edited);
   await storage.update(edited, base);
   // While an older revision is `deployed` in its record, an upgrade merges from that one.
   // The mark tells whoever comes after a run that died here which one served.
-  for (const { revision } of given.superseded) {
+  for (const { revision } of superseded) {
     await storage.update(revision, { status: 'superseded', labels: { [servedLabel]: String(revision) } });
   }
 }
@@ -266,7 +290,7 @@ export async function restoreRecord(
   for (const [revision, change] of corrections(given, before, now)) {
     await insist(context, () => storage.update(revision, change)).catch((problem: unknown) => problems.push(problem));
   }
-  if (given !== undefined && problems.length === 0) {
+  if (given?.edited !== undefined && problems.length === 0) {
     await forgetEdit(context, given.edited.revision, now).catch((problem: unknown) => problems.push(problem));
   }
   const [first, ...others] = problems;
@@ -299,16 +323,16 @@ function corrections(
     isReplaced && status === 'deployed' ? 'superseded' : status;
   const current = new Map(now.map((revision) => [revision.revision, revision.status]));
   const found: [number, RecordChange][] = [];
-  if (given !== undefined) {
+  if (given?.edited !== undefined) {
     const { revision, manifest, config, status } = given.edited;
-    found.push([revision, { manifest, config, status: statusAfter(status) }]);
+    found.push([revision, { manifest, config, status: statusAfter(status), bulk: 'from copy' }]);
     const labels = { [servedLabel]: undefined };
     for (const old of given.superseded) {
       found.push([old.revision, isReplaced ? { labels } : { status: 'deployed', labels }]);
     }
   }
   for (const { revision, ...record } of before) {
-    if (revision === given?.edited.revision || current.get(revision) !== 'superseded') continue;
+    if (revision === given?.edited?.revision || current.get(revision) !== 'superseded') continue;
     // An install over a kept history does this to it, and what was uninstalled would look like a way back.
     if (record.status === 'uninstalled') found.push([revision, { status: 'uninstalled' }]);
     else if (isUnhealthy({ revision, ...record })) found.push([revision, { status: 'failed' }]);

@@ -1,3 +1,4 @@
+import { appliedLast } from '../core/history';
 import type { PlainStart, ReleaseRollbackStart } from '../core/rollbackContext';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
 import { planLines, type RollbackEnding, type RollbackReport } from '../core/rollbackReport';
@@ -25,7 +26,7 @@ export interface ToldRollback {
 export function planForRelease(start: ReleaseRollbackStart): Promise<ToldRollback> {
   return telling(start, async (story, salt) => {
     const history = await start.storage.history();
-    story.revision = history.at(-1)?.status === 'deployed' ? (history.at(-1)?.revision ?? null) : null;
+    story.revision = appliedLast(history)?.revision ?? null;
     return (await planRelease(start, history, salt)).plan;
   });
 }

@@ -148,7 +148,7 @@ async function rehearse(
   target: Revision,
   base: PlannedBase | undefined,
 ): Promise<Rehearsal> {
-  const record = base && (await storage.changed(base.edited.revision, { manifest: base.manifest }));
+  const record = base && (await storage.changed(base.edited.revision, { manifest: base.manifest, bulk: 'left out' }));
   stopIfCancelled(signal);
   const rehearsal = await rollbackHelm.rehearse(target, record, signal);
   stopIfCancelled(signal);

@@ -53,7 +53,7 @@ export async function proveObjects(
 }
 
 /** What another release owns is left to it; what only lost Helm's mark is still this one's. */
-function mayRepair({ drift, isUnowned = false }: Drift): boolean {
+export function mayRepair({ drift, isUnowned = false }: Drift): boolean {
   return drift === 'missing' || drift === 'changed' || (drift === 'foreign' && isUnowned);
 }
 

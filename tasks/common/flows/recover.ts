@@ -160,7 +160,7 @@ async function restoreEdited(
   const failed = original?.status === 'failed' && status === 'superseded' ? { status: original.status } : {};
   if (original !== undefined) {
     const { manifest, config } = original;
-    await insist(context, () => storage.update(revision, { manifest, config, ...failed }));
+    await insist(context, () => storage.update(revision, { manifest, config, bulk: 'from copy', ...failed }));
   }
   await forgetEdit(context, revision, history);
 }

@@ -19,7 +19,7 @@ import { cancelledDescription, hideSecrets, verify } from './record';
 import { bury, isBuried, isPending, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from './recover';
 import { leftObjects, settlePreexisting } from './preexisting';
 import { readRollout, rolloutPolicy } from './rollout';
-import { newStory, reportOf, type Story } from './story';
+import { newStory, reportOf, servingIn, type Story } from './story';
 import { wantedObjects } from './wantedObjects';
 import { removeRelease, returnTo } from './wayBack';
 
@@ -100,11 +100,11 @@ async function putInOrder(context: RepairContext, story: Story, begun: Work | un
         ? 'The release is uninstalled: nothing is to be done.'
         : `Helm had not made revision ${begun.revision} yet: nothing of the release was changed.`,
     );
-    story.servingRevision = last?.status === 'deployed' ? last.revision : null;
+    story.serving = servingIn(history);
     return wellEnded;
   }
   if (isVerified(last) || (await gotHealthy(context, last))) {
-    story.servingRevision = last.revision;
+    story.serving = { revision: last.revision, health: 'healthy' };
     agent.log(`Revision ${last.revision} is healthy all the same: nothing is to be done.`);
     return isOfRollback(last) ? { ...wellEnded, outcome: 'rolledBack' } : wellEnded;
   }
@@ -172,7 +172,7 @@ async function goBack(context: RepairContext, story: Story, found: Found, ending
   const { history, last } = found;
   const target = rollbackTarget(history, last.revision)?.revision;
   if (!found.isBuried && target?.status === 'deployed' && changedNothing(last, 'pre-upgrade')) {
-    story.servingRevision = target.revision;
+    story.serving = { revision: target.revision, health: 'unknown' };
     const message = `${ending.message} It had changed nothing of the release: revision ${target.revision} serves as before.`;
     context.agent.log(message);
     return { ...ending, message };

@@ -1,6 +1,7 @@
 import type { ProvenApproval } from '../core/approval/proven';
 import { errorThen } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
+import { appliedLast } from '../core/history';
 import { objectName } from '../core/manifest';
 import type { Revision } from '../core/release';
 import type { Lease } from '../core/releaseContext';
@@ -98,7 +99,7 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   const deadline = later(clock.now(), timeout(context));
   const approved = await approvedPlan(context, story);
   const history = await restoreHistory(context, await storage.history());
-  story.revision = servingIn(history);
+  story.revision = appliedLast(history)?.revision ?? null;
   const resumed = await resume(context, story, approved, history, deadline);
   if (resumed !== undefined) return resumed;
   const there = approved === undefined ? undefined : await alreadyThere(context, story, approved, history);
@@ -136,11 +137,6 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
     deadline,
     deletions: plan,
   });
-}
-
-function servingIn(history: readonly Revision[]): number | null {
-  const last = history.at(-1);
-  return last?.status === 'deployed' ? last.revision : null;
 }
 
 function targetOf(history: readonly Revision[], { target }: RollbackPlan): Revision | undefined {

@@ -1,7 +1,19 @@
 import type { Ending } from '../core/ending';
-import { isVerified } from '../core/history';
-import type { DeployReport, Evidence, ReportedLeftover, ReportedObject } from '../core/report';
+import { appliedLast, isVerified } from '../core/history';
+import type { DeployReport, Evidence, ReportedLeftover, ReportedObject, ServingHealth } from '../core/report';
+import type { Revision } from '../core/release';
 import type { Clock, ReleaseStorage } from '../core/ports';
+
+export interface Serving {
+  revision: number;
+  health: ServingHealth;
+}
+
+/** What Helm's history says of what serves: nobody has looked at it yet. */
+export function servingIn(history: readonly Revision[]): Serving | null {
+  const applied = appliedLast(history);
+  return applied === undefined ? null : { revision: applied.revision, health: 'unknown' };
+}
 
 /** What a deploy has come to know; the report is made from it, however the deploy ends. */
 export interface Story {
@@ -12,7 +24,8 @@ export interface Story {
   chart: string;
   appVersion: string;
   revisionBefore: number | null;
-  servingRevision: number | null;
+  /** The revision that was applied last, and how it was seen last; null where that is not known. */
+  serving: Serving | null;
   /** What was found wrong first: whatever goes wrong later is told after it. */
   found: Ending | undefined;
   objects: readonly ReportedObject[];
@@ -34,7 +47,7 @@ export function newStory(now: Date): Story {
     chart: '',
     appVersion: '',
     revisionBefore: null,
-    servingRevision: null,
+    serving: null,
     found: undefined,
     objects: [],
     evidence: [],
@@ -70,7 +83,8 @@ export async function reportOf(context: Told, story: Story, ending: Ending): Pro
     revisionBefore: story.revisionBefore,
     revision: history.at(-1)?.revision ?? null,
     verifiedRevision: history.findLast(isVerified)?.revision ?? null,
-    servingRevision: story.servingRevision,
+    servingRevision: story.serving?.revision ?? null,
+    servingHealth: story.serving?.health ?? 'unknown',
     chart: story.chart,
     appVersion: story.appVersion,
     helmVersion: story.helmVersion,

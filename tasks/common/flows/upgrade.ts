@@ -43,8 +43,8 @@ export async function upgrade(context: DeployContext, story: Story, seen: Look, 
   const given = await baseForUpgrade(context, seen);
   story.leftovers.push(...(given?.leftovers ?? []));
   const said = new Map<string, string>();
-  const { servingRevision } = story;
-  story.servingRevision = null;
+  const { serving } = story;
+  story.serving = null;
   let followed: RolloutEnd | undefined;
   const logs = workloadLogs(context);
   const wait = needsWait(seen.rendering, isInstall(seen) ? 'post-install' : 'post-upgrade');
@@ -65,7 +65,8 @@ export async function upgrade(context: DeployContext, story: Story, seen: Look, 
     story.appVersion = revision.chart.appVersion;
   }
   const nothing = !result.ok && (revision === undefined || changedNothing(revision, preHook(seen)));
-  if (nothing) story.servingRevision = servingRevision;
+  if (nothing) story.serving = serving;
+  else if (result.ok && revision !== undefined) story.serving = { revision: revision.revision, health: 'unknown' };
   context.agent.log(`Helm ended ${result.ok ? 'well' : 'badly'} after ${(result.durationMs / 1000).toFixed(1)} s.`);
   return { result, revision, history, changedNothing: nothing, followed, said, hooks, logs };
 }

@@ -1,6 +1,8 @@
+import type { Drift } from '../core/drift';
 import { endingFor, endingOfRollout, reportedObjects, sentence, type Ending } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
-import { objectName } from '../core/manifest';
+import { objectKey, objectName } from '../core/manifest';
+import type { HelmResult, RollbackOptions } from '../core/ports';
 import { briefly } from '../core/helmFailure';
 import type { Revision } from '../core/release';
 import { blaming } from '../core/report';
@@ -12,15 +14,16 @@ import { judge } from '../core/rollout/verdict';
 import { hungAfter, showHookEvidence, whileHooksRun } from './hookLogs';
 import { followRollout, readRollout, rolloutPolicy } from './rollout';
 import { beginWork } from './change';
+import { leftAlone, untouchedConflicts, untouchedWords, type ConflictingObject } from './fieldConflicts';
 import { insist } from './insist';
 import { firstMark, irreversibleWords } from './irreversible';
 import { bringBack } from './bringBack';
 import { foresee } from './foreseen';
 import { chainFrom, giveBase, giveRecord, onBase, planBase, sayLeftovers } from './mergeBase';
 import { later, remindingWhile, secondsUntil } from './phase';
-import { proveObjects } from './proof';
+import { mayRepair, proveObjects } from './proof';
 import { markUnhealthy, newRevision, prune, settle, verify } from './record';
-import type { Story } from './story';
+import type { Serving, Story } from './story';
 import { wantedObjects } from './wantedObjects';
 
 export async function returnTo(
@@ -30,38 +33,40 @@ export async function returnTo(
   ending: Ending,
   beforeDeploy: RolloutMemory | undefined,
 ): Promise<Ending> {
-  const { agent, storage, helm, request, clock } = context;
+  const { agent, storage, request, clock } = context;
   const deadline = later(clock.now(), request.rollbackTimeoutSeconds);
   const history = await insist(context, () => storage.history());
   const mark = firstMark(history.filter(({ revision }) => revision > target.revision));
-  if (mark !== undefined) return notReturned(context, story, target, ending, irreversible(context, mark));
+  if (mark !== undefined) return notReturned(context, target, ending, irreversible(context, mark));
   const chain = chainFrom(history, target);
   stopIfCancelled(context.signal);
   const isReturn = story.revisionBefore === target.revision;
   const base = await planBase(context, chain, target, target.manifest);
+  const untouched = await untouchedConflicts(context, history, target);
+  const untouchedKeys = new Set(untouched.map(({ ref }) => objectKey(ref)));
   const [memory, { plan, refusals }] = await Promise.all([
     baselineNow(context, target, beforeDeploy, isReturn),
-    foresee(context, history, target, base),
+    foresee(context, history, target, base, untouchedKeys),
   ]);
-  if (refusals.length > 0) return notReturned(context, story, target, ending, refused(context, target, refusals));
+  if (refusals.length > 0) return notReturned(context, target, ending, refused(context, target, refusals));
   stopIfCancelled(context.signal);
+  const { serving } = story;
+  story.serving = null;
   await beginWork(context, story, { action: 'rollback', revision: (history.at(-1)?.revision ?? 0) + 1 });
-  sayLeftovers(context, base?.leftovers ?? []);
   const given = base && (await giveRecord(context, history, base));
-  story.leftovers.push(...(base?.leftovers ?? []));
+  sayLeftovers(context, given?.leftovers ?? []);
+  story.leftovers.push(...(given?.leftovers ?? []));
+  if (untouched.length > 0) agent.log(untouchedWords(untouched));
   const { result, hooks } = await onBase(context, given, history, () => {
     const wait = target.hooks.some((hook) => hook.events.includes('post-rollback'));
     const timeoutSeconds = secondsUntil(deadline, clock.now());
     return whileHooksRun(context, target.hooks, ['pre-rollback', 'post-rollback'], () =>
       remindingWhile(
         context,
-        // What somebody has set by hand must not keep us from the way back.
-        helm.rollback({
-          revision: target.revision,
-          timeoutSeconds,
-          endAfterSeconds: hungAfter(timeoutSeconds, target),
-          wait,
-          forceConflicts: target.applyMethod === 'ssa',
+        rollBack(context, target, {
+          untouched,
+          isForeseen: plan !== undefined,
+          options: { timeoutSeconds, endAfterSeconds: hungAfter(timeoutSeconds, target), wait },
         }),
       ),
     );
@@ -79,23 +84,24 @@ export async function returnTo(
     // What the failed revision alone has may be gone.
     const objects = plan?.objects.filter(({ fate }) => fate !== 'deleted') ?? [];
     const back = await bringBack(context, { objects }, [revision, history.at(-1), target]);
-    story.servingRevision = await servingAfter(context, revision);
+    story.serving = revision === undefined ? serving : await servingAfter(context, revision);
     const why = briefly(result.failure?.message ?? 'Helm made no revision.');
     return rollbackFailed(context, ending, target, `${sentence(why)} ${back.message}`.trimEnd());
   }
   if (!result.ok)
     agent.log(`Helm made revision ${revision.revision} and failed then: ${briefly(result.failure?.message ?? '')}`);
-  const missing = await proveReturned(context, revision);
+  const missing = await proveReturned(context, revision, untouchedKeys);
   if (missing !== undefined) {
-    story.servingRevision = null;
+    story.serving = { revision: revision.revision, health: 'unhealthy' };
     await markUnhealthy(context, revision, endingFor('failed', 'ProofFailed', missing));
     return rollbackFailed(context, ending, target, missing);
   }
+  story.serving = { revision: revision.revision, health: 'unknown' };
   const objects = await wantedObjects(context.cluster, revision.manifest, context.namespace);
   const policy = rolloutPolicy(context, deadline, true);
   const followed = await followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' });
-  story.servingRevision = revision.revision;
   if (followed.end === 'healthy') {
+    story.serving = { revision: revision.revision, health: 'healthy' };
     await insist(context, () => verify(storage, revision, context.run));
     await prune(context);
     const broken = reportedObjects(followed.verdict).filter(({ isPreexisting }) => isPreexisting);
@@ -106,7 +112,8 @@ export async function returnTo(
     for (const object of broken) {
       agent.log(`${objectName(object)} was broken before the deploy and is so again: ${object.message}`);
     }
-    return { ...ending, outcome: 'rolledBack' };
+    const message = `${sentence(ending.message)} ${untouchedWords(untouched)}`.trimEnd();
+    return { ...ending, outcome: 'rolledBack', message };
   }
   if (followed.end === 'cancelled') {
     return cancelledWith(
@@ -114,9 +121,39 @@ export async function returnTo(
     );
   }
   const why = endingOfRollout(followed.verdict);
+  story.serving = { revision: revision.revision, health: followed.end === 'unknown' ? 'unknown' : 'unhealthy' };
   story.objects = reportedObjects(followed.verdict);
   await markUnhealthy(context, revision, why);
   return rollbackFailed(context, ending, target, blaming(why));
+}
+
+interface RollBack {
+  untouched: readonly ConflictingObject[];
+  /** The rehearsal has shown that this Helm comes by our proxy. */
+  isForeseen: boolean;
+  options: Pick<RollbackOptions, 'timeoutSeconds' | 'endAfterSeconds' | 'wait'>;
+}
+
+/**
+ * What somebody has set by hand in what the failed revision wrote must not keep us from the way back; what that revision
+ * did not write is kept from Helm by the fence. A Helm that may go past it is not told to force.
+ */
+async function rollBack(
+  { cluster, helm, lease, rollbackHelm }: ReleaseContext,
+  target: Revision,
+  { untouched, isForeseen, options }: RollBack,
+): Promise<HelmResult> {
+  const { revision, applyMethod } = target;
+  if (untouched.length === 0) return helm.rollback({ revision, ...options, forceConflicts: applyMethod === 'ssa' });
+  const policy = await leftAlone(cluster, untouched);
+  const { result } = await rollbackHelm.rollback({
+    target: isForeseen ? target : { revision },
+    description: '',
+    ...options,
+    policy,
+    lost: lease.lost,
+  });
+  return result;
 }
 
 /** Why nobody goes back by himself, as part of a sentence, and what a person may do. */
@@ -125,14 +162,7 @@ interface NoReturn {
   next: string;
 }
 
-function notReturned(
-  { agent }: ReleaseContext,
-  story: Story,
-  target: Revision,
-  ending: Ending,
-  { why, next }: NoReturn,
-): Ending {
-  story.servingRevision = null;
+function notReturned({ agent }: ReleaseContext, target: Revision, ending: Ending, { why, next }: NoReturn): Ending {
   const said = `It is not rolled back to revision ${target.revision} by itself, because ${sentence(why)} ${next}`;
   agent.log(said);
   return { ...ending, message: `${sentence(ending.message)} ${said}` };
@@ -153,8 +183,13 @@ function refused({ request, namespace }: ReleaseContext, target: Revision, refus
 }
 
 /** Helm's word is no proof: what of the target is gone is made again. A sentence where that could not be done. */
-async function proveReturned(context: ReleaseContext, made: Revision): Promise<string | undefined> {
-  const { drifts } = await proveObjects(context, made);
+async function proveReturned(
+  context: ReleaseContext,
+  made: Revision,
+  untouched: ReadonlySet<string>,
+): Promise<string | undefined> {
+  const isLeft = ({ drift, ref }: Drift): boolean => drift === 'changed' && untouched.has(objectKey(ref));
+  const { drifts } = await proveObjects(context, made, (drift) => mayRepair(drift) && !isLeft(drift));
   const missing = drifts.filter(({ drift }) => drift === 'missing');
   if (missing.length === 0) return undefined;
   return `Revision ${made.revision} was made, but not all of it is there: ${missing.map(({ message }) => message).join(' ')}`;
@@ -177,15 +212,17 @@ async function baselineNow(
   }
 }
 
-/** A way back whose end failed, by a hook for example, may still have brought the objects back. */
-async function servingAfter(context: ReleaseContext, revision: Revision | undefined): Promise<number | null> {
-  if (revision === undefined) return null;
+/**
+ * A way back whose end failed, by a hook for example, may still have brought the objects back. Where it has not, what
+ * serves is a mixture.
+ */
+async function servingAfter(context: ReleaseContext, revision: Revision): Promise<Serving | null> {
   const { cluster, clock, namespace } = context;
   try {
     const snapshot = await readRollout(context, await wantedObjects(cluster, revision.manifest, namespace));
     const now = clock.now();
     const { health } = judge(snapshot, rolloutPolicy(context, now, true), undefined, now);
-    return health === 'healthy' ? revision.revision : null;
+    return health === 'healthy' ? { revision: revision.revision, health } : null;
   } catch {
     return null;
   }
@@ -217,6 +254,7 @@ export async function uninstall(
   revision: Revision,
   ending: Ending,
 ): Promise<Ending> {
+  story.serving = null;
   const problem = await removeRelease(context, story, revision);
   if (problem !== undefined) {
     const message = `${sentence(ending.message)} Uninstalling it failed too: ${sentence(problem.message)}`;

@@ -10,13 +10,23 @@ import type { SimulatedTime } from './simulatedTime';
 /** A cluster that holds objects, and that does to Deployments and Jobs what their controllers do. */
 export interface FakeCluster extends Cluster {
   readonly objects: Map<string, KubeObject>;
-  /** Creates or replaces, as the API server does: uid, generation; then the controllers come to work. */
-  put(object: KubeObject): KubeObject;
+  /**
+   * Creates or replaces, as the API server does: uid, generation, who wrote when; then the controllers come to work.
+   * Writes that change nothing are not noted.
+   */
+  put(object: KubeObject, manager?: string): KubeObject;
   take(key: string): void;
   /** Kinds that the connection may not read. */
   readonly unreadable: Set<string>;
   /** What is served besides the built-in kinds, and what is no longer, by `apiVersion/kind`. */
   readonly served: Map<string, ApiResource>;
+  /** By `objectKey`: the field of which another manager does not let Helm have it without force. */
+  readonly taken: Map<string, { field: string; manager: string }>;
+}
+
+/** As the API server refuses a server-side apply without force. */
+export function conflictWith({ field, manager }: { field: string; manager: string }): string {
+  return `Apply failed with 1 conflict: conflict with "${manager}" using v1 at 2026-01-01T00:00:00Z: ${field}`;
 }
 
 const kinds: Readonly<Record<string, readonly [plural: string, namespaced: boolean]>> = {
@@ -50,6 +60,7 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
   const unreadable = new Set<string>();
   const served = builtInKinds();
   const resourceOf = (apiVersion: string, kind: string): ApiResource | undefined => served.get(`${apiVersion}/${kind}`);
+  const taken: FakeCluster['taken'] = new Map();
   let version = 0;
 
   const change = (key: string, object: KubeObject | undefined): void => {
@@ -58,7 +69,7 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
     time.wakeAll();
   };
 
-  const put: FakeCluster['put'] = (given) => {
+  const put: FakeCluster['put'] = (given, manager = 'fake') => {
     const key = objectKey(refOf(given));
     const before = objects.get(key);
     const isSame = before !== undefined && isDeepStrictEqual(before['spec'], given['spec']);
@@ -69,7 +80,7 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       generation,
       creationTimestamp: before?.metadata.creationTimestamp ?? time.now().toISOString(),
       resourceVersion: String(++version),
-      managedFields: [{ manager: 'fake', time: time.now().toISOString() }],
+      managedFields: managersOf(before, given, { manager, time: time.now() }),
     };
     const object: KubeObject = structuredClone({ ...given, metadata });
     if (before?.['status'] !== undefined) object['status'] = before['status'];
@@ -95,6 +106,7 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
     take,
     unreadable,
     served,
+    taken,
     get: (ref) =>
       unreadable.has(ref.kind)
         ? Promise.reject(refusal(ref.kind))
@@ -108,14 +120,14 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       ) {
         return Promise.reject(new TaskError('NamespaceMissing', `namespaces "${namespace}" not found`));
       }
-      if (objects.has(objectKey(refOf(object)))) return Promise.reject(conflict(object, 'already exists'));
+      if (objects.has(objectKey(refOf(object)))) return Promise.reject(conflict(object, 'already exists.'));
       return Promise.resolve(how?.dryRun === true ? object : put(object));
     },
     update(object) {
       const { resourceVersion } = object.metadata;
       const live = objects.get(objectKey(refOf(object)));
       const isStale = resourceVersion !== undefined && live?.metadata.resourceVersion !== resourceVersion;
-      return isStale ? Promise.reject(conflict(object, 'was changed')) : Promise.resolve(put(object));
+      return isStale ? Promise.reject(conflict(object, 'was changed.')) : Promise.resolve(put(object));
     },
     apply: (object) => {
       const live = objects.get(objectKey(refOf(object)));
@@ -137,6 +149,11 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       }
       const live = objects.get(objectKey(refOf(object)));
       return Promise.resolve(structuredClone(live === undefined ? object : (applied(live, object) as KubeObject)));
+    },
+    dryRunApplyUnforced: (object) => {
+      const held = taken.get(objectKey(refOf(object)));
+      if (held === undefined) return Promise.resolve();
+      return Promise.reject(conflict(object, `cannot be changed: ${conflictWith(held)}`));
     },
     delete: (ref: ObjectRef) => {
       take(objectKey(ref));
@@ -191,8 +208,25 @@ function applied(live: unknown, declared: unknown): unknown {
   ];
 }
 
+const emptyObject: KubeObject = { apiVersion: '', kind: '', metadata: { name: '' } };
+
+type Managers = NonNullable<KubeObject['metadata']['managedFields']>;
+
+function managersOf(
+  before: KubeObject | undefined,
+  given: KubeObject,
+  { manager, time }: { manager: string; time: Date },
+): Managers {
+  const { metadata: _, status: __, ...content } = given;
+  const { metadata: ___, status: ____, ...was } = before ?? emptyObject;
+  const noted = before?.metadata.managedFields ?? [];
+  if (isDeepStrictEqual(content, was) && noted.some((entry) => entry.manager === manager)) return noted;
+  const others = noted.filter((entry) => entry.manager !== manager);
+  return [...others, { manager, operation: 'Apply', time: time.toISOString() }];
+}
+
 function conflict({ kind, metadata }: KubeObject, what: string): TaskError {
-  return new TaskError('Conflict', `${kind}/${metadata.name} ${what}.`, { facts: { status: 409 } });
+  return new TaskError('Conflict', `${kind}/${metadata.name} ${what}`, { facts: { status: 409 } });
 }
 
 function refusal(kind: string): TaskError {

@@ -8,10 +8,11 @@ import {
   objectName,
   refOf,
 } from '../../../tasks/common/core/manifest';
-import type { Helm, HelmResult } from '../../../tasks/common/core/ports';
+import type { FencePolicy } from '../../../tasks/common/core/fence';
+import type { FencedRollback, Helm, HelmResult } from '../../../tasks/common/core/ports';
 import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release';
 import { objectStatus } from '../../../tasks/common/core/status';
-import type { FakeCluster } from './fakeCluster';
+import { conflictWith, type FakeCluster } from './fakeCluster';
 import type { FakeStorage } from './fakeStorage';
 import type { SimulatedTime } from './simulatedTime';
 
@@ -34,6 +35,8 @@ export interface FakeHelmOptions {
   release: string;
   namespace: string;
   chart: FakeChart;
+  /** 4: it applies on the server's side, and is refused what another field manager has taken. */
+  major?: 3 | 4 | undefined;
   upgradeTrouble?: HelmTrouble | undefined;
   rollbackTrouble?: 'half way' | 'killed half way' | undefined;
   uninstallTrouble?: 'at the start' | undefined;
@@ -51,6 +54,8 @@ export interface FakeHelm extends Helm {
   readonly runs: string[];
   /** Whether any revision became `deployed`. */
   hasDeployed(): boolean;
+  /** `rollback` behind a fence. */
+  fencedRollback(options: FencedRollback): Promise<HelmResult>;
 }
 
 /** Helm was told to stop by a signal that it can catch. */
@@ -69,9 +74,10 @@ export function fakeHelm(
   cluster: FakeCluster,
   time: SimulatedTime,
 ): FakeHelm {
-  const { release, namespace, chart, pace = () => Promise.resolve() } = options;
+  const { release, namespace, chart, major = 3, pace = () => Promise.resolve() } = options;
   const runs: string[] = [];
   let hasDeployed = false;
+  let fence: FencePolicy | undefined;
   const manifest = manifestOf(chart.objects);
 
   /** A record that is gone is not made again. */
@@ -95,6 +101,7 @@ export function fakeHelm(
       labels: { ...last?.labels },
       writtenAt: time.now(),
       createdAt: time.now(),
+      ...(major === 4 ? { applyMethod: 'ssa' } : {}),
       ...content,
     };
     if (storage.records.some(({ revision }) => revision === made.revision)) throw new Error('already exists');
@@ -113,7 +120,25 @@ export function fakeHelm(
   };
 
   /** Applies up to `count` objects; throws what went wrong. */
-  const apply = async (base: string, target: string, step: Step, { count = Infinity, isRollback = false } = {}) => {
+  const apply = async (
+    base: string,
+    target: string,
+    step: Step,
+    { count = Infinity, isRollback = false, isForced = false } = {},
+  ) => {
+    const conflicts: string[] = [];
+    const isLeft = (object: KubeObject): boolean =>
+      fence?.isLeft?.({
+        verb: 'apply',
+        apiVersion: object.apiVersion,
+        resource: `${object.kind.toLowerCase()}s`,
+        namespace,
+        name: object.metadata.name,
+        isStorage: false,
+        isMadeHere: false,
+        bodyDigest: '',
+        client: 'Helm',
+      }) === true;
     const before = new Map(objectsOf(base).map((object) => [manifestKey(object, namespace), object]));
     const wanted = new Map(objectsOf(target).map((object) => [manifestKey(object, namespace), object]));
     for (const [key, object] of [...wanted].slice(0, count)) {
@@ -127,10 +152,18 @@ export function fakeHelm(
           throw new Error(`${objectName(refOf(object))} exists and cannot be imported into the current release`);
         }
       }
-      cluster.put(live === undefined ? own(object) : (merged(earlier ?? {}, own(object), live) as KubeObject));
+      if (live !== undefined && isLeft(object)) continue;
+      const taken = cluster.taken.get(key);
+      if (major === 4 && taken !== undefined && !isForced) {
+        const of = `${namespace}/${object.metadata.name} ${object.apiVersion}, Kind=${object.kind}`;
+        conflicts.push(`conflict occurred while applying object ${of}: ${conflictWith(taken)}`);
+        continue;
+      }
+      cluster.put(live === undefined ? own(object) : (merged(earlier ?? {}, own(object), live) as KubeObject), 'helm');
     }
     const refused = [...wanted.values()][count];
     if (refused !== undefined) throw new Error(`cannot patch "${refused.metadata.name}" with kind ${refused.kind}: no`);
+    if (conflicts.length > 0) throw new Error(conflicts.join(' && '));
     for (const [key, object] of before) {
       if (wanted.has(key)) continue;
       await step(`remove ${objectName(refOf(object))}`);
@@ -218,6 +251,7 @@ export function fakeHelm(
     }
     if (thrown instanceof Interrupted) return failed(message, 'Cancelled', { cancelled: true });
     if (message === 'context deadline exceeded') return failed(message, 'TimedOut');
+    if (message.includes('Apply failed with')) return failed(message, 'FieldConflict');
     return failed(message, message.includes('hooks failed') ? 'HookFailed' : 'ApplyRejected');
   };
 
@@ -270,14 +304,24 @@ export function fakeHelm(
     return succeeded;
   };
 
-  return {
+  const helm: FakeHelm = {
     runs,
     hasDeployed: () => hasDeployed,
+    async fencedRollback({ target, policy, ...options }) {
+      fence = policy;
+      const result = await helm.rollback({
+        ...options,
+        revision: target.revision,
+        forceConflicts: target.applyMethod === 'ssa',
+      });
+      fence = undefined;
+      return result;
+    },
     capabilities: () =>
       Promise.resolve({
-        version: 'v3.17.3',
-        major: 3,
-        minor: 17,
+        version: major === 4 ? 'v4.2.3' : 'v3.17.3',
+        major,
+        minor: major === 4 ? 2 : 17,
         upgradeFlags: new Set<string>(),
       }),
     render: (_signal, assumed = []) => {
@@ -359,8 +403,8 @@ export function fakeHelm(
       }
     },
 
-    async rollback({ revision }) {
-      runs.push(`rollback ${revision}`);
+    async rollback({ revision, forceConflicts = false }) {
+      runs.push(`rollback ${revision}${forceConflicts ? ' --force-conflicts' : ''}`);
       const trouble = options.rollbackTrouble;
       let made: Revision | undefined;
       let last: Revision | undefined;
@@ -376,7 +420,7 @@ export function fakeHelm(
         made = create(last, 'pending-rollback', content);
         try {
           const count = trouble === undefined ? Infinity : 0;
-          await apply(last.manifest, target.manifest, pace, { count, isRollback: true });
+          await apply(last.manifest, target.manifest, pace, { count, isRollback: true, isForced: forceConflicts });
         } catch (thrown) {
           if (trouble === 'killed half way') return killed();
           throw thrown;
@@ -410,6 +454,7 @@ export function fakeHelm(
       }
     },
   };
+  return helm;
 }
 
 type Step = (what: string) => Promise<void>;

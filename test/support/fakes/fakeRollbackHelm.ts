@@ -13,7 +13,7 @@ import { inNamespace, owned } from './scene';
 export type Rehearsed = readonly RehearsedWrite[] | Partial<Rehearsal> | 'hangs';
 
 /** The Helm of a deploy, asked what its way back would do. It carries nothing out: that is the other port's. */
-export function fakeRollbackHelm(rehearsed: Rehearsed = []): RollbackHelm {
+export function fakeRollbackHelm(rehearsed: Rehearsed = [], helm?: Pick<FakeHelm, 'fencedRollback'>): RollbackHelm {
   const version = 'v3.17.3';
   return {
     provenance: () => Promise.resolve({ from: 'release', version, rules: rulesOf(version) }),
@@ -21,7 +21,11 @@ export function fakeRollbackHelm(rehearsed: Rehearsed = []): RollbackHelm {
       if (rehearsed === 'hangs') return new Promise(() => undefined);
       return Promise.resolve('length' in rehearsed ? rehearsal(rehearsed) : rehearsal([], rehearsed));
     },
-    rollback: () => Promise.reject(new Error('The way back of a deploy is not fenced.')),
+    rollback: async (options) => {
+      if (helm === undefined) throw new Error('This way back is not fenced.');
+      const record = { forwarded: [], heldBack: [], refused: [], requests: { reads: 0, writes: 0 } };
+      return { result: await helm.fencedRollback(options), fence: record };
+    },
   };
 }
 

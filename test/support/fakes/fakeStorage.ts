@@ -11,6 +11,8 @@ export interface FakeStorage extends ReleaseStorage {
   readonly copies: Map<number, Revision>;
   /** Objects as they were before a deploy, by their key. */
   readonly kept: Map<string, KeptObject>;
+  /** Characters of a manifest that a record has room for. */
+  room: number;
 }
 
 /** `now`: the API server's clock; without it no change is dated. */
@@ -19,19 +21,22 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
     kind: 'Secret',
     records: structuredClone([...records]),
     copies: new Map(),
+    room: Infinity,
     history: () => Promise.resolve(structuredClone(storage.records)),
     async update(revision, change, beforeWrite = () => Promise.resolve()) {
       await beforeWrite();
       const at = storage.records.findIndex((record) => record.revision === revision);
       const record = storage.records[at];
       if (record === undefined) throw new TaskError('Conflict', `The record of revision ${revision} is gone.`);
-      const { labels, ...fields } = change;
+      const { labels, bulk, ...fields } = change;
       // As the real one: whatever is written is written without secrets.
       const { describesSecret: _, ...clean } = record;
       const merged = Object.entries({ ...record.labels, ...labels });
       const kept = merged.filter((pair): pair is [string, string] => pair[1] !== undefined);
       const writtenAt = now?.() ?? record.writtenAt;
-      storage.records[at] = { ...clean, ...fields, labels: Object.fromEntries(kept), writtenAt };
+      const notes = bulk === 'from copy' ? (storage.copies.get(revision)?.notes ?? record.notes) : record.notes;
+      const bulky = bulk === 'left out' ? { notes: '' } : { notes };
+      storage.records[at] = { ...clean, ...bulky, ...fields, labels: Object.fromEntries(kept), writtenAt };
     },
     changed: (revision, { manifest = '' }) =>
       Promise.resolve({
@@ -40,6 +45,7 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
         metadata: { name: `sh.helm.release.v1.v${revision}` },
         manifest,
       }),
+    fits: (_revision, { manifest = '' }) => Promise.resolve(manifest.length <= storage.room),
     async remove(revision) {
       await Promise.resolve();
       storage.records = storage.records.filter((record) => record.revision !== revision);

@@ -101,7 +101,7 @@ export async function scene(setting: Setting): Promise<Scene> {
   const storage = fakeStorage(setting.history ?? []);
   const helm = fakeHelm({ release, namespace, chart: setting.chart, ...setting.helm }, storage, cluster, time);
   cluster.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace }, status: { phase: 'Active' } });
-  for (const object of setting.live ?? []) cluster.put(owned(object));
+  for (const object of setting.live ?? []) cluster.put(owned(object), 'helm');
   for (const object of setting.foreign ?? []) cluster.put(inNamespace(object));
   await time.sleep(5000, new AbortController().signal);
   const cancel = new AbortController();
@@ -126,7 +126,7 @@ export async function scene(setting: Setting): Promise<Scene> {
     cluster: ports.wrap('cluster', cluster),
     storage: ports.wrap('storage', storage),
     helm: ports.wrap('helm', helm),
-    rollbackHelm: ports.wrap('rollbackHelm', fakeRollbackHelm(setting.rehearsed)),
+    rollbackHelm: ports.wrap('rollbackHelm', fakeRollbackHelm(setting.rehearsed, helm)),
     sha256,
     clock: time,
     namespace,

@@ -87,6 +87,7 @@ async function write(passage: Passage): Promise<Reply> {
   }
   if (verb === 'delete') return gate.policy.mayDelete(asked) ? forward(passage) : holdBack(passage);
   if (gate.policy.mayWrite?.(asked) === false) return refuse(passage, notPlanned(target));
+  if (gate.policy.isLeft?.(asked) === true) return leave(passage, target.name);
   return gate.policy.comparing === undefined ? forward(passage) : compared(passage, asked);
 }
 
@@ -133,6 +134,21 @@ async function dryRun({ gate, request, verb, target }: Passage): Promise<KubeObj
   });
   const object = jsonOf(answered.body);
   return isSuccess(answered) && identityOf(object) !== undefined ? (object as KubeObject) : undefined;
+}
+
+/** As if it had been done and had changed nothing. */
+async function leave(passage: Passage, name: string | undefined): Promise<Reply> {
+  const { gate, request, target } = passage;
+  if (name === undefined) return forward(passage);
+  const answered = await gate.upstream.ask({
+    method: 'GET',
+    path: `${collectionPath(target)}/${encodeURIComponent(name)}`,
+    target,
+    verb: 'get',
+    client: request.client,
+    retry: 'idempotent',
+  });
+  return answered.status === 404 ? forward(passage) : answeredReply(answered);
 }
 
 function fenceWrite({ gate, request, verb, target }: Passage): FenceWrite {

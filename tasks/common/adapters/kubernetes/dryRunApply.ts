@@ -2,7 +2,7 @@ import { asTaskError, TaskError } from '../../core/failure';
 import type { KubeObject } from '../../core/kubernetes';
 import { refOf } from '../../core/manifest';
 import { notUnderstood } from './errors';
-import { asKubeObject, objectAttempt, type Requests } from './requests';
+import { acceptFor, asKubeObject, objectAttempt, type Requests } from './requests';
 import { resourcePath } from './resources';
 
 const tries = 3;
@@ -16,7 +16,19 @@ export function dryRunApply(
   object: KubeObject,
   { fieldManager }: { fieldManager: string },
 ): Promise<KubeObject> {
-  return apply(requests, object, { fieldManager, dryRun: true });
+  return apply(requests, object, { fieldManager, dryRun: true, force: true });
+}
+
+/**
+ * Asks whether an apply without force would be refused. Throws `Conflict` with the API server's words where another
+ * field manager has set a field to something else. Only the metadata of the object is asked for.
+ */
+export async function dryRunApplyUnforced(
+  requests: Requests,
+  object: KubeObject,
+  { fieldManager }: { fieldManager: string },
+): Promise<void> {
+  await apply(requests, object, { fieldManager, dryRun: true, force: false });
 }
 
 /** The same for real. */
@@ -25,15 +37,15 @@ export function serverSideApply(
   object: KubeObject,
   { fieldManager }: { fieldManager: string },
 ): Promise<KubeObject> {
-  return apply(requests, object, { fieldManager, dryRun: false });
+  return apply(requests, object, { fieldManager, dryRun: false, force: true });
 }
 
 async function apply(
   requests: Requests,
   object: KubeObject,
-  { fieldManager, dryRun }: { fieldManager: string; dryRun: boolean },
+  { fieldManager, dryRun, force }: { fieldManager: string; dryRun: boolean; force: boolean },
 ): Promise<KubeObject> {
-  const ref = refOf(object);
+  const ref = { ...refOf(object), metadataOnly: !force };
   const asked = { kind: ref.kind, namespace: ref.namespace, name: dryRun ? `${ref.name} (by a dry run)` : ref.name };
   const resource = await requests.served(ref.apiVersion, ref.kind, objectAttempt('patch', asked));
   const attempt = objectAttempt('patch', asked, resource);
@@ -48,11 +60,12 @@ async function apply(
     path: resourcePath(resource, {
       namespace: ref.namespace,
       name: ref.name,
-      query: { dryRun: dryRun ? 'All' : undefined, force: 'true', fieldManager },
+      query: { dryRun: dryRun ? 'All' : undefined, force: String(force), fieldManager },
     }),
     attempt,
     body: object,
     contentType: 'application/apply-patch+yaml',
+    accept: acceptFor(ref, 'object'),
     // What cannot be applied is answered with 500, and would be asked for again until the time is over.
     retry: 'unsent',
   } as const;

@@ -23,7 +23,7 @@ export interface FenceMeasure {
  * hooks as they are declared; its own records; delete what the plan leaves to it, and what it has made itself, but no
  * record of its own.
  */
-export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure): Required<FencePolicy> {
+export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure): Required<Omit<FencePolicy, 'isLeft'>> {
   const mayDelete = onlyDeletionsOf(helmMayDelete(plan));
   const isPlanned = onlyDeletionsOf(helmMayWrite(plan));
   const rehearsed = rehearsedWrites(rehearsal);
