@@ -1,7 +1,9 @@
 import { readArguments } from '../common/core/argumentsInput';
 import { readChartSource } from '../common/core/chartSource';
-import type { DeployRequest, RepairRequest } from '../common/core/deployRequest';
+import { hasCredential, holdsSecret, secretProblem } from '../common/core/commandLine';
+import type { DeployRequest, RepairRequest, ValuesFile } from '../common/core/deployRequest';
 import { durationExpected, parseDuration } from '../common/core/duration';
+import { readGoYaml } from '../common/core/goYaml';
 import { readHelmPath } from '../common/core/helmPathInput';
 import {
   inputReader,
@@ -11,12 +13,15 @@ import {
   type InputReader,
   type RawInputs,
 } from '../common/core/inputs';
+import { isRecord } from '../common/core/json';
 import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/connectionInputs';
 import { lockInputDefaults, readLockRequest } from '../common/core/lockRequest';
 import { parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/rolloutRequest';
+import type { SecretFinder } from '../common/core/secrets';
 import { planValues } from '../common/core/setValues';
-import { isAddress, valuesFileProblem } from '../common/core/valuesFile';
+import { leafPaths, reusesValues, type ValuePath } from '../common/core/reusedValues';
+import { checkValuesFile, isAddress, type ValuesFileCheck } from '../common/core/valuesFile';
 
 /** Every input of the task with what it is when the pipeline says nothing; the same as in task.json. */
 export const inputDefaults = {
@@ -58,9 +63,14 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
 
   const timeoutSeconds = readTimeout(read);
   const repair = repairOf(read, context, timeoutSeconds);
-  const chart = readChartSource(read, files);
+  const chart = readChartSource(read, files, secrets);
   const chartVersion = read.optionalText('chartVersion');
-  const valueFiles = read.lines('valueFiles').map((line) => readValueFile(read, files, line));
+  if (chartVersion !== undefined && holdsSecret(chartVersion, secrets)) {
+    read.mistake({ input: 'chartVersion', problem: secretProblem });
+  }
+  const valueFileLines = read.lines('valueFiles');
+  const warnings: string[] = [];
+  const valueFiles = valueFileLines.map((line) => readValueFile(read, context, line, warnings));
   const values = planValues(
     {
       set: read.setLines('set'),
@@ -73,15 +83,22 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   );
   const extra = readArguments(read.text('arguments'), secrets);
   for (const mistake of [...values.mistakes, ...extra.mistakes]) read.mistake(mistake);
+  warnings.push(...values.warnings);
+  const given = { valueFiles, values: values.values, extraArguments: extra.words };
+  const dependencyUpdate = read.boolean('dependencyUpdate');
+  if (dependencyUpdate && chart.kind === 'path' && chart.isSecret) {
+    const problem = `${secretProblem}; with dependencyUpdate Helm has to be given this path`;
+    read.mistake({ input: 'chart', problem });
+  }
   const request: DeployRequest = {
     ...repair,
+    ...given,
+    givenPaths: reusesValues(given) ? givenPaths(files, valueFileLines, values.paths) : [],
+    warnings,
     createNamespace: read.boolean('createNamespace'),
     chart,
     ...(chartVersion === undefined ? {} : { chartVersion }),
-    dependencyUpdate: read.boolean('dependencyUpdate'),
-    valueFiles,
-    values: values.values,
-    extraArguments: extra.words,
+    dependencyUpdate,
     timeoutSeconds,
     onFailure: read.choice('onFailure', ['rollback', 'keep']),
     assumeAbandonedAfterSeconds: read.parsed(
@@ -131,40 +148,75 @@ function readTimeout(read: InputReader): number {
   return read.parsed('timeout', durationExpected, parseDuration, fallbackTimeoutSeconds);
 }
 
-function readValueFile(read: InputReader, files: InputFiles, line: InputLine): string {
-  if (isAddress(line.text)) return line.text;
-  const problem = valueFileProblem(files, line.text);
-  if (problem !== undefined) read.mistake({ input: `valueFiles, line ${line.number}`, holds: line.text, problem });
-  return files.absolute(line.text);
+function readValueFile(
+  read: InputReader,
+  { files, secrets }: InputContext,
+  line: InputLine,
+  warnings: string[],
+): ValuesFile {
+  const input = `valueFiles, line ${line.number}`;
+  if (isAddress(line.text)) return readAddress(read, secrets, line.text, input);
+  const { problem, warning } = checkPath(files, line.text);
+  if (problem !== undefined) read.mistake({ input, holds: line.text, problem });
+  if (warning !== undefined) warnings.push(`${input}: this file ${warning}.`);
+  const reference = files.absolute(line.text);
+  return holdsSecret(line.text, secrets) ? { kind: 'path', reference, input } : reference;
 }
 
-function valueFileProblem(files: InputFiles, path: string): string | undefined {
+function readAddress(read: InputReader, secrets: SecretFinder, reference: string, input: string): ValuesFile {
+  if (!hasCredential(reference) && !holdsSecret(reference, secrets)) return reference;
+  if (!/^https:/i.test(reference) || !URL.canParse(reference)) {
+    const problem = 'it holds a secret, so the task has to read it for Helm, and reads https addresses only';
+    read.mistake({ input, problem });
+  }
+  return { kind: 'address', reference, input };
+}
+
+function checkPath(files: InputFiles, path: string): ValuesFileCheck {
   // Helm reads its standard input then, and parses every path as an address first
-  if (path === '-') return 'expected a file: the task has no standard input';
-  if (/%(?![0-9a-f]{2})/i.test(files.absolute(path))) return 'Helm cannot open a path with a lone percent sign in it';
+  if (path === '-') return { problem: 'expected a file: the task has no standard input' };
+  if (/%(?![0-9a-f]{2})/i.test(files.absolute(path))) {
+    return { problem: 'Helm cannot open a path with a lone percent sign in it' };
+  }
   switch (files.kind(path)) {
     case 'missing':
-      return 'there is no such file; relative paths start at System.DefaultWorkingDirectory';
+      return { problem: 'there is no such file; relative paths start at System.DefaultWorkingDirectory' };
     case 'folder':
-      return 'this is a folder, expected a file of values';
+      return { problem: 'this is a folder, expected a file of values' };
     case 'unreadable':
-      return unreadable;
+      return { problem: unreadable };
     case 'file':
-      return textProblem(files, path);
+      return checkText(files, path);
   }
 }
 
 const unreadable = 'this file cannot be read by the user that the agent runs as';
 
-function textProblem(files: InputFiles, path: string): string | undefined {
+function checkText(files: InputFiles, path: string): ValuesFileCheck {
   let text: string;
   try {
     text = files.readText(path);
   } catch {
-    return unreadable;
+    return { problem: unreadable };
   }
-  const problem = valuesFileProblem(text);
-  return problem === undefined ? undefined : `this file ${problem}`;
+  const { problem, ...check } = checkValuesFile(text);
+  return problem === undefined ? check : { problem: `this file ${problem}` };
+}
+
+/** Undefined where a file is behind an address. A file that cannot be read was refused before. */
+function givenPaths(
+  files: InputFiles,
+  lines: readonly InputLine[],
+  assigned: readonly ValuePath[],
+): readonly ValuePath[] | undefined {
+  if (lines.some(({ text }) => isAddress(text))) return undefined;
+  const inFiles = lines.flatMap(({ text }) => {
+    if (files.kind(text) !== 'file') return [];
+    return readGoYaml(files.readText(text)).flatMap((document) =>
+      'value' in document && isRecord(document.value) ? leafPaths(document.value) : [],
+    );
+  });
+  return [...inFiles, ...assigned];
 }
 
 function readRollbackTimeout(read: InputReader, timeoutSeconds: number): number {

@@ -6,10 +6,11 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { helmPrograms } from '../../scripts/cluster/pins';
 import { programPath } from '../../scripts/cluster/programs';
+import { inputArguments } from '../../tasks/common/core/commandLine';
 import { inputReader } from '../../tasks/common/core/inputs';
 import { redactor, secretFinder } from '../../tasks/common/core/secrets';
-import { planValues, privateValuesText, valueFlags, type SetLines } from '../../tasks/common/core/setValues';
-import { valuesFileProblem } from '../../tasks/common/core/valuesFile';
+import { planValues, privateValuesText, type SetLines } from '../../tasks/common/core/setValues';
+import { checkValuesFile } from '../../tasks/common/core/valuesFile';
 
 /** Prints the values with Go's type of each, so that 5 and "5", or 5 and 5.0, are not the same. */
 const template = `
@@ -73,7 +74,8 @@ describe('values as the real Helm reads them', function () {
     assert.ok(!secrets.some((each) => each.trim().length > 2 && shown.includes(each)), shown);
     const texts = values.privateTexts.map(({ text }, index) => write(`private,${index}.txt`, text));
     const file = values.privateValues && write('private.yaml', privateValuesText(values.privateValues));
-    return valueFlags(valueFiles, values, file === undefined ? { texts } : { values: file, texts });
+    const prepared = { valueFiles: [], values: file === undefined ? { texts } : { values: file, texts } };
+    return inputArguments({ valueFiles, values, extraArguments: [] }, prepared, folder).map(({ text }) => text);
   }
 
   const name = fc.constantFrom(
@@ -164,7 +166,7 @@ describe('values as the real Helm reads them', function () {
       for (const text of yamlTexts) {
         const file = write('tried.yaml', text);
         const refuses = rendered(helm.file, ['--values', file]) === undefined;
-        const problem = valuesFileProblem(text);
+        const { problem } = checkValuesFile(text);
         if (problem !== undefined) assert.ok(refuses, `${JSON.stringify(text)}: ${problem}`);
       }
     });

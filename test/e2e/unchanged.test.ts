@@ -10,6 +10,7 @@ import { createReleaseStorage } from '../../tasks/common/adapters/storage';
 import type { DeployRequest } from '../../tasks/common/core/deployRequest';
 import type { Helm, HelmResult } from '../../tasks/common/core/ports';
 import type { Revision } from '../../tasks/common/core/release';
+import { secretFinder } from '../../tasks/common/core/secrets';
 import { whatChanged } from '../../tasks/common/core/unchanged';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 
@@ -118,6 +119,7 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
       isDebug: false,
       onLine: () => undefined,
       redact: (text: string) => text,
+      secrets: secretFinder([]),
       request: request as DeployRequest,
     };
     return createHelm(options as HelmOptions);

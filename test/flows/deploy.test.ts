@@ -53,6 +53,21 @@ describe('deploy', () => {
     assert.equal(on.agent.depth(), 0);
   });
 
+  it('what may be meant otherwise is said once, and values that Helm reuses are named outside of the groups', async () => {
+    const request = { warnings: ['set, line 1: quotes.'], extraArguments: ['--reuse-values'], givenPaths: [['a']] };
+    const on = await scene({ ...installed, chart: { ...v2, config: { a: 1, old: { b: 2 } } }, request });
+    let depth: number | undefined;
+    const log = on.agent.log.bind(on.agent);
+    on.context.agent.log = (text) => {
+      if (text.startsWith('Helm takes 1 value')) depth = on.agent.depth();
+      log(text);
+    };
+    await deploy(on.context);
+    assert.deepEqual(on.agent.warnings, ['set, line 1: quotes.']);
+    assert.match(on.agent.lines.join('\n'), /Helm takes 1 value .* \(--reuse-values\): old\.b\./);
+    assert.equal(depth, 0);
+  });
+
   it('an upgrade marks what served before, so that there is a way back, and then itself', async () => {
     const on = await scene({ ...installed, chart: v2 });
     const report = await deploy(on.context);

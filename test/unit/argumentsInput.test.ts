@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readArguments, splitArguments } from '../../tasks/common/core/argumentsInput';
+import { checkArguments, readArguments, splitArguments } from '../../tasks/common/core/argumentsInput';
+import { parseHelpFlags } from '../../tasks/common/core/helmFlags';
 import { secretFinder } from '../../tasks/common/core/secrets';
 
 function words(text: string): unknown {
@@ -63,7 +64,7 @@ describe('arguments', () => {
     ['--set-string a=b', 'setString'],
     ['--set-file a=b', 'setFile'],
     ['--set-json a=1', 'valueFiles'],
-    ['--set-literal a=1', 'valueFiles'],
+    ['--set-literal a=1', 'setLiteral'],
     ['--set-new a=1', 'valueFiles'],
     ['--history-max 3', 'historyMax'],
     ['--description x', 'writes'],
@@ -74,6 +75,16 @@ describe('arguments', () => {
     ['--version 1', 'chartVersion'],
     ['--repo https://x', 'chartRepository'],
     ['--dependency-update', 'dependencyUpdate'],
+    ['--v=9', 'system.debug'],
+    ['--v 9', 'system.debug'],
+    ['-v9', 'system.debug'],
+    ['-v=9', 'system.debug'],
+    ['--vmodule=x=9', 'system.debug'],
+    ['--log-file /w/x', 'system.debug'],
+    ['--log_dir=/w', 'system.debug'],
+    ['--logtostderr=false', 'system.debug'],
+    ['--alsologtostderr', 'system.debug'],
+    ['--stderrthreshold=0', 'system.debug'],
   ] as const) {
     it(`${text} is refused by its name, with what to use instead`, () => {
       const mistakes = refused(text);
@@ -125,11 +136,81 @@ describe('arguments', () => {
   }
 
   it('a secret with blanks, cut into words, is refused too', () => {
-    assert.match(refused('--password correct horse', 'correct horse').join('\n'), /no flag|secret/);
+    assert.match(refused('--password correct horse', 'correct horse').join('\n'), /^a flag: .*secret/);
+    assert.doesNotMatch(refused('--password correct horse', 'correct horse').join('\n'), /horse/);
     assert.match(refused('--unknown correct --x=horse', 'correct --x=horse').join('\n'), /secret/);
   });
 
   it('all mistakes at once', () => {
     assert.equal(refused('--wait --timeout 5m --atomic -n x y').length, 5);
   });
+});
+
+const help = `
+Flags:
+      --ca-file string                             verify certificates (default "x")
+      --dry-run string[="unset"]                   simulates --foo
+      --force-replace                              force resource updates by replacement
+  -i, --install                                    if a release
+      --post-renderer postRendererString           the name
+      --post-renderer-args postRendererArgsSlice   an argument (default [])
+      --skip-crds                                  if set, no CRDs --later word
+      --wait WaitStrategy[=watcher]                wait until resources are ready
+
+Global Flags:
+      --color string                    use colored output
+      --qps float32                     queries per second
+`;
+
+describe('arguments, by the help of the Helm that gets them', () => {
+  const flags = parseHelpFlags(help);
+  const checked = (text: string): string[] => {
+    const split = splitArguments(text);
+    assert.ok('words' in split);
+    return checkArguments(split.words, flags, secretFinder([])).map(
+      ({ holds, problem }) => `${holds ?? ''}: ${problem}`,
+    );
+  };
+
+  it('its help says which flags there are and which take a value', () => {
+    assert.deepEqual(Object.fromEntries(flags), {
+      'ca-file': 'required',
+      'dry-run': 'optional',
+      'force-replace': 'none',
+      install: 'none',
+      'post-renderer': 'required',
+      'post-renderer-args': 'required',
+      'skip-crds': 'none',
+      wait: 'optional',
+      color: 'required',
+      qps: 'required',
+    });
+  });
+
+  for (const text of [
+    '',
+    '--skip-crds --ca-file ca.pem --qps=50',
+    '--post-renderer-args --later --post-renderer-args=-b',
+    '--skip-crds=false --force-replace',
+    // Hidden by the Helm that has the new name.
+    '--force',
+  ]) {
+    it(`goes to Helm: ${text}`, () => {
+      assert.deepEqual(checked(text), []);
+    });
+  }
+
+  for (const [text, expected] of [
+    ['--later', /^--later: this Helm does not list it/],
+    ['--foo /w/other-chart', /^--foo: .*not list[^]*other-chart: it is no flag/],
+    ['--skip-crds /w/other-chart', /^\/w\/other-chart: it is no flag/],
+    ['--color --install', /^$/],
+    ['--skip-crds --install', /^--install: the task owns/],
+    ['--ca-file', /^--ca-file: it has no value/],
+    ['--new=9', /^--new: /],
+  ] as const) {
+    it(`judged by what this Helm takes: ${text}`, () => {
+      assert.match(checked(text).join('\n'), expected);
+    });
+  }
 });

@@ -20,6 +20,7 @@ const present: Record<string, 'folder' | 'unreadable' | { text: string }> = {
   '/w/nginx/Chart.yaml': { text: '' },
   '/w/a.yaml': { text: 'a: 1' },
   '/w/b.yaml': { text: '{"b": 2}' },
+  '/w/two.yaml': { text: 'a: 1\n---\nb: 2\n' },
   '/w/bad.yaml': { text: 'a: [1' },
   '/w/list.yaml': { text: '- a' },
   '/w/locked.yaml': 'unreadable',
@@ -73,6 +74,9 @@ describe('the inputs of HelmSafeDeploy', () => {
       valueFiles: [],
       values: { argv: [], privateTexts: [] },
       extraArguments: [],
+      // No values at all: Helm takes those of the last revision, and none of them is given here.
+      givenPaths: [],
+      warnings: [],
       timeoutSeconds: 300,
       rollbackTimeoutSeconds: 300,
       onFailure: 'rollback',
@@ -140,6 +144,8 @@ describe('the inputs of HelmSafeDeploy', () => {
         privateValues: Object.assign(Object.create(null), { b: 'hunter22' }) as unknown,
       },
       extraArguments: ['--skip-crds', '--keyring', 'my key'],
+      givenPaths: [],
+      warnings: [],
       timeoutSeconds: 5400,
       rollbackTimeoutSeconds: 90,
       onFailure: 'keep',
@@ -315,6 +321,68 @@ describe('the inputs of HelmSafeDeploy', () => {
       assert.equal(message.split('\n').length, 1, message);
     });
   }
+
+  it('what is given is known where Helm reuses values', () => {
+    const given = { ...least, valueFiles: 'a.yaml', set: 'c.d[0]=x', arguments: '--reuse-values' };
+    assert.deepEqual(read(given).givenPaths, [['a'], ['c', 'd']]);
+    assert.equal(read({ ...given, valueFiles: 'https://example.org/v.yaml' }).givenPaths, undefined);
+  });
+
+  it('what may be meant otherwise is a warning that names its place', () => {
+    assert.deepEqual(read({ ...least, valueFiles: 'a.yaml\ntwo.yaml', set: 'a="x"' }).warnings, [
+      'valueFiles, line 2: this file holds 2 YAML documents: Helm 3 reads the first alone, Helm 4 merges all of them; give each a file of its own.',
+      'set, line 1: the quotes around a value are part of it, since no shell takes them away; leave them out, or use setLiteral where they are meant.',
+    ]);
+  });
+
+  it('a secret is not told by the variable that it looks like, and no part of it is quoted', () => {
+    assert.deepEqual(
+      { ...read({ ...least, set: 'a=p$(HOME)w' }, ['p$(HOME)w']).values.privateValues },
+      { a: 'p$(HOME)w' },
+    );
+    assert.match(mistakes({ set: 'a=$(hunter)22' }, 'hunter)22'), /^Input set: the run has no such variable/);
+    assert.match(mistakes({ set: 'a=$(prod.tag)' }, 'prod'), /set holds "\$\(\*\*\*\.tag\)"/);
+  });
+
+  for (const [name, given, secret, expected] of [
+    ['a chart with a signature', { chart: 'https://example.org/c.tgz?sv=1&sig=abc' }, '', /^Input chart: it holds a password or a key.*download/],
+    ['a chart with a password', { chart: 'https://u:pa55@example.org/c.tgz' }, '', /^Input chart: it holds a password/],
+    ['a registry with a password', { chart: 'oci://u:pa55@example.org/c' }, '', /^Input chart: .*helm registry login/],
+    ['a registry with a secret', { chart: 'oci://hunter22.example.org/c' }, 'hunter22', /^Input chart: it holds a secret.*registry login/],
+    ['a chart of a repository with a secret', { chart: 'bitnami/hunter22' }, 'hunter22', /^Input chart: it holds a secret.*no secret variable/],
+    ['a repository with a token', { chart: 'b', chartRepository: 'https://example.org/?access_token=hunter22' }, 'hunter22', /^Input chartRepository: it holds/],
+    ['a repository with a secret', { chart: 'b', chartRepository: 'https://example.org/hunter22' }, 'hunter22', /^Input chartRepository: it holds a secret/],
+    ['a version', { chart: 'a/b', chartVersion: '1.0.0-hunter22' }, 'hunter22', /^Input chartVersion: it holds a secret/],
+    ['a values address that is not https', { valueFiles: 'http://example.org/v.yaml?sig=hunter22' }, 'hunter22', /^Input valueFiles, line 1: .*https addresses only/],
+    ['a values address for a plug-in', { valueFiles: 's3://hunter22@b/v.yaml' }, 'hunter22', /https addresses only/],
+    ['a chart path that Helm must see', { chart: 'charts/shop', dependencyUpdate: 'true' }, 'shop', /^Input chart: it holds a secret.*dependencyUpdate/],
+    ['a chart that looks like a flag', { chart: '--post-renderer=x' }, '', /^Input chart holds "--post-renderer=x"; Helm would take it for a flag/],
+  ] as const) {
+    it(`what may not stand on a command line is refused: ${name}`, () => {
+      const message = mistakes({ ...least, ...given }, ...(secret === '' ? [] : [secret]));
+      assert.match(message, expected);
+      assert.doesNotMatch(message, /hunter22|pa55|abc/);
+    });
+  } // prettier-ignore
+
+  it('Helm gets a private copy of what would show a secret, and all else as it is', () => {
+    const { chart, chartVersion, valueFiles } = read(
+      {
+        ...least,
+        chartVersion: '12',
+        valueFiles: 'a.yaml\nhttps://example.org/v.yaml?sig=x\nhttps://example.org/v.yaml\nb.yaml',
+      },
+      ['shop', 'b.yaml', '12'],
+    );
+    assert.deepEqual(chart, { kind: 'path', reference: '/w/charts/shop', isSecret: true });
+    assert.equal(chartVersion, '12');
+    assert.deepEqual(valueFiles, [
+      '/w/a.yaml',
+      { kind: 'address', reference: 'https://example.org/v.yaml?sig=x', input: 'valueFiles, line 2' },
+      'https://example.org/v.yaml',
+      { kind: 'path', reference: '/w/b.yaml', input: 'valueFiles, line 4' },
+    ]);
+  });
 
   it('every mistake at once', () => {
     const message = mistakes({

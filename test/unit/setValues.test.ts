@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { inputReader } from '../../tasks/common/core/inputs';
 import { redactor, secretFinder } from '../../tasks/common/core/secrets';
-import { planValues, privateValuesText, valueFlags, type SetFiles } from '../../tasks/common/core/setValues';
+import { planValues, privateTextFlags, privateValuesText, type SetFiles } from '../../tasks/common/core/setValues';
 
 const files: SetFiles = {
   kind: (path) => (path.startsWith('there') ? 'file' : 'missing'),
@@ -134,11 +134,13 @@ describe('values on their way to Helm', () => {
       { key: 'a[0].p', text: 'hunter22' },
       { key: 'b', text: 'hunter22' },
     ]);
-    const written = { values: '/t/v.yaml', texts: ['/t/1', '/t,2'] };
-    assert.deepEqual(valueFlags(['/w/a,b.yaml'], values, written), [
-      '--values', '"/w/a,b.yaml"', '--values', '/t/v.yaml', '--set', 'b=x', '--set-file', 'c=there',
-      '--set-file', 'a[0].p=/t/1', '--set-file', 'b=/t\\,2',
-    ]); // prettier-ignore
+    assert.deepEqual(values.argv, ['--set', 'b=x', '--set-file', 'c=there']);
+    assert.deepEqual(privateTextFlags(values, ['/t/1', '/t,2']), [
+      '--set-file',
+      'a[0].p=/t/1',
+      '--set-file',
+      'b=/t\\,2',
+    ]);
   });
 
   it('a private text has its key as --set-file reads it, also where it came from setLiteral', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isAddress, valuesFileProblem, valuesFlagArgument } from '../../tasks/common/core/valuesFile';
+import { isAddress, checkValuesFile, valuesFlagArgument } from '../../tasks/common/core/valuesFile';
 
 describe('values files', () => {
   for (const text of [
@@ -13,7 +13,7 @@ describe('values files', () => {
     '\ufeffa: 1\r\n',
   ]) {
     it(`takes ${JSON.stringify(text)}`, () => {
-      assert.equal(valuesFileProblem(text), undefined);
+      assert.equal(checkValuesFile(text).problem, undefined);
     });
   }
 
@@ -26,9 +26,24 @@ describe('values files', () => {
     ['a: *geheim\n', /anchor/],
   ] as const) {
     it(`refuses ${JSON.stringify(text)} and shows nothing of it`, () => {
-      const found = valuesFileProblem(text) ?? '';
+      const found = checkValuesFile(text).problem ?? '';
       assert.match(found, problem);
       assert.doesNotMatch(found, /geheim/);
+    });
+  }
+
+  for (const [text, documents] of [
+    ['a: 1\n---\nb: 2\n', 2],
+    ['a: 1\n---\nb: 2\n---\nc: 3\n', 3],
+    ['null\n---\nb: 2\n', 2],
+    ['a: 1\n---\n', 0],
+    ['# about\n---\na: 1\n...\n', 0],
+    ['---\na: |\n  x\n  ---\n  y\n', 0],
+  ] as const) {
+    it(`${documents} documents that Helm 3 and 4 read otherwise: ${JSON.stringify(text)}`, () => {
+      const { warning } = checkValuesFile(text);
+      if (documents === 0) assert.equal(warning, undefined);
+      else assert.match(warning ?? '', new RegExp(`^holds ${documents} YAML documents: Helm 3`));
     });
   }
 

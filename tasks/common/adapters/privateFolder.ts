@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { TaskError } from '../core/failure';
 
@@ -8,6 +18,8 @@ export interface PrivateFolder {
   readonly path: string;
   /** Writes a new file, mode 0600, and answers its path. Throws `TempFolderUnusable`, also when the name is taken. */
   write(name: string, content: string): string;
+  /** Makes a link to an absolute path, for a program that may not be given the path itself; answers where it is. */
+  link(name: string, target: string): string;
   /**
    * Synchronous, repeatable and without an error, so that it can stand on every way out. Answers whether it is gone: on
    * Windows a file that somebody has open cannot be removed.
@@ -25,21 +37,31 @@ const folderName = new RegExp(`^${prefix}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]
 export function privateFolder(tempDirectory: string, announce: (folder: string) => void): PrivateFolder {
   const folder = path.join(path.resolve(tempDirectory), prefix + randomUUID());
   let exists = false;
+  const inFolder = (name: string, make: (file: string) => void): string => {
+    const file = path.join(folder, name);
+    if (!exists) announce(folder);
+    try {
+      if (!exists) mkdirSync(folder, { mode: 0o700 });
+      exists = true;
+      make(file);
+    } catch (cause) {
+      const message = `Writing ${file} failed: ${(cause as Error).message}.`;
+      throw new TaskError('TempFolderUnusable', message, { cause });
+    }
+    return file;
+  };
   return {
     path: folder,
-    write: (name, content) => {
-      const file = path.join(folder, name);
-      if (!exists) announce(folder);
-      try {
-        if (!exists) mkdirSync(folder, { mode: 0o700 });
-        exists = true;
+    write: (name, content) =>
+      inFolder(name, (file) => {
         writeNew(file, content);
-      } catch (cause) {
-        const message = `Writing ${file} failed: ${(cause as Error).message}.`;
-        throw new TaskError('TempFolderUnusable', message, { cause });
-      }
-      return file;
-    },
+      }),
+    link: (name, target) =>
+      inFolder(name, (link) => {
+        // Windows lets every user make a junction, and a link to a file not.
+        if (process.platform === 'win32' && !statSync(target).isDirectory()) copyFileSync(target, link);
+        else symlinkSync(target, link, 'junction');
+      }),
     remove: () => {
       if (!isRemoved(folder)) return false;
       exists = false;

@@ -4,6 +4,7 @@ import { onlyExe } from '../core/helmPathInput';
 import { holderOf } from '../core/holder';
 import type { ReleaseStorage, RollbackHelm } from '../core/ports';
 import type { DeployStart, LeaseContext, RolloutContext } from '../core/releaseContext';
+import { secretFinder } from '../core/secrets';
 import type { Sha256 } from '../core/rollbackPlan/types';
 import { childrenVariable } from '../core/taskVariables';
 import { systemClock } from './clock';
@@ -82,7 +83,8 @@ export function withDeploy<T>(
     const onSecret = (secret: string): void => {
       agent.mask(secret);
     };
-    const helm = createHelm({ ...helmOptions, request, folder: agent.privateFolder, onSecret });
+    const secrets = secretFinder(agent.secrets());
+    const helm = createHelm({ ...helmOptions, request, folder: agent.privateFolder, onSecret, secrets });
     return flow({ ...start, request, helm });
   });
 }

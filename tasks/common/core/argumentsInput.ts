@@ -1,3 +1,4 @@
+import { flagValue, type HelmFlags } from './helmFlags';
 import type { Mistake } from './inputs';
 import type { SecretFinder } from './secrets';
 
@@ -45,6 +46,8 @@ function escapable(quote: '"' | "'" | undefined): string {
 const connectionInputs = 'use connectionType and kubernetesServiceConnection';
 const followed = 'the task follows readiness itself, jobs included, up to timeout';
 const valueFilesInstead = 'use valueFiles (a file of JSON is YAML too) or set';
+const printsSecrets =
+  'it makes Helm print what the API server answers, Secrets too; set the variable system.debug to true';
 const ownRecord = 'the task writes this part of the release itself';
 
 /** Flags that the task gives to Helm itself, or that would take its flow apart, with what to use instead. */
@@ -71,7 +74,7 @@ const ownedFlags: Readonly<Record<string, string>> = {
   'set-string': 'use setString',
   'set-file': 'use setFile',
   'set-json': valueFilesInstead,
-  'set-literal': 'use setString (with a backslash before commas) or valueFiles',
+  'set-literal': 'use setLiteral',
   'history-max': 'use historyMax',
   description: ownRecord,
   labels: ownRecord,
@@ -90,6 +93,7 @@ const ownedShorthands: Readonly<Record<string, string>> = {
   l: 'labels',
   g: 'generate-name',
   h: 'help',
+  v: 'v',
 };
 
 /** Shorthands that take no value: the next letter of the group is a flag again. */
@@ -123,11 +127,46 @@ export function readArguments(text: string, secrets: SecretFinder): { words: str
   if ('problem' in split) return { words: [], mistakes: [{ input: 'arguments', problem: split.problem }] };
   const flags = groupFlags(split.words);
   const mistakes = flags.flatMap((flag) => flagMistakes(flag, secrets));
-  // a secret with blanks in it is in no single word
-  if (mistakes.length === 0 && (secrets.isIn(text) || secrets.isIn(split.words.join(' ')))) {
-    mistakes.push(secretMistake('a flag'));
+  // A secret with blanks in it is in no single word, and no word of it may be shown.
+  const isCut = !split.words.some((word) => secrets.isIn(word));
+  if (isCut && (secrets.isIn(text) || secrets.isIn(split.words.join(' ')))) {
+    return { words: split.words, mistakes: [secretMistake('a flag')] };
   }
   return { words: split.words, mistakes };
+}
+
+/**
+ * What is wrong with the extra flags by the help of the very Helm that gets them. A flag that it does not list may be one that
+ * takes no value, and would make the next word the chart.
+ */
+export function checkArguments(words: readonly string[], flags: HelmFlags, secrets: SecretFinder): Mistake[] {
+  const mistakes: Mistake[] = [];
+  for (let at = 0; at < words.length; at += 1) {
+    const flag = asFlag(words[at] ?? '');
+    if (!('name' in flag)) {
+      mistakes.push(...flagMistakes(flag, secrets));
+      continue;
+    }
+    const value = flagValue(flag.name, flags);
+    if (value === undefined) {
+      const problem = 'this Helm does not list it in `helm upgrade --help`';
+      mistakes.push({ input: 'arguments', holds: `--${flag.name}`, problem });
+      continue;
+    }
+    if (value === 'required' && flag.value === undefined) {
+      at += 1;
+      flag.value = words[at];
+      if (flag.value === undefined) {
+        mistakes.push({
+          input: 'arguments',
+          holds: `--${flag.name}`,
+          problem: 'it has no value, and this Helm expects one',
+        });
+      }
+    }
+    mistakes.push(...flagMistakes(flag, secrets));
+  }
+  return mistakes;
 }
 
 type Flag = { name: string; value: string | undefined } | { shorthands: string } | { positional: string };
@@ -213,8 +252,13 @@ function isOwned(name: string): boolean {
   return insteadOf(name) !== undefined;
 }
 
+/** Helm has them from Kubernetes' libraries and hides them; with `-` or `_`. */
+const klogFlag =
+  /^(?:v|vmodule|log[-_].*|.*logtostderr.*|stderrthreshold|legacy[-_]stderr.*|(?:add[-_]dir|skip)[-_].*header.*|one[-_]output)$/;
+
 function insteadOf(name: string): string | undefined {
   if (Object.hasOwn(ownedFlags, name)) return ownedFlags[name];
+  if (klogFlag.test(name)) return printsSecrets;
   if (name.startsWith('kube-')) return connectionInputs;
   if (name.startsWith('wait-')) return followed;
   if (name.startsWith('set-')) return valueFilesInstead;

@@ -1,14 +1,47 @@
 import type { ChartSource } from './deployRequest';
+import { credentialProblem, hasCredential, holdsSecret, secretProblem } from './commandLine';
 import type { InputFiles, InputReader } from './inputs';
+import type { SecretFinder } from './secrets';
 import { isAddress } from './valuesFile';
 
 const chartExpected = 'a folder or .tgz on the agent, repository/chart, or an oci:// address';
 
 /** Reads `chart` and `chartRepository`, and tells which of Helm's ways to find a chart they mean. */
-export function readChartSource(read: InputReader, files: InputFiles): ChartSource {
+export function readChartSource(read: InputReader, files: InputFiles, secrets: SecretFinder): ChartSource {
+  const source = chartSource(read, files);
+  if (source.kind !== 'path') {
+    refuseSecret(read, 'chart', source.reference, withoutSecret[source.kind], secrets);
+    const repository = source.kind === 'repository' ? (source.repository ?? '') : '';
+    refuseSecret(read, 'chartRepository', repository, withoutSecret.repository, secrets);
+    return source;
+  }
+  const { reference } = source;
+  return holdsSecret(read.text('chart'), secrets) ? { kind: 'path', reference, isSecret: true } : source;
+}
+
+function refuseSecret(read: InputReader, input: string, text: string, instead: string, secrets: SecretFinder): void {
+  if (hasCredential(text)) read.mistake({ input, problem: `${credentialProblem}; ${instead}` });
+  else if (holdsSecret(text, secrets)) read.mistake({ input, problem: `${secretProblem}; ${instead}; ${noSecret}` });
+}
+
+const noSecret = 'a word that hides nothing should be no secret variable';
+
+const withoutSecret = {
+  oci: 'let an earlier step run `helm registry login` with it on stdin',
+  url: 'let an earlier step download the archive, and give its path',
+  repository:
+    'let an earlier step run `helm repo add` with the password on stdin, and write repository/chart into chart',
+};
+
+function chartSource(read: InputReader, files: InputFiles): ChartSource {
   const chart = read.parsed('chart', chartExpected, (text) => text || undefined, '');
   const repository = readRepository(read);
   if (chart === '') return { kind: 'path', reference: '' };
+  if (chart.startsWith('-')) {
+    const problem = 'Helm would take it for a flag; a folder of this name is written ./ and the name';
+    read.mistake({ input: 'chart', holds: chart, problem });
+    return { kind: 'path', reference: '' };
+  }
   if (isOci(chart) || isAddress(chart)) return remoteChart(read, chart, repository);
   if (repository !== undefined) return chartInRepository(read, files, chart, repository);
   if (looksLikePath(chart) || isPattern(chart) || files.kind(chart) !== 'missing')
@@ -25,11 +58,6 @@ function readRepository(read: InputReader): string | undefined {
   } else if (!isAddress(repository)) {
     const problem = 'expected the address of a chart repository, for example https://charts.example.org';
     read.mistake({ input: 'chartRepository', holds: repository, problem });
-  } else if (/^[^:]+:\/\/[^/]*:[^/]*@/.test(repository)) {
-    const problem =
-      'it holds a password, which may not stand on a command line; let an earlier step run `helm repo add` with the ' +
-      'password on stdin, and write repository/chart into chart';
-    read.mistake({ input: 'chartRepository', problem });
   }
   return repository;
 }

@@ -1,15 +1,19 @@
+import type { ValuePath } from './reusedValues';
 import type { RolloutRequest } from './rolloutRequest';
 import type { ValueArguments } from './setValues';
 
 /** Where the chart comes from, by how Helm finds it. */
 export type ChartSource =
-  /** A folder or an archive on the agent; `reference` is its absolute path. */
-  | { kind: 'path'; reference: string }
+  /** A folder or an archive on the agent; `reference` is its absolute path. `isSecret`: no command line may show it. */
+  | { kind: 'path'; reference: string; isSecret?: true }
   /** `name/chart` of a repository that an earlier step added, or a chart's name in `repository`. */
   | { kind: 'repository'; reference: string; repository?: string }
   | { kind: 'oci'; reference: string }
   /** An archive behind an address. */
   | { kind: 'url'; reference: string };
+
+/** An absolute path or an address; one that holds a secret is read by the task, and Helm gets a private copy. */
+export type ValuesFile = string | { kind: 'address' | 'path'; reference: string; input: string };
 
 export type ConnectionRequest =
   | { type: 'kubernetesServiceConnection'; id: string }
@@ -49,9 +53,13 @@ export interface DeployRequest extends RepairRequest {
   /** Exact or a range, given to Helm as it is. */
   chartVersion?: string;
   dependencyUpdate: boolean;
-  /** Absolute paths and addresses, in the order in which they override each other. */
-  valueFiles: readonly string[];
+  /** In the order in which they override each other. */
+  valueFiles: readonly ValuesFile[];
   values: ValueArguments;
+  /** What the value inputs give; undefined where a values file is an address that only Helm reads. */
+  givenPaths: readonly ValuePath[] | undefined;
+  /** What the inputs say that may be meant otherwise, a sentence each. */
+  warnings: readonly string[];
   /** Flags of the user, none of which the task owns. */
   extraArguments: readonly string[];
   /** Bounds the deploy up to its verdict. */

@@ -145,10 +145,18 @@ export function inputReader(
         // a secret too short to be looked for inside other text is still one when it is all there is
         return masked === held && context.secrets.isIn(held) ? '***' : masked;
       };
-      const message = describeMistakes(mistakes, redacted);
-      throw new TaskError('InputInvalid', message, { facts: { inputs: inputNames(mistakes) } });
+      throw mistakesError(mistakes, redacted);
     },
   };
+}
+
+/** `redact` is for what the inputs hold; without it secrets must not be in there. */
+export function mistakesError(
+  mistakes: readonly Mistake[],
+  redact: (text: string) => string = (text) => text,
+): TaskError {
+  const message = describeMistakes(mistakes, redact);
+  return new TaskError('InputInvalid', message, { facts: { inputs: inputNames(mistakes) } });
 }
 
 const unresolvedProblem =

@@ -1,8 +1,8 @@
 import type { InputLine, Mistake } from './inputs';
 import { habitOf } from './setHabits';
+import type { ValuePath } from './reusedValues';
 import { shortestSecret, type SecretFinder } from './secrets';
 import { parseLiteralLine, parseSetLine, type Assignment, type ParsedLine, type Scalar, type Segment } from './strvals';
-import { valuesFlagArgument } from './valuesFile';
 
 /**
  * The values of `set`, `setString`, `setFile` and `setLiteral` on their way to Helm. What holds a secret of the job is in
@@ -17,23 +17,12 @@ export interface ValueArguments {
   privateTexts: readonly { key: string; text: string }[];
 }
 
-/** Files that the adapter wrote for the private parts, by their paths; texts in the order of `privateTexts`. */
-export interface PrivateValueFiles {
-  values?: string;
-  texts: readonly string[];
-}
-
-/** All value flags in the order that keeps Helm's precedence. */
-export function valueFlags(valueFiles: readonly string[], values: ValueArguments, files: PrivateValueFiles): string[] {
-  const all = files.values === undefined ? valueFiles : [...valueFiles, files.values];
-  return [
-    ...all.flatMap((file) => ['--values', valuesFlagArgument(file)]),
-    ...values.argv,
-    ...values.privateTexts.flatMap(({ key }, index) => {
-      const file = files.texts[index];
-      return file === undefined ? [] : ['--set-file', `${key}=${escapeSetValue(file)}`];
-    }),
-  ];
+/** The private texts as flags, by the paths of the files that hold them. */
+export function privateTextFlags({ privateTexts }: ValueArguments, files: readonly string[]): string[] {
+  return privateTexts.flatMap(({ key }, index) => {
+    const file = files[index];
+    return file === undefined ? [] : ['--set-file', `${key}=${escapeSetValue(file)}`];
+  });
 }
 
 /** A path as the value of one assignment of `--set-file`. */
@@ -97,7 +86,13 @@ export function planValues(lines: SetLines, secrets: SecretFinder, files: SetFil
     privateTexts,
     ...(Object.keys(privateValues).length > 0 ? { privateValues } : {}),
   };
-  return { values, mistakes, warnings };
+  return { values, mistakes, warnings, paths: placed.flatMap((assignment) => givenPath(assignment) ?? []) };
+}
+
+/** Up to the first list: Helm replaces one as a whole. Undefined where nothing is assigned. */
+function givenPath({ path, value }: Assignment): [readonly string[]] | undefined {
+  const list = path.findIndex((segment) => typeof segment === 'number');
+  return value === undefined ? undefined : [(list < 0 ? path : path.slice(0, list)).map(String)];
 }
 
 interface PlannedValues {
@@ -105,6 +100,8 @@ interface PlannedValues {
   mistakes: Mistake[];
   /** What may be meant otherwise, one sentence each, without any value. */
   warnings: string[];
+  /** Of all that is assigned, wherever it goes. */
+  paths: readonly ValuePath[];
 }
 
 interface GivenLine {

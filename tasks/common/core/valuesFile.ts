@@ -1,10 +1,14 @@
 import { isCollection, isMap, isScalar, parseAllDocuments, visit, type Document } from 'yaml';
 
-/**
- * What Helm would refuse about the text of a values file, without any of the text: undefined when nothing is wrong.
- * Only what is surely wrong counts, Helm has the last word.
- */
-export function valuesFileProblem(text: string): string | undefined {
+/** What is found in the text of a values file, without any of the text. */
+export interface ValuesFileCheck {
+  /** What Helm would refuse. Only what is surely wrong counts, Helm has the last word. */
+  problem?: string;
+  /** What Helm may understand otherwise than it is meant. */
+  warning?: string;
+}
+
+export function checkValuesFile(text: string): ValuesFileCheck {
   // Helm reads YAML 1.1 and lets a key come twice
   const documents = parseAllDocuments(text.replace(/^\ufeff/, ''), {
     version: '1.1',
@@ -12,9 +16,19 @@ export function valuesFileProblem(text: string): string | undefined {
     strict: false,
     logLevel: 'silent',
   });
-  // Helm 3 reads the first document and no further
-  const [document] = Array.isArray(documents) ? documents : [];
-  if (document === undefined) return undefined;
+  const [first, ...more] = Array.isArray(documents) ? documents : [];
+  const problem = first && documentProblem(first);
+  const filled = more.filter((document) => !isEmpty(document)).length;
+  return {
+    ...(problem === undefined ? {} : { problem }),
+    ...(filled === 0 ? {} : { warning: `holds ${filled + 1} YAML documents: ${severalDocuments}` }),
+  };
+}
+
+// Measured with 3.17, 4.1 and 4.2.
+const severalDocuments = 'Helm 3 reads the first alone, Helm 4 merges all of them; give each a file of its own';
+
+function documentProblem(document: Document.Parsed): string | undefined {
   const [error] = document.errors;
   if (error !== undefined) {
     const [at] = error.linePos ?? [];
@@ -22,9 +36,13 @@ export function valuesFileProblem(text: string): string | undefined {
   }
   const unreadable = unreadableNode(document);
   if (unreadable !== undefined) return `is not YAML that Helm reads: ${unreadable}`;
-  const top = document.contents;
-  const isEmpty = top === null || (isScalar(top) && top.value === null);
-  return isEmpty || isMap(top) ? undefined : 'is YAML, but no mapping of names to values at its top';
+  return isEmpty(document) || isMap(document.contents)
+    ? undefined
+    : 'is YAML, but no mapping of names to values at its top';
+}
+
+function isEmpty({ contents }: Document.Parsed): boolean {
+  return contents === null || (isScalar(contents) && contents.value === null);
 }
 
 function unreadableNode(document: Document.Parsed): string | undefined {

@@ -17,6 +17,7 @@ import { manifestObjects, objectName, refOf } from '../core/manifest';
 import type { HelmResult } from '../core/ports';
 import type { Hook, Revision } from '../core/release';
 import { helmProvenance, judgeProvenance } from '../core/provenance';
+import { reusedValuesSentence } from '../core/reusedValues';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../core/releaseContext';
 import { blaming, type DeployReport, type Evidence } from '../core/report';
 import type { CauseCode } from '../core/rollout/causes';
@@ -55,6 +56,7 @@ import { wantedObjects } from './wantedObjects';
  */
 export async function deploy(start: DeployStart): Promise<DeployReport> {
   const story = newStory(start.clock.now());
+  start.request.warnings.forEach((warning) => { start.agent.warning(warning); }); // prettier-ignore
   const stopTelling = tellWhenCancelled(start, story);
   // The chart is rendered while the lock is asked for.
   const asked = askHelm(start);
@@ -149,6 +151,7 @@ async function tell(context: DeployContext, story: Story, asked: AskedHelm): Pro
   const found = await lookTwice(context, story, asked);
   story.helmVersion = found.capabilities.version;
   stopIfCancelled(context.signal);
+  sayReusedValues(context, found);
   const same = await inPhase(context, story, 'Compare with what serves', () => unchanged(context, found));
   if (same !== undefined) return same;
   const conflicting = await foreseenConflicts(context, found);
@@ -220,6 +223,12 @@ async function makeNamespace({ agent, cluster, namespace }: DeployContext): Prom
 async function inPhase<T>(context: DeployContext, story: Story, title: string, act: () => Promise<T>): Promise<T> {
   story.phase = title;
   return group(context, title, act);
+}
+
+/** Outside of the groups, so that nobody has to open one to see why a value is still there. */
+function sayReusedValues({ agent, request }: DeployContext, { rendering }: Look): void {
+  const sentence = reusedValuesSentence(request, request.givenPaths, rendering.config);
+  if (sentence !== undefined) agent.log(sentence);
 }
 
 function sayWayBack(context: DeployContext, seen: Look): void {

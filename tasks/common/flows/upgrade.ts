@@ -2,6 +2,7 @@ import { endingOfRollout } from '../core/ending';
 import { asTaskError } from '../core/failure';
 import { changedNothing, isFirstInstall, lastGood } from '../core/history';
 import type { HelmResult, Rendering } from '../core/ports';
+import { reusesValues } from '../core/reusedValues';
 import type { Revision } from '../core/release';
 import { baselineOf, type RolloutMemory } from '../core/rollout/verdict';
 import { stopIfCancelled, type DeployContext } from '../core/releaseContext';
@@ -93,16 +94,9 @@ async function baseForUpgrade(context: DeployContext, seen: Look): Promise<Given
       .map((revision) => revision.revision)
       .join(', ')} may have left, so that nothing of it stays.`,
   );
-  const config = reusesValues(context) ? good?.config : undefined;
+  // Helm takes the last values then, and those of a failed revision would come back with it.
+  const config = reusesValues(context.request) ? good?.config : undefined;
   return giveBase(context, seen.history, chain, good, seen.rendering.manifest, config);
-}
-
-/** Helm takes the last values when it is given none, and those of a failed revision would come back with it. */
-function reusesValues(context: DeployContext): boolean {
-  const { extraArguments, valueFiles, values } = context.request;
-  if (extraArguments.some((argument) => /^--(reuse-values|reset-then-reuse-values)(=true)?$/.test(argument)))
-    return true;
-  return valueFiles.length === 0 && values.argv.length === 0 && values.privateValues === undefined;
 }
 
 /**

@@ -22,6 +22,8 @@ export interface FakeChart {
   hooks?: readonly Hook[];
   /** Of its crds/ folder. */
   crds?: readonly DeclaredKind[];
+  /** What Helm notes as the values of the user. */
+  config?: Revision['config'];
 }
 
 /** Where a run of Helm ends badly. `killed`: by a signal that it cannot catch, with the revision left pending. */
@@ -332,7 +334,7 @@ export function fakeHelm(
       return Promise.resolve({
         ...succeeded,
         said: [],
-        rendering: { manifest, hooks: chart.hooks ?? [], config: {}, chart: chartOf(chart) },
+        rendering: { manifest, hooks: chart.hooks ?? [], config: chart.config ?? {}, chart: chartOf(chart) },
       });
     },
 

@@ -148,6 +148,8 @@ export const plainRequest: DeployRequest = {
   valueFiles: ['/w/values.yaml'],
   values: { argv: [], privateTexts: [] },
   extraArguments: [],
+  givenPaths: [],
+  warnings: [],
   timeoutSeconds: 300,
   rollbackTimeoutSeconds: 300,
   onFailure: 'rollback',

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { reusedValuesSentence, reusesValues } from '../../tasks/common/core/reusedValues';
+
+const nothing = { valueFiles: [], values: { argv: [], privateTexts: [] }, extraArguments: [] };
+const something = { ...nothing, valueFiles: ['/w/a.yaml'] };
+
+describe('values that Helm takes from the last revision', () => {
+  for (const [name, given, expected] of [
+    ['no values at all', nothing, true],
+    ['no values and --reset-values', { ...nothing, extraArguments: ['--reset-values'] }, false],
+    ['a values file', something, false],
+    [
+      'a secret list item only',
+      { ...nothing, values: { argv: [], privateTexts: [{ key: 'a[0]', text: 'x' }] } },
+      false,
+    ],
+    ['--reuse-values', { ...something, extraArguments: ['--reuse-values'] }, true],
+    ['--reset-then-reuse-values=true', { ...something, extraArguments: ['--reset-then-reuse-values=true'] }, true],
+  ] as const) {
+    it(`${name}: ${expected ? 'reused' : 'not reused'}`, () => {
+      assert.equal(reusesValues(given), expected);
+    });
+  }
+
+  const reusing = { ...something, extraArguments: ['--reuse-values'] };
+  const config = { image: { tag: '1', name: 'web' }, list: [{ a: 1 }], old: true, empty: {} };
+
+  it('names those that this run does not give, whatever part of them it gives', () => {
+    const sentence = reusedValuesSentence(reusing, [['image', 'tag'], ['list']], config) ?? '';
+    assert.match(
+      sentence,
+      /^Helm takes 3 values from .* \(--reuse-values\): image\.name, old, empty\. .*--reset-values/,
+    );
+    assert.equal(reusedValuesSentence(reusing, [['image'], ['list'], ['old'], ['empty']], config), undefined);
+  });
+
+  it('all of them, where no value is given; at most ten by name', () => {
+    const many = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`v${index}`, index]));
+    const sentence = reusedValuesSentence(nothing, [], many) ?? '';
+    assert.match(sentence, /^Helm takes 12 values .*\(it gives none\): v0, .*v9 and 2 more\./);
+  });
+
+  it('nothing is said where Helm reuses none, or where not all that is given is known', () => {
+    assert.equal(reusedValuesSentence(something, [], config), undefined);
+    assert.equal(reusedValuesSentence(reusing, undefined, config), undefined);
+  });
+});
