@@ -840,7 +840,7 @@ describe('the gateway', () => {
 
     it('one that never ends is ended when its time is over, and leaves no file', async () => {
       const rehearsal = await rehearseRollback(
-        await helm('trap "" INT; while :; do read -r line; done < /dev/zero', { timeoutSeconds: 1 }),
+        await helm('trap "" INT; while :; do read -r line; done < /dev/zero', { timeoutSeconds: 5 }),
       );
       assert.equal(rehearsal.outcome, 'timedOut');
       assert.deepEqual(privateFolders(), []);

@@ -37,7 +37,8 @@ describe('values as the real Helm reads them', function () {
     write('chart/values.yaml', 'fromChart: {a: 1, b: text}\na: {default: yes}\n');
     write('chart/templates/values.yaml', template);
     write('plain/Chart.yaml', 'apiVersion: v2\nname: plain\nversion: 1.0.0\n');
-    write('plain/templates/values.yaml', 'values: {{ omit .Values "global" | toJson }}\n');
+    // Helm reads what is rendered as YAML, which JSON with certain texts in it is not.
+    write('plain/templates/values.yaml', 'values: {{ omit .Values "global" | toJson | b64enc }}\n');
     write('given.yaml', 'fromFile: true\nb: {c: {d: file}}\nl: [1, 2]\n');
     write('plain.txt', 'content of a file');
   });
@@ -152,7 +153,8 @@ describe('values as the real Helm reads them', function () {
           if (flags === undefined) return;
           arrived += taken.length;
           const shown = rendered(helm.file, flags, './plain');
-          const values = /^values: (.*)$/m.exec(shown ?? '')?.[1] ?? 'nothing was rendered';
+          const encoded = /^values: (.*)$/m.exec(shown ?? '')?.[1] ?? '';
+          const values = Buffer.from(encoded, 'base64').toString('utf8') || 'nothing was rendered';
           const expected = taken.map(({ place, secret: given }, index) => [`k${index}`, place.value(given)] as const);
           assert.deepEqual(JSON.parse(values), Object.fromEntries(expected), JSON.stringify({ secrets, flags }));
         }),

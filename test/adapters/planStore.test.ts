@@ -22,6 +22,7 @@ const keptUntil = (time: string): KeptPlan => ({ plan: made, salt: 'a salt', exp
 for (const kind of ['Secret', 'ConfigMap'] as const) {
   describe(`plans kept as ${kind}s`, () => {
     const cluster = fakeCluster(simulatedTime());
+    cluster.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
     const store = (subject = 'web') => createPlanStore(cluster, { namespace: 'shop', subject, kind });
     const refs = async () => cluster.list({ apiVersion: 'v1', kind, namespace: 'shop' });
 
