@@ -1,12 +1,40 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { shell, workloadOf } from '../support/brokenWorkloads';
 import type { DeployEnd } from '../support/product';
-import { assertOutcome, bare, helms, scenes, type Scene } from './scenes';
+import { assertOutcome, bare, charts, helms, scenes, type Scene } from './scenes';
 
 /** A secret with what shells, YAML, JSON and the agent's commands would each trip over. */
 const password = `p=4;ss'w"ord$x&1%25 #`;
 const inFile = 'correct-horse-battery';
+
+/** What Markdown and addresses would mark something with. */
+const marked = 'postgres://app:p*ss_w|rd<x>[y]&~#q@db:5432/app';
+
+/** As a token or a key is: longer than everything that is cut. */
+const long = Array.from({ length: 900 }, (_, index) => index.toString(36).padStart(4, 'x')).join('');
+
+/** Neither a secret, nor a piece of the long one; Markdown is read as its reader sees it. */
+function assertHidden(shown: string): void {
+  const seen = [shown, shown.replace(/\\([!-/:-@[-`{-~])/g, '$1')].join('\n');
+  assert.ok(!seen.includes(marked), 'The secret with mark-up is shown.');
+  for (let at = 0; at + 40 <= long.length; at += 20) {
+    assert.ok(!seen.includes(long.slice(at, at + 40)), `Characters ${at} to ${at + 40} of the long secret are shown.`);
+  }
+}
+
+function deployObjects(s: Scene, helm: string, objects: readonly object[]): Promise<DeployEnd> {
+  const valueFiles = s.file('values.json', JSON.stringify({ objects }));
+  return s.deploy({
+    helm,
+    chart: path.join(charts, 'objects'),
+    inputs: { valueFiles, onFailure: 'keep' },
+    secrets: { marked, long },
+    variables: { 'system.debug': 'true' },
+  });
+}
 
 describe('secrets of the job', () => {
   const { scene } = scenes();
@@ -58,6 +86,49 @@ describe('secrets of the job', () => {
     assert.match(end.log, /no \*\*\* today/);
     assertNothingLeft(end);
   });
+
+  for (const major of ['3', '4'] as const) {
+    const helm = `Helm ${major}`;
+    scene(
+      `${helm}: a secret with mark-up, or a very long one, that a pod says is shown nowhere @real-node`,
+      async (s) => {
+        const container = {
+          ...shell('printf "%s\\n" "$LONG" "$MARKED" "token $LONG"; exit 3'),
+          env: [
+            { name: 'MARKED', value: marked },
+            { name: 'LONG', value: long },
+          ],
+          // The kubelet gives the end of the log as the message, cut from the front at 2048 bytes.
+          terminationMessagePolicy: 'FallbackToLogsOnError',
+        };
+        const end = await deployObjects(s, helms(s.cluster)[major], [
+          workloadOf('Deployment', 'web', { containers: [container] }),
+        ]);
+        assertOutcome(end, 'failed', 'CrashLoop');
+        assertHidden(everythingShown(end));
+      },
+    );
+
+    scene(
+      `${helm}: a secret in what the API server refuses is shown nowhere, not in Helm's record either`,
+      async (s) => {
+        const host = { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'web' } };
+        const backend = { service: { name: 'web', port: { number: 80 } } };
+        const rules = [marked, long].map((each) => ({
+          host: each,
+          http: { paths: [{ path: '/', pathType: 'Prefix', backend }] },
+        }));
+        const end = await deployObjects(s, helms(s.cluster)[major], [{ ...host, spec: { rules } }]);
+        assertOutcome(end, 'failed', 'ApplyRejected');
+        assertHidden(everythingShown(end));
+        const record = await s.field('/api/v1/namespaces/$ns/secrets/sh.helm.release.v1.web.v1', 'data.release');
+        const json = gunzipSync(Buffer.from(Buffer.from(String(record), 'base64').toString(), 'base64')).toString();
+        const { description } = (JSON.parse(json) as { info: { description: string } }).info;
+        assert.match(description, /\*\*\*/);
+        assertHidden(description);
+      },
+    );
+  }
 
   scene(
     'the kubeconfig is gone after success, after failure, and by the post-job when the step was killed',
