@@ -7,7 +7,16 @@ import { storedRevision } from '../../core/releaseRecord';
 import { collectionPath, describeTarget, groupOf, type ApiTarget } from './apiRequest';
 import { bodyDigest, type GatewayRequest } from './loopbackServer';
 import { deletedReply, refusalReply, type Reply } from './reply';
-import { answeredReply, attemptVerb, isSuccess, jsonOf, pathAndQuery, refusalOf, type Upstream } from './upstream';
+import {
+  answeredReply,
+  attemptVerb,
+  isSuccess,
+  jsonOf,
+  pathAndQuery,
+  refusalOf,
+  type Answered,
+  type Upstream,
+} from './upstream';
 
 export interface FenceRules {
   release: string;
@@ -117,21 +126,10 @@ async function comparedNamed(passage: Passage, asked: FenceWrite): Promise<Reply
 }
 
 /** What the write would make; undefined where the API server refuses it, or answers with something else. */
-async function dryRun({ gate, request, verb, target }: Passage): Promise<KubeObject | undefined> {
-  const { method, pathname, headers, body, client } = request;
-  const query = new URLSearchParams(request.query);
+async function dryRun(passage: Passage): Promise<KubeObject | undefined> {
+  const query = new URLSearchParams(passage.request.query);
   query.set('dryRun', 'All');
-  const contentType = headers['content-type'];
-  const answered = await gate.upstream.ask({
-    method,
-    path: pathAndQuery(pathname, query),
-    target,
-    verb: attemptVerb(verb),
-    body,
-    ...(contentType === undefined ? {} : { contentType }),
-    client,
-    retry: 'idempotent',
-  });
+  const answered = await send(passage, query, 'idempotent');
   const object = jsonOf(answered.body);
   return isSuccess(answered) && identityOf(object) !== undefined ? (object as KubeObject) : undefined;
 }
@@ -179,12 +177,15 @@ function objectPath(target: ApiTarget, name: string): string {
   return [groupOf(target), target.resource, target.namespace ?? '', name].join('/');
 }
 
-async function forward(passage: Passage): Promise<Reply> {
-  const { gate, request, verb, target } = passage;
-  const { method, pathname, query, headers, body, client } = request;
+/** Asks the API server just what the client has asked, but for the query. */
+function send(
+  { gate, request, verb, target }: Passage,
+  query: URLSearchParams,
+  retry: Parameters<Upstream['ask']>[0]['retry'],
+): Promise<Answered> {
+  const { method, pathname, headers, body, client } = request;
   const contentType = headers['content-type'];
-  gate.requests.writes += 1;
-  const answered = await gate.upstream.ask({
+  return gate.upstream.ask({
     method,
     path: pathAndQuery(pathname, query),
     target,
@@ -192,9 +193,15 @@ async function forward(passage: Passage): Promise<Reply> {
     body,
     ...(contentType === undefined ? {} : { contentType }),
     client,
-    // Done twice, a creation answers that its object exists, and Helm takes that for a failure.
-    retry: method === 'POST' ? 'unsent' : 'idempotent',
+    retry,
   });
+}
+
+async function forward(passage: Passage): Promise<Reply> {
+  const { gate, request, target } = passage;
+  gate.requests.writes += 1;
+  // Done twice, a creation answers that its object exists, and Helm takes that for a failure.
+  const answered = await send(passage, request.query, request.method === 'POST' ? 'unsent' : 'idempotent');
   const answer = jsonOf(answered.body);
   const identity = identityOf(answer) ?? { name: target.name ?? sentName(request) };
   if (answered.status === 201 && identity.name !== undefined) gate.made.add(objectPath(target, identity.name));
