@@ -6,7 +6,7 @@ export interface Work {
   revision: number;
 }
 
-/** Whether it takes a deploy back. */
-export function takesBack({ action }: Work): boolean {
-  return action === 'rollback' || action === 'uninstall';
+/** Whether it takes a deploy back: a rollback, or the removal of a first install. */
+export function takesBack(work: Work | undefined): boolean {
+  return work?.action === 'rollback' || work?.action === 'uninstall';
 }

@@ -1,5 +1,5 @@
 import { interruptionText, type Interruption } from '../core/interruption';
-import { takesBack, type Work } from '../core/work';
+import type { Work } from '../core/work';
 import type { Agent, ReleaseStorage } from '../core/ports';
 import type { Lease, ReleaseContext } from '../core/releaseContext';
 import { interruptionVariable } from '../core/taskVariables';
@@ -42,12 +42,12 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
  */
 export async function beginWork(
   context: ReleaseContext,
-  story: Pick<Story, 'hasBegun'> & Partial<Pick<Story, 'isReturning'>>,
+  story: Pick<Story, 'hasBegun' | 'lastWork'>,
   work: Work,
 ): Promise<void> {
   const { agent, lease, namespace, request, process } = context;
   story.hasBegun = true;
-  story.isReturning = takesBack(work);
+  story.lastWork = work;
   announceWork(agent, { release: request.releaseName, namespace, ...work, process });
   await lease.begin(work);
 }

@@ -41,6 +41,7 @@ import {
   verify,
 } from './record';
 import { findPreexisting, settlePreexisting } from './preexisting';
+import { takesBack } from '../core/work';
 import { followRollout, readRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 import { isPending, removeHooks } from './recover';
 import { newStory, reportOf, servingIn, type Story } from './story';
@@ -164,7 +165,7 @@ async function tell(context: DeployContext, story: Story, asked: AskedHelm): Pro
   const ending = await judgeUpgrade(context, story, found, upgraded, deadline);
   // What was cancelled is for the post-job phase to put in order.
   if (ending.outcome !== 'cancelled') {
-    await settlePreexisting(context, story.isReturning || upgraded.changedNothing);
+    await settlePreexisting(context, takesBack(story.lastWork) || upgraded.changedNothing);
   }
   return ending;
 }

@@ -70,7 +70,7 @@ async function underLease(start: RepairStart, story: Story, lease: Lease, left: 
   const begun = left.action === undefined ? lease.previous?.work : { action: left.action, revision: left.revision };
   if (begun !== undefined) context.preexisting.push(...(await insist(context, () => leftObjects(context))));
   const ending = await putInOrder(context, story, begun);
-  await settlePreexisting(context, story.isReturning || (begun !== undefined && takesBack(begun)));
+  await settlePreexisting(context, takesBack(story.lastWork) || takesBack(begun));
   const history = await context.storage.history();
   await hideSecrets(context, history);
   if (!isPending(history)) {

@@ -4,6 +4,7 @@ import type { Evidence, ReportedObject } from '../core/report';
 import type { RollbackEnding, RollbackHealth, RollbackOutcome, RollbackReport } from '../core/rollbackReport';
 import type { PlainStart } from '../core/rollbackContext';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
+import type { Work } from '../core/work';
 
 /** What a rollback has come to know; the report is made from it, however it ends. */
 export interface RollbackStory {
@@ -12,6 +13,8 @@ export interface RollbackStory {
   plan: RollbackPlan | undefined;
   /** Something may have been changed. */
   hasBegun: boolean;
+  /** The change of Helm that was begun last. */
+  lastWork: Work | undefined;
   revision: number | null;
   healthBefore: RollbackHealth;
   health: RollbackHealth;
@@ -31,6 +34,7 @@ export function newRollbackStory(now: Date): RollbackStory {
     startedAt: now,
     plan: undefined,
     hasBegun: false,
+    lastWork: undefined,
     revision: null,
     healthBefore: '',
     health: '',
@@ -103,7 +107,7 @@ export function rollbackReport(
   story: RollbackStory,
   ending: RollbackEnding,
 ): RollbackReport {
-  const { plan, restored, deleted, heldBack, startedAt, hasBegun: _, ...told } = story;
+  const { plan } = story;
   const { subject } = request;
   return {
     schemaVersion: 1,
@@ -113,16 +117,24 @@ export function rollbackReport(
     release: subject.kind === 'release' ? request.releaseName : '',
     workloads: subject.kind === 'release' ? [] : subject.workloads.map(({ kind, name }) => `${kind}/${name}`),
     ...ending,
-    ...told,
     planDigest: plan?.digest ?? '',
     risk: plan?.risk ?? '',
     targetRevision: plan?.target?.revision ?? null,
     deletions: plan?.deletions ?? 0,
-    restoredObjects: [...restored],
-    deletedObjects: deleted,
-    heldBackDeletions: [...heldBack],
+    revision: story.revision,
+    healthBefore: story.healthBefore,
+    health: story.health,
+    restoredObjects: [...story.restored],
+    deletedObjects: story.deleted,
+    heldBackDeletions: [...story.heldBack],
+    differences: story.differences,
+    approvedBy: story.approvedBy,
+    approvedAt: story.approvedAt,
+    approval: story.approval,
     helmVersion: plan?.helm?.version ?? '',
-    startedAt: startedAt.toISOString(),
+    startedAt: story.startedAt.toISOString(),
     finishedAt: clock.now().toISOString(),
+    objects: story.objects,
+    evidence: story.evidence,
   };
 }

@@ -3,6 +3,7 @@ import { appliedLast, isVerified } from '../core/history';
 import type { DeployReport, Evidence, ReportedLeftover, ReportedObject, ServingHealth } from '../core/report';
 import type { Revision } from '../core/release';
 import type { Clock, ReleaseStorage } from '../core/ports';
+import type { Work } from '../core/work';
 
 export interface Serving {
   revision: number;
@@ -35,8 +36,8 @@ export interface Story {
   recovered: boolean;
   /** A change was begun, so that there may be something to put in order. */
   hasBegun: boolean;
-  /** The last change that was begun takes the deploy back: a rollback, or the removal of a first install. */
-  isReturning: boolean;
+  /** The change that was begun last. */
+  lastWork: Work | undefined;
 }
 
 export function newStory(now: Date): Story {
@@ -54,7 +55,7 @@ export function newStory(now: Date): Story {
     leftovers: [],
     recovered: false,
     hasBegun: false,
-    isReturning: false,
+    lastWork: undefined,
   };
 }
 

@@ -15,6 +15,7 @@ import { fakeCluster, type FakeCluster } from './fakeCluster';
 import { fakeHelm, type FakeChart, type FakeHelmOptions } from './fakeHelm';
 import { fakeRollbackHelm, workingRollbackHelm } from './fakeRollbackHelm';
 import { fakeStorage, type FakeStorage } from './fakeStorage';
+import { assertReport } from '../reportSchema';
 import { sha256 } from '../rollbackScene';
 import { recordingAgent, type RecordingAgent } from './recordingAgent';
 import { inNamespace, namespace, owned, plainRequest, release } from './scene';
@@ -424,9 +425,16 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
       gone.add(mark);
       hasEnded = true;
       over.abort();
+      assertReports(report);
       return { report, agent, left, variables, moments };
     },
   };
+}
+
+/** Every report that leaves a flow is one of docs/report.schema.json, however the flow ended. */
+function assertReports(ended: unknown): void {
+  const told = typeof ended === 'object' && ended !== null && 'report' in ended ? ended.report : ended;
+  if (typeof told === 'object' && told !== null && 'task' in told) assertReport(told as DeployReport);
 }
 
 const changing = /^(storage\.(update|remove)|cluster\.(create|update|patch|delete))/;
