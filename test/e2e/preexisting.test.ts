@@ -6,6 +6,8 @@ const theirs = '/api/v1/namespaces/$ns/configmaps/web';
 const only = '/api/v1/namespaces/$ns/configmaps/only-new';
 const kept = '/api/v1/namespaces/$ns/secrets/helm-safe-deploy.preexisting.web';
 const takeOwnership = { arguments: '--take-ownership' };
+/** Helm 4 applies on the server's side, where the fields of what was made by hand are conflicts. */
+const takingOver = { '3': takeOwnership, '4': { arguments: '--take-ownership --force-conflicts' } };
 /** Refused by the API server after all other objects are there. */
 const failing = [...bare, 'configMaps={only-new}', 'invalid=true'];
 
@@ -32,7 +34,7 @@ describe('what was there before a deploy', () => {
   for (const major of ['3', '4'] as const) {
     scene(`Helm ${major}: adopted by a first install that fails: it stays and is put back as it was`, async (s) => {
       const before = await makeByHand(s);
-      const end = await s.deploy({ helm: helms(s.cluster)[major], set: failing, inputs: takeOwnership });
+      const end = await s.deploy({ helm: helms(s.cluster)[major], set: failing, inputs: takingOver[major] });
       assertOutcome(end, 'failed');
       assert.deepEqual(content(await s.live(theirs)), before, end.log);
       assert.equal(await s.live(only), undefined);
@@ -54,6 +56,15 @@ describe('what was there before a deploy', () => {
       assert.equal(await s.live(kept.replace('web', 'shop')), undefined);
     });
   }
+
+  scene('Helm 4: a field of what is to be adopted is a conflict: refused, and nothing is changed', async (s) => {
+    const before = await makeByHand(s);
+    const end = await s.deploy({ helm: s.cluster.helm4, set: bare, inputs: takeOwnership });
+    assertOutcome(end, 'refused', 'FieldConflict');
+    assert.deepEqual(content(await s.live(theirs)), before, end.log);
+    assert.equal(await s.history(), '');
+    assert.equal(await s.live(kept), undefined);
+  });
 
   scene('Helm 3: killed while it adopts, with post-job: it is put back as it was', async (s) => {
     const before = await makeByHand(s);

@@ -178,7 +178,12 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
   }
 
   /** As the task does it: history, kinds, one list for each kind and namespace, the rehearsal. */
-  async function planOf(binary: string, version: string, namespace: string): Promise<RollbackPlan> {
+  async function planOf(
+    binary: string,
+    version: string,
+    namespace: string,
+    now = new Date(),
+  ): Promise<RollbackPlan> {
     const history = await historyOf(namespace);
     const { target, passed } = chooseTarget(history, 'web', request);
     assert.ok(target);
@@ -220,7 +225,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
       pods: await api.list({ apiVersion: 'v1', kind: 'Pod', namespace }),
       claims: [],
       rehearsal,
-      now: new Date(),
+      now,
       sha256,
     });
     assertPlan(made);
@@ -307,7 +312,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
 
       await cluster.runKubectl('--namespace', namespace, 'scale', 'deployment/deployment', '--replicas=3');
       await cluster.runKubectl('--namespace', namespace, 'delete', 'pods', '--all', '--wait=false');
-      const again = await planOf(binary, version, namespace);
+      const again = await planOf(binary, version, namespace, new Date(made.createdAt));
       assert.deepEqual(planDifferences(made, again, new Date()), []);
       assert.equal(again.digest, made.digest);
 

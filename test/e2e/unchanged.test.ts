@@ -93,19 +93,21 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
   interface Way {
     /** Flags of the user. */
     args?: readonly string[];
+    /** Flags that the inputs for values become. */
+    set?: readonly string[];
     valueFiles?: readonly string[];
     chart?: string;
   }
 
   /** Helm as the task runs it. */
-  function helmFor(version: string, namespace: string, { args = [], valueFiles = [], chart = 'chart' }: Way): Helm {
+  function helmFor(version: string, namespace: string, { args = [], set = [], valueFiles = [], chart = 'chart' }: Way): Helm {
     const request: Partial<DeployRequest> = {
       releaseName: 'shop',
       createNamespace: false,
       chart: { kind: 'path', reference: path.join(folder, chart) },
       dependencyUpdate: false,
       valueFiles: valueFiles.map((file) => path.join(folder, file)),
-      values: { argv: [], privateTexts: [] },
+      values: { argv: set, privateTexts: [] },
       extraArguments: args,
     };
     const options: Partial<HelmOptions> = {
@@ -156,8 +158,8 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
   const ways: readonly (readonly [string, Way])[] = [
     ['no values', {}],
     ['a values file', given],
-    ['--set, --set-string, --set-json', { args: [...set, '--set-json', 'j={"n":1000000,"f":1.0,"x":null}'] }],
-    ['a file and --set over it', { ...given, args: ['--set', 'big=2000000,map.b=null,list[0]=7'] }],
+    ['--set, --set-string, --set-json', { set: [...set, '--set-json', 'j={"n":1000000,"f":1.0,"x":null}'] }],
+    ['a file and --set over it', { ...given, set: ['--set', 'big=2000000,map.b=null,list[0]=7'] }],
   ];
 
   for (const version of testedHelms) {
@@ -183,9 +185,9 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
     it(`Helm ${version}: after an upgrade and the rollback of it, with --reuse-values too`, async () => {
       const namespace = await server.namespace('unchanged');
       // A null among reused values is rendered in one way now and in another then, by all of these Helms.
-      const way: Way = { args: ['--set', 'big=1000000,a.b=1.5'] };
+      const way: Way = { set: ['--set', 'big=1000000,a.b=1.5'] };
       await deploy(version, namespace, way);
-      await deploy(version, namespace, { args: ['--set', 'image=two'] });
+      await deploy(version, namespace, { set: ['--set', 'image=two'] });
       await succeed(
         helmFor(version, namespace, way).rollback({
           revision: 1,
@@ -196,7 +198,7 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
       );
       assert.deepEqual(await changes(version, namespace, way), []);
       for (const flag of ['--reuse-values', '--reset-then-reuse-values']) {
-        const reused: Way = { args: [flag, '--set', `last=${flag}`] };
+        const reused: Way = { args: [flag], set: ['--set', `last=${flag}`] };
         await deploy(version, namespace, reused);
         assert.deepEqual(await changes(version, namespace, reused), []);
         assert.deepEqual(await changes(version, namespace, { args: [flag] }), []);
@@ -215,7 +217,7 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
       assert.deepEqual(await changes(version, namespace, { ...given, chart: name }), [
         'the chart (shop 1.0.1 of app version 1.10, deployed is shop 1.0.0 of app version 1.10)',
       ]);
-      assert.deepEqual(await changes(version, namespace, { ...given, args: ['--set', 'image=two'] }), [
+      assert.deepEqual(await changes(version, namespace, { ...given, set: ['--set', 'image=two'] }), [
         'the values (image)',
         'the manifest (ConfigMap/a differs)',
         'the hooks (ConfigMap/h0 differs, ConfigMap/h1 differs, ConfigMap/h2 differs, ConfigMap/h3 differs)',

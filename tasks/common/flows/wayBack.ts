@@ -269,7 +269,7 @@ export async function uninstall(
 /** Uninstalls a release that never served, and keeps what may hold data. Answers with what kept it from that. */
 export async function removeRelease(
   context: ReleaseContext,
-  story: Pick<Story, 'leftovers' | 'evidence' | 'hasBegun'>,
+  story: Pick<Story, 'leftovers' | 'evidence' | 'hasBegun' | 'lastWork'>,
   revision: Revision,
 ): Promise<TaskError | undefined> {
   const { helm, namespace, request, storage } = context;
