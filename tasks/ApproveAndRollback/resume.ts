@@ -5,6 +5,7 @@ import { withRollback } from '../common/adapters/rollbackTask';
 import { runTask } from '../common/adapters/runTask';
 import type { Interruption } from '../common/core/interruption';
 import { childrenVariable, planDigestVariable } from '../common/core/taskVariables';
+import type { ToldRollback } from '../common/flows/plan';
 import { resumeRollback } from '../common/flows/rollback';
 import { resumeWorkloads } from '../common/flows/rollbackPlain';
 import { readRollbackRequest } from './inputs';
@@ -21,8 +22,8 @@ export function runResume(left: Interruption): void {
       agent.log(
         `The step ended in the middle of a rollback of release ${left.release} in namespace ${left.namespace}.`,
       );
-      const children = environment.taskVariable(childrenVariable)?.split('\n') ?? [];
-      await stopLeftProcesses(left.process, children, (line) => {
+      const children = environment.taskVariable(childrenVariable);
+      const ended = await stopLeftProcesses(left.process, children, (line) => {
         agent.log(line);
       });
       const planDigest = environment.taskVariable(planDigestVariable) ?? request.planDigest;
@@ -34,8 +35,10 @@ export function runResume(left: Interruption): void {
         lockTimeoutSeconds: Math.min(request.lockTimeoutSeconds, resumeSeconds),
       };
       const run = { agent, signal: AbortSignal.any([signal, AbortSignal.timeout(resumeSeconds * 1000)]) };
-      const flows = { release: resumeRollback, workloads: resumeWorkloads };
-      const { report, plan } = await withRollback(run, bounded, flows);
+      const { report, plan } = await withRollback<ToldRollback>(run, bounded, {
+        release: (start) => resumeRollback({ ...start, ...ended }),
+        workloads: (start) => resumeWorkloads({ ...start, ...ended }),
+      });
       return publishResume(agent, report, plan);
     },
     () => ({}),

@@ -23,8 +23,8 @@ export function runRepair(left: Interruption): void {
           ? 'The step ended before it was over.'
           : `The step ended in the middle of a change of release ${left.release} in namespace ${left.namespace}.`,
       );
-      const children = agent.environment.taskVariable(childrenVariable)?.split('\n') ?? [];
-      await stopLeftProcesses(left.process, children, (line) => {
+      const children = agent.environment.taskVariable(childrenVariable);
+      const ended = await stopLeftProcesses(left.process, children, (line) => {
         agent.log(line);
       });
       // It may have made its own after the post-job phase began.
@@ -46,7 +46,7 @@ export function runRepair(left: Interruption): void {
         const helm = createReleaseHelm(helmOptions);
         // It says how this Helm is to wait.
         await helm.capabilities(run.signal);
-        return repair({ ...start, request: bounded, helm }, left);
+        return repair({ ...start, ...ended, request: bounded, helm }, left);
       });
       // Its log has said that there was nothing to do; a report would look like a second deploy.
       if (report.outcome === 'deployed') return { result: 'Succeeded', message: 'There was nothing to put in order.' };

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { stopLeftProcesses } from '../../tasks/common/adapters/leftProcesses';
 import { runProcess } from '../../tasks/common/adapters/process';
 import {
   childMark,
@@ -237,6 +238,39 @@ describe('processes that are no children', () => {
     assert.equal(isProcessGone(left?.groupMark ?? '', 'group'), false);
     assert.equal(signalProcess(left?.groupMark ?? '', 'SIGKILL', 'group'), true);
     assert.deepEqual(await waitUntilGone([left?.mark ?? ''], 30_000), []);
+  });
+});
+
+describe('what a main phase has left running', () => {
+  const elsewhere = 'agent-7/4711/1234';
+  const unseen: readonly [string, string | undefined, boolean][] = [
+    ['', undefined, true],
+    ['', '', true],
+    ['no mark', '\n', true],
+    [elsewhere, '', true],
+    [elsewhere, elsewhere, false],
+  ];
+  for (const [main, children, isHelmStopped] of unseen) {
+    it(`is not waited for where it cannot be seen: "${main}" and ${JSON.stringify(children)}`, async () => {
+      const said: string[] = [];
+      const startedMs = performance.now();
+      const ended = await stopLeftProcesses(main, children, (line) => said.push(line));
+      assert.ok(performance.now() - startedMs < 2000);
+      assert.deepEqual(said, []);
+      assert.equal(ended.isHelmStopped, isHelmStopped);
+      // Its own Lease is taken at once, that of another process is not.
+      assert.equal(ended.isProcessGone(main), true);
+      assert.equal(ended.isProcessGone('agent-8/1/1'), false);
+    });
+  }
+
+  it('is ended where it is still at work', async () => {
+    const child = spawn('sh', forever, { stdio: 'ignore', detached: true });
+    const mark = processMark(child.pid ?? 0) ?? '';
+    const said: string[] = [];
+    const ended = await stopLeftProcesses(mark, '', (line) => said.push(line));
+    assert.match(said.join(), /still at work/);
+    assert.ok(ended.isHelmStopped && ended.isProcessGone(mark));
   });
 });
 

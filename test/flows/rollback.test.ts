@@ -116,7 +116,9 @@ function rollBack(on: Scene, planDigest: string, options: StepOptions = {}): Pro
 function resume(on: Scene, planDigest: string, options: StepOptions): Promise<Step> {
   const digest = options.variables?.get(planDigestVariable)?.replace('sha256:', '') ?? planDigest;
   const request = { planDigest: digest };
-  return on.run({ job: 'rollback' }, (start) => resumeRollback(startOf(start, on.plans, { ...options, request })));
+  return on.run({ job: 'rollback' }, (start) =>
+    resumeRollback({ ...startOf(start, on.plans, { ...options, request }), isHelmStopped: true }),
+  );
 }
 
 const outcome = ({ report }: Step): string =>
@@ -136,6 +138,11 @@ function assertRolledBack(on: Scene, where: string): void {
   const names = live(on.cluster).filter((name) => /^(ConfigMap|Deployment)/.test(name));
   assert.deepEqual(names, ['ConfigMap/old', 'ConfigMap/settings', 'Deployment/web'], where);
   assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], { mode: 'one' }, where);
+}
+
+/** The Lease of the dead main phase is taken at once. */
+function assertNotWaited({ agent }: Step, where: string): void {
+  assert.doesNotMatch(agent.lines.join('\n'), /Another run holds/, where);
 }
 
 function editPlan(on: Scene, digest: string, edit: (kept: StoredPlan) => Partial<StoredPlan>): void {
@@ -247,6 +254,7 @@ describe('a rollback that is interrupted, over fakes', function () {
       const where = `${JSON.stringify(mishap)} at ${killed.moments.at(mishap.at - 1) ?? ''}`;
       if (killed.left === undefined || killed.left.revision === 0) continue;
       const resumed = await resume(on, digest, { variables: killed.variables, timeline: undefined });
+      assertNotWaited(resumed, where);
       if (outcome(resumed) === 'cancelled Cancelled') continue;
       assert.match(
         outcome(resumed),
@@ -374,7 +382,10 @@ describe('a rollback of plain workloads over fakes', function () {
     assert.equal(killed.left?.action, 'rollback');
     assert.equal(outcome(await undo(on, digest, { job: 'other', timeline: [] })), 'refused ApprovalMissing');
     assert.deepEqual(images(on), ['1', '2', '2']);
-    const resumed = await undo(on, digest, { variables: killed.variables, timeline: undefined }, resumeWorkloads);
+    const resumed = await undo(on, digest, { variables: killed.variables, timeline: undefined }, (start) =>
+      resumeWorkloads({ ...start, isHelmStopped: true }),
+    );
+    assertNotWaited(resumed, 'post-job');
     assert.equal(outcome(resumed), 'rolledBack', resumed.report?.report.message);
     assert.deepEqual(images(on), ['1', '1', '1']);
   });

@@ -34,6 +34,11 @@ export function childMark(pid: number): string | undefined {
   return seen === undefined ? undefined : markOf(pid, seen.start);
 }
 
+/** Whether it can be known of the marked process if it has ended: the mark names a process of this machine or container. */
+export function canBeSeen(mark: string): boolean {
+  return namedHere(mark) !== undefined;
+}
+
 /**
  * Whether the marked process, or its whole group, has ended. False where that cannot be known: for a process of another
  * machine or container, and for a text that is no mark.

@@ -32,6 +32,9 @@ export interface LeaseContext {
   request: Pick<ReleaseRequest, 'releaseName' | 'lock' | 'lockTimeoutSeconds'>;
 }
 
+/** What the post-job phase knows of the earlier processes of its step, which it has ended: its own Lease is taken by it. */
+export type LeftEnded = Required<Pick<LeaseContext, 'isHelmStopped' | 'isProcessGone'>>;
+
 /** The right to change a release, held from before the first change to after the last. */
 export interface Lease {
   /**

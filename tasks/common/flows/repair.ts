@@ -8,7 +8,7 @@ import type { Interruption } from '../core/interruption';
 import type { ReleaseHelm, ReleaseStorage, RollbackHelm } from '../core/ports';
 import type { DeployReport } from '../core/report';
 import type { Revision } from '../core/release';
-import type { Lease, LeaseContext, ReleaseContext, RolloutContext } from '../core/releaseContext';
+import type { Lease, LeaseContext, LeftEnded, ReleaseContext, RolloutContext } from '../core/releaseContext';
 import type { Sha256 } from '../core/rollbackPlan/types';
 import { judge } from '../core/rollout/verdict';
 import { endWork, fenced } from './change';
@@ -25,7 +25,8 @@ import { removeRelease, returnTo } from './wayBack';
 
 /** What a repair is begun with. `signal` aborts too when its time is over. */
 export type RepairStart = RolloutContext &
-  LeaseContext & {
+  LeaseContext &
+  LeftEnded & {
     helm: ReleaseHelm;
     rollbackHelm: RollbackHelm;
     sha256: Sha256;
@@ -42,8 +43,7 @@ type RepairContext = ReleaseContext & { request: RepairRequest };
  */
 export async function repair(start: RepairStart, left: Interruption): Promise<DeployReport> {
   const story = newStory(start.clock.now());
-  const context = { ...start, isHelmStopped: true };
-  const ending = await withLease(context, (lease) => underLease(start, story, lease, left)).catch((thrown: unknown) =>
+  const ending = await withLease(start, (lease) => underLease(start, story, lease, left)).catch((thrown: unknown) =>
     // Another run is at work, and this one had begun nothing.
     left.revision === 0 && asTaskError(thrown).reason === 'ReleaseLocked' ? wellEnded : endingOfError(thrown),
   );

@@ -4,7 +4,7 @@ import { asTaskError, TaskError } from '../core/failure';
 import { appliedLast } from '../core/history';
 import { objectName } from '../core/manifest';
 import type { Revision } from '../core/release';
-import type { Lease } from '../core/releaseContext';
+import type { Lease, LeftEnded } from '../core/releaseContext';
 import type { ReleaseRollbackStart, RollbackContext } from '../core/rollbackContext';
 import { isSameContent } from '../core/rollbackPlan/digest';
 import { isSameRecord, recordDigest } from '../core/rollbackPlan/recordDigest';
@@ -40,7 +40,7 @@ export function rollBackRelease(start: ReleaseRollbackStart): Promise<ToldRollba
 }
 
 /** The post-job phase of a step that was ended in the middle: carries on what it had begun, and nothing else. */
-export function resumeRollback(start: ReleaseRollbackStart): Promise<ToldRollback> {
+export function resumeRollback(start: ReleaseRollbackStart & LeftEnded): Promise<ToldRollback> {
   return rollBack(start, async (context, story) => {
     const approved = await approvedPlan(context, story);
     const history = await restoreHistory(context, await context.storage.history());

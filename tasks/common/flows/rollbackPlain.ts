@@ -4,7 +4,7 @@ import { asTaskError, TaskError } from '../core/failure';
 import type { WorkloadName } from '../core/healthRequest';
 import type { ObjectRef } from '../core/kubernetes';
 import { objectKey, objectName } from '../core/manifest';
-import { stopIfCancelled, type Lease } from '../core/releaseContext';
+import { stopIfCancelled, type Lease, type LeftEnded } from '../core/releaseContext';
 import type { PlainStart } from '../core/rollbackContext';
 import { canonicalJson } from '../core/rollbackPlan/comparable';
 import { isSameObject } from '../core/rollbackPlan/digest';
@@ -46,7 +46,7 @@ export function rollBackWorkloads(start: PlainStart): Promise<ToldRollback> {
 }
 
 /** The post-job phase of a step that was ended in the middle: carries on what it had begun, and nothing else. */
-export function resumeWorkloads(start: PlainStart): Promise<ToldRollback> {
+export function resumeWorkloads(start: PlainStart & LeftEnded): Promise<ToldRollback> {
   return rollBack(start, async (context, story) => {
     const approved = await approvedPlan(context, story);
     const resumed = approved === undefined ? undefined : await resume(context, story, approved);

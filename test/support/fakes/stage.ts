@@ -150,7 +150,7 @@ export async function stage({
         lockTimeoutSeconds:
           left.revision === 0 ? 0 : Math.min(request.lockTimeoutSeconds, request.cleanupTimeoutSeconds),
       };
-      return process.play(() => repair({ ...process.start, signal, request: bounded }, left));
+      return process.play(() => repair({ ...process.start, isHelmStopped: true, signal, request: bounded }, left));
     },
     async run(options, flow) {
       await stopHelm(time, runsOf(options.job));
