@@ -28,6 +28,11 @@ export function isUnhealthy(revision: Revision): boolean {
   return revision.status === 'failed' || isMarked(revision, unhealthyLabel);
 }
 
+/** Helm had done its work, and this task judged the result to be bad. Helm's own failures have no such mark. */
+export function wasJudged(revision: Revision): boolean {
+  return isMarked(revision, unhealthyLabel);
+}
+
 /** Seen healthy by us, and not found unhealthy since. */
 export function isVerified(revision: Revision): boolean {
   return isMarked(revision, verifiedLabel) && !isUnhealthy(revision);

@@ -217,11 +217,18 @@ async function helmFailed(
     state,
     back.message,
     `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
-    `To try again: this task with action: plan and toRevision: ${target.revision}, and the digest of that plan.`,
+    wayOn(target, made, back.restored.length > 0),
   ]
     .filter((part) => part !== '')
     .join(' ');
   return signal.aborted ? rollbackEnding('cancelled', 'Cancelled', message) : rollbackEnding('failed', reason, message);
+}
+
+/** What only failed can be done again as it was approved; objects that were made anew are not those of the plan. */
+function wayOn(target: Revision, made: Revision | undefined, hasRestored: boolean): string {
+  const anew = `this task with action: plan and toRevision: ${target.revision}, and the digest of that plan.`;
+  const isOther = hasRestored || (made !== undefined && !isSameRecord(target, made));
+  return isOther ? `To try again: ${anew}` : `To try again: this step once more with the same planDigest; or ${anew}`;
 }
 
 /** What has just been made again needs its time; what is as it was needs none. */

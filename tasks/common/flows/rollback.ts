@@ -1,7 +1,7 @@
 import type { ProvenApproval } from '../core/approval/proven';
 import { errorThen } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
-import { appliedLast } from '../core/history';
+import { appliedLast, wasJudged } from '../core/history';
 import { objectName } from '../core/manifest';
 import type { Revision } from '../core/release';
 import type { Lease, LeftEnded } from '../core/releaseContext';
@@ -215,6 +215,7 @@ async function resume(
   if (last.revision === revision - 1) return resumeWithoutRecord(context, story, begun, revision);
   if (last.revision !== revision) return undefined;
   if (last.status === 'deployed') return resumeMade(context, story, begun, last);
+  if (last.status === 'failed') return resumeFailed(context, story, begun, last);
   return last.status === 'pending-rollback' ? resumePending(context, story, begun, last) : undefined;
 }
 
@@ -274,6 +275,25 @@ async function resumePending(
   return runAgain(context, story, { ...begun, history: before }, approval, { ...target, revision: dead.revision });
 }
 
+/**
+ * Helm failed in the middle, because the API server was away for example, and nothing of its work was judged. The record
+ * of that attempt stays: Helm merges from it, and makes one more.
+ */
+async function resumeFailed(
+  context: RollbackContext,
+  story: RollbackStory,
+  begun: Begun,
+  failed: Revision,
+): Promise<RollbackEnding | undefined> {
+  const { approved, target } = begun;
+  if (wasJudged(failed) || !isTargetAgain(context, approved, target, failed)) return undefined;
+  story.plan = approved.plan;
+  const approval = await mayResume(context, story, begun);
+  context.agent.log(`Revision ${failed.revision} of this rollback failed («${failed.description}»). It is done again.`);
+  story.hasBegun = true;
+  return runAgain(context, story, begun, approval);
+}
+
 /** Its run died before Helm had made a record, or after a resumed one had removed it. */
 async function resumeWithoutRecord(
   context: RollbackContext,
@@ -300,7 +320,7 @@ async function mayResume(context: RollbackContext, story: RollbackStory, begun: 
 }
 
 /**
- * What `dead` has done by then makes the plan of now another one. So it may differ, but must not delete more than was
+ * What was done by then, by `dead` whose record is gone, makes the plan of now another one. So it may differ, but must not delete more than was
  * approved; and what Helm merges from holds what the dead one has made.
  */
 async function runAgain(
@@ -308,10 +328,14 @@ async function runAgain(
   story: RollbackStory,
   { approved, target, history, deadline }: Begun,
   approval: ProvenApproval,
-  dead: Revision,
+  dead?: Revision,
 ): Promise<RollbackEnding> {
+  const { request } = context;
+  // With one more revision in the history, «previous» is another one.
+  const rollback = { ...request.rollback, toRevision: target.revision };
+  const again = { ...context, request: { ...request, rollback } };
   const { plan, base, rehearsal } = await group(context, 'Plan again', () =>
-    planRelease(context, history, approved.salt, dead),
+    planRelease(again, history, approved.salt, dead),
   );
   const { digest } = approved.plan;
   story.plan = { ...plan, digest, createdAt: approved.plan.createdAt };
@@ -324,8 +348,17 @@ async function runAgain(
   }
   sayHotFixes(context, approved.plan, plan);
   const deletions = approved.plan;
-  const again = { plan, base, rehearsal, digest, target, history, approval, deadline, deletions };
-  return executeRollback(context, story, again);
+  return executeRollback(context, story, {
+    plan,
+    base,
+    rehearsal,
+    digest,
+    target,
+    history,
+    approval,
+    deadline,
+    deletions,
+  });
 }
 
 const halfDone = 'The rollback was begun, and what it had done by then is left as it is.';
