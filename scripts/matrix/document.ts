@@ -1,4 +1,4 @@
-import { disturbances, helms, places, stories } from '../../test/matrix/cases';
+import { disturbances, helms, places, stories, taskOf, tasks, type Task } from '../../test/matrix/cases';
 import type { PlainResult } from '../../test/matrix/plain';
 import type { CaseResult } from '../../test/matrix/play';
 import { row } from '../bench/markdown';
@@ -37,10 +37,15 @@ function commandOf({ isAll, seed }: Reliability): string {
 
 const isStuck = ({ violations }: CaseResult): boolean => violations.some(({ invariant }) => invariant === 'not stuck');
 const nextFails = ({ violations }: CaseResult): boolean =>
-  violations.some(({ invariant }) => invariant === 'next run deploys');
+  violations.some(({ invariant }) => invariant === 'next run works');
 
 function shown(results: readonly CaseResult[]): CaseResult[] {
   return results.filter(({ status }) => status === 'held' || status === 'violated');
+}
+
+/** The first part of an id is the story; of plain Helm's the second. */
+function isOf(task: Task, { id }: { id: string }): boolean {
+  return taskOf(id.replace(/^plain\//, '').split('/')[0] ?? '') === task;
 }
 
 function interrupted(results: readonly PlainResult[]): PlainResult[] {
@@ -50,44 +55,49 @@ function interrupted(results: readonly PlainResult[]): PlainResult[] {
 function headline({ ours }: Reliability): string {
   const cases = shown(ours);
   const held = cases.filter(({ status }) => status === 'held').length;
-  return `**${cases.length} interruptions, ${cases.filter(isStuck).length} stuck.** In ${held} of them everything held that is listed below.`;
+  const counts = tasks.map((task) => `${cases.filter((result) => isOf(task, result)).length} of ${task}@1`);
+  return `**${cases.length} interruptions (${counts.join(', ')}), ${cases.filter(isStuck).length} stuck.** In ${held} of them everything held that is listed below.`;
 }
 
 function comparison({ ours, plain }: Reliability): string[] {
-  const cases = shown(ours);
-  const ofMajor = (major: string): PlainResult[] => interrupted(plain).filter(({ id }) => id.includes(`/${major}.`));
-  const versions = (major: string): string =>
-    helms.filter((helm) => /^[\d.]+$/.test(helm) && helm.startsWith(major)).join(', ');
-  const groups = [
-    [`\`helm upgrade --install --atomic\` (${versions('3')})`, ofMajor('3')],
-    [`\`helm upgrade --install --rollback-on-failure\` (${versions('4')})`, ofMajor('4')],
-  ] as const;
+  return [
+    '| changed by | interruptions | stuck afterwards | the next run failed | it worked, but something of the dead revision stayed |',
+    '|---|---|---|---|---|',
+    ...tasks.flatMap((task) => [
+      rowOfTask(
+        task,
+        shown(ours).filter((result) => isOf(task, result)),
+      ),
+      ...['3', '4'].map((major) => {
+        const results = interrupted(plain).filter((result) => isOf(task, result) && result.id.includes(`/${major}.`));
+        return rowOfPlain(plainName(task, major), results);
+      }),
+    ]),
+    '',
+    'Plain Helm is interrupted at the counterparts of the same places, each once, by a task that passes the signals of the agent on to Helm at once, which few tasks do. Its next run is `helm upgrade --install` with a good chart, tried once, when no Helm runs any more. After ApproveAndRollback@1 the next run is the same step once more with the same plan, or a good deploy by HelmSafeDeploy@1. Plain Helm has no counterpart of a plan, nor of workloads that are no release.',
+    '',
+  ];
+}
+
+function rowOfTask(task: Task, cases: readonly CaseResult[]): string {
   const dirty = cases.filter(({ violations }) =>
     violations.some(({ invariant }) => invariant === 'nothing of a dead revision' || invariant === 'declared is live'),
   );
-  return [
-    '| deployed by | interruptions | stuck afterwards | the next good deploy failed | it worked, but something of the dead revision stayed |',
-    '|---|---|---|---|---|',
-    row(
-      'HelmSafeDeploy@1',
-      String(cases.length),
-      String(cases.filter(isStuck).length),
-      String(cases.filter(nextFails).length),
-      String(dirty.length),
-    ),
-    ...groups.map(([name, results]) =>
-      row(
-        name,
-        String(results.length),
-        String(results.filter((result) => result.isStuck).length),
-        String(results.filter(({ nextFailed }) => nextFailed).length),
-        String(results.filter(({ leftovers }) => leftovers.length > 0).length),
-      ),
-    ),
-    '',
-    'Plain Helm is interrupted at the counterparts of the same places, each once, by a task that passes the signals of the agent on to Helm at once, which few tasks do. Its next deploy is the same command with a good chart, tried once, when no Helm runs any more.',
-    '',
-  ];
+  const counts = [cases, cases.filter(isStuck), cases.filter(nextFails), dirty].map(({ length }) => String(length));
+  return row(`${task}@1`, ...counts);
+}
+
+function rowOfPlain(name: string, results: readonly PlainResult[]): string {
+  const dirty = results.filter(({ leftovers }) => leftovers.length > 0);
+  const stuck = results.filter((result) => result.isStuck);
+  const failed = results.filter(({ nextFailed }) => nextFailed);
+  return row(name, ...[results, stuck, failed, dirty].map(({ length }) => String(length)));
+}
+
+function plainName(task: Task, major: string): string {
+  const versions = helms.filter((helm) => /^[\d.]+$/.test(helm) && helm.startsWith(major)).join(', ');
+  if (task === 'ApproveAndRollback') return `\`helm rollback --wait\` (${versions})`;
+  return `\`helm upgrade --install ${major === '3' ? '--atomic' : '--rollback-on-failure'}\` (${versions})`;
 }
 
 function conditions(found: Reliability): string[] {
@@ -101,7 +111,7 @@ function conditions(found: Reliability): string[] {
   return [
     '## What was done',
     '',
-    `- Stories: ${stories.join(', ')}.`,
+    ...tasks.map((task) => `- Stories of ${task}@1: ${stories.filter((story) => taskOf(story) === task).join(', ')}.`),
     `- Places, each recognised by what is seen in the cluster, in the process table or in the log: ${places.join(', ')}; the random ones at times that the seed decides.`,
     `- Disturbances: ${disturbances.join(', ')}.`,
     `- Helm: ${helms.join(', ')}.`,
@@ -113,6 +123,7 @@ function conditions(found: Reliability): string[] {
     '- no revision is pending or uninstalling; at most one is `deployed`, after the next run exactly one, and the record of each revision holds what was deployed;',
     '- every object is as a fresh install of the deployed revision makes it: nothing is missing, nothing of a dead revision is left but PersistentVolumeClaims, and these are named in the log;',
     '- what served before was never removed and made anew;',
+    '- what only plans a rollback has changed nothing, by the audit log and by what is there;',
     "- by the API server's audit log no run changed anything after a later run had begun to, and no two Helms that change the release were ever seen in the process table at once;",
     `- on the real node the application answered every request where an old version served (${requests} requests);`,
     '- no kubeconfig and no secret value is left on disk, no process is left, the lease is released, a cancelled step needs no second signal.',
@@ -126,20 +137,19 @@ function byDisturbance({ ours, plain }: Reliability): string[] {
   return [
     '## By disturbance',
     '',
-    '| disturbance | interruptions | stuck | next deploy failed | of plain Helm | stuck | next deploy failed |',
-    '|---|---|---|---|---|---|---|',
+    `| disturbance | ${tasks.map((task) => `of ${task}@1 | stuck | next run failed`).join(' | ')} | of plain Helm | stuck | next run failed |`,
+    `|---|${'---|'.repeat(3 * (tasks.length + 1))}`,
     ...disturbances.map((name) => {
       const own = of(shown(ours), name);
       const other = of(interrupted(plain), name);
-      return row(
-        name,
-        String(own.length),
-        String(own.filter(isStuck).length),
-        String(own.filter(nextFails).length),
-        String(other.length),
-        String(other.filter((result) => result.isStuck).length),
-        String(other.filter(({ nextFailed }) => nextFailed).length),
-      );
+      const counts = [
+        ...tasks.flatMap((task) => {
+          const cases = own.filter((result) => isOf(task, result));
+          return [cases, cases.filter(isStuck), cases.filter(nextFails)];
+        }),
+        ...[other, other.filter((result) => result.isStuck), other.filter(({ nextFailed }) => nextFailed)],
+      ];
+      return row(name, ...counts.map(({ length }) => String(length)));
     }),
     '',
   ];

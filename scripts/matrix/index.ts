@@ -54,8 +54,8 @@ async function main(): Promise<void> {
   }
 }
 
-function selected({ selection, caseId: id, seed, only }: MatrixOptions): MatrixCase[] {
-  if (selection === 'one') return [caseOf(id)];
+function selected({ selection, caseIds, seed, only }: MatrixOptions): MatrixCase[] {
+  if (selection === 'named') return caseIds.map(caseOf);
   const cases = selection === 'all' ? allCases() : allPairs(seed);
   return only.length === 0 ? cases : cases.filter((one) => only.some((text) => caseId(one).includes(text)));
 }
@@ -74,7 +74,7 @@ async function runMatrix(options: MatrixOptions, cases: readonly MatrixCase[], s
     : [];
   announce(options, cases.length, ours.length, plain.length);
   const arena = await openArena({
-    sharedCluster: 'matrix',
+    sharedCluster: options.cluster,
     lanes: options.lanes,
     ownClusters: ownClustersFor(options, ours, plain),
     signal: interruption.signal,
@@ -106,7 +106,7 @@ function earlier(
   { seed, selection }: MatrixOptions,
 ): Ended {
   const isAll = selection === 'all';
-  if (selection === 'one') return { ours: [], plain: [] };
+  if (selection === 'named') return { ours: [], plain: [] };
   const wanted = new Set([...cases.map(caseId), ...plainCases(cases).map(plainId)]);
   const ours = new Map<string, CaseResult>();
   const plain = new Map<string, PlainResult>();

@@ -50,7 +50,7 @@ export function openResults(vsix: Uint8Array): ResultStore {
 function fingerprint(vsix: Uint8Array): string {
   const hash = createHash('sha256');
   for (const [name, content] of [...readVsix(vsix)].sort(([one], [other]) => one.localeCompare(other))) {
-    if (name.startsWith('HelmSafeDeploy/') && name.endsWith('.js')) hash.update(name).update(content);
+    if (/^(HelmSafeDeploy|ApproveAndRollback)\//.test(name) && name.endsWith('.js')) hash.update(name).update(content);
   }
   return hash.digest('hex').slice(0, 12);
 }

@@ -33,13 +33,17 @@ const run = promisify(execFile);
 
 /** The same for everybody, so that a change is what makes it fail; other choices by the environment, and by test:matrix. */
 const seed = Number(process.env['HELM_SAFE_DEPLOY_MATRIX_SEED'] ?? 2026);
-const sampleSize = 24;
+const deploys = 24;
+const rollbacks = 8;
 /** Each of them keeps a cluster to itself for a minute or two. */
 const apiServerCases = 2;
 const lanes = 5;
 
 describe('interrupted at every step', () => {
-  const sample = sampleOf(seed, sampleSize, apiServerCases);
+  const sample = [
+    ...sampleOf('HelmSafeDeploy', seed, deploys, apiServerCases),
+    ...sampleOf('ApproveAndRollback', seed, rollbacks, 0),
+  ];
   const results = new Map<string, Promise<CaseResult>>();
   const interruption = new AbortController();
   let arena: Arena | undefined;
@@ -111,6 +115,7 @@ describe('the matrix sees', () => {
     look = {
       ground,
       namespace: plot.namespace,
+      subject: 'web',
       golden: (text) => (text === 'one' ? opened.golden(cluster.helm4, values) : undefined),
       told: () => '',
     };

@@ -129,7 +129,8 @@ describe('on Windows, as far as Wine is one', function () {
 
   function sceneOf(s: Scene, job: ReturnType<Scene['start']>['job']): Parameters<typeof reach>[1] {
     const server = adminApiServer(s.cluster.name);
-    return { job, server, namespace: s.namespace, pid: () => job.pid(), lastRevision: 1, text: 'two', delayMs: 0 };
+    const { namespace } = s;
+    return { job, server, namespace, subject: 'web', pid: () => job.pid(), lastRevision: 1, text: 'two', delayMs: 0 };
   }
 });
 

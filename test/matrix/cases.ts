@@ -6,7 +6,7 @@ import { hashOf, randomFrom } from './random';
  * cannot happen (a rollback's record while nothing is rolled back) is no case.
  */
 
-export const stories = [
+export const deployStories = [
   'first-install',
   'failed-install',
   'upgrade',
@@ -15,7 +15,20 @@ export const stories = [
   'repair-by-post-job',
   'recovery-by-next-run',
 ] as const;
+
+/** Of ApproveAndRollback: from a second revision that does not get ready back to the first. */
+export const rollbackStories = ['rollback-plan', 'rollback', 'rollback-of-workloads'] as const;
+
+export const stories = [...deployStories, ...rollbackStories] as const;
 export type Story = (typeof stories)[number];
+
+export const tasks = ['HelmSafeDeploy', 'ApproveAndRollback'] as const;
+export type Task = (typeof tasks)[number];
+
+/** The task that is disturbed. */
+export function taskOf(story: string): Task {
+  return rollbackStories.some((each) => each === story) ? 'ApproveAndRollback' : 'HelmSafeDeploy';
+}
 
 /** What the disturbance waits for; see places.ts. */
 export const places = [
@@ -30,10 +43,14 @@ export const places = [
   'helm-ended',
   'following',
   'verdict-failed',
+  'planning-again',
   'rehearsing',
+  'plan-kept',
   'rollback-started',
   'rollback-pending',
   'rollback-applied',
+  'workload-patched',
+  'deleting',
   'uninstalling',
   'verified',
   'random-1',
@@ -60,6 +77,8 @@ export type Disturbance = (typeof disturbances)[number];
 /** The Helm that deploys; after `-on-` the one that made the release. */
 export const helms = ['3.17.3', '3.22.0', '4.1.4', '4.2.3', '4.3.2', '4.3.2-on-3.17.3'] as const;
 export type HelmChoice = (typeof helms)[number];
+
+const newestHelm: HelmChoice = '4.3.2';
 
 export interface MatrixCase {
   readonly story: Story;
@@ -92,12 +111,35 @@ const placesOf: Readonly<Record<Story, readonly Place[]>> = {
   'repair-by-post-job': ['process-started', 'lease-acquired', ...ofRollback, 'verified', 'random-1', 'random-2'],
   // It recovers by what Helm merges from in its own upgrade, and rolls nothing back.
   'recovery-by-next-run': [...everywhere, 'verified'],
+  'rollback-plan': ['process-started', 'rehearsing', 'plan-kept', 'random-1', 'random-2'],
+  rollback: [
+    'process-started',
+    'lease-acquired',
+    'planning-again',
+    ...ofRollback,
+    'following',
+    'deleting',
+    'verified',
+    'random-1',
+    'random-2',
+  ],
+  'rollback-of-workloads': [
+    'process-started',
+    'lease-acquired',
+    'planning-again',
+    'workload-patched',
+    'following',
+    'random-1',
+    'random-2',
+  ],
 };
 
 function canHappen({ story, place, disturbance, helm }: MatrixCase): boolean {
   if (!placesOf[story].includes(place)) return false;
   // The post-job beside a running main is what this disturbance is; there is no third process.
   if (story === 'repair-by-post-job' && disturbance === 'container-cancel') return false;
+  // No Helm is at work there.
+  if (story === 'rollback-of-workloads') return helm === newestHelm && disturbance !== 'kill-task-and-helm';
   const isInstall = story === 'first-install' || story === 'failed-install';
   return !(isInstall && helm.includes('-on-'));
 }
@@ -131,6 +173,7 @@ export function disturbsApiServer({ disturbance }: MatrixCase): boolean {
 
 /** Where the pods run. Half of the cases need no real containers, and are faster without; hooks need a shell. */
 export function nodeOf(one: MatrixCase): 'real' | 'kwok' {
+  if (one.story === 'rollback-of-workloads') return 'kwok';
   if (one.story === 'upgrade-with-hooks') return 'real';
   return hashOf(caseId(one)) % 2 === 0 ? 'real' : 'kwok';
 }
@@ -144,9 +187,12 @@ export function allPairs(seed: number, cases: readonly MatrixCase[] = allCases()
   return coveringPairs(cases, levelsOf, randomFrom(seed));
 }
 
-/** So many cases that show much of the matrix, of them at most `apiServer` that need a cluster for themselves. */
-export function sampleOf(seed: number, count: number, apiServer: number): MatrixCase[] {
-  const ranked = allPairs(seed);
+/** So many cases that show much of a task's, of them at most `apiServer` that need a cluster for themselves. */
+export function sampleOf(task: Task, seed: number, count: number, apiServer: number): MatrixCase[] {
+  const ranked = allPairs(
+    seed,
+    allCases().filter(({ story }) => taskOf(story) === task),
+  );
   const sharing = ranked.filter((one) => !disturbsApiServer(one));
   const alone = ranked.filter(disturbsApiServer).slice(0, apiServer);
   return [...alone, ...sharing.slice(0, count - alone.length)];
@@ -166,4 +212,7 @@ const typicalMs: Readonly<Record<Story, number>> = {
   'automatic-rollback': 8_000,
   'repair-by-post-job': 3_000,
   'recovery-by-next-run': 6_000,
+  'rollback-plan': 3_000,
+  rollback: 6_000,
+  'rollback-of-workloads': 4_000,
 };

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Job } from '../support/agent';
 import { cluster as openCluster, type TestCluster } from '../support/cluster';
 import type { Disturbance } from './cases';
-import { changingHelm, isAlive, kill } from './processTable';
+import { changingHelm, isAlive, kill, rehearsingHelm } from './processTable';
 
 /** What is disturbed. */
 export interface Victim {
@@ -66,7 +66,7 @@ export async function disturb(disturbance: Disturbance, victim: Victim): Promise
 
 /** At once: neither is to learn of the other's death. */
 export function killWithHelm(pid: number): void {
-  const helm = changingHelm(pid);
+  const helm = changingHelm(pid) ?? rehearsingHelm(pid);
   killTogether(helm === undefined ? [pid] : [pid, helm]);
 }
 

@@ -20,7 +20,8 @@ export type InvariantName =
   | 'no orphan process'
   | 'lease released'
   | 'ends in time'
-  | 'next run deploys';
+  | 'plan changes nothing'
+  | 'next run works';
 
 export interface Violation {
   readonly invariant: InvariantName;
@@ -196,6 +197,36 @@ export function writerViolations(writes: readonly WriteSeen[]): Violation[] {
   return found;
 }
 
+const keptPlan = / (secrets|configmaps)\/helm-safe-deploy\.plan\./;
+
+/** Whoever only plans keeps the plan, and asks the API server to change nothing else. */
+export function planViolations(writes: readonly WriteSeen[]): Violation[] {
+  return writes
+    .filter(({ what }) => !keptPlan.test(what))
+    .map(({ run, at, what }) => violation('plan changes nothing', `run ${run}: ${what} at ${at}`));
+}
+
+/** By what is there: objects with their content, and Helm's records. */
+export function unchangedViolations(before: Seen, after: Seen): Violation[] {
+  const texts = ({ objects, records }: Seen): Map<string, string> =>
+    new Map([
+      ...objects.map((object) => [object.key, JSON.stringify(object)] as const),
+      ...records.map((record) => [`revision ${record.revision}`, JSON.stringify(record)] as const),
+    ]);
+  const [was, is] = [texts(before), texts(after)];
+  return [...new Set([...was.keys(), ...is.keys()])]
+    .filter((key) => was.get(key) !== is.get(key))
+    .map((key) =>
+      violation('plan changes nothing', `${key}: ${is.get(key) ?? 'gone'} instead of ${was.get(key) ?? 'nothing'}`),
+    );
+}
+
+/** What there is of a release at a moment. */
+export interface Seen {
+  readonly objects: readonly StateOfObject[];
+  readonly records: readonly RecordSeen[];
+}
+
 /** A Helm that changes a release, for as long as it was seen to run. */
 export interface HelmSeen {
   readonly pid: number;
@@ -285,9 +316,15 @@ export function leaseViolations(lease: LeaseSeen | undefined, when: Moment): Vio
   return found;
 }
 
-export function nextRunViolations(result: string, outcome: string, message: string): Violation[] {
-  const isGood = result === 'Succeeded' && ['deployed', 'recovered', 'unchanged'].includes(outcome);
-  return isGood ? [] : [violation('next run deploys', `${result}, ${outcome || 'no outcome'}: ${message}`)];
+/** `wanted`: the outcomes that the next run may have. */
+export function nextRunViolations(
+  result: string,
+  outcome: string,
+  message: string,
+  wanted: readonly string[],
+): Violation[] {
+  const isGood = result === 'Succeeded' && wanted.includes(outcome);
+  return isGood ? [] : [violation('next run works', `${result}, ${outcome || 'no outcome'}: ${message}`)];
 }
 
 /** The agent's patience with a cancelled step: SIGTERM means that 7.5 s were not enough. */

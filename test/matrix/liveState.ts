@@ -33,8 +33,9 @@ export async function readState(server: ApiServer, namespace: string): Promise<S
     .sort((one, other) => one.key.localeCompare(other.key));
 }
 
-/** Kubernetes' own, Helm's record, and what the matrix itself put there. */
+/** Kubernetes' own, Helm's record, plans that are kept, and what the matrix itself put there. */
 function isSurrounding({ kind, metadata, ...object }: LiveObject): boolean {
+  if (metadata.labels?.['helm-safe-deploy/plan'] !== undefined) return true;
   if (kind === 'ConfigMap') return metadata.name === 'kube-root-ca.crt';
   return (
     kind === 'Secret' && ['helm.sh/release.v1', 'kubernetes.io/service-account-token'].includes(String(object['type']))

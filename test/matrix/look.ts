@@ -11,12 +11,14 @@ import {
   type Violation,
 } from './invariants';
 import { readState } from './liveState';
-import { readRecords, releaseName, type RecordSeen } from './records';
+import { readRecords, type RecordSeen } from './records';
 
 /** How to look at the release of a namespace. */
 export interface ReleaseLook {
   readonly ground: Ground;
   readonly namespace: string;
+  /** The release, or the name under which plain workloads are locked. */
+  readonly subject: string;
   /** What a fresh install of the revision with that text gives; undefined where nobody deployed such a one. */
   readonly golden: (text: string) => Promise<Golden> | undefined;
   /** All that the runs have said; undefined where some of it was lost with the agent. */
@@ -52,10 +54,12 @@ async function deployedViolations(
   return stateViolations(await readState(ground.server, namespace), wanted, told(), when);
 }
 
+export type LeaseLook = Pick<ReleaseLook, 'ground' | 'namespace' | 'subject'>;
+
 const workAnnotation = 'helm-safe-deploy/work';
 
-export async function readLease({ ground, namespace }: ReleaseLook): Promise<LeaseSeen | undefined> {
-  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/helm-safe-deploy.${releaseName}`;
+export async function readLease({ ground, namespace, subject }: LeaseLook): Promise<LeaseSeen | undefined> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/helm-safe-deploy.${subject}`;
   const lease = await read(ground.server, path);
   if (lease === undefined) return undefined;
   const { holderIdentity = '' } = lease['spec'] as { holderIdentity?: string };

@@ -2,14 +2,17 @@ import type { ApiServer } from '../../scripts/cluster/api';
 import type { Job } from '../support/agent';
 import { watch, type LiveObject } from './api';
 import type { Place } from './cases';
-import { changingHelm } from './processTable';
-import { recordsPath, releaseName } from './records';
+import { changingHelm, rehearsingHelm } from './processTable';
+import { recordsPath } from './records';
+import { firstWorkload, textOfWorkload } from './workloads';
 
 /** The process of a job that is to be disturbed. */
 export interface Scene {
   readonly job: Job;
   readonly server: ApiServer;
   readonly namespace: string;
+  /** The release, or the name under which plain workloads are locked. */
+  readonly subject: string;
   /** The main's, or that of the post-job once it runs. */
   readonly pid: () => number | undefined;
   /** The last revision before that process began. */
@@ -63,17 +66,28 @@ function seen(place: Place, scene: Scene, signal: AbortSignal): Promise<void> {
     case 'helm-ended':
       return line(job, /^Helm ended (well|badly)/);
     case 'following':
-      return line(job, /^##\[group\]Follow revision/);
+      return line(job, /^##\[group\]Follow (revision|the workloads)/);
     case 'verdict-failed':
       return line(job, /^##\[group\]Why it failed/);
+    case 'planning-again':
+      return line(job, /^##\[group\]Plan again/);
     case 'rehearsing':
-      return line(job, /^##\[group\]Roll back to revision/);
+      return until(signal, () => {
+        const pid = scene.pid();
+        return pid !== undefined && rehearsingHelm(pid) !== undefined;
+      });
+    case 'plan-kept':
+      return planKept(scene, signal);
     case 'rollback-started':
       return helmRuns(scene, signal, 'rollback');
     case 'rollback-pending':
       return record(scene, signal, ({ status }) => status === 'pending-rollback');
     case 'rollback-applied':
       return rollbackApplied(scene, signal);
+    case 'workload-patched':
+      return workloadPatched(scene, signal);
+    case 'deleting':
+      return deletion(scene, signal);
     case 'uninstalling':
       return record(scene, signal, ({ status }) => status === 'uninstalling');
     case 'verified':
@@ -156,8 +170,8 @@ function rollbackApplied(scene: Scene, signal: AbortSignal): Promise<void> {
 
 /** The Lease says that this very process holds it. */
 function leaseOf(scene: Scene, signal: AbortSignal): Promise<void> {
-  const { namespace } = scene;
-  const name = `helm-safe-deploy.${releaseName}`;
+  const { namespace, subject } = scene;
+  const name = `helm-safe-deploy.${subject}`;
   const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases?fieldSelector=metadata.name%3D${name}`;
   return watched(scene, path, signal, ({ metadata, ...lease }) => {
     const { holderIdentity = '' } = lease['spec'] as { holderIdentity?: string };
@@ -173,6 +187,24 @@ function firstObject(scene: Scene, signal: AbortSignal): Promise<void> {
     const data = object['data'] as { text?: string } | undefined;
     return change !== 'DELETED' && data?.text === scene.text;
   });
+}
+
+/** No other run of the case has kept one. */
+function planKept(scene: Scene, signal: AbortSignal): Promise<void> {
+  const { namespace, subject } = scene;
+  const path = `/api/v1/namespaces/${namespace}/secrets?labelSelector=helm-safe-deploy%2Fplan%3D${subject}`;
+  return watched(scene, path, signal, () => true);
+}
+
+/** What the second revision alone has goes when the first one serves again. */
+function deletion(scene: Scene, signal: AbortSignal): Promise<void> {
+  const path = `/api/v1/namespaces/${scene.namespace}/configmaps?fieldSelector=metadata.name%3Donly-two`;
+  return watched(scene, path, signal, (_, change) => change === 'DELETED');
+}
+
+function workloadPatched(scene: Scene, signal: AbortSignal): Promise<void> {
+  const path = `/apis/apps/v1/namespaces/${scene.namespace}/deployments?fieldSelector=metadata.name%3D${firstWorkload}`;
+  return watched(scene, path, signal, (object) => textOfWorkload(object) === scene.text);
 }
 
 function hook(scene: Scene, signal: AbortSignal, event: string): Promise<void> {

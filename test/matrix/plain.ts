@@ -22,12 +22,13 @@ import { readState } from './liveState';
 import { PlaceMissed, reach, type Scene } from './places';
 import { historyText, readRecords, releaseName } from './records';
 import { chartFolder, flagsOf, type Values } from './values';
+import { textOfWorkload } from './workloads';
 
 const run = promisify(execFile);
 
 /*
- * The same interruptions of plain Helm: `upgrade --install` with the flag that rolls back by itself, run by a task that
- * passes the agent's signals on to Helm at once, which is more than most tasks do.
+ * The same interruptions of plain Helm: `upgrade --install` with the flag that rolls back by itself, or `rollback --wait`,
+ * run by a task that passes the agent's signals on to Helm at once, which is more than most tasks do.
  */
 
 /** Where a plain Helm can be interrupted: it has no lease, no look before, and waits by itself. */
@@ -38,6 +39,7 @@ type PlainPlace = Extract<
   | 'first-object-changed'
   | 'pre-hook-running'
   | 'post-hook-running'
+  | 'rollback-started'
   | 'rollback-pending'
   | 'uninstalling'
   | 'random-1'
@@ -45,7 +47,10 @@ type PlainPlace = Extract<
 >;
 
 export interface PlainCase {
-  readonly story: Exclude<Story, 'repair-by-post-job' | 'recovery-by-next-run'>;
+  readonly story: Exclude<
+    Story,
+    'repair-by-post-job' | 'recovery-by-next-run' | 'rollback-plan' | 'rollback-of-workloads'
+  >;
   /** `waiting`: all objects are applied, and Helm waits for them. */
   readonly place: PlainPlace | 'waiting';
   readonly disturbance: Disturbance;
@@ -66,11 +71,7 @@ export interface PlainResult {
   readonly error: string;
 }
 
-const counterparts: Readonly<Record<Place, PlainCase['place']>> = {
-  'process-started': 'helm-started',
-  'lease-acquired': 'helm-started',
-  'release-looked-at': 'helm-started',
-  'helm-started': 'helm-started',
+const ofDeploy: Readonly<Partial<Record<Place, PlainCase['place']>>> = {
   'record-pending': 'record-pending',
   'first-object-changed': 'first-object-changed',
   'pre-hook-running': 'pre-hook-running',
@@ -88,12 +89,35 @@ const counterparts: Readonly<Record<Place, PlainCase['place']>> = {
   'random-2': 'random-2',
 };
 
-/** What interrupts a plain Helm in the same way; the two stories of repair come down to the upgrade that made them needed. */
-export function plainCaseOf(one: MatrixCase): PlainCase {
-  const { story, disturbance, helm } = one;
-  if (story === 'repair-by-post-job') return halfWay('kill-task-and-helm', helm);
-  if (story === 'recovery-by-next-run') return halfWay('machine-lost', helm);
-  return { story, place: counterparts[one.place], disturbance, helm };
+const ofRollback: Readonly<Partial<Record<Place, PlainCase['place']>>> = {
+  'rollback-pending': 'rollback-pending',
+  'rollback-applied': 'waiting',
+  following: 'waiting',
+  deleting: 'waiting',
+  verified: 'waiting',
+  'random-1': 'random-1',
+  'random-2': 'random-2',
+};
+
+/**
+ * What interrupts a plain Helm in the same way; the two stories of repair come down to the upgrade that made them needed.
+ * Helm has no plan, and knows nothing of workloads that are nobody's release.
+ */
+export function plainCaseOf(one: MatrixCase): PlainCase | undefined {
+  const { story, place, disturbance, helm } = one;
+  switch (story) {
+    case 'rollback-plan':
+    case 'rollback-of-workloads':
+      return undefined;
+    case 'repair-by-post-job':
+      return halfWay('kill-task-and-helm', helm);
+    case 'recovery-by-next-run':
+      return halfWay('machine-lost', helm);
+    case 'rollback':
+      return { story, place: ofRollback[place] ?? 'rollback-started', disturbance, helm };
+    default:
+      return { story, place: ofDeploy[place] ?? 'helm-started', disturbance, helm };
+  }
 }
 
 function halfWay(disturbance: Disturbance, helm: HelmChoice): PlainCase {
@@ -106,7 +130,7 @@ export function plainId({ story, place, disturbance, helm }: PlainCase): string 
 
 /** Each of the plain counterparts once. */
 export function plainCases(cases: readonly MatrixCase[]): PlainCase[] {
-  const byId = new Map(cases.map(plainCaseOf).map((one) => [plainId(one), one]));
+  const byId = new Map(cases.flatMap((one) => plainCaseOf(one) ?? []).map((one) => [plainId(one), one]));
   return [...byId.values()];
 }
 
@@ -187,7 +211,13 @@ async function play(one: PlainCase, stage: PlainStage): Promise<Played> {
     ...flagsOf(wanted),
     ...flags,
   ];
-  await interrupt(one, stage, [deployer, ...upgrade(values.two, one.story.endsWith('install') ? '20s' : '15s')]);
+  if (one.story === 'rollback') {
+    await run(deployer, ['upgrade', releaseName, chartFolder, ...flagsOf(values.two), ...flags]);
+    const rollback = ['rollback', releaseName, '1', '--wait', '--timeout', '15s', ...flags];
+    await interrupt(one, stage, 'one', [deployer, ...rollback]);
+  } else {
+    await interrupt(one, stage, 'two', [deployer, ...upgrade(values.two, isInstall ? '20s' : '15s')]);
+  }
   const records = await readRecords(ground.server, plot.namespace);
   const isStuck = records.some(({ status }) => status.startsWith('pending-') || status === 'uninstalling');
   const nextFailed = await run(deployer, upgrade(values.three, '40s')).then(
@@ -216,7 +246,7 @@ function valuesOf(one: PlainCase, { cluster }: Ground): Record<'one' | 'two' | '
     fakeHooks: !cluster.hasRealNode,
     drain: disturbsApiServer(like) ? 45 : 3,
   };
-  const isStuck = one.story === 'failed-install' || one.story === 'automatic-rollback';
+  const isStuck = ['failed-install', 'automatic-rollback', 'rollback'].includes(one.story);
   const hooks = one.story === 'upgrade-with-hooks' ? { hooks: true } : {};
   return {
     one: { ...common, text: 'one' },
@@ -227,7 +257,8 @@ function valuesOf(one: PlainCase, { cluster }: Ground): Record<'one' | 'two' | '
 
 const helmPatienceMs = 120_000;
 
-async function interrupt(one: PlainCase, stage: PlainStage, command: readonly string[]): Promise<void> {
+/** `text`: of the revision that Helm is to deploy or to return to. */
+async function interrupt(one: PlainCase, stage: PlainStage, text: string, command: readonly string[]): Promise<void> {
   const { ground, plot, agents, options } = stage;
   const agent = createAgent({ extension: options.extension });
   agents.push(agent);
@@ -243,8 +274,9 @@ async function interrupt(one: PlainCase, stage: PlainStage, command: readonly st
     server: ground.server,
     namespace: plot.namespace,
     pid: () => job.pid(),
+    subject: releaseName,
     lastRevision,
-    text: 'two',
+    text,
     delayMs: randomDelay(like, options.seed),
   };
   await reachPlain(one, scene);
@@ -266,14 +298,12 @@ async function reachPlain(one: PlainCase, scene: Scene): Promise<void> {
 }
 
 /** The Deployment is among the last objects that Helm applies. */
-async function applied({ server, namespace, job }: Scene): Promise<void> {
+async function applied({ server, namespace, job, text }: Scene): Promise<void> {
   const ended = new AbortController();
   const path = `/apis/apps/v1/namespaces/${namespace}/deployments?fieldSelector=metadata.name%3Dweb`;
   const isSeen = new Promise<void>((resolve) => {
     watch(server, path, ended.signal, (object) => {
-      const template = (object['spec'] as { template: { metadata: { annotations?: Record<string, string> } } })
-        .template;
-      if (template.metadata.annotations?.['text'] === 'two') resolve();
+      if (textOfWorkload(object) === text) resolve();
     });
   });
   const missed = job.done.then(() => Promise.reject(new PlaceMissed('waiting')));

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { JobResult, StepRun } from '../support/agent';
 import { read } from './api';
 import { askContinually, type Availability } from './availability';
-import { caseId, disturbsApiServer, nodeOf, randomDelay, type MatrixCase } from './cases';
+import { caseId, disturbsApiServer, nodeOf, randomDelay, taskOf, type MatrixCase } from './cases';
 import { disturb, killWithHelm, loseMachine, type Outage } from './disturbances';
 import { clusterFlags, type Ground, type Plot } from './ground';
 import {
@@ -12,11 +12,17 @@ import {
   besideViolations,
   fileViolations,
   helmViolations,
+  leaseViolations,
   nextRunViolations,
   orphanViolations,
+  planViolations,
   signalViolations,
+  stateViolations,
   survivalViolations,
+  unchangedViolations,
   writerViolations,
+  type Moment,
+  type Seen,
   type Violation,
 } from './invariants';
 import { hashOf } from './random';
@@ -25,8 +31,10 @@ import { readLease, releaseViolations, type ReleaseLook } from './look';
 import { PlaceMissed, reach, type Scene } from './places';
 import { isAlive, type HelmWatch } from './processTable';
 import { historyText, readRecords, releaseName } from './records';
-import { startRun, type PipelineRun, type RunSpec } from './runs';
+import { startRun, type Act, type PipelineRun, type RunSpec } from './runs';
+import { plainWorkloadsLock } from '../../tasks/common/core/rollbackRequest';
 import { chartFolder, flagsOf, type Values } from './values';
+import { breakWorkloads, makeWorkloads, workloadNames } from './workloads';
 
 const run = promisify(execFile);
 
@@ -177,7 +185,9 @@ async function play(stage: Stage): Promise<Played> {
   const before = await makeRelease(stage);
   await prepareGoldens(stage);
   if (one.story === 'recovery-by-next-run') await dieHalfWay(stage);
-  const { disturbed, outage } = await disturbedRun(stage);
+  const act = await disturbedAct(stage);
+  const present = await seen(stage);
+  const { disturbed, outage } = await disturbedRun(stage, act);
   const result = await disturbed.end(patienceMs);
   if (result === undefined) return { ...unended('the disturbed job'), history: ['', ''] };
   const historyAfterJob = historyText(await readRecords(ground.server, plot.namespace));
@@ -185,10 +195,12 @@ async function play(stage: Stage): Promise<Played> {
   const afterJob = isChecked ? await checkAfterJob(stage, disturbed, result) : [];
   const signals = one.disturbance === 'cancel' ? signalViolations(signalsOf(result)) : [];
 
-  const next = await startNext(stage);
+  const nextAct = actOfNext(stage, act);
+  const next = begin(stage, await specOf(stage, 2, nextAct));
   const end = await next.end(patienceMs);
   if (end === undefined) return { ...unended('the next run'), history: [historyAfterJob, ''] };
-  const afterNext = await checkAfterNext(stage, before, end);
+  const afterNext = await checkAfterNext(stage, before, nextAct, end);
+  const planned = one.story === 'rollback-plan' ? await checkPlanned(stage, present) : [];
   const requests = await stage.availability.current?.stop();
   stage.availability.current = undefined;
   return {
@@ -196,6 +208,7 @@ async function play(stage: Stage): Promise<Played> {
       ...signals,
       ...afterJob,
       ...afterNext,
+      ...planned,
       ...(requests === undefined ? [] : availabilityViolations(requests.sent, requests.failures)),
     ],
     history: [historyAfterJob, historyText(await readRecords(ground.server, plot.namespace))],
@@ -209,10 +222,16 @@ function unended(what: string): Omit<Played, 'history'> {
   return { violations: [{ invariant: 'ends in time', message }], isCheckedAfterJob: false, requests: undefined };
 }
 
-/** The revision that serves before anything is disturbed, made by a plain Helm. */
+/** What serves before anything is disturbed, made by a plain Helm, or by nobody's. */
 async function makeRelease(stage: Stage): Promise<readonly StateOfObject[]> {
-  const { one, ground, plot, maker, values, availability } = stage;
+  const { one, ground, plot, maker, deployer, values, availability } = stage;
   if (one.story === 'first-install' || one.story === 'failed-install') return [];
+  if (one.story === 'rollback-of-workloads') {
+    await makeWorkloads(ground.server, plot.namespace);
+    const before = await readState(ground.server, plot.namespace);
+    await breakWorkloads(ground.server, plot.namespace);
+    return before;
+  }
   const flags = [...flagsOf(values.one), ...clusterFlags(ground.cluster.kubeconfig, plot.namespace)];
   await run(maker, ['install', releaseName, chartFolder, '--wait', '--timeout', '120s', ...flags]);
   if (!values.one.fakePods) {
@@ -220,20 +239,46 @@ async function makeRelease(stage: Stage): Promise<readonly StateOfObject[]> {
     const { clusterIP } = service?.['spec'] as { clusterIP: string };
     availability.current = await askContinually(`http://${clusterIP}/`);
   }
-  return readState(ground.server, plot.namespace);
+  const before = await readState(ground.server, plot.namespace);
+  if (taskOf(one.story) === 'ApproveAndRollback') {
+    const toTwo = [...flagsOf(values.two), ...clusterFlags(ground.cluster.kubeconfig, plot.namespace)];
+    await run(deployer, ['upgrade', releaseName, chartFolder, ...toTwo]);
+  }
+  return before;
 }
 
 /** While the API server is there. */
 async function prepareGoldens(stage: Stage): Promise<void> {
+  if (stage.one.story === 'rollback-of-workloads') return;
   const { golden } = lookOf(stage);
   const texts = stage.one.story === 'recovery-by-next-run' ? ['one', 'two', 'three', 'four'] : ['one', 'two', 'three'];
   await Promise.all(texts.map(async (text) => golden(text)));
 }
 
-async function specOf(stage: Stage, runNumber: number, values: Values): Promise<RunSpec> {
+async function specOf(stage: Stage, runNumber: number, act: Act): Promise<RunSpec> {
   const { ground, plot, deployer } = stage;
   const identity = await plot.identity(runNumber);
-  return { cluster: ground.cluster, namespace: plot.namespace, helm: deployer, values, identity };
+  return { cluster: ground.cluster, namespace: plot.namespace, helm: deployer, act, identity };
+}
+
+function deployOf(values: Values): Act {
+  return { task: 'HelmSafeDeploy', values };
+}
+
+/** What the disturbed run is to do. An execution is planned before, by a run of its own. */
+async function disturbedAct(stage: Stage): Promise<Act> {
+  const { one, values } = stage;
+  const { story } = one;
+  if (taskOf(story) === 'HelmSafeDeploy') return deployOf(values[story === 'recovery-by-next-run' ? 'three' : 'two']);
+  const planning = { task: 'ApproveAndRollback', ofWorkloads: story === 'rollback-of-workloads' } as const;
+  if (story === 'rollback-plan') return planning;
+  const end = await begin(stage, await specOf(stage, 0, planning)).end(patienceMs);
+  const planned = end?.step('rollback');
+  const planDigest = planned?.outputs['planDigest'];
+  if (planDigest === undefined || planned?.outputs['outcome'] !== 'planned') {
+    throw new Error(`The rollback could not be planned: ${planned?.message ?? 'it did not end'}`);
+  }
+  return { ...planning, planDigest };
 }
 
 function begin(stage: Stage, spec: RunSpec): PipelineRun {
@@ -248,7 +293,7 @@ async function lastRevision({ ground, plot }: Stage): Promise<number> {
 
 /** A run whose machine goes while Helm changes the first objects: what the next run has to recover from. */
 async function dieHalfWay(stage: Stage): Promise<void> {
-  const dying = begin(stage, await specOf(stage, 0, stage.values.two));
+  const dying = begin(stage, await specOf(stage, 0, deployOf(stage.values.two)));
   await reach('first-object-changed', await mainScene(stage, dying, 'two', 0));
   loseMachine(dying.job);
   await dying.end(patienceMs);
@@ -259,6 +304,7 @@ async function mainScene(stage: Stage, { job }: PipelineRun, text: string, last?
     job,
     server: stage.ground.server,
     namespace: stage.plot.namespace,
+    subject: subjectOf(stage.one),
     pid: () => job.pid(),
     lastRevision: last ?? (await lastRevision(stage)),
     text,
@@ -266,10 +312,15 @@ async function mainScene(stage: Stage, { job }: PipelineRun, text: string, last?
   };
 }
 
-async function disturbedRun(stage: Stage): Promise<{ disturbed: PipelineRun; outage: Outage | undefined }> {
-  const { one, ground, values } = stage;
-  const text = one.story === 'recovery-by-next-run' ? 'three' : 'two';
-  const spec = await specOf(stage, 1, values[text]);
+/** The release, or the name under which plain workloads are locked. */
+function subjectOf({ story }: MatrixCase): string {
+  return story === 'rollback-of-workloads' ? plainWorkloadsLock : releaseName;
+}
+
+async function disturbedRun(stage: Stage, act: Act): Promise<{ disturbed: PipelineRun; outage: Outage | undefined }> {
+  const { one, ground } = stage;
+  const text = act.task === 'HelmSafeDeploy' ? act.values.text : 'one';
+  const spec = await specOf(stage, 1, act);
   const last = await lastRevision(stage);
   const disturbed = begin(stage, { ...spec, isContainer: one.disturbance === 'container-cancel' });
   const main = await mainScene(stage, disturbed, text, last);
@@ -327,7 +378,11 @@ function signalsOf(result: JobResult): string[] {
 async function checkAfterJob(stage: Stage, disturbed: PipelineRun, result: JobResult): Promise<Violation[]> {
   const { plot, options } = stage;
   const remains = disturbed.remains();
-  const release = await settled(() => releaseViolations(lookOf(stage), 'after job'));
+  const look = lookOf(stage);
+  const isRelease = stage.one.story !== 'rollback-of-workloads';
+  const release = await settled(() =>
+    isRelease ? releaseViolations(look, 'after job') : workloadLeaseViolations(look, 'after job'),
+  );
   return [
     ...release,
     ...fileViolations(remains?.files ?? []),
@@ -336,9 +391,16 @@ async function checkAfterJob(stage: Stage, disturbed: PipelineRun, result: JobRe
   ];
 }
 
-async function startNext(stage: Stage): Promise<PipelineRun> {
-  const { one, values } = stage;
-  return begin(stage, await specOf(stage, 2, values[nextRevision(one)]));
+/** A good deploy, or the same step again: a plan once more, or an execution with the same digest. */
+function actOfNext({ one, values }: Stage, disturbed: Act): Act {
+  if (disturbed.task === 'HelmSafeDeploy') return deployOf(values[nextRevision(one)]);
+  const isDeploy = one.story === 'rollback' && hashOf(`next ${caseId(one)}`) % 3 === 0;
+  return isDeploy ? deployOf(values.three) : disturbed;
+}
+
+function outcomesOf(act: Act): string[] {
+  if (act.task === 'HelmSafeDeploy') return ['deployed', 'recovered', 'unchanged'];
+  return act.planDigest === undefined ? ['planned'] : ['rolledBack', 'alreadyThere'];
 }
 
 /** A good deploy: of what is newer, or, as when the failed job is run again, of the same once more. */
@@ -348,17 +410,26 @@ function nextRevision(one: MatrixCase): Revision {
   return isGood && hashOf(`next ${caseId(one)}`) % 3 === 0 ? 'two' : 'three';
 }
 
-async function checkAfterNext(stage: Stage, before: readonly StateOfObject[], end: JobResult): Promise<Violation[]> {
+async function checkAfterNext(
+  stage: Stage,
+  before: readonly StateOfObject[],
+  act: Act,
+  end: JobResult,
+): Promise<Violation[]> {
   const { one, plot, ground, options, runs } = stage;
-  const release = await settled(() => releaseViolations(lookOf(stage), 'after next run'));
-  const main = end.step('deploy');
+  const release = await settled(() =>
+    one.story === 'rollback-of-workloads'
+      ? workloadViolations(stage, before)
+      : releaseViolations(lookOf(stage), 'after next run'),
+  );
+  const main = end.step(act.task === 'HelmSafeDeploy' ? 'deploy' : 'rollback');
   const outcome = main.outputs['outcome'] ?? '';
   const orphans = await orphansOf(runs);
   const [dead] = one.disturbance === 'agent-lost' ? runs.slice(-2) : [];
   return [
     // What lives on without its agent has tidied up by itself.
     ...fileViolations(dead === undefined ? [] : dead.left().files),
-    ...nextRunViolations(main.result, outcome, main.message),
+    ...nextRunViolations(main.result, outcome, main.message, outcomesOf(act)),
     ...release,
     ...survivalViolations(before, await readState(ground.server, plot.namespace), servingObjects),
     ...writerViolations(await plot.writes()),
@@ -367,8 +438,42 @@ async function checkAfterNext(stage: Stage, before: readonly StateOfObject[], en
   ];
 }
 
-/** What every revision has. */
-const servingObjects = ['Deployment/web', 'Service/web', 'ConfigMap/web', 'Secret/web', 'PersistentVolumeClaim/data'];
+/** The workloads are as they were before their second revision. */
+async function workloadViolations(stage: Stage, before: readonly StateOfObject[]): Promise<Violation[]> {
+  const { ground, plot } = stage;
+  const live = await readState(ground.server, plot.namespace);
+  const golden = { manifest: '', objects: before };
+  return [
+    ...stateViolations(live, golden, undefined, 'after next run'),
+    ...(await workloadLeaseViolations(lookOf(stage), 'after next run')),
+  ];
+}
+
+async function workloadLeaseViolations(look: ReleaseLook, when: Moment): Promise<Violation[]> {
+  return leaseViolations(await readLease(look), when);
+}
+
+async function seen({ ground, plot }: Stage): Promise<Seen> {
+  const [objects, records] = [
+    await readState(ground.server, plot.namespace),
+    await readRecords(ground.server, plot.namespace),
+  ];
+  return { objects, records };
+}
+
+async function checkPlanned(stage: Stage, before: Seen): Promise<Violation[]> {
+  return [...unchangedViolations(before, await seen(stage)), ...planViolations(await stage.plot.writes())];
+}
+
+/** What every revision has, and the workloads that are nobody's release. */
+const servingObjects = [
+  ...workloadNames.map((name) => `Deployment/${name}`),
+  'Deployment/web',
+  'Service/web',
+  'ConfigMap/web',
+  'Secret/web',
+  'PersistentVolumeClaim/data',
+];
 
 /** The processes of all runs that are still there when they have had time to end. */
 async function orphansOf(runs: readonly PipelineRun[]): Promise<{ pid: number; name: string }[]> {
@@ -396,6 +501,7 @@ function lookOf(stage: Stage): ReleaseLook {
   return {
     ground,
     namespace: plot.namespace,
+    subject: subjectOf(one),
     golden: (text) => (isRevision(text) ? ground.golden(text === 'one' ? maker : deployer, values[text]) : undefined),
     told: () => (isHeard(one) ? runs.map((each) => each.log()).join('\n') : undefined),
   };

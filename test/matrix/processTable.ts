@@ -21,11 +21,17 @@ export function childrenOf(pid: number): number[] {
 
 const verbs = ['upgrade', 'install', 'rollback', 'uninstall'];
 
+/** Whether a command line is that of a Helm that only shows what a rollback would do. */
+export function isRehearsal(words: readonly string[]): boolean {
+  return words.includes('rollback') && words.includes('--no-hooks');
+}
+
 /** Which change of a release a command line stands for; undefined for one that changes nothing, a rehearsal too. */
 export function helmVerb(words: readonly string[]): string | undefined {
   const verb = words.find((word, index) => index > 0 && verbs.includes(word));
-  const isRehearsal = verb === 'rollback' && words.includes('--no-hooks');
-  return isRehearsal || words.some((word) => word.startsWith('--dry-run') || word === '--help') ? undefined : verb;
+  return isRehearsal(words) || words.some((word) => word.startsWith('--dry-run') || word === '--help')
+    ? undefined
+    : verb;
 }
 
 /** The first changing Helm among the children of a process. */
@@ -34,6 +40,10 @@ export function changingHelm(parent: number, verb?: string): number | undefined 
     const found = helmVerb(argumentsOf(child));
     return found !== undefined && (verb === undefined || found === verb);
   });
+}
+
+export function rehearsingHelm(parent: number): number | undefined {
+  return childrenOf(parent).find((child) => isRehearsal(argumentsOf(child)));
 }
 
 interface Tracked extends HelmSeen {

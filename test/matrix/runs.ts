@@ -1,12 +1,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Agent, AgentOptions, Job, JobResult } from '../support/agent';
-import { deployJob, kubeconfigConnection, productAgent } from '../support/product';
+import type { Agent, AgentOptions, Job, JobResult, JobSpec } from '../support/agent';
+import { deployJob, kubeconfigConnection, productAgent, rollbackJob } from '../support/product';
 import type { FileSeen, TaskSeen } from './invariants';
 import { isAlive } from './processTable';
 import { chartFolder, linesOf, password, type Values } from './values';
 import { releaseName } from './records';
 import type { TestCluster } from '../support/cluster';
+import { workloadLines } from './workloads';
 
 /** What was found when the job was about to end, before the agent tidies up. */
 export interface Remains {
@@ -28,15 +29,25 @@ export interface PipelineRun {
   readonly log: () => string;
 }
 
+/** What a run is to do. */
+export type Act =
+  | { readonly task: 'HelmSafeDeploy'; readonly values: Values }
+  | {
+      readonly task: 'ApproveAndRollback';
+      /** Of plain workloads instead of the release. */
+      readonly ofWorkloads: boolean;
+      /** Without one it plans. */
+      readonly planDigest?: string;
+    };
+
 export interface RunSpec {
   readonly cluster: TestCluster;
   readonly namespace: string;
   readonly helm: string;
-  readonly values: Values;
+  readonly act: Act;
   readonly identity: { readonly kubeconfig: string; readonly token: string };
   /** The job runs in a container: the agent's signals do not reach the task. */
   readonly isContainer?: boolean;
-  readonly inputs?: Readonly<Record<string, string>>;
 }
 
 const finalize = '##[section]Starting: Finalize Job';
@@ -49,23 +60,7 @@ export function startRun(spec: RunSpec, options: Partial<AgentOptions> = {}): Pi
       if (text === finalize) remains = remainsOf(agent, job, spec.identity.token);
     },
   });
-  const job = agent.startJob(
-    deployJob({
-      cluster: spec.cluster,
-      namespace: spec.namespace,
-      release: releaseName,
-      chart: chartFolder,
-      helm: spec.helm,
-      connection: kubeconfigConnection(spec.identity.kubeconfig),
-      secrets: { appPassword: password },
-      inputs: {
-        timeout: '2m',
-        set: [...linesOf(spec.values), 'password=$(appPassword)'].join('\n'),
-        ...spec.inputs,
-      },
-      job: { allowViolations: true, ...(spec.isContainer === true ? { isContainer: true } : {}) },
-    }),
-  );
+  const job = agent.startJob(jobOf(spec));
   return {
     job,
     agent,
@@ -76,6 +71,34 @@ export function startRun(spec: RunSpec, options: Partial<AgentOptions> = {}): Pi
     log: () => job.lines.map(({ text }) => text).join('\n'),
   };
 }
+
+function jobOf({ cluster, namespace, helm, act, identity, isContainer }: RunSpec): JobSpec {
+  const common = {
+    cluster,
+    namespace,
+    helm,
+    connection: kubeconfigConnection(identity.kubeconfig),
+    job: { allowViolations: true, ...(isContainer === true ? { isContainer: true } : {}) },
+  };
+  if (act.task === 'HelmSafeDeploy') {
+    const set = [...linesOf(act.values), 'password=$(appPassword)'].join('\n');
+    const secrets = { appPassword: password };
+    return deployJob({ ...common, release: releaseName, chart: chartFolder, secrets, inputs: { timeout: '2m', set } });
+  }
+  const { ofWorkloads, planDigest } = act;
+  return rollbackJob({
+    ...common,
+    release: ofWorkloads ? '' : releaseName,
+    inputs: {
+      timeout: '2m',
+      ...(ofWorkloads ? { workloads: workloadLines, toRevision: 'previous' } : ofRelease),
+      ...(planDigest === undefined ? { action: 'plan' } : { action: 'rollback', planDigest, approval: 'none' }),
+    },
+  });
+}
+
+/** Plain Helm has made the first revision: nothing marks it as verified. The second one has a claim of its own. */
+const ofRelease = { toRevision: '1', allowUnverifiedTarget: 'true', allow: 'DeletesPersistentVolumeClaim' };
 
 async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;

@@ -10,6 +10,7 @@ import {
   levelsOf,
   places,
   randomDelay,
+  rollbackStories,
   sampleOf,
   stories,
 } from '../../matrix/cases';
@@ -38,7 +39,7 @@ describe('the cases of the matrix', () => {
         [...wanted].filter((pair) => !covered.has(pair)),
         [],
       );
-      assert.ok(chosen.length < 250, String(chosen.length));
+      assert.ok(chosen.length < 300, String(chosen.length));
     }
   });
 
@@ -51,11 +52,27 @@ describe('the cases of the matrix', () => {
   });
 
   it('of a sample are as many as were asked for, few of them without an API server', () => {
-    const sample = sampleOf(11, 24, 2);
+    const sample = sampleOf('HelmSafeDeploy', 11, 24, 2);
     assert.equal(new Set(sample.map(caseId)).size, 24);
     assert.equal(sample.filter(disturbsApiServer).length, 2);
     assert.ok(new Set(sample.map(({ story }) => story)).size >= 6);
     assert.ok(new Set(sample.map(({ disturbance }) => disturbance)).size >= 9);
+  });
+
+  it('of a sample are of the task that was asked for', () => {
+    for (const seed of [11, 2026]) {
+      const sample = sampleOf('ApproveAndRollback', seed, 8, 0);
+      assert.equal(new Set(sample.map(caseId)).size, 8);
+      assert.deepEqual(new Set(sample.map(({ story }) => story)), new Set(rollbackStories));
+      assert.ok(new Set(sample.map(({ disturbance }) => disturbance)).size >= 6);
+    }
+  });
+
+  it('of plain workloads are few: no Helm is at work there', () => {
+    const ofWorkloads = allCases().filter(({ story }) => story === 'rollback-of-workloads');
+    assert.deepEqual([...new Set(ofWorkloads.map(({ helm }) => helm))], ['4.3.2']);
+    assert.ok(ofWorkloads.every(({ disturbance }) => disturbance !== 'kill-task-and-helm'));
+    assert.ok(ofWorkloads.length > 60, String(ofWorkloads.length));
   });
 
   it('of plain Helm are the same interruptions, each once', () => {
@@ -63,5 +80,9 @@ describe('the cases of the matrix', () => {
     assert.equal(new Set(plain.map(plainId)).size, plain.length);
     assert.ok(plain.length > 80, String(plain.length));
     for (const disturbance of disturbances) assert.ok(plain.some((one) => one.disturbance === disturbance));
+    assert.ok(plain.some(({ story, place }) => story === 'rollback' && place === 'rollback-pending'));
+    for (const id of ['rollback-plan/plan-kept/cancel/4.1.4', 'rollback-of-workloads/following/cancel/4.3.2']) {
+      assert.deepEqual(plainCases([caseOf(id)]), [], 'Plain Helm has nothing of that kind.');
+    }
   });
 });

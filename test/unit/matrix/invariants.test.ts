@@ -10,10 +10,12 @@ import {
   manifestViolations,
   nextRunViolations,
   orphanViolations,
+  planViolations,
   recordViolations,
   signalViolations,
   stateViolations,
   survivalViolations,
+  unchangedViolations,
   writerViolations,
   type Golden,
   type HelmSeen,
@@ -253,13 +255,38 @@ describe('what else an interruption may not leave', () => {
     assertViolated(leaseViolations({ holder: '', work: 'upgrade 2' }, 'after job'), 'lease released', /upgrade 2/);
   });
 
-  it('a next run that does not deploy', () => {
-    for (const outcome of ['deployed', 'recovered', 'unchanged']) {
-      assert.deepEqual(nextRunViolations('Succeeded', outcome, ''), []);
-    }
-    assertViolated(nextRunViolations('Failed', 'refused', 'pending'), 'next run deploys', /refused: pending/);
-    assertViolated(nextRunViolations('Succeeded', '', ''), 'next run deploys', /no outcome/);
-    assertViolated(nextRunViolations('Failed', 'deployed', ''), 'next run deploys', /Failed/);
+  it('a next run that does not do what it is there for', () => {
+    const wanted = ['deployed', 'recovered'];
+    for (const outcome of wanted) assert.deepEqual(nextRunViolations('Succeeded', outcome, '', wanted), []);
+    assertViolated(nextRunViolations('Failed', 'refused', 'pending', wanted), 'next run works', /refused: pending/);
+    assertViolated(nextRunViolations('Succeeded', '', '', wanted), 'next run works', /no outcome/);
+    assertViolated(nextRunViolations('Failed', 'deployed', '', wanted), 'next run works', /Failed/);
+    assertViolated(nextRunViolations('Succeeded', 'planned', '', wanted), 'next run works', /planned/);
+  });
+
+  it('a change that was made while a rollback was only planned', () => {
+    const at = '2026-11-30T10:00:00.000000Z';
+    const kept = { run: 1, at, what: 'create secrets/helm-safe-deploy.plan.web.0123' };
+    assert.deepEqual(planViolations([kept]), []);
+    const patch = { run: 1, at, what: 'patch deployments/web' };
+    assertViolated(planViolations([kept, patch]), 'plan changes nothing', /run 1: patch deployments\/web/);
+
+    const configMapWith = (a: string): StateOfObject => ({
+      key: 'ConfigMap/web',
+      uid: 'u',
+      isTerminating: false,
+      isKept: false,
+      content: { data: { a } },
+    });
+    const before = { objects: [configMapWith('1')], records: [record(1, 'deployed')] };
+    assert.deepEqual(unchangedViolations(before, structuredClone(before)), []);
+    const edited = { ...before, objects: [configMapWith('2')] };
+    assertViolated(unchangedViolations(before, edited), 'plan changes nothing', /ConfigMap\/web/);
+    const gone = unchangedViolations(before, { objects: [], records: before.records });
+    assertViolated(gone, 'plan changes nothing', /ConfigMap\/web: gone/);
+    const more = { ...before, records: [record(1, 'superseded'), record(2, 'deployed')] };
+    const messages = unchangedViolations(before, more).map(({ message }) => message.split(':')[0]);
+    assert.deepEqual(messages, ['revision 1', 'revision 2']);
   });
 
   it('a cancelled step that needed more than SIGINT', () => {
