@@ -105,6 +105,8 @@ describe('what Helm is let do in the execution of a plan', () => {
     const job = (more: object): FenceWrite => asked('create', 'jobs', 'warn', { sent: { ...sent, ...more } });
     const noted = { metadata: { name: 'warn', labels: { 'app.kubernetes.io/managed-by': 'Helm' } } };
     assert.equal(compared(job(noted)), 'the same');
+    assert.equal(compared({ ...job(noted), verb: 'apply' }), 'the same', 'Helm 4 applies it.');
+    assert.match(compared({ ...job({ spec: { backoffLimit: 2 } }), verb: 'apply' }), /not the hook/);
     assert.match(compared(job({ spec: { backoffLimit: 1, template: {} } })), /not the hook/);
     assert.match(compared({ ...job({}), verb: 'patch' }), /not the hook/);
   });

@@ -94,10 +94,14 @@ function hookObjects({ hooks }: Pick<Revision, 'hooks'>): DeclaredHook[] {
   });
 }
 
-/** Hooks are not rehearsed; Helm makes them just as they are declared, but for what it notes in their metadata. */
+/**
+ * Hooks are not rehearsed. Helm makes them just as they are declared, but for what it notes in their metadata: Helm 3
+ * creates them, and Helm 4 applies them where the release is applied on the server's side.
+ */
 function hookDifference({ verb, sent }: FenceWrite, hooks: readonly DeclaredHook[]): string | undefined {
+  const isMade = verb === 'create' || verb === 'apply';
   const isDeclared = hooks.some(({ declared }) => contentOf(declared) === contentOf(sent));
-  return verb === 'create' && isDeclared ? undefined : 'it is not the hook that the target declares';
+  return isMade && isDeclared ? undefined : 'it is not the hook that the target declares';
 }
 
 function contentOf(object: unknown): string {
