@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { parseTimeline, type RunRecord } from '../../tasks/common/core/approval/runRecords';
 import { readProvenApproval } from '../../tasks/common/core/approval/proven';
+import type { Hook } from '../../tasks/common/core/release';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
 import { manifestObjects } from '../../tasks/common/core/manifest';
 import type { DeployStart } from '../../tasks/common/core/releaseContext';
 import type { ReleaseRollbackStart } from '../../tasks/common/core/rollbackContext';
-import { defaultPolicy } from '../../tasks/common/core/rollbackPlan/types';
+import { defaultPolicy, type RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
 import { plainWorkloadsLock, type RollbackTaskRequest } from '../../tasks/common/core/rollbackRequest';
 import { approvalVariable, planDigestVariable } from '../../tasks/common/core/taskVariables';
 import { planForRelease, planForWorkloads, type ToldRollback } from '../../tasks/common/flows/plan';
@@ -174,6 +176,54 @@ describe('a rollback over fakes', function () {
     const on = await begin({ history, live: one.objects });
     assert.equal(outcome(await rollBack(on, await plan(on))), 'rolledBack');
   });
+});
+
+describe('a rollback to a revision with the present manifest, over fakes', function () {
+  this.timeout(60_000);
+
+  const hook = (name: string): Hook => ({
+    name,
+    kind: 'ConfigMap',
+    events: ['pre-rollback'],
+    lastPhase: '',
+    manifest: JSON.stringify(configMap(name)),
+  });
+
+  /** With the label that Helm puts on all that it makes: nothing is to be applied again. */
+  const managed = (object: KubeObject): KubeObject => ({
+    ...object,
+    metadata: { ...object.metadata, labels: { ...object.metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' } },
+  });
+
+  it('and with the same hooks, of which none runs in a rollback, is there already', async () => {
+    const history = [revision(1, 'superseded', one, { labels }), revision(2, 'deployed', one)];
+    const on = await begin({ history, live: one.objects.map(managed) });
+    assert.equal(outcome(await rollBack(on, await plan(on))), 'alreadyThere');
+  });
+
+  for (const [what, targetHooks, presentHooks] of [
+    ['other hooks', [hook('notice')], [hook('other')]],
+    ['a hook that the present one has not', [hook('notice')], []],
+    ['a hook that the present one has too', [hook('notice')], [hook('notice')]],
+    ['no hook, while the present one has one', [], [hook('notice')]],
+  ] as const) {
+    it(`and with ${what} is done as the plan says; once more it is there already`, async () => {
+      const history = [
+        revision(1, 'superseded', one, { labels, hooks: targetHooks }),
+        revision(2, 'deployed', one, { hooks: presentHooks }),
+      ];
+      const on = await begin({ history, live: one.objects.map(managed) });
+      const digest = await plan(on);
+      const planned = JSON.parse(on.plans.stored.get(digest)?.text ?? '{}') as RollbackPlan;
+      assert.equal(
+        planned.hooks.some(({ willRun }) => willRun),
+        targetHooks.length > 0,
+      );
+      const done = await rollBack(on, digest);
+      assert.equal(outcome(done), 'rolledBack', done.report?.report.message);
+      assert.equal(outcome(await rollBack(on, digest)), 'alreadyThere');
+    });
+  }
 });
 
 describe('what lies in the cluster proves no approval', function () {
@@ -425,7 +475,12 @@ describe('a rollback of plain workloads over fakes', function () {
     const killed = await undo(on, digest, { mishap });
     assert.deepEqual(images(on), ['1', '2', '2']);
     assert.equal(killed.left?.action, 'rollback');
-    assert.equal(outcome(await undo(on, digest, { job: 'other', timeline: [] })), 'refused ApprovalMissing');
+    const refused = await undo(on, digest, { job: 'other', timeline: [] });
+    assert.equal(outcome(refused), 'refused ApprovalMissing');
+    const told =
+      /has rolled back Deployment\/a\. Not rolled back yet: Deployment\/b, Deployment\/c\. This run changed nothing\.$/;
+    assert.match(refused.report?.report.message ?? '', told);
+    assert.doesNotMatch(refused.report?.report.message ?? '', /Nothing was changed/);
     assert.deepEqual(images(on), ['1', '2', '2']);
     const resumed = await undo(on, digest, { variables: killed.variables, timeline: undefined }, (start) =>
       resumeWorkloads({ ...start, isHelmStopped: true }),
@@ -459,7 +514,7 @@ describe('a rollback of plain workloads over fakes', function () {
     assert.match(outcome(refused), /PlanChanged/);
     assert.match(
       refused.report?.report.message ?? '',
-      /Deployment\/c was changed.*Deployment\/a had been rolled back/s,
+      /Deployment\/c was changed.*has rolled back Deployment\/a\. Not rolled back yet: .*Deployment\/c/s,
     );
     assert.deepEqual(images(on), ['1', '2', '3']);
   });

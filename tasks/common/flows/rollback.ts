@@ -155,7 +155,7 @@ const abandonedSeconds = 900;
 
 /**
  * A target whose manifest, hooks and values are those of what serves, healthy and as declared, needs no rollback: the
- * plan was carried out already, by this or another run.
+ * plan was carried out already, by this or another run, or there is nothing in it to do.
  */
 async function alreadyThere(
   context: RollbackContext,
@@ -168,12 +168,18 @@ async function alreadyThere(
   const target = plan.target?.revision;
   if (last?.status !== 'deployed' || target === undefined || last.revision <= target) return undefined;
   if (!isTargetAgain(context, planned, targetOf(history, plan), last)) return undefined;
+  if (isStillToRun(plan, last)) return undefined;
   if (!(await isServing(context, story, last))) return undefined;
   await insist(context, () => verify(context.storage, last));
   story.plan = plan;
   story.revision = last.revision;
   const message = `Revision ${last.revision} has the manifest, hooks and values of revision ${target}, all of it is as declared and healthy: nothing was done.`;
   return { ...wellRolledBack, outcome: 'alreadyThere', message };
+}
+
+/** The plan says that hooks run, and no revision was made since: they have not run yet. */
+function isStillToRun({ hooks, present }: RollbackPlan, last: Revision): boolean {
+  return present?.revision === last.revision && hooks.some(({ willRun }) => willRun);
 }
 
 /** By the plan's own digest of the target's record, which outlives that record. */

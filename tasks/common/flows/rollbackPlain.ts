@@ -117,17 +117,18 @@ async function resume(
     return { ...wellRolledBack, outcome: 'alreadyThere', message };
   }
   if (execution === undefined || made.length === 0) return undefined;
+  story.doneBefore = doneBefore(made, present);
   const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
   context.agent.log(`An earlier run of this rollback has come to ${nameList(made)}. It is carried on.`);
   if (isWhole) return finish(context, story, { plan, workloads: present, approval });
   const rest = await group(context, 'Plan the rest again', () => planPlain(context, open));
-  refuseChangedRest(plan, rest.plan, made);
+  refuseChangedRest(plan, rest.plan);
   const choices = choicesOf(rest.workloads, context.request.rollback.toRevision);
   return undo(context, story, { plan, workloads: present, approval }, choices);
 }
 
 /** Throws `PlanChanged` where a workload that is still to be rolled back is not as it was when the plan was approved. */
-function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan, made: readonly PlainWorkload[]): void {
+function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan): void {
   const changed = rest.objects.filter((object) => !approved.objects.some((other) => isSameObject(object, other)));
   const refusals = rest.findings.filter(({ severity }) => severity === 'refusal');
   if (changed.length === 0 && refusals.length === 0) return;
@@ -135,10 +136,13 @@ function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan, made: rea
     ...changed.map((object) => `${objectName(object)} was changed since the plan was made.`),
     ...refusals.map(({ message }) => sentence(message)),
   ];
-  throw new TaskError(
-    'PlanChanged',
-    `${what.join(' ')} ${nameList(made)} had been rolled back by then, and nothing else.`,
-  );
+  throw new TaskError('PlanChanged', what.join(' '));
+}
+
+function doneBefore(made: readonly PlainWorkload[], all: readonly PlainWorkload[]): string {
+  const open = all.filter((workload) => !made.includes(workload));
+  const rest = open.length === 0 ? '' : ` Not rolled back yet: ${nameList(open)}.`;
+  return `An earlier run of this rollback has rolled back ${nameList(made)}.${rest}`;
 }
 
 function nameList(workloads: readonly Pick<PlainWorkload, 'ref'>[]): string {

@@ -13,6 +13,8 @@ export interface RollbackStory {
   plan: RollbackPlan | undefined;
   /** Something may have been changed. */
   hasBegun: boolean;
+  /** What an earlier run of this rollback has done, as sentences; empty where that is nothing. */
+  doneBefore: string;
   /** The change of Helm that was begun last. */
   lastWork: Work | undefined;
   revision: number | null;
@@ -34,6 +36,7 @@ export function newRollbackStory(now: Date): RollbackStory {
     startedAt: now,
     plan: undefined,
     hasBegun: false,
+    doneBefore: '',
     lastWork: undefined,
     revision: null,
     healthBefore: '',
@@ -86,7 +89,7 @@ export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: Ab
   const error = asTaskError(thrown);
   const said = story.hasBegun
     ? error.message
-    : `${error.message.trimEnd()} Nothing was changed.`.replace(/(Nothing was changed\.) Nothing was changed\.$/, '$1');
+    : `${error.message.trimEnd()} ${unchangedWords(story, error.message)}`.trimEnd();
   if (signal.aborted || error.reason === 'Cancelled') {
     const state = story.hasBegun
       ? ' The rollback was begun and not seen to its end: the post-job step, or this step run again, carries it on.'
@@ -95,6 +98,11 @@ export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: Ab
   }
   const outcome = !story.hasBegun && refusals.has(error.reason) ? 'refused' : 'failed';
   return rollbackEnding(outcome, error.reason, said);
+}
+
+function unchangedWords({ doneBefore }: RollbackStory, said: string): string {
+  if (doneBefore !== '') return `${doneBefore} This run changed nothing.`;
+  return said.trimEnd().endsWith('Nothing was changed.') ? '' : 'Nothing was changed.';
 }
 
 export function endingAfter(ending: RollbackEnding, later: unknown): RollbackEnding {
