@@ -174,6 +174,8 @@ function planWith(message: string): RollbackPlan {
         revisions: null,
         deletedBy: '',
         contentDigest: '',
+        changes: [{ path: 'spec', from: message, becomes: message }],
+        fields: [{ path: 'spec', value: message, valueDigest: '' }],
         podTemplateDigest: '',
       },
     ],

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
-import path from 'node:path';
-import { assertEnd, configMap, deployment, plan, release, rollBack, type Step } from './rollbackScenes';
-import { charts, helms, scenes, type Live, type Scene } from './scenes';
+import {
+  assertEnd,
+  configMap,
+  deployment,
+  kubectl,
+  plan,
+  release,
+  releaseOf,
+  rollBack,
+  type Step,
+} from './rollbackScenes';
+import { helms, scenes, type Live, type Scene } from './scenes';
 
 /** Something that happens between plan and execution, what the refusal says of it, and how it is undone. */
 interface Change {
@@ -9,10 +18,6 @@ interface Change {
   says: RegExp;
   does: (s: Scene) => Promise<void>;
   undo: (s: Scene) => Promise<void>;
-}
-
-async function kubectl(s: Scene, ...args: string[]): Promise<void> {
-  await s.cluster.runKubectl('--namespace', s.namespace, ...args);
 }
 
 function patched(what: string, object: string, change: object, back: object, says: RegExp): Change {
@@ -200,15 +205,11 @@ describe('the world changes between plan and execution', () => {
 
   scene('an irreversible step: refused across it unless named, and a plan says so', async (s) => {
     const helm = helms(s.cluster)['4'];
-    const chart = path.join(charts, 'objects');
     const object = (name: string, annotations: object): object => {
       return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, annotations } };
     };
-    const deployed = async (...objects: object[]): Promise<void> => {
-      await s.helm(helm, 'upgrade', '--install', 'web', chart, '--set-json', `objects=${JSON.stringify(objects)}`);
-    };
-    await deployed(object('web', {}));
-    await deployed(object('web', { 'helm-safe-deploy/irreversible': 'drops the column' }));
+    await releaseOf(s, helm, object('web', {}));
+    await releaseOf(s, helm, object('web', { 'helm-safe-deploy/irreversible': 'drops the column' }));
     const refused = await plan(s);
     assertEnd(refused, 'refused', 'PlanRefused');
     assert.match(refused.log, /IrreversibleStep: .*drops the column/);

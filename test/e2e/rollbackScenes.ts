@@ -1,12 +1,47 @@
 import assert from 'node:assert/strict';
 import { runRollback, startRollback, type RollbackEnd, type RollbackSpec } from '../support/product';
 import { reportProblems } from '../support/reportSchema';
-import { app, fake, type Scene } from './scenes';
+import path from 'node:path';
+import { app, charts, fake, type Scene } from './scenes';
 
 /** Makes a revision by Helm itself, as somebody would by hand. */
 export async function release(s: Scene, helm: string, ...set: string[]): Promise<void> {
   const values = [...fake, ...set].flatMap((value) => ['--set', value]);
   await s.helm(helm, 'upgrade', '--install', 'web', app, ...values);
+}
+
+/** The same of a chart that has just these objects. */
+export async function releaseOf(s: Scene, helm: string, ...objects: object[]): Promise<void> {
+  const values = `objects=${JSON.stringify(objects)}`;
+  await s.helm(helm, 'upgrade', '--install', 'web', path.join(charts, 'objects'), '--set-json', values);
+}
+
+export async function kubectl(s: Scene, ...args: string[]): Promise<void> {
+  await s.cluster.runKubectl('--namespace', s.namespace, ...args);
+}
+
+/** A workload on the fake nodes, whose pods get ready at once. */
+export function fakeWorkload(
+  kind: 'Deployment' | 'StatefulSet' | 'DaemonSet',
+  name: string,
+  version: string,
+  more: object = {},
+): object {
+  const labels = { app: name };
+  const pod = {
+    nodeSelector: { type: 'kwok' },
+    tolerations: [{ operator: 'Exists' }],
+    terminationGracePeriodSeconds: 0,
+    containers: [{ name: 'main', image: `example/${name}:${version}` }],
+  };
+  const template = { metadata: { labels }, spec: pod };
+  const service = kind === 'StatefulSet' ? { serviceName: name } : {};
+  return {
+    apiVersion: 'apps/v1',
+    kind,
+    metadata: { name },
+    spec: { selector: { matchLabels: labels }, template, ...service, ...more },
+  };
 }
 
 export type Step = Partial<Omit<RollbackSpec, 'cluster' | 'namespace'>>;

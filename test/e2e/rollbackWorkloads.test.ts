@@ -1,32 +1,15 @@
 import assert from 'node:assert/strict';
 import { assertPlan } from '../support/planSchema';
-import { assertEnd, codes, plan, rollBack } from './rollbackScenes';
+import { assertEnd, codes, fakeWorkload, kubectl, plan, rollBack } from './rollbackScenes';
 import { scenes, type Scene } from './scenes';
 
 const inputs = { workloads: 'deployment/web\nstatefulset/data\ndaemonset/node' };
 
-function workload(kind: 'Deployment' | 'StatefulSet' | 'DaemonSet', name: string, version: string): object {
-  const labels = { app: name };
-  const pod = {
-    nodeSelector: { type: 'kwok' },
-    tolerations: [{ operator: 'Exists' }],
-    terminationGracePeriodSeconds: 0,
-    containers: [{ name: 'main', image: `example/${name}:${version}` }],
-  };
-  const template = { metadata: { labels }, spec: pod };
-  const spec = {
-    selector: { matchLabels: labels },
-    template,
-    ...(kind === 'StatefulSet' ? { serviceName: name } : {}),
-  };
-  return { apiVersion: 'apps/v1', kind, metadata: { name }, spec };
-}
-
 async function apply(s: Scene, version: string): Promise<void> {
   const objects = [
-    workload('Deployment', 'web', version),
-    workload('StatefulSet', 'data', version),
-    workload('DaemonSet', 'node', version),
+    fakeWorkload('Deployment', 'web', version),
+    fakeWorkload('StatefulSet', 'data', version),
+    fakeWorkload('DaemonSet', 'node', version),
   ];
   await s.cluster.apply(s.namespace, objects.map((object) => JSON.stringify(object)).join('\n---\n'));
 }
@@ -70,6 +53,29 @@ describe('ApproveAndRollback of plain workloads', () => {
     assert.equal(done.outputs['health'], 'healthy');
     const again = await rollBack(s, planned, { release: '', inputs: { ...inputs, stableFor: '0' } });
     assertEnd(again, 'alreadyThere');
+  });
+
+  scene('a paused Deployment and a partition: refused; resumed where that is allowed', async (s) => {
+    const set = { replicas: 2, updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 1 } } };
+    for (const [index, version] of ['one', 'two'].entries()) {
+      const objects = [fakeWorkload('Deployment', 'web', version), fakeWorkload('StatefulSet', 'data', version, set)];
+      await s.cluster.apply(s.namespace, objects.map((object) => JSON.stringify(object)).join('\n---\n'));
+      await s.until('the controllers keep every revision', async () => {
+        const kept = await s.list('/apis/apps/v1/namespaces/$ns/controllerrevisions');
+        return kept.length === index + 1 && (await s.field(path('deployments', 'web'), 'status.readyReplicas')) === 1;
+      });
+    }
+    await kubectl(s, 'rollout', 'pause', 'deployment/web');
+    const both = await plan(s, { release: '', inputs: { workloads: 'deployment/web\nstatefulset/data' } });
+    assertEnd(both, 'refused', 'PlanRefused');
+    assert.deepEqual(codes(both).slice(0, 2).sort(), ['PodsHeldBack', 'WorkloadPaused']);
+    const only = { workloads: 'deployment/web', allow: 'WorkloadPaused', stableFor: '0' };
+    const planned = await plan(s, { release: '', inputs: only });
+    assertEnd(planned, 'planned');
+    const done = await rollBack(s, planned, { release: '', inputs: only });
+    assertEnd(done, 'rolledBack');
+    assert.equal(await s.field(path('deployments', 'web'), 'spec.paused'), undefined);
+    assert.equal(await s.field(path('deployments', 'web'), 'status.updatedReplicas'), 1);
   });
 
   scene('changed between plan and execution, or never there: refused', async (s) => {

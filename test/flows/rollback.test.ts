@@ -6,6 +6,7 @@ import type { KubeObject } from '../../tasks/common/core/kubernetes';
 import { manifestObjects } from '../../tasks/common/core/manifest';
 import type { DeployStart } from '../../tasks/common/core/releaseContext';
 import type { ReleaseRollbackStart } from '../../tasks/common/core/rollbackContext';
+import type { FindingCode } from '../../tasks/common/core/rollbackPlan/findings';
 import { defaultPolicy, type RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
 import { plainWorkloadsLock, type RollbackTaskRequest } from '../../tasks/common/core/rollbackRequest';
 import { approvalVariable, planDigestVariable } from '../../tasks/common/core/taskVariables';
@@ -224,6 +225,59 @@ describe('a rollback to a revision with the present manifest, over fakes', funct
       assert.equal(outcome(await rollBack(on, digest)), 'alreadyThere');
     });
   }
+});
+
+describe('pods that are held back, over fakes', function () {
+  this.timeout(60_000);
+  const allowing = (allow: FindingCode[]): Partial<RollbackTaskRequest> => ({
+    rollback: { toRevision: 'verified', policy: { ...defaultPolicy, allow } },
+  });
+  const allow = allowing(['PodsHeldBack']);
+  const pausedWeb = (image: string): KubeObject => {
+    const web = deployment('web', image);
+    return { ...web, spec: { ...(web['spec'] as object), paused: true } };
+  };
+  const specOf = (on: Scene): { paused?: unknown } => liveObject(on.cluster, deployment('web', ''))?.['spec'] as object;
+
+  async function pause(on: Scene): Promise<void> {
+    const web = liveObject(on.cluster, deployment('web', ''));
+    assert.ok(web !== undefined);
+    on.cluster.put({ ...web, spec: { ...(web['spec'] as object), paused: true } }, 'kubectl-rollout');
+    await on.time.sleep(5000, new AbortController().signal);
+  }
+
+  it('by hand before the plan: refused; with allow they are let go, and the rollback is done', async () => {
+    const on = await begin();
+    await pause(on);
+    const refused = await on.run<ToldRollback>({ job: 'plan' }, (start) =>
+      planForRelease(startOf(start, on.plans, {})),
+    );
+    assert.equal(refused.report?.report.outcome, 'refused');
+    assert.match(refused.report.report.message, /PodsHeldBack: Deployment\/web: it is paused/);
+    const done = await rollBack(on, await plan(on, allow), { request: allow });
+    assert.equal(outcome(done), 'rolledBack', done.report?.report.message);
+    assert.equal(specOf(on).paused, undefined);
+    assertRolledBack(on, 'let go');
+  });
+
+  it('by hand after the plan: refused, nothing changed', async () => {
+    const on = await begin();
+    const digest = await plan(on);
+    await pause(on);
+    assert.equal(outcome(await rollBack(on, digest)), 'refused PlanChanged');
+    assert.equal(specOf(on).paused, true);
+  });
+
+  it('by the chart of the target, with allow: not done before somebody has replaced them, and told why', async () => {
+    const held = chart('1', [pausedWeb('1')]);
+    const history = [revision(1, 'superseded', held, { labels }), revision(2, 'deployed', two)];
+    const on = await begin({ history, live: two.objects });
+    const done = await rollBack(on, await plan(on, allow), { request: { ...allow, rollbackTimeoutSeconds: 60 } });
+    assert.equal(outcome(done), 'failed TimedOut', done.report?.report.message);
+    assert.match(done.report?.report.message ?? '', /1 pod is still of an earlier template: it is paused/);
+    assert.equal(done.report?.report.health, 'unhealthy');
+    assert.notEqual(outcome(await rollBack(on, await plan(on, allow), { request: allow })), 'alreadyThere');
+  });
 });
 
 describe('what lies in the cluster proves no approval', function () {

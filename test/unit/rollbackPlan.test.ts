@@ -638,6 +638,79 @@ describe('The hooks of a rollback', () => {
   });
 });
 
+const onDelete = { updateStrategy: { type: 'OnDelete' } };
+function partition(number: number): object {
+  return { updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: number } } };
+}
+
+describe('Pods that would stay those of the revision that is left behind', () => {
+  const template = (image: string): object => ({ template: { spec: { containers: [{ name: 'main', image }] } } });
+  const workload = (kind: string, image: string, spec: object): KubeObject =>
+    object(kind, 'db', { spec: { ...template(image), ...spec } }, 'apps/v1');
+  const holds: readonly [string, string, object, RegExp][] = [
+    ['a paused Deployment', 'Deployment', { paused: true }, /Deployment\/db: it is paused: its pods stay/],
+    ['a StatefulSet with a partition', 'StatefulSet', partition(2), /its partition is 2/],
+    ['a StatefulSet that updates on delete', 'StatefulSet', onDelete, /\(OnDelete\)/],
+    ['a DaemonSet that updates on delete', 'DaemonSet', onDelete, /\(OnDelete\)/],
+  ];
+  const heldScene = (kind: string, hold: object, byHand: boolean): Scene => {
+    const declared = byHand ? {} : hold;
+    return scene([workload(kind, 'db:1', declared)], [workload(kind, 'db:2', declared)], {
+      live: [live(workload(kind, 'db:2', hold))],
+      writes: [write('changed', live(workload(kind, 'db:1', hold)))],
+    });
+  };
+
+  for (const [what, kind, hold, words] of holds) {
+    it(`${what}, by the chart: refused, and with allow the task waits for somebody`, () => {
+      const refused = plan(heldScene(kind, hold, false));
+      assert.deepEqual([codes(refused), refused.risk], [['PodsHeldBack'], 'refused']);
+      assert.match(refused.findings[0]?.message ?? '', words);
+      assert.match(refused.findings[0]?.message ?? '', /put PodsHeldBack into allow/);
+      const allowed = plan({ ...heldScene(kind, hold, false), policy: { ...strict, allow: ['PodsHeldBack'] } });
+      assert.deepEqual([allowed.risk, allowed.findings[0]?.allowedBy], ['high', 'allow']);
+      assert.match(allowed.findings[0]?.message ?? '', /waits until somebody has replaced the pods, and fails/);
+    });
+
+    it(`${what}, by hand: refused, and with allow the task undoes that`, () => {
+      const refused = plan(heldScene(kind, hold, true));
+      assert.deepEqual(codes(refused, 'refusal'), ['PodsHeldBack']);
+      assert.match(refused.findings[0]?.message ?? '', /This was set by hand; the target does not declare it/);
+      const allowed = plan({ ...heldScene(kind, hold, true), policy: { ...strict, allow: ['PodsHeldBack'] } });
+      assert.match(allowed.findings[0]?.message ?? '', /The task undoes that after the rollback/);
+    });
+  }
+
+  it('are no matter where there are none, or where the rollback takes the hold away', () => {
+    const none = { paused: true, replicas: 0 };
+    assert.deepEqual(codes(plan(heldScene('Deployment', none, false))), []);
+    const resumed = scene([workload('Deployment', 'db:1', {})], [workload('Deployment', 'db:2', { paused: true })], {
+      live: [live(workload('Deployment', 'db:2', { paused: true }))],
+      writes: [write('changed', live(workload('Deployment', 'db:1', {})))],
+    });
+    assert.deepEqual(codes(plan(resumed)), []);
+  });
+
+  it('restart none of a workload that is wholly held, and some of one with a partition', () => {
+    const restarts = (kind: string, hold: object): boolean =>
+      objectOf(plan(heldScene(kind, hold, false)), `${kind}/db`).restartsPods;
+    assert.deepEqual(
+      holds.map(([, kind, hold]) => restarts(kind, hold)),
+      [false, true, false, false],
+    );
+  });
+
+  it('are told where the template stays, but pods are of an earlier one: of this moment', () => {
+    const same = workload('DaemonSet', 'db:1', onDelete);
+    const status = { desiredNumberScheduled: 3, updatedNumberScheduled: 1 };
+    const made = plan(scene([same], [same], { live: [{ ...live(same), status }] }));
+    assert.match(made.findings[0]?.message ?? '', /2 of its pods are of an earlier template, and stay so/);
+    assert.deepEqual([codes(made), made.findings[0]?.isMomentary], [['PodsHeldBack'], true]);
+    const settled = { ...status, updatedNumberScheduled: 3 };
+    assert.deepEqual(codes(plan(scene([same], [same], { live: [{ ...live(same), status: settled }] }))), []);
+  });
+});
+
 describe('A StatefulSet in a rollback', () => {
   const database = (image: string, more: object = {}): KubeObject =>
     object(
@@ -703,11 +776,6 @@ describe('A StatefulSet in a rollback', () => {
     assert.ok(set);
     const calm = { ...set, status: { currentRevision: 'bad', updateRevision: 'bad' } };
     assert.deepEqual(plan({ ...settled, live: [calm] }).trappedPods, ['db-1']);
-  });
-
-  it('whose pods are replaced on delete stays as it is until somebody deletes them', () => {
-    const made = plan(statefulScene({ updateStrategy: { type: 'OnDelete' } }, []));
-    assert.deepEqual([codes(made), objectOf(made, 'StatefulSet/db').restartsPods], [['RestartsByHand'], false]);
   });
 
   it('cannot get other claim templates', () => {

@@ -8,6 +8,8 @@ import { undoOf } from '../../tasks/common/core/rollbackPlan/workloadHistory';
 import type {
   PlainWorkload,
   RollbackPlan,
+  RollbackPolicy,
+  RollbackRequest,
   ToRevision,
   WorkloadPlanInputs,
 } from '../../tasks/common/core/rollbackPlan/types';
@@ -78,8 +80,12 @@ function deployment(live: KubeObject, revisions: readonly KubeObject[]): PlainWo
 const bad = workload('Deployment', { replicas: 3, template: template('app:2', { nodeSelector: { none: 'z' } }) });
 const past = [replicaSet(1, 'app:0'), replicaSet(2, 'app:1'), replicaSet(3, 'app:2', { nodeSelector: { none: 'z' } })];
 
-function rehearsed(one: PlainWorkload): PlainWorkload {
-  const undo = undoOf(one, 'verified');
+function asked(toRevision: ToRevision, policy: RollbackPolicy = strict): RollbackRequest {
+  return { toRevision, policy };
+}
+
+function rehearsed(one: PlainWorkload, policy = strict): PlainWorkload {
+  const undo = undoOf(one, asked('verified', policy));
   if ('refusal' in undo || one.live === undefined) return one;
   return {
     ...one,
@@ -104,7 +110,7 @@ function planFor(workloads: readonly PlainWorkload[], more: Partial<WorkloadPlan
 
 describe('A plain workload is rolled back as kubectl rollout undo does it', () => {
   it('a Deployment to the ReplicaSet before the present one, fields of the bad one taken away', () => {
-    const undo = undoOf(deployment(bad, past), 'verified');
+    const undo = undoOf(deployment(bad, past), asked('verified'));
     assert.ok('patch' in undo);
     assert.deepEqual([undo.past.revision, undo.present.revision], [2, 3]);
     assert.deepEqual(undo.patch, {
@@ -124,7 +130,7 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
     const revisions = [replicaSet(2, 'app:1', {}, { 'kubernetes.io/change-cause': 'v2' }), past[2]].flatMap(
       (one) => one ?? [],
     );
-    const undo = undoOf(deployment(live, revisions), 'verified');
+    const undo = undoOf(deployment(live, revisions), asked('verified'));
     assert.ok('patch' in undo);
     assert.deepEqual(undo.patch['metadata'], {
       uid: 'uid-deployment',
@@ -141,7 +147,7 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
           live,
           revisions: [controllerRevision(kind, 7, 'app:2'), controllerRevision(kind, 4, 'app:1')],
         },
-        'previous',
+        asked('previous'),
       );
       assert.ok('patch' in undo);
       assert.deepEqual(undo.patch, {
@@ -152,7 +158,7 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
   }
 
   it('to a revision that is named by number', () => {
-    const undo = undoOf(deployment(bad, past), 1);
+    const undo = undoOf(deployment(bad, past), asked(1));
     assert.ok('past' in undo && undo.past.name === 'deployment-1');
   });
 
@@ -161,7 +167,7 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
       ...replicaSet(2, 'evil:1'),
       metadata: { ...replicaSet(2, 'x').metadata, ...ownedBy('Another') },
     };
-    const undo = undoOf(deployment(bad, [stranger, ...past.slice(2)]), 'verified');
+    const undo = undoOf(deployment(bad, [stranger, ...past.slice(2)]), asked('verified'));
     assert.ok('refusal' in undo && undo.refusal.code === 'TargetMissing');
   });
 
@@ -178,7 +184,7 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
       deployment({ ...bad, spec: { ...(bad['spec'] as object), paused: true } }, past),
       'verified',
       'WorkloadPaused',
-      /resume it first/,
+      /Resume it first/,
     ],
     ['nothing was before', deployment(bad, past.slice(2)), 'verified', 'TargetMissing', /keeps 3/],
     ['nothing is kept', deployment(bad, []), 'verified', 'TargetMissing', /Nothing is kept/],
@@ -275,6 +281,37 @@ describe('The plan for plain workloads', () => {
     assert.deepEqual(codes(planFor([deployment(bad, past)]), 'refusal'), ['RehearsalMissing']);
   });
 
+  it('resumes a paused Deployment where that is allowed', () => {
+    const policy: RollbackPolicy = { ...strict, allow: ['WorkloadPaused'] };
+    const live = { ...bad, spec: { ...(bad['spec'] as object), paused: true } };
+    const undo = undoOf(deployment(live, past), asked('verified', policy));
+    assert.ok('patch' in undo);
+    assert.deepEqual((undo.patch['spec'] as { paused?: unknown }).paused, null);
+    const { paused: _, ...spec } = { ...live.spec, template: template('app:1') };
+    const resumed = planFor([{ ...deployment(live, past), rehearsed: { result: { ...bad, spec } } }], { policy });
+    assert.deepEqual([codes(resumed), resumed.risk], [['WorkloadPaused', 'UnverifiedTarget'], 'high']);
+    assert.match(resumed.findings[0]?.message ?? '', /is paused, and the rollback resumes it/);
+    assert.equal(objectOf(resumed, 'Deployment/deployment').restartsPods, true);
+  });
+
+  for (const [what, kind, updateStrategy, words] of [
+    ['updates on delete', 'DaemonSet', { type: 'OnDelete' }, /only when somebody deletes them/],
+    ['updates on delete', 'StatefulSet', { type: 'OnDelete' }, /only when somebody deletes them/],
+    ['has a partition', 'StatefulSet', { type: 'RollingUpdate', rollingUpdate: { partition: 1 } }, /partition is 1/],
+  ] as const) {
+    it(`is refused for a ${kind} that ${what}, unless that is allowed`, () => {
+      const live = workload(kind, { template: template('app:2'), updateStrategy });
+      const revisions = [controllerRevision(kind, 1, 'app:1'), controllerRevision(kind, 2, 'app:2')];
+      const held = rehearsed({ ref: refOf(kind), live, revisions });
+      const refused = planFor([held]);
+      assert.deepEqual(codes(refused, 'refusal'), ['PodsHeldBack']);
+      assert.match(refused.findings[0]?.message ?? '', words);
+      const allowed = planFor([held], { policy: { ...strict, allow: ['PodsHeldBack'] } });
+      assert.deepEqual([codes(allowed, 'refusal'), allowed.risk], [[], 'high']);
+      assert.match(allowed.findings[0]?.message ?? '', /fails where nobody does in its time/);
+    });
+  }
+
   it('names the pods that a StatefulSet does not replace', () => {
     const set = {
       ...workload('StatefulSet', { template: template('app:2') }),
@@ -291,6 +328,6 @@ describe('The plan for plain workloads', () => {
     };
     const revisions = [controllerRevision('StatefulSet', 1, 'app:1'), controllerRevision('StatefulSet', 2, 'app:2')];
     const stuck = planFor([rehearsed({ ref: refOf('StatefulSet'), live: set, revisions })], { pods: [pod] });
-    assert.deepEqual([stuck.trappedPods, codes(stuck)], [['statefulset-0'], ['UnverifiedTarget', 'StatefulSetTrap']]);
+    assert.deepEqual([stuck.trappedPods, codes(stuck)], [['statefulset-0'], ['StatefulSetTrap', 'UnverifiedTarget']]);
   });
 });

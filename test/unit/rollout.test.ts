@@ -207,6 +207,55 @@ function codeOf(verdict: RolloutVerdict): string {
   return `${verdict.health} ${[cause?.code, cause?.detail].filter(Boolean).join(' ')}`.trim();
 }
 
+describe('judge: pods of an earlier template that a workload keeps', () => {
+  const container = { name: 'main', image: 'app:1' };
+  const held = (kind: string, spec: Fields, status: Fields): KubeObject => ({
+    apiVersion: 'apps/v1',
+    kind,
+    metadata: { name: 'held', namespace: 'shop', uid: `uid-${kind}`, generation: 2 },
+    spec: { template: { spec: { containers: [container] } }, ...spec },
+    status: { observedGeneration: 2, ...status },
+  });
+  const counts = { replicas: 3, readyReplicas: 3, availableReplicas: 3, currentReplicas: 1, updatedReplicas: 1 };
+  const nodes = { desiredNumberScheduled: 3, currentNumberScheduled: 3, numberReady: 3, numberAvailable: 3 };
+  const rolling = { type: 'RollingUpdate', rollingUpdate: { partition: 2 } };
+  const cases: readonly [string, KubeObject, RegExp][] = [
+    ['a paused Deployment', held('Deployment', { replicas: 3, paused: true }, counts), /2 pods are .*: it is paused/],
+    [
+      'a StatefulSet with a partition',
+      held('StatefulSet', { replicas: 3, updateStrategy: rolling }, counts),
+      /partition is 2/,
+    ],
+    [
+      'a StatefulSet that updates on delete',
+      held('StatefulSet', { replicas: 3, updateStrategy: { type: 'OnDelete' } }, counts),
+      /OnDelete/,
+    ],
+    [
+      'a DaemonSet that updates on delete',
+      held('DaemonSet', { updateStrategy: { type: 'OnDelete' } }, { ...nodes, updatedNumberScheduled: 1 }),
+      /OnDelete/,
+    ],
+  ];
+  for (const [what, object, words] of cases) {
+    it(`${what} is not healthy where every pod counts, and says why at the end`, () => {
+      const frames = lasting([object], 0, 100, 601);
+      assert.equal(judged(frames.slice(0, 2), { stableForSeconds: 0 }).health, 'healthy');
+      const every = { stableForSeconds: 0, everyPod: true };
+      assert.equal(judged(frames.slice(0, 2), every).health, 'progressing');
+      const end = judged(frames, every);
+      assert.deepEqual([end.health, end.timedOut], ['failed', true]);
+      assert.match(end.decisive?.cause?.message ?? '', words);
+    });
+
+    it(`${what} is healthy where every pod is of its template`, () => {
+      const status = { ...(object['status'] as Fields), updatedReplicas: 3, updatedNumberScheduled: 3 };
+      const settled = { ...object, status };
+      assert.equal(judged(lasting([settled], 0, 100), { stableForSeconds: 0, everyPod: true }).health, 'healthy');
+    });
+  }
+});
+
 describe('judge: which pods count', () => {
   it('a pod of the old ReplicaSet that crashes is not blamed on the new one', () => {
     const owner = deployment(0);

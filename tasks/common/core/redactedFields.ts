@@ -31,6 +31,7 @@ const ownFields: ReadonlySet<string> = new Set([
   'digest',
   'contentDigest',
   'podTemplateDigest',
+  'valueDigest',
   'targetRecord',
   'uid',
   'startedAt',

@@ -30,9 +30,10 @@ import { giveRecord, onBase, type PlannedBase } from './mergeBase';
 import { group, remindingWhile, secondsUntil } from './phase';
 import { markUnhealthy, newRevision, settle, verify } from './record';
 import { proveObjects } from './proof';
+import { releaseHolds } from './releaseHolds';
 import { noteOnWorkloads } from './rollbackEvents';
 import { asRollbackEnding, rollbackEnding, wellRolledBack, type RollbackStory } from './rollbackStory';
-import { followRollout, readRollout, rolloutPolicy } from './rollout';
+import { followRollout, momentPolicy, readRollout, rolloutPolicy } from './rollout';
 import { deletingTrappedPods } from './trappedPods';
 import { wantedObjects } from './wantedObjects';
 
@@ -153,7 +154,7 @@ async function baselineNow(
   const { agent, clock, cluster, namespace, request } = context;
   try {
     const last = history.at(-1);
-    if (last !== undefined) story.healthBefore = await healthNow(context, last.manifest);
+    if (last !== undefined) story.healthBefore = await healthNow(context, last.manifest, false);
     const snapshot = await readRollout(context, await wantedObjects(cluster, target.manifest, namespace));
     return baselineForWayBack(undefined, baselineOf(snapshot, clock.now(), request.rollout.statusRules));
   } catch (thrown) {
@@ -163,11 +164,15 @@ async function baselineNow(
   }
 }
 
-async function healthNow(context: RollbackContext, manifest: string): Promise<RollbackStory['health']> {
+async function healthNow(
+  context: RollbackContext,
+  manifest: string,
+  everyPod = true,
+): Promise<RollbackStory['health']> {
   const { clock, cluster, namespace } = context;
   const snapshot = await readRollout(context, await wantedObjects(cluster, manifest, namespace));
   const now = clock.now();
-  const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
+  const policy = momentPolicy(context, now, { everyPod });
   const { health } = judge(snapshot, policy, undefined, now);
   if (health === 'healthy') return 'healthy';
   return health === 'unknown' ? 'unknown' : 'unhealthy';
@@ -241,7 +246,7 @@ async function healthAfter(
   try {
     if (story.restored.size === 0) return await healthNow(context, manifest);
     const objects = await wantedObjects(context.cluster, manifest, context.namespace);
-    const policy = rolloutPolicy(context, deadline, true);
+    const policy = { ...rolloutPolicy(context, deadline, true), everyPod: true };
     const { end, verdict } = await group(context, `Follow revision ${revision}`, () =>
       followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' }),
     );
@@ -266,6 +271,7 @@ export async function finishRollback(
   story.revision = made.revision;
   const first = await prove(context, story, made);
   if (first !== undefined) return first;
+  await releaseHolds(context, made);
   const unhealthy = await followTarget(context, story, approved, made, memory);
   if (unhealthy !== undefined) return unhealthy;
   await deleteOwn(context, story, approved.deletions);
@@ -330,7 +336,7 @@ async function followTarget(
 ): Promise<RollbackEnding | undefined> {
   const { cluster, namespace, request } = context;
   const objects = await wantedObjects(cluster, made.manifest, namespace);
-  const policy = rolloutPolicy(context, deadline, true);
+  const policy = { ...rolloutPolicy(context, deadline, true), everyPod: true };
   const sets = request.rollback.policy.allowPodDelete ? mayHaveTrappedPods(plan) : [];
   const followed = await group(context, `Follow revision ${made.revision}`, () =>
     deletingTrappedPods(context, sets, () =>

@@ -60,7 +60,7 @@ async function rehearsed(
   { cluster, request }: Pick<PlainPlanContext, 'cluster' | 'request'>,
   workload: PlainWorkload,
 ): Promise<PlainWorkload> {
-  const undo = undoOf(workload, request.rollback.toRevision);
+  const undo = undoOf(workload, request.rollback);
   if ('refusal' in undo) return workload;
   try {
     const result = await cluster.patch(workload.ref, undo.patch, { dryRun: true });

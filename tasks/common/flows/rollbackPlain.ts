@@ -9,7 +9,7 @@ import type { PlainStart } from '../core/rollbackContext';
 import { canonicalJson } from '../core/rollbackPlan/comparable';
 import { isSameObject } from '../core/rollbackPlan/digest';
 import { mayHaveTrappedPods, refOfPlanned } from '../core/rollbackPlan/execution';
-import type { PlainWorkload, RollbackPlan, ToRevision } from '../core/rollbackPlan/types';
+import type { PlainWorkload, RollbackPlan, RollbackRequest } from '../core/rollbackPlan/types';
 import { undoOf, type UndoChoice } from '../core/rollbackPlan/workloadHistory';
 import type { RollbackEnding } from '../core/rollbackReport';
 import { at } from '../core/rollout/read';
@@ -33,7 +33,7 @@ import {
   wellRolledBack,
   type RollbackStory,
 } from './rollbackStory';
-import { followRollout, readRollout, rolloutPolicy } from './rollout';
+import { followRollout, momentPolicy, readRollout, rolloutPolicy } from './rollout';
 import { deletingTrappedPods } from './trappedPods';
 import type { WantedObject } from './wantedObjects';
 
@@ -84,8 +84,8 @@ async function carryOut(context: PlainContext, story: RollbackStory): Promise<Ro
   if (plan.risk === 'refused') return refusedPlan(plan);
   if (approved === undefined) await keepPlan(context, plan, '');
   const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
-  story.healthBefore = await healthNow(context, workloads);
-  const choices = choicesOf(workloads, request.rollback.toRevision);
+  story.healthBefore = await healthNow(context, workloads, false);
+  const choices = choicesOf(workloads, request.rollback);
   return undo(context, story, { plan, workloads, approval }, choices);
 }
 
@@ -123,7 +123,7 @@ async function resume(
   if (isWhole) return finish(context, story, { plan, workloads: present, approval });
   const rest = await group(context, 'Plan the rest again', () => planPlain(context, open));
   refuseChangedRest(plan, rest.plan);
-  const choices = choicesOf(rest.workloads, context.request.rollback.toRevision);
+  const choices = choicesOf(rest.workloads, context.request.rollback);
   return undo(context, story, { plan, workloads: present, approval }, choices);
 }
 
@@ -165,9 +165,9 @@ interface Undoing {
 type Choice = Exclude<UndoChoice, { refusal: unknown }> & { ref: ObjectRef };
 
 /** What is to be patched, and how. Throws `PlanChanged` where that cannot be told any more. */
-function choicesOf(workloads: readonly PlainWorkload[], toRevision: ToRevision): Choice[] {
+function choicesOf(workloads: readonly PlainWorkload[], rollback: RollbackRequest): Choice[] {
   return workloads.map((workload) => {
-    const choice = undoOf(workload, toRevision);
+    const choice = undoOf(workload, rollback);
     if ('refusal' in choice) throw new TaskError('PlanChanged', choice.refusal.message);
     return { ...choice, ref: workload.ref };
   });
@@ -226,10 +226,14 @@ function wanted(workloads: readonly PlainWorkload[]): WantedObject[] {
   );
 }
 
-async function healthNow(context: PlainContext, workloads: readonly PlainWorkload[]): Promise<RollbackStory['health']> {
+async function healthNow(
+  context: PlainContext,
+  workloads: readonly PlainWorkload[],
+  everyPod = true,
+): Promise<RollbackStory['health']> {
   const snapshot = await readRollout(context, wanted(workloads));
   const now = context.clock.now();
-  const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
+  const policy = momentPolicy(context, now, { everyPod });
   const { health } = judge(snapshot, policy, undefined, now);
   if (health === 'healthy') return 'healthy';
   return health === 'unknown' ? 'unknown' : 'unhealthy';
@@ -242,7 +246,7 @@ async function finish(
 ): Promise<RollbackEnding> {
   const { clock, deadline, plans, request } = context;
   const objects = wanted(workloads);
-  const policy = rolloutPolicy(context, deadline, true);
+  const policy = { ...rolloutPolicy(context, deadline, true), everyPod: true };
   const before = await readRollout(context, objects);
   const memory = baselineForWayBack(undefined, baselineOf(before, clock.now(), request.rollout.statusRules));
   const sets: ObjectRef[] = request.rollback.policy.allowPodDelete ? mayHaveTrappedPods(plan) : [];

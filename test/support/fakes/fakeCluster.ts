@@ -322,6 +322,12 @@ function control(object: KubeObject, controlled: Controlled): void {
     });
   }
   if (object.kind !== 'Deployment') return;
+  if ((object['spec'] as { paused?: unknown }).paused === true) {
+    later(10, (now) => {
+      change(key, { ...now, status: { ...deploymentStatus(now, 1), updatedReplicas: 0 } });
+    });
+    return;
+  }
   later(10, (now) => {
     observe(now, controlled);
   });

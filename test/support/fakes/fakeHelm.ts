@@ -491,7 +491,7 @@ export function manifestOf(objects: readonly KubeObject[]): string {
 }
 
 /** Fields of `base` that `target` does not have go, those of `target` come, all others stay; lists are replaced. */
-function merged(base: unknown, target: unknown, live: unknown): unknown {
+export function merged(base: unknown, target: unknown, live: unknown): unknown {
   if (!isFields(target) || !isFields(live)) return target;
   const old = isFields(base) ? base : {};
   const names = new Set([...Object.keys(live), ...Object.keys(target)]);

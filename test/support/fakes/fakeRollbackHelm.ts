@@ -5,7 +5,7 @@ import type { RollbackHelm } from '../../../tasks/common/core/ports';
 import type { Rehearsal, RehearsedWrite } from '../../../tasks/common/core/rehearsal';
 import { rehearsal, write } from '../rollbackScene';
 import type { FakeCluster } from './fakeCluster';
-import type { FakeHelm } from './fakeHelm';
+import { merged, type FakeHelm } from './fakeHelm';
 import type { FakeStorage } from './fakeStorage';
 import { inNamespace, owned } from './scene';
 
@@ -69,7 +69,9 @@ function rehearsedRollback(cluster: FakeCluster, base: string, wanted: string): 
   return rehearsal([
     ...after.map((object) => {
       const now = live(object);
-      return write(now === undefined ? 'created' : 'changed', { ...now, ...owned(object) });
+      if (now === undefined) return write('created', owned(object));
+      const earlier = before.find((one) => objectKey(refOf(one)) === objectKey(refOf(object)));
+      return write('changed', merged(earlier ?? {}, owned(object), now) as KubeObject);
     }),
     ...gone.map((object) => write('deleted', live(object) ?? object)),
   ]);

@@ -45,6 +45,26 @@ function listChanges(before: readonly unknown[], after: readonly unknown[], path
   return changes.length === 0 ? [{ path, before, after }] : changes;
 }
 
+/** A value that is neither a map nor a list of maps, or an empty one, and where it stands. */
+export interface Leaf {
+  path: readonly Step[];
+  value: unknown;
+}
+
+export function leavesOf(value: unknown, path: readonly Step[] = []): Leaf[] {
+  if (value === undefined) return [];
+  if (isRecord(value) && Object.keys(value).length > 0) {
+    return Object.entries(value).flatMap(([name, field]) => leavesOf(field, [...path, name]));
+  }
+  if (Array.isArray(value) && value.length > 0 && value.every(isRecord)) {
+    const key = alignment(value, [], path);
+    return value.flatMap((item, index) =>
+      leavesOf(item, [...path, key === undefined ? index : { key, is: item[key] }]),
+    );
+  }
+  return [{ path, value }];
+}
+
 /** The field by which the items of two lists can be told apart in both. */
 function alignment(before: readonly unknown[], after: readonly unknown[], path: readonly Step[]): string | undefined {
   const field = path.findLast((step) => typeof step === 'string') ?? '';

@@ -56,7 +56,7 @@ function isInjected(path: Change['path']): boolean {
   return path.at(-1) === 'caBundle';
 }
 
-function workloadOf({ after, target }: ObjectStates): unknown {
+export function workloadOf({ after, target }: ObjectStates): unknown {
   if (after === undefined || apiGroup(after.apiVersion) !== 'apps') return null;
   const { replicas, ...spec } = withoutRestart((after['spec'] ?? {}) as Record<string, unknown>);
   // What nobody declares somebody else may set, an autoscaler that is none of Kubernetes' for example.
@@ -76,6 +76,6 @@ function withoutRestart(spec: Record<string, unknown>): Record<string, unknown> 
 
 const restartedAt = 'kubectl.kubernetes.io/restartedAt';
 
-function withoutInjected(object: KubeObject): unknown {
+export function withoutInjected(object: KubeObject): unknown {
   return JSON.parse(JSON.stringify(object, (name, value: unknown) => (name === 'caBundle' ? undefined : value)));
 }

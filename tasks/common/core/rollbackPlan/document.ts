@@ -22,7 +22,7 @@ export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
   if (whole.length <= limit) return whole;
   let over = whole.length - limit;
   const bySize = plan.objects
-    .map((object, index) => ({ index, size: JSON.stringify(object.diff).length }))
+    .map((object, index) => ({ index, size: JSON.stringify([object.diff, object.changes, object.fields]).length }))
     .sort((one, other) => other.size - one.size);
   const dropped = new Set<number>();
   for (const { index, size } of bySize) {
@@ -31,7 +31,9 @@ export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
     over -= size;
   }
   const objects = plan.objects.map((object, index) =>
-    dropped.has(index) ? { ...object, diff: [], diffCut: object.diff.length + object.diffCut } : object,
+    dropped.has(index)
+      ? { ...object, diff: [], diffCut: object.diff.length + object.diffCut, changes: [], fields: [] }
+      : object,
   );
   return JSON.stringify({ ...plan, objects });
 }
@@ -72,7 +74,11 @@ export function plainDigest(text: string): string {
 /** With what plans of earlier versions do not have. */
 function withNewerFields(plan: RollbackPlan): RollbackPlan {
   const older: Pick<RollbackPlan, 'targetRecord'> = { targetRecord: '' };
-  const olderObject: Pick<PlannedObject, 'podTemplateDigest'> = { podTemplateDigest: '' };
+  const olderObject: Pick<PlannedObject, 'podTemplateDigest' | 'changes' | 'fields'> = {
+    podTemplateDigest: '',
+    changes: [],
+    fields: [],
+  };
   return { ...older, ...plan, objects: plan.objects.map((object) => ({ ...olderObject, ...object })) };
 }
 

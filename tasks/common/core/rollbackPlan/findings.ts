@@ -39,7 +39,7 @@ export const findingRules = {
   RemovedApi: refusedAlways,
   RemovedApiInPresent: refusedAlways,
   WorkloadMissing: refusedAlways,
-  WorkloadPaused: refusedAlways,
+  WorkloadPaused: refusedUnlessAllowed,
   KindUnsupported: refusedAlways,
   // what Helm does
   RehearsalFailed: refusedAlways,
@@ -57,6 +57,7 @@ export const findingRules = {
   TooManyDeletions: refusedUnlessAllowed,
   OwnedByAnother: refusedUnlessAllowed,
   TakesOverUnowned: warning,
+  PodsHeldBack: refusedUnlessAllowed,
   BeingDeleted: warning,
   // what cannot be taken back
   IrreversibleStep: { severity: 'refusal', switch: 'allowIrreversible' },
@@ -74,7 +75,6 @@ export const findingRules = {
   ClaimTemplatesDiffer: warning,
   ClaimsDiffer: warning,
   StatefulSetTrap: warning,
-  RestartsByHand: note,
   Orphaned: note,
   OwnedByHelm: warning,
   Controlled: warning,

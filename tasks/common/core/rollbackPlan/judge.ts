@@ -7,10 +7,11 @@ import { rehearsedRefusals, type Rehearsal, type RehearsedWrite } from '../rehea
 import type { Revision } from '../release';
 import { storedRevision } from '../releaseRecord';
 import { isCustomResource } from '../remains';
+import { isDeclaredHold, podHold, podsHeldBack, type PodHold } from '../rollout/heldPods';
 import { at, numberAt, textAt } from '../rollout/read';
 import { isOwnedByRelease, type Candidate } from './candidates';
 import { finding, type FindingCode } from './findings';
-import { isKeptByPolicy, makesPods, updatesOnDelete } from './objects';
+import { afterOf, changesPods, isKeptByPolicy } from './objects';
 import { canTrap, isStatefulSet, trappedPods, volumeFindings } from './statefulSets';
 import { shortened } from './target';
 import type { PlanFinding, PlannedObject, ReleasePlanInputs, RollbackPolicy, ServedKinds } from './types';
@@ -322,18 +323,62 @@ function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInpu
   const { ref, live, target, isAutoscaled, write } = candidate;
   if (target === undefined) return [];
   const name = nameOfObject(object);
-  const findings: PlanFinding[] = [];
-  if (isAutoscaled) findings.push(...scaleFindings(name, target, live));
-  if (makesPods(ref, target) && updatesOnDelete(target) && object.fate === 'patched') {
-    const message = `${name} updates its pods on delete: they stay as they are until somebody deletes them.`;
-    findings.push(finding('RestartsByHand', message, { object: name }));
-  }
+  const findings: PlanFinding[] = [
+    ...(isAutoscaled ? scaleFindings(name, target, live) : []),
+    ...heldFindings(name, candidate, inputs),
+  ];
   if (!isStatefulSet(ref)) return findings;
   return [
     ...findings,
     ...volumeFindings(ref, target, live, inputs.claims),
     ...trapFindings({ candidate, object }, write?.object ?? live, inputs),
   ];
+}
+
+/** Pods that stay those of the revision that is left behind, whatever their template is. */
+function heldFindings(name: string, candidate: Candidate, { rehearsal, policy }: ReleasePlanInputs): PlanFinding[] {
+  const { ref, live, target } = candidate;
+  if (live === undefined || target === undefined) return [];
+  const after = afterOf(candidate, rehearsal?.outcome === 'completed');
+  const hold = podHold(after ?? target);
+  if (hold === undefined) return [];
+  const isByHand = !isDeclaredHold(hold, target);
+  const changes = changesPods(ref, { live, target, ...(after && { after }) });
+  return heldFinding(name, { live, hold, isByHand, changes, policy });
+}
+
+/** What of a workload whose pods are held back a plan says. `changes`: the rollback changes their template. */
+export function heldFinding(
+  name: string,
+  {
+    live,
+    hold,
+    isByHand,
+    changes,
+    policy,
+  }: { live: KubeObject; hold: PodHold; isByHand: boolean; changes: boolean; policy: RollbackPolicy },
+): PlanFinding[] {
+  const held = podsHeldBack(live);
+  if (!changes && held === 0) return [];
+  const allowed = policy.allow.includes('PodsHeldBack');
+  const which = changes
+    ? 'its pods stay those of the present revision'
+    : `${held} of its pods are of an earlier template, and stay so`;
+  const origin = isByHand ? ' This was set by hand; the target does not declare it.' : '';
+  const message = `${name}: ${hold.why}: ${which}.${origin} ${allowed ? allowedHold(isByHand) : heldWay(isByHand)}`;
+  return [finding('PodsHeldBack', message, { object: name, allowed, isMomentary: !changes })];
+}
+
+function heldWay(isByHand: boolean): string {
+  return isByHand
+    ? 'Undo that first, or let the task undo it after the rollback.'
+    : 'With allow, the task waits until somebody has replaced the pods, and fails where nobody does in its time.';
+}
+
+function allowedHold(isByHand: boolean): string {
+  return isByHand
+    ? 'The task undoes that after the rollback.'
+    : 'The task waits until somebody has replaced the pods, and fails where nobody does in its time.';
 }
 
 /** How far an autoscaler has scaled is of the moment; that Helm sets another number is not. */

@@ -1,11 +1,13 @@
 import type { KubeObject, ObjectRef } from '../kubernetes';
 import { apiGroup, isSecret } from '../manifest';
-import { at, listAt, textAt } from '../rollout/read';
+import { podHold } from '../rollout/heldPods';
+import { at, listAt } from '../rollout/read';
 import { isSame } from '../sameValue';
 import type { Candidate } from './candidates';
 import { changesOf, isAsDeclared, pathText, valueAt, type Change } from './changes';
 import { canonicalJson, comparable } from './comparable';
 import { contentOf, lastingChanges } from './content';
+import { fieldChanges, fieldValues, shown } from './fields';
 import { declarationsOf, foreignMarks, withoutMarks } from './foreignMarks';
 import { hidden, secretKeys, type ObjectStates } from './hiddenSecrets';
 import { imageChanges } from './images';
@@ -87,6 +89,10 @@ export function plannedObject(
     diffCut: diff.cut,
     secretKeys: keys,
     drift: isWritten ? driftOf(changes, states) : [],
+    changes: isWritten ? fieldChanges(states, lastingChanges(changes, declarations)) : [],
+    fields: mayRunAgain
+      ? []
+      : fieldValues(states, { changes: lastingChanges(changes, declarations), fate, seal, sha256, bare }),
     images: isWritten ? imageChanges(states.live, states.after ?? states.target) : [],
     restartsPods: isWritten && restartsPods(ref, states),
     mayRunAgain,
@@ -108,7 +114,7 @@ export function plannedObject(
 }
 
 /** The object as it will be; undefined where it will not be, or where that is not known. */
-function afterOf({ write, live, target }: Candidate, isRehearsed: boolean): KubeObject | undefined {
+export function afterOf({ write, live, target }: Candidate, isRehearsed: boolean): KubeObject | undefined {
   if (write?.effect === 'deleted') return undefined;
   if (write?.object !== undefined) return write.object;
   return isRehearsed && target !== undefined ? live : undefined;
@@ -196,14 +202,16 @@ function driftOf(changes: readonly Change[], { last, target }: ObjectStates): Dr
   });
 }
 
-function shown(value: unknown): string {
-  return value === undefined ? '' : JSON.stringify(value);
+/** Whether its controller replaces its pods, or some of them: their template changes, and it rolls that out. */
+function restartsPods(ref: ObjectRef, states: ObjectStates): boolean {
+  const hold = podHold(states.after ?? states.target);
+  return changesPods(ref, states) && (hold === undefined || hold.isPartial);
 }
 
-/** Whether its controller replaces its pods: their template changes, and it is one that rolls that out. */
-function restartsPods(ref: ObjectRef, { live, after, target }: ObjectStates): boolean {
+/** Whether the template of its pods changes. */
+export function changesPods(ref: { apiVersion: string; kind: string }, { live, after, target }: ObjectStates): boolean {
   const template = at(live, 'spec', 'template');
-  if (!makesPods(ref, after ?? target) || updatesOnDelete(after ?? target)) return false;
+  if (!makesPods(ref, after ?? target)) return false;
   if (after === undefined) return !isAsDeclared(at(target, 'spec', 'template'), template);
   return !isSame(template, at(after, 'spec', 'template'));
 }
@@ -214,10 +222,6 @@ const noReplacing = new Set(['batch/Job', 'batch/CronJob', 'apps/ReplicaSet', '/
 export function makesPods(ref: { apiVersion: string; kind: string }, object: KubeObject | undefined): boolean {
   if (noReplacing.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`)) return false;
   return listAt(object, 'spec', 'template', 'spec', 'containers').length > 0;
-}
-
-export function updatesOnDelete(object: KubeObject | undefined): boolean {
-  return textAt(object, 'spec', 'updateStrategy', 'type') === 'OnDelete';
 }
 
 function isPassingJob(object: KubeObject): boolean {

@@ -178,6 +178,12 @@ function redacted(plan: Undigested, holders: readonly KubeObject[]): Undigested 
       live: shortened(live, 160),
       becomes: shortened(becomes, 160),
     })),
+    changes: object.changes.map(({ path, from, becomes }) => ({
+      path,
+      from: shortened(from, 160),
+      becomes: shortened(becomes, 160),
+    })),
+    fields: object.fields.map((field) => ({ ...field, value: shortened(field.value, 100) })),
     images: object.images.map(({ container, from, becomes }) => ({
       container,
       from: shortened(from),
@@ -202,6 +208,12 @@ export function redactedTexts<Plan extends Undigested>(plan: Plan, redact: Redac
       reason: redact(object.reason),
       diff: object.diff.map(redact),
       drift: object.drift.map(({ path, live, becomes }) => ({ path, live: redact(live), becomes: redact(becomes) })),
+      changes: object.changes.map(({ path, from, becomes }) => ({
+        path,
+        from: redact(from),
+        becomes: redact(becomes),
+      })),
+      fields: object.fields.map((field) => ({ ...field, value: redact(field.value) })),
       images: object.images.map(({ container, from, becomes }) => ({
         container,
         from: redact(from),

@@ -4,12 +4,14 @@ import { objectName } from '../manifest';
 import { changesOf } from './changes';
 import { canonicalJson, comparable } from './comparable';
 import { planDigest } from './digest';
+import { fieldChanges } from './fields';
 import { finding } from './findings';
 import { imageChanges } from './images';
-import { trapFinding } from './judge';
-import { makesPods, updatesOnDelete } from './objects';
+import { heldFinding, trapFinding } from './judge';
+import { changesPods, makesPods } from './objects';
 import { bySeverity, riskOf } from './planRollback';
 import { canTrap, trappedPods } from './statefulSets';
+import { podHold } from '../rollout/heldPods';
 import { at } from '../rollout/read';
 import { shortened } from './target';
 import { narrow, textDiff } from './textDiff';
@@ -57,7 +59,7 @@ export function planWorkloads(inputs: WorkloadPlanInputs): RollbackPlan {
 }
 
 function plannedWorkload(workload: PlainWorkload, inputs: WorkloadPlanInputs): Planned {
-  const undo = undoOf(workload, inputs.toRevision);
+  const undo = undoOf(workload, inputs);
   if ('refusal' in undo || workload.live === undefined) {
     return { findings: 'refusal' in undo ? [undo.refusal] : [], trapped: [], mayTrap: false };
   }
@@ -74,24 +76,36 @@ function plannedWorkload(workload: PlainWorkload, inputs: WorkloadPlanInputs): P
     mayTrap: object.restartsPods && canTrap(live),
     findings: [
       ...rehearsalFindings(name, rehearsed),
+      ...ownerFindings(name, live),
+      ...pausedFinding(name, live),
+      ...heldFindings(name, live, after, inputs),
+      ...trapFinding(name, trapped, inputs.policy),
       finding(
         'UnverifiedTarget',
         `Nothing says that revision ${undo.past.revision} of ${name} was ever seen healthy.`,
         { object: name },
       ),
-      ...ownerFindings(name, live),
-      ...(updatesOnDelete(after)
-        ? [
-            finding(
-              'RestartsByHand',
-              `${name} updates its pods on delete: they stay as they are until somebody deletes them.`,
-              { object: name },
-            ),
-          ]
-        : []),
-      ...trapFinding(name, trapped, inputs.policy),
     ],
   };
+}
+
+/** The undo itself resumes a paused Deployment, where that is allowed; else there is no undo. */
+function pausedFinding(name: string, live: KubeObject): PlanFinding[] {
+  if (at(live, 'spec', 'paused') !== true) return [];
+  return [
+    finding('WorkloadPaused', `${name} is paused, and the rollback resumes it.`, { object: name, allowed: true }),
+  ];
+}
+
+function heldFindings(
+  name: string,
+  live: KubeObject,
+  after: KubeObject,
+  { policy }: WorkloadPlanInputs,
+): PlanFinding[] {
+  const hold = podHold(after);
+  const changes = changesPods(after, { live, after });
+  return hold === undefined ? [] : heldFinding(name, { live, hold, isByHand: false, changes, policy });
 }
 
 function rehearsalFindings(name: string, rehearsed: PlainWorkload['rehearsed']): PlanFinding[] {
@@ -160,8 +174,10 @@ function objectFor(
     diffCut: diff.cut,
     secretKeys: [],
     drift: [],
+    changes: fieldChanges({ live: before }, changes),
+    fields: [],
     images: imageChanges(live, after),
-    restartsPods: isWritten && makesPods(ref, after) && !updatesOnDelete(after),
+    restartsPods: isWritten && makesPods(ref, after) && (podHold(after)?.isPartial ?? true),
     mayRunAgain: false,
     revisions: { present: present.revision, target: past.revision },
     deletedBy: '',

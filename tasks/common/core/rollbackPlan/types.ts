@@ -46,7 +46,7 @@ export const defaultPolicy: RollbackPolicy = {
  */
 export const automaticPolicy: RollbackPolicy = {
   ...defaultPolicy,
-  allow: ['OwnedByAnother'],
+  allow: ['OwnedByAnother', 'PodsHeldBack'],
   allowUnverifiedTarget: true,
   allowUnknownHelm: true,
   maxDeletions: Infinity,
@@ -156,6 +156,24 @@ export interface DriftedField {
   becomes: string;
 }
 
+/** A field that the rollback changes. */
+export interface FieldChange {
+  /** Dotted, with list indices or the names of items in brackets. */
+  path: string;
+  /** As JSON, cut; empty where it is absent. */
+  from: string;
+  becomes: string;
+}
+
+/** A field that must be as it was when the plan was made. */
+export interface FieldValue {
+  path: string;
+  /** As JSON, cut; empty where it is not to be shown. */
+  value: string;
+  /** Of the whole value, see `Seal`; short, to tell whether it is another one. */
+  valueDigest: string;
+}
+
 /** A container that runs another image afterwards. */
 export interface ImageChange {
   container: string;
@@ -195,6 +213,10 @@ export interface PlannedObject {
   /** Of a Secret: the keys that do not stay as they are. */
   secretKeys: readonly SecretKey[];
   drift: readonly DriftedField[];
+  /** Without values of Secrets; at most 100. */
+  changes: readonly FieldChange[];
+  /** By which a later plan tells what has changed; at most 400. */
+  fields: readonly FieldValue[];
   images: readonly ImageChange[];
   restartsPods: boolean;
   /** A Job that is removed some time after it has ended: it runs (again) where that was before the rollback. */

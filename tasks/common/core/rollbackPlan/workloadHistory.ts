@@ -5,7 +5,7 @@ import { at } from '../rollout/read';
 import { isSame } from '../sameValue';
 import { finding } from './findings';
 import { numberList } from './target';
-import type { PlanFinding, PlainWorkload, ToRevision } from './types';
+import type { PlanFinding, PlainWorkload, RollbackRequest, ToRevision } from './types';
 
 /** A pod template that a workload had, as its controller keeps it. */
 export interface PastTemplate {
@@ -68,7 +68,7 @@ export type UndoChoice =
 const kinds = ['Deployment', 'StatefulSet', 'DaemonSet'];
 
 /** Where `kubectl rollout undo` would take a workload, and the JSON merge patch that does it. */
-export function undoOf(workload: PlainWorkload, toRevision: ToRevision): UndoChoice {
+export function undoOf(workload: PlainWorkload, { toRevision, policy }: RollbackRequest): UndoChoice {
   const { ref, live } = workload;
   const name = objectName(ref);
   const refuse = (code: PlanFinding['code'], message: string): UndoChoice => ({
@@ -82,8 +82,11 @@ export function undoOf(workload: PlainWorkload, toRevision: ToRevision): UndoCho
   }
   if (live === undefined)
     return refuse('WorkloadMissing', `${name} does not exist in namespace ${ref.namespace ?? ''}.`);
-  if (at(live, 'spec', 'paused') === true) {
-    return refuse('WorkloadPaused', `${name} is paused: resume it first (kubectl rollout resume).`);
+  if (at(live, 'spec', 'paused') === true && !policy.allow.includes('WorkloadPaused')) {
+    return refuse(
+      'WorkloadPaused',
+      `${name} is paused: its pods would stay as they are. Resume it first (kubectl rollout resume).`,
+    );
   }
   const templates = pastTemplates(workload);
   const present = templates.at(-1);
@@ -138,7 +141,7 @@ function undoPatch(ref: ObjectRef, live: KubeObject, past: PastTemplate): Readon
       uid: live.metadata.uid,
       ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     },
-    spec: { template },
+    spec: { template, ...(at(live, 'spec', 'paused') === true ? { paused: null } : {}) },
   };
 }
 

@@ -5,6 +5,7 @@ import { causes } from './causes';
 import { newest } from './events';
 import { eventsAbout, familyOf, type Family, type Index } from './family';
 import { eventEvidence, nameOf, type Evidence, type Finding } from './finding';
+import { podHold, podsHeldBack } from './heldPods';
 import type { BaselineEntry, RolloutMemory } from './memory';
 import { at, listAt, textAt } from './read';
 import type { FollowedObject, RolloutSnapshot, UnreadKind } from './snapshot';
@@ -35,11 +36,11 @@ export interface ReadingContext {
 }
 
 export function readingOf(followed: FollowedObject, context: ReadingContext): Reading {
-  const { policy, now, index } = context;
+  const { now, index } = context;
   const key = objectKey(followed.ref);
   const { object } = followed;
   if (object === undefined) return absentReading(followed, key, context);
-  const status = objectStatus(object, now, policy.statusRules);
+  const status = statusOf(object, context);
   const family = familyOf(object, index);
   const unservedAt = isUnservedBalancer(object, status, index) ? unservedTime(key, context) : undefined;
   if (unservedAt !== undefined && unservedAt <= now.getTime()) {
@@ -55,6 +56,14 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const revisit = unservedAt === undefined ? {} : { revisitAt: unservedAt };
   const told = followed.purpose === 'hook' ? findings.map(hookFinding) : findings;
   return { ...base, findings: told, ...warning, ...revisit };
+}
+
+function statusOf(object: KubeObject, { policy, now }: ReadingContext): ObjectStatus {
+  const status = objectStatus(object, now, policy.statusRules);
+  const held = policy.everyPod === true && status.status === 'Current' ? podsHeldBack(object) : 0;
+  if (held === 0) return status;
+  const message = `${held === 1 ? '1 pod is' : `${held} pods are`} still of an earlier template: ${podHold(object)?.why ?? ''}.`;
+  return { status: 'InProgress', reason: 'PodsHeldBack', message };
 }
 
 /** What serves load balancers takes one up within seconds, by a finalizer, an event or a condition. */

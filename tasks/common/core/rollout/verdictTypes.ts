@@ -17,6 +17,8 @@ export interface RolloutPolicy {
   /** In place of the graces of `causes`. */
   graces: Readonly<Partial<Record<CauseCode, Grace>>>;
   statusRules: readonly StatusRule[];
+  /** A workload that keeps pods of an earlier template (it is paused, or updates on delete) is not healthy. */
+  everyPod?: boolean;
 }
 
 export type Health = 'healthy' | 'progressing' | 'failed' | 'unknown';
