@@ -96,7 +96,21 @@ export function manifestKey(object: KubeObject, releaseNamespace: string): strin
  * other (measured with 4.1.4; Helm 3 refuses most of them).
  */
 export function wantedByManifest(manifest: string, releaseNamespace: string): KubeObject[] {
-  const objects = manifestObjects(manifest);
-  const last = new Map(objects.map((object) => [manifestKey(object, releaseNamespace), object]));
-  return objects.filter((object) => last.get(manifestKey(object, releaseNamespace)) === object);
+  return declarations(manifest, releaseNamespace).flatMap((each) => each.at(-1) ?? []);
+}
+
+/**
+ * The objects of a manifest with all that it declares of each. Of an object that is declared twice any declaration may
+ * have come last: Helm 4 installs objects of one kind at the same time.
+ */
+export function declarations(manifest: string, releaseNamespace: string): KubeObject[][] {
+  const found = new Map<string, KubeObject[]>();
+  for (const object of manifestObjects(manifest)) {
+    const key = manifestKey(object, releaseNamespace);
+    const earlier = found.get(key) ?? [];
+    // An object has the place of its last declaration.
+    found.delete(key);
+    found.set(key, [...earlier, object]);
+  }
+  return [...found.values()];
 }

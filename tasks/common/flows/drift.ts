@@ -16,7 +16,7 @@ import {
 } from '../core/drift';
 import { asTaskError, type TaskError } from '../core/failure';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
-import { isSecret, objectKey, objectName, wantedByManifest } from '../core/manifest';
+import { declarations, isSecret, objectKey, objectName } from '../core/manifest';
 import type { Cluster } from '../core/ports';
 import { stopIfCancelled, type RolloutContext } from '../core/releaseContext';
 import { inTurns } from './inTurns';
@@ -65,7 +65,8 @@ function say({ agent }: DriftContext, sentences: readonly string[]): void {
 /** As `driftOf`, with everything that was found and nothing said. */
 export async function liveState(context: DriftContext, manifest: string, release: ReleaseName): Promise<LiveState> {
   const { cluster, signal } = context;
-  const objects = wantedByManifest(manifest, release.namespace);
+  const declared = declarations(manifest, release.namespace);
+  const objects = declared.flatMap((each) => each.at(-1) ?? []);
   const find = resourceFinder(cluster);
   const refs = await inTurns(objects, signal, (object) => refOrError(cluster, object, release.namespace, find));
   const known = refs.flatMap((ref) => (ref === undefined || 'message' in ref ? [] : [ref]));
@@ -74,7 +75,9 @@ export async function liveState(context: DriftContext, manifest: string, release
     const ref = refs[index];
     if (ref !== undefined && 'message' in ref) return Promise.resolve(unread(placeOf(object, release), ref));
     if (ref === undefined) return Promise.resolve({ ...unserved(placeOf(object, release)), notes: [] });
-    return examine(context, { ref, declared: object }, listed.get(objectKey(ref)), release);
+    // `ref` is of the version of the last declaration.
+    const earlier = (declared[index] ?? []).filter((each) => each !== object && each.apiVersion === object.apiVersion);
+    return examineAny(context, { ref, declared: object }, earlier, listed.get(objectKey(ref)), release);
   });
   return {
     drifts: found.flatMap(({ drift }) => drift ?? []),
@@ -153,6 +156,23 @@ async function readLists(
 function keyRef({ apiVersion, kind, metadata }: KubeObject): ObjectRef {
   const { name, namespace } = metadata;
   return namespace === undefined ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
+}
+
+/** An object that is as one of its declarations says is as declared; else the last one tells what differs. */
+async function examineAny(
+  context: DriftContext,
+  object: DeclaredObject,
+  earlier: readonly KubeObject[],
+  listed: KubeObject | undefined,
+  release: ReleaseName,
+): Promise<Examined> {
+  const examined = await examine(context, object, listed, release);
+  if (examined.drift?.drift !== 'changed') return examined;
+  for (const declared of earlier) {
+    const other = await examine(context, { ...object, declared }, listed, release);
+    if (other.drift === undefined) return other;
+  }
+  return examined;
 }
 
 /**
