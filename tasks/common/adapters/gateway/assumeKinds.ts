@@ -5,7 +5,7 @@ import { groupVersionPath } from '../kubernetes/resources';
 import type { ApiTarget } from './apiRequest';
 import type { GatewayRequest } from './loopbackServer';
 import { jsonReply, refusalReply, type Reply } from './reply';
-import { answeredReply, isSuccess, jsonOf, type Upstream } from './upstream';
+import { answeredReply, isSuccess, jsonOf, type Answered, type Upstream } from './upstream';
 
 /**
  * The cluster as it will be when definitions of these kinds are installed: discovery tells of them, and there is no
@@ -15,12 +15,11 @@ export function assumeKinds(
   upstream: Upstream,
   kinds: readonly DeclaredKind[],
 ): (request: GatewayRequest) => Promise<Reply> {
-  const versions = [...new Set(kinds.map(({ apiVersion }) => apiVersion))];
-  const version = new Map(versions.map((each) => [groupVersionPath(each), each]));
+  const version = new Map(versionsOf(kinds).map((each) => [groupVersionPath(each), each]));
   return async (request) => {
     const { pathname } = request;
     if (request.asked.type !== 'read') return refusalReply(403, 'Forbidden', 'A dry run of Helm writes nothing.');
-    if (pathname === '/apis') return groups(upstream, request, versions);
+    if (pathname === '/apis') return groups(upstream, request, kinds);
     const asked = version.get(pathname);
     if (asked !== undefined)
       return resources(
@@ -38,18 +37,80 @@ function isOf({ apiVersion, plural }: DeclaredKind, target: ApiTarget | undefine
   return target?.apiVersion === apiVersion && target.resource === plural;
 }
 
-/** Asked for in the older of its two forms, in which versions are discovered one by one. */
-async function groups(upstream: Upstream, request: GatewayRequest, versions: readonly string[]): Promise<Reply> {
-  const { answered, value } = await discover(upstream, request);
-  if (!isSuccess(answered) || !isRecord(value) || !Array.isArray(value['groups'])) return answeredReply(answered);
-  const found = (value['groups'] as unknown[]).filter(isRecord);
-  const known = new Set(found.map(({ name }) => name));
-  const added = [...new Set(versions.map(apiGroup))].filter((name) => !known.has(name)).map((name) => ({ name }));
-  return jsonReply(200, { ...value, groups: [...found, ...added].map((group) => withVersions(group, versions)) });
+/** In the form that the client asks for: with all resources of all groups, or the names of the groups alone. */
+async function groups(upstream: Upstream, request: GatewayRequest, kinds: readonly DeclaredKind[]): Promise<Reply> {
+  const { answered, value } = await discover(upstream, request, jsonForms(request.headers.accept));
+  if (!isSuccess(answered) || !isRecord(value)) return answeredReply(answered);
+  const { groups: named, items } = value;
+  if (Array.isArray(items)) {
+    const body = { ...value, items: aggregated(items.filter(isRecord), kinds) };
+    return jsonReply(200, body, answered.headers['content-type']);
+  }
+  if (!Array.isArray(named)) return answeredReply(answered);
+  return jsonReply(200, { ...value, groups: groupNames(named.filter(isRecord), kinds) });
 }
 
-function withVersions(group: Record<string, unknown>, versions: readonly string[]): Record<string, unknown> {
-  const known = Array.isArray(group['versions']) ? group['versions'].filter(isRecord) : [];
+function jsonForms(accept = ''): string {
+  const forms = accept.split(',').filter((form) => form.trim().startsWith('application/json'));
+  return forms.join(',') || 'application/json';
+}
+
+type Fields = Record<string, unknown>;
+
+function groupNames(found: readonly Fields[], kinds: readonly DeclaredKind[]): Fields[] {
+  const known = new Set(found.map(({ name }) => name));
+  const versions = versionsOf(kinds);
+  const added = [...new Set(versions.map(apiGroup))].filter((name) => !known.has(name)).map((name) => ({ name }));
+  return [...found, ...added].map((group) => withVersions(group, versions));
+}
+
+function versionsOf(kinds: readonly DeclaredKind[]): string[] {
+  return [...new Set(kinds.map(({ apiVersion }) => apiVersion))];
+}
+
+/** The items of an APIGroupDiscoveryList (k8s.io/api/apidiscovery), which name every resource of every version. */
+function aggregated(found: readonly Fields[], kinds: readonly DeclaredKind[]): Fields[] {
+  const nameOf = ({ metadata }: Fields): unknown => (isRecord(metadata) ? metadata['name'] : undefined);
+  const known = new Set(found.map(nameOf));
+  const added = [...new Set(kinds.map(({ apiVersion }) => apiGroup(apiVersion)))]
+    .filter((name) => !known.has(name))
+    .map((name): Fields => ({ metadata: { name } }));
+  return [...found, ...added].map((group) => {
+    const own = kinds.filter(({ apiVersion }) => apiGroup(apiVersion) === nameOf(group));
+    return own.length === 0 ? group : { ...group, versions: discoveredVersions(listOf(group['versions']), own) };
+  });
+}
+
+function discoveredVersions(found: readonly Fields[], kinds: readonly DeclaredKind[]): Fields[] {
+  const known = new Set(found.map(({ version }) => version));
+  const added = [...new Set(kinds.map(versionName))]
+    .filter((version) => !known.has(version))
+    .map((version): Fields => ({ version, freshness: 'Current' }));
+  return [...found, ...added].map((one) => {
+    const resources = listOf(one['resources']);
+    const names = new Set(resources.map(({ resource }) => resource));
+    const own = kinds.filter((kind) => versionName(kind) === one['version'] && !names.has(kind.plural));
+    return { ...one, resources: [...resources, ...own.map(discovered)] };
+  });
+}
+
+function listOf(value: unknown): Fields[] {
+  return Array.isArray(value) ? value.filter(isRecord) : [];
+}
+
+function versionName({ apiVersion }: DeclaredKind): string {
+  return apiVersion.slice(apiVersion.indexOf('/') + 1);
+}
+
+function discovered(declared: DeclaredKind): Fields {
+  const { apiVersion, plural, singular, kind, namespaced } = declared;
+  const responseKind = { group: apiGroup(apiVersion), version: versionName(declared), kind };
+  const scope = namespaced ? 'Namespaced' : 'Cluster';
+  return { resource: plural, responseKind, scope, singularResource: singular, verbs };
+}
+
+function withVersions(group: Fields, versions: readonly string[]): Fields {
+  const known = listOf(group['versions']);
   const added = versions
     .filter((version) => apiGroup(version) === group['name'])
     .filter((version) => !known.some(({ groupVersion }) => groupVersion === version))
@@ -65,7 +126,7 @@ async function resources(
 ): Promise<Reply> {
   const { answered, value } = await discover(upstream, request);
   if (!isSuccess(answered) && answered.status !== 404) return answeredReply(answered);
-  const known = isRecord(value) && Array.isArray(value['resources']) ? value['resources'].filter(isRecord) : [];
+  const known = isRecord(value) ? listOf(value['resources']) : [];
   const added = declared.filter(({ plural }) => !known.some(({ name }) => name === plural)).map(resourceOf);
   return jsonReply(200, {
     kind: 'APIResourceList',
@@ -77,7 +138,7 @@ async function resources(
 
 const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
-function resourceOf({ plural, singular, kind, namespaced }: DeclaredKind): Record<string, unknown> {
+function resourceOf({ plural, singular, kind, namespaced }: DeclaredKind): Fields {
   return { name: plural, singularName: singular, kind, namespaced, verbs };
 }
 
@@ -90,13 +151,18 @@ async function list(upstream: Upstream, request: GatewayRequest, { apiVersion, k
   return jsonReply(200, { apiVersion, kind: `${kind}List`, metadata: { resourceVersion: '1' }, items: [] });
 }
 
-async function discover(upstream: Upstream, { pathname, client, signal }: GatewayRequest) {
+async function discover(
+  upstream: Upstream,
+  { pathname, client, signal }: GatewayRequest,
+  accept = 'application/json',
+): Promise<{ answered: Answered; value: unknown }> {
   const target = { apiVersion: pathname.replace(/^\/apis\/?/, ''), resource: 'the kinds' };
   const answered = await upstream.ask({
     method: 'GET',
     path: pathname,
     target,
     verb: 'get',
+    accept,
     client,
     retry: 'idempotent',
     signal,

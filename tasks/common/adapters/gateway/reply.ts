@@ -4,8 +4,8 @@ import type { KubeObject } from '../../core/kubernetes';
 /** What the gateway answers: something of its own, or what the API server sends, while it comes. */
 export type Reply = { stream: IncomingMessage } | { status: number; body: Buffer; headers?: Record<string, string> };
 
-export function jsonReply(status: number, value: unknown): Reply {
-  return { status, body: Buffer.from(JSON.stringify(value)), headers: { 'content-type': 'application/json' } };
+export function jsonReply(status: number, value: unknown, contentType = 'application/json'): Reply {
+  return { status, body: Buffer.from(JSON.stringify(value)), headers: { 'content-type': contentType } };
 }
 
 export function objectReply(status: number, object: KubeObject): Reply {
