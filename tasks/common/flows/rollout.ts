@@ -301,8 +301,11 @@ export function sayChanges(
 
 function wordsFor(workload: WorkloadVerdict): string {
   const telling = tellingCause(workload);
-  if (telling === undefined) return workload.status.message;
-  return `${workload.status.message} ${telling.message} (${telling.code})`;
+  const { message } = workload.status;
+  if (telling === undefined) return message;
+  // A cause that is the status in another form is told once.
+  const isSame = telling.message.endsWith(message);
+  return isSame ? `${message} (${telling.code})` : `${message} ${telling.message} (${telling.code})`;
 }
 
 /** A container that has just started is not ready: that alone is no trouble to tell of. */
