@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { helmsRights, serviceAccount, serviceAccountConnection, withFolder } from './identities';
+import { assertEnd, codes, plan, rollBack } from './rollbackScenes';
 import { assertOutcome, bare, helms, scenes, type Scene } from './scenes';
 
 type Files = Readonly<Record<string, string>>;
@@ -128,6 +129,36 @@ describe('traits of charts that plain Helm installs', () => {
           assert.deepEqual([await s.field(place, 'metadata.uid'), await s.field(place, 'spec.text')], [uid, 'b']);
 
           await s.helm(helm, 'rollback', 'web', '1');
+          assert.deepEqual([await s.field(place, 'metadata.uid'), await s.field(place, 'spec.text')], [uid, 'a']);
+        }),
+      );
+    });
+
+    scene(`Helm ${major}: a rollback between revisions whose version the cluster no longer serves`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      const group = groupOf(s);
+      const place = `/apis/${group}/v1/namespaces/$ns/toys/web`;
+      await withoutDefinitions(s, () =>
+        withFolder(async (folder) => {
+          await s.cluster.apply(s.namespace, definition(group, 'Toy', { v1: true, v1alpha1: true }));
+          await s.until('the kind is served', async () => (await s.live(place.replace('/web', ''))) !== undefined);
+          const chart = write(folder, { 'templates/toy.yaml': custom(group, 'Toy', 'v1alpha1') });
+          for (const text of ['a', 'b']) {
+            await s.helm(helm, 'upgrade', '--install', 'web', chart, '--set', `text=${text}`);
+          }
+          const uid = await s.field(place, 'metadata.uid');
+          await s.cluster.apply(s.namespace, definition(group, 'Toy', { v1: true, v1alpha1: false }));
+          const gone = `/apis/${group}/v1alpha1`;
+          await s.until('the old version is gone', async () => (await s.live(gone)) === undefined);
+
+          const inputs = { toRevision: '1', allowUnverifiedTarget: 'true', allowUnknownHelm: 'true' };
+          const planned = await plan(s, { helm, inputs });
+          assertEnd(planned, 'planned');
+          assert.ok(codes(planned).includes('RenewedApi'), planned.log);
+          assert.equal(await s.field(place, 'spec.text'), 'b');
+          const rolledBack = await rollBack(s, planned, { helm, inputs });
+          assertEnd(rolledBack, 'rolledBack');
+          assert.match(rolledBack.log, /record of revision 1 names Toy of \S+\/v1alpha1, .*written as \S+\/v1 there/);
           assert.deepEqual([await s.field(place, 'metadata.uid'), await s.field(place, 'spec.text')], [uid, 'a']);
         }),
       );

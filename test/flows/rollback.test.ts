@@ -280,6 +280,71 @@ describe('pods that are held back, over fakes', function () {
   });
 });
 
+describe('a rollback to a version of an object that the API server no longer serves', function () {
+  this.timeout(60_000);
+
+  const scaler = (version: string): KubeObject => ({
+    apiVersion: `autoscaling/${version}`,
+    kind: 'HorizontalPodAutoscaler',
+    metadata: { name: 'web' },
+    spec: { maxReplicas: 3 },
+    status: { conditions: [{ type: 'AbleToScale', status: 'True' }] },
+  });
+  const served = { kind: 'HorizontalPodAutoscaler', plural: 'horizontalpodautoscalers', namespaced: true };
+  const podSecurity = { apiVersion: 'policy/v1beta1', kind: 'PodSecurityPolicy', metadata: { name: 'web' } };
+  const web = [deployment('web', '1'), configMap('settings')];
+  const newCluster = async (of: readonly KubeObject[]): Promise<Scene> => {
+    const history = [
+      revision(1, 'superseded', chart('1', of), { labels }),
+      revision(2, 'deployed', chart('2', [...web, scaler('v2beta2')])),
+    ];
+    const live = [...web, scaler('v2')];
+    const on = { ...(await stage({ history, live })), plans: fakePlanStore() };
+    on.cluster.served.set('autoscaling/v2/HorizontalPodAutoscaler', { apiVersion: 'autoscaling/v2', ...served });
+    return on;
+  };
+  const manifests = (on: Scene): string => on.storage.records.map(({ manifest }) => manifest).join('\n');
+
+  it('is planned with nothing written, and the records are renewed before it is carried out', async () => {
+    const on = await newCluster([...web, configMap('old'), scaler('v2beta2')]);
+    const before = manifests(on);
+    const digest = await plan(on);
+    assert.equal(manifests(on), before);
+    assert.equal(on.plans.stored.get(digest)?.text.match(/"RenewedApi"/g)?.length, 2);
+    const done = await rollBack(on, digest);
+    assert.equal(outcome(done), 'rolledBack', done.report?.report.message);
+    assert.doesNotMatch(manifests(on), /v2beta2/);
+    assert.match(done.agent.lines.join('\n'), /revision 1 names HorizontalPodAutoscaler of autoscaling\/v2beta2/);
+  });
+
+  it('killed at each moment: the same step, approved as before, carries it on', async () => {
+    const old = [...web, configMap('old'), scaler('v2beta2')];
+    const whole = await newCluster(old);
+    const { moments } = await rollBack(whole, await plan(whole));
+    for (const mishap of kills(moments)) {
+      const on = await newCluster(old);
+      const digest = await plan(on);
+      const timeline = gated(on.time.now().getTime() - 60_000);
+      const killed = await rollBack(on, digest, { mishap, timeline });
+      const where = `${JSON.stringify(mishap)} at ${killed.moments.at(mishap.at - 1) ?? ''}`;
+      const again = await rollBack(on, digest, { job: 'again', timeline });
+      assert.match(outcome(again), /^(rolledBack|alreadyThere)$/, `${where}: ${again.report?.report.message ?? ''}`);
+      assert.doesNotMatch(manifests(on), /v2beta2/, where);
+    }
+  });
+
+  it('a kind of Kubernetes that is gone for good is left out, and whoever approves is told', async () => {
+    const on = await newCluster([...web, podSecurity]);
+    const digest = await plan(on);
+    assert.match(
+      on.plans.stored.get(digest)?.text ?? '',
+      /"OmittedApi"[^}]*PodSecurityPolicy of policy\/v1beta1, [^}]*left out/,
+    );
+    assert.equal(outcome(await rollBack(on, digest)), 'rolledBack');
+    assert.doesNotMatch(manifests(on), /PodSecurityPolicy/);
+  });
+});
+
 describe('what lies in the cluster proves no approval', function () {
   this.timeout(60_000);
 

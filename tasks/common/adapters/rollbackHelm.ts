@@ -36,14 +36,14 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
       return helmProvenance({ build, sha256 }, helmSha256);
     },
 
-    async rehearse({ revision, applyMethod }, record, signal) {
+    async rehearse({ revision, applyMethod }, records, signal) {
       const isForced = applyMethod === 'ssa' && (await isHelm4(helm, signal));
       return rehearseRollback({
         ...gateway,
         binary,
         release: releaseName,
         revision,
-        ...(record === undefined ? {} : { record }),
+        records,
         // As in the execution.
         ...(isForced ? { extraArguments: ['--force-conflicts'] } : {}),
         workingDirectory,

@@ -151,8 +151,8 @@ export interface Helm extends ReleaseHelm {
 export interface RollbackHelm {
   /** Where the binary comes from. */
   provenance(signal: AbortSignal): Promise<HelmProvenance>;
-  /** What it would do; nothing is changed. `record` is shown to it in place of the one that Helm's storage has. */
-  rehearse(target: RollbackTarget, record: KubeObject | undefined, signal: AbortSignal): Promise<Rehearsal>;
+  /** What it would do; nothing is changed. `records` are shown to it in place of those that Helm's storage has. */
+  rehearse(target: RollbackTarget, records: readonly KubeObject[], signal: AbortSignal): Promise<Rehearsal>;
   /** For real, through the fence. Never signalled. With `lost` every further write is refused. */
   rollback(options: FencedRollback): Promise<{ result: HelmResult; fence: FenceRecord }>;
 }

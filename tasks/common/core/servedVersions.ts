@@ -2,6 +2,7 @@ import type { KindName } from './chartCrds';
 import { isRecord } from './json';
 import type { KubeObject } from './kubernetes';
 import { apiGroup, manifestObjects } from './manifest';
+import type { Revision } from './release';
 import { isCustomResource, manifestDocument } from './remains';
 
 /*
@@ -89,6 +90,23 @@ function withVersion(document: string, from: string, to: string): string | undef
   );
   const [object] = manifestObjects(text);
   return isRecord(object) && object.apiVersion === to ? text : undefined;
+}
+
+/** A record that names kinds that are lost, and its manifest without them. */
+export interface RecordRenewal {
+  revision: number;
+  lost: readonly LostKind[];
+  manifest: string;
+}
+
+/** The history as it is when these records are written. */
+export function renewedHistory(history: readonly Revision[], renewals: readonly RecordRenewal[]): readonly Revision[] {
+  return history.map((revision) => renewedRevision(revision, renewals));
+}
+
+export function renewedRevision(record: Revision, renewals: readonly RecordRenewal[]): Revision {
+  const renewal = renewals.find(({ revision }) => revision === record.revision);
+  return renewal === undefined ? record : { ...record, manifest: renewal.manifest };
 }
 
 /** What becomes of a lost kind in a record, as a sentence. */

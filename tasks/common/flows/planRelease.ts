@@ -3,7 +3,7 @@ import { runOf } from '../core/history';
 import { runWords } from '../core/holder';
 import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { apiGroup, manifestObjects, objectKey, refOf } from '../core/manifest';
-import type { ListQuery } from '../core/ports';
+import type { ListQuery, RecordChange } from '../core/ports';
 import type { Rehearsal } from '../core/rehearsal';
 import type { Revision } from '../core/release';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
@@ -16,7 +16,9 @@ import {
   servedKey,
 } from '../core/rollbackPlan/places';
 import { planRollback } from '../core/rollbackPlan/planRollback';
+import { renewedHistory, renewedRevision, type RecordRenewal } from '../core/servedVersions';
 import { rollbackBase, type PlannedBase } from './mergeBase';
+import { findRenewals } from './servedVersions';
 import { isSameRecord } from '../core/rollbackPlan/recordDigest';
 import { chooseTarget } from '../core/rollbackPlan/target';
 import type {
@@ -37,6 +39,8 @@ export type ReleasePlanContext = Pick<
 /** A plan, and the base that Helm is to merge from where that is not its last revision as it stands. */
 export interface PlannedRelease {
   plan: RollbackPlan;
+  /** Records that Helm could not read as they are. They are written before it rolls back. */
+  renewals: readonly RecordRenewal[];
   base: PlannedBase | undefined;
   /** Absent where there is no target to rehearse. */
   rehearsal: Rehearsal | undefined;
@@ -57,9 +61,18 @@ export async function planRelease(
 ): Promise<PlannedRelease> {
   const { releaseName, rollback } = context.request;
   const { target } = chooseTarget(history, releaseName, rollback);
-  const base =
-    target !== undefined && history.every(isReadable) ? await rollbackBase(context, history, target, dead) : undefined;
-  return { ...(await planOnBase(context, history, rollback, base, sealOf(context, salt))), base };
+  const canRead = target !== undefined && history.every(isReadable);
+  const renewals = canRead ? await findRenewals(context.cluster, history, target.revision) : [];
+  const renewed = renewedHistory(history, renewals);
+  const base = canRead ? await rollbackBase(context, renewed, renewedRevision(target, renewals), dead) : undefined;
+  const planned = await planOnBase(context, history, rollback, base, { seal: sealOf(context, salt), renewals });
+  return { ...planned, base, renewals };
+}
+
+/** How a plan is made that is kept, or that reads records which are not yet written. */
+interface PlanDetails {
+  seal?: Seal | undefined;
+  renewals?: readonly RecordRenewal[];
 }
 
 /** Undefined for a plan of an earlier version, which has no salt. */
@@ -73,11 +86,12 @@ export function sealOf({ sha256 }: Pick<ReleasePlanContext, 'sha256'>, salt: str
  */
 export async function planOnBase(
   context: ReleasePlanContext,
-  history: readonly Revision[],
+  stored: readonly Revision[],
   rollback: RollbackRequest,
   base: PlannedBase | undefined,
-  seal?: Seal,
+  { seal, renewals = [] }: PlanDetails = {},
 ): Promise<Pick<PlannedRelease, 'plan' | 'rehearsal'>> {
+  const history = renewedHistory(stored, renewals);
   const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
   const release = request.releaseName;
   const { target, passed } = chooseTarget(history, release, rollback);
@@ -85,12 +99,12 @@ export async function planOnBase(
   const isWhole = target !== undefined && revisions.includes(target);
   const [helm, rehearsal, looked, now] = await Promise.all([
     rollbackHelm.provenance(signal),
-    isWhole ? rehearse(context, target, base) : undefined,
+    isWhole ? rehearse(context, target, base, renewals) : undefined,
     look(context, revisions),
     cluster.serverTime(),
   ]);
   stopIfCancelled(signal);
-  await refuseChangedRelease(context, history);
+  await refuseChangedRelease(context, stored);
   const plan = planRollback({
     ...rollback,
     ...looked,
@@ -101,6 +115,7 @@ export async function planOnBase(
     helm,
     ...(rehearsal === undefined ? {} : { rehearsal }),
     ...(base === undefined ? {} : { baseManifest: base.manifest }),
+    renewals,
     now,
     sha256,
     ...(seal === undefined ? {} : { seal }),
@@ -147,10 +162,13 @@ async function rehearse(
   { agent, rollbackHelm, signal, storage }: ReleasePlanContext,
   target: Revision,
   base: PlannedBase | undefined,
+  renewals: readonly RecordRenewal[],
 ): Promise<Rehearsal> {
-  const record = base && (await storage.changed(base.edited.revision, { manifest: base.manifest, bulk: 'left out' }));
+  const changes = new Map<number, RecordChange>(renewals.map(({ revision, manifest }) => [revision, { manifest }]));
+  if (base !== undefined) changes.set(base.edited.revision, { manifest: base.manifest, bulk: 'left out' });
+  const records = await Promise.all([...changes].map(([revision, change]) => storage.changed(revision, change)));
   stopIfCancelled(signal);
-  const rehearsal = await rollbackHelm.rehearse(target, record, signal);
+  const rehearsal = await rollbackHelm.rehearse(target, records, signal);
   stopIfCancelled(signal);
   const { durationMs, requests, writes } = rehearsal;
   agent.log(

@@ -8,6 +8,7 @@ import type { Lease, LeftEnded } from '../core/releaseContext';
 import type { ReleaseRollbackStart, RollbackContext } from '../core/rollbackContext';
 import { isSameContent } from '../core/rollbackPlan/digest';
 import { isSameRecord, recordDigest } from '../core/rollbackPlan/recordDigest';
+import { renewedHistory, renewedRevision, type RecordRenewal } from '../core/servedVersions';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
 import type { RollbackEnding } from '../core/rollbackReport';
 import { askApproval, approvedPlan, sameOrRefused, sayPlan, type ApprovedPlan } from './approvedPlan';
@@ -22,6 +23,7 @@ import { settleLeft } from './preexisting';
 import { hideSecrets, verify } from './record';
 import { bury, isPending, ownerOf, pendingRefusal, restoreHistory } from './recover';
 import { refuseOld } from './rollbackAge';
+import { writeRenewals } from './servedVersions';
 import {
   endingOfThrown,
   newRollbackStory,
@@ -112,6 +114,7 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
     plan: planned,
     base,
     rehearsal,
+    renewals,
   } = await group(context, 'Plan again', () => planRelease(context, history, salt));
   story.plan = planned;
   sayPlan(context, planned);
@@ -123,7 +126,8 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
     await keepPlan(context, plan, salt);
   }
   const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
-  const target = targetOf(history, plan);
+  const renewed = await renewedBy(context, history, renewals);
+  const target = targetOf(renewed, plan);
   if (target === undefined) {
     throw new TaskError('RollbackTargetMissing', `The target of the rollback of ${request.releaseName} is gone.`);
   }
@@ -132,11 +136,21 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
     base,
     rehearsal,
     target,
-    history,
+    history: renewed,
     approval,
     deadline,
     deletions: plan,
   });
+}
+
+/** The history when Helm can read it. */
+async function renewedBy(
+  context: RollbackContext,
+  history: readonly Revision[],
+  renewals: readonly RecordRenewal[],
+): Promise<readonly Revision[]> {
+  await insist(context, () => writeRenewals(context, renewals));
+  return renewedHistory(history, renewals);
 }
 
 function targetOf(history: readonly Revision[], { target }: RollbackPlan): Revision | undefined {
@@ -340,7 +354,7 @@ async function runAgain(
   // With one more revision in the history, «previous» is another one.
   const rollback = { ...request.rollback, toRevision: target.revision };
   const again = { ...context, request: { ...request, rollback } };
-  const { plan, base, rehearsal } = await group(context, 'Plan again', () =>
+  const { plan, base, rehearsal, renewals } = await group(context, 'Plan again', () =>
     planRelease(again, history, approved.salt, dead),
   );
   const { digest } = approved.plan;
@@ -353,14 +367,15 @@ async function runAgain(
     return rollbackEnding('failed', 'PlanChanged', message);
   }
   sayHotFixes(context, approved.plan, plan);
+  const renewed = await renewedBy(context, history, renewals);
   const deletions = approved.plan;
   return executeRollback(context, story, {
     plan,
     base,
     rehearsal,
     digest,
-    target,
-    history,
+    target: renewedRevision(target, renewals),
+    history: renewed,
     approval,
     deadline,
     deletions,

@@ -10,6 +10,7 @@ import {
   renewalWords,
   renewedManifest,
   type LostKind,
+  type RecordRenewal,
 } from '../core/servedVersions';
 
 /** Where a kind is served: in the version that is asked for, else in another one, or where its group has gone. */
@@ -48,23 +49,42 @@ async function lostKinds(cluster: Cluster, manifest: string): Promise<LostKind[]
   return lost.flat();
 }
 
+/** What is to be renewed in the records from `oldest` on. Nothing is written. */
+export async function findRenewals(
+  cluster: Cluster,
+  history: readonly Revision[],
+  oldest: number,
+): Promise<readonly RecordRenewal[]> {
+  const read = sinceUninstall(history).filter(({ revision }) => revision >= oldest);
+  const found: RecordRenewal[] = [];
+  for (const { revision, manifest } of read) {
+    const lost = (await lostKinds(cluster, manifest)).filter(isRenewable);
+    if (lost.length > 0) found.push({ revision, lost, manifest: renewedManifest(manifest, lost) });
+  }
+  return found;
+}
+
+/** Writes them. What is written is right for good, whatever comes after. */
+export async function writeRenewals(
+  { agent, storage }: Pick<ReleaseContext, 'agent' | 'storage'>,
+  renewals: readonly RecordRenewal[],
+): Promise<void> {
+  for (const { revision, lost, manifest } of renewals) {
+    for (const kind of lost) agent.log(renewalWords(kind, revision));
+    await storage.update(revision, { manifest });
+  }
+}
+
 /**
  * Brings the records that Helm is going to read up to date, from `oldest` on: to versions of their objects that the API
- * server serves. Answers with the history as it is then. What is written is right for good, whatever comes after.
+ * server serves. Answers with the history as it is then.
  */
 export async function renewRecords(
   context: ReleaseContext,
   history: readonly Revision[],
   oldest: number,
 ): Promise<readonly Revision[]> {
-  const { agent, cluster, storage } = context;
-  let isRenewed = false;
-  for (const { revision, manifest } of sinceUninstall(history)) {
-    const lost = revision < oldest ? [] : (await lostKinds(cluster, manifest)).filter(isRenewable);
-    if (lost.length === 0) continue;
-    for (const kind of lost) agent.log(renewalWords(kind, revision));
-    await storage.update(revision, { manifest: renewedManifest(manifest, lost) });
-    isRenewed = true;
-  }
-  return isRenewed ? storage.history() : history;
+  const renewals = await findRenewals(context.cluster, history, oldest);
+  await writeRenewals(context, renewals);
+  return renewals.length > 0 ? context.storage.history() : history;
 }

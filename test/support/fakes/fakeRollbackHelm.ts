@@ -3,6 +3,7 @@ import { manifestObjects, objectKey, refOf } from '../../../tasks/common/core/ma
 import { rulesOf } from '../../../tasks/common/core/provenance';
 import type { RollbackHelm } from '../../../tasks/common/core/ports';
 import type { Rehearsal, RehearsedWrite } from '../../../tasks/common/core/rehearsal';
+import type { Revision } from '../../../tasks/common/core/release';
 import { rehearsal, write } from '../rollbackScene';
 import type { FakeCluster } from './fakeCluster';
 import { merged, type FakeHelm } from './fakeHelm';
@@ -40,10 +41,12 @@ export function workingRollbackHelm(
 ): RollbackHelm {
   return {
     ...fakeRollbackHelm(),
-    rehearse(target, record) {
-      const last = storage.records.at(-1)?.manifest ?? '';
-      const base = typeof record?.['manifest'] === 'string' ? record['manifest'] : last;
-      const wanted = storage.records.find(({ revision }) => revision === target.revision)?.manifest ?? '';
+    rehearse(target, records) {
+      const shown = new Map(records.map((record) => [record.metadata.name, record['manifest']]));
+      const manifestOfRecord = (stored: Revision | undefined): string =>
+        String(shown.get(`sh.helm.release.v1.v${stored?.revision ?? 0}`) ?? stored?.manifest ?? '');
+      const base = manifestOfRecord(storage.records.at(-1));
+      const wanted = manifestOfRecord(storage.records.find(({ revision }) => revision === target.revision));
       return Promise.resolve(rehearsedRollback(cluster, base, wanted));
     },
     async rollback({ target, timeoutSeconds, endAfterSeconds, wait }) {

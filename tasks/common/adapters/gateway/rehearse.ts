@@ -64,10 +64,10 @@ interface Act {
 
 /**
  * Reads are passed on; every write is sent as a dry run and kept in memory, where the same client then reads it. What an
- * aggregated API server makes of a dry run is its own affair: those built with Kubernetes' library honour it. `record` is
- * read in place of the object of that name.
+ * aggregated API server makes of a dry run is its own affair: those built with Kubernetes' library honour it. `records`
+ * are read in place of the objects of these names.
  */
-export function rehearsalStage(upstream: Upstream, names: ReleaseName, record?: KubeObject): Stage {
+export function rehearsalStage(upstream: Upstream, names: ReleaseName, records: readonly KubeObject[] = []): Stage {
   const scene: Scene = {
     ...names,
     upstream,
@@ -78,7 +78,7 @@ export function rehearsalStage(upstream: Upstream, names: ReleaseName, record?: 
     writes: [],
     storage: [],
   };
-  if (record !== undefined) {
+  for (const record of records) {
     const resource = record.kind === 'ConfigMap' ? 'configmaps' : 'secrets';
     const { namespace } = names;
     scene.memory.remember({ apiVersion: record.apiVersion, resource, namespace }, record, false);

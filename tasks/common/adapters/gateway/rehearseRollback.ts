@@ -15,8 +15,8 @@ export interface RehearsalOptions extends GatewayOptions {
   release: string;
   /** To return to. */
   revision: number;
-  /** A record of the release as it will be when the real rollback runs, where that is not as it is now. */
-  record?: KubeObject;
+  /** Records of the release as they will be when the real rollback runs, where that is not as they are now. */
+  records?: readonly KubeObject[];
   /** What the real rollback will be told besides, such as `--force-conflicts`. */
   extraArguments?: readonly string[];
   workingDirectory: string;
@@ -37,10 +37,10 @@ const killAfterMs = 1_000;
  * kept the API server from answering when Helm failed for that; a Helm that fails by itself is an outcome.
  */
 export async function rehearseRollback(options: RehearsalOptions): Promise<Rehearsal> {
-  const { release, namespace, record } = options;
+  const { release, namespace, records } = options;
   let stage: Stage | undefined;
   const gateway = await openGateway(options, (upstream) => {
-    const made = rehearsalStage(upstream, { release, namespace }, record);
+    const made = rehearsalStage(upstream, { release, namespace }, records);
     stage = made;
     return (request) => made.handle(request);
   });

@@ -38,6 +38,8 @@ export const findingRules = {
   ManifestUnreadable: refusedAlways,
   RemovedApi: refusedAlways,
   RemovedApiInPresent: refusedAlways,
+  RenewedApi: note,
+  OmittedApi: warning,
   WorkloadMissing: refusedAlways,
   WorkloadPaused: refusedUnlessAllowed,
   KindUnsupported: refusedAlways,

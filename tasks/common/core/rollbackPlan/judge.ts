@@ -8,6 +8,7 @@ import type { Revision } from '../release';
 import { storedRevision } from '../releaseRecord';
 import { isCustomResource } from '../remains';
 import { isDeclaredHold, podHold, podsHeldBack, type PodHold } from '../rollout/heldPods';
+import { renewalWords, type RecordRenewal } from '../servedVersions';
 import { at, numberAt, textAt } from '../rollout/read';
 import { isOwnedByRelease, type Candidate } from './candidates';
 import { finding, type FindingCode } from './findings';
@@ -51,22 +52,32 @@ export function servedFindings(
   read: ManifestReader,
   target: Revision,
   presentManifest: string,
-  { namespace, served, rehearsal }: ReleasePlanInputs,
+  { namespace, served, rehearsal, renewals = [] }: ReleasePlanInputs,
 ): PlanFinding[] {
   const gone = unserved(read(target.manifest), namespace, served).map(({ names, kind }) =>
     finding(
       'RemovedApi',
-      `${kind} is not served by this API server (any more), so revision ${target.revision} cannot be applied: ${names}.`,
+      `${kind} is not served by this API server (any more), so revision ${target.revision} cannot be applied: ${names}. ` +
+        'Install its definition again, or deploy a version of the chart without it.',
     ),
   );
-  if (rehearsal?.outcome === 'completed') return gone;
+  const renewed = renewals.flatMap((renewal) => renewalFindings(renewal));
+  if (rehearsal?.outcome === 'completed') return [...gone, ...renewed];
   const inPresent = unserved(read(presentManifest), namespace, served).map(({ names, kind }) =>
     finding(
       'RemovedApiInPresent',
-      `${kind} is not served by this API server (any more), and Helm must read the present manifest to roll back from it: ${names}.`,
+      `${kind} is not served by this API server (any more), and Helm must read the present manifest to roll back from it: ${names}. Install its definition again.`,
     ),
   );
-  return [...gone, ...inPresent];
+  return [...gone, ...renewed, ...inPresent];
+}
+
+/** What is written into Helm's record before the rollback; a run that was killed after that finds it done. */
+function renewalFindings({ revision, lost }: RecordRenewal): PlanFinding[] {
+  return lost.map((kind) => {
+    const code = kind.servedAs === undefined ? 'OmittedApi' : 'RenewedApi';
+    return finding(code, renewalWords(kind, revision), { isMomentary: true });
+  });
 }
 
 function unserved(

@@ -2,6 +2,7 @@ import type { KubeObject, ObjectRef } from '../kubernetes';
 import type { HelmProvenance } from '../provenance';
 import type { Rehearsal } from '../rehearsal';
 import type { Revision } from '../release';
+import type { RecordRenewal } from '../servedVersions';
 import type { FindingCode } from './findings';
 
 /** SHA-256 of a text's UTF-8, in lower case hexadecimal. An argument, because the core is pure. */
@@ -87,6 +88,8 @@ export interface ReleasePlanInputs extends RollbackRequest {
   rehearsal?: Rehearsal;
   /** What Helm merges from where that is not the last revision's own manifest, see core/remains. */
   baseManifest?: string;
+  /** Records that are written before Helm rolls back, see core/servedVersions. `history` is as it is then. */
+  renewals?: readonly RecordRenewal[];
   /** Who deployed a revision, for example `run 20260820.3`, where that is known. */
   deployedBy?: Readonly<Record<number, string>>;
   now: Date;
