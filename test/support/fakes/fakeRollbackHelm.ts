@@ -43,8 +43,10 @@ export function workingRollbackHelm(
     ...fakeRollbackHelm(),
     rehearse(target, records) {
       const shown = new Map(records.map((record) => [record.metadata.name, record['manifest']]));
-      const manifestOfRecord = (stored: Revision | undefined): string =>
-        String(shown.get(`sh.helm.release.v1.v${stored?.revision ?? 0}`) ?? stored?.manifest ?? '');
+      const manifestOfRecord = (stored: Revision | undefined): string => {
+        const manifest = shown.get(`sh.helm.release.v1.v${stored?.revision ?? 0}`);
+        return typeof manifest === 'string' ? manifest : (stored?.manifest ?? '');
+      };
       const base = manifestOfRecord(storage.records.at(-1));
       const wanted = manifestOfRecord(storage.records.find(({ revision }) => revision === target.revision));
       return Promise.resolve(rehearsedRollback(cluster, base, wanted));
