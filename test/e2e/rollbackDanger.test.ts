@@ -136,7 +136,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
       'exit 1',
     );
     const taken = await rollBack(s, planned, { helm: takes });
-    assertEnd(taken, 'failed', 'ApplyRejected');
+    assertEnd(taken, 'failed', 'HelmFailed');
     assert.deepEqual(taken.report?.restoredObjects.toSorted(), ['Deployment/web', 'Service/web']);
     assert.equal(taken.outputs['health'], 'healthy', taken.log);
     assert.equal(await s.field('/api/v1/namespaces/$ns/services/web', owner), 'web');
