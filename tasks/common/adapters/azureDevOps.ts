@@ -134,7 +134,7 @@ function runAccess(environment: TaskEnvironment): RunAccess | { problem: string 
   if (!project || !buildId)
     return none('the agent did not say which run this is (System.TeamProjectId, Build.BuildId)');
   return {
-    collection: collection.replace(/\/+$/, ''),
+    collection: collection.replace(/(?<!\/)\/+$/, ''),
     token,
     project: encodeURIComponent(project),
     buildId: encodeURIComponent(buildId),

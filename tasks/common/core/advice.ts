@@ -25,7 +25,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   ],
   [
     'ApplyRejected',
-    /failed calling webhook|conversion webhook for .* failed/,
+    /failed calling webhook|conversion webhook for .{0,300} failed/,
     'A webhook of the cluster does not answer, so the API server refuses the change. Its owner has to repair it; its name is above. Nothing is wrong with the chart.',
   ],
   [
@@ -58,7 +58,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   ],
   [
     'ApplyRejected',
-    /with the name ".*" (?:not )?found/,
+    /with the name ".{0,300}" (?:not )?found/,
     'The object is in the cluster, but not in the last revision of the release: the chart declares it twice, or somebody made it with the marks of this release. Remove one of the two from the chart, or delete the object if nobody needs it.',
   ],
   ['ApplyRejected', /exceeded quota: /, 'Raise the ResourceQuota named above, or lower what the chart requests.'],

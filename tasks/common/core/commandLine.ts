@@ -96,5 +96,5 @@ const credentialParameter =
 
 /** Whether an address brings a credential along, be it known to the job or not. */
 export function hasCredential(address: string): boolean {
-  return /^[^:/]+:\/\/[^/?#]*:[^/?#]*@/.test(address) || credentialParameter.test(address);
+  return /^[^:/]+:\/\/[^/?#:]*:[^/?#]*@/.test(address) || credentialParameter.test(address);
 }

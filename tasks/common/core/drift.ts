@@ -275,8 +275,8 @@ function shortenedImage(image: string): string {
  * structured-merge-diff, typed/validate.go). It drops such fields when Helm 3 sends them, and refuses to apply them.
  */
 export function unknownFields(message: string): string[] {
-  return [...message.matchAll(/((?:\.[\w$-]+|\[[^\]]*\])+): field not declared in schema/g)].map((match) =>
-    (match[1] ?? '').replace(/\[[^\]]*\]/g, '').slice(1),
+  return [...message.matchAll(/(?<![\w$\][.-])((?:\.[\w$-]+|\[[^\][]*\])+): field not declared in schema/g)].map(
+    (match) => (match[1] ?? '').replace(/\[[^\][]*\]/g, '').slice(1),
   );
 }
 
@@ -295,7 +295,7 @@ function without(value: unknown, path: readonly string[]): unknown {
 
 /** Whether the API server refused a change because the field may not change once it is there. */
 export function isImmutable(message: string): boolean {
-  return /immutable|may not be? ?changed?|may not change|cannot change|cannot be changed|updates to .* (are )?forbidden|Forbidden: (spec|field|pod updates)/i.test(
+  return /immutable|may not be? ?changed?|may not change|cannot change|cannot be changed|updates to .{0,300} (are )?forbidden|Forbidden: (spec|field|pod updates)/i.test(
     message,
   );
 }

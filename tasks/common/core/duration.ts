@@ -16,9 +16,9 @@ export const durationExpected = 'a time above zero as Go writes it, for example 
 
 /** Seconds of a Go duration (`5m`, `1h30m`, `1.5h`, `250ms`); undefined for all else, for zero and for negative ones. */
 export function parseDuration(text: string): number | undefined {
-  if (!/^\+?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/u.test(text)) return undefined;
+  if (!/^\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/u.test(text)) return undefined;
   let seconds = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|[smh])/gu)) {
+  for (const [, amount, unit] of text.matchAll(/\+?(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|[smh])/guy)) {
     seconds += Number(amount) * (unitSeconds[unit ?? ''] ?? Number.NaN);
   }
   // what Go would round to zero is zero

@@ -11,6 +11,7 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
+import { isNestedTooDeep } from './yamlDepth';
 
 /*
  * YAML as Helm, kubectl and client-go read it: sigs.k8s.io/yaml over go-yaml v2 (goyaml.v2/resolve.go and decode.go).
@@ -43,10 +44,13 @@ function lineBreaks(text: string): number {
 }
 
 function readDocument(text: string, linesBefore: number): YamlDocument {
+  if (isNestedTooDeep(text)) return { problem: 'it is nested deeper than any object may be', line: linesBefore + 1 };
   const [document] = parsed(text);
   if (document === undefined) return { value: null };
   const [error] = document.errors;
-  if (error !== undefined) return { problem: error.code, line: linesBefore + (error.linePos?.[0].line ?? 0) };
+  if (error !== undefined) {
+    return { problem: error.code, line: linesBefore + 1 + lineBreaks(text.slice(0, error.pos[0])) };
+  }
   try {
     return { value: new Reader().read(document.contents) };
   } catch (thrown) {
@@ -71,6 +75,8 @@ function parsed(text: string): readonly Document.Parsed[] {
       uniqueKeys: false,
       strict: false,
       logLevel: 'silent',
+      // A quotation for each of many errors would take long.
+      prettyErrors: false,
     });
     const all = Array.isArray(documents) ? documents : [];
     const error = all[0]?.errors[0];

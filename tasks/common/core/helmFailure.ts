@@ -37,7 +37,7 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/^pull access denied/i, 'ChartNotFound'],
   [/^GET "\S+\/tags\/list"/i, 'ChartNotFound'],
   [/could not locate a version matching/i, 'ChartNotFound'],
-  [/^\S+\/\S+:\S+: not found/i, 'ChartNotFound'],
+  [/^[^\s/]+\/[^\s:]+:\S+: not found/i, 'ChartNotFound'],
   [/^path ".*" not found/i, 'ChartNotFound'],
   [/non-absolute URLs should be in form of/i, 'ChartNotFound'],
   [/does not appear to be a gzipped archive/i, 'ChartNotFound'],
@@ -124,25 +124,25 @@ export function helmFailureReason(stderr: string): FailureReason {
 
 /** How Helm 3 and 4, and the API server, name the object that they were at, each with the kind and the name. */
 const objectPatterns: readonly RegExp[] = [
-  / object [^\s()]*\/(?<name>[^\s()]+) \S*, Kind=(?<kind>\w+)/,
+  / object [^\s()/]*\/(?<name>[^\s()/]+) \S*, Kind=(?<kind>\w+)/,
   / object \((?:[^/;()]*\/)?(?<name>[^/;()]+); [^;()]*, Kind=(?<kind>\w+)\)/,
   /cannot patch "(?<name>[^"]+)" with kind (?<kind>\w+)/,
-  /(?<kind>\w+) "(?<name>[^"]+)" in namespace "[^"]*" exists and cannot be imported/,
+  /\b(?<kind>\w+) "(?<name>[^"]+)" in namespace "[^"]*" exists and cannot be imported/,
   /information about the resource (?<kind>\w+) "(?<name>[^"]+)"/,
-  /resource mapping not found for name: "(?<name>[^"]+)".*no matches for kind "(?<kind>\w+)"/,
+  /resource mapping not found for name: "(?<name>[^"]+)".{0,1000}no matches for kind "(?<kind>\w+)"/,
   /(?:^no|original object) (?<kind>\w+) with the name "(?<name>[^"]+)"(?: not)? found/,
   /(?:^|: |\* )(?<kind>[A-Z]\w{0,80})(?:\.[\w.-]{1,200})? "(?<name>[^"]+)" is invalid: /m,
 ];
 
 /** As the API server names an object that it refuses: by its resource, in the plural. */
 const refusedResource =
-  /\b(?<plural>[a-z]+)(?:\.[\w.-]+)? "(?<name>[^"]+)"(?: is forbidden: | already exists|: the object has been modified)/;
+  /(?<![\w.-])(?<plural>[a-z]+)(?:\.[\w.-]+)? "(?<name>[^"]+)"(?: is forbidden: | already exists|: the object has been modified)/;
 
 /** As policy engines name it in words of their own; believed where the chart declares such an object. */
 const deniedResource = /\bresource (?<kind>\w+)\/[\w.-]+\/(?<name>[\w.-]+) was blocked/;
 
 /** Where the name is left out. */
-const refusedKind = /(?<kind>[A-Z]\w+) in version "[^"]*" cannot be handled as a /;
+const refusedKind = /\b(?<kind>[A-Z]\w+) in version "[^"]*" cannot be handled as a /;
 
 const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>([
   'FieldConflict',
@@ -234,7 +234,7 @@ export function withoutObjects(text: string): string {
   const [first = '', ...parts] = text.split(mark);
   const bare = [first, ...parts.map(withoutLeadingObject)].join(mark);
   // An unclosed quote is matched too, to the end of its line: else every quote in it would be tried again.
-  return bare.replace(/"(?:[^"\\\n]|\\.)*(?:"|$)/gm, (quoted) =>
+  return bare.replace(/"(?:[^"\\\n]|\\.?)*(?:"|$)/gm, (quoted) =>
     quoted.length > longestQuote ? `"${quoted.slice(1, 80)}..."` : quoted,
   );
 }
@@ -249,7 +249,7 @@ function withoutLeadingObject(text: string): string {
 /** Where the JSON value that `text` starts with ends; 0 where it does not. */
 function endOfJson(text: string): number {
   let depth = 0;
-  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*(?:"|$)|[[{}\]]/g)) {
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.?)*(?:"|$)|[[{}\]]/g)) {
     if (token === '{' || token === '[') depth += 1;
     if (token === '}' || token === ']') depth -= 1;
     if (depth === 0) return index + token.length;

@@ -98,11 +98,11 @@ const runLabelLimit = 52;
 
 /** `4711_20260101.4_web-deploy`: id, number and pipeline of a run, in the characters of a label. */
 function runLabelOf(...parts: readonly (string | undefined)[]): string {
-  const plain = parts.map((part = '') => part.replace(/[^A-Za-z0-9.-]+/g, '-').replace(/^[-.]+|[-.]+$/g, ''));
+  const plain = parts.map((part = '') => part.replace(/[^A-Za-z0-9.-]+/g, '-').replace(/^[-.]+|(?<![-.])[-.]+$/g, ''));
   return plain
     .join('_')
     .slice(0, runLabelLimit)
-    .replace(/[^A-Za-z0-9]+$/, '');
+    .replace(/(?<![^A-Za-z0-9])[^A-Za-z0-9]+$/, '');
 }
 
 /** What `runLabelOf` has written, for people: `run 20260101.4 (4711) of pipeline web-deploy`; empty for what is none. */
@@ -141,7 +141,7 @@ function withId(text: string, id: string | undefined): string {
 /** `fabrikam` on the service, `server/tfs/DefaultCollection` elsewhere: there a collection's name alone is not unique. */
 function organisation(collection: URL | undefined): string | undefined {
   if (collection === undefined) return undefined;
-  const path = decoded(collection.pathname).replace(/^\/+|\/+$/g, '');
+  const path = decoded(collection.pathname).replace(/^\/+|(?<!\/)\/+$/g, '');
   const host = collection.hostname;
   const old = /^([^.]+)\.visualstudio\.com$/.exec(host)?.[1];
   if (old !== undefined) return shown(old, nameLimit);
@@ -165,7 +165,7 @@ function collectionUrl(text: string | undefined): URL | undefined {
   if (url === undefined) return undefined;
   url.hash = '';
   url.search = '';
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/`;
+  url.pathname = `${url.pathname.replace(/(?<!\/)\/+$/, '')}/`;
   return url;
 }
 

@@ -186,7 +186,7 @@ export function withoutComments(text: string): string {
 
 function trimLine(line: string): string {
   const trimmed = line.trim();
-  const backslashes = /\\*$/.exec(trimmed)?.[0].length ?? 0;
+  const backslashes = /(?<!\\)\\*$/.exec(trimmed)?.[0].length ?? 0;
   return backslashes % 2 === 1 && line.trimStart().length > trimmed.length ? `${trimmed} ` : trimmed;
 }
 

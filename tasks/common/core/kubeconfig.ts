@@ -368,7 +368,7 @@ function toBase64(bytes: Uint8Array): string {
 }
 
 function fromBase64(text: string): string | undefined {
-  if (!/^[A-Za-z0-9+/\s]+=*\s*$/.test(text)) return undefined;
+  if (!/^[A-Za-z0-9+/\s]+=*$/.test(text.trimEnd())) return undefined;
   try {
     return new TextDecoder().decode(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)));
   } catch {

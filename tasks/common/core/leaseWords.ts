@@ -22,7 +22,7 @@ export function holderText({ holder, link, work, acquiredAt }: LeaseRecord): str
 
 /** To the second: `2026-11-21 07:58:12 UTC`. */
 function shownTime(time: string): string {
-  return new Date(time).toISOString().replace(/^(.*)T(.*)\.\d+Z$/, '$1 $2 UTC');
+  return new Date(time).toISOString().replace(/^([^T]*)T([^.]*)\.\d+Z$/, '$1 $2 UTC');
 }
 
 export function waitingText(locked: Locked, record: LeaseRecord, waitedMs: number, limitMs: number): string {

@@ -273,7 +273,8 @@ export function cell(text: string): string {
   return neutralise(splitLines(text).join(' '))
     .trim()
     .replace(/[\\`*~|<>[\]&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])/g, (mark) => `\\${mark}`)
-    .replace(/^(?=[#+=-])|(?<=^\d+)(?=[.)](?:\s|$))/, '\\')
+    .replace(/^(?=[#+=-])/, '\\')
+    .replace(/^(\d+)(?=[.)](?:\s|$))/, '$1\\')
     .replace(/:(?=\/\/)|(?<=www)\./gi, (mark) => `\\${mark}`);
 }
 

@@ -30,8 +30,11 @@ function decoded(text: string): string {
 
 /** The userinfo of all addresses in a text that may hold several; a user without a password is a name there. */
 export function userinfoSecretsIn(text: string): string[] {
-  const addresses = text.match(/[a-z][a-z0-9+.-]*:\/\/[^\s/?#@:]*:\S*@/gi) ?? [];
-  return addresses.flatMap(userinfoSecrets);
+  return text.split(/\s+/).flatMap((word) => {
+    const upToHost = word.slice(0, word.lastIndexOf('@') + 1);
+    const start = /:\/\/[^/?#@:]*:/.exec(upToHost)?.index;
+    return start === undefined ? [] : userinfoSecrets(`any${upToHost.slice(start)}`);
+  });
 }
 
 const privateKey = /private[-_]?key/i;

@@ -56,7 +56,7 @@ const shortestInside = 8;
 function base64Spellings(text: string): string[] {
   const alone = base64(text);
   const inside = [0, 1, 2].map((offset) => base64Inside(text, offset)).filter((part) => part.length >= shortestInside);
-  return [alone, alone.replace(/=+$/, ''), ...inside].flatMap((each) => [
+  return [alone, alone.replace(/(?<!=)=+$/, ''), ...inside].flatMap((each) => [
     each,
     each.replaceAll('+', '-').replaceAll('/', '_'),
   ]);
@@ -64,7 +64,7 @@ function base64Spellings(text: string): string[] {
 
 /** The characters that depend on this text alone, where so many bytes (modulo 3) stand before it. */
 function base64Inside(text: string, offset: number): string {
-  const encoded = base64('\0'.repeat(offset) + text).replace(/=+$/, '');
+  const encoded = base64('\0'.repeat(offset) + text).replace(/(?<!=)=+$/, '');
   const bits = 8 * (offset + new TextEncoder().encode(text).length);
   return encoded.slice(Math.ceil((8 * offset) / 6), Math.floor(bits / 6));
 }

@@ -25,7 +25,7 @@ const shortestMiddle = 64;
  * Where something was left out: `...` and `…`, with a space or without; the beginning and the end, with their white space;
  * and what a reader makes of a character of which only some bytes are left.
  */
-const cutMark = /^\s+|\s+$|\s?\[?(?:\.{3}|\u2026)\s?|\ufffd+/g;
+const cutMark = /^\s+|(?<!\s)\s+$|\s?\[?(?:\.{3}|\u2026)\s?|\ufffd+/g;
 
 const hashSize = 65_536;
 

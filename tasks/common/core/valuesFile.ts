@@ -1,4 +1,5 @@
 import { isCollection, isMap, isScalar, parseAllDocuments, visit, type Document } from 'yaml';
+import { isNestedTooDeep } from './yamlDepth';
 
 /** What is found in the text of a values file, without any of the text. */
 export interface ValuesFileCheck {
@@ -9,15 +10,19 @@ export interface ValuesFileCheck {
 }
 
 export function checkValuesFile(text: string): ValuesFileCheck {
+  if (isNestedTooDeep(text)) return { problem: 'is nested deeper than any values may be' };
+  const withoutMark = text.replace(/^\ufeff/, '');
   // Helm reads YAML 1.1 and lets a key come twice
-  const documents = parseAllDocuments(text.replace(/^\ufeff/, ''), {
+  const documents = parseAllDocuments(withoutMark, {
     version: '1.1',
     uniqueKeys: false,
     strict: false,
     logLevel: 'silent',
+    // A quotation for each of many errors would take long.
+    prettyErrors: false,
   });
   const [first, ...more] = Array.isArray(documents) ? documents : [];
-  const problem = first && documentProblem(first);
+  const problem = first && documentProblem(first, withoutMark);
   const filled = more.filter((document) => !isEmpty(document)).length;
   return {
     ...(problem === undefined ? {} : { problem }),
@@ -28,11 +33,11 @@ export function checkValuesFile(text: string): ValuesFileCheck {
 // Measured with 3.17, 4.1 and 4.2.
 const severalDocuments = 'Helm 3 reads the first alone, Helm 4 merges all of them; give each a file of its own';
 
-function documentProblem(document: Document.Parsed): string | undefined {
+function documentProblem(document: Document.Parsed, text: string): string | undefined {
   const [error] = document.errors;
   if (error !== undefined) {
-    const [at] = error.linePos ?? [];
-    return `is not YAML${at === undefined ? '' : ` at line ${at.line}, column ${at.col}`} (${error.code})`;
+    const before = text.slice(0, error.pos[0]).split('\n');
+    return `is not YAML at line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1} (${error.code})`;
   }
   const unreadable = unreadableNode(document);
   if (unreadable !== undefined) return `is not YAML that Helm reads: ${unreadable}`;

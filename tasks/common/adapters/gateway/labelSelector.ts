@@ -10,7 +10,7 @@ const requirement =
 export function labelSelector(text: string): ((labels: Labels) => boolean) | undefined {
   const tests: ((labels: Labels) => boolean)[] = [];
   // A comma within parentheses parts values, not requirements.
-  for (const part of text.split(/,(?![^(]*\))/)) {
+  for (const part of text.match(/(?:[^,(]|\([^)]*\)?)+/g) ?? []) {
     const trimmed = part.trim();
     if (trimmed === '') continue;
     const test = requirementTest(trimmed);

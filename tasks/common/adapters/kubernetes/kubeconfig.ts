@@ -136,7 +136,7 @@ function entry(entries: Map<string, Entry>, name: string, kind: string, location
 }
 
 function clusterAccess(context: string, { fields, folder }: Entry, location: string): Omit<ClusterAccess, 'user'> {
-  const server = (text(fields['server']) ?? '').replace(/\/+$/, '');
+  const server = (text(fields['server']) ?? '').replace(/(?<!\/)\/+$/, '');
   if (!/^https?:\/\/[^/]/i.test(server) || !URL.canParse(server)) {
     throw new TaskError('InputInvalid', `The server of context "${context}" in ${location} is not an http(s) address.`);
   }

@@ -208,7 +208,9 @@ export function backoffMs(tries: number): number {
  * the same words, so this is believed for some seconds only.
  */
 function missesRoles(result: Result): boolean {
-  return 'answer' in result && result.answer.status === 403 && /RBAC: .* not found/.test(result.answer.body.toString());
+  return (
+    'answer' in result && result.answer.status === 403 && /RBAC: .{0,300} not found/.test(result.answer.body.toString())
+  );
 }
 
 function isConnectionLoss(failure: unknown): boolean {

@@ -128,7 +128,7 @@ export function distinct(found: readonly Cause[]): readonly Cause[] {
   const seen = new Set<string>();
   return sorted
     .filter(({ code, message }) => {
-      const word = `${code} ${message.replaceAll(/[\w-]*\d[\w-]*/g, '')}`;
+      const word = `${code} ${message.replaceAll(/[\w-]+/g, (each) => (/\d/.test(each) ? '' : each))}`;
       return seen.has(word) ? false : seen.add(word).has(word);
     })
     .slice(0, suspectLimit);

@@ -1,0 +1,37 @@
+import { Lexer } from 'yaml';
+
+/** No chart comes near it. The parser calls itself for each level, and ends the process where the stack has no room left. */
+const deepest = 400;
+
+/** Whether the collections of a text are nested deeper than may be parsed. */
+export function isNestedTooDeep(text: string): boolean {
+  return blockDepth(text) > deepest || (brackets(text) > deepest && flowDepth(text) > deepest);
+}
+
+/** At most so many: what begins further in than the line before may lie in it. */
+function blockDepth(text: string): number {
+  const open: { indent: number; depth: number }[] = [];
+  let most = 0;
+  for (const { 0: line } of text.matchAll(/^(?:[ \t]|[?-](?=\s|$))*/gm)) {
+    const indent = line.search(/[^ ]|$/);
+    while ((open.at(-1)?.indent ?? -1) >= indent) open.pop();
+    const depth = (open.at(-1)?.depth ?? 0) + 1 + line.replace(/[ \t]+/g, '').length;
+    open.push({ indent, depth });
+    most = Math.max(most, depth);
+  }
+  return most;
+}
+
+function brackets(text: string): number {
+  return text.match(/[[{]/g)?.length ?? 0;
+}
+
+function flowDepth(text: string): number {
+  let depth = 0;
+  let most = 0;
+  for (const token of new Lexer().lex(text)) {
+    if (token === '{' || token === '[') most = Math.max(most, ++depth);
+    if (token === '}' || token === ']') depth -= 1;
+  }
+  return most;
+}
