@@ -5,6 +5,8 @@ import { networkInterfaces, tmpdir } from 'node:os';
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { once } from 'node:events';
+import { listenOnLoopback } from '../../tasks/common/adapters/gateway/loopbackServer';
+import { jsonReply } from '../../tasks/common/adapters/gateway/reply';
 import { labelSelector } from '../../tasks/common/adapters/gateway/labelSelector';
 import { openFence, type Fence } from '../../tasks/common/adapters/gateway/openFence';
 import { openGateway, type Gateway } from '../../tasks/common/adapters/gateway/openGateway';
@@ -201,6 +203,27 @@ describe('the gateway', () => {
         isSecretFree(answer.text, client);
       }
       assert.deepEqual(api.requests, []);
+    });
+
+    it('connections that do not show the token are few, and cut soon; one that has shown it stays', async () => {
+      const server = await listenOnLoopback(() => Promise.resolve(jsonReply(200, {})), 300);
+      const file = path.join(temporary, 'loopback');
+      writeFileSync(file, server.kubeconfig('shop'));
+      const client = gatewayClient(file);
+      const port = Number(client.server.port);
+      const first = await client.open('/version');
+      const proven = first.socket;
+      first.resume();
+      const silent = Array.from({ length: 200 }, () => net.connect(port, '127.0.0.1').on('error', () => undefined));
+      const left = (): number => silent.filter(({ closed }) => !closed).length;
+      await eventually('most have made room', () => left() <= 64);
+      assert.equal((await client.ask('/version')).status, 200);
+      await eventually('all are cut', () => left() === 0);
+      assert.equal((await client.ask('/version', { token: '' })).headers.connection, 'close');
+      assert.equal(proven.destroyed, false);
+      client.close();
+      net.connect(port, '127.0.0.1').on('error', () => undefined);
+      await server.close();
     });
 
     it('other machines cannot reach it', async function () {

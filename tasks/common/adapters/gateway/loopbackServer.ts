@@ -2,7 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { Socket, type AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { asTaskError } from '../../core/failure';
 import { whatIsAsked, type Asked } from './apiRequest';
@@ -53,22 +53,34 @@ const ownHeaders = new Set([
 ]);
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
+/** A connection that has not shown the token by then is cut. Helm shows it with its first request. */
+const proofWithinMs = 10_000;
+/** Of connections that have not shown the token yet; the oldest makes room. */
+const mostUnproven = 64;
+
 /**
  * Listens on 127.0.0.1 only, on a port that the system chooses. Whoever shows the token may ask for paths of the
  * Kubernetes API; `handle` answers, and what it throws becomes a Status that a client shows.
  */
-export async function listenOnLoopback(handle: (request: GatewayRequest) => Promise<Reply>): Promise<LoopbackServer> {
+export async function listenOnLoopback(
+  handle: (request: GatewayRequest) => Promise<Reply>,
+  proofMs = proofWithinMs,
+): Promise<LoopbackServer> {
   const token = randomBytes(32).toString('hex');
   const { certificate, key } = loopbackCertificate(new Date());
   const server = https.createServer({ cert: certificate, key }, (incoming, response) => {
     response.on('error', () => undefined);
-    answer(incoming, response, { token, handle }).catch(() => {
+    answer(incoming, response, { token, handle, unproven }).catch(() => {
       response.destroy();
     });
   });
   // Go keeps a connection for 90 s and may send on it at the moment that we close it: only `close` ends them.
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
+  const unproven = unprovenConnections(proofMs);
+  server.on('connection', (socket) => {
+    if (socket instanceof Socket) unproven.add(socket);
+  });
   server.on('tlsClientError', () => undefined);
   server.on('upgrade', (_incoming, socket) => {
     socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
@@ -89,13 +101,48 @@ export async function listenOnLoopback(handle: (request: GatewayRequest) => Prom
           resolve();
         });
         server.closeAllConnections();
+        unproven.cut();
       });
       return closing;
     },
   };
 }
 
+/** Connections of whoever on this machine has found the port. */
+interface Unproven {
+  add(socket: Socket): void;
+  /** The connection from that port has shown the token. */
+  prove(port: number | undefined): void;
+  cut(): void;
+}
+
+/** By the port that they come from: a request names the socket of TLS, which lies over the one that was accepted. */
+function unprovenConnections(proofMs: number): Unproven {
+  const open = new Map<number | undefined, { socket: Socket; timer: NodeJS.Timeout }>();
+  const forget = (port: number | undefined): void => {
+    clearTimeout(open.get(port)?.timer);
+    open.delete(port);
+  };
+  return {
+    add(socket) {
+      const port = socket.remotePort;
+      const timer = setTimeout(() => socket.destroy(), proofMs);
+      open.set(port, { socket, timer });
+      socket.once('close', () => {
+        if (open.get(port)?.socket === socket) forget(port);
+      });
+      const [oldest] = open.values();
+      if (open.size > mostUnproven) oldest?.socket.destroy();
+    },
+    prove: forget,
+    cut() {
+      for (const { socket } of open.values()) socket.destroy();
+    },
+  };
+}
+
 interface Serving {
+  unproven: Unproven;
   token: string;
   handle: (request: GatewayRequest) => Promise<Reply>;
 }
@@ -123,8 +170,13 @@ async function answer(incoming: IncomingMessage, response: ServerResponse, servi
   await pipeline(reply.stream, response);
 }
 
-async function replyTo(incoming: IncomingMessage, signal: AbortSignal, { token, handle }: Serving): Promise<Reply> {
-  if (!isAuthorized(incoming, token)) return refusalReply(401, 'Unauthorized', 'Unauthorized');
+async function replyTo(
+  incoming: IncomingMessage,
+  signal: AbortSignal,
+  { token, handle, unproven }: Serving,
+): Promise<Reply> {
+  if (!isAuthorized(incoming, token)) return unauthorized;
+  unproven.prove(incoming.socket.remotePort);
   const { pathname, query } = splitUrl(incoming.url ?? '');
   const method = methods.find((each) => each === incoming.method);
   const asked = whatIsAsked(incoming.method ?? '', pathname, incoming.headers['content-type'] ?? '');
@@ -144,6 +196,12 @@ async function replyTo(incoming: IncomingMessage, signal: AbortSignal, { token, 
     return refusalReply(503, 'ServiceUnavailable', asTaskError(error).message);
   }
 }
+
+/** Nothing else is heard on that connection. */
+const unauthorized: Reply = {
+  ...refusalReply(401, 'Unauthorized', 'Unauthorized'),
+  headers: { 'content-type': 'application/json', connection: 'close' },
+};
 
 function isAuthorized(incoming: IncomingMessage, token: string): boolean {
   const given = Buffer.from(incoming.headers.authorization ?? '');
