@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { redactor } from '../../tasks/common/core/secrets';
 import { holderOf, runWords } from '../../tasks/common/core/holder';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
 import {
@@ -469,6 +470,20 @@ describe('who holds a lease', () => {
       process: 'agent-3 4f2c/812/3311',
       run: '4711_20260101.4_web-deploy',
     });
+  });
+
+  it('holds no secret of the job in a name or a link; what the agent makes itself stays, so that it is unique', () => {
+    const secret = { 'Build.DefinitionName': 'hunter22!', 'System.TeamProject': 'hunter22!' };
+    const { identity, link, run } = holderOf(variables(secret), 'm/1/1', redactor(['hunter22!', '4711']));
+    assert.equal(
+      identity,
+      'fabrikam/***, pipeline ***, run 20260101.4 (4711), stage Prod, job Deploy prod (job-guid), attempt 1 of stage attempt 2',
+    );
+    assert.equal(link, '');
+    assert.equal(run, '4711_20260101.4');
+    const release = { 'System.HostType': 'release', 'Release.ReleaseId': '7', 'Build.BuildId': undefined };
+    const page = { ...release, 'Release.ReleaseWebURL': 'https://example.com/?k=hunter22!' };
+    assert.ok(!holderOf(variables(page), 'm/1/1', redactor(['hunter22!'])).link.includes('hunter22'));
   });
 
   const labels: [string, Record<string, string | undefined>, string, string][] = [

@@ -54,7 +54,7 @@ export async function withRelease<T>(
       },
       redact: agent.redact,
     };
-    const holder = holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? '');
+    const holder = holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? '', agent.redact);
     const rollbackHelm = createRollbackHelm({
       helm: helmOptions,
       folder: agent.privateFolder,

@@ -59,7 +59,7 @@ function withWorkloads<T>(
       guard: { alive: () => undefined },
       namespace,
       signal,
-      holder: holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? ''),
+      holder: holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? '', agent.redact),
       isProcessGone,
       plans: createPlanStore(cluster, { namespace, subject, kind: 'ConfigMap', redact: agent.redact }),
     });

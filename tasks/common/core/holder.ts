@@ -15,7 +15,9 @@ type Variable = (name: string) => string | undefined;
  * holder, and jobs of a matrix, reruns and other pipelines are others. `variable` reads a variable of the job as the agent
  * names it (`System.JobId`); `process` is the mark of this process. Shown in the logs of other runs.
  */
-export function holderOf(variable: Variable, process: string): Holder {
+export function holderOf(given: Variable, process: string, redact = (text: string): string => text): Holder {
+  // What the agent makes itself is told as it is: a job may have the secret `911`.
+  const variable: Variable = (name) => (isMadeByAgent(name) ? given(name) : without(redact, given(name)));
   const read: Variable = (name) => shown(variable(name), nameLimit) || undefined;
   const mark = shown(process, processLimit);
   const job = read('System.JobId');
@@ -32,6 +34,14 @@ export function holderOf(variable: Variable, process: string): Holder {
   ];
   const identity = shown(parts.filter((part) => part !== '').join(', '), identityLimit);
   return { identity, link: linkTo(variable, collection, run, job), process: mark, run: run.label };
+}
+
+function isMadeByAgent(name: string): boolean {
+  return /(?:Id|Attempt|AttemptNumber|HostType|CollectionUri)$/.test(name);
+}
+
+function without(redact: (text: string) => string, text: string | undefined): string | undefined {
+  return text === undefined ? undefined : redact(text);
 }
 
 /** One line of somebody else's text, bounded: nothing in it is a command of the agent, a control or unseen. */
@@ -182,10 +192,11 @@ function webUrl(text: string | undefined): URL | undefined {
 function linkTo(variable: Variable, collection: URL | undefined, { kind }: Run, job: string): string {
   if (kind === 'release') {
     const given = shownLink(variable('Release.ReleaseWebURL'));
-    if (given !== '') return given;
+    if (given !== '' && !given.includes('***')) return given;
   }
   const project = variable('System.TeamProject');
-  if (collection === undefined || project === undefined) return '';
+  // An address with a part that was redacted leads nowhere.
+  if (collection === undefined || project === undefined || project.includes('***')) return '';
   const page =
     kind === 'build'
       ? `_build/results?${query({ buildId: variable('Build.BuildId'), view: 'logs', j: job })}`
