@@ -618,6 +618,18 @@ describe('requests to the Kubernetes API', () => {
       assert.equal((await (await connect()).list(pod)).length, 5);
     });
 
+    it('of 150,000 objects in one answer are read, and only those that are asked for are kept', async () => {
+      const items = Array.from({ length: 150_000 }, (_, index) => ({ metadata: { name: `pod-${index}` } }));
+      on((_request, response) => reply(response, 200, { metadata: { resourceVersion: '1' }, items }));
+      const connection = await connect();
+      assert.equal((await connection.list(pod)).length, 150_000);
+      const few = await connection.list(pod, ({ metadata }) => metadata.name === 'pod-7');
+      assert.deepEqual(
+        few.map(({ metadata }) => metadata.name),
+        ['pod-7'],
+      );
+    });
+
     it('of nothing are empty, also as Go writes it', async () => {
       on((_request, response) => reply(response, 200, { metadata: { resourceVersion: '1' }, items: null }));
       assert.deepEqual(await (await connect()).list(pod), []);

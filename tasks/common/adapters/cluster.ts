@@ -55,7 +55,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
       transport.close();
     },
     get: (ref, { metadataOnly } = {}) => getObject(requests, { ...ref, ...(metadataOnly && { metadataOnly }) }),
-    list: async (query) => {
+    list: async (query, keep = () => true) => {
       let objects: KubeObject[] = [];
       await requests.pages(query, {
         retry: 'idempotent',
@@ -63,7 +63,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
           objects = [];
         },
         take: (items) => {
-          objects.push(...items);
+          for (const object of items) if (keep(object)) objects.push(object);
         },
       });
       return objects;

@@ -267,7 +267,8 @@ export interface Follower {
 export interface Cluster {
   /** `metadataOnly` as in a ListQuery. */
   get(ref: ObjectRef, options?: { metadataOnly?: boolean }): Promise<KubeObject | undefined>;
-  list(query: ListQuery): Promise<KubeObject[]>;
+  /** What `keep` does not want is dropped as it arrives: there may be very many that are nobody's business here. */
+  list(query: ListQuery, keep?: (object: KubeObject) => boolean): Promise<KubeObject[]>;
   /** `dryRun`: nothing is made. */
   create(object: KubeObject, options?: { fieldManager?: string; dryRun?: boolean }): Promise<KubeObject>;
   /** PUT with the object's resourceVersion; throws `Conflict` when somebody was faster. */

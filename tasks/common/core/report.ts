@@ -286,7 +286,8 @@ export function codeBlock(lines: readonly string[]): string {
     const text = neutralise(line);
     return text.length > codeLineLimit ? `${text.slice(0, codeLineLimit).replace(/[\ud800-\udbff]$/, '')} ...` : text;
   });
-  const longest = Math.max(2, ...shown.flatMap((line) => [...line.matchAll(/`+/g)].map(([ticks]) => ticks.length)));
+  const ticks = shown.flatMap((line) => line.match(/`+/g) ?? []);
+  const longest = ticks.reduce((most, { length }) => Math.max(most, length), 2);
   const fence = '`'.repeat(longest + 1);
   return [fence, ...shown, fence].join('\n');
 }

@@ -70,8 +70,7 @@ export function textFinder(wanted: readonly string[]): TextFinder {
     ranges: (text) => merged(wholes(text, whole)),
     rangesWithParts: (text) => {
       const found = wholes(text, whole);
-      if (long.length > 0) found.push(...parts(text, heads, tails, middles));
-      return merged(found);
+      return merged(long.length > 0 ? found.concat(parts(text, heads, tails, middles)) : found);
     },
   };
 }

@@ -138,12 +138,15 @@ async function readLists(
     groups.set(key, [...(groups.get(key) ?? []), ref]);
   }
   const large = [...groups.values()].filter((group) => group.length >= listedFrom);
-  const lists = await inTurns(large, signal, async ([first]) => {
+  const lists = await inTurns(large, signal, async (group) => {
+    const [first] = group;
     if (first === undefined) return [];
+    const wanted = new Set(group.map(objectKey));
     const { apiVersion, kind, namespace } = first;
     const where = namespace === undefined ? {} : { namespace };
     try {
-      return await cluster.list({ apiVersion, kind, ...where, labelSelector: 'app.kubernetes.io/managed-by=Helm' });
+      const query = { apiVersion, kind, ...where, labelSelector: 'app.kubernetes.io/managed-by=Helm' };
+      return await cluster.list(query, (object) => wanted.has(objectKey(keyRef(object))));
     } catch (error) {
       // Whoever may not list may still read each one.
       toldOf(error);

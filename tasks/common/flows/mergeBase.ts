@@ -217,7 +217,8 @@ async function claimsOf(context: BaseContext, ref: ObjectRef, live: KubeObject):
   const { namespace } = ref;
   if (namespace === undefined || templates.length === 0) return [];
   try {
-    const claims = await context.cluster.list({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace });
+    const query = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, metadataOnly: true };
+    const claims = await context.cluster.list(query);
     return claims
       .map(({ metadata }) => metadata.name)
       .filter((name) => templates.some((template) => isClaimOf(name, `${template}-${ref.name}-`)))

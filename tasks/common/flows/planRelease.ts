@@ -240,16 +240,16 @@ async function readLive(
 ): Promise<Map<string, KubeObject>> {
   const { namespace } = context;
   const queries = liveQueries(revisions, namespace, served);
+  const wanted = wantedRefs(revisions, namespace, served);
   const unlisted = new Set<string>();
   const lists = await Promise.all(
     queries.map(async (query) => {
-      const list = await listed(context, query);
+      const list = await listed(context, query, (object) => wanted.has(objectKey(refOf(object))));
       if (list === undefined || isCrowded(query)) unlisted.add(placeKey(query));
       return list ?? [];
     }),
   );
   const live = liveObjects(lists);
-  const wanted = wantedRefs(revisions, namespace, served);
   const missing = [...wanted].filter(([key, ref]) => !live.has(key) && unlisted.has(placeKey(ref)));
   for (const object of await readEach(
     context,
@@ -269,10 +269,14 @@ function isCrowded({ kind }: { kind: string }): boolean {
   return crowded.has(kind);
 }
 
-async function listed({ cluster }: ReleasePlanContext, query: ListQuery): Promise<KubeObject[] | undefined> {
+async function listed(
+  { cluster }: ReleasePlanContext,
+  query: ListQuery,
+  keep: (object: KubeObject) => boolean,
+): Promise<KubeObject[] | undefined> {
   const marked = isCrowded(query) ? { labelSelector: 'app.kubernetes.io/managed-by=Helm' } : {};
   try {
-    return await cluster.list({ ...query, ...marked });
+    return await cluster.list({ ...query, ...marked }, keep);
   } catch (thrown) {
     // Whoever may not list may still read each one, as Helm does.
     if (asTaskError(thrown).reason !== 'PermissionDenied') throw thrown;

@@ -111,7 +111,7 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       unreadable.has(ref.kind)
         ? Promise.reject(refusal(ref.kind))
         : Promise.resolve(structuredClone(objects.get(objectKey(ref)))),
-    list: (query) => Promise.resolve(list(query)),
+    list: (query, keep = () => true) => Promise.resolve(list(query).filter(keep)),
     create: (object, how) => {
       const { namespace } = object.metadata;
       if (

@@ -36,7 +36,7 @@ export function judge(
   const decided = readings.map((reading) => workloadVerdict(reading, policy, next, now));
   const verdicts = withOldEvils(decided);
   const changes = decided.flatMap(({ changesAt }) => changesAt).filter((time) => time > now.getTime());
-  const recheck = Math.min(...changes, policy.deadline.getTime());
+  const recheck = changes.reduce((first, each) => Math.min(first, each), policy.deadline.getTime());
   return {
     ...whole(verdicts, policy),
     workloads: verdicts,
