@@ -12,6 +12,7 @@ import { withCluster } from './clusterTask';
 import { createGuard, type HelmGuard } from './guard';
 import { isExecutable } from './inputFiles';
 import { findHelm } from './platform';
+import { helmLoginSecrets } from './helmLoginFiles';
 import { createHelm, type ReleaseHelmOptions } from './helm';
 import { sha256 } from './planStore';
 import { isProcessGone, processMark } from './processes';
@@ -38,6 +39,7 @@ export async function withRelease<T>(
   const { childEnvironment: environment } = agent.environment;
   const binary = request.helmPath ?? helmOnPath(environment);
   const { helmSha256, releaseName } = request;
+  for (const secret of helmLoginSecrets(environment)) agent.mask(secret);
   return withCluster(run, request, async ({ cluster, kubeconfigPath, namespace, storageOf }) => {
     const guard = announcing(agent, createGuard({ environment, onWarning: (message) => { agent.log(message); } })); // prettier-ignore
     const helmOptions = {
