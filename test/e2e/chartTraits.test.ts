@@ -163,5 +163,92 @@ describe('traits of charts that plain Helm installs', () => {
         }),
       );
     });
+
+    scene(`Helm ${major}: a chart that declares the namespace of its own release`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      const namespace = `${s.namespace}-own`;
+      const place = `/api/v1/namespaces/${namespace}`;
+      const others = `${place}/configmaps/other`;
+      const own = { inputs: { namespace, createNamespace: 'true' }, helm };
+      try {
+        await withFolder(async (folder) => {
+          const chart = write(folder, {
+            'templates/namespace.yaml':
+              '<< if .Values.own >>\napiVersion: v1\nkind: Namespace\nmetadata: {name: << .Release.Namespace >>}\n<< end >>\n',
+            'templates/config.yaml':
+              'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config}\ndata: {text: << .Values.text | default "a" >>}\n',
+            'templates/hook.yaml':
+              '<< if .Values.broken >>\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: NOT_VALID, annotations: {helm.sh/hook: "post-install,post-upgrade"}}\n<< end >>\n',
+          });
+          const broken = await s.deploy({ ...own, chart, set: ['own=true', 'broken=true'] });
+          assertOutcome(broken, 'failed');
+          assert.ok((await s.live(place)) !== undefined);
+          assertOutcome(await s.deploy({ ...own, chart, set: ['own=true'] }), 'deployed');
+          assertOutcome(await s.deploy({ ...own, chart, set: ['own=true'] }), 'unchanged');
+          await s.create(others.replace('/other', ''), { metadata: { name: 'other' } });
+          assertOutcome(await s.deploy({ ...own, chart, set: ['own=true', 'broken=true'] }), 'rolledBack');
+
+          const lost = await s.deploy({ ...own, chart, set: ['text=b'] });
+          assertOutcome(lost, 'failed', 'ChartInvalid');
+          assert.match(lost.log, /would delete namespace .* helm\.sh\/resource-policy=keep/);
+          await s.cluster.runKubectl('annotate', 'namespace', namespace, 'helm.sh/resource-policy=keep');
+          assertOutcome(await s.deploy({ ...own, chart, set: ['text=b'] }), 'deployed');
+          assert.equal(await s.field(place, 'status.phase'), 'Active');
+          assert.ok((await s.live(others)) !== undefined);
+
+          const there = await s.deploy({ chart, helm, set: ['own=true'] });
+          assertOutcome(there, 'failed', 'ApplyRejected');
+          assert.match(there.log, /Take the Namespace out of the chart .* Do not delete it/);
+        });
+      } finally {
+        await s.cluster.runKubectl('delete', 'namespace', namespace, '--ignore-not-found', '--wait=false');
+      }
+    });
+
+    scene(`Helm ${major}: the same object declared twice, a List, and empty values`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      await withFolder(async (folder) => {
+        const map = (name: string, data: string): string =>
+          `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}, labels: , annotations: {}}\ndata: ${data}\n`;
+        const once = { 'templates/a.yaml': map('a', '{of: first, only: first}') };
+        const chart = write(folder, {
+          ...once,
+          'templates/list.yaml':
+            'apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: in-list}, data: }\n' +
+            '- {apiVersion: v1, kind: Service, metadata: {name: in-list}, spec: {selector: , ports: [{port: 80, name: , nodePort: , targetPort: }]}}\n',
+          'templates/web.yaml':
+            'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 0\n  strategy: \n  selector: {matchLabels: {a: web}}\n' +
+            '  template:\n    metadata: {labels: {a: web}, annotations: }\n    spec:\n      nodeSelector: \n      tolerations: []\n      affinity: {}\n' +
+            '      containers: [{name: a, image: "none:1", env: , args: , resources: {}, livenessProbe: , volumeMounts: []}]\n      volumes: \n',
+        });
+        assertOutcome(await s.deploy({ helm, chart }), 'deployed');
+        assertOutcome(await s.deploy({ helm, chart }), 'unchanged');
+        write(folder, { 'templates/b.yaml': map('a', '{of: second}') });
+        const twice = await s.deploy({ helm, chart });
+        assertOutcome(twice, 'deployed');
+        assertOutcome(await s.deploy({ helm, chart }), 'unchanged');
+        assert.equal(await s.history(), '1 superseded, 2 deployed');
+      });
+    });
   }
+
+  scene('Helm 3: fields that the API server does not know are told once, outside of the groups', async (s) => {
+    await withFolder(async (folder) => {
+      const chart = write(folder, {
+        'templates/service.yaml':
+          'apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {spare: 1, ports: [{port: 80, portt: 1}]}\n',
+      });
+      const end = await s.deploy({ chart, helm: s.cluster.helm3 });
+      assertOutcome(end, 'deployed');
+      assert.deepEqual(
+        end.job.issues.map(({ type }) => type),
+        ['warning'],
+      );
+      assert.match(
+        end.job.issues[0]?.message ?? '',
+        /unknown field "spec\.ports\[0\]\.portt" \(Service\/web\), unknown field "spec\.spare" \(Service\/web\)\./,
+      );
+      assert.equal(end.log.match(/unknown field "spec\.spare"/g)?.length, 1);
+    });
+  });
 });

@@ -4,6 +4,7 @@ import type { HelmGuard } from './guard';
 import { chartArguments, checkArguments } from '../core/argumentsInput';
 import { declaredKinds, type DeclaredKind } from '../core/chartCrds';
 import { TaskError } from '../core/failure';
+import { fieldWarning } from '../core/fieldWarnings';
 import { clipped, lineReader } from '../core/foreignText';
 import { helmFailureReason, helmMessage, isEchoOfError } from '../core/helmFailure';
 import type {
@@ -61,6 +62,8 @@ export interface HelmOptions extends ReleaseHelmOptions {
   /** Told of every secret at the moment it is read or made. */
   onSecret: (secret: string) => void;
   secrets: SecretFinder;
+  /** What is found out about the inputs only here, as a sentence. */
+  onWarning: (message: string) => void;
 }
 
 /** Helm's output that is read by us is bounded: a rendered chart is limited by etcd to about a megabyte, gzipped. */
@@ -193,7 +196,14 @@ export function createHelm(options: HelmOptions): Helm {
       if (wait) args.push(waitFlag);
       // Helm's --timeout counts anew for each hook and each wait; ours bounds them all.
       const timeoutMs = timeoutSeconds * 1000;
-      return runHelm(options, args, { capture: false, interrupt: signal, timeoutMs, guarded: 'interruptible' });
+      const how = { capture: false, interrupt: signal, timeoutMs, guarded: 'interruptible' } as const;
+      const fieldWarnings = new Set<string>();
+      const onLine = (line: string): void => {
+        const warning = fieldWarning(line);
+        if (warning === undefined) options.onLine(line);
+        else fieldWarnings.add(warning);
+      };
+      return { ...(await runHelm({ ...options, onLine }, args, how)), fieldWarnings: [...fieldWarnings] };
     },
   };
 }
@@ -239,7 +249,7 @@ async function prepareInputs(options: HelmOptions, signal: AbortSignal): Promise
 
 /** Undefined where Helm may be given the file itself. */
 async function privateCopy(
-  { environment, folder, workingDirectory }: HelmOptions,
+  { environment, folder, onWarning, workingDirectory }: HelmOptions,
   file: ValuesFile,
   index: number,
   signal: AbortSignal,
@@ -248,8 +258,9 @@ async function privateCopy(
   const { kind, reference, input } = file;
   if (kind === 'path') return folder.link(`values-${index}.yaml`, path.resolve(workingDirectory, reference));
   const text = await fetchValues(reference, { input, environment, signal });
-  const { problem } = checkValuesFile(text);
+  const { problem, warning } = checkValuesFile(text);
   if (problem !== undefined) throw mistakesError([{ input, problem: `what its address answers ${problem}` }]);
+  if (warning !== undefined) onWarning(`${input}: what its address answers ${warning}.`);
   return folder.write(`values-${index}.yaml`, text);
 }
 

@@ -86,7 +86,10 @@ export function withDeploy<T>(
       agent.mask(secret);
     };
     const secrets = secretFinder(agent.secrets());
-    const helm = createHelm({ ...helmOptions, request, folder: agent.privateFolder, onSecret, secrets });
+    const onWarning = (message: string): void => {
+      agent.warning(message);
+    };
+    const helm = createHelm({ ...helmOptions, request, folder: agent.privateFolder, onSecret, onWarning, secrets });
     return flow({ ...start, request, helm });
   });
 }

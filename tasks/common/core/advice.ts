@@ -30,6 +30,17 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   ],
   [
     'ApplyRejected',
+    /Namespace "(?<name>[^"]*)" in namespace "" exists and cannot be imported/,
+    ({ name }) =>
+      `The chart declares a namespace that is there already and is not this release's. Take the Namespace out of the chart (the input createNamespace makes one where there is none), or give it to the release: \`--take-ownership\` in the input arguments, or the label and the annotations named above (kubectl label namespace ${name}, kubectl annotate namespace ${name}). Do not delete it: all that lies in it would go too.`,
+  ],
+  [
+    'ChartInvalid',
+    /would delete namespace /,
+    'Nothing was changed. Keep the namespace as said above, then run the step again.',
+  ],
+  [
+    'ApplyRejected',
     /exists and cannot be imported.*"meta\.helm\.sh\/release-name" must equal "(?<release>[^"]*)": current value is "(?<owner>[^"]*)"/s,
     ({ owner }) =>
       `The object belongs to the release ${owner}. Give it another name in one of the two charts, or remove it from the chart of ${owner} first; \`--take-ownership\` in the input arguments takes it away from ${owner}.`,

@@ -75,6 +75,8 @@ export interface HelmResult {
   failure?: { reason: FailureReason; message: string };
   stdout: string;
   durationMs: number;
+  /** What the API server warns of the fields of the chart's objects, each once. Not among the lines that are shown. */
+  fieldWarnings?: readonly string[];
 }
 
 export interface HelmCapabilities {

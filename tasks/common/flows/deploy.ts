@@ -10,6 +10,7 @@ import {
   type Ending,
 } from '../core/ending';
 import { asTaskError, type FailureReason } from '../core/failure';
+import { fieldWarningWords } from '../core/fieldWarnings';
 import { isDeadInstall, isEdited, sinceUninstall, wasServing, type RollbackTarget } from '../core/history';
 import { blamedObject, briefly } from '../core/helmFailure';
 import type { ObjectRef } from '../core/kubernetes';
@@ -43,6 +44,7 @@ import {
 import { findPreexisting, settlePreexisting } from './preexisting';
 import { takesBack } from '../core/work';
 import { followRollout, readRollout, rolloutPolicy, type RolloutEnd } from './rollout';
+import { makeNamespace, needsNamespace, refuseNamespaceLoss } from './ownNamespace';
 import { isPending, removeHooks } from './recover';
 import { newStory, reportOf, servingIn, type Story } from './story';
 import { seeServing } from './seeServing';
@@ -155,6 +157,7 @@ async function tell(context: DeployContext, story: Story, asked: AskedHelm): Pro
   sayReusedValues(context, found);
   const same = await inPhase(context, story, 'Compare with what serves', () => unchanged(context, found));
   if (same !== undefined) return same;
+  await refuseNamespaceLoss(context, found);
   const conflicting = await foreseenConflicts(context, found);
   if (conflicting !== undefined) return conflicting;
   sayWayBack(context, found);
@@ -162,6 +165,7 @@ async function tell(context: DeployContext, story: Story, asked: AskedHelm): Pro
   const upgraded = await inPhase(context, story, 'Run helm upgrade --install', () =>
     upgrade(context, story, found, deadline),
   );
+  sayFieldWarnings(context, found, upgraded);
   const ending = await judgeUpgrade(context, story, found, upgraded, deadline);
   // What was cancelled is for the post-job phase to put in order.
   if (ending.outcome !== 'cancelled') {
@@ -193,9 +197,9 @@ async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm)
   const seen = await once(asked);
   const isLeftWork = context.lease.previous?.work !== undefined && seen.state.state === 'failed';
   story.recovered = seen.died !== undefined || isLeftWork;
-  if (context.lease.state === 'later') {
-    await makeNamespace(context);
-    await context.lease.acquireNow();
+  if (needsNamespace(context, seen)) {
+    await makeNamespace(context, seen);
+    if (context.lease.state === 'later') await context.lease.acquireNow();
     return once(askHelm(context), again);
   }
   const { died } = seen;
@@ -209,18 +213,6 @@ async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm)
 
 const again = 'Look again at the release and the chart';
 
-/** As Helm does with --create-namespace, but early enough to hold the lock in it. */
-async function makeNamespace({ agent, cluster, namespace }: DeployContext): Promise<void> {
-  const metadata = { name: namespace, labels: { name: namespace } };
-  try {
-    await cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata });
-    agent.log(`Namespace ${namespace} is made.`);
-  } catch (error) {
-    // Another run was faster.
-    if (asTaskError(error).facts['status'] !== 409) throw error;
-  }
-}
-
 async function inPhase<T>(context: DeployContext, story: Story, title: string, act: () => Promise<T>): Promise<T> {
   story.phase = title;
   return group(context, title, act);
@@ -230,6 +222,12 @@ async function inPhase<T>(context: DeployContext, story: Story, title: string, a
 function sayReusedValues({ agent, request }: DeployContext, { rendering }: Look): void {
   const sentence = reusedValuesSentence(request, request.givenPaths, rendering.config);
   if (sentence !== undefined) agent.log(sentence);
+}
+
+/** Outside of the groups too: such a chart is not what its author means, however well it is deployed. */
+function sayFieldWarnings({ agent }: DeployContext, { rendering }: Look, { result }: Upgraded): void {
+  const sentence = fieldWarningWords(result.fieldWarnings ?? [], rendering.manifest);
+  if (sentence !== undefined) agent.warning(sentence);
 }
 
 function sayWayBack(context: DeployContext, seen: Look): void {
