@@ -265,3 +265,16 @@ describe('The name of an object among those of its release', () => {
     );
   });
 });
+
+describe('a manifest that is read again', () => {
+  it('is not parsed again, and nobody changes the list of another', () => {
+    const text = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: once}\n';
+    const first = manifestObjects(text);
+    const [object] = first;
+    first.pop();
+    const again = manifestObjects(text);
+    assert.ok(object !== undefined && again.length === 1 && again[0] === object);
+    for (let count = 0; count < 4; count++) manifestObjects(`${text}---\n# ${count}\n`);
+    assert.notEqual(manifestObjects(text)[0], object);
+  });
+});
