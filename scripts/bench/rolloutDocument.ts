@@ -15,10 +15,9 @@ export function verdictSection(times: readonly VerdictTime[]): string[] {
     '',
     `Seconds from the moment when a broken workload is sent to the API server of the real node's cluster. «Shown»: raw watches of its pods, events, ReplicaSets and itself give the first object that holds the cause. «Judged»: the packaged RolloutHealthCheck, started when the API server has answered, says in its log that it collects evidence. «Ended»: its process has ended, with the right cause in its outputs. The hook is found by HelmSafeDeploy with Helm 4, counted from the hook's Job; the Helms beside it wait for the Job's own condition. Beside it, one run each: \`helm upgrade --install --wait --wait-for-jobs\`, and \`kubectl rollout status\` (\`kubectl wait\` for the Job), both with a timeout of ${capSeconds} s; «silent» says nothing until then, «good» calls it deployed.`,
     '',
-    '| what is wrong | cause | grace, s | shown, s | judged, s | ended, s | Helm 3 | Helm 4 | kubectl |',
-    '|---|---|---|---|---|---|---|---|---|',
-    ...times.map((time) => {
-      const { scenario, runs, helm3, helm4, kubectl } = time;
+    '| what is wrong | cause | grace, s | shown, s | judged, s | ended, s |',
+    '|---|---|---|---|---|---|',
+    ...times.map(({ scenario, runs }) => {
       const judged = runs.flatMap((run) => run.judged ?? []);
       return row(
         nameOf(scenario),
@@ -27,11 +26,14 @@ export function verdictSection(times: readonly VerdictTime[]): string[] {
         shown(spread(runs.map((run) => run.shown))),
         judged.length === 0 ? '' : shown(spread(judged)),
         shown(spread(runs.map((run) => run.ended))),
-        peerWord(helm3),
-        peerWord(helm4),
-        kubectl === undefined ? '' : peerWord(kubectl),
       );
     }),
+    '',
+    '| what is wrong | Helm 3 | Helm 4 | kubectl |',
+    '|---|---|---|---|',
+    ...times.map(({ scenario, helm3, helm4, kubectl }) =>
+      row(nameOf(scenario), peerWord(helm3), peerWord(helm4), kubectl === undefined ? '' : peerWord(kubectl)),
+    ),
     '',
     ...verdictTargets(times).map(verdict),
     '',

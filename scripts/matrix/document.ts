@@ -61,7 +61,7 @@ function headline({ ours }: Reliability): string {
 
 function comparison({ ours, plain }: Reliability): string[] {
   return [
-    '| changed by | interruptions | stuck afterwards | the next run failed | it worked, but something of the dead revision stayed |',
+    '| changed by | interruptions | stuck | next run failed | worked, but left parts of the dead revision |',
     '|---|---|---|---|---|',
     ...tasks.flatMap((task) => [
       rowOfTask(
