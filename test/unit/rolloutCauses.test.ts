@@ -5,10 +5,15 @@ import { brokenWorkloads, healingCodes } from '../support/brokenWorkloads';
 
 describe('docs/causes.md', () => {
   const text = readFileSync(new URL('../../docs/causes.md', import.meta.url), 'utf8');
-  const rows = text
-    .split('\n')
-    .filter((line) => /^\| [A-Z]\w+ +\|/.test(line))
-    .map((line) => line.split('|').map((cell) => cell.trim()));
+  const labels = ['Group', 'Grace', 'Why so long', 'Recognised by', 'Who acts', 'Next step', 'Proven'];
+  const entries = text
+    .split(/^### /m)
+    .slice(1)
+    .map((section) => ({
+      code: /^\w+/.exec(section)?.[0] ?? '',
+      fields: labels.map((label) => new RegExp(`^- ${label}: (.*)$`, 'm').exec(section)?.[1] ?? ''),
+      kinds: [...section.matchAll(/^- Kind `(\w+)`: (.*?)\. (.*)$/gm)].map(([, ...words]) => words),
+    }));
 
   it('has the causes in the order of the code, each with the words of the code', () => {
     const expected = causeCodes.map((code) => {
@@ -17,28 +22,22 @@ describe('docs/causes.md', () => {
       return [code, group, seconds, why, recognisedBy, whoActs, nextStep];
     });
     assert.deepEqual(
-      rows.map((cells) => cells.slice(1, 8)),
+      entries.map(({ code, fields }) => [code, ...fields.slice(0, -1)]),
       expected,
     );
   });
 
   it('has the kinds that ask for something else, each with the words of the code', () => {
-    const told = text.split('\n').filter((line) => /^\| `[A-Z]/.test(line));
     const expected = causeCodes.flatMap((code) =>
-      Object.entries(steps[code] ?? {}).map(([kind, step]) => [`\`${code}\``, kind, step.whoActs, step.nextStep]),
+      Object.entries(steps[code] ?? {}).map(([kind, step]) => [code, kind, step.whoActs, step.nextStep]),
     );
     assert.deepEqual(
-      told.map((line) =>
-        line
-          .split('|')
-          .map((cell) => cell.trim())
-          .slice(1, 5),
-      ),
+      entries.flatMap(({ code, kinds }) => kinds.map((words) => [code, ...words])),
       expected,
     );
   });
 
-  const proven = rows.map(([, code = '', , , , , , , how = '']) => ({ code, how }));
+  const proven = entries.map(({ code, fields }) => ({ code, how: fields.at(-1) ?? '' }));
 
   it('says «real node» of the causes that the test on the real node provokes, and of no others', () => {
     const provoked = new Set<string>([...brokenWorkloads('').map(({ code }) => code), ...healingCodes]);
