@@ -42,12 +42,9 @@ export function runRepair(left: Interruption): void {
         rollout: { ...request.rollout, stableForSeconds: Math.min(request.rollout.stableForSeconds ?? 0, 10) },
         lockTimeoutSeconds: left.revision === 0 ? 0 : Math.min(request.lockTimeoutSeconds, leftSeconds),
       };
-      const report = await withRelease(run, bounded, async ({ helmOptions, ...start }) => {
-        const helm = createReleaseHelm(helmOptions);
-        // It says how this Helm is to wait.
-        await helm.capabilities(run.signal);
-        return repair({ ...start, ...ended, request: bounded, helm }, left);
-      });
+      const report = await withRelease(run, bounded, ({ helmOptions, ...start }) =>
+        repair({ ...start, ...ended, request: bounded, helm: createReleaseHelm(helmOptions) }, left),
+      );
       // Its log has said that there was nothing to do; a report would look like a second deploy.
       if (report.outcome === 'deployed') return { result: 'Succeeded', message: 'There was nothing to put in order.' };
       return publishRepair(agent, report);

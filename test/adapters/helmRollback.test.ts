@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createReleaseHelm } from '../../tasks/common/adapters/helm';
+import type { RollbackOptions } from '../../tasks/common/core/ports';
 
 const flags = 'install dry-run disable-openapi-validation wait timeout history-max values set-file output';
 
@@ -19,7 +20,7 @@ describe('the arguments of helm rollback', function () {
   });
 
   /** What a Helm of this version is called with, one line for each argument. */
-  async function calledWith(version: string, description?: string): Promise<string[]> {
+  async function calledWith(version: string, more: Partial<RollbackOptions> = {}): Promise<string[]> {
     const binary = path.join(folder, `helm-${version}`);
     const seen = path.join(folder, `seen-${version}`);
     const help = flags.split(' ').map((flag) => `      --${flag} text`);
@@ -44,8 +45,6 @@ describe('the arguments of helm rollback', function () {
       onLine: () => undefined,
       redact: (text: string) => text,
     });
-    await helm.capabilities(new AbortController().signal);
-    const more = description === undefined ? {} : { description };
     const result = await helm.rollback({ revision: 3, timeoutSeconds: 60, endAfterSeconds: 120, wait: false, ...more });
     assert.ok(result.ok, result.failure?.message);
     return fs.readFileSync(seen, 'utf8').trimEnd().split('\n');
@@ -56,19 +55,36 @@ describe('the arguments of helm rollback', function () {
 
   for (const version of ['v3.14.0', 'v3.22.0', 'v4.1.4', 'v4.2.4']) {
     it(`Helm ${version} knows no --description, and is given none`, async () => {
-      assert.equal(described(await calledWith(version, 'Rollback to 3. Approved.')), undefined);
+      assert.equal(described(await calledWith(version, { description: 'Rollback to 3. Approved.' })), undefined);
     });
   }
 
   for (const version of ['v4.3.0', 'v4.3.2', 'v4.10.0', 'v5.0.0']) {
     it(`Helm ${version} is given the description`, async () => {
-      assert.equal(described(await calledWith(version, 'Rollback to 3. Approved.')), 'Rollback to 3. Approved.');
+      assert.equal(
+        described(await calledWith(version, { description: 'Rollback to 3. Approved.' })),
+        'Rollback to 3. Approved.',
+      );
       assert.equal(described(await calledWith(version)), undefined);
     });
   }
 
+  for (const [version, expected] of [
+    ['v3.22.0', ['--wait']],
+    ['v4.1.4', ['--wait=legacy', '--force-conflicts']],
+    ['v4.3.2', ['--wait=legacy', '--force-conflicts']],
+  ] as const) {
+    it(`Helm ${version} is told to wait and to force in its own way, though nobody asked for its version before`, async () => {
+      const args = await calledWith(version, { wait: true, forceConflicts: true });
+      assert.deepEqual(
+        args.filter((arg) => /^--(wait|force)/.test(arg)),
+        expected,
+      );
+    });
+  }
+
   it('a description longer than Helm takes is cut, and not through a character', async () => {
-    const text = described(await calledWith('v4.3.2', `Rollback to 3. ${'😀'.repeat(300)}`)) ?? '';
+    const text = described(await calledWith('v4.3.2', { description: `Rollback to 3. ${'😀'.repeat(300)}` })) ?? '';
     assert.ok(text.length <= 256 && text.length > 250, String(text.length));
     assert.match(text, /^Rollback to 3\. (😀)+ \.\.\.$/u);
   });

@@ -86,27 +86,24 @@ const neededFlags = [
 /** Helm for a release that is there: to return to a revision, or to remove it. */
 export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
   const { releaseName } = options;
-  let waitFlag = '--wait';
-  let major = 0;
-  let minor = 0;
+  let known: HelmCapabilities | undefined;
+
+  async function capabilities(signal: AbortSignal): Promise<HelmCapabilities> {
+    known ??= await askCapabilities(options, signal);
+    return known;
+  }
+
   return {
-    async capabilities(signal): Promise<HelmCapabilities> {
-      const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
-      const [answer, upgradeHelp] = await Promise.all([bare(askForBuild), bare(['upgrade', '--help'])]);
-      const build = parseHelmBuild(answer);
-      const version = build?.version ?? answer.trim().split(/\s/)[0] ?? '';
-      const capabilities = { ...capabilitiesOf(options.binary, version, upgradeHelp), build };
-      waitFlag = waitFlagOf(capabilities);
-      ({ major, minor } = capabilities);
-      return capabilities;
-    },
+    capabilities,
 
     async rollback(rollback: RollbackOptions): Promise<HelmResult> {
       const { revision, timeoutSeconds, endAfterSeconds, wait, forceConflicts = false, description = '' } = rollback;
+      // The post-job step and the fence come here without having looked at the release.
+      const helm = await capabilities(neverAborted);
       const args = ['rollback', releaseName, String(revision), '--history-max', '0'];
-      args.push('--timeout', `${timeoutSeconds}s`, ...(wait ? [waitFlag] : []));
-      if (forceConflicts && major >= 4) args.push('--force-conflicts');
-      const takesDescription = major > 4 || (major === 4 && minor >= 3);
+      args.push('--timeout', `${timeoutSeconds}s`, ...(wait ? [waitFlagOf(helm)] : []));
+      if (forceConflicts && helm.major >= 4) args.push('--force-conflicts');
+      const takesDescription = helm.major > 4 || (helm.major === 4 && helm.minor >= 3);
       if (takesDescription && description !== '') {
         args.push('--description', clipped(description, mostOfDescription - ' ...'.length));
       }
@@ -123,6 +120,17 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
 /** Helm refuses a longer one (MaxDescriptionLength in pkg/action/rollback.go, 4.3). */
 const mostOfDescription = 256;
 
+/** A rollback is never interrupted, so neither is the question before it; `bareOutput` bounds it. */
+const neverAborted = new AbortController().signal;
+
+async function askCapabilities(options: ReleaseHelmOptions, signal: AbortSignal): Promise<HelmCapabilities> {
+  const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
+  const [answer, upgradeHelp] = await Promise.all([bare(askForBuild), bare(['upgrade', '--help'])]);
+  const build = parseHelmBuild(answer);
+  const version = build?.version ?? answer.trim().split(/\s/)[0] ?? '';
+  return { ...capabilitiesOf(options.binary, version, upgradeHelp), build };
+}
+
 const askForBuild = ['version', '--template', helmBuildTemplate];
 
 /** What the binary says of its own making; undefined where that is not understood. */
@@ -135,7 +143,6 @@ export function createHelm(options: HelmOptions): Helm {
   const { request } = options;
   const helm = createReleaseHelm(options);
   let prepared: Promise<PreparedInputs> | undefined;
-  let waitFlag = '--wait';
 
   async function upgradeArguments(signal: AbortSignal): Promise<string[]> {
     prepared ??= prepareInputs(options, signal);
@@ -151,12 +158,6 @@ export function createHelm(options: HelmOptions): Helm {
 
   return {
     ...helm,
-
-    async capabilities(signal): Promise<HelmCapabilities> {
-      const capabilities = await helm.capabilities(signal);
-      waitFlag = waitFlagOf(capabilities);
-      return capabilities;
-    },
 
     async render(signal, assumed = []): Promise<Rendered> {
       // Most of what Helm 3 does in the dry run of a large chart (0.9 s of 50 Deployments, measured: 0.2 s without). The
@@ -193,7 +194,7 @@ export function createHelm(options: HelmOptions): Helm {
     async upgrade({ timeoutSeconds, wait, createNamespace }, signal): Promise<HelmResult> {
       const args = [...(await upgradeArguments(signal)), '--history-max', '0', '--timeout', `${timeoutSeconds}s`];
       if (createNamespace) args.push('--create-namespace');
-      if (wait) args.push(waitFlag);
+      if (wait) args.push(waitFlagOf(await helm.capabilities(signal)));
       // Helm's --timeout counts anew for each hook and each wait; ours bounds them all.
       const timeoutMs = timeoutSeconds * 1000;
       const how = { capture: false, interrupt: signal, timeoutMs, guarded: 'interruptible' } as const;

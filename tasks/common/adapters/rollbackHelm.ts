@@ -64,8 +64,6 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
           // The fence proves to the API server who asks.
           environment: { ...withoutSecretVariables(environment), ...fence.environment },
         });
-        // How this Helm is told to wait, to force and to describe, depends on its version.
-        await fenced.capabilities(lost);
         const options = { revision, description, timeoutSeconds, endAfterSeconds, wait, forceConflicts };
         const result = await fenced.rollback(options);
         return { result, fence: fence.record() };
