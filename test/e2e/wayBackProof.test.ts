@@ -61,6 +61,29 @@ describe('the way back of a failed deploy', () => {
     assert.deepEqual([end.report?.servingRevision, end.report?.servingHealth], [3, 'healthy']);
   });
 
+  scene('Helm 3: what it was refused in the upgrade keeps what a person has changed there', async (s) => {
+    const helm = helms(s.cluster)['3'];
+    const { kubectl, kubeconfig } = s.cluster;
+    const ingress = '/apis/networking.k8s.io/v1/namespaces/$ns/ingresses/web';
+    const values = [...fake, 'text=one', 'ingressHost=a.example.com'];
+    assertOutcome(await s.deploy({ helm, set: values }), 'deployed');
+    const hand = `"${kubectl}" --kubeconfig "${kubeconfig}" --namespace "${s.namespace}"`;
+    const edit = '[{"op":"replace","path":"/spec/rules/0/host","value":"by-hand.example.com"}]';
+    const script = [
+      '#!/bin/sh',
+      `case "$*" in *--dry-run*|*--help*) ;; upgrade*) ${hand} patch ingress/web --type=json --patch '${edit}' >&2;; esac`,
+      `exec "${helm}" "$@"`,
+    ];
+    const meanwhile = s.file('meanwhile-helm', `${script.join('\n')}\n`);
+    const end = await s.deploy({ helm: meanwhile, set: [...fake, 'text=two', 'invalid=true'] });
+    assertOutcome(end, 'rolledBack', 'ApplyRejected');
+    assert.match(end.report?.message ?? '', /left as it is: Ingress\/web: \.spec\.rules\S* \(set by kubectl-patch\)/);
+    assert.equal(await s.field(ingress, 'spec.rules.0.host'), 'by-hand.example.com', end.log);
+    assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
+    assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
+    assert.deepEqual([end.report?.servingRevision, end.report?.servingHealth], [3, 'healthy']);
+  });
+
   for (const major of ['3', '4'] as const) {
     scene(`Helm ${major}: a tampered one is seen in the rehearsal, and does not get to it`, async (s) => {
       const helm = helms(s.cluster)[major];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { runOf, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
 import { objectKey, refOf } from '../../tasks/common/core/manifest';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
 import type { Hook } from '../../tasks/common/core/release';
 import type { DeployStart } from '../../tasks/common/core/releaseContext';
 import { deploy } from '../../tasks/common/flows/deploy';
@@ -420,6 +421,37 @@ describe('deploy', () => {
     assert.equal(liveObject(on.cluster, deployment('web', ''))?.metadata.resourceVersion, before);
     assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
     assert.deepEqual(on.helm.runs, ['upgrade', 'rollback 1']);
+  });
+
+  /** Somebody edits the Deployment when Helm comes to a certain step, and Helm is refused it. */
+  const editedAt = async (step: string): Promise<Scene> => {
+    const stage: { on?: Scene } = {};
+    const pace = (word: string): Promise<void> => {
+      const live = stage.on && liveObject(stage.on.cluster, deployment('web', ''));
+      if (word === step && live !== undefined) {
+        const labels = { ...live.metadata.labels, tier: 'by hand' };
+        stage.on?.cluster.put({ ...live, metadata: { ...live.metadata, labels } }, 'kubectl-edit');
+      }
+      return Promise.resolve();
+    };
+    const labelled = (tag: string): KubeObject => {
+      const object = deployment('web', tag);
+      return { ...object, metadata: { ...object.metadata, labels: { tier: 'front' } } };
+    };
+    const [first, second] = [chart('1.0.0', [configMap('settings'), labelled('good')]), chart('2.0.0', [configMap('settings', { a: '2' }), labelled('better')])]; // prettier-ignore
+    const history = [revision(1, 'deployed', first)];
+    const helm = { upgradeTrouble: 'half way', pace } as const;
+    stage.on = await scene({ ...installed, history, chart: second, helm });
+    return stage.on;
+  };
+
+  it('what Helm 3 did not come to is not rolled back: what a person has changed there stays', async () => {
+    const on = await editedAt('begin');
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'rolledBack', on.agent.lines.join('\n'));
+    assert.match(report.message, /left as it is: Deployment\/web: \.metadata\.labels\.tier \(set by /);
+    assert.equal(liveObject(on.cluster, deployment('web', ''))?.metadata.labels?.['tier'], 'by hand');
+    assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
   });
 
   it('what somebody sets in what the failed revision wrote does not keep it from the way back', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { conflictWords, fieldConflicts, upgradeMethod, wasAppliedSince } from '../../tasks/common/core/fieldConflicts';
+import { conflictWords, fieldConflicts, upgradeMethod, wasWrittenSince } from '../../tasks/common/core/fieldConflicts';
 import type { ReleaseState } from '../../tasks/common/core/history';
 import type { Revision } from '../../tasks/common/core/release';
 
@@ -113,23 +113,29 @@ describe('how a Helm will write', () => {
   }
 });
 
-describe('whether Helm has applied an object since a time', () => {
+describe('whether Helm has written an object since a time', () => {
   const since = new Date('2026-11-30T02:54:00Z');
   const helm = (time: string, operation = 'Apply'): object => ({ manager: 'helm', operation, time });
   const other = { manager: 'kubectl-edit', operation: 'Update', time: '2026-11-30T02:59:00Z' };
 
-  for (const [what, managedFields, expected] of [
+  for (const [what, managedFields, expected, applyMethod = 'ssa'] of [
     ['an apply from before, and a person after it', [helm('2026-11-30T02:53:43Z'), other], false],
+    ['a client-side write from before', [helm('2026-11-30T02:53:43Z', 'Update'), other], false, 'csa'],
+    ['a client-side write after it', [helm('2026-11-30T02:54:07Z', 'Update'), other], true, 'csa'],
     ['an apply in the same second', [helm('2026-11-30T02:54:00Z'), other], true],
     ['an apply after it', [helm('2026-11-30T02:54:07Z')], true],
     ['nothing of Helm', [other], true],
     ['nothing at all', undefined, true],
-    ['a client-side write alone', [helm('2026-11-30T02:53:43Z', 'Update')], true],
+    [
+      'only a client-side write, of a release that is applied on the server',
+      [helm('2026-11-30T02:53:43Z', 'Update')],
+      true,
+    ],
     ['an apply without a time that can be read', [helm('soon')], true],
   ] as const) {
     it(`${expected ? 'yes, or nobody can tell' : 'no'}: ${what}`, () => {
       const metadata = { name: 'a', ...(managedFields === undefined ? {} : { managedFields }) };
-      assert.equal(wasAppliedSince({ apiVersion: 'v1', kind: 'ConfigMap', metadata }, since), expected);
+      assert.equal(wasWrittenSince({ apiVersion: 'v1', kind: 'ConfigMap', metadata }, since, applyMethod), expected);
     });
   }
 });

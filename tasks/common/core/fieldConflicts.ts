@@ -1,6 +1,7 @@
 import type { KubeObject } from './kubernetes';
 import type { HelmCapabilities } from './ports';
 import type { ReleaseState } from './history';
+import type { Revision } from './release';
 
 /*
  * Fields that a server-side apply must not set, because another field manager has set them to something else.
@@ -46,13 +47,16 @@ export function fieldConflicts(text: string): FieldConflict[] {
 }
 
 /**
- * Whether Helm has applied an object on the server's side at or after a time of the API server's clock: it notes when an
- * apply has changed something, and keeps the time of one that was refused or changed nothing (measured). Where it notes
- * nothing of Helm, nobody can tell, and it counts as applied.
+ * Whether Helm has written an object at or after a time of the API server's clock. The API server notes when a write has
+ * changed something, and keeps the time of one that was refused or changed nothing (measured). Of a release that is
+ * applied on the server's side only such writes count. Where nothing of Helm is noted nobody can tell, and it counts as
+ * written.
  */
-export function wasAppliedSince({ metadata }: KubeObject, since: Date): boolean {
+export function wasWrittenSince({ metadata }: KubeObject, since: Date, applyMethod: Revision['applyMethod']): boolean {
   const times = (metadata.managedFields ?? [])
-    .filter(({ manager: name, operation }) => name === helmFieldManager && operation === 'Apply')
+    .filter(
+      ({ manager: name, operation }) => name === helmFieldManager && (applyMethod !== 'ssa' || operation === 'Apply'),
+    )
     .map(({ time }) => Date.parse(time ?? ''));
   return times.length === 0 || times.some((time) => isNaN(time) || time >= since.getTime());
 }

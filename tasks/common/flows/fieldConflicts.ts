@@ -1,4 +1,4 @@
-import { asHelmSends, type ReleaseName } from '../core/drift';
+import { asHelmSends, type DriftedField, type ReleaseName } from '../core/drift';
 import { endingFor, type Ending } from '../core/ending';
 import { asTaskError, TaskError } from '../core/failure';
 import {
@@ -6,7 +6,7 @@ import {
   fieldConflicts,
   helmFieldManager,
   upgradeMethod,
-  wasAppliedSince,
+  wasWrittenSince,
   type FieldConflict,
 } from '../core/fieldConflicts';
 import { leavingAlone, type FencePolicy, type NamedObject } from '../core/fence';
@@ -14,11 +14,12 @@ import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { objectName, wantedByManifest } from '../core/manifest';
 import type { Revision } from '../core/release';
 import type { DeployContext, ReleaseContext, RolloutContext } from '../core/releaseContext';
+import { liveState } from './drift';
 import { inTurns } from './inTurns';
 import type { Look } from './look';
 import { liveRef } from './wantedObjects';
 
-/** An object that a server-side apply by Helm would not write, and why. */
+/** An object with fields that others have set to something else than its manifest says. */
 export interface ConflictingObject {
   ref: ObjectRef;
   conflicts: readonly FieldConflict[];
@@ -58,25 +59,56 @@ async function conflictsOf(cluster: RolloutContext['cluster'], object: KubeObjec
 }
 
 /**
- * Objects of the target of a rollback that Helm would only get by force, because somebody has set fields of them, and
- * that no revision since the target has written: what was refused to an upgrade is not forced on the way back.
+ * Objects of the target of a rollback that others have changed, and that no revision since the target has written: Helm
+ * was refused them in the upgrade, or did not come to them. They are not forced on the way back.
  */
 export async function untouchedConflicts(
   context: ReleaseContext,
   history: readonly Revision[],
   target: Revision,
 ): Promise<ConflictingObject[]> {
-  const { cluster, helm, namespace, request, signal } = context;
+  const { cluster, signal } = context;
   const since = history.find(({ revision }) => revision > target.revision)?.createdAt;
-  if (target.applyMethod !== 'ssa' || since === undefined) return [];
-  const release = { name: request.releaseName, namespace };
-  const conflicting = await conflictingObjects(context, target.manifest, release);
-  if (conflicting.length === 0 || (await helm.capabilities(signal)).major < 4) return [];
-  const untouched = await inTurns(conflicting, signal, async (each) => {
+  if (since === undefined) return [];
+  const untouched = await inTurns(await changedByOthers(context, target), signal, async (each) => {
     const live = await cluster.get(each.ref, { metadataOnly: true });
-    return live === undefined || wasAppliedSince(live, since) ? [] : [each];
+    return live === undefined || wasWrittenSince(live, since, target.applyMethod) ? [] : [each];
   });
   return untouched.flat();
+}
+
+/**
+ * On the server's side Helm needs force for them, which a Helm 3 does not have. On the client's side Helm would set their
+ * fields back without a word.
+ */
+async function changedByOthers(context: ReleaseContext, target: Revision): Promise<ConflictingObject[]> {
+  const { helm, namespace, request, signal } = context;
+  const release = { name: request.releaseName, namespace };
+  if (target.applyMethod !== 'ssa') return driftedObjects(context, target.manifest, release);
+  const conflicting = await conflictingObjects(context, target.manifest, release);
+  if (conflicting.length === 0 || (await helm.capabilities(signal)).major < 4) return [];
+  return conflicting;
+}
+
+/** Objects that are other than declared. Where nobody can ask, none: the way back is tried as Helm would do it. */
+async function driftedObjects(
+  context: ReleaseContext,
+  manifest: string,
+  release: ReleaseName,
+): Promise<ConflictingObject[]> {
+  try {
+    const { drifts } = await liveState(context, manifest, release);
+    return drifts
+      .filter(({ drift }) => drift === 'changed')
+      .map(({ ref, fields }) => ({ ref, conflicts: fields.map(setByOthers) }));
+  } catch (thrown) {
+    if (context.signal.aborted) throw thrown;
+    return [];
+  }
+}
+
+function setByOthers({ path, managers }: DriftedField): FieldConflict {
+  return { field: `.${path}`, manager: managers.join(' and ') || 'somebody', subresource: '' };
 }
 
 /** For the fence: writes of these objects are not done. */
