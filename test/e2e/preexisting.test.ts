@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { assertOutcome, bare, helms, scenes, type Live, type Scene } from './scenes';
+import { serviceAccount, serviceAccountConnection } from './identities';
+import { assertOutcome, bare, helms, loseMachine, scenes, type Live, type Scene } from './scenes';
 
 /** The chart declares a ConfigMap of this name with a `text`; what else is in it is somebody's own. */
 const theirs = '/api/v1/namespaces/$ns/configmaps/web';
@@ -78,4 +79,45 @@ describe('what was there before a deploy', () => {
     assert.equal(await s.live(kept), undefined);
     assert.equal(await s.history(), '');
   });
+
+  for (const major of ['3', '4'] as const) {
+    scene(`Helm ${major}: the machine dies while Helm adopts: the next run puts it back as it was`, async (s) => {
+      const other = { helm: helms(s.cluster)[major], release: 'shop' };
+      const before = await makeByHand(s);
+      const set = [...bare, 'configMaps={web,only-new}', 'hooks.post-install=sleep 600'];
+      const running = s.start({ ...other, set, inputs: takingOver[major] });
+      await s.until('Helm has taken it over', async () => {
+        const { annotations = {} } = (await s.live(theirs))?.metadata ?? {};
+        return annotations['meta.helm.sh/release-name'] === 'shop' && (await s.live(only)) !== undefined;
+      });
+      loseMachine(running);
+      await running.end.catch(() => undefined);
+      assert.notDeepEqual(content(await s.live(theirs)), before);
+
+      const next = await s.deploy({ ...other, set: bare, inputs: { lockTimeout: '2m' } });
+      assertOutcome(next, 'recovered');
+      assert.deepEqual(content(await s.live(theirs)), before, next.log);
+      assert.match(next.log, /ConfigMap\/web in namespace \S+ is put back as it was before the deploy/);
+      assert.equal(await s.live(only), undefined);
+      assert.equal(await s.live(kept.replace('web', 'shop')), undefined);
+    });
+
+    scene(
+      `Helm ${major}: without the right to read Secrets the deploy goes on, and says what that costs`,
+      async (s) => {
+        const before = await makeByHand(s);
+        const rules = [
+          { apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'list', 'create', 'update', 'patch', 'delete'] },
+          { apiGroups: ['networking.k8s.io'], resources: ['ingresses'], verbs: ['get', 'create', 'patch', 'delete'] },
+        ];
+        const connection = serviceAccountConnection(s, await serviceAccount(s, rules));
+        const spec = { helm: helms(s.cluster)[major], connection, variables: { HELM_DRIVER: 'configmap' } };
+        const failed = await s.deploy({ ...spec, set: failing, inputs: takingOver[major] });
+        assertOutcome(failed, 'failed', 'ApplyRejected');
+        assert.match(failed.log, /Not kept in the cluster: ConfigMap\/web in namespace \S+ \(.*secrets.*\)/);
+        assert.deepEqual(content(await s.live(theirs)), before, failed.log);
+        assertOutcome(await s.deploy({ ...spec, set: bare, inputs: takingOver[major] }), 'deployed');
+      },
+    );
+  }
 });

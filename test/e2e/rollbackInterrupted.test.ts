@@ -1,26 +1,9 @@
 import assert from 'node:assert/strict';
-import type { startRollback } from '../support/product';
 import { assertEnd, configMap, deployment, plan, release, rollBack, startRollBack } from './rollbackScenes';
-import { fake, helms, scenes, type Scene } from './scenes';
+import { fake, helms, loseMachine, scenes, type Scene } from './scenes';
 
 const hooked = ['text=one', 'hooks.pre-rollback=sleep 5'];
 const lease = '/apis/coordination.k8s.io/v1/namespaces/$ns/leases/helm-safe-deploy.web';
-
-/** Everything that the job has started, and the agent itself, are gone at one moment. */
-function loseMachine({ job }: ReturnType<typeof startRollback>): void {
-  const started = job.processes();
-  job.loseAgent();
-  for (const { pid } of [...started].reverse()) kill(pid);
-  for (const { pid } of job.processes()) kill(pid);
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
-  }
-}
 
 /** A Helm that ends well and then says so; its caller waits for it. */
 function lingering(s: Scene, helm: string): string {

@@ -12,7 +12,7 @@ import { realNodeTag } from '../../scripts/test/summary';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 import { fieldAt } from '../../tasks/common/core/status/rules';
 import { runDeploy, startDeploy, type DeployEnd, type DeploySpec } from '../support/product';
-import type { AgentOptions } from '../support/agent';
+import type { AgentOptions, Job } from '../support/agent';
 
 const run = promisify(execFile);
 
@@ -223,3 +223,19 @@ export const helms = (cluster: TestCluster): Readonly<Record<'3' | '4', string>>
   '3': cluster.helm3,
   '4': cluster.helm4,
 });
+
+/** Everything that the job has started, and the agent itself, are gone at one moment. */
+export function loseMachine({ job }: { job: Job }): void {
+  const started = job.processes();
+  job.loseAgent();
+  for (const { pid } of [...started].reverse()) kill(pid);
+  for (const { pid } of job.processes()) kill(pid);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}
