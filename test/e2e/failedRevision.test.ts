@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import path from 'node:path';
 import type { DeployReport } from '../../tasks/common/core/report';
+import { fieldAt } from '../../tasks/common/core/status/rules';
 import type { TestCluster } from '../support/cluster';
-import { app, assertOutcome, fake, scenes, type Scene, type SceneDeploy } from './scenes';
+import type { DeployEnd } from '../support/product';
+import { app, assertOutcome, charts, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
 
 /** No node has this label, so its pods wait for ever; Kubernetes gives up on the rollout after a second. */
 const stuck = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1'];
@@ -26,6 +30,26 @@ const pairs: readonly Helms[] = [
   { title: 'Helm 4', maker: (cluster) => cluster.helm4, deployer: (cluster) => cluster.helm4 },
   { title: 'Helm 4 on a release of Helm 3', maker: (cluster) => cluster.helm3, deployer: (cluster) => cluster.helm4 },
 ];
+
+/** No compression makes them smaller. A record holds them twice, in its values and in its manifest. */
+const noise = (bytes: number): string => randomBytes(bytes).toString('base64url');
+
+function largeMaps(dataOf: () => Readonly<Record<string, string>>): object[] {
+  return [1, 2, 3, 4].map((index) => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: `large-${index}` },
+    data: dataOf(),
+  }));
+}
+
+function withLongTexts(key: string): object[] {
+  return largeMaps(() => ({ [key]: noise(70_500) }));
+}
+
+function withLongNames(key: string): object[] {
+  return largeMaps(() => Object.fromEntries(Array.from({ length: 470 }, () => [`${key}-${noise(150)}`, ''])));
+}
 
 describe('what a failed revision leaves behind', () => {
   const { scene } = scenes();
@@ -125,6 +149,46 @@ describe('what a failed revision leaves behind', () => {
       assert.deepEqual(await configMaps(s), ['web']);
       assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
     });
+  }
+
+  for (const major of ['3', '4'] as const) {
+    for (const [what, large, leaves] of [
+      ['long texts, of which the base needs only the names', withLongTexts, 'nothing'],
+      ['names without room in the base: what may stay is said', withLongNames, 'what has no room'],
+    ] as const) {
+      scene(`Helm ${major}: a record of 750 kB, a kept failed revision, the next deploys: ${what}`, async (s) => {
+        const deploy = (objects: readonly object[], inputs = {}): Promise<DeployEnd> => {
+          const valueFiles = s.file('values.json', JSON.stringify({ objects }));
+          const chart = path.join(charts, 'objects');
+          return s.deploy({ helm: helms(s.cluster)[major], chart, inputs: { valueFiles, ...inputs } });
+        };
+        assertOutcome(await deploy(large('one')), 'deployed');
+        const [record] = await s.list('/api/v1/namespaces/$ns/secrets?labelSelector=owner%3Dhelm');
+        const bytes = Buffer.from(String(fieldAt(record ?? {}, 'data.release')), 'base64').length;
+        assert.ok(bytes > 740_000 && bytes < 800_000, String(bytes));
+        const invalid = {
+          apiVersion: 'v1',
+          kind: 'Service',
+          metadata: { name: 'invalid' },
+          spec: { ports: [{ port: -1 }] },
+        };
+        assertOutcome(await deploy([...large('two'), invalid], { onFailure: 'keep' }), 'failed', 'ApplyRejected');
+
+        const good = await deploy(large('three'));
+        assertOutcome(good, 'deployed');
+        const told = /Helm's record of revision 2 has no room for it \(1 MiB\): fields and objects of them may stay/;
+        assert.equal(told.test(good.log), leaves !== 'nothing', good.log);
+        const keys = Object.keys((await s.live('/api/v1/namespaces/$ns/configmaps/large-1'))?.['data'] ?? {});
+        assert.ok(keys.some((key) => key.startsWith('three')));
+        if (leaves === 'nothing')
+          assert.ok(
+            keys.every((key) => key.startsWith('three')),
+            keys.join(),
+          );
+        assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
+        assertOutcome(await deploy(large('four')), 'deployed');
+      });
+    }
   }
 });
 

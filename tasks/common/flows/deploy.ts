@@ -315,9 +315,9 @@ async function succeed(context: DeployContext, story: Story, revision: Revision)
   story.serving = { revision: revision.revision, health: 'healthy' };
   await insist(context, () => verify(context.storage, revision, context.run));
   const broken = story.objects.filter((object) => object.isPreexisting);
-  context.agent.log(
-    `All ${story.objects.length - broken.length} objects of revision ${revision.revision} are there and ready.`,
-  );
+  const ready = story.objects.length - broken.length;
+  const what = ready === 1 ? 'One object' : `All ${ready} objects`;
+  context.agent.log(`${what} of revision ${revision.revision} ${ready === 1 ? 'is' : 'are'} there and ready.`);
   for (const object of broken) {
     context.agent.log(`${objectName(object)} was broken before this deploy and is so still: ${object.message}`);
   }
