@@ -765,7 +765,7 @@ describe('drift, on a real API server', function () {
           ['foreign', `ConfigMap/taken in namespace ${namespace} belongs to release other in namespace ${namespace}.`],
         ]);
         assert.deepEqual(await driftsOf('nobodys').then((all) => all.map(({ drift, message }) => [drift, message])), [
-          ['foreign', `ConfigMap/nobodys in namespace ${namespace} belongs to nobody that Helm knows of.`],
+          ['foreign', `ConfigMap/nobodys in namespace ${namespace} belongs to no Helm release.`],
         ]);
       });
 

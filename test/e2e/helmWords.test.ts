@@ -51,6 +51,35 @@ async function forbid(s: Scene): Promise<() => Promise<unknown>> {
     s.cluster.runKubectl('delete', 'validatingadmissionpolicy,validatingadmissionpolicybinding', name, '--wait=false');
 }
 
+/** A webhook of the namespace for new Services, at an address where nobody answers. Returns when it is in force. */
+async function loseWebhook(s: Scene, service: object): Promise<() => Promise<unknown>> {
+  const name = `lost-${s.namespace}`;
+  const group = 'admissionregistration.k8s.io/v1';
+  await s.create(`/apis/${group}/validatingwebhookconfigurations`, {
+    apiVersion: group,
+    kind: 'ValidatingWebhookConfiguration',
+    metadata: { name },
+    webhooks: [
+      {
+        name: 'policy.example.com',
+        clientConfig: { url: 'https://127.0.0.1:9/validate' },
+        rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['services'] }],
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': s.namespace } },
+        sideEffects: 'None',
+        admissionReviewVersions: ['v1'],
+        timeoutSeconds: 2,
+      },
+    ],
+  });
+  await s.until('the webhook to be in force', () =>
+    s.create('/api/v1/namespaces/$ns/services?dryRun=All', service).then(
+      () => false,
+      (error: unknown) => String(error).includes('failed calling webhook'),
+    ),
+  );
+  return () => s.cluster.runKubectl('delete', 'validatingwebhookconfiguration', name, '--wait=false');
+}
+
 function groupsOf({ job }: DeployEnd): { title: string; lines: string[] }[] {
   const groups: { title: string; lines: string[] }[] = [];
   for (const { text } of job.log) {
@@ -96,6 +125,28 @@ describe("Helm's words", () => {
         }
       },
     );
+
+    scene(`Helm ${major}: a webhook that does not answer: the object that could not be made is named`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      assertOutcome(await deploy(s, helm, [configMap('plain', { a: '1' })]), 'deployed');
+      const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec: { ports: [{ port: 80 }] } };
+      const last = {
+        apiVersion: 'v1',
+        kind: 'ReplicationController',
+        metadata: { name: 'last' },
+        spec: { replicas: 0 },
+      };
+      const restore = await loseWebhook(s, service);
+      try {
+        const end = await deploy(s, helm, [configMap('plain', { a: '2' }), service, last]);
+        assertOutcome(end, 'rolledBack', 'ApplyRejected');
+        assert.equal(end.outputs['failedWorkload'], 'Service/web');
+        assert.equal(end.report?.evidence[0]?.object, 'Service/web');
+        assert.match(end.report?.advice ?? '', /webhook of the cluster does not answer/);
+      } finally {
+        await restore();
+      }
+    });
 
     scene(
       `Helm ${major}: an API server that is not there for a moment: said so, and that the step is to be run again`,

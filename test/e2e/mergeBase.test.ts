@@ -352,7 +352,7 @@ describe('a base for Helm after failed revisions, on a real API server', functio
       const again = await given(stage);
       assert.deepEqual(
         again?.leftovers.map(({ name, keptBecause }) => [name, keptBecause]).sort(),
-        ['shared', 'wanted'].map((name) => [name, 'it belongs to nobody that Helm knows of now']),
+        ['shared', 'wanted'].map((name) => [name, 'it belongs to no Helm release now']),
       );
       await deployed(binary, namespace, '--set', 'more=null');
       for (const name of ['shared', 'wanted']) assert.deepEqual(await from(namespace, name), { from: 'hand' });

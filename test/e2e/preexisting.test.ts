@@ -41,7 +41,7 @@ describe('what was there before a deploy', () => {
       assert.equal(await s.live(only), undefined);
       assert.equal(await s.history(), '');
       assert.equal(await s.live(kept), undefined);
-      assert.match(end.log, /ConfigMap\/web in namespace \S+: it belongs to nobody that Helm knows of/);
+      assert.match(end.log, /ConfigMap\/web in namespace \S+: it belongs to no Helm release/);
     });
 
     scene(`Helm ${major}: marked by hand, adopted by an upgrade and rolled back: the same`, async (s) => {

@@ -17,7 +17,7 @@ describe('what was there before a deploy', () => {
     assert.equal(on.storage.kept.size, 0);
     const log = on.agent.lines.join('\n');
     assert.match(log, /2 objects of the chart exist already/);
-    assert.match(log, /Secret\/password in namespace prod: it belongs to nobody that Helm knows of/);
+    assert.match(log, /Secret\/password in namespace prod: it belongs to no Helm release/);
     assert.match(log, /Secret\/password in namespace prod is put back as it was before the deploy/);
     assert.doesNotMatch(log, /b25jZQ|Y2hhcnQ/);
   });
@@ -69,7 +69,7 @@ describe('what was there before a deploy', () => {
     for (const object of byHand) assert.ok(liveObject(on.cluster, object));
     assert.match(
       next.agent.lines.join('\n'),
-      /ConfigMap\/settings is in no manifest that is wanted, but stays: it was there before revision 2/,
+      /ConfigMap\/settings is declared no longer, but stays: it was there before revision 2/,
     );
   });
 

@@ -378,7 +378,7 @@ describe('What stays although nobody wants it', () => {
   it('an object belongs to the release of both marks only', () => {
     assert.equal(otherOwner(live('ConfigMap', 'v1'), release), undefined);
     assert.equal(otherOwner(live('ConfigMap', 'v1', { 'meta.helm.sh/release-name': 'web' }), release), undefined);
-    assert.equal(otherOwner(live('ConfigMap', 'v1', {}), release), 'nobody that Helm knows of');
+    assert.equal(otherOwner(live('ConfigMap', 'v1', {}), release), 'no Helm release');
   });
 });
 

@@ -6,7 +6,7 @@ import { declaredKinds, type DeclaredKind } from '../core/chartCrds';
 import { TaskError } from '../core/failure';
 import { fieldWarning } from '../core/fieldWarnings';
 import { clipped, lineReader } from '../core/foreignText';
-import { helmFailureReason, helmMessage, isEchoOfError } from '../core/helmFailure';
+import { helmFailureReason, helmMessage, isEchoOfError, withoutObjects } from '../core/helmFailure';
 import type {
   Helm,
   HelmCapabilities,
@@ -286,7 +286,10 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
   const hear = (lines: readonly string[]): void => {
     const redacted = lines.map(options.redact);
     for (const line of redacted) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
-    redacted.filter((line) => options.isDebug || !isEchoOfError(line)).forEach(options.onLine);
+    const told = options.isDebug
+      ? redacted
+      : redacted.filter((line) => line.trim() !== '' && !isEchoOfError(line)).map(withoutObjects);
+    told.forEach(options.onLine);
   };
   const isHidden = how.capture || options.isDebug;
   let pid: number | undefined;
@@ -349,8 +352,11 @@ function waitFlagOf({ major }: HelmCapabilities): string {
 function failureOf(result: HelmResult, stderr: string): NonNullable<HelmResult['failure']> {
   const message = helmMessage(stderr) || `helm ended with exit code ${result.exitCode ?? result.signal ?? 'unknown'}`;
   if (result.cancelled) return { reason: 'Cancelled', message };
-  if (result.timedOut)
-    return { reason: 'TimedOut', message: `Helm was still at work when the time was over (${message})` };
+  if (result.timedOut) {
+    const isOurStop = /^context canceled$|^helm ended with /.test(message);
+    const said = isOurStop ? '' : ` (${message})`;
+    return { reason: 'TimedOut', message: `Helm was still at work when the time was over${said}` };
+  }
   if (result.signal === 'SIGKILL') {
     return {
       reason: 'HelmFailed',

@@ -16,7 +16,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   [
     'HookFailed',
     /denied (?:the )?request:\s| is forbidden: | is invalid: | cannot be handled as a |failed calling webhook/,
-    'The API server refused the hook, so it has not run; the answer above says why. Nothing after it was done.',
+    'The API server refused the hook, so it has not run; the answer above says why. Helm did nothing after it.',
   ],
   [
     'ApplyRejected',
@@ -43,7 +43,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
     'ApplyRejected',
     /exists and cannot be imported.*"meta\.helm\.sh\/release-name" must equal "(?<release>[^"]*)": current value is "(?<owner>[^"]*)"/s,
     ({ owner }) =>
-      `The object belongs to the release ${owner}. Give it another name in one of the two charts, or remove it from the chart of ${owner} first; \`--take-ownership\` in the input arguments takes it away from ${owner}.`,
+      `The object belongs to the release ${owner}. Give it another name in one of the two charts, or take it out of the chart of ${owner} and deploy that release before this one; \`--take-ownership\` in the input arguments takes the object away from ${owner}.`,
   ],
   [
     'ApplyRejected',
@@ -71,6 +71,11 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
     'ApplyRejected',
     /with the name ".{0,300}" (?:not )?found/,
     'The object is in the cluster, but not in the last revision of the release: the chart declares it twice, or somebody made it with the marks of this release. Remove one of the two from the chart, or delete the object if nobody needs it.',
+  ],
+  [
+    'ApplyRejected',
+    /field is immutable|may not change once set|is immutable|updates to \S+ spec for fields other than|may not be changed|cannot be changed/,
+    'The field named above cannot be changed while the object exists. Undo that change in the chart, give the object another name, or delete the object before the next deploy; until then what it runs is gone.',
   ],
   ['ApplyRejected', /exceeded quota: /, 'Raise the ResourceQuota named above, or lower what the chart requests.'],
   [

@@ -122,6 +122,13 @@ export function helmFailureReason(stderr: string): FailureReason {
   return helmFailurePatterns.find(([pattern]) => pattern.test(said))?.[1] ?? 'HelmFailed';
 }
 
+/** Whether Helm could not make manifests of the chart, or could not read what it made. */
+export function isOfRendering(message: string): boolean {
+  return /(^|: )(execution error at |parse error at |YAML parse error on |template: )|executing "[^"]*" at </m.test(
+    message,
+  );
+}
+
 /** How Helm 3 and 4, and the API server, name the object that they were at, each with the kind and the name. */
 const objectPatterns: readonly RegExp[] = [
   / object [^\s()/]*\/(?<name>[^\s()/]+) \S*, Kind=(?<kind>\w+)/,
@@ -174,6 +181,14 @@ export function blamedObject(
     declared.find((ref) => ref.name === denied['name'] && ref.kind === denied['kind']) ??
     (ofKind.length === 1 ? ofKind[0] : undefined);
   return refused === undefined ? '' : `${refused.kind}/${refused.name}`;
+}
+
+/** Whether an object of the chart was refused while Helm was making it, though Helm may not say which one. */
+export function isCreation(
+  { reason, message }: { reason: FailureReason; message: string },
+  isInstall: boolean,
+): boolean {
+  return blaming.has(reason) && (isInstall || message.startsWith('failed to create resource: '));
 }
 
 /** How the resource of a kind may be called: pods, ingresses, networkpolicies, endpoints. */

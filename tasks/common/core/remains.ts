@@ -66,7 +66,7 @@ interface ReleaseName {
 export function otherOwner(live: KubeObject, release: ReleaseName): string | undefined {
   const annotations = live.metadata.annotations ?? {};
   const owner = annotations['meta.helm.sh/release-name'];
-  if (owner === undefined) return 'nobody that Helm knows of';
+  if (owner === undefined) return 'no Helm release';
   const namespace = annotations['meta.helm.sh/release-namespace'] ?? release.namespace;
   const isOurs = owner === release.name && namespace === release.namespace;
   return isOurs ? undefined : `release ${owner} in namespace ${namespace}`;

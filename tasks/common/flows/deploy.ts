@@ -12,7 +12,7 @@ import {
 import { asTaskError, type FailureReason } from '../core/failure';
 import { fieldWarningWords } from '../core/fieldWarnings';
 import { isDeadInstall, isEdited, sinceUninstall, wasServing, type RollbackTarget } from '../core/history';
-import { blamedObject, briefly } from '../core/helmFailure';
+import { blamedObject, briefly, isCreation } from '../core/helmFailure';
 import type { ObjectRef } from '../core/kubernetes';
 import { manifestObjects, objectName, refOf } from '../core/manifest';
 import type { HelmResult } from '../core/ports';
@@ -341,16 +341,23 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   const { context, story, seen, upgraded } = failing;
   const { result, revision } = upgraded;
   const failure = result.failure ?? { reason: 'HelmFailed', message: 'Helm ended well, but made no revision.' };
-  const blamed = blamedObject(failure, declaredIn(seen.rendering.manifest));
-  const refused = endingOfHelm(failure, blamed);
-  if (revision === undefined) return refused;
+  const declared = declaredIn(seen.rendering.manifest);
+  const named = blamedObject(failure, declared);
+  if (revision === undefined) return endingOfHelm(failure, named);
   const hook = blamedHook(revision.hooks);
   const hooks = hook === undefined ? [] : ((await upgraded.hooks?.causesOf(hook)) ?? []);
-  const ending = hookEnding(upgraded, hook, hooks[0]) ?? refused;
+  const hooked = hookEnding(upgraded, hook, hooks[0]);
+  story.found = hooked ?? endingOfHelm(failure, named);
+  const isUnchanged = upgraded.changedNothing && seen.history.length > 0;
+  const isApplied = hook !== undefined || failure.reason === 'TimedOut';
+  const verdict = isUnchanged ? undefined : await judgeNow(context, revision.manifest, seen.baseline, isApplied);
+  const blamed = named === '' && isCreation(failure, isInstall(seen)) ? firstMissing(declared, verdict) : named;
+  const ending = hooked ?? endingOfHelm(failure, blamed);
   story.found = ending;
-  story.evidence.push(wordsOfHelm(failure, ending.failedWorkload));
+  // What the hook itself shows says more than Helm, which only waited for it.
+  if (hooks.length === 0) story.evidence.push(wordsOfHelm(failure, ending.failedWorkload));
   const told: Failing = { ...failing, isHelmsWord: ending.reason === failure.reason };
-  if (upgraded.changedNothing && seen.history.length > 0) {
+  if (isUnchanged) {
     await explain(told, ending, hooks);
     await settle(context, revision);
     await endHooks(context, upgraded, ending);
@@ -358,12 +365,20 @@ async function helmFailed(failing: Failing): Promise<Ending> {
     await prune(context, true);
     return ending;
   }
-  const isApplied = hook !== undefined || failure.reason === 'TimedOut';
-  const verdict = await judgeNow(context, revision.manifest, seen.baseline, isApplied);
   // A wait that Helm gave up says less than the object that it waited for.
   const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict?.decisive !== undefined;
   if (isWait) return fail(failing, endingOfRollout(verdict), verdict, hooks);
   return fail(told, ending, isApplied || verdict === undefined ? verdict : halfApplied(verdict, ending), hooks);
+}
+
+/** Helm makes the objects of a chart in the order of its manifest, and stops at the first one that is refused. */
+function firstMissing(declared: readonly ObjectRef[], verdict: RolloutVerdict | undefined): string {
+  const isMissing = ({ kind, name }: ObjectRef): boolean =>
+    verdict?.workloads.some(
+      ({ ref, status }) => status.reason === 'ObjectMissing' && ref.kind === kind && ref.name === name,
+    ) === true;
+  const missing = declared.find(isMissing);
+  return missing === undefined ? '' : objectName(missing);
 }
 
 /** What is not there was refused, or its turn never came; what was broken before explains nothing. */

@@ -9,7 +9,7 @@ import {
   type ReleaseState,
   type RollbackTarget,
 } from '../core/history';
-import { blamedObject, briefly } from '../core/helmFailure';
+import { blamedObject, briefly, isOfRendering } from '../core/helmFailure';
 import { objectName } from '../core/manifest';
 import type { Helm, HelmCapabilities, Rendered, Rendering } from '../core/ports';
 import type { Revision } from '../core/release';
@@ -110,8 +110,7 @@ function notRendered(last: Revision | undefined, failure: Rendered['failure']): 
         `Helm can neither upgrade the release nor return to that revision; the chart is not to blame: ${briefly(message)}`,
     );
   }
-  const isOfChart = reason === 'ChartInvalid' || reason === 'KindNotServed';
-  const what = isOfChart ? 'The chart cannot be rendered' : 'Helm stopped before it changed anything';
+  const what = isOfRendering(message) ? 'The chart cannot be rendered' : 'Helm stopped before it changed anything';
   return new TaskError(
     reason,
     `${what}: ${briefly(message)}${wayOut(message)}`,

@@ -102,7 +102,7 @@ export async function giveBase(
   return given;
 }
 
-/** What is in no manifest that is wanted, and what becomes of it. */
+/** Says of each leftover what becomes of it. */
 export function sayLeftovers({ agent }: Pick<ReleaseContext, 'agent'>, found: readonly ReportedLeftover[]): void {
   for (const left of found) agent.log(lineOf(left));
 }
@@ -235,8 +235,8 @@ function isClaimOf(name: string, prefix: string): boolean {
 
 function lineOf(left: ReportedLeftover): string {
   const what = objectName(left);
-  if (left.keptBecause === '') return `${what} is in no manifest that is wanted; Helm removes it.`;
-  return `${what} is in no manifest that is wanted, but stays: ${left.keptBecause}.`;
+  if (left.keptBecause === '') return `${what} is declared no longer; Helm removes it.`;
+  return `${what} is declared no longer, but stays: ${left.keptBecause}.`;
 }
 
 /**

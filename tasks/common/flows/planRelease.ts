@@ -1,3 +1,4 @@
+import { counted } from '../core/counted';
 import { asTaskError, TaskError } from '../core/failure';
 import { runOf } from '../core/history';
 import { runWords } from '../core/holder';
@@ -172,8 +173,8 @@ async function rehearse(
   stopIfCancelled(signal);
   const { durationMs, requests, writes } = rehearsal;
   agent.log(
-    `Rehearsed helm rollback to revision ${target.revision} in ${(durationMs / 1000).toFixed(1)} s: ` +
-      `${writes.length} writes, none of them done (${requests.reads} reads, ${requests.dryRuns} dry runs).`,
+    `The rehearsal of helm rollback to revision ${target.revision} took ${(durationMs / 1000).toFixed(1)} s: ` +
+      `${counted(writes.length, 'write', 'writes')}, not carried out (${counted(requests.reads, 'read', 'reads')}, ${counted(requests.dryRuns, 'dry run', 'dry runs')}).`,
   );
   for (const warning of rehearsal.warnings) agent.log(`  The API server warns: ${warning}`);
   return rehearsal;

@@ -73,7 +73,7 @@ function describe(
 ): string {
   const name = named(live);
   if (purpose === 'hook') return `${name}: Helm deletes it and makes a hook of this name in its place`;
-  if (isUnowned(live)) return `${name}: it belongs to nobody that Helm knows of`;
+  if (isUnowned(live)) return `${name}: it belongs to no Helm release`;
   const owner = otherOwner(live, release);
   return owner === undefined ? `${name}: it carries the marks of this release` : `${name}: it belongs to ${owner}`;
 }

@@ -293,7 +293,9 @@ export function sayChanges(
     const isFirst = !said.has(workload.key);
     said.set(workload.key, state);
     if (isFirst && workload.health === 'healthy') continue;
-    context.agent.log(`  ${objectName(workload.ref)}  ${wordsFor(workload)}`);
+    const name = objectName(workload.ref);
+    const words = wordsFor(workload);
+    context.agent.log(words.startsWith(`${name} `) ? `  ${words}` : `  ${name}  ${words}`);
     isNews = true;
   }
   return isNews;
@@ -304,7 +306,7 @@ function wordsFor(workload: WorkloadVerdict): string {
   const { message } = workload.status;
   if (telling === undefined) return message;
   // A cause that is the status in another form is told once.
-  const isSame = telling.message.endsWith(message);
+  const isSame = telling.message.endsWith(message) || message.includes(telling.message);
   return isSame ? `${message} (${telling.code})` : `${message} ${telling.message} (${telling.code})`;
 }
 

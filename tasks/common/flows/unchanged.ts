@@ -19,7 +19,7 @@ export async function unchanged(context: DeployContext, seen: Look): Promise<End
   const isTestChanged = changes.length === 0 && (await hasOtherTests(context, seen.rendering.hooks, deployed.hooks));
   if (isTestChanged) changes.push('the tests (helm test)');
   if (changes.length > 0) {
-    agent.log(`Compared with revision ${deployed.revision}: ${changes.join(', ')}.`);
+    agent.log(`This deploy differs from revision ${deployed.revision} in ${changes.join(', ')}.`);
     return undefined;
   }
   const release = { name: request.releaseName, namespace };

@@ -68,8 +68,13 @@ export async function upgrade(context: DeployContext, story: Story, seen: Look, 
   const nothing = !result.ok && (revision === undefined || changedNothing(revision, preHook(seen)));
   if (nothing) story.serving = serving;
   else if (result.ok && revision !== undefined) story.serving = { revision: revision.revision, health: 'unknown' };
-  context.agent.log(`Helm ended ${result.ok ? 'well' : 'badly'} after ${(result.durationMs / 1000).toFixed(1)} s.`);
+  context.agent.log(`Helm ${endWords(result)} after ${(result.durationMs / 1000).toFixed(1)} s.`);
   return { result, revision, history, changedNothing: nothing, followed, said, hooks, logs };
+}
+
+function endWords({ ok, timedOut }: HelmResult): string {
+  if (ok) return 'succeeded';
+  return timedOut ? 'was told to stop, because the time was over,' : 'failed';
 }
 
 export function isInstall(seen: Look): boolean {

@@ -1,5 +1,6 @@
 import type { Condition, Fields } from './fields';
 import { current, failed, inProgress, type ObjectStatus } from './result';
+import { counted } from '../counted';
 
 /**
  * A Job is Current when its work is done. kstatus calls a running Job Current, by which nobody can wait for a migration;
@@ -33,7 +34,10 @@ function startedStatus(fields: Fields, succeeded: number, wanted: number): Objec
   if (fields.integer('spec.parallelism') === 0 && active === 0) {
     return current('JobPaused', 'The Job is held by a parallelism of 0, as its spec wants it.');
   }
-  return inProgress('JobRunning', `${succeeded} of ${wanted} completions, ${active} pods active, ${lost} failed.`);
+  return inProgress(
+    'JobRunning',
+    `${succeeded} of ${wanted} completions, ${counted(active, 'pod', 'pods')} active, ${lost} failed.`,
+  );
 }
 
 function failureMessage(condition: Condition): string {

@@ -1,5 +1,6 @@
 import type { Condition, Fields } from './fields';
 import { current, failed, inProgress, type ObjectStatus } from './result';
+import { counted } from '../counted';
 
 /** The value of progressDeadlineSeconds by which the Deployment controller understands «none». */
 const noDeadline = 2_147_483_647;
@@ -25,7 +26,7 @@ export function deploymentStatus(fields: Fields): ObjectStatus {
     return inProgress('DeploymentNotAvailable', 'The Deployment has not the minimum of available pods.');
   }
   return (
-    notObserved(fields) ?? current('DeploymentAvailable', `${count(fields, 'status.replicas')} replicas available.`)
+    notObserved(fields) ?? current('DeploymentAvailable', `${replicas(count(fields, 'status.replicas'))} available.`)
   );
 }
 
@@ -37,7 +38,8 @@ function deploymentCounts(fields: Fields): ObjectStatus | undefined {
   const ready = count(fields, 'status.readyReplicas');
   if (existing < wanted) return inProgress('LessReplicas', `${existing} of ${wanted} replicas exist.`);
   if (updated < wanted) return inProgress('LessUpdated', `${updated} of ${wanted} replicas are updated.`);
-  if (existing > wanted) return inProgress('ExtraPods', `${existing - wanted} old replicas are still to end.`);
+  if (existing > wanted)
+    return inProgress('ExtraPods', `${counted(existing - wanted, 'old replica is', 'old replicas are')} still to end.`);
   if (available < updated) return inProgress('LessAvailable', `${available} of ${updated} replicas are available.`);
   if (ready < wanted) return inProgress('LessReady', `${ready} of ${wanted} replicas are ready.`);
   return undefined;
@@ -53,7 +55,7 @@ function pausedStatus(fields: Fields): ObjectStatus {
   if (available < existing) {
     return inProgress('LessAvailable', `Paused; ${available} of ${existing} of its replicas are available.`);
   }
-  return current('DeploymentPaused', `Paused: its rollout is not carried on; ${available} replicas available.`);
+  return current('DeploymentPaused', `Paused: its rollout is not carried on; ${replicas(available)} available.`);
 }
 
 /** What the controller says hinders it, added to the counts that show it. */
@@ -151,7 +153,7 @@ export function replicaSetStatus(fields: Fields): ObjectStatus {
   if (available < wanted) return inProgress('LessAvailable', `${available} of ${wanted} replicas are available.`);
   if (ready < wanted) return inProgress('LessReady', `${ready} of ${wanted} replicas are ready.`);
   if (existing > wanted) return inProgress('ExtraPods', `${existing - wanted} replicas are still to end.`);
-  return notObserved(fields) ?? current('ReplicaSetAvailable', `${wanted} replicas available.`);
+  return notObserved(fields) ?? current('ReplicaSetAvailable', `${replicas(wanted)} available.`);
 }
 
 /**
@@ -166,4 +168,8 @@ export function notObserved(fields: Fields): ObjectStatus | undefined {
 /** Kubernetes leaves out a count of zero. */
 function count(fields: Fields, path: string): number {
   return fields.integer(path) ?? 0;
+}
+
+function replicas(number: number): string {
+  return counted(number, 'replica', 'replicas');
 }
