@@ -41,7 +41,11 @@ describe('charts that bring kinds of their own', () => {
   });
 
   const refusals = [
-    ['a kind that it does not declare', { chart: { ...withCrds, objects: [house] } }, /^The chart cannot.*"House"/s],
+    [
+      'a kind that it does not declare',
+      { chart: { ...withCrds, objects: [house] } },
+      /^The chart declares a kind that the API server does not serve: .*"House"/s,
+    ],
     ['one kind of its own and one that is not', { chart: { ...withCrds, objects: [toy, house] } }, /"House"/],
     ['--skip-crds', { chart: withCrds, request: { extraArguments: ['--skip-crds'] } }, /Toy in its crds.*--skip-crds/s],
     [
@@ -216,7 +220,7 @@ describe('a cluster that no longer serves a version that Helm has recorded', () 
     const on = await onNewCluster([configMap('a'), scaler('v2beta2')]);
     const report = await deploy(on.context);
     assert.deepEqual([report.outcome, report.reason], ['failed', 'KindNotServed']);
-    assert.match(report.message, /^The chart cannot be rendered/);
+    assert.match(report.message, /^The chart declares a kind that the API server does not serve/);
     assert.deepEqual(on.helm.runs, []);
   });
 

@@ -119,7 +119,7 @@ describe('where a Helm comes from', () => {
     });
     assert.deepEqual(verdict, {
       verdict: 'warning',
-      message: `Helm v4.99.0 is newer than what is known here; it is taken to change objects as ${newestOf('v4.')} does.`,
+      message: `Helm v4.99.0 is newer than the versions that this task knows; it is assumed to change objects as ${newestOf('v4.')} does.`,
     });
   });
 

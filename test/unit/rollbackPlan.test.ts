@@ -525,7 +525,7 @@ describe('A rollback is refused', () => {
       'HelmNotPinned',
     ],
     [
-      'is newer than what is known',
+      'is newer than the versions that this task knows',
       { ...helm('v5.0.0'), from: 'newerRelease', predecessor: 'v4.2.4' },
       'warning',
       'HelmNewer',

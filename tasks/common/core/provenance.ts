@@ -223,7 +223,7 @@ export function judgeProvenance(provenance: HelmProvenance, policy: ProvenancePo
       return { verdict: 'accepted' };
     case 'newerRelease': {
       const { version, predecessor } = provenance;
-      const message = `Helm ${version} is newer than what is known here; it is taken to change objects as ${predecessor} does.`;
+      const message = `Helm ${version} is newer than the versions that this task knows; it is assumed to change objects as ${predecessor} does.`;
       return { verdict: 'warning', message };
     }
     case 'otherThanPinned': {

@@ -95,10 +95,13 @@ function wayOut(message: string): string {
   return '\nSet the input dependencyUpdate to true, or fetch the dependencies in an earlier step (helm dependency build).';
 }
 
-/**
- * Only what the chart itself is to blame for is called so. Before it renders anything of an upgrade, Helm reads what it has
- * recorded of the last revision.
- */
+function whatStopped(reason: FailureReason, message: string): string {
+  if (isOfRendering(message)) return 'The chart cannot be rendered';
+  if (reason === 'KindNotServed') return 'The chart declares a kind that the API server does not serve';
+  return 'Helm stopped before it changed anything';
+}
+
+/** Before it renders anything of an upgrade, Helm reads what it has recorded of the last revision. */
 function notRendered(last: Revision | undefined, failure: Rendered['failure']): TaskError {
   const { reason, message } = failure ?? { reason: 'HelmFailed', message: 'it did not say why.' };
   const object = blamedObject({ reason, message });
@@ -110,7 +113,7 @@ function notRendered(last: Revision | undefined, failure: Rendered['failure']): 
         `Helm can neither upgrade the release nor return to that revision; the chart is not to blame: ${briefly(message)}`,
     );
   }
-  const what = isOfRendering(message) ? 'The chart cannot be rendered' : 'Helm stopped before it changed anything';
+  const what = whatStopped(reason, message);
   return new TaskError(
     reason,
     `${what}: ${briefly(message)}${wayOut(message)}`,

@@ -34,7 +34,7 @@ export function helmFindings(helm: HelmProvenance, policy: RollbackPolicy): Plan
       return [
         finding(
           'HelmNewer',
-          `Helm ${helm.version} is newer than what is known here; it is taken to behave like ${helm.predecessor}.`,
+          `Helm ${helm.version} is newer than the versions that this task knows; it is assumed to behave like ${helm.predecessor}.`,
         ),
       ];
     case 'unknown': {
