@@ -355,7 +355,10 @@ describe('deploy', () => {
     const report = await deploy(on.context);
     assert.deepEqual([report.outcome, report.reason], ['refused', 'FieldConflict']);
     assert.equal(report.failedWorkload, 'Deployment/web');
-    assert.match(report.message, /Deployment\/web: \.spec\.replicas \(set by kubectl\)\. Helm was not started/);
+    assert.match(
+      report.message,
+      /to other values than the chart: \.spec\.replicas \(set by kubectl\)\. Helm was not started/,
+    );
     assert.match(report.advice, /--force-conflicts/);
     assert.deepEqual(on.helm.runs, []);
     assert.equal(told(on.storage.records), '1 deployed+verified');

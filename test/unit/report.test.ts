@@ -219,6 +219,14 @@ describe('The closing paragraph', () => {
     assert.equal(lines([log('x'.repeat(1000))])[1]?.length, 'Pod/web-1, log of web: '.length + 504);
   });
 
+  it('does not repeat the message as an event says it of another pod', () => {
+    const message = 'pods "web-76b7cf9497-kjfxh" is forbidden: exceeded quota: small';
+    const event =
+      'FailedCreate: (combined from similar events): Error creating: pods "web-76b7cf9497-h4m7v" is forbidden: exceeded quota: small (4 times)';
+    const evidence: Evidence[] = [{ object: 'Deployment/web', kind: 'event', title: 'QuotaExceeded', lines: [event] }];
+    assert.doesNotMatch(closingOf(report({ message, evidence, objects: [] }), { afterIssue: true }), /h4m7v/);
+  });
+
   it('does not name an object twice whose message names it', () => {
     const message = 'Deployment/web was not healthy in time.';
     assert.match(

@@ -175,6 +175,14 @@ export function sinceSentence({ failedWorkload, objects }: Blaming): string {
   return since === undefined || since === '' ? '' : `First seen at ${since.slice(0, 19).replace('T', ' ')} UTC.`;
 }
 
+/** Without what the cluster adds to an event that it repeats, nor the names of pods, which differ from try to try. */
+function alike(text: string): string {
+  return text
+    .replace(/^(\(combined from similar events\): )?(Error creating: )?/, '')
+    .replace(/ \(\d+ times\)$/, '')
+    .replace(/-[bcdfghjklmnpqrstvwxz2456789]{5}"/g, '-?"');
+}
+
 const shownProofLimit = 500;
 
 /** Since when, and the line that tells most: the last one of the log, else what the cluster says. */
@@ -187,7 +195,8 @@ export function proofOf(report: Blaming): string[] {
   const line = item?.lines.flatMap(splitLines).findLast((each) => each.trim() !== '');
   // «Reason: text» of the cluster says nothing more than a message that is made of the text.
   const text = item?.kind === 'log' ? line : line?.replace(/^.*?: /s, '');
-  const isNews = item !== undefined && line !== undefined && text !== undefined && !message.includes(text.trim());
+  const isNews =
+    item !== undefined && line !== undefined && text !== undefined && !alike(message).includes(alike(text).trim());
   const since = sinceSentence(report);
   return [
     ...(since === '' ? [] : [since]),

@@ -157,11 +157,12 @@ function isHelms({ manager }: FieldConflict, method: { ownsItsEarlierWrites: boo
 const objectsNamed = 8;
 
 function refusalWords(found: readonly ConflictingObject[]): string {
+  // The ending names the first object.
   const named = found
     .slice(0, objectsNamed)
-    .map(({ ref, conflicts }) => `${objectName(ref)}: ${conflictWords(conflicts)}`);
+    .map(({ ref, conflicts }, index) => `${index === 0 ? '' : `${objectName(ref)}: `}${conflictWords(conflicts)}`);
   const more = found.length > objectsNamed ? `; and ${found.length - objectsNamed} more objects` : '';
   const what =
-    'The API server would refuse what Helm is about to apply, because other field managers have set fields of the chart to other values';
+    'The API server would refuse what Helm is about to apply, because other field managers have set fields to other values than the chart';
   return `${what}: ${named.join('; ')}${more}. Helm was not started, and nothing was changed.`;
 }
