@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Asked, Fault } from './faultProxy';
+import { plainCases } from './plainCases';
 import type { Actor, FailureCase } from './provoke';
 
 const configMap = (name: string, rest = 'data: {a: one}'): string =>
@@ -189,6 +190,8 @@ async function withRockets({ create, call, namespace }: Actor): Promise<void> {
 
 /** Ways in which Helm fails on real clusters. The name is that of the recorded text. */
 export const failureCases: Readonly<Record<string, FailureCase>> = {
+  ...plainCases,
+
   'webhook-denied': async ({ chart, fails, webhook }) => {
     await webhook('validation.gatekeeper.sh', '[all-must-have-owner] you must provide labels: {"owner"}');
     return fails(chart(plain));

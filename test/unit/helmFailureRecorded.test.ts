@@ -37,7 +37,85 @@ const nobodys: Meaning = {
 const nameless: Meaning = { reason: 'ChartInvalid', next: /fixed metadata\.name/ };
 const recordTooLarge: Meaning = { reason: 'RecordTooLarge' };
 
+const noChart = (says: string): Meaning => ({ reason: 'ChartNotFound', says });
+const badChart = (says: string): Meaning => ({ reason: 'ChartInvalid', says });
+const badValues = (says: string): Meaning => ({ reason: 'ValuesInvalid', says });
+const badInput = (says: string): Meaning => ({ reason: 'InputInvalid', says });
+const immutable = (object: string, says: string): Meaning => ({
+  reason: 'ApplyRejected',
+  object,
+  says,
+  next: /^The field named above cannot be changed while the object exists/,
+});
+const hookFailed: Meaning = { reason: 'HookFailed', says: 'migrate' };
+
+/** What `scripts/helmFailures/plainCases.ts` provokes. */
+const plainMeanings: Readonly<Record<string, Meaning>> = {
+  'chart-bare-name': noChart('demo'),
+  'chart-folder-missing': noChart('./nosuch'),
+  'chart-repo-unknown': noChart('myrepo'),
+  'chart-protocol-unknown': noChart('ftp'),
+  'chart-url-host-unknown': noChart('no such host'),
+  'chart-http-host-unknown': noChart('no such host'),
+  'chart-http-unreachable': noChart('connection refused'),
+  'chart-oci-unreachable': noChart('connection refused'),
+  'chart-empty-folder': noChart('Chart.yaml'),
+  'chart-garbage-archive': noChart('garbage.tgz'),
+  'chart-bad-metadata': badChart('chart.metadata.name'),
+  'chart-library': badChart('library charts are not installable'),
+  'chart-kube-version': badChart('>=9.0.0'),
+  'chart-dependency-missing': { ...badChart('missing in charts/ directory: sub'), next: /helm dependency update/ },
+
+  'flag-unknown': badInput('--no-such-flag'),
+  'flag-shorthand-unknown': badInput('-Q'),
+  'flag-value-invalid': badInput('soon'),
+  'release-name-invalid': badInput('Bad_Name'),
+  'values-file-missing': badValues('nosuch.yaml'),
+  'values-file-broken': badValues('line 2'),
+  'values-file-list': badValues('array'),
+  'values-schema': badValues('integer'),
+  'set-no-value': badValues('justakey'),
+  'set-json-broken': badValues('--set-json'),
+  'set-file-missing': badValues('nosuch.txt'),
+
+  'template-fail': badChart('replicas must be odd'),
+  'template-required': badChart('image.tag is required'),
+  'template-nil': badChart('.Values.a.b.c'),
+  'template-syntax': badChart('missing value for if'),
+  'template-function-unknown': badChart('nosuchfunction'),
+  'template-include-unknown': badChart('no template "nosuch"'),
+  'template-yaml-error': badChart('templates/a.yaml'),
+  'object-without-kind': badChart('kind not set'),
+  'kind-unknown': { reason: 'KindNotServed', object: 'Rocket/a', says: 'example.com/v1' },
+  'object-name-invalid': { reason: 'ApplyRejected', object: 'ConfigMap/Bad_Name', says: 'RFC 1123' },
+
+  'immutable-deployment': immutable('Deployment/web', 'spec.selector'),
+  'immutable-config-map': immutable('ConfigMap/plain', 'field is immutable'),
+  'immutable-job': immutable('Job/plain', 'spec.template'),
+  'immutable-stateful-set': immutable('StatefulSet/plain', 'updates to statefulset spec'),
+  'immutable-service': immutable('Service/plain', 'may not change once set'),
+
+  'hook-invalid': { reason: 'HookFailed', says: 'Bad_Hook', next: /^The API server refused the hook/ },
+  'hook-pre-install-failed': hookFailed,
+  'hook-post-install-failed': hookFailed,
+  'hook-pre-upgrade-failed': hookFailed,
+  'hook-post-upgrade-failed': hookFailed,
+  'hook-timeout': { reason: 'HookFailed', says: 'failed pre-install' },
+  'wait-timeout': { reason: 'TimedOut' },
+  'wait-timeout-upgrade': { reason: 'TimedOut' },
+
+  'namespace-missing-object': { reason: 'NamespaceMissing', says: 'nosuchns' },
+  'rollback-revision-missing': { reason: 'RollbackTargetMissing', says: '7' },
+  'rollback-release-missing': { reason: 'RollbackTargetMissing' },
+  'uninstall-release-missing': { reason: 'RollbackTargetMissing', says: 'nosuch' },
+  'server-unknown': { reason: 'ClusterUnreachable', says: 'no such host' },
+  'server-refuses': { reason: 'ClusterUnreachable', says: 'connection refused' },
+  'token-rejected': { reason: 'CredentialsRejected' },
+};
+
 const meanings: Readonly<Record<string, Meaning>> = {
+  ...plainMeanings,
+
   'webhook-denied': { ...policy, ...creation, says: 'validation.gatekeeper.sh' },
   'webhook-denied-upgrade': { ...policy, ...change, says: 'Privileged container is not allowed: web' },
   'webhook-denied-kyverno': { ...policy, ...plain, says: 'label app is required' },

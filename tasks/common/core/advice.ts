@@ -90,7 +90,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   ],
   [
     'ChartInvalid',
-    /resource name may not be empty|name is required|name or generateName is required|generateName/,
+    /resource name may not be empty|(?<!chart\.metadata\.)name is required|name or generateName is required|generateName/,
     'Give each object of the chart a fixed metadata.name: Helm finds its objects by their names, so generateName works in hooks only.',
   ],
   [

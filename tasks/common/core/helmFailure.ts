@@ -31,6 +31,7 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/^could not download /i, 'ChartNotFound'],
   [/^directory \S+ not found/i, 'ChartNotFound'],
   [/^failed to fetch \S+ : \d/i, 'ChartNotFound'],
+  [/^Get "https?:\/\/[^"\s]+\.tgz(\?[^"\s]*)?": /i, 'ChartNotFound'],
   [/failed to perform "\w+" on source/i, 'ChartNotFound'],
   [/^failed to do request: /i, 'ChartNotFound'],
   [/^unexpected status from \w+ request to /i, 'ChartNotFound'],
@@ -70,7 +71,7 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/getting credentials: /, 'CredentialsRejected'],
   [/auth plugin has been removed/i, 'ConnectionInvalid'],
   [/^Kubernetes cluster unreachable/i, 'ClusterUnreachable'],
-  [/: dial tcp /, 'ClusterUnreachable'],
+  [/: dial tcp[: ]/, 'ClusterUnreachable'],
   [/an error on the server \("/i, 'TransientFailure'],
 
   [/^failed parsing --set/i, 'ValuesInvalid'],
