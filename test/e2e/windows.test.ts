@@ -3,8 +3,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { adminApiServer } from '../../scripts/cluster/cluster';
+import { realNodeTag } from '../../scripts/test/summary';
 import type { Place } from '../matrix/cases';
 import { reach } from '../matrix/places';
+import { argumentsOf } from '../matrix/processTable';
 import type { AgentOptions } from '../support/agent';
 import { openWine, wineObstacle, type Wine } from '../support/windows/wine';
 import { toWindowsPath } from '../support/windows/winePaths';
@@ -16,7 +18,8 @@ const inputs = { timeout: '8m', rollbackTimeout: '8m' };
 
 interface Moment {
   place: Place;
-  deploy: SceneDeploy;
+  /** Beside what never gets ready. */
+  set?: readonly string[];
   /** Helm was at work, and says that it was told. */
   tellsHelm?: true;
   needsNode?: true;
@@ -24,19 +27,24 @@ interface Moment {
   history: RegExp;
 }
 
+const takenBack = /^1 superseded, 2 failed, 3 deployed$/;
+/** Depends on how far Helm came until it heard of it. */
+const asBefore = /^1 deployed(, 2 failed)?$|^1 superseded, 2 failed, 3 deployed$/;
+
 const moments: readonly Moment[] = [
+  { place: 'release-looked-at', history: asBefore },
+  { place: 'record-pending', history: asBefore },
+  { place: 'first-object-changed', history: asBefore },
   {
     place: 'pre-hook-running',
-    deploy: { set: [...fake, 'text=two', 'hooks.pre-upgrade=sleep 600'] },
+    set: ['hooks.pre-upgrade=sleep 600'],
     tellsHelm: true,
     needsNode: true,
     history: /^1 deployed, 2 failed$/,
   },
-  {
-    place: 'following',
-    deploy: { set: [...stuck, 'text=two'] },
-    history: /^1 superseded, 2 failed, 3 deployed$/,
-  },
+  { place: 'helm-ended', history: takenBack },
+  { place: 'following', history: takenBack },
+  { place: 'rollback-pending', set: ['progressDeadlineSeconds=1'], history: takenBack },
 ];
 
 /** The packaged task, run by the agent's Node for Windows with a Helm for Windows, started and cancelled as that agent does. */
@@ -105,14 +113,11 @@ describe('on Windows, as far as Wine is one', function () {
     assert.equal(await s.history(), '1 deployed');
   });
 
-  for (const { place, deploy, tellsHelm, needsNode, history } of moments) {
-    scene(`cancelled at ${place}: the post-job step puts it in order, and the next run works`, async (s) => {
-      if (needsNode === true && !s.cluster.hasRealNode) {
-        console.log(`    ${place} needs a real node.`);
-        return;
-      }
+  for (const { place, set = [], tellsHelm, needsNode, history } of moments) {
+    const title = `cancelled at ${place}: the job puts it in order, and the next run works`;
+    scene(needsNode === true ? `${title} ${realNodeTag}` : title, async (s) => {
       assertOutcome(await s.deploy({ set: fake }), 'deployed');
-      const running = s.start(withHelm(deploy), onWindows());
+      const running = s.start(withHelm({ set: [...stuck, 'text=two', ...set] }), onWindows());
       await reach(place, sceneOf(s, running.job));
       running.job.cancel();
       const end = await running.end;
@@ -122,10 +127,29 @@ describe('on Windows, as far as Wine is one', function () {
       assert.doesNotMatch(end.log, /its tree is killed/);
       if (tellsHelm === true) assert.match(end.log, /Release web has been cancelled/);
       assert.match(await s.history(), history, end.log);
+      assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
       assertNothingPrivate(end.job.step('deploy').taskVariablesSet);
       assertOutcome(await s.deploy({ set: [...fake, 'text=three'] }), 'deployed');
     });
   }
+
+  scene(`killed in a hook, and no post-job: Helm ends with it, and the next run repairs ${realNodeTag}`, async (s) => {
+    assertOutcome(await s.deploy({ set: fake }), 'deployed');
+    const deploy = withHelm({ set: [...fake, 'text=two', 'hooks.pre-upgrade=sleep 600'] });
+    const running = s.start(deploy, onWindows());
+    await reach('pre-hook-running', sceneOf(s, running.job));
+    assert.equal(helmsIn(s.namespace), 1);
+    running.job.kill('SIGUSR2');
+    running.job.loseAgent();
+    await running.end.catch(() => undefined);
+    await s.until('Helm has ended with the task', () => helmsIn(s.namespace) === 0);
+    assert.equal(await s.history(), '1 deployed, 2 pending-upgrade');
+    const next = await s.deploy(withHelm({ set: [...fake, 'text=three'] }), onWindows());
+    assertOutcome(next, 'recovered');
+    assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed', next.log);
+    assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'three');
+    assert.deepEqual(await s.list('/apis/batch/v1/namespaces/$ns/jobs'), []);
+  });
 
   function sceneOf(s: Scene, job: ReturnType<Scene['start']>['job']): Parameters<typeof reach>[1] {
     const server = adminApiServer(s.cluster.name);
@@ -139,4 +163,15 @@ function assertNothingPrivate(variables: readonly { name: string; value: string 
   const announced = variables.find(({ name }) => name === 'helmSafeDeployPrivateFolder')?.value;
   assert.match(announced ?? '', /^Z:\\/);
   assert.ok(!fs.existsSync((announced ?? '').slice(2).replaceAll('\\', '/')), announced);
+}
+
+/** How many Helms for Windows are at work in a namespace. */
+function helmsIn(namespace: string): number {
+  return fs
+    .readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map((entry) => argumentsOf(Number(entry)))
+    .filter(
+      (words) => /helm[^\\/]*\.exe$/i.test(words[0] ?? '') && words.includes('upgrade') && words.includes(namespace),
+    ).length;
 }

@@ -78,7 +78,7 @@ async function provideWine(log: (line: string) => void, signal: AbortSignal): Pr
   };
   await withLock(`${target}.lock`, signal, onWait, async () => {
     if (fs.existsSync(target)) return;
-    log('Wine is unpacked into the cache, once (100 MB to download, 1 GB on disk)');
+    log('Wine is unpacked into the cache, once (100 MB to download, 1.4 GB on disk)');
     const partial = `${target}.partial`;
     fs.rmSync(partial, { recursive: true, force: true });
     fs.mkdirSync(partial, { recursive: true });

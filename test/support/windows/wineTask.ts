@@ -22,6 +22,11 @@ child.stdin.on('error', () => undefined);
 // The agent for Windows sends no more than it is asked for; that a stand-in is killed, it hears by the end of its input.
 process.on('SIGINT', () => child.stdin.write('cancel\n'));
 process.on('SIGTERM', () => undefined);
+// As somebody with a task manager: the Node for Windows ends, and nothing else is told.
+process.on('SIGUSR2', () => child.stdin.write('kill\n'));
+// An agent that is gone reads no more.
+process.stdout.on('error', () => undefined);
+process.stderr.on('error', () => undefined);
 pass(child.stdout, process.stdout);
 pass(child.stderr, process.stderr);
 // What Wine has started for itself may hold the pipes.
