@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { planMarkdown, planSummary, summaryLimit } from '../../tasks/common/core/rollbackPlan/markdown';
+import { planMarkdown } from '../../tasks/common/core/rollbackPlan/markdown';
+import { planSummary, summaryLimit } from '../../tasks/common/core/rollbackPlan/summary';
 import { keptPlanJson, readPlan } from '../../tasks/common/core/rollbackPlan/document';
 import { findingRules } from '../../tasks/common/core/rollbackPlan/findings';
 import {
@@ -210,6 +211,46 @@ describe('The images of a plan', () => {
   }
 });
 
+/** A rollback as it comes to somebody at night: a hot fix, a Secret, hooks. */
+function night(before: readonly KubeObject[] = [], after: readonly KubeObject[] = []): RollbackPlan {
+  const secret = (stringData: object): KubeObject => object('Secret', 'login', { stringData });
+  const settings = (mode: string): KubeObject => object('ConfigMap', 'settings', { data: { mode } });
+  const report = object('CronJob', 'report', {}, 'batch/v1');
+  const [good, bad] = [
+    secret({ password: 'hunter2-good' }),
+    secret({ password: 'hunter2-bad', token: 'hunter2-token' }),
+  ];
+  const stored = (declared: KubeObject): KubeObject => {
+    const { stringData, ...rest } = declared;
+    const data = Object.entries(stringData as Record<string, string>).map(([name, value]) => [name, btoa(value)]);
+    return live({ ...rest, type: 'Opaque', data: Object.fromEntries(data) as unknown });
+  };
+  return plan({
+    history: [
+      revision(1, 'superseded', [web('app:1', { replicas: 3 }), good, settings('a'), report, ...before], {
+        labels: verified(1),
+        hooks: [hook('Job', 'drain', ['pre-rollback']), hook('Job', 'warm', ['post-rollback'])],
+      }),
+      revision(2, 'failed', [web('app:2', { replicas: 3 }), bad, settings('b'), object('ConfigMap', 'new'), ...after]),
+    ],
+    live: [
+      live(web('app:2', { replicas: 5 })),
+      stored(bad),
+      live(settings('b')),
+      live(object('ConfigMap', 'new')),
+      ...after.map((one) => live(one)),
+    ],
+    writes: [
+      write('changed', live(web('app:1', { replicas: 3 }))),
+      write('changed', stored(good)),
+      write('changed', live(settings('a'))),
+      write('created', live(report)),
+      ...before.map((one) => write('changed', live(one))),
+      write('deleted', live(object('ConfigMap', 'new'))),
+    ],
+  });
+}
+
 describe('The summary of a plan', () => {
   it('names risk, target, what is deleted, what restarts, and the digest', () => {
     const made = deleting([config]);
@@ -244,9 +285,56 @@ describe('The summary of a plan', () => {
   it('says how many warnings did not fit', () => {
     const many = Array.from({ length: 60 }, (_, index) => object('Thing', `thing-${index}`, {}, 'example.com/v1'));
     const lines = planSummary(deleting(many)).split('\n');
-    assert.match(lines[2] ?? '', /^- Refused, TooManyDeletions|^- Refused, DeletesCustomResource/);
-    assert.equal(lines[10], '- and 53 more, see the summary of the run');
-    assert.match(lines[11] ?? '', /^- Now: revision 2/);
+    assert.match(lines[2] ?? '', /^- Refused, DeletesCustomResource: Thing\/thing-0 is deleted/);
+    assert.match(lines[5] ?? '', /^- Refused, DeletesCustomResource, too: Thing\/thing-3, .* and \d+ more$/);
+    assert.match(lines[6] ?? '', /^- Refused, TooManyDeletions: 60 objects/);
+    assert.match(lines[7] ?? '', /^- Now: revision 2/);
+  });
+
+  it('names hooks, objects, fields with from and to, hot fixes, keys of Secrets without values, and the page', () => {
+    const lines = planSummary(night(), 'https://dev.azure.com/fabrikam/shop/_build/results?buildId=7').split('\n');
+    for (const expected of [
+      '- Target: revision 1, web 1.1.0, application 2.1, superseded, deployed at 2026-08-20T10:01:00Z, seen healthy',
+      '- Hooks that run, unrehearsed: Job/drain (pre-rollback), Job/warm (post-rollback)',
+      '- Objects: 1 deleted, 1 created, 3 patched',
+      '- Deleted: ConfigMap/new',
+      '- Images: Deployment/web: app:2 becomes app:1',
+      '- Undone by hand, Deployment/web: spec.replicas is 5, becomes 3',
+      '- Patched, Secret/login: key password changed; key token removed',
+      '- Patched, ConfigMap/settings: data.mode from "b" to "a"',
+      '- Created: CronJob/report',
+      '- Full plan: https://dev.azure.com/fabrikam/shop/_build/results?buildId=7',
+    ]) {
+      assert.ok(lines.includes(expected), `${expected}\n\nis not in\n\n${lines.join('\n')}`);
+    }
+    assert.ok(!lines.includes('- Patched, Deployment/web'), 'Its image and its hot fix say it.');
+    assert.ok(!lines.join().includes('hunter2') && !lines.join().includes('aHVudGVyMg'));
+  });
+
+  it('leaves out what matters least, in whole lines, and uses the room', () => {
+    const settings = (mode: string): KubeObject[] =>
+      Array.from({ length: 90 }, (_, index) =>
+        object('ConfigMap', `settings-${index}`, { data: { mode: mode.repeat(20), level: mode } }),
+      );
+    const text = planSummary(night(settings('a'), settings('b')));
+    const lines = text.split('\n');
+    assert.ok(text.length > summaryLimit - 300 && text.length <= summaryLimit, String(text.length));
+    assert.match(lines.at(-3) ?? '', /^- and \d+ more lines in the full plan$/);
+    for (const start of [
+      'Hooks that run',
+      'Deleted: ConfigMap/new',
+      'Undone by hand',
+      'Patched, Secret/login',
+      'Created',
+    ]) {
+      assert.ok(
+        lines.some((line) => line.startsWith(`- ${start}`)),
+        `${start}\n\n${text}`,
+      );
+    }
+    for (const line of lines.filter((each) => each.startsWith('- Patched, ConfigMap'))) {
+      assert.match(line, /^- Patched, ConfigMap\/settings(-\d+)?: data\..* to "[ab]+"$/);
+    }
   });
 
   it('names a hundred workloads in a line', () => {

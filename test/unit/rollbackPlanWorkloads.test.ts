@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { planMarkdown, planSummary } from '../../tasks/common/core/rollbackPlan/markdown';
+import { planMarkdown } from '../../tasks/common/core/rollbackPlan/markdown';
+import { planSummary } from '../../tasks/common/core/rollbackPlan/summary';
 import { planDifferences } from '../../tasks/common/core/rollbackPlan/differences';
 import { planJson, readPlan } from '../../tasks/common/core/rollbackPlan/document';
 import { planWorkloads } from '../../tasks/common/core/rollbackPlan/planWorkloads';
@@ -232,8 +233,8 @@ describe('The plan for plain workloads', () => {
       [true, true, { present: 3, target: 2 }],
     );
     assert.ok(changed.diff.includes('-        none: z'), changed.diff.join('\n'));
-    assert.deepEqual([codes(made), made.risk, made.deletions], [['UnverifiedTarget'], 'high', 0]);
-    assert.match(planMarkdown(made), /^## Rollback of deployment\/deployment in namespace shop: risk high/);
+    assert.deepEqual([codes(made), made.risk, made.deletions], [['UnverifiedTarget'], 'low', 0]);
+    assert.match(planMarkdown(made), /^## Rollback of deployment\/deployment in namespace shop: risk low/);
     assert.match(planSummary(made), /From revision 3 back to 2|Pods restart: Deployment\/deployment/);
     assert.deepEqual(readPlan(planJson(made), made.digest, sha256), { plan: made, isTimeProven: true });
   });

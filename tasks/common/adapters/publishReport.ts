@@ -17,6 +17,7 @@ import {
   type HealthReport,
 } from '../core/healthReport';
 import { asTaskError } from '../core/failure';
+import { summaryPage } from '../core/holder';
 import { redactedFields } from '../core/redactedFields';
 import { planAttachmentType, planJson } from '../core/rollbackPlan/document';
 import {
@@ -134,7 +135,7 @@ export function publishRollback(
     ...toldRollback(clean, shownPlan),
     name: rollbackName(report),
     plan: shownPlan,
-    outputs: rollbackOutputs(clean, shownPlan),
+    outputs: rollbackOutputs(clean, shownPlan, summaryPage((name) => agent.environment.variable(name))),
   });
 }
 

@@ -204,6 +204,17 @@ function linkTo(variable: Variable, collection: URL | undefined, { kind }: Run, 
   return shownLink(`${collection.href}${encoded(project)}/${page}`);
 }
 
+/** The page of the run on which Markdown of its steps stands; empty where the agent does not say where that is. */
+export function summaryPage(variable: Variable): string {
+  const read: Variable = (name) => variable(name) || undefined;
+  const run = runOf(read);
+  const collection = collectionUrl(read('System.CollectionUri') ?? read('System.TeamFoundationCollectionUri'));
+  const project = read('System.TeamProject');
+  if (run?.kind !== 'build' || collection === undefined || project === undefined) return '';
+  const page = `_build/results?${query({ buildId: read('Build.BuildId'), view: 'results' })}`;
+  return shownLink(`${collection.href}${encoded(project)}/${page}`);
+}
+
 function query(fields: Readonly<Record<string, string | undefined>>): string {
   return Object.entries(fields)
     .map(([name, value]) => `${name}=${encoded(value ?? '')}`)

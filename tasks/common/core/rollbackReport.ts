@@ -1,5 +1,6 @@
 import type { Ending } from './ending';
-import { planHeading, planMarkdown, planSummary, subjectName } from './rollbackPlan/markdown';
+import { planHeading, planMarkdown, subjectName } from './rollbackPlan/markdown';
+import { planSummary } from './rollbackPlan/summary';
 import type { Risk, RollbackPlan } from './rollbackPlan/types';
 import {
   blaming,
@@ -75,14 +76,18 @@ export const rollbackResults: Record<RollbackOutcome, TaskResult> = {
   failed: 'Failed',
 };
 
-/** The outputs of the task, all strings, but for the path of the report. */
-export function rollbackOutputs(report: RollbackReport, plan: RollbackPlan | undefined): Record<string, string> {
+/** The outputs of the task, all strings, but for the path of the report. `page`: the run's summary page. */
+export function rollbackOutputs(
+  report: RollbackReport,
+  plan: RollbackPlan | undefined,
+  page = '',
+): Record<string, string> {
   const text = (value: number | null): string => (value === null ? '' : String(value));
   return {
     outcome: report.outcome,
     reason: report.reason,
     planDigest: report.planDigest,
-    planSummary: plan === undefined ? '' : planSummary(plan),
+    planSummary: plan === undefined ? '' : planSummary(plan, page),
     targetRevision: text(report.targetRevision),
     deletions: report.planDigest === '' ? '' : String(report.deletions),
     risk: report.risk,

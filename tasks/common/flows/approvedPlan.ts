@@ -2,11 +2,15 @@ import { describeApproval, shownApprovers, type ApprovalDecision } from '../core
 import { provenApprovalText, type ProvenApproval } from '../core/approval/proven';
 import { TaskError } from '../core/failure';
 import type { Execution } from '../core/keptPlan';
+import type { KubeObject } from '../core/kubernetes';
+import { isSecret } from '../core/manifest';
 import type { PlainStart } from '../core/rollbackContext';
-import { planDifferences } from '../core/rollbackPlan/differences';
-import { isSameContent } from '../core/rollbackPlan/digest';
+import { planDifferences, type WriterOf } from '../core/rollbackPlan/differences';
+import { isSameContent, isSameObject } from '../core/rollbackPlan/digest';
+import { refOfPlanned } from '../core/rollbackPlan/execution';
+import { writerWords } from '../core/rollbackPlan/writers';
 import { isSameDigest } from '../core/rollbackPlan/document';
-import type { RollbackPlan } from '../core/rollbackPlan/types';
+import type { PlannedObject, RollbackPlan } from '../core/rollbackPlan/types';
 import { planLines } from '../core/rollbackReport';
 import { approvalVariable } from '../core/taskVariables';
 import { proveApproval } from './approval';
@@ -59,19 +63,20 @@ export function sayPlan({ agent }: Pick<PlainStart, 'agent'>, plan: RollbackPlan
  * The plan of now under the digest of the approved one, where both have the same content. Throws `PlanChanged` where it
  * is not what was approved, with the differences in words.
  */
-export function sameOrRefused(
+export async function sameOrRefused(
+  { cluster, clock }: Pick<PlainStart, 'cluster' | 'clock'>,
   story: RollbackStory,
   approved: ApprovedPlan | undefined,
   plan: RollbackPlan,
-  now: Date,
-): RollbackPlan {
+): Promise<RollbackPlan> {
   if (approved === undefined) return plan;
   if (isSameContent(approved.plan, plan)) {
     const { digest, createdAt } = approved.plan;
     story.plan = { ...plan, digest, createdAt };
     return story.plan;
   }
-  const differences = planDifferences(approved.plan, plan, now);
+  const writerOf = await writersOf({ cluster }, approved.plan, plan);
+  const differences = planDifferences(approved.plan, plan, clock.now(), writerOf);
   story.differences = differences;
   const told = differences.slice(0, differencesTold).join(' ');
   const rest = differences.length > differencesTold ? ` And ${differences.length - differencesTold} more.` : '';
@@ -79,6 +84,32 @@ export function sameOrRefused(
 }
 
 const differencesTold = 3;
+
+/** So many changed objects are asked who has changed them. */
+const askedAtMost = 10;
+
+/** Who has set the fields of the objects that are not as they were. Of Secrets only the metadata is read. */
+export async function writersOf(
+  { cluster }: Pick<PlainStart, 'cluster'>,
+  approved: RollbackPlan,
+  present: RollbackPlan,
+): Promise<WriterOf> {
+  const changed = present.objects.filter(
+    (object) => object.isLive && !approved.objects.some((other) => isSameObject(object, other)),
+  );
+  const live = new Map<PlannedObject, KubeObject>();
+  await Promise.all(
+    changed.slice(0, askedAtMost).map(async (object) => {
+      const ref = refOfPlanned(object);
+      const found = await cluster.get(ref, { metadataOnly: isSecret(ref) }).catch(() => undefined);
+      if (found !== undefined) live.set(object, found);
+    }),
+  );
+  return (object, path) => {
+    const found = live.get(object);
+    return found === undefined ? '' : writerWords(found, path);
+  };
+}
 
 /**
  * Proves that the plan of `digest` was approved as the inputs ask for, by what Azure DevOps says of this run now. Only

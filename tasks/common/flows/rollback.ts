@@ -118,7 +118,7 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   } = await group(context, 'Plan again', () => planRelease(context, history, salt));
   story.plan = planned;
   sayPlan(context, planned);
-  const plan = sameOrRefused(story, approved, planned, clock.now());
+  const plan = await sameOrRefused(context, story, approved, planned);
   if (plan.risk === 'refused') return refusedPlan(plan);
   if (approved === undefined) {
     const served = await alreadyThere(context, story, { plan, salt }, history);

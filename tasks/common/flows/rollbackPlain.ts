@@ -7,15 +7,16 @@ import { objectKey, objectName } from '../core/manifest';
 import { stopIfCancelled, type Lease, type LeftEnded } from '../core/releaseContext';
 import type { PlainStart } from '../core/rollbackContext';
 import { canonicalJson } from '../core/rollbackPlan/comparable';
+import { objectDifference, type WriterOf } from '../core/rollbackPlan/differences';
 import { isSameObject } from '../core/rollbackPlan/digest';
 import { mayHaveTrappedPods, refOfPlanned } from '../core/rollbackPlan/execution';
-import type { PlainWorkload, RollbackPlan, RollbackRequest } from '../core/rollbackPlan/types';
+import type { PlainWorkload, PlannedObject, RollbackPlan, RollbackRequest } from '../core/rollbackPlan/types';
 import { undoOf, type UndoChoice } from '../core/rollbackPlan/workloadHistory';
 import type { RollbackEnding } from '../core/rollbackReport';
 import { at } from '../core/rollout/read';
 import { baselineForWayBack, baselineOf, causesOf, judge } from '../core/rollout/verdict';
 import { planDigestVariable } from '../core/taskVariables';
-import { askApproval, approvedPlan, sameOrRefused, sayPlan, type ApprovedPlan } from './approvedPlan';
+import { askApproval, approvedPlan, sameOrRefused, sayPlan, writersOf, type ApprovedPlan } from './approvedPlan';
 import { announceWork, endWork } from './change';
 import { collectEvidence, sayEvidence } from './evidence';
 import { withLease } from './lease';
@@ -71,7 +72,7 @@ async function rollBack(start: PlainStart, act: Act): Promise<ToldRollback> {
 }
 
 async function carryOut(context: PlainContext, story: RollbackStory): Promise<RollbackEnding> {
-  const { clock, request } = context;
+  const { request } = context;
   const names = namesOf(context);
   const approved = await approvedPlan(context, story);
   const resumed = approved === undefined ? undefined : await resume(context, story, approved);
@@ -80,7 +81,7 @@ async function carryOut(context: PlainContext, story: RollbackStory): Promise<Ro
   const { plan: planned, workloads } = await group(context, 'Plan again', () => planPlain(context, names));
   story.plan = planned;
   sayPlan(context, planned);
-  const plan = sameOrRefused(story, approved, planned, clock.now());
+  const plan = await sameOrRefused(context, story, approved, planned);
   if (plan.risk === 'refused') return refusedPlan(plan);
   if (approved === undefined) await keepPlan(context, plan, '');
   const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
@@ -122,21 +123,27 @@ async function resume(
   context.agent.log(`An earlier run of this rollback has come to ${nameList(made)}. It is carried on.`);
   if (isWhole) return finish(context, story, { plan, workloads: present, approval });
   const rest = await group(context, 'Plan the rest again', () => planPlain(context, open));
-  refuseChangedRest(plan, rest.plan);
+  refuseChangedRest(plan, rest.plan, await writersOf(context, plan, rest.plan));
   const choices = choicesOf(rest.workloads, context.request.rollback);
   return undo(context, story, { plan, workloads: present, approval }, choices);
 }
 
 /** Throws `PlanChanged` where a workload that is still to be rolled back is not as it was when the plan was approved. */
-function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan): void {
+function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan, writerOf: WriterOf): void {
   const changed = rest.objects.filter((object) => !approved.objects.some((other) => isSameObject(object, other)));
   const refusals = rest.findings.filter(({ severity }) => severity === 'refusal');
   if (changed.length === 0 && refusals.length === 0) return;
   const what = [
-    ...changed.map((object) => `${objectName(object)} was changed since the plan was made.`),
+    ...changed.map((object) => changedSentence(approved, object, writerOf)),
     ...refusals.map(({ message }) => sentence(message)),
   ];
   throw new TaskError('PlanChanged', what.join(' '));
+}
+
+function changedSentence({ objects }: RollbackPlan, object: PlannedObject, writerOf: WriterOf): string {
+  const before = objects.find((other) => objectName(other) === objectName(object));
+  const [told] = before === undefined ? [] : objectDifference(before, object, writerOf);
+  return told ?? `${objectName(object)} was changed since the plan was made.`;
 }
 
 function doneBefore(made: readonly PlainWorkload[], all: readonly PlainWorkload[]): string {

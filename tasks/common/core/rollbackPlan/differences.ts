@@ -1,21 +1,35 @@
 import { duration } from '../ending';
 import { objectName } from '../manifest';
+import { changedFields } from './changedFields';
 import { isSameContent, lastingFate } from './digest';
+import type { FindingCode } from './findings';
 import type { PlanFinding, PlannedHook, PlannedObject, RevisionFacts, RollbackPlan } from './types';
 
+/** Who has set a field, in a clause; empty where nobody knows. */
+export type WriterOf = (object: PlannedObject, path: string) => string;
+
 /**
- * What differs between the plan that was approved and the one of now, in sentences, the most telling first. Empty only
- * where both have the same content.
+ * What differs between the plan that was approved and the one of now, in sentences: causes first, then what they bring
+ * about. Empty only where both have the same content.
  */
-export function planDifferences(approved: RollbackPlan, present: RollbackPlan, now: Date): string[] {
+export function planDifferences(
+  approved: RollbackPlan,
+  present: RollbackPlan,
+  now: Date,
+  writerOf: WriterOf = () => '',
+): string[] {
+  const findings = findingDifferences(approved.findings, present.findings);
+  // Without a target nothing is planned: that no object is concerned any more says nothing.
+  const hasTarget = present.target !== null || present.subject.kind === 'workloads';
   const sentences = [
     ...subjectDifferences(approved, present),
+    ...findings.causes,
     ...newRevisions(approved, present, now),
     ...targetDifferences(approved, present),
     ...helmDifferences(approved, present),
-    ...objectDifferences(approved.objects, present.objects),
-    ...hookDifferences(approved.hooks, present.hooks),
-    ...findingDifferences(approved.findings, present.findings),
+    ...(hasTarget ? objectDifferences(approved.objects, present.objects, writerOf) : []),
+    ...(hasTarget ? hookDifferences(approved.hooks, present.hooks) : []),
+    ...findings.others,
     ...(approved.allowPodDelete === present.allowPodDelete
       ? []
       : [
@@ -103,14 +117,18 @@ const fateVerbs: Record<string, string> = {
   keptByPolicy: 'kept by its policy',
 };
 
-function objectDifferences(before: readonly PlannedObject[], now: readonly PlannedObject[]): string[] {
+function objectDifferences(
+  before: readonly PlannedObject[],
+  now: readonly PlannedObject[],
+  writerOf: WriterOf,
+): string[] {
   return pairs(before, now, keyOf).flatMap(([one, other]) => {
     if (one === undefined && other !== undefined) {
       return [`${objectName(other)} is ${verb(other)} now, and was not in the plan.`];
     }
     if (other === undefined)
       return one === undefined ? [] : [`${objectName(one)} was to be ${verb(one)}, and is not concerned any more.`];
-    return one === undefined ? [] : changedObject(one, other);
+    return one === undefined ? [] : objectDifference(one, other, writerOf);
   });
 }
 
@@ -122,9 +140,13 @@ function verb(object: PlannedObject): string {
   return fateVerbs[lastingFate(object)] ?? object.fate;
 }
 
-function changedObject(one: PlannedObject, other: PlannedObject): string[] {
+/** What has become of an object since the plan; nothing where both plans do the same to it. */
+export function objectDifference(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string[] {
   const name = objectName(one);
-  if (verb(one) !== verb(other)) return [`${name} was to be ${verb(one)}, and is ${verb(other)} now.`];
+  if (verb(one) !== verb(other)) {
+    const fields = changedWords(one, other, writerOf);
+    return [`${name} was to be ${verb(one)}, and is ${verb(other)} now${fields === '' ? '' : `: ${fields}`}.`];
+  }
   if (one.revisions?.present !== other.revisions?.present) {
     return [
       `${name} was at revision ${one.revisions?.present ?? '?'}, and is at ${other.revisions?.present ?? '?'} now.`,
@@ -137,15 +159,36 @@ function changedObject(one: PlannedObject, other: PlannedObject): string[] {
   }
   if (one.owner !== other.owner) return [`${name} belongs to ${other.owner || 'this release'} now.`];
   if (one.uid !== other.uid && one.fate === 'deleted') return [`${name} was deleted and made anew since.`];
-  if (one.contentDigest !== other.contentDigest) return [`${name} was changed since: ${whatChanged(one, other)}.`];
+  if (one.contentDigest !== other.contentDigest)
+    return [`${name} was changed since: ${whatChanged(one, other, writerOf)}.`];
   if (one.apiVersion !== other.apiVersion) return [`${name} was ${one.apiVersion}, and is ${other.apiVersion} now.`];
   if (one.restartsPods !== other.restartsPods)
     return [`The pods of ${name} ${other.restartsPods ? 'restart now' : 'do not restart any more'}.`];
   return one.deletedBy === other.deletedBy ? [] : [`${name} is deleted by ${other.deletedBy} now.`];
 }
 
-/** The fields that only one of both plans undoes, or else the lines that differ. */
-function whatChanged(one: PlannedObject, other: PlannedObject): string {
+const fieldsTold = 5;
+
+/** `spec.paused is true (was absent), by kubectl-rollout at …`; empty where the plans do not tell. */
+function changedWords(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string {
+  const fields = changedFields(one, other);
+  const told = fields.slice(0, fieldsTold).map(({ path, was, is, isShown }) => {
+    const values = isShown ? `is ${is || 'absent'} (was ${was || 'absent'})` : hiddenChange(was, is);
+    const writer = writerOf(other, path);
+    return `${path} ${values}${writer === '' ? '' : `, ${writer}`}`;
+  });
+  const more = fields.length - told.length;
+  return told.join('; ') + (more > 0 ? `; and ${more} more fields` : '');
+}
+
+function hiddenChange(was: string, is: string): string {
+  return was === is ? 'has another value (not shown)' : 'was set or removed (its value is not shown)';
+}
+
+/** The fields that are others now; of plans of earlier versions those that only one plan undoes, or the lines that differ. */
+function whatChanged(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string {
+  const words = changedWords(one, other, writerOf);
+  if (words !== '') return words;
   const drift = ({ drift: fields }: PlannedObject): string[] =>
     fields.map(({ path, live }) => `${path} is ${live || 'absent'}`);
   const known = new Set(drift(one));
@@ -170,16 +213,41 @@ function hookDifferences(before: readonly PlannedHook[], now: readonly PlannedHo
   });
 }
 
-function findingDifferences(before: readonly PlanFinding[], now: readonly PlanFinding[]): string[] {
+/** Refusals that bring others about: a kind that is not served makes the rehearsal fail, and its objects vanish. */
+const causeCodes: ReadonlySet<FindingCode> = new Set<FindingCode>([
+  'ReleaseMissing',
+  'TargetMissing',
+  'RevisionMissing',
+  'RevisionPruned',
+  'RevisionUninstalled',
+  'RevisionUnhealthy',
+  'ManifestUnreadable',
+  'RemovedApi',
+  'RemovedApiInPresent',
+  'WorkloadMissing',
+  'HelmUnknown',
+  'HelmNotPinned',
+]);
+
+function findingDifferences(
+  before: readonly PlanFinding[],
+  now: readonly PlanFinding[],
+): { causes: string[]; others: string[] } {
   const lasting = (findings: readonly PlanFinding[]): PlanFinding[] =>
     findings.filter(({ isMomentary }) => !isMomentary);
   const key = ({ code, severity, object, allowedBy }: PlanFinding): string =>
     `${code} ${severity} ${object} ${allowedBy}`;
-  return pairs(lasting(before), lasting(now), key).flatMap(([one, other]) => {
-    if (one === undefined && other !== undefined) return [`New ${other.severity} ${other.code}: ${other.message}`];
-    if (other === undefined && one !== undefined) return [`No longer so, ${one.code}: ${one.message}`];
-    return [];
-  });
+  const differing = pairs(lasting(before), lasting(now), key).filter(([one, other]) => !one || !other);
+  const words = ([one, other]: (typeof differing)[number]): string =>
+    other === undefined
+      ? `No longer so, ${one?.code ?? ''}: ${one?.message ?? ''}`
+      : `New ${other.severity} ${other.code}: ${other.message}`;
+  const isCause = ([, other]: (typeof differing)[number]): boolean =>
+    other?.severity === 'refusal' && causeCodes.has(other.code);
+  return {
+    causes: differing.filter(isCause).map(words),
+    others: differing.filter((each) => !isCause(each)).map(words),
+  };
 }
 
 function pairs<T>(before: readonly T[], now: readonly T[], key: (item: T) => string): [T | undefined, T | undefined][] {

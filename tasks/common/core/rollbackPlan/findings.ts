@@ -32,7 +32,7 @@ export const findingRules = {
   RevisionIsPresent: refusedAlways,
   RevisionUnhealthy: { severity: 'refusal', switch: 'allowUnverifiedTarget' },
   RevisionUninstalled: refusedAlways,
-  UnverifiedTarget: warning,
+  UnverifiedTarget: note,
   ReleasePending: warning,
   HistoryIncomplete: warning,
   ManifestUnreadable: refusedAlways,
@@ -84,8 +84,10 @@ export const findingRules = {
 
 export type FindingCode = keyof typeof findingRules;
 
+export const findingCodes = Object.keys(findingRules) as readonly FindingCode[];
+
 /** The codes that the input `allow` may name. */
-export const allowableCodes: readonly FindingCode[] = (Object.keys(findingRules) as FindingCode[]).filter(
+export const allowableCodes: readonly FindingCode[] = findingCodes.filter(
   (code) => findingRules[code].severity === 'refusal' && findingRules[code].switch === 'allow',
 );
 

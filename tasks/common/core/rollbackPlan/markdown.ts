@@ -1,4 +1,3 @@
-import { splitLines } from '../foreignText';
 import { objectName } from '../manifest';
 import { cell, codeBlock } from '../report';
 import {
@@ -71,7 +70,9 @@ export function riskWords({ risk, findings }: Pick<RollbackPlan, 'risk' | 'findi
     case 'high':
       return `${count(warnings, 'warning')}: read ${warnings === 1 ? 'it' : 'them'} before you approve.`;
     case 'low':
-      return 'Nothing speaks against it.';
+      return warnings === 0
+        ? 'Nothing speaks against it.'
+        : `${count(warnings, 'warning')}, not about data or about what cannot be taken back.`;
     case 'none':
       return 'Nothing would change.';
   }
@@ -122,7 +123,7 @@ function factTable(plan: RollbackPlan): string {
 }
 
 /** Of plain workloads: `Deployment/web from revision 3 back to 2`. */
-function revisionsOf({ objects }: RollbackPlan): string[] {
+export function revisionsOf({ objects }: RollbackPlan): string[] {
   return objects.flatMap((object) =>
     object.revisions === null
       ? []
@@ -131,7 +132,7 @@ function revisionsOf({ objects }: RollbackPlan): string[] {
 }
 
 /** `Deployment/web: shop:2 becomes shop:1`, with the container's name where more than one changes. */
-function imagesOf({ objects }: RollbackPlan): string[] {
+export function imagesOf({ objects }: RollbackPlan): string[] {
   return objects.flatMap((object) =>
     object.images.map(({ container, from, becomes }) => {
       const where = object.images.length === 1 ? '' : ` (${container})`;
@@ -140,7 +141,7 @@ function imagesOf({ objects }: RollbackPlan): string[] {
   );
 }
 
-const proofWords: Record<RevisionFacts['proof'], string> = {
+export const proofWords: Record<RevisionFacts['proof'], string> = {
   verified: 'seen healthy',
   unproven: 'never seen healthy',
   unhealthy: 'failed or judged unhealthy',
@@ -288,61 +289,4 @@ function table(heads: readonly string[], rows: readonly (readonly string[])[]): 
 
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-/** Characters that the instructions of a ManualValidation take. */
-export const summaryLimit = 4000;
-
-/**
- * What an approver must know, for the instructions of a ManualValidation: Markdown, at most 4000 characters. A macro of
- * the pipeline that a chart wrote stays text.
- */
-export function planSummary(plan: RollbackPlan): string {
-  const first = [`**${cell(planHeading(plan))}**`, cell(riskWords(plan))];
-  const last = [...summaryFacts(plan).map((fact) => `- ${cell(fact)}`), `- Digest ${cell(plan.digest)}`];
-  const telling = plan.findings.filter(({ severity }) => severity !== 'note');
-  const lines = telling.map(({ code, message, severity, allowedBy }) => {
-    const word = severity === 'refusal' ? 'Refused' : allowedBy === '' ? 'Warning' : `Allowed by ${allowedBy}`;
-    return `- ${cell(`${word}, ${code}: ${cut(message, 400)}`)}`;
-  });
-  return harmless(fitted(first, lines, last));
-}
-
-function summaryFacts(plan: RollbackPlan): string[] {
-  const names = (objects: readonly PlannedObject[]): string => cut(someNames(objects.map(objectName), 10), 400);
-  const deleted = names(plan.objects.filter(({ fate }) => fate === 'deleted'));
-  const images = cut(someNames(imagesOf(plan)), 400);
-  const restarting = names(plan.objects.filter(({ restartsPods }) => restartsPods));
-  return [
-    plan.present === null ? '' : `Now: revision ${cut(revisionText(plan.present), 200)}`,
-    plan.target === null
-      ? ''
-      : `Target: revision ${cut(revisionText(plan.target), 200)}, ${proofWords[plan.target.proof]}`,
-    plan.target === null ? someNames(revisionsOf(plan), 20) : '',
-    `Objects: ${countsText(plan)}`,
-    deleted === '' ? '' : `Deleted: ${deleted}`,
-    images === '' ? '' : `Images: ${images}`,
-    restarting === '' ? '' : `Pods restart: ${restarting}`,
-  ].filter((fact) => fact !== '');
-}
-
-/** As many lines as fit between what stands first and last, on one screen, and how many did not. */
-function fitted(first: readonly string[], lines: readonly string[], last: readonly string[]): string {
-  for (let shown = Math.min(lines.length, findingsShown); shown >= 0; shown -= 1) {
-    const rest = lines.length - shown;
-    const more = rest === 0 ? [] : [`- and ${rest} more, see the summary of the run`];
-    const text = [...first, ...lines.slice(0, shown), ...more, ...last].join('\n');
-    // `harmless` makes text longer.
-    if (harmless(text).length <= summaryLimit) return text;
-  }
-  return cut([...first, ...last].join('\n'), summaryLimit - 100);
-}
-
-function harmless(text: string): string {
-  return text.replaceAll('$(', '$ (').replaceAll('$[', '$ [').replaceAll('${', '$ {');
-}
-
-function cut(text: string, most: number): string {
-  const line = splitLines(text).join(' ');
-  return line.length <= most ? line : `${line.slice(0, most - 4).replace(/[\ud800-\udbff]$/, '')} ...`;
 }

@@ -6,7 +6,7 @@ import { candidates } from './candidates';
 import { planDigest } from './digest';
 import { recordDigest } from './recordDigest';
 import { changesNothing } from './execution';
-import { finding, isRefusal } from './findings';
+import { finding, findingCodes, isRefusal, type FindingCode } from './findings';
 import { secretRedactor } from './hiddenSecrets';
 import { hookFindings, plannedHooks } from './hooks';
 import { irreversibleSteps, possibleMigrations } from './irreversible';
@@ -136,21 +136,37 @@ function revisionFacts(revision: Revision, deployedBy: ReleasePlanInputs['deploy
   };
 }
 
-/** What is refused is refused; a warning is a high risk; without any change there is none. */
+/** What is refused is refused; a warning is a high risk, unless it is about no loss; without any change there is none. */
 export function riskOf(
   findings: readonly PlanFinding[],
   { objects, hooks }: Pick<RollbackPlan, 'objects' | 'hooks'>,
 ): Risk {
   if (findings.some(isRefusal)) return 'refused';
-  if (findings.some(({ severity }) => severity === 'warning')) return 'high';
+  if (findings.some(raisesRisk)) return 'high';
   return changesNothing({ objects }) && !hooks.some(({ willRun }) => willRun) ? 'none' : 'low';
 }
 
+function raisesRisk({ code, severity }: PlanFinding): boolean {
+  return severity === 'warning' && !harmlessWarnings.has(code);
+}
+
+/** These warn of no loss: nothing that was there is gone afterwards, and all can be done again. */
+const harmlessWarnings: ReadonlySet<FindingCode> = new Set<FindingCode>(['HelmNewer']);
+
 const severities = ['refusal', 'warning', 'note'] as const;
 
-/** Refusals first. */
+/**
+ * Refusals first. Of a severity one of each code, before the second of any: whoever reads only the first few misses
+ * none. The codes are in the order of `findingRules`, causes before what they bring about.
+ */
 export function bySeverity(findings: readonly PlanFinding[]): PlanFinding[] {
-  return severities.flatMap((severity) => findings.filter((one) => one.severity === severity));
+  return severities.flatMap((severity) => {
+    const ordered = findingCodes.flatMap((code) =>
+      findings.filter((one) => one.severity === severity && one.code === code),
+    );
+    const firsts = ordered.filter((one, index) => one.code !== ordered[index - 1]?.code);
+    return [...firsts, ...ordered.filter((one) => !firsts.includes(one))];
+  });
 }
 
 function secretHolders(

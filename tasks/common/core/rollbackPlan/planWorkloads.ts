@@ -4,7 +4,7 @@ import { objectName } from '../manifest';
 import { changesOf } from './changes';
 import { canonicalJson, comparable } from './comparable';
 import { planDigest } from './digest';
-import { fieldChanges } from './fields';
+import { fieldChanges, fieldValues } from './fields';
 import { finding } from './findings';
 import { imageChanges } from './images';
 import { heldFinding, trapFinding } from './judge';
@@ -175,7 +175,7 @@ function objectFor(
     secretKeys: [],
     drift: [],
     changes: fieldChanges({ live: before }, changes),
-    fields: [],
+    fields: fieldValues({ live: before, after: then }, { changes, fate: 'patched', seal: undefined, sha256, bare: {} }),
     images: imageChanges(live, after),
     restartsPods: isWritten && makesPods(ref, after) && (podHold(after)?.isPartial ?? true),
     mayRunAgain: false,

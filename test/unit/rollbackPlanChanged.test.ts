@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { isRecord } from '../../tasks/common/core/json';
+import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { planDifferences } from '../../tasks/common/core/rollbackPlan/differences';
+import { writerWords } from '../../tasks/common/core/rollbackPlan/writers';
+import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
+import { live, object, plan, revision, sha256, verified, write, type Scene } from '../support/rollbackScene';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function merged(base: unknown, change: unknown): unknown {
+  if (!isRecord(base) || !isRecord(change)) return change;
+  const fields = Object.keys({ ...base, ...change }).map((name) => [
+    name,
+    Object.hasOwn(change, name) ? merged(base[name], change[name]) : base[name],
+  ]);
+  return Object.fromEntries(fields);
+}
+
+const container = (image: string, more: Fields = {}): Fields => ({ name: 'web', image, ...more });
+const web = (image: string, more: Fields = {}): KubeObject =>
+  object(
+    'Deployment',
+    'web',
+    { spec: { replicas: 1, template: { spec: { containers: [container(image, more)] } } } },
+    'apps/v1',
+  );
+const settings = (mode: string): KubeObject => object('ConfigMap', 'settings', { data: { mode } });
+const old = object('ConfigMap', 'old', { data: { list: 'a' } });
+const login = (value: string): KubeObject =>
+  object('Secret', 'login', { type: 'Opaque', data: { password: btoa(value) } });
+const seal = (text: string): string => sha256(`salt ${text}`);
+
+interface Hand {
+  /** Merged into the live Deployment, and into what the rehearsal makes of it. */
+  web?: Fields;
+  container?: Fields;
+  settings?: Fields;
+  old?: Fields;
+  login?: string;
+}
+
+/** The same release after what somebody has changed by hand. */
+function planned(hand: Hand = {}, more: Scene = {}): RollbackPlan {
+  const after = merged(live(web('app:1', hand.container)), hand.web ?? {}) as KubeObject;
+  return plan({
+    history: [
+      revision(1, 'superseded', [web('app:1'), settings('a'), object('ConfigMap', 'kept', { data: { x: '1' } })], {
+        labels: verified(1),
+      }),
+      revision(2, 'deployed', [
+        web('app:2'),
+        settings('b'),
+        old,
+        login('secret-one'),
+        object('ConfigMap', 'kept', { data: { x: '1' } }),
+      ]),
+    ],
+    live: [
+      merged(live(web('app:2', hand.container)), hand.web ?? {}) as KubeObject,
+      merged(live(settings('b')), hand.settings ?? {}) as KubeObject,
+      merged(live(old), hand.old ?? {}) as KubeObject,
+      live(login(hand.login ?? 'secret-one')),
+      live(object('ConfigMap', 'kept', { data: { x: '1' } })),
+    ],
+    writes: [
+      write('changed', after),
+      write('changed', live(settings('a'))),
+      write('deleted', live(old)),
+      write('deleted', live(login('secret-one'))),
+    ],
+    seal,
+    ...more,
+  });
+}
+
+describe('A refusal because something changed since the plan', () => {
+  const cases: readonly [string, Hand, string][] = [
+    [
+      'a pause',
+      { web: { spec: { paused: true } } },
+      'Deployment/web was changed since: spec.paused is true (was absent)',
+    ],
+    [
+      'resources',
+      { container: { resources: { limits: { memory: '1Gi' } } } },
+      'Deployment/web was changed since: spec.template.spec.containers[web].resources.limits.memory is "1Gi" (was absent)',
+    ],
+    [
+      'a variable',
+      { container: { env: [{ name: 'MODE', value: 'hot' }] } },
+      'Deployment/web was changed since: spec.template.spec.containers[web].env[MODE].name is "MODE" (was absent); spec.template.spec.containers[web].env[MODE].value is "hot" (was absent)',
+    ],
+    ['replicas', { web: { spec: { replicas: 4 } } }, 'Deployment/web was changed since: spec.replicas is 4 (was 1)'],
+    [
+      'what is written over',
+      { settings: { data: { mode: 'hand' } } },
+      'ConfigMap/settings was changed since: data.mode is "hand" (was "b")',
+    ],
+    [
+      'what is deleted',
+      { old: { data: { list: 'a b' } } },
+      'ConfigMap/old was changed since: data.list is "a b" (was "a")',
+    ],
+    [
+      'a Secret that is deleted',
+      { login: 'secret-two' },
+      'Secret/login was changed since: data.password has another value (not shown)',
+    ],
+  ];
+  for (const [what, hand, words] of cases) {
+    it(`says the field, from what and to what: ${what}`, () => {
+      const [first = ''] = planDifferences(planned(), planned(hand), new Date());
+      assert.ok(first.startsWith(words), first);
+      assert.ok(!first.includes('secret-') && !first.includes(btoa('secret-two')));
+    });
+  }
+
+  it('says who has set the field, and when', () => {
+    const told = planDifferences(planned(), planned({ web: { spec: { replicas: 4 } } }), new Date(), (_, path) =>
+      path === 'spec.replicas' ? 'by kubectl-scale at 2026-08-20T03:12:05Z' : '',
+    );
+    assert.match(told[0] ?? '', /spec\.replicas is 4 \(was 1\), by kubectl-scale at 2026-08-20T03:12:05Z\./);
+  });
+
+  it('says the field of an object that was to be kept', () => {
+    const before = planned({}, {});
+    const [first = ''] = planDifferences(
+      before,
+      {
+        ...before,
+        objects: before.objects.map((one) =>
+          one.name === 'kept'
+            ? {
+                ...one,
+                fate: 'patched' as const,
+                changes: [{ path: 'data.x', from: '"hand"', becomes: '"1"' }],
+                fields: [{ path: 'data.x', value: '"hand"', valueDigest: 'd' }],
+              }
+            : one,
+        ),
+      },
+      new Date(),
+    );
+    assert.equal(first, 'ConfigMap/kept was to be kept, and is patched now: data.x is "hand" (was "1").');
+  });
+
+  it('names causes before what they bring about', () => {
+    const gone = planned({}, { unserved: ['apps/v1/Deployment'] });
+    assert.match(planDifferences(planned(), gone, new Date())[0] ?? '', /^New refusal RemovedApi: /);
+    const pruned = planned({}, { history: [revision(2, 'deployed', [web('app:2'), settings('b'), old])] });
+    const told = planDifferences(planned(), pruned, new Date());
+    assert.match(told[0] ?? '', /^New refusal TargetMissing: /);
+    assert.match(told[1] ?? '', /The target was revision 1 and is none now/);
+    assert.ok(!told.some((one) => /not concerned any more/.test(one)), told.join('\n'));
+  });
+});
+
+describe('Who has set a field', () => {
+  const object_: KubeObject = {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: {
+      name: 'web',
+      managedFields: [
+        {
+          manager: 'helm',
+          operation: 'Apply',
+          time: '2026-08-20T01:00:00Z',
+          fieldsV1: {
+            'f:spec': { 'f:template': { 'f:spec': { 'f:containers': { 'k:{"name":"web"}': { 'f:image': {} } } } } },
+          },
+        },
+        {
+          manager: 'kubectl-edit',
+          operation: 'Update',
+          time: '2026-08-20T03:00:00Z',
+          fieldsV1: {
+            'f:metadata': { 'f:labels': { 'f:example.com/tier': {} } },
+            'f:spec': {
+              'f:paused': {},
+              'f:template': {
+                'f:spec': {
+                  'f:containers': {
+                    'k:{"name":"web"}': { 'f:env': { 'k:{"name":"MODE"}': { 'f:value': {} } } },
+                  },
+                },
+              },
+            },
+          },
+        },
+        {
+          manager: 'kube-controller-manager',
+          subresource: 'status',
+          operation: 'Update',
+          time: '2026-08-20T09:00:00Z',
+        },
+      ] as KubeObject['metadata']['managedFields'] & object,
+    },
+    spec: {
+      paused: true,
+      template: { spec: { containers: [{ name: 'web', image: 'a', env: [{ name: 'MODE', value: 'x' }] }] } },
+    },
+  };
+  for (const [field, words] of [
+    ['spec.paused', 'by kubectl-edit at 2026-08-20T03:00:00Z'],
+    ['metadata.labels["example.com/tier"]', 'by kubectl-edit at 2026-08-20T03:00:00Z'],
+    ['spec.template.spec.containers[web].env[MODE].value', 'by kubectl-edit at 2026-08-20T03:00:00Z'],
+    ['spec.template.spec.containers[web].image', 'by helm at 2026-08-20T01:00:00Z'],
+    ['spec.gone', 'last written by kubectl-edit at 2026-08-20T03:00:00Z'],
+    ['spec.template.spec.containers[gone].image', 'last written by kubectl-edit at 2026-08-20T03:00:00Z'],
+  ] as const) {
+    it(`${field}: ${words}`, () => {
+      assert.equal(writerWords(object_, field), words);
+    });
+  }
+});
