@@ -174,6 +174,7 @@ function planWith(message: string): RollbackPlan {
         revisions: null,
         deletedBy: '',
         contentDigest: '',
+        goWithIt: [],
         changes: [{ path: 'spec', from: message, becomes: message }],
         fields: [{ path: 'spec', value: message, valueDigest: '' }],
         podTemplateDigest: '',

@@ -54,7 +54,7 @@ const changes: readonly Change[] = [
     'configmap/web',
     { data: { text: 'hand' } },
     { data: { text: 'two' } },
-    /ConfigMap\/web was changed since/,
+    /ConfigMap\/web was changed since: data\.text is "hand" \(was "two"\), by kubectl-patch at/,
   ),
   patched(
     'a label that the target declares not',
@@ -68,7 +68,21 @@ const changes: readonly Change[] = [
     'deployment/web',
     { spec: { replicas: 3 } },
     { spec: { replicas: 1 } },
-    /Deployment\/web was changed since: .*replicas/,
+    /Deployment\/web was changed since: spec\.replicas is 3 \(was 1\), by kubectl-patch at 20\S+Z/,
+  ),
+  patched(
+    'an annotation of the pods',
+    'deployment/web',
+    { spec: { template: { metadata: { annotations: { hand: 'x' } } } } },
+    { spec: { template: { metadata: { annotations: { hand: null } } } } },
+    /Deployment\/web was changed since: spec\.template\.metadata\.annotations\.hand is "x" \(was absent\), by kubectl-patch at/,
+  ),
+  patched(
+    'a pause',
+    'deployment/web',
+    { spec: { paused: true } },
+    { spec: { paused: null } },
+    /Deployment\/web was changed since: spec\.paused is true \(was absent\), by kubectl-patch at/,
   ),
   patched(
     'the time to terminate',

@@ -633,7 +633,7 @@ describe('a rollback of plain workloads over fakes', function () {
     assert.match(outcome(refused), /PlanChanged/);
     assert.match(
       refused.report?.report.message ?? '',
-      /Deployment\/c was changed.*has rolled back Deployment\/a\. Not rolled back yet: .*Deployment\/c/s,
+      /Deployment\/c was at revision 2, and is at 3 now\..*has rolled back Deployment\/a\. Not rolled back yet: .*Deployment\/c/s,
     );
     assert.deepEqual(images(on), ['1', '2', '3']);
   });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { isRecord } from '../../tasks/common/core/json';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { instancesQuery, type Instances } from '../../tasks/common/core/rollbackPlan/definitions';
 import { planDifferences } from '../../tasks/common/core/rollbackPlan/differences';
 import { writerWords } from '../../tasks/common/core/rollbackPlan/writers';
 import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
-import { live, object, plan, revision, sha256, verified, write, type Scene } from '../support/rollbackScene';
+import { live, object, plan, revision, sha256, strict, verified, write, type Scene } from '../support/rollbackScene';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -153,6 +154,67 @@ describe('A refusal because something changed since the plan', () => {
     assert.match(told[0] ?? '', /^New refusal TargetMissing: /);
     assert.match(told[1] ?? '', /The target was revision 1 and is none now/);
     assert.ok(!told.some((one) => /not concerned any more/.test(one)), told.join('\n'));
+  });
+});
+
+describe('Custom resources that go with their definition', () => {
+  const definition = object(
+    'CustomResourceDefinition',
+    'toys.example.com',
+    {
+      spec: { group: 'example.com', names: { kind: 'Toy', plural: 'toys' }, versions: [{ name: 'v1', served: true }] },
+    },
+    'apiextensions.k8s.io/v1',
+  );
+  const toy = (name: string, uid = `uid-${name}`): KubeObject => ({
+    apiVersion: 'example.com/v1',
+    kind: 'Toy',
+    metadata: { name, namespace: 'shop', uid },
+  });
+  const going = (instances: Instances | undefined): RollbackPlan =>
+    plan({
+      history: [
+        revision(1, 'superseded', [settings('a')], { labels: verified(1) }),
+        revision(2, 'deployed', [settings('a'), definition]),
+      ],
+      live: [live(settings('a')), live(definition)],
+      writes: [write('deleted', live(definition))],
+      policy: { ...strict, allow: ['DeletesCustomResourceDefinition'] },
+      ...(instances === undefined ? {} : { instances: new Map([['toys.example.com', instances]]) }),
+      seal,
+    });
+
+  for (const [what, instances, words] of [
+    [
+      'are named',
+      [toy('b'), toy('a')],
+      /There are 2 objects now: Toy\/a in namespace shop, Toy\/b in namespace shop\.$/,
+    ],
+    ['are none', [], /There are none now\.$/],
+    ['may not be read', 'unread', /Which there are could not be read\.$/],
+  ] as const) {
+    it(what, () => {
+      assert.match(going(instances).findings[0]?.message ?? '', words);
+    });
+  }
+
+  it('made since change the plan, and are named; as do those that are gone, or made anew under their name', () => {
+    const before = going([toy('a')]);
+    const differences = (instances: Instances): string[] => planDifferences(before, going(instances), new Date());
+    assert.deepEqual(differences([toy('a')]), []);
+    assert.deepEqual(differences([toy('a'), toy('late'), toy('later')]), [
+      '2 objects that would go with CustomResourceDefinition/toys.example.com were made since: Toy/late in namespace shop, Toy/later in namespace shop.',
+    ]);
+    assert.match(
+      differences([])[0] ?? '',
+      /^1 object that would go with .* was deleted since: Toy\/a in namespace shop\.$/,
+    );
+    assert.equal(differences([toy('a', 'other')]).length, 1);
+  });
+
+  it('are asked for in a version that is served, as metadata alone', () => {
+    assert.deepEqual(instancesQuery(definition), { apiVersion: 'example.com/v1', kind: 'Toy', metadataOnly: true });
+    assert.equal(instancesQuery(object('CustomResourceDefinition', 'x', { spec: { versions: [] } })), undefined);
   });
 });
 

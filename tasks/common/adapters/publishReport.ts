@@ -135,7 +135,11 @@ export function publishRollback(
     ...toldRollback(clean, shownPlan),
     name: rollbackName(report),
     plan: shownPlan,
-    outputs: rollbackOutputs(clean, shownPlan, summaryPage((name) => agent.environment.variable(name))),
+    outputs: rollbackOutputs(
+      clean,
+      shownPlan,
+      summaryPage((name) => agent.environment.variable(name)),
+    ),
   });
 }
 

@@ -1,6 +1,6 @@
 import { endingFor, endingOfRollout, reportedObjects, sentence } from '../core/ending';
 import type { ReleaseName } from '../core/drift';
-import type { KubeObject } from '../core/kubernetes';
+import type { KubeObject, ObjectRef } from '../core/kubernetes';
 import { asTaskError, type FailureReason } from '../core/failure';
 import { clipped, neutralise } from '../core/foreignText';
 import type { FenceRecord } from '../core/fence';
@@ -10,6 +10,8 @@ import type { Rehearsal } from '../core/rehearsal';
 import type { Revision } from '../core/release';
 import { stopIfCancelled } from '../core/releaseContext';
 import type { RollbackContext } from '../core/rollbackContext';
+import { instanceNames, instancesNamed, isDefinition, objectCount } from '../core/rollbackPlan/definitions';
+import { someNames } from '../core/rollbackPlan/markdown';
 import { mayHaveTrappedPods, ownDeletions } from '../core/rollbackPlan/execution';
 import { isKeptByPolicy } from '../core/rollbackPlan/objects';
 import { fencePolicy, unplannedDeletions } from '../core/rollbackPlan/fencePolicy';
@@ -29,6 +31,7 @@ import { insist } from './insist';
 import { giveRecord, onBase, type PlannedBase } from './mergeBase';
 import { group, remindingWhile, secondsUntil } from './phase';
 import { markUnhealthy, newRevision, settle, verify } from './record';
+import { instancesOf } from './planRelease';
 import { proveObjects } from './proof';
 import { releaseHolds } from './releaseHolds';
 import { noteOnWorkloads } from './rollbackEvents';
@@ -387,11 +390,29 @@ async function deleteOwn(context: RollbackContext, story: RollbackStory, plan: R
       agent.warning(`${name} is left as it is: since the plan ${keep}.`);
       continue;
     }
+    const unseen = isDefinition(ref) ? await unseenInstances(context, ref, plan) : [];
+    if (unseen.length > 0) {
+      const were = unseen.length === 1 ? 'was' : 'were';
+      agent.warning(
+        `${name} is left as it is: ${objectCount(unseen.length)} of its kind would go with it and ${were} not in the plan: ${someNames(unseen, 10)}.`,
+      );
+      continue;
+    }
     await lease.confirm();
     await insist(context, () => cluster.delete(ref, { uid }));
     story.deleted.push(name);
     agent.log(`${name}, which the target does not have, is deleted now that the target is healthy.`);
   }
+}
+
+/** Objects that would go with a definition, and that nobody has approved. */
+async function unseenInstances(context: RollbackContext, ref: ObjectRef, { objects }: RollbackPlan): Promise<string[]> {
+  const definition = await insist(context, () => context.cluster.get(ref));
+  if (definition === undefined) return [];
+  const known = objects.find(({ kind, name }) => kind === ref.kind && name === ref.name)?.goWithIt ?? [];
+  if (known.length >= instancesNamed) return [];
+  const now = instanceNames(await insist(context, () => instancesOf(context, definition)), definition);
+  return now.filter((each) => !known.includes(each));
 }
 
 /** Whose it is may have changed while the target got healthy. A clause. */

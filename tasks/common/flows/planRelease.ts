@@ -8,6 +8,7 @@ import type { ListQuery, RecordChange } from '../core/ports';
 import type { Rehearsal } from '../core/rehearsal';
 import type { Revision } from '../core/release';
 import { stopIfCancelled, type ReleaseContext } from '../core/releaseContext';
+import { instancesQuery, isDefinition, type Instances } from '../core/rollbackPlan/definitions';
 import {
   kindsToResolve,
   liveObjects,
@@ -180,7 +181,7 @@ async function rehearse(
   return rehearsal;
 }
 
-type Looked = Pick<ReleasePlanInputs, 'served' | 'live' | 'autoscalers' | 'pods' | 'claims'>;
+type Looked = Pick<ReleasePlanInputs, 'served' | 'live' | 'autoscalers' | 'pods' | 'claims' | 'instances'>;
 
 async function look(context: ReleasePlanContext, revisions: readonly Revision[]): Promise<Looked> {
   const served = await servedKinds(context, revisions);
@@ -193,12 +194,53 @@ async function look(context: ReleasePlanContext, revisions: readonly Revision[])
   const scalable = places(objects.filter(({ spec }) => isScalable(spec)));
   const listed = async (apiVersion: string, kind: string, where: readonly string[]): Promise<KubeObject[]> =>
     (await Promise.all(where.map((namespace) => beside(context, { apiVersion, kind, namespace })))).flat();
-  const [autoscalers, pods, claims] = await Promise.all([
+  const [autoscalers, pods, claims, instances] = await Promise.all([
     listed('autoscaling/v2', 'HorizontalPodAutoscaler', scalable),
     listed('v1', 'Pod', places(sets)),
     listed('v1', 'PersistentVolumeClaim', places(sets)),
+    readInstances(context, revisions, objects),
   ]);
-  return { served, live, autoscalers, pods, claims };
+  return { served, live, autoscalers, pods, claims, instances };
+}
+
+/** Of the definitions that the target does not have: they may go, and all objects of their kinds with them. */
+async function readInstances(
+  context: Pick<ReleasePlanContext, 'agent' | 'cluster'>,
+  [target]: readonly Revision[],
+  objects: readonly KubeObject[],
+): Promise<Map<string, Instances>> {
+  const kept = new Set(
+    manifestObjects(target?.manifest ?? '')
+      .filter(isDefinition)
+      .map(({ metadata }) => metadata.name),
+  );
+  const going = objects.filter((object) => isDefinition(object) && !kept.has(object.metadata.name));
+  return new Map(
+    await Promise.all(
+      going.map(async (definition): Promise<[string, Instances]> => [
+        definition.metadata.name,
+        await instancesOf(context, definition),
+      ]),
+    ),
+  );
+}
+
+/** All objects of the kind that a definition defines. */
+export async function instancesOf(
+  { agent, cluster }: Pick<ReleasePlanContext, 'agent' | 'cluster'>,
+  definition: KubeObject,
+): Promise<Instances> {
+  const query = instancesQuery(definition);
+  if (query === undefined) return [];
+  try {
+    return await cluster.list(query);
+  } catch (thrown) {
+    const error = asTaskError(thrown);
+    if (error.reason === 'KindNotServed') return [];
+    if (error.reason !== 'PermissionDenied') throw thrown;
+    agent.log(`The plan does not know of ${query.kind} objects: ${error.message}`);
+    return 'unread';
+  }
 }
 
 function isScalable(spec: unknown): boolean {

@@ -4,6 +4,7 @@ import { helmDeletions, type HelmDeletion } from '../provenance';
 import { lastWrites, passingDeletions, type RehearsedWrite } from '../rehearsal';
 import type { Revision } from '../release';
 import { otherOwner } from '../remains';
+import { isDefinition, type Instances } from './definitions';
 import { placedObjects, type ManifestReader, type Placed } from './places';
 import type { ReleasePlanInputs } from './types';
 
@@ -28,6 +29,8 @@ export interface Candidate {
   /** Whose it is; absent where it is this release's, as far as Helm would say. */
   owner?: string;
   isAutoscaled: boolean;
+  /** Of a CustomResourceDefinition; absent where nobody has looked. */
+  instances?: Instances;
 }
 
 /** What Helm writes on everything that it makes. */
@@ -77,8 +80,15 @@ export function candidates(
       predicted: predicted.get(key),
     };
     const owner = ownerOf(found, inputs);
+    const instances = isDefinition(ref) ? inputs.instances?.get(ref.name) : undefined;
     return [
-      { ...present({ ...found, owner }), key, ref, isRecreated: recreated.has(key), isAutoscaled: autoscaled.has(key) },
+      {
+        ...present({ ...found, owner, instances }),
+        key,
+        ref,
+        isRecreated: recreated.has(key),
+        isAutoscaled: autoscaled.has(key),
+      },
     ];
   });
 }

@@ -18,17 +18,26 @@ export function contentOf(
     fate,
     mayRunAgain,
     uid,
+    instances,
     sealed,
   }: {
     changes: readonly Change[];
     fate: ObjectFate;
     mayRunAgain: boolean;
     uid: string;
+    /** Of what goes with it. */
+    instances: readonly string[];
     sealed: ObjectStates | undefined;
   },
 ): unknown {
   const target = sealed?.target ?? states.target ?? null;
-  if (fate === 'deleted') return { target, uid, ...(sealed?.live && { live: withoutInjected(sealed.live) }) };
+  if (fate === 'deleted') {
+    const lost = {
+      ...(sealed?.live && { live: withoutInjected(sealed.live) }),
+      ...(instances.length > 0 && { instances }),
+    };
+    return { target, uid, ...lost };
+  }
   if (mayRunAgain || states.live === undefined) return { target };
   const written = changes.map(({ path, ...values }) => ({ path: pathText(path), ...values }));
   return { target, written, workload: workloadOf(states) };

@@ -1,7 +1,9 @@
 import { duration } from '../ending';
 import { objectName } from '../manifest';
 import { changedFields } from './changedFields';
+import { objectCount } from './definitions';
 import { isSameContent, lastingFate } from './digest';
+import { someNames } from './markdown';
 import type { FindingCode } from './findings';
 import type { PlanFinding, PlannedHook, PlannedObject, RevisionFacts, RollbackPlan } from './types';
 
@@ -159,12 +161,28 @@ export function objectDifference(one: PlannedObject, other: PlannedObject, write
   }
   if (one.owner !== other.owner) return [`${name} belongs to ${other.owner || 'this release'} now.`];
   if (one.uid !== other.uid && one.fate === 'deleted') return [`${name} was deleted and made anew since.`];
+  const others = otherInstances(one, other);
+  if (others.length > 0) return others;
   if (one.contentDigest !== other.contentDigest)
     return [`${name} was changed since: ${whatChanged(one, other, writerOf)}.`];
   if (one.apiVersion !== other.apiVersion) return [`${name} was ${one.apiVersion}, and is ${other.apiVersion} now.`];
   if (one.restartsPods !== other.restartsPods)
     return [`The pods of ${name} ${other.restartsPods ? 'restart now' : 'do not restart any more'}.`];
   return one.deletedBy === other.deletedBy ? [] : [`${name} is deleted by ${other.deletedBy} now.`];
+}
+
+/** What would go with a definition, and was not seen by whoever approved; or is gone already. */
+function otherInstances(one: PlannedObject, other: PlannedObject): string[] {
+  const name = objectName(one);
+  const made = other.goWithIt.filter((each) => !one.goWithIt.includes(each));
+  const gone = one.goWithIt.filter((each) => !other.goWithIt.includes(each));
+  const told = (names: readonly string[], what: string): string[] =>
+    names.length === 0
+      ? []
+      : [
+          `${objectCount(names.length)} that would go with ${name} ${names.length === 1 ? 'was' : 'were'} ${what} since: ${someNames(names, 10)}.`,
+        ];
+  return [...told(made, 'made'), ...told(gone, 'deleted')];
 }
 
 const fieldsTold = 5;

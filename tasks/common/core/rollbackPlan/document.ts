@@ -74,10 +74,11 @@ export function plainDigest(text: string): string {
 /** With what plans of earlier versions do not have. */
 function withNewerFields(plan: RollbackPlan): RollbackPlan {
   const older: Pick<RollbackPlan, 'targetRecord'> = { targetRecord: '' };
-  const olderObject: Pick<PlannedObject, 'podTemplateDigest' | 'changes' | 'fields'> = {
+  const olderObject: Pick<PlannedObject, 'podTemplateDigest' | 'changes' | 'fields' | 'goWithIt'> = {
     podTemplateDigest: '',
     changes: [],
     fields: [],
+    goWithIt: [],
   };
   return { ...older, ...plan, objects: plan.objects.map((object) => ({ ...olderObject, ...object })) };
 }

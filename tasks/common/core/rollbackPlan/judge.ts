@@ -11,6 +11,7 @@ import { isDeclaredHold, podHold, podsHeldBack, type PodHold } from '../rollout/
 import { renewalWords, type RecordRenewal } from '../servedVersions';
 import { at, numberAt, textAt } from '../rollout/read';
 import { isOwnedByRelease, type Candidate } from './candidates';
+import { isDefinition, objectCount } from './definitions';
 import { finding, type FindingCode } from './findings';
 import { afterOf, changesPods, isKeptByPolicy } from './objects';
 import { canTrap, isStatefulSet, trappedPods, volumeFindings } from './statefulSets';
@@ -245,8 +246,18 @@ function deletionFindings(
   if (object.fate !== 'deleted') return [];
   const code = deletionCode(candidate.ref, candidate.live);
   if (code === undefined) return [];
-  const message = `${name} is deleted: ${deletionHazards[code]}`;
+  const message = `${name} is deleted: ${deletionHazards[code]}${instanceWords(candidate, object)}`;
   return [finding(code, message, { object: name, allowed: policy.allow.includes(code) })];
+}
+
+/** Which objects go with a definition, as of now. */
+function instanceWords({ ref, instances }: Candidate, { goWithIt }: PlannedObject): string {
+  if (!isDefinition(ref)) return '';
+  if (instances === undefined || instances === 'unread') return ' Which there are could not be read.';
+  if (instances.length === 0) return ' There are none now.';
+  const more = instances.length > namedAtMost ? ` and ${instances.length - namedAtMost} more` : '';
+  const names = goWithIt.slice(0, namedAtMost).join(', ');
+  return ` There ${instances.length === 1 ? 'is' : 'are'} ${objectCount(instances.length)} now: ${names}${more}.`;
 }
 
 type DeletionCode = Extract<FindingCode, `Deletes${string}`> & keyof typeof deletionHazards;

@@ -227,12 +227,13 @@ function fateSection(fate: ObjectFate, objects: readonly PlannedObject[], budget
   return folded(title, objects.length, [listed, ...diffs].join('\n\n'));
 }
 
-function remark({ reason, restartsPods, secretKeys, deletedBy, isRehearsed }: PlannedObject): string {
+function remark({ reason, restartsPods, secretKeys, deletedBy, isRehearsed, goWithIt }: PlannedObject): string {
   const keys = secretKeys.map(({ name, change }) => `${name} ${change === 'notCompared' ? 'not compared' : change}`);
   return [
     reason,
     restartsPods ? 'Its pods restart.' : '',
     keys.length === 0 ? '' : `Values: ${someNames(keys, 20)}.`,
+    goWithIt.length === 0 ? '' : `With it go ${someNames(goWithIt, 50)}.`,
     deletedBy === 'helm' ? 'By Helm, before the target is healthy: it only restrains others.' : '',
     deletedBy === 'task' ? 'By the task, when the target is healthy.' : '',
     isRehearsed ? '' : 'Not rehearsed.',

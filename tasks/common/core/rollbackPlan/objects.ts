@@ -7,6 +7,7 @@ import type { Candidate } from './candidates';
 import { changesOf, isAsDeclared, pathText, valueAt, type Change } from './changes';
 import { canonicalJson, comparable } from './comparable';
 import { contentOf, lastingChanges } from './content';
+import { instanceNames, instanceUids } from './definitions';
 import { fieldChanges, fieldValues, shown } from './fields';
 import { declarationsOf, foreignMarks, withoutMarks } from './foreignMarks';
 import { hidden, secretKeys, type ObjectStates } from './hiddenSecrets';
@@ -93,6 +94,7 @@ export function plannedObject(
     fields: mayRunAgain
       ? []
       : fieldValues(states, { changes: lastingChanges(changes, declarations), fate, seal, sha256, bare }),
+    goWithIt: fate === 'deleted' ? instanceNames(candidate.instances, live) : [],
     images: isWritten ? imageChanges(states.live, states.after ?? states.target) : [],
     restartsPods: isWritten && restartsPods(ref, states),
     mayRunAgain,
@@ -105,6 +107,7 @@ export function plannedObject(
           fate,
           mayRunAgain,
           uid,
+          instances: instanceUids(candidate.instances),
           sealed: seal && bare,
         }),
       ),

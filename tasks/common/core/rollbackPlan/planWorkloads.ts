@@ -176,6 +176,7 @@ function objectFor(
     drift: [],
     changes: fieldChanges({ live: before }, changes),
     fields: fieldValues({ live: before, after: then }, { changes, fate: 'patched', seal: undefined, sha256, bare: {} }),
+    goWithIt: [],
     images: imageChanges(live, after),
     restartsPods: isWritten && makesPods(ref, after) && (podHold(after)?.isPartial ?? true),
     mayRunAgain: false,

@@ -3,6 +3,7 @@ import type { HelmProvenance } from '../provenance';
 import type { Rehearsal } from '../rehearsal';
 import type { Revision } from '../release';
 import type { RecordRenewal } from '../servedVersions';
+import type { Instances } from './definitions';
 import type { FindingCode } from './findings';
 
 /** SHA-256 of a text's UTF-8, in lower case hexadecimal. An argument, because the core is pure. */
@@ -84,6 +85,8 @@ export interface ReleasePlanInputs extends RollbackRequest {
   pods: readonly KubeObject[];
   /** PersistentVolumeClaims of the release's namespaces. */
   claims: readonly KubeObject[];
+  /** By the name of a CustomResourceDefinition that the target does not have. */
+  instances?: ReadonlyMap<string, Instances>;
   /** Absent where there is no target to rehearse, or the rehearsal could not be had. */
   rehearsal?: Rehearsal;
   /** What Helm merges from where that is not the last revision's own manifest, see core/remains. */
@@ -221,6 +224,8 @@ export interface PlannedObject {
   /** By which a later plan tells what has changed; at most 400. */
   fields: readonly FieldValue[];
   images: readonly ImageChange[];
+  /** Of a CustomResourceDefinition that is deleted: the objects of its kind, which go with it. */
+  goWithIt: readonly string[];
   restartsPods: boolean;
   /** A Job that is removed some time after it has ended: it runs (again) where that was before the rollback. */
   mayRunAgain: boolean;
