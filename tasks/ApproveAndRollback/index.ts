@@ -1,7 +1,9 @@
 import { inputContext } from '../common/adapters/inputFiles';
+import { processMark } from '../common/adapters/processes';
 import { publishRollback } from '../common/adapters/publishReport';
 import { withRollback } from '../common/adapters/rollbackTask';
 import { runTask } from '../common/adapters/runTask';
+import { announceWork, endWork } from '../common/flows/change';
 import { planForRelease, planForWorkloads } from '../common/flows/plan';
 import { rollBackRelease } from '../common/flows/rollback';
 import { rollBackWorkloads } from '../common/flows/rollbackPlain';
@@ -14,9 +16,18 @@ const flows = {
 
 runTask(
   async (run) => {
-    const request = readRollbackRequest(run.agent.input, inputContext(run.agent));
-    const { report, plan } = await withRollback(run, request, flows[request.action]);
-    return publishRollback(run.agent, report, plan);
+    const { agent } = run;
+    announceWork(agent, { release: '', namespace: '', revision: 0, process: processMark(process.pid) ?? '' });
+    let told;
+    try {
+      const request = readRollbackRequest(agent.input, inputContext(agent));
+      told = await withRollback(run, request, flows[request.action]);
+    } catch (thrown) {
+      // The story itself throws nothing: it had not come to that yet.
+      endWork(agent);
+      throw thrown;
+    }
+    return publishRollback(agent, told.report, told.plan);
   },
   ({ reason }) => ({ outcome: reason === 'Cancelled' ? 'cancelled' : 'failed', reason }),
 );

@@ -1,10 +1,12 @@
 import { inputContext } from '../common/adapters/inputFiles';
 import { stopLeftProcesses } from '../common/adapters/leftProcesses';
+import { removePrivateFolders } from '../common/adapters/privateFolder';
 import { publishResume } from '../common/adapters/publishReport';
 import { withRollback } from '../common/adapters/rollbackTask';
 import { runTask } from '../common/adapters/runTask';
 import type { Interruption } from '../common/core/interruption';
 import { childrenVariable, planDigestVariable } from '../common/core/taskVariables';
+import { giveBackLock } from '../common/flows/giveBackLock';
 import type { ToldRollback } from '../common/flows/plan';
 import { resumeRollback } from '../common/flows/rollback';
 import { resumeWorkloads } from '../common/flows/rollbackPlain';
@@ -13,28 +15,44 @@ import { readRollbackRequest } from './inputs';
 /** Below the five minutes that a cancelled job has unless its pipeline says otherwise. */
 const resumeSeconds = 240;
 
+const nothingLeft = { result: 'Succeeded', message: 'There was nothing to carry on.' } as const;
+
 /** The post-job phase of a step that was interrupted in the middle of a rollback. */
 export function runResume(left: Interruption): void {
   runTask(
     async ({ agent, signal }) => {
       const { environment } = agent;
       const request = readRollbackRequest(agent.input, inputContext(agent));
+      const isBegun = left.action !== undefined;
       agent.log(
-        `The step ended in the middle of a rollback of release ${left.release} in namespace ${left.namespace}.`,
+        isBegun
+          ? `The step ended in the middle of a rollback of release ${left.release} in namespace ${left.namespace}.`
+          : 'The step ended before it was over.',
       );
       const children = environment.taskVariable(childrenVariable);
       const ended = await stopLeftProcesses(left.process, children, (line) => {
         agent.log(line);
       });
+      // It may have made its own after the post-job phase began.
+      removePrivateFolders(agent.tempFolder);
+      // A plan is made without the lock.
+      if (!isBegun && request.action === 'plan') return nothingLeft;
       const planDigest = environment.taskVariable(planDigestVariable) ?? request.planDigest;
       const bounded = {
         ...request,
-        namespace: left.namespace,
+        ...(left.namespace === '' ? {} : { namespace: left.namespace }),
         ...(planDigest === undefined ? {} : { planDigest }),
         rollbackTimeoutSeconds: Math.min(request.rollbackTimeoutSeconds, resumeSeconds),
-        lockTimeoutSeconds: Math.min(request.lockTimeoutSeconds, resumeSeconds),
+        lockTimeoutSeconds: isBegun ? Math.min(request.lockTimeoutSeconds, resumeSeconds) : 0,
       };
       const run = { agent, signal: AbortSignal.any([signal, AbortSignal.timeout(resumeSeconds * 1000)]) };
+      if (!isBegun) {
+        await withRollback(run, bounded, {
+          release: (start) => giveBackLock({ ...start, ...ended }),
+          workloads: (start) => giveBackLock({ ...start, ...ended }),
+        });
+        return nothingLeft;
+      }
       const { report, plan } = await withRollback<ToldRollback>(run, bounded, {
         release: (start) => resumeRollback({ ...start, ...ended }),
         workloads: (start) => resumeWorkloads({ ...start, ...ended }),

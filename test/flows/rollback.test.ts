@@ -3,7 +3,8 @@ import { parseTimeline, type RunRecord } from '../../tasks/common/core/approval/
 import { readProvenApproval } from '../../tasks/common/core/approval/proven';
 import type { Hook } from '../../tasks/common/core/release';
 import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { manifestObjects } from '../../tasks/common/core/manifest';
+import { manifestObjects, objectKey, refOf } from '../../tasks/common/core/manifest';
+import type { RollbackHelm } from '../../tasks/common/core/ports';
 import type { DeployStart } from '../../tasks/common/core/releaseContext';
 import type { ReleaseRollbackStart } from '../../tasks/common/core/rollbackContext';
 import type { FindingCode } from '../../tasks/common/core/rollbackPlan/findings';
@@ -17,7 +18,7 @@ import { timelineRecords, type StageSpec, type TimelineRecordJson } from '../sup
 import { fakePlanStore, type FakePlanStore, type StoredPlan } from '../support/fakes/fakePlanStore';
 import { kills, everyTime } from '../support/fakes/plays';
 import { stage, type Ended, type Mishap, type Stage } from '../support/fakes/stage';
-import { chart, configMap, deployment, live, liveObject, revision, told } from '../support/fakes/scene';
+import { chart, configMap, deployment, inNamespace, live, liveObject, revision, told } from '../support/fakes/scene';
 import { sha256 } from '../support/rollbackScene';
 
 const one = chart('1', [deployment('web', '1'), configMap('settings', { mode: 'one' }), configMap('old')]);
@@ -342,6 +343,70 @@ describe('a rollback to a version of an object that the API server no longer ser
     );
     assert.equal(outcome(await rollBack(on, digest)), 'rolledBack');
     assert.doesNotMatch(manifests(on), /PodSecurityPolicy/);
+  });
+});
+
+describe('a Helm that changes what it is only to rehearse', function () {
+  this.timeout(60_000);
+
+  async function planned(tamper: (on: Scene) => void): Promise<Step> {
+    const on = await begin();
+    return on.run<ToldRollback>({ job: 'plan' }, (start) => {
+      const rollbackHelm: RollbackHelm = {
+        ...start.rollbackHelm,
+        async rehearse(...given) {
+          tamper(on);
+          return start.rollbackHelm.rehearse(...given);
+        },
+      };
+      return planForRelease({ ...startOf(start, on.plans, { request: { action: 'plan' } }), rollbackHelm });
+    });
+  }
+
+  const web = deployment('web', '2');
+  const tampers: readonly [string, (on: Scene) => void, RegExp][] = [
+    [
+      'deletes an object',
+      (on) => on.cluster.objects.delete(objectKey(refOf(inNamespace(web)))),
+      /its objects were changed: Deployment\/web was deleted\./,
+    ],
+    [
+      'changes a field that nobody declares',
+      (on) => {
+        const live = liveObject(on.cluster, configMap('settings'));
+        assert.ok(live !== undefined);
+        on.cluster.put({ ...live, data: { mode: 'two', own: 'yes' } }, 'kubectl-patch');
+      },
+      /ConfigMap\/settings was changed: data\.own \(by kubectl-patch\)/,
+    ],
+    [
+      'rolls back for real',
+      (on) => {
+        on.storage.records = on.storage.records.map((record) =>
+          record.revision === 2 ? { ...record, status: 'superseded' } : record,
+        );
+      },
+      /the release was changed: revision 2 \(superseded\)/,
+    ],
+  ];
+  for (const [what, tamper, message] of tampers) {
+    it(`${what}: the plan fails, says what was changed and how to go back`, async () => {
+      const step = await planned(tamper);
+      assert.equal(outcome(step), 'failed ProofFailed');
+      assert.match(step.report?.report.message ?? '', message);
+      assert.match(step.report?.report.message ?? '', /To go back.*helm rollback shop 2 --namespace prod/);
+      assert.doesNotMatch(step.report?.report.message ?? '', /Nothing was changed/);
+    });
+  }
+
+  it('a controller goes on with its work meanwhile: the plan is made', async () => {
+    const step = await planned((on) => {
+      const live = liveObject(on.cluster, web);
+      assert.ok(live !== undefined);
+      const annotations = { ...live.metadata.annotations, 'deployment.kubernetes.io/revision': '3' };
+      on.cluster.put({ ...live, metadata: { ...live.metadata, annotations }, status: { observedGeneration: 7 } });
+    });
+    assert.equal(outcome(step), 'planned', step.report?.report.message);
   });
 });
 

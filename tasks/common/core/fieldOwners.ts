@@ -15,18 +15,28 @@ export interface FieldOwner {
 
 /** Those that have set the field at a path, or something below it. None where nothing is noted about it. */
 export function ownersOf(object: KubeObject, path: Path): FieldOwner[] {
-  const entries: unknown = object.metadata.managedFields;
-  if (!Array.isArray(entries)) return [];
-  const records = entries.filter(isRecord);
+  const records = recordsOf(object);
   const itself = records.filter((entry) => hold(entry['fieldsV1'], path) === 'field');
   // Who holds a whole may just have made the map that others fill: it counts where nobody holds the field itself.
   const holders = itself.length > 0 ? itself : records.filter((entry) => hold(entry['fieldsV1'], path) === 'whole');
-  return holders.map(({ manager, operation, subresource, time }) => ({
-    manager: text(manager),
-    operation: text(operation),
-    subresource: text(subresource),
-    time: text(time),
-  }));
+  return holders.map(ownerOf);
+}
+
+/** Those that have written to an object since an earlier state of it; of no state: ever. */
+export function writersOf(before: KubeObject | undefined, after: KubeObject): FieldOwner[] {
+  const known = recordsOf(before);
+  return recordsOf(after)
+    .filter((entry) => !known.some((other) => isSame(entry, other)))
+    .map(ownerOf);
+}
+
+function recordsOf(object: KubeObject | undefined): Record<string, unknown>[] {
+  const entries: unknown = object?.metadata.managedFields;
+  return Array.isArray(entries) ? entries.filter(isRecord) : [];
+}
+
+function ownerOf({ manager, operation, subresource, time }: Record<string, unknown>): FieldOwner {
+  return { manager: text(manager), operation: text(operation), subresource: text(subresource), time: text(time) };
 }
 
 function text(value: unknown): string {
@@ -70,6 +80,11 @@ function parsed(json: string): unknown {
 const hands =
   /^(kubectl|oc|k9s|lens|openlens|freelens|headlamp|dashboard|rancher|helm|terraform|hashicorp|pulumi|ansible|node-fetch|axios|mozilla|curl|wget|python|openapi-generator|okhttp|java|postmanruntime|insomnia|go-http-client|unknown|before-first-apply)\b/i;
 
+/** Whether a name is that of a person's tool, or of Helm. */
+export function isHand(manager: string): boolean {
+  return manager === '' || hands.test(manager);
+}
+
 /** Controllers of Kubernetes itself: what they write is what the object is for. */
 const controllers = new Set([
   'kube-controller-manager',
@@ -86,7 +101,7 @@ const controllers = new Set([
  * leave to one (the number of replicas, a webhook's CA). A plain update by an unknown name is not.
  */
 export function isItsOwn(owner: FieldOwner, path: string): boolean {
-  if (owner.manager === '' || hands.test(owner.manager)) return false;
+  if (isHand(owner.manager)) return false;
   if (controllers.has(owner.manager)) return true;
   if (owner.operation === 'Apply' || owner.subresource === 'scale') return true;
   return path === 'spec.replicas' || path.endsWith('.caBundle');

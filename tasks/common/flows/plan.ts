@@ -4,6 +4,7 @@ import type { RollbackPlan } from '../core/rollbackPlan/types';
 import { planLines, type RollbackEnding, type RollbackReport } from '../core/rollbackReport';
 import { sentence } from '../core/ending';
 import { asTaskError } from '../core/failure';
+import { endWork } from './change';
 import { group, later } from './phase';
 import { planPlain } from './planPlain';
 import { planRelease } from './planRelease';
@@ -46,6 +47,7 @@ async function telling(
   const ending = await planned(start, story, make).catch((thrown: unknown) =>
     endingOfThrown(thrown, story, start.signal),
   );
+  endWork(start.agent);
   return { report: rollbackReport(start, story, ending), plan: story.plan };
 }
 

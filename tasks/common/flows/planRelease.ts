@@ -22,6 +22,7 @@ import { renewedHistory, renewedRevision, type RecordRenewal } from '../core/ser
 import { rollbackBase, type PlannedBase } from './mergeBase';
 import { findRenewals } from './servedVersions';
 import { isSameRecord } from '../core/rollbackPlan/recordDigest';
+import { tracesOf } from '../core/rollbackPlan/rehearsalTraces';
 import { chooseTarget } from '../core/rollbackPlan/target';
 import type {
   ReleasePlanInputs,
@@ -99,14 +100,16 @@ export async function planOnBase(
   const { target, passed } = chooseTarget(history, release, rollback);
   const revisions = target === undefined ? [] : [target, ...passed].filter(isReadable);
   const isWhole = target !== undefined && revisions.includes(target);
-  const [helm, rehearsal, looked, now] = await Promise.all([
+  // Before the rehearsal: what is different after it was changed meanwhile.
+  const [helm, looked, now] = await Promise.all([
     rollbackHelm.provenance(signal),
-    isWhole ? rehearse(context, target, base, renewals) : undefined,
     look(context, revisions),
     cluster.serverTime(),
   ]);
+  const rehearsal = isWhole ? await rehearse(context, target, base, renewals) : undefined;
   stopIfCancelled(signal);
   await refuseChangedRelease(context, stored);
+  if (rehearsal !== undefined) await refuseChangedObjects(context, history, revisions, looked);
   const plan = planRollback({
     ...rollback,
     ...looked,
@@ -149,6 +152,33 @@ async function refuseChangedRelease(
       `To look: helm history ${request.releaseName} --namespace ${namespace}. To go back: helm rollback ${request.releaseName} ${last} --namespace ${namespace}`,
   );
 }
+
+/**
+ * The same of the release's objects, which a Helm can change without a word in its records. Throws `ProofFailed` where it
+ * was no controller at its work.
+ */
+async function refuseChangedObjects(
+  context: ReleasePlanContext,
+  history: readonly Revision[],
+  revisions: readonly Revision[],
+  { live, served }: Looked,
+): Promise<void> {
+  const traces = tracesOf(live, await readLive(context, revisions, served));
+  if (traces.length === 0) return;
+  const { agent, namespace, request } = context;
+  for (const trace of traces) agent.log(`While nothing was to be changed, ${trace}.`);
+  const told = traces.slice(0, tracesTold).join('; ');
+  const more = traces.length > tracesTold ? `; and ${traces.length - tracesTold} more` : '';
+  const last = history.at(-1)?.revision ?? 0;
+  throw new TaskError(
+    'ProofFailed',
+    `While the rollback of release ${request.releaseName} was only rehearsed, its objects were changed: ${told}${more}. ` +
+      `Somebody else has changed them meanwhile, or this Helm does not use the kubeconfig that it is given and has really changed them. ` +
+      `To go back to what revision ${last} declares: helm rollback ${request.releaseName} ${last} --namespace ${namespace}, with a Helm that is trusted; what no revision declares is to be taken back by hand.`,
+  );
+}
+
+const tracesTold = 5;
 
 /** What cannot be read as YAML is a refusal of the plan. */
 function isReadable({ manifest }: Revision): boolean {

@@ -58,6 +58,7 @@ async function rollBack(start: ReleaseRollbackStart, act: Act): Promise<ToldRoll
   const ending = await withLease(start, (lease) => underLease(start, story, lease, act)).catch((thrown: unknown) =>
     endingOfThrown(thrown, story, start.signal),
   );
+  if (!story.hasBegun) endWork(start.agent);
   return { report: rollbackReport(start, story, ending), plan: story.plan };
 }
 

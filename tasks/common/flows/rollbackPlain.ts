@@ -67,7 +67,7 @@ async function rollBack(start: PlainStart, act: Act): Promise<ToldRollback> {
     return act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
   }).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
   // What was cancelled in the middle is carried on by the post-job phase.
-  if (ending.outcome !== 'cancelled') endWork(start.agent);
+  if (ending.outcome !== 'cancelled' || !story.hasBegun) endWork(start.agent);
   return { report: rollbackReport(start, story, ending), plan: story.plan };
 }
 

@@ -87,7 +87,9 @@ const refusals = new Set<FailureReason>([
 /** How a flow ended that was stopped. */
 export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: AbortSignal): RollbackEnding {
   const error = asTaskError(thrown);
-  const said = story.hasBegun
+  // Only a Helm that changed what it was to rehearse fails a proof before the first change.
+  const isChanged = story.hasBegun || error.reason === 'ProofFailed';
+  const said = isChanged
     ? error.message
     : `${error.message.trimEnd()} ${unchangedWords(story, error.message)}`.trimEnd();
   if (signal.aborted || error.reason === 'Cancelled') {
