@@ -91,6 +91,8 @@ function jobOf({ cluster, namespace, helm, act, identity, isContainer }: RunSpec
     release: ofWorkloads ? '' : releaseName,
     inputs: {
       timeout: '2m',
+      // Long enough to be seen.
+      stableFor: '2s',
       ...(ofWorkloads ? { workloads: workloadLines, toRevision: 'previous' } : ofRelease),
       ...(planDigest === undefined ? { action: 'plan' } : { action: 'rollback', planDigest, approval: 'none' }),
     },

@@ -236,6 +236,8 @@ export interface ListQuery {
   fieldSelector?: string;
   /** Nothing but `metadata` is asked for and kept: what a Secret holds then never reaches this process. */
   metadataOnly?: boolean;
+  /** Keeps `metadata.managedFields` of a list, which are often half of an object. */
+  withManagers?: boolean;
 }
 
 /**

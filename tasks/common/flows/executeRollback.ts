@@ -16,6 +16,7 @@ import { mayHaveTrappedPods, ownDeletions } from '../core/rollbackPlan/execution
 import { isKeptByPolicy } from '../core/rollbackPlan/objects';
 import { fencePolicy, unplannedDeletions } from '../core/rollbackPlan/fencePolicy';
 import { isSameRecord } from '../core/rollbackPlan/recordDigest';
+import { expectedAfter, strangeChange } from '../core/rollbackPlan/rehearsalTraces';
 import type { RollbackPlan } from '../core/rollbackPlan/types';
 import { isUnowned, otherOwner } from '../core/remains';
 import { heldBackSentence, type RollbackEnding } from '../core/rollbackReport';
@@ -27,6 +28,7 @@ import { beginWork } from './change';
 import { liveState } from './drift';
 import { collectEvidence, sayEvidence } from './evidence';
 import { hungAfter, showHookEvidence, whileHooksRun } from './hookLogs';
+import { inTurns } from './inTurns';
 import { insist } from './insist';
 import { giveRecord, onBase, type PlannedBase } from './mergeBase';
 import { group, remindingWhile, secondsUntil } from './phase';
@@ -51,6 +53,8 @@ export interface Approved {
   deadline: Date;
   /** The plan whose objects are deleted at the end. */
   deletions: RollbackPlan;
+  /** How the target's objects are to be, by key, as the rehearsal has shown; see `expectedAfter`. */
+  expected?: ReadonlyMap<string, KubeObject>;
 }
 
 /** Runs Helm through the fence and proves what has come of it. `history` is the one that the plan was made of. */
@@ -61,6 +65,7 @@ export async function executeRollback(
     history: readonly Revision[];
     base: PlannedBase | undefined;
     rehearsal: Rehearsal | undefined;
+    live: ReadonlyMap<string, KubeObject>;
   },
 ): Promise<RollbackEnding> {
   const { plan, base, rehearsal, target, history, approval, deadline } = approved;
@@ -111,7 +116,8 @@ export async function executeRollback(
   // Helm writes this last: what failed after it was not the rollback.
   if (!result.ok)
     context.agent.warning(`Helm made revision ${made.revision} and failed then: ${whyFailed(result).message}`);
-  return finishRollback(context, story, approved, made, memory);
+  const expected = rehearsal && expectedAfter(approved.live, rehearsal);
+  return finishRollback(context, story, { ...approved, ...(expected && { expected }) }, made, memory);
 }
 
 /** Helm has its statuses to write, nothing else. */
@@ -215,10 +221,9 @@ async function helmFailed(
   const back = signal.aborted ? nothingBack : await bringBack(context, plan, [made, history.at(-1), target]);
   for (const name of back.restored) story.restored.add(name);
   if (wanted !== undefined) story.health = await healthAfter(context, story, approved, wanted);
-  const before = history.at(-1)?.revision;
   const state =
     made === undefined
-      ? `Helm made no revision; revision ${before ?? 'before'} is the last one still.`
+      ? await stateWithoutRevision(context, history)
       : `Revision ${made.revision} is marked failed; what the target does not have was not deleted.`;
   const message = [
     `Helm could not roll back to revision ${target.revision}: ${sentence(why)}`,
@@ -230,6 +235,23 @@ async function helmFailed(
     .filter((part) => part !== '')
     .join(' ');
   return signal.aborted ? rollbackEnding('cancelled', 'Cancelled', message) : rollbackEnding('failed', reason, message);
+}
+
+/** What Helm's record says where no new revision is found, by what it says now. */
+async function stateWithoutRevision(
+  { storage, namespace, request }: RollbackContext,
+  before: readonly Revision[],
+): Promise<string> {
+  const now = await storage.history().catch(() => undefined);
+  const last = before.at(-1)?.revision;
+  const isDeployed = (history: readonly Revision[]): boolean => history.some(({ status }) => status === 'deployed');
+  if (now === undefined || isDeployed(now) || !isDeployed(before)) {
+    return `Helm made no revision; revision ${last ?? 'before'} is the last one still.`;
+  }
+  if (now.length === 0) {
+    return `Helm's record of release ${request.releaseName} in namespace ${namespace} is gone: no revision is left, and its objects are still there. A deploy with HelmSafeDeploy@1 takes them over.`;
+  }
+  return `No revision of the release is deployed any more: revision ${now.at(-1)?.revision ?? ''} is ${now.at(-1)?.status ?? ''}, and the record of a new revision is not there. Helm has rolled back and the record was removed, or Helm has ended before it wrote it; what is live may be of either revision.`;
 }
 
 /** What only failed can be done again as it was approved; objects that were made anew are not those of the plan. */
@@ -272,13 +294,13 @@ export async function finishRollback(
   const { storage, plans, agent } = context;
   const { plan, target, approval } = approved;
   story.revision = made.revision;
-  const first = await prove(context, story, made);
+  const first = await prove(context, story, made, approved.expected);
   if (first !== undefined) return first;
   await releaseHolds(context, made);
   const unhealthy = await followTarget(context, story, approved, made, memory);
   if (unhealthy !== undefined) return unhealthy;
   await deleteOwn(context, story, approved.deletions);
-  const last = await prove(context, story, made);
+  const last = await prove(context, story, made, approved.expected);
   if (last !== undefined) return last;
   const description = recordDescription(context, target, approval);
   // Helm 4.3 and later was given it, and keeps it where it is short.
@@ -311,6 +333,7 @@ async function prove(
   context: RollbackContext,
   story: RollbackStory,
   made: Revision,
+  expected: ReadonlyMap<string, KubeObject> | undefined,
 ): Promise<RollbackEnding | undefined> {
   const before = story.restored.size;
   const proof = await group(context, `Prove revision ${made.revision}`, () => proveObjects(context, made));
@@ -318,7 +341,7 @@ async function prove(
   if (proof.drifts.length === 0 && story.restored.size > before) {
     context.agent.log('What was made again is there.');
   }
-  if (proof.drifts.length === 0) return undefined;
+  if (proof.drifts.length === 0) return expected && proveExpected(context, story, made, expected);
   const messages = proof.drifts.map(({ message }) => message).slice(0, 5);
   const names = proof.drifts.map(({ ref }) => objectName(ref));
   const more = proof.drifts.length > messages.length ? ` And ${proof.drifts.length - messages.length} more.` : '';
@@ -329,6 +352,33 @@ async function prove(
   );
   return { ...ending, failedWorkload: names[0] ?? '' };
 }
+
+/** What nobody declares counts too: a field that the rehearsal has not shown was set by something else. */
+async function proveExpected(
+  context: RollbackContext,
+  story: RollbackStory,
+  made: Revision,
+  expected: ReadonlyMap<string, KubeObject>,
+): Promise<RollbackEnding | undefined> {
+  const { cluster, namespace, signal } = context;
+  const objects = await wantedObjects(cluster, made.manifest, namespace);
+  // What was made anew from the manifest has lost what nobody declares.
+  const left = objects.filter(({ key, ref }) => expected.has(key) && !story.restored.has(objectName(ref)));
+  const found = await inTurns(left, signal, async ({ key, ref }) => {
+    const [wanted, live] = [expected.get(key), await insist(context, () => cluster.get(ref))];
+    const change = wanted && live && strangeChange(wanted, live);
+    return change === undefined ? undefined : { name: objectName(ref), change };
+  });
+  const strange = found.flatMap((each) => each ?? []);
+  const [first] = strange;
+  if (first === undefined) return undefined;
+  const told = strange.slice(0, strangeTold).map(({ name, change }) => `${name} ${change}`);
+  const more = strange.length > strangeTold ? `; and ${strange.length - strangeTold} more` : '';
+  const message = `Revision ${made.revision} was made, but not all of it is as in its rehearsal: ${told.join('; ')}${more}. No plan has shown that, and nobody has approved it: take it back by hand. This step run again carries the rollback on.`;
+  return { ...rollbackEnding('failed', 'ProofFailed', message), failedWorkload: first.name };
+}
+
+const strangeTold = 5;
 
 async function followTarget(
   context: RollbackContext,

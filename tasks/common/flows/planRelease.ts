@@ -19,6 +19,7 @@ import {
 } from '../core/rollbackPlan/places';
 import { planRollback } from '../core/rollbackPlan/planRollback';
 import { renewedHistory, renewedRevision, type RecordRenewal } from '../core/servedVersions';
+import { findStrays } from './strays';
 import { rollbackBase, type PlannedBase } from './mergeBase';
 import { findRenewals } from './servedVersions';
 import { isSameRecord } from '../core/rollbackPlan/recordDigest';
@@ -47,6 +48,8 @@ export interface PlannedRelease {
   base: PlannedBase | undefined;
   /** Absent where there is no target to rehearse. */
   rehearsal: Rehearsal | undefined;
+  /** What there was before the rehearsal, by key. */
+  live: ReadonlyMap<string, KubeObject>;
 }
 
 /** Objects that are read one by one: enough to hide the way to the server. */
@@ -93,11 +96,12 @@ export async function planOnBase(
   rollback: RollbackRequest,
   base: PlannedBase | undefined,
   { seal, renewals = [] }: PlanDetails = {},
-): Promise<Pick<PlannedRelease, 'plan' | 'rehearsal'>> {
+): Promise<Pick<PlannedRelease, 'plan' | 'rehearsal' | 'live'>> {
   const history = renewedHistory(stored, renewals);
   const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
   const release = request.releaseName;
-  const { target, passed } = chooseTarget(history, release, rollback);
+  const choice = chooseTarget(history, release, rollback);
+  const { target, passed } = choice;
   const revisions = target === undefined ? [] : [target, ...passed].filter(isReadable);
   const isWhole = target !== undefined && revisions.includes(target);
   // Before the rehearsal: what is different after it was changed meanwhile.
@@ -110,7 +114,7 @@ export async function planOnBase(
   stopIfCancelled(signal);
   await refuseChangedRelease(context, stored);
   if (rehearsal !== undefined) await refuseChangedObjects(context, history, revisions, looked);
-  const plan = planRollback({
+  const inputs = {
     ...rollback,
     ...looked,
     release,
@@ -124,8 +128,9 @@ export async function planOnBase(
     now,
     sha256,
     ...(seal === undefined ? {} : { seal }),
-  });
-  return { plan, rehearsal };
+  };
+  const plan = planRollback({ ...inputs, strays: await findStrays(context, inputs, choice) });
+  return { plan, rehearsal, live: looked.live };
 }
 
 /**
@@ -349,7 +354,8 @@ async function listed(
 ): Promise<KubeObject[] | undefined> {
   const marked = isCrowded(query) ? { labelSelector: 'app.kubernetes.io/managed-by=Helm' } : {};
   try {
-    return await cluster.list({ ...query, ...marked }, keep);
+    // Managers tell what a controller has changed during the rehearsal from what Helm has.
+    return await cluster.list({ ...query, ...marked, withManagers: true }, keep);
   } catch (thrown) {
     // Whoever may not list may still read each one, as Helm does.
     if (asTaskError(thrown).reason !== 'PermissionDenied') throw thrown;

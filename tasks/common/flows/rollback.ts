@@ -116,6 +116,7 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
     base,
     rehearsal,
     renewals,
+    live,
   } = await group(context, 'Plan again', () => planRelease(context, history, salt));
   story.plan = planned;
   sayPlan(context, planned);
@@ -136,6 +137,7 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
     plan,
     base,
     rehearsal,
+    live,
     target,
     history: renewed,
     approval,
@@ -355,7 +357,7 @@ async function runAgain(
   // With one more revision in the history, «previous» is another one.
   const rollback = { ...request.rollback, toRevision: target.revision };
   const again = { ...context, request: { ...request, rollback } };
-  const { plan, base, rehearsal, renewals } = await group(context, 'Plan again', () =>
+  const { plan, base, rehearsal, live, renewals } = await group(context, 'Plan again', () =>
     planRelease(again, history, approved.salt, dead),
   );
   const { digest } = approved.plan;
@@ -374,6 +376,7 @@ async function runAgain(
     plan,
     base,
     rehearsal,
+    live,
     digest,
     target: renewedRevision(target, renewals),
     history: renewed,

@@ -174,7 +174,8 @@ export function owned(object: KubeObject, by = release): KubeObject {
     'meta.helm.sh/release-name': by,
     'meta.helm.sh/release-namespace': namespace,
   };
-  return inNamespace({ ...object, metadata: { ...object.metadata, annotations } });
+  const labels = { ...object.metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' };
+  return inNamespace({ ...object, metadata: { ...object.metadata, labels, annotations } });
 }
 
 /** `1 superseded, 2 deployed+verified`: what Helm's record and our marks say. */

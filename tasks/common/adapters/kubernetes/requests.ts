@@ -243,7 +243,7 @@ export function asKubeObject(
   return { ...value, apiVersion, kind } as KubeObject;
 }
 
-/** managedFields are often half of an object and nothing that is followed or listed needs them. */
+/** managedFields are often half of an object, and nothing that is followed needs them. */
 export function withoutManagedFields(object: KubeObject): KubeObject {
   delete object.metadata['managedFields'];
   return object;
@@ -258,7 +258,7 @@ function parsePage(value: unknown, query: ListQuery, problem: () => TaskError): 
   const objects = (items ?? []).map((item: unknown) => {
     const object = asKubeObject(item, query);
     if (object === undefined) throw problem();
-    return withoutManagedFields(object);
+    return query.withManagers === true ? object : withoutManagedFields(object);
   });
   return {
     items: objects,

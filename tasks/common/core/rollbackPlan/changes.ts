@@ -138,3 +138,11 @@ function isSameScalar(one: string, other: string): boolean {
   const amount = quantity(one);
   return amount !== undefined && amount === quantity(other);
 }
+
+/** What the API server chooses at each creation: addresses and ports of a Service, the labels of a Job's pods. */
+export function isMadeUpAnew(path: readonly Step[], kind: string): boolean {
+  const text = pathText(path);
+  if (path.at(-1) === 'caBundle') return true;
+  if (kind === 'Service') return /^spec\.(clusterIPs?\b|healthCheckNodePort$|ports\b.*nodePort$)/.test(text);
+  return kind === 'Job' && /controller-uid|^spec\.selector\b/.test(text);
+}

@@ -4,7 +4,7 @@ import type { KubeObject } from '../kubernetes';
 import { apiGroup, hookObject } from '../manifest';
 import type { Rehearsal, RehearsedWrite } from '../rehearsal';
 import type { Revision } from '../release';
-import { changesOf, pathText, type Change } from './changes';
+import { changesOf, isMadeUpAnew, pathText } from './changes';
 import { canonicalJson, comparable } from './comparable';
 import { helmMayDelete, helmMayWrite, ownDeletions } from './execution';
 import type { RollbackPlan } from './types';
@@ -46,7 +46,8 @@ export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure):
       const same = rehearsed.filter((other) => isSameTarget(other, write) && other.subresource === undefined);
       const hook = hooks.filter((declared) => isNamed(declared, write));
       if (hook.length > 0 && same.length === 0) return () => hookDifference(write, hook);
-      const last = same.at(-1);
+      // What a second patch of an object comes out at was not known; the first one's was.
+      const last = same.findLast(({ isAssumed }) => isAssumed !== true) ?? same.at(-1);
       if (last === undefined)
         return rehearsal === undefined ? undefined : () => 'Helm did not do this in the rehearsal';
       // What the API server would have made of it was not known then.
@@ -115,20 +116,12 @@ const differencesTold = 3;
 /** A clause that names the fields in which a write would differ from its rehearsal; no values. */
 function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | undefined {
   const changes = changesOf(comparable(rehearsed, false), comparable(wouldBe, false)).filter(
-    (change) => !isMadeUpAnew(change, wouldBe),
+    ({ path }) => !isMadeUpAnew(path, wouldBe.kind),
   );
   if (changes.length === 0) return undefined;
   const fields = changes.slice(0, differencesTold).map(({ path }) => pathText(path) || 'the whole object');
   const more = changes.length > differencesTold ? ` and ${changes.length - differencesTold} more` : '';
   return `it would not become what it became in the rehearsal (${fields.join(', ')}${more})`;
-}
-
-/** What the API server chooses at each creation: addresses and ports of a Service, the labels of a Job's pods. */
-function isMadeUpAnew({ path }: Change, { kind }: KubeObject): boolean {
-  const text = pathText(path);
-  if (path.at(-1) === 'caBundle') return true;
-  if (kind === 'Service') return /^spec\.(clusterIPs?\b|healthCheckNodePort$|ports\b.*nodePort$)/.test(text);
-  return kind === 'Job' && /controller-uid|^spec\.selector\b/.test(text);
 }
 
 /** Deletions that were held back and that the task does not do itself at the end: no Helm of that version asks for them. */

@@ -116,6 +116,8 @@ export function rehearsalFindings(
     ...failure(rehearsal, all, inputs),
     ...refusedWrites(rehearsal),
     ...unforeseen(rehearsal, all),
+    ...beside(rehearsal),
+    ...strays(all, inputs.strays),
     ...recordDeletions(rehearsal, inputs, target),
   ];
 }
@@ -195,6 +197,28 @@ function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFindin
     found.set(`${write.verb} ${key}`, finding(code, message, { object: name }));
   }
   return [...found.values()];
+}
+
+/** Helm writes objects, never a part of one: no scale, no status, no token of a ServiceAccount. */
+function beside(rehearsal: Rehearsal): PlanFinding[] {
+  return rehearsal.writes
+    .filter(({ subresource }) => subresource !== undefined && subresource !== 'eviction')
+    .map((write) => {
+      const name = nameOf(write);
+      const message = `In the rehearsal ${shortened(write.client, 60) || 'something'} wanted to ${write.verb} the ${write.subresource ?? ''} of ${name}: no Helm does that, and this one cannot be trusted.`;
+      return finding('UnforeseenWrite', message, { object: name });
+    });
+}
+
+/** What a write comes out at and neither the target nor the API server explains. */
+function strays(all: readonly Candidate[], found: ReadonlyMap<string, string> | undefined): PlanFinding[] {
+  return all.flatMap(({ key, ref }) => {
+    const fields = found?.get(key);
+    if (fields === undefined) return [];
+    const name = objectName(ref);
+    const message = `In the rehearsal ${name} did not come out as the target declares it: ${fields}. This Helm does something else than it was told, and cannot be trusted.`;
+    return [finding('UnforeseenWrite', message, { object: name })];
+  });
 }
 
 /** Helm prunes its oldest records; it deletes none that a rollback is about. */

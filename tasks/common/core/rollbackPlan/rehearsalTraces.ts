@@ -2,7 +2,8 @@ import { isHand, isItsOwn, ownersOf, writersOf, type FieldOwner } from '../field
 import type { Path } from '../fieldPath';
 import type { KubeObject } from '../kubernetes';
 import { objectName } from '../manifest';
-import { changesOf, pathText, type Step } from './changes';
+import { lastWrites, type Rehearsal } from '../rehearsal';
+import { changesOf, isMadeUpAnew, pathText, type Change, type Step } from './changes';
 import { comparable } from './comparable';
 
 /*
@@ -53,11 +54,17 @@ function isOfControllers(object: KubeObject): boolean {
 
 const fieldsTold = 3;
 
-function changeOf(before: KubeObject, after: KubeObject): string | undefined {
-  const changes = changesOf(comparable(before, false), comparable(after, false)).flatMap(({ path }) => {
-    const who = strangersAt(before, after, path);
-    return who === undefined ? [] : [{ field: pathText(path) || 'the whole object', who }];
-  });
+function changeOf(
+  before: KubeObject,
+  after: KubeObject,
+  counts: (change: Change) => boolean = () => true,
+): string | undefined {
+  const changes = changesOf(comparable(before, false), comparable(after, false))
+    .filter(counts)
+    .flatMap(({ path }) => {
+      const who = strangersAt(before, after, path);
+      return who === undefined ? [] : [{ field: pathText(path) || 'the whole object', who }];
+    });
   if (changes.length === 0) return undefined;
   const fields = changes.slice(0, fieldsTold).map(({ field }) => field);
   const more = changes.length > fieldsTold ? ` and ${changes.length - fieldsTold} more` : '';
@@ -94,4 +101,24 @@ function fieldPath(path: readonly Step[]): Path {
     if (typeof step === 'number') return { index: step };
     return { item: { [step.key]: step.is }, by: [step.key] };
   });
+}
+
+/** How the objects of the target are to be after a rollback: as in its rehearsal, or as before where Helm does not write. */
+export function expectedAfter(
+  live: ReadonlyMap<string, KubeObject>,
+  rehearsal: Rehearsal,
+): ReadonlyMap<string, KubeObject> {
+  const expected = new Map(live);
+  for (const [key, { effect, object, isAssumed }] of lastWrites(rehearsal)) {
+    const managers = live.get(key)?.metadata.managedFields;
+    const known = managers === undefined ? {} : { managedFields: managers };
+    if (effect === 'deleted' || object === undefined || isAssumed === true) expected.delete(key);
+    else expected.set(key, { ...object, metadata: { ...object.metadata, ...known } });
+  }
+  return expected;
+}
+
+/** What is not so, and was no controller at its work; undefined for nothing. What the API server chooses anew does not count. */
+export function strangeChange(expected: KubeObject, live: KubeObject): string | undefined {
+  return changeOf(expected, live, ({ path }) => !isMadeUpAnew(path, live.kind));
 }

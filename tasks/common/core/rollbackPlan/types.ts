@@ -93,6 +93,8 @@ export interface ReleasePlanInputs extends RollbackRequest {
   baseManifest?: string;
   /** Records that are written before Helm rolls back, see core/servedVersions. `history` is as it is then. */
   renewals?: readonly RecordRenewal[];
+  /** What the rehearsal has set and nothing explains, by the key of the object; see rollbackPlan/strayFields. */
+  strays?: ReadonlyMap<string, string>;
   /** Who deployed a revision, for example `run 20260820.3`, where that is known. */
   deployedBy?: Readonly<Record<number, string>>;
   now: Date;
