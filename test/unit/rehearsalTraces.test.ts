@@ -20,7 +20,7 @@ const byHelm = entry({ manager: 'helm', operation: 'Apply', fields: { 'f:spec': 
 
 function there(more: object, written: readonly object[] = [byHelm]): KubeObject {
   const made = live(web('app:1', more));
-  return { ...made, metadata: { ...made.metadata, managedFields: written } } as KubeObject;
+  return { ...made, metadata: { ...made.metadata, managedFields: written } };
 }
 
 function withMetadata(given: KubeObject, metadata: object): KubeObject {

@@ -296,11 +296,13 @@ export async function finishRollback(
   story.revision = made.revision;
   const first = await prove(context, story, made, approved.expected);
   if (first !== undefined) return first;
-  await releaseHolds(context, made);
+  const released = await releaseHolds(context, made);
   const unhealthy = await followTarget(context, story, approved, made, memory);
   if (unhealthy !== undefined) return unhealthy;
   await deleteOwn(context, story, approved.deletions);
-  const last = await prove(context, story, made, approved.expected);
+  // What was let go is no longer as in the rehearsal.
+  const expected = approved.expected && new Map([...approved.expected].filter(([key]) => !released.includes(key)));
+  const last = await prove(context, story, made, expected);
   if (last !== undefined) return last;
   const description = recordDescription(context, target, approval);
   // Helm 4.3 and later was given it, and keeps it where it is short.
