@@ -266,15 +266,26 @@ describe('The name of an object among those of its release', () => {
   });
 });
 
-describe('a manifest that is read again', () => {
-  it('is not parsed again, and nobody changes the list of another', () => {
-    const text = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: once}\n';
-    const first = manifestObjects(text);
-    const [object] = first;
-    first.pop();
-    const again = manifestObjects(text);
-    assert.ok(object !== undefined && again.length === 1 && again[0] === object);
-    for (let count = 0; count < 4; count++) manifestObjects(`${text}---\n# ${count}\n`);
-    assert.notEqual(manifestObjects(text)[0], object);
+describe('a document that was read before', () => {
+  const valueIn = (text: string, index = 0): unknown => {
+    const document = readGoYaml(text)[index];
+    return document !== undefined && 'value' in document ? document.value : undefined;
+  };
+  const shop = 'kind: ConfigMap\ndata: &data {a: {b: [1]}}\nmore: *data\n';
+
+  it('is not read again, wherever it stands, and nobody can change it', () => {
+    const first = valueIn(shop) as { data: { a: { b: number[] } } };
+    assert.equal(valueIn(shop), first);
+    assert.equal(valueIn(`a: 1\n---\n${shop}---\nc: 3\n`, 1), first);
+    assert.throws(() => first.data.a.b.push(2), TypeError);
+    assert.deepEqual(valueIn(shop), { kind: 'ConfigMap', data: { a: { b: [1] } }, more: { a: { b: [1] } } });
+  });
+
+  it('tells its mistake at the line where it stands now', () => {
+    const wrong = 'a: [1\n';
+    const lineOf = (text: string) => readGoYaml(text).flatMap((one) => ('line' in one ? [one.line] : []));
+    const [line = 0] = lineOf(wrong);
+    assert.ok(line > 0);
+    assert.deepEqual(lineOf(`b: 1\n---\n${wrong}`), [line + 2]);
   });
 });

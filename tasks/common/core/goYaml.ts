@@ -23,7 +23,10 @@ import { isNestedTooDeep } from './yamlDepth';
 /** `line` counts from 1 in the whole text; 0 where the problem has no place. */
 export type YamlDocument = { value: unknown } | { problem: string; line: number };
 
-/** The documents of a stream in their order. One that holds nothing but comments is null. Never throws. */
+/**
+ * The documents of a stream in their order. One that holds nothing but comments is null. Never throws. The values are
+ * frozen: the same document is read once only, and stands in the manifests of many revisions.
+ */
 export function readGoYaml(text: string): YamlDocument[] {
   const documents: YamlDocument[] = [];
   let start = 0;
@@ -31,30 +34,57 @@ export function readGoYaml(text: string): YamlDocument[] {
   // Where apimachinery's YAMLReader cuts: a line of dashes, blanks and a comment.
   for (const { 0: separator, index } of text.matchAll(/^---[^\S\r\n]*(?:#[^\r\n]*)?(?:\r?\n|$)/gm)) {
     const part = text.slice(start, index);
-    documents.push(readDocument(part, line));
+    documents.push(documentAt(part, line));
     line += lineBreaks(part) + lineBreaks(separator);
     start = index + separator.length;
   }
-  documents.push(readDocument(text.slice(start), line));
+  documents.push(documentAt(text.slice(start), line));
   return documents;
+}
+
+/** What was read lately, by its text; the oldest comes first. */
+const known = new Map<string, YamlDocument>();
+let knownLength = 0;
+/** Characters of the texts that are kept: several revisions of the largest charts. */
+const knownLengthAtMost = 32_000_000;
+
+function documentAt(text: string, linesBefore: number): YamlDocument {
+  const document = known.get(text) ?? remembered(text, frozen(readDocument(text)));
+  return 'value' in document || linesBefore === 0 ? document : { ...document, line: linesBefore + document.line };
+}
+
+function remembered(text: string, document: YamlDocument): YamlDocument {
+  known.set(text, document);
+  knownLength += text.length;
+  for (const oldest of known.keys()) {
+    if (knownLength <= knownLengthAtMost) break;
+    known.delete(oldest);
+    knownLength -= oldest.length;
+  }
+  return document;
+}
+
+function frozen<Value>(value: Value): Value {
+  // An alias is one object in several places.
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  for (const field of Object.values(Object.freeze(value))) frozen(field);
+  return value;
 }
 
 function lineBreaks(text: string): number {
   return text.split('\n').length - 1;
 }
 
-function readDocument(text: string, linesBefore: number): YamlDocument {
-  if (isNestedTooDeep(text)) return { problem: 'it is nested deeper than any object may be', line: linesBefore + 1 };
+function readDocument(text: string): YamlDocument {
+  if (isNestedTooDeep(text)) return { problem: 'it is nested deeper than any object may be', line: 1 };
   const [document] = parsed(text);
   if (document === undefined) return { value: null };
   const [error] = document.errors;
-  if (error !== undefined) {
-    return { problem: error.code, line: linesBefore + 1 + lineBreaks(text.slice(0, error.pos[0])) };
-  }
+  if (error !== undefined) return { problem: error.code, line: 1 + lineBreaks(text.slice(0, error.pos[0])) };
   try {
     return { value: new Reader().read(document.contents) };
   } catch (thrown) {
-    if (thrown instanceof Unreadable) return { problem: thrown.message, line: linesBefore + 1 };
+    if (thrown instanceof Unreadable) return { problem: thrown.message, line: 1 };
     throw thrown;
   }
 }

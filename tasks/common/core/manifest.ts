@@ -49,24 +49,8 @@ function flatten(value: unknown): KubeObject[] {
   });
 }
 
-/**
- * Of a chart with large definitions one takes more than half a second to read (Argo CD: 1.9 MB), and a run needs the same
- * few a dozen times.
- */
-const lastRead = new Map<string, readonly KubeObject[]>();
-const rememberedAtMost = 4;
-
-/** The objects of a manifest as Helm stores it, in its order, as they stand there. Nobody may change them. */
+/** The objects of a manifest as Helm stores it, in its order, as they stand there. They are frozen. */
 export function manifestObjects(manifest: string): KubeObject[] {
-  const objects = lastRead.get(manifest) ?? readManifest(manifest);
-  lastRead.delete(manifest);
-  lastRead.set(manifest, objects);
-  const [oldest] = lastRead.keys();
-  if (lastRead.size > rememberedAtMost && oldest !== undefined) lastRead.delete(oldest);
-  return [...objects];
-}
-
-function readManifest(manifest: string): KubeObject[] {
   return readGoYaml(manifest).flatMap((document) => {
     if ('value' in document) return flatten(document.value);
     const source = sourceAt(manifest, document.line);
