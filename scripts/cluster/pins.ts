@@ -175,7 +175,7 @@ export const controlPlanePrograms: readonly GoProgram[] = [
 export const realNodePrograms: readonly GoProgram[] = [
   kubernetesProgram('kubelet', true),
   kubernetesProgram('kube-proxy', true),
-  goProgram('coredns', '1.14.7', 'coredns', 'github.com/coredns/coredns', true),
+  goProgram('coredns', '1.14.7', 'coredns', '.', true),
   goProgram('sample-app', '1', 'app', '.', true),
 ];
 
