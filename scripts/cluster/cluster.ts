@@ -50,7 +50,10 @@ export interface UpOptions {
   readonly name: string;
   /** False leaves the real node out even where there could be one. */
   readonly realNode: boolean;
+  /** With 0, kwok is neither built nor started. */
   readonly kwokNodes: number;
+  /** The versions that are built; all when absent. */
+  readonly helms?: readonly string[];
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -66,7 +69,7 @@ export async function up(options: UpOptions): Promise<ClusterDescription> {
     );
   }
   const wantsNode = options.realNode && obstacle === undefined;
-  await providePrograms(requiredPrograms(wantsNode), log, signal);
+  await providePrograms(requiredPrograms(wantsNode, options), log, signal);
   if (wantsNode) await installDebianPackages(log);
   signal.throwIfAborted();
   return locked(options.name, log, signal, async () => {
@@ -108,7 +111,7 @@ export function status(name: string): ClusterStatus {
   const state = readState(folder);
   if (state?.phase !== 'ready') return { kind: 'incomplete' };
   const running = new Set(processes.partProcesses(folder).map(({ part }) => part));
-  const parts = partNames(state.layout).map((part) => ({ part, running: running.has(part) }));
+  const parts = partNames(state).map((part) => ({ part, running: running.has(part) }));
   return { kind: 'present', parts, description: describe(folder, state) };
 }
 
@@ -169,8 +172,10 @@ function locked<Result>(name: string, log: Log, signal: AbortSignal, action: () 
   return withLock(`${clusterFolder(name)}.lock`, signal, onWait, action);
 }
 
-function requiredPrograms(withNode: boolean): pins.Program[] {
-  return [pins.kubectlProgram, ...pins.helmPrograms, ...runningPrograms(withNode)];
+function requiredPrograms(withNode: boolean, { helms, kwokNodes }: UpOptions): pins.Program[] {
+  const wantedHelms = pins.helmPrograms.filter(({ version }) => helms?.includes(version) ?? true);
+  const kwok = kwokNodes > 0 ? [pins.kwokProgram] : [];
+  return [pins.kubectlProgram, ...wantedHelms, ...runningPrograms(withNode), ...kwok];
 }
 
 function runningPrograms(withNode: boolean): pins.Program[] {
@@ -178,7 +183,7 @@ function runningPrograms(withNode: boolean): pins.Program[] {
 }
 
 function programsOf(withNode: boolean): string[] {
-  return [`layout-${layoutVersion}`, ...runningPrograms(withNode).map(programId)];
+  return [`layout-${layoutVersion}`, ...[...runningPrograms(withNode), pins.kwokProgram].map(programId)];
 }
 
 function isUsable(folder: string, state: ClusterState, wantsNode: boolean, log: Log): boolean {
@@ -286,7 +291,7 @@ async function complete(folder: string, found: ClusterState, options: UpOptions)
   const { signal } = options;
   const state: ClusterState = { ...found, kwokNodes: Math.max(found.kwokNodes, options.kwokNodes) };
   const { layout } = state;
-  if (!processes.isRunning(folder, 'kube-apiserver')) await killClientsOfApiServer(folder, layout);
+  if (!processes.isRunning(folder, 'kube-apiserver')) await killClientsOfApiServer(folder, state);
   await startPart(folder, layout, controlPlane.etcdCommand(folder, layout, controlPlanePaths()));
   await startPart(folder, layout, controlPlane.apiServerCommand(folder, layout, controlPlanePaths()));
   await together(signal, [
@@ -324,7 +329,8 @@ async function startControllers(folder: string, state: ClusterState, signal: Abo
   await waitForApiServer(folder, state, signal);
   writeKubeconfigs(folder, state);
   const commands = controlPlane.controllerCommands(folder, controlPlanePaths());
-  for (const part of commands) await startPart(folder, state.layout, part);
+  const kwok = state.kwokNodes > 0 ? [controlPlane.kwokCommand(folder, programPath(pins.kwokProgram))] : [];
+  for (const part of [...commands, ...kwok]) await startPart(folder, state.layout, part);
 }
 
 async function startNodeAgents(folder: string, layout: Layout): Promise<void> {
@@ -335,9 +341,9 @@ async function startNodeAgents(folder: string, layout: Layout): Promise<void> {
 }
 
 /** After an outage they come back at once when started anew; left alone, they first sit out a pause of up to half a minute. */
-async function killClientsOfApiServer(folder: string, layout: Layout): Promise<void> {
+async function killClientsOfApiServer(folder: string, state: ClusterState): Promise<void> {
   const others = ['etcd', 'init', 'containerd'];
-  for (const part of partNames(layout)) if (!others.includes(part)) await processes.killPart(folder, part);
+  for (const part of partNames(state)) if (!others.includes(part)) await processes.killPart(folder, part);
 }
 
 async function startContainers(folder: string, state: ClusterState, signal: AbortSignal): Promise<void> {
@@ -402,8 +408,8 @@ async function createObjects(folder: string, state: ClusterState): Promise<void>
 }
 
 /** A wait for a part that has ended would be in vain. */
-async function assertPartsRun(folder: string, layout: Layout): Promise<void> {
-  const ended = await processes.endedParts(folder, partNames(layout));
+async function assertPartsRun(folder: string, state: ClusterState): Promise<void> {
+  const ended = await processes.endedParts(folder, partNames(state));
   if (ended.length > 0) throw new Hopeless(`${ended.join(', ')} ended instead of becoming ready.`);
 }
 
@@ -423,7 +429,7 @@ async function waitUntilReady(folder: string, state: ClusterState, signal: Abort
     waitFor(
       what,
       async () => {
-        await assertPartsRun(folder, state.layout);
+        await assertPartsRun(folder, state);
         return isMet();
       },
       { signal, timeoutSeconds: 120 },
@@ -496,9 +502,12 @@ function describe(folder: string, state: ClusterState): ClusterDescription {
   };
 }
 
-function partNames(layout: Layout): string[] {
-  const control = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok'];
-  return layout.kind === 'node' ? [...control, 'init', 'containerd', 'kubelet', 'kube-proxy', 'coredns'] : control;
+function partNames({ layout, kwokNodes }: ClusterState): string[] {
+  return [
+    ...['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler'],
+    ...(kwokNodes > 0 ? ['kwok'] : []),
+    ...(layout.kind === 'node' ? ['init', 'containerd', 'kubelet', 'kube-proxy', 'coredns'] : []),
+  ];
 }
 
 function controlPlanePaths(): controlPlane.ControlPlanePaths {

@@ -10,7 +10,6 @@ export interface ControlPlanePaths {
   readonly 'kube-apiserver': string;
   readonly 'kube-controller-manager': string;
   readonly 'kube-scheduler': string;
-  readonly kwok: string;
 }
 
 export function apiServerUrl(layout: Layout): string {
@@ -202,17 +201,21 @@ export function controllerCommands(folder: string, programs: ControlPlanePaths):
       file: programs['kube-scheduler'],
       args: [`--kubeconfig=${kubeconfigFile(folder, 'scheduler')}`, '--leader-elect=false', '--secure-port=0'],
     },
-    {
-      part: 'kwok',
-      file: programs.kwok,
-      args: [
-        `--kubeconfig=${kubeconfigFile(folder, 'kwok')}`,
-        '--manage-all-nodes=false',
-        '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake',
-        '--node-lease-duration-seconds=40',
-      ],
-    },
   ];
+}
+
+/** Plays the simulated nodes. It needs a ready API server. */
+export function kwokCommand(folder: string, file: string): PartCommand {
+  return {
+    part: 'kwok',
+    file,
+    args: [
+      `--kubeconfig=${kubeconfigFile(folder, 'kwok')}`,
+      '--manage-all-nodes=false',
+      '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake',
+      '--node-lease-duration-seconds=40',
+    ],
+  };
 }
 
 /** So that a chart's claims find volumes. The provisioner makes folders below /tmp/hostpath_pv. */

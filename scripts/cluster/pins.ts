@@ -169,8 +169,9 @@ export const controlPlanePrograms: readonly GoProgram[] = [
   kubernetesProgram('kube-apiserver'),
   kubernetesProgram('kube-controller-manager'),
   kubernetesProgram('kube-scheduler'),
-  goProgram('kwok', '0.7.0', 'kwok', 'sigs.k8s.io/kwok/cmd/kwok'),
 ];
+
+export const kwokProgram: GoProgram = goProgram('kwok', '0.7.0', 'kwok', 'sigs.k8s.io/kwok/cmd/kwok');
 
 export const realNodePrograms: readonly GoProgram[] = [
   kubernetesProgram('kubelet', true),

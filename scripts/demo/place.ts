@@ -7,6 +7,8 @@ import { createCluster, type ClusterConnection } from '../../tasks/common/adapte
 import { kubeconfigConnection } from '../../test/support/product';
 import type { JobSpec } from '../../test/support/agent';
 import { up, type ClusterDescription } from '../cluster/cluster';
+import { realNodeObstacle } from '../cluster/debian';
+import { newestHelm4 } from '../cluster/pins';
 import { isLocalServer, localAddresses } from './locality';
 import { UsageError, type DemoOptions, type EmbeddedClusterOptions, type OwnClusterOptions } from './options';
 import type { Screen } from './screen';
@@ -46,7 +48,8 @@ async function embedded(options: EmbeddedClusterOptions, screen: Screen, signal:
   const description = await up({
     name: options.cluster,
     realNode: options.realNode,
-    kwokNodes: 2,
+    kwokNodes: options.realNode && (await realNodeObstacle()) === undefined ? 0 : 2,
+    helms: [newestHelm4],
     log: (line) => {
       screen.aside(line);
     },
