@@ -3,7 +3,81 @@ import tseslint from 'typescript-eslint';
 
 const pure = 'The core is pure: it takes what it needs as arguments.';
 const apart = 'A task shares code with another task through tasks/common only.';
+const small = 'The guard is one small file: it takes core and adapters/system.';
+const tools =
+  'From low to high: scripts/cluster and package, test/support and matrix, the other scripts, the tests. Nothing imports from a higher one.';
 const otherTasks = ['**/HelmSafeDeploy/**', '**/RolloutHealthCheck/**', '**/ApproveAndRollback/**'];
+
+/*
+ * The rooms of each layer, from the lowest to the highest. A room imports from those before it. A file that stands beside
+ * the rooms is a room of its own.
+ */
+const rooms = {
+  core: [
+    'failure',
+    'text',
+    'kubernetes',
+    'helm',
+    'release',
+    'lock',
+    'status',
+    'rollout',
+    'approval',
+    'report',
+    'rollbackPlan',
+    'inputs',
+    'ports',
+    'releaseContext',
+  ],
+  'core/rollbackPlan': ['model', 'objects', 'judging', 'execution', 'document', 'planRollback', 'planWorkloads'],
+  flows: ['steps', 'lock', 'release', 'rollout', 'rollback', 'deploy'],
+  adapters: ['system', 'agent', 'kubernetes', 'azureDevOps', 'gateway', 'helm', 'wiring'],
+};
+
+const layerPatterns = {
+  core: [
+    { group: ['node:*', 'fs', 'child_process', 'azure-pipelines-*', '@kubernetes/*'], message: pure },
+    { group: ['**/flows/**', '**/adapters/**', ...otherTasks], message: 'core imports core only.' },
+  ],
+  flows: [
+    { group: ['node:*', 'azure-pipelines-*', '@kubernetes/*'], message: 'Flows act through ports.' },
+    { group: ['**/adapters/**'], message: 'Flows act through ports.' },
+    { group: otherTasks, message: apart },
+  ],
+  adapters: [
+    { group: ['**/flows/**'], message: "Adapters touch the world; the order of things is the flow's." },
+    { group: otherTasks, message: apart },
+  ],
+};
+
+/** For each room: it imports nothing from a room that stands higher in the same layer. */
+const roomRules = Object.entries(rooms).flatMap(([place, order]) => {
+  const [layer, ...inner] = place.split('/');
+  const outer = inner.length === 0 ? [] : [higherRooms(rooms[layer], inner[0])];
+  return order.map((room, index) => ({
+    files: [`tasks/common/${place}/${room}/**/*.ts`, `tasks/common/${place}/${room}.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            ...layerPatterns[layer],
+            ...outer,
+            ...(index < order.length - 1 ? [higherRooms(order, room)] : []),
+          ],
+        },
+      ],
+    },
+  }));
+});
+
+function higherRooms(order, room) {
+  const higher = order.slice(order.indexOf(room) + 1);
+  return {
+    regex: `^\\.{1,2}/(\\.\\./)*(${higher.join('|')})(/|$)`,
+    message: `${room} is a lower room: move what both need down, or this file up.`,
+  };
+}
 
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'coverage/**'] },
@@ -32,15 +106,7 @@ export default tseslint.config(
   {
     files: ['tasks/common/core/**/*.ts'],
     rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            { group: ['node:*', 'fs', 'child_process', 'azure-pipelines-*', '@kubernetes/*'], message: pure },
-            { group: ['**/flows/**', '**/adapters/**', ...otherTasks], message: 'core imports core only.' },
-          ],
-        },
-      ],
+      'no-restricted-imports': ['error', { patterns: layerPatterns.core }],
       'no-restricted-globals': [
         'error',
         ...['process', 'console', 'setTimeout', 'setInterval', 'setImmediate', 'fetch', 'performance', 'Buffer'].map(
@@ -58,16 +124,7 @@ export default tseslint.config(
   {
     files: ['tasks/common/flows/**/*.ts'],
     rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            { group: ['node:*', 'azure-pipelines-*', '@kubernetes/*'], message: 'Flows act through ports.' },
-            { group: ['**/adapters/**'], message: 'Flows act through ports.' },
-            { group: otherTasks, message: apart },
-          ],
-        },
-      ],
+      'no-restricted-imports': ['error', { patterns: layerPatterns.flows }],
       'no-restricted-globals': [
         'error',
         ...['process', 'console', 'setTimeout', 'setInterval'].map((name) => ({
@@ -80,12 +137,45 @@ export default tseslint.config(
   {
     files: ['tasks/common/adapters/**/*.ts'],
     rules: {
+      'no-restricted-imports': ['error', { patterns: layerPatterns.adapters }],
+    },
+  },
+  ...roomRules,
+  {
+    files: ['tasks/common/guard/**/*.ts'],
+    rules: {
       'no-restricted-imports': [
         'error',
         {
           patterns: [
-            { group: ['**/flows/**'], message: "Adapters touch the world; the order of things is the flow's." },
-            { group: otherTasks, message: apart },
+            { group: ['**/flows/**', 'azure-pipelines-*', '@kubernetes/*', ...otherTasks], message: small },
+            { regex: 'adapters/(?!system/)', message: small },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: ['scripts/*.ts', 'scripts/{cluster,package,test}/**/*.ts'],
+    rules: {
+      'no-restricted-imports': ['error', { patterns: [{ regex: '/test/(?!plan|summary|mochaRun)', message: tools }] }],
+    },
+  },
+  {
+    files: ['scripts/{bench,demo,helm,helmFailures,matrix}/**/*.ts'],
+    rules: {
+      'no-restricted-imports': ['error', { patterns: [{ regex: '/test/(?!support/|matrix/)', message: tools }] }],
+    },
+  },
+  {
+    files: ['test/{support,matrix}/**/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            { regex: 'scripts/(?!cluster/|package|build|test/)', message: tools },
+            { regex: '^(\\.\\./)+(unit|flows|adapters|agent|package|cluster|e2e)/', message: tools },
           ],
         },
       ],

@@ -105,7 +105,7 @@ export function taskVersion(major: number, version: string): TaskJson['version']
   return { Major: major, Minor: extensionMajor * 100 + minor, Patch: patch };
 }
 
-/** The program that `tasks/common/adapters/guard.ts` starts; see `tasks/common/guard`. */
+/** The program that `tasks/common/adapters/helm/guard.ts` starts; see `tasks/common/guard`. */
 export const guardFile = 'guard.js';
 
 /** How every bundle is made. */
@@ -148,7 +148,7 @@ async function bundleTask({ source, name, entries }: { source: string; name: str
     code: output('main.js'),
     map: output('.map'),
     notices: await thirdPartyNotices({ source, inputs, legalComments: output('.LEGAL.txt') }),
-    needsGuard: inputs.includes('tasks/common/adapters/guard.ts'),
+    needsGuard: inputs.includes('tasks/common/adapters/helm/guard.ts'),
   };
 }
 

@@ -1,4 +1,4 @@
-import { helmReleases } from '../../tasks/common/core/helmReleases';
+import { helmReleases } from '../../tasks/common/core/helm/helmReleases';
 
 /**
  * Every foreign program of the embedded cluster, with its version. The Go programs' bytes are pinned by the go.sum beside

@@ -1,4 +1,4 @@
-import { isRecord } from '../../tasks/common/core/json';
+import { isRecord } from '../../tasks/common/core/kubernetes/json';
 
 /** Where a pod answers. */
 export interface Endpoint {

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import path from 'node:path';
 import readline from 'node:readline/promises';
 import { stringify } from 'yaml';
-import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
+import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/kubernetes/cluster';
 import { kubeconfigConnection } from '../../test/support/product';
 import type { JobSpec } from '../../test/support/agent';
 import { up, type ClusterDescription } from '../cluster/cluster';

@@ -1,7 +1,8 @@
-import type { Cluster, FollowQuery, Follower } from '../../tasks/common/core/ports';
-import { isRecord } from '../../tasks/common/core/json';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import type { Cluster, Follower } from '../../tasks/common/core/ports';
+import { isRecord } from '../../tasks/common/core/kubernetes/json';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { currentEndpoints, type Endpoint } from './endpoints';
+import type { FollowQuery } from '../../tasks/common/core/kubernetes/queries';
 
 export interface ReplicaFigures {
   readonly wanted: number;

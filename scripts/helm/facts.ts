@@ -1,7 +1,7 @@
 import facts from './facts.json' with { type: 'json' };
 import type { FailureReason } from '../../tasks/common/core/failure';
-import type { ObjectMatching } from '../../tasks/common/core/provenance';
-import type { RevisionStatus } from '../../tasks/common/core/release';
+import type { ObjectMatching } from '../../tasks/common/core/helm/provenance';
+import type { RevisionStatus } from '../../tasks/common/core/release/release';
 
 /** What a failed revision had, and neither the last deployed one nor the new one has. */
 export interface Leftovers {
@@ -17,14 +17,14 @@ export interface Interrupted {
 
 /** What the rules of the tasks rest on, measured with one Helm. */
 export interface HelmFacts {
-  /** By what Helm takes an object of the last manifest for one of the new manifest (core/provenance). */
+  /** By what Helm takes an object of the last manifest for one of the new manifest (core/helm/provenance). */
   readonly matching: ObjectMatching;
-  /** A rollback over a revision that dropped an object which is still there (core/provenance). */
+  /** A rollback over a revision that dropped an object which is still there (core/helm/provenance). */
   readonly adoptsObjectsOutsideLastManifest: boolean;
-  /** An upgrade after a failed revision (core/remains): while an older one is `deployed`, and while none is. */
+  /** An upgrade after a failed revision (core/release/mergeBase): while an older one is `deployed`, and while none is. */
   readonly afterFailed: Leftovers;
   readonly afterFailedWithoutDeployed: Leftovers;
-  /** Labels of a revision's storage object are copied onto the next one's (core/history). */
+  /** Labels of a revision's storage object are copied onto the next one's (core/release/history). */
   readonly copiesLabels: boolean;
   readonly interruptedUpgrade: Interrupted;
   readonly interruptedRollback: Interrupted;
@@ -42,7 +42,7 @@ export interface HelmFacts {
   readonly applyMethod: string;
   /** The flags of each verb that the task uses, as its help shows them: `timeout duration`, `install`. */
   readonly flags: Readonly<Record<'upgrade' | 'rollback' | 'uninstall', readonly string[]>>;
-  /** What is made of Helm's words (core/helmFailure), by what went wrong. */
+  /** What is made of Helm's words (core/helm/helmFailure), by what went wrong. */
   readonly failures: Readonly<Record<string, FailureReason>>;
 }
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { format } from 'prettier';
-import { rulesOf } from '../../tasks/common/core/provenance';
+import { rulesOf } from '../../tasks/common/core/helm/provenance';
 import { up } from '../cluster/cluster';
 import { providePrograms } from '../cluster/programs';
 import { compareVersions, factDifferences, knownFacts, newestBefore, type HelmFacts } from './facts';
@@ -19,7 +19,7 @@ Looks at a version of Helm, such as 4.3.2: builds it from its module, measures w
 that with what is known, and runs the decisive cases of the end-to-end tests with it.
 
 Writes what it has found: go.mod and go.sum of the build (scripts/cluster/go), the facts (scripts/helm/facts.json) and, where
-the Go proxy names it, the commit of the release (tasks/common/core/helmReleases.ts). What is newest is pinned by hand in
+the Go proxy names it, the commit of the release (tasks/common/core/helm/helmReleases.ts). What is newest is pinned by hand in
 scripts/cluster/pins.ts.
 
   --no-tests   leaves the end-to-end tests out
@@ -110,13 +110,13 @@ function comparison(version: string, facts: HelmFacts): string[] {
     : differences.map((line) => `Not as in ${before}: ${line}.`);
 }
 
-/** Where the rules in core/provenance.ts say something else than what was measured. */
+/** Where the rules in core/helm/provenance.ts say something else than what was measured. */
 function rulesAgainst(version: string, facts: HelmFacts): string[] {
   const rules = rulesOf(`v${version}`);
   return factDifferences(
     { ...rules },
     { matching: facts.matching, adoptsObjectsOutsideLastManifest: facts.adoptsObjectsOutsideLastManifest },
-  ).map((line) => `core/provenance.ts has another rule: ${line}.`);
+  ).map((line) => `core/helm/provenance.ts has another rule: ${line}.`);
 }
 
 function commitLine(version: string, commit: string | undefined): string {

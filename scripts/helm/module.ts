@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { helmReleases } from '../../tasks/common/core/helmReleases';
+import { helmReleases } from '../../tasks/common/core/helm/helmReleases';
 import { succeed } from '../cluster/command';
 import { goProgramFile } from '../cluster/goTool';
 import { helmFromSource, helmPrograms, otherHelms, type Program } from '../cluster/pins';
@@ -9,7 +9,7 @@ import type { Log } from '../cluster/programs';
 import { compareVersions } from './facts';
 
 const repository = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
-const releasesFile = path.join(repository, 'tasks', 'common', 'core', 'helmReleases.ts');
+const releasesFile = path.join(repository, 'tasks', 'common', 'core', 'helm', 'helmReleases.ts');
 
 /** A Helm that is pinned already, or one of its module, whose go.mod and go.sum are made here. */
 export async function helmProgram(version: string, log: Log, signal: AbortSignal): Promise<Program> {
@@ -82,7 +82,7 @@ export function listChange(
   return { change: 'impossible', why: `${missing.join(', ')} must be in the list of releases before it` };
 }
 
-/** Writes a release into core/helmReleases.ts, in its place. */
+/** Writes a release into core/helm/helmReleases.ts, in its place. */
 export function addRelease(version: string, commit: string, file = releasesFile): void {
   const lines = fs.readFileSync(file, 'utf8').split('\n');
   const tags = lines.flatMap((line, index) => {

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TaskError } from '../../tasks/common/core/failure';
-import type { InputContext, RawInputs } from '../../tasks/common/core/inputs';
+import type { InputContext, RawInputs } from '../../tasks/common/core/inputs/inputs';
 import type { InputsOfCode, TaskJson } from './packageUnderCheck';
 
 /** What `tasks/<Task>/inputs.ts` exports: `inputDefaults`, and one function `read<Something>Request`. */

@@ -1,12 +1,12 @@
-import { inputContext } from '../common/adapters/inputFiles';
-import { processMark } from '../common/adapters/processes';
-import { publishRollback } from '../common/adapters/publishReport';
-import { withRollback } from '../common/adapters/rollbackTask';
-import { runTask } from '../common/adapters/runTask';
-import { announceWork, endWork } from '../common/flows/change';
-import { planForRelease, planForWorkloads } from '../common/flows/plan';
-import { rollBackRelease } from '../common/flows/rollback';
-import { rollBackWorkloads } from '../common/flows/rollbackPlain';
+import { inputContext } from '../common/adapters/agent/inputFiles';
+import { processMark } from '../common/adapters/system/processes';
+import { publishRollback } from '../common/adapters/agent/publishReport';
+import { withRollback } from '../common/adapters/wiring/rollbackTask';
+import { runTask } from '../common/adapters/agent/runTask';
+import { announceWork, endWork } from '../common/flows/release/change';
+import { planForRelease, planForWorkloads } from '../common/flows/rollback/plan';
+import { rollBackRelease } from '../common/flows/rollback/rollback';
+import { rollBackWorkloads } from '../common/flows/rollback/rollbackPlain';
 import { readRollbackRequest } from './inputs';
 
 const flows = {

@@ -1,7 +1,7 @@
-import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/connectionInputs';
-import { durationExpected, parseDuration } from '../common/core/duration';
-import { parseWorkloadName, type WorkloadName } from '../common/core/healthRequest';
-import { readHelmPath } from '../common/core/helmPathInput';
+import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/inputs/connectionInputs';
+import { durationExpected, parseDuration } from '../common/core/inputs/duration';
+import { parseWorkloadName, type WorkloadName } from '../common/core/inputs/healthRequest';
+import { readHelmPath } from '../common/core/inputs/helmPathInput';
 import {
   inputReader,
   type InputContext,
@@ -9,14 +9,18 @@ import {
   type InputReader,
   type RawInputs,
   withoutComments,
-} from '../common/core/inputs';
-import { lockInputDefaults, readLockRequest } from '../common/core/lockRequest';
-import { parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
-import { plainDigest } from '../common/core/rollbackPlan/document';
-import { allowableCodes, type FindingCode } from '../common/core/rollbackPlan/findings';
-import type { RollbackPolicy, ToRevision } from '../common/core/rollbackPlan/types';
-import { plainWorkloadsLock, type RollbackSubject, type RollbackTaskRequest } from '../common/core/rollbackRequest';
-import { readRolloutRequest, rolloutInputDefaults } from '../common/core/rolloutRequest';
+} from '../common/core/inputs/inputs';
+import { lockInputDefaults, readLockRequest } from '../common/core/inputs/lockRequest';
+import { parseReleaseName, releaseNameExpected } from '../common/core/inputs/releaseName';
+import { plainDigest } from '../common/core/rollbackPlan/document/document';
+import { allowableCodes, type FindingCode } from '../common/core/rollbackPlan/model/findings';
+import type { RollbackPolicy, ToRevision } from '../common/core/rollbackPlan/model/types';
+import {
+  plainWorkloadsLock,
+  type RollbackSubject,
+  type RollbackTaskRequest,
+} from '../common/core/inputs/rollbackRequest';
+import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 
 /** Every input of the task with what it is when the pipeline says nothing; the same as in task.json. */
 export const inputDefaults = {

@@ -1,15 +1,15 @@
-import { inputContext } from '../common/adapters/inputFiles';
-import { stopLeftProcesses } from '../common/adapters/leftProcesses';
-import { removePrivateFolders } from '../common/adapters/privateFolder';
-import { publishResume } from '../common/adapters/publishReport';
-import { withRollback } from '../common/adapters/rollbackTask';
-import { runTask } from '../common/adapters/runTask';
-import type { Interruption } from '../common/core/interruption';
-import { childrenVariable, planDigestVariable } from '../common/core/taskVariables';
-import { giveBackLock } from '../common/flows/giveBackLock';
-import type { ToldRollback } from '../common/flows/plan';
-import { resumeRollback } from '../common/flows/rollback';
-import { resumeWorkloads } from '../common/flows/rollbackPlain';
+import { inputContext } from '../common/adapters/agent/inputFiles';
+import { stopLeftProcesses } from '../common/adapters/helm/leftProcesses';
+import { removePrivateFolders } from '../common/adapters/agent/privateFolder';
+import { publishResume } from '../common/adapters/agent/publishReport';
+import { withRollback } from '../common/adapters/wiring/rollbackTask';
+import { runTask } from '../common/adapters/agent/runTask';
+import type { Interruption } from '../common/core/lock/interruption';
+import { childrenVariable, planDigestVariable } from '../common/core/inputs/taskVariables';
+import { giveBackLock } from '../common/flows/lock/giveBackLock';
+import type { ToldRollback } from '../common/flows/rollback/plan';
+import { resumeRollback } from '../common/flows/rollback/rollback';
+import { resumeWorkloads } from '../common/flows/rollback/rollbackPlain';
 import { readRollbackRequest } from './inputs';
 
 /** Below the five minutes that a cancelled job has unless its pipeline says otherwise. */

@@ -1,10 +1,10 @@
-import { inputContext } from '../common/adapters/inputFiles';
-import { processMark } from '../common/adapters/processes';
-import { publishDeploy } from '../common/adapters/publishReport';
-import { withDeploy } from '../common/adapters/releaseTask';
-import { runTask } from '../common/adapters/runTask';
-import { announceWork, endWork } from '../common/flows/change';
-import { deploy } from '../common/flows/deploy';
+import { inputContext } from '../common/adapters/agent/inputFiles';
+import { processMark } from '../common/adapters/system/processes';
+import { publishDeploy } from '../common/adapters/agent/publishReport';
+import { withDeploy } from '../common/adapters/wiring/releaseTask';
+import { runTask } from '../common/adapters/agent/runTask';
+import { announceWork, endWork } from '../common/flows/release/change';
+import { deploy } from '../common/flows/deploy/deploy';
 import { readDeployRequest } from './inputs';
 
 runTask(

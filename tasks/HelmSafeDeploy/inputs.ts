@@ -1,10 +1,10 @@
-import { readArguments } from '../common/core/argumentsInput';
-import { readChartSource } from '../common/core/chartSource';
-import { hasCredential, holdsSecret, secretProblem } from '../common/core/commandLine';
-import type { DeployRequest, RepairRequest, ValuesFile } from '../common/core/deployRequest';
-import { durationExpected, parseDuration } from '../common/core/duration';
-import { readGoYaml } from '../common/core/goYaml';
-import { readHelmPath } from '../common/core/helmPathInput';
+import { readArguments } from '../common/core/inputs/argumentsInput';
+import { readChartSource } from '../common/core/inputs/chartSource';
+import { hasCredential, holdsSecret, secretProblem } from '../common/core/inputs/commandLine';
+import type { DeployRequest, RepairRequest, ValuesFile } from '../common/core/inputs/deployRequest';
+import { durationExpected, parseDuration } from '../common/core/inputs/duration';
+import { readGoYaml } from '../common/core/kubernetes/goYaml';
+import { readHelmPath } from '../common/core/inputs/helmPathInput';
 import {
   inputReader,
   type InputContext,
@@ -12,16 +12,17 @@ import {
   type InputLine,
   type InputReader,
   type RawInputs,
-} from '../common/core/inputs';
-import { isRecord } from '../common/core/json';
-import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/connectionInputs';
-import { lockInputDefaults, readLockRequest } from '../common/core/lockRequest';
-import { parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
-import { readRolloutRequest, rolloutInputDefaults } from '../common/core/rolloutRequest';
-import type { SecretFinder } from '../common/core/secrets';
-import { planValues } from '../common/core/setValues';
-import { leafPaths, reusesValues, type ValuePath } from '../common/core/reusedValues';
-import { checkValuesFile, isAddress, type ValuesFileCheck } from '../common/core/valuesFile';
+} from '../common/core/inputs/inputs';
+import { isRecord } from '../common/core/kubernetes/json';
+import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/inputs/connectionInputs';
+import { lockInputDefaults, readLockRequest } from '../common/core/inputs/lockRequest';
+import { parseReleaseName, releaseNameExpected } from '../common/core/inputs/releaseName';
+import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
+import type { SecretFinder } from '../common/core/text/secrets';
+import { planValues } from '../common/core/inputs/setValues';
+import { leafPaths, reusesValues } from '../common/core/inputs/reusedValues';
+import { checkValuesFile, isAddress, type ValuesFileCheck } from '../common/core/inputs/valuesFile';
+import type { ValuePath } from '../common/core/inputs/strvals';
 
 /** Every input of the task with what it is when the pipeline says nothing; the same as in task.json. */
 export const inputDefaults = {

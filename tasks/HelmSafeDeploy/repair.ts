@@ -1,14 +1,14 @@
-import { createReleaseHelm } from '../common/adapters/helm';
-import { inputContext } from '../common/adapters/inputFiles';
-import { stopLeftProcesses } from '../common/adapters/leftProcesses';
-import { removePrivateFolders } from '../common/adapters/privateFolder';
-import { publishRepair } from '../common/adapters/publishReport';
-import { withRelease } from '../common/adapters/releaseTask';
-import { runTask } from '../common/adapters/runTask';
-import { timeoutSignal } from '../common/adapters/timer';
-import type { Interruption } from '../common/core/interruption';
-import { childrenVariable } from '../common/core/taskVariables';
-import { repair } from '../common/flows/repair';
+import { createReleaseHelm } from '../common/adapters/helm/helm';
+import { inputContext } from '../common/adapters/agent/inputFiles';
+import { stopLeftProcesses } from '../common/adapters/helm/leftProcesses';
+import { removePrivateFolders } from '../common/adapters/agent/privateFolder';
+import { publishRepair } from '../common/adapters/agent/publishReport';
+import { withRelease } from '../common/adapters/wiring/releaseTask';
+import { runTask } from '../common/adapters/agent/runTask';
+import { timeoutSignal } from '../common/adapters/system/timer';
+import type { Interruption } from '../common/core/lock/interruption';
+import { childrenVariable } from '../common/core/inputs/taskVariables';
+import { repair } from '../common/flows/deploy/repair';
 import { readRepair } from './inputs';
 
 /** The post-job phase of a step that was interrupted in the middle of a change. */

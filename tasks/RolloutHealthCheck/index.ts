@@ -1,10 +1,10 @@
-import { systemClock } from '../common/adapters/clock';
-import { inputContext } from '../common/adapters/inputFiles';
-import { publishHealth } from '../common/adapters/publishReport';
-import { withCluster } from '../common/adapters/clusterTask';
-import { runTask } from '../common/adapters/runTask';
-import { refusedOutputs } from '../common/core/healthReport';
-import { checkHealth } from '../common/flows/checkHealth';
+import { systemClock } from '../common/adapters/system/clock';
+import { inputContext } from '../common/adapters/agent/inputFiles';
+import { publishHealth } from '../common/adapters/agent/publishReport';
+import { withCluster } from '../common/adapters/wiring/clusterTask';
+import { runTask } from '../common/adapters/agent/runTask';
+import { refusedOutputs } from '../common/core/report/healthReport';
+import { checkHealth } from '../common/flows/rollout/checkHealth';
 import { readHealthRequest } from './inputs';
 
 runTask(

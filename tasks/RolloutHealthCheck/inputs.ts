@@ -1,20 +1,20 @@
-import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/connectionInputs';
-import { durationExpected, parseDuration } from '../common/core/duration';
+import { connectionInputDefaults, readConnection, readNamespace } from '../common/core/inputs/connectionInputs';
+import { durationExpected, parseDuration } from '../common/core/inputs/duration';
 import {
   parseWorkloadName,
   workloadExpected,
   type HealthRequest,
   type WorkloadName,
-} from '../common/core/healthRequest';
+} from '../common/core/inputs/healthRequest';
 import {
   inputReader,
   withoutComments,
   type InputContext,
   type InputReader,
   type RawInputs,
-} from '../common/core/inputs';
-import { parseReleaseName, releaseNameExpected } from '../common/core/releaseName';
-import { readRolloutRequest, rolloutInputDefaults } from '../common/core/rolloutRequest';
+} from '../common/core/inputs/inputs';
+import { parseReleaseName, releaseNameExpected } from '../common/core/inputs/releaseName';
+import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 
 /** Every input of the task with what it is when the pipeline says nothing; the same as in task.json. */
 export const inputDefaults = {

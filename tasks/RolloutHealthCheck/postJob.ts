@@ -1,6 +1,6 @@
-import { removePrivateFolder } from '../common/adapters/privateFolder';
-import { privateFolderVariable } from '../common/core/taskVariables';
-import { takeTaskEnvironment } from '../common/adapters/taskEnvironment';
+import { removePrivateFolder } from '../common/adapters/agent/privateFolder';
+import { privateFolderVariable } from '../common/core/inputs/taskVariables';
+import { takeTaskEnvironment } from '../common/adapters/agent/taskEnvironment';
 
 /**
  * The last net: a main phase that was killed could not remove its credentials. Runs after every step, whatever became of

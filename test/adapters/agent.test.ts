@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createAgent } from '../../tasks/common/adapters/agent';
+import { createAgent } from '../../tasks/common/adapters/agent/agent';
 
 describe('the agent port', () => {
   let temp = '';

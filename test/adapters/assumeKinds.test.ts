@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { assumeKinds } from '../../tasks/common/adapters/gateway/assumeKinds';
 import { openGateway, type Gateway } from '../../tasks/common/adapters/gateway/openGateway';
-import { privateFolder } from '../../tasks/common/adapters/privateFolder';
-import type { DeclaredKind } from '../../tasks/common/core/chartCrds';
+import { privateFolder } from '../../tasks/common/adapters/agent/privateFolder';
+import type { DeclaredKind } from '../../tasks/common/core/helm/chartCrds';
 import { gatewayClient, type GatewayClient } from '../support/gatewayClient';
 import { reply, startStubApiServer, type StubApiServer } from '../support/stubApiServer';
 

@@ -12,11 +12,11 @@ import {
   ownPlace,
   type AzureDevOpsOptions,
   type AzureRunReader,
-} from '../../tasks/common/adapters/azureDevOps';
-import { takeTaskEnvironment } from '../../tasks/common/adapters/taskEnvironment';
-import { shownApprovers, type Answered } from '../../tasks/common/core/approval';
+} from '../../tasks/common/adapters/azureDevOps/runRecords';
+import { takeTaskEnvironment } from '../../tasks/common/adapters/agent/taskEnvironment';
+import { shownApprovers, type Answered } from '../../tasks/common/core/approval/judgeApproval';
 import { TaskError } from '../../tasks/common/core/failure';
-import { proveApproval } from '../../tasks/common/flows/approval';
+import { proveApproval } from '../../tasks/common/flows/rollback/approval';
 import {
   approvalJson,
   clockTime,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import sinon from 'sinon';
-import { systemClock } from '../../tasks/common/adapters/clock';
-import { startTimer } from '../../tasks/common/adapters/timer';
+import { systemClock } from '../../tasks/common/adapters/system/clock';
+import { startTimer } from '../../tasks/common/adapters/system/timer';
 
 describe('the clock', () => {
   afterEach(() => {

@@ -5,10 +5,14 @@ import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { createCluster, type ClusterConnection, type ClusterOptions } from '../../tasks/common/adapters/cluster';
+import {
+  createCluster,
+  type ClusterConnection,
+  type ClusterOptions,
+} from '../../tasks/common/adapters/kubernetes/cluster';
 import { restAfter } from '../../tasks/common/adapters/kubernetes/follow';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import type { Follower, FollowQuery } from '../../tasks/common/core/ports';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import type { Follower } from '../../tasks/common/core/ports';
 import {
   eventually,
   reply,
@@ -19,6 +23,7 @@ import {
   type StubApiServer,
   type StubRequest,
 } from '../support/stubApiServer';
+import type { FollowQuery } from '../../tasks/common/core/kubernetes/queries';
 
 const timing = { connectMs: 2000, responseMs: 1000, totalMs: 4000, retryUnknownMs: 300, retryKnownMs: 300 };
 const all = (): boolean => true;
@@ -448,7 +453,7 @@ describe('following objects', () => {
     });
 
     it('a process that has stopped following exits by itself', async () => {
-      const adapters = fileURLToPath(new URL('../../tasks/common/adapters/cluster.ts', import.meta.url));
+      const adapters = fileURLToPath(new URL('../../tasks/common/adapters/kubernetes/cluster.ts', import.meta.url));
       const kubeconfig = await stub.kubeconfig();
       const script = path.join(path.dirname(kubeconfig), 'exits.mts');
       await writeFile(

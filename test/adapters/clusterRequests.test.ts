@@ -5,7 +5,11 @@ import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { once } from 'node:events';
-import { createCluster, type ClusterConnection, type ClusterOptions } from '../../tasks/common/adapters/cluster';
+import {
+  createCluster,
+  type ClusterConnection,
+  type ClusterOptions,
+} from '../../tasks/common/adapters/kubernetes/cluster';
 import { TaskError, type FailureReason } from '../../tasks/common/core/failure';
 import {
   certificates,

@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createAgent } from '../../tasks/common/adapters/agent';
-import { openConnection } from '../../tasks/common/adapters/connection';
+import { createAgent } from '../../tasks/common/adapters/agent/agent';
+import { openConnection } from '../../tasks/common/adapters/kubernetes/connection';
 import { TaskError } from '../../tasks/common/core/failure';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');

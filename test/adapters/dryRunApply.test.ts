@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
+import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/kubernetes/cluster';
 import type { TaskError } from '../../tasks/common/core/failure';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { reply, startStubApiServer, status, type StubApiServer } from '../support/stubApiServer';
 
 const timing = { connectMs: 2000, responseMs: 400, totalMs: 4000, retryUnknownMs: 600, retryKnownMs: 3000 };

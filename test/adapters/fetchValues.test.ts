@@ -6,7 +6,7 @@ import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { generate } from 'selfsigned';
-import { fetchValues, type FetchLimits } from '../../tasks/common/adapters/fetchValues';
+import { fetchValues, type FetchLimits } from '../../tasks/common/adapters/helm/fetchValues';
 import { TaskError } from '../../tasks/common/core/failure';
 
 type Answer = (request: http.IncomingMessage, response: http.ServerResponse) => void;

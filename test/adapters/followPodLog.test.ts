@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
-import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
+import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/kubernetes/cluster';
 import { boundedLines } from '../../tasks/common/adapters/kubernetes/lines';
 import { TaskError } from '../../tasks/common/core/failure';
 import type { FollowLogOptions, LogEnd } from '../../tasks/common/core/ports';

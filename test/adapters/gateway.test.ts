@@ -11,12 +11,17 @@ import { labelSelector } from '../../tasks/common/adapters/gateway/labelSelector
 import { openFence, type Fence } from '../../tasks/common/adapters/gateway/openFence';
 import { openGateway, type Gateway } from '../../tasks/common/adapters/gateway/openGateway';
 import { rehearsalStage, type Stage } from '../../tasks/common/adapters/gateway/rehearse';
-import { rehearseRollback, type RehearsalOptions } from '../../tasks/common/adapters/gateway/rehearseRollback';
-import { privateFolder, type PrivateFolder } from '../../tasks/common/adapters/privateFolder';
-import { onlyDeletionsOf, type FencePolicy } from '../../tasks/common/core/fence';
+import { rehearseRollback, type RehearsalOptions } from '../../tasks/common/adapters/helm/rehearseRollback';
+import { privateFolder, type PrivateFolder } from '../../tasks/common/adapters/agent/privateFolder';
+import { onlyDeletionsOf, type FencePolicy } from '../../tasks/common/core/helm/fence';
 import type { TaskError } from '../../tasks/common/core/failure';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { lastWrites, passingDeletions, rehearsedDeletions, type Rehearsal } from '../../tasks/common/core/rehearsal';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import {
+  lastWrites,
+  passingDeletions,
+  rehearsedDeletions,
+  type Rehearsal,
+} from '../../tasks/common/core/helm/rehearsal';
 import { gatewayClient, type GatewayClient } from '../support/gatewayClient';
 import {
   eventually,

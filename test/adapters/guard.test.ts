@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
 import { bundleGuard, repository } from '../../scripts/build';
 import { nodesOfTheAgent, type NodeBinary } from '../../scripts/package/bareRun';
-import { createGuard } from '../../tasks/common/adapters/guard';
-import { isProcessGone, machineMs, processMark, signalProcess } from '../../tasks/common/adapters/processes';
+import { createGuard } from '../../tasks/common/adapters/helm/guard';
+import { isProcessGone, machineMs, processMark, signalProcess } from '../../tasks/common/adapters/system/processes';
 import type { GuardLimits } from '../../tasks/common/guard/duty';
 import { guardLimits } from '../../tasks/common/guard/limits';
 import { guardVariable, messageLine, type HelmKind } from '../../tasks/common/guard/messages';
@@ -25,9 +25,9 @@ const patienceSeconds = 30;
  */
 const owner = `
 import { writeSync } from 'node:fs';
-import { createGuard } from './tasks/common/adapters/guard';
-import { runProcess } from './tasks/common/adapters/process';
-import { machineMs } from './tasks/common/adapters/processes';
+import { createGuard } from './tasks/common/adapters/helm/guard';
+import { runProcess } from './tasks/common/adapters/system/process';
+import { machineMs } from './tasks/common/adapters/system/processes';
 
 const { guardFile, helms, beatMs, leaves } = JSON.parse(process.argv[2]);
 const say = (what) => writeSync(1, JSON.stringify(what) + '\\n');

@@ -11,10 +11,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createHelm, type HelmOptions } from '../../tasks/common/adapters/helm';
-import { privateFolder } from '../../tasks/common/adapters/privateFolder';
-import type { DeployRequest } from '../../tasks/common/core/deployRequest';
-import { secretFinder } from '../../tasks/common/core/secrets';
+import { createHelm, type HelmOptions } from '../../tasks/common/adapters/helm/helm';
+import { privateFolder } from '../../tasks/common/adapters/agent/privateFolder';
+import type { DeployRequest } from '../../tasks/common/core/inputs/deployRequest';
+import { secretFinder } from '../../tasks/common/core/text/secrets';
 import { plainRequest } from '../support/fakes/scene';
 
 /** Writes down its arguments, one a line, and lists the flags of `help`. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { createReleaseHelm } from '../../tasks/common/adapters/helm';
+import { createReleaseHelm } from '../../tasks/common/adapters/helm/helm';
 import type { RollbackOptions } from '../../tasks/common/core/ports';
 
 const flags = 'install dry-run disable-openapi-validation wait timeout history-max values set-file output';

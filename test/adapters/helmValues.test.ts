@@ -6,11 +6,11 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { helmPrograms } from '../../scripts/cluster/pins';
 import { programPath } from '../../scripts/cluster/programs';
-import { inputArguments } from '../../tasks/common/core/commandLine';
-import { inputReader } from '../../tasks/common/core/inputs';
-import { redactor, secretFinder } from '../../tasks/common/core/secrets';
-import { planValues, privateValuesText, type SetLines } from '../../tasks/common/core/setValues';
-import { checkValuesFile } from '../../tasks/common/core/valuesFile';
+import { inputArguments } from '../../tasks/common/core/inputs/commandLine';
+import { inputReader } from '../../tasks/common/core/inputs/inputs';
+import { redactor, secretFinder } from '../../tasks/common/core/text/secrets';
+import { planValues, privateValuesText, type SetLines } from '../../tasks/common/core/inputs/setValues';
+import { checkValuesFile } from '../../tasks/common/core/inputs/valuesFile';
 
 /** Prints the values with Go's type of each, so that 5 and "5", or 5 and 5.0, are not the same. */
 const template = `

@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
-import { createAgent, type TaskAgent } from '../../tasks/common/adapters/agent';
-import { publishDeploy, publishHealth, publishRollback } from '../../tasks/common/adapters/publishReport';
-import type { HealthReport } from '../../tasks/common/core/healthReport';
-import type { DeployReport, ReportedObject } from '../../tasks/common/core/report';
-import type { RollbackReport } from '../../tasks/common/core/rollbackReport';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
+import { createAgent, type TaskAgent } from '../../tasks/common/adapters/agent/agent';
+import { publishDeploy, publishHealth, publishRollback } from '../../tasks/common/adapters/agent/publishReport';
+import type { HealthReport } from '../../tasks/common/core/report/healthReport';
+import type { DeployReport, ReportedObject } from '../../tasks/common/core/report/report';
+import type { RollbackReport } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
+import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
 
 const printable = (most: number): fc.Arbitrary<string> =>
   fc

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
-import { manifestObjects, objectKey } from '../../tasks/common/core/manifest';
-import { rolloutQueries } from '../../tasks/common/flows/rollout';
+import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/kubernetes/cluster';
+import { manifestObjects, objectKey } from '../../tasks/common/core/kubernetes/manifest';
+import { rolloutQueries } from '../../tasks/common/flows/rollout/rollout';
 import { eventually, reply, startStubApiServer, type Collection, type StubApiServer } from '../support/stubApiServer';
 
 const password = 'cGFzc3dvcmQ=';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { createPlanStore, sha256 } from '../../tasks/common/adapters/planStore';
-import type { KeptPlan } from '../../tasks/common/core/keptPlan';
-import { timelessDigest } from '../../tasks/common/core/rollbackPlan/digest';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
+import { createPlanStore, sha256 } from '../../tasks/common/adapters/helm/planStore';
+import type { KeptPlan } from '../../tasks/common/core/rollbackPlan/document/keptPlan';
+import { timelessDigest } from '../../tasks/common/core/rollbackPlan/model/digest';
+import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import { revision, plan, verified, web, live, write } from '../support/rollbackScene';
 import { fakeCluster } from '../support/fakes/fakeCluster';
 import { simulatedTime } from '../support/fakes/simulatedTime';

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { stopLeftProcesses } from '../../tasks/common/adapters/leftProcesses';
-import { runProcess } from '../../tasks/common/adapters/process';
+import { stopLeftProcesses } from '../../tasks/common/adapters/helm/leftProcesses';
+import { runProcess } from '../../tasks/common/adapters/system/process';
 import {
   childMark,
   isProcessGone,
@@ -14,7 +14,7 @@ import {
   signalProcess,
   stopProcess,
   waitUntilGone,
-} from '../../tasks/common/adapters/processes';
+} from '../../tasks/common/adapters/system/processes';
 import { eventually } from '../support/stubApiServer';
 
 const forever = ['-c', 'while :; do sleep 1; done'];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { redactedRefusal, withRedactedMessages } from '../../tasks/common/adapters/kubernetes/redactedMessages';
-import { redactor } from '../../tasks/common/core/secrets';
+import { redactor } from '../../tasks/common/core/text/secrets';
 
 const secret = 'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJl';
 const redact = redactor([secret, 'Running', 'web']);

@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { privateFolder, removePrivateFolders } from '../../tasks/common/adapters/privateFolder';
-import { runProcess } from '../../tasks/common/adapters/process';
+import { privateFolder, removePrivateFolders } from '../../tasks/common/adapters/agent/privateFolder';
+import { runProcess } from '../../tasks/common/adapters/system/process';
 
-const files = path.resolve(import.meta.dirname, '../../tasks/common/adapters/privateFolder.ts');
+const files = path.resolve(import.meta.dirname, '../../tasks/common/adapters/agent/privateFolder.ts');
 
 describe('an agent in trouble', () => {
   let temp = '';

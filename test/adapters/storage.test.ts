@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { createReleaseStorage } from '../../tasks/common/adapters/storage';
+import { createReleaseStorage } from '../../tasks/common/adapters/helm/storage';
 import { TaskError } from '../../tasks/common/core/failure';
-import type { KubeObject, ObjectRef } from '../../tasks/common/core/kubernetes';
-import type { KeptObject } from '../../tasks/common/core/preexisting';
-import type { Cluster, ListQuery, ReleaseStorage } from '../../tasks/common/core/ports';
+import type { KubeObject, ObjectRef } from '../../tasks/common/core/kubernetes/object';
+import type { KeptObject } from '../../tasks/common/core/release/preexisting';
+import type { Cluster, ReleaseStorage } from '../../tasks/common/core/ports';
+import type { ListQuery } from '../../tasks/common/core/kubernetes/queries';
 
 const record = {
   name: 'shop',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { takeTaskEnvironment } from '../../tasks/common/adapters/taskEnvironment';
+import { takeTaskEnvironment } from '../../tasks/common/adapters/agent/taskEnvironment';
 
 const id = '7b1f0000-0000-4000-8000-000000000001';
 

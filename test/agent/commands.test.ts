@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { AgentViolationError } from '../support/agent/index';
 import type { JobResult, StepSpec } from '../support/agent/index';
-import type { TinyTask } from './tinyExtension';
+import type { TinyTask } from '../support/agent/tinyExtension';
 import { tinyAgents } from './tinyAgent';
 
 function saying(...lines: string[]): string {

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createAgent, openExtension } from '../support/agent/index';
-import { tinyFiles, writeExtension } from './tinyExtension';
+import { tinyFiles, writeExtension } from '../support/agent/tinyExtension';
 
 describe('an extension', () => {
   const scratch: string[] = [];

@@ -2,8 +2,8 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { createAgent } from '../support/agent/index';
 import type { Agent, AgentOptions, StepRun } from '../support/agent/index';
-import { tinyFiles, writeExtension } from './tinyExtension';
-import type { TinyTask } from './tinyExtension';
+import { tinyFiles, writeExtension } from '../support/agent/tinyExtension';
+import type { TinyTask } from '../support/agent/tinyExtension';
 
 /** Agents of one `describe`, with everything that they started or wrote gone after each test. */
 export function tinyAgents(): (tasks: readonly TinyTask[], options?: Partial<AgentOptions>) => Agent {

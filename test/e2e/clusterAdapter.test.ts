@@ -7,13 +7,14 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { down } from '../../scripts/cluster/cluster';
-import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
+import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/kubernetes/cluster';
 import { acceptFor } from '../../tasks/common/adapters/kubernetes/requests';
-import { createReleaseStorage } from '../../tasks/common/adapters/storage';
+import { createReleaseStorage } from '../../tasks/common/adapters/helm/storage';
 import { TaskError } from '../../tasks/common/core/failure';
-import type { Follower, FollowQuery } from '../../tasks/common/core/ports';
+import type { Follower } from '../../tasks/common/core/ports';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 import { eventually } from '../support/stubApiServer';
+import type { FollowQuery } from '../../tasks/common/core/kubernetes/queries';
 
 const run = promisify(execFile);
 const clusterName = 'cluster-adapter';

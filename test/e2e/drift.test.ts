@@ -6,19 +6,19 @@ import { newestHelm3, newestHelm4, oldestHelm, testedHelms } from '../../scripts
 import { down } from '../../scripts/cluster/cluster';
 import { command } from '../../scripts/cluster/command';
 import { waitFor } from '../../scripts/cluster/wait';
-import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
-import { createReleaseStorage } from '../../tasks/common/adapters/storage';
-import type { Drift } from '../../tasks/common/core/drift';
-import { manifestObjects } from '../../tasks/common/core/manifest';
+import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/kubernetes/cluster';
+import { createReleaseStorage } from '../../tasks/common/adapters/helm/storage';
+import type { Drift } from '../../tasks/common/core/release/drift';
+import { manifestObjects } from '../../tasks/common/core/kubernetes/manifest';
 import type { Cluster } from '../../tasks/common/core/ports';
-import type { Revision } from '../../tasks/common/core/release';
+import type { Revision } from '../../tasks/common/core/release/release';
 import {
   driftFieldManager,
   driftOf,
   liveState,
   type DriftContext,
   type LiveState,
-} from '../../tasks/common/flows/drift';
+} from '../../tasks/common/flows/release/drift';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 
 const clusterName = 'drift';

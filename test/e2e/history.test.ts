@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { createCluster } from '../../tasks/common/adapters/cluster';
-import { createReleaseStorage } from '../../tasks/common/adapters/storage';
-import type { RecordChange } from '../../tasks/common/core/ports';
+import { createCluster } from '../../tasks/common/adapters/kubernetes/cluster';
+import { createReleaseStorage } from '../../tasks/common/adapters/helm/storage';
 import { app, assertOutcome, bare, fake, helms, scenes, type Scene } from './scenes';
+import type { RecordChange } from '../../tasks/common/core/release/releaseRecord';
 
 const stuck = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1'];
 const refused = [...bare, 'invalid=true'];

@@ -8,9 +8,9 @@ import readline from 'node:readline';
 import { adminApiServer, down } from '../../scripts/cluster/cluster';
 import { waitFor } from '../../scripts/cluster/wait';
 import { TaskError } from '../../tasks/common/core/failure';
-import { isAbandoned, leaseRef } from '../../tasks/common/core/lease';
-import type { Revision } from '../../tasks/common/core/release';
-import { withLease } from '../../tasks/common/flows/lease';
+import { isAbandoned, leaseRef } from '../../tasks/common/core/lock/lease';
+import type { Revision } from '../../tasks/common/core/release/release';
+import { withLease } from '../../tasks/common/flows/lock/lease';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 import { kubeconfigText } from './identities';
 import {

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { createCluster } from '../../tasks/common/adapters/cluster';
-import { systemClock } from '../../tasks/common/adapters/clock';
+import { createCluster } from '../../tasks/common/adapters/kubernetes/cluster';
+import { systemClock } from '../../tasks/common/adapters/system/clock';
 import { TaskError, type FailureReason } from '../../tasks/common/core/failure';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import type { Cluster } from '../../tasks/common/core/ports';
 import type { LeaseContext } from '../../tasks/common/core/releaseContext';
-import { withLease } from '../../tasks/common/flows/lease';
+import { withLease } from '../../tasks/common/flows/lock/lease';
 import { recordingAgent, type RecordingAgent } from '../support/fakes/recordingAgent';
 
 /** A run that wants a release, as the process of its own or beside others in one. */

@@ -5,13 +5,13 @@ import path from 'node:path';
 import { newestHelm3, newestHelm4, oldestHelm, testedHelms } from '../../scripts/cluster/pins';
 import { down } from '../../scripts/cluster/cluster';
 import { command } from '../../scripts/cluster/command';
-import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/cluster';
-import { createReleaseStorage } from '../../tasks/common/adapters/storage';
-import { releaseState, unhealthyLabel } from '../../tasks/common/core/history';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { createCluster, type ClusterConnection } from '../../tasks/common/adapters/kubernetes/cluster';
+import { createReleaseStorage } from '../../tasks/common/adapters/helm/storage';
+import { releaseState, unhealthyLabel } from '../../tasks/common/core/release/history';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import type { ReleaseStorage } from '../../tasks/common/core/ports';
 import type { ReleaseContext } from '../../tasks/common/core/releaseContext';
-import { giveBase, restoreRecord, type GivenBase } from '../../tasks/common/flows/mergeBase';
+import { giveBase, restoreRecord, type GivenBase } from '../../tasks/common/flows/release/mergeBase';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 
 const clusterName = 'merge-base';

@@ -5,22 +5,22 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { testedHelms } from '../../scripts/cluster/pins';
-import { createCluster } from '../../tasks/common/adapters/cluster';
-import { rehearseRollback } from '../../tasks/common/adapters/gateway/rehearseRollback';
-import { privateFolder } from '../../tasks/common/adapters/privateFolder';
-import { createReleaseStorage } from '../../tasks/common/adapters/storage';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { objectKey, refOf } from '../../tasks/common/core/manifest';
-import type { Revision } from '../../tasks/common/core/release';
+import { createCluster } from '../../tasks/common/adapters/kubernetes/cluster';
+import { rehearseRollback } from '../../tasks/common/adapters/helm/rehearseRollback';
+import { privateFolder } from '../../tasks/common/adapters/agent/privateFolder';
+import { createReleaseStorage } from '../../tasks/common/adapters/helm/storage';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
+import type { Revision } from '../../tasks/common/core/release/release';
 import type { Cluster } from '../../tasks/common/core/ports';
-import { rulesOf } from '../../tasks/common/core/provenance';
-import { canonicalJson, comparable } from '../../tasks/common/core/rollbackPlan/comparable';
-import { planDifferences } from '../../tasks/common/core/rollbackPlan/differences';
-import { rollbackArguments } from '../../tasks/common/core/rollbackPlan/execution';
-import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/places';
+import { rulesOf } from '../../tasks/common/core/helm/provenance';
+import { canonicalJson, comparable } from '../../tasks/common/core/rollbackPlan/model/comparable';
+import { planDifferences } from '../../tasks/common/core/rollbackPlan/execution/differences';
+import { rollbackArguments } from '../../tasks/common/core/rollbackPlan/execution/execution';
+import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/model/places';
 import { planRollback } from '../../tasks/common/core/rollbackPlan/planRollback';
-import { chooseTarget } from '../../tasks/common/core/rollbackPlan/target';
-import { defaultPolicy, type RollbackPlan, type ServedKind } from '../../tasks/common/core/rollbackPlan/types';
+import { chooseTarget } from '../../tasks/common/core/rollbackPlan/model/target';
+import { defaultPolicy, type RollbackPlan, type ServedKind } from '../../tasks/common/core/rollbackPlan/model/types';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 import { otherHelm } from '../support/otherHelm';
 import { assertPlan } from '../support/planSchema';
@@ -178,12 +178,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
   }
 
   /** As the task does it: history, kinds, one list for each kind and namespace, the rehearsal. */
-  async function planOf(
-    binary: string,
-    version: string,
-    namespace: string,
-    now = new Date(),
-  ): Promise<RollbackPlan> {
+  async function planOf(binary: string, version: string, namespace: string, now = new Date()): Promise<RollbackPlan> {
     const history = await historyOf(namespace);
     const { target, passed } = chooseTarget(history, 'web', request);
     assert.ok(target);

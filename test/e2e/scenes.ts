@@ -1,4 +1,4 @@
-import { runLabel } from '../../tasks/common/core/history';
+import { runLabel } from '../../tasks/common/core/release/history';
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';

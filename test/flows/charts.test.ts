@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import type { DeclaredKind } from '../../tasks/common/core/chartCrds';
-import { verifiedLabel } from '../../tasks/common/core/history';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import type { Hook } from '../../tasks/common/core/release';
-import { deploy } from '../../tasks/common/flows/deploy';
+import type { DeclaredKind } from '../../tasks/common/core/helm/chartCrds';
+import { verifiedLabel } from '../../tasks/common/core/release/history';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import type { Hook } from '../../tasks/common/core/release/release';
+import { deploy } from '../../tasks/common/flows/deploy/deploy';
 import { chart, configMap, deployment, hook, live, namespace, revision, scene, told } from '../support/fakes/scene';
 
 const toys: DeclaredKind = {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { TaskError } from '../../tasks/common/core/failure';
-import type { HealthReport } from '../../tasks/common/core/healthReport';
-import type { HealthRequest } from '../../tasks/common/core/healthRequest';
-import { unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
-import { checkHealth, type HealthContext } from '../../tasks/common/flows/checkHealth';
+import type { HealthReport } from '../../tasks/common/core/report/healthReport';
+import type { HealthRequest } from '../../tasks/common/core/inputs/healthRequest';
+import { unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
+import { checkHealth, type HealthContext } from '../../tasks/common/flows/rollout/checkHealth';
 import type { Disturbance } from '../support/fakes/disturbance';
 import {
   chart,

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { runOf, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
-import { objectKey, refOf } from '../../tasks/common/core/manifest';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import type { Hook } from '../../tasks/common/core/release';
+import { runOf, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
+import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import type { Hook } from '../../tasks/common/core/release/release';
 import type { DeployStart } from '../../tasks/common/core/releaseContext';
-import { deploy } from '../../tasks/common/flows/deploy';
+import { deploy } from '../../tasks/common/flows/deploy/deploy';
 import {
   chart,
   claim,

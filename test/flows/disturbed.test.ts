@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { TaskError } from '../../tasks/common/core/failure';
-import { sinceUninstall, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
-import type { Revision, RevisionStatus } from '../../tasks/common/core/release';
-import type { DeployReport } from '../../tasks/common/core/report';
-import { deploy } from '../../tasks/common/flows/deploy';
+import { sinceUninstall, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
+import type { Revision, RevisionStatus } from '../../tasks/common/core/release/release';
+import type { DeployReport } from '../../tasks/common/core/report/report';
+import { deploy } from '../../tasks/common/flows/deploy/deploy';
 import type { Disturbance } from '../support/fakes/disturbance';
 import {
   chart,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { TaskError, type FailureReason } from '../../tasks/common/core/failure';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { objectKey, refOf } from '../../tasks/common/core/manifest';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
 import type { Cluster } from '../../tasks/common/core/ports';
-import { driftOf, liveState, type LiveState } from '../../tasks/common/flows/drift';
+import { driftOf, liveState, type LiveState } from '../../tasks/common/flows/release/drift';
 import { fakeCluster, type FakeCluster } from '../support/fakes/fakeCluster';
 import { manifestOf } from '../support/fakes/fakeHelm';
 import { recordingAgent } from '../support/fakes/recordingAgent';

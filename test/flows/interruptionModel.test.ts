@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { sinceUninstall, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/history';
-import { isRecord } from '../../tasks/common/core/json';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import type { Revision, RevisionStatus } from '../../tasks/common/core/release';
+import { sinceUninstall, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
+import { isRecord } from '../../tasks/common/core/kubernetes/json';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import type { Revision, RevisionStatus } from '../../tasks/common/core/release/release';
 import { a, b, bad, badHooked, bare, checkRun, faults, hooked, isBad } from '../support/fakes/plays';
 import { revision, told } from '../support/fakes/scene';
 import { stage, type Ended, type Mishap, type Stage, type StageSetting } from '../support/fakes/stage';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { TaskError, type FailureReason } from '../../tasks/common/core/failure';
-import { isAbandoned, leaseObject, type LeaseContent } from '../../tasks/common/core/lease';
-import { objectKey } from '../../tasks/common/core/manifest';
-import type { Revision } from '../../tasks/common/core/release';
-import { withLease, type FlowLease } from '../../tasks/common/flows/lease';
+import { isAbandoned, leaseObject, type LeaseContent } from '../../tasks/common/core/lock/lease';
+import { objectKey } from '../../tasks/common/core/kubernetes/manifest';
+import type { Revision } from '../../tasks/common/core/release/release';
+import { withLease, type FlowLease } from '../../tasks/common/flows/lock/lease';
 import {
   contender,
   ref,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { TaskError } from '../../tasks/common/core/failure';
-import { withLease, type FlowLease } from '../../tasks/common/flows/lease';
+import { withLease, type FlowLease } from '../../tasks/common/flows/lock/lease';
 import { contender, world, type Contender, type Fate, type LeaseCall, type World } from '../support/fakes/contender';
 
 /** What befalls one contender. Times are milliseconds of the simulation. */

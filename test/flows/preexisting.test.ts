@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { TaskError } from '../../tasks/common/core/failure';
-import { deploy } from '../../tasks/common/flows/deploy';
+import { deploy } from '../../tasks/common/flows/deploy/deploy';
 import { assertAsBefore, broken, byHand, good, helm, served, settings, works } from '../support/fakes/adoption';
 import { manifestOf } from '../support/fakes/fakeHelm';
 import { chart, configMap, deployment, liveObject, owned, revision, scene } from '../support/fakes/scene';

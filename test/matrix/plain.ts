@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { promisify } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
-import { tinyFiles, writeExtension } from '../agent/tinyExtension';
+import { tinyFiles, writeExtension } from '../support/agent/tinyExtension';
 import { createAgent, type Agent, type Job } from '../support/agent';
 import { watch } from './api';
 import {

@@ -32,7 +32,7 @@ import { PlaceMissed, reach, type Scene } from './places';
 import { isAlive, type HelmWatch } from './processTable';
 import { historyText, readRecords, releaseName } from './records';
 import { startRun, type Act, type PipelineRun, type RunSpec } from './runs';
-import { plainWorkloadsLock } from '../../tasks/common/core/rollbackRequest';
+import { plainWorkloadsLock } from '../../tasks/common/core/inputs/rollbackRequest';
 import { chartFolder, flagsOf, type Values } from './values';
 import { breakWorkloads, makeWorkloads, workloadNames } from './workloads';
 

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { HealthReport } from '../../tasks/common/core/healthReport';
-import type { DeployReport } from '../../tasks/common/core/report';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
-import type { RollbackReport } from '../../tasks/common/core/rollbackReport';
+import type { HealthReport } from '../../tasks/common/core/report/healthReport';
+import type { DeployReport } from '../../tasks/common/core/report/report';
+import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
+import type { RollbackReport } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
 import {
   createAgent,
   type Agent,

@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { objectKey, refOf } from '../../tasks/common/core/manifest';
-import { rulesOf, type HelmProvenance } from '../../tasks/common/core/provenance';
-import type { RehearsedWrite, Rehearsal } from '../../tasks/common/core/rehearsal';
-import type { Hook, Revision } from '../../tasks/common/core/release';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
+import { rulesOf, type HelmProvenance } from '../../tasks/common/core/helm/provenance';
+import type { RehearsedWrite, Rehearsal } from '../../tasks/common/core/helm/rehearsal';
+import type { Hook, Revision } from '../../tasks/common/core/release/release';
 import { planRollback } from '../../tasks/common/core/rollbackPlan/planRollback';
-import { servedKey } from '../../tasks/common/core/rollbackPlan/places';
+import { servedKey } from '../../tasks/common/core/rollbackPlan/model/places';
 import type {
   PlannedObject,
   ReleasePlanInputs,
   RollbackPlan,
   RollbackPolicy,
   ServedKind,
-} from '../../tasks/common/core/rollbackPlan/types';
+} from '../../tasks/common/core/rollbackPlan/model/types';
 import { assertPlan } from './planSchema';
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

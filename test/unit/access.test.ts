@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
-import { accessSentence, accessTo, missingAccess, type NeededAccess } from '../../tasks/common/core/access';
-import type { AccessRule, ApiResource } from '../../tasks/common/core/ports';
+import {
+  accessSentence,
+  accessTo,
+  missingAccess,
+  type NeededAccess,
+  type AccessRule,
+  type ApiResource,
+} from '../../tasks/common/core/kubernetes/access';
 
 const deployments: ApiResource = { apiVersion: 'apps/v1', kind: 'Deployment', plural: 'deployments', namespaced: true };
 const secrets: ApiResource = { apiVersion: 'v1', kind: 'Secret', plural: 'secrets', namespaced: true };

@@ -8,7 +8,7 @@ import {
   type ApprovalPolicy,
   type ApprovalQuestion,
   type RunEvidence,
-} from '../../tasks/common/core/approval';
+} from '../../tasks/common/core/approval/judgeApproval';
 import { compareIdentities, isServiceAccount, parseIdentity } from '../../tasks/common/core/approval/identity';
 import { parseApprovals, parseBuild, parseTimeline } from '../../tasks/common/core/approval/runRecords';
 import {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { checkArguments, readArguments, splitArguments } from '../../tasks/common/core/argumentsInput';
-import { parseHelpFlags } from '../../tasks/common/core/helmFlags';
-import { secretFinder } from '../../tasks/common/core/secrets';
+import { checkArguments, readArguments, splitArguments } from '../../tasks/common/core/inputs/argumentsInput';
+import { parseHelpFlags } from '../../tasks/common/core/helm/helmFlags';
+import { secretFinder } from '../../tasks/common/core/text/secrets';
 
 function words(text: string): unknown {
   const split = splitArguments(text);

@@ -6,7 +6,7 @@ import {
   kindNames,
   skipsCrds,
   unservedKinds,
-} from '../../tasks/common/core/chartCrds';
+} from '../../tasks/common/core/helm/chartCrds';
 
 const toys = `# https://example.org/toys.yaml
 ---

@@ -5,10 +5,10 @@ import {
   inputArguments,
   made,
   type PreparedInputs,
-} from '../../tasks/common/core/commandLine';
-import type { DeployRequest } from '../../tasks/common/core/deployRequest';
+} from '../../tasks/common/core/inputs/commandLine';
+import type { DeployRequest } from '../../tasks/common/core/inputs/deployRequest';
 import { TaskError } from '../../tasks/common/core/failure';
-import { secretFinder } from '../../tasks/common/core/secrets';
+import { secretFinder } from '../../tasks/common/core/text/secrets';
 
 const request = {
   chart: { kind: 'repository', reference: 'shop', repository: 'https://example.org' },

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { TaskError } from '../../tasks/common/core/failure';
-import type { InputFiles } from '../../tasks/common/core/inputs';
-import { redactor, secretFinder } from '../../tasks/common/core/secrets';
+import type { InputFiles } from '../../tasks/common/core/inputs/inputs';
+import { redactor, secretFinder } from '../../tasks/common/core/text/secrets';
 import { inputDefaults, readDeployRequest } from '../../tasks/HelmSafeDeploy/inputs';
 
 type Given = Record<string, string>;

@@ -8,10 +8,10 @@ import {
   unknownFields,
   withoutFields,
   type DeclaredObject,
-} from '../../tasks/common/core/drift';
-import { differences, missingFields, type Difference } from '../../tasks/common/core/fieldDifferences';
-import { pathText } from '../../tasks/common/core/fieldPath';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+} from '../../tasks/common/core/release/drift';
+import { differences, missingFields, type Difference } from '../../tasks/common/core/kubernetes/fieldDifferences';
+import { pathText } from '../../tasks/common/core/kubernetes/fieldPath';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 
 const release = { name: 'shop', namespace: 'prod' };
 const marks = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { formatDuration, parseDuration } from '../../tasks/common/core/duration';
+import { formatDuration, parseDuration } from '../../tasks/common/core/inputs/duration';
 
 describe('durations', () => {
   for (const [text, seconds] of [

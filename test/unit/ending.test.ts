@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import {
-  duration,
   endingFor,
   endingOfRollout,
   endingThen,
@@ -8,9 +7,10 @@ import {
   reportedObjects,
   sentence,
   wellEnded,
-} from '../../tasks/common/core/ending';
+} from '../../tasks/common/core/report/ending';
 import { advice, TaskError } from '../../tasks/common/core/failure';
 import type { Cause, RolloutVerdict, WorkloadVerdict } from '../../tasks/common/core/rollout/verdict';
+import { duration } from '../../tasks/common/core/text/durationText';
 
 const ref = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'prod', name: 'web' };
 const crash: Cause = {

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
-import { conflictWords, fieldConflicts, upgradeMethod, wasWrittenSince } from '../../tasks/common/core/fieldConflicts';
-import type { ReleaseState } from '../../tasks/common/core/history';
-import type { Revision } from '../../tasks/common/core/release';
+import {
+  conflictWords,
+  fieldConflicts,
+  upgradeMethod,
+  wasWrittenSince,
+} from '../../tasks/common/core/release/fieldConflicts';
+import type { ReleaseState } from '../../tasks/common/core/release/history';
+import type { Revision } from '../../tasks/common/core/release/release';
 
 describe('the conflicts that the API server names', () => {
   for (const [what, text, expected] of [

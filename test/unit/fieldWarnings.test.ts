@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { fieldWarning, fieldWarningWords } from '../../tasks/common/core/fieldWarnings';
+import { fieldWarning, fieldWarningWords } from '../../tasks/common/core/kubernetes/fieldWarnings';
 
 describe('a warning of a field that the API server does not know', () => {
   const cases: [what: string, line: string, warning: string | undefined][] = [

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { lineReader, neutralise, showLine, shownLineLimit, splitLines } from '../../tasks/common/core/foreignText';
-import { redactor } from '../../tasks/common/core/secrets';
+import { lineReader, neutralise, showLine, shownLineLimit, splitLines } from '../../tasks/common/core/text/foreignText';
+import { redactor } from '../../tasks/common/core/text/secrets';
 
 /** What the agent does with a line, by the most generous reading of its comparison. */
 function agentSees(line: string): boolean {

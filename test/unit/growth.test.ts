@@ -3,17 +3,17 @@ import fs from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
 import { labelSelector } from '../../tasks/common/adapters/gateway/labelSelector';
-import { declaredKinds } from '../../tasks/common/core/chartCrds';
-import { parseDuration } from '../../tasks/common/core/duration';
-import { showLine } from '../../tasks/common/core/foreignText';
-import { blamedObject, helmFailureReason, helmMessage, withoutObjects } from '../../tasks/common/core/helmFailure';
-import { manifestObjects } from '../../tasks/common/core/manifest';
-import { quantity } from '../../tasks/common/core/quantity';
-import { cell } from '../../tasks/common/core/report';
-import { textDiff } from '../../tasks/common/core/rollbackPlan/textDiff';
-import { redactor } from '../../tasks/common/core/secrets';
-import { checkValuesFile } from '../../tasks/common/core/valuesFile';
-import { isNestedTooDeep } from '../../tasks/common/core/yamlDepth';
+import { declaredKinds } from '../../tasks/common/core/helm/chartCrds';
+import { parseDuration } from '../../tasks/common/core/inputs/duration';
+import { showLine } from '../../tasks/common/core/text/foreignText';
+import { blamedObject, helmFailureReason, helmMessage, withoutObjects } from '../../tasks/common/core/helm/helmFailure';
+import { manifestObjects } from '../../tasks/common/core/kubernetes/manifest';
+import { quantity } from '../../tasks/common/core/kubernetes/quantity';
+import { cell } from '../../tasks/common/core/report/report';
+import { textDiff } from '../../tasks/common/core/rollbackPlan/model/textDiff';
+import { redactor } from '../../tasks/common/core/text/secrets';
+import { checkValuesFile } from '../../tasks/common/core/inputs/valuesFile';
+import { isNestedTooDeep } from '../../tasks/common/core/kubernetes/yamlDepth';
 
 const sources = path.resolve('tasks');
 

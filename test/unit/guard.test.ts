@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { leaseSeconds, renewSeconds } from '../../tasks/common/core/lease';
+import { leaseSeconds, renewSeconds } from '../../tasks/common/core/lock/lease';
 import { duty, startOfDuty, type GuardAction, type GuardEvent, type GuardLimits } from '../../tasks/common/guard/duty';
 import { guardLimits } from '../../tasks/common/guard/limits';
 import { messageLine, readMessage, type GuardMessage } from '../../tasks/common/guard/messages';

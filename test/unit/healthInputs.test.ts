@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { TaskError } from '../../tasks/common/core/failure';
-import { parseWorkloadName } from '../../tasks/common/core/healthRequest';
-import type { InputFiles } from '../../tasks/common/core/inputs';
+import { parseWorkloadName } from '../../tasks/common/core/inputs/healthRequest';
+import type { InputFiles } from '../../tasks/common/core/inputs/inputs';
 import { stopIfCancelled } from '../../tasks/common/core/releaseContext';
-import { redactor, secretFinder } from '../../tasks/common/core/secrets';
+import { redactor, secretFinder } from '../../tasks/common/core/text/secrets';
 import { inputDefaults, readHealthRequest } from '../../tasks/RolloutHealthCheck/inputs';
 
 type Given = Record<string, string>;

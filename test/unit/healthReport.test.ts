@@ -11,8 +11,8 @@ import {
   refusedOutputs,
   subjectOf,
   type HealthReport,
-} from '../../tasks/common/core/healthReport';
-import type { Evidence, ReportedObject } from '../../tasks/common/core/report';
+} from '../../tasks/common/core/report/healthReport';
+import type { Evidence, ReportedObject } from '../../tasks/common/core/report/report';
 
 function object(name: string, more: Partial<ReportedObject> = {}): ReportedObject {
   return {

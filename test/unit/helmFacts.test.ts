@@ -5,11 +5,11 @@ import path from 'node:path';
 import { compareVersions, factDifferences, knownFacts, newestBefore } from '../../scripts/helm/facts';
 import { addRelease, listChange } from '../../scripts/helm/module';
 import { newestHelm3, newestHelm4, testedHelms } from '../../scripts/cluster/pins';
-import { readArguments } from '../../tasks/common/core/argumentsInput';
-import { isOfRollback } from '../../tasks/common/core/history';
-import { rulesOf } from '../../tasks/common/core/provenance';
-import { revisionOf } from '../../tasks/common/core/releaseRecord';
-import { secretFinder } from '../../tasks/common/core/secrets';
+import { readArguments } from '../../tasks/common/core/inputs/argumentsInput';
+import { isOfRollback } from '../../tasks/common/core/release/history';
+import { rulesOf } from '../../tasks/common/core/helm/provenance';
+import { revisionOf } from '../../tasks/common/core/release/releaseRecord';
+import { secretFinder } from '../../tasks/common/core/text/secrets';
 
 describe('what is known of each Helm', () => {
   const rows = Object.entries(knownFacts);

@@ -3,8 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { FailureReason } from '../../tasks/common/core/failure';
 import { recordedFailures } from '../../scripts/helmFailures/recorded';
-import { ownWords } from '../../tasks/common/core/foreignWords';
-import { blamedObject, helmFailurePatterns, helmFailureReason, helmMessage } from '../../tasks/common/core/helmFailure';
+import { ownWords } from '../../tasks/common/core/text/foreignWords';
+import {
+  blamedObject,
+  helmFailurePatterns,
+  helmFailureReason,
+  helmMessage,
+} from '../../tasks/common/core/helm/helmFailure';
 
 /**
  * What real Helm 3.17 and 4.2 wrote to stderr, `<incident>.<major>.txt`; only names and addresses were replaced. What

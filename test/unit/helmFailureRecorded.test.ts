@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { recordedFailures } from '../../scripts/helmFailures/recorded';
-import { adviceFor, specialAdvice } from '../../tasks/common/core/advice';
+import { adviceFor, specialAdvice } from '../../tasks/common/core/report/advice';
 import { advice, type FailureReason } from '../../tasks/common/core/failure';
-import { ownWords } from '../../tasks/common/core/foreignWords';
-import { blamedObject, helmFailureReason, helmMessage } from '../../tasks/common/core/helmFailure';
+import { ownWords } from '../../tasks/common/core/text/foreignWords';
+import { blamedObject, helmFailureReason, helmMessage } from '../../tasks/common/core/helm/helmFailure';
 
 const declared = [
   { kind: 'Deployment', name: 'web' },

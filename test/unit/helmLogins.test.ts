@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { helmLoginSecrets } from '../../tasks/common/adapters/helmLoginFiles';
-import { loginFiles, registrySecrets, repositorySecrets } from '../../tasks/common/core/helmLogins';
+import { helmLoginSecrets } from '../../tasks/common/adapters/helm/helmLoginFiles';
+import { loginFiles, registrySecrets, repositorySecrets } from '../../tasks/common/core/helm/helmLogins';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 

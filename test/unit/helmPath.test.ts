@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { readHelmPath } from '../../tasks/common/core/helmPathInput';
-import { inputReader, type InputFiles } from '../../tasks/common/core/inputs';
+import { readHelmPath } from '../../tasks/common/core/inputs/helmPathInput';
+import { inputReader, type InputFiles } from '../../tasks/common/core/inputs/inputs';
 
 const there: Record<string, 'file' | 'folder'> = {
   'C:\\tools\\helm.exe': 'file',

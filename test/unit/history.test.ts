@@ -11,8 +11,13 @@ import {
   sinceUninstall,
   unhealthyLabel,
   verifiedLabel,
-} from '../../tasks/common/core/history';
-import { revisionStatuses, type Hook, type Revision, type RevisionStatus } from '../../tasks/common/core/release';
+} from '../../tasks/common/core/release/history';
+import {
+  revisionStatuses,
+  type Hook,
+  type Revision,
+  type RevisionStatus,
+} from '../../tasks/common/core/release/release';
 
 function revision(number: number, status: RevisionStatus, more: Partial<Revision> = {}): Revision {
   return {

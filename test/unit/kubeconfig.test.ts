@@ -5,7 +5,7 @@ import {
   standaloneKubeconfig,
   type KubeconfigFiles,
   type KubeconfigWishes,
-} from '../../tasks/common/core/kubeconfig';
+} from '../../tasks/common/core/kubernetes/kubeconfig';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 const authority = '-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n';

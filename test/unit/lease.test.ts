@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { redactor } from '../../tasks/common/core/secrets';
-import { holderOf, runWords } from '../../tasks/common/core/holder';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { redactor } from '../../tasks/common/core/text/secrets';
+import { holderOf, runWords, type Holder } from '../../tasks/common/core/lock/holder';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import {
   inherited,
   isAbandoned,
@@ -14,20 +14,19 @@ import {
   nextTransitions,
   sightOf,
   turn,
-  type Holder,
   type LeaseContent,
   type LeaseRecord,
   type Turn,
   type Work,
-} from '../../tasks/common/core/lease';
+} from '../../tasks/common/core/lock/lease';
 import {
   lostMessage,
   refusedMessage,
   reminderText,
   unusableMessage,
   waitingText,
-} from '../../tasks/common/core/leaseWords';
-import type { Revision, RevisionStatus } from '../../tasks/common/core/release';
+} from '../../tasks/common/core/lock/leaseWords';
+import type { Revision, RevisionStatus } from '../../tasks/common/core/release/release';
 
 const me: Holder = {
   identity: 'fabrikam/Shop, run 7',

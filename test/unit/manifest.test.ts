@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { TaskError } from '../../tasks/common/core/failure';
-import { plainValue, readGoYaml } from '../../tasks/common/core/goYaml';
-import { manifestKey, manifestObjects, objectKey } from '../../tasks/common/core/manifest';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import { plainValue, readGoYaml } from '../../tasks/common/core/kubernetes/goYaml';
+import { manifestKey, manifestObjects, objectKey } from '../../tasks/common/core/kubernetes/manifest';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 
 const names = (manifest: string): string[] =>
   manifestObjects(manifest).map(({ kind, metadata }) => `${kind}/${metadata.name}`);

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { isRecord } from '../../tasks/common/core/json';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { manifestKey, manifestObjects, refOf } from '../../tasks/common/core/manifest';
-import { keepReason, leftovers, mergeBase, newcomers, otherOwner } from '../../tasks/common/core/remains';
+import { isRecord } from '../../tasks/common/core/kubernetes/json';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { manifestKey, manifestObjects, refOf } from '../../tasks/common/core/kubernetes/manifest';
+import { keepReason, leftovers, mergeBase, newcomers, otherOwner } from '../../tasks/common/core/release/mergeBase';
 
 const none: ReadonlySet<string> = new Set();
 

@@ -10,7 +10,7 @@ import {
   startOptions,
   uniformEnvironment,
   type HelmOnPath,
-} from '../../tasks/common/adapters/platform';
+} from '../../tasks/common/adapters/system/platform';
 
 const unixes = ['linux', 'darwin'] as const;
 

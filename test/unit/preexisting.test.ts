@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import {
   candidates,
   firstDeclared,
@@ -10,8 +10,8 @@ import {
   mayBeKept,
   restoration,
   type Restoration,
-} from '../../tasks/common/core/preexisting';
-import type { Hook } from '../../tasks/common/core/release';
+} from '../../tasks/common/core/release/preexisting';
+import type { Hook } from '../../tasks/common/core/release/release';
 import { chart, configMap, revision } from '../support/fakes/scene';
 import { manifestOf } from '../support/fakes/fakeHelm';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { helmReleases } from '../../tasks/common/core/helmReleases';
+import { helmReleases } from '../../tasks/common/core/helm/helmReleases';
 import {
   helmBuildTemplate,
   helmDeletions,
@@ -9,7 +9,7 @@ import {
   rulesOf,
   type HelmProvenance,
   type ObjectMatching,
-} from '../../tasks/common/core/provenance';
+} from '../../tasks/common/core/helm/provenance';
 
 const commit414 = '05fa37973dc9e42b76e1d2883494c87174b6074f';
 const someCommit = '0123456789abcdef0123456789abcdef01234567';

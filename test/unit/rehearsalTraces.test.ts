@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { objectKey, refOf } from '../../tasks/common/core/manifest';
-import { tracesOf } from '../../tasks/common/core/rollbackPlan/rehearsalTraces';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
+import { tracesOf } from '../../tasks/common/core/rollbackPlan/objects/rehearsalTraces';
 import { live, object, web } from '../support/rollbackScene';
 
 interface Written {

@@ -7,7 +7,7 @@ import {
   revisionOf,
   storageName,
   storedRevision,
-} from '../../tasks/common/core/releaseRecord';
+} from '../../tasks/common/core/release/releaseRecord';
 
 const nowhere = { namespace: 'team', labels: {}, writtenAt: undefined };
 

@@ -12,7 +12,7 @@ import {
   type Evidence,
   type Outcome,
   type ReportedObject,
-} from '../../tasks/common/core/report';
+} from '../../tasks/common/core/report/report';
 
 function report(changes: Partial<DeployReport> = {}): DeployReport {
   return {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { DeployReport } from '../../tasks/common/core/report';
-import type { HealthReport } from '../../tasks/common/core/healthReport';
+import type { DeployReport } from '../../tasks/common/core/report/report';
+import type { HealthReport } from '../../tasks/common/core/report/healthReport';
 import { causeCodes } from '../../tasks/common/core/rollout/causes';
 import { reportProblems } from '../support/reportSchema';
 

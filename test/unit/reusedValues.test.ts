@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { reusedValuesSentence, reusesValues } from '../../tasks/common/core/reusedValues';
+import { reusedValuesSentence, reusesValues } from '../../tasks/common/core/inputs/reusedValues';
 
 const nothing = { valueFiles: [], values: { argv: [], privateTexts: [] }, extraArguments: [] };
 const something = { ...nothing, valueFiles: ['/w/a.yaml'] };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import type { FencedWrite, FenceWrite } from '../../tasks/common/core/fence';
-import { fencePolicy, unplannedDeletions } from '../../tasks/common/core/rollbackPlan/fencePolicy';
+import type { FencedWrite, FenceWrite } from '../../tasks/common/core/helm/fence';
+import { fencePolicy, unplannedDeletions } from '../../tasks/common/core/rollbackPlan/execution/fencePolicy';
 import {
   deployment,
   hook,

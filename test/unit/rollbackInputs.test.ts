@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readRollbackRequest } from '../../tasks/ApproveAndRollback/inputs';
 import { TaskError } from '../../tasks/common/core/failure';
-import type { InputContext } from '../../tasks/common/core/inputs';
+import type { InputContext } from '../../tasks/common/core/inputs/inputs';
 
 const context: InputContext = {
   files: { absolute: (name) => `/${name}`, kind: () => 'file', names: () => [], readText: () => '' },

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import type { RehearsedWrite } from '../../tasks/common/core/rehearsal';
-import { allowableCodes } from '../../tasks/common/core/rollbackPlan/findings';
+import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import type { RehearsedWrite } from '../../tasks/common/core/helm/rehearsal';
+import { allowableCodes } from '../../tasks/common/core/rollbackPlan/model/findings';
 import {
   codes,
   deployment,

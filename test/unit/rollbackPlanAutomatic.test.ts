@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
-import { automaticLines, automaticRefusals, unforeseeable } from '../../tasks/common/core/rollbackPlan/automatic';
-import { finding, type FindingCode } from '../../tasks/common/core/rollbackPlan/findings';
-import { automaticPolicy } from '../../tasks/common/core/rollbackPlan/types';
+import {
+  automaticLines,
+  automaticRefusals,
+  unforeseeable,
+} from '../../tasks/common/core/rollbackPlan/judging/automatic';
+import { finding, type FindingCode } from '../../tasks/common/core/rollbackPlan/model/findings';
+import { automaticPolicy } from '../../tasks/common/core/rollbackPlan/model/types';
 import { codes, live, object, plan, revision, verified, web, write } from '../support/rollbackScene';
 
 describe('an automatic rollback', () => {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { isRecord } from '../../tasks/common/core/json';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { instancesQuery, type Instances } from '../../tasks/common/core/rollbackPlan/definitions';
-import { planDifferences } from '../../tasks/common/core/rollbackPlan/differences';
-import { writerWords } from '../../tasks/common/core/rollbackPlan/writers';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
+import { isRecord } from '../../tasks/common/core/kubernetes/json';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { instancesQuery, type Instances } from '../../tasks/common/core/rollbackPlan/model/definitions';
+import { planDifferences } from '../../tasks/common/core/rollbackPlan/execution/differences';
+import { writerWords } from '../../tasks/common/core/rollbackPlan/execution/writers';
+import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import { live, object, plan, revision, sha256, strict, verified, write, type Scene } from '../support/rollbackScene';
 
 type Fields = Readonly<Record<string, unknown>>;

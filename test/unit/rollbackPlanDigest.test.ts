@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { isSameContent, planDigest } from '../../tasks/common/core/rollbackPlan/digest';
-import { isSameDigest, planJson, readPlan } from '../../tasks/common/core/rollbackPlan/document';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { isSameContent, planDigest } from '../../tasks/common/core/rollbackPlan/model/digest';
+import { isSameDigest, planJson, readPlan } from '../../tasks/common/core/rollbackPlan/document/document';
 import { planRollback } from '../../tasks/common/core/rollbackPlan/planRollback';
-import { planDifferences } from '../../tasks/common/core/rollbackPlan/differences';
-import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/types';
+import { planDifferences } from '../../tasks/common/core/rollbackPlan/execution/differences';
+import type { RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import {
   fatesOf,
   helm,

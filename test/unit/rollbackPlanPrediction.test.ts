@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import type { RehearsedWrite } from '../../tasks/common/core/rehearsal';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import type { RehearsedWrite } from '../../tasks/common/core/helm/rehearsal';
 import { codes, helm, live, object, plan, revision, strict, verified, write } from '../support/rollbackScene';
 
 /*

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import type { Revision } from '../../tasks/common/core/release';
-import { chooseTarget, numberList, whyUnfit } from '../../tasks/common/core/rollbackPlan/target';
-import type { RollbackPolicy, ToRevision } from '../../tasks/common/core/rollbackPlan/types';
+import type { Revision } from '../../tasks/common/core/release/release';
+import { chooseTarget, numberList, whyUnfit } from '../../tasks/common/core/rollbackPlan/model/target';
+import type { RollbackPolicy, ToRevision } from '../../tasks/common/core/rollbackPlan/model/types';
 import { revision, strict, verified } from '../support/rollbackScene';
 
 function choose(

@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { planMarkdown } from '../../tasks/common/core/rollbackPlan/markdown';
-import { planSummary, summaryLimit } from '../../tasks/common/core/rollbackPlan/summary';
-import { keptPlanJson, readPlan } from '../../tasks/common/core/rollbackPlan/document';
-import { findingRules } from '../../tasks/common/core/rollbackPlan/findings';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { planMarkdown } from '../../tasks/common/core/rollbackPlan/document/markdown';
+import { planSummary, summaryLimit } from '../../tasks/common/core/rollbackPlan/document/summary';
+import { keptPlanJson, readPlan } from '../../tasks/common/core/rollbackPlan/document/document';
+import { findingRules } from '../../tasks/common/core/rollbackPlan/model/findings';
 import {
   changesNothing,
   helmMayDelete,
   helmMayWrite,
   mayHaveTrappedPods,
   ownDeletions,
-} from '../../tasks/common/core/rollbackPlan/execution';
-import { imageChanges } from '../../tasks/common/core/rollbackPlan/images';
-import { quantity } from '../../tasks/common/core/quantity';
-import { isAsDeclared, pathText } from '../../tasks/common/core/rollbackPlan/changes';
-import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/places';
-import type { RollbackPlan, ServedKind } from '../../tasks/common/core/rollbackPlan/types';
+} from '../../tasks/common/core/rollbackPlan/execution/execution';
+import { imageChanges } from '../../tasks/common/core/rollbackPlan/objects/images';
+import { quantity } from '../../tasks/common/core/kubernetes/quantity';
+import { isAsDeclared, pathText } from '../../tasks/common/core/rollbackPlan/model/changes';
+import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/model/places';
+import type { RollbackPlan, ServedKind } from '../../tasks/common/core/rollbackPlan/model/types';
 import {
   hook,
   live,

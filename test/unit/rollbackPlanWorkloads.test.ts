@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { planMarkdown } from '../../tasks/common/core/rollbackPlan/markdown';
-import { planSummary } from '../../tasks/common/core/rollbackPlan/summary';
-import { planDifferences } from '../../tasks/common/core/rollbackPlan/differences';
-import { planJson, readPlan } from '../../tasks/common/core/rollbackPlan/document';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { planMarkdown } from '../../tasks/common/core/rollbackPlan/document/markdown';
+import { planSummary } from '../../tasks/common/core/rollbackPlan/document/summary';
+import { planDifferences } from '../../tasks/common/core/rollbackPlan/execution/differences';
+import { planJson, readPlan } from '../../tasks/common/core/rollbackPlan/document/document';
 import { planWorkloads } from '../../tasks/common/core/rollbackPlan/planWorkloads';
-import { undoOf } from '../../tasks/common/core/rollbackPlan/workloadHistory';
+import { undoOf } from '../../tasks/common/core/rollbackPlan/objects/workloadHistory';
 import type {
   PlainWorkload,
   RollbackPlan,
@@ -13,7 +13,7 @@ import type {
   RollbackRequest,
   ToRevision,
   WorkloadPlanInputs,
-} from '../../tasks/common/core/rollbackPlan/types';
+} from '../../tasks/common/core/rollbackPlan/model/types';
 import { assertPlan } from '../support/planSchema';
 import { codes, fatesOf, objectOf, sha256, strict } from '../support/rollbackScene';
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { eventRecord } from '../../tasks/common/core/rollout/events';
 import { refTo } from '../../tasks/common/core/rollout/finding';
 import {

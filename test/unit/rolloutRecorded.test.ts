@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { eventRecord } from '../../tasks/common/core/rollout/events';
 import { refTo } from '../../tasks/common/core/rollout/finding';
 import type { RolloutSnapshot } from '../../tasks/common/core/rollout/snapshot';

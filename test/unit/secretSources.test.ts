@@ -6,7 +6,7 @@ import {
   userinfoSecrets,
   userinfoSecretsIn,
   withoutSecretVariables,
-} from '../../tasks/common/core/secretSources';
+} from '../../tasks/common/core/text/secretSources';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { redactSeen } from '../../tasks/common/core/foreignText';
-import { redactedDocument } from '../../tasks/common/core/redactedFields';
-import { redactor, secretFinder } from '../../tasks/common/core/secrets';
+import { redactSeen } from '../../tasks/common/core/text/foreignText';
+import { redactedDocument } from '../../tasks/common/core/text/redactedFields';
+import { redactor, secretFinder } from '../../tasks/common/core/text/secrets';
 
 describe('secrets', () => {
   const secret = 'p@ss"w,ö\\r<d>/1';

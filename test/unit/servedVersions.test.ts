@@ -5,7 +5,7 @@ import {
   manifestKinds,
   renewalWords,
   renewedManifest,
-} from '../../tasks/common/core/servedVersions';
+} from '../../tasks/common/core/release/servedVersions';
 
 const web = '---\n# Source: shop/templates/web.yaml\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n';
 const scaler = (version: string): string =>

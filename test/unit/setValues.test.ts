@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
-import { inputReader } from '../../tasks/common/core/inputs';
-import { redactor, secretFinder } from '../../tasks/common/core/secrets';
-import { planValues, privateTextFlags, privateValuesText, type SetFiles } from '../../tasks/common/core/setValues';
+import { inputReader } from '../../tasks/common/core/inputs/inputs';
+import { redactor, secretFinder } from '../../tasks/common/core/text/secrets';
+import {
+  planValues,
+  privateTextFlags,
+  privateValuesText,
+  type SetFiles,
+} from '../../tasks/common/core/inputs/setValues';
 
 const files: SetFiles = {
   kind: (path) => (path.startsWith('there') ? 'file' : 'missing'),

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { objectStatus, parseStatusRules, type StatusRule } from '../../tasks/common/core/status';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { objectStatus, parseStatusRules, type StatusRule } from '../../tasks/common/core/status/objectStatus';
 
 const now = new Date('2026-03-01T12:00:00Z');
 

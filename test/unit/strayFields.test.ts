@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
-import { objectKey, refOf } from '../../tasks/common/core/manifest';
-import { strayFields, suspectsOf } from '../../tasks/common/core/rollbackPlan/strayFields';
-import type { Candidate } from '../../tasks/common/core/rollbackPlan/candidates';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
+import { strayFields, suspectsOf } from '../../tasks/common/core/rollbackPlan/objects/strayFields';
+import type { Candidate } from '../../tasks/common/core/rollbackPlan/objects/candidates';
 import { live, object, rehearsal, web, write } from '../support/rollbackScene';
 
 const declared = web('app:1');

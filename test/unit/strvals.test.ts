@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseLiteralLine, parseSetLine, type SetGrammar } from '../../tasks/common/core/strvals';
+import { parseLiteralLine, parseSetLine, type SetGrammar } from '../../tasks/common/core/inputs/strvals';
 
 function assigned(line: string, grammar: SetGrammar = {}): unknown {
   const parsed = parseSetLine(line, grammar);

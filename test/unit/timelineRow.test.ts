@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { KubeObject } from '../../tasks/common/core/kubernetes';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { hasRow, timelineRow } from '../../tasks/common/core/rollout/timelineRow';
 import type { Health, WorkloadVerdict } from '../../tasks/common/core/rollout/verdict';
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import type { Rendering } from '../../tasks/common/core/ports';
-import type { Revision } from '../../tasks/common/core/release';
-import { testsChanged, whatChanged } from '../../tasks/common/core/unchanged';
+import type { Revision } from '../../tasks/common/core/release/release';
+import { testsChanged, whatChanged, type Rendering } from '../../tasks/common/core/release/unchanged';
 
 const web = (image: string): string =>
   `---\n# Source: shop/templates/web.yaml\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {image: ${image}}\n`;

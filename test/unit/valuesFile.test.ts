@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { isAddress, checkValuesFile, valuesFlagArgument } from '../../tasks/common/core/valuesFile';
+import { isAddress, checkValuesFile, valuesFlagArgument } from '../../tasks/common/core/inputs/valuesFile';
 
 describe('values files', () => {
   for (const text of [

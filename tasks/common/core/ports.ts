@@ -1,12 +1,17 @@
-import type { DeclaredKind } from './chartCrds';
+import type { DeclaredKind } from './helm/chartCrds';
 import type { FailureReason } from './failure';
-import type { KubeObject, ObjectRef } from './kubernetes';
-import type { FencePolicy, FenceRecord } from './fence';
-import type { KeptObject } from './preexisting';
-import type { HelmBuild, HelmProvenance } from './provenance';
-import type { Rehearsal } from './rehearsal';
-import type { Revision, RevisionStatus } from './release';
-import type { Redact } from './secrets';
+import type { KubeObject, ObjectRef } from './kubernetes/object';
+import type { FencePolicy, FenceRecord } from './helm/fence';
+import type { KeptObject } from './release/preexisting';
+import type { HelmProvenance, HelmCapabilities } from './helm/provenance';
+import type { Rehearsal } from './helm/rehearsal';
+import type { Revision } from './release/release';
+import type { Redact } from './text/secrets';
+import type { ApiResource, AccessRule } from './kubernetes/access';
+import type { Rendering } from './release/unchanged';
+import type { RecordChange } from './release/releaseRecord';
+import type { ListQuery, FollowQuery, FollowSnapshot } from './kubernetes/queries';
+import type { TimelineRow } from './rollout/timelineRow';
 
 /** The time, and waiting for it. Every wait ends early, without an error, when `signal` aborts. */
 export interface Clock {
@@ -47,21 +52,6 @@ export interface Agent {
   uploadSummary(name: string, markdown: string): Promise<void>;
 }
 
-export interface TimelineRow {
-  /** Tells the row from the others of this step. */
-  key: string;
-  name: string;
-  /** A word for what it is about, such as a kind. */
-  type: string;
-  state: 'InProgress' | 'Completed';
-  /** With `Completed`. */
-  result?: 'Succeeded' | 'SucceededWithIssues' | 'Failed' | 'Canceled';
-  /** Percent. */
-  progress?: number;
-  /** How it stands; may hold anything. */
-  text: string;
-}
-
 /** What a run of Helm came to. `stdout` is kept only where it was asked for. */
 export interface HelmResult {
   ok: boolean;
@@ -77,28 +67,6 @@ export interface HelmResult {
   durationMs: number;
   /** What the API server warns of the fields of the chart's objects, each once. Not among the lines that are shown. */
   fieldWarnings?: readonly string[];
-}
-
-export interface HelmCapabilities {
-  /** As Helm says it, for example `v3.17.3`. */
-  version: string;
-  major: number;
-  minor: number;
-  /** What it says of its own making; undefined where that is not understood, absent where nobody has asked. */
-  build?: HelmBuild | undefined;
-  /** Long flags that `helm upgrade` of this binary knows, without the dashes. */
-  upgradeFlags: ReadonlySet<string>;
-}
-
-/** What a chart becomes before anything is changed. */
-export interface Rendering {
-  manifest: string;
-  hooks: readonly { name: string; kind: string; events: readonly string[]; manifest?: string }[];
-  /** The values that would be noted in the revision: what the user gives, not what the chart has. */
-  config: Readonly<Record<string, unknown>>;
-  chart: Revision['chart'];
-  /** Of Chart.yaml; absent where it has none. */
-  chartAnnotations?: Readonly<Record<string, string>>;
 }
 
 /** What a dry run came to. */
@@ -179,21 +147,6 @@ export interface Guard {
   alive(ageMs: number): void;
 }
 
-/** A change to a revision's record in Helm's storage. What is absent stays. */
-export interface RecordChange {
-  status?: RevisionStatus;
-  description?: string;
-  manifest?: string;
-  config?: Readonly<Record<string, unknown>>;
-  /**
-   * `left out`: the chart's templates and files, and the notes, which Helm reads of no revision that it merges from;
-   * `from copy`: they are put back from what `keepCopy` has kept.
-   */
-  bulk?: 'left out' | 'from copy';
-  /** Labels of the storage object to set; `undefined` removes one. */
-  labels?: Readonly<Record<string, string | undefined>>;
-}
-
 /**
  * Keeps objects as they were before a deploy, all in one Secret of the release, whatever Helm's driver is: there may be
  * Secrets among them.
@@ -227,37 +180,6 @@ export interface ReleaseStorage extends ObjectKeeper {
   dropCopy(revision: number): Promise<void>;
 }
 
-export interface ListQuery {
-  apiVersion: string;
-  kind: string;
-  /** Absent: cluster-scoped kind, or all namespaces. */
-  namespace?: string;
-  labelSelector?: string;
-  fieldSelector?: string;
-  /** Nothing but `metadata` is asked for and kept: what a Secret holds then never reaches this process. */
-  metadataOnly?: boolean;
-  /** Keeps `metadata.managedFields` of a list, which are often half of an object. */
-  withManagers?: boolean;
-}
-
-/**
- * What is followed: the objects of a query that `keep` wants; the rest is dropped on arrival. Name the kinds that own
- * others first: `keep` is asked in that order, and asked again for an object when one that it belongs to comes later.
- */
-export interface FollowQuery extends ListQuery {
-  keep(object: KubeObject): boolean;
-  /** What is held of an object that this query keeps, if not all of it; another that keeps it too may want all. */
-  trim?(object: KubeObject): KubeObject;
-}
-
-/** One reading of all that is followed. An object that is not in it was not there at that reading. */
-export interface FollowSnapshot {
-  /** By `objectKey`. */
-  objects: ReadonlyMap<string, KubeObject>;
-  /** Queries that could not be read, with why: their objects are unknown, not absent. */
-  unread: readonly { query: ListQuery; reason: FailureReason; message: string }[];
-}
-
 export interface Follower {
   snapshot(): FollowSnapshot;
   /** Resolves when anything followed has changed since the last call returned, when `milliseconds` are over, or on abort. */
@@ -288,7 +210,7 @@ export interface Cluster {
   dryRunApply(object: KubeObject, options: { fieldManager: string }): Promise<KubeObject>;
   /**
    * Whether a server-side apply without force would be done. Throws `Conflict` with the API server's words where another
-   * field manager has set a field to something else (see core/fieldConflicts). Nothing is changed.
+   * field manager has set a field to something else (see core/release/fieldConflicts). Nothing is changed.
    */
   dryRunApplyUnforced(object: KubeObject, options: { fieldManager: string }): Promise<void>;
   delete(
@@ -343,18 +265,4 @@ export interface LogPosition {
 export interface LogEnd {
   end: 'ended' | 'waiting' | 'gone' | 'aborted';
   position: LogPosition;
-}
-
-export interface ApiResource {
-  apiVersion: string;
-  kind: string;
-  plural: string;
-  namespaced: boolean;
-}
-
-export interface AccessRule {
-  verbs: readonly string[];
-  apiGroups: readonly string[];
-  resources: readonly string[];
-  resourceNames: readonly string[];
 }

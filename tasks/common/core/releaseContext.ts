@@ -1,10 +1,16 @@
-import type { DeployRequest, ReleaseRequest } from './deployRequest';
+import type { DeployRequest, ReleaseRequest } from './inputs/deployRequest';
 import { TaskError } from './failure';
-import type { Holder, LeaseRecord, Work } from './lease';
+import type { LeaseRecord, Work } from './lock/lease';
 import type { Agent, Clock, Cluster, Guard, Helm, ReleaseHelm, ReleaseStorage, RollbackHelm } from './ports';
-import type { KeptObject } from './preexisting';
-import type { Sha256 } from './rollbackPlan/types';
-import type { RolloutRequest } from './rolloutRequest';
+import type { KeptObject } from './release/preexisting';
+import type { Sha256 } from './rollbackPlan/model/types';
+import type { RolloutRequest } from './inputs/rolloutRequest';
+import type { Holder } from './lock/holder';
+import type { AzureRun } from './approval/judgeApproval';
+import type { ProvenApproval } from './approval/proven';
+import type { OwnPlace } from './approval/place';
+import type { PlanStore } from './rollbackPlan/document/keptPlan';
+import type { RollbackTaskRequest } from './inputs/rollbackRequest';
 
 /** What a flow acts through that follows objects. `signal` aborts when the agent cancels the step. */
 export interface RolloutContext {
@@ -25,7 +31,7 @@ export interface LeaseContext {
   namespace: string;
   signal: AbortSignal;
   holder: Holder;
-  /** Whether the process of a mark (see adapters/processes) has ended; false where that is not known. */
+  /** Whether the process of a mark (see adapters/system/processes) has ended; false where that is not known. */
   isProcessGone(mark: string): boolean;
   /** The Helm of an earlier process of the same job has been ended too; else it may outlive that for as long as a lease. */
   isHelmStopped?: boolean;
@@ -58,9 +64,9 @@ export interface Lease {
 
 /** What a flow acts through that changes a release. */
 export interface ReleaseContext extends RolloutContext {
-  /** The mark of this process (see adapters/processes). */
+  /** The mark of this process (see adapters/system/processes). */
   process: string;
-  /** Names this run in a label (see core/holder). */
+  /** Names this run in a label (see core/lock/holder). */
   run: string;
   helm: ReleaseHelm;
   rollbackHelm: RollbackHelm;
@@ -68,7 +74,7 @@ export interface ReleaseContext extends RolloutContext {
   storage: ReleaseStorage;
   lease: Lease;
   request: ReleaseRequest;
-  /** Objects that were there before this run, or before one that died; see core/preexisting. Flows add to it. */
+  /** Objects that were there before this run, or before one that died; see core/release/preexisting. Flows add to it. */
   preexisting: KeptObject[];
 }
 
@@ -86,3 +92,34 @@ export type DeployStart = Omit<DeployContext, 'lease' | 'process' | 'run' | 'pre
 export function stopIfCancelled(signal: AbortSignal): void {
   if (signal.aborted) throw new TaskError('Cancelled', 'The step was cancelled.');
 }
+
+interface RollbackParts {
+  request: RollbackTaskRequest;
+  plans: PlanStore;
+  azure: AzureRun;
+  place: OwnPlace;
+  sha256: Sha256;
+  /** A new random text for the `Seal` of a plan. */
+  newSalt: () => string;
+  /** What the main phase of this very step has proven; of the post-job phase only. */
+  proven?: ProvenApproval;
+}
+
+/** What a step for plain workloads acts through. */
+export type PlainStart = RolloutContext & LeaseContext & RollbackParts;
+
+/** What a step for a release acts through. */
+export type ReleaseRollbackStart = PlainStart & {
+  storage: ReleaseStorage;
+  helm: ReleaseHelm;
+  rollbackHelm: RollbackHelm;
+};
+
+/** The same under the lease. */
+export type RollbackContext = ReleaseContext & RollbackParts;
+
+/** What a plan is made through. Nothing of it is used to change anything. */
+export type ReleasePlanContext = Pick<
+  ReleaseContext,
+  'agent' | 'cluster' | 'namespace' | 'signal' | 'rollbackHelm' | 'sha256' | 'storage'
+> & { request: { releaseName: string } };

@@ -1,4 +1,4 @@
-import { leaseSeconds, trustSeconds } from '../core/lease';
+import { leaseSeconds, trustSeconds } from '../core/lock/lease';
 import type { GuardLimits } from './duty';
 
 /** Between the kill and the first moment at which another run may take the lease: for requests that are on their way. */

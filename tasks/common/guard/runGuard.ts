@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { isProcessGone, machineMs, processesStartedWith, signalProcess } from '../adapters/processes';
+import { isProcessGone, machineMs, processesStartedWith, signalProcess } from '../adapters/system/processes';
 import { duty, startOfDuty, type GuardAction, type GuardEvent, type GuardLimits } from './duty';
 import { guardVariable, kindOfVariable, readMessage } from './messages';
 

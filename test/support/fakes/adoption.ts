@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { verifiedLabel } from '../../../tasks/common/core/history';
-import type { KubeObject } from '../../../tasks/common/core/kubernetes';
+import { verifiedLabel } from '../../../tasks/common/core/release/history';
+import type { KubeObject } from '../../../tasks/common/core/kubernetes/object';
 import { chart, configMap, deployment, inNamespace, liveObject, revision } from './scene';
 
 export const password: KubeObject = {

@@ -1,6 +1,6 @@
-import { objectKey } from '../../../tasks/common/core/manifest';
-import type { KubeObject } from '../../../tasks/common/core/kubernetes';
-import { leaseRecord, leaseRef, trustSeconds, type LeaseRecord } from '../../../tasks/common/core/lease';
+import { objectKey } from '../../../tasks/common/core/kubernetes/manifest';
+import type { KubeObject } from '../../../tasks/common/core/kubernetes/object';
+import { leaseRecord, leaseRef, trustSeconds, type LeaseRecord } from '../../../tasks/common/core/lock/lease';
 import type { Cluster } from '../../../tasks/common/core/ports';
 import type { LeaseContext } from '../../../tasks/common/core/releaseContext';
 import { unreachable } from './disturbance';

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { TaskError } from '../../../tasks/common/core/failure';
-import { isRecord } from '../../../tasks/common/core/json';
-import type { KubeObject, ObjectRef } from '../../../tasks/common/core/kubernetes';
-import { apiGroup, objectKey, refOf } from '../../../tasks/common/core/manifest';
-import type { ApiResource, Cluster, Follower, FollowQuery, ListQuery } from '../../../tasks/common/core/ports';
+import { isRecord } from '../../../tasks/common/core/kubernetes/json';
+import type { KubeObject, ObjectRef } from '../../../tasks/common/core/kubernetes/object';
+import { apiGroup, objectKey, refOf } from '../../../tasks/common/core/kubernetes/manifest';
+import type { Cluster, Follower } from '../../../tasks/common/core/ports';
 import type { SimulatedTime } from './simulatedTime';
+import type { ApiResource } from '../../../tasks/common/core/kubernetes/access';
+import type { FollowQuery, ListQuery } from '../../../tasks/common/core/kubernetes/queries';
 
 /** A cluster that holds objects, and that does to Deployments and Jobs what their controllers do. */
 export interface FakeCluster extends Cluster {

@@ -1,5 +1,5 @@
-import type { DeclaredKind } from '../../../tasks/common/core/chartCrds';
-import type { KubeObject } from '../../../tasks/common/core/kubernetes';
+import type { DeclaredKind } from '../../../tasks/common/core/helm/chartCrds';
+import type { KubeObject } from '../../../tasks/common/core/kubernetes/object';
 import {
   hookObject,
   manifestKey,
@@ -7,11 +7,11 @@ import {
   objectKey,
   objectName,
   refOf,
-} from '../../../tasks/common/core/manifest';
-import type { FencePolicy } from '../../../tasks/common/core/fence';
+} from '../../../tasks/common/core/kubernetes/manifest';
+import type { FencePolicy } from '../../../tasks/common/core/helm/fence';
 import type { FencedRollback, Helm, HelmResult } from '../../../tasks/common/core/ports';
-import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release';
-import { objectStatus } from '../../../tasks/common/core/status';
+import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release/release';
+import { objectStatus } from '../../../tasks/common/core/status/objectStatus';
 import { conflictWith, type FakeCluster } from './fakeCluster';
 import type { FakeStorage } from './fakeStorage';
 import type { SimulatedTime } from './simulatedTime';

@@ -1,5 +1,5 @@
-import type { Execution, FoundPlan, PlanStore } from '../../../tasks/common/core/keptPlan';
-import { planJson, readPlan } from '../../../tasks/common/core/rollbackPlan/document';
+import type { Execution, FoundPlan, PlanStore } from '../../../tasks/common/core/rollbackPlan/document/keptPlan';
+import { planJson, readPlan } from '../../../tasks/common/core/rollbackPlan/document/document';
 import { sha256 } from '../rollbackScene';
 
 /** What lies in the cluster of a plan: whoever may write there may write anything. */
@@ -14,7 +14,7 @@ export interface FakePlanStore extends PlanStore {
   readonly stored: Map<string, StoredPlan>;
 }
 
-/** As adapters/planStore, in memory: that compresses in real time, which a simulated one does not wait for. */
+/** As adapters/helm/planStore, in memory: that compresses in real time, which a simulated one does not wait for. */
 export function fakePlanStore(): FakePlanStore {
   const stored = new Map<string, StoredPlan>();
   const keyOf = (digest: string): string => digest.replace('sha256:', '');

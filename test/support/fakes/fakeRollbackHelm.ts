@@ -1,9 +1,9 @@
-import type { KubeObject } from '../../../tasks/common/core/kubernetes';
-import { manifestObjects, objectKey, refOf } from '../../../tasks/common/core/manifest';
-import { rulesOf } from '../../../tasks/common/core/provenance';
+import type { KubeObject } from '../../../tasks/common/core/kubernetes/object';
+import { manifestObjects, objectKey, refOf } from '../../../tasks/common/core/kubernetes/manifest';
+import { rulesOf } from '../../../tasks/common/core/helm/provenance';
 import type { RollbackHelm } from '../../../tasks/common/core/ports';
-import type { Rehearsal, RehearsedWrite } from '../../../tasks/common/core/rehearsal';
-import type { Revision } from '../../../tasks/common/core/release';
+import type { Rehearsal, RehearsedWrite } from '../../../tasks/common/core/helm/rehearsal';
+import type { Revision } from '../../../tasks/common/core/release/release';
 import { rehearsal, write } from '../rollbackScene';
 import type { FakeCluster } from './fakeCluster';
 import { merged, type FakeHelm } from './fakeHelm';

@@ -1,8 +1,8 @@
 import { TaskError } from '../../../tasks/common/core/failure';
 import type { ReleaseStorage } from '../../../tasks/common/core/ports';
-import { objectKey, refOf } from '../../../tasks/common/core/manifest';
-import type { KeptObject } from '../../../tasks/common/core/preexisting';
-import type { Revision } from '../../../tasks/common/core/release';
+import { objectKey, refOf } from '../../../tasks/common/core/kubernetes/manifest';
+import type { KeptObject } from '../../../tasks/common/core/release/preexisting';
+import type { Revision } from '../../../tasks/common/core/release/release';
 
 /** Helm's storage of one release, in memory. Tests and the fake Helm look at `records` itself. */
 export interface FakeStorage extends ReleaseStorage {

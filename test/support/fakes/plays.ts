@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
-import { unhealthyLabel, verifiedLabel } from '../../../tasks/common/core/history';
-import type { KubeObject } from '../../../tasks/common/core/kubernetes';
-import { leaseRecord, leaseRef } from '../../../tasks/common/core/lease';
-import { manifestObjects, objectKey } from '../../../tasks/common/core/manifest';
-import type { Hook, Revision } from '../../../tasks/common/core/release';
+import { unhealthyLabel, verifiedLabel } from '../../../tasks/common/core/release/history';
+import type { KubeObject } from '../../../tasks/common/core/kubernetes/object';
+import { leaseRecord, leaseRef } from '../../../tasks/common/core/lock/lease';
+import { manifestObjects, objectKey } from '../../../tasks/common/core/kubernetes/manifest';
+import type { Hook, Revision } from '../../../tasks/common/core/release/release';
 import { manifestOf, type FakeChart } from './fakeHelm';
 import {
   chart,

@@ -1,7 +1,7 @@
-import type { DeployRequest } from '../../../tasks/common/core/deployRequest';
-import type { KubeObject } from '../../../tasks/common/core/kubernetes';
-import { objectKey, refOf } from '../../../tasks/common/core/manifest';
-import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release';
+import type { DeployRequest } from '../../../tasks/common/core/inputs/deployRequest';
+import type { KubeObject } from '../../../tasks/common/core/kubernetes/object';
+import { objectKey, refOf } from '../../../tasks/common/core/kubernetes/manifest';
+import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release/release';
 import type { DeployStart } from '../../../tasks/common/core/releaseContext';
 import { sha256 } from '../rollbackScene';
 import { disturbedPorts, type Disturbance } from './disturbance';

@@ -1,4 +1,4 @@
-import type { WriteVerb } from '../../core/rehearsal';
+import type { WriteVerb } from '../../core/helm/rehearsal';
 
 /** What a path of the Kubernetes API names. */
 export interface ApiTarget {

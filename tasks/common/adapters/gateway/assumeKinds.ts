@@ -1,6 +1,6 @@
-import type { DeclaredKind } from '../../core/chartCrds';
-import { isRecord } from '../../core/json';
-import { apiGroup } from '../../core/manifest';
+import type { DeclaredKind } from '../../core/helm/chartCrds';
+import { isRecord } from '../../core/kubernetes/json';
+import { apiGroup } from '../../core/kubernetes/manifest';
 import { groupVersionPath } from '../kubernetes/resources';
 import type { ApiTarget } from './apiRequest';
 import type { GatewayRequest } from './loopbackServer';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { isRecord } from '../../core/json';
-import type { FencedWrite, FencePolicy, FenceRecord, FenceWrite } from '../../core/fence';
-import type { KubeObject } from '../../core/kubernetes';
-import type { WriteRefusal, WriteVerb } from '../../core/rehearsal';
-import { storedRevision } from '../../core/releaseRecord';
+import { isRecord } from '../../core/kubernetes/json';
+import type { FencedWrite, FencePolicy, FenceRecord, FenceWrite } from '../../core/helm/fence';
+import type { KubeObject } from '../../core/kubernetes/object';
+import type { WriteRefusal, WriteVerb } from '../../core/helm/rehearsal';
+import { storedRevision } from '../../core/release/releaseRecord';
 import { collectionPath, describeTarget, groupOf, type ApiTarget } from './apiRequest';
 import { bodyDigest, type GatewayRequest } from './loopbackServer';
 import { deletedReply, refusalReply, type Reply } from './reply';

@@ -1,5 +1,5 @@
-import { isRecord } from '../../core/json';
-import type { KubeObject } from '../../core/kubernetes';
+import { isRecord } from '../../core/kubernetes/json';
+import type { KubeObject } from '../../core/kubernetes/object';
 import { groupOf, type ApiTarget } from './apiRequest';
 
 /** What a rehearsal has written of one object; without `object` it has deleted it. */

@@ -1,4 +1,4 @@
-import type { FencePolicy, FenceRecord } from '../../core/fence';
+import type { FencePolicy, FenceRecord } from '../../core/helm/fence';
 import { fenceGate, type FenceGate } from './fence';
 import { openGateway, type Gateway, type GatewayOptions } from './openGateway';
 

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import type { TaskError } from '../../core/failure';
-import type { Redact } from '../../core/secrets';
+import type { Redact } from '../../core/text/secrets';
 import { openTransport } from '../kubernetes/openTransport';
-import { privateFolder, type PrivateFolder } from '../privateFolder';
+import { privateFolder, type PrivateFolder } from '../agent/privateFolder';
 import { listenOnLoopback, type GatewayRequest } from './loopbackServer';
 import type { Reply } from './reply';
 import { createUpstream, type Upstream } from './upstream';

@@ -1,5 +1,5 @@
-import { isRecord } from '../../core/json';
-import type { KubeObject } from '../../core/kubernetes';
+import { isRecord } from '../../core/kubernetes/json';
+import type { KubeObject } from '../../core/kubernetes/object';
 import { collectionPath, groupOf, type ApiTarget } from './apiRequest';
 import { isSuccess, jsonOf, pathAndQuery, type Upstream } from './upstream';
 

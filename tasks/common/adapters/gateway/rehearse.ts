@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { parse as parseYaml } from 'yaml';
-import { isRecord } from '../../core/json';
-import type { KubeObject } from '../../core/kubernetes';
-import type { RehearsedWrite, RehearsalRequests, StorageWrite, WriteVerb } from '../../core/rehearsal';
-import { storedRevision } from '../../core/releaseRecord';
+import { isRecord } from '../../core/kubernetes/json';
+import type { KubeObject } from '../../core/kubernetes/object';
+import type { RehearsedWrite, RehearsalRequests, StorageWrite, WriteVerb } from '../../core/helm/rehearsal';
+import { storedRevision } from '../../core/release/releaseRecord';
 import { statusOf } from '../kubernetes/errors';
 import { collectionPath, describeTarget, groupOf, type ApiTarget } from './apiRequest';
 import { labelSelector } from './labelSelector';

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { KubeObject } from '../../core/kubernetes';
+import type { KubeObject } from '../../core/kubernetes/object';
 
 /** What the gateway answers: something of its own, or what the API server sends, while it comes. */
 export type Reply = { stream: IncomingMessage } | { status: number; body: Buffer; headers?: Record<string, string> };

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { TaskError } from '../../core/failure';
 import { asTaskError } from '../../core/failure';
-import type { WriteRefusal, WriteVerb } from '../../core/rehearsal';
+import type { WriteRefusal, WriteVerb } from '../../core/helm/rehearsal';
 import { notUnderstood, snippet, statusOf, type Answer, type Attempt, type Verb } from '../kubernetes/errors';
 import { redactedRefusal } from '../kubernetes/redactedMessages';
 import { builtInResources, groupVersionPath, parseResourceList } from '../kubernetes/resources';

@@ -2,10 +2,10 @@ import type { ChildProcess } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import spawn from 'cross-spawn';
 import { asTaskError, TaskError } from '../../core/failure';
-import type { Redact } from '../../core/secrets';
-import { isExecutable } from '../inputFiles';
-import { findCommand, uniformEnvironment } from '../platform';
-import { closeAfterExit } from '../process';
+import type { Redact } from '../../core/text/secrets';
+import { isExecutable } from '../agent/inputFiles';
+import { findCommand, uniformEnvironment } from '../system/platform';
+import { closeAfterExit } from '../system/process';
 import type { ClusterAccess, ExecPlugin, UserAccess } from './kubeconfig';
 
 /** What a request carries to prove who asks. */

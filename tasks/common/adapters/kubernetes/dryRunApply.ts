@@ -1,6 +1,6 @@
 import { asTaskError, TaskError } from '../../core/failure';
-import type { KubeObject } from '../../core/kubernetes';
-import { refOf } from '../../core/manifest';
+import type { KubeObject } from '../../core/kubernetes/object';
+import { refOf } from '../../core/kubernetes/manifest';
 import { notUnderstood } from './errors';
 import { acceptFor, asKubeObject, objectAttempt, type Requests } from './requests';
 import { resourcePath } from './resources';

@@ -1,8 +1,8 @@
-import { isRecord } from '../../core/json';
-import type { ApiResource } from '../../core/ports';
+import { isRecord } from '../../core/kubernetes/json';
 import type { Attempt } from './errors';
 import type { Requests } from './requests';
 import { builtInResources, groupVersionPath, parseResourceList } from './resources';
+import type { ApiResource } from '../../core/kubernetes/access';
 
 /**
  * The kind that a person names: by kind, plural, singular or short name in lower case, with the group where more than one

@@ -2,15 +2,16 @@ import { setMaxListeners } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asTaskError, TaskError, type FailureReason } from '../../core/failure';
-import type { KubeObject } from '../../core/kubernetes';
-import { objectKey, refOf } from '../../core/manifest';
-import type { Follower, FollowQuery, FollowSnapshot, ListQuery } from '../../core/ports';
+import type { KubeObject } from '../../core/kubernetes/object';
+import { objectKey, refOf } from '../../core/kubernetes/manifest';
+import type { Follower } from '../../core/ports';
 import { asStatus, connectionFailure, notUnderstood, refusal, type Answer, type Attempt } from './errors';
 import { byteLines } from './lines';
 import { withRedactedMessages } from './redactedMessages';
 import { acceptFor, asKubeObject, listAttempt, withoutManagedFields, type Requests } from './requests';
 import { resourcePath } from './resources';
 import { abortableDelay, backoffMs } from './transport';
+import type { FollowQuery, FollowSnapshot, ListQuery } from '../../core/kubernetes/queries';
 
 export interface FollowOptions {
   signal: AbortSignal;

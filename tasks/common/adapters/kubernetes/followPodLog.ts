@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { asTaskError, type TaskError } from '../../core/failure';
-import { readLineLimit } from '../../core/foreignText';
-import type { ApiResource, ContainerRef, FollowLogOptions, LogEnd, LogPosition } from '../../core/ports';
+import { readLineLimit } from '../../core/text/foreignText';
+import type { ContainerRef, FollowLogOptions, LogEnd, LogPosition } from '../../core/ports';
 import { connectionFailure, refusal, statusOf, type Answer, type Attempt } from './errors';
 import { boundedLines } from './lines';
 import { listAttempt, type Requests } from './requests';
 import { resourcePath } from './resources';
 import { abortableDelay, backoffMs } from './transport';
+import type { ApiResource } from '../../core/kubernetes/access';
 
 /** A log that cannot be read so often in a row is given up. */
 const maximumFailures = 30;

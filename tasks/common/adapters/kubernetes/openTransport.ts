@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import type { Redact } from '../../core/secrets';
+import type { Redact } from '../../core/text/secrets';
 import { credentialSource } from './credentials';
 import { readKubeconfig, type ClusterAccess } from './kubeconfig';
 import { createTransport, defaultTiming, type Timing, type Transport } from './transport';

@@ -1,5 +1,5 @@
-import type { KubeObject } from '../../core/kubernetes';
-import type { Redact } from '../../core/secrets';
+import type { KubeObject } from '../../core/kubernetes/object';
+import type { Redact } from '../../core/text/secrets';
 
 /**
  * An object without secrets in what controllers, kubelets and programs say of it: what a container has said last is cut

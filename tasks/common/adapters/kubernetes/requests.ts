@@ -1,10 +1,11 @@
 import { asTaskError, TaskError } from '../../core/failure';
-import type { KubeObject } from '../../core/kubernetes';
-import { apiGroup } from '../../core/manifest';
-import type { ApiResource, ListQuery } from '../../core/ports';
+import type { KubeObject } from '../../core/kubernetes/object';
+import { apiGroup } from '../../core/kubernetes/manifest';
 import { attempted, notUnderstood, refusal, snippet, statusOf, type Answer, type Attempt, type Verb } from './errors';
 import { builtInResource, groupVersionPath, parseResourceList, resourcePath } from './resources';
 import type { Exchange, Transport } from './transport';
+import type { ApiResource } from '../../core/kubernetes/access';
+import type { ListQuery } from '../../core/kubernetes/queries';
 
 /** One page of a list: its objects, complete with apiVersion and kind, and how to go on. */
 export interface Page {

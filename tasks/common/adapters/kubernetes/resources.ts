@@ -1,4 +1,4 @@
-import type { ApiResource } from '../../core/ports';
+import type { ApiResource } from '../../core/kubernetes/access';
 
 /**
  * The kinds that every supported API server serves (1.25 and later), so that a run need not ask for them first.

@@ -8,7 +8,7 @@ import type { ClusterAccess } from './kubeconfig';
 import { proxyFor } from './proxy';
 import { redactedRefusal } from './redactedMessages';
 import { TaskError } from '../../core/failure';
-import type { Redact } from '../../core/secrets';
+import type { Redact } from '../../core/text/secrets';
 
 export interface Timing {
   /** Until the connection, TLS included, is made. */

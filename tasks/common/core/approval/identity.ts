@@ -1,4 +1,4 @@
-import { isRecord } from '../json';
+import { isRecord } from '../kubernetes/json';
 import { oneLine } from './words';
 
 /** Longer names are cut where they are shown. Characters. */

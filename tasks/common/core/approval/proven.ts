@@ -1,4 +1,4 @@
-import { isRecord } from '../json';
+import { isRecord } from '../kubernetes/json';
 
 /**
  * An approval that was proven in this step. The agent keeps it for the step's post-job phase; it is never read from the

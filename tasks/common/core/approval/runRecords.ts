@@ -1,4 +1,4 @@
-import { isRecord } from '../json';
+import { isRecord } from '../kubernetes/json';
 import { parseIdentity, type Identity } from './identity';
 
 /** A record of a run's timeline (`_apis/build/builds/{id}/timeline`), as far as approvals need it. Times are milliseconds since 1970. */

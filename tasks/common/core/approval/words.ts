@@ -1,4 +1,4 @@
-import { neutralise, splitLines } from '../foreignText';
+import { neutralise, splitLines } from '../text/foreignText';
 
 /** A comment longer than this is cut. Characters. */
 const commentLimit = 500;

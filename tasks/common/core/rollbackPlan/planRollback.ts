@@ -1,23 +1,23 @@
 import { TaskError } from '../failure';
-import type { KubeObject } from '../kubernetes';
-import { hookObject } from '../manifest';
-import type { Revision } from '../release';
-import { candidates } from './candidates';
-import { planDigest } from './digest';
-import { recordDigest } from './recordDigest';
-import { changesNothing } from './execution';
-import { finding, findingCodes, isRefusal, type FindingCode } from './findings';
-import { secretRedactor } from './hiddenSecrets';
-import { hookFindings, plannedHooks } from './hooks';
-import { irreversibleSteps, possibleMigrations } from './irreversible';
-import { helmFindings, objectFindings, rehearsalFindings, servedFindings, type Judged } from './judge';
-import { plannedObject } from './objects';
-import { manifestReader, type ManifestReader } from './places';
-import { canTrap, isStatefulSet, trappedPods } from './statefulSets';
-import type { Redact } from '../secrets';
-import { chooseTarget, proofOf, shortened, type TargetChoice } from './target';
-import { narrow } from './textDiff';
-import type { PlanFinding, ReleasePlanInputs, RevisionFacts, Risk, RollbackPlan } from './types';
+import type { KubeObject } from '../kubernetes/object';
+import { hookObject } from '../kubernetes/manifest';
+import type { Revision } from '../release/release';
+import { candidates } from './objects/candidates';
+import { planDigest } from './model/digest';
+import { recordDigest } from './model/recordDigest';
+import { changesNothing } from './execution/execution';
+import { finding, findingCodes, isRefusal, type FindingCode, type PlanFinding } from './model/findings';
+import { secretRedactor } from './objects/hiddenSecrets';
+import { hookFindings, plannedHooks } from './objects/hooks';
+import { irreversibleSteps, possibleMigrations } from './judging/irreversible';
+import { helmFindings, objectFindings, rehearsalFindings, servedFindings, type Judged } from './judging/judge';
+import { plannedObject } from './objects/objects';
+import { manifestReader, type ManifestReader } from './model/places';
+import { canTrap, isStatefulSet, trappedPods } from './objects/statefulSets';
+import type { Redact } from '../text/secrets';
+import { chooseTarget, proofOf, shortened, type TargetChoice } from './model/target';
+import { narrow } from './model/textDiff';
+import type { ReleasePlanInputs, RevisionFacts, Risk, RollbackPlan } from './model/types';
 
 /**
  * The plan for a release. Answers for every input: what cannot be done is a plan with risk `refused`. Throws nothing.

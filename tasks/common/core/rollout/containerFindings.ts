@@ -1,9 +1,9 @@
-import type { KubeObject } from '../kubernetes';
+import type { KubeObject } from '../kubernetes/object';
 import type { CauseCode } from './causes';
 import { newest, type EventRecord } from './events';
 import { eventEvidence, refTo, type Evidence, type Finding, type LogRequest } from './finding';
 import { imageReasons, imageTrouble } from './imageFindings';
-import { at, listAt, numberAt, textAt, timeAt } from './read';
+import { at, listAt, numberAt, textAt, timeAt } from '../kubernetes/read';
 
 /** A loop by itself is called one when so many runs have ended: three restarts are allowed. */
 const endedRuns = 4;

@@ -1,5 +1,5 @@
-import type { KubeObject } from '../kubernetes';
-import { at, listAt, numberAt, textAt } from './read';
+import type { KubeObject } from '../kubernetes/object';
+import { at, listAt, numberAt, textAt } from '../kubernetes/read';
 
 /** How far a container has come, as its pod tells. */
 export interface ContainerRun {

@@ -1,5 +1,5 @@
-import type { KubeObject } from '../kubernetes';
-import { numberAt, textAt, timeAt } from './read';
+import type { KubeObject } from '../kubernetes/object';
+import { numberAt, textAt, timeAt } from '../kubernetes/read';
 
 /** An event of either API, as far as a judgement needs it. */
 export interface EventRecord {

@@ -1,7 +1,7 @@
-import { apiGroup, objectKey, refOf } from '../manifest';
-import type { KubeObject, ObjectRef } from '../kubernetes';
+import { apiGroup, objectKey, refOf } from '../kubernetes/manifest';
+import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import type { EventRecord } from './events';
-import { listAt, numberAt, textAt } from './read';
+import { listAt, numberAt, textAt } from '../kubernetes/read';
 import type { RolloutSnapshot } from './snapshot';
 
 /** Who descends from whom in one reading. Built once a reading, so that judging follows the number of objects. */

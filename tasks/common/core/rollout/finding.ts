@@ -1,7 +1,7 @@
-import type { KubeObject, ObjectRef } from '../kubernetes';
+import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import type { CauseCode, Grace } from './causes';
 import type { EventRecord } from './events';
-import { at, listAt, textAt } from './read';
+import { at, listAt, textAt } from '../kubernetes/read';
 
 /** What a finding rests on; `text` quotes the cluster. */
 export interface Evidence {

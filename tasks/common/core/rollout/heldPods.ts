@@ -1,6 +1,6 @@
-import type { KubeObject } from '../kubernetes';
-import { apiGroup } from '../manifest';
-import { at, numberAt, textAt } from './read';
+import type { KubeObject } from '../kubernetes/object';
+import { apiGroup } from '../kubernetes/manifest';
+import { at, numberAt, textAt } from '../kubernetes/read';
 
 /** What keeps a controller from replacing the pods of its workload when their template changes. */
 export interface PodHold {

@@ -1,9 +1,8 @@
-import { clipped } from '../foreignText';
+import { clipped } from '../text/foreignText';
 import { causes, rankOf, stepOf } from './causes';
 import type { Finding, LogRequest } from './finding';
-import { othersStartingAt, sightingKey, type RolloutMemory, type Sighting } from './memory';
-import type { Reading } from './reading';
-import type { Cause, RolloutPolicy } from './verdictTypes';
+import { othersStartingAt, sightingKey } from './memory';
+import type { Cause, RolloutPolicy, RolloutMemory, Sighting, Reading } from './model';
 
 /** How long a crash loop is excused by another workload that is still starting. */
 const dependencySeconds = 180;

@@ -1,57 +1,11 @@
-import type { KubeObject } from '../kubernetes';
-import { objectKey } from '../manifest';
-import { objectStatus, type StatusRule } from '../status';
+import type { KubeObject } from '../kubernetes/object';
+import { objectKey } from '../kubernetes/manifest';
+import { objectStatus, type StatusRule } from '../status/objectStatus';
 import type { Family } from './family';
-import type { Finding, LogRequest } from './finding';
-import { listAt, numberAt, textAt } from './read';
-import type { Reading } from './reading';
+import type { Finding } from './finding';
+import { listAt, numberAt, textAt } from '../kubernetes/read';
 import type { RolloutSnapshot } from './snapshot';
-
-/** What one judgement leaves for the next. Plain data, JSON both ways; times in milliseconds since the epoch, by our clock. */
-export interface RolloutMemory {
-  baseline?: Readonly<Record<string, BaselineEntry>>;
-  /** Events that were there before the rollout, by uid, with their count. */
-  baselineEvents?: Readonly<Record<string, number>>;
-  findings: Readonly<Record<string, Sighting>>;
-  workloads: Readonly<Record<string, WorkloadMemory>>;
-}
-
-export interface BaselineEntry {
-  uid: string;
-  generation: number;
-  isHealthy: boolean;
-  reason: string;
-  message: string;
-  progressingSince: string;
-  /** It is brought back to what it was when it was already broken: that it is so again is no fault of the way back. */
-  isBroughtBack?: boolean;
-}
-
-export interface Sighting {
-  seen: number;
-  /** From when its grace counts: later than `seen` where something held the clock. */
-  first: number;
-  /** When it was last known to be there. */
-  last: number;
-  /** The last judgement did not see it any more. */
-  isGone: boolean;
-  /** How many runs of the container had ended, and when that number was first seen. */
-  ended: number;
-  endedAt: number;
-}
-
-export interface WorkloadMemory {
-  /** Since when it has been current with this number of restarts. */
-  current?: { since: number; restarts: number };
-  /** When it was last on its way, without a loop of its own: what others may be waiting for. */
-  startingAt?: number;
-  /** The last judgement saw it so. */
-  isStarting?: boolean;
-  /** When it was first seen; from then on its absence is a removal. */
-  seenAt?: number;
-  /** Logs of a Job's containers that ended badly: its controller deletes pods that restart when it gives up. */
-  logs?: readonly LogRequest[];
-}
+import type { RolloutMemory, BaselineEntry, Sighting, WorkloadMemory, Reading } from './model';
 
 /** A finding that was not seen for so long has healed; a shorter gap is one between two tries. */
 const forgetMilliseconds = 30_000;

@@ -1,9 +1,9 @@
-import type { KubeObject } from '../kubernetes';
+import type { KubeObject } from '../kubernetes/object';
 import type { CauseCode } from './causes';
 import { containerFindings, isConfigMissing } from './containerFindings';
 import { newest, type EventRecord } from './events';
 import { eventEvidence, nameOf, refTo, type Finding } from './finding';
-import { at, conditionOf, isTrue, listAt, numberAt, textAt } from './read';
+import { at, conditionOf, isTrue, listAt, numberAt, textAt } from '../kubernetes/read';
 
 export interface PodSurroundings {
   /** Events about this pod. */

@@ -1,30 +1,15 @@
-import type { KubeObject, ObjectRef } from '../kubernetes';
-import { objectKey } from '../manifest';
-import { objectStatus, type ObjectStatus } from '../status';
+import type { KubeObject, ObjectRef } from '../kubernetes/object';
+import { objectKey } from '../kubernetes/manifest';
+import { objectStatus, type ObjectStatus } from '../status/objectStatus';
 import { causes } from './causes';
 import { newest } from './events';
 import { eventsAbout, familyOf, type Family, type Index } from './family';
 import { eventEvidence, nameOf, type Evidence, type Finding } from './finding';
 import { podHold, podsHeldBack } from './heldPods';
-import type { BaselineEntry, RolloutMemory } from './memory';
-import { at, listAt, textAt } from './read';
+import { at, listAt, textAt } from '../kubernetes/read';
 import type { FollowedObject, RolloutSnapshot, UnreadKind } from './snapshot';
-import type { Health, RolloutPolicy } from './verdictTypes';
+import type { RolloutPolicy, BaselineEntry, RolloutMemory, Reading } from './model';
 import { waitsForConsumer, workloadFindings, type WorkloadSurroundings } from './workloadFindings';
-
-export interface Reading {
-  followed: FollowedObject;
-  key: string;
-  status: ObjectStatus;
-  findings: readonly Finding[];
-  family: Family | undefined;
-  /** The newest warning about the object itself, for a wait that nothing else explains. */
-  warning?: Evidence;
-  /** When the reading may mean something else by time alone. */
-  revisitAt?: number;
-  /** Where it is decided without findings. */
-  settled?: Health;
-}
 
 export interface ReadingContext {
   snapshot: RolloutSnapshot;

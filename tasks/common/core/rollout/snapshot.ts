@@ -1,7 +1,7 @@
-import type { KubeObject, ObjectRef } from '../kubernetes';
-import { objectKey } from '../manifest';
-import type { FollowSnapshot } from '../ports';
+import type { KubeObject, ObjectRef } from '../kubernetes/object';
+import { objectKey } from '../kubernetes/manifest';
 import { eventRecord, type EventRecord } from './events';
+import type { FollowSnapshot } from '../kubernetes/queries';
 
 /** One object that the rollout has to bring to health. */
 export interface FollowedRef {

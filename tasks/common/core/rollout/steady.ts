@@ -1,7 +1,6 @@
-import type { RolloutMemory } from './memory';
-import { at, listAt, numberAt, textAt } from './read';
-import { isTouched, type Reading } from './reading';
-import type { RolloutPolicy } from './verdictTypes';
+import { at, listAt, numberAt, textAt } from '../kubernetes/read';
+import { isTouched } from './reading';
+import type { RolloutPolicy, RolloutMemory, Reading } from './model';
 
 /** A workload without a readiness probe is ready the moment it runs; what crashes at start does so within this time. */
 const defaultStableSeconds = 10;

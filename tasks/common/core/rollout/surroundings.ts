@@ -1,6 +1,6 @@
-import type { KubeObject, ObjectRef } from '../kubernetes';
-import { apiGroup } from '../manifest';
-import { at, listAt, textAt } from './read';
+import type { KubeObject, ObjectRef } from '../kubernetes/object';
+import { apiGroup } from '../kubernetes/manifest';
+import { at, listAt, textAt } from '../kubernetes/read';
 
 /** What has to be read around the followed objects of one namespace so that causes can be seen. */
 export interface Surroundings {

@@ -1,8 +1,7 @@
-import { apiGroup, objectName } from '../manifest';
-import type { KubeObject, ObjectRef } from '../kubernetes';
-import type { TimelineRow } from '../ports';
-import { numberAt } from './read';
-import type { WorkloadVerdict } from './verdictTypes';
+import { apiGroup, objectName } from '../kubernetes/manifest';
+import type { KubeObject, ObjectRef } from '../kubernetes/object';
+import { numberAt } from '../kubernetes/read';
+import type { WorkloadVerdict } from './model';
 
 /** Whether an object gets a row of its own: what runs something, and whatever is not healthy. */
 export function hasRow({ ref, health }: WorkloadVerdict): boolean {
@@ -78,4 +77,19 @@ function progressOf(object: KubeObject | undefined): number | undefined {
 
 function percent(part: number, whole: number): number | undefined {
   return whole === 0 ? undefined : Math.min(99, Math.floor((100 * part) / whole));
+}
+
+export interface TimelineRow {
+  /** Tells the row from the others of this step. */
+  key: string;
+  name: string;
+  /** A word for what it is about, such as a kind. */
+  type: string;
+  state: 'InProgress' | 'Completed';
+  /** With `Completed`. */
+  result?: 'Succeeded' | 'SucceededWithIssues' | 'Failed' | 'Canceled';
+  /** Percent. */
+  progress?: number;
+  /** How it stands; may hold anything. */
+  text: string;
 }

@@ -1,6 +1,6 @@
-import { isRecord } from '../json';
-import type { KubeObject } from '../kubernetes';
-import { at, listAt } from './read';
+import { isRecord } from '../kubernetes/json';
+import type { KubeObject } from '../kubernetes/object';
+import { at, listAt } from '../kubernetes/read';
 
 /**
  * What judging reads of the objects that come by the thousand: pods, ReplicaSets and events around the workloads. The rest

@@ -2,15 +2,16 @@ import { rankOf } from './causes';
 import { indexOf } from './family';
 import { nameOf, runningLogs, type Evidence } from './finding';
 import { better, causeOf, distinct, judgedFinding, mostTelling } from './hopeless';
-import { sightings, workloadMemories, type RolloutMemory } from './memory';
-import { isTouched, readingOf, type Reading } from './reading';
+import { sightings, workloadMemories } from './memory';
+import { isTouched, readingOf } from './reading';
 import type { RolloutSnapshot } from './snapshot';
 import { steadyTime } from './steady';
 import { isRunner } from './timelineRow';
-import type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './verdictTypes';
+import type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict, RolloutMemory, Reading } from './model';
 
-export { baselineForWayBack, baselineOf, type RolloutMemory } from './memory';
-export type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './verdictTypes';
+export { baselineForWayBack, baselineOf } from './memory';
+export type { RolloutMemory } from './model';
+export type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './model';
 
 /**
  * Judges one reading: done-ness by `objectStatus`, hopelessness by pods, events and their age. Pure; `memory` is that of

@@ -1,14 +1,14 @@
-import type { KubeObject } from '../kubernetes';
-import { apiGroup } from '../manifest';
-import type { ObjectStatus } from '../status';
-import { isBuiltIn } from '../status/groups';
+import type { KubeObject } from '../kubernetes/object';
+import { apiGroup } from '../kubernetes/manifest';
+import type { ObjectStatus } from '../status/objectStatus';
+import { isBuiltIn } from '../kubernetes/groups';
 import type { CauseCode } from './causes';
 import { refusalOf } from './creationFindings';
 import { newest, type EventRecord } from './events';
 import { claimsOf, eventsAbout, type Family, type Index } from './family';
 import { eventEvidence, nameOf, refTo, runningLogs, type Evidence, type Finding } from './finding';
 import { podFindings } from './podFindings';
-import { at, conditionOf, isTrue, listAt, numberAt, textAt } from './read';
+import { at, conditionOf, isTrue, listAt, numberAt, textAt } from '../kubernetes/read';
 import type { FollowedObject } from './snapshot';
 
 /** What else the reading says that bears on one workload. */

@@ -1,6 +1,6 @@
 import type { Condition, Fields } from './fields';
 import { current, failed, inProgress, type ObjectStatus } from './result';
-import { counted } from '../counted';
+import { counted } from '../text/counted';
 
 /** The value of progressDeadlineSeconds by which the Deployment controller understands «none». */
 const noDeadline = 2_147_483_647;

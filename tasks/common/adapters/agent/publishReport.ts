@@ -1,0 +1,168 @@
+import {
+  closingOf,
+  issueOf,
+  outputsOf,
+  reportAttachmentType,
+  summaryOf,
+  taskResults,
+  type DeployReport,
+  type TaskResult,
+} from '../../core/report/report';
+import {
+  healthClosing,
+  healthMarkdown,
+  healthOutputs,
+  healthResult,
+  healthSummary,
+  type HealthReport,
+} from '../../core/report/healthReport';
+import { asTaskError } from '../../core/failure';
+import { summaryPage } from '../../core/lock/holder';
+import { redactedFields } from '../../core/text/redactedFields';
+import { planAttachmentType, planJson } from '../../core/rollbackPlan/document/document';
+import {
+  rollbackClosing,
+  rollbackIssue,
+  rollbackMarkdown,
+  rollbackOutputs,
+  rollbackResults,
+  type RollbackReport,
+} from '../../core/rollbackPlan/document/rollbackReport';
+import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
+import type { TaskAgent } from './agent';
+import { publishOutputs } from './outputs';
+import type { TaskEnd } from './runTask';
+
+/** One report in all its renderings. It was redacted before: what is marked up or cut hides a secret from who looks for it. */
+interface Told {
+  name: string;
+  report: DeployReport | HealthReport | RollbackReport;
+  /** What the report is about, where that is a document of its own. */
+  plan?: RollbackPlan | undefined;
+  /** `afterIssue`: the issue is right above it in the log. */
+  closing: (told: { afterIssue: boolean }) => string;
+  /** The one error issue of a step that ends badly. */
+  issue: string;
+  markdown: string;
+  result: TaskResult;
+  outputs: Readonly<Record<string, string>>;
+}
+
+/**
+ * Tells the ending once, in all places where it is looked for: log, issue, outputs, attachment, summary page. What needs
+ * a file comes last, and where it cannot be written the ending is what it was.
+ */
+async function publish(agent: TaskAgent, told: Told): Promise<TaskEnd> {
+  const { result, issue, name, outputs, plan } = told;
+  const isIssue = result === 'Failed';
+  const closing = told.closing({ afterIssue: isIssue });
+  agent.log('');
+  if (isIssue) agent.error(issue);
+  if (closing !== '') agent.log(closing);
+  publishOutputs(agent, outputs);
+  if (plan !== undefined) {
+    await written(agent, 'plan', () => agent.attach(planAttachmentType, `${name} plan.json`, planJson(plan)));
+  }
+  const report = JSON.stringify(told.report, null, 2);
+  const reportPath = await written(agent, 'report', () => agent.attach(reportAttachmentType, `${name}.json`, report));
+  if (Object.keys(outputs).length > 0) publishOutputs(agent, { reportPath: reportPath ?? '' });
+  await written(agent, 'summary', () => agent.uploadSummary(name, told.markdown));
+  return { result, message: isIssue ? issue : closing.split('\n').slice(0, 2).join(' ') };
+}
+
+async function written<T>(agent: TaskAgent, what: string, write: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await write();
+  } catch (thrown) {
+    agent.warning(
+      `The ${what} of this step could not be written, so the run does not show it: ${asTaskError(thrown).message}`,
+    );
+    return undefined;
+  }
+}
+
+export function publishDeploy(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
+  const clean = redactedFields(report, agent.redact);
+  return publish(agent, {
+    ...toldDeploy(clean),
+    name: `HelmSafeDeploy ${report.release}`,
+    result: taskResults[report.outcome],
+    outputs: outputsOf(clean),
+  });
+}
+
+/** What the post-job phase has made of an interrupted deploy. The outputs of the step are the main phase's. */
+export function publishRepair(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
+  return publish(agent, {
+    ...toldDeploy(redactedFields(report, agent.redact)),
+    name: `HelmSafeDeploy ${report.release} after the job`,
+    // Going back, or not having to, is what it is there for.
+    result: report.outcome === 'failed' ? 'Failed' : 'Succeeded',
+    outputs: {},
+  });
+}
+
+function toldDeploy(report: DeployReport): Pick<Told, 'report' | 'closing' | 'issue' | 'markdown'> {
+  return { report, closing: (told) => closingOf(report, told), issue: issueOf(report), markdown: summaryOf(report) };
+}
+
+export function publishHealth(
+  agent: TaskAgent,
+  report: HealthReport,
+  onUnhealthy: 'fail' | 'succeed',
+): Promise<TaskEnd> {
+  const clean = redactedFields(report, agent.redact);
+  return publish(agent, {
+    name: `RolloutHealthCheck ${report.release || report.namespace}`,
+    report: clean,
+    closing: (told) => healthClosing(clean, told),
+    issue: healthSummary(clean),
+    markdown: healthMarkdown(clean),
+    result: healthResult(report, onUnhealthy),
+    outputs: healthOutputs(clean),
+  });
+}
+
+/** A plan or a rollback; the plan that it is about is attached as well. */
+export function publishRollback(
+  agent: TaskAgent,
+  report: RollbackReport,
+  plan: RollbackPlan | undefined,
+): Promise<TaskEnd> {
+  const clean = redactedFields(report, agent.redact);
+  const shownPlan = plan && redactedFields(plan, agent.redact);
+  return publish(agent, {
+    ...toldRollback(clean, shownPlan),
+    name: rollbackName(report),
+    plan: shownPlan,
+    outputs: rollbackOutputs(
+      clean,
+      shownPlan,
+      summaryPage((name) => agent.environment.variable(name)),
+    ),
+  });
+}
+
+/** What the post-job phase has made of an interrupted rollback. The outputs of the step are the main phase's. */
+export function publishResume(
+  agent: TaskAgent,
+  report: RollbackReport,
+  plan: RollbackPlan | undefined,
+): Promise<TaskEnd> {
+  const told = toldRollback(redactedFields(report, agent.redact), plan && redactedFields(plan, agent.redact));
+  return publish(agent, { ...told, name: `${rollbackName(report)} after the job`, outputs: {} });
+}
+
+function rollbackName({ action, release, workloads }: RollbackReport): string {
+  return `ApproveAndRollback ${action} ${release || workloads.join(' ')}`;
+}
+
+function toldRollback(report: RollbackReport, plan: RollbackPlan | undefined): Omit<Told, 'name' | 'outputs'> {
+  return {
+    report,
+    closing: (told) => rollbackClosing(report, told),
+    issue: rollbackIssue(report),
+    markdown: rollbackMarkdown(report, plan),
+    result: rollbackResults[report.outcome],
+  };
+}

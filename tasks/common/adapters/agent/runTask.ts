@@ -1,0 +1,77 @@
+import { adviceFor } from '../../core/report/advice';
+import { asTaskError, type TaskError } from '../../core/failure';
+import type { TaskResult } from '../../core/report/report';
+import { createAgent, type TaskAgent } from './agent';
+import { publishOutputs } from './outputs';
+
+/** What a task's story gets: the agent, and a signal that aborts when the step is cancelled. */
+export interface TaskRun {
+  agent: TaskAgent;
+  signal: AbortSignal;
+}
+
+export interface TaskEnd {
+  result: TaskResult;
+  /** Shown beside the step's result. */
+  message: string;
+}
+
+/** The outputs of a step that was stopped before its story could be told. The message holds no secret. */
+type OutputsOf = (error: Pick<TaskError, 'reason' | 'message'>) => Readonly<Record<string, string>>;
+
+/**
+ * The agent sends SIGINT, 7.5 s later SIGTERM, 2.5 s later it kills; on Windows these are CTRL_C and CTRL_BREAK.
+ * A step that goes away with its terminal gets SIGHUP.
+ */
+const signals: readonly NodeJS.Signals[] =
+  process.platform === 'win32' ? ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] : ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** Runs one task from its inputs to its result. Whatever happens, the agent is told a result and the process ends. */
+export function runTask(story: (run: TaskRun) => Promise<TaskEnd>, outputsOf: OutputsOf): void {
+  const agent = createAgent();
+  const signal = cancellation(agent);
+  // An error that nobody awaited or caught must not end the step green, nor without its last words.
+  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
+    process.on(event, (thrown: unknown) => {
+      finish(agent, failed(agent, asTaskError(thrown), outputsOf));
+    });
+  }
+  void story({ agent, signal })
+    .catch((thrown: unknown) => failed(agent, asTaskError(thrown), outputsOf))
+    .then((end) => {
+      finish(agent, end);
+    });
+}
+
+function cancellation(agent: TaskAgent): AbortSignal {
+  const cancel = new AbortController();
+  for (const signal of signals) {
+    process.on(signal, () => {
+      if (cancel.signal.aborted) return;
+      agent.log(`${signal} received: the step is cancelled.`);
+      cancel.abort(signal);
+    });
+  }
+  return cancel.signal;
+}
+
+function failed(agent: TaskAgent, error: TaskError, outputsOf: OutputsOf): TaskEnd {
+  agent.endGroup();
+  const message = agent.redact(error.message);
+  publishOutputs(agent, outputsOf({ reason: error.reason, message }));
+  agent.error(`${message} (${error.reason})`);
+  agent.log(adviceFor(error.reason, message));
+  if (error.reason === 'Internal') agent.debug(error.stack ?? '');
+  return { result: 'Failed', message };
+}
+
+/** Sockets that idle must not hold the process; what is still to be written must not be lost. */
+function finish(agent: TaskAgent, end: TaskEnd): void {
+  if (!agent.privateFolder.remove()) {
+    agent.log(`${agent.privateFolder.path} cannot be removed now. The post-job phase and the agent try again.`);
+  }
+  agent.complete(end.result, end.message);
+  process.stdout.write('', () => {
+    process.exit(0);
+  });
+}

@@ -1,0 +1,354 @@
+import { readFileSync } from 'node:fs';
+import tls from 'node:tls';
+import { codeOf, snippet, type Answer } from '../kubernetes/errors';
+import type { ClusterAccess } from '../kubernetes/kubeconfig';
+import { proxyFor } from '../kubernetes/proxy';
+import { createTransport, type Timing, type Transport } from '../kubernetes/transport';
+import type { TaskEnvironment } from '../agent/taskEnvironment';
+import type { Answered, AzureRun } from '../../core/approval/judgeApproval';
+import type { OwnPlace } from '../../core/approval/place';
+import { parseApprovals, parseBuild, parseTimeline } from '../../core/approval/runRecords';
+import { oneLine } from '../../core/approval/words';
+import { asTaskError, TaskError } from '../../core/failure';
+import { isRecord } from '../../core/kubernetes/json';
+
+export interface AzureDevOpsOptions {
+  /** Ends every request; what waits then throws `Cancelled`. */
+  signal?: AbortSignal;
+  timing?: Partial<Timing>;
+}
+
+/** A run in Azure DevOps, read with the job's own token. */
+export interface AzureRunReader extends AzureRun {
+  close(): void;
+}
+
+/** Azure DevOps has short spells of 503; whoever is woken at night shall not be refused for one. */
+const defaultTiming: Timing = {
+  connectMs: 10_000,
+  responseMs: 30_000,
+  totalMs: 60_000,
+  retryUnknownMs: 10_000,
+  retryKnownMs: 60_000,
+};
+
+/** A record of a timeline has about 1.5 KB: this is far above every run. */
+const answerMaxBytes = 64 * 1024 * 1024;
+/** An id has 36 characters; addresses should stay below 2,000. */
+const idsPerRequest = 40;
+/** What the server says of an error is cut. Characters. */
+const saidMaxLength = 300;
+
+/** Where this step runs, by the variables of the job. */
+export function ownPlace(environment: Pick<TaskEnvironment, 'variable'>): OwnPlace {
+  const read = (key: keyof OwnPlace, name: string): OwnPlace => {
+    const value = environment.variable(name);
+    return value ? { [key]: value } : {};
+  };
+  return {
+    ...read('jobId', 'System.JobId'),
+    ...read('stage', 'System.StageName'),
+    ...read('phase', 'System.PhaseName'),
+  };
+}
+
+/**
+ * The run that this job belongs to. Only GET is ever sent, so nothing can be approved through it. Throws nothing but
+ * `Cancelled`: whatever else goes wrong is an answer, with what came back in a sentence.
+ */
+export function azureRun(environment: TaskEnvironment, options: AzureDevOpsOptions = {}): AzureRunReader {
+  const access = runAccess(environment);
+  if ('problem' in access) return unreadable(access.problem);
+  let transport: Transport;
+  try {
+    transport = openTransport(environment, access, options);
+  } catch (error) {
+    return unreadable(`Azure DevOps cannot be asked about this run: ${asTaskError(error).message}`);
+  }
+  const reader: Reader = { transport, access, options };
+  const { project, buildId } = access;
+  return {
+    timeline: () =>
+      read(reader, {
+        what: `the timeline of run ${buildId}`,
+        right: 'View builds',
+        paths: [`/${project}/_apis/build/builds/${buildId}/timeline?api-version=6.0`],
+        parse: parseTimeline,
+      }),
+    build: () =>
+      read(reader, {
+        what: `run ${buildId}`,
+        right: 'View builds',
+        paths: [`/${project}/_apis/build/builds/${buildId}?api-version=6.0`],
+        parse: parseBuild,
+      }),
+    approvals: async (ids) => {
+      const answers = await Promise.all(chunks(ids, idsPerRequest).map((some) => readApprovals(reader, some)));
+      const failed = answers.find((answer) => !answer.isKnown);
+      if (failed !== undefined) return failed;
+      return { isKnown: true, value: answers.flatMap((answer) => (answer.isKnown ? answer.value : [])) };
+    },
+    close: () => {
+      transport.close();
+    },
+  };
+}
+
+function readApprovals(reader: Reader, ids: readonly string[]) {
+  const path = `/${reader.access.project}/_apis/pipelines/approvals?approvalIds=${ids.map(encodeURIComponent).join(',')}&$expand=steps`;
+  return read(reader, {
+    what: `the approvals of run ${reader.access.buildId}`,
+    right: 'View builds',
+    // Azure DevOps Server 2022 has it as a preview only.
+    paths: [`${path}&api-version=7.1`, `${path}&api-version=7.0-preview.1`],
+    parse: parseApprovals,
+  });
+}
+
+interface RunAccess {
+  collection: string;
+  token: string;
+  /** Encoded for a path. */
+  project: string;
+  buildId: string;
+}
+
+/** The address of the connection goes before the variable: to it the token belongs. */
+function runAccess(environment: TaskEnvironment): RunAccess | { problem: string } {
+  const variable = (name: string): string | undefined => environment.variable(name);
+  const none = (why: string) => ({ problem: `Azure DevOps cannot be asked about this run: ${why}.` });
+  const hostType = variable('System.HostType');
+  if (hostType !== undefined && hostType !== '' && !/^build$/i.test(hostType)) {
+    return none(`this is no run of a YAML pipeline, but one of a classic ${oneLine(hostType, 40)} pipeline`);
+  }
+  const connection = environment.serviceConnection('SYSTEMVSSCONNECTION');
+  const token = connection?.authorization('AccessToken') ?? variable('System.AccessToken');
+  if (!token) return none('the agent gave this step no access token of the job (System.AccessToken)');
+  const collection =
+    connection?.url || variable('System.CollectionUri') || variable('System.TeamFoundationCollectionUri');
+  if (collection === undefined || !/^https?:\/\//i.test(collection) || !URL.canParse(collection)) {
+    return none('the agent did not say where it is (System.CollectionUri)');
+  }
+  const project = variable('System.TeamProjectId') || variable('System.TeamProject');
+  const buildId = variable('Build.BuildId');
+  if (!project || !buildId)
+    return none('the agent did not say which run this is (System.TeamProjectId, Build.BuildId)');
+  return {
+    collection: collection.replace(/(?<!\/)\/+$/, ''),
+    token,
+    project: encodeURIComponent(project),
+    buildId: encodeURIComponent(buildId),
+  };
+}
+
+function unreadable(problem: string): AzureRunReader {
+  const answer = () => Promise.resolve({ isKnown: false, problem } as const);
+  return { timeline: answer, build: answer, approvals: answer, close: () => undefined };
+}
+
+function openTransport(environment: TaskEnvironment, { collection, token }: RunAccess, options: AzureDevOpsOptions) {
+  const credentials = {
+    // Without the second one Azure DevOps answers a token that it does not accept with a page to sign in.
+    headers: { Authorization: `Bearer ${token}`, 'X-TFS-FedAuthRedirect': 'Suppress' },
+  };
+  return createTransport({
+    access: serverAccess(collection, environment),
+    credentials: { current: () => Promise.resolve(credentials), renew: () => Promise.resolve(false) },
+    // The way is decided by `serverAccess`.
+    environment: {},
+    timing: { ...defaultTiming, ...options.timing },
+    signal: options.signal,
+  });
+}
+
+/** How the agent itself goes to Azure DevOps: its proxy, its authorities, its trust. */
+function serverAccess(server: string, environment: TaskEnvironment): ClusterAccess {
+  const inherited = { environment: environment.childEnvironment, proxyUrl: undefined };
+  const proxy = agentProxy(new URL(server), environment) ?? proxyFor(new URL(server), inherited)?.href;
+  const authorities = environment.variable('Agent.CAInfo');
+  return {
+    context: '',
+    server,
+    skipTlsVerify: /^true$/i.test(environment.variable('Agent.SkipCertValidation') ?? ''),
+    // They come to the ones that Node knows, as they do for the agent.
+    ...(authorities && { ca: Buffer.from([...tls.rootCertificates, readAuthorities(authorities)].join('\n')) }),
+    ...(proxy && { proxyUrl: proxy }),
+    user: { impersonation: {} },
+  };
+}
+
+function readAuthorities(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new TaskError(
+      'ConnectionInvalid',
+      `the agent's certificate authorities ${file} (Agent.CAInfo) cannot be read.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** '' where the agent has a proxy, but not for this server; undefined where it has none. */
+function agentProxy(server: URL, environment: TaskEnvironment): string | undefined {
+  const address = environment.variable('Agent.ProxyUrl');
+  if (!address) return undefined;
+  if (bypasses(environment.variable('Agent.ProxyBypassList')).some((rule) => rule.test(server.href))) return '';
+  const proxy = URL.canParse(address) ? new URL(address) : new URL(`http://${address}`);
+  proxy.username = encodeURIComponent(environment.variable('Agent.ProxyUsername') ?? '') || proxy.username;
+  proxy.password = encodeURIComponent(environment.variable('Agent.ProxyPassword') ?? '') || proxy.password;
+  return proxy.href;
+}
+
+/** The agent gives a JSON list of regular expressions; what is none is passed over, as the agent does. */
+function bypasses(list: string | undefined): RegExp[] {
+  let rules: unknown;
+  try {
+    rules = JSON.parse(list || '[]');
+  } catch {
+    return [];
+  }
+  if (!Array.isArray(rules)) return [];
+  return (rules as unknown[]).flatMap((rule) => {
+    try {
+      return typeof rule === 'string' && rule !== '' ? [new RegExp(rule, 'i')] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+interface Reader {
+  transport: Transport;
+  access: RunAccess;
+  options: AzureDevOpsOptions;
+}
+
+interface Question<Value> {
+  /** `the timeline of run 42`. */
+  what: string;
+  /** The permission that its reader needs, as the page names it. */
+  right: string;
+  /** Tried one after the other where the server does not know the version that one asks for. */
+  paths: readonly string[];
+  parse(value: unknown): Value | undefined;
+}
+
+async function read<Value>(reader: Reader, question: Question<Value>): Promise<Answered<Value>> {
+  const problem = (text: string): Answered<Value> => ({
+    isKnown: false,
+    problem: text.replaceAll(reader.access.token, '***'),
+  });
+  const could = `Azure DevOps could not be asked for ${question.what}`;
+  try {
+    const answer = await ask(reader, question);
+    const refused = refusalOf(answer, question);
+    if (refused !== undefined) return problem(`${could}: ${refused}`);
+    const value = question.parse(parseJson(answer));
+    if (value !== undefined) return { isKnown: true, value };
+    return problem(`${could}: what ${reader.transport.server} answered is none (${contentOf(answer)}).`);
+  } catch (error) {
+    const failure = asTaskError(error);
+    if (failure.reason === 'Cancelled') throw cancelled(question.what);
+    return problem(`${could}: ${reader.transport.server} ${connectionProblem(failure)}.`);
+  }
+}
+
+function cancelled(what: string): TaskError {
+  return new TaskError('Cancelled', `Cancelled while asking Azure DevOps for ${what}.`);
+}
+
+async function ask<Value>({ transport, options }: Reader, { paths, what }: Question<Value>): Promise<Answer> {
+  let answer: Answer | undefined;
+  for (const path of paths) {
+    answer = await transport.send({
+      method: 'GET',
+      path,
+      attempt: { verb: 'get', target: what },
+      maxBytes: answerMaxBytes,
+      retry: 'idempotent',
+      ...(options.signal && { signal: options.signal }),
+    });
+    if (answer.status !== 400 || !/VersionOutOfRange|VersionNotSupported|PreviewVersion/i.test(bodyText(answer))) break;
+  }
+  if (answer === undefined) throw new TaskError('Internal', 'Nothing was asked.');
+  return answer;
+}
+
+/** Why an answer is not what was asked for: a sentence that begins in the middle. */
+function refusalOf(answer: Answer, { right }: Question<unknown>): string | undefined {
+  const { status } = answer;
+  const isPage = /html/i.test(answer.contentType);
+  const quoted = said(answer);
+  const told = quoted === '' ? `${status}` : `${status}: ${quoted}`;
+  if (status === 401 || (isPage && status < 400)) {
+    const form = isPage ? `it answered ${status} with a page to sign in` : `it answered ${told}`;
+    return `it did not accept the job's access token, ${form}.`;
+  }
+  if (status >= 300 && status < 400) {
+    return `it answered ${status} and sends elsewhere, as it does for a token that it does not accept; the token is not sent there.`;
+  }
+  if (status === 200) return undefined;
+  if (status === 403) {
+    return `the job's access token is not allowed to (${told}). Give the build service of the project the permission «${right}».`;
+  }
+  if (status === 404) return `it knows no such thing, or does not show it to the job's access token (${told}).`;
+  if (status === 429) return `it has slowed down the requests of this organization, also after some waiting (${told}).`;
+  if (status >= 500) return `it failed (${told}).`;
+  return `it answered ${told}, which is not understood.`;
+}
+
+/** What the server says: its errors are JSON with a message, those of what stands before it are pages. */
+function said(answer: Answer): string {
+  const fields = parseJson(answer);
+  const message = isRecord(fields) ? fields['message'] : undefined;
+  return oneLine(typeof message === 'string' ? message : snippet(answer), saidMaxLength);
+}
+
+function contentOf(answer: Answer): string {
+  const type = answer.contentType === '' ? 'no content type' : oneLine(answer.contentType, 80);
+  const begin = oneLine(snippet(answer), 120);
+  return begin === '' ? `${type}, empty` : `${type}: ${begin}`;
+}
+
+function bodyText({ body }: Answer): string {
+  return body.subarray(0, 4096).toString('utf8');
+}
+
+function parseJson({ body }: Answer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8')) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+const connectionProblems: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'refused the connection',
+  ENOTFOUND: 'is not known to the DNS of the agent',
+  EAI_AGAIN: 'could not be looked up, the DNS of the agent did not answer',
+  ECONNRESET: 'cut the connection',
+  EPIPE: 'cut the connection',
+  ETIMEDOUT: 'did not answer in time',
+};
+
+function connectionProblem(failure: TaskError): string {
+  const { cause } = failure;
+  // Without a cause it was the answer that was too long: nothing else is refused while it is read.
+  if (cause === undefined) return `answered with more than ${answerMaxBytes} bytes`;
+  const code = codeOf(cause);
+  const words = connectionProblems[code];
+  if (words !== undefined) return words;
+  const text = cause instanceof Error ? cause.message : 'for a reason that is not told';
+  const proxy = /^Bad response: (\d+)$/.exec(text)?.[1];
+  if (proxy !== undefined) return `is behind a proxy that answered ${proxy}`;
+  if (failure.reason === 'CertificateRejected') return `is not trusted: ${text} (${code}); see Agent.CAInfo`;
+  return `cannot be reached: ${oneLine(text, saidMaxLength)}${code === '' ? '' : ` (${code})`}`;
+}
+
+function chunks<Item>(items: readonly Item[], size: number): Item[][] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, index) => items.slice(index * size, (index + 1) * size));
+}

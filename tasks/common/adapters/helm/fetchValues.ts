@@ -1,0 +1,197 @@
+import type http from 'node:http';
+import https from 'node:https';
+import { existsSync, readFileSync } from 'node:fs';
+import tls from 'node:tls';
+import { HttpsProxyAgent } from 'hpagent';
+import { TaskError } from '../../core/failure';
+import { codeOf } from '../kubernetes/errors';
+import { proxyFor } from '../kubernetes/proxy';
+import { abortableDelay, backoffMs } from '../kubernetes/transport';
+
+export interface FetchOptions {
+  /** `valueFiles, line 2`: what errors name, since nothing of the address but its server may be shown. */
+  input: string;
+  environment: NodeJS.ProcessEnv;
+  signal: AbortSignal;
+  limits?: Partial<FetchLimits>;
+}
+
+export interface FetchLimits {
+  /** Helm keeps all values in a record of at most one megabyte. */
+  bytes: number;
+  /** One try, from its start to the last byte. */
+  tryMs: number;
+  tries: number;
+  redirects: number;
+}
+
+const defaultLimits: FetchLimits = { bytes: 10 * 1024 * 1024, tryMs: 30_000, tries: 3, redirects: 5 };
+
+type Answer = { text: string } | { redirect: string | undefined } | { problem: string; isPassing: boolean };
+
+/** The text behind an https address. Throws TaskError `InputInvalid`, in which no part of the address but its server is. */
+export async function fetchValues(address: string, options: FetchOptions): Promise<string> {
+  const limits = { ...defaultLimits, ...options.limits };
+  let url = new URL(address);
+  const authorization = authorizationOf(url);
+  const { origin } = url;
+  for (let redirects = 0; redirects <= limits.redirects; redirects += 1) {
+    const headers = url.origin === origin && authorization !== undefined ? { Authorization: authorization } : {};
+    const answer = await tryAgain(url, headers, options, limits);
+    if ('text' in answer) return answer.text;
+    if ('problem' in answer) throw failed(options, url, answer.problem);
+    const next =
+      answer.redirect !== undefined && URL.canParse(answer.redirect, url.href)
+        ? new URL(answer.redirect, url)
+        : undefined;
+    if (next === undefined) throw failed(options, url, 'it sends elsewhere without saying where');
+    if (next.protocol !== 'https:')
+      throw failed(options, url, `it sends to an address of ${next.protocol}//, and only https is followed`);
+    url = next;
+  }
+  throw failed(options, url, `it sent elsewhere more than ${limits.redirects} times`);
+}
+
+function failed({ input }: FetchOptions, { host }: URL, problem: string): TaskError {
+  const message = `Input ${input}: the values file could not be read from https://${host}: ${problem}. Nothing was changed.`;
+  return new TaskError('InputInvalid', message, { facts: { inputs: input } });
+}
+
+function authorizationOf({ username, password }: URL): string | undefined {
+  if (username === '' && password === '') return undefined;
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return `Basic ${Buffer.from(pair).toString('base64')}`;
+}
+
+async function tryAgain(
+  url: URL,
+  headers: http.OutgoingHttpHeaders,
+  options: FetchOptions,
+  limits: FetchLimits,
+): Promise<Answer> {
+  for (let tries = 1; ; tries += 1) {
+    const answer = await tryOnce(url, headers, options, limits);
+    if (options.signal.aborted) throw new TaskError('Cancelled', `Cancelled while reading ${options.input}.`);
+    if (!('problem' in answer) || !answer.isPassing || tries >= limits.tries) return answer;
+    await abortableDelay(backoffMs(tries), [options.signal]);
+  }
+}
+
+function tryOnce(
+  url: URL,
+  headers: http.OutgoingHttpHeaders,
+  { environment, signal }: FetchOptions,
+  { bytes, tryMs }: FetchLimits,
+): Promise<Answer> {
+  return new Promise((resolve) => {
+    const agent = agentFor(url, environment);
+    const end = (answer: Answer): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', stop);
+      resolve(answer);
+      request.destroy();
+      agent.destroy();
+    };
+    const stop = (): void => {
+      end({ problem: 'it was cancelled', isPassing: false });
+    };
+    const request = https.request({
+      hostname: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port || 443,
+      path: url.pathname + url.search,
+      agent,
+      // Only hpagent reads it, for the proxy's answer.
+      timeout: tryMs,
+      headers: { Accept: '*/*', 'User-Agent': 'helm-safe-deploy', ...headers },
+    });
+    const timer = setTimeout(() => {
+      end({ problem: `it did not answer within ${tryMs / 1000} s`, isPassing: true });
+    }, tryMs);
+    signal.addEventListener('abort', stop, { once: true });
+    request.on('error', (error) => {
+      end({ problem: connectionProblem(error), isPassing: isPassing(error) });
+    });
+    request.on('response', (response) => {
+      const status = response.statusCode ?? 0;
+      if (status >= 300 && status < 400) end({ redirect: response.headers.location });
+      else if (status !== 200) end({ problem: statusProblem(status), isPassing: status === 429 || status >= 500 });
+      else void readText(response, bytes).then(end);
+    });
+    request.end();
+    if (signal.aborted) stop();
+  });
+}
+
+async function readText(response: http.IncomingMessage, bytes: number): Promise<Answer> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > bytes) return { problem: `it is longer than ${bytes} bytes`, isPassing: false };
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    return { problem: connectionProblem(error), isPassing: true };
+  }
+  return { text: Buffer.concat(chunks, size).toString('utf8') };
+}
+
+function statusProblem(status: number): string {
+  if (status === 401 || status === 403)
+    return `it answered ${status}: the secret in the address is not accepted, or has expired`;
+  if (status === 404) return 'it answered 404: there is no such file, or the secret in the address does not show it';
+  return `it answered ${status}`;
+}
+
+const problems: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'the connection was refused',
+  ENOTFOUND: 'its name is not known to the DNS of the agent',
+  EAI_AGAIN: 'the DNS of the agent did not answer',
+  ECONNRESET: 'the connection was cut',
+  EPIPE: 'the connection was cut',
+  ETIMEDOUT: 'it did not answer in time',
+};
+
+function isPassing(error: unknown): boolean {
+  return codeOf(error) !== 'ENOTFOUND' && codeOf(error) in problems;
+}
+
+function connectionProblem(error: unknown): string {
+  const code = codeOf(error);
+  const said = error instanceof Error ? error.message : String(error);
+  const proxy = /^Bad response: (\d+)$/.exec(said)?.[1];
+  if (proxy !== undefined) return `the proxy on the way answered ${proxy}`;
+  if (/CERT|SELF_SIGNED|UNABLE_TO|INVALID_CA/.test(code)) {
+    return `its certificate is not trusted (${code}); the authorities of the system and of SSL_CERT_FILE are`;
+  }
+  return problems[code] ?? `the connection failed (${code || 'no code'})`;
+}
+
+/** The agent goes past no proxy that Helm would have used. */
+function agentFor(url: URL, environment: NodeJS.ProcessEnv): https.Agent {
+  const proxy = proxyFor(url, { environment, proxyUrl: undefined });
+  const options = { ca: authorities(environment), keepAlive: false };
+  return proxy === undefined ? new https.Agent(options) : new HttpsProxyAgent({ ...options, proxy });
+}
+
+/** Where Go, and so Helm, looks on Linux; the first that is there. */
+const systemAuthorities = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
+  '/etc/ssl/cert.pem',
+];
+
+function authorities(environment: NodeJS.ProcessEnv): string[] {
+  const files = [
+    environment['SSL_CERT_FILE'],
+    environment['NODE_EXTRA_CA_CERTS'],
+    systemAuthorities.find((file) => existsSync(file)),
+  ];
+  return [
+    ...tls.rootCertificates,
+    ...files.flatMap((file) => (file && existsSync(file) ? [readFileSync(file, 'utf8')] : [])),
+  ];
+}

@@ -1,0 +1,446 @@
+import path from 'node:path';
+import type { DeployRequest, ValuesFile } from '../../core/inputs/deployRequest';
+import type { HelmGuard } from './guard';
+import { chartArguments, checkArguments } from '../../core/inputs/argumentsInput';
+import { declaredKinds, type DeclaredKind } from '../../core/helm/chartCrds';
+import { TaskError } from '../../core/failure';
+import { fieldWarning } from '../../core/kubernetes/fieldWarnings';
+import { clipped, lineReader } from '../../core/text/foreignText';
+import { helmFailureReason, helmMessage, isEchoOfError, withoutObjects } from '../../core/helm/helmFailure';
+import type { Helm, HelmResult, ReleaseHelm, Rendered, RollbackOptions } from '../../core/ports';
+import { isRecord } from '../../core/kubernetes/json';
+import { helmBuildTemplate, parseHelmBuild, type HelmBuild, type HelmCapabilities } from '../../core/helm/provenance';
+import { revisionOf } from '../../core/release/releaseRecord';
+import { privateValuesText } from '../../core/inputs/setValues';
+import { assumeKinds } from '../gateway/assumeKinds';
+import { openGateway, unthrottled } from '../gateway/openGateway';
+import type { Redact, SecretFinder } from '../../core/text/secrets';
+import { withoutSecretVariables } from '../../core/text/secretSources';
+import {
+  chartReference,
+  commandLine,
+  inputArguments,
+  given,
+  made,
+  type Argument,
+  type PreparedInputs,
+} from '../../core/inputs/commandLine';
+import { parseHelpFlags } from '../../core/helm/helmFlags';
+import { mistakesError } from '../../core/inputs/inputs';
+import { checkValuesFile } from '../../core/inputs/valuesFile';
+import { fetchValues } from './fetchValues';
+import type { PrivateFolder } from '../agent/privateFolder';
+import { runProcess } from '../system/process';
+import type { Rendering } from '../../core/release/unchanged';
+
+export interface ReleaseHelmOptions {
+  binary: string;
+  kubeconfig: string;
+  namespace: string;
+  releaseName: string;
+  guard: Pick<HelmGuard, 'environment' | 'watch' | 'done'>;
+  workingDirectory: string;
+  environment: NodeJS.ProcessEnv;
+  isDebug: boolean;
+  /** A line of what Helm prints. It may hold anything but secrets. */
+  onLine: (line: string) => void;
+  /** For each line of Helm, whole, before any of it is quoted or cut. */
+  redact: Redact;
+}
+
+export interface HelmOptions extends ReleaseHelmOptions {
+  request: DeployRequest;
+  /** Where secret values are written for Helm to read. */
+  folder: PrivateFolder;
+  /** Told of every secret at the moment it is read or made. */
+  onSecret: (secret: string) => void;
+  secrets: SecretFinder;
+  /** What is found out about the inputs only here, as a sentence. */
+  onWarning: (message: string) => void;
+}
+
+/** Helm's output that is read by us is bounded: a rendered chart is limited by etcd to about a megabyte, gzipped. */
+const maximumOutputBytes = 256 * 1024 * 1024;
+const maximumErrorCharacters = 64 * 1024;
+
+/** Flags that this task needs; all of them are in Helm 3.14. */
+const neededFlags = [
+  'install',
+  'dry-run',
+  'disable-openapi-validation',
+  'wait',
+  'timeout',
+  'history-max',
+  'values',
+  'set-file',
+  'output',
+];
+
+/** Helm for a release that is there: to return to a revision, or to remove it. */
+export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
+  const { releaseName } = options;
+  let known: HelmCapabilities | undefined;
+
+  async function capabilities(signal: AbortSignal): Promise<HelmCapabilities> {
+    known ??= await askCapabilities(options, signal);
+    return known;
+  }
+
+  return {
+    capabilities,
+
+    async rollback(rollback: RollbackOptions): Promise<HelmResult> {
+      const { revision, timeoutSeconds, endAfterSeconds, wait, forceConflicts = false, description = '' } = rollback;
+      // The post-job step and the fence come here without having looked at the release.
+      const helm = await capabilities(neverAborted);
+      const args = ['rollback', releaseName, String(revision), '--history-max', '0'];
+      args.push('--timeout', `${timeoutSeconds}s`, ...(wait ? [waitFlagOf(helm)] : []));
+      if (forceConflicts && helm.major >= 4) args.push('--force-conflicts');
+      const takesDescription = helm.major > 4 || (helm.major === 4 && helm.minor >= 3);
+      if (takesDescription && description !== '') {
+        args.push('--description', clipped(description, mostOfDescription - ' ...'.length));
+      }
+      return runHelm(options, args, { capture: false, guarded: 'final', timeoutMs: endAfterSeconds * 1000 });
+    },
+
+    async uninstall({ timeoutSeconds }): Promise<HelmResult> {
+      const args = ['uninstall', releaseName, '--timeout', `${timeoutSeconds}s`];
+      return runHelm(options, args, { capture: false, guarded: 'final' });
+    },
+  };
+}
+
+/** Helm refuses a longer one (MaxDescriptionLength in pkg/action/rollback.go, 4.3). */
+const mostOfDescription = 256;
+
+/** A rollback is never interrupted, so neither is the question before it; `bareOutput` bounds it. */
+const neverAborted = new AbortController().signal;
+
+async function askCapabilities(options: ReleaseHelmOptions, signal: AbortSignal): Promise<HelmCapabilities> {
+  const bare = (args: string[]): Promise<string> => bareOutput(options, args, signal);
+  const [answer, upgradeHelp] = await Promise.all([bare(askForBuild), bare(['upgrade', '--help'])]);
+  const build = parseHelmBuild(answer);
+  const version = build?.version ?? answer.trim().split(/\s/)[0] ?? '';
+  return { ...capabilitiesOf(options.binary, version, upgradeHelp), build };
+}
+
+const askForBuild = ['version', '--template', helmBuildTemplate];
+
+/** What the binary says of its own making; undefined where that is not understood. */
+export async function helmBuild(options: ReleaseHelmOptions, signal: AbortSignal): Promise<HelmBuild | undefined> {
+  return parseHelmBuild(await bareOutput(options, askForBuild, signal));
+}
+
+/** Helm for a release and the chart that it is to have. */
+export function createHelm(options: HelmOptions): Helm {
+  const { request } = options;
+  const helm = createReleaseHelm(options);
+  let prepared: Promise<PreparedInputs> | undefined;
+
+  async function upgradeArguments(signal: AbortSignal): Promise<string[]> {
+    prepared ??= prepareInputs(options, signal);
+    const inputs = await prepared;
+    const args: Argument[] = [
+      ...['upgrade', request.releaseName].map(made),
+      ...chartReference(request, inputs, options.workingDirectory),
+      made('--install'),
+      ...inputArguments(request, inputs, options.workingDirectory),
+    ];
+    return commandLine(args, options.secrets);
+  }
+
+  return {
+    ...helm,
+
+    async render(signal, assumed = []): Promise<Rendered> {
+      // Most of what Helm 3 does in the dry run of a large chart (0.9 s of 50 Deployments, measured: 0.2 s without). The
+      // upgrade does it again, before it changes anything.
+      const args = [
+        ...(await upgradeArguments(signal)),
+        '--dry-run=server',
+        '--disable-openapi-validation',
+        '--output',
+        'json',
+      ];
+      if (request.dependencyUpdate) args.push('--dependency-update');
+      const said: string[] = [];
+      const onLine = (line: string): number => said.push(line);
+      const run = (how: Partial<HelmOptions>): Promise<HelmResult> =>
+        runHelm({ ...options, onLine, ...how }, args, { capture: true, interrupt: signal });
+      const result = await (assumed.length === 0 ? run({}) : assumingKinds(options, assumed, run));
+      const rendered = { ...result, stdout: '', said };
+      return result.ok ? { ...rendered, rendering: renderingOf(result.stdout) } : rendered;
+    },
+
+    async chartCrds(signal): Promise<readonly DeclaredKind[] | undefined> {
+      prepared ??= prepareInputs(options, signal);
+      const words = [
+        ...['show', 'crds'].map(made),
+        ...chartReference(request, await prepared, options.workingDirectory),
+        ...chartArguments(request.extraArguments).map((word) => given('arguments', word)),
+      ];
+      const args = commandLine(words, options.secrets);
+      const result = await runHelm({ ...options, onLine: () => undefined }, args, { capture: true, interrupt: signal });
+      return result.ok ? declaredKinds(result.stdout) : undefined;
+    },
+
+    async upgrade({ timeoutSeconds, wait, createNamespace }, signal): Promise<HelmResult> {
+      const args = [...(await upgradeArguments(signal)), '--history-max', '0', '--timeout', `${timeoutSeconds}s`];
+      if (createNamespace) args.push('--create-namespace');
+      if (wait) args.push(waitFlagOf(await helm.capabilities(signal)));
+      // Helm's --timeout counts anew for each hook and each wait; ours bounds them all.
+      const timeoutMs = timeoutSeconds * 1000;
+      const how = { capture: false, interrupt: signal, timeoutMs, guarded: 'interruptible' } as const;
+      const fieldWarnings = new Set<string>();
+      const onLine = (line: string): void => {
+        const warning = fieldWarning(line);
+        if (warning === undefined) options.onLine(line);
+        else fieldWarnings.add(warning);
+      };
+      return { ...(await runHelm({ ...options, onLine }, args, how)), fieldWarnings: [...fieldWarnings] };
+    },
+  };
+}
+
+/** Runs Helm against the cluster as it will be when definitions of these kinds are installed. */
+async function assumingKinds(
+  options: HelmOptions,
+  kinds: readonly DeclaredKind[],
+  run: (how: Partial<HelmOptions>) => Promise<HelmResult>,
+): Promise<HelmResult> {
+  const gateway = await openGateway(options, (upstream) => assumeKinds(upstream, kinds));
+  try {
+    const environment = { ...options.environment, ...gateway.environment, ...unthrottled };
+    const result = await run({ kubeconfig: gateway.kubeconfig, environment });
+    const [failure] = gateway.failures();
+    if (!result.ok && !result.cancelled && failure !== undefined) throw failure;
+    return result;
+  } finally {
+    await gateway.close();
+  }
+}
+
+/** Checks the user's flags by the help of this Helm, and writes what no command line may hold. */
+async function prepareInputs(options: HelmOptions, signal: AbortSignal): Promise<PreparedInputs> {
+  const { request, folder, secrets } = options;
+  if (request.extraArguments.length > 0) {
+    const flags = parseHelpFlags(await bareOutput(options, ['upgrade', '--help'], signal));
+    const mistakes = checkArguments(request.extraArguments, flags, secrets);
+    if (mistakes.length > 0) throw mistakesError(mistakes);
+  }
+  const { chart, values } = request;
+  return {
+    valueFiles: await Promise.all(request.valueFiles.map((file, index) => privateCopy(options, file, index, signal))),
+    ...(chart.kind === 'path' && chart.isSecret ? { chart: folder.link('chart', chart.reference) } : {}),
+    values: {
+      ...(values.privateValues === undefined
+        ? {}
+        : { values: folder.write('values.yaml', privateValuesText(values.privateValues)) }),
+      texts: values.privateTexts.map(({ text }, index) => folder.write(`value-${index}`, text)),
+    },
+  };
+}
+
+/** Undefined where Helm may be given the file itself. */
+async function privateCopy(
+  { environment, folder, onWarning, workingDirectory }: HelmOptions,
+  file: ValuesFile,
+  index: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (typeof file === 'string') return undefined;
+  const { kind, reference, input } = file;
+  if (kind === 'path') return folder.link(`values-${index}.yaml`, path.resolve(workingDirectory, reference));
+  const text = await fetchValues(reference, { input, environment, signal });
+  const { problem, warning } = checkValuesFile(text);
+  if (problem !== undefined) throw mistakesError([{ input, problem: `what its address answers ${problem}` }]);
+  if (warning !== undefined) onWarning(`${input}: what its address answers ${warning}.`);
+  return folder.write(`values-${index}.yaml`, text);
+}
+
+interface HowToRun {
+  /** Stdout is for us to read and is not shown. Debugging Helm prints values and manifests there. */
+  capture: boolean;
+  interrupt?: AbortSignal;
+  timeoutMs?: number;
+  /** The run changes the release: the guard is told of it. */
+  guarded?: 'interruptible' | 'final';
+}
+
+async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how: HowToRun): Promise<HelmResult> {
+  const stdout: Uint8Array[] = [];
+  let stdoutBytes = 0;
+  let stderr = '';
+  const shown = lineReader();
+  const said = lineReader();
+  const show = (lines: readonly string[]): void => {
+    lines.map(options.redact).forEach(options.onLine);
+  };
+  const hear = (lines: readonly string[]): void => {
+    const redacted = lines.map(options.redact);
+    for (const line of redacted) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
+    const told = options.isDebug
+      ? redacted
+      : redacted.filter((line) => line.trim() !== '' && !isEchoOfError(line)).map(withoutObjects);
+    told.forEach(options.onLine);
+  };
+  const isHidden = how.capture || options.isDebug;
+  let pid: number | undefined;
+  const { guarded } = how;
+  const result = await runProcess(
+    options.binary,
+    [...args, '--namespace', options.namespace, ...(options.isDebug ? ['--debug'] : [])],
+    {
+      cwd: options.workingDirectory,
+      env: {
+        ...helmEnvironment(options.environment, options.kubeconfig),
+        ...(guarded === undefined ? {} : options.guard.environment(guarded)),
+      },
+      onStdout: (chunk) => {
+        if (how.capture && (stdoutBytes += chunk.length) <= maximumOutputBytes) stdout.push(chunk);
+        if (!isHidden) show(shown.push(chunk));
+      },
+      onStderr: (chunk) => {
+        hear(said.push(chunk));
+      },
+      ...(guarded === undefined
+        ? {}
+        : {
+            onStart: (started: number) => {
+              pid = started;
+              options.guard.watch(started, guarded);
+            },
+          }),
+      sharesConsole: guarded === 'interruptible',
+      ...(how.interrupt === undefined ? {} : { interrupt: how.interrupt }),
+      ...(how.timeoutMs === undefined ? {} : { timeoutMs: how.timeoutMs }),
+    },
+  );
+  if (pid !== undefined) options.guard.done(pid);
+  show(shown.end());
+  hear(said.end());
+  if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
+  const ok = result.exitCode === 0;
+  const ended: HelmResult = {
+    ok,
+    exitCode: result.exitCode,
+    signal: result.signal,
+    cancelled: result.interrupted,
+    timedOut: result.timedOut,
+    stdout: Buffer.concat(stdout).toString('utf8'),
+    durationMs: result.durationMs,
+  };
+  return ok ? ended : { ...ended, failure: failureOf(ended, stderr) };
+}
+
+/**
+ * Helm 4's own way to wait gives up at once on a Deployment whose last rollout missed its deadline, before its controller
+ * has looked at the new one: the way back from such a rollout would fail every time (measured, 4.1.4 and 4.2.3). The
+ * waiting of Helm 3, which it still has, goes by the pods.
+ */
+function waitFlagOf({ major }: HelmCapabilities): string {
+  return major >= 4 ? '--wait=legacy' : '--wait';
+}
+
+function failureOf(result: HelmResult, stderr: string): NonNullable<HelmResult['failure']> {
+  const message = helmMessage(stderr) || `helm ended with exit code ${result.exitCode ?? result.signal ?? 'unknown'}`;
+  if (result.cancelled) return { reason: 'Cancelled', message };
+  if (result.timedOut) {
+    const isOurStop = /^context canceled$|^helm ended with /.test(message);
+    const said = isOurStop ? '' : ` (${message})`;
+    return { reason: 'TimedOut', message: `Helm was still at work when the time was over${said}` };
+  }
+  if (result.signal === 'SIGKILL') {
+    return {
+      reason: 'HelmFailed',
+      message: 'helm was killed (SIGKILL); on a small agent this is the kernel when memory runs out',
+    };
+  }
+  return { reason: helmFailureReason(stderr), message };
+}
+
+/** The error of a Helm that the system did not start. */
+export function cannotStart(binary: string, error: NodeJS.ErrnoException): TaskError {
+  const failed = `Starting Helm (${binary}) failed:`;
+  switch (error.code) {
+    case 'ENOENT':
+      return new TaskError('HelmMissing', `${failed} there is no such program.`, { cause: error });
+    case 'E2BIG':
+    case 'ENAMETOOLONG': {
+      // 128 KiB for one argument on Linux, 32,767 characters for all of them on Windows.
+      const way = 'move what is long in set, setString or arguments to a values file';
+      const message = `${failed} its command line and environment are longer than this system allows; ${way}.`;
+      return new TaskError('InputInvalid', message, { cause: error });
+    }
+    default:
+      return new TaskError('HelmMissing', `${failed} ${error.message}.`, { cause: error });
+  }
+}
+
+/**
+ * What earlier steps set for Helm is honoured (repositories, caches, plug-ins, driver), but not what would lead it to
+ * another cluster, identity or namespace than the inputs say, nor what makes it print values.
+ */
+export function helmEnvironment(environment: NodeJS.ProcessEnv, kubeconfig: string): NodeJS.ProcessEnv {
+  const kept = Object.entries(environment).filter(
+    ([name]) => !/^HELM_(KUBE|NAMESPACE$|DEBUG$|MAX_HISTORY$)/i.test(name),
+  );
+  return { ...Object.fromEntries(kept), KUBECONFIG: kubeconfig };
+}
+
+async function bareOutput(options: ReleaseHelmOptions, args: readonly string[], signal: AbortSignal): Promise<string> {
+  const stdout: Uint8Array[] = [];
+  const stderr: Uint8Array[] = [];
+  const result = await runProcess(options.binary, args, {
+    cwd: options.workingDirectory,
+    env: withoutSecretVariables(helmEnvironment(options.environment, options.kubeconfig)),
+    onStdout: (chunk) => stdout.push(chunk),
+    onStderr: (chunk) => stderr.push(chunk),
+    interrupt: signal,
+    timeoutMs: 30_000,
+  });
+  if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
+  if (result.exitCode === 0) return Buffer.concat(stdout).toString('utf8');
+  if (signal.aborted) throw new TaskError('Cancelled', 'Cancelled while asking Helm for its version.');
+  const said = helmMessage(options.redact(Buffer.concat(stderr).toString('utf8')).slice(0, 2000));
+  throw new TaskError(
+    'HelmUnsupported',
+    `Asking ${options.binary} for its version (helm ${args.join(' ')}) failed with exit code ${result.exitCode ?? 'none'}: ${said}`,
+  );
+}
+
+function capabilitiesOf(binary: string, version: string, upgradeHelp: string): HelmCapabilities {
+  const parts = /^v?(\d+)(?:\.(\d+))?/.exec(version);
+  const upgradeFlags = new Set(parseHelpFlags(upgradeHelp).keys());
+  const major = Number(parts?.[1] ?? Number.NaN);
+  const minor = Number(parts?.[2] ?? 0);
+  const missing = neededFlags.filter((flag) => !upgradeFlags.has(flag));
+  if (Number.isNaN(major) || major < 3 || (major === 3 && minor < 14) || missing.length > 0) {
+    const lacks = missing.length > 0 ? ` It lacks --${missing.join(', --')}.` : '';
+    throw new TaskError(
+      'HelmUnsupported',
+      `${binary} is Helm ${version || 'of no known version'}; 3.14 or later is needed.${lacks}`,
+    );
+  }
+  return { version, major, minor, upgradeFlags };
+}
+
+function renderingOf(stdout: string): Rendering {
+  const release: unknown = JSON.parse(stdout.slice(Math.max(0, stdout.indexOf('{'))));
+  if (!isRecord(release)) throw new TaskError('HelmUnsupported', 'The dry run of Helm answered no release.');
+  const hooks = Array.isArray(release['hooks']) ? release['hooks'].filter(isRecord) : [];
+  // Read as its record will be, so that the two can be compared.
+  const { config, chart, chartAnnotations } = revisionOf(release, { namespace: '', labels: {}, writtenAt: undefined });
+  return {
+    config,
+    chart,
+    ...(chartAnnotations === undefined ? {} : { chartAnnotations }),
+    manifest: typeof release['manifest'] === 'string' ? release['manifest'] : '',
+    hooks: hooks.map((hook) => ({
+      name: String(hook['name']),
+      kind: String(hook['kind']),
+      events: Array.isArray(hook['events']) ? hook['events'].map(String) : [],
+      ...(typeof hook['manifest'] === 'string' ? { manifest: hook['manifest'] } : {}),
+    })),
+  };
+}

@@ -1,0 +1,148 @@
+import { TaskError } from '../../core/failure';
+import { lineReader } from '../../core/text/foreignText';
+import { helmMessage } from '../../core/helm/helmFailure';
+import type { KubeObject } from '../../core/kubernetes/object';
+import type { Rehearsal } from '../../core/helm/rehearsal';
+import { withoutSecretVariables } from '../../core/text/secretSources';
+import { cannotStart, helmEnvironment } from './helm';
+import { runProcess, type ProcessResult } from '../system/process';
+import { openGateway, unthrottled, type Gateway, type GatewayOptions } from '../gateway/openGateway';
+import { rehearsalStage, type Recording, type Stage } from '../gateway/rehearse';
+
+export interface RehearsalOptions extends GatewayOptions {
+  /** The Helm of the step. */
+  binary: string;
+  release: string;
+  /** To return to. */
+  revision: number;
+  /** Records of the release as they will be when the real rollback runs, where that is not as they are now. */
+  records?: readonly KubeObject[];
+  /** What the real rollback will be told besides, such as `--force-conflicts`. */
+  extraArguments?: readonly string[];
+  workingDirectory: string;
+  /** For the whole run; a Helm that is still at work then is ended. It waits for nothing, so seconds do. */
+  timeoutSeconds: number;
+  signal: AbortSignal;
+  /** A line of what Helm prints. It may hold anything. */
+  onLine?: (line: string) => void;
+}
+
+const maximumErrorCharacters = 64 * 1024;
+/** Nothing is lost with it: it has changed nothing. */
+const killAfterMs = 1_000;
+
+/**
+ * Runs `helm rollback` with the very binary, on a stage where nothing changes, and answers what it did there. Without
+ * hooks: they would be waited for, and nothing runs them here. Throws `HelmMissing` when it cannot be started, and what
+ * kept the API server from answering when Helm failed for that; a Helm that fails by itself is an outcome.
+ */
+export async function rehearseRollback(options: RehearsalOptions): Promise<Rehearsal> {
+  const { release, namespace, records } = options;
+  let stage: Stage | undefined;
+  const gateway = await openGateway(options, (upstream) => {
+    const made = rehearsalStage(upstream, { release, namespace }, records);
+    stage = made;
+    return (request) => made.handle(request);
+  });
+  try {
+    const seen = (): Recording => {
+      if (stage === undefined) throw new TaskError('Internal', 'The stage of a rehearsal was not made.');
+      return stage.recording();
+    };
+    await refuseOwnWay(options, gateway, seen);
+    const readBefore = seen().requests.reads;
+    const { result, said } = await runHelm(options, gateway, rehearsalArguments(options));
+    const outcome = outcomeOf(result);
+    const [failure] = gateway.failures();
+    if (outcome === 'failed' && failure !== undefined) throw failure;
+    const recording = seen();
+    const ended = endOf(outcome, said, recording);
+    const requests = { ...recording.requests, reads: recording.requests.reads - readBefore };
+    return { ...recording, ...ended, requests, exitCode: result.exitCode, durationMs: result.durationMs };
+  } finally {
+    await gateway.close();
+  }
+}
+
+/** One that ends well has made a revision; a wrapper may do neither. */
+function endOf(
+  outcome: Rehearsal['outcome'],
+  said: string,
+  { revision }: Recording,
+): Pick<Rehearsal, 'outcome' | 'message'> {
+  if (outcome !== 'completed') return { outcome, message: helmMessage(said) };
+  if (revision !== undefined) return { outcome, message: '' };
+  return { outcome: 'failed', message: 'it ended as if all were well, and made no revision' };
+}
+
+/**
+ * A wrapper that has a kubeconfig of its own would go past the stage, and what is to be rehearsed would be done: so it is
+ * asked for something harmless first. Throws `InputInvalid` when nothing of that came by.
+ */
+async function refuseOwnWay(options: RehearsalOptions, gateway: Gateway, seen: () => Recording): Promise<void> {
+  const { binary, namespace, release } = options;
+  const { onLine: _, ...silent } = options;
+  await runHelm(silent, gateway, ['history', release, '--max', '1', '--namespace', namespace]);
+  if (options.signal.aborted || gateway.failures().length > 0 || seen().requests.reads > 0) return;
+  const message = `The Helm of this step (${binary}) does not use the kubeconfig that it is given in KUBECONFIG, so what it would do cannot be rehearsed.`;
+  throw new TaskError('InputInvalid', message);
+}
+
+function rehearsalArguments({
+  release,
+  revision,
+  namespace,
+  timeoutSeconds,
+  extraArguments,
+}: RehearsalOptions): string[] {
+  const args = ['rollback', release, String(revision), '--no-hooks', '--history-max', '0'];
+  return [...args, '--timeout', `${timeoutSeconds}s`, '--namespace', namespace, ...(extraArguments ?? [])];
+}
+
+/** Throws `HelmMissing` when it cannot be started. */
+async function runHelm(
+  options: RehearsalOptions,
+  gateway: Gateway,
+  args: readonly string[],
+): Promise<{ result: ProcessResult; said: string }> {
+  const { timeoutSeconds } = options;
+  const shown = lineReader();
+  const errors = lineReader();
+  let said = '';
+  const redacted = (lines: readonly string[]): readonly string[] => lines.map((line) => options.redact?.(line) ?? line);
+  const show = (lines: readonly string[]): void => {
+    for (const line of redacted(lines)) options.onLine?.(line);
+  };
+  const hear = (lines: readonly string[]): void => {
+    for (const line of redacted(lines)) said = `${said}${line}\n`.slice(-maximumErrorCharacters);
+    show(lines);
+  };
+  const result = await runProcess(options.binary, args, {
+    cwd: options.workingDirectory,
+    env: {
+      // The gateway proves to the API server who asks.
+      ...withoutSecretVariables(helmEnvironment(options.environment, gateway.kubeconfig)),
+      ...gateway.environment,
+      ...unthrottled,
+    },
+    onStdout: (chunk) => {
+      show(shown.push(chunk));
+    },
+    onStderr: (chunk) => {
+      hear(errors.push(chunk));
+    },
+    interrupt: options.signal,
+    timeoutMs: timeoutSeconds * 1000,
+    killAfterMs,
+  });
+  show(shown.end());
+  hear(errors.end());
+  if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
+  return { result, said };
+}
+
+function outcomeOf({ exitCode, interrupted, timedOut }: ProcessResult): Rehearsal['outcome'] {
+  if (interrupted) return 'cancelled';
+  if (timedOut) return 'timedOut';
+  return exitCode === 0 ? 'completed' : 'failed';
+}

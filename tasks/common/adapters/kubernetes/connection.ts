@@ -1,0 +1,199 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import type { ConnectionRequest } from '../../core/inputs/deployRequest';
+import { TaskError } from '../../core/failure';
+import {
+  serviceAccountKubeconfig,
+  standaloneKubeconfig,
+  type Kubeconfig,
+  type KubeconfigFiles,
+  type KubeconfigSource,
+  type KubeconfigWishes,
+} from '../../core/kubernetes/kubeconfig';
+import type { PrivateFolder } from '../agent/privateFolder';
+import type { ServiceConnection, TaskEnvironment } from '../agent/taskEnvironment';
+
+/** A way to the cluster that Helm and our own client share. */
+export interface ClusterConnection {
+  /** In the private folder, mode 0600. */
+  kubeconfigPath: string;
+  server: string;
+  /** The connection's namespace; absent when it names none. */
+  namespace?: string;
+  /** Removes the private folder with the kubeconfig. Synchronous and repeatable; also done when the process exits. */
+  close(): void;
+}
+
+export interface ConnectionHost {
+  environment: TaskEnvironment;
+  privateFolder: PrivateFolder;
+  mask(secret: string): void;
+}
+
+/**
+ * Writes our own kubeconfig for the cluster. Every credential is masked before anything is written. Throws
+ * `ConnectionMissing` when there is nothing to connect with, `ConnectionInvalid` when it cannot be used.
+ * `podFolder` is where a pod finds its account.
+ */
+export function openConnection(
+  host: ConnectionHost,
+  request: ConnectionRequest,
+  podFolder = '/var/run/secrets/kubernetes.io/serviceaccount',
+): ClusterConnection {
+  const kubeconfig = readKubeconfig(request, host.environment, podFolder);
+  for (const secret of kubeconfig.secrets) host.mask(secret);
+  const close = (): void => {
+    host.privateFolder.remove();
+    process.removeListener('exit', close);
+  };
+  process.on('exit', close);
+  const { text, server, namespace } = kubeconfig;
+  const kubeconfigPath = host.privateFolder.write('kubeconfig', text);
+  return { kubeconfigPath, server, ...(namespace === undefined ? {} : { namespace }), close };
+}
+
+function readKubeconfig(request: ConnectionRequest, environment: TaskEnvironment, podFolder: string): Kubeconfig {
+  switch (request.type) {
+    case 'kubernetesServiceConnection':
+      return serviceConnectionKubeconfig(request.id, environment);
+    case 'none':
+      return agentsKubeconfig(environment.childEnvironment, podFolder);
+  }
+}
+
+const files: KubeconfigFiles = {
+  isAbsolute: (file) => path.isAbsolute(file),
+  join: (folder, file) => path.resolve(folder, file),
+  read: (file) => readFileSync(file),
+};
+
+function serviceConnectionKubeconfig(id: string, environment: TaskEnvironment): Kubeconfig {
+  const connection = environment.serviceConnection(id);
+  if (connection === undefined) {
+    throw new TaskError(
+      'ConnectionMissing',
+      `The agent handed over no service connection "${id}" for the input kubernetesServiceConnection: it does not exist in this project, or the pipeline may not use it.`,
+    );
+  }
+  const type = connection.data('authorizationType') ?? 'Kubeconfig';
+  switch (type.toLowerCase()) {
+    case 'kubeconfig':
+      return kubeconfigConnection(connection);
+    case 'serviceaccount':
+    case 'azuresubscription':
+      return serviceAccountConnection(connection);
+    default:
+      throw new TaskError(
+        'ConnectionInvalid',
+        `Reading the service connection: its authorization type "${type}" is not known; Kubeconfig, ServiceAccount and AzureSubscription are.`,
+      );
+  }
+}
+
+const origin = 'the service connection';
+
+function kubeconfigConnection(connection: ServiceConnection): Kubeconfig {
+  const text = connection.authorization('kubeconfig');
+  if (text === undefined) throw new TaskError('ConnectionInvalid', `Reading ${origin}: it holds no kubeconfig.`);
+  const context = connection.authorization('clusterContext');
+  const wishes: KubeconfigWishes = { ...(context === undefined ? {} : { context }), ...commonWishes(connection) };
+  return standaloneKubeconfig([{ text, origin: `the kubeconfig of ${origin}` }], wishes, files);
+}
+
+function serviceAccountConnection(connection: ServiceConnection): Kubeconfig {
+  const token = connection.authorization('apitoken');
+  if (token === undefined) throw new TaskError('ConnectionInvalid', `Reading ${origin}: it holds no token.`);
+  return serviceAccountKubeconfig({
+    origin,
+    server: connection.url ?? '',
+    token,
+    certificate: connection.authorization('serviceAccountCertificate') ?? '',
+    ...commonWishes(connection),
+  });
+}
+
+function commonWishes(connection: ServiceConnection): { acceptUntrustedCerts: boolean; namespace?: string } {
+  const accept = connection.data('acceptUntrustedCerts') ?? connection.authorization('acceptUntrustedCerts');
+  const namespace = (connection.data('namespace') ?? connection.authorization('namespace'))?.trim();
+  return { acceptUntrustedCerts: /^true$/i.test(accept ?? ''), ...(namespace ? { namespace } : {}) };
+}
+
+/** Where client-go looks, in its order: KUBECONFIG, the home's kubeconfig, the account of the pod. */
+function agentsKubeconfig(environment: NodeJS.ProcessEnv, podFolder: string): Kubeconfig {
+  const named = (environment['KUBECONFIG'] ?? '').split(path.delimiter).filter((file) => file !== '');
+  const home = environment['HOME'] || environment['USERPROFILE'] || homedir();
+  const wanted = named.length > 0 ? named : [path.join(home, '.kube', 'config')];
+  const sources = wanted.filter((file) => existsSync(file)).map(readSource);
+  const filled = sources.filter(({ text }) => text.trim() !== '');
+  if (filled.length > 0) return standaloneKubeconfig(filled, helmWishes(environment), files);
+  return podKubeconfig(environment, podFolder, wanted);
+}
+
+function readSource(file: string): KubeconfigSource {
+  const source = { origin: `the kubeconfig ${file}`, folder: path.dirname(path.resolve(file)) };
+  try {
+    return { ...source, text: readFileSync(file, 'utf8') };
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new TaskError('ConnectionInvalid', `Reading ${source.origin}: it cannot be read (${code ?? 'unknown'}).`, {
+      cause,
+    });
+  }
+}
+
+function podKubeconfig(environment: NodeJS.ProcessEnv, folder: string, tried: readonly string[]): Kubeconfig {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = environment;
+  const tokenFile = path.join(folder, 'token');
+  if (!host || !port || !existsSync(tokenFile)) {
+    throw new TaskError(
+      'ConnectionMissing',
+      `connectionType is none, but the agent has no cluster of its own: there is no ${tried.join(', no ')}, and it runs in no pod with a service account.`,
+    );
+  }
+  const address = host.includes(':') ? `[${host}]` : host;
+  const config = {
+    clusters: [
+      {
+        name: 'pod',
+        cluster: { server: `https://${address}:${port}`, 'certificate-authority': path.join(folder, 'ca.crt') },
+      },
+    ],
+    users: [{ name: 'pod', user: { tokenFile } }],
+    contexts: [
+      { name: 'pod', context: { cluster: 'pod', user: 'pod', namespace: readIfThere(path.join(folder, 'namespace')) } },
+    ],
+    'current-context': 'pod',
+  };
+  const { context: _context, ...wishes } = helmWishes(environment);
+  return standaloneKubeconfig([{ text: JSON.stringify(config), origin: "the pod's service account" }], wishes, files);
+}
+
+function readIfThere(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
+}
+
+/** What earlier steps told Helm by its variables; Helm itself gets our kubeconfig instead, with all of it in. */
+function helmWishes(environment: NodeJS.ProcessEnv): KubeconfigWishes {
+  const given = (name: string): string | undefined => environment[`HELM_${name}`] || undefined;
+  const authority = given('KUBECAFILE');
+  const cluster = {
+    server: given('KUBEAPISERVER'),
+    'tls-server-name': given('KUBETLS_SERVER_NAME'),
+    'insecure-skip-tls-verify': /^(?:1|t|true)$/i.test(given('KUBEINSECURE_SKIP_TLS_VERIFY') ?? '') || undefined,
+    'certificate-authority-data': authority === undefined ? undefined : readFileSync(authority).toString('base64'),
+  };
+  const user = { token: given('KUBETOKEN'), as: given('KUBEASUSER'), 'as-groups': given('KUBEASGROUPS')?.split(',') };
+  const context = given('KUBECONTEXT');
+  const namespace = given('NAMESPACE');
+  return {
+    cluster: withoutAbsent(cluster),
+    user: withoutAbsent(user),
+    ...(context === undefined ? {} : { context }),
+    ...(namespace === undefined ? {} : { namespace }),
+  };
+}
+
+function withoutAbsent(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,67 @@
+import type { ConnectionRequest } from '../../core/inputs/deployRequest';
+import type { Cluster, ReleaseStorage } from '../../core/ports';
+import { createCluster } from '../kubernetes/cluster';
+import { openConnection } from '../kubernetes/connection';
+import type { TaskRun } from '../agent/runTask';
+import { createReleaseStorage } from '../helm/storage';
+
+/** A way to the cluster, open for as long as a flow runs. */
+export interface OpenCluster {
+  cluster: Cluster;
+  kubeconfigPath: string;
+  namespace: string;
+  /** Helm's records of one release in that namespace. */
+  storageOf: (release: string) => ReleaseStorage;
+}
+
+/** Connects as the inputs say, runs the flow, and removes on every path what was written for it. */
+export async function withCluster<T>(
+  { agent, signal }: TaskRun,
+  request: { connection: ConnectionRequest; namespace?: string },
+  flow: (open: OpenCluster) => Promise<T>,
+): Promise<T> {
+  const { childEnvironment } = agent.environment;
+  const notice = (text: string): void => {
+    agent.log(text);
+  };
+  const mask = (secret: string): void => {
+    agent.mask(secret);
+  };
+  const connection = openConnection(agent, request.connection);
+  const namespace = request.namespace ?? connection.namespace ?? 'default';
+  const cluster = await createCluster(connection.kubeconfigPath, {
+    environment: childEnvironment,
+    signal: afterwards(signal, lastReadsMs),
+    onNotice: notice,
+    onSecret: mask,
+    redact: agent.redact,
+  });
+  const driver = childEnvironment['HELM_DRIVER'];
+  try {
+    return await flow({
+      cluster,
+      kubeconfigPath: connection.kubeconfigPath,
+      namespace,
+      storageOf: (release) =>
+        createReleaseStorage(cluster, { release, namespace, driver, onNotice: notice, redact: agent.redact }),
+    });
+  } finally {
+    cluster.close();
+    connection.close();
+  }
+}
+
+/** A cancelled task still reads what it left behind, but the agent's patience is short, also with a server that is away. */
+const lastReadsMs = 4000;
+
+function afterwards(signal: AbortSignal, milliseconds: number): AbortSignal {
+  const end = new AbortController();
+  const start = (): void => {
+    setTimeout(() => {
+      end.abort();
+    }, milliseconds).unref();
+  };
+  if (signal.aborted) start();
+  else signal.addEventListener('abort', start, { once: true });
+  return end.signal;
+}

@@ -1,0 +1,126 @@
+import type { DeployRequest, ReleaseRequest } from '../../core/inputs/deployRequest';
+import { TaskError } from '../../core/failure';
+import { onlyExe } from '../../core/inputs/helmPathInput';
+import { holderOf } from '../../core/lock/holder';
+import type { ReleaseStorage, RollbackHelm } from '../../core/ports';
+import type { DeployStart, LeaseContext, RolloutContext } from '../../core/releaseContext';
+import { secretFinder } from '../../core/text/secrets';
+import type { Sha256 } from '../../core/rollbackPlan/model/types';
+import { childrenVariable } from '../../core/inputs/taskVariables';
+import { systemClock } from '../system/clock';
+import { withCluster } from './clusterTask';
+import { createGuard, type HelmGuard } from '../helm/guard';
+import { isExecutable } from '../agent/inputFiles';
+import { findHelm } from '../system/platform';
+import { helmLoginSecrets } from '../helm/helmLoginFiles';
+import { createHelm, type ReleaseHelmOptions } from '../helm/helm';
+import { sha256 } from '../helm/planStore';
+import { isProcessGone, processMark } from '../system/processes';
+import { createRollbackHelm } from '../helm/rollbackHelm';
+import type { TaskAgent } from '../agent/agent';
+import type { TaskRun } from '../agent/runTask';
+
+/** What a flow that changes one release acts through, but for the lease: that it acquires itself. */
+export type ReleaseStart = RolloutContext &
+  LeaseContext & {
+    storage: ReleaseStorage;
+    helmOptions: ReleaseHelmOptions;
+    rollbackHelm: RollbackHelm;
+    sha256: Sha256;
+  };
+
+/** Opens what a flow that changes one release acts through, and runs the flow. */
+export async function withRelease<T>(
+  run: TaskRun,
+  request: ReleaseRequest & { helmSha256?: string },
+  flow: (start: ReleaseStart) => Promise<T>,
+): Promise<T> {
+  const { agent, signal } = run;
+  const { childEnvironment: environment } = agent.environment;
+  const binary = request.helmPath ?? helmOnPath(environment);
+  const { helmSha256, releaseName } = request;
+  for (const secret of helmLoginSecrets(environment)) agent.mask(secret);
+  return withCluster(run, request, async ({ cluster, kubeconfigPath, namespace, storageOf }) => {
+    const guard = announcing(agent, createGuard({ environment, onWarning: (message) => { agent.log(message); } })); // prettier-ignore
+    const helmOptions = {
+      binary,
+      kubeconfig: kubeconfigPath,
+      namespace,
+      releaseName,
+      guard,
+      workingDirectory: agent.workingDirectory,
+      environment,
+      isDebug: agent.isDebug,
+      onLine: (line: string) => {
+        agent.log(`  ${line}`);
+      },
+      redact: agent.redact,
+    };
+    const holder = holderOf((name) => agent.environment.variable(name), processMark(process.pid) ?? '', agent.redact);
+    const rollbackHelm = createRollbackHelm({
+      helm: helmOptions,
+      folder: agent.privateFolder,
+      onSecret: (secret) => {
+        agent.mask(secret);
+      },
+      ...(helmSha256 === undefined ? {} : { helmSha256 }),
+    });
+    const storage = storageOf(releaseName);
+    const ports = { agent, cluster, clock: systemClock, guard, storage, helmOptions, rollbackHelm, sha256 };
+    try {
+      return await flow({ ...ports, request, namespace, signal, holder, isProcessGone });
+    } finally {
+      await guard.close();
+    }
+  });
+}
+
+export function withDeploy<T>(
+  run: TaskRun,
+  request: DeployRequest,
+  flow: (start: DeployStart) => Promise<T>,
+): Promise<T> {
+  const { agent } = run;
+  return withRelease(run, request, ({ helmOptions, ...start }) => {
+    const onSecret = (secret: string): void => {
+      agent.mask(secret);
+    };
+    const secrets = secretFinder(agent.secrets());
+    const onWarning = (message: string): void => {
+      agent.warning(message);
+    };
+    const helm = createHelm({ ...helmOptions, request, folder: agent.privateFolder, onSecret, onWarning, secrets });
+    return flow({ ...start, request, helm });
+  });
+}
+
+/** The post-job phase waits for a Helm that was left behind, and for its guard; so it has to know them. */
+function announcing(agent: TaskAgent, guard: HelmGuard): HelmGuard {
+  return {
+    ...guard,
+    watch: (pid, kind) => {
+      guard.watch(pid, kind);
+      const marks = [processMark(pid), guard.start()].filter((mark) => mark !== undefined);
+      agent.setTaskVariable(childrenVariable, marks.join('\n'));
+    },
+    done: (pid) => {
+      guard.done(pid);
+      agent.setTaskVariable(childrenVariable, '');
+    },
+  };
+}
+
+function helmOnPath(environment: NodeJS.ProcessEnv): string {
+  const found = findHelm(process.platform, environment['PATH'], isExecutable);
+  switch (found.kind) {
+    case 'program':
+      return found.file;
+    case 'script':
+      throw new TaskError(
+        'HelmMissing',
+        `The helm on PATH is ${found.file}, ${onlyExe}. Give the path of a helm.exe in helmPath.`,
+      );
+    case 'missing':
+      throw new TaskError('HelmMissing', 'There is no helm on PATH, and the input helmPath is empty.');
+  }
+}

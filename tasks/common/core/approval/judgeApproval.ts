@@ -1,0 +1,204 @@
+import { isEnvironmentApproval, judgeEnvironment } from './environment';
+import type { ApprovalFinding, ApprovalRefusal, Approver } from './finding';
+import { isGate, judgeGate } from './gate';
+import { compareIdentities, isServiceAccount, shownIdentity, type Identity } from './identity';
+import { findOwnRecords, timelineOf, type OwnPlace, type OwnRecords, type Timeline } from './place';
+import type { RunApproval, RunBuild, RunRecord } from './runRecords';
+import { shownTime } from './words';
+
+export type { ApprovalRefusal, Approver } from './finding';
+
+export interface ApprovalPolicy {
+  approval: 'gate' | 'environment' | 'none';
+  /** Whether not being able to look refuses. */
+  requireGateProof: boolean;
+  fourEyes: boolean;
+}
+
+/** What Azure DevOps answered, or why not: a sentence. */
+export type Answered<Value> = { isKnown: true; value: Value } | { isKnown: false; problem: string };
+
+/** This run in Azure DevOps. Nothing is ever changed through it. Throws only `Cancelled`. */
+export interface AzureRun {
+  timeline(): Promise<Answered<readonly RunRecord[]>>;
+  build(): Promise<Answered<RunBuild>>;
+  /** Those of the ids that it knows. */
+  approvals(ids: readonly string[]): Promise<Answered<readonly RunApproval[]>>;
+}
+
+/** All that a decision needs of the run. */
+export interface RunEvidence {
+  timeline: Answered<readonly RunRecord[]>;
+  build: Answered<RunBuild>;
+  approvals: Answered<readonly RunApproval[]>;
+}
+
+export interface ApprovalQuestion {
+  policy: ApprovalPolicy;
+  place: OwnPlace;
+  /** When the plan that is to be executed was made. */
+  planMadeAt: Date;
+  now: Date;
+}
+
+export type ApprovalDecision =
+  /** The input approval is none. */
+  | { decision: 'notAsked' }
+  | {
+      decision: 'approved';
+      /** `the gate "Approve" (job Gate of stage Approval)`. */
+      through: string;
+      at: Date;
+      /** Never empty; one without an identity is unknown. */
+      approvers: readonly Approver[];
+      notes: readonly string[];
+    }
+  | { decision: 'refused'; code: ApprovalRefusal; reason: string }
+  /** It cannot be told, and the pipeline does not insist (`requireGateProof: false`): to be warned of. */
+  | { decision: 'unknown'; reason: string };
+
+/** The records whose approvals the approvals API is to be asked for. */
+export function approvalIds({ policy, place }: ApprovalQuestion, records: readonly RunRecord[]): string[] {
+  const timeline = timelineOf(records);
+  switch (policy.approval) {
+    case 'none':
+      return [];
+    case 'gate':
+      // Nothing documented says that a ManualValidation is an approval; where it is one, its person is told.
+      return timeline.newest((record) => isGate(record) && record.result === 'succeeded').map(({ id }) => id);
+    case 'environment': {
+      const own = findOwnRecords(timeline, place);
+      const isOwn = (record: RunRecord) => own?.stage === undefined || timeline.stageOf(record) === own.stage;
+      return records.filter((record) => isEnvironmentApproval(record) && isOwn(record)).map(({ id }) => id);
+    }
+  }
+}
+
+/** Whether this plan was approved, by whom, when and with which words. */
+export function decideApproval(question: ApprovalQuestion, evidence: RunEvidence): ApprovalDecision {
+  const { policy } = question;
+  if (policy.approval === 'none') {
+    if (!policy.fourEyes) return { decision: 'notAsked' };
+    return refused('FourEyes', 'fourEyes asks for a second person, and approval: none asks nobody.');
+  }
+  const finding = findApproval(question, evidence);
+  switch (finding.finding) {
+    case 'refused':
+      return refused(finding.code, finding.reason);
+    case 'unknown':
+      return withoutProof(finding.reason, policy);
+    case 'approved': {
+      const { through, approvers, notes } = finding;
+      const problem = policy.fourEyes ? fourEyesProblem(approvers, evidence) : undefined;
+      if (problem !== undefined) return refused('FourEyes', problem);
+      return { decision: 'approved', through, at: new Date(finding.at), approvers, notes };
+    }
+  }
+}
+
+function refused(code: ApprovalRefusal, reason: string): ApprovalDecision {
+  return { decision: 'refused', code, reason };
+}
+
+function withoutProof(reason: string, { requireGateProof, fourEyes }: ApprovalPolicy): ApprovalDecision {
+  if (requireGateProof) {
+    return refused('Unproven', `${reason} Without proof of an approval nothing is rolled back (requireGateProof).`);
+  }
+  if (fourEyes) return refused('FourEyes', `${reason} So it is not known who approved, which fourEyes asks for.`);
+  return { decision: 'unknown', reason };
+}
+
+function findApproval({ policy, place, planMadeAt, now }: ApprovalQuestion, evidence: RunEvidence): ApprovalFinding {
+  if (!evidence.timeline.isKnown) return { finding: 'unknown', reason: evidence.timeline.problem };
+  const timeline = timelineOf(evidence.timeline.value);
+  const own = findOwnRecords(timeline, place);
+  if (own === undefined) return { finding: 'unknown', reason: noOwnStage(timeline, place) };
+  const approvals = evidence.approvals.isKnown ? evidence.approvals.value : undefined;
+  const times = { planMadeAt: planMadeAt.getTime(), now: now.getTime() };
+  const finding = judged(policy, { timeline, own, approvals, ...times });
+  // Of a gate it is the rule that nothing is told, and said so already.
+  if (finding.finding !== 'approved' || evidence.approvals.isKnown || policy.approval === 'gate') return finding;
+  return {
+    ...finding,
+    notes: [...finding.notes, `Who approved could not be looked up: ${evidence.approvals.problem}`],
+  };
+}
+
+interface Look {
+  timeline: Timeline;
+  own: OwnRecords;
+  approvals: readonly RunApproval[] | undefined;
+  planMadeAt: number;
+  now: number;
+}
+
+function judged({ approval }: ApprovalPolicy, look: Look): ApprovalFinding {
+  if (approval === 'environment') return judgeEnvironment(look);
+  return judgeGate({ ...look, approvals: look.approvals ?? [] });
+}
+
+function noOwnStage({ records }: Timeline, { stage }: OwnPlace): string {
+  const stages = records.filter(({ type }) => type === 'Stage').map(({ identifier, name }) => identifier ?? name);
+  return `The run's timeline does not show this job: it has no stage "${stage ?? ''}" (it has: ${stages.join(', ')}).`;
+}
+
+/** Why not two persons are known to want it: a sentence, or undefined where they are. */
+function fourEyesProblem(approvers: readonly Approver[], { build }: RunEvidence): string | undefined {
+  const persons = approvers.flatMap(({ identity }) => (identity === undefined ? [] : [identity]));
+  const known = persons.filter((identity) => !identity.isGroup);
+  if (known.length === 0) {
+    const group = persons[0] === undefined ? '' : ` (only the group ${shownIdentity(persons[0])})`;
+    return `fourEyes: who approved is not known${group}, so it may be the one who queued the run. Approvals of an environment (approval: environment) tell it.`;
+  }
+  if (!build.isKnown) return `fourEyes: who queued the run is not known. ${build.problem}`;
+  const queuers = [build.value.requestedFor, build.value.requestedBy].filter((identity) => identity !== undefined);
+  if (queuers.length === 0) return 'fourEyes: who queued the run is not known, Azure DevOps does not name anybody.';
+  const problems = known.map((identity) => noSecondPerson(identity, queuers));
+  return problems.includes(undefined) ? undefined : `fourEyes: ${problems.join('; ')}.`;
+}
+
+/** Why somebody is no second person beside those who queued the run; undefined where it is one. */
+function noSecondPerson(approver: Identity, queuers: readonly Identity[]): string | undefined {
+  const shown = shownIdentity(approver);
+  if (isServiceAccount(approver)) return `${shown}, who approved, is a service and no person`;
+  const comparisons = queuers.map((queuer) => compareIdentities(approver, queuer));
+  if (comparisons.includes('same')) return `${shown}, who approved, has queued this run`;
+  // What queued it for somebody (a push, a schedule) is a service, which has names of another kind.
+  const isTold = queuers.some((queuer, index) => comparisons[index] === 'other' || isServiceAccount(queuer));
+  return isTold ? undefined : `whether ${shown}, who approved, has queued this run cannot be told`;
+}
+
+/** For the output `approvedBy`: names, `unknown`, or '' where nobody was asked. */
+export function shownApprovers(decision: ApprovalDecision): string {
+  switch (decision.decision) {
+    case 'notAsked':
+    case 'refused':
+      return '';
+    case 'unknown':
+      return 'unknown';
+    case 'approved': {
+      const names = decision.approvers.map(({ identity }) =>
+        identity === undefined ? 'unknown' : shownIdentity(identity),
+      );
+      return [...new Set(names)].join(', ');
+    }
+  }
+}
+
+/** One sentence for the report, Helm's record and the Event. */
+export function describeApproval(decision: ApprovalDecision): string {
+  switch (decision.decision) {
+    case 'notAsked':
+      return 'No approval was asked for (approval: none).';
+    case 'refused':
+      return decision.reason;
+    case 'unknown':
+      return `The approval could not be proven. ${decision.reason}`;
+    case 'approved': {
+      const comments = decision.approvers.flatMap(({ comment }) => (comment === undefined ? [] : [`«${comment}»`]));
+      const said = comments.length === 0 ? '' : `: ${comments.join(', ')}`;
+      const by = `Approved by ${shownApprovers(decision)} at ${shownTime(decision.at.getTime())}`;
+      return `${by} through ${decision.through}${said}.`;
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import { TaskError } from '../failure';
+import { isRecord } from '../kubernetes/json';
+import type { KubeObject } from '../kubernetes/object';
+import { manifestObjects } from '../kubernetes/manifest';
+import type { ApiResource } from '../kubernetes/access';
+
+/*
+ * The kinds that a chart brings in its crds/ folders. Helm installs these definitions before it does anything else of a
+ * first install, and never again: not at an upgrade, and not in a dry run, which therefore fails on objects of such
+ * kinds where the real install works (measured, 3.17.3 and 4.1.4).
+ */
+
+/** A kind as its CustomResourceDefinition declares it, in one of the versions that are served. */
+export interface DeclaredKind extends ApiResource {
+  singular: string;
+}
+
+/** The kinds in what `helm show crds` prints, those of subcharts included. Empty where that cannot be read. */
+export function declaredKinds(crds: string): DeclaredKind[] {
+  try {
+    return manifestObjects(withSeparators(withoutSchemas(crds))).flatMap(kindsOf);
+  } catch (error) {
+    if (error instanceof TaskError) return [];
+    throw error;
+  }
+}
+
+/** Schemas are nearly all of the text, megabytes in some charts, and say nothing about which kinds there are. */
+function withoutSchemas(crds: string): string {
+  let schemaIndent: number | undefined;
+  const kept = crds.split('\n').filter((line) => {
+    const indent = line.search(/\S/);
+    if (schemaIndent !== undefined && (indent < 0 || indent > schemaIndent)) return false;
+    schemaIndent = /^ +(?:- )?schema: *$/.test(line) ? line.indexOf('schema') : undefined;
+    return true;
+  });
+  return kept.join('\n');
+}
+
+/** Helm 3 prints one file after the other with nothing in between: a top-level key that comes again begins another one. */
+function withSeparators(crds: string): string {
+  let keys = new Set<string>();
+  const lines = crds.split('\n').flatMap((line) => {
+    const key = /^(?:\{|\w+(?=\s*:))/.exec(line)?.[0];
+    const isOther = keys.size > 0 && (key === '{') !== keys.has('{');
+    const isNew = key !== undefined && (keys.has(key) || isOther);
+    if (isNew || /^---(\s|$)/.test(line)) keys = new Set();
+    if (key !== undefined) keys.add(key);
+    return isNew ? ['---', line] : [line];
+  });
+  return lines.join('\n');
+}
+
+function kindsOf({ kind, spec }: KubeObject): DeclaredKind[] {
+  if (kind !== 'CustomResourceDefinition' || !isRecord(spec) || !isRecord(spec['names'])) return [];
+  const { group, names, scope, versions } = spec;
+  const { kind: declared, plural, singular } = names;
+  if (typeof group !== 'string' || typeof declared !== 'string' || typeof plural !== 'string') return [];
+  return (Array.isArray(versions) ? versions : [])
+    .filter(isRecord)
+    .filter((version) => version['served'] === true && typeof version['name'] === 'string')
+    .map((version) => ({
+      apiVersion: `${group}/${String(version['name'])}`,
+      kind: declared,
+      plural,
+      singular: typeof singular === 'string' && singular !== '' ? singular : declared.toLowerCase(),
+      namespaced: scope === 'Namespaced',
+    }));
+}
+
+export interface KindName {
+  apiVersion: string;
+  kind: string;
+}
+
+/** The kinds that Helm did not find, as far as its words name them; each once. */
+export function unservedKinds(message: string): KindName[] {
+  const found = [...message.matchAll(/no matches for kind "([^"]+)" in version "([^"]+)"/g)];
+  const byName = new Map(found.map(([words, kind = '', apiVersion = '']) => [words, { apiVersion, kind }]));
+  return [...byName.values()];
+}
+
+export function isDeclared(declared: readonly KindName[], { apiVersion, kind }: KindName): boolean {
+  return declared.some((each) => each.apiVersion === apiVersion && each.kind === kind);
+}
+
+/** Whether flags of `helm upgrade` keep it from installing the definitions. Of a flag that is given twice the last one counts. */
+export function skipsCrds(flags: readonly string[]): boolean {
+  const last = flags.findLast((flag) => /^--skip-crds(=|$)/.test(flag));
+  return last !== undefined && !/=(0|f|false)$/i.test(last);
+}
+
+/** `Toy, Doll and 3 more`, for a sentence. */
+export function kindNames(kinds: readonly KindName[]): string {
+  const names = [...new Set(kinds.map(({ kind }) => kind))];
+  const named = names.slice(0, namedAtMost).join(', ');
+  return names.length > namedAtMost ? `${named} and ${names.length - namedAtMost} more` : named;
+}
+
+const namedAtMost = 5;
+
+/**
+ * Why an object of a kind that the chart itself brings is refused all the same, and the way out, as sentences. Undefined
+ * where the chart brings none of the kinds that are missing.
+ */
+export function crdsAdvice(
+  missing: readonly KindName[],
+  declared: readonly KindName[],
+  why: 'skipped' | 'upgrade',
+): string | undefined {
+  const own = missing.filter((each) => isDeclared(declared, each));
+  if (own.length === 0) return undefined;
+  const brings = `The chart declares ${kindNames(own)} in its crds/ folder`;
+  return why === 'skipped'
+    ? `${brings}, but --skip-crds in the input arguments keeps Helm from installing it.`
+    : `${brings}, which Helm reads at the first install of a release only: before an upgrade that needs it, apply these ` +
+        'definitions yourself (helm show crds CHART | kubectl apply --server-side --filename -).';
+}

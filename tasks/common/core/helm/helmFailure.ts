@@ -1,0 +1,274 @@
+import type { FailureReason } from '../failure';
+import { ownWords } from '../text/foreignWords';
+import type { ObjectRef } from '../kubernetes/object';
+
+/** A request to the API server that the network has cut. */
+const cutRequest =
+  /(Get|Post|Put|Patch|Delete) "https?:[^"\n]{0,2000}": [^\n]{0,300}(EOF|connection reset|TLS handshake timeout|broken pipe|i\/o timeout|http2: |stream error)/;
+
+/**
+ * What Helm's last words mean. Helm offers only text here, so this is the one place that searches it; every row is
+ * the deciding one of a real run of Helm 3 or 4 (test/unit/fixtures/helm). The first row that matches counts: what may
+ * quote anything (a chart's own words, another server's answer) stands before what searches for a word.
+ * Only the first letters of these texts differ between the two majors.
+ */
+export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] = [
+  [/^another operation \(install\/upgrade\/rollback\) is in progress/i, 'ReleasePending'],
+
+  // in the words of the chart's author, or of a program
+  [/execution error at /i, 'ChartInvalid'],
+  [/values don't meet the specifications of the schema/i, 'ValuesInvalid'],
+  [/^error while (running post render|parsing post rendered output)/i, 'PostRendererFailed'],
+
+  // a missing right is best granted, whoever came upon it: a template, a hook, Helm itself
+  [/is forbidden: user "/i, 'PermissionDenied'],
+
+  // where the chart should have come from: not the cluster, whose troubles look the same further down
+  [/is not a valid chart repository or cannot be reached/i, 'ChartNotFound'],
+  [/not found in (\S+ index|(repo )?http\S*)/i, 'ChartNotFound'],
+  [/^repo \S+ not found/i, 'ChartNotFound'],
+  [/^no repository definition for |^no cached repo/i, 'ChartNotFound'],
+  [/^could not download /i, 'ChartNotFound'],
+  [/^directory \S+ not found/i, 'ChartNotFound'],
+  [/^failed to fetch \S+ : \d/i, 'ChartNotFound'],
+  [/^Get "https?:\/\/[^"\s]+\.tgz(\?[^"\s]*)?": /i, 'ChartNotFound'],
+  [/failed to perform "\w+" on source/i, 'ChartNotFound'],
+  [/^failed to do request: /i, 'ChartNotFound'],
+  [/^unexpected status from \w+ request to /i, 'ChartNotFound'],
+  [/^pull access denied/i, 'ChartNotFound'],
+  [/^GET "\S+\/tags\/list"/i, 'ChartNotFound'],
+  [/could not locate a version matching/i, 'ChartNotFound'],
+  [/^[^\s/]+\/[^\s:]+:\S+: not found/i, 'ChartNotFound'],
+  [/^path ".*" not found/i, 'ChartNotFound'],
+  [/non-absolute URLs should be in form of/i, 'ChartNotFound'],
+  [/does not appear to be a gzipped archive/i, 'ChartNotFound'],
+  [/Chart\.yaml file is missing/i, 'ChartNotFound'],
+  [/^unable to detect chart at /i, 'ChartNotFound'],
+  [/^scheme "\w+" not supported/i, 'ChartNotFound'],
+
+  // what a run a minute later may not meet again, whatever Helm was at
+  [/the server is currently unable to handle the request|apiserver is shutting down/i, 'TransientFailure'],
+  [/too many requests/i, 'TransientFailure'],
+  [/unable to return a response in the time allotted|request did not complete within/i, 'TransientFailure'],
+  [/etcdserver: (leader changed|request timed out|no leader|too many requests)/i, 'TransientFailure'],
+  [/rpc error: code = (Unavailable|DeadlineExceeded|ResourceExhausted)/, 'TransientFailure'],
+  [cutRequest, 'TransientFailure'],
+  [/error when reading response body/i, 'TransientFailure'],
+
+  [/failed (pre|post)-(install|upgrade|rollback|delete): /i, 'HookFailed'],
+  [/(pre|post)-(install|upgrade|rollback|delete) hooks failed: /i, 'HookFailed'],
+  [/^job \S+ failed: /i, 'HookFailed'],
+  [/^resource Job\/\S+ not ready\. status: Failed/i, 'HookFailed'],
+
+  [/etcdserver: mvcc: database space exceeded/i, 'ApplyRejected'],
+  [/failed calling webhook/i, 'ApplyRejected'],
+  [/denied (the )?request:/, 'ApplyRejected'],
+  [/x509: |tls: failed to verify certificate/i, 'CertificateRejected'],
+  [
+    /the server has asked for the client to provide credentials|^Unauthorized$|: Unauthorized$/im,
+    'CredentialsRejected',
+  ],
+  [/getting credentials: /, 'CredentialsRejected'],
+  [/auth plugin has been removed/i, 'ConnectionInvalid'],
+  [/^Kubernetes cluster unreachable/i, 'ClusterUnreachable'],
+  [/: dial tcp[: ]/, 'ClusterUnreachable'],
+  [/an error on the server \("/i, 'TransientFailure'],
+
+  [/^failed parsing --set/i, 'ValuesInvalid'],
+  [/^failed to parse \S+: /i, 'ValuesInvalid'],
+  [/^open .*: no such file or directory/i, 'ValuesInvalid'],
+  [/^unknown (shorthand )?flag: /i, 'InputInvalid'],
+  [/^invalid argument "/i, 'InputInvalid'],
+  [/^release name is invalid/i, 'InputInvalid'],
+
+  [/no matches for kind /i, 'KindNotServed'],
+  [/parse error at /i, 'ChartInvalid'],
+  [/executing "[^"]*" at </i, 'ChartInvalid'],
+  [/YAML parse error on /i, 'ChartInvalid'],
+  [/resource name may not be empty/i, 'ChartInvalid'],
+  [/unable to build kubernetes objects/i, 'ChartInvalid'],
+  [/chart requires kubeVersion/i, 'ChartInvalid'],
+  [/missing in charts\/ directory/i, 'ChartInvalid'],
+  [/^the lock file \(\S+\) is out of sync/i, 'ChartInvalid'],
+  [/^validation: /i, 'ChartInvalid'],
+  [/^library charts are not installable/i, 'ChartInvalid'],
+
+  // Helm's own record
+  [/"sh\.helm\.release\.v1\.[^"]{1,80}" is invalid: .{0,80}Too long: /i, 'RecordTooLarge'],
+  [/failed to (create|update): (request entity too large|etcdserver: request is too large)/i, 'RecordTooLarge'],
+  [/^release: already exists/i, 'Conflict'],
+
+  [/namespaces "[^"]*" not found/i, 'NamespaceMissing'],
+  [/cannot be imported into the current release/i, 'ApplyRejected'],
+  [/the object has been modified/i, 'Conflict'],
+  [/ is forbidden: /i, 'ApplyRejected'],
+  [/ is invalid: /i, 'ApplyRejected'],
+  [/ cannot be handled as a /i, 'ApplyRejected'],
+  [/Apply failed with \d+ conflicts?: /, 'FieldConflict'],
+  [/^(?:no|original object) \w+ with the name ".*" (?:not )?found/i, 'ApplyRejected'],
+  [/server-side apply failed for object/i, 'ApplyRejected'],
+  [/failed to create typed patch object|failed to convert new object/i, 'ApplyRejected'],
+  [/ already exists$/im, 'ApplyRejected'],
+  [/request entity too large|request is too large/i, 'ApplyRejected'],
+
+  [/release has no \S+ version/i, 'RollbackTargetMissing'],
+  [/release: not found/i, 'RollbackTargetMissing'],
+  [/context deadline exceeded|would exceed context deadline|timed out waiting/i, 'TimedOut'],
+  [/^context canceled/i, 'Cancelled'],
+];
+
+/** The reason behind a failed Helm run, from what it printed to stderr. Warnings before the error do not count. */
+export function helmFailureReason(stderr: string): FailureReason {
+  const said = ownWords(lastWords(stderr));
+  return helmFailurePatterns.find(([pattern]) => pattern.test(said))?.[1] ?? 'HelmFailed';
+}
+
+/** Whether Helm could not make manifests of the chart, or could not read what it made. */
+export function isOfRendering(message: string): boolean {
+  return /(^|: )(execution error at |parse error at |YAML parse error on |template: )|executing "[^"]*" at </m.test(
+    message,
+  );
+}
+
+/** How Helm 3 and 4, and the API server, name the object that they were at, each with the kind and the name. */
+const objectPatterns: readonly RegExp[] = [
+  / object [^\s()/]*\/(?<name>[^\s()/]+) \S*, Kind=(?<kind>\w+)/,
+  / object \((?:[^/;()]*\/)?(?<name>[^/;()]+); [^;()]*, Kind=(?<kind>\w+)\)/,
+  /cannot patch "(?<name>[^"]+)" with kind (?<kind>\w+)/,
+  /\b(?<kind>\w+) "(?<name>[^"]+)" in namespace "[^"]*" exists and cannot be imported/,
+  /information about the resource (?<kind>\w+) "(?<name>[^"]+)"/,
+  /resource mapping not found for name: "(?<name>[^"]+)".{0,1000}no matches for kind "(?<kind>\w+)"/,
+  /(?:^no|original object) (?<kind>\w+) with the name "(?<name>[^"]+)"(?: not)? found/,
+  /(?:^|: |\* )(?<kind>[A-Z]\w{0,80})(?:\.[\w.-]{1,200})? "(?<name>[^"]+)" is invalid: /m,
+];
+
+/** As the API server names an object that it refuses: by its resource, in the plural. */
+const refusedResource =
+  /(?<![\w.-])(?<plural>[a-z]+)(?:\.[\w.-]+)? "(?<name>[^"]+)"(?: is forbidden: | already exists|: the object has been modified)/;
+
+/** As policy engines name it in words of their own; believed where the chart declares such an object. */
+const deniedResource = /\bresource (?<kind>\w+)\/[\w.-]+\/(?<name>[\w.-]+) was blocked/;
+
+/** Where the name is left out. */
+const refusedKind = /\b(?<kind>[A-Z]\w+) in version "[^"]*" cannot be handled as a /;
+
+const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>([
+  'FieldConflict',
+  'ApplyRejected',
+  'KindNotServed',
+  'Conflict',
+]);
+
+/**
+ * `Kind/name` of the object of the chart that was refused; empty where Helm does not say, or where it is no object.
+ * `declared` are those of the chart.
+ */
+export function blamedObject(
+  { reason, message }: { reason: FailureReason; message: string },
+  declared: readonly Pick<ObjectRef, 'kind' | 'name'>[] = [],
+): string {
+  if (!blaming.has(reason)) return '';
+  const said = ownWords(message);
+  for (const pattern of objectPatterns) {
+    const { kind, name } = pattern.exec(said)?.groups ?? {};
+    if (kind !== undefined && name !== undefined) return `${kind}/${name}`;
+  }
+  const resource = refusedResource.exec(said)?.groups ?? {};
+  const denied = deniedResource.exec(message)?.groups ?? {};
+  const { kind } = refusedKind.exec(said)?.groups ?? {};
+  const ofKind = declared.filter((ref) => ref.kind === kind);
+  const refused =
+    declared.find((ref) => ref.name === resource['name'] && plurals(ref.kind).includes(resource['plural'] ?? '')) ??
+    declared.find((ref) => ref.name === denied['name'] && ref.kind === denied['kind']) ??
+    (ofKind.length === 1 ? ofKind[0] : undefined);
+  return refused === undefined ? '' : `${refused.kind}/${refused.name}`;
+}
+
+/** Whether an object of the chart was refused while Helm was making it, though Helm may not say which one. */
+export function isCreation(
+  { reason, message }: { reason: FailureReason; message: string },
+  isInstall: boolean,
+): boolean {
+  return blaming.has(reason) && (isInstall || message.startsWith('failed to create resource: '));
+}
+
+/** How the resource of a kind may be called: pods, ingresses, networkpolicies, endpoints. */
+function plurals(kind: string): string[] {
+  const word = kind.toLowerCase();
+  return [word, `${word}s`, `${word}es`, `${word.replace(/y$/, '')}ies`];
+}
+
+const maximumLines = 8;
+const maximumLine = 1000;
+
+/** Helm's last words for a person: its error with what belongs to it, without whole objects; some lines at most. */
+export function helmMessage(stderr: string): string {
+  const lines = withoutObjects(lastWords(stderr)).split('\n').map(shortened);
+  const more = lines.length - maximumLines;
+  return (more <= 0 ? lines : [...lines.slice(0, maximumLines), `... and ${more} more lines`]).join('\n');
+}
+
+const brieflyLimit = 800;
+
+/** Helm's words in a sentence of ours: on one line, and no longer than can be read. The log and the report have all of them. */
+export function briefly(message: string): string {
+  const line = message.replace(/\s+/g, ' ').trim();
+  if (line.length <= brieflyLimit) return line;
+  return `${line.slice(0, brieflyLimit).replace(/\S*$/, '').trimEnd() || line.slice(0, brieflyLimit)} ...`;
+}
+
+/** Helm 4 warns of the error of an upgrade that it prints as its error afterwards. */
+export function isEchoOfError(line: string): boolean {
+  return /^(time=\S+ )?level=WARN msg="upgrade failed" name=\S+ error=/.test(line);
+}
+
+function shortened(line: string): string {
+  return line.length > maximumLine ? `${line.slice(0, maximumLine).replace(/[\ud800-\udbff]$/, '')} ...` : line;
+}
+
+/** The `Error:` with its further lines; all lines where there is none. With `--debug` Helm 3 has a stack trace follow. */
+function lastWords(stderr: string): string {
+  const lines = stderr.split(/\r?\n/).map((line) => line.trimEnd());
+  const start = lines.findLastIndex((line) => line.startsWith('Error: '));
+  const words = start < 0 ? lines : lines.slice(start);
+  const trace = words.findIndex((line) => /^helm\.go:\d+: /.test(line));
+  return (trace < 0 ? words : words.slice(0, trace))
+    .filter((line) => line !== '' && !/^(time=\S+ )?level=|^[WIE]\d{4} /.test(line))
+    .join('\n')
+    .replace(/^Error: (UPGRADE FAILED: |INSTALLATION FAILED: )?/, '')
+    .replace(/(^|: )1 error occurred:\n\t\* /, '$1');
+}
+
+const longestQuote = 200;
+
+/**
+ * «Invalid value: {...}» quotes the whole object, and a proxy's answer a whole page: neither says anything that the
+ * rest of the sentence does not.
+ */
+export function withoutObjects(text: string): string {
+  const mark = 'Invalid value: ';
+  const [first = '', ...parts] = text.split(mark);
+  const bare = [first, ...parts.map(withoutLeadingObject)].join(mark);
+  // An unclosed quote is matched too, to the end of its line: else every quote in it would be tried again.
+  return bare.replace(/"(?:[^"\\\n]|\\.?)*(?:"|$)/gm, (quoted) =>
+    quoted.length > longestQuote ? `"${quoted.slice(1, 80)}..."` : quoted,
+  );
+}
+
+function withoutLeadingObject(text: string): string {
+  const closing = { '{': '}', '[': ']' }[text.charAt(0)];
+  if (closing === undefined) return text.replace(/^"\{(?:[^"\\]|\\.){200,}"/, '"{...}"');
+  const end = endOfJson(text);
+  return end > longestQuote ? `${text.charAt(0)}...${closing}${text.slice(end)}` : text;
+}
+
+/** Where the JSON value that `text` starts with ends; 0 where it does not. */
+function endOfJson(text: string): number {
+  let depth = 0;
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.?)*(?:"|$)|[[{}\]]/g)) {
+    if (token === '{' || token === '[') depth += 1;
+    if (token === '}' || token === ']') depth -= 1;
+    if (depth === 0) return index + token.length;
+  }
+  return 0;
+}

@@ -1,0 +1,75 @@
+import { readGoYaml } from '../kubernetes/goYaml';
+import { isRecord } from '../kubernetes/json';
+import { base64 } from '../text/secrets';
+import { userinfoSecrets } from '../text/secretSources';
+
+type Texts = Readonly<Record<string, string | undefined>>;
+
+/** Where Helm keeps logins, one list for each kind of file: the first file that is there counts. */
+export interface LoginFiles {
+  repositories: readonly string[];
+  registries: readonly string[];
+}
+
+/** As Helm's `helmpath` and `cli.New` look for them. `home`: of the user. */
+export function loginFiles(platform: string, environment: Texts, home: string): LoginFiles {
+  const config = environment['HELM_CONFIG_HOME'] || `${configFolder(platform, environment, home)}/helm`;
+  return {
+    repositories: [environment['HELM_REPOSITORY_CONFIG'] || `${config}/repositories.yaml`],
+    registries: [
+      environment['HELM_REGISTRY_CONFIG'] || `${config}/registry/config.json`,
+      `${environment['DOCKER_CONFIG'] || `${home}/.docker`}/config.json`,
+    ],
+  };
+}
+
+function configFolder(platform: string, environment: Texts, home: string): string {
+  const given = environment['XDG_CONFIG_HOME'];
+  if (given !== undefined && given !== '') return given;
+  if (platform === 'win32') return environment['APPDATA'] || home;
+  return platform === 'darwin' ? `${home}/Library/Preferences` : `${home}/.config`;
+}
+
+/** Passwords in a `repositories.yaml`, and what is sent of them; nothing where it is none. */
+export function repositorySecrets(text: string): string[] {
+  return entriesOf(valueOf(text), 'repositories').flatMap(({ username = '', password = '', url = '' }) => [
+    ...(password === '' ? [] : [password, base64(`${username}:${password}`)]),
+    ...userinfoSecrets(url),
+  ]);
+}
+
+/** Logins in a `config.json` of Helm or Docker; nothing where it is none. */
+export function registrySecrets(text: string): string[] {
+  return entriesOf(valueOf(text), 'auths').flatMap(
+    ({ auth = '', password = '', identitytoken = '', registrytoken = '' }) =>
+      [auth, passwordIn(auth), password, identitytoken, registrytoken].filter((secret) => secret !== ''),
+  );
+}
+
+/** `auth` is the base64 of `user:password`. */
+function passwordIn(auth: string): string {
+  try {
+    const userinfo = atob(auth);
+    return userinfo.slice(userinfo.indexOf(':') + 1);
+  } catch {
+    return '';
+  }
+}
+
+function valueOf(text: string): unknown {
+  const [document] = readGoYaml(text);
+  return document !== undefined && 'value' in document ? document.value : undefined;
+}
+
+/** The texts of each entry of a list, or of a mapping. */
+function entriesOf(value: unknown, field: string): Texts[] {
+  const found = isRecord(value) ? value[field] : undefined;
+  const entries: unknown[] = Array.isArray(found) ? found : isRecord(found) ? Object.values(found) : [];
+  return entries
+    .filter(isRecord)
+    .map((entry) =>
+      Object.fromEntries(
+        Object.entries(entry).flatMap(([name, each]) => (typeof each === 'string' ? [[name, each]] : [])),
+      ),
+    );
+}

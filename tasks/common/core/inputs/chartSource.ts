@@ -1,0 +1,170 @@
+import type { ChartSource } from './deployRequest';
+import { credentialProblem, hasCredential, holdsSecret, secretProblem } from './commandLine';
+import type { InputFiles, InputReader } from './inputs';
+import type { SecretFinder } from '../text/secrets';
+import { isAddress } from './valuesFile';
+
+const chartExpected = 'a folder or .tgz on the agent, repository/chart, or an oci:// address';
+
+/** Reads `chart` and `chartRepository`, and tells which of Helm's ways to find a chart they mean. */
+export function readChartSource(read: InputReader, files: InputFiles, secrets: SecretFinder): ChartSource {
+  const source = chartSource(read, files);
+  if (source.kind !== 'path') {
+    refuseSecret(read, 'chart', source.reference, withoutSecret[source.kind], secrets);
+    const repository = source.kind === 'repository' ? (source.repository ?? '') : '';
+    refuseSecret(read, 'chartRepository', repository, withoutSecret.repository, secrets);
+    return source;
+  }
+  const { reference } = source;
+  return holdsSecret(read.text('chart'), secrets) ? { kind: 'path', reference, isSecret: true } : source;
+}
+
+function refuseSecret(read: InputReader, input: string, text: string, instead: string, secrets: SecretFinder): void {
+  if (hasCredential(text)) read.mistake({ input, problem: `${credentialProblem}; ${instead}` });
+  else if (holdsSecret(text, secrets)) read.mistake({ input, problem: `${secretProblem}; ${instead}; ${noSecret}` });
+}
+
+const noSecret = 'a word that hides nothing should be no secret variable';
+
+const withoutSecret = {
+  oci: 'let an earlier step run `helm registry login` with it on stdin',
+  url: 'let an earlier step download the archive, and give its path',
+  repository:
+    'let an earlier step run `helm repo add` with the password on stdin, and write repository/chart into chart',
+};
+
+function chartSource(read: InputReader, files: InputFiles): ChartSource {
+  const chart = read.parsed('chart', chartExpected, (text) => text || undefined, '');
+  const repository = readRepository(read);
+  if (chart === '') return { kind: 'path', reference: '' };
+  if (chart.startsWith('-')) {
+    const problem = 'Helm would take it for a flag; a folder of this name is written ./ and the name';
+    read.mistake({ input: 'chart', holds: chart, problem });
+    return { kind: 'path', reference: '' };
+  }
+  if (isOci(chart) || isAddress(chart)) return remoteChart(read, chart, repository);
+  if (repository !== undefined) return chartInRepository(read, files, chart, repository);
+  if (looksLikePath(chart) || isPattern(chart) || files.kind(chart) !== 'missing')
+    return chartOnDisk(read, files, chart);
+  return namedChart(read, chart);
+}
+
+function readRepository(read: InputReader): string | undefined {
+  const repository = read.optionalText('chartRepository');
+  if (repository === undefined) return undefined;
+  if (isOci(repository)) {
+    const problem = 'a registry is no repository: leave this empty and write the whole oci:// address into chart';
+    read.mistake({ input: 'chartRepository', holds: repository, problem });
+  } else if (!isAddress(repository)) {
+    const problem = 'expected the address of a chart repository, for example https://charts.example.org';
+    read.mistake({ input: 'chartRepository', holds: repository, problem });
+  }
+  return repository;
+}
+
+function isOci(reference: string): boolean {
+  return /^oci:\/\//i.test(reference);
+}
+
+function remoteChart(read: InputReader, chart: string, repository: string | undefined): ChartSource {
+  if (repository !== undefined) {
+    const problem = `chart is a whole address already (${chart.slice(0, chart.indexOf(':'))}); leave this empty`;
+    read.mistake({ input: 'chartRepository', holds: repository, problem });
+  }
+  if (!isOci(chart)) return { kind: 'url', reference: chart };
+  // Helm asks for this spelling
+  return { kind: 'oci', reference: chart.replace(/^oci/i, 'oci') };
+}
+
+function chartInRepository(read: InputReader, files: InputFiles, chart: string, repository: string): ChartSource {
+  // Helm 3 takes what lies in the working directory, Helm 4 what the repository has
+  if (looksLikePath(chart) || files.kind(chart) !== 'missing') {
+    const problem =
+      'this is a file or folder on the agent, and chartRepository is given as well; give one of them ' +
+      '(./name is surely the folder)';
+    read.mistake({ input: 'chart', holds: chart, problem });
+  }
+  return { kind: 'repository', reference: chart, repository };
+}
+
+function looksLikePath(chart: string): boolean {
+  return /^(?:[./\\~]|[a-z]:[\\/])|\.tgz$|\.tar\.gz$|\\/i.test(chart);
+}
+
+function chartOnDisk(read: InputReader, files: InputFiles, given: string): ChartSource {
+  const found = isPattern(given) && files.kind(given) === 'missing' ? matching(files, given) : [given];
+  const [first = given] = found;
+  const chart = isChartFile(files, first) ? first.replace(/[/\\]?[^/\\]*$/, '') || '.' : first;
+  const problem = found.length === 1 ? diskProblem(files, chart) : patternProblem(found);
+  if (problem !== undefined) read.mistake({ input: 'chart', holds: given, problem });
+  return { kind: 'path', reference: files.absolute(chart) };
+}
+
+/** Whoever gives the Chart.yaml of a folder means the folder. */
+function isChartFile(files: InputFiles, chart: string): boolean {
+  return /(^|[/\\])Chart\.yaml$/.test(chart) && files.kind(chart) === 'file';
+}
+
+function isPattern(chart: string): boolean {
+  return /[*?]/.test(chart);
+}
+
+/** The paths that a pattern with `*` and `?` means, each of which stands for part of one name. In alphabetical order. */
+function matching(files: InputFiles, pattern: string): string[] {
+  const [first = '', ...rest] = pattern.split(/[/\\]/);
+  const start = isPattern(first) ? ['.'] : [first === '' ? '/' : first];
+  const parts = isPattern(first) ? [first, ...rest] : rest;
+  const found = parts.reduce((folders, part) => {
+    if (!isPattern(part)) return folders.map((folder) => joined(folder, part));
+    const expression = new RegExp(
+      `^${part
+        .replace(/[^\w*?]/g, '\\$&')
+        .replaceAll('*', '.*')
+        .replaceAll('?', '.')}$`,
+    );
+    const isMeant = (name: string): boolean => expression.test(name) && (part.startsWith('.') || !name.startsWith('.'));
+    return folders.flatMap((folder) =>
+      files
+        .names(folder)
+        .filter(isMeant)
+        .sort()
+        .map((name) => joined(folder, name)),
+    );
+  }, start);
+  return found.filter((path) => files.kind(path) !== 'missing');
+}
+
+function joined(folder: string, name: string): string {
+  return folder === '.' ? name : `${folder.replace(/\/$/, '')}/${name}`;
+}
+
+const namedAtMost = 3;
+
+function patternProblem(found: readonly string[]): string {
+  if (found.length === 0) return 'nothing matches this pattern; relative paths start at System.DefaultWorkingDirectory';
+  const named = found.slice(0, namedAtMost).join(', ');
+  return `this pattern matches ${found.length} files or folders (${named}${found.length > namedAtMost ? ', ...' : ''}); expected one`;
+}
+
+function diskProblem(files: InputFiles, chart: string): string | undefined {
+  switch (files.kind(chart)) {
+    case 'file':
+      return undefined;
+    case 'missing':
+      return 'there is no such chart; relative paths start at System.DefaultWorkingDirectory';
+    case 'unreadable':
+      return 'this chart cannot be read by the user that the agent runs as';
+    case 'folder':
+      return files.kind(`${files.absolute(chart)}/Chart.yaml`) === 'file'
+        ? undefined
+        : 'this folder is no chart: it has no Chart.yaml';
+  }
+}
+
+function namedChart(read: InputReader, chart: string): ChartSource {
+  if (!/^[^/]+\/.+$/.test(chart)) {
+    const problem = `there is no such folder or file, and no chartRepository to look in; expected ${chartExpected}`;
+    read.mistake({ input: 'chart', holds: chart, problem });
+  }
+  return { kind: 'repository', reference: chart };
+}

@@ -1,0 +1,100 @@
+import type { DeployRequest } from './deployRequest';
+import { TaskError } from '../failure';
+import { privateTextFlags } from './setValues';
+import { shortestSecret, type SecretFinder } from '../text/secrets';
+import { valuesFlagArgument } from './valuesFile';
+
+/** One word of Helm's command line. */
+export interface Argument {
+  text: string;
+  /** Absent for what the task makes itself. `text` is what the input holds. */
+  given?: { input: string; text: string };
+}
+
+/** What the adapter made ready for Helm: where it reads what may not stand on a command line. */
+export interface PreparedInputs {
+  /** In place of the chart's own path, where that holds a secret; see `DeployRequest`. */
+  chart?: string;
+  /** In the order of the request's; undefined where Helm reads the file itself. */
+  valueFiles: readonly (string | undefined)[];
+  values: PrivateValueFiles;
+}
+
+/** Files that the adapter wrote for the private parts, by their paths; texts in the order of `privateTexts`. */
+export interface PrivateValueFiles {
+  values?: string;
+  texts: readonly string[];
+}
+
+type ChartRequest = Pick<DeployRequest, 'chart' | 'chartVersion'>;
+
+/** The chart, and where it is looked for. `folder` is where relative paths start: what lies above it is not the input's. */
+export function chartReference(request: ChartRequest, prepared: PreparedInputs, folder: string): Argument[] {
+  const { chart, chartVersion } = request;
+  const repository = chart.kind === 'repository' ? chart.repository : undefined;
+  return [
+    prepared.chart === undefined ? given('chart', chart.reference, folder) : made(prepared.chart),
+    ...(repository === undefined ? [] : [made('--repo'), given('chartRepository', repository)]),
+    ...(chartVersion === undefined ? [] : [made('--version'), given('chartVersion', chartVersion)]),
+  ];
+}
+
+/** All value flags in the order that keeps Helm's precedence, and the flags of the user. */
+export function inputArguments(
+  request: Pick<DeployRequest, 'valueFiles' | 'values' | 'extraArguments'>,
+  prepared: PreparedInputs,
+  folder: string,
+): Argument[] {
+  const files = request.valueFiles.map((file, index) => {
+    const ready = prepared.valueFiles[index];
+    if (ready !== undefined) return made(valuesFlagArgument(ready));
+    const reference = typeof file === 'string' ? file : file.reference;
+    return { ...given('valueFiles', reference, folder), text: valuesFlagArgument(reference) };
+  });
+  const { values } = prepared.values;
+  if (values !== undefined) files.push(made(valuesFlagArgument(values)));
+  return [
+    ...files.flatMap((file) => [made('--values'), file]),
+    ...request.values.argv.map((word, index) => (index % 2 === 0 ? made(word) : given('set', word))),
+    ...privateTextFlags(request.values, prepared.values.texts).map(made),
+    ...request.extraArguments.map((text) => given('arguments', text)),
+  ];
+}
+
+export function made(text: string): Argument {
+  return { text };
+}
+
+export function given(input: string, text: string, folder?: string): Argument {
+  const isBelow = folder !== undefined && /^[\\/]/.test(text.slice(folder.length)) && text.startsWith(folder);
+  return { text, given: { input, text: isBelow ? text.slice(folder.length + 1) : text } };
+}
+
+/** The words as Helm gets them. Throws where one that comes from an input holds a secret of the job: any process can read it. */
+export function commandLine(words: readonly Argument[], secrets: SecretFinder): string[] {
+  for (const { given: source } of words) {
+    if (source === undefined || !holdsSecret(source.text, secrets)) continue;
+    const message = `Input ${source.input}: ${secretProblem}. Nothing was changed.`;
+    throw new TaskError('InputInvalid', message, { facts: { inputs: source.input } });
+  }
+  return words.map(({ text }) => text);
+}
+
+export const secretProblem =
+  'it holds a secret of the job, and what is on a command line can be read by every process of the machine';
+
+export const credentialProblem =
+  'it holds a password or a key, and what is on a command line can be read by every process of the machine';
+
+/** A number of one or two digits that is a secret as well hides nothing. */
+export function holdsSecret(text: string, secrets: SecretFinder): boolean {
+  return secrets.isIn(text) && !(text.length < shortestSecret && /^[+-]?\d+$/.test(text));
+}
+
+const credentialParameter =
+  /[?&;](?:[\w.-]*[-_])?(?:sig|signature|token|password|passwd|pwd|secret|api_?key|access_?key|auth|credential)=[^&;#]/i;
+
+/** Whether an address brings a credential along, be it known to the job or not. */
+export function hasCredential(address: string): boolean {
+  return /^[^:/]+:\/\/[^/?#:]*:[^/?#]*@/.test(address) || credentialParameter.test(address);
+}

@@ -1,0 +1,17 @@
+import { durationExpected, parseDuration } from './duration';
+import type { InputReader } from './inputs';
+import { leaseSeconds } from '../lock/lease';
+import type { ReleaseRequest } from './deployRequest';
+
+export const lockInputDefaults = { lock: 'preferred', lockTimeout: '5m' } as const;
+
+const fallbackSeconds = 300;
+
+/** How a run keeps others away from its release. Whoever died is known to be dead after one lease, so that is the least. */
+export function readLockRequest(read: InputReader): Pick<ReleaseRequest, 'lock' | 'lockTimeoutSeconds'> {
+  const seconds = read.parsed('lockTimeout', durationExpected, parseDuration, fallbackSeconds);
+  return {
+    lock: read.choice('lock', ['preferred', 'required', 'off']),
+    lockTimeoutSeconds: Math.max(seconds, leaseSeconds),
+  };
+}

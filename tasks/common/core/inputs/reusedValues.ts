@@ -1,0 +1,58 @@
+import type { DeployRequest } from './deployRequest';
+import { isRecord } from '../kubernetes/json';
+import type { ValuePath } from './strvals';
+
+type GivenValues = Pick<DeployRequest, 'extraArguments' | 'valueFiles' | 'values'>;
+
+/** Whether Helm takes values of the last revision: because a flag says so, or because it is given none. */
+export function reusesValues(given: GivenValues): boolean {
+  return reusingFlag(given) !== undefined || (givesNone(given) && !hasFlag(given, /^--reset-values(=true)?$/));
+}
+
+function reusingFlag(given: GivenValues): string | undefined {
+  return hasFlag(given, /^--(reuse-values|reset-then-reuse-values)(=true)?$/);
+}
+
+function hasFlag({ extraArguments }: GivenValues, flag: RegExp): string | undefined {
+  return extraArguments.find((argument) => flag.test(argument));
+}
+
+function givesNone({ valueFiles, values }: GivenValues): boolean {
+  const { argv, privateTexts, privateValues } = values;
+  return valueFiles.length === 0 && argv.length === 0 && privateTexts.length === 0 && privateValues === undefined;
+}
+
+const mostNamed = 10;
+
+/**
+ * A sentence that names the values of the new revision that this run does not give: Helm has them from the last one. A
+ * value that was removed from the pipeline is among them. `givenPaths` is undefined where not all of them are known.
+ */
+export function reusedValuesSentence(
+  given: GivenValues,
+  givenPaths: readonly ValuePath[] | undefined,
+  config: Readonly<Record<string, unknown>>,
+): string | undefined {
+  if (givenPaths === undefined || !reusesValues(given)) return undefined;
+  const kept = leafPaths(config).filter((path) => !givenPaths.some((each) => leadsTo(each, path)));
+  if (kept.length === 0) return undefined;
+  const names = kept.slice(0, mostNamed).map((path) => path.join('.'));
+  const more = kept.length > mostNamed ? ` and ${kept.length - mostNamed} more` : '';
+  const why = reusingFlag(given) ?? 'it gives none';
+  return (
+    `Helm takes ${kept.length} value${kept.length === 1 ? '' : 's'} from the last revision that this run does not give ` +
+    `(${why}): ${names.join(', ')}${more}. One that was removed from the pipeline stays until --reset-values is given.`
+  );
+}
+
+function leadsTo(short: ValuePath, long: ValuePath): boolean {
+  return short.every((name, at) => name === long[at]);
+}
+
+/** A list is a leaf: Helm replaces it as a whole. */
+export function leafPaths(values: Readonly<Record<string, unknown>>, above: ValuePath = []): ValuePath[] {
+  return Object.entries(values).flatMap(([name, value]) => {
+    const path = [...above, name];
+    return isRecord(value) && Object.keys(value).length > 0 ? leafPaths(value, path) : [path];
+  });
+}

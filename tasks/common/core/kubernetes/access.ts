@@ -1,0 +1,72 @@
+import { apiGroup } from './manifest';
+
+/** One thing that the identity of the pipeline must be allowed to do. */
+export interface NeededAccess {
+  verb: string;
+  /** Empty for the core group. */
+  apiGroup: string;
+  /** Plural, as RBAC names it. */
+  resource: string;
+  /** Absent for cluster-scoped resources. */
+  namespace?: string;
+  /** The object that it is needed for; absent where it may be any. */
+  name?: string;
+}
+
+export function accessTo(verb: string, resource: ApiResource, namespace: string, name?: string): NeededAccess {
+  const group = apiGroup(resource.apiVersion);
+  const where = resource.namespaced ? { namespace } : {};
+  return { verb, apiGroup: group, resource: resource.plural, ...where, ...(name === undefined ? {} : { name }) };
+}
+
+function holds(list: readonly string[], word: string): boolean {
+  return list.includes('*') || list.includes(word);
+}
+
+function allows(rule: AccessRule, need: NeededAccess): boolean {
+  if (!holds(rule.verbs, need.verb) || !holds(rule.apiGroups, need.apiGroup)) return false;
+  if (!holds(rule.resources, need.resource)) return false;
+  if (rule.resourceNames.length === 0) return true;
+  // `create` cannot be limited by name (the name is not known to the authorizer).
+  return need.verb !== 'create' && need.name !== undefined && rule.resourceNames.includes(need.name);
+}
+
+/**
+ * What of `needs` the rules do not allow. The rules of one namespace hold those that apply everywhere, so what is
+ * missing for a cluster-scoped resource is surely missing, while what is there may be allowed in that namespace only.
+ */
+export function missingAccess(rules: readonly AccessRule[], needs: readonly NeededAccess[]): NeededAccess[] {
+  const seen = new Set<string>();
+  return needs.filter((need) => {
+    const key = `${need.verb} ${need.apiGroup}/${need.resource} ${need.namespace ?? ''}`;
+    if (seen.has(key) || rules.some((rule) => allows(rule, need))) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+/** `create deployments.apps in namespace shop`, the verbs of one resource together. */
+export function accessSentence(missing: readonly NeededAccess[]): string {
+  const byResource = new Map<string, string[]>();
+  for (const need of missing) {
+    const where = need.namespace === undefined ? 'in the whole cluster' : `in namespace ${need.namespace}`;
+    const resource = need.apiGroup === '' ? need.resource : `${need.resource}.${need.apiGroup}`;
+    const key = `${resource} ${where}`;
+    byResource.set(key, [...(byResource.get(key) ?? []), need.verb]);
+  }
+  return [...byResource].map(([what, verbs]) => `${verbs.join(', ')} ${what}`).join('; ');
+}
+
+export interface ApiResource {
+  apiVersion: string;
+  kind: string;
+  plural: string;
+  namespaced: boolean;
+}
+
+export interface AccessRule {
+  verbs: readonly string[];
+  apiGroups: readonly string[];
+  resources: readonly string[];
+  resourceNames: readonly string[];
+}

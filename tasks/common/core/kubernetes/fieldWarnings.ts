@@ -1,0 +1,64 @@
+import { isRecord } from './json';
+import type { KubeObject } from './object';
+import { manifestObjects, objectName } from './manifest';
+
+/*
+ * Fields that an object declares and its kind does not have. The API server leaves them out and warns, where an object is
+ * created or patched; client-go prints the warning in the middle of what Helm says. A server-side apply is refused
+ * instead (measured with 3.14, 3.22, 4.1 and 4.3).
+ */
+
+/** As client-go prints a warning: up to Kubernetes 1.32 as it came, since then quoted. */
+const plainLine = /^W\d{4} \S+ +\d+ warnings\.go:\d+\] (.*)$/;
+const quotedLine = /^I\d{4} \S+ +\d+ warnings\.go:\d+\] ("Warning: .*")$/;
+
+/** `unknown field "spec.foo"`, where a line of Helm is such a warning. */
+export function fieldWarning(line: string): string | undefined {
+  const warning = plainLine.exec(line)?.[1] ?? unquoted(quotedLine.exec(line)?.[1]);
+  return warning !== undefined && fieldOf(warning) !== undefined ? warning : undefined;
+}
+
+function unquoted(text = ''): string | undefined {
+  try {
+    return String(JSON.parse(text)).replace(/^Warning: /, '');
+  } catch {
+    return undefined;
+  }
+}
+
+function fieldOf(warning: string): string | undefined {
+  return /^(?:unknown|duplicate) field "(.+)"$/.exec(warning)?.[1];
+}
+
+const namedAtMost = 10;
+
+/** A sentence about all of them, with the objects of the manifest that have such a field. Undefined: there are none. */
+export function fieldWarningWords(warnings: readonly string[], manifest: string): string | undefined {
+  if (warnings.length === 0) return undefined;
+  const objects = manifestObjects(manifest);
+  const named = warnings.slice(0, namedAtMost).map((warning) => `${warning}${ownersOf(warning, objects)}`);
+  const more = warnings.length > named.length ? ` and ${warnings.length - named.length} more` : '';
+  return `The API server warns of the objects of this chart: ${named.join(', ')}${more}. It leaves out what it does not know: correct the name, the place or the indentation of these fields in the chart.`;
+}
+
+function ownersOf(warning: string, objects: readonly KubeObject[]): string {
+  const path = stepsOf(fieldOf(warning) ?? '');
+  const owners = objects
+    .filter((object) => has(object, path))
+    .map(({ kind, metadata }) => objectName({ kind, ...metadata }));
+  if (owners.length === 0) return '';
+  const [first = '', second] = owners;
+  const rest = owners.length > 2 ? ` and ${owners.length - 2} more` : '';
+  return ` (${second === undefined ? first : `${first}, ${second}`}${rest})`;
+}
+
+/** `spec.ports[0].portt` as `spec`, `ports`, `0`, `portt`. */
+function stepsOf(path: string): string[] {
+  return path.split(/[.[\]]+/).filter((step) => step !== '');
+}
+
+function has(value: unknown, [step, ...below]: readonly string[]): boolean {
+  if (step === undefined) return true;
+  if (Array.isArray(value)) return has((value as unknown[])[Number(step)], below);
+  return isRecord(value) && Object.hasOwn(value, step) && has(value[step], below);
+}

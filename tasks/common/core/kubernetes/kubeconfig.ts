@@ -1,0 +1,397 @@
+import { parseDocument } from 'yaml';
+import { TaskError } from '../failure';
+import { namesSecret, userinfoSecrets } from '../text/secretSources';
+
+type Fields = Record<string, unknown>;
+
+/** A kubeconfig as it was found. */
+export interface KubeconfigSource {
+  text: string;
+  /** How messages call it, for example `the service connection`. */
+  origin: string;
+  /** Where its relative paths start; absent when it came without a place. */
+  folder?: string;
+}
+
+/** The files that a kubeconfig names. Paths are absolute. */
+export interface KubeconfigFiles {
+  isAbsolute(path: string): boolean;
+  join(folder: string, path: string): string;
+  /** Throws when the file cannot be read. */
+  read(path: string): Uint8Array;
+}
+
+export interface KubeconfigWishes {
+  /** Instead of the current context. */
+  context?: string;
+  /** Instead of the context's. */
+  namespace?: string;
+  acceptUntrustedCerts?: boolean;
+  /** Fields that replace those of the cluster and of the user. */
+  cluster?: Fields;
+  user?: Fields;
+}
+
+/** Our own kubeconfig: one cluster, one user, one context, nothing beside it but plug-ins and token files by absolute path. */
+export interface Kubeconfig {
+  /** JSON, which is YAML too. */
+  text: string;
+  server: string;
+  /** The context's namespace, or the wished one. */
+  namespace?: string;
+  /** Every credential in it, also decoded, line by line: to be masked before anything else is done. */
+  secrets: readonly string[];
+}
+
+/** What a service connection of the kinds ServiceAccount and AzureSubscription holds. */
+export interface ServiceAccountConnection {
+  origin: string;
+  server: string;
+  /** Base64 of the token, as in the account's Secret. */
+  token: string;
+  /** Base64 of the certificate authority in PEM; may be empty. */
+  certificate: string;
+  namespace?: string;
+  acceptUntrustedCerts: boolean;
+}
+
+export function serviceAccountKubeconfig(connection: ServiceAccountConnection): Kubeconfig {
+  const { origin, server, namespace, acceptUntrustedCerts } = connection;
+  const token = decodeToken(connection.token.trim(), origin);
+  const authority = connection.certificate.trim();
+  const trust: Fields =
+    authority === '' ? {} : { 'certificate-authority-data': pemBase64(authority, 'certificate', origin) };
+  return written({
+    origin,
+    cluster: trusting({ server, ...trust }, acceptUntrustedCerts),
+    user: { token },
+    namespace,
+    secrets: [connection.token.trim(), token],
+  });
+}
+
+/**
+ * One context of a kubeconfig, made to stand alone. Of several sources the first that defines a name wins, as with the
+ * variable KUBECONFIG. Throws `ConnectionInvalid`; no message quotes the content, it holds credentials.
+ */
+export function standaloneKubeconfig(
+  sources: readonly KubeconfigSource[],
+  wishes: KubeconfigWishes,
+  files: KubeconfigFiles,
+): Kubeconfig {
+  const config = merge(sources.map(parseSource));
+  const origin = sources.map((source) => source.origin).join(', ');
+  const { name, fields: context } = chooseContext(config, wishes.context, origin);
+  const cluster = namedEntry(config.clusters, context['cluster'], { origin, context: name, kind: 'cluster' });
+  const user = isText(context['user'])
+    ? namedEntry(config.users, context['user'], { origin, context: name, kind: 'user' })
+    : { fields: {}, source: cluster.source };
+
+  const inlinedCluster = { ...inlineCluster(cluster, files), ...wishes.cluster };
+  const inlinedUser = { ...inlineUser(user, files), ...wishes.user };
+  return written({
+    origin,
+    cluster: trusting(inlinedCluster, wishes.acceptUntrustedCerts === true),
+    user: inlinedUser,
+    namespace: wishes.namespace ?? textOf(context['namespace']),
+    secrets: userSecrets(inlinedUser),
+  });
+}
+
+interface Entry {
+  fields: Fields;
+  source: KubeconfigSource;
+}
+
+interface Config {
+  clusters: Map<string, Entry>;
+  users: Map<string, Entry>;
+  contexts: Map<string, Entry>;
+  currentContext: string | undefined;
+}
+
+function parseSource(source: KubeconfigSource): Config {
+  const parsed = parseYaml(source);
+  if (!isFields(parsed))
+    throw invalid(source.origin, 'it is no kubeconfig: at its top is no mapping with clusters, users and contexts');
+  return {
+    clusters: entries(parsed['clusters'], 'cluster', source),
+    users: entries(parsed['users'], 'user', source),
+    contexts: entries(parsed['contexts'], 'context', source),
+    currentContext: textOf(parsed['current-context']),
+  };
+}
+
+function parseYaml(source: KubeconfigSource): unknown {
+  const document = parseDocument(source.text.replace(/^\ufeff/, ''), { uniqueKeys: false, logLevel: 'silent' });
+  const [error] = document.errors;
+  const [at] = error?.linePos ?? [];
+  if (error !== undefined) {
+    throw invalid(source.origin, `it is not YAML${at === undefined ? '' : ` at line ${at.line}`} (${error.code})`);
+  }
+  try {
+    return document.toJS() as unknown;
+  } catch {
+    throw invalid(source.origin, 'it refers to a YAML anchor that it does not have');
+  }
+}
+
+function entries(list: unknown, kind: 'cluster' | 'user' | 'context', source: KubeconfigSource): Map<string, Entry> {
+  const found = new Map<string, Entry>();
+  for (const item of Array.isArray(list) ? (list as unknown[]) : []) {
+    if (!isFields(item) || !isText(item['name']) || found.has(item['name'])) continue;
+    const fields = item[kind];
+    found.set(item['name'], { fields: isFields(fields) ? fields : {}, source });
+  }
+  return found;
+}
+
+function merge(configs: readonly Config[]): Config {
+  // a later `set` wins in a Map, so the first source comes last
+  const backwards = [...configs].reverse();
+  return {
+    clusters: new Map(backwards.flatMap((config) => [...config.clusters])),
+    users: new Map(backwards.flatMap((config) => [...config.users])),
+    contexts: new Map(backwards.flatMap((config) => [...config.contexts])),
+    currentContext: configs.find((config) => config.currentContext !== undefined)?.currentContext,
+  };
+}
+
+function chooseContext(config: Config, wished: string | undefined, origin: string): { name: string; fields: Fields } {
+  const names = [...config.contexts.keys()];
+  // with a single context there is nothing to choose
+  const name = wished ?? config.currentContext ?? (names.length === 1 ? names[0] : undefined);
+  const known = names.length === 0 ? 'it has none' : `it has ${names.join(', ')}`;
+  if (name === undefined) throw invalid(origin, `no context is chosen: it has no current-context (${known})`);
+  const entry = config.contexts.get(name);
+  if (entry === undefined) throw invalid(origin, `it has no context "${name}" (${known})`);
+  return { name, fields: entry.fields };
+}
+
+function namedEntry(
+  known: ReadonlyMap<string, Entry>,
+  name: unknown,
+  { origin, context, kind }: { origin: string; context: string; kind: 'cluster' | 'user' },
+): Entry {
+  if (!isText(name)) throw invalid(origin, `its context "${context}" names no ${kind}`);
+  const entry = known.get(name);
+  if (entry === undefined)
+    throw invalid(origin, `its context "${context}" names the ${kind} "${name}", which it does not have`);
+  return entry;
+}
+
+function inlineCluster({ fields, source }: Entry, files: KubeconfigFiles): Fields {
+  return inlinePem(fields, source, files, { file: 'certificate-authority', data: 'certificate-authority-data' });
+}
+
+function inlineUser({ fields, source }: Entry, files: KubeconfigFiles): Fields {
+  const certified = inlinePem(fields, source, files, { file: 'client-certificate', data: 'client-certificate-data' });
+  const keyed = inlinePem(certified, source, files, { file: 'client-key', data: 'client-key-data' });
+  return withTokenFile(withAbsolutePlugin(keyed, source, files), source, files);
+}
+
+function inlinePem(
+  fields: Fields,
+  source: KubeconfigSource,
+  files: KubeconfigFiles,
+  names: { file: string; data: string },
+): Fields {
+  const { [names.file]: file, ...rest } = fields;
+  const data = textOf(fields[names.data]);
+  // as for client-go, data wins over the file
+  if (data !== undefined)
+    return { ...rest, [names.data]: pemBase64(data.replace(/\s/g, ''), names.data, source.origin) };
+  if (!isText(file)) return rest;
+  const bytes = readNamed(file, names.file, source, files);
+  return { ...rest, [names.data]: pemBase64(toBase64(bytes), names.file, source.origin) };
+}
+
+/** Helm reads the file again when the token changes; who reads no file finds the token of this moment. */
+function withTokenFile(fields: Fields, source: KubeconfigSource, files: KubeconfigFiles): Fields {
+  const file = fields['tokenFile'];
+  if (!isText(file)) return fields;
+  const token = new TextDecoder().decode(readNamed(file, 'tokenFile', source, files)).trim();
+  if (token === '') throw invalid(source.origin, `the file that its tokenFile names is empty`);
+  return { ...fields, tokenFile: absolute(file, 'tokenFile', source, files), token };
+}
+
+/** client-go starts a plug-in with a slash in its command from the kubeconfig's folder, others from PATH. */
+function withAbsolutePlugin(fields: Fields, source: KubeconfigSource, files: KubeconfigFiles): Fields {
+  const plugin = fields['exec'];
+  if (!isFields(plugin) || !isText(plugin['command']) || !/[/\\]/.test(plugin['command'])) return fields;
+  return { ...fields, exec: { ...plugin, command: absolute(plugin['command'], 'exec.command', source, files) } };
+}
+
+function readNamed(file: string, field: string, source: KubeconfigSource, files: KubeconfigFiles): Uint8Array {
+  const path = absolute(file, field, source, files);
+  try {
+    return files.read(path);
+  } catch (cause) {
+    throw new TaskError(
+      'ConnectionInvalid',
+      sentence(source.origin, `the file ${path} that its ${field} names cannot be read`),
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function absolute(file: string, field: string, source: KubeconfigSource, files: KubeconfigFiles): string {
+  if (files.isAbsolute(file)) return file;
+  if (source.folder !== undefined) return files.join(source.folder, file);
+  throw invalid(
+    source.origin,
+    `its ${field} names a file by a relative path, which starts nowhere here; put the content into ${field}-data`,
+  );
+}
+
+function trusting(cluster: Fields, acceptUntrustedCerts: boolean): Fields {
+  if (!acceptUntrustedCerts && cluster['insecure-skip-tls-verify'] !== true) return cluster;
+  // client-go refuses both at once
+  const { 'certificate-authority-data': _authority, ...rest } = cluster;
+  return { ...rest, 'insecure-skip-tls-verify': true };
+}
+
+interface Parts {
+  origin: string;
+  cluster: Fields;
+  user: Fields;
+  namespace: string | undefined;
+  secrets: readonly string[];
+}
+
+function written({ origin, cluster, user, namespace, secrets }: Parts): Kubeconfig {
+  const server = checkedServer(textOf(cluster['server']), origin);
+  const proxy = checkedProxy(textOf(cluster['proxy-url']), origin);
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'helm-safe-deploy',
+    clusters: [{ name: 'cluster', cluster: { ...cluster, server } }],
+    users: [{ name: 'user', user }],
+    contexts: [
+      {
+        name: 'helm-safe-deploy',
+        context: { cluster: 'cluster', user: 'user', ...(namespace === undefined ? {} : { namespace }) },
+      },
+    ],
+  };
+  return {
+    text: `${JSON.stringify(config, undefined, 2)}\n`,
+    server,
+    ...(namespace === undefined ? {} : { namespace }),
+    secrets: [...new Set([...secrets, ...[server, proxy].flatMap(userinfoSecrets)].flatMap(withLines))],
+  };
+}
+
+function checkedServer(server: string | undefined, origin: string): string {
+  if (server === undefined) throw invalid(origin, 'it has no address of an API server');
+  const trimmed = server.trim();
+  // client-go takes a bare host for https
+  const address = /^[a-z]+:\/\//i.test(trimmed) ? trimmed : `https://${trimmed}`;
+  if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol)) {
+    throw invalid(origin, 'its server is no address; https://host:port is expected');
+  }
+  return address;
+}
+
+/**
+ * Helm would print the whole of what it cannot read, credentials too, and who reads it as nothing would go past the proxy.
+ * Empty where there is none.
+ */
+function checkedProxy(proxy: string | undefined, origin: string): string {
+  if (proxy === undefined) return '';
+  if (URL.canParse(proxy) && /^(?:https?|socks5):$/.test(new URL(proxy).protocol)) return proxy;
+  throw invalid(origin, 'its proxy-url is no address of a proxy; http://host:port is expected');
+}
+
+function decodeToken(token: string, origin: string): string {
+  if (token === '') throw invalid(origin, 'it has no token');
+  // a token that was pasted as it is, not as the Secret holds it
+  if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return token;
+  const decoded = fromBase64(token)?.trim();
+  if (decoded !== undefined && /^[\x21-\x7e]+$/.test(decoded)) return decoded;
+  throw invalid(
+    origin,
+    "its token is not base64 of a token; copy `data.token` of the service account's Secret as it is",
+  );
+}
+
+/** Base64 of PEM as it has to be; PEM that was given as it is, is encoded. */
+function pemBase64(text: string, field: string, origin: string): string {
+  if (text.includes('-----BEGIN')) return toBase64(new TextEncoder().encode(text));
+  if (fromBase64(text)?.includes('-----BEGIN') === true) return text;
+  throw invalid(origin, `its ${field} is not base64 of a PEM block (-----BEGIN ...)`);
+}
+
+function userSecrets(user: Fields): string[] {
+  const { token, username, password } = user;
+  const key = textOf(user['client-key-data']);
+  const provider = user['auth-provider'];
+  const providerConfig = isFields(provider) && isFields(provider['config']) ? provider['config'] : {};
+  const plugin = user['exec'];
+  return [
+    ...[token, password].filter(isText),
+    ...(isText(username) && isText(password) ? [toBase64(new TextEncoder().encode(`${username}:${password}`))] : []),
+    ...(key === undefined ? [] : [key, fromBase64(key) ?? '']),
+    ...Object.entries(providerConfig).flatMap(([name, value]) => (namesSecret(name) && isText(value) ? [value] : [])),
+    ...(isFields(plugin) ? pluginSecrets(plugin) : []),
+  ];
+}
+
+function pluginSecrets(plugin: Fields): string[] {
+  const variables = Array.isArray(plugin['env']) ? (plugin['env'] as unknown[]) : [];
+  const ofVariables = variables.flatMap((variable) => {
+    if (!isFields(variable) || !isText(variable['name']) || !isText(variable['value'])) return [];
+    return namesSecret(variable['name']) ? [variable['value']] : [];
+  });
+  const words = Array.isArray(plugin['args']) ? (plugin['args'] as unknown[]).filter(isText) : [];
+  const ofWords = words.flatMap((word, at) => {
+    const [, flag, value] = /^--?([\w-]+)(?:=(.*))?$/s.exec(word) ?? [];
+    if (flag === undefined || !namesSecret(flag)) return [];
+    return [value ?? words[at + 1] ?? ''];
+  });
+  return [...ofVariables, ...ofWords];
+}
+
+/** A credential, and where it has several lines each of them; the frame of a PEM block is none. */
+function withLines(secret: string): string[] {
+  const lines = secret.split(/\r\n|\r|\n/).map((line) => line.trim());
+  return [secret, ...lines].filter((line) => line !== '' && !(line.startsWith('-----') && !line.includes('\n')));
+}
+
+function toBase64(bytes: Uint8Array): string {
+  let binary = '';
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}
+
+function fromBase64(text: string): string | undefined {
+  if (!/^[A-Za-z0-9+/\s]+=*$/.test(text.trimEnd())) return undefined;
+  try {
+    return new TextDecoder().decode(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)));
+  } catch {
+    return undefined;
+  }
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== '';
+}
+
+function textOf(value: unknown): string | undefined {
+  return isText(value) ? value : undefined;
+}
+
+function invalid(origin: string, what: string): TaskError {
+  return new TaskError('ConnectionInvalid', sentence(origin, what));
+}
+
+function sentence(origin: string, what: string): string {
+  return `Reading ${origin}: ${what}.`;
+}

@@ -1,0 +1,236 @@
+import { neutralise } from '../text/foreignText';
+
+/** Characters of one name (a project, a pipeline, a job) in an identity; its id beside it is what makes it unique. */
+const nameLimit = 64;
+/** Characters of a whole identity. All parts together are below it: cut off would be what makes it unique. */
+export const identityLimit = 1024;
+export const linkLimit = 2048;
+export const processLimit = 256;
+
+type Variable = (name: string) => string | undefined;
+
+/**
+ * Who holds a lease: one attempt of one job of one run, so that the main and the post-job phase of its steps are one
+ * holder, and jobs of a matrix, reruns and other pipelines are others. `variable` reads a variable of the job as the agent
+ * names it (`System.JobId`); `process` is the mark of this process. Shown in the logs of other runs.
+ */
+export function holderOf(given: Variable, process: string, redact = (text: string): string => text): Holder {
+  // What the agent makes itself is told as it is: a job may have the secret `911`.
+  const variable: Variable = (name) => (isMadeByAgent(name) ? given(name) : without(redact, given(name)));
+  const read: Variable = (name) => shown(variable(name), nameLimit) || undefined;
+  const mark = shown(process, processLimit);
+  const job = read('System.JobId');
+  const run = runOf(read);
+  // Without these nothing tells two runs apart: this is no agent, but somebody's terminal.
+  if (job === undefined || run === undefined)
+    return { identity: `no pipeline, process ${mark}`, link: '', process: mark, run: '' };
+  const collection = collectionUrl(variable('System.CollectionUri') ?? variable('System.TeamFoundationCollectionUri'));
+  const parts = [
+    [organisation(collection), read('System.TeamProject')].filter((part) => part !== undefined).join('/'),
+    ...run.parts,
+    withId(`job ${jobName(read)}`, job),
+    attempt(read),
+  ];
+  const identity = shown(parts.filter((part) => part !== '').join(', '), identityLimit);
+  return { identity, link: linkTo(variable, collection, run, job), process: mark, run: run.label };
+}
+
+function isMadeByAgent(name: string): boolean {
+  return /(?:Id|Attempt|AttemptNumber|HostType|CollectionUri)$/.test(name);
+}
+
+function without(redact: (text: string) => string, text: string | undefined): string | undefined {
+  return text === undefined ? undefined : redact(text);
+}
+
+/** One line of somebody else's text, bounded: nothing in it is a command of the agent, a control or unseen. */
+export function shown(text: string | undefined, limit: number): string {
+  const oneLine = (part: string): string => part.replace(/\s+/gu, ' ');
+  // What is taken out may have stood between two blanks.
+  const line = oneLine(neutralise(oneLine(wellFormed((text ?? '').slice(0, 8 * limit))))).trim();
+  if (line.length <= limit) return line;
+  return `${line.slice(0, limit - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+}
+
+/** Half a character would come back from the API server as another, and would be no part of an address. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
+/** An address that a person may be sent to, bounded; empty for all else. */
+export function shownLink(text: string | undefined): string {
+  const url = webUrl(text);
+  return url === undefined || url.href.length > linkLimit ? '' : neutralise(url.href);
+}
+
+interface Run {
+  kind: 'build' | 'release';
+  label: string;
+  parts: readonly string[];
+}
+
+function runOf(read: Variable): Run | undefined {
+  return isClassicRelease(read) ? releaseRun(read) : buildRun(read);
+}
+
+/** A classic release names the build that it deploys too, so what there is tells less than what the host says. */
+function isClassicRelease(read: Variable): boolean {
+  return read('System.HostType')?.toLowerCase() !== 'build' && read('Release.ReleaseId') !== undefined;
+}
+
+function buildRun(read: Variable): Run | undefined {
+  const id = read('Build.BuildId');
+  if (id === undefined) return undefined;
+  const stage = read('System.StageDisplayName') ?? named(read('System.StageName'));
+  const parts = [
+    labelled('pipeline', read('Build.DefinitionName')),
+    withId(`run ${read('Build.BuildNumber') ?? ''}`, id),
+    labelled('stage', stage),
+  ];
+  return { kind: 'build', parts, label: runLabelOf(id, read('Build.BuildNumber'), read('Build.DefinitionName')) };
+}
+
+function releaseRun(read: Variable): Run | undefined {
+  const id = read('Release.ReleaseId');
+  if (id === undefined) return undefined;
+  const parts = [
+    labelled('release pipeline', read('Release.DefinitionName')),
+    withId(`run ${read('Release.ReleaseName') ?? ''}`, id),
+    withId(labelled('stage', read('Release.EnvironmentName')), read('Release.EnvironmentId')),
+  ];
+  const label = runLabelOf(id, read('Release.ReleaseName'), read('Release.DefinitionName'));
+  return { kind: 'release', parts, label };
+}
+
+/** Leaves room for the number of a revision in the 63 characters that a label may have. */
+const runLabelLimit = 52;
+
+/** `4711_20260101.4_web-deploy`: id, number and pipeline of a run, in the characters of a label. */
+function runLabelOf(...parts: readonly (string | undefined)[]): string {
+  const plain = parts.map((part = '') => part.replace(/[^A-Za-z0-9.-]+/g, '-').replace(/^[-.]+|(?<![-.])[-.]+$/g, ''));
+  return plain
+    .join('_')
+    .slice(0, runLabelLimit)
+    .replace(/(?<![^A-Za-z0-9])[^A-Za-z0-9]+$/, '');
+}
+
+/** What `runLabelOf` has written, for people: `run 20260101.4 (4711) of pipeline web-deploy`; empty for what is none. */
+export function runWords(label: string): string {
+  const [id = '', number = '', pipeline = ''] = label.split('_');
+  if (!/^[A-Za-z0-9]/.test(id)) return '';
+  const run = number === '' ? `run ${id}` : `run ${number} (${id})`;
+  return pipeline === '' ? run : `${run} of pipeline ${pipeline}`;
+}
+
+/** A job of a matrix has its leg in the display name alone. */
+function jobName(read: Variable): string {
+  return read('System.JobDisplayName') ?? named(read('System.JobName')) ?? '';
+}
+
+/** What the author gave no name to, the service calls so. */
+function named(name: string | undefined): string | undefined {
+  return name === '__default' ? undefined : name;
+}
+
+function attempt(read: Variable): string {
+  const ofJob = read('System.JobAttempt') ?? '1';
+  const ofStage = read('System.StageAttempt') ?? read('Release.AttemptNumber') ?? '1';
+  return `attempt ${ofJob} of stage attempt ${ofStage}`;
+}
+
+function labelled(label: string, name: string | undefined): string {
+  return name === undefined ? '' : `${label} ${name}`;
+}
+
+function withId(text: string, id: string | undefined): string {
+  const trimmed = text.trim();
+  return id === undefined || id === '' ? trimmed : `${trimmed} (${id})`;
+}
+
+/** `fabrikam` on the service, `server/tfs/DefaultCollection` elsewhere: there a collection's name alone is not unique. */
+function organisation(collection: URL | undefined): string | undefined {
+  if (collection === undefined) return undefined;
+  const path = decoded(collection.pathname).replace(/^\/+|(?<!\/)\/+$/g, '');
+  const host = collection.hostname;
+  const old = /^([^.]+)\.visualstudio\.com$/.exec(host)?.[1];
+  if (old !== undefined) return shown(old, nameLimit);
+  return shown(
+    host === 'dev.azure.com' && path !== '' ? path : `${collection.host}/${path}`.replace(/\/$/, ''),
+    nameLimit,
+  );
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+/** With a slash at its end. */
+function collectionUrl(text: string | undefined): URL | undefined {
+  const url = webUrl(text);
+  if (url === undefined) return undefined;
+  url.hash = '';
+  url.search = '';
+  url.pathname = `${url.pathname.replace(/(?<!\/)\/+$/, '')}/`;
+  return url;
+}
+
+function webUrl(text: string | undefined): URL | undefined {
+  if (text === undefined || text === '' || !URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return undefined;
+  // Whoever reads the link needs no credentials of another.
+  url.username = '';
+  url.password = '';
+  return url;
+}
+
+function linkTo(variable: Variable, collection: URL | undefined, { kind }: Run, job: string): string {
+  if (kind === 'release') {
+    const given = shownLink(variable('Release.ReleaseWebURL'));
+    if (given !== '' && !given.includes('***')) return given;
+  }
+  const project = variable('System.TeamProject');
+  // An address with a part that was redacted leads nowhere.
+  if (collection === undefined || project === undefined || project.includes('***')) return '';
+  const page =
+    kind === 'build'
+      ? `_build/results?${query({ buildId: variable('Build.BuildId'), view: 'logs', j: job })}`
+      : `_releaseProgress?${query({ _a: 'release-pipeline-progress', releaseId: variable('Release.ReleaseId') })}`;
+  return shownLink(`${collection.href}${encoded(project)}/${page}`);
+}
+
+/** The page of the run on which Markdown of its steps stands; empty where the agent does not say where that is. */
+export function summaryPage(variable: Variable): string {
+  const read: Variable = (name) => variable(name) || undefined;
+  const run = runOf(read);
+  const collection = collectionUrl(read('System.CollectionUri') ?? read('System.TeamFoundationCollectionUri'));
+  const project = read('System.TeamProject');
+  if (run?.kind !== 'build' || collection === undefined || project === undefined) return '';
+  const page = `_build/results?${query({ buildId: read('Build.BuildId'), view: 'results' })}`;
+  return shownLink(`${collection.href}${encoded(project)}/${page}`);
+}
+
+function query(fields: Readonly<Record<string, string | undefined>>): string {
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}=${encoded(value ?? '')}`)
+    .join('&');
+}
+
+function encoded(text: string): string {
+  return encodeURIComponent(wellFormed(text));
+}
+
+export interface Holder {
+  /** Names one attempt of one job for people; what makes it unique is in it. */
+  identity: string;
+  /** The page of its run; empty where there is none. */
+  link: string;
+  /** The mark of its process: `machine/pid/start`. */
+  process: string;
+  /** Names its run in a label, see `runWords`; empty where there is none. */
+  run: string;
+}

@@ -1,0 +1,301 @@
+import { differences, missingFields, type Difference } from '../kubernetes/fieldDifferences';
+import { isItsOwn, ownersOf, type FieldOwner } from '../kubernetes/fieldOwners';
+import { lastField, pathText } from '../kubernetes/fieldPath';
+import { isRecord } from '../kubernetes/json';
+import type { KubeObject, ObjectRef } from '../kubernetes/object';
+import { apiGroup, isSecret, objectName } from '../kubernetes/manifest';
+import { isUnowned, otherOwner } from './mergeBase';
+
+/*
+ * How what is live differs from what a release declares.
+ *
+ * The API server itself is asked: a forced server-side apply of the declared object, as a dry run, answers with what the
+ * object would be. Whatever is not so already has drifted. The server's own defaults, units and list keys are in both
+ * sides of the comparison, so none of them is known here. What was added and is declared nowhere (a sidecar, a field of
+ * another manager) is no drift: no deploy would take it away.
+ */
+
+export interface ReleaseName {
+  name: string;
+  namespace: string;
+}
+
+/** An object of a release as its manifest has it, and where the API server keeps it. */
+export interface DeclaredObject {
+  ref: ObjectRef;
+  declared: KubeObject;
+}
+
+/**
+ * `missing`: not there, or being deleted; `foreign`: there, but not this release's; `changed`: other than declared;
+ * `unknown`: it could not be compared, so nobody may say that it has not drifted.
+ */
+export interface Drift {
+  ref: ObjectRef;
+  drift: 'missing' | 'foreign' | 'changed' | 'unknown';
+  /** With `changed`, and with `foreign` where it differs as well. */
+  fields: readonly DriftedField[];
+  /** With `foreign`: no release owns it, so nobody loses it. */
+  isUnowned?: boolean;
+  /** A sentence. No value of a Secret is in it, and of other objects numbers, switches and images only. */
+  message: string;
+}
+
+export interface DriftedField {
+  /** `spec.template.spec.containers[name=web].image` */
+  path: string;
+  /** `is 5, not 2`, `differs`, `is gone`, `was added`. */
+  message: string;
+  /** Field managers that have set it last, as the API server notes them. It may be anything. */
+  managers: readonly string[];
+}
+
+export interface Comparison {
+  drift: Drift | undefined;
+  /** Sentences about differences that are another's to make, such as an autoscaler's, and so are no drift. */
+  held: readonly string[];
+}
+
+const asDeclared: Comparison = { drift: undefined, held: [] };
+
+/**
+ * The object as Helm sends it: in its namespace, with the marks of its release, which the manifest lacks
+ * (pkg/action/validate.go, setMetadataVisitor), and without what only the API server may write.
+ */
+export function asHelmSends({ ref, declared }: DeclaredObject, release: ReleaseName): KubeObject {
+  const { status: _, ...object } = declared;
+  const { name, labels, annotations, finalizers, ownerReferences } = declared.metadata;
+  const optional = { finalizers, ownerReferences };
+  const kept = Object.fromEntries(
+    Object.entries(optional).filter(([, value]) => value !== undefined && value !== null),
+  );
+  return {
+    ...object,
+    apiVersion: ref.apiVersion,
+    kind: declared.kind,
+    metadata: {
+      ...kept,
+      name,
+      ...(ref.namespace === undefined ? {} : { namespace: ref.namespace }),
+      labels: { ...labels, 'app.kubernetes.io/managed-by': 'Helm' },
+      annotations: {
+        ...annotations,
+        'meta.helm.sh/release-name': release.name,
+        'meta.helm.sh/release-namespace': release.namespace,
+      },
+    },
+  };
+}
+
+/** The fields of a live object that a release can declare. */
+function content(object: KubeObject): Record<string, unknown> {
+  const { status: _, metadata, ...rest } = object;
+  const { labels, annotations, finalizers, ownerReferences } = metadata;
+  // A Secret's texts are told in its data, where the API server puts them.
+  const { stringData: __, ...fields } = rest as Record<string, unknown>;
+  return { ...(isSecret(object) ? fields : rest), metadata: { labels, annotations, finalizers, ownerReferences } };
+}
+
+/** A Job with ttlSecondsAfterFinished is removed by its controller when it has ended: that is no drift. */
+function removesItself(declared: KubeObject): boolean {
+  const spec = declared['spec'];
+  return (
+    declared.kind === 'Job' &&
+    apiGroup(declared.apiVersion) === 'batch' &&
+    isRecord(spec) &&
+    typeof spec['ttlSecondsAfterFinished'] === 'number'
+  );
+}
+
+/** What a declared object is that is not there. */
+export function absence({ ref, declared }: DeclaredObject): Comparison {
+  const name = nameOf(ref);
+  if (removesItself(declared)) {
+    return { drift: undefined, held: [`${name} is gone: a Job that removes itself after its end.`] };
+  }
+  return { drift: { ref, drift: 'missing', fields: [], message: `${name} does not exist.` }, held: [] };
+}
+
+/** What an object is whose kind the API server does not serve. */
+export function unserved(ref: ObjectRef): Comparison {
+  const message = `${nameOf(ref)} does not exist: the API server serves no ${ref.kind} of ${ref.apiVersion}.`;
+  return { drift: { ref, drift: 'missing', fields: [], message }, held: [] };
+}
+
+/** What is to be said of an object that could not be read. `why` is a sentence. */
+export function notKnown(ref: ObjectRef, why: string): Comparison {
+  const message = `Whether ${nameOf(ref)} is as declared is not known: ${why}`;
+  return { drift: { ref, drift: 'unknown', fields: [], message }, held: [] };
+}
+
+/** The live object against the answer of the dry run. `wanted.declared` is what was sent. */
+export function compare(
+  wanted: DeclaredObject,
+  live: KubeObject,
+  answer: KubeObject,
+  release: ReleaseName,
+): Comparison {
+  if (live.metadata.deletionTimestamp !== undefined) return deletion(wanted.ref);
+  const found = differences(content(live), content(answer), content(wanted.declared));
+  return judged(wanted.ref, live, found, release, '');
+}
+
+/**
+ * The live object against the declared one alone, where the API server would not do the dry run. `because` says why, as
+ * a sentence. Certain when it finds nothing; what it finds may be another spelling of the same.
+ */
+export function compareAlone(
+  wanted: DeclaredObject,
+  live: KubeObject,
+  release: ReleaseName,
+  because: string,
+): Comparison {
+  if (live.metadata.deletionTimestamp !== undefined) return deletion(wanted.ref);
+  const found = missingFields(content(spelledAsKept(wanted.declared)), content(live));
+  return judged(wanted.ref, live, found, release, because);
+}
+
+/** What is drift for sure though no field tells which: the API server refuses to make the object as declared. */
+export function refusedChange(ref: ObjectRef, because: string): Comparison {
+  const message = `${nameOf(ref)} cannot be made as declared: what differs may not be changed (${because}).`;
+  return { drift: { ref, drift: 'changed', fields: [], message }, held: [] };
+}
+
+function deletion(ref: ObjectRef): Comparison {
+  return { drift: { ref, drift: 'missing', fields: [], message: `${nameOf(ref)} is being deleted.` }, held: [] };
+}
+
+function nameOf(ref: ObjectRef): string {
+  return ref.namespace === undefined ? objectName(ref) : `${objectName(ref)} in namespace ${ref.namespace}`;
+}
+
+/** `stringData` of a Secret as the API server keeps it. */
+function spelledAsKept(declared: KubeObject): KubeObject {
+  const texts = declared['stringData'];
+  if (!isSecret(declared) || !isRecord(texts)) return declared;
+  const data = isRecord(declared['data']) ? declared['data'] : {};
+  const encoded = Object.entries(texts).map(([name, value]): [string, unknown] => [name, base64(String(value))]);
+  return { ...declared, data: { ...data, ...Object.fromEntries(encoded) } };
+}
+
+function base64(text: string): string {
+  let binary = '';
+  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
+  return btoa(binary);
+}
+
+const ownershipMarks = new Set([
+  'metadata.labels["app.kubernetes.io/managed-by"]',
+  'metadata.annotations["meta.helm.sh/release-name"]',
+  'metadata.annotations["meta.helm.sh/release-namespace"]',
+]);
+
+function judged(
+  ref: ObjectRef,
+  live: KubeObject,
+  found: readonly Difference[],
+  release: ReleaseName,
+  because: string,
+): Comparison {
+  const owner = otherOwner(live, release);
+  const told = found.map((difference) => ({ difference, path: pathText(difference.path) }));
+  const sorted = told.map((each) => ({ ...each, owners: setters(live, each.difference) }));
+  const isHeld = ({ path, owners }: (typeof sorted)[number]): boolean =>
+    owners.length > 0 && owners.every((each) => isItsOwn(each, path));
+  const held = sorted.filter(isHeld).map((each) => {
+    const { path, owners } = each;
+    return `${nameOf(ref)}: ${path} ${saying(ref, each.difference)}, which is for ${names(owners)} to set.`;
+  });
+  const fields = sorted
+    .filter((each) => !isHeld(each) && !(owner !== undefined && ownershipMarks.has(each.path)))
+    .map(({ difference, path, owners }) => ({
+      path,
+      message: saying(ref, difference),
+      managers: [...new Set(owners.map(({ manager }) => manager))],
+    }));
+  if (owner !== undefined) {
+    const rest = fields.length === 0 ? '' : `, and ${wording(fields)}`;
+    const message = `${nameOf(ref)} belongs to ${owner}${rest}.`;
+    const unowned = isUnowned(live) ? { isUnowned: true } : {};
+    return { drift: { ref, drift: 'foreign', fields, ...unowned, message }, held };
+  }
+  if (fields.length === 0) return { ...asDeclared, held };
+  const how =
+    because === '' ? '' : ` (compared without a dry run, so this may be another spelling of the same: ${because})`;
+  return { drift: { ref, drift: 'changed', fields, message: `${nameOf(ref)}: ${wording(fields)}${how}.` }, held };
+}
+
+/** Nobody notes who has moved the items of a list that are merged by their keys. */
+function setters(live: KubeObject, { path, order }: Difference): FieldOwner[] {
+  return order === 'items' ? [] : ownersOf(live, path);
+}
+
+/** What is named of an object; the rest is counted. */
+const namedAtMost = 8;
+
+function wording(fields: readonly DriftedField[]): string {
+  const phrases = fields.slice(0, namedAtMost).map(({ path, message, managers }) => {
+    return `${path} ${message}${managers.length === 0 ? '' : ` (set by ${managers.map(shortened).join(', ')})`}`;
+  });
+  const rest = fields.length > namedAtMost ? ` and ${fields.length - namedAtMost} more fields differ` : '';
+  return phrases.join(', ') + rest;
+}
+
+function names(owners: readonly FieldOwner[]): string {
+  return [...new Set(owners.map(({ manager }) => shortened(manager)))].join(' and ');
+}
+
+function shortened(text: string): string {
+  return text.length > 64 ? `${text.slice(0, 63)}…` : text;
+}
+
+function saying(ref: ObjectRef, { path, live, wanted, order }: Difference): string {
+  if (order !== undefined) return 'is in another order';
+  if (live === undefined) return 'is gone';
+  if (wanted === undefined) return 'was added';
+  const isShown = !isSecret(ref) && [live, wanted].every((value) => isHarmless(value, lastField(path)));
+  return isShown ? `is ${shownValue(live)}, not ${shownValue(wanted)}` : 'differs';
+}
+
+/** Texts may hold passwords wherever a chart puts them; an image's name is what one looks for first. */
+function isHarmless(value: unknown, field: string): boolean {
+  return typeof value === 'number' || typeof value === 'boolean' || (field === 'image' && typeof value === 'string');
+}
+
+function shownValue(value: unknown): string {
+  return typeof value === 'string' ? shortenedImage(value) : JSON.stringify(value);
+}
+
+function shortenedImage(image: string): string {
+  return image.length > 200 ? `${image.slice(0, 199)}…` : image;
+}
+
+/**
+ * Field paths that the API server says it does not know («.spec.foo: field not declared in schema»,
+ * structured-merge-diff, typed/validate.go). It drops such fields when Helm 3 sends them, and refuses to apply them.
+ */
+export function unknownFields(message: string): string[] {
+  return [...message.matchAll(/(?<![\w$\][.-])((?:\.[\w$-]+|\[[^\][]*\])+): field not declared in schema/g)].map(
+    (match) => (match[1] ?? '').replace(/\[[^\][]*\]/g, '').slice(1),
+  );
+}
+
+/** The object without these fields, in all items of the lists on the way. */
+export function withoutFields(object: KubeObject, paths: readonly string[]): KubeObject {
+  return paths.reduce((rest: unknown, path) => without(rest, path.split('.')), object) as KubeObject;
+}
+
+function without(value: unknown, path: readonly string[]): unknown {
+  if (Array.isArray(value)) return value.map((item) => without(item, path));
+  const [field, ...below] = path;
+  if (!isRecord(value) || field === undefined || !Object.hasOwn(value, field)) return value;
+  const { [field]: found, ...others } = value;
+  return below.length === 0 ? others : { ...others, [field]: without(found, below) };
+}
+
+/** Whether the API server refused a change because the field may not change once it is there. */
+export function isImmutable(message: string): boolean {
+  return /immutable|may not be? ?changed?|may not change|cannot change|cannot be changed|updates to .{0,300} (are )?forbidden|Forbidden: (spec|field|pod updates)/i.test(
+    message,
+  );
+}

@@ -1,0 +1,117 @@
+import type { KubeObject } from '../kubernetes/object';
+import type { ReleaseState } from './history';
+import type { Revision } from './release';
+import type { HelmCapabilities } from '../helm/provenance';
+
+/*
+ * Fields that a server-side apply must not set, because another field manager has set them to something else.
+ *
+ * Helm 4 applies without force unless it is told `--force-conflicts`. It goes on with the other objects after a conflict,
+ * writes nothing of the object that has one, deletes nothing, and fails at the end (pkg/kube/client.go, update; measured
+ * with 4.1.4 and 4.2.3).
+ */
+
+/** The field manager under which every Helm writes (cmd/helm: `kube.ManagedFieldsManager`). */
+export const helmFieldManager = 'helm';
+
+export interface FieldConflict {
+  /** As the API server writes it: `.spec.replicas`, `.spec.template.spec.containers[name="web"].image`. */
+  field: string;
+  /** It may be anything. */
+  manager: string;
+  /** Through which it wrote, for example `scale`; empty for the object itself. */
+  subresource: string;
+}
+
+const manager = String.raw`"((?:[^"\\\n]|\\.)*)"(?: with subresource "((?:[^"\\\n]|\\.)*)")?(?: using \S+)?(?: at \S+?)?`;
+
+/**
+ * The conflicts that the API server names («Apply failed with 1 conflict: …», k8s.io/apimachinery,
+ * pkg/util/managedfields/internal/conflict.go), also where Helm repeats its words. None where it names none.
+ */
+export function fieldConflicts(text: string): FieldConflict[] {
+  const found: FieldConflict[] = [];
+  let holder: Omit<FieldConflict, 'field'> | undefined;
+  for (const line of text.split('\n')) {
+    const single = new RegExp(`Apply failed with 1 conflict: conflict with ${manager}: (\\S+)`, 'g');
+    for (const [, name = '', subresource = '', field = ''] of line.matchAll(single)) {
+      found.push({ field, manager: name, subresource });
+    }
+    const [, field] = /^- (\.\S+)/.exec(line) ?? [];
+    if (holder !== undefined && field !== undefined) found.push({ ...holder, field });
+    const [several, name = '', subresource = ''] = new RegExp(`conflicts with ${manager}:$`).exec(line) ?? [];
+    if (several !== undefined) holder = { manager: name, subresource };
+    else if (field === undefined) holder = undefined;
+  }
+  return found;
+}
+
+/**
+ * Whether Helm has written an object at or after a time of the API server's clock. The API server notes when a write has
+ * changed something, and keeps the time of one that was refused or changed nothing (measured). Of a release that is
+ * applied on the server's side only such writes count. Where nothing of Helm is noted nobody can tell, and it counts as
+ * written.
+ */
+export function wasWrittenSince({ metadata }: KubeObject, since: Date, applyMethod: Revision['applyMethod']): boolean {
+  const times = (metadata.managedFields ?? [])
+    .filter(
+      ({ manager: name, operation }) => name === helmFieldManager && (applyMethod !== 'ssa' || operation === 'Apply'),
+    )
+    .map(({ time }) => Date.parse(time ?? ''));
+  return times.length === 0 || times.some((time) => isNaN(time) || time >= since.getTime());
+}
+
+const namedAtMost = 5;
+
+/** `.spec.replicas (set by kubectl through scale), .data.text (set by kubectl-edit)` */
+export function conflictWords(conflicts: readonly FieldConflict[]): string {
+  const phrases = conflicts.slice(0, namedAtMost).map(({ field, manager: name, subresource }) => {
+    const through = subresource === '' ? '' : ` through ${shortened(subresource)}`;
+    return `${shortened(field)} (set by ${shortened(name)}${through})`;
+  });
+  const rest = conflicts.length > namedAtMost ? ` and ${conflicts.length - namedAtMost} more fields` : '';
+  return phrases.join(', ') + rest;
+}
+
+function shortened(text: string): string {
+  return text.length > 120 ? `${text.slice(0, 119)}…` : text;
+}
+
+/** How an upgrade will write the objects. */
+export interface UpgradeMethod {
+  /** By a server-side apply that fails at the first field that another manager has set otherwise. */
+  meetsConflicts: boolean;
+  /** Helm first makes its own earlier client-side writes server-side ones: they are no conflicts for it. */
+  ownsItsEarlierWrites: boolean;
+}
+
+/**
+ * How this Helm will write: Helm 3 by client-side patches; Helm 4 as `--server-side` says, which is by default as the
+ * last revision was written, and server-side for an install (pkg/action/upgrade.go, getUpgradeServerSideValue).
+ */
+export function upgradeMethod(
+  { major }: Pick<HelmCapabilities, 'major'>,
+  extraArguments: readonly string[],
+  state: ReleaseState,
+): UpgradeMethod {
+  const isInstall = state.state === 'absent' || state.state === 'uninstalled';
+  const wasServerSide = !isInstall && state.last.applyMethod === 'ssa';
+  const asked = flagValue(extraArguments, 'server-side');
+  const isServerSide = isInstall ? asked !== 'false' : asked === 'true' || (asked !== 'false' && wasServerSide);
+  const isForced = /^(1|t|true)$/i.test(flagValue(extraArguments, 'force-conflicts') ?? 'false');
+  return {
+    meetsConflicts: major >= 4 && isServerSide && !isForced,
+    ownsItsEarlierWrites: !wasServerSide,
+  };
+}
+
+const flagsWithValue = new Set(['server-side']);
+
+/** The last value that counts, as pflag reads it; undefined where the flag is not given. */
+function flagValue(words: readonly string[], name: string): string | undefined {
+  const at = words.findLastIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
+  const word = words[at];
+  if (word === undefined) return undefined;
+  if (word.includes('=')) return word.slice(word.indexOf('=') + 1);
+  return flagsWithValue.has(name) ? words[at + 1] : 'true';
+}

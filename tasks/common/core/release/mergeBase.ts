@@ -1,0 +1,340 @@
+import { isRecord } from '../kubernetes/json';
+import type { KubeObject, ObjectRef } from '../kubernetes/object';
+import { apiGroup, manifestKey, manifestObjects } from '../kubernetes/manifest';
+
+/*
+ * What a failed or dead revision leaves behind.
+ *
+ * Helm computes what to remove from the manifest of one earlier revision: an upgrade from the last deployed one, a
+ * rollback from the last one. What other revisions wrote since then is in neither manifest, so Helm 3 (and Helm 4 on
+ * a release made by Helm 3) leaves their fields, every Helm leaves their objects, and before 4.2 a rollback fails
+ * on an object that is alive but not in the last revision's manifest (all measured).
+ *
+ * The mend is to give Helm one base that holds everything that is to go: the objects of all revisions since the last
+ * good one, with all fields that any of them had and the new manifest has not. It stands in the last revision's record
+ * while Helm runs, and Helm's own merge then removes exactly that.
+ */
+
+/** Groups that the API server itself serves. Objects of any other group are custom resources. */
+const builtInGroups = new Set([
+  '',
+  'admissionregistration.k8s.io',
+  'apiextensions.k8s.io',
+  'apiregistration.k8s.io',
+  'apps',
+  'authentication.k8s.io',
+  'authorization.k8s.io',
+  'autoscaling',
+  'batch',
+  'certificates.k8s.io',
+  'coordination.k8s.io',
+  'discovery.k8s.io',
+  'events.k8s.io',
+  'extensions',
+  'flowcontrol.apiserver.k8s.io',
+  'internal.apiserver.k8s.io',
+  'networking.k8s.io',
+  'node.k8s.io',
+  'policy',
+  'rbac.authorization.k8s.io',
+  'resource.k8s.io',
+  'scheduling.k8s.io',
+  'storage.k8s.io',
+  'storagemigration.k8s.io',
+]);
+
+const dataKinds = new Set([
+  '/PersistentVolumeClaim',
+  '/PersistentVolume',
+  '/Namespace',
+  'apiextensions.k8s.io/CustomResourceDefinition',
+]);
+
+export function isCustomResource(ref: { apiVersion: string }): boolean {
+  return !builtInGroups.has(apiGroup(ref.apiVersion));
+}
+
+interface ReleaseName {
+  name: string;
+  namespace: string;
+}
+
+/**
+ * Whose a live object is where it is not this release's. Helm (since 3.2) writes its marks on everything that it makes,
+ * and refuses to take over what lacks them.
+ */
+export function otherOwner(live: KubeObject, release: ReleaseName): string | undefined {
+  const annotations = live.metadata.annotations ?? {};
+  const owner = annotations['meta.helm.sh/release-name'];
+  if (owner === undefined) return 'no Helm release';
+  const namespace = annotations['meta.helm.sh/release-namespace'] ?? release.namespace;
+  const isOurs = owner === release.name && namespace === release.namespace;
+  return isOurs ? undefined : `release ${owner} in namespace ${namespace}`;
+}
+
+/** Whether no release owns it: somebody made it, or took Helm's mark from it. */
+export function isUnowned({ metadata }: KubeObject): boolean {
+  return metadata.annotations?.['meta.helm.sh/release-name'] === undefined;
+}
+
+/**
+ * Why an object is not removed with the revision that brought it; undefined where it may go. What the last good
+ * revision had as well goes by the chart's own wish, unless another release owns it now.
+ */
+export function keepReason(
+  ref: ObjectRef,
+  live: KubeObject,
+  release: ReleaseName,
+  wasGood: boolean,
+): string | undefined {
+  const annotations = live.metadata.annotations ?? {};
+  if (annotations['helm.sh/resource-policy']?.trim().toLowerCase() === 'keep') return 'its resource policy is keep';
+  const owner = otherOwner(live, release);
+  const isUnmarked = annotations['meta.helm.sh/release-name'] === undefined;
+  if (owner !== undefined && !(wasGood && isUnmarked)) return `it belongs to ${owner} now`;
+  if (wasGood) return undefined;
+  const controller = live.metadata.ownerReferences?.find((reference) => reference.controller === true);
+  if (controller !== undefined) return `it is controlled by ${controller.kind}/${controller.name} now`;
+  if (dataKinds.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`)) return 'it may hold data';
+  return isCustomResource(ref) ? 'it is a custom resource: what it stands for may go with it' : undefined;
+}
+
+/** Names of the templates by which a StatefulSet makes claims that outlive it; none where it takes them with it. */
+export function claimTemplates(object: KubeObject): string[] {
+  const spec = object['spec'];
+  if (object.kind !== 'StatefulSet' || apiGroup(object.apiVersion) !== 'apps' || !isRecord(spec)) return [];
+  const policy = spec['persistentVolumeClaimRetentionPolicy'];
+  if (isRecord(policy) && policy['whenDeleted'] === 'Delete') return [];
+  const templates = Array.isArray(spec['volumeClaimTemplates']) ? spec['volumeClaimTemplates'] : [];
+  return templates.flatMap((template) => {
+    const metadata = isRecord(template) ? template['metadata'] : undefined;
+    return isRecord(metadata) && typeof metadata['name'] === 'string' ? [metadata['name']] : [];
+  });
+}
+
+/** An object of an earlier revision that the wanted manifest does not have. */
+export interface Leftover {
+  key: string;
+  object: KubeObject;
+  /** The last good revision had it as well: that Helm removes it is the chart's own wish. */
+  wasGood: boolean;
+}
+
+/** The objects of `manifests` that `wanted` does not have. `good` is the manifest of the last good revision. */
+export function leftovers(
+  manifests: readonly string[],
+  good: string | undefined,
+  wanted: string,
+  namespace: string,
+): Leftover[] {
+  const keyOf = (object: KubeObject): string => manifestKey(object, namespace);
+  const wantedKeys = new Set(manifestObjects(wanted).map(keyOf));
+  const goodKeys = new Set(good === undefined ? [] : manifestObjects(good).map(keyOf));
+  const found = new Map<string, Leftover>();
+  for (const object of manifests.flatMap(manifestObjects)) {
+    const key = keyOf(object);
+    if (!wantedKeys.has(key)) found.set(key, { key, object, wasGood: goodKeys.has(key) });
+  }
+  return [...found.values()];
+}
+
+/**
+ * The objects of `wanted` that `manifests` have and `good` has not. Where such an object is another's in the cluster it
+ * must be spared in the base: what is in its base Helm takes for its own, and takes over without a word.
+ */
+export function newcomers(
+  manifests: readonly string[],
+  good: string | undefined,
+  wanted: string,
+  namespace: string,
+): { key: string; object: KubeObject }[] {
+  const keysOf = (manifest: string): string[] => manifestObjects(manifest).map((one) => manifestKey(one, namespace));
+  const known = new Set(manifests.flatMap(keysOf));
+  const goodKeys = new Set(good === undefined ? [] : keysOf(good));
+  const keyed = manifestObjects(wanted).map((object) => ({ key: manifestKey(object, namespace), object }));
+  return keyed.filter(({ key }) => known.has(key) && !goodKeys.has(key));
+}
+
+/**
+ * The manifest that Helm is to merge from: of everything that any of `manifests` (oldest first) declares what `wanted`
+ * does not, in the API version of `wanted` where that has the object too (Helm 4.1.0 takes another version for another
+ * object), without the objects in `spared`, which Helm then does not see: it deletes none of them, and takes over none.
+ */
+export function mergeBase(
+  manifests: readonly string[],
+  wanted: string,
+  namespace: string,
+  spared: ReadonlySet<string>,
+): string {
+  const target = new Map(manifestObjects(wanted).map((object) => [manifestKey(object, namespace), object]));
+  const union = new Map<string, KubeObject>();
+  for (const object of manifests.flatMap(manifestObjects)) {
+    const key = manifestKey(object, namespace);
+    const earlier = union.get(key);
+    union.set(key, earlier === undefined ? object : (unionOf(earlier, object, '') as KubeObject));
+  }
+  const base = [...union].filter(([key]) => !spared.has(key));
+  return base
+    .map(([key, object]) => {
+      const wish = target.get(key);
+      return manifestDocument(wish === undefined ? identityOf(object) : remainderOf(object, wish));
+    })
+    .join('');
+}
+
+const keepPolicy = 'helm.sh/resource-policy';
+
+/**
+ * What Helm reads of an object that it removes: its name, and of an uninstall the policy that keeps it (pkg/action,
+ * uninstall.go). The rest would only take room in the record, which may hold 1 MiB.
+ */
+function identityOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
+  const { name, namespace, annotations } = metadata;
+  const policy = annotations?.[keepPolicy];
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(policy === undefined ? {} : { annotations: { [keepPolicy]: policy } }),
+    },
+  };
+}
+
+/** A document of a manifest. JSON, because in it no text can be read as anything else; with escapes for what go-yaml refuses or folds. */
+export function manifestDocument(object: KubeObject): string {
+  const escaped = JSON.stringify(object).replace(
+    /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return `---\n${escaped}\n`;
+}
+
+/**
+ * What of an object is to go, under the identity that it has in the wanted manifest; its namespace is named only where
+ * that names it, since Helm compares it as it stands. What both declare is left out: objects that Helm has no type for
+ * (custom resources, CRDs, APIServices, kinds newer than it) are merged two-way, from base to wanted, without a look
+ * at what is live, and a field whose wanted value stood in the base would not be sent.
+ */
+function remainderOf(object: KubeObject, wish: KubeObject): KubeObject {
+  const { apiVersion, kind } = wish;
+  const { name, namespace } = wish.metadata;
+  const { namespace: _, ...metadata } = emptied(without(object.metadata, wish.metadata)) as Fields;
+  const rest = emptied(without(object, wish)) as Fields;
+  return {
+    ...rest,
+    apiVersion,
+    kind,
+    metadata: namespace === undefined ? { ...metadata, name } : { ...metadata, name, namespace },
+  };
+}
+
+/** To remove a field Helm needs its name, not its text. Items of lists may be found by any of theirs. */
+function emptied(value: unknown): unknown {
+  if (typeof value === 'string' && value.length > longText) return '';
+  if (!isRecord(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, emptied(field)]));
+}
+
+const longText = 200;
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The fields of `value` that `wish` does not declare, and nothing that it does. */
+function without(value: Fields, wish: Fields): Record<string, unknown> {
+  const rest = Object.entries(value).flatMap(([name, field]): [string, unknown][] => {
+    if (!Object.hasOwn(wish, name)) return [[name, field]];
+    const wished = wish[name];
+    if (isRecord(field) && isRecord(wished)) return nonEmpty(name, without(field, wished));
+    if (Array.isArray(field) && Array.isArray(wished)) return nonEmpty(name, withoutItems(field, wished, name));
+    return [];
+  });
+  return Object.fromEntries(rest);
+}
+
+function nonEmpty(name: string, rest: object): [string, unknown][] {
+  return Object.keys(rest).length === 0 ? [] : [[name, rest]];
+}
+
+function withoutItems(items: readonly unknown[], wished: readonly unknown[], field: string): unknown[] {
+  if (primitiveSets.has(field)) return items.filter((item) => !wished.includes(item));
+  const key = mergeKeyOf(field, [...items, ...wished]);
+  if (key === undefined) return [];
+  const wishes = byMergeKey(wished as Fields[], key);
+  return (items as Fields[]).flatMap((item) => {
+    const wish = wishes.get(item[key]);
+    if (wish === undefined) return [item];
+    const rest = without(item, wish);
+    return Object.keys(rest).length === 0 ? [] : [{ [key]: item[key], ...rest }];
+  });
+}
+
+/**
+ * `patchMergeKey` of the lists that Kubernetes merges by key (k8s.io/api and apimachinery, types.go); all other lists
+ * are replaced whole. A list may hold a key twice (port 53 for TCP and for UDP): its items are then one here, as a
+ * deletion by key would take both.
+ */
+const mergeKeys: Readonly<Record<string, readonly string[]>> = {
+  containers: ['name'],
+  initContainers: ['name'],
+  ephemeralContainers: ['name'],
+  volumes: ['name'],
+  env: ['name'],
+  imagePullSecrets: ['name'],
+  secrets: ['name'],
+  volumeMounts: ['mountPath'],
+  volumeDevices: ['devicePath'],
+  ports: ['containerPort', 'port'],
+  hostAliases: ['ip'],
+  topologySpreadConstraints: ['topologyKey'],
+  resourceClaims: ['name'],
+  schedulingGates: ['name'],
+  webhooks: ['name'],
+  matchConditions: ['name'],
+  variables: ['name'],
+  ownerReferences: ['uid'],
+};
+
+/** Lists of texts that are merged as sets. */
+const primitiveSets = new Set(['finalizers', 'podCIDRs']);
+
+/** The key by which Kubernetes merges the lists of a field; undefined where it replaces them whole. */
+export function mergeKeyOf(field: string, items: readonly unknown[]): string | undefined {
+  if (!Object.hasOwn(mergeKeys, field)) return undefined;
+  return mergeKeys[field]?.find((key) => items.every((item) => isRecord(item) && Object.hasOwn(item, key)));
+}
+
+function byMergeKey(items: readonly Fields[], key: string): Map<unknown, Fields> {
+  const byKey = new Map<unknown, Fields>();
+  for (const item of items) {
+    const known = byKey.get(item[key]);
+    byKey.set(item[key], known === undefined ? item : unionOfFields(known, item));
+  }
+  return byKey;
+}
+
+/** Both values' fields together; where they differ the later one counts, but nothing that is empty hides what is not. */
+function unionOf(earlier: unknown, later: unknown, field: string): unknown {
+  if (isRecord(earlier) && isRecord(later)) return unionOfFields(earlier, later);
+  if (Array.isArray(earlier) && Array.isArray(later)) return unionOfLists(earlier, later, field);
+  const isStructured = (value: unknown): boolean => typeof value === 'object' && value !== null;
+  return isStructured(earlier) && !isStructured(later) ? earlier : later;
+}
+
+function unionOfFields(earlier: Fields, later: Fields): Record<string, unknown> {
+  const names = new Set([...Object.keys(earlier), ...Object.keys(later)]);
+  return Object.fromEntries(
+    [...names].map((name) => {
+      if (!Object.hasOwn(later, name)) return [name, earlier[name]];
+      return [name, Object.hasOwn(earlier, name) ? unionOf(earlier[name], later[name], name) : later[name]];
+    }),
+  );
+}
+
+function unionOfLists(earlier: readonly unknown[], later: readonly unknown[], field: string): unknown[] {
+  const items = [...earlier, ...later];
+  if (primitiveSets.has(field)) return [...new Set(items)];
+  const key = mergeKeyOf(field, items);
+  return key === undefined ? [...later] : [...byMergeKey(items as Fields[], key).values()];
+}

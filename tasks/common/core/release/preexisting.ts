@@ -1,0 +1,277 @@
+import { hasSameKey, keyOf } from '../kubernetes/fieldDifferences';
+import { ownersOf } from '../kubernetes/fieldOwners';
+import type { Path } from '../kubernetes/fieldPath';
+import { sinceUninstall } from './history';
+import { isRecord } from '../kubernetes/json';
+import { creation, type KubeObject, type ObjectMeta } from '../kubernetes/object';
+import { apiGroup, hookObject, isSecret, manifestKey, manifestObjects, wantedByManifest } from '../kubernetes/manifest';
+import type { Revision } from './release';
+import { otherOwner } from './mergeBase';
+import { isSame } from '../kubernetes/sameValue';
+import type { Rendering } from './unchanged';
+
+/*
+ * Objects that were there before a deploy, and that Helm takes over.
+ *
+ * With --take-ownership, or where an object already carries Helm's marks, Helm writes an existing object as if it were
+ * its own. From then on it stands in the manifest of a revision, so every rollback, uninstall and clean-up of that
+ * revision would remove it (measured with 3.17.3, 4.1.4 and 4.2.3). Two things prevent that:
+ *
+ * - It is never removed. Helm creates the record of a revision before it creates any object of it, so an object that is
+ *   older than the record of the first revision that declares it was not made by the release. Nothing has to be noted
+ *   for this: it holds for every later run. Objects that a run has seen itself are known by their uid as well.
+ * - It is put back as it was. For this it is kept in a Secret before Helm runs, until the run is over.
+ */
+
+type ReleaseName = Parameters<typeof otherOwner>[1];
+
+/** An object that was there before Helm ran, as the API server gave it then, without its status. */
+export interface KeptObject {
+  object: KubeObject;
+  purpose: 'object' | 'hook';
+}
+
+/** An object that Helm is about to write, as the chart declares it. `key` as `manifestKey`. */
+export interface Candidate {
+  key: string;
+  object: KubeObject;
+  purpose: KeptObject['purpose'];
+}
+
+/**
+ * The objects of a rendering that are not in the last good revision: only these can be somebody else's. Hooks are among
+ * them where no revision had them, but not those of `helm test`, which no deploy runs.
+ */
+export function candidates(
+  { manifest, hooks }: Pick<Rendering, 'manifest' | 'hooks'>,
+  history: readonly Revision[],
+  good: Revision | undefined,
+  namespace: string,
+): Candidate[] {
+  const keyed = (purpose: Candidate['purpose']) => (object: KubeObject) =>
+    ({ key: manifestKey(object, namespace), object, purpose }) satisfies Candidate;
+  const declared = wantedByManifest(manifest, namespace).map(keyed('object'));
+  const known = new Set(good === undefined ? [] : keysOf(good.manifest, namespace));
+  const otherwiseKnown = new Set([
+    ...known,
+    ...declared.map(({ key }) => key),
+    ...sinceUninstall(history).flatMap((revision) => hooksOf(revision).map((hook) => manifestKey(hook, namespace))),
+  ]);
+  const ofHooks = new Map(
+    hooksOf({ hooks })
+      .map(keyed('hook'))
+      .filter(({ key }) => !otherwiseKnown.has(key))
+      .map((each) => [each.key, each]),
+  );
+  return [...declared.filter(({ key }) => !known.has(key)), ...ofHooks.values()];
+}
+
+function keysOf(manifest: string, namespace: string): string[] {
+  return manifestObjects(manifest).map((object) => manifestKey(object, namespace));
+}
+
+function hooksOf({ hooks }: Pick<Rendering, 'hooks'>): KubeObject[] {
+  return hooks
+    .filter(({ events }) => events.some((event) => event !== 'test' && event !== 'test-success'))
+    .flatMap(({ manifest }) => hookObject(manifest) ?? []);
+}
+
+/** When the first of these revisions (oldest first) that declares an object was begun, by the key of the object. */
+export function firstDeclared(
+  revisions: readonly Pick<Revision, 'manifest' | 'revision' | 'createdAt'>[],
+  namespace: string,
+): Map<string, Pick<Revision, 'revision' | 'createdAt'>> {
+  const first = new Map<string, Pick<Revision, 'revision' | 'createdAt'>>();
+  for (const revision of revisions) {
+    for (const key of keysOf(revision.manifest, namespace)) if (!first.has(key)) first.set(key, revision);
+  }
+  return first;
+}
+
+/** Whether an object was there before the revision was begun. Both times are the API server's, to the second. */
+export function isOlder(live: KubeObject, since: Pick<Revision, 'createdAt'> | undefined): boolean {
+  const created = creation(live);
+  return created !== undefined && since?.createdAt !== undefined && created < since.createdAt;
+}
+
+/**
+ * Whether a live object of a rendering was there before the release had anything to do with it. `since`: the first failed
+ * revision after the last good one that declares it.
+ */
+export function isPreexisting(
+  live: KubeObject,
+  since: Pick<Revision, 'createdAt'> | undefined,
+  release: ReleaseName,
+  known: ReadonlySet<string>,
+): boolean {
+  if (since === undefined || otherOwner(live, release) !== undefined) return true;
+  return isOlder(live, since) || known.has(live.metadata.uid ?? '');
+}
+
+/** What is kept of a live object: all but what only its controller writes. */
+export function kept(live: KubeObject, purpose: KeptObject['purpose']): KeptObject {
+  const { status: _, ...object } = live;
+  return { object, purpose };
+}
+
+/** Whether its content may lie in a Secret of the release's namespace: others may read that, and not the object's own. */
+export function mayBeKept({ object }: KeptObject, namespace: string): boolean {
+  return !isSecret(object) || object.metadata.namespace === namespace;
+}
+
+/** Uids of objects that no clean-up may remove. */
+export function knownUids(preexisting: readonly KeptObject[]): Set<string> {
+  return new Set(preexisting.map(({ object }) => object.metadata.uid ?? ''));
+}
+
+/** Which of these fit together below a limit, the small ones first. `bytes` are those of each, in the same order. */
+export function fitting<T>(items: readonly T[], bytes: readonly number[], limit: number): Set<T> {
+  const order = items.map((item, index) => ({ item, size: bytes[index] ?? Infinity }));
+  let left = limit;
+  const fits = order
+    .sort((one, other) => one.size - other.size)
+    .filter(({ size }) => {
+      left -= size;
+      return left >= 0;
+    });
+  return new Set(fits.map(({ item }) => item));
+}
+
+/** What is to be done so that an object is again as it was. */
+export type Restoration =
+  | { action: 'nothing' }
+  | { action: 'create'; object: KubeObject }
+  /** The chart has made it immutable, so only a new one can have the old content. */
+  | { action: 'replace'; uid: string; object: KubeObject }
+  /** JSON merge patches: of all of it, and of its labels and annotations alone, where the API server refuses the first. */
+  | { action: 'patch'; patch: Patch; metadata: Patch }
+  /** `why` is a clause: «it is gone, …». */
+  | { action: 'leave'; why: string };
+
+export type Patch = Readonly<Record<string, unknown>>;
+
+const runsAgain = new Set(['batch/Job', '/Pod']);
+const holdsData = new Set([
+  '/PersistentVolumeClaim',
+  '/PersistentVolume',
+  '/Namespace',
+  'apiextensions.k8s.io/CustomResourceDefinition',
+]);
+
+/**
+ * How an object becomes again what it was. What others than Helm have written meanwhile stays: the replicas of an
+ * autoscaler, the notes of a controller, the change of a person.
+ */
+export function restoration({ object: before, purpose }: KeptObject, live: KubeObject | undefined): Restoration {
+  const kind = `${apiGroup(before.apiVersion)}/${before.kind}`;
+  if (live === undefined) {
+    if (runsAgain.has(kind)) return { action: 'leave', why: 'it is gone, and a new one would run again' };
+    if (holdsData.has(kind)) return { action: 'leave', why: 'it is gone, and a new one would be empty' };
+    return { action: 'create', object: withoutServerFields(before) };
+  }
+  if (live.metadata.deletionTimestamp !== undefined) return { action: 'leave', why: 'it is being deleted' };
+  const isAnew = live.metadata.uid !== before.metadata.uid;
+  if (isAnew && !isHelms(live)) return { action: 'leave', why: 'somebody has deleted it and made a new one' };
+  if (runsAgain.has(kind) && (isAnew || purpose === 'hook')) {
+    return isAnew ? { action: 'leave', why: 'Helm has replaced it, and it would run again' } : { action: 'nothing' };
+  }
+  const now = contentOf(live);
+  const patch = mergePatch(now, restored(contentOf(before), now, isOthersIn(live), []));
+  if (patch === undefined) return { action: 'nothing' };
+  const { metadata = {}, ...content } = patch as { metadata?: Patch };
+  if (live['immutable'] === true && Object.keys(content).length > 0) {
+    return { action: 'replace', uid: live.metadata.uid ?? '', object: withoutServerFields(before) };
+  }
+  return { action: 'patch', patch: onto(live, patch), metadata: onto(live, { metadata }) };
+}
+
+/** Refused when the object was changed or replaced since it was read. */
+function onto({ metadata }: KubeObject, patch: Patch): Patch {
+  const { uid, resourceVersion } = metadata;
+  return { ...patch, metadata: { ...(patch['metadata'] as Patch | undefined), uid, resourceVersion } };
+}
+
+function withoutServerFields(object: KubeObject): KubeObject {
+  const { name, namespace, labels, annotations, finalizers, ownerReferences } = object.metadata;
+  const optional = { namespace, labels, annotations, finalizers, ownerReferences };
+  const given = Object.entries(optional).filter(([, value]) => value !== undefined);
+  return { ...object, metadata: { name, ...Object.fromEntries(given) } };
+}
+
+/** Under this name Helm writes (pkg/kube, ManagedFieldsManager). */
+const helmManager = 'helm';
+
+function isHelms({ metadata }: KubeObject): boolean {
+  const isMarked = metadata.annotations?.['meta.helm.sh/release-name'] !== undefined;
+  return isMarked || (metadata.managedFields ?? []).some(({ manager }) => manager === helmManager);
+}
+
+/** Whether a field is set by others than Helm, as the API server notes it. */
+function isOthersIn(live: KubeObject): (path: Path) => boolean {
+  return (path) => {
+    const owners = ownersOf(live, path);
+    return owners.length > 0 && owners.every(({ manager }) => manager !== helmManager);
+  };
+}
+
+/** What of an object Helm can have written. */
+function contentOf(object: KubeObject): Fields {
+  const { status: _, metadata, ...rest } = object;
+  return { ...rest, metadata: ownMetadata(metadata) };
+}
+
+function ownMetadata({ labels, annotations, finalizers, ownerReferences }: ObjectMeta): Fields {
+  const own = Object.entries({ labels, annotations, finalizers, ownerReferences });
+  return Object.fromEntries(own.filter(([, value]) => value !== undefined));
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+type IsOthers = (path: Path) => boolean;
+
+/** `before` with what others have set in `live` since. */
+function restored(before: unknown, live: unknown, isOthers: IsOthers, path: Path): unknown {
+  if (isSame(before, live)) return live;
+  if (isRecord(live) && (isRecord(before) || before === undefined)) return restoredFields(before, live, isOthers, path);
+  const by = Array.isArray(before) && Array.isArray(live) ? keyOf([before, live]) : undefined;
+  if (by !== undefined) return restoredItems(before as Fields[], live as Fields[], by, isOthers, path);
+  return live !== undefined && isOthers(path) ? live : before;
+}
+
+function restoredFields(before: Fields | undefined, live: Fields, isOthers: IsOthers, path: Path): unknown {
+  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(live)])];
+  const fields = names
+    .map((field): [string, unknown] => [field, restored(before?.[field], live[field], isOthers, [...path, { field }])])
+    .filter(([, value]) => value !== undefined);
+  return before === undefined && fields.length === 0 ? undefined : Object.fromEntries(fields);
+}
+
+function restoredItems(
+  before: readonly Fields[],
+  live: readonly Fields[],
+  by: readonly string[],
+  isOthers: IsOthers,
+  path: Path,
+): unknown[] {
+  const there = before.map((item) => {
+    const counterpart = live.find((each) => hasSameKey(each, item, by));
+    return counterpart === undefined ? item : restored(item, counterpart, isOthers, [...path, { item, by }]);
+  });
+  const surplus = live.filter((item) => !before.some((each) => hasSameKey(each, item, by)));
+  return [...there, ...surplus.filter((item) => isOthers([...path, { item, by }]))];
+}
+
+/** JSON merge patch (RFC 7396) from one to the other; undefined where nothing differs. */
+function mergePatch(from: Fields, to: unknown): Patch | undefined {
+  if (!isRecord(to)) return undefined;
+  const names = [...new Set([...Object.keys(from), ...Object.keys(to)])].filter(
+    (name) => !isSame(from[name], to[name]),
+  );
+  if (names.length === 0) return undefined;
+  return Object.fromEntries(
+    names.map((name) => {
+      const [one, other] = [from[name], to[name]];
+      if (isRecord(one) && isRecord(other)) return [name, mergePatch(one, other)];
+      return [name, other ?? null];
+    }),
+  );
+}

@@ -1,0 +1,122 @@
+import type { KindName } from '../helm/chartCrds';
+import { isRecord } from '../kubernetes/json';
+import type { KubeObject } from '../kubernetes/object';
+import { apiGroup, manifestObjects } from '../kubernetes/manifest';
+import type { Revision } from './release';
+import { isCustomResource, manifestDocument } from './mergeBase';
+
+/*
+ * Helm's record names each object in the API version that its chart had then. When the cluster is upgraded and no longer
+ * serves that version, Helm can neither upgrade the release nor return to that revision: it reads the record's manifest
+ * first, and finds «no matches for kind». So the versions are brought up to date in the record, as Helm's plug-in
+ * mapkubeapis does; the API server itself says which version it serves instead.
+ */
+
+/** Kinds that went to another group, with the group where they are now (Kubernetes' deprecated API migration guide). */
+const movedKinds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  extensions: {
+    DaemonSet: 'apps',
+    Deployment: 'apps',
+    Ingress: 'networking.k8s.io',
+    NetworkPolicy: 'networking.k8s.io',
+    ReplicaSet: 'apps',
+  },
+};
+
+/** The groups in which a kind may be served today, the likeliest first. */
+export function groupsOf({ apiVersion, kind }: KindName): string[] {
+  const group = apiGroup(apiVersion);
+  const moved = Object.hasOwn(movedKinds, group) ? movedKinds[group] : undefined;
+  return moved !== undefined && Object.hasOwn(moved, kind) ? [group, moved[kind] ?? ''] : [group];
+}
+
+/** A kind of a manifest in a version that is not served, and the version that is; `undefined`: none is. */
+export interface LostKind extends KindName {
+  servedAs: string | undefined;
+}
+
+/** The kinds that a manifest names, each once. */
+export function manifestKinds(manifest: string): KindName[] {
+  const named = manifestObjects(manifest).map(({ apiVersion, kind }): [string, KindName] => [
+    `${apiVersion} ${kind}`,
+    { apiVersion, kind },
+  ]);
+  return [...new Map(named).values()];
+}
+
+/**
+ * The manifest with its lost kinds in the versions that are served. Objects of Kubernetes' own kinds that no version has
+ * any more are left out: there are none, and there will be none. Custom resources stay, for their definition may come back.
+ * What is not concerned stays as it is, to the byte.
+ */
+export function renewedManifest(manifest: string, lost: readonly LostKind[]): string {
+  if (lost.length === 0) return manifest;
+  return manifest
+    .split(/^(?=---(?:\s|$))/m)
+    .map((document) => renewedDocument(document, lost))
+    .join('');
+}
+
+function renewedDocument(document: string, lost: readonly LostKind[]): string {
+  const objects = manifestObjects(document);
+  const concerned = objects.filter((object) => lostKindOf(object, lost) !== undefined);
+  const [first] = concerned;
+  if (first === undefined) return document;
+  const renewed = objects.flatMap((object) => renewedObject(object, lost));
+  if (objects.length > 1 || renewed.length !== 1) return renewed.map(manifestDocument).join('');
+  const text = withVersion(document, first.apiVersion, renewed[0]?.apiVersion ?? '');
+  return text ?? renewed.map(manifestDocument).join('');
+}
+
+function lostKindOf({ apiVersion, kind }: KindName, lost: readonly LostKind[]): LostKind | undefined {
+  return lost.find((each) => each.apiVersion === apiVersion && each.kind === kind);
+}
+
+function renewedObject(object: KubeObject, lost: readonly LostKind[]): KubeObject[] {
+  const kind = lostKindOf(object, lost);
+  if (kind === undefined) return [object];
+  if (kind.servedAs !== undefined) return [{ ...object, apiVersion: kind.servedAs }];
+  return isCustomResource(kind) ? [object] : [];
+}
+
+/** The text with another version in its one line that says it; undefined where it is written in another way. */
+function withVersion(document: string, from: string, to: string): string | undefined {
+  const line = /^(apiVersion:[ \t]*)(["']?)([^\s"'#]+)\2([ \t]*(?:#.*)?)$/gm;
+  const found = [...document.matchAll(line)];
+  if (found.length !== 1 || found[0]?.[3] !== from) return undefined;
+  const text = document.replace(
+    line,
+    (_line, key: string, quote: string, _version, rest: string) => `${key}${quote}${to}${quote}${rest}`,
+  );
+  const [object] = manifestObjects(text);
+  return isRecord(object) && object.apiVersion === to ? text : undefined;
+}
+
+/** A record that names kinds that are lost, and its manifest without them. */
+export interface RecordRenewal {
+  revision: number;
+  lost: readonly LostKind[];
+  manifest: string;
+}
+
+/** The history as it is when these records are written. */
+export function renewedHistory(history: readonly Revision[], renewals: readonly RecordRenewal[]): readonly Revision[] {
+  return history.map((revision) => renewedRevision(revision, renewals));
+}
+
+export function renewedRevision(record: Revision, renewals: readonly RecordRenewal[]): Revision {
+  const renewal = renewals.find(({ revision }) => revision === record.revision);
+  return renewal === undefined ? record : { ...record, manifest: renewal.manifest };
+}
+
+/** What becomes of a lost kind in a record, as a sentence. */
+export function renewalWords({ apiVersion, kind, servedAs }: LostKind, revision: number): string {
+  const gone = `Helm's record of revision ${revision} names ${kind} of ${apiVersion}, which the API server no longer serves`;
+  if (servedAs !== undefined) return `${gone}: it is written as ${servedAs} there, so that Helm can read it.`;
+  return `${gone} in any version: it is left out there, so that Helm can read it.`;
+}
+
+/** The lost kinds that `renewedManifest` can do something about. */
+export function isRenewable(lost: LostKind): boolean {
+  return lost.servedAs !== undefined || !isCustomResource(lost);
+}

@@ -1,0 +1,138 @@
+import { advice, type FailureReason } from '../failure';
+import { ownWords } from '../text/foreignWords';
+
+type Words = (groups: Readonly<Record<string, string>>) => string;
+
+/**
+ * Where a reason has several remedies, the one for these words. The first row that fits counts; a reason without one keeps
+ * its own advice.
+ */
+export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | Words])[] = [
+  [
+    'HookFailed',
+    / already exists\b/,
+    'Delete the object that is left of an earlier run of the hook, or give the hook the annotation helm.sh/hook-delete-policy: before-hook-creation, so that Helm does.',
+  ],
+  [
+    'HookFailed',
+    /denied (?:the )?request:\s| is forbidden: | is invalid: | cannot be handled as a |failed calling webhook/,
+    'The API server refused the hook, so it has not run; the answer above says why. Helm did nothing after it.',
+  ],
+  [
+    'ApplyRejected',
+    /denied (?:the )?request:\s/,
+    'A policy of the cluster refuses the object. Change the object as the answer above asks, or ask the owner of the policy for an exception.',
+  ],
+  [
+    'ApplyRejected',
+    /failed calling webhook|conversion webhook for .{0,300} failed/,
+    'A webhook of the cluster does not answer, so the API server refuses the change. Its owner has to repair it; its name is above. Nothing is wrong with the chart.',
+  ],
+  [
+    'ApplyRejected',
+    /Namespace "(?<name>[^"]*)" in namespace "" exists and cannot be imported/,
+    ({ name }) =>
+      `The chart declares a namespace that is there already and is not this release's. Take the Namespace out of the chart (the input createNamespace makes one where there is none), or give it to the release: \`--take-ownership\` in the input arguments, or the label and the annotations named above (kubectl label namespace ${name}, kubectl annotate namespace ${name}). Do not delete it: all that lies in it would go too.`,
+  ],
+  [
+    'ChartInvalid',
+    /would delete namespace /,
+    'Nothing was changed. Keep the namespace as said above, then run the step again.',
+  ],
+  [
+    'ApplyRejected',
+    /exists and cannot be imported.*"meta\.helm\.sh\/release-name" must equal "(?<release>[^"]*)": current value is "(?<owner>[^"]*)"/s,
+    ({ owner }) =>
+      `The object belongs to the release ${owner}. Give it another name in one of the two charts, or take it out of the chart of ${owner} and deploy that release before this one; \`--take-ownership\` in the input arguments takes the object away from ${owner}.`,
+  ],
+  [
+    'ApplyRejected',
+    /exists and cannot be imported.*"meta\.helm\.sh\/release-namespace" must equal "[^"]*": current value is "(?<owner>[^"]*)"/s,
+    ({ owner }) =>
+      `The object belongs to a release of the same name in namespace ${owner}. Give it another name in one of the two, or remove it there first; \`--take-ownership\` in the input arguments takes it away from there.`,
+  ],
+  [
+    'ApplyRejected',
+    /exists and cannot be imported.*"app\.kubernetes\.io\/managed-by" must equal "Helm": current value is "(?<owner>[^"]*)"/s,
+    ({ owner }) =>
+      `The object is managed by ${owner}, not by Helm. Take it out of the chart or out of ${owner}, or give it another name; \`--take-ownership\` in the input arguments makes it one of this release.`,
+  ],
+  [
+    'ApplyRejected',
+    /exists and cannot be imported/,
+    'The object was not made by Helm, so it belongs to somebody else. Give it another name in the chart, or delete it if nobody needs it; `--take-ownership` in the input arguments makes it one of this release.',
+  ],
+  [
+    'ApplyRejected',
+    / already exists\b/,
+    'The chart declares this object twice, or somebody else made it at the same moment. Remove one of the two from the chart (`helm template` shows both), or run the step again.',
+  ],
+  [
+    'ApplyRejected',
+    /with the name ".{0,300}" (?:not )?found/,
+    'The object is in the cluster, but not in the last revision of the release: the chart declares it twice, or somebody made it with the marks of this release. Remove one of the two from the chart, or delete the object if nobody needs it.',
+  ],
+  [
+    'ApplyRejected',
+    /field is immutable|may not change once set|is immutable|updates to \S+ spec for fields other than|may not be changed|cannot be changed/,
+    'The field named above cannot be changed while the object exists. Undo that change in the chart, give the object another name, or delete the object before the next deploy; until then what it runs is gone.',
+  ],
+  ['ApplyRejected', /exceeded quota: /, 'Raise the ResourceQuota named above, or lower what the chart requests.'],
+  [
+    'ApplyRejected',
+    /Too long: |[Rr]equest entity too large|request is too large/,
+    'The object is larger than the API server accepts (1 MiB for a ConfigMap or a Secret). Split it, or keep the data somewhere else.',
+  ],
+  [
+    'ApplyRejected',
+    /field not declared in schema|unknown field|: expected \w[^\n]{0,80}, got | cannot be handled as a |cannot unmarshal|unable to convert unstructured|duplicate entries for key|in body must be of type/,
+    'The object does not fit the schema of its kind: correct the field named above in the chart or its values.',
+  ],
+  [
+    'ChartInvalid',
+    /resource name may not be empty|(?<!chart\.metadata\.)name is required|name or generateName is required|generateName/,
+    'Give each object of the chart a fixed metadata.name: Helm finds its objects by their names, so generateName works in hooks only.',
+  ],
+  [
+    'ChartInvalid',
+    /missing in charts\/ directory|lock file \(Chart\.lock\) is out of sync/,
+    'Run `helm dependency update` and commit Chart.lock and charts/, or set the input dependencyUpdate to true.',
+  ],
+  [
+    'ChartNotFound',
+    /no repository definition for|no cached repository for/,
+    'Add the repository in an earlier step (`helm repo add`), or give its full URL in the dependencies of Chart.yaml.',
+  ],
+  [
+    'CredentialsRejected',
+    /executable \S+ not found|is not installed on this agent/,
+    'Install the credential plug-in named above on the agent in an earlier step, or use a service connection that needs none.',
+  ],
+  [
+    'CredentialsRejected',
+    /[Cc]redential plug-in|getting credentials: exec: /,
+    'The credential plug-in named above failed, and no credentials came; its own words are above. Run it on the agent to see the same.',
+  ],
+  ['ClusterUnreachable', /the API server answered (429|502|503|504)\b/, advice.TransientFailure],
+  [
+    'ApplyRejected',
+    /database space exceeded/,
+    'The API server can store nothing, since its database (etcd) is full: the owner of the cluster has to make room in it.',
+  ],
+  [
+    'HelmFailed',
+    /SIGKILL/,
+    'Something killed Helm: on a small agent it is the kernel when the memory runs out. Use an agent with more memory, or run less beside the step.',
+  ],
+];
+
+/** The next step for a person, by the reason and by what was said. `message` may quote anybody. */
+export function adviceFor(reason: FailureReason, message: string): string {
+  const said = ownWords(message);
+  for (const [of, pattern, words] of specialAdvice) {
+    if (of !== reason) continue;
+    const match = pattern.exec(said);
+    if (match !== null) return typeof words === 'string' ? words : words(match.groups ?? {});
+  }
+  return advice[reason];
+}

@@ -1,0 +1,190 @@
+import type { Ending } from './ending';
+import { adviceFor } from './advice';
+import type { FailureReason } from '../failure';
+import { clipped, neutralise, splitLines } from '../text/foreignText';
+import {
+  blaming,
+  blamingMarkdown,
+  cell,
+  codeBlock,
+  objectTable,
+  proofOf,
+  sinceSentence,
+  type Evidence,
+  type ReportedObject,
+  type TaskResult,
+} from './report';
+
+export type HealthWord = 'healthy' | 'unhealthy' | 'unknown';
+
+/** One look at the health of workloads or of a release. Schema: docs/report.schema.json. */
+export interface HealthReport {
+  schemaVersion: 1;
+  task: 'RolloutHealthCheck';
+  namespace: string;
+  /** Empty where no release was asked about. */
+  release: string;
+  health: HealthWord;
+  reason: string;
+  reasonGroup: string;
+  timedOut: boolean;
+  message: string;
+  advice: string;
+  failedWorkload: string;
+  revision: number | null;
+  /** Where a rollback would go; null where there is nowhere. */
+  rollbackRevision: number | null;
+  canRollBack: boolean;
+  /** The revision was marked as verified healthy by this check. */
+  markedVerified: boolean;
+  startedAt: string;
+  finishedAt: string;
+  objects: readonly ReportedObject[];
+  evidence: readonly Evidence[];
+}
+
+export function subjectOf(report: HealthReport): string {
+  if (report.release !== '') {
+    const revision = report.revision === null ? '' : `, revision ${report.revision}`;
+    return `Release ${report.release} in namespace ${report.namespace}${revision}`;
+  }
+  if (report.objects.length === 0) return `Namespace ${report.namespace}`;
+  const inside = report.objects.filter(({ namespace }) => namespace !== '');
+  const outside = report.objects.filter(({ namespace }) => namespace === '');
+  return [
+    ...(inside.length === 0 ? [] : [`${someOf(inside)} in namespace ${report.namespace}`]),
+    ...(outside.length === 0 ? [] : [someOf(outside)]),
+  ].join(' and the cluster-wide ');
+}
+
+function someOf(objects: readonly ReportedObject[]): string {
+  const names = objects.map(({ kind, name }) => `${kind}/${name}`);
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
+  return `${names.slice(0, 3).join(', ')}${more}`;
+}
+
+/** One sentence, without line breaks or anything else that is not seen. */
+export function healthSummary(report: HealthReport): string {
+  const subject = subjectOf(report);
+  if (report.health === 'healthy') return `${subject}: healthy.`;
+  const text = `${subject}: ${report.health}. ${blaming(report)} (${report.reason})`;
+  return neutralise(text.replace(/[\s\u0085]+/g, ' '));
+}
+
+export function healthOutputs(report: HealthReport): Record<string, string> {
+  return {
+    health: report.health,
+    reason: report.reason,
+    reasonGroup: report.reasonGroup,
+    failedWorkload: report.failedWorkload,
+    summary: withoutMacros(healthSummary(report)),
+    gateInstructions: gateInstructions(report),
+    canRollBack: String(report.canRollBack),
+  };
+}
+
+/** The outputs of a check that could not begin: a gate that shows them must not show the names of the variables. */
+export function refusedOutputs(reason: FailureReason, message: string): Record<string, string> {
+  const summary = withoutMacros(neutralise(message.replace(/[\s\u0085]+/g, ' ')));
+  return {
+    health: 'unknown',
+    reason,
+    reasonGroup: 'other',
+    failedWorkload: '',
+    summary,
+    gateInstructions: `**${sentenceCell(summary)}**\n\nNext step: ${sentenceCell(adviceFor(reason, message))}`,
+    canRollBack: 'false',
+    reportPath: '',
+  };
+}
+
+export function healthResult(report: HealthReport, onUnhealthy: 'fail' | 'succeed'): TaskResult {
+  return report.health === 'healthy' || onUnhealthy === 'succeed' ? 'Succeeded' : 'Failed';
+}
+
+/** What the instructions of ManualValidation@1 hold at most. Characters. */
+const gateLimit = 4000;
+const gateEvidenceLines = 12;
+/** So that the lines of one log fit beside all else; a line of structured logging may be very long. */
+const gateLineLimit = 200;
+/** A sentence may grow to three times its length where every character has to be escaped, and still fits. */
+const gateSentenceLimit = 1000;
+
+/** What a person at a gate has to know, most important first; what would not fit is left out, part by part. */
+export function gateInstructions(report: HealthReport): string {
+  const parts = [
+    `**${sentenceCell(healthSummary(report))}**`,
+    sinceSentence(report),
+    report.advice === '' ? '' : `Next step: ${sentenceCell(report.advice)}`,
+    rollbackSentence(report),
+    ...report.evidence.map(gateEvidence),
+    objectTable(report.objects),
+  ].filter((part) => part !== '');
+  let text = '';
+  for (const part of parts.map(withoutMacros)) {
+    const longer = text === '' ? part : `${text}\n\n${part}`;
+    if (longer.length > gateLimit - cutNote.length) return `${text}${cutNote}`;
+    text = longer;
+  }
+  return text;
+}
+
+const cutNote = '\n\n(More in the results of the run.)';
+
+function sentenceCell(text: string): string {
+  return cell(clipped(text, gateSentenceLimit));
+}
+
+function gateEvidence({ object, title, lines }: Evidence): string {
+  const last = lines.flatMap(splitLines).slice(-gateEvidenceLines);
+  return `${sentenceCell(object)}, ${sentenceCell(title)}:\n\n${codeBlock(last.map((line) => clipped(line, gateLineLimit)))}`;
+}
+
+/** A `$(...)` or `${{...}}` would be taken for a variable by the step that is given the text. */
+function withoutMacros(text: string): string {
+  return text.replace(/\$(?=[({])/g, '$ ');
+}
+
+function rollbackSentence(report: HealthReport): string {
+  if (report.release === '') {
+    return report.canRollBack ? 'Every workload has a revision before this one to go back to.' : '';
+  }
+  const now = report.revision === null ? '' : `Revision now: ${report.revision}. `;
+  if (report.rollbackRevision === null) return `${now}There is no revision to go back to.`;
+  return `${now}A rollback would go to revision ${report.rollbackRevision}.`;
+}
+
+/** The closing paragraph of the log. `afterIssue`: the issue is right above it, and is not repeated. */
+export function healthClosing(report: HealthReport, { afterIssue = false } = {}): string {
+  const lines = afterIssue ? [] : [healthSummary(report)];
+  if (report.health !== 'healthy') lines.push(...proofOf(report));
+  if (report.health !== 'healthy' && report.advice !== '') lines.push(report.advice);
+  if (report.markedVerified) lines.push(`Revision ${report.revision ?? ''} is marked as verified healthy.`);
+  return lines.join('\n');
+}
+
+export function healthMarkdown(report: HealthReport): string {
+  const parts = [
+    `## ${cell(subjectOf(report))}: ${report.health}`,
+    report.health === 'healthy'
+      ? ''
+      : blamingMarkdown({ ...report, failedWorkload: report.failedWorkload || report.reason }),
+    sinceSentence(report),
+    rollbackSentence(report),
+    objectTable(report.objects),
+    ...report.evidence.map((item) => `**${cell(item.object)}** ${cell(item.title)}\n\n${codeBlock(item.lines)}`),
+    report.health === 'healthy' || report.advice === '' ? '' : `**Next step.** ${cell(report.advice)}`,
+  ];
+  return parts.filter((part) => part !== '').join('\n\n') + '\n';
+}
+
+/** The ending of the engine in the words of a check. */
+export function healthOf(end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped'): HealthWord {
+  if (end === 'healthy') return 'healthy';
+  return end === 'failed' ? 'unhealthy' : 'unknown';
+}
+
+export type HealthEnding = Pick<
+  Ending,
+  'reason' | 'reasonGroup' | 'message' | 'advice' | 'failedWorkload' | 'timedOut'
+>;

@@ -1,0 +1,302 @@
+import { clipped, neutralise, splitLines } from '../text/foreignText';
+
+/** How a deploy ended. */
+export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
+
+/** `healthy`: all of it was seen alive and ready. */
+export type ServingHealth = 'healthy' | 'unhealthy' | 'unknown';
+
+/** The attachment type by which the results tab finds reports. */
+export const reportAttachmentType = 'helm-safe-deploy.report';
+
+export interface ReportedObject {
+  kind: string;
+  apiVersion: string;
+  name: string;
+  namespace: string;
+  /** healthy, progressing, failed or unknown. */
+  health: string;
+  /** As kstatus has it: InProgress, Failed, Current, Terminating or Unknown. */
+  status: string;
+  reason: string;
+  message: string;
+  /** When the reason was first seen, by the agent's clock, as ISO time; empty when nothing is wrong or it is not known. */
+  since: string;
+  /** What was wrong with it before this run; empty when nothing was. */
+  brokenBefore: string;
+  /** It was broken before and this run has not touched it: it does not count. */
+  isPreexisting: boolean;
+}
+
+export interface ReportedLeftover {
+  kind: string;
+  name: string;
+  /** Why it was kept; empty when it was removed. */
+  keptBecause: string;
+}
+
+/** What a failing object showed, taken before a rollback removed it. */
+export interface Evidence {
+  object: string;
+  kind: 'condition' | 'containerState' | 'event' | 'object' | 'log';
+  /** The cause, or which log. */
+  title: string;
+  lines: readonly string[];
+}
+
+/** One deploy, told once; log, summary page, outputs and tab are renderings of it. Schema: docs/report.schema.json. */
+export interface DeployReport {
+  schemaVersion: 1;
+  task: 'HelmSafeDeploy';
+  release: string;
+  namespace: string;
+  outcome: Outcome;
+  /** PascalCase, for machines; empty when all is well. */
+  reason: string;
+  /** quota, readiness, image, permissions, limitRange, runtimeConfig, other; empty when all is well. */
+  reasonGroup: string;
+  /** The time was over before it was decided otherwise. */
+  timedOut: boolean;
+  /** A sentence for people. */
+  message: string;
+  advice: string;
+  /** `Kind/name`; empty where no object is to blame. */
+  failedWorkload: string;
+  /** Null where there is none. */
+  revisionBefore: number | null;
+  /** The last revision in Helm's record when the step ended. */
+  revision: number | null;
+  /** The newest revision that was seen healthy. */
+  verifiedRevision: number | null;
+  /** The revision that was applied last: it serves now, healthy or not. Null where that is not known. */
+  servingRevision: number | null;
+  /** How this run saw the serving revision last. `unknown`: it did not look, or could not. */
+  servingHealth: ServingHealth;
+  chart: string;
+  appVersion: string;
+  helmVersion: string;
+  startedAt: string;
+  finishedAt: string;
+  objects: readonly ReportedObject[];
+  evidence: readonly Evidence[];
+  leftovers: readonly ReportedLeftover[];
+}
+
+/** The outputs of the task, all strings, but for the path of the report. */
+export function outputsOf(report: DeployReport): Record<string, string> {
+  const text = (value: number | null): string => (value === null ? '' : String(value));
+  return {
+    outcome: report.outcome,
+    reason: report.reason,
+    reasonGroup: report.reasonGroup,
+    failedWorkload: report.failedWorkload,
+    revisionBefore: text(report.revisionBefore),
+    revision: text(report.servingRevision),
+    verifiedRevision: text(report.verifiedRevision),
+  };
+}
+
+export type TaskResult = 'Succeeded' | 'Failed';
+
+/** A rolled back deploy is a failed step: what the pipeline wanted does not run. */
+export const taskResults: Record<Outcome, TaskResult> = {
+  deployed: 'Succeeded',
+  unchanged: 'Succeeded',
+  recovered: 'Succeeded',
+  rolledBack: 'Failed',
+  failed: 'Failed',
+  cancelled: 'Failed',
+  refused: 'Failed',
+};
+
+const headings: Record<Outcome, string> = {
+  deployed: 'deployed',
+  unchanged: 'unchanged',
+  recovered: 'recovered and deployed',
+  rolledBack: 'rolled back',
+  failed: 'failed',
+  cancelled: 'cancelled',
+  refused: 'refused',
+};
+
+function subject(report: DeployReport): string {
+  return `Release ${report.release} in namespace ${report.namespace || '(unknown)'}`;
+}
+
+function serving(report: DeployReport): string {
+  const { servingHealth, servingRevision, verifiedRevision } = report;
+  if (servingRevision === null) return 'No revision is known to serve.';
+  return `Revision ${servingRevision} serves now${healthWords(servingHealth, servingRevision === verifiedRevision)}.`;
+}
+
+/** What this run saw is said; what only an earlier one saw is said as such. */
+function healthWords(health: ServingHealth, wasVerified: boolean): string {
+  switch (health) {
+    case 'healthy':
+      return wasVerified ? ', verified healthy' : ', and is healthy';
+    case 'unhealthy':
+      return wasVerified ? '; it was verified, and is not healthy now' : ', and is not healthy';
+    case 'unknown':
+      return wasVerified
+        ? '; it was verified, and whether it is healthy now is not known'
+        : '; whether it is healthy is not known';
+  }
+}
+
+/** The one issue of a step that did not deploy. */
+export function issueOf(report: DeployReport): string {
+  const reason = report.reason === '' ? '' : ` (${report.reason})`;
+  const message = blaming(report).replace(/\s+/g, ' ').trim();
+  const said = message === '' || /[.!?]$/.test(message) ? message : `${message}.`;
+  return [`${subject(report)} ${headings[report.outcome]}${reason}:`, said, serving(report)]
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+type Blaming = Pick<DeployReport, 'failedWorkload' | 'message' | 'objects' | 'evidence'>;
+
+/** The message with the object that it is about, which it may name itself. */
+export function blaming({ failedWorkload, message }: Pick<Blaming, 'failedWorkload' | 'message'>): string {
+  return failedWorkload === '' || message.startsWith(`${failedWorkload} `) ? message : `${failedWorkload}: ${message}`;
+}
+
+/** The same in Markdown. */
+export function blamingMarkdown(blame: Pick<Blaming, 'failedWorkload' | 'message'>): string {
+  const { failedWorkload } = blame;
+  if (failedWorkload === '') return cell(blame.message);
+  return `**${cell(failedWorkload)}**${cell(blaming(blame).slice(failedWorkload.length))}`;
+}
+
+/** Since when the failed object has been so, as a sentence; empty where that is not known. */
+export function sinceSentence({ failedWorkload, objects }: Blaming): string {
+  const since = objects.find(
+    ({ kind, name, health }) => health !== 'healthy' && `${kind}/${name}` === failedWorkload,
+  )?.since;
+  return since === undefined || since === '' ? '' : `First seen at ${since.slice(0, 19).replace('T', ' ')} UTC.`;
+}
+
+/** Without what the cluster adds to an event that it repeats, nor the names of pods, which differ from try to try. */
+function alike(text: string): string {
+  return text
+    .replace(/^(\(combined from similar events\): )?(Error creating: )?/, '')
+    .replace(/ \(\d+ times\)$/, '')
+    .replace(/-[bcdfghjklmnpqrstvwxz2456789]{5}"/g, '-?"');
+}
+
+const shownProofLimit = 500;
+
+/** Since when, and the line that tells most: the last one of the log, else what the cluster says. */
+export function proofOf(report: Blaming): string[] {
+  const { evidence, message } = report;
+  // What belongs to the next cause begins with its own statement.
+  const next = evidence.findIndex(({ kind }, index) => index > 0 && kind !== 'log');
+  const own = next === -1 ? evidence : evidence.slice(0, next);
+  const item = own.find(({ kind }) => kind === 'log') ?? own[0];
+  const line = item?.lines.flatMap(splitLines).findLast((each) => each.trim() !== '');
+  // «Reason: text» of the cluster says nothing more than a message that is made of the text.
+  const text = item?.kind === 'log' ? line : line?.replace(/^.*?: /s, '');
+  const isNews =
+    item !== undefined && line !== undefined && text !== undefined && !alike(message).includes(alike(text).trim());
+  const since = sinceSentence(report);
+  return [
+    ...(since === '' ? [] : [since]),
+    ...(isNews ? [`${item.object}, ${item.title}: ${clipped(line.trim(), shownProofLimit)}`] : []),
+  ];
+}
+
+/** The closing paragraph of the log. `afterIssue`: the issue is right above it, and is not repeated. */
+export function closingOf(report: DeployReport, { afterIssue = false } = {}): string {
+  const lines: string[] = [];
+  if (!afterIssue) {
+    const reason = report.reason === '' ? '' : ` (${report.reason})`;
+    lines.push(`${subject(report)}: ${headings[report.outcome]}.`);
+    if (report.message !== '') lines.push(`${blaming(report)}${reason}`);
+  }
+  if (report.failedWorkload !== '') lines.push(...proofOf(report));
+  if (!afterIssue) lines.push(serving(report));
+  for (const kept of report.leftovers.filter((left) => left.keptBecause !== '')) {
+    lines.push(`${kept.kind}/${kept.name} was kept: ${kept.keptBecause}.`);
+  }
+  if (report.advice !== '') lines.push(report.advice);
+  return lines.join('\n');
+}
+
+/** Markdown, with nothing that a pod or chart says able to break out of its table cell or code block. */
+export function summaryOf(report: DeployReport): string {
+  const rows: [string, string][] = [
+    ['Outcome', headings[report.outcome] + (report.reason === '' ? '' : ` (${report.reason})`)],
+    ['Release', `${report.release} in namespace ${report.namespace || '(unknown)'}`],
+    ['Chart', [report.chart, report.appVersion && `application ${report.appVersion}`].filter(Boolean).join(', ')],
+    ['Serving now', serving(report)],
+    ['Revision before', String(report.revisionBefore ?? 'none')],
+    ['Revision', String(report.revision ?? 'none')],
+    ['Verified healthy', String(report.verifiedRevision ?? 'none')],
+    ['Helm', report.helmVersion],
+  ];
+  const parts = [
+    `## ${cell(subject(report))}: ${headings[report.outcome]}`,
+    blamingMarkdown(report),
+    sinceSentence(report),
+    [
+      '| | |',
+      '|---|---|',
+      ...rows.filter(([, value]) => value !== '').map(([name, value]) => `| ${name} | ${cell(value)} |`),
+    ].join('\n'),
+    objectTable(report.objects),
+    ...report.evidence.map((item) => `**${cell(item.object)}** ${cell(item.title)}\n\n${codeBlock(item.lines)}`),
+    leftoverList(report.leftovers),
+    report.advice === '' ? '' : `**Next step.** ${cell(report.advice)}`,
+  ];
+  return parts.filter((part) => part !== '').join('\n\n') + '\n';
+}
+
+export function objectTable(objects: readonly ReportedObject[]): string {
+  const telling = objects.filter((object) => object.health !== 'healthy');
+  if (objects.length === 0) return '';
+  if (telling.length === 0) {
+    return objects.length === 1
+      ? 'The object is there and ready.'
+      : `All ${objects.length} objects are there and ready.`;
+  }
+  const rows = telling.map(
+    (object) =>
+      `| ${cell(`${object.kind}/${object.name}`)} | ${cell(object.health)}${object.isPreexisting ? ', as before' : ''} | ${cell(object.message)} |`,
+  );
+  return ['| Object | Health | |', '|---|---|---|', ...rows].join('\n');
+}
+
+function leftoverList(leftovers: readonly ReportedLeftover[]): string {
+  return leftovers
+    .map(
+      (left) =>
+        `- ${cell(`${left.kind}/${left.name}`)} ${left.keptBecause === '' ? 'was removed' : `was kept: ${cell(left.keptBecause)}`}`,
+    )
+    .join('\n');
+}
+
+/**
+ * Text for one line of Markdown, wherever it stands: no mark-up, no HTML, no link, no second line. An underscore inside
+ * a word is none of these, and names stay searchable.
+ */
+export function cell(text: string): string {
+  return neutralise(splitLines(text).join(' '))
+    .trim()
+    .replace(/[\\`*~|<>[\]&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])/g, (mark) => `\\${mark}`)
+    .replace(/^(?=[#+=-])/, '\\')
+    .replace(/^(\d+)(?=[.)](?:\s|$))/, '$1\\')
+    .replace(/:(?=\/\/)|(?<=www)\./gi, (mark) => `\\${mark}`);
+}
+
+/** Characters of one line; a pod may log a megabyte in one. */
+const codeLineLimit = 1000;
+
+export function codeBlock(lines: readonly string[]): string {
+  const shown = lines.flatMap(splitLines).map((line) => {
+    const text = neutralise(line);
+    return text.length > codeLineLimit ? `${text.slice(0, codeLineLimit).replace(/[\ud800-\udbff]$/, '')} ...` : text;
+  });
+  const ticks = shown.flatMap((line) => line.match(/`+/g) ?? []);
+  const longest = ticks.reduce((most, { length }) => Math.max(most, length), 2);
+  const fence = '`'.repeat(longest + 1);
+  return [fence, ...shown, fence].join('\n');
+}

@@ -1,0 +1,157 @@
+import { isRecord } from '../../kubernetes/json';
+import { planDigest, timelessDigest } from '../model/digest';
+import { fates, type PlannedObject, type RollbackPlan, type Sha256 } from '../model/types';
+
+/** The attachment type by which the results tab finds plans. */
+export const planAttachmentType = 'helm-safe-deploy.plan';
+
+/** The plan as JSON, as it is attached and kept. Schema: docs/plan.schema.json. */
+export function planJson(plan: RollbackPlan): string {
+  return `${JSON.stringify(plan, undefined, 2)}\n`;
+}
+
+/** Characters; a ConfigMap takes a mebibyte in all. */
+const keptLimit = 700_000;
+
+/**
+ * The plan as it is kept in the cluster until it is executed: where it is long the differences of objects are left out,
+ * the longest first. The digest does not cover them.
+ */
+export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
+  const whole = JSON.stringify(plan);
+  if (whole.length <= limit) return whole;
+  let over = whole.length - limit;
+  const bySize = plan.objects
+    .map((object, index) => ({ index, size: JSON.stringify([object.diff, object.changes, object.fields]).length }))
+    .sort((one, other) => other.size - one.size);
+  const dropped = new Set<number>();
+  for (const { index, size } of bySize) {
+    if (over <= 0) break;
+    dropped.add(index);
+    over -= size;
+  }
+  const objects = plan.objects.map((object, index) =>
+    dropped.has(index)
+      ? { ...object, diff: [], diffCut: object.diff.length + object.diffCut, changes: [], fields: [] }
+      : object,
+  );
+  return JSON.stringify({ ...plan, objects });
+}
+
+/** `isTimeProven`: the digest covers the time at which the plan was made. It does not in plans of earlier versions. */
+export type ReadPlan = { plan: RollbackPlan; isTimeProven: boolean } | { problem: string };
+
+/**
+ * A plan that was kept. What was cut, changed or never was a plan is a problem: the digest is computed anew from what
+ * stands there. `expected`: the digest that was asked for.
+ */
+export function readPlan(text: string, expected: string, sha256: Sha256): ReadPlan {
+  const plan = parsed(text);
+  if (!isRecord(plan)) return { problem: 'it is no JSON object' };
+  if (plan['schemaVersion'] !== 1) {
+    return { problem: `its schemaVersion is ${JSON.stringify(plan['schemaVersion'] ?? null)}, and this task knows 1` };
+  }
+  if (!isPlan(plan)) return { problem: 'it is not what this task writes' };
+  const whole = withNewerFields(plan);
+  const isTimeProven = whole.digest === planDigest(whole, sha256);
+  if (!isTimeProven && whole.digest !== timelessDigest(whole, sha256)) {
+    return { problem: 'it is not what its digest was made of: it was changed' };
+  }
+  if (!isSameDigest(whole.digest, expected)) return { problem: `its digest is ${whole.digest}` };
+  return { plan: whole, isTimeProven };
+}
+
+/** Whether two texts name the same digest: with or without `sha256:`, in any case of letters. */
+export function isSameDigest(one: string, other: string): boolean {
+  return plainDigest(one) !== '' && plainDigest(one) === plainDigest(other);
+}
+
+/** 64 hexadecimal digits, or the empty string for what is no digest. */
+export function plainDigest(text: string): string {
+  return /^(?:sha256:)?([0-9a-f]{64})$/.exec(text.trim().toLowerCase())?.[1] ?? '';
+}
+
+/** With what plans of earlier versions do not have. */
+function withNewerFields(plan: RollbackPlan): RollbackPlan {
+  const older: Pick<RollbackPlan, 'targetRecord'> = { targetRecord: '' };
+  const olderObject: Pick<PlannedObject, 'podTemplateDigest' | 'changes' | 'fields' | 'goWithIt'> = {
+    podTemplateDigest: '',
+    changes: [],
+    fields: [],
+    goWithIt: [],
+  };
+  return { ...older, ...plan, objects: plan.objects.map((object) => ({ ...olderObject, ...object })) };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** As far as what reads a plan relies on it. */
+function isPlan(value: Record<string, unknown>): value is Record<string, unknown> & RollbackPlan {
+  const { subject, present, target, helm, objects, hooks, findings, passed, trappedPods } = value;
+  return (
+    ['digest', 'createdAt', 'risk', 'toRevision'].every((name) => typeof value[name] === 'string') &&
+    isSubject(subject) &&
+    [present, target].every((facts) => facts === null || isFacts(facts)) &&
+    (helm === null || hasTexts(helm, ['version', 'provenance', 'rehearsal'])) &&
+    isListOf(passed, isFacts) &&
+    isListOf(objects, isObject) &&
+    isListOf(hooks, (hook) =>
+      hasTexts(hook, ['apiVersion', 'kind', 'resource', 'namespace', 'name', 'event', 'reason', 'contentDigest']),
+    ) &&
+    isListOf(findings, (one) => hasTexts(one, ['code', 'severity', 'object', 'message', 'allowedBy'])) &&
+    isListOf(trappedPods, (pod) => typeof pod === 'string')
+  );
+}
+
+function isSubject(value: unknown): boolean {
+  if (!hasTexts(value, ['kind', 'namespace'])) return false;
+  return (
+    hasTexts(value, ['release']) ||
+    isListOf((value as Record<string, unknown>)['workloads'], (name) => typeof name === 'string')
+  );
+}
+
+function isFacts(value: unknown): boolean {
+  const texts = ['status', 'proof', 'chart', 'appVersion', 'deployedAt', 'description', 'deployedBy'];
+  return hasTexts(value, texts) && Number.isSafeInteger((value as Record<string, unknown>)['revision']);
+}
+
+const objectTexts = [
+  'apiVersion',
+  'kind',
+  'resource',
+  'namespace',
+  'name',
+  'fate',
+  'reason',
+  'uid',
+  'owner',
+  'deletedBy',
+  'contentDigest',
+];
+
+function isObject(value: unknown): boolean {
+  if (!isRecord(value) || !hasTexts(value, objectTexts)) return false;
+  const isText = (one: unknown): boolean => typeof one === 'string';
+  return (
+    fates.some((fate) => fate === value['fate']) &&
+    isListOf(value['diff'], isText) &&
+    isListOf(value['drift'], (field) => hasTexts(field, ['path', 'live', 'becomes'])) &&
+    isListOf(value['images'], (image) => hasTexts(image, ['container', 'from', 'becomes'])) &&
+    isListOf(value['secretKeys'], (key) => hasTexts(key, ['name', 'change']))
+  );
+}
+
+function hasTexts(value: unknown, names: readonly string[]): boolean {
+  return isRecord(value) && names.every((name) => typeof value[name] === 'string');
+}
+
+function isListOf(value: unknown, isItem: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(isItem);
+}

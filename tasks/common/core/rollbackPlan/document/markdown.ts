@@ -1,0 +1,282 @@
+import { objectName } from '../../kubernetes/manifest';
+import { cell, codeBlock } from '../../report/report';
+import { fates, type ObjectFate, type PlannedObject, type RevisionFacts, type RollbackPlan } from '../model/types';
+import type { PlanFinding } from '../model/findings';
+import { someNames } from '../../text/someNames';
+
+/** What stands above the details: as much as one looks at without scrolling. */
+const findingsShown = 8;
+
+/** Characters of all diffs together: a summary page is no place for megabytes. */
+const diffBudget = 200_000;
+
+const fateWords: Record<ObjectFate, string> = {
+  deleted: 'deleted',
+  takenOver: 'taken over',
+  patched: 'patched',
+  created: 'created',
+  orphaned: 'orphaned',
+  keptByPolicy: 'kept by policy',
+  kept: 'kept',
+};
+
+/** The order in which an approver wants to know. */
+const fateOrder: readonly ObjectFate[] = [
+  'deleted',
+  'takenOver',
+  'created',
+  'patched',
+  'orphaned',
+  'keptByPolicy',
+  'kept',
+];
+
+/** For the approver: the risk first, on one screen; then everything, folded. Nothing in it can become mark-up. */
+export function planMarkdown(plan: RollbackPlan): string {
+  return [planOverview(plan), ...details(plan)].filter((part) => part !== '').join('\n\n') + '\n';
+}
+
+export function planHeading(plan: RollbackPlan): string {
+  const where = `${subjectName(plan)} in namespace ${plan.subject.namespace}`;
+  const target = plan.target === null ? '' : ` to revision ${plan.target.revision}`;
+  return plan.risk === 'refused'
+    ? `Rollback of ${where}${target} is refused`
+    : `Rollback of ${where}${target}: risk ${plan.risk}`;
+}
+
+export function subjectName({ subject }: RollbackPlan): string {
+  return subject.kind === 'release' ? `release ${subject.release}` : someNames(subject.workloads);
+}
+
+function planOverview(plan: RollbackPlan): string {
+  return [`## ${cell(planHeading(plan))}`, riskSentence(plan), mainFindings(plan.findings), factTable(plan)]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}
+
+/** Why the risk is what it is, in a sentence. */
+export function riskWords({ risk, findings }: Pick<RollbackPlan, 'risk' | 'findings'>): string {
+  const refusals = findings.filter(({ severity }) => severity === 'refusal').length;
+  const warnings = findings.filter(({ severity }) => severity === 'warning').length;
+  switch (risk) {
+    case 'refused':
+      return `It will not be done: ${count(refusals, 'rule')} ${refusals === 1 ? 'stands' : 'stand'} against it.`;
+    case 'high':
+      return `${count(warnings, 'warning')}: read ${warnings === 1 ? 'it' : 'them'} before you approve.`;
+    case 'low':
+      return warnings === 0
+        ? 'Nothing speaks against it.'
+        : `${count(warnings, 'warning')}, not about data or about what cannot be taken back.`;
+    case 'none':
+      return 'Nothing would change.';
+  }
+}
+
+function riskSentence(plan: RollbackPlan): string {
+  return `**${plan.risk === 'refused' ? 'Refused' : `Risk ${plan.risk}`}.** ${riskWords(plan)}`;
+}
+
+function mainFindings(findings: readonly PlanFinding[]): string {
+  const telling = findings.filter(({ severity }) => severity !== 'note');
+  const shown = telling.slice(0, findingsShown).map(findingLine);
+  const rest = telling.length - findingsShown;
+  return [...shown, ...(rest > 0 ? [`- and ${rest} more, below`] : [])].join('\n');
+}
+
+function findingLine({ code, severity, message, allowedBy }: PlanFinding): string {
+  const allowed = allowedBy === '' ? '' : ` *(allowed by ${cell(allowedBy)})*`;
+  const mark = severity === 'refusal' ? '\u26d4' : severity === 'warning' ? '\u26a0\ufe0f' : '\u2139\ufe0f';
+  return `- ${mark} **${cell(code)}** ${cell(message)}${allowed}`;
+}
+
+function factTable(plan: RollbackPlan): string {
+  const restarting = plan.objects.filter(({ restartsPods }) => restartsPods).map(objectName);
+  const running = plan.hooks.filter(({ willRun }) => willRun).map((hook) => `${objectName(hook)} (${hook.event})`);
+  const rows: [string, string][] = [
+    ['Now', plan.present === null ? '' : revisionText(plan.present)],
+    ['Target', plan.target === null ? '' : `${revisionText(plan.target)}, ${proofWords[plan.target.proof]}`],
+    ['Revisions', someNames(revisionsOf(plan))],
+    ['Objects', countsText(plan)],
+    ['Deleted', someNames(plan.objects.filter(({ fate }) => fate === 'deleted').map(objectName))],
+    ['Images', someNames(imagesOf(plan))],
+    ['Pods restart', someNames(restarting) || 'none'],
+    ['Hooks that run', someNames(running) || 'none'],
+    [
+      'Helm',
+      plan.helm === null
+        ? ''
+        : `${plan.helm.version} (${provenanceWords[plan.helm.provenance]}), ${rehearsalWords[plan.helm.rehearsal]}`,
+    ],
+    ['Planned', withoutFraction(plan.createdAt)],
+    ['Digest', plan.digest],
+  ];
+  return table(
+    ['', ''],
+    rows.filter(([, value]) => value !== ''),
+  );
+}
+
+/** Of plain workloads: `Deployment/web from revision 3 back to 2`. */
+export function revisionsOf({ objects }: RollbackPlan): string[] {
+  return objects.flatMap((object) =>
+    object.revisions === null
+      ? []
+      : [`${objectName(object)} from revision ${object.revisions.present} back to ${object.revisions.target}`],
+  );
+}
+
+/** `Deployment/web: shop:2 becomes shop:1`, with the container's name where more than one changes. */
+export function imagesOf({ objects }: RollbackPlan): string[] {
+  return objects.flatMap((object) =>
+    object.images.map(({ container, from, becomes }) => {
+      const where = object.images.length === 1 ? '' : ` (${container})`;
+      return `${objectName(object)}${where}: ${from} becomes ${becomes}`;
+    }),
+  );
+}
+
+export const proofWords: Record<RevisionFacts['proof'], string> = {
+  verified: 'seen healthy',
+  unproven: 'never seen healthy',
+  unhealthy: 'failed or judged unhealthy',
+};
+
+type HelmOfPlan = NonNullable<RollbackPlan['helm']>;
+
+const provenanceWords: Record<HelmOfPlan['provenance'], string> = {
+  release: 'a known release',
+  pin: 'the pinned one',
+  newerRelease: 'newer than known here',
+  unknown: 'of unknown make',
+  otherThanPinned: 'not the pinned one',
+};
+
+const rehearsalWords: Record<HelmOfPlan['rehearsal'], string> = {
+  completed: 'rehearsed',
+  failed: 'its rehearsal failed',
+  timedOut: 'its rehearsal did not end in time',
+  cancelled: 'its rehearsal was cancelled',
+  none: 'not rehearsed',
+};
+
+export function revisionText(facts: RevisionFacts): string {
+  const what = [facts.chart, facts.appVersion === '' ? '' : `application ${facts.appVersion}`].filter(
+    (part) => part !== '',
+  );
+  const when = facts.deployedAt === '' ? '' : ` at ${withoutFraction(facts.deployedAt)}`;
+  const who = facts.deployedBy === '' ? '' : ` by ${facts.deployedBy}`;
+  const deployed = when === '' && who === '' ? '' : `deployed${when}${who}`;
+  const status = facts.status === 'deployed' && deployed !== '' ? '' : facts.status;
+  return [`${facts.revision}`, ...what, status, deployed].filter((part) => part !== '').join(', ');
+}
+
+function withoutFraction(time: string): string {
+  return time.replace(/\.\d+/, '');
+}
+
+/** `2 deleted, 3 patched, 12 kept`. */
+export function countsText({ objects }: Pick<RollbackPlan, 'objects'>): string {
+  const counts = fateOrder.flatMap((fate) => {
+    const number = objects.filter((object) => object.fate === fate).length;
+    return number === 0 ? [] : [`${number} ${fateWords[fate]}`];
+  });
+  return counts.join(', ') || 'none';
+}
+
+function details(plan: RollbackPlan): string[] {
+  const budget = { left: diffBudget };
+  return [
+    folded('All findings', plan.findings.length, plan.findings.map(findingLine).join('\n')),
+    ...fateOrder
+      .filter((fate) => fates.includes(fate))
+      .map((fate) =>
+        fateSection(
+          fate,
+          plan.objects.filter((object) => object.fate === fate),
+          budget,
+        ),
+      ),
+    driftSection(plan.objects),
+    hookSection(plan),
+    passedSection(plan.passed),
+  ].filter((part) => part !== '');
+}
+
+interface Budget {
+  left: number;
+}
+
+function fateSection(fate: ObjectFate, objects: readonly PlannedObject[], budget: Budget): string {
+  const title = fateWords[fate].replace(/^./, (letter) => letter.toUpperCase());
+  const listed = table(
+    ['Object', 'Namespace', ''],
+    objects.map((object) => [objectName(object), object.namespace || '(cluster)', remark(object)]),
+  );
+  const diffs = objects.filter(({ diff }) => diff.length > 0).map((object) => diffBlock(object, budget));
+  return folded(title, objects.length, [listed, ...diffs].join('\n\n'));
+}
+
+function remark({ reason, restartsPods, secretKeys, deletedBy, isRehearsed, goWithIt }: PlannedObject): string {
+  const keys = secretKeys.map(({ name, change }) => `${name} ${change === 'notCompared' ? 'not compared' : change}`);
+  return [
+    reason,
+    restartsPods ? 'Its pods restart.' : '',
+    keys.length === 0 ? '' : `Values: ${someNames(keys, 20)}.`,
+    goWithIt.length === 0 ? '' : `With it go ${someNames(goWithIt, 50)}.`,
+    deletedBy === 'helm' ? 'By Helm, before the target is healthy: it only restrains others.' : '',
+    deletedBy === 'task' ? 'By the task, when the target is healthy.' : '',
+    isRehearsed ? '' : 'Not rehearsed.',
+  ]
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+function diffBlock(object: PlannedObject, budget: Budget): string {
+  const title = `**${cell(objectName(object))}**`;
+  const size = object.diff.reduce((sum, line) => sum + line.length + 1, 0);
+  if (size > budget.left) return `${title}: ${object.diff.length} lines of difference are in the plan's JSON.`;
+  budget.left -= size;
+  const cut = object.diffCut === 0 ? [] : [`(and ${object.diffCut} more lines)`];
+  return `${title}\n\n${codeBlock([...object.diff, ...cut]).replace(/^`+/, (fence) => `${fence}diff`)}`;
+}
+
+function driftSection(objects: readonly PlannedObject[]): string {
+  const rows = objects.flatMap((object) =>
+    object.drift.map(({ path, live, becomes }) => [
+      objectName(object),
+      path,
+      live || '(absent)',
+      becomes || '(absent)',
+    ]),
+  );
+  return folded('Changes by hand that are undone', rows.length, table(['Object', 'Field', 'Is', 'Becomes'], rows));
+}
+
+function hookSection({ hooks }: RollbackPlan): string {
+  const rows = hooks.map((hook) => [
+    objectName(hook),
+    hook.event,
+    String(hook.revision),
+    hook.willRun ? 'runs; not rehearsed' : `does not run: ${hook.reason}`,
+  ]);
+  return folded('Hooks', rows.length, table(['Hook', 'Event', 'Of revision', ''], rows));
+}
+
+function passedSection(passed: readonly RevisionFacts[]): string {
+  const rows = passed.map((facts) => [revisionText(facts), proofWords[facts.proof], facts.description]);
+  return folded('Revisions that are left behind', rows.length, table(['Revision', '', ''], rows));
+}
+
+function folded(title: string, number: number, body: string): string {
+  if (number === 0) return '';
+  return `<details>\n<summary>${title} (${number})</summary>\n\n${body}\n\n</details>`;
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (values: readonly string[]): string => `| ${values.map(cell).join(' | ')} |`;
+  return [line(heads), `|${heads.map(() => '---|').join('')}`, ...rows.map(line)].join('\n');
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,225 @@
+import type { Ending } from '../../report/ending';
+import { planHeading, planMarkdown, subjectName } from './markdown';
+import { planSummary } from './summary';
+import type { Risk, RollbackPlan } from '../model/types';
+import {
+  blaming,
+  blamingMarkdown,
+  cell,
+  codeBlock,
+  objectTable,
+  type Evidence,
+  type ReportedObject,
+  type TaskResult,
+} from '../../report/report';
+import { sentence } from '../../report/ending';
+
+/** How a step of ApproveAndRollback ended. */
+export type RollbackOutcome = 'planned' | 'rolledBack' | 'alreadyThere' | 'refused' | 'cancelled' | 'failed';
+
+export type RollbackEnding = Omit<Ending, 'outcome' | 'reasonGroup'> & { outcome: RollbackOutcome };
+
+/** `unknown`: it could not be read; empty: nobody looked. */
+export type RollbackHealth = 'healthy' | 'unhealthy' | 'unknown' | '';
+
+/** One plan or rollback, told once. Schema: docs/report.schema.json. */
+export interface RollbackReport {
+  schemaVersion: 1;
+  task: 'ApproveAndRollback';
+  action: 'plan' | 'rollback';
+  namespace: string;
+  /** Empty where plain workloads are meant. */
+  release: string;
+  /** Plain workloads, `deployment/web`. */
+  workloads: readonly string[];
+  outcome: RollbackOutcome;
+  reason: string;
+  message: string;
+  advice: string;
+  failedWorkload: string;
+  timedOut: boolean;
+  /** Empty where no plan came about. */
+  planDigest: string;
+  risk: Risk | '';
+  targetRevision: number | null;
+  deletions: number;
+  /** What was applied last and so serves when the step ends, healthy or not; null where that is not known, and for plain workloads. */
+  revision: number | null;
+  healthBefore: RollbackHealth;
+  health: RollbackHealth;
+  /** Objects of the target, `Kind/name`, that were gone or changed after Helm's rollback, and that were made again. */
+  restoredObjects: readonly string[];
+  /** What was deleted after the target was healthy. */
+  deletedObjects: readonly string[];
+  /** Deletions that Helm asked for and that the plan does not hold: they were not done. */
+  heldBackDeletions: readonly string[];
+  /** Why this is not what was approved, in sentences. */
+  differences: readonly string[];
+  approvedBy: string;
+  /** ISO time; empty where nobody approved. */
+  approvedAt: string;
+  /** One sentence about the approval. */
+  approval: string;
+  helmVersion: string;
+  startedAt: string;
+  finishedAt: string;
+  objects: readonly ReportedObject[];
+  evidence: readonly Evidence[];
+}
+
+export const rollbackResults: Record<RollbackOutcome, TaskResult> = {
+  planned: 'Succeeded',
+  rolledBack: 'Succeeded',
+  alreadyThere: 'Succeeded',
+  refused: 'Failed',
+  cancelled: 'Failed',
+  failed: 'Failed',
+};
+
+/** The outputs of the task, all strings, but for the path of the report. `page`: the run's summary page. */
+export function rollbackOutputs(
+  report: RollbackReport,
+  plan: RollbackPlan | undefined,
+  page = '',
+): Record<string, string> {
+  const text = (value: number | null): string => (value === null ? '' : String(value));
+  return {
+    outcome: report.outcome,
+    reason: report.reason,
+    planDigest: report.planDigest,
+    planSummary: plan === undefined ? '' : planSummary(plan, page),
+    targetRevision: text(report.targetRevision),
+    deletions: report.planDigest === '' ? '' : String(report.deletions),
+    risk: report.risk,
+    revision: text(report.revision),
+    restoredObjects: report.restoredObjects.join(', '),
+    health: report.health,
+    approvedBy: report.approvedBy,
+  };
+}
+
+export function rollbackSubject({ release, workloads, namespace }: RollbackReport): string {
+  const what = release === '' ? workloads.join(', ') : `release ${release}`;
+  return `${what} in namespace ${namespace || '(unknown)'}`;
+}
+
+const headings: Record<RollbackOutcome, string> = {
+  planned: 'planned',
+  rolledBack: 'done and proven',
+  alreadyThere: 'nothing to do, it is there already',
+  refused: 'refused',
+  cancelled: 'cancelled',
+  failed: 'failed',
+};
+
+function heading(report: RollbackReport): string {
+  const target = report.targetRevision === null ? '' : ` to revision ${report.targetRevision}`;
+  return `Rollback of ${rollbackSubject(report)}${target}: ${headings[report.outcome]}`;
+}
+
+/** The one issue of a step that ends badly. */
+export function rollbackIssue(report: RollbackReport): string {
+  const reason = report.reason === '' ? '' : ` (${report.reason})`;
+  const message = blaming(report).replace(/\s+/g, ' ').trim();
+  return `${heading(report)}${reason}. ${sentence(message)}`.trim();
+}
+
+/** The closing paragraph of the log. `afterIssue`: the issue is right above it, and is not repeated. */
+export function rollbackClosing(report: RollbackReport, { afterIssue = false } = {}): string {
+  const lines: string[] = [];
+  if (!afterIssue) {
+    const reason = report.reason === '' ? '' : ` (${report.reason})`;
+    lines.push(`${heading(report)}.`);
+    if (report.message !== '') lines.push(`${report.message}${reason}`);
+  }
+  for (const difference of report.differences.slice(0, differencesShown)) lines.push(`- ${difference}`);
+  const serving = servingWords(report);
+  if (serving !== '') lines.push(`R${serving.slice(1)}.`);
+  if (report.approval !== '') lines.push(report.approval);
+  if (report.restoredObjects.length > 0) lines.push(restoredSentence(report.restoredObjects));
+  if (report.deletedObjects.length > 0) lines.push(`Deleted at the end: ${report.deletedObjects.join(', ')}.`);
+  if (report.heldBackDeletions.length > 0) lines.push(heldBackSentence(report.heldBackDeletions));
+  if (report.outcome === 'planned') lines.push(`Digest of the plan: ${report.planDigest}`);
+  if (report.advice !== '') lines.push(report.advice);
+  return lines.join('\n');
+}
+
+const differencesShown = 20;
+
+/** `revision 3 serves now, and is not healthy`; empty where that is not known. */
+function servingWords({ revision, health }: RollbackReport): string {
+  if (revision === null) return '';
+  const words = { healthy: ', and is healthy', unhealthy: ', and is not healthy', unknown: '', '': '' };
+  return `revision ${revision} serves now${words[health]}`;
+}
+
+export function restoredSentence(names: readonly string[]): string {
+  return `After Helm's rollback these were not as the target declares them, and were applied again: ${names.join(', ')}.`;
+}
+
+export function heldBackSentence(names: readonly string[]): string {
+  return `This Helm wanted to delete what the plan does not delete, and was kept from it: ${names.join(', ')}. Do not trust this binary.`;
+}
+
+/** Markdown for the run's page: of a plan, the plan itself. */
+export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | undefined): string {
+  if (report.action === 'plan' && plan !== undefined) return planMarkdown(plan);
+  const rows: [string, string][] = [
+    ['Outcome', report.outcome + (report.reason === '' ? '' : ` (${report.reason})`)],
+    ['Target', report.targetRevision === null ? '' : `revision ${report.targetRevision}`],
+    ['Serving now', servingWords(report)],
+    ['Health', report.health === '' ? '' : `${report.health} (before: ${report.healthBefore || 'not looked at'})`],
+    ['Approval', report.approval],
+    ['Made again', report.restoredObjects.join(', ')],
+    ['Deleted at the end', report.deletedObjects.join(', ')],
+    ['Kept from Helm', report.heldBackDeletions.join(', ')],
+    ['Plan', report.planDigest],
+    ['Helm', report.helmVersion],
+  ];
+  const parts = [
+    `## ${cell(heading(report))}`,
+    blamingMarkdown(report),
+    report.differences.map((one) => `- ${cell(one)}`).join('\n'),
+    [
+      '| | |',
+      '|---|---|',
+      ...rows.filter(([, value]) => value !== '').map(([name, value]) => `| ${name} | ${cell(value)} |`),
+    ].join('\n'),
+    objectTable(report.objects),
+    ...report.evidence.map((item) => `**${cell(item.object)}** ${cell(item.title)}\n\n${codeBlock(item.lines)}`),
+    report.advice === '' ? '' : `**Next step.** ${cell(report.advice)}`,
+  ];
+  return parts.filter((part) => part !== '').join('\n\n') + '\n';
+}
+
+/** What the log says of a plan: its heading, its findings, and what becomes of the objects. */
+export function planLines(plan: RollbackPlan): string[] {
+  const marks = { refusal: 'Refused', warning: 'Warning', note: 'Note' } as const;
+  return [
+    `${planHeading(plan)}.`,
+    ...plan.findings.map(({ code, severity, message, allowedBy }) => {
+      const allowed = allowedBy === '' ? '' : ` (allowed by ${allowedBy})`;
+      return `  ${marks[severity]} ${code}: ${message}${allowed}`;
+    }),
+    ...plan.objects
+      .filter(({ fate }) => fate !== 'kept')
+      .map(
+        ({ kind, name, fate, reason }) => `  ${kind}/${name}: ${fateWords[fate]}${reason === '' ? '' : `. ${reason}`}`,
+      ),
+    ...(plan.objects.some(({ fate }) => fate === 'kept')
+      ? [
+          `  ${plan.objects.filter(({ fate }) => fate === 'kept').length} objects of ${subjectName(plan)} stay as they are.`,
+        ]
+      : []),
+  ];
+}
+
+const fateWords = {
+  kept: 'kept',
+  patched: 'patched',
+  created: 'created',
+  deleted: 'deleted',
+  orphaned: 'left without a manifest',
+  takenOver: 'taken over',
+  keptByPolicy: 'kept by its policy',
+} as const;

@@ -1,0 +1,181 @@
+import { splitLines } from '../../text/foreignText';
+import { objectName } from '../../kubernetes/manifest';
+import { cell } from '../../report/report';
+import { countsText, imagesOf, planHeading, proofWords, revisionsOf, revisionText, riskWords } from './markdown';
+import type { PlannedObject, RollbackPlan } from '../model/types';
+import type { PlanFinding } from '../model/findings';
+
+/** Characters that the instructions of a ManualValidation take. */
+export const summaryLimit = 4000;
+
+/** A line, and how soon it is left out where there is no room for all: the highest first. */
+interface Line {
+  text: string;
+  rank: number;
+}
+
+/** Characters of one line; what does not fit is counted, never cut in its middle. */
+const lineLimit = 400;
+
+/**
+ * What an approver must know, for the instructions of a ManualValidation: Markdown, at most 4000 characters, the least
+ * important lines left out first. A macro of the pipeline that a chart wrote stays text. `page`: where the whole plan is.
+ */
+export function planSummary(plan: RollbackPlan, page = ''): string {
+  const first = [`**${cell(planHeading(plan))}**`, cell(riskWords(plan))];
+  const where = page === '' ? 'on the summary page of the run that planned' : page;
+  const last = [`- Full plan: ${where}`, `- Digest ${cell(plan.digest)}`];
+  return fitted(first.map(harmless), summaryLines(plan), last.map(harmless));
+}
+
+function summaryLines(plan: RollbackPlan): Line[] {
+  const { objects } = plan;
+  return [
+    ...findingLines(plan.findings),
+    ...factLines(plan),
+    ...objects.flatMap(undoneLine),
+    ...objects.flatMap(changeLine),
+    ...fateLines(plan),
+    ...plan.findings.filter(({ severity, code }) => severity === 'note' && code !== 'HooksNotRehearsed').map(noteLine),
+  ].map(({ text, rank }) => ({ text: harmless(`- ${cell(text)}`), rank }));
+}
+
+/** Of each code the first few in full, of the rest the objects. */
+const toldOfEachCode = 3;
+
+function findingLines(findings: readonly PlanFinding[]): Line[] {
+  const telling = findings.filter(({ severity }) => severity !== 'note');
+  const kinds = new Map<string, PlanFinding[]>();
+  for (const one of telling) {
+    const label = `${severityWord(one)}, ${one.code}`;
+    kinds.set(label, [...(kinds.get(label) ?? []), one]);
+  }
+  return [...kinds].flatMap(([label, all]) => [
+    ...all
+      .slice(0, toldOfEachCode)
+      .map(({ message }, index) => ({ text: `${label}: ${clipped(message, lineLimit)}`, rank: index === 0 ? 2 : 6 })),
+    ...listLine(
+      `${label}, too`,
+      all.slice(toldOfEachCode).map(({ object, message }) => object || message),
+      3,
+    ),
+  ]);
+}
+
+function severityWord({ severity, allowedBy }: PlanFinding): string {
+  if (severity === 'refusal') return 'Refused';
+  return allowedBy === '' ? 'Warning' : `Allowed by ${allowedBy}`;
+}
+
+function noteLine({ code, message }: PlanFinding): Line {
+  return { text: `Note, ${code}: ${clipped(message, lineLimit)}`, rank: 9 };
+}
+
+function factLines(plan: RollbackPlan): Line[] {
+  const { present, target, objects } = plan;
+  const named = (some: readonly PlannedObject[]): string[] => some.map(objectName);
+  const running = plan.hooks.filter(({ willRun }) => willRun).map((hook) => `${objectName(hook)} (${hook.event})`);
+  return [
+    ...(present === null ? [] : [{ text: `Now: revision ${clipped(revisionText(present), 200)}`, rank: 1 }]),
+    ...(target === null
+      ? []
+      : [{ text: `Target: revision ${clipped(revisionText(target), 200)}, ${proofWords[target.proof]}`, rank: 1 }]),
+    ...(target === null ? listLine('Revisions', revisionsOf(plan), 1) : []),
+    ...listLine('Hooks that run, unrehearsed', running, 1),
+    { text: `Objects: ${countsText(plan)}`, rank: 1 },
+    ...listLine('Deleted', named(objects.filter(({ fate }) => fate === 'deleted')), 1),
+    ...listLine('Images', imagesOf(plan), 2),
+    ...listLine('Pods restart', named(objects.filter(({ restartsPods }) => restartsPods)), 2),
+  ];
+}
+
+/** A list in one line: as many as fit, and how many do not. */
+function listLine(label: string, items: readonly string[], rank: number): Line[] {
+  if (items.length === 0) return [];
+  return [{ text: `${label}: ${fittingList(items, lineLimit - label.length, ', ')}`, rank }];
+}
+
+function fittingList(items: readonly string[], room: number, separator: string): string {
+  const short = items.map((item) => clipped(item, itemLimit));
+  let shown = 0;
+  let used = 0;
+  for (const item of short) {
+    used += item.length + separator.length;
+    if (shown > 0 && used > room) break;
+    shown += 1;
+  }
+  const rest = items.length - shown;
+  return short.slice(0, shown).join(separator) + (rest > 0 ? ` and ${rest} more` : '');
+}
+
+const itemLimit = 240;
+
+/** What somebody has set by hand, and is lost. */
+function undoneLine(object: PlannedObject): Line[] {
+  const fields = object.drift.map(
+    ({ path, live, becomes }) => `${path} is ${live || 'absent'}, becomes ${becomes || 'absent'}`,
+  );
+  return sentenceLine(`Undone by hand, ${objectName(object)}`, fields, 3);
+}
+
+function sentenceLine(label: string, fields: readonly string[], rank: number): Line[] {
+  if (fields.length === 0) return [];
+  return [{ text: `${label}: ${fittingList(fields, lineLimit - label.length, '; ')}`, rank }];
+}
+
+/** The first fields that change; what was told as undone or as an image is not told again. */
+function changeLine(object: PlannedObject): Line[] {
+  if (object.fate !== 'patched' && object.fate !== 'takenOver') return [];
+  const told = new Set(object.drift.map(({ path }) => path));
+  const isTold = (path: string): boolean => told.has(path) || (object.images.length > 0 && path.endsWith('.image'));
+  const fields = object.changes
+    .filter(({ path }) => !isTold(path))
+    .map(({ path, from, becomes }) => `${path} from ${from || 'absent'} to ${becomes || 'absent'}`);
+  const keys = object.secretKeys.map(
+    ({ name, change }) => `key ${name} ${change === 'notCompared' ? 'not compared' : change}`,
+  );
+  const verb = object.fate === 'patched' ? 'Patched' : 'Taken over';
+  const what = [...keys, ...fields];
+  const label = `${verb}, ${objectName(object)}`;
+  const isToldElsewhere = object.images.length + object.drift.length > 0;
+  if (what.length === 0) return isToldElsewhere ? [] : [{ text: label, rank: 6 }];
+  return sentenceLine(label, what, keys.length > 0 ? 4 : 5);
+}
+
+function fateLines({ objects }: RollbackPlan): Line[] {
+  const named = (fate: PlannedObject['fate']): string[] => objects.filter((one) => one.fate === fate).map(objectName);
+  return [
+    ...listLine('Created', named('created'), 3),
+    ...listLine('Stay without a manifest', named('orphaned'), 8),
+    ...listLine('Kept by their policy', named('keptByPolicy'), 8),
+  ];
+}
+
+/** The lines of the lowest ranks that fit between what stands first and last, in their order, and how many do not. */
+function fitted(first: readonly string[], lines: readonly Line[], last: readonly string[]): string {
+  const dropping = lines
+    .map((line, index) => ({ ...line, index }))
+    .sort((one, other) => other.rank - one.rank || other.index - one.index);
+  const dropped = new Set<number>();
+  for (;;) {
+    const kept = lines.filter((_, index) => !dropped.has(index)).map(({ text }) => text);
+    const more = dropped.size === 0 ? [] : [`- and ${dropped.size} more lines in the full plan`];
+    const text = [...first, ...kept, ...more, ...last].join('\n');
+    const next = dropping[dropped.size];
+    if (text.length <= summaryLimit || next === undefined) return text;
+    dropped.add(next.index);
+  }
+}
+
+function harmless(text: string): string {
+  return text.replaceAll('$(', '$ (').replaceAll('$[', '$ [').replaceAll('${', '$ {');
+}
+
+/** One line; what is longer ends with the last whole word that fits. */
+function clipped(text: string, most: number): string {
+  const line = splitLines(text).join(' ');
+  if (line.length <= most) return line;
+  const cut = line.slice(0, most - 4).replace(/[\ud800-\udbff]$/, '');
+  const word = cut.lastIndexOf(' ');
+  return `${word > most / 2 ? cut.slice(0, word) : cut} ...`;
+}

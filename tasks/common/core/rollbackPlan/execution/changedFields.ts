@@ -1,0 +1,44 @@
+import { apiGroup } from '../../kubernetes/manifest';
+import type { FieldValue, PlannedObject } from '../model/types';
+
+/** A field of an object that is not as it was when the plan was made. */
+export interface ChangedField {
+  path: string;
+  /** As JSON; empty where it is absent or not to be shown. */
+  was: string;
+  is: string;
+  isShown: boolean;
+}
+
+/** What has changed since, by the fields that both plans keep. Empty where they do not tell. */
+export function changedFields(before: PlannedObject, now: PlannedObject): ChangedField[] {
+  if (!tells(before) || !tells(now)) return [];
+  const [was, is] = [byPath(before), byPath(now)];
+  const paths = [...new Set([...was.keys(), ...is.keys()])];
+  return paths.flatMap((path) => {
+    const [one, other] = [was.get(path), is.get(path)];
+    if (one?.valueDigest === other?.valueDigest) return [];
+    const shown = { was: one?.value ?? becomes(now, path), is: other?.value ?? becomes(before, path) };
+    return shown.was === shown.is && one !== undefined && other !== undefined
+      ? [{ path, ...shown, isShown: false }]
+      : [{ path, ...shown, isShown: !isHidden(one) && !isHidden(other) }];
+  });
+}
+
+/** A plan of an earlier version has no fields, and a long one is kept without them. */
+function tells({ fate, apiVersion, fields }: PlannedObject): boolean {
+  return fields.length > 0 || (fate === 'kept' && apiGroup(apiVersion) !== 'apps');
+}
+
+function byPath({ fields }: PlannedObject): Map<string, FieldValue> {
+  return new Map(fields.map((field) => [field.path, field]));
+}
+
+/** A field that only one plan writes over is, in the other one, as the target declares it. */
+function becomes({ changes }: PlannedObject, path: string): string {
+  return changes.find((change) => change.path === path)?.becomes ?? '';
+}
+
+function isHidden(field: FieldValue | undefined): boolean {
+  return field?.value === '';
+}

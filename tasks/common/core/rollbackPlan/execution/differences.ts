@@ -1,0 +1,278 @@
+import { objectName } from '../../kubernetes/manifest';
+import { changedFields } from './changedFields';
+import { objectCount } from '../model/definitions';
+import { isSameContent, lastingFate } from '../model/digest';
+import type { FindingCode, PlanFinding } from '../model/findings';
+import type { PlannedHook, PlannedObject, RevisionFacts, RollbackPlan } from '../model/types';
+import { duration } from '../../text/durationText';
+import { someNames } from '../../text/someNames';
+
+/** Who has set a field, in a clause; empty where nobody knows. */
+export type WriterOf = (object: PlannedObject, path: string) => string;
+
+/**
+ * What differs between the plan that was approved and the one of now, in sentences: causes first, then what they bring
+ * about. Empty only where both have the same content.
+ */
+export function planDifferences(
+  approved: RollbackPlan,
+  present: RollbackPlan,
+  now: Date,
+  writerOf: WriterOf = () => '',
+): string[] {
+  const findings = findingDifferences(approved.findings, present.findings);
+  // Without a target nothing is planned: that no object is concerned any more says nothing.
+  const hasTarget = present.target !== null || present.subject.kind === 'workloads';
+  const sentences = [
+    ...subjectDifferences(approved, present),
+    ...findings.causes,
+    ...newRevisions(approved, present, now),
+    ...targetDifferences(approved, present),
+    ...helmDifferences(approved, present),
+    ...(hasTarget ? objectDifferences(approved.objects, present.objects, writerOf) : []),
+    ...(hasTarget ? hookDifferences(approved.hooks, present.hooks) : []),
+    ...findings.others,
+    ...(approved.allowPodDelete === present.allowPodDelete
+      ? []
+      : [
+          `Deleting pods was ${approved.allowPodDelete ? '' : 'not '}allowed in the plan, and now is ${present.allowPodDelete ? '' : 'not'}`.trim() +
+            '.',
+        ]),
+  ];
+  if (sentences.length > 0 || isSameContent(approved, present)) return sentences;
+  return ['The plans differ in something that they do not show.'];
+}
+
+function subjectDifferences({ subject: one }: RollbackPlan, { subject: other }: RollbackPlan): string[] {
+  return nameOf(one) === nameOf(other) ? [] : [`The plan is for ${nameOf(one)}, this step for ${nameOf(other)}.`];
+}
+
+function nameOf(subject: RollbackPlan['subject']): string {
+  const what = subject.kind === 'release' ? `release ${subject.release}` : subject.workloads.join(', ');
+  return `${what} in namespace ${subject.namespace}`;
+}
+
+function newRevisions(approved: RollbackPlan, present: RollbackPlan, now: Date): string[] {
+  const before = approved.present?.revision;
+  const serving = present.present;
+  if (before === undefined || serving === null || serving.revision === before) return [];
+  if (serving.revision < before) {
+    return [
+      `Revision ${before}, from which the plan goes back, is gone from Helm's history; the last one is ${serving.revision} now.`,
+    ];
+  }
+  const made = present.passed.filter(({ revision }) => revision > before);
+  return (made.length === 0 ? [serving] : made).map((facts) => deploySentence(facts, now));
+}
+
+/** `Revision 8 was deployed 4 min ago by run 20260820.3 (failed).` */
+function deploySentence(facts: RevisionFacts, now: Date): string {
+  const seconds = (now.getTime() - Date.parse(facts.deployedAt)) / 1000;
+  const when = Number.isNaN(seconds) ? ' since' : ` ${duration(Math.max(0, seconds))} ago`;
+  const who = facts.deployedBy === '' ? '' : ` by ${facts.deployedBy}`;
+  const status = facts.status === 'deployed' ? '' : ` (${facts.status})`;
+  const chart = facts.chart === '' ? '' : ` from ${facts.chart}`;
+  return `Revision ${facts.revision} was deployed${when}${who}${chart}${status}.`;
+}
+
+function targetDifferences(
+  { target: one, targetRecord: oneRecord }: RollbackPlan,
+  { target: other, targetRecord: otherRecord }: RollbackPlan,
+): string[] {
+  if (one?.revision !== other?.revision) {
+    const name = (facts: RevisionFacts | null): string => (facts === null ? 'none' : `revision ${facts.revision}`);
+    return [`The target was ${name(one)} and is ${name(other)} now.`];
+  }
+  if (one === null || other === null) return [];
+  if (oneRecord !== otherRecord) {
+    return [
+      `The record of revision ${one.revision}, the target, was changed since: its manifest, its hooks or its values.`,
+    ];
+  }
+  if (one.proof === other.proof) return [];
+  return [`Revision ${one.revision}, the target, was ${one.proof} and is ${other.proof} now.`];
+}
+
+function helmDifferences({ helm: one }: RollbackPlan, { helm: other }: RollbackPlan): string[] {
+  if (one === null || other === null) return one === other ? [] : ['One of the plans is for plain workloads.'];
+  return [
+    ...(one.version === other.version
+      ? []
+      : [`The plan was made with Helm ${one.version}, this step has ${other.version}.`]),
+    ...(one.provenance === other.provenance
+      ? []
+      : [`The make of Helm was ${one.provenance} and is ${other.provenance} now.`]),
+    ...(one.rehearsal === other.rehearsal
+      ? []
+      : [`The rehearsal was ${one.rehearsal}, and is ${other.rehearsal} now.`]),
+  ];
+}
+
+const fateVerbs: Record<string, string> = {
+  applied: 'applied',
+  kept: 'kept',
+  patched: 'patched',
+  created: 'created',
+  deleted: 'deleted',
+  orphaned: 'left without a manifest',
+  takenOver: 'taken over',
+  keptByPolicy: 'kept by its policy',
+};
+
+function objectDifferences(
+  before: readonly PlannedObject[],
+  now: readonly PlannedObject[],
+  writerOf: WriterOf,
+): string[] {
+  return pairs(before, now, keyOf).flatMap(([one, other]) => {
+    if (one === undefined && other !== undefined) {
+      return [`${objectName(other)} is ${verb(other)} now, and was not in the plan.`];
+    }
+    if (other === undefined)
+      return one === undefined ? [] : [`${objectName(one)} was to be ${verb(one)}, and is not concerned any more.`];
+    return one === undefined ? [] : objectDifference(one, other, writerOf);
+  });
+}
+
+function keyOf({ apiVersion, kind, namespace, name }: PlannedObject): string {
+  return [apiVersion.replace(/\/?[^/]*$/, ''), kind, namespace, name].join('/');
+}
+
+function verb(object: PlannedObject): string {
+  return fateVerbs[lastingFate(object)] ?? object.fate;
+}
+
+/** What has become of an object since the plan; nothing where both plans do the same to it. */
+export function objectDifference(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string[] {
+  const name = objectName(one);
+  if (verb(one) !== verb(other)) {
+    const fields = changedWords(one, other, writerOf);
+    return [`${name} was to be ${verb(one)}, and is ${verb(other)} now${fields === '' ? '' : `: ${fields}`}.`];
+  }
+  if (one.revisions?.present !== other.revisions?.present) {
+    return [
+      `${name} was at revision ${one.revisions?.present ?? '?'}, and is at ${other.revisions?.present ?? '?'} now.`,
+    ];
+  }
+  if (one.revisions?.target !== other.revisions?.target) {
+    return [
+      `${name} was to return to revision ${one.revisions?.target ?? '?'}, and now to ${other.revisions?.target ?? '?'}.`,
+    ];
+  }
+  if (one.owner !== other.owner) return [`${name} belongs to ${other.owner || 'this release'} now.`];
+  if (one.uid !== other.uid && one.fate === 'deleted') return [`${name} was deleted and made anew since.`];
+  const others = otherInstances(one, other);
+  if (others.length > 0) return others;
+  if (one.contentDigest !== other.contentDigest)
+    return [`${name} was changed since: ${whatChanged(one, other, writerOf)}.`];
+  if (one.apiVersion !== other.apiVersion) return [`${name} was ${one.apiVersion}, and is ${other.apiVersion} now.`];
+  if (one.restartsPods !== other.restartsPods)
+    return [`The pods of ${name} ${other.restartsPods ? 'restart now' : 'do not restart any more'}.`];
+  return one.deletedBy === other.deletedBy ? [] : [`${name} is deleted by ${other.deletedBy} now.`];
+}
+
+/** What would go with a definition, and was not seen by whoever approved; or is gone already. */
+function otherInstances(one: PlannedObject, other: PlannedObject): string[] {
+  const name = objectName(one);
+  const made = other.goWithIt.filter((each) => !one.goWithIt.includes(each));
+  const gone = one.goWithIt.filter((each) => !other.goWithIt.includes(each));
+  const told = (names: readonly string[], what: string): string[] =>
+    names.length === 0
+      ? []
+      : [
+          `${objectCount(names.length)} that would go with ${name} ${names.length === 1 ? 'was' : 'were'} ${what} since: ${someNames(names, 10)}.`,
+        ];
+  return [...told(made, 'made'), ...told(gone, 'deleted')];
+}
+
+const fieldsTold = 5;
+
+/** `spec.paused is true (was absent), by kubectl-rollout at …`; empty where the plans do not tell. */
+function changedWords(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string {
+  const fields = changedFields(one, other);
+  const told = fields.slice(0, fieldsTold).map(({ path, was, is, isShown }) => {
+    const values = isShown ? `is ${is || 'absent'} (was ${was || 'absent'})` : hiddenChange(was, is);
+    const writer = writerOf(other, path);
+    return `${path} ${values}${writer === '' ? '' : `, ${writer}`}`;
+  });
+  const more = fields.length - told.length;
+  return told.join('; ') + (more > 0 ? `; and ${more} more fields` : '');
+}
+
+function hiddenChange(was: string, is: string): string {
+  return was === is ? 'has another value (not shown)' : 'was set or removed (its value is not shown)';
+}
+
+/** The fields that are others now; of plans of earlier versions those that only one plan undoes, or the lines that differ. */
+function whatChanged(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string {
+  const words = changedWords(one, other, writerOf);
+  if (words !== '') return words;
+  const drift = ({ drift: fields }: PlannedObject): string[] =>
+    fields.map(({ path, live }) => `${path} is ${live || 'absent'}`);
+  const known = new Set(drift(one));
+  const added = drift(other).filter((text) => !known.has(text));
+  if (added.length > 0) return added.slice(0, 3).join(', ');
+  const lines = new Set(one.diff);
+  const more = other.diff.filter((line) => /^[-+]/.test(line) && !lines.has(line)).map((line) => line.slice(1).trim());
+  if (more.length > 0) return more.slice(0, 3).join(', ');
+  return 'what the rollback would make of it is not what the plan says';
+}
+
+function hookDifferences(before: readonly PlannedHook[], now: readonly PlannedHook[]): string[] {
+  const key = ({ event, kind, name, willRun }: PlannedHook): string => `${event} ${kind}/${name} ${willRun}`;
+  return pairs(before, now, key).flatMap(([one, other]) => {
+    const hook = other ?? one;
+    if (hook === undefined) return [];
+    const name = `The hook ${objectName(hook)} (${hook.event})`;
+    const what = hook.willRun ? 'runs' : 'is listed as not running';
+    if (one === undefined) return [`${name} ${what} now, and did not in the plan.`];
+    if (other === undefined) return [`${name} ${what} in the plan, and does not any more.`];
+    return one.contentDigest === other.contentDigest ? [] : [`${name} is another one now.`];
+  });
+}
+
+/** Refusals that bring others about: a kind that is not served makes the rehearsal fail, and its objects vanish. */
+const causeCodes: ReadonlySet<FindingCode> = new Set<FindingCode>([
+  'ReleaseMissing',
+  'TargetMissing',
+  'RevisionMissing',
+  'RevisionPruned',
+  'RevisionUninstalled',
+  'RevisionUnhealthy',
+  'ManifestUnreadable',
+  'RemovedApi',
+  'RemovedApiInPresent',
+  'WorkloadMissing',
+  'HelmUnknown',
+  'HelmNotPinned',
+]);
+
+function findingDifferences(
+  before: readonly PlanFinding[],
+  now: readonly PlanFinding[],
+): { causes: string[]; others: string[] } {
+  const lasting = (findings: readonly PlanFinding[]): PlanFinding[] =>
+    findings.filter(({ isMomentary }) => !isMomentary);
+  const key = ({ code, severity, object, allowedBy }: PlanFinding): string =>
+    `${code} ${severity} ${object} ${allowedBy}`;
+  const differing = pairs(lasting(before), lasting(now), key).filter(([one, other]) => !one || !other);
+  const words = ([one, other]: (typeof differing)[number]): string =>
+    other === undefined
+      ? `No longer so, ${one?.code ?? ''}: ${one?.message ?? ''}`
+      : `New ${other.severity} ${other.code}: ${other.message}`;
+  const isCause = ([, other]: (typeof differing)[number]): boolean =>
+    other?.severity === 'refusal' && causeCodes.has(other.code);
+  return {
+    causes: differing.filter(isCause).map(words),
+    others: differing.filter((each) => !isCause(each)).map(words),
+  };
+}
+
+function pairs<T>(before: readonly T[], now: readonly T[], key: (item: T) => string): [T | undefined, T | undefined][] {
+  const byKey = new Map(now.map((item) => [key(item), item]));
+  const known = new Set(before.map(key));
+  return [
+    ...before.map((item): [T, T | undefined] => [item, byKey.get(key(item))]),
+    ...now.filter((item) => !known.has(key(item))).map((item): [undefined, T] => [undefined, item]),
+  ];
+}

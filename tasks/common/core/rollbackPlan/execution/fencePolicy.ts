@@ -1,0 +1,139 @@
+import {
+  onlyDeletionsOf,
+  type FencedWrite,
+  type FencePolicy,
+  type FenceRecord,
+  type FenceWrite,
+} from '../../helm/fence';
+import { isRecord } from '../../kubernetes/json';
+import type { KubeObject } from '../../kubernetes/object';
+import { apiGroup, hookObject } from '../../kubernetes/manifest';
+import type { Rehearsal, RehearsedWrite } from '../../helm/rehearsal';
+import type { Revision } from '../../release/release';
+import { changesOf, isMadeUpAnew, pathText } from '../model/changes';
+import { canonicalJson, comparable } from '../model/comparable';
+import { helmMayDelete, helmMayWrite, ownDeletions } from './execution';
+import type { RollbackPlan } from '../model/types';
+
+/** What Helm is let do in the execution of a plan is measured by these. */
+export interface FenceMeasure {
+  plan: RollbackPlan;
+  /** Of the plan; absent where there was none that is to be compared with. */
+  rehearsal: Rehearsal | undefined;
+  target: Pick<Revision, 'hooks'>;
+  storage: 'Secret' | 'ConfigMap';
+}
+
+/**
+ * What Helm is let do in the execution of a plan: write what the target declares, and that just as in the rehearsal; its
+ * hooks as they are declared; its own records; delete what the plan leaves to it, and what it has made itself, but no
+ * record of its own.
+ */
+export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure): Required<Omit<FencePolicy, 'isLeft'>> {
+  const mayDelete = onlyDeletionsOf(helmMayDelete(plan));
+  const isPlanned = onlyDeletionsOf(helmMayWrite(plan));
+  const rehearsed = rehearsedWrites(rehearsal);
+  const hooks = hookObjects(target);
+  const records = storage === 'Secret' ? 'secrets' : 'configmaps';
+  const isRehearsed = (write: FenceWrite): boolean =>
+    rehearsed.some((other) => isSameTarget(other, write) && isSameRequest(other, write));
+  return {
+    mayDelete: (write) => !write.isStorage && (write.isMadeHere || mayDelete.mayDelete(write)),
+    mayWrite: (write) => {
+      if (write.subresource !== undefined) return isRehearsed(write);
+      if (write.isStorage || isPlanned.mayDelete(write)) return true;
+      // Helm sends a new record as protobuf: its name is not known before the API server has answered.
+      return (
+        write.verb === 'create' && write.name === undefined && write.apiVersion === 'v1' && write.resource === records
+      );
+    },
+    comparing: (write) => {
+      if (write.isStorage || isRehearsed(write)) return undefined;
+      const same = rehearsed.filter((other) => isSameTarget(other, write) && other.subresource === undefined);
+      const hook = hooks.filter((declared) => isNamed(declared, write));
+      if (hook.length > 0 && same.length === 0) return () => hookDifference(write, hook);
+      // What a second patch of an object comes out at was not known; the first one's was.
+      const last = same.findLast(({ isAssumed }) => isAssumed !== true) ?? same.at(-1);
+      if (last === undefined)
+        return rehearsal === undefined ? undefined : () => 'Helm did not do this in the rehearsal';
+      // What the API server would have made of it was not known then.
+      const { object, isAssumed } = last;
+      return object === undefined || isAssumed === true ? undefined : (wouldBe) => writeDifference(object, wouldBe);
+    },
+  };
+}
+
+function rehearsedWrites(rehearsal: Rehearsal | undefined): readonly RehearsedWrite[] {
+  return rehearsal?.writes.filter(({ effect }) => effect !== 'refused') ?? [];
+}
+
+function isSameTarget({ ref, resource }: RehearsedWrite, write: FenceWrite): boolean {
+  return resource === write.resource && isNamed(ref, write);
+}
+
+function isSameRequest(rehearsed: RehearsedWrite, write: FenceWrite): boolean {
+  return (
+    rehearsed.verb === write.verb &&
+    rehearsed.subresource === write.subresource &&
+    rehearsed.ref.apiVersion === write.apiVersion &&
+    rehearsed.bodyDigest === write.bodyDigest
+  );
+}
+
+function isNamed(named: { apiVersion: string; name: string; namespace?: string }, write: FenceWrite): boolean {
+  const isSameNamespace = named.namespace === undefined || named.namespace === (write.namespace ?? '');
+  return apiGroup(named.apiVersion) === apiGroup(write.apiVersion) && named.name === write.name && isSameNamespace;
+}
+
+interface DeclaredHook {
+  apiVersion: string;
+  name: string;
+  namespace?: string;
+  declared: KubeObject;
+}
+
+function hookObjects({ hooks }: Pick<Revision, 'hooks'>): DeclaredHook[] {
+  return hooks.flatMap(({ manifest }) => {
+    const declared = hookObject(manifest);
+    if (declared === undefined) return [];
+    const { name, namespace } = declared.metadata;
+    return [{ apiVersion: declared.apiVersion, name, declared, ...(namespace === undefined ? {} : { namespace }) }];
+  });
+}
+
+/**
+ * Hooks are not rehearsed. Helm makes them just as they are declared, but for what it notes in their metadata: Helm 3
+ * creates them, and Helm 4 applies them where the release is applied on the server's side.
+ */
+function hookDifference({ verb, sent }: FenceWrite, hooks: readonly DeclaredHook[]): string | undefined {
+  const isMade = verb === 'create' || verb === 'apply';
+  const isDeclared = hooks.some(({ declared }) => contentOf(declared) === contentOf(sent));
+  return isMade && isDeclared ? undefined : 'it is not the hook that the target declares';
+}
+
+function contentOf(object: unknown): string {
+  if (!isRecord(object)) return '';
+  const { metadata: _metadata, status: _status, ...content } = object;
+  return canonicalJson(content);
+}
+
+const differencesTold = 3;
+
+/** A clause that names the fields in which a write would differ from its rehearsal; no values. */
+function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | undefined {
+  const changes = changesOf(comparable(rehearsed, false), comparable(wouldBe, false)).filter(
+    ({ path }) => !isMadeUpAnew(path, wouldBe.kind),
+  );
+  if (changes.length === 0) return undefined;
+  const fields = changes.slice(0, differencesTold).map(({ path }) => pathText(path) || 'the whole object');
+  const more = changes.length > differencesTold ? ` and ${changes.length - differencesTold} more` : '';
+  return `it would not become what it became in the rehearsal (${fields.join(', ')}${more})`;
+}
+
+/** Deletions that were held back and that the task does not do itself at the end: no Helm of that version asks for them. */
+export function unplannedDeletions(plan: RollbackPlan, { heldBack }: Pick<FenceRecord, 'heldBack'>): FencedWrite[] {
+  const key = (apiVersion: string, kind: string, namespace: string | undefined, name: string): string =>
+    [apiGroup(apiVersion), kind, namespace ?? '', name].join('/');
+  const planned = new Set(ownDeletions(plan).map(({ ref }) => key(ref.apiVersion, ref.kind, ref.namespace, ref.name)));
+  return heldBack.filter(({ ref }) => !planned.has(key(ref.apiVersion, ref.kind, ref.namespace, ref.name)));
+}

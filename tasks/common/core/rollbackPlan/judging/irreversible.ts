@@ -1,0 +1,83 @@
+import { isOfRollback } from '../../release/history';
+import { hookObject, manifestObjects, objectName } from '../../kubernetes/manifest';
+import type { Hook, Revision } from '../../release/release';
+import { finding, type PlanFinding } from '../model/findings';
+import type { ManifestReader } from '../model/places';
+import { shortened } from '../model/target';
+
+/** On the chart (Chart.yaml) or on any object of a revision: the reason why nobody comes back from it. */
+export const irreversibleAnnotation = 'helm-safe-deploy/irreversible';
+
+export interface IrreversibleMark {
+  revision: number;
+  /** `the chart`, or `Kind/name`. */
+  where: string;
+  reason: string;
+}
+
+/** A revision, or what is about to become one. */
+export interface Carrier {
+  revision: number;
+  manifest: string;
+  hooks: readonly { manifest?: string }[];
+  chartAnnotations?: Readonly<Record<string, string>>;
+}
+
+/** The marks that a revision carries. */
+export function irreversibleMarks(revision: Carrier, read: ManifestReader = manifestObjects): IrreversibleMark[] {
+  const objects = [...read(revision.manifest), ...revision.hooks.flatMap(({ manifest }) => hookObject(manifest) ?? [])];
+  const carriers: [string, unknown][] = [
+    ['the chart', revision.chartAnnotations?.[irreversibleAnnotation]],
+    ...objects.map((object): [string, unknown] => [
+      objectName({ kind: object.kind, name: object.metadata.name }),
+      object.metadata.annotations?.[irreversibleAnnotation],
+    ]),
+  ];
+  return carriers.flatMap(([where, value]) => {
+    // A mark that says no is none; one that says nothing is one.
+    if (value === undefined || value === null || value === false || value === 'false') return [];
+    return [{ revision: revision.revision, where, reason: shortened(typeof value === 'string' ? value : '') }];
+  });
+}
+
+/** One finding for each revision that carries a mark. */
+export function irreversibleSteps(
+  passed: readonly Revision[],
+  allowed: readonly number[],
+  read?: ManifestReader,
+): PlanFinding[] {
+  return passed.flatMap((revision) => {
+    const marks = irreversibleMarks(revision, read);
+    if (marks.length === 0) return [];
+    const reasons = [...new Set(marks.map(({ where, reason }) => `${where}: ${reason || 'no reason given'}`))];
+    const message = `Revision ${revision.revision} was an irreversible step (${shortened(reasons.join('; '), 600)}).`;
+    const way = `To go back across it name ${revision.revision} in allowIrreversible.`;
+    return [finding('IrreversibleStep', message, { way, allowed: allowed.includes(revision.revision) })];
+  });
+}
+
+const upgradeEvents = ['pre-upgrade', 'post-upgrade'];
+
+/** Jobs that ran as upgrade hooks of revisions that the rollback passes: nothing runs them backwards. */
+export function possibleMigrations(passed: readonly Revision[]): PlanFinding[] {
+  return passed.flatMap((revision) => {
+    const jobs = revision.hooks.filter((hook) => isMigration(hook, revision));
+    if (jobs.length === 0) return [];
+    const names = jobs.map((hook) => `${objectName(hook)} (${migrationEvents(hook).join(', ')})`);
+    const message = `Revision ${revision.revision} ran ${shortened(names.join(', '), 600)}: if that migrated data, the rollback does not migrate it back.`;
+    return [finding('PossibleMigration', message)];
+  });
+}
+
+/**
+ * A hook without a phase never ran, unless Helm died before it could note one. In the record of a rollback the upgrade
+ * hooks are copies from its target, with the phases of that one's time.
+ */
+function isMigration(hook: Hook, revision: Revision): boolean {
+  if (hook.kind !== 'Job' || migrationEvents(hook).length === 0 || isOfRollback(revision)) return false;
+  return hook.lastPhase !== '' || revision.status.startsWith('pending-');
+}
+
+function migrationEvents(hook: Hook): string[] {
+  return hook.events.filter((event) => upgradeEvents.includes(event));
+}

@@ -1,0 +1,489 @@
+import { sentence } from '../../report/ending';
+import { withoutObjects } from '../../helm/helmFailure';
+import type { KubeObject, ObjectRef } from '../../kubernetes/object';
+import { apiGroup, objectName } from '../../kubernetes/manifest';
+import type { HelmProvenance } from '../../helm/provenance';
+import { rehearsedRefusals, type Rehearsal, type RehearsedWrite } from '../../helm/rehearsal';
+import type { Revision } from '../../release/release';
+import { storedRevision } from '../../release/releaseRecord';
+import { isCustomResource } from '../../release/mergeBase';
+import { isDeclaredHold, podHold, podsHeldBack, type PodHold } from '../../rollout/heldPods';
+import { renewalWords, type RecordRenewal } from '../../release/servedVersions';
+import { at, numberAt, textAt } from '../../kubernetes/read';
+import { isOwnedByRelease, type Candidate } from '../objects/candidates';
+import { isDefinition, objectCount } from '../model/definitions';
+import { finding, type FindingCode, type PlanFinding } from '../model/findings';
+import { afterOf, changesPods, isKeptByPolicy } from '../objects/objects';
+import { canTrap, isStatefulSet, trappedPods, volumeFindings } from '../objects/statefulSets';
+import { shortened } from '../model/target';
+import type { PlannedObject, ReleasePlanInputs, RollbackPolicy, ServedKinds } from '../model/types';
+import { placedObjects, servedKey, type ManifestReader } from '../model/places';
+
+/** A candidate with what becomes of it. */
+export interface Judged {
+  candidate: Candidate;
+  object: PlannedObject;
+}
+
+/** What speaks for or against the Helm that is to do it. */
+export function helmFindings(helm: HelmProvenance, policy: RollbackPolicy): PlanFinding[] {
+  switch (helm.from) {
+    case 'release':
+    case 'pin':
+      return [];
+    case 'newerRelease':
+      return [
+        finding(
+          'HelmNewer',
+          `Helm ${helm.version} is newer than the versions that this task knows; it is assumed to behave like ${helm.predecessor}.`,
+        ),
+      ];
+    case 'unknown': {
+      const message = `Helm ${helm.version} is of unknown make: ${helm.problem}.`;
+      const way = 'Use a released one, pin it by helmSha256, or set allowUnknownHelm.';
+      return [finding('HelmUnknown', message, { way, allowed: policy.allowUnknownHelm })];
+    }
+    case 'otherThanPinned':
+      return [finding('HelmNotPinned', `Helm ${helm.version} is not the one that was pinned: ${helm.problem}.`)];
+  }
+}
+
+/** Kinds that the target (or what Helm merges from) declares, and the API server does not serve. */
+export function servedFindings(
+  read: ManifestReader,
+  target: Revision,
+  presentManifest: string,
+  { namespace, served, rehearsal, renewals = [] }: ReleasePlanInputs,
+): PlanFinding[] {
+  const gone = unserved(read(target.manifest), namespace, served).map(({ names, kind }) =>
+    finding(
+      'RemovedApi',
+      `${kind} is not served by this API server (any more), so revision ${target.revision} cannot be applied: ${names}. ` +
+        'Install its definition again, or deploy a version of the chart without it.',
+    ),
+  );
+  const renewed = renewals.flatMap((renewal) => renewalFindings(renewal));
+  if (rehearsal?.outcome === 'completed') return [...gone, ...renewed];
+  const inPresent = unserved(read(presentManifest), namespace, served).map(({ names, kind }) =>
+    finding(
+      'RemovedApiInPresent',
+      `${kind} is not served by this API server (any more), and Helm must read the present manifest to roll back from it: ${names}. Install its definition again.`,
+    ),
+  );
+  return [...gone, ...renewed, ...inPresent];
+}
+
+/** What is written into Helm's record before the rollback; a run that was killed after that finds it done. */
+function renewalFindings({ revision, lost }: RecordRenewal): PlanFinding[] {
+  return lost.map((kind) => {
+    const code = kind.servedAs === undefined ? 'OmittedApi' : 'RenewedApi';
+    return finding(code, renewalWords(kind, revision), { isMomentary: true });
+  });
+}
+
+function unserved(
+  objects: readonly KubeObject[],
+  namespace: string,
+  served: ServedKinds,
+): { kind: string; names: string }[] {
+  const names = new Map<string, string[]>();
+  for (const { ref } of placedObjects(objects, namespace, served).values()) {
+    if (served.get(servedKey(ref))?.isServed !== false) continue;
+    const kind = `${ref.kind} of ${ref.apiVersion}`;
+    names.set(kind, [...(names.get(kind) ?? []), objectName(ref)]);
+  }
+  return [...names].map(([kind, all]) => ({ kind, names: someOf(all) }));
+}
+
+const namedAtMost = 10;
+
+function someOf(names: readonly string[]): string {
+  const named = names.slice(0, namedAtMost).join(', ');
+  return names.length > namedAtMost ? `${named} and ${names.length - namedAtMost} more` : named;
+}
+
+/** What the rehearsal itself came to. */
+export function rehearsalFindings(
+  rehearsal: Rehearsal | undefined,
+  all: readonly Candidate[],
+  inputs: ReleasePlanInputs,
+  target: Revision,
+): PlanFinding[] {
+  if (rehearsal === undefined) {
+    return [finding('RehearsalMissing', 'What Helm would really do was not rehearsed.')];
+  }
+  return [
+    ...failure(rehearsal, all, inputs),
+    ...refusedWrites(rehearsal),
+    ...unforeseen(rehearsal, all),
+    ...beside(rehearsal),
+    ...strays(all, inputs.strays),
+    ...recordDeletions(rehearsal, inputs, target),
+  ];
+}
+
+function failure(rehearsal: Rehearsal, all: readonly Candidate[], inputs: ReleasePlanInputs): PlanFinding[] {
+  if (rehearsal.outcome === 'completed') return [];
+  const said = sentence(shortened(rehearsal.message, 1000) || 'Helm said nothing');
+  const message = `The rehearsal of the rollback ${outcomeWords[rehearsal.outcome]}, and the real one would too: ${said}`;
+  return [finding('RehearsalFailed', message + outsideLast(rehearsal, all, inputs) + immutable(rehearsal.message))];
+}
+
+/** Of some fields the API server takes no other value: the Pod template of a Job, the selector of a Deployment. */
+function immutable(answer: string): string {
+  return /\bimmutable\b|updates to statefulset spec for fields other than|may not change once set/i.test(answer)
+    ? ' It cannot be changed in place: it would have to be deleted by hand first, if that may be.'
+    : '';
+}
+
+const outcomeWords: Record<Exclude<Rehearsal['outcome'], 'completed'>, string> = {
+  failed: 'failed',
+  timedOut: 'did not end in its time',
+  cancelled: 'was cancelled',
+};
+
+/**
+ * Helm before 3.22 and before 4.2 stops at an object of the target that is there, though the last revision does not declare it: a failed
+ * revision has dropped it, or its resource policy has kept it.
+ */
+function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }: ReleasePlanInputs): string {
+  if (helm.rules.adoptsObjectsOutsideLastManifest) return '';
+  const names = all
+    .filter(({ target, live, base, ref }) => target && live && base === undefined && message.includes(`"${ref.name}"`))
+    .map(({ ref }) => objectName(ref));
+  if (names.length === 0) return '';
+  const [is, object] = names.length === 1 ? ['is', 'an object'] : ['are', 'objects'];
+  return ` ${someOf(names)} ${is} there, but the present revision does not declare ${names.length === 1 ? 'it' : 'them'}: Helm ${helm.version} stops at such ${object}, Helm from 3.22 and from 4.2 on does not.`;
+}
+
+function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
+  return (
+    rehearsedRefusals(rehearsal)
+      .filter(({ verb, refusal }) => !(verb === 'delete' && refusal?.status === 404))
+      // Helm itself tries that again.
+      .filter(({ refusal }) => refusal?.status !== 429)
+      .filter(({ refusal }) => !isTold(rehearsal, refusal?.message ?? ''))
+      .map((write) => {
+        const name = nameOf(write);
+        const answer = sentence(shortened(withoutObjects(write.refusal?.message ?? '')) || 'no reason given');
+        const message = `The API server refuses to ${write.verb} ${name}: ${answer}${immutable(answer)}`;
+        return finding('WriteRefused', message, { object: name });
+      })
+  );
+}
+
+/** Helm's last words quote what it stopped at: once is enough. */
+function isTold({ outcome, message }: Rehearsal, answer: string): boolean {
+  return outcome === 'failed' && answer !== '' && withoutObjects(message).includes(withoutObjects(answer));
+}
+
+function nameOf({ ref, resource }: RehearsedWrite): string {
+  return objectName({ kind: ref.kind || resource, name: ref.name || '(unnamed)' });
+}
+
+/** Writes to what is none of this release's revisions: no Helm does that. */
+function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFinding[] {
+  const known = new Set(all.filter((one) => one.target ?? one.base ?? one.last ?? one.earlier).map(({ key }) => key));
+  const found = new Map<string, PlanFinding>();
+  for (const write of rehearsal.writes) {
+    // What is refused is not done; and the name of a record that Helm could not make is not known.
+    if (write.effect === 'refused') continue;
+    const name = nameOf(write);
+    const key = `${apiGroup(write.ref.apiVersion)}/${write.ref.kind}/${write.ref.namespace ?? ''}/${write.ref.name}`;
+    if (known.has(key)) continue;
+    const where = write.ref.namespace === undefined ? '' : ` in namespace ${write.ref.namespace}`;
+    const message = `In the rehearsal ${shortened(write.client, 60) || 'something'} wanted to ${write.verb} ${name}${where}, which no revision of the release between the target and now declares: this Helm cannot be trusted.`;
+    const code = write.effect === 'deleted' ? 'UnforeseenDeletion' : 'UnforeseenWrite';
+    found.set(`${write.verb} ${key}`, finding(code, message, { object: name }));
+  }
+  return [...found.values()];
+}
+
+/** Helm writes objects, never a part of one: no scale, no status, no token of a ServiceAccount. */
+function beside(rehearsal: Rehearsal): PlanFinding[] {
+  return rehearsal.writes
+    .filter(({ subresource }) => subresource !== undefined && subresource !== 'eviction')
+    .map((write) => {
+      const name = nameOf(write);
+      const message = `In the rehearsal ${shortened(write.client, 60) || 'something'} wanted to ${write.verb} the ${write.subresource ?? ''} of ${name}: no Helm does that, and this one cannot be trusted.`;
+      return finding('UnforeseenWrite', message, { object: name });
+    });
+}
+
+/** What a write comes out at and neither the target nor the API server explains. */
+function strays(all: readonly Candidate[], found: ReadonlyMap<string, string> | undefined): PlanFinding[] {
+  return all.flatMap(({ key, ref }) => {
+    const fields = found?.get(key);
+    if (fields === undefined) return [];
+    const name = objectName(ref);
+    const message = `In the rehearsal ${name} did not come out as the target declares it: ${fields}. This Helm does something else than it was told, and cannot be trusted.`;
+    return [finding('UnforeseenWrite', message, { object: name })];
+  });
+}
+
+/** Helm prunes its oldest records; it deletes none that a rollback is about. */
+function recordDeletions(rehearsal: Rehearsal, { release }: ReleasePlanInputs, target: Revision): PlanFinding[] {
+  return rehearsal.storage
+    .filter(({ verb, name }) => verb === 'delete' && (storedRevision(release, name) ?? Infinity) >= target.revision)
+    .map(({ name }) =>
+      finding(
+        'UnforeseenDeletion',
+        `In the rehearsal Helm's own record ${name} was deleted: this Helm cannot be trusted.`,
+        { object: name },
+      ),
+    );
+}
+
+/** What the fates of the objects come to. */
+export function objectFindings(judged: readonly Judged[], inputs: ReleasePlanInputs): PlanFinding[] {
+  const targetUids = new Set(
+    judged.filter(({ object }) => object.isInTarget && object.uid !== '').map(({ object }) => object.uid),
+  );
+  return [
+    ...judged.flatMap((one) => deletionFindings(one, targetUids, inputs.policy)),
+    ...tooMany(judged, inputs.policy),
+    ...judged.flatMap((one) => ownerFindings(one, inputs.policy)),
+    ...judged.flatMap(beingDeleted),
+    ...judged.flatMap((one) => predictionFindings(one, inputs)),
+    ...judged.flatMap((one) => workloadFindings(one, inputs)),
+    ...judged.flatMap(({ object }) => driftFindings(object)),
+    ...orphans(judged),
+    ...jobs(judged),
+  ];
+}
+
+function nameOfObject({ kind, name }: PlannedObject): string {
+  return objectName({ kind, name });
+}
+
+function deletionFindings(
+  { candidate, object }: Judged,
+  targetUids: ReadonlySet<string>,
+  policy: RollbackPolicy,
+): PlanFinding[] {
+  const name = nameOfObject(object);
+  const isTargets = object.isInTarget || targetUids.has(object.uid);
+  if (candidate.isRecreated || (object.fate === 'deleted' && isTargets)) {
+    const message = `${name} is declared by the target, and Helm deletes it. ${object.reason}`;
+    return [finding('DeletesTargetObject', message, { object: name })];
+  }
+  if (object.fate !== 'deleted') return [];
+  const code = deletionCode(candidate.ref, candidate.live);
+  if (code === undefined) return [];
+  const message = `${name} is deleted: ${deletionHazards[code]}${instanceWords(candidate, object)}`;
+  return [finding(code, message, { object: name, allowed: policy.allow.includes(code) })];
+}
+
+/** Which objects go with a definition, as of now. */
+function instanceWords({ ref, instances }: Candidate, { goWithIt }: PlannedObject): string {
+  if (!isDefinition(ref)) return '';
+  if (instances === undefined || instances === 'unread') return ' Which there are could not be read.';
+  if (instances.length === 0) return ' There are none now.';
+  const more = instances.length > namedAtMost ? ` and ${instances.length - namedAtMost} more` : '';
+  const names = goWithIt.slice(0, namedAtMost).join(', ');
+  return ` There ${instances.length === 1 ? 'is' : 'are'} ${objectCount(instances.length)} now: ${names}${more}.`;
+}
+
+type DeletionCode = Extract<FindingCode, `Deletes${string}`> & keyof typeof deletionHazards;
+
+const deletionHazards = {
+  DeletesPersistentVolumeClaim: 'the data of its volumes may go with it.',
+  DeletesPersistentVolume: 'its data may go with it.',
+  DeletesNamespace: 'everything in it goes with it.',
+  DeletesCustomResourceDefinition: 'all objects of that kind, in all namespaces, go with it.',
+  DeletesCustomResource: 'what it stands for may go with it.',
+} as const;
+
+function deletionCode(ref: ObjectRef, live: Candidate['live']): DeletionCode | undefined {
+  switch (`${apiGroup(ref.apiVersion)}/${ref.kind}`) {
+    case '/PersistentVolumeClaim':
+      return 'DeletesPersistentVolumeClaim';
+    case '/PersistentVolume':
+      return 'DeletesPersistentVolume';
+    case '/Namespace':
+      return 'DeletesNamespace';
+    case 'apiextensions.k8s.io/CustomResourceDefinition':
+      return 'DeletesCustomResourceDefinition';
+    case 'apps/StatefulSet':
+      return textAt(live, 'spec', 'persistentVolumeClaimRetentionPolicy', 'whenDeleted') === 'Delete'
+        ? 'DeletesPersistentVolumeClaim'
+        : undefined;
+    default:
+      return isCustomResource(ref) ? 'DeletesCustomResource' : undefined;
+  }
+}
+
+function tooMany(judged: readonly Judged[], policy: RollbackPolicy): PlanFinding[] {
+  const deletions = judged.filter(({ object }) => object.fate === 'deleted').length;
+  if (deletions <= policy.maxDeletions) return [];
+  const message = `${deletions} objects are deleted, and maxDeletions is ${policy.maxDeletions}.`;
+  return [finding('TooManyDeletions', message, { allowed: policy.allow.includes('TooManyDeletions') })];
+}
+
+function ownerFindings({ candidate, object }: Judged, policy: RollbackPolicy): PlanFinding[] {
+  const { owner, live } = candidate;
+  if (owner === undefined || (object.fate !== 'takenOver' && object.fate !== 'deleted')) return [];
+  const name = nameOfObject(object);
+  const what = object.fate === 'deleted' ? 'is deleted' : 'is taken over';
+  if (isOwnedByRelease(live)) {
+    const message = `${name} belongs to ${owner} now, and ${what} by this rollback.`;
+    return [finding('OwnedByAnother', message, { object: name, allowed: policy.allow.includes('OwnedByAnother') })];
+  }
+  return [
+    finding('TakesOverUnowned', `${name} belongs to no release, and ${what} by this rollback.`, { object: name }),
+  ];
+}
+
+/** Helm writes to it as if nothing were, and it goes all the same. */
+function beingDeleted({ candidate: { live, target }, object }: Judged): PlanFinding[] {
+  const since = live?.metadata.deletionTimestamp;
+  if (since === undefined || target === undefined) return [];
+  const holders = at(live, 'metadata', 'finalizers');
+  const held = Array.isArray(holders) && holders.length > 0 ? ` (it waits for ${shortened(holders.join(', '))})` : '';
+  const name = nameOfObject(object);
+  const message = `${name} is declared by the target, and is being deleted since ${since}${held}: nothing takes that back, and what Helm writes to it goes with it.`;
+  return [finding('BeingDeleted', message, { object: name })];
+}
+
+function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: ReleasePlanInputs): PlanFinding[] {
+  if (rehearsal?.outcome !== 'completed') return [];
+  const name = nameOfObject(object);
+  const { predicted, live, write } = candidate;
+  if (object.fate === 'created' && write === undefined) {
+    return [
+      finding('PredictionDiffers', `${name} is not there, and Helm did not create it in the rehearsal.`, {
+        object: name,
+      }),
+    ];
+  }
+  // What the target declares is made before it is deleted.
+  const isForeseen = predicted !== undefined && (live ?? candidate.target) !== undefined && !isKeptByPolicy(live);
+  if (isForeseen === (object.fate === 'deleted')) return [];
+  const message = isForeseen
+    ? `By its version, ${helm.version}, this Helm should delete ${name}, but in the rehearsal it did not.`
+    : `By its version, ${helm.version}, this Helm should not delete ${name}, but in the rehearsal it did.`;
+  return [finding('PredictionDiffers', message, { object: name })];
+}
+
+function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInputs): PlanFinding[] {
+  const { ref, live, target, isAutoscaled, write } = candidate;
+  if (target === undefined) return [];
+  const name = nameOfObject(object);
+  const findings: PlanFinding[] = [
+    ...(isAutoscaled ? scaleFindings(name, target, live) : []),
+    ...heldFindings(name, candidate, inputs),
+  ];
+  if (!isStatefulSet(ref)) return findings;
+  return [
+    ...findings,
+    ...volumeFindings(ref, target, live, inputs.claims),
+    ...trapFindings({ candidate, object }, write?.object ?? live, inputs),
+  ];
+}
+
+/** Pods that stay those of the revision that is left behind, whatever their template is. */
+function heldFindings(name: string, candidate: Candidate, { rehearsal, policy }: ReleasePlanInputs): PlanFinding[] {
+  const { ref, live, target } = candidate;
+  if (live === undefined || target === undefined) return [];
+  const after = afterOf(candidate, rehearsal?.outcome === 'completed');
+  const hold = podHold(after ?? target);
+  if (hold === undefined) return [];
+  const isByHand = !isDeclaredHold(hold, target);
+  const changes = changesPods(ref, { live, target, ...(after && { after }) });
+  return heldFinding(name, { live, hold, isByHand, changes, policy });
+}
+
+/** What of a workload whose pods are held back a plan says. `changes`: the rollback changes their template. */
+export function heldFinding(
+  name: string,
+  {
+    live,
+    hold,
+    isByHand,
+    changes,
+    policy,
+  }: { live: KubeObject; hold: PodHold; isByHand: boolean; changes: boolean; policy: RollbackPolicy },
+): PlanFinding[] {
+  const held = podsHeldBack(live);
+  if (!changes && held === 0) return [];
+  const allowed = policy.allow.includes('PodsHeldBack');
+  const which = changes
+    ? 'its pods stay those of the present revision'
+    : `${held} of its pods are of an earlier template, and stay so`;
+  const origin = isByHand ? ' This was set by hand; the target does not declare it.' : '';
+  const message = `${name}: ${hold.why}: ${which}.${origin} ${allowed ? allowedHold(isByHand) : heldWay(isByHand)}`;
+  return [finding('PodsHeldBack', message, { object: name, allowed, isMomentary: !changes })];
+}
+
+function heldWay(isByHand: boolean): string {
+  return isByHand
+    ? 'Undo that first, or let the task undo it after the rollback.'
+    : 'With allow, the task waits until somebody has replaced the pods, and fails where nobody does in its time.';
+}
+
+function allowedHold(isByHand: boolean): string {
+  return isByHand
+    ? 'The task undoes that after the rollback.'
+    : 'The task waits until somebody has replaced the pods, and fails where nobody does in its time.';
+}
+
+/** How far an autoscaler has scaled is of the moment; that Helm sets another number is not. */
+function scaleFindings(name: string, target: KubeObject, live: Candidate['live']): PlanFinding[] {
+  const declared = at(target, 'spec', 'replicas');
+  if (declared === undefined) return [];
+  const message = `${name} is scaled by an autoscaler, and the target declares replicas: until the autoscaler corrects it, that number counts.`;
+  const note = finding('ReplicasUnderAutoscaler', message, { object: name });
+  const now = numberAt(live, 'spec', 'replicas');
+  if (typeof declared !== 'number' || now <= declared) return [note];
+  const less = `${name} has ${now} replicas by its autoscaler, and the rollback sets ${declared}: so many are left until an autoscaler corrects it.`;
+  return [finding('ScalesDown', less, { object: name, isMomentary: true }), note];
+}
+
+function trapFindings(judged: Judged, after: Candidate['live'], { pods, policy }: ReleasePlanInputs): PlanFinding[] {
+  const { live } = judged.candidate;
+  if (live === undefined || after === undefined || !canTrap(after)) return [];
+  return trapFinding(
+    nameOfObject(judged.object),
+    trappedPods(live, pods, judged.object.restartsPods).map(({ metadata }) => metadata.name),
+    policy,
+  );
+}
+
+/** Pods come and go by themselves: of the moment. */
+export function trapFinding(name: string, pods: readonly string[], policy: RollbackPolicy): PlanFinding[] {
+  if (pods.length === 0) return [];
+  const way = policy.allowPodDelete
+    ? 'they are deleted after the rollback (allowPodDelete).'
+    : 'set allowPodDelete, or delete them by hand after the rollback.';
+  const message = `${name} does not replace pods that are not ready (kubernetes#67250): ${someOf(pods)}; ${way}`;
+  return [finding('StatefulSetTrap', message, { object: name, isMomentary: true })];
+}
+
+function driftFindings(object: PlannedObject): PlanFinding[] {
+  if (object.drift.length === 0) return [];
+  const name = nameOfObject(object);
+  const paths = someOf(object.drift.map(({ path }) => path));
+  return [
+    finding(
+      'DriftUndone',
+      `${name} was changed after it was deployed, and the rollback undoes that: ${shortened(paths)}.`,
+      { object: name },
+    ),
+  ];
+}
+
+function orphans(judged: readonly Judged[]): PlanFinding[] {
+  const names = judged.filter(({ object }) => object.fate === 'orphaned').map(({ object }) => nameOfObject(object));
+  if (names.length === 0) return [];
+  return [finding('Orphaned', `In no manifest any more, but still there afterwards: ${someOf(names)}.`)];
+}
+
+function jobs(judged: readonly Judged[]): PlanFinding[] {
+  return judged
+    .filter(({ object }) => object.mayRunAgain && object.fate !== 'deleted')
+    .map(({ object }) => {
+      const name = nameOfObject(object);
+      const message = `${name} is removed some time after it has ended; where that has happened before the rollback, it runs again.`;
+      return finding('JobMayRunAgain', message, { object: name });
+    });
+}

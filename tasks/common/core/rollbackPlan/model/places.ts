@@ -1,0 +1,104 @@
+import type { KubeObject, ObjectRef } from '../../kubernetes/object';
+import { hookObject, manifestObjects, objectKey, refOf } from '../../kubernetes/manifest';
+import type { Revision } from '../../release/release';
+import type { ServedKinds } from './types';
+import type { ListQuery } from '../../kubernetes/queries';
+
+export function servedKey(kind: { apiVersion: string; kind: string }): string {
+  return `${kind.apiVersion}/${kind.kind}`;
+}
+
+/** An object of a manifest, and where the API server keeps it. */
+export interface Placed {
+  key: string;
+  ref: ObjectRef;
+  object: KubeObject;
+}
+
+/** Of kinds that are not served nothing says that they have no namespace: they get the release's. */
+export function placed(object: KubeObject, namespace: string, served: ServedKinds): Placed {
+  const { apiVersion, kind, metadata } = object;
+  const { name } = metadata;
+  const scope = served.get(servedKey(object));
+  const isClusterScoped = scope?.isServed === true && !scope.namespaced;
+  const ref = isClusterScoped
+    ? { apiVersion, kind, name }
+    : { apiVersion, kind, namespace: metadata.namespace || namespace, name };
+  return { key: objectKey(ref), ref, object };
+}
+
+/** As in the API's path, or the empty string. */
+export function pluralOf(kind: { apiVersion: string; kind: string }, served: ServedKinds): string {
+  const known = served.get(servedKey(kind));
+  return known?.isServed === true ? known.plural : '';
+}
+
+/** The objects of a manifest. It takes a while to read one, so each is read once for a plan. */
+export type ManifestReader = (manifest: string) => readonly KubeObject[];
+
+/** Throws TaskError `ChartInvalid` for what is no YAML. */
+export function manifestReader(): ManifestReader {
+  const known = new Map<string, readonly KubeObject[]>();
+  return (manifest) => {
+    const objects = known.get(manifest) ?? manifestObjects(manifest);
+    known.set(manifest, objects);
+    return objects;
+  };
+}
+
+/** By key; of an object that a manifest holds twice the last counts. */
+export function placedObjects(
+  objects: readonly KubeObject[],
+  namespace: string,
+  served: ServedKinds,
+): Map<string, Placed> {
+  return new Map(
+    objects.map((object) => {
+      const place = placed(object, namespace, served);
+      return [place.key, place];
+    }),
+  );
+}
+
+/** The kinds that a plan needs to know about, each once: whether they are served, and whether they have namespaces. */
+export function kindsToResolve(revisions: readonly Revision[]): { apiVersion: string; kind: string }[] {
+  const kinds = new Map<string, { apiVersion: string; kind: string }>();
+  const hooks = revisions.flatMap((revision) => revision.hooks.flatMap(({ manifest }) => hookObject(manifest) ?? []));
+  for (const { apiVersion, kind } of [...manifestsOf(revisions).flatMap(manifestObjects), ...hooks]) {
+    kinds.set(servedKey({ apiVersion, kind }), { apiVersion, kind });
+  }
+  return [...kinds.values()];
+}
+
+/**
+ * The lists that hold every live object that a plan looks at: one for each kind and namespace. `revisions` in the order
+ * of their say in which version an object is read: the target first, then what the rollback passes.
+ */
+export function liveQueries(revisions: readonly Revision[], namespace: string, served: ServedKinds): ListQuery[] {
+  const versions = new Map<string, ObjectRef>();
+  for (const object of manifestsOf(revisions).flatMap(manifestObjects)) {
+    if (served.get(servedKey(object))?.isServed !== true) continue;
+    const { key, ref } = placed(object, namespace, served);
+    if (!versions.has(key)) versions.set(key, ref);
+  }
+  const queries = new Map<string, ListQuery>();
+  for (const { apiVersion, kind, namespace: place } of versions.values()) {
+    const query = { apiVersion, kind, ...(place === undefined ? {} : { namespace: place }) };
+    queries.set(`${servedKey(query)} ${place ?? ''}`, query);
+  }
+  return [...queries.values()];
+}
+
+function manifestsOf(revisions: readonly Revision[]): string[] {
+  return revisions.map(({ manifest }) => manifest);
+}
+
+/** What the lists of `liveQueries` gave, in their order, by key: the version that was asked for first counts. */
+export function liveObjects(lists: readonly (readonly KubeObject[])[]): Map<string, KubeObject> {
+  const live = new Map<string, KubeObject>();
+  for (const object of lists.flat()) {
+    const key = objectKey(refOf(object));
+    if (!live.has(key)) live.set(key, object);
+  }
+  return live;
+}

@@ -1,0 +1,184 @@
+import { isUnhealthy, isVerified, sinceUninstall } from '../../release/history';
+import type { Revision } from '../../release/release';
+import { finding, type PlanFinding } from './findings';
+import type { RevisionProof, RollbackRequest, ToRevision } from './types';
+
+export interface TargetChoice {
+  /** What serves now, as far as Helm's record knows: the last revision, whatever became of it. */
+  present?: Revision;
+  /** Also where it is refused but could be looked at. */
+  target?: Revision;
+  /** Revisions that the rollback leaves behind, newest first, the present one among them. */
+  passed: readonly Revision[];
+  findings: readonly PlanFinding[];
+}
+
+/**
+ * Helm turns `failed` into `superseded` when the next deploy succeeds, but keeps what it wrote of it (pkg/action
+ * install.go, upgrade.go, rollback.go), as it keeps the first words of an operation that was killed.
+ */
+const failedDescription =
+  /^(?:Release|Upgrade|Rollback) ".*" failed: |^Not healthy: |^Helm ended before it was done$|^(?:Preparing upgrade|Initial install underway)$/s;
+
+/** Why a revision is no good target; undefined where nothing speaks against it. */
+export function whyUnfit(revision: Revision): string | undefined {
+  const said = failedDescription.test(revision.description) ? ` («${shortened(revision.description)}»)` : '';
+  switch (revision.status) {
+    case 'failed':
+      return `it failed${said}`;
+    case 'pending-install':
+    case 'pending-upgrade':
+    case 'pending-rollback':
+    case 'uninstalling':
+      return `it is ${revision.status}: it was never completed`;
+    case 'unknown':
+      return isUnread(revision) ? 'its record cannot be read' : 'its status is not known';
+    case 'uninstalled':
+      return 'it was uninstalled';
+    case 'deployed':
+    case 'superseded':
+      if (isUnhealthy(revision)) return `it was judged unhealthy${said}`;
+      return said === '' ? undefined : `it failed${said}, whatever Helm calls it now`;
+  }
+}
+
+export function proofOf(revision: Revision): RevisionProof {
+  if (whyUnfit(revision) !== undefined) return 'unhealthy';
+  return isVerified(revision) ? 'verified' : 'unproven';
+}
+
+/** Where a rollback goes, or why it goes nowhere. `history` oldest first. */
+export function chooseTarget(history: readonly Revision[], release: string, request: RollbackRequest): TargetChoice {
+  const present = history.at(-1);
+  if (present === undefined) return refused(finding('ReleaseMissing', `There is no release ${release}.`));
+  const lookedUp = lookUp(history, present, release, request.toRevision);
+  if ('refusal' in lookedUp) return { ...refused(lookedUp.refusal), present };
+  const { target } = lookedUp;
+  const passed = history.filter(({ revision }) => revision > target.revision).toReversed();
+  return { present, target, passed, findings: [...judged(target, request), ...surroundings(present, target, passed)] };
+}
+
+function refused(refusal: PlanFinding): TargetChoice {
+  return { passed: [], findings: [refusal] };
+}
+
+type LookUp = { target: Revision } | { refusal: PlanFinding };
+
+function lookUp(history: readonly Revision[], present: Revision, release: string, wanted: ToRevision): LookUp {
+  const candidates = sinceUninstall(history).filter((revision) => revision !== present);
+  if (wanted === 'verified') return verifiedTarget(candidates, present, release);
+  if (wanted === 'previous') {
+    const target = candidates.at(-1);
+    return target === undefined ? { refusal: nothingBefore(present, release) } : { target };
+  }
+  return numbered(history, present, release, wanted);
+}
+
+function verifiedTarget(candidates: readonly Revision[], present: Revision, release: string): LookUp {
+  const fit = candidates.filter((revision) => whyUnfit(revision) === undefined);
+  const target = fit.findLast(isVerified) ?? fit.at(-1);
+  if (target !== undefined) return { target };
+  if (candidates.length === 0) return { refusal: nothingBefore(present, release) };
+  const unfit = candidates.toReversed().map((revision) => `${revision.revision}: ${whyUnfit(revision) ?? ''}`);
+  const message =
+    `No revision of release ${release} before revision ${present.revision} is fit to return to ` +
+    `(${shortened(unfit.join('; '))}). Name one by number, with allowUnverifiedTarget, if you know better.`;
+  return { refusal: finding('TargetMissing', message) };
+}
+
+function nothingBefore(present: Revision, release: string): PlanFinding {
+  const message =
+    present.status === 'uninstalled'
+      ? `Release ${release} was uninstalled with revision ${present.revision}: deploy it again.`
+      : `Revision ${present.revision} of release ${release} is the oldest that Helm's history has (since the last uninstall): there is none to return to.`;
+  return finding('TargetMissing', message);
+}
+
+function numbered(history: readonly Revision[], present: Revision, release: string, wanted: number): LookUp {
+  const target = history.find(({ revision }) => revision === wanted);
+  if (target === undefined) return { refusal: absent(history, present, release, wanted) };
+  if (target === present) {
+    const message = `Revision ${wanted} of release ${release} is the present one (${present.status}): there is nothing to roll back.`;
+    return { refusal: finding('RevisionIsPresent', message) };
+  }
+  if (!sinceUninstall(history).includes(target)) {
+    const message = `Release ${release} was uninstalled after revision ${wanted}: what it deployed then is no longer there to return to.`;
+    return { refusal: finding('RevisionUninstalled', message) };
+  }
+  return { target };
+}
+
+function absent(history: readonly Revision[], present: Revision, release: string, wanted: number): PlanFinding {
+  const known = numberList(history.map(({ revision }) => revision));
+  if (wanted > present.revision || wanted < 1) {
+    return finding('RevisionMissing', `Release ${release} has no revision ${wanted}; Helm's history has ${known}.`);
+  }
+  const message = `Revision ${wanted} of release ${release} is no longer in Helm's history (pruned, or deleted); it has ${known}.`;
+  return finding('RevisionPruned', message);
+}
+
+function judged(target: Revision, { toRevision, policy }: RollbackRequest): PlanFinding[] {
+  const number = target.revision;
+  const unfit = whyUnfit(target);
+  if (unfit !== undefined) {
+    const isNamed = typeof toRevision === 'number';
+    const way = isNamed
+      ? 'To return to it all the same set allowUnverifiedTarget.'
+      : `To return to it all the same set toRevision to ${number}, with allowUnverifiedTarget.`;
+    const message = `Revision ${number} is no good target: ${unfit}.`;
+    return [finding('RevisionUnhealthy', message, { way, allowed: isNamed && policy.allowUnverifiedTarget })];
+  }
+  if (isVerified(target)) return [];
+  return [
+    finding('UnverifiedTarget', `Revision ${number} was deployed, but no mark says that it was ever seen healthy.`),
+  ];
+}
+
+function surroundings(present: Revision, target: Revision, passed: readonly Revision[]): PlanFinding[] {
+  const findings: PlanFinding[] = [];
+  if (present.status.startsWith('pending-') || present.status === 'uninstalling') {
+    const since = present.lastDeployed === '' ? '' : ` since ${present.lastDeployed.replace(/\.\d+/, '')}`;
+    const message = `Revision ${present.revision} is ${present.status}${since}: another Helm is at work on the release, or died at it.`;
+    findings.push(finding('ReleasePending', message, { isMomentary: true }));
+  }
+  const known = new Set(passed.map(({ revision }) => revision));
+  const gaps = numbersBetween(target.revision, present.revision).filter((number) => !known.has(number));
+  if (gaps.length > 0) {
+    const message = `Helm's history no longer has revision${gaps.length === 1 ? '' : 's'} ${numberList(gaps)}: whether an irreversible step lies there cannot be told.`;
+    findings.push(finding('HistoryIncomplete', message));
+  }
+  const unread = passed.filter(isUnread).map(({ revision }) => revision);
+  if (unread.length > 0) {
+    const message = `The record${unread.length === 1 ? ' of revision' : 's of revisions'} ${numberList(unread.toReversed())} cannot be read: whether an irreversible step lies there cannot be told.`;
+    findings.push(finding('HistoryIncomplete', message));
+  }
+  return findings;
+}
+
+/** The storage gives a record that it cannot read as one of which nothing is known. */
+function isUnread({ status, manifest, chart }: Revision): boolean {
+  return status === 'unknown' && manifest === '' && chart.name === '';
+}
+
+/** Bounded: a record may say any number. */
+function numbersBetween(low: number, high: number): number[] {
+  const count = Math.min(Math.max(0, high - low - 1), 1000);
+  return Array.from({ length: count }, (_, index) => low + 1 + index);
+}
+
+/** `1-3, 7` of sorted numbers. */
+export function numberList(numbers: readonly number[]): string {
+  const ranges: [number, number][] = [];
+  for (const number of numbers) {
+    const range = ranges.at(-1);
+    if (range !== undefined && number === range[1] + 1) range[1] = number;
+    else ranges.push([number, number]);
+  }
+  return ranges.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(', ');
+}
+
+/** What Helm or a chart wrote may be long; a sentence of a plan is not. */
+export function shortened(text: string, most = 300): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length <= most ? line : `${line.slice(0, most).replace(/[\ud800-\udbff]$/, '')} ...`;
+}

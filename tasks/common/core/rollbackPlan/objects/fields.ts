@@ -1,0 +1,74 @@
+import { apiGroup, isSecret } from '../../kubernetes/manifest';
+import { leavesOf, pathText, type Change, type Leaf } from '../model/changes';
+import { canonicalJson } from '../model/comparable';
+import { withoutInjected, workloadOf } from './content';
+import type { ObjectStates } from './hiddenSecrets';
+import type { FieldChange, FieldValue, ObjectFate, Seal, Sha256 } from '../model/types';
+
+/** Fields of one object that a plan keeps: enough to name them, few enough for a thousand objects. */
+const changesKept = 100;
+const fieldsKept = 400;
+
+/** What a rollback changes of an object, field by field. `states` are hidden ones; of a Secret its keys tell. */
+export function fieldChanges({ live }: ObjectStates, changes: readonly Change[]): FieldChange[] {
+  return changes
+    .filter(({ path }) => live === undefined || !isSecret(live) || path[0] !== 'data')
+    .slice(0, changesKept)
+    .map(({ path, before, after }) => ({ path: pathText(path), from: shown(before), becomes: shown(after) }));
+}
+
+/** As JSON; empty where it is absent. */
+export function shown(value: unknown): string {
+  return value === undefined ? '' : JSON.stringify(value);
+}
+
+interface Circumstances {
+  changes: readonly Change[];
+  fate: ObjectFate;
+  seal: Seal | undefined;
+  sha256: Sha256;
+  /** The states with the values of Secrets. */
+  bare: ObjectStates;
+}
+
+/**
+ * The fields that must be as they are for the plan to hold, so that a refusal can say which is not: what is written over,
+ * all of a workload, and all of what is deleted. No value of a Secret, but a digest of it where there is a seal.
+ */
+export function fieldValues(states: ObjectStates, { changes, fate, seal, sha256, bare }: Circumstances): FieldValue[] {
+  if (states.live === undefined) return [];
+  const digest = (value: unknown): string => (seal ?? sha256)(canonicalJson(value)).slice(0, digestLength);
+  const isHidden = ({ path }: Leaf): boolean =>
+    isSecret(states.live ?? { apiVersion: '', kind: '' }) && path[0] === 'data';
+  const fields = fate === 'deleted' ? deletedFields(bare) : keptFields(states, changes);
+  return fields
+    .filter((leaf) => seal !== undefined || !isHidden(leaf))
+    .slice(0, fieldsKept)
+    .map((leaf) => ({
+      path: pathText(leaf.path),
+      value: isHidden(leaf) ? '' : shown(leaf.value),
+      valueDigest: digest(leaf.value),
+    }));
+}
+
+const digestLength = 12;
+
+function deletedFields({ live }: ObjectStates): Leaf[] {
+  if (live === undefined) return [];
+  const { apiVersion: _, kind: __, ...content } = withoutInjected(live) as Record<string, unknown>;
+  return leavesOf(content);
+}
+
+/** What is written over as it is now, and the rest of a workload as it stays. */
+function keptFields(states: ObjectStates, changes: readonly Change[]): Leaf[] {
+  const written = changes.map(({ path }) => pathText(path));
+  const isWritten = ({ path }: Leaf): boolean => {
+    const text = pathText(path);
+    return written.some((each) => text.startsWith(each));
+  };
+  const isWorkload = apiGroup(states.live?.apiVersion ?? '') === 'apps';
+  return [
+    ...changes.flatMap(({ path, before }) => leavesOf(before, path)),
+    ...(isWorkload ? leavesOf({ spec: workloadOf(states) ?? {} }).filter((leaf) => !isWritten(leaf)) : []),
+  ];
+}

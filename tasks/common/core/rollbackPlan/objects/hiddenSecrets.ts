@@ -1,0 +1,114 @@
+import { isRecord } from '../../kubernetes/json';
+import type { KubeObject } from '../../kubernetes/object';
+import { isSecret } from '../../kubernetes/manifest';
+import { base64, maskingRedactor, secretForms, type Redact } from '../../text/secrets';
+import type { SecretKey } from '../model/types';
+
+/** States of one object. What does not exist is absent. */
+export interface ObjectStates {
+  target?: KubeObject;
+  after?: KubeObject;
+  last?: KubeObject;
+  live?: KubeObject;
+}
+
+const order = ['target', 'after', 'last', 'live'] as const;
+
+/**
+ * The states with each value of a Secret replaced by a token: equal values by equal tokens, so that all comparing can
+ * be done on what this gives. Tokens are counted in a fixed order, so a live value that somebody changes again keeps
+ * its token. Objects of other kinds are given back as they are.
+ */
+export function hidden(states: ObjectStates): ObjectStates {
+  const any = order.map((name) => states[name]).find((state) => state !== undefined);
+  if (any === undefined || !isSecret(any)) return states;
+  const known = new Map<string, string[]>();
+  const hide = (state: KubeObject): KubeObject => {
+    const { data: _, stringData: __, ...rest } = state;
+    if (isMetadataAlone(state)) return rest;
+    const values = secretValues(state);
+    const tokens = [...values].map(([name, value]): [string, string] => {
+      const seen = known.get(name) ?? [];
+      if (!seen.includes(value)) seen.push(value);
+      known.set(name, seen);
+      return [name, `(value ${seen.indexOf(value) + 1}, not shown)`];
+    });
+    return { ...rest, type: state['type'] ?? 'Opaque', data: Object.fromEntries(tokens) };
+  };
+  return Object.fromEntries(
+    order.flatMap((name) => {
+      const state = states[name];
+      return state === undefined ? [] : [[name, hide(state)]];
+    }),
+  );
+}
+
+/** A Secret read as its metadata alone has neither. */
+function isMetadataAlone(secret: KubeObject): boolean {
+  return secret['data'] === undefined && secret['stringData'] === undefined && secret['type'] === undefined;
+}
+
+/** By key, in base64; `stringData` wins, as with the API server. */
+function secretValues(secret: KubeObject): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const [name, value] of fieldsOf(secret['data'])) values.set(name, value.replace(/\s/g, ''));
+  for (const [name, value] of fieldsOf(secret['stringData'])) values.set(name, base64(value));
+  return values;
+}
+
+function fieldsOf(value: unknown): [string, string][] {
+  if (!isRecord(value)) return [];
+  return Object.entries(value).map(([name, field]) => [
+    name,
+    typeof field === 'string' ? field : JSON.stringify(field ?? ''),
+  ]);
+}
+
+/** What becomes of a Secret's keys, without those that stay as they are. Both states are hidden ones. */
+export function secretKeys(live: KubeObject | undefined, after: KubeObject | undefined): SecretKey[] {
+  const before = tokens(live);
+  const then = tokens(after);
+  const isUnknown = live !== undefined && before === undefined;
+  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(then ?? {})])].sort();
+  return names.flatMap((name): SecretKey[] => {
+    if (isUnknown) return [{ name, change: 'notCompared' }];
+    const was = before?.[name];
+    const is = then?.[name];
+    if (was === is) return [];
+    return [{ name, change: was === undefined ? 'added' : is === undefined ? 'removed' : 'changed' }];
+  });
+}
+
+function tokens(secret: KubeObject | undefined): Readonly<Record<string, unknown>> | undefined {
+  return isRecord(secret?.['data']) ? secret['data'] : undefined;
+}
+
+/**
+ * A value this long is looked for in everything else that a plan shows: charts put passwords into arguments and
+ * ConfigMaps, too. Shorter ones are words like `admin` that stand everywhere.
+ */
+const longEnough = 8;
+
+/** Lines of a value of many: whole configuration files lie in Secrets, and most of their lines are no secrets. */
+const lineLongEnough = 24;
+
+/** Replaces what the Secrets among these objects hold, in every spelling and where it was cut, by `***`. */
+export function secretRedactor(objects: readonly KubeObject[]): Redact {
+  const values = objects.filter(isSecret).flatMap((secret) => [...secretValues(secret).values()].flatMap(decoded));
+  const parts = [...new Set(values)].flatMap((value) => {
+    const trimmed = value.trim();
+    const lines = trimmed.split(/[\r\n]+/).map((line) => line.trim());
+    return lines.length === 1 ? [trimmed] : lines.filter((line) => line.length >= lineLongEnough);
+  });
+  const forms = secretForms([...new Set(parts)].filter((part) => part.length >= longEnough));
+  return maskingRedactor(forms.filter((form) => form.length >= longEnough));
+}
+
+function decoded(value: string): string[] {
+  try {
+    const bytes = Uint8Array.from(atob(value), (byte) => byte.charCodeAt(0));
+    return [new TextDecoder('utf-8', { fatal: true }).decode(bytes)];
+  } catch {
+    return [value];
+  }
+}

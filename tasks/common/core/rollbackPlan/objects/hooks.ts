@@ -1,0 +1,74 @@
+import type { KubeObject } from '../../kubernetes/object';
+import { hookObject, objectName } from '../../kubernetes/manifest';
+import type { Hook, Revision } from '../../release/release';
+import { canonicalJson, comparable } from '../model/comparable';
+import { finding, type PlanFinding } from '../model/findings';
+import { hidden } from './hiddenSecrets';
+import { placed, pluralOf } from '../model/places';
+import type { PlannedHook, ReleasePlanInputs } from '../model/types';
+
+const rollbackEvents = ['pre-rollback', 'post-rollback'];
+const upgradeEvents = ['pre-upgrade', 'post-upgrade'];
+
+type HookInputs = Pick<ReleasePlanInputs, 'namespace' | 'served' | 'sha256'>;
+
+/** The hooks that this rollback runs, and those that one might expect of it. */
+export function plannedHooks(target: Revision, present: Revision, inputs: HookInputs): PlannedHook[] {
+  const running = hooksFor(target, rollbackEvents, inputs, '');
+  const known = new Set(running.map(nameOf));
+  const missed = hooksFor(
+    present,
+    rollbackEvents,
+    inputs,
+    `only revision ${present.revision} has it, and Helm takes the hooks of a rollback from the revision that it returns to`,
+  ).filter((hook) => !known.has(nameOf(hook)));
+  const upgrades = hooksFor(target, upgradeEvents, inputs, 'a rollback runs no upgrade hooks');
+  return [...running, ...missed, ...upgrades];
+}
+
+function nameOf({ kind, name, event }: PlannedHook): string {
+  return `${event} ${kind}/${name}`;
+}
+
+function hooksFor(revision: Revision, events: readonly string[], inputs: HookInputs, reason: string): PlannedHook[] {
+  return events.flatMap((event) =>
+    revision.hooks
+      .filter((hook) => hook.events.includes(event))
+      .map((hook) => ({
+        ...placeOf(hook, inputs),
+        event,
+        revision: revision.revision,
+        willRun: reason === '',
+        reason,
+      })),
+  );
+}
+
+type Place = Pick<PlannedHook, 'apiVersion' | 'kind' | 'resource' | 'namespace' | 'name' | 'contentDigest'>;
+
+function placeOf({ kind, name, manifest }: Hook, { namespace, served, sha256 }: HookInputs): Place {
+  const object = hookObject(manifest);
+  if (object === undefined) {
+    return { apiVersion: '', kind, resource: '', namespace, name, contentDigest: sha256(manifest ?? '') };
+  }
+  const { ref } = placed(object, namespace, served);
+  return {
+    apiVersion: ref.apiVersion,
+    kind,
+    resource: pluralOf(ref, served),
+    namespace: ref.namespace ?? '',
+    name,
+    contentDigest: sha256(canonicalJson(hiddenHook(object))),
+  };
+}
+
+function hiddenHook(object: KubeObject): KubeObject | undefined {
+  return hidden({ target: comparable(object, false) }).target;
+}
+
+export function hookFindings(hooks: readonly PlannedHook[]): PlanFinding[] {
+  const running = hooks.filter(({ willRun }) => willRun);
+  if (running.length === 0) return [];
+  const names = running.map((hook) => `${objectName(hook)} (${hook.event})`).join(', ');
+  return [finding('HooksNotRehearsed', `Hooks run for real and could not be rehearsed: ${names}.`)];
+}

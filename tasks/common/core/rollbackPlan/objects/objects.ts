@@ -1,0 +1,240 @@
+import type { KubeObject, ObjectRef } from '../../kubernetes/object';
+import { apiGroup, isSecret } from '../../kubernetes/manifest';
+import { podHold } from '../../rollout/heldPods';
+import { at, listAt } from '../../kubernetes/read';
+import { isSame } from '../../kubernetes/sameValue';
+import type { Candidate } from './candidates';
+import { changesOf, isAsDeclared, pathText, valueAt, type Change } from '../model/changes';
+import { canonicalJson, comparable } from '../model/comparable';
+import { contentOf, lastingChanges } from './content';
+import { instanceNames, instanceUids } from '../model/definitions';
+import { fieldChanges, fieldValues, shown } from './fields';
+import { declarationsOf, foreignMarks, withoutMarks } from './foreignMarks';
+import { hidden, secretKeys, type ObjectStates } from './hiddenSecrets';
+import { imageChanges } from './images';
+import { pluralOf } from '../model/places';
+import { textDiff, type TextDiff } from '../model/textDiff';
+import type { DriftedField, ObjectFate, PlannedObject, Seal, ServedKinds, Sha256 } from '../model/types';
+
+/**
+ * What only restrains others. Helm deletes it in its rollback: kept until the target is healthy it could keep the target
+ * from ever getting so (measured with a ResourceQuota). Everything else serves or stores, and goes last.
+ */
+const restraining = new Set([
+  '/ResourceQuota',
+  '/LimitRange',
+  'networking.k8s.io/NetworkPolicy',
+  'autoscaling/HorizontalPodAutoscaler',
+  'policy/PodDisruptionBudget',
+  'admissionregistration.k8s.io/ValidatingWebhookConfiguration',
+  'admissionregistration.k8s.io/MutatingWebhookConfiguration',
+  'admissionregistration.k8s.io/ValidatingAdmissionPolicy',
+  'admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding',
+  'admissionregistration.k8s.io/MutatingAdmissionPolicy',
+  'admissionregistration.k8s.io/MutatingAdmissionPolicyBinding',
+]);
+
+export function isRestraining(ref: { apiVersion: string; kind: string }): boolean {
+  return restraining.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`);
+}
+
+/** Letter by letter: where Helm updates (pkg/kube/client.go) it is less forgiving than where it uninstalls. */
+export function isKeptByPolicy(live: KubeObject | undefined): boolean {
+  return live?.metadata.annotations?.['helm.sh/resource-policy'] === 'keep';
+}
+
+interface Circumstances {
+  /** Helm has rehearsed the whole rollback. */
+  isRehearsed: boolean;
+  served: ServedKinds;
+  sha256: Sha256;
+  seal: Seal | undefined;
+}
+
+/** What becomes of a candidate; undefined where nothing does and nobody needs to know. */
+export function plannedObject(
+  candidate: Candidate,
+  { isRehearsed, served, sha256, seal }: Circumstances,
+): PlannedObject | undefined {
+  const { ref, live, target, last, write, isAutoscaled } = candidate;
+  const after = afterOf(candidate, isRehearsed);
+  const declarations = declarationsOf(candidate);
+  const isForeign = foreignMarks(live, after, declarations);
+  const clean = (object: KubeObject | undefined): KubeObject | undefined =>
+    object === undefined ? undefined : withoutMarks(comparable(object, isAutoscaled), isForeign);
+  const bare = withoutAbsent({ target: clean(target), last: clean(last), live: clean(live), after: clean(after) });
+  const states = hidden(bare);
+  const changes = changesIn(states);
+  const keys = isSecret(ref) && target !== undefined ? secretKeys(states.live, states.after ?? states.target) : [];
+  const fate = fateOf(candidate, isRehearsed, changes.length + keys.length > 0);
+  if (fate === undefined) return undefined;
+  const isWritten = fate === 'patched' || fate === 'takenOver';
+  const diff: TextDiff = isWritten ? diffOf(states) : { lines: [], cut: 0 };
+  const uid = live?.metadata.uid ?? write?.uid ?? '';
+  const mayRunAgain = target !== undefined && isPassingJob(target);
+  return {
+    apiVersion: ref.apiVersion,
+    kind: ref.kind,
+    resource: pluralOf(ref, served) || (write?.resource ?? ''),
+    namespace: ref.namespace ?? '',
+    name: ref.name,
+    fate,
+    reason: reasonOf(candidate, fate, isRehearsed),
+    isLive: live !== undefined,
+    isInLast: last !== undefined,
+    isInTarget: target !== undefined,
+    isRehearsed: isRehearsed && (write !== undefined || fate !== 'created'),
+    uid,
+    owner: candidate.owner ?? '',
+    diff: diff.lines,
+    diffCut: diff.cut,
+    secretKeys: keys,
+    drift: isWritten ? driftOf(changes, states) : [],
+    changes: isWritten ? fieldChanges(states, lastingChanges(changes, declarations)) : [],
+    fields: mayRunAgain
+      ? []
+      : fieldValues(states, { changes: lastingChanges(changes, declarations), fate, seal, sha256, bare }),
+    goWithIt: fate === 'deleted' ? instanceNames(candidate.instances, live) : [],
+    images: isWritten ? imageChanges(states.live, states.after ?? states.target) : [],
+    restartsPods: isWritten && restartsPods(ref, states),
+    mayRunAgain,
+    revisions: null,
+    deletedBy: fate !== 'deleted' ? '' : isRestraining(ref) ? 'helm' : 'task',
+    contentDigest: (seal ?? sha256)(
+      canonicalJson(
+        contentOf(states, {
+          changes: lastingChanges(changes, declarations),
+          fate,
+          mayRunAgain,
+          uid,
+          instances: instanceUids(candidate.instances),
+          sealed: seal && bare,
+        }),
+      ),
+    ),
+    podTemplateDigest: '',
+  };
+}
+
+/** The object as it will be; undefined where it will not be, or where that is not known. */
+export function afterOf({ write, live, target }: Candidate, isRehearsed: boolean): KubeObject | undefined {
+  if (write?.effect === 'deleted') return undefined;
+  if (write?.object !== undefined) return write.object;
+  return isRehearsed && target !== undefined ? live : undefined;
+}
+
+/** Without a rehearsal: what the target declares and the live object has not. */
+function changesIn({ live, after, target }: ObjectStates): Change[] {
+  if (live === undefined) return [];
+  if (after !== undefined) return changesOf(live, after);
+  if (target === undefined) return [];
+  return changesOf(live, target).filter(({ path, after: wanted }) => {
+    return wanted !== undefined && !isAsDeclared(wanted, valueAt(live, path));
+  });
+}
+
+function diffOf({ live, after, last, target }: ObjectStates): TextDiff {
+  return after === undefined ? textDiff(last ?? live, target) : textDiff(live, after);
+}
+
+function fateOf(candidate: Candidate, isRehearsed: boolean, isChanged: boolean): ObjectFate | undefined {
+  const { live, target, last, base, owner } = candidate;
+  if (isDeleted(candidate, isRehearsed)) return 'deleted';
+  if (live === undefined) return target === undefined ? undefined : 'created';
+  if (target !== undefined) {
+    if (owner !== undefined) return 'takenOver';
+    return isChanged || candidate.isRecreated ? 'patched' : 'kept';
+  }
+  const wasOurs = last !== undefined || base !== undefined;
+  if (!wasOurs && owner !== undefined) return undefined;
+  return isKeptByPolicy(live) ? 'keptByPolicy' : 'orphaned';
+}
+
+function isDeleted({ write, live, target, predicted }: Candidate, isRehearsed: boolean): boolean {
+  if (write?.effect === 'deleted') return true;
+  if (isRehearsed || write !== undefined) return false;
+  // What the target declares is made before it is deleted.
+  return predicted !== undefined && (live ?? target) !== undefined && !isKeptByPolicy(live);
+}
+
+function reasonOf(candidate: Candidate, fate: ObjectFate, isRehearsed: boolean): string {
+  const { target, last, owner, predicted, isRecreated, write } = candidate;
+  const known = owner === undefined ? '' : ` It belongs to ${owner}.`;
+  switch (fate) {
+    case 'deleted':
+      return deletionReason(candidate) + known;
+    case 'created':
+      if (isRehearsed && write === undefined)
+        return 'The target declares it, but Helm did not create it in the rehearsal.';
+      return last === undefined ? '' : 'The present revision declares it too, but it is not there.';
+    case 'patched':
+      return isRecreated ? 'Helm deletes it and makes it anew.' : '';
+    case 'takenOver':
+      return `It belongs to ${owner ?? 'another'}.`;
+    case 'keptByPolicy':
+      return `Its helm.sh/resource-policy is keep.${known}`;
+    case 'orphaned':
+      if (predicted !== undefined) return `No manifest declares it any more, but Helm did not delete it.${known}`;
+      return `An earlier revision made it, and no manifest that Helm looks at declares it.${known}`;
+    case 'kept':
+      return target === undefined ? '' : known.trim();
+  }
+}
+
+function deletionReason({ target, last, base, earlier, predicted }: Candidate): string {
+  if (predicted === 'versionChanged' || predicted === 'groupChanged') {
+    const what = predicted === 'versionChanged' ? 'API version' : 'API group';
+    return `The target declares it in another ${what}; this Helm takes that for another object and deletes what it has just written.`;
+  }
+  if (target !== undefined) return 'The target declares it, and this Helm deletes it all the same.';
+  if (last !== undefined) return 'The present revision declares it, the target does not.';
+  if (base !== undefined || earlier !== undefined)
+    return 'A revision between the two made it; the target does not declare it.';
+  return 'No revision between the target and the present one declares it.';
+}
+
+function driftOf(changes: readonly Change[], { last, target }: ObjectStates): DriftedField[] {
+  if (last === undefined) return [];
+  return changes.flatMap((change) => {
+    const declared = valueAt(last, change.path);
+    if (declared === undefined) return [];
+    const wanted = valueAt(target, change.path);
+    const isAsBefore = isAsDeclared(declared, wanted) && isAsDeclared(wanted, declared);
+    if (!isAsBefore && isAsDeclared(declared, change.before)) return [];
+    return [{ path: pathText(change.path), live: shown(change.before), becomes: shown(change.after) }];
+  });
+}
+
+/** Whether its controller replaces its pods, or some of them: their template changes, and it rolls that out. */
+function restartsPods(ref: ObjectRef, states: ObjectStates): boolean {
+  const hold = podHold(states.after ?? states.target);
+  return changesPods(ref, states) && (hold === undefined || hold.isPartial);
+}
+
+/** Whether the template of its pods changes. */
+export function changesPods(ref: { apiVersion: string; kind: string }, { live, after, target }: ObjectStates): boolean {
+  const template = at(live, 'spec', 'template');
+  if (!makesPods(ref, after ?? target)) return false;
+  if (after === undefined) return !isAsDeclared(at(target, 'spec', 'template'), template);
+  return !isSame(template, at(after, 'spec', 'template'));
+}
+
+const noReplacing = new Set(['batch/Job', 'batch/CronJob', 'apps/ReplicaSet', '/ReplicationController']);
+
+/** Custom resources with a pod template, such as rollouts, included. */
+export function makesPods(ref: { apiVersion: string; kind: string }, object: KubeObject | undefined): boolean {
+  if (noReplacing.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`)) return false;
+  return listAt(object, 'spec', 'template', 'spec', 'containers').length > 0;
+}
+
+function isPassingJob(object: KubeObject): boolean {
+  return (
+    apiGroup(object.apiVersion) === 'batch' &&
+    object.kind === 'Job' &&
+    at(object, 'spec', 'ttlSecondsAfterFinished') !== undefined
+  );
+}
+
+function withoutAbsent(states: { [Name in keyof ObjectStates]: KubeObject | undefined }): ObjectStates {
+  return Object.fromEntries(Object.entries(states).filter(([, state]) => state !== undefined));
+}

@@ -1,0 +1,124 @@
+import { isHand, isItsOwn, ownersOf, writersOf, type FieldOwner } from '../../kubernetes/fieldOwners';
+import type { Path } from '../../kubernetes/fieldPath';
+import type { KubeObject } from '../../kubernetes/object';
+import { objectName } from '../../kubernetes/manifest';
+import { lastWrites, type Rehearsal } from '../../helm/rehearsal';
+import { changesOf, isMadeUpAnew, pathText, type Change, type Step } from '../model/changes';
+import { comparable } from '../model/comparable';
+
+/*
+ * What a rehearsal must not leave: changes of the release's objects. A resource version, a generation or a status tells
+ * nothing here, because controllers go on with their work all the time. So the content is compared, and of what differs
+ * counts what no controller at its work has written. The API server does not say with whose credentials a field was
+ * written, only under which name; a Helm that takes the name of a controller is told from it in the pod template alone,
+ * which is no controller's to write.
+ */
+
+/** An object that was changed, as a clause: «Deployment/web was deleted». */
+export type Trace = string;
+
+export function tracesOf(
+  before: ReadonlyMap<string, KubeObject>,
+  after: ReadonlyMap<string, KubeObject>,
+): readonly Trace[] {
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((key) => {
+    const clause = traceOf(before.get(key), after.get(key));
+    const object = after.get(key) ?? before.get(key);
+    return clause === undefined || object === undefined ? [] : [`${objectName(namedOf(object))} ${clause}`];
+  });
+}
+
+function namedOf({ kind, metadata }: KubeObject): { kind: string; name: string } {
+  return { kind, name: metadata.name };
+}
+
+function traceOf(before: KubeObject | undefined, after: KubeObject | undefined): string | undefined {
+  if (before === undefined) return after === undefined || isOfControllers(after) ? undefined : 'was made';
+  // It was on its way before, or Kubernetes removes it when its time has come.
+  if (before.metadata.deletionTimestamp !== undefined || goesByItself(before)) return undefined;
+  if (after === undefined) return 'was deleted';
+  if (after.metadata.uid !== before.metadata.uid) return 'was deleted and made anew';
+  if (after.metadata.deletionTimestamp !== undefined) return 'is being deleted';
+  return changeOf(before, after);
+}
+
+function goesByItself({ kind, ...object }: KubeObject): boolean {
+  const { spec } = object as { spec?: { ttlSecondsAfterFinished?: number } };
+  return kind === 'Job' && spec?.ttlSecondsAfterFinished !== undefined;
+}
+
+function isOfControllers(object: KubeObject): boolean {
+  const writers = writersOf(undefined, object);
+  return writers.length > 0 && writers.every((owner) => isItsOwn(owner, ''));
+}
+
+const fieldsTold = 3;
+
+function changeOf(
+  before: KubeObject,
+  after: KubeObject,
+  counts: (change: Change) => boolean = () => true,
+): string | undefined {
+  const changes = changesOf(comparable(before, false), comparable(after, false))
+    .filter(counts)
+    .flatMap(({ path }) => {
+      const who = strangersAt(before, after, path);
+      return who === undefined ? [] : [{ field: pathText(path) || 'the whole object', who }];
+    });
+  if (changes.length === 0) return undefined;
+  const fields = changes.slice(0, fieldsTold).map(({ field }) => field);
+  const more = changes.length > fieldsTold ? ` and ${changes.length - fieldsTold} more` : '';
+  const names = [...new Set(changes.flatMap(({ who }) => who))];
+  return `was changed: ${fields.join(', ')}${more}${names.length === 0 ? '' : ` (by ${names.join(', ')})`}`;
+}
+
+/** Who has written a field, by the names that are noted; undefined where it was a controller at its work. */
+function strangersAt(before: KubeObject, after: KubeObject, path: readonly Step[]): string[] | undefined {
+  const field = pathText(path);
+  const owners = ownersOf(after, fieldPath(path));
+  // A field that was removed has no owner: then it was one of those that have written since.
+  const writers = owners.length > 0 ? owners : writersOf(before, after);
+  const isPodTemplate = field.startsWith('spec.template');
+  const strangers = writers.filter((owner) => isPodTemplate || !isAtItsWork(before, owner, field));
+  if (writers.length > 0 && strangers.length === 0) return undefined;
+  return strangers.map(({ manager, subresource }) =>
+    subresource === '' ? manager : `${manager} through ${subresource}`,
+  );
+}
+
+/** An operator that had written to the object before goes on doing so. A person's tool, or Helm, has nothing to do here. */
+function isAtItsWork(before: KubeObject, owner: FieldOwner, field: string): boolean {
+  if (isItsOwn(owner, field)) return true;
+  const wasThere = writersOf(undefined, before).some(
+    ({ manager, operation }) => manager === owner.manager && operation === owner.operation,
+  );
+  return wasThere && !isHand(owner.manager);
+}
+
+function fieldPath(path: readonly Step[]): Path {
+  return path.map((step) => {
+    if (typeof step === 'string') return { field: step };
+    if (typeof step === 'number') return { index: step };
+    return { item: { [step.key]: step.is }, by: [step.key] };
+  });
+}
+
+/** How the objects of the target are to be after a rollback: as in its rehearsal, or as before where Helm does not write. */
+export function expectedAfter(
+  live: ReadonlyMap<string, KubeObject>,
+  rehearsal: Rehearsal,
+): ReadonlyMap<string, KubeObject> {
+  const expected = new Map(live);
+  for (const [key, { effect, object, isAssumed }] of lastWrites(rehearsal)) {
+    const managers = live.get(key)?.metadata.managedFields;
+    const known = managers === undefined ? {} : { managedFields: managers };
+    if (effect === 'deleted' || object === undefined || isAssumed === true) expected.delete(key);
+    else expected.set(key, { ...object, metadata: { ...object.metadata, ...known } });
+  }
+  return expected;
+}
+
+/** What is not so, and was no controller at its work; undefined for nothing. What the API server chooses anew does not count. */
+export function strangeChange(expected: KubeObject, live: KubeObject): string | undefined {
+  return changeOf(expected, live, ({ path }) => !isMadeUpAnew(path, live.kind));
+}

@@ -1,0 +1,112 @@
+import type { KubeObject, ObjectRef } from '../../kubernetes/object';
+import { apiGroup, objectName } from '../../kubernetes/manifest';
+import { isTrue, listAt, numberAt, textAt, at } from '../../kubernetes/read';
+import { isAsDeclared } from '../model/changes';
+import { finding, type PlanFinding } from '../model/findings';
+
+export function isStatefulSet(ref: { apiVersion: string; kind: string }): boolean {
+  return ref.kind === 'StatefulSet' && apiGroup(ref.apiVersion) === 'apps';
+}
+
+/**
+ * Whether pods of it can get stuck (kubernetes#67250): a StatefulSet that keeps its pods in order waits for a pod of a
+ * bad revision to become ready before it replaces it, for ever.
+ */
+export function canTrap(set: KubeObject): boolean {
+  const policy = textAt(set, 'spec', 'podManagementPolicy') || 'OrderedReady';
+  const strategy = textAt(set, 'spec', 'updateStrategy', 'type') || 'RollingUpdate';
+  return isStatefulSet(set) && policy === 'OrderedReady' && strategy === 'RollingUpdate';
+}
+
+/** Pods of the live set that its controller will not replace after the rollback. Its template changes: `restarts`. */
+export function trappedPods(live: KubeObject, pods: readonly KubeObject[], restarts: boolean): KubeObject[] {
+  if (!canTrap(live)) return [];
+  const current = textAt(live, 'status', 'currentRevision');
+  const update = textAt(live, 'status', 'updateRevision');
+  const partition = numberAt(live, 'spec', 'updateStrategy', 'rollingUpdate', 'partition');
+  return pods.filter((pod) => {
+    const isOwn = pod.metadata.ownerReferences?.some(({ uid }) => uid === live.metadata.uid) === true;
+    if (!isOwn || isTrue(pod, 'Ready') || pod.metadata.deletionTimestamp !== undefined) return false;
+    if (ordinalOf(pod.metadata.name) < partition) return false;
+    const revision = pod.metadata.labels?.['controller-revision-hash'] ?? '';
+    // What is of the old revision already needs no replacing, unless the template becomes a third one.
+    return restarts ? revision !== current || current === update : revision !== update;
+  });
+}
+
+function ordinalOf(pod: string): number {
+  return Number(/-(\d+)$/.exec(pod)?.[1] ?? 0);
+}
+
+/** The volumes of a StatefulSet: what it declares cannot be changed, and what it once made does not follow it. */
+export function volumeFindings(
+  ref: ObjectRef,
+  target: KubeObject,
+  live: KubeObject | undefined,
+  claims: readonly KubeObject[],
+): PlanFinding[] {
+  const templates = listAt(target, 'spec', 'volumeClaimTemplates');
+  const name = objectName(ref);
+  return [
+    ...templateFindings(name, templates, live),
+    ...templates.flatMap((template) =>
+      claims
+        .filter((claim) => isClaimOf(claim, ref, textAt(template, 'metadata', 'name')))
+        .flatMap((claim) => claimFinding(name, template, claim)),
+    ),
+  ];
+}
+
+type Template = Readonly<Record<string, unknown>>;
+
+function templateFindings(name: string, templates: readonly Template[], live: KubeObject | undefined): PlanFinding[] {
+  if (live === undefined) return [];
+  const present = listAt(live, 'spec', 'volumeClaimTemplates');
+  const nameOf = (template: Template): string => textAt(template, 'metadata', 'name');
+  const differing = templates.filter((template) => {
+    const same = present.find((one) => nameOf(one) === nameOf(template));
+    return same === undefined || volumeDifferences(template, same).length > 0;
+  });
+  const dropped = present.filter((one) => !templates.some((template) => nameOf(template) === nameOf(one)));
+  const names = [...new Set([...differing, ...dropped].map(nameOf))];
+  if (names.length === 0) return [];
+  const message = `${name}: its claim templates differ (${names.join(', ')}), and the API server refuses to change those of a StatefulSet that exists.`;
+  return [finding('ClaimTemplatesDiffer', message, { object: name })];
+}
+
+function isClaimOf(claim: KubeObject, { namespace, name }: ObjectRef, template: string): boolean {
+  const prefix = `${template}-${name}-`;
+  const { metadata } = claim;
+  return (
+    metadata.namespace === namespace &&
+    metadata.name.startsWith(prefix) &&
+    /^\d+$/.test(metadata.name.slice(prefix.length))
+  );
+}
+
+function claimFinding(name: string, template: Template, claim: KubeObject): PlanFinding[] {
+  const differences = volumeDifferences(template, claim);
+  if (differences.length === 0) return [];
+  const message = `PersistentVolumeClaim/${claim.metadata.name} of ${name} is not as the target has it (${differences.join(', ')}); the rollback leaves it as it is.`;
+  return [finding('ClaimsDiffer', message, { object: `PersistentVolumeClaim/${claim.metadata.name}` })];
+}
+
+const volumeFields: readonly [string, readonly string[]][] = [
+  ['storage', ['spec', 'resources', 'requests', 'storage']],
+  ['class', ['spec', 'storageClassName']],
+  ['access modes', ['spec', 'accessModes']],
+];
+
+/** What a template declares and a claim has not: `storage 1Gi, is 2Gi`. */
+function volumeDifferences(template: Template, claim: unknown): string[] {
+  return volumeFields.flatMap(([word, path]) => {
+    const declared = at(template, ...path);
+    const is = at(claim, ...path);
+    if (declared === undefined || isAsDeclared(declared, is)) return [];
+    return [`${word} ${plain(declared)}, is ${plain(is)}`];
+  });
+}
+
+function plain(value: unknown): string {
+  return value === undefined ? 'absent' : typeof value === 'string' ? value : JSON.stringify(value);
+}

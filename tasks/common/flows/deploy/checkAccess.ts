@@ -1,0 +1,66 @@
+import {
+  accessSentence,
+  accessTo,
+  missingAccess,
+  type NeededAccess,
+  type ApiResource,
+} from '../../core/kubernetes/access';
+import type { DeclaredKind } from '../../core/helm/chartCrds';
+import { TaskError } from '../../core/failure';
+import type { KubeObject } from '../../core/kubernetes/object';
+import { manifestKey, manifestObjects } from '../../core/kubernetes/manifest';
+import type { DeployContext } from '../../core/releaseContext';
+
+/**
+ * Refuses a deploy that would stop half way for want of a right. Only what is surely needed is asked for: to create
+ * what the release does not have yet, to patch what it has, and to keep Helm's record. Where the API server cannot
+ * tell all rights (an authorizer behind a webhook), Helm finds out. `assumed` are the kinds that Helm installs first.
+ */
+export async function checkAccess(
+  context: DeployContext,
+  wantedManifest: string,
+  servingManifest: string,
+  assumed: readonly DeclaredKind[] = [],
+): Promise<void> {
+  const { cluster, namespace } = context;
+  const rules = await cluster.accessRules(namespace).catch(() => undefined);
+  if (rules === undefined) return;
+  const serving = new Set(manifestObjects(servingManifest).map((object) => manifestKey(object, namespace)));
+  const needs = await Promise.all(
+    manifestObjects(wantedManifest).map((object) =>
+      needsOf(context, object, serving.has(manifestKey(object, namespace)), assumed),
+    ),
+  );
+  const storage = await cluster.resource('v1', context.storage.kind);
+  const record = storage === undefined ? [] : ['create', 'update'].map((verb) => accessTo(verb, storage, namespace));
+  const definitions = assumed.length === 0 ? [] : [accessTo('create', definition, namespace)];
+  const missing = missingAccess(rules, [...record, ...definitions, ...needs.flat()]);
+  if (missing.length === 0) return;
+  throw new TaskError(
+    'PermissionDenied',
+    `The identity of the connection may not do what this deploy needs: ${accessSentence(missing)}. Nothing was changed.`,
+  );
+}
+
+const definition: ApiResource = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  namespaced: false,
+};
+
+async function needsOf(
+  context: DeployContext,
+  object: KubeObject,
+  exists: boolean,
+  assumed: readonly DeclaredKind[],
+): Promise<NeededAccess[]> {
+  const { apiVersion, kind } = object;
+  const served = await context.cluster.resource(apiVersion, kind);
+  const resource = served ?? assumed.find((each) => each.apiVersion === apiVersion && each.kind === kind);
+  const { name, namespace } = object.metadata;
+  // The rules asked for are those of the release's namespace.
+  if (resource === undefined || (namespace !== undefined && namespace !== '' && namespace !== context.namespace))
+    return [];
+  return ['get', exists ? 'patch' : 'create'].map((verb) => accessTo(verb, resource, context.namespace, name));
+}

@@ -1,0 +1,168 @@
+import { asHelmSends, type DriftedField, type ReleaseName } from '../../core/release/drift';
+import { endingFor, type Ending } from '../../core/report/ending';
+import { asTaskError, TaskError } from '../../core/failure';
+import {
+  conflictWords,
+  fieldConflicts,
+  helmFieldManager,
+  upgradeMethod,
+  wasWrittenSince,
+  type FieldConflict,
+} from '../../core/release/fieldConflicts';
+import { leavingAlone, type FencePolicy, type NamedObject } from '../../core/helm/fence';
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { objectName, wantedByManifest } from '../../core/kubernetes/manifest';
+import type { Revision } from '../../core/release/release';
+import type { DeployContext, ReleaseContext, RolloutContext } from '../../core/releaseContext';
+import { liveState } from '../release/drift';
+import { inTurns } from '../steps/inTurns';
+import type { Look } from './look';
+import { liveRef } from '../release/wantedObjects';
+
+/** An object with fields that others have set to something else than its manifest says. */
+export interface ConflictingObject {
+  ref: ObjectRef;
+  conflicts: readonly FieldConflict[];
+}
+
+/**
+ * The objects of a manifest that Helm could not apply without force, by dry runs under its own name. What the API server
+ * refuses for another reason, or may not be asked, is not among them: Helm finds out itself.
+ */
+export async function conflictingObjects(
+  { cluster, signal }: Pick<RolloutContext, 'cluster' | 'signal'>,
+  manifest: string,
+  release: ReleaseName,
+): Promise<ConflictingObject[]> {
+  const asked = async (declared: KubeObject): Promise<ConflictingObject[]> => {
+    try {
+      const ref = await liveRef(cluster, declared, release.namespace);
+      if (ref === undefined) return [];
+      const conflicts = await conflictsOf(cluster, asHelmSends({ ref, declared }, release));
+      return conflicts.length === 0 ? [] : [{ ref, conflicts }];
+    } catch (thrown) {
+      if (asTaskError(thrown).reason === 'Cancelled') throw thrown;
+      return [];
+    }
+  };
+  return (await inTurns(wantedByManifest(manifest, release.namespace), signal, asked)).flat();
+}
+
+async function conflictsOf(cluster: RolloutContext['cluster'], object: KubeObject): Promise<FieldConflict[]> {
+  try {
+    await cluster.dryRunApplyUnforced(object, { fieldManager: helmFieldManager });
+    return [];
+  } catch (thrown) {
+    if (thrown instanceof TaskError && thrown.facts['status'] === 409) return fieldConflicts(thrown.message);
+    throw thrown;
+  }
+}
+
+/**
+ * Objects of the target of a rollback that others have changed, and that no revision since the target has written: Helm
+ * was refused them in the upgrade, or did not come to them. They are not forced on the way back.
+ */
+export async function untouchedConflicts(
+  context: ReleaseContext,
+  history: readonly Revision[],
+  target: Revision,
+): Promise<ConflictingObject[]> {
+  const { cluster, signal } = context;
+  const since = history.find(({ revision }) => revision > target.revision)?.createdAt;
+  if (since === undefined) return [];
+  const untouched = await inTurns(await changedByOthers(context, target), signal, async (each) => {
+    const live = await cluster.get(each.ref, { metadataOnly: true });
+    return live === undefined || wasWrittenSince(live, since, target.applyMethod) ? [] : [each];
+  });
+  return untouched.flat();
+}
+
+/**
+ * On the server's side Helm needs force for them, which a Helm 3 does not have. On the client's side Helm would set their
+ * fields back without a word.
+ */
+async function changedByOthers(context: ReleaseContext, target: Revision): Promise<ConflictingObject[]> {
+  const { helm, namespace, request, signal } = context;
+  const release = { name: request.releaseName, namespace };
+  if (target.applyMethod !== 'ssa') return driftedObjects(context, target.manifest, release);
+  const conflicting = await conflictingObjects(context, target.manifest, release);
+  if (conflicting.length === 0 || (await helm.capabilities(signal)).major < 4) return [];
+  return conflicting;
+}
+
+/** Objects that are other than declared. Where nobody can ask, none: the way back is tried as Helm would do it. */
+async function driftedObjects(
+  context: ReleaseContext,
+  manifest: string,
+  release: ReleaseName,
+): Promise<ConflictingObject[]> {
+  try {
+    const { drifts } = await liveState(context, manifest, release);
+    return drifts
+      .filter(({ drift }) => drift === 'changed')
+      .map(({ ref, fields }) => ({ ref, conflicts: fields.map(setByOthers) }));
+  } catch (thrown) {
+    if (context.signal.aborted) throw thrown;
+    return [];
+  }
+}
+
+function setByOthers({ path, managers }: DriftedField): FieldConflict {
+  return { field: `.${path}`, manager: managers.join(' and ') || 'somebody', subresource: '' };
+}
+
+/** For the fence: writes of these objects are not done. */
+export async function leftAlone(
+  cluster: RolloutContext['cluster'],
+  objects: readonly ConflictingObject[],
+): Promise<FencePolicy> {
+  const named = objects.map(async ({ ref }): Promise<NamedObject[]> => {
+    const resource = await cluster.resource(ref.apiVersion, ref.kind);
+    return resource === undefined ? [] : [{ ref, resource: resource.plural }];
+  });
+  return leavingAlone((await Promise.all(named)).flat());
+}
+
+/** What becomes of them, for the log and the report. */
+export function untouchedWords(objects: readonly ConflictingObject[]): string {
+  if (objects.length === 0) return '';
+  const named = objects
+    .slice(0, objectsNamed)
+    .map(({ ref, conflicts }) => `${objectName(ref)}: ${conflictWords(conflicts)}`);
+  const more = objects.length > objectsNamed ? `; and ${objects.length - objectsNamed} more` : '';
+  return `Not written by the failed revision, and left as it is: ${named.join('; ')}${more}.`;
+}
+
+/**
+ * The ending of a deploy that Helm would end half way: the API server refuses objects whose fields another manager has
+ * set. Undefined where there is none, and where this Helm does not ask.
+ */
+export async function foreseenConflicts(context: DeployContext, seen: Look): Promise<Ending | undefined> {
+  const { namespace, request } = context;
+  const method = upgradeMethod(seen.capabilities, request.extraArguments, seen.state);
+  if (!method.meetsConflicts) return undefined;
+  const release = { name: request.releaseName, namespace };
+  const found = (await conflictingObjects(context, seen.rendering.manifest, release))
+    .map(({ ref, conflicts }) => ({ ref, conflicts: conflicts.filter((one) => !isHelms(one, method)) }))
+    .filter(({ conflicts }) => conflicts.length > 0);
+  const [first] = found;
+  if (first === undefined) return undefined;
+  return endingFor('refused', 'FieldConflict', refusalWords(found), objectName(first.ref));
+}
+
+function isHelms({ manager }: FieldConflict, method: { ownsItsEarlierWrites: boolean }): boolean {
+  return method.ownsItsEarlierWrites && manager === helmFieldManager;
+}
+
+const objectsNamed = 8;
+
+function refusalWords(found: readonly ConflictingObject[]): string {
+  // The ending names the first object.
+  const named = found
+    .slice(0, objectsNamed)
+    .map(({ ref, conflicts }, index) => `${index === 0 ? '' : `${objectName(ref)}: `}${conflictWords(conflicts)}`);
+  const more = found.length > objectsNamed ? `; and ${found.length - objectsNamed} more objects` : '';
+  const what =
+    'The API server would refuse what Helm is about to apply, because other field managers have set fields to other values than the chart';
+  return `${what}: ${named.join('; ')}${more}. Helm was not started, and nothing was changed.`;
+}

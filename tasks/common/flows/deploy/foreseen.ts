@@ -1,0 +1,66 @@
+import { sentence } from '../../core/report/ending';
+import { asTaskError } from '../../core/failure';
+import { objectKey } from '../../core/kubernetes/manifest';
+import type { Revision } from '../../core/release/release';
+import type { ReleaseContext } from '../../core/releaseContext';
+import { automaticLines, automaticRefusals, unforeseeable } from '../../core/rollbackPlan/judging/automatic';
+import { refOfPlanned } from '../../core/rollbackPlan/execution/execution';
+import { automaticPolicy, type RollbackPlan } from '../../core/rollbackPlan/model/types';
+import { within } from '../steps/bounded';
+import type { PlannedBase } from '../release/mergeBase';
+import { planOnBase } from '../rollback/planRelease';
+import type { PlanFinding } from '../../core/rollbackPlan/model/findings';
+
+/** It takes a second or two, more with hundreds of objects; most of the time is the rollback's own. */
+function mostMs({ request }: ReleaseContext): number {
+  const allMs = request.rollbackTimeoutSeconds * 1000;
+  return Math.min(120_000, Math.max(allMs / 4, Math.min(15_000, allMs / 2)));
+}
+
+export interface Foreseen {
+  /** Undefined where it could not be made. */
+  plan: RollbackPlan | undefined;
+  /** What must not be done. */
+  refusals: readonly PlanFinding[];
+}
+
+/**
+ * Plans and rehearses the way back of a failed deploy. What could not be found out is no refusal: it is tried, and
+ * proven. Throws when the step is cancelled.
+ */
+export async function foresee(
+  context: ReleaseContext,
+  history: readonly Revision[],
+  target: Revision,
+  base: PlannedBase | undefined,
+  untouched: ReadonlySet<string>,
+): Promise<Foreseen> {
+  const { agent, clock } = context;
+  const late = new AbortController();
+  const bounded = { ...context, signal: AbortSignal.any([context.signal, late.signal]) };
+  agent.log(`What the rollback to revision ${target.revision} would do is rehearsed first.`);
+  const rollback = { toRevision: target.revision, policy: automaticPolicy };
+  try {
+    const { plan } = await within(
+      clock,
+      mostMs(context),
+      planOnBase(bounded, history, rollback, base),
+      'The rehearsal did not end',
+    );
+    const touched = plan.objects.filter((planned) => !untouched.has(objectKey(refOfPlanned(planned))));
+    for (const line of automaticLines({ objects: touched })) agent.log(`  ${line}`);
+    const refusals = automaticRefusals(plan);
+    if (refusals.length === 0) for (const { message } of unforeseeable(plan)) sayUnforeseen(context, message);
+    return { plan, refusals };
+  } catch (thrown) {
+    if (context.signal.aborted) throw thrown;
+    sayUnforeseen(context, asTaskError(thrown).message);
+    return { plan: undefined, refusals: [] };
+  } finally {
+    late.abort();
+  }
+}
+
+function sayUnforeseen({ agent }: ReleaseContext, why: string): void {
+  agent.log(`What the rollback would do could not be foreseen; it is tried, and proven afterwards. ${sentence(why)}`);
+}

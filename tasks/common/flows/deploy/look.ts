@@ -1,0 +1,322 @@
+import {
+  crdsAdvice,
+  isDeclared,
+  kindNames,
+  skipsCrds,
+  unservedKinds,
+  type DeclaredKind,
+} from '../../core/helm/chartCrds';
+import { asTaskError, TaskError, type FailureReason } from '../../core/failure';
+import {
+  isFirstInstall,
+  lastGood,
+  releaseState,
+  rollbackTarget,
+  verifiedLabel,
+  type ReleaseState,
+  type RollbackTarget,
+} from '../../core/release/history';
+import { blamedObject, briefly, isOfRendering } from '../../core/helm/helmFailure';
+import { objectName } from '../../core/kubernetes/manifest';
+import type { Helm, Rendered } from '../../core/ports';
+import type { Revision } from '../../core/release/release';
+import type { ServingHealth } from '../../core/report/report';
+import { baselineOf, judge, type RolloutMemory } from '../../core/rollout/verdict';
+import { checkAccess } from './checkAccess';
+import { wasBegun } from '../../core/lock/lease';
+import { cancelledDescription, verify } from '../release/record';
+import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../../core/releaseContext';
+import { bury, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from '../release/recover';
+import { insist } from '../steps/insist';
+import { leftObjects, putBackLeft } from '../release/preexisting';
+import { servingHealth } from './seeServing';
+import type { Serving } from '../release/story';
+import { readRollout, rolloutPolicy } from '../rollout/rollout';
+import { renewRecords } from '../release/servedVersions';
+import { wantedObjects } from '../release/wantedObjects';
+import type { HelmCapabilities } from '../../core/helm/provenance';
+import type { Rendering } from '../../core/release/unchanged';
+
+/** What is known before the first change. */
+export interface Look {
+  capabilities: HelmCapabilities;
+  rendering: Rendering;
+  history: readonly Revision[];
+  state: ReleaseState;
+  /** Where a failed deploy returns to. */
+  target: RollbackTarget | undefined;
+  /** What there was before the first change, healthy or not. */
+  baseline: RolloutMemory | undefined;
+  /** What serves was seen healthy just now. */
+  isHealthy: boolean;
+  /** A revision that was left pending and is marked failed now, as it was found. */
+  died: Revision | undefined;
+  /** Undefined where nobody may tell. */
+  hasNamespace: boolean | undefined;
+}
+
+/** What only Helm and the chart tell: asked for while the lock is still waited for. */
+export interface AskedHelm {
+  capabilities: Promise<HelmCapabilities>;
+  rendered: Promise<Rendered>;
+}
+
+export function askHelm({ helm, signal }: { helm: Helm; signal: AbortSignal }): AskedHelm {
+  const asked = { capabilities: helm.capabilities(signal), rendered: helm.render(signal) };
+  // Whoever comes to look is told; until then nobody is there to hear of it.
+  for (const answer of Object.values(asked)) answer.catch(() => undefined);
+  return asked;
+}
+
+/**
+ * Looks at Helm, the cluster, the release and the chart, all at once; refuses what cannot succeed. `told.onHistory` is told
+ * what was there as soon as that is known: a refusal names the revision that serves, too.
+ */
+export async function look(context: DeployContext, asked: AskedHelm, told: Told): Promise<Look> {
+  const { helm, signal } = context;
+  const [release, capabilities, rendered] = await Promise.allSettled([
+    lookAndPutBack(context, told),
+    asked.capabilities,
+    asked.rendered,
+  ]);
+  stopIfCancelled(signal);
+  // What the cluster says counts first: without it Helm's complaint is only an echo.
+  if (release.status === 'rejected') throw release.reason;
+  if (capabilities.status === 'rejected') throw capabilities.reason;
+  if (rendered.status === 'rejected') throw rendered.reason;
+  // Helm renders nothing for a release that is pending, as it may have been when Helm was asked.
+  const wasPending = release.value.died !== undefined || rendered.value.failure?.reason === 'ReleasePending';
+  const first = wasPending || release.value.isRenewed ? await helm.render(signal) : rendered.value;
+  const { rendering, failure, assumed, said } = await withOwnKinds(context, release.value.state, first);
+  for (const line of said) context.agent.log(`  ${line}`);
+  if (rendering === undefined) throw notRendered(release.value.history.at(-1), failure);
+  context.agent.log(`Helm ${capabilities.value.version}, ${hookSentence(rendering)}.`);
+  // Nobody has rights in a namespace that is yet to be made.
+  if (release.value.hasNamespace === true || !context.request.createNamespace) {
+    await checkAccess(context, rendering.manifest, release.value.history.at(-1)?.manifest ?? '', assumed);
+  }
+  return { ...release.value, capabilities: capabilities.value, rendering };
+}
+
+/** Where an input of this task helps. */
+function wayOut(message: string): string {
+  if (!/missing in charts\/ directory/i.test(message)) return '';
+  return '\nSet the input dependencyUpdate to true, or fetch the dependencies in an earlier step (helm dependency build).';
+}
+
+function whatStopped(reason: FailureReason, message: string): string {
+  if (isOfRendering(message)) return 'The chart cannot be rendered';
+  if (reason === 'KindNotServed') return 'The chart declares a kind that the API server does not serve';
+  return 'Helm stopped before it changed anything';
+}
+
+/** Before it renders anything of an upgrade, Helm reads what it has recorded of the last revision. */
+function notRendered(last: Revision | undefined, failure: Rendered['failure']): TaskError {
+  const { reason, message } = failure ?? { reason: 'HelmFailed', message: 'it did not say why.' };
+  const object = blamedObject({ reason, message });
+  const isOfRecord = reason === 'KindNotServed' && message.includes('from current release manifest');
+  if (isOfRecord && last !== undefined) {
+    return new TaskError(
+      reason,
+      `Helm's record of the release (revision ${last.revision}) names a kind that the API server does not serve in any version, so ` +
+        `Helm can neither upgrade the release nor return to that revision; the chart is not to blame: ${briefly(message)}`,
+    );
+  }
+  const what = whatStopped(reason, message);
+  return new TaskError(
+    reason,
+    `${what}: ${briefly(message)}${wayOut(message)}`,
+    object === '' ? {} : { facts: { object } },
+  );
+}
+
+/**
+ * What was rendered, or, where the dry run does not know kinds that the chart itself brings, what is rendered with them:
+ * Helm installs their definitions before anything else of a first install. A template may look for them too, and fail.
+ */
+async function withOwnKinds(
+  context: DeployContext,
+  state: ReleaseState,
+  rendered: Rendered,
+): Promise<Rendered & { assumed?: readonly DeclaredKind[] }> {
+  const { agent, helm, request, signal } = context;
+  const { failure } = rendered;
+  if (failure?.reason !== 'KindNotServed' && failure?.reason !== 'ChartInvalid') return rendered;
+  const declared = (await helm.chartCrds(signal)) ?? [];
+  const missing = unservedKinds(failure.message);
+  const areForeign = missing.length > 0 && !missing.some((kind) => isDeclared(declared, kind));
+  if (declared.length === 0 || areForeign) return rendered;
+  const isSkipped = skipsCrds(request.extraArguments);
+  if (isSkipped || !isFirstInstall(state)) {
+    const advice = crdsAdvice(missing, declared, isSkipped ? 'skipped' : 'upgrade');
+    if (advice === undefined) return rendered;
+    return { ...rendered, failure: { ...failure, message: `${failure.message}\n${advice}` } };
+  }
+  agent.log(
+    `The chart brings definitions of kinds of its own (crds/: ${kindNames(declared)}). Helm installs them first.`,
+  );
+  return { ...(await helm.render(signal, declared)), assumed: declared };
+}
+
+function hookSentence(rendering: Rendering): string {
+  const count = rendering.hooks.length;
+  return count === 0 ? 'chart without hooks' : `chart with ${count} hook${count === 1 ? '' : 's'}`;
+}
+
+type History = readonly Revision[];
+
+/** What is told as soon as it is known. */
+export interface Told {
+  onHistory: (history: History) => void;
+  /** What serves was judged. */
+  onServing: (serving: Serving) => void;
+  /** A revision that a dead run has left is taken over, and is about to be marked so. */
+  onDied: (died: Revision) => void;
+}
+
+type ReleaseLook = Omit<Look, 'capabilities' | 'rendering'> & {
+  /** Helm's record is not as it was when Helm was asked. */
+  isRenewed: boolean;
+};
+
+/** What an earlier run has left to be put back is so before anything else is begun. */
+async function lookAndPutBack(context: DeployContext, told: Told): Promise<ReleaseLook> {
+  const [release, left] = await Promise.all([lookAtRelease(context, told), leftObjects(context)]);
+  await putBackLeft(context, left, release.history);
+  return release;
+}
+
+async function lookAtRelease(context: DeployContext, { onHistory, onServing, onDied }: Told): Promise<ReleaseLook> {
+  const { agent, request, namespace, storage } = context;
+  const hasNamespace = await lookAtNamespace(context);
+  const found = await storage.history();
+  onHistory(found);
+  sayState(context, releaseState(found));
+  const died = await recoverPending(context, found, onDied);
+  const restored = await restoreHistory(context, died === undefined ? found : await storage.history());
+  const history = await renewRecords(context, restored, oldestRead(restored));
+  const isRenewed = history !== restored;
+  onHistory(history);
+  const state = releaseState(history);
+  const nothingServes = { baseline: undefined, isHealthy: false, died, hasNamespace, isRenewed };
+  if (state.state === 'unknown') {
+    throw new TaskError(
+      'ReleasePending',
+      `Revision ${state.last.revision} of release ${request.releaseName} in namespace ${namespace} has a status that this task does not know.`,
+    );
+  }
+  if (state.state === 'failed' && wasInterrupted(state.last)) await removeHooks(context, state.last);
+  if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), ...nothingServes };
+  const { baseline, health } = await judgeServing(context, state.last);
+  const isHealthy = health === 'healthy';
+  const serving = { revision: state.last.revision, health };
+  onServing(serving);
+  if (!isHealthy && isUnjudged(context, state.last)) {
+    onDied(state.last);
+    const failed = await failUnjudged(context, state.last);
+    onHistory(failed);
+    onServing(serving);
+    return { history: failed, state: releaseState(failed), target: rollbackTarget(failed), ...nothingServes };
+  }
+  agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
+  const marked = await storage.history();
+  const target = rollbackTarget(marked);
+  return { history: marked, state, target, baseline, isHealthy, died, hasNamespace, isRenewed };
+}
+
+/** Its run died before it had seen it healthy or failed: what is broken in it is no old evil. */
+function isUnjudged({ lease }: DeployContext, last: Revision): boolean {
+  return last.labels[verifiedLabel] !== String(last.revision) && wasBegun(lease.previous, last.revision);
+}
+
+async function failUnjudged(context: DeployContext, { revision }: Revision): Promise<History> {
+  context.agent.log(`Revision ${revision} was left by a run that is gone before it was healthy. It is marked failed.`);
+  const change = { status: 'failed', description: cancelledDescription } as const;
+  await insist(context, () => context.storage.update(revision, change));
+  return insist(context, () => context.storage.history());
+}
+
+/** A pending release whose run is gone is marked failed; one whose run may live is refused. */
+async function recoverPending(
+  context: DeployContext,
+  history: History,
+  onDied: Told['onDied'],
+): Promise<Revision | undefined> {
+  const state = releaseState(history);
+  if (state.state !== 'pending') return undefined;
+  const owner = await ownerOf(context, state.last, context.request.assumeAbandonedAfterSeconds);
+  if (!owner.isGone) throw pendingRefusal(state.last, owner.why);
+  onDied(state.last);
+  await bury(context, state.last, owner.how);
+  return state.last;
+}
+
+function sayState(context: ReleaseContext, state: ReleaseState): void {
+  const name = `Release ${context.request.releaseName} in namespace ${context.namespace}`;
+  if (state.state === 'absent') context.agent.log(`${name} does not exist yet.`);
+  else
+    context.agent.log(
+      `${name}: revision ${state.last.revision} (${state.last.chart.name} ${state.last.chart.version}) is ${state.last.status}.`,
+    );
+}
+
+/** Whether the namespace is there. Undefined where it may be created, and nobody may tell whether that is needed. */
+async function lookAtNamespace(context: DeployContext): Promise<boolean | undefined> {
+  const { lease, namespace, request } = context;
+  // A Lease that is held lies in it.
+  const isThere = lease.state === 'unlocked' ? await hasNamespace(context) : lease.state === 'held';
+  if (isThere !== false || request.createNamespace) return isThere;
+  throw new TaskError(
+    'NamespaceMissing',
+    `Input namespace: namespace ${namespace} does not exist, and createNamespace is false.`,
+  );
+}
+
+/** Many a pipeline may only look into its own namespace: then it is asked whether something could be made in it. */
+async function hasNamespace(context: DeployContext): Promise<boolean | undefined> {
+  const { cluster, namespace, request, storage } = context;
+  const reasonOf = (error: unknown): FailureReason => asTaskError(error).reason;
+  try {
+    return (await cluster.get({ apiVersion: 'v1', kind: 'Namespace', name: namespace })) !== undefined;
+  } catch (error) {
+    if (reasonOf(error) !== 'PermissionDenied') throw error;
+  }
+  // Helm will say whether it exists.
+  if (!request.createNamespace) return undefined;
+  const probe = { apiVersion: 'v1', kind: storage.kind, metadata: { name: 'helm-safe-deploy-probe', namespace } };
+  return cluster.create(probe, { dryRun: true }).then(
+    () => true,
+    (error: unknown) => (reasonOf(error) === 'NamespaceMissing' ? false : undefined),
+  );
+}
+
+/** The oldest revision whose record Helm may read in this run: to merge from, or to return to. */
+function oldestRead(history: History): number {
+  const read = [history.at(-1), rollbackTarget(history)?.revision, lastGood(history)];
+  return Math.min(...read.flatMap((each) => each?.revision ?? []));
+}
+
+/** Judges what serves, and marks it when it is healthy: then it is where a failed deploy returns to. */
+async function judgeServing(
+  context: ReleaseContext,
+  serving: Revision,
+): Promise<{ baseline: RolloutMemory; health: ServingHealth }> {
+  const { agent, cluster, clock, namespace } = context;
+  const objects = await wantedObjects(cluster, serving.manifest, namespace);
+  const snapshot = await readRollout(context, objects);
+  const now = clock.now();
+  // It has been serving for long enough; only what it is now counts.
+  const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
+  const { health, decisive } = judge(snapshot, policy, undefined, now);
+  if (health === 'healthy') {
+    agent.log(`Revision ${serving.revision} serves and is healthy.`);
+    if (serving.labels[verifiedLabel] !== String(serving.revision)) await verify(context.storage, serving);
+  } else if (decisive !== undefined) {
+    const why = decisive.cause?.message ?? decisive.suspects[0]?.message ?? decisive.status.message;
+    agent.log(
+      `Revision ${serving.revision} serves, but was not healthy before this deploy: ${objectName(decisive.ref)}: ${why}`,
+    );
+  }
+  const baseline = baselineOf(snapshot, now, context.request.rollout.statusRules);
+  return { baseline, health: servingHealth(health) };
+}

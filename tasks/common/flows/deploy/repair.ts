@@ -1,0 +1,212 @@
+import { endingFor, wellEnded, type Ending } from '../../core/report/ending';
+import { asTaskError, TaskError } from '../../core/failure';
+import { isAbandoned, type Work } from '../../core/lock/lease';
+import { takesBack } from '../../core/lock/work';
+import { changedNothing, isOfRollback, isVerified, rollbackTarget, sinceUninstall } from '../../core/release/history';
+import type { RepairRequest } from '../../core/inputs/deployRequest';
+import type { Interruption } from '../../core/lock/interruption';
+import type { ReleaseHelm, ReleaseStorage, RollbackHelm } from '../../core/ports';
+import type { DeployReport } from '../../core/report/report';
+import type { Revision } from '../../core/release/release';
+import type { Lease, LeaseContext, LeftEnded, ReleaseContext, RolloutContext } from '../../core/releaseContext';
+import type { Sha256 } from '../../core/rollbackPlan/model/types';
+import { judge } from '../../core/rollout/verdict';
+import { endWork, fenced } from '../release/change';
+import { insist } from '../steps/insist';
+import { withLease } from '../lock/lease';
+import { group } from '../steps/phase';
+import { cancelledDescription, hideSecrets, verify } from '../release/record';
+import {
+  bury,
+  isBuried,
+  isPending,
+  pendingRefusal,
+  removeHooks,
+  restoreHistory,
+  wasInterrupted,
+} from '../release/recover';
+import { leftObjects, settlePreexisting } from '../release/preexisting';
+import { readRollout, rolloutPolicy } from '../rollout/rollout';
+import { newStory, reportOf, servingIn, type Story } from '../release/story';
+import { wantedObjects } from '../release/wantedObjects';
+import { removeRelease, returnTo } from './wayBack';
+
+/** What a repair is begun with. `signal` aborts too when its time is over. */
+export type RepairStart = RolloutContext &
+  LeaseContext &
+  LeftEnded & {
+    helm: ReleaseHelm;
+    rollbackHelm: RollbackHelm;
+    sha256: Sha256;
+    storage: ReleaseStorage;
+    request: RepairRequest;
+  };
+
+type RepairContext = ReleaseContext & { request: RepairRequest };
+
+/**
+ * Puts a release in order whose deploy was interrupted, after its process has ended: nothing where it got healthy all the
+ * same, else back to the last good revision, or marked failed, as `onInterrupted` says. What time or the cluster do not
+ * allow is left for the next run in a state that it knows. Throws nothing.
+ */
+export async function repair(start: RepairStart, left: Interruption): Promise<DeployReport> {
+  const story = newStory(start.clock.now());
+  const ending = await withLease(start, (lease) => underLease(start, story, lease, left)).catch((thrown: unknown) =>
+    // Another run is at work, and this one had begun nothing.
+    left.revision === 0 && asTaskError(thrown).reason === 'ReleaseLocked' ? wellEnded : endingOfError(thrown),
+  );
+  return reportOf(start, story, ending);
+}
+
+function endingOfError(thrown: unknown): Ending {
+  const { reason, message } = asTaskError(thrown);
+  const next = 'The next run of this step, in any pipeline, recovers it.';
+  return endingFor('failed', reason, `The interrupted release could not be put in order: ${message} ${next}`);
+}
+
+async function underLease(start: RepairStart, story: Story, lease: Lease, left: Interruption): Promise<Ending> {
+  const context: RepairContext = {
+    ...start,
+    lease,
+    storage: fenced(start.storage, lease),
+    signal: AbortSignal.any([start.signal, lease.lost]),
+    process: start.holder.process,
+    run: start.holder.run,
+    preexisting: [],
+  };
+  // What the step said last may not have reached the agent; the Lease was told as well.
+  const begun = left.action === undefined ? lease.previous?.work : { action: left.action, revision: left.revision };
+  if (begun !== undefined) context.preexisting.push(...(await insist(context, () => leftObjects(context))));
+  const ending = await putInOrder(context, story, begun);
+  await settlePreexisting(context, takesBack(story.lastWork) || takesBack(begun));
+  const history = await context.storage.history();
+  await hideSecrets(context, history);
+  if (!isPending(history)) {
+    await lease.settled();
+    endWork(context.agent);
+  }
+  return ending;
+}
+
+async function putInOrder(context: RepairContext, story: Story, begun: Work | undefined): Promise<Ending> {
+  const { agent, lease, request, storage } = context;
+  if (begun === undefined) {
+    agent.log('No change was begun.');
+    return wellEnded;
+  }
+  const found = await insist(context, () => storage.history());
+  const dead = found.at(-1);
+  if (dead !== undefined && isPending(found)) {
+    if (!isOurs(dead, begun, lease)) throw pendingRefusal(dead, 'it is not what this step had begun');
+    await bury(context, dead, 'its step was interrupted');
+  }
+  const history = await restoreHistory(context, await insist(context, () => storage.history()));
+  const last = history.at(-1);
+  if (last === undefined || isUnmade(begun, last)) {
+    agent.log(
+      last === undefined && begun.action === 'uninstall'
+        ? 'The release is uninstalled: nothing is to be done.'
+        : `Helm had not made revision ${begun.revision} yet: nothing of the release was changed.`,
+    );
+    story.serving = servingIn(history);
+    return wellEnded;
+  }
+  if (isVerified(last) || (await gotHealthy(context, last))) {
+    story.serving = { revision: last.revision, health: 'healthy' };
+    agent.log(`Revision ${last.revision} is healthy all the same: nothing is to be done.`);
+    return isOfRollback(last) ? { ...wellEnded, outcome: 'rolledBack' } : wellEnded;
+  }
+  if (wasInterrupted(last)) await removeHooks(context, last);
+  const ending = interrupted(`Revision ${last.revision} was interrupted before it was seen healthy`);
+  return request.onInterrupted === 'keep'
+    ? keep(context, last, ending)
+    : goBack(
+        context,
+        story,
+        { history, last, isBuried: (dead?.revision === last.revision && isPending(found)) || isBuried(last) },
+        ending,
+      );
+}
+
+/** Somebody else may be at work by now, or have died before this step. */
+function isOurs(pending: Revision, begun: Work, { previous }: Lease): boolean {
+  return pending.revision === begun.revision || isAbandoned(previous, pending);
+}
+
+/** A way back that Helm had not begun is still to be gone, and so is one from a dead revision that was taken over. */
+function isUnmade({ action, revision }: Work, last: Revision): boolean {
+  return last.revision < revision && action !== 'rollback' && !isBuried(last);
+}
+
+function interrupted(message: string): Ending {
+  return endingFor('cancelled', 'Cancelled', message);
+}
+
+/** Whether a revision that Helm itself had made to its end is healthy at this moment; then its record says so. */
+async function gotHealthy(context: RepairContext, last: Revision): Promise<boolean> {
+  const isWhole = last.status === 'deployed' || (last.status === 'failed' && last.description === cancelledDescription);
+  if (!isWhole) return false;
+  const snapshot = await readRollout(context, await wantedObjects(context.cluster, last.manifest, context.namespace));
+  const now = context.clock.now();
+  // It has been at it since before the step ended; only what it is now counts.
+  const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
+  if (judge(snapshot, policy, undefined, now).health !== 'healthy') return false;
+  if (last.status !== 'deployed') {
+    const change = { status: 'deployed', description: 'Seen healthy after its step was cancelled' } as const;
+    await insist(context, () => context.storage.update(last.revision, change));
+  }
+  await insist(context, () => verify(context.storage, { ...last, status: 'deployed' }, context.run));
+  return true;
+}
+
+async function keep(context: RepairContext, last: Revision, ending: Ending): Promise<Ending> {
+  if (last.status !== 'failed') {
+    const change = { status: 'failed', description: cancelledDescription } as const;
+    await insist(context, () => context.storage.update(last.revision, change));
+  }
+  const message = `${ending.message} It is marked failed and left as it is (onInterrupted: keep).`;
+  context.agent.log(message);
+  return { ...ending, message };
+}
+
+interface Found {
+  history: readonly Revision[];
+  last: Revision;
+  /** Helm died at it, so its record does not say how far it came. */
+  isBuried: boolean;
+}
+
+async function goBack(context: RepairContext, story: Story, found: Found, ending: Ending): Promise<Ending> {
+  const { history, last } = found;
+  const target = rollbackTarget(history, last.revision)?.revision;
+  if (!found.isBuried && target?.status === 'deployed' && changedNothing(last, 'pre-upgrade')) {
+    story.serving = { revision: target.revision, health: 'unknown' };
+    const message = `${ending.message} It had changed nothing of the release: revision ${target.revision} serves as before.`;
+    context.agent.log(message);
+    return { ...ending, message };
+  }
+  if (last.status !== 'failed') {
+    const change = { status: 'failed', description: cancelledDescription } as const;
+    await insist(context, () => context.storage.update(last.revision, change));
+  }
+  if (target === undefined) return removeFirst(context, story, found, ending);
+  return group(context, `Roll back to revision ${target.revision}`, () =>
+    returnTo(context, story, target, ending, undefined),
+  );
+}
+
+async function removeFirst(
+  context: RepairContext,
+  story: Story,
+  { history, last }: Found,
+  ending: Ending,
+): Promise<Ending> {
+  if (sinceUninstall(history).some((one) => one !== last && one.status !== 'failed')) {
+    return { ...ending, message: `${ending.message} There is no revision that it could be returned to.` };
+  }
+  const problem = await group(context, 'Uninstall the interrupted first install', () =>
+    removeRelease(context, story, last),
+  );
+  if (problem !== undefined) throw new TaskError(problem.reason, `Uninstalling it failed: ${problem.message}`);
+  return { ...ending, message: `${ending.message} It was the first of its release, which is uninstalled.` };
+}

@@ -1,0 +1,49 @@
+import { wellEnded, type Ending } from '../../core/report/ending';
+import { isVerified } from '../../core/release/history';
+import type { DeployContext } from '../../core/releaseContext';
+import { testsChanged, whatChanged, type Rendering } from '../../core/release/unchanged';
+import { driftOf } from '../release/drift';
+import type { Look } from './look';
+
+/**
+ * The ending of a deploy that has nothing to do: the chart and its values are those of the revision that serves, which
+ * is healthy, and the cluster holds just what it declares. Undefined where there is something to do.
+ */
+export async function unchanged(context: DeployContext, seen: Look): Promise<Ending | undefined> {
+  const { agent, namespace, request } = context;
+  if (seen.state.state !== 'deployed' || request.forceUpgrade || !seen.isHealthy) return undefined;
+  const deployed = seen.history.at(-1);
+  if (deployed === undefined || !isVerified(deployed)) return undefined;
+  const changes = whatChanged({ rendering: seen.rendering, deployed });
+  const isTestChanged = changes.length === 0 && (await hasOtherTests(context, seen.rendering.hooks, deployed.hooks));
+  if (isTestChanged) changes.push('the tests (helm test)');
+  if (changes.length > 0) {
+    agent.log(`This deploy differs from revision ${deployed.revision} in ${changes.join(', ')}.`);
+    return undefined;
+  }
+  const release = { name: request.releaseName, namespace };
+  const drift = await driftOf(context, deployed.manifest, release);
+  if (drift.length > 0) {
+    agent.log(
+      `The chart and its values are those of revision ${deployed.revision}, but the cluster is not as they say:`,
+    );
+    for (const { message } of drift) agent.log(`  ${message}`);
+    return undefined;
+  }
+  agent.log(
+    `The chart and its values are those of revision ${deployed.revision}, which is healthy, and the cluster is as they say: ` +
+      'there is nothing to do. No revision is made and no hook runs (forceUpgrade: true makes one all the same).',
+  );
+  return { ...wellEnded, outcome: 'unchanged' };
+}
+
+type Hooks = Rendering['hooks'];
+
+/** Tests that are rendered in another way each time, from the same chart and values, are no change. */
+async function hasOtherTests({ agent, helm, signal }: DeployContext, hooks: Hooks, deployed: Hooks): Promise<boolean> {
+  if (!testsChanged(hooks, deployed)) return false;
+  const { rendering } = await helm.render(signal);
+  if (rendering === undefined || !testsChanged(hooks, rendering.hooks)) return true;
+  agent.log('The tests of the chart (helm test) are rendered in another way each time, which counts for nothing.');
+  return false;
+}

@@ -1,0 +1,175 @@
+import { endingOfRollout } from '../../core/report/ending';
+import { asTaskError } from '../../core/failure';
+import { changedNothing, isFirstInstall, lastGood } from '../../core/release/history';
+import type { HelmResult } from '../../core/ports';
+import { reusesValues } from '../../core/inputs/reusedValues';
+import type { Revision } from '../../core/release/release';
+import { baselineOf, type RolloutMemory } from '../../core/rollout/verdict';
+import { stopIfCancelled, type DeployContext } from '../../core/releaseContext';
+import { beginWork } from '../release/change';
+import { whileHooksRun, type HookEvidence } from '../rollout/hookLogs';
+import { workloadLogs, type PodLogs } from '../rollout/podLogs';
+import { followRollout, readRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from '../rollout/rollout';
+import type { Look } from './look';
+import { chainFrom, giveBase, onBase, type GivenBase } from '../release/mergeBase';
+import { insist } from '../steps/insist';
+import { keepPreexisting } from '../release/preexisting';
+import { remindingWhile, secondsUntil } from '../steps/phase';
+import { newRevision } from '../release/record';
+import type { Story } from '../release/story';
+import { wantedObjects, type WantedObject } from '../release/wantedObjects';
+import type { Rendering } from '../../core/release/unchanged';
+
+export interface Upgraded {
+  result: HelmResult;
+  /** The revision that this run made; undefined when Helm ended before it made one. */
+  revision: Revision | undefined;
+  history: readonly Revision[];
+  /** No object of the chart was touched. */
+  changedNothing: boolean;
+  /** What the follower saw beside a waiting Helm, when that ended the run. */
+  followed: RolloutEnd | undefined;
+  said: Map<string, string>;
+  /** What was seen of the hooks that ran. */
+  hooks: HookEvidence | undefined;
+  /** Shown while the rollout is followed, where the inputs ask for it. */
+  logs: PodLogs | undefined;
+}
+
+export async function upgrade(context: DeployContext, story: Story, seen: Look, deadline: Date): Promise<Upgraded> {
+  const { storage } = context;
+  const revisionNext = (seen.history.at(-1)?.revision ?? 0) + 1;
+  stopIfCancelled(context.signal);
+  await beginWork(context, story, { action: isInstall(seen) ? 'install' : 'upgrade', revision: revisionNext });
+  await keepPreexisting(context);
+  const given = await baseForUpgrade(context, seen);
+  story.leftovers.push(...(given?.leftovers ?? []));
+  const said = new Map<string, string>();
+  const { serving } = story;
+  story.serving = null;
+  let followed: RolloutEnd | undefined;
+  const logs = workloadLogs(context);
+  const wait = needsWait(seen.rendering, isInstall(seen) ? 'post-install' : 'post-upgrade');
+  if (wait) context.agent.log('The chart has hooks that run when all is ready: Helm waits too.');
+  const events = isInstall(seen) ? ['pre-install', 'post-install'] : ['pre-upgrade', 'post-upgrade'];
+  const { result, hooks } = await onBase(context, given, seen.history, () =>
+    whileHooksRun(context, seen.rendering.hooks, events, async (hopeless) => {
+      const run = await runUpgrade(context, seen, wait, deadline, hopeless, { said, ...(logs && { logs }) });
+      ({ followed } = run);
+      if (followed !== undefined) story.found = endingOfRollout(followed.verdict);
+      return run.result;
+    }),
+  );
+  const history = await insist(context, () => storage.history());
+  const revision = newRevision(seen.history, history);
+  if (revision !== undefined) {
+    story.chart = `${revision.chart.name} ${revision.chart.version}`;
+    story.appVersion = revision.chart.appVersion;
+  }
+  const nothing = !result.ok && (revision === undefined || changedNothing(revision, preHook(seen)));
+  if (nothing) story.serving = serving;
+  else if (result.ok && revision !== undefined) story.serving = { revision: revision.revision, health: 'unknown' };
+  context.agent.log(`Helm ${endWords(result)} after ${(result.durationMs / 1000).toFixed(1)} s.`);
+  return { result, revision, history, changedNothing: nothing, followed, said, hooks, logs };
+}
+
+function endWords({ ok, timedOut }: HelmResult): string {
+  if (ok) return 'succeeded';
+  return timedOut ? 'was told to stop, because the time was over,' : 'failed';
+}
+
+export function isInstall(seen: Look): boolean {
+  return isFirstInstall(seen.state);
+}
+
+function preHook(seen: Look): 'pre-install' | 'pre-upgrade' {
+  return isInstall(seen) ? 'pre-install' : 'pre-upgrade';
+}
+
+function needsWait(rendering: Rendering, event: string): boolean {
+  return rendering.hooks.some((hook) => hook.events.includes(event));
+}
+
+/** After a failed revision Helm needs help to leave nothing of it behind; see core/release/mergeBase. */
+async function baseForUpgrade(context: DeployContext, seen: Look): Promise<GivenBase | undefined> {
+  if (seen.state.state !== 'failed') return undefined;
+  const good = lastGood(seen.history);
+  const chain = chainFrom(seen.history, good);
+  context.agent.log(
+    `Revision ${seen.state.last.revision} failed. Helm is made to merge from all that revisions ${chain
+      .map((revision) => revision.revision)
+      .join(', ')} may have left, so that nothing of it stays.`,
+  );
+  // Helm takes the last values then, and those of a failed revision would come back with it.
+  const config = reusesValues(context.request) ? good?.config : undefined;
+  return giveBase(context, seen.history, chain, good, seen.rendering.manifest, config);
+}
+
+/**
+ * Runs Helm, up to the first hook that can no longer succeed; beside a Helm that waits, our own follower ends the run at the
+ * first object that has failed.
+ */
+async function runUpgrade(
+  context: DeployContext,
+  seen: Look,
+  wait: boolean,
+  deadline: Date,
+  hopeless: AbortSignal,
+  telling: Pick<RolloutOptions, 'said' | 'logs'>,
+): Promise<{ result: HelmResult; followed: RolloutEnd | undefined }> {
+  const { cluster, clock, helm, namespace, signal } = context;
+  const timeoutSeconds = secondsUntil(deadline, clock.now());
+  const createNamespace = context.request.createNamespace && seen.hasNamespace !== true;
+  const objects = wait ? await wantedObjects(cluster, seen.rendering.manifest, namespace) : [];
+  const memory = wait ? await memoryBesideHelm(context, seen, objects) : undefined;
+  hopeless.addEventListener('abort', () => {
+    context.agent.log('  This hook can no longer succeed: Helm need not wait for it any longer, and is told to stop.');
+  });
+  // Helm makes a revision even when it is interrupted at its start.
+  stopIfCancelled(signal);
+  if (!wait) {
+    const running = helm.upgrade({ timeoutSeconds, wait, createNamespace }, AbortSignal.any([signal, hopeless]));
+    return { result: await remindingWhile(context, running), followed: undefined };
+  }
+
+  const giveUp = new AbortController();
+  const helmEnded = new AbortController();
+  const ends = AbortSignal.any([signal, hopeless, giveUp.signal]);
+  const running = helm.upgrade({ timeoutSeconds, wait, createNamespace }, ends).finally(() => {
+    helmEnded.abort();
+  });
+  const following = followRollout(context, objects, {
+    policy: rolloutPolicy(context, deadline, false),
+    memory,
+    stop: helmEnded.signal,
+    ...telling,
+  }).then(
+    (end) => {
+      if (end.end === 'failed') giveUp.abort();
+      return end.end === 'failed' ? end : undefined;
+    },
+    (thrown: unknown) => {
+      // Helm is at work: it is waited for whatever becomes of us.
+      context.agent.log(`  The objects cannot be followed while Helm waits: ${asTaskError(thrown).message}`);
+      return undefined;
+    },
+  );
+  const [result, followed] = await Promise.all([running, following]);
+  return { result, followed };
+}
+
+/**
+ * What a failed revision has left broken is broken until Helm has applied the new one, which a hook may hold up: it must
+ * not end that. Afterwards it counts.
+ */
+async function memoryBesideHelm(
+  context: DeployContext,
+  { baseline, state }: Look,
+  objects: readonly WantedObject[],
+): Promise<RolloutMemory | undefined> {
+  if (state.state !== 'failed') return baseline;
+  const snapshot = await readRollout(context, objects).catch(() => undefined);
+  return snapshot === undefined
+    ? undefined
+    : baselineOf(snapshot, context.clock.now(), context.request.rollout.statusRules);
+}

@@ -1,0 +1,279 @@
+import { asTaskError, TaskError, type FailureReason } from '../../core/failure';
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import {
+  inherited,
+  leaseObject,
+  leaseRecord,
+  leaseRef,
+  leaseSeconds,
+  nextTransitions,
+  sightOf,
+  turn,
+  type LeaseContent,
+  type LeaseRecord,
+  type Sight,
+  type Turn,
+} from '../../core/lock/lease';
+import {
+  refusedMessage,
+  reminderText,
+  takenText,
+  unreadText,
+  unusableMessage,
+  waitingText,
+  type Locked,
+} from '../../core/lock/leaseWords';
+import type { Clock } from '../../core/ports';
+import { stopIfCancelled, type LeaseContext } from '../../core/releaseContext';
+import { orCancelled, within } from '../steps/bounded';
+
+/** A lease that was taken a moment ago. */
+export interface Taken {
+  object: KubeObject;
+  content: LeaseContent;
+  /** When the write that took it was begun, monotonic and by the wall clock. */
+  begun: Moment;
+  /** As it was found. */
+  previous: LeaseRecord | undefined;
+}
+
+/** `unlocked`: it cannot be used, which was said; `later`: there is no namespace yet. */
+export type Acquired = { state: 'held'; taken: Taken } | { state: 'unlocked' } | { state: 'later' };
+
+export interface Moment {
+  monotonicMs: number;
+  wallMs: number;
+}
+
+export function momentOf(clock: Clock): Moment {
+  return { monotonicMs: clock.monotonicMs(), wallMs: clock.now().getTime() };
+}
+
+const pollMs = 2000;
+const remindMs = 15_000;
+const retryMs = 1000;
+const answerMs = 10_000;
+/** Who died a moment before the wait began is known to be dead after one lease: that look must still be within it. */
+const marginMs = 2000;
+/** For what must not keep a step that ends. */
+export const farewellMs = 2500;
+
+export function lockedOf({ request, namespace }: LeaseContext): Locked {
+  return { release: request.releaseName, namespace };
+}
+
+/**
+ * Takes the lease of the release, once nobody else holds it: waits for that up to the lock's timeout, and says for whom.
+ * Throws `ReleaseLocked` after it, `Cancelled` at once when the step is, and what keeps it from knowing. With `required`
+ * also why the lease cannot be used; with `preferred` that is a warning.
+ */
+export async function acquireLease(context: LeaseContext): Promise<Acquired> {
+  const contest = beginContest(context);
+  try {
+    for (;;) {
+      stopIfCancelled(context.signal);
+      const acquired = await tryOnce(contest);
+      if (acquired !== undefined) return acquired;
+    }
+  } catch (thrown) {
+    await giveBack(contest);
+    throw thrown;
+  }
+}
+
+/** One contender's attempt to get the lease. */
+interface Contest {
+  context: LeaseContext;
+  ref: ObjectRef;
+  startedMs: number;
+  limitMs: number;
+  /** What was last seen, and since when it stands like that; undefined before the first answer. */
+  seen: { record: LeaseRecord | undefined; object: KubeObject | undefined } | undefined;
+  sight: Sight | undefined;
+  /** What was there before our first write of which no answer came: it may have been done. */
+  attempted: { previous: LeaseRecord | undefined } | undefined;
+  told: { holder: string; atMs: number } | undefined;
+  wasDenied: boolean;
+}
+
+function beginContest(context: LeaseContext): Contest {
+  const { clock, namespace, request } = context;
+  return {
+    context,
+    ref: leaseRef(namespace, request.releaseName),
+    startedMs: clock.monotonicMs(),
+    limitMs: Math.max(request.lockTimeoutSeconds, leaseSeconds) * 1000,
+    seen: undefined,
+    sight: undefined,
+    attempted: undefined,
+    told: undefined,
+    wasDenied: false,
+  };
+}
+
+function waitedMs({ context, startedMs }: Contest): number {
+  return context.clock.monotonicMs() - startedMs;
+}
+
+async function tryOnce(contest: Contest): Promise<Acquired | undefined> {
+  try {
+    const next = await look(contest);
+    if (next.turn === 'wait') await wait(contest, next.milliseconds);
+    else return { state: 'held', taken: await take(contest, next) };
+  } catch (thrown) {
+    return afterError(contest, asTaskError(thrown));
+  }
+  return undefined;
+}
+
+/** A step that is cancelled does not wait for an answer, nor does one of which the connection hangs. */
+function answerTo<T>({ context }: Contest, request: Promise<T>): Promise<T> {
+  return orCancelled(within(context.clock, answerMs, request), context.signal);
+}
+
+async function look(contest: Contest): Promise<Turn> {
+  const { context } = contest;
+  const { cluster, clock, holder } = context;
+  const object = await answerTo(contest, cluster.get(contest.ref));
+  const record = object === undefined ? undefined : leaseRecord(object);
+  const nowMs = clock.monotonicMs();
+  contest.seen = { record, object };
+  contest.sight = record === undefined ? undefined : sightOf(record, contest.sight, nowMs);
+  if (record?.holder !== holder.identity || record.process !== holder.process) contest.attempted = undefined;
+  const isOver = context.isHelmStopped === true || record?.work === undefined;
+  const isOwnGone = record?.holder === holder.identity && isOver && context.isProcessGone(record.process);
+  return turn(record, contest.sight, holder, isOwnGone, nowMs);
+}
+
+/** Puts us in the place of what was seen; throws `Conflict` when another was faster. */
+async function take(contest: Contest, next: Exclude<Turn, { turn: 'wait' }>): Promise<Taken> {
+  const { agent, clock, holder } = contest.context;
+  const found = contest.seen?.record;
+  const previous = contest.attempted === undefined ? found : contest.attempted.previous;
+  const now = clock.now();
+  const content: LeaseContent = {
+    holder,
+    acquiredAt: now,
+    renewedAt: now,
+    transitions: found === undefined ? 0 : nextTransitions(found),
+    work: undefined,
+    left: inherited(found),
+  };
+  contest.attempted = { previous };
+  const taken = await write(contest, content, contest.seen?.object);
+  if (next.turn === 'take' && found !== undefined && contest.told !== undefined) {
+    agent.log(takenText(next.because, waitedMs(contest), found));
+  }
+  return { ...taken, content, previous };
+}
+
+async function write(
+  contest: Contest,
+  content: LeaseContent,
+  found: KubeObject | undefined,
+): Promise<Pick<Taken, 'object' | 'begun'>> {
+  const { context, ref } = contest;
+  const { clock, cluster } = context;
+  const begun = momentOf(clock);
+  const wanted = leaseObject(ref, found, content);
+  if (found !== undefined) return { object: await answerTo(contest, cluster.update(wanted)), begun };
+  const created = await answerTo(contest, cluster.create(wanted));
+  // Whoever may create one may not be allowed to renew it: better known before the first change than after it.
+  const renewed = leaseObject(ref, created, { ...content, renewedAt: clock.now() });
+  return { object: await answerTo(contest, cluster.update(renewed)), begun };
+}
+
+const unusable: readonly FailureReason[] = ['PermissionDenied', 'ApplyRejected', 'KindNotServed'];
+
+async function afterError(contest: Contest, error: TaskError): Promise<Acquired | undefined> {
+  const { agent, clock, request, signal } = contest.context;
+  const isServersFault = Number(error.facts['status'] ?? 0) >= 500;
+  if (error.reason === 'Conflict') return undefined;
+  if (error.reason === 'NamespaceMissing') return { state: 'later' };
+  if (unusable.includes(error.reason) && !isServersFault) {
+    // A server that starts again refuses everything for a moment. Reading has been tried again already.
+    if (contest.seen !== undefined && !contest.wasDenied) {
+      contest.wasDenied = true;
+      await clock.sleep(retryMs, signal);
+      return undefined;
+    }
+    const message = unusableMessage(lockedOf(contest.context), error.message);
+    if (request.lock === 'required') throw new TaskError(error.reason, message, { cause: error, facts: error.facts });
+    agent.warning(`${message} Until then nothing keeps another run from changing the release at the same time.`);
+    return { state: 'unlocked' };
+  }
+  // Where nothing was ever read, the cluster is to be told unreachable, and soon.
+  const mayPass = error.reason === 'ClusterUnreachable' || isServersFault;
+  if (!mayPass || contest.seen === undefined || waitedMs(contest) >= contest.limitMs) throw error;
+  if (isReminderDue(contest)) {
+    tell(contest, contest.told?.holder ?? '', unreadText(waitedMs(contest), contest.limitMs, error.message));
+  }
+  await clock.sleep(retryMs, signal);
+  return undefined;
+}
+
+async function wait(contest: Contest, untilExpiryMs: number): Promise<void> {
+  const { clock, signal } = contest.context;
+  const record = contest.seen?.record;
+  if (record === undefined) return;
+  const restMs = contest.limitMs + marginMs - waitedMs(contest);
+  if (restMs <= 0) throw refused(contest, record);
+  sayWait(contest, record, untilExpiryMs);
+  // Contenders that began together must not go on asking together.
+  const spreadMs = pollMs * (0.75 + Math.random() / 2);
+  await clock.sleep(Math.ceil(Math.min(spreadMs, untilExpiryMs, restMs)), signal);
+}
+
+function refused(contest: Contest, record: LeaseRecord): TaskError {
+  const { context } = contest;
+  const locked = lockedOf(context);
+  return new TaskError('ReleaseLocked', refusedMessage(locked, record, waitedMs(contest)), {
+    facts: { release: locked.release, namespace: locked.namespace, holder: record.holder, link: record.link },
+  });
+}
+
+function sayWait(contest: Contest, record: LeaseRecord, untilExpiryMs: number): void {
+  const { told, limitMs } = contest;
+  const waited = waitedMs(contest);
+  if (told?.holder !== record.holder) {
+    tell(contest, record.holder, waitingText(lockedOf(contest.context), record, waited, limitMs));
+    return;
+  }
+  if (!isReminderDue(contest)) return;
+  const quietMs = record.durationSeconds * 1000 - untilExpiryMs;
+  tell(contest, record.holder, reminderText(record, { waitedMs: waited, limitMs, quietMs, untilExpiryMs }));
+}
+
+function isReminderDue({ context, told, startedMs }: Contest): boolean {
+  return context.clock.monotonicMs() - (told?.atMs ?? startedMs) >= remindMs;
+}
+
+function tell(contest: Contest, holder: string, text: string): void {
+  const { agent, clock } = contest.context;
+  agent.log(text);
+  contest.told = { holder, atMs: clock.monotonicMs() };
+}
+
+/** Who gives up must not keep the lease by a write of which no answer came. Short, and never throws. */
+async function giveBack(contest: Contest): Promise<void> {
+  const { context, ref, attempted } = contest;
+  if (attempted === undefined) return;
+  try {
+    await within(context.clock, farewellMs, releaseOwn(context, ref));
+  } catch {
+    context.agent.debug('Whether the lock was taken is not known; if it was, it ends by itself.');
+  }
+}
+
+async function releaseOwn({ clock, cluster, holder }: LeaseContext, ref: ObjectRef): Promise<void> {
+  const object = await cluster.get(ref);
+  if (object === undefined) return;
+  const record = leaseRecord(object);
+  const isOurs = record.holder === holder.identity && record.process === holder.process && holder.process !== '';
+  if (!isOurs) return;
+  const { transitions, work, left, acquiredAt } = record;
+  const now = clock.now();
+  const acquired = acquiredAt === '' ? now : new Date(acquiredAt);
+  const content = { holder: undefined, acquiredAt: acquired, renewedAt: now, transitions, work, left };
+  await cluster.update(leaseObject(ref, object, content));
+}

@@ -1,0 +1,253 @@
+import { asTaskError, TaskError } from '../../core/failure';
+import { lastWrite, type KubeObject, type ObjectRef } from '../../core/kubernetes/object';
+import {
+  isHeldBy,
+  leaseObject,
+  leaseRecord,
+  leaseRef,
+  renewSeconds,
+  trustSeconds,
+  withLeft,
+  type LeaseContent,
+  type LeaseRecord,
+  type Work,
+} from '../../core/lock/lease';
+import { lostMessage, renewedText, unreleasedText, unrenewedText } from '../../core/lock/leaseWords';
+import type { LeaseContext } from '../../core/releaseContext';
+import { farewellMs, lockedOf, momentOf, type Moment, type Taken } from './acquireLease';
+import { within } from '../steps/bounded';
+
+export const renewMs = renewSeconds * 1000;
+const trustMs = trustSeconds * 1000;
+const retryMs = 1000;
+/** A connection that hangs must not use up the trust: the next try takes another one, and the first may still succeed. */
+const attemptMs = 6000;
+/** How long a change waits for a server that is being restarted before it is given up. */
+const patienceMs = 60_000;
+/** The same where the server answers, but refuses. */
+const refusedPatienceMs = 10_000;
+/** A renewal that has not succeeded for so long is worth a line. */
+const troubleMs = 10_000;
+
+/** A lease that is ours, as far as we know. */
+export interface Holding {
+  readonly context: LeaseContext;
+  readonly ref: ObjectRef;
+  /** As it was last seen. */
+  object: KubeObject;
+  /** What is to stand in it; a change is written by the next renewal at the latest. */
+  content: LeaseContent;
+  /** When the last write that succeeded was begun: it is trusted from there. */
+  begun: Moment;
+  /** Aborts, with the error as its reason, when another holder was seen. */
+  readonly lost: AbortController;
+  loss: TaskError | undefined;
+  /** Aborts when the flow is over. */
+  readonly ended: AbortSignal;
+  /** Writes are made one after the other. */
+  queue: Promise<unknown>;
+  inTrouble: boolean;
+}
+
+export function holdingOf(
+  context: LeaseContext,
+  { object, content, begun }: Taken,
+  signals: { lost: AbortController; ended: AbortSignal },
+): Holding {
+  const ref = leaseRef(context.namespace, context.request.releaseName);
+  const queue = Promise.resolve();
+  return { context, ref, object, content, begun, ...signals, loss: undefined, queue, inTrouble: false };
+}
+
+/** Since the last write that succeeded was begun. */
+export function silentMs({ context, begun }: Holding): number {
+  return context.clock.monotonicMs() - begun.monotonicMs;
+}
+
+/**
+ * Whether nobody else can hold it now. The wall clock is asked too: that of a machine which was suspended has gone on,
+ * the monotonic one perhaps not. One that was set costs no more than a renewal.
+ */
+function isTrusted(holding: Holding): boolean {
+  const wallMs = holding.context.clock.now().getTime() - holding.begun.wallMs;
+  return silentMs(holding) <= trustMs && wallMs <= trustMs;
+}
+
+export function throwIfLost({ loss }: Holding): void {
+  if (loss !== undefined) throw loss;
+}
+
+/** For right before a change; throws `LeaseLost`, or why it cannot be known. */
+export async function confirm(holding: Holding): Promise<void> {
+  await renewWhile(holding, () => !isTrusted(holding));
+}
+
+/** Notes what is begun before it is begun. */
+export async function noteWork(holding: Holding, work: Work): Promise<void> {
+  const { content, object } = holding;
+  // What was begun before and not put in order stays known, also when this is what we die of.
+  holding.content = { ...content, work, left: withLeft(content.left, content.work, lastWrite(object)) };
+  let isNoted = false;
+  const note = (): void => {
+    isNoted = true;
+  };
+  try {
+    await renewWhile(holding, () => !isNoted || !isTrusted(holding), note);
+  } catch (thrown) {
+    holding.content = { ...holding.content, work: undefined };
+    throw thrown;
+  }
+}
+
+/** Notes that nothing is left to put in order. Never throws: what fails now is written by the next renewal. */
+export async function noteSettled(holding: Holding): Promise<void> {
+  const { content, context } = holding;
+  if (content.work === undefined && content.left.length === 0) return;
+  holding.content = { ...content, work: undefined, left: [] };
+  try {
+    await inTurn(holding, () => renew(holding));
+  } catch (thrown) {
+    context.agent.debug(`That the release is in order is not noted in its Lease yet: ${asTaskError(thrown).message}`);
+  }
+}
+
+/** Renews as long as that is needed; gives up on a server that stays away. */
+async function renewWhile(holding: Holding, isNeeded: () => boolean, done?: () => void): Promise<void> {
+  const { clock } = holding.context;
+  const startedMs = clock.monotonicMs();
+  throwIfLost(holding);
+  while (isNeeded()) {
+    try {
+      await inTurn(holding, async () => {
+        // Who had its turn before may have done it, but not what we have to note.
+        if (!isNeeded()) return;
+        await renew(holding);
+        done?.();
+      });
+    } catch (thrown) {
+      throwIfLost(holding);
+      if (isHopeless(asTaskError(thrown), clock.monotonicMs() - startedMs)) throw thrown;
+      await clock.sleep(retryMs, holding.ended);
+    }
+    throwIfLost(holding);
+  }
+}
+
+function isHopeless({ reason }: TaskError, triedMs: number): boolean {
+  if (reason === 'Cancelled') return true;
+  const mayPass = reason === 'ClusterUnreachable' || reason === 'Conflict';
+  return triedMs > (mayPass ? patienceMs : refusedPatienceMs);
+}
+
+function inTurn<T>(holding: Holding, act: () => Promise<T>): Promise<T> {
+  const result = holding.queue.then(act);
+  holding.queue = result.catch(() => undefined);
+  return result;
+}
+
+async function renew(holding: Holding): Promise<void> {
+  throwIfLost(holding);
+  try {
+    await write(holding);
+  } catch (thrown) {
+    if (asTaskError(thrown).reason !== 'Conflict') throw thrown;
+    await lookAgain(holding);
+    await write(holding);
+  }
+}
+
+async function write(holding: Holding): Promise<void> {
+  const { clock, cluster } = holding.context;
+  const begun = momentOf(clock);
+  const wanted = leaseObject(holding.ref, holding.object, { ...holding.content, renewedAt: clock.now() });
+  const written = cluster.update(wanted).then((object) => {
+    accept(holding, object, begun);
+  });
+  await within(clock, attemptMs, written);
+}
+
+/** Also an answer that nobody waits for any more: what was done is done. */
+function accept(holding: Holding, object: KubeObject, begun: Moment): void {
+  if (holding.ended.aborted || begun.monotonicMs < holding.begun.monotonicMs) return;
+  holding.object = object;
+  holding.begun = begun;
+  holding.context.guard.alive(silentMs(holding));
+}
+
+/** Somebody was faster: one who noted something else in it, a write of ours whose answer was lost, or another holder. */
+async function lookAgain(holding: Holding): Promise<void> {
+  const { clock, cluster, holder } = holding.context;
+  const object = await within(clock, attemptMs, cluster.get(holding.ref));
+  const seen = object === undefined ? undefined : leaseRecord(object);
+  if (object !== undefined && isHeldBy(seen, holder, holding.content.transitions)) {
+    holding.object = object;
+    return;
+  }
+  if (holding.ended.aborted) throw new TaskError('Cancelled', 'The lock was given back.');
+  throw lose(holding, seen);
+}
+
+function lose(holding: Holding, seen: LeaseRecord | undefined): TaskError {
+  const locked = lockedOf(holding.context);
+  const facts = { ...locked, holder: seen?.holder ?? '', link: seen?.link ?? '' };
+  const loss = new TaskError('LeaseLost', lostMessage(locked, seen, silentMs(holding)), { facts });
+  holding.loss = loss;
+  holding.lost.abort(loss);
+  return loss;
+}
+
+/** One step of renewing beside the flow. Never throws: an error is no loss, it is tried again. */
+export async function keepRenewing(holding: Holding): Promise<void> {
+  const { agent, clock } = holding.context;
+  const silentBefore = silentMs(holding);
+  if (silentBefore < renewMs) {
+    await clock.sleep(renewMs - silentBefore, holding.ended);
+    return;
+  }
+  try {
+    await inTurn(holding, () => renew(holding));
+    if (holding.inTrouble) agent.log(renewedText(silentBefore));
+    holding.inTrouble = false;
+  } catch (thrown) {
+    sayTrouble(holding, asTaskError(thrown));
+    await clock.sleep(retryMs, holding.ended);
+  }
+}
+
+function sayTrouble(holding: Holding, { message }: TaskError): void {
+  const { context, ended, inTrouble, lost } = holding;
+  const isOver = ended.aborted || lost.signal.aborted || context.signal.aborted;
+  if (isOver || inTrouble || silentMs(holding) < troubleMs) return;
+  holding.inTrouble = true;
+  context.agent.log(unrenewedText(silentMs(holding), message));
+}
+
+/** Gives it back, with what was begun and is not in order noted in it. Short, and never throws. */
+export async function release(holding: Holding): Promise<void> {
+  const { agent, clock } = holding.context;
+  const over = new AbortController();
+  try {
+    await within(clock, farewellMs, releaseUnless(over.signal, holding));
+  } catch (thrown) {
+    agent.log(unreleasedText(asTaskError(thrown).message));
+  } finally {
+    over.abort();
+  }
+}
+
+/** Does not wait for a renewal that is under way: of the two the one that comes later is refused. */
+async function releaseUnless(isOver: AbortSignal, { context, content, object, ref }: Holding): Promise<void> {
+  const { clock, cluster, holder } = context;
+  let seen: KubeObject = object;
+  while (!isOver.aborted) {
+    try {
+      await cluster.update(leaseObject(ref, seen, { ...content, holder: undefined, renewedAt: clock.now() }));
+      return;
+    } catch (thrown) {
+      if (asTaskError(thrown).reason !== 'Conflict') throw thrown;
+    }
+    const found = await cluster.get(ref);
+    if (found === undefined || !isHeldBy(leaseRecord(found), holder, content.transitions)) return;
+    seen = found;
+  }
+}

@@ -1,0 +1,257 @@
+import {
+  absence,
+  asHelmSends,
+  compare,
+  compareAlone,
+  isImmutable,
+  notKnown,
+  refusedChange,
+  unknownFields,
+  unserved,
+  withoutFields,
+  type Comparison,
+  type DeclaredObject,
+  type Drift,
+  type ReleaseName,
+} from '../../core/release/drift';
+import { asTaskError, type TaskError } from '../../core/failure';
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { declarations, isSecret, objectKey, objectName } from '../../core/kubernetes/manifest';
+import type { Cluster } from '../../core/ports';
+import { stopIfCancelled, type RolloutContext } from '../../core/releaseContext';
+import { inTurns } from '../steps/inTurns';
+import { resourceFinder, type ResourceFinder } from './servedVersions';
+import { liveRef } from './wantedObjects';
+
+/** Under this name the API server is asked what would be. Nothing is ever written under it. */
+export const driftFieldManager = 'helm-safe-deploy-drift';
+
+/** From so many objects of a kind in a namespace on one list is cheaper than reading each. */
+const listedFrom = 3;
+/** An object that changes between the reading and the dry run is read again. */
+const tries = 5;
+const unknownFieldRounds = 8;
+
+export type DriftContext = Pick<RolloutContext, 'agent' | 'cluster' | 'signal'>;
+
+export interface LiveState {
+  /** In the order of the manifest. Empty: every object is there, this release's, with every field as declared. */
+  drifts: readonly Drift[];
+  /** Differences that are for another to make, such as an autoscaler's number of replicas. Sentences. */
+  held: readonly string[];
+  /** What could be compared only in part, and why. Sentences. */
+  notes: readonly string[];
+}
+
+/**
+ * How what is live differs from a manifest of a release; what else is worth knowing goes to the log. Throws TaskError
+ * when the cluster cannot be asked; what of it may not be read is told as drift `unknown`.
+ */
+export async function driftOf(context: DriftContext, manifest: string, release: ReleaseName): Promise<Drift[]> {
+  const { drifts, held, notes } = await liveState(context, manifest, release);
+  say(context, held);
+  say(context, notes);
+  return [...drifts];
+}
+
+/** A missing right is missed for each object: so much of a list tells what there is to know. */
+const saidAtMost = 5;
+
+function say({ agent }: DriftContext, sentences: readonly string[]): void {
+  for (const sentence of sentences.slice(0, saidAtMost)) agent.log(sentence);
+  if (sentences.length > saidAtMost) agent.log(`The same goes for ${sentences.length - saidAtMost} more.`);
+}
+
+/** As `driftOf`, with everything that was found and nothing said. */
+export async function liveState(context: DriftContext, manifest: string, release: ReleaseName): Promise<LiveState> {
+  const { cluster, signal } = context;
+  const declared = declarations(manifest, release.namespace);
+  const objects = declared.flatMap((each) => each.at(-1) ?? []);
+  const find = resourceFinder(cluster);
+  const refs = await inTurns(objects, signal, (object) => refOrError(cluster, object, release.namespace, find));
+  const known = refs.flatMap((ref) => (ref === undefined || 'message' in ref ? [] : [ref]));
+  const listed = await readLists(cluster, known, signal);
+  const found = await inTurns(objects, signal, (object, index): Promise<Examined> => {
+    const ref = refs[index];
+    if (ref !== undefined && 'message' in ref) return Promise.resolve(unread(placeOf(object, release), ref));
+    if (ref === undefined) return Promise.resolve({ ...unserved(placeOf(object, release)), notes: [] });
+    // `ref` is of the version of the last declaration.
+    const earlier = (declared[index] ?? []).filter((each) => each !== object && each.apiVersion === object.apiVersion);
+    return examineAny(context, { ref, declared: object }, earlier, listed.get(objectKey(ref)), release);
+  });
+  return {
+    drifts: found.flatMap(({ drift }) => drift ?? []),
+    held: found.flatMap(({ held }) => held),
+    notes: found.flatMap(({ notes }) => notes),
+  };
+}
+
+type Examined = Comparison & { notes: readonly string[] };
+
+function placeOf({ apiVersion, kind, metadata }: KubeObject, release: ReleaseName): ObjectRef {
+  return { apiVersion, kind, namespace: metadata.namespace || release.namespace, name: metadata.name };
+}
+
+async function refOrError(
+  cluster: Cluster,
+  object: KubeObject,
+  namespace: string,
+  find: ResourceFinder,
+): Promise<ObjectRef | TaskError | undefined> {
+  try {
+    return await liveRef(cluster, object, namespace, find);
+  } catch (error) {
+    return toldOf(error);
+  }
+}
+
+/** What stops the whole look is thrown; what is about one object is an answer about it. */
+export function toldOf(error: unknown): TaskError {
+  const told = asTaskError(error);
+  const { reason } = told;
+  const isAboutAll =
+    reason === 'Cancelled' ||
+    reason === 'ClusterUnreachable' ||
+    reason === 'CredentialsRejected' ||
+    reason === 'CertificateRejected';
+  if (isAboutAll) throw error;
+  return told;
+}
+
+function unread(ref: ObjectRef, error: TaskError): Examined {
+  return { ...notKnown(ref, error.message), notes: [] };
+}
+
+/**
+ * Several objects of a kind and namespace by one list of those that Helm has marked: of ConfigMaps, for one, there may
+ * be thousands that are nobody's business here. Secrets are read one by one, so that no other is read at all. Who is
+ * not in the answer is simply not known yet.
+ */
+async function readLists(
+  cluster: Cluster,
+  refs: readonly ObjectRef[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, KubeObject>> {
+  const groups = new Map<string, ObjectRef[]>();
+  for (const ref of refs.filter((each) => !isSecret(each))) {
+    const key = `${ref.apiVersion} ${ref.kind} ${ref.namespace ?? ''}`;
+    groups.set(key, [...(groups.get(key) ?? []), ref]);
+  }
+  const large = [...groups.values()].filter((group) => group.length >= listedFrom);
+  const lists = await inTurns(large, signal, async (group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const wanted = new Set(group.map(objectKey));
+    const { apiVersion, kind, namespace } = first;
+    const where = namespace === undefined ? {} : { namespace };
+    try {
+      const query = { apiVersion, kind, ...where, labelSelector: 'app.kubernetes.io/managed-by=Helm' };
+      return await cluster.list(query, (object) => wanted.has(objectKey(keyRef(object))));
+    } catch (error) {
+      // Whoever may not list may still read each one.
+      toldOf(error);
+      return [];
+    }
+  });
+  return new Map(lists.flat().map((object) => [objectKey(keyRef(object)), object]));
+}
+
+function keyRef({ apiVersion, kind, metadata }: KubeObject): ObjectRef {
+  const { name, namespace } = metadata;
+  return namespace === undefined ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
+}
+
+/** An object that is as one of its declarations says is as declared; else the last one tells what differs. */
+async function examineAny(
+  context: DriftContext,
+  object: DeclaredObject,
+  earlier: readonly KubeObject[],
+  listed: KubeObject | undefined,
+  release: ReleaseName,
+): Promise<Examined> {
+  const examined = await examine(context, object, listed, release);
+  if (examined.drift?.drift !== 'changed') return examined;
+  for (const declared of earlier) {
+    const other = await examine(context, { ...object, declared }, listed, release);
+    if (other.drift === undefined) return other;
+  }
+  return examined;
+}
+
+/**
+ * One object. `listed` comes without the notes of who set which field, so where it differs the object is read whole; and
+ * where it changed meanwhile it is read and asked about again, so that two states of it are never held against each other.
+ */
+async function examine(
+  { cluster, signal }: DriftContext,
+  object: DeclaredObject,
+  listed: KubeObject | undefined,
+  release: ReleaseName,
+): Promise<Examined> {
+  const { ref } = object;
+  const sent: DeclaredObject = { ref, declared: asHelmSends(object, release) };
+  let live = listed;
+  let isWhole = false;
+  try {
+    for (let count = 1; ; count++) {
+      stopIfCancelled(signal);
+      if (live === undefined) {
+        live = await cluster.get(ref);
+        isWhole = true;
+      }
+      if (live === undefined) return { ...absence(object), notes: [] };
+      const answer = await dryRun(cluster, sent.declared);
+      const isLast = count >= tries && isWhole;
+      if (isLast || isAbout(answer, live)) {
+        const examined = examinedBy(answer, sent, live, release);
+        if (isLast || isWhole || (examined.drift === undefined && examined.held.length === 0)) return examined;
+      }
+      live = undefined;
+    }
+  } catch (error) {
+    return unread(ref, toldOf(error));
+  }
+}
+
+type DryRun = { result: KubeObject; declared: KubeObject; dropped: readonly string[] } | { refused: TaskError };
+
+/** Fields that the API server does not know are left out, as it leaves them out of what Helm 3 sends. */
+async function dryRun(cluster: Cluster, object: KubeObject): Promise<DryRun> {
+  let declared = object;
+  const dropped: string[] = [];
+  for (let round = 1; ; round++) {
+    try {
+      const result = await cluster.dryRunApply(declared, { fieldManager: driftFieldManager });
+      return { result, declared, dropped };
+    } catch (error) {
+      const refused = toldOf(error);
+      const unknown = unknownFields(refused.message);
+      if (unknown.length === 0 || round === unknownFieldRounds) return { refused };
+      declared = withoutFields(declared, unknown);
+      dropped.push(...unknown);
+    }
+  }
+}
+
+/** Whether a dry run and a reading are of the same state of the same object. */
+function isAbout(answer: DryRun, live: KubeObject): boolean {
+  if ('refused' in answer) return true;
+  const { uid, resourceVersion } = answer.result.metadata;
+  return uid === live.metadata.uid && resourceVersion === live.metadata.resourceVersion;
+}
+
+function examinedBy(answer: DryRun, sent: DeclaredObject, live: KubeObject, release: ReleaseName): Examined {
+  const { ref } = sent;
+  const name = objectName(ref);
+  if ('result' in answer) {
+    const notes = answer.dropped.map((field) => `${name} declares ${field}, which the API server does not know.`);
+    return { ...compare({ ref, declared: answer.declared }, live, answer.result, release), notes };
+  }
+  const { message } = answer.refused;
+  // What an API server quotes of a Secret may be its content.
+  const because = isSecret(ref) ? 'the API server refused it' : message;
+  const comparison = compareAlone(sent, live, release, because);
+  if (comparison.drift === undefined && isImmutable(message)) return { ...refusedChange(ref, because), notes: [] };
+  const note = `${name} was compared by its declared fields alone, without a dry run: ${because}`;
+  return { ...comparison, notes: comparison.drift === undefined ? [note] : [] };
+}

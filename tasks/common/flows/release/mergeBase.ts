@@ -1,0 +1,362 @@
+import { errorThen } from '../../core/report/ending';
+import { asTaskError, TaskError } from '../../core/failure';
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { isSecret, manifestKey, manifestObjects, objectName } from '../../core/kubernetes/manifest';
+import {
+  editedLabel,
+  isUnhealthy,
+  lastGood,
+  releaseState,
+  servedLabel,
+  sinceUninstall,
+} from '../../core/release/history';
+import {
+  claimTemplates,
+  keepReason,
+  leftovers,
+  mergeBase,
+  newcomers,
+  type Leftover,
+} from '../../core/release/mergeBase';
+import { firstDeclared, isOlder, isPreexisting, knownUids } from '../../core/release/preexisting';
+import type { ReportedLeftover } from '../../core/report/report';
+import type { Revision } from '../../core/release/release';
+import type { ReleaseStorage } from '../../core/ports';
+import { stopIfCancelled, type ReleaseContext } from '../../core/releaseContext';
+import { insist } from '../steps/insist';
+import { newRevision, settle } from './record';
+import { liveRef } from './wantedObjects';
+import type { RecordChange } from '../../core/release/releaseRecord';
+
+/** What was changed in Helm's record so that Helm merges from everything that may be there; see core/release/mergeBase. */
+export interface GivenBase {
+  /** The history before the change. */
+  before: readonly Revision[];
+  /** Undefined where the record has no room for a base: it is as it was, and Helm merges as it would by itself. */
+  edited: Revision | undefined;
+  superseded: readonly Revision[];
+  leftovers: readonly ReportedLeftover[];
+}
+
+/** A base for Helm's merge that is not yet in its record. */
+export interface PlannedBase {
+  /** The last revision of the history, the one that Helm is made to merge from. */
+  edited: Revision;
+  manifest: string;
+  leftovers: readonly ReportedLeftover[];
+}
+
+/** What a base is thought out through. */
+type BaseContext = Pick<ReleaseContext, 'agent' | 'cluster' | 'namespace'> &
+  Partial<Pick<ReleaseContext, 'preexisting'>> & { request: { releaseName: string } };
+
+/**
+ * The base for what Helm does next. `chain` are the revisions, oldest first, whose objects and fields may be live; its
+ * last one is the last of the history. What `isDecided` stands in the base whatever it is: somebody else judges whether
+ * it may go.
+ */
+export async function planBase(
+  context: BaseContext,
+  chain: readonly Revision[],
+  good: Revision | undefined,
+  wantedManifest: string,
+  isDecided: (key: string) => boolean = () => false,
+): Promise<PlannedBase | undefined> {
+  const edited = chain.at(-1);
+  if (edited === undefined) return undefined;
+  const manifests = chain.map((revision) => revision.manifest);
+  const open = <T extends { key: string }>(found: readonly T[]): T[] => found.filter(({ key }) => !isDecided(key));
+  const found = open(leftovers(manifests, good?.manifest, wantedManifest, context.namespace));
+  const firsts = firstDeclared(chain, context.namespace);
+  const fates = await Promise.all(found.map((leftover) => fateOf(context, leftover, firsts.get(leftover.key))));
+  const taken = open(newcomers(manifests, good?.manifest, wantedManifest, context.namespace));
+  const foreign = await foreignKeys(context, taken, firsts);
+  const spared = new Set([...fates.filter((fate) => fate.isSpared).map((fate) => fate.key), ...foreign]);
+  const manifest = mergeBase(manifests, wantedManifest, context.namespace, spared);
+  return { edited, manifest, leftovers: fates.flatMap((fate) => fate.reports) };
+}
+
+/**
+ * The base for a rollback after a failed revision, which may have dropped what is still alive; undefined where the last
+ * revision's own manifest is one. What stands in that is for the plan to judge. `dead`: a rollback to the target that
+ * died and whose record is gone; what it has made is alive, and before 4.2 Helm refuses an object outside of its base.
+ */
+export async function rollbackBase(
+  context: BaseContext,
+  history: readonly Revision[],
+  target: Revision,
+  dead?: Revision,
+): Promise<PlannedBase | undefined> {
+  const last = history.at(-1);
+  if (last === undefined) return undefined;
+  const good = lastGood(history);
+  const failed = releaseState(history).state === 'failed' ? chainFrom(history, good) : [last];
+  const chain = dead === undefined ? failed : [dead, ...failed];
+  if (chain.length < 2) return undefined;
+  const known = new Set(manifestObjects(last.manifest).map((object) => manifestKey(object, context.namespace)));
+  return planBase(context, chain, good, target.manifest, (key) => known.has(key));
+}
+
+/** Thinks out the base for what Helm does next (see `planBase`), tells it, and puts it into Helm's record. */
+export async function giveBase(
+  context: ReleaseContext,
+  history: readonly Revision[],
+  chain: readonly Revision[],
+  good: Revision | undefined,
+  wantedManifest: string,
+  config?: Readonly<Record<string, unknown>>,
+): Promise<GivenBase | undefined> {
+  const planned = await planBase(context, chain, good, wantedManifest);
+  if (planned === undefined) return undefined;
+  const isUninstall = wantedManifest === '';
+  const given = await giveRecord(context, history, planned, config);
+  sayLeftovers(
+    context,
+    given.leftovers.filter(({ keptBecause }) => !isUninstall || keptBecause !== ''),
+  );
+  return given;
+}
+
+/** Says of each leftover what becomes of it. */
+export function sayLeftovers({ agent }: Pick<ReleaseContext, 'agent'>, found: readonly ReportedLeftover[]): void {
+  for (const left of found) agent.log(lineOf(left));
+}
+
+/** Puts a base into Helm's record, for `onBase`. */
+export async function giveRecord(
+  context: ReleaseContext,
+  history: readonly Revision[],
+  { edited, manifest, leftovers: left }: PlannedBase,
+  config?: Readonly<Record<string, unknown>>,
+): Promise<GivenBase> {
+  const base: RecordChange = { manifest, bulk: 'left out', ...(config === undefined ? {} : { config }) };
+  if (!(await insist(context, () => context.storage.fits(edited.revision, base)))) {
+    return withoutBase(context, history, edited, left);
+  }
+  const superseded = history.filter((revision) => revision.status === 'deployed' && revision !== edited);
+  const given: GivenBase = { before: history, edited, superseded, leftovers: left };
+  await writeBase(context.storage, edited.revision, superseded, base).catch((thrown: unknown) =>
+    restoredAfter(context, given, history, thrown),
+  );
+  return given;
+}
+
+/** A release is never stuck for the want of room: what is left then is told, and a person removes it. */
+function withoutBase(
+  { agent }: ReleaseContext,
+  history: readonly Revision[],
+  { revision }: Revision,
+  left: readonly ReportedLeftover[],
+): GivenBase {
+  const why = `Helm's record of revision ${revision} has no room for it`;
+  agent.warning(
+    `What revisions that failed have left cannot be removed with this run of Helm, because ${why} (1 MiB): fields and objects of them may stay.`,
+  );
+  const leftovers = left.map((one) => (one.keptBecause === '' ? { ...one, keptBecause: why } : one));
+  return { before: history, edited: undefined, superseded: [], leftovers };
+}
+
+async function writeBase(
+  storage: ReleaseStorage,
+  edited: number,
+  superseded: readonly Revision[],
+  base: RecordChange,
+): Promise<void> {
+  // Marked first: no copy can be left behind that nobody looks for.
+  await storage.update(edited, { labels: { [editedLabel]: String(edited) } });
+  await storage.keepCopy(edited);
+  await storage.update(edited, base);
+  // While an older revision is `deployed` in its record, an upgrade merges from that one.
+  // The mark tells whoever comes after a run that died here which one served.
+  for (const { revision } of superseded) {
+    await storage.update(revision, { status: 'superseded', labels: { [servedLabel]: String(revision) } });
+  }
+}
+
+/**
+ * What of it lies in the cluster as another's: left out of the base, Helm refuses to take it over, unless it is told to.
+ * What was there before the release is left out too: of what Helm finds in its base it removes fields that nobody wants.
+ */
+async function foreignKeys(
+  context: BaseContext,
+  objects: readonly { key: string; object: Leftover['object'] }[],
+  firsts: ReadonlyMap<string, First>,
+): Promise<string[]> {
+  const release = { name: context.request.releaseName, namespace: context.namespace };
+  const keys = objects.map(async ({ key, object }) => {
+    const ref = await liveRef(context.cluster, object, context.namespace);
+    const live = ref === undefined ? undefined : await context.cluster.get(ref, { metadataOnly: isSecret(ref) });
+    if (live === undefined) return [];
+    return isPreexisting(live, firsts.get(key), release, knownUids(context.preexisting ?? [])) ? [key] : [];
+  });
+  return (await Promise.all(keys)).flat();
+}
+
+interface Fate {
+  key: string;
+  isSpared: boolean;
+  reports: readonly ReportedLeftover[];
+}
+
+/** The first revision after the last good one that declares an object. */
+type First = Pick<Revision, 'revision' | 'createdAt'>;
+
+async function fateOf(context: BaseContext, leftover: Leftover, first: First | undefined): Promise<Fate> {
+  const { key, object } = leftover;
+  const ref = await liveRef(context.cluster, object, context.namespace);
+  // Helm refuses a base with a kind or version that is not served.
+  if (ref?.apiVersion !== object.apiVersion) return { key, isSpared: true, reports: [] };
+  const live = await context.cluster.get(ref, { metadataOnly: isSecret(ref) });
+  if (live === undefined) return { key, isSpared: false, reports: [] };
+  const release = { name: context.request.releaseName, namespace: context.namespace };
+  const reason = keepReason(ref, live, release, leftover.wasGood) ?? olderReason(context, live, leftover, first);
+  const { kind, name } = ref;
+  const claims = reason === undefined ? await claimsOf(context, ref, live) : [];
+  return { key, isSpared: reason !== undefined, reports: [{ kind, name, keptBecause: reason ?? '' }, ...claims] };
+}
+
+function olderReason(
+  { preexisting = [] }: BaseContext,
+  live: KubeObject,
+  { wasGood }: Leftover,
+  first: First | undefined,
+): string | undefined {
+  if (wasGood || first === undefined) return undefined;
+  const isKnown = knownUids(preexisting).has(live.metadata.uid ?? '');
+  return isKnown || isOlder(live, first) ? `it was there before revision ${first.revision}` : undefined;
+}
+
+/** The claims that a StatefulSet made are in no manifest: Kubernetes keeps them unless the set itself says otherwise. */
+async function claimsOf(context: BaseContext, ref: ObjectRef, live: KubeObject): Promise<ReportedLeftover[]> {
+  const templates = claimTemplates(live);
+  const { namespace } = ref;
+  if (namespace === undefined || templates.length === 0) return [];
+  try {
+    const query = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, metadataOnly: true };
+    const claims = await context.cluster.list(query);
+    return claims
+      .map(({ metadata }) => metadata.name)
+      .filter((name) => templates.some((template) => isClaimOf(name, `${template}-${ref.name}-`)))
+      .map((name) => ({ kind: 'PersistentVolumeClaim', name, keptBecause: 'it may hold data' }));
+  } catch (error) {
+    context.agent.log(`The claims of ${objectName(ref)} could not be read: ${asTaskError(error).message}`);
+    return [];
+  }
+}
+
+function isClaimOf(name: string, prefix: string): boolean {
+  return name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length));
+}
+
+function lineOf(left: ReportedLeftover): string {
+  const what = objectName(left);
+  if (left.keptBecause === '') return `${what} is declared no longer; Helm removes it.`;
+  return `${what} is declared no longer, but stays: ${left.keptBecause}.`;
+}
+
+/**
+ * Runs Helm on the base that was given to it, and puts the record right however that ends. `before` is the history
+ * before the run. A step that was cancelled meanwhile starts no Helm. Of several errors the first is thrown, with the
+ * others told.
+ */
+export async function onBase<T>(
+  context: ReleaseContext,
+  given: GivenBase | undefined,
+  before: readonly Revision[],
+  run: () => Promise<T>,
+): Promise<T> {
+  const begin = async (): Promise<T> => {
+    stopIfCancelled(context.signal);
+    return run();
+  };
+  const result = await begin().catch((thrown: unknown) => restoredAfter(context, given, before, thrown));
+  await restoreRecord(context, given, before);
+  return result;
+}
+
+/** Throws `thrown`, when the record is right. What Helm has begun meanwhile is over: nobody will come to end it. */
+async function restoredAfter(
+  context: ReleaseContext,
+  given: GivenBase | undefined,
+  before: readonly Revision[],
+  thrown: unknown,
+): Promise<never> {
+  try {
+    const made = newRevision(before, await restoreRecord(context, given, before));
+    if (made !== undefined) await settle(context, made);
+  } catch (later) {
+    throw errorThen(thrown, later);
+  }
+  throw thrown;
+}
+
+/**
+ * Puts Helm's record right after Helm has run, and answers with the history as it was found: the edited record is as it
+ * was, every revision that had failed or was uninstalled says so again (Helm turns it to `superseded`), and what was
+ * deployed is so still where Helm has deployed nothing in its place. Every record is tried, whatever becomes of the others.
+ */
+export async function restoreRecord(
+  context: ReleaseContext,
+  given: GivenBase | undefined,
+  before: readonly Revision[],
+): Promise<readonly Revision[]> {
+  const { storage } = context;
+  const now = await insist(context, () => storage.history());
+  const problems: unknown[] = [];
+  for (const [revision, change] of corrections(given, before, now)) {
+    await insist(context, () => storage.update(revision, change)).catch((problem: unknown) => problems.push(problem));
+  }
+  if (given?.edited !== undefined && problems.length === 0) {
+    await forgetEdit(context, given.edited.revision, now).catch((problem: unknown) => problems.push(problem));
+  }
+  const [first, ...others] = problems;
+  if (first !== undefined) throw unrestored(others.reduce(errorThen, first));
+  return now;
+}
+
+/** The copy goes first: as long as the record is marked it is looked for, and without one the record counts as it is. */
+export async function forgetEdit(context: ReleaseContext, edited: number, history: readonly Revision[]): Promise<void> {
+  const { storage } = context;
+  await insist(context, () => storage.dropCopy(edited));
+  if (!history.some(({ revision }) => revision === edited)) return;
+  await insist(context, () => storage.update(edited, { labels: { [editedLabel]: undefined } }));
+}
+
+function unrestored(thrown: unknown): TaskError {
+  const { reason, message, facts } = asTaskError(thrown);
+  const what =
+    "Helm's record of the release could not be put right, so do not roll back to its older revisions by hand";
+  return new TaskError(reason, `${what}: ${message}`, { cause: thrown, facts });
+}
+
+function corrections(
+  given: GivenBase | undefined,
+  before: readonly Revision[],
+  now: readonly Revision[],
+): [number, RecordChange][] {
+  const isReplaced = newRevision(before, now)?.status === 'deployed';
+  const statusAfter = (status: Revision['status']): Revision['status'] =>
+    isReplaced && status === 'deployed' ? 'superseded' : status;
+  const current = new Map(now.map((revision) => [revision.revision, revision.status]));
+  const found: [number, RecordChange][] = [];
+  if (given?.edited !== undefined) {
+    const { revision, manifest, config, status } = given.edited;
+    found.push([revision, { manifest, config, status: statusAfter(status), bulk: 'from copy' }]);
+    const labels = { [servedLabel]: undefined };
+    for (const old of given.superseded) {
+      found.push([old.revision, isReplaced ? { labels } : { status: 'deployed', labels }]);
+    }
+  }
+  for (const { revision, ...record } of before) {
+    if (revision === given?.edited?.revision || current.get(revision) !== 'superseded') continue;
+    // An install over a kept history does this to it, and what was uninstalled would look like a way back.
+    if (record.status === 'uninstalled') found.push([revision, { status: 'uninstalled' }]);
+    else if (isUnhealthy({ revision, ...record })) found.push([revision, { status: 'failed' }]);
+  }
+  return found.filter(([revision]) => current.has(revision));
+}
+
+/** The revisions whose traces may be live when the last one failed: from the last good one on. */
+export function chainFrom(history: readonly Revision[], good: Revision | undefined): readonly Revision[] {
+  return sinceUninstall(history).filter((revision) => revision.revision >= (good?.revision ?? 0));
+}

@@ -1,0 +1,86 @@
+import type { Ending } from '../../core/report/ending';
+import { asTaskError } from '../../core/failure';
+import { prunable, runLabel, unhealthyLabel, verifiedLabel } from '../../core/release/history';
+import type { ReleaseStorage } from '../../core/ports';
+import type { Revision } from '../../core/release/release';
+import type { ReleaseContext } from '../../core/releaseContext';
+import { insist } from '../steps/insist';
+import type { RecordChange } from '../../core/release/releaseRecord';
+
+/** Of a revision that Helm had made to its end, but nobody saw healthy. */
+export const cancelledDescription = 'Cancelled before it was seen healthy';
+
+export function newRevision(before: readonly Revision[], now: readonly Revision[]): Revision | undefined {
+  const last = now.at(-1);
+  return last !== undefined && last.revision > (before.at(-1)?.revision ?? 0) ? last : undefined;
+}
+
+/** `run` names the run that has made the revision, where that is this one. */
+export async function verify(storage: ReleaseStorage, { revision }: Revision, run = ''): Promise<void> {
+  const labels = { [verifiedLabel]: String(revision), [unhealthyLabel]: undefined, ...madeBy(revision, run) };
+  await storage.update(revision, { labels });
+}
+
+function madeBy(revision: number, run: string): Record<string, string> {
+  return run === '' ? {} : { [runLabel]: `${revision}_${run}` };
+}
+
+/**
+ * Too long a history is no reason to fail a deploy that is done. `mayHaveLeft`: Helm has not come to its end, where it
+ * removes what earlier revisions have left.
+ */
+export async function prune(context: ReleaseContext, mayHaveLeft = false): Promise<void> {
+  const { agent, storage, request } = context;
+  try {
+    for (const revision of prunable(await storage.history(), request.historyMax, mayHaveLeft)) {
+      await storage.remove(revision.revision);
+    }
+  } catch (error) {
+    agent.warning(`Old revisions could not be removed from Helm's history: ${asTaskError(error).message}`);
+  }
+}
+
+/**
+ * Helm writes into its records what it was told: «Upgrade failed: … Invalid value: …». Whoever may read records, or sees
+ * `helm history`, would find a secret there that the API server or a template has quoted.
+ */
+export async function hideSecrets(
+  { agent, storage }: Pick<ReleaseContext, 'agent' | 'storage'>,
+  history: readonly Revision[],
+): Promise<void> {
+  for (const { revision } of history.filter(({ describesSecret }) => describesSecret === true)) {
+    try {
+      // Every record is written without them.
+      await storage.update(revision, {});
+    } catch (error) {
+      agent.warning(
+        `The description of revision ${revision} in Helm's record holds a secret, which could not be removed: ${asTaskError(error).message}`,
+      );
+    }
+  }
+}
+
+/** A record that says `pending` after Helm has ended is Helm's, killed: it says failed from now on. */
+export async function settle(context: ReleaseContext, revision: Revision): Promise<void> {
+  if (!revision.status.startsWith('pending-')) return;
+  const change = { status: 'failed', description: 'Helm ended before it was done' } as const;
+  await insist(context, () => context.storage.update(revision.revision, change));
+}
+
+export function unhealthyDescription({ failedWorkload, reason }: Ending): string {
+  return `Not healthy: ${failedWorkload} ${reason}`.replace(/ +/g, ' ').trim();
+}
+
+/** Of a revision that this run has made. */
+export async function markUnhealthy(context: ReleaseContext, revision: Revision, ending: Ending): Promise<void> {
+  const change: RecordChange = {
+    status: 'failed',
+    ...(revision.status === 'failed' ? {} : { description: unhealthyDescription(ending) }),
+    labels: {
+      [unhealthyLabel]: String(revision.revision),
+      [verifiedLabel]: undefined,
+      ...madeBy(revision.revision, context.run),
+    },
+  };
+  await insist(context, () => context.storage.update(revision.revision, change));
+}

@@ -1,0 +1,181 @@
+import { TaskError } from '../../core/failure';
+import { isEdited, releaseState, servedLabel, wasServing } from '../../core/release/history';
+import { isRecord } from '../../core/kubernetes/json';
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { hookObject, isSecret, refOf } from '../../core/kubernetes/manifest';
+import { isAbandoned } from '../../core/lock/lease';
+import { isOlder } from '../../core/release/preexisting';
+import type { Hook, Revision } from '../../core/release/release';
+import type { ReleaseContext } from '../../core/releaseContext';
+import { insist } from '../steps/insist';
+import { forgetEdit } from './mergeBase';
+import { liveRef } from './wantedObjects';
+import type { RecordChange } from '../../core/release/releaseRecord';
+import { duration } from '../../core/text/durationText';
+
+/** Whether whoever made a revision pending is known to be gone, and by what. */
+export type Owner = { isGone: true; how: string } | { isGone: false; why: string };
+
+/**
+ * Looks for the owner of a pending revision. A Lease that names it is proof, for it is ours now. Without one its age has
+ * to do, by the API server's clock, and the hooks that it has left running.
+ */
+export async function ownerOf(
+  context: ReleaseContext,
+  pending: Revision,
+  assumeAbandonedAfterSeconds: number,
+): Promise<Owner> {
+  const { previous, state } = context.lease;
+  if (state === 'held' && previous !== undefined && isAbandoned(previous, pending)) {
+    return { isGone: true, how: `its run is gone (${previous.holder || 'it has released the lock'})` };
+  }
+  const job = await runningHook(context, pending);
+  if (job !== undefined) return { isGone: false, why: `Job/${job} of its hooks is still running` };
+  const since = pending.writtenAt ?? new Date(pending.lastDeployed);
+  const ageSeconds = ((await context.cluster.serverTime()).getTime() - since.getTime()) / 1000;
+  const limit = `assumeAbandonedAfter is ${duration(assumeAbandonedAfterSeconds)}`;
+  // A record that does not say when it was written has no age.
+  if (!(ageSeconds >= assumeAbandonedAfterSeconds)) {
+    const age = isNaN(ageSeconds) ? 'of no known age' : `${duration(Math.max(0, ageSeconds))} old`;
+    return { isGone: false, why: `it is ${age}, and nothing tells that its run is gone (${limit})` };
+  }
+  return { isGone: true, how: `it is ${duration(ageSeconds)} old (${limit}), and none of its hooks is running` };
+}
+
+async function runningHook(context: ReleaseContext, { hooks }: Revision): Promise<string | undefined> {
+  for (const hook of hooks.filter(({ kind }) => kind === 'Job')) {
+    const live = await liveHook(context, hook);
+    if (live !== undefined && isRunning(live)) return live.metadata.name;
+  }
+  return undefined;
+}
+
+function isRunning({ kind, ...job }: KubeObject): boolean {
+  const status = job['status'];
+  return kind === 'Job' && isRecord(status) && Number(status['active'] ?? 0) > 0;
+}
+
+async function liveHook({ cluster, namespace }: ReleaseContext, hook: Hook): Promise<KubeObject | undefined> {
+  const object = hookObject(hook.manifest);
+  const ref = object === undefined ? undefined : await liveRef(cluster, object, namespace);
+  return ref === undefined ? undefined : cluster.get(ref, { metadataOnly: isSecret(ref) });
+}
+
+const buriedWords = ' by a run that is gone';
+
+/** Marked failed by `bury`: its record does not say how far its run had come. */
+export function isBuried({ status, description }: Revision): boolean {
+  return status === 'failed' && description.endsWith(buriedWords);
+}
+
+/**
+ * Marks a revision failed whose run is gone, and removes what its hooks have left that Helm would have removed. What else
+ * it has left is for the next change of the release to remove; see core/release/mergeBase.
+ */
+export async function bury(context: ReleaseContext, dead: Revision, how: string): Promise<void> {
+  context.agent.log(
+    `Revision ${dead.revision} was left ${dead.status}: ${how}. It is marked failed, and recovered from.`,
+  );
+  const change = { status: 'failed', description: `Left ${dead.status}${buriedWords}` } as const;
+  await insist(context, () => context.storage.update(dead.revision, change));
+  await removeHooks(context, dead);
+}
+
+/** Whether a failed revision was ended from outside, while a hook of it may have been running. */
+export function wasInterrupted({ status, description }: Revision): boolean {
+  return status === 'failed' && /context canceled|by a run that is gone$/.test(description);
+}
+
+/**
+ * Removes what a revision's hooks have left running, and what Helm would have removed. `hopeless` is a hook that cannot
+ * succeed: it stays for a person to look at when it `hasEnded` and Helm would have left it.
+ */
+export async function removeHooks(
+  context: ReleaseContext,
+  revision: Revision,
+  hopeless?: { ref: ObjectRef; hasEnded: boolean },
+): Promise<void> {
+  for (const hook of revision.hooks) {
+    const isHopeless = hopeless?.ref.kind === hook.kind && hopeless.ref.name === hook.name;
+    await removeHook(context, revision, hook, isHopeless ? hopeless.hasEnded : undefined);
+  }
+}
+
+/** A Job that runs on would run beside the hooks of the next revision; Helm too removes it before it makes a new one. */
+async function removeHook(
+  context: ReleaseContext,
+  revision: Revision,
+  hook: Hook,
+  hasEnded: boolean | undefined,
+): Promise<void> {
+  const live = await liveHook(context, hook);
+  const uid = live?.metadata.uid;
+  // Helm makes its hooks after its record; what is older was there before, and Helm had not come to replace it.
+  if (live === undefined || uid === undefined || isOlder(live, revision)) return;
+  const isLeft = hasEnded === undefined ? isRunning(live) : !hasEnded;
+  if (!isLeft && !isRemovedByHelm(live, hasEnded === undefined)) return;
+  await context.lease.confirm();
+  await context.cluster.delete(refOf(live), { uid });
+  context.agent.log(`${live.kind}/${live.metadata.name}, a hook of it that its run had no time to remove, is removed.`);
+}
+
+/** Helm removes it when it has run; what has no such policy stays until the next run of the hook. */
+function isRemovedByHelm({ metadata }: KubeObject, maySucceed: boolean): boolean {
+  const policies = (metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '')
+    .split(',')
+    .map((policy) => policy.trim());
+  return policies.includes('hook-failed') || (maySucceed && policies.includes('hook-succeeded'));
+}
+
+/**
+ * Puts back what a run has changed in Helm's record for the time of a change, and could not put back any more: what it had
+ * edited is as it was, and the revision that served says so again. Answers with the history as it is then.
+ */
+export async function restoreHistory(
+  context: ReleaseContext,
+  history: readonly Revision[],
+): Promise<readonly Revision[]> {
+  const edited = history.filter(isEdited);
+  const marked = history.filter(wasServing);
+  if (edited.length === 0 && marked.length === 0) return history;
+  for (const revision of edited) await restoreEdited(context, revision, history);
+  const isReplaced = history.some((revision) => revision.status === 'deployed');
+  for (const revision of marked) {
+    const serves = !isReplaced && revision === marked.at(-1);
+    const change: RecordChange = { ...(serves ? { status: 'deployed' } : {}), labels: { [servedLabel]: undefined } };
+    await insist(context, () => context.storage.update(revision.revision, change));
+  }
+  return insist(context, () => context.storage.history());
+}
+
+async function restoreEdited(
+  context: ReleaseContext,
+  { revision, status }: Revision,
+  history: readonly Revision[],
+): Promise<void> {
+  const { agent, storage } = context;
+  const original = await insist(context, () => storage.copyOf(revision));
+  if (original === undefined) agent.debug(`There is no copy of the record of revision ${revision}.`);
+  // Helm calls superseded whatever was replaced, failed or not.
+  const failed = original?.status === 'failed' && status === 'superseded' ? { status: original.status } : {};
+  if (original !== undefined) {
+    const { manifest, config } = original;
+    await insist(context, () => storage.update(revision, { manifest, config, bulk: 'from copy', ...failed }));
+  }
+  await forgetEdit(context, revision, history);
+}
+
+/** A pending release that is not ours to touch, with what is known about it. */
+export function pendingRefusal(last: Revision, why: string): TaskError {
+  return new TaskError(
+    'ReleasePending',
+    `Release ${last.name} in namespace ${last.namespace} is ${last.status} since ${last.lastDeployed || 'an unknown time'} ` +
+      `(revision ${last.revision}, chart ${last.chart.name} ${last.chart.version}, «${last.description}»): ` +
+      `another run of Helm is at work on it, or died at it; ${why}. Nothing was touched.`,
+    { facts: { revision: last.revision, status: last.status } },
+  );
+}
+
+export function isPending(history: readonly Revision[]): boolean {
+  return releaseState(history).state === 'pending';
+}

@@ -1,0 +1,91 @@
+import type { KindName } from '../../core/helm/chartCrds';
+import { sinceUninstall } from '../../core/release/history';
+import type { Cluster } from '../../core/ports';
+import type { Revision } from '../../core/release/release';
+import type { ReleaseContext } from '../../core/releaseContext';
+import {
+  groupsOf,
+  isRenewable,
+  manifestKinds,
+  renewalWords,
+  renewedManifest,
+  type LostKind,
+  type RecordRenewal,
+} from '../../core/release/servedVersions';
+import type { ApiResource } from '../../core/kubernetes/access';
+
+/** Where a kind is served: in the version that is asked for, else in another one, or where its group has gone. */
+export async function servedResource(cluster: Cluster, wanted: KindName): Promise<ApiResource | undefined> {
+  const { apiVersion, kind } = wanted;
+  const exact = await cluster.resource(apiVersion, kind);
+  if (exact !== undefined) return exact;
+  for (const group of groupsOf(wanted)) {
+    const found = await cluster.findResource(kind.toLowerCase(), group);
+    if (found?.kind === kind) return found;
+  }
+  return undefined;
+}
+
+export type ResourceFinder = (wanted: KindName) => Promise<ApiResource | undefined>;
+
+/** Finds each kind once, for the time of one look: a kind may be installed, or go, between two of them. */
+export function resourceFinder(cluster: Cluster): ResourceFinder {
+  const found = new Map<string, Promise<ApiResource | undefined>>();
+  return ({ apiVersion, kind }) => {
+    const key = `${apiVersion} ${kind}`;
+    const resource = found.get(key) ?? servedResource(cluster, { apiVersion, kind });
+    found.set(key, resource);
+    return resource;
+  };
+}
+
+/** The kinds of a manifest that are not served in the version that it names. */
+async function lostKinds(cluster: Cluster, manifest: string): Promise<LostKind[]> {
+  const lost = await Promise.all(
+    manifestKinds(manifest).map(async (wanted): Promise<LostKind[]> => {
+      const served = await servedResource(cluster, wanted);
+      return served?.apiVersion === wanted.apiVersion ? [] : [{ ...wanted, servedAs: served?.apiVersion }];
+    }),
+  );
+  return lost.flat();
+}
+
+/** What is to be renewed in the records from `oldest` on. Nothing is written. */
+export async function findRenewals(
+  cluster: Cluster,
+  history: readonly Revision[],
+  oldest: number,
+): Promise<readonly RecordRenewal[]> {
+  const read = sinceUninstall(history).filter(({ revision }) => revision >= oldest);
+  const found: RecordRenewal[] = [];
+  for (const { revision, manifest } of read) {
+    const lost = (await lostKinds(cluster, manifest)).filter(isRenewable);
+    if (lost.length > 0) found.push({ revision, lost, manifest: renewedManifest(manifest, lost) });
+  }
+  return found;
+}
+
+/** Writes them. What is written is right for good, whatever comes after. */
+export async function writeRenewals(
+  { agent, storage }: Pick<ReleaseContext, 'agent' | 'storage'>,
+  renewals: readonly RecordRenewal[],
+): Promise<void> {
+  for (const { revision, lost, manifest } of renewals) {
+    for (const kind of lost) agent.log(renewalWords(kind, revision));
+    await storage.update(revision, { manifest });
+  }
+}
+
+/**
+ * Brings the records that Helm is going to read up to date, from `oldest` on: to versions of their objects that the API
+ * server serves. Answers with the history as it is then.
+ */
+export async function renewRecords(
+  context: ReleaseContext,
+  history: readonly Revision[],
+  oldest: number,
+): Promise<readonly Revision[]> {
+  const renewals = await findRenewals(context.cluster, history, oldest);
+  await writeRenewals(context, renewals);
+  return renewals.length > 0 ? context.storage.history() : history;
+}

@@ -1,0 +1,47 @@
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { objectKey, wantedByManifest } from '../../core/kubernetes/manifest';
+import type { Cluster } from '../../core/ports';
+import { resourceFinder, servedResource, type ResourceFinder } from './servedVersions';
+
+/** One object of a release, as the manifest declares it and where the API server keeps it. */
+export interface WantedObject {
+  key: string;
+  ref: ObjectRef;
+  declared: KubeObject;
+  purpose: 'object' | 'hook';
+  /** As in a FollowedRef. */
+  halfApplied?: string;
+}
+
+/**
+ * Where the API server keeps a manifest's object, in a version that it serves; undefined when it serves no such kind (any
+ * more). `find` is asked for its kind.
+ */
+export async function liveRef(
+  cluster: Cluster,
+  object: KubeObject,
+  namespace: string,
+  find: ResourceFinder = (wanted) => servedResource(cluster, wanted),
+): Promise<ObjectRef | undefined> {
+  const { kind, metadata } = object;
+  const resource = await find(object);
+  if (resource === undefined) return undefined;
+  const { name } = metadata;
+  const { apiVersion } = resource;
+  return resource.namespaced
+    ? { apiVersion, kind, namespace: metadata.namespace || namespace, name }
+    : { apiVersion, kind, name };
+}
+
+/** The objects of a manifest with their place in the cluster; those of kinds that are not served keep the release's namespace. */
+export async function wantedObjects(cluster: Cluster, manifest: string, namespace: string): Promise<WantedObject[]> {
+  const find = resourceFinder(cluster);
+  return Promise.all(
+    wantedByManifest(manifest, namespace).map(async (object) => {
+      const { apiVersion, kind } = object;
+      const known = await liveRef(cluster, object, namespace, find);
+      const ref = known ?? { apiVersion, kind, namespace, name: object.metadata.name };
+      return { key: objectKey(ref), ref, declared: object, purpose: 'object' as const };
+    }),
+  );
+}

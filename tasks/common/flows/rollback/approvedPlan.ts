@@ -1,0 +1,162 @@
+import { describeApproval, shownApprovers, type ApprovalDecision } from '../../core/approval/judgeApproval';
+import { provenApprovalText, type ProvenApproval } from '../../core/approval/proven';
+import { TaskError } from '../../core/failure';
+import type { Execution } from '../../core/rollbackPlan/document/keptPlan';
+import type { KubeObject } from '../../core/kubernetes/object';
+import { isSecret } from '../../core/kubernetes/manifest';
+import { planDifferences, type WriterOf } from '../../core/rollbackPlan/execution/differences';
+import { isSameContent, isSameObject } from '../../core/rollbackPlan/model/digest';
+import { refOfPlanned } from '../../core/rollbackPlan/execution/execution';
+import { writerWords } from '../../core/rollbackPlan/execution/writers';
+import { isSameDigest } from '../../core/rollbackPlan/document/document';
+import type { PlannedObject, RollbackPlan } from '../../core/rollbackPlan/model/types';
+import { planLines } from '../../core/rollbackPlan/document/rollbackReport';
+import { approvalVariable } from '../../core/inputs/taskVariables';
+import { proveApproval } from './approval';
+import type { RollbackStory } from './rollbackStory';
+import type { PlainStart } from '../../core/releaseContext';
+
+/** A plan that was made before, as it was kept. */
+export interface ApprovedPlan {
+  plan: RollbackPlan;
+  /** Of the plan's `Seal`; empty where it has none. */
+  salt: string;
+  madeAt: Date;
+  execution: Execution | undefined;
+}
+
+/** The plan of the input planDigest; undefined where none is needed and none was given. Throws `PlanMissing`. */
+export async function approvedPlan(
+  { namespace, plans, request }: Pick<PlainStart, 'namespace' | 'plans' | 'request'>,
+  story: RollbackStory,
+): Promise<ApprovedPlan | undefined> {
+  const { planDigest, requirePlan } = request;
+  if (planDigest === undefined) {
+    if (!requirePlan) return undefined;
+    throw new TaskError('PlanMissing', 'No planDigest was given, and requirePlan asks for a plan.');
+  }
+  const found = await plans.find(planDigest);
+  switch (found.found) {
+    case 'plan': {
+      story.plan = found.plan;
+      const { plan, salt, madeAt, execution } = found;
+      return { plan, salt, madeAt, execution };
+    }
+    case 'nothing': {
+      const message = `There is no plan sha256:${planDigest} in namespace ${namespace}: it was never made here, for another release, or was older than its maxPlanAge and is removed.`;
+      throw new TaskError('PlanMissing', message);
+    }
+    case 'unusable':
+      throw new TaskError(
+        'PlanMissing',
+        `The plan sha256:${planDigest} in namespace ${namespace} cannot be used: ${found.problem}.`,
+      );
+  }
+}
+
+export function sayPlan({ agent }: Pick<PlainStart, 'agent'>, plan: RollbackPlan): void {
+  for (const line of planLines(plan)) agent.log(line);
+  agent.log(`Digest ${plan.digest}`);
+}
+
+/**
+ * The plan of now under the digest of the approved one, where both have the same content. Throws `PlanChanged` where it
+ * is not what was approved, with the differences in words.
+ */
+export async function sameOrRefused(
+  { cluster, clock }: Pick<PlainStart, 'cluster' | 'clock'>,
+  story: RollbackStory,
+  approved: ApprovedPlan | undefined,
+  plan: RollbackPlan,
+): Promise<RollbackPlan> {
+  if (approved === undefined) return plan;
+  if (isSameContent(approved.plan, plan)) {
+    const { digest, createdAt } = approved.plan;
+    story.plan = { ...plan, digest, createdAt };
+    return story.plan;
+  }
+  const writerOf = await writersOf({ cluster }, approved.plan, plan);
+  const differences = planDifferences(approved.plan, plan, clock.now(), writerOf);
+  story.differences = differences;
+  const told = differences.slice(0, differencesTold).join(' ');
+  const rest = differences.length > differencesTold ? ` And ${differences.length - differencesTold} more.` : '';
+  throw new TaskError('PlanChanged', `This is no longer the rollback that was planned. ${told}${rest}`);
+}
+
+const differencesTold = 3;
+
+/** So many changed objects are asked who has changed them. */
+const askedAtMost = 10;
+
+/** Who has set the fields of the objects that are not as they were. Of Secrets only the metadata is read. */
+export async function writersOf(
+  { cluster }: Pick<PlainStart, 'cluster'>,
+  approved: RollbackPlan,
+  present: RollbackPlan,
+): Promise<WriterOf> {
+  const changed = present.objects.filter(
+    (object) => object.isLive && !approved.objects.some((other) => isSameObject(object, other)),
+  );
+  const live = new Map<PlannedObject, KubeObject>();
+  await Promise.all(
+    changed.slice(0, askedAtMost).map(async (object) => {
+      const ref = refOfPlanned(object);
+      const found = await cluster.get(ref, { metadataOnly: isSecret(ref) }).catch(() => undefined);
+      if (found !== undefined) live.set(object, found);
+    }),
+  );
+  return (object, path) => {
+    const found = live.get(object);
+    return found === undefined ? '' : writerWords(found, path);
+  };
+}
+
+/**
+ * Proves that the plan of `digest` was approved as the inputs ask for, by what Azure DevOps says of this run now. Only
+ * the post-job phase takes what the main phase of its step has proven: the agent keeps that, not the cluster. Throws
+ * `ApprovalMissing`.
+ */
+export async function askApproval(
+  context: Pick<PlainStart, 'agent' | 'azure' | 'place' | 'request' | 'cluster' | 'proven'>,
+  story: RollbackStory,
+  approved: ApprovedPlan | undefined,
+  digest: string,
+): Promise<ProvenApproval> {
+  const { agent, azure, place, request, cluster, proven: before } = context;
+  if (before !== undefined && isSameDigest(before.digest, digest)) {
+    agent.log(`The main phase of this step has proven the approval. ${before.sentence}`);
+    return takeApproval(context, story, before);
+  }
+  const decision = await proveApproval(azure, {
+    policy: request.approval,
+    place,
+    // Without a plan nobody can have seen it: then any approval of this run counts.
+    planMadeAt: approved?.madeAt ?? new Date(0),
+    now: await cluster.serverTime(),
+  });
+  const sentence = describeApproval(decision);
+  agent.log(sentence);
+  for (const note of notesOf(decision)) agent.log(`  ${note}`);
+  if (decision.decision === 'refused') {
+    throw new TaskError('ApprovalMissing', `${sentence} (${decision.code})`);
+  }
+  if (decision.decision === 'unknown') agent.warning(sentence);
+  const approvedAt = decision.decision === 'approved' ? decision.at.toISOString() : '';
+  return takeApproval(context, story, { digest, sentence, approvedBy: shownApprovers(decision), approvedAt });
+}
+
+function takeApproval(
+  { agent }: Pick<PlainStart, 'agent'>,
+  story: RollbackStory,
+  proven: ProvenApproval,
+): ProvenApproval {
+  story.approval = proven.sentence;
+  story.approvedBy = proven.approvedBy;
+  story.approvedAt = proven.approvedAt;
+  agent.setTaskVariable(approvalVariable, provenApprovalText(proven));
+  return proven;
+}
+
+function notesOf(decision: ApprovalDecision): readonly string[] {
+  return decision.decision === 'approved' ? decision.notes : [];
+}

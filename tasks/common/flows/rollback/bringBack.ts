@@ -1,0 +1,55 @@
+import type { Drift } from '../../core/release/drift';
+import { sentence } from '../../core/report/ending';
+import { asTaskError } from '../../core/failure';
+import { objectKey, objectName } from '../../core/kubernetes/manifest';
+import type { Revision } from '../../core/release/release';
+import type { ReleaseContext } from '../../core/releaseContext';
+import { refOfPlanned } from '../../core/rollbackPlan/execution/execution';
+import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
+import { proveObjects } from './proof';
+
+export interface BroughtBack {
+  /** `Kind/name` of what was made again. */
+  restored: readonly string[];
+  /** A sentence about what was gone; empty where all is there. */
+  message: string;
+}
+
+export const nothingBack: BroughtBack = { restored: [], message: '' };
+
+/**
+ * Helm failed, and may have taken something away before. What was there when the plan was made, is declared by one of
+ * these revisions, the first of them first, and is gone, is made again. Throws when the step is cancelled or has lost its lease.
+ */
+export async function bringBack(
+  context: ReleaseContext,
+  plan: Pick<RollbackPlan, 'objects'>,
+  revisions: readonly (Revision | undefined)[],
+): Promise<BroughtBack> {
+  const there = new Set(
+    plan.objects
+      .filter(({ fate, deletedBy }) => fate !== 'created' && deletedBy !== 'helm')
+      .map((planned) => objectKey(refOfPlanned(planned))),
+  );
+  if (there.size === 0) return nothingBack;
+  const isLost = ({ ref, drift }: Drift): boolean => drift === 'missing' && there.has(objectKey(ref));
+  const [restored, lost] = [new Set<string>(), new Set<string>()];
+  try {
+    for (const revision of revisions.filter((one) => one !== undefined)) {
+      const proof = await proveObjects(context, revision, isLost);
+      for (const name of proof.restored) restored.add(name);
+      for (const { ref } of proof.drifts.filter(isLost)) lost.add(objectName(ref));
+    }
+  } catch (thrown) {
+    const { message: why, reason } = asTaskError(thrown);
+    if (reason === 'Cancelled' || reason === 'LeaseLost') throw thrown;
+    const message = `Whether all of it is still there could not be looked at: ${sentence(why)}`;
+    return { restored: [...restored], message };
+  }
+  return { restored: [...restored], message: lostWords([...restored], [...lost]) };
+}
+
+function lostWords(restored: readonly string[], lost: readonly string[]): string {
+  if (lost.length > 0) return `Gone, and not to be made again: ${lost.join(', ')}.`;
+  return restored.length === 0 ? '' : `Gone after it, and made again: ${restored.join(', ')}.`;
+}

@@ -1,0 +1,89 @@
+import { appliedLast } from '../../core/release/history';
+import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
+import { planLines, type RollbackEnding, type RollbackReport } from '../../core/rollbackPlan/document/rollbackReport';
+import { sentence } from '../../core/report/ending';
+import { asTaskError } from '../../core/failure';
+import { endWork } from '../release/change';
+import { group, later } from '../steps/phase';
+import { planPlain } from './planPlain';
+import { planRelease } from './planRelease';
+import {
+  endingOfThrown,
+  newRollbackStory,
+  rollbackEnding,
+  rollbackReport,
+  wellRolledBack,
+  type RollbackStory,
+} from './rollbackStory';
+import type { PlainStart, ReleaseRollbackStart } from '../../core/releaseContext';
+
+/** A report, and the plan that it is about where one came about. */
+export interface ToldRollback {
+  report: RollbackReport;
+  plan: RollbackPlan | undefined;
+}
+
+/** Plans the rollback of a release, shows and keeps the plan. Throws nothing. */
+export function planForRelease(start: ReleaseRollbackStart): Promise<ToldRollback> {
+  return telling(start, async (story, salt) => {
+    const history = await start.storage.history();
+    story.revision = appliedLast(history)?.revision ?? null;
+    return (await planRelease(start, history, salt)).plan;
+  });
+}
+
+/** The same for plain workloads. */
+export function planForWorkloads(start: PlainStart): Promise<ToldRollback> {
+  const { subject } = start.request;
+  const names = subject.kind === 'workloads' ? subject.workloads : [];
+  return telling(start, async () => (await planPlain(start, names)).plan);
+}
+
+async function telling(
+  start: PlainStart,
+  make: (story: RollbackStory, salt: string) => Promise<RollbackPlan>,
+): Promise<ToldRollback> {
+  const story = newRollbackStory(start.clock.now());
+  const ending = await planned(start, story, make).catch((thrown: unknown) =>
+    endingOfThrown(thrown, story, start.signal),
+  );
+  endWork(start.agent);
+  return { report: rollbackReport(start, story, ending), plan: story.plan };
+}
+
+async function planned(
+  start: PlainStart,
+  story: RollbackStory,
+  make: (story: RollbackStory, salt: string) => Promise<RollbackPlan>,
+): Promise<RollbackEnding> {
+  const salt = start.newSalt();
+  const plan = await group(start, 'Plan the rollback', () => make(story, salt));
+  story.plan = plan;
+  for (const line of planLines(plan)) start.agent.log(line);
+  await keepPlan(start, plan, salt);
+  return plan.risk === 'refused' ? refusedPlan(plan) : { ...wellRolledBack, outcome: 'planned' };
+}
+
+/** `state`: what was done by then, as a sentence. */
+export function refusedPlan({ findings }: RollbackPlan, state = 'Nothing was changed.'): RollbackEnding {
+  const refusals = findings.filter(({ severity }) => severity === 'refusal');
+  const message = refusals.map(({ code, message: said }) => `${code}: ${sentence(said)}`).join(' ');
+  return rollbackEnding('refused', 'PlanRefused', `${message} ${state}`);
+}
+
+/**
+ * Keeps it for whoever carries it out, and removes those whose own time is over. A plan that is refused is not kept.
+ */
+export async function keepPlan(
+  { agent, cluster, plans, request }: Pick<PlainStart, 'agent' | 'cluster' | 'plans' | 'request'>,
+  plan: RollbackPlan,
+  salt: string,
+): Promise<void> {
+  const now = await cluster.serverTime();
+  if (plan.risk !== 'refused') await plans.keep({ plan, salt, expiresAt: later(now, request.maxPlanAgeSeconds) });
+  try {
+    await plans.prune(now);
+  } catch (thrown) {
+    agent.log(`Old plans could not be removed: ${asTaskError(thrown).message}`);
+  }
+}

@@ -1,0 +1,384 @@
+import { counted } from '../../core/text/counted';
+import { asTaskError, TaskError } from '../../core/failure';
+import { runOf } from '../../core/release/history';
+import { runWords } from '../../core/lock/holder';
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { apiGroup, manifestObjects, objectKey, refOf } from '../../core/kubernetes/manifest';
+import type { Rehearsal } from '../../core/helm/rehearsal';
+import type { Revision } from '../../core/release/release';
+import { stopIfCancelled, type ReleasePlanContext } from '../../core/releaseContext';
+import { instancesQuery, isDefinition, type Instances } from '../../core/rollbackPlan/model/definitions';
+import {
+  kindsToResolve,
+  liveObjects,
+  liveQueries,
+  manifestReader,
+  placedObjects,
+  servedKey,
+} from '../../core/rollbackPlan/model/places';
+import { planRollback } from '../../core/rollbackPlan/planRollback';
+import { renewedHistory, renewedRevision, type RecordRenewal } from '../../core/release/servedVersions';
+import { findStrays } from './strays';
+import { rollbackBase, type PlannedBase } from '../release/mergeBase';
+import { findRenewals } from '../release/servedVersions';
+import { isSameRecord } from '../../core/rollbackPlan/model/recordDigest';
+import { tracesOf } from '../../core/rollbackPlan/objects/rehearsalTraces';
+import { chooseTarget } from '../../core/rollbackPlan/model/target';
+import type {
+  ReleasePlanInputs,
+  RollbackPlan,
+  RollbackRequest,
+  Seal,
+  ServedKind,
+  ServedKinds,
+} from '../../core/rollbackPlan/model/types';
+import type { RecordChange } from '../../core/release/releaseRecord';
+import type { ListQuery } from '../../core/kubernetes/queries';
+
+/** A plan, and the base that Helm is to merge from where that is not its last revision as it stands. */
+export interface PlannedRelease {
+  plan: RollbackPlan;
+  /** Records that Helm could not read as they are. They are written before it rolls back. */
+  renewals: readonly RecordRenewal[];
+  base: PlannedBase | undefined;
+  /** Absent where there is no target to rehearse. */
+  rehearsal: Rehearsal | undefined;
+  /** What there was before the rehearsal, by key. */
+  live: ReadonlyMap<string, KubeObject>;
+}
+
+/** Objects that are read one by one: enough to hide the way to the server. */
+const atATime = 8;
+
+/**
+ * The plan of a rollback as the inputs ask for it, see `planOnBase`. `salt`: of its `Seal`, empty for none. `dead`: a
+ * rollback to the same target that died, whose record is no longer in the history.
+ */
+export async function planRelease(
+  context: ReleasePlanContext & { request: { rollback: RollbackRequest } },
+  history: readonly Revision[],
+  salt: string,
+  dead?: Revision,
+): Promise<PlannedRelease> {
+  const { releaseName, rollback } = context.request;
+  const { target } = chooseTarget(history, releaseName, rollback);
+  const canRead = target !== undefined && history.every(isReadable);
+  const renewals = canRead ? await findRenewals(context.cluster, history, target.revision) : [];
+  const renewed = renewedHistory(history, renewals);
+  const base = canRead ? await rollbackBase(context, renewed, renewedRevision(target, renewals), dead) : undefined;
+  const planned = await planOnBase(context, history, rollback, base, { seal: sealOf(context, salt), renewals });
+  return { ...planned, base, renewals };
+}
+
+/** How a plan is made that is kept, or that reads records which are not yet written. */
+interface PlanDetails {
+  seal?: Seal | undefined;
+  renewals?: readonly RecordRenewal[];
+}
+
+/** Undefined for a plan of an earlier version, which has no salt. */
+export function sealOf({ sha256 }: Pick<ReleasePlanContext, 'sha256'>, salt: string): Seal | undefined {
+  return salt === '' ? undefined : (text) => sha256(`${salt}\n${text}`);
+}
+
+/**
+ * Looks at everything that a rollback would touch, rehearses it, and thinks it through. Changes nothing. Throws what
+ * kept it from looking; what speaks against the rollback is in the plan.
+ */
+export async function planOnBase(
+  context: ReleasePlanContext,
+  stored: readonly Revision[],
+  rollback: RollbackRequest,
+  base: PlannedBase | undefined,
+  { seal, renewals = [] }: PlanDetails = {},
+): Promise<Pick<PlannedRelease, 'plan' | 'rehearsal' | 'live'>> {
+  const history = renewedHistory(stored, renewals);
+  const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
+  const release = request.releaseName;
+  const choice = chooseTarget(history, release, rollback);
+  const { target, passed } = choice;
+  const revisions = target === undefined ? [] : [target, ...passed].filter(isReadable);
+  const isWhole = target !== undefined && revisions.includes(target);
+  // Before the rehearsal: what is different after it was changed meanwhile.
+  const [helm, looked, now] = await Promise.all([
+    rollbackHelm.provenance(signal),
+    look(context, revisions),
+    cluster.serverTime(),
+  ]);
+  const rehearsal = isWhole ? await rehearse(context, target, base, renewals) : undefined;
+  stopIfCancelled(signal);
+  await refuseChangedRelease(context, stored);
+  if (rehearsal !== undefined) await refuseChangedObjects(context, history, revisions, looked);
+  const inputs = {
+    ...rollback,
+    ...looked,
+    release,
+    namespace,
+    history,
+    deployedBy: Object.fromEntries(history.map((each) => [each.revision, runWords(runOf(each))])),
+    helm,
+    ...(rehearsal === undefined ? {} : { rehearsal }),
+    ...(base === undefined ? {} : { baseManifest: base.manifest }),
+    renewals,
+    now,
+    sha256,
+    ...(seal === undefined ? {} : { seal }),
+  };
+  const plan = planRollback({ ...inputs, strays: await findStrays(context, inputs, choice) });
+  return { plan, rehearsal, live: looked.live };
+}
+
+/**
+ * A Helm that goes past the rehearsal has really rolled back. Throws `ProofFailed` where the release is no longer as it
+ * was before.
+ */
+async function refuseChangedRelease(
+  { namespace, request, storage }: ReleasePlanContext,
+  before: readonly Revision[],
+): Promise<void> {
+  const now = await storage.history();
+  const known = new Map(before.map((revision) => [revision.revision, revision]));
+  const changed = now.filter((revision) => {
+    const earlier = known.get(revision.revision);
+    return earlier === undefined || earlier.status !== revision.status || !isSameRecord(earlier, revision);
+  });
+  if (changed.length === 0) return;
+  const which = changed.map(({ revision, status }) => `${revision} (${status})`).join(', ');
+  const last = before.at(-1)?.revision ?? 0;
+  throw new TaskError(
+    'ProofFailed',
+    `While the rollback of release ${request.releaseName} was only rehearsed, the release was changed: revision ${which}. ` +
+      `Another run has changed it meanwhile, or this Helm does not use the kubeconfig that it is given and has really rolled back. ` +
+      `To look: helm history ${request.releaseName} --namespace ${namespace}. To go back: helm rollback ${request.releaseName} ${last} --namespace ${namespace}`,
+  );
+}
+
+/**
+ * The same of the release's objects, which a Helm can change without a word in its records. Throws `ProofFailed` where it
+ * was no controller at its work.
+ */
+async function refuseChangedObjects(
+  context: ReleasePlanContext,
+  history: readonly Revision[],
+  revisions: readonly Revision[],
+  { live, served }: Looked,
+): Promise<void> {
+  const traces = tracesOf(live, await readLive(context, revisions, served));
+  if (traces.length === 0) return;
+  const { agent, namespace, request } = context;
+  for (const trace of traces) agent.log(`While nothing was to be changed, ${trace}.`);
+  const told = traces.slice(0, tracesTold).join('; ');
+  const more = traces.length > tracesTold ? `; and ${traces.length - tracesTold} more` : '';
+  const last = history.at(-1)?.revision ?? 0;
+  throw new TaskError(
+    'ProofFailed',
+    `While the rollback of release ${request.releaseName} was only rehearsed, its objects were changed: ${told}${more}. ` +
+      `Somebody else has changed them meanwhile, or this Helm does not use the kubeconfig that it is given and has really changed them. ` +
+      `To go back to what revision ${last} declares: helm rollback ${request.releaseName} ${last} --namespace ${namespace}, with a Helm that is trusted; what no revision declares is to be taken back by hand.`,
+  );
+}
+
+const tracesTold = 5;
+
+/** What cannot be read as YAML is a refusal of the plan. */
+function isReadable({ manifest }: Revision): boolean {
+  try {
+    manifestObjects(manifest);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function rehearse(
+  { agent, rollbackHelm, signal, storage }: ReleasePlanContext,
+  target: Revision,
+  base: PlannedBase | undefined,
+  renewals: readonly RecordRenewal[],
+): Promise<Rehearsal> {
+  const changes = new Map<number, RecordChange>(renewals.map(({ revision, manifest }) => [revision, { manifest }]));
+  if (base !== undefined) changes.set(base.edited.revision, { manifest: base.manifest, bulk: 'left out' });
+  const records = await Promise.all([...changes].map(([revision, change]) => storage.changed(revision, change)));
+  stopIfCancelled(signal);
+  const rehearsal = await rollbackHelm.rehearse(target, records, signal);
+  stopIfCancelled(signal);
+  const { durationMs, requests, writes } = rehearsal;
+  agent.log(
+    `The rehearsal of helm rollback to revision ${target.revision} took ${(durationMs / 1000).toFixed(1)} s: ` +
+      `${counted(writes.length, 'write', 'writes')}, not carried out (${counted(requests.reads, 'read', 'reads')}, ${counted(requests.dryRuns, 'dry run', 'dry runs')}).`,
+  );
+  for (const warning of rehearsal.warnings) agent.log(`  The API server warns: ${warning}`);
+  return rehearsal;
+}
+
+type Looked = Pick<ReleasePlanInputs, 'served' | 'live' | 'autoscalers' | 'pods' | 'claims' | 'instances'>;
+
+async function look(context: ReleasePlanContext, revisions: readonly Revision[]): Promise<Looked> {
+  const served = await servedKinds(context, revisions);
+  const live = await readLive(context, revisions, served);
+  const objects = [...live.values()];
+  const sets = objects.filter(({ apiVersion, kind }) => kind === 'StatefulSet' && apiGroup(apiVersion) === 'apps');
+  const places = (some: readonly KubeObject[]): string[] => [
+    ...new Set(some.flatMap(({ metadata }) => metadata.namespace ?? [])),
+  ];
+  const scalable = places(objects.filter(({ spec }) => isScalable(spec)));
+  const listed = async (apiVersion: string, kind: string, where: readonly string[]): Promise<KubeObject[]> =>
+    (await Promise.all(where.map((namespace) => beside(context, { apiVersion, kind, namespace })))).flat();
+  const [autoscalers, pods, claims, instances] = await Promise.all([
+    listed('autoscaling/v2', 'HorizontalPodAutoscaler', scalable),
+    listed('v1', 'Pod', places(sets)),
+    listed('v1', 'PersistentVolumeClaim', places(sets)),
+    readInstances(context, revisions, objects),
+  ]);
+  return { served, live, autoscalers, pods, claims, instances };
+}
+
+/** Of the definitions that the target does not have: they may go, and all objects of their kinds with them. */
+async function readInstances(
+  context: Pick<ReleasePlanContext, 'agent' | 'cluster'>,
+  [target]: readonly Revision[],
+  objects: readonly KubeObject[],
+): Promise<Map<string, Instances>> {
+  const kept = new Set(
+    manifestObjects(target?.manifest ?? '')
+      .filter(isDefinition)
+      .map(({ metadata }) => metadata.name),
+  );
+  const going = objects.filter((object) => isDefinition(object) && !kept.has(object.metadata.name));
+  return new Map(
+    await Promise.all(
+      going.map(async (definition): Promise<[string, Instances]> => [
+        definition.metadata.name,
+        await instancesOf(context, definition),
+      ]),
+    ),
+  );
+}
+
+/** All objects of the kind that a definition defines. */
+export async function instancesOf(
+  { agent, cluster }: Pick<ReleasePlanContext, 'agent' | 'cluster'>,
+  definition: KubeObject,
+): Promise<Instances> {
+  const query = instancesQuery(definition);
+  if (query === undefined) return [];
+  try {
+    return await cluster.list(query);
+  } catch (thrown) {
+    const error = asTaskError(thrown);
+    if (error.reason === 'KindNotServed') return [];
+    if (error.reason !== 'PermissionDenied') throw thrown;
+    agent.log(`The plan does not know of ${query.kind} objects: ${error.message}`);
+    return 'unread';
+  }
+}
+
+function isScalable(spec: unknown): boolean {
+  return typeof spec === 'object' && spec !== null && 'replicas' in spec;
+}
+
+/** What only tells more about the objects: whoever may not read it gets a plan all the same. */
+async function beside({ agent, cluster }: ReleasePlanContext, query: ListQuery): Promise<KubeObject[]> {
+  try {
+    return await cluster.list(query);
+  } catch (thrown) {
+    const error = asTaskError(thrown);
+    if (error.reason !== 'PermissionDenied' && error.reason !== 'KindNotServed') throw thrown;
+    agent.log(`The plan does not know of ${query.kind} objects: ${error.message}`);
+    return [];
+  }
+}
+
+async function servedKinds({ cluster }: ReleasePlanContext, revisions: readonly Revision[]): Promise<ServedKinds> {
+  const kinds = kindsToResolve(revisions);
+  const found = await Promise.all(kinds.map(({ apiVersion, kind }) => cluster.resource(apiVersion, kind)));
+  return new Map<string, ServedKind>(
+    kinds.map((kind, index): [string, ServedKind] => {
+      const resource = found[index];
+      return resource === undefined
+        ? [servedKey(kind), { isServed: false }]
+        : [servedKey(kind), { isServed: true, namespaced: resource.namespaced, plural: resource.plural }];
+    }),
+  );
+}
+
+/**
+ * Every object of these revisions that is there. One list for each kind and namespace; of kinds of which there may be
+ * thousands that are nobody's business here only what Helm has marked, and the rest by name.
+ */
+async function readLive(
+  context: ReleasePlanContext,
+  revisions: readonly Revision[],
+  served: ServedKinds,
+): Promise<Map<string, KubeObject>> {
+  const { namespace } = context;
+  const queries = liveQueries(revisions, namespace, served);
+  const wanted = wantedRefs(revisions, namespace, served);
+  const unlisted = new Set<string>();
+  const lists = await Promise.all(
+    queries.map(async (query) => {
+      const list = await listed(context, query, (object) => wanted.has(objectKey(refOf(object))));
+      if (list === undefined || isCrowded(query)) unlisted.add(placeKey(query));
+      return list ?? [];
+    }),
+  );
+  const live = liveObjects(lists);
+  const missing = [...wanted].filter(([key, ref]) => !live.has(key) && unlisted.has(placeKey(ref)));
+  for (const object of await readEach(
+    context,
+    missing.map(([, ref]) => ref),
+  ))
+    live.set(objectKey(refOf(object)), object);
+  return new Map([...live].filter(([key]) => wanted.has(key)));
+}
+
+function placeKey({ apiVersion, kind, namespace }: Pick<ObjectRef, 'apiVersion' | 'kind' | 'namespace'>): string {
+  return `${apiVersion} ${kind} ${namespace ?? ''}`;
+}
+
+const crowded = new Set(['ConfigMap', 'Secret', 'Pod', 'CustomResourceDefinition']);
+
+function isCrowded({ kind }: { kind: string }): boolean {
+  return crowded.has(kind);
+}
+
+async function listed(
+  { cluster }: ReleasePlanContext,
+  query: ListQuery,
+  keep: (object: KubeObject) => boolean,
+): Promise<KubeObject[] | undefined> {
+  const marked = isCrowded(query) ? { labelSelector: 'app.kubernetes.io/managed-by=Helm' } : {};
+  try {
+    // Managers tell what a controller has changed during the rehearsal from what Helm has.
+    return await cluster.list({ ...query, ...marked, withManagers: true }, keep);
+  } catch (thrown) {
+    // Whoever may not list may still read each one, as Helm does.
+    if (asTaskError(thrown).reason !== 'PermissionDenied') throw thrown;
+    return undefined;
+  }
+}
+
+function wantedRefs(revisions: readonly Revision[], namespace: string, served: ServedKinds): Map<string, ObjectRef> {
+  const read = manifestReader();
+  const refs = new Map<string, ObjectRef>();
+  for (const { manifest } of revisions) {
+    for (const { key, ref } of placedObjects(read(manifest), namespace, served).values()) {
+      if (!refs.has(key) && served.get(servedKey(ref))?.isServed === true) refs.set(key, ref);
+    }
+  }
+  return refs;
+}
+
+async function readEach({ cluster, signal }: ReleasePlanContext, refs: readonly ObjectRef[]): Promise<KubeObject[]> {
+  const found: KubeObject[] = [];
+  const rest = refs.values();
+  const worker = async (): Promise<void> => {
+    for (const ref of rest) {
+      stopIfCancelled(signal);
+      const object = await cluster.get(ref);
+      if (object !== undefined) found.push(object);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atATime, refs.length) }, worker));
+  return found;
+}

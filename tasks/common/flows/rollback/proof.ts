@@ -1,0 +1,82 @@
+import { asHelmSends, type Drift } from '../../core/release/drift';
+import { asTaskError } from '../../core/failure';
+import type { KubeObject } from '../../core/kubernetes/object';
+import { objectKey, objectName } from '../../core/kubernetes/manifest';
+import type { Revision } from '../../core/release/release';
+import { stopIfCancelled, type ReleaseContext } from '../../core/releaseContext';
+import { restoredSentence } from '../../core/rollbackPlan/document/rollbackReport';
+import { liveState } from '../release/drift';
+import { wantedObjects, type WantedObject } from '../release/wantedObjects';
+
+export interface Proof {
+  /** What is not as declared in the end. */
+  drifts: readonly Drift[];
+  /** `Kind/name` of what was applied again. */
+  restored: readonly string[];
+}
+
+const rounds = 5;
+/** What is being deleted stays for as long as its finalizers and pods take. */
+const pauseMs = 2_000;
+/** Under this name Helm itself writes; its next upgrade then finds its own fields. */
+const helmFieldManager = 'helm';
+
+/**
+ * Every object of a revision is there, this release's, with every field that its manifest declares; what is not is
+ * applied again from the manifest, by the revision's own apply method.
+ */
+export async function proveObjects(
+  context: ReleaseContext,
+  made: Revision,
+  isOurs: (drift: Drift) => boolean = mayRepair,
+): Promise<Proof> {
+  const { agent, clock, cluster, namespace, request, signal } = context;
+  const release = { name: request.releaseName, namespace };
+  const restored = new Set<string>();
+  for (let round = 1; ; round++) {
+    stopIfCancelled(signal);
+    const { drifts, notes } = await liveState(context, made.manifest, release);
+    const repairable = drifts.filter(isOurs);
+    if (repairable.length === 0 || round === rounds) {
+      for (const note of notes) agent.log(note);
+      if (restored.size > 0) agent.warning(restoredSentence([...restored]));
+      return { drifts, restored: [...restored] };
+    }
+    const objects = new Map((await wantedObjects(cluster, made.manifest, namespace)).map((one) => [one.key, one]));
+    for (const drift of repairable) {
+      agent.log(`${drift.message} It is applied again from the manifest of revision ${made.revision}.`);
+      const object = objects.get(objectKey(drift.ref));
+      if (object !== undefined && (await restore(context, made, object, drift))) restored.add(objectName(drift.ref));
+    }
+    if (round > 1) await clock.sleep(pauseMs, signal);
+  }
+}
+
+/** What another release owns is left to it; what only lost Helm's mark is still this one's. */
+export function mayRepair({ drift, isUnowned = false }: Drift): boolean {
+  return drift === 'missing' || drift === 'changed' || (drift === 'foreign' && isUnowned);
+}
+
+/** Whether it could be applied. What could not is found again, and told, by the next look. */
+async function restore(
+  context: ReleaseContext,
+  made: Revision,
+  { ref, declared }: WantedObject,
+  { drift }: Drift,
+): Promise<boolean> {
+  const { agent, cluster, lease, namespace, request } = context;
+  const object: KubeObject = asHelmSends({ ref, declared }, { name: request.releaseName, namespace });
+  const isServerSide = made.applyMethod === 'ssa';
+  const options = { fieldManager: helmFieldManager };
+  try {
+    await lease.confirm();
+    const isCreated = drift === 'missing' && !isServerSide;
+    await (isCreated ? cluster.create(object, options) : cluster.apply(object, options));
+    return true;
+  } catch (thrown) {
+    const { message, reason } = asTaskError(thrown);
+    if (reason === 'Cancelled' || reason === 'LeaseLost') throw thrown;
+    agent.log(`${objectName(ref)} could not be applied again: ${message}`);
+    return false;
+  }
+}

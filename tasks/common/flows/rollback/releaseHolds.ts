@@ -1,0 +1,31 @@
+import { objectName } from '../../core/kubernetes/manifest';
+import type { Revision } from '../../core/release/release';
+import { isDeclaredHold, podHold } from '../../core/rollout/heldPods';
+import { insist } from '../steps/insist';
+import { wantedObjects } from '../release/wantedObjects';
+import type { RollbackContext } from '../../core/releaseContext';
+
+/**
+ * Ends what somebody has set by hand and what would keep the pods of the revision that is left behind: a pause, a
+ * partition, an update on delete. Only where the policy allows it; what the revision itself declares stays. Answers with
+ * the keys of the objects that were changed.
+ */
+export async function releaseHolds(context: RollbackContext, { manifest }: Revision): Promise<string[]> {
+  const { agent, cluster, lease, namespace, request } = context;
+  if (!request.rollback.policy.allow.includes('PodsHeldBack')) return [];
+  const workloads = (await wantedObjects(cluster, manifest, namespace)).filter(({ ref }) => canHold(ref.apiVersion));
+  const released: string[] = [];
+  for (const { key, ref, declared } of workloads) {
+    const hold = podHold(await insist(context, () => cluster.get(ref)));
+    if (hold === undefined || isDeclaredHold(hold, declared)) continue;
+    await lease.confirm();
+    await insist(context, () => cluster.patch(ref, hold.release));
+    released.push(key);
+    agent.log(`${objectName(ref)}: ${hold.why}; somebody has set that by hand, and it is undone, as the plan says.`);
+  }
+  return released;
+}
+
+function canHold(apiVersion: string): boolean {
+  return apiVersion.startsWith('apps/');
+}

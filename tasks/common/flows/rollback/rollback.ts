@@ -1,0 +1,408 @@
+import type { ProvenApproval } from '../../core/approval/proven';
+import { errorThen } from '../../core/report/ending';
+import { asTaskError, TaskError } from '../../core/failure';
+import { appliedLast, wasJudged } from '../../core/release/history';
+import { objectName } from '../../core/kubernetes/manifest';
+import type { Revision } from '../../core/release/release';
+import type { Lease, LeftEnded, ReleaseRollbackStart, RollbackContext } from '../../core/releaseContext';
+import { isSameContent } from '../../core/rollbackPlan/model/digest';
+import { isSameRecord, recordDigest } from '../../core/rollbackPlan/model/recordDigest';
+import { renewedHistory, renewedRevision, type RecordRenewal } from '../../core/release/servedVersions';
+import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
+import type { RollbackEnding } from '../../core/rollbackPlan/document/rollbackReport';
+import { askApproval, approvedPlan, sameOrRefused, sayPlan, type ApprovedPlan } from './approvedPlan';
+import { endWork, fenced } from '../release/change';
+import { executeRollback, finishRollback, isServing } from './executeRollback';
+import { insist } from '../steps/insist';
+import { withLease } from '../lock/lease';
+import { group, later } from '../steps/phase';
+import { keepPlan, refusedPlan, type ToldRollback } from './plan';
+import { planRelease, sealOf } from './planRelease';
+import { settleLeft } from '../release/preexisting';
+import { hideSecrets, verify } from '../release/record';
+import { bury, isPending, ownerOf, pendingRefusal, restoreHistory } from '../release/recover';
+import { refuseOld } from './rollbackAge';
+import { writeRenewals } from '../release/servedVersions';
+import {
+  endingOfThrown,
+  newRollbackStory,
+  rollbackEnding,
+  rollbackReport,
+  wellRolledBack,
+  type RollbackStory,
+} from './rollbackStory';
+
+/**
+ * Carries out a plan for a release as it was approved, proves the result, and tells what came of it. What was begun by a
+ * run that is gone is carried on. Throws nothing.
+ */
+export function rollBackRelease(start: ReleaseRollbackStart): Promise<ToldRollback> {
+  return rollBack(start, carryOut);
+}
+
+/** The post-job phase of a step that was ended in the middle: carries on what it had begun, and nothing else. */
+export function resumeRollback(start: ReleaseRollbackStart & LeftEnded): Promise<ToldRollback> {
+  return rollBack(start, async (context, story) => {
+    const approved = await approvedPlan(context, story);
+    const history = await restoreHistory(context, await context.storage.history());
+    const resumed = await resume(context, story, approved, history, later(context.clock.now(), timeout(context)));
+    return resumed ?? rollbackEnding('cancelled', 'Cancelled', 'Nothing of the rollback was begun.');
+  });
+}
+
+type Act = (context: RollbackContext, story: RollbackStory) => Promise<RollbackEnding>;
+
+async function rollBack(start: ReleaseRollbackStart, act: Act): Promise<ToldRollback> {
+  const story = newRollbackStory(start.clock.now());
+  const ending = await withLease(start, (lease) => underLease(start, story, lease, act)).catch((thrown: unknown) =>
+    endingOfThrown(thrown, story, start.signal),
+  );
+  if (!story.hasBegun) endWork(start.agent);
+  return { report: rollbackReport(start, story, ending), plan: story.plan };
+}
+
+async function underLease(
+  start: ReleaseRollbackStart,
+  story: RollbackStory,
+  lease: Lease,
+  act: Act,
+): Promise<RollbackEnding> {
+  const context: RollbackContext = {
+    ...start,
+    lease,
+    storage: fenced(start.storage, lease),
+    signal: AbortSignal.any([start.signal, lease.lost]),
+    process: start.holder.process,
+    run: start.holder.run,
+    preexisting: [],
+  };
+  const ending = await act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
+  if (lease.lost.aborted && !start.signal.aborted) {
+    const message = 'Another run has taken the release over, because this one was silent for too long.';
+    return rollbackEnding('failed', 'LeaseLost', `${message} ${ending.message}`);
+  }
+  if (ending.outcome === 'rolledBack') await settleLeft(context);
+  const history = await context.storage.history().catch(() => undefined);
+  await hideSecrets(context, history ?? []);
+  if (history !== undefined && !isPending(history)) {
+    await lease.settled();
+    // What was cancelled in the middle is carried on by the post-job phase.
+    if (ending.outcome !== 'cancelled') endWork(context.agent);
+  }
+  return ending;
+}
+
+function timeout({ request }: RollbackContext): number {
+  return request.rollbackTimeoutSeconds;
+}
+
+async function carryOut(context: RollbackContext, story: RollbackStory): Promise<RollbackEnding> {
+  const { clock, request, storage } = context;
+  const deadline = later(clock.now(), timeout(context));
+  const approved = await approvedPlan(context, story);
+  const history = await restoreHistory(context, await storage.history());
+  story.revision = appliedLast(history)?.revision ?? null;
+  const resumed = await resume(context, story, approved, history, deadline);
+  if (resumed !== undefined) return resumed;
+  const there = approved === undefined ? undefined : await alreadyThere(context, story, approved, history);
+  if (there !== undefined) return there;
+  await refuseOld(context, approved);
+  await refuseForeignPending(context, history);
+
+  const salt = approved === undefined ? context.newSalt() : approved.salt;
+  const {
+    plan: planned,
+    base,
+    rehearsal,
+    renewals,
+    live,
+  } = await group(context, 'Plan again', () => planRelease(context, history, salt));
+  story.plan = planned;
+  sayPlan(context, planned);
+  const plan = await sameOrRefused(context, story, approved, planned);
+  if (plan.risk === 'refused') return refusedPlan(plan);
+  if (approved === undefined) {
+    const served = await alreadyThere(context, story, { plan, salt }, history);
+    if (served !== undefined) return served;
+    await keepPlan(context, plan, salt);
+  }
+  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
+  const renewed = await renewedBy(context, history, renewals);
+  const target = targetOf(renewed, plan);
+  if (target === undefined) {
+    throw new TaskError('RollbackTargetMissing', `The target of the rollback of ${request.releaseName} is gone.`);
+  }
+  return executeRollback(context, story, {
+    plan,
+    base,
+    rehearsal,
+    live,
+    target,
+    history: renewed,
+    approval,
+    deadline,
+    deletions: plan,
+  });
+}
+
+/** The history when Helm can read it. */
+async function renewedBy(
+  context: RollbackContext,
+  history: readonly Revision[],
+  renewals: readonly RecordRenewal[],
+): Promise<readonly Revision[]> {
+  await insist(context, () => writeRenewals(context, renewals));
+  return renewedHistory(history, renewals);
+}
+
+function targetOf(history: readonly Revision[], { target }: RollbackPlan): Revision | undefined {
+  return history.find(({ revision }) => revision === target?.revision);
+}
+
+/** A release on which somebody may be at work is nobody else's. */
+async function refuseForeignPending(context: RollbackContext, history: readonly Revision[]): Promise<void> {
+  const last = history.at(-1);
+  if (last === undefined || !isPending(history)) return;
+  const owner = await ownerOf(context, last, abandonedSeconds);
+  if (!owner.isGone) throw pendingRefusal(last, owner.why);
+}
+
+const abandonedSeconds = 900;
+
+/**
+ * A target whose manifest, hooks and values are those of what serves, healthy and as declared, needs no rollback: the
+ * plan was carried out already, by this or another run, or there is nothing in it to do.
+ */
+async function alreadyThere(
+  context: RollbackContext,
+  story: RollbackStory,
+  planned: Pick<ApprovedPlan, 'plan' | 'salt'>,
+  history: readonly Revision[],
+): Promise<RollbackEnding | undefined> {
+  const { plan } = planned;
+  const last = history.at(-1);
+  const target = plan.target?.revision;
+  if (last?.status !== 'deployed' || target === undefined || last.revision <= target) return undefined;
+  if (!isTargetAgain(context, planned, targetOf(history, plan), last)) return undefined;
+  if (isStillToRun(plan, last)) return undefined;
+  if (!(await isServing(context, story, last))) return undefined;
+  await insist(context, () => verify(context.storage, last));
+  story.plan = plan;
+  story.revision = last.revision;
+  const message = `Revision ${last.revision} has the manifest, hooks and values of revision ${target}, all of it is as declared and healthy: nothing was done.`;
+  return { ...wellRolledBack, outcome: 'alreadyThere', message };
+}
+
+/** The plan says that hooks run, and no revision was made since: they have not run yet. */
+function isStillToRun({ hooks, present }: RollbackPlan, last: Revision): boolean {
+  return present?.revision === last.revision && hooks.some(({ willRun }) => willRun);
+}
+
+/** By the plan's own digest of the target's record, which outlives that record. */
+function isTargetAgain(
+  context: RollbackContext,
+  { plan, salt }: Pick<ApprovedPlan, 'plan' | 'salt'>,
+  target: Revision | undefined,
+  made: Revision,
+): boolean {
+  const seal = sealOf(context, salt);
+  if (seal === undefined || plan.targetRecord === '') return target !== undefined && isSameRecord(target, made);
+  return recordDigest(made, seal) === plan.targetRecord;
+}
+
+/** Throws `PlanChanged` where the target's record is not the one that was approved. */
+function refuseEditedTarget(context: RollbackContext, approved: ApprovedPlan, target: Revision): void {
+  if (isTargetAgain(context, approved, target, target)) return;
+  const message = `The record of revision ${target.revision}, the target, was changed since the plan was made: its manifest, its hooks or its values.`;
+  throw new TaskError('PlanChanged', message);
+}
+
+/**
+ * Carries on an execution of this very plan that was begun, and whose run is gone. What the cluster says of it tells
+ * where to go on; whether it may, Azure DevOps is asked again.
+ */
+async function resume(
+  context: RollbackContext,
+  story: RollbackStory,
+  approved: ApprovedPlan | undefined,
+  history: readonly Revision[],
+  deadline: Date,
+): Promise<RollbackEnding | undefined> {
+  const last = history.at(-1);
+  if (approved?.execution?.state !== 'begun' || last === undefined) return undefined;
+  const target = targetOf(history, approved.plan);
+  if (target === undefined) return undefined;
+  const begun: Begun = { approved, target, history, deadline };
+  const { revision } = approved.execution;
+  if (last.revision === revision - 1) return resumeWithoutRecord(context, story, begun, revision);
+  if (last.revision !== revision) return undefined;
+  if (last.status === 'deployed') return resumeMade(context, story, begun, last);
+  if (last.status === 'failed') return resumeFailed(context, story, begun, last);
+  return last.status === 'pending-rollback' ? resumePending(context, story, begun, last) : undefined;
+}
+
+/** An execution that another run, or the main phase of this step, has begun. */
+interface Begun {
+  approved: ApprovedPlan;
+  target: Revision;
+  history: readonly Revision[];
+  deadline: Date;
+}
+
+/** Helm had made its revision: what is left is the proof, and what is to be deleted. */
+async function resumeMade(
+  context: RollbackContext,
+  story: RollbackStory,
+  { approved, target, deadline }: Begun,
+  made: Revision,
+): Promise<RollbackEnding | undefined> {
+  if (!isTargetAgain(context, approved, target, made)) return undefined;
+  const { plan } = approved;
+  story.plan = plan;
+  context.agent.log(
+    `Helm had made revision ${made.revision} when an earlier run of this rollback ended. It is carried on.`,
+  );
+  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
+  story.hasBegun = true;
+  return finishRollback(context, story, { plan, target, approval, deadline, deletions: plan }, made);
+}
+
+/**
+ * Helm died in the middle. Its record is a copy of the target, from which it would merge: without that record it merges
+ * from what served before, as in the approved plan.
+ */
+async function resumePending(
+  context: RollbackContext,
+  story: RollbackStory,
+  begun: Begun,
+  dead: Revision,
+): Promise<RollbackEnding> {
+  const { approved, target, history } = begun;
+  const owner = await ownerOf(context, dead, abandonedSeconds);
+  if (!owner.isGone) throw pendingRefusal(dead, owner.why);
+  story.plan = approved.plan;
+  const approval = await mayResume(context, story, begun).catch(async (thrown: unknown) => {
+    if (context.signal.aborted || asTaskError(thrown).reason === 'Cancelled') throw thrown;
+    story.hasBegun = true;
+    await bury(context, dead, owner.how);
+    const message = `Revision ${dead.revision} of the rollback that was begun is marked failed: Helm and the next deploy can go on from there.`;
+    throw errorThen(thrown, new Error(message));
+  });
+  context.agent.log(
+    `Revision ${dead.revision} of this rollback was left ${dead.status}: ${owner.how}. It is done again.`,
+  );
+  story.hasBegun = true;
+  await insist(context, () => context.storage.remove(dead.revision));
+  const before = history.filter((revision) => revision !== dead);
+  return runAgain(context, story, { ...begun, history: before }, approval, { ...target, revision: dead.revision });
+}
+
+/**
+ * Helm failed in the middle, because the API server was away for example, and nothing of its work was judged. The record
+ * of that attempt stays: Helm merges from it, and makes one more.
+ */
+async function resumeFailed(
+  context: RollbackContext,
+  story: RollbackStory,
+  begun: Begun,
+  failed: Revision,
+): Promise<RollbackEnding | undefined> {
+  const { approved, target } = begun;
+  if (wasJudged(failed) || !isTargetAgain(context, approved, target, failed)) return undefined;
+  story.plan = approved.plan;
+  const approval = await mayResume(context, story, begun);
+  context.agent.log(`Revision ${failed.revision} of this rollback failed («${failed.description}»). It is done again.`);
+  story.hasBegun = true;
+  return runAgain(context, story, begun, approval);
+}
+
+/** Its run died before Helm had made a record, or after a resumed one had removed it. */
+async function resumeWithoutRecord(
+  context: RollbackContext,
+  story: RollbackStory,
+  begun: Begun,
+  revision: number,
+): Promise<RollbackEnding | undefined> {
+  const { approved, target, history } = begun;
+  const { plan } = await group(context, 'Look at what was begun', () => planRelease(context, history, approved.salt));
+  // Nothing was done by then: this is the rollback that was approved.
+  if (isSameContent(approved.plan, plan) || history.at(-1)?.revision !== approved.plan.present?.revision)
+    return undefined;
+  story.plan = approved.plan;
+  const approval = await mayResume(context, story, begun);
+  context.agent.log('An earlier run of this rollback was ended in the middle. It is done again.');
+  story.hasBegun = true;
+  return runAgain(context, story, begun, approval, { ...target, revision });
+}
+
+async function mayResume(context: RollbackContext, story: RollbackStory, begun: Begun): Promise<ProvenApproval> {
+  refuseEditedTarget(context, begun.approved, begun.target);
+  const { approved } = begun;
+  return group(context, 'Approval', () => askApproval(context, story, approved, approved.plan.digest));
+}
+
+/**
+ * What was done by then, by `dead` whose record is gone, makes the plan of now another one. So it may differ, but must not delete more than was
+ * approved; and what Helm merges from holds what the dead one has made.
+ */
+async function runAgain(
+  context: RollbackContext,
+  story: RollbackStory,
+  { approved, target, history, deadline }: Begun,
+  approval: ProvenApproval,
+  dead?: Revision,
+): Promise<RollbackEnding> {
+  const { request } = context;
+  // With one more revision in the history, «previous» is another one.
+  const rollback = { ...request.rollback, toRevision: target.revision };
+  const again = { ...context, request: { ...request, rollback } };
+  const { plan, base, rehearsal, live, renewals } = await group(context, 'Plan again', () =>
+    planRelease(again, history, approved.salt, dead),
+  );
+  const { digest } = approved.plan;
+  story.plan = { ...plan, digest, createdAt: approved.plan.createdAt };
+  if (plan.risk === 'refused') return { ...refusedPlan(plan, halfDone), outcome: 'failed' };
+  const allowed = new Set(deletedNames(approved.plan));
+  const more = deletedNames(plan).filter((name) => !allowed.has(name));
+  if (more.length > 0 || plan.target?.revision !== target.revision) {
+    const message = `Carried on it would delete what was not approved: ${more.join(', ')}. ${halfDone}`;
+    return rollbackEnding('failed', 'PlanChanged', message);
+  }
+  sayHotFixes(context, approved.plan, plan);
+  const renewed = await renewedBy(context, history, renewals);
+  const deletions = approved.plan;
+  return executeRollback(context, story, {
+    plan,
+    base,
+    rehearsal,
+    live,
+    digest,
+    target: renewedRevision(target, renewals),
+    history: renewed,
+    approval,
+    deadline,
+    deletions,
+  });
+}
+
+const halfDone = 'The rollback was begun, and what it had done by then is left as it is.';
+
+/** What somebody has changed by hand since the plan is written over with the rest. */
+function sayHotFixes({ agent }: RollbackContext, approved: RollbackPlan, plan: RollbackPlan): void {
+  const drifted = ({ objects }: RollbackPlan): string[] =>
+    objects.flatMap((object) =>
+      object.drift.map(({ path, live }) => `${objectName(object)} ${path} (${live || 'absent'})`),
+    );
+  const known = new Set(drifted(approved));
+  for (const field of drifted(plan).filter((each) => !known.has(each))) {
+    agent.warning(
+      `Somebody has changed ${field} since the plan was made; the rollback sets it as the target declares it.`,
+    );
+  }
+}
+
+function deletedNames({ objects }: RollbackPlan): string[] {
+  return objects
+    .filter(({ fate }) => fate === 'deleted')
+    .map((object) => `${object.namespace} ${objectName(object)} ${object.uid}`);
+}

@@ -1,0 +1,59 @@
+import { asTaskError } from '../../core/failure';
+import { neutralise } from '../../core/text/foreignText';
+import { apiGroup } from '../../core/kubernetes/manifest';
+import { refOfPlanned } from '../../core/rollbackPlan/execution/execution';
+import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
+import type { PlainStart } from '../../core/releaseContext';
+
+const workloadKinds = ['Deployment', 'StatefulSet', 'DaemonSet'];
+/** Events are for looking at one workload; the rest is in the report. */
+const eventsAtMost = 20;
+/** The API server takes no more characters. */
+const messageLimit = 1000;
+
+/** An Event on each workload that was rolled back, for whoever looks at it later. What goes wrong is only said. */
+export async function noteOnWorkloads(
+  { agent, cluster }: Pick<PlainStart, 'agent' | 'cluster'>,
+  { objects }: RollbackPlan,
+  message: string,
+): Promise<void> {
+  const changed = objects.filter(
+    ({ apiVersion, kind, fate, isInTarget }) =>
+      apiGroup(apiVersion) === 'apps' && workloadKinds.includes(kind) && isInTarget && fate !== 'kept',
+  );
+  try {
+    const time = (await cluster.serverTime()).toISOString();
+    for (const planned of changed.slice(0, eventsAtMost)) {
+      const ref = refOfPlanned(planned);
+      const live = await cluster.get(ref, { metadataOnly: true });
+      const { namespace } = ref;
+      if (live === undefined || namespace === undefined) continue;
+      await cluster.create({
+        apiVersion: 'v1',
+        kind: 'Event',
+        metadata: { name: `${ref.name}.${eventId(time, live.metadata.resourceVersion)}`, namespace },
+        involvedObject: { ...ref, uid: live.metadata.uid, resourceVersion: live.metadata.resourceVersion },
+        type: 'Normal',
+        reason: 'RolledBack',
+        message: shortened(agent.redact(neutralise(agent.redact(message)))),
+        source: { component: 'helm-safe-deploy' },
+        firstTimestamp: time.replace(/\.\d+/, ''),
+        lastTimestamp: time.replace(/\.\d+/, ''),
+        count: 1,
+        reportingComponent: 'helm-safe-deploy',
+        reportingInstance: '',
+      });
+    }
+  } catch (thrown) {
+    agent.log(`No Event could be written on the workloads: ${asTaskError(thrown).message}`);
+  }
+}
+
+/** As kubectl's: the time, and what tells two of one second apart. */
+function eventId(time: string, resourceVersion = '0'): string {
+  return `${Date.parse(time).toString(16)}${Number(resourceVersion).toString(16)}`;
+}
+
+function shortened(text: string): string {
+  return text.length <= messageLimit ? text : `${text.slice(0, messageLimit).replace(/[\ud800-\udbff]$/, '')} ...`;
+}

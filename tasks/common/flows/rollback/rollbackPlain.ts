@@ -1,0 +1,285 @@
+import type { ProvenApproval } from '../../core/approval/proven';
+import { endingOfRollout, reportedObjects, sentence } from '../../core/report/ending';
+import { asTaskError, TaskError } from '../../core/failure';
+import type { WorkloadName } from '../../core/inputs/healthRequest';
+import type { ObjectRef } from '../../core/kubernetes/object';
+import { objectKey, objectName } from '../../core/kubernetes/manifest';
+import { stopIfCancelled, type Lease, type LeftEnded, type PlainStart } from '../../core/releaseContext';
+import { canonicalJson } from '../../core/rollbackPlan/model/comparable';
+import { objectDifference, type WriterOf } from '../../core/rollbackPlan/execution/differences';
+import { isSameObject } from '../../core/rollbackPlan/model/digest';
+import { mayHaveTrappedPods, refOfPlanned } from '../../core/rollbackPlan/execution/execution';
+import type { PlainWorkload, PlannedObject, RollbackPlan, RollbackRequest } from '../../core/rollbackPlan/model/types';
+import { undoOf, type UndoChoice } from '../../core/rollbackPlan/objects/workloadHistory';
+import type { RollbackEnding } from '../../core/rollbackPlan/document/rollbackReport';
+import { at } from '../../core/kubernetes/read';
+import { baselineForWayBack, baselineOf, causesOf, judge } from '../../core/rollout/verdict';
+import { planDigestVariable } from '../../core/inputs/taskVariables';
+import { askApproval, approvedPlan, sameOrRefused, sayPlan, writersOf, type ApprovedPlan } from './approvedPlan';
+import { announceWork, endWork } from '../release/change';
+import { collectEvidence, sayEvidence } from '../rollout/evidence';
+import { withLease } from '../lock/lease';
+import { group, later } from '../steps/phase';
+import { keepPlan, refusedPlan, type ToldRollback } from './plan';
+import { planPlain, readWorkloads } from './planPlain';
+import { refuseOld } from './rollbackAge';
+import { noteOnWorkloads } from './rollbackEvents';
+import {
+  asRollbackEnding,
+  endingOfThrown,
+  newRollbackStory,
+  rollbackEnding,
+  rollbackReport,
+  wellRolledBack,
+  type RollbackStory,
+} from './rollbackStory';
+import { followRollout, momentPolicy, readRollout, rolloutPolicy } from '../rollout/rollout';
+import { deletingTrappedPods } from './trappedPods';
+import type { WantedObject } from '../release/wantedObjects';
+
+/**
+ * Carries out a plan for plain workloads as it was approved, and proves the result. What was begun by a run that is gone
+ * is carried on. Throws nothing.
+ */
+export function rollBackWorkloads(start: PlainStart): Promise<ToldRollback> {
+  return rollBack(start, carryOut);
+}
+
+/** The post-job phase of a step that was ended in the middle: carries on what it had begun, and nothing else. */
+export function resumeWorkloads(start: PlainStart & LeftEnded): Promise<ToldRollback> {
+  return rollBack(start, async (context, story) => {
+    const approved = await approvedPlan(context, story);
+    const resumed = approved === undefined ? undefined : await resume(context, story, approved);
+    return resumed ?? rollbackEnding('cancelled', 'Cancelled', 'Nothing of the rollback was begun.');
+  });
+}
+
+type PlainContext = PlainStart & { lease: Lease; deadline: Date };
+
+type Act = (context: PlainContext, story: RollbackStory) => Promise<RollbackEnding>;
+
+async function rollBack(start: PlainStart, act: Act): Promise<ToldRollback> {
+  const story = newRollbackStory(start.clock.now());
+  const ending = await withLease(start, async (lease) => {
+    const deadline = later(start.clock.now(), start.request.rollbackTimeoutSeconds);
+    const context: PlainContext = { ...start, lease, deadline, signal: AbortSignal.any([start.signal, lease.lost]) };
+    return act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
+  }).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
+  // What was cancelled in the middle is carried on by the post-job phase.
+  if (ending.outcome !== 'cancelled' || !story.hasBegun) endWork(start.agent);
+  return { report: rollbackReport(start, story, ending), plan: story.plan };
+}
+
+async function carryOut(context: PlainContext, story: RollbackStory): Promise<RollbackEnding> {
+  const { request } = context;
+  const names = namesOf(context);
+  const approved = await approvedPlan(context, story);
+  const resumed = approved === undefined ? undefined : await resume(context, story, approved);
+  if (resumed !== undefined) return resumed;
+  await refuseOld(context, approved);
+  const { plan: planned, workloads } = await group(context, 'Plan again', () => planPlain(context, names));
+  story.plan = planned;
+  sayPlan(context, planned);
+  const plan = await sameOrRefused(context, story, approved, planned);
+  if (plan.risk === 'refused') return refusedPlan(plan);
+  if (approved === undefined) await keepPlan(context, plan, '');
+  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
+  story.healthBefore = await healthNow(context, workloads, false);
+  const choices = choicesOf(workloads, request.rollback);
+  return undo(context, story, { plan, workloads, approval }, choices);
+}
+
+function namesOf({ request: { subject } }: PlainContext): readonly WorkloadName[] {
+  return subject.kind === 'workloads' ? subject.workloads : [];
+}
+
+/**
+ * Carries on what an earlier run, or the main phase of this step, has begun of this very plan. What is there shows how
+ * far it came: a workload with the pod template of the plan is done. Undefined where nothing was begun.
+ */
+async function resume(
+  context: PlainContext,
+  story: RollbackStory,
+  approved: ApprovedPlan,
+): Promise<RollbackEnding | undefined> {
+  const { plan, execution } = approved;
+  const names = namesOf(context);
+  const present = await readWorkloads(context, names);
+  const made = present.filter((workload) => isMade(context, workload, plan));
+  const open = names.filter((_, index) => {
+    const workload = present[index];
+    return workload !== undefined && !made.includes(workload);
+  });
+  const isWhole = present.length > 0 && open.length === 0;
+  if (isWhole && (await healthNow(context, present)) === 'healthy') {
+    story.health = 'healthy';
+    const message = 'The workloads are as this plan makes them, and healthy: nothing was done.';
+    return { ...wellRolledBack, outcome: 'alreadyThere', message };
+  }
+  if (execution === undefined || made.length === 0) return undefined;
+  story.doneBefore = doneBefore(made, present);
+  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
+  context.agent.log(`An earlier run of this rollback has come to ${nameList(made)}. It is carried on.`);
+  if (isWhole) return finish(context, story, { plan, workloads: present, approval });
+  const rest = await group(context, 'Plan the rest again', () => planPlain(context, open));
+  refuseChangedRest(plan, rest.plan, await writersOf(context, plan, rest.plan));
+  const choices = choicesOf(rest.workloads, context.request.rollback);
+  return undo(context, story, { plan, workloads: present, approval }, choices);
+}
+
+/** Throws `PlanChanged` where a workload that is still to be rolled back is not as it was when the plan was approved. */
+function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan, writerOf: WriterOf): void {
+  const changed = rest.objects.filter((object) => !approved.objects.some((other) => isSameObject(object, other)));
+  const refusals = rest.findings.filter(({ severity }) => severity === 'refusal');
+  if (changed.length === 0 && refusals.length === 0) return;
+  const what = [
+    ...changed.map((object) => changedSentence(approved, object, writerOf)),
+    ...refusals.map(({ message }) => sentence(message)),
+  ];
+  throw new TaskError('PlanChanged', what.join(' '));
+}
+
+function changedSentence({ objects }: RollbackPlan, object: PlannedObject, writerOf: WriterOf): string {
+  const before = objects.find((other) => objectName(other) === objectName(object));
+  const [told] = before === undefined ? [] : objectDifference(before, object, writerOf);
+  return told ?? `${objectName(object)} was changed since the plan was made.`;
+}
+
+function doneBefore(made: readonly PlainWorkload[], all: readonly PlainWorkload[]): string {
+  const open = all.filter((workload) => !made.includes(workload));
+  const rest = open.length === 0 ? '' : ` Not rolled back yet: ${nameList(open)}.`;
+  return `An earlier run of this rollback has rolled back ${nameList(made)}.${rest}`;
+}
+
+function nameList(workloads: readonly Pick<PlainWorkload, 'ref'>[]): string {
+  return workloads.map(({ ref }) => objectName(ref)).join(', ');
+}
+
+function isMade({ sha256 }: PlainContext, { ref, live }: PlainWorkload, { objects }: RollbackPlan): boolean {
+  const planned = objects.find((object) => objectName(object) === objectName(ref));
+  if (live === undefined || planned === undefined || planned.podTemplateDigest === '') return false;
+  return sha256(canonicalJson(at(live, 'spec', 'template'))) === planned.podTemplateDigest;
+}
+
+interface Undoing {
+  plan: RollbackPlan;
+  /** All of the plan. */
+  workloads: readonly PlainWorkload[];
+  approval: ProvenApproval;
+}
+
+type Choice = Exclude<UndoChoice, { refusal: unknown }> & { ref: ObjectRef };
+
+/** What is to be patched, and how. Throws `PlanChanged` where that cannot be told any more. */
+function choicesOf(workloads: readonly PlainWorkload[], rollback: RollbackRequest): Choice[] {
+  return workloads.map((workload) => {
+    const choice = undoOf(workload, rollback);
+    if ('refusal' in choice) throw new TaskError('PlanChanged', choice.refusal.message);
+    return { ...choice, ref: workload.ref };
+  });
+}
+
+async function undo(
+  context: PlainContext,
+  story: RollbackStory,
+  undoing: Undoing,
+  choices: readonly Choice[],
+): Promise<RollbackEnding> {
+  const { agent, holder, namespace, plans, request } = context;
+  const { digest } = undoing.plan;
+  agent.setTaskVariable(planDigestVariable, digest);
+  await plans.note(digest, { state: 'begun', revision: 0 });
+  stopIfCancelled(context.signal);
+  announceWork(agent, {
+    release: request.releaseName,
+    namespace,
+    revision: 0,
+    action: 'rollback',
+    process: holder.process,
+  });
+  await group(context, 'Roll back', () => patchEach(context, story, undoing, choices));
+  return finish(context, story, undoing);
+}
+
+/** Throws what stopped it, with what is back by then and what is not. */
+async function patchEach(
+  { agent, cluster, lease, signal }: PlainContext,
+  story: RollbackStory,
+  { workloads }: Undoing,
+  choices: readonly Choice[],
+): Promise<void> {
+  const open = new Set(choices.map(({ ref }) => objectName(ref)));
+  try {
+    for (const { ref, patch, past } of choices) {
+      stopIfCancelled(signal);
+      await lease.confirm();
+      story.hasBegun = true;
+      await cluster.patch(ref, patch);
+      open.delete(objectName(ref));
+      agent.log(`${objectName(ref)} has the pod template of its revision ${past.revision} again.`);
+    }
+  } catch (thrown) {
+    const { reason, message, facts } = asTaskError(thrown);
+    const back = workloads.map(({ ref }) => objectName(ref)).filter((name) => !open.has(name));
+    const state = `Rolled back by then: ${back.join(', ') || 'none'}. Not rolled back: ${[...open].join(', ')}. The same step once more carries it on.`;
+    throw new TaskError(reason, `${sentence(message)} ${state}`, { cause: thrown, facts });
+  }
+}
+
+function wanted(workloads: readonly PlainWorkload[]): WantedObject[] {
+  return workloads.flatMap(({ ref, live }) =>
+    live === undefined ? [] : [{ key: objectKey(ref), ref, declared: live, purpose: 'object' as const }],
+  );
+}
+
+async function healthNow(
+  context: PlainContext,
+  workloads: readonly PlainWorkload[],
+  everyPod = true,
+): Promise<RollbackStory['health']> {
+  const snapshot = await readRollout(context, wanted(workloads));
+  const now = context.clock.now();
+  const policy = momentPolicy(context, now, { everyPod });
+  const { health } = judge(snapshot, policy, undefined, now);
+  if (health === 'healthy') return 'healthy';
+  return health === 'unknown' ? 'unknown' : 'unhealthy';
+}
+
+async function finish(
+  context: PlainContext,
+  story: RollbackStory,
+  { plan, workloads, approval }: Undoing,
+): Promise<RollbackEnding> {
+  const { clock, deadline, plans, request } = context;
+  const objects = wanted(workloads);
+  const policy = { ...rolloutPolicy(context, deadline, true), everyPod: true };
+  const before = await readRollout(context, objects);
+  const memory = baselineForWayBack(undefined, baselineOf(before, clock.now(), request.rollout.statusRules));
+  const sets: ObjectRef[] = request.rollback.policy.allowPodDelete ? mayHaveTrappedPods(plan) : [];
+  const followed = await group(context, 'Follow the workloads', () =>
+    deletingTrappedPods(context, sets, () =>
+      followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' }),
+    ),
+  );
+  story.objects = reportedObjects(followed.verdict);
+  if (followed.end === 'cancelled') {
+    return rollbackEnding('cancelled', 'Cancelled', 'The workloads were rolled back, but not seen to the end.');
+  }
+  if (followed.end !== 'healthy') {
+    story.health = followed.end === 'unknown' ? 'unknown' : 'unhealthy';
+    const why = endingOfRollout(followed.verdict);
+    const evidence = await collectEvidence(context, causesOf(followed.verdict), followed.heard);
+    sayEvidence(context, evidence);
+    story.evidence.push(...evidence);
+    const names = plan.objects.map((object) => objectName(refOfPlanned(object))).join(', ');
+    const message = `${sentence(why.message)} ${names} have their earlier pod templates; they were ${story.healthBefore || 'not looked at'} before. To look: kubectl rollout history.`;
+    return asRollbackEnding({ ...why, message }, 'failed');
+  }
+  story.health = 'healthy';
+  await noteOnWorkloads(context, plan, `Rolled back by plan ${plan.digest}. ${approval.sentence}`);
+  await plans.note(plan.digest, { state: 'done', revision: 0 });
+  return {
+    ...wellRolledBack,
+    message: `${plan.objects.length} workloads have their earlier pod templates and are healthy.`,
+  };
+}

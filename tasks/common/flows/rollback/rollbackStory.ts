@@ -1,0 +1,155 @@
+import { endingFor, endingThen, type Ending } from '../../core/report/ending';
+import { asTaskError, type FailureReason } from '../../core/failure';
+import type { Evidence, ReportedObject } from '../../core/report/report';
+import type {
+  RollbackEnding,
+  RollbackHealth,
+  RollbackOutcome,
+  RollbackReport,
+} from '../../core/rollbackPlan/document/rollbackReport';
+import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
+import type { Work } from '../../core/lock/work';
+import type { PlainStart } from '../../core/releaseContext';
+
+/** What a rollback has come to know; the report is made from it, however it ends. */
+export interface RollbackStory {
+  startedAt: Date;
+  /** The plan that was made now, or the one that was approved where none was made. */
+  plan: RollbackPlan | undefined;
+  /** Something may have been changed. */
+  hasBegun: boolean;
+  /** What an earlier run of this rollback has done, as sentences; empty where that is nothing. */
+  doneBefore: string;
+  /** The change of Helm that was begun last. */
+  lastWork: Work | undefined;
+  revision: number | null;
+  healthBefore: RollbackHealth;
+  health: RollbackHealth;
+  restored: Set<string>;
+  deleted: string[];
+  heldBack: Set<string>;
+  differences: readonly string[];
+  approvedBy: string;
+  approvedAt: string;
+  approval: string;
+  objects: readonly ReportedObject[];
+  evidence: Evidence[];
+}
+
+export function newRollbackStory(now: Date): RollbackStory {
+  return {
+    startedAt: now,
+    plan: undefined,
+    hasBegun: false,
+    doneBefore: '',
+    lastWork: undefined,
+    revision: null,
+    healthBefore: '',
+    health: '',
+    restored: new Set(),
+    deleted: [],
+    heldBack: new Set(),
+    differences: [],
+    approvedBy: '',
+    approvedAt: '',
+    approval: '',
+    objects: [],
+    evidence: [],
+  };
+}
+
+export const wellRolledBack: RollbackEnding = {
+  outcome: 'rolledBack',
+  reason: '',
+  message: '',
+  advice: '',
+  failedWorkload: '',
+  timedOut: false,
+};
+
+/** An ending for which no object is to blame. */
+export function rollbackEnding(outcome: RollbackOutcome, reason: FailureReason, message: string): RollbackEnding {
+  return asRollbackEnding(endingFor('failed', reason, message), outcome);
+}
+
+export function asRollbackEnding(ending: Ending, outcome: RollbackOutcome): RollbackEnding {
+  const { reason, message, advice, failedWorkload, timedOut } = ending;
+  return { outcome, reason, message, advice, failedWorkload, timedOut };
+}
+
+/** Before the first change these are refusals: whoever is to act finds out why, and nothing has happened. */
+const refusals = new Set<FailureReason>([
+  'PlanMissing',
+  'PlanExpired',
+  'PlanChanged',
+  'PlanRefused',
+  'ApprovalMissing',
+  'ReleasePending',
+  'ReleaseLocked',
+  'StorageUnsupported',
+]);
+
+/** How a flow ended that was stopped. */
+export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: AbortSignal): RollbackEnding {
+  const error = asTaskError(thrown);
+  // Only a Helm that changed what it was to rehearse fails a proof before the first change.
+  const isChanged = story.hasBegun || error.reason === 'ProofFailed';
+  const said = isChanged
+    ? error.message
+    : `${error.message.trimEnd()} ${unchangedWords(story, error.message)}`.trimEnd();
+  if (signal.aborted || error.reason === 'Cancelled') {
+    const state = story.hasBegun
+      ? ' The rollback was begun and not seen to its end: the post-job step, or this step run again, carries it on.'
+      : '';
+    return asRollbackEnding(endingFor('cancelled', 'Cancelled', `${said}${state}`), 'cancelled');
+  }
+  const outcome = !story.hasBegun && refusals.has(error.reason) ? 'refused' : 'failed';
+  return rollbackEnding(outcome, error.reason, said);
+}
+
+function unchangedWords({ doneBefore }: RollbackStory, said: string): string {
+  if (doneBefore !== '') return `${doneBefore} This run changed nothing.`;
+  return said.trimEnd().endsWith('Nothing was changed.') ? '' : 'Nothing was changed.';
+}
+
+export function endingAfter(ending: RollbackEnding, later: unknown): RollbackEnding {
+  const { message } = endingThen({ ...ending, outcome: 'failed', reasonGroup: '' }, later);
+  return { ...ending, message };
+}
+
+export function rollbackReport(
+  { request, namespace, clock }: Pick<PlainStart, 'request' | 'namespace' | 'clock'>,
+  story: RollbackStory,
+  ending: RollbackEnding,
+): RollbackReport {
+  const { plan } = story;
+  const { subject } = request;
+  return {
+    schemaVersion: 1,
+    task: 'ApproveAndRollback',
+    action: request.action,
+    namespace,
+    release: subject.kind === 'release' ? request.releaseName : '',
+    workloads: subject.kind === 'release' ? [] : subject.workloads.map(({ kind, name }) => `${kind}/${name}`),
+    ...ending,
+    planDigest: plan?.digest ?? '',
+    risk: plan?.risk ?? '',
+    targetRevision: plan?.target?.revision ?? null,
+    deletions: plan?.deletions ?? 0,
+    revision: story.revision,
+    healthBefore: story.healthBefore,
+    health: story.health,
+    restoredObjects: [...story.restored],
+    deletedObjects: story.deleted,
+    heldBackDeletions: [...story.heldBack],
+    differences: story.differences,
+    approvedBy: story.approvedBy,
+    approvedAt: story.approvedAt,
+    approval: story.approval,
+    helmVersion: plan?.helm?.version ?? '',
+    startedAt: story.startedAt.toISOString(),
+    finishedAt: clock.now().toISOString(),
+    objects: story.objects,
+    evidence: story.evidence,
+  };
+}

@@ -1,0 +1,294 @@
+import { asTaskError } from '../../core/failure';
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { hookObject, objectKey, objectName, refOf } from '../../core/kubernetes/manifest';
+import type { Follower, HelmResult } from '../../core/ports';
+import type { Hook, Revision } from '../../core/release/release';
+import type { ReleaseContext } from '../../core/releaseContext';
+import type { Evidence as Shown } from '../../core/report/report';
+import { rolloutSnapshot, type RolloutSnapshot } from '../../core/rollout/snapshot';
+import { causesOf, judge, type Cause, type RolloutMemory, type RolloutVerdict } from '../../core/rollout/verdict';
+import { collectEvidence, sayEvidence } from './evidence';
+import { hookLogLimits, podLogs, type PodLogs } from './podLogs';
+import { readRollout, rolloutPolicy, sayChanges } from './rollout';
+import type { FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries';
+
+type NamedHook = Pick<Hook, 'name' | 'kind' | 'events' | 'manifest'>;
+
+/** What was seen of hooks while Helm ran them; Helm may have deleted them since. */
+export interface HookEvidence {
+  /** Why a hook failed; empty when nothing of it was seen, and nothing is there. */
+  causesOf(hook: NamedHook): Promise<Cause[]>;
+  /** Why the hooks of this run failed that did. */
+  causes(): Cause[];
+  /** The hook that can no longer succeed, which is what `act` was told. */
+  hopeless: HopelessHook | undefined;
+  /** What a container has said last. */
+  heard: PodLogs['heard'];
+}
+
+export interface HopelessHook {
+  ref: ObjectRef;
+  cause: Cause;
+}
+
+/** Beyond what it may take, a Helm gets so long. */
+const hungAfterSeconds = 60;
+
+/** When a rollback can only hang: Helm gives each of its hooks, and its wait, the whole timeout. Seconds. */
+export function hungAfter(timeoutSeconds: number, { hooks }: Pick<Revision, 'hooks'>): number {
+  const events = ['pre-rollback', 'post-rollback'];
+  const runs = hooks.flatMap((hook) => hook.events.filter((event) => events.includes(event))).length;
+  return timeoutSeconds * (runs + 1) + hungAfterSeconds;
+}
+
+/** So long a failed hook's last words are waited for. */
+const lastWordsMs = 2_000;
+/** What Helm was told of a failure is on its way to us too. */
+const arrivalMs = 100;
+
+/**
+ * Runs Helm, and shows meanwhile what becomes of the Jobs and Pods of its hooks, and what they say: `events` are those of
+ * this run, such as `pre-upgrade`. Helm waits for none of it, and nothing that goes wrong here makes a deploy fail. `act`
+ * is told when a hook can no longer succeed, which Helm itself may find out no sooner than at its timeout.
+ */
+export async function whileHooksRun(
+  context: ReleaseContext,
+  hooks: readonly NamedHook[],
+  events: readonly string[],
+  act: (hopeless: AbortSignal) => Promise<HelmResult>,
+): Promise<{ result: HelmResult; hooks: HookEvidence }> {
+  const followed = hooks.filter((hook) => isRunnable(hook) && hook.events.some((event) => events.includes(event)));
+  const seen = newSeen(context);
+  if (followed.length === 0) return { result: await act(seen.givenUp.signal), hooks: evidence(context, seen) };
+  const stop = new AbortController();
+  // Never waited for: a server that does not answer must not hold up the deploy.
+  void followHooks(context, followed, seen, stop.signal);
+  try {
+    const result = await act(seen.givenUp.signal);
+    await lastWords(context, seen, result.ok);
+    return { result, hooks: evidence(context, seen) };
+  } finally {
+    stop.abort();
+    await seen.logs?.end(0);
+  }
+}
+
+function isRunnable({ kind }: { kind: string }): boolean {
+  return kind === 'Job' || kind === 'Pod';
+}
+
+/** All that has arrived of this run's hooks, each object as it was last; what was deleted stays. */
+interface Seen {
+  objects: Map<string, KubeObject>;
+  logs: PodLogs | undefined;
+  hopeless: HopelessHook | undefined;
+  givenUp: AbortController;
+}
+
+function newSeen(context: ReleaseContext): Seen {
+  // A pod that has ended is gone at once when Helm deletes it; that of a Job waits for its controller.
+  const logs = podLogs(context, { ...hookLogLimits, isEager: true });
+  return { objects: new Map(), logs, hopeless: undefined, givenUp: new AbortController() };
+}
+
+async function lastWords(context: ReleaseContext, seen: Seen, isOk: boolean): Promise<void> {
+  if (context.signal.aborted) return;
+  if (!isOk) await context.clock.sleep(arrivalMs, context.signal);
+  await seen.logs?.end(lastWordsMs);
+}
+
+async function followHooks(
+  context: ReleaseContext,
+  hooks: readonly NamedHook[],
+  seen: Seen,
+  stop: AbortSignal,
+): Promise<void> {
+  const { agent, cluster, signal } = context;
+  const ended = AbortSignal.any([stop, signal]);
+  let follower: Follower | undefined;
+  try {
+    const refs = hooks.map((hook) => hookRef(context, hook));
+    const before = await uidsOf(context, refs);
+    if (ended.aborted) return;
+    follower = await cluster.follow(hookQueries(refs, before, seen), ended);
+    const judgeHooks = hookJudge(context, refs);
+    const said = new Set<string>();
+    while (!isOver(ended)) {
+      const reading = follower.snapshot();
+      for (const { query, message } of reading.unread) {
+        if (!said.has(query.kind)) agent.log(`  (${query.kind} objects of hooks cannot be followed: ${message})`);
+        said.add(query.kind);
+      }
+      const verdict = judgeHooks(reading);
+      if (seen.hopeless === undefined) giveUp(context, seen, verdict);
+      const recheck = verdict.recheckAt === undefined ? Infinity : Date.parse(verdict.recheckAt);
+      await follower.changed(Math.max(1, Math.min(checkMs, recheck - context.clock.now().getTime())), ended);
+    }
+  } catch (error) {
+    if (!ended.aborted) agent.log(`  (What the hooks say cannot be followed: ${asTaskError(error).message})`);
+  } finally {
+    follower?.stop();
+  }
+}
+
+/**
+ * Judges the hooks that are there at this moment, and tells what changes: what was there before may have been deleted for
+ * what is there now. Their time ends with Helm's.
+ */
+function hookJudge(context: ReleaseContext, refs: readonly ObjectRef[]): (reading: FollowSnapshot) => RolloutVerdict {
+  const policy = rolloutPolicy(context, never, true);
+  const said = new Map<string, string>();
+  let memory: RolloutMemory | undefined;
+  return (reading) => {
+    const made = refs.filter((ref) => reading.objects.has(objectKey(ref)));
+    const followed = made.map((ref) => ({ ref, purpose: 'hook' as const }));
+    const verdict = judge(rolloutSnapshot(followed, reading), policy, memory, context.clock.now());
+    ({ memory } = verdict);
+    sayChanges(context, verdict.workloads, said);
+    return verdict;
+  };
+}
+
+/** The last moment that a Date knows. */
+const never = new Date(8.64e15);
+
+function giveUp(context: ReleaseContext, seen: Seen, { workloads }: RolloutVerdict): void {
+  const failed = workloads.find(({ health }) => health === 'failed');
+  if (failed?.cause === undefined || context.signal.aborted) return;
+  seen.hopeless = { ref: failed.ref, cause: failed.cause };
+  seen.givenUp.abort();
+}
+
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
+const checkMs = 30_000;
+
+function hookRef(context: ReleaseContext, { kind, name, manifest }: NamedHook): ObjectRef {
+  const namespace = hookObject(manifest)?.metadata.namespace || context.namespace;
+  return { apiVersion: kind === 'Job' ? 'batch/v1' : 'v1', kind, namespace, name };
+}
+
+/** Hooks of an earlier run that are still there. Asked for when Helm is started: it makes none in its first milliseconds. */
+async function uidsOf({ cluster }: ReleaseContext, refs: readonly ObjectRef[]): Promise<ReadonlySet<string>> {
+  const found = await Promise.allSettled(refs.map((ref) => cluster.get(ref, { metadataOnly: true })));
+  const uids = found.flatMap((each) => (each.status === 'fulfilled' ? (each.value?.metadata.uid ?? []) : []));
+  return new Set(uids);
+}
+
+/** One list and watch per kind and namespace, narrowed to what can be the hooks'. */
+function hookQueries(refs: readonly ObjectRef[], before: ReadonlySet<string>, seen: Seen): FollowQuery[] {
+  const keys = new Set(refs.map(objectKey));
+  const uids = new Map<string, string>();
+  const keepHook = (object: KubeObject): boolean => {
+    const { uid = '' } = object.metadata;
+    if (!keys.has(objectKey(refOf(object))) || before.has(uid)) return false;
+    uids.set(uid, objectName(refOf(object)));
+    return arrived(seen, object, uids);
+  };
+  const keepPod = (object: KubeObject): boolean => {
+    const owner = (object.metadata.ownerReferences ?? []).find(({ uid }) => uids.has(uid));
+    if (owner === undefined) return false;
+    uids.set(object.metadata.uid ?? '', uids.get(owner.uid) ?? '');
+    return arrived(seen, object, uids);
+  };
+  const keepEvent = (object: KubeObject): boolean => {
+    const about = object['involvedObject'] as { uid?: unknown } | undefined;
+    return typeof about?.uid === 'string' && uids.has(about.uid) && arrived(seen, object, uids);
+  };
+  const namespaces = [...new Set(refs.map(({ namespace = '' }) => namespace))];
+  return namespaces.flatMap((namespace) => {
+    const named = (kind: string): string[] =>
+      refs.filter((ref) => ref.kind === kind && ref.namespace === namespace).map(({ name }) => name);
+    const query = (apiVersion: string, kind: string, keep: FollowQuery['keep'], narrow: object = {}): FollowQuery => ({
+      apiVersion,
+      kind,
+      namespace,
+      keep,
+      ...narrow,
+    });
+    const [jobs, pods] = [named('Job'), named('Pod')];
+    const [job, pod] = [jobs.length === 1 ? jobs[0] : undefined, pods.length === 1 ? pods[0] : undefined];
+    return [
+      ...(jobs.length > 0 ? [query('batch/v1', 'Job', keepHook, onlyNamed(job))] : []),
+      ...(pods.length > 0 ? [query('v1', 'Pod', keepHook, onlyNamed(pod))] : []),
+      ...(jobs.length > 0 ? [query('v1', 'Pod', keepPod, { labelSelector: `job-name in (${jobs.join(',')})` })] : []),
+      query('v1', 'Event', keepEvent),
+    ];
+  });
+}
+
+function onlyNamed(name: string | undefined): object {
+  return name === undefined ? {} : { fieldSelector: `metadata.name=${name}` };
+}
+
+/**
+ * Remembers an object as it was last. It is taken down on arrival, since what is made, ends and is deleted within
+ * milliseconds stands in no reading; that it is being deleted is Helm's doing and says nothing about it.
+ */
+function arrived(seen: Seen, object: KubeObject, owners: ReadonlyMap<string, string>): true {
+  const { deletionTimestamp: _deleted, ...metadata } = object.metadata;
+  seen.objects.set(object.metadata.uid ?? objectKey(refOf(object)), { ...object, metadata });
+  if (object.kind === 'Pod') seen.logs?.look(owners.get(object.metadata.uid ?? '') ?? '', object);
+  return true;
+}
+
+function evidence(context: ReleaseContext, seen: Seen): HookEvidence {
+  const hooksSeen = (): KubeObject[] =>
+    [...seen.objects.values()].filter(
+      (object) => object.kind === 'Job' || (object.kind === 'Pod' && isHookPod(seen, object)),
+    );
+  return {
+    hopeless: seen.hopeless,
+    heard: (namespace, pod, container) => seen.logs?.heard(namespace, pod, container) ?? [],
+    causes: () => hooksSeen().flatMap((object) => judgeNow(context, snapshotOf(seen, object))),
+    causesOf: async (hook) => {
+      if (!isRunnable(hook)) return [];
+      const ref = hookRef(context, hook);
+      const object = hooksSeen().findLast(({ kind, metadata }) => kind === ref.kind && metadata.name === ref.name);
+      return object === undefined ? causesNow(context, ref) : judgeNow(context, snapshotOf(seen, object));
+    },
+  };
+}
+
+function isHookPod(seen: Seen, { metadata }: KubeObject): boolean {
+  return !(metadata.ownerReferences ?? []).some(({ uid }) => seen.objects.has(uid));
+}
+
+function snapshotOf(seen: Seen, hook: KubeObject): RolloutSnapshot {
+  const ref = refOf(hook);
+  const objects = new Map([...seen.objects.values()].map((object) => [objectKey(refOf(object)), object]));
+  // Of two of one name (made again in one run) the one that is asked for.
+  objects.set(objectKey(ref), hook);
+  return rolloutSnapshot([{ ref, purpose: 'hook' }], { objects, unread: [] });
+}
+
+function judgeNow(context: ReleaseContext, snapshot: RolloutSnapshot): Cause[] {
+  const now = context.clock.now();
+  return causesOf(judge(snapshot, rolloutPolicy(context, now, true), undefined, now));
+}
+
+/** Of a hook that could not be followed what is still there to see. */
+async function causesNow(context: ReleaseContext, ref: ObjectRef): Promise<Cause[]> {
+  try {
+    const declared = await context.cluster.get(ref);
+    if (declared === undefined) return [];
+    const objects = [{ key: objectKey(ref), ref, declared, purpose: 'hook' as const }];
+    return judgeNow(context, await readRollout(context, objects));
+  } catch (error) {
+    context.agent.log(`  (What ${objectName(ref)} shows cannot be read: ${asTaskError(error).message})`);
+    return [];
+  }
+}
+
+/** The phases in Helm's record of a rollback are of the target's own time: only what was seen tells which hook failed. */
+export async function showHookEvidence(
+  context: ReleaseContext,
+  story: { evidence: Shown[] },
+  hooks: HookEvidence,
+): Promise<void> {
+  const evidence = await collectEvidence(context, hooks.causes(), hooks.heard);
+  sayEvidence(context, evidence);
+  story.evidence.push(...evidence);
+}

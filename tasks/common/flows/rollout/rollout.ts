@@ -1,0 +1,349 @@
+import { asTaskError, type TaskError } from '../../core/failure';
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { isSecret, objectName } from '../../core/kubernetes/manifest';
+import type { Follower } from '../../core/ports';
+import type { RolloutContext } from '../../core/releaseContext';
+import { newPods } from '../../core/rollout/family';
+import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../../core/rollout/snapshot';
+import { trimmed } from '../../core/rollout/trimmed';
+import { surroundingsOf, type Surroundings } from '../../core/rollout/surroundings';
+import {
+  judge,
+  type Cause,
+  type RolloutMemory,
+  type RolloutPolicy,
+  type RolloutVerdict,
+  type WorkloadVerdict,
+} from '../../core/rollout/verdict';
+import type { PodLogs } from './podLogs';
+import { timelineOf } from './timeline';
+import { jobLogs } from './jobLogs';
+import type { WantedObject } from '../release/wantedObjects';
+import type { FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries';
+
+export interface RolloutEnd {
+  /** `unknown`: the time is over, and what is left over could not be read. */
+  end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped';
+  verdict: RolloutVerdict;
+  /** What containers have said whose pods may be gone. */
+  heard: PodLogs['heard'];
+}
+
+export interface RolloutOptions {
+  policy: RolloutPolicy;
+  /** What was known before: the baseline, and what earlier readings have seen. */
+  memory: RolloutMemory | undefined;
+  /** Ends the following from outside, for example when Helm has ended. */
+  stop?: AbortSignal;
+  /** What was said of each object before, so that nothing is said twice. */
+  said: Map<string, string>;
+  /** Shows what the pods of the new revisions say. */
+  logs?: PodLogs;
+  /** Tells the timeline rows from those of another rollout of this run. */
+  phase?: string;
+}
+
+const reminderMs = 30_000;
+/** So long the rest of a container's log is waited for at the end. */
+const lastWordsMs = 500;
+/** What may not be listed is read by name, this often. */
+const pollMs = 2_000;
+
+/** One reading of the objects and of what is around them, without following. */
+export async function readRollout(context: RolloutContext, objects: readonly WantedObject[]): Promise<RolloutSnapshot> {
+  const follower = await context.cluster.follow(rolloutQueries(objects), context.signal);
+  try {
+    return rolloutSnapshot(followedRefs(objects), await confirmed(context, objects, follower.snapshot()));
+  } finally {
+    follower.stop();
+  }
+}
+
+/** Reads everything anew, for what was held from before may not have caught up, and follows it to its end. */
+export async function followRollout(
+  context: RolloutContext,
+  objects: readonly WantedObject[],
+  options: RolloutOptions,
+): Promise<RolloutEnd> {
+  const follower = await context.cluster.follow(rolloutQueries(objects), context.signal);
+  try {
+    const end = await watch(context, follower, objects, options);
+    if (end.end !== 'stopped') await options.logs?.end(lastWordsMs);
+    return end;
+  } finally {
+    follower.stop();
+  }
+}
+
+async function watch(
+  context: RolloutContext,
+  follower: Follower,
+  objects: readonly WantedObject[],
+  options: RolloutOptions,
+): Promise<RolloutEnd> {
+  const { clock, signal } = context;
+  const { policy, stop, said } = options;
+  const ended = stop === undefined ? signal : AbortSignal.any([signal, stop]);
+  const refs = followedRefs(objects);
+  const timeline = timelineOf(context, options.phase);
+  const jobs = jobLogs(context);
+  let memory = options.memory;
+  let lastSaid = clock.now().getTime();
+  let blind = new Set<string>();
+  for (;;) {
+    const snapshot = rolloutSnapshot(refs, await confirmed(context, objects, follower.snapshot()));
+    if (options.logs !== undefined) lookAtPods(options.logs, snapshot);
+    const now = clock.now();
+    const verdict = judge(snapshot, policy, memory, now);
+    ({ memory } = verdict);
+    jobs.look(verdict);
+    blind = sayBlindness(context, verdict, blind);
+    if (sayChanges(context, verdict.workloads, said)) lastSaid = now.getTime();
+    const end = endOf(verdict, policy, { isCancelled: signal.aborted, isStopped: stop?.aborted === true, now });
+    timeline.tell(verdict, snapshot, end !== undefined && end !== 'stopped');
+    if (end !== undefined) {
+      if (end === 'failed') await jobs.end();
+      return { end, verdict, heard: jobs.heard };
+    }
+    if (now.getTime() - lastSaid >= reminderMs) {
+      remind(context, verdict, policy.deadline.getTime() - now.getTime());
+      lastSaid = now.getTime();
+    }
+    const recheck = verdict.recheckAt === undefined ? Infinity : Date.parse(verdict.recheckAt) - now.getTime();
+    const untilReminder = reminderMs - (now.getTime() - lastSaid);
+    const poll = verdict.health === 'unknown' || snapshot.unread.length > 0 ? pollMs : Infinity;
+    const untilDeadline = policy.deadline.getTime() - now.getTime();
+    await follower.changed(Math.max(1, Math.min(recheck, untilReminder, untilDeadline, poll)), ended);
+  }
+}
+
+/** Undefined while it goes on. */
+function endOf(
+  verdict: RolloutVerdict,
+  policy: RolloutPolicy,
+  { isCancelled, isStopped, now }: { isCancelled: boolean; isStopped: boolean; now: Date },
+): RolloutEnd['end'] | undefined {
+  if (isCancelled) return 'cancelled';
+  if (verdict.health === 'healthy') return 'healthy';
+  if (isFailed(verdict, policy)) return 'failed';
+  if (isStopped) return 'stopped';
+  return now >= policy.deadline ? 'unknown' : undefined;
+}
+
+function lookAtPods(logs: PodLogs, snapshot: RolloutSnapshot): void {
+  for (const { workload, pod } of newPods(snapshot)) logs.look(objectName(workload), pod);
+}
+
+/** What could not be read until the end is not healthy. Before Helm has applied all, what was broken may yet be mended. */
+function isFailed(verdict: RolloutVerdict, policy: RolloutPolicy): boolean {
+  if (verdict.health !== 'failed') return false;
+  return policy.isApplied || verdict.decisive?.brokenBefore === undefined;
+}
+
+function followedRefs(objects: readonly WantedObject[]): FollowedRef[] {
+  return objects.map(({ ref, declared, purpose, halfApplied }) => ({
+    ref,
+    purpose,
+    ...(halfApplied === undefined ? {} : { halfApplied }),
+    ...(removesItself(declared) ? { removesItself: true } : {}),
+  }));
+}
+
+/** A Job with ttlSecondsAfterFinished is removed by its controller when it has ended, well or badly. */
+function removesItself(declared: KubeObject): boolean {
+  const spec = declared['spec'];
+  return declared.kind === 'Job' && typeof spec === 'object' && spec !== null && 'ttlSecondsAfterFinished' in spec;
+}
+
+/**
+ * One query per kind and namespace, whatever the number of objects. What descends from them is told by its owners, so
+ * queries of owners stand before those of what they own.
+ */
+export function rolloutQueries(objects: readonly WantedObject[]): FollowQuery[] {
+  const uids = new Set<string>();
+  const own = (object: KubeObject): true => {
+    if (object.metadata.uid !== undefined) uids.add(object.metadata.uid);
+    return true;
+  };
+  const isOwned = (object: KubeObject): boolean =>
+    (object.metadata.ownerReferences ?? []).some(({ uid }) => uids.has(uid)) && own(object);
+  const isAbout = (event: KubeObject): boolean => {
+    const about = event['involvedObject'] as { uid?: unknown } | undefined;
+    return typeof about?.uid === 'string' && uids.has(about.uid);
+  };
+  const around = surroundingsOf(objects);
+  return [
+    ...objectQueries(objects, own),
+    ...around
+      .filter(({ replicaSets }) => replicaSets)
+      .map((place) => childQuery('apps/v1', 'ReplicaSet', place, isOwned)),
+    ...around.filter(({ pods }) => pods).map((place) => childQuery('v1', 'Pod', place, isOwned)),
+    ...around.filter(({ claims }) => claims.length > 0).map((place) => claimQuery(place, own)),
+    ...around.map(({ namespace }) => ({ apiVersion: 'v1', kind: 'Event', namespace, keep: isAbout, trim: trimmed })),
+  ];
+}
+
+function childQuery(apiVersion: string, kind: string, place: Surroundings, keep: FollowQuery['keep']): FollowQuery {
+  const { namespace, labelSelector } = place;
+  return {
+    apiVersion,
+    kind,
+    namespace,
+    ...(labelSelector === undefined ? {} : { labelSelector }),
+    keep,
+    trim: trimmed,
+  };
+}
+
+function claimQuery({ namespace, claims }: Surroundings, own: (object: KubeObject) => true): FollowQuery {
+  const isMounted = ({ metadata: { name } }: KubeObject): boolean =>
+    claims.some((claim) => (claim.endsWith('-') ? name.startsWith(claim) : name === claim));
+  return {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    namespace,
+    keep: (object) => isMounted(object) && own(object),
+  };
+}
+
+function objectQueries(objects: readonly WantedObject[], own: (object: KubeObject) => true): FollowQuery[] {
+  const groups = new Map<string, { ref: ObjectRef; names: Set<string> }>();
+  for (const { ref } of objects) {
+    const key = `${ref.apiVersion} ${ref.kind} ${ref.namespace ?? ''}`;
+    const group = groups.get(key) ?? { ref, names: new Set() };
+    group.names.add(ref.name);
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({ ref, names }) => {
+    const { apiVersion, kind, namespace } = ref;
+    const [only] = names;
+    // A pod of the manifest is read with all pods of the namespace: one list for both.
+    const isOnly = names.size === 1 && only !== undefined && kind !== 'Pod';
+    return {
+      apiVersion,
+      kind,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(isOnly ? { fieldSelector: `metadata.name=${only}` } : {}),
+      ...(isSecret(ref) ? { metadataOnly: true } : {}),
+      keep: (object) => names.has(object.metadata.name) && own(object),
+    };
+  });
+}
+
+/**
+ * The reading, with a second look at what it lacks: an object is called missing only when the API server itself says so,
+ * and what may not be listed may still be read by its name (Helm itself needs no more).
+ */
+async function confirmed(
+  context: RolloutContext,
+  objects: readonly WantedObject[],
+  snapshot: FollowSnapshot,
+): Promise<FollowSnapshot> {
+  const absent = objects.filter((object) => !snapshot.objects.has(object.key));
+  if (absent.length === 0) return snapshot;
+  const found = new Map(snapshot.objects);
+  const unreadable = new Map<WantedObject, TaskError>();
+  await Promise.all(
+    absent.map(async (object) => {
+      try {
+        const live = await context.cluster.get(object.ref, { metadataOnly: isSecret(object.ref) });
+        if (live !== undefined) found.set(object.key, live);
+      } catch (thrown) {
+        // What cannot be read is unknown, not absent; the query's own error stands in `unread`, or is added below.
+        unreadable.set(object, asTaskError(thrown));
+      }
+    }),
+  );
+  const isAnswered = (query: { kind: string; namespace?: string }): boolean =>
+    absent.some((object) => !unreadable.has(object) && isIn(object.ref, query)) &&
+    ![...unreadable.keys()].some(({ ref }) => isIn(ref, query));
+  const unread = snapshot.unread.filter(({ query }) => !isAnswered(query));
+  const added = [...unreadable]
+    .filter(([{ ref }]) => !unread.some(({ query }) => isIn(ref, query)))
+    .map(([{ ref }, { reason, message }]) => ({ query: ref, reason, message }));
+  return { objects: found, unread: [...unread, ...added] };
+}
+
+function isIn(ref: ObjectRef, query: { kind: string; namespace?: string }): boolean {
+  return ref.kind === query.kind && ref.namespace === query.namespace;
+}
+
+/** Says once which kinds cannot be read, and what that hides. */
+function sayBlindness(context: RolloutContext, verdict: RolloutVerdict, known: Set<string>): Set<string> {
+  // What was not read any more because the step is cancelled says nothing about the cluster.
+  if (context.signal.aborted) return known;
+  const now = new Set(verdict.unread.map(({ kind, message }) => `${kind} ${message}`));
+  for (const { kind, message } of verdict.unread) {
+    if (known.has(`${kind} ${message}`)) continue;
+    context.agent.log(`  ${kind} objects cannot be read, so causes may stay unknown: ${message}`);
+  }
+  return now;
+}
+
+/** One line for each object of which there is news. Answers whether there was any. */
+export function sayChanges(
+  context: RolloutContext,
+  workloads: readonly WorkloadVerdict[],
+  said: Map<string, string>,
+): boolean {
+  let isNews = false;
+  for (const workload of workloads) {
+    // The words of one cause differ from try to try; that is no news, nor that what was wrong is now called hopeless.
+    const state = `${workload.status.message} ${tellingCause(workload)?.code ?? ''}`;
+    if (said.get(workload.key) === state) continue;
+    const isFirst = !said.has(workload.key);
+    said.set(workload.key, state);
+    if (isFirst && workload.health === 'healthy') continue;
+    const name = objectName(workload.ref);
+    const words = wordsFor(workload);
+    context.agent.log(words.startsWith(`${name} `) ? `  ${words}` : `  ${name}  ${words}`);
+    isNews = true;
+  }
+  return isNews;
+}
+
+function wordsFor(workload: WorkloadVerdict): string {
+  const telling = tellingCause(workload);
+  const { message } = workload.status;
+  if (telling === undefined) return message;
+  // A cause that is the status in another form is told once.
+  const isSame = telling.message.endsWith(message) || message.includes(telling.message);
+  return isSame ? `${message} (${telling.code})` : `${message} ${telling.message} (${telling.code})`;
+}
+
+/** A container that has just started is not ready: that alone is no trouble to tell of. */
+function tellingCause({ health, cause, suspects }: WorkloadVerdict): Cause | undefined {
+  if (health === 'healthy') return undefined;
+  return (
+    cause ??
+    suspects.find(
+      ({ code, evidence }) => code !== 'ReadinessProbeFailed' || evidence.some(({ kind }) => kind === 'event'),
+    )
+  );
+}
+
+function remind(context: RolloutContext, verdict: RolloutVerdict, leftMs: number): void {
+  const waiting = verdict.workloads.filter(({ health }) => health !== 'healthy');
+  const names = waiting.slice(0, 5).map((workload) => `${objectName(workload.ref)}: ${wordsFor(workload)}`);
+  const more = waiting.length > names.length ? ` and ${waiting.length - names.length} more` : '';
+  context.agent.log(`  Still waiting, ${Math.round(leftMs / 1000)} s left: ${names.join('; ')}${more}`);
+}
+
+/** The policy of a deploy: what the inputs say, up to a deadline. */
+export function rolloutPolicy(context: RolloutContext, deadline: Date, isApplied: boolean): RolloutPolicy {
+  const { failFast, stableForSeconds, graces, statusRules } = context.request.rollout;
+  return {
+    failFast,
+    deadline,
+    isApplied,
+    ...(stableForSeconds === undefined ? {} : { stableForSeconds }),
+    graces,
+    statusRules,
+  };
+}
+
+/** To judge what is there at this moment. `everyPod`: pods of an earlier template are not healthy. */
+export function momentPolicy(context: RolloutContext, now: Date, { everyPod }: { everyPod: boolean }): RolloutPolicy {
+  const policy = rolloutPolicy(context, new Date(now.getTime() + 1), true);
+  return { ...policy, stableForSeconds: 0, failFast: false, everyPod };
+}

@@ -1,0 +1,36 @@
+import { TaskError } from '../../core/failure';
+import type { Clock } from '../../core/ports';
+
+/** Waits no longer than that. What comes later is nobody's; throws `ClusterUnreachable`, with `what` did not come. */
+export async function within<T>(
+  clock: Clock,
+  milliseconds: number,
+  promise: Promise<T>,
+  what = 'The API server did not answer',
+): Promise<T> {
+  const timer = new AbortController();
+  const late = clock.sleep(milliseconds, timer.signal).then((): never => {
+    throw new TaskError('ClusterUnreachable', `${what} within ${milliseconds / 1000} s.`);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    timer.abort();
+  }
+}
+
+/** Waits until `signal` aborts, then throws `Cancelled`. */
+export function orCancelled<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      reject(new TaskError('Cancelled', 'The step was cancelled.'));
+    };
+    promise
+      .finally(() => {
+        signal.removeEventListener('abort', stop);
+      })
+      .then(resolve, reject);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}

@@ -1,0 +1,21 @@
+import { TaskError } from '../../core/failure';
+import type { RolloutContext } from '../../core/releaseContext';
+
+const tries = 3;
+const pauseMs = 1000;
+
+/** For what must be read or written once something was changed: a fault that passes must not leave it half done. */
+export async function insist<T>({ clock, signal }: RolloutContext, act: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await act();
+    } catch (error) {
+      if (tried === tries || isFinal(error)) throw error;
+    }
+    await clock.sleep(pauseMs, signal);
+  }
+}
+
+function isFinal(error: unknown): boolean {
+  return error instanceof TaskError && error.reason === 'LeaseLost';
+}
