@@ -1,15 +1,15 @@
 /**
- * Why a task could not know or act, grouped by who must act. A rollout that fails is no error but an outcome;
- * this list is for what stops the task itself.
+ * The reason why a task could not know or act, grouped by who must act. A failed rollout is an outcome and no error;
+ * this list holds only the reasons that stop the task itself.
  */
 export type FailureReason =
-  // the pipeline's author
+  // For the author of the pipeline.
   | 'InputInvalid'
   | 'ConnectionMissing'
   | 'NamespaceMissing'
   | 'ChartNotFound'
   | 'ValuesInvalid'
-  // the platform's owner
+  // For the owner of the platform.
   | 'ConnectionInvalid'
   | 'CredentialsRejected'
   | 'CertificateRejected'
@@ -22,7 +22,7 @@ export type FailureReason =
   | 'KindNotServed'
   | 'TempFolderUnusable'
   | 'RecordUnreadable'
-  // the application's team
+  // For the team of the application.
   | 'ChartInvalid'
   | 'RecordTooLarge'
   | 'PostRendererFailed'
@@ -36,21 +36,21 @@ export type FailureReason =
   | 'HelmFailed'
   | 'RollbackTargetMissing'
   | 'ProofFailed'
-  // whoever plans and approves a rollback
+  // For the person who plans or approves a rollback.
   | 'PlanMissing'
   | 'PlanExpired'
   | 'PlanChanged'
   | 'PlanRefused'
   | 'ApprovalMissing'
-  // nobody: somebody wanted it so
+  // For nobody: the stop was intended.
   | 'Cancelled'
   | 'TimedOut'
   | 'LeaseLost'
-  // us
+  // For the maintainers of this extension.
   | 'Conflict'
   | 'Internal';
 
-/** The next step for a person, one sentence per reason. A new reason does not compile without one. */
+/** The next step for a person, one sentence per reason. The compiler refuses a new reason without advice. */
 export const advice: Record<FailureReason, string> = {
   InputInvalid: 'Correct the inputs named above in the pipeline and run it again.',
   ConnectionMissing:
@@ -114,10 +114,13 @@ export function isFailureReason(word: string): word is FailureReason {
   return Object.hasOwn(advice, word);
 }
 
-/** Names of things, never values or secrets; shown in the report. */
+/** Names of things that the report shows; never values or secrets. */
 export type FailureFacts = Readonly<Record<string, string | number>>;
 
-/** What stops the task from knowing or acting. `message` says what was being done, to what, and what came back. */
+/**
+ * The error that stops a task from knowing or acting. `message` says what was being done, on which object, and what
+ * came back.
+ */
 export class TaskError extends Error {
   readonly reason: FailureReason;
   readonly facts: FailureFacts;
@@ -130,7 +133,10 @@ export class TaskError extends Error {
   }
 }
 
-/** A thrown value as the error that ends the task: what is not a TaskError is our own fault and says so. */
+/**
+ * Turns a thrown value into the error that ends the task. Anything but a TaskError is a fault of this extension:
+ * `Internal`.
+ */
 export function asTaskError(thrown: unknown): TaskError {
   if (thrown instanceof TaskError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);

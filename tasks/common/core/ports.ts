@@ -13,17 +13,17 @@ import type { RecordChange } from './release/releaseRecord';
 import type { ListQuery, FollowQuery, FollowSnapshot } from './kubernetes/queries';
 import type { TimelineRow } from './rollout/timelineRow';
 
-/** The time, and waiting for it. Every wait ends early, without an error, when `signal` aborts. */
+/** The clock: it gives the time and waits. Every wait ends early, without an error, when `signal` aborts. */
 export interface Clock {
   now(): Date;
-  /** Milliseconds from some start on, never set back or forth: for how long something has been. */
+  /** Milliseconds since an arbitrary start. This clock is never set, so use it to measure durations. */
   monotonicMs(): number;
   sleep(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
 /**
- * The pipeline agent as a task sees it. Every text may hold anything that Helm, a chart or a pod has printed:
- * the adapter neutralises it, so that none of it can become a command of the agent.
+ * The pipeline agent as a task sees it. Texts may hold anything that Helm, a chart or a pod has printed. The adapter
+ * neutralises every text, so that none can become a command of the agent.
  */
 export interface Agent {
   /** Writes text to the log, line by line. */
@@ -32,54 +32,63 @@ export interface Agent {
   debug(text: string): void;
   startGroup(title: string): void;
   endGroup(): void;
-  /** An issue of the run. The agent keeps the first ten of each kind of a step. */
+  /** Adds an issue to the run. The agent keeps the first ten issues of each kind per step. */
   warning(message: string): void;
   error(message: string): void;
-  /** Makes a row of the run's timeline below the step's own, or changes the one of that key. */
+  /** Adds a row to the run's timeline below the row of the step, or changes the row that has the same key. */
   timeline(row: TimelineRow): void;
-  /** `own`: a digest, a path or a word that the task itself has made, which is nobody's text and not redacted. */
+  /** Origin `own` marks a digest, a path or a word that the task itself has made; such a value is not redacted. */
   setOutput(name: string, value: string, origin?: 'own'): void;
-  /** A variable that the later phases of the same step (post-job) can read. */
+  /** Sets a variable that the post-job phase of the same step can read. */
   setTaskVariable(name: string, value: string): void;
   /**
-   * Text with every secret of the job replaced by `***`. For text of others where it enters, whole: what is quoted, cut or
-   * marked up no longer holds a secret in a form in which it is found.
+   * Replaces every secret of the job by `***`. Redact foreign text as soon as it arrives and while it is whole: once
+   * text is quoted, cut or marked up, a secret in it can no longer be found.
    */
   readonly redact: Redact;
-  /** Attaches a file to the run for the results tab, and answers where it lies. Redacts it first. Rejects when it cannot be written. */
+  /**
+   * Redacts the content, attaches it to the run as a file for the results tab, and returns the path of the file.
+   * Rejects if the file cannot be written.
+   */
   attach(attachmentType: string, name: string, content: string): Promise<string>;
-  /** Adds Markdown to the run's summary page. Redacts it first. */
+  /** Redacts the Markdown and adds it to the summary page of the run. */
   uploadSummary(name: string, markdown: string): Promise<void>;
 }
 
-/** What a run of Helm came to. `stdout` is kept only where it was asked for. */
+/** The result of one run of Helm. `stdout` is kept only if the caller asked for it. */
 export interface HelmResult {
   ok: boolean;
   exitCode: number | undefined;
   signal: string | undefined;
-  /** The run was ended because the caller's signal aborted. */
+  /** True if the run was ended because the caller's signal aborted. */
   cancelled: boolean;
-  /** The run was ended because its time was over. */
+  /** True if the run was ended because its timeout passed. */
   timedOut: boolean;
-  /** Absent when `ok`. `message` is Helm's own last word, neutralised, without values. */
+  /** Absent if `ok`. `message` is Helm's own last error, neutralised and without values. */
   failure?: { reason: FailureReason; message: string };
   stdout: string;
   durationMs: number;
-  /** What the API server warns of the fields of the chart's objects, each once. Not among the lines that are shown. */
+  /** Warnings of the API server about fields of the chart's objects, each once. The log does not show these lines. */
   fieldWarnings?: readonly string[];
 }
 
-/** What a dry run came to. */
+/** The result of a dry run. */
 export type Rendered = HelmResult & {
   rendering?: Rendering;
-  /** Its lines, which are not in the log: whoever asks decides whether they belong there. They may hold anything. */
+  /**
+   * The lines that Helm printed. They are not in the log; the caller decides whether to log them. They may hold
+   * anything.
+   */
   said: readonly string[];
 };
 
 export interface UpgradeOptions {
   timeoutSeconds: number;
   wait: boolean;
-  /** Only where it is not there: Helm 3 asks the API server to make it all the same, which takes a right of its own. */
+  /**
+   * Set only if the namespace is missing: Helm 3 sends the create request even for an existing namespace, and that
+   * request needs a right of its own.
+   */
   createNamespace: boolean;
 }
 
@@ -87,43 +96,56 @@ export interface RollbackOptions {
   revision: number;
   timeoutSeconds: number;
   wait: boolean;
-  /** Takes back fields that another field manager has set; only Helm 4 knows it, and only for server-side apply. */
+  /**
+   * Takes over fields that another field manager has set. Only Helm 4 knows this flag, and only for server-side apply.
+   */
   forceConflicts?: boolean;
-  /** For the record of the new revision; only Helm 4.3 and later takes it, and of this only the first 256 characters. */
+  /**
+   * The description in the record of the new revision. Only Helm 4.3 and later takes a description, and only its first
+   * 256 characters.
+   */
   description?: string;
-  /** When it can only hang, and is ended. */
+  /** The time after which Helm is considered to hang and is ended. */
   endAfterSeconds: number;
 }
 
-/** Helm, one release that is there. All runs are asynchronous children; their output is streamed to the log. */
+/** Helm for one existing release. All runs are asynchronous children; their output is streamed to the log. */
 export interface ReleaseHelm {
   capabilities(signal: AbortSignal): Promise<HelmCapabilities>;
-  /** Not signalled before it can only hang: Helm handles no signal here and leaves `pending-rollback` (measured). */
+  /**
+   * Helm gets no signal before `endAfterSeconds`: a rollback handles no signal and would leave `pending-rollback`
+   * (measured).
+   */
   rollback(options: RollbackOptions): Promise<HelmResult>;
-  /** Never signalled: Helm would leave `uninstalling`. */
+  /** Helm never gets a signal here: it would leave `uninstalling`. */
   uninstall(options: { timeoutSeconds: number }): Promise<HelmResult>;
 }
 
-/** Helm, one release and the chart that it is to have. */
+/** Helm for one release and the chart to deploy. */
 export interface Helm extends ReleaseHelm {
   /**
-   * Renders with a server-side dry run; the cluster is read, not changed. `assumed` are kinds that Helm then finds served,
-   * as it will when the chart's own definitions of them are installed.
+   * Renders with a server-side dry run, which reads the cluster and changes nothing. Helm is told that the kinds in
+   * `assumed` are served, as they will be once the chart's own definitions are installed.
    */
   render(signal: AbortSignal, assumed?: readonly DeclaredKind[]): Promise<Rendered>;
-  /** The kinds that the chart and its subcharts bring in their crds/ folders; undefined where Helm does not tell. */
+  /** The kinds that the chart and its subcharts define in their crds/ folders; undefined if Helm does not list them. */
   chartCrds(signal: AbortSignal): Promise<readonly DeclaredKind[] | undefined>;
-  /** `signal` is forwarded at once as SIGINT: Helm then marks the revision failed (measured: within 20 ms). */
+  /**
+   * An abort of `signal` reaches Helm at once as SIGINT; Helm then marks the revision failed (measured: within 20 ms).
+   */
   upgrade(options: UpgradeOptions, signal: AbortSignal): Promise<HelmResult>;
 }
 
-/** The Helm of the step, as it plans and carries out a rollback. */
+/** The Helm of the step, used to plan and to execute a rollback. */
 export interface RollbackHelm {
-  /** Where the binary comes from. */
+  /** Finds out where the Helm binary comes from. */
   provenance(signal: AbortSignal): Promise<HelmProvenance>;
-  /** What it would do; nothing is changed. `records` are shown to it in place of those that Helm's storage has. */
+  /** Runs the rollback as a rehearsal, which changes nothing. Helm reads `records` instead of those in its storage. */
   rehearse(target: RollbackTarget, records: readonly KubeObject[], signal: AbortSignal): Promise<Rehearsal>;
-  /** For real, through the fence. Never signalled. With `lost` every further write is refused. */
+  /**
+   * Runs the rollback for real, through the fence. Helm never gets a signal. Once `lost` aborts, the fence refuses
+   * every further write.
+   */
   rollback(options: FencedRollback): Promise<{ result: HelmResult; fence: FenceRecord }>;
 }
 
@@ -131,28 +153,31 @@ export type RollbackTarget = Pick<Revision, 'revision' | 'applyMethod'>;
 
 export interface FencedRollback {
   target: RollbackTarget;
-  /** For the record of the new revision, as far as this Helm takes it. */
+  /** The description in the record of the new revision, for the Helm versions that take one. */
   description: string;
   timeoutSeconds: number;
-  /** When it can only hang, and is ended. */
+  /** The time after which Helm is considered to hang and is ended. */
   endAfterSeconds: number;
   wait: boolean;
   policy: FencePolicy;
   lost: AbortSignal;
 }
 
-/** Sees to it that no Helm outlives the lease that it works under; a process of its own. */
+/** Makes sure that no Helm outlives the lease under which it works. The guard is a process of its own. */
 export interface Guard {
-  /** The lease was renewed: how long ago that was begun. Where there is no lease: we are alive. */
+  /** Tells the guard that this task is alive. With a lease, `ageMs` is the time since the last renewal was begun. */
   alive(ageMs: number): void;
 }
 
 /**
- * Keeps objects as they were before a deploy, all in one Secret of the release, whatever Helm's driver is: there may be
- * Secrets among them.
+ * Keeps objects as they were before a deploy. All of them are in one Secret of the release, whatever Helm's driver is,
+ * because they may include Secrets.
  */
 export interface ObjectKeeper {
-  /** What is kept already stays as it is. Answers with those that are too large to be kept beside the others. */
+  /**
+   * Leaves objects that are already kept as they are. Returns the objects that are too large to be kept beside the
+   * others.
+   */
   keepObjects(objects: readonly KeptObject[]): Promise<readonly KeptObject[]>;
   keptObjects(): Promise<readonly KeptObject[]>;
   dropObjects(): Promise<void>;
@@ -161,73 +186,83 @@ export interface ObjectKeeper {
 /** Helm's own storage of one release in the cluster: Secrets or ConfigMaps. */
 export interface ReleaseStorage extends ObjectKeeper {
   readonly kind: 'Secret' | 'ConfigMap';
-  /** All revisions, oldest first. Empty when the release does not exist. */
+  /** All revisions, oldest first. Empty if the release does not exist. */
   history(): Promise<Revision[]>;
   /**
-   * Reads the record anew, changes it and writes it back with its resourceVersion (update, never patch: Helm's rights
-   * suffice). `beforeWrite` is awaited between the two.
+   * Reads the record again, changes it and writes it back with its resourceVersion. The write is an update and never a
+   * patch, so Helm's rights suffice. `beforeWrite` is awaited between the read and the write.
    */
   update(revision: number, change: RecordChange, beforeWrite?: () => Promise<void>): Promise<void>;
-  /** The object that holds the record, as `update` would write it. */
+  /** Returns the object that holds the record, as `update` would write it. */
   changed(revision: number, change: RecordChange): Promise<KubeObject>;
-  /** Whether the API server takes the record with that change: a Secret or ConfigMap holds 1 MiB. */
+  /** Returns true if the API server accepts the changed record: a Secret or ConfigMap holds at most 1 MiB. */
   fits(revision: number, change: RecordChange): Promise<boolean>;
   remove(revision: number): Promise<void>;
-  /** Copies the record as it is, to stay until `dropCopy` or until the record itself goes. An older copy stays as it is. */
+  /**
+   * Copies the record. The copy stays until `dropCopy` or until the record is removed. An earlier copy is not
+   * overwritten.
+   */
   keepCopy(revision: number): Promise<void>;
-  /** What `keepCopy` has kept; undefined where there is nothing. */
+  /** The copy that `keepCopy` made, or undefined if there is none. */
   copyOf(revision: number): Promise<Revision | undefined>;
   dropCopy(revision: number): Promise<void>;
 }
 
 export interface Follower {
   snapshot(): FollowSnapshot;
-  /** Resolves when anything followed has changed since the last call returned, when `milliseconds` are over, or on abort. */
+  /** Resolves when any followed object has changed since the last call returned, after `milliseconds`, or on abort. */
   changed(milliseconds: number, signal: AbortSignal): Promise<void>;
-  /** Follows more; resolves when the first reading of it is there. */
+  /** Follows more objects; resolves when their first reading has arrived. */
   add(queries: readonly FollowQuery[]): Promise<void>;
   stop(): void;
 }
 
-/** The Kubernetes API. Everything is thrown as TaskError but «not found» of a read, which is `undefined`. */
+/**
+ * The Kubernetes API. Every failure is thrown as a TaskError, except «not found» of a read, which gives `undefined`.
+ */
 export interface Cluster {
-  /** `metadataOnly` as in a ListQuery. */
+  /** `metadataOnly` works as in a ListQuery. */
   get(ref: ObjectRef, options?: { metadataOnly?: boolean }): Promise<KubeObject | undefined>;
-  /** What `keep` does not want is dropped as it arrives: there may be very many that are nobody's business here. */
+  /** Drops objects that `keep` rejects as they arrive, because a list may hold many unrelated objects. */
   list(query: ListQuery, keep?: (object: KubeObject) => boolean): Promise<KubeObject[]>;
-  /** `dryRun`: nothing is made. */
+  /** With `dryRun`, nothing is created. */
   create(object: KubeObject, options?: { fieldManager?: string; dryRun?: boolean }): Promise<KubeObject>;
-  /** PUT with the object's resourceVersion; throws `Conflict` when somebody was faster. */
+  /** Sends a PUT with the object's resourceVersion; throws `Conflict` if another writer was faster. */
   update(object: KubeObject): Promise<KubeObject>;
-  /** JSON merge patch. `dryRun`: nothing is changed. */
+  /** Sends a JSON merge patch. With `dryRun`, nothing is changed. */
   patch(ref: ObjectRef, patch: unknown, options?: { dryRun?: boolean }): Promise<KubeObject>;
-  /** A forced server-side apply: what the object declares is so afterwards, whoever has set it before. */
+  /**
+   * Sends a forced server-side apply: afterwards every declared field has the declared value, whoever set it before.
+   */
   apply(object: KubeObject, options: { fieldManager: string }): Promise<KubeObject>;
   /**
-   * What the object would be after a forced server-side apply of what is given, in the API server's own spelling:
-   * quantities, defaults, lists by their keys. Nothing is changed. What is not there is answered as it would be made.
+   * Returns what the object would be after a forced server-side apply, without any change. The API server normalises
+   * the result: quantities, defaults, list items by their keys. A missing object is returned as it would be created.
    */
   dryRunApply(object: KubeObject, options: { fieldManager: string }): Promise<KubeObject>;
   /**
-   * Whether a server-side apply without force would be done. Throws `Conflict` with the API server's words where another
-   * field manager has set a field to something else (see core/release/fieldConflicts). Nothing is changed.
+   * Checks whether a server-side apply without force would succeed; changes nothing. Throws `Conflict` with the words
+   * of the API server if another field manager has set a field to another value (see core/release/fieldConflicts).
    */
   dryRunApplyUnforced(object: KubeObject, options: { fieldManager: string }): Promise<void>;
   delete(
     ref: ObjectRef,
     options?: { uid?: string; propagation?: 'Background' | 'Foreground' | 'Orphan' },
   ): Promise<void>;
-  /** Whether the API server serves the kind, its plural, and whether it has namespaces. */
+  /** The plural of the kind and its scope; undefined if the API server does not serve the kind. */
   resource(apiVersion: string, kind: string): Promise<ApiResource | undefined>;
-  /** The kind that a person names in lower case, by kind or plural; without a group one of Kubernetes' own. */
+  /** Finds a kind by its lower-case name or plural. Without a group, only Kubernetes' own kinds are searched. */
   findResource(kind: string, group?: string): Promise<ApiResource | undefined>;
-  /** The API server's own time, to the second: ages of its objects are counted by it. */
+  /** The API server's own time, to the second. Compute the ages of objects from this time. */
   serverTime(): Promise<Date>;
-  /** What the caller may do in a namespace, as the API server tells it; undefined when it cannot tell all. */
+  /**
+   * The rights of the caller in a namespace, as the API server lists them; undefined if the API server cannot list them
+   * all.
+   */
   accessRules(namespace: string): Promise<readonly AccessRule[] | undefined>;
   follow(queries: readonly FollowQuery[], signal: AbortSignal): Promise<Follower>;
   podLog(ref: ContainerRef, options: PodLogOptions): Promise<string>;
-  /** Gives each line of a log once, as it comes, until the container has ended or `signal` aborts. */
+  /** Passes each line of a log on once, as it arrives, until the container has ended or `signal` aborts. */
   followPodLog(ref: ContainerRef, options: FollowLogOptions, signal: AbortSignal): Promise<LogEnd>;
 }
 
@@ -247,21 +282,21 @@ export interface PodLogOptions {
 export interface FollowLogOptions {
   /** A line without its line break. It may hold anything. */
   onLine(line: string): void;
-  /** The run before the present one, which has ended. */
+  /** Reads the log of the container's previous run. */
   previous?: boolean;
-  /** Where an earlier reading of the same container has ended: what it gave is not given again. */
+  /** The position at which an earlier reading of the same container ended; lines before it are not passed on again. */
   from?: LogPosition;
-  /** What is longer is cut. */
+  /** Longer lines are cut. */
   maxLineBytes?: number;
 }
 
-/** Where a log was read to. Plain data, good for `FollowLogOptions.from` alone. */
+/** The position up to which a log was read. Plain data, meant only for `FollowLogOptions.from`. */
 export interface LogPosition {
   sinceMs: number;
   seen: Readonly<Record<string, number>>;
 }
 
-/** `waiting`: the container has not started yet; `gone`: its pod is not there (any more). */
+/** `waiting`: the container has not started yet. `gone`: its pod does not exist (any more). */
 export interface LogEnd {
   end: 'ended' | 'waiting' | 'gone' | 'aborted';
   position: LogPosition;

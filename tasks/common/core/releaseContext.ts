@@ -12,7 +12,7 @@ import type { OwnPlace } from './approval/place';
 import type { PlanStore } from './rollbackPlan/document/keptPlan';
 import type { RollbackTaskRequest } from './inputs/rollbackRequest';
 
-/** What a flow acts through that follows objects. `signal` aborts when the agent cancels the step. */
+/** The context of a flow that follows objects. `signal` aborts when the agent cancels the step. */
 export interface RolloutContext {
   agent: Agent;
   cluster: Cluster;
@@ -22,7 +22,7 @@ export interface RolloutContext {
   signal: AbortSignal;
 }
 
-/** What the lease of a release is acquired through. */
+/** The context in which the lease of a release is acquired. */
 export interface LeaseContext {
   agent: Agent;
   cluster: Cluster;
@@ -31,38 +31,44 @@ export interface LeaseContext {
   namespace: string;
   signal: AbortSignal;
   holder: Holder;
-  /** Whether the process of a mark (see adapters/system/processes) has ended; false where that is not known. */
+  /** Returns true if the process of a mark (see adapters/system/processes) has ended; false if that is not known. */
   isProcessGone(mark: string): boolean;
-  /** The Helm of an earlier process of the same job has been ended too; else it may outlive that for as long as a lease. */
+  /**
+   * True if the Helm of an earlier process of the same job has ended too. Otherwise that Helm may outlive its process
+   * by as long as a lease lasts.
+   */
   isHelmStopped?: boolean;
   request: Pick<ReleaseRequest, 'releaseName' | 'lock' | 'lockTimeoutSeconds'>;
 }
 
-/** What the post-job phase knows of the earlier processes of its step, which it has ended: its own Lease is taken by it. */
+/** The post-job phase has ended the earlier processes of its step, so it may take over their Lease. */
 export type LeftEnded = Required<Pick<LeaseContext, 'isHelmStopped' | 'isProcessGone'>>;
 
-/** The right to change a release, held from before the first change to after the last. */
+/** The right to change a release, held from before the first change until after the last one. */
 export interface Lease {
   /**
-   * `unlocked`: the input lock is off, or the connection may not use Leases. `later`: the namespace is not there yet, so
-   * it is to be acquired when it is.
+   * `unlocked`: the input lock is off, or the connection may not use Leases. `later`: the namespace does not exist yet;
+   * the lease is acquired after the namespace was created.
    */
   readonly state: 'held' | 'unlocked' | 'later';
-  /** As it was found when it was taken; undefined where there was none. */
+  /** The record that this run found when it took the lease; undefined if there was none. */
   readonly previous: LeaseRecord | undefined;
   /** Aborts when another holder was seen. */
   readonly lost: AbortSignal;
-  /** For right before a change: throws `LeaseLost` unless nobody else can hold the release now. */
+  /** Call right before a change. Throws `LeaseLost` unless it is certain that nobody else can hold the release now. */
   confirm(): Promise<void>;
-  /** As `confirm`, and notes in the Lease what is begun: a later holder knows by it whose a pending release is. */
+  /**
+   * Confirms like `confirm`, and writes the begun work into the Lease. A later holder learns from it to which run a
+   * pending release belongs.
+   */
   begin(work: Work): Promise<void>;
-  /** Helm's record is in order: what was begun is over. Never throws. */
+  /** Clears the begun work, because Helm's record is in order. Never throws. */
   settled(): Promise<void>;
-  /** With `later`, once the namespace exists. */
+  /** Acquires a `later` lease once the namespace exists. */
   acquireNow(): Promise<void>;
 }
 
-/** What a flow acts through that changes a release. */
+/** The context of a flow that changes a release. */
 export interface ReleaseContext extends RolloutContext {
   /** The mark of this process (see adapters/system/processes). */
   process: string;
@@ -74,21 +80,24 @@ export interface ReleaseContext extends RolloutContext {
   storage: ReleaseStorage;
   lease: Lease;
   request: ReleaseRequest;
-  /** Objects that were there before this run, or before one that died; see core/release/preexisting. Flows add to it. */
+  /**
+   * Objects that existed before this run, or before a run that died; see core/release/preexisting. Flows add to this
+   * list.
+   */
   preexisting: KeptObject[];
 }
 
-/** What a flow acts through that deploys a chart. */
+/** The context of a flow that deploys a chart. */
 export interface DeployContext extends ReleaseContext {
   helm: Helm;
   request: DeployRequest;
 }
 
-/** What a deploy is begun with: the lease is the first that it acquires. */
+/** The context in which a deploy starts. The deploy acquires the lease first. */
 export type DeployStart = Omit<DeployContext, 'lease' | 'process' | 'run' | 'preexisting'> &
   LeaseContext & { request: DeployRequest };
 
-/** Ends the flow when the step was cancelled meanwhile. */
+/** Ends the flow if the step was cancelled meanwhile. */
 export function stopIfCancelled(signal: AbortSignal): void {
   if (signal.aborted) throw new TaskError('Cancelled', 'The step was cancelled.');
 }
@@ -99,26 +108,26 @@ interface RollbackParts {
   azure: AzureRun;
   place: OwnPlace;
   sha256: Sha256;
-  /** A new random text for the `Seal` of a plan. */
+  /** Makes a new random text for the `Seal` of a plan. */
   newSalt: () => string;
-  /** What the main phase of this very step has proven; of the post-job phase only. */
+  /** The approval that the main phase of this step has proven; set only in the post-job phase. */
   proven?: ProvenApproval;
 }
 
-/** What a step for plain workloads acts through. */
+/** The context of a rollback step for plain workloads. */
 export type PlainStart = RolloutContext & LeaseContext & RollbackParts;
 
-/** What a step for a release acts through. */
+/** The context of a rollback step for a release. */
 export type ReleaseRollbackStart = PlainStart & {
   storage: ReleaseStorage;
   helm: ReleaseHelm;
   rollbackHelm: RollbackHelm;
 };
 
-/** The same under the lease. */
+/** The context of a rollback step for a release, under the lease. */
 export type RollbackContext = ReleaseContext & RollbackParts;
 
-/** What a plan is made through. Nothing of it is used to change anything. */
+/** The context in which a plan is made. Nothing in it is used to change anything. */
 export type ReleasePlanContext = Pick<
   ReleaseContext,
   'agent' | 'cluster' | 'namespace' | 'signal' | 'rollbackHelm' | 'sha256' | 'storage'

@@ -3,7 +3,7 @@ import { shownName, type OwnRecords, type Timeline } from './place';
 import type { ApprovalStep, RunApproval, RunRecord } from './runRecords';
 import { oneLine, shownTime } from './words';
 
-/** Whether the record is the check «approval» of a stage. Its id is the one of the approval. */
+/** Returns true if the record is the check «approval» of a stage. Its id is also the id of the approval. */
 export function isEnvironmentApproval({ type }: RunRecord): boolean {
   return type.toLowerCase() === 'checkpoint.approval';
 }
@@ -11,9 +11,9 @@ export function isEnvironmentApproval({ type }: RunRecord): boolean {
 export interface EnvironmentQuestion {
   timeline: Timeline;
   own: OwnRecords;
-  /** When the plan was made. */
+  /** The time at which the plan was made. */
   planMadeAt: number;
-  /** By the ids of the records; undefined where the approvals API could not be read. */
+  /** The approvals, whose ids are those of the records; undefined if the approvals API could not be read. */
   approvals: readonly RunApproval[] | undefined;
   now: number;
 }
@@ -28,9 +28,9 @@ interface Check {
 }
 
 /**
- * Whether this stage's environment was approved after the plan was made. The timeline does not say of which resource an
- * approval is (environment, service connection, agent pool): none of the stage's may be refused, and one must be newer
- * than the plan.
+ * Judges whether this stage's environment was approved after the plan was made. The timeline does not name the resource
+ * of an approval (environment, service connection, agent pool). So no approval of the stage may be refused, and at
+ * least one must be newer than the plan.
  */
 export function judgeEnvironment(question: EnvironmentQuestion): ApprovalFinding {
   const { timeline, own, planMadeAt } = question;
@@ -61,7 +61,7 @@ export function judgeEnvironment(question: EnvironmentQuestion): ApprovalFinding
 function ownChecks(timeline: Timeline, { stage }: OwnRecords): RunRecord[] {
   const checks = timeline.records.filter((record) => isEnvironmentApproval(record));
   const own = checks.filter((record) => stage === undefined || timeline.stageOf(record)?.id === stage.id);
-  // A stage that is run again asks again; several checks of one attempt all have the same name.
+  // A rerun of a stage asks again, so only the newest attempt counts. All checks of one attempt have the same name.
   const newest = Math.max(...own.map(({ attempt }) => attempt));
   return own.filter(({ attempt }) => attempt === newest);
 }
@@ -86,7 +86,7 @@ function stateByApproval({ status, steps }: RunApproval, now: number): CheckStat
     case 'approved':
       return 'approved';
     case 'deferred':
-      // approved, to take effect later: this job runs, so later is now
+      // A deferred approval takes effect at a later time. This job runs, so that time may have come.
       return steps.every(({ deferredTo = 0 }) => deferredTo <= now) ? 'approved' : 'open';
     case 'skipped':
       return 'skipped';
@@ -127,7 +127,10 @@ function tooEarly(stage: string, at: number, planMadeAt: number): ApprovalFindin
   return { finding: 'refused', code: 'ApprovedBeforePlan', reason };
 }
 
-/** Those who approved this plan: an approval by several may have begun before it was made. */
+/**
+ * The persons who approved this plan. If several persons must approve, some may have done so before the plan was made;
+ * they do not count.
+ */
 function approversOf({ approval, decidedAt }: Check, planMadeAt: number): Approver[] {
   const at = decidedAt === undefined ? {} : { at: decidedAt };
   const steps = approval?.steps.filter((step) => isApproved(step) && (step.decidedAt ?? Infinity) > planMadeAt) ?? [];

@@ -1,6 +1,6 @@
 import type { Identity } from './identity';
 
-/** One person's approval. What Azure DevOps does not tell is absent. */
+/** One person's approval. A fact that Azure DevOps does not give is absent. */
 export interface Approver {
   identity?: Identity;
   /** Milliseconds since 1970. */
@@ -8,35 +8,35 @@ export interface Approver {
   comment?: string;
 }
 
-/** Why a rollback is not approved, for machines. */
+/** Why a rollback is not approved, as a code. */
 export type ApprovalRefusal =
-  /** Nothing that approves is there, or it was not waited for. */
+  /** There is no approval, or this job did not wait for it. */
   | 'NoApproval'
-  /** It was given before the plan was made: for another plan. */
+  /** The approval was given before this plan was made, so it was for another plan. */
   | 'ApprovedBeforePlan'
   | 'Rejected'
   | 'Undecided'
-  /** The gate, or the check, was skipped. */
+  /** The gate or the check was skipped. */
   | 'Skipped'
-  /** Its time ran out and the run was resumed. */
+  /** The gate timed out and resumed the run without a decision. */
   | 'NobodyApproved'
-  /** Azure DevOps does not tell, and proof is asked for. */
+  /** Azure DevOps gives no proof, and the pipeline demands proof. */
   | 'Unproven'
-  /** The approver is the one who queued the run, or is not known. */
+  /** The approver queued the run, or is unknown. */
   | 'FourEyes';
 
-/** What the run shows of an approval of this plan. */
+/** What the run shows about an approval of this plan. */
 export type ApprovalFinding =
   | {
       finding: 'approved';
-      /** `the gate "Approve" (job Gate of stage Approval)`. */
+      /** For example `the gate "Approve" (job Gate of stage Approval)`. */
       through: string;
-      /** When the last of it was given. */
+      /** The time of the last approval. */
       at: number;
       approvers: readonly Approver[];
-      /** What a reader of the report should know. */
+      /** Facts that a reader of the report should know. */
       notes: readonly string[];
     }
   | { finding: 'refused'; code: Exclude<ApprovalRefusal, 'Unproven' | 'FourEyes'>; reason: string }
-  /** It cannot be told; `reason` is a sentence. */
+  /** Nothing can be concluded; `reason` is a sentence. */
   | { finding: 'unknown'; reason: string };

@@ -3,18 +3,24 @@ import { shownName, type OwnRecords, type Timeline } from './place';
 import type { RunApproval, RunRecord } from './runRecords';
 import { oneLine, shownTime } from './words';
 
-/** The task ManualValidation, in every major version. Its name proves nothing: anybody may name a task so. */
+/**
+ * The id of the task ManualValidation, the same for every major version. The name proves nothing: any task may have
+ * this name.
+ */
 const manualValidationId = '2003ad3a-104a-451a-9238-60474ab294e6';
 
-/** Azure DevOps rounds its times in different places. */
+/** Azure DevOps rounds times differently in different places, so times may differ by this much. */
 const roundingMs = 1_000;
 
-/** Whether the record is of a task ManualValidation. It is a gate where the server runs it, see `isOfServerJob`. */
+/**
+ * Returns true if the record belongs to a task ManualValidation. Such a record is a gate only if the server runs it,
+ * see `isOfServerJob`.
+ */
 export function isGate({ type, task }: RunRecord): boolean {
   return type === 'Task' && task?.id.toLowerCase() === manualValidationId;
 }
 
-/** A ManualValidation works in a server job alone; what an agent runs under its id asks nobody. */
+/** A ManualValidation works only in a server job. A task with this id that runs on an agent asks nobody. */
 function isOfServerJob(record: RunRecord, timeline: Timeline): boolean {
   const job = timeline.jobOf(record);
   return job !== undefined && job.agentName === undefined && record.agentName === undefined;
@@ -23,9 +29,9 @@ function isOfServerJob(record: RunRecord, timeline: Timeline): boolean {
 export interface GateQuestion {
   timeline: Timeline;
   own: OwnRecords;
-  /** When the plan was made. */
+  /** The time at which the plan was made. */
   planMadeAt: number;
-  /** What the approvals API tells of gates, by the id of their records; it may tell nothing. */
+  /** What the approvals API says about gates, by the ids of their records. The API may know no gate. */
   approvals: readonly RunApproval[];
 }
 
@@ -35,13 +41,14 @@ interface Gate {
   record: RunRecord;
   state: GateState;
   approval: RunApproval | undefined;
-  /** `the gate "Approve" (job Gate of stage Approval)`. */
+  /** For example `the gate "Approve" (job Gate of stage Approval)`. */
   shown: string;
 }
 
 /**
- * Whether a ManualValidation before this step has succeeded after the plan was made. What depends on what is not in the
- * timeline: a gate counts when it was over before this job began, or its whole stage before this stage began.
+ * Judges whether a ManualValidation before this step has succeeded after the plan was made. The timeline does not show
+ * what depends on what. So a gate counts if it was over before this job began, or if its whole stage was over before
+ * this stage began.
  */
 export function judgeGate(question: GateQuestion): ApprovalFinding {
   const { timeline, planMadeAt } = question;
@@ -50,7 +57,7 @@ export function judgeGate(question: GateQuestion): ApprovalFinding {
   const before = all.filter(({ record }) => isBefore(record, question));
   const forThisPlan = before.filter(({ record }) => (record.finishedAt ?? Infinity) > planMadeAt);
   const approved = forThisPlan.filter(({ state, record }) => state === 'approved' && record.finishedAt !== undefined);
-  // Within the stage a rejection counts whenever it was made: it is known now.
+  // A rejection within this stage counts even if it came after this job began, because it is known now.
   const rejections = all.filter((gate) => forThisPlan.includes(gate) || isOwnAndAfter(gate, question));
   const rejection = rejections.find((gate) => gate.state === 'rejected' && !isAskedAgain(gate, approved));
   if (rejection !== undefined) return { finding: 'refused', code: 'Rejected', reason: rejectionOf(rejection) };
@@ -79,13 +86,16 @@ function stateOf({ state, result }: RunRecord, approval: RunApproval | undefined
       return approval === undefined ? 'approved' : stateByApproval(approval);
     case 'skipped':
       return 'skipped';
-    // `succeededWithIssues` is what `continueOnError` makes of a rejection
+    // `continueOnError` turns a rejection into `succeededWithIssues`.
     default:
       return 'rejected';
   }
 }
 
-/** A gate with `onTimeout: resume` succeeds although nobody approved it; where the approval itself is told, it shows. */
+/**
+ * A gate with `onTimeout: resume` succeeds although nobody approved. If the approvals API knows the gate, its status
+ * shows the timeout.
+ */
 function stateByApproval({ status }: RunApproval): GateState {
   if (status === 'rejected' || status === 'failed' || status === 'canceled') return 'rejected';
   return status === 'timedOut' || status === 'skipped' ? 'expired' : 'approved';
@@ -104,14 +114,20 @@ function isOwnAndAfter({ record }: Gate, { timeline, own, planMadeAt }: GateQues
   return isOwn && (record.finishedAt ?? Infinity) > planMadeAt;
 }
 
-/** Whether it was over when the last of these began. What is not over, or whose time is not told, is left to later judgement. */
+/**
+ * Returns true if the record was over when the last of `later` began. Also returns true if a time is missing: later
+ * checks judge that case.
+ */
 function isOverBy({ finishedAt }: RunRecord, later: readonly (RunRecord | undefined)[]): boolean {
   const starts = later.flatMap((record) => record?.startedAt ?? []);
   if (finishedAt === undefined || starts.length === 0) return true;
   return finishedAt <= Math.max(...starts) + roundingMs;
 }
 
-/** A gate that was opened only after the rejected one has ended is an appeal: it decides. */
+/**
+ * Returns true if a gate was opened after this rejected one ended, and was approved. Such a second gate is an appeal,
+ * and it decides.
+ */
 function isAskedAgain({ record }: Gate, approved: readonly Gate[]): boolean {
   const { finishedAt } = record;
   if (finishedAt === undefined) return false;

@@ -1,21 +1,21 @@
 import { isRecord } from '../kubernetes/json';
 import { oneLine } from './words';
 
-/** Longer names are cut where they are shown. Characters. */
+/** Longer names are cut when they are shown. In characters. */
 const nameLimit = 160;
 
 /** A person, group or service as Azure DevOps names it. */
 export interface Identity {
   id?: string;
-  /** For people mostly their mail address. */
+  /** For persons, usually the mail address. */
   uniqueName?: string;
   displayName?: string;
-  /** `<type>.<rest>`; the type tells people from groups and services. */
+  /** `<type>.<rest>`; the type distinguishes persons from groups and services. */
   descriptor?: string;
   isGroup: boolean;
 }
 
-/** An identity of the REST API; undefined where nothing in it names anybody. */
+/** Reads an identity of the REST API; undefined if no field names anybody. */
 export function parseIdentity(value: unknown): Identity | undefined {
   if (!isRecord(value)) return undefined;
   const id = text(value['id']);
@@ -38,8 +38,8 @@ function text(value: unknown): string | undefined {
 }
 
 /**
- * Whether two identities are one. The same person may have several ids (an Entra account, and the one of the
- * organization), so one thing that is equal is enough; `unknown` where nothing can be compared.
+ * Compares two identities. One person may have several ids (one of Entra, one of the organization), so one equal field
+ * is enough for `same`. Returns `unknown` if there is nothing to compare.
  */
 export function compareIdentities(one: Identity, other: Identity): 'same' | 'other' | 'unknown' {
   const pairs = (['id', 'uniqueName', 'descriptor'] as const).flatMap((field) => {
@@ -52,14 +52,16 @@ export function compareIdentities(one: Identity, other: Identity): 'same' | 'oth
 
 const guid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/** A build service, service principal or the server itself: no second pair of eyes. */
+/**
+ * Returns true for a build service, a service principal and the server itself. None of them counts as a second person.
+ */
 export function isServiceAccount({ uniqueName = '', displayName = '', descriptor = '' }: Identity): boolean {
   if (/^(?:svc|s2s|aadsp)\./i.test(descriptor)) return true;
   if (/^build\\/i.test(uniqueName) || guid.test(uniqueName)) return true;
   return [uniqueName, displayName].some((name) => /^Microsoft\.VisualStudio\.|\bBuild Service \(/i.test(name));
 }
 
-/** `Jane Doe (jane@example.com)`. */
+/** For example `Jane Doe (jane@example.com)`. */
 export function shownIdentity({ displayName, uniqueName, id }: Identity): string {
   const [name, unique] = [displayName, uniqueName].map((text) => text && oneLine(text, nameLimit));
   if (!name) return unique || oneLine(id ?? 'somebody without a name', nameLimit);

@@ -10,23 +10,23 @@ export type { ApprovalRefusal, Approver } from './finding';
 
 export interface ApprovalPolicy {
   approval: 'gate' | 'environment' | 'none';
-  /** Whether not being able to look refuses. */
+  /** If true, an approval that cannot be looked up is refused. */
   requireGateProof: boolean;
   fourEyes: boolean;
 }
 
-/** What Azure DevOps answered, or why not: a sentence. */
+/** The answer of Azure DevOps, or a sentence that says why there is none. */
 export type Answered<Value> = { isKnown: true; value: Value } | { isKnown: false; problem: string };
 
-/** This run in Azure DevOps. Nothing is ever changed through it. Throws only `Cancelled`. */
+/** Read access to this run in Azure DevOps. Throws only `Cancelled`. */
 export interface AzureRun {
   timeline(): Promise<Answered<readonly RunRecord[]>>;
   build(): Promise<Answered<RunBuild>>;
-  /** Those of the ids that it knows. */
+  /** Returns only the approvals whose ids the API knows. */
   approvals(ids: readonly string[]): Promise<Answered<readonly RunApproval[]>>;
 }
 
-/** All that a decision needs of the run. */
+/** Everything about the run that a decision needs. */
 export interface RunEvidence {
   timeline: Answered<readonly RunRecord[]>;
   build: Answered<RunBuild>;
@@ -36,7 +36,7 @@ export interface RunEvidence {
 export interface ApprovalQuestion {
   policy: ApprovalPolicy;
   place: OwnPlace;
-  /** When the plan that is to be executed was made. */
+  /** The time at which the plan to be executed was made. */
   planMadeAt: Date;
   now: Date;
 }
@@ -46,25 +46,29 @@ export type ApprovalDecision =
   | { decision: 'notAsked' }
   | {
       decision: 'approved';
-      /** `the gate "Approve" (job Gate of stage Approval)`. */
+      /** For example `the gate "Approve" (job Gate of stage Approval)`. */
       through: string;
       at: Date;
-      /** Never empty; one without an identity is unknown. */
+      /** Never empty. An approver without an identity is unknown. */
       approvers: readonly Approver[];
       notes: readonly string[];
     }
   | { decision: 'refused'; code: ApprovalRefusal; reason: string }
-  /** It cannot be told, and the pipeline does not insist (`requireGateProof: false`): to be warned of. */
+  /**
+   * The approval cannot be proven, and the pipeline does not demand proof (`requireGateProof: false`). The step logs a
+   * warning.
+   */
   | { decision: 'unknown'; reason: string };
 
-/** The records whose approvals the approvals API is to be asked for. */
+/** The ids of the records for which the approvals API is queried. */
 export function approvalIds({ policy, place }: ApprovalQuestion, records: readonly RunRecord[]): string[] {
   const timeline = timelineOf(records);
   switch (policy.approval) {
     case 'none':
       return [];
     case 'gate':
-      // Nothing documented says that a ManualValidation is an approval; where it is one, its person is told.
+      // It is not documented that a ManualValidation is an approval. If the API lists one as an approval, it names the
+      // person.
       return timeline.newest((record) => isGate(record) && record.result === 'succeeded').map(({ id }) => id);
     case 'environment': {
       const own = findOwnRecords(timeline, place);
@@ -74,7 +78,7 @@ export function approvalIds({ policy, place }: ApprovalQuestion, records: readon
   }
 }
 
-/** Whether this plan was approved, by whom, when and with which words. */
+/** Decides whether this plan was approved, by whom, when and with which comment. */
 export function decideApproval(question: ApprovalQuestion, evidence: RunEvidence): ApprovalDecision {
   const { policy } = question;
   if (policy.approval === 'none') {
@@ -116,7 +120,7 @@ function findApproval({ policy, place, planMadeAt, now }: ApprovalQuestion, evid
   const approvals = evidence.approvals.isKnown ? evidence.approvals.value : undefined;
   const times = { planMadeAt: planMadeAt.getTime(), now: now.getTime() };
   const finding = judged(policy, { timeline, own, approvals, ...times });
-  // Of a gate it is the rule that nothing is told, and said so already.
+  // Gates never report who approved; that note has already been added.
   if (finding.finding !== 'approved' || evidence.approvals.isKnown || policy.approval === 'gate') return finding;
   return {
     ...finding,
@@ -142,7 +146,7 @@ function noOwnStage({ records }: Timeline, { stage }: OwnPlace): string {
   return `The run's timeline does not show this job: it has no stage "${stage ?? ''}" (it has: ${stages.join(', ')}).`;
 }
 
-/** Why not two persons are known to want it: a sentence, or undefined where they are. */
+/** The reason why two different persons are not known to agree, as a sentence; undefined if they are known. */
 function fourEyesProblem(approvers: readonly Approver[], { build }: RunEvidence): string | undefined {
   const persons = approvers.flatMap(({ identity }) => (identity === undefined ? [] : [identity]));
   const known = persons.filter((identity) => !identity.isGroup);
@@ -157,18 +161,21 @@ function fourEyesProblem(approvers: readonly Approver[], { build }: RunEvidence)
   return problems.includes(undefined) ? undefined : `fourEyes: ${problems.join('; ')}.`;
 }
 
-/** Why somebody is no second person beside those who queued the run; undefined where it is one. */
+/**
+ * The reason why the approver is no second person beside those who queued the run; undefined if the approver is one.
+ */
 function noSecondPerson(approver: Identity, queuers: readonly Identity[]): string | undefined {
   const shown = shownIdentity(approver);
   if (isServiceAccount(approver)) return `${shown}, who approved, is a service and no person`;
   const comparisons = queuers.map((queuer) => compareIdentities(approver, queuer));
   if (comparisons.includes('same')) return `${shown}, who approved, has queued this run`;
-  // What queued it for somebody (a push, a schedule) is a service, which has names of another kind.
+  // A run that was queued for somebody (by a push or a schedule) was queued by a service. Its names are of another
+  // kind, so they cannot be compared.
   const isTold = queuers.some((queuer, index) => comparisons[index] === 'other' || isServiceAccount(queuer));
   return isTold ? undefined : `whether ${shown}, who approved, has queued this run cannot be told`;
 }
 
-/** For the output `approvedBy`: names, `unknown`, or '' where nobody was asked. */
+/** The text for the output `approvedBy`: names, `unknown`, or '' if nobody was asked. */
 export function shownApprovers(decision: ApprovalDecision): string {
   switch (decision.decision) {
     case 'notAsked':

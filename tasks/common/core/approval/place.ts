@@ -1,16 +1,16 @@
 import type { RunRecord } from './runRecords';
 
-/** Where this step runs, as the agent says it. */
+/** Where this step runs, as given by variables of the agent. */
 export interface OwnPlace {
   /** `System.JobId`: the id of the job's record. */
   jobId?: string;
   /** `System.StageName`. */
   stage?: string;
-  /** `System.PhaseName`: the job of the YAML, one for all legs of a matrix. */
+  /** `System.PhaseName`: the job in the YAML, shared by all legs of a matrix. */
   phase?: string;
 }
 
-/** The records of a timeline in which this step runs. Without `stage`: the timeline has no stages. */
+/** The records of a timeline in which this step runs. If `stage` is absent, the timeline has no stages. */
 export interface OwnRecords {
   stage?: RunRecord;
   phase?: RunRecord;
@@ -19,17 +19,17 @@ export interface OwnRecords {
 
 export interface Timeline {
   records: readonly RunRecord[];
-  /** The record's own stage; undefined where its parents lead to none. */
+  /** The stage that contains the record; undefined if its parents lead to none. */
   stageOf(record: RunRecord): RunRecord | undefined;
-  /** The record's own job; undefined where its parents lead to none. */
+  /** The job that contains the record; undefined if its parents lead to none. */
   jobOf(record: RunRecord): RunRecord | undefined;
-  /** The names of stage and job that a person knows the record by. */
+  /** The names of the record's job and stage, as a person knows them. */
   placeOf(record: RunRecord): string;
-  /** The newest attempt of each: what an earlier attempt came to is over. */
+  /** The newest attempt of each wanted record. Results of earlier attempts do not count. */
   newest(isWanted: (record: RunRecord) => boolean): RunRecord[];
 }
 
-/** A timeline in which parents can be found. */
+/** Makes a timeline whose records can be asked for their parents. */
 export function timelineOf(records: readonly RunRecord[]): Timeline {
   const byId = new Map(records.map((record) => [record.id, record]));
   const ancestor = (record: RunRecord, type: string): RunRecord | undefined => {
@@ -58,12 +58,15 @@ export function timelineOf(records: readonly RunRecord[]): Timeline {
   };
 }
 
-/** A rerun of a stage has records with new ids and the same names. Records without a name cannot be told apart by it. */
+/**
+ * A rerun of a stage has records with new ids and the same identifiers. Attempts of a record without an identifier
+ * cannot be matched.
+ */
 function isLaterAttempt(other: RunRecord, record: RunRecord): boolean {
   return other.attempt > record.attempt && record.identifier !== undefined && other.identifier === record.identifier;
 }
 
-/** A pipeline without stages has one all the same. */
+/** Azure DevOps gives a pipeline without stages one stage with this name. */
 function isNamed({ identifier, name }: RunRecord): boolean {
   return (identifier ?? name) !== '__default';
 }
@@ -72,7 +75,7 @@ export function shownName({ name, identifier }: RunRecord): string {
   return name || identifier || 'without a name';
 }
 
-/** Undefined where the timeline does not show this step's stage. */
+/** Returns undefined if the timeline does not show this step's stage. */
 export function findOwnRecords(timeline: Timeline, place: OwnPlace): OwnRecords | undefined {
   const job = timeline.records.find(({ id, type }) => type === 'Job' && id === place.jobId?.toLowerCase());
   const stages = timeline.newest(({ type }) => type === 'Stage');
@@ -83,7 +86,10 @@ export function findOwnRecords(timeline: Timeline, place: OwnPlace): OwnRecords 
   return { stage, ...(phase && { phase }), ...(job && { job }) };
 }
 
-/** The name of the YAML stands in the identifier (behind the stage's, of a job); `name` is what the page shows. */
+/**
+ * `identifier` holds the name in the YAML; a job's identifier has the stage's name before it. `name` is the name that
+ * the page shows.
+ */
 function isCalled({ identifier, refName, name }: RunRecord, wanted: string | undefined): boolean {
   if (wanted === undefined || wanted === '') return false;
   const names = [identifier, identifier?.split('.').at(-1), refName, identifier === undefined ? name : undefined];

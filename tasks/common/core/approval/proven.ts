@@ -1,17 +1,17 @@
 import { isRecord } from '../kubernetes/json';
 
 /**
- * An approval that was proven in this step. The agent keeps it for the step's post-job phase; it is never read from the
- * cluster, where others may write.
+ * An approval that was proven in this step. The agent keeps it for the step's post-job phase. It is never read from the
+ * cluster, because others may write there.
  */
 export interface ProvenApproval {
-  /** Of the plan that was approved. */
+  /** The digest of the approved plan. */
   digest: string;
   /** The sentence for the report, Helm's record and the Event. */
   sentence: string;
-  /** See `shownApprovers`. */
+  /** The text that `shownApprovers` makes. */
   approvedBy: string;
-  /** ISO time; empty where it is not known. */
+  /** An ISO time; empty if the time is not known. */
   approvedAt: string;
 }
 
@@ -19,7 +19,7 @@ export function provenApprovalText(proven: ProvenApproval): string {
   return JSON.stringify(proven);
 }
 
-/** Undefined where the text is not ours. */
+/** Returns undefined if this extension did not write the text. */
 export function readProvenApproval(text: string | undefined): ProvenApproval | undefined {
   let value: unknown;
   try {

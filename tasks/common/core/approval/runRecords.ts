@@ -1,35 +1,38 @@
 import { isRecord } from '../kubernetes/json';
 import { parseIdentity, type Identity } from './identity';
 
-/** A record of a run's timeline (`_apis/build/builds/{id}/timeline`), as far as approvals need it. Times are milliseconds since 1970. */
+/**
+ * The part of a record of a run's timeline (`_apis/build/builds/{id}/timeline`) that approvals need. Times are
+ * milliseconds since 1970.
+ */
 export interface RunRecord {
   id: string;
   parentId?: string;
   /** `Stage`, `Phase`, `Job`, `Task`, `Checkpoint`, `Checkpoint.Approval` and others. */
   type: string;
-  /** As the page shows it. */
+  /** The name that the page shows. */
   name: string;
-  /** The names of the YAML, joined by dots; of a stage its name. */
+  /** The names in the YAML, joined by dots; for a stage, its name. */
   identifier?: string;
   refName?: string;
   task?: { id: string; name: string };
-  /** The agent that runs it; absent of what the server itself runs. */
+  /** The agent that runs the record; absent if the server runs it. */
   agentName?: string;
   state: string;
   result?: string;
   startedAt?: number;
   finishedAt?: number;
-  /** From 1. */
+  /** Counts from 1. */
   attempt: number;
-  /** What the server said about it, as it said it. */
+  /** Messages of the server about the record, unchanged. */
   issues: readonly string[];
 }
 
 /** Who queued the run. */
 export interface RunBuild {
-  /** For whom: the person who queued it or whose push did. */
+  /** The person for whom the run was queued: who queued it, or whose push did. */
   requestedFor?: Identity;
-  /** Who asked for it: the person, or a service where a push or a schedule did. */
+  /** Who sent the request: the person, or a service after a push or on a schedule. */
   requestedBy?: Identity;
 }
 
@@ -45,7 +48,7 @@ export type ApprovalStatus =
   | 'failed'
   | 'deferred';
 
-/** An approval as `_apis/pipelines/approvals` gives it with its steps. */
+/** An approval with its steps, as `_apis/pipelines/approvals` returns it. */
 export interface RunApproval {
   id: string;
   status: ApprovalStatus;
@@ -55,17 +58,17 @@ export interface RunApproval {
 
 export interface ApprovalStep {
   status: ApprovalStatus;
-  /** Who decided; the one who was asked may be a group. */
+  /** The person who decided. The assigned approver, who was asked, may be a group. */
   approver?: Identity;
   decidedAt?: number;
-  /** When an approval that was given ahead takes effect. */
+  /** The time at which a deferred approval takes effect. */
   deferredTo?: number;
   comment?: string;
 }
 
 type Fields = Record<string, unknown>;
 
-/** The records of a timeline; undefined where the answer is none. */
+/** The records of a timeline; undefined if the answer is no timeline. */
 export function parseTimeline(value: unknown): RunRecord[] | undefined {
   if (!isRecord(value) || !Array.isArray(value['records'])) return undefined;
   return (value['records'] as unknown[]).filter(isRecord).flatMap((fields) => parseRecord(fields) ?? []);
@@ -98,7 +101,7 @@ function parseIssues(value: unknown): string[] {
   return (value as unknown[]).filter(isRecord).flatMap((issue) => text(issue['message']) ?? []);
 }
 
-/** A build; undefined where the answer is none. */
+/** The build in an answer; undefined if the answer is no build. */
 export function parseBuild(value: unknown): RunBuild | undefined {
   if (!isRecord(value) || value['id'] === undefined) return undefined;
   return {
@@ -107,7 +110,7 @@ export function parseBuild(value: unknown): RunBuild | undefined {
   };
 }
 
-/** Approvals, alone or in a list; undefined where the answer is none. */
+/** The approvals in an answer, which is a bare list or has one in `value`; undefined if there is no list. */
 export function parseApprovals(value: unknown): RunApproval[] | undefined {
   const list: unknown = isRecord(value) ? value['value'] : value;
   if (!Array.isArray(list)) return undefined;
@@ -136,7 +139,7 @@ function parseStep(fields: Fields): ApprovalStep {
   };
 }
 
-/** With the numbers that stand for the names where a server gives none (what the number of `deferred` is, is not known). */
+/** Some servers give numbers instead of names. The number of `deferred` is not known. */
 const statusNumbers: Readonly<Record<ApprovalStatus, number>> = {
   undefined: 0,
   uninitiated: 1,
@@ -160,7 +163,7 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-/** Azure DevOps gives years from 1 on for «never». */
+/** Azure DevOps writes «never» as a date in the year 1. */
 function time(value: unknown): number | undefined {
   const parsed = typeof value === 'string' ? Date.parse(value) : Number.NaN;
   return Number.isNaN(parsed) || parsed <= 0 ? undefined : parsed;

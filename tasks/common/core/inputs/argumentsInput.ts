@@ -5,9 +5,10 @@ import type { SecretFinder } from '../text/secrets';
 type Split = { words: string[] } | { problem: string };
 
 /**
- * Words of a command line by quotes and blanks, never by a shell: nothing is expanded. Inside single quotes all is
- * literal; inside double quotes a backslash escapes `"`, `\`, `$` and a backtick; outside it escapes blanks, quotes and
- * itself, and is literal elsewhere (so that Windows paths survive). Line breaks are blanks, also after a backslash.
+ * Splits a command line into words by quotes and blanks. No shell is involved, so nothing is expanded. Inside single
+ * quotes everything is literal. Inside double quotes a backslash escapes `"`, `\`, `$` and a backtick. Outside of
+ * quotes a backslash escapes blanks, quotes and itself and is literal elsewhere, so that Windows paths survive. Line
+ * breaks are blanks, also after a backslash.
  */
 export function splitArguments(text: string): Split {
   const words: string[] = [];
@@ -50,7 +51,7 @@ const printsSecrets =
   'it makes Helm print what the API server answers, Secrets too; set the variable system.debug to true';
 const ownRecord = 'the task writes this part of the release itself';
 
-/** Flags that the task gives to Helm itself, or that would take its flow apart, with what to use instead. */
+/** Flags that the task passes to Helm itself, or that would break its flow, with the input to use instead. */
 const ownedFlags: Readonly<Record<string, string>> = {
   wait: followed,
   'wait-for-jobs': followed,
@@ -96,10 +97,10 @@ const ownedShorthands: Readonly<Record<string, string>> = {
   v: 'v',
 };
 
-/** Shorthands that take no value: the next letter of the group is a flag again. */
+/** Shorthands without a value: the next letter of the group is another flag. */
 const booleanShorthands = new Set(['i', 'g', 'h']);
 
-/** The user's flags that stand alone; all others take a value, here or as the next word. */
+/** Flags open to users that take no value. All other flags take a value, after `=` or as the next word. */
 const booleanFlags = new Set([
   'devel',
   'disable-openapi-validation',
@@ -121,13 +122,13 @@ const booleanFlags = new Set([
   'verify',
 ]);
 
-/** The extra flags for `helm upgrade`, with everything that may not be among them. */
+/** Reads the extra flags for `helm upgrade` and reports every flag that is not allowed. */
 export function readArguments(text: string, secrets: SecretFinder): { words: string[]; mistakes: Mistake[] } {
   const split = splitArguments(text);
   if ('problem' in split) return { words: [], mistakes: [{ input: 'arguments', problem: split.problem }] };
   const flags = groupFlags(split.words);
   const mistakes = flags.flatMap((flag) => flagMistakes(flag, secrets));
-  // A secret with blanks in it is in no single word, and no word of it may be shown.
+  // A secret with blanks in it is spread over several words, and none of these words may be shown.
   const isCut = !split.words.some((word) => secrets.isIn(word));
   if (isCut && (secrets.isIn(text) || secrets.isIn(split.words.join(' ')))) {
     return { words: split.words, mistakes: [secretMistake('a flag')] };
@@ -136,8 +137,8 @@ export function readArguments(text: string, secrets: SecretFinder): { words: str
 }
 
 /**
- * What is wrong with the extra flags by the help of the very Helm that gets them. A flag that it does not list may be one that
- * takes no value, and would make the next word the chart.
+ * Checks the extra flags against the help of the Helm that will get them. An unlisted flag is refused: if this Helm
+ * took no value for it, the next word would become the chart.
  */
 export function checkArguments(words: readonly string[], flags: HelmFlags, secrets: SecretFinder): Mistake[] {
   const mistakes: Mistake[] = [];
@@ -179,7 +180,7 @@ function groupFlags(words: readonly string[]): Flag[] {
     if ('shorthands' in flag && shorthandTakesNext(flag.shorthands)) at += 1;
     if (!('name' in flag) || flag.value !== undefined || booleanFlags.has(flag.name)) continue;
     const next = words[at + 1];
-    // an owned flag is refused anyway; its value shall not be called a stray word
+    // A flag that the task owns is refused anyway, so its value must not be reported as a stray word.
     const takesNext = next !== undefined && (!next.startsWith('-') || !isOwned(flag.name));
     if (!takesNext || (isUnknown(flag.name) && next.startsWith('-'))) continue;
     flag.value = next;
@@ -196,7 +197,7 @@ function asFlag(word: string): Flag {
   return { name: word.slice(2, equals), value: word.slice(equals + 1) };
 }
 
-/** The user's flags that take a value, as far as they are known today. */
+/** Flags open to users that take a value, of the Helm versions known today. */
 const valueFlags = new Set([
   'burst-limit',
   'ca-file',
@@ -217,7 +218,9 @@ const valueFlags = new Set([
   'username',
 ]);
 
-/** Those that say how a chart is found, and where Helm keeps what belongs to that: other commands of Helm know them too. */
+/**
+ * Flags that say how a chart is found and where Helm stores related files. Other commands of Helm know these flags too.
+ */
 const chartFlags = new Set([
   'ca-file',
   'cert-file',
@@ -236,7 +239,7 @@ const chartFlags = new Set([
   'verify',
 ]);
 
-/** Of the user's flags for `helm upgrade` those that Helm's other commands need to find the same chart. */
+/** Selects the user's flags for `helm upgrade` that Helm's other commands need to find the same chart. */
 export function chartArguments(words: readonly string[]): string[] {
   return groupFlags(words).flatMap((flag) => {
     if (!('name' in flag) || !chartFlags.has(flag.name)) return [];
@@ -252,7 +255,7 @@ function isOwned(name: string): boolean {
   return insteadOf(name) !== undefined;
 }
 
-/** Helm has them from Kubernetes' libraries and hides them; with `-` or `_`. */
+/** Hidden flags that Helm inherits from Kubernetes' libraries, written with `-` or `_`. */
 const klogFlag =
   /^(?:v|vmodule|log[-_].*|.*logtostderr.*|stderrthreshold|legacy[-_]stderr.*|(?:add[-_]dir|skip)[-_].*header.*|one[-_]output)$/;
 
@@ -292,7 +295,7 @@ function secretMistake(flag: string): Mistake {
   return { input: 'arguments', holds: flag, problem };
 }
 
-/** Whether the group ends with a flag whose value is the next word. */
+/** Returns true if the group ends with a flag whose value is the next word. */
 function shorthandTakesNext(letters: string): boolean {
   const valued = [...letters.matchAll(/./gu)].findIndex(([letter]) => !booleanShorthands.has(letter));
   return valued === letters.length - 1 && letters.charAt(valued) in ownedShorthands;

@@ -6,7 +6,7 @@ import { isAddress } from './valuesFile';
 
 const chartExpected = 'a folder or .tgz on the agent, repository/chart, or an oci:// address';
 
-/** Reads `chart` and `chartRepository`, and tells which of Helm's ways to find a chart they mean. */
+/** Reads `chart` and `chartRepository` and decides which of Helm's ways to find a chart they mean. */
 export function readChartSource(read: InputReader, files: InputFiles, secrets: SecretFinder): ChartSource {
   const source = chartSource(read, files);
   if (source.kind !== 'path') {
@@ -72,12 +72,12 @@ function remoteChart(read: InputReader, chart: string, repository: string | unde
     read.mistake({ input: 'chartRepository', holds: repository, problem });
   }
   if (!isOci(chart)) return { kind: 'url', reference: chart };
-  // Helm asks for this spelling
+  // Helm accepts the scheme only in lower case.
   return { kind: 'oci', reference: chart.replace(/^oci/i, 'oci') };
 }
 
 function chartInRepository(read: InputReader, files: InputFiles, chart: string, repository: string): ChartSource {
-  // Helm 3 takes what lies in the working directory, Helm 4 what the repository has
+  // Helm 3 takes the file in the working directory, Helm 4 the chart of the repository.
   if (looksLikePath(chart) || files.kind(chart) !== 'missing') {
     const problem =
       'this is a file or folder on the agent, and chartRepository is given as well; give one of them ' +
@@ -100,7 +100,7 @@ function chartOnDisk(read: InputReader, files: InputFiles, given: string): Chart
   return { kind: 'path', reference: files.absolute(chart) };
 }
 
-/** Whoever gives the Chart.yaml of a folder means the folder. */
+/** The Chart.yaml of a folder stands for the folder. */
 function isChartFile(files: InputFiles, chart: string): boolean {
   return /(^|[/\\])Chart\.yaml$/.test(chart) && files.kind(chart) === 'file';
 }
@@ -109,7 +109,7 @@ function isPattern(chart: string): boolean {
   return /[*?]/.test(chart);
 }
 
-/** The paths that a pattern with `*` and `?` means, each of which stands for part of one name. In alphabetical order. */
+/** The paths that match a pattern, in alphabetical order. `*` and `?` stand for a part of one name. */
 function matching(files: InputFiles, pattern: string): string[] {
   const [first = '', ...rest] = pattern.split(/[/\\]/);
   const start = isPattern(first) ? ['.'] : [first === '' ? '/' : first];

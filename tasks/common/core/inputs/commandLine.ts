@@ -7,20 +7,22 @@ import { valuesFlagArgument } from './valuesFile';
 /** One word of Helm's command line. */
 export interface Argument {
   text: string;
-  /** Absent for what the task makes itself. `text` is what the input holds. */
+  /**
+   * The input that the word came from, and the text that the input holds. Absent for a word that the task makes itself.
+   */
   given?: { input: string; text: string };
 }
 
-/** What the adapter made ready for Helm: where it reads what may not stand on a command line. */
+/** Files that the adapter made for Helm, for everything that must not be on a command line. */
 export interface PreparedInputs {
-  /** In place of the chart's own path, where that holds a secret; see `DeployRequest`. */
+  /** Replaces the chart's own path if that path holds a secret; see `DeployRequest`. */
   chart?: string;
-  /** In the order of the request's; undefined where Helm reads the file itself. */
+  /** In the order of the request's files; undefined for a file that Helm reads itself. */
   valueFiles: readonly (string | undefined)[];
   values: PrivateValueFiles;
 }
 
-/** Files that the adapter wrote for the private parts, by their paths; texts in the order of `privateTexts`. */
+/** Paths of the files that the adapter wrote for the private values; `texts` are in the order of `privateTexts`. */
 export interface PrivateValueFiles {
   values?: string;
   texts: readonly string[];
@@ -28,7 +30,10 @@ export interface PrivateValueFiles {
 
 type ChartRequest = Pick<DeployRequest, 'chart' | 'chartVersion'>;
 
-/** The chart, and where it is looked for. `folder` is where relative paths start: what lies above it is not the input's. */
+/**
+ * The flags that name the chart and its repository. Relative paths start at `folder`; the part of a path up to `folder`
+ * does not come from an input.
+ */
 export function chartReference(request: ChartRequest, prepared: PreparedInputs, folder: string): Argument[] {
   const { chart, chartVersion } = request;
   const repository = chart.kind === 'repository' ? chart.repository : undefined;
@@ -39,7 +44,7 @@ export function chartReference(request: ChartRequest, prepared: PreparedInputs, 
   ];
 }
 
-/** All value flags in the order that keeps Helm's precedence, and the flags of the user. */
+/** All value flags, in the order that keeps Helm's precedence, and the extra flags of the user. */
 export function inputArguments(
   request: Pick<DeployRequest, 'valueFiles' | 'values' | 'extraArguments'>,
   prepared: PreparedInputs,
@@ -70,7 +75,10 @@ export function given(input: string, text: string, folder?: string): Argument {
   return { text, given: { input, text: isBelow ? text.slice(folder.length + 1) : text } };
 }
 
-/** The words as Helm gets them. Throws where one that comes from an input holds a secret of the job: any process can read it. */
+/**
+ * The words as Helm gets them. Throws if a word from an input holds a secret of the job, because any process of the
+ * machine can read a command line.
+ */
 export function commandLine(words: readonly Argument[], secrets: SecretFinder): string[] {
   for (const { given: source } of words) {
     if (source === undefined || !holdsSecret(source.text, secrets)) continue;
@@ -86,7 +94,7 @@ export const secretProblem =
 export const credentialProblem =
   'it holds a password or a key, and what is on a command line can be read by every process of the machine';
 
-/** A number of one or two digits that is a secret as well hides nothing. */
+/** A secret of one or two digits is in so many texts that it counts as no secret. */
 export function holdsSecret(text: string, secrets: SecretFinder): boolean {
   return secrets.isIn(text) && !(text.length < shortestSecret && /^[+-]?\d+$/.test(text));
 }
@@ -94,7 +102,7 @@ export function holdsSecret(text: string, secrets: SecretFinder): boolean {
 const credentialParameter =
   /[?&;](?:[\w.-]*[-_])?(?:sig|signature|token|password|passwd|pwd|secret|api_?key|access_?key|auth|credential)=[^&;#]/i;
 
-/** Whether an address brings a credential along, be it known to the job or not. */
+/** Returns true if an address contains a credential, known to the job or not. */
 export function hasCredential(address: string): boolean {
   return /^[^:/]+:\/\/[^/?#:]*:[^/?#]*@/.test(address) || credentialParameter.test(address);
 }

@@ -2,7 +2,7 @@ import type { ConnectionRequest } from './deployRequest';
 import type { InputReader } from './inputs';
 import { namespaceExpected, parseNamespace } from './releaseName';
 
-/** The inputs by which every task finds its cluster and namespace. */
+/** The inputs by which every task finds its cluster and its namespace. */
 export const connectionInputDefaults = {
   connectionType: 'kubernetesServiceConnection',
   kubernetesServiceConnection: '',
@@ -10,8 +10,8 @@ export const connectionInputDefaults = {
 } as const;
 
 /**
- * In a deployment job with a Kubernetes resource the server hands over the resource's service connection without
- * setting the input: the only one there is, is meant.
+ * In a deployment job with a Kubernetes resource, the server hands over the resource's service connection without
+ * setting the input. So if exactly one connection is available, it is used.
  */
 export function readConnection(read: InputReader, available: readonly string[]): ConnectionRequest {
   const type = read.choice('connectionType', ['kubernetesServiceConnection', 'none']);
@@ -22,7 +22,7 @@ export function readConnection(read: InputReader, available: readonly string[]):
 }
 
 export function readNamespace(read: InputReader): string | undefined {
-  // empty is a wish too: the connection's own
+  // An empty input is valid: it selects the namespace of the connection.
   const expected = `${namespaceExpected}, or nothing for the connection's own`;
   return read.parsed('namespace', expected, (text) => (text === '' ? '' : parseNamespace(text)), '') || undefined;
 }

@@ -2,73 +2,79 @@ import type { RolloutRequest } from './rolloutRequest';
 import type { ValueArguments } from './setValues';
 import type { ValuePath } from './strvals';
 
-/** Where the chart comes from, by how Helm finds it. */
+/** The source of the chart; `kind` is the way in which Helm finds it. */
 export type ChartSource =
-  /** A folder or an archive on the agent; `reference` is its absolute path. `isSecret`: no command line may show it. */
+  /**
+   * A folder or an archive on the agent; `reference` is its absolute path. `isSecret`: no command line may show the
+   * path.
+   */
   | { kind: 'path'; reference: string; isSecret?: true }
-  /** `name/chart` of a repository that an earlier step added, or a chart's name in `repository`. */
+  /** `name/chart` from a repository that an earlier step added, or the name of a chart in `repository`. */
   | { kind: 'repository'; reference: string; repository?: string }
   | { kind: 'oci'; reference: string }
-  /** An archive behind an address. */
+  /** The address of an archive. */
   | { kind: 'url'; reference: string };
 
-/** An absolute path or an address; one that holds a secret is read by the task, and Helm gets a private copy. */
+/** An absolute path or an address. If it holds a secret, the task reads the file and gives Helm a private copy. */
 export type ValuesFile = string | { kind: 'address' | 'path'; reference: string; input: string };
 
 export type ConnectionRequest =
   | { type: 'kubernetesServiceConnection'; id: string }
-  /** KUBECONFIG, the home's kubeconfig, or the pod that the agent runs in. */
+  /** KUBECONFIG, the kubeconfig in the home folder, or the service account of the pod in which the agent runs. */
   | { type: 'none' };
 
-/** What every change of a release needs to know. */
+/** Inputs that every change of a release needs. */
 export interface ReleaseRequest {
   connection: ConnectionRequest;
-  /** Absent: the connection's namespace. */
+  /** Absent: the namespace of the connection. */
   namespace?: string;
   releaseName: string;
-  /** Bounds a way back. */
+  /** The timeout of a rollback. */
   rollbackTimeoutSeconds: number;
-  /** As Helm's `--history-max`: 0 is no limit. */
+  /** Works as Helm's `--history-max`: 0 means no limit. */
   historyMax: number;
   rollout: RolloutRequest;
-  /** Absolute; absent: `helm` on PATH. */
+  /** An absolute path. Absent: `helm` on PATH. */
   helmPath?: string;
-  /** Whether a Lease keeps other runs away: wherever the connection may use one, always, or never. */
+  /**
+   * Says if a Lease keeps other runs away: `preferred` if the connection may use Leases, `required` always, `off`
+   * never.
+   */
   lock: 'preferred' | 'required' | 'off';
-  /** How long to wait for another run. */
+  /** The longest time to wait for another run. */
   lockTimeoutSeconds: number;
 }
 
-/** What the post-job phase needs, when the main one was interrupted. */
+/** Inputs that the post-job phase needs if the main phase was interrupted. */
 export interface RepairRequest extends ReleaseRequest {
   onInterrupted: 'rollback' | 'keep';
-  /** Bounds all that the post-job phase does. */
+  /** The timeout of the whole post-job phase. */
   cleanupTimeoutSeconds: number;
 }
 
-/** What the pipeline's author asked for, checked as far as it can be without a cluster. */
+/** The request of the pipeline's author, checked as far as possible without a cluster. */
 export interface DeployRequest extends RepairRequest {
   createNamespace: boolean;
   chart: ChartSource;
-  /** Exact or a range, given to Helm as it is. */
+  /** An exact version or a range; Helm gets it unchanged. */
   chartVersion?: string;
   dependencyUpdate: boolean;
-  /** In the order in which they override each other. */
+  /** In the order of precedence: later files override earlier ones. */
   valueFiles: readonly ValuesFile[];
   values: ValueArguments;
-  /** What the value inputs give; undefined where a values file is an address that only Helm reads. */
+  /** The paths of all values that the inputs give; undefined if a values file is an address, which only Helm reads. */
   givenPaths: readonly ValuePath[] | undefined;
-  /** What the inputs say that may be meant otherwise, a sentence each. */
+  /** Inputs that the author may have meant differently, one sentence each. */
   warnings: readonly string[];
-  /** Flags of the user, none of which the task owns. */
+  /** Flags of the user; the task owns none of them. */
   extraArguments: readonly string[];
-  /** Bounds the deploy up to its verdict. */
+  /** The timeout of the deploy until its verdict. */
   timeoutSeconds: number;
   onFailure: 'rollback' | 'keep';
-  /** A release that another program left pending counts as left when it is this old. */
+  /** A release that another program left pending counts as abandoned at this age. */
   assumeAbandonedAfterSeconds: number;
-  /** A first install that died is removed and installed anew. */
+  /** If true, a first install that died is removed and installed again. */
   recreateFailedInstall: boolean;
-  /** Makes a new revision also where nothing would change. */
+  /** If true, the task makes a new revision even if nothing would change. */
   forceUpgrade: boolean;
 }

@@ -9,23 +9,26 @@ const unitSeconds: Readonly<Record<string, number>> = {
   h: 3600,
 };
 
-/** Go holds a duration as 64 bits of nanoseconds. */
+/** Go stores a duration as a 64-bit number of nanoseconds. */
 const longestSeconds = 9_223_372_036;
 
 export const durationExpected = 'a time above zero as Go writes it, for example 90s, 5m or 1h30m';
 
-/** Seconds of a Go duration (`5m`, `1h30m`, `1.5h`, `250ms`); undefined for all else, for zero and for negative ones. */
+/**
+ * The seconds of a Go duration (`5m`, `1h30m`, `1.5h`, `250ms`); undefined for any other text, for zero and for
+ * negative durations.
+ */
 export function parseDuration(text: string): number | undefined {
   if (!/^\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/u.test(text)) return undefined;
   let seconds = 0;
   for (const [, amount, unit] of text.matchAll(/\+?(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|[smh])/guy)) {
     seconds += Number(amount) * (unitSeconds[unit ?? ''] ?? Number.NaN);
   }
-  // what Go would round to zero is zero
+  // Go rounds less than a nanosecond to zero.
   return seconds >= 1e-9 && seconds <= longestSeconds ? seconds : undefined;
 }
 
-/** Seconds as Helm's `--timeout` and a reader of the log take them: `1h30m`, `5m`, `90s` is `1m30s`, `250ms`. */
+/** Formats seconds for Helm's `--timeout` and for the log: `1h30m`, `5m`, `250ms`; 90 seconds are `1m30s`. */
 export function formatDuration(seconds: number): string {
   const milliseconds = Math.max(1, Math.round(seconds * 1000));
   const hours = Math.floor(milliseconds / 3_600_000);

@@ -2,11 +2,11 @@ import type { ConnectionRequest } from './deployRequest';
 import type { RolloutRequest } from './rolloutRequest';
 import { isBuiltIn } from '../kubernetes/groups';
 
-/** A workload as the input names it: `deployment/web` or `certificate.cert-manager.io/web`. */
+/** A workload as written in the input: `deployment/web` or `certificate.cert-manager.io/web`. */
 export interface WorkloadName {
-  /** Kind, singular, plural or short name, lower case. */
+  /** A kind, singular, plural or short name in lower case. */
   kind: string;
-  /** Absent where only the kind was named. */
+  /** Absent if the input names only the kind. */
   group?: string;
   name: string;
 }
@@ -46,18 +46,18 @@ const shortNames: Readonly<Record<string, string>> = {
   quota: 'resourcequota',
 };
 
-/** `kind/name` with the kind as kubectl takes it; undefined for what is not of that form. */
+/** Parses `kind/name`, where kind is written as for kubectl; undefined if the text has another form. */
 export function parseWorkloadName(text: string): WorkloadName | undefined {
   const match = /^([A-Za-z][A-Za-z0-9]*)((?:\.[A-Za-z0-9-]+)*)\/([a-z0-9]([-a-z0-9.]*[a-z0-9])?)$/.exec(text.trim());
   const [, kind, dotted, name] = match ?? [];
   if (kind === undefined || name === undefined) return undefined;
   const lower = kind.toLowerCase();
-  // kubectl takes `deployments.v1.apps` too; the version makes no difference to what is looked at.
+  // kubectl also accepts `deployments.v1.apps`. The version does not change which object is meant.
   const group = (dotted ?? '')
     .slice(1)
     .toLowerCase()
     .replace(/^v\d+((alpha|beta)\d+)?\.(?=.)/, '');
-  // What a group of its own calls its kinds for short is known to the API server alone.
+  // Only the API server knows the short names of a custom group.
   const plain = isBuiltIn(group) ? (shortNames[lower] ?? lower) : lower;
   return group === '' ? { kind: plain, name } : { kind: plain, group, name };
 }

@@ -1,15 +1,15 @@
 import type { InputFiles, InputReader } from './inputs';
 
-/** Completes a sentence about a file that would be Helm on another platform, or for a shell. */
+/** The end of a sentence about a file that could be Helm on another platform or in a shell. */
 export const onlyExe =
   'which is no .exe: Windows starts scripts only through a shell, which would change the values and keep a cancel from Helm';
 
-/** Whether a file can be Helm, by its name: on Windows only an .exe can. */
+/** Returns true if the file can be Helm, judged by its name: on Windows only an .exe can. */
 export function canBeHelm(platform: NodeJS.Platform | undefined, file: string): boolean {
   return platform !== 'win32' || /\.exe$/i.test(file);
 }
 
-/** The input helmPath as an absolute path; undefined for the Helm on PATH. */
+/** Reads the input helmPath as an absolute path; undefined means the Helm on PATH. */
 export function readHelmPath(read: InputReader, files: InputFiles): string | undefined {
   const given = read.optionalText('helmPath');
   if (given === undefined) return undefined;
@@ -34,7 +34,7 @@ export function readHelmPath(read: InputReader, files: InputFiles): string | und
   return files.absolute(path);
 }
 
-/** On Windows the name of a program may be given without its .exe. */
+/** On Windows, the name of a program may be given without `.exe`. */
 function completed(path: string, files: InputFiles): string {
   const isShort = files.platform === 'win32' && !canBeHelm('win32', path) && files.kind(`${path}.exe`) === 'file';
   return isShort ? `${path}.exe` : path;

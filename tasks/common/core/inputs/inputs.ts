@@ -2,18 +2,20 @@ import { TaskError } from '../failure';
 import type { SecretFinder } from '../text/secrets';
 import { splitSetLines, type SetLine } from './setLines';
 
-/** What the agent gave for an input; undefined when it gave nothing (an older task.json on the server). */
+/** The value that the agent has for an input; undefined if it has none (an older task.json on the server). */
 export type RawInputs = (name: string) => string | undefined;
 
-/** The file system as far as inputs are checked against it. Relative paths start at System.DefaultWorkingDirectory. */
+/**
+ * The part of the file system against which inputs are checked. Relative paths start at System.DefaultWorkingDirectory.
+ */
 export interface InputFiles {
   /** Absent: not Windows. */
   platform?: NodeJS.Platform;
   absolute(path: string): string;
   kind(path: string): 'file' | 'folder' | 'missing' | 'unreadable';
-  /** Of what lies in a folder; none where that cannot be read. */
+  /** The names of the items in a folder; empty if the folder cannot be read. */
   names(folder: string): readonly string[];
-  /** Throws when the file cannot be read. */
+  /** Throws if the file cannot be read. */
   readText(path: string): string;
 }
 
@@ -21,46 +23,46 @@ export interface InputContext {
   files: InputFiles;
   secrets: SecretFinder;
   redact(text: string): string;
-  /** Ids of the service connections that the agent handed to this step, without its own. */
+  /** Ids of the service connections that the agent handed to this step, except its own connection. */
   serviceConnections: readonly string[];
 }
 
-/** One thing that is wrong with the inputs, as a person is told it. */
+/** One mistake in the inputs, as a message shows it. */
 export interface Mistake {
   input: string;
-  /** What the input holds there, absent when it is empty or too long to help. */
+  /** The text that the input holds; absent if it would not help. */
   holds?: string;
-  /** What is expected, or what is wrong and what to do; goes on the sentence after a semicolon. */
+  /** What is expected, or what is wrong and how to correct it. The message appends this text after a semicolon. */
   problem: string;
 }
 
-/** One line of an input of many lines. */
+/** One line of a multi-line input. */
 export interface InputLine {
   input: string;
   text: string;
-  /** From 1, as written. */
+  /** The line number in the input, from 1. */
   number: number;
-  /** As in `SetLine`; absent where nothing of the line is a secret that is to stay whole. */
+  /** As in `SetLine`; absent if the line holds no secret that must stay whole. */
   verbatim?: SetLine['verbatim'];
 }
 
 /**
- * Reads inputs and remembers every mistake. A mistaken input answers with something of the right type, so that reading
- * can go on: nothing read may be used before `finish` has returned.
+ * Reads inputs and remembers every mistake. A mistaken input returns some value of the right type, so that reading can
+ * continue. Use nothing that was read before `finish` has returned.
  */
 export interface InputReader {
-  /** Trimmed; the default when empty or not given. */
+  /** The trimmed text; the default if the input is empty or not given. */
   text(name: string): string;
   optionalText(name: string): string | undefined;
   boolean(name: string): boolean;
   choice<Choice extends string>(name: string, choices: readonly [Choice, ...Choice[]]): Choice;
-  /** `parse` answers undefined for what it does not take. */
+  /** `parse` returns undefined for a text that it does not accept. */
   parsed<Value>(name: string, expected: string, parse: (text: string) => Value | undefined, fallback: Value): Value;
-  /** The lines that hold anything, trimmed. */
+  /** The lines that are not empty, trimmed. */
   lines(name: string): InputLine[];
-  /** As `lines`, for assignments: a secret in them stays whole. */
+  /** Like `lines`, for assignments: a secret in a line stays whole. */
   setLines(name: string): InputLine[];
-  /** As `lines`, without comments: for inputs in whose words no `#` can stand. */
+  /** Like `lines`, without comments: for inputs whose words cannot contain `#`. */
   entries(name: string): InputLine[];
   mistake(mistake: Mistake): void;
   /** Throws one TaskError `InputInvalid` that lists every mistake. */
@@ -68,8 +70,9 @@ export interface InputReader {
 }
 
 /**
- * Azure Pipelines leaves `$(name)` as it is when the run has no such variable. One that a secret brings along is part of
- * the secret, and one that a secret ends is not quoted.
+ * Finds a `$(name)`, which Azure Pipelines leaves in the text if the run has no such variable. A `$(name)` inside a
+ * secret belongs to the secret and is no mistake. One that overlaps a secret in part is a mistake, but it is not
+ * quoted.
  */
 function unresolvedIn(text: string, secrets: SecretFinder): Pick<Mistake, 'holds'> | undefined {
   const variables = [...text.matchAll(/\$\([^()\r\n]+\)/g)];
@@ -83,7 +86,7 @@ function unresolvedIn(text: string, secrets: SecretFinder): Pick<Mistake, 'holds
   return undefined;
 }
 
-/** `defaults` names every input of the task; what is not in it cannot be read. */
+/** `defaults` names every input of the task; no other input can be read. */
 export function inputReader(
   defaults: Readonly<Record<string, string>>,
   raw: RawInputs,
@@ -142,7 +145,7 @@ export function inputReader(
       if (mistakes.length === 0) return;
       const redacted = (held: string): string => {
         const masked = context.redact(held);
-        // a secret too short to be looked for inside other text is still one when it is all there is
+        // A short secret is not searched inside other text, but it is still masked if it is the whole text.
         return masked === held && context.secrets.isIn(held) ? '***' : masked;
       };
       throw mistakesError(mistakes, redacted);
@@ -150,7 +153,7 @@ export function inputReader(
   };
 }
 
-/** `redact` is for what the inputs hold; without it secrets must not be in there. */
+/** `redact` masks secrets in the texts that the inputs hold. Without it, these texts must not hold secrets. */
 export function mistakesError(
   mistakes: readonly Mistake[],
   redact: (text: string) => string = (text) => text,
@@ -170,7 +173,7 @@ function parseBoolean(text: string): boolean | undefined {
 }
 
 /**
- * Lines are trimmed as the agent trims the whole input and a shell trims a word; a blank that a backslash keeps is kept.
+ * Lines are trimmed as the agent trims a whole input and as a shell trims a word. A blank after a backslash is kept.
  */
 function splitInputLines(text: string): { line: string; number: number }[] {
   return text
@@ -179,7 +182,7 @@ function splitInputLines(text: string): { line: string; number: number }[] {
     .filter(({ line }) => line !== '');
 }
 
-/** From a `#` that begins a word to the end of its line, as in YAML; the lines keep their numbers. */
+/** Removes comments: from a `#` that begins a word to the end of its line, as in YAML. The lines keep their numbers. */
 export function withoutComments(text: string): string {
   return text.replace(/(?<![^\s])#[^\r\n]*/g, '');
 }
@@ -194,7 +197,7 @@ function inputNames(mistakes: readonly Mistake[]): string {
   return [...new Set(mistakes.map(({ input }) => input))].join(', ');
 }
 
-/** Longer values are cut where they are shown in a message. Characters. */
+/** Longer values are cut when a message shows them. In characters. */
 const heldLimit = 120;
 
 function describeMistakes(mistakes: readonly Mistake[], redact: (text: string) => string): string {

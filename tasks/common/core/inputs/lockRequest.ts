@@ -7,7 +7,10 @@ export const lockInputDefaults = { lock: 'preferred', lockTimeout: '5m' } as con
 
 const fallbackSeconds = 300;
 
-/** How a run keeps others away from its release. Whoever died is known to be dead after one lease, so that is the least. */
+/**
+ * Reads how a run keeps others away from its release. The wait is at least one lease, because a dead run is only known
+ * to be dead after that time.
+ */
 export function readLockRequest(read: InputReader): Pick<ReleaseRequest, 'lock' | 'lockTimeoutSeconds'> {
   const seconds = read.parsed('lockTimeout', durationExpected, parseDuration, fallbackSeconds);
   return {

@@ -4,7 +4,10 @@ import type { ValuePath } from './strvals';
 
 type GivenValues = Pick<DeployRequest, 'extraArguments' | 'valueFiles' | 'values'>;
 
-/** Whether Helm takes values of the last revision: because a flag says so, or because it is given none. */
+/**
+ * Returns true if Helm reuses values of the last revision: because a flag says so, or because the inputs give no
+ * values.
+ */
 export function reusesValues(given: GivenValues): boolean {
   return reusingFlag(given) !== undefined || (givesNone(given) && !hasFlag(given, /^--reset-values(=true)?$/));
 }
@@ -25,8 +28,9 @@ function givesNone({ valueFiles, values }: GivenValues): boolean {
 const mostNamed = 10;
 
 /**
- * A sentence that names the values of the new revision that this run does not give: Helm has them from the last one. A
- * value that was removed from the pipeline is among them. `givenPaths` is undefined where not all of them are known.
+ * A sentence that names the values of the new revision that this run does not give. Helm takes these values from the
+ * last revision, even if they were removed from the pipeline. `givenPaths` is undefined if not all given values are
+ * known.
  */
 export function reusedValuesSentence(
   given: GivenValues,
@@ -49,7 +53,7 @@ function leadsTo(short: ValuePath, long: ValuePath): boolean {
   return short.every((name, at) => name === long[at]);
 }
 
-/** A list is a leaf: Helm replaces it as a whole. */
+/** Treats a list as a leaf, because Helm replaces a list as a whole. */
 export function leafPaths(values: Readonly<Record<string, unknown>>, above: ValuePath = []): ValuePath[] {
   return Object.entries(values).flatMap(([name, value]) => {
     const path = [...above, name];

@@ -3,24 +3,24 @@ import type { ReleaseRequest } from './deployRequest';
 import type { WorkloadName } from './healthRequest';
 import type { RollbackRequest } from '../rollbackPlan/model/types';
 
-/** What is rolled back: the release of the request, or workloads as `kubectl rollout undo` does it. */
+/** The object of the rollback: the release of the request, or workloads as with `kubectl rollout undo`. */
 export type RollbackSubject = { kind: 'release' } | { kind: 'workloads'; workloads: readonly WorkloadName[] };
 
-/** What the pipeline's author asked for, checked as far as it can be without a cluster. */
+/** The request of the pipeline's author, checked as far as possible without a cluster. */
 export interface RollbackTaskRequest extends ReleaseRequest {
   action: 'plan' | 'rollback';
   subject: RollbackSubject;
-  /** Where to, and what it may do. */
+  /** The target of the rollback, and what the rollback may do. */
   rollback: RollbackRequest;
-  /** 64 hexadecimal digits; absent where none was given. */
+  /** 64 hexadecimal digits; absent if the input is empty. */
   planDigest?: string;
-  /** Nothing is rolled back that was not planned before. */
+  /** If true, a rollback needs a plan that was made before. */
   requirePlan: boolean;
   maxPlanAgeSeconds: number;
   approval: ApprovalPolicy;
-  /** Of the Helm binary, in hexadecimal. */
+  /** The SHA-256 of the Helm binary, in hexadecimal. */
   helmSha256?: string;
 }
 
-/** Plain workloads of a namespace share one lock: two lists of them may overlap. */
+/** The plain workloads of a namespace share one lock, because two lists of them may overlap. */
 export const plainWorkloadsLock = 'plain-workloads';

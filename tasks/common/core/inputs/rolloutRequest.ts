@@ -3,17 +3,17 @@ import type { InputReader } from './inputs';
 import { parseStatusRules, type StatusRule } from '../status/objectStatus';
 import { causes, type CauseCode, type Grace } from '../rollout/causes';
 
-/** How a rollout is followed and judged; the same inputs in every task that does. */
+/** How a rollout is followed and judged. Every task that follows a rollout has the same inputs for it. */
 export interface RolloutRequest {
-  /** False: nothing is given up before the timeout. */
+  /** False: the rollout is followed until the timeout, even if it looks hopeless. */
   failFast: boolean;
-  /** Absent: 10 s for workloads without a readiness probe, else 0. */
+  /** Absent: 10 s for workloads without a readiness probe, otherwise 0. */
   stableForSeconds?: number;
-  /** In place of the graces of the causes. */
+  /** Graces that replace the default graces of the causes. */
   graces: Readonly<Partial<Record<CauseCode, Grace>>>;
-  /** What means current and failed for kinds that the user knows better. */
+  /** Rules of the user that say when objects of a kind are current or failed. */
   statusRules: readonly StatusRule[];
-  /** Lines of each container log that is shown; 0 shows none. */
+  /** The number of lines shown of each container log; 0 shows no log. */
   logLines: number;
   followLogs: boolean;
 }

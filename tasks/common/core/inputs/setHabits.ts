@@ -5,8 +5,8 @@ import type { Assignment } from './strvals';
 export type SetInput = 'set' | 'setString' | 'setFile' | 'setLiteral';
 
 /**
- * What a shell or HelmDeploy would have taken away or understood, and Helm does not: `refusal` where the value can only be
- * another one than meant, `warning` where it may be meant. Nothing that stands in the line is quoted.
+ * A habit from a shell or from HelmDeploy that works differently with Helm. `refusal`: the value cannot be the intended
+ * one. `warning`: the value may be intended. The texts never quote the line.
  */
 export interface Habit {
   refusal?: string;
@@ -25,7 +25,7 @@ export function habitOf(input: SetInput, line: InputLine, assignments: readonly 
   return input === 'setFile' ? {} : valueWarning(values);
 }
 
-/** The line with a letter in place of each character of its secrets: those are meant as they are. */
+/** The line with each character of a secret replaced by a letter, because habits are not searched inside secrets. */
 function shapeOf({ text, verbatim = [] }: InputLine): string {
   let shape = text;
   for (const [start, end] of verbatim)
@@ -65,7 +65,7 @@ function escapeRefusal(input: SetInput, shape: string): string | undefined {
   return `Helm drops a backslash before a letter or digit; ${instead}`;
 }
 
-/** Quotes that were to hold a comma: Helm begins the next key at the comma all the same. */
+/** Finds quotes that were meant to protect a comma: Helm begins the next key at the comma anyway. */
 function quoteRefusal(values: readonly string[]): string | undefined {
   const isCut = values.some((value, at) => {
     const quote = /^["']/.exec(value)?.[0];

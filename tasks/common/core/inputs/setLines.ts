@@ -3,16 +3,16 @@ import type { Range } from './strvals';
 
 export interface SetLine {
   text: string;
-  /** From 1, as written; of a line that goes over several, the first. */
+  /** The line number in the input, from 1; for an assignment over several lines, the first of them. */
   number: number;
-  /** Where secrets of the job stand in `text`: no character of them has a meaning. In order, apart from each other. */
+  /** The places of secrets in `text`, in order and not overlapping. No character in them is grammar. */
   verbatim: readonly Range[];
 }
 
 /**
- * The lines of an input that holds assignments. A secret that the agent put there stays whole: its line breaks end no
- * line, its blanks are not trimmed, and nothing in it is grammar. A secret that fills whole lines is what it looks like:
- * assignments that somebody keeps in one secret variable.
+ * Splits an input that holds assignments into lines. A secret that the agent inserted stays whole: its line breaks end
+ * no line, its blanks are not trimmed, and nothing in it is grammar. A secret that fills whole lines is treated as
+ * plain lines, because a secret variable may hold assignments.
  */
 export function splitSetLines(text: string, secrets: SecretFinder): SetLine[] {
   const verbatim = merged(secrets.occurrences(text).filter((range) => isPartOfLine(range, text)));
@@ -35,14 +35,15 @@ function isPartOfLine([start, end]: Range, text: string): boolean {
   const endsLine = isLineBreak(text[afterBlanks(text, end)]);
   const isWholeValue = text[start - 1] === '=' && (endsLine || text[end] === ',');
   const secret = text.slice(start, end);
-  // One that is too short to be looked for inside other text still counts as a whole value.
+  // A short secret is not searched inside other text, but it counts if it is the whole value.
   if (secret.trim().length < shortestSecret) return isWholeValue;
-  // A line break at its end can be the one that ends the line: then the secret is another one, without it.
+  // The secret's final line break may be the break that ends the line. Then the same secret without that break is the
+  // one to keep whole.
   if (/[\r\n]$/.test(secret) && !endsLine && text[end] !== ',') return false;
   return !(beginsLine && endsLine);
 }
 
-/** The edges of the text count as line breaks. */
+/** The start and the end of the text count as line breaks. */
 function isLineBreak(character: string | undefined): boolean {
   return character === undefined || character === '\r' || character === '\n';
 }
@@ -63,7 +64,7 @@ function beforeBlanks(text: string, from: number): number {
   return at;
 }
 
-/** Sorted; those that overlap become one. */
+/** Returns the ranges sorted; overlapping ranges become one. */
 function merged(ranges: readonly Range[]): Range[] {
   const sorted = [...ranges].sort((a, b) => a[0] - b[0]);
   const all: [number, number][] = [];
@@ -75,7 +76,7 @@ function merged(ranges: readonly Range[]): Range[] {
   return all;
 }
 
-/** The lines without their breaks. */
+/** The ranges of the lines, without their line breaks. */
 function lineRanges(text: string, verbatim: readonly Range[]): Range[] {
   const breaksAt = (at: number, character: string): boolean => text[at] === character && !isInside(verbatim, at);
   const ranges: Range[] = [];
@@ -93,7 +94,7 @@ function isInside(ranges: readonly Range[], at: number): boolean {
   return ranges.some(([start, end]) => start <= at && at < end);
 }
 
-/** Lines are trimmed as a shell trims a word; a blank that a backslash keeps is kept. */
+/** Lines are trimmed as a shell trims a word. A blank after a backslash is kept. */
 function trimmed(text: string, [start, end]: Range, verbatim: readonly Range[]): Range {
   let from = start;
   let to = end;

@@ -12,19 +12,19 @@ import {
 } from './strvals';
 
 /**
- * The values of `set`, `setString`, `setFile` and `setLiteral` on their way to Helm. What holds a secret of the job is in
- * `privateValues` and `privateTexts`, which go to Helm in files that only this user can read.
+ * The values of `set`, `setString`, `setFile` and `setLiteral`, prepared for Helm. Values that hold a secret of the job
+ * are in `privateValues` and `privateTexts`; Helm reads them from files that only this user can read.
  */
 export interface ValueArguments {
-  /** `--set LINE` and so on, in the user's order: free of secrets. */
+  /** `--set LINE` and so on, in the user's order and without secrets. */
   argv: readonly string[];
-  /** The last of the values files. */
+  /** The content of the last values file. */
   privateValues?: Readonly<Record<string, unknown>>;
-  /** Each is a `--set-file` with the text as the file's content, after those in `argv`. */
+  /** Each entry becomes a `--set-file` whose file holds the text. These flags come after those in `argv`. */
   privateTexts: readonly { key: string; text: string }[];
 }
 
-/** The private texts as flags, by the paths of the files that hold them. */
+/** The flags for the private texts; `files` are the paths of the files that hold them. */
 export function privateTextFlags({ privateTexts }: ValueArguments, files: readonly string[]): string[] {
   return privateTexts.flatMap(({ key }, index) => {
     const file = files[index];
@@ -32,12 +32,12 @@ export function privateTextFlags({ privateTexts }: ValueArguments, files: readon
   });
 }
 
-/** A path as the value of one assignment of `--set-file`. */
+/** Escapes a path for use as the value of one `--set-file` assignment. */
 function escapeSetValue(text: string): string {
   return text.replace(/[\\,]/g, '\\$&').replace(/^\{/, '\\{');
 }
 
-/** `privateValues` as the text of a values file that Helm's YAML reader takes: its JSON, with unseen characters escaped. */
+/** Writes `privateValues` as a values file for Helm's YAML reader: JSON with invisible characters escaped. */
 export function privateValuesText(values: Readonly<Record<string, unknown>>): string {
   const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return `${JSON.stringify(values).replace(/[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g, escaped)}\n`;
@@ -63,20 +63,21 @@ export interface SetLines {
   setLiteral: readonly InputLine[];
 }
 
-/** What to check a path of `setFile` with; relative ones start where Helm does. */
+/** Checks for the paths of `setFile`. Relative paths start where Helm starts. */
 export interface SetFiles {
   kind(path: string): 'file' | 'folder' | 'missing' | 'unreadable';
   isAddress(reference: string): boolean;
 }
 
 /**
- * Sorts what the four inputs assign into what may stand on Helm's command line and what may not, so that Helm ends
- * with the same values, of the same types, as if all of it stood there. What cannot be had both ways is a mistake.
+ * Splits the assignments of the four inputs into those that may be on Helm's command line and those that may not. Helm
+ * must end with the same values of the same types as if all of them were on the command line. An assignment for which
+ * this is impossible is a mistake.
  */
 export function planValues(lines: SetLines, secrets: SecretFinder, files: SetFiles): PlannedValues {
   const mistakes: Mistake[] = [];
   const warnings: string[] = [];
-  // Helm's own order, whatever the order on the command line: what comes later wins
+  // Helm applies its flags in this order, whatever their order on the command line; later flags win.
   const placed = (['set', 'setString', 'setFile', 'setLiteral'] as const).flatMap((input) =>
     lines[input].flatMap((line) => placeLine({ input, line, secrets, mistakes, warnings })),
   );
@@ -100,7 +101,10 @@ export function planValues(lines: SetLines, secrets: SecretFinder, files: SetFil
   return { values, mistakes, warnings, paths: placed.flatMap((assignment) => givenPath(assignment) ?? []) };
 }
 
-/** Up to the first list: Helm replaces one as a whole. Undefined where nothing is assigned. */
+/**
+ * The path of an assignment up to its first list, because Helm replaces a list as a whole. Undefined if nothing is
+ * assigned.
+ */
 function givenPath({ path, value }: Assignment): [readonly string[]] | undefined {
   const list = path.findIndex((segment) => typeof segment === 'number');
   return value === undefined ? undefined : [(list < 0 ? path : path.slice(0, list)).map(String)];
@@ -109,9 +113,9 @@ function givenPath({ path, value }: Assignment): [readonly string[]] | undefined
 interface PlannedValues {
   values: ValueArguments;
   mistakes: Mistake[];
-  /** What may be meant otherwise, one sentence each, without any value. */
+  /** Lines that may be meant differently, one sentence each, without any value. */
   warnings: string[];
-  /** Of all that is assigned, wherever it goes. */
+  /** The paths of all assignments, private or not. */
   paths: readonly ValuePath[];
 }
 
@@ -163,7 +167,7 @@ function holdsSecret(
   );
 }
 
-/** A number of one or two digits that is a secret of the job as well is hidden nowhere: it stands in every text. */
+/** A secret of one or two digits is in so many texts that it counts as no secret. */
 function isSmall(scalar: Scalar): boolean {
   return typeof scalar === 'bigint' && String(scalar).length < shortestSecret;
 }
@@ -173,7 +177,7 @@ function scalars({ value }: Assignment): Scalar[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** The line as it is where none of it is secret, else those of its assignments that are not. */
+/** Uses the whole line if no assignment in it is secret; otherwise only its assignments that are not secret. */
 function commandLine(placed: readonly Placed[]): string[] {
   const byLine = new Map<InputLine, Placed[]>();
   for (const assignment of placed) byLine.set(assignment.line, [...(byLine.get(assignment.line) ?? []), assignment]);
@@ -185,8 +189,8 @@ function commandLine(placed: readonly Placed[]): string[] {
 }
 
 /**
- * One assignment of a line as a line of its own. Helm drops an empty value of a list item at the end of a line, not
- * before a comma: the comma stays then.
+ * Makes one assignment of a line into a line of its own. Helm drops an empty value of a list item at the end of a line,
+ * but not before a comma, so the comma is kept in that case.
  */
 function aloneText({ text, end, line, value }: Placed): string {
   return value === '' && line.text[end] === ',' ? `${text},` : text;
@@ -195,14 +199,14 @@ function aloneText({ text, end, line, value }: Placed): string {
 type PrivateWay =
   | { kind: 'values'; path: string[]; value: unknown }
   | { kind: 'text'; text: string }
-  /** A later assignment leaves nothing of it. */
+  /** A later assignment overwrites this one completely. */
   | { kind: 'none' }
   | { problem: string };
 
 /**
- * How a secret assignment reaches Helm unseen. In a values file it comes before all others, so nothing else may touch
- * its path, and a list has no place for one item there. With `--set-file` it comes after all of `set` and `setString`
- * and is always text, so nothing later may touch its path, and its key is to be seen.
+ * Chooses how a secret assignment reaches Helm without the command line. A values file comes before all other values,
+ * so no other assignment may touch the path, and a single list item cannot be given there. `--set-file` comes after all
+ * of `set` and `setString` and always gives text, so no later assignment may touch the path, and its key is visible.
  */
 function privateWay(assignment: Placed, at: number, all: readonly Placed[], secrets: SecretFinder): PrivateWay {
   const { input, path, value } = assignment;
@@ -224,7 +228,7 @@ function privateWay(assignment: Placed, at: number, all: readonly Placed[], secr
   return { problem: whyNot(fitsFile, others.length > 0, value) };
 }
 
-/** A path as `--set-file` reads it. */
+/** Writes a path as `--set-file` reads it. */
 function setKey(path: readonly Segment[]): string {
   const parts = path.map((segment) =>
     typeof segment === 'number' ? `[${segment}]` : `.${segment.replace(/[\\=[,.]/g, '\\$&')}`,
@@ -252,7 +256,10 @@ function whyNot(fitsFile: boolean, overlaps: boolean, value: Assignment['value']
   return `${secretOnCommandLine}, and one item of a list cannot be set from elsewhere; use ${instead}`;
 }
 
-/** Whether one path is the other or leads to it. A name where the other has an index touches the same value too. */
+/**
+ * Returns true if one path equals the other or leads to it. A name in the place of an index also touches the same
+ * value.
+ */
 function overlap(one: readonly Segment[], other: readonly Segment[]): boolean {
   const length = Math.min(one.length, other.length);
   for (let at = 0; at < length; at += 1) {
@@ -263,8 +270,8 @@ function overlap(one: readonly Segment[], other: readonly Segment[]): boolean {
 }
 
 /**
- * Helm drops an empty value at the end of a line when it belongs to an item of a list, unless the item is there already:
- * what such a line does depends on all that happens to the list.
+ * Returns true if the effect of the assignment depends on a list: Helm drops an empty value at the end of a line if it
+ * belongs to a list item that does not exist yet.
  */
 function dependsOnList({ input, path, value, end, line }: Placed): boolean {
   return (
@@ -275,7 +282,7 @@ function dependsOnList({ input, path, value, end, line }: Placed): boolean {
   );
 }
 
-/** The path of all that an assignment may change or depend on. */
+/** The path of everything that an assignment may change or depend on. */
 function touched(assignment: Placed): Segment[] {
   const { path } = assignment;
   return dependsOnList(assignment)
@@ -286,14 +293,14 @@ function touched(assignment: Placed): Segment[] {
     : path;
 }
 
-/** Whether nothing is left of what was at `path` before. */
+/** Returns true if the assignment overwrites everything at `path`. */
 function replaces(assignment: Placed, path: readonly Segment[]): boolean {
   if (assignment.value === undefined || dependsOnList(assignment)) return false;
   return assignment.path.length <= path.length && assignment.path.every((segment, at) => segment === path[at]);
 }
 
 function emptyObject(): Record<string, unknown> {
-  // without a prototype even `__proto__` is a name like any other
+  // Without a prototype, `__proto__` is an ordinary name.
   return Object.create(null) as Record<string, unknown>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The grammars of Helm's `--set` (pkg/strvals/parser.go) and `--set-literal` (literal_parser.go, in Helm since 3.12), the
- * same from 3.14 to 4.3, as far as they say what a line assigns. Text stays text: nothing is assigned here.
+ * The grammars of Helm's `--set` (pkg/strvals/parser.go) and `--set-literal` (literal_parser.go, in Helm since 3.12).
+ * They are the same from 3.14 to 4.3. This module only parses what a line assigns; it assigns nothing.
  */
 
 /** A name, or an index into a list. */
@@ -10,27 +10,27 @@ export type Scalar = string | boolean | null | bigint;
 
 export interface Assignment {
   path: Segment[];
-  /** Absent where Helm reads a key to the end of the line and assigns nothing, or nothing of use. */
+  /** Absent if Helm reads the key to the end of the line and assigns nothing useful. */
   value?: Scalar | Scalar[];
-  /** The assignment as it is written, without the comma after it; its place in the line is [start, end). */
+  /** The assignment as written, without the comma after it. Its range in the line is [start, end). */
   text: string;
   start: number;
   end: number;
-  /** `text` up to the value, without the equals sign. */
+  /** The part of `text` before the equals sign. */
   key: string;
 }
 
-/** [start, end) in a text. */
+/** A range [start, end) in a text. */
 export type Range = readonly [number, number];
 
 export interface SetGrammar {
-  /** `--set-string`: no value is anything but text. */
+  /** Set for `--set-string`: every value is text. */
   asString?: boolean;
-  /** Parts of the line in which no character has a meaning, in order and apart from each other. */
+  /** Ranges of the line in which no character is grammar, in order and not overlapping. */
   verbatim?: readonly Range[];
 }
 
-/** `problem` is what Helm would say of the line, without anything that stands in it. */
+/** `problem` is the error that Helm would give, without any text of the line. */
 export type ParsedLine = { assignments: Assignment[] } | { problem: string };
 
 const maxIndex = 65_536;
@@ -40,7 +40,7 @@ class LineProblem extends Error {}
 
 interface Token {
   text: string;
-  /** The character that ended it; undefined at the end of the line. */
+  /** The character that ended the token; undefined at the end of the line. */
   stop: string | undefined;
 }
 
@@ -48,7 +48,7 @@ export function parseSetLine(line: string, { asString = false, verbatim = [] }: 
   return parsed(() => [...readAssignments(new Scanner(line, verbatim), asString)]);
 }
 
-/** The value is the rest of the line as it is, and in a key nothing escapes. */
+/** The value is the rest of the line, unchanged. A backslash in the key escapes nothing. */
 export function parseLiteralLine(line: string, verbatim: readonly Range[] = []): ParsedLine {
   return parsed(() => {
     const scanner = new Scanner(line, verbatim, false);
@@ -90,7 +90,7 @@ class Scanner {
   constructor(
     readonly line: string,
     verbatim: readonly Range[],
-    /** Whether a backslash makes the next character ordinary, and a comma ends what it stands in. */
+    /** If true, a backslash escapes the next character, and a comma ends a key or a value. */
     readonly escapes = true,
   ) {
     this.verbatim = new Uint8Array(line.length);
@@ -101,12 +101,12 @@ class Scanner {
     return this.position >= this.line.length;
   }
 
-  /** Whether the next character is this one and has its meaning. */
+  /** Returns true if the next character is this one and is grammar. */
   isAt(character: string): boolean {
     return this.line[this.position] === character && !this.isVerbatim();
   }
 
-  /** Up to one of `stops`, which is consumed. */
+  /** Reads up to one of `stops`, which is consumed. */
   until(stops: string): Token {
     let text = '';
     while (!this.atEnd()) {
@@ -151,7 +151,7 @@ function readPath(scanner: Scanner): { segments: Segment[]; assigns: boolean } {
   }
 }
 
-/** Reads `0]`, `0][1]`, ...; answers what comes after: a value, a name, or nothing. */
+/** Reads `0]`, `0][1]`, and so on. Returns what follows: `=` before a value, `.` before a name, or undefined. */
 function readIndices(scanner: Scanner, segments: Segment[]): '=' | '.' | undefined {
   for (;;) {
     const index = scanner.until(']');
@@ -199,5 +199,5 @@ function typed(text: string, asString: boolean): Scalar {
   return integer >= int64.min && integer <= int64.max ? integer : text;
 }
 
-/** The names from the top of the values down to one that is given, or to the list that it is an item of. */
+/** The names from the top of the values down to a given value, or to the list that contains it. */
 export type ValuePath = readonly string[];

@@ -1,24 +1,24 @@
 import { isCollection, isMap, isScalar, parseAllDocuments, visit, type Document } from 'yaml';
 import { isNestedTooDeep } from '../kubernetes/yamlDepth';
 
-/** What is found in the text of a values file, without any of the text. */
+/** The result of checking the text of a values file. It quotes nothing of the text. */
 export interface ValuesFileCheck {
-  /** What Helm would refuse. Only what is surely wrong counts, Helm has the last word. */
+  /** An error that Helm would report too. Only certain errors are reported here; Helm decides the rest. */
   problem?: string;
-  /** What Helm may understand otherwise than it is meant. */
+  /** Something that Helm may read differently than intended. */
   warning?: string;
 }
 
 export function checkValuesFile(text: string): ValuesFileCheck {
   if (isNestedTooDeep(text)) return { problem: 'is nested deeper than any values may be' };
   const withoutMark = text.replace(/^\ufeff/, '');
-  // Helm reads YAML 1.1 and lets a key come twice
+  // Helm reads YAML 1.1 and accepts duplicate keys.
   const documents = parseAllDocuments(withoutMark, {
     version: '1.1',
     uniqueKeys: false,
     strict: false,
     logLevel: 'silent',
-    // A quotation for each of many errors would take long.
+    // Excerpts for many errors would take a long time.
     prettyErrors: false,
   });
   const [first, ...more] = Array.isArray(documents) ? documents : [];
@@ -71,13 +71,13 @@ function unreadableNode(document: Document.Parsed): string | undefined {
   return problem;
 }
 
-/** Whether Helm fetches it instead of opening a file: an address (a getter plugin's too). */
+/** Returns true if Helm fetches the reference instead of opening a file: an address, also one for a getter plug-in. */
 export function isAddress(reference: string): boolean {
-  // one letter is a Windows drive
+  // A single letter before the colon is a Windows drive.
   return /^[a-z][a-z0-9+.-]+:\/\//i.test(reference);
 }
 
-/** The argument of Helm's `--values` for one file: Helm splits it as a line of CSV. */
+/** The argument of Helm's `--values` for one file. Helm splits the argument as a line of CSV. */
 export function valuesFlagArgument(reference: string): string {
   return /[",\r\n]/.test(reference) ? `"${reference.replaceAll('"', '""')}"` : reference;
 }

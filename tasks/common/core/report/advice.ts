@@ -4,8 +4,8 @@ import { ownWords } from '../text/foreignWords';
 type Words = (groups: Readonly<Record<string, string>>) => string;
 
 /**
- * Where a reason has several remedies, the one for these words. The first row that fits counts; a reason without one keeps
- * its own advice.
+ * Special advice for reasons with several remedies, chosen by the text of the message. The first matching row counts;
+ * without a match, the general advice of the reason applies.
  */
 export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | Words])[] = [
   [
@@ -126,7 +126,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   ],
 ];
 
-/** The next step for a person, by the reason and by what was said. `message` may quote anybody. */
+/** The next step for a person, chosen by the reason and the message. `message` may quote foreign text. */
 export function adviceFor(reason: FailureReason, message: string): string {
   const said = ownWords(message);
   for (const [of, pattern, words] of specialAdvice) {

@@ -5,16 +5,16 @@ import type { Outcome, ReportedObject } from './report';
 import type { CauseCode, ReasonGroup } from '../rollout/causes';
 import type { Cause, RolloutVerdict, WorkloadVerdict } from '../rollout/verdict';
 
-/** How a flow ended, before it is told. */
+/** How a flow ended, before the report is made. */
 export interface Ending {
   outcome: Outcome;
-  /** PascalCase; empty when all is well. */
+  /** PascalCase; empty on success. */
   reason: string;
   reasonGroup: ReasonGroup | '';
   message: string;
   /** The next step, in one sentence. */
   advice: string;
-  /** `Kind/name`; empty where no object is to blame. */
+  /** `Kind/name`; empty if no object caused the failure. */
   failedWorkload: string;
   timedOut: boolean;
 }
@@ -29,7 +29,7 @@ export const wellEnded: Ending = {
   timedOut: false,
 };
 
-/** An ending for which no object is to blame. */
+/** The ending for a reason of the task itself. By default no object caused it. */
 export function endingFor(outcome: Outcome, reason: FailureReason, message: string, failedWorkload = ''): Ending {
   return {
     ...wellEnded,
@@ -45,7 +45,7 @@ export function endingFor(outcome: Outcome, reason: FailureReason, message: stri
 
 const groups: Partial<Record<FailureReason, ReasonGroup>> = { PermissionDenied: 'permissions' };
 
-/** What an unhealthy rollout came to. */
+/** The ending of an unhealthy rollout. */
 export function endingOfRollout(verdict: RolloutVerdict): Ending {
   const { decisive } = verdict;
   const cause = decisive?.cause;
@@ -57,9 +57,9 @@ export function endingOfRollout(verdict: RolloutVerdict): Ending {
   return { ...ending, message: [ending.message, ...hidden(cause.code, verdict)].join(' ') };
 }
 
-/** `failedWorkload` has failed for a cause of its own. */
+/** The ending for an object that failed for a known cause. */
 export function endingOfCause(cause: Cause, failedWorkload: string, timedOut: boolean): Ending {
-  // What timed out without a cause says so itself.
+  // The message of the cause `TimedOut` already says that the time is over.
   const isOver = timedOut && cause.code !== 'TimedOut';
   return {
     outcome: 'failed',
@@ -72,25 +72,25 @@ export function endingOfCause(cause: Cause, failedWorkload: string, timedOut: bo
   };
 }
 
-/** What kept us from knowing is the reason, where it is known; else all that is known is that the time is over. */
+/** The reason that prevented a verdict, if it is known; otherwise `TimedOut`. */
 function unknownBecause(decisive: WorkloadVerdict | undefined): FailureReason {
   const reason = decisive?.health === 'unknown' ? decisive.status.reason : '';
   return isFailureReason(reason) ? reason : 'TimedOut';
 }
 
-/** Where no cause was seen it matters what may have hidden it. */
+/** If no cause was seen, names the kinds that could not be read, because they may hide the cause. */
 function hidden(code: CauseCode, { unread }: RolloutVerdict): string[] {
   if (code !== 'TimedOut') return [];
   const kinds = [...new Set(unread.map(({ kind }) => kind))];
   return kinds.length === 0 ? [] : [`The cause may be hidden: what could not be read is of kind ${kinds.join(', ')}.`];
 }
 
-/** The ending with what went wrong after it: what came first is what a person has to look at. */
+/** Appends a later error to an ending. The first failure stays the reason, because a person has to look at that one. */
 export function endingThen(ending: Ending, later: unknown): Ending {
   return { ...ending, message: then(ending.message, later) };
 }
 
-/** The error with what went wrong after it. */
+/** Appends a later error to an earlier one. */
 export function errorThen(first: unknown, later: unknown): TaskError {
   const { reason, message, facts } = asTaskError(first);
   return new TaskError(reason, then(message, later), { cause: first, facts });
@@ -125,7 +125,7 @@ export function reportedObjects(verdict: RolloutVerdict): ReportedObject[] {
   }));
 }
 
-/** That the time is over began nowhere. */
+/** A timeout has no start time, so none is reported. */
 function sinceOf(cause: Cause | undefined): string {
   return cause === undefined || cause.code === 'TimedOut' ? '' : cause.since;
 }

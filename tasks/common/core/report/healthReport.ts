@@ -17,12 +17,12 @@ import {
 
 export type HealthWord = 'healthy' | 'unhealthy' | 'unknown';
 
-/** One look at the health of workloads or of a release. Schema: docs/report.schema.json. */
+/** One check of the health of workloads or of a release. Schema: docs/report.schema.json. */
 export interface HealthReport {
   schemaVersion: 1;
   task: 'RolloutHealthCheck';
   namespace: string;
-  /** Empty where no release was asked about. */
+  /** Empty if the check was not for a release. */
   release: string;
   health: HealthWord;
   reason: string;
@@ -32,10 +32,10 @@ export interface HealthReport {
   advice: string;
   failedWorkload: string;
   revision: number | null;
-  /** Where a rollback would go; null where there is nowhere. */
+  /** The target of a rollback; null if there is none. */
   rollbackRevision: number | null;
   canRollBack: boolean;
-  /** The revision was marked as verified healthy by this check. */
+  /** True if this check marked the revision as verified healthy. */
   markedVerified: boolean;
   startedAt: string;
   finishedAt: string;
@@ -63,7 +63,7 @@ function someOf(objects: readonly ReportedObject[]): string {
   return `${names.slice(0, 3).join(', ')}${more}`;
 }
 
-/** One sentence, without line breaks or anything else that is not seen. */
+/** One sentence, without line breaks or other invisible characters. */
 export function healthSummary(report: HealthReport): string {
   const subject = subjectOf(report);
   if (report.health === 'healthy') return `${subject}: healthy.`;
@@ -83,7 +83,10 @@ export function healthOutputs(report: HealthReport): Record<string, string> {
   };
 }
 
-/** The outputs of a check that could not begin: a gate that shows them must not show the names of the variables. */
+/**
+ * The outputs of a check that could not begin. A gate that shows the outputs would otherwise show the names of the
+ * variables.
+ */
 export function refusedOutputs(reason: FailureReason, message: string): Record<string, string> {
   const summary = withoutMacros(neutralise(message.replace(/[\s\u0085]+/g, ' ')));
   return {
@@ -102,15 +105,18 @@ export function healthResult(report: HealthReport, onUnhealthy: 'fail' | 'succee
   return report.health === 'healthy' || onUnhealthy === 'succeed' ? 'Succeeded' : 'Failed';
 }
 
-/** What the instructions of ManualValidation@1 hold at most. Characters. */
+/** The maximum length of the instructions of ManualValidation@1. In characters. */
 const gateLimit = 4000;
 const gateEvidenceLines = 12;
-/** So that the lines of one log fit beside all else; a line of structured logging may be very long. */
+/** Leaves room for everything beside the lines of one log; a line of structured logging may be very long. */
 const gateLineLimit = 200;
-/** A sentence may grow to three times its length where every character has to be escaped, and still fits. */
+/** A sentence fits even if escaping every character makes it three times as long. */
 const gateSentenceLimit = 1000;
 
-/** What a person at a gate has to know, most important first; what would not fit is left out, part by part. */
+/**
+ * Facts that a person at a gate must know, most important first. The first part that does not fit and all later parts
+ * are left out.
+ */
 export function gateInstructions(report: HealthReport): string {
   const parts = [
     `**${sentenceCell(healthSummary(report))}**`,
@@ -140,7 +146,7 @@ function gateEvidence({ object, title, lines }: Evidence): string {
   return `${sentenceCell(object)}, ${sentenceCell(title)}:\n\n${codeBlock(last.map((line) => clipped(line, gateLineLimit)))}`;
 }
 
-/** A `$(...)` or `${{...}}` would be taken for a variable by the step that is given the text. */
+/** The step that receives the text would take `$(...)` or `${{...}}` for a variable. */
 function withoutMacros(text: string): string {
   return text.replace(/\$(?=[({])/g, '$ ');
 }
@@ -154,7 +160,7 @@ function rollbackSentence(report: HealthReport): string {
   return `${now}A rollback would go to revision ${report.rollbackRevision}.`;
 }
 
-/** The closing paragraph of the log. `afterIssue`: the issue is right above it, and is not repeated. */
+/** The closing paragraph of the log. `afterIssue`: the issue is right above and is not repeated. */
 export function healthClosing(report: HealthReport, { afterIssue = false } = {}): string {
   const lines = afterIssue ? [] : [healthSummary(report)];
   if (report.health !== 'healthy') lines.push(...proofOf(report));
@@ -178,7 +184,7 @@ export function healthMarkdown(report: HealthReport): string {
   return parts.filter((part) => part !== '').join('\n\n') + '\n';
 }
 
-/** The ending of the engine in the words of a check. */
+/** Translates the engine's ending into the health word of a check. */
 export function healthOf(end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped'): HealthWord {
   if (end === 'healthy') return 'healthy';
   return end === 'failed' ? 'unhealthy' : 'unknown';

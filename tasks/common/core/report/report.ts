@@ -3,7 +3,7 @@ import { clipped, neutralise, splitLines } from '../text/foreignText';
 /** How a deploy ended. */
 export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
 
-/** `healthy`: all of it was seen alive and ready. */
+/** `healthy`: every object was seen alive and ready. */
 export type ServingHealth = 'healthy' | 'unhealthy' | 'unknown';
 
 /** The attachment type by which the results tab finds reports. */
@@ -14,63 +14,72 @@ export interface ReportedObject {
   apiVersion: string;
   name: string;
   namespace: string;
-  /** healthy, progressing, failed or unknown. */
+  /** One of healthy, progressing, failed and unknown. */
   health: string;
-  /** As kstatus has it: InProgress, Failed, Current, Terminating or Unknown. */
+  /** The status of kstatus: InProgress, Failed, Current, Terminating or Unknown. */
   status: string;
   reason: string;
   message: string;
-  /** When the reason was first seen, by the agent's clock, as ISO time; empty when nothing is wrong or it is not known. */
+  /**
+   * When the reason was first seen, by the agent's clock, as ISO time. Empty if nothing is wrong or the time is not
+   * known.
+   */
   since: string;
-  /** What was wrong with it before this run; empty when nothing was. */
+  /** What was wrong with the object before this run; empty if nothing was wrong. */
   brokenBefore: string;
-  /** It was broken before and this run has not touched it: it does not count. */
+  /** True for a pre-existing failure of an object that this run has not touched; such an object does not count. */
   isPreexisting: boolean;
 }
 
 export interface ReportedLeftover {
   kind: string;
   name: string;
-  /** Why it was kept; empty when it was removed. */
+  /** Why the leftover was kept; empty if it was removed. */
   keptBecause: string;
 }
 
-/** What a failing object showed, taken before a rollback removed it. */
+/** Evidence of a failing object, collected before a rollback removed the object. */
 export interface Evidence {
   object: string;
   kind: 'condition' | 'containerState' | 'event' | 'object' | 'log';
-  /** The cause, or which log. */
+  /** The cause, or the name of the log. */
   title: string;
   lines: readonly string[];
 }
 
-/** One deploy, told once; log, summary page, outputs and tab are renderings of it. Schema: docs/report.schema.json. */
+/**
+ * All facts about one deploy. Log, summary page, outputs and tab are renderings of this report. Schema:
+ * docs/report.schema.json.
+ */
 export interface DeployReport {
   schemaVersion: 1;
   task: 'HelmSafeDeploy';
   release: string;
   namespace: string;
   outcome: Outcome;
-  /** PascalCase, for machines; empty when all is well. */
+  /** PascalCase, for scripts; empty on success. */
   reason: string;
-  /** quota, readiness, image, permissions, limitRange, runtimeConfig, other; empty when all is well. */
+  /** quota, readiness, image, permissions, limitRange, runtimeConfig or other; empty on success. */
   reasonGroup: string;
-  /** The time was over before it was decided otherwise. */
+  /** True if the timeout passed before another cause decided the outcome. */
   timedOut: boolean;
   /** A sentence for people. */
   message: string;
   advice: string;
-  /** `Kind/name`; empty where no object is to blame. */
+  /** `Kind/name`; empty if no object caused the failure. */
   failedWorkload: string;
-  /** Null where there is none. */
+  /** Null if there was none. */
   revisionBefore: number | null;
-  /** The last revision in Helm's record when the step ended. */
+  /** The last revision in Helm's history when the step ended. */
   revision: number | null;
   /** The newest revision that was seen healthy. */
   verifiedRevision: number | null;
-  /** The revision that was applied last: it serves now, healthy or not. Null where that is not known. */
+  /** The revision that was applied last, healthy or not. Null if it is not known. */
   servingRevision: number | null;
-  /** How this run saw the serving revision last. `unknown`: it did not look, or could not. */
+  /**
+   * The health of the serving revision when this run last checked it. `unknown`: this run did not check it, or could
+   * not.
+   */
   servingHealth: ServingHealth;
   chart: string;
   appVersion: string;
@@ -82,7 +91,7 @@ export interface DeployReport {
   leftovers: readonly ReportedLeftover[];
 }
 
-/** The outputs of the task, all strings, but for the path of the report. */
+/** The outputs of the task except the path of the report; all are strings. */
 export function outputsOf(report: DeployReport): Record<string, string> {
   const text = (value: number | null): string => (value === null ? '' : String(value));
   return {
@@ -98,7 +107,7 @@ export function outputsOf(report: DeployReport): Record<string, string> {
 
 export type TaskResult = 'Succeeded' | 'Failed';
 
-/** A rolled back deploy is a failed step: what the pipeline wanted does not run. */
+/** A deploy that was rolled back is a failed step, because the release does not run the requested version. */
 export const taskResults: Record<Outcome, TaskResult> = {
   deployed: 'Succeeded',
   unchanged: 'Succeeded',
@@ -129,7 +138,7 @@ function serving(report: DeployReport): string {
   return `Revision ${servingRevision} serves now${healthWords(servingHealth, servingRevision === verifiedRevision)}.`;
 }
 
-/** What this run saw is said; what only an earlier one saw is said as such. */
+/** States the health that this run saw. Health that only an earlier run saw is worded as such. */
 function healthWords(health: ServingHealth, wasVerified: boolean): string {
   switch (health) {
     case 'healthy':
@@ -143,7 +152,7 @@ function healthWords(health: ServingHealth, wasVerified: boolean): string {
   }
 }
 
-/** The one issue of a step that did not deploy. */
+/** The only issue of a step that did not deploy. */
 export function issueOf(report: DeployReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
   const message = blaming(report).replace(/\s+/g, ' ').trim();
@@ -155,19 +164,19 @@ export function issueOf(report: DeployReport): string {
 
 type Blaming = Pick<DeployReport, 'failedWorkload' | 'message' | 'objects' | 'evidence'>;
 
-/** The message with the object that it is about, which it may name itself. */
+/** Puts the name of the failed object before the message, unless the message already begins with it. */
 export function blaming({ failedWorkload, message }: Pick<Blaming, 'failedWorkload' | 'message'>): string {
   return failedWorkload === '' || message.startsWith(`${failedWorkload} `) ? message : `${failedWorkload}: ${message}`;
 }
 
-/** The same in Markdown. */
+/** The text of `blaming` in Markdown. */
 export function blamingMarkdown(blame: Pick<Blaming, 'failedWorkload' | 'message'>): string {
   const { failedWorkload } = blame;
   if (failedWorkload === '') return cell(blame.message);
   return `**${cell(failedWorkload)}**${cell(blaming(blame).slice(failedWorkload.length))}`;
 }
 
-/** Since when the failed object has been so, as a sentence; empty where that is not known. */
+/** A sentence that says since when the object has failed; empty if that is not known. */
 export function sinceSentence({ failedWorkload, objects }: Blaming): string {
   const since = objects.find(
     ({ kind, name, health }) => health !== 'healthy' && `${kind}/${name}` === failedWorkload,
@@ -175,7 +184,10 @@ export function sinceSentence({ failedWorkload, objects }: Blaming): string {
   return since === undefined || since === '' ? '' : `First seen at ${since.slice(0, 19).replace('T', ' ')} UTC.`;
 }
 
-/** Without what the cluster adds to an event that it repeats, nor the names of pods, which differ from try to try. */
+/**
+ * Removes the text that the cluster adds to repeated events, and replaces the names of pods, which differ with each
+ * attempt.
+ */
 function alike(text: string): string {
   return text
     .replace(/^(\(combined from similar events\): )?(Error creating: )?/, '')
@@ -185,15 +197,18 @@ function alike(text: string): string {
 
 const shownProofLimit = 500;
 
-/** Since when, and the line that tells most: the last one of the log, else what the cluster says. */
+/**
+ * When the failure was first seen, and the most useful line: the last line of the log, or else what the cluster
+ * reports.
+ */
 export function proofOf(report: Blaming): string[] {
   const { evidence, message } = report;
-  // What belongs to the next cause begins with its own statement.
+  // The evidence of the next cause begins with the next item that is no log.
   const next = evidence.findIndex(({ kind }, index) => index > 0 && kind !== 'log');
   const own = next === -1 ? evidence : evidence.slice(0, next);
   const item = own.find(({ kind }) => kind === 'log') ?? own[0];
   const line = item?.lines.flatMap(splitLines).findLast((each) => each.trim() !== '');
-  // «Reason: text» of the cluster says nothing more than a message that is made of the text.
+  // The cluster's «Reason: text» is no news if the message contains the text.
   const text = item?.kind === 'log' ? line : line?.replace(/^.*?: /s, '');
   const isNews =
     item !== undefined && line !== undefined && text !== undefined && !alike(message).includes(alike(text).trim());
@@ -204,7 +219,7 @@ export function proofOf(report: Blaming): string[] {
   ];
 }
 
-/** The closing paragraph of the log. `afterIssue`: the issue is right above it, and is not repeated. */
+/** The closing paragraph of the log. `afterIssue`: the issue is right above and is not repeated. */
 export function closingOf(report: DeployReport, { afterIssue = false } = {}): string {
   const lines: string[] = [];
   if (!afterIssue) {
@@ -221,7 +236,7 @@ export function closingOf(report: DeployReport, { afterIssue = false } = {}): st
   return lines.join('\n');
 }
 
-/** Markdown, with nothing that a pod or chart says able to break out of its table cell or code block. */
+/** Markdown for the summary page. No text of a pod or a chart can break out of its table cell or code block. */
 export function summaryOf(report: DeployReport): string {
   const rows: [string, string][] = [
     ['Outcome', headings[report.outcome] + (report.reason === '' ? '' : ` (${report.reason})`)],
@@ -275,8 +290,8 @@ function leftoverList(leftovers: readonly ReportedLeftover[]): string {
 }
 
 /**
- * Text for one line of Markdown, wherever it stands: no mark-up, no HTML, no link, no second line. An underscore inside
- * a word is none of these, and names stay searchable.
+ * Escapes text for one line of Markdown in any place: no mark-up, no HTML, no link, no second line. An underscore
+ * inside a word is harmless and stays, so that names remain searchable.
  */
 export function cell(text: string): string {
   return neutralise(splitLines(text).join(' '))
@@ -287,7 +302,7 @@ export function cell(text: string): string {
     .replace(/:(?=\/\/)|(?<=www)\./gi, (mark) => `\\${mark}`);
 }
 
-/** Characters of one line; a pod may log a megabyte in one. */
+/** The maximum length of one line, in characters; a pod may log a megabyte in one line. */
 const codeLineLimit = 1000;
 
 export function codeBlock(lines: readonly string[]): string {

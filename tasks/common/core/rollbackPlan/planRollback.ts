@@ -20,7 +20,8 @@ import { narrow } from './model/textDiff';
 import type { ReleasePlanInputs, RevisionFacts, Risk, RollbackPlan } from './model/types';
 
 /**
- * The plan for a release. Answers for every input: what cannot be done is a plan with risk `refused`. Throws nothing.
+ * Makes the plan for a release. Every input gives a plan: a rollback that is impossible has the risk `refused`. Never
+ * throws.
  */
 export function planRollback(inputs: ReleasePlanInputs): RollbackPlan {
   const choice = chooseTarget(inputs.history, inputs.release, inputs);
@@ -70,7 +71,7 @@ function look(
   return { judged, hooks, findings };
 }
 
-/** A manifest that cannot be read as YAML: Helm cannot read it either. */
+/** A manifest that is no valid YAML. Helm cannot read it either. */
 function unreadableFinding(revision: Revision | undefined, read: ManifestReader): PlanFinding[] {
   if (revision === undefined) return [];
   try {
@@ -136,7 +137,10 @@ function revisionFacts(revision: Revision, deployedBy: ReleasePlanInputs['deploy
   };
 }
 
-/** What is refused is refused; a warning is a high risk, unless it is about no loss; without any change there is none. */
+/**
+ * A refusal makes the risk `refused`. A warning makes it `high`, unless the warning is harmless. A plan without changes
+ * has the risk `none`.
+ */
 export function riskOf(
   findings: readonly PlanFinding[],
   { objects, hooks }: Pick<RollbackPlan, 'objects' | 'hooks'>,
@@ -150,14 +154,15 @@ function raisesRisk({ code, severity }: PlanFinding): boolean {
   return severity === 'warning' && !harmlessWarnings.has(code);
 }
 
-/** These warn of no loss: nothing that was there is gone afterwards, and all can be done again. */
+/** Warnings about no loss: afterwards nothing is missing, and everything can be repeated. */
 const harmlessWarnings: ReadonlySet<FindingCode> = new Set<FindingCode>(['HelmNewer']);
 
 const severities = ['refusal', 'warning', 'note'] as const;
 
 /**
- * Refusals first. Of a severity one of each code, before the second of any: whoever reads only the first few misses
- * none. The codes are in the order of `findingRules`, causes before what they bring about.
+ * Sorts refusals first. Within a severity, the first finding of each code comes before the second finding of any code,
+ * so that a reader of the first few findings misses no code. The codes are in the order of `findingRules`, causes
+ * before their effects.
  */
 export function bySeverity(findings: readonly PlanFinding[]): PlanFinding[] {
   return severities.flatMap((severity) => {
@@ -210,8 +215,8 @@ function redacted(plan: Undigested, holders: readonly KubeObject[]): Undigested 
 }
 
 /**
- * Whatever a person wrote or an object holds may quote a secret. Names stay: the plan is carried out by them. The digest
- * covers nothing of what changes here.
+ * Texts of persons and values of objects may contain a secret. Names stay, because the execution needs them. The digest
+ * does not cover the texts that change here.
  */
 export function redactedTexts<Plan extends Undigested>(plan: Plan, redact: Redact): Plan {
   return {

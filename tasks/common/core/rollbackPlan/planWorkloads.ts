@@ -27,7 +27,7 @@ interface Planned {
   mayTrap: boolean;
 }
 
-/** The plan for workloads that are rolled back as `kubectl rollout undo` does. Answers for every input. */
+/** Makes the plan for workloads that are rolled back like `kubectl rollout undo`. Every input gives a plan. */
 export function planWorkloads(inputs: WorkloadPlanInputs): RollbackPlan {
   const { namespace, workloads, now, policy, toRevision, sha256 } = inputs;
   const planned = workloads.map((workload) => plannedWorkload(workload, inputs));
@@ -89,7 +89,7 @@ function plannedWorkload(workload: PlainWorkload, inputs: WorkloadPlanInputs): P
   };
 }
 
-/** The undo itself resumes a paused Deployment, where that is allowed; else there is no undo. */
+/** The undo patch resumes a paused Deployment if that is allowed; otherwise there is no undo. */
 function pausedFinding(name: string, live: KubeObject): PlanFinding[] {
   if (at(live, 'spec', 'paused') !== true) return [];
   return [
@@ -150,7 +150,7 @@ function objectFor(
 ): PlannedObject {
   const isRehearsed = rehearsed !== undefined && 'result' in rehearsed;
   const after = isRehearsed ? rehearsed.result : withTemplate(live, past.template);
-  // A rollback of pods leaves the replicas to whoever scales.
+  // The rollback of a plain workload does not change its replicas.
   const [before, then] = [comparable(live, true), comparable(after, true)];
   const changes = changesOf(before, then);
   const diff = textDiff(before, then);

@@ -1,4 +1,7 @@
-/** Why a workload is not healthy, or will not become so. A closed list: pipelines branch on these words. */
+/**
+ * The reason why a workload is not healthy, or will not become healthy. The list is closed, because pipelines branch on
+ * these words.
+ */
 export type CauseCode =
   | 'ImageInvalidName'
   | 'ImageNotFound'
@@ -34,24 +37,24 @@ export type CauseCode =
   | 'ProgressDeadlineExceeded'
   | 'TimedOut';
 
-/** The six groups that self-healing pipelines know, and the rest. */
+/** The six groups that self-healing pipelines know, and `other`. */
 export type ReasonGroup = 'quota' | 'readiness' | 'image' | 'permissions' | 'limitRange' | 'runtimeConfig' | 'other';
 
-/** `timeout`: it may heal at any moment, so only the time given for the rollout ends the wait. */
+/** `timeout`: the cause may disappear at any moment, so only the rollout's timeout ends the wait. */
 export type Grace = number | 'timeout';
 
 export interface CauseRule {
   group: ReasonGroup;
-  /** Seconds for which the cause must have lasted before the rollout is called hopeless; 0 for what cannot heal. */
+  /** The seconds that the cause must last before the rollout counts as hopeless; 0 if the cause cannot disappear. */
   grace: Grace;
-  /** Why so long. */
+  /** The reason for this grace. */
   why: string;
   recognisedBy: string;
   whoActs: string;
   nextStep: string;
 }
 
-/** In the order of how much a cause explains: where several are seen, the first of this list is the reason. */
+/** Sorted by how much a cause explains. If several causes are seen, the first of this list is the reason. */
 export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   ImageInvalidName: {
     group: 'image',
@@ -331,7 +334,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
 
 type Step = Pick<CauseRule, 'whoActs' | 'nextStep'>;
 
-/** Kinds of one code, by its `detail`, in which somebody else has to act or something else has to be done. */
+/** Special steps for a `detail` of a cause, if somebody else has to act or something else has to be done. */
 export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, Step>>>>> = {
   ImageNotFound: {
     neverPulled: {
@@ -393,7 +396,7 @@ export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, S
   },
 };
 
-/** Who has to do what about a cause of this kind. */
+/** The person who has to act, and the action, for a cause of this kind. */
 export function stepOf(code: CauseCode, detail: string | undefined): Step {
   const special = steps[code] ?? {};
   const { whoActs, nextStep } = causes[code];
@@ -404,7 +407,7 @@ export function stepOf(code: CauseCode, detail: string | undefined): Step {
 
 export const causeCodes = Object.keys(causes) as readonly CauseCode[];
 
-/** The smaller, the more it explains. */
+/** A lower rank explains more. */
 export function rankOf(code: CauseCode): number {
   return causeCodes.indexOf(code);
 }

@@ -5,23 +5,26 @@ import { eventEvidence, refTo, type Evidence, type Finding, type LogRequest } fr
 import { imageReasons, imageTrouble } from './imageFindings';
 import { at, listAt, numberAt, textAt, timeAt } from '../kubernetes/read';
 
-/** A loop by itself is called one when so many runs have ended: three restarts are allowed. */
+/** A restarting container counts as a crash loop after this number of ended runs: three restarts are allowed. */
 const endedRuns = 4;
-/** Memory is not found by waiting. */
+/** Waiting does not provide more memory, so fewer runs are needed. */
 const endedRunsOutOfMemory = 3;
 
-/** One container of a pod, with all that was said of it. */
+/** One container of a pod with its status and its events. */
 interface Container {
   pod: KubeObject;
   name: string;
   status: unknown;
   spec: unknown;
-  /** Runs before the others and has to end; sidecars that are written as init containers are none. */
+  /**
+   * True for a container that must end before the others start; false for a sidecar that is declared as an init
+   * container.
+   */
   isInit: boolean;
   events: readonly EventRecord[];
 }
 
-/** What is wrong with each container of a pod that is not on its way out. */
+/** The findings about each container of a pod that is not being deleted. */
 export function containerFindings(pod: KubeObject, events: readonly EventRecord[]): Finding[] {
   return [...containersOf(pod, events, 'initContainer'), ...containersOf(pod, events, 'container')].flatMap(
     (container) => waitingFinding(container) ?? endedFinding(container) ?? unreadyFinding(container) ?? [],
@@ -43,7 +46,7 @@ function containersOf(
   });
 }
 
-/** The container has not been started, for a reason that has nothing to do with how it ran before. */
+/** The container has not started, for a reason unrelated to its earlier runs. */
 function waitingFinding(container: Container): Finding | undefined {
   const reason = textAt(container.status, 'state', 'waiting', 'reason');
   const message = textAt(container.status, 'state', 'waiting', 'message');
@@ -83,12 +86,12 @@ function imageFinding(container: Container, reason: string, message: string): Fi
   });
 }
 
-/** The kubelet goes on without the secret, so the registry's answer alone would not say why. */
+/** The kubelet pulls without the missing secret, so the registry's answer alone would not show the reason. */
 function isSecretMissing({ reason }: EventRecord): boolean {
   return reason === 'FailedToRetrieveImagePullSecret';
 }
 
-/** A pull without end has no error; only the time given for the rollout tells it from a large image. */
+/** An endless pull reports no error, so only the rollout's timeout distinguishes it from the pull of a large image. */
 function pullingFinding(container: Container, reason: string): Finding | undefined {
   if (reason !== 'ContainerCreating' && reason !== 'PodInitializing') return undefined;
   const event = newest(container.events, ({ fieldPath }) => fieldPath !== '');
@@ -106,7 +109,7 @@ function pullingFinding(container: Container, reason: string): Finding | undefin
 }
 
 function configFinding(container: Container, message: string): Finding | undefined {
-  // The kubelet's cache of ConfigMaps and Secrets is behind; it looks again.
+  // The kubelet's cache of ConfigMaps and Secrets is out of date; the kubelet retries.
   if (/failed to sync \S+ cache/.test(message)) return undefined;
   const evidence = [state(container, `waiting, CreateContainerConfigError: ${message}`)];
   if (isConfigMissing(message)) return finding(container, 'ConfigMissing', `${message}.`, { evidence });
@@ -114,7 +117,7 @@ function configFinding(container: Container, message: string): Finding | undefin
   return finding(container, 'StartError', message, { isCertain, evidence });
 }
 
-/** Words of the kubelet about a ConfigMap, Secret or key that is not there, for environment and volumes alike. */
+/** Matches the kubelet's messages about a missing ConfigMap, Secret or key, for environment variables and volumes. */
 export function isConfigMissing(message: string): boolean {
   return /(configmap|secret)s? "[^"]*" not found|couldn't find key|references non-existent (config|secret) key/i.test(
     message,
@@ -122,7 +125,7 @@ export function isConfigMissing(message: string): boolean {
 }
 
 function startFinding(container: Container, message: string): Finding {
-  // The file to run is looked for in the image, and permissions and kinds of files in it do not change.
+  // These errors are about the executable inside the image, whose permissions and file types do not change.
   const isCertain =
     /executable file not found|exec: "[^"]*": (stat \S+: no such file or directory|permission denied|is a directory)|exec \S+: (no such file or directory|permission denied|exec format error)|not a directory/.test(
       message,
@@ -133,7 +136,7 @@ function startFinding(container: Container, message: string): Finding {
   });
 }
 
-/** The container has run and ended, now or before. */
+/** The container has run and ended, now or earlier. */
 function endedFinding(container: Container): Finding | undefined {
   const { status } = container;
   const present = at(status, 'state', 'terminated');
@@ -141,7 +144,8 @@ function endedFinding(container: Container): Finding | undefined {
   if (last === undefined) return undefined;
   const isRunning = at(status, 'state', 'running') !== undefined;
   const isDone = present !== undefined && numberAt(present, 'exitCode') === 0 && !restartsAlways(container);
-  // An init container that has succeeded after failures, or a container that is ready again, is no trouble any more.
+  // An init container that succeeded after failures is no problem any more, and neither is a container that is ready
+  // again.
   if (isDone || (isRunning && isReady(container))) return undefined;
   const reason = textAt(last, 'reason');
   if (reason === 'StartError' || reason === 'ContainerCannotRun')
@@ -150,7 +154,7 @@ function endedFinding(container: Container): Finding | undefined {
   const ended = numberAt(status, 'restartCount') + (isRunning ? 0 : 1);
   const text = `Container ${container.name} has ended ${times(ended)}, last with ${exitText(last)}.`;
   const isProbe = code === 'LivenessProbeFailed' || code === 'StartupProbeFailed';
-  // The kubelet kills what its postStart hook has failed for, and only the event says so.
+  // The kubelet kills a container whose postStart hook failed, and only the event says so.
   const told = isProbe ? 'Unhealthy' : 'FailedPostStartHook';
   const killing = newest(container.events, (event) => event.reason === told);
   const hook = textAt(status, 'state', 'waiting', 'reason') === 'PostStartHookError';
@@ -159,7 +163,7 @@ function endedFinding(container: Container): Finding | undefined {
     runs: {
       ended,
       needed: code === 'OutOfMemory' ? endedRunsOutOfMemory : endedRuns,
-      // A probe kills: what runs now is under the same sentence.
+      // A probe kills a container, so the present run may be killed in the same way.
       isRunning: isRunning && !isProbe,
       lastedSeconds: Math.max(0, timeAt(last, 'finishedAt') - timeAt(last, 'startedAt')) / 1000,
       mayWaitForOthers: code !== 'OutOfMemory',
@@ -182,7 +186,7 @@ function endCode(container: Container, reason: string): CauseCode {
   return container.isInit ? 'InitContainerFailed' : 'CrashLoop';
 }
 
-/** The container runs, but does not serve. */
+/** The container runs, but it is not ready. */
 function unreadyFinding(container: Container): Finding | undefined {
   const { status, spec } = container;
   if (container.isInit || at(status, 'state', 'running') === undefined || isReady(container)) return undefined;
@@ -221,7 +225,7 @@ function finding(container: Container, code: CauseCode, message: string, more: P
   };
 }
 
-/** Container runtimes wrap the cause into what each of their layers was doing; the evidence keeps it whole. */
+/** Container runtimes put the actions of each layer before the cause; the evidence keeps the whole message. */
 function toThePoint(message: string): string {
   return message
     .replace(/failed to create containerd task: .*unable to start container process: /, '')
@@ -244,7 +248,7 @@ function log(container: Container, previous: boolean): LogRequest {
   return { namespace: namespace ?? '', pod: name, container: container.name, previous };
 }
 
-/** Shells and runtimes tell of a signal by 128 and its number. */
+/** Shells and runtimes report a signal as an exit code of 128 plus its number. */
 function exitText(terminated: unknown): string {
   const code = numberAt(terminated, 'exitCode');
   const signal = numberAt(terminated, 'signal') || (code > 128 && code < 160 ? code - 128 : 0);

@@ -1,18 +1,18 @@
 import type { KubeObject } from '../kubernetes/object';
 import { at, listAt, numberAt, textAt } from '../kubernetes/read';
 
-/** How far a container has come, as its pod tells. */
+/** The progress of a container, as its pod's status shows it. */
 export interface ContainerRun {
   container: string;
-  /** From 1; 0 before the first run. */
+  /** Counts from 1; 0 before the first run. */
   number: number;
-  /** The newest run is over. */
+  /** True if the newest run has ended. */
   hasEnded: boolean;
-  /** Its node is known, so that it may start at any moment. */
+  /** True if the pod has a node, so that the container may start at any moment. */
   isPlaced: boolean;
 }
 
-/** Of all containers of a pod, init containers first. */
+/** The runs of all containers of a pod, init containers first. */
 export function containerRuns(pod: KubeObject): ContainerRun[] {
   const isPlaced = textAt(pod, 'spec', 'nodeName') !== '';
   return (['initContainer', 'container'] as const).flatMap((sort) => {

@@ -1,6 +1,6 @@
 import type { CauseCode, Grace } from './causes';
 
-/** Why the API server refused a pod or claim, from the words of its answer. */
+/** The reason why the API server refused a pod or a claim, recognised by the text of its answer. */
 export interface Refusal {
   code: CauseCode;
   detail?: string;
@@ -10,9 +10,12 @@ export interface Refusal {
 
 type Rule = readonly [RegExp, Refusal];
 
-/** The first that fits. Texts of Kubernetes 1.35's admission plug-ins; they have not changed for years. */
+/**
+ * The first matching rule counts. The texts are those of the admission plug-ins in Kubernetes 1.35; they have not
+ * changed for years.
+ */
 const rules: readonly Rule[] = [
-  // A webhook or policy may use any of the words below.
+  // These rules come first, because a webhook or a policy may use any of the texts below.
   [/admission webhook "[^"]*" denied the request/, { code: 'AdmissionDenied', detail: 'webhook', isCertain: true }],
   [/ValidatingAdmissionPolicy '[^']*'/, { code: 'AdmissionDenied', detail: 'policy', isCertain: true }],
   [/violates PodSecurity "/, { code: 'PodSecurityDenied', isCertain: true }],

@@ -1,9 +1,9 @@
 import type { KubeObject } from '../kubernetes/object';
 import { numberAt, textAt, timeAt } from '../kubernetes/read';
 
-/** An event of either API, as far as a judgement needs it. */
+/** The part of an event, of either API, that judging needs. */
 export interface EventRecord {
-  /** The uid of the event itself: the same event counts up. */
+  /** The uid of the event itself: a repeated event keeps it and only counts up. */
   uid: string;
   about: { kind: string; namespace: string; name: string; uid: string };
   /** `spec.containers{app}` for events about a container. */
@@ -11,10 +11,10 @@ export interface EventRecord {
   type: string;
   reason: string;
   message: string;
-  /** Who says so, for example kubelet or cluster-autoscaler. */
+  /** The component that reports the event, for example kubelet or cluster-autoscaler. */
   source: string;
   count: number;
-  /** Milliseconds since the epoch, by the cluster's clocks. */
+  /** Milliseconds since 1970, by the clocks of the cluster. */
   firstAt: number;
   lastAt: number;
 }
@@ -36,7 +36,7 @@ export function eventRecord(event: KubeObject): EventRecord {
     fieldPath: textAt(event, about, 'fieldPath'),
     type: textAt(event, 'type'),
     reason: textAt(event, 'reason'),
-    // What a probe printed ends with a line break.
+    // The output of a probe ends with a line break.
     message: (textAt(event, 'message') || textAt(event, 'note')).trim(),
     source:
       textAt(event, 'source', 'component') ||
@@ -49,7 +49,7 @@ export function eventRecord(event: KubeObject): EventRecord {
   };
 }
 
-/** The newest of the events that the test wants. */
+/** The newest event that passes the test. */
 export function newest(events: readonly EventRecord[], test: (event: EventRecord) => boolean): EventRecord | undefined {
   return events
     .filter(test)

@@ -4,7 +4,10 @@ import type { EventRecord } from './events';
 import { listAt, numberAt, textAt } from '../kubernetes/read';
 import type { RolloutSnapshot } from './snapshot';
 
-/** Who descends from whom in one reading. Built once a reading, so that judging follows the number of objects. */
+/**
+ * The relations between the objects of one snapshot. The index is built once per snapshot, so that judging takes time
+ * linear in the number of objects.
+ */
 export interface Index {
   childrenOf: ReadonlyMap<string, readonly KubeObject[]>;
   eventsOf: ReadonlyMap<string, readonly EventRecord[]>;
@@ -12,17 +15,17 @@ export interface Index {
   claims: ReadonlyMap<string, KubeObject>;
 }
 
-/** A workload's descendants, told apart by what they have to do with the revision that is rolled out. */
+/** The descendants of a workload, grouped by their relation to the revision that is rolled out. */
 export interface Family {
-  /** What makes pods for the revision now rolled out: its refusals are told in its conditions and events. */
+  /** The objects that create pods for the new revision. Their conditions and events show refused pods. */
   makers: readonly KubeObject[];
-  /** Pods of that revision which are not being deleted. */
+  /** Pods of the new revision that are not being deleted. */
   pods: readonly KubeObject[];
-  /** Pods of other revisions which are not being deleted. */
+  /** Pods of other revisions that are not being deleted. */
   oldPods: readonly KubeObject[];
-  /** Pods of that revision which are being deleted: they count for nothing, but may still tell why. */
+  /** Pods of the new revision that are being deleted. They do not count, but they may still show a cause. */
   ending: readonly KubeObject[];
-  /** False where it cannot be told which pods belong to the new revision. */
+  /** False if it is not known which pods belong to the new revision. */
   isRevisionKnown: boolean;
 }
 
@@ -37,7 +40,7 @@ export function indexOf(snapshot: RolloutSnapshot): Index {
     const owner = controllerOf(object);
     if (owner !== undefined) push(childrenOf, owner, object);
   };
-  // A followed object is in most cases among those around, too; as it is judged, so it counts.
+  // Most followed objects are also in `around`. The followed copy counts, because it is the one that is judged.
   const taken = new Set<string>();
   for (const { object } of snapshot.followed) {
     if (object === undefined || taken.has(identity(object))) continue;
@@ -68,7 +71,7 @@ export function claimKey(namespace: string | undefined, name: string): string {
   return `${namespace ?? ''}/${name}`;
 }
 
-/** Undefined for kinds that make no pods. */
+/** Undefined for kinds that create no pods. */
 export function familyOf(object: KubeObject, index: Index): Family | undefined {
   const group = apiGroup(object.apiVersion);
   switch (group === '' ? object.kind : `${group}/${object.kind}`) {
@@ -95,8 +98,8 @@ export function familyOf(object: KubeObject, index: Index): Family | undefined {
 }
 
 /**
- * The controller gives the Deployment the revision number of its new ReplicaSet. Comparing templates, as kubectl does, would
- * have to repeat the API server's defaulting.
+ * The controller gives the Deployment the revision number of its new ReplicaSet. Comparing templates, as kubectl does,
+ * would require repeating the API server's defaulting.
  */
 function deploymentFamily(object: KubeObject, index: Index): Family {
   const revision = 'deployment.kubernetes.io/revision';
@@ -142,7 +145,7 @@ export function eventsAbout(object: KubeObject, index: Index): readonly EventRec
   return index.eventsOf.get(object.metadata.uid ?? '') ?? [];
 }
 
-/** Claims that a pod mounts. */
+/** The claims that a pod mounts. */
 export function claimsOf(pod: KubeObject, index: Index): readonly KubeObject[] {
   return listAt(pod, 'spec', 'volumes').flatMap((volume) => {
     const name = textAt(volume, 'persistentVolumeClaim', 'claimName');
@@ -150,7 +153,7 @@ export function claimsOf(pod: KubeObject, index: Index): readonly KubeObject[] {
   });
 }
 
-/** The pods of the revisions that are rolled out, each with its workload; those of which it is not known are left out. */
+/** The pods of the new revisions, each with its workload. Workloads whose new revision is not known are left out. */
 export function newPods(snapshot: RolloutSnapshot): { workload: ObjectRef; pod: KubeObject }[] {
   const index = indexOf(snapshot);
   return snapshot.followed.flatMap(({ ref, object }) => {

@@ -3,18 +3,18 @@ import type { CauseCode, Grace } from './causes';
 import type { EventRecord } from './events';
 import { at, listAt, textAt } from '../kubernetes/read';
 
-/** What a finding rests on; `text` quotes the cluster. */
+/** An observation on which a finding is based; `text` quotes the cluster. */
 export interface Evidence {
   kind: 'condition' | 'containerState' | 'event' | 'object';
   ref: ObjectRef;
   container?: string;
   text: string;
-  /** When the cluster says it was, as ISO time. */
+  /** The time that the cluster gives, as ISO time. */
   at?: string;
   count?: number;
 }
 
-/** A container log that is worth reading; `previous` is the run before the present one. */
+/** A container log that is worth reading. `previous`: the log of the run before the present one. */
 export interface LogRequest {
   namespace: string;
   pod: string;
@@ -22,38 +22,38 @@ export interface LogRequest {
   previous: boolean;
 }
 
-/** Something wrong, seen in one reading. Whether it makes the rollout hopeless is decided with its age. */
+/** Something wrong in one snapshot. Its age decides if it makes the rollout hopeless. */
 export interface Finding {
   code: CauseCode;
-  /** What tells kinds of one code apart: `resources`, `taints`, … */
+  /** Distinguishes kinds of one code: `resources`, `taints`, … */
   detail?: string;
   subject: ObjectRef;
-  /** Tells this finding from the same one about another object or container, over all readings. */
+  /** Identifies the object or container of the finding in all snapshots. */
   id: string;
   message: string;
-  /** Cannot heal without another deploy. */
+  /** True if only another deploy can remove the cause. */
   isCertain: boolean;
-  /** In place of the code's grace. */
+  /** Replaces the grace of the code. */
   grace?: Grace;
-  /** The clock starts anew as long as this is so: something that is about to end may free what is missing. */
+  /** While true, the grace starts again, because an object that is being deleted may free what is missing. */
   isHeld?: boolean;
-  /** Whoever is held up tries again after a time that doubles with each try. */
+  /** True if the controller retries after delays that double with each attempt. */
   doublesWait?: boolean;
-  /** For containers that end again and again. */
+  /** Only for containers that end repeatedly. */
   runs?: ContainerRuns;
   evidence: readonly Evidence[];
   logs: readonly LogRequest[];
 }
 
 export interface ContainerRuns {
-  /** How many runs have ended. */
+  /** The number of ended runs. */
   ended: number;
-  /** How many must have ended before it is called a loop. */
+  /** The number of ended runs from which on the container counts as a crash loop. */
   needed: number;
   isRunning: boolean;
-  /** How long the last run that ended had lasted. */
+  /** The duration of the last ended run, in seconds. */
   lastedSeconds: number;
-  /** Another workload may be what it waits for. */
+  /** True if the container may be waiting for another workload. */
   mayWaitForOthers: boolean;
 }
 
@@ -77,7 +77,10 @@ export function eventEvidence(event: EventRecord, ref: ObjectRef): Evidence {
   };
 }
 
-/** What runs without anything being wrong may say what it waits for: a Job that hangs, for one. */
+/**
+ * Requests the logs of running containers without a finding: they may show what the container waits for, for example in
+ * a Job that hangs.
+ */
 export function runningLogs(pods: readonly KubeObject[]): LogRequest[] {
   return pods.flatMap((pod) => {
     const { name, namespace = '' } = pod.metadata;

@@ -2,19 +2,19 @@ import type { KubeObject } from '../kubernetes/object';
 import { apiGroup } from '../kubernetes/manifest';
 import { at, numberAt, textAt } from '../kubernetes/read';
 
-/** What keeps a controller from replacing the pods of its workload when their template changes. */
+/** A setting that keeps a controller from replacing the pods of its workload when their template changes. */
 export interface PodHold {
   /** A clause: `it is paused`. */
   why: string;
-  /** Where it is set. */
+  /** The path of the setting in the workload. */
   path: readonly string[];
-  /** Other pods of the workload are replaced. */
+  /** True if the other pods of the workload are replaced. */
   isPartial: boolean;
-  /** A JSON merge patch that ends it. */
+  /** A JSON merge patch that ends the hold. */
   release: Readonly<Record<string, unknown>>;
 }
 
-/** Undefined where the controller replaces all pods by itself, or there are none. */
+/** Undefined if the controller replaces all pods itself, or if there are no pods. */
 export function podHold(workload: KubeObject | undefined): PodHold | undefined {
   if (workload === undefined || apiGroup(workload.apiVersion) !== 'apps') return undefined;
   if (at(workload, 'spec', 'replicas') === 0) return undefined;
@@ -62,12 +62,12 @@ function updatesOnDelete(object: KubeObject | undefined): boolean {
   return textAt(object, 'spec', 'updateStrategy', 'type') === 'OnDelete';
 }
 
-/** Whether the hold is what a manifest asks for; else somebody has set it by hand. */
+/** Returns true if the manifest declares the hold; otherwise somebody has set it by hand. */
 export function isDeclaredHold({ path }: PodHold, declared: KubeObject): boolean {
   return at(declared, ...path) !== undefined;
 }
 
-/** How many pods are of an earlier template, by the status of the workload; 0 where it is not held. */
+/** The number of pods with an earlier template, by the status of the workload; 0 if no pods are held back. */
 export function podsHeldBack(workload: KubeObject): number {
   if (podHold(workload) === undefined) return 0;
   const isDaemonSet = workload.kind === 'DaemonSet';

@@ -4,23 +4,26 @@ import type { Finding, LogRequest } from './finding';
 import { othersStartingAt, sightingKey } from './memory';
 import type { Cause, RolloutPolicy, RolloutMemory, Sighting, Reading } from './model';
 
-/** How long a crash loop is excused by another workload that is still starting. */
+/** A crash loop is excused for this time while another workload is still starting. */
 const dependencySeconds = 180;
-/** Until all nodes send to a pod that has become ready. */
+/** The time until all nodes send traffic to a pod that has become ready. */
 const spreadSeconds = 5;
-/** So many findings of one workload are told; thousands of pods fail for few reasons. */
+/**
+ * The maximum number of findings reported for one workload: even if thousands of pods fail, they fail for few reasons.
+ */
 const suspectLimit = 5;
 
 export interface JudgedFinding {
   cause: Cause;
   isHopeless: boolean;
-  /** When it becomes hopeless if nothing changes. */
+  /** The time at which the finding becomes hopeless if nothing changes. */
   hopelessAt?: number;
 }
 
 /**
- * What was held for long, and is tried again after a time that doubles with each try, is given as long again (measured
- * with the ReplicaSet controller: old pods that take 50 s each to end make it wait for 164 s and more).
+ * Decides if a finding is hopeless. If the grace was held for a long time and the controller's delays double, the grace
+ * is at least as long as the hold (measured with the ReplicaSet controller: if old pods take 50 s each to end, it waits
+ * for 164 s and more).
  */
 export function judgedFinding(
   reading: Reading,
@@ -51,7 +54,10 @@ export function judgedFinding(
   return { cause, isHopeless: hopelessAt <= now.getTime(), hopelessAt };
 }
 
-/** The time from which on a loop may be called one; undefined while it must not. Zero for what is no loop. */
+/**
+ * The time from which on repeated ends count as a crash loop; undefined while they must not count. Zero for findings
+ * that are no loop.
+ */
 function loopReadyAt(
   reading: Reading,
   finding: Finding,
@@ -62,17 +68,21 @@ function loopReadyAt(
   const { runs } = finding;
   if (runs === undefined || finding.isCertain) return 0;
   if (runs.isRunning) return undefined;
-  // Who sets a grace of his own means time, not tries.
+  // A grace set by the user limits time and not attempts.
   if (isOverridden) return 0;
   if (runs.ended < runs.needed) return undefined;
   if (!runs.mayWaitForOthers) return 0;
   const excuse = sighting.first + dependencySeconds * 1000;
-  // Only a run that began after the last dependency had come up tells that it was not the dependency. Both by our clock.
+  // Only a run that began after the last dependency had come up proves that the dependency is not the reason. Both
+  // times are by the agent's clock.
   const beganAt = sighting.endedAt - runs.lastedSeconds * 1000;
   return beganAt > othersStartingAt(memory, reading.key) + spreadSeconds * 1000 ? 0 : excuse;
 }
 
-/** Kubernetes itself ends an event's message at 1024 characters; a condition may hold 32768, and others hold to nothing. */
+/**
+ * Kubernetes cuts an event's message at 1024 characters and a condition's message at 32768; other sources have no
+ * limit.
+ */
 const saidLimit = 2000;
 
 export function causeOf(finding: Finding, since: number): Cause {
@@ -94,14 +104,16 @@ export function mostTelling(judged: readonly JudgedFinding[]): JudgedFinding | u
   return judged.toSorted((a, b) => rankOf(a.cause.code) - rankOf(b.cause.code))[0];
 }
 
-/** The containers of a Job end alike in most cases. */
+/** Most containers of a Job end in the same way, so a few states are enough. */
 const statesShown = 3;
 
-/** A deadline or a Job's end says that it failed; where a pod says why, that is the cause. */
+/**
+ * A deadline or a failed Job only shows that the workload failed. If a pod shows why, that finding becomes the cause.
+ */
 export function better(cause: Cause, judged: readonly JudgedFinding[], logsBefore: readonly LogRequest[] = []): Cause {
   const logs = judged.flatMap((item) => item.cause.logs);
   if (cause.code === 'VolumeNotBound' && cause.subject.kind === 'Pod') {
-    // The scheduler knows that a claim is not bound; the claim knows why.
+    // The scheduler only knows that a claim is not bound; the claim shows why.
     const claim = judged.find((item) => item.cause.code === cause.code && item.cause.subject.kind !== 'Pod')?.cause;
     if (claim !== undefined) return { ...claim, evidence: [...cause.evidence, ...claim.evidence], since: cause.since };
   }
@@ -121,7 +133,7 @@ export function better(cause: Cause, judged: readonly JudgedFinding[], logsBefor
   };
 }
 
-/** One of each code and text, the most telling first, the oldest of equals. */
+/** One cause for each code and text. The cause that explains most comes first; among equals, the oldest. */
 export function distinct(found: readonly Cause[]): readonly Cause[] {
   const sorted = found.toSorted((a, b) => rankOf(a.code) - rankOf(b.code) || a.since.localeCompare(b.since));
   const seen = new Set<string>();

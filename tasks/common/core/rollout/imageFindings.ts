@@ -1,6 +1,6 @@
 import type { CauseCode, Grace } from './causes';
 
-/** Waiting reasons of the kubelet about images. */
+/** Reasons about images that the kubelet gives for a waiting container. */
 export const imageReasons: ReadonlySet<string> = new Set([
   'InvalidImageName',
   'ErrImagePull',
@@ -18,8 +18,8 @@ export interface ImageTrouble {
   grace?: Grace;
 }
 
-// Nobody answered, or the answer says that the registry is in trouble. Asked first: a message about a token server that
-// cannot be reached also has words of the other kinds.
+// No server answered, or the answer says that the registry has a problem. This pattern is tested first, because a
+// message about an unreachable token server also contains words of the other patterns.
 const unreachable =
   /dial (tcp|udp)|no such host|connection (refused|reset)|i\/o timeout|timed? ?out|deadline exceeded|TLS handshake|x509|tls:|network is unreachable|no route to host|server misbehaving|server gave HTTP response|unexpected EOF|: EOF|\b50[0-4]\b|bad gateway|service unavailable|internal server error|pull QPS exceeded|proxyconnect/i;
 const rateLimited = /\b429\b|too ?many ?requests|rate limit/i;
@@ -28,12 +28,12 @@ const denied =
 const notFound = /not found|manifest unknown|name unknown|\b404\b|NotFound|does not exist|repository name not known/i;
 
 /**
- * What a kubelet's words about an image mean. `texts` are the waiting message and the newest «Failed to pull» event: kubelets
- * before 1.32 tell the cause in the event only.
+ * Interprets the kubelet's messages about an image. `texts` are the waiting message and the newest «Failed to pull»
+ * event, because kubelets before 1.32 give the cause only in the event.
  */
 export function imageTrouble(reason: string, image: string, texts: readonly string[]): ImageTrouble {
   if (reason === 'InvalidImageName') return { code: 'ImageInvalidName', isCertain: true };
-  // Somebody may still load it onto the node.
+  // A person or a program may still load the image onto the node.
   if (reason === 'ErrImageNeverPull')
     return { code: 'ImageNotFound', detail: 'neverPulled', isCertain: false, grace: 30 };
   const words = texts.map((text) => withoutNames(text, image)).join('\n');
@@ -45,7 +45,7 @@ export function imageTrouble(reason: string, image: string, texts: readonly stri
   return { code: 'ImageRegistryUnreachable', isCertain: false };
 }
 
-/** Image names and URLs are chosen by people and may hold any of the words that are looked for. */
+/** People choose image names and URLs, which may contain any of the words that the patterns look for. */
 function withoutNames(text: string, image: string): string {
   const unquoted = text.replaceAll(/"[^"]*"/g, ' ').replaceAll(/https?:\/\/\S+/g, ' ');
   return image === '' ? unquoted : unquoted.replaceAll(image, ' ');

@@ -7,9 +7,12 @@ import { listAt, numberAt, textAt } from '../kubernetes/read';
 import type { RolloutSnapshot } from './snapshot';
 import type { RolloutMemory, BaselineEntry, Sighting, WorkloadMemory, Reading } from './model';
 
-/** A finding that was not seen for so long has healed; a shorter gap is one between two tries. */
+/** A finding that was not seen for this time counts as healed; a shorter gap is a pause between two attempts. */
 const forgetMilliseconds = 30_000;
-/** What there is before the first change, so that it is neither blamed on the rollout nor hidden. */
+/**
+ * Records the state before the first change, so that a pre-existing failure is neither blamed on the rollout nor
+ * hidden.
+ */
 export function baselineOf(
   snapshot: RolloutSnapshot,
   now: Date,
@@ -31,9 +34,9 @@ export function baselineOf(
 }
 
 /**
- * The baseline of a rollback: what the failed deploy has broken counts, what had been broken before that deploy does
- * not. The present reading tells which conditions and events are from before the rollback. `isReturn`: the target is what
- * `beforeDeploy` was read of.
+ * The baseline of a rollback: failures caused by the failed deploy count, failures that existed before that deploy do
+ * not. The present snapshot shows which conditions and events are older than the rollback. `isReturn`: the target is
+ * the revision from which `beforeDeploy` was read.
  */
 export function baselineForWayBack(
   beforeDeploy: RolloutMemory | undefined,
@@ -59,7 +62,7 @@ export function sightingKey(reading: Reading, finding: Finding): string {
 
 export function sightings(readings: readonly Reading[], before: RolloutMemory, now: Date): Record<string, Sighting> {
   const time = now.getTime();
-  // Nothing is read while nothing changes: what was there at the last judgement has been there until now.
+  // Snapshots are only taken when something changes, so a finding of the last judgement has lasted until now.
   const lasting = Object.entries(before.findings).map(([key, sighting]): [string, Sighting] => [
     key,
     { ...sighting, last: sighting.isGone ? sighting.last : time, isGone: true },
@@ -94,7 +97,7 @@ export function workloadMemories(
       const since = known?.current?.restarts === restarts ? known.current.since : time;
       const isStarting =
         !isCurrent && reading.settled === undefined && !reading.findings.some(({ runs }) => runs !== undefined);
-      // Between two judgements nothing was read, so it was on its way until now.
+      // No snapshot was taken between two judgements, so the workload was starting until now.
       const startingAt = isStarting || known?.isStarting === true ? time : known?.startingAt;
       const seenAt = known?.seenAt ?? (reading.followed.object === undefined ? undefined : time);
       const isJob = reading.followed.object?.kind === 'Job';
@@ -121,7 +124,7 @@ function restartsOf(family: Family | undefined): number {
     .reduce((sum, status) => sum + numberAt(status, 'restartCount'), 0);
 }
 
-/** When any other workload was last on its way: what the given one may have been waiting for. */
+/** The last time at which any other workload was starting; the given workload may have been waiting for it. */
 export function othersStartingAt(memory: RolloutMemory, key: string): number {
   let latest = 0;
   for (const [other, { startingAt }] of Object.entries(memory.workloads)) {

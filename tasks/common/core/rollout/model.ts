@@ -6,18 +6,24 @@ import type { FollowedObject, UnreadKind } from './snapshot';
 import type { Family } from './family';
 
 export interface RolloutPolicy {
-  /** False: no workload is given up before the deadline. */
+  /** False: every workload is followed until the deadline. */
   failFast: boolean;
-  /** When the rollout must be healthy. */
+  /** The time by which the rollout must be healthy. */
   deadline: Date;
-  /** Whether everything that is followed has been applied: until then nothing is missing and nothing is healthy as a whole. */
+  /**
+   * True if every followed object has been applied. Before that, no object counts as missing, and the rollout as a
+   * whole is not healthy.
+   */
   isApplied: boolean;
-  /** How long a workload must be healthy without a restart. Absent: 10 s where no container has a readiness probe, else 0. */
+  /**
+   * The time that a workload must be healthy without a restart. Absent: 10 s if no container has a readiness probe,
+   * otherwise 0.
+   */
   stableForSeconds?: number;
-  /** In place of the graces of `causes`. */
+  /** Graces that replace those of `causes`. */
   graces: Readonly<Partial<Record<CauseCode, Grace>>>;
   statusRules: readonly StatusRule[];
-  /** A workload that keeps pods of an earlier template (it is paused, or updates on delete) is not healthy. */
+  /** If true, a workload that keeps pods of an earlier template (it is paused, or updates on delete) is not healthy. */
   everyPod?: boolean;
 }
 
@@ -30,7 +36,7 @@ export interface Cause {
   subject: ObjectRef;
   message: string;
   isCertain: boolean;
-  /** When this was first seen, by our clock, as ISO time. */
+  /** When the cause was first seen, by the agent's clock, as ISO time. */
   since: string;
   evidence: readonly Evidence[];
   logs: readonly LogRequest[];
@@ -44,36 +50,44 @@ export interface WorkloadVerdict {
   purpose: FollowedObject['purpose'];
   health: Health;
   status: ObjectStatus;
-  /** Why it failed. Only with `failed`. */
+  /** The cause of the failure; set only with `failed`. */
   cause?: Cause;
-  /** What is wrong without being hopeless (yet), the most telling first; one of each code and text. */
+  /** Problems that are not (yet) hopeless, one of each code and text. The one that explains most comes first. */
   suspects: readonly Cause[];
-  /** It failed because time was over. */
+  /** True if the workload failed because the deadline passed. */
   timedOut: boolean;
-  /** It was not healthy before, and the rollout has not touched it: it does not count for the whole. */
+  /**
+   * True if the workload was not healthy before and the rollout has not touched it. It does not count for the rollout.
+   */
   isPreexisting: boolean;
-  /** What was wrong before the rollout, whether the rollout touched it or not. */
+  /** The failure from before the rollout, even if the rollout has touched the object. */
   brokenBefore?: { reason: string; message: string };
 }
 
 export interface RolloutVerdict {
   health: Health;
   workloads: readonly WorkloadVerdict[];
-  /** What decides `health`: the failed workload whose cause explains most, or else the first that is not healthy. */
+  /**
+   * The workload that decides `health`: the failed workload whose cause explains most, otherwise the first workload
+   * that is not healthy.
+   */
   decisive?: WorkloadVerdict;
   timedOut: boolean;
-  /** What could not be read; where pods or events are among it, causes may be missing. */
+  /** The kinds that could not be read. If pods or events are among them, causes may be missing. */
   unread: readonly UnreadKind[];
-  /** The time at which the verdict may change although nothing in the cluster does, as ISO time. */
+  /** The time at which the verdict may change even if nothing in the cluster changes, as ISO time. */
   recheckAt?: string;
-  /** To be given to the next judgement. */
+  /** The memory to pass to the next judgement. */
   memory: RolloutMemory;
 }
 
-/** What one judgement leaves for the next. Plain data, JSON both ways; times in milliseconds since the epoch, by our clock. */
+/**
+ * The facts that one judgement keeps for the next. Plain data that survives JSON. Times are milliseconds since 1970, by
+ * the agent's clock.
+ */
 export interface RolloutMemory {
   baseline?: Readonly<Record<string, BaselineEntry>>;
-  /** Events that were there before the rollout, by uid, with their count. */
+  /** Events that existed before the rollout: their counts, by uid. */
   baselineEvents?: Readonly<Record<string, number>>;
   findings: Readonly<Record<string, Sighting>>;
   workloads: Readonly<Record<string, WorkloadMemory>>;
@@ -86,33 +100,41 @@ export interface BaselineEntry {
   reason: string;
   message: string;
   progressingSince: string;
-  /** It is brought back to what it was when it was already broken: that it is so again is no fault of the way back. */
+  /**
+   * True if the rollback restores an object that was already broken in the restored revision. The rollback is not to
+   * blame if the object is broken again.
+   */
   isBroughtBack?: boolean;
 }
 
 export interface Sighting {
   seen: number;
-  /** From when its grace counts: later than `seen` where something held the clock. */
+  /** The start of the grace; later than `seen` if something held the grace. */
   first: number;
-  /** When it was last known to be there. */
+  /** When the finding was last known to exist. */
   last: number;
-  /** The last judgement did not see it any more. */
+  /** True if the last judgement did not see the finding any more. */
   isGone: boolean;
-  /** How many runs of the container had ended, and when that number was first seen. */
+  /** The number of ended runs of the container; `endedAt` is when that number was first seen. */
   ended: number;
   endedAt: number;
 }
 
 export interface WorkloadMemory {
-  /** Since when it has been current with this number of restarts. */
+  /** Since when the object has been current with this number of restarts. */
   current?: { since: number; restarts: number };
-  /** When it was last on its way, without a loop of its own: what others may be waiting for. */
+  /**
+   * When the workload was last starting, without a crash loop of its own. Other workloads may have been waiting for it.
+   */
   startingAt?: number;
-  /** The last judgement saw it so. */
+  /** True if the last judgement saw the workload starting. */
   isStarting?: boolean;
-  /** When it was first seen; from then on its absence is a removal. */
+  /** When the object was first seen. If it is absent later, it was removed. */
   seenAt?: number;
-  /** Logs of a Job's containers that ended badly: its controller deletes pods that restart when it gives up. */
+  /**
+   * Logs of a Job's failed containers. They are kept because the Job controller deletes restarting pods when it gives
+   * up.
+   */
   logs?: readonly LogRequest[];
 }
 
@@ -122,10 +144,10 @@ export interface Reading {
   status: ObjectStatus;
   findings: readonly Finding[];
   family: Family | undefined;
-  /** The newest warning about the object itself, for a wait that nothing else explains. */
+  /** The newest warning about the object itself, shown if nothing else explains the wait. */
   warning?: Evidence;
-  /** When the reading may mean something else by time alone. */
+  /** The time at which the reading may change its meaning without a change in the cluster. */
   revisitAt?: number;
-  /** Where it is decided without findings. */
+  /** The health, if it is decided without findings. */
   settled?: Health;
 }

@@ -8,15 +8,15 @@ import { at, conditionOf, isTrue, listAt, numberAt, textAt } from '../kubernetes
 export interface PodSurroundings {
   /** Events about this pod. */
   events: readonly EventRecord[];
-  /** The node that the pod is on, where nodes can be read. */
+  /** The node of the pod, if nodes can be read. */
   node?: KubeObject;
-  /** Nothing makes a new pod in place of this one. */
+  /** True if no controller replaces this pod. */
   isAlone: boolean;
-  /** Pods of the same workload, or of another of the rollout, are still ending. */
+  /** True if pods of the same workload, or of another workload of the rollout, are still being deleted. */
   areOthersEnding: boolean;
 }
 
-/** What is wrong with one pod that is not being deleted. Several findings are possible, one for each container. */
+/** The findings about one pod that is not being deleted; at most one for each container, and one for the pod itself. */
 export function podFindings(pod: KubeObject, around: PodSurroundings): Finding[] {
   const lost = nodeFinding(pod, around);
   if (lost !== undefined) return [lost];
@@ -39,7 +39,8 @@ function podFinding(pod: KubeObject, code: CauseCode, message: string, more: Par
 function nodeFinding(pod: KubeObject, { events, node }: PodSurroundings): Finding | undefined {
   const event = newest(events, ({ reason }) => reason === 'NodeNotReady' || reason === 'TaintManagerEviction');
   const isNodeDown = node !== undefined && !isTrue(node, 'Ready');
-  // A node controller marks pods of a silent node by their condition alone; the kubelet would change both.
+  // For a silent node, the node controller sets only the Ready condition of its pods; the kubelet would change both
+  // conditions.
   const isMarked =
     conditionOf(pod, 'Ready')?.['status'] === 'False' &&
     isTrue(pod, 'ContainersReady') &&
@@ -90,7 +91,7 @@ function schedulingFinding(pod: KubeObject, around: PodSurroundings): Finding | 
   return podFinding(pod, code, text, { detail, evidence: [...evidence, eventEvidence(autoscaler, refTo(pod))] });
 }
 
-/** What cluster-autoscaler and Karpenter say on a pod that waits for a node. */
+/** Reasons of events from cluster-autoscaler and Karpenter about a pod that waits for a node. */
 const autoscalerReasons: ReadonlyMap<string, CauseCode> = new Map<string, CauseCode>([
   ['TriggeredScaleUp', 'AutoscalerScalingUp'],
   ['Nominated', 'AutoscalerScalingUp'],
@@ -107,16 +108,19 @@ const schedulingDetails: readonly (readonly [RegExp, string])[] = [
   [/were unschedulable/, 'cordoned'],
 ];
 
-/** One word for the scheduler's sentence; a node that lacks room says more than others that do not want the pod. */
+/**
+ * Classifies the scheduler's message by one word. A node without enough room explains more than nodes that reject the
+ * pod.
+ */
 export function schedulingDetail(message: string): string {
-  // What follows «preemption:» repeats the nodes in other words.
+  // The text after «preemption:» repeats the nodes in other words.
   const [sentence = ''] = message.split(' preemption:');
   return schedulingDetails.find(([pattern]) => pattern.test(sentence))?.[1] ?? 'other';
 }
 
 const mountReasons: ReadonlySet<string> = new Set(['FailedMount', 'FailedAttachVolume', 'FailedMapVolume']);
 
-/** A pod whose volumes or network are not there; its containers say no more than ContainerCreating. */
+/** Finds a pod whose volumes or network are missing. Its containers only show ContainerCreating. */
 function mountFinding(pod: KubeObject, { events }: PodSurroundings): Finding | undefined {
   if (textAt(pod, 'status', 'phase') !== 'Pending') return undefined;
   const statuses = [...listAt(pod, 'status', 'initContainerStatuses'), ...listAt(pod, 'status', 'containerStatuses')];
@@ -124,7 +128,7 @@ function mountFinding(pod: KubeObject, { events }: PodSurroundings): Finding | u
     return undefined;
   }
   const event = newest(events, ({ reason }) => mountReasons.has(reason) || reason === 'FailedCreatePodSandBox');
-  // Containers are looked after when volumes and network are there.
+  // The kubelet starts containers only after volumes and network are ready.
   const later = newest(events, ({ reason }) => ['Pulling', 'Pulled', 'Created', 'Started'].includes(reason));
   if (event === undefined || (later !== undefined && later.lastAt >= event.lastAt)) return undefined;
   const evidence = [eventEvidence(event, refTo(pod))];
@@ -133,7 +137,7 @@ function mountFinding(pod: KubeObject, { events }: PodSurroundings): Finding | u
   }
   if (isConfigMissing(event.message)) return podFinding(pod, 'ConfigMissing', event.message, { grace: 75, evidence });
   const isMultiAttach = event.message.includes('Multi-Attach');
-  // The attach-detach controller takes a volume from a silent node after six minutes.
+  // The attach-detach controller detaches a volume from a silent node after six minutes.
   const more = isMultiAttach ? { detail: 'multiAttach', grace: 420 } : {};
   return podFinding(pod, 'VolumeMountFailed', event.message, { ...more, evidence });
 }

@@ -51,7 +51,9 @@ function statusOf(object: KubeObject, { policy, now }: ReadingContext): ObjectSt
   return { status: 'InProgress', reason: 'PodsHeldBack', message };
 }
 
-/** What serves load balancers takes one up within seconds, by a finalizer, an event or a condition. */
+/**
+ * A load balancer controller shows within seconds that it handles a Service: by a finalizer, an event or a condition.
+ */
 const unservedSeconds = 30;
 
 const nobodyServes: ObjectStatus = {
@@ -60,7 +62,7 @@ const nobodyServes: ObjectStatus = {
   message: 'Nothing in this cluster serves load balancers, so the service gets no address.',
 };
 
-/** Whether a load balancer has no address, and no sign that anybody works on one. */
+/** Returns true if a load balancer has no address and no controller seems to handle it. */
 function isUnservedBalancer(object: KubeObject, status: ObjectStatus, index: Index): boolean {
   if (object.kind !== 'Service' || status.reason !== 'NoLoadBalancerAddress') return false;
   const finalizers = at(object, 'metadata', 'finalizers');
@@ -90,7 +92,7 @@ const waitsForPod: ObjectStatus = {
   message: 'The claim is bound when a pod uses it.',
 };
 
-/** What the object says, corrected by what only the rollout knows. */
+/** The status of the object, corrected by facts that only the rollout knows. */
 function shownStatus(
   { purpose, generation }: FollowedObject,
   object: KubeObject,
@@ -99,7 +101,7 @@ function shownStatus(
 ): ObjectStatus {
   if (generation !== undefined && (object.metadata.generation ?? 0) < generation) return behind;
   const isPod = object.kind === 'Pod';
-  // A hook pod has to end; ready is not done.
+  // A hook pod must end; being ready is not enough.
   if (purpose === 'hook' && isPod && status.status === 'Current' && textAt(object, 'status', 'phase') !== 'Succeeded') {
     return hookRuns;
   }
@@ -107,7 +109,7 @@ function shownStatus(
   return isPendingClaim && waitsForConsumer(object, index, podsIn(snapshot)) ? waitsForPod : status;
 }
 
-/** A hook's own end is told by one word, whatever kind it is of. */
+/** A failed hook has the same cause code for every kind. */
 function hookFinding(finding: Finding): Finding {
   return finding.isCertain && finding.code === 'CrashLoop' ? { ...finding, code: 'HookFailed' } : finding;
 }
@@ -174,7 +176,7 @@ function absentReading(followed: FollowedObject, key: string, { snapshot, policy
   return { ...base, status, findings: [missing] };
 }
 
-/** Helm deletes hooks by their delete policy; whether one has succeeded is told by Helm's own end. */
+/** Helm deletes hooks by their delete policy; the end of Helm itself shows if a hook has succeeded. */
 function goesAway({ removesItself, purpose }: FollowedObject): boolean {
   return removesItself === true || purpose === 'hook';
 }

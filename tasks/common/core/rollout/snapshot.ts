@@ -3,25 +3,28 @@ import { objectKey } from '../kubernetes/manifest';
 import { eventRecord, type EventRecord } from './events';
 import type { FollowSnapshot } from '../kubernetes/queries';
 
-/** One object that the rollout has to bring to health. */
+/** One object that the rollout must make healthy. */
 export interface FollowedRef {
   ref: ObjectRef;
-  /** A hook is given up early only for what is certain: it runs once, and what hinders it may pass. */
+  /** A hook fails early only for a certain cause: it runs once, and obstacles may disappear. */
   purpose: 'object' | 'hook';
-  /** Removes itself when it has ended (a Job with ttlSecondsAfterFinished), so its absence is no fault. */
+  /**
+   * True for an object that is removed after it has ended (a Job with ttlSecondsAfterFinished), so its absence is no
+   * failure.
+   */
   removesItself?: boolean;
-  /** Helm was not done with the revision that declares it: what Helm's record calls that revision. */
+  /** The status of the declaring revision in Helm's record, if Helm did not complete that revision. */
   halfApplied?: string;
-  /** What the change has made of it: a reading with a smaller generation is from before. */
+  /** The generation after the change; a snapshot with a smaller generation is older than the change. */
   generation?: number;
 }
 
-/** `object` is absent when it was looked for and is not there. */
+/** `object` is absent if it was looked up and does not exist. */
 export interface FollowedObject extends FollowedRef {
   object?: KubeObject;
 }
 
-/** A kind that could not be read: its objects are unknown, not absent. */
+/** A kind that could not be read. The existence of its objects is unknown. */
 export interface UnreadKind {
   apiVersion: string;
   kind: string;
@@ -30,16 +33,16 @@ export interface UnreadKind {
   message: string;
 }
 
-/** All that one moment's reading knows. Plain data, JSON both ways. */
+/** All data read at one moment. Plain data that survives JSON. */
 export interface RolloutSnapshot {
   followed: readonly FollowedObject[];
-  /** ReplicaSets, pods, claims, jobs, nodes …: whatever was read around the followed objects, in any order. */
+  /** ReplicaSets, pods, claims, Jobs, nodes and so on: all objects read around the followed ones, in any order. */
   around: readonly KubeObject[];
   events: readonly EventRecord[];
   unread: readonly UnreadKind[];
 }
 
-/** A reading of the follower, sorted into what is judged, what explains it, and what could not be read. */
+/** Sorts a snapshot of the follower into followed objects, surrounding objects, events and unread kinds. */
 export function rolloutSnapshot(followed: readonly FollowedRef[], reading: FollowSnapshot): RolloutSnapshot {
   const objects = [...reading.objects.values()];
   return {
@@ -59,7 +62,7 @@ export function rolloutSnapshot(followed: readonly FollowedRef[], reading: Follo
   };
 }
 
-/** An event that comes again is another object, so each is read once, whatever the number of readings that hold it. */
+/** A repeated event is a new object, so each one is converted only once, even if many snapshots contain it. */
 const records = new WeakMap<KubeObject, EventRecord>();
 
 function recordOf(event: KubeObject): EventRecord {

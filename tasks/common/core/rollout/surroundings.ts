@@ -2,14 +2,14 @@ import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { apiGroup } from '../kubernetes/manifest';
 import { at, listAt, textAt } from '../kubernetes/read';
 
-/** What has to be read around the followed objects of one namespace so that causes can be seen. */
+/** The objects around the followed objects of one namespace that must be read to see causes. */
 export interface Surroundings {
   namespace: string;
   replicaSets: boolean;
   pods: boolean;
-  /** Covers all pods and ReplicaSets of the followed workloads; absent where their templates share no label. */
+  /** Selects all pods and ReplicaSets of the followed workloads; absent if their templates share no label. */
   labelSelector?: string;
-  /** Names of claims that pods of these workloads mount; one that ends in `-` is the start of many. */
+  /** Names of the claims that pods of these workloads mount. A name that ends in `-` is a prefix. */
   claims: readonly string[];
 }
 
@@ -23,7 +23,7 @@ const podMakers = new Set([
   '/ReplicationController',
 ]);
 
-/** One for each namespace that has a followed object, in the order in which they come. */
+/** One item for each namespace with a followed object, in the order of the objects. */
 export function surroundingsOf(objects: readonly { ref: ObjectRef; declared: KubeObject }[]): Surroundings[] {
   const byNamespace = new Map<string, { ref: ObjectRef; declared: KubeObject }[]>();
   for (const object of objects) {
@@ -56,7 +56,7 @@ function podLabels(workload: KubeObject): Record<string, string> {
 
 const plainLabel = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 
-/** Labels that all of them carry with the same value, as a selector. */
+/** The labels that all templates have with the same value, as a selector. */
 function commonSelector(all: readonly Record<string, string>[]): string | undefined {
   const [first, ...others] = all;
   if (first === undefined) return undefined;

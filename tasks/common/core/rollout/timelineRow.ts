@@ -3,12 +3,12 @@ import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { numberAt } from '../kubernetes/read';
 import type { WorkloadVerdict } from './model';
 
-/** Whether an object gets a row of its own: what runs something, and whatever is not healthy. */
+/** Returns true if the object gets a row of its own: workloads, and all objects that are not healthy. */
 export function hasRow({ ref, health }: WorkloadVerdict): boolean {
   return health !== 'healthy' || isRunner(ref);
 }
 
-/** Whether it is of a kind that runs pods. */
+/** Returns true if the kind runs pods. */
 export function isRunner({ apiVersion, kind }: ObjectRef): boolean {
   return runners.has(`${apiGroup(apiVersion)}/${kind}`);
 }
@@ -23,7 +23,10 @@ const runners = new Set([
   '/ReplicationController',
 ]);
 
-/** The row of one workload. `isOver`: nothing more will be seen of it. `phase` tells its rows from those of another. */
+/**
+ * The row of one workload. `isOver`: the workload is not followed any longer. `phase` separates its rows from those of
+ * another phase.
+ */
 export function timelineRow(
   workload: WorkloadVerdict,
   object: KubeObject | undefined,
@@ -52,7 +55,7 @@ function resultOf({ health, isPreexisting }: WorkloadVerdict, isOver: boolean): 
   return isOver ? 'Canceled' : undefined;
 }
 
-/** Percent of what is wanted that is there in its new form. */
+/** The percentage of the desired pods that are updated and ready; for a Job, of its completions. */
 function progressOf(object: KubeObject | undefined): number | undefined {
   if (object === undefined) return undefined;
   const status = (name: string): number => numberAt(object, 'status', name);
@@ -80,16 +83,16 @@ function percent(part: number, whole: number): number | undefined {
 }
 
 export interface TimelineRow {
-  /** Tells the row from the others of this step. */
+  /** Identifies the row within this step. */
   key: string;
   name: string;
-  /** A word for what it is about, such as a kind. */
+  /** The type of the row's subject, such as a kind. */
   type: string;
   state: 'InProgress' | 'Completed';
-  /** With `Completed`. */
+  /** Set only with `Completed`. */
   result?: 'Succeeded' | 'SucceededWithIssues' | 'Failed' | 'Canceled';
-  /** Percent. */
+  /** In percent. */
   progress?: number;
-  /** How it stands; may hold anything. */
+  /** The present state; it may hold any text. */
   text: string;
 }

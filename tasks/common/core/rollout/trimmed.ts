@@ -3,8 +3,9 @@ import type { KubeObject } from '../kubernetes/object';
 import { at, listAt } from '../kubernetes/read';
 
 /**
- * What judging reads of the objects that come by the thousand: pods, ReplicaSets and events around the workloads. The rest
- * (environment, mounts, templates) would only be held in memory. Everything else is left as it is.
+ * Keeps the fields that judging reads, for objects that come by the thousand: pods, ReplicaSets and events around the
+ * workloads. The other fields (environment, mounts, templates) would only use memory. Objects of other kinds are left
+ * unchanged.
  */
 export function trimmed(object: KubeObject): KubeObject {
   const { apiVersion, kind } = object;

@@ -14,8 +14,8 @@ export type { RolloutMemory } from './model';
 export type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './model';
 
 /**
- * Judges one reading: done-ness by `objectStatus`, hopelessness by pods, events and their age. Pure; `memory` is that of
- * the judgement before, or of `baselineOf`, and the answer carries the next.
+ * Judges one snapshot. `objectStatus` decides if objects are done; pods, events and their age decide if the rollout is
+ * hopeless. Pure. `memory` comes from the previous judgement or from `baselineOf`; the verdict carries the next memory.
  */
 export function judge(
   snapshot: RolloutSnapshot,
@@ -49,13 +49,15 @@ export function judge(
 
 interface Decision {
   verdict: WorkloadVerdict;
-  /** Times at which the decision may become another one by time alone. */
+  /** Times at which the decision may change even if nothing in the cluster changes. */
   changesAt: readonly number[];
-  /** It has failed, as it had before the change that is taken back. */
+  /** True if the object has failed and had also failed before the change that is rolled back. */
   isBroughtBack?: boolean;
 }
 
-/** A way back is one although it brings old evils back, as long as something serves again beside them. */
+/**
+ * A rollback succeeds although it restores pre-existing failures, as long as at least one other workload serves again.
+ */
 function withOldEvils(decided: readonly Decision[]): WorkloadVerdict[] {
   const serves = decided.some(({ verdict: { ref, health } }) => isRunner(ref) && isHopeful.has(health));
   return decided.map(({ verdict, isBroughtBack }) =>
@@ -138,7 +140,7 @@ function causeRank({ cause }: WorkloadVerdict): number {
   return cause === undefined ? Infinity : rankOf(cause.code);
 }
 
-/** The causes to show, the decisive one first; of what is not hopeless its best suspect. */
+/** The causes to show, the decisive one first. A workload that is not hopeless contributes its first suspect. */
 export function causesOf(verdict: RolloutVerdict): Cause[] {
   const decisive = verdict.decisive === undefined ? [] : [verdict.decisive];
   const others = verdict.workloads.filter((workload) => workload !== verdict.decisive && !workload.isPreexisting);

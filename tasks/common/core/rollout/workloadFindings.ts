@@ -11,17 +11,17 @@ import { podFindings } from './podFindings';
 import { at, conditionOf, isTrue, listAt, numberAt, textAt } from '../kubernetes/read';
 import type { FollowedObject } from './snapshot';
 
-/** What else the reading says that bears on one workload. */
+/** Facts from the snapshot that concern one workload. */
 export interface WorkloadSurroundings {
   index: Index;
   family: Family | undefined;
-  /** Some pod of the rollout is still ending, and may free a node or a quota. */
+  /** True if any pod of the rollout is still being deleted and may free a node or a quota. */
   isAnythingEnding: boolean;
-  /** Events and conditions from before this rollout, which say nothing about it. */
+  /** Returns true for events and conditions that are older than this rollout and therefore do not count. */
   isStale(finding: { eventUid?: string; count?: number; progressingSince?: string }): boolean;
 }
 
-/** All that is wrong with one followed object that exists and is not current. */
+/** All findings about one followed object that exists and is not current. */
 export function workloadFindings(
   followed: FollowedObject,
   object: KubeObject,
@@ -67,15 +67,15 @@ function jobFindings(followed: FollowedObject, object: KubeObject, family: Famil
   const message = [reason, textAt(condition, 'message')].filter(Boolean).join(': ');
   const evidence = [{ kind: 'condition' as const, ref: refTo(object), text: `${failure} is True, ${message}` }];
   const isLate = reason === 'DeadlineExceeded';
-  // Its controller takes the pods away that ran until then; they end within their grace period.
+  // The controller deletes the pods that ran until the deadline; they end within their grace period.
   const logs = isLate ? runningLogs([...(family?.pods ?? []), ...(family?.ending ?? [])]) : [];
   const code = isLate ? 'JobDeadlineExceeded' : failedCode;
   return [own(object, code, `${nameOf(followed.ref)} has failed: ${message}`, { isCertain: true, evidence, logs })];
 }
 
 /**
- * What the Job's controller will say of it a second or two from now: more pods have failed than it may lose. Only for the
- * plain Job (one pod at a time, one completion), where no policy can excuse a pod.
+ * Predicts what the Job controller will report a second or two later: more pods have failed than the Job may lose. Only
+ * for a plain Job (one pod at a time, one completion), in which no policy can excuse a pod.
  */
 function exhausted(job: KubeObject, pods: readonly KubeObject[]): string | undefined {
   const spec = at(job, 'spec');
@@ -96,7 +96,7 @@ function exhausted(job: KubeObject, pods: readonly KubeObject[]): string | undef
 const jobPolicies = ['podFailurePolicy', 'successPolicy', 'backoffLimitPerIndex', 'managedBy'];
 const defaultBackoffLimit = 6;
 
-/** A container that is not started again has ended with an error, so the pod will, whatever its others do. */
+/** If a container without restarts has ended with an error, the pod will fail, whatever its other containers do. */
 function hasFailedForGood(pod: KubeObject): boolean {
   if (textAt(pod, 'status', 'phase') === 'Failed') return true;
   const specs = [...listAt(pod, 'spec', 'initContainers'), ...listAt(pod, 'spec', 'containers')];
@@ -130,7 +130,10 @@ function findingsOfPod(
   });
 }
 
-/** Pods are missing and the API server says why. A workload with all its pods may have been refused one before. */
+/**
+ * Finds the reason for which the API server refuses missing pods. A workload with all its pods may have an older
+ * refusal, which does not count.
+ */
 function refusalFinding(object: KubeObject, family: Family, around: WorkloadSurroundings): Finding | undefined {
   const refusedSet = refusedSetOf(object, around);
   if (refusedSet === undefined && !family.makers.some(lacksPods)) return undefined;
@@ -141,7 +144,7 @@ function refusalFinding(object: KubeObject, family: Family, around: WorkloadSurr
     const message = said || event?.message || '';
     const refusal = refusalOf(message);
     if (refusal === undefined) continue;
-    // The condition may be about a template that is no more: the next look of the controller tells.
+    // The condition may be about a template that was replaced since; the controller's next attempt will show.
     const isCertain = refusal.isCertain && (condition === undefined || condition !== refusedSet);
     return own(object, refusal.code, message, {
       ...refusal,
@@ -163,8 +166,8 @@ function conditionEvidence(maker: KubeObject, condition: unknown, said: string):
 }
 
 /**
- * The condition by which a Deployment says that it may not even make its ReplicaSet. It counts nothing and observes no
- * generation until it may.
+ * The condition by which a Deployment reports that it cannot even create its ReplicaSet. Until it can, the Deployment
+ * counts no pods and observes no generation.
  */
 function refusedSetOf(object: KubeObject, around: WorkloadSurroundings): unknown {
   const condition = conditionOf(object, 'Progressing');
@@ -176,7 +179,7 @@ function isRefusal(event: EventRecord, around: WorkloadSurroundings): boolean {
   return event.reason === 'FailedCreate' && !around.isStale({ eventUid: event.uid, count: event.count });
 }
 
-/** ReplicaSets and StatefulSets count their pods as replicas, DaemonSets by nodes, Jobs as active. */
+/** ReplicaSets and StatefulSets count their pods as replicas, DaemonSets count nodes, and Jobs count active pods. */
 function lacksPods(maker: KubeObject): boolean {
   switch (maker.kind) {
     case 'DaemonSet':
@@ -195,8 +198,8 @@ function wantedReplicas(maker: KubeObject): number {
 }
 
 /**
- * Under OrderedReady the controller waits for a pod that is not ready before it updates any, also when that pod is of a
- * revision that the user has taken back: kubernetes/kubernetes#67250.
+ * With OrderedReady, the controller waits for a pod that is not ready before it updates any pod, even if that pod
+ * belongs to a revision that was rolled back: kubernetes/kubernetes#67250.
  */
 function stuckFindings(object: KubeObject, around: WorkloadSurroundings): Finding[] {
   const { family } = around;
@@ -239,7 +242,7 @@ function revisionOf(pod: KubeObject): string {
 
 const claimReasons: ReadonlySet<string> = new Set(['ProvisioningFailed', 'FailedBinding', 'ProvisioningCleanupFailed']);
 
-/** A claim that is followed itself, or one that a pod of the workload waits for. */
+/** Findings about a followed claim, or about claims for which a pod of the workload waits. */
 function claimFindings(object: KubeObject, status: ObjectStatus, around: WorkloadSurroundings): Finding[] {
   if (object.kind === 'PersistentVolumeClaim') return claimFinding(object, status.message, around);
   const waiting = around.family?.pods.filter((pod) => conditionOf(pod, 'PodScheduled')?.['status'] === 'False') ?? [];
@@ -255,12 +258,12 @@ function claimFinding(claim: KubeObject, fallback: string, around: WorkloadSurro
   if (event === undefined && fallback === '') return [];
   const message = `${nameOf(refTo(claim))}: ${event?.message ?? fallback}`;
   const evidence = event === undefined ? [] : [eventEvidence(event, refTo(claim))];
-  // Nobody has said that it fails: a provisioner may be slow.
+  // No event reports a failure; the provisioner may be slow.
   const grace = failure === undefined ? { grace: 'timeout' as const } : {};
   return [own(claim, 'VolumeNotBound', message, { ...grace, evidence })];
 }
 
-/** Whether a pending claim waits for a pod, and none is there that uses it: then it is as good as it gets. */
+/** Returns true if a pending claim waits for its first consumer and no pod uses it. Such a claim counts as done. */
 export function waitsForConsumer(claim: KubeObject, index: Index, pods: readonly KubeObject[]): boolean {
   const waits = newest(eventsAbout(claim, index), () => true)?.reason === 'WaitForFirstConsumer';
   return waits && !pods.some((pod) => claimsOf(pod, index).includes(claim));
@@ -269,9 +272,9 @@ export function waitsForConsumer(claim: KubeObject, index: Index, pods: readonly
 function deadlineFindings(object: KubeObject, around: WorkloadSurroundings): Finding[] {
   const condition = conditionOf(object, 'Progressing');
   if (object.kind !== 'Deployment' || condition?.['reason'] !== 'ProgressDeadlineExceeded') return [];
-  // It is about the generation that the controller has looked at.
+  // The condition is about the generation that the controller has observed.
   if (numberAt(object, 'status', 'observedGeneration') < numberAt(object, 'metadata', 'generation')) return [];
-  // A rollout back to an older ReplicaSet starts with the condition of the one before.
+  // A rollout to an older ReplicaSet starts with the condition of the previous rollout.
   if (around.isStale({ progressingSince: textAt(condition, 'lastUpdateTime') })) return [];
   const newSet = around.family?.makers.find(({ kind }) => kind === 'ReplicaSet');
   if (newSet !== undefined && isFullyAvailable(newSet)) return [];
@@ -310,7 +313,8 @@ function statusFindings(
   const message = `${nameOf(followed.ref)}: ${status.message}`;
   if (unobserved.has(status.reason)) return [own(object, 'NotObserved', message, { evidence })];
   if (around.family !== undefined) return [];
-  // What its controller says is the best that is known, but many say «not ready» on their way.
+  // The status set by its controller is the best information, but many controllers report «not ready» during normal
+  // progress.
   if (status.status === 'InProgress' && !isBuiltIn(apiGroup(object.apiVersion))) {
     return [own(object, 'CustomResourceFailed', message, { detail: 'notReady', grace: 'timeout', evidence })];
   }

@@ -5,17 +5,17 @@ import { fates, type PlannedObject, type RollbackPlan, type Sha256 } from '../mo
 /** The attachment type by which the results tab finds plans. */
 export const planAttachmentType = 'helm-safe-deploy.plan';
 
-/** The plan as JSON, as it is attached and kept. Schema: docs/plan.schema.json. */
+/** The plan as JSON, as it is attached to the run. Schema: docs/plan.schema.json. */
 export function planJson(plan: RollbackPlan): string {
   return `${JSON.stringify(plan, undefined, 2)}\n`;
 }
 
-/** Characters; a ConfigMap takes a mebibyte in all. */
+/** In characters. A ConfigMap holds 1 MiB in all. */
 const keptLimit = 700_000;
 
 /**
- * The plan as it is kept in the cluster until it is executed: where it is long the differences of objects are left out,
- * the longest first. The digest does not cover them.
+ * The plan as JSON, as the cluster keeps it until it is executed. If the plan is too long, the differences of objects
+ * are left out, the longest first. The digest does not cover them.
  */
 export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
   const whole = JSON.stringify(plan);
@@ -38,12 +38,15 @@ export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
   return JSON.stringify({ ...plan, objects });
 }
 
-/** `isTimeProven`: the digest covers the time at which the plan was made. It does not in plans of earlier versions. */
+/**
+ * `isTimeProven`: the digest covers the time at which the plan was made. Digests of plans from earlier versions do not
+ * cover that time.
+ */
 export type ReadPlan = { plan: RollbackPlan; isTimeProven: boolean } | { problem: string };
 
 /**
- * A plan that was kept. What was cut, changed or never was a plan is a problem: the digest is computed anew from what
- * stands there. `expected`: the digest that was asked for.
+ * Reads a kept plan. The digest is computed again from the text, so a cut, changed or foreign text is a problem.
+ * `expected` is the digest that was asked for.
  */
 export function readPlan(text: string, expected: string, sha256: Sha256): ReadPlan {
   const plan = parsed(text);
@@ -61,17 +64,17 @@ export function readPlan(text: string, expected: string, sha256: Sha256): ReadPl
   return { plan: whole, isTimeProven };
 }
 
-/** Whether two texts name the same digest: with or without `sha256:`, in any case of letters. */
+/** Returns true if both texts name the same digest: with or without `sha256:`, in upper or lower case. */
 export function isSameDigest(one: string, other: string): boolean {
   return plainDigest(one) !== '' && plainDigest(one) === plainDigest(other);
 }
 
-/** 64 hexadecimal digits, or the empty string for what is no digest. */
+/** 64 hexadecimal digits, or an empty string if the text is no digest. */
 export function plainDigest(text: string): string {
   return /^(?:sha256:)?([0-9a-f]{64})$/.exec(text.trim().toLowerCase())?.[1] ?? '';
 }
 
-/** With what plans of earlier versions do not have. */
+/** Adds the fields that plans of earlier versions do not have. */
 function withNewerFields(plan: RollbackPlan): RollbackPlan {
   const older: Pick<RollbackPlan, 'targetRecord'> = { targetRecord: '' };
   const olderObject: Pick<PlannedObject, 'podTemplateDigest' | 'changes' | 'fields' | 'goWithIt'> = {
@@ -91,7 +94,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** As far as what reads a plan relies on it. */
+/** Checks the fields on which readers of a plan rely. */
 function isPlan(value: Record<string, unknown>): value is Record<string, unknown> & RollbackPlan {
   const { subject, present, target, helm, objects, hooks, findings, passed, trappedPods } = value;
   return (

@@ -1,26 +1,26 @@
 import type { RollbackPlan } from '../model/types';
 
 /**
- * How far a plan was carried out. It tells where to go on, and proves nothing: whoever may write here may write
- * anything.
+ * How far a plan was carried out. It only tells where to resume and proves nothing, because other writers of this
+ * object may have changed it.
  */
 export interface Execution {
-  /** `begun` is written before the first change; `done` when the result was proven. */
+  /** `begun` is written before the first change, `done` after the result was proven. */
   state: 'begun' | 'done';
-  /** The revision that Helm was to make; 0 for plain workloads. */
+  /** The revision that Helm was expected to make; 0 for plain workloads. */
   revision: number;
 }
 
-/** What waits for its approval. */
+/** A plan that waits for its approval. */
 export interface KeptPlan {
   plan: RollbackPlan;
-  /** Of the plan's `Seal`; empty where it has none. */
+  /** The salt of the plan's `Seal`; empty if the plan has no seal. */
   salt: string;
-  /** Until when the step that made the plan lets it wait. */
+  /** The time until which the plan is kept, set by the step that made the plan. */
   expiresAt: Date;
 }
 
-/** A plan as it was found in the cluster. */
+/** The result of looking for a plan in the cluster. */
 export type FoundPlan =
   | { found: 'nothing' }
   /** `problem` is a clause: «it was changed». */
@@ -28,18 +28,20 @@ export type FoundPlan =
   | { found: 'plan'; plan: RollbackPlan; salt: string; madeAt: Date; execution: Execution | undefined };
 
 /**
- * The most seconds that a plan can be old by these two times: the API server's clock is read from its answers, which tell
- * whole seconds. With clocks of several API servers the plan can be younger than now.
+ * The greatest possible age of a plan, in seconds. The times come from answers of the API server, which show whole
+ * seconds. With several API servers whose clocks differ, a plan may have been made later than `now`.
  */
 export function oldestPlanAge(madeAt: Date, now: Date): number {
   return Math.max(0, (now.getTime() - madeAt.getTime()) / 1000) + 1;
 }
 
-/** Where plans wait for their approval: in the cluster, under their digest. */
+/** Stores plans under their digest in the cluster, where they wait for their approval. */
 export interface PlanStore {
   keep(kept: KeptPlan): Promise<void>;
   find(digest: string): Promise<FoundPlan>;
   note(digest: string, execution: Execution): Promise<void>;
-  /** Removes those whose own time is over; of plans that name none, those that have waited longer than any gate can. */
+  /**
+   * Removes plans that have expired. A plan without an expiry time is removed once it is older than any gate can wait.
+   */
   prune(now: Date): Promise<void>;
 }

@@ -4,10 +4,10 @@ import { fates, type ObjectFate, type PlannedObject, type RevisionFacts, type Ro
 import type { PlanFinding } from '../model/findings';
 import { someNames } from '../../text/someNames';
 
-/** What stands above the details: as much as one looks at without scrolling. */
+/** The number of findings above the details; they fit on one screen. */
 const findingsShown = 8;
 
-/** Characters of all diffs together: a summary page is no place for megabytes. */
+/** The maximum length of all diffs together, in characters, because a summary page cannot hold megabytes. */
 const diffBudget = 200_000;
 
 const fateWords: Record<ObjectFate, string> = {
@@ -20,7 +20,7 @@ const fateWords: Record<ObjectFate, string> = {
   kept: 'kept',
 };
 
-/** The order in which an approver wants to know. */
+/** The order of importance for an approver. */
 const fateOrder: readonly ObjectFate[] = [
   'deleted',
   'takenOver',
@@ -31,7 +31,10 @@ const fateOrder: readonly ObjectFate[] = [
   'kept',
 ];
 
-/** For the approver: the risk first, on one screen; then everything, folded. Nothing in it can become mark-up. */
+/**
+ * The plan for the approver: first the risk, on one screen; then all details, folded. No text of a plan can become
+ * mark-up.
+ */
 export function planMarkdown(plan: RollbackPlan): string {
   return [planOverview(plan), ...details(plan)].filter((part) => part !== '').join('\n\n') + '\n';
 }
@@ -54,7 +57,7 @@ function planOverview(plan: RollbackPlan): string {
     .join('\n\n');
 }
 
-/** Why the risk is what it is, in a sentence. */
+/** A sentence that explains the risk. */
 export function riskWords({ risk, findings }: Pick<RollbackPlan, 'risk' | 'findings'>): string {
   const refusals = findings.filter(({ severity }) => severity === 'refusal').length;
   const warnings = findings.filter(({ severity }) => severity === 'warning').length;
@@ -116,7 +119,7 @@ function factTable(plan: RollbackPlan): string {
   );
 }
 
-/** Of plain workloads: `Deployment/web from revision 3 back to 2`. */
+/** For plain workloads, for example `Deployment/web from revision 3 back to 2`. */
 export function revisionsOf({ objects }: RollbackPlan): string[] {
   return objects.flatMap((object) =>
     object.revisions === null
@@ -125,7 +128,7 @@ export function revisionsOf({ objects }: RollbackPlan): string[] {
   );
 }
 
-/** `Deployment/web: shop:2 becomes shop:1`, with the container's name where more than one changes. */
+/** For example `Deployment/web: shop:2 becomes shop:1`; with the name of the container if several images change. */
 export function imagesOf({ objects }: RollbackPlan): string[] {
   return objects.flatMap((object) =>
     object.images.map(({ container, from, becomes }) => {
@@ -174,7 +177,7 @@ function withoutFraction(time: string): string {
   return time.replace(/\.\d+/, '');
 }
 
-/** `2 deleted, 3 patched, 12 kept`. */
+/** For example `2 deleted, 3 patched, 12 kept`. */
 export function countsText({ objects }: Pick<RollbackPlan, 'objects'>): string {
   const counts = fateOrder.flatMap((fate) => {
     const number = objects.filter((object) => object.fate === fate).length;

@@ -19,18 +19,18 @@ export type RollbackOutcome = 'planned' | 'rolledBack' | 'alreadyThere' | 'refus
 
 export type RollbackEnding = Omit<Ending, 'outcome' | 'reasonGroup'> & { outcome: RollbackOutcome };
 
-/** `unknown`: it could not be read; empty: nobody looked. */
+/** `unknown`: the health could not be read. Empty: the health was not checked. */
 export type RollbackHealth = 'healthy' | 'unhealthy' | 'unknown' | '';
 
-/** One plan or rollback, told once. Schema: docs/report.schema.json. */
+/** All facts about one plan or one rollback. Schema: docs/report.schema.json. */
 export interface RollbackReport {
   schemaVersion: 1;
   task: 'ApproveAndRollback';
   action: 'plan' | 'rollback';
   namespace: string;
-  /** Empty where plain workloads are meant. */
+  /** Empty for plain workloads. */
   release: string;
-  /** Plain workloads, `deployment/web`. */
+  /** Plain workloads, for example `deployment/web`. */
   workloads: readonly string[];
   outcome: RollbackOutcome;
   reason: string;
@@ -38,25 +38,25 @@ export interface RollbackReport {
   advice: string;
   failedWorkload: string;
   timedOut: boolean;
-  /** Empty where no plan came about. */
+  /** Empty if no plan was made. */
   planDigest: string;
   risk: Risk | '';
   targetRevision: number | null;
   deletions: number;
-  /** What was applied last and so serves when the step ends, healthy or not; null where that is not known, and for plain workloads. */
+  /** The serving revision at the end of the step, healthy or not. Null if it is not known, and for plain workloads. */
   revision: number | null;
   healthBefore: RollbackHealth;
   health: RollbackHealth;
-  /** Objects of the target, `Kind/name`, that were gone or changed after Helm's rollback, and that were made again. */
+  /** Objects of the target, `Kind/name`, that were missing or changed after Helm's rollback and were applied again. */
   restoredObjects: readonly string[];
-  /** What was deleted after the target was healthy. */
+  /** Objects that were deleted after the target was healthy. */
   deletedObjects: readonly string[];
-  /** Deletions that Helm asked for and that the plan does not hold: they were not done. */
+  /** Deletions that Helm requested but the plan does not contain. They were not executed. */
   heldBackDeletions: readonly string[];
-  /** Why this is not what was approved, in sentences. */
+  /** Sentences about how the cluster differs from the approved plan. */
   differences: readonly string[];
   approvedBy: string;
-  /** ISO time; empty where nobody approved. */
+  /** An ISO time; empty if nobody approved. */
   approvedAt: string;
   /** One sentence about the approval. */
   approval: string;
@@ -76,7 +76,10 @@ export const rollbackResults: Record<RollbackOutcome, TaskResult> = {
   failed: 'Failed',
 };
 
-/** The outputs of the task, all strings, but for the path of the report. `page`: the run's summary page. */
+/**
+ * The outputs of the task except the path of the report; all are strings. `page` is the address of the run's summary
+ * page.
+ */
 export function rollbackOutputs(
   report: RollbackReport,
   plan: RollbackPlan | undefined,
@@ -117,14 +120,14 @@ function heading(report: RollbackReport): string {
   return `Rollback of ${rollbackSubject(report)}${target}: ${headings[report.outcome]}`;
 }
 
-/** The one issue of a step that ends badly. */
+/** The only issue of a step that failed. */
 export function rollbackIssue(report: RollbackReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
   const message = blaming(report).replace(/\s+/g, ' ').trim();
   return `${heading(report)}${reason}. ${sentence(message)}`.trim();
 }
 
-/** The closing paragraph of the log. `afterIssue`: the issue is right above it, and is not repeated. */
+/** The closing paragraph of the log. `afterIssue`: the issue is right above and is not repeated. */
 export function rollbackClosing(report: RollbackReport, { afterIssue = false } = {}): string {
   const lines: string[] = [];
   if (!afterIssue) {
@@ -146,7 +149,7 @@ export function rollbackClosing(report: RollbackReport, { afterIssue = false } =
 
 const differencesShown = 20;
 
-/** `revision 3 serves now, and is not healthy`; empty where that is not known. */
+/** For example `revision 3 serves now, and is not healthy`; empty if the revision is not known. */
 function servingWords({ revision, health }: RollbackReport): string {
   if (revision === null) return '';
   const words = { healthy: ', and is healthy', unhealthy: ', and is not healthy', unknown: '', '': '' };
@@ -161,7 +164,7 @@ export function heldBackSentence(names: readonly string[]): string {
   return `This Helm wanted to delete what the plan does not delete, and was kept from it: ${names.join(', ')}. Do not trust this binary.`;
 }
 
-/** Markdown for the run's page: of a plan, the plan itself. */
+/** Markdown for the run's summary page. The page of a step that plans shows the plan itself. */
 export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | undefined): string {
   if (report.action === 'plan' && plan !== undefined) return planMarkdown(plan);
   const rows: [string, string][] = [
@@ -192,7 +195,7 @@ export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | un
   return parts.filter((part) => part !== '').join('\n\n') + '\n';
 }
 
-/** What the log says of a plan: its heading, its findings, and what becomes of the objects. */
+/** The lines of the log about a plan: its heading, its findings, and the fates of the objects. */
 export function planLines(plan: RollbackPlan): string[] {
   const marks = { refusal: 'Refused', warning: 'Warning', note: 'Note' } as const;
   return [

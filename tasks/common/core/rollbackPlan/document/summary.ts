@@ -5,21 +5,22 @@ import { countsText, imagesOf, planHeading, proofWords, revisionsOf, revisionTex
 import type { PlannedObject, RollbackPlan } from '../model/types';
 import type { PlanFinding } from '../model/findings';
 
-/** Characters that the instructions of a ManualValidation take. */
+/** The maximum length of the instructions of a ManualValidation, in characters. */
 export const summaryLimit = 4000;
 
-/** A line, and how soon it is left out where there is no room for all: the highest first. */
+/** A line and its rank. If there is no room for all lines, the highest ranks are left out first. */
 interface Line {
   text: string;
   rank: number;
 }
 
-/** Characters of one line; what does not fit is counted, never cut in its middle. */
+/** The maximum length of one line, in characters. Items that do not fit are counted and never cut in the middle. */
 const lineLimit = 400;
 
 /**
- * What an approver must know, for the instructions of a ManualValidation: Markdown, at most 4000 characters, the least
- * important lines left out first. A macro of the pipeline that a chart wrote stays text. `page`: where the whole plan is.
+ * The facts that an approver must know, for the instructions of a ManualValidation: Markdown of at most 4000
+ * characters, without the least important lines if there are too many. A pipeline macro in a chart's text stays text.
+ * `page` is the address of the whole plan.
  */
 export function planSummary(plan: RollbackPlan, page = ''): string {
   const first = [`**${cell(planHeading(plan))}**`, cell(riskWords(plan))];
@@ -40,7 +41,7 @@ function summaryLines(plan: RollbackPlan): Line[] {
   ].map(({ text, rank }) => ({ text: harmless(`- ${cell(text)}`), rank }));
 }
 
-/** Of each code the first few in full, of the rest the objects. */
+/** The number of findings of each code that are shown in full; for further findings, only the objects are shown. */
 const toldOfEachCode = 3;
 
 function findingLines(findings: readonly PlanFinding[]): Line[] {
@@ -89,7 +90,7 @@ function factLines(plan: RollbackPlan): Line[] {
   ];
 }
 
-/** A list in one line: as many as fit, and how many do not. */
+/** A list in one line: as many items as fit, and the number of the others. */
 function listLine(label: string, items: readonly string[], rank: number): Line[] {
   if (items.length === 0) return [];
   return [{ text: `${label}: ${fittingList(items, lineLimit - label.length, ', ')}`, rank }];
@@ -110,7 +111,7 @@ function fittingList(items: readonly string[], room: number, separator: string):
 
 const itemLimit = 240;
 
-/** What somebody has set by hand, and is lost. */
+/** Changes made by hand that the rollback undoes. */
 function undoneLine(object: PlannedObject): Line[] {
   const fields = object.drift.map(
     ({ path, live, becomes }) => `${path} is ${live || 'absent'}, becomes ${becomes || 'absent'}`,
@@ -123,7 +124,7 @@ function sentenceLine(label: string, fields: readonly string[], rank: number): L
   return [{ text: `${label}: ${fittingList(fields, lineLimit - label.length, '; ')}`, rank }];
 }
 
-/** The first fields that change; what was told as undone or as an image is not told again. */
+/** The first changed fields, without those that other lines already show as undone or as an image. */
 function changeLine(object: PlannedObject): Line[] {
   if (object.fate !== 'patched' && object.fate !== 'takenOver') return [];
   const told = new Set(object.drift.map(({ path }) => path));
@@ -151,7 +152,10 @@ function fateLines({ objects }: RollbackPlan): Line[] {
   ];
 }
 
-/** The lines of the lowest ranks that fit between what stands first and last, in their order, and how many do not. */
+/**
+ * Keeps the lines with the lowest ranks that fit between `first` and `last`, in their order, and adds the number of
+ * dropped lines.
+ */
 function fitted(first: readonly string[], lines: readonly Line[], last: readonly string[]): string {
   const dropping = lines
     .map((line, index) => ({ ...line, index }))
@@ -171,7 +175,7 @@ function harmless(text: string): string {
   return text.replaceAll('$(', '$ (').replaceAll('$[', '$ [').replaceAll('${', '$ {');
 }
 
-/** One line; what is longer ends with the last whole word that fits. */
+/** Puts the text on one line. A longer text is cut after the last whole word that fits. */
 function clipped(text: string, most: number): string {
   const line = splitLines(text).join(' ');
   if (line.length <= most) return line;

@@ -1,16 +1,19 @@
 import { apiGroup } from '../../kubernetes/manifest';
 import type { FieldValue, PlannedObject } from '../model/types';
 
-/** A field of an object that is not as it was when the plan was made. */
+/** A field of an object whose value has changed since the plan was made. */
 export interface ChangedField {
   path: string;
-  /** As JSON; empty where it is absent or not to be shown. */
+  /** As JSON; empty if the field is absent or must not be shown. */
   was: string;
   is: string;
   isShown: boolean;
 }
 
-/** What has changed since, by the fields that both plans keep. Empty where they do not tell. */
+/**
+ * The fields that have changed since the plan, computed from the fields that both plans keep. Empty if a plan has no
+ * such fields.
+ */
 export function changedFields(before: PlannedObject, now: PlannedObject): ChangedField[] {
   if (!tells(before) || !tells(now)) return [];
   const [was, is] = [byPath(before), byPath(now)];
@@ -25,7 +28,7 @@ export function changedFields(before: PlannedObject, now: PlannedObject): Change
   });
 }
 
-/** A plan of an earlier version has no fields, and a long one is kept without them. */
+/** A plan of an earlier version has no fields, and a long plan is kept without them. */
 function tells({ fate, apiVersion, fields }: PlannedObject): boolean {
   return fields.length > 0 || (fate === 'kept' && apiGroup(apiVersion) !== 'apps');
 }
@@ -34,7 +37,7 @@ function byPath({ fields }: PlannedObject): Map<string, FieldValue> {
   return new Map(fields.map((field) => [field.path, field]));
 }
 
-/** A field that only one plan writes over is, in the other one, as the target declares it. */
+/** If only one plan overwrites a field, the other plan found the field as the target declares it. */
 function becomes({ changes }: PlannedObject, path: string): string {
   return changes.find((change) => change.path === path)?.becomes ?? '';
 }

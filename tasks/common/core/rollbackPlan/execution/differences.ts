@@ -7,12 +7,12 @@ import type { PlannedHook, PlannedObject, RevisionFacts, RollbackPlan } from '..
 import { duration } from '../../text/durationText';
 import { someNames } from '../../text/someNames';
 
-/** Who has set a field, in a clause; empty where nobody knows. */
+/** Names the writer of a field in a clause; empty if the writer is not known. */
 export type WriterOf = (object: PlannedObject, path: string) => string;
 
 /**
- * What differs between the plan that was approved and the one of now, in sentences: causes first, then what they bring
- * about. Empty only where both have the same content.
+ * The differences between the approved plan and a plan made now, in sentences: causes first, then their effects. Empty
+ * only if both plans have the same content.
  */
 export function planDifferences(
   approved: RollbackPlan,
@@ -21,7 +21,7 @@ export function planDifferences(
   writerOf: WriterOf = () => '',
 ): string[] {
   const findings = findingDifferences(approved.findings, present.findings);
-  // Without a target nothing is planned: that no object is concerned any more says nothing.
+  // Without a target no object is planned, so missing objects mean nothing.
   const hasTarget = present.target !== null || present.subject.kind === 'workloads';
   const sentences = [
     ...subjectDifferences(approved, present),
@@ -65,7 +65,7 @@ function newRevisions(approved: RollbackPlan, present: RollbackPlan, now: Date):
   return (made.length === 0 ? [serving] : made).map((facts) => deploySentence(facts, now));
 }
 
-/** `Revision 8 was deployed 4 min ago by run 20260820.3 (failed).` */
+/** For example `Revision 8 was deployed 4 min ago by run 20260820.3 (failed).` */
 function deploySentence(facts: RevisionFacts, now: Date): string {
   const seconds = (now.getTime() - Date.parse(facts.deployedAt)) / 1000;
   const when = Number.isNaN(seconds) ? ' since' : ` ${duration(Math.max(0, seconds))} ago`;
@@ -142,7 +142,7 @@ function verb(object: PlannedObject): string {
   return fateVerbs[lastingFate(object)] ?? object.fate;
 }
 
-/** What has become of an object since the plan; nothing where both plans do the same to it. */
+/** The change of one object since the plan; empty if both plans do the same to it. */
 export function objectDifference(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string[] {
   const name = objectName(one);
   if (verb(one) !== verb(other)) {
@@ -171,7 +171,10 @@ export function objectDifference(one: PlannedObject, other: PlannedObject, write
   return one.deletedBy === other.deletedBy ? [] : [`${name} is deleted by ${other.deletedBy} now.`];
 }
 
-/** What would go with a definition, and was not seen by whoever approved; or is gone already. */
+/**
+ * Custom resources that would be deleted with their definition but that the approver has not seen, and those that are
+ * already gone.
+ */
 function otherInstances(one: PlannedObject, other: PlannedObject): string[] {
   const name = objectName(one);
   const made = other.goWithIt.filter((each) => !one.goWithIt.includes(each));
@@ -187,7 +190,7 @@ function otherInstances(one: PlannedObject, other: PlannedObject): string[] {
 
 const fieldsTold = 5;
 
-/** `spec.paused is true (was absent), by kubectl-rollout at …`; empty where the plans do not tell. */
+/** For example `spec.paused is true (was absent), by kubectl-rollout at …`; empty if the plans have no fields. */
 function changedWords(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string {
   const fields = changedFields(one, other);
   const told = fields.slice(0, fieldsTold).map(({ path, was, is, isShown }) => {
@@ -203,7 +206,10 @@ function hiddenChange(was: string, is: string): string {
   return was === is ? 'has another value (not shown)' : 'was set or removed (its value is not shown)';
 }
 
-/** The fields that are others now; of plans of earlier versions those that only one plan undoes, or the lines that differ. */
+/**
+ * The fields that have changed. For plans of earlier versions: the drift that only the present plan undoes, or the
+ * lines that differ.
+ */
 function whatChanged(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string {
   const words = changedWords(one, other, writerOf);
   if (words !== '') return words;
@@ -231,7 +237,10 @@ function hookDifferences(before: readonly PlannedHook[], now: readonly PlannedHo
   });
 }
 
-/** Refusals that bring others about: a kind that is not served makes the rehearsal fail, and its objects vanish. */
+/**
+ * Findings that cause other findings: a kind that is not served makes the rehearsal fail, and its objects vanish from
+ * the plan.
+ */
 const causeCodes: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'ReleaseMissing',
   'TargetMissing',

@@ -5,18 +5,21 @@ import type { NamedObject } from '../../helm/fence';
 import type { Revision } from '../../release/release';
 import type { PlannedObject, RollbackPlan } from '../model/types';
 
-/*
- * What the execution takes from a plan. Nothing that serves or stores is deleted before its replacement is healthy:
- * Helm is kept from it, and the task deletes it at the end.
+/**
+ * Instructions for the execution, taken from a plan. No object that serves traffic or stores data is deleted before its
+ * replacement is healthy: the fence keeps Helm from deleting it, and the task deletes it at the end.
  */
 
-/** An object that the task deletes itself, and which one it must still be. */
+/** An object that the task deletes itself. The deletion succeeds only if the object still has this uid. */
 export interface OwnDeletion {
   ref: ObjectRef;
   uid: string;
 }
 
-/** Where Helm removes these kinds last in an uninstall (pkg/release/v1/util kind_sorter.go); everything else goes before. */
+/**
+ * The kinds that Helm removes last in an uninstall, in its order (pkg/release/v1/util kind_sorter.go). All other kinds
+ * go before them.
+ */
 const lastKinds = [
   'Deployment',
   'ReplicaSet',
@@ -37,7 +40,10 @@ const lastKinds = [
   'Namespace',
 ];
 
-/** What the task deletes when the target is healthy, in the order in which it does. Deletions with a uid as precondition. */
+/**
+ * The objects that the task deletes once the target is healthy, in the order of deletion. Each deletion has a uid as
+ * its precondition.
+ */
 export function ownDeletions({ objects }: Pick<RollbackPlan, 'objects'>): OwnDeletion[] {
   return objects
     .filter(({ deletedBy }) => deletedBy === 'task')
@@ -45,12 +51,12 @@ export function ownDeletions({ objects }: Pick<RollbackPlan, 'objects'>): OwnDel
     .sort((one, other) => rank(one.ref) - rank(other.ref));
 }
 
-/** Custom resources go before the definitions of their kinds, and what they may belong to. */
+/** Custom resources are deleted before the definitions of their kinds, and before objects that may own them. */
 function rank(ref: ObjectRef): number {
   return isCustomResource(ref) ? -2 : lastKinds.indexOf(ref.kind);
 }
 
-/** Of these the deletions are passed on when Helm asks for them: what it is left to delete, and the hooks that run. */
+/** The objects whose deletion by Helm passes the fence: those that the plan leaves to Helm, and the hooks that run. */
 export function helmMayDelete({ objects, hooks }: Pick<RollbackPlan, 'objects' | 'hooks'>): NamedObject[] {
   return [
     ...objects.filter(({ deletedBy }) => deletedBy === 'helm').map(named),
@@ -58,7 +64,7 @@ export function helmMayDelete({ objects, hooks }: Pick<RollbackPlan, 'objects' |
   ];
 }
 
-/** Of these Helm may write: what the target declares, and the hooks that run. */
+/** The objects that Helm may write: those that the target declares, and the hooks that run. */
 export function helmMayWrite({ objects, hooks }: Pick<RollbackPlan, 'objects' | 'hooks'>): NamedObject[] {
   return [
     ...objects.filter(({ isInTarget }) => isInTarget).map(named),
@@ -76,16 +82,19 @@ export function refOfPlanned({ apiVersion, kind, namespace, name }: PlannedObjec
 }
 
 /**
- * What `helm rollback` must be told besides, in its rehearsal as in earnest. Where Helm applies on the server's side it
- * gives up at the first field that somebody else has set, replicas that were scaled for example (measured with 4.1.4
- * and 4.2.3); the plan shows such fields as drift that is undone. The method is that of the target's record; Helm
- * refuses the flag with the other one.
+ * Extra arguments for `helm rollback`, in the rehearsal and in the real run. With server-side apply, Helm gives up at
+ * the first field that another manager has set, for example scaled replicas (measured with 4.1.4 and 4.2.3). The plan
+ * shows such fields as drift that is undone. The apply method is that of the target's record; Helm refuses the flag for
+ * the other method.
  */
 export function rollbackArguments({ applyMethod }: Pick<Revision, 'applyMethod'>): string[] {
   return applyMethod === 'ssa' ? ['--force-conflicts'] : [];
 }
 
-/** Whether all of the target is there already, and nothing else is to go: where it is healthy, too, the work is done. */
+/**
+ * Returns true if every object already is as the target declares it and nothing is to be deleted. If the target is also
+ * healthy, the rollback is complete.
+ */
 export function changesNothing({ objects }: Pick<RollbackPlan, 'objects'>): boolean {
   return objects.every(({ fate }) => fate === 'kept' || fate === 'orphaned' || fate === 'keptByPolicy');
 }

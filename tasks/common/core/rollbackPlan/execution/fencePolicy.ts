@@ -15,19 +15,19 @@ import { canonicalJson, comparable } from '../model/comparable';
 import { helmMayDelete, helmMayWrite, ownDeletions } from './execution';
 import type { RollbackPlan } from '../model/types';
 
-/** What Helm is let do in the execution of a plan is measured by these. */
+/** The data from which the fence policy of a plan's execution is made. */
 export interface FenceMeasure {
   plan: RollbackPlan;
-  /** Of the plan; absent where there was none that is to be compared with. */
+  /** The rehearsal of the plan; absent if there is none to compare with. */
   rehearsal: Rehearsal | undefined;
   target: Pick<Revision, 'hooks'>;
   storage: 'Secret' | 'ConfigMap';
 }
 
 /**
- * What Helm is let do in the execution of a plan: write what the target declares, and that just as in the rehearsal; its
- * hooks as they are declared; its own records; delete what the plan leaves to it, and what it has made itself, but no
- * record of its own.
+ * What the fence lets Helm do while it executes a plan. Helm may write the objects of the target exactly as in the
+ * rehearsal, its hooks as they are declared, and its own records. Helm may delete the objects that the plan leaves to
+ * it and the objects that it created itself, but none of its records.
  */
 export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure): Required<Omit<FencePolicy, 'isLeft'>> {
   const mayDelete = onlyDeletionsOf(helmMayDelete(plan));
@@ -42,7 +42,7 @@ export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure):
     mayWrite: (write) => {
       if (write.subresource !== undefined) return isRehearsed(write);
       if (write.isStorage || isPlanned.mayDelete(write)) return true;
-      // Helm sends a new record as protobuf: its name is not known before the API server has answered.
+      // Helm sends a new record as protobuf, so the fence knows its name only after the API server has answered.
       return (
         write.verb === 'create' && write.name === undefined && write.apiVersion === 'v1' && write.resource === records
       );
@@ -52,11 +52,12 @@ export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure):
       const same = rehearsed.filter((other) => isSameTarget(other, write) && other.subresource === undefined);
       const hook = hooks.filter((declared) => isNamed(declared, write));
       if (hook.length > 0 && same.length === 0) return () => hookDifference(write, hook);
-      // What a second patch of an object comes out at was not known; the first one's was.
+      // In a rehearsal, the result of a second patch of an object is only assumed; the result of the first patch is
+      // known.
       const last = same.findLast(({ isAssumed }) => isAssumed !== true) ?? same.at(-1);
       if (last === undefined)
         return rehearsal === undefined ? undefined : () => 'Helm did not do this in the rehearsal';
-      // What the API server would have made of it was not known then.
+      // The rehearsal could not learn what the API server would make of this write.
       const { object, isAssumed } = last;
       return object === undefined || isAssumed === true ? undefined : (wouldBe) => writeDifference(object, wouldBe);
     },
@@ -102,8 +103,8 @@ function hookObjects({ hooks }: Pick<Revision, 'hooks'>): DeclaredHook[] {
 }
 
 /**
- * Hooks are not rehearsed. Helm makes them just as they are declared, but for what it notes in their metadata: Helm 3
- * creates them, and Helm 4 applies them where the release is applied on the server's side.
+ * Hooks are not rehearsed. Helm creates them as they are declared, except for what it adds to their metadata. Helm 3
+ * creates hooks; Helm 4 applies them if the release uses server-side apply.
  */
 function hookDifference({ verb, sent }: FenceWrite, hooks: readonly DeclaredHook[]): string | undefined {
   const isMade = verb === 'create' || verb === 'apply';
@@ -119,7 +120,7 @@ function contentOf(object: unknown): string {
 
 const differencesTold = 3;
 
-/** A clause that names the fields in which a write would differ from its rehearsal; no values. */
+/** A clause that names the fields in which a write would differ from its rehearsal, without values. */
 function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | undefined {
   const changes = changesOf(comparable(rehearsed, false), comparable(wouldBe, false)).filter(
     ({ path }) => !isMadeUpAnew(path, wouldBe.kind),
@@ -130,7 +131,10 @@ function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | u
   return `it would not become what it became in the rehearsal (${fields.join(', ')}${more})`;
 }
 
-/** Deletions that were held back and that the task does not do itself at the end: no Helm of that version asks for them. */
+/**
+ * Deletions that the fence held back and that the task does not do itself at the end. No genuine Helm of that version
+ * requests them.
+ */
 export function unplannedDeletions(plan: RollbackPlan, { heldBack }: Pick<FenceRecord, 'heldBack'>): FencedWrite[] {
   const key = (apiVersion: string, kind: string, namespace: string | undefined, name: string): string =>
     [apiGroup(apiVersion), kind, namespace ?? '', name].join('/');

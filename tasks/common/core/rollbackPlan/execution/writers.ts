@@ -3,7 +3,7 @@ import type { Path, Step } from '../../kubernetes/fieldPath';
 import { isRecord } from '../../kubernetes/json';
 import type { KubeObject } from '../../kubernetes/object';
 
-/** `by kubectl-edit at 2026-08-20T03:12:05Z`; empty where the API server has noted nothing. */
+/** For example `by kubectl-edit at 2026-08-20T03:12:05Z`; empty if the API server has recorded no manager. */
 export function writerWords(live: KubeObject, field: string): string {
   const path = pathOf(live, field);
   const owner = newest(path === undefined ? [] : ownersOf(live, path));
@@ -19,7 +19,7 @@ function newest(owners: readonly FieldOwner[]): FieldOwner | undefined {
     .at(-1);
 }
 
-/** Who wrote the object itself; its status is its controller's. */
+/** The managers that wrote the object, without those of its status, which its controller writes. */
 function allWriters({ metadata }: KubeObject): FieldOwner[] {
   return (metadata.managedFields ?? [])
     .filter(({ subresource = '' }) => subresource !== 'status')
@@ -33,7 +33,7 @@ function allWriters({ metadata }: KubeObject): FieldOwner[] {
 
 const step = /\.?([A-Za-z_$][\w$]*)|\[("(?:[^"\\]|\\.)*")\]|\[([^\]]*)\]/gy;
 
-/** A path as a plan spells it, held against the live object. Undefined where it leads nowhere. */
+/** Resolves a path, as a plan spells it, against the live object. Undefined if the path leads nowhere. */
 function pathOf(live: KubeObject, text: string): Path | undefined {
   const path: Step[] = [];
   let value: unknown = live;
@@ -51,7 +51,7 @@ function fieldOf(value: unknown, field: string): unknown {
   return isRecord(value) ? value[field] : undefined;
 }
 
-/** What names the items of lists, see `mergeKeyOf`. */
+/** The keys that identify list items, see `mergeKeyOf`. */
 const itemKeys = [
   'name',
   'containerPort',

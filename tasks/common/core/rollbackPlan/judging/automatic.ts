@@ -3,9 +3,9 @@ import { isRefusal, type FindingCode, type PlanFinding } from '../model/findings
 import type { RollbackPlan } from '../model/types';
 
 /**
- * What keeps a failed deploy from going back by itself: nothing irreversible, nothing deleted that the target has, no
- * data. Where a rehearsal could not say what Helm would do, the proof afterwards guards the way back, and what does not
- * serve is the worse of the two.
+ * Findings that forbid the automatic rollback of a failed deploy: it must do nothing irreversible, delete no object of
+ * the target and delete no data. Findings about an incomplete rehearsal do not forbid it: the proof afterwards checks
+ * the result, and a release that does not serve is the greater harm.
  */
 const refusing: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'IrreversibleStep',
@@ -18,24 +18,24 @@ const refusing: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'DeletesCustomResource',
 ]);
 
-/** Why an automatic rollback must not be done. Empty where it may. */
+/** The findings that forbid an automatic rollback. Empty if it may be done. */
 export function automaticRefusals({ findings }: Pick<RollbackPlan, 'findings'>): PlanFinding[] {
   return findings.filter((one) => isRefusal(one) && refusing.has(one.code) && !takesItsOwnClaims(one));
 }
 
-/** A StatefulSet of the failed revision that says itself that its claims go with it. */
+/** A StatefulSet of the failed revision may declare that its claims are deleted with it. */
 function takesItsOwnClaims({ code, object }: PlanFinding): boolean {
   return code === 'DeletesPersistentVolumeClaim' && object.startsWith('StatefulSet/');
 }
 
-/** What a rehearsal could not say. */
+/** The refusals that do not forbid an automatic rollback. */
 export function unforeseeable({ findings }: Pick<RollbackPlan, 'findings'>): PlanFinding[] {
   return findings.filter((one) => isRefusal(one) && !refusing.has(one.code));
 }
 
 const mostLines = 20;
 
-/** What is written, one line for each object. What is to go is told by whoever decides that. */
+/** The objects that are written, one line each. Deletions are not listed here; the code that decides them logs them. */
 export function automaticLines({ objects }: Pick<RollbackPlan, 'objects'>): string[] {
   const lines = objects
     .filter(({ fate }) => fate === 'patched' || fate === 'created')

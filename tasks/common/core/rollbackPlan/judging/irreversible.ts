@@ -5,7 +5,10 @@ import { finding, type PlanFinding } from '../model/findings';
 import type { ManifestReader } from '../model/places';
 import { shortened } from '../model/target';
 
-/** On the chart (Chart.yaml) or on any object of a revision: the reason why nobody comes back from it. */
+/**
+ * An annotation on the chart (Chart.yaml) or on any object of a revision. Its value is the reason why a rollback cannot
+ * undo the revision.
+ */
 export const irreversibleAnnotation = 'helm-safe-deploy/irreversible';
 
 export interface IrreversibleMark {
@@ -15,7 +18,7 @@ export interface IrreversibleMark {
   reason: string;
 }
 
-/** A revision, or what is about to become one. */
+/** A revision, or a rendering that is about to become one. */
 export interface Carrier {
   revision: number;
   manifest: string;
@@ -34,7 +37,7 @@ export function irreversibleMarks(revision: Carrier, read: ManifestReader = mani
     ]),
   ];
   return carriers.flatMap(([where, value]) => {
-    // A mark that says no is none; one that says nothing is one.
+    // A mark with the value `false` does not count; a mark with an empty value counts.
     if (value === undefined || value === null || value === false || value === 'false') return [];
     return [{ revision: revision.revision, where, reason: shortened(typeof value === 'string' ? value : '') }];
   });
@@ -58,7 +61,7 @@ export function irreversibleSteps(
 
 const upgradeEvents = ['pre-upgrade', 'post-upgrade'];
 
-/** Jobs that ran as upgrade hooks of revisions that the rollback passes: nothing runs them backwards. */
+/** Jobs that ran as upgrade hooks of the passed revisions. A rollback does not undo their work. */
 export function possibleMigrations(passed: readonly Revision[]): PlanFinding[] {
   return passed.flatMap((revision) => {
     const jobs = revision.hooks.filter((hook) => isMigration(hook, revision));
@@ -70,8 +73,8 @@ export function possibleMigrations(passed: readonly Revision[]): PlanFinding[] {
 }
 
 /**
- * A hook without a phase never ran, unless Helm died before it could note one. In the record of a rollback the upgrade
- * hooks are copies from its target, with the phases of that one's time.
+ * A hook without a phase never ran, unless Helm died before it could record a phase. The record of a rollback contains
+ * copies of the target's upgrade hooks with their old phases, so they do not count.
  */
 function isMigration(hook: Hook, revision: Revision): boolean {
   if (hook.kind !== 'Job' || migrationEvents(hook).length === 0 || isOfRollback(revision)) return false;

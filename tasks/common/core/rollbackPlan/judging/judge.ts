@@ -19,13 +19,13 @@ import { shortened } from '../model/target';
 import type { PlannedObject, ReleasePlanInputs, RollbackPolicy, ServedKinds } from '../model/types';
 import { placedObjects, servedKey, type ManifestReader } from '../model/places';
 
-/** A candidate with what becomes of it. */
+/** A candidate and its planned fate. */
 export interface Judged {
   candidate: Candidate;
   object: PlannedObject;
 }
 
-/** What speaks for or against the Helm that is to do it. */
+/** Findings about the Helm binary that is to execute the rollback. */
 export function helmFindings(helm: HelmProvenance, policy: RollbackPolicy): PlanFinding[] {
   switch (helm.from) {
     case 'release':
@@ -48,7 +48,7 @@ export function helmFindings(helm: HelmProvenance, policy: RollbackPolicy): Plan
   }
 }
 
-/** Kinds that the target (or what Helm merges from) declares, and the API server does not serve. */
+/** Kinds that the target, or the manifest from which Helm merges, declares but the API server does not serve. */
 export function servedFindings(
   read: ManifestReader,
   target: Revision,
@@ -73,7 +73,10 @@ export function servedFindings(
   return [...gone, ...renewed, ...inPresent];
 }
 
-/** What is written into Helm's record before the rollback; a run that was killed after that finds it done. */
+/**
+ * Changes to Helm's record before the rollback. They are momentary: after a killed run, the record may already hold
+ * them.
+ */
 function renewalFindings({ revision, lost }: RecordRenewal): PlanFinding[] {
   return lost.map((kind) => {
     const code = kind.servedAs === undefined ? 'OmittedApi' : 'RenewedApi';
@@ -102,7 +105,7 @@ function someOf(names: readonly string[]): string {
   return names.length > namedAtMost ? `${named} and ${names.length - namedAtMost} more` : named;
 }
 
-/** What the rehearsal itself came to. */
+/** Findings about the rehearsal itself. */
 export function rehearsalFindings(
   rehearsal: Rehearsal | undefined,
   all: readonly Candidate[],
@@ -129,7 +132,7 @@ function failure(rehearsal: Rehearsal, all: readonly Candidate[], inputs: Releas
   return [finding('RehearsalFailed', message + outsideLast(rehearsal, all, inputs) + immutable(rehearsal.message))];
 }
 
-/** Of some fields the API server takes no other value: the Pod template of a Job, the selector of a Deployment. */
+/** The API server refuses new values for some fields: the Pod template of a Job, the selector of a Deployment. */
 function immutable(answer: string): string {
   return /\bimmutable\b|updates to statefulset spec for fields other than|may not change once set/i.test(answer)
     ? ' It cannot be changed in place: it would have to be deleted by hand first, if that may be.'
@@ -143,8 +146,8 @@ const outcomeWords: Record<Exclude<Rehearsal['outcome'], 'completed'>, string> =
 };
 
 /**
- * Helm before 3.22 and before 4.2 stops at an object of the target that is there, though the last revision does not declare it: a failed
- * revision has dropped it, or its resource policy has kept it.
+ * Helm before 3.22 and before 4.2 stops at a live object of the target that the last revision does not declare: a
+ * failed revision has dropped it, or its resource policy has kept it.
  */
 function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }: ReleasePlanInputs): string {
   if (helm.rules.adoptsObjectsOutsideLastManifest) return '';
@@ -160,7 +163,7 @@ function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
   return (
     rehearsedRefusals(rehearsal)
       .filter(({ verb, refusal }) => !(verb === 'delete' && refusal?.status === 404))
-      // Helm itself tries that again.
+      // Helm retries such a request itself.
       .filter(({ refusal }) => refusal?.status !== 429)
       .filter(({ refusal }) => !isTold(rehearsal, refusal?.message ?? ''))
       .map((write) => {
@@ -172,7 +175,7 @@ function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
   );
 }
 
-/** Helm's last words quote what it stopped at: once is enough. */
+/** Returns true if Helm's error message already quotes the answer, so it is not reported twice. */
 function isTold({ outcome, message }: Rehearsal, answer: string): boolean {
   return outcome === 'failed' && answer !== '' && withoutObjects(message).includes(withoutObjects(answer));
 }
@@ -181,12 +184,12 @@ function nameOf({ ref, resource }: RehearsedWrite): string {
   return objectName({ kind: ref.kind || resource, name: ref.name || '(unnamed)' });
 }
 
-/** Writes to what is none of this release's revisions: no Helm does that. */
+/** Writes to objects that no revision of this release declares. A genuine Helm never makes such writes. */
 function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFinding[] {
   const known = new Set(all.filter((one) => one.target ?? one.base ?? one.last ?? one.earlier).map(({ key }) => key));
   const found = new Map<string, PlanFinding>();
   for (const write of rehearsal.writes) {
-    // What is refused is not done; and the name of a record that Helm could not make is not known.
+    // A refused write has no effect. Besides, the name of a record that Helm could not create is not known.
     if (write.effect === 'refused') continue;
     const name = nameOf(write);
     const key = `${apiGroup(write.ref.apiVersion)}/${write.ref.kind}/${write.ref.namespace ?? ''}/${write.ref.name}`;
@@ -199,7 +202,7 @@ function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFindin
   return [...found.values()];
 }
 
-/** Helm writes objects, never a part of one: no scale, no status, no token of a ServiceAccount. */
+/** Helm writes whole objects and never a subresource: no scale, no status, no token of a ServiceAccount. */
 function beside(rehearsal: Rehearsal): PlanFinding[] {
   return rehearsal.writes
     .filter(({ subresource }) => subresource !== undefined && subresource !== 'eviction')
@@ -210,7 +213,7 @@ function beside(rehearsal: Rehearsal): PlanFinding[] {
     });
 }
 
-/** What a write comes out at and neither the target nor the API server explains. */
+/** Results of writes that neither the target nor the API server explains. */
 function strays(all: readonly Candidate[], found: ReadonlyMap<string, string> | undefined): PlanFinding[] {
   return all.flatMap(({ key, ref }) => {
     const fields = found?.get(key);
@@ -221,7 +224,7 @@ function strays(all: readonly Candidate[], found: ReadonlyMap<string, string> | 
   });
 }
 
-/** Helm prunes its oldest records; it deletes none that a rollback is about. */
+/** Helm prunes its oldest records, but never the target's record or a newer one. */
 function recordDeletions(rehearsal: Rehearsal, { release }: ReleasePlanInputs, target: Revision): PlanFinding[] {
   return rehearsal.storage
     .filter(({ verb, name }) => verb === 'delete' && (storedRevision(release, name) ?? Infinity) >= target.revision)
@@ -234,7 +237,7 @@ function recordDeletions(rehearsal: Rehearsal, { release }: ReleasePlanInputs, t
     );
 }
 
-/** What the fates of the objects come to. */
+/** Findings about the planned fates of the objects. */
 export function objectFindings(judged: readonly Judged[], inputs: ReleasePlanInputs): PlanFinding[] {
   const targetUids = new Set(
     judged.filter(({ object }) => object.isInTarget && object.uid !== '').map(({ object }) => object.uid),
@@ -274,7 +277,7 @@ function deletionFindings(
   return [finding(code, message, { object: name, allowed: policy.allow.includes(code) })];
 }
 
-/** Which objects go with a definition, as of now. */
+/** A sentence about the custom resources that are deleted with a definition, as of now. */
 function instanceWords({ ref, instances }: Candidate, { goWithIt }: PlannedObject): string {
   if (!isDefinition(ref)) return '';
   if (instances === undefined || instances === 'unread') return ' Which there are could not be read.';
@@ -334,7 +337,7 @@ function ownerFindings({ candidate, object }: Judged, policy: RollbackPolicy): P
   ];
 }
 
-/** Helm writes to it as if nothing were, and it goes all the same. */
+/** The object will be deleted whatever Helm writes to it. */
 function beingDeleted({ candidate: { live, target }, object }: Judged): PlanFinding[] {
   const since = live?.metadata.deletionTimestamp;
   if (since === undefined || target === undefined) return [];
@@ -356,7 +359,7 @@ function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: 
       }),
     ];
   }
-  // What the target declares is made before it is deleted.
+  // An object that the target declares counts as live too, because Helm creates it before it deletes it.
   const isForeseen = predicted !== undefined && (live ?? candidate.target) !== undefined && !isKeptByPolicy(live);
   if (isForeseen === (object.fate === 'deleted')) return [];
   const message = isForeseen
@@ -381,7 +384,7 @@ function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInpu
   ];
 }
 
-/** Pods that stay those of the revision that is left behind, whatever their template is. */
+/** Finds a workload whose pods stay those of the present revision, whatever their template is. */
 function heldFindings(name: string, candidate: Candidate, { rehearsal, policy }: ReleasePlanInputs): PlanFinding[] {
   const { ref, live, target } = candidate;
   if (live === undefined || target === undefined) return [];
@@ -393,7 +396,7 @@ function heldFindings(name: string, candidate: Candidate, { rehearsal, policy }:
   return heldFinding(name, { live, hold, isByHand, changes, policy });
 }
 
-/** What of a workload whose pods are held back a plan says. `changes`: the rollback changes their template. */
+/** The finding about a workload whose pods are held back. `changes`: the rollback changes the pod template. */
 export function heldFinding(
   name: string,
   {
@@ -427,7 +430,7 @@ function allowedHold(isByHand: boolean): string {
     : 'The task waits until somebody has replaced the pods, and fails where nobody does in its time.';
 }
 
-/** How far an autoscaler has scaled is of the moment; that Helm sets another number is not. */
+/** The number of replicas that an autoscaler has set is momentary; that Helm sets another number is not. */
 function scaleFindings(name: string, target: KubeObject, live: Candidate['live']): PlanFinding[] {
   const declared = at(target, 'spec', 'replicas');
   if (declared === undefined) return [];
@@ -449,7 +452,7 @@ function trapFindings(judged: Judged, after: Candidate['live'], { pods, policy }
   );
 }
 
-/** Pods come and go by themselves: of the moment. */
+/** The finding is momentary, because pods come and go on their own. */
 export function trapFinding(name: string, pods: readonly string[], policy: RollbackPolicy): PlanFinding[] {
   if (pods.length === 0) return [];
   const way = policy.allowPodDelete

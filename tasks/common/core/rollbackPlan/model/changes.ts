@@ -3,17 +3,17 @@ import { quantity } from '../../kubernetes/quantity';
 import { mergeKeyOf } from '../../release/mergeBase';
 import { isSame } from '../../kubernetes/sameValue';
 
-/** An item of a list is named by its merge key where the list has one, else by its index. */
+/** One step of a path. An item of a list is named by its merge key if the list has one, otherwise by its index. */
 export type Step = string | number | { key: string; is: unknown };
 
-/** A field of which two states differ; undefined where one of them lacks it. */
+/** A field that differs between two states; undefined in a state that lacks the field. */
 export interface Change {
   path: readonly Step[];
   before: unknown;
   after: unknown;
 }
 
-/** The smallest fields that differ. Lists without a merge key, and of other length, count as one field. */
+/** The smallest fields that differ. A list without a merge key whose length changes counts as one field. */
 export function changesOf(before: unknown, after: unknown, path: readonly Step[] = []): Change[] {
   if (isSame(before, after)) return [];
   if (isRecord(before) && isRecord(after)) return fieldChanges(before, after, path);
@@ -41,11 +41,12 @@ function listChanges(before: readonly unknown[], after: readonly unknown[], path
   const changes = values.flatMap((is) =>
     changesOf(itemBy(before, key, is), itemBy(after, key, is), [...path, { key, is }]),
   );
-  // The same items in another order: of variables that name each other this counts.
+  // The items are the same, but in another order. The order matters, for example for variables that refer to each
+  // other.
   return changes.length === 0 ? [{ path, before, after }] : changes;
 }
 
-/** A value that is neither a map nor a list of maps, or an empty one, and where it stands. */
+/** A value that has no inner fields (no map and no list of maps, or an empty one), with its path. */
 export interface Leaf {
   path: readonly Step[];
   value: unknown;
@@ -65,7 +66,7 @@ export function leavesOf(value: unknown, path: readonly Step[] = []): Leaf[] {
   return [{ path, value }];
 }
 
-/** The field by which the items of two lists can be told apart in both. */
+/** The field that identifies the items of both lists. */
 function alignment(before: readonly unknown[], after: readonly unknown[], path: readonly Step[]): string | undefined {
   const field = path.findLast((step) => typeof step === 'string') ?? '';
   const key = mergeKeyOf(field, [...before, ...after]);
@@ -83,7 +84,7 @@ function own(value: unknown, name: string): unknown {
   return isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined;
 }
 
-/** What stands at a path of another state of the same object. */
+/** The value at a path in another state of the same object. */
 export function valueAt(value: unknown, path: readonly Step[]): unknown {
   let inner = value;
   for (const step of path) {
@@ -94,7 +95,7 @@ export function valueAt(value: unknown, path: readonly Step[]): unknown {
   return inner;
 }
 
-/** `spec.template.spec.containers[web].image`; names that hold more than letters are quoted. */
+/** For example `spec.template.spec.containers[web].image`. Names with special characters are quoted. */
 export function pathText(path: readonly Step[]): string {
   return path
     .map((step, index) => {
@@ -107,8 +108,8 @@ export function pathText(path: readonly Step[]): string {
 }
 
 /**
- * Whether a value is what was declared: quantities in any spelling, and what the API server adds counts for nothing, nor
- * does an empty value that it drops.
+ * Returns true if a value is as declared. Quantities may be spelled differently; fields that the API server adds and
+ * empty values that it drops do not count.
  */
 export function isAsDeclared(declared: unknown, value: unknown): boolean {
   if (isEmpty(declared) && isEmpty(value)) return true;
@@ -139,7 +140,10 @@ function isSameScalar(one: string, other: string): boolean {
   return amount !== undefined && amount === quantity(other);
 }
 
-/** What the API server chooses at each creation: addresses and ports of a Service, the labels of a Job's pods. */
+/**
+ * Fields that the API server chooses at each creation: addresses and ports of a Service, the pod labels of a Job. A
+ * `caBundle` counts too, because a controller renews it.
+ */
 export function isMadeUpAnew(path: readonly Step[], kind: string): boolean {
   const text = pathText(path);
   if (path.at(-1) === 'caBundle') return true;

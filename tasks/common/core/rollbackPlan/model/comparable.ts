@@ -1,12 +1,12 @@
 import { isRecord } from '../../kubernetes/json';
 import type { KubeObject } from '../../kubernetes/object';
 
-/*
- * What of an object counts when two states of it are compared. Left out is what changes by itself: a plan that is
- * approved eight hours after it was made is still the same plan.
+/**
+ * The parts of an object that count when two of its states are compared. Parts that change on their own are left out: a
+ * plan that is approved eight hours later must still be the same plan.
  */
 
-/** Bookkeeping of controllers and of kubectl, in annotations. */
+/** Annotations with bookkeeping of controllers and of kubectl. */
 const bookkeeping = [
   'kubectl.kubernetes.io/last-applied-configuration',
   'deployment.kubernetes.io/',
@@ -20,10 +20,13 @@ const bookkeeping = [
   'endpoints.kubernetes.io/last-change-trigger-time',
 ];
 
-/** The metadata that somebody wants; the rest is the API server's. */
+/** The metadata that authors set; the API server sets the rest. */
 const wantedMetadata = ['name', 'namespace', 'labels', 'annotations', 'finalizers'];
 
-/** An object without its status and what else changes by itself. `isAutoscaled`: its replicas do as well. */
+/**
+ * The object without its status and without other parts that change on their own. `isAutoscaled`: the replicas change
+ * on their own too.
+ */
 export function comparable(object: KubeObject, isAutoscaled: boolean): KubeObject {
   const { status: _, ...rest } = object;
   const spec = rest['spec'];
@@ -50,7 +53,7 @@ function withoutReplicas(spec: Record<string, unknown>): Record<string, unknown>
   return rest;
 }
 
-/** JSON with the fields of every object in the order of their names: one text for one value. */
+/** JSON with the fields of every object sorted by name, so that equal values give equal texts. */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(',')}]`;
   if (value === undefined) return 'null';

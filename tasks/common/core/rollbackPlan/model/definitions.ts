@@ -3,14 +3,20 @@ import { apiGroup, objectName } from '../../kubernetes/manifest';
 import { listAt, textAt } from '../../kubernetes/read';
 import type { ListQuery } from '../../kubernetes/queries';
 
-/** The objects of the kind that a CustomResourceDefinition defines, which go with it; `unread` where nobody may look. */
+/**
+ * The custom resources of the kind that a CustomResourceDefinition defines; they are deleted with it. `unread` if the
+ * connection may not list them.
+ */
 export type Instances = readonly KubeObject[] | 'unread';
 
 export function isDefinition({ apiVersion, kind }: { apiVersion: string; kind: string }): boolean {
   return kind === 'CustomResourceDefinition' && apiGroup(apiVersion) === 'apiextensions.k8s.io';
 }
 
-/** All objects of its kind, in all namespaces; undefined where no version of it is served. */
+/**
+ * The list of all custom resources of the defined kind in all namespaces; undefined if no version of the kind is
+ * served.
+ */
 export function instancesQuery(definition: KubeObject): ListQuery | undefined {
   const served = listAt(definition, 'spec', 'versions').find((version) => version['served'] === true);
   const [group, kind] = [textAt(definition, 'spec', 'group'), textAt(definition, 'spec', 'names', 'kind')];
@@ -19,10 +25,10 @@ export function instancesQuery(definition: KubeObject): ListQuery | undefined {
   return { apiVersion: `${group}/${version}`, kind, metadataOnly: true };
 }
 
-/** So many are named in a plan. */
+/** The maximum number of custom resources that a plan names. */
 export const instancesNamed = 1000;
 
-/** `Toy/one in namespace shop`, in the order of the names. */
+/** For example `Toy/one in namespace shop`; sorted by name. */
 export function instanceNames(instances: Instances | undefined, definition: KubeObject | undefined): string[] {
   if (instances === undefined || instances === 'unread') return [];
   const kind = textAt(definition, 'spec', 'names', 'kind');
@@ -36,12 +42,12 @@ function instanceName(kind: string, name: string, namespace: string | undefined)
   return `${objectName({ kind, name })}${namespace === undefined || namespace === '' ? '' : ` in namespace ${namespace}`}`;
 }
 
-/** `3 objects that go with it`. */
+/** For example `3 objects`. */
 export function objectCount(count: number): string {
   return count === 1 ? '1 object' : `${count} objects`;
 }
 
-/** What tells one of the objects from another one that was made under its name. */
+/** The uids distinguish an object from a later one with the same name. */
 export function instanceUids(instances: Instances | undefined): string[] {
   return instances === undefined || instances === 'unread'
     ? []

@@ -5,31 +5,32 @@ import type { PlanFinding } from './findings';
 type Undigested = Omit<RollbackPlan, 'digest'>;
 
 /**
- * The digest of a plan, `sha256:` and 64 hexadecimal digits: of its content and of the time at which it was made, so
- * that nobody can make an old approval count for it. Computed from the plan alone: whoever holds a plan can check it.
+ * The digest of a plan: `sha256:` and 64 hexadecimal digits. It covers the plan's content and the time at which the
+ * plan was made, so that an old approval cannot be used for it. The digest is computed from the plan alone, so
+ * everybody who has the plan can check it.
  */
 export function planDigest(plan: Undigested, sha256: Sha256): string {
   return `sha256:${sha256(canonicalJson({ createdAt: plan.createdAt, content: planContent(plan) }))}`;
 }
 
-/** The digest as earlier versions made it: without the time. */
+/** The digest as earlier versions made it, without the time. */
 export function timelessDigest(plan: Undigested, sha256: Sha256): string {
   return `sha256:${sha256(canonicalJson(planContent(plan)))}`;
 }
 
-/** Whether both would do the same to the same. When they were made does not count. */
+/** Returns true if both plans would do the same to the same objects. The times of the plans do not count. */
 export function isSameContent(one: Undigested, other: Undigested): boolean {
   return canonicalJson(planContent(one)) === canonicalJson(planContent(other));
 }
 
-/** Whether both plans would do the same to this object. */
+/** Returns true if both plans would do the same to this object. */
 export function isSameObject(one: PlannedObject, other: PlannedObject): boolean {
   return canonicalJson(objectContent(one)) === canonicalJson(objectContent(other));
 }
 
 /**
- * All that matters of a plan, and nothing that changes by itself (status, resourceVersion, pods, restarts, times,
- * replicas that an autoscaler owns, the wording).
+ * Everything in a plan that matters. Left out is what changes on its own (status, resourceVersion, pods, restarts,
+ * times, replicas that an autoscaler sets) and the wording.
  */
 export function planContent(plan: Undigested): unknown {
   return {
@@ -76,12 +77,15 @@ function objectContent(object: PlannedObject): unknown {
   };
 }
 
-/** Plans of earlier versions have no such fields: their digests stay what they were. */
+/** Plans of earlier versions do not have these fields, and their digests must not change. */
 function ifAny(name: string, text: string): Record<string, string> {
   return text === '' ? {} : { [name]: text };
 }
 
-/** A Job that goes by itself is made, changed or left, as its time will have it. */
+/**
+ * A Job that is removed after a while may be created, patched or kept, depending on the time of the rollback. All three
+ * count as the same fate.
+ */
 export function lastingFate({ fate, mayRunAgain }: PlannedObject): string {
   return mayRunAgain && (fate === 'kept' || fate === 'patched' || fate === 'created') ? 'applied' : fate;
 }
@@ -90,7 +94,7 @@ function findingContent({ code, severity, object, allowedBy }: PlanFinding): unk
   return { code, severity, object, allowedBy };
 }
 
-/** The API server and Helm promise no order. */
+/** The API server and Helm guarantee no order. */
 function sorted(items: readonly unknown[]): string[] {
   return items.map(canonicalJson).sort();
 }

@@ -1,13 +1,13 @@
 /**
- * What a plan can find, each by a code. `refusal` is switched by the named input alone; a refusal that is switched off
- * stays in the plan as a warning.
+ * All findings of a plan, by code. Only the named input switches a `refusal` off; it then stays in the plan as a
+ * warning.
  */
 export type FindingSwitch =
   | 'allow'
   | 'allowUnverifiedTarget'
   | 'allowIrreversible'
   | 'allowUnknownHelm'
-  /** Nothing switches it. */
+  /** No input switches this refusal off. */
   | 'never';
 
 interface Rule {
@@ -22,7 +22,7 @@ const refusedAlways: Rule = { severity: 'refusal', switch: 'never' };
 const refusedUnlessAllowed: Rule = { severity: 'refusal', switch: 'allow' };
 
 export const findingRules = {
-  // the target
+  // Findings about the target.
   ReleaseMissing: refusedAlways,
   TargetMissing: refusedAlways,
   RevisionMissing: refusedAlways,
@@ -41,7 +41,7 @@ export const findingRules = {
   WorkloadMissing: refusedAlways,
   WorkloadPaused: refusedUnlessAllowed,
   KindUnsupported: refusedAlways,
-  // what Helm does
+  // Findings about what Helm does.
   RehearsalFailed: refusedAlways,
   RehearsalMissing: refusedAlways,
   DeletesTargetObject: refusedAlways,
@@ -59,16 +59,16 @@ export const findingRules = {
   TakesOverUnowned: warning,
   PodsHeldBack: refusedUnlessAllowed,
   BeingDeleted: warning,
-  // what cannot be taken back
+  // Findings about irreversible effects.
   IrreversibleStep: { severity: 'refusal', switch: 'allowIrreversible' },
   PossibleMigration: warning,
   HooksNotRehearsed: note,
   JobMayRunAgain: note,
-  // the Helm that is to do it
+  // Findings about the Helm binary.
   HelmUnknown: { severity: 'refusal', switch: 'allowUnknownHelm' },
   HelmNotPinned: refusedAlways,
   HelmNewer: warning,
-  // what else a person should know
+  // Other findings that a person should know.
   DriftUndone: warning,
   ScalesDown: warning,
   ReplicasUnderAutoscaler: note,
@@ -92,14 +92,14 @@ export const allowableCodes: readonly FindingCode[] = findingCodes.filter(
 interface Circumstances {
   /** Kind/name. */
   object?: string;
-  /** Whether the policy switches this refusal off. */
+  /** True if the policy switches this refusal off. */
   allowed?: boolean;
-  /** A sentence that says what lets it through; not said where it is let through. */
+  /** A sentence that says how to switch the refusal off; left out if it is switched off. */
   way?: string;
   isMomentary?: boolean;
 }
 
-/** A finding by the rule of its code. */
+/** Makes a finding by the rule of its code. */
 export function finding(
   code: FindingCode,
   message: string,
@@ -120,11 +120,11 @@ export function isRefusal({ severity }: PlanFinding): boolean {
 export interface PlanFinding {
   code: FindingCode;
   severity: 'note' | 'warning' | 'refusal';
-  /** `Kind/name`; empty where it is about no single object. */
+  /** `Kind/name`; empty if the finding is not about a single object. */
   object: string;
   message: string;
-  /** The input that turned a refusal into this warning; empty where there was none. */
+  /** The input that turned a refusal into this warning; empty if the finding was no refusal. */
   allowedBy: string;
-  /** What is so at this moment and may change by itself: not part of the digest. */
+  /** True for a fact that may change on its own. The digest does not cover such findings. */
   isMomentary: boolean;
 }

@@ -8,14 +8,14 @@ export function servedKey(kind: { apiVersion: string; kind: string }): string {
   return `${kind.apiVersion}/${kind.kind}`;
 }
 
-/** An object of a manifest, and where the API server keeps it. */
+/** An object of a manifest with its place in the API. */
 export interface Placed {
   key: string;
   ref: ObjectRef;
   object: KubeObject;
 }
 
-/** Of kinds that are not served nothing says that they have no namespace: they get the release's. */
+/** The scope of a kind that is not served is unknown, so its objects get the namespace of the release. */
 export function placed(object: KubeObject, namespace: string, served: ServedKinds): Placed {
   const { apiVersion, kind, metadata } = object;
   const { name } = metadata;
@@ -27,16 +27,16 @@ export function placed(object: KubeObject, namespace: string, served: ServedKind
   return { key: objectKey(ref), ref, object };
 }
 
-/** As in the API's path, or the empty string. */
+/** The plural as in the API's path, or an empty string. */
 export function pluralOf(kind: { apiVersion: string; kind: string }, served: ServedKinds): string {
   const known = served.get(servedKey(kind));
   return known?.isServed === true ? known.plural : '';
 }
 
-/** The objects of a manifest. It takes a while to read one, so each is read once for a plan. */
+/** Returns the objects of a manifest. Parsing takes time, so each manifest is parsed once for a plan. */
 export type ManifestReader = (manifest: string) => readonly KubeObject[];
 
-/** Throws TaskError `ChartInvalid` for what is no YAML. */
+/** Throws TaskError `ChartInvalid` if the manifest is no YAML. */
 export function manifestReader(): ManifestReader {
   const known = new Map<string, readonly KubeObject[]>();
   return (manifest) => {
@@ -46,7 +46,7 @@ export function manifestReader(): ManifestReader {
   };
 }
 
-/** By key; of an object that a manifest holds twice the last counts. */
+/** The placed objects by key. If a manifest declares an object twice, the last one counts. */
 export function placedObjects(
   objects: readonly KubeObject[],
   namespace: string,
@@ -60,7 +60,7 @@ export function placedObjects(
   );
 }
 
-/** The kinds that a plan needs to know about, each once: whether they are served, and whether they have namespaces. */
+/** The kinds whose scope and availability a plan must know, each once. */
 export function kindsToResolve(revisions: readonly Revision[]): { apiVersion: string; kind: string }[] {
   const kinds = new Map<string, { apiVersion: string; kind: string }>();
   const hooks = revisions.flatMap((revision) => revision.hooks.flatMap(({ manifest }) => hookObject(manifest) ?? []));
@@ -71,8 +71,9 @@ export function kindsToResolve(revisions: readonly Revision[]): { apiVersion: st
 }
 
 /**
- * The lists that hold every live object that a plan looks at: one for each kind and namespace. `revisions` in the order
- * of their say in which version an object is read: the target first, then what the rollback passes.
+ * The lists that contain every live object of interest to a plan: one list for each kind and namespace. The first of
+ * the `revisions` that declares an object decides in which API version it is read, so the target comes first, then the
+ * passed revisions.
  */
 export function liveQueries(revisions: readonly Revision[], namespace: string, served: ServedKinds): ListQuery[] {
   const versions = new Map<string, ObjectRef>();
@@ -93,7 +94,10 @@ function manifestsOf(revisions: readonly Revision[]): string[] {
   return revisions.map(({ manifest }) => manifest);
 }
 
-/** What the lists of `liveQueries` gave, in their order, by key: the version that was asked for first counts. */
+/**
+ * The results of `liveQueries`, in the same order, by key. If an object was read in several versions, the first one
+ * counts.
+ */
 export function liveObjects(lists: readonly (readonly KubeObject[])[]): Map<string, KubeObject> {
   const live = new Map<string, KubeObject>();
   for (const object of lists.flat()) {

@@ -3,14 +3,14 @@ import { canonicalJson } from './comparable';
 import type { Seal } from './types';
 
 /**
- * What a revision's record says that it is: its manifest, hooks and values. A rollback to it makes a revision with the
- * same digest. Its number, status, times and labels do not count.
+ * The digest of the contents of a record: manifest, hooks and values. A rollback to the revision makes a revision with
+ * the same digest. Number, status, times and labels are left out.
  */
 export function recordDigest(revision: Revision, seal: Seal): string {
   return seal(recordText(revision));
 }
 
-/** Whether a rollback to the one would make the other. */
+/** Returns true if a rollback to one revision would make the other. */
 export function isSameRecord(one: Revision, other: Revision): boolean {
   return recordText(one) === recordText(other);
 }

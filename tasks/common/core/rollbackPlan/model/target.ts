@@ -4,23 +4,24 @@ import { finding, type PlanFinding } from './findings';
 import type { RevisionProof, RollbackRequest, ToRevision } from './types';
 
 export interface TargetChoice {
-  /** What serves now, as far as Helm's record knows: the last revision, whatever became of it. */
+  /** The last revision in Helm's history, whatever its status: it serves now, as far as Helm knows. */
   present?: Revision;
-  /** Also where it is refused but could be looked at. */
+  /** Also set for a refused target, if its revision could be examined. */
   target?: Revision;
-  /** Revisions that the rollback leaves behind, newest first, the present one among them. */
+  /** Revisions that the rollback passes, newest first, including the present one. */
   passed: readonly Revision[];
   findings: readonly PlanFinding[];
 }
 
 /**
- * Helm turns `failed` into `superseded` when the next deploy succeeds, but keeps what it wrote of it (pkg/action
- * install.go, upgrade.go, rollback.go), as it keeps the first words of an operation that was killed.
+ * Matches descriptions of failed revisions. Helm changes the status `failed` to `superseded` when the next deploy
+ * succeeds, but keeps the description (pkg/action install.go, upgrade.go, rollback.go). It also keeps the first
+ * description of an operation that was killed.
  */
 const failedDescription =
   /^(?:Release|Upgrade|Rollback) ".*" failed: |^Not healthy: |^Helm ended before it was done$|^(?:Preparing upgrade|Initial install underway)$/s;
 
-/** Why a revision is no good target; undefined where nothing speaks against it. */
+/** The reason why a revision must not be a target; undefined if there is none. */
 export function whyUnfit(revision: Revision): string | undefined {
   const said = failedDescription.test(revision.description) ? ` («${shortened(revision.description)}»)` : '';
   switch (revision.status) {
@@ -47,7 +48,7 @@ export function proofOf(revision: Revision): RevisionProof {
   return isVerified(revision) ? 'verified' : 'unproven';
 }
 
-/** Where a rollback goes, or why it goes nowhere. `history` oldest first. */
+/** Chooses the target of a rollback, or explains why there is none. `history` is sorted, oldest first. */
 export function chooseTarget(history: readonly Revision[], release: string, request: RollbackRequest): TargetChoice {
   const present = history.at(-1);
   if (present === undefined) return refused(finding('ReleaseMissing', `There is no release ${release}.`));
@@ -155,18 +156,18 @@ function surroundings(present: Revision, target: Revision, passed: readonly Revi
   return findings;
 }
 
-/** The storage gives a record that it cannot read as one of which nothing is known. */
+/** The storage returns an unreadable record as a revision without any facts. */
 function isUnread({ status, manifest, chart }: Revision): boolean {
   return status === 'unknown' && manifest === '' && chart.name === '';
 }
 
-/** Bounded: a record may say any number. */
+/** At most 1000 numbers, because a record may contain any number. */
 function numbersBetween(low: number, high: number): number[] {
   const count = Math.min(Math.max(0, high - low - 1), 1000);
   return Array.from({ length: count }, (_, index) => low + 1 + index);
 }
 
-/** `1-3, 7` of sorted numbers. */
+/** Formats sorted numbers, for example `1-3, 7`. */
 export function numberList(numbers: readonly number[]): string {
   const ranges: [number, number][] = [];
   for (const number of numbers) {
@@ -177,7 +178,7 @@ export function numberList(numbers: readonly number[]): string {
   return ranges.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(', ');
 }
 
-/** What Helm or a chart wrote may be long; a sentence of a plan is not. */
+/** Shortens text of Helm or of a chart, so that a sentence of a plan stays short. */
 export function shortened(text: string, most = 300): string {
   const line = text.replace(/\s+/g, ' ').trim();
   return line.length <= most ? line : `${line.slice(0, most).replace(/[\ud800-\udbff]$/, '')} ...`;

@@ -1,23 +1,26 @@
 import { structuredPatch } from 'diff';
 import { stringify } from 'yaml';
 
-/** Lines of one object's diff that a plan keeps. */
+/** The maximum number of lines that a plan keeps of one object's diff. */
 const lineLimit = 300;
 
-/** Characters of one line. */
+/** The maximum length of one line, in characters. */
 const widthLimit = 500;
 
-/** Lines that differ beyond which it is not looked for which of them are the same: that would take seconds. */
+/**
+ * The maximum number of differing lines for which common lines are searched; with more lines, the search would take
+ * seconds.
+ */
 const editLimit = 2000;
 
 export interface TextDiff {
-  /** Of a unified diff, without file names. Empty when both are the same. */
+  /** The lines of a unified diff, without file names. Empty if both objects are the same. */
   lines: readonly string[];
-  /** Lines that were left out because there are so many. */
+  /** The number of lines that were left out because the diff is too long. */
   cut: number;
 }
 
-/** The difference of two objects as YAML, fields in the order of their names. */
+/** The difference of two objects as YAML, with fields sorted by name. */
 export function textDiff(before: unknown, after: unknown): TextDiff {
   const [was, is] = [yamlOf(before), yamlOf(after)];
   const patch = structuredPatch('', '', was, is, undefined, undefined, { context: 3, maxEditLength: editLimit });
@@ -29,7 +32,7 @@ export function textDiff(before: unknown, after: unknown): TextDiff {
   return { lines: lines.slice(0, lineLimit), cut: Math.max(0, lines.length - lineLimit) };
 }
 
-/** All that lies between the first and the last line that differ, as replaced. */
+/** Shows everything between the first and the last differing line as replaced. */
 function wholeDiff(before: readonly string[], after: readonly string[]): TextDiff {
   const shorter = Math.min(before.length, after.length);
   let start = 0;
@@ -50,7 +53,7 @@ function yamlOf(value: unknown): string {
     : stringify(value, { sortMapEntries: true, lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-/** One line, cut where it is too long to be read; to be done after secrets are taken out, since half of one matches nothing. */
+/** Cuts a line that is too long to read. Redact secrets first, because a cut secret is not found. */
 export function narrow(line: string): string {
   if (line.length <= widthLimit) return line;
   return `${line.slice(0, widthLimit).replace(/[\ud800-\udbff]$/, '')} ... (${line.length - widthLimit} more)`;

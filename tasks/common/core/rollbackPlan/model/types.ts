@@ -6,32 +6,35 @@ import type { RecordRenewal } from '../../release/servedVersions';
 import type { Instances } from './definitions';
 import type { FindingCode, PlanFinding } from './findings';
 
-/** SHA-256 of a text's UTF-8, in lower case hexadecimal. An argument, because the core is pure. */
+/**
+ * Computes the SHA-256 of a text in UTF-8, in lower-case hexadecimal. Callers pass this function in, because the core
+ * is pure.
+ */
 export type Sha256 = (text: string) => string;
 
 /**
- * A digest over a text that may hold values of Secrets. A random salt, which lies in the cluster beside the kept plan
- * and nowhere else, keeps whoever reads a plan from guessing them.
+ * Digests a text that may hold values of Secrets. The random salt prevents readers of a plan from guessing the values.
+ * The salt is stored only in the cluster, beside the kept plan.
  */
 export type Seal = (text: string) => string;
 
 export type ToRevision = 'verified' | 'previous' | number;
 
-/** What a pipeline's author lets a rollback do. */
+/** What the inputs allow a rollback to do. */
 export interface RollbackPolicy {
-  /** Refusals by rule that are to be warnings. */
+  /** The codes of refusals that become warnings. */
   allow: readonly FindingCode[];
-  /** A target named by number may have failed or been judged unhealthy. */
+  /** Allows a target, named by number, that failed or was judged unhealthy. */
   allowUnverifiedTarget: boolean;
-  /** Revisions whose irreversible step may be passed. */
+  /** The revisions with an irreversible step that the rollback may pass. */
   allowIrreversible: readonly number[];
   allowUnknownHelm: boolean;
-  /** Pods that a StatefulSet will never replace by itself may be deleted. */
+  /** Allows the deletion of pods that a StatefulSet will never replace on its own. */
   allowPodDelete: boolean;
   maxDeletions: number;
 }
 
-/** What the inputs say where nobody says anything else. */
+/** The policy of inputs that are left at their defaults. */
 export const defaultPolicy: RollbackPolicy = {
   allow: [],
   allowUnverifiedTarget: false,
@@ -42,9 +45,9 @@ export const defaultPolicy: RollbackPolicy = {
 };
 
 /**
- * Of the automatic rollback of a failed deploy: what the failed revision brought may go, however much it is, and no Helm
- * is refused for its make alone, since rehearsal and proof guard it. Its target is chosen by the deploy. What else it
- * must not do: see `automaticRefusals`.
+ * The policy of the automatic rollback of a failed deploy. It allows deleting all objects that the failed revision
+ * brought, and any Helm binary, because rehearsal and proof check the result. The deploy chooses the target.
+ * `automaticRefusals` lists what is still forbidden.
  */
 export const automaticPolicy: RollbackPolicy = {
   ...defaultPolicy,
@@ -54,19 +57,19 @@ export const automaticPolicy: RollbackPolicy = {
   maxDeletions: Infinity,
 };
 
-/** How an input of a step asks for a rollback. */
+/** The part of a step's inputs that requests a rollback. */
 export interface RollbackRequest {
   toRevision: ToRevision;
   policy: RollbackPolicy;
 }
 
-/** Which kinds the API server serves, by `servedKey`. A kind that was not asked for is not in it. */
+/** The kinds that the API server serves, by `servedKey`. It contains only kinds that were looked up. */
 export type ServedKinds = ReadonlyMap<string, ServedKind>;
 
-/** `plural` as in the API's path, for example `deployments`. */
+/** `plural` is written as in the API's path, for example `deployments`. */
 export type ServedKind = { isServed: true; namespaced: boolean; plural: string } | { isServed: false };
 
-/** Everything that a plan for a release is made of. */
+/** The inputs of a plan for a release. */
 export interface ReleasePlanInputs extends RollbackRequest {
   release: string;
   namespace: string;
@@ -75,46 +78,49 @@ export interface ReleasePlanInputs extends RollbackRequest {
   helm: HelmProvenance;
   served: ServedKinds;
   /**
-   * By `objectKey`, read in the API version of the target where it declares the object. A Secret may be given as its
-   * metadata alone: then it is said that its values were not compared.
+   * By `objectKey`, read in the API version of the target if it declares the object. A Secret may be given as metadata
+   * only; the plan then says that its values were not compared.
    */
   live: ReadonlyMap<string, KubeObject>;
-  /** HorizontalPodAutoscalers that are live, of the release or not. */
+  /** All live HorizontalPodAutoscalers, of the release or not. */
   autoscalers: readonly KubeObject[];
   /** Pods of the release's StatefulSets. */
   pods: readonly KubeObject[];
   /** PersistentVolumeClaims of the release's namespaces. */
   claims: readonly KubeObject[];
-  /** By the name of a CustomResourceDefinition that the target does not have. */
+  /** By the name of a CustomResourceDefinition that the target does not contain. */
   instances?: ReadonlyMap<string, Instances>;
-  /** Absent where there is no target to rehearse, or the rehearsal could not be had. */
+  /** Absent if there is no target to rehearse, or if no rehearsal was possible. */
   rehearsal?: Rehearsal;
-  /** What Helm merges from where that is not the last revision's own manifest, see core/release/mergeBase. */
+  /** The manifest from which Helm merges, if it is not that of the last revision; see core/release/mergeBase. */
   baseManifest?: string;
-  /** Records that are written before Helm rolls back, see core/release/servedVersions. `history` is as it is then. */
+  /**
+   * Records that are rewritten before the rollback, see core/release/servedVersions. `history` already contains the new
+   * records.
+   */
   renewals?: readonly RecordRenewal[];
-  /** What the rehearsal has set and nothing explains, by the key of the object; see rollbackPlan/strayFields. */
+  /** Fields that the rehearsal has set without explanation, by the key of the object; see rollbackPlan/strayFields. */
   strays?: ReadonlyMap<string, string>;
-  /** Who deployed a revision, for example `run 20260820.3`, where that is known. */
+  /** The run that deployed a revision, for example `run 20260820.3`, if it is known. */
   deployedBy?: Readonly<Record<number, string>>;
   now: Date;
   sha256: Sha256;
-  /** Absent: contents are digested without the values of Secrets, and the target's record is not. */
+  /** Absent: the values of Secrets are not digested, and neither is the target's record. */
   seal?: Seal;
 }
 
-/** One workload outside any release, or treated so, with what its controller keeps of its past. */
+/** One workload outside of any release, or treated as such, with the history that its controller keeps. */
 export interface PlainWorkload {
   ref: ObjectRef;
-  /** Absent where there is no such object. */
+  /** Absent if there is no such object. */
   live?: KubeObject;
-  /** The ReplicaSets or ControllerRevisions of its namespace; those of other workloads are left out here. */
+  /** All ReplicaSets or ControllerRevisions of the namespace; the planner ignores those of other workloads. */
   revisions: readonly KubeObject[];
-  /** What the API server answers to `undoPatch` as a dry run, or why it refuses it. */
+  /** The API server's answer to a dry run of `undoPatch`, or the reason why it refuses the patch. */
   rehearsed?: { result: KubeObject } | { rejected: string };
 }
 
-/** Everything that a plan for plain workloads is made of. */
+/** The inputs of a plan for plain workloads. */
 export interface WorkloadPlanInputs extends RollbackRequest {
   namespace: string;
   workloads: readonly PlainWorkload[];
@@ -130,59 +136,60 @@ export type PlanSubject =
 
 export type Risk = 'none' | 'low' | 'high' | 'refused';
 
-/** Whether a revision was seen to serve. `unproven`: it was deployed, and nobody has looked. */
+/** Says if a revision was seen healthy. `unproven`: it was deployed, but no task has checked it. */
 export type RevisionProof = 'verified' | 'unproven' | 'unhealthy';
 
 export interface RevisionFacts {
   revision: number;
   status: string;
   proof: RevisionProof;
-  /** `name version`; the ReplicaSet's or ControllerRevision's name for a plain workload. */
+  /** `name version`; for a plain workload, the name of its ReplicaSet or ControllerRevision. */
   chart: string;
   appVersion: string;
-  /** RFC 3339 as it was recorded; empty where it was not. */
+  /** RFC 3339 as recorded; empty if it was not recorded. */
   deployedAt: string;
   description: string;
-  /** Who deployed it; empty where that is not known. */
+  /** The run that deployed the revision; empty if it is not known. */
   deployedBy: string;
 }
 
 export const fates = ['kept', 'patched', 'created', 'deleted', 'orphaned', 'takenOver', 'keptByPolicy'] as const;
 
 /**
- * What becomes of an object. `kept`: the target declares it and it is so already. `orphaned`: it stays alive and no
- * manifest has it any more. `takenOver`: it is another's, or nobody's that Helm knows, and becomes the release's.
+ * What becomes of an object. `kept`: the object already is as the target declares it. `orphaned`: it stays alive, but
+ * no manifest declares it any more. `takenOver`: the object becomes part of the release; it belonged to another owner
+ * or to none that Helm knows.
  */
 export type ObjectFate = (typeof fates)[number];
 
-/** A field that somebody changed since it was deployed, and that the rollback sets again. */
+/** A field that was changed after the deploy and that the rollback sets back. */
 export interface DriftedField {
   /** Dotted, with list indices in brackets. */
   path: string;
-  /** As JSON, cut; empty where it is absent or not to be shown. */
+  /** As JSON, cut; empty if the field is absent or must not be shown. */
   live: string;
   becomes: string;
 }
 
 /** A field that the rollback changes. */
 export interface FieldChange {
-  /** Dotted, with list indices or the names of items in brackets. */
+  /** Dotted, with list indices or names of items in brackets. */
   path: string;
-  /** As JSON, cut; empty where it is absent. */
+  /** As JSON, cut; empty if the field is absent. */
   from: string;
   becomes: string;
 }
 
-/** A field that must be as it was when the plan was made. */
+/** A field whose value must not change between the plan and its execution. */
 export interface FieldValue {
   path: string;
-  /** As JSON, cut; empty where it is not to be shown. */
+  /** As JSON, cut; empty if the value must not be shown. */
   value: string;
-  /** Of the whole value, see `Seal`; short, to tell whether it is another one. */
+  /** A digest of the whole value, see `Seal`. It is short, because it only has to detect a change. */
   valueDigest: string;
 }
 
-/** A container that runs another image afterwards. */
+/** A container whose image the rollback changes. */
 export interface ImageChange {
   container: string;
   from: string;
@@ -197,67 +204,72 @@ export interface SecretKey {
 export interface PlannedObject {
   apiVersion: string;
   kind: string;
-  /** As in the API's path, for example `deployments`; empty where the API server does not serve the kind. */
+  /** The plural as in the API's path, for example `deployments`; empty if the API server does not serve the kind. */
   resource: string;
-  /** Empty for a cluster-scoped one. */
+  /** Empty for a cluster-scoped object. */
   namespace: string;
   name: string;
   fate: ObjectFate;
-  /** Why, in a sentence; empty where the fate says all. */
+  /** The reason for the fate, in a sentence; empty if the fate needs no explanation. */
   reason: string;
   isLive: boolean;
   isInLast: boolean;
   isInTarget: boolean;
-  /** Whether Helm was seen to do this in a rehearsal; else it is what its rules say. */
+  /** True if a rehearsal showed this fate; false if it follows from Helm's rules. */
   isRehearsed: boolean;
-  /** Of the live object; empty where there is none. */
+  /** The uid of the live object; empty if there is none. */
   uid: string;
-  /** Whose it is, where it is not this release's; else empty. */
+  /** The owner of the object, if it is not this release; otherwise empty. */
   owner: string;
-  /** Lines of a unified diff from what is live to what will be, values of Secrets hidden; empty where nothing changes. */
+  /**
+   * Lines of a unified diff from the live object to the result, with the values of Secrets hidden; empty if nothing
+   * changes.
+   */
   diff: readonly string[];
-  /** Lines of the diff that were left out because it is long. */
+  /** The number of diff lines that were left out because the diff is too long. */
   diffCut: number;
-  /** Of a Secret: the keys that do not stay as they are. */
+  /** For a Secret: the keys that change. */
   secretKeys: readonly SecretKey[];
   drift: readonly DriftedField[];
   /** Without values of Secrets; at most 100. */
   changes: readonly FieldChange[];
-  /** By which a later plan tells what has changed; at most 400. */
+  /** A later plan compares these fields to find changes; at most 400. */
   fields: readonly FieldValue[];
   images: readonly ImageChange[];
-  /** Of a CustomResourceDefinition that is deleted: the objects of its kind, which go with it. */
+  /** For a CustomResourceDefinition that is deleted: the custom resources that are deleted with it. */
   goWithIt: readonly string[];
   restartsPods: boolean;
-  /** A Job that is removed some time after it has ended: it runs (again) where that was before the rollback. */
+  /**
+   * True for a Job that is removed some time after it has ended. If it was removed before the rollback, it runs again.
+   */
   mayRunAgain: boolean;
-  /** Of a plain workload: the revision that its controller has made newest, and the one that it returns to. */
+  /** For a plain workload: the newest revision of its controller, and the revision of the rollback. */
   revisions: { present: number; target: number } | null;
-  /** Who deletes it: Helm in its rollback, or the task afterwards, when the target is healthy. */
+  /** Deleted by Helm during its rollback, or by the task after the target is healthy. */
   deletedBy: '' | 'helm' | 'task';
-  /** SHA-256 of what matters of the object before and after; see `Seal`. */
+  /** SHA-256 of the parts of the object that matter, before and after; see `Seal`. */
   contentDigest: string;
-  /** Of a plain workload: SHA-256 of the pod template that it is to have; empty of everything else. */
+  /** For a plain workload: SHA-256 of the target's pod template; otherwise empty. */
   podTemplateDigest: string;
 }
 
 export interface PlannedHook {
-  /** Empty where its manifest cannot be read. */
+  /** Empty if the manifest of the hook cannot be read. */
   apiVersion: string;
   kind: string;
   resource: string;
   namespace: string;
   name: string;
   event: string;
-  /** The revision in whose record it stands. */
+  /** The revision whose record contains the hook. */
   revision: number;
   willRun: boolean;
-  /** Why it does not run; empty where it does. */
+  /** The reason why the hook does not run; empty if it runs. */
   reason: string;
   contentDigest: string;
 }
 
-/** A rollback, thought through. Plain data without values of Secrets. Schema: docs/plan.schema.json. */
+/** A planned rollback. Plain data without values of Secrets. Schema: docs/plan.schema.json. */
 export interface RollbackPlan {
   schemaVersion: 1;
   subject: PlanSubject;
@@ -267,22 +279,22 @@ export interface RollbackPlan {
   digest: string;
   risk: Risk;
   toRevision: string;
-  /** What serves now; null where nothing is known of it, and for plain workloads, each of which has its own. */
+  /** The revision that serves now. Null if it is not known, and for plain workloads, which have a revision each. */
   present: RevisionFacts | null;
   target: RevisionFacts | null;
-  /** SHA-256 of the target's record (manifest, hooks, values), see `Seal`; empty where there is no target or no seal. */
+  /** SHA-256 of the target's record (manifest, hooks, values), see `Seal`; empty without a target or without a seal. */
   targetRecord: string;
-  /** Revisions that the rollback passes, newest first, the present one among them. */
+  /** Revisions that the rollback passes, newest first, including the present one. */
   passed: readonly RevisionFacts[];
   /** Null for plain workloads. */
   helm: { version: string; provenance: HelmProvenance['from']; rehearsal: Rehearsal['outcome'] | 'none' } | null;
-  /** Whether pods may be deleted; part of the digest where a StatefulSet's pods restart. */
+  /** True if pods may be deleted. Part of the digest if the pods of a StatefulSet restart. */
   allowPodDelete: boolean;
   objects: readonly PlannedObject[];
   hooks: readonly PlannedHook[];
   findings: readonly PlanFinding[];
-  /** Pods that will not be replaced unless they are deleted, as of now. */
+  /** Pods that are only replaced if they are deleted, as of now. */
   trappedPods: readonly string[];
-  /** How many objects are deleted. */
+  /** The number of deleted objects. */
   deletions: number;
 }

@@ -8,35 +8,38 @@ import { isDefinition, type Instances } from '../model/definitions';
 import { placedObjects, type ManifestReader, type Placed } from '../model/places';
 import type { ReleasePlanInputs } from '../model/types';
 
-/** An object that the rollback may touch, with all that is known of it. Manifests as they stand there. */
+/** An object that the rollback may touch, with all facts about it. The manifests are unchanged. */
 export interface Candidate {
   key: string;
-  /** In the version of the target, where that declares it. */
+  /** In the API version of the target, if the target declares the object. */
   ref: ObjectRef;
   target?: KubeObject;
-  /** As Helm merges from it. */
+  /** The object in the manifest from which Helm merges. */
   base?: KubeObject;
   last?: KubeObject;
-  /** As the newest revision had it that the rollback passes and that is not the last. */
+  /** The object in the newest passed revision that is not the last one and declares it. */
   earlier?: KubeObject;
   live?: KubeObject;
-  /** What the rehearsal did to it in the end. */
+  /** The last write of the rehearsal to the object. */
   write?: RehearsedWrite;
-  /** The rehearsal deleted it and made it anew. */
+  /** True if the rehearsal deleted the object and created it again. */
   isRecreated: boolean;
-  /** Why Helm deletes it by its rules; absent where it does not. */
+  /** The reason why Helm deletes the object by its rules; absent if Helm does not. */
   predicted?: HelmDeletion<ObjectRef>['why'];
-  /** Whose it is; absent where it is this release's, as far as Helm would say. */
+  /** The owner of the object; absent if it is this release by Helm's criteria. */
   owner?: string;
   isAutoscaled: boolean;
-  /** Of a CustomResourceDefinition; absent where nobody has looked. */
+  /** Only for a CustomResourceDefinition; absent if nobody has looked. */
   instances?: Instances;
 }
 
-/** What Helm writes on everything that it makes. */
+/** Helm writes this annotation on every object that it makes. */
 const ownerAnnotation = 'meta.helm.sh/release-name';
 
-/** In the order: the target's, the last revision's, those of older ones, and what only the rehearsal touched. */
+/**
+ * In this order: objects of the target, of the last revision, of older revisions, and objects that only the rehearsal
+ * touched.
+ */
 export function candidates(
   inputs: ReleasePlanInputs,
   read: ManifestReader,
@@ -48,7 +51,7 @@ export function candidates(
   const wanted = place(target.manifest);
   const last = place(passed[0]?.manifest ?? '');
   const base = baseManifest === undefined ? last : place(baseManifest);
-  // The newest counts, so it is put in last.
+  // The newest revision is put in last, so that it wins.
   const earlier = new Map(
     passed
       .slice(1)
@@ -97,14 +100,16 @@ function refsOf(objects: ReadonlyMap<string, Placed>): (ObjectRef & { key: strin
   return [...objects.values()].map(({ ref, key }) => ({ ...ref, key }));
 }
 
-/** Without the fields that are undefined. */
+/** Removes the fields that are undefined. */
 function present<T extends object>(value: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as {
     [Name in keyof T]?: Exclude<T[Name], undefined>;
   };
 }
 
-/** Of an object that Helm merges from, missing marks say nothing: somebody replaced it whole. */
+/**
+ * If Helm merges from the object, missing marks do not mean a foreign owner: somebody has replaced the whole object.
+ */
 function ownerOf(
   { live, base }: { live: KubeObject | undefined; base: KubeObject | undefined },
   { release, namespace }: ReleasePlanInputs,
@@ -118,7 +123,7 @@ export function isOwnedByRelease(live: KubeObject | undefined): boolean {
   return live?.metadata.annotations?.[ownerAnnotation] !== undefined;
 }
 
-/** What a HorizontalPodAutoscaler scales, by `objectKey`: its replicas change by themselves. */
+/** The objects that a HorizontalPodAutoscaler scales, by `objectKey`. Their replicas change on their own. */
 export function autoscaledKeys({ autoscalers, live }: Pick<ReleasePlanInputs, 'autoscalers' | 'live'>): Set<string> {
   const all = [...autoscalers, ...[...live.values()].filter(({ kind }) => kind === 'HorizontalPodAutoscaler')];
   return new Set(all.flatMap((autoscaler) => scaleTarget(autoscaler) ?? []));

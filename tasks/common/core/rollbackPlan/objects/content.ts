@@ -7,9 +7,10 @@ import type { ObjectStates } from './hiddenSecrets';
 import type { ObjectFate } from '../model/types';
 
 /**
- * What of an object the digest covers: what the target declares of it, what is written over and with what, and of a
- * workload all that its pods will be, by hand-made changes that survive, too; and of what is deleted all that is lost.
- * Not what nobody touches. `sealed`: the states with the values of Secrets, where the digest may cover them.
+ * The part of an object that the digest covers: the object as the target declares it, and the overwritten fields with
+ * their old and new values. For a workload, also everything that its pods will be, including manual changes that
+ * survive. For a deleted object, also everything that is lost. Fields that nobody touches are not covered. `sealed`:
+ * the states with the values of Secrets, if the digest may cover them.
  */
 export function contentOf(
   states: ObjectStates,
@@ -25,7 +26,7 @@ export function contentOf(
     fate: ObjectFate;
     mayRunAgain: boolean;
     uid: string;
-    /** Of what goes with it. */
+    /** The uids of the custom resources that are deleted with the object. */
     instances: readonly string[];
     sealed: ObjectStates | undefined;
   },
@@ -44,8 +45,8 @@ export function contentOf(
 }
 
 /**
- * What Helm itself changes. A field that no revision declares changes by the API server's own rules, as a consequence,
- * or by a controller that was at work between the reading and the rehearsal.
+ * The changes that Helm itself makes. A field that no revision declares is changed by the API server's own rules as a
+ * consequence, or by a controller between the reading and the rehearsal.
  */
 export function lastingChanges(changes: readonly Change[], declarations: readonly KubeObject[]): Change[] {
   return changes.filter(
@@ -55,12 +56,12 @@ export function lastingChanges(changes: readonly Change[], declarations: readonl
   );
 }
 
-/** What a manifest gives as `stringData` is read as `data`. */
+/** The API server turns the `stringData` of a manifest into `data`. */
 function isSecretData([first]: Change['path']): boolean {
   return first === 'data';
 }
 
-/** A certificate authority that a controller puts in, and renews. */
+/** A controller injects and renews this certificate authority. */
 function isInjected(path: Change['path']): boolean {
   return path.at(-1) === 'caBundle';
 }
@@ -68,11 +69,14 @@ function isInjected(path: Change['path']): boolean {
 export function workloadOf({ after, target }: ObjectStates): unknown {
   if (after === undefined || apiGroup(after.apiVersion) !== 'apps') return null;
   const { replicas, ...spec } = withoutRestart((after['spec'] ?? {}) as Record<string, unknown>);
-  // What nobody declares somebody else may set, an autoscaler that is none of Kubernetes' for example.
+  // If no revision declares replicas, another controller may set them, for example a third-party autoscaler.
   return at(target, 'spec', 'replicas') === undefined ? spec : { ...spec, replicas };
 }
 
-/** `kubectl rollout restart` leaves a time in the template: new pods of the same kind are no other rollback. */
+/**
+ * Removes the time that `kubectl rollout restart` leaves in the template: after a restart, the rollback is still the
+ * same.
+ */
 function withoutRestart(spec: Record<string, unknown>): Record<string, unknown> {
   const annotations = at(spec, 'template', 'metadata', 'annotations');
   if (!isRecord(annotations) || annotations[restartedAt] === undefined) return spec;

@@ -5,11 +5,17 @@ import { withoutInjected, workloadOf } from './content';
 import type { ObjectStates } from './hiddenSecrets';
 import type { FieldChange, FieldValue, ObjectFate, Seal, Sha256 } from '../model/types';
 
-/** Fields of one object that a plan keeps: enough to name them, few enough for a thousand objects. */
+/**
+ * The maximum number of changes that a plan keeps for one object: enough to name them, few enough for a thousand
+ * objects.
+ */
 const changesKept = 100;
 const fieldsKept = 400;
 
-/** What a rollback changes of an object, field by field. `states` are hidden ones; of a Secret its keys tell. */
+/**
+ * The changes of a rollback to an object, field by field. The values of Secrets in `states` are hidden. For a Secret,
+ * `secretKeys` lists the changes of its data.
+ */
 export function fieldChanges({ live }: ObjectStates, changes: readonly Change[]): FieldChange[] {
   return changes
     .filter(({ path }) => live === undefined || !isSecret(live) || path[0] !== 'data')
@@ -17,7 +23,7 @@ export function fieldChanges({ live }: ObjectStates, changes: readonly Change[])
     .map(({ path, before, after }) => ({ path: pathText(path), from: shown(before), becomes: shown(after) }));
 }
 
-/** As JSON; empty where it is absent. */
+/** As JSON; empty if the value is absent. */
 export function shown(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }
@@ -32,8 +38,9 @@ interface Circumstances {
 }
 
 /**
- * The fields that must be as they are for the plan to hold, so that a refusal can say which is not: what is written over,
- * all of a workload, and all of what is deleted. No value of a Secret, but a digest of it where there is a seal.
+ * The fields that must not change for the plan to stay valid: the overwritten fields, all fields of a workload, and all
+ * fields of a deleted object. A refusal can then name the field that has changed. Values of Secrets are not kept; with
+ * a seal, their digests are.
  */
 export function fieldValues(states: ObjectStates, { changes, fate, seal, sha256, bare }: Circumstances): FieldValue[] {
   if (states.live === undefined) return [];
@@ -59,7 +66,7 @@ function deletedFields({ live }: ObjectStates): Leaf[] {
   return leavesOf(content);
 }
 
-/** What is written over as it is now, and the rest of a workload as it stays. */
+/** The present values of the overwritten fields, and the other fields of a workload as they stay. */
 function keptFields(states: ObjectStates, changes: readonly Change[]): Leaf[] {
   const written = changes.map(({ path }) => pathText(path));
   const isWritten = ({ path }: Leaf): boolean => {

@@ -2,7 +2,7 @@ import type { KubeObject } from '../../kubernetes/object';
 import { at } from '../../kubernetes/read';
 import type { Candidate } from './candidates';
 
-/** All that a revision between the target and now says of the object. */
+/** The declarations of the object in all revisions between the target and now. */
 export function declarationsOf({ target, base, last, earlier }: Candidate): KubeObject[] {
   return [target, base, last, earlier].flatMap((object) => object ?? []);
 }
@@ -11,8 +11,8 @@ type MarkKind = 'annotations' | 'labels';
 type IsForeignMark = (kind: MarkKind, name: string) => boolean;
 
 /**
- * Annotations and labels that differ before and after, though no revision declares them, so that Helm leaves them alone:
- * a controller has written them between the reading of the object and the rehearsal.
+ * Finds annotations and labels that differ before and after, although no revision declares them and Helm leaves them
+ * alone. A controller wrote them between the reading of the object and the rehearsal.
  */
 export function foreignMarks(
   live: KubeObject | undefined,

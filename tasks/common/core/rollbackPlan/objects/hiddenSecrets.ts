@@ -4,7 +4,7 @@ import { isSecret } from '../../kubernetes/manifest';
 import { base64, maskingRedactor, secretForms, type Redact } from '../../text/secrets';
 import type { SecretKey } from '../model/types';
 
-/** States of one object. What does not exist is absent. */
+/** The states of one object. A state in which the object does not exist is absent. */
 export interface ObjectStates {
   target?: KubeObject;
   after?: KubeObject;
@@ -15,9 +15,9 @@ export interface ObjectStates {
 const order = ['target', 'after', 'last', 'live'] as const;
 
 /**
- * The states with each value of a Secret replaced by a token: equal values by equal tokens, so that all comparing can
- * be done on what this gives. Tokens are counted in a fixed order, so a live value that somebody changes again keeps
- * its token. Objects of other kinds are given back as they are.
+ * Replaces each value of a Secret by a token; equal values get equal tokens, so the states can still be compared.
+ * Tokens are counted in a fixed order, so a live value that is changed again keeps its token. Objects of other kinds
+ * are returned unchanged.
  */
 export function hidden(states: ObjectStates): ObjectStates {
   const any = order.map((name) => states[name]).find((state) => state !== undefined);
@@ -43,12 +43,12 @@ export function hidden(states: ObjectStates): ObjectStates {
   );
 }
 
-/** A Secret read as its metadata alone has neither. */
+/** A Secret that was read as metadata only has none of these fields. */
 function isMetadataAlone(secret: KubeObject): boolean {
   return secret['data'] === undefined && secret['stringData'] === undefined && secret['type'] === undefined;
 }
 
-/** By key, in base64; `stringData` wins, as with the API server. */
+/** The values by key, in base64. As with the API server, `stringData` wins over `data`. */
 function secretValues(secret: KubeObject): Map<string, string> {
   const values = new Map<string, string>();
   for (const [name, value] of fieldsOf(secret['data'])) values.set(name, value.replace(/\s/g, ''));
@@ -64,7 +64,7 @@ function fieldsOf(value: unknown): [string, string][] {
   ]);
 }
 
-/** What becomes of a Secret's keys, without those that stay as they are. Both states are hidden ones. */
+/** The keys of a Secret that change. The values of both states are hidden. */
 export function secretKeys(live: KubeObject | undefined, after: KubeObject | undefined): SecretKey[] {
   const before = tokens(live);
   const then = tokens(after);
@@ -84,15 +84,18 @@ function tokens(secret: KubeObject | undefined): Readonly<Record<string, unknown
 }
 
 /**
- * A value this long is looked for in everything else that a plan shows: charts put passwords into arguments and
- * ConfigMaps, too. Shorter ones are words like `admin` that stand everywhere.
+ * The minimum length of a value that is redacted in all other parts of a plan, because charts also put passwords into
+ * arguments and ConfigMaps. Shorter values are words like `admin` that appear everywhere.
  */
 const longEnough = 8;
 
-/** Lines of a value of many: whole configuration files lie in Secrets, and most of their lines are no secrets. */
+/**
+ * The minimum length for a single line of a multi-line value: Secrets may hold whole configuration files, and most of
+ * their lines are no secrets.
+ */
 const lineLongEnough = 24;
 
-/** Replaces what the Secrets among these objects hold, in every spelling and where it was cut, by `***`. */
+/** Replaces the values of the Secrets among these objects by `***`, in every spelling and also where they were cut. */
 export function secretRedactor(objects: readonly KubeObject[]): Redact {
   const values = objects.filter(isSecret).flatMap((secret) => [...secretValues(secret).values()].flatMap(decoded));
   const parts = [...new Set(values)].flatMap((value) => {

@@ -17,8 +17,9 @@ import { textDiff, type TextDiff } from '../model/textDiff';
 import type { DriftedField, ObjectFate, PlannedObject, Seal, ServedKinds, Sha256 } from '../model/types';
 
 /**
- * What only restrains others. Helm deletes it in its rollback: kept until the target is healthy it could keep the target
- * from ever getting so (measured with a ResourceQuota). Everything else serves or stores, and goes last.
+ * Kinds that only restrain other objects. Helm deletes them during its rollback: if they stayed, they could prevent the
+ * target from becoming healthy (measured with a ResourceQuota). All other objects serve traffic or store data and are
+ * deleted last.
  */
 const restraining = new Set([
   '/ResourceQuota',
@@ -38,20 +39,20 @@ export function isRestraining(ref: { apiVersion: string; kind: string }): boolea
   return restraining.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`);
 }
 
-/** Letter by letter: where Helm updates (pkg/kube/client.go) it is less forgiving than where it uninstalls. */
+/** The comparison is exact, as in Helm's update (pkg/kube/client.go). Helm's uninstall is less strict. */
 export function isKeptByPolicy(live: KubeObject | undefined): boolean {
   return live?.metadata.annotations?.['helm.sh/resource-policy'] === 'keep';
 }
 
 interface Circumstances {
-  /** Helm has rehearsed the whole rollback. */
+  /** True if Helm completed the rehearsal of the whole rollback. */
   isRehearsed: boolean;
   served: ServedKinds;
   sha256: Sha256;
   seal: Seal | undefined;
 }
 
-/** What becomes of a candidate; undefined where nothing does and nobody needs to know. */
+/** What becomes of a candidate; undefined if nothing does and nobody needs to know. */
 export function plannedObject(
   candidate: Candidate,
   { isRehearsed, served, sha256, seal }: Circumstances,
@@ -116,14 +117,14 @@ export function plannedObject(
   };
 }
 
-/** The object as it will be; undefined where it will not be, or where that is not known. */
+/** The object after the rollback; undefined if it will not exist or if that is not known. */
 export function afterOf({ write, live, target }: Candidate, isRehearsed: boolean): KubeObject | undefined {
   if (write?.effect === 'deleted') return undefined;
   if (write?.object !== undefined) return write.object;
   return isRehearsed && target !== undefined ? live : undefined;
 }
 
-/** Without a rehearsal: what the target declares and the live object has not. */
+/** Without a rehearsal: the fields that the target declares and the live object does not have. */
 function changesIn({ live, after, target }: ObjectStates): Change[] {
   if (live === undefined) return [];
   if (after !== undefined) return changesOf(live, after);
@@ -153,7 +154,7 @@ function fateOf(candidate: Candidate, isRehearsed: boolean, isChanged: boolean):
 function isDeleted({ write, live, target, predicted }: Candidate, isRehearsed: boolean): boolean {
   if (write?.effect === 'deleted') return true;
   if (isRehearsed || write !== undefined) return false;
-  // What the target declares is made before it is deleted.
+  // An object that the target declares counts as live too, because Helm creates it before it deletes it.
   return predicted !== undefined && (live ?? target) !== undefined && !isKeptByPolicy(live);
 }
 
@@ -205,13 +206,13 @@ function driftOf(changes: readonly Change[], { last, target }: ObjectStates): Dr
   });
 }
 
-/** Whether its controller replaces its pods, or some of them: their template changes, and it rolls that out. */
+/** Returns true if the pod template changes and the controller replaces the pods, or some of them. */
 function restartsPods(ref: ObjectRef, states: ObjectStates): boolean {
   const hold = podHold(states.after ?? states.target);
   return changesPods(ref, states) && (hold === undefined || hold.isPartial);
 }
 
-/** Whether the template of its pods changes. */
+/** Returns true if the pod template changes. */
 export function changesPods(ref: { apiVersion: string; kind: string }, { live, after, target }: ObjectStates): boolean {
   const template = at(live, 'spec', 'template');
   if (!makesPods(ref, after ?? target)) return false;
@@ -221,7 +222,7 @@ export function changesPods(ref: { apiVersion: string; kind: string }, { live, a
 
 const noReplacing = new Set(['batch/Job', 'batch/CronJob', 'apps/ReplicaSet', '/ReplicationController']);
 
-/** Custom resources with a pod template, such as rollouts, included. */
+/** Also returns true for custom resources with a pod template, such as rollouts. */
 export function makesPods(ref: { apiVersion: string; kind: string }, object: KubeObject | undefined): boolean {
   if (noReplacing.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`)) return false;
   return listAt(object, 'spec', 'template', 'spec', 'containers').length > 0;

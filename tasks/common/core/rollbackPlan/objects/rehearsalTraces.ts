@@ -6,15 +6,15 @@ import { lastWrites, type Rehearsal } from '../../helm/rehearsal';
 import { changesOf, isMadeUpAnew, pathText, type Change, type Step } from '../model/changes';
 import { comparable } from '../model/comparable';
 
-/*
- * What a rehearsal must not leave: changes of the release's objects. A resource version, a generation or a status tells
- * nothing here, because controllers go on with their work all the time. So the content is compared, and of what differs
- * counts what no controller at its work has written. The API server does not say with whose credentials a field was
- * written, only under which name; a Helm that takes the name of a controller is told from it in the pod template alone,
- * which is no controller's to write.
+/**
+ * Finds changes to the release's objects, which a rehearsal must not cause. Resource version, generation and status
+ * prove nothing, because controllers keep working during the rehearsal. So the contents are compared, and only
+ * differences count that no working controller has written. The API server records only the manager's name of a write,
+ * not its credentials. A Helm that uses the name of a controller is detected only in the pod template, because no
+ * controller writes there.
  */
 
-/** An object that was changed, as a clause: «Deployment/web was deleted». */
+/** A clause about an object that was changed: «Deployment/web was deleted». */
 export type Trace = string;
 
 export function tracesOf(
@@ -34,7 +34,7 @@ function namedOf({ kind, metadata }: KubeObject): { kind: string; name: string }
 
 function traceOf(before: KubeObject | undefined, after: KubeObject | undefined): string | undefined {
   if (before === undefined) return after === undefined || isOfControllers(after) ? undefined : 'was made';
-  // It was on its way before, or Kubernetes removes it when its time has come.
+  // The deletion began before the rehearsal, or Kubernetes removes the object when its time has come.
   if (before.metadata.deletionTimestamp !== undefined || goesByItself(before)) return undefined;
   if (after === undefined) return 'was deleted';
   if (after.metadata.uid !== before.metadata.uid) return 'was deleted and made anew';
@@ -72,11 +72,11 @@ function changeOf(
   return `was changed: ${fields.join(', ')}${more}${names.length === 0 ? '' : ` (by ${names.join(', ')})`}`;
 }
 
-/** Who has written a field, by the names that are noted; undefined where it was a controller at its work. */
+/** The recorded managers that wrote a field; undefined if it was a working controller. */
 function strangersAt(before: KubeObject, after: KubeObject, path: readonly Step[]): string[] | undefined {
   const field = pathText(path);
   const owners = ownersOf(after, fieldPath(path));
-  // A field that was removed has no owner: then it was one of those that have written since.
+  // A removed field has no owner. Then one of the managers that have written since has removed it.
   const writers = owners.length > 0 ? owners : writersOf(before, after);
   const isPodTemplate = field.startsWith('spec.template');
   const strangers = writers.filter((owner) => isPodTemplate || !isAtItsWork(before, owner, field));
@@ -86,7 +86,7 @@ function strangersAt(before: KubeObject, after: KubeObject, path: readonly Step[
   );
 }
 
-/** An operator that had written to the object before goes on doing so. A person's tool, or Helm, has nothing to do here. */
+/** An operator that had written to the object before may write again. A person's tool or Helm must not write here. */
 function isAtItsWork(before: KubeObject, owner: FieldOwner, field: string): boolean {
   if (isItsOwn(owner, field)) return true;
   const wasThere = writersOf(undefined, before).some(
@@ -103,7 +103,9 @@ function fieldPath(path: readonly Step[]): Path {
   });
 }
 
-/** How the objects of the target are to be after a rollback: as in its rehearsal, or as before where Helm does not write. */
+/**
+ * The expected objects of the target after a rollback: as in the rehearsal, or as before if Helm does not write them.
+ */
 export function expectedAfter(
   live: ReadonlyMap<string, KubeObject>,
   rehearsal: Rehearsal,
@@ -118,7 +120,10 @@ export function expectedAfter(
   return expected;
 }
 
-/** What is not so, and was no controller at its work; undefined for nothing. What the API server chooses anew does not count. */
+/**
+ * The differences that no working controller explains, as a clause; undefined if there are none. Fields that the API
+ * server chooses at each creation do not count.
+ */
 export function strangeChange(expected: KubeObject, live: KubeObject): string | undefined {
   return changeOf(expected, live, ({ path }) => !isMadeUpAnew(path, live.kind));
 }

@@ -9,8 +9,8 @@ export function isStatefulSet(ref: { apiVersion: string; kind: string }): boolea
 }
 
 /**
- * Whether pods of it can get stuck (kubernetes#67250): a StatefulSet that keeps its pods in order waits for a pod of a
- * bad revision to become ready before it replaces it, for ever.
+ * Returns true if pods of the set can get stuck (kubernetes#67250): a StatefulSet with ordered pods waits forever for a
+ * pod of a bad revision to become ready before it replaces the pod.
  */
 export function canTrap(set: KubeObject): boolean {
   const policy = textAt(set, 'spec', 'podManagementPolicy') || 'OrderedReady';
@@ -18,7 +18,10 @@ export function canTrap(set: KubeObject): boolean {
   return isStatefulSet(set) && policy === 'OrderedReady' && strategy === 'RollingUpdate';
 }
 
-/** Pods of the live set that its controller will not replace after the rollback. Its template changes: `restarts`. */
+/**
+ * Pods of the live set that its controller will not replace after the rollback. `restarts`: the rollback changes the
+ * template.
+ */
 export function trappedPods(live: KubeObject, pods: readonly KubeObject[], restarts: boolean): KubeObject[] {
   if (!canTrap(live)) return [];
   const current = textAt(live, 'status', 'currentRevision');
@@ -29,7 +32,7 @@ export function trappedPods(live: KubeObject, pods: readonly KubeObject[], resta
     if (!isOwn || isTrue(pod, 'Ready') || pod.metadata.deletionTimestamp !== undefined) return false;
     if (ordinalOf(pod.metadata.name) < partition) return false;
     const revision = pod.metadata.labels?.['controller-revision-hash'] ?? '';
-    // What is of the old revision already needs no replacing, unless the template becomes a third one.
+    // A pod of the old revision needs no replacement, unless the rollback makes a third template.
     return restarts ? revision !== current || current === update : revision !== update;
   });
 }
@@ -38,7 +41,10 @@ function ordinalOf(pod: string): number {
   return Number(/-(\d+)$/.exec(pod)?.[1] ?? 0);
 }
 
-/** The volumes of a StatefulSet: what it declares cannot be changed, and what it once made does not follow it. */
+/**
+ * Findings about the volumes of a StatefulSet: its claim templates cannot be changed, and existing claims do not follow
+ * them.
+ */
 export function volumeFindings(
   ref: ObjectRef,
   target: KubeObject,
@@ -97,7 +103,7 @@ const volumeFields: readonly [string, readonly string[]][] = [
   ['access modes', ['spec', 'accessModes']],
 ];
 
-/** What a template declares and a claim has not: `storage 1Gi, is 2Gi`. */
+/** The differences between a template and a claim, for example `storage 1Gi, is 2Gi`. */
 function volumeDifferences(template: Template, claim: unknown): string[] {
   return volumeFields.flatMap(([word, path]) => {
     const declared = at(template, ...path);

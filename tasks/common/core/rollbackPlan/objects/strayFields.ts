@@ -6,25 +6,24 @@ import type { Candidate } from './candidates';
 import { changesOf, isAsDeclared, isMadeUpAnew, pathText, valueAt, type Change } from '../model/changes';
 import { comparable } from '../model/comparable';
 
-/*
- * A Helm that was tampered with may do in its rehearsal what it does in earnest: set a field that nobody declares, or
- * return to another revision than it was told. So what a rehearsed write comes out at is compared with the target. Where
- * the manifests alone do not explain a field, the API server tells by a dry run of the target what it adds by itself, its
- * defaults and what admission sets.
+/**
+ * Finds fields that a manipulated Helm sets in its rehearsal: a field that nobody declares, or fields of another
+ * revision than the target. Each rehearsed write is compared with the target. If the manifests alone do not explain a
+ * field, a dry run of the target shows what the API server adds: defaults and the changes of admission.
  */
 
-/** A rehearsed write of which the manifests do not explain everything. */
+/** A rehearsed write that the manifests do not explain completely. */
 export interface Suspect {
   key: string;
   ref: ObjectRef;
-  /** As the target declares it: of this a dry run is made. */
+  /** The object as the target declares it, for a dry run. */
   declared: KubeObject;
   written: KubeObject;
-  /** The fields in question; undefined where all of the object is new. */
+  /** The unexplained fields; undefined if the whole object is new. */
   changes: readonly Change[] | undefined;
 }
 
-/** Each write is looked at by itself: what the API server makes of it shows nothing of those before. */
+/** Examines each write on its own, because the result of a later write hides the writes before it. */
 export function suspectsOf(all: readonly Candidate[], { writes }: Pick<Rehearsal, 'writes'>): Suspect[] {
   return all.flatMap((candidate) =>
     writes
@@ -37,7 +36,7 @@ function suspectOf(candidate: Candidate, { object, isAssumed }: RehearsedWrite):
   const { key, ref, target, live, isAutoscaled } = candidate;
   if (target === undefined || object === undefined) return undefined;
   const found = { key, ref, declared: target, written: comparable(object, isAutoscaled) };
-  // What is assumed of a new object is what was sent, without defaults.
+  // The assumed result of creating an object is the object that was sent, without defaults.
   if (live === undefined) return isAssumed === true ? undefined : { ...found, changes: undefined };
   if (live.apiVersion !== object.apiVersion) return undefined;
   const changes = changesOf(comparable(live, isAutoscaled), found.written).filter(
@@ -46,14 +45,17 @@ function suspectOf(candidate: Candidate, { object, isAssumed }: RehearsedWrite):
   return changes.length === 0 ? undefined : { ...found, changes };
 }
 
-/** The target declares it so, or a revision that the rollback leaves behind had declared it. */
+/** Returns true if the target declares the value, or if a passed revision declared a field that the target does not. */
 function isExplained({ path, after }: Change, { target, last, base, earlier }: Candidate): boolean {
   const declared = valueAt(target, path);
   if (declared !== undefined) return isAsDeclared(declared, after);
   return isHelmsMark(path) || [last, base, earlier].some((passed) => isTakenBack(passed, target, path));
 }
 
-/** The field, or something that it is part of and that the target does not have at all: the API server fills in a default. */
+/**
+ * The removed part is the field or a parent of the field that the target does not have at all. The API server fills in
+ * a default.
+ */
 function isTakenBack(passed: KubeObject | undefined, target: KubeObject | undefined, path: Change['path']): boolean {
   return path.some((_, index) => {
     const part = path.slice(0, index + 1);
@@ -64,7 +66,7 @@ function isTakenBack(passed: KubeObject | undefined, target: KubeObject | undefi
 function isHelmsMark(path: Change['path']): boolean {
   const [top, kind, name] = path;
   if (top !== 'metadata') return false;
-  // All of them, where there was none before.
+  // `name` is undefined if the whole map is new.
   const isName = (text: string): boolean => text.startsWith('meta.helm.sh/') || text === 'app.kubernetes.io/managed-by';
   return (
     (kind === 'annotations' || kind === 'labels') && (name === undefined || (typeof name === 'string' && isName(name)))
@@ -73,7 +75,10 @@ function isHelmsMark(path: Change['path']): boolean {
 
 const fieldsTold = 3;
 
-/** What of a suspect the dry run of the target does not explain either, as part of a sentence; undefined for nothing. */
+/**
+ * The fields of a suspect that the dry run of the target does not explain either, as a part of a sentence; undefined if
+ * there are none.
+ */
 export function strayFields({ changes, written }: Suspect, reference: KubeObject): string | undefined {
   const would = comparable(reference, false);
   const strays =

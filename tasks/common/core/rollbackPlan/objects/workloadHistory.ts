@@ -10,20 +10,20 @@ import type { PlainWorkload, RollbackRequest, ToRevision } from '../model/types'
 /** A pod template that a workload had, as its controller keeps it. */
 export interface PastTemplate {
   revision: number;
-  /** Of the ReplicaSet or ControllerRevision. */
+  /** The name of the ReplicaSet or ControllerRevision. */
   name: string;
   createdAt: string;
-  /** `kubernetes.io/change-cause`; mostly empty. */
+  /** `kubernetes.io/change-cause`; usually empty. */
   changeCause: string;
   template: Readonly<Record<string, unknown>>;
-  /** Of the ReplicaSet: what the Deployment had then. */
+  /** Annotations of the ReplicaSet: they are the Deployment's annotations of that time. */
   annotations: Readonly<Record<string, string>>;
 }
 
 const revisionAnnotation = 'deployment.kubernetes.io/revision';
 const changeCause = 'kubernetes.io/change-cause';
 
-/** The templates that a workload had, oldest first; the last one is the present. */
+/** The templates that a workload had, oldest first; the last one is the present template. */
 export function pastTemplates({ live, revisions }: PlainWorkload): PastTemplate[] {
   if (live === undefined) return [];
   const own = revisions.filter(({ metadata }) =>
@@ -48,7 +48,7 @@ function pastTemplate(kept: KubeObject): PastTemplate | undefined {
   };
 }
 
-/** The Deployment's controller puts a label of its own into its ReplicaSets' templates. */
+/** The Deployment controller adds a label of its own to the templates of its ReplicaSets. */
 function withoutHash(template: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const metadata = template['metadata'];
   if (!isRecord(metadata) || !isRecord(metadata['labels'])) return template;
@@ -56,7 +56,7 @@ function withoutHash(template: Readonly<Record<string, unknown>>): Readonly<Reco
   return { ...template, metadata: { ...metadata, labels } };
 }
 
-/** A ControllerRevision holds a strategic merge patch. */
+/** A ControllerRevision holds a strategic merge patch with this directive. */
 function withoutDirective(template: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const { $patch: _, ...rest } = template;
   return rest;
@@ -67,7 +67,7 @@ export type UndoChoice =
 
 const kinds = ['Deployment', 'StatefulSet', 'DaemonSet'];
 
-/** Where `kubectl rollout undo` would take a workload, and the JSON merge patch that does it. */
+/** Chooses the same target as `kubectl rollout undo` and makes the JSON merge patch for it. */
 export function undoOf(workload: PlainWorkload, { toRevision, policy }: RollbackRequest): UndoChoice {
   const { ref, live } = workload;
   const name = objectName(ref);
@@ -121,7 +121,7 @@ function absent(
   return refuse(isOld ? 'RevisionPruned' : 'RevisionMissing', message);
 }
 
-/** Annotations of a Deployment that are about its own present, not about a revision (kubectl, rollback.go). */
+/** Annotations of a Deployment that describe its present state and not a revision (kubectl, rollback.go). */
 const ownAnnotations = [
   'kubectl.kubernetes.io/last-applied-configuration',
   revisionAnnotation,
@@ -131,13 +131,13 @@ const ownAnnotations = [
   'deprecated.deployment.rollback.to',
 ];
 
-/** A JSON merge patch: the template as it was then, nothing else but, of a Deployment, the annotations of that time. */
+/** Makes a JSON merge patch that restores the earlier template; for a Deployment, also the annotations of that time. */
 function undoPatch(ref: ObjectRef, live: KubeObject, past: PastTemplate): Readonly<Record<string, unknown>> {
   const template = mergePatch(at(live, 'spec', 'template'), past.template);
   const annotations = ref.kind === 'Deployment' ? annotationPatch(live, past) : {};
   return {
     metadata: {
-      // The API server refuses it of an object that was made anew.
+      // With the uid, the API server refuses the patch if the object was created again.
       uid: live.metadata.uid,
       ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     },
@@ -152,7 +152,7 @@ function annotationPatch(live: KubeObject, past: PastTemplate): Record<string, u
   return mergePatch(present, then) as Record<string, unknown>;
 }
 
-/** What makes `to` of `from` by JSON merge patch (RFC 7386). */
+/** Makes a JSON merge patch (RFC 7386) that turns `from` into `to`. */
 function mergePatch(from: unknown, to: unknown): unknown {
   if (!isRecord(from) || !isRecord(to)) return to;
   const names = new Set([...Object.keys(from), ...Object.keys(to)]);
