@@ -11,34 +11,36 @@ import { privateFolder, writeNew, type PrivateFolder } from './privateFolder';
 import { takeTaskEnvironment, type TaskEnvironment } from './taskEnvironment';
 import { privateFolderVariable } from '../../core/inputs/taskVariables';
 
-/** The port, and what only the task's frame needs. */
+/** The agent port with the additions that only the adapters need. */
 export interface TaskAgent extends Agent {
-  /** What the agent handed over; all of it was read before the first child was started. */
+  /** Everything that the agent handed over. It was read before the first child process started. */
   readonly environment: TaskEnvironment;
   input: (name: string) => string | undefined;
   readonly isDebug: boolean;
-  /** System.DefaultWorkingDirectory: where relative paths start. */
+  /** System.DefaultWorkingDirectory: relative paths start here. */
   readonly workingDirectory: string;
-  /** Agent.TempDirectory: emptied by the agent after the job. */
+  /** Agent.TempDirectory: the agent empties it after the job. */
   readonly tempFolder: string;
-  /** For what must not outlive the step; the post-job phase knows of it. */
+  /** For files that must not outlive the step. The post-job phase knows the path. */
   readonly privateFolder: PrivateFolder;
-  /** Masks a credential from now on: in the agent's log, and in everything that this process writes. */
+  /** From now on, masks a credential in the agent's log and in everything that this process writes. */
   mask(secret: string): void;
-  /** All secrets known by now. */
+  /** All secrets that are known so far. */
   secrets(): readonly string[];
-  /** Tells the agent how the step ended. There is no `Cancelled`: that word is the agent's. */
+  /**
+   * Reports the result of the step to the agent. `Cancelled` is not among the results, because only the agent sets it.
+   */
   complete(result: TaskResult, message: string): void;
 }
 
 export interface AgentOptions {
-  /** Secrets are taken out of it, so that no child inherits them. */
+  /** Secrets are removed from this object, so that no child process inherits them. */
   environment?: NodeJS.ProcessEnv;
-  /** Takes whole lines, line break included: the task's standard output. */
+  /** Receives whole lines with their line breaks. The default is standard output. */
   write?: (text: string) => void;
 }
 
-/** To be called once, before anything else of the process reads its environment or starts a child. */
+/** Call this once, before anything else in the process reads its environment or starts a child process. */
 export function createAgent({ environment: source = process.env, write = toStdout }: AgentOptions = {}): TaskAgent {
   const environment = takeTaskEnvironment(source);
   const secrets = [...environment.secrets];
@@ -46,10 +48,10 @@ export function createAgent({ environment: source = process.env, write = toStdou
   const rows = new Map<string, string>();
   const tempFolder = environment.variable('Agent.TempDirectory') || tmpdir();
   const isDebug = /^true$/i.test(environment.variable('System.Debug') ?? '');
-  // Made anew when a secret has become known, and only then needed.
+  // A new secret invalidates this function. It is made again only when it is needed.
   let known: Redact | undefined;
   const redact: Redact = (text) => redactSeen(text, (known ??= redactor(secrets)));
-  /** The title of a group in which nothing was said yet: one that stays empty is not shown. */
+  /** The title of a group that has no line yet. A group that stays empty is not shown. */
   let groupToOpen: string | undefined;
   let groupIsOpen = false;
 
@@ -106,7 +108,7 @@ export function createAgent({ environment: source = process.env, write = toStdou
       if (isDebug) clean(text).forEach((each) => { sayCommand('task.debug', {}, each); }); // prettier-ignore
     },
     startGroup: (title) => {
-      // the page knows no groups inside groups
+      // The log page cannot show nested groups.
       endGroup();
       groupToOpen = clean(title).join(' ');
     },
@@ -122,7 +124,7 @@ export function createAgent({ environment: source = process.env, write = toStdou
       const isNew = !rows.has(key);
       rows.set(key, id);
       const properties: Record<string, string> = { id, state };
-      // A row without a parent is one of the step's own record.
+      // A row without a parent belongs to the record of the step itself.
       if (isNew) Object.assign(properties, { name: cleanText(name), type, order: String(rows.size) });
       if (progress !== undefined) properties['progress'] = String(progress);
       if (state === 'Completed') properties['finishtime'] = new Date().toISOString();
@@ -130,7 +132,7 @@ export function createAgent({ environment: source = process.env, write = toStdou
       command('task.logdetail', properties, cleanText(text));
     },
     setOutput: (name, value, origin) => {
-      // the agent makes an output read-only
+      // The agent makes an output read-only after it was set once.
       if (published.has(name)) return;
       published.add(name);
       const shown = origin === 'own' ? splitLines(value).map(neutralise).join('\n') : cleanText(value);
@@ -162,12 +164,12 @@ export function createAgent({ environment: source = process.env, write = toStdou
   };
 }
 
-/** The agent takes only names that every operating system takes for a file. */
+/** Makes a name that is valid for files on every operating system; the agent requires this. */
 function fileName(name: string): string {
   return name.replace(/[^\w.-]+/g, '-').slice(-80);
 }
 
-/** An agent that is gone reads no more: that is no reason to end before the cluster is left in order. */
+/** If the agent is gone, nobody reads standard output. The process must still go on until the cluster is in order. */
 function toStdout(text: string): void {
   if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => undefined);
   process.stdout.write(text);

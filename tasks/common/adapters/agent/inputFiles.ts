@@ -4,7 +4,7 @@ import type { InputContext, InputFiles } from '../../core/inputs/inputs';
 import { secretFinder } from '../../core/text/secrets';
 import type { TaskAgent } from './agent';
 
-/** The real files, relative paths from `workingDirectory`. */
+/** The real file system. Relative paths start at `workingDirectory`. */
 export function inputFiles(workingDirectory: string): InputFiles {
   const absolute = (file: string): string => path.resolve(workingDirectory, file);
   return {
@@ -36,7 +36,7 @@ function kindOf(file: string): ReturnType<InputFiles['kind']> {
   return stats.isDirectory() ? 'folder' : 'file';
 }
 
-/** Windows has no mark of its own for programs: there every file that can be read is one. */
+/** Windows has no permission bit for programs: there every readable file counts as executable. */
 export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
@@ -46,7 +46,7 @@ export function isExecutable(file: string): boolean {
   }
 }
 
-/** What inputs are checked with, beside themselves. */
+/** The context that the checks of inputs need. */
 export function inputContext(agent: TaskAgent): InputContext {
   return {
     files: inputFiles(agent.workingDirectory),

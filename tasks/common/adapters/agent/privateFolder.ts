@@ -13,16 +13,18 @@ import {
 import path from 'node:path';
 import { TaskError } from '../../core/failure';
 
-/** A folder that only this user can read, for what must not outlive the step: kubeconfig and secret values. */
+/** A folder that only this user can read, for kubeconfigs and secret values, which must not outlive the step. */
 export interface PrivateFolder {
   readonly path: string;
-  /** Writes a new file, mode 0600, and answers its path. Throws `TempFolderUnusable`, also when the name is taken. */
+  /** Writes a new file with mode 0600 and returns its path. Throws `TempFolderUnusable`, also if the name is taken. */
   write(name: string, content: string): string;
-  /** Makes a link to an absolute path, for a program that may not be given the path itself; answers where it is. */
+  /**
+   * Makes a link to an absolute path, for a program that must not get the path itself. Returns the path of the link.
+   */
   link(name: string, target: string): string;
   /**
-   * Synchronous, repeatable and without an error, so that it can stand on every way out. Answers whether it is gone: on
-   * Windows a file that somebody has open cannot be removed.
+   * Synchronous, repeatable and never throws, so that every exit can call it. Returns true if the folder is gone:
+   * Windows cannot remove a file that is open elsewhere.
    */
   remove(): boolean;
 }
@@ -31,8 +33,8 @@ const prefix = 'helm-safe-deploy-';
 const folderName = new RegExp(`^${prefix}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`);
 
 /**
- * Makes the folder, with a random name, when the first file is written. `announce` is told its path before it exists:
- * whoever is to remove it after a kill must know it by then.
+ * Makes the folder, with a random name, when the first file is written. `announce` gets the path before the folder
+ * exists, because whoever removes the folder after a kill must know it by then.
  */
 export function privateFolder(tempDirectory: string, announce: (folder: string) => void): PrivateFolder {
   const folder = path.join(path.resolve(tempDirectory), prefix + randomUUID());
@@ -58,7 +60,7 @@ export function privateFolder(tempDirectory: string, announce: (folder: string) 
       }),
     link: (name, target) =>
       inFolder(name, (link) => {
-        // Windows lets every user make a junction, and a link to a file not.
+        // On Windows every user may make a junction to a folder, but not a link to a file.
         if (process.platform === 'win32' && !statSync(target).isDirectory()) copyFileSync(target, link);
         else symlinkSync(target, link, 'junction');
       }),
@@ -79,12 +81,13 @@ function isRemoved(file: string): boolean {
   }
 }
 
-/** Creates a file that only this user can read, whole or not at all; throws when there is one of this name. */
+/** Creates a file that only this user can read, either complete or not at all. Throws if the name is taken. */
 export function writeNew(file: string, content: string): void {
   const descriptor = openSync(file, 'wx', 0o600);
   try {
     try {
-      // It goes on where a disk that is nearly full has taken a part, and throws where that takes no more.
+      // A nearly full disk may accept only a part. `writeFileSync` then writes on, and throws when the disk accepts no
+      // more.
       writeFileSync(descriptor, content);
     } finally {
       closeSync(descriptor);
@@ -95,7 +98,7 @@ export function writeNew(file: string, content: string): void {
   }
 }
 
-/** Removes all folders of ours in `tempDirectory`: the steps of a job run one after the other, so none is in use. */
+/** Removes all private folders in `tempDirectory`. The steps of a job run one after the other, so none is in use. */
 export function removePrivateFolders(tempDirectory: string): void {
   for (const name of namesIn(tempDirectory)) {
     if (folderName.test(name)) removePrivateFolder(path.join(tempDirectory, name), tempDirectory);
@@ -110,7 +113,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** Removes a folder that an earlier phase announced; answers whether it is one of ours in `tempDirectory`. */
+/** Removes a folder that an earlier phase announced. Returns true if it is one of our folders in `tempDirectory`. */
 export function removePrivateFolder(announced: string, tempDirectory: string): boolean {
   const folder = path.resolve(announced);
   const isOurs = path.dirname(folder) === path.resolve(tempDirectory) && folderName.test(path.basename(folder));

@@ -33,15 +33,15 @@ import type { TaskAgent } from './agent';
 import { publishOutputs } from './outputs';
 import type { TaskEnd } from './runTask';
 
-/** One report in all its renderings. It was redacted before: what is marked up or cut hides a secret from who looks for it. */
+/** One report in all its forms. Redact the report first: text with markup or cuts hides a secret from the redactor. */
 interface Told {
   name: string;
   report: DeployReport | HealthReport | RollbackReport;
-  /** What the report is about, where that is a document of its own. */
+  /** The plan that the report is about. It becomes an attachment of its own. */
   plan?: RollbackPlan | undefined;
-  /** `afterIssue`: the issue is right above it in the log. */
+  /** `afterIssue` is true if the issue stands directly above the text in the log. */
   closing: (told: { afterIssue: boolean }) => string;
-  /** The one error issue of a step that ends badly. */
+  /** The one error issue of a failed step. */
   issue: string;
   markdown: string;
   result: TaskResult;
@@ -49,8 +49,8 @@ interface Told {
 }
 
 /**
- * Tells the ending once, in all places where it is looked for: log, issue, outputs, attachment, summary page. What needs
- * a file comes last, and where it cannot be written the ending is what it was.
+ * Publishes the ending once in each place: log, issue, outputs, attachment, summary page. Parts that need a file come
+ * last; if one cannot be written, the result of the step does not change.
  */
 async function publish(agent: TaskAgent, told: Told): Promise<TaskEnd> {
   const { result, issue, name, outputs, plan } = told;
@@ -91,12 +91,12 @@ export function publishDeploy(agent: TaskAgent, report: DeployReport): Promise<T
   });
 }
 
-/** What the post-job phase has made of an interrupted deploy. The outputs of the step are the main phase's. */
+/** Publishes how the post-job phase repaired an interrupted deploy. The step's outputs stay those of the main phase. */
 export function publishRepair(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
   return publish(agent, {
     ...toldDeploy(redactedFields(report, agent.redact)),
     name: `HelmSafeDeploy ${report.release} after the job`,
-    // Going back, or not having to, is what it is there for.
+    // Rolling back, or finding no need to, is the purpose of the repair, so both count as success.
     result: report.outcome === 'failed' ? 'Failed' : 'Succeeded',
     outputs: {},
   });
@@ -123,7 +123,7 @@ export function publishHealth(
   });
 }
 
-/** A plan or a rollback; the plan that it is about is attached as well. */
+/** Publishes a plan or a rollback, with the plan as an attachment. */
 export function publishRollback(
   agent: TaskAgent,
   report: RollbackReport,
@@ -143,7 +143,9 @@ export function publishRollback(
   });
 }
 
-/** What the post-job phase has made of an interrupted rollback. The outputs of the step are the main phase's. */
+/**
+ * Publishes how the post-job phase resumed an interrupted rollback. The step's outputs stay those of the main phase.
+ */
 export function publishResume(
   agent: TaskAgent,
   report: RollbackReport,

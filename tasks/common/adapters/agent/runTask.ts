@@ -4,7 +4,7 @@ import type { TaskResult } from '../../core/report/report';
 import { createAgent, type TaskAgent } from './agent';
 import { publishOutputs } from './outputs';
 
-/** What a task's story gets: the agent, and a signal that aborts when the step is cancelled. */
+/** What a task's flow gets: the agent, and a signal that aborts when the step is cancelled. */
 export interface TaskRun {
   agent: TaskAgent;
   signal: AbortSignal;
@@ -16,21 +16,21 @@ export interface TaskEnd {
   message: string;
 }
 
-/** The outputs of a step that was stopped before its story could be told. The message holds no secret. */
+/** Makes the outputs of a step that stopped before it had a report. The message contains no secret. */
 type OutputsOf = (error: Pick<TaskError, 'reason' | 'message'>) => Readonly<Record<string, string>>;
 
 /**
- * The agent sends SIGINT, 7.5 s later SIGTERM, 2.5 s later it kills; on Windows these are CTRL_C and CTRL_BREAK.
- * A step that goes away with its terminal gets SIGHUP.
+ * The agent sends SIGINT, after 7.5 s SIGTERM, and after 2.5 s more it kills. On Windows these are CTRL_C and
+ * CTRL_BREAK. A step whose terminal is closed gets SIGHUP.
  */
 const signals: readonly NodeJS.Signals[] =
   process.platform === 'win32' ? ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] : ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/** Runs one task from its inputs to its result. Whatever happens, the agent is told a result and the process ends. */
+/** Runs one task from its inputs to its result. In every case the agent gets a result and the process ends. */
 export function runTask(story: (run: TaskRun) => Promise<TaskEnd>, outputsOf: OutputsOf): void {
   const agent = createAgent();
   const signal = cancellation(agent);
-  // An error that nobody awaited or caught must not end the step green, nor without its last words.
+  // An error that nobody catches must not end the step as a success, or without an ending.
   for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
     process.on(event, (thrown: unknown) => {
       finish(agent, failed(agent, asTaskError(thrown), outputsOf));
@@ -65,7 +65,7 @@ function failed(agent: TaskAgent, error: TaskError, outputsOf: OutputsOf): TaskE
   return { result: 'Failed', message };
 }
 
-/** Sockets that idle must not hold the process; what is still to be written must not be lost. */
+/** Exits explicitly, because idle sockets would keep the process alive. It exits only after all output is written. */
 function finish(agent: TaskAgent, end: TaskEnd): void {
   if (!agent.privateFolder.remove()) {
     agent.log(`${agent.privateFolder.path} cannot be removed now. The post-job phase and the agent try again.`);

@@ -1,13 +1,14 @@
 /**
- * What the agent hands to a task by its environment. Read by ourselves and not by task-lib, which prints every value it
- * reads as a debug command (kubeconfigs and values too) and rewrites a key file that other processes depend on.
+ * Reads what the agent hands to a task in its environment. This code does not use task-lib, because task-lib prints
+ * every value that it reads as a debug command (kubeconfigs and values too) and rewrites a key file that other
+ * processes need.
  */
 
 import { isRecord } from '../../core/kubernetes/json';
 import { environmentSecrets, userinfoSecretsIn } from '../../core/text/secretSources';
 import { uniformEnvironment } from '../system/platform';
 
-/** One service connection as the agent handed it over. */
+/** One service connection from the agent. */
 export interface ServiceConnection {
   id: string;
   url: string | undefined;
@@ -16,33 +17,35 @@ export interface ServiceConnection {
 }
 
 export interface TaskEnvironment {
-  /** As the agent sent it; undefined when it sent none. */
+  /** The value as the agent sent it. Returns undefined if the agent sent none. */
   input: (name: string) => string | undefined;
   /** A variable of the job, secret or not. */
   variable(name: string): string | undefined;
-  /** What an earlier phase of the same step left with `setTaskVariable`. */
+  /** The value that an earlier phase of the same step set with `setTaskVariable`. */
   taskVariable(name: string): string | undefined;
   serviceConnection(id: string): ServiceConnection | undefined;
-  /** Ids of the service connections of this step, without the job's own. */
+  /** Ids of the service connections of this step. The job's own connection is left out. */
   serviceConnections: readonly string[];
-  /** Everything secret that came with the job, but whole kubeconfigs: their credentials are told when they are read. */
+  /**
+   * All secrets that came with the job, except whole kubeconfigs. Their credentials become known when they are read.
+   */
   secrets: readonly string[];
-  /** What a child may inherit: nothing of the above. On Windows all names are in capitals. */
+  /** The environment for child processes, without any of the above. On Windows all names are in capitals. */
   childEnvironment: NodeJS.ProcessEnv;
 }
 
 const agentsOwnConnection = 'SYSTEMVSSCONNECTION';
 
-/** Parameters of connections that the agent calls secret with the others, but that name or certify things. */
+/** Connection parameters that the agent treats as secret, but that only name or certify things. */
 const publicParameters =
   /^(?:KUBECONFIG|CLUSTERCONTEXT|SERVICEACCOUNTCERTIFICATE|SERVICEACCOUNTNAME|SECRETNAME|ROLEBINDINGNAME|ISCREATEDFROMSECRETYAML|NAMESPACE|TENANTID|SERVICEPRINCIPALID|AUTHENTICATIONTYPE|SCOPE|ROLE|ACCESSTOKENTYPE|ACCEPTUNTRUSTEDCERTS|AZURE(?:ENVIRONMENT|TENANTID|SUBSCRIPTION\w*))$/;
 
 const handedOver = /^(?:INPUT_|ENDPOINT_|SECUREFILE_|SECRET_|VSTS_TASKVARIABLE_)|^VSTS_(?:PUBLIC|SECRET)_VARIABLES$/;
 
-/** They may hold addresses with credentials in them. */
+/** These inputs may hold addresses that contain credentials. */
 const addressInputs = ['CHART', 'CHARTREPOSITORY', 'VALUEFILES'];
 
-/** Takes everything at once and removes from `environment` what no child shall see. */
+/** Reads everything at once and removes from `environment` what no child process may see. */
 export function takeTaskEnvironment(
   environment: NodeJS.ProcessEnv,
   platform: NodeJS.Platform = process.platform,
@@ -76,10 +79,10 @@ export function takeTaskEnvironment(
   };
 }
 
-/** By these alone an id can be told from what stands behind it. */
+/** Only these names show where the id of a connection ends. */
 const connectionName = /^ENDPOINT_(?:URL|AUTH_SCHEME|AUTH(?!_(?:SCHEME|PARAMETER)_))_(.+)$/;
 
-/** The agent gives each parameter a variable of its own and, beside them, all of them as JSON; either will do. */
+/** The agent sets a variable for each parameter and also one variable with all of them as JSON. Either is enough. */
 function connectionOf(all: NodeJS.ProcessEnv, id: string): ServiceConnection & { secrets: readonly string[] } {
   const authorization = {
     ...jsonTexts(all[`ENDPOINT_AUTH_${id}`], 'parameters'),
@@ -102,7 +105,10 @@ function named(all: NodeJS.ProcessEnv, prefix: string): Record<string, string> {
   return Object.fromEntries(entries.map(([name, value]) => [formatted(name.slice(prefix.length)), value ?? '']));
 }
 
-/** The texts of a JSON object, by their names in capitals; nothing where it is none. */
+/**
+ * The text fields of a JSON object, keyed by their names in capitals. Returns an empty object if the JSON has no such
+ * object.
+ */
 function jsonTexts(json: string | undefined, field?: string): Record<string, string> {
   try {
     const whole: unknown = JSON.parse(json ?? '{}');

@@ -13,17 +13,17 @@ import { asTaskError, TaskError } from '../../core/failure';
 import { isRecord } from '../../core/kubernetes/json';
 
 export interface AzureDevOpsOptions {
-  /** Ends every request; what waits then throws `Cancelled`. */
+  /** Ends every request. A waiting request then throws `Cancelled`. */
   signal?: AbortSignal;
   timing?: Partial<Timing>;
 }
 
-/** A run in Azure DevOps, read with the job's own token. */
+/** A run in Azure DevOps, read with the token of the job. */
 export interface AzureRunReader extends AzureRun {
   close(): void;
 }
 
-/** Azure DevOps has short spells of 503; whoever is woken at night shall not be refused for one. */
+/** Azure DevOps answers 503 for short periods. Retries keep an urgent rollback from being refused because of one. */
 const defaultTiming: Timing = {
   connectMs: 10_000,
   responseMs: 30_000,
@@ -32,14 +32,14 @@ const defaultTiming: Timing = {
   retryKnownMs: 60_000,
 };
 
-/** A record of a timeline has about 1.5 KB: this is far above every run. */
+/** A timeline record has about 1.5 KB, so this limit is far above every run. */
 const answerMaxBytes = 64 * 1024 * 1024;
-/** An id has 36 characters; addresses should stay below 2,000. */
+/** An id has 36 characters, and addresses should stay below 2,000. */
 const idsPerRequest = 40;
-/** What the server says of an error is cut. Characters. */
+/** Maximum number of characters that are quoted from an error of the server. */
 const saidMaxLength = 300;
 
-/** Where this step runs, by the variables of the job. */
+/** The place of this step in the run, from the variables of the job. */
 export function ownPlace(environment: Pick<TaskEnvironment, 'variable'>): OwnPlace {
   const read = (key: keyof OwnPlace, name: string): OwnPlace => {
     const value = environment.variable(name);
@@ -53,8 +53,8 @@ export function ownPlace(environment: Pick<TaskEnvironment, 'variable'>): OwnPla
 }
 
 /**
- * The run that this job belongs to. Only GET is ever sent, so nothing can be approved through it. Throws nothing but
- * `Cancelled`: whatever else goes wrong is an answer, with what came back in a sentence.
+ * Reads the run that this job belongs to. It only sends GET, so it can never approve anything. It throws nothing but
+ * `Cancelled`: every other problem is returned as an answer that describes it in a sentence.
  */
 export function azureRun(environment: TaskEnvironment, options: AzureDevOpsOptions = {}): AzureRunReader {
   const access = runAccess(environment);
@@ -99,7 +99,7 @@ function readApprovals(reader: Reader, ids: readonly string[]) {
   return read(reader, {
     what: `the approvals of run ${reader.access.buildId}`,
     right: 'View builds',
-    // Azure DevOps Server 2022 has it as a preview only.
+    // Azure DevOps Server 2022 offers this API only as a preview.
     paths: [`${path}&api-version=7.1`, `${path}&api-version=7.0-preview.1`],
     parse: parseApprovals,
   });
@@ -108,12 +108,12 @@ function readApprovals(reader: Reader, ids: readonly string[]) {
 interface RunAccess {
   collection: string;
   token: string;
-  /** Encoded for a path. */
+  /** Encoded for use in a path. */
   project: string;
   buildId: string;
 }
 
-/** The address of the connection goes before the variable: to it the token belongs. */
+/** The address of the connection comes before the variable, because the token belongs to that address. */
 function runAccess(environment: TaskEnvironment): RunAccess | { problem: string } {
   const variable = (name: string): string | undefined => environment.variable(name);
   const none = (why: string) => ({ problem: `Azure DevOps cannot be asked about this run: ${why}.` });
@@ -148,20 +148,20 @@ function unreadable(problem: string): AzureRunReader {
 
 function openTransport(environment: TaskEnvironment, { collection, token }: RunAccess, options: AzureDevOpsOptions) {
   const credentials = {
-    // Without the second one Azure DevOps answers a token that it does not accept with a page to sign in.
+    // Without the second header Azure DevOps answers a rejected token with a sign-in page.
     headers: { Authorization: `Bearer ${token}`, 'X-TFS-FedAuthRedirect': 'Suppress' },
   };
   return createTransport({
     access: serverAccess(collection, environment),
     credentials: { current: () => Promise.resolve(credentials), renew: () => Promise.resolve(false) },
-    // The way is decided by `serverAccess`.
+    // `serverAccess` has already chosen the proxy.
     environment: {},
     timing: { ...defaultTiming, ...options.timing },
     signal: options.signal,
   });
 }
 
-/** How the agent itself goes to Azure DevOps: its proxy, its authorities, its trust. */
+/** Connects to Azure DevOps like the agent itself: with its proxy, its certificate authorities and its trust. */
 function serverAccess(server: string, environment: TaskEnvironment): ClusterAccess {
   const inherited = { environment: environment.childEnvironment, proxyUrl: undefined };
   const proxy = agentProxy(new URL(server), environment) ?? proxyFor(new URL(server), inherited)?.href;
@@ -170,7 +170,7 @@ function serverAccess(server: string, environment: TaskEnvironment): ClusterAcce
     context: '',
     server,
     skipTlsVerify: /^true$/i.test(environment.variable('Agent.SkipCertValidation') ?? ''),
-    // They come to the ones that Node knows, as they do for the agent.
+    // These authorities are added to those of Node, as in the agent.
     ...(authorities && { ca: Buffer.from([...tls.rootCertificates, readAuthorities(authorities)].join('\n')) }),
     ...(proxy && { proxyUrl: proxy }),
     user: { impersonation: {} },
@@ -191,7 +191,7 @@ function readAuthorities(file: string): string {
   }
 }
 
-/** '' where the agent has a proxy, but not for this server; undefined where it has none. */
+/** Returns '' if the agent has a proxy but bypasses it for this server, and undefined if it has no proxy. */
 function agentProxy(server: URL, environment: TaskEnvironment): string | undefined {
   const address = environment.variable('Agent.ProxyUrl');
   if (!address) return undefined;
@@ -202,7 +202,7 @@ function agentProxy(server: URL, environment: TaskEnvironment): string | undefin
   return proxy.href;
 }
 
-/** The agent gives a JSON list of regular expressions; what is none is passed over, as the agent does. */
+/** The agent gives a JSON list of regular expressions. Invalid ones are ignored, as in the agent. */
 function bypasses(list: string | undefined): RegExp[] {
   let rules: unknown;
   try {
@@ -227,11 +227,11 @@ interface Reader {
 }
 
 interface Question<Value> {
-  /** `the timeline of run 42`. */
+  /** Completes a sentence, for example `the timeline of run 42`. */
   what: string;
-  /** The permission that its reader needs, as the page names it. */
+  /** The permission that the reader needs, as the settings page calls it. */
   right: string;
-  /** Tried one after the other where the server does not know the version that one asks for. */
+  /** Tried in turn, if the server does not know the API version of a path. */
   paths: readonly string[];
   parse(value: unknown): Value | undefined;
 }
@@ -277,7 +277,7 @@ async function ask<Value>({ transport, options }: Reader, { paths, what }: Quest
   return answer;
 }
 
-/** Why an answer is not what was asked for: a sentence that begins in the middle. */
+/** The reason why an answer cannot be used. It continues a sentence, so it starts with a small letter. */
 function refusalOf(answer: Answer, { right }: Question<unknown>): string | undefined {
   const { status } = answer;
   const isPage = /html/i.test(answer.contentType);
@@ -300,7 +300,7 @@ function refusalOf(answer: Answer, { right }: Question<unknown>): string | undef
   return `it answered ${told}, which is not understood.`;
 }
 
-/** What the server says: its errors are JSON with a message, those of what stands before it are pages. */
+/** The text of an error. Azure DevOps sends JSON with a message; a proxy in front of it sends a page. */
 function said(answer: Answer): string {
   const fields = parseJson(answer);
   const message = isRecord(fields) ? fields['message'] : undefined;
@@ -336,7 +336,7 @@ const connectionProblems: Readonly<Record<string, string>> = {
 
 function connectionProblem(failure: TaskError): string {
   const { cause } = failure;
-  // Without a cause it was the answer that was too long: nothing else is refused while it is read.
+  // An error without a cause means that the answer was too long: no other check fails while it is read.
   if (cause === undefined) return `answered with more than ${answerMaxBytes} bytes`;
   const code = codeOf(cause);
   const words = connectionProblems[code];

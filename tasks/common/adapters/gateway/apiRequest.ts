@@ -1,31 +1,34 @@
 import type { WriteVerb } from '../../core/helm/rehearsal';
 
-/** What a path of the Kubernetes API names. */
+/** The API object or collection that a request path names. */
 export interface ApiTarget {
-  /** `apps/v1`, `v1`. */
+  /** For example `apps/v1` or `v1`. */
   apiVersion: string;
   /** As in the path, for example `deployments`. */
   resource: string;
-  /** Absent: cluster-scoped, or all namespaces. */
+  /** Absent if the resource is cluster-scoped or the path covers all namespaces. */
   namespace?: string;
-  /** Absent: all of the resource. */
+  /** Absent if the path names the whole collection. */
   name?: string;
   subresource?: string;
 }
 
-/** What a request asks for, as far as the gateway must know. */
+/** The kind of a request, as far as the gateway must know it. */
 export type Asked =
-  /** Nothing changes by it; `target` is absent for discovery, schemas and the version. */
+  /** The request changes nothing. `target` is absent for discovery, schemas and the version. */
   | { type: 'read'; target?: ApiTarget }
-  /** Of a creation, `target` names the object's collection. */
+  /** For a creation, `target` names the collection of the object. */
   | { type: 'write'; verb: WriteVerb; target: ApiTarget }
-  /** `target` names no object: which ones are deleted is told by the answer. */
+  /** `target` names no object. Only the answer shows which objects are deleted. */
   | { type: 'deleteCollection'; target: ApiTarget }
   | { type: 'forbidden'; why: string };
 
-/** Subresources that lead on to something that knows no dry run and nothing of Kubernetes. */
+/** These subresources connect to a running process, which knows no dry run. */
 const connecting = new Set(['attach', 'exec', 'portforward', 'proxy']);
-/** Those whose writes the API server itself does; what an aggregated API makes of others cannot be known. */
+/**
+ * The API server itself handles writes to these subresources. The effect of a write to any other subresource, which an
+ * aggregated API may define, is not known.
+ */
 const ownSubresources = new Set([
   'approval',
   'binding',
@@ -37,13 +40,13 @@ const ownSubresources = new Set([
   'status',
   'token',
 ]);
-/** A review is created to be answered: nothing is kept of it. */
+/** A review is created only to get an answer. The API server stores nothing of it. */
 const reviewGroups = new Set(['authentication.k8s.io', 'authorization.k8s.io']);
 const roots = /^\/(?:apis?|openapi|version|healthz|livez|readyz|\.well-known)(?:\/|$)/;
 
 /**
- * Reads method and path. What it does not know is forbidden: Helm asks for none of it. `contentType` tells a server-side
- * apply from other patches.
+ * Classifies a request by method and path. Everything unknown is forbidden, because Helm needs none of it.
+ * `contentType` distinguishes a server-side apply from other patches.
  */
 export function whatIsAsked(method: string, pathname: string, contentType: string): Asked {
   const parts = pathParts(pathname);
@@ -91,7 +94,7 @@ export function groupOf({ apiVersion }: ApiTarget): string {
   return slash < 0 ? '' : apiVersion.slice(0, slash);
 }
 
-/** Decoded. Undefined for what the API server could read in another way than we do. */
+/** The decoded segments of the path. Returns undefined if the API server could read the path differently. */
 function pathParts(pathname: string): string[] | undefined {
   if (!pathname.startsWith('/')) return undefined;
   const parts: string[] = [];
@@ -111,17 +114,17 @@ function decoded(part: string): string | undefined {
   }
 }
 
-/** `/api/VERSION/...` or `/apis/GROUP/VERSION/...`; undefined for discovery and whatever lies elsewhere. */
+/** Parses `/api/VERSION/...` or `/apis/GROUP/VERSION/...`. Returns undefined for discovery and all other paths. */
 function apiTarget(parts: readonly string[]): ApiTarget | undefined {
   const [root, first = '', second = ''] = parts;
   if (root !== 'api' && root !== 'apis') return undefined;
   const apiVersion = root === 'api' ? first : `${first}/${second}`;
   const rest = parts.slice(root === 'api' ? 2 : 3);
-  // The old paths of watches; the rest of them names what is watched.
+  // The old watch paths have a prefix `watch`. After it comes the path of the watched objects.
   if (rest[0] === 'watch') rest.shift();
   const [resource, name, third, ...further] = rest;
   if (resource === undefined) return undefined;
-  // A namespace is an object too, and has subresources of its own.
+  // A namespace is itself an object and has its own subresources.
   const isInNamespace = resource === 'namespaces' && name !== undefined && third !== undefined;
   if (!isInNamespace || (further.length === 0 && /^(?:status|finalize)$/.test(third))) {
     return { apiVersion, resource, ...namePart(name), ...subresourcePart(third, ...further) };
@@ -147,7 +150,7 @@ export function collectionPath({ apiVersion, resource, namespace }: ApiTarget): 
   return `${root}${within}/${encodeURIComponent(resource)}`;
 }
 
-/** `deployments/web in namespace shop`, for messages. */
+/** Example: `deployments/web in namespace shop`. Used in messages. */
 export function describeTarget({ resource, namespace, name, subresource }: ApiTarget): string {
   const what = [resource, name, subresource].filter((part) => part !== undefined).join('/');
   return namespace === undefined ? what : `${what} in namespace ${namespace}`;

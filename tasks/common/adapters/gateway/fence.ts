@@ -22,7 +22,7 @@ export interface FenceRules {
   release: string;
   namespace: string;
   policy: FencePolicy;
-  /** Aborts when the release is no longer ours: from then on every write is refused. */
+  /** Aborts when this run no longer holds the lock of the release. From then on every write is refused. */
   lost: AbortSignal | undefined;
 }
 
@@ -56,7 +56,7 @@ interface Identity {
 const metadataAccept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
 const metadataListAccept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
 
-/** Reads pass untouched; of the writes, those that the policy lets through. */
+/** Passes every read, and only those writes that the policy allows. */
 export function fenceGate(upstream: Upstream, rules: FenceRules): FenceGate {
   const gate: Gate = { ...rules, upstream, made: new Set(), requests: { reads: 0, writes: 0 }, entries: [] };
   let arrived = 0;
@@ -104,11 +104,14 @@ function notPlanned(target: ApiTarget): string {
   return `${describeTarget(target)} is not in the plan`;
 }
 
-/** Passes on what does just what it did in the rehearsal. What the API server would refuse it refuses itself. */
+/**
+ * Forwards a write if its dry run gives the planned result. If the API server refuses the dry run, the write is
+ * forwarded too, and the API server refuses it itself.
+ */
 async function compared(passage: Passage, asked: FenceWrite): Promise<Reply> {
   const { policy } = passage.gate;
   if (asked.name !== undefined) return comparedNamed(passage, asked);
-  // A record of Helm is sent as protobuf: only the API server can tell its name.
+  // Helm sends its records as protobuf, so only the answer of the API server shows the name.
   const wouldBe = await dryRun(passage);
   if (wouldBe === undefined) return forward(passage);
   const { name } = wouldBe.metadata;
@@ -125,7 +128,10 @@ async function comparedNamed(passage: Passage, asked: FenceWrite): Promise<Reply
   return why === undefined ? forward(passage) : refuse(passage, why);
 }
 
-/** What the write would make; undefined where the API server refuses it, or answers with something else. */
+/**
+ * The object that the write would make. Returns undefined if the API server refuses the write or answers with something
+ * else.
+ */
 async function dryRun(passage: Passage): Promise<KubeObject | undefined> {
   const query = new URLSearchParams(passage.request.query);
   query.set('dryRun', 'All');
@@ -134,7 +140,7 @@ async function dryRun(passage: Passage): Promise<KubeObject | undefined> {
   return isSuccess(answered) && identityOf(object) !== undefined ? (object as KubeObject) : undefined;
 }
 
-/** As if it had been done and had changed nothing. */
+/** Answers with the live object, as if the write had been done and had changed nothing. */
 async function leave(passage: Passage, name: string | undefined): Promise<Reply> {
   const { gate, request, target } = passage;
   if (name === undefined) return forward(passage);
@@ -172,12 +178,12 @@ function isStorage({ release, namespace }: FenceRules, target: ApiTarget, name: 
   return isKind && target.namespace === namespace && storedRevision(release, name) !== undefined;
 }
 
-/** The object in whatever version. */
+/** Identifies the object independently of the API version. */
 function objectPath(target: ApiTarget, name: string): string {
   return [groupOf(target), target.resource, target.namespace ?? '', name].join('/');
 }
 
-/** Asks the API server just what the client has asked, but for the query. */
+/** Sends the client's request to the API server unchanged, except for the query. */
 function send(
   { gate, request, verb, target }: Passage,
   query: URLSearchParams,
@@ -200,7 +206,8 @@ function send(
 async function forward(passage: Passage): Promise<Reply> {
   const { gate, request, target } = passage;
   gate.requests.writes += 1;
-  // Done twice, a creation answers that its object exists, and Helm takes that for a failure.
+  // A POST is not repeated: the second creation would answer that the object exists, and Helm would treat that as a
+  // failure.
   const answered = await send(passage, request.query, request.method === 'POST' ? 'unsent' : 'idempotent');
   const answer = jsonOf(answered.body);
   const identity = identityOf(answer) ?? { name: target.name ?? sentName(request) };
@@ -210,8 +217,8 @@ async function forward(passage: Passage): Promise<Reply> {
 }
 
 /**
- * As if it were done. What is not there is answered so, because Helm counts what it has deleted. The API server is only
- * asked to read: a dry run would be a promise of somebody else.
+ * Answers as if the deletion had been done. A missing object is answered with 404, because Helm counts its deletions.
+ * The API server gets only a read: a dry run would depend on every webhook to honour it.
  */
 async function holdBack(passage: Passage): Promise<Reply> {
   const { target } = passage;
@@ -232,7 +239,8 @@ async function holdBackOne(passage: Passage, name: string): Promise<Reply> {
   if (answered.status === 404) return answeredReply(answered);
   const { uid } = identityOf(jsonOf(answered.body)) ?? {};
   await record(passage, 'heldBack', { name, uid });
-  // With the uid of the object kubectl would wait for its end; with another one it takes it for replaced.
+  // If the answer had the object's own uid, kubectl would wait for its end. A different uid makes kubectl treat it as
+  // replaced.
   return deletedReply({ name, group: groupOf(target), kind: target.resource, uid: randomUUID() });
 }
 
@@ -255,7 +263,7 @@ async function holdBackAll(passage: Passage): Promise<Reply> {
   const list = jsonOf(answered.body);
   const items: unknown[] = isRecord(list) && Array.isArray(list['items']) ? list['items'] : [];
   const kept = items.flatMap((item) => identityOf(item) ?? []);
-  // Not readable, or empty: that it was asked for is told all the same.
+  // An empty or unreadable list is recorded too, so that the report shows the request.
   for (const identity of kept.length === 0 ? [{ name: undefined }] : kept) {
     await record(passage, 'heldBack', { ...identity, isOfCollection: true });
   }
@@ -289,7 +297,7 @@ async function record(passage: Passage, list: Gate['entries'][number]['list'], e
   gate.entries.push({ order, list, write });
 }
 
-/** What an object says of itself; undefined for a Status, and for what is none. */
+/** The identity in an object's own fields. Returns undefined for a Status and for anything that is not an object. */
 function identityOf(value: unknown): Identity | undefined {
   if (!isRecord(value) || !isRecord(value['metadata'])) return undefined;
   const { name, namespace, uid } = value['metadata'];
@@ -304,7 +312,7 @@ function identityOf(value: unknown): Identity | undefined {
   };
 }
 
-/** The name in a body of JSON; the rest is known from the API server's answer. */
+/** The name in a JSON body. For other bodies the name comes from the answer of the API server. */
 function sentName(request: GatewayRequest): string | undefined {
   if (request.method !== 'POST' || isProtobuf(request)) return undefined;
   return identityOf(jsonOf(request.body))?.name;

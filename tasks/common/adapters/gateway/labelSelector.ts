@@ -4,12 +4,12 @@ const requirement =
   /^(?:(!?)([\w./-]+)|([\w./-]+)\s*(==|=|!=)\s*([^\s!=,()]*)|([\w./-]+)\s+(in|notin)\s*\(([^()]*)\))$/;
 
 /**
- * A label selector in Kubernetes' own words as a question, or undefined when it is none
- * (apimachinery, pkg/labels/selector.go; its gt and lt are for node selectors).
+ * Turns a Kubernetes label selector into a predicate. Returns undefined if the text is not a label selector
+ * (apimachinery, pkg/labels/selector.go; its gt and lt are for node selectors and are not supported).
  */
 export function labelSelector(text: string): ((labels: Labels) => boolean) | undefined {
   const tests: ((labels: Labels) => boolean)[] = [];
-  // A comma within parentheses parts values, not requirements.
+  // A comma inside parentheses separates values, not requirements.
   for (const part of text.match(/(?:[^,(]|\([^)]*\)?)+/g) ?? []) {
     const trimmed = part.trim();
     if (trimmed === '') continue;

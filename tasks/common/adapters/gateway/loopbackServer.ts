@@ -9,19 +9,19 @@ import { whatIsAsked, type Asked } from './apiRequest';
 import { loopbackCertificate } from './certificate';
 import { refusalReply, type Reply } from './reply';
 
-/** One request of a client that has shown the token. */
+/** One request of a client that has presented the token. */
 export interface GatewayRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Without query, as it came. */
+  /** The path without the query, not decoded. */
   pathname: string;
   query: URLSearchParams;
   asked: Exclude<Asked, { type: 'forbidden' }>;
-  /** Those that mean something to the API server; never the client's credentials or identity. */
+  /** Only the headers that the API server needs; never the client's credentials or identity. */
   headers: Readonly<Record<string, string>>;
   body: Buffer;
-  /** The program, as it names itself: `Helm/3.17.3`. */
+  /** The program's own name, for example `Helm/3.17.3`. */
   client: string;
-  /** Aborts when the client has gone. */
+  /** Aborts when the client has closed the connection. */
   signal: AbortSignal;
 }
 
@@ -32,16 +32,16 @@ export function bodyDigest({ body }: GatewayRequest): string {
 
 export interface LoopbackServer {
   token: string;
-  /** Of a kubeconfig for this server, with its one-time token. */
+  /** The text of a kubeconfig for this server, with its one-time token. */
   kubeconfig(namespace: string): string;
-  /** Cuts every connection. Repeatable. */
+  /** Cuts every connection. May be called several times. */
   close(): Promise<void>;
 }
 
-/** An API server itself takes no more than 3 MiB. */
+/** The API server itself accepts at most 3 MiB. */
 const bodyMaxBytes = 8 * 1024 * 1024;
 const passedHeaders = ['accept', 'accept-encoding', 'content-type', 'if-none-match', 'if-modified-since', 'user-agent'];
-/** They are about one connection (RFC 9110, 7.6.1), or no longer true once Node has read the body. */
+/** These headers describe one connection (RFC 9110, 7.6.1), or are no longer true after Node has read the body. */
 const ownHeaders = new Set([
   'connection',
   'keep-alive',
@@ -53,14 +53,17 @@ const ownHeaders = new Set([
 ]);
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
-/** A connection that has not shown the token by then is cut. Helm shows it with its first request. */
+/**
+ * A connection that has not presented the token within this time is cut. Helm presents the token with its first
+ * request.
+ */
 const proofWithinMs = 10_000;
-/** Of connections that have not shown the token yet; the oldest makes room. */
+/** The maximum number of connections that have not presented the token yet. Beyond it the oldest is cut. */
 const mostUnproven = 64;
 
 /**
- * Listens on 127.0.0.1 only, on a port that the system chooses. Whoever shows the token may ask for paths of the
- * Kubernetes API; `handle` answers, and what it throws becomes a Status that a client shows.
+ * Listens on 127.0.0.1 only, on a port that the system chooses. A client with the token may request paths of the
+ * Kubernetes API. `handle` answers; an error that it throws becomes a Status, which the client shows.
  */
 export async function listenOnLoopback(
   handle: (request: GatewayRequest) => Promise<Reply>,
@@ -74,7 +77,7 @@ export async function listenOnLoopback(
       response.destroy();
     });
   });
-  // Go keeps a connection for 90 s and may send on it at the moment that we close it: only `close` ends them.
+  // Go keeps a connection for 90 s and may send on it just when we close it. So only `close` ends connections.
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
   const unproven = unprovenConnections(proofMs);
@@ -108,15 +111,15 @@ export async function listenOnLoopback(
   };
 }
 
-/** Connections of whoever on this machine has found the port. */
+/** Connections that have not presented the token. Any process on this machine can find the port and open one. */
 interface Unproven {
   add(socket: Socket): void;
-  /** The connection from that port has shown the token. */
+  /** Records that the connection from that port has presented the token. */
   prove(port: number | undefined): void;
   cut(): void;
 }
 
-/** By the port that they come from: a request names the socket of TLS, which lies over the one that was accepted. */
+/** The key is the client's port: a request has the TLS socket, not the accepted socket below it. */
 function unprovenConnections(proofMs: number): Unproven {
   const open = new Map<number | undefined, { socket: Socket; timer: NodeJS.Timeout }>();
   const forget = (port: number | undefined): void => {
@@ -158,14 +161,14 @@ async function answer(incoming: IncomingMessage, response: ServerResponse, servi
     return;
   }
   if (!('stream' in reply)) {
-    // What is left of a request that was not read to its end must not be taken for the next one.
+    // If a request was not read to its end, its rest must not be parsed as the next request.
     const connection = incoming.complete ? {} : { connection: 'close' };
     response.writeHead(reply.status, { ...reply.headers, ...connection, 'content-length': reply.body.length });
     response.end(reply.body);
     return;
   }
   response.writeHead(reply.stream.statusCode ?? 502, passedBack(reply.stream));
-  // Helm 3.17 counts the time of a wait only from the first bytes of its watch on.
+  // Helm 3.17 starts the clock of its wait only with the first bytes of its watch.
   response.flushHeaders();
   await pipeline(reply.stream, response);
 }
@@ -197,7 +200,7 @@ async function replyTo(
   }
 }
 
-/** Nothing else is heard on that connection. */
+/** The connection is closed after this answer, so nothing else is read from it. */
 const unauthorized: Reply = {
   ...refusalReply(401, 'Unauthorized', 'Unauthorized'),
   headers: { 'content-type': 'application/json', connection: 'close' },
@@ -215,7 +218,10 @@ function splitUrl(url: string): { pathname: string; query: URLSearchParams } {
   return { pathname: url.slice(0, mark), query: new URLSearchParams(url.slice(mark + 1)) };
 }
 
-/** Undefined when it is too large; the rest is then dropped on arrival, so that the refusal can still be sent. */
+/**
+ * Returns undefined if the body is too large. The rest is then discarded on arrival, so that the refusal can still be
+ * sent.
+ */
 function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

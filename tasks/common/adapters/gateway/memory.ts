@@ -2,30 +2,30 @@ import { isRecord } from '../../core/kubernetes/json';
 import type { KubeObject } from '../../core/kubernetes/object';
 import { groupOf, type ApiTarget } from './apiRequest';
 
-/** What a rehearsal has written of one object; without `object` it has deleted it. */
+/** The result of a rehearsal's writes to one object. Without `object`, the rehearsal has deleted it. */
 export interface Remembered {
   apiVersion: string;
   namespace: string | undefined;
   name: string;
   object?: KubeObject;
-  /** The API server does not have it: only the rehearsal has made it. */
+  /** True if the API server does not have the object because only the rehearsal created it. */
   isNew: boolean;
 }
 
-/** The writes that the cluster knows nothing of, so that who has written reads what it wrote. */
+/** Keeps the rehearsed writes, which the cluster does not store, so that the client can read back what it wrote. */
 export interface Memory {
-  /** Undefined: nothing was written to it, the API server knows it. */
+  /** Returns undefined if the rehearsal wrote nothing to the object; then the API server has the answer. */
   recall(target: ApiTarget): Remembered | undefined;
-  /** Of `target` the resource and namespace count; the object says its name. */
+  /** Only resource and namespace of `target` are used. The name is taken from the object. */
   remember(target: ApiTarget, object: KubeObject, isNew: boolean): void;
   forget(target: ApiTarget, name: string): void;
-  /** All that was written to a collection; without a namespace, of all. */
+  /** All remembered writes to a collection. Without a namespace, the writes of all namespaces. */
   within(target: ApiTarget): Remembered[];
 }
 
 export function createMemory(): Memory {
   const collections = new Map<string, Map<string, Remembered>>();
-  // The version is left out: an object is the same one in all of them.
+  // The key leaves out the version, because an object is the same in all versions.
   const collectionOf = (target: ApiTarget): Map<string, Remembered> => {
     const key = `${groupOf(target)}/${target.resource}`;
     const found = collections.get(key) ?? new Map<string, Remembered>();
@@ -52,7 +52,7 @@ export function createMemory(): Memory {
   };
 }
 
-/** A list as the API server gave it, with what was written since put in: `isWanted` as the list's selector has it. */
+/** Applies the remembered writes to a list from the API server. `isWanted` is the selector of the list. */
 export function overlaidItems(
   items: readonly unknown[],
   written: readonly Remembered[],

@@ -5,17 +5,17 @@ import { openGateway, type Gateway, type GatewayOptions } from './openGateway';
 export interface FenceOptions extends GatewayOptions {
   release: string;
   policy: FencePolicy;
-  /** Aborts when the lock is lost: from then on every write is refused, and reads go on. */
+  /** Aborts when the lock is lost. From then on every write is refused, and reads still pass. */
   lost?: AbortSignal;
 }
 
-/** A way to the API server for a real Helm, on which nothing is deleted that the policy does not name. */
+/** A gateway for a real Helm. It deletes nothing that the policy does not name. */
 export interface Fence extends Gateway {
-  /** What has happened until now. */
+  /** The requests that the fence has handled so far. */
   record(): FenceRecord;
 }
 
-/** Opens the fence. Throws `ConnectionMissing` or `InputInvalid` for a kubeconfig that cannot be used. */
+/** Opens the fence. Throws `ConnectionMissing` or `InputInvalid` if the kubeconfig cannot be used. */
 export async function openFence(options: FenceOptions): Promise<Fence> {
   const { release, namespace, policy, lost } = options;
   let gate: FenceGate | undefined;

@@ -8,42 +8,45 @@ import type { Reply } from './reply';
 import { createUpstream, type Upstream } from './upstream';
 
 export interface GatewayOptions {
-  /** Leads to the API server itself. */
+  /** Path of the kubeconfig for the API server itself. */
   kubeconfig: string;
   namespace: string;
-  /** Of the step. The gateway has one of its own beside it, so that nothing else lies beside its kubeconfig. */
+  /** The private folder of the step. The gateway makes its own folder beside it, so that its kubeconfig lies alone. */
   folder: PrivateFolder;
-  /** For proxies and credential plug-ins on the way to the API server. */
+  /** Used for proxies and credential plug-ins of the connection to the API server. */
   environment: NodeJS.ProcessEnv;
-  /** Told of every secret at the moment it is read or made. */
+  /** Called with every secret at the moment when it is read or made. */
   onSecret: (secret: string) => void;
-  /** For all that the API server and Helm say. */
+  /** Redacts all text from the API server and Helm. */
   redact?: Redact;
 }
 
 export interface Gateway {
-  /** Path of a kubeconfig that leads through the gateway. */
+  /** Path of a kubeconfig that connects to the gateway. */
   kubeconfig: string;
   /**
-   * For whoever uses that kubeconfig: a home in which no other kubeconfig lies. What is discovered behind an address that
-   * is used once is not to be kept.
+   * Environment for a program that uses this kubeconfig. Its home folder contains no other kubeconfig, and its
+   * discovery cache is removed with the gateway, because the address is used only once.
    */
   environment: Readonly<Record<string, string>>;
-  /** What kept the API server from answering, oldest first. */
+  /** Errors that kept the API server from answering, oldest first. */
   failures(): readonly TaskError[];
-  /** Ends all connections and removes its files. Repeatable. */
+  /** Ends all connections and removes the files of the gateway. May be called several times. */
   close(): Promise<void>;
 }
 
-/** Helm's own limit (5 requests a second, 100 at once) is for clusters that others use; this is a proxy of our own. */
+/**
+ * Helm's own limit (5 requests a second, 100 at once) protects clusters that others use. Here Helm talks to our own
+ * gateway, so the limit is lifted.
+ */
 export const unthrottled = { HELM_QPS: '1000', HELM_BURST_LIMIT: '2000' };
 
-/** A webhook may take 30 s for a write, and several are asked one after the other. */
+/** One webhook may take 30 s for a write, and several are called one after the other. */
 const responseMs = 120_000;
 
 /**
- * Opens a way to the API server that leads through `handler`. It exists while this process does, on a port of
- * 127.0.0.1, for whoever has the token in the kubeconfig that is written.
+ * Opens a gateway whose requests `handler` answers. It lives as long as this process, listens on a port of 127.0.0.1,
+ * and accepts only clients with the token of the kubeconfig that it writes.
  */
 export async function openGateway(
   options: GatewayOptions,
@@ -71,7 +74,7 @@ export async function openGateway(
     throw error;
   }
   const home = { HOME: own.path, USERPROFILE: own.path, KUBECACHEDIR: path.join(own.path, 'cache') };
-  // Without an address a client does not fall back on the account of the agent's pod.
+  // Without these addresses a client cannot fall back to the service account of the agent's pod.
   const noPod = { KUBERNETES_SERVICE_HOST: '', KUBERNETES_SERVICE_PORT: '' };
   return { kubeconfig: file, environment: { ...home, ...noPod }, failures: () => upstream.failures(), close };
 }

@@ -4,13 +4,17 @@ import { collectionPath, groupOf, type ApiTarget } from './apiRequest';
 import { isSuccess, jsonOf, pathAndQuery, type Upstream } from './upstream';
 
 /**
- * Helm reads the objects of a release one by one, twice each: 1000 requests for 500 objects. After a few of a kind, all
- * that Helm has made of it in the namespace are listed at once.
+ * Reads many objects with one list request. Helm reads the objects of a release one by one, twice each: 1000 requests
+ * for 500 objects. After a few reads of one kind, all objects of that kind in the namespace that Helm manages are
+ * listed at once.
  */
 export interface ReadAhead {
-  /** The object if it was listed; undefined: ask for it. `onRequest` is told of each request that is made for it. */
+  /**
+   * Returns the object if it was listed, or undefined if the caller must request it. `onRequest` is called for each
+   * list request.
+   */
   object(target: ApiTarget, onRequest: () => void): Promise<KubeObject | undefined>;
-  /** It has changed since: it is to be asked for. */
+  /** Forgets an object that has changed since it was listed, so that it is requested again. */
   drop(target: ApiTarget): Promise<void>;
 }
 
@@ -19,12 +23,12 @@ interface Listing {
   objects?: Promise<Map<string, KubeObject>>;
 }
 
-/** Of so few objects each is read by itself. */
+/** Up to this number of objects, each is read with its own request. */
 const singleReads = 4;
 const pageLimit = 500;
-/** A namespace of many releases: reading on would cost more than it saves. */
+/** In a namespace with many releases, reading more pages would cost more than it saves. */
 const maximumPages = 4;
-/** Helm puts it on whatever it manages; what has lost it is asked for by name. */
+/** Helm puts this label on every object that it manages. An object without it is requested by name. */
 const ofHelm = 'app.kubernetes.io/managed-by=Helm';
 
 export function createReadAhead(upstream: Upstream): ReadAhead {
@@ -32,14 +36,14 @@ export function createReadAhead(upstream: Upstream): ReadAhead {
   const keyOf = (target: ApiTarget): string => collectionPath(target);
   return {
     async object(target, onRequest) {
-      // Other releases' secrets are none of our business.
+      // Secrets are never listed, because the secrets of other releases must not be read.
       const isSecret = groupOf(target) === '' && target.resource === 'secrets';
       if (isSecret || target.namespace === undefined || target.name === undefined) return undefined;
       const listing = listings.get(keyOf(target)) ?? { reads: 0 };
       listings.set(keyOf(target), listing);
       listing.reads += 1;
       if (listing.reads <= singleReads) return undefined;
-      // Whoever may not list, or cannot just now, reads one by one.
+      // If the list is forbidden or fails, the objects are read one by one.
       listing.objects ??= listAll(upstream, target, onRequest).catch(() => new Map<string, KubeObject>());
       return (await listing.objects).get(target.name);
     },
@@ -72,7 +76,7 @@ async function listAll(upstream: Upstream, target: ApiTarget, onRequest: () => v
   return objects;
 }
 
-/** Items of a list come without apiVersion and kind. */
+/** The items of a list have no apiVersion and kind, so both are added. */
 function itemsOf(list: Record<string, unknown>, { apiVersion }: ApiTarget): KubeObject[] {
   const { items, kind } = list;
   if (!Array.isArray(items) || typeof kind !== 'string') return [];

@@ -27,7 +27,7 @@ export interface ReleaseName {
   namespace: string;
 }
 
-/** What a stage has seen so far. */
+/** The requests that a rehearsal has handled so far. */
 export interface Recording {
   writes: RehearsedWrite[];
   storage: StorageWrite[];
@@ -36,7 +36,7 @@ export interface Recording {
   requests: RehearsalRequests;
 }
 
-/** Where a Helm may do what it likes: it reads what is there, and what it writes is only imagined. */
+/** Lets Helm read and write freely. Reads show the live cluster with the rehearsed writes; no write is stored. */
 export interface Stage {
   handle(request: GatewayRequest): Promise<Reply>;
   recording(): Recording;
@@ -52,20 +52,20 @@ interface Scene extends ReleaseName {
   storage: { order: number; write: StorageWrite }[];
 }
 
-/** One write under way. */
+/** One write that is being handled. */
 interface Act {
   scene: Scene;
   request: GatewayRequest;
   verb: WriteVerb;
   target: ApiTarget;
-  /** Several may be under way at a time: they are recorded in the order in which they came. */
+  /** Writes may run at the same time. They are recorded in the order of their arrival. */
   order: number;
 }
 
 /**
- * Reads are passed on; every write is sent as a dry run and kept in memory, where the same client then reads it. What an
- * aggregated API server makes of a dry run is its own affair: those built with Kubernetes' library honour it. `records`
- * are read in place of the objects of these names.
+ * Passes reads on, sends every write as a dry run, and remembers the result, which the same client then reads. An
+ * aggregated API server decides itself how it treats a dry run; those that are built with Kubernetes' library honour
+ * it. `records` replace the live objects with these names.
  */
 export function rehearsalStage(upstream: Upstream, names: ReleaseName, records: readonly KubeObject[] = []): Stage {
   const scene: Scene = {
@@ -134,9 +134,9 @@ function read(scene: Scene, request: GatewayRequest, target: ApiTarget | undefin
 }
 
 /**
- * What was written, as it is asked for. In another version the API server converts what it has, though not what was
- * written to it; what it does not have keeps the fields of the version that it was made in: Helm 4.1.0 makes an object in
- * one version, looks for it in another and deletes it.
+ * The remembered object in the requested API version. For an object that the API server has, another version returns
+ * undefined: only the API server can convert it, but it does not know the rehearsed writes. An object that only the
+ * rehearsal has keeps its fields: Helm 4.1.0 creates an object in one version, looks for it in another and deletes it.
  */
 function inVersionOf({ apiVersion }: ApiTarget, { object, isNew, ...remembered }: Remembered): KubeObject | undefined {
   if (object === undefined || remembered.apiVersion === apiVersion) return object;
@@ -150,7 +150,7 @@ async function readNamed(
   pass: () => Promise<Reply>,
 ): Promise<Reply> {
   const accept = request.headers['accept'] ?? '';
-  // A table or the metadata alone is another form than the one that is listed.
+  // A table or metadata alone is not the form that was listed.
   if (!accept.includes('application/json') || accept.includes('as=')) return pass();
   const object = await scene.readAhead.object(target, () => {
     scene.requests.reads += 1;
@@ -170,7 +170,7 @@ async function overlaidList({ scene, request, target, written }: ListRead, pass:
   const selector = labelSelector(query.get('labelSelector') ?? '');
   const fields = query.get('fieldSelector') ?? '';
   const name = /^metadata\.name==?([^=,!]+)$/.exec(fields)?.[1];
-  // Whether what was written matches other fields, only the API server could tell.
+  // Only the API server could decide if a remembered object matches other field selectors.
   if (selector === undefined || (fields !== '' && name === undefined)) return pass();
   for (const each of ['limit', 'continue']) query.delete(each);
   scene.requests.reads += 1;
@@ -198,7 +198,7 @@ async function overlaidList({ scene, request, target, written }: ListRead, pass:
 function write(act: Act): Promise<Reply> {
   const { verb, target } = act;
   if (target.subresource === 'eviction') return evict(act);
-  // It hands out a credential, dry run or not.
+  // This subresource issues a credential, even for a dry run.
   if (target.subresource === 'token') return refuse(act, tokenRefusal(target));
   if (target.subresource !== undefined) return writeSubresource(act);
   switch (verb) {
@@ -219,7 +219,7 @@ async function create(act: Act): Promise<Reply> {
   const sent = sentObject(act.request);
   const before = sent && scene.memory.recall({ ...target, name: sent.metadata.name });
   if (sent !== undefined && before?.object !== undefined) return alreadyThere(act, sent.metadata.name);
-  // The rehearsal has deleted it, the API server has it still.
+  // The rehearsal has deleted the object, but the API server still has it.
   if (sent !== undefined && before?.isNew === false) return assume(act, sent);
   const answered = await dryRun(act);
   const object = storedObject(answered);
@@ -227,7 +227,7 @@ async function create(act: Act): Promise<Reply> {
     const lacksNamespace = sent !== undefined && answered.status === 404 && isNewNamespace(scene, target.namespace);
     return lacksNamespace ? assume(act, sent) : refused(act, answered, sent);
   }
-  // The name of what came as protobuf is known only now.
+  // The name of an object that was sent as protobuf is known only after the dry run.
   if (scene.memory.recall({ ...target, name: object.metadata.name })?.object !== undefined) {
     return alreadyThere(act, object.metadata.name);
   }
@@ -239,7 +239,7 @@ async function update(act: Act): Promise<Reply> {
   const before = scene.memory.recall(target);
   if (before !== undefined && before.object === undefined) return refuse(act, notThere(target));
   if (before?.isNew !== true) return writeAsDryRun(act);
-  // The API server does not have it: what it would become, only a creation can tell.
+  // The API server does not have the object, so the update is rehearsed as a creation.
   const { name: _name, ...collection } = target;
   const { pathname: _pathname, body, ...others } = act.request;
   const request: GatewayRequest = {
@@ -295,7 +295,8 @@ async function removed(act: Act, name: string, uid: string | undefined): Promise
   const { scene, target } = act;
   scene.memory.forget(target, name);
   await record(act, { name, effect: 'deleted', ...(uid === undefined ? {} : { uid }) });
-  // With the uid of the object kubectl would wait for its end; with another one it takes it for replaced.
+  // If the answer had the object's own uid, kubectl would wait for its end. A different uid makes kubectl treat it as
+  // replaced.
   return deletedReply({ name, group: groupOf(target), kind: target.resource, uid: randomUUID() });
 }
 
@@ -336,7 +337,7 @@ function tokenRefusal(target: ApiTarget): { status: number; reason: string; mess
   return { status: 403, reason: 'Forbidden', message };
 }
 
-/** Nothing reads it back: neither a status nor a scale is kept in memory. */
+/** Nothing is remembered here, because nobody reads a status or scale back. */
 async function writeSubresource(act: Act): Promise<Reply> {
   const answered = await dryRun(act);
   if (!isSuccess(answered)) return refused(act, answered, undefined);
@@ -350,7 +351,7 @@ async function written(act: Act, object: KubeObject, how: { isNew: boolean; stat
   const wasWritten = scene.memory.recall({ ...target, name })?.object !== undefined;
   scene.memory.remember(target, object, how.isNew);
   const effect = how.status === 201 ? 'created' : 'changed';
-  // The API server has added this patch to what it has, not to what an earlier one would have made of it.
+  // The API server has applied this patch to the live object, not to the result of the earlier rehearsed write.
   const isAssumed = wasWritten && (verb === 'patch' || verb === 'apply');
   await record(act, {
     name,
@@ -362,7 +363,7 @@ async function written(act: Act, object: KubeObject, how: { isNew: boolean; stat
   return objectReply(how.status, object);
 }
 
-/** Taken as sent where the API server could not be asked. */
+/** Remembers the object as it was sent, because the API server could not rehearse this write. */
 async function assume(act: Act, sent: KubeObject): Promise<Reply> {
   const { namespace } = act.target;
   const metadata = { ...sent.metadata, uid: randomUUID(), ...(namespace === undefined ? {} : { namespace }) };
@@ -374,7 +375,7 @@ async function assume(act: Act, sent: KubeObject): Promise<Reply> {
 
 async function refused(act: Act, answered: Answered, sent: KubeObject | undefined): Promise<Reply> {
   const name = act.target.name ?? sent?.metadata.name ?? '';
-  // Whoever tries again after a conflict must read what is there by now.
+  // A client that retries after a conflict must read the live object again.
   if (answered.status === 409) await act.scene.readAhead.drop(act.target);
   await record(act, { name, effect: 'refused', refusal: refusalOf(answered) });
   return answeredReply(answered);
@@ -424,13 +425,13 @@ async function record({ scene, request, verb, target, order }: Act, { name, obje
   scene.writes.push({ order, write });
 }
 
-/** Helm's own record of a revision of this release. */
+/** Returns true if the target is a record of a revision of this release. */
 function isStorage({ release, namespace }: ReleaseName, target: ApiTarget, name: string): boolean {
   const isKind = target.apiVersion === 'v1' && (target.resource === 'secrets' || target.resource === 'configmaps');
   return isKind && target.namespace === namespace && storedRevision(release, name) !== undefined;
 }
 
-/** What is kept in memory still has them: Helm 4 reads them. */
+/** Only the recorded object loses its managedFields. The remembered one keeps them, because Helm 4 reads them. */
 function withoutManagers(object: KubeObject): KubeObject {
   const { managedFields: _managedFields, ...metadata } = object.metadata;
   return { ...object, metadata };
@@ -442,7 +443,10 @@ function isNewNamespace({ memory }: Scene, namespace: string | undefined): boole
   return made?.isNew === true && made.object !== undefined;
 }
 
-/** Sends the write so that nothing is stored. A deletion's body is where the API server looks when there is one. */
+/**
+ * Sends the write as a dry run. For a deletion with a body, the API server reads the dry run option from the body, so
+ * it is set there too.
+ */
 async function dryRun({ scene, request, verb, target }: Act): Promise<Answered> {
   const { method, pathname, headers } = request;
   const query = new URLSearchParams(request.query);
@@ -470,7 +474,7 @@ function dryRunDeletion(body: Buffer): Buffer {
   return Buffer.from(JSON.stringify({ ...options, dryRun: ['All'] }));
 }
 
-/** `299 - "text"`, several joined by commas. */
+/** Each warning has the form `299 - "text"`; several are joined by commas. */
 function warningsOf({ headers }: Answered): string[] {
   const header = headers['warning'];
   if (typeof header !== 'string') return [];
@@ -490,7 +494,7 @@ function deletedUid(answered: Answered): string | undefined {
   return isRecord(from) && typeof from['uid'] === 'string' ? from['uid'] : undefined;
 }
 
-/** The object of a request's body; undefined where it is protobuf, of which only the API server makes sense. */
+/** The object in the body of a request. Returns undefined for protobuf, which only the API server can decode. */
 function sentObject({ body, headers }: GatewayRequest): KubeObject | undefined {
   const contentType = headers['content-type'] ?? '';
   if (/protobuf|cbor/i.test(contentType)) return undefined;
@@ -510,7 +514,7 @@ function asObject(value: unknown): KubeObject | undefined {
   return isRecord(metadata) && typeof metadata['name'] === 'string' ? (value as KubeObject) : undefined;
 }
 
-/** A creation takes neither a resourceVersion nor a uid. */
+/** Removes resourceVersion and uid, which a creation must not have. */
 function withoutVersion(body: Buffer): Buffer {
   const object = asObject(jsonOf(body));
   if (object === undefined) return body;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { KubeObject } from '../../core/kubernetes/object';
 
-/** What the gateway answers: something of its own, or what the API server sends, while it comes. */
+/** An answer of the gateway: one that it made itself, or the stream of the API server's answer. */
 export type Reply = { stream: IncomingMessage } | { status: number; body: Buffer; headers?: Record<string, string> };
 
 export function jsonReply(status: number, value: unknown, contentType = 'application/json'): Reply {
@@ -19,7 +19,7 @@ export interface StatusDetails {
   uid?: string;
 }
 
-/** A Kubernetes Status that says no, in a form that every client shows. */
+/** A Kubernetes Status that refuses the request in a form that every client shows. */
 export function refusalReply(code: number, reason: string, message: string, details: StatusDetails = {}): Reply {
   return jsonReply(code, {
     kind: 'Status',
@@ -33,7 +33,7 @@ export function refusalReply(code: number, reason: string, message: string, deta
   });
 }
 
-/** As the API server answers a deletion that is done at once. */
+/** The same answer that the API server gives for a deletion that is done at once. */
 export function deletedReply(details: StatusDetails): Reply {
   return jsonReply(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });
 }

@@ -10,43 +10,46 @@ import { describeTarget, type ApiTarget } from './apiRequest';
 import type { GatewayRequest } from './loopbackServer';
 import type { Reply } from './reply';
 
-/** A whole answer of the API server. */
+/** An answer of the API server that was read to its end. */
 export interface Answered {
   status: number;
   headers: IncomingHttpHeaders;
   body: Buffer;
 }
 
-/** A request of our own making in place of a client's. */
+/** A request that the gateway makes itself. */
 export interface Question {
   method: Exchange['method'];
-  /** With its query. */
+  /** The path with its query. */
   path: string;
   target: ApiTarget;
   verb: Verb;
   body?: Buffer;
   contentType?: string;
   accept?: string;
-  /** The client on whose behalf it is asked, for the API server's audit log. */
+  /** The client that caused this request, for the audit log of the API server. */
   client?: string;
   retry: Exchange['retry'];
   signal?: AbortSignal;
 }
 
-/** The API server, asked with the real credentials. */
+/** The API server, called with the real credentials. */
 export interface Upstream {
-  /** Passes a read on as it is; the answer is given while it comes. */
+  /** Passes a read on unchanged and streams the answer. */
   passRead(request: GatewayRequest): Promise<Reply>;
-  /** Asks for JSON and reads the whole answer. Throws TaskError when there is none. */
+  /** Requests JSON and reads the whole answer. Throws TaskError if no answer comes. */
   ask(question: Question): Promise<Answered>;
-  /** The kind of a resource; empty when the API server does not tell. */
+  /** The kind of a resource. Returns an empty text if the API server does not list it. */
   kindOf(target: ApiTarget): Promise<string>;
-  /** What kept the API server from answering, oldest first: then it is not Helm that failed. */
+  /**
+   * Errors that kept the API server from answering, oldest first. If there is one, Helm is not the cause of its
+   * failure.
+   */
   failures(): readonly TaskError[];
   close(): void;
 }
 
-/** A list of everything in a namespace may be large; beyond this it is no use to anybody here. */
+/** A list of a whole namespace may be large. A list above this size is of no use here. */
 const answerMaxBytes = 256 * 1024 * 1024;
 
 export function createUpstream(transport: Transport): Upstream {
@@ -160,7 +163,7 @@ async function readWhole(stream: IncomingMessage, attempt: Attempt, server: stri
   return Buffer.concat(chunks, size);
 }
 
-/** The answer for the client: what it says of itself, not how it came. */
+/** Passes on the answer with those headers that describe its content, not those of its connection. */
 export function answeredReply({ status, headers, body }: Answered): Reply {
   const kept: Record<string, string> = {};
   for (const name of ['content-type', 'retry-after', 'warning'] as const) {
@@ -174,7 +177,9 @@ export function isSuccess({ status }: { status: number }): boolean {
   return status >= 200 && status <= 299;
 }
 
-/** The parsed JSON, or undefined: a parser's message would quote what may be secret. */
+/**
+ * Parses JSON. Returns undefined instead of throwing, because a parser's message would quote text that may be secret.
+ */
 export function jsonOf(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'));
@@ -183,7 +188,7 @@ export function jsonOf(body: Buffer): unknown {
   }
 }
 
-/** Why the API server refused. */
+/** The API server's reason for a refusal. */
 export function refusalOf(answered: Pick<Answered, 'status' | 'body'>): WriteRefusal {
   const status = statusOf(answered);
   return {

@@ -9,7 +9,7 @@ import { proxyFor } from '../kubernetes/proxy';
 import { abortableDelay, backoffMs } from '../kubernetes/transport';
 
 export interface FetchOptions {
-  /** `valueFiles, line 2`: what errors name, since nothing of the address but its server may be shown. */
+  /** The place that errors name, for example `valueFiles, line 2`. Of the address they may show only the server. */
   input: string;
   environment: NodeJS.ProcessEnv;
   signal: AbortSignal;
@@ -17,9 +17,9 @@ export interface FetchOptions {
 }
 
 export interface FetchLimits {
-  /** Helm keeps all values in a record of at most one megabyte. */
+  /** Helm stores all values in a record of at most one megabyte. */
   bytes: number;
-  /** One try, from its start to the last byte. */
+  /** Time for one try, from its start to the last byte. */
   tryMs: number;
   tries: number;
   redirects: number;
@@ -29,7 +29,10 @@ const defaultLimits: FetchLimits = { bytes: 10 * 1024 * 1024, tryMs: 30_000, tri
 
 type Answer = { text: string } | { redirect: string | undefined } | { problem: string; isPassing: boolean };
 
-/** The text behind an https address. Throws TaskError `InputInvalid`, in which no part of the address but its server is. */
+/**
+ * Reads the text of an https address. Throws TaskError `InputInvalid`, whose message shows only the server of the
+ * address.
+ */
 export async function fetchValues(address: string, options: FetchOptions): Promise<string> {
   const limits = { ...defaultLimits, ...options.limits };
   let url = new URL(address);
@@ -100,7 +103,7 @@ function tryOnce(
       port: url.port || 443,
       path: url.pathname + url.search,
       agent,
-      // Only hpagent reads it, for the proxy's answer.
+      // Only hpagent uses this value. It limits the time of the proxy's answer.
       timeout: tryMs,
       headers: { Accept: '*/*', 'User-Agent': 'helm-safe-deploy', ...headers },
     });
@@ -168,14 +171,14 @@ function connectionProblem(error: unknown): string {
   return problems[code] ?? `the connection failed (${code || 'no code'})`;
 }
 
-/** The agent goes past no proxy that Helm would have used. */
+/** The request uses the same proxy that Helm would use. */
 function agentFor(url: URL, environment: NodeJS.ProcessEnv): https.Agent {
   const proxy = proxyFor(url, { environment, proxyUrl: undefined });
   const options = { ca: authorities(environment), keepAlive: false };
   return proxy === undefined ? new https.Agent(options) : new HttpsProxyAgent({ ...options, proxy });
 }
 
-/** Where Go, and so Helm, looks on Linux; the first that is there. */
+/** The places where Go, and so Helm, looks on Linux. The first existing file is used. */
 const systemAuthorities = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',

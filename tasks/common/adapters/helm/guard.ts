@@ -6,40 +6,40 @@ import { guardVariable, guardVariableValue, messageLine, type GuardMessage, type
 import { childMark, machineMs } from '../system/processes';
 
 export interface GuardOptions {
-  /** The guard's bundle; by default the one beside the file that the agent has started. */
+  /** The bundle of the guard. The default is the file beside the program that the agent has started. */
   file?: string;
-  /** What a child may inherit; the guard gets only what it needs of it. */
+  /** The environment of child processes. The guard gets only what it needs of it. */
   environment: NodeJS.ProcessEnv;
-  /** Called at most once: there is no guard (any more), and why. Nothing else changes. */
+  /** Called at most once, with the reason why there is no guard (any more). Nothing else changes. */
   onWarning: (message: string) => void;
 }
 
 /**
- * A process that tells Helm to stop when this one dies or falls silent: nothing that happens to a process lets it do that
- * itself. No method throws.
+ * A process that stops Helm if this one dies or is silent for too long, because a killed process cannot do that itself.
+ * No method throws.
  */
 export interface HelmGuard extends Guard {
   /**
-   * Starts it unless that was done before, and answers with its mark; undefined when it cannot be started. The other methods
-   * about Helm do so too; call this where the mark has to be written down first.
+   * Starts the guard if it does not run yet, and returns its mark. Returns undefined if it cannot be started.
+   * `environment` and `watch` start it too; call this method if the mark must be written down first.
    */
   start(): string | undefined;
   /**
-   * What Helm is to be started with, so that the guard finds it even if this process dies before `watch`. Starts the guard:
-   * a process that dies between the start of Helm and that of its guard would have none.
+   * The environment for Helm, by which the guard finds Helm even if this process dies before `watch`. Starts the guard:
+   * if this process died between the start of Helm and the start of the guard, Helm would have no guard.
    */
   environment(kind: HelmKind): Record<string, string>;
-  /** Helm has just been started, as the first process of a group of its own. */
+  /** Reports that Helm has just been started as the first process of its own group. */
   watch(pid: number, kind: HelmKind): void;
-  /** That Helm has ended. */
+  /** Reports that Helm has ended. */
   done(pid: number): void;
-  /** Resolves when the guard has ended, which takes milliseconds while no Helm runs. */
+  /** Resolves when the guard has ended. This takes milliseconds if no Helm runs. */
   close(): Promise<void>;
 }
 
 const closeWithinMs = 5000;
 
-/** What Node needs to start at all, and what the agent finds the job's processes by at the end of the job. */
+/** The variables that Node needs to start, and the one by which the agent finds the processes of a job at its end. */
 const inherited = ['VSTS_PROCESS_LOOKUP_ID', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SYSTEMROOT'];
 
 export function createGuard(options: GuardOptions): HelmGuard {
@@ -75,7 +75,7 @@ export function createGuard(options: GuardOptions): HelmGuard {
     child.on('exit', (exitCode, signal) => {
       lose(`has ended (${signal ?? `exit code ${String(exitCode)}`})`);
     });
-    // Told by its exit.
+    // The exit of the guard already reports this error.
     child.stdin?.on('error', () => undefined);
     mark = child.pid === undefined ? undefined : childMark(child.pid);
     say({ event: 'alive', atMs: renewedAtMs });
@@ -112,12 +112,12 @@ export function createGuard(options: GuardOptions): HelmGuard {
 }
 
 /**
- * Shares nothing with this process but the pipe: no console or terminal that signals both, no stream that the agent would
- * wait for. It does not keep this process alive either.
+ * The guard shares only the pipe with this process: no console or terminal that signals both, and no stream that the
+ * agent would wait for. It does not keep this process alive.
  */
 function startGuard({ file = besideThisProgram(), environment }: GuardOptions, token: string): ChildProcess {
   const child = spawn(process.execPath, [file, token], {
-    // Not the folder of the job, which could then not be removed on Windows.
+    // The working directory is not the folder of the job, because Windows could not remove that folder then.
     cwd: path.dirname(process.execPath),
     env: Object.fromEntries(inherited.map((name) => [name, environment[name]])),
     stdio: ['pipe', 'ignore', 'ignore'],

@@ -42,28 +42,28 @@ export interface ReleaseHelmOptions {
   workingDirectory: string;
   environment: NodeJS.ProcessEnv;
   isDebug: boolean;
-  /** A line of what Helm prints. It may hold anything but secrets. */
+  /** Called with each line of Helm's output, after redaction. */
   onLine: (line: string) => void;
-  /** For each line of Helm, whole, before any of it is quoted or cut. */
+  /** Redacts each whole line of Helm before any of it is quoted or cut. */
   redact: Redact;
 }
 
 export interface HelmOptions extends ReleaseHelmOptions {
   request: DeployRequest;
-  /** Where secret values are written for Helm to read. */
+  /** The folder for files with secret values that Helm reads. */
   folder: PrivateFolder;
-  /** Told of every secret at the moment it is read or made. */
+  /** Called with every secret at the moment when it is read or made. */
   onSecret: (secret: string) => void;
   secrets: SecretFinder;
-  /** What is found out about the inputs only here, as a sentence. */
+  /** Called with a sentence for each problem with the inputs that is found only here. */
   onWarning: (message: string) => void;
 }
 
-/** Helm's output that is read by us is bounded: a rendered chart is limited by etcd to about a megabyte, gzipped. */
+/** Limits the output of Helm that we keep. etcd limits a rendered chart to about a megabyte, gzipped. */
 const maximumOutputBytes = 256 * 1024 * 1024;
 const maximumErrorCharacters = 64 * 1024;
 
-/** Flags that this task needs; all of them are in Helm 3.14. */
+/** Flags that this task needs. Helm 3.14 has all of them. */
 const neededFlags = [
   'install',
   'dry-run',
@@ -76,7 +76,7 @@ const neededFlags = [
   'output',
 ];
 
-/** Helm for a release that is there: to return to a revision, or to remove it. */
+/** Helm for an existing release: rolls back to a revision, or uninstalls. */
 export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
   const { releaseName } = options;
   let known: HelmCapabilities | undefined;
@@ -91,7 +91,7 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
 
     async rollback(rollback: RollbackOptions): Promise<HelmResult> {
       const { revision, timeoutSeconds, endAfterSeconds, wait, forceConflicts = false, description = '' } = rollback;
-      // The post-job step and the fence come here without having looked at the release.
+      // The post-job phase and the fence call this without having read the capabilities before.
       const helm = await capabilities(neverAborted);
       const args = ['rollback', releaseName, String(revision), '--history-max', '0'];
       args.push('--timeout', `${timeoutSeconds}s`, ...(wait ? [waitFlagOf(helm)] : []));
@@ -113,7 +113,7 @@ export function createReleaseHelm(options: ReleaseHelmOptions): ReleaseHelm {
 /** Helm refuses a longer one (MaxDescriptionLength in pkg/action/rollback.go, 4.3). */
 const mostOfDescription = 256;
 
-/** A rollback is never interrupted, so neither is the question before it; `bareOutput` bounds it. */
+/** A rollback is never interrupted, so neither is the version query before it. `bareOutput` limits its time. */
 const neverAborted = new AbortController().signal;
 
 async function askCapabilities(options: ReleaseHelmOptions, signal: AbortSignal): Promise<HelmCapabilities> {
@@ -126,12 +126,12 @@ async function askCapabilities(options: ReleaseHelmOptions, signal: AbortSignal)
 
 const askForBuild = ['version', '--template', helmBuildTemplate];
 
-/** What the binary says of its own making; undefined where that is not understood. */
+/** The build information of the binary. Returns undefined if it cannot be parsed. */
 export async function helmBuild(options: ReleaseHelmOptions, signal: AbortSignal): Promise<HelmBuild | undefined> {
   return parseHelmBuild(await bareOutput(options, askForBuild, signal));
 }
 
-/** Helm for a release and the chart that it is to have. */
+/** Helm for a release and the chart that it gets. */
 export function createHelm(options: HelmOptions): Helm {
   const { request } = options;
   const helm = createReleaseHelm(options);
@@ -153,8 +153,8 @@ export function createHelm(options: HelmOptions): Helm {
     ...helm,
 
     async render(signal, assumed = []): Promise<Rendered> {
-      // Most of what Helm 3 does in the dry run of a large chart (0.9 s of 50 Deployments, measured: 0.2 s without). The
-      // upgrade does it again, before it changes anything.
+      // Helm 3 spends most of the dry run of a large chart on this validation (0.9 s for 50 Deployments, measured; 0.2
+      // s without it). The upgrade validates again before it changes anything.
       const args = [
         ...(await upgradeArguments(signal)),
         '--dry-run=server',
@@ -188,7 +188,7 @@ export function createHelm(options: HelmOptions): Helm {
       const args = [...(await upgradeArguments(signal)), '--history-max', '0', '--timeout', `${timeoutSeconds}s`];
       if (createNamespace) args.push('--create-namespace');
       if (wait) args.push(waitFlagOf(await helm.capabilities(signal)));
-      // Helm's --timeout counts anew for each hook and each wait; ours bounds them all.
+      // Helm's --timeout starts again for each hook and each wait. Our limit covers all of them.
       const timeoutMs = timeoutSeconds * 1000;
       const how = { capture: false, interrupt: signal, timeoutMs, guarded: 'interruptible' } as const;
       const fieldWarnings = new Set<string>();
@@ -202,7 +202,7 @@ export function createHelm(options: HelmOptions): Helm {
   };
 }
 
-/** Runs Helm against the cluster as it will be when definitions of these kinds are installed. */
+/** Runs Helm against the cluster as it will be after the definitions of these kinds are installed. */
 async function assumingKinds(
   options: HelmOptions,
   kinds: readonly DeclaredKind[],
@@ -220,7 +220,9 @@ async function assumingKinds(
   }
 }
 
-/** Checks the user's flags by the help of this Helm, and writes what no command line may hold. */
+/**
+ * Checks the user's flags against the help of this Helm, and writes files for values that no command line may contain.
+ */
 async function prepareInputs(options: HelmOptions, signal: AbortSignal): Promise<PreparedInputs> {
   const { request, folder, secrets } = options;
   if (request.extraArguments.length > 0) {
@@ -241,7 +243,7 @@ async function prepareInputs(options: HelmOptions, signal: AbortSignal): Promise
   };
 }
 
-/** Undefined where Helm may be given the file itself. */
+/** Makes a private copy or link of a values file. Returns undefined if Helm may read the file itself. */
 async function privateCopy(
   { environment, folder, onWarning, workingDirectory }: HelmOptions,
   file: ValuesFile,
@@ -259,11 +261,11 @@ async function privateCopy(
 }
 
 interface HowToRun {
-  /** Stdout is for us to read and is not shown. Debugging Helm prints values and manifests there. */
+  /** Keeps stdout for us and does not show it. With --debug, Helm prints values and manifests there. */
   capture: boolean;
   interrupt?: AbortSignal;
   timeoutMs?: number;
-  /** The run changes the release: the guard is told of it. */
+  /** Set if the run changes the release. The guard then watches it. */
   guarded?: 'interruptible' | 'final';
 }
 
@@ -334,9 +336,9 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
 }
 
 /**
- * Helm 4's own way to wait gives up at once on a Deployment whose last rollout missed its deadline, before its controller
- * has looked at the new one: the way back from such a rollout would fail every time (measured, 4.1.4 and 4.2.3). The
- * waiting of Helm 3, which it still has, goes by the pods.
+ * Helm 4's own wait fails at once on a Deployment whose last rollout missed its deadline, before the controller has
+ * seen the new one. A rollback from such a rollout would fail every time (measured, 4.1.4 and 4.2.3). The legacy wait
+ * of Helm 3, which Helm 4 still has, looks at the pods.
  */
 function waitFlagOf({ major }: HelmCapabilities): string {
   return major >= 4 ? '--wait=legacy' : '--wait';
@@ -359,7 +361,7 @@ function failureOf(result: HelmResult, stderr: string): NonNullable<HelmResult['
   return { reason: helmFailureReason(stderr), message };
 }
 
-/** The error of a Helm that the system did not start. */
+/** The error if the system could not start Helm. */
 export function cannotStart(binary: string, error: NodeJS.ErrnoException): TaskError {
   const failed = `Starting Helm (${binary}) failed:`;
   switch (error.code) {
@@ -367,7 +369,7 @@ export function cannotStart(binary: string, error: NodeJS.ErrnoException): TaskE
       return new TaskError('HelmMissing', `${failed} there is no such program.`, { cause: error });
     case 'E2BIG':
     case 'ENAMETOOLONG': {
-      // 128 KiB for one argument on Linux, 32,767 characters for all of them on Windows.
+      // The limits are 128 KiB for one argument on Linux and 32,767 characters for all arguments on Windows.
       const way = 'move what is long in set, setString or arguments to a values file';
       const message = `${failed} its command line and environment are longer than this system allows; ${way}.`;
       return new TaskError('InputInvalid', message, { cause: error });
@@ -378,8 +380,8 @@ export function cannotStart(binary: string, error: NodeJS.ErrnoException): TaskE
 }
 
 /**
- * What earlier steps set for Helm is honoured (repositories, caches, plug-ins, driver), but not what would lead it to
- * another cluster, identity or namespace than the inputs say, nor what makes it print values.
+ * Keeps Helm settings of earlier steps (repositories, caches, plug-ins, driver). Drops settings that would change the
+ * cluster, identity or namespace of the inputs, and those that make Helm print values.
  */
 export function helmEnvironment(environment: NodeJS.ProcessEnv, kubeconfig: string): NodeJS.ProcessEnv {
   const kept = Object.entries(environment).filter(
@@ -429,7 +431,7 @@ function renderingOf(stdout: string): Rendering {
   const release: unknown = JSON.parse(stdout.slice(Math.max(0, stdout.indexOf('{'))));
   if (!isRecord(release)) throw new TaskError('HelmUnsupported', 'The dry run of Helm answered no release.');
   const hooks = Array.isArray(release['hooks']) ? release['hooks'].filter(isRecord) : [];
-  // Read as its record will be, so that the two can be compared.
+  // Parsed in the same way as the record, so that the two can be compared.
   const { config, chart, chartAnnotations } = revisionOf(release, { namespace: '', labels: {}, writtenAt: undefined });
   return {
     config,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { loginFiles, registrySecrets, repositorySecrets } from '../../core/helm/helmLogins';
 
-/** What Helm's own files hold of logins to repositories and registries: its output may quote them. */
+/** The secrets in Helm's own login files for repositories and registries. Helm's output may quote them. */
 export function helmLoginSecrets(environment: NodeJS.ProcessEnv): string[] {
   const { repositories, registries } = loginFiles(process.platform, environment, homedir());
   return [...textsOf(repositories).flatMap(repositorySecrets), ...textsOf(registries).flatMap(registrySecrets)];
@@ -13,7 +13,7 @@ function textsOf(files: readonly string[]): string[] {
     try {
       return [readFileSync(file, 'utf8')];
     } catch {
-      // There is none, or Helm cannot read it either.
+      // The file is missing, or Helm cannot read it either.
       return [];
     }
   });

@@ -1,14 +1,17 @@
 import type { LeftEnded } from '../../core/releaseContext';
 import { canBeSeen, isProcessGone, stopProcess, waitUntilGone } from '../system/processes';
 
-/** Helm's rollback is let finish, and the guard ends it at the latest 27 s after the main phase's last sign of life. */
+/**
+ * A running rollback of Helm may finish. The guard ends it at the latest 27 s after the main phase's last sign of life.
+ */
 const helmEndsWithinMs = 30_000;
 
 /**
- * Ends what the main phase of a step has left running, before anything else touches the release: the phase itself, which
- * nobody may have told that it is cancelled (the agent signals nothing into a container), then Helm. That is told by its
- * guard, or, if that is gone too, by us. Nothing is waited for that cannot be seen: the agent starts the post-job phase after
- * the main phase, and a Helm that cannot be seen outlives it for no longer than its Lease. `children`: marks, one per line.
+ * Ends the processes that the main phase of a step has left running, before anything else touches the release. First it
+ * ends the main phase itself, which may not know that it is cancelled (the agent sends no signal into a container).
+ * Then it ends Helm: the guard stops Helm, or this code does if the guard is gone too. It does not wait for processes
+ * that it cannot see: the agent starts the post-job phase after the main phase, and a Helm that cannot be seen runs no
+ * longer than its Lease lasts. `children` holds marks, one per line.
  */
 export async function stopLeftProcesses(
   main: string,

@@ -8,13 +8,16 @@ import type { Cluster, ObjectKeeper } from '../../core/ports';
 import { fitting, type KeptObject } from '../../core/release/preexisting';
 import { keptObjectsName } from '../../core/release/releaseRecord';
 
-/** The API server takes Secrets with 1 MiB of data (k8s.io/api, core/v1: MaxSecretSize), here gzipped. */
+/**
+ * The API server accepts Secrets with up to 1 MiB of data (k8s.io/api, core/v1: MaxSecretSize). This limit is for the
+ * gzipped objects.
+ */
 export const keptMaxBytes = 1_000_000;
 const inflatedMaxBytes = 16 * 1024 * 1024;
 
 type Data = Readonly<Record<string, string>>;
 
-/** Objects of one release in the field `data` of one Secret, each gzipped JSON under a hash of its name. */
+/** Keeps objects of one release in the field `data` of one Secret. Each is gzipped JSON under a hash of its name. */
 export function createObjectKeeper(
   cluster: Pick<Cluster, 'get' | 'create' | 'update' | 'delete'>,
   { release, namespace }: { release: string; namespace: string },
@@ -63,7 +66,7 @@ function nameOf({ object }: KeptObject): string {
     .slice(0, 32);
 }
 
-/** Of what a value in base64 stands for. */
+/** The number of bytes that a base64 value encodes. */
 function bytesOf(value: string): number {
   return Math.floor((value.length * 3) / 4);
 }
@@ -72,7 +75,7 @@ async function packed(one: KeptObject): Promise<string> {
   return (await promisify(gzip)(JSON.stringify(one))).toString('base64');
 }
 
-/** Undefined for what this task has not written. */
+/** Returns undefined for a value that this task did not write. */
 async function unpacked(value: string): Promise<KeptObject | undefined> {
   try {
     const inflate = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);

@@ -13,26 +13,26 @@ import type { Redact } from '../../core/text/secrets';
 
 export interface PlanStoreOptions {
   namespace: string;
-  /** The release, or the name under which plain workloads are locked. */
+  /** The name of the release, or the name of the lock of plain workloads. */
   subject: string;
-  /** Where Helm keeps its records: whoever may change those may keep plans. */
+  /** The kind of Helm's records. Whoever may change those may also keep plans. */
   kind: 'Secret' | 'ConfigMap';
-  /** For what the plan quotes; its names and its digest stay. */
+  /** Redacts quoted texts of the plan. Its names and its digest stay unchanged. */
   redact?: Redact;
 }
 
 const planLabel = 'helm-safe-deploy/plan';
 const inflatedMaxBytes = 64 * 1024 * 1024;
-/** The API server takes objects of a megabyte; base64 makes a third more of it, twice in a Secret. */
+/** The API server accepts objects of about one megabyte. Base64 adds a third, and a Secret is encoded twice. */
 const storedMaxBytes = 600_000;
 const digestDigits = 32;
-/** The longest time that a ManualValidation waits: 30 days. */
+/** The longest time that a ManualValidation waits is 30 days. */
 const longestGateMs = 30 * 24 * 3_600_000;
 const updateTries = 5;
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** Plans of one release, each in an object of its own that is named after its digest. */
+/** Stores plans of one release, each in its own object, which is named after the digest of the plan. */
 export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): PlanStore {
   const { namespace, subject, kind, redact = (text: string) => text } = options;
   const refOf = (digest: string): ObjectRef => {
@@ -106,12 +106,12 @@ export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): Pl
 }
 
 interface StoredData {
-  /** The plan's JSON, gzipped and in base64. */
+  /** The JSON of the plan, gzipped and in base64. */
   plan?: string;
   salt?: string;
-  /** ISO time. */
+  /** A time in ISO format. */
   expires?: string;
-  /** Of earlier versions: when each run has made it, by the API server's clock. */
+  /** Written by earlier versions: for each run the time when it made the plan, by the API server's clock. */
   made?: string;
   execution?: string;
 }
@@ -147,7 +147,7 @@ function encoded(data: StoredData, kind: PlanStoreOptions['kind']): Record<strin
   );
 }
 
-/** What differs is not needed to carry a plan out: of one that is too large its texts are left out. */
+/** Packs a plan. A plan that is too large loses the texts of its differences, which its execution does not need. */
 async function stored(plan: RollbackPlan): Promise<string> {
   const whole = await zipped(planJson(plan));
   if (whole.length <= storedMaxBytes) return whole;

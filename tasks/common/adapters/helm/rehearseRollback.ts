@@ -13,28 +13,29 @@ export interface RehearsalOptions extends GatewayOptions {
   /** The Helm of the step. */
   binary: string;
   release: string;
-  /** To return to. */
+  /** The revision that the rollback goes to. */
   revision: number;
-  /** Records of the release as they will be when the real rollback runs, where that is not as they are now. */
+  /** Records of the release as they will be at the real rollback, if they differ from the live ones. */
   records?: readonly KubeObject[];
-  /** What the real rollback will be told besides, such as `--force-conflicts`. */
+  /** Further arguments that the real rollback will get, such as `--force-conflicts`. */
   extraArguments?: readonly string[];
   workingDirectory: string;
-  /** For the whole run; a Helm that is still at work then is ended. It waits for nothing, so seconds do. */
+  /** Time for the whole run; Helm is ended after it. A rehearsal waits for nothing, so seconds are enough. */
   timeoutSeconds: number;
   signal: AbortSignal;
-  /** A line of what Helm prints. It may hold anything. */
+  /** Called with each line of Helm's output, redacted if `redact` is given. */
   onLine?: (line: string) => void;
 }
 
 const maximumErrorCharacters = 64 * 1024;
-/** Nothing is lost with it: it has changed nothing. */
+/** Helm may be killed soon after SIGINT, because a rehearsal changes nothing. */
 const killAfterMs = 1_000;
 
 /**
- * Runs `helm rollback` with the very binary, on a stage where nothing changes, and answers what it did there. Without
- * hooks: they would be waited for, and nothing runs them here. Throws `HelmMissing` when it cannot be started, and what
- * kept the API server from answering when Helm failed for that; a Helm that fails by itself is an outcome.
+ * Runs `helm rollback` with the binary of the step against a gateway that changes nothing, and returns what Helm did.
+ * Hooks are off: Helm would wait for them, and nothing runs them here. Throws `HelmMissing` if the binary cannot be
+ * started. If Helm failed because the API server did not answer, throws that error. Any other failure of Helm is an
+ * outcome.
  */
 export async function rehearseRollback(options: RehearsalOptions): Promise<Rehearsal> {
   const { release, namespace, records } = options;
@@ -64,7 +65,7 @@ export async function rehearseRollback(options: RehearsalOptions): Promise<Rehea
   }
 }
 
-/** One that ends well has made a revision; a wrapper may do neither. */
+/** A completed rollback must have made a revision. A wrapper may end with success without having made one. */
 function endOf(
   outcome: Rehearsal['outcome'],
   said: string,
@@ -76,8 +77,8 @@ function endOf(
 }
 
 /**
- * A wrapper that has a kubeconfig of its own would go past the stage, and what is to be rehearsed would be done: so it is
- * asked for something harmless first. Throws `InputInvalid` when nothing of that came by.
+ * A wrapper with its own kubeconfig would bypass the gateway and really do the rollback. So it first gets a harmless
+ * command. Throws `InputInvalid` if no request of that command arrives.
  */
 async function refuseOwnWay(options: RehearsalOptions, gateway: Gateway, seen: () => Recording): Promise<void> {
   const { binary, namespace, release } = options;
@@ -99,7 +100,7 @@ function rehearsalArguments({
   return [...args, '--timeout', `${timeoutSeconds}s`, '--namespace', namespace, ...(extraArguments ?? [])];
 }
 
-/** Throws `HelmMissing` when it cannot be started. */
+/** Throws `HelmMissing` if Helm cannot be started. */
 async function runHelm(
   options: RehearsalOptions,
   gateway: Gateway,
@@ -120,7 +121,7 @@ async function runHelm(
   const result = await runProcess(options.binary, args, {
     cwd: options.workingDirectory,
     env: {
-      // The gateway proves to the API server who asks.
+      // Helm gets no secrets, because the gateway authenticates at the API server.
       ...withoutSecretVariables(helmEnvironment(options.environment, gateway.kubeconfig)),
       ...gateway.environment,
       ...unthrottled,

@@ -15,14 +15,14 @@ export interface RollbackHelmOptions {
   helm: ReleaseHelmOptions;
   folder: PrivateFolder;
   onSecret: (secret: string) => void;
-  /** Of the binary, where the pipeline names one. */
+  /** The SHA-256 of the binary, if the pipeline gives one. */
   helmSha256?: string;
 }
 
-/** It waits for nothing: what takes longer hangs. */
+/** A rehearsal waits for nothing, so a longer run hangs. */
 const rehearsalSeconds = 120;
 
-/** The step's Helm, led through the gateway. */
+/** Runs the Helm of the step through the gateway. */
 export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
   const { helm, folder, onSecret, helmSha256 } = options;
   const { binary, kubeconfig, namespace, environment, releaseName, workingDirectory, redact } = helm;
@@ -44,7 +44,7 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
         release: releaseName,
         revision,
         records,
-        // As in the execution.
+        // The execution uses the same flag.
         ...(isForced ? { extraArguments: ['--force-conflicts'] } : {}),
         workingDirectory,
         timeoutSeconds: rehearsalSeconds,
@@ -54,14 +54,14 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
 
     async rollback({ policy, lost, target, description, timeoutSeconds, endAfterSeconds, wait }) {
       const { revision, applyMethod } = target;
-      // What somebody has set by hand is in the plan; it must not stop a rollback that is approved.
+      // Drift is part of the plan, so it must not stop an approved rollback.
       const forceConflicts = applyMethod === 'ssa';
       const fence = await openFence({ ...gateway, release: releaseName, policy, lost });
       try {
         const fenced = createReleaseHelm({
           ...helm,
           kubeconfig: fence.kubeconfig,
-          // The fence proves to the API server who asks.
+          // Helm gets no secrets, because the fence authenticates at the API server.
           environment: { ...withoutSecretVariables(environment), ...fence.environment },
         });
         const options = { revision, description, timeoutSeconds, endAfterSeconds, wait, forceConflicts };

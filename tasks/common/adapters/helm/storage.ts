@@ -25,24 +25,27 @@ import {
 export interface StorageOptions {
   release: string;
   namespace: string;
-  /** The value of HELM_DRIVER; Helm's default is `secret`. */
+  /** The value of HELM_DRIVER. Helm's default is `secret`. */
   driver: string | undefined;
-  /** For descriptions: Helm writes into them what the API server or a template has said. */
+  /** Redacts descriptions, because Helm writes texts of the API server and of templates into them. */
   redact?: Redact;
-  /** Sentences about older records that cannot be read. */
+  /** Called with a sentence about each older record that cannot be read. */
   onNotice?: (notice: string) => void;
 }
 
 interface Driver {
   kind: 'Secret' | 'ConfigMap';
-  /** From and to the value of the field `release` in the object's data. */
+  /** Converts the value of the field `release` in the object's data. */
   decode(stored: string): Buffer;
   encode(zipped: Buffer): string;
-  /** Bytes of the object's data, as the API server counts them: those of a Secret without its own encoding. */
+  /**
+   * The size of the object's data in bytes, as the API server counts it. For a Secret this is the size without its
+   * base64 encoding.
+   */
   sizeOf(object: KubeObject): number;
 }
 
-/** `MaxSecretSize` of k8s.io/api, which counts for a ConfigMap too. */
+/** `MaxSecretSize` of k8s.io/api. The same limit applies to a ConfigMap. */
 const recordMaxBytes = 1024 * 1024;
 
 function texts({ data }: KubeObject): string[] {
@@ -52,7 +55,7 @@ function texts({ data }: KubeObject): string[] {
 const inflatedMaxBytes = 100 * 1024 * 1024;
 const updateTries = 5;
 
-/** Helm encodes once itself; a Secret's data is encoded once more by Kubernetes. */
+/** Helm encodes the record once, and Kubernetes encodes the data of a Secret once more. */
 const secretDriver: Driver = {
   kind: 'Secret',
   decode: (stored) => Buffer.from(Buffer.from(stored, 'base64').toString('latin1'), 'base64'),
@@ -68,9 +71,9 @@ const configMapDriver: Driver = {
 };
 
 /**
- * Helm's storage of one release. Throws `StorageUnsupported` for a driver whose records are not in the cluster.
- * Reading throws `RecordUnreadable` when the newest record cannot be read; an older one is told as a notice and stands
- * in the history with the status `unknown`.
+ * Helm's storage of one release. Throws `StorageUnsupported` for a driver whose records are not in the cluster. Reading
+ * throws `RecordUnreadable` if the newest record cannot be read. An older unreadable record causes a notice and gets
+ * the status `unknown` in the history.
  */
 export function createReleaseStorage(cluster: Cluster, options: StorageOptions): ReleaseStorage {
   const driver = driverNamed(options.driver);
@@ -149,7 +152,7 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
   };
 }
 
-/** Goes with the record that it is of: Kubernetes removes what its owner leaves behind. */
+/** Makes a copy that is owned by its record, so that Kubernetes removes the copy with the record. */
 function copyObject({ apiVersion, kind, metadata, ...content }: KubeObject, name: string): KubeObject {
   const { namespace, uid = '' } = metadata;
   return {
@@ -204,7 +207,7 @@ async function readRevision({ object, revision }: Stored, reading: Reading): Pro
     createdAt: creation(object),
   };
   try {
-    // The number in the object's name is the one that Helm finds it by.
+    // The revision comes from the object's name, because Helm finds the record by that name.
     const record = await readRecord(object, reading.driver);
     return { ...readableRevision(record, stored, reading.options.redact ?? unredacted), revision };
   } catch (error) {
@@ -215,7 +218,7 @@ async function readRevision({ object, revision }: Stored, reading: Reading): Pro
   }
 }
 
-/** The record that a storage object holds. Throws `RecordUnreadable`, which names the object. */
+/** The content of a storage object. Throws `RecordUnreadable`, which names the object. */
 async function readRecord(object: KubeObject, driver: Driver): Promise<ReleaseRecord> {
   const { name, namespace } = object.metadata;
   const unreadable = (why: string, cause?: unknown): TaskError => {
@@ -229,7 +232,7 @@ async function readRecord(object: KubeObject, driver: Driver): Promise<ReleaseRe
   try {
     value = JSON.parse(json.toString('utf8'));
   } catch {
-    // The parser's message quotes what it read, which may be a secret value of the chart.
+    // The parser's message quotes the text, which may contain a secret value of the chart.
     throw unreadable('it does not hold JSON');
   }
   if (isReleaseRecord(value)) return value;
@@ -238,7 +241,7 @@ async function readRecord(object: KubeObject, driver: Driver): Promise<ReleaseRe
 
 const gzipMagic = Buffer.from([0x1f, 0x8b, 0x08]);
 
-/** Records of Helm before 2.0 final were not compressed; Helm still reads them, so we do. */
+/** Helm before 2.0 final did not compress its records. Helm still reads such records, so this function does too. */
 async function inflated(bytes: Buffer, unreadable: (why: string, cause?: unknown) => TaskError): Promise<Buffer> {
   if (!bytes.subarray(0, gzipMagic.length).equals(gzipMagic)) return bytes;
   try {

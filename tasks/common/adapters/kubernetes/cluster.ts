@@ -22,25 +22,25 @@ import { resourcePath } from './resources';
 import type { AccessRule, ApiResource } from '../../core/kubernetes/access';
 
 export interface ClusterOptions extends TransportChoices {
-  /** Sentences about what works, but not as it should (a right that is missing). */
+  /** Called with sentences about limits that do not stop the work, such as a missing permission. */
   onNotice?: (notice: string) => void;
 }
 
-/** The port, and what only its maker needs. */
+/** The cluster port with the additions that only its creator needs. */
 export interface ClusterConnection extends Cluster {
   /** The API server's origin, without credentials. */
   readonly server: string;
   /** The namespace of the kubeconfig's context. */
   readonly namespace: string | undefined;
-  /** Ends its connections. What is followed must be stopped before. */
+  /** Ends all connections. Stop every follower before. */
   close(): void;
 }
 
 const podLogMaxBytes = 8 * 1024 * 1024;
 
 /**
- * Connects to the cluster of a kubeconfig (a path, or several as in KUBECONFIG). No request is made yet. Throws
- * `ConnectionMissing` or `InputInvalid` for a kubeconfig that cannot be used.
+ * Connects to the cluster of a kubeconfig (a path, or several as in KUBECONFIG). Sends no request yet. Throws
+ * `ConnectionMissing` or `InputInvalid` if the kubeconfig cannot be used.
  */
 export function createCluster(kubeconfigPath: string, options: ClusterOptions = {}): Promise<ClusterConnection> {
   return Promise.resolve().then(() => connect(kubeconfigPath, options));
@@ -102,7 +102,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
 
 async function getObject(requests: Requests, ref: ReadRef): Promise<KubeObject | undefined> {
   const resource = await requests.resource(ref.apiVersion, ref.kind);
-  // What is not served cannot be there.
+  // An object of a kind that is not served cannot exist.
   if (resource === undefined) return undefined;
   const attempt = objectAttempt('get', ref, resource);
   const answer = await requests.transport.send({
@@ -129,7 +129,7 @@ function understood(requests: Requests, value: unknown, ref: ObjectKind, attempt
 type ReadRef = ObjectRef & { metadataOnly?: boolean };
 type ObjectKind = Pick<ReadRef, 'apiVersion' | 'kind' | 'metadataOnly'>;
 
-/** Never the path of a collection: a DELETE on one would remove everything in it. */
+/** Never returns the path of a collection, because a DELETE on a collection would remove everything in it. */
 function objectPath(resource: ApiResource, ref: ObjectRef, attempt: Attempt): string {
   if (ref.name === '' || ref.name === '.' || ref.name === '..') {
     throw new TaskError('ChartInvalid', `An object of kind ${ref.kind} has no usable name ("${ref.name}").`);
@@ -186,7 +186,7 @@ async function patchObject(requests: Requests, ref: ObjectRef, patch: unknown, d
   return understood(requests, value, ref, attempt);
 }
 
-/** An object that is gone already is what was wanted. */
+/** Deletes an object. A missing object counts as success. */
 async function deleteObject(
   requests: Requests,
   ref: ObjectRef,
@@ -216,7 +216,7 @@ async function serverTime(requests: Requests): Promise<Date> {
   const attempt: Attempt = { verb: 'get', target: "the API server's version" };
   const answer = await requests.transport.send({ method: 'GET', path: '/version', attempt, retry: 'idempotent' });
   const date = new Date(answer.date ?? '');
-  // Whoever may not read the version is told the time all the same.
+  // A refused answer has a date too, so the status does not matter.
   if (!isNaN(date.getTime())) return date;
   throw notUnderstood(attempt, requests.transport.server, 'its answer has no date');
 }
@@ -225,7 +225,7 @@ interface RulesReview {
   status?: { incomplete?: unknown; resourceRules?: unknown };
 }
 
-/** A review only reads, though it is a POST: it may be sent again. */
+/** A review only reads although it is a POST, so it may be sent again. */
 async function accessRules(requests: Requests, namespace: string): Promise<readonly AccessRule[] | undefined> {
   const attempt: Attempt = { verb: 'get', target: `the permissions of this connection in namespace ${namespace}` };
   const value = (await requests.json({
@@ -254,8 +254,9 @@ function texts(value: unknown): string[] {
 }
 
 /**
- * The last `limitBytes` of the last `tailLines` lines. The server's own limit cuts the end off, where the cause is,
- * so it is given far more and the rest is dropped here. Empty when the container has no log (yet).
+ * Returns the last `limitBytes` of the last `tailLines` lines. The API server's own limit cuts off the end, where the
+ * cause is, so the request allows far more and the rest is dropped here. Returns an empty text if the container has no
+ * log (yet).
  */
 async function podLog(
   requests: Requests,
@@ -314,7 +315,7 @@ async function readTail(stream: Readable, limitBytes: number, idleMs: number): P
   return wholeCharacters(tail.subarray(-limitBytes)).toString('utf8');
 }
 
-/** Without the rest of a character that the cut has halved. */
+/** Drops the rest of a character that the cut has split. */
 function wholeCharacters(bytes: Buffer): Buffer {
   const start = bytes.subarray(0, 4).findIndex((byte) => (byte & 0xc0) !== 0x80);
   return start <= 0 ? bytes : bytes.subarray(start);

@@ -14,14 +14,16 @@ import {
 import type { PrivateFolder } from '../agent/privateFolder';
 import type { ServiceConnection, TaskEnvironment } from '../agent/taskEnvironment';
 
-/** A way to the cluster that Helm and our own client share. */
+/** A connection to the cluster that Helm and our own client share. */
 export interface ClusterConnection {
-  /** In the private folder, mode 0600. */
+  /** In the private folder, with mode 0600. */
   kubeconfigPath: string;
   server: string;
-  /** The connection's namespace; absent when it names none. */
+  /** The namespace of the connection. Absent if the connection names none. */
   namespace?: string;
-  /** Removes the private folder with the kubeconfig. Synchronous and repeatable; also done when the process exits. */
+  /**
+   * Removes the private folder with the kubeconfig. Synchronous and repeatable. It also runs when the process exits.
+   */
   close(): void;
 }
 
@@ -33,8 +35,8 @@ export interface ConnectionHost {
 
 /**
  * Writes our own kubeconfig for the cluster. Every credential is masked before anything is written. Throws
- * `ConnectionMissing` when there is nothing to connect with, `ConnectionInvalid` when it cannot be used.
- * `podFolder` is where a pod finds its account.
+ * `ConnectionMissing` if the inputs and the agent name no cluster, and `ConnectionInvalid` if the connection cannot be
+ * used. `podFolder` is where a pod finds its service account.
  */
 export function openConnection(
   host: ConnectionHost,
@@ -119,7 +121,10 @@ function commonWishes(connection: ServiceConnection): { acceptUntrustedCerts: bo
   return { acceptUntrustedCerts: /^true$/i.test(accept ?? ''), ...(namespace ? { namespace } : {}) };
 }
 
-/** Where client-go looks, in its order: KUBECONFIG, the home's kubeconfig, the account of the pod. */
+/**
+ * Looks in the same places and order as client-go: KUBECONFIG, the kubeconfig in the home folder, the service account
+ * of the pod.
+ */
 function agentsKubeconfig(environment: NodeJS.ProcessEnv, podFolder: string): Kubeconfig {
   const named = (environment['KUBECONFIG'] ?? '').split(path.delimiter).filter((file) => file !== '');
   const home = environment['HOME'] || environment['USERPROFILE'] || homedir();
@@ -173,7 +178,10 @@ function readIfThere(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
-/** What earlier steps told Helm by its variables; Helm itself gets our kubeconfig instead, with all of it in. */
+/**
+ * Settings for Helm that earlier steps left in HELM_ variables. They are written into our kubeconfig, which Helm gets
+ * instead of the variables.
+ */
 function helmWishes(environment: NodeJS.ProcessEnv): KubeconfigWishes {
   const given = (name: string): string | undefined => environment[`HELM_${name}`] || undefined;
   const authority = given('KUBECAFILE');

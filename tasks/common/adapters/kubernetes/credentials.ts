@@ -8,7 +8,7 @@ import { findCommand, uniformEnvironment } from '../system/platform';
 import { closeAfterExit } from '../system/process';
 import type { ClusterAccess, ExecPlugin, UserAccess } from './kubeconfig';
 
-/** What a request carries to prove who asks. */
+/** The credentials that a request carries. */
 export interface Credentials {
   headers: Readonly<Record<string, string | string[]>>;
   certificate?: Buffer | string;
@@ -16,35 +16,38 @@ export interface Credentials {
 }
 
 export interface CredentialSource {
-  /** What is valid now. The same object is given until it changes. Throws `CredentialsRejected` when there is none. */
+  /**
+   * The credentials that are valid now. Returns the same object until they change. Throws `CredentialsRejected` if
+   * there are none.
+   */
   current(): Promise<Credentials>;
-  /** After a 401: reads or asks anew. False when that gave what was rejected. */
+  /** Reads or requests new credentials after a 401. Returns false if they equal the rejected ones. */
   renew(rejected: Credentials): Promise<boolean>;
 }
 
 export interface CredentialOptions {
-  /** Reads the kubeconfig anew: somebody may have written a new token into it. */
+  /** Reads the kubeconfig again, because it may contain a new token by now. */
   reread: () => ClusterAccess;
   environment: NodeJS.ProcessEnv;
-  /** Told of every token and key at the moment it is read, so that it can be masked. */
+  /** Called with every token and key at the moment when it is read, so that it can be masked. */
   onSecret: (secret: string) => void;
-  /** For what a plug-in says when it fails. */
+  /** Redacts the error output of a credential plug-in. */
   redact?: Redact | undefined;
   now: () => number;
-  /** Ends a plug-in that runs. */
+  /** Ends a running plug-in. */
   signal: AbortSignal | undefined;
 }
 
-/** Kubelet renews a projected token long before it expires; client-go too reads the file at most this old. */
+/** Kubelet renews a projected token long before it expires. client-go also reads the file again after this time. */
 const tokenFileMaxAgeMs = 60_000;
-/** A credential is renewed this long before its end, so that a request under way does not outlive it. */
+/** Credentials are renewed this long before they expire, so that they do not expire during a request. */
 const expiryMarginMs = 10_000;
 const execTimeoutMs = 60_000;
 const execOutputMaxBytes = 1024 * 1024;
 
 interface Held {
   credentials: Credentials;
-  /** Milliseconds since 1970; absent when it does not end. */
+  /** Milliseconds since 1970. Absent if the credentials do not expire. */
   expiresAt?: number;
 }
 
@@ -134,7 +137,7 @@ async function readTokenFile(file: string): Promise<string> {
   throw new TaskError('CredentialsRejected', `The token file ${file} of the kubeconfig is empty.`);
 }
 
-/** `gcp` and `azure` are gone from client-go since 1.26, so Helm cannot use them either. */
+/** client-go removed `gcp` and `azure` in 1.26, so Helm cannot use them either. */
 async function providerToken(user: UserAccess, provider: { name: string }): Promise<string> {
   if (provider.name !== 'oidc') {
     const message =
@@ -142,7 +145,7 @@ async function providerToken(user: UserAccess, provider: { name: string }): Prom
       'Use a credential plug-in instead (for AKS: kubelogin convert-kubeconfig).';
     throw new TaskError('CredentialsRejected', message);
   }
-  // Loaded only here: it brings an OpenID client that hardly any pipeline needs.
+  // Imported only here, because it loads an OpenID client that hardly any pipeline needs.
   const { OpenIDConnectAuth } = await import('@kubernetes/client-node/dist/oidc_auth.js');
   const carrier: { headers: Record<string, string> } = { headers: {} };
   try {
@@ -200,7 +203,7 @@ function parseExecCredential(output: string, plugin: ExecPlugin): ExecStatus {
   try {
     parsed = JSON.parse(output) as typeof parsed;
   } catch {
-    // The output itself may be a credential: it is not quoted, and neither is the parser's message, which quotes it.
+    // The output may be a credential. It is not quoted, and neither is the parser's message, which quotes it.
     throw reject('printed something that is not JSON');
   }
   const status = parsed?.status;
@@ -216,7 +219,9 @@ function parseExecCredential(output: string, plugin: ExecPlugin): ExecStatus {
   return fields;
 }
 
-/** Runs without a terminal and without stdin: a plug-in that wants to ask a person must fail, not hang. */
+/**
+ * Runs the plug-in without a terminal and without stdin, so that a plug-in that asks a person fails instead of hanging.
+ */
 function runPlugin({ plugin, access, options }: ExecCall): Promise<string> {
   return new Promise((resolve, reject) => {
     const stdout: Buffer[] = [];
@@ -254,7 +259,10 @@ function runPlugin({ plugin, access, options }: ExecCall): Promise<string> {
   });
 }
 
-/** Many plug-ins are batch files on Windows (`az`, `gcloud`, `aws`): the package cross-spawn quotes for the shell that they need. */
+/**
+ * Many plug-ins are batch files on Windows (`az`, `gcloud`, `aws`). The package cross-spawn quotes their arguments for
+ * the shell that they need.
+ */
 function startPlugin(
   plugin: ExecPlugin,
   signal: AbortSignal | undefined,

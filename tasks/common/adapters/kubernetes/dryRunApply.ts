@@ -8,8 +8,8 @@ import { resourcePath } from './resources';
 const tries = 3;
 
 /**
- * A server-side apply that changes nothing. The conflicts with other field managers are forced: the question is what
- * the object would be, not who may change it. Throws TaskError when the API server will not say.
+ * A server-side apply that changes nothing. It overrides conflicts with other field managers, because the caller wants
+ * to know what the object would become, not who may change it. Throws TaskError if the API server refuses.
  */
 export function dryRunApply(
   requests: Requests,
@@ -20,8 +20,8 @@ export function dryRunApply(
 }
 
 /**
- * Asks whether an apply without force would be refused. Throws `Conflict` with the API server's words where another
- * field manager has set a field to something else. Only the metadata of the object is asked for.
+ * Checks if an apply without force would be refused. Throws `Conflict` with the API server's message if another field
+ * manager has set a field to a different value. Requests only the metadata of the object.
  */
 export async function dryRunApplyUnforced(
   requests: Requests,
@@ -31,7 +31,7 @@ export async function dryRunApplyUnforced(
   await apply(requests, object, { fieldManager, dryRun: true, force: false });
 }
 
-/** The same for real. */
+/** A server-side apply that changes the object. It overrides conflicts with other field managers. */
 export function serverSideApply(
   requests: Requests,
   object: KubeObject,
@@ -66,7 +66,8 @@ async function apply(
     body: object,
     contentType: 'application/apply-patch+yaml',
     accept: acceptFor(ref, 'object'),
-    // What cannot be applied is answered with 500, and would be asked for again until the time is over.
+    // An object that cannot be applied is answered with 500. Any other setting would repeat the request until the time
+    // is over.
     retry: 'unsent',
   } as const;
   const value = await whileUnreachable(() => requests.json(exchange));
@@ -75,7 +76,7 @@ async function apply(
   throw notUnderstood(attempt, requests.transport.server, 'it gave something that is no object');
 }
 
-/** A connection that is cut is no answer: an apply may be sent again, whether it has arrived or not. */
+/** Repeats an apply after a lost connection. An apply may be sent again even if the first one arrived. */
 async function whileUnreachable<T>(send: () => Promise<T>): Promise<T> {
   for (let count = 1; ; count++) {
     try {

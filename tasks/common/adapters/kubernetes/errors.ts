@@ -2,21 +2,21 @@ import { TaskError, type FailureReason } from '../../core/failure';
 
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
 
-/** What a request is for, in the words that an error needs. */
+/** The purpose of a request, in the words that an error message needs. */
 export interface Attempt {
   verb: Verb;
-  /** `Deployment/web in namespace shop`, `Pods in namespace shop`. */
+  /** For example `Deployment/web in namespace shop` or `Pods in namespace shop`. */
   target: string;
-  /** What RBAC must allow; absent where nobody can grant it (discovery). */
+  /** The resource that RBAC must allow. Absent if nobody can grant it (discovery). */
   resource?: { group: string; plural: string; namespace?: string | undefined };
 }
 
-/** An answer of the API server that is not the one wanted. */
+/** A whole answer of the API server. */
 export interface Answer {
   status: number;
   contentType: string;
   body: Buffer;
-  /** As the header has it: the server's own time. */
+  /** The date header as it was sent: the server's own time. */
   date?: string;
   /** Milliseconds, from Retry-After. */
   retryAfterMs?: number;
@@ -34,7 +34,7 @@ const verbWords: Record<Verb, string> = {
 
 const quotedMaxLength = 1000;
 
-/** A certificate that the server showed and we do not accept (Node's names of OpenSSL's verdicts). */
+/** Problems with the server's certificate. The keys are Node's names of OpenSSL's verdicts. */
 const certificateProblems: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed',
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate was issued by an authority that is not trusted',
@@ -67,7 +67,7 @@ const connectionProblems: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS (an http address given as https?)',
 };
 
-/** `read Deployment/web in namespace shop`. */
+/** For example `read Deployment/web in namespace shop`. */
 export function attempted({ verb, target }: Attempt): string {
   return `${verbWords[verb]} ${target}`;
 }
@@ -77,7 +77,7 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** What stopped a request before there was an answer. `server` is its origin, without credentials. */
+/** The error of a request that got no answer. `server` is the origin of the API server, without credentials. */
 export function connectionFailure(error: unknown, attempt: Attempt, server: string): TaskError {
   if (error instanceof TaskError) return error;
   const code = codeOf(error);
@@ -104,7 +104,9 @@ export function connectionFailure(error: unknown, attempt: Attempt, server: stri
   return make('ClusterUnreachable', `the API server ${server} cannot be reached, ${problem}.`);
 }
 
-/** Why no answer came that Kubernetes would give: a login page, a proxy's error page, a body cut off. */
+/**
+ * The error of an answer that does not come from Kubernetes: a login page, a proxy's error page, an incomplete body.
+ */
 export function notUnderstood(attempt: Attempt, server: string, what: string, cause?: unknown): TaskError {
   const message = `Could not ${attempted(attempt)}: what answered at ${server} is not understood as a Kubernetes API server, ${what}.`;
   return new TaskError('ClusterUnreachable', message, { cause, facts: { server } });
@@ -122,7 +124,7 @@ export interface Status {
   details: { name?: string; kind?: string };
 }
 
-/** The Status that an answer holds, or undefined if the answer is none. */
+/** The Status in an answer. Returns undefined if the answer is not a Status. */
 export function statusOf(answer: Pick<Answer, 'body'>): Status | undefined {
   let parsed: unknown;
   try {
@@ -149,7 +151,7 @@ export function asStatus(value: unknown): Status | undefined {
   };
 }
 
-/** The API server answered, and it was no. */
+/** The error of a request that the API server refused. */
 export function refusal(answer: Answer, attempt: Attempt, server: string): TaskError {
   const status = statusOf(answer);
   const said = status?.message || snippet(answer);
@@ -162,7 +164,7 @@ export function refusal(answer: Answer, attempt: Attempt, server: string): TaskE
   };
   const make = (reason: FailureReason, message: string): TaskError => new TaskError(reason, message, { facts });
 
-  // A proxy or a gateway in between refuses with a page of its own: then nobody can grant anything in Kubernetes.
+  // A proxy or gateway on the way refuses with a page of its own. Then no permission in Kubernetes helps.
   if (status === undefined && /html/i.test(answer.contentType)) {
     return notUnderstood(attempt, server, `it answered ${answer.status} with a web page: ${said}`);
   }
@@ -190,12 +192,15 @@ export function refusal(answer: Answer, attempt: Attempt, server: string): TaskE
         `${could}: ${answered}`,
       );
     default:
-      // no other status is one of Kubernetes: something on the way to it has answered
+      // Kubernetes uses no other status, so something on the way to it has answered.
       return make('ClusterUnreachable', `${could}: ${answered}`);
   }
 }
 
-/** Admission and quota answer a write with 403 too; only the authorizers speak of what a user cannot do. */
+/**
+ * Returns true if an authorizer refused. Admission and quota also answer a write with 403, but only authorizers say
+ * what a user cannot do.
+ */
 function isDeniedByAuthorizer(attempt: Attempt, said: string): boolean {
   if (!isWrite(attempt) || said === '') return true;
   return /\bcannot \w+ (resource|path)\b/i.test(said) || /does not have (access|the permission)/i.test(said);
@@ -211,7 +216,7 @@ function isWrite({ verb }: Attempt): boolean {
   return verb === 'create' || verb === 'update' || verb === 'patch' || verb === 'delete';
 }
 
-/** The sentence that tells the platform's owner what to grant. */
+/** The sentence that tells the owner of the platform what to grant. */
 function grant({ verb, resource }: Attempt): string {
   if (resource === undefined) return 'The identity of the connection must be allowed to do that.';
   const group = resource.group === '' ? 'the core API group' : `API group "${resource.group}"`;
@@ -220,7 +225,7 @@ function grant({ verb, resource }: Attempt): string {
   return `Grant the verb "${verb}" on resource "${resource.plural}" of ${group}, ${where}.`;
 }
 
-/** The beginning of an answer that is no Status, on one line. */
+/** The beginning of an answer that is not a Status, on one line. */
 export function snippet({ body }: Pick<Answer, 'body'>): string {
   const text = body.subarray(0, 400).toString('utf8').replace(/\s+/g, ' ').trim();
   return text.slice(0, 200);

@@ -17,9 +17,9 @@ export interface FollowOptions {
   signal: AbortSignal;
   clusterSignal?: AbortSignal;
   onNotice: (notice: string) => void;
-  /** How long an API server may take to begin an answer. */
+  /** The longest time until an API server begins an answer. */
   responseMs: number;
-  /** A watch that is silent for so long is renewed: the server sends a bookmark about every minute. */
+  /** A watch that is silent for this time is renewed. The API server sends a bookmark about every minute. */
   silenceMs?: number;
   pollMs?: number;
   maxLineBytes?: number;
@@ -28,23 +28,27 @@ export interface FollowOptions {
 const defaultSilenceMs = 90_000;
 const defaultPollMs = 2_000;
 const defaultMaxLineBytes = 16 * 1024 * 1024;
-/** Changes within this time are told together. */
+/** Changes within this time are reported together. */
 const coalesceMs = 20;
-/** The end of a rollout is to be known at once, however many objects are looked at. */
+/**
+ * The upper limit of the pause between snapshots, so that the end of a rollout is seen at once even with many objects.
+ */
 const longestRestMs = 150;
-/** A first reading that fails for a reason that may pass is waited for so long. */
+/** If the first reading fails for a reason that may pass, it is retried for this time. */
 const firstReadingMs = 15_000;
-/** An object may arrive before the owner that makes it wanted, in another watch. So long and so many are kept back. */
+/**
+ * An object may arrive on one watch before its owner arrives on another. This many objects are kept back for this time.
+ */
 const limboMs = 10_000;
 const limboMaxSize = 200;
-/** An object of a list that is no older may have an owner that was made after the owners were listed. */
+/** An object of a list that is younger than this may have an owner that was created after the owners were listed. */
 const youngMs = 60_000;
-/** A watch that ends sooner without an event is taken for a failure, so that it is not made again in a tight loop. */
+/** A watch that ends sooner and without an event counts as a failure, so that it is not repeated in a tight loop. */
 const quietWatchMs = 5_000;
-/** After so many failures in a row everything is read anew. */
+/** After this number of failures in a row, everything is listed again. */
 const resumeTries = 5;
 
-/** Follows queries until `stop` or until a signal aborts. Resolves when every query has been read, or cannot be. */
+/** Follows queries until `stop` or until a signal aborts. Resolves when every query has been read or has failed. */
 export async function follow(
   requests: Requests,
   queries: readonly FollowQuery[],
@@ -60,18 +64,18 @@ interface Unread {
   message: string;
 }
 
-/** One LIST and one WATCH, and what they have brought. */
+/** One LIST and one WATCH, with the objects that they have returned. */
 interface Group {
   query: ListQuery;
-  /** An object is kept if any of them wants it. */
+  /** An object is kept if at least one of these wants it. */
   keepers: Pick<FollowQuery, 'keep' | 'trim'>[];
   objects: Map<string, KubeObject>;
   limbo: Map<string, { object: KubeObject; belongsTo: readonly string[]; until: number }>;
   unread: Unread | undefined;
   hasWatched: boolean;
-  /** Ends the loop's present life, so that it lists anew. */
+  /** Ends the current loop, so that the group is listed again. */
   restart: AbortController;
-  /** Settled when the group has been read for the first time since it was (re)started, or cannot be. */
+  /** Settles when the first reading since the (re)start of the group succeeds or fails. */
   first: Promise<void>;
   settleFirst: () => void;
 }
@@ -127,8 +131,9 @@ function createFollower(requests: Requests, options: FollowOptions): Follower {
 }
 
 /**
- * How long changes are gathered before they are told. Whoever needs long to look at a reading (thousands of pods) rests
- * twice as long before the next one, so that looking takes a third of a processor and not all of it.
+ * The time for which changes are collected before they are reported. A caller that needs long to process a snapshot
+ * (thousands of pods) waits twice as long before the next one, so that processing takes a third of a processor and not
+ * all of it.
  */
 export function restAfter(lookedMs: number): number {
   return Math.max(coalesceMs, Math.min(2 * lookedMs, longestRestMs));
@@ -140,7 +145,7 @@ interface NewsBoard {
   wait(milliseconds: number, signals: readonly AbortSignal[]): Promise<void>;
 }
 
-/** Remembers whether anything was posted since somebody last came to look. */
+/** Remembers if something was posted since the last wait ended. */
 function newsBoard(): NewsBoard {
   let version = 0;
   let seen = 0;
@@ -180,7 +185,7 @@ function stopped(query: ListQuery): Unread {
   return { reason: 'Cancelled', message: `${query.kind} objects are no longer followed.` };
 }
 
-/** Two queries may hold the same object, one of them in an older state. */
+/** Picks the newer state, because two queries may hold the same object in different states. */
 function newer(known: KubeObject | undefined, object: KubeObject): KubeObject {
   const one = known?.metadata.resourceVersion;
   const other = object.metadata.resourceVersion;
@@ -216,7 +221,7 @@ async function addQueries(following: Following, queries: readonly FollowQuery[])
       group = newGroup(query);
       following.groups.set(key, group);
     } else if (!touched.has(group)) {
-      // What the others did not want was dropped: only a new reading brings it back.
+      // Objects that the other queries did not want were dropped. Only a new list brings them back.
       armFirst(group);
       group.restart.abort();
     }
@@ -258,8 +263,8 @@ function armFirst(group: Group): void {
 }
 
 /**
- * Starts (or restarts) the life of a group. `before` is the first reading of the group named before it: what is kept
- * of this one may depend on it (owners are named first).
+ * Starts (or restarts) the loop of a group. `before` is the first reading of the previous group: the filter of this
+ * group may depend on it, because owners come first.
  */
 function startGroup(following: Following, group: Group, before: Promise<void>): void {
   const life = new AbortController();
@@ -280,7 +285,7 @@ function startGroup(following: Following, group: Group, before: Promise<void>): 
     });
 }
 
-/** One life of a group: from a list until it is stopped or started anew. */
+/** One run of a group's loop, from its first list until it is stopped or restarted. */
 interface Life {
   following: Following;
   group: Group;
@@ -288,13 +293,13 @@ interface Life {
   before: Promise<void>;
 }
 
-/** What to do after a watch has ended. */
+/** The next action after a watch has ended. */
 type Next =
-  /** Go on from here. */
+  /** Continue from this version. */
   | { next: 'resume'; resourceVersion: string; progressed: boolean }
-  /** The version is too old, or unknown: read all of it again. */
+  /** The version is too old or unknown, so the group is listed again. */
   | { next: 'relist' }
-  /** There is no right to watch. */
+  /** The permission to watch is missing. */
   | { next: 'poll' };
 
 async function live(life: Life): Promise<void> {
@@ -327,7 +332,7 @@ async function live(life: Life): Promise<void> {
       const isLasting = lastingReasons.has(failure.reason);
       if (isLasting || performance.now() - startedAt > firstReadingMs) group.settleFirst();
       await abortableDelay(pauseAfter(failure, group, failures++), [signal]);
-      // A version that the server cannot continue from (restored from a backup) is not clung to.
+      // The API server cannot continue from this version, for example after a restore from a backup. It is given up.
       if (failures > resumeTries) resourceVersion = undefined;
     }
   }
@@ -337,7 +342,10 @@ function isOver(signal: AbortSignal): boolean {
   return signal.aborted;
 }
 
-/** Reasons that do not pass within seconds. They are tried again all the same: a right can be granted, a kind installed. */
+/**
+ * Reasons that do not pass within seconds. They are still retried, because a permission can be granted and a kind
+ * installed.
+ */
 const lastingReasons: ReadonlySet<FailureReason> = new Set<FailureReason>([
   'PermissionDenied',
   'CredentialsRejected',
@@ -350,7 +358,8 @@ function pauseAfter({ reason, facts }: TaskError, group: Group, failures: number
   const asked = facts['retryAfterMs'];
   if (typeof asked === 'number') return Math.max(asked, backoffMs(failures));
   const isRefused = reason === 'PermissionDenied' || reason === 'CredentialsRejected';
-  // Who has watched before will soon again: a server that has just started does not know its users' rights yet.
+  // A group that was watched before is retried soon: an API server that has just started does not know the users'
+  // permissions yet.
   return isRefused && !group.hasWatched ? Math.min(1_000 * 2 ** failures, 30_000) : backoffMs(failures);
 }
 
@@ -376,7 +385,7 @@ function noticePolling({ group, following }: Life, plural: string): void {
   );
 }
 
-/** Reads everything anew. What is no longer there is gone from the group only when the whole list was read. */
+/** Lists everything again. Missing objects are removed from the group only after the whole list was read. */
 async function relist(life: Life): Promise<string> {
   const { group, following, signal, before } = life;
   let fresh = new Map<string, KubeObject>();
@@ -394,7 +403,7 @@ async function relist(life: Life): Promise<string> {
         if (isWanted(group, object)) fresh.set(key, held(following, group, object));
         else if (isYoung(object)) keepBack(group, key, object);
       }
-      // A large page must not hold up the other streams.
+      // Processing a large page must not block the other streams.
       await nextTurn();
     },
   });
@@ -421,7 +430,7 @@ function isWanted(group: Group, object: KubeObject): boolean {
   return group.keepers.some((query) => query.keep(object));
 }
 
-/** What is held of an object that is wanted. */
+/** The stored form of a wanted object: trimmed and redacted. */
 function held({ requests }: Following, group: Group, object: KubeObject): KubeObject {
   const keepers = group.keepers.filter((query) => query.keep(object));
   const [first] = keepers;
@@ -430,7 +439,7 @@ function held({ requests }: Following, group: Group, object: KubeObject): KubeOb
   return withRedactedMessages(kept, requests.transport.redact);
 }
 
-/** One WATCH from a version on, until it ends. Throws when it could not be made or broke in a way that says nothing. */
+/** One WATCH from a version until its end. Throws if the watch could not be opened or broke in an unknown way. */
 async function watch(life: Life, resourceVersion: string): Promise<Next> {
   const { group, following, signal } = life;
   const { requests } = following;
@@ -446,7 +455,7 @@ async function watch(life: Life, resourceVersion: string): Promise<Next> {
         watch: 'true',
         allowWatchBookmarks: 'true',
         resourceVersion,
-        // Spread over time, so that many watches do not end together.
+        // The time is random, so that many watches do not end at the same moment.
         timeoutSeconds: String(Math.round(300 + Math.random() * 300)),
         labelSelector: group.query.labelSelector,
         fieldSelector: group.query.fieldSelector,
@@ -499,8 +508,8 @@ async function readWatch(life: Life, stream: IncomingMessage, from: string): Pro
   } catch (error) {
     if (error instanceof RangeError) throw notUnderstood(attempt, server, `its watch gave ${error.message}`, error);
     if (error instanceof TaskError) throw error;
-    // A connection that ends in the middle of a watch is usual (idle limits of load balancers, restarts); whether
-    // the server is still there is seen when the watch is made again.
+    // A connection often ends in the middle of a watch (idle limits of load balancers, restarts). The next watch shows
+    // if the server is still there.
     if (!isCutOff(error)) throw connectionFailure(error, attempt, server);
   } finally {
     clearTimeout(silence);
@@ -591,7 +600,7 @@ function isYoung({ metadata }: KubeObject): boolean {
   return Date.now() - Date.parse(metadata.creationTimestamp ?? '') < youngMs;
 }
 
-/** Objects that belong to nobody are refused for good. */
+/** Keeps an object until its owner arrives. An object without owners is dropped. */
 function keepBack(group: Group, key: string, object: KubeObject): void {
   const belongsTo = ownersOf(object);
   if (belongsTo.length === 0) return;
@@ -603,14 +612,14 @@ function keepBack(group: Group, key: string, object: KubeObject): void {
   group.limbo.set(key, { object, belongsTo, until: now + limboMs });
 }
 
-/** The uids of its owners, and of what an Event is about. */
+/** The uids of an object's owners, and of the object that an Event is about. */
 function ownersOf({ metadata, involvedObject }: KubeObject): string[] {
   const owners = (metadata.ownerReferences ?? []).map(({ uid }) => uid);
   const subject = (involvedObject as { uid?: unknown } | undefined)?.uid;
   return typeof subject === 'string' ? [...owners, subject] : owners;
 }
 
-/** Asks again for what belongs to an object that has just come, and for what belongs to that in turn. */
+/** Checks the kept-back objects of an owner that has just arrived, and then the objects that they own. */
 function releaseLimbo(following: Following, owner: string | undefined): void {
   if (owner === undefined) return;
   const now = performance.now();

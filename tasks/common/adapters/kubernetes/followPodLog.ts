@@ -9,12 +9,15 @@ import { resourcePath } from './resources';
 import { abortableDelay, backoffMs } from './transport';
 import type { ApiResource } from '../../core/kubernetes/access';
 
-/** A log that cannot be read so often in a row is given up. */
+/** After this number of failures in a row, the log is given up. */
 const maximumFailures = 30;
-/** Two streams of a container are not stamped in one order, and a log is resumed at whole seconds. */
+/**
+ * The two streams of a container are not stamped in one order, and a log resumes only at whole seconds. So this much is
+ * read again.
+ */
 const replayMs = 1000;
 
-/** What is read of one log, over all requests that it takes. */
+/** The state of reading one log, over all requests that it takes. */
 interface Reading {
   requests: Requests;
   ref: ContainerRef;
@@ -24,17 +27,17 @@ interface Reading {
   position: { sinceMs: number; seen: Map<string, number> };
 }
 
-/** What came of one request. */
+/** The result of one request. */
 type Round =
   | { round: 'refused'; answer: Answer }
-  /** `rest` is a last line without its line break. */
+  /** `rest` is a last line without a line break. */
   | { round: 'ended'; hasNews: boolean; rest: StampedLine | undefined }
-  /** Its lines carry no times: it cannot be told where to go on. */
+  /** The lines carry no times, so there is no position from which to resume. */
   | { round: 'unstamped' };
 
 /**
- * Gives every line of a container's log once, as it comes, over connections that are cut and API servers that are
- * restarted. Throws what cannot pass, such as `PermissionDenied`.
+ * Reports every line of a container's log once, as it arrives, even if connections break or API servers restart. Throws
+ * errors that cannot pass, such as `PermissionDenied`.
  */
 export async function followPodLog(
   requests: Requests,
@@ -60,7 +63,7 @@ export async function followPodLog(
     } catch (error) {
       if (isOver(signal)) return ended('aborted');
       const failure = asTaskError(error);
-      // A container that has said nothing yet lets the kubelet, and so the API server, not even begin to answer.
+      // While a container has logged nothing, the kubelet and so the API server do not even begin an answer.
       if (failure.facts['code'] === 'ETIMEDOUT') continue;
       if (!isPassing(failure, hasRead) || ++failures > maximumFailures) throw failure;
       isConfirming = false;
@@ -71,7 +74,8 @@ export async function followPodLog(
     hasRead = true;
     if (isOver(signal)) return ended('aborted');
     if (round.round === 'unstamped') return ended('ended');
-    // An API server that is shut down ends the stream as a container does: only who is told twice believes it.
+    // An API server that shuts down ends the stream just as the end of a container does. So the end counts only after a
+    // second request confirms it.
     if (isConfirming && !round.hasNews) {
       if (round.rest !== undefined) give(reading, round.rest);
       return ended('ended');
@@ -106,14 +110,17 @@ function isOver(signal: AbortSignal): boolean {
   return signal.aborted;
 }
 
-/** Whether an answer says that there is nothing (more) to read; undefined when it says something else. */
+/** Returns how the log ended if the answer says that there is nothing (more) to read, otherwise undefined. */
 function endOf(answer: Answer): LogEnd['end'] | undefined {
   if (answer.status === 404 && statusOf(answer) !== undefined) return 'gone';
   if (answer.status !== 400) return undefined;
   return statusOf(answer)?.message.includes('waiting to start') === true ? 'waiting' : 'ended';
 }
 
-/** An API server that has just started may not yet know its users and their rights. */
+/**
+ * Returns true if a retry may help. An API server that has just started may not know its users and their permissions
+ * yet.
+ */
 function isPassing({ reason }: TaskError, hasRead: boolean): boolean {
   if (reason === 'ClusterUnreachable') return true;
   return hasRead && (reason === 'CredentialsRejected' || reason === 'PermissionDenied');
@@ -184,14 +191,14 @@ interface StampedLine {
   text: string;
 }
 
-/** `2026-03-01T12:00:00.123456789Z text`: the node's own time, with its offset. */
+/** Parses `2026-03-01T12:00:00.123456789Z text`. The time is the node's own, with its offset. */
 function stamped(line: string): StampedLine | undefined {
   const [, stamp = '', text = ''] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*) ?(.*)$/s.exec(line) ?? [];
   const at = Date.parse(stamp);
   return Number.isNaN(at) ? undefined : { stamp, at, text };
 }
 
-/** Lines may share their time: each is known as often as it was given. */
+/** Several lines may have the same time, so each time is counted as often as it was reported. */
 function isKnown(known: Map<string, number>, { stamp }: StampedLine): boolean {
   const times = known.get(stamp) ?? 0;
   if (times === 0) return false;

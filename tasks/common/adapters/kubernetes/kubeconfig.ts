@@ -13,7 +13,7 @@ export interface ExecPlugin {
   installHint: string | undefined;
 }
 
-/** How a user of a kubeconfig proves who it is. Several at once are possible; a token wins, as in client-go. */
+/** The ways in which a user of a kubeconfig authenticates. Several may be set; a token wins, as in client-go. */
 export interface UserAccess {
   token?: string;
   tokenFile?: string;
@@ -26,10 +26,13 @@ export interface UserAccess {
   impersonation: Readonly<Record<string, string | string[]>>;
 }
 
-/** One context of a kubeconfig with all that a request needs; files it names are read, paths are absolute. */
+/**
+ * One context of a kubeconfig with everything that a request needs. Its files have been read, and its paths are
+ * absolute.
+ */
 export interface ClusterAccess {
   context: string;
-  /** Without a slash at the end. May hold a path (Rancher). */
+  /** Has no slash at the end, but may contain a path (Rancher). */
   server: string;
   ca?: Buffer;
   skipTlsVerify: boolean;
@@ -54,9 +57,9 @@ interface Config {
 }
 
 /**
- * Reads a kubeconfig, or several joined as in the variable KUBECONFIG (the first file that defines a name wins).
- * Throws `ConnectionMissing` when there is no such file or context, `InputInvalid` when it cannot be understood.
- * No message quotes its content: it holds credentials.
+ * Reads a kubeconfig, or several joined as in the variable KUBECONFIG (the first file that defines a name wins). Throws
+ * `ConnectionMissing` if the file or context does not exist, and `InputInvalid` if the file cannot be parsed. No
+ * message quotes the content, because it contains credentials.
  */
 export function readKubeconfig(location: string, contextName?: string): ClusterAccess {
   const files = configFiles(location);
@@ -176,7 +179,7 @@ function userAccess({ fields, folder }: Entry): UserAccess {
   return user;
 }
 
-/** A command with a slash is relative to the kubeconfig, any other is looked for on PATH (client-go does so). */
+/** A command with a slash is relative to the kubeconfig. Any other command is searched on PATH, as in client-go. */
 function execPlugin(fields: Fields, folder: string): ExecPlugin {
   const command = text(fields['command']) ?? '';
   const env = Array.isArray(fields['env']) ? (fields['env'] as unknown[]) : [];
@@ -208,7 +211,7 @@ function impersonation(fields: Fields): Record<string, string | string[]> {
   return headers;
 }
 
-/** PEM from `X-data` (base64, which wins in client-go) or from the file that `X` names. */
+/** PEM from `X-data` (base64, which wins in client-go) or from the file in `X`. */
 function material(fields: Fields, name: string, folder: string): Buffer | undefined {
   const data = text(fields[`${name}-data`]);
   if (data !== undefined) return Buffer.from(data, 'base64');
@@ -227,7 +230,7 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** YAML reads a token or a name of digits as a number. */
+/** Accepts numbers, because YAML reads a token or name that consists of digits as a number. */
 function text(value: unknown): string | undefined {
   if (typeof value === 'number') return String(value);
   return typeof value === 'string' && value !== '' ? value : undefined;

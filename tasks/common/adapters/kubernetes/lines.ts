@@ -1,7 +1,7 @@
 /**
- * The lines of a stream of bytes as they get complete, without their line feed. Cut at bytes, so that a character
- * split over two pieces stays whole. Throws RangeError for a line longer than `maxBytes`. A last line without a line
- * feed is not given: it was cut off.
+ * Yields each complete line of a byte stream without its line feed. It cuts at bytes, so a character that is split over
+ * two chunks stays whole. Throws RangeError for a line longer than `maxBytes`. A last line without a line feed was cut
+ * off and is not yielded.
  */
 export async function* byteLines(stream: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<string> {
   let parts: Buffer[] = [];
@@ -25,8 +25,8 @@ export async function* byteLines(stream: AsyncIterable<Buffer>, maxBytes: number
 }
 
 /**
- * The lines of a stream of bytes, without their line feed and cut to `maxBytes`: the rest of a longer one is dropped as
- * it arrives. A last line without a line feed is given as not whole.
+ * Yields the lines of a byte stream without their line feeds, cut to `maxBytes`. The rest of a longer line is dropped
+ * as it arrives. A last line without a line feed is yielded as not whole.
  */
 export async function* boundedLines(
   stream: AsyncIterable<Buffer>,
@@ -40,7 +40,7 @@ export async function* boundedLines(
     while (from < chunk.length) {
       const end = chunk.indexOf(0x0a, from);
       const part = chunk.subarray(from, end < 0 ? chunk.length : end).subarray(0, maxBytes - size);
-      // A copy: a part that is kept must not keep the whole chunk.
+      // A copy, so that a part that is kept does not keep the whole chunk in memory.
       if (part.length > 0) parts.push(end < 0 ? Buffer.from(part) : part);
       size += part.length;
       isOpen = end < 0;
@@ -54,7 +54,7 @@ export async function* boundedLines(
   if (isOpen) yield { text: textOf(parts, size === maxBytes), isWhole: false };
 }
 
-/** Without the half character that a cut may leave at the end. */
+/** Drops the half character that a cut may leave at the end. */
 function textOf(parts: readonly Buffer[], isCut: boolean): string {
   const text = Buffer.concat(parts).toString('utf8');
   return isCut ? text.replace(/\ufffd$/, '') : text;

@@ -5,22 +5,22 @@ import { readKubeconfig, type ClusterAccess } from './kubeconfig';
 import { createTransport, defaultTiming, type Timing, type Transport } from './transport';
 
 export interface TransportChoices {
-  /** A context of the kubeconfig other than its current one. */
+  /** A context of the kubeconfig, if it is not the current one. */
   context?: string;
-  /** Ends every request with `Cancelled`. Leave it out where a cancelled task still has to read. */
+  /** Ends every request with `Cancelled`. Leave it out if a cancelled task must still read. */
   signal?: AbortSignal;
-  /** Told of every token, password and key at the moment it is read, so that it can be masked. */
+  /** Called with every token, password and key at the moment when it is read, so that it can be masked. */
   onSecret?: (secret: string) => void;
-  /** For all that the API server and credential plug-ins say. */
+  /** Redacts all text from the API server and from credential plug-ins. */
   redact?: Redact;
-  /** For proxies and credential plug-ins; the process's own if absent. */
+  /** For proxies and credential plug-ins. The default is the environment of the process. */
   environment?: NodeJS.ProcessEnv;
   timing?: Partial<Timing>;
 }
 
 /**
- * The way to the API server of a kubeconfig (a path, or several as in KUBECONFIG). No request is made yet. Throws
- * `ConnectionMissing` or `InputInvalid` for a kubeconfig that cannot be used.
+ * Opens the transport to the API server of a kubeconfig (a path, or several as in KUBECONFIG). Sends no request yet.
+ * Throws `ConnectionMissing` or `InputInvalid` if the kubeconfig cannot be used.
  */
 export function openTransport(
   kubeconfigPath: string,
@@ -29,7 +29,7 @@ export function openTransport(
   const environment = choices.environment ?? process.env;
   const { signal, redact } = choices;
   const access = readKubeconfig(kubeconfigPath, choices.context);
-  // Many requests at a time listen to one signal: that is no leak.
+  // Many simultaneous requests listen to one signal. This is not a leak, so Node's warning is switched off.
   if (signal !== undefined) setMaxListeners(0, signal);
   const credentials = credentialSource(access, {
     reread: () => readKubeconfig(kubeconfigPath, choices.context),

@@ -3,11 +3,14 @@ import { TaskError } from '../../core/failure';
 
 export interface ProxyOptions {
   environment: NodeJS.ProcessEnv;
-  /** From the kubeconfig: wins over the environment. */
+  /** The proxy of the kubeconfig. It wins over the environment. */
   proxyUrl: string | undefined;
 }
 
-/** The proxy for a server, by the rules of Go's httpproxy, which Helm and kubectl follow; undefined for none. */
+/**
+ * The proxy for a server, by the rules of Go's httpproxy, which Helm and kubectl use. Returns undefined if no proxy is
+ * needed.
+ */
 export function proxyFor(server: URL, { environment, proxyUrl }: ProxyOptions): URL | undefined {
   if (proxyUrl !== undefined) return namedProxy(server, proxyUrl);
   const name = server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
@@ -17,14 +20,14 @@ export function proxyFor(server: URL, { environment, proxyUrl }: ProxyOptions): 
   return isExempt(server, exceptions) ? undefined : proxyAddress(address);
 }
 
-/** Throws `ConnectionInvalid`: whoever names a proxy must not be led past it. */
+/** Throws `ConnectionInvalid` for an invalid address, because a configured proxy must not be bypassed. */
 function namedProxy(server: URL, proxyUrl: string): URL {
   const address = proxyAddress(proxyUrl);
   if (address !== undefined) return address;
   throw new TaskError('ConnectionInvalid', `The proxy-url for ${server.origin} in the kubeconfig is no address.`);
 }
 
-/** Go takes `proxy:3128` for `http://proxy:3128`. */
+/** Go reads `proxy:3128` as `http://proxy:3128`. */
 function proxyAddress(address: string): URL | undefined {
   const complete = /^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`;
   return URL.canParse(complete) ? new URL(complete) : undefined;
@@ -51,7 +54,7 @@ function matches(exception: string, host: string, port: string): boolean {
   if (wantedPort !== undefined && wantedPort !== port) return false;
   const wanted = (net.isIPv6(exception) ? exception : name).replace(/^\[|\]$/g, '').replace(/^\*(?=\.)/, '');
   if (net.isIP(wanted) !== 0) return wanted === host;
-  // A leading dot means subdomains only; without it the name itself matches too.
+  // A leading dot means subdomains only. Without a dot the name itself matches too.
   if (wanted.startsWith('.')) return host.endsWith(wanted);
   return host === wanted || host.endsWith(`.${wanted}`);
 }

@@ -2,8 +2,9 @@ import type { KubeObject } from '../../core/kubernetes/object';
 import type { Redact } from '../../core/text/secrets';
 
 /**
- * An object without secrets in what controllers, kubelets and programs say of it: what a container has said last is cut
- * from the front by the kubelet, and half a secret is found only at the edge of its text. All else stays as it is.
+ * Redacts the messages of controllers, kubelets and programs in an object. The kubelet cuts a container's last message
+ * from the front, and the redactor finds half a secret only at the edge of the message. All other fields stay
+ * unchanged.
  */
 export function withRedactedMessages(object: KubeObject, redact: Redact): KubeObject {
   if (object.kind === 'Event') return redactedMessages(object, redact) as KubeObject;
@@ -12,7 +13,7 @@ export function withRedactedMessages(object: KubeObject, redact: Redact): KubeOb
   return { ...object, status: redactedMessages(status, redact) };
 }
 
-/** What a server says when it refuses, without secrets, as it is read before anything of it is quoted or cut. */
+/** Redacts a refusal when it is read, before any part of it is quoted or cut. */
 export function redactedRefusal(body: Buffer, redact: Redact): Buffer {
   const text = body.toString('utf8');
   let value: unknown;

@@ -7,7 +7,7 @@ import type { Exchange, Transport } from './transport';
 import type { ApiResource } from '../../core/kubernetes/access';
 import type { ListQuery } from '../../core/kubernetes/queries';
 
-/** One page of a list: its objects, complete with apiVersion and kind, and how to go on. */
+/** One page of a list: its objects with apiVersion and kind, and the token of the next page. */
 export interface Page {
   items: KubeObject[];
   resourceVersion: string;
@@ -15,32 +15,40 @@ export interface Page {
 }
 
 export const pageLimit = 500;
-/** client-go too reads everything in one piece when its pages keep expiring. */
+/**
+ * After this number of tries everything is read in one request. client-go does the same when its pages keep expiring.
+ */
 const pagedTries = 3;
 
-/** How to send what must be asked first. */
+/** How to send requests that must come first. */
 export interface How {
   retry?: Exchange['retry'];
   signal?: AbortSignal;
 }
 
-/** The API's answers as values; the same for single reads and for following. */
+/** Requests that return the API's answers as values. Single reads and followers share them. */
 export interface Requests {
   transport: Transport;
-  /** Discovery, kept per group and version once it succeeded. Undefined when the kind is not served. */
+  /**
+   * Looks a kind up by discovery, which is cached per group and version once it succeeded. Returns undefined if the
+   * kind is not served.
+   */
   resource(apiVersion: string, kind: string, how?: How): Promise<ApiResource | undefined>;
-  /** As `resource`, but throws `KindNotServed`. */
+  /** Like `resource`, but throws `KindNotServed`. */
   served(apiVersion: string, kind: string, attempt: Attempt, how?: How): Promise<ApiResource>;
-  /** Sends and gives the JSON of a success; throws what the API server said otherwise. */
+  /** Sends a request and returns the JSON of a success. Otherwise throws the API server's error. */
   json(exchange: Exchange): Promise<unknown>;
-  /** All pages, one after the other; `take` gets each, so that it can be released. Answers the list's resourceVersion. */
+  /**
+   * Reads all pages in turn. `take` gets each page, so that its memory can be released. Returns the resourceVersion of
+   * the list.
+   */
   pages(query: ListQuery, options: PagesOptions): Promise<string>;
 }
 
 export interface PagesOptions {
   retry: Exchange['retry'];
   signal?: AbortSignal;
-  /** Called before the first page of every try: what an earlier try gave is void. */
+  /** Called before the first page of every try, because the pages of an earlier try are no longer valid. */
   start(): void;
   take(items: KubeObject[]): void | Promise<void>;
 }
@@ -73,7 +81,7 @@ export function createRequests(transport: Transport): Requests {
     return resources;
   };
 
-  /** Several that ask for the same at a time share one request, unless who sent it gives up. */
+  /** Simultaneous callers share one request, unless its sender is cancelled. */
   const discoverOnce = async (apiVersion: string, how: How): Promise<ApiResource[]> => {
     const shared = underWay.get(apiVersion);
     if (shared === undefined) {
@@ -92,7 +100,8 @@ export function createRequests(transport: Transport): Requests {
   const resource = async (apiVersion: string, kind: string, how: How = {}): Promise<ApiResource | undefined> => {
     const known = builtInResource(apiVersion, kind) ?? discovered.get(apiVersion)?.find((each) => each.kind === kind);
     if (known !== undefined) return known;
-    // A CustomResourceDefinition may have been installed since: what was not there is asked for anew.
+    // A CustomResourceDefinition may have been installed since the last discovery, so a missing kind is looked up
+    // again.
     return (await discoverOnce(apiVersion, how)).find((each) => each.kind === kind);
   };
 
@@ -161,13 +170,13 @@ export function kindNotServed(apiVersion: string, kind: string, attempt: Attempt
   return new TaskError('KindNotServed', message, { facts: { apiVersion, kind } });
 }
 
-/** `Pods in namespace shop`, with what RBAC would have to allow. */
+/** For example `Pod objects in namespace shop`, with the resource that RBAC must allow. */
 export function listAttempt(verb: Verb, query: ListQuery, resource?: ApiResource): Attempt {
   const where = query.namespace === undefined ? '' : ` in namespace ${query.namespace}`;
   return { verb, target: `${query.kind} objects${where}`, ...rights(resource, query.namespace) };
 }
 
-/** `Deployment/web in namespace shop`, with what RBAC would have to allow. */
+/** For example `Deployment/web in namespace shop`, with the resource that RBAC must allow. */
 export function objectAttempt(
   verb: Verb,
   ref: { kind: string; name: string; namespace?: string | undefined },
@@ -184,8 +193,8 @@ function rights(resource: ApiResource | undefined, namespace: string | undefined
 }
 
 /**
- * Whether a 404 is the API server's own. Anything else that says 404 (a load balancer, a wrong address) must not be
- * taken for «not there».
+ * Returns true if a 404 comes from the API server itself. A 404 of anything else (a load balancer, a wrong address)
+ * must not count as a missing object.
  */
 export function isKubernetesNotFound(answer: Answer): boolean {
   const status = statusOf(answer);
@@ -207,15 +216,15 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * What to ask for. An API server that does not know this form (an aggregated one) answers with whole objects, which
- * `asKubeObject` cuts down.
+ * The Accept header. An API server that does not know the metadata form (an aggregated one) answers with whole objects,
+ * and `asKubeObject` reduces them.
  */
 export function acceptFor({ metadataOnly }: { metadataOnly?: boolean }, form: 'object' | 'list'): string {
   const kind = form === 'list' ? 'PartialObjectMetadataList' : 'PartialObjectMetadata';
   return metadataOnly === true ? `application/json;as=${kind};g=meta.k8s.io;v=v1,application/json` : 'application/json';
 }
 
-/** kubectl notes the whole object here, a Secret's data too. */
+/** kubectl stores the whole object in this annotation, even the data of a Secret. */
 const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 
 function metadataOf(metadata: Record<string, unknown>): Record<string, unknown> {
@@ -228,8 +237,8 @@ function metadataOf(metadata: Record<string, unknown>): Record<string, unknown> 
 }
 
 /**
- * An object as the API gives it, or undefined if it is none. Items of a list come without apiVersion and kind, and
- * metadata alone with those of its own form: both get those that were asked for.
+ * An object from an answer. Returns undefined if the value is not an object. Items of a list have no apiVersion and
+ * kind, and metadata-only answers have those of their own form. Both get the requested ones.
  */
 export function asKubeObject(
   value: unknown,
@@ -244,7 +253,7 @@ export function asKubeObject(
   return { ...value, apiVersion, kind } as KubeObject;
 }
 
-/** managedFields are often half of an object, and nothing that is followed needs them. */
+/** Removes managedFields, which are often half of an object. Followers do not need them. */
 export function withoutManagedFields(object: KubeObject): KubeObject {
   delete object.metadata['managedFields'];
   return object;
@@ -253,7 +262,7 @@ export function withoutManagedFields(object: KubeObject): KubeObject {
 function parsePage(value: unknown, query: ListQuery, problem: () => TaskError): Page {
   if (!isRecord(value) || !isRecord(value['metadata'])) throw problem();
   const { items, metadata } = value;
-  // Go writes an empty list as null.
+  // Go encodes an empty list as null.
   if (items !== null && !Array.isArray(items)) throw problem();
   const continueToken = metadata['continue'];
   const objects = (items ?? []).map((item: unknown) => {

@@ -1,8 +1,8 @@
 import type { ApiResource } from '../../core/kubernetes/access';
 
 /**
- * The kinds that every supported API server serves (1.25 and later), so that a run need not ask for them first.
- * A kind that is not here is looked up by discovery.
+ * The kinds that every supported API server serves (1.25 and later), so that they need no discovery. All other kinds
+ * are looked up by discovery.
  */
 const builtIn: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   v1: {
@@ -53,7 +53,7 @@ export function builtInResource(apiVersion: string, kind: string): ApiResource |
   return cluster === undefined ? undefined : { apiVersion, kind, plural: cluster, namespaced: false };
 }
 
-/** All of them, so that a test can hold them against a real API server. */
+/** All built-in kinds, so that a test can compare them with a real API server. */
 export function builtInResources(): ApiResource[] {
   const rows = (table: typeof builtIn, namespaced: boolean): ApiResource[] =>
     Object.entries(table).flatMap(([apiVersion, kinds]) =>
@@ -62,13 +62,16 @@ export function builtInResources(): ApiResource[] {
   return [...rows(builtIn, true), ...rows(builtInWithoutNamespace, false)];
 }
 
-/** Names come from charts: one such as `constructor` must not find what every object inherits. */
+/**
+ * Looks up own properties only: names come from charts, and a name such as `constructor` must not find an inherited
+ * property.
+ */
 function own(table: typeof builtIn, apiVersion: string, kind: string): string | undefined {
   const kinds = Object.hasOwn(table, apiVersion) ? table[apiVersion] : undefined;
   return kinds !== undefined && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
 }
 
-/** `/api/v1` for the core group, `/apis/GROUP/VERSION` for all others. */
+/** The path is `/api/v1` for the core group and `/apis/GROUP/VERSION` for all others. */
 export function groupVersionPath(apiVersion: string): string {
   const parts = apiVersion.split('/').map(encodeURIComponent);
   return parts.length === 1 ? `/api/${parts.join('/')}` : `/apis/${parts.join('/')}`;
@@ -94,7 +97,7 @@ export function resourcePath(resource: ApiResource, { namespace, name, subresour
   return `${parts.join('/')}${suffix}`;
 }
 
-/** The resources of an APIResourceList, subresources left out. */
+/** The resources of an APIResourceList without subresources. */
 export function parseResourceList(apiVersion: string, value: unknown): ApiResource[] | undefined {
   const list = (value as { resources?: unknown } | null | undefined)?.resources;
   if (!Array.isArray(list)) return undefined;

@@ -11,15 +11,18 @@ import { TaskError } from '../../core/failure';
 import type { Redact } from '../../core/text/secrets';
 
 export interface Timing {
-  /** Until the connection, TLS included, is made. */
+  /** Time until the connection is made, TLS included. */
   connectMs: number;
-  /** Until the answer begins, and between two pieces of it. */
+  /** Time until the answer begins, and between two chunks of it. */
   responseMs: number;
-  /** The whole answer. */
+  /** Time for the whole answer. */
   totalMs: number;
-  /** How long a request is tried again while the server was never heard of: a wrong address should be told soon. */
+  /**
+   * How long a request is retried while the server has never answered. It is short, so that a wrong address is reported
+   * soon.
+   */
   retryUnknownMs: number;
-  /** The same for a server that has answered before: it is probably being restarted. */
+  /** The same limit for a server that has answered before: it is probably restarting. */
   retryKnownMs: number;
 }
 
@@ -33,32 +36,35 @@ export const defaultTiming: Timing = {
 
 export interface Exchange {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** From the API server's root, for example `/api/v1/pods`, with its query. */
+  /** Path from the root of the API server with its query, for example `/api/v1/pods`. */
   path: string;
   attempt: Attempt;
-  /** Bytes are sent as they are, anything else as JSON. */
+  /** Bytes are sent unchanged, anything else as JSON. */
   body?: unknown;
   contentType?: string;
   accept?: string;
-  /** Besides or instead of those that are always sent; never instead of the credentials. */
+  /** These headers are added to the usual ones or replace them, but they never replace the credentials. */
   headers?: Readonly<Record<string, string>>;
-  /** More than this of an answer is an error. */
+  /** An answer above this size is an error. */
   maxBytes?: number;
-  /** `idempotent`: also when it may have reached the server; `unsent`: only when it surely was not done. */
+  /**
+   * `idempotent` retries even if the request may have reached the server. `unsent` retries only if the request surely
+   * was not executed.
+   */
   retry: 'idempotent' | 'unsent' | 'never';
   signal?: AbortSignal;
 }
 
 export interface Transport {
-  /** The API server's origin, for messages. */
+  /** The origin of the API server, for messages. */
   server: string;
-  /** For all that the server says. */
+  /** Redacts all text from the server. */
   redact: Redact;
-  /** Sends and reads the whole answer, whatever its status. Throws TaskError when there is none. */
+  /** Sends the request and reads the whole answer, whatever its status is. Throws TaskError if no answer comes. */
   send(exchange: Exchange): Promise<Answer>;
-  /** Sends once; an answer of 200 is given while it still comes, and the caller must destroy it or read it to its end. */
+  /** Sends once and streams an answer of 200. The caller must destroy the stream or read it to its end. */
   open(exchange: Exchange): Promise<{ stream: http.IncomingMessage } | { answer: Answer }>;
-  /** As `open`, for every status; sent again, as `retry` allows, only while there is no answer at all. */
+  /** Like `open`, but streams every status. It retries, as `retry` allows, only while no answer comes at all. */
   pass(exchange: Exchange): Promise<{ stream: http.IncomingMessage } | { answer: Answer }>;
   close(): void;
 }
@@ -68,7 +74,7 @@ export interface TransportOptions {
   credentials: CredentialSource;
   environment: NodeJS.ProcessEnv;
   timing: Timing;
-  /** For what a server says that refuses a request. */
+  /** Redacts the text of a refusal. */
   redact?: Redact | undefined;
   /** Ends every request. */
   signal: AbortSignal | undefined;
@@ -77,13 +83,13 @@ export interface TransportOptions {
 const unredacted: Redact = (text) => text;
 
 const defaultMaxBytes = 256 * 1024 * 1024;
-/** For so long after a connection was lost, a server that starts again may not yet know its users and their rights. */
+/** For this time after a lost connection, a restarted server may not know its users and their permissions yet. */
 const afterLossMs = 10_000;
 const retryAfterMaxMs = 30_000;
 
 type Result = { answer: Answer } | { failure: unknown };
 
-/** Requests to one API server over one pool of connections. */
+/** Sends requests to one API server over one pool of connections. */
 export function createTransport(options: TransportOptions): Transport {
   const { access, credentials, timing } = options;
   const base = new URL(access.server);
@@ -181,7 +187,7 @@ function throwIfAborted(exchange: Exchange, options: TransportOptions): void {
   if (exchange.signal?.aborted || options.signal?.aborted) throw cancelled(exchange.attempt);
 }
 
-/** Waits; ends early, without an error, when one of the signals aborts. */
+/** Waits for a time. Ends early and without an error if one of the signals aborts. */
 export async function abortableDelay(
   milliseconds: number,
   signals: readonly (AbortSignal | undefined)[],
@@ -197,15 +203,17 @@ export async function abortableDelay(
   for (const signal of given) signal.removeEventListener('abort', onAbort);
 }
 
-/** From 125 to 250 ms, doubled each time up to 2 s; spread, so that many do not come back at once. */
+/**
+ * Between 125 and 250 ms, doubled each time up to 2 s. The time is random, so that many clients do not retry at once.
+ */
 export function backoffMs(tries: number): number {
   const ceiling = Math.min(250 * 2 ** tries, 2_000);
   return ceiling * (0.5 + Math.random() / 2);
 }
 
 /**
- * A server that has just started says so before it has read its roles. A binding to a role that does not exist is told in
- * the same words, so this is believed for some seconds only.
+ * Returns true if the API server has not read its roles yet, as right after its start. A binding to a missing role
+ * gives the same message, so callers trust this for some seconds only.
  */
 function missesRoles(result: Result): boolean {
   return (
@@ -250,7 +258,7 @@ function timeoutError(what: string): NodeJS.ErrnoException {
   return Object.assign(new Error(what), { code: 'ETIMEDOUT' });
 }
 
-/** One request, until its answer begins. Aborting also ends the answer. */
+/** Sends one request and resolves when its answer begins. Aborting also ends the answer. */
 function request({ exchange, credentials, agent, base, options }: Call): Promise<http.IncomingMessage> {
   const { connectMs, responseMs } = options.timing;
   const body = bodyBytes(exchange.body);
@@ -262,7 +270,7 @@ function request({ exchange, credentials, agent, base, options }: Call): Promise
       path: base.pathname.replace(/\/$/, '') + exchange.path,
       method: exchange.method,
       agent,
-      // Only hpagent reads it: it bounds the proxy's answer, which nothing else does.
+      // Only hpagent uses this value. It limits the time of the proxy's answer, which nothing else limits.
       timeout: connectMs,
       headers: requestHeaders(exchange, credentials, body),
     });
@@ -370,7 +378,7 @@ async function readBody(
   return Buffer.concat(chunks, size);
 }
 
-/** Seconds or an HTTP date, in milliseconds and bounded. */
+/** Converts seconds or an HTTP date to milliseconds, with an upper limit. */
 export function retryAfterMs(header: string | undefined, now: number): number | undefined {
   if (header === undefined || header.trim() === '') return undefined;
   const value = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now;
@@ -383,7 +391,7 @@ interface AgentPool {
   close(): void;
 }
 
-/** One agent, replaced when the client certificate changes: connections carry it. */
+/** Keeps one agent and replaces it when the client certificate changes, because connections carry the certificate. */
 function agentPool({ access, environment }: TransportOptions, base: URL): AgentPool {
   const proxy = proxyFor(base, { environment, proxyUrl: access.proxyUrl });
   if (proxy !== undefined && !/^https?:$/.test(proxy.protocol)) {

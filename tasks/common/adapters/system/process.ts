@@ -8,24 +8,25 @@ export interface ProcessOptions {
   cwd: string;
   onStdout: (chunk: Uint8Array) => void;
   onStderr: (chunk: Uint8Array) => void;
-  /** Aborting sends SIGINT at once. Leave it out for what must never be signalled. */
+  /** Aborting sends SIGINT at once. Leave it out for a process that must never get a signal. */
   interrupt?: AbortSignal;
   /**
-   * On Windows the process hears the agent's CTRL_C by itself, and an abort for that reason leaves it alone. For what
-   * puts things in order when it is cancelled. Any other process has a console of its own there and is killed instead.
+   * If true, the process receives the agent's CTRL_C directly on Windows, and an abort for that reason sends nothing
+   * more. Use it for a process that cleans up when it is cancelled. Any other process has its own console there and is
+   * killed.
    */
   sharesConsole?: boolean;
-  /** After this long the process is told with SIGINT, and killed `killAfterMs` later if it does not end. */
+  /** After this time the process gets SIGINT. If it does not end, it is killed `killAfterMs` later. */
   timeoutMs?: number;
   killAfterMs?: number;
-  /** Called as soon as the process is there, before anything of it is heard. */
+  /** Called as soon as the process exists, before any of its output is read. */
   onStart?: (pid: number) => void;
 }
 
 export interface ProcessResult {
   exitCode: number | undefined;
   signal: string | undefined;
-  /** Set when the process could not be started, for example `ENOENT`. */
+  /** Set if the process could not be started, for example to `ENOENT`. */
   startError: NodeJS.ErrnoException | undefined;
   interrupted: boolean;
   timedOut: boolean;
@@ -33,9 +34,9 @@ export interface ProcessResult {
 }
 
 /**
- * Runs a program without a shell and waits for its end. It gets a process group of its own, so that a Ctrl-C in a
- * terminal does not reach it beside what we decide to tell it. Windows has no groups and no signals; there `sharesConsole`
- * decides, and who is told by us is killed.
+ * Runs a program without a shell and waits for its end. The program gets its own process group, so that a Ctrl-C in a
+ * terminal does not reach it in addition to our signals. Windows has no groups and no signals: there `sharesConsole`
+ * decides, and a process that we stop is killed.
  */
 export function runProcess(file: string, args: readonly string[], options: ProcessOptions): Promise<ProcessResult> {
   const started = performance.now();
@@ -102,7 +103,10 @@ export function runProcess(file: string, args: readonly string[], options: Proce
   });
 }
 
-/** Node throws some of the errors of a start and tells others as an event; which is which depends on the platform. */
+/**
+ * Node throws some start errors and emits others as events, depending on the platform. This function returns the thrown
+ * ones.
+ */
 function startChild(
   file: string,
   args: readonly string[],
@@ -123,12 +127,12 @@ function startChild(
   }
 }
 
-/** So long what a process has written before its end may take to arrive. */
+/** The output that a process wrote before its end must arrive within this time. */
 const lastWordsMs = 2_000;
 
 /**
- * Ends the reading some time after the process has ended. A daemon that it has left behind may keep its pipes open for as
- * long as it lives, and nobody waits for that one.
+ * Stops reading some time after the process has ended. A daemon that the process left behind may keep the pipes open
+ * for its whole life, and nobody waits for that daemon.
  */
 export function closeAfterExit(child: ChildProcess): void {
   child.once('exit', () => {
@@ -136,7 +140,7 @@ export function closeAfterExit(child: ChildProcess): void {
       child.stdout?.destroy();
       child.stderr?.destroy();
     };
-    // Not before what has arrived meanwhile was read: this process may have been busy.
+    // `setImmediate` lets Node first read what arrived while this process was busy.
     const timer = setTimeout(() => setImmediate(close), lastWordsMs);
     child.once('close', () => {
       clearTimeout(timer);
@@ -145,14 +149,14 @@ export function closeAfterExit(child: ChildProcess): void {
 }
 
 /**
- * The whole group, as a terminal does: many a Helm is a script around the real one, and a shell that waits for its
- * child keeps the signal to itself.
+ * Signals the whole group, as a terminal does. Often helm is a script around the real one, and a shell that waits for
+ * its child does not pass the signal on.
  */
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, signal);
   } catch {
-    // It has ended meanwhile.
+    // The process has already ended.
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Processes of this machine that are not children of this one. Each is told by a mark, `machine/pid/start`: process ids
- * are used again, on other machines they mean something else, and in other containers too. On Windows, where the start
- * of a process cannot be read cheaply, it holds the time at which the process was seen (`seenOnWindows`).
+ * Processes of this machine that are not children of this one. A mark `machine/pid/start` identifies each: a process id
+ * is reused after a time, and it means something else on other machines and in other containers. On Windows the start
+ * of a process cannot be read cheaply. There the mark holds the time when the process was seen (`seenOnWindows`).
  */
 
 import { execFileSync } from 'node:child_process';
@@ -11,37 +11,43 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { deliverable, isStrangerOnWindows, type StopStep } from './platform';
 import { killTreeOnWindows, seenOnWindows, startedAtOnWindows } from './windowsProcesses';
 
-/** `group`: the process was started as the first of a process group of its own, and all of that is meant. */
+/** `group` means the whole process group of a process that was started as the first of its own group. */
 export type Reach = 'process' | 'group';
 
-/** Milliseconds by a clock that runs alike for all processes of this machine, from some start on, and is never set. */
+/**
+ * Milliseconds of a clock that is the same for all processes of this machine, starts at an arbitrary moment and is
+ * never set.
+ */
 export function machineMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** Undefined when no such process runs; one that has ended and only waits to be reaped does not run. */
+/** Returns undefined if no such process runs. A process that has ended and only waits to be reaped does not run. */
 export function processMark(pid: number): string | undefined {
   const seen = see(pid);
   return seen === undefined || seen.hasEnded ? undefined : markOf(pid, seen.start);
 }
 
 /**
- * Of a child that was started just now. It gets a mark even if it has ended already: a script may leave the real program
- * behind in its group, and until we have heard of its end nobody else can have its id.
+ * The mark of a child that was started just now. Even a child that has already ended gets a mark: a script may leave
+ * the real program behind in its group, and nobody else can get its id until we have read its exit.
  */
 export function childMark(pid: number): string | undefined {
   const seen = see(pid);
   return seen === undefined ? undefined : markOf(pid, seen.start);
 }
 
-/** Whether it can be known of the marked process if it has ended: the mark names a process of this machine or container. */
+/**
+ * Returns true if the end of the marked process is visible here, because the mark names a process of this machine or
+ * container.
+ */
 export function canBeSeen(mark: string): boolean {
   return namedHere(mark) !== undefined;
 }
 
 /**
- * Whether the marked process, or its whole group, has ended. False where that cannot be known: for a process of another
- * machine or container, and for a text that is no mark.
+ * Returns true if the marked process, or its whole group, has ended. Returns false if that cannot be known: for a
+ * process of another machine or container, and for an invalid mark.
  */
 export function isProcessGone(mark: string, reach: Reach = 'process'): boolean {
   const named = namedHere(mark);
@@ -50,8 +56,8 @@ export function isProcessGone(mark: string, reach: Reach = 'process'): boolean {
 }
 
 /**
- * Sends a signal if the process is still the one of the mark; answers whether it was sent. Windows knows no signals:
- * there only SIGKILL does anything, and with `group` it ends the process and all that it has started.
+ * Sends a signal if the process is still the marked one, and returns true if the signal was sent. Windows has no
+ * signals: there only SIGKILL works, and with `group` it ends the process and all its descendants.
  */
 export function signalProcess(mark: string, signal: NodeJS.Signals, reach: Reach = 'process'): boolean {
   const named = namedHere(mark);
@@ -60,7 +66,10 @@ export function signalProcess(mark: string, signal: NodeJS.Signals, reach: Reach
   return sent(reach === 'group' ? -named.pid : named.pid, signal);
 }
 
-/** Signals one after the other until the process is gone; answers whether it is. What the platform cannot send is left out. */
+/**
+ * Sends signals in turn until the process is gone, and returns true if it is gone. Signals that the platform cannot
+ * send are left out.
+ */
 export async function stopProcess(mark: string, steps: readonly StopStep[], reach?: Reach): Promise<boolean> {
   for (const { signal, waitMs } of deliverable(process.platform, steps)) {
     signalProcess(mark, signal, reach);
@@ -69,10 +78,10 @@ export async function stopProcess(mark: string, steps: readonly StopStep[], reac
   return isProcessGone(mark, reach);
 }
 
-/** Nothing tells of the end of a process that is no child, so it is asked for. */
+/** The end of a process that is not a child causes no event, so it is polled. */
 const lookEveryMs = 25;
 
-/** Waits for the end of all of them; answers with the marks of those that still run after `timeoutMs`. */
+/** Waits until all of them have ended. Returns the marks of those that still run after `timeoutMs`. */
 export async function waitUntilGone(
   marks: readonly string[],
   timeoutMs: number,
@@ -88,15 +97,15 @@ export async function waitUntilGone(
 
 export interface FoundProcess {
   mark: string;
-  /** The mark of its process group, whose first process may be gone. */
+  /** The mark of its process group. The first process of the group may be gone. */
   groupMark: string;
-  /** Of the variable that it was found by. */
+  /** The value of the variable in the environment of the process. */
   value: string;
 }
 
 /**
- * The running processes of this user that were started with a variable of that name in their environment. Only Linux
- * shows that to others; elsewhere the answer is empty.
+ * The running processes of this user that were started with a variable of this name in their environment. Only Linux
+ * shows the environment of other processes. On other systems the list is empty.
  */
 export function processesStartedWith(variable: string): FoundProcess[] {
   const prefix = `${variable}=`;
@@ -111,12 +120,12 @@ export function processesStartedWith(variable: string): FoundProcess[] {
   });
 }
 
-/** The start of a process that is gone: none that gets its id later has it. */
+/** The start of a process that is gone. No later process with the same id can have this value. */
 const noStart = '-';
 
 interface Named {
   pid: number;
-  /** Empty where the system does not tell it. */
+  /** Empty if the system does not show it. */
   start: string;
 }
 
@@ -124,7 +133,10 @@ function markOf(pid: number, start: string): string {
   return `${thisMachine()}/${pid}/${start}`;
 }
 
-/** What a mark names, if that is of this machine. Ids below 2 mean groups and everything to `kill`, never one process. */
+/**
+ * The process that a mark names, if it is one of this machine. Ids below 2 are rejected, because `kill` treats them as
+ * groups or as all processes.
+ */
 function namedHere(mark: string): Named | undefined {
   const [machine, id = '', start, ...more] = mark.split('/');
   if (machine !== thisMachine() || start === undefined || more.length > 0) return undefined;
@@ -134,7 +146,7 @@ function namedHere(mark: string): Named | undefined {
 
 let machineName: string | undefined;
 
-/** Host, boot and, since containers count their processes anew, the namespace of process ids. */
+/** The host, the boot and the namespace of process ids, because each container counts its processes anew. */
 function thisMachine(): string {
   machineName ??= [hostname().slice(0, 64), readText('/proc/sys/kernel/random/boot_id')?.trim(), processNamespace()]
     .filter((part) => part !== undefined)
@@ -153,7 +165,7 @@ function processNamespace(): string | undefined {
 
 interface Seen {
   start: string;
-  /** It only waits to be reaped. */
+  /** True if the process only waits to be reaped. */
   hasEnded: boolean;
 }
 
@@ -180,7 +192,10 @@ function isSame(seen: Seen, { pid, start }: Named): boolean {
   return seen.start === start || seen.start === '' || start === '';
 }
 
-/** An id is not given to a new process as long as a group has it: where the first of a group is gone, the rest is its own. */
+/**
+ * Returns true if any process of the group runs. The system does not reuse an id while a group has it, so if the first
+ * process is gone, the rest of the group is still its own.
+ */
 function groupRuns(named: Named): boolean {
   const { pid } = named;
   const first = see(pid);
@@ -196,13 +211,13 @@ interface Stat extends Seen {
   group: number;
 }
 
-/** See proc(5). The name, which comes second, may hold anything, also blanks and parentheses. */
+/** See proc(5). The name, which is the second field, may contain anything, even blanks and parentheses. */
 function readStat(pid: number): Stat | undefined {
   const stat = readText(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
   const [state = '', , group, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const threads = Number(rest[14]);
-  // As long as a thread of it is still ending, it may hold what it has open.
+  // While one of its threads is still ending, the process may keep its files open.
   const hasEnded = (state === 'Z' || state === 'X') && !(threads > 1);
   return { pid, group: Number(group), start: rest[16] ?? '', hasEnded };
 }
@@ -211,7 +226,7 @@ function hasProc(): boolean {
   return process.platform === 'linux' && existsSync('/proc/self/stat');
 }
 
-/** All processes of Linux; none elsewhere. */
+/** All processes on Linux. Empty on other systems. */
 function table(): Stat[] {
   if (!hasProc()) return [];
   return readdirSync('/proc').flatMap((entry) => (/^\d+$/.test(entry) ? (readStat(Number(entry)) ?? []) : []));
@@ -221,13 +236,13 @@ function seenBySignal(pid: number): Seen | undefined {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // Another user's process runs as well.
+    // The error EPERM means that the process runs and belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return undefined;
   }
   return { start: '', hasEnded: false };
 }
 
-/** Where there is no /proc and no signal that tells one process from a later one: macOS. */
+/** For macOS, which has no /proc and no signal that distinguishes a process from a later one with the same id. */
 function seenByPs(pid: number): Seen | undefined {
   try {
     const line = execFileSync('/bin/ps', ['-p', String(pid), '-o', 'stat=', '-o', 'lstart='], {
@@ -251,7 +266,10 @@ function sent(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Only where the process is surely the one of the mark: a mark without a time, as earlier versions wrote it, is not enough. */
+/**
+ * Kills only if the process is surely the marked one. A mark without a time, as earlier versions wrote it, is not
+ * enough.
+ */
 function killOnWindows({ pid, start }: Named, reach: Reach): boolean {
   if (isStrangerOnWindows(startedAtOnWindows(pid, true), start) !== false) return false;
   if (reach === 'process') return sent(pid, 'SIGKILL');

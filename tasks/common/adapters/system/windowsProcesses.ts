@@ -1,25 +1,25 @@
-/** Processes of Windows, as far as Node and the programs that come with every Windows can tell of them. */
+/** Information about Windows processes that Node and the standard programs of Windows can give. */
 
 import { execFileSync, spawn } from 'node:child_process';
 import path from 'node:path';
 import { fromFileTime } from './platform';
 
 /**
- * What a mark holds in place of the start of a process that runs: a time at which it was there, in milliseconds since
- * 1970. For this process always the same.
+ * The part of a mark that replaces the start of a running process: a time when it was seen, in milliseconds since 1970.
+ * For this process the value is always the same.
  */
 export function seenOnWindows(pid: number): string {
   return String(Math.round(pid === process.pid ? performance.timeOrigin : Date.now()));
 }
 
-/** PowerShell takes about half a second, so that its answer is kept for a while. */
+/** PowerShell takes about half a second, so its answer is kept for this time. */
 const startKeptMs = 2000;
 const startTimeoutMs = 20_000;
 const starts = new Map<number, { askedAtMs: number; startedAtMs: number | undefined }>();
 
 /**
- * When the process that has this id now was started, in milliseconds since 1970; undefined when that cannot be read.
- * `afresh`: not from an answer of the last seconds.
+ * The start of the process that has this id now, in milliseconds since 1970. Returns undefined if it cannot be read.
+ * `afresh` ignores a kept answer.
  */
 export function startedAtOnWindows(pid: number, afresh = false): number | undefined {
   const known = starts.get(pid);
@@ -46,13 +46,13 @@ function askPowerShell(pid: number): number | undefined {
   }
 }
 
-/** Ends a process and all that it has started: many a helm.exe is a shim around the real one. */
+/** Ends a process and all its descendants, because often helm.exe is a shim around the real one. */
 export function killTreeOnWindows(pid: number): void {
   const alone = (): void => {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has ended meanwhile.
+      // The process has already ended.
     }
   };
   const taskkill = systemProgram('taskkill.exe');
@@ -64,7 +64,7 @@ export function killTreeOnWindows(pid: number): void {
   child.unref();
 }
 
-/** By its full path: on Windows a name alone is looked for in the working directory first. */
+/** The full path of a program, because Windows looks for a bare name in the working directory first. */
 function systemProgram(...names: string[]): string {
   return path.win32.join(process.env['SystemRoot'] ?? 'C:\\Windows', 'System32', ...names);
 }

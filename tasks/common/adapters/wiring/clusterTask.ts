@@ -5,7 +5,7 @@ import { openConnection } from '../kubernetes/connection';
 import type { TaskRun } from '../agent/runTask';
 import { createReleaseStorage } from '../helm/storage';
 
-/** A way to the cluster, open for as long as a flow runs. */
+/** A connection to the cluster that is open while a flow runs. */
 export interface OpenCluster {
   cluster: Cluster;
   kubeconfigPath: string;
@@ -14,7 +14,7 @@ export interface OpenCluster {
   storageOf: (release: string) => ReleaseStorage;
 }
 
-/** Connects as the inputs say, runs the flow, and removes on every path what was written for it. */
+/** Connects as the inputs specify and runs the flow. The files of the connection are removed in every case. */
 export async function withCluster<T>(
   { agent, signal }: TaskRun,
   request: { connection: ConnectionRequest; namespace?: string },
@@ -51,7 +51,10 @@ export async function withCluster<T>(
   }
 }
 
-/** A cancelled task still reads what it left behind, but the agent's patience is short, also with a server that is away. */
+/**
+ * A cancelled task still reads the state that it leaves. The agent soon kills the task, so this time is short even if
+ * the server does not answer.
+ */
 const lastReadsMs = 4000;
 
 function afterwards(signal: AbortSignal, milliseconds: number): AbortSignal {

@@ -9,8 +9,8 @@ import { takeTaskEnvironment } from '../agent/taskEnvironment';
 const lookupVariable = 'VSTS_PROCESS_LOOKUP_ID';
 
 /**
- * The second net, run after every step, whatever became of it: removes the credentials that a killed main phase could not,
- * and has put in order what it was at. Where there is nothing to do it says nothing.
+ * Runs after every step, whatever its result was. It removes credentials that a killed main phase could not remove, and
+ * repairs the interrupted work. If nothing is left to do, it logs nothing.
  */
 export function postJobPhase(putInOrder: (left: Interruption) => void): void {
   const environment = takeTaskEnvironment({ ...process.env });
@@ -23,8 +23,8 @@ export function postJobPhase(putInOrder: (left: Interruption) => void): void {
 }
 
 /**
- * A main phase that runs and has not said a word yet: its step was cancelled as it began, and in a container nobody has
- * told it. Only Linux shows the processes of a job; elsewhere the agent ends them.
+ * Finds a main phase that still runs and has set no task variable yet: its step was cancelled at its start, and in a
+ * container it got no signal. Only Linux shows the processes of a job; on other systems the agent ends them.
  */
 function silentMain(): Interruption | undefined {
   const job = process.env[lookupVariable];

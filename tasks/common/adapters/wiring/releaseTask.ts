@@ -20,7 +20,7 @@ import { createRollbackHelm } from '../helm/rollbackHelm';
 import type { TaskAgent } from '../agent/agent';
 import type { TaskRun } from '../agent/runTask';
 
-/** What a flow that changes one release acts through, but for the lease: that it acquires itself. */
+/** The ports of a flow that changes one release, without the lease. The flow acquires the lease itself. */
 export type ReleaseStart = RolloutContext &
   LeaseContext & {
     storage: ReleaseStorage;
@@ -29,7 +29,7 @@ export type ReleaseStart = RolloutContext &
     sha256: Sha256;
   };
 
-/** Opens what a flow that changes one release acts through, and runs the flow. */
+/** Opens the ports of a flow that changes one release, and runs the flow. */
 export async function withRelease<T>(
   run: TaskRun,
   request: ReleaseRequest & { helmSha256?: string },
@@ -94,7 +94,10 @@ export function withDeploy<T>(
   });
 }
 
-/** The post-job phase waits for a Helm that was left behind, and for its guard; so it has to know them. */
+/**
+ * Makes the guard publish the processes of Helm and of the guard, because the post-job phase waits for those that are
+ * left.
+ */
 function announcing(agent: TaskAgent, guard: HelmGuard): HelmGuard {
   return {
     ...guard,

@@ -13,13 +13,13 @@ import { withRelease } from './releaseTask';
 import type { TaskRun } from '../agent/runTask';
 import type { PlainStart, ReleaseRollbackStart } from '../../core/releaseContext';
 
-/** The story of a step: of a release, or of plain workloads. */
+/** The two flows of a step: one for a release, one for plain workloads. */
 export interface RollbackFlows<T> {
   release: (start: ReleaseRollbackStart) => Promise<T>;
   workloads: (start: PlainStart) => Promise<T>;
 }
 
-/** Opens what the flow acts through, runs it, and closes all of it on every way out. */
+/** Opens the ports of the flow, runs it, and closes them in every case. */
 export async function withRollback<T>(run: TaskRun, request: RollbackTaskRequest, flows: RollbackFlows<T>): Promise<T> {
   const { agent, signal } = run;
   const { environment } = agent;
@@ -43,7 +43,7 @@ export async function withRollback<T>(run: TaskRun, request: RollbackTaskRequest
 
 type Missing = 'azure' | 'place' | 'sha256' | 'newSalt' | 'request';
 
-/** No Helm is at work there, so there is none to guard. */
+/** No Helm runs for plain workloads, so the guard has nothing to do. */
 function withWorkloads<T>(
   run: TaskRun,
   request: RollbackTaskRequest,
