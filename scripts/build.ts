@@ -7,19 +7,19 @@ import type { BuildOptions as EsbuildOptions } from 'esbuild';
 import { entryScript, oldestNodeMajor } from './package/entryScript';
 import { thirdPartyNotices } from './package/thirdPartyNotices';
 
-/** The three phases of a step in which the agent starts a task, by the file that is the entry of each. */
+/** The three phases of a step in which the agent starts a task, named after their entry files. */
 const phases = ['index', 'preJob', 'postJob'] as const;
 
 export interface BuildOptions {
-  /** The folder that holds package.json, vss-extension.json, images/ and tasks/. */
+  /** The folder with package.json, vss-extension.json, images/ and tasks/. */
   source: string;
-  /** Its folders `extension` and `maps` are made anew. */
+  /** The output folder. Its folders `extension` and `maps` are replaced. */
   out: string;
 }
 
 export interface BuiltTask {
   name: string;
-  /** Its path in the package, `<Task>/<Task>V<major>`. */
+  /** The path of the task in the package, `<Task>/<Task>V<major>`. */
   folder: string;
 }
 
@@ -39,7 +39,7 @@ interface Manifest {
   [field: string]: unknown;
 }
 
-/** The folder in `out` whose content becomes the package: in its layout, an unpacked package. */
+/** The folder in `out` with the content of the package. It has the layout of an unpacked package. */
 export function extensionFolder(out: string): string {
   return path.join(out, 'extension');
 }
@@ -49,8 +49,8 @@ function mapFolder(out: string): string {
 }
 
 /**
- * Builds every task that has a task.json, with manifest, texts and images, into `out`/extension.
- * Source maps go to `out`/maps, outside of what is packaged.
+ * Builds every task that has a task.json, with manifest, texts and images, into `out`/extension. Source maps go to
+ * `out`/maps, which is not packaged.
  */
 export async function build({ source, out }: BuildOptions): Promise<BuiltTask[]> {
   for (const folder of [extensionFolder(out), mapFolder(out)]) {
@@ -97,18 +97,19 @@ async function buildTask({ source, out, name, version }: TaskOptions): Promise<B
 }
 
 /**
- * The version of a task in an extension of `version`. A task's major is its own (users write `Task@1`), so the extension's
- * major has to go into the minor: versions of a task may only rise, also from extension 1.9 to 2.0.
+ * The version of a task in an extension of `version`. Each task has its own major version (users write `Task@1`), so
+ * the major version of the extension becomes part of the minor version: task versions may only rise, also from
+ * extension 1.9 to 2.0.
  */
 export function taskVersion(major: number, version: string): TaskJson['version'] {
   const [extensionMajor = 0, minor = 0, patch = 0] = version.split('.').map(Number);
   return { Major: major, Minor: extensionMajor * 100 + minor, Patch: patch };
 }
 
-/** The program that `tasks/common/adapters/helm/guard.ts` starts; see `tasks/common/guard`. */
+/** The program that `tasks/common/adapters/helm/guard.ts` starts. Its source is in `tasks/common/guard`. */
 export const guardFile = 'guard.js';
 
-/** How every bundle is made. */
+/** The common esbuild options of all bundles. */
 function bundling(source: string) {
   return {
     absWorkingDir: source,
@@ -123,7 +124,9 @@ function bundling(source: string) {
   } as const satisfies EsbuildOptions;
 }
 
-/** One bundle for all phases of a task: they share nearly all code, and what a phase does not call is not evaluated. */
+/**
+ * Makes one bundle for all phases of a task. They share nearly all code, and the code of other phases is not evaluated.
+ */
 async function bundleTask({ source, name, entries }: { source: string; name: string; entries: readonly string[] }) {
   const result = await esbuild({
     ...bundling(source),
@@ -133,7 +136,7 @@ async function bundleTask({ source, name, entries }: { source: string; name: str
       sourcefile: `tasks/${name}/main.js`,
     },
     outfile: 'main.js',
-    // The package `punycode` instead of Node's own, which is deprecated and warns on stderr from Node 21 on.
+    // Uses the package `punycode`, because Node's own module is deprecated and warns on stderr from Node 21 on.
     alias: { punycode: 'punycode/' },
     sourcemap: 'external',
     legalComments: 'external',
@@ -153,8 +156,8 @@ async function bundleTask({ source, name, entries }: { source: string; name: str
 }
 
 /**
- * The guard's program. It lives beside Helm for as long as that runs, so it has to be small, and it has to work when
- * everything else does not: it holds no package, which the check of the package sees to.
+ * Bundles the program of the guard. The guard lives as long as Helm, so it must be small. It must work when everything
+ * else fails, so it contains no package; the package check enforces this.
  */
 export async function bundleGuard(source: string): Promise<string> {
   const entry = path.join(source, 'tasks', 'common', 'guard', 'index.ts');
@@ -162,7 +165,7 @@ export async function bundleGuard(source: string): Promise<string> {
   return result.outputFiles[0]?.text ?? '';
 }
 
-/** The manifest of what was built: a task that is not built yet has no files and no contribution in the package. */
+/** Writes the manifest for the built tasks. A task that was not built gets no files and no contribution. */
 async function writeManifest({ source, out, names }: BuildOptions & { names: readonly string[] }) {
   const manifest = await readJson<Manifest>(path.join(source, 'vss-extension.json'));
   const isBuilt = (name: string | undefined) => name !== undefined && names.includes(name);
@@ -179,7 +182,7 @@ async function copyTexts({ source, out }: BuildOptions) {
   await mkdir(path.join(to, 'images'), { recursive: true });
   await copyFile(path.join(source, 'images', 'extension-icon.png'), path.join(to, 'images', 'extension-icon.png'));
   await copyFile(path.join(source, 'overview.md'), path.join(to, 'overview.md'));
-  // The Marketplace tells the type of a file by its name's extension.
+  // The Marketplace derives the type of a file from its extension.
   await copyFile(path.join(source, 'LICENSE'), path.join(to, 'LICENSE.md'));
 }
 

@@ -15,11 +15,11 @@ import type { PartResult } from './test/summary';
 const require = createRequire(import.meta.url);
 const children = new Set<ChildProcess>();
 
-/** How long the process of a group may live on after its last test before it is ended. */
+/** How long the process of a group may live after its last test before it is killed. */
 const graceMilliseconds = 10_000;
 const drainMilliseconds = 2000;
 
-/** Packages that the checks are commands of, and what they are called with. None of them changes a file. */
+/** The checks, each with the program of its package and its arguments. None of them changes a file. */
 const checks = [
   { name: 'format', bin: 'prettier/bin/prettier.cjs', args: ['--check', '--log-level', 'warn', '.'] },
   { name: 'types', bin: 'typescript/bin/tsc', args: ['--noEmit'] },
@@ -76,7 +76,7 @@ async function runPackaging(): Promise<PartResult[]> {
   return [await runTool('packaging', [...process.execArgv, path.join(repository, 'scripts', 'package', 'index.ts')])];
 }
 
-/** Its output is shown when it has ended, in one piece: other parts run at the same time. */
+/** Prints the output in one piece at the end, because other parts run at the same time. */
 async function runTool(name: string, args: readonly string[]): Promise<PartResult> {
   const child = started(spawn(process.execPath, args, { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] }));
   const ended = once(child, 'close') as Promise<[number | null]>;
@@ -96,7 +96,10 @@ function notRun({ name }: Group): Promise<PartResult> {
   return Promise.resolve({ name, kind: 'tests', passed: 0, failed: ['was not run: there is no package'], skipped: [] });
 }
 
-/** One process of mocha for one group, so that no group can disturb another; or one for each file, side by side. */
+/**
+ * Runs a group in one mocha process, so that groups cannot disturb each other, or its files in parallel, each in its
+ * own process.
+ */
 async function runGroup(group: Group, plan: Plan): Promise<PartResult> {
   console.log(`\n${group.name}`);
   if (group.lanes === 1 || group.files.length === 1) {
@@ -124,7 +127,7 @@ function partResult(name: string, results: readonly MochaResult[]): PartResult {
   };
 }
 
-/** `isQuiet`: what it prints is shown in one piece when it has ended, since another one runs beside it. */
+/** With `isQuiet` the output is printed in one piece at the end, because another process runs at the same time. */
 async function runMocha(
   name: string,
   group: Group,
@@ -157,7 +160,7 @@ async function runMocha(
   };
   child.send(request);
   const [exitCode, signal] = await ended;
-  // What a test has started may still hold the pipe.
+  // A process that a test has started may still hold the pipe open.
   await Promise.race([closed, delay(drainMilliseconds, undefined, { ref: false })]);
   process.stdout.write(Buffer.concat(said));
   const ending = signal === null ? `exit code ${String(exitCode)}` : signal;

@@ -1,18 +1,18 @@
 import type { AuditEvent, TestCluster } from '../../test/support/cluster';
 
 export interface RequestCounts {
-  /** By Helm, or by the Helm that the task runs. */
+  /** Requests by Helm, or by the Helm that the task runs. */
   readonly helm: number;
-  /** By the task itself. */
+  /** Requests by the task itself. */
   readonly task: number;
-  /** Of all of them: answers that hold a list, single objects, watches, changes. */
+  /** The following numbers include both. Each page of a list counts as one list. */
   readonly lists: number;
   readonly watches: number;
   readonly changes: number;
   readonly total: number;
 }
 
-/** Counts, by the API server's audit log, what Helm and the task have asked since then. */
+/** Counts the requests of Helm and the task since a time, from the audit log of the API server. */
 export async function requestsSince(cluster: TestCluster, since: Date): Promise<RequestCounts> {
   return countRequests(await cluster.auditEvents({ since, userAgent: /^(Helm\/|helm-safe-deploy$)/ }));
 }

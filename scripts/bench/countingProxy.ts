@@ -4,7 +4,7 @@ import net, { type AddressInfo } from 'node:net';
 import path from 'node:path';
 import { parse, stringify } from 'yaml';
 
-/** Passes connections on as they are, TLS and all, and counts what goes through. */
+/** Passes connections on unchanged, including TLS, and counts their bytes. */
 export interface CountingProxy {
   /** A kubeconfig that leads through the proxy. */
   readonly kubeconfig: string;
@@ -17,7 +17,7 @@ interface Kubeconfig {
   clusters: { cluster: { server: string; 'tls-server-name'?: string } }[];
 }
 
-/** In front of the API server that a kubeconfig names; its own kubeconfig is written into `folder`. */
+/** Opens a proxy to the API server of a kubeconfig. The kubeconfig for the proxy is written into `folder`. */
 export async function countingProxy(kubeconfig: string, folder: string): Promise<CountingProxy> {
   const config = parse(await readFile(kubeconfig, 'utf8')) as Kubeconfig;
   const [first] = config.clusters;

@@ -15,7 +15,10 @@ export interface Machine {
   readonly processor: string;
   readonly memoryGiB: number;
   readonly system: string;
-  /** Work of others on the machine, beginning and end: the load average of the last minute. */
+  /**
+   * The load average of the last minute at the beginning and at the end. It shows the work of other programs on the
+   * machine.
+   */
   readonly load: readonly [number, number];
 }
 
@@ -32,11 +35,11 @@ export interface Results {
   readonly healthyTimes?: readonly HealthyTime[];
   readonly followingCosts?: FollowingCosts | undefined;
   readonly planTimes?: readonly PlanTime[];
-  /** What could not be measured, and why. */
+  /** A sentence for each measurement that was not possible, with the reason. */
   readonly skipped: readonly string[];
 }
 
-/** docs/benchmarks.md. Names no path of the machine. */
+/** The text of docs/benchmarks.md. It contains no path of the machine. */
 export function benchmarksPage(results: Results, showsRequests: boolean): string {
   return [
     '# Benchmarks',
@@ -92,7 +95,7 @@ function stepTimeSection(times: readonly StepTime[]): string[] {
   ];
 }
 
-/** Helm 3 polls, so the task has to be faster; Helm 4 watches as the task does, so the task may cost a little on top. */
+/** Helm 3 polls, so the task must be faster. Helm 4 watches as the task does, so the task may cost a little more. */
 export function stepTimeTarget(time: StepTime): Target {
   const { ratio, difference } = pairedSpread(time.pairs);
   const what = `Helm ${time.helmVersion}, ${workloads(time)}`;
@@ -185,14 +188,14 @@ function milliseconds({ median, lowest, highest }: Spread): string {
   return `${Math.round(median)} (${Math.round(lowest)} to ${Math.round(highest)})`;
 }
 
-/** How sections were measured that replace those of an earlier page. */
+/** A note on how the sections were measured that replace those of an earlier page. */
 export function sectionNote({ date, commandLine, machine }: Results): string {
   const load = machine.load.map((value) => value.toFixed(1)).join(' at the beginning, ');
   const busy = machine.load.some((value) => value > machine.cores) ? ', which others shared meanwhile' : '';
   return `Measured on ${date} by \`${commandLine}\`, medians, on the machine above${busy}: load average ${load} at the end.`;
 }
 
-/** Whether a page tells of a target that was missed. */
+/** Returns the lines of a page that report a missed target. */
 export function missedTargets(page: string): string[] {
   return page.split('\n').filter((line) => line.includes('**not met**'));
 }

@@ -9,13 +9,14 @@ import { request, type ApiServer } from '../cluster/api';
 import { adminApiServer, down } from '../cluster/cluster';
 
 /**
- * Follows 500 Deployments with 5,000 simulated pods to the end by the packaged RolloutHealthCheck while pods fail here and there, and prints
- * what it cost: the peak memory of the task's process beside that of a bare Node, its processor time, and what the API server was asked.
+ * Follows 500 Deployments with 5,000 simulated pods to the end with the packaged RolloutHealthCheck while some pods
+ * fail, and prints the costs: the peak memory of the task's process beside that of a bare Node, its processor time, and
+ * the requests to the API server.
  * Usage: npm run package, then node scripts/run.cjs scripts/bench/follow5000.ts
  */
 const workloads = 500;
 const replicas = 10;
-/** A node that kwok plays takes 500 pods. */
+/** One kwok node takes 500 pods. */
 const nodes = 12;
 const podsToBreak = 100;
 const brokenForMs = 4_000;
@@ -108,7 +109,7 @@ function deployments(): object[] {
   });
 }
 
-/** Until the process ends, looks at what it has used; the kernel keeps the peak. */
+/** Samples the costs of the process until it ends. The kernel keeps the peak. */
 async function costWhile(pid: () => number | undefined, done: Promise<unknown>, ended: AbortController): Promise<Cost> {
   let cost: Cost = { peakMib: 0, cpuSeconds: 0 };
   void done.finally(() => {
@@ -116,7 +117,8 @@ async function costWhile(pid: () => number | undefined, done: Promise<unknown>, 
   });
   while (!ended.signal.aborted) {
     const seen = pid();
-    // The process of the post-job step comes after that of the step itself, and does next to nothing.
+    // The process of the post-job phase follows that of the main phase and does almost nothing, so the larger value is
+    // kept.
     const now = seen === undefined ? undefined : costOf(seen);
     if (now !== undefined && now.cpuSeconds >= cost.cpuSeconds) cost = now;
     await delay(200);
@@ -131,7 +133,7 @@ function costOf(pid: number): Cost | undefined {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /, '')
       .split(' ');
-    // utime and stime, in hundredths of a second.
+    // utime and stime are in hundredths of a second.
     return { peakMib: Number(peak) / 1024, cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100 };
   } catch {
     return undefined;
@@ -145,7 +147,7 @@ async function bareNodeMib(): Promise<number> {
   return Number(peak) / 1024;
 }
 
-/** Lets ready pods crash, and mends each of them a moment later. Answers how many there were. */
+/** Makes ready pods crash and repairs each of them a moment later. Returns the number of these pods. */
 async function trouble(server: ApiServer, signal: AbortSignal): Promise<number> {
   const names = new Set<string>();
   while (!signal.aborted && names.size < podsToBreak) {

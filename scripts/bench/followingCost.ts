@@ -15,17 +15,17 @@ export interface FollowingCost {
   readonly size: Size;
   readonly who: string;
   readonly seconds: number;
-  /** Further pages of a list are counted apart. */
+  /** Does not include further pages of a list, which are counted in `pages`. */
   readonly lists: number;
   readonly pages: number;
   readonly watches: number;
-  /** Single objects, and what the API server serves. */
+  /** Reads of single objects and of discovery. */
   readonly gets: number;
   readonly bytes: number;
   readonly usage: Usage | undefined;
-  /** `list pods`, `watch pods` …, each with how often; pages aside. */
+  /** The number of requests by kind, such as `list pods` or `watch pods`, without further pages. */
   readonly byKind: Readonly<Record<string, number>>;
-  /** It was ended before all was ready. */
+  /** True if the run was ended before all pods were ready. */
   readonly isCapped: boolean;
 }
 
@@ -36,13 +36,13 @@ export const sizes: readonly Size[] = [
   { workloads: 500, podsEach: 10 },
 ];
 
-/** Whoever has not ended by then is ended. */
+/** A run that has not ended after this time is ended. */
 export const followingCapSeconds = 420;
 
 interface Bench {
   readonly cluster: TestCluster;
   readonly vsix: string;
-  /** For the kubeconfig that leads through the proxy. */
+  /** A folder for the kubeconfig of the proxy. */
   readonly folder: string;
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
@@ -50,14 +50,14 @@ interface Bench {
 
 export interface FollowingCosts {
   readonly costs: readonly FollowingCost[];
-  /** A Node that does nothing. MiB. */
+  /** The memory of an idle Node in MiB. */
   readonly bareNodeMiB: number | undefined;
 }
 
 const release = 'bench';
 const nodeName = 'bench-large';
 
-/** A rollout of pods that start from nothing, followed from the moment when their workloads exist, on simulated nodes. */
+/** Measures a rollout of new pods on simulated nodes, from the moment when their workloads exist. */
 export async function measureFollowingCosts(
   bench: Bench,
   wanted: readonly Size[] = sizes,
@@ -94,7 +94,7 @@ interface Contest extends Bench {
 interface Contestant {
   readonly who: string;
   readonly userAgent: RegExp;
-  /** Helm applies and waits in one. */
+  /** True for Helm, which applies and waits in one command. */
   readonly appliesItself: boolean;
   readonly follow: (contest: Contest, namespace: string, size: Size) => Promise<WatchedRun>;
 }
@@ -192,14 +192,14 @@ function helmUpgrade(contest: Contest, namespace: string, size: Size, flags: rea
   return watched(cluster.helm4, args, { env, timeoutSeconds: followingCapSeconds });
 }
 
-/** As fast as Helm can, so that most pods have yet to come when the following begins. */
+/** Applies as fast as Helm can, so that most pods do not exist yet when the measurement starts. */
 async function apply({ cluster, check }: Contest, namespace: string, size: Size): Promise<void> {
   const fast = ['--qps', '1000', '--burst-limit', '1000'];
   const args = ['upgrade', release, chart, '--install', '--namespace', namespace, ...values(size), ...fast];
   await succeed(cluster.helm4, args, { env: { HOME: check.home, KUBECONFIG: cluster.kubeconfig } });
 }
 
-/** The next one must not be slowed down by the end of this one. */
+/** Waits until the namespace is gone, so that its deletion does not slow down the next run. */
 async function emptied({ cluster, signal }: Contest, namespace: string): Promise<void> {
   await cluster.cleanUp(namespace);
   const isGone = async (): Promise<boolean> =>

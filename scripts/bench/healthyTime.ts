@@ -6,11 +6,14 @@ import type { TaskStart } from './task';
 import { hasSucceeded } from './task';
 import { outputOf, watched, type WatchedRun } from './watchedProcess';
 
-/** Milliseconds. */
+/** Times in milliseconds. */
 export interface HealthyRun {
-  /** From the moment when the API server told of the last pod's readiness to the end of the step. */
+  /** Time from the moment when the API server reported the last pod as ready to the end of the step. */
   readonly afterPod: number;
-  /** From the moment when it told of the workload's own status: a controller of the cluster writes it. */
+  /**
+   * Time from the moment when the API server reported the workload's own status, which a controller of the cluster
+   * writes.
+   */
   readonly afterStatus: number;
 }
 
@@ -27,11 +30,14 @@ interface Bench {
 }
 
 const release = 'bench';
-/** The pods answer their readiness probe with 503 for so long, so that everybody is waiting when they are ready. */
+/**
+ * The pods answer their readiness probe with 503 for this time, so that every program is already waiting when they get
+ * ready.
+ */
 const readyAfterSeconds = 3;
 const workloads = 3;
 
-/** How soon the end of a rollout is known: by the task, by kubectl and by each Helm, one after the other in every run. */
+/** Measures how soon the end of a rollout is known: by the task, by kubectl and by each Helm, in turn in every run. */
 export async function measureHealthyTimes(bench: Bench, runs: number): Promise<HealthyTime[]> {
   const { cluster, log, signal } = bench;
   const helms = [cluster.helm3, cluster.helm4];
@@ -80,7 +86,7 @@ async function oneRun(bench: Bench, act: Act): Promise<HealthyRun> {
   }
 }
 
-/** Each object by its first state that is as wanted: the last of them. */
+/** The time when the last pod first became ready. */
 function lastReadyPod(watch: RawWatch): number {
   return latest(Array.from({ length: workloads }, (_, index) => watch.first(readyPod(index))));
 }

@@ -47,7 +47,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Part of the figures must not replace all of them. */
+/** Returns true for a complete run, because partial figures must not replace the whole page. */
 function isComplete({ parts: wanted, helms, workloads }: BenchOptions): boolean {
   return wanted.length === parts.length && helms === undefined && workloads === undefined;
 }
@@ -108,7 +108,7 @@ interface ClusterResults {
 
 interface Material {
   readonly vsix: string;
-  /** For files that are needed on the way. */
+  /** A folder for temporary files. */
   readonly folder: string;
 }
 
@@ -144,7 +144,7 @@ async function rolloutTimesOf(
   const bench = { cluster, check, deploy, folder, log, signal: interruption.signal };
   try {
     return {
-      // Runs that wait for a grace take a minute each.
+      // Runs with a grace take a minute each.
       verdictTimes: wanted.includes('e') ? await measureVerdictTimes(bench, Math.ceil(runs / 3)) : [],
       healthyTimes: wanted.includes('f') ? await measureHealthyTimes(bench, runs) : [],
     };
@@ -171,7 +171,7 @@ async function startUpsOf(vsix: string, helm: string, runs: number): Promise<Sta
   for (const node of [process.execPath, node24]) {
     if (node === undefined) continue;
     log(`start to first API request, ${results.length === 0 ? process.version : 'Node 24'}`);
-    // A start is cheap, and its time varies much.
+    // A start takes little time, and its time varies much.
     results.push(await measureStartUp(vsix, helm, node, runs * 2 + 1));
   }
   return results;
@@ -207,7 +207,7 @@ async function stepTimesOf(cluster: TestCluster, vsix: string, options: BenchOpt
   }
 }
 
-/** Fewer where a single run of plain Helm 4 takes a minute. */
+/** Returns fewer pairs for 50 workloads, where a single run of plain Helm 4 takes a minute. */
 function pairsOf({ workloads }: Scenario, runs: number): number {
   return workloads === 1 ? runs : Math.ceil(runs / 3);
 }

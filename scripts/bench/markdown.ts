@@ -19,8 +19,8 @@ export function shown({ median, lowest, highest }: Spread): string {
 }
 
 /**
- * The page with its sections replaced by those of the same heading in another one, new ones at its end; each that is
- * put in says by `note` when and how it was measured.
+ * Replaces sections of the page by sections with the same heading in `fresh`, and appends new ones. Each of them gets
+ * `note`, which says when and how it was measured.
  */
 export function withSections(page: string, fresh: string, note: string): string {
   const [preface = '', ...old] = sections(page);

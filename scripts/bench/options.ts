@@ -1,6 +1,9 @@
 import { parseArgs } from 'node:util';
 
-/** What is measured: step time, start-up, API requests, package size, time to the verdict and to healthy, following, planning. */
+/**
+ * The measurements: step time, start-up, API requests, package size, time to the verdict, time to healthy, following,
+ * planning.
+ */
 export const parts = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const;
 export type Part = (typeof parts)[number];
 
@@ -25,16 +28,16 @@ export interface BenchOptions {
   readonly parts: readonly Part[];
   readonly runs: number;
   readonly cluster: string;
-  /** Part of the page is to be renewed. */
+  /** True if only a part of the page is renewed. */
   readonly update: boolean;
-  /** Undefined: all. */
+  /** Undefined means all Helm versions. */
   readonly helms: readonly string[] | undefined;
   readonly workloads: number | undefined;
-  /** As typed after \`npm run bench\`. */
+  /** The command as the user typed it. */
   readonly commandLine: string;
 }
 
-/** Throws UsageError for what it does not understand; undefined when only help is wanted. */
+/** Throws UsageError for invalid arguments. Returns undefined if only help is requested. */
 export function benchOptions(args: readonly string[]): BenchOptions | undefined {
   const values = parsed(args);
   if (values.help === true) return undefined;

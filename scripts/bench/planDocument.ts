@@ -2,7 +2,7 @@ import { row, shown, verdict, type Target } from './markdown';
 import type { PlanRequests, PlanTime } from './planTime';
 import { median, spread } from './statistics';
 
-/** Seconds. */
+/** The limit in seconds. */
 const limit = 10;
 
 export function planSection(times: readonly PlanTime[]): string[] {

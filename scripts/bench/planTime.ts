@@ -5,17 +5,20 @@ import type { TaskStart } from './task';
 import { hasSucceeded } from './task';
 import { outputOf, watched } from './watchedProcess';
 
-/** What planning one rollback asked of the API server. */
+/** The requests to the API server for planning one rollback. */
 export interface PlanRequests {
-  /** By the task itself: lists with their number of kinds and namespaces, single objects and what the server serves. */
+  /**
+   * Requests of the task itself. The number of lists depends on the number of kinds and namespaces. Gets are reads of
+   * single objects and of discovery.
+   */
   readonly lists: number;
   readonly gets: number;
-  /** Of the plan that is kept, and the lock. */
+  /** Changes of the kept plan and of the lock. */
   readonly changes: number;
-  /** By the Helm that is rehearsed. */
+  /** Reads by the rehearsed Helm. */
   readonly helmReads: number;
   readonly dryRuns: number;
-  /** Changes of anything but a dry run. */
+  /** Changes by Helm that are not dry runs. */
   readonly helmChanges: number;
 }
 
@@ -24,7 +27,7 @@ export interface PlanTime {
   readonly objects: number;
   /** Seconds from the start of the process to its end. */
   readonly seconds: readonly number[];
-  /** Of one run. */
+  /** The requests of one run. */
   readonly requests: PlanRequests;
 }
 
@@ -39,7 +42,7 @@ const release = 'bench';
 const sizes = [50, 500] as const;
 const chart = path.join(import.meta.dirname, 'chart');
 
-/** `action: plan` for a release of which every object differs between its two revisions. Its Deployments have no pods. */
+/** Measures `action: plan` for a release whose two revisions differ in every object. Its Deployments have no pods. */
 export async function measurePlanTimes(bench: Bench, runs: number): Promise<PlanTime[]> {
   const results: PlanTime[] = [];
   for (const [helmVersion, helm] of Object.entries(bench.cluster.helms)) {
@@ -80,7 +83,7 @@ async function planned(
   }
 }
 
-/** As fast as Helm can: this is not measured. */
+/** Upgrades as fast as Helm can, because this step is not measured. */
 async function upgraded(bench: Bench, helm: string, namespace: string, objects: number, rollout: string) {
   const { cluster, rollback } = bench;
   const workloads = objects / 5;

@@ -3,11 +3,14 @@ import { createInterface } from 'node:readline';
 import { adminApiServer } from '../cluster/cluster';
 import { ownUserAgent, request, type ApiServer } from '../cluster/api';
 
-/** What the API server itself shows, and when: plain watches, as near to the cluster as a client can be. */
+/**
+ * Shows what the API server reports and when. It uses plain watches, which are as close to the cluster as a client can
+ * be.
+ */
 export interface RawWatch {
-  /** When an object first came whose JSON matches, by `performance.now()`; undefined so far. */
+  /** The time (`performance.now()`) of the first object whose JSON matches. Undefined if none has come yet. */
   first(pattern: RegExp): number | undefined;
-  /** When an object last came whose JSON matches. */
+  /** The time of the last object whose JSON matches. */
   last(pattern: RegExp): number | undefined;
   stop(): void;
 }

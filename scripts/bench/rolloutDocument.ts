@@ -4,7 +4,7 @@ import { row, shown, verdict, type Target } from './markdown';
 import { median, spread } from './statistics';
 import { capSeconds, nameOf, type PeerEnd, type VerdictTime } from './verdictTime';
 
-/** Seconds after the object was sent, where no grace is given. */
+/** The limit for causes without grace: seconds after the object was sent. */
 const atOnceLimit = 3;
 /** Seconds after the cluster has shown the cause and the grace is over. */
 const noticeLimit = 2;
@@ -58,7 +58,7 @@ export function verdictTargets(times: readonly VerdictTime[]): Target[] {
   ].flat();
 }
 
-/** Met where all are; those that are not are named. */
+/** The target is met if all times are within the limit. Otherwise the missed ones are named. */
 function limited(
   wanted: string,
   times: readonly VerdictTime[],
@@ -103,7 +103,7 @@ export function healthySection(times: readonly HealthyTime[]): string[] {
   ];
 }
 
-/** 200 MB, in MiB. */
+/** The limit is 200 MB, here in MiB. */
 const memoryLimitMiB = 200_000_000 / 2 ** 20;
 
 export function followingSection({ costs, bareNodeMiB }: FollowingCosts): string[] {

@@ -16,8 +16,8 @@ export interface StartUp {
 }
 
 /**
- * The API server is a stub on loopback that speaks HTTPS and has nothing, so only the task's own start counts. The Helm that
- * the task starts meanwhile is the real one.
+ * Measures only the task's own start: the API server is an HTTPS stub on loopback without objects. The Helm that the
+ * task starts is a real one.
  */
 export async function measureStartUp(vsix: string, helm: string, node: string, runs: number): Promise<StartUp> {
   const stub = await startStubApiServer();
@@ -41,7 +41,7 @@ export async function measureStartUp(vsix: string, helm: string, node: string, r
       await ended;
       stub.handlers.length = 0;
       const bare = (await timedSuccess(node, ['-e', '0'])) * 1000;
-      // The first run reads the files from disk.
+      // The first run reads the files from disk, so it is not counted.
       if (run === 0) continue;
       firstRequest.push(milliseconds);
       bareNode.push(bare);

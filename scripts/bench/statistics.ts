@@ -1,4 +1,4 @@
-/** One figure of ours and one of what it is compared with, measured one right after the other. */
+/** A figure of ours and one of the other program, measured directly one after the other. */
 export interface Pair {
   readonly ours: number;
   readonly theirs: number;
@@ -13,7 +13,10 @@ export interface Spread {
 export interface PairedSpread {
   readonly ours: Spread;
   readonly theirs: Spread;
-  /** Of the pairs' ratios and differences, not of the medians: what slows the machine down slows both of a pair. */
+  /**
+   * The spread of the pairs' ratios and differences, not of the medians: a slow phase of the machine affects both
+   * figures of a pair.
+   */
   readonly ratio: Spread;
   readonly difference: Spread;
 }
@@ -38,7 +41,7 @@ export function pairedSpread(pairs: readonly Pair[]): PairedSpread {
   };
 }
 
-/** A B, B A, A B …: neither is always the second one. */
+/** Alternates the order (A B, B A, A B …), so that neither is always second. */
 export async function inPairs(
   runs: number,
   measureOurs: (run: number) => Promise<number>,

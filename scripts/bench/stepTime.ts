@@ -13,9 +13,9 @@ export interface Scenario {
 
 export interface StepTime extends Scenario {
   readonly helmVersion: string;
-  /** Seconds. */
+  /** The times in seconds. */
   readonly pairs: readonly Pair[];
-  /** Of one run each. */
+  /** The requests of one run each. */
   readonly requests: { readonly ours: RequestCounts; readonly theirs: RequestCounts };
 }
 
@@ -23,7 +23,7 @@ const release = 'bench';
 
 /**
  * Upgrades two releases of the same chart in turn, one with the task and one with `helm upgrade --install --wait`. Each
- * upgrade replaces every pod; the next one starts when nothing of the one before is left running.
+ * upgrade replaces every pod. The next one starts when no pod of the previous one is left.
  */
 export async function measureStepTime(
   cluster: TestCluster,
@@ -45,7 +45,7 @@ export async function measureStepTime(
     return seconds;
   };
   try {
-    // The first install, and what fills caches, is not measured.
+    // The first install, which also fills caches, is not measured.
     await measure('ours')(0);
     await measure('theirs')(0);
     const pairs = await inPairs(runs, measure('ours'), measure('theirs'));
@@ -85,7 +85,7 @@ function values({ workloads, nodeKind }: Scenario, run: number): string[] {
   return [`workloads=${workloads}`, `rollout=run-${run}`, ...place];
 }
 
-/** No pod of an older revision is left, and each workload has its one. */
+/** Waits until no pod of an older revision is left and each workload has its one pod. */
 async function settled(cluster: TestCluster, namespace: string, workloads: number, signal: AbortSignal): Promise<void> {
   const isSettled = async (): Promise<boolean> => {
     const { items } = await cluster.kubectlJson<{ items: { metadata: { deletionTimestamp?: string } }[] }>(

@@ -2,26 +2,26 @@ import path from 'node:path';
 import { createAgent, type Agent, type ProcessRun, type ServiceConnection } from '../../test/support/agent';
 import { kubeconfigConnection } from '../../test/support/product';
 
-/** How the agent starts the packaged task: to start it likewise without the stand-in for the agent around it. */
+/** The way in which the agent starts the packaged task. It allows the same start without the agent's stand-in. */
 export interface TaskStart {
   readonly node: string;
   readonly script: string;
   readonly workingFolder: string;
-  /** The home folder of the agent: Helm keeps what it learned about the API server there. */
+  /** The home folder of the agent. Helm caches there what it learned about the API server. */
   readonly home: string;
-  /** For these inputs of the task and no others. */
+  /** The environment for these inputs of the task and no others. */
   environment(inputs: Readonly<Record<string, string>>): NodeJS.ProcessEnv;
   dispose(): void;
 }
 
-/** Inputs of a first run that end it at once. */
+/** Invalid inputs that end a first run at once. */
 const refused = {
   HelmSafeDeploy: { releaseName: 'bench', chart: 'none', helmPath: path.resolve('/none') },
   RolloutHealthCheck: { workloads: 'none/none' },
   ApproveAndRollback: { action: 'plan', releaseName: 'none' },
 } as const;
 
-/** Has the agent run the task once, with inputs that it refuses, and takes over what the agent gave it. */
+/** Lets the agent run the task once with invalid inputs, and records the environment that the agent gave it. */
 export async function taskStart(
   vsix: string,
   kubeconfig: string,
@@ -47,7 +47,7 @@ export async function taskStart(
 
 function without(environment: NodeJS.ProcessEnv, inputs: readonly string[]): NodeJS.ProcessEnv {
   const left = { ...environment };
-  // The agent gives every input, those left out with their defaults.
+  // The agent sets every input. Those that are left out get their defaults.
   for (const input of inputs) left[`INPUT_${input.toUpperCase()}`] = '';
   return left;
 }
@@ -63,7 +63,7 @@ async function firstRun(agent: Agent, connection: ServiceConnection, task: keyof
   return run;
 }
 
-/** The task says its result in its log; its exit code is 0 in any case. */
+/** The task reports its result in the log. Its exit code is always 0. */
 export function hasSucceeded(output: string): boolean {
   return output.includes('##vso[task.complete result=Succeeded');
 }

@@ -7,7 +7,7 @@ export interface TimedRun {
   readonly output: string;
 }
 
-/** From the start of a process to its end, its output read meanwhile as an agent would. */
+/** Measures from the start of a process to its end. Its output is read at the same time, as an agent does. */
 export async function timed(
   program: string,
   args: readonly string[],
@@ -25,7 +25,7 @@ export async function timed(
   return { seconds, exitCode, output: (await output).join('') };
 }
 
-/** As `timed`; a run that fails is no figure. */
+/** Like `timed`, but throws for a failed run, because its time has no meaning. */
 export async function timedSuccess(
   program: string,
   args: readonly string[],

@@ -10,16 +10,16 @@ export interface VerdictCase {
   readonly code: CauseCode;
   readonly kind: WorkloadKind;
   readonly graceSeconds: number;
-  /** What must stand in the namespace before. */
+  /** The manifest of objects that must exist in the namespace first. */
   readonly surroundings: string;
   readonly manifest: object;
-  /** In the JSON of the first object that shows the cause. */
+  /** Matches the JSON of the first object that shows the cause. */
   readonly shownBy: RegExp;
-  /** The hook of a release, so that HelmSafeDeploy is what finds it. */
+  /** True if the workload is a hook of a release. HelmSafeDeploy then finds the failure. */
   readonly isHook?: boolean;
 }
 
-/** Every case has a namespace of its own, so all may have the same name. */
+/** Every case has its own namespace, so all can use the same name. */
 export const workloadName = 'app';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -31,7 +31,7 @@ type Incident = Pick<VerdictCase, 'incident' | 'code' | 'shownBy'> & {
 
 const serving = 'exec httpd -f -p 8080';
 
-/** `registry`: `localhost:PORT` of one that answers 404 for repositories under `gone`. */
+/** `registry` is `localhost:PORT` of a registry that answers 404 for repositories under `gone`. */
 function podIncidents(registry: string): readonly Incident[] {
   return [
     {

@@ -10,19 +10,22 @@ import type { TaskStart } from './task';
 import { verdictCases, workloadName, type VerdictCase, type WorkloadKind } from './verdictCases';
 import { outputOf, watched, type WatchedRun } from './watchedProcess';
 
-/** Seconds from the moment when the object was sent to the API server. */
+/** Times in seconds since the object was sent to the API server. */
 export interface VerdictRun {
-  /** Until the cluster first showed the cause. */
+  /** Time until the cluster first showed the cause. */
   readonly shown: number;
-  /** Until the task had judged; it then collects evidence and reports. Absent where its log does not tell. */
+  /**
+   * Time until the task had its verdict, before it collects evidence and reports. Absent if its log does not show this
+   * moment.
+   */
   readonly judged?: number;
-  /** Until the step had ended with the right cause. */
+  /** Time until the step had ended with the right cause. */
   readonly ended: number;
 }
 
 export interface PeerEnd {
   readonly seconds: number;
-  /** `silent`: nothing until the cap. `content`: it called the rollout good. */
+  /** `silent` means no result before the limit. `content` means that the program reported a successful rollout. */
   readonly end: 'silent' | 'failed' | 'content';
 }
 
@@ -31,12 +34,12 @@ export interface VerdictTime {
   readonly runs: readonly VerdictRun[];
   readonly helm3: PeerEnd;
   readonly helm4: PeerEnd;
-  /** Absent where kubectl has no word for it. */
+  /** Absent if kubectl has no command for this case. */
   readonly kubectl?: PeerEnd;
 }
 
 export const capSeconds = 45;
-/** So many rollouts that mostly wait stand side by side. */
+/** This number of rollouts, which mostly wait, run at the same time. */
 const waitingAtOnce = 8;
 const peersAtOnce = 3;
 
@@ -44,7 +47,7 @@ interface Bench {
   readonly cluster: TestCluster;
   readonly check: TaskStart;
   readonly deploy: TaskStart;
-  /** For charts. */
+  /** A folder for charts. */
   readonly folder: string;
   readonly log: (line: string) => void;
   readonly signal: AbortSignal;
@@ -92,7 +95,7 @@ export function nameOf({ incident, kind }: Pick<VerdictCase, 'incident' | 'kind'
   return `${incident}, ${kind}`;
 }
 
-/** At most so many at a time, begun in order. */
+/** Runs at most `limit` actions at a time, started in order. */
 async function sideBySide<T, Result>(
   limit: number,
   items: readonly T[],
@@ -193,7 +196,7 @@ function collectionPath(kind: WorkloadKind, namespace: string): string {
   return `${api}/namespaces/${namespace}/${plural}`;
 }
 
-/** When the API server first told of the object. */
+/** The time when the API server first reported the object. */
 function appearance(watch: RawWatch, kind: WorkloadKind): number {
   const at = watch.first(new RegExp(`^{"type":"ADDED","object":{"kind":"${kind}"`));
   if (at === undefined) throw new Error(`No ${kind} was made.`);
@@ -229,7 +232,7 @@ async function inNamespace<T>(
   }
 }
 
-/** A quota counts only when its controller has looked, and a limit range when admission has heard of it. */
+/** A quota counts only after its controller has processed it, and a limit range after admission has seen it. */
 const admissionLagMilliseconds = 500;
 
 async function surround(cluster: TestCluster, namespace: string, manifest: string): Promise<void> {

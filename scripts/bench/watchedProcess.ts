@@ -3,38 +3,38 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 export interface Line {
-  /** By `performance.now()`. */
+  /** A time of `performance.now()`. */
   readonly at: number;
   readonly text: string;
 }
 
 export interface WatchedRun {
-  /** By `performance.now()`. */
+  /** A time of `performance.now()`. */
   readonly startedAt: number;
   readonly endedAt: number;
   readonly exitCode: number | null;
   readonly lines: readonly Line[];
-  /** Where the system tells it (Linux). */
+  /** Undefined if the system does not show it (only Linux does). */
   readonly usage: Usage | undefined;
 }
 
 export interface Usage {
-  /** The most memory that it ever held at a time. */
+  /** The peak of its memory. */
   readonly peakMiB: number;
-  /** Of all its threads, in user and kernel mode. */
+  /** The sum of all its threads, in user and kernel mode. */
   readonly cpuSeconds: number;
 }
 
 export interface WatchedOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Killed then: whoever has said nothing by now is not waited for. */
+  /** A process that runs longer is killed. */
   readonly timeoutSeconds?: number;
 }
 
 const samplingMilliseconds = 100;
 
-/** A process with the time of each line that it writes, and what it needs of the machine. */
+/** Runs a process and records the time of each output line and the resources that the process uses. */
 export async function watched(
   program: string,
   args: readonly string[],
@@ -69,14 +69,14 @@ export async function watched(
   }
 }
 
-/** Ticks of the kernel's clock in a second: the same on every Linux that Node runs on. */
+/** Ticks of the kernel's clock per second. The value is the same on every Linux that Node runs on. */
 const ticksPerSecond = 100;
 
 function usageOf(pid: number | undefined): Usage | undefined {
   if (pid === undefined) return undefined;
   try {
     const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    // The name of the program, in brackets, may hold blanks: what is counted comes after it.
+    // The program's name, in parentheses, may contain blanks, so the fields are counted after it.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /, '')
       .split(' ');

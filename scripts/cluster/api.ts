@@ -1,6 +1,6 @@
 import https from 'node:https';
 
-/** How the audit log tells these scripts' own requests from those of the programs under test. */
+/** The audit log distinguishes the requests of these scripts from those of the tested programs by this user agent. */
 export const ownUserAgent = 'helm-safe-deploy-cluster';
 
 export interface ApiServer {
@@ -14,7 +14,9 @@ export interface ApiResponse {
   readonly body: string;
 }
 
-/** One request to the API server. Rejects if there is no answer within 10 seconds; any status is an answer. */
+/**
+ * Sends one request to the API server. Rejects if no answer comes within 10 seconds. Every status counts as an answer.
+ */
 export function request(server: ApiServer, method: string, path: string, body?: unknown): Promise<ApiResponse> {
   return new Promise((resolve, reject) => {
     const options: https.RequestOptions = {
@@ -42,7 +44,7 @@ export function request(server: ApiServer, method: string, path: string, body?: 
   });
 }
 
-/** Creates an object; that it exists already is fine. */
+/** Creates an object. An existing object is not an error. */
 export async function create(server: ApiServer, path: string, object: unknown): Promise<void> {
   const { status, body } = await request(server, 'POST', path, object);
   if (status < 300 || status === 409) return;

@@ -3,12 +3,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { waitFor } from './wait';
 
-/** Named after the state folder, so that no two clusters of this machine have the same. */
+/** The name contains a hash of the state folder, so that no two clusters of this machine share a control group. */
 export function cgroupName(folder: string): string {
   return `helm-safe-deploy-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`;
 }
 
-/** The kubelet wants its root group to exist under every controller. */
+/** Creates the group under every controller, because the kubelet requires its root group there. */
 export function createCgroup(name: string): void {
   for (const mount of cgroupMounts()) {
     passControllersOn(mount);
@@ -16,7 +16,10 @@ export function createCgroup(name: string): void {
   }
 }
 
-/** With version 2 a group has the controllers that its parent passes on, and the kubelet misses any of these that exist. */
+/**
+ * In cgroup version 2 a group has only the controllers that its parent passes on. The kubelet needs all of these that
+ * exist.
+ */
 function passControllersOn(mount: string): void {
   const file = path.join(mount, 'cgroup.controllers');
   if (!fs.existsSync(file)) return;
@@ -25,14 +28,17 @@ function passControllersOn(mount: string): void {
   for (const controller of wanted) fs.writeFileSync(path.join(mount, 'cgroup.subtree_control'), `+${controller}`);
 }
 
-/** The folders of a group that exist, one per hierarchy. */
+/** The existing folders of a group, one per hierarchy. */
 export function cgroupFolders(name: string): string[] {
   return cgroupMounts()
     .map((mount) => path.join(mount, name))
     .filter((folder) => fs.existsSync(folder));
 }
 
-/** Removes the group and all below it. The kernel refuses while a killed process is not yet gone, so this is tried again. */
+/**
+ * Removes the group and all groups below it. The kernel refuses while a killed process is not gone yet, so this is
+ * retried.
+ */
 export async function removeCgroup(name: string): Promise<void> {
   for (const group of cgroupFolders(name)) {
     await waitFor(`the control group ${group} to be empty`, () => removeTree(group), { timeoutSeconds: 10 });

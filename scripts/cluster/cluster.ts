@@ -20,7 +20,7 @@ import * as realNode from './realNode';
 import { type ClusterState, type Layout, readState, type Tokens, writeIfChanged, writeState } from './state';
 import { Hopeless, waitFor } from './wait';
 
-/** Raised whenever the files or flags below change so that a running cluster of before does not fit any more. */
+/** Raise this version whenever the files or flags below change so that an already running cluster no longer fits. */
 const layoutVersion = 3;
 
 export interface ClusterNode {
@@ -28,37 +28,37 @@ export interface ClusterNode {
   readonly kind: 'real' | 'kwok';
 }
 
-/** What `up --json` prints. All paths are absolute. */
+/** The output of `up --json`. All paths are absolute. */
 export interface ClusterDescription {
   readonly kubeconfig: string;
   readonly kubectl: string;
   readonly helm3: string;
   readonly helm4: string;
-  /** Every Helm that is there, by version. */
+  /** All available Helm binaries, keyed by version. */
   readonly helms: Readonly<Record<string, string>>;
   readonly kubernetesVersion: string;
   readonly nodes: readonly ClusterNode[];
-  /** What the real node has: `busybox` (a shell, httpd ...) and `app` (see go/app). Empty without a real node. */
+  /** Images on the real node: `busybox` (a shell, httpd ...) and `app` (see go/app). Empty without a real node. */
   readonly images: Readonly<Record<string, string>>;
   readonly name: string;
   readonly auditLog: string;
-  /** Where pods reach this machine; undefined without a real node. */
+  /** The address where pods reach this machine. Undefined without a real node. */
   readonly hostAddress?: string;
 }
 
 export interface UpOptions {
   readonly name: string;
-  /** False leaves the real node out even where there could be one. */
+  /** False leaves out the real node even if it is possible. */
   readonly realNode: boolean;
   /** With 0, kwok is neither built nor started. */
   readonly kwokNodes: number;
-  /** The versions that are built; all when absent. */
+  /** The Helm versions to build. If absent, all are built. */
   readonly helms?: readonly string[];
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
-/** Brings the cluster up, or completes what is missing of a running one, and returns when it is ready for use. */
+/** Starts the cluster, or completes the missing parts of a running one. Resolves when it is ready. */
 export async function up(options: UpOptions): Promise<ClusterDescription> {
   const folder = clusterFolder(options.name);
   const { log, signal } = options;
@@ -80,7 +80,7 @@ export async function up(options: UpOptions): Promise<ClusterDescription> {
   });
 }
 
-/** Ends everything of the cluster and removes its state. Nothing happens if there is none. */
+/** Ends every process of the cluster and removes its state. Does nothing if the cluster does not exist. */
 export async function down(name: string, log: Log, signal: AbortSignal): Promise<void> {
   const folder = clusterFolder(name);
   await locked(name, log, signal, () => remove(folder, log));
@@ -122,27 +122,27 @@ export async function load(name: string, archive: string): Promise<string[]> {
   return realNode.importImages(folder, path.resolve(archive));
 }
 
-/** Stops the API server and returns when its process and port are gone. */
+/** Stops the API server. Resolves when its process is gone and its port is free. */
 export async function stopApiServer(name: string): Promise<void> {
   const { folder } = existing(name);
-  // A graceful stop waits for open requests for up to a minute; clients notice the same either way.
+  // A graceful stop waits up to a minute for open requests. For clients there is no difference.
   await processes.killPart(folder, 'kube-apiserver');
 }
 
-/** Starts the API server if it does not run and returns when it is ready. */
+/** Starts the API server if it does not run. Resolves when it is ready. */
 export async function startApiServer(name: string): Promise<void> {
   const { folder, state } = existing(name);
   await startPart(folder, state.layout, controlPlane.apiServerCommand(folder, state.layout, controlPlanePaths()));
   await waitForApiServer(folder, state);
 }
 
-/** Kills the real node's kubelet; its containers go on running. */
+/** Kills the kubelet of the real node. The containers go on running. */
 export async function killKubelet(name: string): Promise<void> {
   const { folder } = existing(name);
   await processes.killPart(folder, 'kubelet');
 }
 
-/** Starts the kubelet if it does not run and returns when its node is ready. */
+/** Starts the kubelet if it does not run. Resolves when its node is ready. */
 export async function startKubelet(name: string): Promise<void> {
   const { folder, state } = existing(name);
   const { layout } = state;
@@ -231,7 +231,7 @@ async function startNew(folder: string, withNode: boolean, options: UpOptions): 
   }
 }
 
-/** What the last started parts wrote is mostly the reason, and is about to be removed. */
+/** Adds the last log lines of each part to the error: they usually show the reason, and the logs will be removed. */
 function explain(folder: string, error: Error): Error {
   if (error.name === 'AbortError') return error;
   const logs = path.join(folder, 'logs');
@@ -286,7 +286,7 @@ function newTokens(): Tokens {
   };
 }
 
-/** Starts every part that does not run and waits until all is ready. Works on a new cluster and on a damaged one alike. */
+/** Starts every part that does not run and waits until all are ready. It works on new and on damaged clusters. */
 async function complete(folder: string, found: ClusterState, options: UpOptions): Promise<ClusterDescription> {
   const { signal } = options;
   const state: ClusterState = { ...found, kwokNodes: Math.max(found.kwokNodes, options.kwokNodes) };
@@ -306,7 +306,10 @@ async function complete(folder: string, found: ClusterState, options: UpOptions)
   return describe(folder, ready);
 }
 
-/** Runs all at the same time. When one fails the others are aborted, and all have ended before its error is thrown. */
+/**
+ * Runs all actions at the same time. If one fails, the others are aborted. The error is thrown only after all have
+ * ended.
+ */
 async function together(
   signal: AbortSignal,
   actions: readonly ((signal: AbortSignal) => Promise<void>)[],
@@ -340,7 +343,10 @@ async function startNodeAgents(folder: string, layout: Layout): Promise<void> {
   for (const part of [kubelet, ...services]) await startPart(folder, layout, part);
 }
 
-/** After an outage they come back at once when started anew; left alone, they first sit out a pause of up to half a minute. */
+/**
+ * Restarts the clients of the API server after an outage: a new process connects at once, but a running one may wait up
+ * to half a minute.
+ */
 async function killClientsOfApiServer(folder: string, state: ClusterState): Promise<void> {
   const others = ['etcd', 'init', 'containerd'];
   for (const part of partNames(state)) if (!others.includes(part)) await processes.killPart(folder, part);
@@ -407,7 +413,7 @@ async function createObjects(folder: string, state: ClusterState): Promise<void>
   await Promise.all(kwokNodeNames(state).map((name) => create(server, '/api/v1/nodes', controlPlane.kwokNode(name))));
 }
 
-/** A wait for a part that has ended would be in vain. */
+/** Throws if a part has ended, because waiting for it would be useless. */
 async function assertPartsRun(folder: string, state: ClusterState): Promise<void> {
   const ended = await processes.endedParts(folder, partNames(state));
   if (ended.length > 0) throw new Hopeless(`${ended.join(', ')} ended instead of becoming ready.`);
@@ -437,7 +443,7 @@ async function waitUntilReady(folder: string, state: ClusterState, signal: Abort
   await Promise.all(requirements.map(wait));
 }
 
-/** Without it no pod can be made. */
+/** No pod can be created without this service account. */
 function defaultServiceAccount(server: ApiServer): Requirement {
   const path = '/api/v1/namespaces/default/serviceaccounts/default';
   return {
@@ -471,7 +477,7 @@ interface NodeObject {
   readonly spec?: { readonly taints?: readonly { readonly key: string }[] };
 }
 
-/** Also the taint of a node that was not ready must be gone, else pods still wait. */
+/** The taint of an unready node must be gone too, because pods wait until then. */
 function isReadyNode(response: { status: number; body: string }): boolean {
   if (response.status !== 200) return false;
   const node = JSON.parse(response.body) as NodeObject;
@@ -522,7 +528,10 @@ function realNodePaths(): realNode.RealNodePaths {
   ) as unknown as realNode.RealNodePaths;
 }
 
-/** Ends all processes, and with them namespaces, mounts and interfaces; then control groups and files go. */
+/**
+ * Ends all processes, which also removes their namespaces, mounts and interfaces. Then it removes control groups and
+ * files.
+ */
 async function remove(folder: string, log: Log): Promise<void> {
   if (!fs.existsSync(folder) && processes.partProcesses(folder).length === 0) return;
   const state = readState(folder);

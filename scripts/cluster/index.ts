@@ -15,25 +15,26 @@ import {
 } from './cluster';
 
 /*
- * The embedded cluster: a real Kubernetes on this machine, without Docker. Nothing in it is simulated but the nodes that
- * kwok plays.
+ * The embedded cluster: a real Kubernetes on this machine, without Docker. Only the nodes of kwok are simulated.
  *
- * What it is made of is pinned in pins.ts and in the go.sum of each folder in go/. It is built once, into
- * ~/.cache/helm-safe-deploy/tools (or XDG_CACHE_HOME), about 10 minutes; afterwards a start takes seconds. A cluster's state,
- * logs and audit log are in ~/.cache/helm-safe-deploy/clusters/NAME, and "down" removes that folder.
+ * Its programs are pinned in pins.ts and in the go.sum of each folder in go/. They are built once, into
+ * ~/.cache/helm-safe-deploy/tools (or XDG_CACHE_HOME), in about 10 minutes. After that a start takes seconds. The
+ * state, logs and audit log of a cluster are in ~/.cache/helm-safe-deploy/clusters/NAME. The command "down" removes
+ * that folder.
  *
- * As root on Linux the cluster has a real node, and then all of it lives in a network, mount and process namespace of its
- * own, joined to the machine by one pair of virtual interfaces, hsdN. From the machine, the API server, pods, Services and
- * node ports are reached by their addresses: the node has 10.244.255.(4N+1), this machine's end 10.244.255.(4N+2), pods
- * 10.244.N.0/24, Services 10.97.4N.0/22. Pods reach the API server, each other, and this machine; there is no way further,
- * so nothing is ever pulled. Up to 64 such clusters run side by side and share nothing, iptables included. "down" kills the
- * namespaces' init, and the kernel ends whatever runs in them.
+ * As root on Linux the cluster has a real node. Then the whole cluster lives in its own network, mount and process
+ * namespace, joined to the machine by one pair of virtual interfaces, hsdN. The machine reaches the API server, pods,
+ * Services and node ports by their addresses: the node has 10.244.255.(4N+1), this machine's end 10.244.255.(4N+2),
+ * pods 10.244.N.0/24, Services 10.97.4N.0/22. Pods reach the API server, each other, and this machine. They reach
+ * nothing else, so no image is ever pulled. Up to 64 such clusters run side by side and share nothing, not even
+ * iptables. The command "down" kills the init process of the namespaces, and the kernel then ends every process in
+ * them.
  *
- * Otherwise the parts listen on 127.0.0.1, on free ports, and pods run on kwok's nodes only. These are tainted: a pod goes
- * there with a toleration and the node selector type=kwok.
+ * Without a real node the parts listen on free ports of 127.0.0.1, and pods run only on kwok's nodes. These nodes are
+ * tainted: a pod needs a toleration and the node selector type=kwok to run there.
  *
- * Each process carries its cluster's state folder in its environment and is found by that, so that also what a killed "up"
- * left behind is tidied up by the next "up" or "down". Behind a proxy, add the API server's address to NO_PROXY.
+ * Each process has the state folder of its cluster in its environment and is found by that. So the next "up" or "down"
+ * also removes processes that a killed "up" left behind. Behind a proxy, add the address of the API server to NO_PROXY.
  */
 
 const usage = `Usage: npm run cluster -- up     [--name NAME] [--json] [--no-node] [--kwok-nodes N]
@@ -42,7 +43,7 @@ const usage = `Usage: npm run cluster -- up     [--name NAME] [--json] [--no-nod
        npm run cluster -- load FILE.tar [--name NAME] [--json]
        npm run cluster -- stop-api-server | start-api-server | kill-kubelet | start-kubelet  [--name NAME]`;
 
-/** A mistake in the command line: shown without a stack, with the usage. */
+/** A mistake in the command line. It is shown with the usage and without a stack. */
 class UsageError extends Error {}
 
 interface Options {
@@ -169,7 +170,7 @@ function runStatus(options: Options): void {
 async function runLoad(options: Options): Promise<void> {
   const [archive, ...others] = options.operands;
   if (archive === undefined || others.length > 0) throw new UsageError('load takes exactly one image archive.');
-  // npm runs scripts in the package's folder; a relative path was written in another.
+  // npm runs scripts in the folder of the package, but a relative path refers to the caller's folder.
   const names = await load(options.name, path.resolve(process.env.INIT_CWD ?? '', archive));
   print(options.json ? JSON.stringify({ images: names }) : names.join('\n'));
 }
@@ -199,7 +200,7 @@ function withCauses(error: unknown): string {
   return error.cause === undefined ? error.message : `${error.message}\nbecause: ${withCauses(error.cause)}`;
 }
 
-/** The end that an interruption leads to; what fails while tidying up is another matter, and is shown. */
+/** Returns true if an interruption caused the error. Errors during the cleanup are different and are shown. */
 function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError';
 }

@@ -1,21 +1,23 @@
 import fs from 'node:fs';
 
-/** A process that runs, told from a later one with the same number by its start time (`-` where there is no /proc). */
+/**
+ * A running process. Its start time distinguishes it from a later process with the same id (`-` if there is no /proc).
+ */
 export interface ProcessIdentity {
   readonly pid: number;
   readonly started: string;
 }
 
 /**
- * Undefined if no such process runs. One that has ended and only waits to be reaped does not run, and holds nothing any more;
- * but as long as a thread of it is still ending, it may hold its ports.
+ * Returns undefined if no such process runs. A process that has ended and only waits to be reaped does not run and
+ * holds nothing. But while one of its threads is still ending, it may hold its ports.
  */
 export function identify(pid: number): ProcessIdentity | undefined {
   if (!Number.isInteger(pid) || pid <= 0 || !answers(pid)) return undefined;
   if (process.platform !== 'linux') return { pid, started: '-' };
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name before may hold anything, also blanks and parentheses.
+    // The name before it may contain anything, even blanks and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state = ''] = fields;
     const threads = Number(fields[17]);

@@ -5,8 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { identify, stillRuns } from './liveness';
 
 /**
- * Runs `action` while this process holds `file`, which names its owner. A lock whose owner is dead is taken over, so that a
- * killed command blocks nobody. `onWait` is called once with the owner's process id when the lock is held by another.
+ * Runs `action` while this process holds `file`, which names its owner. A lock of a dead owner is taken over, so that a
+ * killed command blocks nobody. If another process holds the lock, `onWait` is called once with its process id.
  */
 export async function withLock<Result>(
   file: string,
@@ -46,7 +46,10 @@ async function acquire(file: string, signal: AbortSignal, onWait: (owner: number
   }
 }
 
-/** The content appears together with the name (link of a written file), so nobody reads a lock without an owner. */
+/**
+ * Links a complete draft to the name, so that content and name appear together and nobody reads a lock without an
+ * owner.
+ */
 function tryCreate(file: string, content: string): boolean {
   const draft = `${file}.${randomUUID()}`;
   fs.writeFileSync(draft, content);
@@ -75,7 +78,10 @@ function livingOwner(content: string): number | undefined {
   return stillRuns(owner) ? owner.pid : undefined;
 }
 
-/** Another process may have taken the stale lock over in between: what was moved away is compared, and put back if it is not stale. */
+/**
+ * Moves the lock away and compares it, because another process may have taken over the stale lock in the meantime. A
+ * lock that is not stale is put back.
+ */
 function removeStale(file: string, stale: string): void {
   const aside = `${file}.${randomUUID()}`;
   try {
@@ -91,6 +97,6 @@ function tryLink(from: string, to: string): void {
   try {
     fs.linkSync(from, to);
   } catch {
-    // A third process holds the lock now; the one whose lock was moved away is told nothing, and both go on.
+    // A third process holds the lock now. The process whose lock was moved away does not notice, and both go on.
   }
 }

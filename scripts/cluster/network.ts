@@ -2,12 +2,12 @@ import fs from 'node:fs';
 import { command, succeed } from './command';
 import { enterFlags } from './processes';
 
-/** The addresses of a cluster with a real node; `index` 0 to 63 keeps clusters on one machine apart. */
+/** The addresses of a cluster with a real node. An `index` from 0 to 63 keeps the clusters of one machine apart. */
 export interface NodeNetwork {
   /** The machine's end of the link. */
   readonly hostInterface: string;
   readonly hostAddress: string;
-  /** The node's end: API server, kubelet, DNS and node ports are here. */
+  /** The node's end of the link, where API server, kubelet, DNS and node ports listen. */
   readonly nodeAddress: string;
   readonly podRange: string;
   readonly serviceRange: string;
@@ -26,8 +26,8 @@ export function nodeNetwork(index: number): NodeNetwork {
 }
 
 /**
- * Joins the network namespace of process `init` to the machine by a pair of virtual interfaces, and returns the index that
- * was free. There is no route from the namespace to anywhere else: nothing in the cluster can reach a public registry.
+ * Joins the network namespace of process `init` to the machine by a pair of virtual interfaces, and returns the free
+ * index that it took. The namespace has no other route, so nothing in the cluster can reach a public registry.
  */
 export async function joinNetwork(folder: string, init: number): Promise<number> {
   const index = await claimIndex(init);
@@ -47,7 +47,7 @@ export async function joinNetwork(folder: string, init: number): Promise<number>
   return index;
 }
 
-/** Creating the interface is the claim: the kernel lets one process have a name. */
+/** Creating the interface claims the index, because the kernel accepts each name only once. */
 async function claimIndex(init: number): Promise<number> {
   const inUse = await succeed('ip', ['-4', '-o', 'route', 'show', 'table', 'all']);
   for (let index = 0; index < maximumClusters; index += 1) {
@@ -63,7 +63,7 @@ async function claimIndex(init: number): Promise<number> {
   );
 }
 
-/** The interfaces of a cluster on this machine, told by the state folder that they have as alias. */
+/** The interfaces of a cluster on this machine. Their alias is the state folder of the cluster. */
 export function interfacesOf(folder: string): string[] {
   return fs.readdirSync('/sys/class/net').filter((name) => alias(name) === folder);
 }
@@ -72,14 +72,14 @@ function alias(name: string): string {
   try {
     return fs.readFileSync(`/sys/class/net/${name}/ifalias`, 'utf8').trim();
   } catch {
-    // Gone in between.
+    // The interface is already gone.
     return '';
   }
 }
 
 /**
- * With the last process of its namespace an interface goes by itself, but not at once; and not at all while something from
- * outside, such as a debugger's "nsenter", is still in there.
+ * An interface disappears after the last process of its namespace, but not at once. It stays while a process from
+ * outside, such as a debugger's "nsenter", is in the namespace.
  */
 export async function removeInterfaces(folder: string): Promise<void> {
   for (const name of interfacesOf(folder)) {

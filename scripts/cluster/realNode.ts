@@ -9,9 +9,9 @@ import { enterFlags, partProcesses, type PartCommand } from './processes';
 import { waitFor } from './wait';
 
 /*
- * The real node, and with it the whole cluster, lives in a network, mount and process namespace of its own. When the
- * namespace's init is killed, the kernel ends every process in it, containers included, and takes mounts, interfaces and
- * iptables rules away with it: nothing has to be tidied up one by one, and two clusters cannot touch each other.
+ * The real node, and with it the whole cluster, lives in its own network, mount and process namespace. When the init
+ * process of the namespace is killed, the kernel ends every process in it, containers included, and removes mounts,
+ * interfaces and iptables rules. So nothing must be cleaned up one by one, and two clusters cannot disturb each other.
  */
 
 export const realNodeName = 'real-1';
@@ -23,7 +23,8 @@ export interface RealNodePaths {
   readonly 'sample-app': string;
 }
 
-// Kernel settings that the kubelet wants. It finds them so, and leaves those of the machine alone.
+// Kernel settings that the kubelet requires. They are simulated, so that the kubelet does not change those of the
+// machine.
 const kernelSettings: Readonly<Record<string, string>> = {
   'vm/overcommit_memory': '1',
   'vm/panic_on_oom': '0',
@@ -35,7 +36,8 @@ const kernelSettings: Readonly<Record<string, string>> = {
 
 const containerdSocket = '/run/containerd/containerd.sock';
 
-// Folders whose place is fixed in foreign programs become the cluster's own. /run is empty: every socket has its usual path.
+// Folders whose path is fixed in third-party programs are replaced by folders of the cluster. /run is empty, so every
+// socket has its usual path.
 const initScript = `set -e
 folder=$1
 mount --make-rshared /
@@ -57,7 +59,7 @@ touch "$folder/init-ready"
 trap 'exit 0' TERM
 while :; do sleep 86400 & wait $!; done`;
 
-/** The init of the namespaces: it only waits, which also reaps what is left to it. */
+/** The init process of the namespaces. It only waits, and so also reaps orphaned processes. */
 export function initCommand(folder: string): PartCommand {
   fs.mkdirSync(path.join(folder, 'kubelet'), { recursive: true });
   fs.rmSync(path.join(folder, 'init-ready'), { force: true });
@@ -66,7 +68,7 @@ export function initCommand(folder: string): PartCommand {
   return { part: 'init', file: 'unshare', args: [...namespaces, 'sh', '-c', initScript, 'sh', folder, ...settings] };
 }
 
-/** The namespaces' init as the machine numbers it; undefined if it does not run. */
+/** The process id of the namespaces' init process on the machine. Returns undefined if it does not run. */
 export function initProcess(folder: string): number | undefined {
   return partProcesses(folder).find(({ part, pid }) => part === 'init' && isInit(pid))?.pid;
 }
@@ -108,7 +110,10 @@ export async function writeNodeFiles(folder: string, index: number): Promise<voi
 
 type Snapshotter = 'overlayfs' | 'native';
 
-/** Where the state folder is itself on an overlay, as in a container, there is none to be had on top: then images are copied. */
+/**
+ * Tests if an overlay can be mounted. If the state folder is itself on an overlay, as in a container, it cannot, and
+ * images are copied instead.
+ */
 async function snapshotter(folder: string): Promise<Snapshotter> {
   const script =
     'cd "$1" && mkdir -p lower upper work merged && mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work merged';
@@ -152,7 +157,10 @@ disabled_plugins = [
 `;
 }
 
-/** Each pod has a routed link of its own. So a pod's way to a Service and back always passes iptables, also to itself. */
+/**
+ * Each pod has its own routed link. So traffic from a pod to a Service and back always passes iptables, even to the pod
+ * itself.
+ */
 function cniConfig(folder: string, network: NodeNetwork): unknown {
   const ipam = {
     type: 'host-local',
@@ -183,12 +191,12 @@ function kubeletConfig(folder: string, network: NodeNetwork, snapshots: Snapshot
     clusterDomain: 'cluster.local',
     containerRuntimeEndpoint: `unix://${containerdSocket}`,
     enforceNodeAllocatable: [],
-    // Not for a full disk: that is the machine's, and none of the cluster's doing.
+    // Has no limit for disk space, because a full disk is a problem of the machine, not of the cluster.
     evictionHard: { 'memory.available': '50Mi' },
     failCgroupV1: false,
     failSwapOn: false,
     imageGCHighThresholdPercent: 100,
-    // The kubelet cannot find the disk below an overlay, and would not start.
+    // The kubelet cannot find the disk below an overlay, and would not start with this setting.
     localStorageCapacityIsolation: snapshots === 'overlayfs',
     maxPods: 200,
     podLogsDir: `${folder}/pod-logs`,
@@ -199,7 +207,8 @@ function kubeletConfig(folder: string, network: NodeNetwork, snapshots: Snapshot
 }
 
 function corefile(folder: string, network: NodeNetwork): string {
-  // Two blocks: within one, CoreDNS would ask "template" before "kubernetes", whatever their order here.
+  // There are two blocks, because within one block CoreDNS would ask "template" before "kubernetes", whatever their
+  // order here.
   return `cluster.local in-addr.arpa ip6.arpa {
   bind ${network.nodeAddress}
   errors
@@ -267,12 +276,12 @@ export function nodeServiceCommands(folder: string, index: number, programs: Rea
   ];
 }
 
-/** Imports an archive (of `docker save` or OCI) into the node, and returns the names of the images in it. */
+/** Imports an archive (of `docker save` or OCI) into the node and returns the names of its images. */
 export async function importImages(folder: string, archive: string, signal?: AbortSignal): Promise<string[]> {
   const init = initProcess(folder);
   if (init === undefined) throw new Error('The real node does not run.');
   const ctr = ['nsenter', ...enterFlags(init), '--', 'ctr', '--namespace=k8s.io'];
-  // The archive may lie where the node's view of the file system is another, so it goes through a pipe.
+  // The node may see a different file system at the path of the archive, so the archive goes through a pipe.
   const script = 'file=$1; shift; exec "$@" - <"$file"';
   const result = await command(
     'sh',
@@ -293,7 +302,7 @@ export async function waitForContainerd(init: number, signal: AbortSignal): Prom
   );
 }
 
-/** What root is refused when it makes namespaces; undefined if nothing. */
+/** Tests if root may create namespaces. Returns the error message, or undefined if root may. */
 export async function canHaveNamespaces(): Promise<string | undefined> {
   const tried = await command('unshare', ['--mount', '--net', '--pid', '--fork', '--mount-proc', 'true']).catch(
     (error: unknown) => ({ code: 1, stdout: '', stderr: String(error) }),

@@ -1,10 +1,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 
-/** How the cluster is laid out on this machine. Addresses and ports are chosen once and survive restarts of the parts. */
+/**
+ * The layout of the cluster on this machine. Addresses and ports are chosen once and stay the same when parts restart.
+ */
 export type Layout =
   | { readonly kind: 'loopback'; readonly apiPort: number; readonly etcdPort: number; readonly etcdPeerPort: number }
-  /** `index` numbers the clusters with a real node on this machine; addresses and names follow from it (network.ts). */
+  /** `index` numbers the clusters with a real node on this machine. Addresses and names follow from it (network.ts). */
   | { readonly kind: 'node'; readonly index: number };
 
 export interface Tokens {
@@ -20,11 +22,13 @@ export interface Tokens {
 export interface ClusterState {
   readonly name: string;
   /**
-   * What it runs, by name, version and digest, and the version of its layout. A cluster that runs something else is made
-   * anew. Programs that only talk to it, such as Helm, are not among them.
+   * The running programs by name, version and digest, and the layout version. A cluster with other programs is created
+   * again. Programs that only call the cluster, such as Helm, are not listed.
    */
   readonly programs: readonly string[];
-  /** `starting` until the first `up` has finished: what is found so without a living `up` is a remainder. */
+  /**
+   * The phase is `starting` until the first `up` has finished. Without a running `up` it marks an incomplete cluster.
+   */
   readonly phase: 'starting' | 'ready';
   readonly layout: Layout;
   readonly tokens: Tokens;
@@ -35,7 +39,7 @@ export function readState(folder: string): ClusterState | undefined {
   try {
     return JSON.parse(fs.readFileSync(stateFile(folder), 'utf8')) as ClusterState;
   } catch {
-    // No state, or one that was cut in two: both mean that there is nothing to go on with.
+    // The state is missing or incomplete. In both cases there is no cluster to continue with.
     return undefined;
   }
 }
@@ -44,13 +48,15 @@ export function writeState(folder: string, state: ClusterState): void {
   writeAtomically(stateFile(folder), JSON.stringify(state, undefined, 2));
 }
 
-/** As `writeAtomically`; a file that has this content already is not touched. */
+/** Like `writeAtomically`, but does not touch a file that already has this content. */
 export function writeIfChanged(file: string, content: string): void {
   if (fs.existsSync(file) && fs.readFileSync(file, 'utf8') === content) return;
   writeAtomically(file, content);
 }
 
-/** Readers see the old or the new content, never a part. Mode 0600: tokens are in it. */
+/**
+ * Readers see either the old or the new content, never a part. The mode is 0600, because the content includes tokens.
+ */
 export function writeAtomically(file: string, content: string): void {
   const draft = `${file}.${process.pid}`;
   fs.writeFileSync(draft, content, { mode: 0o600 });

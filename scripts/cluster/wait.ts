@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 export class Hopeless extends Error {}
 
 /**
- * Asks `condition` again and again until it answers true. What it throws counts as "not yet" and is named if the time is
- * up, except {@link Hopeless}, which ends the wait. Rejects with the signal's reason when aborted.
+ * Calls `condition` repeatedly until it returns true. An error counts as "not yet" and becomes the cause of the timeout
+ * error, except {@link Hopeless}, which ends the wait. Rejects with the signal's reason when aborted.
  */
 export async function waitFor(
   what: string,

@@ -1,7 +1,7 @@
 import http from 'node:http';
 import type { Endpoint } from './endpoints';
 
-/** One request over a connection of its own. Resolves with the status; rejects when there is no answer in time. */
+/** Sends one request over a new connection. Resolves with the status. Rejects if no answer comes in time. */
 export type Ask = (endpoint: Endpoint) => Promise<number>;
 
 export interface ClientFigures {
@@ -9,29 +9,32 @@ export interface ClientFigures {
   readonly requests: number;
   readonly failed: number;
   readonly perSecond: number;
-  /** What went wrong, and how often. */
+  /** The number of failures for each message. */
   readonly failures: Readonly<Record<string, number>>;
-  /** Pods that were asked at least once. */
+  /** The pods that got at least one request. */
   readonly pods: readonly string[];
   readonly medianMs: number;
   readonly slowestMs: number;
-  /** The longest time between two requests sent: a client that sleeps notices nothing. */
+  /**
+   * The longest time between two sent requests. It shows that the client did not sleep, because a client that sleeps
+   * misses failures.
+   */
   readonly longestPauseMs: number;
 }
 
 export interface Client {
-  /** So far. */
+  /** The figures so far. */
   figures(): ClientFigures;
-  /** Stops sending, and waits for the answers that are still to come. */
+  /** Stops sending and waits for the outstanding answers. */
   stop(): Promise<ClientFigures>;
 }
 
 export const requestTimeoutMs = 2000;
 
 /**
- * Asks each current endpoint in turn, `perSecond` times a second, whether answers come or not. An endpoint counts as
- * current if it was so when the request was sent: what happens to it meanwhile is no excuse. No endpoint at all is a
- * failed request.
+ * Sends requests to the current endpoints in turn, `perSecond` times a second, even if no answers come. An endpoint
+ * counts as current if it was current when the request was sent; a later change does not excuse a failure. If there is
+ * no endpoint, the request counts as failed.
  */
 export function startClient(current: () => readonly Endpoint[], ask: Ask, perSecond: number): Client {
   const startedAt = performance.now();
@@ -69,7 +72,7 @@ export function startClient(current: () => readonly Endpoint[], ask: Ask, perSec
     durations.push(performance.now() - sentAt);
   };
 
-  // A timer that comes late is made up for, so that a busy machine does not make the client a lazy one.
+  // After a late timer the missing requests are sent at once, so that a busy machine does not lower the request rate.
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - startedAt) / 1000) * perSecond);
     while (requests < due) {
@@ -105,7 +108,7 @@ export function startClient(current: () => readonly Endpoint[], ask: Ask, perSec
   };
 }
 
-/** Asks the pod itself, from this machine. */
+/** Sends the request from this machine directly to the pod. */
 export const askDirectly: Ask = ({ address, port }) =>
   new Promise((resolve, reject) => {
     const request = http.get({

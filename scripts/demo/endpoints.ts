@@ -1,10 +1,10 @@
 import { isRecord } from '../../tasks/common/core/kubernetes/json';
 
-/** Where a pod answers. */
+/** The address of a pod. */
 export interface Endpoint {
   readonly address: string;
   readonly port: number;
-  /** The pod behind it. */
+  /** The name of the pod. */
   readonly pod: string;
 }
 
@@ -15,7 +15,7 @@ interface Found extends Endpoint {
 }
 
 /**
- * The endpoints to which a Service leads now, by its EndpointSlices: those that are ready; if there is none, those that
+ * The endpoints that a Service uses now, from its EndpointSlices: the ready ones, or if there are none, those that
  * still serve while they terminate (kube-proxy, pkg/proxy/topology.go).
  */
 export function currentEndpoints(slices: Iterable<unknown>): Endpoint[] {
@@ -34,7 +34,7 @@ function endpointsOf(slice: unknown): Found[] {
     const target = isRecord(endpoint['targetRef']) ? endpoint['targetRef'] : {};
     const conditions = isRecord(endpoint['conditions']) ? endpoint['conditions'] : {};
     if (address === undefined) return [];
-    // A condition that is not there is to be taken as true, but for terminating (discovery.k8s.io/v1).
+    // A missing condition counts as true, except for terminating (discovery.k8s.io/v1).
     const isReady = conditions['ready'] !== false;
     const isServing = conditions['serving'] === undefined ? isReady : conditions['serving'] === true;
     const state = { isReady, isServing, isTerminating: conditions['terminating'] === true };

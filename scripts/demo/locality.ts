@@ -2,18 +2,22 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 
-/** One address of this machine and the network that it lies in. */
+/** One address of this machine, and its network. */
 export interface LocalAddress {
   readonly address: string;
-  /** As `10.0.0.1/24`. */
+  /** For example `10.0.0.1/24`. */
   readonly cidr: string;
-  /** Nothing but this machine is on that network: a bridge or a pair of virtual interfaces, for containers and virtual machines. */
+  /**
+   * True if only this machine uses the network: a bridge or a pair of virtual interfaces, for containers and virtual
+   * machines.
+   */
   readonly isInside: boolean;
 }
 
 /**
- * Whether an API server's address leads to this machine. A private address alone is no proof: production has such ones too.
- * A name is local only if it cannot mean anything else; no name is looked up.
+ * Returns true if the address of an API server leads to this machine. A private address alone is no proof, because
+ * production clusters have such addresses too. A host name is local only if it cannot mean anything else; names are not
+ * looked up.
  */
 export function isLocalServer(server: string, addresses: readonly LocalAddress[]): boolean {
   const host = new URL(server).hostname.replace(/^\[|\]$/g, '').toLowerCase();
@@ -45,8 +49,8 @@ export function localAddresses(): LocalAddress[] {
 }
 
 /**
- * Linux only; elsewhere such clusters answer on loopback. A tunnel (VPN) is virtual as well, but leads away; so does the
- * interface of the default route, which inside of a container is a virtual one too.
+ * Works on Linux only; on other systems such clusters use loopback addresses. A tunnel (VPN) is virtual too, but leads
+ * to other machines. So does the interface of the default route, which is also virtual inside a container.
  */
 function isInside(name: string): boolean {
   const folder = `/sys/class/net/${name}`;

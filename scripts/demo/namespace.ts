@@ -5,7 +5,7 @@ export async function createNamespace(cluster: Cluster, name: string): Promise<v
   await cluster.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
 }
 
-/** Returns when pods can be made in it: their service account comes a moment after the namespace. */
+/** Resolves when pods can be created in the namespace: its service account appears shortly after the namespace. */
 export async function namespaceReady(cluster: Cluster, name: string, signal: AbortSignal): Promise<void> {
   const account = { apiVersion: 'v1', kind: 'ServiceAccount', namespace: name, name: 'default' };
   const deadline = Date.now() + 30_000;
@@ -15,7 +15,7 @@ export async function namespaceReady(cluster: Cluster, name: string, signal: Abo
   }
 }
 
-/** `wait`: until it is gone, but no longer than a minute. */
+/** With `wait` it waits until the namespace is gone, but at most a minute. */
 export async function removeNamespace(cluster: Cluster, name: string, wait: boolean): Promise<void> {
   const namespace = { apiVersion: 'v1', kind: 'Namespace', name };
   await cluster.delete(namespace);

@@ -20,12 +20,12 @@ On either:
   --keep             leave the namespace as it is at the end, to look around
   --help`;
 
-/** Small, public, without an account, and made to be deployed: a web server with nothing to configure. */
+/** A small public web server that needs no account and no configuration, and is made for test deployments. */
 export function defaultImage(): { image: string; port: number } {
   return { image: 'ghcr.io/stefanprodan/podinfo:6.7.1', port: 9898 };
 }
 
-/** A mistake in the command line: shown without a stack, with the usage. */
+/** A mistake in the command line. It is shown with the usage and without a stack. */
 export class UsageError extends Error {}
 
 interface CommonOptions {
@@ -49,7 +49,7 @@ export interface EmbeddedClusterOptions extends CommonOptions {
 
 export type DemoOptions = OwnClusterOptions | EmbeddedClusterOptions;
 
-/** Throws UsageError for what it does not understand; undefined when only help is wanted. */
+/** Throws UsageError for invalid arguments. Returns undefined if only help is requested. */
 export function demoOptions(args: readonly string[]): DemoOptions | undefined {
   const values = parsed(args);
   if (values.help === true) return undefined;

@@ -8,17 +8,17 @@ import type { StepEnd } from './verdict';
 
 export const releaseName = 'shop';
 
-/** A pipeline with one step, on an agent of its own. */
+/** A pipeline with one step, on its own agent. */
 export interface Pipeline {
-  /** The step as its author has written it. */
+  /** The YAML of the step as its author wrote it. */
   yaml(timeout: string): string;
-  /** The next commit. */
+  /** Makes the next commit. */
   edit(change: Edit): Promise<void>;
   start(timeout: string): { job: Job; end: Promise<StepEnd> };
   dispose(): void;
 }
 
-/** `onLine` gets what the run page shows. */
+/** `onLine` gets the lines that the run page shows. */
 export async function createPipeline(
   vsix: string,
   place: Place,
@@ -57,7 +57,7 @@ export async function createPipeline(
       const job: JobSpec = {
         ...place.job,
         steps: [spec(timeout)],
-        // As an installer step before this one would have left it.
+        // An installer step before this one would have set the same path.
         ...(isNamedHelm(place.helm) ? { prependPath: [path.dirname(place.helm)] } : {}),
       };
       const started = agent.startJob(job);
@@ -69,7 +69,7 @@ export async function createPipeline(
   };
 }
 
-/** The pipeline's repository: the chart, and the values of this cluster. */
+/** Checks out the pipeline's repository: the chart and the values for this cluster. */
 async function checkOut(agent: Agent, place: Place): Promise<void> {
   const { sources } = agent.folders;
   await mkdir(sources, { recursive: true });

@@ -13,27 +13,27 @@ import { isLocalServer, localAddresses } from './locality';
 import { UsageError, type DemoOptions, type EmbeddedClusterOptions, type OwnClusterOptions } from './options';
 import type { Screen } from './screen';
 
-/** A change of one file of the pipeline's repository. */
+/** A change of one file in the pipeline's repository. */
 export interface Edit {
   readonly file: string;
   readonly from: string;
   readonly to: string;
 }
 
-/** The cluster that the demo runs on, and all that differs from cluster to cluster. */
+/** The cluster of the demo, and everything that depends on the cluster. */
 export interface Place {
   readonly kind: 'real node' | 'simulated nodes' | 'own cluster';
   readonly kubeconfig: string;
   readonly helm: string;
   readonly cluster: ClusterConnection;
-  /** How the pipeline logs in. */
+  /** The credentials of the pipeline. */
   readonly job: Pick<JobSpec, 'endpoints' | 'variables'>;
   readonly loginInputs: Readonly<Record<string, string>>;
-  /** What the agent's processes inherit on top of the usual. */
+  /** Additional environment variables for the agent's processes. */
   readonly environment: Readonly<Record<string, string>>;
-  /** The chart's values here; undefined: its own defaults. */
+  /** The values of the chart for this cluster. Undefined means the chart's defaults. */
   readonly values: string | undefined;
-  /** What makes version 2 never get ready. */
+  /** The change that keeps version 2 from getting ready. */
   readonly mistake: Edit;
   readonly mistakeSentence: string;
   readonly timeouts: { readonly good: string; readonly bad: string };
@@ -101,7 +101,7 @@ async function ownCluster(options: OwnClusterOptions, screen: Screen, signal: Ab
     cluster,
     job: {},
     loginInputs: { connectionType: 'none' },
-    // Its credential plug-ins want the user's own surroundings.
+    // The credential plug-ins of the kubeconfig need the user's environment.
     environment: { ...userEnvironment(), KUBECONFIG: kubeconfig },
     values: stringify({ image, port, readiness: { path: '/' } }),
     ...wrongPort(port === 8081 ? 8082 : 8081),
@@ -109,7 +109,7 @@ async function ownCluster(options: OwnClusterOptions, screen: Screen, signal: Ab
   };
 }
 
-/** Nothing was asked of the cluster up to here. Rejects unless the person says yes. */
+/** Asks for permission before the first request to the cluster. Rejects unless the person agrees. */
 async function askLeave(server: string, screen: Screen, signal: AbortSignal): Promise<void> {
   const what = `The current context leads to ${server}, which is not on this machine.`;
   if (!process.stdin.isTTY) {
@@ -129,7 +129,7 @@ async function askLeave(server: string, screen: Screen, signal: AbortSignal): Pr
   }
 }
 
-/** Without what npm and this checkout have put into it. */
+/** The environment without variables of npm and of this checkout. */
 function userEnvironment(): Record<string, string> {
   const entries = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !/^(npm_|NODE_|INIT_CWD$|PATH$)/i.test(entry[0]),

@@ -1,18 +1,18 @@
 import type { AgentLogLine } from '../../test/support/agent';
 import { renderLine } from '../../test/support/agent';
 
-/** Where the demo talks to the person in front of it. */
+/** Prints for the person who runs the demo. */
 export interface Screen {
-  /** The beginning of a part. */
+  /** Starts a new part. */
   part(title: string): void;
-  /** A paragraph to read. */
+  /** Prints a paragraph. */
   say(text: string): void;
-  /** What a program says meanwhile: of less weight. */
+  /** Prints output of a program, in a less prominent style. */
   aside(text: string): void;
-  /** Text that is to stay as it is: YAML, a table. */
+  /** Prints text without reformatting, such as YAML or a table. */
   block(text: string): void;
   check(isTrue: boolean, text: string): void;
-  /** Shows a step's log as its page does: give it the job's lines. */
+  /** Returns a function that prints the lines of a job as the run page shows a step's log. */
   logPrinter(): (line: AgentLogLine) => void;
 }
 

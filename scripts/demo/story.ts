@@ -17,17 +17,17 @@ import { watchService, type ReplicaFigures, type ServiceWatch } from './watch';
 export interface DemoContext {
   readonly screen: Screen;
   readonly namespace: string;
-  /** Keeps the package for as long as the demo runs; answers where. */
+  /** Stores the package while the demo runs, and returns its path. */
   readonly writeVsix: (name: string, content: Uint8Array) => Promise<string>;
   readonly signal: AbortSignal;
 }
 
-/** Aimed at; 20 are promised. */
+/** The demo aims at 25 and promises 20. */
 const requestsPerSecond = 25;
-/** How long the client goes on after the pipeline has ended: the end of a rollback is a bad moment to look away. */
+/** How long the client continues after the end of the pipeline, because requests may fail at the end of a rollback. */
 const afterwardsMs = 3000;
 
-/** Plays the demo. Answers whether all that it promises came true; rejects when it cannot be played. */
+/** Runs the demo. Resolves with true if it kept all its promises. Rejects if it cannot run. */
 export async function runDemo(options: DemoOptions, context: DemoContext): Promise<boolean> {
   const { screen, signal, namespace } = context;
   screen.part('A cluster');
@@ -115,7 +115,7 @@ const closingSentence = (isAsked: boolean): string =>
   `All of it came true: the pipeline is red, its log says why, and ${isAsked ? 'whoever asked the application noticed nothing' : 'version 1 serves as before'}.`;
 const unwatched: Watched = { replicas: { wanted: 0, allowed: 0, lowestReady: 0 }, client: undefined };
 
-/** An interrupted demo cancels its job, as a user of the pipeline would, and lets it tidy up. */
+/** Runs the step. An interruption cancels the job, as a user of the pipeline would, and lets the job clean up. */
 async function runStep(pipeline: Pipeline, timeout: string, signal: AbortSignal): Promise<StepEnd> {
   const { job, end } = pipeline.start(timeout);
   const cancel = (): void => {
@@ -133,7 +133,7 @@ function cancelOnce(job: Job): void {
   job.cancel();
 }
 
-/** Runs the step while a client asks the Service's endpoints, from before it to after it. */
+/** Runs the step while a client sends requests to the Service's endpoints, from before the step until after it. */
 async function whileWatched(
   context: DemoContext,
   place: Place,
@@ -168,7 +168,7 @@ async function startAsking(context: DemoContext, place: Place, watch: ServiceWat
   }
   const { ask, way, close } = await wayToPods(place, namespace, watch);
   const client = startClient(() => watch.endpoints(), ask, requestsPerSecond);
-  // Its first answers belong to the time before version 2.
+  // The first answers must belong to the time before version 2.
   await delay(2000, undefined, { signal });
   const pods = watch.endpoints().map(({ address, port }) => `${address}:${port}`);
   screen.say(
@@ -184,7 +184,7 @@ async function wayToPods(
 ): Promise<{ ask: Ask; way: string; close: () => void }> {
   const direct = { ask: askDirectly, way: 'each time over a new connection', close: () => undefined };
   if (place.kind === 'real node') return direct;
-  // In another network the pod's address may be somebody else's.
+  // In a different network the pod's address may belong to another machine.
   const [first] = watch.endpoints();
   if (first !== undefined && isLocalServer(place.cluster.server, localAddresses())) {
     const status = await askDirectly(first).catch(() => 0);

@@ -4,8 +4,9 @@ import { createTransport, defaultTiming } from '../../tasks/common/adapters/kube
 import { requestTimeoutMs, type Ask } from './client';
 
 /**
- * Asks pods through the API server (the subresource `proxy` of a pod), for clusters whose pods have no address that this
- * machine can reach. The connection to the API server is shared, that to the pod is the API server's affair.
+ * Sends requests to pods through the API server (the subresource `proxy` of a pod), for clusters whose pods have no
+ * address that this machine can reach. The connection to the API server is shared. The API server decides how it
+ * connects to the pod.
  */
 export function throughApiServer(kubeconfig: string, namespace: string): { ask: Ask; close: () => void } {
   const access = readKubeconfig(kubeconfig);

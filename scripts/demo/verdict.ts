@@ -1,7 +1,7 @@
 import type { ClientFigures } from './client';
 import type { ReplicaFigures } from './watch';
 
-/** What a pipeline step came to, as later steps see it. */
+/** The result of a pipeline step, as later steps see it. */
 export interface StepEnd {
   readonly result: string;
   readonly outputs: Readonly<Record<string, string>>;
@@ -19,7 +19,7 @@ export interface DemoOutcome {
   readonly bad: StepEnd;
   readonly history: readonly HistoryLine[];
   readonly replicas: ReplicaFigures;
-  /** Undefined where nothing answers: simulated pods. */
+  /** Undefined for simulated pods, which answer no requests. */
   readonly client: ClientFigures | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface Check {
 
 export const leastPerSecond = 20;
 
-/** What the demo promises, one by one. It has succeeded when all of it is true. */
+/** Checks each promise of the demo. The demo has succeeded if all are true. */
 export function checks(outcome: DemoOutcome): Check[] {
   return [...deployChecks(outcome), ...clientChecks(outcome.client), replicaCheck(outcome.replicas)];
 }

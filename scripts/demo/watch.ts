@@ -6,9 +6,9 @@ import type { FollowQuery } from '../../tasks/common/core/kubernetes/queries';
 
 export interface ReplicaFigures {
   readonly wanted: number;
-  /** What the Deployment's strategy leaves at the least: replicas less maxUnavailable. */
+  /** The lowest number of available replicas that the Deployment's strategy allows: replicas minus maxUnavailable. */
   readonly allowed: number;
-  /** The lowest number of ready replicas, and of ready endpoints, that was seen. */
+  /** The lowest number of ready replicas, or of ready endpoints, that was seen. */
   readonly lowestReady: number;
 }
 
@@ -16,9 +16,9 @@ export interface ReplicaFigures {
 export interface ServiceWatch {
   endpoints(): readonly Endpoint[];
   replicas(): ReplicaFigures;
-  /** Resolves when all wanted replicas are endpoints; rejects when they are not in time. */
+  /** Resolves when all desired replicas are endpoints. Rejects if the time is over before. */
   complete(timeoutMs: number): Promise<void>;
-  /** From here on the lowest number counts. */
+  /** Starts to record the lowest number. */
   startCounting(): void;
   stop(): void;
 }
@@ -100,7 +100,7 @@ function deploymentOf(follower: Follower): KubeObject | undefined {
   return objectsOf(follower, 'Deployment')[0];
 }
 
-/** maxUnavailable in percent is rounded down, and never lets a rollout stand still: the API server sees to the latter. */
+/** Rounds a maxUnavailable in percent down. The API server ensures that the rollout can always proceed. */
 export function replicaCounts(deployment: KubeObject): { wanted: number; allowed: number; ready: number } {
   const spec = record(deployment['spec']);
   const status = record(deployment['status']);

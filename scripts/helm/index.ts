@@ -26,7 +26,7 @@ scripts/cluster/pins.ts.
   --no-write   writes no facts and no commit
   --name NAME  the cluster to measure on [default]`;
 
-/** Files of test/e2e that decide whether the tasks work with a Helm; only their scenes with its major are run. */
+/** Files of test/e2e that decide if the tasks work with a Helm. Only the tests for its major version run. */
 const decisiveFiles = ['deploy', 'firstInstall', 'failedRevision', 'rollback', 'cancel', 'wayBackProof'];
 
 const repository = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -110,7 +110,7 @@ function comparison(version: string, facts: HelmFacts): string[] {
     : differences.map((line) => `Not as in ${before}: ${line}.`);
 }
 
-/** Where the rules in core/helm/provenance.ts say something else than what was measured. */
+/** Sentences about rules in core/helm/provenance.ts that differ from the measurement. */
 function rulesAgainst(version: string, facts: HelmFacts): string[] {
   const rules = rulesOf(`v${version}`);
   return factDifferences(

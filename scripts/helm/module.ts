@@ -11,7 +11,7 @@ import { compareVersions } from './facts';
 const repository = path.join(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const releasesFile = path.join(repository, 'tasks', 'common', 'core', 'helm', 'helmReleases.ts');
 
-/** A Helm that is pinned already, or one of its module, whose go.mod and go.sum are made here. */
+/** Returns a pinned Helm, or one from its module. In that case go.mod and go.sum are made here. */
 export async function helmProgram(version: string, log: Log, signal: AbortSignal): Promise<Program> {
   const pinned = [...helmPrograms, ...Object.values(otherHelms)].find((program) => program.version === version);
   if (pinned !== undefined) return pinned;
@@ -43,7 +43,7 @@ async function writeModule(folder: string, version: string, log: Log, signal: Ab
   }
 }
 
-/** The commit of a release's tag, as the Go proxy has it; undefined where it does not say. */
+/** The commit of a release's tag from the Go proxy. Returns undefined if the proxy does not name it. */
 export async function commitOf(version: string, log: Log, signal: AbortSignal): Promise<string | undefined> {
   const [major = ''] = version.split('.');
   const go = await goProgramFile(log, signal);
@@ -53,12 +53,12 @@ export async function commitOf(version: string, log: Log, signal: AbortSignal): 
   return Origin?.Ref === `refs/tags/v${version}` ? Origin.Hash : undefined;
 }
 
-/** What is to be done with the commit of a version, in the list of releases. */
+/** The change that the commit of a version needs in the list of releases. */
 export type ListChange = { readonly change: 'none' | 'add' } | { readonly change: 'impossible'; readonly why: string };
 
 /**
- * A patch release is not added before the ones that lead to it: they would no longer be newer than what is known, and be
- * taken for no release at all.
+ * Returns the change. A patch release is not added before its predecessors: they would no longer be newer than the
+ * known releases, and so would not count as releases at all.
  */
 export function listChange(
   version: string,
@@ -82,7 +82,7 @@ export function listChange(
   return { change: 'impossible', why: `${missing.join(', ')} must be in the list of releases before it` };
 }
 
-/** Writes a release into core/helm/helmReleases.ts, in its place. */
+/** Writes a release into core/helm/helmReleases.ts, in the order of versions. */
 export function addRelease(version: string, commit: string, file = releasesFile): void {
   const lines = fs.readFileSync(file, 'utf8').split('\n');
   const tags = lines.flatMap((line, index) => {

@@ -17,8 +17,8 @@ import { waitFor } from '../cluster/wait';
 import type { HelmFacts, Interrupted, Leftovers } from './facts';
 
 /*
- * Measures what the rules of the tasks rest on, with one Helm on a real API server. Nothing here runs a container: pods that
- * never get ready are all that is needed. Each probe has a namespace of its own.
+ * Measures the facts that the tasks' rules depend on, with one Helm on a real API server. No container runs: pods that
+ * never get ready are enough. Each probe has its own namespace.
  */
 
 export interface ProbeOptions {
@@ -35,12 +35,12 @@ interface Bench extends ProbeOptions {
   readonly namespaces: Set<string>;
 }
 
-/** A release in a namespace of its own. */
+/** A release in its own namespace. */
 interface Scene {
   readonly namespace: string;
   readonly storage: ReleaseStorage;
   readonly helm: (...args: readonly string[]) => Promise<CommandResult>;
-  /** Installs or upgrades to these objects. */
+  /** Installs these objects or upgrades to them. */
   readonly deploy: (objects: readonly object[], ...flags: readonly string[]) => Promise<CommandResult>;
   readonly mustDeploy: (objects: readonly object[], ...flags: readonly string[]) => Promise<void>;
   readonly command: (objects: readonly object[], ...flags: readonly string[]) => Promise<string[]>;
@@ -80,7 +80,7 @@ export async function measure(options: ProbeOptions): Promise<HelmFacts> {
   }
 }
 
-/** A chart whose values are its objects. */
+/** Writes a chart whose values are its objects. */
 async function writeChart(chart: string): Promise<void> {
   await mkdir(path.join(chart, 'templates'), { recursive: true });
   await writeFile(path.join(chart, 'Chart.yaml'), 'apiVersion: v2\nname: web\nversion: 1.0.0\n');
@@ -145,7 +145,7 @@ function configMap(name: string, data: Record<string, string> = {}, annotations:
   return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, annotations }, data };
 }
 
-/** Its pods can be scheduled nowhere, so it never gets ready. */
+/** A Deployment whose pods fit no node, so it never gets ready. */
 const stuck = {
   apiVersion: 'apps/v1',
   kind: 'Deployment',
@@ -159,7 +159,7 @@ const stuck = {
   },
 };
 
-/** The API server refuses it, and Helm writes it after the ConfigMaps. */
+/** A Service that the API server refuses. Helm writes it after the ConfigMaps. */
 const invalid = {
   apiVersion: 'v1',
   kind: 'Service',
@@ -264,7 +264,7 @@ async function interruptedRollback(bench: Bench): Promise<Interrupted> {
   return interrupt(bench, on, ['rollback', release, '1', '--wait', '--timeout', '120s', ...where]);
 }
 
-/** Sends SIGINT once what it is to wait for is there. */
+/** Sends SIGINT when the release is pending and the stuck Deployment exists. */
 async function interrupt(bench: Bench, on: Scene, args: readonly string[]): Promise<Interrupted> {
   const child = spawn(bench.helm, args, { stdio: 'ignore', env: { ...process.env, HOME: bench.folder } });
   const ended = once(child, 'exit') as Promise<[number | null]>;
@@ -307,7 +307,8 @@ async function existingObject(bench: Bench): Promise<HelmFacts['existingObject']
     if (isChanged !== (code === 0)) throw new Error('An object was changed by an install that failed, or the reverse.');
     return isChanged ? 'adopted' : 'refused';
   };
-  // Of fields that the chart has nothing to say about: those of another field manager are another matter.
+  // The existing object has only fields that the chart does not set. Fields of other field managers are a different
+  // case.
   const foreign = configMap('one', { by: 'hand' });
   const annotated = {
     ...configMap('one', { by: 'hand' }),
@@ -342,7 +343,10 @@ async function rawRecord(bench: Bench, { namespace }: Scene, revision: number): 
   return JSON.parse(gunzipSync(packed).toString()) as unknown;
 }
 
-/** Names of the fields, but for what is the chart's own: `info.status`, `hooks[].last_run.phase`. */
+/**
+ * Names of the record's fields, such as `info.status` or `hooks[].last_run.phase`. Content of the chart itself is left
+ * out.
+ */
 function fieldsOf(value: unknown, at = ''): string[] {
   if (Array.isArray(value)) return [...new Set(value.flatMap((one) => fieldsOf(one, `${at}[]`)))].sort();
   if (typeof value !== 'object' || value === null) return [at];

@@ -22,7 +22,7 @@ const deployment = (rest: string, container = 'name: web, image: "example.com/we
 const plain = { 'plain.yaml': configMap('plain') };
 const plainChanged = { 'plain.yaml': configMap('plain', 'data: {a: two}') };
 
-/** The object of the chart, as Helm changes it. */
+/** Matches a write of the chart's object. */
 const onWrite = ({ method, path }: Asked): boolean =>
   (method === 'POST' || method === 'PATCH') && /\/configmaps(\/plain)?$/.test(path);
 const onRecord = ({ method, path }: Asked): boolean => method === 'POST' && path.endsWith('/secrets');
@@ -50,7 +50,7 @@ const modified: Fault = {
     'Operation cannot be fulfilled on configmaps "plain": the object has been modified; please apply your changes to the latest version and try again',
 };
 
-/** The network or the API server fails at this point of an install. */
+/** Lets the network or the API server fail at this point of an install. */
 const onInstall =
   (when: (asked: Asked) => boolean, fault: Fault, http2 = false): FailureCase =>
   async ({ chart, fails, through }) =>
@@ -100,7 +100,7 @@ const policy = (namespace: string): [string, unknown][] => [
   ],
 ];
 
-/** Data that no compression makes smaller, as a chart's file. */
+/** Random text that cannot be compressed, as a file of a chart. */
 const noise = (bytes: number): string =>
   randomBytes(Math.ceil((bytes * 3) / 4))
     .toString('base64')
@@ -188,7 +188,7 @@ async function withRockets({ create, call, namespace }: Actor): Promise<void> {
   }
 }
 
-/** Ways in which Helm fails on real clusters. The name is that of the recorded text. */
+/** Ways in which Helm fails on real clusters. The key is the name of the recorded text. */
 export const failureCases: Readonly<Record<string, FailureCase>> = {
   ...plainCases,
 
@@ -212,7 +212,7 @@ export const failureCases: Readonly<Record<string, FailureCase>> = {
     await webhook('validation.gatekeeper.sh', '[all-must-have-owner] you must provide labels: {"owner"}');
     return fails(chart({ 'plain.yaml': hook(configMap('plain')) }));
   },
-  // its words are somebody else's
+  // The message of this webhook looks like messages of other failures.
   'webhook-denied-with-words': async ({ chart, fails, webhook }) => {
     await webhook(
       'policy.example.com',

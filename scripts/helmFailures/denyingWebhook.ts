@@ -5,13 +5,13 @@ import { text } from 'node:stream/consumers';
 import { generate } from 'selfsigned';
 
 export interface DenyingWebhook {
-  /** For `clientConfig` of a webhook. */
+  /** The address for `clientConfig` of a webhook. */
   readonly url: string;
   readonly caBundle: string;
   close(): Promise<void>;
 }
 
-/** An admission webhook that denies whatever it is asked. `silent`: it takes the question and never answers. */
+/** An admission webhook that denies every request. With `silent` it accepts the request and never answers. */
 export async function denyingWebhook(message: string, silent = false): Promise<DenyingWebhook> {
   const pair = await generate([{ name: 'commonName', value: '127.0.0.1' }], {
     keySize: 2048,

@@ -7,7 +7,7 @@ import { generate } from 'selfsigned';
 import { stringify } from 'yaml';
 import type { ApiServer } from '../cluster/api';
 
-/** What Helm asks the API server. */
+/** A request from Helm to the API server. */
 export interface Asked {
   readonly method: string;
   /** Without the query. */
@@ -15,8 +15,8 @@ export interface Asked {
 }
 
 /**
- * How an answer goes wrong. `status`: the API server's own refusal. `noHandshake`, `noServer`: the request is answered, and
- * after it nothing is, or nobody is there.
+ * The way in which an answer goes wrong. `status` is a refusal by the API server. With `noHandshake` and `noServer`
+ * this request is answered, but later connections get no TLS handshake, or no connection at all.
  */
 export type Fault =
   | { readonly kind: 'status'; readonly code: number; readonly reason: string; readonly message: string; readonly headers?: Readonly<Record<string, string>> } // prettier-ignore
@@ -26,20 +26,20 @@ export type Fault =
 export interface FaultPlan {
   readonly when: (asked: Asked) => boolean;
   readonly fault: Fault;
-  /** Default: HTTP/1.1, with a connection for each request. */
+  /** The default is HTTP/1.1 with one connection per request. */
   readonly http2?: boolean;
 }
 
 export interface FaultProxy {
-  /** Leads to it, with all rights. */
+  /** A kubeconfig for the proxy with all permissions. */
   readonly kubeconfig: string;
   close(): Promise<void>;
 }
 
-/** Node's HTTP/2 speaks to a handler as its HTTP/1.1 does. */
+/** Node's HTTP/2 server calls its handler in the same way as the HTTP/1.1 server. */
 type Http2Answer = (request: Http2ServerRequest, response: Http2ServerResponse) => void;
 
-/** An API server in front of the real one. From the first request on that `when` fits, every such request meets the fault. */
+/** A proxy in front of the real API server. Every request that matches `when` meets the fault. */
 export async function faultProxy(upstream: ApiServer, plan: FaultPlan): Promise<FaultProxy> {
   const pair = await generate([{ name: 'commonName', value: '127.0.0.1' }], {
     keySize: 2048,
@@ -70,7 +70,7 @@ export async function faultProxy(upstream: ApiServer, plan: FaultPlan): Promise<
     : https.createServer(pairOf, answer);
   server.on('sessionError', () => undefined);
   server.on('error', () => undefined);
-  // A client that meets a silent machine gets a connection, and no TLS.
+  // In the silent state a client gets a TCP connection but no TLS.
   const front = net.createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);

@@ -2,7 +2,7 @@ import type { RunOptions, FailureCase } from './provoke';
 
 const plain = { 'plain.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\ndata: {a: one}\n' };
 
-/** A chart that Helm does not find, or does not take for one. */
+/** A chart that Helm cannot find or cannot read. */
 const chartAt =
   (reference: string, args: readonly string[] = []): FailureCase =>
   ({ fails }) =>
@@ -13,13 +13,13 @@ const withArguments =
   ({ chart, fails }) =>
     fails(chart(plain), { args });
 
-/** A chart with these files beside, or in place of, the plain one's. */
+/** A chart with these files in addition to, or instead of, those of the plain chart. */
 const withFiles =
   (files: Readonly<Record<string, string>>, options: RunOptions = {}): FailureCase =>
   ({ chart, fails }) =>
     fails(chart({ ...plain, ...files }), options);
 
-/** What is changed by an upgrade. */
+/** Upgrades an object from `before` to `after`. */
 const changed =
   (before: string, after: string): FailureCase =>
   async ({ chart, fails, works }) => {
@@ -46,7 +46,7 @@ const statefulSet = (service: string): string =>
 const service = (address: string): string =>
   `apiVersion: v1\nkind: Service\nmetadata: {name: plain}\nspec: {${address}ports: [{port: 80}]}\n`;
 
-/** A Job that no node runs, as a hook of this event. */
+/** A hook Job for this event. Its pod fits no node, so it never runs. */
 const hook = (event: string): string =>
   `apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, annotations: {helm.sh/hook: ${event}}}\nspec: {backoffLimit: 0, activeDeadlineSeconds: 1, template: {spec: {restartPolicy: Never, nodeSelector: {none: z}, containers: [{name: a, image: a}]}}}\n`;
 
@@ -59,7 +59,7 @@ const upgradeWith =
 
 const unready = { 'web.yaml': deployment('web').replace('replicas: 0', 'replicas: 1').replace('spec: {containers', 'spec: {nodeSelector: {none: z}, containers') }; // prettier-ignore
 
-/** Ways in which Helm fails before it reaches the cluster, and at objects that are wrong in themselves. */
+/** Failures before Helm reaches the cluster, and failures of objects that are wrong in themselves. */
 export const plainCases: Readonly<Record<string, FailureCase>> = {
   'chart-bare-name': chartAt('demo'),
   'chart-folder-missing': chartAt('./nosuch'),

@@ -9,7 +9,7 @@ import { failureCases } from './cases';
 import { denyingWebhook } from './denyingWebhook';
 import { faultProxy, kubeconfigText, type FaultPlan } from './faultProxy';
 
-/** Where Helm is made to fail: a cluster whose administrator we are. */
+/** The place where Helm is made to fail: a cluster with administrator access. */
 export interface Stage {
   readonly server: ApiServer;
   readonly kubeconfig: string;
@@ -26,41 +26,44 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** The hands of one case: a namespace and a folder of its own, and one Helm. */
+/** The tools of one case: its own namespace and folder, and one Helm. */
 export interface Actor {
   readonly major: number;
   readonly namespace: string;
-  /** Writes files of the case's folder, answers the folder of the chart: templates by name, other files by path. */
+  /** Writes a chart into the case's folder and returns its path. Templates are keyed by name, other files by path. */
   readonly chart: (files: Readonly<Record<string, string>>, name?: string) => string;
-  /** Answers its path. */
+  /** Writes a file and returns its path. */
   readonly file: (name: string, content: string, mode?: number) => string;
   readonly helm: (args: readonly string[], options?: RunOptions) => Promise<HelmRun>;
-  /** `helm upgrade --install web CHART`, of which a failure is expected; answers what it printed to stderr. */
+  /** Runs `helm upgrade --install web CHART`, which must fail, and returns its stderr. */
   readonly fails: (chart: string, options?: RunOptions) => Promise<string>;
-  /** The same, which must succeed. */
+  /** Runs the same command, which must succeed. */
   readonly works: (chart: string, options?: RunOptions) => Promise<void>;
-  /** Creates an object of the cluster; it is deleted when the case is over. */
+  /** Creates an object of the cluster. It is deleted at the end of the case. */
   readonly create: (apiPath: string, object: unknown) => Promise<void>;
-  /** Rejects when the API server refuses. */
+  /** Sends a request. Rejects if the API server refuses it. */
   readonly call: (method: string, apiPath: string, body?: unknown) => Promise<unknown>;
-  /** A kubeconfig that leads through a proxy with this fault. */
+  /** Path of a kubeconfig that leads through a proxy with this fault. */
   readonly through: (plan: FaultPlan) => Promise<string>;
-  /** A webhook that denies every ConfigMap of the namespace with these words; returns when it is in force. */
+  /**
+   * Installs a webhook that denies every ConfigMap of the namespace with this message. Resolves when the webhook is in
+   * force.
+   */
   readonly webhook: (name: string, message: string, silent?: boolean) => Promise<void>;
-  /** Returns when the creation of a ConfigMap is refused. */
+  /** Resolves when the creation of a ConfigMap is refused. */
   readonly untilRefused: () => Promise<void>;
-  /** A kubeconfig of the cluster with another user. */
+  /** Path of a kubeconfig for the same cluster with a different user. */
   readonly kubeconfigOf: (user: unknown) => string;
 }
 
 export type FailureCase = (actor: Actor) => Promise<string>;
 
-/** Helm has succeeded where another version fails. */
+/** Thrown if Helm succeeds where another version fails. */
 class NoFailure extends Error {}
 
 /**
- * What this Helm prints to stderr in one of `failureCases`, with names and addresses that are always the same; undefined
- * where this Helm does not fail.
+ * Runs one of `failureCases` with this Helm and returns its stderr, in which names and addresses are always the same.
+ * Returns undefined if this Helm does not fail.
  */
 export async function provoke(name: string, helm: string, stage: Stage): Promise<string | undefined> {
   const failureCase = failureCases[name];

@@ -4,14 +4,14 @@ import path from 'node:path';
 const folder = path.join(import.meta.dirname, '..', '..', 'test', 'unit', 'fixtures', 'helmFailures');
 const heading = /^=== Helm (.*) ===\n/m;
 
-/** What Helms of some versions (3.17, 4.2) print to stderr in one case. */
+/** The stderr of some versions of Helm (for example 3.17 and 4.2) in one case. */
 export interface RecordedFailure {
   readonly name: string;
   readonly versions: readonly string[];
   readonly text: string;
 }
 
-/** All that is recorded: one file for each case, in it a part for each text. */
+/** All recorded failures. Each case has one file, with one part for each text. */
 export function recordedFailures(): RecordedFailure[] {
   return fs
     .readdirSync(folder)
@@ -19,7 +19,7 @@ export function recordedFailures(): RecordedFailure[] {
     .flatMap((file) => readFailure(file.replace(/\.txt$/, '')));
 }
 
-/** Takes the place of what was recorded of this version. */
+/** Replaces the recorded text of this version. */
 export function recordFailure(name: string, version: string, text: string): void {
   const others = readFailure(name)
     .map((part) => ({ ...part, versions: part.versions.filter((each) => each !== version) }))

@@ -15,7 +15,7 @@ export interface Reliability {
   readonly kubernetesVersion: string;
 }
 
-/** docs/reliability.md. Tells what was found, whatever it is. */
+/** The text of docs/reliability.md. It shows the results, good or bad. */
 export function reliabilityPage(found: Reliability): string {
   return [
     '# Reliability',
@@ -43,7 +43,7 @@ function shown(results: readonly CaseResult[]): CaseResult[] {
   return results.filter(({ status }) => status === 'held' || status === 'violated');
 }
 
-/** The first part of an id is the story; of plain Helm's the second. */
+/** The first part of a case's id is its story. In ids of plain Helm the story is the second part. */
 function isOf(task: Task, { id }: { id: string }): boolean {
   return taskOf(id.replace(/^plain\//, '').split('/')[0] ?? '') === task;
 }

@@ -23,7 +23,7 @@ import { openResults, type ResultStore } from './results';
 
 const interruption = new AbortController();
 
-/** About what a case takes, for the word before the start. */
+/** The approximate time of one case, for the estimate at the start. */
 const secondsEach = 55;
 
 function log(line: string): void {
@@ -97,8 +97,8 @@ function ownClustersFor(options: MatrixOptions, ours: readonly MatrixCase[], pla
 }
 
 /**
- * What an earlier run has shown; what it missed or could not play is played again. All pairs are played anew, as a new look
- * at the package; plain Helm at the same times is what it was.
+ * The results of earlier runs that need no repetition. Missed cases and cases that failed to run are repeated. All
+ * pairs always run again, to check the package anew. Results of plain Helm at the same times stay valid.
  */
 function earlier(
   { earlier: results }: ResultStore,
@@ -246,5 +246,5 @@ try {
     log(error instanceof UsageError ? `${error.message}\n${usage}` : String((error as Error).stack));
   }
 }
-// What a killed job has left open (a pipe that a process still holds) must not keep the matrix.
+// Handles that a killed job left open (a pipe that a process still holds) must not keep the matrix alive.
 process.exit();

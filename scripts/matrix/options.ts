@@ -37,7 +37,7 @@ export interface MatrixOptions {
   readonly clusters: number;
 }
 
-/** Throws UsageError for what it does not understand; undefined when only help is wanted. */
+/** Throws UsageError for invalid arguments. Returns undefined if only help is requested. */
 export function matrixOptions(args: readonly string[]): MatrixOptions | undefined {
   const values = parsed(args);
   if (values.help === true) return undefined;

@@ -10,14 +10,14 @@ export type Result =
   { readonly kind: 'ours'; readonly result: CaseResult } | { readonly kind: 'plain'; readonly result: PlainResult };
 
 /**
- * What was found out about one package, and about plain Helm whatever the package, kept on disk line by line, so that a run
- * that was stopped can be gone on with.
+ * Results on disk, line by line, so that a stopped run can be resumed. They belong to one package; results of plain
+ * Helm do not depend on the package.
  */
 export interface ResultStore {
   readonly folder: string;
   readonly earlier: readonly Result[];
   readonly add: (result: Result) => void;
-  /** Keeps what was said in a case that did not hold, and answers where. */
+  /** Stores the log of a case that did not hold, and returns its path. */
   readonly addDetails: (id: string, text: string) => string;
 }
 
@@ -46,7 +46,7 @@ export function openResults(vsix: Uint8Array): ResultStore {
   };
 }
 
-/** Of the code alone: packing it again gives other bytes. */
+/** Covers only the code, because packaging it again gives different bytes. */
 function fingerprint(vsix: Uint8Array): string {
   const hash = createHash('sha256');
   for (const [name, content] of [...readVsix(vsix)].sort(([one], [other]) => one.localeCompare(other))) {
@@ -55,7 +55,7 @@ function fingerprint(vsix: Uint8Array): string {
   return hash.digest('hex').slice(0, 12);
 }
 
-/** Of all that decides what plain Helm is put through. */
+/** Covers every file that decides what happens to plain Helm. */
 function fingerprintOfTheMatrix(): string {
   const folder = path.join(repository, 'test', 'matrix');
   const hash = createHash('sha256');
@@ -66,7 +66,7 @@ function fingerprintOfTheMatrix(): string {
   return hash.digest('hex').slice(0, 12);
 }
 
-/** The last line may be cut off. */
+/** The last line may be incomplete. */
 function linesOf(text: string): Result[] {
   return text.split('\n').flatMap((line) => {
     try {

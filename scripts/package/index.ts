@@ -11,7 +11,9 @@ import type { CheckContext } from './packageUnderCheck';
 import { createExtension } from './tfx';
 import { normalised, readVsix, writeVsix } from './vsix';
 
-/** Builds and packages, in a folder of its own. Answers the bytes of the .vsix, the same for the same source. */
+/**
+ * Builds and packages in a temporary folder. Returns the bytes of the .vsix, which are the same for the same source.
+ */
 export async function packageExtension(source: string): Promise<Uint8Array> {
   const out = await mkdtemp(path.join(tmpdir(), 'helm-safe-deploy-package-'));
   try {
@@ -24,7 +26,7 @@ export async function packageExtension(source: string): Promise<Uint8Array> {
   }
 }
 
-/** What the check has to know about the source tree that a package was made from. */
+/** Facts about the source tree of a package that the check needs. */
 export async function checkContext(source: string): Promise<CheckContext> {
   const json = async (...file: string[]) =>
     JSON.parse(await readFile(path.join(source, ...file), 'utf8')) as Record<string, unknown>;
@@ -38,7 +40,7 @@ export async function checkContext(source: string): Promise<CheckContext> {
   };
 }
 
-/** Where the package of this checkout lies: `dist/<publisher>.<extension>-<version>.vsix`. */
+/** Path of this checkout's package: `dist/<publisher>.<extension>-<version>.vsix`. */
 export async function vsixFile(): Promise<string> {
   const manifest = JSON.parse(await readFile(path.join(repository, 'vss-extension.json'), 'utf8')) as Record<
     string,
@@ -48,7 +50,7 @@ export async function vsixFile(): Promise<string> {
   return path.join(repository, 'dist', name);
 }
 
-/** Everything that is wrong with a package, and what could not be checked on this machine. */
+/** All problems of a package, and the checks that could not run on this machine. */
 export async function checkPackage(
   vsix: Uint8Array,
   context: CheckContext,
@@ -71,7 +73,7 @@ async function main(): Promise<void> {
   }
   const file = await vsixFile();
   await mkdir(path.dirname(file), { recursive: true });
-  // Whoever reads the package meanwhile, reads the old one or the new one.
+  // A rename replaces the file at once, so a reader gets either the old or the new package.
   await writeFile(`${file}.new`, vsix);
   await rename(`${file}.new`, file);
   console.log(`packaged ${path.relative(repository, file)} (${String(Math.ceil(vsix.length / 1024))} KiB)`);

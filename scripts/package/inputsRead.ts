@@ -6,11 +6,11 @@ import { TaskError } from '../../tasks/common/core/failure';
 import type { InputContext, RawInputs } from '../../tasks/common/core/inputs/inputs';
 import type { InputsOfCode, TaskJson } from './packageUnderCheck';
 
-/** What `tasks/<Task>/inputs.ts` exports: `inputDefaults`, and one function `read<Something>Request`. */
+/** The exports of `tasks/<Task>/inputs.ts`: `inputDefaults`, and one function `read<Something>Request`. */
 type InputsModule = Readonly<Record<string, unknown>>;
 type ReadRequest = (raw: RawInputs, context: InputContext) => unknown;
 
-/** A context in which no input finds what it names: all that counts here is which inputs are asked for. */
+/** A context without files and service connections. Only the names of the requested inputs matter here. */
 const emptyContext: InputContext = {
   files: { absolute: (name) => name, kind: () => 'missing', names: () => [], readText: () => '' },
   secrets: { ranges: () => [], isIn: () => false, occurrences: () => [] },
@@ -19,8 +19,8 @@ const emptyContext: InputContext = {
 };
 
 /**
- * The inputs that the code of each task reads, found out by letting it read: once with nothing given, and once for each option
- * of each pick list, since one input may decide whether another is read.
+ * Finds the inputs that the code of each task reads by running that code: once without any input, and once for each
+ * option of each pick list, because one input may decide if another is read.
  */
 export async function inputsRead(source: string): Promise<Record<string, InputsOfCode>> {
   const tasks = path.join(source, 'tasks');
@@ -64,7 +64,7 @@ function namesRead(readRequest: ReadRequest, given: Readonly<Record<string, stri
   try {
     readRequest(raw, emptyContext);
   } catch (error) {
-    // Hardly anything was given, so mistakes are expected.
+    // Hardly any input was given, so input errors are expected.
     if (!(error instanceof TaskError) || error.reason !== 'InputInvalid') throw error;
   }
   return names;

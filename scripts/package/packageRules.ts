@@ -5,17 +5,17 @@ import { lengthProblem } from './taskRules';
 import { partText } from './vsix';
 import type { Parts } from './vsix';
 
-/** Budget of the whole package: agents download it for each job, on-premises servers refuse 25 MB. */
+/** The size budget of the package. Agents download it for each job, and on-premises servers refuse 25 MB. */
 export const mostBytes = 1_000_000;
 
-/** The types of files that tfx knows without asking the machine, and that a task may hold. */
+/** File types that a task may contain. For these tfx does not depend on the machine. */
 const knownTypes = ['.js', '.json', '.md', '.png', '.vsixmanifest', '.vsomanifest'];
 
 export function sizeProblems(bytes: number): string[] {
   return bytes <= mostBytes ? [] : [`the package has ${String(bytes)} bytes; the budget is ${String(mostBytes)}`];
 }
 
-/** What is wrong with the manifest of the extension and with what it points to. */
+/** Problems of the extension manifest and of the files that it names. */
 export function extensionProblems(tasks: readonly PackagedTask[], parts: Parts, context: CheckContext): string[] {
   const xml = partText(parts, 'extension.vsixmanifest');
   if (xml === undefined) return ['extension.vsixmanifest is missing'];
@@ -57,7 +57,7 @@ function assetProblems(xml: string, parts: Parts): string[] {
   return [...missing, ...content, ...wrongIcon];
 }
 
-/** Links of the manifest and of the Marketplace page: to the web by https, or to a file that the package brings. */
+/** Links in the manifest and the Marketplace page must use https or name a file in the package. */
 function linkProblems(xml: string, parts: Parts): string[] {
   const inManifest = [...xml.matchAll(/<Property Id="[^"]*\.Links\.[^"]*" Value="([^"]*)"/g)].map(
     ([, link = '']) => link,
@@ -119,7 +119,7 @@ export function fileProblems(parts: Parts, { machinePaths }: CheckContext): stri
   ]);
 }
 
-/** The text of an element of the manifest, which is machine-made: no CDATA, no nesting of the same name. */
+/** The text of an element. The manifest is generated: it has no CDATA and no nested elements of the same name. */
 function element(xml: string, name: string): string | undefined {
   const text = new RegExp(`<${name}(?: [^>]*)?>([^<]*)</${name}>`).exec(xml)?.[1];
   return text

@@ -1,25 +1,25 @@
 import { partText } from './vsix';
 import type { Parts } from './vsix';
 
-/** What the check knows besides the package itself. */
+/** Facts that the check needs in addition to the package. */
 export interface CheckContext {
-  /** Of package.json. */
+  /** The version in package.json. */
   version: string;
-  /** The schema of task.json; undefined: that part of the check is skipped. */
+  /** The schema of task.json. If undefined, that check is skipped. */
   taskSchema: Readonly<Record<string, unknown>> | undefined;
-  /** The GUIDs fixed for the tasks, by task name. */
+  /** The fixed GUIDs of the tasks, keyed by task name. */
   taskIds: Readonly<Record<string, string>>;
-  /** By task name. */
+  /** Keyed by task name. */
   inputs: Readonly<Record<string, InputsOfCode>>;
-  /** Paths of the machine that builds, which no file may mention. */
+  /** Paths of the build machine, which no file may contain. */
   machinePaths: readonly string[];
 }
 
-/** The inputs as the code of a task sees them. */
+/** The inputs that the code of a task reads. */
 export interface InputsOfCode {
-  /** Their names. */
+  /** The names of these inputs. */
   read: readonly string[];
-  /** What the code takes where nothing is given. */
+  /** The values that the code uses if an input is not given. */
   defaults: Readonly<Record<string, string>>;
 }
 
@@ -38,7 +38,7 @@ export interface TaskInput {
 
 type Handlers = Readonly<Record<string, { target?: string }>>;
 
-/** A task.json as it may be, which is what the check is for: nothing in it can be relied upon. */
+/** An unchecked task.json: every field may be missing. */
 export interface TaskJson {
   id?: string;
   name?: string;
@@ -62,7 +62,7 @@ export interface PackagedTask {
   json: TaskJson;
 }
 
-/** Every folder of the package that holds a readable task.json. Those that cannot be read are named in `problems`. */
+/** Reads every task.json in the package. Unreadable ones are reported in `problems`. */
 export function packagedTasks(parts: Parts): { tasks: PackagedTask[]; problems: string[] } {
   const tasks: PackagedTask[] = [];
   const problems: string[] = [];
@@ -85,7 +85,7 @@ export function parsed(json: string | undefined): Record<string, unknown> | unde
   }
 }
 
-/** Width and height of a PNG; undefined when it is none. */
+/** Width and height of a PNG. Returns undefined if the content is not a PNG. */
 export function pngSize(content: Uint8Array | undefined): { width: number; height: number } | undefined {
   const signature = '89504e470d0a1a0a';
   if (content === undefined || content.length < 24) return undefined;

@@ -7,10 +7,10 @@ import type { CheckContext, PackagedTask, TaskInput, TaskJson } from './packageU
 import { partText } from './vsix';
 import type { Parts } from './vsix';
 
-/** What is wrong with one task; one sentence each, without the name of the task. */
+/** Returns the problems of one task, one sentence each without the name of the task. */
 type TaskRule = (task: PackagedTask, parts: Parts, context: CheckContext) => string[];
 
-/** The first agent that knows the handler Node20_1. */
+/** The first agent version that supports the handler Node20_1. */
 const oldestAgent = '3.230.0';
 const handlers = ['Node20_1', 'Node24'];
 const phases = ['execution', 'prejobexecution', 'postjobexecution'] as const;
@@ -39,7 +39,7 @@ export function taskProblems(tasks: readonly PackagedTask[], parts: Parts, conte
 
 const schemaRule: TaskRule = ({ json }, _parts, { taskSchema }) => {
   if (taskSchema === undefined) return [];
-  // The schema has patterns such as `\:` that the unicode flag forbids, and keywords of its own.
+  // The schema has patterns such as `\:`, which the unicode flag forbids, and its own keywords.
   const validate = new AjvDraft04({ strict: false, unicodeRegExp: false, allErrors: true }).compile(taskSchema);
   if (validate(json)) return [];
   return (validate.errors ?? []).map(
@@ -71,7 +71,7 @@ const textRule: TaskRule = ({ json }) => [
   ...lengthProblem('instanceNameFormat', json.instanceNameFormat, 200),
 ];
 
-/** A text that has to be there and must not be longer than the Marketplace allows. */
+/** Checks that a text exists and is not longer than the Marketplace allows. */
 export function lengthProblem(name: string, text: string | undefined, most: number): string[] {
   if (text === undefined || text.trim() === '') return [`${name} is missing`];
   return text.length <= most
@@ -98,7 +98,7 @@ const handlerRule: TaskRule = ({ folder, json }, parts) => [
   }),
 ];
 
-/** Every file that the agent starts has to be readable by the oldest Node that an agent could choose. */
+/** The oldest Node that an agent may choose must be able to parse every file that the agent starts. */
 const entryRule: TaskRule = ({ folder, json }, parts) => {
   const targets = new Set(
     phases.flatMap((phase) => Object.values(json[phase] ?? {}).flatMap(({ target }) => target ?? [])),
@@ -154,7 +154,7 @@ const inputRule: TaskRule = ({ json }) => {
   ];
 };
 
-/** The agent turns names into environment variables in capitals. */
+/** The agent turns input names into environment variables in capitals, so case does not count. */
 function sameName(a: string, b: string): boolean {
   return a.toLowerCase() === b.toLowerCase();
 }
@@ -208,7 +208,7 @@ const iconRule: TaskRule = ({ folder }, parts) => {
 const noticesRule: TaskRule = ({ folder }, parts) =>
   parts.has(`${folder}/ThirdPartyNotices.md`) ? [] : ['ThirdPartyNotices.md is missing'];
 
-/** One guard runs beside each Helm, on agents that run many jobs. */
+/** The guard must be small, because one runs beside each Helm, on agents that run many jobs. */
 const mostGuardBytes = 16_000;
 
 const guardRule: TaskRule = ({ folder }, parts) => {

@@ -6,8 +6,8 @@ import { text } from 'node:stream/consumers';
 const tfx = createRequire(import.meta.url).resolve('tfx-cli');
 
 /**
- * Makes a .vsix of the built tree `root` with tfx-cli. Needs no network.
- * Throws when tfx fails and also when it only warns: it warns about things that the Marketplace refuses.
+ * Makes a .vsix of the built tree `root` with tfx-cli. Needs no network. Throws if tfx fails, and also if it warns,
+ * because it warns about things that the Marketplace refuses.
  */
 export async function createExtension({ root, vsix }: { root: string; vsix: string }): Promise<void> {
   const args = ['extension', 'create', '--root', root, '--manifests', 'vss-extension.json', '--output-path', vsix];

@@ -3,13 +3,13 @@ import path from 'node:path';
 
 interface NoticesOptions {
   source: string;
-  /** The input files of a bundle, as esbuild's metafile names them: relative to `source`, with slashes. */
+  /** The input files of a bundle as esbuild's metafile names them: relative to `source`, with slashes. */
   inputs: readonly string[];
-  /** What esbuild collected from the sources. */
+  /** The legal comments that esbuild collected from the sources. */
   legalComments: string;
 }
 
-/** Name, version and licence of every package that has code in a bundle, as Markdown. */
+/** Name, version and licence of every package whose code is in a bundle, as Markdown. */
 export async function thirdPartyNotices({ source, inputs, legalComments }: NoticesOptions): Promise<string> {
   const folders = new Set(inputs.flatMap((input) => packageFolder(input) ?? []));
   const notices = await Promise.all([...folders].sort().map((folder) => packageNotice(path.join(source, folder))));
@@ -23,7 +23,7 @@ export async function thirdPartyNotices({ source, inputs, legalComments }: Notic
   ].join('\n\n');
 }
 
-/** `node_modules/a/node_modules/@b/c/d.js` lies in the package `node_modules/a/node_modules/@b/c`. */
+/** For example, `node_modules/a/node_modules/@b/c/d.js` is in the package `node_modules/a/node_modules/@b/c`. */
 function packageFolder(input: string): string | undefined {
   return /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input)?.[0];
 }

@@ -1,7 +1,7 @@
 import { unzipSync, zipSync } from 'fflate';
 import type { Zippable } from 'fflate';
 
-/** The files of a package by their path in it. */
+/** The files of a package, keyed by their path in it. */
 export type Parts = ReadonlyMap<string, Uint8Array>;
 
 const contentTypes = '[Content_Types].xml';
@@ -10,9 +10,9 @@ export function readVsix(vsix: Uint8Array): Map<string, Uint8Array> {
   return new Map(Object.entries(unzipSync(vsix)));
 }
 
-/** The same bytes for the same parts, whatever order, time and rights their files had. */
+/** Returns the same bytes for the same parts, whatever order, time and permissions their files had. */
 export function writeVsix(parts: Parts): Uint8Array {
-  // fflate writes the local fields of the date, so this one is the same in every time zone.
+  // fflate writes the local date fields, so this date is the same in every time zone.
   const mtime = new Date(1980, 0, 1);
   const sorted: Zippable = {};
   for (const [name, content] of [...parts].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -21,8 +21,8 @@ export function writeVsix(parts: Parts): Uint8Array {
 }
 
 /**
- * The parts that tfx wrote, without its folder entries, and with the content types in one order: tfx lists them in the
- * order in which the file system named the files.
+ * The parts that tfx wrote, without folder entries and with sorted content types. tfx lists the types in the order in
+ * which the file system lists the files.
  */
 export function normalised(parts: Parts): Map<string, Uint8Array> {
   const files = new Map([...parts].filter(([name]) => !name.endsWith('/')));
@@ -32,7 +32,7 @@ export function normalised(parts: Parts): Map<string, Uint8Array> {
   return files.set(contentTypes, new TextEncoder().encode(sorted));
 }
 
-/** The text of a part, undefined where the package has no such part. */
+/** The text of a part. Returns undefined if the package has no such part. */
 export function partText(parts: Parts, name: string): string | undefined {
   const content = parts.get(name);
   return content === undefined ? undefined : new TextDecoder().decode(content);

@@ -1,17 +1,17 @@
 import Mocha from 'mocha';
 
-/** What one process of mocha is to run. */
+/** The work for one mocha process. */
 export interface MochaRequest {
   files: readonly string[];
   timeoutMilliseconds: number;
   grep: string | undefined;
-  /** A forgotten `.only` hides tests; developers who name files may use it. */
+  /** A forgotten `.only` hides tests. Developers who name files may use it. */
   forbidOnly: boolean;
 }
 
 export interface MochaResult {
   passed: number;
-  /** Full titles, with the first line of the error. */
+  /** Full titles, each with the first line of the error. */
   failed: string[];
   skipped: string[];
 }
@@ -35,7 +35,7 @@ async function run({ files, timeoutMilliseconds, grep, forbidOnly }: MochaReques
     });
     runner.on('pass', () => (result.passed += 1));
     runner.on('pending', (test) => result.skipped.push(test.fullTitle()));
-    // A failed hook arrives here too, with the title of the hook.
+    // A failed hook is reported here too, with the title of the hook.
     runner.on('fail', (test, error: unknown) => result.failed.push(`${test.fullTitle()}: ${firstLine(error)}`));
   });
 }
@@ -47,7 +47,7 @@ function firstLine(error: unknown): string {
 
 process.once('message', (request: MochaRequest) => {
   void run(request).then((result) => {
-    // From here on only what a test has left open keeps this process alive.
+    // From now on only handles that a test left open keep this process alive.
     process.send?.(result, () => {
       process.disconnect();
     });

@@ -2,26 +2,32 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
 export interface Group {
-  /** The folder below test/. */
+  /** The name of the folder below test/. */
   name: string;
   files: string[];
   timeoutMilliseconds: number;
-  /** Its tests need the cores for themselves; the others run beside format, lint and types. */
+  /** True if its tests need all cores. The other groups run beside format, lint and types. */
   alone: boolean;
-  /** Its tests run the packaged extension, so it has to be packaged first. */
+  /** True if its tests run the packaged extension, which must be built first. */
   needsPackage: boolean;
-  /** So many of its files run side by side, each in a process of its own: tests that mostly wait. */
+  /**
+   * The number of its files that run at the same time, each in its own process. More than one suits tests that mostly
+   * wait.
+   */
   lanes: number;
 }
 
 export interface Plan {
   groups: Group[];
-  /** Format, lint and types too: when nothing was selected. */
+  /** True if format, lint and types run too, which is the case if nothing was selected. */
   withChecks: boolean;
   grep: string | undefined;
 }
 
-/** In the order in which they run: what is fast and near the code first. A folder that is not named here comes last. */
+/**
+ * The groups in the order in which they run: fast tests and those close to the code come first. Unlisted folders come
+ * last.
+ */
 const knownGroups: readonly Omit<Group, 'files'>[] = [
   { name: 'unit', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
   { name: 'flows', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
@@ -33,8 +39,8 @@ const knownGroups: readonly Omit<Group, 'files'>[] = [
 ];
 
 /**
- * What `npm test [-- GROUP|FILE|FOLDER ...] [--grep TEXT]` runs.
- * Throws when an argument names nothing, so that a slip of the pen is not taken for tests that pass.
+ * Plans `npm test [-- GROUP|FILE|FOLDER ...] [--grep TEXT]`. Throws if an argument matches nothing, so that a typing
+ * mistake does not look like passing tests.
  */
 export function planTests(root: string, args: readonly string[]): Plan {
   const { selectors, grep } = parseArguments(args);

@@ -1,15 +1,18 @@
 import type { MochaResult } from './mochaRun';
 
-/** What one part of a test run came to. A check (lint, packaging ...) is no test: it adds to the sum only when it fails. */
+/**
+ * The result of one part of a test run. A check (lint, packaging ...) is not a test, so it adds to the sum only if it
+ * fails.
+ */
 export interface PartResult extends MochaResult {
   name: string;
   kind: 'check' | 'tests';
 }
 
-/** Tests that need the real node of the test cluster carry this in their title. */
+/** Marks the title of each test that needs the real node of the test cluster. */
 export const realNodeTag = '@real-node';
 
-/** Skipped real-node tests as failures, for machines that must be able to run them. */
+/** Turns skipped real-node tests into failures, for machines that must be able to run them. */
 export function withRealNodeRequired(parts: readonly PartResult[]): PartResult[] {
   return parts.map((part) => ({
     ...part,
@@ -25,7 +28,7 @@ function needsRealNode(title: string): boolean {
   return title.includes(realNodeTag);
 }
 
-/** The closing lines: what was skipped, what failed, each part's figures, and the sum as the last line. */
+/** The closing lines: skipped tests, failed tests, the figures of each part, and the sum as the last line. */
 export function summary(parts: readonly PartResult[]): string[] {
   const list = (heading: string, titles: readonly string[]) =>
     titles.length === 0 ? [] : ['', heading, ...titles.map((title) => `  - ${title}`)];

@@ -139,7 +139,7 @@ export function createAgent({ environment: source = process.env, write = toStdou
       command('task.setvariable', { variable: name, isOutput: 'true' }, shown);
     },
     setTaskVariable,
-    // eslint-disable-next-line @typescript-eslint/require-await -- what cannot be written is rejected, not thrown
+    // eslint-disable-next-line @typescript-eslint/require-await -- a failed write must reject, not throw
     attach: async (attachmentType, name, content) => {
       const file = writeFile(name, content);
       command('task.addattachment', { type: attachmentType, name: fileName(name) }, file);

@@ -12,7 +12,7 @@ export interface TaskRun {
 
 export interface TaskEnd {
   result: TaskResult;
-  /** Shown beside the step's result. */
+  /** The message beside the step's result on the run page. */
   message: string;
 }
 

@@ -4,7 +4,7 @@ import type { WriteVerb } from '../../core/helm/rehearsal';
 export interface ApiTarget {
   /** For example `apps/v1` or `v1`. */
   apiVersion: string;
-  /** As in the path, for example `deployments`. */
+  /** The plural name in the path, for example `deployments`. */
   resource: string;
   /** Absent if the resource is cluster-scoped or the path covers all namespaces. */
   namespace?: string;

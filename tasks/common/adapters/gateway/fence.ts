@@ -218,7 +218,7 @@ async function forward(passage: Passage): Promise<Reply> {
 
 /**
  * Answers as if the deletion had been done. A missing object is answered with 404, because Helm counts its deletions.
- * The API server gets only a read: a dry run would depend on every webhook to honour it.
+ * The API server gets only a read: a dry run would rely on another program to change nothing.
  */
 async function holdBack(passage: Passage): Promise<Reply> {
   const { target } = passage;

@@ -66,8 +66,7 @@ async function apply(
     body: object,
     contentType: 'application/apply-patch+yaml',
     accept: acceptFor(ref, 'object'),
-    // An object that cannot be applied is answered with 500. Any other setting would repeat the request until the time
-    // is over.
+    // An object that cannot be applied is answered with 500, which `idempotent` would repeat until the time is over.
     retry: 'unsent',
   } as const;
   const value = await whileUnreachable(() => requests.json(exchange));

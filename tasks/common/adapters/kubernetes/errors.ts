@@ -18,7 +18,7 @@ export interface Answer {
   body: Buffer;
   /** The date header as it was sent: the server's own time. */
   date?: string;
-  /** Milliseconds, from Retry-After. */
+  /** The time of the Retry-After header, in milliseconds. */
   retryAfterMs?: number;
 }
 

@@ -20,7 +20,7 @@ export const pageLimit = 500;
  */
 const pagedTries = 3;
 
-/** How to send requests that must come first. */
+/** Options for requests that must be sent first, such as discovery. */
 export interface How {
   retry?: Exchange['retry'];
   signal?: AbortSignal;
