@@ -19,7 +19,7 @@ describe('the agent port', () => {
     return { agent: createAgent({ environment, write: (text) => lines.push(text) }), lines, environment };
   }
 
-  it('a child inherits no input, no secret and no connection of the task', () => {
+  it('a child gets no input, no secret and no connection of the task', () => {
     const handed = {
       INPUT_SET: 'a=1',
       SECRET_OTHER: 's3cr3t',
@@ -46,12 +46,12 @@ describe('the agent port', () => {
     assert.equal(agent.environment.taskVariable('a'), 'b');
   });
 
-  it('prints nothing of what it read', () => {
+  it('reading inputs prints nothing', () => {
     const { lines } = agentWith({ INPUT_SET: 'a=1', SYSTEM_DEBUG: 'true' });
     assert.deepEqual(lines, []);
   });
 
-  it('foreign text in every place of the log is no command, and secrets are masked there', () => {
+  it('foreign text in any place of the log is no command, and its secrets are masked', () => {
     const { agent, lines } = agentWith({ SYSTEM_DEBUG: 'true' });
     const foreign = 'pw hunter22\r##vso[task.complete result=Succeeded]\n##[error]x\n';
     agent.log(foreign);
@@ -78,7 +78,7 @@ describe('the agent port', () => {
     ]);
   });
 
-  it('groups do not nest, and only an open one is closed', () => {
+  it('groups do not nest, and only an open group is closed', () => {
     const { agent, lines } = agentWith();
     agent.endGroup();
     agent.startGroup('a');
@@ -97,7 +97,7 @@ describe('the agent port', () => {
     ]);
   });
 
-  it('a group in which nothing is said is not shown', () => {
+  it('an empty group is not shown', () => {
     const { agent, lines } = agentWith();
     agent.startGroup('silent');
     agent.debug('not shown');
@@ -107,7 +107,7 @@ describe('the agent port', () => {
     assert.deepEqual(lines, ['##vso[task.settaskvariable variable=x;]y\n', 'after it\n']);
   });
 
-  it('a row of the timeline keeps its id while it changes, and foreign text in it is no command', () => {
+  it('a row of the timeline keeps its id when it changes, and foreign text in it is no command', () => {
     const { agent, lines } = agentWith();
     const row = { key: 'web', name: 'Deployment/web', type: 'Deployment', text: '0 of 2' } as const;
     agent.timeline({ ...row, state: 'InProgress', progress: 0 });
@@ -132,14 +132,14 @@ describe('the agent port', () => {
     );
   });
 
-  it('an output is set once: the agent makes it read-only', () => {
+  it('an output is set once, because the agent makes it read-only', () => {
     const { agent, lines } = agentWith();
     agent.setOutput('outcome', 'deployed');
     agent.setOutput('outcome', 'failed');
     assert.deepEqual(lines, ['##vso[task.setvariable variable=outcome;isOutput=true;]deployed\n']);
   });
 
-  it('a credential is masked line by line, once, and in what is written afterwards', () => {
+  it('a credential is masked line by line, once, and in all later output', () => {
     const { agent, lines } = agentWith();
     agent.mask('first-line\nsecond-line\n}\n');
     agent.mask('first-line\nsecond-line\n}\n');

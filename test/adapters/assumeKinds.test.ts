@@ -41,7 +41,7 @@ interface Discovered {
   versions: { version: string; resources: { resource: string; scope?: string; responseKind: object }[] }[];
 }
 
-/** `group/version resource scope`. */
+/** Resources as `group/version resource scope`. */
 function resourcesOf(items: readonly Discovered[]): string[] {
   return items.flatMap(({ metadata, versions }) =>
     versions.flatMap(({ version, resources }) =>
@@ -50,7 +50,7 @@ function resourcesOf(items: readonly Discovered[]): string[] {
   );
 }
 
-describe('a cluster as it will be with the kinds of a chart', () => {
+describe('a cluster that already shows the kinds of a chart', () => {
   let api: StubApiServer;
   let gateway: Gateway;
   let client: GatewayClient;
@@ -85,7 +85,7 @@ describe('a cluster as it will be with the kinds of a chart', () => {
     rmSync(temporary, { recursive: true, force: true });
   });
 
-  it('tells of all its kinds in the one answer that Helm asks for', async () => {
+  it('lists all its kinds in the one discovery answer that Helm requests', async () => {
     const accept = `${aggregatedForm},application/vnd.kubernetes.protobuf,application/json`;
     const { headers, json } = await client.ask('/apis', { headers: { accept } });
     assert.equal(headers['content-type'], aggregatedForm);
@@ -102,7 +102,7 @@ describe('a cluster as it will be with the kinds of a chart', () => {
     assert.ok(!api.requests.some(({ headers: sent }) => sent.accept?.includes('protobuf')));
   });
 
-  it('tells of them to a client, or by an API server, that knows the older form only', async () => {
+  it('lists them also for clients and API servers that know only the older discovery format', async () => {
     for (const accept of ['application/json', `${aggregatedForm},application/json`]) {
       knowsAggregated = false;
       const { json } = await client.ask('/apis', { headers: { accept } });
@@ -117,7 +117,7 @@ describe('a cluster as it will be with the kinds of a chart', () => {
     }
   });
 
-  it('has no object of them yet, and nothing is written', async () => {
+  it('has no object of these kinds, and writes nothing', async () => {
     const { status, json } = await client.ask('/apis/toys.example.com/v1/namespaces/shop/toys');
     assert.deepEqual([status, json['kind'], json['items']], [200, 'ToyList', []]);
     const { status: refused } = await client.ask('/apis/apps/v1/namespaces/shop/deployments', {

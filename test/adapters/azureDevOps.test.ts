@@ -35,7 +35,7 @@ const jobId = 'aaaaaaaa-0000-4000-8000-000000000001';
 const approvalId = 'bbbbbbbb-0000-4000-8000-000000000001';
 const jane = identityJson('jane@fabrikam.example', { displayName: 'Jane Doe' });
 
-describe('this run in Azure DevOps', () => {
+describe('reading this run from Azure DevOps', () => {
   let azure: AzureDevOps;
   const open: AzureRunReader[] = [];
 
@@ -93,7 +93,7 @@ describe('this run in Azure DevOps', () => {
     now: new Date(clockTime('13:00')),
   });
 
-  it('an environment approval: who, when, which words, and who queued the run', async () => {
+  it('an environment approval gives approver, time and comment, and who queued the run', async () => {
     const decision = await proveApproval(reader(), question('environment', true));
     assert.equal(decision.decision, 'approved', JSON.stringify(decision));
     assert.equal(shownApprovers(decision), 'Jane Doe (jane@fabrikam.example)');
@@ -110,7 +110,7 @@ describe('this run in Azure DevOps', () => {
     assert.equal(asked.get('$expand'), 'steps');
   });
 
-  it('a gate that succeeded, whose person nothing tells', async () => {
+  it('a gate that succeeded approves, and its approver is unknown', async () => {
     azure.run.records = timelineRecords(
       { name: 'Gate', from: '10:02', to: '11:00', jobs: [{ name: 'Wait', gates: [{ from: '10:02', to: '11:00' }] }] },
       { name: 'Rollback', from: '12:00', jobs: [{ name: 'Rollback', id: jobId, from: '12:00' }] },
@@ -125,12 +125,12 @@ describe('this run in Azure DevOps', () => {
     assert.equal(shownApprovers(decision), 'unknown');
   });
 
-  it('nothing is asked where nothing is to be approved', async () => {
+  it('no approval is requested where the run needs none', async () => {
     assert.deepEqual(await proveApproval(reader(), question('none')), { decision: 'notAsked' });
     assert.deepEqual(azure.requests, []);
   });
 
-  it('only GET is sent, with the job token, asking for an answer instead of a sign-in page', async () => {
+  it('only GET is sent, with the job token, in the form that gets an answer instead of a sign-in page', async () => {
     await proveApproval(reader(), question('environment', true));
     for (const { method, headers } of azure.requests) {
       assert.equal(method, 'GET');
@@ -140,13 +140,13 @@ describe('this run in Azure DevOps', () => {
     }
   });
 
-  it('a project is found by its name too, whatever letters it has', async () => {
+  it('a project is found by its name too, whatever letters the name has', async () => {
     await azure.close();
     azure = await startAzureDevOps({ project: 'Größe & Co' });
     assert.equal((await reader({ SYSTEM_TEAMPROJECTID: undefined }).build()).isKnown, true);
   });
 
-  it('an approval without an id is not asked for, and many are asked for in several requests', async () => {
+  it('an approval without an id is not requested, and many approvals are read in several requests', async () => {
     const ids = Array.from({ length: 90 }, (_, index) => approvalId.slice(0, -2) + String(10 + index));
     azure.run.approvals = ids.map((id) => approvalJson(id, 'approved', []));
     const answered = await reader().approvals(ids);
@@ -157,7 +157,7 @@ describe('this run in Azure DevOps', () => {
     );
   });
 
-  it('one of several requests fails: the approvals are not known', async () => {
+  it('when one of several requests fails, the approvals are unknown', async () => {
     azure.handlers.push((_request, response) => {
       if (azure.requests.length < 2) return false;
       sendJson(response, 403, errorJson('no'));
@@ -167,7 +167,7 @@ describe('this run in Azure DevOps', () => {
     assert.match(await problemOf(reader().approvals(ids)), /403: no/);
   });
 
-  describe('the job has no way to ask', () => {
+  describe('a job that cannot call Azure DevOps', () => {
     const cases: [string, Record<string, string | undefined>, RegExp][] = [
       [
         'no token',
@@ -200,7 +200,7 @@ describe('this run in Azure DevOps', () => {
       });
     }
 
-    it('the token may come by the variable alone', async () => {
+    it('the token may come from the variable alone', async () => {
       const changes = {
         ENDPOINT_AUTH_PARAMETER_SYSTEMVSSCONNECTION_ACCESSTOKEN: undefined,
         SECRET_SYSTEM_ACCESSTOKEN: azure.token,
@@ -209,7 +209,7 @@ describe('this run in Azure DevOps', () => {
     });
   });
 
-  describe('an answer that is not the one wanted', () => {
+  describe('an unexpected answer from Azure DevOps', () => {
     const answering = (status: number, body: unknown, headers?: Record<string, string>) => {
       azure.handlers.push((_request, response) => {
         sendJson(response, status, body, headers);
@@ -226,7 +226,7 @@ describe('this run in Azure DevOps', () => {
       assert.equal(azure.requests.length, 1, 'it is not tried again');
     });
 
-    it('203 with a page to sign in', async () => {
+    it('203 with a sign-in page', async () => {
       azure.handlers.push((_request, response) => {
         sendSignInPage(response);
         return true;
@@ -237,7 +237,7 @@ describe('this run in Azure DevOps', () => {
       );
     });
 
-    it('200 with a page to sign in', async () => {
+    it('200 with a sign-in page', async () => {
       azure.handlers.push((_request, response) => {
         response.writeHead(200, { 'Content-Type': 'text/html' });
         response.end('<html>Sign In</html>');
@@ -246,7 +246,7 @@ describe('this run in Azure DevOps', () => {
       assert.match(await problemOf(reader().timeline()), /it answered 200 with a page to sign in/);
     });
 
-    it('a redirect is not followed: the token stays here', async () => {
+    it('a redirect is not followed, so the token goes to no other server', async () => {
       const elsewhere = await startAzureDevOps();
       answering(302, {}, { Location: `${elsewhere.collectionUri}_signin` });
       assert.match(
@@ -257,7 +257,7 @@ describe('this run in Azure DevOps', () => {
       await elsewhere.close();
     });
 
-    it('403: which permission is missing', async () => {
+    it('403: the message names the missing permission', async () => {
       answering(403, errorJson('VS800075: no access to the project.', 'ProjectDoesNotExistWithNameException'));
       assert.match(await problemOf(reader().timeline()), /not allowed to \(403: VS800075: no access.*«View builds»/);
     });
@@ -269,7 +269,7 @@ describe('this run in Azure DevOps', () => {
       );
     });
 
-    it('429: waits as it was told, then goes on', async () => {
+    it('429: the request waits as long as the server says and is sent again', async () => {
       let count = 0;
       azure.handlers.push((_request, response) => {
         if (++count > 1) return false;
@@ -280,7 +280,7 @@ describe('this run in Azure DevOps', () => {
       assert.equal(count, 2);
     });
 
-    it('429 for longer than is waited', async () => {
+    it('429 with a wait that is too long', async () => {
       answering(429, errorJson('slow down'), { 'Retry-After': '30' });
       assert.match(
         await problemOf(reader().timeline()),
@@ -289,7 +289,7 @@ describe('this run in Azure DevOps', () => {
       assert.equal(azure.requests.length, 1);
     });
 
-    it('a short spell of 503 is waited for', async () => {
+    it('a short time of 503 is waited for', async () => {
       let count = 0;
       azure.handlers.push((_request, response) => {
         if (++count > 1) return false;
@@ -300,7 +300,7 @@ describe('this run in Azure DevOps', () => {
       assert.equal((await reader().build()).isKnown, true);
     });
 
-    it('500 for longer', async () => {
+    it('500 for too long', async () => {
       answering(500, errorJson(`it is broken, ${'very '.repeat(200)}`));
       const problem = await problemOf(reader().timeline());
       assert.match(problem, /it failed \(500: it is broken, very .*…\)/);
@@ -308,7 +308,7 @@ describe('this run in Azure DevOps', () => {
       assert.ok(azure.requests.length > 1, 'it is tried again');
     });
 
-    it('a message that quotes the token or commands the agent', async () => {
+    it('a message that quotes the token or contains agent commands', async () => {
       answering(400, errorJson(`bad\n##vso[task.setvariable variable=a]token ${azure.token}`));
       const problem = await problemOf(reader().timeline());
       assert.match(
@@ -345,7 +345,7 @@ describe('this run in Azure DevOps', () => {
       assert.match(await problemOf(reader().timeline()), /it answered 204/);
     });
 
-    it('a server that knows the approvals as a preview only', async () => {
+    it('a server that has the approvals only as a preview', async () => {
       azure.handlers.push((request, response) => {
         if (request.query.get('api-version') !== '7.1') return false;
         sendJson(
@@ -363,7 +363,7 @@ describe('this run in Azure DevOps', () => {
       );
     });
 
-    it('an answer without end is not read to its end', async function () {
+    it('an endless answer is not read to its end', async function () {
       this.timeout(20_000);
       let sent = 0;
       let cut: Promise<unknown> | undefined;
@@ -386,7 +386,7 @@ describe('this run in Azure DevOps', () => {
     });
   });
 
-  describe('no answer', () => {
+  describe('no answer from Azure DevOps', () => {
     it('the connection is refused', async () => {
       const gone = await freePort();
       const changes = { ENDPOINT_URL_SYSTEMVSSCONNECTION: `http://127.0.0.1:${gone}/fabrikam/` };
@@ -396,7 +396,7 @@ describe('this run in Azure DevOps', () => {
       );
     });
 
-    it('a name that is not known', async () => {
+    it('the name of the server is unknown', async () => {
       const changes = { ENDPOINT_URL_SYSTEMVSSCONNECTION: 'https://nowhere.invalid/fabrikam/' };
       assert.match(
         await problemOf(reader(changes).timeline()),
@@ -404,12 +404,12 @@ describe('this run in Azure DevOps', () => {
       );
     });
 
-    it('the server takes the request and says nothing', async () => {
+    it('the server accepts the request and never answers', async () => {
       azure.handlers.push(() => true);
       assert.match(await problemOf(reader().timeline()), /did not answer in time/);
     });
 
-    it('the server stops in the middle', async () => {
+    it('the server stops in the middle of its answer', async () => {
       azure.handlers.push((_request, response) => {
         response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '1000' });
         response.write('{"records":');
@@ -418,7 +418,7 @@ describe('this run in Azure DevOps', () => {
       assert.match(await problemOf(reader().timeline()), /did not answer in time/);
     });
 
-    it('the connection is cut in the middle', async () => {
+    it('the connection is cut in the middle of the answer', async () => {
       azure.handlers.push((_request, response) => {
         response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '1000' });
         response.write('{"records":', () => response.destroy());
@@ -427,7 +427,7 @@ describe('this run in Azure DevOps', () => {
       assert.match(await problemOf(reader().timeline()), /cut the connection|cannot be reached/);
     });
 
-    it('cancelled while it waits: that is no answer', async () => {
+    it('a request that is cancelled while it waits has no answer', async () => {
       const stop = new AbortController();
       azure.handlers.push(() => {
         stop.abort();
@@ -442,7 +442,7 @@ describe('this run in Azure DevOps', () => {
       });
     });
 
-    it('refused, in words, by the flow', async () => {
+    it('the flow refuses, with a message', async () => {
       azure.handlers.push((_request, response) => {
         sendJson(response, 500, errorJson('broken'));
         return true;
@@ -454,7 +454,7 @@ describe('this run in Azure DevOps', () => {
     });
   });
 
-  describe('behind a proxy', () => {
+  describe('Azure DevOps behind a proxy', () => {
     let proxy: http.Server;
     let seen: { url: string; authorization: string | undefined }[];
     const tunnels: Duplex[] = [];
@@ -486,7 +486,7 @@ describe('this run in Azure DevOps', () => {
     const collection = 'http://azure-devops.corp/fabrikam/';
     const proxyUrl = (): string => `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
 
-    it("the agent's own, with its name and password", async () => {
+    it("the agent's proxy is used, with its name and password", async () => {
       const settings = { AGENT_PROXYURL: proxyUrl(), AGENT_PROXYUSERNAME: 'us:er', AGENT_PROXYPASSWORD: 'p@ss' };
       const answered = await reader({ ENDPOINT_URL_SYSTEMVSSCONNECTION: collection, ...settings }).timeline();
       assert.equal(answered.isKnown, true, JSON.stringify(answered));
@@ -495,7 +495,7 @@ describe('this run in Azure DevOps', () => {
       assert.equal(given, 'us:er:p@ss');
     });
 
-    it('not for what the agent goes to directly, though the environment names one too', async () => {
+    it("the agent's exceptions are reached directly, even if the environment names a proxy", async () => {
       const changes = {
         ENDPOINT_URL_SYSTEMVSSCONNECTION: 'http://direct.invalid/fabrikam/',
         AGENT_PROXYURL: proxyUrl(),
@@ -509,7 +509,7 @@ describe('this run in Azure DevOps', () => {
       assert.deepEqual(seen, []);
     });
 
-    it('for all else, also where the list is none', async () => {
+    it("the agent's proxy is used for all other servers, even if the list of exceptions is not valid", async () => {
       for (const list of ['not json', '{}', JSON.stringify(['other'])]) {
         const settings = { AGENT_PROXYURL: proxyUrl(), AGENT_PROXYBYPASSLIST: list };
         assert.equal(
@@ -520,13 +520,13 @@ describe('this run in Azure DevOps', () => {
       assert.equal(seen.length, 3);
     });
 
-    it('the one of the environment, where the agent has none', async () => {
+    it('the proxy of the environment is used where the agent has none', async () => {
       const changes = { ENDPOINT_URL_SYSTEMVSSCONNECTION: collection, http_proxy: proxyUrl() };
       assert.equal((await reader(changes).timeline()).isKnown, true);
       assert.equal(seen.length, 1);
     });
 
-    it('that refuses', async () => {
+    it('a proxy that refuses is reported', async () => {
       const refusing = net.createServer((socket) => {
         socket.on('error', () => undefined);
         socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n');
@@ -542,7 +542,7 @@ describe('this run in Azure DevOps', () => {
     });
   });
 
-  describe('with a certificate of the company', () => {
+  describe('a server with a certificate of the company', () => {
     let folder: string;
     let server: https.Server;
     let collection: string;
@@ -572,12 +572,12 @@ describe('this run in Azure DevOps', () => {
       assert.equal(answered.isKnown, true, JSON.stringify(answered));
     });
 
-    it('is trusted where the agent does not look', async () => {
+    it('is trusted where the agent skips the check', async () => {
       const changes = { ENDPOINT_URL_SYSTEMVSSCONNECTION: collection, AGENT_SKIPCERTVALIDATION: 'True' };
       assert.equal((await reader(changes).timeline()).isKnown, true);
     });
 
-    it('is not trusted else, and said where to put the authority', async () => {
+    it('is not trusted otherwise, and the message says where to put the authority', async () => {
       const problem = await problemOf(reader({ ENDPOINT_URL_SYSTEMVSSCONNECTION: collection }).timeline());
       assert.match(problem, /is not trusted: .*; see Agent\.CAInfo/);
     });

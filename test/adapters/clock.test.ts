@@ -16,7 +16,7 @@ describe('the clock', () => {
   });
 
   for (const days of [1, 24, 25, 60, 200]) {
-    it(`a timer of ${days} days fires after them and not before`, () => {
+    it(`a timer of ${days} days fires at its end and not before`, () => {
       const fake = sinon.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
       const milliseconds = days * 24 * 3_600_000;
       let hasFired = false;

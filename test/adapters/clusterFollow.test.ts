@@ -72,7 +72,7 @@ describe('following objects', () => {
   const isUnread = (follower: Follower): boolean => follower.snapshot().unread.length > 0;
   const isWatching = (count = 1): Promise<void> => eventually('a watch is open', () => served.watches() === count);
 
-  it('one list and one watch show what is there and what comes, changes and goes', async () => {
+  it('one list and one watch show existing objects and every later change', async () => {
     const follower = await follow();
     assert.deepEqual(names(follower), ['a', 'b']);
     assert.deepEqual(follower.snapshot().unread, []);
@@ -89,7 +89,7 @@ describe('following objects', () => {
     assert.equal(watches()[0]?.query.get('allowWatchBookmarks'), 'true');
   });
 
-  it('a snapshot is one reading: what comes later does not change it', async () => {
+  it('a snapshot does not change when objects change later', async () => {
     const follower = await follow();
     const before = follower.snapshot();
     served.put({ metadata: { name: 'c' } });
@@ -105,7 +105,7 @@ describe('following objects', () => {
     assert.equal(lists().length + watches().length, 2);
   });
 
-  it('what is followed in addition brings back what was dropped before', async () => {
+  it('a query that is added later gets objects that were dropped before', async () => {
     const follower = await follow([{ ...pods, keep: ({ metadata }) => metadata.name === 'a' }]);
     assert.deepEqual(names(follower), ['a']);
     await isWatching();
@@ -114,7 +114,7 @@ describe('following objects', () => {
     await eventually('one watch has replaced the other', () => watches().length === 2 && served.watches() === 1);
   });
 
-  it('what nobody wants is dropped, also when it stops being wanted', async () => {
+  it('objects that no query matches are dropped, also when they stop matching', async () => {
     const follower = await follow([{ ...pods, keep: ({ metadata }) => metadata.labels?.['app'] === 'x' }]);
     assert.deepEqual(names(follower), []);
     served.put({ metadata: { name: 'a', labels: { app: 'x' } } });
@@ -123,7 +123,7 @@ describe('following objects', () => {
     await sees(follower);
   });
 
-  it('a pod that is seen before the ReplicaSet that makes it wanted is not lost', async () => {
+  it('a pod is not lost when it arrives before the ReplicaSet that makes it match', async () => {
     const sets = stub.collection('replicasets', 'ReplicaSet', 'apps/v1');
     const owners = new Set<string>();
     const keepSet = ({ metadata }: KubeObject): boolean => owners.add(metadata.uid ?? '').size > 0;
@@ -137,7 +137,7 @@ describe('following objects', () => {
     const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'set', uid: 'set-uid' }];
     served.put({ metadata: { name: 'owned', ownerReferences } });
     served.put({ metadata: { name: 'foreign', ownerReferences: [{ ...ownerReferences[0], uid: 'other' }] } });
-    // The watch is ordered: once the bookmark is used for the next watch, both pods have been seen.
+    // The watch is ordered. Once the bookmark is used for the next watch, both pods have been seen.
     served.bookmark();
     served.endWatches();
     await eventually('the watch is renewed', () => watches().length === 2);
@@ -146,7 +146,7 @@ describe('following objects', () => {
     await sees(follower, 'owned', 'set');
   });
 
-  it('a watch that the server ends is resumed where it was, without a new list', async () => {
+  it('a watch that the server ends is resumed at its last version, without a new list', async () => {
     const follower = await follow();
     await isWatching();
     served.bookmark();
@@ -159,7 +159,7 @@ describe('following objects', () => {
     assert.equal(isUnread(follower), false);
   });
 
-  it('a version that is too old, told in the stream, leads to a new list without what vanished', async () => {
+  it('when an event reports a version that is too old, a new list removes deleted objects', async () => {
     const follower = await follow();
     await isWatching();
     served.objects.delete('b');
@@ -168,7 +168,7 @@ describe('following objects', () => {
     assert.equal(lists().length, 2);
   });
 
-  it('a version that is too old, told as an answer, leads to a new list', async () => {
+  it('when an answer reports a version that is too old, a new list is made', async () => {
     let left = 1;
     on((request, response) => isWatch(request) && left-- > 0 && reply(response, 410, status(410, 'Expired', 'old')));
     const follower = await follow();
@@ -177,7 +177,7 @@ describe('following objects', () => {
     assert.deepEqual(names(follower), ['a', 'b']);
   });
 
-  it('too many requests: the watch waits for as long as it was told', async () => {
+  it('after too many requests the watch waits as long as the server asked', async () => {
     let refusedAt = 0;
     on((request, response) => {
       if (!isWatch(request) || refusedAt > 0) return false;
@@ -193,7 +193,7 @@ describe('following objects', () => {
     assert.equal(watches().length, 2);
   });
 
-  it('an API server that restarts: nothing is taken for absent meanwhile, and what vanished is gone afterwards', async () => {
+  it('while the API server restarts no object counts as absent, and deleted objects are gone afterwards', async () => {
     const follower = await follow();
     await isWatching();
     await stub.stop();
@@ -209,7 +209,7 @@ describe('following objects', () => {
     await isWatching();
   });
 
-  it('a server that comes back without rights and versions is followed again', async () => {
+  it('a server that restarts without rights and versions is followed again', async () => {
     const follower = await follow();
     await isWatching();
     await stub.stop();
@@ -221,7 +221,7 @@ describe('following objects', () => {
     assert.equal(lists().length, 1, 'a watch that was possible before is not given up for polling');
   });
 
-  it('a token that expires in the middle is renewed once and the watch goes on', async () => {
+  it('a token that expires during a watch is renewed once, and the watch goes on', async () => {
     let valid = 'first-token';
     const file = await stub.kubeconfig({ token: valid });
     on((request, response) => {
@@ -239,7 +239,7 @@ describe('following objects', () => {
     assert.equal(isUnread(follower), false);
   });
 
-  it('a list that is forbidden is told as unread, with the right to grant', async () => {
+  it('a forbidden list is reported as unread, with the right to grant', async () => {
     on((_request, response) => reply(response, 403, status(403, 'Forbidden', 'pods is forbidden')));
     const follower = await follow();
     const [unread] = follower.snapshot().unread;
@@ -248,7 +248,7 @@ describe('following objects', () => {
     assert.equal(follower.snapshot().objects.size, 0);
   });
 
-  it('where only the watch is forbidden, lists take its place and a notice says so', async () => {
+  it('where only the watch is forbidden, repeated lists replace it and a notice says so', async () => {
     const notices: string[] = [];
     on((request, response) => isWatch(request) && reply(response, 403, status(403, 'Forbidden', 'cannot watch')));
     const follower = await follow([pods], { onNotice: (notice) => notices.push(notice) });
@@ -261,7 +261,7 @@ describe('following objects', () => {
     assert.match(notices[0] ?? '', /may not watch pods in namespace shop.*every 2 s/);
   });
 
-  it('a kind whose definition is installed by this very deploy is read as soon as it is served', async () => {
+  it('a kind whose definition this deploy installs is read as soon as it is served', async () => {
     const widgets = stub.collection('widgets', 'Widget', 'example.com/v1');
     widgets.put({ metadata: { name: 'w' } });
     let isServed = false;
@@ -285,8 +285,8 @@ describe('following objects', () => {
     assert.equal(isUnread(follower), false);
   });
 
-  describe('hostile streams', () => {
-    it('a character that arrives in two pieces stays whole', async () => {
+  describe('hostile watch streams', () => {
+    it('a character that arrives in two parts is read whole', async () => {
       const follower = await follow();
       await isWatching();
       const object = {
@@ -302,7 +302,7 @@ describe('following objects', () => {
       await eventually('it is seen', () => follower.snapshot().objects.get('/Pod/shop/a')?.['note'] === 'grün €');
     });
 
-    it('several events in one piece are all seen', async () => {
+    it('several events in one chunk are all seen', async () => {
       const follower = await follow();
       await isWatching();
       const event = (name: string, version: number): string =>
@@ -318,7 +318,7 @@ describe('following objects', () => {
       await sees(follower, 'a', 'b', 'x', 'y');
     });
 
-    it('a line that is cut off is not used, and what it said is read again', async () => {
+    it('a line that is cut off is not used, and its object is read again', async () => {
       const follower = await follow();
       await isWatching();
       served.send('{"type":"DELETED","object":{"kind":"Pod","metadata":{"name":"a"');
@@ -328,7 +328,7 @@ describe('following objects', () => {
       assert.equal(watches()[1]?.query.get('resourceVersion'), '102');
     });
 
-    it('a line without end is not collected for ever', async () => {
+    it('an endless line is not buffered for ever', async () => {
       const follower = await follow();
       await isWatching();
       const piece = Buffer.alloc(1024 * 1024, 'x');
@@ -344,7 +344,7 @@ describe('following objects', () => {
       '{"type":"NEWS","object":{"metadata":{"name":"z"}}}',
       'null',
     ]) {
-      it(`${junk} is no event: told as unread, and followed again afterwards`, async () => {
+      it(`${junk} is no event: the query is reported as unread, and followed again afterwards`, async () => {
         const follower = await follow();
         await isWatching();
         served.send(`${junk}\n`);
@@ -357,12 +357,12 @@ describe('following objects', () => {
     }
   });
 
-  describe('holding less than all', () => {
+  describe('keeping only a part of each object', () => {
     const trim = ({ apiVersion, kind, metadata }: KubeObject): KubeObject => ({ apiVersion, kind, metadata });
     const noteOf = (follower: Follower, name: string): unknown =>
       follower.snapshot().objects.get(`/Pod/shop/${name}`)?.['note'];
 
-    it('of what was listed and of what comes', async () => {
+    it('reduces listed and watched objects', async () => {
       served.put({ metadata: { name: 'a' }, note: 'listed' });
       const follower = await follow([{ ...pods, trim }]);
       await isWatching();
@@ -371,7 +371,7 @@ describe('following objects', () => {
       assert.deepEqual([noteOf(follower, 'a'), noteOf(follower, 'c')], [undefined, undefined]);
     });
 
-    it('not of what another query wants whole', async () => {
+    it('keeps an object whole when another query needs it whole', async () => {
       served.put({ metadata: { name: 'a' }, note: 'listed' });
       const whole = { ...pods, keep: ({ metadata }: KubeObject) => metadata.name === 'c' };
       const follower = await follow([{ ...pods, trim }, whole]);
@@ -382,8 +382,8 @@ describe('following objects', () => {
     });
   });
 
-  describe('telling of changes', () => {
-    it('resolves at the next change, once for many', async () => {
+  describe('waiting for changes', () => {
+    it('resolves at the next change, once for several changes', async () => {
       const follower = await follow();
       await follower.changed(0, stop.signal);
       const change = follower.changed(5000, stop.signal);
@@ -396,11 +396,11 @@ describe('following objects', () => {
       assert.ok(performance.now() - startedAt >= 95, 'nothing has changed since');
     });
 
-    it('who looks at thousands of pods is told less often, but never late', () => {
+    it('wakes up less often for thousands of pods, but never late', () => {
       assert.deepEqual([0, 5, 40, 5000].map(restAfter), [20, 20, 80, 150]);
     });
 
-    it('a change between two calls is not missed', async () => {
+    it('does not miss a change between two calls', async () => {
       const follower = await follow();
       await isWatching();
       await follower.changed(0, stop.signal);
@@ -411,7 +411,7 @@ describe('following objects', () => {
       assert.ok(performance.now() - startedAt < 4500);
     });
 
-    it('becoming unread is a change', async () => {
+    it('an object that becomes unread is a change', async () => {
       const follower = await follow();
       await isWatching();
       await follower.changed(0, stop.signal);
@@ -431,8 +431,8 @@ describe('following objects', () => {
     });
   });
 
-  describe('ending', () => {
-    it('after stop no watch is open, and the snapshot says that it is old', async () => {
+  describe('the end of following', () => {
+    it('after stop no watch is open, and the snapshot is reported as old', async () => {
       const follower = await follow();
       await isWatching();
       follower.stop();
@@ -444,7 +444,7 @@ describe('following objects', () => {
       assert.deepEqual(names(follower), ['a', 'b']);
     });
 
-    it('an abort during the first list lets follow return', async () => {
+    it('follow returns when it is aborted during the first list', async () => {
       on(() => true);
       const following = follow();
       await eventually('the list is under way', () => stub.requests.length === 1);
@@ -452,7 +452,7 @@ describe('following objects', () => {
       assert.equal(isUnread(await following), true);
     });
 
-    it('a process that has stopped following exits by itself', async () => {
+    it('a process that stopped following exits by itself', async () => {
       const adapters = fileURLToPath(new URL('../../tasks/common/adapters/kubernetes/cluster.ts', import.meta.url));
       const kubeconfig = await stub.kubeconfig();
       const script = path.join(path.dirname(kubeconfig), 'exits.mts');

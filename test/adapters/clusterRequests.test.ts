@@ -67,13 +67,13 @@ describe('requests to the Kubernetes API', () => {
     stub.handlers.push(handler);
   };
 
-  describe('absent is only what the API server itself calls absent', () => {
+  describe('only the API server itself can report an object as absent', () => {
     it('an object that does not exist is undefined', async () => {
       const cluster = await connect();
       assert.equal(await cluster.get(pod), undefined);
     });
 
-    it('an object of a kind that is not served is undefined, a list of it is an error', async () => {
+    it('an object of a kind that is not served is undefined, and a list of that kind is an error', async () => {
       on((request, response) => {
         if (request.path !== '/apis/example.com/v1') return false;
         response.writeHead(404, { 'Content-Type': 'text/plain' });
@@ -87,7 +87,7 @@ describe('requests to the Kubernetes API', () => {
       await assertFails(cluster.list(widget), 'KindNotServed', /serves no Widget of example\.com\/v1/);
     });
 
-    it('a kind whose CustomResourceDefinition comes later is found then', async () => {
+    it('a kind whose CustomResourceDefinition arrives later is found then', async () => {
       let isServed = false;
       on((request, response) => {
         if (request.path !== '/apis/example.com/v1') return false;
@@ -106,7 +106,7 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(stub.requests.length, 2, 'what was found is not asked for again');
     });
 
-    it('the 404 of a load balancer is not taken for absent', async () => {
+    it('a 404 from a load balancer does not mean that the object is absent', async () => {
       on((_request, response) => {
         response.writeHead(404, { 'Content-Type': 'text/html' });
         response.end('<html>no such site</html>');
@@ -115,7 +115,7 @@ describe('requests to the Kubernetes API', () => {
       await assertFails((await connect()).get(pod), 'ClusterUnreachable', /not understood as a Kubernetes API server/);
     });
 
-    it('a login page instead of JSON is not understood', async () => {
+    it('a login page instead of JSON is refused', async () => {
       on((_request, response) => {
         response.writeHead(200, { 'Content-Type': 'text/html' });
         response.end('<html>Please sign in</html>');
@@ -125,12 +125,12 @@ describe('requests to the Kubernetes API', () => {
     });
   });
 
-  describe('refusals', () => {
+  describe('refusals of the API server', () => {
     const refuse = (code: number, reason: string, message: string, details?: object): void => {
       on((_request, response) => reply(response, code, status(code, reason, message, details)));
     };
 
-    it('forbidden names what to grant', async () => {
+    it('a forbidden request names the right to grant', async () => {
       refuse(403, 'Forbidden', 'deployments.apps "web" is forbidden: User "u" cannot get resource "deployments"');
       const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'web' };
       await assertFails(
@@ -167,7 +167,7 @@ describe('requests to the Kubernetes API', () => {
       );
     });
 
-    it('a PUT that somebody else was faster than is a Conflict, and is not repeated', async () => {
+    it('a PUT that lost against another writer is a Conflict and is not repeated', async () => {
       refuse(409, 'Conflict', 'the object has been modified');
       const object = {
         apiVersion: 'v1',
@@ -178,19 +178,19 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(stub.requests.length, 1);
     });
 
-    it('an update without resourceVersion would overwrite others and is not sent', async () => {
+    it('an update without resourceVersion is not sent, because it would overwrite other writers', async () => {
       const object = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's', namespace: 'shop' } };
       await assertFails((await connect()).update(object), 'Internal', /resourceVersion/);
       assert.equal(stub.requests.length, 0);
     });
 
-    it('creating in a namespace that is missing says so', async () => {
+    it('creating in a missing namespace reports the missing namespace', async () => {
       refuse(404, 'NotFound', 'namespaces "shop" not found', { name: 'shop', kind: 'namespaces' });
       const object = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web', namespace: 'shop' } };
       await assertFails((await connect()).create(object), 'NamespaceMissing', /"shop" not found/);
     });
 
-    it('deleting what is gone is done; with a uid only that very object is deleted', async () => {
+    it('deleting an absent object succeeds, and with a uid only that object is deleted', async () => {
       const cluster = await connect();
       await cluster.delete(pod, { uid: 'u-1', propagation: 'Foreground' });
       const { body, method } = stub.requests[0] ?? {};
@@ -206,19 +206,19 @@ describe('requests to the Kubernetes API', () => {
     });
 
     for (const name of ['', '.', '..']) {
-      it(`deleting an object named "${name}" never becomes the deletion of a collection`, async () => {
+      it(`deleting an object named "${name}" never deletes a collection`, async () => {
         await assertFails((await connect()).delete({ ...pod, name }), 'ChartInvalid', /no usable name/);
         assert.equal(stub.requests.length, 0);
       });
     }
 
-    it('a name with a slash stays one part of the path', async () => {
+    it('a name with a slash stays one segment of the path', async () => {
       await (await connect()).get({ ...pod, name: '../secrets' });
       assert.equal(stub.requests[0]?.path, '/api/v1/namespaces/shop/pods/..%2Fsecrets');
     });
   });
 
-  describe('credentials', () => {
+  describe('credentials of requests', () => {
     const acceptOnly = (token: () => string): void => {
       on((request, response) => {
         if (request.headers.authorization === `Bearer ${token()}`) return false;
@@ -273,7 +273,7 @@ describe('requests to the Kubernetes API', () => {
       },
     });
 
-    it('a plug-in without expiry is run once for many requests, and again after a 401', async () => {
+    it('a plug-in without expiry runs once for many requests, and again after a 401', async () => {
       const folder = await mkdtemp(path.join(tmpdir(), 'plugin-'));
       const runs = path.join(folder, 'runs');
       const user = plugin(`
@@ -313,14 +313,14 @@ describe('requests to the Kubernetes API', () => {
       await rm(folder, { recursive: true });
     });
 
-    it('a plug-in that is missing, fails or prints rubbish is told without what it printed on stdout', async () => {
+    it('a plug-in that is missing, fails or prints invalid output is reported without its stdout', async () => {
       const missing = { exec: { command: 'no-such-plugin-here', installHint: 'Install it so.' } };
       await assertFails(
         (await connect(await stub.kubeconfig(missing))).get(pod),
         'CredentialsRejected',
         /not installed on this agent\. Install it so\./,
       );
-      // Node throws this error, and tells the one above as an event.
+      // Node throws this error. The case above is an error event.
       const refused = { exec: { command: process.execPath, args: ['x'.repeat(4 * 1024 * 1024)] } };
       await assertFails(
         (await connect(await stub.kubeconfig(refused))).get(pod),
@@ -364,7 +364,7 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(await (await connect(await stub.kubeconfig(user))).get(pod), undefined);
     });
 
-    it('a user to act as is sent along', async () => {
+    it('the impersonated user is sent with each request', async () => {
       const user = { token: 't', as: 'jane', 'as-groups': ['a', 'b'] };
       await (await connect(await stub.kubeconfig(user))).get(pod);
       assert.equal(stub.requests[0]?.headers['impersonate-user'], 'jane');
@@ -372,8 +372,8 @@ describe('requests to the Kubernetes API', () => {
     });
   });
 
-  describe('kubeconfig', () => {
-    it('a broken kubeconfig is told by line, without quoting it', async () => {
+  describe('kubeconfig files', () => {
+    it('the error for a broken kubeconfig names the line and quotes nothing', async () => {
       const folder = await mkdtemp(path.join(tmpdir(), 'config-'));
       const file = path.join(folder, 'config');
       await writeFile(file, 'users:\n- name: u\n  user: {token: "SECRET\n');
@@ -382,7 +382,7 @@ describe('requests to the Kubernetes API', () => {
       await rm(folder, { recursive: true });
     });
 
-    it('a context that does not exist is answered with those that do', async () => {
+    it('the error for a missing context names the existing contexts', async () => {
       const file = await stub.kubeconfig();
       await assertFails(
         createCluster(file, { context: 'prod' }),
@@ -392,7 +392,7 @@ describe('requests to the Kubernetes API', () => {
       await assertFails(createCluster(`${file}.none`), 'ConnectionMissing', /There is no kubeconfig at/);
     });
 
-    it('several files joined as in KUBECONFIG are one, and the first that defines a name wins', async () => {
+    it('several files as in KUBECONFIG are merged, and the first file that defines a name wins', async () => {
       const [first, second] = [await stub.kubeconfig({ token: 'a' }), await stub.kubeconfig({ token: 'b' })];
       await (await connect([first, '/nowhere', second].join(path.delimiter))).get(pod);
       assert.equal(stub.requests[0]?.headers.authorization, 'Bearer a');
@@ -400,7 +400,7 @@ describe('requests to the Kubernetes API', () => {
   });
 
   describe('servers that cannot be reached or trusted', () => {
-    it('nobody listens there', async () => {
+    it('a port where no server listens', async () => {
       const file = await stub.kubeconfig();
       await stub.stop();
       const error = await assertFails((await connect(file)).get(pod), 'ClusterUnreachable', /connection was refused/);
@@ -409,7 +409,7 @@ describe('requests to the Kubernetes API', () => {
       assert.doesNotMatch(error.message, /first-token/);
     });
 
-    it('a firewall that swallows everything ends the wait', async () => {
+    it('a firewall that drops all packets ends the request at the time limit', async () => {
       const hole = net.createServer(() => undefined);
       hole.listen(0, '127.0.0.1');
       await once(hole, 'listening');
@@ -422,13 +422,13 @@ describe('requests to the Kubernetes API', () => {
       hole.close();
     });
 
-    it('a server that takes the request and never answers ends the wait', async () => {
+    it('a server that accepts the request and never answers ends it at the time limit', async () => {
       on(() => true);
       const cluster = await connect(undefined, { timing: { ...fast, responseMs: 150 } });
       await assertFails(cluster.get(pod), 'ClusterUnreachable', /did not answer in time/);
     });
 
-    it('an answer that stops half-way is never taken for whole', async () => {
+    it('an answer that stops half-way is never used as complete', async () => {
       on((_request, response) => {
         response.writeHead(200, { 'Content-Type': 'application/json' });
         response.write('{"kind":"PodList","metadata":{"resourceVersion":"1"},"items":[');
@@ -438,7 +438,7 @@ describe('requests to the Kubernetes API', () => {
       await assertFails(cluster.list(pod), 'ClusterUnreachable', /in time/);
     });
 
-    it('an answer that is cut off is never taken for whole', async () => {
+    it('an answer that is cut off is never used as complete', async () => {
       on((_request, response) => {
         response.writeHead(200, { 'Content-Type': 'application/json' });
         response.write('{"kind":"PodList",');
@@ -459,7 +459,7 @@ describe('requests to the Kubernetes API', () => {
       }
     };
 
-    it('a certificate that has expired', async () => {
+    it('an expired certificate', async () => {
       const error = await trust({ cert: { expired: true } });
       assert.equal(error.reason, 'CertificateRejected');
       assert.match(error.message, /has expired/);
@@ -471,14 +471,14 @@ describe('requests to the Kubernetes API', () => {
       assert.match(error.message, /for another name/);
     });
 
-    it('a certificate of an authority that is not the given one', async () => {
+    it('a certificate of another authority', async () => {
       const { ca } = await certificates();
       const error = await trust({ cluster: { 'certificate-authority-data': Buffer.from(ca).toString('base64') } });
       assert.equal(error.reason, 'CertificateRejected');
       assert.match(error.message, /not (trusted|signed)/);
     });
 
-    it('an untrusted certificate is accepted where the kubeconfig says so, whatever its user', async () => {
+    it('an untrusted certificate is accepted where the kubeconfig allows it, for every kind of user', async () => {
       const file = await stub.kubeconfig(
         {},
         { 'certificate-authority-data': undefined, 'insecure-skip-tls-verify': true },
@@ -486,7 +486,7 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(await (await connect(file)).get(pod), undefined);
     });
 
-    it('an http server given as https', async () => {
+    it('a server without TLS at an https address', async () => {
       const plain = http.createServer();
       plain.listen(0, '127.0.0.1');
       await once(plain, 'listening');
@@ -496,21 +496,21 @@ describe('requests to the Kubernetes API', () => {
       plain.close();
     });
 
-    it('a client certificate that is no certificate', async () => {
+    it('a client certificate that is not a certificate', async () => {
       const rubbish = Buffer.from('rubbish').toString('base64');
       const user = { 'client-certificate-data': rubbish, 'client-key-data': rubbish };
       await assertFails((await connect(await stub.kubeconfig(user))).get(pod), 'CredentialsRejected', /cannot be used/);
     });
   });
 
-  describe('trying again', () => {
+  describe('repeating requests', () => {
     const failFirst = (times: number, answer: Handler): void => {
       let left = times;
       on((request, response) => left-- > 0 && answer(request, response));
     };
     const newPod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web', namespace: 'shop' } };
 
-    it('429 is obeyed, for a create as well', async () => {
+    it('429 is obeyed, for a create too', async () => {
       failFirst(1, (_request, response) =>
         reply(response, 429, status(429, 'TooManyRequests', 'slow down'), { 'Retry-After': '1' }),
       );
@@ -521,7 +521,7 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(stub.requests.length, 2);
     });
 
-    it('a read survives answers 500 and cut connections', async () => {
+    it('a read is repeated after answers 500 and cut connections', async () => {
       failFirst(1, (_request, response) => reply(response, 500, status(500, 'InternalError', 'etcd leader changed')));
       failFirst(1, (_request, response) => {
         response.destroy();
@@ -531,7 +531,7 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(stub.requests.length, 3);
     });
 
-    it('a create that may have been done is not repeated', async () => {
+    it('a create that may have succeeded is not repeated', async () => {
       on((_request, response) => {
         response.destroy();
         return true;
@@ -540,13 +540,13 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(stub.requests.length, 1);
     });
 
-    it('what stays broken is told in the words of the server', async () => {
+    it('a persistent failure is reported with the words of the server', async () => {
       on((_request, response) => reply(response, 503, status(503, 'ServiceUnavailable', 'no etcd')));
       const cluster = await connect(undefined, { timing: { ...fast, retryKnownMs: 300 } });
       await assertFails(cluster.get(pod), 'ClusterUnreachable', /answered 503: no etcd/);
     });
 
-    it('a server that is being restarted is waited for', async () => {
+    it('a request waits for a server that restarts', async () => {
       const cluster = await connect();
       await cluster.get(pod);
       await stub.stop();
@@ -555,7 +555,7 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(await reading, undefined);
     });
 
-    it('a server that knows no rights yet after its start is asked again', async () => {
+    it('a server that knows no rights yet after its start gets the request again', async () => {
       const cluster = await connect();
       await cluster.get(pod);
       await stub.stop();
@@ -565,7 +565,7 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(await reading, undefined);
     });
 
-    it('an abort ends a request, and the wait before the next try, at once', async () => {
+    it('an abort ends a request, or the wait before the next one, at once', async () => {
       const stop = new AbortController();
       on((_request, response) => reply(response, 429, status(429, 'TooManyRequests', 'later'), { 'Retry-After': '2' }));
       const reading = (await connect(undefined, { signal: stop.signal })).get(pod);
@@ -577,10 +577,10 @@ describe('requests to the Kubernetes API', () => {
     });
   });
 
-  describe('lists', () => {
+  describe('lists from the API server', () => {
     const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `pod-${String(index)}`);
 
-    it('are read page by page and complete, without managedFields', async () => {
+    it('are read page by page, complete and without managedFields', async () => {
       const pods = stub.collection('pods', 'Pod');
       pods.pageSize = 2;
       for (const name of names(5)) pods.put({ metadata: { name, managedFields: [{ manager: 'x' }] } });
@@ -598,7 +598,7 @@ describe('requests to the Kubernetes API', () => {
       assert.ok(!('managedFields' in objects[0].metadata));
     });
 
-    it('start anew when a page is too old, without doubles', async () => {
+    it('start again without duplicates when a page is too old', async () => {
       const pods = stub.collection('pods', 'Pod');
       pods.pageSize = 2;
       for (const name of names(5)) pods.put({ metadata: { name } });
@@ -622,7 +622,7 @@ describe('requests to the Kubernetes API', () => {
       assert.equal((await (await connect()).list(pod)).length, 5);
     });
 
-    it('of 150,000 objects in one answer are read, and only those that are asked for are kept', async () => {
+    it('are read from one answer of 150,000 objects, and only requested objects are kept', async () => {
       const items = Array.from({ length: 150_000 }, (_, index) => ({ metadata: { name: `pod-${index}` } }));
       on((_request, response) => reply(response, 200, { metadata: { resourceVersion: '1' }, items }));
       const connection = await connect();
@@ -634,14 +634,14 @@ describe('requests to the Kubernetes API', () => {
       );
     });
 
-    it('of nothing are empty, also as Go writes it', async () => {
+    it('are empty when the server has no object, also as Go writes an empty list', async () => {
       on((_request, response) => reply(response, 200, { metadata: { resourceVersion: '1' }, items: null }));
       assert.deepEqual(await (await connect()).list(pod), []);
     });
   });
 
-  describe('what one may do', () => {
-    it('is undefined when the server cannot tell all', async () => {
+  describe('the rights of the connection', () => {
+    it('are undefined when the server cannot list all of them', async () => {
       let incomplete = false;
       const rule = { verbs: ['get'], apiGroups: [''], resources: ['pods'] };
       on(
@@ -656,11 +656,11 @@ describe('requests to the Kubernetes API', () => {
     });
   });
 
-  describe('logs', () => {
+  describe('logs from the API server', () => {
     const container = { namespace: 'shop', name: 'web', container: 'app' };
     const options = { previous: true, tailLines: 3, limitBytes: 10 };
 
-    it('keep their end, where the cause is, and no half characters', async () => {
+    it('keep their end, which shows the cause, and no partial characters', async () => {
       on((_request, response) => {
         response.end('start\nmüde €€€ ende\n');
         return true;
@@ -672,14 +672,14 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(query.get('tailLines'), '3');
     });
 
-    it('of a container that waits to start are empty', async () => {
+    it('are empty for a container that waits to start', async () => {
       on((_request, response) =>
         reply(response, 400, status(400, 'BadRequest', 'container "app" is waiting to start')),
       );
       assert.equal(await (await connect()).podLog(container, options), '');
     });
 
-    it('that one may not read name the right', async () => {
+    it('name the missing right when they may not be read', async () => {
       on((_request, response) => reply(response, 403, status(403, 'Forbidden', 'no')));
       await assertFails(
         (await connect()).podLog(container, options),
@@ -689,7 +689,7 @@ describe('requests to the Kubernetes API', () => {
     });
   });
 
-  describe('through a proxy', () => {
+  describe('requests through a proxy', () => {
     const startProxy = async (
       answer: 'forward' | number,
     ): Promise<{ url: string; asked: string[]; close: () => void }> => {
@@ -713,7 +713,7 @@ describe('requests to the Kubernetes API', () => {
       return { url, asked, close: () => proxy.close() };
     };
 
-    it('named in the kubeconfig, with the same trust', async () => {
+    it('the proxy of the kubeconfig is used with the same trust', async () => {
       const proxy = await startProxy('forward');
       const cluster = await connect(await stub.kubeconfig({ token: 't' }, { 'proxy-url': proxy.url }));
       assert.equal(await cluster.get(pod), undefined);
@@ -722,14 +722,14 @@ describe('requests to the Kubernetes API', () => {
       proxy.close();
     });
 
-    it('that refuses is named, not the cluster', async () => {
+    it('a proxy that refuses is named instead of the cluster', async () => {
       const proxy = await startProxy(407);
       const cluster = await connect(await stub.kubeconfig({ token: 't' }, { 'proxy-url': proxy.url }));
       await assertFails(cluster.get(pod), 'ClusterUnreachable', /proxy .* answered 407/);
       proxy.close();
     });
 
-    it('of the environment is not used for a loopback address', async () => {
+    it('the proxy of the environment is not used for a loopback address', async () => {
       const cluster = await connect(undefined, { environment: { HTTPS_PROXY: 'http://127.0.0.1:1' } });
       assert.equal(await cluster.get(pod), undefined);
     });

@@ -26,7 +26,7 @@ contexts: [{name: a, context: {cluster: c, user: u}}, {name: b, context: {cluste
 current-context: a
 `;
 
-describe('connections', () => {
+describe('connections to a cluster', () => {
   let temp = '';
   beforeEach(() => {
     temp = mkdtempSync(path.join(tmpdir(), 'connection-'));
@@ -57,7 +57,7 @@ describe('connections', () => {
     return (JSON.parse(readFileSync(file, 'utf8')) as { users: { user: unknown }[] }).users[0]?.user;
   }
 
-  it('Kubeconfig with a context: a private file, announced and masked before it is written, gone when closed', () => {
+  it('a Kubeconfig connection with a context gets a private file, announced and masked before it is written, deleted at the end', () => {
     const { agent, lines } = agentWith(connectionOf('Kubeconfig', {
       [`ENDPOINT_AUTH_PARAMETER_${id}_KUBECONFIG`]: kubeconfig,
       [`ENDPOINT_AUTH_PARAMETER_${id}_CLUSTERCONTEXT`]: 'b',
@@ -79,7 +79,7 @@ describe('connections', () => {
   });
 
   for (const type of ['ServiceAccount', 'AzureSubscription']) {
-    it(`${type}: the token is decoded and masked, the connection's namespace is taken`, () => {
+    it(`${type}: the token is decoded and masked, and the connection's namespace is used`, () => {
       const { agent, lines } = agentWith(connectionOf(type, {
         [`ENDPOINT_AUTH_PARAMETER_${id}_APITOKEN`]: base64('decoded-token'),
         [`ENDPOINT_AUTH_PARAMETER_${id}_SERVICEACCOUNTCERTIFICATE`]: base64(authority),
@@ -112,7 +112,7 @@ describe('connections', () => {
     });
   }
 
-  describe('without a service connection', () => {
+  describe('a task without a service connection', () => {
     const none = { type: 'none' } as const;
 
     function write(name: string, text: string): string {
@@ -122,7 +122,7 @@ describe('connections', () => {
       return file;
     }
 
-    it('KUBECONFIG, of which one is missing, with the context that an earlier step chose for Helm', () => {
+    it('uses KUBECONFIG, of which one file is missing, with the context that an earlier step chose for Helm', () => {
       const file = write('mine.yaml', kubeconfig);
       const { agent } = agentWith({
         KUBECONFIG: [path.join(temp, 'gone'), file].join(path.delimiter),
@@ -135,7 +135,7 @@ describe('connections', () => {
       assert.ok(existsSync(file));
     });
 
-    it("the home's kubeconfig, with Helm's own variables on top", () => {
+    it("uses the kubeconfig in the home folder, changed by Helm's own variables", () => {
       write('.kube/config', kubeconfig);
       const { agent } = agentWith({ HELM_KUBETOKEN: 'helm-token', HELM_KUBEASUSER: 'bot', HELM_NAMESPACE: 'ns' });
       const connection = openConnection(agent, none);
@@ -145,7 +145,7 @@ describe('connections', () => {
       connection.close();
     });
 
-    it("the pod's service account", () => {
+    it('uses the service account of the pod', () => {
       const pod = path.dirname(write('pod/token', 'pod-token'));
       write('pod/ca.crt', authority);
       write('pod/namespace', 'agents');
@@ -157,7 +157,7 @@ describe('connections', () => {
       connection.close();
     });
 
-    it('nothing there: says where it looked', () => {
+    it('finds no cluster and names the places where it searched', () => {
       const { agent } = agentWith({});
       assert.throws(
         () => openConnection(agent, none, path.join(temp, 'pod')),
@@ -166,7 +166,7 @@ describe('connections', () => {
     });
   });
 
-  describe('the last net', () => {
+  describe('removing private files in the post-job phase', () => {
     const postJob = path.resolve('tasks/HelmSafeDeploy/postJob.ts');
 
     function runPostJob(environment: NodeJS.ProcessEnv) {
@@ -174,7 +174,7 @@ describe('connections', () => {
       return spawnSync(process.execPath, ['--import', 'tsx', postJob], { env, encoding: 'utf8' });
     }
 
-    it('the main phase was killed: post-job removes what it had announced', () => {
+    it('a killed main phase: the post-job phase removes the announced folder', () => {
       const { agent, lines } = agentWith({ KUBECONFIG: undefined });
       const file = agent.privateFolder.write('kubeconfig', 'left behind');
       const announced = /\]([^]*)$/.exec(lines[0] ?? '')?.[1];
@@ -198,7 +198,7 @@ describe('connections', () => {
       rmSync(elsewhere, { recursive: true });
     });
 
-    it('nothing was announced: nothing to do', () => {
+    it('without an announced folder nothing is removed', () => {
       assert.equal(runPostJob({}).status, 0);
     });
   });

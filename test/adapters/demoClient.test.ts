@@ -6,7 +6,7 @@ import { askDirectly, startClient, type Client } from '../../scripts/demo/client
 import type { Endpoint } from '../../scripts/demo/endpoints';
 import { eventually } from '../support/stubApiServer';
 
-describe("the demo's client counts what a user of the Service would notice", () => {
+describe("the demo's client counts the failures that a user of the Service would notice", () => {
   let server: http.Server;
   let endpoint: Endpoint;
   let client: Client | undefined;
@@ -36,14 +36,14 @@ describe("the demo's client counts what a user of the Service would notice", () 
     server.close();
   });
 
-  it('each request has a connection of its own', async () => {
+  it('each request has its own connection', async () => {
     const figures = await ask(() => [endpoint], 10);
     assert.equal(figures.failed, 0);
     assert.equal(connections, figures.requests);
     assert.deepEqual(figures.pods, ['pod-1']);
   });
 
-  it('all endpoints are asked in turn', async () => {
+  it('all endpoints get requests in turn', async () => {
     const figures = await ask(() => [endpoint, { ...endpoint, pod: 'pod-2' }], 10);
     assert.deepEqual(figures.pods, ['pod-1', 'pod-2']);
   });
@@ -55,7 +55,7 @@ describe("the demo's client counts what a user of the Service would notice", () 
     assert.deepEqual(Object.keys(figures.failures), ['status 503 from pod-1']);
   });
 
-  it('a pod that never answers is a failed request, told after two seconds', async () => {
+  it('a pod that never answers is a failed request, reported after two seconds', async () => {
     answer = () => undefined;
     const figures = await ask(() => [endpoint], 5);
     assert.equal(figures.failed, figures.requests);
@@ -72,7 +72,7 @@ describe("the demo's client counts what a user of the Service would notice", () 
     assert.equal(figures.failed, figures.requests);
   });
 
-  it('a pod that has gone is a failed request, though its endpoint is gone meanwhile', async () => {
+  it('a pod that has gone is a failed request, even if its endpoint is gone meanwhile', async () => {
     const endpoints = [[endpoint], []] as const;
     server.close();
     let sent = 0;

@@ -28,7 +28,7 @@ describe('the dry run of a server-side apply', () => {
   const ask = (object: KubeObject = web): Promise<KubeObject> =>
     cluster.dryRunApply(object, { fieldManager: 'looker' });
 
-  it('asks for a forced apply that changes nothing, of the object as it was given', async () => {
+  it('sends a forced apply of the object as given that changes nothing', async () => {
     stub.handlers.push((_, response) => reply(response, 200, { ...web, spec: { replicas: 2, paused: false } }));
     assert.deepEqual((await ask())['spec'], { replicas: 2, paused: false });
     const [request] = stub.requests;
@@ -39,7 +39,7 @@ describe('the dry run of a server-side apply', () => {
     assert.deepEqual(request.body, web);
   });
 
-  it('an object that cannot be applied is answered with 500: that is an answer, and is not asked for again', async () => {
+  it('a 500 for an object that cannot be applied is an answer and is not repeated', async () => {
     const said = 'failed to create typed patch object: .spec.x: field not declared in schema';
     stub.handlers.push((_, response) => reply(response, 500, status(500, 'InternalError', said)));
     await assert.rejects(ask(), (error: TaskError) => {
@@ -53,7 +53,7 @@ describe('the dry run of a server-side apply', () => {
     assert.equal(stub.requests.length, 1);
   });
 
-  it('a connection that is cut is no answer: it is asked for again', async () => {
+  it('a cut connection is no answer, so the request is repeated', async () => {
     let count = 0;
     stub.handlers.push((_, response) => {
       if (++count > 1) return reply(response, 200, web);
@@ -63,7 +63,7 @@ describe('the dry run of a server-side apply', () => {
     assert.deepEqual((await ask()).metadata, web.metadata);
   });
 
-  it('a right that is missing is named', async () => {
+  it('a missing right is named', async () => {
     const said =
       'deployments.apps "web" is forbidden: User "u" cannot patch resource "deployments" in API group "apps"';
     stub.handlers.push((_, response) => reply(response, 403, status(403, 'Forbidden', said)));
@@ -74,7 +74,7 @@ describe('the dry run of a server-side apply', () => {
     });
   });
 
-  it('a name from a chart never becomes the path of something else', async () => {
+  it('a name from a chart never becomes another path', async () => {
     for (const name of ['', '.', '..']) {
       const object = { ...web, metadata: { ...web.metadata, name } };
       await assert.rejects(ask(object), (error: TaskError) => error.reason === 'ChartInvalid');
@@ -84,7 +84,7 @@ describe('the dry run of a server-side apply', () => {
     assert.equal(stub.requests.length, 0);
   });
 
-  it('an answer that is no object is no answer', async () => {
+  it('an answer that is not an object is an error', async () => {
     stub.handlers.push((_, response) => reply(response, 200, { kind: 'Nothing' }));
     await assert.rejects(ask(), (error: TaskError) => error.reason === 'ClusterUnreachable');
   });

@@ -11,7 +11,7 @@ import { TaskError } from '../../tasks/common/core/failure';
 
 type Answer = (request: http.IncomingMessage, response: http.ServerResponse) => void;
 
-describe('values behind an address that Helm may not be given', function () {
+describe('values at an address that must not be given to Helm', function () {
   this.timeout(60_000);
   let folder = '';
   let server: https.Server;
@@ -69,7 +69,7 @@ describe('values behind an address that Helm may not be given', function () {
       response.writeHead(status, headers).end(body);
     };
 
-  it('is read with its query and its password, which go to that server alone', async () => {
+  it('are read with query and password, which only that server gets', async () => {
     answer = (request, response) => {
       text(200, `a: ${request.url ?? ''}\n`)(request, response);
     };
@@ -79,7 +79,7 @@ describe('values behind an address that Helm may not be given', function () {
     assert.equal(seen[1]?.headers.authorization, `Basic ${Buffer.from('me:p@ss').toString('base64')}`);
   });
 
-  it('is followed where it is sent to, without the password on another server', async () => {
+  it('are read after a redirect, without the password on another server', async () => {
     const proxied = await proxyTo(port);
     answer = (request, response) => {
       if (request.url === '/new') text(200, 'a: 1\n')(request, response);
@@ -93,7 +93,7 @@ describe('values behind an address that Helm may not be given', function () {
     proxied.close();
   });
 
-  it('a passing problem is tried again', async () => {
+  it('are requested again after a temporary failure', async () => {
     answer = (request, response) => {
       text(seen.length < 3 ? 503 : 200, 'a: 1\n')(request, response);
     };
@@ -113,7 +113,7 @@ describe('values behind an address that Helm may not be given', function () {
     ['not trusted', text(200, 'a: 1'), { environment: { SSL_CERT_FILE: '' } }, /certificate is not trusted/],
     ['nobody there', text(200), { host: '127.0.0.1:1', limits: { tries: 1 } }, /connection was refused/],
   ] as const) {
-    it(`an error names the input and the server, and nothing else of the address: ${name}`, async () => {
+    it(`an error names the input and the server, but nothing else of the address: ${name}`, async () => {
       answer = given;
       const asked = fetched('/v.yaml?sig=hunter22', how);
       await assert.rejects(asked, (error) => {
@@ -130,7 +130,7 @@ describe('values behind an address that Helm may not be given', function () {
     });
   }
 
-  it('a cancelled step does not wait for it', async () => {
+  it('a cancelled step does not wait for the values', async () => {
     const cancel = new AbortController();
     answer = () => {
       cancel.abort();
@@ -139,7 +139,7 @@ describe('values behind an address that Helm may not be given', function () {
   });
 });
 
-/** A proxy that leads every name to one port of this machine. */
+/** A proxy that resolves every name to one port of this machine. */
 async function proxyTo(port: number): Promise<{ port: number; asked: string[]; close: () => void }> {
   const asked: string[] = [];
   const proxy = http.createServer();

@@ -16,7 +16,10 @@ describe('following the log of a container', () => {
   let cluster: ClusterConnection;
   let stop: AbortController;
   let lines: string[];
-  /** What the kubelet holds, and what it does with each request, first one first; the last one stays. */
+  /**
+   * The log that the kubelet holds, and the kubelet's answers in the order of the requests. The last answer is
+   * repeated.
+   */
   let log: string[];
   let answers: ((response: ServerResponse, text: string) => void)[];
 
@@ -53,7 +56,7 @@ describe('following the log of a container', () => {
     response.write(text, () => response.destroy());
   };
 
-  it('a log that has ended is given once, though its end is asked for twice', async () => {
+  it('a log that has ended is read once, although its end is requested twice', async () => {
     log = [`${stamp(1)} one`, `${stamp(1)} same time`, `${stamp(2)} `, `${stamp(3)} four`];
     answers = [whole];
     assert.equal((await follow()).end, 'ended');
@@ -62,7 +65,7 @@ describe('following the log of a container', () => {
     assert.equal(stub.requests[0]?.query.get('follow'), 'true');
   });
 
-  it('a connection that is cut in the middle of a line loses and doubles nothing', async () => {
+  it('a connection that is cut in the middle of a line loses and repeats nothing', async () => {
     log = [`${stamp(1, 5)} one`, `${stamp(2, 7)} two`, `${stamp(2, 6)} out of order`, `${stamp(4)} fo`];
     answers = [
       (response, text) => {
@@ -76,7 +79,7 @@ describe('following the log of a container', () => {
     assert.equal(stub.requests[1]?.query.get('sinceTime'), '2026-03-01T12:00:01.000Z');
   });
 
-  it('an API server that ends the stream politely while it is shut down is not taken for the end', async () => {
+  it('a stream that a stopping API server ends cleanly does not count as the end of the log', async () => {
     log = [`${stamp(1)} one`];
     const polite = (response: ServerResponse, text: string): void => {
       log.push(`${stamp(9)} after the restart`);
@@ -87,7 +90,7 @@ describe('following the log of a container', () => {
     assert.deepEqual(lines, ['one', 'after the restart']);
   });
 
-  it('a container that is silent for longer than an answer may take is waited for', async () => {
+  it('a container that is silent for longer than the time limit of an answer is waited for', async () => {
     log = [`${stamp(1)} at last`];
     answers = [() => undefined, () => undefined, whole];
     assert.equal((await follow()).end, 'ended');
@@ -104,7 +107,7 @@ describe('following the log of a container', () => {
     assert.deepEqual(lines, ['back']);
   });
 
-  it('who goes on where an earlier reading ended gets only what is new', async () => {
+  it('reading resumes where an earlier reading ended and gives only new lines', async () => {
     log = [`${stamp(1)} one`];
     answers = [whole];
     const { position } = await follow();
@@ -120,14 +123,14 @@ describe('following the log of a container', () => {
     assert.deepEqual(lines, ['€€€', 'two']);
   });
 
-  it('a last line without a line feed is given when it is the last', async () => {
+  it('a last line without a line feed is given at the end', async () => {
     log = [`${stamp(1)} one`, `${stamp(2)} dying wor`];
     answers = [(response, text) => response.end(text)];
     await follow();
     assert.deepEqual(lines, ['one', 'dying wor']);
   });
 
-  it('lines without times are given, and their log is not read again', async () => {
+  it('lines without timestamps are given, and their log is not read again', async () => {
     log = ['no times here'];
     answers = [whole];
     assert.equal((await follow()).end, 'ended');
@@ -135,7 +138,7 @@ describe('following the log of a container', () => {
     assert.equal(stub.requests.length, 1);
   });
 
-  it('a container that waits to start, and a pod that is gone, are told apart', async () => {
+  it('a container that waits to start and a missing pod are distinguished', async () => {
     const said = 'container "app" in pod "web" is waiting to start: ContainerCreating';
     answers = [(response) => reply(response, 400, status(400, 'BadRequest', said))];
     assert.equal((await follow()).end, 'waiting');
@@ -143,7 +146,7 @@ describe('following the log of a container', () => {
     assert.equal((await follow()).end, 'gone');
   });
 
-  it('who may not read logs is told which right is missing', async () => {
+  it('a forbidden log names the missing right', async () => {
     answers = [(response) => reply(response, 403, status(403, 'Forbidden', 'no'))];
     const error: unknown = await follow().catch((thrown: unknown) => thrown);
     assert.ok(error instanceof TaskError);
@@ -151,7 +154,7 @@ describe('following the log of a container', () => {
     assert.match(error.message, /Grant the verb "get" on resource "pods\/log"/);
   });
 
-  it('an abort ends it at once', async () => {
+  it('an abort ends the reading at once', async () => {
     log = [`${stamp(1)} one`];
     answers = [(response, text) => response.writeHead(200).write(`${text}\n`)];
     const ended = follow();
@@ -162,7 +165,7 @@ describe('following the log of a container', () => {
   });
 });
 
-describe('lines of bytes of any size', () => {
+describe('splitting bytes into lines', () => {
   const linesOf = async (...chunks: string[]): Promise<string[]> => {
     const lines: string[] = [];
     const stream = (async function* () {
@@ -172,7 +175,7 @@ describe('lines of bytes of any size', () => {
     return lines;
   };
 
-  it('are the same however they are cut', async () => {
+  it('gives the same lines for chunks of any size', async () => {
     assert.deepEqual(await linesOf('a\nb', 'c\n', '\n', 'd'), ['a', 'bc', '', 'd…']);
     assert.deepEqual(await linesOf('1234', '5678', '9', '\nx\n'), ['12345678', 'x']);
     assert.deepEqual(await linesOf('a\n'), ['a']);

@@ -36,7 +36,7 @@ const shop = '/api/v1/namespaces/shop';
 const record = 'sh.helm.release.v1.web.v2';
 const labels = { owner: 'helm', name: 'web' };
 
-/** What a Helm record looks like on the wire: the stub's API server reads its name out of it. */
+/** A Helm record as protobuf. The stub's API server reads the name from it. */
 function protobufSecret(name: string, text: string): Buffer {
   return Buffer.from(`k8s\0\n\u0006v1 Secret ${name} ${text}\u0012\ufffd`);
 }
@@ -47,11 +47,11 @@ function configMap(name: string, data: Record<string, string> = {}, metadata: ob
 
 interface StubCluster {
   objects: Map<string, KubeObject>;
-  /** Everything that would have changed something. */
+  /** The requests that would have changed something. */
   changes: StubRequest[];
 }
 
-/** An API server as far as the gateway can see: dry runs answer like the real thing and change nothing. */
+/** An API server as far as the gateway needs it. It answers dry runs like a real one and changes nothing. */
 function playCluster(api: StubApiServer): StubCluster {
   const objects = new Map<string, KubeObject>();
   const changes: StubRequest[] = [];
@@ -135,7 +135,7 @@ describe('a label selector', () => {
     });
   }
 
-  it('one that is none is not taken for one', () => {
+  it('an invalid selector is refused', () => {
     for (const selector of ['a>1', 'a in 1', '=', 'a b']) assert.equal(labelSelector(selector), undefined, selector);
   });
 });
@@ -199,8 +199,8 @@ describe('the gateway', () => {
     return { outcome: 'completed', message: '', exitCode: 0, durationMs: 1, ...stage.recording() };
   }
 
-  describe('its door', () => {
-    it('somebody without the token, or with an old one, learns and does nothing', async () => {
+  describe('access to the gateway', () => {
+    it('a client without the token, or with an old one, gets no data and changes nothing', async () => {
       const { client } = await rehearsing();
       for (const token of ['', 'a'.repeat(64), client.token.slice(1)]) {
         const answer = await client.ask(`${shop}/configmaps/a`, { token });
@@ -210,7 +210,7 @@ describe('the gateway', () => {
       assert.deepEqual(api.requests, []);
     });
 
-    it('connections that do not show the token are few, and cut soon; one that has shown it stays', async () => {
+    it('connections without the token are few and cut soon, and a connection with the token stays', async () => {
       const server = await listenOnLoopback(() => Promise.resolve(jsonReply(200, {})), 300);
       const file = path.join(temporary, 'loopback');
       writeFileSync(file, server.kubeconfig('shop'));
@@ -279,7 +279,7 @@ describe('the gateway', () => {
       assert.deepEqual(api.requests, []);
     });
 
-    it('a body without end is refused before it fills the memory', async () => {
+    it('an endless body is refused before it fills the memory', async () => {
       const { client } = await rehearsing();
       const answer = await client.ask(`${shop}/configmaps`, {
         method: 'POST',
@@ -289,7 +289,7 @@ describe('the gateway', () => {
       assert.deepEqual(api.requests, []);
     });
 
-    it('its kubeconfig and what was discovered are gone once it is closed, and so is the way', async () => {
+    it('when the gateway is closed, its kubeconfig, its discovery cache and the port are gone', async () => {
       const { client, gateway } = await rehearsing();
       assert.deepEqual(
         privateFolders().map((name) => readdirSync(path.join(temporary, name))),
@@ -302,8 +302,8 @@ describe('the gateway', () => {
     });
   });
 
-  describe('its way to the API server', () => {
-    it('goes with the real credentials, whoever the client says that it is', async () => {
+  describe('requests from the gateway to the API server', () => {
+    it('have the real credentials, whatever user the client claims', async () => {
       const { client } = await rehearsing();
       await client.ask(`${shop}/configmaps/a`, {
         headers: { 'impersonate-user': 'root', cookie: 'a=b', 'x-remote-user': 'root' },
@@ -314,7 +314,7 @@ describe('the gateway', () => {
       for (const name of ['impersonate-user', 'cookie', 'x-remote-user']) assert.equal(seen.headers[name], undefined);
     });
 
-    it('a token that was renewed meanwhile is read anew, for a write too', async () => {
+    it('use a token that was renewed meanwhile, for a write too', async () => {
       const tokenFile = path.join(temporary, 'token');
       writeFileSync(tokenFile, 'old');
       const { client, stage } = await rehearsing({ tokenFile });
@@ -330,13 +330,13 @@ describe('the gateway', () => {
       assert.equal(stage.recording().writes.length, 1);
     });
 
-    it('credentials that are rejected for good are told as that', async () => {
+    it('report credentials that stay rejected as rejected', async () => {
       const { client } = await rehearsing();
       api.handlers.push((_request, response) => reply(response, 401, status(401, 'Unauthorized', 'Unauthorized')));
       assert.equal((await client.ask(`${shop}/configmaps/a`)).status, 401);
     });
 
-    it('a watch is open at once, each event comes as it happens, and it ends when the client goes', async () => {
+    it('a watch is open at once, delivers each event at once, and ends when the client goes', async () => {
       const pods = api.collection('pods', 'Pod');
       const { client } = await rehearsing();
       const watch = await client.open(`${shop}/pods?watch=true`);
@@ -348,7 +348,7 @@ describe('the gateway', () => {
       await eventually('the watch at the API server ends', () => pods.watches() === 0);
     });
 
-    it('who goes before the API server has answered leaves no request behind', async () => {
+    it('a client that goes before the API server answers leaves no open request', async () => {
       const { client } = await rehearsing();
       let ended = false;
       api.handlers.push((_request, response) => {
@@ -364,7 +364,7 @@ describe('the gateway', () => {
       await eventually('the request ends at the API server', () => ended);
     });
 
-    it('a watch that the API server cuts is cut for the client, not ended as if it were complete', async () => {
+    it('a watch that the API server cuts is cut for the client too, and not ended as complete', async () => {
       const { client } = await rehearsing();
       api.collection('pods', 'Pod');
       const watch = await client.open(`${shop}/pods?watch=true`);
@@ -391,7 +391,7 @@ describe('the gateway', () => {
       assert.equal(gunzipSync(Buffer.concat(chunks)).toString(), '{"kind":"APIGroupList"}');
     });
 
-    it('an API server that is not there is told as that, without any token', async () => {
+    it('an unreachable API server is reported as such, without any token', async () => {
       const { client, gateway } = await rehearsing();
       await api.stop();
       const answer = await client.ask(`${shop}/configmaps/a`);
@@ -403,7 +403,7 @@ describe('the gateway', () => {
   });
 
   describe('a rehearsal', () => {
-    it("Helm's record, sent as protobuf, is read back as it was written, and the API server has none of it", async () => {
+    it("Helm's record, sent as protobuf, is read back as written, and the API server never gets it", async () => {
       const first = 'sh.helm.release.v1.web.v1';
       cluster.objects.set(`${shop}/secrets/${first}`, {
         ...fromProtobuf(protobufSecret(first, 'b25l').toString()),
@@ -476,7 +476,7 @@ describe('the gateway', () => {
       assert.deepEqual(cluster.changes, []);
     });
 
-    it('records of other releases, and of other namespaces, are objects like any other', async () => {
+    it('records of other releases and other namespaces are ordinary objects', async () => {
       const { client, stage } = await rehearsing();
       const collections = [
         ['/api/v1/namespaces/other/secrets', record],
@@ -500,7 +500,7 @@ describe('the gateway', () => {
       );
     });
 
-    it('each write is a dry run and is recorded with what came back, in the order in which it was asked for', async () => {
+    it('each write is a dry run, recorded with its answer in the order of the requests', async () => {
       cluster.objects.set(`${shop}/configmaps/a`, configMap('a', { x: '1' }, { uid: 'ua' }));
       cluster.objects.set(`${shop}/configmaps/b`, configMap('b', {}, { uid: 'ub' }));
       const { client, stage } = await rehearsing();
@@ -555,7 +555,7 @@ describe('the gateway', () => {
       assert.deepEqual(stage.recording().requests, { reads: 1, dryRuns: 3 });
     });
 
-    it('a deletion of everything is told object by object, with what only the rehearsal has made', async () => {
+    it('a delete-collection is recorded object by object, including objects that only the rehearsal has', async () => {
       cluster.objects.set(`${shop}/configmaps/a`, configMap('a', {}, { uid: 'ua' }));
       const { client, stage } = await rehearsing();
       await client.ask(`${shop}/configmaps`, { method: 'POST', body: configMap('c') });
@@ -571,7 +571,7 @@ describe('the gateway', () => {
       assert.deepEqual(cluster.changes, []);
     });
 
-    it('an object that is deleted and made again is there at the end, and the passing deletion is told', async () => {
+    it('an object that is deleted and created again exists at the end, and the deletion is recorded', async () => {
       cluster.objects.set(`${shop}/configmaps/a`, configMap('a', {}, { uid: 'ua' }));
       const { client, stage } = await rehearsing();
       await client.ask(`${shop}/configmaps/a`, { method: 'DELETE' });
@@ -591,7 +591,7 @@ describe('the gateway', () => {
       );
     });
 
-    it('an object that is made in one version is found and deleted in another', async () => {
+    it('an object that is created in one version is found and deleted in another', async () => {
       const { client, stage } = await rehearsing();
       const ask = (version: string, name: string) => `/apis/autoscaling/${version}/namespaces/shop/hpas${name}`;
       api.handlers.push((request, response) => {
@@ -617,7 +617,7 @@ describe('the gateway', () => {
       );
     });
 
-    it('a second patch of an object is told to be a guess: the dry run knows nothing of the first', async () => {
+    it('a second patch of an object is recorded as a guess, because the dry run does not know the first', async () => {
       cluster.objects.set(`${shop}/configmaps/a`, configMap('a', {}, { uid: 'ua' }));
       const { client, stage } = await rehearsing();
       for (const text of ['1', '2']) {
@@ -629,7 +629,7 @@ describe('the gateway', () => {
       );
     });
 
-    it('what Helm makes and a wrapper then deletes is a deletion, though the API server never saw the object', async () => {
+    it('an object that Helm creates and a wrapper deletes is a deletion, although the API server never saw the object', async () => {
       const { client, stage } = await rehearsing();
       await client.ask(`${shop}/configmaps`, { method: 'POST', body: configMap('c') });
       const gone = await client.ask(`${shop}/configmaps/c`, {
@@ -645,7 +645,7 @@ describe('the gateway', () => {
       );
     });
 
-    it('objects of a namespace that the rollback itself would make are taken as sent', async () => {
+    it('objects in a namespace that the rollback itself would create are recorded as sent', async () => {
       const { client, stage } = await rehearsing();
       api.handlers.push((request, response) => {
         if (request.method !== 'POST') return false;
@@ -675,7 +675,7 @@ describe('the gateway', () => {
       );
     });
 
-    it('what the API server would refuse is recorded with its words, and Helm hears them', async () => {
+    it('a refusal of the API server is recorded with its text, and Helm gets it', async () => {
       const { client, stage } = await rehearsing();
       api.handlers.push((request, response) =>
         request.method === 'POST' ? reply(response, 403, status(403, 'Forbidden', 'exceeded quota: small')) : false,
@@ -688,7 +688,7 @@ describe('the gateway', () => {
       assert.deepEqual(write.refusal, { status: 403, reason: 'Forbidden', message: 'exceeded quota: small' });
     });
 
-    it('a review is asked as it is: it keeps nothing', async () => {
+    it('an access review is passed on unchanged, because it stores nothing', async () => {
       const { client, stage } = await rehearsing();
       const where = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
       api.handlers.push((request, response) => (request.path === where ? reply(response, 201, request.body) : false));
@@ -700,7 +700,7 @@ describe('the gateway', () => {
       assert.deepEqual(stage.recording().writes, []);
     });
 
-    it('writes to the scale of a workload, and evictions, are dry runs too', async () => {
+    it('writes to the scale of a workload and evictions are dry runs too', async () => {
       const { client, stage } = await rehearsing();
       api.handlers.push((request, response) =>
         request.query.get('dryRun') === 'All'
@@ -728,12 +728,12 @@ describe('the gateway', () => {
       );
     });
 
-    describe('of many objects of a kind', () => {
+    describe('a rehearsal with many objects of one kind', () => {
       const names = Array.from({ length: 9 }, (_, index) => `m${index}`);
       const reads = (where: string): string[] =>
         api.requests.filter(({ method }) => method === 'GET').map((each) => each.path.replace(where, ''));
 
-      it('reads them one by one, and all the rest at once; who lists nothing knows is asked for', async () => {
+      it('reads a few one by one and the rest in one list, and requests by name the objects that the list lacks', async () => {
         for (const name of names) cluster.objects.set(`${shop}/configmaps/${name}`, configMap(name, { is: name }));
         const { client } = await rehearsing();
         for (const name of [...names, ...names]) {
@@ -746,7 +746,7 @@ describe('the gateway', () => {
         assert.equal(api.requests[4]?.query.get('labelSelector'), 'app.kubernetes.io/managed-by=Helm');
       });
 
-      it('reads anew what has changed since, when the API server says so', async () => {
+      it('reads again the objects that the API server reports as changed', async () => {
         for (const name of names) cluster.objects.set(`${shop}/configmaps/${name}`, configMap(name));
         const { client } = await rehearsing();
         const headers = { accept: 'application/json' };
@@ -760,7 +760,7 @@ describe('the gateway', () => {
         assert.deepEqual(json['data'], { is: 'new' });
       });
 
-      it('reads no Secret that it was not asked for', async () => {
+      it('reads only Secrets that were requested', async () => {
         for (const name of names) {
           const object = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: 'shop' } };
           cluster.objects.set(`${shop}/secrets/${name}`, object);
@@ -771,7 +771,7 @@ describe('the gateway', () => {
         assert.deepEqual(reads(`${shop}/secrets/`), names);
       });
 
-      it('goes on one by one where it may not list', async () => {
+      it('continues one by one where it may not list', async () => {
         for (const name of names) cluster.objects.set(`${shop}/configmaps/${name}`, configMap(name));
         const { client } = await rehearsing();
         api.handlers.push((request, response) =>
@@ -784,7 +784,7 @@ describe('the gateway', () => {
       });
     });
 
-    it('the kind of a custom resource that is deleted is asked of the API server, once', async () => {
+    it('the kind of a deleted custom resource is discovered once', async () => {
       const { client, stage } = await rehearsing();
       api.handlers.push((request, response) => {
         if (request.path === '/apis/acme.io/v1') {
@@ -803,8 +803,8 @@ describe('the gateway', () => {
     });
   });
 
-  describe('a Helm in rehearsal', () => {
-    /** A request to the API server of its kubeconfig. */
+  describe('a Helm in a rehearsal', () => {
+    /** Sends a request to the API server of the given kubeconfig. */
     const ask = [
       'const { clusters: [{ cluster }], users: [{ user }] } = JSON.parse(fs.readFileSync(process.env.KUBECONFIG));',
       'fetch(cluster.server + "/version", { headers: { authorization: "Bearer " + user.token } })',
@@ -812,7 +812,7 @@ describe('the gateway', () => {
     ].join('\n');
     const asks = `NODE_TLS_REJECT_UNAUTHORIZED=0 exec '${process.execPath}' -e '${ask}'`;
 
-    /** It comes by when it is asked for its history, and does what the script says for anything else. */
+    /** A Helm that prints the history when asked for it, and runs the script for any other command. */
     async function helm(script: string, more: Partial<RehearsalOptions> = {}): Promise<RehearsalOptions> {
       const binary = path.join(temporary, 'helm');
       writeFileSync(binary, `#!/bin/sh\nif [ "$1" = history ]; then ${asks}; fi\n${script}\n`);
@@ -830,7 +830,7 @@ describe('the gateway', () => {
       };
     }
 
-    it('gets the arguments of a rollback without hooks, a kubeconfig of its own, and no brake', async () => {
+    it('gets the arguments of a rollback without hooks, its own kubeconfig and no client-side limit', async () => {
       const lines: string[] = [];
       const printed =
         'echo "$@"; echo "$HELM_QPS $HELM_KUBETOKEN"; cat "$KUBECONFIG"; mkdir -p "$KUBECACHEDIR/discovery"';
@@ -849,7 +849,7 @@ describe('the gateway', () => {
       assert.deepEqual(privateFolders(), []);
     });
 
-    it('one with a kubeconfig of its own never gets to the rollback, which would be no rehearsal', async () => {
+    it('with a kubeconfig of its own never reaches the rollback, because that would be no rehearsal', async () => {
       const wanted = await helm('');
       const ran = path.join(temporary, 'ran');
       writeFileSync(wanted.binary, `#!/bin/sh\necho "$1" >> '${ran}'\n`);
@@ -861,12 +861,12 @@ describe('the gateway', () => {
       assert.deepEqual(privateFolders(), []);
     });
 
-    it('one that fails is an outcome, with its last word', async () => {
+    it('that fails is an outcome, with its last message', async () => {
       const rehearsal = await rehearseRollback(await helm('echo "Error: release: not found" >&2; exit 1'));
       assert.deepEqual([rehearsal.outcome, rehearsal.message, rehearsal.exitCode], ['failed', 'release: not found', 1]);
     });
 
-    it('one that never ends is ended when its time is over, and leaves no file', async () => {
+    it('that never ends is ended at the time limit and leaves no file', async () => {
       const rehearsal = await rehearseRollback(
         await helm('trap "" INT; while :; do read -r line; done < /dev/zero', { timeoutSeconds: 5 }),
       );
@@ -874,7 +874,7 @@ describe('the gateway', () => {
       assert.deepEqual(privateFolders(), []);
     });
 
-    it('a run that is cancelled ends it', async () => {
+    it('is ended when the run is cancelled', async () => {
       const cancel = new AbortController();
       const started = helm('echo started; read -r line < /dev/zero; exec sleep 60', {
         signal: cancel.signal,
@@ -885,13 +885,13 @@ describe('the gateway', () => {
       assert.equal((await rehearseRollback(await started)).outcome, 'cancelled');
     });
 
-    it('a Helm that is not there is told as that', async () => {
+    it('that does not exist is reported as missing', async () => {
       const wanted = await helm('', { binary: path.join(temporary, 'nothing') });
       await assert.rejects(rehearseRollback(wanted), { reason: 'HelmMissing' });
       assert.deepEqual(privateFolders(), []);
     });
 
-    it('an API server that cannot be reached is the cause that is told, not what Helm makes of it', async () => {
+    it('that cannot reach the API server gets the connection error reported, not its own message', async () => {
       const wanted = await helm(asks);
       await api.stop();
       await assert.rejects(rehearseRollback(wanted), (error: TaskError) => error.reason === 'ClusterUnreachable');
@@ -906,7 +906,7 @@ describe('the gateway', () => {
         cluster.objects.set(`${shop}/configmaps/${name}`, configMap(name, {}, { uid: `u${name}` }));
     });
 
-    it('a deletion that the plan does not hold is answered as done, the object stays and is named with its uid', async () => {
+    it('an unplanned deletion is answered as done, the object stays, and it is named with its uid', async () => {
       const { client, fence } = await fenced(none);
       const answer = await client.ask(`${shop}/configmaps/a`, {
         method: 'DELETE',
@@ -926,13 +926,13 @@ describe('the gateway', () => {
       assert.deepEqual(forwarded, []);
     });
 
-    it('what is not there is not answered as deleted', async () => {
+    it('the deletion of an absent object is not answered as done', async () => {
       const { client, fence } = await fenced(none);
       assert.equal((await client.ask(`${shop}/configmaps/z`, { method: 'DELETE' })).status, 404);
       assert.deepEqual(fence.record().heldBack, []);
     });
 
-    it('one that the plan holds is done, with its options', async () => {
+    it('a planned deletion is done, with its options', async () => {
       const planned = { ref: { apiVersion: 'v1', namespace: 'shop', name: 'a' }, resource: 'configmaps' };
       const { client, fence } = await fenced(onlyDeletionsOf([planned]));
       await client.ask(`${shop}/configmaps/a`, { method: 'DELETE', body: { propagationPolicy: 'Orphan' } });
@@ -948,7 +948,7 @@ describe('the gateway', () => {
       );
     });
 
-    it('a deletion of everything is held back, object by object, and an eviction too', async () => {
+    it('a delete-collection is held back object by object, and so is an eviction', async () => {
       const { client, fence } = await fenced(none);
       assert.equal((await client.ask(`${shop}/configmaps?labelSelector=a%3Db`, { method: 'DELETE' })).status, 200);
       const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', uid: 'up' } };
@@ -969,7 +969,7 @@ describe('the gateway', () => {
       assert.ok(api.requests.every(({ method }) => method === 'GET'));
     });
 
-    it('all other writes are done and recorded, the name of a creation from its answer', async () => {
+    it('all other writes are done and recorded, with the name from the answer to a creation', async () => {
       const { client, fence } = await fenced(none);
       const protobuf = { 'content-type': 'application/vnd.kubernetes.protobuf' };
       await client.ask(`${shop}/secrets`, { method: 'POST', headers: protobuf, body: protobufSecret(record, 'eA==') });
@@ -986,7 +986,7 @@ describe('the gateway', () => {
       assert.deepEqual(fence.record().requests, { reads: 0, writes: 2 });
     });
 
-    it('a write that the policy does not want is refused, and the policy is told what it is about', async () => {
+    it('a write that the policy forbids is refused, and the policy gets its object', async () => {
       const asked: unknown[] = [];
       const policy: FencePolicy = {
         mayDelete: (write) => {

@@ -16,12 +16,12 @@ import { guardVariable, messageLine, type HelmKind } from '../../tasks/common/gu
 import { tinyAgents } from '../agent/tinyAgent';
 import { eventually } from '../support/stubApiServer';
 
-/** Waits end as soon as what they wait for is there; this only bounds a test that fails, on a machine that is busy. */
+/** Waits end as soon as their condition holds. This limit only bounds a failing test on a busy machine. */
 const patienceSeconds = 30;
 
 /**
- * Stands in for the task. Its argument says which guard it has, and which Helms it starts; it prints one JSON value per line
- * and does what comes as a word on its standard input.
+ * A stand-in for the task. Its argument names its guard and its Helms. It prints one JSON value per line and executes
+ * the words on its standard input.
  */
 const owner = `
 import { writeSync } from 'node:fs';
@@ -57,7 +57,10 @@ if (!leaves) process.stdin.on('data', (word) => {
 }).once('end', () => process.exit(0));
 `;
 
-/** Helms: what each notes goes to $LOG; each ends by itself when $LOG.end is there, or the folder of the tests is gone. */
+/**
+ * Programs in place of Helm. Each writes its log to $LOG and ends when $LOG.end exists or the folder of the tests is
+ * gone.
+ */
 const helmPrograms = {
   obedient: `trap 'echo INT >>"$LOG"; exit 1' INT; echo ready >>"$LOG"
     while [ ! -e "$LOG.end" ] && [ -e "$LOG" ]; do sleep 0.02; done; echo ended >>"$LOG"`,
@@ -69,7 +72,7 @@ function refuse(warning: string): never {
   throw new Error(warning);
 }
 
-/** Its children, as the kernel of Linux tells them. */
+/** The child processes, as the Linux kernel lists them. */
 function processesOf(pid: number): number[] {
   const tasks = readdirSync(`/proc/${String(pid)}/task`);
   return tasks.flatMap((task) => {
@@ -96,7 +99,7 @@ interface HelmPlan {
 interface Owner {
   child: ChildProcess;
   said: Said[];
-  /** The mark of its guard. */
+  /** The process mark of its guard. */
   guard: string;
 }
 
@@ -146,7 +149,7 @@ describe('the guard', () => {
     return outfile;
   }
 
-  /** The guard with other times than the product's. */
+  /** The guard with other time limits than in the product. */
   function guardWith(limits: Partial<GuardLimits>): Promise<string> {
     const all = { ...guardLimits(process.platform), ...limits };
     const name = `guard-${Object.values(limits).join('-')}`;
@@ -177,7 +180,7 @@ describe('the guard', () => {
     await eventually(what, holds, patienceSeconds);
   }
 
-  /** As the kernel of Linux tells it. */
+  /** Returns true if the process catches the signal, as the Linux kernel reports it. */
   function catches(mark: string, signal: number): boolean {
     const status = readFileSync(`/proc/${mark.split('/')[1] ?? ''}/status`, 'utf8');
     const caught = BigInt(`0x${/^SigCgt:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
@@ -223,7 +226,7 @@ describe('the guard', () => {
 
   for (const { major, executable: node } of nodes) {
     describe(`on Node ${String(major)}`, () => {
-      it('task killed: its upgrade is told at once, its rollback is let finish, then the guard is gone', async () => {
+      it('when the task is killed, its upgrade is interrupted at once, its rollback may finish, and then the guard exits', async () => {
         const guard = await guardWith({ silentAfterMs: 600_000, killAfterMs: 900_000 });
         const [upgrade, rollback] = [helm('obedient', 'interruptible'), helm('stubborn', 'final')];
         const task = await startOwner({ helms: [upgrade, rollback], guard, node });
@@ -237,7 +240,7 @@ describe('the guard', () => {
         assert.deepEqual(noted(upgrade), ['ready', 'INT']);
       });
 
-      it('task stopped without a word: Helm is told when the time is over, and the guard stays for the next one', async () => {
+      it('when the task stops responding, Helm is interrupted at the time limit, and the guard stays for the next Helm', async () => {
         const guard = await guardWith({ silentAfterMs: 1500, killAfterMs: 600_000 });
         const [first, next] = [helm('obedient', 'interruptible'), helm('obedient', 'interruptible')];
         const task = await startOwner({ helms: [first], guard, beatMs: 50, node });
@@ -254,7 +257,7 @@ describe('the guard', () => {
     });
   }
 
-  it('Helm behind a wrapper script is told as well', async () => {
+  it('a Helm behind a wrapper script is interrupted too', async () => {
     const upgrade = helm('obedient-wrapped', 'interruptible');
     const task = await startOwner({ helms: [upgrade] });
     task.child.kill('SIGKILL');
@@ -262,7 +265,7 @@ describe('the guard', () => {
     assert.deepEqual(noted(upgrade), ['ready', 'INT']);
   });
 
-  it('what ignores it, and a rollback that does not end, are killed with all they started, not before the time', async () => {
+  it('processes that ignore signals and endless rollbacks are killed with all children, and not before the time limit', async () => {
     const killAfterMs = 1500;
     const guard = await guardWith({ silentAfterMs: 600_000, killAfterMs });
     const upgrade = helm('stubborn-wrapped', 'interruptible');
@@ -283,7 +286,7 @@ describe('the guard', () => {
     assert.deepEqual([noted(rollback), noted(abandoned)], [['ready'], ['ready']]);
   });
 
-  it('task killed after it has started Helm and before it could say so; the Helm of another task is let be', async function () {
+  it("the guard handles Helms that a killed task had not yet reported, and leaves another task's Helm alone", async function () {
     if (process.platform !== 'linux') this.skip();
     const upgrade = helm('obedient', 'interruptible', { isUntold: true });
     const rollback = helm('stubborn', 'final', { isUntold: true });
@@ -304,7 +307,7 @@ describe('the guard', () => {
     end(others);
   });
 
-  it('a process id that was given to another process meanwhile is not signalled', async () => {
+  it('a process id that now belongs to another process is not signalled', async () => {
     const bystander = helm('obedient', 'interruptible');
     const child = spawn(bystander.file, {
       detached: true,
@@ -325,7 +328,7 @@ describe('the guard', () => {
     assert.deepEqual(noted(bystander), ['ready', 'ended']);
   });
 
-  it('what ends the task, or a whole process tree, does not end it', async function () {
+  it('the guard survives what ends the task or a whole process tree', async function () {
     if (process.platform !== 'linux') this.skip();
     const upgrade = helm('obedient', 'interruptible');
     const task = await startOwner({ helms: [upgrade] });
@@ -336,7 +339,7 @@ describe('the guard', () => {
     assert.deepEqual(noted(upgrade), ['ready', 'INT']);
   });
 
-  it('a task that ends normally leaves none, whether it closes it or not', async () => {
+  it('a task that ends normally leaves no guard, whether it closes the guard or not', async () => {
     const upgrade = helm('obedient', 'interruptible');
     const task = await startOwner({ helms: [upgrade] });
     end(upgrade);
@@ -355,14 +358,14 @@ describe('the guard', () => {
     );
   });
 
-  it('does not keep a task alive that has nothing more to do', async () => {
+  it('the guard does not keep a finished task alive', async () => {
     const task = await startOwner({ leaves: true });
     if (task.child.exitCode === null) await once(task.child, 'exit');
     assert.equal(task.child.exitCode, 0);
     await gone(task.guard);
   });
 
-  it('that cannot be started, or that is killed, is told of once, and Helm is let finish', async () => {
+  it('a guard that cannot start, or is killed, is reported once, and Helm may finish', async () => {
     const [first, second] = [helm('obedient', 'interruptible'), helm('obedient', 'interruptible')];
     const without = await startOwner({ helms: [first], guard: path.join(folder, 'no-guard.js'), beatMs: 20 });
     const killed = await startOwner({ helms: [second], beatMs: 20 });
@@ -385,7 +388,7 @@ describe('the guard', () => {
     assert.match(warning ?? '', /would tell Helm to stop .* has ended \(SIGKILL\)\. The step goes on without it/);
   });
 
-  it('is told when a renewal began, not when it was told; also what was said before it was started', async () => {
+  it('the guard gets the start time of a renewal, also for a renewal before its own start', async () => {
     const heard = path.join(folder, 'heard');
     const copy = path.join(folder, 'copy.cjs');
     writeFileSync(copy, `process.stdin.pipe(require('node:fs').createWriteStream(${JSON.stringify(heard)}));`);
@@ -404,7 +407,7 @@ describe('the guard', () => {
     assert.ok(Math.abs((times[0] ?? 0) - atMs) < 50 && Math.abs((times[1] ?? 0) - laterMs) < 50, times.join());
   });
 
-  it('runs before Helm is started, or a task killed in between would leave a Helm without one', async function () {
+  it('the guard runs before Helm starts, so a killed task never leaves a Helm without one', async function () {
     if (process.platform !== 'linux') this.skip();
     const guard = createGuard({ file: guardFile, environment: process.env, onWarning: refuse });
     const helmsEnvironment = guard.environment('final');
@@ -416,7 +419,7 @@ describe('the guard', () => {
     assert.equal(isProcessGone(mark), true);
   });
 
-  it('that was never needed is never started', async () => {
+  it('a guard that is never needed is never started', async () => {
     const guard = createGuard({ file: guardFile, environment: process.env, onWarning: refuse });
     guard.alive(0);
     guard.done(1);
@@ -427,7 +430,8 @@ describe('the guard', () => {
 
 describe('the guard of a killed task on an agent', () => {
   const agentWith = tinyAgents();
-  // no wait of the agent's is to end here: a guard that held its streams would be seen
+  // These long limits keep the agent's own waits from ending here, so a guard that held the agent's streams would be
+  // seen.
   const timings = { sigintMs: 60_000, sigtermMs: 60_000, stdioGraceMs: 60_000, doneGraceMs: 60_000 };
 
   it('shares no stream with the agent, and is found and killed at the end of the job while its Helm runs on', async () => {

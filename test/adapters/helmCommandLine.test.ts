@@ -17,7 +17,7 @@ import type { DeployRequest } from '../../tasks/common/core/inputs/deployRequest
 import { secretFinder } from '../../tasks/common/core/text/secrets';
 import { plainRequest } from '../support/fakes/scene';
 
-/** Writes down its arguments, one a line, and lists the flags of `help`. */
+/** A Helm that writes down its arguments, one per line, and lists the flags of `help`. */
 const script = `#!/bin/sh
 case "$*" in
   *--help*) cat "$(dirname "$0")/help"; exit 0 ;;
@@ -46,7 +46,7 @@ describe('the command line of Helm', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** What Helm was called with when the chart was rendered. */
+  /** The arguments of Helm when the chart was rendered. */
   async function rendered(change: Partial<DeployRequest>, ...secrets: string[]): Promise<string[]> {
     const { prepared } = helmFor(change, secrets);
     const { failure } = await prepared.render(signal);
@@ -73,7 +73,7 @@ describe('the command line of Helm', () => {
     return { prepared: createHelm(options as HelmOptions) };
   }
 
-  it('a path that holds a secret is given as a private link', async () => {
+  it('a path that contains a secret is given as a private link', async () => {
     const chart = path.join(folder, 'work', 'hunter22');
     const values = path.join(folder, 'work', 'hunter22.yaml');
     mkdirSync(chart);
@@ -90,7 +90,7 @@ describe('the command line of Helm', () => {
     assert.equal(realpathSync(words[words.indexOf('--values') + 1] ?? ''), values);
   });
 
-  it('nothing runs where a word from an input holds a secret after all', async () => {
+  it('Helm is not started when an argument from an input still contains a secret', async () => {
     const { prepared } = helmFor({ chartVersion: '1.0.0-hunter22' }, ['hunter22']);
     await assert.rejects(prepared.render(signal), /^TaskError: Input chartVersion: it holds a secret/);
     await assert.rejects(
@@ -105,14 +105,14 @@ describe('the command line of Helm', () => {
     ['--unknown ./other-chart', /--unknown.*not list[^]*other-chart/],
     ['--skip-crds ./other-chart', /other-chart/],
   ] as const) {
-    it(`nothing runs with a flag that this Helm does not list: ${text}`, async () => {
+    it(`Helm is not started with a flag that it does not list: ${text}`, async () => {
       const { prepared } = helmFor({ extraArguments: text.split(' ') }, []);
       await assert.rejects(prepared.render(signal), expected);
       assert.ok(!existsSync(path.join(folder, 'arguments')));
     });
   }
 
-  it('a flag that it lists goes to it with its value', async () => {
+  it('a flag that Helm lists is passed on with its value', async () => {
     const words = await rendered({ extraArguments: ['--ca-file', 'ca.pem', '--skip-crds'] });
     assert.deepEqual(words.slice(words.indexOf('--ca-file')).slice(0, 3), ['--ca-file', 'ca.pem', '--skip-crds']);
   });

@@ -19,7 +19,7 @@ describe('the arguments of helm rollback', function () {
     fs.rmSync(folder, { recursive: true, force: true });
   });
 
-  /** What a Helm of this version is called with, one line for each argument. */
+  /** The arguments of a Helm of this version, one line per argument. */
   async function calledWith(version: string, more: Partial<RollbackOptions> = {}): Promise<string[]> {
     const binary = path.join(folder, `helm-${version}`);
     const seen = path.join(folder, `seen-${version}`);
@@ -54,13 +54,13 @@ describe('the arguments of helm rollback', function () {
     args.includes('--description') ? args[args.indexOf('--description') + 1] : undefined;
 
   for (const version of ['v3.14.0', 'v3.22.0', 'v4.1.4', 'v4.2.4']) {
-    it(`Helm ${version} knows no --description, and is given none`, async () => {
+    it(`Helm ${version} does not know --description and does not get it`, async () => {
       assert.equal(described(await calledWith(version, { description: 'Rollback to 3. Approved.' })), undefined);
     });
   }
 
   for (const version of ['v4.3.0', 'v4.3.2', 'v4.10.0', 'v5.0.0']) {
-    it(`Helm ${version} is given the description`, async () => {
+    it(`Helm ${version} gets the description`, async () => {
       assert.equal(
         described(await calledWith(version, { description: 'Rollback to 3. Approved.' })),
         'Rollback to 3. Approved.',
@@ -74,7 +74,7 @@ describe('the arguments of helm rollback', function () {
     ['v4.1.4', ['--wait=legacy', '--force-conflicts']],
     ['v4.3.2', ['--wait=legacy', '--force-conflicts']],
   ] as const) {
-    it(`Helm ${version} is told to wait and to force in its own way, though nobody asked for its version before`, async () => {
+    it(`Helm ${version} gets its own flags for wait and force, even if nothing asked for its version before`, async () => {
       const args = await calledWith(version, { wait: true, forceConflicts: true });
       assert.deepEqual(
         args.filter((arg) => /^--(wait|force)/.test(arg)),
@@ -83,7 +83,7 @@ describe('the arguments of helm rollback', function () {
     });
   }
 
-  it('a description longer than Helm takes is cut, and not through a character', async () => {
+  it('a description that is too long for Helm is cut, and no character is split', async () => {
     const text = described(await calledWith('v4.3.2', { description: `Rollback to 3. ${'😀'.repeat(300)}` })) ?? '';
     assert.ok(text.length <= 256 && text.length > 250, String(text.length));
     assert.match(text, /^Rollback to 3\. (😀)+ \.\.\.$/u);

@@ -12,7 +12,7 @@ import { redactor, secretFinder } from '../../tasks/common/core/text/secrets';
 import { planValues, privateValuesText, type SetLines } from '../../tasks/common/core/inputs/setValues';
 import { checkValuesFile } from '../../tasks/common/core/inputs/valuesFile';
 
-/** Prints the values with Go's type of each, so that 5 and "5", or 5 and 5.0, are not the same. */
+/** Prints the values with their Go types, so that 5 and "5", or 5 and 5.0, differ. */
 const template = `
 {{- define "typed" -}}
 {{- if kindIs "map" . }}{ {{- range $k, $v := . }}{{ $k | toJson }}:{{ template "typed" $v }},{{ end }} }
@@ -37,7 +37,7 @@ describe('values as the real Helm reads them', function () {
     write('chart/values.yaml', 'fromChart: {a: 1, b: text}\na: {default: yes}\n');
     write('chart/templates/values.yaml', template);
     write('plain/Chart.yaml', 'apiVersion: v2\nname: plain\nversion: 1.0.0\n');
-    // Helm reads what is rendered as YAML, which JSON with certain texts in it is not.
+    // Helm reads the rendered text as YAML, and JSON with certain texts is no YAML.
     write('plain/templates/values.yaml', 'values: {{ omit .Values "global" | toJson | b64enc }}\n');
     write('given.yaml', 'fromFile: true\nb: {c: {d: file}}\nl: [1, 2]\n');
     write('plain.txt', 'content of a file');
@@ -53,7 +53,7 @@ describe('values as the real Helm reads them', function () {
     return file;
   }
 
-  /** What the chart sees, or undefined where Helm refuses. */
+  /** The values that the chart sees, or undefined where Helm refuses them. */
   function rendered(helm: string, flags: readonly string[], chart = './chart'): string | undefined {
     const { status, stdout } = spawnSync(helm, ['template', 'r', chart, ...flags], {
       cwd: folder,
@@ -62,7 +62,7 @@ describe('values as the real Helm reads them', function () {
     return status === 0 ? stdout : undefined;
   }
 
-  /** The flags that our plan comes to, after its private parts were written. */
+  /** The flags that our plan gives, after its private files were written. */
   function planned(lines: SetLines, secrets = [secret], valueFiles = ['given.yaml']): string[] | undefined {
     const { values, mistakes } = planValues(lines, secretFinder(secrets), {
       kind: (file) => (existsSync(path.resolve(folder, file)) ? 'file' : 'missing'),
@@ -113,7 +113,7 @@ describe('values as the real Helm reads them', function () {
   const lines = fc.array(line, { maxLength: 4 });
 
   for (const helm of helms) {
-    it(`Helm ${helm.version}: the same values, of the same types, as from the command line`, function () {
+    it(`Helm ${helm.version}: values have the same types and contents as from the command line`, function () {
       if (!existsSync(helm.file)) this.skip();
       let compared = 0;
       fc.assert(
@@ -132,7 +132,7 @@ describe('values as the real Helm reads them', function () {
             ...setString.flatMap((each) => ['--set-string', each]),
             ...setFile.flatMap((each) => ['--set-file', each]),
           ]); // prettier-ignore
-          // what Helm refuses on the command line need not be refused by us
+          // We may accept values that Helm refuses on the command line.
           if (direct === undefined) return;
           compared += 1;
           assert.equal(rendered(helm.file, ours), direct, JSON.stringify({ set, setString, ours }));
@@ -142,7 +142,7 @@ describe('values as the real Helm reads them', function () {
       assert.ok(compared >= runs / 5, `only ${compared} compared`);
     });
 
-    it(`Helm ${helm.version}: a secret arrives byte for byte, or is refused`, function () {
+    it(`Helm ${helm.version}: a secret arrives unchanged, byte for byte, or is refused`, function () {
       if (!existsSync(helm.file)) this.skip();
       let arrived = 0;
       fc.assert(
@@ -163,7 +163,7 @@ describe('values as the real Helm reads them', function () {
       assert.ok(arrived >= runs * 3, `only ${arrived} arrived`);
     });
 
-    it(`Helm ${helm.version}: what we call no YAML it refuses, what it takes we let pass`, function () {
+    it(`Helm ${helm.version}: refuses whatever we call invalid YAML, and we pass whatever it accepts`, function () {
       if (!existsSync(helm.file)) this.skip();
       for (const text of yamlTexts) {
         const file = write('tried.yaml', text);
@@ -177,7 +177,7 @@ describe('values as the real Helm reads them', function () {
 
 const special = Array.from('\\,={}[].\'"$`#%&*!|>@:;-+0x~?<()^/ \n');
 
-/** All that can be typed, with much of what means something to Helm, YAML, Go's templates or a shell. */
+/** All typable characters, with many that mean something to Helm, YAML, Go's templates or a shell. */
 const anySecret = fc
   .array(
     fc.oneof(
@@ -200,7 +200,7 @@ const anySecret = fc
 interface Place {
   input: SetInput;
   text: (secret: string, key: string) => string;
-  /** What the chart is to see under the key. */
+  /** The value that the chart should see under the key. */
   value: (secret: string) => unknown;
 }
 
@@ -223,7 +223,7 @@ const placed = fc
   // One that is too short to be looked for inside other text counts as a whole value only.
   .filter(({ secret: given, place }) => given.trim().length > 2 || /=S(\n|$)/.test(place.text('S', 'k')));
 
-/** As the task reads its inputs. */
+/** The lines as the task reads them from its inputs. */
 function linesOf(all: readonly { secret: string; place: Place }[]): SetLines {
   const secrets = all.map((each) => each.secret);
   const textOf = (input: string): string =>
@@ -238,7 +238,7 @@ function linesOf(all: readonly { secret: string; place: Place }[]): SetLines {
 
 type SetInput = keyof SetLines;
 
-/** Booleans, and the whole numbers that stay on the command line, have their type in `set`. */
+/** In `set`, booleans and whole numbers that stay on the command line keep their type. */
 function typed(text: string): unknown {
   if (/^(true|false)$/i.test(text)) return /^t/i.test(text);
   return /^(0|[1-9]|[+-]\d|[1-9]\d)$/.test(text) ? Number(text) : text;

@@ -15,7 +15,7 @@ const printable = (most: number): fc.Arbitrary<string> =>
     .array(fc.integer({ min: 0x20, max: 0x7e }), { minLength: 3, maxLength: most, size: 'max' })
     .map((codes) => String.fromCharCode(...codes));
 
-/** Any characters, and those that Markdown, addresses and templates mark something with. */
+/** Any characters, and those with a meaning in Markdown, addresses and templates. */
 const secretText = fc
   .oneof(
     printable(30),
@@ -32,7 +32,7 @@ const secretText = fc
   )
   .filter((text) => text.trim().length >= 3 && text.trim() === text && !/^\*+$/.test(text));
 
-/** A message as others write it, with the secret in the middle, twice, and cut at both ends. */
+/** A foreign message with the secret in the middle, twice, and cut at both ends. */
 function messageWith(secret: string): string {
   return `Invalid value: ${secret}: must be ${secret}\nand <b>${secret}</b>, ${secret.slice(0, -1)}`;
 }
@@ -189,7 +189,10 @@ function planWith(message: string): RollbackPlan {
   };
 }
 
-/** All that left the task, each channel as its reader reads it: commands decoded, JSON as its texts, Markdown unescaped. */
+/**
+ * All output of the task as the reader of each channel sees it: commands decoded, JSON as its texts, Markdown
+ * unescaped.
+ */
 function channels(lines: readonly string[]): string[] {
   const shown = lines.map((line) => line.trimEnd()).filter((line) => !line.startsWith('##vso[task.setsecret'));
   return shown.flatMap((line) => {
@@ -210,7 +213,7 @@ function textsIn(value: unknown): string[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : [];
 }
 
-describe('what leaves a task', () => {
+describe('the output of a task', () => {
   let temp = '';
   before(() => {
     temp = mkdtempSync(path.join(tmpdir(), 'leaks-'));
@@ -231,13 +234,14 @@ describe('what leaves a task', () => {
     ['a plan', (agent, message) => publishRollback(agent, rollbackReport(message), planWith(message))],
   ];
   for (const [name, publish] of publications) {
-    it(`holds no secret of any characters and length, in no place: ${name}`, async () => {
+    it(`no output contains a secret of any characters and length: ${name}`, async () => {
       await fc.assert(
         fc.asyncProperty(secretText, async (secret) => {
           const { agent, lines } = agentWith(secret);
           await publish(agent, messageWith(secret));
           for (const text of channels(lines)) {
-            // A short one may stand in our own words; the last net takes it out of all but JSON and unescaped Markdown.
+            // A short secret may occur in our own words. The last redaction masks it everywhere except in JSON and
+            // unescaped Markdown.
             const isTold = secret.length >= 8 && text.includes(secret);
             assert.ok(!isTold, `${JSON.stringify(secret)} in ${text.slice(0, 400)}`);
           }
@@ -247,7 +251,7 @@ describe('what leaves a task', () => {
     });
   }
 
-  it('a line, an issue, a row, an output and a debug line hold none either', () => {
+  it('a line, an issue, a row, an output and a debug line contain no secret', () => {
     fc.assert(
       fc.property(secretText, (secret) => {
         const { agent, lines } = agentWith(secret);
@@ -267,7 +271,7 @@ describe('what leaves a task', () => {
     );
   });
 
-  it('keeps what the task itself makes: digest, path and workload', async () => {
+  it('text that the task itself makes stays: digest, path and workload', async () => {
     const { agent, lines } = agentWith('911');
     await publishRollback(agent, rollbackReport('pin 911'), planWith('pin 911'));
     const all = lines.join('');
@@ -278,7 +282,7 @@ describe('what leaves a task', () => {
     assert.equal(plan.findings[0]?.message.split('\n')[0], 'pin ***');
   });
 
-  it('tells the outcome and the outputs where no file can be written', async () => {
+  it('outcome and outputs are set even where no file can be written', async () => {
     const lines: string[] = [];
     const environment = { AGENT_TEMPDIRECTORY: path.join(temp, 'gone') };
     const agent = createAgent({ environment, write: (text) => lines.push(text) });

@@ -11,7 +11,7 @@ const secret = {
   data: { password },
 };
 
-describe('reading nothing but metadata', () => {
+describe('reading only metadata', () => {
   let stub: StubApiServer;
   let served: Collection;
   let cluster: ClusterConnection;
@@ -23,7 +23,8 @@ describe('reading nothing but metadata', () => {
     served.put(secret);
     stub.handlers.push(({ path, headers }, response) => {
       if (path !== `${served.path}/db`) return false;
-      // As a real API server that was asked for metadata; one that cannot do it answers with all of it.
+      // A real API server answers like this to a request for metadata. A server that cannot do it answers with the
+      // whole object.
       const isPartial = headers.accept?.includes('as=PartialObjectMetadata;') === true;
       const form = isPartial ? { apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadata' } : { data: secret.data };
       return reply(response, 200, { metadata: served.objects.get('db')?.metadata, ...form });
@@ -39,7 +40,7 @@ describe('reading nothing but metadata', () => {
 
   const ref = { apiVersion: 'v1', kind: 'Secret', namespace: 'shop', name: 'db' };
 
-  it('a Secret is asked for as metadata and keeps its own kind', async () => {
+  it('a Secret is requested as metadata and keeps its own kind', async () => {
     const found = await cluster.get(ref, { metadataOnly: true });
     assert.equal(
       stub.requests.at(-1)?.headers.accept,
@@ -50,12 +51,12 @@ describe('reading nothing but metadata', () => {
     assert.equal(found?.metadata.annotations?.['kept'], 'yes');
   });
 
-  it('a whole Secret is read only where it is asked for', async () => {
+  it('a whole Secret is read only where it is requested whole', async () => {
     assert.match(JSON.stringify(await cluster.get(ref)), new RegExp(password));
     assert.equal(stub.requests.at(-1)?.headers.accept, 'application/json');
   });
 
-  it('a rollout lists and watches Secrets without what they hold, though the server gives all', async () => {
+  it('a rollout lists and watches Secrets without their data, even if the server sends all', async () => {
     const manifest = 'apiVersion: v1\nkind: Secret\nmetadata: {name: db, namespace: shop}\n';
     const objects = manifestObjects(manifest).map((declared) => {
       return { key: objectKey(ref), ref, declared, purpose: 'object' as const };
@@ -75,7 +76,7 @@ describe('reading nothing but metadata', () => {
     follower.stop();
   });
 
-  it('who wants whole objects and who wants metadata do not share a reading', async () => {
+  it('a reader of whole objects and a reader of metadata do not share a watch', async () => {
     const query = { apiVersion: 'v1', kind: 'Secret', namespace: 'shop', keep: () => true };
     const before = stub.requests.length;
     const follower = await cluster.follow([query, { ...query, metadataOnly: true }], stop.signal);

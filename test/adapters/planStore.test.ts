@@ -26,7 +26,7 @@ for (const kind of ['Secret', 'ConfigMap'] as const) {
     const store = (subject = 'web') => createPlanStore(cluster, { namespace: 'shop', subject, kind });
     const refs = async () => cluster.list({ apiVersion: 'v1', kind, namespace: 'shop' });
 
-    it('a plan is found under its digest, with the time at which it was made and its salt', async () => {
+    it('a plan is found by its digest, with its creation time and its salt', async () => {
       await store().keep(keptUntil('12:00:00'));
       const found = await store().find(made.digest.replace('sha256:', '').toUpperCase());
       assert.ok(found.found === 'plan');
@@ -35,7 +35,7 @@ for (const kind of ['Secret', 'ConfigMap'] as const) {
       assert.equal(found.salt, 'a salt');
     });
 
-    it('how far it was carried out is noted, and stays when it is kept again', async () => {
+    it('the execution of a plan is stored and stays when the plan is kept again', async () => {
       await store().note(made.digest, execution);
       await store().keep(keptUntil('12:00:00'));
       const found = await store().find(made.digest);
@@ -43,7 +43,7 @@ for (const kind of ['Secret', 'ConfigMap'] as const) {
       assert.deepEqual(found.execution, execution);
     });
 
-    it('nobody’s plan, another release’s plan and a changed plan are not found', async () => {
+    it('a missing plan, another release’s plan and a changed plan are not found', async () => {
       assert.equal((await store().find(`sha256:${'0'.repeat(64)}`)).found, 'nothing');
       assert.equal((await store('other').find(made.digest)).found, 'nothing');
       const changes: Partial<RollbackPlan>[] = [
@@ -59,7 +59,7 @@ for (const kind of ['Secret', 'ConfigMap'] as const) {
       }
     });
 
-    it('a plan of an earlier version is found, with the time that lies beside it', async () => {
+    it('a plan of an earlier product version is found, with the time stored beside it', async () => {
       const { targetRecord: _, ...older } = made;
       const plan = { ...older, digest: timelessDigest(made, sha256) } as RollbackPlan;
       await store('older').keep({ plan, salt: '', expiresAt: at('12:00:00') });
@@ -79,7 +79,7 @@ for (const kind of ['Secret', 'ConfigMap'] as const) {
       assert.equal((await store('older').find(plan.digest)).found, 'nothing');
     });
 
-    it('a plan is pruned when its own time is over, whatever another step allows', async () => {
+    it('a plan is pruned after its own maximum age, whatever another step allows', async () => {
       await store().keep(keptUntil('12:00:00'));
       await store().prune(at('11:59:59'));
       assert.equal((await store().find(made.digest)).found, 'plan');

@@ -19,7 +19,7 @@ import { eventually } from '../support/stubApiServer';
 
 const forever = ['-c', 'while :; do sleep 1; done'];
 
-describe('processes that are no children', () => {
+describe('processes that are not children', () => {
   const started: ChildProcess[] = [];
   let folder: string;
 
@@ -55,7 +55,7 @@ describe('processes that are no children', () => {
     return { child, mark };
   }
 
-  it('one that runs, and then has ended', async () => {
+  it('a running process is alive, and then gone', async () => {
     const { child, mark } = start('sh', forever);
     assert.equal(isProcessGone(mark), false);
     assert.equal(processMark(child.pid ?? 0), mark);
@@ -66,9 +66,9 @@ describe('processes that are no children', () => {
     assert.equal(signalProcess(mark, 'SIGURG'), false);
   });
 
-  it('one that has ended, but whose parent does not care (a container without an init)', async () => {
+  it('a process that has ended but is not reaped by its parent counts as gone (a container without an init)', async () => {
     const file = path.join(folder, 'pid');
-    // what the shell has started, sleep does not reap
+    // The shell starts this process, but sleep does not reap it.
     start('sh', [
       '-c',
       `sh -c 'while [ ! -e "${folder}/end" ]; do sleep 0.02; done' & echo $! >"${file}"; exec sleep 1000`,
@@ -83,14 +83,14 @@ describe('processes that are no children', () => {
     assert.equal(processMark(pid), undefined);
   });
 
-  it('a script that has ended before anybody looked: it still has a mark, for what it left behind in its group', async () => {
+  it('a script that ended before anybody checked still has a mark, for the processes left in its group', async () => {
     const log = path.join(folder, 'pid');
     const child = spawn('sh', ['-c', `sleep 1000 & echo $! >"${log}.new"; mv "${log}.new" "${log}"`], {
       stdio: 'ignore',
       detached: true,
     });
     started.push(child);
-    // Without giving Node a chance to reap it, as long as it takes.
+    // This loop blocks, so Node cannot reap the process meanwhile.
     while (!existsSync(log) || processMark(child.pid ?? 0) !== undefined);
     const mark = childMark(child.pid ?? 0) ?? '';
     assert.equal(isProcessGone(mark), true);
@@ -101,7 +101,7 @@ describe('processes that are no children', () => {
     assert.deepEqual(await waitUntilGone([mark], 30_000, 'group'), []);
   });
 
-  it('a process id that was given to another process', () => {
+  it('a process id that now belongs to another process does not match its mark', () => {
     const { mark } = start('sh', forever);
     const [machine = '', pid = '', begin = ''] = mark.split('/');
     const earlier = `${machine}/${pid}/${String(Number(begin) - 1)}`;
@@ -111,14 +111,14 @@ describe('processes that are no children', () => {
     assert.equal(isProcessGone(mark), false);
   });
 
-  it('a mark of an earlier version that does not hold the start is read still', () => {
+  it('a mark of an earlier version without the start time is still read', () => {
     const { mark } = start('sh', forever);
     const withoutStart = mark.slice(0, mark.lastIndexOf('/') + 1);
     assert.equal(isProcessGone(withoutStart), false);
     assert.equal(signalProcess(withoutStart, 'SIGURG'), true);
   });
 
-  it('a process of another machine or container is neither known to be gone nor ever signalled', async () => {
+  it('a process of another machine or container is not known to be gone and is never signalled', async () => {
     const { child, mark } = start('sh', forever);
     const elsewhere = `agent-7:${mark}`;
     assert.equal(isProcessGone(elsewhere), false);
@@ -128,7 +128,7 @@ describe('processes that are no children', () => {
     assert.equal(child.exitCode ?? child.signalCode, null);
   });
 
-  it('a text that is no mark, or that would mean every process, is never signalled', () => {
+  it('an invalid mark, or one that would mean every process, is never signalled', () => {
     const { mark } = start('sh', forever);
     const [machine = '', pid = '', begin = ''] = mark.split('/');
     const ids = ['0', '1', '-1', `-${pid}`, '', ' ', 'NaN', '1e9', `${pid}.5`, '99999999999'].map(
@@ -136,13 +136,13 @@ describe('processes that are no children', () => {
     );
     for (const text of ['', '/', '//', 'abc', `${machine}/${pid}`, `${mark}/more`, `/${pid}/${begin}`, ...ids]) {
       assert.equal(isProcessGone(text), false, text);
-      // a signal that does nothing, should it be sent after all
+      // SIGURG does nothing, in case it is sent after all.
       for (const reach of ['process', 'group'] as const)
         assert.equal(signalProcess(text, 'SIGURG', reach), false, text);
     }
   });
 
-  it('a program whose name looks like the rest of its line in /proc', () => {
+  it('a program whose name looks like the rest of its line in /proc is read correctly', () => {
     const program = path.join(folder, 'x) Z 1 (y');
     symlinkSync(process.execPath, program);
     const { mark } = start(program, ['-e', 'setInterval(() => {}, 1000)']);
@@ -150,7 +150,7 @@ describe('processes that are no children', () => {
     assert.equal(isProcessGone(mark, 'group'), false);
   });
 
-  it('a wrapper that is gone while what it has started lives on: the group is not gone, and is reached', async () => {
+  it('a wrapper is gone while its children live: the group is not gone, and signals reach it', async () => {
     const file = path.join(folder, 'pid');
     const { child, mark } = start('sh', ['-c', `sleep 1000 & echo $! >"${file}"; read line`], {
       stdio: ['pipe', 'ignore', 'ignore'],
@@ -168,7 +168,7 @@ describe('processes that are no children', () => {
     assert.equal(isProcessGone(mark, 'group'), true);
   });
 
-  it('a main process that ends when it is told is told no more', async () => {
+  it('a main process that ends on a signal gets no further signal', async () => {
     const log = path.join(folder, 'log');
     const { child, mark } = start('sh', [
       '-c',
@@ -185,7 +185,7 @@ describe('processes that are no children', () => {
     assert.equal(child.exitCode, 3);
   });
 
-  it('a main process that ignores everything is killed, and one that cannot be stopped is said to run still', async () => {
+  it('a main process that ignores all signals is killed, and one that cannot be stopped is reported as running', async () => {
     const { child, mark } = start('sh', ['-c', `trap '' INT TERM; : >"${folder}/ready"; while :; do sleep 0.02; done`]);
     await eventually('it is ready', () => existsSync(path.join(folder, 'ready')));
     assert.equal(
@@ -211,7 +211,7 @@ describe('processes that are no children', () => {
     assert.equal(child.signalCode, 'SIGKILL');
   });
 
-  it('those that were started with a variable are found by it, with those that they have started', async function () {
+  it('processes started with a variable are found by it, together with their children', async function () {
     if (process.platform !== 'linux') this.skip();
     const name = `HELM_SAFE_DEPLOY_TEST_${String(process.pid)}`;
     const { child, mark } = start('sh', ['-c', `sleep 1000 & : >"${folder}/ready"; wait`], {
@@ -219,7 +219,7 @@ describe('processes that are no children', () => {
     });
     const other = start('sh', forever, { env: { ...process.env, [`${name}_OTHER`]: 'a=b' } });
     await eventually('it is ready', () => existsSync(path.join(folder, 'ready')));
-    // A process that is about to become another program has no environment for a moment.
+    // A process that is just becoming another program has no environment for a moment.
     await eventually('both are seen', () => processesStartedWith(name).length === 2);
     const found = processesStartedWith(name);
     assert.deepEqual(
@@ -241,7 +241,7 @@ describe('processes that are no children', () => {
   });
 });
 
-describe('what a main phase has left running', () => {
+describe('processes that a main phase left running', () => {
   const elsewhere = 'agent-7/4711/1234';
   const unseen: readonly [string, string | undefined, boolean][] = [
     ['', undefined, true],
@@ -251,20 +251,20 @@ describe('what a main phase has left running', () => {
     [elsewhere, elsewhere, false],
   ];
   for (const [main, children, isHelmStopped] of unseen) {
-    it(`is not waited for where it cannot be seen: "${main}" and ${JSON.stringify(children)}`, async () => {
+    it(`are not waited for where they cannot be seen: "${main}" and ${JSON.stringify(children)}`, async () => {
       const said: string[] = [];
       const startedMs = performance.now();
       const ended = await stopLeftProcesses(main, children, (line) => said.push(line));
       assert.ok(performance.now() - startedMs < 2000);
       assert.deepEqual(said, []);
       assert.equal(ended.isHelmStopped, isHelmStopped);
-      // Its own Lease is taken at once, that of another process is not.
+      // The Lease of its own process is taken at once, that of another process is not.
       assert.equal(ended.isProcessGone(main), true);
       assert.equal(ended.isProcessGone('agent-8/1/1'), false);
     });
   }
 
-  it('is ended where it is still at work', async () => {
+  it('are ended while they are still at work', async () => {
     const child = spawn('sh', forever, { stdio: 'ignore', detached: true });
     const mark = processMark(child.pid ?? 0) ?? '';
     const said: string[] = [];
@@ -274,8 +274,8 @@ describe('what a main phase has left running', () => {
   });
 });
 
-describe('a program that is started', () => {
-  it('is told of by its process id at once, and not at all when there is no such program', async () => {
+describe('starting a program', () => {
+  it('reports the process id at once, and reports no process for a missing program', async () => {
     const pids: number[] = [];
     const options = {
       cwd: tmpdir(),
@@ -292,9 +292,10 @@ describe('a program that is started', () => {
     assert.equal(pids.length, 1);
   });
 
-  it('that the system refuses to start is told of as one that is not there', async () => {
+  it('reports a program that the system refuses to start like a missing program', async () => {
     const options = { cwd: tmpdir(), env: {}, onStdout: () => undefined, onStderr: () => undefined };
-    // Node throws this error; on Windows it throws EINVAL for a batch file, and UNKNOWN for a file that is no program.
+    // Node throws this error. On Windows it throws EINVAL for a batch file, and UNKNOWN for a file that is not a
+    // program.
     const { startError, exitCode } = await runProcess(process.execPath, ['x'.repeat(4 * 1024 * 1024)], options);
     assert.equal(startError?.code, 'E2BIG');
     assert.equal(exitCode, undefined);

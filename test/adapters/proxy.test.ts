@@ -3,7 +3,7 @@ import { proxyFor } from '../../tasks/common/adapters/kubernetes/proxy';
 
 const proxy = 'http://proxy.corp:3128';
 
-/** Server, NO_PROXY, whether the proxy is used: the rules of golang.org/x/net/http/httpproxy. */
+/** Server, NO_PROXY and the expected use of the proxy, by the rules of golang.org/x/net/http/httpproxy. */
 const cases: [string, string, boolean][] = [
   ['https://api.example.com', '', true],
   ['https://api.example.com', 'example.com', false],
@@ -39,13 +39,13 @@ describe('the proxy for an API server', () => {
     });
   }
 
-  it('the kubeconfig wins over the environment, and NO_PROXY does not speak of it', () => {
+  it('the proxy of the kubeconfig wins over the environment, and NO_PROXY does not apply to it', () => {
     const environment = { HTTPS_PROXY: proxy, NO_PROXY: '*' };
     const found = proxyFor(new URL('https://127.0.0.1:1'), { environment, proxyUrl: 'http://other:1' });
     assert.equal(found?.origin, 'http://other:1');
   });
 
-  it('a proxy of the kubeconfig that cannot be read is refused, and not passed by', () => {
+  it('an unreadable proxy in the kubeconfig is refused and not bypassed', () => {
     const environment = { HTTPS_PROXY: proxy };
     const find = (): unknown => proxyFor(new URL('https://api'), { environment, proxyUrl: 'http://me:pa/ss@proxy' });
     assert.throws(
@@ -54,7 +54,7 @@ describe('the proxy for an API server', () => {
     );
   });
 
-  it('each scheme has its own variable, in either case, and an address may lack its scheme', () => {
+  it('each scheme has its own variable, in either case, and an address may omit its scheme', () => {
     const environment = { https_proxy: 'proxy.corp:3128', HTTP_PROXY: 'http://plain:1' };
     assert.equal(proxyFor(new URL('https://a'), { environment, proxyUrl: undefined })?.origin, proxy);
     assert.equal(proxyFor(new URL('http://a'), { environment, proxyUrl: undefined })?.origin, 'http://plain:1');

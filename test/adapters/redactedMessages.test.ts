@@ -5,8 +5,8 @@ import { redactor } from '../../tasks/common/core/text/secrets';
 const secret = 'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJl';
 const redact = redactor([secret, 'Running', 'web']);
 
-describe('what the API server says', () => {
-  it('the last words of a container, cut from the front by the kubelet, hold no part of a secret', () => {
+describe('redaction of texts from the API server', () => {
+  it('the last output of a container, cut from the front by the kubelet, contains no part of a secret', () => {
     const terminated = { exitCode: 1, reason: 'Error', message: `${secret.slice(20)}\nno database\n` };
     const pod = {
       apiVersion: 'v1',
@@ -17,12 +17,12 @@ describe('what the API server says', () => {
     };
     const read = withRedactedMessages(pod, redact) as unknown as typeof pod;
     assert.equal(read.status.containerStatuses[0]?.lastState.terminated.message, '***\nno database\n');
-    // What is judged by is left as it is.
+    // Fields on which a verdict depends stay unchanged.
     assert.equal(read.status.phase, 'Running');
     assert.deepEqual([read.metadata, read.spec], [pod.metadata, pod.spec]);
   });
 
-  it('an event holds none, and is still about its object', () => {
+  it('an event contains no secret and still refers to its object', () => {
     const event = {
       apiVersion: 'v1',
       kind: 'Event',
@@ -33,7 +33,7 @@ describe('what the API server says', () => {
     assert.deepEqual(withRedactedMessages(event, redact), { ...event, message: 'Readiness probe failed: ***' });
   });
 
-  it('a refusal holds none before it is cut, whether it is a Status or a page', () => {
+  it('a refusal is redacted before it is cut, whether it is a Status or a page', () => {
     const status = { kind: 'Status', reason: 'Invalid', message: `Invalid value: ${secret}`, details: { name: 'web' } };
     assert.deepEqual(JSON.parse(redactedRefusal(Buffer.from(JSON.stringify(status)), redact).toString()), {
       ...status,

@@ -8,7 +8,7 @@ import { runProcess } from '../../tasks/common/adapters/system/process';
 
 const files = path.resolve(import.meta.dirname, '../../tasks/common/adapters/agent/privateFolder.ts');
 
-describe('an agent in trouble', () => {
+describe('an agent with a failing disk or process', () => {
   let temp = '';
   before(() => {
     temp = mkdtempSync(path.join(tmpdir(), 'robust-'));
@@ -17,10 +17,10 @@ describe('an agent in trouble', () => {
     rmSync(temp, { recursive: true, force: true });
   });
 
-  it('a file that the disk takes only in part is an error, and is not left behind', () => {
+  it('a file that the disk takes only in part is an error and is deleted', () => {
     const file = path.join(temp, 'values.yaml');
     const program = `import { writeNew } from ${JSON.stringify(files)}; writeNew(${JSON.stringify(file)}, 'x'.repeat(100_000));`;
-    // A limit on the size of files is what a full disk is: a write is taken in part, and the next one is refused.
+    // A limit on the file size acts like a full disk: a write is done in part, and the next one is refused.
     const limited = `trap '' XFSZ; ulimit -f 8; exec "$0" --import tsx --input-type=module -e "$1"`;
     const run = spawnSync('bash', ['-c', limited, process.execPath, program], { encoding: 'utf8' });
     assert.notEqual(run.status, 0, run.stdout);
@@ -28,20 +28,20 @@ describe('an agent in trouble', () => {
     assert.ok(!existsSync(file));
   });
 
-  it('a private folder that cannot be written is told as such, with the file and the reason', () => {
+  it('an unwritable private folder is reported with the file and the reason', () => {
     const folder = privateFolder(path.join(temp, 'gone'), () => undefined);
     const write = (): unknown => folder.write('kubeconfig', 'x');
     assert.throws(write, { reason: 'TempFolderUnusable', message: /Writing .*kubeconfig failed: ENOENT/ });
   });
 
-  it('what cannot be removed is told and throws nothing', () => {
+  it('a file that cannot be removed is reported, and nothing is thrown', () => {
     const file = path.join(temp, 'in-the-way');
     writeFileSync(file, '');
     assert.equal(privateFolder(file, () => undefined).remove(), false);
     assert.equal(privateFolder(temp, () => undefined).remove(), true);
   });
 
-  it('clean-up of a folder that is none throws nothing', () => {
+  it('removing a folder that does not exist throws nothing', () => {
     removePrivateFolders(path.join(temp, 'gone'));
     const file = path.join(temp, 'file');
     writeFileSync(file, '');
@@ -51,7 +51,7 @@ describe('an agent in trouble', () => {
     assert.ok(existsSync(path.join(temp, 'other')));
   });
 
-  it('a program that a child has left behind with its pipes is not waited for', async () => {
+  it('a program that a child left behind with its pipes is not waited for', async () => {
     const said: string[] = [];
     const pidFile = path.join(temp, 'pid');
     const script = 'sleep 600 & echo $! > "$0"; echo done';

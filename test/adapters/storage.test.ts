@@ -54,7 +54,7 @@ function stored(kind: 'Secret' | 'ConfigMap', release: string, version: number, 
 class FakeCluster {
   readonly objects = new Map<string, KubeObject>();
   readonly queries: ListQuery[] = [];
-  /** How many updates find that somebody was faster. */
+  /** The number of updates that fail because another writer was faster. */
   races = 0;
   updates = 0;
 
@@ -161,7 +161,7 @@ describe("Helm's storage", () => {
     });
   }
 
-  it('revisions are in order of their numbers, and those of another release are not among them', async () => {
+  it('revisions are in numerical order, without those of other releases', async () => {
     const foreign = stored('Secret', 'shop.v1', 3, twice(zipped({ ...record, name: 'shop.v1' })));
     const cluster = new FakeCluster(secret(10), secret(9), foreign);
     assert.deepEqual(
@@ -170,12 +170,12 @@ describe("Helm's storage", () => {
     );
   });
 
-  it('a record that is not compressed, as early Helm wrote it, is read', async () => {
+  it('an uncompressed record, as early Helm wrote it, is read', async () => {
     const cluster = new FakeCluster(secret(1, twice(Buffer.from(JSON.stringify(record)).toString('base64'))));
     assert.equal((await storageOf(cluster).history())[0]?.chart.version, '1.0.0');
   });
 
-  it('the labels say the new status, which is what Helm looks for, and keep what others have set', async () => {
+  it('the labels get the new status, by which Helm searches, and foreign labels stay', async () => {
     const cluster = new FakeCluster(secret(1));
     await storageOf(cluster).update(1, {
       status: 'superseded',
@@ -192,7 +192,7 @@ describe("Helm's storage", () => {
     assert.ok(Number(modifiedAt) > 1_600_000_000);
   });
 
-  it('a mark alone leaves status, manifest and values as they were', async () => {
+  it('adding a mark leaves status, manifest and values unchanged', async () => {
     const cluster = new FakeCluster(secret(1));
     const storage = storageOf(cluster);
     const [before] = await storage.history();
@@ -202,7 +202,7 @@ describe("Helm's storage", () => {
     assert.equal(after?.labels['status'], 'deployed');
   });
 
-  it('somebody else changes the record at the same time: both changes are in it', async () => {
+  it('when another writer changes the record at the same time, both changes are kept', async () => {
     const cluster = new FakeCluster(secret(1));
     cluster.races = 2;
     await storageOf(cluster).update(1, { labels: { ours: 'y' } });
@@ -212,7 +212,7 @@ describe("Helm's storage", () => {
     assert.equal(labels['faster'], '111');
   });
 
-  it('a description that quotes a secret is read without it, and any change writes it so', async () => {
+  it('a description that quotes a secret is read without the secret, and any change writes it so', async () => {
     const info = { ...record.info, description: 'Upgrade failed: Invalid value: "hunter22"' };
     const cluster = new FakeCluster(secret(1, twice(zipped({ ...record, info }))));
     const storage = storageOf(cluster, undefined, undefined, (text) => text.replaceAll('hunter22', '***'));
@@ -226,7 +226,7 @@ describe("Helm's storage", () => {
     assert.equal((await storage.history())[0]?.describesSecret, undefined);
   });
 
-  it('a race that is never won ends with Conflict', async () => {
+  it('an update that always loses ends with Conflict', async () => {
     const cluster = new FakeCluster(secret(1));
     cluster.races = Infinity;
     await assert.rejects(storageOf(cluster).update(1, {}), { reason: 'Conflict' });
@@ -246,7 +246,7 @@ describe("Helm's storage", () => {
     assert.deepEqual([...cluster.objects.keys()], ['sh.helm.release.v1.shop.v2']);
   });
 
-  it('a copy of a record tells what it was, is no revision, belongs to it, and is kept as it was first', async () => {
+  it('the copy of a record names its original, is no revision, belongs to it and is never overwritten', async () => {
     const cluster = new FakeCluster(secret(1), secret(2));
     const storage = storageOf(cluster);
     await storage.keepCopy(2);
@@ -271,7 +271,7 @@ describe("Helm's storage", () => {
   });
 
   for (const driver of ['secret', 'configmap']) {
-    it(`driver ${driver}: objects are kept in one Secret, as they were first, are no revision, and are dropped`, async () => {
+    it(`driver ${driver}: copies of objects are kept in one Secret, never overwritten, are no revision, and are deleted`, async () => {
       const cluster = new FakeCluster();
       const storage = storageOf(cluster, driver);
       const first = password({ password: 'b25jZQ==' });
@@ -290,7 +290,7 @@ describe("Helm's storage", () => {
     });
   }
 
-  it('objects that are too large are told, the others are kept', async () => {
+  it('objects that are too large are reported, and the others are kept', async () => {
     const storage = storageOf(new FakeCluster());
     const large = password({ key: randomBytes(1_000_000).toString('base64') }, 'large');
     assert.deepEqual(await storage.keepObjects([large]), [large]);
@@ -301,7 +301,7 @@ describe("Helm's storage", () => {
     assert.equal((await storage.keptObjects()).length, 2);
   });
 
-  it('what somebody else has written into that Secret is passed over', async () => {
+  it('foreign data in that Secret is ignored', async () => {
     const data = {
       a: 'rubbish',
       b: zipped({ object: { kind: 'Secret' }, purpose: 'object' }),
@@ -312,14 +312,14 @@ describe("Helm's storage", () => {
     assert.deepEqual(await storageOf(cluster).keptObjects(), [password({})]);
   });
 
-  it('a revision tells when its record was created', async () => {
+  it('a revision has the creation time of its record', async () => {
     const object = secret(1);
     object.metadata.creationTimestamp = '2026-01-01T00:00:05Z';
     const [revision] = await storageOf(new FakeCluster(object)).history();
     assert.deepEqual(revision?.createdAt, new Date('2026-01-01T00:00:05Z'));
   });
 
-  it('what Helm does not read of a base is left out of it for a while, and is as it was afterwards', async () => {
+  it('parts of a merge base that Helm does not read are left out for a while and restored afterwards', async () => {
     const large = { ...record, chart: { ...record.chart, templates: [{ name: 't', data: 'eA==' }], values: { a: 1 } } };
     const told = { ...large, info: { ...large.info, notes: 'read me' } };
     const cluster = new FakeCluster(stored('Secret', 'shop', 1, twice(zipped(told))));
@@ -342,18 +342,18 @@ describe("Helm's storage", () => {
     ['Secret', 'secret'],
     ['ConfigMap', 'configmap'],
   ] as const) {
-    it(`whether a record has room in a ${kind} is known before it is written`, async () => {
+    it(`the space for a record in a ${kind} is checked before the record is written`, async () => {
       const random = (bytes: number): string => randomBytes(bytes).toString('base64');
       const once = zipped(record);
       const object = stored(kind, 'shop', 1, kind === 'Secret' ? twice(once) : once);
       const storage = storageOf(new FakeCluster(object), driver);
-      // Random bytes get no smaller: base64 in JSON, gzip takes that back, and base64 once more.
+      // Random bytes do not compress: base64 in JSON grows, gzip takes that back, and base64 comes once more.
       assert.equal(await storage.fits(1, { manifest: random(760 * 1024) }), true);
       assert.equal(await storage.fits(1, { manifest: random(790 * 1024) }), false);
     });
   }
 
-  it('what was read before the right to write was lost is not written', async () => {
+  it('data that was read before the right to write was lost is not written', async () => {
     const cluster = new FakeCluster(secret(1));
     const lost = storageOf(cluster).update(1, { description: 'late' }, () => Promise.reject(new Error('lost')));
     await assert.rejects(lost, /lost/);
@@ -369,7 +369,7 @@ describe("Helm's storage", () => {
     ['a record that unpacks to over 100 MiB', twice(bomb), /it is over 100 MiB when unpacked/],
   ];
   for (const [what, data, why] of broken) {
-    it(`${what}: as newest record it is told by name, without its content`, async () => {
+    it(`${what}: the newest record is reported by name, without its content`, async () => {
       const object = secret(2);
       object['data'] = data === undefined ? null : { release: data };
       await assert.rejects(storageOf(new FakeCluster(secret(1), object)).history(), (error) => {
@@ -386,7 +386,7 @@ describe("Helm's storage", () => {
     });
   }
 
-  it('an older record that cannot be read is told, is never a target, and does not stop the deploy', async () => {
+  it('an older record that cannot be read is reported, is never a target, and does not stop the deploy', async () => {
     const notices: string[] = [];
     const cluster = new FakeCluster(secret(1, 'rubbish'), secret(2));
     const history = await storageOf(cluster, '', (notice) => notices.push(notice)).history();

@@ -3,8 +3,8 @@ import { takeTaskEnvironment } from '../../tasks/common/adapters/agent/taskEnvir
 
 const id = '7b1f0000-0000-4000-8000-000000000001';
 
-describe('what the agent hands over by the environment', () => {
-  it('reads a service connection from its JSON where it has no variables of its own', () => {
+describe('the environment that the agent gives to the task', () => {
+  it('a service connection is read from its JSON where it has no variables of its own', () => {
     const environment = takeTaskEnvironment({
       [`ENDPOINT_URL_${id}`]: 'https://k8s.example:6443',
       [`ENDPOINT_AUTH_${id}`]: JSON.stringify({
@@ -21,7 +21,7 @@ describe('what the agent hands over by the environment', () => {
     assert.deepEqual(environment.serviceConnections, [id]);
   });
 
-  it('takes the variable of a parameter before the JSON, and an id with underscores for what it is', () => {
+  it('the variable of a parameter wins over the JSON, and ids with underscores are read correctly', () => {
     const environment = takeTaskEnvironment({
       ENDPOINT_URL_my_cluster: 'https://k8s.example',
       ENDPOINT_AUTH_my_cluster: '{"scheme":"Kubernetes","parameters":{"kubeconfig":"old"}}',
@@ -36,7 +36,7 @@ describe('what the agent hands over by the environment', () => {
     assert.deepEqual([...environment.secrets].sort(), ['hunter22', 'job-token']);
   });
 
-  it('variables that are named like secrets, and userinfo of proxies and repositories, are secret', () => {
+  it('variables with names of secrets, and userinfo of proxies and repositories, are secret', () => {
     const environment = takeTaskEnvironment({
       VAULT_SECRET_ID: 'vault-1',
       SSH_PRIVATE_KEY: 'key-1',
@@ -47,11 +47,11 @@ describe('what the agent hands over by the environment', () => {
     for (const secret of ['vault-1', 'key-1', 'proxy-1', 'repo-1']) {
       assert.ok(environment.secrets.includes(secret), secret);
     }
-    // Helm and its plug-ins may need it.
+    // Helm and its plug-ins may need this variable.
     assert.equal(environment.childEnvironment['VAULT_SECRET_ID'], 'vault-1');
   });
 
-  it('is not stopped by JSON that is none', () => {
+  it('invalid JSON does not stop the task', () => {
     const environment = takeTaskEnvironment({
       ENDPOINT_URL_a: 'x',
       ENDPOINT_AUTH_a: '{"scheme":',
@@ -60,7 +60,7 @@ describe('what the agent hands over by the environment', () => {
     assert.equal(environment.serviceConnection('a')?.authorization('apitoken'), undefined);
   });
 
-  it('leaves nothing of it to children', () => {
+  it('children get none of the connection', () => {
     const given = {
       PATH: '/bin',
       SECRET_X: 's',
@@ -73,7 +73,7 @@ describe('what the agent hands over by the environment', () => {
     assert.deepEqual(given, { PATH: '/bin' });
   });
 
-  it('gives children of Windows the names in capitals, and keeps those of connections as they are', () => {
+  it('children on Windows get names in capitals, and the names of connections stay as they are', () => {
     const environment = takeTaskEnvironment(
       { Path: 'C:\\bin', helm_driver: 'configmap', [`ENDPOINT_URL_${id}`]: 'https://k8s.example:6443' },
       'win32',

@@ -13,7 +13,7 @@ interface Mistake {
 
 const long = 'a'.repeat(54);
 
-/** Mistakes that are seen before anything is asked of the cluster. */
+/** Mistakes that are found before the cluster receives any request. */
 const mistakes: readonly Mistake[] = [
   { title: 'no release name', deploy: { release: '' }, says: [/releaseName/] },
   { title: 'a release name of 54 characters', deploy: { release: long }, says: [/releaseName.*a{54}.*53/s] },
@@ -47,7 +47,7 @@ const mistakes: readonly Mistake[] = [
 describe('bad input', () => {
   const { scene } = scenes();
 
-  scene('mistakes that only need the inputs: each named with what it holds and what is expected', async (s) => {
+  scene('mistakes in the inputs alone are each reported with the value found and the value expected', async (s) => {
     for (const { title, deploy, says } of mistakes) {
       const end = await s.deploy({ set: bare, ...deploy });
       assert.equal(end.result, 'Failed', title);
@@ -58,7 +58,7 @@ describe('bad input', () => {
     await assertUntouched(s);
   });
 
-  scene('a values file that is no YAML', async (s) => {
+  scene('a values file that is not YAML is refused', async (s) => {
     await withFolder(async (folder) => {
       const file = path.join(folder, 'values.yaml');
       fs.writeFileSync(file, 'a: [1\nb: }');
@@ -69,7 +69,7 @@ describe('bad input', () => {
     });
   });
 
-  scene('a namespace that does not exist is refused, and made on wish', async (s) => {
+  scene('a missing namespace is refused, and created where createNamespace is set', async (s) => {
     const namespace = `${s.namespace}-extra`;
     const end = await s.deploy({ set: bare, inputs: { namespace } });
     assertOutcome(end, 'failed', 'NamespaceMissing');
@@ -84,7 +84,7 @@ describe('bad input', () => {
 
   for (const major of ['3', '4'] as const) {
     scene(
-      `Helm ${major}: a chart that cannot be rendered touches nothing, and the revision that serves is named`,
+      `Helm ${major}: a chart that cannot be rendered changes nothing, and the message names the serving revision`,
       async (s) => {
         const helm = major === '3' ? s.cluster.helm3 : s.cluster.helm4;
         assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
@@ -95,7 +95,7 @@ describe('bad input', () => {
       },
     );
 
-    scene(`Helm ${major}: values that the chart's schema refuses`, async (s) => {
+    scene(`Helm ${major}: values that the chart's schema refuses are reported`, async (s) => {
       await withFolder(async (folder) => {
         const chart = path.join(folder, 'app');
         fs.cpSync(app, chart, { recursive: true });
@@ -110,7 +110,7 @@ describe('bad input', () => {
     });
   }
 
-  scene('no Helm on PATH, and a Helm that is too old', async (s) => {
+  scene('a PATH without Helm, and a Helm that is too old, are refused', async (s) => {
     await withFolder(async (folder) => {
       const none = await s.deploy({ set: bare, inputs: { helmPath: '' } }, { environment: { PATH: folder } });
       assertOutcome(none, 'failed', 'HelmMissing');

@@ -10,13 +10,13 @@ const mostMs = 5_000;
 interface Moment {
   title: string;
   deploy: SceneDeploy;
-  /** The line after which the pipeline is cancelled. */
+  /** The pipeline is cancelled after this line of the log. */
   line: RegExp;
-  /** Only when the hook's pod is there, too. */
+  /** The cancel also waits until the hook's pod exists. */
   isInHook?: true;
-  /** Helm's record after the job. */
+  /** Helm's history after the job. */
   history: string;
-  /** What the post-job step says. */
+  /** What the post-job step is expected to log. */
   after: RegExp;
 }
 
@@ -45,12 +45,12 @@ const moments: readonly Moment[] = [
   },
 ];
 
-describe('cancel of the pipeline', () => {
+describe('a cancelled pipeline', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
     for (const { title, deploy, line, isInHook, history, after } of moments) {
-      scene(`Helm ${major}: ${title}: the post-job step puts it in order, and the next run works`, async (s) => {
+      scene(`Helm ${major}: cancelled ${title}: post-job repairs the release, and the next run works`, async (s) => {
         const helm = helms(s.cluster)[major];
         assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');
         const running = s.start({ helm, ...deploy });
@@ -75,7 +75,7 @@ describe('cancel of the pipeline', () => {
     }
   }
 
-  scene('before anything was changed: while the chart is rendered, by a Helm behind a script', async (s) => {
+  scene('cancelled while Helm, behind a wrapper script, renders the chart: nothing is changed', async (s) => {
     const slow = s.file('helm', `#!/bin/sh\ncase "$*" in *dry-run*) sleep 30;; esac\nexec '${s.cluster.helm4}' "$@"\n`);
     const running = s.start({ helm: slow, set: bare });
     await running.job.waitForLine(/Release web .* does not exist yet/);
@@ -84,7 +84,7 @@ describe('cancel of the pipeline', () => {
     assert.equal(await s.history(), '');
   });
 
-  scene('on the way back: the rollback is not cut in two', async (s) => {
+  scene('cancelled during the rollback: the rollback is completed', async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
     const slow = s.file(
       'helm',
@@ -98,7 +98,7 @@ describe('cancel of the pipeline', () => {
     assertOutcome(await s.deploy({ set: [...fake, 'text=four'] }), 'deployed');
   });
 
-  scene('the first install is cancelled: it is uninstalled after the job, and the next run installs', async (s) => {
+  scene('a cancelled first install is uninstalled after the job, and the next run installs', async (s) => {
     const running = s.start({ set: stuck });
     await running.job.waitForLine(/Follow revision 1/);
     const { end, tookMs } = await cancelled(running);
@@ -108,7 +108,7 @@ describe('cancel of the pipeline', () => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
   });
 
-  scene('a SIGTERM alone, as of a machine that shuts down', async (s) => {
+  scene('a SIGTERM alone, as from a machine that shuts down, is handled like a cancel', async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
     const running = s.start({ set: stuck });
     await running.job.waitForLine(/Follow revision 2/);
@@ -119,7 +119,7 @@ describe('cancel of the pipeline', () => {
     assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed', end.log);
   });
 
-  scene('onInterrupted: keep leaves it as it is, marked failed', async (s) => {
+  scene('onInterrupted: keep leaves the interrupted revision in place and marks it failed', async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
     const running = s.start({ set: stuck, inputs: { onInterrupted: 'keep' } });
     await running.job.waitForLine(/Follow revision 2/);
@@ -129,7 +129,7 @@ describe('cancel of the pipeline', () => {
     assert.equal(await s.history(), '1 superseded, 2 failed');
   });
 
-  scene('cancelled while it is followed, but healthy when the post-job step comes: it stays', async (s) => {
+  scene('cancelled during the rollout, but healthy when the post-job step runs: the revision stays', async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
     const running = s.start({ set: [...fake, 'text=two'], inputs: { stableFor: '5m', timeout: '10m' } });
     await running.job.waitForLine(/Follow revision 2/);

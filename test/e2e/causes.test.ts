@@ -21,10 +21,13 @@ import { cluster as testCluster, type TestCluster } from '../support/cluster';
 import { runCheck, type CheckEnd } from '../support/product';
 import { openRegistry, type Registry } from '../support/registry';
 
-/** How much later than its grace a verdict may come: starting the task, and the steps in which a kubelet tries again. */
+/**
+ * The longest time between the end of a grace and the verdict. It covers the start of the task and the kubelet's
+ * intervals between two tries.
+ */
 const latitudeSeconds = 45;
 
-describe('causes, provoked for real', () => {
+describe('failure causes, provoked on a real node', () => {
   let cluster: TestCluster;
   let registry: Registry;
   let webhook: https.Server;
@@ -47,7 +50,7 @@ describe('causes, provoked for real', () => {
     return namespace;
   };
 
-  /** Where pods, the API server and containerd reach this machine. */
+  /** The address at which pods, the API server and containerd reach this machine. */
   const hostAddress = (): string => {
     assert.ok(cluster.hostAddress);
     return cluster.hostAddress;
@@ -125,7 +128,7 @@ describe('causes, provoked for real', () => {
     });
   }
 
-  /** `started` is called when the task follows what it is to check. */
+  /** Calls `started` as soon as the task follows the objects that it checks. */
   function check(where: Place, inputs: Record<string, string>, started: () => void): Promise<CheckEnd> {
     const onLine = ({ text }: { text: string }): void => {
       if (/\d objects: /.test(text)) started();
@@ -139,7 +142,7 @@ describe('causes, provoked for real', () => {
     await waitFor(`${object} to be ${condition}`, isTrue, { timeoutSeconds: 60, intervalMilliseconds: 500 });
   }
 
-  /** A policy or webhook takes a moment until the API server goes by it. */
+  /** Waits until the API server enforces a new policy or webhook, which takes a moment. */
   async function refuses(where: Place): Promise<void> {
     const create = ['run', 'trial', '--namespace', place(where), '--image=none', '--dry-run=server'];
     const isRefused = (): Promise<boolean> =>
@@ -244,7 +247,7 @@ describe('causes, provoked for real', () => {
     return end;
   }
 
-  /** Writes an event about a pod, as a component would. */
+  /** Writes an event about a pod, as a cluster component would. */
   async function say(where: Place, selector: string, { source, reason, message }: PodEvent): Promise<void> {
     const namespace = place(where);
     const pods = async (): Promise<{ metadata: { name: string; uid: string } }[]> =>
@@ -361,7 +364,7 @@ function webhookConfiguration(
   return configuration;
 }
 
-/** At most `width` are starting at the same time; what has started stands in nobody's way. */
+/** At most `width` checks are starting at the same time. A check that has started no longer counts. */
 function turnstile(width: number): <T>(act: (started: () => void) => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let free = width;
@@ -382,7 +385,7 @@ function turnstile(width: number): <T>(act: (started: () => void) => Promise<T>)
   };
 }
 
-/** The API server talks to it as to any webhook outside of the cluster. */
+/** The API server calls this webhook like any webhook outside the cluster. */
 async function refusingWebhook(address: string): Promise<[https.Server, string]> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'webhook' }], {
     extensions: [

@@ -7,7 +7,7 @@ import { assertOutcome, bare, helms, scenes, type Scene } from './scenes';
 
 type Files = Readonly<Record<string, string>>;
 
-/** Writes a chart and answers its folder. Helm's own braces are written as `<<` and `>>` here. */
+/** Writes a chart and returns its folder. `<<` and `>>` stand here for Helm's own braces. */
 function write(folder: string, files: Files): string {
   for (const [name, text] of Object.entries({
     'Chart.yaml': 'apiVersion: v2\nname: traits\nversion: 1.0.0\n',
@@ -20,7 +20,7 @@ function write(folder: string, files: Files): string {
   return folder;
 }
 
-/** A group of its own for each scene: definitions belong to the whole cluster. */
+/** Each scene has its own API group, because definitions belong to the whole cluster. */
 function groupOf(s: Scene): string {
   return `${s.namespace}.traits.example.com`;
 }
@@ -53,11 +53,11 @@ async function withoutDefinitions(s: Scene, body: () => Promise<void>): Promise<
   }
 }
 
-describe('traits of charts that plain Helm installs', () => {
+describe('features of charts that plain Helm installs', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: kinds of the chart's own crds/, and a test with a random name`, async (s) => {
+    scene(`Helm ${major}: a chart with kinds in crds/ and a test with a random name is deployed`, async (s) => {
       const helm = helms(s.cluster)[major];
       const group = groupOf(s);
       await withoutDefinitions(s, () =>
@@ -93,7 +93,7 @@ describe('traits of charts that plain Helm installs', () => {
       );
     });
 
-    scene(`Helm ${major}: createNamespace with rights in nothing but a namespace that is there`, async (s) => {
+    scene(`Helm ${major}: createNamespace needs no rights outside a namespace that already exists`, async (s) => {
       const helm = helms(s.cluster)[major];
       const mayLook = { apiGroups: [''], resources: ['persistentvolumeclaims'], verbs: ['get'] };
       const connection = serviceAccountConnection(s, await serviceAccount(s, [...helmsRights, mayLook]));
@@ -105,7 +105,7 @@ describe('traits of charts that plain Helm installs', () => {
       assert.equal(await s.history(), '1 deployed');
     });
 
-    scene(`Helm ${major}: a version of the last revision that the cluster no longer serves`, async (s) => {
+    scene(`Helm ${major}: the last revision uses an API version that the cluster no longer serves`, async (s) => {
       const helm = helms(s.cluster)[major];
       const group = groupOf(s);
       const place = `/apis/${group}/v1/namespaces/$ns/toys/web`;
@@ -134,7 +134,7 @@ describe('traits of charts that plain Helm installs', () => {
       );
     });
 
-    scene(`Helm ${major}: a rollback between revisions whose version the cluster no longer serves`, async (s) => {
+    scene(`Helm ${major}: a rollback between revisions whose API version the cluster no longer serves`, async (s) => {
       const helm = helms(s.cluster)[major];
       const group = groupOf(s);
       const place = `/apis/${group}/v1/namespaces/$ns/toys/web`;
@@ -164,7 +164,7 @@ describe('traits of charts that plain Helm installs', () => {
       );
     });
 
-    scene(`Helm ${major}: a chart that declares the namespace of its own release`, async (s) => {
+    scene(`Helm ${major}: a chart that declares the namespace of its own release is deployed`, async (s) => {
       const helm = helms(s.cluster)[major];
       const namespace = `${s.namespace}-own`;
       const place = `/api/v1/namespaces/${namespace}`;
@@ -205,7 +205,7 @@ describe('traits of charts that plain Helm installs', () => {
       }
     });
 
-    scene(`Helm ${major}: the same object declared twice, a List, and empty values`, async (s) => {
+    scene(`Helm ${major}: a chart with an object declared twice, a List and empty values is deployed`, async (s) => {
       const helm = helms(s.cluster)[major];
       await withFolder(async (folder) => {
         const map = (name: string, data: string): string =>
@@ -232,7 +232,7 @@ describe('traits of charts that plain Helm installs', () => {
     });
   }
 
-  scene('Helm 3: fields that the API server does not know are told once, outside of the groups', async (s) => {
+  scene('Helm 3: fields that the API server does not know are logged once, outside the groups', async (s) => {
     await withFolder(async (folder) => {
       const chart = write(folder, {
         'templates/service.yaml':

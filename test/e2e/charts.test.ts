@@ -10,11 +10,11 @@ import { app, assertOutcome, bare, fake, helms, scenes, type Scene } from './sce
 
 const run = promisify(execFile);
 
-describe('charts, wherever they come from', () => {
+describe('sources of charts', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: a chart repository: exact version, range, newest; a version that it has not`, async (s) => {
+    scene(`Helm ${major}: a chart repository: exact version, range, newest, and a missing version`, async (s) => {
       const helm = helms(s.cluster)[major];
       await withRepository(helm, async (chartRepository) => {
         const deploy = (chartVersion: string) =>
@@ -57,7 +57,7 @@ describe('charts, wherever they come from', () => {
       });
     });
 
-    scene(`Helm ${major}: an archive, and a folder whose dependency is fetched on wish`, async (s) => {
+    scene(`Helm ${major}: an archive, and a folder whose dependency is fetched if asked for`, async (s) => {
       const helm = helms(s.cluster)[major];
       await withFolder(async (folder) => {
         await pack(helm, folder, '1.0.0');
@@ -78,7 +78,7 @@ describe('charts, wherever they come from', () => {
       });
     });
 
-    scene(`Helm ${major}: an object changes its API version: it is there when the step says deployed`, async (s) => {
+    scene(`Helm ${major}: an object whose API version changes exists when the step reports deployed`, async (s) => {
       await assertKeepsAutoscaler(s, helms(s.cluster)[major]);
     });
   }
@@ -95,7 +95,7 @@ describe('charts, wherever they come from', () => {
   });
 });
 
-/** Helm 4.1.0 deletes what it has just applied; a Helm that does is not believed. */
+/** Helm 4.1.0 deletes what it has just applied. The task must not report success for such a Helm. */
 async function assertKeepsAutoscaler(s: Scene, helm: string): Promise<void> {
   const path = '/apis/autoscaling/v2/namespaces/$ns/horizontalpodautoscalers/web';
   await s.helm(helm, 'install', 'web', app, '--set', 'fake=true,autoscaler=v2');
@@ -105,7 +105,7 @@ async function assertKeepsAutoscaler(s: Scene, helm: string): Promise<void> {
   assertOutcome(end, 'deployed');
 }
 
-/** A chart repository on the loopback with three versions of the chart; `folder` is for what Helm keeps of it. */
+/** A chart repository on the loopback with three versions of the chart. Helm keeps its files for it in `folder`. */
 async function withRepository(helm: string, body: (url: string, folder: string) => Promise<void>): Promise<void> {
   await withFolder(async (folder) => {
     const site = path.join(folder, 'site');

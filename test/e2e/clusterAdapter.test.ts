@@ -74,7 +74,8 @@ describe('the cluster adapter on a real API server', function () {
 
   before(async function () {
     this.timeout(1_800_000);
-    // Its own, since its API server is restarted. No pod runs here, so it needs no real node.
+    // This file has a cluster of its own because it restarts the API server. No pod runs here, so no real node is
+    // needed.
     server = await testCluster({ name: clusterName, realNode: false, kwokNodes: 0 });
     chart = await writeChart();
     namespace = await server.namespace('cluster-adapter');
@@ -89,7 +90,7 @@ describe('the cluster adapter on a real API server', function () {
 
   for (const helm of ['helm3', 'helm4'] as const) {
     for (const driver of ['secret', 'configmap'] as const) {
-      it(`${helm}, driver ${driver}: what we write into a record Helm takes for its own`, async () => {
+      it(`${helm}, driver ${driver}: Helm reads a record that we wrote as its own`, async () => {
         const release = `${helm}-${driver}`;
         const helmRun = async (...args: string[]): Promise<string> => {
           const env = { ...process.env, KUBECONFIG: server.kubeconfig, HELM_DRIVER: driver };
@@ -157,7 +158,7 @@ describe('the cluster adapter on a real API server', function () {
     }
   }
 
-  it('reads, creates, updates, patches and deletes, and says what is in the way', async () => {
+  it('reads, creates, updates, patches and deletes, and reports why a request is refused', async () => {
     const ref = { apiVersion: 'v1', kind: 'ConfigMap', namespace, name: 'one' };
     assert.equal(await connection.get(ref), undefined);
     const created = await connection.create(configMap(namespace, 'one', { a: '1' }));
@@ -178,7 +179,7 @@ describe('the cluster adapter on a real API server', function () {
     await assert.rejects(connection.update(created), { reason: 'Conflict' });
   });
 
-  it('finds kinds by discovery and knows what is not served', async () => {
+  it('finds kinds by discovery and reports kinds that are not served', async () => {
     assert.deepEqual(await connection.resource('storage.k8s.io/v1', 'CSIDriver'), {
       apiVersion: 'storage.k8s.io/v1',
       kind: 'CSIDriver',
@@ -192,7 +193,7 @@ describe('the cluster adapter on a real API server', function () {
     });
   });
 
-  it('every kind that is taken as known is served so', async () => {
+  it('every kind in the built-in table is served with the same resource name and scope', async () => {
     const { builtInResources } = await import('../../tasks/common/adapters/kubernetes/resources');
     for (const known of builtInResources()) {
       const path = known.apiVersion === 'v1' ? '/api/v1' : `/apis/${known.apiVersion}`;
@@ -208,7 +209,7 @@ describe('the cluster adapter on a real API server', function () {
     }
   });
 
-  describe('with few rights', () => {
+  describe('a connection with few rights', () => {
     const limited = async (rules: object[]): Promise<ClusterConnection> => {
       const own = await server.namespace('limited');
       await server.apply(
@@ -242,7 +243,7 @@ describe('the cluster adapter on a real API server', function () {
     };
     const notices: string[] = [];
 
-    it('a missing right is named so that it can be granted', async () => {
+    it('a missing right is named exactly enough to grant it', async () => {
       const few = await limited([{ apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'list', 'create'] }]);
       const own = few.namespace ?? '';
       await assert.rejects(few.list({ apiVersion: 'v1', kind: 'Secret', namespace: own }), (error) => {
@@ -281,7 +282,7 @@ describe('the cluster adapter on a real API server', function () {
     });
   });
 
-  it('follows with one list and one watch per kind, whatever happens to how many objects', async () => {
+  it('objects are followed with one list and one watch per kind, however many objects change', async () => {
     const own = await server.namespace('followed');
     const since = new Date();
     const stop = new AbortController();
@@ -301,7 +302,7 @@ describe('the cluster adapter on a real API server', function () {
     await server.cleanUp(own);
   });
 
-  it('what a Secret holds is not sent where only its metadata is asked for', async () => {
+  it('the data of a Secret is not sent when only its metadata is requested', async () => {
     const own = await server.namespace('metadata');
     const ref = { apiVersion: 'v1', kind: 'Secret', namespace: own, name: 'db' };
     const secret = { apiVersion: 'v1', kind: 'Secret', stringData: { password: 'hunter22' } };
@@ -349,7 +350,7 @@ describe('the cluster adapter on a real API server', function () {
     });
   }
 
-  it('the API server restarts: objects stay known meanwhile, and what comes afterwards is seen', async () => {
+  it('while the API server restarts, objects stay known, and later changes are seen', async () => {
     const own = await server.namespace('restart');
     const stop = new AbortController();
     await connection.create(configMap(own, 'before'));

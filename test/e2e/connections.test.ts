@@ -16,7 +16,7 @@ import { assertOutcome, bare, fake, scenes, type Scene } from './scenes';
 describe('connections to the cluster', () => {
   const { scene } = scenes();
 
-  scene('kubeconfig with two contexts: the one that the connection names is taken', async (s) => {
+  scene('a kubeconfig with two contexts: the task uses the context that the connection names', async (s) => {
     const elsewhere = adminParts(s, { name: 'elsewhere', server: closedPort });
     const text = kubeconfigText(elsewhere, adminParts(s, { name: 'here' }));
     const connection = kubeconfigConnectionOf(text, { clusterContext: 'here' });
@@ -24,14 +24,14 @@ describe('connections to the cluster', () => {
     assert.equal(await s.history(), '1 deployed');
   });
 
-  scene('the namespace is that of the connection where the input is empty', async (s) => {
+  scene('an empty namespace input takes the namespace of the connection', async (s) => {
     const connection = kubeconfigConnectionOf(kubeconfigText(adminParts(s)), {}, { namespace: s.namespace });
     const end = await s.deploy({ connection, set: bare, inputs: { namespace: '' } });
     assertOutcome(end, 'deployed');
     assert.equal(await s.history(), '1 deployed');
   });
 
-  scene('the namespace is that of the context where neither input nor connection says one', async (s) => {
+  scene('the namespace of the context is used when neither input nor connection has one', async (s) => {
     const connection = kubeconfigConnectionOf(kubeconfigText(adminParts(s, { namespace: s.namespace })));
     assertOutcome(await s.deploy({ connection, set: bare, inputs: { namespace: '' } }), 'deployed');
     assert.equal(await s.history(), '1 deployed');
@@ -39,7 +39,7 @@ describe('connections to the cluster', () => {
 
   for (const major of ['3', '4'] as const) {
     scene(
-      `Helm ${major}: a service account with no more rights than Helm's deploys, upgrades and rolls back`,
+      `Helm ${major}: a service account with only Helm's own rights deploys, upgrades and rolls back`,
       async (s) => {
         const helm = major === '3' ? s.cluster.helm3 : s.cluster.helm4;
         const token = await serviceAccount(s, helmsRights);
@@ -53,7 +53,7 @@ describe('connections to the cluster', () => {
     );
   }
 
-  scene('a connection that was created from an Azure subscription works as its service account does', async (s) => {
+  scene('a connection created from an Azure subscription works with its service account', async (s) => {
     const token = await serviceAccount(s, helmsRights);
     const data = { authorizationType: 'AzureSubscription', azureSubscriptionId: 'a', clusterId: 'b' };
     const connection = serviceAccountConnection(s, token, { data });
@@ -67,7 +67,7 @@ describe('connections to the cluster', () => {
     assertOutcome(await s.deploy({ connection, set: bare }), 'deployed');
   });
 
-  scene('connectionType none: KUBECONFIG of the agent is used', async (s) => {
+  scene('connectionType none uses the KUBECONFIG of the agent', async (s) => {
     await withFolder(async (folder) => {
       const file = path.join(folder, 'config');
       fs.writeFileSync(file, kubeconfigText(adminParts(s)));
@@ -77,7 +77,7 @@ describe('connections to the cluster', () => {
     });
   });
 
-  scene('forbidden: the message names verb, resource and namespace to grant, and nothing is touched', async (s) => {
+  scene('forbidden: the message names verb, resource and namespace to grant, nothing is changed', async (s) => {
     const rights = helmsRights.filter(({ resources }) => !resources.includes('deployments'));
     const connection = serviceAccountConnection(s, await serviceAccount(s, rights));
     const end = await s.deploy({ connection, set: fake });
@@ -90,7 +90,7 @@ describe('connections to the cluster', () => {
     await assertUntouched(s);
   });
 
-  scene('forbidden: no right to read Helm’s record is said as such', async (s) => {
+  scene('a missing right to read Helm’s record is reported as a missing right', async (s) => {
     const rights = helmsRights.filter(({ resources }) => !resources.includes('secrets'));
     const connection = serviceAccountConnection(s, await serviceAccount(s, rights));
     const end = await s.deploy({ connection, set: bare });
@@ -99,7 +99,7 @@ describe('connections to the cluster', () => {
     await assertUntouched(s);
   });
 
-  scene('a token that is no longer valid: said so, and it is in no line of the log', async (s) => {
+  scene('an expired token is reported, and no line of the log shows it', async (s) => {
     const token = `${await serviceAccount(s, helmsRights)}x`;
     const end = await s.deploy({ connection: serviceAccountConnection(s, token), set: bare });
     assertOutcome(end, 'failed', 'CredentialsRejected');
@@ -107,21 +107,21 @@ describe('connections to the cluster', () => {
     await assertUntouched(s);
   });
 
-  scene('a certificate that is not trusted', async (s) => {
+  scene('a certificate that is not trusted is reported', async (s) => {
     const connection = serviceAccountConnection(s, 'a-token-of-nobody', { auth: { serviceAccountCertificate: '' } });
     const end = await s.deploy({ connection, set: bare });
     assertOutcome(end, 'failed', 'CertificateRejected');
     await assertUntouched(s);
   });
 
-  scene('a server that is not there', async (s) => {
+  scene('a server that does not exist is reported', async (s) => {
     const connection = serviceAccountConnection(s, 'a-token-of-nobody', { url: closedPort });
     const end = await s.deploy({ connection, set: bare });
     assertOutcome(end, 'failed', 'ClusterUnreachable');
     assert.match(end.job.issues[0]?.message ?? '', /127\.0\.0\.1:1\b/);
   });
 
-  scene('a kubeconfig without the context that the connection names', async (s) => {
+  scene('a kubeconfig without the context that the connection names is refused', async (s) => {
     const connection = kubeconfigConnectionOf(kubeconfigText(adminParts(s)), { clusterContext: 'production' });
     const end = await s.deploy({ connection, set: bare });
     assert.equal(end.result, 'Failed');
@@ -130,7 +130,7 @@ describe('connections to the cluster', () => {
   });
 });
 
-/** Nothing listens there, on any machine. */
+/** No machine has a server at this port. */
 const closedPort = 'https://127.0.0.1:1';
 
 const isMasking = (line: string): boolean => line.startsWith('##vso[task.setsecret');
@@ -140,7 +140,7 @@ async function assertUntouched(s: Scene): Promise<void> {
   assert.equal(await s.live('/api/v1/namespaces/$ns/configmaps/web'), undefined);
 }
 
-/** Without the right to use Leases a warning stands before it. */
+/** The last error. Without the right to use Leases, a warning comes before the error. */
 function errorOf(end: DeployEnd): string {
   return end.job.issues.find(({ type }) => type === 'error')?.message ?? '';
 }

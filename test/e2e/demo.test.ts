@@ -16,7 +16,7 @@ interface DemoRun {
   readonly err: string;
 }
 
-/** As a user starts it, but without a terminal. */
+/** Starts the demo as a user does, but without a terminal. */
 async function demo(...args: readonly string[]): Promise<DemoRun> {
   const child = spawn(process.execPath, ['scripts/run.cjs', 'scripts/demo/index.ts', ...args], {
     cwd: repository,
@@ -47,7 +47,7 @@ describe('the demo', () => {
     return items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith('helm-safe-deploy-demo-'));
   };
 
-  it('on a cluster that it is pointed at: caught, explained, rolled back, and no client noticed; nothing is left @real-node', async function () {
+  it('on a given cluster: the bad deploy is caught, explained and rolled back, no client notices, and nothing is left @real-node', async function () {
     if (!cluster.hasRealNode) this.skip();
     const args = ['--kubeconfig', cluster.kubeconfig, '--helm', cluster.helm3];
     const before = await namespaces();
@@ -63,7 +63,7 @@ describe('the demo', () => {
     assert.deepEqual(await namespaces(), before);
   });
 
-  it('nobody can be asked about a cluster that is elsewhere: refused, and no request is sent', async () => {
+  it('without a terminal to confirm, the demo refuses a cluster elsewhere and sends no request', async () => {
     const kubeconfig = path.join(folder, 'elsewhere');
     const text = await readFile(cluster.kubeconfig, 'utf8');
     await writeFile(kubeconfig, text.replace(/server: .*/, 'server: https://203.0.113.7:6443'));
@@ -73,7 +73,7 @@ describe('the demo', () => {
     assert.doesNotMatch(out, /HelmSafeDeploy/);
   });
 
-  it('pods that this machine cannot reach are asked through the API server @real-node', async function () {
+  it('pods that this machine cannot reach are called through the API server @real-node', async function () {
     if (!cluster.hasRealNode) this.skip();
     const namespace = await cluster.namespace('demo');
     const image = cluster.images['app'] ?? '';

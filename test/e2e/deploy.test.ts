@@ -3,7 +3,7 @@ import { waitFor } from '../../scripts/cluster/wait';
 import { node24 } from '../support/product';
 import { assertOutcome, helms, scenes, type Scene } from './scenes';
 
-/** The deadline leaves the kubelet of a busy machine the time to start the container and to probe it. */
+/** The deadline leaves the kubelet of a busy machine enough time to start the container and to probe it. */
 const broken = ['text=two', 'env.READY=never', 'progressDeadlineSeconds=15'];
 const deployment = '/apis/apps/v1/namespaces/$ns/deployments/web';
 
@@ -11,7 +11,7 @@ describe('deploy of a chart', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: first install, then an upgrade: seen healthy, marked, told once @real-node`, async (s) => {
+    scene(`Helm ${major}: a first install and an upgrade are healthy, marked and logged once @real-node`, async (s) => {
       const helm = helms(s.cluster)[major];
       const first = await s.deploy({ helm, set: ['text=one'] });
       assertOutcome(first, 'deployed');
@@ -47,34 +47,37 @@ describe('deploy of a chart', () => {
       );
     });
 
-    scene(`Helm ${major}: pods never ready are rolled back to the verified revision @real-node`, async (s) => {
-      const helm = helms(s.cluster)[major];
-      assertOutcome(await s.deploy({ helm, set: ['text=one'] }), 'deployed');
-      const running = s.start({ helm, set: broken });
-      const [end, fewest] = await Promise.all([running.end, fewestAvailable(s, running.end)]);
-      assertOutcome(end, 'rolledBack', 'ReadinessProbeFailed');
-      assert.equal(fewest, 1, 'Fewer pods were available than the strategy allows.');
-      assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
-      assert.deepEqual(await s.marks(), ['1 verified=1', '2 unhealthy=2', '3 verified=3']);
-      assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
+    scene(
+      `Helm ${major}: an upgrade that never gets ready is rolled back to the verified one @real-node`,
+      async (s) => {
+        const helm = helms(s.cluster)[major];
+        assertOutcome(await s.deploy({ helm, set: ['text=one'] }), 'deployed');
+        const running = s.start({ helm, set: broken });
+        const [end, fewest] = await Promise.all([running.end, fewestAvailable(s, running.end)]);
+        assertOutcome(end, 'rolledBack', 'ReadinessProbeFailed');
+        assert.equal(fewest, 1, 'Fewer pods were available than the strategy allows.');
+        assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
+        assert.deepEqual(await s.marks(), ['1 verified=1', '2 unhealthy=2', '3 verified=3']);
+        assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
 
-      assert.equal(end.job.step('deploy').errorCount, 1);
-      const said = end.job.issues[0]?.message ?? '';
-      assert.match(said, /^Release web in namespace \S+ rolled back \(ReadinessProbeFailed\): Deployment\/web: /);
-      assert.match(said, /Revision 3 serves now, verified healthy\.$/);
-      assert.match(end.log, /\| sample application v1 listens on :8080/);
-      assert.deepEqual(
-        [end.outputs['failedWorkload'], end.outputs['revision'], end.outputs['verifiedRevision']],
-        ['Deployment/web', '3', '3'],
-      );
+        assert.equal(end.job.step('deploy').errorCount, 1);
+        const said = end.job.issues[0]?.message ?? '';
+        assert.match(said, /^Release web in namespace \S+ rolled back \(ReadinessProbeFailed\): Deployment\/web: /);
+        assert.match(said, /Revision 3 serves now, verified healthy\.$/);
+        assert.match(end.log, /\| sample application v1 listens on :8080/);
+        assert.deepEqual(
+          [end.outputs['failedWorkload'], end.outputs['revision'], end.outputs['verifiedRevision']],
+          ['Deployment/web', '3', '3'],
+        );
 
-      assertOutcome(await s.deploy({ helm, set: ['text=four'] }), 'deployed');
-      assert.equal(await s.history(), '1 superseded, 2 failed, 3 superseded, 4 deployed');
-    });
+        assertOutcome(await s.deploy({ helm, set: ['text=four'] }), 'deployed');
+        assert.equal(await s.history(), '1 superseded, 2 failed, 3 superseded, 4 deployed');
+      },
+    );
   }
 });
 
-/** The lowest number of available pods that was seen until the promise is settled. */
+/** Returns the lowest number of available pods seen until the promise is settled. */
 async function fewestAvailable(s: Scene, until: Promise<unknown>): Promise<number> {
   let isOver = false;
   const end = (): void => {

@@ -9,7 +9,7 @@ import { assertOutcome, charts, helms, scenes, type Scene } from './scenes';
 const serving = { containers: [shell('exec httpd -f -p 8080')] };
 const web = (pod: Readonly<Record<string, unknown>>): object => workloadOf('Deployment', 'web', pod);
 
-/** Deploys objects as a chart, with a timeout that no cause without grace may come near. */
+/** Deploys objects as a chart. The timeout is so long that causes without a grace end well before it. */
 function deploy(
   s: Scene,
   helm: string,
@@ -24,7 +24,7 @@ function secondsOf({ report }: DeployEnd): number {
   return report === undefined ? Infinity : (Date.parse(report.finishedAt) - Date.parse(report.startedAt)) / 1000;
 }
 
-describe('HelmSafeDeploy by causes', () => {
+describe('HelmSafeDeploy reacts to the cause of a failure', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
@@ -43,7 +43,7 @@ describe('HelmSafeDeploy by causes', () => {
           assert.equal(end.report?.timedOut, false);
           assert.equal(end.outputs['failedWorkload'], 'Deployment/web');
           assert.match(end.report.message, /gone\/web:2.*not found/);
-          // The rollback's own wait for ten stable seconds is in it.
+          // These seconds include the ten stable seconds that the rollback waits for.
           assert.ok(secondsOf(end) < 60, `${secondsOf(end)} s`);
           assert.match(await s.history(), /^1 superseded, 2 failed, 3 deployed$/);
         } finally {
@@ -53,7 +53,7 @@ describe('HelmSafeDeploy by causes', () => {
     );
   }
 
-  scene('what a crashing container said is still told when its pod is rolled away @real-node', async (s) => {
+  scene('the output of a crashed container is still reported after the rollback @real-node', async (s) => {
     const { helm4 } = s.cluster;
     const db = workloadOf('StatefulSet', 'db', serving);
     assertOutcome(await deploy(s, helm4, [web(serving), db], { stableFor: '0' }), 'deployed');
@@ -80,7 +80,7 @@ describe('HelmSafeDeploy by causes', () => {
     assert.ok(secondsOf(end) < 30, `${secondsOf(end)} s`);
   });
 
-  scene('what was broken before and is not touched is told, and does not stop the deploy @real-node', async (s) => {
+  scene('an untouched pre-existing failure is reported and does not stop the deploy @real-node', async (s) => {
     const { cluster, namespace } = s;
     await cluster.runKubectl(
       'create',

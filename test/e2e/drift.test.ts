@@ -68,7 +68,7 @@ spec:
       schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 `;
 
-/** Objects of many kinds, each written as charts write them, not as the API server keeps them. */
+/** Objects of many kinds, written as charts write them and not as the API server stores them. */
 const everyKind = `
 {{- $own := printf "%s-%s" .Release.Namespace .Release.Name }}
 {{- $more := .Values.more }}
@@ -426,7 +426,7 @@ endpoints: [{addresses: [10.9.9.9]}]
 ports: [{port: 5432}]
 `;
 
-/** One object for each thing that can happen to one. */
+/** One object for each kind of drift. */
 const targets = `
 {{- range $name := list "edited" "image" "scaled" "held" "lost-env" "restarted" "added" "reordered" "drifting-ns" }}
 apiVersion: apps/v1
@@ -502,14 +502,14 @@ const ways = [
   [`Helm ${newestHelm4} on a release of Helm ${oldestHelm}`, oldestHelm, newestHelm4],
 ] as const;
 
-describe('drift, on a real API server', function () {
+describe('drift on a real API server', function () {
   this.timeout(180_000);
   let server: TestCluster;
   let connection: ClusterConnection;
   let folder: string;
 
   before(async () => {
-    // Nothing here needs a node: what counts is what the API server holds.
+    // Nothing here needs a node, because drift depends only on what the API server stores.
     server = await testCluster({ name: clusterName, realNode: false, kwokNodes: 0 });
     connection = await createCluster(server.kubeconfig);
     await server.apply('default', definitions);
@@ -523,7 +523,7 @@ describe('drift, on a real API server', function () {
     await down(clusterName, () => undefined, new AbortController().signal);
   });
 
-  /** The folder of a chart with one template. */
+  /** Writes a chart with one template and returns its folder. */
   async function chart(name: string, template: string, values = ''): Promise<string> {
     const place = path.join(folder, name);
     await mkdir(path.join(place, 'templates'), { recursive: true });
@@ -562,7 +562,7 @@ describe('drift, on a real API server', function () {
   }
 
   for (const [name, first, second] of ways) {
-    it(`${name}: right after an install, an upgrade and a rollback nothing of any kind has drifted`, async () => {
+    it(`${name}: right after an install, an upgrade and a rollback, no object of any kind has drifted`, async () => {
       const namespace = await server.namespace('drift-kinds');
       const kinds = await chart('kinds', everyKind, 'more: false\nreplicas: 2\ntag: one\nsecret: hidden-text\n');
       const look = async (): Promise<void> => {
@@ -602,7 +602,7 @@ describe('drift, on a real API server', function () {
 
       after(() => server.cleanUp(namespace));
 
-      /** What is told of the object of this name; the others may have drifted in other tests. */
+      /** The drifts of the object with this name. Other tests may have changed the other objects. */
       async function driftsOf(name: string): Promise<Drift[]> {
         return (await state(namespace)).drifts.filter(({ ref }) => ref.name === name);
       }
@@ -615,7 +615,7 @@ describe('drift, on a real API server', function () {
       const patch = (what: string, json: unknown, ...more: string[]): Promise<string> =>
         kubectl(namespace, 'patch', what, '--type=merge', `--patch=${JSON.stringify(json)}`, ...more);
 
-      it('nothing has drifted, and what an autoscaler scales and a controller puts together is said to be their own', async () => {
+      it('nothing has drifted, and fields of an autoscaler or a controller are reported as theirs', async () => {
         const { drifts, held } = await state(namespace);
         assert.deepEqual(sentences(drifts), []);
         assert.deepEqual([...held].sort(), [
@@ -624,7 +624,7 @@ describe('drift, on a real API server', function () {
         ]);
       });
 
-      it('scaled by hand, with kubectl scale', async () => {
+      it('replicas changed with kubectl scale are drift', async () => {
         await kubectl(namespace, 'scale', 'deployment/scaled', '--replicas=5');
         assert.deepEqual(await fieldsOf('scaled'), [['spec.replicas', 'is 5, not 2', 'kubectl']]);
         const { drifts } = await state(namespace);
@@ -635,7 +635,7 @@ describe('drift, on a real API server', function () {
         );
       });
 
-      it('another image, with kubectl set image', async () => {
+      it('an image changed with kubectl set image is drift', async () => {
         await kubectl(namespace, 'set', 'image', 'deployment/image', 'main=example.com/main:hot');
         assert.deepEqual(await fieldsOf('image'), [
           [
@@ -646,7 +646,7 @@ describe('drift, on a real API server', function () {
         ]);
       });
 
-      it('an environment variable changed with kubectl edit: told without its value', async () => {
+      it('an environment variable changed with kubectl edit is drift, reported without its value', async () => {
         const editor = path.join(folder, 'editor');
         await writeFile(editor, '#!/bin/sh\nsed -i "s/value: a$/value: hot-secret/" "$1"\n', { mode: 0o700 });
         const env = { ...process.env, KUBE_EDITOR: editor };
@@ -658,7 +658,7 @@ describe('drift, on a real API server', function () {
         ]);
       });
 
-      it('an environment variable removed by hand', async () => {
+      it('an environment variable removed by hand is drift', async () => {
         const path = '/spec/template/spec/containers/0/env/0';
         const patch = `--patch=${JSON.stringify([{ op: 'remove', path }])}`;
         await kubectl(namespace, 'patch', 'deployment/lost-env', '--type=json', patch);
@@ -667,7 +667,7 @@ describe('drift, on a real API server', function () {
         ]);
       });
 
-      it('init containers in another order', async () => {
+      it('init containers in another order are drift', async () => {
         const first = '/spec/template/spec/initContainers/0';
         const patch = [{ op: 'move', from: first, path: '/spec/template/spec/initContainers/1' }];
         await kubectl(namespace, 'patch', 'deployment/reordered', '--type=json', `--patch=${JSON.stringify(patch)}`);
@@ -676,7 +676,7 @@ describe('drift, on a real API server', function () {
         ]);
       });
 
-      it('what is declared nowhere is no drift: a restart, a sidecar, a variable, an annotation, a key', async () => {
+      it('fields that no manifest declares are no drift: a restart, a sidecar, a variable, an annotation, a key', async () => {
         await kubectl(namespace, 'rollout', 'restart', 'deployment/restarted');
         await kubectl(namespace, 'annotate', 'deployment/restarted', 'note=by-hand');
         await kubectl(namespace, 'set', 'env', 'deployment/added', 'Z=z');
@@ -686,24 +686,24 @@ describe('drift, on a real API server', function () {
         for (const name of ['restarted', 'added', 'key-added']) assert.deepEqual(await driftsOf(name), []);
       });
 
-      it('a text of a ConfigMap', async () => {
+      it('a changed text of a ConfigMap is drift', async () => {
         await patch('configmap/data', { data: { a: 'by hand' } });
         assert.deepEqual(await fieldsOf('data'), [['data.a', 'differs', 'kubectl-patch']]);
       });
 
-      it('a Secret: told as changed, without a trace of its values', async () => {
+      it('a changed Secret is reported as changed, without any part of its values', async () => {
         await patch('secret/secret', { stringData: { password: 'very-secret-two' } });
         const drifts = await driftsOf('secret');
         assert.deepEqual(await fieldsOf('secret'), [['data.password', 'differs', 'kubectl-patch']]);
         assert.doesNotMatch(JSON.stringify(drifts), /very-secret|dmVyeS1zZWNyZX/);
       });
 
-      it('a label taken away', async () => {
+      it('a removed label is drift', async () => {
         await kubectl(namespace, 'label', 'configmap/unlabelled', 'own-');
         assert.deepEqual(await fieldsOf('unlabelled'), [['metadata.labels.own', 'is gone', '']]);
       });
 
-      it('more in what is declared as a whole: a selector, rules of a NetworkPolicy and of a Role', async () => {
+      it('additions to a field that is declared as a whole are drift: a selector, rules of a NetworkPolicy and of a Role', async () => {
         await patch('service/selector', { spec: { selector: { version: 'blue' } } });
         await patch('networkpolicy/opened', { spec: { ingress: [{}] } });
         const rule = {
@@ -721,12 +721,12 @@ describe('drift, on a real API server', function () {
         ]);
       });
 
-      it('a custom resource', async () => {
+      it('a changed custom resource is drift', async () => {
         await patch('gadget/gadget', { spec: { size: 9, mode: 'free' } });
         assert.deepEqual(await fieldsOf('gadget'), [['spec.size', 'is 9, not 5', 'kubectl-patch']]);
       });
 
-      it('a field that another has applied under a name of its own is its own; a plain update is not', async () => {
+      it('a field that another manager has applied belongs to that manager, and a plain update does not change the owner', async () => {
         const replicas = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'drifting-ns' } };
         const applied = path.join(folder, 'applied.json');
         const main = (image: string) => [{ name: 'main', image }];
@@ -741,7 +741,7 @@ describe('drift, on a real API server', function () {
         assert.deepEqual(await fieldsOf('drifting-ns'), [['metadata.labels.own', 'differs', 'scaler']]);
       });
 
-      it('an object deleted, and one that is being deleted', async () => {
+      it('a deleted object and an object being deleted are reported', async () => {
         await kubectl(namespace, 'delete', 'configmap/deleted');
         await patch('configmap/ending', { metadata: { finalizers: ['example.com/wait'] } });
         await kubectl(namespace, 'delete', 'configmap/ending', '--wait=false');
@@ -758,7 +758,7 @@ describe('drift, on a real API server', function () {
         await patch('configmap/ending', { metadata: { finalizers: null } });
       });
 
-      it('an object that another release has taken, and one that has lost its marks', async () => {
+      it("an object that another release has taken and an object that lost Helm's labels are reported", async () => {
         await kubectl(namespace, 'annotate', '--overwrite', 'configmap/taken', 'meta.helm.sh/release-name=other');
         await kubectl(namespace, 'annotate', 'configmap/nobodys', 'meta.helm.sh/release-name-');
         assert.deepEqual(await driftsOf('taken').then((all) => all.map(({ drift, message }) => [drift, message])), [
@@ -769,7 +769,7 @@ describe('drift, on a real API server', function () {
         ]);
       });
 
-      it('an object made anew by hand, in whose place none can be put: what may not be changed differs', async () => {
+      it('an object recreated by hand differs in a field that cannot be changed in place', async () => {
         const claim = (storage: string): string =>
           `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data}, spec: {accessModes: [ReadWriteMany], ` +
           `storageClassName: none, resources: {requests: {storage: ${storage}}}}}`;
@@ -787,7 +787,7 @@ describe('drift, on a real API server', function () {
         assert.match(drift.message, /spec is immutable/);
       });
 
-      it('nothing was written by looking', async () => {
+      it('looking for drift writes nothing', async () => {
         const objects = await kubectl(
           namespace,
           'get',
@@ -827,7 +827,7 @@ spec:
         - {name: main, image: example.com/main, env: [{name: A, value: "1"}, {name: A, value: "2"}], resources: {limits: {cpu: "0.5"}}}
 `;
 
-  it('fields that Kubernetes does not know and a variable that is there twice: Helm 3 takes them, and they are no drift', async () => {
+  it('unknown fields and a variable that is declared twice, which Helm 3 accepts, are no drift', async () => {
     const namespace = await server.namespace('drift-odd');
     await helm(newestHelm3, namespace, 'install', 'web', await chart('odd', odd));
     const { drifts, notes } = await state(namespace);
@@ -852,7 +852,7 @@ spec:
     await server.cleanUp(namespace);
   });
 
-  it('a kind that the API server has ceased to serve: its objects are told as missing', async () => {
+  it('objects of a kind that the API server no longer serves are reported as missing', async () => {
     const namespace = await server.namespace('drift-kind');
     const passing = '{apiVersion: drift.example.com/v1, kind: Passing, metadata: {name: one}, spec: {a: 1}}';
     await helm(newestHelm3, namespace, 'install', 'web', await chart('passing', passing));
@@ -897,7 +897,7 @@ metadata: {name: plain}
 stringData: {password: very-secret}
 `;
 
-  /** A connection that may do in a namespace what `rules` (lines of verbs and resources) say, and nothing else. */
+  /** A connection with only these rights in one namespace. Each rule has verbs and resources. */
   async function connectionOf(namespace: string, rules: readonly (readonly [string, string, string])[]) {
     const role = {
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -934,7 +934,7 @@ stringData: {password: very-secret}
     return createCluster(kubeconfig);
   }
 
-  it('a connection that may not patch: compared by the declared fields alone, and it is said so', async () => {
+  it('a connection that may not patch compares the declared fields only, and the report says so', async () => {
     const namespace = await server.namespace('drift-rights');
     await helm(newestHelm3, namespace, 'install', 'web', await chart('plain', plain));
     const limited = await connectionOf(namespace, [
@@ -963,7 +963,7 @@ stringData: {password: very-secret}
     await server.cleanUp(namespace);
   });
 
-  it('a connection that may not read: what is not known is told as such, never as no drift', async () => {
+  it('a connection that may not read reports unknown objects as unknown, never as free of drift', async () => {
     const namespace = await server.namespace('drift-blind');
     await helm(newestHelm3, namespace, 'install', 'web', await chart('plain', plain));
     const limited = await connectionOf(namespace, [['get,patch', '', 'configmaps,secrets']]);
@@ -995,7 +995,7 @@ spec: {selector: {app: "many-{{ $i }}"}, clusterIP: None, ports: [{port: 80}]}
 {{- end }}
 `;
 
-  it('500 objects: one list per kind, one dry run per object, and no other request', async () => {
+  it('500 objects need one list per kind, one dry run per object and no other request', async () => {
     const namespace = await server.namespace('drift-many');
     await helm(newestHelm4, namespace, 'install', 'web', await chart('many', many));
     await kubectl(namespace, 'delete', 'configmap/many-3');

@@ -7,10 +7,10 @@ import type { TestCluster } from '../support/cluster';
 import type { DeployEnd } from '../support/product';
 import { app, assertOutcome, charts, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
 
-/** No node has this label, so its pods wait for ever; Kubernetes gives up on the rollout after a second. */
+/** No node has this label, so the pods wait for ever. Kubernetes gives up on the rollout after one second. */
 const stuck = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1'];
 
-/** What only the failed revision has and must go with it. */
+/** Parts that only the failed revision has. They must disappear with it. */
 const extras = [
   ...['env.ONLY_TWO=1', 'sidecar=true', 'volume=true', 'autoscaler=v2', 'configMaps={only-two,adopted}'],
   ...['clusterRole=true', 'claim=true', 'extraNamespace=true', 'definition=true', 'kept=true'],
@@ -20,7 +20,7 @@ const deployment = '/apis/apps/v1/namespaces/$ns/deployments/web';
 
 interface Helms {
   title: string;
-  /** Makes the first revision, by hand. */
+  /** The Helm that makes the first revision, by hand. */
   maker: (cluster: TestCluster) => string;
   deployer: (cluster: TestCluster) => string;
 }
@@ -31,7 +31,7 @@ const pairs: readonly Helms[] = [
   { title: 'Helm 4 on a release of Helm 3', maker: (cluster) => cluster.helm3, deployer: (cluster) => cluster.helm4 },
 ];
 
-/** No compression makes them smaller. A record holds them twice, in its values and in its manifest. */
+/** Random text that does not compress. A record holds it twice, in its values and in its manifest. */
 const noise = (bytes: number): string => randomBytes(bytes).toString('base64url');
 
 function largeMaps(dataOf: () => Readonly<Record<string, string>>): object[] {
@@ -51,11 +51,11 @@ function withLongNames(key: string): object[] {
   return largeMaps(() => Object.fromEntries(Array.from({ length: 470 }, () => [`${key}-${noise(150)}`, ''])));
 }
 
-describe('what a failed revision leaves behind', () => {
+describe('leftovers of a failed revision', () => {
   const { scene } = scenes();
 
   for (const { title, maker, deployer } of pairs) {
-    scene(`${title}: kept failed revision, the next good deploy comes out clean`, async (s) => {
+    scene(`${title}: after a kept failed revision, the next good deploy leaves nothing of it`, async (s) => {
       const helm = deployer(s.cluster);
       await install(s, maker(s.cluster));
       await defineToys(s);
@@ -87,7 +87,7 @@ describe('what a failed revision leaves behind', () => {
       );
     });
 
-    scene(`${title}: three failures in a row, one of them broken off half way, leave nothing behind`, async (s) => {
+    scene(`${title}: three failures in a row, one of them stopped half-way, leave nothing behind`, async (s) => {
       const helm = deployer(s.cluster);
       await install(s, maker(s.cluster));
       const keep = { helm, inputs: { onFailure: 'keep' } };
@@ -106,7 +106,7 @@ describe('what a failed revision leaves behind', () => {
       assert.equal(await s.history(), '1 superseded, 2 failed, 3 failed, 4 failed, 5 deployed');
     });
 
-    scene(`${title}: rolled back over a revision that broke off before it removed an object`, async (s) => {
+    scene(`${title}: a rollback removes what a revision that stopped half-way had not yet removed`, async (s) => {
       const helm = deployer(s.cluster);
       await install(s, maker(s.cluster), 'configMaps={only-one}');
       const end = await s.deploy({ helm, set: [...fake, 'env.TWO=2', 'invalid=true'] });
@@ -117,11 +117,11 @@ describe('what a failed revision leaves behind', () => {
     });
   }
 
-  scene('Helm 4: kept failed revision of a release made by Helm 3, the next good deploy comes out clean', async (s) => {
+  scene('Helm 4: after a kept failed revision of a Helm 3 release, the next good deploy is clean', async (s) => {
     const { helm4: helm } = s.cluster;
     await install(s, s.cluster.helm3);
     const inputs = { onFailure: 'keep' };
-    // Broken off, so that the first revision is still the deployed one: that is what Helm merges from.
+    // This upgrade stops half-way, so the first revision is still the deployed one, and Helm merges from it.
     const set = [...fake, 'env.TWO=2', 'sidecar=true', 'configMaps={only-two}', 'invalid=true'];
     assertOutcome(await s.deploy({ helm, set, inputs }), 'failed');
     assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');
@@ -129,7 +129,7 @@ describe('what a failed revision leaves behind', () => {
     assert.deepEqual(await configMaps(s), ['web']);
   });
 
-  scene('a failed revision dropped an object for good: the rollback brings it back', async (s) => {
+  scene('an object that the failed revision removed for good is brought back by the rollback', async (s) => {
     const helm = s.cluster.helm3;
     await install(s, helm, 'configMaps={only-one}');
     const end = await s.deploy({ helm, set: stuck });
@@ -138,7 +138,7 @@ describe('what a failed revision leaves behind', () => {
   });
 
   for (const major of ['3', '4'] as const) {
-    scene(`somebody's helm upgrade --wait timed out (Helm ${major}): our deploy comes out clean`, async (s) => {
+    scene(`Helm ${major}: after a manual helm upgrade --wait that timed out, our deploy is clean`, async (s) => {
       const helm = major === '3' ? s.cluster.helm3 : s.cluster.helm4;
       await install(s, s.cluster.helm3);
       const args = ['upgrade', 'web', app, '--wait', '--timeout', '1s', ...flags([...stuck, 'configMaps={only-two}'])];
@@ -156,7 +156,7 @@ describe('what a failed revision leaves behind', () => {
       ['long texts, of which the base needs only the names', withLongTexts, 'nothing'],
       ['names without room in the base: what may stay is said', withLongNames, 'what has no room'],
     ] as const) {
-      scene(`Helm ${major}: a record of 750 kB, a kept failed revision, the next deploys: ${what}`, async (s) => {
+      scene(`Helm ${major}: a record of 750 kB, a kept failed revision, then two deploys: ${what}`, async (s) => {
         const deploy = (objects: readonly object[], inputs = {}): Promise<DeployEnd> => {
           const valueFiles = s.file('values.json', JSON.stringify({ objects }));
           const chart = path.join(charts, 'objects');
@@ -200,7 +200,7 @@ function flags(set: readonly string[]): string[] {
   return set.flatMap((line) => ['--set', line]);
 }
 
-/** A custom resource needs its definition before Helm looks at the chart. */
+/** The definition of a custom resource must exist before Helm reads the chart. */
 async function defineToys(s: Scene): Promise<void> {
   const group = `${s.namespace}.example.com`;
   const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
@@ -266,7 +266,7 @@ function keptNames(report: DeployReport | undefined): string[] {
     .sort();
 }
 
-/** The pods are as the chart of the first revision has them. */
+/** Checks that the pods are as the chart of the first revision declares them. */
 async function assertPodsClean(s: Scene): Promise<void> {
   const spec = (await s.field(deployment, 'spec.template.spec')) as {
     nodeSelector?: unknown;

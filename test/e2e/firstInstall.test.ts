@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { assertOutcome, fake, helms, scenes, type Scene } from './scenes';
 
 const never = ['env.READY=never', 'env.EXIT_MESSAGE=cannot find the database', 'env.EXIT_AFTER=0', 'env.EXIT_CODE=3'];
-/** At the first crash that is seen, however long the container takes to start. */
+/** The first crash fails the deploy, however long the container takes to start. */
 const inputs = { graces: 'CrashLoop: 0' };
 
-describe('a first install that fails', () => {
+describe('a failed first install', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: uninstalled after its evidence was taken; the second run installs @real-node`, async (s) => {
+    scene(`Helm ${major}: uninstalled with its evidence collected; the second run installs @real-node`, async (s) => {
       const helm = helms(s.cluster)[major];
       const end = await s.deploy({ helm, set: never, inputs });
       assertOutcome(end, 'failed');
@@ -25,7 +25,7 @@ describe('a first install that fails', () => {
       assert.equal(await s.history(), '1 deployed');
     });
 
-    scene(`Helm ${major}: its claims are kept and named, the chart's and the StatefulSet's`, async (s) => {
+    scene(`Helm ${major}: its claims, those of the chart and of the StatefulSet, are kept and named`, async (s) => {
       const set = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=2', 'claim=true', 'statefulSet=true'];
       const end = await s.deploy({ helm: helms(s.cluster)[major], set });
       assertOutcome(end, 'failed');
@@ -35,7 +35,7 @@ describe('a first install that fails', () => {
       assert.equal(await s.live('/apis/apps/v1/namespaces/$ns/statefulsets/web-data'), undefined);
     });
 
-    scene(`Helm ${major}: kept on wish, marked failed; the next good deploy comes out clean`, async (s) => {
+    scene(`Helm ${major}: onFailure keep marks it failed, and the next good deploy is clean`, async (s) => {
       const helm = helms(s.cluster)[major];
       const set = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1', 'configMaps={only-one}'];
       const end = await s.deploy({ helm, set, inputs: { onFailure: 'keep' } });
@@ -53,7 +53,7 @@ describe('a first install that fails', () => {
       assert.deepEqual(nodeSelector, { type: 'kwok' });
     });
 
-    scene(`Helm ${major}: broken off half way by an object that is refused: uninstalled`, async (s) => {
+    scene(`Helm ${major}: an install that stops half-way at a refused object is uninstalled`, async (s) => {
       const end = await s.deploy({ helm: helms(s.cluster)[major], set: [...fake, 'invalid=true'] });
       assertOutcome(end, 'failed', 'ApplyRejected');
       assert.equal(await s.history(), '');
@@ -61,7 +61,7 @@ describe('a first install that fails', () => {
     });
 
     scene(
-      `Helm ${major}: a kept failed install fails again: nothing was ever deployed, so it is uninstalled`,
+      `Helm ${major}: when a kept failed install fails again, it is uninstalled, because nothing was ever deployed`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         const set = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1'];

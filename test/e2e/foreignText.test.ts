@@ -4,10 +4,10 @@ import { assertOutcome, bare, scenes } from './scenes';
 const command = '##vso[task.setvariable variable=outcome;isoutput=true]deployed';
 const attack = `${command}\n##vso[task.complete result=Succeeded]\n##[error]not ours\r##vso[task.logissue type=error]x`;
 
-describe('text of charts, pods and hooks', () => {
+describe('text of charts, pods and hooks that looks like agent commands', () => {
   const { scene } = scenes();
 
-  scene('notes of the chart that look like commands of the agent are only text', async (s) => {
+  scene('notes of the chart that look like agent commands stay plain text', async (s) => {
     const end = await s.deploy({
       set: bare,
       inputs: { valueFiles: s.file('values.json', JSON.stringify({ notes: attack })) },
@@ -18,7 +18,7 @@ describe('text of charts, pods and hooks', () => {
   });
 
   scene(
-    'logs of a failing container and of a hook, and events, that look like commands are only text @real-node',
+    'events and the logs of a failing container and a hook that look like agent commands stay plain text @real-node',
     async (s) => {
       assertOutcome(await s.deploy({ set: bare }), 'deployed');
       const values = {
@@ -36,7 +36,7 @@ describe('text of charts, pods and hooks', () => {
         env: { EXIT_MESSAGE: attack, EXIT_AFTER: '0', EXIT_CODE: '1' },
       };
       const valueFiles = s.file('crashing.json', JSON.stringify(crash));
-      // At the first crash that is seen, however long the container takes to start.
+      // The first crash fails the deploy, however long the container takes to start.
       const crashed = await s.deploy({ inputs: { valueFiles, graces: 'CrashLoop: 0' } });
       assertOutcome(crashed, 'rolledBack');
       assert.match(crashed.log, /task\.setvariable/);

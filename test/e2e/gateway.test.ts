@@ -40,7 +40,7 @@ function configMap(name: string, text: string): object {
   return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, labels }, data: { text } };
 }
 
-/** Without replicas nothing runs, so nobody but Helm writes to it. */
+/** Without replicas no pod runs, so only Helm writes to this Deployment. */
 function deployment(image: string, env: readonly object[], replicas = 0): object {
   const container = { name: 'web', image, env };
   const spec = { containers: [container], nodeSelector: { type: 'kwok' }, tolerations: [{ operator: 'Exists' }] };
@@ -67,7 +67,7 @@ function autoscaler(version: 'v1' | 'v2'): object {
   };
 }
 
-/** What the release had, and what the rollback is to bring back. */
+/** The objects of the earlier revision. The rollback brings them back. */
 const first = [
   configMap('changed', 'one'),
   configMap('kept', 'same'),
@@ -81,7 +81,7 @@ const first = [
   },
   deployment('app:1', [{ name: 'A', value: '1' }]),
 ];
-/** What it has now. */
+/** The objects of the present revision. */
 const second = [
   configMap('changed', 'two'),
   configMap('kept', 'same'),
@@ -107,7 +107,7 @@ const volatile = new Set([
 ]);
 const madeUp = new Set(['clusterIP', 'clusterIPs']);
 
-/** An object without what the API server or a controller makes up anew each time. */
+/** An object without the fields that the API server or a controller sets anew each time. */
 function essence({ status: _status, ...object }: KubeObject): unknown {
   const { annotations = {}, ...metadata } = object.metadata;
   const ownAnnotations = Object.entries(annotations).filter(([name]) => !name.startsWith('deployment.kubernetes.io/'));
@@ -137,7 +137,10 @@ describe('a Helm behind the gateway', () => {
     await cluster.cleanUp();
   });
 
-  /** Skips the test where there is no such Helm for this platform; one that is not there yet is built. */
+  /**
+   * Returns the Helm binary. Skips the test where this platform has no such Helm, and builds a Helm that is not there
+   * yet.
+   */
   async function binaryOf(version: string, test: Mocha.Context): Promise<string> {
     test.timeout(1_800_000);
     if (version === '4.1.0') return otherHelm(version);
@@ -177,7 +180,7 @@ describe('a Helm behind the gateway', () => {
     return ['--values', file];
   }
 
-  /** A release whose revision 1 has one set of objects, and revision 2 another. */
+  /** Makes a release with one revision for each set of objects. */
   async function release(
     binary: string,
     sets: readonly (readonly object[])[],
@@ -195,13 +198,16 @@ describe('a Helm behind the gateway', () => {
     return namespace;
   }
 
-  /** Everything in a namespace, by key; Helm's own records too. */
+  /** Everything in a namespace by key, including Helm's own records. */
   async function everything(namespace: string): Promise<Map<string, KubeObject>> {
     const { items } = await cluster.kubectlJson<{ items: KubeObject[] }>('get', kinds, '--namespace', namespace);
     return new Map(items.map((item) => [objectKey(refOf(item)), item]));
   }
 
-  /** What changes with any write; of what controllers write to as well, what changes with a write of somebody else. */
+  /**
+   * Values that change with any write. Controllers write to objects with a generation, so these get values that change
+   * only with other writes.
+   */
   function versions(objects: ReadonlyMap<string, KubeObject>): Record<string, unknown> {
     return Object.fromEntries(
       [...objects].map(([key, object]) => {
@@ -240,7 +246,7 @@ describe('a Helm behind the gateway', () => {
 
   const isRecordKey = (key: string): boolean => key.includes('sh.helm.release.v1.');
 
-  /** What was rehearsed, against what there was before and is now, object by object. */
+  /** Compares the rehearsed changes with the objects before and after the rollback, object by object. */
   function assertForetold(
     rehearsal: Rehearsal,
     before: ReadonlyMap<string, KubeObject>,
@@ -277,7 +283,7 @@ describe('a Helm behind the gateway', () => {
     [newestHelm4, 'configmap'],
   ] as const;
   for (const [version, driver] of cases) {
-    it(`Helm ${version}, records in ${driver}s: what is rehearsed is what the rollback then does, and nothing before`, async function () {
+    it(`Helm ${version}, records in ${driver}s: the rollback does exactly what was rehearsed, and the rehearsal changes nothing`, async function () {
       const binary = await binaryOf(version, this);
       const more = { HELM_DRIVER: driver };
       const namespace = await release(binary, [first, second], more);
@@ -301,7 +307,7 @@ describe('a Helm behind the gateway', () => {
     });
   }
 
-  it('a release made by Helm 3 and rolled back by Helm 4 does what was rehearsed', async () => {
+  it('a release made by Helm 3 and rolled back by Helm 4 changes what was rehearsed', async () => {
     const namespace = await release(cluster.helm3, [first, second]);
     const before = await everything(namespace);
     const rehearsal = await rehearse(cluster.helm4, namespace);
@@ -310,16 +316,16 @@ describe('a Helm behind the gateway', () => {
     assertForetold(rehearsal, before, await everything(namespace));
   });
 
-  describe('Helm 4.1.0, which deletes what has changed its apiVersion', () => {
+  describe('Helm 4.1.0, which deletes an object whose apiVersion has changed', () => {
     const bumped = [
       [configMap('web', 'one'), autoscaler('v1')],
       [configMap('web', 'two'), autoscaler('v2'), configMap('added', 'two')],
     ];
     const hpa = 'autoscaling/HorizontalPodAutoscaler';
 
-    it('the deletion of what it has just made shows in the rehearsal, and then happens', async function () {
+    it('deletes an object right after it applied it, and the rehearsal shows that before it happens', async function () {
       const binary = await binaryOf('4.1.0', this);
-      // Its own upgrade has deleted the object already.
+      // The upgrade by this Helm has already deleted the object.
       const namespace = await release(binary, bumped);
       const before = await everything(namespace);
       const rehearsal = await rehearse(binary, namespace);
@@ -343,7 +349,7 @@ describe('a Helm behind the gateway', () => {
       assert.equal((await everything(namespace)).has(`${hpa}/${namespace}/web`), false);
     });
 
-    it('where the object is still there, the rehearsal fails as the rollback then does', async function () {
+    it('fails the rehearsal in the same way as the rollback when the object still exists', async function () {
       const binary = await binaryOf('4.1.0', this);
       const namespace = await release(cluster.helm4, bumped);
       const rehearsal = await rehearse(binary, namespace);
@@ -354,7 +360,7 @@ describe('a Helm behind the gateway', () => {
       assert.ok((await everything(namespace)).has(`${hpa}/${namespace}/web`));
     });
 
-    it('the fence keeps the object, and what the plan deletes is deleted', async function () {
+    it('cannot delete the object through the fence, which passes planned deletions only', async function () {
       const binary = await binaryOf('4.1.0', this);
       const namespace = await release(binary, bumped);
       const planned = { ref: { apiVersion: 'v1', namespace, name: 'added' }, resource: 'configmaps' };
@@ -386,7 +392,7 @@ describe('a Helm behind the gateway', () => {
   });
 
   for (const version of testedHelms) {
-    it(`Helm ${version} through the fence waits for pods by its watches, and its rollback is whole`, async function () {
+    it(`Helm ${version} through the fence waits for pods with its watches and completes its rollback`, async function () {
       const binary = await binaryOf(version, this);
       const pods = (image: string): object[] => [configMap('web', image), deployment(image, [], 2)];
       const namespace = await release(binary, [pods('app:1'), pods('app:2')]);
@@ -418,7 +424,7 @@ describe('a Helm behind the gateway', () => {
       }
     });
 
-    it(`Helm ${version} through the fence keeps to its own timeout when pods never get ready`, async function () {
+    it(`Helm ${version} through the fence keeps its own timeout when pods never get ready`, async function () {
       const binary = await binaryOf(version, this);
       const stuck = { ...(deployment('app:1', [], 1) as { spec: { template: { spec: object } } }) };
       stuck.spec.template.spec = { ...stuck.spec.template.spec, nodeSelector: { none: 'z' } };
@@ -438,8 +444,8 @@ describe('a Helm behind the gateway', () => {
     });
   }
 
-  describe('a Helm that was tampered with', () => {
-    /** Runs the real one, and then does as it likes with the same kubeconfig. */
+  describe('a tampered Helm', () => {
+    /** Runs the real Helm and then does something else with the same kubeconfig. */
     function wrapper(binary: string, ...after: string[]): string {
       const file = path.join(temporary, `wrapper-${++valuesFiles}`);
       const lines = ['#!/bin/sh', `"${binary}" "$@" || exit 1`, '[ "$1" = rollback ] || exit 0', ...after];
@@ -452,7 +458,7 @@ describe('a Helm behind the gateway', () => {
     ];
 
     for (const version of testedHelms) {
-      it(`around Helm ${version}: seen in the rehearsal, with what only the rollback would have brought back`, async function () {
+      it(`around Helm ${version}: the rehearsal shows the tampering and what only the rollback would have brought back`, async function () {
         const binary = await binaryOf(version, this);
         const namespace = await release(binary, [first, second]);
         const before = await everything(namespace);
@@ -474,7 +480,7 @@ describe('a Helm behind the gateway', () => {
         assert.ok(rehearsal.storage.some(({ verb }) => verb === 'delete'));
       });
 
-      it(`around Helm ${version}: the fence stops it, and its kubectl does not hang`, async function () {
+      it(`around Helm ${version}: the fence stops its writes, and its kubectl does not hang`, async function () {
         const binary = await binaryOf(version, this);
         const namespace = await release(binary, [first, second]);
         const allowed = ['configmaps', 'serviceaccounts'].map((resource) => ({
@@ -511,7 +517,7 @@ describe('a Helm behind the gateway', () => {
     }
   });
 
-  it('a Helm whose lock is lost in the middle changes nothing more', async () => {
+  it('a Helm changes nothing more once its lock is lost', async () => {
     const namespace = await release(cluster.helm3, [first, second]);
     const before = await everything(namespace);
     const lock = new AbortController();
@@ -532,7 +538,7 @@ describe('a Helm behind the gateway', () => {
   });
 
   for (const version of [newestHelm3, newestHelm4]) {
-    it(`Helm ${version}: a release of 500 objects is rehearsed to its end`, async function () {
+    it(`Helm ${version}: the rehearsal of a release with 500 objects is complete`, async function () {
       const binary = await binaryOf(version, this);
       const many = (text: string): object[] =>
         Array.from({ length: 500 }, (_, index) => configMap(`many-${index}`, text));
@@ -549,7 +555,7 @@ describe('a Helm behind the gateway', () => {
     });
   }
 
-  it('what the API server would refuse fails the rehearsal with its words, and changes nothing', async () => {
+  it("an object that the API server refuses fails the rehearsal with the refusal's text and changes nothing", async () => {
     const namespace = await release(cluster.helm3, [first, second]);
     await cluster.apply(
       namespace,

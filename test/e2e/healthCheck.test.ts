@@ -7,9 +7,9 @@ import { app, fake, scenes, type Scene } from './scenes';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Played by kwok: pods are ready at once, Jobs complete, and nothing runs. */
+/** kwok plays these pods: they are ready at once, Jobs complete, and nothing runs. */
 const played = { nodeSelector: { type: 'kwok' }, tolerations: [{ operator: 'Exists' }], containers: [shell('')] };
-/** No node fits. */
+/** No node matches this selector. */
 const waiting = { nodeSelector: { none: 'such' }, containers: [shell('')] };
 const gone = { containers: [{ name: 'app', image: 'localhost/Gone:1' }] };
 
@@ -69,7 +69,7 @@ const service = (name: string): Json => ({
 describe('RolloutHealthCheck', () => {
   const { scene } = scenes();
 
-  scene('workloads in every spelling that kubectl takes, all healthy', async (s) => {
+  scene('healthy workloads are found in every spelling that kubectl accepts', async (s) => {
     await apply(
       s,
       workloadOf('Deployment', 'web', played),
@@ -120,7 +120,7 @@ describe('RolloutHealthCheck', () => {
     assert.match(reportPath ?? '', /json$/);
   });
 
-  scene('a custom resource is named with its group, in singular, plural or short', async (s) => {
+  scene('a custom resource is named with its group, in singular, plural or short form', async (s) => {
     const group = `${s.namespace}.example.com`;
     await apply(s, {
       apiVersion: 'apiextensions.k8s.io/v1',
@@ -163,7 +163,7 @@ describe('RolloutHealthCheck', () => {
     }
   });
 
-  scene('a selector takes what nothing owns, and judges the rest by its owner', async (s) => {
+  scene('a selector judges workloads that nothing owns, and owned objects by their owner', async (s) => {
     const labelled = (workload: Json): Json => ({
       ...workload,
       metadata: { ...(workload['metadata'] as Json), labels: { team: 'a', app: 'web' } },
@@ -183,7 +183,7 @@ describe('RolloutHealthCheck', () => {
   });
 
   scene(
-    'a release: what is missing fails, a gate is told where a rollback would go, and leave is taken to succeed',
+    'a release: a missing object fails, the gate instructions name the rollback target, and onUnhealthy: succeed lets the step succeed',
     async (s) => {
       await s.helm(s.cluster.helm4, 'install', 'web', app, '--set', fake.join(','));
       const first = await check(s, { releaseName: 'web', markVerified: 'true' });
@@ -198,7 +198,7 @@ describe('RolloutHealthCheck', () => {
       const end = await check(s, { releaseName: 'web', markVerified: 'true', onUnhealthy: 'succeed' });
       assert.equal(end.result, 'Succeeded', end.log);
       assertReport(end.report);
-      // Helm carries labels over to the next record; the mark names the revision that it is of.
+      // Helm copies labels to the next record. The mark names the revision that it belongs to.
       assert.deepEqual(await s.marks(), ['1 verified=1', '2 verified=1']);
       const { health, reason, reasonGroup, failedWorkload, canRollBack, gateInstructions } = end.outputs;
       assert.deepEqual(
@@ -215,13 +215,13 @@ describe('RolloutHealthCheck', () => {
     },
   );
 
-  scene('a release that does not exist, or is uninstalled, is no unhealthy one', async (s) => {
+  scene('a release that does not exist or is uninstalled is not reported as unhealthy', async (s) => {
     const end = await check(s, { releaseName: 'nothing' });
     assertHealth(end, 'unknown', 'ReleaseMissing');
     assert.match(end.log, /Input releaseName holds "nothing": there is no such release in namespace/);
   });
 
-  scene('a plain workload can go back where it has a revision before this one', async (s) => {
+  scene('a plain workload can be rolled back when it has an earlier revision', async (s) => {
     await apply(s, workloadOf('Deployment', 'web', played), workloadOf('Deployment', 'fresh', played));
     await s.cluster.runKubectl('rollout', 'status', 'deployment/web', '--namespace', s.namespace, '--timeout=60s');
     await apply(s, workloadOf('Deployment', 'web', waiting));
@@ -233,7 +233,7 @@ describe('RolloutHealthCheck', () => {
     assert.match(end.outputs['gateInstructions'] ?? '', /Every workload has a revision before this one/);
   });
 
-  scene('a gate is told in at most 4000 characters, in which nothing of a log can act @real-node', async (s) => {
+  scene('gate instructions have at most 4000 characters, and no log text acts in them @real-node', async (s) => {
     const hostile = [
       'echo "##vso[task.setvariable variable=stolen]yes"',
       'i=0; while [ $i -lt 200 ]; do echo "line $i \\$(System.AccessToken) \\${{ variables.x }} | \\`\\`\\` <img src=x> $(head -c 150 /dev/zero | tr "\\0" x)"; i=$((i+1)); done',
@@ -251,7 +251,7 @@ describe('RolloutHealthCheck', () => {
     assert.match(end.log, /FATAL: out of \$\(luck\)/);
   });
 
-  scene('logLines 0 shows no log, and failFast false waits to the timeout @real-node', async (s) => {
+  scene('logLines 0 shows no log, and failFast false waits until the timeout @real-node', async (s) => {
     await apply(s, workloadOf('Deployment', 'web', gone));
     await s.until('the kubelet to say so', async () =>
       JSON.stringify(await s.list('/api/v1/namespaces/$ns/pods')).includes('InvalidImageName'),
@@ -266,7 +266,7 @@ describe('RolloutHealthCheck', () => {
     );
   });
 
-  scene('what is wrong with the question is told at once, all of it', async (s) => {
+  scene('all mistakes in the inputs are reported at once', async (s) => {
     const nothing = await check(s, {});
     assertHealth(nothing, 'unknown', 'InputInvalid');
     assert.match(nothing.log, /give at least one of workloads, releaseName and selector/);
@@ -295,7 +295,7 @@ describe('RolloutHealthCheck', () => {
     assert.equal(many.job.step('check').errorCount, 1);
   });
 
-  scene('an unknown kind, a workload that is not there and one that is not ready are three answers', async (s) => {
+  scene('an unknown kind, a missing workload and an unready workload get three different messages', async (s) => {
     await apply(s, workloadOf('Deployment', 'web', waiting));
     const kind = await check(s, { workloads: 'gizmo/web' });
     assertHealth(kind, 'unknown', 'InputInvalid');
@@ -320,7 +320,7 @@ describe('RolloutHealthCheck', () => {
   };
   const podsRule: Rule = { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] };
 
-  scene('without the right to list pods it goes by counters, and says which right is missing', async (s) => {
+  scene('without the right to list pods the check uses counters and names the missing right', async (s) => {
     const token = await serviceAccount(s, [deployments]);
     await apply(s, workloadOf('Deployment', 'web', played), workloadOf('Deployment', 'api', waiting));
     const healthy = await check(s, { workloads: 'deployment/web', ...quick }, token);
@@ -333,7 +333,7 @@ describe('RolloutHealthCheck', () => {
   });
 
   scene(
-    'without the right to read events and logs it works on, and says which rights are missing @real-node',
+    'without the right to read events and logs the check works and names the missing rights @real-node',
     async (s) => {
       const token = await serviceAccount(s, [deployments, podsRule]);
       await apply(s, workloadOf('Deployment', 'web', { containers: [shell('echo "no luck"; exit 1')] }));
@@ -344,7 +344,7 @@ describe('RolloutHealthCheck', () => {
     },
   );
 
-  scene('what may not be read at all is unknown, never healthy, and fails unless it may succeed', async (s) => {
+  scene('an unreadable object is unknown, never healthy, and fails unless onUnhealthy is succeed', async (s) => {
     const token = await serviceAccount(s, []);
     await apply(s, workloadOf('Deployment', 'web', played));
     const end = await check(s, { workloads: 'deployment/web' }, token);

@@ -4,7 +4,7 @@ import { factDifferences, knownFacts } from '../../scripts/helm/facts';
 import { measure } from '../../scripts/helm/probes';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 
-describe('what the rules of the tasks rest on', function () {
+describe('measured facts about Helm that the tasks rely on', function () {
   this.timeout(600_000);
   let cluster: TestCluster;
 
@@ -13,7 +13,7 @@ describe('what the rules of the tasks rest on', function () {
   });
 
   for (const version of testedHelms) {
-    it(`Helm ${version} is as it was measured`, async function () {
+    it(`Helm ${version} behaves as it was measured`, async function () {
       const helm = cluster.helms[version] ?? this.skip();
       const said: string[] = [];
       const facts = await measure({ cluster, helm, log: (line) => said.push(line) }).catch((error: unknown) => {

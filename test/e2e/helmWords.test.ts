@@ -19,7 +19,7 @@ function deploy(s: Scene, helm: string, objects: readonly object[], kubeconfig?:
   return s.deploy({ helm, chart: path.join(charts, 'objects'), inputs: { valueFiles }, ...connection });
 }
 
-/** A policy of the namespace: no ConfigMap may hold `forbidden`. Returns when it is in force. */
+/** Adds a policy to the namespace: no ConfigMap may hold `forbidden`. Returns when the policy is in force. */
 async function forbid(s: Scene): Promise<() => Promise<unknown>> {
   const name = `forbid-${s.namespace}`;
   const group = 'admissionregistration.k8s.io/v1';
@@ -51,7 +51,9 @@ async function forbid(s: Scene): Promise<() => Promise<unknown>> {
     s.cluster.runKubectl('delete', 'validatingadmissionpolicy,validatingadmissionpolicybinding', name, '--wait=false');
 }
 
-/** A webhook of the namespace for new Services, at an address where nobody answers. Returns when it is in force. */
+/**
+ * Adds a webhook for new Services in the namespace, at an address where nothing answers. Returns when it is in force.
+ */
 async function loseWebhook(s: Scene, service: object): Promise<() => Promise<unknown>> {
   const name = `lost-${s.namespace}`;
   const group = 'admissionregistration.k8s.io/v1';
@@ -90,12 +92,12 @@ function groupsOf({ job }: DeployEnd): { title: string; lines: string[] }[] {
   return groups;
 }
 
-describe("Helm's words", () => {
+describe("Helm's error messages", () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
     scene(
-      `Helm ${major}: what a policy refuses is told once, with the object and the policy, and is no fault of ours`,
+      `Helm ${major}: a refusal by a policy is reported once, with the object and the policy, and not as a fault of the task`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         assertOutcome(await deploy(s, helm, [configMap('plain', { a: '1' })]), 'deployed');
@@ -126,7 +128,7 @@ describe("Helm's words", () => {
       },
     );
 
-    scene(`Helm ${major}: a webhook that does not answer: the object that could not be made is named`, async (s) => {
+    scene(`Helm ${major}: a webhook that does not answer: the object not created is named`, async (s) => {
       const helm = helms(s.cluster)[major];
       assertOutcome(await deploy(s, helm, [configMap('plain', { a: '1' })]), 'deployed');
       const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec: { ports: [{ port: 80 }] } };
@@ -149,7 +151,7 @@ describe("Helm's words", () => {
     });
 
     scene(
-      `Helm ${major}: an API server that is not there for a moment: said so, and that the step is to be run again`,
+      `Helm ${major}: when the API server is away for a moment, the message says so and advises to run the step again`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         const proxy = await faultProxy(adminApiServer(s.cluster.name), {

@@ -12,14 +12,15 @@ describe("Helm's history of a release", () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: a run of failures with historyMax 3 does not push out the verified revision`, async (s) => {
+    scene(`Helm ${major}: repeated failures with historyMax 3 do not remove the verified revision`, async (s) => {
       const helm = helms(s.cluster)[major];
       const keep = { helm, inputs: { historyMax: '3', onFailure: 'keep' } };
       assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
       for (const text of ['two', 'three', 'four']) {
         assertOutcome(await s.deploy({ ...keep, set: [...refused, `text=${text}`] }), 'failed');
       }
-      // Helm broke off before it removed what they had left: they are known until that is gone.
+      // Helm stopped before it removed the leftovers of these revisions. Their records are kept until the leftovers are
+      // gone.
       assert.equal(await s.history(), '1 deployed, 2 failed, 3 failed, 4 failed');
       const end = await s.deploy({ helm, set: refused, inputs: { historyMax: '3' } });
       assertOutcome(end, 'rolledBack');
@@ -28,10 +29,10 @@ describe("Helm's history of a release", () => {
       assert.equal((await s.history()).split(', ').length, 3);
     });
 
-    scene(`Helm ${major}: a copied mark does not make an unhealthy revision the one to return to`, async (s) => {
+    scene(`Helm ${major}: a copied mark does not make an unhealthy revision the rollback target`, async (s) => {
       const helm = helms(s.cluster)[major];
       assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');
-      // Without --wait Helm calls it deployed, and copies the mark of revision 1 onto it.
+      // Without --wait Helm calls this revision deployed and copies the mark of revision 1 to it.
       await s.helm(helm, 'upgrade', 'web', app, ...flags(stuck));
       assert.deepEqual(await s.marks(), ['1 verified=1', '2 verified=1']);
       const end = await s.deploy({ helm, set: [...stuck, 'text=three'] });
@@ -43,7 +44,7 @@ describe("Helm's history of a release", () => {
     });
   }
 
-  scene('superseded is no proof: with nothing verified or deployed, nothing is rolled back', async (s) => {
+  scene('with nothing verified or deployed there is no rollback, because superseded proves nothing', async (s) => {
     const { helm3 } = s.cluster;
     await s.helm(helm3, 'install', 'web', app, ...flags(fake));
     await s.helm(helm3, 'upgrade', 'web', app, ...flags(stuck));
@@ -55,7 +56,7 @@ describe("Helm's history of a release", () => {
   });
 
   for (const status of ['pending-upgrade', 'pending-install', 'pending-rollback'] as const) {
-    scene(`a release that is ${status} is refused, with what is known about it, and not touched`, async (s) => {
+    scene(`a release that is ${status} is refused with a description of its state, and is not changed`, async (s) => {
       await s.helm(s.cluster.helm4, 'install', 'web', app, ...flags(bare));
       await edit(s, 1, { status, description: 'Preparing upgrade' });
       const before = await s.live('/api/v1/namespaces/$ns/secrets/sh.helm.release.v1.web.v1');
@@ -69,7 +70,7 @@ describe("Helm's history of a release", () => {
 
   for (const major of ['3', '4'] as const) {
     scene(
-      `Helm ${major}: uninstalled with its history kept: installed anew; what was before is no way back`,
+      `Helm ${major}: a release uninstalled with its history kept is installed anew, and its old revisions are no rollback target`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
@@ -85,7 +86,7 @@ describe("Helm's history of a release", () => {
       },
     );
 
-    scene(`Helm ${major}: the record is kept in ConfigMaps on wish (HELM_DRIVER)`, async (s) => {
+    scene(`Helm ${major}: HELM_DRIVER=configmap keeps the record in ConfigMaps`, async (s) => {
       const helm = helms(s.cluster)[major];
       const variables = { HELM_DRIVER: 'configmap' };
       assertOutcome(await s.deploy({ helm, variables, set: fake }), 'deployed');
@@ -96,7 +97,7 @@ describe("Helm's history of a release", () => {
     });
   }
 
-  scene('HELM_DRIVER=sql: refused before anything is touched', async (s) => {
+  scene('HELM_DRIVER=sql is refused before anything is changed', async (s) => {
     const end = await s.deploy({ variables: { HELM_DRIVER: 'sql' }, set: bare });
     assert.equal(end.result, 'Failed');
     assert.match(end.job.issues[0]?.message ?? '', /HELM_DRIVER is "sql"/);
@@ -104,7 +105,7 @@ describe("Helm's history of a release", () => {
   });
 });
 
-/** What a person with a script, or a Helm that was killed, leaves in the record. */
+/** Edits a record, as a person with a script or a killed Helm would leave it. */
 async function edit(s: Scene, revision: number, change: RecordChange): Promise<void> {
   const connection = await createCluster(s.cluster.kubeconfig);
   try {

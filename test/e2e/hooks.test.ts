@@ -4,7 +4,7 @@ import { assertOutcome, bare, helms, scenes } from './scenes';
 const deployment = ['text=two'];
 const never = ['env.READY=never', 'progressDeadlineSeconds=2'];
 
-/** A script without commas or quotes, as `--set` takes it. */
+/** A hook whose script has no commas and no quotes, as `--set` requires. */
 const hook = (event: string, script: string): string => `hooks.${event}=${script}`;
 
 describe('hooks of a chart', () => {
@@ -12,7 +12,7 @@ describe('hooks of a chart', () => {
 
   for (const major of ['3', '4'] as const) {
     scene(
-      `Helm ${major}: a pre-upgrade hook refuses: nothing is rolled back, its log is shown @real-node`,
+      `Helm ${major}: when a pre-upgrade hook fails, nothing is rolled back, and the log of the hook is shown @real-node`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
@@ -35,7 +35,7 @@ describe('hooks of a chart', () => {
       },
     );
 
-    scene(`Helm ${major}: a post-upgrade hook fails: rolled back, its log is shown @real-node`, async (s) => {
+    scene(`Helm ${major}: a failed post-upgrade hook is rolled back, and its log is shown @real-node`, async (s) => {
       const helm = helms(s.cluster)[major];
       assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
       const end = await s.deploy({
@@ -48,7 +48,7 @@ describe('hooks of a chart', () => {
       assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
     });
 
-    scene(`Helm ${major}: a post-install hook calls the Service: it runs when all is ready @real-node`, async (s) => {
+    scene(`Helm ${major}: a post-install hook that calls the Service runs when all is ready @real-node`, async (s) => {
       const script = '/app get http://web/ && echo the shop is open';
       const end = await s.deploy({
         helm: helms(s.cluster)[major],
@@ -59,7 +59,7 @@ describe('hooks of a chart', () => {
     });
 
     scene(
-      `Helm ${major}: the rollout before a post-upgrade hook fails: rolled back long before the timeout @real-node`,
+      `Helm ${major}: a rollout that fails before a post-upgrade hook is rolled back long before the timeout @real-node`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         assertOutcome(await s.deploy({ helm }), 'deployed');
@@ -74,7 +74,7 @@ describe('hooks of a chart', () => {
     );
 
     scene(
-      `Helm ${major}: a hook's image has no valid name: told at once, nothing is changed or left to run @real-node`,
+      `Helm ${major}: an invalid image name in a hook is reported at once, nothing is changed, and no hook keeps running @real-node`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
@@ -91,7 +91,7 @@ describe('hooks of a chart', () => {
     );
 
     scene(
-      `Helm ${major}: the image of a post-upgrade hook cannot be had: rolled back long before the timeout @real-node`,
+      `Helm ${major}: an image of a post-upgrade hook that cannot be pulled is rolled back long before the timeout @real-node`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
@@ -106,7 +106,7 @@ describe('hooks of a chart', () => {
     );
 
     scene(
-      `Helm ${major}: a hook hangs: ended at the timeout, the revision that serves is named @real-node`,
+      `Helm ${major}: a hook that hangs is ended at the timeout, and the message names the serving revision @real-node`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
@@ -119,21 +119,24 @@ describe('hooks of a chart', () => {
       },
     );
 
-    scene(`Helm ${major}: the post-rollback hook fails: what serves and what to type is said @real-node`, async (s) => {
-      const helm = helms(s.cluster)[major];
-      assertOutcome(await s.deploy({ helm, set: [...bare, hook('post-rollback', 'echo no; exit 1')] }), 'deployed');
-      const end = await s.deploy({ helm, set: [...bare, 'text=two', 'invalid=true'] });
-      assertOutcome(end, 'failed', 'ApplyRejected');
-      const said = end.job.issues[0]?.message ?? '';
-      assert.match(
-        said,
-        /rollback to revision 1 failed too: .*helm rollback web 1 --namespace \S+ Revision 3 serves now/,
-      );
-      assert.equal(await s.history(), '1 deployed, 2 failed, 3 failed');
-      assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
-    });
+    scene(
+      `Helm ${major}: a failed post-rollback hook: serving revision and command are named @real-node`,
+      async (s) => {
+        const helm = helms(s.cluster)[major];
+        assertOutcome(await s.deploy({ helm, set: [...bare, hook('post-rollback', 'echo no; exit 1')] }), 'deployed');
+        const end = await s.deploy({ helm, set: [...bare, 'text=two', 'invalid=true'] });
+        assertOutcome(end, 'failed', 'ApplyRejected');
+        const said = end.job.issues[0]?.message ?? '';
+        assert.match(
+          said,
+          /rollback to revision 1 failed too: .*helm rollback web 1 --namespace \S+ Revision 3 serves now/,
+        );
+        assert.equal(await s.history(), '1 deployed, 2 failed, 3 failed');
+        assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
+      },
+    );
 
-    scene(`Helm ${major}: a post-rollback hook runs on the way back @real-node`, async (s) => {
+    scene(`Helm ${major}: a post-rollback hook runs during the rollback @real-node`, async (s) => {
       const helm = helms(s.cluster)[major];
       assertOutcome(await s.deploy({ helm, set: [hook('post-rollback', '/app get http://web/')] }), 'deployed');
       const end = await s.deploy({ helm, set: [...deployment, ...never] });

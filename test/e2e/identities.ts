@@ -12,7 +12,7 @@ export interface Rule {
   verbs: readonly string[];
 }
 
-/** What Helm itself needs for the chart of the tests, and nothing that it does not: no watch, no list of workloads, no pods. */
+/** The rights that Helm itself needs for the test chart, and no others: no watch, no list of workloads, no pods. */
 export const helmsRights: readonly Rule[] = [
   { apiGroups: [''], resources: ['secrets'], verbs: ['get', 'list', 'create', 'update', 'delete'] },
   { apiGroups: [''], resources: ['configmaps', 'services'], verbs: ['get', 'create', 'patch', 'delete'] },
@@ -21,7 +21,7 @@ export const helmsRights: readonly Rule[] = [
 
 const rbac = '/apis/rbac.authorization.k8s.io/v1/namespaces/$ns';
 
-/** A service account of the scene's namespace with these rights in it, and its token. */
+/** Makes a service account in the scene's namespace with these rights there, and returns its token. */
 export async function serviceAccount(s: Scene, rules: readonly Rule[], name = 'deployer'): Promise<string> {
   await s.create('/api/v1/namespaces/$ns/serviceaccounts', { metadata: { name } });
   await s.create(`${rbac}/roles`, { metadata: { name }, rules });
@@ -34,7 +34,7 @@ export async function serviceAccount(s: Scene, rules: readonly Rule[], name = 'd
   return (answer as { status: { token: string } }).status.token;
 }
 
-/** A connection of the shape «Service account», as the server hands it over. */
+/** A connection of the type «Service account», as the server hands it over. */
 export function serviceAccountConnection(
   s: Scene,
   token: string,
@@ -60,7 +60,7 @@ export interface KubeconfigParts {
   namespace?: string;
 }
 
-/** A kubeconfig with one context for each part; the first is the current one. */
+/** A kubeconfig with one context for each part. The first context is the current one. */
 export function kubeconfigText(...parts: readonly KubeconfigParts[]): string {
   return JSON.stringify({
     apiVersion: 'v1',
@@ -91,13 +91,13 @@ export function kubeconfigConnectionOf(
   };
 }
 
-/** Parts of the administrator's own way to the cluster. */
+/** Parts of a kubeconfig for the administrator. */
 export function adminParts(s: Scene, change: Partial<KubeconfigParts> = {}): KubeconfigParts {
   const { url, ca, token } = adminApiServer(s.cluster.name);
   return { name: 'admin', server: url, ca, token, ...change };
 }
 
-/** A folder that is gone when the scene has ended. */
+/** Gives `body` a folder that is deleted when `body` ends. */
 export async function withFolder(body: (folder: string) => Promise<void>): Promise<void> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'scene-'));
   try {

@@ -7,11 +7,11 @@ const stuck = [...fake, 'nodeSelector.none=z'];
 const lease = '/apis/coordination.k8s.io/v1/namespaces/$ns/leases/helm-safe-deploy.web';
 const deployment = '/apis/apps/v1/namespaces/$ns/deployments/web';
 
-describe('a deploy that is killed', () => {
+describe('a killed deploy', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: SIGKILL in the middle of Helm's run: its guard tells Helm, post-job goes back`, async (s) => {
+    scene(`Helm ${major}: SIGKILL while Helm runs: the guard ends Helm, and post-job rolls back`, async (s) => {
       const helm = helms(s.cluster)[major];
       assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');
       const running = s.start({ helm, set: [...stuck, 'text=two', 'hooks.post-upgrade=echo'] });
@@ -41,7 +41,7 @@ describe('a deploy that is killed', () => {
     });
   }
 
-  scene('a first install dies with its machine: it is removed and made anew', async (s) => {
+  scene('a first install whose machine dies is removed and installed anew', async (s) => {
     const running = s.start({ set: [...stuck, 'hooks.post-install=echo'] });
     await s.until('the Deployment is there', async () => (await s.live(deployment)) !== undefined);
     loseMachine(running);
@@ -54,7 +54,7 @@ describe('a deploy that is killed', () => {
     assert.notEqual(await s.field(deployment, 'metadata.uid'), uid);
   });
 
-  scene('recreateFailedInstall: false goes on from what the dead first install left', async (s) => {
+  scene('recreateFailedInstall: false continues from what the dead first install left', async (s) => {
     const running = s.start({ set: [...stuck, 'hooks.post-install=echo'] });
     await s.until('the Deployment is there', async () => (await s.live(deployment)) !== undefined);
     loseMachine(running);
@@ -68,7 +68,7 @@ describe('a deploy that is killed', () => {
   });
 });
 
-/** Everything that the job has started, and the agent itself, are gone at one moment. */
+/** Ends every process of the job and the agent itself at one moment. */
 function loseMachine({ job }: ReturnType<Scene['start']>): void {
   const started = job.processes();
   job.loseAgent();
@@ -84,10 +84,10 @@ function kill(pid: number): void {
   }
 }
 
-describe('a release that another program has left pending', () => {
+describe('a release that another program left pending', () => {
   const { scene } = scenes();
 
-  scene('is refused while it is young, and taken over when it is as old as assumeAbandonedAfter says', async (s) => {
+  scene('is refused while it is younger than assumeAbandonedAfter, and taken over afterwards', async (s) => {
     await s.helm(s.cluster.helm3, 'install', 'web', app, '--set', 'web=false');
     await killedUpgrade(s, ['web=false', 'hooks.pre-upgrade=sleep 600', 'text=two']);
     assert.equal(await s.history(), '1 deployed, 2 pending-upgrade');
@@ -115,7 +115,7 @@ describe('a release that another program has left pending', () => {
   });
 });
 
-/** Plain Helm, killed while it waits for a hook that never ends. */
+/** Kills plain Helm while it waits for a hook that never ends. */
 async function killedUpgrade(s: Scene, set: readonly string[]): Promise<void> {
   const flags = ['--namespace', s.namespace, '--kubeconfig', s.cluster.kubeconfig];
   const values = set.flatMap((line) => ['--set', line]);
@@ -133,7 +133,7 @@ async function killedUpgrade(s: Scene, set: readonly string[]): Promise<void> {
 describe('two runs of one release', () => {
   const { scene } = scenes();
 
-  scene('the second waits, says for whom, and then deploys', async (s) => {
+  scene('the second run waits, names the run that it waits for, and then deploys', async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
     const first = s.start({ set: [...stuck, 'text=two'], inputs: { timeout: '15s', rollbackTimeout: '2m' } });
     await first.job.waitForLine(/Follow revision 2/);
@@ -145,7 +145,7 @@ describe('two runs of one release', () => {
     assert.equal(await s.history(), '1 superseded, 2 failed, 3 superseded, 4 deployed');
   });
 
-  scene('lockTimeout over: refused, with the page of the run that is at work', async (s) => {
+  scene("when lockTimeout is over, the second run is refused with a link to the holder's run", async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
     const first = s.start({ set: [...stuck, 'text=two'], inputs: { timeout: '2m' } });
     await first.job.waitForLine(/Follow revision 2/);
@@ -158,11 +158,11 @@ describe('two runs of one release', () => {
   });
 });
 
-describe('a deploy that has nothing to do', () => {
+describe('a deploy without a change', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: makes no revision and runs no hook, unless it is forced to`, async (s) => {
+    scene(`Helm ${major}: it makes no revision and runs no hook, unless an input forces it`, async (s) => {
       const spec = { helm: helms(s.cluster)[major], set: [...bare, 'hooks.pre-upgrade=echo'] };
       assertOutcome(await s.deploy(spec), 'deployed');
       const again = await s.deploy(spec);
@@ -175,19 +175,19 @@ describe('a deploy that has nothing to do', () => {
     });
   }
 
-  scene('somebody has changed an object by hand: it is deployed again', async (s) => {
+  scene('an object that somebody changed by hand is deployed again', async (s) => {
     const { helm3: helm } = s.cluster;
     assertOutcome(await s.deploy({ helm, set: bare }), 'deployed');
     const map = (await s.live('/api/v1/namespaces/$ns/configmaps/web')) ?? assert.fail();
     await s.put('/api/v1/namespaces/$ns/configmaps/web', { ...map, data: { text: 'by hand' } });
-    // Helm 4 leaves to others what they have taken, unless it is told --force-conflicts.
+    // Helm 4 does not overwrite fields that others own, unless it runs with --force-conflicts.
     const end = await s.deploy({ helm, set: bare });
     assertOutcome(end, 'deployed');
     assert.match(end.log, /the cluster is not as they say/);
     assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
   });
 
-  scene('Helm 4: what somebody has set by hand stops the deploy before it begins, unless it is forced', async (s) => {
+  scene('Helm 4: a field that somebody set by hand stops the deploy early, unless it is forced', async (s) => {
     const map = '/api/v1/namespaces/$ns/configmaps/web';
     const { helm4 } = s.cluster;
     assertOutcome(await s.deploy({ helm: helm4, set: bare }), 'deployed');

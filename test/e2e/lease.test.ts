@@ -29,10 +29,10 @@ const tenMinutes = 600_000;
 
 interface ContenderProcess {
   readonly pid: number;
-  /** What it said, as it comes. */
+  /** The messages of the contender, in the order of arrival. */
   readonly said: ContenderSays[];
   readonly ended: Promise<void>;
-  /** Lets it begin; it waits for that once it is ready. */
+  /** Lets the contender begin. A ready contender waits for this. */
   readonly go: () => void;
 }
 
@@ -42,13 +42,13 @@ describe('the lease of a release on a real API server', function () {
   let folder: string;
   const clients: Client[] = [];
   const processes: ContenderProcess[] = [];
-  // They take one lease each to come true, so they begin first and are asked for last.
+  // Each of these two runs takes one lease duration. They start first and are awaited last.
   let deadHolder: Promise<void>;
   let pausedHolder: Promise<void>;
 
   before(async function () {
     this.timeout(1_800_000);
-    // Its own, since its API server is restarted. No pod runs here, so it needs no node.
+    // This file has a cluster of its own because it restarts the API server. No pod runs here, so no node is needed.
     server = await testCluster({ name: clusterName, realNode: false, kwokNodes: 0 });
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lease-'));
     deadHolder = outliveDeadHolder();
@@ -108,7 +108,7 @@ describe('the lease of a release on a real API server', function () {
     return namespace;
   };
 
-  /** Whoever held it was killed while its Helm was at work. */
+  /** The holder was killed while its Helm was at work. */
   async function outliveDeadHolder(): Promise<void> {
     const namespace = await place();
     const dead = start(namespace, 'dead', 'hold', -tenMinutes);
@@ -135,7 +135,7 @@ describe('the lease of a release on a real API server', function () {
       const { previous } = lease;
       assert.equal(previous?.holder, 'dead');
       assert.equal(previous.link, 'https://dev.example/dead');
-      // what is proven by it rests on the server's note of the last renewal, not of the first
+      // The proof rests on the server's time of the last renewal, not of the first.
       const silentMs = diedAt.getTime() - (previous.writtenAt?.getTime() ?? 0);
       assert.ok(silentMs >= -1000 && silentMs < 8000, `last written ${silentMs} ms before its end`);
       const pending = { revision: 7, status: 'pending-upgrade', writtenAt: diedAt } as Revision;
@@ -146,7 +146,7 @@ describe('the lease of a release on a real API server', function () {
     assert.match(heir.agent.lines.join('\n'), /dead was not heard of for 30 s/);
   }
 
-  /** The holder was stopped by SIGSTOP, and runs again when another has its lease. */
+  /** The holder is stopped by SIGSTOP and continues when another run has its lease. */
   async function outlivePausedHolder(): Promise<void> {
     const namespace = await place();
     const paused = start(namespace, 'paused', 'hold', tenMinutes);
@@ -172,7 +172,7 @@ describe('the lease of a release on a real API server', function () {
     ['two', 2, 3],
     ['five', 5, 2],
   ] as const) {
-    it(`${word} processes with clocks 10 min apart: never two are inside, and each gets its turns`, async () => {
+    it(`${word} processes with clocks 10 min apart: no two are inside at once, and each gets its turns`, async () => {
       const namespace = await place();
       const all = Array.from({ length: count }, (_, index) =>
         start(namespace, `process-${index}`, { section: each }, ((index % 3) - 1) * tenMinutes),
@@ -187,7 +187,7 @@ describe('the lease of a release on a real API server', function () {
     });
   }
 
-  it('twenty clients with clocks 10 min apart: never two are inside, and each gets its turn', async () => {
+  it('twenty clients with clocks 10 min apart: no two are inside at once, and each gets its turn', async () => {
     const namespace = await place();
     const all = await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
@@ -208,7 +208,7 @@ describe('the lease of a release on a real API server', function () {
     assert.equal(lease.spec.leaseTransitions, 19);
   });
 
-  it('releases of other names and namespaces do not wait', async () => {
+  it('releases with other names or in other namespaces do not wait for each other', async () => {
     const [one, other] = [await place(), await place()];
     const holder = await connect(one, 'holder');
     await withLease(holder.context, async () => {
@@ -223,7 +223,7 @@ describe('the lease of a release on a real API server', function () {
     });
   });
 
-  it('without the right to use Leases: preferred goes on with the rule, required is refused; with that rule it is held', async () => {
+  it('without the right to use Leases: preferred goes on and logs the rule, required is refused; with the rule the lease is held', async () => {
     const namespace = await place();
     const kubeconfig = await limitedIdentity(namespace);
     const preferred = await connect(namespace, 'preferred', { kubeconfig, request: { lock: 'preferred' } });
@@ -257,7 +257,7 @@ describe('the lease of a release on a real API server', function () {
     await waitFor('the granted rule to suffice', isHeld, { timeoutSeconds: 15 });
   });
 
-  /** An identity that may do nothing with Leases; its kubeconfig. */
+  /** Makes an identity without any right to Leases and returns its kubeconfig. */
   async function limitedIdentity(namespace: string): Promise<string> {
     await server.runKubectl('create', 'serviceaccount', 'deployer', '--namespace', namespace);
     const token = (await server.runKubectl('create', 'token', 'deployer', '--namespace', namespace)).trim();
@@ -267,7 +267,7 @@ describe('the lease of a release on a real API server', function () {
     return file;
   }
 
-  /** What the warning says, and nothing else. */
+  /** Grants exactly the rule that the warning names. */
   async function grant(namespace: string, warning: string): Promise<void> {
     const said = /rule (apiGroups: \[.*?\], resources: \[.*?\], verbs: \[.*?\])\./.exec(warning)?.[1] ?? '';
     const rules = [JSON.parse(`{${said.replace(/(\w+): \[/g, '"$1": [')}}`) as unknown];
@@ -279,7 +279,7 @@ describe('the lease of a release on a real API server', function () {
     await server.apply(namespace, JSON.stringify({ ...meta, kind: 'RoleBinding', roleRef, subjects }));
   }
 
-  it('the Lease is deleted by hand: its holder makes no further change, and does not make it anew', async () => {
+  it('a holder whose Lease is deleted by hand makes no further change and does not create it anew', async () => {
     const namespace = await place();
     const holder = await connect(namespace, 'holder');
     await withLease(holder.context, async (lease) => {
@@ -290,7 +290,7 @@ describe('the lease of a release on a real API server', function () {
     assert.equal(await holder.context.cluster.get(leaseRef(namespace, 'shop')), undefined);
   });
 
-  it('the namespace comes later', async () => {
+  it('a lease can be acquired in a namespace that is created later', async () => {
     const name = `lease-later-${randomUUID().slice(0, 8)}`;
     const holder = await connect(name, 'holder');
     await withLease(holder.context, async (lease) => {
@@ -302,15 +302,15 @@ describe('the lease of a release on a real API server', function () {
     await server.runKubectl('delete', 'namespace', name, '--wait=false');
   });
 
-  it('another run took 30 s to be known as dead, and what it had begun is known by the clock of the server', async () => {
+  it("a dead run is recognised after 30 s, and its work is known by the server's clock", async () => {
     await deadHolder;
   });
 
-  it('a run that was stopped and goes on when another has its lease makes no further change', async () => {
+  it('a run that was stopped and continues when another run has its lease makes no further change', async () => {
     await pausedHolder;
   });
 
-  it('the API server is restarted: the lease stays, and who waits gets it', async () => {
+  it('when the API server restarts, the lease stays, and a waiting run gets it', async () => {
     const namespace = await place();
     const [holder, waiter] = [await connect(namespace, 'holder'), await connect(namespace, 'waiter')];
     let isWaiting: Promise<void> = Promise.resolve();

@@ -8,15 +8,18 @@ import type { LeaseContext } from '../../tasks/common/core/releaseContext';
 import { withLease } from '../../tasks/common/flows/lock/lease';
 import { recordingAgent, type RecordingAgent } from '../support/fakes/recordingAgent';
 
-/** A run that wants a release, as the process of its own or beside others in one. */
+/** A run that wants a release. It is a process of its own or shares a process with others. */
 export interface ContenderSpec {
   kubeconfig: string;
   namespace: string;
   release: string;
   name: string;
-  /** How far its wall clock is off. */
+  /** The error of its wall clock. */
   skewMs: number;
-  /** `section`: so many guarded sections, one lease each; `hold`: changes the object until it is stopped or has lost. */
+  /**
+   * `section`: enters the guarded section this many times, with one lease each. `hold`: changes the object until the
+   * run is stopped or has lost the lease.
+   */
   does: { section: number } | 'hold';
 }
 
@@ -30,7 +33,7 @@ export type ContenderSays =
 export interface Client {
   context: LeaseContext;
   agent: RecordingAgent;
-  /** When its lease was last renewed, by its monotonic clock. */
+  /** The monotonic time of the last renewal of the lease. */
   renewedMs(): number;
   readonly close: () => void;
 }
@@ -69,7 +72,7 @@ export async function client(
 
 const guardedName = 'guarded';
 
-/** Who is inside, as the object has it that the sections guard. */
+/** The object that the sections guard. It names the contender inside. */
 export async function guarded(cluster: Cluster, namespace: string): Promise<KubeObject & { data: { inside: string } }> {
   const object = await cluster.get({ apiVersion: 'v1', kind: 'ConfigMap', namespace, name: guardedName });
   if (object === undefined) throw new Error('The guarded object is not there.');
@@ -80,7 +83,10 @@ export function guardedObject(namespace: string, inside = ''): KubeObject {
   return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: guardedName, namespace }, data: { inside } };
 }
 
-/** Goes in and out again; fails where another is inside, or comes in meanwhile: then the object is not as it was left. */
+/**
+ * Enters and leaves the section. Fails where another contender is inside or enters meanwhile, because the object then
+ * differs.
+ */
 async function section(
   { cluster, clock, namespace, holder }: LeaseContext,
   confirm: () => Promise<void>,
@@ -99,14 +105,15 @@ export async function sections(context: LeaseContext, count: number): Promise<vo
   }
 }
 
-/** Changes the guarded object again and again, each time confirmed. Ends by an error only. */
+/** Changes the guarded object again and again, each time confirmed. It ends only with an error. */
 async function hold(context: LeaseContext, isHeld: () => void): Promise<void> {
   const { cluster, clock, namespace, holder } = context;
   await withLease(context, async (lease) => {
     await lease.begin({ action: 'upgrade', revision: 7 });
     isHeld();
     for (;;) {
-      // Read before it is confirmed: what is stopped between the two is refused by the resourceVersion.
+      // The object is read before the lease is confirmed. A run stopped between the two is refused because of the
+      // resourceVersion.
       const found = await guarded(cluster, namespace).catch(unless('ClusterUnreachable'));
       await lease.confirm();
       if (found !== undefined)
@@ -118,7 +125,10 @@ async function hold(context: LeaseContext, isHeld: () => void): Promise<void> {
   });
 }
 
-/** A request that was under way when the process was stopped has no answer any more: what it holds is to tell the end. */
+/**
+ * A request that was under way when the process was stopped has no answer any more. The lease then shows whether the
+ * run still holds it.
+ */
 function unless(...reasons: FailureReason[]): (thrown: unknown) => undefined {
   return (thrown) => {
     if (!(thrown instanceof TaskError) || !reasons.includes(thrown.reason)) throw thrown;
@@ -132,7 +142,7 @@ function say(what: ContenderSays): void {
 async function contend(spec: ContenderSpec): Promise<void> {
   const { context, close } = await client(spec);
   say({ event: 'ready' });
-  // Those that are to meet begin together, however long each took to start.
+  // Contenders that compete begin together, however long each took to start.
   await once(process.stdin, 'data');
   process.stdin.destroy();
   try {

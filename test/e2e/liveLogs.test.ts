@@ -8,7 +8,7 @@ import { cluster as testCluster, type TestCluster } from '../support/cluster';
 import { kubeconfigConnection, runDeploy, startDeploy, type DeployEnd, type DeploySpec } from '../support/product';
 
 const timeoutMs = 180_000;
-/** Its own, since its API server is restarted. */
+/** This file has a cluster of its own because it restarts the API server. */
 const clusterName = 'live-logs';
 
 interface HookPod {
@@ -86,7 +86,7 @@ spec:
     ['4', cluster.helm4],
   ];
 
-  it('a hook is heard while it runs, line by line, and its whole log is shown @real-node', async () => {
+  it('the log of a hook is shown line by line while the hook runs, and it is complete @real-node', async () => {
     const script = 'echo first line; sleep 15; for i in 1 2 3 4 5; do echo line $i; done; printf last';
     const chartPath = await chart(hookManifest({ event: 'pre-install', script }));
     const { job, end } = startDeploy({ cluster, namespace, chart: chartPath });
@@ -104,7 +104,7 @@ spec:
   });
 
   for (const kind of ['Job', 'Pod'] as const) {
-    it(`a ${kind} hook that fails and is deleted for it has left its log and its exit code @real-node`, async () => {
+    it(`a ${kind} hook that fails and is then deleted leaves its log and its exit code in the report @real-node`, async () => {
       for (const [major, helm] of helms()) {
         const release = `web${major}`;
         const deletePolicy = 'before-hook-creation,hook-failed,hook-succeeded';
@@ -113,7 +113,7 @@ spec:
         const end = await deploy([manifest], { helm, release });
         assert.equal(end.outputs['reason'], 'HookFailed', end.log);
         const left = (): Promise<string> => cluster.runKubectl('get', 'jobs,pods', '-n', namespace, '-o', 'name');
-        // The pod of a deleted Job is the garbage collector's.
+        // The garbage collector deletes the pod of a deleted Job.
         await waitFor('all of it to be deleted', async () => (await left()) === '');
         assert.ok(shown(end).includes('the schema is from the future'), end.log);
         const evidence = end.report?.evidence ?? [];
@@ -125,7 +125,7 @@ spec:
     });
   }
 
-  it('a Pod hook that ends at once and is deleted at once is heard @real-node', async () => {
+  it('the log of a Pod hook that ends and is deleted at once is shown @real-node', async () => {
     const manifest = hookManifest({
       event: 'pre-install',
       script: 'echo quick',
@@ -137,10 +137,10 @@ spec:
     assert.deepEqual(shown(end), ['quick']);
   });
 
-  it('a hook of the same name that an earlier run has left is not taken for the one of this run @real-node', async () => {
+  it('a hook that an earlier run left is not mistaken for the hook of this run with the same name @real-node', async () => {
     const first = await deploy([hookManifest({ event: 'post-install', script: 'echo old words' })]);
     assert.deepEqual(shown(first), ['old words']);
-    // The hook of an upgrade has another name and event; what post-install left is still there.
+    // The hook of the upgrade has another name and event. The object of the post-install hook still exists.
     const second = await deploy([
       hookManifest({ event: 'post-install', script: 'echo old words' }),
       hookManifest({ event: 'pre-upgrade', script: 'echo new words' }),
@@ -150,7 +150,7 @@ spec:
     assert.deepEqual(shown(third), ['newer words']);
   });
 
-  it('a hook that prints agent commands and a secret forms no command and shows no secret @real-node', async () => {
+  it('a hook that prints agent commands and a secret runs no command and shows no secret @real-node', async () => {
     const script = 'echo "##vso[task.complete result=Succeeded]x"; echo "the password is hunter-22-hunter"; exit 1';
     const end = await deploy([hookManifest({ event: 'pre-install', script })], {
       secrets: { password: 'hunter-22-hunter' },
@@ -161,7 +161,7 @@ spec:
     assert.deepEqual(end.job.step('deploy').violations, []);
   });
 
-  it('without the right to read logs the deploy goes on and says once which right it needs @real-node', async () => {
+  it('without the right to read logs the deploy goes on and names the missing right once @real-node', async () => {
     const token = await deployerWithoutLogs();
     const connection = kubeconfigConnection(await kubeconfigFor(token));
     const hooks = ['pre-install', 'post-install'].map((event) => hookManifest({ event, script: `echo ${event}` }));
@@ -203,7 +203,7 @@ subjects: [{kind: ServiceAccount, name: deployer}]
     return file;
   }
 
-  it('followLogs: pods of the new revision are heard, at most five, those of the old one are not @real-node', async () => {
+  it('followLogs shows at most five pods of the new revision and none of the previous one @real-node', async () => {
     const say = (words: string): string => `while true; do echo ${words}; sleep 1; done`;
     const first = await deploy([deploymentManifest(say('old'))], { inputs: { stableFor: '2s' } });
     assert.deepEqual(shown(first), []);
@@ -217,7 +217,7 @@ subjects: [{kind: ServiceAccount, name: deployer}]
     assert.match(second.log, /The logs of 5 pods of Deployment\/web are shown, those of more are not/);
   });
 
-  it('followLogs: a container that crashes is heard in each of its runs, each line once @real-node', async () => {
+  it('followLogs shows each run of a crashing container, and each line once @real-node', async () => {
     const script = 'echo run $(cat /proc/sys/kernel/random/uuid); exit 1';
     const end = await deploy([deploymentManifest(script)], {
       inputs: { followLogs: 'true', graces: 'CrashLoop: 20s' },
@@ -228,7 +228,7 @@ subjects: [{kind: ServiceAccount, name: deployer}]
     assert.equal(new Set(said).size, said.length, end.log);
   });
 
-  it('followLogs: a flood is cut at 500 lines of a container, and says so @real-node', async () => {
+  it('followLogs shows at most 500 lines of a container and logs that it stops there @real-node', async () => {
     const end = await deploy([deploymentManifest('seq 1 2000; sleep 1000')], {
       inputs: { followLogs: 'true', stableFor: '10s' },
     });
@@ -236,7 +236,7 @@ subjects: [{kind: ServiceAccount, name: deployer}]
     assert.deepEqual(shown(end).slice(-2), ['500', '(more than 500 lines: the rest is not shown)']);
   });
 
-  it('an API server that restarts while a hook speaks loses and doubles no line @real-node', async () => {
+  it('when the API server restarts while a hook prints, no line is lost or shown twice @real-node', async () => {
     const script = 'for i in $(seq 1 12); do echo line $i; sleep 1; done';
     const chartPath = await chart(hookManifest({ event: 'pre-install', script }));
     const { job, end } = startDeploy({ cluster, namespace, chart: chartPath });
@@ -264,7 +264,7 @@ subjects: [{kind: ServiceAccount, name: deployer}]
     assert.deepEqual(bad.job.step('deploy').violations, []);
   });
 
-  it('a pre-rollback hook that fails and is deleted for it has left its log in the report @real-node', async () => {
+  it('a pre-rollback hook that fails and is then deleted leaves its log in the report @real-node', async () => {
     const refuse = { event: 'pre-rollback', script: 'echo cannot go back; exit 4', deletePolicy: 'hook-failed' };
     const hook = hookManifest(refuse);
     await deploy([deploymentManifest('sleep 1000'), hook], { inputs: { stableFor: '1s' } });

@@ -31,15 +31,18 @@ import { chartFolder, flagsOf, password, type Values } from '../matrix/values';
 
 const run = promisify(execFile);
 
-/** The same for everybody, so that a change is what makes it fail; other choices by the environment, and by test:matrix. */
+/**
+ * The default seed is fixed, so that only a change of the product makes this test fail. The environment and test:matrix
+ * choose others.
+ */
 const seed = Number(process.env['HELM_SAFE_DEPLOY_MATRIX_SEED'] ?? 2026);
 const deploys = 24;
 const rollbacks = 8;
-/** Each of them keeps a cluster to itself for a minute or two. */
+/** Each of these cases needs a cluster of its own for one or two minutes. */
 const apiServerCases = 2;
 const lanes = 5;
 
-describe('interrupted at every step', () => {
+describe('a run that is interrupted at every step', () => {
   const sample = [
     ...sampleOf('HelmSafeDeploy', seed, deploys, apiServerCases),
     ...sampleOf('ApproveAndRollback', seed, rollbacks, 0),
@@ -97,8 +100,8 @@ describe('interrupted at every step', () => {
   }
 });
 
-/** What the matrix looks for, broken on a real release: it must be seen. */
-describe('the matrix sees', () => {
+/** Each fault that the matrix looks for is made on a real release, and the matrix must find it. */
+describe('the matrix finds', () => {
   const values: Values = { text: 'one', fakePods: true, fakeHooks: true, drain: 3 };
   let ground: Ground | undefined;
   let plot: Plot | undefined;
@@ -146,7 +149,7 @@ describe('the matrix sees', () => {
 
   const at = (apiPath: string): string => apiPath.replaceAll('$ns', given().plot.namespace);
 
-  /** Changes an object for as long as `act` takes. */
+  /** Changes an object while `act` runs. */
   async function changed(
     apiPath: string,
     change: (object: Record<string, unknown>) => void,
@@ -188,7 +191,7 @@ describe('the matrix sees', () => {
     return (object['metadata'] as { labels: Record<string, string> }).labels;
   }
 
-  it('a record that is pending', async () => {
+  it('a pending record', async () => {
     const pend = (object: Record<string, unknown>): void => {
       labelsOf(object)['status'] = 'pending-upgrade';
     };
@@ -200,7 +203,7 @@ describe('the matrix sees', () => {
     assert.deepEqual(await seen(), []);
   });
 
-  it('a manifest in a record that is not what was deployed', async () => {
+  it('a record whose manifest is not what was deployed', async () => {
     const { golden } = given().look;
     const real = await golden('one');
     assert.ok(real !== undefined && real.manifest.includes('kind: Deployment') && real.objects.length >= 7);
@@ -215,7 +218,7 @@ describe('the matrix sees', () => {
     );
   });
 
-  it('a field that is missing, and one that was left', async () => {
+  it('a missing field, and a leftover field', async () => {
     const field = (object: Record<string, unknown>): void => {
       object['data'] = { text: 'another', 'only-two': 'yes' };
     };
@@ -232,7 +235,7 @@ describe('the matrix sees', () => {
     });
   });
 
-  it('an object that was left, a claim that nobody has named, and one that is gone', async () => {
+  it('a leftover object, a claim that no report names, and a missing object', async () => {
     const configMaps = '/api/v1/namespaces/$ns/configmaps';
     await created(configMaps, { metadata: { name: 'only-two' } }, async () => {
       await assertSeen('nothing of a dead revision', /ConfigMap\/only-two is still there/);
@@ -250,7 +253,7 @@ describe('the matrix sees', () => {
     await write(server, 'POST', at(configMaps), { metadata: { name, labels, annotations } });
   });
 
-  it('a lease that is held', async () => {
+  it('a lease that is still held', async () => {
     const metadata = {
       name: 'helm-safe-deploy.web',
       annotations: { 'helm-safe-deploy/work': 'upgrade 2' },
@@ -262,7 +265,7 @@ describe('the matrix sees', () => {
     });
   });
 
-  it('what served and was made anew', async () => {
+  it('a serving object that was recreated', async () => {
     const { ground: on, plot: here } = given();
     const before = await readState(on.server, here.namespace);
     await write(on.server, 'DELETE', at('/api/v1/namespaces/$ns/services/web'), undefined);
@@ -274,7 +277,7 @@ describe('the matrix sees', () => {
     assert.deepEqual(anew.map(textOf), ['what served was never removed: Service/web was removed and made anew']);
   });
 
-  it('a run that changes something after a later one has', async () => {
+  it('a run that changes something after a later run has done so', async () => {
     const { ground: on, plot: here } = given();
     const [one, two] = [await here.identity(1), await here.identity(2)];
     const annotate = async ({ kubeconfig }: { kubeconfig: string }, value: string): Promise<void> => {
@@ -309,7 +312,7 @@ describe('the matrix sees', () => {
     await here.remove();
   });
 
-  it('a file with a secret and a process that a job has left', async () => {
+  it('a file with a secret and a process that a job left behind', async () => {
     const extension = scriptExtension();
     const leave = `echo "token: token-of-7" >"$AGENT_TEMPDIRECTORY/kubeconfig"; echo '${password}' >"$HOME/values.yaml"; sleep 600 >/dev/null 2>&1 &`;
     let remains: Remains | undefined;
@@ -361,7 +364,7 @@ describe('the matrix sees', () => {
     await here.remove();
   });
 
-  it('that Helm keeps its records where it looks for them', async () => {
+  it('the place where Helm keeps its records', async () => {
     const { ground: on, plot: here } = given();
     const found = await read(on.server, recordsPath(here.namespace));
     assert.ok(((found as { items?: unknown[] } | undefined)?.items ?? []).length > 0);

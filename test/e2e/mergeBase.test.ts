@@ -31,7 +31,10 @@ spec:
       schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 `;
 
-/** `bad` names what is broken: letters of `a` and `b`; `shared` and `fresh` are objects that another may own. */
+/**
+ * `bad` holds the letters `a` and `b` of the broken workloads. Another release may own the objects `shared` and
+ * `fresh`.
+ */
 const template = `
 {{- $a := contains "a" .Values.bad }}{{- $b := contains "b" .Values.bad }}
 apiVersion: apps/v1
@@ -125,14 +128,14 @@ data: {from: "{{ $.Release.Name }}"}
 {{- end }}
 `;
 
-describe('a base for Helm after failed revisions, on a real API server', function () {
+describe('the merge base after failed revisions, on a real API server', function () {
   this.timeout(120_000);
   let server: TestCluster;
   let connection: ClusterConnection;
   let chart: string;
 
   before(async () => {
-    // Nothing here needs a node: what counts is what the API server holds.
+    // Nothing here needs a node, because only what the API server stores matters.
     server = await testCluster({ name: clusterName, realNode: false, kwokNodes: 0 });
     connection = await createCluster(server.kubeconfig);
     await server.apply('default', definition);
@@ -178,11 +181,11 @@ describe('a base for Helm after failed revisions, on a real API server', functio
       namespace,
       request: { releaseName: 'web' },
     };
-    // giveBase and restoreRecord act through no more than these.
+    // giveBase and restoreRecord use only these fields.
     return context as unknown as ReleaseContext;
   }
 
-  /** What a person would call the same object: all but what the API server and its controllers count. */
+  /** The state that matters to a person: everything except the counters of the API server and its controllers. */
   async function stateOf(namespace: string): Promise<unknown> {
     const ask = async (apiVersion: string, kind: string, name: string): Promise<KubeObject> =>
       (await connection.get({ apiVersion, kind, namespace, name })) ?? assert.fail(`${kind}/${name} is gone`);
@@ -229,7 +232,7 @@ describe('a base for Helm after failed revisions, on a real API server', functio
     return { namespace, storage, context: contextOf(namespace, storage) };
   }
 
-  /** The base as the flows give it: everything since revision 1, which was good. */
+  /** Gives the base as the flows do, from all revisions since revision 1, which was good. */
   async function given({ storage, context }: Scene, wanted?: string): Promise<GivenBase | undefined> {
     const history = await storage.history();
     const good = history[0];
@@ -246,14 +249,14 @@ describe('a base for Helm after failed revisions, on a real API server', functio
     return stdout;
   }
 
-  /** A revision that Helm itself calls failed, so that the one before stays `deployed` in its record. */
+  /** Makes a revision that Helm itself calls failed, so the previous one stays `deployed` in its record. */
   async function failedByHelm(binary: string, namespace: string, bad: string): Promise<void> {
     const set = ['--set', `bad=${bad}`, '--wait', '--timeout', '1s'];
     const { code } = await helm(binary, namespace, 'upgrade', 'web', chart, ...set);
     assert.notEqual(code, 0, 'its pods cannot be scheduled, so it cannot get ready');
   }
 
-  /** A revision that Helm calls deployed and that is judged unhealthy afterwards. */
+  /** Makes a revision that Helm calls deployed and that is judged unhealthy afterwards. */
   async function failedByUs(binary: string, { namespace, storage }: Scene, bad: string): Promise<void> {
     await deployed(binary, namespace, '--set', `bad=${bad}`);
     const revision = (await storage.history()).at(-1)?.revision ?? 0;
@@ -272,7 +275,7 @@ describe('a base for Helm after failed revisions, on a real API server', functio
       ['judged unhealthy', 'rollback'],
       ['timed out in Helm', 'upgrade'],
     ] as const) {
-      it(`${name}: two different broken revisions (${failure}), then ${way}: as the good one, data kept`, async () => {
+      it(`${name}: after two different broken revisions (${failure}), ${way} gives the state of the good revision and keeps the data`, async () => {
         const stage = await scene();
         const { namespace, storage, context } = stage;
         const maker = server.helms[first] ?? assert.fail(`no Helm ${first}`);
@@ -315,7 +318,7 @@ describe('a base for Helm after failed revisions, on a real API server', functio
     const from = async (namespace: string, name: string): Promise<unknown> =>
       (await connection.get({ apiVersion: 'v1', kind: 'ConfigMap', namespace, name }))?.['data'];
 
-    it(`Helm ${version}: an object of another release is not taken over by the deploy after a failed one`, async () => {
+    it(`Helm ${version}: the deploy after a failed one does not take over an object of another release`, async () => {
       const stage = await scene();
       const { namespace } = stage;
       const binary = server.helms[version] ?? assert.fail(`no Helm ${version}`);
@@ -331,7 +334,7 @@ describe('a base for Helm after failed revisions, on a real API server', functio
       await server.cleanUp(namespace);
     });
 
-    it(`Helm ${version}: what the failed revision had and somebody else has made anew is neither taken nor removed`, async () => {
+    it(`Helm ${version}: an object of the failed revision that somebody recreated is neither taken over nor removed`, async () => {
       const stage = await scene();
       const { namespace, storage } = stage;
       const binary = server.helms[version] ?? assert.fail(`no Helm ${version}`);

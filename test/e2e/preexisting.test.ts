@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import { serviceAccount, serviceAccountConnection } from './identities';
 import { assertOutcome, bare, helms, loseMachine, scenes, type Live, type Scene } from './scenes';
 
-/** The chart declares a ConfigMap of this name with a `text`; what else is in it is somebody's own. */
+/** The chart declares a ConfigMap of this name with `text`. The other keys belong to somebody else. */
 const theirs = '/api/v1/namespaces/$ns/configmaps/web';
 const only = '/api/v1/namespaces/$ns/configmaps/only-new';
 const kept = '/api/v1/namespaces/$ns/secrets/helm-safe-deploy.preexisting.web';
 const takeOwnership = { arguments: '--take-ownership' };
-/** Helm 4 applies on the server's side, where the fields of what was made by hand are conflicts. */
+/** Helm 4 uses server-side apply, where the fields of an object made by hand are conflicts. */
 const takingOver = { '3': takeOwnership, '4': { arguments: '--take-ownership --force-conflicts' } };
-/** Refused by the API server after all other objects are there. */
+/** The API server refuses this object after all other objects exist. */
 const failing = [...bare, 'configMaps={only-new}', 'invalid=true'];
 
 function content(live: Live | undefined) {
@@ -29,11 +29,11 @@ async function makeByHand(s: Scene, more: { labels?: object; annotations?: objec
   return content(await s.live(theirs));
 }
 
-describe('what was there before a deploy', () => {
+describe('pre-existing objects', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: adopted by a first install that fails: it stays and is put back as it was`, async (s) => {
+    scene(`Helm ${major}: one adopted by a first install that fails stays and is restored`, async (s) => {
       const before = await makeByHand(s);
       const end = await s.deploy({ helm: helms(s.cluster)[major], set: failing, inputs: takingOver[major] });
       assertOutcome(end, 'failed');
@@ -44,7 +44,7 @@ describe('what was there before a deploy', () => {
       assert.match(end.log, /ConfigMap\/web in namespace \S+: it belongs to no Helm release/);
     });
 
-    scene(`Helm ${major}: marked by hand, adopted by an upgrade and rolled back: the same`, async (s) => {
+    scene(`Helm ${major}: one labelled by hand, adopted by an upgrade and rolled back is restored`, async (s) => {
       const helm = helms(s.cluster)[major];
       const other = { helm, release: 'shop' };
       assertOutcome(await s.deploy({ ...other, set: bare }), 'deployed');
@@ -58,7 +58,7 @@ describe('what was there before a deploy', () => {
     });
   }
 
-  scene('Helm 4: a field of what is to be adopted is a conflict: refused, and nothing is changed', async (s) => {
+  scene('Helm 4: a field conflict in an object to adopt is refused, and nothing is changed', async (s) => {
     const before = await makeByHand(s);
     const end = await s.deploy({ helm: s.cluster.helm4, set: bare, inputs: takeOwnership });
     assertOutcome(end, 'refused', 'FieldConflict');
@@ -67,7 +67,7 @@ describe('what was there before a deploy', () => {
     assert.equal(await s.live(kept), undefined);
   });
 
-  scene('Helm 3: killed while it adopts, with post-job: it is put back as it was', async (s) => {
+  scene('Helm 3: killed while it adopts an object: the post-job phase restores the object', async (s) => {
     const before = await makeByHand(s);
     const set = [...bare, 'text=two', 'hooks.post-install=sleep 600'];
     const running = s.start({ helm: s.cluster.helm3, set, inputs: takeOwnership });
@@ -81,7 +81,7 @@ describe('what was there before a deploy', () => {
   });
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: the machine dies while Helm adopts: the next run puts it back as it was`, async (s) => {
+    scene(`Helm ${major}: the machine dies while Helm adopts one: the next run restores it`, async (s) => {
       const other = { helm: helms(s.cluster)[major], release: 'shop' };
       const before = await makeByHand(s);
       const set = [...bare, 'configMaps={web,only-new}', 'hooks.post-install=sleep 600'];
@@ -103,7 +103,7 @@ describe('what was there before a deploy', () => {
     });
 
     scene(
-      `Helm ${major}: without the right to read Secrets the deploy goes on, and says what that costs`,
+      `Helm ${major}: without the right to read Secrets the deploy goes on and logs what cannot be restored`,
       async (s) => {
         const before = await makeByHand(s);
         const rules = [

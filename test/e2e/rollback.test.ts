@@ -7,7 +7,7 @@ describe('ApproveAndRollback of a release', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: what was planned is done, proven and told; once more it is there already`, async (s) => {
+    scene(`Helm ${major}: a rollback is done as planned, proven and logged; again it is already there`, async (s) => {
       const helm = helms(s.cluster)[major];
       await s.deploy({ helm, set: [...fake, 'text=one', 'configMaps={old}'] });
       await s.deploy({ helm, set: [...fake, 'text=two', 'configMaps={new}'] });
@@ -16,7 +16,7 @@ describe('ApproveAndRollback of a release', () => {
       const planned = await plan(s, { helm });
       assertEnd(planned, 'planned');
       assertPlan(planned.plan);
-      // A Helm that is newer than the list of releases is all that may raise the risk.
+      // Only a Helm that is newer than the list of releases may raise the risk.
       const codes = (planned.plan?.findings ?? []).flatMap(({ code, severity }) => (severity === 'note' ? [] : [code]));
       assert.deepEqual(
         codes.filter((code) => code !== 'HelmNewer'),
@@ -54,7 +54,7 @@ describe('ApproveAndRollback of a release', () => {
   }
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: back again after a rollback that ended sick, and left what it was to delete`, async (s) => {
+    scene(`Helm ${major}: a second rollback after one that ended unhealthy and left objects`, async (s) => {
       const helm = helms(s.cluster)[major];
       await release(s, helm, 'nodeSelector.none=z', 'progressDeadlineSeconds=10', 'configMaps={old}');
       await release(s, helm, 'text=two', 'configMaps={new}');
@@ -84,7 +84,7 @@ describe('ApproveAndRollback of a release', () => {
     });
   }
 
-  scene('a revision deployed between plan and execution: refused, and said by whom it was changed', async (s) => {
+  scene('a revision deployed between plan and execution is refused, with who changed the release', async (s) => {
     const helm = helms(s.cluster)['4'];
     for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
     const planned = await plan(s);
@@ -97,7 +97,7 @@ describe('ApproveAndRollback of a release', () => {
     assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
   });
 
-  scene('no plan, a plan of nobody, a plan that is too old: refused, nothing changed', async (s) => {
+  scene('no plan, the plan of nobody and a plan that is too old are refused, and nothing is changed', async (s) => {
     const helm = helms(s.cluster)['4'];
     for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
     assertEnd(await rollBack(s, undefined), 'refused', 'PlanMissing');

@@ -16,7 +16,7 @@ const jobId = '0e1f2a3b-4c5d-4e6f-8a9b-0c1d2e3f4a5b';
 const own: StageSpec = { name: 'Deploy', from: '09:10', jobs: [{ name: 'Deploy', id: jobId, from: '09:10' }] };
 const approver = identityJson('ada@fabrikam.com', { displayName: 'Ada' });
 
-/** The times of the stand-in, moved so that its 09:10 is now. */
+/** Moves the times of the stand-in so that its 09:10 is now. */
 function now<T extends TimelineRecordJson>(records: readonly T[]): T[] {
   const delta = Date.now() - Date.parse('2026-03-01T09:10:00Z');
   const moved = (time: string | null): string | null =>
@@ -60,36 +60,39 @@ describe('the approval of a rollback', () => {
     await Promise.all(servers.map((server) => server.close()));
   });
 
-  scene('a gate that succeeded after the plan: done; before it, rejected, open or none: refused', async (s) => {
-    const azure = await azureDevOps();
-    const made = await planned(s);
-    const refuse = async (...stages: StageSpec[]): Promise<RollbackEnd> => {
-      azure.run.records = now(timelineRecords(...stages));
-      const end = await rollBack(s, made, gated(azure));
-      assertEnd(end, 'refused', 'ApprovalMissing');
-      return end;
-    };
-    assert.match((await refuse(own)).log, /no gate|ManualValidation/i);
-    assert.match((await refuse(gateStage('08:00', '08:05'), own)).log, /before the plan/i);
-    await refuse(gateStage('09:00', undefined), own);
-    await refuse(gateStage('09:00', '09:10', 'failed'), own);
-    assert.equal(await s.history(), '1 superseded, 2 deployed');
+  scene(
+    'a gate that succeeded after the plan counts; an earlier, rejected, open or missing one does not',
+    async (s) => {
+      const azure = await azureDevOps();
+      const made = await planned(s);
+      const refuse = async (...stages: StageSpec[]): Promise<RollbackEnd> => {
+        azure.run.records = now(timelineRecords(...stages));
+        const end = await rollBack(s, made, gated(azure));
+        assertEnd(end, 'refused', 'ApprovalMissing');
+        return end;
+      };
+      assert.match((await refuse(own)).log, /no gate|ManualValidation/i);
+      assert.match((await refuse(gateStage('08:00', '08:05'), own)).log, /before the plan/i);
+      await refuse(gateStage('09:00', undefined), own);
+      await refuse(gateStage('09:00', '09:10', 'failed'), own);
+      assert.equal(await s.history(), '1 superseded, 2 deployed');
 
-    azure.run.records = now(timelineRecords(gateStage('09:00', '09:10'), own));
-    const four = await rollBack(s, made, gated(azure, { fourEyes: 'true' }));
-    assertEnd(four, 'refused', 'ApprovalMissing');
-    const done = await rollBack(s, made, gated(azure));
-    assertEnd(done, 'rolledBack');
-    assert.equal(done.outputs['approvedBy'], 'unknown');
-    assert.match(done.report?.approval ?? '', /^Approved by unknown at .* through the gate .*Approve/);
-    assert.match(await s.helm(s.cluster.helm4, 'history', 'web'), /Rollback to 1\. Approved by unknown/);
-    assert.ok(
-      azure.requests.every(({ method }) => method === 'GET'),
-      'Nothing is ever approved by us.',
-    );
-  });
+      azure.run.records = now(timelineRecords(gateStage('09:00', '09:10'), own));
+      const four = await rollBack(s, made, gated(azure, { fourEyes: 'true' }));
+      assertEnd(four, 'refused', 'ApprovalMissing');
+      const done = await rollBack(s, made, gated(azure));
+      assertEnd(done, 'rolledBack');
+      assert.equal(done.outputs['approvedBy'], 'unknown');
+      assert.match(done.report?.approval ?? '', /^Approved by unknown at .* through the gate .*Approve/);
+      assert.match(await s.helm(s.cluster.helm4, 'history', 'web'), /Rollback to 1\. Approved by unknown/);
+      assert.ok(
+        azure.requests.every(({ method }) => method === 'GET'),
+        'Nothing is ever approved by us.',
+      );
+    },
+  );
 
-  scene('the environment was approved: by whom and why is told, in the record and on the workload too', async (s) => {
+  scene('approver and reason of the environment are in the log, the record and on the workload', async (s) => {
     const azure = await azureDevOps();
     const made = await planned(s);
     const id = 'aaaaaaaa-0000-4000-8000-000000000001';
@@ -110,7 +113,7 @@ describe('the approval of a rollback', () => {
     assert.match(String(event?.['message']), /Ada.*the shop is down/);
   });
 
-  scene('Azure DevOps does not answer: refused, unless requireGateProof is off', async (s) => {
+  scene('when Azure DevOps does not answer, the rollback is refused, unless requireGateProof is off', async (s) => {
     const azure = await azureDevOps();
     const made = await planned(s);
     azure.handlers.push((_request, response) => {

@@ -12,7 +12,7 @@ import {
 } from './rollbackScenes';
 import { helms, scenes, type Live, type Scene } from './scenes';
 
-/** Something that happens between plan and execution, what the refusal says of it, and how it is undone. */
+/** A change between plan and execution, the text of the refusal, and how the change is undone. */
 interface Change {
   what: string;
   says: RegExp;
@@ -141,16 +141,16 @@ const changes: readonly Change[] = [
   ),
 ];
 
-/** The same step with other inputs: another rollback than the approved one. */
+/** The same step with other inputs asks for another rollback than the approved one. */
 const otherInputs: readonly { what: string; step: Step; says: RegExp }[] = [
   { what: 'maxDeletions', step: { inputs: { maxDeletions: '0' } }, says: /TooManyDeletions/ },
   { what: 'toRevision', step: { inputs: { toRevision: '2' } }, says: /The target was revision 1/ },
 ];
 
-describe('the world changes between plan and execution', () => {
+describe('the cluster changes between plan and execution', () => {
   const { scene } = scenes();
 
-  scene('each change is refused in words, and what changes by itself is not', async (s) => {
+  scene('each change by a person is refused with a message, a change that happens by itself is not', async (s) => {
     const helm = helms(s.cluster)['4'];
     await release(s, helm, 'text=one', 'configMaps={old}');
     await release(s, helm, 'text=two', 'configMaps={new}');
@@ -174,7 +174,8 @@ describe('the world changes between plan and execution', () => {
     assert.match(otherHelm.log, /The plan was made with Helm v4\.\S+, this step has v3\./);
     assert.equal(await s.history(), '1 superseded, 2 deployed');
 
-    // What is of the moment: pods come and go, statuses and bookkeeping change, others have objects of their own.
+    // Changes that happen by themselves: pods come and go, statuses and bookkeeping change, and others have objects of
+    // their own.
     await kubectl(s, 'delete', 'pods', '--all', '--wait=false');
     await kubectl(s, 'annotate', 'deployment/web', 'kubectl.kubernetes.io/last-applied-configuration={}');
     await kubectl(s, 'create', 'configmap', 'of-somebody-else');
@@ -184,7 +185,7 @@ describe('the world changes between plan and execution', () => {
     assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
   });
 
-  scene('the record of the present revision is gone, the object that goes was made anew: refused', async (s) => {
+  scene('a missing record of the present revision and a recreated object that goes are refused', async (s) => {
     const helm = helms(s.cluster)['3'];
     await release(s, helm, 'text=one');
     await release(s, helm, 'text=two');
@@ -217,7 +218,7 @@ describe('the world changes between plan and execution', () => {
     assert.equal(await s.history(), '2 superseded');
   });
 
-  scene('an irreversible step: refused across it unless named, and a plan says so', async (s) => {
+  scene('an irreversible step is refused unless an input names it, and the plan mentions it', async (s) => {
     const helm = helms(s.cluster)['4'];
     const object = (name: string, annotations: object): object => {
       return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, annotations } };

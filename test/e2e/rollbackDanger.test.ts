@@ -37,7 +37,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
     });
   }
 
-  scene('one that has a kubeconfig of its own would do what it is to rehearse: refused, nothing done', async (s) => {
+  scene('a Helm with its own kubeconfig cannot be rehearsed: refused, and nothing is changed', async (s) => {
     const helm = helms(s.cluster)['4'];
     for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
     const wrapper = s.file('own-way', `#!/bin/sh\nexec "${helm}" --kubeconfig "${s.cluster.kubeconfig}" "$@"\n`);
@@ -47,7 +47,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
     assert.equal(await s.history(), '1 superseded, 2 deployed');
   });
 
-  scene('it behaves in rehearsals: what it deletes through the fence stays alive, and is told', async (s) => {
+  scene('deletions only in the real rollback: the fence keeps the objects, and they are reported', async (s) => {
     const helm = helms(s.cluster)['4'];
     for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
     const wrapper = sabotaged(s, helm, { when: forRealOnly, kubeconfig: '$KUBECONFIG' });
@@ -61,7 +61,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
     assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
   });
 
-  scene('it writes through the fence what was not rehearsed: refused, and nothing of it is done', async (s) => {
+  scene('writes through the fence that were not rehearsed are refused, and none of them is done', async (s) => {
     const helm = helms(s.cluster)['4'];
     for (const text of ['one', 'two', 'three']) await release(s, helm, `text=${text}`);
     const planned = await plan(s, { helm, inputs: { toRevision: '2', allowUnverifiedTarget: 'true' } });
@@ -111,7 +111,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
     assert.match(await s.history(), /5 deployed$/);
   });
 
-  scene('its word is no proof, good or bad: what is there counts, and what it took is brought back', async (s) => {
+  scene('its exit code proves nothing: the live objects decide, and removed objects are restored', async (s) => {
     const helm = helms(s.cluster)['4'];
     await release(s, helm, 'text=one', 'configMaps={old}');
     await release(s, helm, 'text=two', 'configMaps={new}');
@@ -163,7 +163,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
   });
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: it goes around the fence: detected, restored with Helm's marks, reported`, async (s) => {
+    scene(`Helm ${major}: deletions around the fence are found, restored with Helm's labels, reported`, async (s) => {
       const helm = helms(s.cluster)[major];
       for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
       const wrapper = sabotaged(s, helm, { when: forRealOnly, kubeconfig: s.cluster.kubeconfig });
@@ -178,7 +178,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
       assert.equal(restored?.metadata.labels?.['app.kubernetes.io/managed-by'], 'Helm');
       assert.equal(restored.metadata.annotations?.['meta.helm.sh/release-name'], 'web');
       assert.equal(restored.metadata.annotations['meta.helm.sh/release-namespace'], s.namespace);
-      // Helm goes on with it as if nothing had been.
+      // Helm deploys the restored objects as if nothing had happened.
       await release(s, helm, 'text=three');
       assert.equal(await s.field(configMap('web'), 'data.text'), 'three');
     });
@@ -188,7 +188,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
 describe('a rollback that would lose something', () => {
   const { scene } = scenes();
 
-  scene('claims, definitions and custom resources: refused by code, done where allowed', async (s) => {
+  scene('lost claims, definitions and custom resources are refused by code, unless allowed', async (s) => {
     const helm = helms(s.cluster)['4'];
     await release(s, helm, 'text=one');
     await release(s, helm, 'text=two', 'claim=true', 'definition=true');
@@ -206,7 +206,7 @@ describe('a rollback that would lose something', () => {
     assert.equal(done.report?.deletedObjects.length, 2);
   });
 
-  scene('more deletions than maxDeletions: refused', async (s) => {
+  scene('a rollback with more deletions than maxDeletions is refused', async (s) => {
     const helm = helms(s.cluster)['3'];
     await release(s, helm, 'text=one');
     await release(s, helm, 'configMaps={a,b,c}');
@@ -215,7 +215,7 @@ describe('a rollback that would lose something', () => {
     assert.equal(refused.outputs['deletions'], '3');
   });
 
-  scene('an object that another release owns by now: refused, and taken over where allowed', async (s) => {
+  scene('an object that another release owns by now is refused, and taken over where allowed', async (s) => {
     const helm = helms(s.cluster)['4'];
     await release(s, helm, 'configMaps={shared}');
     await release(s, helm, 'text=two');
@@ -228,7 +228,7 @@ describe('a rollback that would lose something', () => {
     assert.ok(codes(refused).includes('OwnedByAnother') || codes(refused).includes('RehearsalFailed'), refused.log);
   });
 
-  scene('Helm 4.1.0, which deletes an object whose version changed: refused; Helm 4.1.4 does it', async (s) => {
+  scene('Helm 4.1.0, which deletes an object with a new version, is refused; Helm 4.1.4 works', async (s) => {
     const bad = await otherHelm('4.1.0');
     const good = helms(s.cluster)['4'];
     await release(s, good, 'autoscaler=v2');
@@ -242,7 +242,7 @@ describe('a rollback that would lose something', () => {
     assert.ok(await s.live('/apis/autoscaling/v2/namespaces/$ns/horizontalpodautoscalers/web'));
   });
 
-  scene('a release that Helm 3 has made is rolled back by Helm 4; history pruned: refused', async (s) => {
+  scene('Helm 4 rolls back a release that Helm 3 made; a pruned target is refused', async (s) => {
     const { 3: helm3, 4: helm4 } = helms(s.cluster);
     for (const text of ['one', 'two']) await release(s, helm3, `text=${text}`);
     const pruned = await plan(s, { helm: helm4, inputs: { toRevision: '7' } });

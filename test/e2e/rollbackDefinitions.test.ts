@@ -11,43 +11,40 @@ async function makeToy(s: Scene, name: string): Promise<void> {
   await s.create(toys(s), { apiVersion, kind: 'Toy', metadata: { name }, spec: {} });
 }
 
-describe('a rollback that takes a definition away', () => {
+describe('a rollback that removes a CustomResourceDefinition', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(
-      `Helm ${major}: objects of its kind that were made since the plan are named, and nothing is done`,
-      async (s) => {
-        const helm = helms(s.cluster)[major];
-        const inputs = { allow: 'DeletesCustomResourceDefinition' };
-        await release(s, helm, 'web=false', 'text=one');
-        await release(s, helm, 'web=false', 'text=two', 'definition=true');
-        await kubectl(s, 'wait', '--for=condition=Established', `crd/toys.${s.namespace}.chart.example.com`);
-        await makeToy(s, 'early');
-        const planned = await plan(s, { helm, inputs });
-        assertEnd(planned, 'planned');
-        assert.match(planned.outputs['planSummary'] ?? '', /There is 1 object now: Toy\/early in namespace/);
-        await makeToy(s, 'late');
-        const refused = await rollBack(s, planned, { helm, inputs });
-        assertEnd(refused, 'refused', 'PlanChanged');
-        assert.match(
-          refused.log,
-          /1 object that would go with CustomResourceDefinition\/toys\.\S+ was made since: Toy\/late/,
-        );
-        assert.deepEqual(
-          (await s.list(toys(s))).map(({ metadata }) => metadata.name),
-          ['early', 'late'],
-        );
+    scene(`Helm ${major}: objects of its kind created since the plan are named, and nothing is changed`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      const inputs = { allow: 'DeletesCustomResourceDefinition' };
+      await release(s, helm, 'web=false', 'text=one');
+      await release(s, helm, 'web=false', 'text=two', 'definition=true');
+      await kubectl(s, 'wait', '--for=condition=Established', `crd/toys.${s.namespace}.chart.example.com`);
+      await makeToy(s, 'early');
+      const planned = await plan(s, { helm, inputs });
+      assertEnd(planned, 'planned');
+      assert.match(planned.outputs['planSummary'] ?? '', /There is 1 object now: Toy\/early in namespace/);
+      await makeToy(s, 'late');
+      const refused = await rollBack(s, planned, { helm, inputs });
+      assertEnd(refused, 'refused', 'PlanChanged');
+      assert.match(
+        refused.log,
+        /1 object that would go with CustomResourceDefinition\/toys\.\S+ was made since: Toy\/late/,
+      );
+      assert.deepEqual(
+        (await s.list(toys(s))).map(({ metadata }) => metadata.name),
+        ['early', 'late'],
+      );
 
-        const again = await plan(s, { helm, inputs });
-        assertEnd(again, 'planned');
-        assertEnd(await rollBack(s, again, { helm, inputs }), 'rolledBack');
-        await s.until('the definition is gone', async () => (await s.live(definition(s))) === undefined);
-      },
-    );
+      const again = await plan(s, { helm, inputs });
+      assertEnd(again, 'planned');
+      assertEnd(await rollBack(s, again, { helm, inputs }), 'rolledBack');
+      await s.until('the definition is gone', async () => (await s.live(definition(s))) === undefined);
+    });
   }
 
-  scene('stays where an object of its kind comes up while the rollback is followed, and that is told', async (s) => {
+  scene('the definition stays when an object of its kind appears meanwhile, and this is reported', async (s) => {
     const helm = helms(s.cluster)['4'];
     const inputs = { allow: 'DeletesCustomResourceDefinition', stableFor: '10s' };
     await release(s, helm, 'text=one');

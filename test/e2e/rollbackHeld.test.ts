@@ -7,7 +7,7 @@ const partition = { type: 'RollingUpdate', rollingUpdate: { partition: 1 } };
 const onDelete = { type: 'OnDelete' };
 const allow = { allow: 'PodsHeldBack', stableFor: '0' };
 
-/** The versions of the images that the pods of an application run. */
+/** The image versions of an application's pods. */
 async function versions(s: Scene, app: string): Promise<string[]> {
   const pods = await s.list(`/api/v1/namespaces/$ns/pods?labelSelector=app%3D${app}`);
   return pods.map((pod) => {
@@ -23,12 +23,12 @@ async function allRun(s: Scene, app: string, version: string, count: number): Pr
   });
 }
 
-describe('a rollback of workloads that keep their pods', () => {
+describe('a rollback of workloads that do not replace their pods', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
     scene(
-      `Helm ${major}: paused, a partition and OnDelete by hand: refused; with allow undone, and done`,
+      `Helm ${major}: a pause, a partition and OnDelete set by hand are refused; with allow they are undone and the rollback is done`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         for (const version of ['one', 'two']) {
@@ -61,7 +61,7 @@ describe('a rollback of workloads that keep their pods', () => {
     );
   }
 
-  scene('OnDelete by the chart: refused; with allow it is done when somebody has deleted the pods', async (s) => {
+  scene('OnDelete by the chart is refused; with allow it is done after somebody deleted the pods', async (s) => {
     const helm = helms(s.cluster)['4'];
     for (const version of ['one', 'two']) {
       await releaseOf(s, helm, fakeWorkload('DaemonSet', 'agent', version, { updateStrategy: onDelete }));
@@ -82,7 +82,7 @@ describe('a rollback of workloads that keep their pods', () => {
   });
 
   scene(
-    'a partition by the chart, with allow: never called healthy while pods are those of the bad revision',
+    'a partition declared by the chart, with allow: never called healthy while pods run the bad revision',
     async (s) => {
       const helm = helms(s.cluster)['4'];
       await releaseOf(s, helm, fakeWorkload('StatefulSet', 'data', 'one', rolling));

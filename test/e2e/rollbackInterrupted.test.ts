@@ -5,24 +5,24 @@ import { fake, helms, loseMachine, scenes, type Scene } from './scenes';
 const hooked = ['text=one', 'hooks.pre-rollback=sleep 5'];
 const lease = '/apis/coordination.k8s.io/v1/namespaces/$ns/leases/helm-safe-deploy.web';
 
-/** A Helm that ends well and then says so; its caller waits for it. */
+/** A Helm that ends well but keeps running, so its caller waits for it. */
 function lingering(s: Scene, helm: string): string {
   const script = `#!/bin/sh\n"${helm}" "$@" || exit $?\ncase "$*" in *rollback*--no-hooks*) ;; *rollback*) echo lingering; sleep 600;; esac\n`;
   return s.file('lingering-helm', script);
 }
 
-/** A Helm that does not begin. */
+/** A Helm that never begins its rollback. */
 function waiting(s: Scene, helm: string): string {
   const script = `#!/bin/sh\ncase "$*" in *rollback*--no-hooks*) ;; *rollback*) echo waiting; sleep 600;; esac\nexec "${helm}" "$@"\n`;
   return s.file('waiting-helm', script);
 }
 
-describe('a rollback that is interrupted', () => {
+describe('an interrupted rollback', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
     scene(
-      `Helm ${major}: the machine dies while Helm runs a hook: the same step carries it on @real-node`,
+      `Helm ${major}: the machine dies while Helm runs a hook: the same step resumes the rollback @real-node`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         await release(s, helm, ...hooked, 'configMaps={old}');
@@ -52,7 +52,7 @@ describe('a rollback that is interrupted', () => {
 
   for (const major of ['3', '4'] as const) {
     scene(
-      `Helm ${major}: the machine dies when the target is applied and its record is pending: the same step carries it on @real-node`,
+      `Helm ${major}: the machine dies when the target is applied and its record is pending: the same step resumes the rollback @real-node`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         await release(s, helm, 'text=one', 'hooks.post-rollback=sleep 5', 'configMaps={old}');
@@ -80,7 +80,7 @@ describe('a rollback that is interrupted', () => {
   }
 
   scene(
-    'a run without an approval meets a rollback that was begun: marked failed, and a deploy goes on from there @real-node',
+    'a run without an approval marks a begun rollback as failed, and a deploy continues from there @real-node',
     async (s) => {
       const helm = helms(s.cluster)['4'];
       await release(s, helm, ...hooked, 'configMaps={old}');
@@ -110,7 +110,7 @@ describe('a rollback that is interrupted', () => {
     ['after Helm', lingering],
   ] as const) {
     scene(
-      `the machine dies ${when} while a failed revision's record holds the base: put back, carried on`,
+      `the machine dies ${when} while a failed revision's record holds the base: the base is restored, the rollback resumed`,
       async (s) => {
         const helm = helms(s.cluster)['3'];
         await release(s, helm, 'nodeSelector.none=z', 'progressDeadlineSeconds=10', 'configMaps={old}');
@@ -134,7 +134,7 @@ describe('a rollback that is interrupted', () => {
     );
   }
 
-  scene('the machine dies after Helm and before the proof: the same step carries it on', async (s) => {
+  scene('the machine dies after Helm and before the proof: the same step resumes the rollback', async (s) => {
     const helm = helms(s.cluster)['4'];
     await release(s, helm, 'text=one', 'configMaps={old}');
     await release(s, helm, 'text=two', 'configMaps={new}');
@@ -154,7 +154,7 @@ describe('a rollback that is interrupted', () => {
     assertEnd(await rollBack(s, planned, { helm }), 'alreadyThere');
   });
 
-  scene('the task is killed before it has begun anything: its post-job phase gives the lock back', async (s) => {
+  scene('the task is killed before it has begun anything: its post-job phase releases the lock', async (s) => {
     const helm = helms(s.cluster)['4'];
     for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
     const planned = await plan(s, { helm });
@@ -173,7 +173,7 @@ describe('a rollback that is interrupted', () => {
     assertEnd(await rollBack(s, planned, { helm }), 'rolledBack');
   });
 
-  scene('the task is killed: its post-job phase carries the rollback on', async (s) => {
+  scene('the task is killed: its post-job phase resumes the rollback', async (s) => {
     const helm = helms(s.cluster)['4'];
     await release(s, helm, 'text=one', 'configMaps={old}');
     await release(s, helm, 'text=two', 'configMaps={new}');
@@ -189,7 +189,7 @@ describe('a rollback that is interrupted', () => {
     assert.deepEqual(end.job.orphans, []);
   });
 
-  scene('cancelled while the target gets healthy: told so, and carried on after the job', async (s) => {
+  scene('cancelled while the target gets healthy: logged, and resumed by the post-job phase', async (s) => {
     const helm = helms(s.cluster)['4'];
     await release(s, helm, 'text=one', 'configMaps={old}');
     await release(s, helm, 'text=two', 'configMaps={new}');
@@ -203,7 +203,7 @@ describe('a rollback that is interrupted', () => {
     assert.ok((await s.marks()).includes('3 verified=3'), end.log);
   });
 
-  scene('another run holds the release: refused, with a link to it', async (s) => {
+  scene('a release that another run holds is refused, with a link to that run', async (s) => {
     const helm = helms(s.cluster)['4'];
     for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
     const planned = await plan(s, { helm });

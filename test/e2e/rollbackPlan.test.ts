@@ -122,7 +122,7 @@ const second = [
   autoscaler('v2'),
 ];
 
-describe('The plan of a rollback, against a real API server and a real Helm', () => {
+describe('the plan of a rollback, against a real API server and a real Helm', () => {
   let cluster: TestCluster;
   let api: Cluster;
   let temporary: string;
@@ -177,7 +177,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
     return namespace;
   }
 
-  /** As the task does it: history, kinds, one list for each kind and namespace, the rehearsal. */
+  /** Makes the plan as the task does: history, kinds, one list for each kind and namespace, and the rehearsal. */
   async function planOf(binary: string, version: string, namespace: string, now = new Date()): Promise<RollbackPlan> {
     const history = await historyOf(namespace);
     const { target, passed } = chooseTarget(history, 'web', request);
@@ -236,7 +236,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
     return new Map(own.map((item) => [objectKey(refOf(item)), item]));
   }
 
-  /** What became of each object, held against the fate that was foretold. */
+  /** Compares what became of each object with the fate that the plan predicted. */
   function assertDone(
     made: RollbackPlan,
     before: ReadonlyMap<string, KubeObject>,
@@ -263,7 +263,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
   }
 
   for (const version of [...testedHelms, '4.1.4']) {
-    it(`Helm ${version}: foretells each object, and stays the same plan while the cluster lives on`, async function () {
+    it(`Helm ${version}: the plan predicts each object's fate and stays the same while nobody changes the release`, async function () {
       const binary = await binaryOf(version, this);
       const namespace = await release(binary, first, second);
       await cluster.runKubectl(
@@ -316,7 +316,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
       assertDone(again, before, await everything(namespace));
     });
 
-    it(`Helm ${version}: sees what somebody changed by hand, and what it undoes of it is what is then undone`, async function () {
+    it(`Helm ${version}: the plan shows which manual changes the rollback undoes, and the rollback undoes exactly these`, async function () {
       const binary = await binaryOf(version, this);
       const namespace = await release(binary, first, first);
       const made = await planOf(binary, version, namespace);
@@ -359,7 +359,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
       .filter(({ severity }) => severity === 'refusal')
       .map(({ code, object }) => `${code} ${object}`.trim());
 
-  it('Helm 4.1.0: refuses what it would delete of the target', async function () {
+  it('Helm 4.1.0: the plan refuses because this Helm would delete objects of the target', async function () {
     const binary = await binaryOf('4.1.0', this);
     const namespace = await release(binary, ...bumped);
     const made = await planOf(binary, '4.1.0', namespace);
@@ -372,7 +372,7 @@ describe('The plan of a rollback, against a real API server and a real Helm', ()
     assertDone(made, before, await everything(namespace));
   });
 
-  it('Helm 4.1.0: refuses a rollback in which it would stop half-way', async function () {
+  it('Helm 4.1.0: the plan refuses because this Helm would stop half-way', async function () {
     const binary = await binaryOf('4.1.0', this);
     const namespace = await release(cluster.helm4, ...bumped);
     const made = await planOf(binary, '4.1.0', namespace);

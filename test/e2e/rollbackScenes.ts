@@ -4,13 +4,13 @@ import { reportProblems } from '../support/reportSchema';
 import path from 'node:path';
 import { app, charts, fake, type Scene } from './scenes';
 
-/** Makes a revision by Helm itself, as somebody would by hand. */
+/** Makes a revision with Helm itself, as a person would by hand. */
 export async function release(s: Scene, helm: string, ...set: string[]): Promise<void> {
   const values = [...fake, ...set].flatMap((value) => ['--set', value]);
   await s.helm(helm, 'upgrade', '--install', 'web', app, ...values);
 }
 
-/** The same of a chart that has just these objects. */
+/** Makes a revision from a chart that has only these objects. */
 export async function releaseOf(s: Scene, helm: string, ...objects: object[]): Promise<void> {
   const values = `objects=${JSON.stringify(objects)}`;
   await s.helm(helm, 'upgrade', '--install', 'web', path.join(charts, 'objects'), '--set-json', values);
@@ -58,7 +58,7 @@ function executing(s: Scene, planned: RollbackEnd | undefined, { inputs, ...spec
   return { cluster, namespace, ...spec, inputs: given };
 }
 
-/** Carries the plan out; without an approval unless the inputs ask for one. */
+/** Executes the plan, without an approval unless the inputs ask for one. */
 export function rollBack(s: Scene, planned: RollbackEnd | undefined, step: Step = {}): Promise<RollbackEnd> {
   return runRollback(executing(s, planned, step));
 }

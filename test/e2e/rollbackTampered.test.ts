@@ -5,7 +5,7 @@ import { helms, scenes, type Scene } from './scenes';
 const inputs = { toRevision: '2', allowUnverifiedTarget: 'true' };
 const hostNetwork = `kubectl patch deployment/web --type merge --patch '{"spec":{"template":{"spec":{"hostNetwork":true}}}}'`;
 
-/** Which of its calls a Helm uses for something else. */
+/** The calls in which a tampered Helm does something else. */
 const calls = {
   'rehearsal and execution': '*rollback*',
   rehearsal: '*rollback*--no-hooks*',
@@ -14,7 +14,7 @@ const calls = {
 
 interface Tampering {
   when: keyof typeof calls;
-  /** It has a kubeconfig of its own for what is not Helm's. */
+  /** The changes go to the cluster with a kubeconfig of its own, around the gateway. */
   isAround?: boolean;
   does: readonly string[];
 }
@@ -33,11 +33,11 @@ async function threeRevisions(s: Scene, helm: string): Promise<void> {
   for (const text of ['one', 'two', 'three']) await release(s, helm, `text=${text}`);
 }
 
-describe('a Helm that was tampered with', () => {
+describe('a tampered Helm', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: it does the same in the rehearsal as in earnest: the plan is refused`, async (s) => {
+    scene(`Helm ${major}: it changes the same in rehearsal and rollback: the plan is refused`, async (s) => {
       const helm = helms(s.cluster)[major];
       await threeRevisions(s, helm);
       const attacks: readonly [string, RegExp][] = [
@@ -67,7 +67,7 @@ describe('a Helm that was tampered with', () => {
       assertEnd(await plan(s, { helm, inputs }), 'planned');
     });
 
-    scene(`Helm ${major}: it goes around the rehearsal: the plan fails, and says what was changed`, async (s) => {
+    scene(`Helm ${major}: it writes around the rehearsal: the plan fails and names what was changed`, async (s) => {
       const helm = helms(s.cluster)[major];
       await threeRevisions(s, helm);
       const attacks: readonly [string, RegExp][] = [
@@ -86,7 +86,7 @@ describe('a Helm that was tampered with', () => {
       }
     });
 
-    scene(`Helm ${major}: it goes around the fence: what nobody declares is found by the proof`, async (s) => {
+    scene(`Helm ${major}: it writes around the fence: the proof finds the undeclared changes`, async (s) => {
       const helm = helms(s.cluster)[major];
       await threeRevisions(s, helm);
       const planned = await plan(s, { helm, inputs });
@@ -99,7 +99,7 @@ describe('a Helm that was tampered with', () => {
     });
   }
 
-  scene('it removes the record of its own new revision: told so, and the same step carries it on', async (s) => {
+  scene('it removes the record of its new revision: reported, and the same step resumes', async (s) => {
     const helm = helms(s.cluster)['4'];
     await threeRevisions(s, helm);
     const planned = await plan(s, { helm, inputs });

@@ -26,7 +26,7 @@ async function images(s: Scene): Promise<unknown[]> {
   );
 }
 
-/** Each controller has noted its revision. */
+/** Waits until each controller has stored its revisions. */
 async function settled(s: Scene, revisions: number): Promise<void> {
   await s.until('the controllers keep every revision', async () => {
     const sets = await s.list('/apis/apps/v1/namespaces/$ns/replicasets');
@@ -38,7 +38,7 @@ async function settled(s: Scene, revisions: number): Promise<void> {
 describe('ApproveAndRollback of plain workloads', () => {
   const { scene } = scenes();
 
-  scene('planned, done as kubectl rollout undo does it, healthy; once more it is there already', async (s) => {
+  scene('planned, done as kubectl rollout undo does it, healthy; again it is already there', async (s) => {
     await apply(s, 'one');
     await settled(s, 1);
     await apply(s, 'two');
@@ -55,7 +55,7 @@ describe('ApproveAndRollback of plain workloads', () => {
     assertEnd(again, 'alreadyThere');
   });
 
-  scene('a paused Deployment and a partition: refused; resumed where that is allowed', async (s) => {
+  scene('a paused Deployment and a partition are refused, and resumed where the input allows it', async (s) => {
     const set = { replicas: 2, updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 1 } } };
     for (const [index, version] of ['one', 'two'].entries()) {
       const objects = [fakeWorkload('Deployment', 'web', version), fakeWorkload('StatefulSet', 'data', version, set)];
@@ -78,7 +78,7 @@ describe('ApproveAndRollback of plain workloads', () => {
     assert.equal(await s.field(path('deployments', 'web'), 'status.updatedReplicas'), 1);
   });
 
-  scene('changed between plan and execution, or never there: refused', async (s) => {
+  scene('a workload that changed between plan and execution, or never existed, is refused', async (s) => {
     const only = { workloads: 'deployment/web' };
     const missing = await plan(s, { release: '', inputs: only });
     assertEnd(missing, 'refused', 'PlanRefused');

@@ -17,13 +17,13 @@ import type { AgentOptions, Job } from '../support/agent';
 const run = promisify(execFile);
 
 export const charts = path.join(import.meta.dirname, 'charts');
-/** Whatever a scene needs is one value of this chart away. */
+/** Each scene needs only a few values of this chart. */
 export const app = path.join(charts, 'app');
 
-/** Cores are few; more at once only makes each of them slower. */
+/** There are few cores, so more scenes at once only make each scene slower. */
 const scenesAtOnce = 3;
 
-/** An object of the cluster. Its fields are read by `field`. */
+/** An object of the cluster. The method `field` reads its fields. */
 export interface Live extends Record<string, unknown> {
   metadata: {
     name: string;
@@ -39,35 +39,38 @@ export interface SceneDeploy extends Partial<Omit<DeploySpec, 'cluster' | 'names
   set?: readonly string[];
 }
 
-/** What one test has for itself: a namespace, and hands to act in it. */
+/** A namespace of one test, with the methods to act in it. */
 export interface Scene {
   readonly cluster: TestCluster;
   readonly namespace: string;
-  /** Writes a file into a folder of the scene's own and answers its path. */
+  /** Writes a file into a folder of the scene and returns its path. */
   readonly file: (name: string, content: string) => string;
-  /** Runs the packaged task to its end, with a short timeout unless the inputs say otherwise. */
+  /** Runs the packaged task to its end, with a short timeout unless the inputs set another one. */
   readonly deploy: (spec?: SceneDeploy, agent?: Partial<AgentOptions>) => Promise<DeployEnd>;
   readonly start: (spec?: SceneDeploy, agent?: Partial<AgentOptions>) => ReturnType<typeof startDeploy>;
-  /** Helm itself, as somebody would run it by hand; rejects when it fails. */
+  /** Runs Helm itself, as a person would by hand. Rejects when Helm fails. */
   readonly helm: (binary: string, ...args: readonly string[]) => Promise<string>;
-  /** An object at its path in the API, or undefined; `$ns` stands for the scene's namespace. */
+  /** The object at this path of the API, or undefined. `$ns` stands for the scene's namespace. */
   readonly live: (apiPath: string) => Promise<Live | undefined>;
-  /** One field of it, by a dotted path; undefined where it, or the object, is not there. */
+  /** One field of the object, by a dotted path. Undefined where the field or the object does not exist. */
   readonly field: (apiPath: string, path: string) => Promise<unknown>;
-  /** Objects of a list that are not being deleted, by name. */
+  /** The objects of a list by name, without those that are being deleted. */
   readonly list: (apiPath: string) => Promise<Live[]>;
   readonly put: (apiPath: string, object: unknown) => Promise<void>;
   readonly create: (apiPath: string, object: unknown) => Promise<unknown>;
-  /** Waits for a condition; rejects after a minute. */
+  /** Waits for a condition. Rejects after a minute. */
   readonly until: (what: string, holds: () => Promise<boolean> | boolean) => Promise<void>;
-  /** `1 superseded, 2 failed, 3 deployed`, as Helm's storage has it. */
+  /** The history as `1 superseded, 2 failed, 3 deployed`, from Helm's storage. */
   readonly history: (release?: string, kind?: 'secrets' | 'configmaps') => Promise<string>;
-  /** What was judged of the revisions: labels that start with `helm-safe-deploy/`, as `revision label=value`, but whose run it was. */
+  /**
+   * The marks of the revisions: labels that start with `helm-safe-deploy/`, as `revision label=value`, without the
+   * label of the run.
+   */
   readonly marks: (release?: string) => Promise<string[]>;
 }
 
 export interface Scenes {
-  /** One test. Tests of a file run some at a time: each must keep to its own namespace. */
+  /** Declares one test. Several tests of a file run at once, so each must stay in its own namespace. */
   readonly scene: (title: string, body: (scene: Scene) => Promise<void>) => void;
 }
 
@@ -79,7 +82,7 @@ interface Planned {
   ended: Promise<void> | undefined;
 }
 
-/** To be called in a `describe`: brings the cluster up for its scenes and takes their namespaces away. */
+/** Call this in a `describe`. It starts the cluster for the scenes and removes their namespaces. */
 export function scenes(): Scenes {
   const planned: Planned[] = [];
   let cluster: TestCluster | undefined;
@@ -94,7 +97,7 @@ export function scenes(): Scenes {
     await cluster?.cleanUp();
   });
 
-  /** Starts a scene and those after it, as many as may run at once. */
+  /** Starts a scene and the following ones, as many as may run at once. */
   const startFrom = (first: number): void => {
     for (const scene of planned.slice(first, first + scenesAtOnce)) {
       if (cluster === undefined || scene.ended !== undefined || mustSkip(scene, cluster)) continue;
@@ -199,7 +202,7 @@ function sceneIn(cluster: TestCluster, namespace: string, folder: string): Scene
 
 const ownPrefix = 'helm-safe-deploy/';
 
-/** The end of a deploy, with the whole log when it is not the expected one. */
+/** Compares the outcome of a deploy and shows the whole log when it differs. */
 export function assertOutcome(end: DeployEnd, outcome: string, reason?: string): void {
   const text = `${end.outputs['outcome'] ?? '(none)'} ${end.outputs['reason'] ?? ''}`;
   const fits = end.outputs['outcome'] === outcome && (reason === undefined || end.outputs['reason'] === reason);
@@ -214,9 +217,9 @@ const results: Readonly<Record<string, string>> = {
   cancelled: 'Canceled',
 };
 
-/** All objects of a deploy with pods go to the fake nodes: nothing runs, nothing takes time. */
+/** All objects with pods use the fake nodes: nothing runs, and nothing takes time. */
 export const fake = ['fake=true'];
-/** Nothing but a ConfigMap. */
+/** The release has only a ConfigMap. */
 export const bare = ['web=false'];
 
 export const helms = (cluster: TestCluster): Readonly<Record<'3' | '4', string>> => ({
@@ -224,7 +227,7 @@ export const helms = (cluster: TestCluster): Readonly<Record<'3' | '4', string>>
   '4': cluster.helm4,
 });
 
-/** Everything that the job has started, and the agent itself, are gone at one moment. */
+/** Ends every process of the job and the agent itself at one moment. */
 export function loseMachine({ job }: { job: Job }): void {
   const started = job.processes();
   job.loseAgent();

@@ -6,17 +6,17 @@ import { shell, workloadOf } from '../support/brokenWorkloads';
 import type { DeployEnd } from '../support/product';
 import { assertOutcome, bare, charts, helms, scenes, type Scene } from './scenes';
 
-/** A secret with what shells, YAML, JSON and the agent's commands would each trip over. */
+/** A secret with characters that shells, YAML, JSON and the agent's commands each treat specially. */
 const password = `p=4;ss'w"ord$x&1%25 #`;
 const inFile = 'correct-horse-battery';
 
-/** What Markdown and addresses would mark something with. */
+/** A secret with characters that Markdown and addresses treat specially. */
 const marked = 'postgres://app:p*ss_w|rd<x>[y]&~#q@db:5432/app';
 
-/** As a token or a key is: longer than everything that is cut. */
+/** A long secret, like a token or a key. It is longer than any limit at which text is cut. */
 const long = Array.from({ length: 900 }, (_, index) => index.toString(36).padStart(4, 'x')).join('');
 
-/** Neither a secret, nor a piece of the long one; Markdown is read as its reader sees it. */
+/** Neither a secret nor a piece of the long one may be visible. Markdown is checked as its reader sees it. */
 function assertHidden(shown: string): void {
   const seen = [shown, shown.replace(/\\([!-/:-@[-`{-~])/g, '$1')].join('\n');
   assert.ok(!seen.includes(marked), 'The secret with mark-up is shown.');
@@ -36,13 +36,13 @@ function deployObjects(s: Scene, helm: string, objects: readonly object[]): Prom
   });
 }
 
-describe('secrets of the job', () => {
+describe('the secrets of a job', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
     for (const debug of ['false', 'true']) {
       const mode = debug === 'true' ? ', with system.debug' : '';
-      scene(`Helm ${major}: secret values reach the release, and nothing else${mode}`, async (s) => {
+      scene(`Helm ${major}: secret values reach only the release${mode}`, async (s) => {
         const spy = spyingHelm(s, helms(s.cluster)[major]);
         const values = s.file('values.yaml', `notes: the word is ${inFile}\nmarker: a-marker-in-the-values\n`);
         const end = await s.deploy({
@@ -64,7 +64,7 @@ describe('secrets of the job', () => {
     }
   }
 
-  scene('a secret in the arguments is refused, with what to use instead', async (s) => {
+  scene('a secret in the arguments is refused, and the message names what to use instead', async (s) => {
     const end = await s.deploy({
       set: bare,
       inputs: { arguments: '--post-renderer-args=$(password)' },
@@ -76,7 +76,7 @@ describe('secrets of the job', () => {
     assert.equal(await s.history(), '');
   });
 
-  scene('a chart that puts a secret into its notes, and fails: masked in log, report and summary', async (s) => {
+  scene('a failing chart with a secret in its notes: masked in log, report and summary', async (s) => {
     const end = await s.deploy({
       set: [...bare, 'refuse=no $(password) today'],
       secrets: { password: inFile },
@@ -90,7 +90,7 @@ describe('secrets of the job', () => {
   for (const major of ['3', '4'] as const) {
     const helm = `Helm ${major}`;
     scene(
-      `${helm}: a secret with mark-up, or a very long one, that a pod says is shown nowhere @real-node`,
+      `${helm}: a secret with mark-up, or a very long one, in the output of a pod is shown nowhere @real-node`,
       async (s) => {
         const container = {
           ...shell('printf "%s\\n" "$LONG" "$MARKED" "token $LONG"; exit 3'),
@@ -98,7 +98,7 @@ describe('secrets of the job', () => {
             { name: 'MARKED', value: marked },
             { name: 'LONG', value: long },
           ],
-          // The kubelet gives the end of the log as the message, cut from the front at 2048 bytes.
+          // The kubelet returns the end of the log as the message, cut from the front at 2048 bytes.
           terminationMessagePolicy: 'FallbackToLogsOnError',
         };
         const end = await deployObjects(s, helms(s.cluster)[major], [
@@ -109,29 +109,26 @@ describe('secrets of the job', () => {
       },
     );
 
-    scene(
-      `${helm}: a secret in what the API server refuses is shown nowhere, not in Helm's record either`,
-      async (s) => {
-        const host = { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'web' } };
-        const backend = { service: { name: 'web', port: { number: 80 } } };
-        const rules = [marked, long].map((each) => ({
-          host: each,
-          http: { paths: [{ path: '/', pathType: 'Prefix', backend }] },
-        }));
-        const end = await deployObjects(s, helms(s.cluster)[major], [{ ...host, spec: { rules } }]);
-        assertOutcome(end, 'failed', 'ApplyRejected');
-        assertHidden(everythingShown(end));
-        const record = await s.field('/api/v1/namespaces/$ns/secrets/sh.helm.release.v1.web.v1', 'data.release');
-        const json = gunzipSync(Buffer.from(Buffer.from(String(record), 'base64').toString(), 'base64')).toString();
-        const { description } = (JSON.parse(json) as { info: { description: string } }).info;
-        assert.match(description, /\*\*\*/);
-        assertHidden(description);
-      },
-    );
+    scene(`${helm}: a secret in a refusal of the API server is shown nowhere, not even in Helm's record`, async (s) => {
+      const host = { apiVersion: 'networking.k8s.io/v1', kind: 'Ingress', metadata: { name: 'web' } };
+      const backend = { service: { name: 'web', port: { number: 80 } } };
+      const rules = [marked, long].map((each) => ({
+        host: each,
+        http: { paths: [{ path: '/', pathType: 'Prefix', backend }] },
+      }));
+      const end = await deployObjects(s, helms(s.cluster)[major], [{ ...host, spec: { rules } }]);
+      assertOutcome(end, 'failed', 'ApplyRejected');
+      assertHidden(everythingShown(end));
+      const record = await s.field('/api/v1/namespaces/$ns/secrets/sh.helm.release.v1.web.v1', 'data.release');
+      const json = gunzipSync(Buffer.from(Buffer.from(String(record), 'base64').toString(), 'base64')).toString();
+      const { description } = (JSON.parse(json) as { info: { description: string } }).info;
+      assert.match(description, /\*\*\*/);
+      assertHidden(description);
+    });
   }
 
   scene(
-    'the kubeconfig is gone after success, after failure, and by the post-job when the step was killed',
+    'the kubeconfig is deleted after success, after failure, and by the post-job phase when the step was killed',
     async (s) => {
       const good = await s.deploy({ set: bare });
       assertNothingLeft(good);
@@ -153,14 +150,14 @@ describe('secrets of the job', () => {
   );
 });
 
-/** A Helm that writes down with what it was called. */
+/** A Helm that writes down its arguments. */
 function spyingHelm(s: Scene, helm: string): { binary: string; runs: () => string[] } {
   const journal = s.file('runs', '');
   const script = ['#!/bin/sh', `printf '%s ' "$@" >> '${journal}'`, `env >> '${journal}'`, `exec '${helm}' "$@"`];
   return { binary: s.file('helm', script.join('\n')), runs: () => fs.readFileSync(journal, 'utf8').split('\n') };
 }
 
-/** All that leaves the task: its raw output but the agent's own masking commands, log, report, summary, issues, outputs. */
+/** All output of the task: raw lines except the agent's masking commands, log, report, summary, issues and outputs. */
 function everythingShown(end: DeployEnd): string {
   const raw = end.job.steps.flatMap((step) => step.raw.map(({ line }) => line));
   const files = end.job.steps.flatMap((step) => [
@@ -179,7 +176,7 @@ function privateFolders(temp: string): string[] {
     .filter((folder) => fs.existsSync(path.join(folder, 'kubeconfig')));
 }
 
-/** The step announced where it put its kubeconfig; it is no longer there, and was not when the step ended. */
+/** The step announced the place of its kubeconfig. The file was gone when the step ended, and it is still gone. */
 function assertNothingLeft(end: DeployEnd): void {
   const announced = end.job
     .step('deploy')

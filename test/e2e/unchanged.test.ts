@@ -17,7 +17,7 @@ import { cluster as testCluster, type TestCluster } from '../support/cluster';
 const clusterName = 'unchanged';
 const { signal } = new AbortController();
 
-/** What Go, YAML and JSON are apt to spell in several ways. */
+/** Values that Go, YAML and JSON may write in several ways. */
 const values = `
 big: 1000000
 float: 1.5
@@ -62,7 +62,7 @@ const files: Readonly<Record<string, string>> = {
     'spec: {containers: [{name: a, image: b}]}\n',
 };
 
-describe('whether a deploy would change anything, by the dry run of real Helms', function () {
+describe('detecting an unchanged deploy with the dry run of real Helms', function () {
   this.timeout(120_000);
   let server: TestCluster;
   let connection: ClusterConnection;
@@ -92,15 +92,15 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
   }
 
   interface Way {
-    /** Flags of the user. */
+    /** Flags given by the user. */
     args?: readonly string[];
-    /** Flags that the inputs for values become. */
+    /** Flags made from the inputs for values. */
     set?: readonly string[];
     valueFiles?: readonly string[];
     chart?: string;
   }
 
-  /** Helm as the task runs it. */
+  /** Runs Helm as the task does. */
   function helmFor(
     version: string,
     namespace: string,
@@ -154,7 +154,7 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
   }
 
   const given: Way = { valueFiles: ['given.yaml'] };
-  // Helm 3.14 keeps a subchart's default where the parent gives null, and Helm 3.22 removes it.
+  // Helm 3.14 keeps a subchart's default where the parent gives null, and Helm 3.22 removes the default.
   const withoutSubchartNull: Way = { valueFiles: ['given.yaml', 'no-null.yaml'] };
   const set = [
     '--set',
@@ -171,7 +171,7 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
 
   for (const version of testedHelms) {
     for (const [name, way] of ways) {
-      it(`Helm ${version}, ${name}: the same again is no change, to the byte`, async () => {
+      it(`Helm ${version}, ${name}: the same deploy again is unchanged, to the byte`, async () => {
         const namespace = await server.namespace('unchanged');
         await deploy(version, namespace, way);
         assert.deepEqual(await changes(version, namespace, way), []);
@@ -189,9 +189,9 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
       });
     }
 
-    it(`Helm ${version}: after an upgrade and the rollback of it, with --reuse-values too`, async () => {
+    it(`Helm ${version}: a deploy after an upgrade and its rollback is unchanged, with --reuse-values too`, async () => {
       const namespace = await server.namespace('unchanged');
-      // A null among reused values is rendered in one way now and in another then, by all of these Helms.
+      // All these Helms may render a null among reused values in different ways at different times.
       const way: Way = { set: ['--set', 'big=1000000,a.b=1.5'] };
       await deploy(version, namespace, way);
       await deploy(version, namespace, { set: ['--set', 'image=two'] });
@@ -213,7 +213,7 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
       await server.cleanUp(namespace);
     });
 
-    it(`Helm ${version}: what differs is named, and nothing else`, async () => {
+    it(`Helm ${version}: the differing objects are named, and no others`, async () => {
       const namespace = await server.namespace('unchanged');
       await deploy(version, namespace, given);
       const name = `chart-${version}`;
@@ -242,7 +242,7 @@ describe('whether a deploy would change anything, by the dry run of real Helms',
     [newestHelm3, newestHelm4, given],
     [newestHelm4, newestHelm3, given],
   ] as const) {
-    it(`a release of Helm ${first} that Helm ${second} would deploy the same: no change`, async () => {
+    it(`a release of Helm ${first} that Helm ${second} would deploy in the same way is unchanged`, async () => {
       const namespace = await server.namespace('unchanged');
       await deploy(first, namespace, way);
       assert.deepEqual(await changes(second, namespace, way), []);

@@ -6,12 +6,12 @@ import { assertOutcome, charts, fake, helms, scenes } from './scenes';
 const broken = [...fake, 'text=two', 'nodeSelector.none=z', 'progressDeadlineSeconds=2'];
 const deployment = '/apis/apps/v1/namespaces/$ns/deployments/web';
 
-describe('the way back of a failed deploy', () => {
+describe('the automatic rollback of a failed deploy', () => {
   const { scene } = scenes();
 
   for (const major of ['3', '4'] as const) {
     scene(
-      `Helm ${major}: what a tampered Helm deletes after its rollback is made again, whatever it says of it`,
+      `Helm ${major}: objects that a tampered Helm deletes after its rollback are restored, whatever its exit code`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one'] }), 'deployed');
@@ -35,7 +35,7 @@ describe('the way back of a failed deploy', () => {
     );
   }
 
-  scene('Helm 4: what it was refused in the upgrade is not forced on the way back', async (s) => {
+  scene('Helm 4: a field that Helm was refused in the upgrade is not forced in the rollback', async (s) => {
     const helm = helms(s.cluster)['4'];
     const { kubectl, kubeconfig } = s.cluster;
     assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one', 'configMaps={other}'] }), 'deployed');
@@ -61,7 +61,7 @@ describe('the way back of a failed deploy', () => {
     assert.deepEqual([end.report?.servingRevision, end.report?.servingHealth], [3, 'healthy']);
   });
 
-  scene('Helm 3: what it was refused in the upgrade keeps what a person has changed there', async (s) => {
+  scene('Helm 3: a manual change to an object that Helm was refused in the upgrade is kept', async (s) => {
     const helm = helms(s.cluster)['3'];
     const { kubectl, kubeconfig } = s.cluster;
     const ingress = '/apis/networking.k8s.io/v1/namespaces/$ns/ingresses/web';
@@ -85,7 +85,7 @@ describe('the way back of a failed deploy', () => {
   });
 
   for (const major of ['3', '4'] as const) {
-    scene(`Helm ${major}: a tampered one is seen in the rehearsal, and does not get to it`, async (s) => {
+    scene(`Helm ${major}: a tampered Helm is recognised in the rehearsal and never runs the rollback`, async (s) => {
       const helm = helms(s.cluster)[major];
       assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one'] }), 'deployed');
       const uids = async (): Promise<unknown[]> =>
@@ -117,7 +117,7 @@ describe('the way back of a failed deploy', () => {
 
   for (const major of ['3', '4'] as const) {
     scene(
-      `Helm ${major}: a wrapper with a kubeconfig of its own is not rehearsed, and goes back on the base`,
+      `Helm ${major}: a wrapper with its own kubeconfig is not rehearsed and rolls back with the merge base`,
       async (s) => {
         const helm = helms(s.cluster)[major];
         const wrapper = s.file('own-way', `#!/bin/sh\nexec "${helm}" --kubeconfig "${s.cluster.kubeconfig}" "$@"\n`);
@@ -132,7 +132,7 @@ describe('the way back of a failed deploy', () => {
     );
   }
 
-  scene('what a Helm takes away that makes no revision is made again, and told', async (s) => {
+  scene('objects removed by a Helm that makes no revision are restored and reported', async (s) => {
     const helm = helms(s.cluster)['4'];
     assertOutcome(await s.deploy({ helm, set: [...fake, 'text=one'] }), 'deployed');
     const { kubectl, kubeconfig } = s.cluster;
@@ -151,10 +151,10 @@ describe('the way back of a failed deploy', () => {
   });
 
   scene(
-    'Helm 4.1.0, which deletes an object whose version changed, is given a base on which it does not',
+    'Helm 4.1.0, which deletes an object whose version changed, gets a merge base with which it keeps the object',
     async (s) => {
       const [good, bad] = [helms(s.cluster)['4'], await otherHelm('4.1.0')];
-      // Its upgrade would have deleted it before.
+      // The upgrade of Helm 4.1.0 would already have deleted the object.
       const helm = s.file(
         'two-helms',
         `#!/bin/sh\ncase "$*" in rollback*) exec "${bad}" "$@";; *) exec "${good}" "$@";; esac\n`,
@@ -168,7 +168,7 @@ describe('the way back of a failed deploy', () => {
     },
   );
 
-  scene('an irreversible step: said before the first change, and nobody goes back across it', async (s) => {
+  scene('an irreversible step is logged before the first change, and no rollback crosses it', async (s) => {
     const chart = path.join(charts, 'objects');
     const configMap = (annotations: object): object => ({
       apiVersion: 'v1',

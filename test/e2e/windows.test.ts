@@ -13,22 +13,22 @@ import { toWindowsPath } from '../support/windows/winePaths';
 import { assertOutcome, fake, scenes, type Scene, type SceneDeploy } from './scenes';
 
 const stuck = [...fake, 'nodeSelector.none=z'];
-/** Wine, and Node and Helm in it, start slowly. */
+/** Wine starts slowly, and so do Node and Helm in Wine. */
 const inputs = { timeout: '8m', rollbackTimeout: '8m' };
 
 interface Moment {
   place: Place;
-  /** Beside what never gets ready. */
+  /** Values besides those of the workload that never gets ready. */
   set?: readonly string[];
-  /** Helm was at work, and says that it was told. */
+  /** Helm was at work, and the log says that it was interrupted. */
   tellsHelm?: true;
   needsNode?: true;
-  /** Helm's record after the job. */
+  /** Helm's history after the job. */
   history: RegExp;
 }
 
 const takenBack = /^1 superseded, 2 failed, 3 deployed$/;
-/** Depends on how far Helm came until it heard of it. */
+/** The history depends on how far Helm came before it was interrupted. */
 const asBefore = /^1 deployed(, 2 failed)?$|^1 superseded, 2 failed, 3 deployed$/;
 
 const moments: readonly Moment[] = [
@@ -47,8 +47,11 @@ const moments: readonly Moment[] = [
   { place: 'rollback-pending', set: ['progressDeadlineSeconds=1'], history: takenBack },
 ];
 
-/** The packaged task, run by the agent's Node for Windows with a Helm for Windows, started and cancelled as that agent does. */
-describe('on Windows, as far as Wine is one', function () {
+/**
+ * Node for Windows runs the packaged task with a Helm for Windows. They start and are cancelled as the Windows agent
+ * does it.
+ */
+describe('the task on Windows, as far as Wine behaves like Windows', function () {
   const { scene } = scenes();
   let folder: string | undefined;
   let wine: Wine | undefined;
@@ -86,7 +89,7 @@ describe('on Windows, as far as Wine is one', function () {
     return { helm: opened().helm, ...deploy, inputs: { ...inputs, ...deploy.inputs } };
   }
 
-  scene('bad inputs are told all at once, and a batch file is refused as Helm with its path', async (s) => {
+  scene('wrong inputs are reported all at once, and a batch file is refused as Helm with its path', async (s) => {
     const batch = toWindowsPath(s.file('helm.cmd', '@echo off\r\n'));
     const bad = { timeout: '5', valueFiles: 'C:\\none\\values.yaml' };
     const end = await s.deploy({ helm: batch, chart: 'C:\\none\\chart', inputs: bad }, onWindows());
@@ -100,7 +103,7 @@ describe('on Windows, as far as Wine is one', function () {
     assert.equal(await s.history(), '');
   });
 
-  scene('a healthy deploy, with a secret that arrives whole, and once more without a change', async (s) => {
+  scene('a healthy deploy passes a secret on unchanged, and the same deploy again makes no change', async (s) => {
     const secrets = { password: 'C:\\new,dir' };
     const deploy = withHelm({ set: fake, secrets, inputs: { setString: 'text=$(password)' } });
     const end = await s.deploy(deploy, onWindows());
@@ -133,7 +136,7 @@ describe('on Windows, as far as Wine is one', function () {
     });
   }
 
-  scene(`killed in a hook, and no post-job: Helm ends with it, and the next run repairs ${realNodeTag}`, async (s) => {
+  scene(`killed in a hook, no post-job: Helm ends too, and the next run repairs ${realNodeTag}`, async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
     const deploy = withHelm({ set: [...fake, 'text=two', 'hooks.pre-upgrade=sleep 600'] });
     const running = s.start(deploy, onWindows());
@@ -158,14 +161,14 @@ describe('on Windows, as far as Wine is one', function () {
   }
 });
 
-/** What the step announced as its private folder is gone. */
+/** Checks that the private folder that the step announced no longer exists. */
 function assertNothingPrivate(variables: readonly { name: string; value: string }[]): void {
   const announced = variables.find(({ name }) => name === 'helmSafeDeployPrivateFolder')?.value;
   assert.match(announced ?? '', /^Z:\\/);
   assert.ok(!fs.existsSync((announced ?? '').slice(2).replaceAll('\\', '/')), announced);
 }
 
-/** How many Helms for Windows are at work in a namespace. */
+/** The number of Helms for Windows at work in a namespace. */
 function helmsIn(namespace: string): number {
   return fs
     .readdirSync('/proc')

@@ -21,11 +21,11 @@ const toy: KubeObject = {
 };
 const house: KubeObject = { apiVersion: 'example.org/v1', kind: 'House', metadata: { name: 'doll' } };
 
-describe('charts that bring kinds of their own', () => {
+describe('charts that bring their own kinds', () => {
   const withCrds = { ...chart('1.0.0', [deployment('web', 'good'), toy]), crds: [toys] };
   const before = chart('0.9.0', [deployment('web', 'good')]);
 
-  it('a first install goes on where the chart declares what the API server does not serve yet', async () => {
+  it('a first install goes on when the chart declares kinds that the API server does not serve yet', async () => {
     const on = await scene({ chart: withCrds });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'deployed', report.message);
@@ -35,7 +35,7 @@ describe('charts that bring kinds of their own', () => {
     assert.ok(report.objects.some(({ kind, status }) => kind === 'Toy' && status === 'Current'));
   });
 
-  it('so does an install over a history that was kept', async () => {
+  it('an install over a kept history goes on too', async () => {
     const on = await scene({ chart: withCrds, history: [revision(1, 'uninstalled', before)] });
     assert.equal((await deploy(on.context)).outcome, 'deployed');
   });
@@ -69,7 +69,7 @@ describe('charts that bring kinds of their own', () => {
     });
   }
 
-  it('without the right to define kinds, or to make objects of them, nothing is begun', async () => {
+  it('without the right to define the kinds, or to create their objects, nothing is begun', async () => {
     const on = await scene({ chart: { ...withCrds, objects: [configMap('a'), toy] } });
     const rule = (resources: string[], apiGroups: string[]) => ({
       verbs: ['*'],
@@ -86,7 +86,7 @@ describe('charts that bring kinds of their own', () => {
   });
 });
 
-describe('a namespace that is created when it is not there', () => {
+describe('a namespace that is created when it is missing', () => {
   const v1 = chart('1.0.0', [configMap('a')]);
   const key = `/Namespace//${namespace}`;
   const cases = [
@@ -96,7 +96,7 @@ describe('a namespace that is created when it is not there', () => {
     ['it is not there, and nobody may look for it', { isThere: false, isHidden: true }, 'upgrade --create-namespace'],
   ] as const;
   for (const [what, { isThere, ...how }, run] of cases) {
-    it(`${what}: Helm is ${isThere ? 'not ' : ''}told to create it`, async () => {
+    it(`${what}: Helm is ${isThere ? 'not ' : ''}started with --create-namespace`, async () => {
       const on = await scene({ chart: v1, request: { createNamespace: true } });
       if (!isThere) on.cluster.objects.delete(key);
       if ('isHidden' in how) on.cluster.unreadable.add('Namespace');
@@ -106,14 +106,14 @@ describe('a namespace that is created when it is not there', () => {
     });
   }
 
-  it('with a lock it is made before Helm runs, so Helm has nothing to create', async () => {
+  it('with a lock the task creates the namespace before Helm runs', async () => {
     const on = await scene({ chart: v1, request: { createNamespace: true, lock: 'preferred' } });
     on.cluster.objects.delete(key);
     assert.equal((await deploy(on.context)).outcome, 'deployed');
     assert.deepEqual(on.helm.runs, ['upgrade']);
   });
 
-  it('whether anything can be made in it is only asked where that matters, and leaves nothing', async () => {
+  it('the right to create objects in the namespace is checked only where needed, and the check leaves nothing behind', async () => {
     for (const createNamespace of [true, false]) {
       const on = await scene({ chart: v1, request: { createNamespace } });
       on.cluster.unreadable.add('Namespace');
@@ -139,7 +139,7 @@ describe('a namespace that is created when it is not there', () => {
   }
 });
 
-describe('a deploy of what serves already, with tests in the chart', () => {
+describe('an unchanged deploy of a chart with tests', () => {
   const objects = [configMap('settings')];
   const metadata = { name: 'settings', labels: { 'app.kubernetes.io/managed-by': 'Helm' } };
   const marked = objects.map((object) => ({ ...object, metadata }));
@@ -166,7 +166,7 @@ describe('a deploy of what serves already, with tests in the chart', () => {
   }
 });
 
-describe('a cluster that no longer serves a version that Helm has recorded', () => {
+describe('a recorded API version that the cluster no longer serves', () => {
   const scaler = (version: string): KubeObject => ({
     apiVersion: `autoscaling/${version}`,
     kind: 'HorizontalPodAutoscaler',
@@ -189,7 +189,7 @@ describe('a cluster that no longer serves a version that Helm has recorded', () 
     return on;
   };
 
-  it('the record is brought up to date, and the chart in the new version is deployed', async () => {
+  it('the record is converted, and the chart with the new version is deployed', async () => {
     const on = await onNewCluster([configMap('a'), scaler('v2')]);
     const before = on.cluster.objects.get('autoscaling/HorizontalPodAutoscaler/prod/web');
     const report = await deploy(on.context);
@@ -203,20 +203,20 @@ describe('a cluster that no longer serves a version that Helm has recorded', () 
     assert.equal(after?.metadata.uid, before?.metadata.uid);
   });
 
-  it('so that there is a way back to it', async () => {
+  it('the record is converted, so a rollback to its revision is possible', async () => {
     const on = await onNewCluster([configMap('a'), scaler('v2')], old, 'broken');
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'rolledBack', report.message);
     assert.match(on.storage.records.at(-1)?.manifest ?? '', /autoscaling\/v2(?!beta)/);
   });
 
-  it('what the new chart has no more is removed, whatever its version was', async () => {
+  it('an object that the new chart no longer has is removed, whatever its version was', async () => {
     const on = await onNewCluster([configMap('a')]);
     assert.equal((await deploy(on.context)).outcome, 'deployed');
     assert.equal(on.cluster.objects.has('autoscaling/HorizontalPodAutoscaler/prod/web'), false);
   });
 
-  it('a chart that still wants the old version is to blame itself', async () => {
+  it("a chart that still uses the old version gets Helm's own error", async () => {
     const on = await onNewCluster([configMap('a'), scaler('v2beta2')]);
     const report = await deploy(on.context);
     assert.deepEqual([report.outcome, report.reason], ['failed', 'KindNotServed']);
@@ -224,7 +224,7 @@ describe('a cluster that no longer serves a version that Helm has recorded', () 
     assert.deepEqual(on.helm.runs, []);
   });
 
-  it('a custom kind that is served no more at all: the record is named, and stays', async () => {
+  it('a custom kind that is no longer served at all: the record is named and stays unchanged', async () => {
     const on = await onNewCluster([configMap('a')], chart('1.0.0', [configMap('a'), toy]));
     const report = await deploy(on.context);
     assert.deepEqual([report.outcome, report.reason], ['failed', 'KindNotServed']);

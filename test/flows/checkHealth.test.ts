@@ -61,8 +61,8 @@ async function refusal(setting: Setting, request: Partial<HealthRequest>): Promi
   return error;
 }
 
-describe('checkHealth', () => {
-  it('a healthy release is healthy and is not marked unasked', async () => {
+describe('the health check', () => {
+  it('a healthy release is reported healthy, and is marked only when an input asks for it', async () => {
     const { on, context } = await check(deployed, ofRelease);
     const report = await checkHealth(context);
     assert.equal(report.health, 'healthy');
@@ -72,7 +72,7 @@ describe('checkHealth', () => {
   });
 
   for (const status of ['pending-upgrade', 'failed'] as const) {
-    it(`markVerified does not mark what Helm calls ${status}, however healthy it looks`, async () => {
+    it(`markVerified does not mark a revision that Helm calls ${status}, however healthy it is`, async () => {
       const history = [revision(1, 'superseded', good), revision(2, status, good)];
       const { on, context } = await check({ ...deployed, history }, { ...ofRelease, markVerified: true });
       const report = await checkHealth(context);
@@ -92,7 +92,7 @@ describe('checkHealth', () => {
     assert.equal(told(on.storage.records), '1 deployed+verified');
   });
 
-  it('markVerified does not mark what is broken', async () => {
+  it('markVerified does not mark a broken revision', async () => {
     const setting = { history: [revision(1, 'deployed', broken)], live: broken.objects, chart: broken };
     const { on, context } = await check(setting, { ...ofRelease, markVerified: true });
     const report = await checkHealth(context);
@@ -104,14 +104,14 @@ describe('checkHealth', () => {
     assert.equal(told(on.storage.records), '1 deployed');
   });
 
-  it('what only becomes ready while it is followed is healthy', async () => {
+  it('an object that becomes ready during the rollout is healthy', async () => {
     const { on, context } = await check({ ...deployed, live: [configMap('settings')] }, ofRelease);
     const annotations = { 'meta.helm.sh/release-name': release };
     on.cluster.put({ ...deployment('web', 'good'), metadata: { name: 'web', namespace, annotations } });
     assert.equal((await checkHealth(context)).health, 'healthy');
   });
 
-  it('an object of the release that is missing is a failure', async () => {
+  it('a missing object of the release is a failure', async () => {
     const { on, context } = await check(deployed, ofRelease);
     on.cluster.take(`/ConfigMap/${namespace}/settings`);
     const report = await checkHealth(context);
@@ -120,7 +120,7 @@ describe('checkHealth', () => {
     assert.equal(report.failedWorkload, 'ConfigMap/settings');
   });
 
-  it('what is missing of a revision that Helm was not done with may never have been made', async () => {
+  it('a missing object of an unfinished revision may never have been created', async () => {
     const history = [revision(1, 'deployed', good), revision(2, 'failed', good)];
     const { on, context } = await check({ ...deployed, history }, ofRelease);
     on.cluster.take(`/ConfigMap/${namespace}/settings`);
@@ -131,7 +131,7 @@ describe('checkHealth', () => {
   });
 
   for (const reason of ['PermissionDenied', 'ClusterUnreachable', 'Internal'] as const) {
-    it(`what cannot be read by its name either is unknown, with the reason why: ${reason}`, async () => {
+    it(`an object that cannot be read by its name either is unknown, with the reason: ${reason}`, async () => {
       const { on, context } = await check(deployed, { ...ofRelease, timeoutSeconds: 20 });
       on.cluster.take(`/ConfigMap/${namespace}/settings`);
       const { cluster } = context;
@@ -145,7 +145,7 @@ describe('checkHealth', () => {
     });
   }
 
-  it('what has neither a cause nor an end is given up at the timeout', async () => {
+  it('a rollout without a cause and without an end fails at the timeout', async () => {
     const slow = chart('1.0.0', [deployment('web', 'slow')]);
     const setting = { history: [revision(1, 'deployed', slow)], live: slow.objects, chart: slow };
     const { on, context } = await check(setting, { ...ofRelease, timeoutSeconds: 40 });
@@ -183,7 +183,7 @@ describe('checkHealth', () => {
       null,
     ],
   ] as const) {
-    it(`a rollback would go to: ${name}`, async () => {
+    it(`rollback target: ${name}`, async () => {
       const { context } = await check({ history, live: broken.objects, chart: broken }, ofRelease);
       const report = await checkHealth(context);
       assert.equal(report.rollbackRevision, to);
@@ -191,7 +191,7 @@ describe('checkHealth', () => {
     });
   }
 
-  it('a workload by its name, with evidence where it fails', async () => {
+  it('a workload is checked by its name, with evidence when it fails', async () => {
     const { context } = await check({ live: broken.objects, chart: broken }, web);
     const report = await checkHealth(context);
     assert.equal(report.health, 'unhealthy');
@@ -200,7 +200,7 @@ describe('checkHealth', () => {
     assert.equal(report.canRollBack, false);
   });
 
-  it('a Deployment with an earlier ReplicaSet can go back', async () => {
+  it('a Deployment with an earlier ReplicaSet can be rolled back', async () => {
     const { on, context } = await check({ live: good.objects, chart: good }, web);
     const live = liveObject(on.cluster, deployment('web', 'good')) ?? assert.fail();
     on.cluster.put({ ...live, ...deployment('web', 'broken'), metadata: live.metadata });
@@ -209,7 +209,7 @@ describe('checkHealth', () => {
     assert.equal(report.canRollBack, true);
   });
 
-  it('a selector finds workloads, and not what they own', async () => {
+  it('a selector finds workloads and skips the objects that they own', async () => {
     const labelled = { ...deployment('web', 'good'), metadata: { name: 'web', labels: { app: 'web' } } };
     const { context } = await check({ live: [labelled], chart: good }, { selector: 'app=web' });
     const report = await checkHealth(context);
@@ -237,7 +237,7 @@ describe('checkHealth', () => {
     return [await checkHealth({ ...context, cluster: { ...cluster, list } }), on.agent.lines.join('\n')];
   }
 
-  it('a selector without the right to list pods goes by the counters of what owns them, and says so', async () => {
+  it('a selector without the right to list pods uses the counters of their owners, and the log says so', async () => {
     const [report, log] = await select('app=web', { Pod: forbidden, ReplicaSet: forbidden });
     assert.equal(report.health, 'healthy');
     assert.match(log, /Pod objects that belong to no other workload are not looked for: You may not/);
@@ -253,7 +253,7 @@ describe('checkHealth', () => {
     });
   }
 
-  it('a selector that the API server does not understand is a wrong input', async () => {
+  it('a selector that the API server rejects is a wrong input', async () => {
     const said = new TaskError('Internal', "Could not list: the API server answered 400: found '='", {
       facts: { status: 400 },
     });
@@ -264,13 +264,13 @@ describe('checkHealth', () => {
     });
   });
 
-  it('what is named twice is checked once', async () => {
+  it('a workload that is named twice is checked once', async () => {
     const labelled = { ...deployment('web', 'good'), metadata: { name: 'web', labels: { app: 'web' } } };
     const { context } = await check({ live: [labelled], chart: good }, { ...web, selector: 'app=web' });
     assert.equal((await checkHealth(context)).objects.length, 1);
   });
 
-  it('workloads that do not exist are all named, and are not merely «not ready»', async () => {
+  it('all missing workloads are named, and are not merely «not ready»', async () => {
     const error = await refusal(deployed, {
       workloads: [
         { kind: 'deployment', name: 'api' },
@@ -304,7 +304,7 @@ describe('checkHealth', () => {
       return { report: await checkHealth({ ...context, cluster: counting }), gets };
     }
 
-    it('are looked up by one list', async () => {
+    it('are read with one list', async () => {
       const { report, gets } = await asked();
       assert.equal(report.objects.length, names.length);
       assert.equal(report.health, 'healthy');
@@ -318,7 +318,7 @@ describe('checkHealth', () => {
       assert.equal(gets, names.length);
     });
 
-    it('one of them that does not exist is named', async () => {
+    it('include one that does not exist, and it is named', async () => {
       const error = await refusal(
         { live, chart: good },
         { workloads: [...workloads, { kind: 'deployment', name: 'x' }] },
@@ -328,18 +328,18 @@ describe('checkHealth', () => {
     });
   });
 
-  it('a kind that nobody serves', async () => {
+  it('a kind that the API server does not serve is refused', async () => {
     const error = await refusal(deployed, { workloads: [{ kind: 'widget', name: 'a' }] });
     assert.equal(error.reason, 'InputInvalid');
     assert.match(error.message, /widget\/a/);
   });
 
-  it('a selector that matches nothing', async () => {
+  it('a selector that matches nothing is refused', async () => {
     assert.equal((await refusal(deployed, { selector: 'app=none' })).reason, 'WorkloadMissing');
   });
 
   for (const history of [[], [revision(1, 'uninstalled', good)]]) {
-    it(`a release that is ${history.length === 0 ? 'not there' : 'uninstalled'}`, async () => {
+    it(`a release that is ${history.length === 0 ? 'not there' : 'uninstalled'} is refused`, async () => {
       assert.equal((await refusal({ history, chart: good }, ofRelease)).reason, 'ReleaseMissing');
     });
   }
@@ -351,7 +351,7 @@ const errors = {
   Conflict: () => new TaskError('Conflict', 'Somebody was faster (injected).'),
 };
 
-describe('a health check that is disturbed', () => {
+describe('a disturbed health check', () => {
   const stories: readonly (readonly [string, Setting, Partial<HealthRequest>])[] = [
     ['a healthy release that is marked', deployed, { ...ofRelease, markVerified: true }],
     [
@@ -387,7 +387,7 @@ describe('a health check that is disturbed', () => {
   for (const story of stories) {
     for (const [word, error] of Object.entries(errors)) {
       for (const forEver of [false, true]) {
-        it(`${story[0]}: ${word} at every call${forEver ? ' and from then on' : ''} is never taken for health, nor hides what was seen`, async () => {
+        it(`${story[0]}: ${word} at every call${forEver ? ' and from then on' : ''} never gives healthy and hides no earlier finding`, async () => {
           await atEveryCall(story, { how: 'fails', forEver, error }, ({ on, report }, whole, where) => {
             assert.equal(on.agent.depth(), 0, where);
             if (report.health === whole.health) return;

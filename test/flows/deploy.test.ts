@@ -32,7 +32,7 @@ const broken = chart('2.0.0', [
 ]);
 const verified = { labels: { [verifiedLabel]: '1' } };
 const installed = { history: [revision(1, 'deployed', v1)], live: v1.objects };
-/** Revision 1 was seen healthy, revision 2 has failed and was left as it is. */
+/** Revision 1 was seen healthy. Revision 2 failed and was left in place. */
 const afterFailure = {
   history: [
     revision(1, 'deployed', v1, verified),
@@ -41,7 +41,7 @@ const afterFailure = {
   live: broken.objects,
 };
 
-describe('deploy', () => {
+describe('a deploy', () => {
   it('a first install that becomes ready is deployed and marked', async () => {
     const on = await scene({ chart: v1 });
     const report = await deploy(on.context);
@@ -54,7 +54,7 @@ describe('deploy', () => {
     assert.equal(on.agent.depth(), 0);
   });
 
-  it('what may be meant otherwise is said once, and values that Helm reuses are named outside of the groups', async () => {
+  it('ambiguous inputs are logged once, and reused values are named outside the groups', async () => {
     const request = { warnings: ['set, line 1: quotes.'], extraArguments: ['--reuse-values'], givenPaths: [['a']] };
     const on = await scene({ ...installed, chart: { ...v2, config: { a: 1, old: { b: 2 } } }, request });
     let depth: number | undefined;
@@ -69,14 +69,14 @@ describe('deploy', () => {
     assert.equal(depth, 0);
   });
 
-  it('an upgrade marks what served before, so that there is a way back, and then itself', async () => {
+  it('an upgrade first marks the serving revision, so that a rollback is possible, and then itself', async () => {
     const on = await scene({ ...installed, chart: v2 });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'deployed');
     assert.equal(told(on.storage.records), '1 superseded+verified, 2 deployed+verified');
   });
 
-  it('a description in which Helm has quoted a secret is rewritten, whichever revision it is of', async () => {
+  it('a description in which Helm quoted a secret is rewritten, on any revision', async () => {
     const history = [
       revision(1, 'deployed', v1, { ...verified, describesSecret: true }),
       revision(2, 'failed', broken, { describesSecret: true }),
@@ -94,7 +94,7 @@ describe('deploy', () => {
     ['what is nobody of the release', [write('deleted', inNamespace(configMap('other')))], 'UnforeseenDeletion'],
     ['data of the failed revision', [write('deleted', inNamespace(claim('data')))], 'DeletesPersistentVolumeClaim'],
   ] as const) {
-    it(`a Helm that deletes ${word} in the rehearsal of the way back does not get to it`, async () => {
+    it(`a Helm that deletes ${word} in the rehearsal of the rollback never runs the rollback`, async () => {
       const objects = [...broken.objects, claim('data')];
       const on = await scene({ ...installed, chart: chart('2.0.0', objects), rehearsed: writes });
       const report = await deploy(on.context);
@@ -110,7 +110,7 @@ describe('deploy', () => {
     ['fails', { outcome: 'failed', message: 'no such thing' }, /could not be foreseen; .*no such thing/],
     ['hangs', 'hangs', /could not be foreseen; .*did not end within 75 s/],
   ] as const) {
-    it(`the way back whose rehearsal ${word} is tried and proven`, async () => {
+    it(`a rollback whose rehearsal ${word} is tried and proven`, async () => {
       const on = await scene({ ...installed, chart: broken, rehearsed });
       const report = await deploy(on.context);
       assert.equal(report.outcome, 'rolledBack');
@@ -118,7 +118,7 @@ describe('deploy', () => {
     });
   }
 
-  it('each revision tells by whose run it was made, also where a later one has copied its labels', async () => {
+  it('each revision has the label of its own run, even where a later revision copied the labels', async () => {
     const on = await scene({ ...installed, chart: broken });
     await deploy({ ...on.context, holder: { ...on.context.holder, run: '4711_20260101.4_web' } });
     assert.deepEqual(on.storage.records.map(runOf), ['', '4711_20260101.4_web', '4711_20260101.4_web']);
@@ -126,7 +126,7 @@ describe('deploy', () => {
     assert.equal(runOf(later), '');
   });
 
-  it('a broken upgrade returns to what served, and takes every trace of itself away', async () => {
+  it('a broken upgrade is rolled back to the serving revision, and nothing of it is left', async () => {
     const on = await scene({ ...installed, chart: broken });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'rolledBack');
@@ -139,7 +139,7 @@ describe('deploy', () => {
     assert.equal(on.storage.records[1]?.manifest, revision(2, 'failed', broken).manifest);
   });
 
-  it('keep leaves a broken upgrade as it is, but its record says that it failed', async () => {
+  it('onFailure keep leaves a broken upgrade in place, but its record is marked failed', async () => {
     const on = await scene({ ...installed, chart: broken, request: { onFailure: 'keep' } });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'failed');
@@ -147,7 +147,7 @@ describe('deploy', () => {
     assert.deepEqual(on.helm.runs, ['upgrade']);
   });
 
-  it('what never gets ready is given up when the time is over', async () => {
+  it('an upgrade that never gets ready fails at the timeout', async () => {
     const slow = chart('2.0.0', [deployment('web', 'slow')]);
     const on = await scene({ ...installed, chart: slow, request: { timeoutSeconds: 60 } });
     const report = await deploy(on.context);
@@ -156,7 +156,7 @@ describe('deploy', () => {
     assert.ok(Date.parse(report.finishedAt) - Date.parse(report.startedAt) < 75_000);
   });
 
-  it('a broken first install is uninstalled, and what may hold data is kept and named', async () => {
+  it('a broken first install is uninstalled, and objects that may hold data are kept and named', async () => {
     const on = await scene({
       chart: chart('1.0.0', [claim('data'), configMap('settings'), deployment('web', 'broken')]),
     });
@@ -172,7 +172,7 @@ describe('deploy', () => {
     assert.equal(report.servingRevision, null);
   });
 
-  it('a second failed first install is no reason to uninstall what is there since long', async () => {
+  it('a failed deploy does not uninstall a release that has an older revision', async () => {
     const on = await scene({
       history: [revision(1, 'superseded', v1), revision(2, 'failed', broken)],
       live: broken.objects,
@@ -184,7 +184,7 @@ describe('deploy', () => {
     assert.match(report.message, /none to return to/);
   });
 
-  it('a good deploy after a failed revision is clean: no field, no object that only the failed one had', async () => {
+  it('after a failed revision a good deploy leaves no field and no object of it', async () => {
     const on = await scene({ ...afterFailure, chart: v2 });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'deployed', report.message);
@@ -194,7 +194,7 @@ describe('deploy', () => {
     assert.equal(on.storage.records[1]?.manifest, revision(2, 'failed', broken).manifest);
   });
 
-  it('a record without room for a base does not stop the deploy: what may stay is told', async () => {
+  it('a record without room for a merge base does not stop the deploy, and possible leftovers are logged', async () => {
     const bad = chart('2.0.0', [...v1.objects, configMap('extra')]);
     const history = [afterFailure.history[0] ?? assert.fail(), revision(2, 'failed', bad)];
     const on = await scene({ history, live: bad.objects, chart: v2 });
@@ -207,7 +207,7 @@ describe('deploy', () => {
     assert.deepEqual(on.storage.records[1], history[1]);
   });
 
-  it("after a failed revision, another's object of the same name is not taken over", async () => {
+  it('after a failed revision, an object of another release with the same name is not taken over', async () => {
     const wants = chart('3.0.0', [...v1.objects, configMap('extra')]);
     const on = await scene({
       ...afterFailure,
@@ -255,7 +255,7 @@ describe('deploy', () => {
     ],
   ];
   for (const [what, setting, expected] of stopped) {
-    it(`a deploy that is stopped before it begins tells what serves as it is: ${what}`, async () => {
+    it(`a deploy that stops before it begins reports the serving revision unchanged: ${what}`, async () => {
       const on = await scene({ ...setting, chart: v2 });
       const report = await deploy(unrendered(on.context));
       assert.equal(report.reason, 'ChartInvalid');
@@ -264,7 +264,7 @@ describe('deploy', () => {
     });
   }
 
-  it('a pre-upgrade hook that refuses changes nothing, and what served is still deployed', async () => {
+  it('a pre-upgrade hook that fails changes nothing, and the serving revision is still deployed', async () => {
     const refusing = { ...v2, hooks: [hook('migrate', 'pre-upgrade')] };
     const on = await scene({ ...installed, chart: refusing, helm: { upgradeTrouble: 'pre hook' } });
     const report = await deploy(on.context);
@@ -283,7 +283,7 @@ describe('deploy', () => {
     return { ...hook('migrate', 'pre-upgrade'), manifest };
   };
 
-  it('a pre-upgrade hook whose Job has failed ends Helm, which waits on; what has ended stays to be looked at', async () => {
+  it('when the Job of a pre-upgrade hook fails, the waiting Helm is ended, and the Job is kept for inspection', async () => {
     const on = await scene({ ...installed, chart: { ...v2, hooks: [job('registry.example/migrate:broken')] } });
     const report = await deploy(on.context);
     assert.deepEqual([report.outcome, report.reason, report.failedWorkload], ['failed', 'HookFailed', 'Job/migrate']);
@@ -294,14 +294,14 @@ describe('deploy', () => {
     assert.equal(report.servingRevision, 1);
   });
 
-  it('the same where Helm would have removed the Job', async () => {
+  it('the failed Job is deleted where Helm would have deleted it', async () => {
     const hooks = [job('registry.example/migrate:broken', 'before-hook-creation, hook-failed')];
     const on = await scene({ ...installed, chart: { ...v2, hooks } });
     await deploy(on.context);
     assert.deepEqual(live(on.cluster), ['ConfigMap/settings', 'Deployment/web']);
   });
 
-  it('a hook whose pod cannot start is given up with its cause, and does not start when the deploy is over', async () => {
+  it('a hook whose pod cannot start fails the deploy with its cause, and does not start afterwards', async () => {
     const on = await scene({ ...installed, chart: { ...v2, hooks: [job('registry.example/migrate:unnamed')] } });
     const report = await deploy(on.context);
     assert.deepEqual([report.reason, report.reasonGroup, report.timedOut], ['ImageInvalidName', 'image', false]);
@@ -310,7 +310,7 @@ describe('deploy', () => {
     assert.ok(Date.parse(report.finishedAt) - Date.parse(report.startedAt) < 10_000);
   });
 
-  it('the same on a first install: nothing of it is left', async () => {
+  it('a hook that cannot start in a first install leaves nothing of the install', async () => {
     const install = { ...job('registry.example/migrate:unnamed'), events: ['pre-install'] };
     const on = await scene({ chart: { ...v2, hooks: [install] } });
     const report = await deploy(on.context);
@@ -319,7 +319,7 @@ describe('deploy', () => {
     assert.deepEqual(on.storage.records, []);
   });
 
-  it('the same with failFast off: Helm is waited for until the time is over, and then the cause is told', async () => {
+  it('with failFast off, a hook that cannot start ends the deploy at the timeout, with its cause', async () => {
     const rollout = { ...plainRequest.rollout, failFast: false };
     const hooks = [job('registry.example/migrate:unnamed')];
     const on = await scene({ ...installed, chart: { ...v2, hooks }, request: { rollout, timeoutSeconds: 60 } });
@@ -331,14 +331,14 @@ describe('deploy', () => {
     assert.ok(Date.parse(report.finishedAt) - Date.parse(report.startedAt) >= 60_000);
   });
 
-  it('a hook that hangs for no reason that can be seen: the time is over, and it is named', async () => {
+  it('a hook that hangs without a visible cause ends the deploy at the timeout and is named', async () => {
     const hooks = [job('registry.example/migrate:slow')];
     const on = await scene({ ...installed, chart: { ...v2, hooks }, request: { timeoutSeconds: 60 } });
     const report = await deploy(on.context);
     assert.deepEqual([report.reason, report.failedWorkload, report.timedOut], ['TimedOut', 'Job/migrate', true]);
   });
 
-  it('the same after a failed revision: the record is as it was', async () => {
+  it('a hook that fails after a failed revision leaves the earlier records unchanged', async () => {
     const refusing = { ...v2, hooks: [hook('migrate', 'pre-upgrade')] };
     const on = await scene({ ...afterFailure, chart: refusing, helm: { upgradeTrouble: 'pre hook' } });
     await deploy(on.context);
@@ -349,7 +349,7 @@ describe('deploy', () => {
   const scaled = { field: '.spec.replicas', manager: 'kubectl' };
   const keyOfWeb = objectKey(refOf(inNamespace(deployment('web', ''))));
 
-  it('fields that somebody else has set are found before Helm is started, and named with the way out', async () => {
+  it('fields that somebody else has set are found before Helm starts, and the message names the solution', async () => {
     const on = await scene({ ...installed, history: [v1ByHelm4], chart: v2, helm: { major: 4 } });
     on.cluster.taken.set(keyOfWeb, scaled);
     const report = await deploy(on.context);
@@ -378,14 +378,14 @@ describe('deploy', () => {
     });
   }
 
-  it('a conflict with the earlier writes of Helm itself is none where Helm takes them over first', async () => {
+  it("fields of Helm's own earlier writes are no conflict where Helm takes them over first", async () => {
     const request = { extraArguments: ['--server-side=true'] };
     const on = await scene({ ...installed, chart: v2, helm: { major: 4 }, request });
     on.cluster.taken.set(keyOfWeb, { ...scaled, manager: 'helm' });
     assert.notEqual((await deploy(on.context)).outcome, 'refused');
   });
 
-  /** Somebody sets a field when Helm comes to a certain step. */
+  /** A person sets a field when Helm reaches a certain step. */
   const takenAt = async (step: RegExp, setting: Pick<Setting, 'chart'>): Promise<Scene> => {
     const stage: { on?: Scene } = {};
     const pace = (word: string): Promise<void> => {
@@ -396,7 +396,7 @@ describe('deploy', () => {
     return stage.on;
   };
 
-  it('what Helm was refused in the upgrade is not forced on the way back, what it wrote is brought back', async () => {
+  it('a field that Helm was refused in the upgrade is not forced in the rollback, and fields that Helm wrote are restored', async () => {
     const on = await takenAt(/^begin$/, { chart: v2 });
     const before = liveObject(on.cluster, deployment('web', ''))?.metadata.resourceVersion;
     const report = await deploy(on.context);
@@ -409,7 +409,7 @@ describe('deploy', () => {
     assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy, 3 deployed+verified');
   });
 
-  it('the same where the rollback cannot be rehearsed: Helm may go past the fence, and is not told to force', async () => {
+  it('a rollback that cannot be rehearsed may pass the fence and does not force conflicts', async () => {
     const stage: { on?: Scene } = {};
     const pace = (word: string): Promise<void> => {
       if (word === 'begin') stage.on?.cluster.taken.set(keyOfWeb, scaled);
@@ -426,7 +426,7 @@ describe('deploy', () => {
     assert.deepEqual(on.helm.runs, ['upgrade', 'rollback 1']);
   });
 
-  /** Somebody edits the Deployment when Helm comes to a certain step, and Helm is refused it. */
+  /** A person edits the Deployment when Helm reaches a certain step, and the API server refuses Helm's write. */
   const editedAt = async (step: string): Promise<Scene> => {
     const stage: { on?: Scene } = {};
     const pace = (word: string): Promise<void> => {
@@ -448,7 +448,7 @@ describe('deploy', () => {
     return stage.on;
   };
 
-  it('what Helm 3 did not come to is not rolled back: what a person has changed there stays', async () => {
+  it('a manual change to an object that Helm 3 did not reach is kept by the rollback', async () => {
     const on = await editedAt('begin');
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'rolledBack', on.agent.lines.join('\n'));
@@ -457,7 +457,7 @@ describe('deploy', () => {
     assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
   });
 
-  it('what somebody sets in what the failed revision wrote does not keep it from the way back', async () => {
+  it('a manual change to an object that the failed revision wrote does not stop the rollback', async () => {
     const on = await takenAt(/^wait$/, { chart: broken });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'rolledBack', report.message);
@@ -466,7 +466,7 @@ describe('deploy', () => {
     assert.doesNotMatch(JSON.stringify(liveObject(on.cluster, deployment('web', ''))), /broken/);
   });
 
-  it('an upgrade that the API server refuses half way is rolled back', async () => {
+  it('an upgrade that the API server refuses half-way is rolled back', async () => {
     const on = await scene({ ...installed, chart: v2, helm: { upgradeTrouble: 'half way' } });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'rolledBack');
@@ -475,7 +475,7 @@ describe('deploy', () => {
     assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
   });
 
-  it('the log has no group twice, however the release is looked at', async () => {
+  it('the log has no group twice, however often the cluster is read', async () => {
     const on = await scene({ chart: v1, request: { createNamespace: true } });
     on.cluster.take('/Namespace//prod');
     const report = await deploy(on.context);
@@ -484,7 +484,7 @@ describe('deploy', () => {
     assert.deepEqual(groups, [...new Set(groups)]);
   });
 
-  it('a first install that the API server refuses half way: the refusal is the evidence, not that the rest is missing', async () => {
+  it('a first install that the API server refuses half-way reports the refusal, not the missing objects', async () => {
     const refused = configMap('refused');
     const never = deployment('web', 'good');
     const on = await scene({
@@ -507,7 +507,7 @@ describe('deploy', () => {
     );
   });
 
-  it('a Helm that was killed half way leaves no pending revision behind', async () => {
+  it('a Helm that was killed half-way leaves no pending revision', async () => {
     const on = await scene({ ...installed, chart: v2, helm: { upgradeTrouble: 'killed half way' } });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'rolledBack');
@@ -515,7 +515,7 @@ describe('deploy', () => {
   });
 
   for (const rollbackTrouble of ['half way', 'killed half way'] as const) {
-    it(`a rollback that fails too (${rollbackTrouble}): first the reason, then how to go on, nothing pending`, async () => {
+    it(`a rollback that fails too (${rollbackTrouble}): the message gives the first cause, then the next step, and nothing is pending`, async () => {
       const on = await scene({ ...installed, chart: broken, helm: { rollbackTrouble } });
       const report = await deploy(on.context);
       assert.equal(report.outcome, 'failed');
@@ -528,7 +528,7 @@ describe('deploy', () => {
     });
   }
 
-  it('a first install that cannot be uninstalled either: said, with what to type, its record as it was', async () => {
+  it('a first install that cannot be uninstalled either: the message names the command to run, and the record is restored', async () => {
     const on = await scene({ chart: broken, helm: { uninstallTrouble: 'at the start' } });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'failed');
@@ -539,7 +539,7 @@ describe('deploy', () => {
   });
 
   for (const status of ['pending-install', 'pending-upgrade', 'pending-rollback', 'uninstalling', 'unknown'] as const) {
-    it(`a release that is ${status} is refused and not touched`, async () => {
+    it(`a release that is ${status} is refused and not changed`, async () => {
       const history = [revision(1, status, v1, { writtenAt: new Date('2025-12-31T23:50:00Z') })];
       const on = await scene({ history, live: v1.objects, chart: v2 });
       const report = await deploy(on.context);
@@ -549,7 +549,7 @@ describe('deploy', () => {
     });
   }
 
-  it('a namespace that does not exist is named before anything is done', async () => {
+  it('a namespace that does not exist is named before anything is changed', async () => {
     const on = await scene({ chart: v1 });
     on.cluster.take('/Namespace//prod');
     const report = await deploy(on.context);
@@ -557,7 +557,7 @@ describe('deploy', () => {
     assert.deepEqual(on.helm.runs, []);
   });
 
-  it('hooks that run after readiness: Helm waits, and a broken workload ends its wait at once', async () => {
+  it('hooks that run after readiness: a broken workload ends the wait of Helm at once', async () => {
     const hooks = [hook('test', 'post-upgrade')];
     const on = await scene({ ...installed, chart: { ...broken, hooks } });
     const report = await deploy(on.context);
@@ -566,14 +566,14 @@ describe('deploy', () => {
     assert.ok(Date.parse(report.finishedAt) - Date.parse(report.startedAt) < 20_000);
   });
 
-  it('hooks that run after readiness: when all is ready Helm goes on, and the deploy is done', async () => {
+  it('hooks that run after readiness: Helm goes on when all objects are ready, and the deploy succeeds', async () => {
     const on = await scene({ ...installed, chart: { ...v2, hooks: [hook('test', 'post-upgrade')] } });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'deployed', report.message);
     assert.equal(on.storage.records[1]?.hooks[0]?.lastPhase, 'Succeeded');
   });
 
-  it('hooks at both ends over a failed revision that is still broken: what it broke does not end Helm', async () => {
+  it('hooks at both ends over a broken failed revision: the pre-existing failure does not end Helm', async () => {
     const migrate = { ...configMap('migrate'), apiVersion: 'batch/v1', kind: 'Job', spec: {} };
     const hooks = [
       { ...hook('migrate', 'pre-upgrade'), manifest: JSON.stringify(migrate) },
@@ -584,7 +584,7 @@ describe('deploy', () => {
     assert.equal(report.outcome, 'deployed', report.message);
   });
 
-  it('a run of failures does not push the verified revision out of the history', async () => {
+  it('repeated failures do not remove the verified revision from the history', async () => {
     const failures = [2, 3, 4].map((number) =>
       revision(number, 'failed', broken, { labels: { [unhealthyLabel]: String(number) } }),
     );
@@ -598,7 +598,7 @@ describe('deploy', () => {
     assert.equal(told(on.storage.records), '1 superseded+verified, 5 failed+unhealthy');
   });
 
-  it('what Helm has not removed any more is still known when the history is too long', async () => {
+  it('objects that Helm has not yet removed stay known when the history is cut', async () => {
     const on = await scene({
       ...afterFailure,
       chart: v2,
@@ -609,14 +609,14 @@ describe('deploy', () => {
     assert.equal(told(on.storage.records), '1 deployed+verified, 2 failed+unhealthy, 3 failed+unhealthy');
   });
 
-  it('a revision that was found unhealthy says failed again when an upgrade has replaced it', async () => {
+  it('a revision that was judged unhealthy is marked failed again after an upgrade replaced it', async () => {
     const unhealthy = revision(1, 'deployed', v1, { labels: { [unhealthyLabel]: '1' } });
     const on = await scene({ history: [unhealthy], live: broken.objects, chart: v2 });
     await deploy(on.context);
     assert.match(told(on.storage.records), /^1 failed\+unhealthy, 2 /);
   });
 
-  it('what served sick is not marked, and a way back to it that ends sick is no way back', async () => {
+  it('an unhealthy serving revision is not marked, and a rollback to it that ends unhealthy is a failed rollback', async () => {
     const sick = chart('1.0.0', [deployment('web', 'broken')]);
     const on = await scene({ history: [revision(1, 'deployed', sick)], live: sick.objects, chart: broken });
     const report = await deploy(on.context);
@@ -625,7 +625,7 @@ describe('deploy', () => {
     assert.equal(told(on.storage.records), '1 superseded, 2 failed+unhealthy, 3 failed+unhealthy');
   });
 
-  it('what cannot be read at the end is not deployed', async () => {
+  it('a revision that cannot be read at the end is not reported as deployed', async () => {
     const on = await scene({ ...installed, chart: v2, request: { timeoutSeconds: 30, rollbackTimeoutSeconds: 30 } });
     on.cluster.unreadable.add('ConfigMap');
     const report = await deploy(on.context);
@@ -633,7 +633,7 @@ describe('deploy', () => {
     assert.doesNotMatch(told(on.storage.records), /\+verified/);
   });
 
-  it('what was broken before and is not touched does not count, and is told', async () => {
+  it('a pre-existing failure that the deploy does not touch is logged and does not count', async () => {
     const both = chart('1.0.0', [deployment('old', 'broken'), deployment('web', 'good')]);
     const next = chart('2.0.0', [deployment('old', 'broken'), deployment('web', 'better')]);
     const on = await scene({ history: [revision(1, 'deployed', both)], live: both.objects, chart: next });
@@ -645,7 +645,7 @@ describe('deploy', () => {
     );
   });
 
-  it('a way back that brings back what was broken before is one, as long as the rest serves again', async () => {
+  it('a rollback that restores a pre-existing failure succeeds when all other objects are healthy again', async () => {
     const both = chart('1.0.0', [deployment('old', 'broken'), deployment('web', 'good')]);
     const next = chart('2.0.0', [deployment('old', 'broken', { priority: 1 }), deployment('web', 'broken')]);
     const on = await scene({ history: [revision(1, 'deployed', both)], live: both.objects, chart: next });
@@ -655,7 +655,7 @@ describe('deploy', () => {
     assert.match(on.agent.lines.join('\n'), /Deployment\/old was broken before the deploy and is so again: /);
   });
 
-  it('what was broken before is not blamed on an upgrade that the API server refuses', async () => {
+  it('a pre-existing failure is not the reported cause when the API server refuses the upgrade', async () => {
     const both = chart('1.0.0', [deployment('old', 'broken'), deployment('web', 'good')]);
     const next = chart('2.0.0', [configMap('new'), deployment('web', 'better'), deployment('old', 'broken')]);
     const on = await scene({

@@ -34,7 +34,7 @@ const afterFailure = {
   live: broken.objects,
 };
 
-/** Each ends as its name says when nothing disturbs it. */
+/** Each story ends as its name says when nothing disturbs it. */
 const stories: readonly (readonly [name: string, setting: Setting])[] = [
   ['a first install', { chart: v1 }],
   ['a good upgrade', { ...installed, chart: v2 }],
@@ -77,7 +77,7 @@ async function run(setting: Setting, disturbance?: Disturbance): Promise<Told> {
   return { on, report: await deploy(on.context) };
 }
 
-/** Runs the story once for each call that it makes when nothing disturbs it. */
+/** Runs the story once for each port call that it makes undisturbed. */
 async function atEveryCall(
   setting: Setting,
   how: Omit<Disturbance, 'at'>,
@@ -97,7 +97,7 @@ async function atEveryCall(
   assert.equal(wrong.length, 0, wrong.join('\n'));
 }
 
-/** «Deployed» means that what runs is what the chart says. */
+/** Checks that «deployed» means that the live objects are those of the chart. */
 function checkTruth({ on, report }: Told, setting: Setting, where: string): void {
   const last = on.storage.records.at(-1);
   if (report.outcome === 'rolledBack' && last !== undefined) {
@@ -112,7 +112,7 @@ function checkTruth({ on, report }: Told, setting: Setting, where: string): void
   }
 }
 
-/** No record pretends to be another one, and none says that it was replaced where nothing has replaced it. */
+/** No record looks like another revision, and none is superseded unless a later revision replaced it. */
 function checkRecords({ on }: Told, setting: Setting, where: string): void {
   const { records } = on.storage;
   for (const before of setting.history ?? []) {
@@ -128,7 +128,7 @@ function checkRecords({ on }: Told, setting: Setting, where: string): void {
   assert.ok(records.filter(({ status }) => status === 'deployed').length <= 1, where);
 }
 
-/** How many runs of Helm that change something were called for up to that call. */
+/** Counts the runs of Helm that change something, up to that call. */
 function startedBefore(on: Scene, calls: number): number {
   return on.calls.slice(0, calls).filter((name) => /^helm\.(upgrade|rollback|uninstall)$/.test(name)).length;
 }
@@ -137,7 +137,7 @@ function isPending({ status }: Revision): boolean {
   return status.startsWith('pending') || status === 'uninstalling';
 }
 
-/** The error of the run is told, and the one that came first is not lost behind it. */
+/** The error of this run is reported, and the earlier error is reported with it. */
 function checkMessage({ on, report }: Told, undisturbed: Told, where: string): void {
   if (report.outcome === undisturbed.report.outcome && report.reason === undisturbed.report.reason) return;
   assert.match(report.message, /injected/, where);
@@ -148,12 +148,12 @@ function checkMessage({ on, report }: Told, undisturbed: Told, where: string): v
 
 const alsoWithOtherErrors = new Set(['a broken upgrade', 'a good upgrade after a failed one']);
 
-describe('a deploy that is disturbed', function () {
+describe('a disturbed deploy', function () {
   this.timeout(60_000);
   for (const [name, setting] of stories) {
     for (const [word, error] of Object.entries(errors)) {
       if (word !== 'ClusterUnreachable' && !alsoWithOtherErrors.has(name)) continue;
-      it(`${name}: every call of a port in turn fails once with ${word}`, async () => {
+      it(`${name}: each port call in turn fails once with ${word}`, async () => {
         await atEveryCall(setting, { how: 'fails', error }, (one, undisturbed, where) => {
           checkTruth(one, setting, where);
           checkRecords(one, setting, where);
@@ -164,7 +164,7 @@ describe('a deploy that is disturbed', function () {
       });
     }
 
-    it(`${name}: every answer in turn is lost`, async () => {
+    it(`${name}: each answer in turn is lost`, async () => {
       await atEveryCall(setting, { how: 'answer lost' }, (one, undisturbed, where) => {
         checkTruth(one, setting, where);
         checkRecords(one, setting, where);
@@ -172,14 +172,14 @@ describe('a deploy that is disturbed', function () {
       });
     });
 
-    it(`${name}: the cluster is away from every call on`, async () => {
+    it(`${name}: the cluster is away from each call on`, async () => {
       await atEveryCall(setting, { how: 'fails', forEver: true }, (one, undisturbed, where) => {
         checkTruth(one, setting, where);
         checkMessage(one, undisturbed, where);
       });
     });
 
-    it(`${name}: cancelled at every call`, async () => {
+    it(`${name}: cancelled at each call`, async () => {
       await atEveryCall(setting, { how: 'cancel' }, (one, undisturbed, where) => {
         checkTruth(one, setting, where);
         checkRecords(one, setting, where);
@@ -209,7 +209,7 @@ describe('a deploy that is disturbed', function () {
       rows.map(({ status, of, marks }, index) => {
         const number = String(marks === 'inherited' ? index : index + 1);
         const label = marks === 'unhealthy' ? unhealthyLabel : verifiedLabel;
-        // Helm keeps one revision deployed, the newest that was, and none of a release that it has uninstalled.
+        // Helm keeps only the newest deployed revision as deployed, and none of an uninstalled release.
         const isOld = rows.slice(index + 1).some((later) => ['deployed', 'uninstalled'].includes(later.status));
         const now = status === 'deployed' && isOld ? 'superseded' : status;
         return revision(index + 1, now, of, marks === '' ? {} : { labels: { [label]: number } });
@@ -231,7 +231,7 @@ describe('a deploy that is disturbed', function () {
     { nil: undefined },
   );
 
-  it('whatever the history, the trouble and the moment: it ends, and tells and leaves the truth', async () => {
+  it('with any history, trouble and moment the deploy ends, and its report and the records are true', async () => {
     await fc.assert(
       fc.asyncProperty(anySetting, anyDisturbance, async (any, disturbance) => {
         const last = any.history.at(-1)?.status;

@@ -27,7 +27,7 @@ type Doors = {
   ) => ReturnType<Cluster[Door]>;
 };
 
-/** A cluster in which these objects are live as Helm has made them, and what was asked of it. */
+/** A cluster whose live objects are as Helm made them, with the requests that it received. */
 interface Stage {
   cluster: Omit<FakeCluster, keyof Doors> & Doors;
   asked: string[];
@@ -64,8 +64,8 @@ function made(object: KubeObject): KubeObject {
 
 const many = Array.from({ length: 20 }, (_, index) => configMap(`c${index}`, { a: String(index) }));
 
-describe('looking for drift', () => {
-  it('an object that is declared twice is as declared when it is as any of the two says', async () => {
+describe('detecting drift', () => {
+  it('an object that is declared twice has no drift when it matches one of the two declarations', async () => {
     const twice = [configMap('a', { of: 'first' }), configMap('b'), configMap('a', { of: 'last', more: '1' })];
     for (const live of [twice.slice(1), twice.slice(0, 2)]) {
       assert.deepEqual((await stage(live).look(twice)).drifts, []);
@@ -77,7 +77,7 @@ describe('looking for drift', () => {
     );
   });
 
-  it('several objects of a kind are read by one list of what Helm has marked, Secrets one by one', async () => {
+  it("several objects of a kind are read by one list with Helm's label, and Secrets one by one", async () => {
     const objects = [...many, ...['s1', 's2', 's3'].map((id) => secret(id, { a: 'eA==' })), deployment('web', '1')];
     const { asked, look } = stage(objects);
     assert.deepEqual(await look(objects), { drifts: [], held: [], notes: [] });
@@ -94,7 +94,7 @@ describe('looking for drift', () => {
     assert.equal(asked.filter((each) => each.startsWith('apply')).length, objects.length);
   });
 
-  it('at most eight requests are under way, and the answers are in the order of the manifest', async () => {
+  it('at most eight requests run at once, and the results are in the order of the manifest', async () => {
     const { cluster, look } = stage([]);
     let underWay = 0;
     let most = 0;
@@ -112,14 +112,14 @@ describe('looking for drift', () => {
     assert.equal(most, 8);
   });
 
-  it('who may not list reads each object', async () => {
+  it('without the right to list, each object is read by itself', async () => {
     const { cluster, asked, look } = stage(many);
     cluster.list = () => Promise.reject(refusal('PermissionDenied'));
     assert.deepEqual((await look(many)).drifts, []);
     assert.equal(asked.filter((each) => each.startsWith('get')).length, many.length);
   });
 
-  it('an object that has lost the label by which it is listed is read before it is called missing', async () => {
+  it('an object that lost the label of the list is read by name before it is reported missing', async () => {
     const { cluster, look } = stage(many);
     const key = objectKey(refOf(made(configMap('c3'))));
     const live = cluster.objects.get(key) ?? assert.fail();
@@ -130,7 +130,7 @@ describe('looking for drift', () => {
     );
   });
 
-  it('an object that changes between the reading and the dry run is read again, not called drifted', async () => {
+  it('an object that changes between the read and the dry run is read again and not reported as drifted', async () => {
     const object = configMap('c', { a: '1' });
     const { cluster, look } = stage([]);
     let version = 0;
@@ -146,7 +146,7 @@ describe('looking for drift', () => {
     assert.deepEqual((await look([object])).drifts, []);
   });
 
-  it('an object that never holds still is judged by the last look', async () => {
+  it('an object that keeps changing is judged by the last read', async () => {
     const { cluster, look } = stage([]);
     let version = 0;
     const state = (a: string): KubeObject => {
@@ -161,7 +161,7 @@ describe('looking for drift', () => {
     );
   });
 
-  it('an object that was made anew meanwhile is another one: it is read again', async () => {
+  it('an object that was recreated meanwhile is another object and is read again', async () => {
     const { cluster, look } = stage([]);
     const state = (uid: string, a: string): KubeObject => {
       const live = made(configMap('c', { a }));
@@ -188,7 +188,7 @@ describe('looking for drift', () => {
   });
 
   for (const reason of ['ClusterUnreachable', 'CredentialsRejected', 'CertificateRejected', 'Cancelled'] as const) {
-    it(`${reason}: the look ends with that error, whatever was asked`, async () => {
+    it(`${reason}: drift detection ends with that error, whichever request it answers`, async () => {
       for (const door of ['get', 'list', 'dryRunApply', 'resource'] as const) {
         const { cluster, look } = stage(many);
         Object.assign(cluster, { [door]: () => Promise.reject(refusal(reason)) });
@@ -198,7 +198,7 @@ describe('looking for drift', () => {
     });
   }
 
-  it('a step that was cancelled asks for nothing more', async () => {
+  it('a cancelled step sends no further request', async () => {
     const { cluster, asked, look } = stage(many);
     const stop = new AbortController();
     const { dryRunApply } = cluster;
@@ -210,7 +210,7 @@ describe('looking for drift', () => {
     assert.ok(asked.filter((each) => each.startsWith('apply')).length <= 8);
   });
 
-  it('what may not be read is told as not known, and so is a kind that cannot be asked for', async () => {
+  it('objects that may not be read, and kinds that cannot be requested, are reported as unknown', async () => {
     const { cluster, look } = stage([]);
     const { resource } = cluster;
     cluster.unreadable.add('Deployment');
@@ -230,7 +230,7 @@ describe('looking for drift', () => {
   });
 
   for (const reason of ['PermissionDenied', 'ApplyRejected', 'KindNotServed', 'Conflict', 'Internal'] as const) {
-    it(`a dry run refused as ${reason}: the declared fields decide, and it is said so`, async () => {
+    it(`a dry run refused as ${reason}: the declared fields decide, and the report says so`, async () => {
       const { cluster, look } = stage([configMap('c', { a: '1', b: '2' })]);
       cluster.dryRunApply = () => Promise.reject(refusal(reason, 'The webhook will not.'));
       const same = await look([configMap('c', { a: '1' })]);
@@ -245,7 +245,7 @@ describe('looking for drift', () => {
     });
   }
 
-  it('a change that the API server does not allow is drift, though no field shows it', async () => {
+  it('a change that the API server does not allow is drift, even if no field shows it', async () => {
     const { cluster, look } = stage([configMap('c', { a: '1' })]);
     cluster.dryRunApply = () => Promise.reject(refusal('ApplyRejected', 'spec.x: Invalid value: field is immutable'));
     const { drifts } = await look([configMap('c', { a: '1' })]);
@@ -255,7 +255,7 @@ describe('looking for drift', () => {
     );
   });
 
-  it('what an API server quotes of a Secret is not told', async () => {
+  it('text of a Secret that an API server quotes is not reported', async () => {
     for (const said of ['data: Invalid value: "hunter2": field is immutable', 'data: Invalid value: "hunter2"']) {
       const { cluster, look } = stage([secret('s', { a: 'eA==' })]);
       cluster.dryRunApply = () => Promise.reject(refusal('ApplyRejected', said));
@@ -265,7 +265,7 @@ describe('looking for drift', () => {
     }
   });
 
-  it('fields that the API server does not know are left out, however many times it takes to hear of all', async () => {
+  it('all fields that the API server does not know are left out, even when it names them in several answers', async () => {
     const live = configMap('c', { a: '1' });
     const { cluster, look } = stage([live]);
     const { dryRunApply } = cluster;
@@ -279,7 +279,7 @@ describe('looking for drift', () => {
     assert.equal(notes.length, 3);
   });
 
-  it('an answer that names the same field again and again ends', async () => {
+  it('answers that name the same field again and again end the loop', async () => {
     const { cluster, look } = stage([configMap('c', { a: '1' })]);
     let count = 0;
     cluster.dryRunApply = () => {
@@ -290,7 +290,7 @@ describe('looking for drift', () => {
     assert.ok(count < 20);
   });
 
-  it('what is for another to set and what could not be fully compared goes to the log, a few of many', async () => {
+  it('fields of other managers and incomplete comparisons are logged, a few of many', async () => {
     const { cluster } = stage(many);
     cluster.dryRunApply = () => Promise.reject(refusal('PermissionDenied'));
     const agent = recordingAgent();

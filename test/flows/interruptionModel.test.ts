@@ -8,7 +8,7 @@ import { a, b, bad, badHooked, bare, checkRun, faults, hooked, isBad } from '../
 import { revision, told } from '../support/fakes/scene';
 import { stage, type Ended, type Mishap, type Stage, type StageSetting } from '../support/fakes/stage';
 
-/** By name: what fails is shown. */
+/** Charts by name, so that a failing example is readable. */
 const named = { a, b, hooked, bad, bare, badHooked };
 type Name = keyof typeof named;
 
@@ -19,7 +19,7 @@ interface Row {
   status: RevisionStatus;
   of: Name;
   mark: 'none' | 'own' | 'inherited';
-  /** Of a revision that came to no good end: which of its objects it had written. */
+  /** For an unfinished revision: which of its objects it had written. */
   written: readonly boolean[];
 }
 
@@ -32,7 +32,7 @@ const row = (statuses: readonly RevisionStatus[]): fc.Arbitrary<Row> =>
     written: fc.array(fc.boolean(), { minLength: 5, maxLength: 5 }),
   });
 
-/** A history that Helm and earlier runs can have left, and what of it is live. */
+/** A history that Helm and earlier runs can leave, and the live objects of it. */
 const anyRows: fc.Arbitrary<Row[]> = fc
   .tuple(fc.array(row(settled), { maxLength: 4 }), fc.array(row([...settled, ...open]), { maxLength: 1 }))
   .map(([before, last]) => [...before, ...last]);
@@ -40,7 +40,7 @@ const anyRows: fc.Arbitrary<Row[]> = fc
 function settingOf(rows: readonly Row[]): StageSetting {
   const history = rows.map((each, index) => {
     const now = possibleStatus(rows, index);
-    // What is broken was never seen healthy.
+    // A broken revision is never marked healthy.
     const label = isBad(named[each.of]) || now === 'failed' ? unhealthyLabel : verifiedLabel;
     const isMarked = each.mark !== 'none' && !(now === 'deployed' && isBad(named[each.of]));
     const number = String(each.mark === 'inherited' ? index : index + 1);
@@ -49,7 +49,7 @@ function settingOf(rows: readonly Row[]): StageSetting {
   return { history, live: liveOf(rows, history) };
 }
 
-/** Helm keeps one revision deployed, the newest that was, and none of a release that it has uninstalled. */
+/** Helm keeps only the newest deployed revision as deployed, and none of an uninstalled release. */
 function possibleStatus(rows: readonly Row[], index: number): RevisionStatus {
   const status = rows[index]?.status ?? 'failed';
   const isOld = rows.slice(index + 1).some((later) => later.status === 'deployed' || later.status === 'uninstalled');
@@ -60,7 +60,7 @@ function possibleStatus(rows: readonly Row[], index: number): RevisionStatus {
   return status === 'pending-upgrade' && cut + 1 === index ? 'pending-install' : status;
 }
 
-/** All of the last good revision, and over it what those after it have written. */
+/** The objects of the last good revision, overwritten by what later revisions wrote. */
 function liveOf(rows: readonly Row[], history: readonly Revision[]): KubeObject[] {
   const since = sinceUninstall(history);
   const isGood = ({ status, labels, revision: number }: Revision): boolean =>
@@ -162,7 +162,7 @@ async function run({ rows, request: wishes, acts, last, good }: Drama): Promise<
       const its = each.postJob === 'undisturbed' ? undefined : each.postJob;
       note(await on.repair(main.left, { ...options, mishap: its }));
     }
-    // Without a lock only the age of what was left says that nobody is at work on it.
+    // Without a lock only the age of the pending record shows that no run works on it.
     if (wishes.lock === 'off') await on.time.sleep(16 * 60_000, new AbortController().signal);
   }
   const wrong: string[] = [];
@@ -173,12 +173,12 @@ async function run({ rows, request: wishes, acts, last, good }: Drama): Promise<
   }
   const ended = await on.deploy({ job: 'the last', request: wishes, chart: named[good] });
   note(ended);
-  // A hook that failed stays, as Helm has it; what becomes of the hooks of a dead revision is told elsewhere.
+  // Helm keeps a failed hook. Another test checks the hooks of a dead revision.
   wrong.push(...checkRun(on, ended, named[good], runs).filter((fault) => !/^Job.* is left$/.test(fault)));
   return wrong.length === 0 ? [] : [...wrong, ...steps, ended.report?.message ?? ''];
 }
 
-/** Whatever a broken chart deserves, the record is in order. */
+/** The records must be in order, even after a broken chart. */
 function orderFaults(on: Stage, runs: readonly Ended[]): string[] {
   return faults(on, runs).filter((fault) => /^revision|revisions are|manifest|copy/.test(fault));
 }
@@ -189,7 +189,7 @@ interface Contender {
   mishap: Mishap | undefined;
   stepMs: number;
   latenciesMs: readonly number[];
-  /** What comes after the job's run. */
+  /** The step that follows the run of the job. */
   next: 'nothing' | 'post-job' | 'retry';
 }
 
@@ -204,7 +204,7 @@ const contender: fc.Arbitrary<Contender> = fc.record({
 
 const contest = fc.record({ rows: anyRows, contenders: fc.array(contender, { minLength: 2, maxLength: 3 }) });
 
-/** From its first change to its last: of each process, with its Helm, also where that has outlived it. */
+/** The time from the first to the last change of each process and its Helm, even where Helm outlived the process. */
 function spans({ changes }: Stage): { by: string; fromMs: number; toMs: number; what: string }[] {
   return [...new Set(changes.map(({ by }) => by))].map((by) => {
     const own = changes.filter((change) => change.by === by);
@@ -226,7 +226,7 @@ async function contend({ rows, contenders }: { rows: Row[]; contenders: Contende
     else if (next === 'post-job' && main.left !== undefined) runs.push(await on.repair(main.left, options));
   });
   await Promise.all(lives);
-  // A Helm that nobody has ended is ended by its guard.
+  // The guard ends a Helm that nobody else has ended.
   await on.time.sleep(60_000, new AbortController().signal);
   const all = spans(on);
   const wrong = all.flatMap((one, index) =>
@@ -240,7 +240,7 @@ async function contend({ rows, contenders }: { rows: Row[]; contenders: Contende
   return wrong.length === 0 ? [] : [...wrong, told(on.storage.records)];
 }
 
-describe('any history, any charts, and up to four disturbances of runs and post-job phases', function () {
+describe('any history, any charts and up to four disturbances of runs and post-job phases', function () {
   this.timeout(600_000);
   const random = Math.random;
   before(() => {
@@ -253,7 +253,7 @@ describe('any history, any charts, and up to four disturbances of runs and post-
   const seed = Number(process.env['HELM_SAFE_DEPLOY_TEST_SEED'] ?? Date.now() % 2_147_483_647);
   const numRuns = Number(process.env['HELM_SAFE_DEPLOY_TEST_RUNS'] ?? 150);
 
-  it(`of several jobs at once never two change the release (seed ${seed})`, async () => {
+  it(`of several jobs at once, no two change the release at the same time (seed ${seed})`, async () => {
     await fc.assert(
       fc.asyncProperty(contest, async (each) => {
         assert.deepEqual(await contend(each), []);
@@ -262,7 +262,7 @@ describe('any history, any charts, and up to four disturbances of runs and post-
     );
   });
 
-  it(`the next run that nothing disturbs ends, and ends in a good state (seed ${seed})`, async () => {
+  it(`the next undisturbed run ends in a good state (seed ${seed})`, async () => {
     await fc.assert(
       fc.asyncProperty(drama, async (each) => {
         assert.deepEqual(await run(each), []);

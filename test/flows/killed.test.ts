@@ -15,7 +15,7 @@ import {
 } from '../support/fakes/plays';
 import type { Mishap } from '../support/fakes/stage';
 
-describe('a run that is interrupted', function () {
+describe('an interrupted run', function () {
   this.timeout(300_000);
   const random = Math.random;
   before(() => {
@@ -63,7 +63,7 @@ describe('a run that is interrupted', function () {
   for (const name of ['a broken first install', 'a good upgrade with hooks', 'a broken upgrade after a failed one']) {
     const story = stories[name] ?? assert.fail(name);
     it(`${name}, without a lock: killed at each moment, then the next run`, async () => {
-      // Nothing tells then that the run died before its verdict: what it broke counts as an old evil.
+      // Without a lock nothing records that the run died before its verdict, so its failures count as pre-existing.
       const nexts = isBad(story.chart) ? [hooked, a] : [hooked, a, bad];
       const plots = kills(await momentsOf(story, 'off')).map((mishap, index) => ({
         story,
@@ -75,7 +75,7 @@ describe('a run that is interrupted', function () {
     });
   }
 
-  /** Where the first net fails: at the first moment of that name after `from`, with what becomes of Helm. */
+  /** The main phase and its Helm die at the first moment that matches `at` after `from`. */
   const deaths: readonly (readonly [story: string, from: RegExp, at: RegExp])[] = [
     ['a broken first install', /helm.upgrade/, /Helm: apply Deployment/],
     ['a broken first install', /helm.upgrade/, /storage.history/],
@@ -86,7 +86,7 @@ describe('a run that is interrupted', function () {
   ];
   for (const [name, from, where] of deaths) {
     const story = stories[name] ?? assert.fail(name);
-    it(`${name}, killed at ${where.source} after ${from.source}: post-job is killed or fails at each moment of it`, async () => {
+    it(`${name}, killed at ${where.source} after ${from.source}: post-job is killed or fails at each of its moments`, async () => {
       const moments = await momentsOf(story);
       const begin = moments.findIndex((moment) => from.test(moment));
       const at = moments.findIndex((moment, index) => index > begin && where.test(moment)) + 1;

@@ -17,7 +17,7 @@ import {
 
 const never = new AbortController().signal;
 
-/** Another run, as it stands in the Lease. */
+/** Writes another run into the Lease as its holder. */
 function otherHolds(the: World, more: Partial<LeaseContent> = {}): void {
   const now = the.time.now();
   const holder = {
@@ -30,7 +30,7 @@ function otherHolds(the: World, more: Partial<LeaseContent> = {}): void {
   the.server.put(leaseObject(ref, the.object(), content));
 }
 
-/** It lives, and renews until then. */
+/** The other run lives and renews its lease until then. */
 function otherRenewsUntil(the: World, untilMs: number, more: Partial<LeaseContent> = {}): void {
   otherHolds(the, more);
   if (the.time.elapsed() + 5000 > untilMs) return;
@@ -70,8 +70,8 @@ const held = ({ the, us }: Play): boolean => the.lease()?.holder === us.context.
 
 const updates = ({ us }: Play): number[] => us.calls.filter(({ call }) => call === 'update').map(({ atMs }) => atMs);
 
-describe('a lease that is held', () => {
-  it('is there before the flow begins, renewed as long as it runs, and released after it', async () => {
+describe('a held lease', () => {
+  it('exists before the flow begins, is renewed while it runs, and is released after it', async () => {
     const one = play();
     const answer = await withLease(one.us.context, async (lease) => {
       assert.equal(lease.state, 'held');
@@ -93,7 +93,7 @@ describe('a lease that is held', () => {
     assert.equal(one.us.calls.length, after, 'renewed after the end');
   });
 
-  it('the flow fails: its own error is thrown, and the release is free', async () => {
+  it("is released when the flow fails, and the flow's own error is thrown", async () => {
     const one = play();
     await assert.rejects(
       withLease(one.us.context, () => Promise.reject(new Error('helm is gone'))),
@@ -102,7 +102,7 @@ describe('a lease that is held', () => {
     assert.equal(one.the.lease()?.holder, '');
   });
 
-  it('the server is gone at the end: the error of the flow is told, soon, and the lease is left to expire', async () => {
+  it("is left to expire when the server is gone at the end, and the flow's error is reported soon", async () => {
     let isGone = false;
     const one = play({ fate: () => (isGone ? { hangs: true } : undefined) });
     const ended = withLease(one.us.context, async () => {
@@ -115,7 +115,7 @@ describe('a lease that is held', () => {
     assert.match(one.us.agent.lines.join('\n'), /could not be given back; it ends by itself within 30 s/);
   });
 
-  it('somebody writes a note into it at the end: it is released all the same', async () => {
+  it('is released even if somebody writes a note into it at the end', async () => {
     const one = play();
     await withLease(one.us.context, () => {
       one.the.annotate();
@@ -124,7 +124,7 @@ describe('a lease that is held', () => {
     assert.equal(one.the.lease()?.holder, '');
   });
 
-  it('somebody keeps writing notes into it: it stays ours', async () => {
+  it('stays ours when somebody keeps writing notes into it', async () => {
     const one = play();
     await withLease(one.us.context, async (lease) => {
       for (let count = 0; count < 40; count++) {
@@ -137,7 +137,7 @@ describe('a lease that is held', () => {
     assert.equal(one.the.object()?.metadata.annotations?.['note'], '50700');
   });
 
-  it('something that was begun may still be at work: it is left to expire', async () => {
+  it('is left to expire when a change that was begun may still be at work', async () => {
     const one = play();
     await withLease(one.us.context, (lease) => {
       lease.leaveToExpire();
@@ -162,7 +162,7 @@ describe('a lease that cannot be renewed for a while', () => {
     ['rights are not there for a moment', answers('PermissionDenied', { status: 403 })],
   ];
   for (const [title, error] of errors) {
-    it(`${title} for 20 s: that is no loss, and a change waits until it is renewed`, async () => {
+    it(`${title} for 20 s: the lease is not lost, and a change waits until it is renewed`, async () => {
       const one = trouble(error);
       await withLease(one.us.context, async (lease) => {
         const { clock } = one.us.context;
@@ -185,7 +185,7 @@ describe('a lease that cannot be renewed for a while', () => {
     });
   }
 
-  it('a server that stays away ends the flow before its next change, with why', async () => {
+  it('when the server stays away, the flow ends before its next change and names the reason', async () => {
     const fate = (_call: LeaseCall, atMs: number): Fate | undefined => (atMs > 0 ? { fails: 'before' } : undefined);
     const one = play({ fate });
     await withLease(one.us.context, async (lease) => {
@@ -195,7 +195,7 @@ describe('a lease that cannot be renewed for a while', () => {
     assert.ok(one.the.time.elapsed() < 100_000);
   });
 
-  it('a connection hangs: the next try goes through before the lease cannot be trusted any more', async () => {
+  it('when a connection hangs, the next try succeeds before the lease can no longer be trusted', async () => {
     const fate = (call: LeaseCall, atMs: number): Fate | undefined =>
       call === 'update' && atMs === 5000 ? { hangs: true } : undefined;
     const one = play({ fate });
@@ -207,7 +207,7 @@ describe('a lease that cannot be renewed for a while', () => {
     });
   });
 
-  it('an answer that took 15 s counts from when it was asked for', async () => {
+  it('an answer that took 15 s counts from the time of its request', async () => {
     const fate = (call: LeaseCall, atMs: number): Fate | undefined =>
       call === 'update' && atMs >= 5000 && atMs < 25_000 ? { backMs: 15_000 } : undefined;
     const one = play({ fate });
@@ -219,7 +219,7 @@ describe('a lease that cannot be renewed for a while', () => {
     for (const { atMs, ageMs } of late) assert.ok(updates(one).includes(atMs - ageMs), `${atMs} ${ageMs}`);
   });
 
-  it('the answer to a renewal is lost: it was done, so the lease is still ours', async () => {
+  it('when the answer to a successful renewal is lost, the lease is still ours', async () => {
     const fate = (call: LeaseCall, atMs: number): Fate | undefined =>
       call === 'update' && atMs === 5000 ? { fails: 'after' } : undefined;
     const one = play({ fate });
@@ -231,7 +231,7 @@ describe('a lease that cannot be renewed for a while', () => {
     assert.equal(one.the.lease()?.holder, '');
   });
 
-  it('cancelled while the server is away: a change is not waited for', async () => {
+  it('a cancelled flow does not wait to make a change while the server is away', async () => {
     let isCancelled = false;
     const one = play({ fate: () => (isCancelled ? { fails: 'before', error: answers('Cancelled') } : undefined) });
     await withLease(one.us.context, async (lease) => {
@@ -243,8 +243,8 @@ describe('a lease that cannot be renewed for a while', () => {
   });
 });
 
-describe('a lease that is lost', () => {
-  it('another run has taken it: seen by the next renewal, no change is made any more, and it is left alone', async () => {
+describe('a lost lease', () => {
+  it('when another run took the lease, the next renewal sees it, no further change is made, and the lease is left alone', async () => {
     const one = play();
     const thrown = await rejection(
       withLease(one.us.context, async (lease) => {
@@ -302,7 +302,7 @@ describe('a lease that is lost', () => {
     });
   }
 
-  it('a holder that was stopped wakes up after another took its lease: it fails before its next change', async () => {
+  it('a stopped holder that wakes up after another run took its lease fails before its next change', async () => {
     const the = world();
     const paused = contender(the, { name: 'paused' });
     const heir = contender(the, { name: 'heir' });
@@ -311,7 +311,7 @@ describe('a lease that is lost', () => {
       await paused.context.clock.sleep(3000, never);
       paused.freeze(60_000);
       await paused.context.clock.sleep(1, never);
-      // the very first thing that it does when it runs again
+      // This is the first statement after the process wakes up.
       assert.equal(the.time.elapsed(), 63_000);
       await lease.confirm();
     });
@@ -327,7 +327,7 @@ describe('a lease that is lost', () => {
     assert.ok(takenAt > 30_000 && takenAt < 36_500, `taken at ${takenAt}`);
   });
 
-  it('a machine that slept: its monotonic clock stood still, and yet it does not trust its lease', async () => {
+  it('after the machine slept and its monotonic clock stood still, the holder does not trust its lease', async () => {
     const one = play();
     await withLease(one.us.context, async (lease) => {
       await one.us.context.clock.sleep(2000, never);
@@ -342,7 +342,7 @@ describe('a lease that is lost', () => {
 });
 
 describe('a lease that another run holds', () => {
-  it('is waited for: who, where, since when and for how long is said at once, and every 15 s that it goes on', async () => {
+  it('is waited for: the log names holder, place, start and wait at once, and again every 15 s', async () => {
     const one = play();
     otherRenewsUntil(one.the, 40_000, { work: { action: 'upgrade', revision: 7 } });
     one.the.time.after(42_000, () => {
@@ -374,7 +374,7 @@ describe('a lease that another run holds', () => {
     assert.ok(gets >= 17 && gets <= 30, `asked ${gets} times in 42 s`);
   });
 
-  it('is refused when lockTimeout is over, with the link to the holder, and left as it is', async () => {
+  it('is refused when lockTimeout is over, with the link to the holder, and stays unchanged', async () => {
     const one = play({ request: { lockTimeoutSeconds: 60 } });
     otherRenewsUntil(one.the, 200_000);
     const thrown = await rejection(withLease(one.us.context, () => Promise.reject(new Error('ran'))));
@@ -395,7 +395,7 @@ describe('a lease that another run holds', () => {
   });
 
   for (const lockTimeoutSeconds of [0, 1, 30]) {
-    it(`a dead one is outlived also with a lockTimeout of ${lockTimeoutSeconds} s: never less than one lease`, async () => {
+    it(`a dead holder is outlived even with a lockTimeout of ${lockTimeoutSeconds} s, because the wait lasts at least one lease duration`, async () => {
       const one = play({ request: { lockTimeoutSeconds } });
       otherHolds(one.the);
       await withLease(one.us.context, () => Promise.resolve());
@@ -413,7 +413,7 @@ describe('a lease that another run holds', () => {
   }
 
   for (const minutes of [-10, 10]) {
-    it(`a wall clock that is off by ${minutes} min, theirs or ours, makes the wait neither shorter nor longer`, async () => {
+    it(`a wall clock that is off by ${minutes} min, ours or theirs, does not change the length of the wait`, async () => {
       const one = play({ skewMs: minutes * 60_000 });
       const theirs = new Date(one.the.time.now().getTime() - 2 * minutes * 60_000);
       otherHolds(one.the, { renewedAt: theirs, acquiredAt: theirs });
@@ -423,7 +423,7 @@ describe('a lease that another run holds', () => {
     });
   }
 
-  it('a note of somebody in a dead lease is taken for a sign of life, once', async () => {
+  it('a note that somebody writes into a dead lease counts as a sign of life once', async () => {
     const one = play();
     otherHolds(one.the);
     one.the.time.after(20_000, () => {
@@ -434,7 +434,7 @@ describe('a lease that another run holds', () => {
     assert.ok(now >= 50_000 && now <= 53_000, `taken at ${now}`);
   });
 
-  it('the step is cancelled: the wait ends at that moment, and nothing was written', async () => {
+  it('when the step is cancelled, the wait ends at that moment, and nothing was written', async () => {
     const one = play();
     otherHolds(one.the);
     one.the.time.after(7777, () => {
@@ -446,7 +446,7 @@ describe('a lease that another run holds', () => {
     assert.deepEqual(updates(one), []);
   });
 
-  it('the step is cancelled while a read hangs: the wait ends at that moment', async () => {
+  it('when the step is cancelled during a hanging read, the wait ends at that moment', async () => {
     const one = play({ fate: (_call, atMs) => (atMs > 5000 ? { hangs: true } : undefined) });
     otherHolds(one.the);
     one.the.time.after(9000, () => {
@@ -457,7 +457,7 @@ describe('a lease that another run holds', () => {
     assert.equal(one.the.time.elapsed(), 9000);
   });
 
-  it('the step is cancelled while the lease is being taken: it is given back', async () => {
+  it('when the step is cancelled while it takes the lease, the lease is released', async () => {
     const fate = (call: LeaseCall): Fate | undefined => (call === 'update' ? { thereMs: 100, backMs: 900 } : undefined);
     const one = play({ fate });
     otherHolds(one.the, { holder: undefined, work: { action: 'upgrade', revision: 7 } });
@@ -473,14 +473,14 @@ describe('a lease that another run holds', () => {
     );
   });
 
-  it('cancelled before it began: nothing is asked', async () => {
+  it('a step cancelled before it began sends no request', async () => {
     const one = play();
     one.us.cancel.abort();
     assert.equal((await rejection(withLease(one.us.context, () => Promise.resolve()))).reason, 'Cancelled');
     assert.deepEqual(one.us.calls, []);
   });
 
-  it('the API server is restarted during the wait: the wait goes on, and who is waited for is still known', async () => {
+  it('when the API server restarts during the wait, the wait goes on for the same holder', async () => {
     const fate = (_call: LeaseCall, atMs: number): Fate | undefined =>
       atMs >= 10_000 && atMs < 30_000 ? { fails: 'before' } : undefined;
     const one = play({ fate });
@@ -494,7 +494,7 @@ describe('a lease that another run holds', () => {
     assert.match(one.us.agent.lines.join('\n'), /who holds the release cannot be read now: The server did not answer/);
   });
 
-  it('a connection hangs during the wait, and another while it is taken: asked again over the next', async () => {
+  it('hanging connections during the wait and the taking are replaced by new ones', async () => {
     let hung = 0;
     const fate = (call: LeaseCall, atMs: number): Fate | undefined => {
       const hangs = (call === 'get' && atMs > 3000 && hung === 0) || (call === 'update' && hung === 1);
@@ -511,13 +511,13 @@ describe('a lease that another run holds', () => {
     assert.ok(one.the.time.elapsed() < 30_000, String(one.the.time.elapsed()));
   });
 
-  it('a server that never answered is told unreachable, not waited for', async () => {
+  it('a server that never answered is reported as unreachable and not waited for', async () => {
     const one = play({ fate: () => ({ fails: 'before' }) });
     assert.equal((await rejection(withLease(one.us.context, () => Promise.resolve()))).reason, 'ClusterUnreachable');
     assert.equal(one.the.time.elapsed(), 0);
   });
 
-  it('another holder comes and goes while we wait: the new one is named at once', async () => {
+  it('when the holder changes during the wait, the new one is named at once', async () => {
     const one = play();
     otherRenewsUntil(one.the, 6000);
     const third = { identity: 'fabrikam/Shop, third', link: '', process: 'x/1/1', run: '' };
@@ -534,7 +534,7 @@ describe('a lease that another run holds', () => {
     );
   });
 
-  it('the same job: taken at once when its process has ended, by the post-job phase for example', async () => {
+  it('a lease of the same job is taken at once when its process has ended, for example by the post-job phase', async () => {
     const the = world();
     const main = contender(the, { name: 'run 7', process: 'machine/main/1' });
     const first = withLease(main.context, async (lease) => {
@@ -555,7 +555,7 @@ describe('a lease that another run holds', () => {
     assert.deepEqual(asked, ['machine/main/1']);
   });
 
-  it('a retry of a step that died in the middle of a change waits: its Helm may still be at work', async () => {
+  it('the retry of a step that died during a change waits, because its Helm may still be at work', async () => {
     const the = world();
     const main = contender(the, { name: 'run 7', process: 'machine/main/1' });
     const first = withLease(main.context, async (lease) => {
@@ -570,7 +570,7 @@ describe('a lease that another run holds', () => {
     assert.ok(the.time.elapsed() >= 30_000);
   });
 
-  it('the same job whose process may live is waited for like any other', async () => {
+  it('a process of the same job that may be alive is waited for like any other', async () => {
     const one = play({ process: 'machine/post/2' });
     const now = one.the.time.now();
     otherHolds(one.the, {
@@ -582,8 +582,8 @@ describe('a lease that another run holds', () => {
   });
 });
 
-describe('taking a lease, with answers that are lost', () => {
-  it('it was taken though the answer was an error: it is ours, and what was there before is still known', async () => {
+describe('taking a lease when answers are lost', () => {
+  it('a lease that was taken although the answer was an error is ours, and the previous work is still known', async () => {
     const fate = (call: LeaseCall, _atMs: number, count: number): Fate | undefined =>
       call === 'update' && count === 2 ? { fails: 'after' } : undefined;
     const one = play({ fate });
@@ -597,7 +597,7 @@ describe('taking a lease, with answers that are lost', () => {
     assert.equal(one.the.lease()?.holder, '');
   });
 
-  it('another was faster, and died: what is known is what it left, not what was there before', async () => {
+  it('when another run was faster and died, the known work is that of the other run', async () => {
     const fate = (call: LeaseCall): Fate | undefined => (call === 'update' ? { thereMs: 100 } : undefined);
     const one = play({ fate });
     otherHolds(one.the, { holder: undefined, work: { action: 'upgrade', revision: 7 } });
@@ -611,7 +611,7 @@ describe('taking a lease, with answers that are lost', () => {
     });
   });
 
-  it('it was created though the answer was an error: it is ours', async () => {
+  it('a lease that was created although the answer was an error is ours', async () => {
     const fate = (call: LeaseCall): Fate | undefined => (call === 'create' ? { fails: 'after' } : undefined);
     const one = play({ fate });
     await withLease(one.us.context, (lease) => {
@@ -621,7 +621,7 @@ describe('taking a lease, with answers that are lost', () => {
     });
   });
 
-  it('ten begin at the same moment: one after the other has it', async () => {
+  it('ten runs that begin at the same moment get the lease one after the other', async () => {
     const the = world();
     const all = Array.from({ length: 10 }, (_, index) => contender(the, { name: `run ${index}` }));
     let inside = 0;
@@ -652,7 +652,7 @@ describe('without the right to use Leases', () => {
   for (const [verb, fails = 'before', calls] of denials) {
     const fate = (call: LeaseCall): Fate | undefined => (calls.includes(call) ? { fails, error: denied } : undefined);
 
-    it(`preferred, may not ${verb}: said once with the rule to add, and the flow goes on without`, async () => {
+    it(`preferred, may not ${verb}: the rule to add is logged once, and the flow goes on without a lease`, async () => {
       const one = play({ fate });
       const answer = await withLease(one.us.context, async (lease) => {
         assert.equal(lease.state, 'unlocked');
@@ -676,7 +676,7 @@ describe('without the right to use Leases', () => {
       assert.ok(one.us.heartbeats.every(({ ageMs }) => ageMs === 0));
     });
 
-    it(`required, may not ${verb}: refused with the rule to add`, async () => {
+    it(`required, may not ${verb}: the run is refused with the rule to add`, async () => {
       const one = play({ fate, request: { lock: 'required' } });
       const thrown = await rejection(withLease(one.us.context, () => Promise.reject(new Error('ran'))));
       assert.equal(thrown.reason, 'PermissionDenied');
@@ -684,7 +684,7 @@ describe('without the right to use Leases', () => {
     });
   }
 
-  it('a policy of the cluster refuses the Lease: preferred goes on, required does not', async () => {
+  it('when a policy of the cluster refuses the Lease, preferred goes on and required does not', async () => {
     const error = answers('ApplyRejected', { status: 403 });
     const fate = (call: LeaseCall): Fate | undefined => (call === 'create' ? { fails: 'before', error } : undefined);
     const one = play({ fate });
@@ -697,7 +697,7 @@ describe('without the right to use Leases', () => {
     assert.equal(thrown.reason, 'ApplyRejected');
   });
 
-  it('a server that has just started denies everything for a moment: the lease is used', async () => {
+  it('a server that denies everything for a moment after its start: the lease is still used', async () => {
     const fate = (call: LeaseCall, atMs: number): Fate | undefined =>
       call === 'create' && atMs < 900 ? { fails: 'before', error: denied } : undefined;
     const one = play({ fate, request: { lock: 'required' } });
@@ -707,7 +707,7 @@ describe('without the right to use Leases', () => {
     });
   });
 
-  it('a webhook of the cluster that fails is no missing right: nothing is done without the lease', async () => {
+  it('a failing webhook of the cluster is no missing right, so nothing is done without the lease', async () => {
     const error = answers('ApplyRejected', { status: 500 });
     const fate = (call: LeaseCall, atMs: number): Fate | undefined =>
       call === 'create' && atMs < 20_000 ? { fails: 'before', error } : undefined;
@@ -719,7 +719,7 @@ describe('without the right to use Leases', () => {
     });
   });
 
-  it('lock: off asks nothing of the cluster, and the guard hears that we live', async () => {
+  it('lock: off sends no request to the cluster, and the guard still receives signs of life', async () => {
     const one = play({ request: { lock: 'off' } });
     await withLease(one.us.context, async (lease) => {
       assert.equal(lease.state, 'unlocked');
@@ -731,7 +731,7 @@ describe('without the right to use Leases', () => {
   });
 });
 
-describe('a namespace that is not there yet', () => {
+describe('a namespace that does not exist yet', () => {
   const missing = (): Play & { make: () => void } => {
     let isThere = false;
     const fate = (call: LeaseCall): Fate | undefined =>
@@ -739,7 +739,7 @@ describe('a namespace that is not there yet', () => {
     return { ...play({ fate }), make: () => (isThere = true) };
   };
 
-  it('the lease is acquired as soon as there is one', async () => {
+  it('the lease is acquired as soon as the namespace exists', async () => {
     const one = missing();
     await withLease(one.us.context, async (lease) => {
       assert.equal(lease.state, 'later');
@@ -755,7 +755,7 @@ describe('a namespace that is not there yet', () => {
     assert.equal(one.us.heartbeats.filter(({ atMs }) => atMs <= 11_000).length, 4);
   });
 
-  it('a change that begins without asking for it acquires it', async () => {
+  it('a change acquires the lease even if the flow did not acquire it explicitly', async () => {
     const one = missing();
     await withLease(one.us.context, async (lease) => {
       one.make();
@@ -764,7 +764,7 @@ describe('a namespace that is not there yet', () => {
     });
   });
 
-  it('required: nothing is begun without it', async () => {
+  it('required: nothing is begun without the lease', async () => {
     const one = missing();
     const context = { ...one.us.context, request: { ...one.us.context.request, lock: 'required' as const } };
     const thrown = await rejection(withLease(context, (lease) => lease.begin({ action: 'install', revision: 1 })));
@@ -772,12 +772,12 @@ describe('a namespace that is not there yet', () => {
   });
 });
 
-describe('what is begun under a lease', () => {
+describe('work that is begun under a lease', () => {
   const upgrade7 = { action: 'upgrade', revision: 7 } as const;
   const pending7 = (the: World, more: Partial<Revision> = {}): Revision =>
     ({ status: 'pending-upgrade', revision: 7, writtenAt: the.time.now(), ...more }) as Revision;
 
-  it('is noted before it begins, and gone when it is in order', async () => {
+  it('is noted before it begins, and the note is removed when it is in order', async () => {
     const one = play();
     await withLease(one.us.context, async (lease) => {
       await lease.begin(upgrade7);
@@ -790,7 +790,7 @@ describe('what is begun under a lease', () => {
     assert.equal(one.the.object()?.metadata.annotations?.['helm-safe-deploy/work'], undefined);
   });
 
-  it('is still noted in a lease that was given back without order: the next run need not wait to know', async () => {
+  it('stays noted in a lease that was released while the work was unfinished, so the next run knows at once', async () => {
     const one = play();
     await withLease(one.us.context, (lease) => lease.begin(upgrade7));
     const pending = pending7(one.the);
@@ -802,7 +802,7 @@ describe('what is begun under a lease', () => {
     });
   });
 
-  it('stays known when the one who was to repair it dies too', async () => {
+  it('stays known when the run that was to repair it dies too', async () => {
     const one = play();
     const dies = async (name: string, flow: (lease: FlowLease, us: Contender) => Promise<void>): Promise<void> => {
       const us = contender(one.the, { name });
@@ -827,7 +827,7 @@ describe('what is begun under a lease', () => {
     assert.deepEqual(one.the.lease()?.left, []);
   });
 
-  it('a way back that begins before the upgrade is in order leaves both known', async () => {
+  it('a rollback that begins before the upgrade is in order leaves both known', async () => {
     const one = play();
     await withLease(one.us.context, async (lease) => {
       await lease.begin(upgrade7);
@@ -839,7 +839,7 @@ describe('what is begun under a lease', () => {
     assert.ok(isAbandoned(left, pending7(one.the, { status: 'pending-rollback', revision: 8 })));
   });
 
-  it('a change that could not be noted is not begun, and is not told to the next run', async () => {
+  it('a change that could not be noted is not begun and is not reported to the next run', async () => {
     const isAway = (atMs: number): boolean => atMs > 0 && atMs < 70_000;
     const one = play({ fate: (_call, atMs) => (isAway(atMs) ? { fails: 'before' } : undefined) });
     await withLease(one.us.context, async (lease) => {
@@ -851,7 +851,7 @@ describe('what is begun under a lease', () => {
     assert.equal(one.the.lease()?.holder, '');
   });
 
-  it('order that could not be noted is no error, and is noted by the next renewal', async () => {
+  it('a finished change that could not be noted is no error, and the next renewal notes it', async () => {
     const isAway = (atMs: number): boolean => atMs > 0 && atMs < 3000;
     const one = play({ fate: (_call, atMs) => (isAway(atMs) ? { fails: 'before' } : undefined) });
     await withLease(one.us.context, async (lease) => {

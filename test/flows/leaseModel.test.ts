@@ -4,22 +4,25 @@ import { TaskError } from '../../tasks/common/core/failure';
 import { withLease, type FlowLease } from '../../tasks/common/flows/lock/lease';
 import { contender, world, type Contender, type Fate, type LeaseCall, type World } from '../support/fakes/contender';
 
-/** What befalls one contender. Times are milliseconds of the simulation. */
+/** What happens to one contender. Times are milliseconds of the simulation. */
 interface Life {
   startMs: number;
   skewMs: number;
-  /** Its monotonic clock, in percent of the true time. */
+  /** The speed of its monotonic clock, in percent of the true time. */
   ratePercent: number;
-  /** Its changes: how long each of them takes. */
+  /** The duration of each of its changes. */
   stepsMs: number[];
   freezes: { atMs: number; forMs: number }[];
   killedAtMs: number | undefined;
-  /** Of its requests, by their count; the first is answered, for a server that never was is not waited for. */
+  /**
+   * The fates of its requests, by their count. The first request succeeds, because a server that never answered is not
+   * waited for.
+   */
   fates: Fate[];
   leavesToExpire: boolean;
 }
 
-/** The longest way of a request to the server. */
+/** The longest time of a request on its way to the server. */
 const slowestMs = 12_000;
 
 const times = (max: number) => fc.integer({ min: 0, max });
@@ -51,7 +54,7 @@ const life: fc.Arbitrary<Life> = fc.record({
 
 const history = fc.record({
   lives: fc.array(life, { minLength: 2, maxLength: 5 }),
-  /** When somebody writes a note into the Lease. */
+  /** The times at which somebody writes a note into the Lease. */
   notesMs: fc.array(times(120_000), { maxLength: 3 }),
 });
 
@@ -62,7 +65,7 @@ interface Change {
   atMs: number;
 }
 
-/** Makes every change only when it is confirmed, and tells who else could take the release for its own then. */
+/** Makes a change only while the lease is trusted, and fails when another contender could trust the lease too. */
 function change(the: World, by: Contender, all: readonly Contender[], changes: Change[], over: Set<Contender>): void {
   const atMs = the.time.elapsed();
   assert.ok(atMs <= by.trustedUntilMs(), `${by.context.holder.identity} changes at ${atMs} without trust`);
@@ -120,7 +123,7 @@ async function play({ lives, notesMs }: { lives: Life[]; notesMs: number[] }): P
       name: `run ${index}`,
       skewMs,
       rate: ratePercent / 100,
-      // longer than all that can happen: whoever lives is to get it
+      // This timeout is longer than the whole simulation, so every living contender must get the lease.
       request: { lockTimeoutSeconds: 3600 },
       fate: (_call: LeaseCall, _atMs: number, count: number) => fates[count - 2],
     }),
@@ -149,7 +152,7 @@ async function play({ lives, notesMs }: { lives: Life[]; notesMs: number[] }): P
       );
     }),
   );
-  // A write that was sent before the end may come in later, and a note is taken for a sign of life.
+  // A write that was sent before the end may arrive later, and a note counts as a sign of life.
   const quietFromMs = Math.max(the.time.elapsed() + slowestMs, ...notesMs);
   const last = contender(the, { name: 'last', request: { lockTimeoutSeconds: 3600 } });
   await withLease(last.context, () => Promise.resolve());
@@ -158,10 +161,10 @@ async function play({ lives, notesMs }: { lives: Life[]; notesMs: number[] }): P
   return ends;
 }
 
-describe('any contenders for a lease', function () {
+describe('any number of contenders for a lease', function () {
   this.timeout(180_000);
 
-  it('stopped, killed, cut off and with wrong clocks as they are: never two trust it at once, and all who live get it', async () => {
+  it('stopped, killed, cut off or with wrong clocks, no two trust the lease at once, and all living contenders get it', async () => {
     const counts: Record<End, number> = { done: 0, killed: 0, lost: 0, unreachable: 0 };
     await fc.assert(
       fc.asyncProperty(history, async (each) => {
@@ -169,7 +172,7 @@ describe('any contenders for a lease', function () {
       }),
       { numRuns: 80 },
     );
-    // or the model would not show anything
+    // Without enough of each ending the model would prove nothing.
     const { done, killed, lost } = counts;
     assert.ok(Math.min(done, killed, lost) >= 4, JSON.stringify(counts));
   });

@@ -6,8 +6,8 @@ import { manifestOf } from '../support/fakes/fakeHelm';
 import { chart, configMap, deployment, liveObject, owned, revision, scene } from '../support/fakes/scene';
 import { stage } from '../support/fakes/stage';
 
-describe('what was there before a deploy', () => {
-  it('a first install that adopts it and fails: it stays, as it was, and is named', async () => {
+describe('a deploy and pre-existing objects', () => {
+  it('an object that a failing first install adopts stays, is restored and is named', async () => {
     const on = await scene({ chart: broken, foreign: byHand, helm });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'failed');
@@ -22,14 +22,14 @@ describe('what was there before a deploy', () => {
     assert.doesNotMatch(log, /b25jZQ|Y2hhcnQ/);
   });
 
-  it('marked by hand for this release, so that Helm adopts it unasked: the same, and its marks stay', async () => {
+  it('an object labelled by hand, so that Helm adopts it unasked, is restored and keeps its labels', async () => {
     const marked = byHand.map((object) => owned(object));
     const on = await scene({ chart: broken, foreign: marked });
     assert.equal((await deploy(on.context)).outcome, 'failed');
     assertAsBefore(on.cluster, marked);
   });
 
-  it('an upgrade that adopts it and is rolled back', async () => {
+  it('an object that an upgrade adopts is restored when the upgrade is rolled back', async () => {
     const on = await scene({ ...served, chart: broken, foreign: byHand, helm });
     assert.equal((await deploy(on.context)).outcome, 'rolledBack');
     assertAsBefore(on.cluster);
@@ -37,27 +37,27 @@ describe('what was there before a deploy', () => {
     assert.equal(on.storage.kept.size, 0);
   });
 
-  it('a deploy that adopts it and becomes healthy: it is the release’s from then on', async () => {
+  it('an object that a deploy adopts belongs to the release once the deploy is healthy', async () => {
     const on = await scene({ ...served, chart: works, foreign: byHand, helm });
     assert.equal((await deploy(on.context)).outcome, 'deployed');
     assert.deepEqual(liveObject(on.cluster, settings)?.['data'], { text: 'chart', mine: '1' });
     assert.equal(on.storage.kept.size, 0);
   });
 
-  it('a deploy that takes nothing over keeps nothing', async () => {
+  it('a deploy that adopts no object keeps no copy', async () => {
     const on = await scene({ ...served, chart: chart('2.0.0', [configMap('own'), deployment('web', 'better')]) });
     assert.equal((await deploy(on.context)).outcome, 'deployed');
     assert.ok(!on.calls.includes('storage.keepObjects'));
     assert.ok(!on.calls.includes('storage.dropObjects'));
   });
 
-  it('Helm ends in the middle of its objects: the same', async () => {
+  it('an adopted object is restored when Helm ends in the middle of its objects', async () => {
     const on = await scene({ chart: broken, foreign: byHand, helm: { ...helm, upgradeTrouble: 'half way' } });
     assert.equal((await deploy(on.context)).outcome, 'failed');
     assertAsBefore(on.cluster);
   });
 
-  it('onFailure: keep leaves it as Helm has made it, and no later clean-up removes it', async () => {
+  it('onFailure: keep leaves an adopted object as Helm made it, and no later removal deletes it', async () => {
     const on = await stage({ ...served, foreign: byHand });
     const kept = await on.deploy({ job: '1', chart: broken, helm, request: { onFailure: 'keep' } });
     assert.equal(kept.report?.outcome, 'failed');
@@ -73,14 +73,14 @@ describe('what was there before a deploy', () => {
     );
   });
 
-  it('a first install of plain Helm that has failed and adopted: our clean-up of it does not remove it', async () => {
+  it('an object that a failed install of plain Helm adopted is not removed when the task removes that install', async () => {
     const setting = { history: [revision(1, 'failed', broken, { createdAt: new Date('2026-01-01T00:00:03Z') })] };
     const on = await scene({ ...setting, chart: broken, foreign: byHand.map((object) => owned(object)), helm });
     assert.equal((await deploy(on.context)).outcome, 'failed');
     for (const object of byHand) assert.ok(liveObject(on.cluster, object));
   });
 
-  it('a Job of the name of a hook that Helm had not come to replace is not ended', async () => {
+  it('a Job with the name of a hook that Helm did not reach is not ended', async () => {
     const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'migrate' }, spec: { template: {} } };
     const hook = { name: 'migrate', kind: 'Job', events: ['pre-install'], lastPhase: '', manifest: manifestOf([job]) };
     const dead = revision(
@@ -102,7 +102,7 @@ describe('what was there before a deploy', () => {
     assert.equal(liveObject(on.cluster, job)?.metadata.uid, live.metadata.uid);
   });
 
-  it('no right to keep it in a Secret: the deploy goes on, says so, and puts back what it remembers', async () => {
+  it('without the right to keep a copy in a Secret, the deploy goes on, logs this and restores from memory', async () => {
     const on = await scene({ chart: broken, foreign: byHand, helm });
     const refused = () => Promise.reject(new TaskError('PermissionDenied', 'You may not write Secrets.'));
     on.context.storage.keepObjects = refused;
@@ -116,14 +116,14 @@ describe('what was there before a deploy', () => {
     );
   });
 
-  it('an object that nobody may read is named, and the deploy goes on', async () => {
+  it('an object that may not be read is named, and the deploy goes on', async () => {
     const on = await scene({ ...served, chart: works });
     on.cluster.unreadable.add('Secret');
     await deploy(on.context);
     assert.match(on.agent.lines.join('\n'), /Whether Secret\/password exists already is not known/);
   });
 
-  it('what cannot be put back is named, stays kept, and the next run tries again', async () => {
+  it('an object that cannot be restored is named, its copy is kept, and the next run tries again', async () => {
     const on = await stage({ ...served, foreign: byHand });
     const patch = on.cluster.patch.bind(on.cluster);
     on.cluster.patch = (ref, ...more) =>

@@ -4,7 +4,7 @@ import { kills } from '../support/fakes/plays';
 import { liveObject } from '../support/fakes/scene';
 import { stage, type Mishap } from '../support/fakes/stage';
 
-describe('what was there before a deploy that is interrupted', () => {
+describe('pre-existing objects after an interrupted deploy', () => {
   for (const [word, setting] of [
     ['a first install', {}],
     ['an upgrade', served],
@@ -15,7 +15,7 @@ describe('what was there before a deploy that is interrupted', () => {
       return { on, first };
     };
 
-    it(`${word} that adopts is killed at each moment: the next run puts it back, or takes it over for good`, async function () {
+    it(`${word} that adopts an object is killed at each moment: the next run restores the object or takes it over for good`, async function () {
       this.timeout(600_000);
       const { first } = await deploys();
       const mishaps = kills(first.moments).filter((_, index) => index % 3 !== 1);
@@ -41,7 +41,7 @@ describe('what was there before a deploy that is interrupted', () => {
       }
     });
 
-    it(`${word} that adopts is killed at each moment: post-job puts it back`, async function () {
+    it(`${word} that adopts an object is killed at each moment: post-job restores the object`, async function () {
       this.timeout(600_000);
       const { first } = await deploys();
       for (const mishap of kills(first.moments).filter((_, index) => index % 3 === 0)) {

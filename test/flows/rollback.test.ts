@@ -35,7 +35,7 @@ async function begin(more: Partial<Parameters<typeof stage>[0]> = {}): Promise<S
 
 const jobId = '0e1f2a3b-4c5d-4e6f-8a9b-0c1d2e3f4a5b';
 
-/** The run's timeline with a gate that was decided at a time, in milliseconds since 1970. */
+/** The run's timeline with a gate that was decided at this time, in milliseconds since 1970. */
 function gated(decidedAt: number, result: 'succeeded' | 'failed' = 'succeeded'): RunRecord[] {
   const span = { from: '09:00', to: '09:05', result };
   const stages: StageSpec[] = [
@@ -54,11 +54,11 @@ function gated(decidedAt: number, result: 'succeeded' | 'failed' = 'succeeded'):
 
 interface StepOptions {
   request?: Partial<RollbackTaskRequest>;
-  /** What Azure DevOps knows; undefined: it does not answer. */
+  /** The timeline in Azure DevOps. Undefined if Azure DevOps does not answer. */
   timeline?: readonly RunRecord[] | undefined;
   mishap?: Mishap | undefined;
   job?: string;
-  /** What the main phase of the step has left with the agent. */
+  /** The variables that the main phase of the step left with the agent. */
   variables?: ReadonlyMap<string, string>;
 }
 
@@ -127,7 +127,7 @@ function resume(on: Scene, planDigest: string, options: StepOptions): Promise<St
 const outcome = ({ report }: Step): string =>
   `${report?.report.outcome ?? 'killed'} ${report?.report.reason ?? ''}`.trim();
 
-/** The release is as the target declares it, and verified; nothing is left of what it does not have. */
+/** Checks that the release is as the target declares it and verified, without objects that the target does not have. */
 function assertRolledBack(on: Scene, where: string): void {
   const last = on.storage.records.at(-1);
   assert.equal(last?.status, 'deployed', `${where}: ${told(on.storage.records)}`);
@@ -143,7 +143,7 @@ function assertRolledBack(on: Scene, where: string): void {
   assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], { mode: 'one' }, where);
 }
 
-/** The Lease of the dead main phase is taken at once. */
+/** Checks that the Lease of the dead main phase is taken at once. */
 function assertNotWaited({ agent }: Step, where: string): void {
   assert.doesNotMatch(agent.lines.join('\n'), /Another run holds/, where);
 }
@@ -165,21 +165,21 @@ describe('a rollback over fakes', function () {
     assert.match(done.report?.report.approval ?? '', /^Approved by unknown/);
   });
 
-  it('is there already when the same step comes again', async () => {
+  it('the same step again reports that the target is already there', async () => {
     const on = await begin();
     const digest = await plan(on);
     await rollBack(on, digest);
     assert.equal(outcome(await rollBack(on, digest)), 'alreadyThere');
   });
 
-  it('is not there already where only the values differ', async () => {
+  it('a target whose values alone differ is not already there', async () => {
     const history = [revision(1, 'superseded', one, { labels, config: { a: 1 } }), revision(2, 'deployed', one)];
     const on = await begin({ history, live: one.objects });
     assert.equal(outcome(await rollBack(on, await plan(on))), 'rolledBack');
   });
 });
 
-describe('a rollback to a revision with the present manifest, over fakes', function () {
+describe('a rollback over fakes to a revision with the present manifest', function () {
   this.timeout(60_000);
 
   const hook = (name: string): Hook => ({
@@ -190,13 +190,13 @@ describe('a rollback to a revision with the present manifest, over fakes', funct
     manifest: JSON.stringify(configMap(name)),
   });
 
-  /** With the label that Helm puts on all that it makes: nothing is to be applied again. */
+  /** This label, which Helm puts on all its objects, means that nothing needs to be applied again. */
   const managed = (object: KubeObject): KubeObject => ({
     ...object,
     metadata: { ...object.metadata, labels: { ...object.metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' } },
   });
 
-  it('and with the same hooks, of which none runs in a rollback, is there already', async () => {
+  it('with the same hooks, which do not run in a rollback: it is already there', async () => {
     const history = [revision(1, 'superseded', one, { labels }), revision(2, 'deployed', one)];
     const on = await begin({ history, live: one.objects.map(managed) });
     assert.equal(outcome(await rollBack(on, await plan(on))), 'alreadyThere');
@@ -208,7 +208,7 @@ describe('a rollback to a revision with the present manifest, over fakes', funct
     ['a hook that the present one has too', [hook('notice')], [hook('notice')]],
     ['no hook, while the present one has one', [], [hook('notice')]],
   ] as const) {
-    it(`and with ${what} is done as the plan says; once more it is there already`, async () => {
+    it(`with ${what}: it is done as planned, and the same step again reports that it is already there`, async () => {
       const history = [
         revision(1, 'superseded', one, { labels, hooks: targetHooks }),
         revision(2, 'deployed', one, { hooks: presentHooks }),
@@ -227,7 +227,7 @@ describe('a rollback to a revision with the present manifest, over fakes', funct
   }
 });
 
-describe('pods that are held back, over fakes', function () {
+describe('a rollback over fakes of pods that are held back', function () {
   this.timeout(60_000);
   const allowing = (allow: FindingCode[]): Partial<RollbackTaskRequest> => ({
     rollback: { toRevision: 'verified', policy: { ...defaultPolicy, allow } },
@@ -246,7 +246,7 @@ describe('pods that are held back, over fakes', function () {
     await on.time.sleep(5000, new AbortController().signal);
   }
 
-  it('by hand before the plan: refused; with allow they are let go, and the rollback is done', async () => {
+  it('pods held by hand before the plan are refused; with allow they are released and the rollback is done', async () => {
     const on = await begin();
     await pause(on);
     const refused = await on.run<ToldRollback>({ job: 'plan' }, (start) =>
@@ -260,7 +260,7 @@ describe('pods that are held back, over fakes', function () {
     assertRolledBack(on, 'let go');
   });
 
-  it('by hand after the plan: refused, nothing changed', async () => {
+  it('pods held by hand after the plan are refused, and nothing is changed', async () => {
     const on = await begin();
     const digest = await plan(on);
     await pause(on);
@@ -268,7 +268,7 @@ describe('pods that are held back, over fakes', function () {
     assert.equal(specOf(on).paused, true);
   });
 
-  it('by the chart of the target, with allow: not done before somebody has replaced them, and told why', async () => {
+  it("pods held by the target's chart, with allow: the rollback is unfinished until somebody replaces them, with the reason", async () => {
     const held = chart('1', [pausedWeb('1')]);
     const history = [revision(1, 'superseded', held, { labels }), revision(2, 'deployed', two)];
     const on = await begin({ history, live: two.objects });
@@ -280,7 +280,7 @@ describe('pods that are held back, over fakes', function () {
   });
 });
 
-describe('a rollback to a version of an object that the API server no longer serves', function () {
+describe('a rollback to an object version that the API server no longer serves', function () {
   this.timeout(60_000);
 
   const scaler = (version: string): KubeObject => ({
@@ -305,7 +305,7 @@ describe('a rollback to a version of an object that the API server no longer ser
   };
   const manifests = (on: Scene): string => on.storage.records.map(({ manifest }) => manifest).join('\n');
 
-  it('is planned with nothing written, and the records are renewed before it is carried out', async () => {
+  it('the plan writes nothing, and the records are converted before the rollback', async () => {
     const on = await newCluster([...web, configMap('old'), scaler('v2beta2')]);
     const before = manifests(on);
     const digest = await plan(on);
@@ -317,7 +317,7 @@ describe('a rollback to a version of an object that the API server no longer ser
     assert.match(done.agent.lines.join('\n'), /revision 1 names HorizontalPodAutoscaler of autoscaling\/v2beta2/);
   });
 
-  it('killed at each moment: the same step, approved as before, carries it on', async () => {
+  it('killed at each moment: the same step, approved as before, resumes the rollback', async () => {
     const old = [...web, configMap('old'), scaler('v2beta2')];
     const whole = await newCluster(old);
     const { moments } = await rollBack(whole, await plan(whole));
@@ -333,7 +333,7 @@ describe('a rollback to a version of an object that the API server no longer ser
     }
   });
 
-  it('a kind of Kubernetes that is gone for good is left out, and whoever approves is told', async () => {
+  it('an object of a removed Kubernetes kind is left out, and the approver is informed', async () => {
     const on = await newCluster([...web, podSecurity]);
     const digest = await plan(on);
     assert.match(
@@ -345,7 +345,7 @@ describe('a rollback to a version of an object that the API server no longer ser
   });
 });
 
-describe('a Helm that changes what it is only to rehearse', function () {
+describe('a Helm that writes during the rehearsal', function () {
   this.timeout(60_000);
 
   async function planned(tamper: (on: Scene) => void): Promise<Step> {
@@ -389,7 +389,7 @@ describe('a Helm that changes what it is only to rehearse', function () {
     ],
   ];
   for (const [what, tamper, message] of tampers) {
-    it(`${what}: the plan fails, says what was changed and how to go back`, async () => {
+    it(`${what}: the plan fails, names what was changed and how to undo it`, async () => {
       const step = await planned(tamper);
       assert.equal(outcome(step), 'failed ProofFailed');
       assert.match(step.report?.report.message ?? '', message);
@@ -398,7 +398,7 @@ describe('a Helm that changes what it is only to rehearse', function () {
     });
   }
 
-  it('a controller goes on with its work meanwhile: the plan is made', async () => {
+  it('while a controller goes on with its work, the plan is made', async () => {
     const step = await planned((on) => {
       const live = liveObject(on.cluster, web);
       assert.ok(live !== undefined);
@@ -409,7 +409,7 @@ describe('a Helm that changes what it is only to rehearse', function () {
   });
 });
 
-describe('what lies in the cluster proves no approval', function () {
+describe('data in the cluster proves no approval', function () {
   this.timeout(60_000);
 
   const forgeries: readonly [string, Partial<StoredPlan>][] = [
@@ -446,7 +446,7 @@ describe('what lies in the cluster proves no approval', function () {
     assert.equal(outcome(await rollBack(on, digest)), 'refused PlanMissing');
   });
 
-  it('the record of the target was edited since the plan', async () => {
+  it('a target whose record was edited since the plan is refused', async () => {
     const on = await begin();
     const digest = await plan(on);
     on.storage.records = on.storage.records.map((record) =>
@@ -458,7 +458,7 @@ describe('what lies in the cluster proves no approval', function () {
   });
 });
 
-describe('a rollback that is interrupted, over fakes', function () {
+describe('an interrupted rollback over fakes', function () {
   this.timeout(60_000);
 
   async function momentsOf(): Promise<readonly string[]> {
@@ -466,7 +466,7 @@ describe('a rollback that is interrupted, over fakes', function () {
     return (await rollBack(on, await plan(on))).moments;
   }
 
-  it('killed at each moment: the same step, approved as before, carries it on', async () => {
+  it('killed at each moment: the same step, approved as before, resumes the rollback', async () => {
     for (const mishap of kills(await momentsOf())) {
       const on = await begin();
       const digest = await plan(on);
@@ -479,7 +479,7 @@ describe('a rollback that is interrupted, over fakes', function () {
     }
   });
 
-  it('killed at each moment: post-job carries it on with the proof that the agent keeps, without Azure DevOps', async () => {
+  it('killed at each moment: post-job resumes it with the proof that the agent keeps, without Azure DevOps', async () => {
     for (const mishap of kills(await momentsOf()).filter((_, index) => index % 2 === 0)) {
       const on = await begin();
       const digest = await plan(on);
@@ -498,7 +498,7 @@ describe('a rollback that is interrupted, over fakes', function () {
     }
   });
 
-  it('cancelled at each moment: post-job, or the same step once more, carries it on', async () => {
+  it('cancelled at each moment: post-job, or the same step again, resumes it', async () => {
     for (const mishap of everyTime(await momentsOf(), 'cancelled')) {
       const on = await begin();
       const digest = await plan(on);
@@ -516,7 +516,7 @@ describe('a rollback that is interrupted, over fakes', function () {
     }
   });
 
-  it('killed at each moment and no longer approved: nothing goes on, and nothing is left pending', async () => {
+  it('killed at each moment and no longer approved: nothing is resumed, and nothing is left pending', async () => {
     for (const mishap of kills(await momentsOf())) {
       const on = await begin();
       const digest = await plan(on);
@@ -534,14 +534,14 @@ describe('a rollback that is interrupted, over fakes', function () {
     }
   });
 
-  it('a port fails at each moment: the same step carries it on', async () => {
+  it('a port fails at each moment: the same step resumes it', async () => {
     for (const mishap of everyTime(await momentsOf(), 'fails')) {
       const on = await begin();
       const digest = await plan(on);
       const gate = gated(on.time.now().getTime() - 60_000);
       const first = await rollBack(on, digest, { mishap, timeline: gate });
       const where = `${JSON.stringify(mishap)} at ${first.moments.at(mishap.at - 1) ?? ''}`;
-      // What Helm has deleted, as no fence of a fake keeps it from that, is another object when it is made again.
+      // The fake has no fence, so the objects that Helm deleted and that were restored are new objects.
       if (first.report?.report.restoredObjects.length !== 0) continue;
       const again = await rollBack(on, digest, { job: 'again', timeline: gate });
       assert.match(outcome(again), /^(rolledBack|alreadyThere)$/, `${where}: ${again.report?.report.message ?? ''}`);
@@ -549,7 +549,7 @@ describe('a rollback that is interrupted, over fakes', function () {
     }
   });
 
-  it('Helm failed half way, and the target is «previous»: it is the revision that was approved', async () => {
+  it('after Helm failed half-way, the target «previous» is still the approved revision', async () => {
     const at = (await momentsOf()).indexOf('Helm: apply ConfigMap/settings') + 1;
     assert.ok(at > 0);
     const on = await begin();
@@ -564,7 +564,7 @@ describe('a rollback that is interrupted, over fakes', function () {
     assertRolledBack(on, 'again');
   });
 
-  it('Helm had failed after a rollback that was judged to be bad: a new plan is needed', async () => {
+  it('after Helm failed following a rollback that was judged bad, a new plan is needed', async () => {
     const on = await begin();
     const digest = await plan(on);
     await rollBack(on, digest);
@@ -631,13 +631,13 @@ describe('a rollback of plain workloads over fakes', function () {
     return done.moments;
   }
 
-  /** Each workload is rehearsed before the first is patched. */
+  /** Each workload is rehearsed before the first one is patched. */
   async function momentOfPatch(number: number): Promise<number> {
     const patches = [...(await momentsOf()).entries()].filter(([, moment]) => moment === 'cluster.patch Deployment');
     return (patches[names.length + number - 1]?.[0] ?? assert.fail()) + 1;
   }
 
-  it('killed at each moment: the same step, approved as before, carries it on', async () => {
+  it('killed at each moment: the same step, approved as before, resumes it', async () => {
     for (const mishap of kills(await momentsOf())) {
       const on = await beginPlain();
       const digest = await planPlain(on);
@@ -650,7 +650,7 @@ describe('a rollback of plain workloads over fakes', function () {
     }
   });
 
-  it('killed after the first: post-job carries it on by the proof that the agent keeps, another run does not', async () => {
+  it('killed after the first workload: post-job resumes with the proof that the agent keeps, another run does not', async () => {
     const at = await momentOfPatch(1);
     const mishap: Mishap = { what: 'killed', at, isDone: true, helm: 'dies' };
     const on = await beginPlain();
@@ -673,7 +673,7 @@ describe('a rollback of plain workloads over fakes', function () {
     assert.deepEqual(images(on), ['1', '1', '1']);
   });
 
-  it('refused at the second: told which are back and which are not; the same step carries it on', async () => {
+  it('refused at the second workload: the report names which are rolled back, and the same step resumes it', async () => {
     const at = await momentOfPatch(2);
     const on = await beginPlain();
     const digest = await planPlain(on);
@@ -684,7 +684,7 @@ describe('a rollback of plain workloads over fakes', function () {
     assert.deepEqual(images(on), ['1', '1', '1']);
   });
 
-  it('one that is still to be rolled back was changed meanwhile: refused, and told which are back', async () => {
+  it('a remaining workload that was changed meanwhile is refused, and the report names which are rolled back', async () => {
     const at = await momentOfPatch(2);
     const on = await beginPlain();
     const digest = await planPlain(on);
