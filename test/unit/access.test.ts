@@ -22,7 +22,7 @@ function rule(verbs: string, groups: string, resources: string, names = ''): Acc
   return { verbs: words(verbs), apiGroups: words(groups), resources: words(resources), resourceNames: words(names) };
 }
 
-describe('what an identity may not do', () => {
+describe('the rights that an identity lacks', () => {
   const patchWeb = accessTo('patch', deployments, 'prod', 'web');
   const createWeb = accessTo('create', deployments, 'prod', 'web');
   const updateSecret = accessTo('update', secrets, 'prod');
@@ -58,17 +58,17 @@ describe('what an identity may not do', () => {
     });
   }
 
-  it('ten objects of one kind lack one right, told once', () => {
+  it('one missing right for ten objects of one kind is reported once', () => {
     const needs = ['a', 'b', 'c'].map((name) => accessTo('create', deployments, 'prod', name));
     assert.equal(missingAccess([], needs).length, 1);
   });
 
-  it('an object that is allowed by name does not hide the one that is not', () => {
+  it('an object that is allowed by name does not hide another that is not', () => {
     const needs = ['web', 'api'].map((name) => accessTo('patch', deployments, 'prod', name));
     assert.deepEqual(missingAccess([rule('patch', 'apps', 'deployments', 'web')], needs), [needs[1]]);
   });
 
-  it('the sentence is what to grant: verb, resource with its group, namespace', () => {
+  it('the sentence names the grant: verb, resource with its group, namespace', () => {
     const missing = [
       accessTo('create', deployments, 'prod', 'web'),
       accessTo('patch', deployments, 'prod', 'web'),

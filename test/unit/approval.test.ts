@@ -123,7 +123,7 @@ function oneStage(gate: GateSpec, own: JobSpec = ownJob): TimelineRecordJson[] {
 }
 
 describe('approval by a gate (ManualValidation)', () => {
-  it('in a stage between the plan and the rollback', () => {
+  it('a gate in a stage between the plan and the rollback counts', () => {
     const decision = assertApproved({ records: timelineRecords(planStage, gateStage(approvedGate), ownStage) });
     assert.equal(decision.through, 'the gate "Approve" (job Wait of stage Gate)');
     assert.equal(decision.at.toISOString(), '2026-03-01T11:00:00.533Z');
@@ -135,11 +135,11 @@ describe('approval by a gate (ManualValidation)', () => {
     );
   });
 
-  it('in the stage of plan and rollback', () => {
+  it('a gate in the stage of plan and rollback counts', () => {
     assertApproved({ records: oneStage(approvedGate) });
   });
 
-  it('in a pipeline without stages, whose only stage has no name of its own', () => {
+  it('a gate counts in a pipeline without stages, whose only stage has no name of its own', () => {
     const jobs: JobSpec[] = [{ name: 'Wait', from: '10:02', to: '11:00', gates: [approvedGate] }, ownJob];
     const decision = assertApproved({
       records: timelineRecords({ name: '__default', from: '09:50', jobs }),
@@ -148,7 +148,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assert.equal(decision.through, 'the gate "Approve" (job Wait)');
   });
 
-  it('with a name of its own, of the old major version, told by the id of the task alone', () => {
+  it('a renamed gate of the old major version is recognised by the id of its task alone', () => {
     const gate = {
       ...approvedGate,
       name: 'Ask Jane',
@@ -158,7 +158,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assertApproved({ records: timelineRecords(planStage, gateStage(gate), ownStage) });
   });
 
-  it('for a job of a matrix, which the timeline knows by its id', () => {
+  it('a gate counts for a job of a matrix, which the timeline has by its id', () => {
     const legs: JobSpec[] = ['west', 'east'].map((leg) => ({
       ...ownJob,
       leg,
@@ -168,7 +168,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assertApproved({ records, place: { jobId: jobId.toUpperCase(), stage: 'some other name', phase: 'x' } });
   });
 
-  it('by the name of the stage, where the job is not in the timeline yet', () => {
+  it('the stage is found by name when the job is not in the timeline yet', () => {
     const records = timelineRecords(planStage, gateStage(approvedGate), {
       ...ownStage,
       displayName: 'Roll back production',
@@ -176,7 +176,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assertApproved({ records, place: { jobId: '00000000-0000-4000-8000-00000000000f', stage: 'rollback' } });
   });
 
-  it('approved before the plan was made: that was another plan', () => {
+  it('a gate approved before the plan was made is refused, because it approved another plan', () => {
     const gate = { ...approvedGate, from: '09:30', to: '09:45' };
     assertRefused(
       { records: timelineRecords(gateStage(gate), planStage, ownStage) },
@@ -185,12 +185,12 @@ describe('approval by a gate (ManualValidation)', () => {
     );
   });
 
-  it('approved in the very moment of the plan is not after it', () => {
+  it('a gate approved at the very moment of the plan is not after it', () => {
     const gate = { ...approvedGate, from: '09:30', to: '10:00' };
     assertRefused({ records: timelineRecords(gateStage(gate), planStage, ownStage) }, 'ApprovedBeforePlan', /10:00:00/);
   });
 
-  it('opened before the plan and approved after it: approved, and said so', () => {
+  it('a gate opened before the plan and approved after it counts, and the result says so', () => {
     const decision = assertApproved({ records: oneStage({ ...approvedGate, from: '09:40' }) });
     assert.match(decision.notes.join(), /opened before the plan was made/);
   });
@@ -202,7 +202,7 @@ describe('approval by a gate (ManualValidation)', () => {
     ['succeededWithIssues', 'rejected under continueOnError'],
   ];
   for (const [result, what] of rejections) {
-    it(`${what} (${result}): refused, though the rollback runs under always()`, () => {
+    it(`${what} (${result}): refused, even when the rollback runs under always()`, () => {
       const gate = { ...approvedGate, result, issues: ['Rejected by Jane: not ##vso[task.complete]tonight'] };
       const records = timelineRecords(planStage, gateStage(gate), ownStage);
       assertRefused(
@@ -213,16 +213,16 @@ describe('approval by a gate (ManualValidation)', () => {
     });
   }
 
-  it('skipped: nobody was asked', () => {
+  it('a skipped gate is refused, because nobody was asked', () => {
     const records = timelineRecords(planStage, gateStage({ name: 'Approve', result: 'skipped' }), ownStage);
     assertRefused({ records: records.map((each) => each) }, 'Skipped', /"Approve".* was skipped/);
   });
 
-  it('still open: nobody has decided, and the job has not waited', () => {
+  it('an open gate is refused, because nobody has decided and the job did not wait', () => {
     assertRefused({ records: oneStage({ name: 'Approve', from: '10:02' }) }, 'Undecided', /still open.*dependsOn/);
   });
 
-  it('no gate at all, though another task succeeded', () => {
+  it('without a gate the rollback is refused, even when another task succeeded', () => {
     const task = { ...approvedGate, taskName: 'Delay', taskId: '28782b92-5e8e-4458-9751-a71cd1492bae' };
     assertRefused(
       { records: timelineRecords(planStage, gateStage(task), ownStage) },
@@ -231,7 +231,7 @@ describe('approval by a gate (ManualValidation)', () => {
     );
   });
 
-  it('in a stage beside this one, which was not waited for', () => {
+  it('a gate in a parallel stage that was not waited for does not count', () => {
     const beside = gateStage({ ...approvedGate, to: '12:30' }, { name: 'Other' });
     assertRefused(
       { records: timelineRecords(planStage, beside, ownStage) },
@@ -240,7 +240,7 @@ describe('approval by a gate (ManualValidation)', () => {
     );
   });
 
-  it('in a stage beside this one, whose gate was over early, but the stage was not', () => {
+  it('a gate that ended early in a parallel stage that had not ended does not count', () => {
     const beside = gateStage(approvedGate, { name: 'Other', to: '12:30' });
     assertRefused({ records: timelineRecords(planStage, beside, ownStage) }, 'NoApproval', /was not over before/);
     const running = timelineRecords(planStage, gateStage(approvedGate, { name: 'Other' }), ownStage).map((each) =>
@@ -249,7 +249,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assertRefused({ records: running }, 'NoApproval', /was not over before/);
   });
 
-  it('in the same stage, beside this job', () => {
+  it('a gate in the same stage, beside this job, does not count', () => {
     assertRefused(
       { records: oneStage({ ...approvedGate, to: '12:30' }) },
       'NoApproval',
@@ -257,7 +257,7 @@ describe('approval by a gate (ManualValidation)', () => {
     );
   });
 
-  it('the rejection of a gate beside an approved one counts', () => {
+  it('the rejection of one gate counts more than the approval of a parallel one', () => {
     const rejected = { name: 'Operations', from: '10:02', to: '10:30', result: 'failed' as const };
     const records = timelineRecords(
       planStage,
@@ -268,7 +268,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assertRefused({ records }, 'Rejected', /"Operations"/);
   });
 
-  it('a rejection in this stage counts, also when it came while this job was running', () => {
+  it('a rejection in this stage counts, even when it came while this job was running', () => {
     const late: JobSpec = {
       name: 'Late',
       from: '10:02',
@@ -278,12 +278,12 @@ describe('approval by a gate (ManualValidation)', () => {
     assertRefused({ records }, 'Rejected', /"Late"/);
   });
 
-  it('a rejection in a stage that has nothing to do with it does not count', () => {
+  it('a rejection in an unrelated stage does not count', () => {
     const rejected = gateStage({ from: '10:02', to: '12:30', result: 'failed' }, { name: 'Docs' });
     assertApproved({ records: timelineRecords(planStage, gateStage(approvedGate), rejected, ownStage) });
   });
 
-  it('a gate that was opened after the rejection of the first decides', () => {
+  it('a gate that was opened after the rejection of the first one decides', () => {
     const first = { name: 'First', from: '10:02', to: '10:30', result: 'failed' as const };
     const second = { name: 'Second', from: '10:31', to: '11:00' };
     const records = timelineRecords(
@@ -303,7 +303,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assert.equal(decision.at.toISOString(), '2026-03-01T11:30:00.533Z');
   });
 
-  it('a stage that was run again asks again: the first answer is over', () => {
+  it('a stage that was run again needs a new answer, the first one no longer counts', () => {
     const again = (gate: GateSpec) =>
       timelineRecords(
         planStage,
@@ -320,12 +320,12 @@ describe('approval by a gate (ManualValidation)', () => {
     assertApproved({ records: again({ from: '11:30', to: '11:40', attempt: 2 }) });
   });
 
-  it('the failed job alone was run again: the gate of the first attempt stands', () => {
+  it('when only the failed job runs again, the gate of the first attempt still counts', () => {
     const records = oneStage(approvedGate, { ...ownJob, attempt: 2 });
     assertApproved({ records });
   });
 
-  it('a plan made again in the second attempt is not the one that was approved', () => {
+  it('a plan made again in the second attempt is not the approved plan', () => {
     const records = oneStage(approvedGate, { ...ownJob, attempt: 2 });
     assertRefused(
       { records, planMadeAt: '11:30' },
@@ -341,7 +341,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assertRefused({ records }, 'NoApproval', /does not tell when/);
   });
 
-  it('its time ran out and it was set to resume: nobody approved, where the approvals API tells it', () => {
+  it('a gate that resumed at its timeout is no approval, if the approvals API shows that', () => {
     const records = timelineRecords(planStage, gateStage(approvedGate), ownStage);
     const [gate] = approvalIds(question({}), parseTimeline({ records }) ?? []);
     assert.ok(gate !== undefined);
@@ -353,7 +353,7 @@ describe('approval by a gate (ManualValidation)', () => {
     );
   });
 
-  it('who approved it is told, where the approvals API tells it', () => {
+  it('the approver is reported, if the approvals API names one', () => {
     const records = timelineRecords(planStage, gateStage(approvedGate), ownStage);
     const [gate = ''] = approvalIds(question({}), parseTimeline({ records }) ?? []);
     const approvals = [approvalJson(gate, 'approved', [{ at: '11:00', by: jane, comment: 'go' }])];
@@ -367,7 +367,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assertRefused({ records }, 'Unproven', /no stage "Rollback" \(it has: Plan, Gate\)/);
   });
 
-  it('a gate whose stage is not told is none that was waited for', () => {
+  it('a gate whose stage is unknown does not count as waited for', () => {
     const records = timelineRecords(planStage, gateStage(approvedGate), ownStage).map((each) =>
       each.type === 'Task' ? { ...each, parentId: null } : each,
     );
@@ -398,7 +398,7 @@ describe('approval by a gate (ManualValidation)', () => {
     });
   }
 
-  it('a loop in the parents ends', () => {
+  it('a loop among the parents does not hang', () => {
     const records = timelineRecords(planStage, gateStage(approvedGate), ownStage);
     const looped = records.map((each) =>
       each.type === 'Stage' ? { ...each, type: 'Phase', parentId: each.id } : each,
@@ -407,13 +407,13 @@ describe('approval by a gate (ManualValidation)', () => {
   });
 });
 
-describe('Azure DevOps does not answer', () => {
+describe('no answer from Azure DevOps', () => {
   const unanswered = {
     records: [],
     timelineProblem: 'Azure DevOps could not be asked for the timeline of run 42: it failed (503).',
   };
 
-  it('refused with what came back', () => {
+  it('the approval is refused with the answer that came back', () => {
     assertRefused(
       unanswered,
       'Unproven',
@@ -421,19 +421,19 @@ describe('Azure DevOps does not answer', () => {
     );
   });
 
-  it('without requireGateProof it is unknown, and fails nothing', () => {
+  it('without requireGateProof the approval is unknown, and nothing fails', () => {
     const decision = decided({ ...unanswered, policy: { requireGateProof: false } });
     assert.equal(decision.decision, 'unknown');
     assert.match(describeApproval(decision), /could not be proven.*503/);
     assert.equal(shownApprovers(decision), 'unknown');
   });
 
-  it('without requireGateProof a gate that was rejected is still refused', () => {
+  it('without requireGateProof a rejected gate is still refused', () => {
     const records = timelineRecords(planStage, gateStage({ ...approvedGate, result: 'failed' }), ownStage);
     assertRefused({ records, policy: { requireGateProof: false } }, 'Rejected', /failed/);
   });
 
-  it('without requireGateProof fourEyes still asks for a name', () => {
+  it('without requireGateProof fourEyes still requires a name', () => {
     assertRefused(
       { ...unanswered, policy: { requireGateProof: false, fourEyes: true } },
       'FourEyes',
@@ -448,7 +448,7 @@ describe('approval by the environment', () => {
     timelineRecords(planStage, { ...ownStage, checks: [check], ...own });
   const given = (status: string, ...steps: ApprovalStepSpec[]) => [approvalJson(approvalId, status, steps)];
 
-  it('who, when and with which words', () => {
+  it('reports approver, time and comment', () => {
     const approvals = given('approved', {
       at: '11:00',
       asked: group,
@@ -464,20 +464,20 @@ describe('approval by the environment', () => {
     );
   });
 
-  it('is looked up by the ids of the own stage alone', () => {
+  it('requests only the ids of its own stage', () => {
     const other: StageSpec = { name: 'Docs', from: '10:00', checks: [{ from: '10:02', to: '11:00' }] };
     const records = [...timelineRecords(other), ...withCheck()];
     assert.deepEqual(approvalIds(question({ policy }), parseTimeline({ records }) ?? []), [approvalId]);
   });
 
-  it('of another stage only', () => {
+  it('does not count an approval of another stage', () => {
     const other: StageSpec = { name: 'Docs', from: '10:00', checks: [{ from: '10:02', to: '11:00', id: approvalId }] };
     const approvals = given('approved', { at: '11:00', by: jane });
     const records = timelineRecords(planStage, other, ownStage);
     assertRefused({ records, approvals, policy }, 'NoApproval', /stage "Rollback" has no approval/);
   });
 
-  it('before the plan was made: the plan belongs into an earlier stage', () => {
+  it('refuses an approval from before the plan, and advises to plan in an earlier stage', () => {
     const records = withCheck({ from: '09:30', to: '09:40', id: approvalId });
     const approvals = given('approved', { at: '09:40', by: jane });
     assertRefused(
@@ -487,7 +487,7 @@ describe('approval by the environment', () => {
     );
   });
 
-  it('by several: who approved before the plan has not approved it', () => {
+  it('of several approvers, one who approved before the plan has not approved it', () => {
     const approvals = given('approved', { at: '09:40', by: jane }, { at: '11:00', by: jamal });
     const decision = assertApproved({ records: withCheck(), approvals, policy });
     assert.equal(shownApprovers(decision), 'Jamal Hartnett (jamal@fabrikam.example)');
@@ -504,7 +504,7 @@ describe('approval by the environment', () => {
     });
   }
 
-  it('bypassed by an administrator: nobody has approved', () => {
+  it('a bypass by an administrator is no approval', () => {
     assertRefused(
       { records: withCheck(), approvals: given('skipped', { at: '11:00' }), policy },
       'Skipped',
@@ -512,7 +512,7 @@ describe('approval by the environment', () => {
     );
   });
 
-  it('pending, though the job runs', () => {
+  it('a pending approval is refused, although the job runs', () => {
     assertRefused(
       { records: withCheck(), approvals: given('pending', { at: '11:00' }), policy },
       'Undecided',
@@ -520,14 +520,14 @@ describe('approval by the environment', () => {
     );
   });
 
-  it('given ahead: counts from the time that it was given for', () => {
+  it('a deferred approval counts from the time for which it was given', () => {
     const early = given('deferred', { at: '11:00', by: jane, deferredTo: clockTime('12:00') });
     assertApproved({ records: withCheck(), approvals: early, policy });
     const late = given('deferred', { at: '11:00', by: jane, deferredTo: clockTime('14:00') });
     assertRefused({ records: withCheck(), approvals: late, policy }, 'Undecided', /is deferred/);
   });
 
-  it('one of two is rejected', () => {
+  it('one rejection of two answers refuses', () => {
     const checks = [
       { from: '10:02', to: '11:00', id: approvalId },
       { from: '10:02', to: '11:00', result: 'failed' as const },
@@ -536,7 +536,7 @@ describe('approval by the environment', () => {
     assertRefused({ records: withCheck({}, { checks }), approvals, policy }, 'Rejected', /failed/);
   });
 
-  it('the approvals API does not answer: the timeline proves it, and who is unknown', () => {
+  it('without an answer of the approvals API the timeline proves the approval, and the approver is unknown', () => {
     const decision = assertApproved({ records: withCheck(), approvals: 'It answered 403.', policy });
     assert.equal(shownApprovers(decision), 'unknown');
     assert.match(decision.notes.join(), /could not be looked up: It answered 403/);
@@ -547,12 +547,12 @@ describe('approval by the environment', () => {
     );
   });
 
-  it('the approvals API does not know it: the same', () => {
+  it('an approval unknown to the approvals API is proven by the timeline too', () => {
     const decision = assertApproved({ records: withCheck(), approvals: [], policy });
     assert.match(decision.notes.join(), /does not know who approved/);
   });
 
-  it('a stage that was rejected, run again and then approved', () => {
+  it('a stage that was rejected, run again and then approved counts', () => {
     const checks = [
       { from: '10:02', to: '10:30', result: 'failed' as const, attempt: 1 },
       { from: '10:40', to: '11:00', attempt: 2, id: approvalId },
@@ -561,7 +561,7 @@ describe('approval by the environment', () => {
     assertApproved({ records: withCheck({}, { checks }), approvals, policy });
   });
 
-  it('a stage that was run again was approved again', () => {
+  it('a stage that was run again and approved again counts', () => {
     const again = timelineRecords(
       planStage,
       { ...ownStage, checks: [{ from: '10:02', to: '11:00', id: approvalId }], jobs: [] },
@@ -572,7 +572,7 @@ describe('approval by the environment', () => {
   });
 });
 
-describe('four eyes', () => {
+describe('fourEyes', () => {
   const policy = { approval: 'environment', fourEyes: true } as const;
   const records = timelineRecords(planStage, { ...ownStage, checks: [{ from: '10:02', to: '11:00', id: approvalId }] });
   const by = (...persons: (IdentityJson | undefined)[]) => [
@@ -583,15 +583,15 @@ describe('four eyes', () => {
     ),
   ];
 
-  it('somebody else has approved', () => {
+  it('accepts an approval by another person', () => {
     assertApproved({ records, approvals: by(jane), policy });
   });
 
-  it('who queued the run has approved', () => {
+  it('refuses an approval by the person who queued the run', () => {
     assertRefused({ records, approvals: by(jamal), policy }, 'FourEyes', /Jamal Hartnett .* has queued this run/);
   });
 
-  it('who queued the run has approved under another id, told by the name in other letters', () => {
+  it('recognises the person who queued the run by name in other letters, under another id', () => {
     const same = {
       ...jamal,
       id: 'cccccccc-0000-4000-8000-000000000001',
@@ -601,12 +601,12 @@ describe('four eyes', () => {
     assertRefused({ records, approvals: by(same), policy }, 'FourEyes', /has queued this run/);
   });
 
-  it('who queued the run has approved under another name, told by the id', () => {
+  it('recognises the person who queued the run by id, under another name', () => {
     const same = { ...jamal, id: jamal.id.toUpperCase(), descriptor: 'aad.x', uniqueName: 'jh@fabrikam.example' };
     assertRefused({ records, approvals: by(same), policy }, 'FourEyes', /has queued this run/);
   });
 
-  it('who asked for the run on behalf of another has approved', () => {
+  it('refuses the person who requested the run on behalf of another', () => {
     assertRefused(
       { records, approvals: by(jane), requestedFor: jamal, requestedBy: jane, policy },
       'FourEyes',
@@ -614,7 +614,7 @@ describe('four eyes', () => {
     );
   });
 
-  it('a push queued it, and its author has approved', () => {
+  it('refuses the author of the push that queued the run', () => {
     assertRefused(
       { records, approvals: by(jamal), requestedFor: jamal, requestedBy: serverIdentity, policy },
       'FourEyes',
@@ -622,20 +622,20 @@ describe('four eyes', () => {
     );
   });
 
-  it('a schedule queued it: any person is a second one', () => {
+  it('accepts any person when a schedule queued the run', () => {
     assertApproved({ records, approvals: by(jane), requestedFor: serverIdentity, policy });
   });
 
-  it('of two who approved, one is another', () => {
+  it('accepts two approvers when one of them is another person', () => {
     assertApproved({ records, approvals: by(jamal, jane), policy });
     assertRefused({ records, approvals: by(jamal, jamal), policy }, 'FourEyes', /Jamal/);
   });
 
-  it('a service has approved: no pair of eyes', () => {
+  it('refuses an approval by a service', () => {
     assertRefused({ records, approvals: by(robot), policy }, 'FourEyes', /Build Service.* is a service and no person/);
   });
 
-  it('only a group is named, or nobody', () => {
+  it('refuses an approval that names only a group, or nobody', () => {
     assertRefused(
       { records, approvals: by(group), policy },
       'FourEyes',
@@ -644,12 +644,12 @@ describe('four eyes', () => {
     assertRefused({ records, approvals: by(undefined), policy }, 'FourEyes', /who approved is not known/);
   });
 
-  it('a name alone cannot be compared', () => {
+  it('refuses a name without an id, because it cannot be compared', () => {
     const nameless = { displayName: 'Jane Doe' } as IdentityJson;
     assertRefused({ records, approvals: by(nameless), policy }, 'FourEyes', /cannot be told/);
   });
 
-  it('who queued the run cannot be read', () => {
+  it('refuses when the person who queued the run cannot be read', () => {
     assertRefused(
       { records, approvals: by(jane), build: 'It answered 500.', policy },
       'FourEyes',
@@ -657,7 +657,7 @@ describe('four eyes', () => {
     );
   });
 
-  it('a gate does not tell who approved', () => {
+  it('refuses a gate, which does not name its approver', () => {
     const gates = timelineRecords(planStage, gateStage(approvedGate), ownStage);
     assertRefused(
       { records: gates, policy: { fourEyes: true } },
@@ -666,26 +666,26 @@ describe('four eyes', () => {
     );
   });
 
-  it('approval: none asks nobody', () => {
+  it('does nothing with approval: none', () => {
     assertRefused({ records, policy: { approval: 'none', fourEyes: true } }, 'FourEyes', /asks nobody/);
     assert.deepEqual(decided({ records: [], policy: { approval: 'none' } }), { decision: 'notAsked' });
   });
 });
 
 describe('identities of Azure DevOps', () => {
-  it('nobody is nobody', () => {
+  it('a missing identity is nobody', () => {
     assert.equal(parseIdentity({ id: '00000000-0000-0000-0000-000000000000', uniqueName: '' }), undefined);
     assert.equal(parseIdentity(null), undefined);
   });
 
-  it('nothing in common to compare is unknown, not another', () => {
+  it('identities without a common field are unknown, not different', () => {
     const one = { id: 'a', isGroup: false };
     assert.equal(compareIdentities(one, { uniqueName: 'x', isGroup: false }), 'unknown');
     assert.equal(compareIdentities(one, { id: 'b', isGroup: false }), 'other');
     assert.equal(compareIdentities(one, { id: 'A', uniqueName: 'x', isGroup: false }), 'same');
   });
 
-  it('services are told by the descriptor, the domain, a GUID for a name, or their name', () => {
+  it('services are recognised by descriptor, domain, a GUID as name, or name', () => {
     const is = (identity: object) => isServiceAccount({ isGroup: false, ...identity });
     assert.ok(is({ descriptor: 'svc.abc' }));
     assert.ok(is({ descriptor: 'aadsp.abc' }));
@@ -696,7 +696,7 @@ describe('identities of Azure DevOps', () => {
   });
 });
 
-describe('what is no timeline, build or list of approvals', () => {
+describe('invalid timelines, builds and lists of approvals', () => {
   for (const value of [undefined, null, 'x', 1, [], {}, { records: 'x' }, { value: 'x' }]) {
     it(JSON.stringify({ value }), () => {
       assert.equal(parseTimeline(value), undefined);
@@ -705,7 +705,7 @@ describe('what is no timeline, build or list of approvals', () => {
     });
   }
 
-  it('single records that are none are left out', () => {
+  it('single invalid records are left out', () => {
     const parsed = parseTimeline({
       records: [null, 1, {}, { id: 'a' }, { id: 'A', type: 'Task', startTime: '0001-01-01T00:00:00' }],
     });

@@ -12,7 +12,7 @@ function refused(text: string, ...secrets: string[]): string[] {
   return readArguments(text, secretFinder(secrets)).mistakes.map(({ holds, problem }) => `${holds ?? ''}: ${problem}`);
 }
 
-describe('arguments', () => {
+describe('the input arguments', () => {
   for (const [text, expected] of [
     ['', []],
     ['  --skip-crds   --devel ', ['--skip-crds', '--devel']],
@@ -86,7 +86,7 @@ describe('arguments', () => {
     ['--alsologtostderr', 'system.debug'],
     ['--stderrthreshold=0', 'system.debug'],
   ] as const) {
-    it(`${text} is refused by its name, with what to use instead`, () => {
+    it(`${text} is refused by its name, and the message names what to use instead`, () => {
       const mistakes = refused(text);
       assert.equal(mistakes.length, 1, mistakes.join('\n'));
       assert.ok(mistakes[0]?.startsWith(text.split(/[ =]/)[0]?.slice(0, 2) ?? ''));
@@ -109,7 +109,7 @@ describe('arguments', () => {
     '--registry-config r --repository-config=c --qps 50 --burst-limit 100',
     '--flag-of-a-later-helm value --other',
   ]) {
-    it(`the user's own: ${text}`, () => {
+    it(`a flag for the user to choose: ${text}`, () => {
       const { words: given, mistakes } = readArguments(text, secretFinder([]));
       assert.deepEqual(mistakes, []);
       assert.deepEqual(given, text.split(' '));
@@ -117,7 +117,7 @@ describe('arguments', () => {
   }
 
   for (const text of ['other-release', './chart', '--skip-crds x', '-- x', '-', "''", '--a=b c']) {
-    it(`a word that is no flag is refused: ${text}`, () => {
+    it(`a word that is not a flag is refused: ${text}`, () => {
       assert.match(refused(text).join('\n'), /it is no flag.*releaseName/);
     });
   }
@@ -135,13 +135,13 @@ describe('arguments', () => {
     });
   }
 
-  it('a secret with blanks, cut into words, is refused too', () => {
+  it('a secret with blanks that is split into words is refused too', () => {
     assert.match(refused('--password correct horse', 'correct horse').join('\n'), /^a flag: .*secret/);
     assert.doesNotMatch(refused('--password correct horse', 'correct horse').join('\n'), /horse/);
     assert.match(refused('--unknown correct --x=horse', 'correct --x=horse').join('\n'), /secret/);
   });
 
-  it('all mistakes at once', () => {
+  it('all mistakes are reported at once', () => {
     assert.equal(refused('--wait --timeout 5m --atomic -n x y').length, 5);
   });
 });
@@ -162,7 +162,7 @@ Global Flags:
       --qps float32                     queries per second
 `;
 
-describe('arguments, by the help of the Helm that gets them', () => {
+describe('the input arguments, checked against the help of the Helm in use', () => {
   const flags = parseHelpFlags(help);
   const checked = (text: string): string[] => {
     const split = splitArguments(text);
@@ -172,7 +172,7 @@ describe('arguments, by the help of the Helm that gets them', () => {
     );
   };
 
-  it('its help says which flags there are and which take a value', () => {
+  it('the help shows which flags exist and which take a value', () => {
     assert.deepEqual(Object.fromEntries(flags), {
       'ca-file': 'required',
       'dry-run': 'optional',
@@ -192,7 +192,7 @@ describe('arguments, by the help of the Helm that gets them', () => {
     '--skip-crds --ca-file ca.pem --qps=50',
     '--post-renderer-args --later --post-renderer-args=-b',
     '--skip-crds=false --force-replace',
-    // Hidden by the Helm that has the new name.
+    // This flag is hidden by a Helm that has its new name.
     '--force',
   ]) {
     it(`goes to Helm: ${text}`, () => {
@@ -209,7 +209,7 @@ describe('arguments, by the help of the Helm that gets them', () => {
     ['--ca-file', /^--ca-file: it has no value/],
     ['--new=9', /^--new: /],
   ] as const) {
-    it(`judged by what this Helm takes: ${text}`, () => {
+    it(`judged by the flags of this Helm: ${text}`, () => {
       assert.match(checked(text).join('\n'), expected);
     });
   }

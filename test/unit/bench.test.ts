@@ -18,7 +18,7 @@ describe('the figures of the benchmark', () => {
     assert.equal(median([4, 1, 3, 2]), 2.5);
   });
 
-  it('a slow moment that hits both of a pair does not move the ratio', () => {
+  it('a slow moment that affects both runs of a pair does not change the ratio', () => {
     const pairs = [
       { ours: 1, theirs: 2 },
       { ours: 10, theirs: 20 },
@@ -30,7 +30,7 @@ describe('the figures of the benchmark', () => {
     assert.equal(ours.median, 3);
   });
 
-  it('neither side is always the second one', async () => {
+  it('neither side always runs second', async () => {
     const order: string[] = [];
     const measure = (side: string) => (run: number) => {
       order.push(`${side}${run}`);
@@ -41,7 +41,7 @@ describe('the figures of the benchmark', () => {
     assert.deepEqual(pairs.at(-1), { ours: 3, theirs: 3 });
   });
 
-  it('requests are told apart by who sent them', () => {
+  it('requests are distinguished by their client', () => {
     const event = (userAgent: string, verb: string) => ({ userAgent, verb }) as AuditEvent;
     const counts = countRequests([
       event('Helm/4.1.4', 'list'),
@@ -54,10 +54,10 @@ describe('the figures of the benchmark', () => {
   });
 });
 
-describe('what planning a rollback costs', () => {
+describe('the requests of planning a rollback', () => {
   const event = (userAgent: string, verb: string, requestURI = '/x') => ({ userAgent, verb, requestURI }) as AuditEvent;
 
-  it('a dry run is no change, and a further page no list', () => {
+  it('a dry run is not counted as a change, and a further page not as a list', () => {
     const counts = countPlanRequests([
       event('helm-safe-deploy', 'list'),
       event('helm-safe-deploy', 'list', '/x?limit=500&continue=abc'),
@@ -93,7 +93,7 @@ describe('what planning a rollback costs', () => {
   }
 });
 
-describe('the page of the benchmark says whether a target was met', () => {
+describe('the page of the benchmark shows if a target was met', () => {
   const requests = { ours: countRequests([]), theirs: countRequests([]) };
   const time = (helmVersion: string, workloads: number, ours: number, theirs: number): StepTime => ({
     helmVersion,
@@ -130,14 +130,14 @@ describe('the page of the benchmark says whether a target was met', () => {
     skipped: [],
   });
 
-  it('all met', () => {
+  it('says that all targets were met', () => {
     const page = benchmarksPage(results(200, 999_999, 1), true);
     assert.deepEqual(missedTargets(page), []);
     assert.match(page, /\| 3\.17\.3 \| 1, real node \| 1\.00 \(1\.00 to 1\.00\) \| 2\.00 .* \| 0\.50 /);
     assert.doesNotMatch(page, /Others were at work/);
   });
 
-  it('a slow start and a large package are named, and that the machine was busy', () => {
+  it('names a slow start, a large package and a busy machine', () => {
     const page = benchmarksPage(results(201, 1_000_000, 5), true);
     const missed = missedTargets(page);
     assert.equal(missed.length, 2);
@@ -146,7 +146,7 @@ describe('the page of the benchmark says whether a target was met', () => {
   });
 });
 
-describe('the page of the benchmark tells of following', () => {
+describe('the page of the benchmark about following', () => {
   const verdictOf = (incident: string, graceSeconds: number, shown: number, ended: number): VerdictTime => ({
     scenario: { incident, code: 'CrashLoop', kind: 'Deployment', graceSeconds, surroundings: '', shownBy: /x/ },
     runs: [{ shown, ended }],
@@ -154,7 +154,7 @@ describe('the page of the benchmark tells of following', () => {
     helm4: { seconds: 45, end: 'silent' },
   });
 
-  it('a verdict is measured against apply, the first sign, and the end of the grace', () => {
+  it('measures a verdict from apply, from the first sign and from the end of the grace', () => {
     const met = verdictTargets([verdictOf('image', 0, 0.5, 1), verdictOf('crash', 45, 2, 48)]);
     assert.deepEqual(
       met.map(({ isMet }) => isMet),
@@ -187,13 +187,13 @@ describe('the page of the benchmark tells of following', () => {
   const missedOf = (...costs: FollowingCost[]): string[] =>
     missedTargets(followingSection({ costs, bareNodeMiB: 40 }).join('\n'));
 
-  it('requests that grow with the workloads are a miss, and so is too much memory', () => {
+  it('counts requests that grow with the workloads, and too much memory, as misses', () => {
     assert.deepEqual(missedOf(cost(1, 1, 4, 60), cost(50, 1, 5, 70), cost(500, 10, 5, 230)), []);
     assert.match(missedOf(cost(50, 1, 5, 70), cost(500, 10, 55, 80))[0] ?? '', /5 lists, .*; 55 lists/);
     assert.match(missedOf(cost(50, 1, 5, 70), cost(500, 10, 5, 231))[0] ?? '', /5000 pods.*\(200 MB\)/);
   });
 
-  it('sections that were measured anew replace their like, the others stay', () => {
+  it('replaces sections that were measured anew and keeps the others', () => {
     const page = '# Page\n\nBy all.\n\n## A\n\nold a\n\n## B\n\nold b\n';
     const fresh = '# Page\n\nBy some.\n\n## B\n\nnew b\n\n## C\n\nnew c\n';
     assert.equal(
@@ -204,14 +204,14 @@ describe('the page of the benchmark tells of following', () => {
 });
 
 describe('the command line of the benchmark', () => {
-  it('all parts unless some are named', () => {
+  it('runs all parts unless some are named', () => {
     assert.deepEqual(benchOptions([])?.parts, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']);
     assert.deepEqual(benchOptions(['--only', 'b, d'])?.parts, ['b', 'd']);
     assert.equal(benchOptions(['--only', 'b', '--runs', '3'])?.commandLine, 'npm run bench -- --only b --runs 3');
     assert.equal(benchOptions(['--help']), undefined);
   });
 
-  it('mistakes are named', () => {
+  it('names mistakes', () => {
     for (const [args, message] of [
       [['--only', 'a,x'], /"x" is none of a, b, c, d, e, f, g/],
       [['--runs', '0'], /--runs is "0"/],

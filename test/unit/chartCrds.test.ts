@@ -41,8 +41,8 @@ const house =
   '"versions":[{"name":"v1","served":true,"schema":{}},{"name":"v2","served":true,"schema":{}}]}}';
 const toy = { apiVersion: 'example.org/v1', kind: 'Toy', plural: 'toys', singular: 'toy', namespaced: true };
 
-describe('the kinds that a chart brings in its crds/ folder', () => {
-  it('of block style and of JSON, in each version that is served', () => {
+describe('the kinds in the crds/ folder of a chart', () => {
+  it('are read from block style and from JSON, in each served version', () => {
     assert.deepEqual(declaredKinds(`${toys}\n---\n${house}\n`), [
       toy,
       ...['v1', 'v2'].map((version) => ({
@@ -55,7 +55,7 @@ describe('the kinds that a chart brings in its crds/ folder', () => {
     ]);
   });
 
-  it('of files that stand one after the other with nothing in between, as Helm 3 prints them', () => {
+  it('are read from files without separators between them, as Helm 3 prints them', () => {
     const bare = toys.slice(toys.indexOf('apiVersion'));
     const kinds = (crds: string): string[] => declaredKinds(crds).map(({ kind }) => kind);
     assert.deepEqual(kinds([house, house].join('\n')), ['House', 'House', 'House', 'House']);
@@ -71,18 +71,18 @@ describe('the kinds that a chart brings in its crds/ folder', () => {
     ['a definition that lacks its names', toys.replace(/ {2}names.*\n/, '')],
     ['a definition without versions', toys.slice(0, toys.indexOf('  versions:'))],
   ] as const) {
-    it(`none of ${what}`, () => {
+    it(`are none of ${what}`, () => {
       assert.deepEqual(declaredKinds(text), []);
     });
   }
 
-  it('a large schema costs no time', () => {
+  it('are read quickly from a large schema', () => {
     const schema = `          ${'x'.repeat(80)}\n`.repeat(50_000);
     const large = toys.replace('          served: false\n', schema);
     assert.deepEqual(declaredKinds(large), [toy]);
   });
 
-  it('what Helm did not find is read from its words, each kind once', () => {
+  it("are read from Helm's message when Helm did not find them, each kind once", () => {
     const line = (name: string, kind: string, version: string): string =>
       `resource mapping not found for name: "${name}" namespace: "" from "": no matches for kind "${kind}" in version "${version}"`;
     const said = `unable to build kubernetes objects from release manifest: [${line('a', 'Toy', 'example.org/v1')}
@@ -109,18 +109,18 @@ ensure CRDs are installed first, ${line('c', 'House', 'example.org/v3')}]`;
     [['--skip-crds=F', '--skip-crds'], true],
     [['--skip-schema-validation'], false],
   ] as const) {
-    it(`flags [${flags.join(' ')}] ${isSkipped ? 'skip' : 'do not skip'} them`, () => {
+    it(`flags [${flags.join(' ')}] ${isSkipped ? 'skip' : 'do not skip'} the kinds`, () => {
       assert.equal(skipsCrds(flags), isSkipped);
     });
   }
 
-  it('the advice names what keeps Helm from installing a kind of the chart, and is silent about others', () => {
+  it('the advice names what keeps Helm from installing a kind of the chart, and no other kinds', () => {
     assert.match(crdsAdvice([toy], [toy], 'skipped') ?? '', /declares Toy in its crds\/ folder, but --skip-crds/);
     assert.match(crdsAdvice([toy], [toy], 'upgrade') ?? '', /Toy .*reads at the first install .* only.*kubectl apply/);
     assert.equal(crdsAdvice([{ apiVersion: 'example.org/v2', kind: 'Toy' }], [toy], 'upgrade'), undefined);
   });
 
-  it('many kinds are named in part', () => {
+  it('of many kinds only some are named', () => {
     const kinds = ['A', 'B', 'A', 'C', 'D', 'E', 'F', 'G'].map((kind) => ({ apiVersion: 'x/v1', kind }));
     assert.equal(kindNames(kinds), 'A, B, C, D, E and 2 more');
   });

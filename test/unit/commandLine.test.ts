@@ -42,8 +42,8 @@ function line(change: Partial<typeof request>, ...secrets: string[]): string[] {
   return commandLine(words, secretFinder(secrets));
 }
 
-describe("the words of Helm's command line", () => {
-  it('values files first, then the lines, then private texts, then the flags of the user', () => {
+describe("the arguments of Helm's command line", () => {
+  it('values files come first, then the lines, then private texts, then the flags of the user', () => {
     assert.deepEqual(line({}), [
       '--timeout', 'shop', '--repo', 'https://example.org', '--version', '1.2.3',
       '--values', '"/agent/work/1/s/values/a,b.yaml"', '--values', '/tmp/hunter22/values-1.yaml', '--values', '/tmp/hunter22/values.yaml',
@@ -51,7 +51,7 @@ describe("the words of Helm's command line", () => {
     ]); // prettier-ignore
   });
 
-  it('what the task makes itself is no secret, whatever the secrets of the job are', () => {
+  it('an argument made by the task is no secret, whatever the secrets of the job are', () => {
     assert.equal(line({}, 'set', 'timeout', 'hunter22', 'work', '/agent', 'version', 'repo', '1', '5').length, 20);
   });
 
@@ -65,7 +65,7 @@ describe("the words of Helm's command line", () => {
     ['crds', 'arguments'],
     ['--qps=5', 'arguments'],
   ] as const) {
-    it(`what comes from an input is tested: ${input}, ${secret}`, () => {
+    it(`an argument from an input is checked for secrets: ${input}, ${secret}`, () => {
       assert.throws(
         () => line({}, secret),
         (error) => error instanceof TaskError && error.reason === 'InputInvalid' && error.message.startsWith(`Input ${input}: `) && !error.message.includes(secret),
@@ -73,12 +73,12 @@ describe("the words of Helm's command line", () => {
     });
   }
 
-  it('a short secret counts as a whole word only, and a number of one or two digits not at all', () => {
+  it('a short secret counts only as a whole word, and a number of one or two digits not at all', () => {
     assert.throws(() => line({ chartVersion: 'ab' }, 'ab'), /chartVersion/);
     assert.ok(line({ chartVersion: '12', extraArguments: ['--cab'] }, 'ab', '12').includes('12'));
   });
 
-  it('a chart that is linked privately is not tested by its own path', () => {
+  it('the path of a chart with a private link is not checked', () => {
     const chart = { kind: 'path', reference: '/agent/work/1/s/shop', isSecret: true } as const;
     const words = chartReference({ chart }, { ...prepared, chart: '/tmp/hunter22/chart' }, folder);
     assert.deepEqual(commandLine(words, secretFinder(['shop', 'hunter22'])), ['/tmp/hunter22/chart']);

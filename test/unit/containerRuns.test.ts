@@ -32,7 +32,7 @@ describe('the runs of a container', () => {
     });
   }
 
-  it('a pod without a node cannot start anything', () => {
+  it('a pod without a node cannot start a container', () => {
     assert.equal(containerRuns(pod(undefined, ''))[1]?.isPlaced, false);
   });
 });

@@ -5,7 +5,7 @@ import { demoOptions, UsageError } from '../../scripts/demo/options';
 import { checks, type DemoOutcome } from '../../scripts/demo/verdict';
 import { replicaCounts } from '../../scripts/demo/watch';
 
-describe('the demo asks before it touches a cluster that is not on this machine', () => {
+describe('the demo asks before it uses a cluster that is not on this machine', () => {
   const addresses: LocalAddress[] = [
     { address: '127.0.0.1', cidr: '127.0.0.1/8', isInside: false },
     { address: '10.1.2.3', cidr: '10.1.0.0/16', isInside: false },
@@ -37,7 +37,7 @@ describe('the demo asks before it touches a cluster that is not on this machine'
   }
 });
 
-describe('the client asks the endpoints that a Service leads to', () => {
+describe('the client calls the endpoints that a Service leads to', () => {
   const endpoint = (pod: string, conditions: object) => ({
     addresses: [`10.0.0.${pod}`],
     conditions,
@@ -63,13 +63,13 @@ describe('the client asks the endpoints that a Service leads to', () => {
     assert.deepEqual(currentEndpoints([slices]), [{ address: '10.0.0.1', port: 80, pod: 'pod-1' }]);
   });
 
-  it('only terminating pods are left: those that still serve get the requests', () => {
+  it('with only terminating pods left, those that still serve get the requests', () => {
     const ended = endpoint('1', { ready: false, serving: false, terminating: true });
     const serving = endpoint('2', { ready: false, serving: true, terminating: true });
     assert.deepEqual(pods(slice([ended, serving])), ['pod-2']);
   });
 
-  it('conditions that are not there count as true', () => {
+  it('missing conditions count as true', () => {
     assert.deepEqual(pods(slice([endpoint('1', {})])), ['pod-1']);
   });
 

@@ -299,7 +299,7 @@ describe('whose a difference is', () => {
     assert.equal(held.length, 1);
   });
 
-  it('a list that is replaced as a whole has the owner of the whole', () => {
+  it('a list that is replaced as a whole has one owner for all items', () => {
     const entry = { manager: 'kube-controller-manager', operation: 'Update', fieldsV1: { 'f:rules': {} } };
     const role = (verb: string): KubeObject => ({
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -314,12 +314,12 @@ describe('whose a difference is', () => {
 describe('drift of one object', () => {
   const live = deployment({ replicas: 2 }, { uid: 'u', resourceVersion: '7', generation: 3 });
 
-  it('what the API server counts is no drift', () => {
+  it('counters of the API server are no drift', () => {
     const answer = { ...deployment({ replicas: 2 }, { uid: 'u', generation: 4 }), status: { replicas: 0 } };
     assert.deepEqual(compare(wanted(answer), live, answer, release), { drift: undefined, held: [] });
   });
 
-  it('images and numbers are told, other texts are not', () => {
+  it('images and numbers are shown, other texts are not', () => {
     const one = deployment({ replicas: 2, paused: false, image: 'x:1', command: ['--password=one'], key: 'one' });
     const other = deployment({ replicas: 3, paused: true, image: 'x:2', command: ['--password=two'], key: 'two' });
     assert.equal(
@@ -329,7 +329,7 @@ describe('drift of one object', () => {
     );
   });
 
-  it('of many fields some are told and the rest is counted', () => {
+  it('of many fields some are shown and the rest is counted', () => {
     const fields = (value: number): object =>
       Object.fromEntries(Array.from('abcdefghijkl').map((name) => [name, value]));
     const { drift } = compare(wanted(live), deployment(fields(1)), deployment(fields(2)), release);
@@ -337,13 +337,13 @@ describe('drift of one object', () => {
     assert.match(drift.message, /spec\.h is 1, not 2 and 4 more fields differ\.$/);
   });
 
-  it('a manager with an endless name is cut short', () => {
+  it('a manager with an endless name is shortened', () => {
     const managedFields = [{ manager: 'kubectl'.repeat(50), operation: 'Update', fieldsV1: { 'f:spec': {} } }];
     const { drift } = compare(wanted(live), deployment({ a: 1 }, { managedFields }), deployment({ a: 2 }), release);
     assert.ok((drift?.message.length ?? 0) < 200, drift?.message);
   });
 
-  it('the object of another release is told as such, with what differs but not with its marks', () => {
+  it('an object of another release is reported as such, with its differences but without the labels of its release', () => {
     const annotations = { ...marks.annotations, 'meta.helm.sh/release-name': 'other' };
     const theirs = deployment({ replicas: 9 }, { annotations });
     const answer = deployment({ replicas: 2 });
@@ -355,7 +355,7 @@ describe('drift of one object', () => {
     );
   });
 
-  it('a value of a Secret is in no sentence, be it a text or a number', () => {
+  it('no sentence contains a value of a Secret, neither text nor number', () => {
     const secret = (value: unknown): KubeObject => ({
       apiVersion: 'v1',
       kind: 'Secret',
@@ -366,7 +366,7 @@ describe('drift of one object', () => {
     assert.equal(drift?.message, 'Secret/web in namespace prod: data.image differs.');
   });
 
-  it('a Secret compared alone: its texts are held against its data', () => {
+  it('a Secret compared without a dry run: stringData is compared with data', () => {
     const secret = (fields: object): KubeObject => ({
       apiVersion: 'v1',
       kind: 'Secret',
@@ -383,7 +383,7 @@ describe('drift of one object', () => {
     );
   });
 
-  it('an object that is being deleted is told as such, whatever its fields, with a dry run and without', () => {
+  it('an object that is being deleted is reported as such, whatever its fields, with and without a dry run', () => {
     const ending = deployment({ replicas: 2 }, { deletionTimestamp: '2026-01-01T00:00:00Z' });
     for (const found of [
       compare(wanted(live), ending, live, release),
@@ -393,7 +393,7 @@ describe('drift of one object', () => {
     }
   });
 
-  it('what an object has beyond the declared is no drift when it is compared alone', () => {
+  it('undeclared fields are no drift when an object is compared without a dry run', () => {
     const theirs = deployment({ replicas: 2, paused: false }, { finalizers: ['x'], ownerReferences: [] });
     assert.deepEqual(compareAlone(wanted(deployment({ replicas: 2 })), theirs, release, 'no'), {
       drift: undefined,
@@ -401,7 +401,7 @@ describe('drift of one object', () => {
     });
   });
 
-  it('a Job that removes itself after its end is not missing, another is', () => {
+  it('a Job that removes itself after its end is not missing, any other Job is', () => {
     const job = (spec: object): DeclaredObject =>
       wanted({ apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'once' }, spec });
     assert.equal(absence(job({ ttlSecondsAfterFinished: 0 })).drift, undefined);
@@ -410,7 +410,7 @@ describe('drift of one object', () => {
 });
 
 describe('a declared object as Helm sends it', () => {
-  it('has the marks of its release and its namespace, and nothing that only the API server writes', () => {
+  it('has the labels of its release and its namespace, and no field that only the API server writes', () => {
     const declared = {
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -441,15 +441,15 @@ describe('a declared object as Helm sends it', () => {
     });
   });
 
-  it('has no namespace where its kind has none', () => {
+  it('has no namespace when its kind is cluster-scoped', () => {
     const object = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'x', namespace: 'prod' } };
     const sent = asHelmSends({ ref: { apiVersion: 'v1', kind: 'Namespace', name: 'x' }, declared: object }, release);
     assert.ok(!('namespace' in sent.metadata));
   });
 });
 
-describe('what the API server says of a dry run that it refuses', () => {
-  it('names the fields that it does not know', () => {
+describe('the refusal of a dry run by the API server', () => {
+  it('names the fields that the API server does not know', () => {
     const message =
       'failed to create typed patch object (p/odd; apps/v1, Kind=Deployment): errors:\n' +
       '  .spec.replica: field not declared in schema\n' +
@@ -458,7 +458,7 @@ describe('what the API server says of a dry run that it refuses', () => {
     assert.deepEqual(unknownFields('spec.x: field is immutable'), []);
   });
 
-  it('leaves them out in every item of a list, and nothing else', () => {
+  it('unknown fields are left out in every item of a list, and nothing else is', () => {
     const object = { ...deployment({ l: [{ a: 1, b: 2 }, { a: 1 }, 7], a: 1 }), x: 1 };
     const rest = withoutFields(object, ['spec.l.a', 'x', 'none.at.all', 'spec.a.b']);
     assert.deepEqual(rest, deployment({ l: [{ b: 2 }, {}, 7], a: 1 }));
@@ -473,12 +473,12 @@ describe('what the API server says of a dry run that it refuses', () => {
     'PriorityClass "a" is invalid: value: Forbidden: may not be changed in an update.',
     'Pod "p" is invalid: spec: Forbidden: pod updates may not change fields other than image',
   ]) {
-    it(`knows what may not be changed: ${message.slice(0, 60)}`, () => {
+    it(`shows a change that is not allowed: ${message.slice(0, 60)}`, () => {
       assert.ok(isImmutable(message));
     });
   }
 
-  it('does not take another refusal for that', () => {
+  it('other refusals are not read as forbidden changes', () => {
     for (const message of [
       'deployments.apps "web" is forbidden: User "u" cannot patch resource "deployments"',
       'admission webhook "a" denied the request: no',

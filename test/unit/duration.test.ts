@@ -44,7 +44,7 @@ describe('durations', () => {
     });
   }
 
-  it('what is written is read again as the same time', () => {
+  it('a written duration is read as the same time', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 400_000_000 }), (milliseconds) => {
         const seconds = parseDuration(formatDuration(milliseconds / 1000)) ?? NaN;

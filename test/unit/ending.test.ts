@@ -51,14 +51,14 @@ function verdict(more: Partial<RolloutVerdict> = {}): RolloutVerdict {
   };
 }
 
-describe('how a flow ended', () => {
-  it('of a hook that an earlier run has left is advised to remove it: there is no log of it', () => {
+describe('the ending of a flow', () => {
+  it('a leftover hook without a log gets the advice to remove it', () => {
     const ended = endingFor('failed', 'HookFailed', 'failed pre-upgrade: jobs.batch "migrate" already exists');
     assert.match(ended.advice, /before-hook-creation/);
     assert.equal(endingFor('failed', 'HookFailed', 'job migrate failed').advice, advice.HookFailed);
   });
 
-  it('an ending without an object: reason, sentence, advice', () => {
+  it('an ending without an object has reason, sentence and advice', () => {
     assert.deepEqual(endingFor('failed', 'ChartInvalid', ' it has no name '), {
       ...wellEnded,
       outcome: 'failed',
@@ -69,11 +69,11 @@ describe('how a flow ended', () => {
     });
   });
 
-  it('a right that is missing is of the group permissions', () => {
+  it('a missing right is in the group permissions', () => {
     assert.equal(endingFor('refused', 'PermissionDenied', 'x').reasonGroup, 'permissions');
   });
 
-  it('the cause that decides is the reason, the workload is blamed, not its pod', () => {
+  it('the decisive cause is the reason, and the workload is named instead of its pod', () => {
     const decisive = workload({ cause: crash });
     assert.deepEqual(endingOfRollout(verdict({ decisive })), {
       outcome: 'failed',
@@ -86,14 +86,14 @@ describe('how a flow ended', () => {
     });
   });
 
-  it('when the time was over the cause is the reason all the same, and that is said', () => {
+  it('after a timeout the cause is still the reason, and the message mentions the timeout', () => {
     const ending = endingOfRollout(verdict({ decisive: workload({ cause: crash }), timedOut: true }));
     assert.equal(ending.reason, 'CrashLoop');
     assert.equal(ending.timedOut, true);
     assert.equal(ending.message, 'Container main exits with code 1. The time for it is over.');
   });
 
-  it('where only the time is over, what may hide the cause is said, and no time from which on it is so', () => {
+  it('a plain timeout names what may hide the cause, and has no start time', () => {
     const late: Cause = { ...crash, code: 'TimedOut', message: 'Deployment/web was not healthy in time: 0 of 1.' };
     const unread = ['Pod', 'Event', 'Pod'].map((kind) => ({ apiVersion: 'v1', kind, reason: 'x', message: 'y' }));
     const decisive = workload({ health: 'failed', cause: late });
@@ -108,7 +108,7 @@ describe('how a flow ended', () => {
     assert.equal(reportedObjects(verdict({ workloads: [crashed] }))[0]?.since, crash.since);
   });
 
-  it('without a cause it is the time', () => {
+  it('without a cause the timeout is the reason', () => {
     const ending = endingOfRollout(verdict({ health: 'unknown', decisive: workload({ health: 'unknown' }) }));
     assert.equal(ending.reason, 'TimedOut');
     assert.equal(ending.timedOut, true);
@@ -116,7 +116,7 @@ describe('how a flow ended', () => {
     assert.equal(ending.failedWorkload, 'Deployment/web');
   });
 
-  it('what kept us from knowing is the reason, where it is known', () => {
+  it('the obstacle to a verdict is the reason, if it is known', () => {
     const status = { status: 'Unknown', reason: 'PermissionDenied', message: 'May not get Deployment/web' } as const;
     const ending = endingOfRollout(verdict({ health: 'unknown', decisive: workload({ health: 'unknown', status }) }));
     assert.deepEqual([ending.reason, ending.reasonGroup, ending.timedOut], ['PermissionDenied', 'permissions', true]);
@@ -124,19 +124,19 @@ describe('how a flow ended', () => {
     assert.equal(ending.advice, advice.PermissionDenied);
   });
 
-  it('with nothing that decides there is still a sentence', () => {
+  it('without a decisive cause there is still a sentence', () => {
     const ending = endingOfRollout(verdict());
     assert.equal(ending.failedWorkload, '');
     assert.equal(ending.message, 'The rollout was not seen healthy.');
   });
 
-  it('what goes wrong later is told after what went wrong first', () => {
+  it('a later failure is reported after the first one', () => {
     const first = endingOfRollout(verdict({ decisive: workload({ cause: crash }) }));
     const both = endingThen(first, new TaskError('ClusterUnreachable', 'no answer'));
     assert.deepEqual(both, { ...first, message: 'Container main exits with code 1. After that: no answer.' });
   });
 
-  it('an error keeps its reason and facts when another follows it', () => {
+  it('an error keeps its reason and facts when another error follows', () => {
     const first = new TaskError('ChartInvalid', 'no name', { facts: { line: 3 } });
     const both = errorThen(first, new TypeError('x is not a function'));
     assert.equal(both.reason, 'ChartInvalid');
@@ -174,7 +174,7 @@ describe('how a flow ended', () => {
 });
 
 describe('the objects of a report', () => {
-  it('a cause says more than a suspect, a suspect more than the status', () => {
+  it('a cause is preferred to a suspect, and a suspect to the status', () => {
     const suspect: Cause = { ...crash, code: 'ReadinessProbeFailed', message: 'not ready' };
     const rows = [
       workload({ cause: crash, suspects: [suspect] }),
@@ -191,7 +191,7 @@ describe('the objects of a report', () => {
     );
   });
 
-  it('what was broken before says so, and cluster-scoped objects have no namespace', () => {
+  it('a pre-existing failure is marked, and cluster-scoped objects have no namespace', () => {
     const { namespace: _, ...clusterRef } = ref;
     const before = { reason: 'LessReady', message: 'it was broken' };
     const [row] = reportedObjects(

@@ -8,7 +8,7 @@ import {
 import type { ReleaseState } from '../../tasks/common/core/release/history';
 import type { Revision } from '../../tasks/common/core/release/release';
 
-describe('the conflicts that the API server names', () => {
+describe('the field conflicts that the API server reports', () => {
   for (const [what, text, expected] of [
     [
       'one field, set by an update',
@@ -65,7 +65,7 @@ describe('the conflicts that the API server names', () => {
     });
   }
 
-  it('are told in one phrase, a few of many', () => {
+  it('are named in one phrase, a few of many', () => {
     const some = Array.from({ length: 7 }, (_, at) => ({
       field: `.data.k${at}`,
       manager: at === 0 ? 'kubectl' : 'x'.repeat(300),
@@ -78,7 +78,7 @@ describe('the conflicts that the API server names', () => {
   });
 });
 
-describe('how a Helm will write', () => {
+describe('the way in which a Helm will write', () => {
   const last = (applyMethod?: string): ReleaseState => ({
     state: 'deployed',
     last: { ...(applyMethod === undefined ? {} : { applyMethod }) } as Revision,
@@ -118,7 +118,7 @@ describe('how a Helm will write', () => {
   }
 });
 
-describe('whether Helm has written an object since a time', () => {
+describe('checking if Helm has written an object since a time', () => {
   const since = new Date('2026-11-30T02:54:00Z');
   const helm = (time: string, operation = 'Apply'): object => ({ manager: 'helm', operation, time });
   const other = { manager: 'kubectl-edit', operation: 'Update', time: '2026-11-30T02:59:00Z' };

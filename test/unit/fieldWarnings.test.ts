@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { fieldWarning, fieldWarningWords } from '../../tasks/common/core/kubernetes/fieldWarnings';
 
-describe('a warning of a field that the API server does not know', () => {
+describe('a warning about a field that the API server does not know', () => {
   const cases: [what: string, line: string, warning: string | undefined][] = [
     [
       'of Helm 3.14',
@@ -32,7 +32,7 @@ describe('a warning of a field that the API server does not know', () => {
     });
   }
 
-  it('is told with the objects that have the field', () => {
+  it('is reported with the objects that have the field', () => {
     const service = (name: string, port: object) => ({
       apiVersion: 'v1',
       kind: 'Service',
@@ -55,7 +55,7 @@ describe('a warning of a field that the API server does not know', () => {
     assert.equal(fieldWarningWords([], manifest), undefined);
   });
 
-  it('many are counted', () => {
+  it('many warnings are counted', () => {
     const warnings = Array.from({ length: 12 }, (_, index) => `unknown field "spec.f${index}"`);
     assert.match(fieldWarningWords(warnings, '') ?? '', /"spec\.f9" and 2 more\. /);
   });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { lineReader, neutralise, showLine, shownLineLimit, splitLines } from '../../tasks/common/core/text/foreignText';
 import { redactor } from '../../tasks/common/core/text/secrets';
 
-/** What the agent does with a line, by the most generous reading of its comparison. */
+/** Returns true if the agent could take the line for a command, by the broadest reading of its comparison. */
 function agentSees(line: string): boolean {
   const seen = line.replace(/[^\P{Cc}\t]|\p{Cf}|\p{Default_Ignorable_Code_Point}/gu, '');
   return /##vso\[|##\[/iu.test(seen);
@@ -29,7 +29,7 @@ function readAll(chunks: readonly Uint8Array[], limit?: number): string[] {
 }
 
 describe('foreign text', () => {
-  it('a chart prints a command in pieces: no chunking makes it one', () => {
+  it('a chart that prints a command in pieces forms no command, however the text is chunked', () => {
     const cuts = fc.array(fc.nat(), { maxLength: 8 });
     fc.assert(
       fc.property(foreign, cuts, (text, at) => {
@@ -45,7 +45,7 @@ describe('foreign text', () => {
     );
   });
 
-  it('the chunking changes nothing: the same lines as from one piece', () => {
+  it('the chunking changes nothing: the lines are the same as from one piece', () => {
     fc.assert(
       fc.property(foreign, fc.array(fc.nat(), { maxLength: 8 }), (text, at) => {
         const bytes = new TextEncoder().encode(text);
@@ -56,7 +56,7 @@ describe('foreign text', () => {
     );
   });
 
-  it('neutralising twice is neutralising once', () => {
+  it('neutralising twice gives the same as neutralising once', () => {
     fc.assert(fc.property(foreign, (text) => {
       assert.equal(neutralise(neutralise(text)), neutralise(text));
     })); // prettier-ignore
@@ -81,7 +81,7 @@ describe('foreign text', () => {
     });
   }
 
-  it('a line that never ends takes no more memory than its limit, and the next line is whole', () => {
+  it('an endless line takes no more memory than its limit, and the next line is whole', () => {
     const reader = lineReader(10);
     assert.deepEqual(reader.push(Buffer.from('x'.repeat(1000))), []);
     assert.deepEqual(reader.push(Buffer.from('y\r')), ['xxxxxxxxxx']);
@@ -90,7 +90,7 @@ describe('foreign text', () => {
     assert.deepEqual(reader.end(), []);
   });
 
-  it('a long line is cut and says by how much', () => {
+  it('a long line is cut and shows how much is missing', () => {
     const shown = showLine('x'.repeat(shownLineLimit + 5), (same) => same);
     assert.equal(shown, `${'x'.repeat(shownLineLimit)} [... 5 more characters]`);
   });
@@ -104,7 +104,7 @@ describe('foreign text', () => {
     assert.doesNotMatch(atCut, /longer/);
   });
 
-  it('an emoji cut in two by a chunk stays an emoji', () => {
+  it('an emoji split by a chunk stays an emoji', () => {
     const bytes = new TextEncoder().encode('a😀b\n');
     assert.deepEqual(readAll([bytes.slice(0, 2), bytes.slice(2, 4), bytes.slice(4)]), ['a😀b']);
   });

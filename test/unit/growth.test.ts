@@ -57,7 +57,7 @@ const classes: Readonly<Record<string, string>> = {
   t: '\t',
 };
 
-/** A text that the expression takes more or less: a character for each class, the first of several alternatives. */
+/** A text that the expression roughly matches: one character for each class, the first of several alternatives. */
 function sample(source: string): string {
   let text = source
     .replace(/\[\^(?:\\.|[^\]\\])*\]/g, 'a')
@@ -76,7 +76,10 @@ function sample(source: string): string {
 
 const everywhere = Array.from('aZ1 \t"\\/.-_=[({<#:@,`\n\u001b');
 
-/** What is repeated to find a slow expression: a character, two of those that the expression names, a beginning of what it takes. */
+/**
+ * Units that are repeated to find a slow expression: a character, two of the characters that the expression names, or a
+ * beginning of its match.
+ */
 function units({ source }: RegExp): string[] {
   const named = [...new Set(source.replace(/\\[a-zA-Z]\d*/g, ''))].filter((each) => !/[a-zA-Z?*+^$|]/.test(each));
   const pairs = named.flatMap((one) => [...named, 'a', '1', ' '].flatMap((other) => [one + other, other + one]));
@@ -88,7 +91,7 @@ function units({ source }: RegExp): string[] {
   return [...new Set([...everywhere, ...named, ...pairs, ...beginnings])].filter((unit) => unit !== '');
 }
 
-/** A text on which the whole of the expression may fail late. */
+/** Texts on which the whole expression may fail late. */
 function* texts(regExp: RegExp): Generator<(length: number) => string> {
   const beginnings = [
     '',
@@ -106,7 +109,7 @@ function* texts(regExp: RegExp): Generator<(length: number) => string> {
   }
 }
 
-/** Of the processor: what else runs on the machine counts for nothing. */
+/** Processor time, so other programs on the machine do not count. */
 function milliseconds(act: () => unknown): number {
   const { user, system } = process.cpuUsage();
   act();
@@ -114,19 +117,19 @@ function milliseconds(act: () => unknown): number {
   return (used.user + used.system) / 1000;
 }
 
-/** `act` gets through a text of that length. */
+/** `act` processes a text of the given length. */
 function growsTooFast(act: (length: number) => unknown, length: number, belowMs: number): boolean {
   const isOnce = (): boolean => {
     const took = milliseconds(() => act(length));
     return took > belowMs && took > 2.5 * milliseconds(() => act(length / 2));
   };
-  // A single measurement may hold a garbage collection.
+  // A single measurement may include a garbage collection.
   return isOnce() && isOnce() && isOnce();
 }
 
 const unnoticedMs = 1.5;
 
-/** Longer and longer texts, so that an expression of cubic time is found before it takes minutes. */
+/** Tries longer and longer texts, so that an expression with cubic time is found before it takes minutes. */
 function isSlow(regExp: RegExp, text: (length: number) => string): boolean {
   const act = (length: number): string => text(length).replace(regExp, '');
   return [300, 3000].some((length) => growsTooFast(act, length, unnoticedMs));
@@ -183,7 +186,7 @@ const hostile = [
   ' object a/b',
 ];
 
-describe('collections that are nested', () => {
+describe('nested collections', () => {
   const kinds: Readonly<Record<string, (depth: number) => string>> = {
     '[': (depth) => 'a: ' + '['.repeat(depth) + ']'.repeat(depth),
     'only begun': (depth) => '{"a":['.repeat(depth / 2),
@@ -194,7 +197,7 @@ describe('collections that are nested', () => {
       Array.from({ length: depth / 2 }, (_, level) => `${'  '.repeat(level)}${level > 0 ? '- ' : ''}a:\n`).join(''),
   };
   for (const [kind, text] of Object.entries(kinds)) {
-    it(`${kind}: refused with a word where the parser would end the process`, () => {
+    it(`${kind}: refused with a message where the parser would end the process`, () => {
       assert.equal(isNestedTooDeep(text(300)), false);
       for (const depth of [700, 30_000]) {
         if (depth > 1000 && kind.includes('in')) continue;
@@ -204,13 +207,13 @@ describe('collections that are nested', () => {
     });
   }
 
-  it('text with brackets and lines of dashes is no nesting', () => {
+  it('text with brackets and lines of dashes does not count as nesting', () => {
     const text = `a: |\n${`  ${'-'.repeat(500)} ["{[\n`.repeat(500)}b: "${'['.repeat(500)}"`;
     assert.equal(isNestedTooDeep(text), false);
   });
 });
 
-describe('text of others is read in time that grows with its length', function () {
+describe('foreign text is read in time that grows with its length', function () {
   this.timeout(180_000);
   for (const [what, read] of Object.entries(readers)) {
     it(what, () => {
@@ -222,7 +225,7 @@ describe('text of others is read in time that grows with its length', function (
   }
 });
 
-/** A text that makes no sense may be refused. */
+/** A meaningless text may be refused. */
 function attempt(read: (text: string) => unknown, text: string): unknown {
   try {
     return read(text);

@@ -13,7 +13,9 @@ interface Done {
   actions: readonly GuardAction[];
 }
 
-/** Plays events at their times, looks in between as the guard asks for it, and answers what was done when. */
+/**
+ * Plays events at their times, checks in between when the guard asks for it, and returns the actions with their times.
+ */
 function play(
   events: readonly (readonly [atMs: number, event: GuardEvent])[],
   { limits = linux, untilMs = 60_000, endsAt = {} }: Play = {},
@@ -46,7 +48,7 @@ function play(
 interface Play {
   limits?: GuardLimits;
   untilMs?: number;
-  /** When the Helm of a mark ends by itself. */
+  /** The time at which the Helm of a mark ends without a signal. */
   endsAt?: Readonly<Record<string, number>>;
 }
 
@@ -58,7 +60,7 @@ function alive(atMs: number): readonly [number, GuardEvent] {
   return [atMs, { event: 'alive', atMs }];
 }
 
-/** One word for each thing done, with its second. */
+/** Each action in one word, with its second. */
 function story(done: readonly Done[]): string[] {
   return done.flatMap(({ atMs, actions }) =>
     actions
@@ -67,13 +69,13 @@ function story(done: readonly Done[]): string[] {
   );
 }
 
-describe('the duty of the guard', () => {
-  it('task gone during an upgrade: Helm is told once, at once, and the guard leaves when it has ended', () => {
+describe('the decisions of the guard', () => {
+  it('task gone during an upgrade: Helm is interrupted once, at once, and the guard exits when Helm has ended', () => {
     const done = play([alive(0), [1000, upgrade], alive(5000), [6000, ownerGone]], { endsAt: { upgrade: 6020 } });
     assert.deepEqual(story(done), ['6.0 interrupt upgrade', '6.1 exit']);
   });
 
-  it('task gone during a rollback: it is let finish', () => {
+  it('task gone during a rollback: Helm may finish', () => {
     const done = play([alive(0), [1000, rollback], [2000, ownerGone]], { endsAt: { rollback: 20_000 } });
     assert.deepEqual(story(done), ['20.0 exit']);
   });
@@ -85,13 +87,13 @@ describe('the duty of the guard', () => {
     assert.deepEqual(story(done), ['12.0 interrupt upgrade', '37.0 kill upgrade', '37.0 kill rollback', '37.1 exit']);
   });
 
-  it('task silent for 20 s: Helm is told, what ignores it is killed before another run can take the lease', () => {
+  it('task silent for 20 s: Helm is interrupted, and killed before another run can take the lease', () => {
     const done = play([alive(0), [1000, upgrade]], { endsAt: { upgrade: 27_050 }, untilMs: 120_000 });
     assert.deepEqual(story(done), ['20.0 interrupt upgrade', '27.0 kill upgrade']);
     assert.ok(linux.killAfterMs < leaseSeconds * 1000);
   });
 
-  it('task silent, but it began its last renewal long before it could tell of it', () => {
+  it('task silent: the time counts from the start of its last renewal, long before it reported that', () => {
     const done = play(
       [
         [8000, { event: 'alive', atMs: 1000 }],
@@ -102,7 +104,7 @@ describe('the duty of the guard', () => {
     assert.deepEqual(story(done), ['21.0 interrupt upgrade']);
   });
 
-  it('a renewal cannot have begun later than now, whatever a message says', () => {
+  it('a renewal cannot have begun later than now, whatever a message claims', () => {
     const done = play(
       [
         [2000, upgrade],
@@ -113,7 +115,7 @@ describe('the duty of the guard', () => {
     assert.deepEqual(story(done), ['23.0 interrupt upgrade']);
   });
 
-  it('everything was paused for a minute: the message that waited in the pipe is as old as it is', () => {
+  it('everything was paused for a minute: a message that waited in the pipe counts with its real age', () => {
     const done = play(
       [
         [1000, upgrade],
@@ -127,7 +129,7 @@ describe('the duty of the guard', () => {
     assert.deepEqual(actions, [{ action: 'search' }, { action: 'kill', mark: 'upgrade' }]);
   });
 
-  it('task silent and back: its next Helm runs on, and is watched as the first one was', () => {
+  it('task silent and back: its next Helm runs on and is watched like the first one', () => {
     const next = { ...upgrade, mark: 'next' };
     const done = play(
       [
@@ -144,47 +146,47 @@ describe('the duty of the guard', () => {
     assert.deepEqual(story(done), ['20.0 interrupt upgrade', '40.0 interrupt next', '40.1 exit']);
   });
 
-  it('a task that starts Helm although its lease is stale', () => {
+  it('a Helm that a task starts with a stale lease is interrupted', () => {
     const done = play([alive(0), [25_000, upgrade], [28_000, rollback]], {
       endsAt: { upgrade: 25_010, rollback: 28_010 },
     });
     assert.deepEqual(story(done), ['25.0 interrupt upgrade', '28.0 kill rollback']);
   });
 
-  it('renewals that come as they should touch nothing, for an hour', () => {
+  it('regular renewals cause no action for an hour', () => {
     const hour = 3_600_000;
     const step = renewSeconds * 1000;
     const renewals = Array.from({ length: hour / step }, (_, index) => alive(index * step));
     assert.deepEqual(play([[0, upgrade], ...renewals], { untilMs: hour }), []);
   });
 
-  it('task gone after Helm has ended: the guard leaves at once', () => {
+  it('task gone after Helm has ended: the guard exits at once', () => {
     const done = play([alive(0), [1000, upgrade], [2000, { event: 'done', mark: 'upgrade' }], [3000, ownerGone]]);
     assert.deepEqual(story(done), ['3.0 exit']);
   });
 
-  it('Helm that was started without a word is looked for when the task is gone, and again when it is silent', () => {
+  it('a Helm that was not reported is searched for when the task is gone, and again when it is silent', () => {
     const searches = (done: readonly Done[]) =>
       done.filter(({ actions }) => actions.some(({ action }) => action === 'search')).map(({ atMs }) => atMs);
     assert.deepEqual(searches(play([alive(0), [1000, ownerGone]])), [1000]);
     assert.deepEqual(searches(play([alive(0), [30_000, ownerGone]])), [20_000, 30_000]);
-    // what the search has found counts although the task is gone
+    // The search result counts although the task is gone.
     const found = play([alive(0), [1000, ownerGone], [1000, upgrade]], { endsAt: { upgrade: 1050 } });
     assert.deepEqual(story(found), ['1.0 interrupt upgrade', '1.1 exit']);
   });
 
-  it('Helm that cannot even be killed does not hold the guard for ever', () => {
+  it('a Helm that cannot be killed does not keep the guard alive for ever', () => {
     const done = story(play([alive(0), [1000, rollback], [2000, ownerGone]]));
     assert.equal(done[0], '27.0 kill rollback');
     assert.equal(done.at(-1), '37.0 exit');
   });
 
-  it('Windows knows no signals: Helm is only killed, at the end of its time', () => {
+  it('Windows has no signals: Helm is only killed, at the end of its time', () => {
     const done = play([alive(0), [1000, upgrade], [2000, ownerGone]], { limits: windows, endsAt: { upgrade: 27_050 } });
     assert.deepEqual(story(done), ['27.0 kill upgrade', '27.1 exit']);
   });
 
-  it('whatever comes: no rollback is ever interrupted, none is killed early, nobody is told twice, the guard ends', () => {
+  it('for any events: no rollback is interrupted or killed early, no Helm is interrupted twice, the guard ends', () => {
     const event: fc.Arbitrary<GuardEvent> = fc.oneof(
       fc.record({ event: fc.constant('alive' as const), atMs: fc.integer({ min: 0, max: 100_000 }) }),
       fc.constantFrom<GuardEvent>(
@@ -230,7 +232,7 @@ describe('messages to the guard', () => {
     );
   });
 
-  it('of no known shape are passed over', () => {
+  it('of unknown shape are ignored', () => {
     const lines = [
       '',
       'alive',

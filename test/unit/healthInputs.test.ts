@@ -34,7 +34,7 @@ function mistakes(given: Given, serviceConnections: string[] = []): string {
 }
 
 describe('the inputs of RolloutHealthCheck', () => {
-  it('the least that is needed, everything else by default, also when the agent sends nothing of it', () => {
+  it('the smallest set of inputs gets defaults, even if the agent sends none of them', () => {
     assert.deepEqual(read(least), {
       connection: { type: 'kubernetesServiceConnection', id: 'conn' },
       workloads: [{ kind: 'deployment', name: 'web' }],
@@ -45,12 +45,12 @@ describe('the inputs of RolloutHealthCheck', () => {
     });
   });
 
-  it('an input that is empty counts as not given', () => {
+  it('an empty input counts as not given', () => {
     const empty = Object.fromEntries(Object.keys(inputDefaults).map((name) => [name, '']));
     assert.deepEqual(read({ ...empty, ...least }), read(least));
   });
 
-  it('everything given', () => {
+  it('all inputs are read', () => {
     assert.deepEqual(
       read({
         connectionType: 'NONE',
@@ -106,12 +106,12 @@ describe('the inputs of RolloutHealthCheck', () => {
     assert.match(mistakes({ workloads: '# the shop\nweb#1' }), /line 2 holds "web#1"/);
   });
 
-  it('a resource of the environment brings its only connection without an input', () => {
+  it('a resource of the environment gives its only connection without an input', () => {
     const { connection } = read({ workloads: 'pod/a' }, ['env']);
     assert.deepEqual(connection, { type: 'kubernetesServiceConnection', id: 'env' });
   });
 
-  it('of two connections none is guessed', () => {
+  it('of two connections none is chosen', () => {
     assert.match(mistakes({ kubernetesServiceConnection: '' }, ['one', 'two']), /kubernetesServiceConnection is empty/);
   });
 
@@ -173,18 +173,18 @@ describe('the inputs of RolloutHealthCheck', () => {
     });
   }
 
-  it('several mistakes are told together', () => {
+  it('several mistakes are reported together', () => {
     const message = mistakes({ workloads: 'web\napi', timeout: '5', onUnhealthy: 'x' });
     assert.match(message, /^4 mistakes in the inputs; nothing was changed\.\n/);
   });
 
   for (const releaseName of ['Shop', '$(release)']) {
-    it(`a release name that is wrong (${releaseName}) is not also called missing`, () => {
+    it(`a wrong release name (${releaseName}) is not also called missing`, () => {
       assert.match(mistakes({ workloads: '', releaseName, markVerified: 'true' }), /^Input releaseName holds/);
     });
   }
 
-  it('a selector that is a variable which is none is not also called missing', () => {
+  it('a selector with an undefined variable is not also called missing', () => {
     assert.match(mistakes({ workloads: '', selector: '$(labels)' }), /^Input selector holds/);
   });
 });
@@ -220,8 +220,8 @@ describe('the name of a workload', () => {
   }
 });
 
-describe('a step that is cancelled', () => {
-  it('stops before the next step of its story, and only then', () => {
+describe('a cancelled step', () => {
+  it('stops before the next step of its flow, and not earlier', () => {
     const cancel = new AbortController();
     stopIfCancelled(cancel.signal);
     cancel.abort();

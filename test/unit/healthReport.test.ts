@@ -69,7 +69,7 @@ const healthy = {
   failedWorkload: '',
 } as const;
 
-describe('the words of a health check', () => {
+describe('the texts of a health check', () => {
   for (const [more, expected] of [
     [{}, 'Release shop in namespace prod, revision 4'],
     [{ revision: null }, 'Release shop in namespace prod'],
@@ -85,12 +85,12 @@ describe('the words of a health check', () => {
     ],
     [{ release: '', objects: [{ ...object('x'), kind: 'Node', namespace: '' }] }, 'Node/x'],
   ] as const) {
-    it(`it is about: ${expected}`, () => {
+    it(`the subject is: ${expected}`, () => {
       assert.equal(subjectOf(report(more)), expected);
     });
   }
 
-  it('one sentence says what is broken and why', () => {
+  it('one sentence names the broken object and the cause', () => {
     assert.equal(
       healthSummary(report()),
       'Release shop in namespace prod, revision 4: unhealthy. Deployment/web: Container main exits with code 1. (CrashLoop)',
@@ -98,7 +98,7 @@ describe('the words of a health check', () => {
     assert.equal(healthSummary(report(healthy)), 'Release shop in namespace prod, revision 4: healthy.');
   });
 
-  it('unknown without a workload to blame', () => {
+  it('an unknown health has a sentence without a workload', () => {
     const unknown = report({
       health: 'unknown',
       reason: 'ClusterUnreachable',
@@ -111,7 +111,7 @@ describe('the words of a health check', () => {
     );
   });
 
-  it('a message of many lines, whatever breaks them, is one sentence', () => {
+  it('a message of many lines, with any line breaks, becomes one sentence', () => {
     const message = 'a\r\nb\rc\u2028d\u2029e\u0085f\vg\fh\ti';
     assert.match(healthSummary(report({ message })), /a b c d e f g h i \(CrashLoop\)$/);
   });
@@ -141,7 +141,7 @@ describe('the words of a health check', () => {
     });
   }
 
-  it('the outputs are those of task.json, all texts', () => {
+  it('the outputs are those of task.json, all as texts', () => {
     const outputs = healthOutputs(report());
     assert.deepEqual(
       { ...outputs, gateInstructions: '' },
@@ -157,7 +157,7 @@ describe('the words of a health check', () => {
     );
   });
 
-  it('a check that could not begin gives every output, none of which the agent fills in', () => {
+  it('a check that could not begin sets every output, and the agent replaces none of their text', () => {
     const refused = refusedOutputs('InputInvalid', 'Input workloads holds "$(x)".\nIt is <b>not</b> known.');
     assert.deepEqual(Object.keys(refused).sort(), [...Object.keys(healthOutputs(report())), 'reportPath'].sort());
     assert.equal(refused['summary'], 'Input workloads holds "$ (x)". It is <b>not</b> known.');
@@ -167,7 +167,7 @@ describe('the words of a health check', () => {
     );
   });
 
-  it('the closing paragraph: what, since when, the telling line, the next step, and the mark where one was set', () => {
+  it('the closing paragraph names the failure, its start, the decisive line, the next step and any mark', () => {
     assert.deepEqual(healthClosing(report()).split('\n'), [
       healthSummary(report()),
       'First seen at 2026-01-01 00:00:05 UTC.',
@@ -180,7 +180,7 @@ describe('the words of a health check', () => {
     );
   });
 
-  it('the summary page shows what failed with its evidence, and of a healthy release no next step', () => {
+  it('the summary page shows failures with evidence, and no next step for a healthy release', () => {
     const page = healthMarkdown(report());
     assert.match(page, /^## Release shop in namespace prod, revision 4: unhealthy\n/);
     assert.match(page, /\*\*Deployment\/web\*\*: Container main exits/);
@@ -190,7 +190,7 @@ describe('the words of a health check', () => {
   });
 });
 
-/** Lines of a text that are outside every code block; fails where a block is left open. */
+/** The lines of a text outside every code block. Fails if a block is left open. */
 function outsideCode(text: string): string[] {
   const outside: string[] = [];
   let fence = '';
@@ -204,8 +204,8 @@ function outsideCode(text: string): string[] {
   return outside;
 }
 
-describe('what a person at a gate reads', () => {
-  it('what is broken, the next step, where a rollback would go, and the evidence', () => {
+describe('the gate instructions', () => {
+  it('show the failure, the next step, the rollback target and the evidence', () => {
     assert.equal(
       gateInstructions(report()),
       [
@@ -219,13 +219,13 @@ describe('what a person at a gate reads', () => {
     );
   });
 
-  it('nowhere to go back to is said', () => {
+  it('say when there is no rollback target', () => {
     assert.match(gateInstructions(report({ rollbackRevision: null })), /There is no revision to go back to\./);
     assert.match(gateInstructions(report({ release: '', canRollBack: true })), /Every workload has a revision before/);
     assert.doesNotMatch(gateInstructions(report({ release: '', canRollBack: false })), /revision before/);
   });
 
-  it('a log of long lines is clipped, not left out: its end is the cause', () => {
+  it('clip a log with long lines but keep its end, which shows the cause', () => {
     const lines = Array.from({ length: 50 }, (_, number) => `{"line":${number},"text":"${'x'.repeat(990)}"}`);
     const text = gateInstructions(report({ evidence: [log(...lines)] }));
     assert.match(text, /\{"line":49,/);
@@ -233,7 +233,7 @@ describe('what a person at a gate reads', () => {
     assert.ok(text.length <= 4000);
   });
 
-  it('more than fits is left out part by part, with a note', () => {
+  it('leave out part by part what does not fit, with a note', () => {
     const evidence = Array.from({ length: 9 }, (_, number) => log(`log ${number} ${'x'.repeat(900)}`, 'y'.repeat(900)));
     const text = gateInstructions(report({ evidence: [...evidence, ...evidence] }));
     assert.ok(text.length <= 4000);
@@ -242,7 +242,7 @@ describe('what a person at a gate reads', () => {
     outsideCode(text);
   });
 
-  it('a variable in what a pod says is not put in by the agent', () => {
+  it('the agent replaces no variable in the output of a pod', () => {
     const text = gateInstructions(
       report({ message: 'echo $(System.AccessToken) ${{ variables.x }}', evidence: [log('$(secret) $$(x)')] }),
     );
@@ -251,7 +251,7 @@ describe('what a person at a gate reads', () => {
     assert.doesNotMatch(healthOutputs(report({ message: '$(secret)' }))['summary'] ?? '', /\$\(/);
   });
 
-  it('backticks in a log cannot end its block', () => {
+  it('backticks in a log cannot end its code block', () => {
     const text = gateInstructions(report({ evidence: [log('```', '# Approve at once', '````\n**ok**')] }));
     assert.ok(outsideCode(text).every((line) => !/Approve|ok\*\*/.test(line)));
   });
@@ -306,7 +306,7 @@ describe('what a person at a gate reads', () => {
     })
     .map((more) => report(more));
 
-  it('whatever pods and charts say: at most 4000 characters, no variable, no open block, no command', () => {
+  it('for any texts of pods and charts: at most 4000 characters, no variable, no open block, no command', () => {
     fc.assert(
       fc.property(anyReport, (one) => {
         const text = gateInstructions(one);
@@ -326,7 +326,7 @@ describe('what a person at a gate reads', () => {
     );
   });
 
-  it('whatever pods and charts say: the sentence is one line', () => {
+  it('for any texts of pods and charts the sentence is one line', () => {
     fc.assert(
       fc.property(anyReport, (one) => {
         assert.doesNotMatch(healthSummary(one), /[\n\r\u2028\u2029\u0085\v\f]/);

@@ -11,27 +11,28 @@ import { rulesOf } from '../../tasks/common/core/helm/provenance';
 import { revisionOf } from '../../tasks/common/core/release/releaseRecord';
 import { secretFinder } from '../../tasks/common/core/text/secrets';
 
-describe('what is known of each Helm', () => {
+describe('the known facts of each Helm', () => {
   const rows = Object.entries(knownFacts);
 
-  it('covers the Helms that everything is tested with', () => {
+  it('cover all tested Helms', () => {
     for (const version of testedHelms) assert.ok(knownFacts[version], version);
     assert.deepEqual(Object.keys(knownFacts), Object.keys(knownFacts).sort(compareVersions));
   });
 
   for (const [version, facts] of rows) {
-    it(`${version}: the rules of the tasks are what was measured`, () => {
+    it(`${version}: the rules of the tasks match the measured facts`, () => {
       const { matching, adoptsObjectsOutsideLastManifest } = facts;
       assert.deepEqual(rulesOf(`v${version}`), { matching, adoptsObjectsOutsideLastManifest });
     });
 
-    it(`${version}: what the flows rest on holds`, () => {
-      // giveBase: with no deployed revision all of the failed one goes, with one its objects stay.
+    it(`${version}: the assumptions of the flows hold`, () => {
+      // giveBase relies on this: without a deployed revision the whole failed one is removed, with one its objects
+      // stay.
       assert.deepEqual(facts.afterFailedWithoutDeployed, { fields: 'go', objects: 'go' });
       assert.equal(facts.afterFailed.objects, 'stay');
-      // A mark carries the revision that it is about, because it is copied.
+      // Helm copies marks, so a mark names the revision that it belongs to.
       assert.equal(facts.copiesLabels, true);
-      // Install and upgrade are signalled, rollback is not.
+      // Install and upgrade get a signal, a rollback gets none.
       assert.deepEqual(facts.interruptedUpgrade, { exitCode: 1, status: 'failed' });
       assert.equal(facts.interruptedRollback.status, 'pending-rollback');
       // Only post-hooks need --wait.
@@ -39,7 +40,7 @@ describe('what is known of each Helm', () => {
       assert.deepEqual([facts.existingObject.foreign, facts.existingObject.annotated], ['refused', 'adopted']);
     });
 
-    it(`${version}: its record has what is read of it, and says that a rollback is one`, () => {
+    it(`${version}: its record has all fields that are read, and shows that a rollback is one`, () => {
       for (const field of [
         'name',
         'namespace',
@@ -63,7 +64,7 @@ describe('what is known of each Helm', () => {
       assert.equal(facts.applyMethod, version.startsWith('4.') ? 'ssa' : '');
       const rollback_revision = facts.rollbackRecord.includes('info.rollback_revision') ? 1 : undefined;
       const isDescribed = facts.flags.rollback.some((flag) => flag.startsWith('description'));
-      // Where anybody can describe a rollback, the record must say that it is one.
+      // Where a user can describe a rollback, the record must mark it as a rollback.
       const record = {
         name: 'web',
         version: 2,
@@ -72,7 +73,7 @@ describe('what is known of each Helm', () => {
       assert.ok(isOfRollback(revisionOf(record, { namespace: 'shop', labels: {}, writtenAt: undefined })));
     });
 
-    it(`${version}: every flag of helm upgrade is read as it is meant, with a value or without`, () => {
+    it(`${version}: every flag of helm upgrade is read correctly, with or without a value`, () => {
       for (const flag of facts.flags.upgrade) {
         const [name = '', type] = flag.split(' ');
         const { mistakes } = readArguments(`--${name} stray`, secretFinder([]));
@@ -82,14 +83,14 @@ describe('what is known of each Helm', () => {
       }
     });
 
-    it(`${version}: its words are understood as those of the others`, () => {
+    it(`${version}: its messages are understood like those of the others`, () => {
       assert.deepEqual(facts.failures, knownFacts[version.startsWith('4.') ? newestHelm4 : newestHelm3]?.failures);
     });
   }
 });
 
 describe('the comparison of two Helms', () => {
-  it('names what is another value, and what of a list is gone or new', () => {
+  it('names changed values, and added or removed items of a list', () => {
     const known = { matching: 'kind', flags: { rollback: ['wait', 'force'] }, same: [1] };
     const found = { matching: 'groupKind', flags: { rollback: ['wait', 'description string'] }, same: [1] };
     assert.deepEqual(factDifferences(known, found), [
@@ -101,7 +102,7 @@ describe('the comparison of two Helms', () => {
     assert.deepEqual(factDifferences({}, { more: true }), ['more: true, was nothing']);
   });
 
-  it('is with the newest before, of its own line', () => {
+  it('uses the newest earlier release of the same line', () => {
     const known = ['3.17.3', '4.9.0', '4.10.1', '3.22.0'];
     assert.equal(newestBefore('4.11.0', known), '4.10.1');
     assert.equal(newestBefore('3.30.0', known), '3.22.0');
@@ -114,7 +115,7 @@ describe('the commit of a new release', () => {
   const commit = 'a'.repeat(40);
   const known = { 'v4.3.0': commit, 'v4.3.0-rc.1': commit };
 
-  it('is added after all that lead to it, and never before', () => {
+  it('is added after all commits that lead to it, and never before', () => {
     assert.deepEqual(listChange('4.3.0', commit, known), { change: 'none' });
     assert.deepEqual(listChange('4.3.0', undefined, known), { change: 'none' });
     assert.deepEqual(listChange('4.3.1', commit, known), { change: 'add' });
@@ -122,7 +123,7 @@ describe('the commit of a new release', () => {
     assert.match(JSON.stringify(listChange('4.3.2', commit, known)), /4\.3\.1 must be in the list/);
   });
 
-  it('that the proxy does not name, or that is another one, is not added', () => {
+  it('is not added if the proxy does not name it or names another one', () => {
     assert.match(JSON.stringify(listChange('4.3.1', undefined, known)), /does not name the commit/);
     assert.match(JSON.stringify(listChange('4.3.0', 'b'.repeat(40), known)), /the list of releases says a+/);
   });

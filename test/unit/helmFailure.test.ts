@@ -12,15 +12,15 @@ import {
 } from '../../tasks/common/core/helm/helmFailure';
 
 /**
- * What real Helm 3.17 and 4.2 wrote to stderr, `<incident>.<major>.txt`; only names and addresses were replaced. What
- * Helms of all lines write is in helmFailureRecorded.test.ts.
+ * The stderr of real Helm 3.17 and 4.2 as `<incident>.<major>.txt`. Only names and addresses were replaced. The output
+ * of all Helm lines is in helmFailureRecorded.test.ts.
  */
 const folder = path.join(import.meta.dirname, 'fixtures', 'helm');
 const files = readdirSync(folder).sort();
 const incidentOf = (file: string): string => file.replace(/\.[34]\.txt$/, '');
 const textOf = (file: string): string => readFileSync(path.join(folder, file), 'utf8');
 
-/** What it means, and the words that a person must find in the message. */
+/** The reason, and the words that the message must contain. */
 const incidents: Readonly<Record<string, readonly [FailureReason, ...string[]]>> = {
   'access-forbidden-cluster-scope': ['PermissionDenied', 'cannot get', 'clusterroles', 'at the cluster scope'],
   'access-forbidden-create': ['PermissionDenied', 'cannot get', 'configmaps', 'namespace "shop"'],
@@ -100,7 +100,7 @@ const incidents: Readonly<Record<string, readonly [FailureReason, ...string[]]>>
   'owned-by-nobody': ['ApplyRejected', 'ConfigMap "plain"', 'cannot be imported', 'meta.helm.sh/release-name'],
   'owned-by-other': ['ApplyRejected', 'ConfigMap "plain"', 'current value is "other"'],
   'pod-security': ['ApplyRejected', 'pods "p"', 'violates PodSecurity "restricted:latest"'],
-  // Helm ended well and only warned.
+  // Helm succeeded here and only warned.
   'pod-security-warning': ['HelmFailed'],
   quota: ['ApplyRejected', 'exceeded quota: small', 'memory=1Gi'],
   'release-name-invalid': ['InputInvalid', 'Bad_Name'],
@@ -134,7 +134,7 @@ const incidents: Readonly<Record<string, readonly [FailureReason, ...string[]]>>
   'wait-timeout': ['TimedOut', 'context deadline exceeded'],
 };
 
-describe('What a real Helm said when it failed', () => {
+describe('the messages of a real Helm that failed', () => {
   for (const file of files) {
     it(file, () => {
       const [reason, ...causes] = incidents[incidentOf(file)] ?? assert.fail('Nobody has said what it means.');
@@ -151,7 +151,7 @@ describe('What a real Helm said when it failed', () => {
     });
   }
 
-  it('every row of the table is the one that decides for some real failure', () => {
+  it('every row of the table decides for some real failure', () => {
     const texts = [...files.map(textOf), ...recordedFailures().map(({ text }) => text)];
     const deciding = new Set(
       texts.map((text) => {
@@ -163,7 +163,7 @@ describe('What a real Helm said when it failed', () => {
     assert.deepEqual(unused, []);
   });
 
-  it('every incident of this list has its text', () => {
+  it('every incident of this list has its recorded text', () => {
     const known = new Set(files.map(incidentOf));
     assert.deepEqual(
       Object.keys(incidents).filter((incident) => !known.has(incident)),
@@ -172,7 +172,7 @@ describe('What a real Helm said when it failed', () => {
   });
 });
 
-describe('the object that was refused', () => {
+describe('the refused object', () => {
   const declared = [
     { kind: 'Service', name: 'p' },
     { kind: 'Pod', name: 'p' },
@@ -192,7 +192,7 @@ describe('the object that was refused', () => {
     ['rollback-object-not-in-base.3.txt', 'ConfigMap/second'],
     ['unknown-kind.4.txt', 'Rocket/plain'],
     ['pod-security.3.txt', 'Pod/p'],
-    // no object of the chart
+    // These messages name no object of the chart.
     ['namespace-terminating.3.txt', ''],
     ['access-forbidden-patch.4.txt', ''],
   ] as const) {
@@ -213,14 +213,14 @@ describe('the object that was refused', () => {
     });
   }
 
-  it('one without a namespace', () => {
+  it('is named without a namespace when the message has none', () => {
     const message =
       'conflict occurred while applying object /reader rbac.authorization.k8s.io/v1, Kind=ClusterRole: Apply failed';
     assert.equal(blamedObject({ reason: 'ApplyRejected', message }), 'ClusterRole/reader');
   });
 });
 
-describe("Helm's last words", () => {
+describe("Helm's last message", () => {
   it('a warning about certificates before the error does not decide', () => {
     const stderr =
       'level=WARN msg="x509: bad"\nW1121 05:23:21 17856 warnings.go:70] Unauthorized\nError: YAML parse error on a.yaml: x\n';
@@ -228,25 +228,25 @@ describe("Helm's last words", () => {
     assert.equal(helmMessage(stderr), 'YAML parse error on a.yaml: x');
   });
 
-  it("a chart that fails with another failure's words is an invalid chart", () => {
+  it('a chart that fails with words of another failure is still an invalid chart', () => {
     const fail = 'Error: execution error at (c/templates/a.yaml:1:3): ';
     for (const words of ['connection refused', 'x509: unknown', 'namespaces "x" not found', 'is forbidden: quota']) {
       assert.equal(helmFailureReason(fail + words), 'ChartInvalid', words);
     }
   });
 
-  it('a Helm that said nothing, or nothing known, is not guessed at', () => {
+  it('an empty or unknown message gets no guessed reason', () => {
     assert.equal(helmFailureReason(''), 'HelmFailed');
     assert.equal(helmMessage(''), '');
     assert.equal(helmFailureReason('panic: runtime error: index out of range'), 'HelmFailed');
     assert.equal(helmMessage('Killed\r\n'), 'Killed');
   });
 
-  it('Windows line ends leave no carriage return behind', () => {
+  it('Windows line ends leave no carriage return', () => {
     assert.equal(helmMessage('level=WARN msg=x\r\nError: UPGRADE FAILED: one\r\ntwo\r\n'), 'one\ntwo');
   });
 
-  it('an object that is quoted as text is cut out, what stands around it stays', () => {
+  it('an object quoted as text is cut out, and the surrounding text stays', () => {
     const object = JSON.stringify({ spec: { a: 'x'.repeat(300), b: ['}', '"'] } });
     const spoken = `Error: cannot patch "w": W "w" is invalid: [spec: Invalid value: ${JSON.stringify(object)}: no, name: Invalid value: ${object}: neither]`;
     assert.equal(
@@ -255,12 +255,12 @@ describe("Helm's last words", () => {
     );
   });
 
-  it('an object that is cut off in the middle is not searched for for ever', () => {
+  it('the search for a quoted object that is cut off ends quickly', () => {
     const stderr = `Error: x is invalid: Invalid value: {"a":"${'\\"{'.repeat(20_000)}`;
     assert.ok(helmMessage(stderr).length < 1010);
   });
 
-  it('a list of errors stays short and says how many more there are', () => {
+  it('a list of errors stays short and gives the number of the others', () => {
     const errors = Array.from({ length: 40 }, (_, at) => `\t* error ${at}`).join('\n');
     const lines = helmMessage(`Error: 40 errors occurred:\n${errors}\n\n`).split('\n');
     assert.equal(lines.length, 9);

@@ -12,17 +12,17 @@ const declared = [
 
 interface Meaning {
   reason: FailureReason;
-  /** Words of the next step; none: that of the reason itself. */
+  /** Words of the advice. If undefined, the advice is that of the reason itself. */
   next?: RegExp;
-  /** The object of the chart, and the versions of Helm that do not name it. */
+  /** The object of the chart, and the Helm versions that do not name it. */
   object?: string;
   unnamedBy?: readonly string[];
-  /** What a person must find in the message. */
+  /** Words that the message must contain. */
   says?: string;
 }
 
 const plain = { object: 'ConfigMap/plain' };
-/** Helm 3 and 4.1 give the API server's answer to a creation without the object that it is about. */
+/** Helm 3 and 4.1 print the API server's answer to a creation without its object. */
 const creation = { ...plain, unnamedBy: ['3.17', '3.22', '4.1'] };
 const change = { ...plain, unnamedBy: ['4.1'] };
 const transient: Meaning = { reason: 'TransientFailure' };
@@ -49,7 +49,7 @@ const immutable = (object: string, says: string): Meaning => ({
 });
 const hookFailed: Meaning = { reason: 'HookFailed', says: 'migrate' };
 
-/** What `scripts/helmFailures/plainCases.ts` provokes. */
+/** The failures that `scripts/helmFailures/plainCases.ts` provokes. */
 const plainMeanings: Readonly<Record<string, Meaning>> = {
   'chart-bare-name': noChart('demo'),
   'chart-folder-missing': noChart('./nosuch'),
@@ -213,7 +213,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   'auth-provider-gone': { reason: 'ConnectionInvalid', says: 'azure' },
 };
 
-describe('What Helms of all lines print when they fail', () => {
+describe('the recorded messages of all Helm lines', () => {
   const recorded = recordedFailures();
 
   for (const { name, versions, text } of recorded) {
@@ -231,7 +231,7 @@ describe('What Helms of all lines print when they fail', () => {
     });
   }
 
-  it('each case that is told here was met', () => {
+  it('each case of this table was recorded', () => {
     const met = new Set(recorded.map(({ name }) => name));
     assert.deepEqual(
       Object.keys(meanings).filter((name) => !met.has(name)),
@@ -240,7 +240,7 @@ describe('What Helms of all lines print when they fail', () => {
   });
 });
 
-describe('the next step', () => {
+describe('the advice', () => {
   it('is never chosen by the words of a webhook', () => {
     const denied = 'admission webhook "w" denied the request: ';
     const other = specialAdvice.filter(([reason]) => reason === 'ApplyRejected').map(([, pattern]) => pattern.source);
@@ -249,7 +249,7 @@ describe('the next step', () => {
     }
   });
 
-  it('for an object that belongs to somebody else names the owner and the ways out', () => {
+  it('for an object of another owner names the owner and the possible solutions', () => {
     const exists =
       'ConfigMap "a" in namespace "b" exists and cannot be imported into the current release: invalid ownership metadata; ';
     const of = (what: string): string => adviceFor('ApplyRejected', exists + what);
@@ -263,19 +263,19 @@ describe('the next step', () => {
     );
   });
 
-  it('where a credential plug-in is missing is not to renew the credentials', () => {
+  it('for a missing credential plug-in is not to renew the credentials', () => {
     const missing = 'The credential plug-in kubelogin of the kubeconfig is not installed on this agent. Install it.';
     assert.match(adviceFor('CredentialsRejected', missing), /^Install the credential plug-in/);
     assert.equal(adviceFor('CredentialsRejected', 'The API server did not accept (401).'), advice.CredentialsRejected);
   });
 
-  it('where something answers that the API server is too busy, is to run again', () => {
+  it('for an API server that is too busy is to run again', () => {
     const busy = 'Could not list Pods in namespace shop: the API server answered 429: too many requests';
     assert.equal(adviceFor('ClusterUnreachable', busy), advice.TransientFailure);
   });
 });
 
-describe('the words of somebody else', () => {
+describe('foreign words in a message', () => {
   for (const [text, own] of [
     ['admission webhook "a" denied the request: x509: y', 'admission webhook "a" denied the request: '],
     [
@@ -290,7 +290,7 @@ describe('the words of somebody else', () => {
     });
   }
 
-  it('long hostile words take no long time', () => {
+  it('long hostile words are read quickly', () => {
     for (const part of [
       'execution error at (',
       'Post "https://a": ',

@@ -7,7 +7,7 @@ import { loginFiles, registrySecrets, repositorySecrets } from '../../tasks/comm
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
-describe('logins in the files of Helm', () => {
+describe("logins in Helm's files", () => {
   const places: [string, string, Record<string, string>, string, string][] = [
     ['Linux', 'linux', {}, '/home/me/.config/helm/repositories.yaml', '/home/me/.config/helm/registry/config.json'],
     [
@@ -29,14 +29,14 @@ describe('logins in the files of Helm', () => {
     ['files', 'linux', { HELM_REPOSITORY_CONFIG: '/r.yaml', HELM_REGISTRY_CONFIG: '/g.json' }, '/r.yaml', '/g.json'],
   ];
   for (const [title, platform, environment, repositories, registries] of places) {
-    it(`are looked for where Helm does: ${title}`, () => {
+    it(`are searched where Helm searches: ${title}`, () => {
       const found = loginFiles(platform, environment, '/home/me');
       assert.deepEqual([found.repositories[0], found.registries[0]], [repositories, registries]);
       assert.equal(found.registries[1], '/home/me/.docker/config.json');
     });
   }
 
-  it('of repositories: the password, as it is sent too, and the one in an address', () => {
+  it('of repositories: the password, also in its encoded form and in an address', () => {
     const text = `apiVersion: ''
 repositories:
   - { name: a, url: https://a.example, username: me, password: hunter22 }
@@ -50,7 +50,7 @@ repositories:
     assert.ok(!secrets.includes(''));
   });
 
-  it('of registries: what is kept, and the password in it', () => {
+  it('of registries: the stored value and the password in it', () => {
     const auth = base64('me:hunter22');
     const text = JSON.stringify({ auths: { 'a.example': { auth }, 'b.example': { identitytoken: 'tok-1234' } } });
     assert.deepEqual(registrySecrets(text), [auth, 'hunter22', 'tok-1234']);
@@ -62,7 +62,7 @@ repositories:
     });
   }
 
-  it('are read where the environment of Helm says', () => {
+  it("are read at the places that Helm's environment names", () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'helm-logins-'));
     try {
       const environment = { HELM_CONFIG_HOME: folder, DOCKER_CONFIG: folder };

@@ -48,7 +48,7 @@ describe('the input helmPath', () => {
   }
 
   for (const name of ['helm.cmd', 'helm.bat', 'helm.ps1', 'linux']) {
-    it(`Windows does not start ${name}: the message names the file and what to give`, () => {
+    it(`Windows does not start ${name}: the message names the file and a correct value`, () => {
       const file = `C:\\tools\\${name}`;
       assert.throws(() => read('win32', file), {
         reason: 'InputInvalid',
@@ -59,7 +59,7 @@ describe('the input helmPath', () => {
     });
   }
 
-  it('a folder, and a file that is not there', () => {
+  it('a folder and a missing file are refused', () => {
     assert.throws(() => read('win32', 'C:\\tools'), /this is a folder/);
     assert.throws(() => read('win32', 'C:\\none\\helm'), /holds "C:\\none\\helm"; there is no such file/);
   });

@@ -38,7 +38,7 @@ function revision(number: number, status: RevisionStatus, more: Partial<Revision
   };
 }
 
-/** `3:deployed+v2` is revision 3, deployed, whose label `verified` vouches for revision 2; `+u` is unhealthy. */
+/** `3:deployed+v2` is revision 3, deployed, with a label `verified` for revision 2. `+u` is unhealthy. */
 function history(text: string): Revision[] {
   return text
     .split(' ')
@@ -55,7 +55,7 @@ function history(text: string): Revision[] {
 
 const numbers = (revisions: readonly Revision[]): number[] => revisions.map((one) => one.revision);
 
-describe('a revision of a rollback', () => {
+describe('the revision of a rollback', () => {
   const cases: [string, Partial<Revision>, boolean][] = [
     ['is known by the words of Helm before 4.3', { description: 'Rollback to 2' }, true],
     ['is known by those of a rollback that failed', { description: 'Rollback "web" failed: timed out' }, true],
@@ -96,8 +96,8 @@ const anyHistory = fc
     });
   });
 
-describe('what came before an uninstall', () => {
-  it('is no history any more, whatever Helm calls it after the next install', () => {
+describe('revisions before an uninstall', () => {
+  it('no longer count, whatever Helm calls them after the next install', () => {
     const past = history('1:superseded+v1 2:uninstalled+v2 3:deployed');
     assert.deepEqual(numbers(sinceUninstall(past)), [3]);
     const replaced = past.map((one) =>
@@ -108,7 +108,7 @@ describe('what came before an uninstall', () => {
   });
 });
 
-describe('The state of a release', () => {
+describe('the state of a release', () => {
   for (const [text, state] of [
     ['', 'absent'],
     ['1:deployed', 'deployed'],
@@ -128,7 +128,7 @@ describe('The state of a release', () => {
     });
   }
 
-  it('has an answer for every history, and it is about the last revision', () => {
+  it('is defined for every history and is about the last revision', () => {
     fc.assert(
       fc.property(anyHistory, (revisions) => {
         const state = releaseState(revisions);
@@ -138,7 +138,7 @@ describe('The state of a release', () => {
   });
 });
 
-describe('The revision to return to', () => {
+describe('the rollback target', () => {
   for (const [incident, text, target] of [
     ['a first install that failed has none', '1:failed', undefined],
     ['nothing was ever deployed', '1:failed 2:failed 3:pending-upgrade', undefined],
@@ -164,12 +164,12 @@ describe('The revision to return to', () => {
     });
   }
 
-  it('lies before the revision that is named', () => {
+  it('is older than the given revision', () => {
     assert.equal(rollbackTarget(history('1:superseded+v1 2:superseded+v2 3:deployed+v3'), 3)?.revision.revision, 2);
     assert.equal(rollbackTarget(history('3:deployed+v3'), 3), undefined);
   });
 
-  it('is never one that failed, is unhealthy, pending, gone, or merely superseded', () => {
+  it('is never failed, unhealthy, pending, removed or merely superseded', () => {
     fc.assert(
       fc.property(anyHistory, (revisions) => {
         const target = rollbackTarget(revisions);
@@ -185,7 +185,7 @@ describe('The revision to return to', () => {
   });
 });
 
-describe('Records that may go', () => {
+describe('records that may be pruned', () => {
   for (const [incident, text, maximum, gone] of [
     ['none while there are few', '1:superseded 2:deployed', 2, []],
     ['0 keeps all', '1:superseded 2:superseded 3:deployed', 0, []],
@@ -201,13 +201,13 @@ describe('Records that may go', () => {
     });
   }
 
-  it('not what may have left something that Helm has not removed', () => {
+  it('do not include revisions that may have left objects that Helm has not removed', () => {
     const text = '1:superseded+v1 2:failed 3:superseded 4:superseded+v4 5:failed 6:failed 7:failed';
     assert.deepEqual(numbers(prunable(history(text), 2)), [1, 2, 3, 5, 6]);
     assert.deepEqual(numbers(prunable(history(text), 2, true)), [1, 2, 3]);
   });
 
-  it('never the last, the newest verified, the deployed or the rollback target; never more than needed', () => {
+  it('never include the last, the newest verified, the deployed or the target revision, and are never too many', () => {
     fc.assert(
       fc.property(anyHistory, fc.integer({ min: 0, max: 14 }), (revisions, maximum) => {
         const gone = prunable(revisions, maximum);
@@ -223,7 +223,7 @@ describe('Records that may go', () => {
   });
 });
 
-describe('A failed revision that changed nothing', () => {
+describe('a failed revision that changed nothing', () => {
   const hook = (events: string, lastPhase: string): Hook => ({
     name: 'migrate',
     kind: 'Job',
@@ -286,7 +286,7 @@ describe('A failed revision that changed nothing', () => {
   }
 });
 
-describe('The revision that was applied last', () => {
+describe('the serving revision', () => {
   const hook = (event: string, lastPhase: string): Hook => ({ name: 'h', kind: 'Job', events: [event], lastPhase });
   const failed = (number: number, ...hooks: Hook[]): Revision => revision(number, 'failed', { hooks });
 

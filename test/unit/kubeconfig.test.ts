@@ -82,8 +82,8 @@ function refusal(act: () => unknown): string {
   return assert.fail('nothing was refused');
 }
 
-describe('our own kubeconfig', () => {
-  it('is one named context, with all that its cluster and user say', () => {
+describe('the kubeconfig that the task writes', () => {
+  it('has one named context with all fields of its cluster and user', () => {
     const { written, server, namespace, secrets } = standalone(two);
     assert.deepEqual(written, {
       apiVersion: 'v1',
@@ -98,14 +98,14 @@ describe('our own kubeconfig', () => {
     assert.deepEqual(secrets, ['geheim-token']);
   });
 
-  it('takes the context that the connection names, its namespace, and its untrusted certificate', () => {
+  it('takes the context, the namespace and the untrusted certificate of the connection', () => {
     const { written, namespace, secrets } = standalone(two, { context: 'prod' });
     assert.equal(namespace, 'shop');
     assert.deepEqual(written.clusters[0].cluster, { server: 'https://two:6443', 'insecure-skip-tls-verify': true });
     assert.deepEqual(secrets, ['geheim-pass', base64('admin:geheim-pass')]);
   });
 
-  it('the connection wins over the context: namespace and acceptUntrustedCerts', () => {
+  it('prefers the connection to the context for namespace and acceptUntrustedCerts', () => {
     const { written, namespace } = standalone(two, { context: 'dev', namespace: 'mine', acceptUntrustedCerts: true });
     assert.equal(namespace, 'mine');
     assert.equal(written.contexts[0].context['namespace'], 'mine');
@@ -122,14 +122,14 @@ describe('our own kubeconfig', () => {
   });
 
   for (const proxy of ['http://me:pa/ss@proxy:3128', 'me:geheim@proxy', 'ftp://proxy', '::', 'http://[::']) {
-    it(`a proxy-url that cannot be read is refused, without its content: ${proxy}`, () => {
+    it(`an unreadable proxy-url is refused without showing it: ${proxy}`, () => {
       const said = refusal(() => standalone(of({ 'proxy-url': proxy }, {})));
       assert.match(said, /its proxy-url is no address of a proxy/);
       assert.ok(!said.includes('pa/ss') && !said.includes('geheim'), said);
     });
   }
 
-  it('brings in the files that it names, from beside it', () => {
+  it('contains the files that the original names, found beside it', () => {
     const text = of(
       { 'certificate-authority': 'ca.crt' },
       { 'client-certificate': './me.crt', 'client-key': '/k/me.key' },
@@ -146,13 +146,13 @@ describe('our own kubeconfig', () => {
     assert.deepEqual(secrets, [base64(key), key, 'S0VZTElORQ', 'U0VDT05E']);
   });
 
-  it('keeps a token file, absolute, and the token of this moment', () => {
+  it('keeps the absolute path of a token file, and its present token', () => {
     const { written, secrets } = standalone(of({}, { tokenFile: 'token' }), {}, '/k');
     assert.deepEqual(written.users[0].user, { tokenFile: '/k/token', token: 'tok-from-file' });
     assert.deepEqual(secrets, ['tok-from-file']);
   });
 
-  it('keeps a plug-in with its environment, masks what is secret in it, and finds it where it lies', () => {
+  it('keeps a plug-in with its environment, masks the secrets in it, and finds its program', () => {
     const exec = {
       apiVersion: 'client.authentication.k8s.io/v1',
       command: './bin/login',
@@ -168,13 +168,13 @@ describe('our own kubeconfig', () => {
     });
   });
 
-  it('KUBECONFIG of several files: the first that defines a name wins', () => {
+  it('with several files in KUBECONFIG the first that defines a name wins', () => {
     const first = { text: 'users:\n- {name: u1, user: {token: first}}\n', origin: 'a' };
     const { text } = standaloneKubeconfig([first, { text: two, origin: 'b' }], {}, files);
     assert.deepEqual((JSON.parse(text) as Written).users[0].user, { token: 'first' });
   });
 
-  it('a single context needs no current-context, a user may be missing, a server may be bare', () => {
+  it('a single context needs no current-context, and a user or a scheme may be missing', () => {
     const text = of({ server: 'one:6443' }, {})
       .replace('"current-context":"x",', '')
       .replace('"user":"u"', '"user":""');
@@ -227,7 +227,7 @@ describe('our own kubeconfig', () => {
     ['token file empty', of({}, { tokenFile: '/k/empty' }), {}, /tokenFile names is empty/],
   ] as const) {
     // prettier-ignore
-    it(`refused, and nothing of it shown: ${name}`, () => {
+    it(`refused without showing any of it: ${name}`, () => {
       const message = refusal(() => standalone(text, wishes));
       assert.match(message, expected);
       assert.doesNotMatch(message, /geheim|Z2VoZWlt/);
@@ -244,7 +244,7 @@ describe('the kubeconfig of a service account', () => {
     acceptUntrustedCerts: false,
   };
 
-  it('has the decoded token, the authority as it is, and masks the token in both forms', () => {
+  it('has the decoded token and the authority unchanged, and both forms of the token are masked', () => {
     const { text, secrets, namespace } = serviceAccountKubeconfig({ ...connection, namespace: 'shop' });
     const written = JSON.parse(text) as Written;
     assert.deepEqual(written.users[0].user, { token: 'ey.tok.en' });
@@ -256,7 +256,7 @@ describe('the kubeconfig of a service account', () => {
     assert.deepEqual(secrets, [base64('ey.tok.en'), 'ey.tok.en']);
   });
 
-  it('with acceptUntrustedCerts, without an authority, with a token and an authority pasted as they are', () => {
+  it('works with acceptUntrustedCerts, without an authority, and with pasted token and authority', () => {
     const cluster = (more: object): unknown =>
       (JSON.parse(serviceAccountKubeconfig({ ...connection, ...more }).text) as Written).clusters[0].cluster;
     assert.deepEqual(cluster({ acceptUntrustedCerts: true }), {

@@ -24,7 +24,7 @@ function importsOf(file: string): string[] {
   return [...found].map(([, place = '']) => `${path.join(path.dirname(file), place)}.ts`);
 }
 
-/** The first circle of imports that is met from a file, types included. */
+/** The first import cycle that a file reaches, type imports included. */
 function circleFrom(
   file: string,
   graph: ReadonlyMap<string, readonly string[]>,
@@ -41,7 +41,7 @@ function circleFrom(
   return [];
 }
 
-describe('the rooms of the code that the tasks share', () => {
+describe('the folders of the shared code', () => {
   const folders = foldersBelow(common);
 
   it('at most three files lie beside folders', () => {
@@ -59,7 +59,7 @@ describe('the rooms of the code that the tasks share', () => {
     assert.deepEqual(doubled, []);
   });
 
-  it('no imports form a circle', () => {
+  it('no imports form a cycle', () => {
     const files = folders.flatMap(({ name, files: own }) =>
       own.map((file) => path.join(repository, name, `${file}.ts`)),
     );

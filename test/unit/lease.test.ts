@@ -55,7 +55,7 @@ function record(spec: object = {}, annotations: Record<string, unknown> = {}, me
 }
 
 describe('a Lease as an object', () => {
-  it('is named after its release, so that releases of other names do not wait', () => {
+  it('is named after its release, so that releases with other names do not wait', () => {
     assert.equal(leaseName('shop'), 'helm-safe-deploy.shop');
     assert.deepEqual(ref, {
       apiVersion: 'coordination.k8s.io/v1',
@@ -65,7 +65,7 @@ describe('a Lease as an object', () => {
     });
   });
 
-  it('says who holds it, since when, where to look and what it does, in the form that the API server takes', () => {
+  it('holds holder, time, link and work, in the form that the API server accepts', () => {
     const left = [{ action: 'rollback' as const, revision: 6, until: new Date('2026-01-01T11:00:00.000Z') }];
     const object = leaseObject(ref, undefined, content({ work: { action: 'upgrade', revision: 7 }, left }));
     assert.deepEqual(object, {
@@ -105,7 +105,7 @@ describe('a Lease as an object', () => {
     });
   });
 
-  it('keeps what others wrote into it, and its uid and resourceVersion, by which a slower write is refused', () => {
+  it('keeps foreign fields, and its uid and resourceVersion, so that a slower write is refused', () => {
     const notes = { 'team/note': 'ours', 'helm-safe-deploy/work': 'upgrade 2', 'helm-safe-deploy/left': 'x' };
     const found = lease({ strategy: 'OldestEmulationVersion' }, notes, { uid: 'u1', labels: { team: 'a' } });
     const object = leaseObject(ref, found, content());
@@ -120,7 +120,7 @@ describe('a Lease as an object', () => {
     assert.equal((object['spec'] as Record<string, unknown>)['strategy'], 'OldestEmulationVersion');
   });
 
-  it('released: nobody holds it, what is not in order is still noted, and the last run can still be looked at', () => {
+  it('when released it has no holder, but unfinished work and the last run stay readable', () => {
     const held = leaseObject(ref, undefined, content());
     const released = leaseRecord(
       leaseObject(ref, held, content({ holder: undefined, work: { action: 'rollback', revision: 8 } })),
@@ -130,7 +130,7 @@ describe('a Lease as an object', () => {
     assert.deepEqual(released.work, { action: 'rollback', revision: 8 });
   });
 
-  it('reads whatever somebody has put into it, bounded and without a command of the agent', () => {
+  it('is read with any foreign content, which is bounded and can be no command of the agent', () => {
     const hostile = record(
       {
         holderIdentity: `evil\n##vso[task.setvariable variable=x]y\u001b[31m\u200b${'x'.repeat(100_000)}`,
@@ -163,7 +163,7 @@ describe('a Lease as an object', () => {
     [300, 300],
     [301, 300],
     [2_147_483_647, 300],
-    // its holder trusts it for longer than that
+    // The holder trusts the lease for longer than these durations.
     [1, 30],
     [0, 30],
     [-5, 30],
@@ -179,7 +179,7 @@ describe('a Lease as an object', () => {
     });
   }
 
-  it('a link may only lead to a web page, carries no credentials and no command', () => {
+  it('a link leads only to a web page and contains no credentials and no command', () => {
     const link = (text: unknown): string => record({}, { 'helm-safe-deploy/link': text }).link;
     assert.equal(link('https://u:p@dev.azure.com/a?b=c'), 'https://dev.azure.com/a?b=c');
     assert.equal(link('https://dev.azure.com/a b\n##vso[x]'), 'https://dev.azure.com/a%20b# #vso[x]');
@@ -189,7 +189,7 @@ describe('a Lease as an object', () => {
     assert.equal(link(`https://dev.azure.com/${'ä'.repeat(1000)}`), '');
   });
 
-  it('was last written when the newest of its managers wrote, by the clock of the API server', () => {
+  it('the last write is that of the newest manager, by the clock of the API server', () => {
     const managedFields = [{ time: '2026-01-01T10:00:00Z' }, null, { time: '2026-01-01T11:00:07Z' }, { time: 3 }, {}];
     const metadata = { creationTimestamp: '2026-01-01T09:00:00Z', managedFields };
     assert.equal(
@@ -199,7 +199,7 @@ describe('a Lease as an object', () => {
     assert.equal(record({}, {}, { managedFields: 'x' }).writtenAt, undefined);
   });
 
-  it('never throws, whatever it is', () => {
+  it('reading never throws, whatever the content', () => {
     const anything = fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true });
     const close = fc.record(
       {
@@ -219,7 +219,7 @@ describe('a Lease as an object', () => {
     );
   });
 
-  it('comes back from the API server as it was written, whatever a job is called', () => {
+  it('is read from the API server as it was written, whatever the name of a job', () => {
     const name = fc.string({ unit: 'binary', maxLength: 300 });
     const names = fc.record({ project: name, job: name, number: name, process: name });
     fc.assert(
@@ -238,13 +238,13 @@ describe('a Lease as an object', () => {
     );
   });
 
-  it('the count of takings stays what the API server takes', () => {
+  it('the number of holder changes stays a value that the API server accepts', () => {
     assert.equal(nextTransitions(record({ leaseTransitions: 2 })), 3);
     assert.equal(nextTransitions(record({ leaseTransitions: 2_147_483_647 })), 0);
   });
 });
 
-describe('whose turn it is', () => {
+describe('deciding whose turn it is', () => {
   const seen = record({}, { 'helm-safe-deploy/process': 'elsewhere/1/1' });
   const own = record({ holderIdentity: me.identity }, { 'helm-safe-deploy/process': 'agent/7/1' });
   const since = (firstSeenMs: number) => ({ resourceVersion: '41', firstSeenMs });
@@ -323,7 +323,7 @@ describe('whose turn it is', () => {
     });
   }
 
-  it('times in the Lease have no say: neither one of next year nor one of last year changes a turn', () => {
+  it('times in the Lease do not count: neither next year nor last year changes a turn', () => {
     fc.assert(
       fc.property(fc.date({ noInvalidDate: true }), fc.nat(60_000), (date, unchangedMs) => {
         const times = { renewTime: date.toISOString(), acquireTime: date.toISOString() };
@@ -335,7 +335,7 @@ describe('whose turn it is', () => {
     );
   });
 
-  it('a lease is first seen when its answer came, and anew with each version', () => {
+  it('a lease counts as seen at its answer, and as new with each version', () => {
     const first = sightOf(seen, undefined, 100);
     assert.deepEqual(first, { resourceVersion: '41', firstSeenMs: 100 });
     assert.deepEqual(sightOf(seen, first, 900), first);
@@ -346,7 +346,7 @@ describe('whose turn it is', () => {
   });
 });
 
-describe('whether a lease is still ours', () => {
+describe('deciding whether a lease is still ours', () => {
   const ours = leaseRecord(leaseObject(ref, undefined, content()));
   const rows: [string, LeaseRecord | undefined, boolean][] = [
     ['as we wrote it', ours, true],
@@ -364,7 +364,7 @@ describe('whether a lease is still ours', () => {
   }
 });
 
-describe('whether a pending revision was left by a holder who is gone', () => {
+describe('deciding whether a dead holder left a pending revision', () => {
   const written = new Date('2026-01-01T12:00:00Z');
   const pending = (status: RevisionStatus, revision: number, secondsLater: number): Revision =>
     ({ status, revision, writtenAt: new Date(written.getTime() + secondsLater * 1000) }) as Revision;
@@ -426,7 +426,7 @@ describe('whether a pending revision was left by a holder who is gone', () => {
     });
   }
 
-  it('what is handed on has the time of its owner, and does not grow without end', () => {
+  it('handed-on work has the time of its owner and does not grow without end', () => {
     assert.deepEqual(inherited(held(upgrade7)), left);
     const many = Array.from({ length: 5 }, (_, index) => ({ ...upgrade7, revision: index + 1, until: written }));
     const all = inherited(held(upgrade7, { left: many }));
@@ -456,7 +456,7 @@ function variables(change: Record<string, string | undefined> = {}) {
   return (name: string): string | undefined => ({ ...agentVariables, ...change })[name];
 }
 
-describe('who holds a lease', () => {
+describe('the holder of a lease', () => {
   const identity = (change: Record<string, string | undefined> = {}, process = 'm/1/1'): string =>
     holderOf(variables(change), process).identity;
 
@@ -471,7 +471,7 @@ describe('who holds a lease', () => {
     });
   });
 
-  it('holds no secret of the job in a name or a link; what the agent makes itself stays, so that it is unique', () => {
+  it('contains no secret of the job in a name or a link, and keeps the parts that make it unique', () => {
     const secret = { 'Build.DefinitionName': 'hunter22!', 'System.TeamProject': 'hunter22!' };
     const { identity, link, run } = holderOf(variables(secret), 'm/1/1', redactor(['hunter22!', '4711']));
     assert.equal(
@@ -502,7 +502,7 @@ describe('who holds a lease', () => {
     ['nothing but an id', { 'Build.BuildNumber': undefined, 'Build.DefinitionName': '…' }, '4711', 'run 4711'],
   ];
   for (const [title, change, label, words] of labels) {
-    it(`its run in a label: ${title}`, () => {
+    it(`the label of its run: ${title}`, () => {
       const { run } = holderOf(variables(change), 'p');
       assert.equal(run, label);
       assert.match(`2147483647_${run}`, /^[A-Za-z0-9][A-Za-z0-9._-]{0,61}[A-Za-z0-9]$/);
@@ -510,7 +510,7 @@ describe('who holds a lease', () => {
     });
   }
 
-  it('main and post-job of one job are the same, in processes of their own', () => {
+  it('is the same for main and post-job phase of one job, in different processes', () => {
     assert.equal(identity({}, 'm/1/1'), identity({}, 'm/2/2'));
   });
 
@@ -529,7 +529,7 @@ describe('who holds a lease', () => {
     });
   }
 
-  it('names that are too long leave its ids in it', () => {
+  it('keeps its ids when names are too long', () => {
     const long = 'ä'.repeat(5000);
     const names = [
       'System.TeamProject',
@@ -555,7 +555,7 @@ describe('who holds a lease', () => {
     });
   }
 
-  it('an older server names its collection otherwise', () => {
+  it('an older server has another form of collection address', () => {
     const change = {
       'System.CollectionUri': undefined,
       'System.TeamFoundationCollectionUri': 'https://tfs.example/tfs/Main/',
@@ -565,7 +565,7 @@ describe('who holds a lease', () => {
     assert.match(holder.link, /^https:\/\/tfs\.example\/tfs\/Main\/Web%20Shop\/_build\/results\?buildId=4711&/);
   });
 
-  it('a classic release is named by its release pipeline, though it names a build too', () => {
+  it('a classic release is named by its release pipeline, although it names a build too', () => {
     const change = {
       'System.HostType': 'release',
       'System.StageName': undefined,
@@ -592,7 +592,7 @@ describe('who holds a lease', () => {
     );
   });
 
-  it("two terminals of developers are two holders, also with the agent's variables half there", () => {
+  it("two developer terminals are two holders, even with some of the agent's variables set", () => {
     const none = (): undefined => undefined;
     const one = holderOf(none, 'laptop/1/1');
     assert.deepEqual(one, { identity: 'no pipeline, process laptop/1/1', link: '', process: 'laptop/1/1', run: '' });
@@ -601,7 +601,7 @@ describe('who holds a lease', () => {
     assert.notEqual(holderOf(half, 'laptop/1/1').identity, holderOf(half, 'laptop/2/1').identity);
   });
 
-  it('a name is nothing but text in the log of another run', () => {
+  it('a name is plain text in the log of another run', () => {
     const shown = identity({
       'System.JobDisplayName': 'Deploy\r\n##vso[task.setvariable variable=a]b\u001b[2J\u202e',
       'System.TeamProject': '##[error]x\ud800',
@@ -615,7 +615,7 @@ describe('who holds a lease', () => {
   });
 });
 
-describe('what is said about a lease', () => {
+describe('the messages about a lease', () => {
   const locked = { release: 'shop', namespace: 'prod' };
   const other: LeaseRecord = {
     ...record({ acquireTime: '2026-01-01T12:03:04.000000Z' }),
@@ -624,7 +624,7 @@ describe('what is said about a lease', () => {
     work: { action: 'upgrade', revision: 7 },
   };
 
-  it('who is waited for, since when it holds, what it does, where to look, and for how long', () => {
+  it('name the holder, its start and work, a link and the length of the wait', () => {
     assert.equal(
       waitingText(locked, other, 0, 300_000),
       'Another run holds the release shop in namespace prod: fabrikam/Shop, run 9, since 2026-01-01 12:03:04 UTC by its clock, ' +
@@ -633,7 +633,7 @@ describe('what is said about a lease', () => {
     assert.match(waitingText(locked, other, 90_000, 300_000), /at most 5 min \(1 min 30 s of it are over\)/);
   });
 
-  it('a reminder tells one that lives from one that was not heard of', () => {
+  it('a reminder distinguishes a live holder from a silent one', () => {
     const times = { waitedMs: 15_000, limitMs: 300_000, quietMs: 2000, untilExpiryMs: 28_000 };
     assert.equal(
       reminderText(other, times),
@@ -645,7 +645,7 @@ describe('what is said about a lease', () => {
     );
   });
 
-  it('a refusal leads to the holder, a loss to the one who took it', () => {
+  it('a refusal links to the holder, a loss to the run that took the lease', () => {
     assert.match(
       refusedMessage(locked, other, 300_000),
       /^Waited 5 min for the release shop in namespace prod, .*dev\.azure\.com\/9$/,
@@ -655,7 +655,7 @@ describe('what is said about a lease', () => {
     assert.match(lostMessage(locked, { ...other, holder: '' }, 50_000), /taken and released by somebody else/);
   });
 
-  it('a right that is missing is told as the rule to add', () => {
+  it('a missing right is named as the rule to add', () => {
     assert.equal(
       unusableMessage(locked, 'The API server answered 403.'),
       'The lock of the release shop in namespace prod cannot be used: The API server answered 403. A Role in that namespace ' +
