@@ -8,7 +8,10 @@ import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 const names = (manifest: string): string[] =>
   manifestObjects(manifest).map(({ kind, metadata }) => `${kind}/${metadata.name}`);
 
-/** The value of a key `a` beside others, as sigs.k8s.io/yaml 1.4 and 1.6 read it: all of these were run through Go. */
+/**
+ * The value of the key `a` beside other keys, as sigs.k8s.io/yaml 1.4 and 1.6 read it. All of these were run through
+ * Go.
+ */
 function valueOf(text: string): unknown {
   const [document] = readGoYaml(`${text}\n`);
   assert.ok(document !== undefined && 'value' in document, JSON.stringify(document));
@@ -111,7 +114,7 @@ describe('YAML as Helm reads it', () => {
     assert.deepEqual(document.value, { a: entries, b: 1 });
   });
 
-  it('many aliases of one large mapping cost no more than one', () => {
+  it('many aliases of one large mapping take no longer than one', () => {
     const large = Array.from({ length: 100 }, (_, at) => `  k${at}: {v: ${at}}`).join('\n');
     const users = Array.from({ length: 500 }, (_, at) => `u${at}: *x`).join('\n');
     const [document] = readGoYaml(`x: &x\n${large}\n${users}\n`);
@@ -119,7 +122,7 @@ describe('YAML as Helm reads it', () => {
     assert.equal(Object.keys(document.value as object).length, 501);
   });
 
-  it('what cannot be read says where, and nothing is thrown', () => {
+  it('unreadable text is reported with its place, and nothing is thrown', () => {
     for (const text of [
       'a: [1',
       'a: *x',
@@ -137,7 +140,7 @@ describe('YAML as Helm reads it', () => {
     fc.assert(fc.property(fc.string({ maxLength: 60 }), (text) => Array.isArray(readGoYaml(text))));
   });
 
-  it('every number that a chart can write is read as a number or kept as it stands', () => {
+  it('every number that a chart can write is read as a number or kept as text', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[0-9abefxoXOBE_.+-]{0,12}$/), (text) => {
         const value = plainValue(text);
@@ -148,32 +151,32 @@ describe('YAML as Helm reads it', () => {
   });
 });
 
-describe('The objects of a manifest', () => {
+describe('the objects of a manifest', () => {
   const object = (name: string, more = ''): string =>
     `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: ${name}\n${more}`;
 
-  it('as Helm stores them: sources, comments, empty parts, notes of nothing', () => {
+  it('are read as Helm stores them: sources, comments and empty parts are no objects', () => {
     const manifest = `---\n# Source: web/templates/a.yaml\n${object('a')}---\n# Source: web/templates/none.yaml\n\n---\n# only a comment\n---\nnull\n---\n~\n---\n${object('b')}\n---\n`;
     assert.deepEqual(names(manifest), ['ConfigMap/a', 'ConfigMap/b']);
   });
 
-  it('an empty manifest, or one of blanks, has none', () => {
+  it('are none in an empty or blank manifest', () => {
     for (const manifest of ['', '\n', '---\n', '\n---\n---\n# x\n', '   \n']) assert.deepEqual(names(manifest), []);
   });
 
-  it('a chart written on Windows', () => {
+  it('are read from a chart written on Windows', () => {
     assert.deepEqual(names(`---\n${object('a')}---\n${object('b')}`.replaceAll('\n', '\r\n')), [
       'ConfigMap/a',
       'ConfigMap/b',
     ]);
   });
 
-  it('a text that holds a whole manifest is no manifest', () => {
+  it('a text that contains a whole manifest is not read as a manifest', () => {
     const inner = object('inner').replace(/^/gm, '    ');
     assert.deepEqual(names(object('outer', `data:\n  x: |\n    ---\n${inner}\n    ---\n`)), ['ConfigMap/outer']);
   });
 
-  it('a List stands for its items, lists in lists too', () => {
+  it('a List stands for its items, and so does a list inside a list', () => {
     const list = JSON.stringify({
       apiVersion: 'v1',
       kind: 'List',
@@ -187,7 +190,7 @@ describe('The objects of a manifest', () => {
     assert.deepEqual(names(list), ['Secret/a', 'Secret/b']);
   });
 
-  it('items of a typed list that name no kind have the one of the list', () => {
+  it('items of a typed list without a kind get the kind of the list', () => {
     const [role] = manifestObjects(
       'apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleList\nitems:\n- metadata: {name: r}\n  rules: []\n',
     );
@@ -195,13 +198,13 @@ describe('The objects of a manifest', () => {
     assert.equal(role.apiVersion, 'rbac.authorization.k8s.io/v1');
   });
 
-  it('what only looks like a list is an object', () => {
+  it('an object that only looks like a list is an object', () => {
     assert.deepEqual(names('apiVersion: v1\nkind: AccessList\nmetadata: {name: a}\nspec: {items: [1]}'), [
       'AccessList/a',
     ]);
   });
 
-  it('what has no name, kind or version is no object', () => {
+  it('a document without name, kind or version is no object', () => {
     for (const text of [
       'kind: X\nmetadata: {name: a}',
       'apiVersion: v1\nmetadata: {name: a}',
@@ -214,18 +217,18 @@ describe('The objects of a manifest', () => {
     assert.deepEqual(names('just text\n---\n- a\n- b\n---\n42\n'), []);
   });
 
-  it('an object called e3, y or 0o7 keeps its name where it is quoted', () => {
+  it('an object named e3, y or 0o7 keeps its name where the name is quoted', () => {
     assert.deepEqual(names(object('e3')), ['ConfigMap/e3']);
     assert.deepEqual(names(object('"y"')), ['ConfigMap/y']);
     assert.deepEqual(names(object('"0o7"')), ['ConfigMap/0o7']);
   });
 
-  it('a label that is written twice stops nobody, as it does not stop Helm', () => {
+  it('a label that is declared twice is accepted, as Helm accepts it', () => {
     const manifest = 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  labels:\n    app: one\n    app: two\n';
     assert.deepEqual(manifestObjects(manifest)[0]?.metadata.labels, { app: 'two' });
   });
 
-  it('what is no YAML is refused with the template that made it', () => {
+  it('invalid YAML is refused with the template that made it', () => {
     const manifest = `---\n# Source: web/templates/a.yaml\n${object('a')}---\n# Source: web/templates/b.yaml\nkind: {\n  x: "never closed\n`;
     assert.throws(
       () => manifestObjects(manifest),
@@ -234,14 +237,14 @@ describe('The objects of a manifest', () => {
     );
   });
 
-  it('a chart of a megabyte is read', () => {
+  it('a chart of one megabyte is read', () => {
     const data = Array.from({ length: 40 }, (_, at) => `  key${at}: "${'x'.repeat(1000)}"`).join('\n');
     const manifest = Array.from({ length: 25 }, (_, at) => `---\n${object(`c${at}`, `data:\n${data}\n`)}`).join('');
     assert.equal(manifestObjects(manifest).length, 25);
   });
 });
 
-describe('The name of an object among those of its release', () => {
+describe('the key of an object within its release', () => {
   const key = (apiVersion: string, namespace?: string | null): string =>
     manifestKey({ apiVersion, kind: 'X', metadata: { name: 'a', namespace } } as unknown as KubeObject, 'shop');
 
@@ -251,14 +254,14 @@ describe('The name of an object among those of its release', () => {
     assert.notEqual(key('extensions/v1beta1'), key('networking.k8s.io/v1'));
   });
 
-  it('is the same whether the namespace of the release is named or not', () => {
+  it('is the same with and without the namespace of the release', () => {
     assert.equal(key('v1', 'shop'), key('v1'));
     assert.equal(key('v1', ''), key('v1'));
     assert.equal(key('v1', null), key('v1'));
     assert.notEqual(key('v1', 'other'), key('v1'));
   });
 
-  it('does not mix up a namespace and a name', () => {
+  it('does not confuse a namespace with a name', () => {
     assert.notEqual(
       objectKey({ apiVersion: 'v1', kind: 'X', namespace: 'a', name: 'b' }),
       objectKey({ apiVersion: 'v1', kind: 'X', name: 'a/b' }),
@@ -266,14 +269,14 @@ describe('The name of an object among those of its release', () => {
   });
 });
 
-describe('a document that was read before', () => {
+describe('a document that was parsed before', () => {
   const valueIn = (text: string, index = 0): unknown => {
     const document = readGoYaml(text)[index];
     return document !== undefined && 'value' in document ? document.value : undefined;
   };
   const shop = 'kind: ConfigMap\ndata: &data {a: {b: [1]}}\nmore: *data\n';
 
-  it('is not read again, wherever it stands, and nobody can change it', () => {
+  it('is not parsed again, wherever it stands, and cannot be changed', () => {
     const first = valueIn(shop) as { data: { a: { b: number[] } } };
     assert.equal(valueIn(shop), first);
     assert.equal(valueIn(`a: 1\n---\n${shop}---\nc: 3\n`, 1), first);
@@ -281,7 +284,7 @@ describe('a document that was read before', () => {
     assert.deepEqual(valueIn(shop), { kind: 'ConfigMap', data: { a: { b: [1] } }, more: { a: { b: [1] } } });
   });
 
-  it('tells its mistake at the line where it stands now', () => {
+  it('reports its mistake at its present line', () => {
     const wrong = 'a: [1\n';
     const lineOf = (text: string) => readGoYaml(text).flatMap((one) => ('line' in one ? [one.line] : []));
     const [line = 0] = lineOf(wrong);

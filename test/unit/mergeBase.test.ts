@@ -25,7 +25,7 @@ function podSpecOf(base: string): Record<string, unknown> {
   return spec?.template?.spec ?? {};
 }
 
-describe('The manifest that Helm is made to merge from', () => {
+describe('the merge base for Helm', () => {
   const good = deployment({ containers: [{ name: 'web', image: 'a', env: [{ name: 'A', value: '1' }] }] });
   const rest = (...chain: KubeObject[]): Record<string, unknown> =>
     podSpecOf(
@@ -78,12 +78,12 @@ describe('The manifest that Helm is made to merge from', () => {
     });
   }
 
-  it('has what an older broken revision had, when the last one leaves it out', () => {
+  it('has what an older broken revision had and the last one leaves out', () => {
     const first = deployment({ nodeSelector: { none: 'z' }, hostNetwork: true });
     assert.deepEqual(rest(good, first, deployment({})), { nodeSelector: { none: 'z' }, hostNetwork: true });
   });
 
-  it('has what an older broken revision had, when a template of the last one came out empty', () => {
+  it('has what an older broken revision had when a template of the last one gave nothing', () => {
     const first = deployment({
       nodeSelector: { none: 'z' },
       containers: [{ name: 'web', env: [{ name: 'B', value: '1' }] }],
@@ -103,7 +103,7 @@ describe('The manifest that Helm is made to merge from', () => {
     });
   });
 
-  it('does not ask for the deletion of a port that is there for UDP as well', () => {
+  it('does not cause the deletion of a port number that UDP uses too', () => {
     const service = (...protocols: string[]): KubeObject =>
       object('Service', 'dns', { spec: { ports: protocols.map((protocol) => ({ port: 53, protocol })) } });
     const base = mergeBase(
@@ -115,14 +115,14 @@ describe('The manifest that Helm is made to merge from', () => {
     assert.deepEqual(manifestObjects(base)[0]?.['spec'], undefined);
   });
 
-  it('does not name finalizers that the wanted object has too', () => {
+  it('does not name finalizers that the desired object has too', () => {
     const withFinalizers = (...finalizers: string[]): KubeObject =>
       object('ConfigMap', 'a', { metadata: { name: 'a', finalizers } });
     const base = mergeBase([manifest(withFinalizers('x', 'y'))], manifest(withFinalizers('x')), 'shop', none);
     assert.deepEqual(manifestObjects(base)[0]?.metadata['finalizers'], ['y']);
   });
 
-  it('has fields that are called as every JavaScript object has some', () => {
+  it('has fields with names that every JavaScript object has', () => {
     const data = JSON.parse('{"constructor":"x","toString":"y","__proto__":"z","hasOwnProperty":"q"}') as object;
     const base = mergeBase(
       [
@@ -144,7 +144,7 @@ describe('The manifest that Helm is made to merge from', () => {
     ['APIService', 'apiregistration.k8s.io/v1'],
     ['DeviceClass', 'resource.k8s.io/v1'],
   ] as const) {
-    it(`has no field of a ${kind} that is wanted: Helm would not send it`, () => {
+    it(`has no desired field of a ${kind}, because Helm would not send that field`, () => {
       const rocket = (spec: object): string => manifest(object(kind, 'a', { spec }, apiVersion));
       const base = mergeBase(
         [
@@ -160,7 +160,7 @@ describe('The manifest that Helm is made to merge from', () => {
     });
   }
 
-  it('calls an object as the wanted manifest does: by its API version and its spelling of the namespace', () => {
+  it('names an object as the desired manifest does: by API version and spelling of the namespace', () => {
     const autoscaler = (apiVersion: string, namespace?: string): KubeObject => ({
       apiVersion,
       kind: 'HorizontalPodAutoscaler',
@@ -175,7 +175,7 @@ describe('The manifest that Helm is made to merge from', () => {
     assert.deepEqual(named, autoscaler('autoscaling/v1', 'shop'));
   });
 
-  it('has no object that no earlier revision had: Helm is to ask itself whether it may take it', () => {
+  it('has no object that earlier revisions lack, so Helm itself checks the ownership', () => {
     const base = mergeBase([manifest(good)], manifest(good, object('ConfigMap', 'new')), 'shop', none);
     assert.deepEqual(
       manifestObjects(base).map(({ metadata }) => metadata.name),
@@ -183,7 +183,7 @@ describe('The manifest that Helm is made to merge from', () => {
     );
   });
 
-  it('has nothing of what is spared, be it wanted or not', () => {
+  it('has nothing of the spared objects, desired or not', () => {
     const claim = object('PersistentVolumeClaim', 'data');
     const config = object('ConfigMap', 'foreign');
     const spared = new Set([claim, config].map((one) => manifestKey(one, 'shop')));
@@ -194,7 +194,7 @@ describe('The manifest that Helm is made to merge from', () => {
     );
   });
 
-  it('has of an object that goes only its name and the policy that keeps it: the record has little room', () => {
+  it('has only name and keep policy of an object that is removed, because a record has little room', () => {
     const policy = { 'helm.sh/resource-policy': 'keep' };
     const large = object('ConfigMap', 'a', {
       metadata: { name: 'a', namespace: 'other', labels: { l: 'x' }, annotations: { ...policy, note: 'x' } },
@@ -207,7 +207,7 @@ describe('The manifest that Helm is made to merge from', () => {
     ]);
   });
 
-  it('has of a long text that goes only its field', () => {
+  it('has only the field of a long text that is removed', () => {
     const before = object('ConfigMap', 'a', { data: { old: 'x'.repeat(201), short: 'x'.repeat(200), both: '1' } });
     const base = mergeBase(
       [manifest(before)],
@@ -218,12 +218,12 @@ describe('The manifest that Helm is made to merge from', () => {
     assert.deepEqual(manifestObjects(base)[0]?.['data'], { old: '', short: 'x'.repeat(200) });
   });
 
-  it('is empty where there is nothing to merge from', () => {
+  it('is empty when there is nothing to merge from', () => {
     assert.equal(mergeBase([], manifest(good), 'shop', none), '');
     assert.equal(mergeBase(['', '---\n# nothing\n'], '', 'shop', none), '');
   });
 
-  it('says texts so that nobody can read a number, a truth or another line out of them', () => {
+  it('writes texts so that no reader takes them for a number, a boolean or another line', () => {
     const texts = [
       'yes',
       '0o14',
@@ -254,15 +254,15 @@ describe('The manifest that Helm is made to merge from', () => {
       none,
     );
     assert.deepEqual(manifestObjects(base)[0]?.['data'], data);
-    // go-yaml refuses or folds these where they stand as they are.
+    // go-yaml refuses or folds these characters when they are not escaped.
     assert.doesNotMatch(base, /[\u007f-\u009f\u2028\u2029\ufeff]/);
   });
 });
 
-describe('What an earlier revision leaves', () => {
+describe('the leftovers of an earlier revision', () => {
   const configMap = (name: string, more: object = {}): KubeObject => object('ConfigMap', name, more);
 
-  it('is what the wanted manifest does not have, with the word whether the good one had it', () => {
+  it('are what the desired manifest lacks, with a flag that shows if the good revision had it', () => {
     const found = leftovers(
       [manifest(configMap('kept'), configMap('dropped')), manifest(configMap('kept'), configMap('bad'))],
       manifest(configMap('kept'), configMap('dropped')),
@@ -278,7 +278,7 @@ describe('What an earlier revision leaves', () => {
     );
   });
 
-  it('is told once, in the shape that the last revision gave it', () => {
+  it('are listed once, in the form of the last revision', () => {
     const found = leftovers(
       [manifest(configMap('a', { v: 1 })), manifest(configMap('a', { v: 2 }))],
       undefined,
@@ -291,7 +291,7 @@ describe('What an earlier revision leaves', () => {
     );
   });
 
-  it('is not what only moved to another API version or spelled its namespace out', () => {
+  it('do not include objects that only moved to another API version or named their namespace', () => {
     const older = manifest(object('HorizontalPodAutoscaler', 'a', {}, 'autoscaling/v2'));
     const wanted = manifest({
       apiVersion: 'autoscaling/v1',
@@ -301,7 +301,7 @@ describe('What an earlier revision leaves', () => {
     assert.deepEqual(leftovers([older], older, wanted, 'shop'), []);
   });
 
-  it('newcomers are what a broken revision and the wanted one have, and the good one has not', () => {
+  it('newcomers are objects of a broken and of the desired revision that the good one lacks', () => {
     const found = newcomers(
       [manifest(configMap('a')), manifest(configMap('a'), configMap('b'), configMap('c'))],
       manifest(configMap('a')),
@@ -315,7 +315,7 @@ describe('What an earlier revision leaves', () => {
   });
 });
 
-describe('What stays although nobody wants it', () => {
+describe('objects that stay although they are not desired', () => {
   const release = { name: 'web', namespace: 'shop' };
   const ours = { 'meta.helm.sh/release-name': 'web', 'meta.helm.sh/release-namespace': 'shop' };
   const live = (kind: string, apiVersion: string, annotations: object = ours, more: object = {}): KubeObject =>
@@ -341,11 +341,11 @@ describe('What stays although nobody wants it', () => {
     });
   }
 
-  it('a claim that the good revision had goes by the wish of the chart', () => {
+  it('a claim of the good revision is removed as the chart says', () => {
     assert.equal(reason(live('PersistentVolumeClaim', 'v1'), true), 'goes');
   });
 
-  it('what has a keep policy stays, however it is written and whoever had it', () => {
+  it('an object with a keep policy stays, in any spelling and from any revision', () => {
     for (const policy of ['keep', ' Keep ']) {
       const one = live('ConfigMap', 'v1', { ...ours, 'helm.sh/resource-policy': policy });
       assert.match(reason(one), /keep/);
@@ -354,7 +354,7 @@ describe('What stays although nobody wants it', () => {
     assert.equal(reason(live('ConfigMap', 'v1', { ...ours, 'helm.sh/resource-policy': 'delete' })), 'goes');
   });
 
-  it('what another release owns now stays', () => {
+  it('an object that another release owns now stays', () => {
     const other = live('ConfigMap', 'v1', { ...ours, 'meta.helm.sh/release-name': 'other' });
     assert.match(reason(other), /release other in namespace shop/);
     assert.match(reason(other, true), /release other in namespace shop/);
@@ -362,27 +362,27 @@ describe('What stays although nobody wants it', () => {
     assert.match(reason(sameName), /release web in namespace second/);
   });
 
-  it('what somebody made by hand, before the broken revision named it, stays', () => {
+  it('an object that somebody made by hand before the broken revision stays', () => {
     assert.match(reason(live('ConfigMap', 'v1', {})), /no Helm release/);
     assert.match(reason(object('ConfigMap', 'a')), /no Helm release/);
     assert.equal(reason(live('ConfigMap', 'v1', {}), true), 'goes');
   });
 
-  it('what a controller has taken over stays', () => {
+  it('an object that a controller has taken over stays', () => {
     const owner = { apiVersion: 'example.com/v1', kind: 'Rocket', name: 'r', uid: '1' };
     const taken = live('ConfigMap', 'v1', ours, { ownerReferences: [{ ...owner, controller: true }] });
     assert.match(reason(taken), /Rocket\/r/);
     assert.equal(reason(live('ConfigMap', 'v1', ours, { ownerReferences: [owner] })), 'goes');
   });
 
-  it('an object belongs to the release of both marks only', () => {
+  it('an object belongs to the release only with both annotations', () => {
     assert.equal(otherOwner(live('ConfigMap', 'v1'), release), undefined);
     assert.equal(otherOwner(live('ConfigMap', 'v1', { 'meta.helm.sh/release-name': 'web' }), release), undefined);
     assert.equal(otherOwner(live('ConfigMap', 'v1', {}), release), 'no Helm release');
   });
 });
 
-describe('Whatever the revisions hold', () => {
+describe('for any revisions', () => {
   const kinds: readonly (readonly [string, readonly string[]])[] = [
     ['Deployment', ['apps/v1']],
     ['HorizontalPodAutoscaler', ['autoscaling/v1', 'autoscaling/v2']],
@@ -431,7 +431,7 @@ describe('Whatever the revisions hold', () => {
     .uniqueArray(anyObject, { maxLength: 5, selector: (one) => manifestKey(one as KubeObject, 'shop') })
     .map((objects) => manifest(...objects));
   const scene = fc.record({ chain: fc.array(anyManifest, { minLength: 1, maxLength: 3 }), wanted: anyManifest });
-  /** All manifests here are JSON, so that the reader of YAML need not be waited for. */
+  /** All manifests here are JSON, which is faster to read than YAML. */
   const keyed = (text: string): Map<string, KubeObject> =>
     new Map(
       text
@@ -442,7 +442,7 @@ describe('Whatever the revisions hold', () => {
     );
   const runs = { numRuns: 60 };
 
-  it('the base is read by Helm as it was meant', () => {
+  it('Helm reads the base as it was meant', () => {
     fc.assert(
       fc.property(scene, ({ chain, wanted }) => {
         const base = mergeBase(chain, wanted, 'shop', none);
@@ -452,7 +452,7 @@ describe('Whatever the revisions hold', () => {
     );
   });
 
-  /** Paths of mapping fields that `value` has, as far as mappings go; empty mappings count for nothing. */
+  /** The paths of the mapping fields of `value`. Empty mappings do not count. */
   function paths(of: unknown, prefix: readonly string[] = []): string[][] {
     if (!isRecord(of)) return [[...prefix]];
     return Object.entries(of).flatMap(([name, inner]) => paths(inner, [...prefix, name]));
@@ -467,7 +467,7 @@ describe('Whatever the revisions hold', () => {
     return found === undefined ? 'there' : (found ?? 'there');
   }
 
-  /** Whether the wanted object declares the field, or anything but a mapping on the way to it. */
+  /** Returns true if the desired object declares the field, or has something other than a mapping on the path to it. */
   function isDeclared(wish: unknown, path: readonly string[]): boolean {
     let found = wish;
     for (const name of path) {
@@ -478,7 +478,7 @@ describe('Whatever the revisions hold', () => {
     return true;
   }
 
-  it('every object is in the base, by the name that the wanted manifest gives it, and nothing else is', () => {
+  it('every object is in the base, under the name of the desired manifest, and no other object is', () => {
     fc.assert(
       fc.property(scene, ({ chain, wanted }) => {
         const base = keyed(mergeBase(chain, wanted, 'shop', none));
@@ -497,7 +497,7 @@ describe('Whatever the revisions hold', () => {
     );
   });
 
-  it('every field that some revision has and the wanted manifest has not is in the base', () => {
+  it('every field that some revision has and the desired manifest lacks is in the base', () => {
     fc.assert(
       fc.property(scene, ({ chain, wanted }) => {
         const base = keyed(mergeBase(chain, wanted, 'shop', none));
@@ -507,7 +507,7 @@ describe('Whatever the revisions hold', () => {
             const wish = wishes.get(key);
             for (const path of paths(one['spec'], ['spec'])) {
               if (wish === undefined || isDeclared(wish, path)) continue;
-              // What was a mapping in one revision and a list in another has no fields to tell.
+              // A mapping in one revision that is a list in another has no fields to compare.
               const isMixed = chain.some((other) => {
                 const holder = keyed(other).get(key);
                 return path.some((_, depth) => depth > 0 && Array.isArray(at(holder, path.slice(0, depth))));
@@ -521,7 +521,7 @@ describe('Whatever the revisions hold', () => {
     );
   });
 
-  it('no field that the wanted manifest declares is in the base, but mappings and lists with something to go', () => {
+  it('a field of the desired manifest is in the base only as a mapping or list with something to remove', () => {
     fc.assert(
       fc.property(scene, ({ chain, wanted }) => {
         const base = keyed(mergeBase(chain, wanted, 'shop', none));
@@ -539,7 +539,7 @@ describe('Whatever the revisions hold', () => {
     );
   });
 
-  it('every item that is merged by its name and is not wanted is in the base', () => {
+  it('every undesired item that is merged by its name is in the base', () => {
     fc.assert(
       fc.property(scene, ({ chain, wanted }) => {
         const base = keyed(mergeBase(chain, wanted, 'shop', none));
@@ -572,7 +572,7 @@ describe('Whatever the revisions hold', () => {
     );
   });
 
-  it('what is spared is not in the base, all the rest is as if nothing were spared', () => {
+  it('spared objects are not in the base, and all others are as if nothing were spared', () => {
     fc.assert(
       fc.property(scene, fc.array(fc.nat({ max: 9 })), ({ chain, wanted }, picks) => {
         const whole = keyed(mergeBase(chain, wanted, 'shop', none));

@@ -14,9 +14,9 @@ import {
 
 const unixes = ['linux', 'darwin'] as const;
 
-describe('what depends on the platform', () => {
-  describe('how a child is started', () => {
-    it('on Linux and macOS every child is the first of a process group', () => {
+describe('decisions that depend on the platform', () => {
+  describe('the start of a child process', () => {
+    it('on Linux and macOS every child is the first process of a group', () => {
       for (const platform of unixes) {
         for (const sharesConsole of [true, false]) {
           for (const mayBeEnded of [true, false]) {
@@ -27,21 +27,21 @@ describe('what depends on the platform', () => {
     });
 
     // CREATE_NO_WINDOW and DETACHED_PROCESS each keep the agent's CTRL_C from a child.
-    it('a Helm that puts its revision in order when it is cancelled hears the agent of Windows', () => {
+    it("on Windows, a Helm that tidies its revision on a cancel receives the agent's CTRL_C", () => {
       assert.deepEqual(startOptions('win32', { sharesConsole: true, mayBeEnded: true }), {
         detached: false,
         windowsHide: false,
       });
     });
 
-    it('a Helm that must finish hears no CTRL_C, and does not end with Node', () => {
+    it('a Helm that must finish receives no CTRL_C and outlives Node', () => {
       assert.deepEqual(startOptions('win32', { sharesConsole: false, mayBeEnded: false }), {
         detached: true,
         windowsHide: true,
       });
     });
 
-    it('a Helm that changes nothing hears no CTRL_C, and ends with Node', () => {
+    it('a Helm that changes nothing receives no CTRL_C and ends with Node', () => {
       assert.deepEqual(startOptions('win32', { sharesConsole: false, mayBeEnded: true }), {
         detached: false,
         windowsHide: true,
@@ -49,28 +49,28 @@ describe('what depends on the platform', () => {
     });
   });
 
-  describe('who has told Helm to stop', () => {
-    it('the agent of Windows tells all of the console, so Helm is not told again', () => {
+  describe('the sender of the interruption', () => {
+    it('the agent of Windows interrupts all processes of the console, so Helm is not interrupted again', () => {
       for (const reason of ['SIGINT', 'SIGBREAK', 'SIGHUP']) {
         assert.equal(isConsoleEvent('win32', reason), true, reason);
         for (const platform of unixes) assert.equal(isConsoleEvent(platform, reason), false, reason);
       }
     });
 
-    it('a decision of our own is not known to Helm', () => {
+    it('Helm does not know of our own decisions', () => {
       for (const reason of [undefined, new Error('lost'), new DOMException('', 'AbortError'), 'SIGTERM', 2]) {
         assert.equal(isConsoleEvent('win32', reason), false);
       }
     });
 
-    it('the exit code of a program that the console has ended, signed or not', () => {
+    it('the exit code of a program that the console ended is recognised, signed or not', () => {
       assert.equal(hasEndedByConsole('win32', 3221225786), true);
       assert.equal(hasEndedByConsole('win32', -1073741510), true);
       for (const code of [0, 1, 2, null]) assert.equal(hasEndedByConsole('win32', code), false);
       assert.equal(hasEndedByConsole('linux', 3221225786), false);
     });
 
-    it('Windows has nothing between telling and killing', () => {
+    it('Windows has no step between interrupting and killing', () => {
       const steps = [
         { signal: 'SIGINT', waitMs: 8000 },
         { signal: 'SIGTERM', waitMs: 8000 },
@@ -81,7 +81,7 @@ describe('what depends on the platform', () => {
     });
   });
 
-  describe('whether a process id of Windows was given to another process', () => {
+  describe('recognising that Windows gave a process id to another process', () => {
     const seenAt = '1796000000000';
     const seen = Number(seenAt);
     const rows: [title: string, startedAtMs: number | undefined, seenAt: string, isStranger: boolean | undefined][] = [
@@ -100,7 +100,7 @@ describe('what depends on the platform', () => {
       });
     }
 
-    it('the answer of PowerShell', () => {
+    it('the answer of PowerShell is read', () => {
       assert.equal(fromFileTime('116444736000000000\r\n'), 0);
       assert.equal(fromFileTime('134404736001234567\r\n'), 1_796_000_000_123);
       for (const text of ['', '0', 'Get-Process : Cannot find a process', '1.3E+17', '134404736001234567 1']) {
@@ -109,8 +109,8 @@ describe('what depends on the platform', () => {
     });
   });
 
-  describe('the environment of children', () => {
-    it('names have no case on Windows, so each is found by its capitals', () => {
+  describe('the environment of child processes', () => {
+    it('names ignore case on Windows, so each is found by its capitals', () => {
       const given = { Path: 'C:\\bin', SystemRoot: 'C:\\Windows', helm_driver: 'configmap' };
       assert.deepEqual(uniformEnvironment('win32', given), {
         PATH: 'C:\\bin',
@@ -121,7 +121,7 @@ describe('what depends on the platform', () => {
     });
   });
 
-  describe('the Helm on PATH', () => {
+  describe('finding Helm on PATH', () => {
     const there = new Set([
       '/opt/helm/helm',
       'C:\\tools\\helm.exe',
@@ -163,13 +163,13 @@ describe('what depends on the platform', () => {
     }
   });
 
-  describe('the command of a credential plug-in', () => {
+  describe('finding the program of a credential plug-in', () => {
     const there = new Set(['C:\\bin\\kubelogin.exe', 'C:\\az\\az.cmd', 'C:\\py\\aws.PY', 'C:\\dots\\tsh.v2.exe']);
     const environment = { PATH: 'C:\\Windows;C:\\bin;C:\\az;C:\\py;C:\\dots', PATHEXT: '.COM;.exe;.cmd;.PY' };
     const find = (command: string, env: NodeJS.ProcessEnv = environment): string | undefined =>
       findCommand('win32', command, env, (file) => there.has(file));
 
-    it('is found on PATH with the extensions of PATHEXT, or with its own', () => {
+    it('it is found on PATH with the extensions of PATHEXT, or with its own', () => {
       assert.equal(find('kubelogin'), 'C:\\bin\\kubelogin.exe');
       assert.equal(find('kubelogin.exe'), 'C:\\bin\\kubelogin.exe');
       assert.equal(find('az'), 'C:\\az\\az.cmd');
@@ -178,7 +178,7 @@ describe('what depends on the platform', () => {
       assert.equal(find('az', { PATH: 'C:\\az' }), 'C:\\az\\az.cmd');
     });
 
-    it('is not looked for in the working directory, which may hold anything', () => {
+    it('it is not searched for in the working directory, which may hold any file', () => {
       assert.equal(find('other'), undefined);
       assert.equal(
         findCommand('win32', 'az', { PATH: '' }, () => true),
@@ -186,7 +186,7 @@ describe('what depends on the platform', () => {
       );
     });
 
-    it('is taken as it is where it names a folder, and on other platforms', () => {
+    it('it is used as given when it names a folder, and on other platforms', () => {
       for (const command of ['C:\\x\\tool', '.\\tool', 'bin/tool', 'C:tool']) assert.equal(find(command), command);
       assert.equal(
         findCommand('linux', 'kubelogin', {}, () => false),

@@ -37,7 +37,7 @@ function object(kind: string, fields: object, metadata: object = {}): KubeObject
   };
 }
 
-describe('objects that were there before a deploy', () => {
+describe('pre-existing objects', () => {
   const hook = (name: string, ...events: string[]): Hook => ({
     name,
     kind: 'ConfigMap',
@@ -65,7 +65,7 @@ describe('objects that were there before a deploy', () => {
     ],
   ];
   for (const [what, history, good, wanted] of searches) {
-    it(`looked for is, at ${what}`, () => {
+    it(`the candidates at ${what}`, () => {
       const hooks = [hook('old-hook', 'pre-install'), hook('new-hook', 'pre-upgrade'), hook('probe', 'test')];
       const rendering = { manifest: manifestOf(v2.objects), hooks };
       const found = candidates(rendering, history, good === 0 ? undefined : history[0], 'prod');
@@ -133,17 +133,17 @@ describe('objects that were there before a deploy', () => {
     ],
   ];
   for (const [what, live, hasRevision, known, wanted] of owners) {
-    it(`an object ${what} was ${wanted ? '' : 'not '}there before`, () => {
+    it(`an object ${what} is ${wanted ? '' : 'not '}pre-existing`, () => {
       assert.equal(isPreexisting(live, hasRevision ? began : undefined, release, new Set(known)), wanted);
     });
   }
 
-  it('as many as fit are kept, the small ones first', () => {
+  it('as many objects as fit are kept, the small ones first', () => {
     assert.deepEqual([...fitting(['large', 'small', 'middle'], [90, 10, 50], 60)], ['small', 'middle']);
     assert.deepEqual([...fitting(['large'], [90], 60)], []);
   });
 
-  it('a Secret of another namespace is not kept where others may read it', () => {
+  it('a Secret of another namespace is not copied to where others may read it', () => {
     const secret = (namespace: string) => kept(object('Secret', {}, { namespace }), 'object');
     assert.equal(mayBeKept(secret('prod'), 'prod'), true);
     assert.equal(mayBeKept(secret('vault'), 'prod'), false);
@@ -151,7 +151,7 @@ describe('objects that were there before a deploy', () => {
   });
 });
 
-describe('how an object becomes again what it was before a deploy', () => {
+describe('restoring a pre-existing object', () => {
   const secretBefore = object('Secret', { data: { password: 'cA==', user: 'aGFuZA==' } }, { labels: { team: 'a' } });
   const deploymentBefore = object('Deployment', {
     spec: { replicas: 3, template: { spec: { containers: [{ name: 'main', image: 'hand:1' }] } } },
@@ -304,7 +304,7 @@ describe('how an object becomes again what it was before a deploy', () => {
     });
   }
 
-  it('a Job that Helm has replaced by a hook is left, and said so', () => {
+  it('a Job that Helm replaced by a hook is left alone, and the report says so', () => {
     const live = object('Job', {}, { uid: 'u2', annotations: marks });
     const { action } = restoration(kept(object('Job', {}), 'hook'), live);
     assert.equal(action, 'leave');

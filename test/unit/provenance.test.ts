@@ -15,7 +15,7 @@ const commit414 = '05fa37973dc9e42b76e1d2883494c87174b6074f';
 const someCommit = '0123456789abcdef0123456789abcdef01234567';
 const sha = 'a'.repeat(64);
 
-/** The list is in order. */
+/** The list of releases is in order. */
 function newestOf(line: string): string {
   return Object.keys(helmReleases).findLast((tag) => tag.startsWith(line)) ?? assert.fail(line);
 }
@@ -24,7 +24,7 @@ function judged(answer: string, { sha256, pin }: { sha256?: string; pin?: string
   return helmProvenance({ build: parseHelmBuild(answer), sha256 }, pin);
 }
 
-describe('where a Helm comes from', () => {
+describe('the provenance of a Helm', () => {
   const cases: [string, string, HelmProvenance['from'], RegExp?][] = [
     ['an official release', `v4.1.4 ${commit414} clean go1.25.5`, 'release'],
     ['an official release of Helm 3', 'v3.17.3 e4da49785aa6e6ee2b86efd5dd9e43400318262b clean go1.23.7', 'release'],
@@ -66,7 +66,7 @@ describe('where a Helm comes from', () => {
     });
   }
 
-  it('the predecessor of a newer one is the newest release before it, of its own line', () => {
+  it('the predecessor of a newer Helm is the newest earlier release of the same line', () => {
     const of = (version: string) => judged(`${version} ${someCommit} clean go1.26`);
     const predecessor = (version: string) => {
       const provenance = of(version);
@@ -78,11 +78,11 @@ describe('where a Helm comes from', () => {
     assert.deepEqual(of('v4.99.0').rules, rulesOf(newestOf('v4.')));
   });
 
-  it('a pin decides alone: a self-built Helm that was pinned is that Helm', () => {
+  it('a pin alone decides, so a pinned self-built Helm is accepted', () => {
     assert.equal(judged('v4.1   go1.25.5', { sha256: sha, pin: ` ${sha.toUpperCase()} ` }).from, 'pin');
   });
 
-  it('another file than the pinned one is refused, though it says that it is a release', () => {
+  it('a file other than the pinned one is refused, even if it reports the version of a release', () => {
     const provenance = judged(`v4.1.4 ${commit414} clean go1.25.5`, { sha256: 'b'.repeat(64), pin: sha });
     assert.equal(provenance.from, 'otherThanPinned');
     const verdict = judgeProvenance(provenance, { binary: '/opt/helm', allowUnknownHelm: true, isAutomatic: true });
@@ -93,11 +93,11 @@ describe('where a Helm comes from', () => {
     );
   });
 
-  it('a pinned Helm whose file could not be read is not taken for the pinned one', () => {
+  it('a pinned Helm whose file could not be read does not count as the pinned one', () => {
     assert.equal(judged(`v4.1.4 ${commit414} clean go1.25.5`, { pin: sha }).from, 'otherThanPinned');
   });
 
-  it('an unknown Helm is refused for a rollback by hand, and warned of where it is allowed or automatic', () => {
+  it('an unknown Helm is refused for an approved rollback, and gives a warning where it is allowed or automatic', () => {
     const unknown = judged('v4.1   go1.25.5');
     const verdict = (allowUnknownHelm: boolean, isAutomatic: boolean) =>
       judgeProvenance(unknown, { binary: 'helm', allowUnknownHelm, isAutomatic });
@@ -111,7 +111,7 @@ describe('where a Helm comes from', () => {
     assert.equal(verdict(false, true).verdict, 'warning');
   });
 
-  it('a newer one is warned of with the version whose rules are taken', () => {
+  it('a newer Helm gives a warning with the version whose rules are used', () => {
     const verdict = judgeProvenance(judged(`v4.99.0 ${someCommit} clean go1.26`), {
       binary: 'helm',
       allowUnknownHelm: false,
@@ -123,14 +123,14 @@ describe('where a Helm comes from', () => {
     });
   });
 
-  it('a release is accepted without a word', () => {
+  it('a release is accepted without a message', () => {
     const policy = { binary: 'helm', allowUnknownHelm: false, isAutomatic: false };
     assert.deepEqual(judgeProvenance(judged(`v4.1.4 ${commit414} clean go1.25.5`), policy), { verdict: 'accepted' });
   });
 });
 
 describe('the list of releases', () => {
-  it('holds whole commits, and every minor version from 3.14 to 3.22 and from 4.0 to 4.3', () => {
+  it('contains whole commits, and every minor version from 3.14 to 3.22 and from 4.0 to 4.3', () => {
     for (const [tag, commit] of Object.entries(helmReleases)) {
       assert.match(tag, /^v[34]\.\d+\.\d+(-(alpha|beta|rc)\.\d+)?$/);
       assert.match(commit, /^[0-9a-f]{40}$/, tag);
@@ -146,7 +146,7 @@ describe('the list of releases', () => {
     assert.ok(Object.keys(helmReleases).length >= 74);
   });
 
-  it('is asked for by a template that keeps empty fields apart', () => {
+  it('is read with a template that keeps empty fields apart', () => {
     assert.equal(helmBuildTemplate, '{{.Version}} {{.GitCommit}} {{.GitTreeState}} {{.GoVersion}}');
     assert.deepEqual(parseHelmBuild('v4.1   go1.25.5\r\n'), {
       version: 'v4.1',
@@ -157,7 +157,7 @@ describe('the list of releases', () => {
   });
 });
 
-describe('which objects a Helm takes for the same', () => {
+describe('the objects that a Helm treats as the same', () => {
   const matching: [string, ObjectMatching][] = [
     ['v3.14.0', 'kind'],
     ['v3.17.0', 'kind'],
@@ -181,7 +181,7 @@ describe('which objects a Helm takes for the same', () => {
     });
   }
 
-  it('from 3.22.0 and from 4.2.0 on an object is changed that the last manifest does not have', () => {
+  it('from 3.22.0 and from 4.2.0 on, Helm changes an object that the last manifest lacks', () => {
     const adopts = (version: string) => rulesOf(version).adoptsObjectsOutsideLastManifest;
     for (const version of ['v3.14.0', 'v3.21.4', 'v3.21.9', 'v4.0.0', 'v4.1.4'])
       assert.equal(adopts(version), false, version);
@@ -196,7 +196,7 @@ describe('which objects a Helm takes for the same', () => {
   });
   const ingress = (apiVersion: string) => ({ apiVersion, kind: 'Ingress', namespace: 'shop', name: 'web' });
 
-  it('an autoscaler that goes from v2 to v1 is deleted by 4.0.0 to 4.1.0, and by no other', () => {
+  it('an autoscaler that goes from v2 to v1 is deleted by 4.0.0 to 4.1.0 only', () => {
     const deletions = (version: string) =>
       helmDeletions(rulesOf(version), [autoscaler('autoscaling/v2')], [autoscaler('autoscaling/v1')]);
     for (const version of ['v3.17.0', 'v3.17.3', 'v4.1.1', 'v4.2.3']) assert.deepEqual(deletions(version), [], version);
@@ -222,7 +222,7 @@ describe('which objects a Helm takes for the same', () => {
     }
   });
 
-  it('what the target does not have is dropped, and name, namespace and kind must be equal to be the same', () => {
+  it('objects that the target lacks are dropped, and the same object needs equal name, namespace and kind', () => {
     const last = ['a', 'b'].map((name) => ({ apiVersion: 'v1', kind: 'Secret', namespace: 'shop', name }));
     const target = [
       { apiVersion: 'v1', kind: 'Secret', namespace: 'other', name: 'a' },

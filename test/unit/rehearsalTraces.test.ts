@@ -43,7 +43,7 @@ const template = (image: string): object => ({ template: { spec: { containers: [
 const job = live(object('Job', 'web', { spec: { ttlSecondsAfterFinished: 60 } }, 'batch/v1'));
 const terminating = withMetadata(there({}), { deletionTimestamp: '2026-11-30T09:59:59Z' });
 
-describe('what a rehearsal has left in the cluster', () => {
+describe('a change that a rehearsal has made in the cluster', () => {
   const cases: readonly [string, KubeObject | undefined, KubeObject | undefined, readonly string[]][] = [
     ['nothing', there({}), there({}), []],
     ['a deletion', there({}), undefined, ['Deployment/web was deleted']],

@@ -48,26 +48,26 @@ describe("a revision of Helm's record", () => {
     });
   });
 
-  it('notes the revision that a rollback went back to, as Helm 4.3 does', () => {
+  it('stores the revision that a rollback went to, as Helm 4.3 does', () => {
     const noted = (rollbackRevision: unknown): number | undefined =>
       revisionOf({ name: 'a', version: 2, info: { rollback_revision: rollbackRevision } }, nowhere).rollbackRevision;
     assert.equal(noted(1), 1);
     for (const nothing of [undefined, 0, -1, '1', null]) assert.equal(noted(nothing), undefined);
   });
 
-  it('with nothing in it but name and version is a revision of unknown status', () => {
+  it('with only name and version has the status unknown', () => {
     const revision = revisionOf({ name: 'shop', version: 1 }, nowhere);
     assert.equal(revision.status, 'unknown');
     assert.equal(revision.namespace, 'team');
     assert.deepEqual([revision.manifest, revision.config, revision.hooks], ['', {}, []]);
   });
 
-  it('with a status that we do not know is unknown, not deployed', () => {
+  it('with an unknown status is unknown, not deployed', () => {
     assert.equal(revisionOf({ name: 'a', version: 1, info: { status: 'Deployed' } }, nowhere).status, 'unknown');
     assert.equal(revisionOf({ name: 'a', version: 1, info: { status: 'constructor' } }, nowhere).status, 'unknown');
   });
 
-  it('is read from anything that passes as a record', () => {
+  it('is read from any value that has the form of a record', () => {
     const anything = fc.dictionary(
       fc.constantFrom('info', 'chart', 'config', 'manifest', 'hooks', 'namespace'),
       fc.jsonValue(),
@@ -88,7 +88,7 @@ describe("a revision of Helm's record", () => {
     });
   }
 
-  it('is changed where told and nowhere else', () => {
+  it('is changed only in the given fields', () => {
     const record = { name: 'a', version: 1, info: { status: 'deployed', notes: 'n' }, manifest: 'm', later: true };
     assert.deepEqual(changedRecord(record, { status: 'failed', manifest: 'new' }), {
       ...record,
@@ -98,7 +98,7 @@ describe("a revision of Helm's record", () => {
     assert.deepEqual(changedRecord(record, { labels: { a: 'b' } }), record);
   });
 
-  it("a change of status is noted where Helm looks for it, with the time in Helm's unit", () => {
+  it("a new status is stored where Helm looks for it, with the time in Helm's unit", () => {
     const labels = changedLabels(
       { status: 'deployed', old: 'x', modifiedAt: '1' },
       { status: 'failed', labels: { old: undefined } },
@@ -107,7 +107,7 @@ describe("a revision of Helm's record", () => {
     assert.deepEqual(labels, { status: 'failed', modifiedAt: '1700000000' });
   });
 
-  it('the number of a revision is found in the name of its object', () => {
+  it('the number of a revision is read from the name of its object', () => {
     assert.equal(storedRevision('shop', storageName('shop', 12)), 12);
     for (const name of [
       'sh.helm.release.v1.shop.v0',

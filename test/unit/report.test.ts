@@ -61,7 +61,7 @@ const reported = (changes: Partial<ReportedObject> = {}): ReportedObject => ({
 
 const outcomes = Object.keys(taskResults) as Outcome[];
 
-/** Text with all that Markdown, HTML, the agent or a terminal could take for more than text. */
+/** Text with all characters that Markdown, HTML, the agent or a terminal could interpret. */
 const hostile = fc
   .array(
     fc.oneof(
@@ -104,18 +104,18 @@ const hostile = fc
   )
   .map((parts) => parts.join(''));
 
-/** Marks of the text that are not escaped. */
+/** The line with only its unescaped characters. */
 const unescaped = (line: string): string => line.replace(/\\[\\`*_~|<>[\]&#+=:.)-]/g, '');
 
-describe('The issue of a step that did not deploy', () => {
-  it('names release, workload, reason and the revision that serves', () => {
+describe('the issue of a step that did not deploy', () => {
+  it('names release, workload, reason and the serving revision', () => {
     assert.equal(
       issueOf(report()),
       'Release web in namespace shop rolled back (ReadinessProbeFailed): Deployment/web: The readiness probe fails: HTTP probe failed with statuscode: 503. Revision 5 serves now, verified healthy.',
     );
   });
 
-  it('puts a full stop where Helm did not, and makes one line of several', () => {
+  it('ends with a full stop where Helm has none, and joins several lines', () => {
     const helm = report({
       outcome: 'failed',
       reason: 'ChartInvalid',
@@ -128,7 +128,7 @@ describe('The issue of a step that did not deploy', () => {
     );
   });
 
-  it('has no holes where nothing is known', () => {
+  it('has no gaps for unknown facts', () => {
     const bare = report({
       namespace: '',
       reason: '',
@@ -149,14 +149,14 @@ describe('The issue of a step that did not deploy', () => {
     ['unknown', 6, 'Revision 6 serves now; whether it is healthy is not known.'],
   ] as const) {
     const mark = servingRevision === 5 ? 'verified once' : 'never verified';
-    it(`says of what serves what this run saw: ${mark}, ${servingHealth}`, () => {
+    it(`describes the serving revision as this run saw it: ${mark}, ${servingHealth}`, () => {
       assert.ok(issueOf(report({ servingRevision, servingHealth })).endsWith(` ${expected}`));
     });
   }
 });
 
-describe('The outputs', () => {
-  it('are texts, empty where there is nothing', () => {
+describe('the outputs', () => {
+  it('are texts, empty for unknown values', () => {
     assert.deepEqual(outputsOf(report({ revisionBefore: null, verifiedRevision: null })), {
       outcome: 'rolledBack',
       reason: 'ReadinessProbeFailed',
@@ -168,13 +168,13 @@ describe('The outputs', () => {
     });
   });
 
-  it('only what was wanted and runs is a success', () => {
+  it('only the desired and running revision is a success', () => {
     const good = outcomes.filter((outcome) => taskResults[outcome] === 'Succeeded');
     assert.deepEqual(good, ['deployed', 'unchanged', 'recovered']);
   });
 });
 
-describe('The closing paragraph', () => {
+describe('the closing paragraph', () => {
   it('says what happened, what serves, what was kept and what to do', () => {
     const leftovers = [
       { kind: 'PersistentVolumeClaim', name: 'data', keptBecause: 'it may hold data' },
@@ -189,12 +189,12 @@ describe('The closing paragraph', () => {
     ]);
   });
 
-  it('repeats nothing of the issue that is right above it', () => {
+  it('does not repeat the issue just above it', () => {
     const said = closingOf(report({ objects: [reported()] }), { afterIssue: true });
     assert.deepEqual(said.split('\n'), ['First seen at 2026-01-01 00:00:05 UTC.', 'Look at the log of the container.']);
   });
 
-  it('says since when, and of the failed object alone the line that tells most', () => {
+  it('gives the start, and only the most useful line of the failed object', () => {
     const statement = (title: string, text: string): Evidence => ({
       object: 'Pod/web-1',
       kind: 'containerState',
@@ -219,7 +219,7 @@ describe('The closing paragraph', () => {
     assert.equal(lines([log('x'.repeat(1000))])[1]?.length, 'Pod/web-1, log of web: '.length + 504);
   });
 
-  it('does not repeat the message as an event says it of another pod', () => {
+  it('does not repeat the message that an event gives for another pod', () => {
     const message = 'pods "web-76b7cf9497-kjfxh" is forbidden: exceeded quota: small';
     const event =
       'FailedCreate: (combined from similar events): Error creating: pods "web-76b7cf9497-h4m7v" is forbidden: exceeded quota: small (4 times)';
@@ -227,7 +227,7 @@ describe('The closing paragraph', () => {
     assert.doesNotMatch(closingOf(report({ message, evidence, objects: [] }), { afterIssue: true }), /h4m7v/);
   });
 
-  it('does not name an object twice whose message names it', () => {
+  it('does not name an object twice if the message names it', () => {
     const message = 'Deployment/web was not healthy in time.';
     assert.match(
       closingOf(report({ message, reason: 'TimedOut' })),
@@ -236,14 +236,14 @@ describe('The closing paragraph', () => {
     assert.match(issueOf(report({ message })), /: Deployment\/web was not healthy in time\. Revision 5/);
   });
 
-  it('is short where all went well', () => {
+  it('is short after a success', () => {
     const good = report({ outcome: 'deployed', reason: '', message: '', advice: '', failedWorkload: '' });
     assert.equal(closingOf(good), 'Release web in namespace shop: deployed.\nRevision 5 serves now, verified healthy.');
   });
 });
 
-describe('The summary page', () => {
-  it('tells the failure with its evidence', () => {
+describe('the summary page', () => {
+  it('shows the failure with its evidence', () => {
     const text = summaryOf(
       report({
         objects: [
@@ -274,18 +274,18 @@ describe('The summary page', () => {
     assert.ok(text.endsWith('.\n'));
   });
 
-  it('says in one line that all objects are there', () => {
+  it('says in one line that all objects exist', () => {
     assert.match(summaryOf(report({ objects: [reported({ health: 'healthy' })] })), /The object is there and ready\./);
   });
 
-  it('leaves out the rows of what is not known', () => {
+  it('leaves out the rows of unknown values', () => {
     const text = summaryOf(report({ chart: '', appVersion: '', helmVersion: '', namespace: '', revisionBefore: null }));
     assert.doesNotMatch(text, /\| (Chart|Helm) \|/);
     assert.match(text, /\| Release \| web in namespace \(unknown\) \|/);
     assert.match(text, /\| Revision before \| none \|/);
   });
 
-  it('names a workload with odd letters once, not escaped twice', () => {
+  it('names a workload with unusual characters once, and escapes them once', () => {
     assert.match(summaryOf(report({ failedWorkload: 'ClusterRole/a[b]' })), /\*\*ClusterRole\/a\\\[b\\\]\*\*: /);
   });
 
@@ -311,7 +311,7 @@ describe('The summary page', () => {
     ['colours of a terminal', '\u001b[31mred\u001b[0m', 'red'],
     ['letters that cannot be seen', 'a\u200b\u202eb', 'ab'],
   ] as const) {
-    it(`what a pod or chart says stays text: ${incident}`, () => {
+    it(`foreign text of a pod or chart stays text: ${incident}`, () => {
       assert.equal(cell(text), expected);
     });
   }
@@ -332,7 +332,7 @@ describe('The summary page', () => {
     assert.equal(block, '``````\na\n```\n# not a heading\n````\nb\n`````\nc\n``````');
   });
 
-  it('no log gets out of its code block, and none of it is a command of the agent', () => {
+  it('no log leaves its code block, and no line of it is a command of the agent', () => {
     fc.assert(
       fc.property(fc.array(hostile, { maxLength: 5 }), (lines) => {
         const shown = codeBlock(lines).split('\n');
@@ -347,11 +347,11 @@ describe('The summary page', () => {
     );
   });
 
-  it('a line of a megabyte is cut', () => {
+  it('a line of one megabyte is cut', () => {
     assert.ok(codeBlock(['x'.repeat(1_000_000)]).length < 1100);
   });
 
-  it('its table has as many columns in every row, whatever stands in it', () => {
+  it('each row of its table has the same number of columns, whatever its text', () => {
     fc.assert(
       fc.property(hostile, hostile, (message, name) => {
         const text = summaryOf(

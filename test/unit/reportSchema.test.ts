@@ -69,7 +69,7 @@ const health: HealthReport = {
 };
 
 describe('docs/report.schema.json', () => {
-  it('fits the reports as the code has them', () => {
+  it('accepts the reports of the code', () => {
     assert.deepEqual(reportProblems(deploy), []);
     assert.deepEqual(reportProblems(health), []);
   });
@@ -79,7 +79,7 @@ describe('docs/report.schema.json', () => {
       assert.deepEqual(reportProblems({ ...health, reason } as HealthReport), [], reason);
   });
 
-  it('misses every field that is left out, and notices one that is too many', () => {
+  it('requires every field and refuses additional ones', () => {
     for (const report of [deploy, health]) {
       for (const field of Object.keys(report)) {
         const { [field as keyof typeof report]: _, ...rest } = report;

@@ -4,7 +4,7 @@ import { reusedValuesSentence, reusesValues } from '../../tasks/common/core/inpu
 const nothing = { valueFiles: [], values: { argv: [], privateTexts: [] }, extraArguments: [] };
 const something = { ...nothing, valueFiles: ['/w/a.yaml'] };
 
-describe('values that Helm takes from the last revision', () => {
+describe('values that Helm reuses from the last revision', () => {
   for (const [name, given, expected] of [
     ['no values at all', nothing, true],
     ['no values and --reset-values', { ...nothing, extraArguments: ['--reset-values'] }, false],
@@ -25,7 +25,7 @@ describe('values that Helm takes from the last revision', () => {
   const reusing = { ...something, extraArguments: ['--reuse-values'] };
   const config = { image: { tag: '1', name: 'web' }, list: [{ a: 1 }], old: true, empty: {} };
 
-  it('names those that this run does not give, whatever part of them it gives', () => {
+  it('names the values that this run does not set, even if it sets a part of them', () => {
     const sentence = reusedValuesSentence(reusing, [['image', 'tag'], ['list']], config) ?? '';
     assert.match(
       sentence,
@@ -34,13 +34,13 @@ describe('values that Helm takes from the last revision', () => {
     assert.equal(reusedValuesSentence(reusing, [['image'], ['list'], ['old'], ['empty']], config), undefined);
   });
 
-  it('all of them, where no value is given; at most ten by name', () => {
+  it('all of them are named when no value is set, at most ten', () => {
     const many = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`v${index}`, index]));
     const sentence = reusedValuesSentence(nothing, [], many) ?? '';
     assert.match(sentence, /^Helm takes 12 values .*\(it gives none\): v0, .*v9 and 2 more\./);
   });
 
-  it('nothing is said where Helm reuses none, or where not all that is given is known', () => {
+  it('nothing is logged when Helm reuses none, or when not all given values are known', () => {
     assert.equal(reusedValuesSentence(something, [], config), undefined);
     assert.equal(reusedValuesSentence(reusing, undefined, config), undefined);
   });

@@ -51,8 +51,8 @@ function asked(
   };
 }
 
-describe('what Helm is let do in the execution of a plan', () => {
-  it('deletes what only restrains, its hooks and what it has made itself; nothing else', () => {
+describe('the writes that Helm may do during an approved rollback', () => {
+  it('deletes only objects that restrain others, its hooks and its own new objects', () => {
     assert.ok(policy.mayDelete(asked('delete', 'resourcequotas', 'limit')));
     assert.ok(policy.mayDelete(asked('delete', 'jobs', 'warn')));
     assert.ok(policy.mayDelete(asked('delete', 'pods', 'hook', { isMadeHere: true })));
@@ -61,7 +61,7 @@ describe('what Helm is let do in the execution of a plan', () => {
     assert.ok(!policy.mayDelete(asked('delete', 'deployments', undefined)));
   });
 
-  it('writes what the target declares, its hooks and its own records; nothing else', () => {
+  it('writes only objects that the target declares, its hooks and its own records', () => {
     assert.ok(policy.mayWrite(asked('apply', 'deployments', 'web')));
     assert.ok(policy.mayWrite(asked('create', 'jobs', 'warn')));
     assert.ok(policy.mayWrite(asked('update', 'secrets', 'sh.helm.release.v1.web.v2', { isStorage: true })));
@@ -71,14 +71,14 @@ describe('what Helm is let do in the execution of a plan', () => {
     assert.ok(!policy.mayWrite(asked('update', 'secrets', 'tls')));
   });
 
-  it('takes no subresource for the object, and deletes no record of its own', () => {
+  it('a subresource is not the object itself, and Helm may delete no record of its own', () => {
     assert.ok(!policy.mayWrite(asked('patch', 'deployments', 'web', { subresource: 'scale' })));
     assert.ok(!policy.mayWrite(asked('create', 'serviceaccounts', 'web', { subresource: 'token' })));
     const record = { isStorage: true, isMadeHere: true };
     assert.ok(!policy.mayDelete(asked('delete', 'secrets', 'sh.helm.release.v1.web.v3', record)));
   });
 
-  it('writes nothing to what it has made itself that was not rehearsed', () => {
+  it('writes to its own new objects only what was rehearsed', () => {
     assert.ok(!policy.mayWrite(asked('patch', 'configmaps', 'mine', { isMadeHere: true })));
   });
 
@@ -88,7 +88,7 @@ describe('what Helm is let do in the execution of a plan', () => {
   };
   const changed = (field: object) => live(web('shop:1', field));
 
-  it('does what it did in the rehearsal: the same request, or one with the same result', () => {
+  it('repeats the rehearsal: the same request, or one with the same result', () => {
     const same = asked('patch', 'deployments', 'web', { bodyDigest: 'as rehearsed' });
     assert.equal(compared(same), 'not compared');
     assert.equal(compared({ ...same, verb: 'apply' }), 'the same');
@@ -100,7 +100,7 @@ describe('what Helm is let do in the execution of a plan', () => {
     assert.equal(compared(record), 'not compared');
   });
 
-  it('makes a hook as the target declares it, whatever Helm notes in its metadata', () => {
+  it('makes a hook as the target declares it, whatever metadata Helm adds', () => {
     const sent = object('Job', 'warn', { spec: { backoffLimit: 1 } }, 'batch/v1');
     const job = (more: object): FenceWrite => asked('create', 'jobs', 'warn', { sent: { ...sent, ...more } });
     const noted = { metadata: { name: 'warn', labels: { 'app.kubernetes.io/managed-by': 'Helm' } } };
@@ -111,7 +111,7 @@ describe('what Helm is let do in the execution of a plan', () => {
     assert.match(compared({ ...job({}), verb: 'patch' }), /not the hook/);
   });
 
-  it('of what was held back, only what the plan does not delete itself is told', () => {
+  it('of the deletions held back, only those that the plan does not do itself are reported', () => {
     const held = (kind: string, name: string): FencedWrite => ({
       verb: 'delete',
       ref: { apiVersion: kind === 'Deployment' ? 'apps/v1' : 'v1', kind, namespace: 'shop', name },

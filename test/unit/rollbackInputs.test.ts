@@ -25,8 +25,8 @@ function mistakes(inputs: Readonly<Record<string, string>>): string {
   return '';
 }
 
-describe('inputs of ApproveAndRollback', () => {
-  it('nothing but a release: the strictest of everything', () => {
+describe('the inputs of ApproveAndRollback', () => {
+  it('a release alone gets the strictest defaults', () => {
     const { rollback, approval, requirePlan, maxPlanAgeSeconds, rollbackTimeoutSeconds, action } = read({
       releaseName: 'web',
     });
@@ -45,7 +45,7 @@ describe('inputs of ApproveAndRollback', () => {
     assert.deepEqual([action, requirePlan, maxPlanAgeSeconds, rollbackTimeoutSeconds], ['plan', true, 25 * 3600, 600]);
   });
 
-  it('digests with and without sha256:, in any case', () => {
+  it('digests may have sha256: or not, in any case', () => {
     const digits = 'ab'.repeat(32);
     for (const planDigest of [digits, `sha256:${digits}`, `SHA256:${digits.toUpperCase()}`]) {
       assert.equal(read({ releaseName: 'web', planDigest }).planDigest, digits);
@@ -54,14 +54,14 @@ describe('inputs of ApproveAndRollback', () => {
     assert.match(mistakes({ releaseName: 'web', planDigest: '$(plan.planDigest)' }), /planDigest holds/);
   });
 
-  it('revisions by word or number', () => {
+  it('revisions are given by word or number', () => {
     assert.equal(read({ releaseName: 'web', toRevision: 'Previous' }).rollback.toRevision, 'previous');
     assert.equal(read({ releaseName: 'web', toRevision: '7' }).rollback.toRevision, 7);
     for (const toRevision of ['0', '-1', 'last', '1.5'])
       assert.match(mistakes({ releaseName: 'web', toRevision }), /toRevision/);
   });
 
-  it('workloads by kind and name, those only that keep their past', () => {
+  it('workloads are given by kind and name, only kinds that keep old revisions', () => {
     const { subject, releaseName } = read({ workloads: 'deploy/web\nstatefulsets.apps/db\n ds/node ' });
     assert.deepEqual(subject, {
       kind: 'workloads',
@@ -78,19 +78,19 @@ describe('inputs of ApproveAndRollback', () => {
     assert.match(mistakes({ workloads: '# deployment/web' }), /releaseName: give the release/);
   });
 
-  it('a release or workloads, and not both', () => {
+  it('a release or workloads are given, not both', () => {
     assert.match(mistakes({}), /releaseName: give the release/);
     assert.match(mistakes({ releaseName: 'web', workloads: 'deployment/web' }), /either releaseName or workloads/);
   });
 
-  it('codes that cannot be allowed are told with those that can', () => {
+  it('codes that cannot be allowed are reported, with those that can', () => {
     const { policy } = read({ releaseName: 'web', allow: 'toomanydeletions\nDeletesNamespace' }).rollback;
     assert.deepEqual(policy.allow, ['TooManyDeletions', 'DeletesNamespace']);
     const said = mistakes({ releaseName: 'web', allow: 'TooManyDeletions\nDeletesTargetObject' });
     assert.match(said, /line 2: what can be allowed is .*DeletesPersistentVolumeClaim/);
   });
 
-  it('irreversible revisions on lines or with commas', () => {
+  it('irreversible revisions are given on lines or with commas', () => {
     const { policy } = read({ releaseName: 'web', allowIrreversible: '7, 9\n11' }).rollback;
     assert.deepEqual(policy.allowIrreversible, [7, 9, 11]);
     assert.match(mistakes({ releaseName: 'web', allowIrreversible: '7, all' }), /allowIrreversible holds "all"/);

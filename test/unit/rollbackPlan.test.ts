@@ -27,7 +27,7 @@ const extra = object('ConfigMap', 'extra', { data: { a: '1' } });
 const quota = object('ResourceQuota', 'limits', { spec: { hard: { pods: '1' } } });
 const claim = object('PersistentVolumeClaim', 'data', { spec: { resources: { requests: { storage: '1Gi' } } } });
 
-/** Revision 1 was healthy; revision 2 is what serves. `targetObjects` and `lastObjects` are their manifests. */
+/** Revision 1 was healthy and revision 2 serves. `targetObjects` and `lastObjects` are their manifests. */
 function scene(targetObjects: readonly KubeObject[], lastObjects: readonly KubeObject[], more: Scene = {}): Scene {
   return {
     history: [
@@ -38,7 +38,7 @@ function scene(targetObjects: readonly KubeObject[], lastObjects: readonly KubeO
   };
 }
 
-/** The usual case: what is live is what the last revision declares, and Helm patches it to what the target declares. */
+/** The usual case: the live objects are those of the last revision, and Helm patches them to those of the target. */
 function usual(): Scene {
   return scene([web('app:1'), config], [web('app:2'), config, extra], {
     live: [live(web('app:2')), live(config), live(extra)],
@@ -46,8 +46,8 @@ function usual(): Scene {
   });
 }
 
-describe('The fate of an object in a rollback', () => {
-  it('is told for each: patched, kept, deleted by the task when the target is healthy', () => {
+describe('the fate of an object in a rollback', () => {
+  it('is given for each: patched, kept, deleted by the task when the target is healthy', () => {
     const made = plan(usual());
     assert.deepEqual(fatesOf(made), {
       'Deployment/web': 'patched',
@@ -63,7 +63,7 @@ describe('The fate of an object in a rollback', () => {
     );
   });
 
-  it('shows what is patched as a difference from what is live, and that its pods restart', () => {
+  it('shows the difference between live and target, and that the pods restart', () => {
     const changed = objectOf(plan(usual()), 'Deployment/web');
     assert.ok(changed.diff.includes('-        - image: app:2'), changed.diff.join('\n'));
     assert.ok(changed.diff.includes('+        - image: app:1'));
@@ -71,7 +71,7 @@ describe('The fate of an object in a rollback', () => {
     assert.deepEqual([changed.restartsPods, changed.isRehearsed, changed.resource], [true, true, 'deployments']);
   });
 
-  it('is created where somebody deleted it by hand', () => {
+  it('is created if somebody deleted the object by hand', () => {
     const made = plan(scene([config], [config], { writes: [write('created', live(config))] }));
     assert.deepEqual(fatesOf(made), { 'ConfigMap/settings': 'created' });
     assert.equal(
@@ -80,12 +80,12 @@ describe('The fate of an object in a rollback', () => {
     );
   });
 
-  it('is to be left to Helm where it only restrains others', () => {
+  it('is left to Helm if the object only restrains others', () => {
     const made = plan(scene([], [quota], { live: [live(quota)], writes: [write('deleted', live(quota))] }));
     assert.equal(objectOf(made, 'ResourceQuota/limits').deletedBy, 'helm');
   });
 
-  it('is orphaned where an older failed revision made it', () => {
+  it('is orphaned if an older failed revision made the object', () => {
     const history = [
       revision(1, 'superseded', [config], { labels: verified(1) }),
       revision(2, 'failed', [config, extra]),
@@ -96,7 +96,7 @@ describe('The fate of an object in a rollback', () => {
     assert.deepEqual([codes(made), made.risk], [['Orphaned'], 'none']);
   });
 
-  it('is not told of what is gone, or another release made under the same name', () => {
+  it('is not given for an object that is gone, or that another release made under the same name', () => {
     const history = [
       revision(1, 'superseded', [config], { labels: verified(1) }),
       revision(2, 'failed', [config, extra]),
@@ -106,7 +106,7 @@ describe('The fate of an object in a rollback', () => {
     assert.deepEqual(fatesOf(made), { 'ConfigMap/settings': 'kept' });
   });
 
-  it('is kept by its resource policy', () => {
+  it('is kept because of its resource policy', () => {
     const kept = live(claim, { annotations: { 'helm.sh/resource-policy': 'keep' } });
     const made = plan(scene([], [claim], { live: [kept] }));
     assert.deepEqual(
@@ -115,7 +115,7 @@ describe('The fate of an object in a rollback', () => {
     );
   });
 
-  it('is taken over from another release only where that is allowed', () => {
+  it('is taken over from another release only if that is allowed', () => {
     const theirs = live(extra, { owner: 'other' });
     const taking = scene([extra], [], { live: [theirs], writes: [write('changed', live(extra))] });
     const refused = plan(taking);
@@ -126,14 +126,14 @@ describe('The fate of an object in a rollback', () => {
     assert.equal(allowed.findings[0]?.allowedBy, 'allow');
   });
 
-  it('is refused where what would be deleted belongs to another release now', () => {
+  it('is refused if the object to delete belongs to another release now', () => {
     const made = plan(
       scene([], [extra], { live: [live(extra, { owner: 'other' })], writes: [write('deleted', live(extra))] }),
     );
     assert.deepEqual(codes(made, 'refusal'), ['OwnedByAnother']);
   });
 
-  it('is taken over from nobody as a warning, but an own object that lost its marks is still its own', () => {
+  it('is a warning if the object has no owner, but an own object that lost its labels is still its own', () => {
     const unmarked = live(extra, { owner: null });
     const taken = plan(scene([extra], [], { live: [unmarked], writes: [write('changed', live(extra))] }));
     assert.deepEqual([fatesOf(taken), codes(taken)], [{ 'ConfigMap/extra': 'takenOver' }, ['TakesOverUnowned']]);
@@ -141,7 +141,7 @@ describe('The fate of an object in a rollback', () => {
     assert.deepEqual([fatesOf(own), codes(own)], [{ 'ConfigMap/extra': 'patched' }, []]);
   });
 
-  it('does not count the replicas that an autoscaler has set', () => {
+  it('ignores the replicas that an autoscaler has set', () => {
     const autoscaler = live(
       object(
         'HorizontalPodAutoscaler',
@@ -168,21 +168,21 @@ describe('The fate of an object in a rollback', () => {
     assert.equal(seven.digest, one.digest);
   });
 
-  it('is compared without what the API server and its controllers write by themselves', () => {
+  it('ignores fields that the API server and its controllers write by themselves', () => {
     const before = live(web('app:1'), { annotations: { 'deployment.kubernetes.io/revision': '4' } });
     const after = { ...live(web('app:1')), status: { replicas: 3 } };
     const made = plan(scene([web('app:1')], [web('app:1')], { live: [before], writes: [write('changed', after)] }));
     assert.deepEqual(fatesOf(made), { 'Deployment/web': 'kept' });
   });
 
-  it('is told of cluster-scoped objects without a namespace', () => {
+  it('has no namespace for cluster-scoped objects', () => {
     const role = object('ClusterRole', 'reader', { rules: [] }, 'rbac.authorization.k8s.io/v1');
     const made = plan(scene([], [role], { live: [live(role)], writes: [write('deleted', live(role))] }));
     const gone = objectOf(made, 'ClusterRole/reader');
     assert.deepEqual([gone.fate, gone.namespace, gone.isInLast], ['deleted', '', true]);
   });
 
-  it('is what the rules of the Helm say where there is no rehearsal', () => {
+  it('follows the rules of the Helm without a rehearsal', () => {
     const made = plan({ ...usual(), writes: null });
     assert.deepEqual(fatesOf(made), {
       'Deployment/web': 'patched',
@@ -196,14 +196,14 @@ describe('The fate of an object in a rollback', () => {
   });
 });
 
-describe('A Secret in a plan', () => {
+describe('a Secret in a plan', () => {
   const secret = (data: Record<string, string>): KubeObject => object('Secret', 'login', { type: 'Opaque', data });
   const base64 = (text: string): string => Buffer.from(text).toString('base64');
   const before = secret({ password: base64('hunter2-of-now'), user: base64('admin'), old: base64('gone-with-it') });
   const after = secret({ password: base64('correct-horse'), user: base64('admin'), token: base64('newly-made-token') });
   const made = plan(scene([after], [before], { live: [live(before)], writes: [write('changed', live(after))] }));
 
-  it('is told by key: changed, added, removed', () => {
+  it('is described by key: changed, added, removed', () => {
     assert.deepEqual(objectOf(made, 'Secret/login').secretKeys, [
       { name: 'old', change: 'removed' },
       { name: 'password', change: 'changed' },
@@ -227,14 +227,14 @@ describe('A Secret in a plan', () => {
     assert.deepEqual([fatesOf(same), objectOf(same, 'Secret/login').secretKeys], [{ 'Secret/login': 'kept' }, []]);
   });
 
-  it('that was read as its metadata alone was not compared, and that is said', () => {
+  it('that was read as metadata only was not compared, and the plan says so', () => {
     const { data: _, type: __, ...metadataAlone } = live(before);
     const unread = plan(scene([after], [before], { live: [metadataAlone], writes: [write('changed', live(after))] }));
     assert.deepEqual(objectOf(unread, 'Secret/login').secretKeys[0], { name: 'password', change: 'notCompared' });
     assert.equal(objectOf(unread, 'Secret/login').fate, 'patched');
   });
 
-  it('is not quoted by anything else either: arguments, descriptions, what Helm said', () => {
+  it("is not quoted by any other part: arguments, descriptions, Helm's messages", () => {
     const leaking = (image: string): KubeObject =>
       deployment('web', { containers: [{ name: 'web', image, args: ['--password=correct-horse'] }] });
     const history = [
@@ -255,7 +255,7 @@ describe('A Secret in a plan', () => {
     );
   });
 
-  it('that holds an everyday word does not make the plan unreadable', () => {
+  it('with an everyday word as its value does not make the plan unreadable', () => {
     const words = secret({ user: base64('web'), file: base64('replicas: 1\nimage: app\n') });
     const quoting = plan(
       scene([words, web('app:1')], [words, web('app:2')], {
@@ -267,10 +267,10 @@ describe('A Secret in a plan', () => {
   });
 });
 
-describe('Changes by hand that a rollback undoes', () => {
+describe('manual changes that a rollback undoes', () => {
   const declared = web('app:1', { replicas: 2 });
 
-  it('are told by field, with what is and what becomes', () => {
+  it('are listed by field, with the live and the new value', () => {
     const edited = live(web('app:hotfix', { replicas: 5 }));
     const made = plan(scene([declared], [declared], { live: [edited], writes: [write('changed', live(declared))] }));
     assert.deepEqual(objectOf(made, 'Deployment/web').drift, [
@@ -280,7 +280,7 @@ describe('Changes by hand that a rollback undoes', () => {
     assert.deepEqual([codes(made), made.risk], [['DriftUndone'], 'high']);
   });
 
-  it('are told where the revisions differ in that field, too', () => {
+  it('are listed also where the revisions differ in that field', () => {
     const edited = live(web('app:hotfix'));
     const made = plan(
       scene([web('app:1')], [web('app:2')], { live: [edited], writes: [write('changed', live(web('app:1')))] }),
@@ -290,7 +290,7 @@ describe('Changes by hand that a rollback undoes', () => {
     ]);
   });
 
-  it('are none where only the revisions differ, or the API server spells it otherwise', () => {
+  it("do not include differences between revisions or the API server's spelling", () => {
     const limited = (cpu: unknown, image: string): KubeObject =>
       deployment('web', { containers: [{ name: 'web', image, resources: { limits: { cpu, memory: '1024Mi' } } }] });
     const before = live(limited('1', 'app:2'));
@@ -303,7 +303,7 @@ describe('Changes by hand that a rollback undoes', () => {
     assert.deepEqual([objectOf(made, 'Deployment/web').drift, made.risk], [[], 'low']);
   });
 
-  it('are none of a field that only somebody else declares and the rollback leaves', () => {
+  it('do not include fields that only others declare and the rollback leaves', () => {
     const edited = live(
       deployment('web', { containers: [{ name: 'web', image: 'app:1', env: [{ name: 'X', value: '1' }] }] }),
     );
@@ -312,8 +312,8 @@ describe('Changes by hand that a rollback undoes', () => {
   });
 });
 
-describe('An object of the target that is being deleted', () => {
-  it('is a warning: nothing takes its deletion back', () => {
+describe('a target object that is being deleted', () => {
+  it('is a warning, because a deletion cannot be stopped', () => {
     const going = {
       ...live(claim),
       metadata: {
@@ -330,13 +330,13 @@ describe('An object of the target that is being deleted', () => {
     );
   });
 
-  it('is none where the target does not declare it', () => {
+  it('does not count if the target does not declare it', () => {
     const going = { ...live(claim), metadata: { ...live(claim).metadata, deletionTimestamp: '2026-08-20T11:00:00Z' } };
     assert.deepEqual(codes(plan(scene([], [], { live: [going] }))), []);
   });
 });
 
-describe('A rehearsal that fails at an object that only the target declares', () => {
+describe('a rehearsal that fails at an object that only the target declares', () => {
   const failed = (version: string): string => {
     const message = 'no ConfigMap with the name "kept" found';
     const kept = object('ConfigMap', 'kept');
@@ -349,7 +349,7 @@ describe('A rehearsal that fails at an object that only the target declares', ()
     return made.findings[0]?.message ?? '';
   };
 
-  it('says which Helm goes on', () => {
+  it('names the Helm that can continue', () => {
     assert.match(
       failed('v3.17.3'),
       /ConfigMap\/kept is there, but the present revision does not declare it: Helm v3\.17\.3 stops at such an object, Helm from 3\.22 and from 4\.2 on does not\./,
@@ -358,7 +358,7 @@ describe('A rehearsal that fails at an object that only the target declares', ()
   });
 });
 
-describe('A rollback is refused', () => {
+describe('a rollback is refused', () => {
   function deleting(one: KubeObject): Scene {
     return scene([], [one], { live: [live(one)], writes: [write('deleted', live(one))] });
   }
@@ -382,7 +382,7 @@ describe('A rollback is refused', () => {
       ),
     ],
   ] as const) {
-    it(`where it deletes ${one.kind}, unless ${code} is allowed`, () => {
+    it(`if it deletes ${one.kind}, unless ${code} is allowed`, () => {
       const refused = plan(deleting(one));
       assert.deepEqual([codes(refused), refused.risk], [[code], 'refused']);
       const allowed = plan({ ...deleting(one), policy: { ...strict, allow: [code] } });
@@ -390,7 +390,7 @@ describe('A rollback is refused', () => {
     });
   }
 
-  it('where more is deleted than maxDeletions says', () => {
+  it('if it deletes more objects than maxDeletions', () => {
     const many = Array.from({ length: 3 }, (_, index) => object('ConfigMap', `c${index}`));
     const gone = scene([], many, {
       live: many.map((one) => live(one)),
@@ -402,7 +402,7 @@ describe('A rollback is refused', () => {
     assert.equal(plan({ ...gone, policy: { ...strict, maxDeletions: 2, allow: ['TooManyDeletions'] } }).risk, 'high');
   });
 
-  it('where Helm deletes what the target declares, whatever is allowed', () => {
+  it('if Helm deletes an object of the target, whatever is allowed', () => {
     const tampered: Scene = {
       ...usual(),
       writes: [write('changed', live(web('app:1'))), write('deleted', live(web('app:1')))],
@@ -412,7 +412,7 @@ describe('A rollback is refused', () => {
     assert.match(made.findings[0]?.message ?? '', /^Deployment\/web is declared by the target, and Helm deletes it/);
   });
 
-  it('where Helm deletes it under the name of another group', () => {
+  it('if Helm deletes an object of the target under another group', () => {
     const old = object('Ingress', 'front', {}, 'extensions/v1beta1');
     const now = object('Ingress', 'front', {}, 'networking.k8s.io/v1');
     const made = plan(
@@ -425,7 +425,7 @@ describe('A rollback is refused', () => {
     assert.ok(codes(made, 'refusal').includes('DeletesTargetObject'));
   });
 
-  it('where Helm deletes it and makes it anew', () => {
+  it('if Helm deletes and recreates an object', () => {
     const made = plan({
       ...usual(),
       writes: [
@@ -438,7 +438,7 @@ describe('A rollback is refused', () => {
     assert.equal(objectOf(made, 'Deployment/web').fate, 'patched');
   });
 
-  it('where Helm writes to what is none of its revisions', () => {
+  it('if Helm writes to an object that is in none of its revisions', () => {
     const stranger = live(object('Deployment', 'billing', {}, 'apps/v1'));
     const made = plan({
       ...usual(),
@@ -451,21 +451,21 @@ describe('A rollback is refused', () => {
     );
   });
 
-  it('a write that was refused is none, whatever it was to', () => {
+  it('but not for a write that the API server refused', () => {
     const record = object('Secret', '');
     const refused = (status: number): RehearsedWrite =>
       write('refused', record, { verb: 'create', refusal: { status, reason: '', message: 'no' } });
     const made = (status: number): RollbackPlan =>
       plan({ ...usual(), writes: [...(usual().writes ?? []), refused(status)] });
     assert.deepEqual(codes(made(403)), ['WriteRefused']);
-    // Helm tries that again
+    // Helm tries a request again after 429.
     assert.deepEqual(codes(made(429)), []);
     const stranger = live(object('ConfigMap', 'audit'));
     const told = plan({ ...usual(), writes: [...(usual().writes ?? []), write('created', stranger)] });
     assert.deepEqual(codes(told, 'refusal'), ['UnforeseenWrite']);
   });
 
-  it("where Helm's own records that it needs are deleted, but not where it prunes old ones", () => {
+  it("if Helm's own needed records are deleted, but not if it prunes old ones", () => {
     const pruning = (name: string): Scene => ({
       ...usual(),
       rehearsal: rehearsal(usual().writes ?? [], { storage: [{ verb: 'delete', name }] }),
@@ -476,14 +476,14 @@ describe('A rollback is refused', () => {
     assert.deepEqual(codes(plan({ ...rest, history: longer })), []);
   });
 
-  it('where the rehearsal fails, with the words of Helm', () => {
+  it("if the rehearsal fails, with Helm's message", () => {
     const failing = rehearsal([], { outcome: 'failed', message: 'no ConfigMap with the name "extra" found' });
     const made = plan({ ...usual(), rehearsal: failing });
     assert.deepEqual([codes(made, 'refusal'), made.helm?.rehearsal], [['RehearsalFailed'], 'failed']);
     assert.match(made.findings[0]?.message ?? '', /no ConfigMap with the name "extra" found/);
   });
 
-  it('where the API server serves a kind of the target no more, which is named', () => {
+  it('if the API server no longer serves a kind of the target, with the kind', () => {
     const old = object('CronJob', 'nightly', {}, 'batch/v1beta1');
     const made = plan(
       scene([old, config], [config], {
@@ -496,7 +496,7 @@ describe('A rollback is refused', () => {
     assert.match(made.findings[0]?.message ?? '', /CronJob of batch\/v1beta1 is not served.*CronJob\/nightly/);
   });
 
-  it('where Helm cannot read the present manifest for a removed API', () => {
+  it('if Helm cannot read the present manifest because of a removed API', () => {
     const old = object('CronJob', 'nightly', {}, 'batch/v1beta1');
     const failing = rehearsal([], { outcome: 'failed', message: 'resource mapping not found' });
     const made = plan(
@@ -505,7 +505,7 @@ describe('A rollback is refused', () => {
     assert.deepEqual(codes(made, 'refusal'), ['RemovedApiInPresent', 'RehearsalFailed']);
   });
 
-  it('where a manifest is no YAML', () => {
+  it('if a manifest is not YAML', () => {
     const broken = revision(1, 'superseded', [], { labels: verified(1), manifest: 'a: [' });
     const made = plan({ history: [broken, revision(2, 'deployed', [])] });
     assert.deepEqual([codes(made, 'refusal'), made.objects], [['ManifestUnreadable'], []]);
@@ -531,24 +531,24 @@ describe('A rollback is refused', () => {
       'HelmNewer',
     ],
   ] as const) {
-    it(`or warned of where Helm ${incident}`, () => {
+    it(`or gives a warning if Helm ${incident}`, () => {
       const made = plan({ ...usual(), helm: from });
       assert.deepEqual(codes(made, severity), [code]);
     });
   }
 
-  it('not for an unknown Helm where allowUnknownHelm is set', () => {
+  it('but not for an unknown Helm if allowUnknownHelm is set', () => {
     const unknown = { ...helm('v4.1'), from: 'unknown', problem: 'it says nothing' } as const;
     assert.equal(plan({ ...usual(), helm: unknown, policy: { ...strict, allowUnknownHelm: true } }).risk, 'high');
   });
 
-  it('as a plan without objects where there is no target', () => {
+  it('with a plan without objects if there is no target', () => {
     const made = plan({ history: [revision(1, 'deployed', [config])], live: [live(config)] });
     assert.deepEqual([made.risk, made.target, made.objects, made.present?.revision], ['refused', null, [], 1]);
   });
 });
 
-describe('What cannot be taken back', () => {
+describe('an irreversible step', () => {
   const mark = {
     metadata: { name: 'migrate', annotations: { 'helm-safe-deploy/irreversible': 'drops column price' } },
   };
@@ -569,7 +569,7 @@ describe('What cannot be taken back', () => {
     ['a hook', { hooks: [hook('Job', 'migrate', ['post-upgrade'], 'Succeeded', mark)] }],
     ['an object', { manifest: JSON.stringify({ ...object('Job', 'migrate', {}, 'batch/v1'), ...mark }) }],
   ] as const) {
-    it(`is told where ${incident} of a revision in between says so`, () => {
+    it(`is reported if ${incident} of a revision in between says so`, () => {
       const refused = plan(passing(more));
       assert.ok(codes(refused, 'refusal').includes('IrreversibleStep'));
       assert.match(refused.findings[0]?.message ?? '', /Revision 2 was an irreversible step \(.*drops column price\)/);
@@ -580,16 +580,16 @@ describe('What cannot be taken back', () => {
     });
   }
 
-  it('does not bind the revision that is the target itself', () => {
+  it('does not count in the target revision itself', () => {
     const more = { chartAnnotations: { 'helm-safe-deploy/irreversible': 'x' }, labels: verified(2) };
     assert.deepEqual(codes(plan(passing(more))), []);
   });
 
-  it('is not what a mark with the value false says', () => {
+  it('is not a mark with the value false', () => {
     assert.deepEqual(codes(plan(passing({ chartAnnotations: { 'helm-safe-deploy/irreversible': 'false' } }))), []);
   });
 
-  it('may be what the Jobs of upgrade hooks did that ran in between', () => {
+  it('may be in the Jobs of upgrade hooks that ran in between', () => {
     const made = plan(passing({ hooks: [hook('Job', 'migrate', ['pre-upgrade'])] }));
     assert.deepEqual([codes(made), made.risk], [['PossibleMigration'], 'high']);
     assert.match(made.findings[0]?.message ?? '', /Revision 2 ran Job\/migrate \(pre-upgrade\)/);
@@ -604,14 +604,14 @@ describe('What cannot be taken back', () => {
     ],
     ['of the install alone', { hooks: [hook('Job', 'migrate', ['pre-install'])] }],
   ] as const) {
-    it(`is not what a hook did ${incident}`, () => {
+    it(`is not the work of a hook ${incident}`, () => {
       assert.deepEqual(codes(plan(passing(more))), []);
     });
   }
 });
 
-describe('The hooks of a rollback', () => {
-  it('are those of the target, not those of the revision that is left', () => {
+describe('the hooks of a rollback', () => {
+  it('are those of the target, not those of the present revision', () => {
     const history = [
       revision(1, 'superseded', [config], {
         labels: verified(1),
@@ -643,7 +643,7 @@ function partition(number: number): object {
   return { updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: number } } };
 }
 
-describe('Pods that would stay those of the revision that is left behind', () => {
+describe('pods that would keep the template of the present revision', () => {
   const template = (image: string): object => ({ template: { spec: { containers: [{ name: 'main', image }] } } });
   const workload = (kind: string, image: string, spec: object): KubeObject =>
     object(kind, 'db', { spec: { ...template(image), ...spec } }, 'apps/v1');
@@ -662,7 +662,7 @@ describe('Pods that would stay those of the revision that is left behind', () =>
   };
 
   for (const [what, kind, hold, words] of holds) {
-    it(`${what}, by the chart: refused, and with allow the task waits for somebody`, () => {
+    it(`${what}, by the chart: refused, and with allow the task waits for a person`, () => {
       const refused = plan(heldScene(kind, hold, false));
       assert.deepEqual([codes(refused), refused.risk], [['PodsHeldBack'], 'refused']);
       assert.match(refused.findings[0]?.message ?? '', words);
@@ -672,7 +672,7 @@ describe('Pods that would stay those of the revision that is left behind', () =>
       assert.match(allowed.findings[0]?.message ?? '', /waits until somebody has replaced the pods, and fails/);
     });
 
-    it(`${what}, by hand: refused, and with allow the task undoes that`, () => {
+    it(`${what}, by hand: refused, and with allow the task undoes it`, () => {
       const refused = plan(heldScene(kind, hold, true));
       assert.deepEqual(codes(refused, 'refusal'), ['PodsHeldBack']);
       assert.match(refused.findings[0]?.message ?? '', /This was set by hand; the target does not declare it/);
@@ -681,7 +681,7 @@ describe('Pods that would stay those of the revision that is left behind', () =>
     });
   }
 
-  it('are no matter where there are none, or where the rollback takes the hold away', () => {
+  it('do not matter if there are none, or if the rollback removes the hold', () => {
     const none = { paused: true, replicas: 0 };
     assert.deepEqual(codes(plan(heldScene('Deployment', none, false))), []);
     const resumed = scene([workload('Deployment', 'db:1', {})], [workload('Deployment', 'db:2', { paused: true })], {
@@ -691,7 +691,7 @@ describe('Pods that would stay those of the revision that is left behind', () =>
     assert.deepEqual(codes(plan(resumed)), []);
   });
 
-  it('restart none of a workload that is wholly held, and some of one with a partition', () => {
+  it('do not restart in a workload that is wholly held, and partly restart with a partition', () => {
     const restarts = (kind: string, hold: object): boolean =>
       objectOf(plan(heldScene(kind, hold, false)), `${kind}/db`).restartsPods;
     assert.deepEqual(
@@ -700,7 +700,7 @@ describe('Pods that would stay those of the revision that is left behind', () =>
     );
   });
 
-  it('are told where the template stays, but pods are of an earlier one: of this moment', () => {
+  it('are reported where the template stays but pods have an earlier one, as temporary information', () => {
     const same = workload('DaemonSet', 'db:1', onDelete);
     const status = { desiredNumberScheduled: 3, updatedNumberScheduled: 1 };
     const made = plan(scene([same], [same], { live: [{ ...live(same), status }] }));
@@ -711,7 +711,7 @@ describe('Pods that would stay those of the revision that is left behind', () =>
   });
 });
 
-describe('A StatefulSet in a rollback', () => {
+describe('a StatefulSet in a rollback', () => {
   const database = (image: string, more: object = {}): KubeObject =>
     object(
       'StatefulSet',
@@ -769,7 +769,7 @@ describe('A StatefulSet in a rollback', () => {
     });
   }
 
-  it('traps a pod of the revision that serves nowhere else, not one of the revision before', () => {
+  it('traps a pod only if it is of the serving revision, not of an earlier one', () => {
     assert.deepEqual(plan(statefulScene({}, [pod('db-1', 'old', 'False')])).trappedPods, []);
     const settled = statefulScene({}, [pod('db-1', 'bad', 'False')]);
     const [set] = settled.live ?? [];
@@ -789,7 +789,7 @@ describe('A StatefulSet in a rollback', () => {
     assert.ok(codes(made, 'refusal').includes('RehearsalFailed'));
   });
 
-  it('leaves its claims as they are', () => {
+  it('leaves its claims unchanged', () => {
     const grown = {
       ...object('PersistentVolumeClaim', 'data-db-0', {
         spec: { resources: { requests: { storage: '5Gi' } }, storageClassName: 'fast' },
@@ -808,7 +808,7 @@ describe('A StatefulSet in a rollback', () => {
   });
 });
 
-describe('What the rules of a Helm say, held against its rehearsal', () => {
+describe('the rules of a Helm compared with its rehearsal', () => {
   const v2 = object('HorizontalPodAutoscaler', 'web', {}, 'autoscaling/v2');
   const v1 = object('HorizontalPodAutoscaler', 'web', {}, 'autoscaling/v1');
 
@@ -816,7 +816,7 @@ describe('What the rules of a Helm say, held against its rehearsal', () => {
     return scene([v1], [v2], { helm: helm(version), live: [live(v1)], ...(writes === undefined ? {} : { writes }) });
   }
 
-  it('Helm 4.1.0 deletes what changed its version, as expected and as refused', () => {
+  it('Helm 4.1.0 deletes an object with a new version, which is predicted and refused', () => {
     const made = plan(bumped('v4.1.0', [write('changed', live(v1)), write('deleted', live(v2))]));
     assert.deepEqual(
       [fatesOf(made), codes(made)],
@@ -828,22 +828,22 @@ describe('What the rules of a Helm say, held against its rehearsal', () => {
     );
   });
 
-  it('and also where its own upgrade has deleted it already: it makes it, and deletes it', () => {
+  it('Helm 4.1.0 creates and deletes the object even if its own upgrade already deleted it', () => {
     const { live: _, ...rest } = bumped('v4.1.0', [write('created', live(v1)), write('deleted', live(v2))]);
     assert.deepEqual(codes(plan(rest)), ['DeletesTargetObject']);
   });
 
-  it('predicts the same without a rehearsal', () => {
+  it('the prediction without a rehearsal is the same', () => {
     assert.ok(codes(plan(bumped('v4.1.0', null))).includes('DeletesTargetObject'));
     assert.ok(!codes(plan(bumped('v3.17.3', null))).includes('DeletesTargetObject'));
   });
 
-  it('a Helm 3.17.3 that deletes it is not what it says to be', () => {
+  it('a Helm 3.17.3 that deletes the object is not a real 3.17.3', () => {
     const made = plan(bumped('v3.17.3', [write('changed', live(v1)), write('deleted', live(v2))]));
     assert.deepEqual(codes(made), ['DeletesTargetObject', 'PredictionDiffers']);
   });
 
-  it('a Helm that does not delete what it should is told', () => {
+  it('a Helm that does not delete what it should is reported', () => {
     const made = plan({ ...usual(), writes: [write('changed', live(web('app:1')))] });
     assert.deepEqual(
       [codes(made), objectOf(made, 'ConfigMap/extra').fate],
@@ -851,12 +851,12 @@ describe('What the rules of a Helm say, held against its rehearsal', () => {
     );
   });
 
-  it('a Helm that does not create what is missing is told', () => {
+  it('a Helm that does not create a missing object is reported', () => {
     const made = plan(scene([config], [], {}));
     assert.deepEqual([codes(made), fatesOf(made)], [['PredictionDiffers'], { 'ConfigMap/settings': 'created' }]);
   });
 
-  it('that something was gone already when it was to be deleted is no news', () => {
+  it('an object that was gone before its deletion is not reported', () => {
     const refusal = { status: 404, reason: 'NotFound', message: 'not found' };
     const made = plan({
       ...usual(),
@@ -865,13 +865,13 @@ describe('What the rules of a Helm say, held against its rehearsal', () => {
     assert.deepEqual(codes(made), []);
   });
 
-  it('that Helm got along with a removed API of the present revision is no refusal', () => {
+  it('a Helm that accepts a removed API of the present revision is not refused', () => {
     const old = object('CronJob', 'nightly', {}, 'batch/v1beta1');
     const made = plan(scene([config], [config, old], { live: [live(config)], unserved: ['batch/v1beta1/CronJob'] }));
     assert.deepEqual(codes(made), []);
   });
 
-  it('what the API server refuses to Helm is told', () => {
+  it('a refusal that the API server gave to Helm is reported', () => {
     const refusal = { status: 403, reason: 'Forbidden', message: 'deployments.apps "web" is forbidden' };
     const made = plan({
       ...usual(),
@@ -880,7 +880,7 @@ describe('What the rules of a Helm say, held against its rehearsal', () => {
     assert.ok(codes(made).includes('WriteRefused'));
   });
 
-  it('what Helm stopped at is told once, without the object that the API server quotes, and with the way out', () => {
+  it("the object at which Helm stopped is reported once, without the API server's quote, with the solution", () => {
     const quoted = `{"labels":{"a":"${'x'.repeat(300)}"}}`;
     const answer = (value: string): string =>
       `Job.batch "m" is invalid: spec.template: Invalid value: ${value}: field is immutable`;
@@ -904,8 +904,8 @@ describe('What the rules of a Helm say, held against its rehearsal', () => {
   });
 });
 
-describe('A variable that is only moved', () => {
-  it('is a change: variables may name those before them', () => {
+describe('a variable that only moved', () => {
+  it('is a change, because variables may refer to earlier ones', () => {
     const ordered = (...names: string[]): KubeObject =>
       deployment('web', { containers: [{ name: 'web', env: names.map((name) => ({ name, value: 'x' })) }] });
     const made = plan(
@@ -918,19 +918,19 @@ describe('A variable that is only moved', () => {
   });
 });
 
-describe('The risk of a rollback', () => {
-  it('is none where nothing changes', () => {
+describe('the risk of a rollback', () => {
+  it('is none if nothing changes', () => {
     assert.equal(plan(scene([config], [config], { live: [live(config)] })).risk, 'none');
   });
 
-  it('is not high for the one reason that nobody saw the target healthy: plain Helm marks nothing', () => {
+  it('is not high only because nobody saw the target healthy, since plain Helm sets no marks', () => {
     const { history = [], ...rest } = usual();
     const unmarked = history.map((one) => ({ ...one, labels: {} }));
     const made = plan({ ...rest, history: unmarked });
     assert.deepEqual([codes(made), made.risk, made.target?.proof], [['UnverifiedTarget'], 'low', 'unproven']);
   });
 
-  it('says of a Job that goes by itself that it may run again', () => {
+  it('mentions that a Job that removes itself may run again', () => {
     const job = object('Job', 'once', { spec: { ttlSecondsAfterFinished: 60 } }, 'batch/v1');
     const made = plan(scene([job], [job], { writes: [write('created', live(job))] }));
     assert.deepEqual([codes(made), made.risk], [['JobMayRunAgain'], 'low']);

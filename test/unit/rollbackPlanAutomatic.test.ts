@@ -21,7 +21,7 @@ describe('an automatic rollback', () => {
     ['UnforeseenWrite', 'Secret/other', 'unforeseen'],
     ['IrreversibleStep', '', 'refused'],
     ['DeletesPersistentVolumeClaim', 'PersistentVolumeClaim/data', 'refused'],
-    // its own wish
+    // The StatefulSet's own retention policy deletes this claim.
     ['DeletesPersistentVolumeClaim', 'StatefulSet/db', 'done'],
     ['DeletesPersistentVolume', 'PersistentVolume/data', 'refused'],
     ['DeletesNamespace', 'Namespace/a', 'refused'],
@@ -40,7 +40,7 @@ describe('an automatic rollback', () => {
     });
   }
 
-  it('takes all away that the failed revision brought, and says what becomes of the rest', () => {
+  it('removes all new objects of the failed revision and shows the fate of the others', () => {
     const many = Array.from({ length: 25 }, (_, index) => object('ConfigMap', `new-${index}`));
     const gone = Array.from({ length: 26 }, (_, index) => object('ConfigMap', `gone-${index}`));
     const history = [

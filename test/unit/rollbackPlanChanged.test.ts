@@ -33,7 +33,7 @@ const login = (value: string): KubeObject =>
 const seal = (text: string): string => sha256(`salt ${text}`);
 
 interface Hand {
-  /** Merged into the live Deployment, and into what the rehearsal makes of it. */
+  /** Merged into the live Deployment and into the result of the rehearsal. */
   web?: Fields;
   container?: Fields;
   settings?: Fields;
@@ -41,7 +41,7 @@ interface Hand {
   login?: string;
 }
 
-/** The same release after what somebody has changed by hand. */
+/** The same release after manual changes. */
 function planned(hand: Hand = {}, more: Scene = {}): RollbackPlan {
   const after = merged(live(web('app:1', hand.container)), hand.web ?? {}) as KubeObject;
   return plan({
@@ -75,7 +75,7 @@ function planned(hand: Hand = {}, more: Scene = {}): RollbackPlan {
   });
 }
 
-describe('A refusal because something changed since the plan', () => {
+describe('a refusal because something changed since the plan', () => {
   const cases: readonly [string, Hand, string][] = [
     [
       'a pause',
@@ -110,21 +110,21 @@ describe('A refusal because something changed since the plan', () => {
     ],
   ];
   for (const [what, hand, words] of cases) {
-    it(`says the field, from what and to what: ${what}`, () => {
+    it(`names the field with its old and new value: ${what}`, () => {
       const [first = ''] = planDifferences(planned(), planned(hand), new Date());
       assert.ok(first.startsWith(words), first);
       assert.ok(!first.includes('secret-') && !first.includes(btoa('secret-two')));
     });
   }
 
-  it('says who has set the field, and when', () => {
+  it('names who set the field, and when', () => {
     const told = planDifferences(planned(), planned({ web: { spec: { replicas: 4 } } }), new Date(), (_, path) =>
       path === 'spec.replicas' ? 'by kubectl-scale at 2026-08-20T03:12:05Z' : '',
     );
     assert.match(told[0] ?? '', /spec\.replicas is 4 \(was 1\), by kubectl-scale at 2026-08-20T03:12:05Z\./);
   });
 
-  it('says the field of an object that was to be kept', () => {
+  it('names the field of an object that should have been kept', () => {
     const before = planned({}, {});
     const [first = ''] = planDifferences(
       before,
@@ -146,7 +146,7 @@ describe('A refusal because something changed since the plan', () => {
     assert.equal(first, 'ConfigMap/kept was to be kept, and is patched now: data.x is "hand" (was "1").');
   });
 
-  it('names causes before what they bring about', () => {
+  it('names causes before their effects', () => {
     const gone = planned({}, { unserved: ['apps/v1/Deployment'] });
     assert.match(planDifferences(planned(), gone, new Date())[0] ?? '', /^New refusal RemovedApi: /);
     const pruned = planned({}, { history: [revision(2, 'deployed', [web('app:2'), settings('b'), old])] });
@@ -157,7 +157,7 @@ describe('A refusal because something changed since the plan', () => {
   });
 });
 
-describe('Custom resources that go with their definition', () => {
+describe('custom resources that are removed with their definition', () => {
   const definition = object(
     'CustomResourceDefinition',
     'toys.example.com',
@@ -198,7 +198,7 @@ describe('Custom resources that go with their definition', () => {
     });
   }
 
-  it('made since change the plan, and are named; as do those that are gone, or made anew under their name', () => {
+  it('created since the plan change the digest and are named; the same for removed and recreated ones', () => {
     const before = going([toy('a')]);
     const differences = (instances: Instances): string[] => planDifferences(before, going(instances), new Date());
     assert.deepEqual(differences([toy('a')]), []);
@@ -212,13 +212,13 @@ describe('Custom resources that go with their definition', () => {
     assert.equal(differences([toy('a', 'other')]).length, 1);
   });
 
-  it('are asked for in a version that is served, as metadata alone', () => {
+  it('are read in a served version, as metadata only', () => {
     assert.deepEqual(instancesQuery(definition), { apiVersion: 'example.com/v1', kind: 'Toy', metadataOnly: true });
     assert.equal(instancesQuery(object('CustomResourceDefinition', 'x', { spec: { versions: [] } })), undefined);
   });
 });
 
-describe('Who has set a field', () => {
+describe('the manager of a field', () => {
   const object_: KubeObject = {
     apiVersion: 'apps/v1',
     kind: 'Deployment',

@@ -82,7 +82,7 @@ const quiet: World = {
   instead: [],
 };
 
-/** The same release, with something of the world around it changed. */
+/** The same release with a change in its surroundings. */
 function planIn(change: Partial<World> = {}): RollbackPlan {
   const world = { ...quiet, ...change };
   const { noise, replicas, image, mode, password } = world;
@@ -102,7 +102,7 @@ function planIn(change: Partial<World> = {}): RollbackPlan {
       (one) =>
         world.instead.find(({ metadata, kind }) => metadata.name === one.metadata.name && kind === one.kind) ?? one,
     );
-  // The API server answers a dry run with the object as it is now, and with what was patched.
+  // The API server answers a dry run with the present object and the patched fields.
   const after = (one: KubeObject): KubeObject => noise(live(one));
   const writes = [
     write('changed', after(app('app:1', 1))),
@@ -137,8 +137,8 @@ function expectSame(made: RollbackPlan): void {
   assert.deepEqual(planDifferences(base, made, new Date(made.createdAt)), []);
 }
 
-describe('The content of a plan stays the same', () => {
-  it('is of a plan in which everything happens', () => {
+describe('the content of a plan stays the same', () => {
+  it('for a plan with every kind of change', () => {
     assert.deepEqual(fatesOf(base), {
       'Deployment/web': 'patched',
       'StatefulSet/db': 'patched',
@@ -163,7 +163,7 @@ describe('The content of a plan stays the same', () => {
     time: fc.date({ noInvalidDate: true, min: new Date('2020-01-01'), max: new Date('2040-01-01') }),
   });
 
-  it('whatever changes by itself: status, resourceVersion, generation, managedFields, bookkeeping of controllers, time', () => {
+  it('when fields change by themselves: status, resourceVersion, generation, managedFields, bookkeeping, time', () => {
     fc.assert(
       fc.property(
         noise,
@@ -193,7 +193,7 @@ describe('The content of a plan stays the same', () => {
     );
   });
 
-  it('while a crash-looping StatefulSet gets its pods stuck, which is said nevertheless', () => {
+  it('while a crash-looping StatefulSet gets stuck pods, which the plan still mentions', () => {
     const pod: KubeObject = {
       apiVersion: 'v1',
       kind: 'Pod',
@@ -213,7 +213,7 @@ describe('The content of a plan stays the same', () => {
     expectSame(planIn({ isJobGone: true }));
   });
 
-  it('when the certificate authority that a controller puts in is renewed', () => {
+  it('when the certificate authority that a controller inserts is renewed', () => {
     const webhook = (caBundle: string): KubeObject =>
       object(
         'ValidatingWebhookConfiguration',
@@ -233,7 +233,7 @@ describe('The content of a plan stays the same', () => {
     assert.equal(digest('one'), digest('two'));
   });
 
-  it('when a value of a Secret that is overwritten anyhow is rotated once more', () => {
+  it('when a Secret value that is overwritten anyway is rotated again', () => {
     const first = planIn({ password: 'rotated' });
     assert.equal(first.digest, planIn({ password: 'rotated again' }).digest);
     assert.notEqual(first.digest, base.digest);
@@ -249,7 +249,7 @@ describe('The content of a plan stays the same', () => {
       writes: [write('changed', after), write('changed', live(app('app:1', 1)))],
     });
 
-  it('when a controller writes an annotation between the reading and the rehearsal', () => {
+  it('when a controller writes an annotation between the read and the rehearsal', () => {
     const at = (time: string): KubeObject => live(settings('a'), { annotations: { 'example.com/heartbeat': time } });
     const made = changedBetween(at('12:00:00'), at('12:00:01'));
     assert.equal(fatesOf(made)['ConfigMap/settings'], 'kept');
@@ -257,7 +257,7 @@ describe('The content of a plan stays the same', () => {
     assert.equal(made.digest, changedBetween(live(settings('a')), live(settings('a'))).digest);
   });
 
-  it('when a controller writes a field that nobody declares between the reading and the rehearsal', () => {
+  it('when a controller writes an undeclared field between the read and the rehearsal', () => {
     const service = (port: number): KubeObject => object('Service', 'web', { spec: { ports: [{ port }] } });
     const digest = (health: number): string =>
       plan({
@@ -271,7 +271,7 @@ describe('The content of a plan stays the same', () => {
     assert.equal(digest(1), digest(2));
   });
 
-  it('when somebody restarts the pods by kubectl rollout restart', () => {
+  it('when somebody restarts the pods with kubectl rollout restart', () => {
     const digest = (restartedAt?: string): string => {
       const restarted = (image: string): KubeObject => {
         const one = app(image, 1);
@@ -296,7 +296,7 @@ describe('The content of a plan stays the same', () => {
     assert.equal(digest('2026-08-20T11:00:00Z'), digest('2026-08-20T12:00:00Z'));
   });
 
-  it('when something scales a workload whose replicas nobody declares', () => {
+  it('when a workload with undeclared replicas is scaled', () => {
     const digest = (replicas: number): string => {
       const scaled = live(web('app:2', { replicas }));
       return plan({
@@ -311,7 +311,7 @@ describe('The content of a plan stays the same', () => {
     assert.equal(digest(3), digest(8));
   });
 
-  it('when nothing in it has to do with pods, and pods may be deleted now', () => {
+  it('when pods may be deleted now and nothing in the plan concerns pods', () => {
     const digest = (allowPodDelete: boolean): string =>
       plan({
         history: [revision(1, 'superseded', [extra], { labels: verified(1) }), revision(2, 'deployed', [extra])],
@@ -321,13 +321,13 @@ describe('The content of a plan stays the same', () => {
     assert.equal(digest(true), digest(false));
   });
 
-  it('when a person renames nothing but the way in which the target is named', () => {
+  it('when a person names the same target in another way', () => {
     expectSame(planIn({ more: { toRevision: 1 } }));
     expectSame(planIn({ more: { toRevision: 'previous' } }));
   });
 });
 
-describe('The digest of a plan changes', () => {
+describe('the digest of a plan changes', () => {
   const third = revision(3, 'deployed', last, { lastDeployed: '2026-08-20T11:56:00Z' });
   const history = [
     revision(1, 'superseded', target, { labels: verified(1), hooks: [hook('Job', 'drain', ['pre-rollback'])] }),
@@ -476,7 +476,7 @@ describe('The digest of a plan changes', () => {
     }
   });
 
-  it('when several runs deployed, each of which is told', () => {
+  it('when several runs deployed, and each of them is reported', () => {
     const fourth = revision(4, 'deployed', last, { lastDeployed: '2026-08-20T11:59:00Z' });
     const made = planIn({ more: { history: [...history, { ...third, status: 'superseded' }, fourth] } });
     const told = planDifferences(base, made, new Date('2026-08-20T12:00:00Z'));
@@ -492,7 +492,7 @@ describe('The digest of a plan changes', () => {
     );
   });
 
-  it('when what somebody added to a pod by hand would survive the rollback', () => {
+  it('when a manual addition to a pod would survive the rollback', () => {
     const withEnv = (one: KubeObject): KubeObject => {
       if (one.kind !== 'StatefulSet') return one;
       const spec = structuredClone(one['spec']) as { template: { spec: { containers: [{ env?: unknown }] } } };
@@ -503,7 +503,7 @@ describe('The digest of a plan changes', () => {
     assert.notEqual(made.digest, base.digest);
   });
 
-  it('together with the words: the same digest never differs in words, another one always does', () => {
+  it('together with the text: one digest has one text, another digest has another', () => {
     for (const image of ['app:2', 'app:3']) {
       for (const mode of ['b', 'c']) {
         for (const without of [[], ['settings'], ['extra']]) {
@@ -515,12 +515,12 @@ describe('The digest of a plan changes', () => {
   });
 });
 
-describe('No value of a Secret is in a plan', () => {
+describe('no value of a Secret is in a plan', () => {
   const secretText = fc
     .stringMatching(/^[a-z0-9"\\/ _-]{8,40}$/)
     .filter((text) => text.trim().length >= 8 && /[a-z]{2}.*\d|\d.*[a-z]{2}/.test(text));
 
-  it('wherever the chart has put it, in clear or in base64', () => {
+  it('wherever the chart put it, in clear or in base64', () => {
     fc.assert(
       fc.property(secretText, secretText, fc.boolean(), fc.boolean(), (one, other, isPlain, isLeaky) => {
         const made = (value: string): KubeObject =>
@@ -555,14 +555,14 @@ describe('No value of a Secret is in a plan', () => {
   });
 });
 
-describe('A plan that was kept', () => {
+describe('a kept plan', () => {
   const text = planJson(base);
 
-  it('is read again as it was written', () => {
+  it('is read as it was written', () => {
     assert.deepEqual(readPlan(text, base.digest, sha256), { plan: base, isTimeProven: true });
   });
 
-  it('is the same digest with and without its prefix, in any case', () => {
+  it('has the same digest with and without its prefix, in any case', () => {
     assert.ok(isSameDigest(base.digest, ` ${base.digest.slice(7).toUpperCase()}\n`));
     assert.ok(!isSameDigest('', ''));
     assert.ok(!isSameDigest(base.digest, `${base.digest.slice(0, -1)}x`));
@@ -602,14 +602,14 @@ describe('A plan that was kept', () => {
     ],
     ['is another one', (plain: string) => plain, /its digest is sha256:/],
   ] as const) {
-    it(`is refused where it ${incident}`, () => {
+    it(`is refused if it ${incident}`, () => {
       const expected = incident === 'is another one' ? sha256('another') : base.digest;
       const read = readPlan(change(text), expected, sha256);
       assert.match('problem' in read ? read.problem : '', words);
     });
   }
 
-  it('never makes its reader throw, whatever was put in its place', () => {
+  it('never makes its reader throw, whatever stands in its place', () => {
     fc.assert(
       fc.property(
         fc.json(),
@@ -622,7 +622,7 @@ describe('A plan that was kept', () => {
     );
   });
 
-  it('has a digest that stands on its own content', () => {
+  it('has a digest of its own content', () => {
     assert.equal(planDigest(base, sha256), base.digest);
     assert.ok(planRollback(inputsOf({ history: [] })).digest !== base.digest);
     assert.equal(objectOf(base, 'ConfigMap/extra').uid, 'uid-ConfigMap-extra');

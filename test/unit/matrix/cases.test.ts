@@ -18,19 +18,19 @@ import { pairsOf } from '../../matrix/pairs';
 import { plainCases, plainId } from '../../matrix/plain';
 
 describe('the cases of the matrix', () => {
-  it('use every story, place, disturbance and Helm', () => {
+  it('cover every story, place, disturbance and Helm', () => {
     const used = new Set(allCases().flatMap(levelsOf));
     for (const level of [...stories, ...places, ...disturbances, ...helms]) assert.ok(used.has(level), level);
   });
 
-  it('are named each by an id of its own, which leads back to it', () => {
+  it('have unique ids, and each id leads back to its case', () => {
     const ids = allCases().map(caseId);
     assert.equal(new Set(ids).size, ids.length);
     for (const id of ids.slice(0, 50)) assert.equal(caseId(caseOf(id)), id);
     assert.throws(() => caseOf('upgrade/rollback-pending/cancel/4.1.4'), /no case/);
   });
 
-  it('of a seed have every pair that any case has, and are far fewer', () => {
+  it('of a seed cover every pair that any case has, and are far fewer', () => {
     const wanted = new Set(allCases().flatMap((one) => pairsOf(levelsOf(one))));
     for (const seed of [1, 2, 3]) {
       const chosen = allPairs(seed);
@@ -43,7 +43,7 @@ describe('the cases of the matrix', () => {
     }
   });
 
-  it('are the same for the same seed, and others for another', () => {
+  it('are the same for the same seed, and different for another', () => {
     assert.deepEqual(allPairs(5).map(caseId), allPairs(5).map(caseId));
     assert.notDeepEqual(allPairs(5).map(caseId), allPairs(6).map(caseId));
     const [one = caseOf('upgrade/random-1/cancel/4.1.4')] = allPairs(5);
@@ -51,7 +51,7 @@ describe('the cases of the matrix', () => {
     assert.notEqual(randomDelay(one, 5), randomDelay(one, 6));
   });
 
-  it('of a sample are as many as were asked for, few of them without an API server', () => {
+  it('of a sample have the requested number, and few are without an API server', () => {
     const sample = sampleOf('HelmSafeDeploy', 11, 24, 2);
     assert.equal(new Set(sample.map(caseId)).size, 24);
     assert.equal(sample.filter(disturbsApiServer).length, 2);
@@ -59,7 +59,7 @@ describe('the cases of the matrix', () => {
     assert.ok(new Set(sample.map(({ disturbance }) => disturbance)).size >= 9);
   });
 
-  it('of a sample are of the task that was asked for', () => {
+  it('of a sample belong to the requested task', () => {
     for (const seed of [11, 2026]) {
       const sample = sampleOf('ApproveAndRollback', seed, 8, 0);
       assert.equal(new Set(sample.map(caseId)).size, 8);
@@ -68,7 +68,7 @@ describe('the cases of the matrix', () => {
     }
   });
 
-  it('of plain workloads are few: no Helm is at work there', () => {
+  it('of plain workloads are few, because no Helm runs there', () => {
     const ofWorkloads = allCases().filter(({ story }) => story === 'rollback-of-workloads');
     assert.deepEqual([...new Set(ofWorkloads.map(({ helm }) => helm))], ['4.3.2']);
     assert.ok(ofWorkloads.every(({ disturbance }) => disturbance !== 'kill-task-and-helm'));

@@ -26,8 +26,8 @@ import { helmVerb } from '../../matrix/processTable';
 import { recordOf, type RecordSeen } from '../../matrix/records';
 
 /*
- * What the matrix looks for must be found: each invariant is broken here by hand. That the looking itself works on a real
- * release is shown in test/e2e/matrix.test.ts.
+ * Each invariant is broken here by hand, and the matrix must find the fault. test/e2e/matrix.test.ts shows that reading
+ * a real release works.
  */
 
 const ns = 'matrix-1234';
@@ -52,37 +52,37 @@ function record(revision: number, status: string, more: Partial<RecordSeen> = {}
 describe('records after an interruption', () => {
   const good = [record(1, 'superseded'), record(2, 'failed'), record(3, 'deployed')];
 
-  it('of a release in order are no violation', () => {
+  it('of an orderly release are no violation', () => {
     assert.deepEqual(recordViolations(good, 'after next run'), []);
     assert.deepEqual(recordViolations([], 'after job'), []);
     assert.deepEqual(recordViolations([record(1, 'failed')], 'after job'), []);
   });
 
   for (const status of ['pending-install', 'pending-upgrade', 'pending-rollback', 'uninstalling']) {
-    it(`${status} is stuck, wherever in the history`, () => {
+    it(`${status} is a violation, anywhere in the history`, () => {
       assertViolated(recordViolations([record(1, 'deployed'), record(2, status)], 'after job'), 'not stuck', /2 p|2 u/);
       assertViolated(recordViolations([record(1, status), record(2, 'deployed')], 'after job'), 'not stuck', /1 p|1 u/);
     });
   }
 
-  it('whose label and content disagree', () => {
+  it('a label that differs from the content is a violation', () => {
     const records = [record(1, 'superseded'), record(2, 'deployed', { statusInside: 'failed' })];
     assertViolated(recordViolations(records, 'after job'), 'records as deployed', /deployed by its label and failed/);
   });
 
-  it('two deployed', () => {
+  it('two deployed revisions are a violation', () => {
     const records = [record(1, 'deployed'), record(2, 'deployed')];
     assertViolated(recordViolations(records, 'after job'), 'one deployed revision', /1 deployed, 2 deployed/);
   });
 
-  it('none deployed, or not the last one, after the next run', () => {
+  it('after the next run, a history whose last revision is not the deployed one is a violation', () => {
     const found = (...records: RecordSeen[]): Violation[] => recordViolations(records, 'after next run');
     assertViolated(found(record(1, 'failed')), 'one deployed revision', /1 failed/);
     assertViolated(found(record(1, 'deployed'), record(2, 'failed')), 'one deployed revision', /2 failed/);
     assertViolated(found(), 'one deployed revision', /no revision/);
   });
 
-  it('a manifest that is not the one of its revision', () => {
+  it('a manifest that belongs to another revision is a violation', () => {
     const manifests = new Map(good.map(({ text, manifest }) => [text, manifest]));
     assert.deepEqual(manifestViolations(good, manifests, 'after job'), []);
     const altered = [...good.slice(0, 2), record(3, 'deployed', { manifest: 'of 3, edited' })];
@@ -126,25 +126,25 @@ describe('objects after an interruption', () => {
   const found = (told: string, ...objects: LiveObject[]): Violation[] =>
     stateViolations(state(...objects), golden, told, 'after next run');
 
-  it('as a fresh install has them are no violation, whatever the API server has assigned', () => {
+  it('as after a fresh install are no violation, whatever the API server has assigned', () => {
     const assigned = { ...deployment(), status: { readyReplicas: 1 } };
     assert.deepEqual(found('', assigned, rest), []);
   });
 
-  it('one that is gone, or is going', () => {
+  it('that are missing or being deleted are a violation', () => {
     assertViolated(found('', deployment()), 'declared is live', /ConfigMap\/web is not there/);
     const going = { ...rest, metadata: { ...rest.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } };
     assertViolated(found('', deployment(), going), 'declared is live', /ConfigMap\/web is being deleted/);
   });
 
-  it('a declared field with another value, or without any', () => {
+  it('with another value in a declared field, or without the field, are a violation', () => {
     const other = live('ConfigMap', 'web', { data: { text: 'two' } });
     assertViolated(found('', deployment(), other), 'declared is live', /data\.text: "two" instead of "three"/);
     const none = live('ConfigMap', 'web', { data: {} });
     assertViolated(found('', deployment(), none), 'declared is live', /data\.text: nothing/);
   });
 
-  it('a field of the dead revision: a node selector, an environment variable, a container', () => {
+  it('with a field of the dead revision are a violation: node selector, environment variable, container', () => {
     const selector = deployment({ nodeSelector: { none: 'z' } });
     assertViolated(found('', selector, rest), 'nothing of a dead revision', /nodeSelector/);
     const env = [...container.env, { name: 'ONLY_TWO', value: 'yes' }];
@@ -154,19 +154,19 @@ describe('objects after an interruption', () => {
     assertViolated(found('', sidecar, rest), 'nothing of a dead revision', /containers\.sidecar/);
   });
 
-  it('an object of the dead revision', () => {
+  it('of the dead revision are a violation', () => {
     const scaler = live('HorizontalPodAutoscaler', 'web');
     const message = 'HorizontalPodAutoscaler/web';
     assertViolated(found(message, deployment(), rest, scaler), 'nothing of a dead revision', /is still there/);
   });
 
-  it('a claim of the dead revision may stay when a run has named it, and only then', () => {
+  it('a claim of the dead revision may stay only if a run has named it', () => {
     const claim = live('PersistentVolumeClaim', 'only-two');
     assert.deepEqual(found('PersistentVolumeClaim/only-two stays', deployment(), rest, claim), []);
     assertViolated(found('', deployment(), rest, claim), 'nothing of a dead revision', /no run has named it/);
   });
 
-  it('one that served, and was removed or made anew', () => {
+  it('that served and were removed or recreated are a violation', () => {
     const before = state(deployment(), live('PersistentVolumeClaim', 'data'), live('ConfigMap', 'only-one'));
     const all = ['Deployment/web', 'PersistentVolumeClaim/data'];
     assert.deepEqual(survivalViolations(before, before.slice(0, 2), all), []);
@@ -177,7 +177,7 @@ describe('objects after an interruption', () => {
   });
 });
 
-describe('writers', () => {
+describe('processes that write to the cluster', () => {
   const at = (second: number): string => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000000Z`;
   const wrote = (run: number, second: number) => ({ run, at: at(second), what: 'patch deployments/web' });
 
@@ -185,7 +185,7 @@ describe('writers', () => {
     assert.deepEqual(writerViolations([wrote(2, 5), wrote(1, 1), wrote(1, 2), wrote(2, 6)]), []);
   });
 
-  it('one that comes back after a later run has begun', () => {
+  it('one that writes again after a later run began is a violation', () => {
     assertViolated(
       writerViolations([wrote(1, 1), wrote(2, 5), wrote(1, 6)]),
       'one writer',
@@ -202,12 +202,12 @@ describe('writers', () => {
     lastSeen,
   });
 
-  it('two Helms at once', () => {
+  it('two Helms at once are a violation', () => {
     assert.deepEqual(helmViolations([helm(1, 0, 5), helm(2, 6, 9)]), []);
     assertViolated(helmViolations([helm(1, 0, 5), helm(2, 5, 9)]), 'one writer', /\(1\) and helm upgrade \(2\)/);
   });
 
-  it('a Helm of the post-job beside a main that lives', () => {
+  it('a Helm of the post-job phase beside a live main phase is a violation', () => {
     const main = { pid: 10, startedAt: 0, endedAt: 4 };
     const postJob = { pid: 20, startedAt: 3, endedAt: 9 };
     assert.deepEqual(besideViolations([main, postJob], [helm(1, 1, 2, 10), helm(2, 5, 6, 20)]), []);
@@ -217,7 +217,7 @@ describe('writers', () => {
     assertViolated(never, 'one writer', /process 10/);
   });
 
-  it('are known by what they were called with', () => {
+  it('are known by their command lines', () => {
     const verb = (line: string): string | undefined => helmVerb(line.split(' '));
     assert.equal(verb('/bin/helm upgrade web chart --install'), 'upgrade');
     assert.equal(verb('/bin/helm rollback web 1'), 'rollback');
@@ -229,33 +229,33 @@ describe('writers', () => {
   });
 });
 
-describe('what else an interruption may not leave', () => {
-  it('a request that the application did not answer, or none asked at all', () => {
+describe('other violations after an interruption', () => {
+  it('an unanswered request to the application, or no request at all', () => {
     assert.deepEqual(availabilityViolations(10, []), []);
     const failures = [{ at: 'then', error: 'ECONNREFUSED' }];
     assertViolated(availabilityViolations(10, failures), 'answered every request', /1 of 10 .* then: ECONNREFUSED/);
     assertViolated(availabilityViolations(0, []), 'answered every request', /no request/);
   });
 
-  it('a file with credentials', () => {
+  it('a leftover file with credentials', () => {
     assert.deepEqual(fileViolations([]), []);
     const found = fileViolations([{ file: '_work/_temp/x/kubeconfig', holds: 'the token' }]);
     assertViolated(found, 'no credentials on disk', /kubeconfig holds the token/);
   });
 
-  it('a process', () => {
+  it('a leftover process', () => {
     assert.deepEqual(orphanViolations([], 'in the end'), []);
     assertViolated(orphanViolations([{ pid: 7, name: 'helm' }], 'in the end'), 'no orphan process', /helm \(7\)/);
   });
 
-  it('a lease that is held, or that tells of unfinished work', () => {
+  it('a held lease, or one with unfinished work', () => {
     assert.deepEqual(leaseViolations(undefined, 'after job'), []);
     assert.deepEqual(leaseViolations({ holder: '', work: '' }, 'after job'), []);
     assertViolated(leaseViolations({ holder: 'run 7', work: '' }, 'after job'), 'lease released', /run 7/);
     assertViolated(leaseViolations({ holder: '', work: 'upgrade 2' }, 'after job'), 'lease released', /upgrade 2/);
   });
 
-  it('a next run that does not do what it is there for', () => {
+  it('a next run that does not do its work', () => {
     const wanted = ['deployed', 'recovered'];
     for (const outcome of wanted) assert.deepEqual(nextRunViolations('Succeeded', outcome, '', wanted), []);
     assertViolated(nextRunViolations('Failed', 'refused', 'pending', wanted), 'next run works', /refused: pending/);
@@ -264,7 +264,7 @@ describe('what else an interruption may not leave', () => {
     assertViolated(nextRunViolations('Succeeded', 'planned', '', wanted), 'next run works', /planned/);
   });
 
-  it('a change that was made while a rollback was only planned', () => {
+  it('a change during the planning of a rollback', () => {
     const at = '2026-11-30T10:00:00.000000Z';
     const kept = { run: 1, at, what: 'create secrets/helm-safe-deploy.plan.web.0123' };
     assert.deepEqual(planViolations([kept]), []);
