@@ -5,17 +5,20 @@ import { manifestObjects } from '../kubernetes/manifest';
 import type { ApiResource } from '../kubernetes/access';
 
 /*
- * The kinds that a chart brings in its crds/ folders. Helm installs these definitions before it does anything else of a
- * first install, and never again: not at an upgrade, and not in a dry run, which therefore fails on objects of such
- * kinds where the real install works (measured, 3.17.3 and 4.1.4).
+ * The kinds that a chart brings in its crds/ folders. Helm installs these definitions as the first step of a first
+ * install, and never again: not at an upgrade, and not in a dry run. So a dry run fails on objects of these kinds where
+ * the real install works (measured with 3.17.3 and 4.1.4).
  */
 
-/** A kind as its CustomResourceDefinition declares it, in one of the versions that are served. */
+/** A kind as its CustomResourceDefinition declares it, in one of the served versions. */
 export interface DeclaredKind extends ApiResource {
   singular: string;
 }
 
-/** The kinds in what `helm show crds` prints, those of subcharts included. Empty where that cannot be read. */
+/**
+ * Returns the kinds in the output of `helm show crds`, also those of subcharts. Returns none if the output cannot be
+ * read.
+ */
 export function declaredKinds(crds: string): DeclaredKind[] {
   try {
     return manifestObjects(withSeparators(withoutSchemas(crds))).flatMap(kindsOf);
@@ -25,7 +28,7 @@ export function declaredKinds(crds: string): DeclaredKind[] {
   }
 }
 
-/** Schemas are nearly all of the text, megabytes in some charts, and say nothing about which kinds there are. */
+/** Schemas are nearly all of the text, megabytes in some charts, and do not show which kinds exist. */
 function withoutSchemas(crds: string): string {
   let schemaIndent: number | undefined;
   const kept = crds.split('\n').filter((line) => {
@@ -37,7 +40,7 @@ function withoutSchemas(crds: string): string {
   return kept.join('\n');
 }
 
-/** Helm 3 prints one file after the other with nothing in between: a top-level key that comes again begins another one. */
+/** Helm 3 prints one file after the other without a separator. So a repeated top-level key begins another file. */
 function withSeparators(crds: string): string {
   let keys = new Set<string>();
   const lines = crds.split('\n').flatMap((line) => {
@@ -73,7 +76,7 @@ export interface KindName {
   kind: string;
 }
 
-/** The kinds that Helm did not find, as far as its words name them; each once. */
+/** Returns the kinds that Helm did not find, if its message names them, each kind once. */
 export function unservedKinds(message: string): KindName[] {
   const found = [...message.matchAll(/no matches for kind "([^"]+)" in version "([^"]+)"/g)];
   const byName = new Map(found.map(([words, kind = '', apiVersion = '']) => [words, { apiVersion, kind }]));
@@ -84,13 +87,16 @@ export function isDeclared(declared: readonly KindName[], { apiVersion, kind }: 
   return declared.some((each) => each.apiVersion === apiVersion && each.kind === kind);
 }
 
-/** Whether flags of `helm upgrade` keep it from installing the definitions. Of a flag that is given twice the last one counts. */
+/**
+ * Returns true if the flags of `helm upgrade` keep Helm from installing the definitions. If a flag is given twice, the
+ * last one counts.
+ */
 export function skipsCrds(flags: readonly string[]): boolean {
   const last = flags.findLast((flag) => /^--skip-crds(=|$)/.test(flag));
   return last !== undefined && !/=(0|f|false)$/i.test(last);
 }
 
-/** `Toy, Doll and 3 more`, for a sentence. */
+/** Returns `Toy, Doll and 3 more`, for a sentence. */
 export function kindNames(kinds: readonly KindName[]): string {
   const names = [...new Set(kinds.map(({ kind }) => kind))];
   const named = names.slice(0, namedAtMost).join(', ');
@@ -100,8 +106,8 @@ export function kindNames(kinds: readonly KindName[]): string {
 const namedAtMost = 5;
 
 /**
- * Why an object of a kind that the chart itself brings is refused all the same, and the way out, as sentences. Undefined
- * where the chart brings none of the kinds that are missing.
+ * Returns sentences that say why an object of a kind from the chart itself is refused, and what to do next. Returns
+ * undefined if the chart brings none of the missing kinds.
  */
 export function crdsAdvice(
   missing: readonly KindName[],

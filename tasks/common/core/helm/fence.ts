@@ -2,77 +2,88 @@ import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { apiGroup } from '../kubernetes/manifest';
 import type { WriteRefusal, WriteVerb } from './rehearsal';
 
-/** A write that a Helm behind the fence asks for. */
+/** A write that Helm, behind the fence, asks for. */
 export interface FenceWrite {
   verb: WriteVerb;
-  /** `apps/v1`. */
+  /** For example `apps/v1`. */
   apiVersion: string;
-  /** As in the API's path, for example `deployments`. */
+  /** The name in the path of the API, for example `deployments`. */
   resource: string;
-  /** Absent: cluster-scoped. */
+  /** Absent for a cluster-scoped object. */
   namespace?: string;
-  /** Absent: of all, or of a creation whose body says none that can be read (Helm's own record is sent so). */
+  /**
+   * Absent if the write concerns all objects, or if the body of a creation has no readable name (Helm sends its own
+   * record in such a form).
+   */
   name?: string;
   subresource?: string;
-  /** Helm's own record of a revision of the release. */
+  /** True for Helm's own record of a revision of the release. */
   isStorage: boolean;
-  /** What is written was made through this fence. */
+  /** True if the object was created through this fence. */
   isMadeHere: boolean;
   /** SHA-256 of the request's body, in hexadecimal. */
   bodyDigest: string;
-  /** The body, where it is JSON. It may hold values of a Secret. */
+  /** The body, if it is JSON. The body may hold values of a Secret. */
   sent?: unknown;
-  /** The program that asked, as it names itself. */
+  /** The client that sent the write, as it names itself. */
   client: string;
 }
 
-/** Which writes are passed on. It is asked once for each, and must answer at once. */
+/**
+ * Decides which writes the gateway passes on. The gateway asks once for each write, and the policy must answer at once.
+ */
 export interface FencePolicy {
-  /** A deletion that is not passed on is answered as if it had been done. */
+  /** If a deletion is not passed on, the gateway answers as if the object had been deleted. */
   mayDelete(write: FenceWrite): boolean;
-  /** Any other write is refused when it may not be passed on; without this, all are. */
+  /**
+   * If another write is not passed on, the gateway refuses it. Without this function, all other writes are passed on.
+   */
   mayWrite?(write: FenceWrite): boolean;
   /**
-   * Undefined for a write that may be done as it is. Else the write is sent as a dry run first, and what the answer gives
-   * decides about the object that it would make: a clause why the write is refused, or undefined.
+   * Returns undefined if the write may be sent as it is. Otherwise the gateway sends the write as a dry run first, and
+   * calls the returned function with the object that the write would make. That function returns a clause that says why
+   * the write is refused, or undefined.
    */
   comparing?(write: FenceWrite): ((wouldBe: KubeObject) => string | undefined) | undefined;
-  /** A change that is answered with the object as it is, and not done. What is not there is made all the same. */
+  /**
+   * Returns true for a change that is not done. The gateway answers it with the live object. An object that does not
+   * exist is created all the same.
+   */
   isLeft?(write: FenceWrite): boolean;
 }
 
 export interface FencedWrite {
   verb: WriteVerb;
-  /** `kind` is empty when the API server told none; `name` where a refused creation told none. */
+  /** `kind` is empty if the API server returned none. `name` is empty if a refused creation had none. */
   ref: ObjectRef;
   resource: string;
   subresource?: string;
-  /** Of the object written, or of the one that was kept. */
+  /** The uid of the object that was written, or of the object that was kept. */
   uid?: string;
-  /** Only of a write that was passed on, or that we refused. */
+  /** Present only if the write was passed on and refused there, or if we refused it. */
   refusal?: WriteRefusal;
   isOfCollection?: true;
   client: string;
 }
 
-/** What happened at the fence, each list in the order of the requests. */
+/** Everything that happened at the fence. Each list is in the order of the requests. */
 export interface FenceRecord {
-  /** Done, or refused by the API server. */
+  /** Writes that the API server did or refused. */
   forwarded: readonly FencedWrite[];
-  /** Deletions answered as done, of objects that are still there. */
+  /** Deletions that were answered as done, of objects that still exist. */
   heldBack: readonly FencedWrite[];
-  /** Refused by us: by the policy, or because the release is no longer ours. */
+  /** Writes that we refused, because of the policy or because the release is no longer ours. */
   refused: readonly FencedWrite[];
   requests: { reads: number; writes: number };
 }
 
-/** What a policy may name: a RehearsedWrite is one. */
+/** An object that a policy can name, for example a RehearsedWrite. */
 export interface NamedObject {
   ref: Pick<ObjectRef, 'apiVersion' | 'namespace' | 'name'>;
   resource: string;
 }
 
-/** Passes on the deletions of these objects, in whatever version, and every other write. */
+/** Passes on the deletions of these objects, in any API version, and every other write. */
 export function onlyDeletionsOf(objects: readonly NamedObject[]): FencePolicy {
   const allowed = new Set(objects.map(({ ref, resource }) => keyOf(ref.apiVersion, resource, ref.namespace, ref.name)));
   return {

@@ -2,28 +2,28 @@ import type { FailureReason } from '../failure';
 import { ownWords } from '../text/foreignWords';
 import type { ObjectRef } from '../kubernetes/object';
 
-/** A request to the API server that the network has cut. */
+/** A request to the API server that a network failure cut off. */
 const cutRequest =
   /(Get|Post|Put|Patch|Delete) "https?:[^"\n]{0,2000}": [^\n]{0,300}(EOF|connection reset|TLS handshake timeout|broken pipe|i\/o timeout|http2: |stream error)/;
 
 /**
- * What Helm's last words mean. Helm offers only text here, so this is the one place that searches it; every row is
- * the deciding one of a real run of Helm 3 or 4 (test/unit/fixtures/helm). The first row that matches counts: what may
- * quote anything (a chart's own words, another server's answer) stands before what searches for a word.
- * Only the first letters of these texts differ between the two majors.
+ * The reasons for the last words of Helm. Helm offers only text here, so this is the only place that searches Helm's
+ * text. Every row matches the deciding line of a real run of Helm 3 or 4 (test/unit/fixtures/helm). The first row that
+ * matches counts. So rows for text that may quote anything (a chart's own words, the answer of another server) come
+ * before rows that search for a word. These texts of Helm 3 and Helm 4 differ only in their first letters.
  */
 export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] = [
   [/^another operation \(install\/upgrade\/rollback\) is in progress/i, 'ReleasePending'],
 
-  // in the words of the chart's author, or of a program
+  // words of the chart's author, or of a program
   [/execution error at /i, 'ChartInvalid'],
   [/values don't meet the specifications of the schema/i, 'ValuesInvalid'],
   [/^error while (running post render|parsing post rendered output)/i, 'PostRendererFailed'],
 
-  // a missing right is best granted, whoever came upon it: a template, a hook, Helm itself
+  // the advice for a missing right is to grant it, whoever needs it: a template, a hook, or Helm itself
   [/is forbidden: user "/i, 'PermissionDenied'],
 
-  // where the chart should have come from: not the cluster, whose troubles look the same further down
+  // problems with the source of the chart; similar problems with the cluster come further down
   [/is not a valid chart repository or cannot be reached/i, 'ChartNotFound'],
   [/not found in (\S+ index|(repo )?http\S*)/i, 'ChartNotFound'],
   [/^repo \S+ not found/i, 'ChartNotFound'],
@@ -46,7 +46,7 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/^unable to detect chart at /i, 'ChartNotFound'],
   [/^scheme "\w+" not supported/i, 'ChartNotFound'],
 
-  // what a run a minute later may not meet again, whatever Helm was at
+  // problems that may be gone a minute later, whatever Helm was doing
   [/the server is currently unable to handle the request|apiserver is shutting down/i, 'TransientFailure'],
   [/too many requests/i, 'TransientFailure'],
   [/unable to return a response in the time allotted|request did not complete within/i, 'TransientFailure'],
@@ -117,20 +117,20 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/^context canceled/i, 'Cancelled'],
 ];
 
-/** The reason behind a failed Helm run, from what it printed to stderr. Warnings before the error do not count. */
+/** Returns the reason of a failed Helm run, from its stderr. Warnings before the error do not count. */
 export function helmFailureReason(stderr: string): FailureReason {
   const said = ownWords(lastWords(stderr));
   return helmFailurePatterns.find(([pattern]) => pattern.test(said))?.[1] ?? 'HelmFailed';
 }
 
-/** Whether Helm could not make manifests of the chart, or could not read what it made. */
+/** Returns true if Helm could not render the chart, or could not read the rendered manifests. */
 export function isOfRendering(message: string): boolean {
   return /(^|: )(execution error at |parse error at |YAML parse error on |template: )|executing "[^"]*" at </m.test(
     message,
   );
 }
 
-/** How Helm 3 and 4, and the API server, name the object that they were at, each with the kind and the name. */
+/** Texts in which Helm 3, Helm 4 and the API server name the object that failed, with its kind and its name. */
 const objectPatterns: readonly RegExp[] = [
   / object [^\s()/]*\/(?<name>[^\s()/]+) \S*, Kind=(?<kind>\w+)/,
   / object \((?:[^/;()]*\/)?(?<name>[^/;()]+); [^;()]*, Kind=(?<kind>\w+)\)/,
@@ -142,14 +142,14 @@ const objectPatterns: readonly RegExp[] = [
   /(?:^|: |\* )(?<kind>[A-Z]\w{0,80})(?:\.[\w.-]{1,200})? "(?<name>[^"]+)" is invalid: /m,
 ];
 
-/** As the API server names an object that it refuses: by its resource, in the plural. */
+/** The API server names a refused object by its resource, in the plural. */
 const refusedResource =
   /(?<![\w.-])(?<plural>[a-z]+)(?:\.[\w.-]+)? "(?<name>[^"]+)"(?: is forbidden: | already exists|: the object has been modified)/;
 
-/** As policy engines name it in words of their own; believed where the chart declares such an object. */
+/** Policy engines name the object in their own words. The name counts only if the chart declares such an object. */
 const deniedResource = /\bresource (?<kind>\w+)\/[\w.-]+\/(?<name>[\w.-]+) was blocked/;
 
-/** Where the name is left out. */
+/** In this message, the name of the object is missing. */
 const refusedKind = /\b(?<kind>[A-Z]\w+) in version "[^"]*" cannot be handled as a /;
 
 const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>([
@@ -160,8 +160,8 @@ const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>([
 ]);
 
 /**
- * `Kind/name` of the object of the chart that was refused; empty where Helm does not say, or where it is no object.
- * `declared` are those of the chart.
+ * Returns `Kind/name` of the refused object of the chart. Returns an empty text if Helm names none, or if the failure
+ * is not about an object. `declared` are the objects of the chart.
  */
 export function blamedObject(
   { reason, message }: { reason: FailureReason; message: string },
@@ -184,7 +184,7 @@ export function blamedObject(
   return refused === undefined ? '' : `${refused.kind}/${refused.name}`;
 }
 
-/** Whether an object of the chart was refused while Helm was making it, though Helm may not say which one. */
+/** Returns true if an object of the chart was refused while Helm created it, even if Helm does not name the object. */
 export function isCreation(
   { reason, message }: { reason: FailureReason; message: string },
   isInstall: boolean,
@@ -192,7 +192,7 @@ export function isCreation(
   return blaming.has(reason) && (isInstall || message.startsWith('failed to create resource: '));
 }
 
-/** How the resource of a kind may be called: pods, ingresses, networkpolicies, endpoints. */
+/** Returns the possible plurals of a kind: pods, ingresses, networkpolicies, endpoints. */
 function plurals(kind: string): string[] {
   const word = kind.toLowerCase();
   return [word, `${word}s`, `${word}es`, `${word.replace(/y$/, '')}ies`];
@@ -201,7 +201,9 @@ function plurals(kind: string): string[] {
 const maximumLines = 8;
 const maximumLine = 1000;
 
-/** Helm's last words for a person: its error with what belongs to it, without whole objects; some lines at most. */
+/**
+ * Returns Helm's last words for people: the error with its further lines, without whole objects, limited to some lines.
+ */
 export function helmMessage(stderr: string): string {
   const lines = withoutObjects(lastWords(stderr)).split('\n').map(shortened);
   const more = lines.length - maximumLines;
@@ -210,14 +212,16 @@ export function helmMessage(stderr: string): string {
 
 const brieflyLimit = 800;
 
-/** Helm's words in a sentence of ours: on one line, and no longer than can be read. The log and the report have all of them. */
+/**
+ * Shortens Helm's words for our own sentences: one line of readable length. The log and the report have the full text.
+ */
 export function briefly(message: string): string {
   const line = message.replace(/\s+/g, ' ').trim();
   if (line.length <= brieflyLimit) return line;
   return `${line.slice(0, brieflyLimit).replace(/\S*$/, '').trimEnd() || line.slice(0, brieflyLimit)} ...`;
 }
 
-/** Helm 4 warns of the error of an upgrade that it prints as its error afterwards. */
+/** Helm 4 first logs the error of an upgrade as a warning, and then prints it as its error. */
 export function isEchoOfError(line: string): boolean {
   return /^(time=\S+ )?level=WARN msg="upgrade failed" name=\S+ error=/.test(line);
 }
@@ -226,7 +230,10 @@ function shortened(line: string): string {
   return line.length > maximumLine ? `${line.slice(0, maximumLine).replace(/[\ud800-\udbff]$/, '')} ...` : line;
 }
 
-/** The `Error:` with its further lines; all lines where there is none. With `--debug` Helm 3 has a stack trace follow. */
+/**
+ * Returns the `Error:` line with the lines after it, or all lines if there is no such line. With `--debug`, Helm 3
+ * prints a stack trace after the error, which is left out.
+ */
 function lastWords(stderr: string): string {
   const lines = stderr.split(/\r?\n/).map((line) => line.trimEnd());
   const start = lines.findLastIndex((line) => line.startsWith('Error: '));
@@ -242,14 +249,15 @@ function lastWords(stderr: string): string {
 const longestQuote = 200;
 
 /**
- * «Invalid value: {...}» quotes the whole object, and a proxy's answer a whole page: neither says anything that the
- * rest of the sentence does not.
+ * «Invalid value: {...}» quotes a whole object, and the answer of a proxy quotes a whole page. Neither adds anything to
+ * the rest of the sentence.
  */
 export function withoutObjects(text: string): string {
   const mark = 'Invalid value: ';
   const [first = '', ...parts] = text.split(mark);
   const bare = [first, ...parts.map(withoutLeadingObject)].join(mark);
-  // An unclosed quote is matched too, to the end of its line: else every quote in it would be tried again.
+  // The pattern also matches an unclosed quote, up to the end of its line. Otherwise every quote in it would be tried
+  // again.
   return bare.replace(/"(?:[^"\\\n]|\\.?)*(?:"|$)/gm, (quoted) =>
     quoted.length > longestQuote ? `"${quoted.slice(1, 80)}..."` : quoted,
   );
@@ -262,7 +270,7 @@ function withoutLeadingObject(text: string): string {
   return end > longestQuote ? `${text.charAt(0)}...${closing}${text.slice(end)}` : text;
 }
 
-/** Where the JSON value that `text` starts with ends; 0 where it does not. */
+/** Returns where the JSON value at the start of `text` ends, or 0 if the value has no end. */
 function endOfJson(text: string): number {
   let depth = 0;
   for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.?)*(?:"|$)|[[{}\]]/g)) {

@@ -1,11 +1,14 @@
-/** Whether a flag of Helm takes the next word for its value: always, or never (an `optional` one has its value after `=`). */
+/**
+ * The kind of value that a flag of Helm has. A `required` value is the next word. An `optional` value never is: it
+ * follows after `=`.
+ */
 export type FlagValue = 'none' | 'optional' | 'required';
 
 export type HelmFlags = ReadonlyMap<string, FlagValue>;
 
 /**
- * The long flags of a command by its own help, as pflag prints it: the name, the word for its value where it has one, and at
- * least three blanks before what it is for. Flags that Helm hides are not among them.
+ * Returns the long flags of a command from its own help, in pflag's layout: the name, the word for its value if the
+ * flag has one, and at least three blanks before the explanation. Flags that Helm hides are missing.
  */
 export function parseHelpFlags(help: string): HelmFlags {
   const flags = [...help.matchAll(/^ +(?:-\w, )?--([a-z0-9][\w-]*)(?:( (?! )\S+)|(?= {2}|$))/gm)];
@@ -17,12 +20,12 @@ function valueOf(word: string | undefined): FlagValue {
   return word.includes('[=') ? 'optional' : 'required';
 }
 
-/** Flags that Helm takes and hides, for those who write their new names: its help lists the new one only. */
+/** Old names of flags that Helm still accepts but hides. The help lists only the new name. */
 const oldNames: Readonly<Record<string, { now: string; value: FlagValue }>> = {
   force: { now: 'force-replace', value: 'none' },
 };
 
-/** Undefined where this Helm has no such flag. */
+/** Returns undefined if this Helm has no such flag. */
 export function flagValue(name: string, flags: HelmFlags): FlagValue | undefined {
   const old = Object.hasOwn(oldNames, name) ? oldNames[name] : undefined;
   return flags.get(name) ?? (old !== undefined && flags.has(old.now) ? old.value : undefined);

@@ -5,13 +5,15 @@ import { userinfoSecrets } from '../text/secretSources';
 
 type Texts = Readonly<Record<string, string | undefined>>;
 
-/** Where Helm keeps logins, one list for each kind of file: the first file that is there counts. */
+/**
+ * The files in which Helm keeps logins, one list for each kind of file. The first file of a list that exists counts.
+ */
 export interface LoginFiles {
   repositories: readonly string[];
   registries: readonly string[];
 }
 
-/** As Helm's `helmpath` and `cli.New` look for them. `home`: of the user. */
+/** Follows Helm's `helmpath` and `cli.New`. `home` is the home folder of the user. */
 export function loginFiles(platform: string, environment: Texts, home: string): LoginFiles {
   const config = environment['HELM_CONFIG_HOME'] || `${configFolder(platform, environment, home)}/helm`;
   return {
@@ -30,7 +32,10 @@ function configFolder(platform: string, environment: Texts, home: string): strin
   return platform === 'darwin' ? `${home}/Library/Preferences` : `${home}/.config`;
 }
 
-/** Passwords in a `repositories.yaml`, and what is sent of them; nothing where it is none. */
+/**
+ * Returns the passwords in a `repositories.yaml`, also in the form in which they are sent. Returns none if the text is
+ * not such a file.
+ */
 export function repositorySecrets(text: string): string[] {
   return entriesOf(valueOf(text), 'repositories').flatMap(({ username = '', password = '', url = '' }) => [
     ...(password === '' ? [] : [password, base64(`${username}:${password}`)]),
@@ -38,7 +43,7 @@ export function repositorySecrets(text: string): string[] {
   ]);
 }
 
-/** Logins in a `config.json` of Helm or Docker; nothing where it is none. */
+/** Returns the logins in a `config.json` of Helm or Docker. Returns none if the text is not such a file. */
 export function registrySecrets(text: string): string[] {
   return entriesOf(valueOf(text), 'auths').flatMap(
     ({ auth = '', password = '', identitytoken = '', registrytoken = '' }) =>
@@ -61,7 +66,7 @@ function valueOf(text: string): unknown {
   return document !== undefined && 'value' in document ? document.value : undefined;
 }
 
-/** The texts of each entry of a list, or of a mapping. */
+/** Returns the texts of each entry of a list or a mapping. */
 function entriesOf(value: unknown, field: string): Texts[] {
   const found = isRecord(value) ? value[field] : undefined;
   const entries: unknown[] = Array.isArray(found) ? found : isRecord(found) ? Object.values(found) : [];

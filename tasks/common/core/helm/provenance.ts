@@ -2,10 +2,10 @@ import { helmReleases } from './helmReleases';
 import type { ObjectRef } from '../kubernetes/object';
 import { apiGroup } from '../kubernetes/manifest';
 
-/** What `helm version --template` is to be asked for, so that `parseHelmBuild` understands the answer. */
+/** The template for `helm version --template`. `parseHelmBuild` understands the answer. */
 export const helmBuildTemplate = '{{.Version}} {{.GitCommit}} {{.GitTreeState}} {{.GoVersion}}';
 
-/** What a Helm binary says of its own making. A field that it leaves empty is ''. */
+/** The build information that a Helm binary reports. A field that Helm leaves empty is ''. */
 export interface HelmBuild {
   version: string;
   gitCommit: string;
@@ -13,10 +13,13 @@ export interface HelmBuild {
   goVersion: string;
 }
 
-/** The answer to `helmBuildTemplate`; undefined where it is not of that form. Only the last line counts. */
+/**
+ * Parses the answer to `helmBuildTemplate`. Returns undefined if the answer has another form. Only the last line
+ * counts.
+ */
 export function parseHelmBuild(answer: string): HelmBuild | undefined {
   const line = answer.trimEnd().split(/\r?\n/).at(-1) ?? '';
-  // Fields are parted by one space each: a self-built Helm leaves two of them empty.
+  // One space separates the fields, so that empty fields can be told: a self-built Helm leaves two fields empty.
   const parts = /^(\S+) (\S*) (\S*) (\S.*)$/.exec(line);
   if (parts === null || parseVersion(parts[1] ?? '') === undefined) return undefined;
   const [, version = '', gitCommit = '', gitTreeState = '', goVersion = ''] = parts;
@@ -24,16 +27,16 @@ export function parseHelmBuild(answer: string): HelmBuild | undefined {
 }
 
 /**
- * By what Helm takes an object of the last manifest for one of the new manifest, besides name and namespace. What it does
- * not find again, it deletes, after everything of the new manifest was applied: so an object whose version (or group)
+ * How Helm matches an object of the last manifest with an object of the new manifest, besides name and namespace. Helm
+ * deletes each object that has no match, after it applied the whole new manifest. So an object whose version (or group)
  * changed is deleted right after it was written.
  */
 export type ObjectMatching = 'kind' | 'groupKind' | 'groupVersionKind';
 
-/** What differs between versions of Helm where objects are changed. */
+/** The differences between versions of Helm in how they change objects. */
 export interface HelmRules {
   matching: ObjectMatching;
-  /** Whether an object that exists, but is not in the last manifest, is changed; older ones stop half-way. */
+  /** True if Helm changes an object that exists but is not in the last manifest. Older versions fail half-way. */
   adoptsObjectsOutsideLastManifest: boolean;
 }
 
@@ -42,29 +45,31 @@ interface RulesSince {
   rules: HelmRules;
 }
 
-/** Read in `isMatchingInfo` and `update` at every tag. Oldest first. */
+/** The rules were read from `isMatchingInfo` and `update` in Helm's source at every tag. Oldest first. */
 const rulesByVersion: readonly [RulesSince, ...RulesSince[]] = [
   { since: [3, 0, 0], rules: { matching: 'kind', adoptsObjectsOutsideLastManifest: false } },
-  // a group bump deletes objects of kinds that are served in two groups (helm/helm#30631)
+  // a change of the group deletes objects of kinds that are served in two groups (helm/helm#30631)
   { since: [3, 17, 1], rules: { matching: 'groupKind', adoptsObjectsOutsideLastManifest: false } },
   { since: [3, 22, 0], rules: { matching: 'groupKind', adoptsObjectsOutsideLastManifest: true } },
-  // a version bump deletes what it has just written (helm/helm#31656)
+  // a change of the version deletes the objects that Helm has just written (helm/helm#31656)
   { since: [4, 0, 0], rules: { matching: 'groupVersionKind', adoptsObjectsOutsideLastManifest: false } },
   { since: [4, 1, 1], rules: { matching: 'groupKind', adoptsObjectsOutsideLastManifest: false } },
   { since: [4, 2, 0], rules: { matching: 'groupKind', adoptsObjectsOutsideLastManifest: true } },
 ];
 
-/** The rules of a version; of one that is not understood, those of the newest known. */
+/**
+ * Returns the rules of a version. For a version that cannot be parsed, returns the rules of the newest known version.
+ */
 export function rulesOf(version: string): HelmRules {
   const wanted = parseVersion(version);
   const newest = rulesByVersion.at(-1) ?? rulesByVersion[0];
   if (wanted === undefined) return newest.rules;
-  // A pre-release has the rules of what it leads to.
+  // A pre-release has the rules of the release that follows it.
   return (rulesByVersion.findLast(({ since }) => compareNumbers(since, wanted.numbers) <= 0) ?? rulesByVersion[0])
     .rules;
 }
 
-/** Whether a Helm with that rule takes one object for the other. */
+/** Returns true if a Helm with this rule matches the two objects. */
 export function isSameToHelm(matching: ObjectMatching, one: ObjectRef, other: ObjectRef): boolean {
   if (one.kind !== other.kind || one.name !== other.name) return false;
   if ((one.namespace ?? '') !== (other.namespace ?? '')) return false;
@@ -81,14 +86,17 @@ export function isSameToHelm(matching: ObjectMatching, one: ObjectRef, other: Ob
 export interface HelmDeletion<Ref extends ObjectRef> {
   object: Ref;
   /**
-   * `dropped`: the target has no such object. Otherwise the target declares it, and Helm deletes it all the same, because
-   * its version or its group is another one there: `declaredAs`.
+   * `dropped`: the target has no such object. In the other cases, the target declares the object (`declaredAs`) with
+   * another version or group, and Helm deletes the object all the same.
    */
   why: 'dropped' | 'versionChanged' | 'groupChanged';
   declaredAs?: Ref;
 }
 
-/** What Helm deletes of `last` when it goes to `target`, by the manifests alone: `helm.sh/resource-policy` is not looked at. */
+/**
+ * Returns the objects of `last` that Helm deletes when it goes to `target`. Only the manifests are compared:
+ * `helm.sh/resource-policy` is ignored.
+ */
 export function helmDeletions<Ref extends ObjectRef>(
   { matching }: HelmRules,
   last: readonly Ref[],
@@ -105,26 +113,26 @@ export function helmDeletions<Ref extends ObjectRef>(
     });
 }
 
-/** Where a Helm binary comes from, as far as it can be told. `rules` are the ones to plan by. */
+/** The origin of a Helm binary, as far as it is known. `rules` are the rules for the plan. */
 export type HelmProvenance =
   | { from: 'release'; version: string; rules: HelmRules }
-  /** Its SHA-256 is the one that the pipeline names. */
+  /** The SHA-256 of the binary is the one that the pipeline names. */
   | { from: 'pin'; version: string; rules: HelmRules }
-  /** A release that is newer than our list; `predecessor` is the newest release that the list has before it. */
+  /** A release that is newer than our list. `predecessor` is the newest release in the list before this release. */
   | { from: 'newerRelease'; version: string; predecessor: string; rules: HelmRules }
-  /** Self-built, changed, or saying nothing. `problem` is a clause: «it was built …». */
+  /** A binary that is self-built, changed, or reports no build information. `problem` is a clause: «it was built …». */
   | { from: 'unknown'; version: string; problem: string; rules: HelmRules }
-  /** The pipeline names a SHA-256, and this is another file. */
+  /** The pipeline names a SHA-256, and the binary has another one. */
   | { from: 'otherThanPinned'; version: string; problem: string; rules: HelmRules };
 
 export interface HelmIdentity {
-  /** Undefined where the binary's answer was not understood. */
+  /** Undefined if the answer of the binary was not understood. */
   build: HelmBuild | undefined;
-  /** Of the file that is run, in hexadecimal; undefined where it was not computed. */
+  /** The SHA-256 of the file that is run, in hexadecimal. Undefined if it was not computed. */
   sha256: string | undefined;
 }
 
-/** Judges what a binary says of itself, and its SHA-256 where `helmSha256` pins one ('' or undefined: no pin). */
+/** Judges the build information of a binary, and its SHA-256 if `helmSha256` pins one ('' or undefined: no pin). */
 export function helmProvenance({ build, sha256 }: HelmIdentity, helmSha256: string | undefined): HelmProvenance {
   const version = build?.version ?? 'unknown';
   const rules = rulesOf(version);
@@ -140,7 +148,10 @@ export function helmProvenance({ build, sha256 }: HelmIdentity, helmSha256: stri
   return { from: 'newerRelease', version, predecessor: predecessorOf(version) ?? version, rules };
 }
 
-/** Why a build is not one of a release, or undefined where it is one that we know or one newer than all we know. */
+/**
+ * Returns why a build is not from a release. Returns undefined if the build is from a known release, or from a release
+ * that is newer than all known ones.
+ */
 function problemOf({ version, gitCommit, gitTreeState }: HelmBuild): string | undefined {
   const released = helmReleases[version];
   if (released === undefined && !isNewerThanKnown(version)) return `there is no release ${version} of Helm`;
@@ -154,7 +165,11 @@ function problemOf({ version, gitCommit, gitTreeState }: HelmBuild): string | un
   return undefined;
 }
 
-/** Newer than the newest release that is known, or than the newest of its own minor version: fixes go on for old ones. */
+/**
+ * Returns true if the version is newer than all known releases of its own minor version, because Helm goes on fixing
+ * old minor versions. If no release of this minor version is known, all of its major version count, or else all
+ * releases.
+ */
 function isNewerThanKnown(text: string): boolean {
   const version = parseVersion(text);
   if (version === undefined || version.isMetadata) return false;
@@ -181,11 +196,11 @@ function predecessorOf(text: string): string | undefined {
 
 interface Version {
   numbers: readonly [number, number, number];
-  /** A build that was not made from a tag says `+unreleased`. */
+  /** True if the build was not made from a tag: its version ends with `+unreleased`, or has no patch number. */
   isMetadata: boolean;
 }
 
-/** A tag of Helm. A Helm that was built by `go install` says only `v4.1`, which is none. */
+/** Parses a version of Helm. A Helm that was built by `go install` reports only `v4.1`, which is not a tag. */
 function parseVersion(text: string): Version | undefined {
   const parts = /^v(\d{1,6})(?:\.(\d{1,6})(?:\.(\d{1,6}))?)?(?:-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/.exec(text);
   if (parts === null) return undefined;
@@ -207,14 +222,17 @@ function compareNumbers(one: readonly number[], other: readonly number[]): numbe
 export type ProvenanceVerdict = { verdict: 'accepted' } | { verdict: 'warning' | 'refused'; message: string };
 
 export interface ProvenancePolicy {
-  /** As it was run, for the message. */
+  /** The command of the binary, for the message. */
   binary: string;
   allowUnknownHelm: boolean;
-  /** The rollback that HelmSafeDeploy does by itself: its rehearsal and its proof guard it, so it goes on with a warning. */
+  /**
+   * True for the automatic rollback of HelmSafeDeploy. The rehearsal and the proof guard this rollback, so an unknown
+   * Helm causes only a warning.
+   */
   isAutomatic: boolean;
 }
 
-/** Whether a rollback may be done with that Helm. A pin that does not match is refused whatever else is allowed. */
+/** Decides if a rollback may use this Helm. A pin that does not match is always refused. */
 export function judgeProvenance(provenance: HelmProvenance, policy: ProvenancePolicy): ProvenanceVerdict {
   const { binary, allowUnknownHelm, isAutomatic } = policy;
   switch (provenance.from) {
@@ -241,11 +259,11 @@ export function judgeProvenance(provenance: HelmProvenance, policy: ProvenancePo
 }
 
 export interface HelmCapabilities {
-  /** As Helm says it, for example `v3.17.3`. */
+  /** The version that Helm reports, for example `v3.17.3`. */
   version: string;
   major: number;
   minor: number;
-  /** What it says of its own making; undefined where that is not understood, absent where nobody has asked. */
+  /** The build information that Helm reports. Undefined if it was not understood, absent if nobody asked for it. */
   build?: HelmBuild | undefined;
   /** Long flags that `helm upgrade` of this binary knows, without the dashes. */
   upgradeFlags: ReadonlySet<string>;

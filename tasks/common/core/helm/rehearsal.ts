@@ -1,94 +1,102 @@
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { objectKey } from '../kubernetes/manifest';
 
-/** `apply` is a server-side apply (Helm 4), `patch` any other patch (Helm 3). Evicting a pod is deleting it. */
+/**
+ * `apply` is a server-side apply (Helm 4), `patch` is any other patch (Helm 3). The eviction of a pod counts as
+ * `delete`.
+ */
 export type WriteVerb = 'create' | 'update' | 'patch' | 'apply' | 'delete';
 
-/** Why the API server (or we) would not do a write. `message` may quote the object, but never a Secret's values. */
+/**
+ * Why the API server (or this task) refused a write. `message` may quote the object, but never the values of a Secret.
+ */
 export interface WriteRefusal {
-  /** HTTP. */
+  /** The HTTP status. */
   status: number;
-  /** `Forbidden`, `Invalid`, `Conflict`, ...; empty when it gave none. */
+  /** `Forbidden`, `Invalid`, `Conflict`, ... Empty if the API server gave none. */
   reason: string;
   message: string;
 }
 
-/** One write that a Helm has asked for, and what the API server's dry run made of it. */
+/** One write that Helm asked for, with the result of the API server's dry run. */
 export interface RehearsedWrite {
   verb: WriteVerb;
   /**
-   * What is written, in the version that was asked for. `kind` is empty when the API server told none; `name` is
-   * empty when a creation was refused whose body we cannot read.
+   * The object of the write, in the requested version. `kind` is empty if the API server returned none. `name` is empty
+   * if a creation was refused and its body cannot be read.
    */
   ref: ObjectRef;
-  /** As in the API's path, for example `deployments`. */
+  /** The name in the path of the API, for example `deployments`. */
   resource: string;
   /** `status`, `scale`, `eviction`, ... */
   subresource?: string;
-  /** `refused`: the real write would fail just so. */
+  /** `refused` means that the real write would fail in the same way. */
   effect: 'created' | 'changed' | 'deleted' | 'refused';
-  /** The object that exists now, or of a creation the one that the dry run made up. */
+  /** The uid of the object that exists now. For a creation, the uid that the dry run made up. */
   uid?: string;
   /**
-   * The object as it would be stored, without managedFields; only of what was created or changed. A Secret holds its
-   * values: for comparing in memory, never for showing or writing down. What the API server makes up anew each time
-   * (uid, creationTimestamp, clusterIP, node ports) is made up here as well.
+   * The object that would be stored, without managedFields. Present only if the object was created or changed. A Secret
+   * holds its values here: compare them in memory, and never log or store them. Values that the API server generates
+   * anew each time (uid, creationTimestamp, clusterIP, node ports) are made up here as well.
    */
   object?: KubeObject;
   refusal?: WriteRefusal;
-  /** SHA-256 of the request's body, in hexadecimal: the execution sends the very same. */
+  /** SHA-256 of the request's body, in hexadecimal. The execution sends exactly this body. */
   bodyDigest?: string;
   /**
-   * The dry run could not know of an earlier write of the same rehearsal: `object` is what was sent, without defaults
-   * (in a namespace that would have been made), or lacks what an earlier patch would have done to it.
+   * True if the dry run did not know about an earlier write of the same rehearsal. Then `object` is the object that was
+   * sent, without defaults (in a namespace that would have been created), or it lacks the changes of an earlier patch.
    */
   isAssumed?: true;
-  /** It came in a request that deletes all of a kind at a time. */
+  /** True if the request deletes all objects of a kind at once. */
   isOfCollection?: true;
-  /** The program that asked, as it names itself: `Helm/3.17.3`, `kubectl/v1.35.2`, `curl/8.5.0`. */
+  /** The client that sent the write, as it names itself: `Helm/3.17.3`, `kubectl/v1.35.2`, `curl/8.5.0`. */
   client: string;
 }
 
-/** A write to Helm's own records of the release, which was played in memory. */
+/** A write to Helm's own records of the release. The rehearsal only simulates it in memory. */
 export interface StorageWrite {
   verb: WriteVerb;
-  /** Of the Secret or ConfigMap. */
+  /** The name of the Secret or ConfigMap. */
   name: string;
   refusal?: WriteRefusal;
 }
 
-/** How many requests a rehearsal made at the API server. */
+/** The number of requests that a rehearsal sent to the API server. */
 export interface RehearsalRequests {
-  /** Passed on as they were: objects, lists, discovery. */
+  /** Requests that were passed on unchanged: objects, lists, discovery. */
   reads: number;
-  /** Writes sent as dry runs, those of Helm's records too. */
+  /** Writes that were sent as dry runs, also those of Helm's records. */
   dryRuns: number;
 }
 
-/** What `helm rollback` of the very binary would do, from a run of it that changed nothing. */
+/** What `helm rollback` of this binary would do, taken from a run that changed nothing. */
 export interface Rehearsal {
-  /** `failed`: Helm ended with an error; what it wrote until then is in `writes`, and the real one would end there too. */
+  /**
+   * `failed` means that Helm ended with an error. `writes` has everything up to that error, and the real run would end
+   * at the same place.
+   */
   outcome: 'completed' | 'failed' | 'timedOut' | 'cancelled';
-  /** Helm's last word when it did not complete, neutralised; else empty. */
+  /** Helm's last words if it did not complete, neutralised. Otherwise empty. */
   message: string;
   exitCode: number | undefined;
-  /** In the order in which they were asked for, Helm's own records left out. */
+  /** The writes in the order of the requests, without Helm's own records. */
   writes: readonly RehearsedWrite[];
   storage: readonly StorageWrite[];
-  /** The revision that Helm would have made; undefined when it did not come so far. */
+  /** The revision that Helm would have made. Undefined if Helm did not get that far. */
   revision: number | undefined;
-  /** What the API server warned of, such as deprecated versions; each sentence once. */
+  /** Warnings of the API server, for example about deprecated versions, each sentence once. */
   warnings: readonly string[];
   requests: RehearsalRequests;
   durationMs: number;
 }
 
-/** Writes to objects themselves: those of a status or a scale tell nothing of what will be there. */
+/** Returns the writes to objects themselves. Writes to a status or a scale do not show what will exist afterwards. */
 function objectWrites(rehearsal: Rehearsal): RehearsedWrite[] {
   return rehearsal.writes.filter(({ subresource }) => subresource === undefined || subresource === 'eviction');
 }
 
-/** Of each object the last write that would be done, by `objectKey`. Refused ones are left out. */
+/** Returns the last write to each object that would be done, keyed by `objectKey`. Refused writes are left out. */
 export function lastWrites(rehearsal: Rehearsal): Map<string, RehearsedWrite> {
   const last = new Map<string, RehearsedWrite>();
   for (const write of objectWrites(rehearsal)) {
@@ -97,12 +105,18 @@ export function lastWrites(rehearsal: Rehearsal): Map<string, RehearsedWrite> {
   return last;
 }
 
-/** What would be gone at the end, one write per object: what is deleted and then made again is not among it. */
+/**
+ * Returns one write for each object that would be gone at the end. An object that is deleted and then created again is
+ * not included.
+ */
 export function rehearsedDeletions(rehearsal: Rehearsal): RehearsedWrite[] {
   return [...lastWrites(rehearsal).values()].filter(({ effect }) => effect === 'deleted');
 }
 
-/** What would be deleted at some time, even if it is made again later: volumes, addresses and pods would not survive it. */
+/**
+ * Returns the deletions of objects that are created again later. Volumes, addresses and pods would not survive such a
+ * deletion.
+ */
 export function passingDeletions(rehearsal: Rehearsal): RehearsedWrite[] {
   const last = lastWrites(rehearsal);
   return objectWrites(rehearsal).filter(
@@ -110,7 +124,7 @@ export function passingDeletions(rehearsal: Rehearsal): RehearsedWrite[] {
   );
 }
 
-/** What the API server would refuse, in order. */
+/** Returns the writes that the API server would refuse, in order. */
 export function rehearsedRefusals(rehearsal: Rehearsal): RehearsedWrite[] {
   return rehearsal.writes.filter(({ effect }) => effect === 'refused');
 }

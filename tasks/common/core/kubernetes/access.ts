@@ -1,6 +1,6 @@
 import { apiGroup } from './manifest';
 
-/** One thing that the identity of the pipeline must be allowed to do. */
+/** One right that the identity of the pipeline needs. */
 export interface NeededAccess {
   verb: string;
   /** Empty for the core group. */
@@ -9,7 +9,7 @@ export interface NeededAccess {
   resource: string;
   /** Absent for cluster-scoped resources. */
   namespace?: string;
-  /** The object that it is needed for; absent where it may be any. */
+  /** The object that needs the right. Absent if the right may cover any object. */
   name?: string;
 }
 
@@ -27,13 +27,14 @@ function allows(rule: AccessRule, need: NeededAccess): boolean {
   if (!holds(rule.verbs, need.verb) || !holds(rule.apiGroups, need.apiGroup)) return false;
   if (!holds(rule.resources, need.resource)) return false;
   if (rule.resourceNames.length === 0) return true;
-  // `create` cannot be limited by name (the name is not known to the authorizer).
+  // `create` cannot be limited by name, because the authorizer does not know the name.
   return need.verb !== 'create' && need.name !== undefined && rule.resourceNames.includes(need.name);
 }
 
 /**
- * What of `needs` the rules do not allow. The rules of one namespace hold those that apply everywhere, so what is
- * missing for a cluster-scoped resource is surely missing, while what is there may be allowed in that namespace only.
+ * Returns the needs that the rules do not allow. The rules of one namespace include those that apply everywhere. So a
+ * right that is missing for a cluster-scoped resource is surely missing, but a right that is present may apply in that
+ * namespace only.
  */
 export function missingAccess(rules: readonly AccessRule[], needs: readonly NeededAccess[]): NeededAccess[] {
   const seen = new Set<string>();
@@ -45,7 +46,7 @@ export function missingAccess(rules: readonly AccessRule[], needs: readonly Need
   });
 }
 
-/** `create deployments.apps in namespace shop`, the verbs of one resource together. */
+/** Returns `create deployments.apps in namespace shop`. All verbs of one resource are listed together. */
 export function accessSentence(missing: readonly NeededAccess[]): string {
   const byResource = new Map<string, string[]>();
   for (const need of missing) {

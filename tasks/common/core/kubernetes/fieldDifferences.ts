@@ -4,25 +4,26 @@ import { quantity } from './quantity';
 import { isSame } from './sameValue';
 
 /*
- * The fields in which two objects differ. Lists of objects are held against each other item by item where their items
- * have something to tell them apart, since more of them may be there than were declared (a sidecar, a port).
+ * The fields in which two objects differ. Lists of objects are compared item by item if their items have a key, because
+ * the live list may have more items than were declared (a sidecar, a port).
  */
 
 export interface Difference {
   path: Path;
-  /** Undefined: not there. */
+  /** Undefined if the field does not exist. */
   live: unknown;
   wanted: unknown;
-  /** The same in another order: items that are merged by their keys, or plain values. */
+  /** Present if only the order differs, of items that are merged by their keys or of plain values. */
   order?: 'items' | 'values';
 }
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * How a live object differs from what the API server says it would be. Both come from that server, so they are spelled
- * alike. `declared` is what was asked for: annotations and labels that it does not have are not looked at (webhooks
- * write a new time or sum there at each request), and neither is the order of items that it does not have.
+ * Compares a live object with the object that the API server would store. Both come from the same server, so equal
+ * values have the same spelling. `declared` is the object that was sent. Labels and annotations that `declared` lacks
+ * are ignored, because webhooks write a new time or checksum there at each request. The order of items that `declared`
+ * lacks is ignored too.
  */
 export function differences(live: unknown, wanted: unknown, declared: unknown, path: Path = []): Difference[] {
   if (isSame(live, wanted)) return [];
@@ -41,7 +42,7 @@ export function differences(live: unknown, wanted: unknown, declared: unknown, p
   return [{ path, live, wanted }];
 }
 
-/** `metadata.labels` and `metadata.annotations`, those of a pod template too. */
+/** Returns true for `metadata.labels` and `metadata.annotations`, also those of a pod template. */
 function isLabelling(path: Path): boolean {
   const [parent, last] = path.slice(-2);
   if (parent === undefined || last === undefined || !('field' in parent) || !('field' in last)) return false;
@@ -70,7 +71,10 @@ function listDifferences(live: Items, wanted: Items, declared: Items, path: Path
   return isSameOrder ? [] : [{ path, live: keys(one, by), wanted: keys(other, by), order: 'items' }];
 }
 
-/** Lists of texts and numbers: some are sets, to which others may have added. */
+/**
+ * Compares lists of texts and numbers. Some of these lists are sets to which others may have added items, so only the
+ * order of declared items counts.
+ */
 function setDifferences(whole: readonly { path: Path; live: Items; wanted: Items }[], declared: Items): Difference[] {
   return whole.flatMap(({ path, live, wanted }) => {
     if (!isSame([...live].sort(), [...wanted].sort())) return [{ path, live, wanted }];
@@ -84,7 +88,10 @@ function isPlain(item: unknown): boolean {
   return typeof item !== 'object' || item === null;
 }
 
-/** What tells the items of a list apart: list map keys of Kubernetes' own types, and what custom resources are wont to use. */
+/**
+ * Keys that tell the items of a list apart: the list map keys of Kubernetes' own types, and the keys that custom
+ * resources usually have.
+ */
 const listKeys: readonly (readonly string[])[] = [
   ['name'],
   ['containerPort', 'protocol'],
@@ -104,7 +111,7 @@ const listKeys: readonly (readonly string[])[] = [
   ['type'],
 ];
 
-/** The first key that every item of every list has, and that no two of a list share. */
+/** Returns the first key that every item of every list has and that no two items of one list share. */
 export function keyOf(lists: readonly Items[]): readonly string[] | undefined {
   if (!lists.every((list) => list.every(isRecord))) return undefined;
   return listKeys.find((by) =>
@@ -124,15 +131,19 @@ export function hasSameKey(one: Fields, other: Fields, by: readonly string[]): b
   return by.every((name) => one[name] === other[name]);
 }
 
-/** Whether a declared item, which may leave out what has a default, is the one that the server holds. */
+/**
+ * Returns true if a declared item is the item that the server holds. A declared item may lack key fields that have a
+ * default.
+ */
 function matches(item: Fields, declared: Fields, by: readonly string[]): boolean {
   return by.every((name) => declared[name] === undefined || declared[name] === item[name]);
 }
 
 /**
- * The declared fields that a live object does not have so: a comparison without the API server's help. Quantities count
- * by their amount; what is declared as empty may be absent. What a list has beyond the declared is a difference, since
- * nothing tells here whether others may add to it. Spellings that only the server knows are told as differences, too.
+ * Compares without the help of the API server: returns the declared fields that a live object lacks or has with another
+ * value. Quantities are compared by their amount. A field that is declared as empty may be absent. Surplus items of a
+ * list count as differences, because nothing here says whether others may add items. Two spellings of one value count
+ * as a difference if only the server knows that they are equal.
  */
 export function missingFields(declared: unknown, live: unknown, path: Path = []): Difference[] {
   if (declared === undefined || isSame(declared, live) || (live === undefined && isEmpty(declared))) return [];
@@ -161,14 +172,17 @@ function missingItems(declared: Items, live: Items, path: Path): Difference[] {
   return [...missing, ...surplus];
 }
 
-/** What the API server does not keep when it is declared. */
+/** Returns true for values that the API server drops. */
 function isEmpty(value: unknown): boolean {
   if (Array.isArray(value)) return value.length === 0;
   if (isRecord(value)) return Object.values(value).every(isEmpty);
   return value === undefined || value === null || value === '' || value === 0 || value === false;
 }
 
-/** Maps of amounts, and fields that are one; elsewhere `1.0` and `1` are two texts. */
+/**
+ * `amounts` are maps whose values are quantities, `amount` are fields that hold one quantity. In all other fields,
+ * `1.0` and `1` are different texts.
+ */
 const amounts = new Set([
   'limits',
   'requests',

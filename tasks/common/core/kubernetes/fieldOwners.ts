@@ -3,26 +3,33 @@ import { isRecord } from './json';
 import { isSame } from './sameValue';
 import type { KubeObject } from './object';
 
-/** Who has set a field last, as the API server notes it in `metadata.managedFields`. */
+/** The manager that set a field last, as the API server records it in `metadata.managedFields`. */
 export interface FieldOwner {
   manager: string;
   operation: string;
-  /** Through which it wrote, for example `scale`; empty for the object itself. */
+  /** The subresource through which the manager wrote, for example `scale`. Empty for the object itself. */
   subresource: string;
-  /** RFC 3339; empty when not noted. */
+  /** RFC 3339. Empty if the API server recorded no time. */
   time: string;
 }
 
-/** Those that have set the field at a path, or something below it. None where nothing is noted about it. */
+/**
+ * Returns the managers that set the field at a path, or a field below it. Returns none if nothing is recorded about the
+ * field.
+ */
 export function ownersOf(object: KubeObject, path: Path): FieldOwner[] {
   const records = recordsOf(object);
   const itself = records.filter((entry) => hold(entry['fieldsV1'], path) === 'field');
-  // Who holds a whole may just have made the map that others fill: it counts where nobody holds the field itself.
+  // The manager that holds a whole map may only have created this map, while others fill it. Such a manager counts only
+  // if nobody holds the field itself.
   const holders = itself.length > 0 ? itself : records.filter((entry) => hold(entry['fieldsV1'], path) === 'whole');
   return holders.map(ownerOf);
 }
 
-/** Those that have written to an object since an earlier state of it; of no state: ever. */
+/**
+ * Returns the managers that wrote to an object since an earlier state of it. Without an earlier state, returns all
+ * managers.
+ */
 export function writersOf(before: KubeObject | undefined, after: KubeObject): FieldOwner[] {
   const known = recordsOf(before);
   return recordsOf(after)
@@ -43,7 +50,10 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** What has no more fields on the way is held as a whole: a list or map that is replaced, never merged. */
+/**
+ * Returns `whole` if the entry ends above the path: the manager holds that list or map as one value, which is replaced
+ * and never merged.
+ */
 function hold(fields: unknown, path: Path): 'field' | 'whole' | undefined {
   if (!isRecord(fields)) return undefined;
   const [step, ...rest] = path;
@@ -74,18 +84,18 @@ function parsed(json: string): unknown {
 }
 
 /**
- * Names of what a person works with, and of what works for one: these are not the cluster's own doing. A client that
- * names itself after nothing but its library or browser tells nothing about who it is, so it counts among them.
+ * Tools of people, and tools that act for a person. Writes of these tools are not the cluster's own. A client that is
+ * named only after its library or browser does not say who it is, so it counts as such a tool.
  */
 const hands =
   /^(kubectl|oc|k9s|lens|openlens|freelens|headlamp|dashboard|rancher|helm|terraform|hashicorp|pulumi|ansible|node-fetch|axios|mozilla|curl|wget|python|openapi-generator|okhttp|java|postmanruntime|insomnia|go-http-client|unknown|before-first-apply)\b/i;
 
-/** Whether a name is that of a person's tool, or of Helm. */
+/** Returns true if a manager is a person's tool, or Helm, or has no name. */
 export function isHand(manager: string): boolean {
   return manager === '' || hands.test(manager);
 }
 
-/** Controllers of Kubernetes itself: what they write is what the object is for. */
+/** Controllers of Kubernetes itself. Every field that they write is theirs to set. */
 const controllers = new Set([
   'kube-controller-manager',
   'kube-scheduler',
@@ -96,9 +106,10 @@ const controllers = new Set([
 ]);
 
 /**
- * Whether a field is this owner's to set, whatever the chart declares. A controller outside of Kubernetes is known by how
- * it writes: through the scale subresource, by server-side apply under a name of its own, or to a field that charts
- * leave to one (the number of replicas, a webhook's CA). A plain update by an unknown name is not.
+ * Returns true if this owner may set the field, whatever the chart declares. A controller outside of Kubernetes is
+ * recognised by how it writes: through the scale subresource, by server-side apply under its own name, or to a field
+ * that charts leave to a controller (the number of replicas, a webhook's CA). A plain update by an unknown manager does
+ * not count.
  */
 export function isItsOwn(owner: FieldOwner, path: string): boolean {
   if (isHand(owner.manager)) return false;

@@ -1,17 +1,17 @@
 /*
- * Where a field stands in an object. An item of a list is named by what tells it from the others, as the API server
- * does (structured-merge-diff), so that it stays the same field when others are put before it.
+ * The place of a field in an object. An item of a list is named by its key, as the API server does
+ * (structured-merge-diff). So the path stays the same if other items are inserted before this one.
  */
 
 export type Step =
   | { field: string }
-  /** The item of a list that has these fields, among others; `by` are those that tell it from the others. */
+  /** An item of a list, with all its fields. `by` names the fields that tell this item from the others. */
   | { item: Readonly<Record<string, unknown>>; by: readonly string[] }
   | { index: number };
 
 export type Path = readonly Step[];
 
-/** `spec.template.spec.containers[name=web].image`, `metadata.labels["example.com/tier"]`. */
+/** Returns `spec.template.spec.containers[name=web].image` or `metadata.labels["example.com/tier"]`. */
 export function pathText(path: Path): string {
   return path.map(stepText).join('').replace(/^\./, '');
 }

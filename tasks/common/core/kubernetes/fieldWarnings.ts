@@ -3,16 +3,16 @@ import type { KubeObject } from './object';
 import { manifestObjects, objectName } from './manifest';
 
 /*
- * Fields that an object declares and its kind does not have. The API server leaves them out and warns, where an object is
- * created or patched; client-go prints the warning in the middle of what Helm says. A server-side apply is refused
- * instead (measured with 3.14, 3.22, 4.1 and 4.3).
+ * Fields that an object declares and its kind does not have. If an object is created or patched, the API server drops
+ * such fields and warns, and client-go prints the warning in the middle of Helm's output. A server-side apply is
+ * refused instead (measured with 3.14, 3.22, 4.1 and 4.3).
  */
 
-/** As client-go prints a warning: up to Kubernetes 1.32 as it came, since then quoted. */
+/** client-go prints a warning in these forms: plain up to Kubernetes 1.32, quoted since then. */
 const plainLine = /^W\d{4} \S+ +\d+ warnings\.go:\d+\] (.*)$/;
 const quotedLine = /^I\d{4} \S+ +\d+ warnings\.go:\d+\] ("Warning: .*")$/;
 
-/** `unknown field "spec.foo"`, where a line of Helm is such a warning. */
+/** Returns `unknown field "spec.foo"` if a line of Helm is such a warning. */
 export function fieldWarning(line: string): string | undefined {
   const warning = plainLine.exec(line)?.[1] ?? unquoted(quotedLine.exec(line)?.[1]);
   return warning !== undefined && fieldOf(warning) !== undefined ? warning : undefined;
@@ -32,7 +32,10 @@ function fieldOf(warning: string): string | undefined {
 
 const namedAtMost = 10;
 
-/** A sentence about all of them, with the objects of the manifest that have such a field. Undefined: there are none. */
+/**
+ * Returns a sentence about all warnings, with the objects of the manifest that have such a field. Returns undefined if
+ * there are no warnings.
+ */
 export function fieldWarningWords(warnings: readonly string[], manifest: string): string | undefined {
   if (warnings.length === 0) return undefined;
   const objects = manifestObjects(manifest);
@@ -52,7 +55,7 @@ function ownersOf(warning: string, objects: readonly KubeObject[]): string {
   return ` (${second === undefined ? first : `${first}, ${second}`}${rest})`;
 }
 
-/** `spec.ports[0].portt` as `spec`, `ports`, `0`, `portt`. */
+/** Splits `spec.ports[0].portt` into `spec`, `ports`, `0`, `portt`. */
 function stepsOf(path: string): string[] {
   return path.split(/[.[\]]+/).filter((step) => step !== '');
 }

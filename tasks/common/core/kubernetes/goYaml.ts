@@ -15,23 +15,23 @@ import { isNestedTooDeep } from './yamlDepth';
 
 /*
  * YAML as Helm, kubectl and client-go read it: sigs.k8s.io/yaml over go-yaml v2 (goyaml.v2/resolve.go and decode.go).
- * That is neither YAML 1.1 nor 1.2: `y` is a boolean and 0644 is octal, but times and base 60 numbers are texts; of a
- * key that comes twice the last counts; a merge key counts where it stands. A name or version such as `e3` or `0o17`
- * must not become another value here than there.
+ * This is neither YAML 1.1 nor 1.2. `y` is a boolean and 0644 is octal, but times and base 60 numbers are texts. If a
+ * key occurs twice, the last one counts. A merge key takes effect at its own position. A name or version such as `e3`
+ * or `0o17` must have the same value here as in Helm.
  */
 
-/** `line` counts from 1 in the whole text; 0 where the problem has no place. */
+/** `line` counts from 1 in the whole text. `line` is 0 if the problem has no place. */
 export type YamlDocument = { value: unknown } | { problem: string; line: number };
 
 /**
- * The documents of a stream in their order. One that holds nothing but comments is null. Never throws. The values are
- * frozen: the same document is read once only, and stands in the manifests of many revisions.
+ * Returns the documents of a stream in their order. A document with nothing but comments is null. Never throws. The
+ * values are frozen, because the same document is read only once and is part of the manifests of many revisions.
  */
 export function readGoYaml(text: string): YamlDocument[] {
   const documents: YamlDocument[] = [];
   let start = 0;
   let line = 0;
-  // Where apimachinery's YAMLReader cuts: a line of dashes, blanks and a comment.
+  // apimachinery's YAMLReader cuts here: at a line of dashes, followed by blanks and a comment only.
   for (const { 0: separator, index } of text.matchAll(/^---[^\S\r\n]*(?:#[^\r\n]*)?(?:\r?\n|$)/gm)) {
     const part = text.slice(start, index);
     documents.push(documentAt(part, line));
@@ -42,10 +42,10 @@ export function readGoYaml(text: string): YamlDocument[] {
   return documents;
 }
 
-/** What was read lately, by its text; the oldest comes first. */
+/** Documents that were read recently, keyed by their text, oldest first. */
 const known = new Map<string, YamlDocument>();
 let knownLength = 0;
-/** Characters of the texts that are kept: several revisions of the largest charts. */
+/** Limit for the texts in `known`, enough for several revisions of the largest charts. Unit: characters. */
 const knownLengthAtMost = 32_000_000;
 
 function documentAt(text: string, linesBefore: number): YamlDocument {
@@ -65,7 +65,7 @@ function remembered(text: string, document: YamlDocument): YamlDocument {
 }
 
 function frozen<Value>(value: Value): Value {
-  // An alias is one object in several places.
+  // An alias is the same object in several places, so a value may be frozen already.
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const field of Object.values(Object.freeze(value))) frozen(field);
   return value;
@@ -89,12 +89,15 @@ function readDocument(text: string): YamlDocument {
   }
 }
 
-/** Moving the lines of one flow collection shows the next one at the latest in the next pass. */
+/**
+ * Each pass indents the flow collections that the lexer reports. The next one may be reported only in the next pass.
+ */
 const passesAtMost = 10;
 
 /**
- * go-yaml lets the lines of a flow collection begin anywhere, as those of an unindented `toPrettyJson` do. The parser
- * here wants them further in than the block around them, so they are moved there where it stumbles over one.
+ * go-yaml allows the lines of a flow collection to begin in any column, as in the output of `toPrettyJson` without
+ * `indent`. The parser here requires more indentation than the surrounding block has. So the lines are indented further
+ * where the parser reports this error.
  */
 function parsed(text: string): readonly Document.Parsed[] {
   let movedText = text;
@@ -105,7 +108,7 @@ function parsed(text: string): readonly Document.Parsed[] {
       uniqueKeys: false,
       strict: false,
       logLevel: 'silent',
-      // A quotation for each of many errors would take long.
+      // Quoting the source for each of many errors would take long.
       prettyErrors: false,
     });
     const all = Array.isArray(documents) ? documents : [];
@@ -121,7 +124,10 @@ function parsed(text: string): readonly Document.Parsed[] {
 const farIn = ' '.repeat(200);
 const [flowEnd, otherMarks] = ['\u0018', new Set(['\ufeff', '\u0002', '\u001f'])];
 
-/** All flow collections that the lexer gives up at the beginning of a line, each moved in from there to its end. */
+/**
+ * Finds all flow collections that the lexer gives up at the beginning of a line, and indents each from that line to its
+ * end.
+ */
 function withFlowsMovedIn(text: string): string {
   const parts: string[] = [];
   let at = 0;
@@ -146,9 +152,9 @@ function withFlowsMovedIn(text: string): string {
   return parts.join('') + text.slice(taken);
 }
 
-/** Where the flow collection ends in which `text` is `depth` levels deep at `from`. */
+/** Returns the end of a flow collection. At `from`, `depth` levels of this collection are open. */
 function endOfFlow(text: string, from: number, depth: number): number {
-  // Inside of a plain scalar a quote is a letter like others.
+  // Inside a plain scalar, a quote is an ordinary character.
   const token = /(?<=[\s,:[{])"(?:[^"\\]|\\[^])*"|(?<=[\s,:[{])'(?:[^']|'')*'|[[{}\]]/g;
   token.lastIndex = from;
   let open = depth;
@@ -162,11 +168,14 @@ function endOfFlow(text: string, from: number, depth: number): number {
 
 class Unreadable extends Error {}
 
-/** Every node is read once, however many aliases point to it. */
+/** Reads every node once, however many aliases point to the node. */
 class Reader {
   private readonly known = new Map<Node, unknown>();
   private readonly open = new Set<Node>();
-  /** An anchor may be set anew; an alias means the one before it in the text, which is the order of reading. */
+  /**
+   * An anchor may be defined again. An alias refers to the last definition before it in the text, and nodes are read in
+   * the order of the text.
+   */
   private readonly anchors = new Map<string, Scalar | YAMLMap | YAMLSeq>();
 
   read(node: unknown): unknown {
@@ -202,7 +211,7 @@ class Reader {
 
   private merged(value: unknown): [string, unknown][] {
     const source = this.read(value);
-    // Of several sources the earlier ones count.
+    // If there are several sources, the earlier ones take precedence.
     const sources = Array.isArray(source) ? source.toReversed() : [source];
     return sources.flatMap((one: unknown) => {
       if (typeof one !== 'object' || one === null) throw new Unreadable('MERGE_OF_NO_MAP');
@@ -246,7 +255,7 @@ const words: ReadonlyMap<string, boolean | null> = new Map<string, boolean | nul
   ...['', '~', 'null', 'Null', 'NULL'].map((word) => [word, null] as const),
 ]);
 
-/** What an unquoted text stands for. */
+/** Returns the value that an unquoted text stands for. */
 export function plainValue(text: string): string | number | boolean | null {
   const word = words.get(text);
   if (word !== undefined) return word;
@@ -256,7 +265,10 @@ export function plainValue(text: string): string | number | boolean | null {
   return integerValue(plain) ?? floatValue(plain) ?? text;
 }
 
-/** Go's strconv.ParseInt and ParseUint with base 0: what fits neither int64 nor uint64 is no integer. */
+/**
+ * Follows Go's strconv.ParseInt and ParseUint with base 0: a number that fits neither int64 nor uint64 is not an
+ * integer.
+ */
 function integerValue(text: string): number | undefined {
   const [, sign = '', prefix = '', digits = ''] =
     /^([-+]?)(0[xX](?=[0-9a-fA-F]+$)|0[bB](?=[01]+$)|0[oO]?(?=[0-7]+$))?([0-9a-fA-F]+)$/.exec(text) ?? [];

@@ -1,4 +1,7 @@
-/** Groups of Kubernetes itself that have a dot; the other groups under k8s.io are custom resources. */
+/**
+ * Groups of Kubernetes itself that have a dot in their name. All other groups with a dot, also those under k8s.io, are
+ * those of custom resources.
+ */
 const builtInGroups: ReadonlySet<string> = new Set([
   'admissionregistration.k8s.io',
   'apiextensions.k8s.io',

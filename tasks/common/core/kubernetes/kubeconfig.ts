@@ -4,16 +4,16 @@ import { namesSecret, userinfoSecrets } from '../text/secretSources';
 
 type Fields = Record<string, unknown>;
 
-/** A kubeconfig as it was found. */
+/** A kubeconfig as the user gave it. */
 export interface KubeconfigSource {
   text: string;
-  /** How messages call it, for example `the service connection`. */
+  /** The name of this source in messages, for example `the service connection`. */
   origin: string;
-  /** Where its relative paths start; absent when it came without a place. */
+  /** The folder for relative paths. Absent if the kubeconfig came without a place. */
   folder?: string;
 }
 
-/** The files that a kubeconfig names. Paths are absolute. */
+/** Access to the files that a kubeconfig names. Paths are absolute. */
 export interface KubeconfigFiles {
   isAbsolute(path: string): boolean;
   join(folder: string, path: string): string;
@@ -22,9 +22,9 @@ export interface KubeconfigFiles {
 }
 
 export interface KubeconfigWishes {
-  /** Instead of the current context. */
+  /** Replaces the current context. */
   context?: string;
-  /** Instead of the context's. */
+  /** Replaces the namespace of the context. */
   namespace?: string;
   acceptUntrustedCerts?: boolean;
   /** Fields that replace those of the cluster and of the user. */
@@ -32,18 +32,21 @@ export interface KubeconfigWishes {
   user?: Fields;
 }
 
-/** Our own kubeconfig: one cluster, one user, one context, nothing beside it but plug-ins and token files by absolute path. */
+/**
+ * Our own kubeconfig: one cluster, one user, one context. It refers to no other files than plug-ins and token files, by
+ * absolute paths.
+ */
 export interface Kubeconfig {
-  /** JSON, which is YAML too. */
+  /** JSON, which is also YAML. */
   text: string;
   server: string;
-  /** The context's namespace, or the wished one. */
+  /** The requested namespace, or else the namespace of the context. */
   namespace?: string;
-  /** Every credential in it, also decoded, line by line: to be masked before anything else is done. */
+  /** Every credential in the kubeconfig, also decoded and line by line. Mask these before you do anything else. */
   secrets: readonly string[];
 }
 
-/** What a service connection of the kinds ServiceAccount and AzureSubscription holds. */
+/** The data of a service connection of the kinds ServiceAccount and AzureSubscription. */
 export interface ServiceAccountConnection {
   origin: string;
   server: string;
@@ -71,8 +74,8 @@ export function serviceAccountKubeconfig(connection: ServiceAccountConnection): 
 }
 
 /**
- * One context of a kubeconfig, made to stand alone. Of several sources the first that defines a name wins, as with the
- * variable KUBECONFIG. Throws `ConnectionInvalid`; no message quotes the content, it holds credentials.
+ * Makes one context of a kubeconfig stand alone. If several sources define a name, the first source wins, as with the
+ * variable KUBECONFIG. Throws `ConnectionInvalid`. No message quotes the content, because it holds credentials.
  */
 export function standaloneKubeconfig(
   sources: readonly KubeconfigSource[],
@@ -147,7 +150,7 @@ function entries(list: unknown, kind: 'cluster' | 'user' | 'context', source: Ku
 }
 
 function merge(configs: readonly Config[]): Config {
-  // a later `set` wins in a Map, so the first source comes last
+  // In a Map, a later `set` wins, so the first source comes last.
   const backwards = [...configs].reverse();
   return {
     clusters: new Map(backwards.flatMap((config) => [...config.clusters])),
@@ -159,7 +162,7 @@ function merge(configs: readonly Config[]): Config {
 
 function chooseContext(config: Config, wished: string | undefined, origin: string): { name: string; fields: Fields } {
   const names = [...config.contexts.keys()];
-  // with a single context there is nothing to choose
+  // A single context needs no choice.
   const name = wished ?? config.currentContext ?? (names.length === 1 ? names[0] : undefined);
   const known = names.length === 0 ? 'it has none' : `it has ${names.join(', ')}`;
   if (name === undefined) throw invalid(origin, `no context is chosen: it has no current-context (${known})`);
@@ -198,7 +201,7 @@ function inlinePem(
 ): Fields {
   const { [names.file]: file, ...rest } = fields;
   const data = textOf(fields[names.data]);
-  // as for client-go, data wins over the file
+  // As in client-go, data takes precedence over the file.
   if (data !== undefined)
     return { ...rest, [names.data]: pemBase64(data.replace(/\s/g, ''), names.data, source.origin) };
   if (!isText(file)) return rest;
@@ -206,7 +209,10 @@ function inlinePem(
   return { ...rest, [names.data]: pemBase64(toBase64(bytes), names.file, source.origin) };
 }
 
-/** Helm reads the file again when the token changes; who reads no file finds the token of this moment. */
+/**
+ * Helm reads the file again when the token changes. `token` is the present token, for programs that do not read the
+ * file.
+ */
 function withTokenFile(fields: Fields, source: KubeconfigSource, files: KubeconfigFiles): Fields {
   const file = fields['tokenFile'];
   if (!isText(file)) return fields;
@@ -215,7 +221,7 @@ function withTokenFile(fields: Fields, source: KubeconfigSource, files: Kubeconf
   return { ...fields, tokenFile: absolute(file, 'tokenFile', source, files), token };
 }
 
-/** client-go starts a plug-in with a slash in its command from the kubeconfig's folder, others from PATH. */
+/** client-go starts a plug-in from the kubeconfig's folder if its command has a slash, and from PATH otherwise. */
 function withAbsolutePlugin(fields: Fields, source: KubeconfigSource, files: KubeconfigFiles): Fields {
   const plugin = fields['exec'];
   if (!isFields(plugin) || !isText(plugin['command']) || !/[/\\]/.test(plugin['command'])) return fields;
@@ -248,7 +254,7 @@ function absolute(file: string, field: string, source: KubeconfigSource, files: 
 
 function trusting(cluster: Fields, acceptUntrustedCerts: boolean): Fields {
   if (!acceptUntrustedCerts && cluster['insecure-skip-tls-verify'] !== true) return cluster;
-  // client-go refuses both at once
+  // client-go refuses a config that has both.
   const { 'certificate-authority-data': _authority, ...rest } = cluster;
   return { ...rest, 'insecure-skip-tls-verify': true };
 }
@@ -288,7 +294,7 @@ function written({ origin, cluster, user, namespace, secrets }: Parts): Kubeconf
 function checkedServer(server: string | undefined, origin: string): string {
   if (server === undefined) throw invalid(origin, 'it has no address of an API server');
   const trimmed = server.trim();
-  // client-go takes a bare host for https
+  // client-go assumes https if the address has no scheme.
   const address = /^[a-z]+:\/\//i.test(trimmed) ? trimmed : `https://${trimmed}`;
   if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol)) {
     throw invalid(origin, 'its server is no address; https://host:port is expected');
@@ -297,8 +303,8 @@ function checkedServer(server: string | undefined, origin: string): string {
 }
 
 /**
- * Helm would print the whole of what it cannot read, credentials too, and who reads it as nothing would go past the proxy.
- * Empty where there is none.
+ * Refuses an invalid address of a proxy. Helm would print the whole address, with its credentials, and a program that
+ * ignored the address would connect without the proxy. Returns an empty text if there is no proxy.
  */
 function checkedProxy(proxy: string | undefined, origin: string): string {
   if (proxy === undefined) return '';
@@ -308,7 +314,7 @@ function checkedProxy(proxy: string | undefined, origin: string): string {
 
 function decodeToken(token: string, origin: string): string {
   if (token === '') throw invalid(origin, 'it has no token');
-  // a token that was pasted as it is, not as the Secret holds it
+  // The user pasted the token itself, and not the base64 from the Secret.
   if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return token;
   const decoded = fromBase64(token)?.trim();
   if (decoded !== undefined && /^[\x21-\x7e]+$/.test(decoded)) return decoded;
@@ -318,7 +324,7 @@ function decodeToken(token: string, origin: string): string {
   );
 }
 
-/** Base64 of PEM as it has to be; PEM that was given as it is, is encoded. */
+/** Returns base64 of PEM. PEM that is not yet encoded gets encoded. */
 function pemBase64(text: string, field: string, origin: string): string {
   if (text.includes('-----BEGIN')) return toBase64(new TextEncoder().encode(text));
   if (fromBase64(text)?.includes('-----BEGIN') === true) return text;
@@ -355,7 +361,10 @@ function pluginSecrets(plugin: Fields): string[] {
   return [...ofVariables, ...ofWords];
 }
 
-/** A credential, and where it has several lines each of them; the frame of a PEM block is none. */
+/**
+ * Returns a credential and, if it has several lines, each of its lines. The first and last line of a PEM block are not
+ * secret.
+ */
 function withLines(secret: string): string[] {
   const lines = secret.split(/\r\n|\r|\n/).map((line) => line.trim());
   return [secret, ...lines].filter((line) => line !== '' && !(line.startsWith('-----') && !line.includes('\n')));

@@ -3,13 +3,16 @@ import { readGoYaml } from './goYaml';
 import { isRecord } from './json';
 import type { KubeObject, ObjectRef } from './object';
 
-/** The API group of `apps/v1` is `apps`, that of `v1` is the empty string. */
+/** The API group of `apps/v1` is `apps`. The API group of `v1` is the empty string. */
 export function apiGroup(apiVersion: string): string {
   const slash = apiVersion.indexOf('/');
   return slash < 0 ? '' : apiVersion.slice(0, slash);
 }
 
-/** What is the same object to the API server, whatever version it is asked for: group, kind, namespace and name. */
+/**
+ * Returns the key of an object: group, kind, namespace and name. The API server holds the same object under every
+ * version, so the key has no version.
+ */
 export function objectKey(ref: ObjectRef): string {
   return `${apiGroup(ref.apiVersion)}/${ref.kind}/${ref.namespace ?? ''}/${ref.name}`;
 }
@@ -20,7 +23,7 @@ export function refOf(object: KubeObject): ObjectRef {
   return namespace === undefined ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
 }
 
-/** Of these only Helm's own record is ever read whole; of all others the metadata is enough. */
+/** Only the Secret of the core group counts. A custom resource may have the same kind. */
 export function isSecret({ apiVersion, kind }: { apiVersion: string; kind: string }): boolean {
   return kind === 'Secret' && apiGroup(apiVersion) === '';
 }
@@ -36,8 +39,8 @@ function isObject(value: unknown): value is KubeObject {
 }
 
 /**
- * Whatever has a list of items stands for these, be it called List or not; items without a kind have the list's
- * (apimachinery, pkg/apis/meta/v1/unstructured/helpers.go).
+ * Treats any value with a list of `items` as these items, whether its kind is List or not. Items without a kind get the
+ * kind of the list (apimachinery, pkg/apis/meta/v1/unstructured/helpers.go).
  */
 function flatten(value: unknown): KubeObject[] {
   if (!isRecord(value) || !Array.isArray(value['items'])) return isObject(value) ? [value] : [];
@@ -49,7 +52,7 @@ function flatten(value: unknown): KubeObject[] {
   });
 }
 
-/** The objects of a manifest as Helm stores it, in its order, as they stand there. They are frozen. */
+/** Returns the objects of a manifest in the order and in the form in which Helm stores them. The objects are frozen. */
 export function manifestObjects(manifest: string): KubeObject[] {
   return readGoYaml(manifest).flatMap((document) => {
     if ('value' in document) return flatten(document.value);
@@ -62,7 +65,10 @@ export function manifestObjects(manifest: string): KubeObject[] {
   });
 }
 
-/** The object of a hook, as far as it can be read: Helm itself has taken it. */
+/**
+ * Returns the object of a hook, or undefined if the manifest cannot be read. Helm itself has accepted this manifest, so
+ * there is no error to report.
+ */
 export function hookObject(manifest = ''): KubeObject | undefined {
   try {
     return manifestObjects(manifest)[0];
@@ -83,8 +89,9 @@ function sourceAt(manifest: string, line: number): string {
 }
 
 /**
- * Names a manifest's object among those of its release. An object that names no namespace lies in the release's one;
- * that this is said of cluster-scoped objects too does no harm, since a kind is one or the other.
+ * Returns the key of an object among those of its release. An object without a namespace belongs to the release's
+ * namespace. Cluster-scoped objects get this namespace too, which does no harm, because a kind is either namespaced or
+ * cluster-scoped.
  */
 export function manifestKey(object: KubeObject, releaseNamespace: string): string {
   const { name, namespace } = object.metadata;
@@ -92,23 +99,23 @@ export function manifestKey(object: KubeObject, releaseNamespace: string): strin
 }
 
 /**
- * What a manifest wants to be there: of an object that it declares twice the last one, since Helm applies one after the
- * other (measured with 4.1.4; Helm 3 refuses most of them).
+ * Returns the desired objects of a manifest. If the manifest declares an object twice, the last declaration counts,
+ * because Helm applies one after the other (measured with 4.1.4; Helm 3 refuses most of these manifests).
  */
 export function wantedByManifest(manifest: string, releaseNamespace: string): KubeObject[] {
   return declarations(manifest, releaseNamespace).flatMap((each) => each.at(-1) ?? []);
 }
 
 /**
- * The objects of a manifest with all that it declares of each. Of an object that is declared twice any declaration may
- * have come last: Helm 4 installs objects of one kind at the same time.
+ * Returns all declarations of each object of a manifest. If an object is declared twice, each declaration may be the
+ * one that was applied last, because Helm 4 installs objects of one kind at the same time.
  */
 export function declarations(manifest: string, releaseNamespace: string): KubeObject[][] {
   const found = new Map<string, KubeObject[]>();
   for (const object of manifestObjects(manifest)) {
     const key = manifestKey(object, releaseNamespace);
     const earlier = found.get(key) ?? [];
-    // An object has the place of its last declaration.
+    // An object takes the position of its last declaration.
     found.delete(key);
     found.set(key, [...earlier, object]);
   }

@@ -1,6 +1,6 @@
 import { isRecord } from './json';
 
-/** Any Kubernetes object as the API server or a manifest gives it. Only what every object has is typed. */
+/** Any Kubernetes object, from the API server or from a manifest. Only the fields that every object has are typed. */
 export interface KubeObject {
   apiVersion: string;
   kind: string;
@@ -31,7 +31,7 @@ export interface OwnerReference {
   controller?: boolean;
 }
 
-/** Names one object. `namespace` is absent for cluster-scoped objects. */
+/** The name of one object. `namespace` is absent for cluster-scoped objects. */
 export interface ObjectRef {
   apiVersion: string;
   kind: string;
@@ -39,15 +39,18 @@ export interface ObjectRef {
   name: string;
 }
 
-/** When the object was created, by the API server's clock, to the second; undefined where it does not say. */
+/**
+ * Returns when the object was created, by the API server's clock, to the second. Returns undefined if the object has no
+ * such time.
+ */
 export function creation({ metadata }: KubeObject): Date | undefined {
   const time = new Date(metadata.creationTimestamp ?? '');
   return isNaN(time.getTime()) ? undefined : time;
 }
 
 /**
- * When the object was last written, by the API server's clock: it notes that to the second for each manager of fields.
- * Undefined where nothing says so.
+ * Returns when the object was last written, by the API server's clock. The API server records a time for each field
+ * manager, to the second. Returns undefined if the object has no such time.
  */
 export function lastWrite({ metadata }: KubeObject): Date | undefined {
   const { creationTimestamp, managedFields } = metadata;

@@ -19,11 +19,14 @@ const suffixes: Readonly<Record<string, number>> = {
 
 const grammar = /^([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?$/;
 
-/** A quantity of Kubernetes as a number, so that equal ones are equal; undefined for what is none. */
+/**
+ * Returns a Kubernetes quantity as a number, so that equal quantities are equal numbers. Returns undefined if the value
+ * is not a quantity.
+ */
 export function quantity(value: unknown): number | undefined {
   if (typeof value !== 'string' && typeof value !== 'number') return undefined;
   const [, amount, exponent = '', suffix = ''] = grammar.exec(String(value).trim()) ?? [];
   if (amount === undefined) return undefined;
-  // Thousandths are not exact in binary: 0.1 and 100m are to be one number.
+  // Thousandths are not exact in binary, but 0.1 and 100m must be the same number.
   return Number((Number(`${amount}${exponent}`) * (suffixes[suffix] ?? Number.NaN)).toPrecision(12));
 }

@@ -4,30 +4,33 @@ import type { KubeObject } from './object';
 export interface ListQuery {
   apiVersion: string;
   kind: string;
-  /** Absent: cluster-scoped kind, or all namespaces. */
+  /** Absent for a cluster-scoped kind, or for all namespaces. */
   namespace?: string;
   labelSelector?: string;
   fieldSelector?: string;
-  /** Nothing but `metadata` is asked for and kept: what a Secret holds then never reaches this process. */
+  /** Requests and keeps only `metadata`, so that the values of a Secret never reach this process. */
   metadataOnly?: boolean;
-  /** Keeps `metadata.managedFields` of a list, which are often half of an object. */
+  /** Keeps `metadata.managedFields` of the objects in a list. These fields are often half of an object. */
   withManagers?: boolean;
 }
 
 /**
- * What is followed: the objects of a query that `keep` wants; the rest is dropped on arrival. Name the kinds that own
- * others first: `keep` is asked in that order, and asked again for an object when one that it belongs to comes later.
+ * Objects to follow: those of a query for which `keep` returns true. All others are dropped on arrival. List the kinds
+ * that own others first: `keep` is called in this order, and again for an object if one of its owners arrives later.
  */
 export interface FollowQuery extends ListQuery {
   keep(object: KubeObject): boolean;
-  /** What is held of an object that this query keeps, if not all of it; another that keeps it too may want all. */
+  /**
+   * Returns the part of a kept object that is stored. If another query keeps the object too, it may need the whole
+   * object.
+   */
   trim?(object: KubeObject): KubeObject;
 }
 
-/** One reading of all that is followed. An object that is not in it was not there at that reading. */
+/** One reading of all followed objects. An object that is missing did not exist at that reading. */
 export interface FollowSnapshot {
-  /** By `objectKey`. */
+  /** Keyed by `objectKey`. */
   objects: ReadonlyMap<string, KubeObject>;
-  /** Queries that could not be read, with why: their objects are unknown, not absent. */
+  /** Queries that could not be read, with the reason. Their objects are unknown, not absent. */
   unread: readonly { query: ListQuery; reason: FailureReason; message: string }[];
 }

@@ -2,9 +2,9 @@ import { isRecord } from './json';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** The value at a path of own fields, or undefined. */
+/** Returns the value at a path of own fields, or undefined. */
 export function at(value: unknown, ...path: readonly string[]): unknown {
-  // Asked some dozen times of each of thousands of pods at every change: no garbage here.
+  // This function runs some dozen times for each of thousands of pods at every change, so its loop allocates nothing.
   let inner = value;
   for (const name of path) {
     if (!isRecord(inner) || !Object.hasOwn(inner, name)) return undefined;
@@ -13,19 +13,19 @@ export function at(value: unknown, ...path: readonly string[]): unknown {
   return inner;
 }
 
-/** The text at a path, or the empty string. */
+/** Returns the text at a path, or the empty string. */
 export function textAt(value: unknown, ...path: readonly string[]): string {
   const found = at(value, ...path);
   return typeof found === 'string' ? found : '';
 }
 
-/** The number at a path; Kubernetes leaves zero out. */
+/** Returns the number at a path, or 0, because Kubernetes leaves out zero. */
 export function numberAt(value: unknown, ...path: readonly string[]): number {
   const found = at(value, ...path);
   return typeof found === 'number' && Number.isFinite(found) ? found : 0;
 }
 
-/** The objects of the list at a path. */
+/** Returns the objects of the list at a path. */
 export function listAt(value: unknown, ...path: readonly string[]): readonly Json[] {
   const found = at(value, ...path);
   if (!Array.isArray(found)) return nothing;
@@ -34,7 +34,7 @@ export function listAt(value: unknown, ...path: readonly string[]): readonly Jso
 
 const nothing: readonly Json[] = [];
 
-/** Milliseconds since the epoch, or 0 for what is no time. */
+/** Returns the time at a path in milliseconds since the epoch, or 0 if the value is not a time. */
 export function timeAt(value: unknown, ...path: readonly string[]): number {
   const time = Date.parse(textAt(value, ...path));
   return Number.isNaN(time) ? 0 : time;

@@ -1,14 +1,16 @@
 import { Lexer } from 'yaml';
 
-/** No chart comes near it. The parser calls itself for each level, and ends the process where the stack has no room left. */
+/**
+ * No chart comes near this depth. The parser calls itself for each level, and the process ends if the stack is full.
+ */
 const deepest = 400;
 
-/** Whether the collections of a text are nested deeper than may be parsed. */
+/** Returns true if the collections of a text are nested too deep to be parsed. */
 export function isNestedTooDeep(text: string): boolean {
   return blockDepth(text) > deepest || (brackets(text) > deepest && flowDepth(text) > deepest);
 }
 
-/** At most so many: what begins further in than the line before may lie in it. */
+/** Returns an upper bound: a line with more indentation than the line before may be nested in it. */
 function blockDepth(text: string): number {
   const open: { indent: number; depth: number }[] = [];
   let most = 0;

@@ -1,8 +1,14 @@
 import { neutralise } from '../text/foreignText';
 
-/** Characters of one name (a project, a pipeline, a job) in an identity; its id beside it is what makes it unique. */
+/**
+ * Limit for one name (a project, a pipeline, a job) in an identity. The id beside the name makes the identity unique.
+ * Unit: characters.
+ */
 const nameLimit = 64;
-/** Characters of a whole identity. All parts together are below it: cut off would be what makes it unique. */
+/**
+ * Limit for a whole identity. All parts together are shorter, because a cut could remove the part that makes the
+ * identity unique. Unit: characters.
+ */
 export const identityLimit = 1024;
 export const linkLimit = 2048;
 export const processLimit = 256;
@@ -10,18 +16,19 @@ export const processLimit = 256;
 type Variable = (name: string) => string | undefined;
 
 /**
- * Who holds a lease: one attempt of one job of one run, so that the main and the post-job phase of its steps are one
- * holder, and jobs of a matrix, reruns and other pipelines are others. `variable` reads a variable of the job as the agent
- * names it (`System.JobId`); `process` is the mark of this process. Shown in the logs of other runs.
+ * Returns the holder of a lease: one attempt of one job of one run. So the main phase and the post-job phase of a step
+ * are the same holder, but jobs of a matrix, reruns and other pipelines are not. `variable` reads a variable of the job
+ * by the agent's name for it (`System.JobId`). `process` is the mark of this process. The logs of other runs show the
+ * holder.
  */
 export function holderOf(given: Variable, process: string, redact = (text: string): string => text): Holder {
-  // What the agent makes itself is told as it is: a job may have the secret `911`.
+  // Values that the agent itself makes are not redacted, because a job may have the secret `911`.
   const variable: Variable = (name) => (isMadeByAgent(name) ? given(name) : without(redact, given(name)));
   const read: Variable = (name) => shown(variable(name), nameLimit) || undefined;
   const mark = shown(process, processLimit);
   const job = read('System.JobId');
   const run = runOf(read);
-  // Without these nothing tells two runs apart: this is no agent, but somebody's terminal.
+  // Without a job and a run, two runs cannot be told apart. This is not an agent, but the terminal of a person.
   if (job === undefined || run === undefined)
     return { identity: `no pipeline, process ${mark}`, link: '', process: mark, run: '' };
   const collection = collectionUrl(variable('System.CollectionUri') ?? variable('System.TeamFoundationCollectionUri'));
@@ -43,21 +50,27 @@ function without(redact: (text: string) => string, text: string | undefined): st
   return text === undefined ? undefined : redact(text);
 }
 
-/** One line of somebody else's text, bounded: nothing in it is a command of the agent, a control or unseen. */
+/**
+ * Returns text of others as one line of limited length, without commands of the agent, control characters and invisible
+ * characters.
+ */
 export function shown(text: string | undefined, limit: number): string {
   const oneLine = (part: string): string => part.replace(/\s+/gu, ' ');
-  // What is taken out may have stood between two blanks.
+  // A removed character may have been between two blanks, so blanks are joined again.
   const line = oneLine(neutralise(oneLine(wellFormed((text ?? '').slice(0, 8 * limit))))).trim();
   if (line.length <= limit) return line;
   return `${line.slice(0, limit - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
-/** Half a character would come back from the API server as another, and would be no part of an address. */
+/**
+ * The API server would change half of a surrogate pair into another character. Half of a pair is also not valid in an
+ * address.
+ */
 function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
-/** An address that a person may be sent to, bounded; empty for all else. */
+/** Returns an address that may be shown to people, of limited length. Returns an empty text for anything else. */
 export function shownLink(text: string | undefined): string {
   const url = webUrl(text);
   return url === undefined || url.href.length > linkLimit ? '' : neutralise(url.href);
@@ -73,7 +86,9 @@ function runOf(read: Variable): Run | undefined {
   return isClassicRelease(read) ? releaseRun(read) : buildRun(read);
 }
 
-/** A classic release names the build that it deploys too, so what there is tells less than what the host says. */
+/**
+ * A classic release also names the build that it deploys. So the host type decides, and not only which variables exist.
+ */
 function isClassicRelease(read: Variable): boolean {
   return read('System.HostType')?.toLowerCase() !== 'build' && read('Release.ReleaseId') !== undefined;
 }
@@ -102,10 +117,10 @@ function releaseRun(read: Variable): Run | undefined {
   return { kind: 'release', parts, label };
 }
 
-/** Leaves room for the number of a revision in the 63 characters that a label may have. */
+/** A label may have 63 characters. This limit leaves room for the number of a revision. */
 const runLabelLimit = 52;
 
-/** `4711_20260101.4_web-deploy`: id, number and pipeline of a run, in the characters of a label. */
+/** Returns `4711_20260101.4_web-deploy`: the id, number and pipeline of a run, in characters that a label may have. */
 function runLabelOf(...parts: readonly (string | undefined)[]): string {
   const plain = parts.map((part = '') => part.replace(/[^A-Za-z0-9.-]+/g, '-').replace(/^[-.]+|(?<![-.])[-.]+$/g, ''));
   return plain
@@ -114,7 +129,10 @@ function runLabelOf(...parts: readonly (string | undefined)[]): string {
     .replace(/(?<![^A-Za-z0-9])[^A-Za-z0-9]+$/, '');
 }
 
-/** What `runLabelOf` has written, for people: `run 20260101.4 (4711) of pipeline web-deploy`; empty for what is none. */
+/**
+ * Turns the result of `runLabelOf` into text for people: `run 20260101.4 (4711) of pipeline web-deploy`. Returns an
+ * empty text if the label has another form.
+ */
 export function runWords(label: string): string {
   const [id = '', number = '', pipeline = ''] = label.split('_');
   if (!/^[A-Za-z0-9]/.test(id)) return '';
@@ -122,12 +140,12 @@ export function runWords(label: string): string {
   return pipeline === '' ? run : `${run} of pipeline ${pipeline}`;
 }
 
-/** A job of a matrix has its leg in the display name alone. */
+/** For a job of a matrix, only the display name has the name of the leg. */
 function jobName(read: Variable): string {
   return read('System.JobDisplayName') ?? named(read('System.JobName')) ?? '';
 }
 
-/** What the author gave no name to, the service calls so. */
+/** Azure Pipelines uses this name if the author gave none. */
 function named(name: string | undefined): string | undefined {
   return name === '__default' ? undefined : name;
 }
@@ -147,7 +165,10 @@ function withId(text: string, id: string | undefined): string {
   return id === undefined || id === '' ? trimmed : `${trimmed} (${id})`;
 }
 
-/** `fabrikam` on the service, `server/tfs/DefaultCollection` elsewhere: there a collection's name alone is not unique. */
+/**
+ * Returns `fabrikam` on the service and `server/tfs/DefaultCollection` elsewhere, where the name of a collection alone
+ * is not unique.
+ */
 function organisation(collection: URL | undefined): string | undefined {
   if (collection === undefined) return undefined;
   const path = decoded(collection.pathname).replace(/^\/+|(?<!\/)\/+$/g, '');
@@ -168,7 +189,7 @@ function decoded(path: string): string {
   }
 }
 
-/** With a slash at its end. */
+/** The returned address ends with a slash. */
 function collectionUrl(text: string | undefined): URL | undefined {
   const url = webUrl(text);
   if (url === undefined) return undefined;
@@ -182,7 +203,7 @@ function webUrl(text: string | undefined): URL | undefined {
   if (text === undefined || text === '' || !URL.canParse(text)) return undefined;
   const url = new URL(text);
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return undefined;
-  // Whoever reads the link needs no credentials of another.
+  // Readers of the link must not get the credentials of somebody else.
   url.username = '';
   url.password = '';
   return url;
@@ -194,7 +215,7 @@ function linkTo(variable: Variable, collection: URL | undefined, { kind }: Run, 
     if (given !== '' && !given.includes('***')) return given;
   }
   const project = variable('System.TeamProject');
-  // An address with a part that was redacted leads nowhere.
+  // An address with a redacted part leads nowhere.
   if (collection === undefined || project === undefined || project.includes('***')) return '';
   const page =
     kind === 'build'
@@ -203,7 +224,10 @@ function linkTo(variable: Variable, collection: URL | undefined, { kind }: Run, 
   return shownLink(`${collection.href}${encoded(project)}/${page}`);
 }
 
-/** The page of the run on which Markdown of its steps stands; empty where the agent does not say where that is. */
+/**
+ * Returns the page of the run that shows the Markdown of its steps. Returns an empty text if the agent does not report
+ * the address.
+ */
 export function summaryPage(variable: Variable): string {
   const read: Variable = (name) => variable(name) || undefined;
   const run = runOf(read);
@@ -225,12 +249,12 @@ function encoded(text: string): string {
 }
 
 export interface Holder {
-  /** Names one attempt of one job for people; what makes it unique is in it. */
+  /** Names one attempt of one job for people, with ids that make the name unique. */
   identity: string;
-  /** The page of its run; empty where there is none. */
+  /** The page of the run. Empty if there is none. */
   link: string;
-  /** The mark of its process: `machine/pid/start`. */
+  /** The mark of the process: `machine/pid/start`. */
   process: string;
-  /** Names its run in a label, see `runWords`; empty where there is none. */
+  /** Names the run in a label, see `runWords`. Empty if there is none. */
   run: string;
 }

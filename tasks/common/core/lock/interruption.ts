@@ -1,14 +1,14 @@
 import { isRecord } from '../kubernetes/json';
 import { workActions, type Work } from './work';
 
-/** What the main phase of a step leaves for the post-job phase as long as it is at work. */
+/** The note that the main phase of a step leaves for the post-job phase while the main phase works. */
 export interface Interruption {
-  /** Empty as long as it is not known. */
+  /** Empty until the release is known. */
   release: string;
   namespace: string;
-  /** The revision that was to be made; 0 as long as no change was begun. */
+  /** The revision that the change makes. 0 before a change has begun. */
   revision: number;
-  /** What was to make it; absent as long as no change was begun. */
+  /** The action that makes the revision. Absent before a change has begun. */
   action?: Work['action'];
   /** The process of the main phase; see adapters/system/processes. */
   process: string;
@@ -18,7 +18,7 @@ export function interruptionText(interruption: Interruption): string {
   return JSON.stringify(interruption);
 }
 
-/** Undefined where nothing was under way, or where the text is not ours. */
+/** Returns undefined if no work was under way, or if the text is not ours. */
 export function readInterruption(text: string | undefined): Interruption | undefined {
   if (text === undefined || text === '') return undefined;
   let value: unknown;

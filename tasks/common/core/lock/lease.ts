@@ -1,9 +1,10 @@
 /**
- * The Lease of a release: who may change it now, and what was begun and not put in order.
+ * The Lease of a release names the run that may change the release now, and the work that was begun and not finished.
  *
- * Its holder renews it every `renewSeconds` and trusts it for `trustSeconds` after the start of its last renewal, by its
- * own clock. Another takes it `leaseSeconds` after it first saw the object's present resourceVersion, by its own clock. No
- * clock is compared with another one: times in the object are for people.
+ * The holder renews the lease every `renewSeconds`, and trusts it for `trustSeconds` after the start of the last
+ * renewal, by the holder's own clock. Another run takes the lease `leaseSeconds` after that run first saw the present
+ * resourceVersion of the object, by that run's own clock. No clock is compared with another clock: the times in the
+ * object are for people.
  */
 import { identityLimit, linkLimit, processLimit, shown, shownLink, type Holder } from './holder';
 import { isRecord } from '../kubernetes/json';
@@ -13,27 +14,30 @@ import { workActions, type Work } from './work';
 
 export type { Work } from './work';
 
-/** What an earlier holder had begun when it lost or gave up the lease. `until`: its last sign of life, server's clock. */
+/**
+ * Work that an earlier holder had begun when it lost or released the lease. `until` is that holder's last sign of life,
+ * by the server's clock.
+ */
 export interface LeftWork extends Work {
   until: Date;
 }
 
-/** A Lease as somebody has written it. Its texts are bounded and can be shown. */
+/** A Lease in the form in which somebody wrote it. Its texts are limited in length and safe to show. */
 export interface LeaseRecord {
-  /** Empty when it is released. */
+  /** Empty if the lease is released. */
   holder: string;
   link: string;
   process: string;
   durationSeconds: number;
-  /** RFC 3339 by the holder's clock, only to be shown; empty where it is none. */
+  /** RFC 3339 by the holder's clock, only for people. Empty if the Lease has no valid time. */
   acquiredAt: string;
   renewedAt: string;
-  /** How often it was taken. */
+  /** The number of times that the lease was taken. */
   transitions: number;
   resourceVersion: string;
-  /** What its holder has begun and not put in order. */
+  /** Work that the holder has begun and not finished. */
   work: Work | undefined;
-  /** What holders before it had begun, oldest first. */
+  /** Work that earlier holders had begun, oldest first. */
   left: readonly LeftWork[];
   /** When the object was last written, by the API server's clock. */
   writtenAt: Date | undefined;
@@ -43,11 +47,13 @@ export const leaseSeconds = 30;
 export const renewSeconds = 5;
 export const trustSeconds = 20;
 
-/** Of a Lease that somebody else wrote: nobody is to be shut out for longer by one that was left. */
+/**
+ * Limit for the duration of a Lease that somebody else wrote. An abandoned Lease must not shut others out for longer.
+ */
 const longestLeaseSeconds = 300;
 /**
- * How long after its owner's last sign of life a record can have been written by its Helm: the guard ends that 27 s
- * after the last renewal began, and the server notes times to the second.
+ * After the last sign of life of its holder, Helm can still write a record for this long. The guard ends Helm 27 s
+ * after the last renewal began, and the server records times to the second.
  */
 const afterlifeSeconds = 30;
 const leftLimit = 5;
@@ -61,7 +67,7 @@ const processAnnotation = 'helm-safe-deploy/process';
 const workAnnotation = 'helm-safe-deploy/work';
 const leftAnnotation = 'helm-safe-deploy/left';
 
-/** What an identity must be allowed to do with Leases. */
+/** The rights on Leases that an identity needs. */
 export const leaseVerbs = ['get', 'create', 'update'] as const;
 
 export function leaseName(release: string): string {
@@ -72,7 +78,7 @@ export function leaseRef(namespace: string, release: string): ObjectRef {
   return { apiVersion, kind, namespace, name: leaseName(release) };
 }
 
-/** Reads a Lease whoever has written it; never throws. What makes no sense is taken for what is safe. */
+/** Reads a Lease from any writer. Never throws. A value that makes no sense is replaced by a safe one. */
 export function leaseRecord(object: KubeObject): LeaseRecord {
   const value: unknown = object;
   const { metadata, spec } = fields(value);
@@ -108,7 +114,10 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** Never shorter than ours: its holder trusts it for that long, whatever somebody else has written into it. */
+/**
+ * The duration is never shorter than ours: the holder trusts the lease for our duration, whatever somebody else has
+ * written into it.
+ */
 function durationOf(value: unknown): number {
   if (!isCount(value)) return leaseSeconds;
   return Math.min(Math.max(value, leaseSeconds), longestLeaseSeconds);
@@ -143,14 +152,14 @@ function readLeft(words: string): LeftWork[] {
   });
 }
 
-/** `upgrade 7`, as it stands in the Lease and in the log. */
+/** Returns `upgrade 7`, the form in the Lease and in the log. */
 export function workText({ action, revision }: Work): string {
   return `${action} ${revision}`;
 }
 
-/** What the holder of a Lease says of itself. */
+/** The content that the holder writes into its Lease. */
 export interface LeaseContent {
-  /** Undefined: released. */
+  /** Undefined if the lease is released. */
   holder: Holder | undefined;
   acquiredAt: Date;
   renewedAt: Date;
@@ -160,8 +169,9 @@ export interface LeaseContent {
 }
 
 /**
- * The Lease to create, or to put in the place of `found`: with its uid and resourceVersion, so that it is refused when
- * somebody was faster, and with all that others have written into it. A released one keeps the link of its last holder.
+ * Returns the Lease to create, or to put in the place of `found`. A replacement keeps the uid and the resourceVersion,
+ * so that it is refused if somebody was faster, and keeps everything that others wrote into the Lease. A released Lease
+ * keeps the link of its last holder.
  */
 export function leaseObject(ref: ObjectRef, found: KubeObject | undefined, content: LeaseContent): KubeObject {
   const { holder, work, left } = content;
@@ -197,24 +207,29 @@ function leftText(left: readonly LeftWork[]): string {
   return left.map((work) => `${workText(work)} until ${work.until.toISOString()}`).join('; ');
 }
 
-/** The API server takes a MicroTime with six digits and no other. */
+/** The API server accepts a MicroTime only with six digits. */
 function microTime(time: Date): string {
   return time.toISOString().replace(/Z$/, '000Z');
 }
 
-/** What a holder is left with by those before it, when it takes the lease: nothing of it may be forgotten by its death. */
+/**
+ * Returns the work of earlier holders that a new holder takes over. None of this work may be forgotten if the new
+ * holder dies.
+ */
 export function inherited(previous: LeaseRecord | undefined): LeftWork[] {
   if (previous === undefined) return [];
   return withLeft(previous.left, previous.work, previous.writtenAt);
 }
 
-/** Whether a holder before had begun the revision and not put it in order; `lease` is as it was found. */
+/**
+ * Returns true if an earlier holder had begun the revision and not finished it. `lease` is the Lease as it was found.
+ */
 export function wasBegun(lease: LeaseRecord | undefined, revision: number): boolean {
   if (lease === undefined) return false;
   return [lease.work, ...lease.left].some((work) => work?.revision === revision && work.action !== 'uninstall');
 }
 
-/** With work that is not put in order and whose Helm is not at work any more; without a time nothing can be proven by it. */
+/** Adds unfinished work whose Helm has ended. Work without a time is left out, because it proves nothing. */
 export function withLeft(left: readonly LeftWork[], work: Work | undefined, until: Date | undefined): LeftWork[] {
   const more = work === undefined || until === undefined ? left : [...left, { ...work, until }];
   return more.slice(-leftLimit);
@@ -224,26 +239,26 @@ export function nextTransitions({ transitions }: LeaseRecord): number {
   return transitions < mostTransitions ? transitions + 1 : 0;
 }
 
-/** What a contender has to do next. */
+/** The next step of a run that wants the lease. */
 export type Turn =
   | { turn: 'create' }
   | { turn: 'take'; because: 'released' | 'expired' | 'own' }
-  /** Nothing can be taken before, unless it is released. */
+  /** The lease cannot be taken earlier, unless its holder releases it. */
   | { turn: 'wait'; milliseconds: number };
 
-/** When a contender first saw an object's present resourceVersion, by its own monotonic clock. */
+/** When a run that wants the lease first saw the present resourceVersion, by the run's own monotonic clock. */
 export interface Sight {
   resourceVersion: string;
   firstSeenMs: number;
 }
 
-/** `nowMs`: when the answer had come; what was written before it was asked for is surely older. */
+/** `nowMs` is the time at which the answer arrived, so the write that the answer shows is surely older. */
 export function sightOf(seen: LeaseRecord, before: Sight | undefined, nowMs: number): Sight {
   if (before?.resourceVersion === seen.resourceVersion) return before;
   return { resourceVersion: seen.resourceVersion, firstSeenMs: nowMs };
 }
 
-/** Whoever takes does so with the resourceVersion that was seen, so that of many only one succeeds. */
+/** A run takes the lease with the resourceVersion that it saw, so that only one of many runs succeeds. */
 export function turn(
   seen: LeaseRecord | undefined,
   sight: Sight | undefined,
@@ -260,13 +275,16 @@ export function turn(
   return milliseconds > 0 ? { turn: 'wait', milliseconds } : { turn: 'take', because: 'expired' };
 }
 
-/** Whether a Lease is still the one that was taken, by this process. A job's next process may have taken it meanwhile. */
+/**
+ * Returns true if the Lease is still the one that this process took. A later process of the same job may have taken it
+ * meanwhile.
+ */
 export function isHeldBy(seen: LeaseRecord | undefined, me: Holder, transitions: number): boolean {
   return seen?.holder === me.identity && seen.process === me.process && seen.transitions === transitions;
 }
 
 const statusesOf: Readonly<Record<Work['action'], readonly RevisionStatus[]>> = {
-  // `helm upgrade --install` makes the one or the other by what it finds.
+  // `helm upgrade --install` does an install or an upgrade, depending on what it finds.
   install: ['pending-install', 'pending-upgrade'],
   upgrade: ['pending-install', 'pending-upgrade'],
   rollback: ['pending-rollback'],
@@ -274,8 +292,9 @@ const statusesOf: Readonly<Record<Work['action'], readonly RevisionStatus[]>> = 
 };
 
 /**
- * Whether a pending or uninstalling revision was surely left by a holder of this lease who is gone, for whoever holds it
- * now; `lease` is as it was found then. What was written later than such a holder's Helm can have lived is another's.
+ * Returns true if a pending or uninstalling revision was surely left by an earlier holder of this lease that is gone.
+ * Call this as the present holder. `lease` is the Lease as it was found then. If the revision was written after the
+ * Helm of such a holder must have ended, somebody else wrote it.
  */
 export function isAbandoned(lease: LeaseRecord | undefined, pending: Revision): boolean {
   const { writtenAt } = pending;

@@ -1,18 +1,18 @@
 import { leaseVerbs, workText, type LeaseRecord } from './lease';
 import { duration } from '../text/durationText';
 
-/** What a lease is about. */
+/** The release that a lease protects. */
 export interface Locked {
   release: string;
   namespace: string;
 }
 
-/** `the release shop in namespace prod`. */
+/** Returns `the release shop in namespace prod`. */
 function releaseText({ release, namespace }: Locked): string {
   return `the release ${release} in namespace ${namespace}`;
 }
 
-/** Who holds it, what it does, and where to look at it; on one line. */
+/** Returns one line that names the holder, its work and the page of its run. */
 export function holderText({ holder, link, work, acquiredAt }: LeaseRecord): string {
   const doing = work === undefined ? '' : `, at work on ${workText(work)}`;
   const since = acquiredAt === '' ? '' : `, since ${shownTime(acquiredAt)} by its clock`;
@@ -20,7 +20,7 @@ export function holderText({ holder, link, work, acquiredAt }: LeaseRecord): str
   return `${holder}${since}${doing}${at}`;
 }
 
-/** To the second: `2026-11-21 07:58:12 UTC`. */
+/** Returns the time to the second: `2026-11-21 07:58:12 UTC`. */
 function shownTime(time: string): string {
   return new Date(time).toISOString().replace(/^([^T]*)T([^.]*)\.\d+Z$/, '$1 $2 UTC');
 }
@@ -33,14 +33,17 @@ export function waitingText(locked: Locked, record: LeaseRecord, waitedMs: numbe
   ].join('\n');
 }
 
-/** `quietMs`: for how long it has not renewed; `untilExpiryMs`: until it can be taken if that stays so. */
+/**
+ * `quietMs` is the time since the holder last renewed. `untilExpiryMs` is the time until the lease can be taken, if the
+ * holder stays silent.
+ */
 export function reminderText(
   record: LeaseRecord,
   times: { waitedMs: number; limitMs: number; quietMs: number; untilExpiryMs: number },
 ): string {
   const { waitedMs, limitMs, quietMs, untilExpiryMs } = times;
   const waited = `Still waiting, ${seconds(waitedMs)} of at most ${seconds(limitMs)}, for ${record.holder}`;
-  // One that lives renews every 5 s.
+  // A live holder renews every 5 s.
   if (quietMs < 10_000) return `${waited}. It is alive.`;
   return `${waited}. Not heard of for ${seconds(quietMs)}: if that stays so, its lock is over in ${seconds(untilExpiryMs)}.`;
 }
@@ -69,7 +72,7 @@ export function lostMessage(locked: Locked, record: LeaseRecord | undefined, sil
   return `${silent}, and it was taken by ${holderText(record)}`;
 }
 
-/** Why nothing keeps other runs away, and what to grant. `problem`: what the API server said. */
+/** Says why nothing keeps other runs away, and which rights to grant. `problem` is the answer of the API server. */
 export function unusableMessage(locked: Locked, problem: string): string {
   const verbs = leaseVerbs.map((verb) => `"${verb}"`).join(', ');
   return [

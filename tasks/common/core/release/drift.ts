@@ -7,12 +7,12 @@ import { apiGroup, isSecret, objectName } from '../kubernetes/manifest';
 import { isUnowned, otherOwner } from './mergeBase';
 
 /*
- * How what is live differs from what a release declares.
+ * The difference between the live objects and the objects that a release declares.
  *
- * The API server itself is asked: a forced server-side apply of the declared object, as a dry run, answers with what the
- * object would be. Whatever is not so already has drifted. The server's own defaults, units and list keys are in both
- * sides of the comparison, so none of them is known here. What was added and is declared nowhere (a sidecar, a field of
- * another manager) is no drift: no deploy would take it away.
+ * The task asks the API server itself: it sends the declared object as a forced server-side apply in a dry run, and the
+ * answer is the object that the server would store. Every difference to the live object is drift. Defaults, units and
+ * list keys of the server are on both sides of the comparison, so this code needs no knowledge of them. Additions that
+ * nobody declared (a sidecar, a field of another manager) are no drift, because no deploy would remove them.
  */
 
 export interface ReleaseName {
@@ -20,47 +20,50 @@ export interface ReleaseName {
   namespace: string;
 }
 
-/** An object of a release as its manifest has it, and where the API server keeps it. */
+/** An object of a release: `declared` is from the manifest, `ref` is its place on the API server. */
 export interface DeclaredObject {
   ref: ObjectRef;
   declared: KubeObject;
 }
 
 /**
- * `missing`: not there, or being deleted; `foreign`: there, but not this release's; `changed`: other than declared;
- * `unknown`: it could not be compared, so nobody may say that it has not drifted.
+ * `missing`: the object does not exist, or is being deleted. `foreign`: it exists, but does not belong to this release.
+ * `changed`: it differs from its declaration. `unknown`: it could not be compared, so nobody may claim that it has no
+ * drift.
  */
 export interface Drift {
   ref: ObjectRef;
   drift: 'missing' | 'foreign' | 'changed' | 'unknown';
-  /** With `changed`, and with `foreign` where it differs as well. */
+  /** Filled for `changed`, and for `foreign` if the object differs as well. */
   fields: readonly DriftedField[];
-  /** With `foreign`: no release owns it, so nobody loses it. */
+  /** Set for `foreign` if no release owns the object, so that nobody loses it. */
   isUnowned?: boolean;
-  /** A sentence. No value of a Secret is in it, and of other objects numbers, switches and images only. */
+  /** A sentence. It has no value of a Secret, and of other objects only numbers, booleans and images. */
   message: string;
 }
 
 export interface DriftedField {
-  /** `spec.template.spec.containers[name=web].image` */
+  /** For example `spec.template.spec.containers[name=web].image`. */
   path: string;
   /** `is 5, not 2`, `differs`, `is gone`, `was added`. */
   message: string;
-  /** Field managers that have set it last, as the API server notes them. It may be anything. */
+  /** The field managers that set the field last, as the API server records them. A name may be any text. */
   managers: readonly string[];
 }
 
 export interface Comparison {
   drift: Drift | undefined;
-  /** Sentences about differences that are another's to make, such as an autoscaler's, and so are no drift. */
+  /**
+   * Sentences about differences that are no drift, because another manager may make them, for example an autoscaler.
+   */
   held: readonly string[];
 }
 
 const asDeclared: Comparison = { drift: undefined, held: [] };
 
 /**
- * The object as Helm sends it: in its namespace, with the marks of its release, which the manifest lacks
- * (pkg/action/validate.go, setMetadataVisitor), and without what only the API server may write.
+ * Returns the object as Helm sends it: in its namespace, and with the marks of its release, which the manifest lacks
+ * (pkg/action/validate.go, setMetadataVisitor). Fields that only the API server may write are left out.
  */
 export function asHelmSends({ ref, declared }: DeclaredObject, release: ReleaseName): KubeObject {
   const { status: _, ...object } = declared;
@@ -87,16 +90,19 @@ export function asHelmSends({ ref, declared }: DeclaredObject, release: ReleaseN
   };
 }
 
-/** The fields of a live object that a release can declare. */
+/** Returns the fields that a release can declare. */
 function content(object: KubeObject): Record<string, unknown> {
   const { status: _, metadata, ...rest } = object;
   const { labels, annotations, finalizers, ownerReferences } = metadata;
-  // A Secret's texts are told in its data, where the API server puts them.
+  // The API server moves the stringData of a Secret into its data, so the data shows these texts.
   const { stringData: __, ...fields } = rest as Record<string, unknown>;
   return { ...(isSecret(object) ? fields : rest), metadata: { labels, annotations, finalizers, ownerReferences } };
 }
 
-/** A Job with ttlSecondsAfterFinished is removed by its controller when it has ended: that is no drift. */
+/**
+ * Returns true for a Job with ttlSecondsAfterFinished: its controller removes the Job after its end, and this is no
+ * drift.
+ */
 function removesItself(declared: KubeObject): boolean {
   const spec = declared['spec'];
   return (
@@ -107,7 +113,7 @@ function removesItself(declared: KubeObject): boolean {
   );
 }
 
-/** What a declared object is that is not there. */
+/** Judges a declared object that does not exist. */
 export function absence({ ref, declared }: DeclaredObject): Comparison {
   const name = nameOf(ref);
   if (removesItself(declared)) {
@@ -116,19 +122,19 @@ export function absence({ ref, declared }: DeclaredObject): Comparison {
   return { drift: { ref, drift: 'missing', fields: [], message: `${name} does not exist.` }, held: [] };
 }
 
-/** What an object is whose kind the API server does not serve. */
+/** Judges an object of a kind that the API server does not serve. */
 export function unserved(ref: ObjectRef): Comparison {
   const message = `${nameOf(ref)} does not exist: the API server serves no ${ref.kind} of ${ref.apiVersion}.`;
   return { drift: { ref, drift: 'missing', fields: [], message }, held: [] };
 }
 
-/** What is to be said of an object that could not be read. `why` is a sentence. */
+/** Judges an object that could not be read. `why` is a sentence. */
 export function notKnown(ref: ObjectRef, why: string): Comparison {
   const message = `Whether ${nameOf(ref)} is as declared is not known: ${why}`;
   return { drift: { ref, drift: 'unknown', fields: [], message }, held: [] };
 }
 
-/** The live object against the answer of the dry run. `wanted.declared` is what was sent. */
+/** Compares the live object with the answer of the dry run. `wanted.declared` is the object that was sent. */
 export function compare(
   wanted: DeclaredObject,
   live: KubeObject,
@@ -141,8 +147,9 @@ export function compare(
 }
 
 /**
- * The live object against the declared one alone, where the API server would not do the dry run. `because` says why, as
- * a sentence. Certain when it finds nothing; what it finds may be another spelling of the same.
+ * Compares the live object with the declared object alone, if the API server refused the dry run. `because` is a
+ * sentence that says why. If nothing is found, there is surely no drift. A difference that is found may be another
+ * spelling of the same value.
  */
 export function compareAlone(
   wanted: DeclaredObject,
@@ -155,7 +162,7 @@ export function compareAlone(
   return judged(wanted.ref, live, found, release, because);
 }
 
-/** What is drift for sure though no field tells which: the API server refuses to make the object as declared. */
+/** Reports certain drift without naming a field: the API server refuses to make the object as declared. */
 export function refusedChange(ref: ObjectRef, because: string): Comparison {
   const message = `${nameOf(ref)} cannot be made as declared: what differs may not be changed (${because}).`;
   return { drift: { ref, drift: 'changed', fields: [], message }, held: [] };
@@ -169,7 +176,7 @@ function nameOf(ref: ObjectRef): string {
   return ref.namespace === undefined ? objectName(ref) : `${objectName(ref)} in namespace ${ref.namespace}`;
 }
 
-/** `stringData` of a Secret as the API server keeps it. */
+/** Moves the `stringData` of a Secret into its data, as the API server does. */
 function spelledAsKept(declared: KubeObject): KubeObject {
   const texts = declared['stringData'];
   if (!isSecret(declared) || !isRecord(texts)) return declared;
@@ -225,12 +232,12 @@ function judged(
   return { drift: { ref, drift: 'changed', fields, message: `${nameOf(ref)}: ${wording(fields)}${how}.` }, held };
 }
 
-/** Nobody notes who has moved the items of a list that are merged by their keys. */
+/** Nobody records who moved the items of a list that is merged by keys. */
 function setters(live: KubeObject, { path, order }: Difference): FieldOwner[] {
   return order === 'items' ? [] : ownersOf(live, path);
 }
 
-/** What is named of an object; the rest is counted. */
+/** At most this many fields of an object are named. The rest is counted. */
 const namedAtMost = 8;
 
 function wording(fields: readonly DriftedField[]): string {
@@ -257,7 +264,7 @@ function saying(ref: ObjectRef, { path, live, wanted, order }: Difference): stri
   return isShown ? `is ${shownValue(live)}, not ${shownValue(wanted)}` : 'differs';
 }
 
-/** Texts may hold passwords wherever a chart puts them; an image's name is what one looks for first. */
+/** A chart may put a password into any text. The name of an image is shown, because people look for it first. */
 function isHarmless(value: unknown, field: string): boolean {
   return typeof value === 'number' || typeof value === 'boolean' || (field === 'image' && typeof value === 'string');
 }
@@ -271,8 +278,9 @@ function shortenedImage(image: string): string {
 }
 
 /**
- * Field paths that the API server says it does not know («.spec.foo: field not declared in schema»,
- * structured-merge-diff, typed/validate.go). It drops such fields when Helm 3 sends them, and refuses to apply them.
+ * Returns the paths of fields that the API server does not know («.spec.foo: field not declared in schema»,
+ * structured-merge-diff, typed/validate.go). The API server drops such fields when Helm 3 sends them, and refuses to
+ * apply them.
  */
 export function unknownFields(message: string): string[] {
   return [...message.matchAll(/(?<![\w$\][.-])((?:\.[\w$-]+|\[[^\][]*\])+): field not declared in schema/g)].map(
@@ -280,7 +288,7 @@ export function unknownFields(message: string): string[] {
   );
 }
 
-/** The object without these fields, in all items of the lists on the way. */
+/** Removes these fields from the object, in all items of the lists along the path. */
 export function withoutFields(object: KubeObject, paths: readonly string[]): KubeObject {
   return paths.reduce((rest: unknown, path) => without(rest, path.split('.')), object) as KubeObject;
 }
@@ -293,7 +301,7 @@ function without(value: unknown, path: readonly string[]): unknown {
   return below.length === 0 ? others : { ...others, [field]: without(found, below) };
 }
 
-/** Whether the API server refused a change because the field may not change once it is there. */
+/** Returns true if the API server refused a change because an existing field is immutable. */
 export function isImmutable(message: string): boolean {
   return /immutable|may not be? ?changed?|may not change|cannot change|cannot be changed|updates to .{0,300} (are )?forbidden|Forbidden: (spec|field|pod updates)/i.test(
     message,

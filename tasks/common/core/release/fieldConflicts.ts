@@ -4,30 +4,31 @@ import type { Revision } from './release';
 import type { HelmCapabilities } from '../helm/provenance';
 
 /*
- * Fields that a server-side apply must not set, because another field manager has set them to something else.
+ * Fields that a server-side apply must not set, because another field manager has set them to another value.
  *
- * Helm 4 applies without force unless it is told `--force-conflicts`. It goes on with the other objects after a conflict,
- * writes nothing of the object that has one, deletes nothing, and fails at the end (pkg/kube/client.go, update; measured
- * with 4.1.4 and 4.2.3).
+ * Helm 4 applies without force unless `--force-conflicts` is given. After a conflict, Helm goes on with the other
+ * objects. It writes no field of the object that has the conflict, deletes nothing, and fails at the end
+ * (pkg/kube/client.go, update; measured with 4.1.4 and 4.2.3).
  */
 
-/** The field manager under which every Helm writes (cmd/helm: `kube.ManagedFieldsManager`). */
+/** The field manager of all versions of Helm (cmd/helm: `kube.ManagedFieldsManager`). */
 export const helmFieldManager = 'helm';
 
 export interface FieldConflict {
-  /** As the API server writes it: `.spec.replicas`, `.spec.template.spec.containers[name="web"].image`. */
+  /** In the API server's form: `.spec.replicas`, `.spec.template.spec.containers[name="web"].image`. */
   field: string;
-  /** It may be anything. */
+  /** The name of the field manager. It may be any text. */
   manager: string;
-  /** Through which it wrote, for example `scale`; empty for the object itself. */
+  /** The subresource through which the manager wrote, for example `scale`. Empty for the object itself. */
   subresource: string;
 }
 
 const manager = String.raw`"((?:[^"\\\n]|\\.)*)"(?: with subresource "((?:[^"\\\n]|\\.)*)")?(?: using \S+)?(?: at \S+?)?`;
 
 /**
- * The conflicts that the API server names («Apply failed with 1 conflict: …», k8s.io/apimachinery,
- * pkg/util/managedfields/internal/conflict.go), also where Helm repeats its words. None where it names none.
+ * Returns the conflicts that the API server names («Apply failed with 1 conflict: …», k8s.io/apimachinery,
+ * pkg/util/managedfields/internal/conflict.go), also if Helm repeats the message. Returns none if the message names
+ * none.
  */
 export function fieldConflicts(text: string): FieldConflict[] {
   const found: FieldConflict[] = [];
@@ -47,10 +48,10 @@ export function fieldConflicts(text: string): FieldConflict[] {
 }
 
 /**
- * Whether Helm has written an object at or after a time of the API server's clock. The API server notes when a write has
- * changed something, and keeps the time of one that was refused or changed nothing (measured). Of a release that is
- * applied on the server's side only such writes count. Where nothing of Helm is noted nobody can tell, and it counts as
- * written.
+ * Returns true if Helm wrote an object at or after a time of the API server's clock. The API server records the time of
+ * a write that changed something. If a write was refused or changed nothing, the earlier time stays (measured). For a
+ * release that uses server-side apply, only writes by server-side apply count. If nothing is recorded about Helm,
+ * nobody can know, and the object counts as written.
  */
 export function wasWrittenSince({ metadata }: KubeObject, since: Date, applyMethod: Revision['applyMethod']): boolean {
   const times = (metadata.managedFields ?? [])
@@ -63,7 +64,7 @@ export function wasWrittenSince({ metadata }: KubeObject, since: Date, applyMeth
 
 const namedAtMost = 5;
 
-/** `.spec.replicas (set by kubectl through scale), .data.text (set by kubectl-edit)` */
+/** Returns `.spec.replicas (set by kubectl through scale), .data.text (set by kubectl-edit)`. */
 export function conflictWords(conflicts: readonly FieldConflict[]): string {
   const phrases = conflicts.slice(0, namedAtMost).map(({ field, manager: name, subresource }) => {
     const through = subresource === '' ? '' : ` through ${shortened(subresource)}`;
@@ -77,17 +78,19 @@ function shortened(text: string): string {
   return text.length > 120 ? `${text.slice(0, 119)}…` : text;
 }
 
-/** How an upgrade will write the objects. */
 export interface UpgradeMethod {
-  /** By a server-side apply that fails at the first field that another manager has set otherwise. */
+  /** True for a server-side apply that fails at the first field that another manager has set to another value. */
   meetsConflicts: boolean;
-  /** Helm first makes its own earlier client-side writes server-side ones: they are no conflicts for it. */
+  /**
+   * True if Helm first turns its own earlier client-side writes into server-side ones, so that these cause no conflict.
+   */
   ownsItsEarlierWrites: boolean;
 }
 
 /**
- * How this Helm will write: Helm 3 by client-side patches; Helm 4 as `--server-side` says, which is by default as the
- * last revision was written, and server-side for an install (pkg/action/upgrade.go, getUpgradeServerSideValue).
+ * Returns how this Helm will write. Helm 3 uses client-side patches. Helm 4 follows `--server-side`: by default, it
+ * writes as the last revision was written, and an install is server-side (pkg/action/upgrade.go,
+ * getUpgradeServerSideValue).
  */
 export function upgradeMethod(
   { major }: Pick<HelmCapabilities, 'major'>,
@@ -107,7 +110,10 @@ export function upgradeMethod(
 
 const flagsWithValue = new Set(['server-side']);
 
-/** The last value that counts, as pflag reads it; undefined where the flag is not given. */
+/**
+ * Returns the last value of the flag, which is the one that counts for pflag. Returns undefined if the flag is not
+ * given.
+ */
 function flagValue(words: readonly string[], name: string): string | undefined {
   const at = words.findLastIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
   const word = words[at];

@@ -1,59 +1,73 @@
 import type { Revision } from './release';
 
 /**
- * Helm copies the labels of a revision's storage object onto every later revision (measured with 3.17.3 and 4.1.4),
- * so each of these marks carries the number of the revision that it is about.
+ * Helm copies the labels of a revision's storage object to every later revision (measured with 3.17.3 and 4.1.4). So
+ * each of these marks has the number of the revision that it is about.
  */
 export const verifiedLabel = 'helm-safe-deploy/verified';
 export const unhealthyLabel = 'helm-safe-deploy/unhealthy';
 
-/** Names the run that made the revision, after the revision's number: `8_4711_20260101.4_web-deploy`; see core/lock/holder. */
+/**
+ * This mark names the run that made the revision, after the number of the revision: `8_4711_20260101.4_web-deploy`; see
+ * core/lock/holder.
+ */
 export const runLabel = 'helm-safe-deploy/run';
 
-/** The run that made the revision, as `runWords` reads it; empty where that is not known. */
+/**
+ * Returns the run that made the revision, in the form that `runWords` reads. Returns an empty text if the run is not
+ * known.
+ */
 export function runOf({ labels, revision }: Revision): string {
   const [, number, run = ''] = /^(\d+)_(.+)$/.exec(labels[runLabel] ?? '') ?? [];
   return number === String(revision) ? run : '';
 }
 
-/** Stands on the revision that served while it was `superseded` for the time of a change; see flows/release/mergeBase. */
+/**
+ * This mark is on the serving revision while its status is `superseded` during a change; see flows/release/mergeBase.
+ */
 export const servedLabel = 'helm-safe-deploy/served';
 
 function isMarked(revision: Revision, label: string): boolean {
   return revision.labels[label] === String(revision.revision);
 }
 
-/** Judged unhealthy by us. Helm turns `failed` into `superseded` at the next good upgrade, this mark stays. */
+/**
+ * Returns true if Helm or this task judged the revision unhealthy. The next successful upgrade of Helm turns `failed`
+ * into `superseded`, but the mark stays.
+ */
 export function isUnhealthy(revision: Revision): boolean {
   return revision.status === 'failed' || isMarked(revision, unhealthyLabel);
 }
 
-/** Helm had done its work, and this task judged the result to be bad. Helm's own failures have no such mark. */
+/**
+ * Returns true if Helm had done its work and this task judged the result unhealthy. A failure of Helm itself has no
+ * such mark.
+ */
 export function wasJudged(revision: Revision): boolean {
   return isMarked(revision, unhealthyLabel);
 }
 
-/** Seen healthy by us, and not found unhealthy since. */
+/** Returns true if this task saw the revision healthy, and has not found it unhealthy since then. */
 export function isVerified(revision: Revision): boolean {
   return isMarked(revision, verifiedLabel) && !isUnhealthy(revision);
 }
 
-/** Stands on the revision whose record is edited for the time of a change; see flows/release/mergeBase. */
+/** This mark is on a revision whose record is edited during a change; see flows/release/mergeBase. */
 export const editedLabel = 'helm-safe-deploy/edited';
 
-/** A run has edited its record for the time of a change, and has not put it back. */
+/** Returns true if a run edited the record during a change and has not restored it. */
 export function isEdited(revision: Revision): boolean {
   return isMarked(revision, editedLabel);
 }
 
-/** A run took `deployed` from it for the time of a change, and has not put it back. */
+/** Returns true if a run took the status `deployed` from the revision during a change and has not restored it. */
 export function wasServing(revision: Revision): boolean {
   return revision.status === 'superseded' && isMarked(revision, servedLabel);
 }
 
 /**
- * Whether the revision that died was a first install, or the removal of one: nothing of the release has ever served, so
- * it may go as a whole.
+ * Returns true if the dead revision was a first install, or the removal of one. No revision of the release has ever
+ * served, so the whole release may be removed.
  */
 export function isDeadInstall(died: Revision, history: readonly Revision[]): boolean {
   if (died.status !== 'pending-install' && !(died.status === 'uninstalling' && isUnhealthy(died))) return false;
@@ -63,21 +77,21 @@ export function isDeadInstall(died: Revision, history: readonly Revision[]): boo
 
 export type ReleaseState =
   | { state: 'absent' }
-  /** Uninstalled with its history kept: the next deploy is an install. */
+  /** The release is uninstalled and its history was kept: the next deploy is an install. */
   | { state: 'uninstalled'; last: Revision }
   | { state: 'deployed'; last: Revision }
-  /** The last revision failed: what it wrote may still be there. */
+  /** The last revision failed, but its objects may still exist. */
   | { state: 'failed'; last: Revision }
-  /** Somebody is at work on it, or died at it. */
+  /** Somebody is working on the release, or died while working on it. */
   | { state: 'pending'; last: Revision }
   | { state: 'unknown'; last: Revision };
 
-/** Whether Helm would install now, rather than upgrade. */
+/** Returns true if Helm would install the release now, and not upgrade it. */
 export function isFirstInstall({ state }: ReleaseState): boolean {
   return state === 'absent' || state === 'uninstalled';
 }
 
-/** What Helm's record says of the release. Answers for every history. */
+/** Returns the state of the release according to Helm's records. There is an answer for every history. */
 export function releaseState(history: readonly Revision[]): ReleaseState {
   const last = history.at(-1);
   if (last === undefined) return { state: 'absent' };
@@ -91,7 +105,8 @@ export function releaseState(history: readonly Revision[]): ReleaseState {
     case 'pending-rollback':
     case 'uninstalling':
       return { state: 'pending', last };
-    // A last revision that is superseded was superseded by one whose record is gone: nothing says that it serves.
+    // If the last revision is superseded, the record of the revision that superseded it is gone. Nothing shows that the
+    // last revision is serving.
     case 'superseded':
     case 'failed':
       return { state: 'failed', last };
@@ -101,10 +116,10 @@ export function releaseState(history: readonly Revision[]): ReleaseState {
 }
 
 /**
- * The revision that was applied last, whatever came of it: what serves now. Undefined where nothing was applied, and
- * where somebody is at work on the release or died at it. A failed upgrade whose pre-hooks Helm has not come past
- * changed nothing (see `changedNothing`); one of its hooks was begun, while a rollback has those of its target, as they
- * were then.
+ * Returns the revision that was applied last, whatever its result: the serving revision. Returns undefined if nothing
+ * was applied, or if somebody is working on the release or died while working on it. If Helm failed at the pre-hooks of
+ * an upgrade, this upgrade changed nothing (see `changedNothing`), and one of its hooks had begun. For a rollback, the
+ * phases of the hooks prove nothing: Helm copies the hooks of the target with their old phases.
  */
 export function appliedLast(history: readonly Revision[]): Revision | undefined {
   const { state } = releaseState(history);
@@ -121,26 +136,31 @@ export function appliedLast(history: readonly Revision[]): Revision | undefined 
 
 const begunPhases: ReadonlySet<string> = new Set(['Failed', 'Running', 'Unknown']);
 
-/** What came before an uninstall is no history of what runs now. */
+/** Revisions before an uninstall are not part of the history of what runs now. */
 export function sinceUninstall(history: readonly Revision[]): readonly Revision[] {
   return history.slice(history.findLastIndex(wasUninstalled) + 1);
 }
 
-/** Helm 4.3 notes it, and lets anybody describe a rollback in words of his own; older ones show it by their words alone. */
+/**
+ * Helm 4.3 records that a revision is a rollback, and lets the user choose the description. Older versions show a
+ * rollback only by its description.
+ */
 export function isOfRollback({ description, status, rollbackRevision }: Revision): boolean {
   if (rollbackRevision !== undefined || status === 'pending-rollback') return true;
   return /^Rollback (?:to \d+\b|".*" failed: )/s.test(description);
 }
 
 /**
- * An install over a history that was kept turns `uninstalled` into `superseded`, with these words (measured with 3.17.3 and
- * 4.1.4; replaceRelease in pkg/action/install.go). The same befalls a failed revision by `helm install --replace`.
+ * An install over a kept history turns `uninstalled` into `superseded`, with this description (measured with 3.17.3 and
+ * 4.1.4; replaceRelease in pkg/action/install.go). `helm install --replace` does the same to a failed revision.
  */
 function wasUninstalled({ status, description }: Revision): boolean {
   return status === 'uninstalled' || (status === 'superseded' && description === 'superseded by new release');
 }
 
-/** The newest revision of which nothing says that it failed: what came after it may have left something behind. */
+/**
+ * Returns the newest revision that nothing reports as failed. Later revisions may have left objects or fields behind.
+ */
 export function lastGood(history: readonly Revision[]): Revision | undefined {
   return sinceUninstall(history).findLast((revision) => revision.status === 'deployed' || isVerified(revision));
 }
@@ -151,8 +171,8 @@ export interface RollbackTarget {
 }
 
 /**
- * The revision to return to: the newest that was verified healthy, else the newest that Helm calls deployed.
- * `superseded` alone is no proof: it says only that something was deployed after it.
+ * Returns the target of a rollback: the newest revision that was verified healthy, or else the newest revision that
+ * Helm calls deployed. The status `superseded` alone proves nothing: it only says that a later revision was deployed.
  */
 export function rollbackTarget(history: readonly Revision[], before = Infinity): RollbackTarget | undefined {
   const candidates = sinceUninstall(history).filter((revision) => revision.revision < before);
@@ -163,10 +183,11 @@ export function rollbackTarget(history: readonly Revision[], before = Infinity):
 }
 
 /**
- * Revisions whose record goes so that at most `maximum` stay, oldest first; 0 keeps all. Unlike Helm's own pruning it
- * spares the newest verified revision, which a run of failures would push out (measured with history-max 3), but not one
- * from before an uninstall: without the record of that it would count for what is there now. With `mayHaveLeft` it spares
- * all that may have left something in the cluster, which nobody would know of any more.
+ * Returns the revisions whose records are removed so that at most `maximum` remain, oldest first. 0 keeps all. Unlike
+ * the pruning of Helm, this spares the newest verified revision, which a series of failures would push out (measured
+ * with history-max 3). A verified revision from before an uninstall is not spared: without the record of the uninstall,
+ * that revision would count as live. With `mayHaveLeft`, all revisions that may have left something in the cluster are
+ * spared, because without their records nobody would know about their leftovers.
  */
 export function prunable(history: readonly Revision[], maximum: number, mayHaveLeft = false): readonly Revision[] {
   if (maximum <= 0 || history.length <= maximum) return [];
@@ -187,11 +208,12 @@ function sinceGood(history: readonly Revision[]): readonly Revision[] {
 }
 
 /**
- * Whether a revision that Helm has given up changed nothing of the release: Helm marks each hook's phase, and touches no
- * object of the chart before the last pre-install or pre-upgrade hook has succeeded. Only a revision that Helm itself
- * has ended says so: in one that is still pending the last hook counts as running for ever (measured with a killed
- * Helm 3.17.3, 4.1.4 and 4.2.3). A hook that runs before and after says only with Helm's description when it failed.
- * Not for rollbacks: their hooks are copied from the target with the phases of its own time.
+ * Returns true if a revision that Helm ended as failed changed no object of the release. Helm records a phase for each
+ * hook, and touches no object of the chart before the last pre-install or pre-upgrade hook has succeeded. Only a
+ * revision that Helm itself ended proves this: in a pending revision, the last hook counts as running for ever
+ * (measured with a killed Helm 3.17.3, 4.1.4 and 4.2.3). If a hook runs both before and after the change, only Helm's
+ * description shows when the hook failed. This function is not for rollbacks: their hooks are copied from the target,
+ * with their old phases.
  */
 export function changedNothing(revision: Revision, event: 'pre-install' | 'pre-upgrade'): boolean {
   if (revision.status !== 'failed') return false;

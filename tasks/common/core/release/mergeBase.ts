@@ -3,19 +3,19 @@ import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { apiGroup, manifestKey, manifestObjects } from '../kubernetes/manifest';
 
 /*
- * What a failed or dead revision leaves behind.
+ * The leftovers of failed and dead revisions.
  *
- * Helm computes what to remove from the manifest of one earlier revision: an upgrade from the last deployed one, a
- * rollback from the last one. What other revisions wrote since then is in neither manifest, so Helm 3 (and Helm 4 on
- * a release made by Helm 3) leaves their fields, every Helm leaves their objects, and before 4.2 a rollback fails
- * on an object that is alive but not in the last revision's manifest (all measured).
+ * Helm computes what to remove from the manifest of one earlier revision: an upgrade uses the last deployed revision, a
+ * rollback uses the last revision. The writes of other revisions since then are in neither manifest. So Helm 3 (and
+ * Helm 4 on a release made by Helm 3) leaves their fields, and every Helm leaves their objects. Before 4.2, a rollback
+ * fails if an object is live but not in the manifest of the last revision (all measured).
  *
- * The mend is to give Helm one base that holds everything that is to go: the objects of all revisions since the last
- * good one, with all fields that any of them had and the new manifest has not. It stands in the last revision's record
- * while Helm runs, and Helm's own merge then removes exactly that.
+ * The remedy is to give Helm one merge base that has everything to remove: the objects of all revisions since the last
+ * good one, with all fields that any of these revisions had and the new manifest lacks. The merge base is in the record
+ * of the last revision while Helm runs, and Helm's own merge then removes exactly these objects and fields.
  */
 
-/** Groups that the API server itself serves. Objects of any other group are custom resources. */
+/** Groups that the API server itself serves. Objects of all other groups are custom resources. */
 const builtInGroups = new Set([
   '',
   'admissionregistration.k8s.io',
@@ -60,8 +60,8 @@ interface ReleaseName {
 }
 
 /**
- * Whose a live object is where it is not this release's. Helm (since 3.2) writes its marks on everything that it makes,
- * and refuses to take over what lacks them.
+ * Returns who owns a live object, if the owner is not this release. Helm (since 3.2) writes its marks on every object
+ * that it makes, and refuses to take over an object without these marks.
  */
 export function otherOwner(live: KubeObject, release: ReleaseName): string | undefined {
   const annotations = live.metadata.annotations ?? {};
@@ -72,14 +72,15 @@ export function otherOwner(live: KubeObject, release: ReleaseName): string | und
   return isOurs ? undefined : `release ${owner} in namespace ${namespace}`;
 }
 
-/** Whether no release owns it: somebody made it, or took Helm's mark from it. */
+/** Returns true if no release owns the object: somebody made the object by hand, or removed Helm's mark from it. */
 export function isUnowned({ metadata }: KubeObject): boolean {
   return metadata.annotations?.['meta.helm.sh/release-name'] === undefined;
 }
 
 /**
- * Why an object is not removed with the revision that brought it; undefined where it may go. What the last good
- * revision had as well goes by the chart's own wish, unless another release owns it now.
+ * Returns why an object is not removed together with the revision that brought it. Returns undefined if the object may
+ * be removed. If the last good revision also had the object, the chart itself asks for the removal, so the object is
+ * kept only if another release owns it now, or if its resource policy says so.
  */
 export function keepReason(
   ref: ObjectRef,
@@ -99,7 +100,10 @@ export function keepReason(
   return isCustomResource(ref) ? 'it is a custom resource: what it stands for may go with it' : undefined;
 }
 
-/** Names of the templates by which a StatefulSet makes claims that outlive it; none where it takes them with it. */
+/**
+ * Returns the names of the templates from which a StatefulSet makes claims that outlive it. Returns none if the
+ * StatefulSet deletes its claims together with itself.
+ */
 export function claimTemplates(object: KubeObject): string[] {
   const spec = object['spec'];
   if (object.kind !== 'StatefulSet' || apiGroup(object.apiVersion) !== 'apps' || !isRecord(spec)) return [];
@@ -112,15 +116,15 @@ export function claimTemplates(object: KubeObject): string[] {
   });
 }
 
-/** An object of an earlier revision that the wanted manifest does not have. */
+/** An object of an earlier revision that the desired manifest lacks. */
 export interface Leftover {
   key: string;
   object: KubeObject;
-  /** The last good revision had it as well: that Helm removes it is the chart's own wish. */
+  /** True if the last good revision also had the object. Then the chart itself asks for the removal by Helm. */
   wasGood: boolean;
 }
 
-/** The objects of `manifests` that `wanted` does not have. `good` is the manifest of the last good revision. */
+/** Returns the objects of `manifests` that `wanted` lacks. `good` is the manifest of the last good revision. */
 export function leftovers(
   manifests: readonly string[],
   good: string | undefined,
@@ -139,8 +143,9 @@ export function leftovers(
 }
 
 /**
- * The objects of `wanted` that `manifests` have and `good` has not. Where such an object is another's in the cluster it
- * must be spared in the base: what is in its base Helm takes for its own, and takes over without a word.
+ * Returns the objects of `wanted` that `manifests` have and `good` lacks. If the live object belongs to somebody else,
+ * the merge base must spare it: Helm regards every object of its merge base as its own, and takes it over without a
+ * message.
  */
 export function newcomers(
   manifests: readonly string[],
@@ -156,9 +161,10 @@ export function newcomers(
 }
 
 /**
- * The manifest that Helm is to merge from: of everything that any of `manifests` (oldest first) declares what `wanted`
- * does not, in the API version of `wanted` where that has the object too (Helm 4.1.0 takes another version for another
- * object), without the objects in `spared`, which Helm then does not see: it deletes none of them, and takes over none.
+ * Returns the manifest that Helm is to merge from. It has everything that any of `manifests` (oldest first) declares
+ * and `wanted` does not. If `wanted` has the object too, its API version is used, because Helm 4.1.0 regards another
+ * version as another object. The objects in `spared` are left out, so Helm does not see them: it neither deletes them
+ * nor takes them over.
  */
 export function mergeBase(
   manifests: readonly string[],
@@ -185,8 +191,8 @@ export function mergeBase(
 const keepPolicy = 'helm.sh/resource-policy';
 
 /**
- * What Helm reads of an object that it removes: its name, and of an uninstall the policy that keeps it (pkg/action,
- * uninstall.go). The rest would only take room in the record, which may hold 1 MiB.
+ * Returns what Helm reads of an object that it removes: its name, and for an uninstall the policy that keeps the object
+ * (pkg/action, uninstall.go). The rest would only take space in the record, which may hold 1 MiB.
  */
 function identityOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
   const { name, namespace, annotations } = metadata;
@@ -202,7 +208,10 @@ function identityOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
   };
 }
 
-/** A document of a manifest. JSON, because in it no text can be read as anything else; with escapes for what go-yaml refuses or folds. */
+/**
+ * Returns a document of a manifest. The document is JSON, because no text in JSON can be read as another type.
+ * Characters that go-yaml refuses or folds are escaped.
+ */
 export function manifestDocument(object: KubeObject): string {
   const escaped = JSON.stringify(object).replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
@@ -212,10 +221,11 @@ export function manifestDocument(object: KubeObject): string {
 }
 
 /**
- * What of an object is to go, under the identity that it has in the wanted manifest; its namespace is named only where
- * that names it, since Helm compares it as it stands. What both declare is left out: objects that Helm has no type for
- * (custom resources, CRDs, APIServices, kinds newer than it) are merged two-way, from base to wanted, without a look
- * at what is live, and a field whose wanted value stood in the base would not be sent.
+ * Returns the parts of an object to remove, under the identity that the object has in the desired manifest. The
+ * namespace is named only if the desired manifest names it, because Helm compares it literally. Fields that both
+ * declare are left out. Helm has no type for some objects (custom resources, CRDs, APIServices, kinds newer than this
+ * Helm). It merges these two-way, from base to desired, and ignores the live object. So Helm would not send a field
+ * whose desired value is already in the base.
  */
 function remainderOf(object: KubeObject, wish: KubeObject): KubeObject {
   const { apiVersion, kind } = wish;
@@ -230,7 +240,10 @@ function remainderOf(object: KubeObject, wish: KubeObject): KubeObject {
   };
 }
 
-/** To remove a field Helm needs its name, not its text. Items of lists may be found by any of theirs. */
+/**
+ * To remove a field, Helm needs its name and not its text. Items of lists stay whole, because Helm may find an item by
+ * any of its fields.
+ */
 function emptied(value: unknown): unknown {
   if (typeof value === 'string' && value.length > longText) return '';
   if (!isRecord(value)) return value;
@@ -241,7 +254,7 @@ const longText = 200;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The fields of `value` that `wish` does not declare, and nothing that it does. */
+/** Returns the fields of `value` that `wish` does not declare. */
 function without(value: Fields, wish: Fields): Record<string, unknown> {
   const rest = Object.entries(value).flatMap(([name, field]): [string, unknown][] => {
     if (!Object.hasOwn(wish, name)) return [[name, field]];
@@ -271,9 +284,9 @@ function withoutItems(items: readonly unknown[], wished: readonly unknown[], fie
 }
 
 /**
- * `patchMergeKey` of the lists that Kubernetes merges by key (k8s.io/api and apimachinery, types.go); all other lists
- * are replaced whole. A list may hold a key twice (port 53 for TCP and for UDP): its items are then one here, as a
- * deletion by key would take both.
+ * The `patchMergeKey` of the lists that Kubernetes merges by key (k8s.io/api and apimachinery, types.go). All other
+ * lists are replaced as a whole. A list may have a key twice (port 53 for TCP and for UDP). Such items count as one
+ * item here, because a deletion by key would remove both.
  */
 const mergeKeys: Readonly<Record<string, readonly string[]>> = {
   containers: ['name'],
@@ -296,10 +309,13 @@ const mergeKeys: Readonly<Record<string, readonly string[]>> = {
   ownerReferences: ['uid'],
 };
 
-/** Lists of texts that are merged as sets. */
+/** Lists of texts that Kubernetes merges as sets. */
 const primitiveSets = new Set(['finalizers', 'podCIDRs']);
 
-/** The key by which Kubernetes merges the lists of a field; undefined where it replaces them whole. */
+/**
+ * Returns the key by which Kubernetes merges the lists of a field. Returns undefined if Kubernetes replaces them as a
+ * whole.
+ */
 export function mergeKeyOf(field: string, items: readonly unknown[]): string | undefined {
   if (!Object.hasOwn(mergeKeys, field)) return undefined;
   return mergeKeys[field]?.find((key) => items.every((item) => isRecord(item) && Object.hasOwn(item, key)));
@@ -314,7 +330,10 @@ function byMergeKey(items: readonly Fields[], key: string): Map<unknown, Fields>
   return byKey;
 }
 
-/** Both values' fields together; where they differ the later one counts, but nothing that is empty hides what is not. */
+/**
+ * Joins the fields of both values. If they differ, the later value counts, but a map or list is never replaced by a
+ * plain value.
+ */
 function unionOf(earlier: unknown, later: unknown, field: string): unknown {
   if (isRecord(earlier) && isRecord(later)) return unionOfFields(earlier, later);
   if (Array.isArray(earlier) && Array.isArray(later)) return unionOfLists(earlier, later, field);

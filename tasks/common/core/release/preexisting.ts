@@ -11,27 +11,29 @@ import { isSame } from '../kubernetes/sameValue';
 import type { Rendering } from './unchanged';
 
 /*
- * Objects that were there before a deploy, and that Helm takes over.
+ * Objects that existed before a deploy and that Helm takes over.
  *
- * With --take-ownership, or where an object already carries Helm's marks, Helm writes an existing object as if it were
- * its own. From then on it stands in the manifest of a revision, so every rollback, uninstall and clean-up of that
- * revision would remove it (measured with 3.17.3, 4.1.4 and 4.2.3). Two things prevent that:
+ * With --take-ownership, or if an object already has Helm's marks, Helm writes an existing object as if Helm had made
+ * it. From then on, the object is in the manifest of a revision, so every rollback, uninstall and removal of the
+ * leftovers of that revision would remove it (measured with 3.17.3, 4.1.4 and 4.2.3). Two rules prevent this:
  *
- * - It is never removed. Helm creates the record of a revision before it creates any object of it, so an object that is
- *   older than the record of the first revision that declares it was not made by the release. Nothing has to be noted
- *   for this: it holds for every later run. Objects that a run has seen itself are known by their uid as well.
- * - It is put back as it was. For this it is kept in a Secret before Helm runs, until the run is over.
+ * - A pre-existing object is never removed. Helm creates the record of a revision before any object of that revision.
+ *   So the release did not make an object that is older than the record of the first revision that declares it. Nothing
+ *   must be stored for this rule, so it holds for every later run. Objects that a run itself saw are also known by
+ *   their uid.
+ * - A pre-existing object is restored. For this, a Secret keeps the object from before Helm runs until the end of the
+ *   run.
  */
 
 type ReleaseName = Parameters<typeof otherOwner>[1];
 
-/** An object that was there before Helm ran, as the API server gave it then, without its status. */
+/** An object that existed before Helm ran, as the API server returned it then, without its status. */
 export interface KeptObject {
   object: KubeObject;
   purpose: 'object' | 'hook';
 }
 
-/** An object that Helm is about to write, as the chart declares it. `key` as `manifestKey`. */
+/** An object that Helm is about to write, as the chart declares it. `key` is its `manifestKey`. */
 export interface Candidate {
   key: string;
   object: KubeObject;
@@ -39,8 +41,8 @@ export interface Candidate {
 }
 
 /**
- * The objects of a rendering that are not in the last good revision: only these can be somebody else's. Hooks are among
- * them where no revision had them, but not those of `helm test`, which no deploy runs.
+ * Returns the objects of a rendering that are not in the last good revision: only these can belong to somebody else.
+ * Hooks are included if no revision had them. Hooks of `helm test` are not included, because no deploy runs them.
  */
 export function candidates(
   { manifest, hooks }: Pick<Rendering, 'manifest' | 'hooks'>,
@@ -76,7 +78,7 @@ function hooksOf({ hooks }: Pick<Rendering, 'hooks'>): KubeObject[] {
     .flatMap(({ manifest }) => hookObject(manifest) ?? []);
 }
 
-/** When the first of these revisions (oldest first) that declares an object was begun, by the key of the object. */
+/** Returns, by the key of each object, the first of these revisions (oldest first) that declares the object. */
 export function firstDeclared(
   revisions: readonly Pick<Revision, 'manifest' | 'revision' | 'createdAt'>[],
   namespace: string,
@@ -88,15 +90,17 @@ export function firstDeclared(
   return first;
 }
 
-/** Whether an object was there before the revision was begun. Both times are the API server's, to the second. */
+/**
+ * Returns true if an object existed before the revision was begun. Both times are from the API server, to the second.
+ */
 export function isOlder(live: KubeObject, since: Pick<Revision, 'createdAt'> | undefined): boolean {
   const created = creation(live);
   return created !== undefined && since?.createdAt !== undefined && created < since.createdAt;
 }
 
 /**
- * Whether a live object of a rendering was there before the release had anything to do with it. `since`: the first failed
- * revision after the last good one that declares it.
+ * Returns true if a live object of a rendering existed before the release had anything to do with it. `since` is the
+ * first failed revision after the last good one that declares the object.
  */
 export function isPreexisting(
   live: KubeObject,
@@ -108,23 +112,29 @@ export function isPreexisting(
   return isOlder(live, since) || known.has(live.metadata.uid ?? '');
 }
 
-/** What is kept of a live object: all but what only its controller writes. */
+/** Keeps the whole live object, except the status, which only its controller writes. */
 export function kept(live: KubeObject, purpose: KeptObject['purpose']): KeptObject {
   const { status: _, ...object } = live;
   return { object, purpose };
 }
 
-/** Whether its content may lie in a Secret of the release's namespace: others may read that, and not the object's own. */
+/**
+ * Returns true if the object may be stored in a Secret of the release's namespace. A Secret of another namespace may
+ * not, because other people can read the Secrets of this namespace.
+ */
 export function mayBeKept({ object }: KeptObject, namespace: string): boolean {
   return !isSecret(object) || object.metadata.namespace === namespace;
 }
 
-/** Uids of objects that no clean-up may remove. */
+/** Returns the uids of objects that must not be removed. */
 export function knownUids(preexisting: readonly KeptObject[]): Set<string> {
   return new Set(preexisting.map(({ object }) => object.metadata.uid ?? ''));
 }
 
-/** Which of these fit together below a limit, the small ones first. `bytes` are those of each, in the same order. */
+/**
+ * Returns the items that fit together below a limit, small ones first. `bytes` has the size of each item, in the same
+ * order.
+ */
 export function fitting<T>(items: readonly T[], bytes: readonly number[], limit: number): Set<T> {
   const order = items.map((item, index) => ({ item, size: bytes[index] ?? Infinity }));
   let left = limit;
@@ -137,13 +147,16 @@ export function fitting<T>(items: readonly T[], bytes: readonly number[], limit:
   return new Set(fits.map(({ item }) => item));
 }
 
-/** What is to be done so that an object is again as it was. */
+/** The action that restores an object. */
 export type Restoration =
   | { action: 'nothing' }
   | { action: 'create'; object: KubeObject }
-  /** The chart has made it immutable, so only a new one can have the old content. */
+  /** The chart made the object immutable, so only a new object can have the old content. */
   | { action: 'replace'; uid: string; object: KubeObject }
-  /** JSON merge patches: of all of it, and of its labels and annotations alone, where the API server refuses the first. */
+  /**
+   * Two JSON merge patches. `patch` restores everything. `metadata` restores only labels and annotations, for the case
+   * that the API server refuses `patch`.
+   */
   | { action: 'patch'; patch: Patch; metadata: Patch }
   /** `why` is a clause: «it is gone, …». */
   | { action: 'leave'; why: string };
@@ -159,8 +172,8 @@ const holdsData = new Set([
 ]);
 
 /**
- * How an object becomes again what it was. What others than Helm have written meanwhile stays: the replicas of an
- * autoscaler, the notes of a controller, the change of a person.
+ * Returns the action that restores an object. Later writes of managers other than Helm stay: the replicas of an
+ * autoscaler, the annotations of a controller, the change of a person.
  */
 export function restoration({ object: before, purpose }: KeptObject, live: KubeObject | undefined): Restoration {
   const kind = `${apiGroup(before.apiVersion)}/${before.kind}`;
@@ -185,7 +198,7 @@ export function restoration({ object: before, purpose }: KeptObject, live: KubeO
   return { action: 'patch', patch: onto(live, patch), metadata: onto(live, { metadata }) };
 }
 
-/** Refused when the object was changed or replaced since it was read. */
+/** The API server refuses this patch if the object was changed or replaced after it was read. */
 function onto({ metadata }: KubeObject, patch: Patch): Patch {
   const { uid, resourceVersion } = metadata;
   return { ...patch, metadata: { ...(patch['metadata'] as Patch | undefined), uid, resourceVersion } };
@@ -198,7 +211,7 @@ function withoutServerFields(object: KubeObject): KubeObject {
   return { ...object, metadata: { name, ...Object.fromEntries(given) } };
 }
 
-/** Under this name Helm writes (pkg/kube, ManagedFieldsManager). */
+/** Helm writes under this name (pkg/kube, ManagedFieldsManager). */
 const helmManager = 'helm';
 
 function isHelms({ metadata }: KubeObject): boolean {
@@ -206,7 +219,7 @@ function isHelms({ metadata }: KubeObject): boolean {
   return isMarked || (metadata.managedFields ?? []).some(({ manager }) => manager === helmManager);
 }
 
-/** Whether a field is set by others than Helm, as the API server notes it. */
+/** Returns true if only managers other than Helm set a field, as the API server records it. */
 function isOthersIn(live: KubeObject): (path: Path) => boolean {
   return (path) => {
     const owners = ownersOf(live, path);
@@ -214,7 +227,7 @@ function isOthersIn(live: KubeObject): (path: Path) => boolean {
   };
 }
 
-/** What of an object Helm can have written. */
+/** Returns the fields that Helm can have written. */
 function contentOf(object: KubeObject): Fields {
   const { status: _, metadata, ...rest } = object;
   return { ...rest, metadata: ownMetadata(metadata) };
@@ -228,7 +241,7 @@ function ownMetadata({ labels, annotations, finalizers, ownerReferences }: Objec
 type Fields = Readonly<Record<string, unknown>>;
 type IsOthers = (path: Path) => boolean;
 
-/** `before` with what others have set in `live` since. */
+/** Returns `before`, with the fields that others have set in `live` since then. */
 function restored(before: unknown, live: unknown, isOthers: IsOthers, path: Path): unknown {
   if (isSame(before, live)) return live;
   if (isRecord(live) && (isRecord(before) || before === undefined)) return restoredFields(before, live, isOthers, path);
@@ -260,7 +273,7 @@ function restoredItems(
   return [...there, ...surplus.filter((item) => isOthers([...path, { item, by }]))];
 }
 
-/** JSON merge patch (RFC 7396) from one to the other; undefined where nothing differs. */
+/** Returns a JSON merge patch (RFC 7396) from one object to the other. Returns undefined if they do not differ. */
 function mergePatch(from: Fields, to: unknown): Patch | undefined {
   if (!isRecord(to)) return undefined;
   const names = [...new Set([...Object.keys(from), ...Object.keys(to)])].filter(

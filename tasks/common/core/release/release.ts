@@ -1,4 +1,4 @@
-/** Helm's states of a revision (pkg/release/common: Status). A word we do not know is kept as `unknown`. */
+/** The statuses that Helm gives a revision (pkg/release/common: Status). Any other word becomes `unknown`. */
 export const revisionStatuses = [
   'unknown',
   'deployed',
@@ -19,37 +19,42 @@ export interface Hook {
   /** `pre-install`, `post-upgrade`, ... */
   events: readonly string[];
   manifest?: string;
-  /** Helm's word for its last run: Unknown, Running, Succeeded, Failed; empty when it never ran. */
+  /** Helm's word for the last run of the hook: Unknown, Running, Succeeded, Failed. Empty if the hook never ran. */
   lastPhase: string;
 }
 
-/** One revision of a release as Helm's storage holds it. */
+/** One revision of a release, from Helm's storage. */
 export interface Revision {
   name: string;
   namespace: string;
   revision: number;
   status: RevisionStatus;
-  /** Helm's, or ours; without secrets. */
+  /** The description by Helm or by this task, without secrets. */
   description: string;
-  /** The description in Helm's storage holds a secret of the job. */
+  /** True if the description in Helm's storage has a secret of the job. */
   describesSecret?: true;
-  /** RFC 3339 as Helm wrote it; empty when it did not. */
+  /** RFC 3339, as Helm wrote it. Empty if Helm wrote none. */
   lastDeployed: string;
   chart: { name: string; version: string; appVersion: string };
-  /** Of Chart.yaml; absent where it has none. */
+  /** From Chart.yaml. Absent if it has none. */
   chartAnnotations?: Readonly<Record<string, string>>;
-  /** How Helm 4 wrote the objects: `csa` or `ssa`; absent in the record of a Helm 3, which knows client-side apply alone. */
+  /** How Helm 4 wrote the objects: `csa` or `ssa`. Absent in a record of Helm 3, which only has client-side apply. */
   applyMethod?: string;
-  /** The revision that a rollback went back to; absent where this is none, and in the record of a Helm before 4.3. */
+  /** The target of a rollback. Absent if the revision is no rollback, and in the record of a Helm before 4.3. */
   rollbackRevision?: number;
   manifest: string;
   config: Readonly<Record<string, unknown>>;
   notes: string;
   hooks: readonly Hook[];
-  /** Labels of the storage object, ours among them. */
+  /** Labels of the storage object, with the labels of this task. */
   labels: Readonly<Record<string, string>>;
-  /** When the storage object was last written, by the API server's clock, to the second; undefined where it does not say. */
+  /**
+   * When the storage object was last written, by the API server's clock, to the second. Undefined if the object has no
+   * time.
+   */
   writtenAt: Date | undefined;
-  /** When the storage object was created, by the same clock: before Helm created any object of the revision. */
+  /**
+   * When the storage object was created, by the same clock. This was before Helm created any object of the revision.
+   */
   createdAt?: Date | undefined;
 }

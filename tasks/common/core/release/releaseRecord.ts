@@ -1,14 +1,16 @@
 import type { Redact } from '../text/secrets';
 import { revisionStatuses, type Hook, type Revision, type RevisionStatus } from './release';
 
-/** A revision as Helm's JSON has it. Fields that are not known here are kept as they are. */
+/** A revision as Helm's JSON. Fields that this code does not know are kept unchanged. */
 export type ReleaseRecord = Readonly<Record<string, unknown>>;
 
 export function isReleaseRecord(value: unknown): value is ReleaseRecord {
   return isFields(value) && typeof value['name'] === 'string' && isRevisionNumber(value['version']);
 }
 
-/** What we read of a record. Helm leaves out what is empty, so everything but name and version may be missing. */
+/**
+ * Reads a revision from a record. Helm leaves out empty fields, so all fields except name and version may be missing.
+ */
 export function revisionOf(
   record: ReleaseRecord,
   stored: Pick<Revision, 'namespace' | 'labels' | 'writtenAt' | 'createdAt'>,
@@ -36,7 +38,7 @@ export function revisionOf(
   };
 }
 
-/** The revision as it may be shown and quoted. */
+/** Returns the revision with a redacted description, safe to log. */
 export function readableRevision(
   record: ReleaseRecord,
   stored: Parameters<typeof revisionOf>[1],
@@ -47,14 +49,13 @@ export function readableRevision(
   return description === revision.description ? revision : { ...revision, description, describesSecret: true };
 }
 
-/** The record without secrets in its description; what Helm deploys from it is left as it is. */
+/** Removes secrets from the description of the record. All fields that Helm deploys from stay unchanged. */
 export function withoutSecrets(record: ReleaseRecord, redact: Redact): ReleaseRecord {
   const info = fields(record['info']);
   const description = text(info['description']);
   return description === '' ? record : { ...record, info: { ...info, description: redact(description) } };
 }
 
-/** The record with a change made to it. */
 export function changedRecord(record: ReleaseRecord, change: RecordChange): ReleaseRecord {
   const { status, description, manifest, config, bulk } = change;
   return {
@@ -70,8 +71,9 @@ export function changedRecord(record: ReleaseRecord, change: RecordChange): Rele
 }
 
 /**
- * Helm reads of a revision that it merges from the manifest, the values and the chart's own values, for `--reuse-values`
- * (pkg/action, upgrade.go and rollback.go), of one that it uninstalls the hooks too (uninstall.go).
+ * From a revision that Helm merges from, Helm reads the manifest, the values and, for `--reuse-values`, the chart's own
+ * values (pkg/action, upgrade.go and rollback.go). From a revision that it uninstalls, Helm also reads the hooks
+ * (uninstall.go).
  */
 function withoutBulk(record: ReleaseRecord): ReleaseRecord {
   const { templates: _, files: __, schema: ___, ...chart } = fields(record['chart']);
@@ -79,7 +81,7 @@ function withoutBulk(record: ReleaseRecord): ReleaseRecord {
   return { ...record, chart, info };
 }
 
-/** The record with what `withoutBulk` has left out, as an earlier copy of it has that. */
+/** Restores the fields that `withoutBulk` left out, from an earlier copy of the record. */
 export function withBulkOf(record: ReleaseRecord, copy: ReleaseRecord): ReleaseRecord {
   const { notes } = fields(copy['info']);
   return {
@@ -89,7 +91,10 @@ export function withBulkOf(record: ReleaseRecord, copy: ReleaseRecord): ReleaseR
   };
 }
 
-/** The labels of the storage object after a change. Helm looks for a revision's status in the label, not in the record. */
+/**
+ * Returns the labels of the storage object after a change. Helm finds the status of a revision in the label, not in the
+ * record.
+ */
 export function changedLabels(
   labels: Readonly<Record<string, string>>,
   change: RecordChange,
@@ -97,7 +102,7 @@ export function changedLabels(
 ): Record<string, string> {
   const changed: Record<string, string | undefined> = {
     ...labels,
-    // Helm too notes each of its changes here.
+    // Helm also records each of its changes here.
     modifiedAt: String(Math.floor(now.getTime() / 1000)),
     ...(change.status === undefined ? {} : { status: change.status }),
     ...change.labels,
@@ -107,22 +112,22 @@ export function changedLabels(
   );
 }
 
-/** The name of a revision's Secret or ConfigMap. */
+/** Returns the name of a revision's Secret or ConfigMap. */
 export function storageName(release: string, revision: number): string {
   return `sh.helm.release.v1.${release}.v${revision}`;
 }
 
-/** The name of the copy of a record that is edited for the time of a change. Helm does not look for it. */
+/** Returns the name of the copy of a record that is edited during a change. Helm does not look for this name. */
 export function copyName(release: string, revision: number): string {
   return `helm-safe-deploy.copy.${release}.v${revision}`;
 }
 
-/** The name of the Secret that holds objects as they were before a deploy; see core/release/preexisting. */
+/** Returns the name of the Secret that keeps pre-existing objects during a deploy; see core/release/preexisting. */
 export function keptObjectsName(release: string): string {
   return `helm-safe-deploy.preexisting.${release}`;
 }
 
-/** The revision that a storage object's name stands for, or undefined if it is not one of that release. */
+/** Returns the revision for the name of a storage object, or undefined if the name does not belong to that release. */
 export function storedRevision(release: string, objectName: string): number | undefined {
   const prefix = storageName(release, 0).slice(0, -1);
   if (!objectName.startsWith(prefix)) return undefined;
@@ -166,17 +171,17 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** A change to a revision's record in Helm's storage. What is absent stays. */
+/** A change to a revision's record in Helm's storage. Absent fields stay unchanged. */
 export interface RecordChange {
   status?: RevisionStatus;
   description?: string;
   manifest?: string;
   config?: Readonly<Record<string, unknown>>;
   /**
-   * `left out`: the chart's templates and files, and the notes, which Helm reads of no revision that it merges from;
-   * `from copy`: they are put back from what `keepCopy` has kept.
+   * `left out` removes the notes, and the templates and files of the chart. Helm reads none of these from a revision
+   * that it merges from. `from copy` restores them from the copy that `keepCopy` made.
    */
   bulk?: 'left out' | 'from copy';
-  /** Labels of the storage object to set; `undefined` removes one. */
+  /** Labels to set on the storage object. `undefined` removes a label. */
   labels?: Readonly<Record<string, string | undefined>>;
 }

@@ -6,13 +6,15 @@ import type { Revision } from './release';
 import { isCustomResource, manifestDocument } from './mergeBase';
 
 /*
- * Helm's record names each object in the API version that its chart had then. When the cluster is upgraded and no longer
- * serves that version, Helm can neither upgrade the release nor return to that revision: it reads the record's manifest
- * first, and finds «no matches for kind». So the versions are brought up to date in the record, as Helm's plug-in
- * mapkubeapis does; the API server itself says which version it serves instead.
+ * API versions in Helm's records that the cluster no longer serves.
+ *
+ * Helm's record has each object in the API version that its chart used then. If an upgraded cluster no longer serves
+ * that version, Helm can neither upgrade the release nor roll back to that revision: Helm reads the manifest of the
+ * record first, and fails with «no matches for kind». So the task updates the versions in the record, as Helm's plug-in
+ * mapkubeapis does. The API server itself reports which version it serves instead.
  */
 
-/** Kinds that went to another group, with the group where they are now (Kubernetes' deprecated API migration guide). */
+/** Kinds that moved to another group, with their present group (Kubernetes' deprecated API migration guide). */
 const movedKinds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   extensions: {
     DaemonSet: 'apps',
@@ -23,19 +25,22 @@ const movedKinds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 };
 
-/** The groups in which a kind may be served today, the likeliest first. */
+/** Returns the groups in which a kind may be served today, the likeliest group first. */
 export function groupsOf({ apiVersion, kind }: KindName): string[] {
   const group = apiGroup(apiVersion);
   const moved = Object.hasOwn(movedKinds, group) ? movedKinds[group] : undefined;
   return moved !== undefined && Object.hasOwn(moved, kind) ? [group, moved[kind] ?? ''] : [group];
 }
 
-/** A kind of a manifest in a version that is not served, and the version that is; `undefined`: none is. */
+/**
+ * A kind of a manifest in a version that is not served. `servedAs` is the served version, or undefined if there is
+ * none.
+ */
 export interface LostKind extends KindName {
   servedAs: string | undefined;
 }
 
-/** The kinds that a manifest names, each once. */
+/** Returns the kinds of a manifest, each kind once. */
 export function manifestKinds(manifest: string): KindName[] {
   const named = manifestObjects(manifest).map(({ apiVersion, kind }): [string, KindName] => [
     `${apiVersion} ${kind}`,
@@ -45,9 +50,9 @@ export function manifestKinds(manifest: string): KindName[] {
 }
 
 /**
- * The manifest with its lost kinds in the versions that are served. Objects of Kubernetes' own kinds that no version has
- * any more are left out: there are none, and there will be none. Custom resources stay, for their definition may come back.
- * What is not concerned stays as it is, to the byte.
+ * Returns the manifest with its lost kinds in the versions that are served. If no version of a built-in kind is served
+ * any more, its objects are left out: there are none, and there will be none. Custom resources stay, because their
+ * definition may come back. All other documents stay unchanged, byte by byte.
  */
 export function renewedManifest(manifest: string, lost: readonly LostKind[]): string {
   if (lost.length === 0) return manifest;
@@ -79,7 +84,9 @@ function renewedObject(object: KubeObject, lost: readonly LostKind[]): KubeObjec
   return isCustomResource(kind) ? [object] : [];
 }
 
-/** The text with another version in its one line that says it; undefined where it is written in another way. */
+/**
+ * Changes the version in the one line of the text that has it. Returns undefined if the text has it in another form.
+ */
 function withVersion(document: string, from: string, to: string): string | undefined {
   const line = /^(apiVersion:[ \t]*)(["']?)([^\s"'#]+)\2([ \t]*(?:#.*)?)$/gm;
   const found = [...document.matchAll(line)];
@@ -92,14 +99,14 @@ function withVersion(document: string, from: string, to: string): string | undef
   return isRecord(object) && object.apiVersion === to ? text : undefined;
 }
 
-/** A record that names kinds that are lost, and its manifest without them. */
+/** A record with lost kinds, and its manifest without them. */
 export interface RecordRenewal {
   revision: number;
   lost: readonly LostKind[];
   manifest: string;
 }
 
-/** The history as it is when these records are written. */
+/** Returns the history as it will be after these records are written. */
 export function renewedHistory(history: readonly Revision[], renewals: readonly RecordRenewal[]): readonly Revision[] {
   return history.map((revision) => renewedRevision(revision, renewals));
 }
@@ -109,14 +116,14 @@ export function renewedRevision(record: Revision, renewals: readonly RecordRenew
   return renewal === undefined ? record : { ...record, manifest: renewal.manifest };
 }
 
-/** What becomes of a lost kind in a record, as a sentence. */
+/** Returns a sentence that says what happens to a lost kind in a record. */
 export function renewalWords({ apiVersion, kind, servedAs }: LostKind, revision: number): string {
   const gone = `Helm's record of revision ${revision} names ${kind} of ${apiVersion}, which the API server no longer serves`;
   if (servedAs !== undefined) return `${gone}: it is written as ${servedAs} there, so that Helm can read it.`;
   return `${gone} in any version: it is left out there, so that Helm can read it.`;
 }
 
-/** The lost kinds that `renewedManifest` can do something about. */
+/** Returns true if `renewedManifest` can replace or remove the lost kind. */
 export function isRenewable(lost: LostKind): boolean {
   return lost.servedAs !== undefined || !isCustomResource(lost);
 }

@@ -5,20 +5,23 @@ import { manifestKey, manifestObjects, objectName } from '../kubernetes/manifest
 import type { Revision } from './release';
 
 /*
- * Whether a deploy would be the deployed revision over again: what the dry run of Helm gives is held against what that
- * revision's record holds.
+ * Compares the dry run of Helm with the record of the deployed revision, to find out if a deploy would change nothing.
  *
- * One Helm gives the manifest, the hooks and the values of an unchanged chart byte by byte as it noted them (3.17.3, 4.1.4
- * and 4.2.3, after install, upgrade and rollback). Another Helm sets blank lines and separators elsewhere (4.2.3 after
- * 3.17.3), which changes no object. A chart that renders something else each time (random passwords, the time, the
- * revision's number) is never unchanged. Tests (`helm test`) are no part of what serves: their names do not count, for
- * many charts make them at random, and what else is random in them is told by a second rendering.
+ * For an unchanged chart, the same version of Helm returns the manifest, the hooks and the values byte by byte as in
+ * its record (3.17.3, 4.1.4 and 4.2.3, after install, upgrade and rollback). Another version of Helm puts blank lines
+ * and separators elsewhere (4.2.3 after 3.17.3), which changes no object. A chart that renders differently each time
+ * (random passwords, the time, the number of the revision) is never unchanged. Tests (`helm test`) do not serve. Their
+ * names do not count, because many charts generate random names. A second rendering shows what else in a test is
+ * random.
  */
 
-/** What is named of each part; the rest is counted. */
+/** At most this many changes of each part are named. The rest is counted. */
 const namedAtMost = 5;
 
-/** What differs, a phrase for each part, with names and paths but no values. Empty: it would be the same over again. */
+/**
+ * Returns the differences, a phrase for each part, with names and paths but no values. An empty list means that the
+ * deploy would change nothing.
+ */
 export function whatChanged({ rendering, deployed }: { rendering: Rendering; deployed: Revision }): string[] {
   return [
     ...chartChange(rendering.chart, deployed.chart),
@@ -28,7 +31,7 @@ export function whatChanged({ rendering, deployed }: { rendering: Rendering; dep
   ];
 }
 
-/** The same of the tests that a revision brings for `helm test`, whatever they are called. */
+/** Returns true if the tests for `helm test` differ. The names of the tests do not count. */
 export function testsChanged(hooks: Hooks, deployed: Hooks): boolean {
   const [one, other] = [hooks, deployed].map((all) =>
     all
@@ -45,7 +48,7 @@ function isNoTest({ events }: Hooks[number]): boolean {
   return events.length === 0 || !events.every((event) => testEvents.has(event));
 }
 
-/** A test without its own name, which its labels, selectors and arguments may repeat. */
+/** Returns a test without its own name, which may also occur in its labels, selectors and arguments. */
 function namelessTest({ name, manifest = '' }: Hooks[number]): string {
   const text = objectsText(manifest) ?? manifest;
   return name === '' ? text : text.replaceAll(name, '*');
@@ -74,7 +77,7 @@ function valuesChange(wanted: Revision['config'], deployed: Revision['config']):
   return paths.length === 0 ? [] : [`the values (${someOf(paths)})`];
 }
 
-/** Dotted paths of what is not the same on both sides. A list counts as one. */
+/** Returns dotted paths of the values that differ. A list counts as one value. */
 function changedPaths(one: unknown, other: unknown, path: string): string[] {
   if (isSame(one, other)) return [];
   if (!isRecord(one) || !isRecord(other)) return [path];
@@ -96,7 +99,7 @@ function hooksChange(hooks: Hooks, deployed: Revision): string[] {
   return textChange('the hooks', textOf(hooks), textOf(deployed.hooks.filter(isNoTest)), deployed.namespace);
 }
 
-/** In an order of its own, for hooks run in that of their weights and names. */
+/** Sorts the hooks by their text, because Helm orders them by weight and name anyway. */
 function textOf(hooks: Hooks): string {
   return hooks
     .map(({ manifest = '' }) => `---\n${manifest.trim()}\n`)
@@ -109,17 +112,20 @@ function textChange(what: string, wanted: string, deployed: string, namespace: s
   const changes = objectChanges(wanted, deployed, namespace);
   if (changes === undefined) return [`${what} (it cannot be read)`];
   if (changes.length > 0) return [`${what} (${someOf(changes)})`];
-  // Numbers that are too long for a comparison by value are told apart by their digits.
+  // Numbers that are too long for a comparison by value are compared by their digits.
   return meaningOf(wanted) === meaningOf(deployed) ? [] : [`${what} (the text alone)`];
 }
 
-/** The lines that are neither blank nor a separator or comment. What that takes from a text in the manifest, its object shows. */
+/**
+ * Returns the lines that are not blank and not a separator or comment. If such a line belongs to a text value, the
+ * comparison of the objects finds the difference.
+ */
 function meaningOf(manifest: string): string {
   const lines = manifest.split('\n').map((line) => line.trimEnd());
   return lines.filter((line) => !/^\s*(#.*)?$|^---/.test(line)).join('\n');
 }
 
-/** `Deployment/web differs`; undefined where the objects cannot be read. */
+/** Returns phrases such as `Deployment/web differs`, or undefined if the objects cannot be read. */
 function objectChanges(wanted: string, deployed: string, namespace: string): string[] | undefined {
   const before = objectsByKey(deployed, namespace);
   const after = objectsByKey(wanted, namespace);
@@ -137,7 +143,7 @@ function namesOf([first]: readonly KubeObject[]): string {
   return first === undefined ? '' : objectName({ kind: first.kind, name: first.metadata.name });
 }
 
-/** A key may come more than once: two hooks of one name are two objects. */
+/** A key may occur more than once: two hooks of one name are two objects. */
 function objectsByKey(manifest: string, namespace: string): Map<string, KubeObject[]> | undefined {
   const byKey = new Map<string, KubeObject[]>();
   try {
@@ -156,13 +162,13 @@ function someOf(texts: readonly string[]): string {
   return texts.length > namedAtMost ? `${named} and ${texts.length - namedAtMost} more` : named;
 }
 
-/** What a chart becomes before anything is changed. */
+/** The result of rendering a chart, before anything is changed. */
 export interface Rendering {
   manifest: string;
   hooks: readonly { name: string; kind: string; events: readonly string[]; manifest?: string }[];
-  /** The values that would be noted in the revision: what the user gives, not what the chart has. */
+  /** The values that the revision would record: those of the user, not those of the chart. */
   config: Readonly<Record<string, unknown>>;
   chart: Revision['chart'];
-  /** Of Chart.yaml; absent where it has none. */
+  /** From Chart.yaml. Absent if it has none. */
   chartAnnotations?: Readonly<Record<string, string>>;
 }

@@ -1,13 +1,13 @@
 import type { Condition, Fields } from './fields';
 import { current, failed, inProgress, type ObjectStatus } from './result';
 
-/** How long an object without any status may be new, so that its controller can take a first look. */
+/** The age up to which an object without any status counts as new. This gives its controller time for a first look. */
 const firstLookSeconds = 5;
 
 /**
- * The conditions by which a controller of its own says how its object fares. `Ready` alone is kstatus's rule; the others
- * are read where there is no `Ready`, since kstatus calls what says `Available: False` or `Failed: True` Current.
- * Undefined when no condition decides.
+ * Judges an object by the conditions that its controller writes. Only the rule for `Ready` is from kstatus. The other
+ * conditions are read if there is no `Ready`, because kstatus calls an object with `Available: False` or `Failed: True`
+ * Current. Returns undefined if no condition decides.
  */
 export function conditionStatus(fields: Fields): ObjectStatus | undefined {
   const generation = fields.integer('metadata.generation');
@@ -24,11 +24,14 @@ export function conditionStatus(fields: Fields): ObjectStatus | undefined {
   return troubled(fields, generation) ?? (decisive === undefined ? undefined : settled(decisive));
 }
 
-/** What is said of trouble where there is no `Ready`: by Argo Rollouts, Strimzi, operators of the Operator SDK. */
+/**
+ * Conditions that report trouble without a `Ready` condition: from Argo Rollouts, Strimzi and operators of the Operator
+ * SDK.
+ */
 const troubles: ReadonlySet<string> = new Set(['Degraded', 'NotReady', 'InvalidSpec', 'Error', 'ReconcileError']);
 /**
- * What has to be true where it is said: by the Gateway API, Sealed Secrets, Crossplane's definitions. `Healthy` is not among
- * them: a Rollout that is paused on purpose says that it is not.
+ * Conditions that must be true if they exist: from the Gateway API, Sealed Secrets and Crossplane's definitions.
+ * `Healthy` is not in this list, because a Rollout that is paused on purpose reports `Healthy: False`.
  */
 const necessities: ReadonlySet<string> = new Set(['Accepted', 'Programmed', 'Synced', 'Established']);
 
@@ -41,7 +44,7 @@ function troubled(fields: Fields, generation: number | undefined): ObjectStatus 
   return trouble === undefined ? undefined : inProgress(trouble.reason || trouble.type, said(trouble));
 }
 
-/** kstatus's two conditions, which any kind may have. The first that is true decides. */
+/** The two conditions of kstatus, which any kind may have. The first true condition decides. */
 export function stalledStatus(fields: Fields): ObjectStatus | undefined {
   const generation = fields.integer('metadata.generation');
   const decisive = fields
@@ -58,8 +61,9 @@ export function stalledStatus(fields: Fields): ObjectStatus | undefined {
 }
 
 /**
- * kstatus calls an object without a status Current, also one that its controller has not seen yet. Kinds that never get a
- * status are common, so only a new object is waited for. An age below zero is a clock that differs, and proves nothing.
+ * kstatus calls an object without a status Current, even if its controller has not seen it yet. Many kinds never get a
+ * status, so the task waits only for a new object. An age below zero comes from a clock that differs, and proves
+ * nothing.
  */
 export function firstLookStatus(fields: Fields, hasStatus: boolean, now: Date): ObjectStatus | undefined {
   const created = fields.time('metadata.creationTimestamp');
@@ -73,7 +77,9 @@ function settled(condition: Condition): ObjectStatus {
   return current(condition.reason || condition.type, said(condition));
 }
 
-/** A condition about an earlier spec says nothing of this one; kstatus does not look at a condition's own generation. */
+/**
+ * A condition about an earlier spec does not describe the present spec. kstatus ignores the generation of a condition.
+ */
 function isStale(condition: Condition, generation: number | undefined): boolean {
   return (
     generation !== undefined &&

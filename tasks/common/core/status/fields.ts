@@ -1,7 +1,7 @@
-/** A condition as nearly every kind has it. What is missing is the empty string. */
+/** A condition as nearly every kind has it. A missing field is the empty string. */
 export interface Condition {
   type: string;
-  /** True, False or Unknown; a boolean, as unquoted YAML gives it, is read as its word. */
+  /** True, False or Unknown. A boolean, which comes from unquoted YAML, becomes the same word. */
   status: string;
   reason: string;
   message: string;
@@ -11,9 +11,9 @@ export interface Condition {
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 /**
- * Typed reading of an object that may hold anything. An absent or null field is undefined; a field of the wrong type is
- * undefined too and is noted in `problems`, so that a rule can be written for good objects and its answer be thrown away
- * when the object was not one.
+ * Reads typed fields of an object that may hold anything. An absent or null field is undefined. A field of the wrong
+ * type is undefined too, and is noted in `problems`. So a rule can be written for valid objects, and its answer is
+ * dropped if the object was not valid.
  */
 export interface Fields {
   integer(path: string): number | undefined;
@@ -31,12 +31,12 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
-/** Own fields only: a path that a user or a manifest names must not reach into prototypes. */
+/** Reads own fields only, because a path from a user or a manifest must not reach into prototypes. */
 export function ownField(value: JsonObject, name: string): unknown {
   return Object.hasOwn(value, name) ? value[name] : undefined;
 }
 
-/** The field as text, or the empty string. */
+/** Returns the field as text, or the empty string. */
 export function textField(value: JsonObject, name: string): string {
   const field = ownField(value, name);
   return typeof field === 'string' ? field : '';

@@ -3,8 +3,8 @@ import { current, failed, inProgress, type ObjectStatus } from './result';
 import { counted } from '../text/counted';
 
 /**
- * A Job is Current when its work is done. kstatus calls a running Job Current, by which nobody can wait for a migration;
- * the words for its ends are those of kstatus.
+ * A Job is Current when its work is done. kstatus calls a running Job Current, so nobody can wait for a migration with
+ * that rule. The words for the end of a Job are those of kstatus.
  */
 export function jobStatus(fields: Fields): ObjectStatus {
   const isTrue = (type: string): Condition | undefined => {
@@ -14,7 +14,8 @@ export function jobStatus(fields: Fields): ObjectStatus {
   const succeeded = fields.integer('status.succeeded') ?? 0;
   const wanted = fields.integer('spec.completions') ?? fields.integer('spec.parallelism') ?? 1;
   if (isTrue('Complete') !== undefined) return current('JobComplete', `${succeeded} of ${wanted} completions.`);
-  // FailureTarget: the controller has decided and only waits for pods to end; the decision is never taken back.
+  // FailureTarget means that the controller has decided and only waits for pods to end. It never takes this decision
+  // back.
   const failure = isTrue('Failed') ?? isTrue('FailureTarget');
   if (failure !== undefined) return failed('JobFailed', failureMessage(failure));
   if (fields.flag('spec.suspend') === true && isTrue('Suspended') !== undefined) {
@@ -30,7 +31,7 @@ function startedStatus(fields: Fields, succeeded: number, wanted: number): Objec
   if (fields.text('status.startTime') === undefined) return inProgress('JobNotStarted', 'The Job has not started.');
   const active = fields.integer('status.active') ?? 0;
   const lost = fields.integer('status.failed') ?? 0;
-  // The API's other way to hold a Job: nothing runs until parallelism is raised.
+  // A parallelism of 0 is the other way to hold a Job in the API. Nothing runs until somebody raises the parallelism.
   if (fields.integer('spec.parallelism') === 0 && active === 0) {
     return current('JobPaused', 'The Job is held by a parallelism of 0, as its spec wants it.');
   }

@@ -24,13 +24,14 @@ export { parseStatusRules, type StatusRule, type StatusTest } from './rules';
 type KindRule = (fields: Fields, now: Date, object: JsonObject) => ObjectStatus;
 
 /**
- * Whether one object has become what its spec asks for, in the words of kstatus, from the object and the time alone.
- * Rules are those of kstatus where they hold; docs/status-rules.md lists the differences with their reasons. `Failed` is
- * what the object says of itself, not that it cannot heal: for that its pods and events are needed.
- * Takes anything and never throws: what is no Kubernetes object, or has a field of the wrong type, is `Unknown`.
+ * Judges if one object has reached the state that its spec asks for, in the words of kstatus. The object and the time
+ * are the only inputs. The rules are those of kstatus; docs/status-rules.md lists the differences with their reasons.
+ * `Failed` is the object's own report and does not mean that the object cannot recover: to know that, its pods and
+ * events are needed. The function accepts anything and never throws: `Unknown` is the status of a value that is not a
+ * Kubernetes object, or that has a field of the wrong type.
  */
 export function objectStatus(object: KubeObject, now: Date, rules: readonly StatusRule[] = []): ObjectStatus {
-  // The type promises what a manifest or a webhook may not keep.
+  // A manifest or a webhook may break the promise of the type.
   const value: unknown = object;
   if (!isObject(value)) return unknown('InvalidObject', 'This is not a Kubernetes object.');
   const kind = textField(value, 'kind');
@@ -63,7 +64,10 @@ function statusOf(
   return kindRule === undefined ? genericStatus(object, fields, group, now) : kindRule(fields, now, object);
 }
 
-/** Rule of kstatus: a status about another generation, be it older or from a restored backup, is not about this spec. */
+/**
+ * This rule is from kstatus: a status about another generation, older or from a restored backup, does not describe this
+ * spec.
+ */
 function generationStatus(fields: Fields, kind: string): ObjectStatus | undefined {
   const generation = fields.integer('metadata.generation');
   const observed = fields.integer('status.observedGeneration');
@@ -84,7 +88,7 @@ function alwaysCurrent(): ObjectStatus {
   return current('Current', 'The object is in place; objects of this kind are not waited for.');
 }
 
-/** Until autoscaling/v2 the conditions were kept in an annotation, and v1 still shows them so. */
+/** Before autoscaling/v2, an annotation held the conditions. v1 still shows them in this annotation. */
 function legacyAutoscalerConditions(object: JsonObject): readonly Condition[] {
   const metadata = object.metadata;
   const annotations = isObject(metadata) ? metadata.annotations : undefined;
@@ -93,7 +97,7 @@ function legacyAutoscalerConditions(object: JsonObject): readonly Condition[] {
   try {
     return fieldsOf({ status: { conditions: JSON.parse(text) as unknown } }).conditions();
   } catch {
-    // An annotation can be written by anybody; one that is not JSON says nothing of the autoscaler.
+    // Anybody can write an annotation. If the text is not JSON, it says nothing about the autoscaler.
     return [];
   }
 }
@@ -123,7 +127,8 @@ const kindRules: ReadonlyMap<string, KindRule> = new Map<string, KindRule>([
     'autoscaling/HorizontalPodAutoscaler',
     (fields, _now, object) => autoscalerStatus(fields, legacyAutoscalerConditions(object)),
   ],
-  // Many Ingress controllers never write an address, so it cannot be waited for (as in kstatus, unlike gitops-engine).
+  // Many Ingress controllers never write an address, so the task does not wait for one (as in kstatus, unlike
+  // gitops-engine).
   ['networking.k8s.io/Ingress', alwaysCurrent],
   ['extensions/Ingress', alwaysCurrent],
 ]);

@@ -2,16 +2,19 @@ import type { Condition, Fields } from './fields';
 import { current, failed, inProgress, unknown, type ObjectStatus } from './result';
 import { notObserved } from './workloads';
 
-/** Bound, as in kstatus; but Lost is Failed: the volume is gone and only a person brings it back. */
+/**
+ * A claim must be Bound, as in kstatus. But Lost is Failed here: the volume is gone, and only a person can restore it.
+ */
 export function claimStatus(fields: Fields): ObjectStatus {
   const phase = fields.text('status.phase') ?? 'not set';
   if (phase === 'Bound') return current('Bound', 'The claim is bound.');
   if (phase === 'Lost') return failed('ClaimLost', 'The volume of the claim does not exist any more.');
-  // A class with WaitForFirstConsumer binds no claim before a pod uses it. The claim does not tell its class's mode.
+  // A storage class with WaitForFirstConsumer binds a claim only when a pod uses it. The claim does not show the mode
+  // of its class.
   return inProgress('NotBound', `The claim is not bound; its phase is ${phase}.`);
 }
 
-/** kstatus has no rule, so a volume that failed is Current there. */
+/** kstatus has no rule for volumes, so it calls a failed volume Current. */
 export function volumeStatus(fields: Fields): ObjectStatus {
   const phase = fields.text('status.phase');
   switch (phase) {
@@ -29,7 +32,10 @@ export function volumeStatus(fields: Fields): ObjectStatus {
   }
 }
 
-/** kstatus asks a load balancer for its cluster IP only, which every one has at once; clients need the address. */
+/**
+ * kstatus only requires the cluster IP of a load balancer, which every load balancer has at once. Clients need its
+ * address.
+ */
 export function serviceStatus(fields: Fields): ObjectStatus {
   if (fields.text('spec.type') !== 'LoadBalancer') return current('ServiceReady', 'The service needs no address.');
   if ((fields.text('spec.clusterIP') ?? '') === '') return inProgress('NoIPAssigned', 'The service has no cluster IP.');
@@ -41,13 +47,13 @@ export function serviceStatus(fields: Fields): ObjectStatus {
   return inProgress('NoLoadBalancerAddress', 'The load balancer has no address yet.');
 }
 
-/** kstatus takes for granted that the controller has looked; an object without status shows that it has not. */
+/** kstatus assumes that the controller has looked at the object. An object without status shows that it has not. */
 export function disruptionBudgetStatus(fields: Fields): ObjectStatus {
   const allowed = fields.integer('status.disruptionsAllowed') ?? 0;
   return notObserved(fields) ?? current('BudgetComputed', `${allowed} disruptions allowed.`);
 }
 
-/** Rule of kstatus, but a refused name counts wherever it stands in the list of conditions. */
+/** The rule is from kstatus, but a refused name counts at any position in the list of conditions. */
 export function definitionStatus(fields: Fields): ObjectStatus {
   const names = fields.condition('NamesAccepted');
   if (names?.status === 'False') return failed(names.reason || 'NamesNotAccepted', said(names));
@@ -59,7 +65,7 @@ export function definitionStatus(fields: Fields): ObjectStatus {
   return inProgress('Installing', 'The kind is not served yet.');
 }
 
-/** kstatus has no rule, so an API that nobody can call is Current there. */
+/** kstatus has no rule for this kind, so it calls an API that nobody can call Current. */
 export function apiServiceStatus(fields: Fields): ObjectStatus {
   const available = fields.condition('Available');
   if (available === undefined) return inProgress('NotObserved', 'The API server has not checked the service yet.');
@@ -74,12 +80,13 @@ export function namespaceStatus(fields: Fields): ObjectStatus {
   return current('NamespaceActive', 'The namespace exists.');
 }
 
-/** Reasons of AbleToScale which say that the target cannot be scaled at all; all others are about the moment. */
+/** With these reasons, AbleToScale reports that the target cannot be scaled at all. All other reasons are temporary. */
 const unableReasons = ['FailedGetScale', 'FailedUpdateScale'];
 
 /**
- * kstatus has no rule. An autoscaler without metrics leaves the replicas as they are, so only a target that cannot be
- * found or changed is waited for; it is not Failed, since the target may come later in the same release.
+ * kstatus has no rule for autoscalers. An autoscaler without metrics does not change the replicas, so the task waits
+ * only if the target cannot be found or changed. This is not Failed, because the target may appear later in the same
+ * release.
  */
 export function autoscalerStatus(fields: Fields, legacyConditions: readonly Condition[]): ObjectStatus {
   const conditions = [...fields.conditions(), ...legacyConditions];

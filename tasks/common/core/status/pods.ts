@@ -2,12 +2,15 @@ import { isObject, ownField, textField, type Fields, type JsonObject } from './f
 import { current, failed, inProgress, unknown, type ObjectStatus } from './result';
 
 /**
- * How long a pod may wait for a node before it is called Failed. kstatus says 15 s, which made deploys fail on every
- * cluster that adds nodes on demand (helm/helm#31896); a new node takes 2 to 4 minutes.
+ * A pod may wait this long for a node before it is Failed. The 15 s of kstatus made deploys fail on every cluster that
+ * adds nodes on demand (helm/helm#31896). A new node takes 2 to 4 minutes.
  */
 const schedulingSeconds = 300;
 
-/** Rule of kstatus, but: phase Failed is Failed, not Current, and a node may take longer to come. */
+/**
+ * The rule is from kstatus, with two differences: the phase Failed is Failed and not Current, and a pod may wait longer
+ * for a node.
+ */
 export function podStatus(fields: Fields, now: Date): ObjectStatus {
   const phase = fields.text('status.phase') ?? '';
   switch (phase) {
@@ -22,7 +25,7 @@ export function podStatus(fields: Fields, now: Date): ObjectStatus {
     case 'Pending':
       return pendingStatus(fields, now);
     default:
-      // The phase Unknown is one of these: the node does not answer, so nobody knows.
+      // This case includes the phase Unknown: the node does not answer, so nobody knows the state of the pod.
       return unknown('PodPhaseUnknown', `The pod's phase is ${phase}.`);
   }
 }
@@ -64,7 +67,7 @@ interface ContainerState {
   exitCode?: number;
 }
 
-/** What is worth telling of the containers that are neither running nor completed. */
+/** Returns the state of the containers that are neither running nor completed. */
 function containerStates(fields: Fields, list = 'containerStatuses'): ContainerState[] {
   const statuses = fields.list(`status.${list}`) ?? [];
   return statuses.flatMap((item) => (isObject(item) ? (containerState(item) ?? []) : []));

@@ -1,7 +1,7 @@
-/** The words of kstatus, without NotFound: an object that is judged exists. */
+/** The statuses of kstatus. NotFound is missing, because the judged object exists. */
 export type Status = 'InProgress' | 'Failed' | 'Current' | 'Terminating' | 'Unknown';
 
-/** `reason` is a PascalCase word for machines, `message` a sentence for people that may quote what the cluster said. */
+/** `reason` is a PascalCase word for programs. `message` is a sentence for people, and may quote the cluster. */
 export interface ObjectStatus {
   status: Status;
   reason: string;

@@ -1,16 +1,16 @@
 import { isObject, ownField, type Fields, type JsonObject } from './fields';
 import { current, failed, inProgress, type ObjectStatus } from './result';
 
-/** One thing that can be asked of an object. */
 export type StatusTest =
-  /** The condition has this status [True]; a condition about an earlier generation does not count. */
+  /** The condition has this status (default: True). A condition about an earlier generation does not count. */
   | { condition: string; status?: string }
-  /** The field, as a dotted path or a JSON pointer, is there and equals one of the values, compared as text. */
+  /** The field exists, and its value as text equals one of the values. `path` is a dotted path or a JSON pointer. */
   | { path: string; equals: readonly string[] };
 
 /**
- * The user's word for a kind, in place of our rule. Deletion and observedGeneration are still looked at first.
- * Current when every test of `current` holds (an empty list always does), Failed when one of `failed` holds.
+ * A rule of the user for a kind, which replaces our rule. Deletion and observedGeneration are still checked first. The
+ * object is Failed if one test of `failed` holds. It is Current if every test of `current` holds, so an empty list
+ * means Current.
  */
 export interface StatusRule {
   /** Empty for the core group. */
@@ -45,7 +45,7 @@ function testText(test: StatusTest): string {
   return 'path' in test ? `${test.path} = ${test.equals.join(' or ')}` : `${test.condition} = ${test.status ?? 'True'}`;
 }
 
-/** Undefined for what is absent. Numbers as path elements walk into lists. */
+/** Returns undefined if the field does not exist. Numbers in the path are positions in lists. */
 export function fieldAt(object: JsonObject, path: string): unknown {
   return pathElements(path).reduce<unknown>((value, element) => {
     if (Array.isArray(value)) return /^\d+$/.test(element) ? (value[Number(element)] as unknown) : undefined;
@@ -61,7 +61,7 @@ function pathElements(path: string): string[] {
     .map((element) => element.replaceAll('~1', '/').replaceAll('~0', '~'));
 }
 
-/** A text that no test can ask for stands for what is not a scalar. */
+/** A value that is not a scalar gets a text that no test can ask for. */
 function scalarText(value: unknown): string {
   if (typeof value === 'string') return value;
   return typeof value === 'number' || typeof value === 'boolean' ? String(value) : '\u0000';
@@ -69,8 +69,8 @@ function scalarText(value: unknown): string {
 
 /**
  * Reads one rule per line: `Kind.group: current TEST, TEST; failed TEST`. A test is `always`, `condition Type`,
- * `condition Type=Status` or `path=value|value`. The group is left out for the core group. Every line that cannot be
- * read is told in `problems`, with what was expected.
+ * `condition Type=Status` or `path=value|value`. For the core group, a line starts with `Kind:`. `problems` has a
+ * message for every line that cannot be read, with the expected form.
  */
 export function parseStatusRules(text: string): { rules: StatusRule[]; problems: string[] } {
   const rules: StatusRule[] = [];
@@ -99,7 +99,7 @@ function parseRule(line: string): StatusRule | undefined {
     if (parsed.includes(undefined)) return undefined;
     rule[word].push(...parsed.filter((test) => test !== undefined));
   }
-  // A rule that only says what has failed would make the kind Current whatever it says.
+  // A rule without `current` would make the kind Current in every state that is not failed.
   return seen.has('current') ? rule : undefined;
 }
 

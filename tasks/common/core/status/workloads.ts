@@ -2,12 +2,12 @@ import type { Condition, Fields } from './fields';
 import { current, failed, inProgress, type ObjectStatus } from './result';
 import { counted } from '../text/counted';
 
-/** The value of progressDeadlineSeconds by which the Deployment controller understands «none». */
+/** For the Deployment controller, this value of progressDeadlineSeconds means «no deadline». */
 const noDeadline = 2_147_483_647;
 
 /**
- * Rule and order of kstatus, but: a paused Deployment is not waited for, and none is Current before its controller has
- * looked at it (docs/status-rules.md).
+ * The rule and the order are from kstatus, with two differences: the task does not wait for a paused Deployment, and a
+ * Deployment is Current only after its controller has looked at it (docs/status-rules.md).
  */
 export function deploymentStatus(fields: Fields): ObjectStatus {
   const progressing = fields.condition('Progressing');
@@ -46,8 +46,8 @@ function deploymentCounts(fields: Fields): ObjectStatus | undefined {
 }
 
 /**
- * kstatus has no rule and waits for updates that a paused Deployment never makes. What it runs must still be available:
- * ReplicaSets go on replacing pods while the rollout is paused.
+ * kstatus has no rule for a paused Deployment and waits for updates that never come. The existing replicas must still
+ * be available: ReplicaSets go on replacing pods while the rollout is paused.
  */
 function pausedStatus(fields: Fields): ObjectStatus {
   const existing = count(fields, 'status.replicas');
@@ -58,7 +58,7 @@ function pausedStatus(fields: Fields): ObjectStatus {
   return current('DeploymentPaused', `Paused: its rollout is not carried on; ${replicas(available)} available.`);
 }
 
-/** What the controller says hinders it, added to the counts that show it. */
+/** Adds the controller's message about an obstacle to the message with the counts. */
 function withObstacle(status: ObjectStatus, fields: Fields): ObjectStatus {
   const hinders = (condition: Condition): boolean =>
     (condition.type === 'ReplicaFailure' && condition.status === 'True') ||
@@ -68,8 +68,9 @@ function withObstacle(status: ObjectStatus, fields: Fields): ObjectStatus {
 }
 
 /**
- * Rule and order of kstatus, but: OnDelete wants its pods ready, minReadySeconds is respected, and a set that its
- * controller has not looked at is not Current (docs/status-rules.md).
+ * The rule and the order are from kstatus, with three differences: with OnDelete the pods must be ready,
+ * minReadySeconds is respected, and a StatefulSet is Current only after its controller has looked at it
+ * (docs/status-rules.md).
  */
 export function statefulSetStatus(fields: Fields): ObjectStatus {
   const shortfall = statefulSetCounts(fields);
@@ -81,7 +82,8 @@ export function statefulSetStatus(fields: Fields): ObjectStatus {
   if (fields.text('spec.updateStrategy.type') === 'OnDelete') {
     return current('OnDelete', `${wanted} replicas ready; pods are updated when somebody deletes them.`);
   }
-  // The API server sets partition 0 where none is given, so what follows is for objects that did not pass through it.
+  // The API server sets partition 0 by default, so a missing partition means that the object did not pass through the
+  // server.
   const partition = fields.integer('spec.updateStrategy.rollingUpdate.partition');
   if (partition === undefined) return unpartitionedStatus(fields, wanted);
   const toUpdate = Math.max(0, wanted - partition);
@@ -96,7 +98,7 @@ function statefulSetCounts(fields: Fields): ObjectStatus | undefined {
   if (existing < wanted) return inProgress('LessReplicas', `${existing} of ${wanted} replicas exist.`);
   if (ready < wanted) return inProgress('LessReady', `${ready} of ${wanted} replicas are ready.`);
   if (existing > wanted) return inProgress('ExtraPods', `${existing - wanted} replicas are still to end.`);
-  // availableReplicas is absent when zero, so it can only be asked for where it differs from readyReplicas.
+  // A zero availableReplicas is absent, so the value is checked only if it can differ from readyReplicas.
   const available = count(fields, 'status.availableReplicas');
   if (count(fields, 'spec.minReadySeconds') > 0 && available < wanted) {
     return inProgress('LessAvailable', `${available} of ${wanted} replicas have been ready for minReadySeconds.`);
@@ -116,8 +118,9 @@ function unpartitionedStatus(fields: Fields, wanted: number): ObjectStatus {
 }
 
 /**
- * Rule of kstatus, but OnDelete is not waited for: kstatus waits for pods that only a person replaces, and calls the same
- * strategy of a StatefulSet Current. An object without metadata.generation is judged, as every other kind is.
+ * The rule is from kstatus, but the task does not wait for OnDelete: kstatus waits for pods that only a person
+ * replaces, although it calls a StatefulSet with the same strategy Current. An object without metadata.generation is
+ * judged like every other kind.
  */
 export function daemonSetStatus(fields: Fields): ObjectStatus {
   const unseen = notObserved(fields);
@@ -137,10 +140,13 @@ export function daemonSetStatus(fields: Fields): ObjectStatus {
   return current('DaemonSetReady', `${ready} pods ready.`);
 }
 
-/** Rule and order of kstatus; also for ReplicationController, for which kstatus has none and says Current at once. */
+/**
+ * The rule and the order are from kstatus. The rule also covers ReplicationController, for which kstatus has no rule
+ * and returns Current at once.
+ */
 export function replicaSetStatus(fields: Fields): ObjectStatus {
   const failure = fields.condition('ReplicaFailure');
-  // Not Failed: a quota that old pods free again shows itself the same way.
+  // This is not Failed: a quota that old pods will free again looks the same.
   if (failure?.status === 'True') {
     return inProgress('ReplicaFailure', failure.message || 'Pods cannot be created or deleted.');
   }
@@ -157,8 +163,8 @@ export function replicaSetStatus(fields: Fields): ObjectStatus {
 }
 
 /**
- * The built-in controllers set observedGeneration with the first status that they write; kstatus asks for it of
- * DaemonSets only, and calls a StatefulSet of zero replicas Current before anybody has looked at it.
+ * The built-in controllers set observedGeneration together with the first status that they write. kstatus requires it
+ * for DaemonSets only, and calls a StatefulSet with zero replicas Current before its controller has looked at it.
  */
 export function notObserved(fields: Fields): ObjectStatus | undefined {
   if ((fields.integer('status.observedGeneration') ?? 0) > 0) return undefined;

@@ -1,4 +1,4 @@
-/** Seconds as a person says them. */
+/** Seconds as a text for people: `45 s`, `2 min`, `2 min 5 s`. */
 export function duration(seconds: number): string {
   const whole = Math.round(seconds);
   const minutes = Math.floor(whole / 60);

@@ -1,15 +1,15 @@
 /**
- * Text that somebody else wrote (Helm, a chart, an event, a pod) on its way to the log.
+ * Text that others wrote (Helm, a chart, an event, a pod), prepared for the log.
  *
- * The agent takes every line of a task's output for a possible command: it looks for `##vso[` anywhere in the line,
- * by the culture's comparison, which skips characters that cannot be seen (soft hyphen, zero width space), and its
- * page formats lines that start with `##[`.
+ * The agent treats every line of a task's output as a possible command. The agent searches for `##vso[` anywhere in the
+ * line. Its comparison depends on the culture and skips invisible characters (soft hyphen, zero width space). The log
+ * page of Azure Pipelines formats lines that start with `##[`.
  */
 
-/** A line longer than this is cut when it is shown. Characters. */
+/** Longer lines are cut when they are shown. Unit: characters. */
 export const shownLineLimit = 8192;
 
-/** What a line reader keeps of one line; the rest is dropped on arrival. Far above what is shown, see `showLine`. */
+/** A line reader keeps this many characters of one line and drops the rest. `showLine` shows far fewer. */
 export const readLineLimit = 262_144;
 
 // CSI sequences, OSC and the other string sequences (up to BEL or ST, or to the end of the line), two-character escapes
@@ -20,23 +20,24 @@ const escapeSequences = new RegExp(
   'gu',
 );
 
-// Controls, formats and everything else that is not seen; a tab stays.
+// Control characters, format characters and all other invisible characters, except the tab.
 const unseen = /[^\P{Cc}\t]|\p{Cf}|\p{Default_Ignorable_Code_Point}/gu;
 
-// `iu` folds case as Unicode does: the long s is an s, as it may be to the agent.
+// The flags `iu` fold case by the rules of Unicode. So the long s counts as an s, because the agent may read the long s
+// so.
 const commandStart = /(?<=#)#(?=\[|vso\[)/giu;
 
-/** One line as it may be printed: nothing in it is a command, an escape sequence or unseen. Idempotent. */
+/** Returns a line that is safe to print, without commands, escape sequences and invisible characters. Idempotent. */
 export function neutralise(line: string): string {
   return withoutUnseen(line).replace(commandStart, ' #');
 }
 
-/** The text up to a number of characters, with a mark where more was cut off. */
+/** Returns the text, cut at `limit` characters. A mark shows that text was cut off. */
 export function clipped(text: string, limit: number): string {
   return text.length <= limit ? text : `${text.slice(0, limit).replace(/[\ud800-\udbff]$/, '')} ...`;
 }
 
-/** Text cut into lines where the agent would cut it: LF, CR or both. A last line break makes no empty line. */
+/** Splits a text where the agent would split it: at LF, CR or both. A final line break adds no empty line. */
 export function splitLines(text: string): string[] {
   const lines = text.split(/\r\n|\r|\n/);
   if (lines.length > 1 && lines.at(-1) === '') lines.pop();
@@ -44,8 +45,8 @@ export function splitLines(text: string): string[] {
 }
 
 /**
- * The text without secrets, those too that show only when what is not seen is taken out of it. Where there are none of
- * those it stays as it is.
+ * Removes secrets, also secrets that appear only after the invisible characters are removed. A text without such hidden
+ * secrets keeps its invisible characters.
  */
 export function redactSeen(text: string, redact: (text: string) => string): string {
   const redacted = redact(text);
@@ -57,8 +58,8 @@ export function redactSeen(text: string, redact: (text: string) => string): stri
 }
 
 /**
- * One line as it is shown. Redacted before anything is taken out of it or cut off: half a secret is hard to
- * find, and one that has escape sequences in it shows only without them.
+ * Returns one line in the form in which it is shown. Secrets are redacted before anything is removed or cut off: half a
+ * secret is hard to find, and a secret with escape sequences inside appears only without them.
  */
 export function showLine(line: string, redact: (text: string) => string): string {
   const shown = redact(neutralise(redactSeen(line, redact)));
@@ -67,22 +68,22 @@ export function showLine(line: string, redact: (text: string) => string): string
   return `${kept} [... ${shown.length - kept.length} more characters]`;
 }
 
-/** One line without escape sequences and without characters that are not seen. */
+/** Removes escape sequences and invisible characters from one line. */
 export function withoutUnseen(line: string): string {
   return line.replace(escapeSequences, '').replace(unseen, '');
 }
 
-/** Cuts a stream of bytes into lines. What it gives is raw: for the log it goes through `showLine`. */
+/** Cuts a stream of bytes into lines. These lines are raw: pass each line through `showLine` before you log it. */
 export interface LineReader {
-  /** The lines that this chunk ended. */
+  /** Returns the lines that this chunk completed. */
   push(chunk: Uint8Array): string[];
-  /** The last line, if the stream did not end with a line break. */
+  /** Returns the last line, if the stream did not end with a line break. */
   end(): string[];
 }
 
 /**
- * A reader for UTF-8 in chunks of any size. Invalid bytes become U+FFFD. Of a line longer than `limit` characters the
- * rest is dropped, so that a child that never ends its line cannot take all memory.
+ * Creates a reader for UTF-8 in chunks of any size. Invalid bytes become U+FFFD. The reader keeps `limit` characters of
+ * a line and drops the rest, so that a child process that never ends its line cannot use up all memory.
  */
 export function lineReader(limit: number = readLineLimit): LineReader {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });

@@ -1,9 +1,9 @@
 import type { Redact } from './secrets';
 
 /**
- * What the task itself makes of reports and plans: words of closed lists, digests, times, and what is named by Kubernetes'
- * rules. It holds no text of anybody else, and whoever reads it by program needs it as it is: a job may have the secret
- * `911`, which stands in many a digest.
+ * Fields that the task itself writes into reports and plans: words of closed lists, digests, times, and names that
+ * follow the rules of Kubernetes. These fields hold no text of others. Programs need them unchanged: a job may have the
+ * secret `911`, and many digests contain `911`.
  */
 const ownFields: ReadonlySet<string> = new Set([
   'schemaVersion',
@@ -50,10 +50,13 @@ const ownFields: ReadonlySet<string> = new Set([
   'heldBackDeletions',
 ]);
 
-/** A report or a plan without secrets in any text that is not the task's own, before it is rendered. */
+/**
+ * Returns a report or a plan without secrets. Fields that the task itself writes stay unchanged. Call this before the
+ * document is rendered.
+ */
 export function redactedFields<T extends object>(document: T, redact: Redact): T {
   const clean = redactedValue(document, redact) as T;
-  // A code of the task's own, where that of an object is whatever its controller says.
+  // The `reason` of a report is a code of the task. The `reason` of an object is any text of its controller.
   return 'task' in document && 'reason' in document ? { ...clean, reason: document.reason } : clean;
 }
 
@@ -68,7 +71,9 @@ function redactedValue(value: unknown, redact: Redact): unknown {
   return Object.fromEntries(fields);
 }
 
-/** The same with a document as JSON, which keeps its indent; any other text is redacted as a whole. */
+/**
+ * Redacts a document in JSON like `redactedFields`, and keeps its indentation. Any other text is redacted as a whole.
+ */
 export function redactedDocument(text: string, redact: Redact): string {
   const document = parsedObject(text);
   if (document === undefined) return redact(text);

@@ -1,14 +1,14 @@
 import { base64 } from './secrets';
 
 /**
- * What proves who asks in an address of its own, for example of a proxy: `user:password`, the password alone, and both as
- * they are sent; where there is no password, the user is the credential. Also of an address that is none for whoever
- * wrote it in a hurry.
+ * Returns the credentials in the userinfo of an address, for example the address of a proxy: `user:password`, the
+ * password alone, and both as they are sent. If the userinfo has no colon, the user is the credential. Malformed
+ * addresses are searched too.
  */
 export function userinfoSecrets(address: string): string[] {
   const rest = address.trim().replace(/^[a-z][a-z0-9+.-]*:\/\//i, '');
   const authority = /^[^/?#\s]*/.exec(rest)?.[0] ?? '';
-  // A slash in a password ends the authority too early, in the middle of what is no port then.
+  // A slash in a password ends the authority too early. The text after the colon is then not the number of a port.
   const isBroken = !authority.includes('@') && /:\d*[^\d]/.test(authority);
   const end = isBroken ? rest.lastIndexOf('@') : authority.lastIndexOf('@');
   if (end <= 0) return [];
@@ -28,7 +28,9 @@ function decoded(text: string): string {
   }
 }
 
-/** The userinfo of all addresses in a text that may hold several; a user without a password is a name there. */
+/**
+ * Returns the credentials of all addresses in a text. Here, a user without a password is a name and not a credential.
+ */
 export function userinfoSecretsIn(text: string): string[] {
   return text.split(/\s+/).flatMap((word) => {
     const upToHost = word.slice(0, word.lastIndexOf('@') + 1);
@@ -40,21 +42,27 @@ export function userinfoSecretsIn(text: string): string[] {
 const privateKey = /private[-_]?key/i;
 const placeOrKind = /(?:file|path|dir|directory|folder|url|uri|type|id|expiry|name|algorithm)$/i;
 
-/** Names of things that hold a credential, not of the place of one (`AZURE_FEDERATED_TOKEN_FILE`, `token-url`). */
+/**
+ * Returns true if the name stands for a credential. Names of a credential's place do not count
+ * (`AZURE_FEDERATED_TOKEN_FILE`, `token-url`).
+ */
 export function namesSecret(name: string): boolean {
   if (/secret[-_]?id$/i.test(name)) return true;
   const isCredential = privateKey.test(name) || /secret|token|passw|credential|access[-_]?key|api[-_]?key/i.test(name);
   return isCredential && !placeOrKind.test(name);
 }
 
-/** Words that end the name of a variable that holds a secret; others only speak of one (`TOKEN_TTL`, `SECRETS_BACKEND`). */
+/**
+ * Names of variables that hold a secret end with these words. Other names only mention a secret (`TOKEN_TTL`,
+ * `SECRETS_BACKEND`).
+ */
 const secretVariable =
   /(?:SECRET(?:_?ID|_?KEY)?|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|ACCESS_?KEY|API_?KEY|ACCOUNT_?KEY|STORAGE_?KEY|AGE_?KEY|CONNECTION_?STRING)$/i;
 
-/** Values that are none, whatever the name says: switches, numbers that are counted with, places. */
+/** Values that are never secrets, whatever the name of the variable: switches, short numbers, paths. */
 const noSecret = /^(?:true|false|yes|no|on|off|none|null|\d{1,5}|[a-z]:[\\/].*|\/.*)$/is;
 
-/** Whether a variable of the environment holds a secret, by its name. */
+/** Returns true if an environment variable holds a secret, judged by its name and its value. */
 export function isSecretVariable(name: string, value: string): boolean {
   const holds = secretVariable.test(name) || (privateKey.test(name) && !placeOrKind.test(name));
   return holds && value.trim() !== '' && !noSecret.test(value.trim());
@@ -62,7 +70,7 @@ export function isSecretVariable(name: string, value: string): boolean {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What of an environment is secret: by the names of its variables, and in the addresses of proxies. */
+/** Returns the secrets of an environment, found by the names of the variables and in the addresses of proxies. */
 export function environmentSecrets(environment: Environment): string[] {
   return Object.entries(environment).flatMap(([name, value = '']) => {
     if (isSecretVariable(name, value)) return [value];
@@ -70,7 +78,7 @@ export function environmentSecrets(environment: Environment): string[] {
   });
 }
 
-/** The environment for a child that has nothing to prove to anybody. */
+/** Returns the environment for a child process that needs no credentials. */
 export function withoutSecretVariables<E extends Environment>(environment: E): E {
   return Object.fromEntries(
     Object.entries(environment).filter(([name, value = '']) => !isSecretVariable(name, value)),

@@ -2,16 +2,17 @@ import { splitLines, withoutUnseen } from './foreignText';
 import { textFinder, type Range } from './textFinder';
 
 /**
- * A secret shorter than this is not looked for inside other text: `1` or `no` stand in every line, and masking them
- * would make text unreadable without hiding anything. As the whole of a value it still counts, see `secretFinder`.
+ * A shorter secret is not searched for inside other text: `1` or `no` are in every line, and masking them would make
+ * the text unreadable without hiding anything. If a whole value equals such a secret, it still counts, see
+ * `secretFinder`.
  */
 export const shortestSecret = 3;
 
 const mask = '***';
 
 /**
- * The spellings in which a secret may turn up: itself, its lines, what is seen of it, base64, and as URI, JSON, shell and
- * Go quote them. Without those that are too short and without doubles.
+ * Returns the spellings in which a secret may appear: the secret itself, each of its lines, its visible characters,
+ * base64, and the quoted forms of URI, JSON, shell and Go. Too short spellings and duplicates are left out.
  */
 export function secretForms(secrets: readonly string[]): string[] {
   const forms = new Set<string>();
@@ -37,7 +38,7 @@ function spellings(text: string): string[] {
     uriEncoded(text),
     json,
     ascii,
-    // Go escapes these three in JSON, and a JSON text may stand in another one
+    // Go escapes these three characters in JSON. A JSON text may also be quoted inside another JSON text.
     json.replaceAll('<', '\\u003c').replaceAll('>', '\\u003e').replaceAll('&', '\\u0026'),
     JSON.stringify(json).slice(1, -1),
     text.replaceAll('%', '%AZP25').replaceAll('\r', '%0D').replaceAll('\n', '%0A'),
@@ -49,10 +50,13 @@ function spellings(text: string): string[] {
   ];
 }
 
-/** What is left of a shorter one inside other base64 is found in any text. Characters. */
+/** Shorter fragments of base64 occur in any text by chance. Unit: characters. */
 const shortestInside = 8;
 
-/** Of the text alone, and as it stands inside the base64 of a longer text; with both alphabets. */
+/**
+ * Returns the base64 of the text alone, and the part of it that appears inside the base64 of a longer text. Both
+ * alphabets of base64 are used.
+ */
 function base64Spellings(text: string): string[] {
   const alone = base64(text);
   const inside = [0, 1, 2].map((offset) => base64Inside(text, offset)).filter((part) => part.length >= shortestInside);
@@ -62,7 +66,7 @@ function base64Spellings(text: string): string[] {
   ]);
 }
 
-/** The characters that depend on this text alone, where so many bytes (modulo 3) stand before it. */
+/** Returns the base64 characters that depend on this text alone, if `offset` bytes (modulo 3) come before the text. */
 function base64Inside(text: string, offset: number): string {
   const encoded = base64('\0'.repeat(offset) + text).replace(/(?<!=)=+$/, '');
   const bits = 8 * (offset + new TextEncoder().encode(text).length);
@@ -73,7 +77,7 @@ function withoutQuotes(text: string): string {
   return /^(["'])(.*)\1$/s.exec(text)?.[2] ?? text;
 }
 
-/** Of the text's UTF-8. */
+/** Returns the base64 of the text's UTF-8. */
 export function base64(text: string): string {
   let binary = '';
   for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
@@ -88,17 +92,20 @@ function htmlEscaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&#34;');
 }
 
-/** Replaces every secret, in every spelling and where it was cut, by `***`. Overlapping secrets go as one. */
+/** Replaces every secret, in every spelling and also where it was cut, by `***`. Overlapping secrets get one mask. */
 export type Redact = (text: string) => string;
 
-/** What is left of a text may stand beside a mask so that both spell a secret again; more often than this it is none. */
+/**
+ * After masking, the text on both sides of a mask can spell a secret again. So redaction repeats until nothing changes,
+ * but at most this many times.
+ */
 const redactionsAtMost = 8;
 
 export function redactor(secrets: readonly string[]): Redact {
   return maskingRedactor(secretForms(secrets));
 }
 
-/** `forms`: all spellings that are looked for. */
+/** `forms` are all spellings that are searched for. */
 export function maskingRedactor(forms: readonly string[]): Redact {
   const finder = textFinder(forms);
   const redactOnce = (text: string): string => masked(text, finder.rangesWithParts(text));
@@ -118,13 +125,16 @@ function masked(text: string, ranges: readonly Range[]): string {
   return `${kept.map((part) => part + mask).join('')}${text.slice(ranges.at(-1)?.[1] ?? 0)}`;
 }
 
-/** Finds the job's secrets in what a user wrote. */
+/** Finds the job's secrets in text that a user wrote. */
 export interface SecretFinder {
-  /** Where secrets stand inside the text, merged and in order. */
+  /** Returns the ranges of secrets inside the text, merged and in order. */
   ranges(text: string): readonly Range[];
-  /** Whether the text contains a secret; a secret too short to be looked for counts when it is the whole text. */
+  /**
+   * Returns true if the text contains a secret. A secret that is too short to be searched for counts if it is the whole
+   * text.
+   */
   isIn(text: string): boolean;
-  /** Where whole secrets of any length stand exactly as they are, in no order; they may overlap. */
+  /** Returns the exact occurrences of whole secrets of any length, without order. The occurrences may overlap. */
   occurrences(text: string): readonly (readonly [number, number])[];
 }
 

@@ -1,29 +1,35 @@
-/** [start, end) in a text. */
+/** A range [start, end) of a text. */
 export type Range = readonly [number, number];
 
-/** Finds many texts, long ones too, in one pass over another text. */
+/** Finds many texts, also long ones, in one pass over another text. */
 export interface TextFinder {
-  /** Where the texts stand as a whole; merged where they overlap or touch, in order. */
+  /** Returns the ranges of whole texts, in order. Ranges that overlap or touch are merged. */
   ranges(text: string): Range[];
-  /** As `ranges`, and also where the text was cut within one of them, see `shortestPart`. */
+  /**
+   * Works as `ranges`, and also finds a part of a text at a place where the searched text was cut, see `shortestPart`.
+   */
   rangesWithParts(text: string): Range[];
 }
 
-/** Texts that are shorter cannot be looked for. Characters. */
+/** Shorter texts cannot be searched for. Unit: characters. */
 export const shortestFound = 3;
 
 /**
- * This much of the beginning of a text counts as the text where the searched one ends or was cut, and so does this much
- * of its end where the searched one begins or goes on after a cut. Characters.
+ * The first characters of a text count as the whole text, if the searched text ends or was cut right after them. In the
+ * same way, the last characters count, if the searched text begins right before them, at its start or after a cut. At
+ * least this many characters are needed. Unit: characters.
  */
 export const shortestPart = 16;
 
-/** What was cut at both ends has to be longer: a few words of a configuration file are no secret. Characters. */
+/**
+ * A part that was cut at both ends must have at least this many characters: a few words of a configuration file are not
+ * a secret.
+ */
 const shortestMiddle = 64;
 
 /**
- * Where something was left out: `...` and `…`, with a space or without; the beginning and the end, with their white space;
- * and what a reader makes of a character of which only some bytes are left.
+ * Places where text was left out: `...` and `…`, with a space or without; the beginning and the end of the text, with
+ * their white space; and U+FFFD, which a decoder writes if only some bytes of a character are left.
  */
 const cutMark = /^\s+|(?<!\s)\s+$|\s?\[?(?:\.{3}|\u2026)\s?|\ufffd+/g;
 
@@ -33,13 +39,18 @@ function hashAt(text: string, at: number): number {
   return (text.charCodeAt(at) * 961 + text.charCodeAt(at + 1) * 31 + text.charCodeAt(at + 2)) & (hashSize - 1);
 }
 
-/** Texts by some characters of theirs. Few places of another text have the hash of one, so few are looked at twice. */
+/**
+ * Texts, indexed by a few of their characters (the key). Few positions of a searched text have the hash of a key, so
+ * few positions need a lookup in the map.
+ */
 interface Index {
   hashes: Uint8Array;
   texts: Map<string, string[]>;
 }
 
-/** `keyOf`: the characters to find a text by. The longest text comes first, since it covers the others. */
+/**
+ * `keyOf` returns the characters by which a text is found. Longer texts come first, because they cover shorter ones.
+ */
 function indexed(texts: readonly string[], keyOf: (text: string) => string): Index {
   const index: Index = { hashes: new Uint8Array(hashSize), texts: new Map() };
   for (const text of [...texts].sort((one, other) => other.length - one.length)) {
@@ -52,13 +63,13 @@ function indexed(texts: readonly string[], keyOf: (text: string) => string): Ind
   return index;
 }
 
-/** The texts whose key stands at that place. */
+/** Returns the texts whose key is at that position. */
 function textsAt(text: string, at: number, keyLength: number, { hashes, texts }: Index): readonly string[] {
   if (hashes[hashAt(text, at)] !== 1) return [];
   return texts.get(text.slice(at, at + keyLength)) ?? [];
 }
 
-/** Texts of fewer than `shortestFound` characters are left out. */
+/** Texts with fewer than `shortestFound` characters are ignored. */
 export function textFinder(wanted: readonly string[]): TextFinder {
   const texts = [...new Set(wanted)].filter((text) => text.length >= shortestFound);
   const long = texts.filter((text) => text.length > shortestPart);
@@ -97,7 +108,7 @@ function parts(text: string, heads: Index, tails: Index, middles: string): Range
   return [...headsOf(text, heads, ends), ...tailsOf(text, tails, starts), ...middleOf(text, middles, starts, ends)];
 }
 
-/** Beginnings of the texts that reach up to an end; the longest at each place. */
+/** Finds beginnings of the texts that reach up to an end. Returns the longest at each position. */
 function headsOf(text: string, index: Index, ends: readonly number[]): Range[] {
   const found: Range[] = [];
   for (let at = 0; at <= text.length - shortestPart; at++) {
@@ -109,7 +120,7 @@ function headsOf(text: string, index: Index, ends: readonly number[]): Range[] {
   return found;
 }
 
-/** Ends of the texts that begin at a start; the longest at each place. */
+/** Finds ends of the texts that begin at a start. Returns the longest at each position. */
 function tailsOf(text: string, index: Index, starts: readonly number[]): Range[] {
   const found: Range[] = [];
   for (let end = shortestPart; end <= text.length; end++) {
@@ -121,7 +132,7 @@ function tailsOf(text: string, index: Index, starts: readonly number[]): Range[]
   return found;
 }
 
-/** The longest stretch between cuts, where it is all of one text. */
+/** Returns the longest stretch between two cuts, if one of the texts contains the whole stretch. */
 function middleOf(text: string, middles: string, starts: readonly number[], ends: readonly number[]): Range[] {
   const stretches = starts.map((start, index): Range => [start, ends[index] ?? text.length]);
   const [start, end] = stretches.reduce((one, other) => (other[1] - other[0] > one[1] - one[0] ? other : one));
@@ -141,12 +152,12 @@ function sharedUpTo(text: string, end: number, wanted: string): number {
   return shared;
 }
 
-/** The last of the ascending numbers that is not above `limit`. */
+/** Returns the last of the ascending numbers that is not above `limit`. */
 function lastUpTo(numbers: readonly number[], limit: number): number | undefined {
   return numbers[countBelow(numbers, limit + 1) - 1];
 }
 
-/** The first of the ascending numbers that is not below `limit`. */
+/** Returns the first of the ascending numbers that is not below `limit`. */
 function firstFrom(numbers: readonly number[], limit: number): number | undefined {
   return numbers[countBelow(numbers, limit)];
 }
