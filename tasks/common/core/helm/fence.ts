@@ -46,8 +46,8 @@ export interface FencePolicy {
    */
   comparing?(write: FenceWrite): ((wouldBe: KubeObject) => string | undefined) | undefined;
   /**
-   * Returns true for a change that is not done. The gateway answers it with the live object. An object that does not
-   * exist is created all the same.
+   * Returns true for a change that is not done. The gateway answers the change with the live object. An object that
+   * does not exist is created all the same.
    */
   isLeft?(write: FenceWrite): boolean;
 }

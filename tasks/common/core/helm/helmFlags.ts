@@ -1,6 +1,6 @@
 /**
- * The kind of value that a flag of Helm has. A `required` value is the next word. An `optional` value never is: it
- * follows after `=`.
+ * The kind of value that a flag of Helm has. A `required` value is the next word. An `optional` value is never the next
+ * word, but follows after `=`.
  */
 export type FlagValue = 'none' | 'optional' | 'required';
 

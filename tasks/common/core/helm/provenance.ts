@@ -19,7 +19,8 @@ export interface HelmBuild {
  */
 export function parseHelmBuild(answer: string): HelmBuild | undefined {
   const line = answer.trimEnd().split(/\r?\n/).at(-1) ?? '';
-  // One space separates the fields, so that empty fields can be told: a self-built Helm leaves two fields empty.
+  // One space separates the fields, so that an empty field can be recognised: a self-built Helm leaves two fields
+  // empty.
   const parts = /^(\S+) (\S*) (\S*) (\S.*)$/.exec(line);
   if (parts === null || parseVersion(parts[1] ?? '') === undefined) return undefined;
   const [, version = '', gitCommit = '', gitTreeState = '', goVersion = ''] = parts;

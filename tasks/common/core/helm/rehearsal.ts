@@ -37,7 +37,7 @@ export interface RehearsedWrite {
   /**
    * The object that would be stored, without managedFields. Present only if the object was created or changed. A Secret
    * holds its values here: compare them in memory, and never log or store them. Values that the API server generates
-   * anew each time (uid, creationTimestamp, clusterIP, node ports) are made up here as well.
+   * for each request (uid, creationTimestamp, clusterIP, node ports) are made up here as well.
    */
   object?: KubeObject;
   refusal?: WriteRefusal;
@@ -54,7 +54,7 @@ export interface RehearsedWrite {
   client: string;
 }
 
-/** A write to Helm's own records of the release. The rehearsal only simulates it in memory. */
+/** A write to Helm's own records of the release. The rehearsal only simulates this write in memory. */
 export interface StorageWrite {
   verb: WriteVerb;
   /** The name of the Secret or ConfigMap. */

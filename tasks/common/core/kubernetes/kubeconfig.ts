@@ -33,8 +33,8 @@ export interface KubeconfigWishes {
 }
 
 /**
- * Our own kubeconfig: one cluster, one user, one context. It refers to no other files than plug-ins and token files, by
- * absolute paths.
+ * Our own kubeconfig: one cluster, one user, one context. This kubeconfig refers to no other files than plug-ins and
+ * token files, by absolute paths.
  */
 export interface Kubeconfig {
   /** JSON, which is also YAML. */

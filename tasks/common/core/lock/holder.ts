@@ -28,7 +28,8 @@ export function holderOf(given: Variable, process: string, redact = (text: strin
   const mark = shown(process, processLimit);
   const job = read('System.JobId');
   const run = runOf(read);
-  // Without a job and a run, two runs cannot be told apart. This is not an agent, but the terminal of a person.
+  // Without a job and a run, two runs cannot be told apart. Then this process runs in the terminal of a person, and not
+  // on an agent.
   if (job === undefined || run === undefined)
     return { identity: `no pipeline, process ${mark}`, link: '', process: mark, run: '' };
   const collection = collectionUrl(variable('System.CollectionUri') ?? variable('System.TeamFoundationCollectionUri'));

@@ -7,7 +7,7 @@ import type { HelmCapabilities } from '../helm/provenance';
  * Fields that a server-side apply must not set, because another field manager has set them to another value.
  *
  * Helm 4 applies without force unless `--force-conflicts` is given. After a conflict, Helm goes on with the other
- * objects. It writes no field of the object that has the conflict, deletes nothing, and fails at the end
+ * objects. Helm writes no field of the object that has the conflict, deletes nothing, and fails at the end
  * (pkg/kube/client.go, update; measured with 4.1.4 and 4.2.3).
  */
 

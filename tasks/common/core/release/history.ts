@@ -136,7 +136,7 @@ export function appliedLast(history: readonly Revision[]): Revision | undefined 
 
 const begunPhases: ReadonlySet<string> = new Set(['Failed', 'Running', 'Unknown']);
 
-/** Revisions before an uninstall are not part of the history of what runs now. */
+/** Returns the revisions after the last uninstall. Earlier revisions do not describe the present release. */
 export function sinceUninstall(history: readonly Revision[]): readonly Revision[] {
   return history.slice(history.findLastIndex(wasUninstalled) + 1);
 }
@@ -158,9 +158,7 @@ function wasUninstalled({ status, description }: Revision): boolean {
   return status === 'uninstalled' || (status === 'superseded' && description === 'superseded by new release');
 }
 
-/**
- * Returns the newest revision that nothing reports as failed. Later revisions may have left objects or fields behind.
- */
+/** Returns the newest revision that is deployed or verified. Later revisions may have left objects or fields behind. */
 export function lastGood(history: readonly Revision[]): Revision | undefined {
   return sinceUninstall(history).findLast((revision) => revision.status === 'deployed' || isVerified(revision));
 }
@@ -210,7 +208,7 @@ function sinceGood(history: readonly Revision[]): readonly Revision[] {
 /**
  * Returns true if a revision that Helm ended as failed changed no object of the release. Helm records a phase for each
  * hook, and touches no object of the chart before the last pre-install or pre-upgrade hook has succeeded. Only a
- * revision that Helm itself ended proves this: in a pending revision, the last hook counts as running for ever
+ * revision that Helm itself ended proves this: in a pending revision, the last hook stays running in the record
  * (measured with a killed Helm 3.17.3, 4.1.4 and 4.2.3). If a hook runs both before and after the change, only Helm's
  * description shows when the hook failed. This function is not for rollbacks: their hooks are copied from the target,
  * with their old phases.

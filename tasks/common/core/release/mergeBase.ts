@@ -224,8 +224,8 @@ export function manifestDocument(object: KubeObject): string {
  * Returns the parts of an object to remove, under the identity that the object has in the desired manifest. The
  * namespace is named only if the desired manifest names it, because Helm compares it literally. Fields that both
  * declare are left out. Helm has no type for some objects (custom resources, CRDs, APIServices, kinds newer than this
- * Helm). It merges these two-way, from base to desired, and ignores the live object. So Helm would not send a field
- * whose desired value is already in the base.
+ * Helm). Helm merges such objects two-way, from base to desired, and ignores the live object. So Helm would not send a
+ * field whose desired value is already in the base.
  */
 function remainderOf(object: KubeObject, wish: KubeObject): KubeObject {
   const { apiVersion, kind } = wish;

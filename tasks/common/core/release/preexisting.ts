@@ -14,8 +14,9 @@ import type { Rendering } from './unchanged';
  * Objects that existed before a deploy and that Helm takes over.
  *
  * With --take-ownership, or if an object already has Helm's marks, Helm writes an existing object as if Helm had made
- * it. From then on, the object is in the manifest of a revision, so every rollback, uninstall and removal of the
- * leftovers of that revision would remove it (measured with 3.17.3, 4.1.4 and 4.2.3). Two rules prevent this:
+ * it. From then on, the object is in the manifest of a revision, so every rollback or uninstall of that revision, and
+ * every removal of its leftovers, would remove the object (measured with 3.17.3, 4.1.4 and 4.2.3). Two rules prevent
+ * this:
  *
  * - A pre-existing object is never removed. Helm creates the record of a revision before any object of that revision.
  *   So the release did not make an object that is older than the record of the first revision that declares it. Nothing
@@ -120,7 +121,7 @@ export function kept(live: KubeObject, purpose: KeptObject['purpose']): KeptObje
 
 /**
  * Returns true if the object may be stored in a Secret of the release's namespace. A Secret of another namespace may
- * not, because other people can read the Secrets of this namespace.
+ * not be stored there: people who cannot read that Secret may be able to read the Secrets of this namespace.
  */
 export function mayBeKept({ object }: KeptObject, namespace: string): boolean {
   return !isSecret(object) || object.metadata.namespace === namespace;

@@ -1,7 +1,7 @@
 import type { Redact } from '../text/secrets';
 import { revisionStatuses, type Hook, type Revision, type RevisionStatus } from './release';
 
-/** A revision as Helm's JSON. Fields that this code does not know are kept unchanged. */
+/** A revision in the form of Helm's JSON. Fields that this code does not know are kept unchanged. */
 export type ReleaseRecord = Readonly<Record<string, unknown>>;
 
 export function isReleaseRecord(value: unknown): value is ReleaseRecord {

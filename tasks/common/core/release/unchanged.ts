@@ -10,9 +10,9 @@ import type { Revision } from './release';
  * For an unchanged chart, the same version of Helm returns the manifest, the hooks and the values byte by byte as in
  * its record (3.17.3, 4.1.4 and 4.2.3, after install, upgrade and rollback). Another version of Helm puts blank lines
  * and separators elsewhere (4.2.3 after 3.17.3), which changes no object. A chart that renders differently each time
- * (random passwords, the time, the number of the revision) is never unchanged. Tests (`helm test`) do not serve. Their
- * names do not count, because many charts generate random names. A second rendering shows what else in a test is
- * random.
+ * (random passwords, the time, the number of the revision) is never unchanged. Tests (`helm test`) are not part of the
+ * running release. Their names do not count, because many charts generate random names. A second rendering shows what
+ * else in a test is random.
  */
 
 /** At most this many changes of each part are named. The rest is counted. */

@@ -14,8 +14,8 @@ export function jobStatus(fields: Fields): ObjectStatus {
   const succeeded = fields.integer('status.succeeded') ?? 0;
   const wanted = fields.integer('spec.completions') ?? fields.integer('spec.parallelism') ?? 1;
   if (isTrue('Complete') !== undefined) return current('JobComplete', `${succeeded} of ${wanted} completions.`);
-  // FailureTarget means that the controller has decided and only waits for pods to end. It never takes this decision
-  // back.
+  // FailureTarget means that the controller has decided and only waits for pods to end. The controller never takes this
+  // decision back.
   const failure = isTrue('Failed') ?? isTrue('FailureTarget');
   if (failure !== undefined) return failed('JobFailed', failureMessage(failure));
   if (fields.flag('spec.suspend') === true && isTrue('Suspended') !== undefined) {

@@ -9,8 +9,8 @@ export type StatusTest =
 
 /**
  * A rule of the user for a kind, which replaces our rule. Deletion and observedGeneration are still checked first. The
- * object is Failed if one test of `failed` holds. It is Current if every test of `current` holds, so an empty list
- * means Current.
+ * object is Failed if one test of `failed` holds. The object is Current if every test of `current` holds, so an empty
+ * list means Current.
  */
 export interface StatusRule {
   /** Empty for the core group. */

@@ -23,8 +23,7 @@ const escapeSequences = new RegExp(
 // Control characters, format characters and all other invisible characters, except the tab.
 const unseen = /[^\P{Cc}\t]|\p{Cf}|\p{Default_Ignorable_Code_Point}/gu;
 
-// The flags `iu` fold case by the rules of Unicode. So the long s counts as an s, because the agent may read the long s
-// so.
+// The flags `iu` fold case by the rules of Unicode. So the long s counts as an s, because the agent may do the same.
 const commandStart = /(?<=#)#(?=\[|vso\[)/giu;
 
 /** Returns a line that is safe to print, without commands, escape sequences and invisible characters. Idempotent. */
