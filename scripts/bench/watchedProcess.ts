@@ -19,7 +19,6 @@ export interface WatchedRun {
 }
 
 export interface Usage {
-  /** The peak of its memory. */
   readonly peakMiB: number;
   /** The sum of all its threads, in user and kernel mode. */
   readonly cpuSeconds: number;

@@ -23,7 +23,6 @@ export interface ClientFigures {
 }
 
 export interface Client {
-  /** The figures so far. */
   figures(): ClientFigures;
   /** Stops sending and waits for the outstanding answers. */
   stop(): Promise<ClientFigures>;

@@ -5,7 +5,6 @@ import { renderLine } from '../../test/support/agent';
 export interface Screen {
   /** Starts a new part. */
   part(title: string): void;
-  /** Prints a paragraph. */
   say(text: string): void;
   /** Prints output of a program, in a less prominent style. */
   aside(text: string): void;

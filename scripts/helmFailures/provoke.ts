@@ -32,7 +32,7 @@ export interface Actor {
   readonly namespace: string;
   /** Writes a chart into the case's folder and returns its path. Templates are keyed by name, other files by path. */
   readonly chart: (files: Readonly<Record<string, string>>, name?: string) => string;
-  /** Writes a file and returns its path. */
+  /** Writes a file into the folder of the case and returns its path. */
   readonly file: (name: string, content: string, mode?: number) => string;
   readonly helm: (args: readonly string[], options?: RunOptions) => Promise<HelmRun>;
   /** Runs `helm upgrade --install web CHART`, which must fail, and returns its stderr. */

@@ -98,7 +98,7 @@ function ownClustersFor(options: MatrixOptions, ours: readonly MatrixCase[], pla
 
 /**
  * The results of earlier runs that need no repetition. Missed cases and cases that failed to run are repeated. All
- * pairs always run again, to check the package anew. Results of plain Helm at the same times stay valid.
+ * pairs always run again, as a new check of the package. Results of plain Helm at the same times stay valid.
  */
 function earlier(
   { earlier: results }: ResultStore,

@@ -34,7 +34,7 @@ const folderName = new RegExp(`^${prefix}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]
 
 /**
  * Makes the folder, with a random name, when the first file is written. `announce` gets the path before the folder
- * exists, because whoever removes the folder after a kill must know it by then.
+ * exists, because the post-job phase, which removes the folder after a kill, must know it by then.
  */
 export function privateFolder(tempDirectory: string, announce: (folder: string) => void): PrivateFolder {
   const folder = path.join(path.resolve(tempDirectory), prefix + randomUUID());

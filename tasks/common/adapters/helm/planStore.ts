@@ -15,7 +15,7 @@ export interface PlanStoreOptions {
   namespace: string;
   /** The name of the release, or the name of the lock of plain workloads. */
   subject: string;
-  /** The kind of Helm's records. Whoever may change those may also keep plans. */
+  /** The kind of Helm's records. A user who may change the records may also keep plans. */
   kind: 'Secret' | 'ConfigMap';
   /** Redacts quoted texts of the plan. Its names and its digest stay unchanged. */
   redact?: Redact;

@@ -8,7 +8,6 @@ import { findCommand, uniformEnvironment } from '../system/platform';
 import { closeAfterExit } from '../system/process';
 import type { ClusterAccess, ExecPlugin, UserAccess } from './kubeconfig';
 
-/** The credentials that a request carries. */
 export interface Credentials {
   headers: Readonly<Record<string, string | string[]>>;
   certificate?: Buffer | string;

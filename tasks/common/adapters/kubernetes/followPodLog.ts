@@ -74,8 +74,8 @@ export async function followPodLog(
     hasRead = true;
     if (isOver(signal)) return ended('aborted');
     if (round.round === 'unstamped') return ended('ended');
-    // An API server that shuts down ends the stream just as the end of a container does. So the end counts only after a
-    // second request confirms it.
+    // An API server that shuts down ends the stream in the same way as a container that ends. So the end counts only
+    // after a second request confirms it.
     if (isConfirming && !round.hasNews) {
       if (round.rest !== undefined) give(reading, round.rest);
       return ended('ended');

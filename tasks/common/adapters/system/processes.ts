@@ -146,7 +146,7 @@ function namedHere(mark: string): Named | undefined {
 
 let machineName: string | undefined;
 
-/** The host, the boot and the namespace of process ids, because each container counts its processes anew. */
+/** The host, the boot and the namespace of process ids, because each container has its own process ids. */
 function thisMachine(): string {
   machineName ??= [hostname().slice(0, 64), readText('/proc/sys/kernel/random/boot_id')?.trim(), processNamespace()]
     .filter((part) => part !== undefined)
