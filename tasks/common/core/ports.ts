@@ -124,8 +124,8 @@ export interface ReleaseHelm {
 /** Helm for one release and the chart to deploy. */
 export interface Helm extends ReleaseHelm {
   /**
-   * Renders with a server-side dry run, which reads the cluster and changes nothing. Helm is told that the kinds in
-   * `assumed` are served, as they will be once the chart's own definitions are installed.
+   * Renders with a server-side dry run, which reads the cluster and changes nothing. Helm treats the kinds in `assumed`
+   * as served, as they will be once the chart's own definitions are installed.
    */
   render(signal: AbortSignal, assumed?: readonly DeclaredKind[]): Promise<Rendered>;
   /** The kinds that the chart and its subcharts define in their crds/ folders; undefined if Helm does not list them. */
@@ -195,7 +195,7 @@ export interface ReleaseStorage extends ObjectKeeper {
   update(revision: number, change: RecordChange, beforeWrite?: () => Promise<void>): Promise<void>;
   /** Returns the object that holds the record, as `update` would write it. */
   changed(revision: number, change: RecordChange): Promise<KubeObject>;
-  /** Returns true if the API server accepts the changed record: a Secret or ConfigMap holds at most 1 MiB. */
+  /** Returns true if the changed record fits into its object: a Secret or ConfigMap holds at most 1 MiB. */
   fits(revision: number, change: RecordChange): Promise<boolean>;
   remove(revision: number): Promise<void>;
   /**

@@ -25,7 +25,7 @@ export type ApprovalRefusal =
   /** The approver queued the run, or is unknown. */
   | 'FourEyes';
 
-/** What the run shows about an approval of this plan. */
+/** The result of looking for an approval of this plan in the run. */
 export type ApprovalFinding =
   | {
       finding: 'approved';

@@ -31,7 +31,7 @@ export interface GateQuestion {
   own: OwnRecords;
   /** The time at which the plan was made. */
   planMadeAt: number;
-  /** What the approvals API says about gates, by the ids of their records. The API may know no gate. */
+  /** The approvals that the approvals API lists for gates, by the ids of their records. The API may list none. */
   approvals: readonly RunApproval[];
 }
 

@@ -175,7 +175,7 @@ function noSecondPerson(approver: Identity, queuers: readonly Identity[]): strin
   return isTold ? undefined : `whether ${shown}, who approved, has queued this run cannot be told`;
 }
 
-/** The text for the output `approvedBy`: names, `unknown`, or '' if nobody was asked. */
+/** The text for the output `approvedBy`: names, `unknown`, or '' if nobody was asked or the approval was refused. */
 export function shownApprovers(decision: ApprovalDecision): string {
   switch (decision.decision) {
     case 'notAsked':

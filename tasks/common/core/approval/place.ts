@@ -1,6 +1,6 @@
 import type { RunRecord } from './runRecords';
 
-/** Where this step runs, as given by variables of the agent. */
+/** The place of this step in its run, as given by variables of the agent. */
 export interface OwnPlace {
   /** `System.JobId`: the id of the job's record. */
   jobId?: string;

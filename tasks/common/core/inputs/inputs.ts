@@ -32,7 +32,7 @@ export interface Mistake {
   input: string;
   /** The text that the input holds; absent if it would not help. */
   holds?: string;
-  /** What is expected, or what is wrong and how to correct it. The message appends this text after a semicolon. */
+  /** The expected value, or the mistake and how to correct it. The message appends this text after a semicolon. */
   problem: string;
 }
 

@@ -85,7 +85,7 @@ function hidden(code: CauseCode, { unread }: RolloutVerdict): string[] {
   return kinds.length === 0 ? [] : [`The cause may be hidden: what could not be read is of kind ${kinds.join(', ')}.`];
 }
 
-/** Appends a later error to an ending. The first failure stays the reason, because a person has to look at that one. */
+/** Appends a later error to an ending. The first failure stays the reason, because a person must examine that one. */
 export function endingThen(ending: Ending, later: unknown): Ending {
   return { ...ending, message: then(ending.message, later) };
 }

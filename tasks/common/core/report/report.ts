@@ -25,7 +25,7 @@ export interface ReportedObject {
    * known.
    */
   since: string;
-  /** What was wrong with the object before this run; empty if nothing was wrong. */
+  /** The failure of the object before this run; empty if there was none. */
   brokenBefore: string;
   /** True for a pre-existing failure of an object that this run has not touched; such an object does not count. */
   isPreexisting: boolean;

@@ -73,7 +73,7 @@ function loopReadyAt(
   if (runs.ended < runs.needed) return undefined;
   if (!runs.mayWaitForOthers) return 0;
   const excuse = sighting.first + dependencySeconds * 1000;
-  // Only a run that began after the last dependency had come up proves that the dependency is not the reason. Both
+  // Only a run that began after the last dependency had become ready proves that the dependency is not the reason. Both
   // times are by the agent's clock.
   const beganAt = sighting.endedAt - runs.lastedSeconds * 1000;
   return beganAt > othersStartingAt(memory, reading.key) + spreadSeconds * 1000 ? 0 : excuse;

@@ -56,7 +56,8 @@ interface Decision {
 }
 
 /**
- * A rollback succeeds although it restores pre-existing failures, as long as at least one other workload serves again.
+ * A rollback may succeed although it restores pre-existing failures, as long as another workload is healthy or still
+ * progressing.
  */
 function withOldEvils(decided: readonly Decision[]): WorkloadVerdict[] {
   const serves = decided.some(({ verdict: { ref, health } }) => isRunner(ref) && isHopeful.has(health));

@@ -1,8 +1,8 @@
 import type { RollbackPlan } from '../model/types';
 
 /**
- * How far a plan was carried out. It only tells where to resume and proves nothing, because other writers of this
- * object may have changed it.
+ * The state of a plan's execution. It only shows where to resume and proves nothing, because anybody with write access
+ * to the object may have changed it.
  */
 export interface Execution {
   /** `begun` is written before the first change, `done` after the result was proven. */
@@ -29,7 +29,7 @@ export type FoundPlan =
 
 /**
  * The greatest possible age of a plan, in seconds. The times come from answers of the API server, which show whole
- * seconds. With several API servers whose clocks differ, a plan may have been made later than `now`.
+ * seconds. If several API servers have different clocks, `madeAt` may be later than `now`.
  */
 export function oldestPlanAge(madeAt: Date, now: Date): number {
   return Math.max(0, (now.getTime() - madeAt.getTime()) / 1000) + 1;

@@ -25,9 +25,9 @@ export interface FenceMeasure {
 }
 
 /**
- * What the fence lets Helm do while it executes a plan. Helm may write the objects of the target exactly as in the
- * rehearsal, its hooks as they are declared, and its own records. Helm may delete the objects that the plan leaves to
- * it and the objects that it created itself, but none of its records.
+ * Makes the rules by which the fence checks Helm's requests while a plan is executed. Helm may write the objects of the
+ * target exactly as in the rehearsal, its hooks as they are declared, and its own records. Helm may delete the objects
+ * that the plan leaves to it and the objects that it created itself, but none of its records.
  */
 export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure): Required<Omit<FencePolicy, 'isLeft'>> {
   const mayDelete = onlyDeletionsOf(helmMayDelete(plan));

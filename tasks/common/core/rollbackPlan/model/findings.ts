@@ -1,5 +1,5 @@
 /**
- * All findings of a plan, by code. Only the named input switches a `refusal` off; it then stays in the plan as a
+ * The input that switches a refusal off. No other input does. A refusal that is switched off stays in the plan as a
  * warning.
  */
 export type FindingSwitch =

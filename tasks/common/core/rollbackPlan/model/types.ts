@@ -20,7 +20,7 @@ export type Seal = (text: string) => string;
 
 export type ToRevision = 'verified' | 'previous' | number;
 
-/** What the inputs allow a rollback to do. */
+/** The limits that the inputs set for a rollback. */
 export interface RollbackPolicy {
   /** The codes of refusals that become warnings. */
   allow: readonly FindingCode[];
@@ -156,9 +156,9 @@ export interface RevisionFacts {
 export const fates = ['kept', 'patched', 'created', 'deleted', 'orphaned', 'takenOver', 'keptByPolicy'] as const;
 
 /**
- * What becomes of an object. `kept`: the object already is as the target declares it. `orphaned`: it stays alive, but
- * no manifest declares it any more. `takenOver`: the object becomes part of the release; it belonged to another owner
- * or to none that Helm knows.
+ * The fate of an object. `kept`: the object already is as the target declares it. `orphaned`: it stays alive, but no
+ * manifest declares it any more. `takenOver`: the object becomes part of the release; it belonged to another owner or
+ * to none that Helm knows.
  */
 export type ObjectFate = (typeof fates)[number];
 
@@ -243,7 +243,7 @@ export interface PlannedObject {
    * True for a Job that is removed some time after it has ended. If it was removed before the rollback, it runs again.
    */
   mayRunAgain: boolean;
-  /** For a plain workload: the newest revision of its controller, and the revision of the rollback. */
+  /** For a plain workload: the newest revision of its controller, and the target revision. */
   revisions: { present: number; target: number } | null;
   /** Deleted by Helm during its rollback, or by the task after the target is healthy. */
   deletedBy: '' | 'helm' | 'task';

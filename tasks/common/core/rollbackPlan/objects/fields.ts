@@ -6,8 +6,8 @@ import type { ObjectStates } from './hiddenSecrets';
 import type { FieldChange, FieldValue, ObjectFate, Seal, Sha256 } from '../model/types';
 
 /**
- * The maximum number of changes that a plan keeps for one object: enough to name them, few enough for a thousand
- * objects.
+ * The maximum numbers of changes and of fields that a plan keeps for one object: enough to name them, few enough for a
+ * thousand objects.
  */
 const changesKept = 100;
 const fieldsKept = 400;

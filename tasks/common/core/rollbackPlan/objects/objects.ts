@@ -52,7 +52,7 @@ interface Circumstances {
   seal: Seal | undefined;
 }
 
-/** What becomes of a candidate; undefined if nothing does and nobody needs to know. */
+/** Plans the fate of a candidate; undefined if the rollback does not concern it and nobody needs to know. */
 export function plannedObject(
   candidate: Candidate,
   { isRehearsed, served, sha256, seal }: Circumstances,

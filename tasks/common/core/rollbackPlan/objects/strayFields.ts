@@ -23,7 +23,9 @@ export interface Suspect {
   changes: readonly Change[] | undefined;
 }
 
-/** Examines each write on its own, because the result of a later write hides the writes before it. */
+/**
+ * Examines each write on its own, because the dry run of a later write does not include the effects of earlier writes.
+ */
 export function suspectsOf(all: readonly Candidate[], { writes }: Pick<Rehearsal, 'writes'>): Suspect[] {
   return all.flatMap((candidate) =>
     writes
@@ -53,8 +55,8 @@ function isExplained({ path, after }: Change, { target, last, base, earlier }: C
 }
 
 /**
- * The removed part is the field or a parent of the field that the target does not have at all. The API server fills in
- * a default.
+ * Returns true if a passed revision declared the field, or a parent of the field, that the target does not have at all.
+ * The API server then fills in a default.
  */
 function isTakenBack(passed: KubeObject | undefined, target: KubeObject | undefined, path: Change['path']): boolean {
   return path.some((_, index) => {
