@@ -23,7 +23,7 @@ runTask(
       const request = readRollbackRequest(agent.input, inputContext(agent));
       told = await withRollback(run, request, flows[request.action]);
     } catch (thrown) {
-      // The story itself throws nothing: it had not come to that yet.
+      // The flow itself throws nothing, so it had not begun yet.
       endWork(agent);
       throw thrown;
     }

@@ -22,7 +22,7 @@ import {
 } from '../common/core/inputs/rollbackRequest';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 
-/** Every input of the task with what it is when the pipeline says nothing; the same as in task.json. */
+/** Every input of the task with its default; the same as in task.json. */
 export const inputDefaults = {
   ...connectionInputDefaults,
   action: 'plan',
@@ -80,7 +80,7 @@ export function readRollbackRequest(raw: RawInputs, context: InputContext): Roll
       fourEyes: read.boolean('fourEyes'),
     },
     rollbackTimeoutSeconds: read.parsed('timeout', durationExpected, parseDuration, fallbackTimeoutSeconds),
-    // Pruning is for whoever deploys: a rollback leaves every way back as it is.
+    // Only deploys prune the history: a rollback keeps every possible target.
     historyMax: 0,
     rollout: readRolloutRequest(read),
     ...(helmPath === undefined ? {} : { helmPath }),
@@ -112,7 +112,7 @@ function parseRevision(text: string): ToRevision | undefined {
 
 function parseCount(text: string): number | undefined {
   const count = Number(text);
-  // Helm reads it into an int
+  // Helm reads the number into an int.
   return /^\d+$/.test(text) && count <= 2_147_483_647 ? count : undefined;
 }
 
@@ -163,7 +163,7 @@ function readCode(read: InputReader, { input, text, number }: InputLine): Findin
   return [];
 }
 
-/** Numbers, one per line or with commas between. */
+/** Numbers of revisions, one per line or separated by commas. */
 function readRevisions(read: InputReader, { input, text, number }: InputLine): number[] {
   return text
     .split(/[\s,;]+/)

@@ -1,4 +1,4 @@
 import { postJobPhase } from '../common/adapters/wiring/postJobPhase';
 
-// What it takes to go on is loaded only where there is something to do.
+// The code to resume is loaded only where there is something to do.
 postJobPhase((left) => void import('./resume').then(({ runResume }) => { runResume(left); })); // prettier-ignore

@@ -12,7 +12,7 @@ import { resumeRollback } from '../common/flows/rollback/rollback';
 import { resumeWorkloads } from '../common/flows/rollback/rollbackPlain';
 import { readRollbackRequest } from './inputs';
 
-/** Below the five minutes that a cancelled job has unless its pipeline says otherwise. */
+/** Less than the five minutes that a cancelled job has unless its pipeline sets another time. */
 const resumeSeconds = 240;
 
 const nothingLeft = { result: 'Succeeded', message: 'There was nothing to carry on.' } as const;
@@ -33,9 +33,9 @@ export function runResume(left: Interruption): void {
       const ended = await stopLeftProcesses(left.process, children, (line) => {
         agent.log(line);
       });
-      // It may have made its own after the post-job phase began.
+      // The main phase may have made its private folder after the post-job phase began.
       removePrivateFolders(agent.tempFolder);
-      // A plan is made without the lock.
+      // A plan is made without the lock, so there is no lock to give back.
       if (!isBegun && request.action === 'plan') return nothingLeft;
       const planDigest = environment.taskVariable(planDigestVariable) ?? request.planDigest;
       const bounded = {

@@ -16,7 +16,7 @@ runTask(
       const request = readDeployRequest(agent.input, inputContext(agent));
       report = await withDeploy(run, request, deploy);
     } catch (thrown) {
-      // The deploy itself throws nothing: it had not come to that yet.
+      // The deploy itself throws nothing, so it had not begun yet.
       endWork(agent);
       throw thrown;
     }

@@ -24,7 +24,7 @@ import { leafPaths, reusesValues } from '../common/core/inputs/reusedValues';
 import { checkValuesFile, isAddress, type ValuesFileCheck } from '../common/core/inputs/valuesFile';
 import type { ValuePath } from '../common/core/inputs/strvals';
 
-/** Every input of the task with what it is when the pipeline says nothing; the same as in task.json. */
+/** Every input of the task with its default; the same as in task.json. */
 export const inputDefaults = {
   ...connectionInputDefaults,
   createNamespace: 'false',
@@ -115,7 +115,7 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   return request;
 }
 
-/** The inputs that the post-job phase needs: the chart and the values may be gone by then. */
+/** Reads the inputs that the post-job phase needs. The chart and the values may be gone by then. */
 export function readRepair(raw: RawInputs, context: InputContext): RepairRequest {
   const read = inputReader(inputDefaults, raw, context);
   const request = repairOf(read, context, readTimeout(read));
@@ -174,7 +174,7 @@ function readAddress(read: InputReader, secrets: SecretFinder, reference: string
 }
 
 function checkPath(files: InputFiles, path: string): ValuesFileCheck {
-  // Helm reads its standard input then, and parses every path as an address first
+  // For `-` Helm reads its standard input. It parses every other path as an address first.
   if (path === '-') return { problem: 'expected a file: the task has no standard input' };
   if (/%(?![0-9a-f]{2})/i.test(files.absolute(path))) {
     return { problem: 'Helm cannot open a path with a lone percent sign in it' };
@@ -204,7 +204,7 @@ function checkText(files: InputFiles, path: string): ValuesFileCheck {
   return problem === undefined ? check : { problem: `this file ${problem}` };
 }
 
-/** Undefined where a file is behind an address. A file that cannot be read was refused before. */
+/** Returns undefined where a values file is behind an address. A file that cannot be read was refused before. */
 function givenPaths(
   files: InputFiles,
   lines: readonly InputLine[],
@@ -228,6 +228,6 @@ function readRollbackTimeout(read: InputReader, timeoutSeconds: number): number 
 
 function parseCount(text: string): number | undefined {
   const count = Number(text);
-  // Helm reads it into an int
+  // Helm reads the number into an int.
   return /^\d+$/.test(text) && count <= 2_147_483_647 ? count : undefined;
 }

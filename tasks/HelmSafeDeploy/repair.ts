@@ -27,7 +27,7 @@ export function runRepair(left: Interruption): void {
       const ended = await stopLeftProcesses(left.process, children, (line) => {
         agent.log(line);
       });
-      // It may have made its own after the post-job phase began.
+      // The main phase may have made its private folder after the post-job phase began.
       removePrivateFolders(agent.tempFolder);
       const leftSeconds = Math.max(
         1,
@@ -38,14 +38,14 @@ export function runRepair(left: Interruption): void {
         ...request,
         ...(left.namespace === '' ? {} : { namespace: left.namespace }),
         rollbackTimeoutSeconds: Math.min(request.rollbackTimeoutSeconds, leftSeconds),
-        // A long look at what serves does not fit into the time of a cancelled job.
+        // A long `stableFor` does not fit into the time of a cancelled job.
         rollout: { ...request.rollout, stableForSeconds: Math.min(request.rollout.stableForSeconds ?? 0, 10) },
         lockTimeoutSeconds: left.revision === 0 ? 0 : Math.min(request.lockTimeoutSeconds, leftSeconds),
       };
       const report = await withRelease(run, bounded, ({ helmOptions, ...start }) =>
         repair({ ...start, ...ended, request: bounded, helm: createReleaseHelm(helmOptions) }, left),
       );
-      // Its log has said that there was nothing to do; a report would look like a second deploy.
+      // The log already says that there was nothing to do. A report would look like a second deploy.
       if (report.outcome === 'deployed') return { result: 'Succeeded', message: 'There was nothing to put in order.' };
       return publishRepair(agent, report);
     },

@@ -3,8 +3,8 @@ import { privateFolderVariable } from '../common/core/inputs/taskVariables';
 import { takeTaskEnvironment } from '../common/adapters/agent/taskEnvironment';
 
 /**
- * The last net: a main phase that was killed could not remove its credentials. Runs after every step, whatever became of
- * it, so it says nothing and fails for nothing when there is nothing to do.
+ * A killed main phase could not remove its credentials, so the post-job phase removes them. It runs after every step,
+ * however the step ended. If there is nothing to do, it logs nothing and does not fail.
  */
 const environment = takeTaskEnvironment(process.env);
 const announced = environment.taskVariable(privateFolderVariable);

@@ -1,16 +1,16 @@
 import type { GuardMessage, HelmKind } from './messages';
 
-/** Milliseconds; the first two count from the start of the last renewal of the lease. */
+/** All in milliseconds. `silentAfterMs` and `killAfterMs` count from the start of the last renewal of the lease. */
 export interface GuardLimits {
-  /** A task that has said nothing for so long has lost its right to write, or is about to. */
+  /** A task that has sent nothing for this long has lost its right to write, or is about to lose it. */
   silentAfterMs: number;
-  /** Whatever Helm still runs then is killed: somebody else may write soon. */
+  /** A Helm that still runs then is killed, because another run may write soon. */
   killAfterMs: number;
-  /** How often is looked whether a Helm that is to end has ended. */
+  /** How often the guard looks if a Helm that must end has ended. */
   lookEveryMs: number;
-  /** A Helm that cannot even be killed is not waited for beyond so long after `killAfterMs`. */
+  /** How long after `killAfterMs` the guard waits for a Helm that cannot even be killed. */
   patienceMs: number;
-  /** Windows knows no signals. */
+  /** False on Windows, which has no signals. */
   canInterrupt: boolean;
 }
 
@@ -21,31 +21,31 @@ interface Watched {
 }
 
 export interface DutyState {
-  /** When the last renewal that was told of began. */
+  /** When the last renewal that the task reported was begun. */
   renewedAtMs: number;
   isOwnerGone: boolean;
-  /** The owner is gone or silent: its Helm is to end. */
+  /** The owner is gone or silent, so its Helm must end. */
   isPressing: boolean;
   watched: readonly Watched[];
 }
 
 export type GuardEvent =
   | GuardMessage
-  /** The task's end of the pipe was closed: by its end, however it came about. */
+  /** The task's end of the pipe was closed, because the task has ended in some way. */
   | { event: 'ownerGone' }
-  /** Time to look; `gone`: what is watched and has ended, with its whole group. */
+  /** The guard has looked at the watched processes. `gone` names those that have ended, with their whole group. */
   | { event: 'looked'; gone: readonly string[] };
 
 export type GuardAction =
   | { action: 'interrupt' | 'kill'; mark: string }
-  /** Look for a Helm of this task that was started without our being told. */
+  /** Search for a Helm of this task whose start was not reported. */
   | { action: 'search' }
   | { action: 'exit' };
 
 export interface DutyStep {
   state: DutyState;
   actions: readonly GuardAction[];
-  /** When to look again; undefined: not before another event. */
+  /** When to look again; undefined means not before another event. */
   lookInMs: number | undefined;
 }
 
@@ -54,8 +54,9 @@ export function startOfDuty(nowMs: number): DutyState {
 }
 
 /**
- * What the guard does on an event. As soon as the owner is gone or silent, an interruptible Helm is told once; what still
- * runs at the end is killed until it is gone. A guard whose owner is merely silent stays: the owner may come back.
+ * Decides what the guard does on an event. As soon as the owner is gone or silent, an interruptible Helm is interrupted
+ * once. A Helm that still runs shortly before the lease expires is killed until it is gone. A guard whose owner is only
+ * silent stays, because the owner may come back.
  */
 export function duty(before: DutyState, event: GuardEvent, nowMs: number, limits: GuardLimits): DutyStep {
   const seen = noted(before, event, nowMs);

@@ -1,7 +1,10 @@
 import { leaseSeconds, trustSeconds } from '../core/lock/lease';
 import type { GuardLimits } from './duty';
 
-/** Between the kill and the first moment at which another run may take the lease: for requests that are on their way. */
+/**
+ * The time between the kill and the first moment at which another run may take the lease. It is for requests that are
+ * on their way.
+ */
 const clearanceSeconds = 3;
 
 export function guardLimits(platform: NodeJS.Platform): GuardLimits {

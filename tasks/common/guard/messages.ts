@@ -1,18 +1,24 @@
-/** How Helm takes a signal: an install or upgrade marks its revision failed, a rollback or uninstall has no handler and dies. */
+/**
+ * How Helm takes a signal: an install or upgrade marks its revision failed. A rollback or uninstall has no handler and
+ * dies.
+ */
 export type HelmKind = 'interruptible' | 'final';
 
-/** What the task tells its guard, one line of JSON each. Times are those of `machineMs`, processes their marks. */
+/**
+ * A message from the task to its guard, one line of JSON each. Times are those of `machineMs`. Processes are named by
+ * their marks.
+ */
 export type GuardMessage =
-  /** The lease was renewed; `atMs`: when that was begun. */
+  /** The lease was renewed. `atMs` is the time when the renewal was begun. */
   | { event: 'alive'; atMs: number }
   /** Helm was started, as the first process of a group. */
   | { event: 'watch'; mark: string; kind: HelmKind }
-  /** That Helm has ended. */
+  /** The Helm with this mark has ended. */
   | { event: 'done'; mark: string };
 
 /**
- * A variable that Helm is started with, so that it is found even when the task was killed between the start of Helm and
- * the message about it.
+ * A variable in the environment of every Helm that the task starts. With it, Helm is found even when the task was
+ * killed between the start of Helm and the message about it.
  */
 export const guardVariable = 'HELM_SAFE_DEPLOY_GUARD';
 
@@ -20,7 +26,7 @@ export function guardVariableValue(token: string, kind: HelmKind): string {
   return `${token}.${kind}`;
 }
 
-/** The kind of a Helm that was started with this value; undefined when it belongs to another guard. */
+/** Returns the kind of a Helm that was started with this value; undefined when it belongs to another guard. */
 export function kindOfVariable(value: string, token: string): HelmKind | undefined {
   const kinds = ['interruptible', 'final'] as const;
   return kinds.find((kind) => value === guardVariableValue(token, kind));
@@ -30,7 +36,7 @@ export function messageLine(message: GuardMessage): string {
   return `${JSON.stringify(message)}\n`;
 }
 
-/** Undefined for a line that is no message. */
+/** Returns undefined for a line that is no message. */
 export function readMessage(line: string): GuardMessage | undefined {
   const { event, atMs, mark, kind } = record(line);
   if (event === 'alive' && typeof atMs === 'number') return { event, atMs };

@@ -4,8 +4,8 @@ import { duty, startOfDuty, type GuardAction, type GuardEvent, type GuardLimits 
 import { guardVariable, kindOfVariable, readMessage } from './messages';
 
 /**
- * The guard's process: hears the task on its standard input, which ends with the task, and does what `duty` says. Says
- * nothing and throws nothing; `token` is what the task's Helm carries in its environment.
+ * The guard's process. Reads the task's messages from its standard input, which ends with the task, and does what
+ * `duty` decides. Prints nothing and throws nothing. The task's Helm carries `token` in its environment.
  */
 export function runGuard(limits: GuardLimits, token: string): void {
   let state = startOfDuty(machineMs());
@@ -20,7 +20,7 @@ export function runGuard(limits: GuardLimits, token: string): void {
       events.push(...step.actions.flatMap((action) => consequences(action, token)));
     }
     clearTimeout(timer);
-    // After a pause of this process messages lie in the pipe that are older than the timer: they are read before.
+    // After a pause of this process, the pipe may hold messages that are older than the timer. They are read first.
     if (lookInMs !== undefined) timer = setTimeout(() => setImmediate(look), lookInMs);
   };
   const look = (): void => {
@@ -70,14 +70,15 @@ function hearLines(input: NodeJS.ReadStream, handle: (event: GuardEvent) => void
   input.once('error', ownerGone);
 }
 
-/** What ends the task, or its whole process tree, is what the guard is there for. */
+/** The guard must survive whatever ends the task or its whole process tree. */
 function surviveWhatEndsOthers(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   process.on('uncaughtException', () => undefined);
   try {
-    // The agent makes its tasks, and so their children, the first that the kernel kills when memory runs out.
+    // When memory runs out, the kernel kills the agent's tasks first, and so their children. The agent sets this, and
+    // the guard undoes it for itself.
     writeFileSync('/proc/self/oom_score_adj', '0');
   } catch {
-    // Not Linux, or not allowed.
+    // This is not Linux, or the write is not allowed.
   }
 }

@@ -12,9 +12,10 @@ import { manifestKey, manifestObjects } from '../../core/kubernetes/manifest';
 import type { DeployContext } from '../../core/releaseContext';
 
 /**
- * Refuses a deploy that would stop half way for want of a right. Only what is surely needed is asked for: to create
- * what the release does not have yet, to patch what it has, and to keep Helm's record. Where the API server cannot
- * tell all rights (an authorizer behind a webhook), Helm finds out. `assumed` are the kinds that Helm installs first.
+ * Refuses a deploy that a missing right would stop half way. Checks only the rights that are certainly needed: to
+ * create what the release does not have yet, to patch what it has, and to keep Helm's record. Where the API server
+ * cannot list all rights (an authorizer behind a webhook), Helm finds out. `assumed` are the kinds whose definitions
+ * Helm installs first.
  */
 export async function checkAccess(
   context: DeployContext,
@@ -59,7 +60,7 @@ async function needsOf(
   const served = await context.cluster.resource(apiVersion, kind);
   const resource = served ?? assumed.find((each) => each.apiVersion === apiVersion && each.kind === kind);
   const { name, namespace } = object.metadata;
-  // The rules asked for are those of the release's namespace.
+  // The rules are those of the release's namespace, so objects in other namespaces are not checked.
   if (resource === undefined || (namespace !== undefined && namespace !== '' && namespace !== context.namespace))
     return [];
   return ['get', exists ? 'patch' : 'create'].map((verb) => accessTo(verb, resource, context.namespace, name));

@@ -54,18 +54,18 @@ import { wantedObjects } from '../release/wantedObjects';
 import { duration } from '../../core/text/durationText';
 
 /**
- * Deploys the release and answers with what it came to. Throws nothing: what stops it is an ending too.
- * Longest time: lockTimeout + timeout + rollbackTimeout, and what reading the evidence takes.
+ * Deploys the release and returns the report. Throws nothing: an error is an ending too. Takes at most lockTimeout +
+ * timeout + rollbackTimeout, plus the time to read the evidence.
  */
 export async function deploy(start: DeployStart): Promise<DeployReport> {
   const story = newStory(start.clock.now());
   start.request.warnings.forEach((warning) => { start.agent.warning(warning); }); // prettier-ignore
   const stopTelling = tellWhenCancelled(start, story);
-  // The chart is rendered while the lock is asked for.
+  // The chart is rendered while the lock is being acquired.
   const asked = askHelm(start);
   const askedMs = start.clock.monotonicMs();
   const ending = await withLease(start, (lease) => {
-    // Another run may have changed since what a template looks up.
+    // Another run may since have changed objects that a template looks up.
     const isOld = start.clock.monotonicMs() - askedMs > freshMs;
     return underLease(start, story, lease, isOld ? askHelm(start) : asked);
   }).catch((thrown: unknown) => endingOfError(thrown, story.found, start.signal));
@@ -74,10 +74,10 @@ export async function deploy(start: DeployStart): Promise<DeployReport> {
   return reportOf(start, story, ending);
 }
 
-/** A lock that is free is had sooner. */
+/** A lock that is free is acquired in less time than this. */
 const freshMs = 1500;
 
-/** A cancelled step has seconds: what it was at, and who goes on with it, is said at once. */
+/** A cancelled step has only seconds. It logs at once what it was doing, and what recovers the release. */
 function tellWhenCancelled({ agent, namespace, request, signal }: DeployStart, story: Story): () => void {
   const next =
     request.onInterrupted === 'keep'
@@ -115,7 +115,7 @@ async function underLease(start: DeployStart, story: Story, lease: Lease, asked:
   return ending;
 }
 
-/** What was under way is over, unless the record of it could not be put in order. */
+/** Notes the work as settled, unless Helm's record of it could not be restored. */
 async function settleWork(context: DeployContext, ending: Ending): Promise<void> {
   const history = await context.storage.history().catch(() => undefined);
   await hideSecrets(context, history ?? []);
@@ -167,14 +167,17 @@ async function tell(context: DeployContext, story: Story, asked: AskedHelm): Pro
   );
   sayFieldWarnings(context, found, upgraded);
   const ending = await judgeUpgrade(context, story, found, upgraded, deadline);
-  // What was cancelled is for the post-job phase to put in order.
+  // A cancelled deploy is left to the post-job phase, which repairs it.
   if (ending.outcome !== 'cancelled') {
     await settlePreexisting(context, takesBack(story.lastWork) || upgraded.changedNothing);
   }
   return ending;
 }
 
-/** Looks, and once more where that made a change: a namespace, so that there can be a lock; or a first install removed. */
+/**
+ * Looks at the release and the chart. Looks again if this made a change: a namespace for the lock was made, or a dead
+ * first install was removed.
+ */
 async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm): Promise<Look> {
   const once = (answers: AskedHelm, title = 'Look at the release and the chart'): Promise<Look> =>
     inPhase(context, story, title, () =>
@@ -186,7 +189,7 @@ async function lookTwice(context: DeployContext, story: Story, asked: AskedHelm)
         onServing: (serving) => {
           story.serving = serving;
         },
-        // From here on it is ours to put in order, and our post-job phase's.
+        // From here on, this run and its post-job phase have to repair the release.
         onDied: ({ revision }) => {
           story.hasBegun = true;
           const { agent, namespace, process, request } = context;
@@ -218,13 +221,13 @@ async function inPhase<T>(context: DeployContext, story: Story, title: string, a
   return group(context, title, act);
 }
 
-/** Outside of the groups, so that nobody has to open one to see why a value is still there. */
+/** Logged outside of the groups, so that nobody has to open one to see why a value is still there. */
 function sayReusedValues({ agent, request }: DeployContext, { rendering }: Look): void {
   const sentence = reusedValuesSentence(request, request.givenPaths, rendering.config);
   if (sentence !== undefined) agent.log(sentence);
 }
 
-/** Outside of the groups too: such a chart is not what its author means, however well it is deployed. */
+/** Also logged outside of the groups: such a chart is not what its author means, even if its deploy succeeds. */
 function sayFieldWarnings({ agent }: DeployContext, { rendering }: Look, { result }: Upgraded): void {
   const sentence = fieldWarningWords(result.fieldWarnings ?? [], rendering.manifest);
   if (sentence !== undefined) agent.warning(sentence);
@@ -237,7 +240,10 @@ function sayWayBack(context: DeployContext, seen: Look): void {
   if (request.onFailure === 'rollback') judgeHelm(context, seen);
 }
 
-/** The way back is guarded by its proof, whatever made this Helm; but whoever reads the log shall know. */
+/**
+ * The proof guards the rollback, whatever the provenance of this Helm is. The log still names a provenance that is not
+ * accepted.
+ */
 function judgeHelm({ agent, request }: DeployContext, { capabilities }: Look): void {
   if (!Object.hasOwn(capabilities, 'build')) return;
   const provenance = helmProvenance({ build: capabilities.build, sha256: undefined }, undefined);
@@ -246,7 +252,10 @@ function judgeHelm({ agent, request }: DeployContext, { capabilities }: Look): v
   if (judged.verdict !== 'accepted') agent.log(judged.message);
 }
 
-/** What is to be deployed, or what lies between it and the target, may be a step that nobody comes back from. */
+/**
+ * The new chart, or a revision between it and the target, may be an irreversible step. Returns words for the first such
+ * step, and undefined where there is none.
+ */
 function irreversible(seen: Look, target: RollbackTarget): string | undefined {
   const passed = seen.history.filter(({ revision }) => revision > target.revision.revision);
   const next = { ...seen.rendering, revision: (seen.history.at(-1)?.revision ?? 0) + 1 };
@@ -265,7 +274,7 @@ function wayBack(context: DeployContext, seen: Look, target: RollbackTarget | un
   return isInstall(seen) ? 'a failed first install is uninstalled' : 'there is no revision to return to';
 }
 
-/** Decides what Helm's run came to, and follows the rollout where it is still open. */
+/** Judges the result of Helm's run, and follows the rollout if it is still open. */
 async function judgeUpgrade(
   context: DeployContext,
   story: Story,
@@ -303,7 +312,7 @@ async function judgeUpgrade(
   return fail({ ...failing, heard: rollout.heard }, endingOfRollout(verdict), verdict);
 }
 
-/** What was not seen healthy has not been deployed well, whatever kept us from seeing it. */
+/** A revision that was not seen healthy is not deployed well, whatever prevented the check. */
 async function unfollowed(failing: Failing, revision: Revision, thrown: unknown): Promise<Ending> {
   if (failing.context.signal.aborted) return cancelled(failing.context, failing.upgraded);
   const { reason, message } = asTaskError(thrown);
@@ -330,13 +339,13 @@ interface Failing {
   story: Story;
   seen: Look;
   upgraded: Upgraded;
-  /** What containers of Jobs have said whose pods may be gone. */
+  /** Returns the last lines of Jobs' containers whose pods may be gone. */
   heard?: PodLogs['heard'];
-  /** The ending is what Helm has said. */
+  /** The ending repeats Helm's own message. */
   isHelmsWord?: boolean;
 }
 
-/** Helm's own failure, or a hook that can no longer succeed: what Helm had done by then decides what is to be done. */
+/** For a failure of Helm, or a hook that can no longer succeed. How far Helm had come decides what to do. */
 async function helmFailed(failing: Failing): Promise<Ending> {
   const { context, story, seen, upgraded } = failing;
   const { result, revision } = upgraded;
@@ -354,7 +363,7 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   const blamed = named === '' && isCreation(failure, isInstall(seen)) ? firstMissing(declared, verdict) : named;
   const ending = hooked ?? endingOfHelm(failure, blamed);
   story.found = ending;
-  // What the hook itself shows says more than Helm, which only waited for it.
+  // The evidence of the hook says more than Helm, which only waited for the hook.
   if (hooks.length === 0) story.evidence.push(wordsOfHelm(failure, ending.failedWorkload));
   const told: Failing = { ...failing, isHelmsWord: ending.reason === failure.reason };
   if (isUnchanged) {
@@ -365,7 +374,7 @@ async function helmFailed(failing: Failing): Promise<Ending> {
     await prune(context, true);
     return ending;
   }
-  // A wait that Helm gave up says less than the object that it waited for.
+  // Where Helm gave up its wait, the object that it waited for says more than Helm.
   const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict?.decisive !== undefined;
   if (isWait) return fail(failing, endingOfRollout(verdict), verdict, hooks);
   return fail(told, ending, isApplied || verdict === undefined ? verdict : halfApplied(verdict, ending), hooks);
@@ -381,7 +390,7 @@ function firstMissing(declared: readonly ObjectRef[], verdict: RolloutVerdict | 
   return missing === undefined ? '' : objectName(missing);
 }
 
-/** What is not there was refused, or its turn never came; what was broken before explains nothing. */
+/** An object that does not exist was refused, or Helm had not come to it. A pre-existing failure explains nothing. */
 function halfApplied(verdict: RolloutVerdict, { failedWorkload, reason, message }: Ending): RolloutVerdict {
   const workloads = verdict.workloads.map((workload) => {
     const { ref, status } = workload;
@@ -398,7 +407,7 @@ function halfApplied(verdict: RolloutVerdict, { failedWorkload, reason, message 
   return { ...rest, workloads };
 }
 
-/** In a sentence of ours; all of Helm's words are in the log and in the evidence. */
+/** The message is shortened. The log and the evidence have all of Helm's words. */
 function endingOfHelm({ reason, message }: NonNullable<HelmResult['failure']>, failedWorkload: string): Ending {
   const ending = endingFor('failed', reason, message, failedWorkload);
   return { ...ending, message: sentence(briefly(message)) };
@@ -408,7 +417,7 @@ function wordsOfHelm({ reason, message }: NonNullable<HelmResult['failure']>, bl
   return { object: blamed || 'Helm', kind: 'object', title: reason, lines: message.split('\n') };
 }
 
-/** None where the manifest cannot be read: that is told elsewhere. */
+/** Returns none where the manifest cannot be read. Other code reports that. */
 function declaredIn(manifest: string): ObjectRef[] {
   try {
     return manifestObjects(manifest).map(refOf);
@@ -417,7 +426,7 @@ function declaredIn(manifest: string): ObjectRef[] {
   }
 }
 
-/** The ending that a hook has brought about: with its cause, where that is certain or the time is over. */
+/** The ending that a hook has caused. It has the hook's cause if this cause is certain or the time is over. */
 function hookEnding({ result, hooks }: Upgraded, hook: Hook | undefined, cause: Cause | undefined): Ending | undefined {
   if (hooks?.hopeless !== undefined) return endingOfCause(hooks.hopeless.cause, objectName(hooks.hopeless.ref), false);
   if (hook === undefined || result.failure === undefined) return undefined;
@@ -430,7 +439,10 @@ function hookEnding({ result, hooks }: Upgraded, hook: Hook | undefined, cause: 
   return endingOfCause(cause, objectName(hook), isTimedOut);
 }
 
-/** What Helm does with the hooks of a revision that fails, it has no time for when it is told to stop. */
+/**
+ * Helm removes hooks of a revision that fails, but has no time for it when it is told to stop. This function does it
+ * instead.
+ */
 async function endHooks(context: DeployContext, { hooks, revision }: Upgraded, ending: Ending): Promise<void> {
   const hopeless = hooks?.hopeless;
   if (hopeless === undefined || revision === undefined) return;
@@ -439,7 +451,10 @@ async function endHooks(context: DeployContext, { hooks, revision }: Upgraded, e
   await insist(context, () => context.storage.update(revision.revision, { description }));
 }
 
-/** Of these nothing runs on. What is there of others would begin to run when its image or what else it lacks comes. */
+/**
+ * After these causes, nothing of the hook still runs. After others, a hook would begin to run when its image, or
+ * whatever else it lacks, becomes available.
+ */
 const endedHooks: ReadonlySet<string> = new Set<CauseCode>(['HookFailed', 'JobDeadlineExceeded']);
 
 /** The hook that failed, else the one that Helm was waiting for when it was ended. */
@@ -448,12 +463,12 @@ function blamedHook(hooks: readonly Hook[]): Hook | undefined {
   return hooks.find(({ lastPhase }) => lastPhase === 'Failed') ?? hooks.find(waitedFor);
 }
 
-/** The last moment that a Date knows. */
+/** The last moment that a Date can hold. */
 const endOfTime = new Date(8.64e15);
 
 /**
- * What is wrong at this moment; undefined where that cannot be read. `isApplied`: Helm had applied all of it, so that nothing
- * has time left to heal.
+ * Judges the state at this moment; undefined where it cannot be read. `isApplied`: Helm had applied everything, so
+ * nothing has time left to become healthy.
  */
 async function judgeNow(
   context: DeployContext,
@@ -471,7 +486,7 @@ async function judgeNow(
   }
 }
 
-/** The deploy has failed after it changed something: evidence first, then the record, then the way back. */
+/** The deploy has failed after it changed something: evidence first, then the record, then the rollback. */
 async function fail(
   failing: Failing,
   ending: Ending,
@@ -509,12 +524,12 @@ async function fail(
   );
 }
 
-/** Shows what the ending rests on; Helm's own words stand in the log already, right above. */
+/** Shows the evidence of the ending. Helm's own words are already in the log, right above. */
 async function explain(failing: Failing, ending: Ending, causes: readonly Cause[]): Promise<void> {
   const { context, story, upgraded, heard, isHelmsWord = false } = failing;
   await group(context, 'Why it failed', async () => {
     if (!isHelmsWord) context.agent.log(`${blaming(ending)} (${ending.reason})`);
-    // Who cancels has seconds; the log above has said what there is.
+    // A cancelled step has only seconds, and the log above already shows the state.
     if (context.signal.aborted) return;
     const evidence = await collectEvidence(context, causes, (namespace, pod, container) => {
       const ofHooks = upgraded.hooks?.heard(namespace, pod, container) ?? [];
@@ -525,7 +540,7 @@ async function explain(failing: Failing, ending: Ending, causes: readonly Cause[
   });
 }
 
-/** The record of a revision that nobody saw healthy says so; Helm itself does the same when it is interrupted. */
+/** Marks a revision failed that was not seen healthy. Helm itself does the same when it is interrupted. */
 async function cancelled(context: DeployContext, upgraded: Upgraded): Promise<Ending> {
   const { revision } = upgraded;
   if (revision === undefined) return cancelledWith('Helm had not changed anything yet.');

@@ -19,15 +19,16 @@ import { inTurns } from '../steps/inTurns';
 import type { Look } from './look';
 import { liveRef } from '../release/wantedObjects';
 
-/** An object with fields that others have set to something else than its manifest says. */
+/** An object with fields that others have set to values that differ from its manifest. */
 export interface ConflictingObject {
   ref: ObjectRef;
   conflicts: readonly FieldConflict[];
 }
 
 /**
- * The objects of a manifest that Helm could not apply without force, by dry runs under its own name. What the API server
- * refuses for another reason, or may not be asked, is not among them: Helm finds out itself.
+ * Finds the objects of a manifest that Helm could not apply without force, by dry runs under Helm's own name. Objects
+ * that the API server refuses for another reason, or that this identity may not ask about, are left out: Helm finds out
+ * itself.
  */
 export async function conflictingObjects(
   { cluster, signal }: Pick<RolloutContext, 'cluster' | 'signal'>,
@@ -59,8 +60,9 @@ async function conflictsOf(cluster: RolloutContext['cluster'], object: KubeObjec
 }
 
 /**
- * Objects of the target of a rollback that others have changed, and that no revision since the target has written: Helm
- * was refused them in the upgrade, or did not come to them. They are not forced on the way back.
+ * Finds objects of a rollback's target that others have changed and that no revision since the target has written. In
+ * the upgrade, the API server refused these objects to Helm, or Helm did not come to them. The rollback does not force
+ * them.
  */
 export async function untouchedConflicts(
   context: ReleaseContext,
@@ -78,8 +80,8 @@ export async function untouchedConflicts(
 }
 
 /**
- * On the server's side Helm needs force for them, which a Helm 3 does not have. On the client's side Helm would set their
- * fields back without a word.
+ * With server-side apply, Helm needs force for these objects, which Helm 3 does not have. With client-side apply, Helm
+ * would silently set their fields back.
  */
 async function changedByOthers(context: ReleaseContext, target: Revision): Promise<ConflictingObject[]> {
   const { helm, namespace, request, signal } = context;
@@ -90,7 +92,10 @@ async function changedByOthers(context: ReleaseContext, target: Revision): Promi
   return conflicting;
 }
 
-/** Objects that are other than declared. Where nobody can ask, none: the way back is tried as Helm would do it. */
+/**
+ * The objects that differ from their declaration. Returns none where the cluster cannot be asked: the rollback is then
+ * tried as Helm would do it.
+ */
 async function driftedObjects(
   context: ReleaseContext,
   manifest: string,
@@ -111,7 +116,7 @@ function setByOthers({ path, managers }: DriftedField): FieldConflict {
   return { field: `.${path}`, manager: managers.join(' and ') || 'somebody', subresource: '' };
 }
 
-/** For the fence: writes of these objects are not done. */
+/** The fence policy that does not pass writes of these objects. */
 export async function leftAlone(
   cluster: RolloutContext['cluster'],
   objects: readonly ConflictingObject[],
@@ -123,7 +128,7 @@ export async function leftAlone(
   return leavingAlone((await Promise.all(named)).flat());
 }
 
-/** What becomes of them, for the log and the report. */
+/** Describes what becomes of these objects, for the log and the report. */
 export function untouchedWords(objects: readonly ConflictingObject[]): string {
   if (objects.length === 0) return '';
   const named = objects
@@ -134,8 +139,8 @@ export function untouchedWords(objects: readonly ConflictingObject[]): string {
 }
 
 /**
- * The ending of a deploy that Helm would end half way: the API server refuses objects whose fields another manager has
- * set. Undefined where there is none, and where this Helm does not ask.
+ * The ending of a deploy that Helm would end half way, because the API server refuses objects whose fields another
+ * manager has set. Undefined where there is no such object, and where this Helm meets no conflicts.
  */
 export async function foreseenConflicts(context: DeployContext, seen: Look): Promise<Ending | undefined> {
   const { namespace, request } = context;
@@ -157,7 +162,7 @@ function isHelms({ manager }: FieldConflict, method: { ownsItsEarlierWrites: boo
 const objectsNamed = 8;
 
 function refusalWords(found: readonly ConflictingObject[]): string {
-  // The ending names the first object.
+  // The ending already names the first object.
   const named = found
     .slice(0, objectsNamed)
     .map(({ ref, conflicts }, index) => `${index === 0 ? '' : `${objectName(ref)}: `}${conflictWords(conflicts)}`);

@@ -11,22 +11,25 @@ import type { PlannedBase } from '../release/mergeBase';
 import { planOnBase } from '../rollback/planRelease';
 import type { PlanFinding } from '../../core/rollbackPlan/model/findings';
 
-/** It takes a second or two, more with hundreds of objects; most of the time is the rollback's own. */
+/**
+ * The time limit of the rehearsal. A rehearsal needs a second or two, more with hundreds of objects. Most of the time
+ * is left for the rollback itself.
+ */
 function mostMs({ request }: ReleaseContext): number {
   const allMs = request.rollbackTimeoutSeconds * 1000;
   return Math.min(120_000, Math.max(allMs / 4, Math.min(15_000, allMs / 2)));
 }
 
 export interface Foreseen {
-  /** Undefined where it could not be made. */
+  /** Undefined where no plan could be made. */
   plan: RollbackPlan | undefined;
-  /** What must not be done. */
+  /** The findings that forbid the rollback. */
   refusals: readonly PlanFinding[];
 }
 
 /**
- * Plans and rehearses the way back of a failed deploy. What could not be found out is no refusal: it is tried, and
- * proven. Throws when the step is cancelled.
+ * Plans and rehearses the rollback of a failed deploy. Something that could not be found out is no refusal: the
+ * rollback is tried, and then proven. Throws when the step is cancelled.
  */
 export async function foresee(
   context: ReleaseContext,

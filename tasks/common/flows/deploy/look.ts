@@ -37,25 +37,25 @@ import { wantedObjects } from '../release/wantedObjects';
 import type { HelmCapabilities } from '../../core/helm/provenance';
 import type { Rendering } from '../../core/release/unchanged';
 
-/** What is known before the first change. */
+/** All that is known before the first change. */
 export interface Look {
   capabilities: HelmCapabilities;
   rendering: Rendering;
   history: readonly Revision[];
   state: ReleaseState;
-  /** Where a failed deploy returns to. */
+  /** The revision to which a failed deploy is rolled back. */
   target: RollbackTarget | undefined;
-  /** What there was before the first change, healthy or not. */
+  /** The state of the objects before the first change, healthy or not. */
   baseline: RolloutMemory | undefined;
-  /** What serves was seen healthy just now. */
+  /** The serving revision was judged healthy just now. */
   isHealthy: boolean;
-  /** A revision that was left pending and is marked failed now, as it was found. */
+  /** The revision that was left pending and is now marked failed, as it was found. */
   died: Revision | undefined;
-  /** Undefined where nobody may tell. */
+  /** Undefined where this identity may not find out. */
   hasNamespace: boolean | undefined;
 }
 
-/** What only Helm and the chart tell: asked for while the lock is still waited for. */
+/** Answers that need only Helm and the chart. They are requested while the step still waits for the lock. */
 export interface AskedHelm {
   capabilities: Promise<HelmCapabilities>;
   rendered: Promise<Rendered>;
@@ -63,14 +63,14 @@ export interface AskedHelm {
 
 export function askHelm({ helm, signal }: { helm: Helm; signal: AbortSignal }): AskedHelm {
   const asked = { capabilities: helm.capabilities(signal), rendered: helm.render(signal) };
-  // Whoever comes to look is told; until then nobody is there to hear of it.
+  // These errors reach the code that awaits the answers. Until then they must not count as unhandled.
   for (const answer of Object.values(asked)) answer.catch(() => undefined);
   return asked;
 }
 
 /**
- * Looks at Helm, the cluster, the release and the chart, all at once; refuses what cannot succeed. `told.onHistory` is told
- * what was there as soon as that is known: a refusal names the revision that serves, too.
+ * Looks at Helm, the cluster, the release and the chart at the same time, and refuses what cannot succeed.
+ * `told.onHistory` gets the history as soon as it is known, so that a refusal also names the serving revision.
  */
 export async function look(context: DeployContext, asked: AskedHelm, told: Told): Promise<Look> {
   const { helm, signal } = context;
@@ -80,25 +80,25 @@ export async function look(context: DeployContext, asked: AskedHelm, told: Told)
     asked.rendered,
   ]);
   stopIfCancelled(signal);
-  // What the cluster says counts first: without it Helm's complaint is only an echo.
+  // Errors of the cluster come first: without the cluster, Helm's error is only an echo.
   if (release.status === 'rejected') throw release.reason;
   if (capabilities.status === 'rejected') throw capabilities.reason;
   if (rendered.status === 'rejected') throw rendered.reason;
-  // Helm renders nothing for a release that is pending, as it may have been when Helm was asked.
+  // Helm renders nothing for a pending release, and the release may have been pending when Helm was asked.
   const wasPending = release.value.died !== undefined || rendered.value.failure?.reason === 'ReleasePending';
   const first = wasPending || release.value.isRenewed ? await helm.render(signal) : rendered.value;
   const { rendering, failure, assumed, said } = await withOwnKinds(context, release.value.state, first);
   for (const line of said) context.agent.log(`  ${line}`);
   if (rendering === undefined) throw notRendered(release.value.history.at(-1), failure);
   context.agent.log(`Helm ${capabilities.value.version}, ${hookSentence(rendering)}.`);
-  // Nobody has rights in a namespace that is yet to be made.
+  // Nobody has rights in a namespace that does not exist yet.
   if (release.value.hasNamespace === true || !context.request.createNamespace) {
     await checkAccess(context, rendering.manifest, release.value.history.at(-1)?.manifest ?? '', assumed);
   }
   return { ...release.value, capabilities: capabilities.value, rendering };
 }
 
-/** Where an input of this task helps. */
+/** The advice for an error that an input of this task can avoid. */
 function wayOut(message: string): string {
   if (!/missing in charts\/ directory/i.test(message)) return '';
   return '\nSet the input dependencyUpdate to true, or fetch the dependencies in an earlier step (helm dependency build).';
@@ -110,7 +110,7 @@ function whatStopped(reason: FailureReason, message: string): string {
   return 'Helm stopped before it changed anything';
 }
 
-/** Before it renders anything of an upgrade, Helm reads what it has recorded of the last revision. */
+/** Before Helm renders anything of an upgrade, it reads its record of the last revision. */
 function notRendered(last: Revision | undefined, failure: Rendered['failure']): TaskError {
   const { reason, message } = failure ?? { reason: 'HelmFailed', message: 'it did not say why.' };
   const object = blamedObject({ reason, message });
@@ -131,8 +131,9 @@ function notRendered(last: Revision | undefined, failure: Rendered['failure']): 
 }
 
 /**
- * What was rendered, or, where the dry run does not know kinds that the chart itself brings, what is rendered with them:
- * Helm installs their definitions before anything else of a first install. A template may look for them too, and fail.
+ * Returns what was rendered. If the dry run does not know kinds that the chart itself brings, the chart is rendered
+ * again with these kinds: Helm installs their definitions before anything else of a first install. A template may also
+ * look for these kinds, and fail without them.
  */
 async function withOwnKinds(
   context: DeployContext,
@@ -165,21 +166,21 @@ function hookSentence(rendering: Rendering): string {
 
 type History = readonly Revision[];
 
-/** What is told as soon as it is known. */
+/** Callbacks for facts. Each is called as soon as its fact is known. */
 export interface Told {
   onHistory: (history: History) => void;
-  /** What serves was judged. */
+  /** Called when the serving revision was judged. */
   onServing: (serving: Serving) => void;
-  /** A revision that a dead run has left is taken over, and is about to be marked so. */
+  /** Called before a revision that a dead run has left is taken over and marked failed. */
   onDied: (died: Revision) => void;
 }
 
 type ReleaseLook = Omit<Look, 'capabilities' | 'rendering'> & {
-  /** Helm's record is not as it was when Helm was asked. */
+  /** Helm's record has changed since Helm was asked. */
   isRenewed: boolean;
 };
 
-/** What an earlier run has left to be put back is so before anything else is begun. */
+/** Objects that an earlier run did not put back are put back before anything else is begun. */
 async function lookAndPutBack(context: DeployContext, told: Told): Promise<ReleaseLook> {
   const [release, left] = await Promise.all([lookAtRelease(context, told), leftObjects(context)]);
   await putBackLeft(context, left, release.history);
@@ -224,7 +225,10 @@ async function lookAtRelease(context: DeployContext, { onHistory, onServing, onD
   return { history: marked, state, target, baseline, isHealthy, died, hasNamespace, isRenewed };
 }
 
-/** Its run died before it had seen it healthy or failed: what is broken in it is no old evil. */
+/**
+ * Returns true if the run of a revision died before it saw the revision healthy or failed. A failure of such a revision
+ * is no pre-existing failure.
+ */
 function isUnjudged({ lease }: DeployContext, last: Revision): boolean {
   return last.labels[verifiedLabel] !== String(last.revision) && wasBegun(lease.previous, last.revision);
 }
@@ -236,7 +240,7 @@ async function failUnjudged(context: DeployContext, { revision }: Revision): Pro
   return insist(context, () => context.storage.history());
 }
 
-/** A pending release whose run is gone is marked failed; one whose run may live is refused. */
+/** Marks a pending revision failed if its run is gone. Throws if its run may be alive. */
 async function recoverPending(
   context: DeployContext,
   history: History,
@@ -260,10 +264,13 @@ function sayState(context: ReleaseContext, state: ReleaseState): void {
     );
 }
 
-/** Whether the namespace is there. Undefined where it may be created, and nobody may tell whether that is needed. */
+/**
+ * Returns true if the namespace exists, and undefined where this identity may not find out. Throws if the namespace is
+ * missing and must not be created.
+ */
 async function lookAtNamespace(context: DeployContext): Promise<boolean | undefined> {
   const { lease, namespace, request } = context;
-  // A Lease that is held lies in it.
+  // A held Lease is an object of the namespace, so the namespace exists.
   const isThere = lease.state === 'unlocked' ? await hasNamespace(context) : lease.state === 'held';
   if (isThere !== false || request.createNamespace) return isThere;
   throw new TaskError(
@@ -272,7 +279,9 @@ async function lookAtNamespace(context: DeployContext): Promise<boolean | undefi
   );
 }
 
-/** Many a pipeline may only look into its own namespace: then it is asked whether something could be made in it. */
+/**
+ * Many pipelines may read only inside their own namespace. Then a dry run of a create shows if the namespace exists.
+ */
 async function hasNamespace(context: DeployContext): Promise<boolean | undefined> {
   const { cluster, namespace, request, storage } = context;
   const reasonOf = (error: unknown): FailureReason => asTaskError(error).reason;
@@ -281,7 +290,7 @@ async function hasNamespace(context: DeployContext): Promise<boolean | undefined
   } catch (error) {
     if (reasonOf(error) !== 'PermissionDenied') throw error;
   }
-  // Helm will say whether it exists.
+  // Helm reports a missing namespace itself.
   if (!request.createNamespace) return undefined;
   const probe = { apiVersion: 'v1', kind: storage.kind, metadata: { name: 'helm-safe-deploy-probe', namespace } };
   return cluster.create(probe, { dryRun: true }).then(
@@ -290,13 +299,16 @@ async function hasNamespace(context: DeployContext): Promise<boolean | undefined
   );
 }
 
-/** The oldest revision whose record Helm may read in this run: to merge from, or to return to. */
+/** The oldest revision whose record Helm may read in this run, for its merge or for a rollback. */
 function oldestRead(history: History): number {
   const read = [history.at(-1), rollbackTarget(history)?.revision, lastGood(history)];
   return Math.min(...read.flatMap((each) => each?.revision ?? []));
 }
 
-/** Judges what serves, and marks it when it is healthy: then it is where a failed deploy returns to. */
+/**
+ * Judges the serving revision, and marks it verified when it is healthy. The revision is then the target if the deploy
+ * fails.
+ */
 async function judgeServing(
   context: ReleaseContext,
   serving: Revision,
@@ -305,7 +317,7 @@ async function judgeServing(
   const objects = await wantedObjects(cluster, serving.manifest, namespace);
   const snapshot = await readRollout(context, objects);
   const now = clock.now();
-  // It has been serving for long enough; only what it is now counts.
+  // The revision has served for long enough, so only its present state counts.
   const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
   const { health, decisive } = judge(snapshot, policy, undefined, now);
   if (health === 'healthy') {

@@ -6,9 +6,9 @@ import type { DeployContext } from '../../core/releaseContext';
 import type { Look } from './look';
 
 /*
- * A chart may declare the namespace in which its own release lies. Helm makes the namespace before it installs the chart
- * (--create-namespace), so Helm 3 then fails on its own object, and Helm 4 takes it over (measured with 3.14, 3.22, 4.1 and
- * 4.3).
+ * A chart may declare the namespace of its own release. Helm makes the namespace before it installs the chart
+ * (--create-namespace), so Helm 3 then fails on its own object, and Helm 4 takes it over (measured with 3.14, 3.22, 4.1
+ * and 4.3).
  */
 
 function declaresOwnNamespace(manifest: string, namespace: string): boolean {
@@ -18,12 +18,15 @@ function declaresOwnNamespace(manifest: string, namespace: string): boolean {
   );
 }
 
-/** Whether the namespace is to be made before Helm runs: so that it can hold the lock, or since the chart declares it. */
+/** Returns true if the namespace must be made before Helm runs: to hold the lock, or because the chart declares it. */
 export function needsNamespace({ lease, namespace }: DeployContext, { hasNamespace, rendering }: Look): boolean {
   return lease.state === 'later' || (hasNamespace === false && declaresOwnNamespace(rendering.manifest, namespace));
 }
 
-/** As Helm does with --create-namespace; one that the chart declares gets the marks by which Helm knows its objects. */
+/**
+ * Makes the namespace as Helm does with --create-namespace. A namespace that the chart declares also gets the label and
+ * annotations by which Helm knows its objects.
+ */
 export async function makeNamespace(context: DeployContext, { rendering }: Look): Promise<void> {
   const { agent, cluster, namespace, request } = context;
   const isOfChart = declaresOwnNamespace(rendering.manifest, namespace);
@@ -36,12 +39,15 @@ export async function makeNamespace(context: DeployContext, { rendering }: Look)
       `Namespace ${namespace} is made${isOfChart ? ', as one that belongs to this release: the chart declares it' : ''}.`,
     );
   } catch (error) {
-    // Another run was faster.
+    // Another run has made the namespace first.
     if (asTaskError(error).facts['status'] !== 409) throw error;
   }
 }
 
-/** Throws where the chart no longer declares the namespace: Helm would delete it, with the release and all else in it. */
+/**
+ * Throws if the chart no longer declares the namespace: Helm would delete the namespace, with the release and
+ * everything else in it.
+ */
 export async function refuseNamespaceLoss(context: DeployContext, { history, rendering }: Look): Promise<void> {
   const { namespace, request } = context;
   const good = lastGood(history);

@@ -31,7 +31,7 @@ import { newStory, reportOf, servingIn, type Story } from '../release/story';
 import { wantedObjects } from '../release/wantedObjects';
 import { removeRelease, returnTo } from './wayBack';
 
-/** What a repair is begun with. `signal` aborts too when its time is over. */
+/** The input of a repair. `signal` also aborts when the time of the repair is over. */
 export type RepairStart = RolloutContext &
   LeaseContext &
   LeftEnded & {
@@ -45,9 +45,10 @@ export type RepairStart = RolloutContext &
 type RepairContext = ReleaseContext & { request: RepairRequest };
 
 /**
- * Puts a release in order whose deploy was interrupted, after its process has ended: nothing where it got healthy all the
- * same, else back to the last good revision, or marked failed, as `onInterrupted` says. What time or the cluster do not
- * allow is left for the next run in a state that it knows. Throws nothing.
+ * Repairs a release whose deploy was interrupted, after the process of the deploy has ended. Does nothing if the
+ * revision became healthy all the same. Otherwise rolls back to the last good revision, or marks the revision failed,
+ * as `onInterrupted` says. If time or the cluster do not allow this, the release is left for the next run in a state
+ * that this run knows. Throws nothing.
  */
 export async function repair(start: RepairStart, left: Interruption): Promise<DeployReport> {
   const story = newStory(start.clock.now());
@@ -74,7 +75,7 @@ async function underLease(start: RepairStart, story: Story, lease: Lease, left: 
     run: start.holder.run,
     preexisting: [],
   };
-  // What the step said last may not have reached the agent; the Lease was told as well.
+  // The last task variable of the step may not have reached the agent. The Lease has the same note.
   const begun = left.action === undefined ? lease.previous?.work : { action: left.action, revision: left.revision };
   if (begun !== undefined) context.preexisting.push(...(await insist(context, () => leftObjects(context))));
   const ending = await putInOrder(context, story, begun);
@@ -128,12 +129,15 @@ async function putInOrder(context: RepairContext, story: Story, begun: Work | un
       );
 }
 
-/** Somebody else may be at work by now, or have died before this step. */
+/** The pending revision may belong to another run, which is at work by now or died before this step. */
 function isOurs(pending: Revision, begun: Work, { previous }: Lease): boolean {
   return pending.revision === begun.revision || isAbandoned(previous, pending);
 }
 
-/** A way back that Helm had not begun is still to be gone, and so is one from a dead revision that was taken over. */
+/**
+ * A rollback that Helm had not begun still has to be done, and so does the rollback from a dead revision that was taken
+ * over.
+ */
 function isUnmade({ action, revision }: Work, last: Revision): boolean {
   return last.revision < revision && action !== 'rollback' && !isBuried(last);
 }
@@ -142,13 +146,15 @@ function interrupted(message: string): Ending {
   return endingFor('cancelled', 'Cancelled', message);
 }
 
-/** Whether a revision that Helm itself had made to its end is healthy at this moment; then its record says so. */
+/**
+ * Returns true if a revision that Helm itself had completed is healthy at this moment, and writes this into its record.
+ */
 async function gotHealthy(context: RepairContext, last: Revision): Promise<boolean> {
   const isWhole = last.status === 'deployed' || (last.status === 'failed' && last.description === cancelledDescription);
   if (!isWhole) return false;
   const snapshot = await readRollout(context, await wantedObjects(context.cluster, last.manifest, context.namespace));
   const now = context.clock.now();
-  // It has been at it since before the step ended; only what it is now counts.
+  // The rollout has been going on since before the step ended, so only its present state counts.
   const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
   if (judge(snapshot, policy, undefined, now).health !== 'healthy') return false;
   if (last.status !== 'deployed') {
@@ -172,7 +178,7 @@ async function keep(context: RepairContext, last: Revision, ending: Ending): Pro
 interface Found {
   history: readonly Revision[];
   last: Revision;
-  /** Helm died at it, so its record does not say how far it came. */
+  /** Helm died at this revision, so its record does not say how far Helm came. */
   isBuried: boolean;
 }
 

@@ -7,17 +7,17 @@ import { readRollout, rolloutPolicy } from '../rollout/rollout';
 import type { Story } from '../release/story';
 import { wantedObjects } from '../release/wantedObjects';
 
-/** What is still on its way to be ready does not serve as it should. */
+/** A serving revision that is still progressing does not serve as it should. */
 export function servingHealth(health: Health): ServingHealth {
   return health === 'healthy' || health === 'unknown' ? health : 'unhealthy';
 }
 
-/** It only adds to a report that is due. */
+/** The time limit is short, because the judgement only adds to a report that is due. */
 const mostMs = 15_000;
 
 /**
- * Looks at what serves, where the deploy ended without a look at it. A cancelled step has no time for that, and what
- * cannot be read stays unknown.
+ * Judges the serving revision if the deploy ended without doing so. A cancelled step has no time for it. If the objects
+ * cannot be read, the health stays unknown.
  */
 export async function seeServing(context: ReleaseContext, story: Pick<Story, 'serving'>): Promise<void> {
   const { agent, clock, cluster, namespace, signal, storage } = context;
@@ -28,7 +28,7 @@ export async function seeServing(context: ReleaseContext, story: Pick<Story, 'se
     if (served === undefined) return 'unknown';
     const snapshot = await readRollout(context, await wantedObjects(cluster, served.manifest, namespace));
     const now = clock.now();
-    // Only what it is now counts.
+    // Only the present state counts.
     const policy = {
       ...rolloutPolicy(context, new Date(now.getTime() + 1), true),
       stableForSeconds: 0,

@@ -6,8 +6,8 @@ import { driftOf } from '../release/drift';
 import type { Look } from './look';
 
 /**
- * The ending of a deploy that has nothing to do: the chart and its values are those of the revision that serves, which
- * is healthy, and the cluster holds just what it declares. Undefined where there is something to do.
+ * The ending of a deploy that has nothing to do: the chart and its values are those of the serving revision, which is
+ * healthy, and the live objects are as it declares them. Undefined where there is something to do.
  */
 export async function unchanged(context: DeployContext, seen: Look): Promise<Ending | undefined> {
   const { agent, namespace, request } = context;
@@ -39,7 +39,7 @@ export async function unchanged(context: DeployContext, seen: Look): Promise<End
 
 type Hooks = Rendering['hooks'];
 
-/** Tests that are rendered in another way each time, from the same chart and values, are no change. */
+/** Tests that are rendered differently each time, from the same chart and values, are no change. */
 async function hasOtherTests({ agent, helm, signal }: DeployContext, hooks: Hooks, deployed: Hooks): Promise<boolean> {
   if (!testsChanged(hooks, deployed)) return false;
   const { rendering } = await helm.render(signal);

@@ -27,12 +27,11 @@ export interface Upgraded {
   history: readonly Revision[];
   /** No object of the chart was touched. */
   changedNothing: boolean;
-  /** What the follower saw beside a waiting Helm, when that ended the run. */
+  /** The end of the rollout that was followed beside a waiting Helm, if that ended Helm's run. */
   followed: RolloutEnd | undefined;
   said: Map<string, string>;
-  /** What was seen of the hooks that ran. */
   hooks: HookEvidence | undefined;
-  /** Shown while the rollout is followed, where the inputs ask for it. */
+  /** The logs to show while the rollout is followed, if the inputs ask for them. */
   logs: PodLogs | undefined;
 }
 
@@ -90,7 +89,7 @@ function needsWait(rendering: Rendering, event: string): boolean {
   return rendering.hooks.some((hook) => hook.events.includes(event));
 }
 
-/** After a failed revision Helm needs help to leave nothing of it behind; see core/release/mergeBase. */
+/** After a failed revision, Helm needs a base to leave nothing of that revision behind; see core/release/mergeBase. */
 async function baseForUpgrade(context: DeployContext, seen: Look): Promise<GivenBase | undefined> {
   if (seen.state.state !== 'failed') return undefined;
   const good = lastGood(seen.history);
@@ -100,14 +99,14 @@ async function baseForUpgrade(context: DeployContext, seen: Look): Promise<Given
       .map((revision) => revision.revision)
       .join(', ')} may have left, so that nothing of it stays.`,
   );
-  // Helm takes the last values then, and those of a failed revision would come back with it.
+  // With reused values, Helm takes those of the last revision, so the values of a failed revision would come back.
   const config = reusesValues(context.request) ? good?.config : undefined;
   return giveBase(context, seen.history, chain, good, seen.rendering.manifest, config);
 }
 
 /**
- * Runs Helm, up to the first hook that can no longer succeed; beside a Helm that waits, our own follower ends the run at the
- * first object that has failed.
+ * Runs Helm until it ends or a hook can no longer succeed. Where Helm waits, the rollout is followed beside it, and the
+ * first failed object ends the run.
  */
 async function runUpgrade(
   context: DeployContext,
@@ -149,7 +148,7 @@ async function runUpgrade(
       return end.end === 'failed' ? end : undefined;
     },
     (thrown: unknown) => {
-      // Helm is at work: it is waited for whatever becomes of us.
+      // Helm is at work and is awaited, even if the objects cannot be followed.
       context.agent.log(`  The objects cannot be followed while Helm waits: ${asTaskError(thrown).message}`);
       return undefined;
     },
@@ -159,8 +158,8 @@ async function runUpgrade(
 }
 
 /**
- * What a failed revision has left broken is broken until Helm has applied the new one, which a hook may hold up: it must
- * not end that. Afterwards it counts.
+ * Objects that a failed revision has left broken stay broken until Helm has applied the new revision, which a hook may
+ * delay. Until then they must not end the run. Afterwards they count.
  */
 async function memoryBesideHelm(
   context: DeployContext,

@@ -73,7 +73,7 @@ export async function returnTo(
   });
   if (!result.ok) await showHookEvidence(context, story, hooks);
   const revision = newRevision(history, await insist(context, () => storage.history()));
-  // Helm writes this last: what failed after it was not the rollback.
+  // Helm writes this status last, so a later failure was not a failure of the rollback.
   if (revision?.status !== 'deployed') {
     if (revision !== undefined) await settle(context, revision);
     if (context.signal.aborted) {
@@ -81,7 +81,7 @@ export async function returnTo(
         `Helm could not roll back to revision ${target.revision}, and what it did is not looked at.`,
       );
     }
-    // What the failed revision alone has may be gone.
+    // Objects that only the failed revision has may be gone.
     const objects = plan?.objects.filter(({ fate }) => fate !== 'deleted') ?? [];
     const back = await bringBack(context, { objects }, [revision, history.at(-1), target]);
     story.serving = revision === undefined ? serving : await servingAfter(context, revision);
@@ -129,14 +129,15 @@ export async function returnTo(
 
 interface RollBack {
   untouched: readonly ConflictingObject[];
-  /** The rehearsal has shown that this Helm comes by our proxy. */
+  /** The rehearsal has shown that this Helm goes through our gateway. */
   isForeseen: boolean;
   options: Pick<RollbackOptions, 'timeoutSeconds' | 'endAfterSeconds' | 'wait'>;
 }
 
 /**
- * What somebody has set by hand in what the failed revision wrote must not keep us from the way back; what that revision
- * did not write is kept from Helm by the fence. A Helm that may go past it is not told to force.
+ * Fields that somebody has set by hand in objects which the failed revision wrote must not stop the rollback, so Helm
+ * is told to force. The fence keeps Helm from objects that this revision did not write. A Helm that may bypass the
+ * fence is not told to force.
  */
 async function rollBack(
   { cluster, helm, lease, rollbackHelm }: ReleaseContext,
@@ -156,7 +157,7 @@ async function rollBack(
   return result;
 }
 
-/** Why nobody goes back by himself, as part of a sentence, and what a person may do. */
+/** Why there is no automatic rollback, as part of a sentence, and what a person may do. */
 interface NoReturn {
   why: string;
   next: string;
@@ -168,13 +169,13 @@ function notReturned({ agent }: ReleaseContext, target: Revision, ending: Ending
   return { ...ending, message: `${sentence(ending.message)} ${said}` };
 }
 
-/** Only a person can know whether what was done then can be lived without. */
+/** Only a person can decide if the effects of the irreversible step are acceptable. */
 function irreversible({ request, namespace }: ReleaseContext, mark: IrreversibleMark): NoReturn {
   const next = `Deploy a version that works with that, or plan a rollback of release ${request.releaseName} in namespace ${namespace} with ApproveAndRollback@1 and allowIrreversible: ${mark.revision}.`;
   return { why: irreversibleWords(mark), next };
 }
 
-/** Nothing was changed for it: the failed revision is there as it was. */
+/** The rollback has changed nothing: the failed revision is there as it was. */
 function refused({ request, namespace }: ReleaseContext, target: Revision, refusals: readonly PlanFinding[]): NoReturn {
   const found = refusals.slice(0, 5).map(({ code, message }) => `${code}: ${sentence(message)}`);
   const more = refusals.length > found.length ? ` And ${refusals.length - found.length} more.` : '';
@@ -182,7 +183,9 @@ function refused({ request, namespace }: ReleaseContext, target: Revision, refus
   return { why: `its rehearsal shows this. ${found.join(' ')}${more}`, next };
 }
 
-/** Helm's word is no proof: what of the target is gone is made again. A sentence where that could not be done. */
+/**
+ * Helm's success is no proof, so missing objects of the target are made again. Returns a sentence where this failed.
+ */
 async function proveReturned(
   context: ReleaseContext,
   made: Revision,
@@ -195,7 +198,7 @@ async function proveReturned(
   return `Revision ${made.revision} was made, but not all of it is there: ${missing.map(({ message }) => message).join(' ')}`;
 }
 
-/** What there is before the way back. Where it cannot be read, all that is not healthy afterwards counts. */
+/** The state before the rollback. Where it cannot be read, everything that is unhealthy afterwards counts. */
 async function baselineNow(
   context: ReleaseContext,
   target: Revision,
@@ -213,7 +216,7 @@ async function baselineNow(
 }
 
 /**
- * A way back whose end failed, by a hook for example, may still have brought the objects back. Where it has not, what
+ * A rollback that failed at its end, by a hook for example, may still have restored the objects. If it has not, what
  * serves is a mixture.
  */
 async function servingAfter(context: ReleaseContext, revision: Revision): Promise<Serving | null> {
@@ -243,7 +246,7 @@ function rollbackFailed(context: ReleaseContext, ending: Ending, target: Revisio
   };
 }
 
-/** What fails twice by the same cause is told once. */
+/** A failure that happens twice with the same cause is reported once. */
 function isSame({ message, failedWorkload }: Ending, why: string): boolean {
   return sentence(why) === sentence(message) || sentence(why) === sentence(blaming({ message, failedWorkload }));
 }
@@ -261,12 +264,12 @@ export async function uninstall(
     return { ...ending, message };
   }
   context.agent.log(`Revision ${revision.revision} was the first of this release; it is uninstalled.`);
-  // Nothing serves now that was returned to, so this is no rollback.
+  // No earlier revision serves now, so this is no rollback.
   const message = `${sentence(ending.message)} There was no revision to return to, so the release was uninstalled.`;
   return { ...ending, message };
 }
 
-/** Uninstalls a release that never served, and keeps what may hold data. Answers with what kept it from that. */
+/** Uninstalls a release that never served, and keeps what may hold data. Returns the error that prevented this. */
 export async function removeRelease(
   context: ReleaseContext,
   story: Pick<Story, 'leftovers' | 'evidence' | 'hasBegun' | 'lastWork'>,
@@ -277,7 +280,7 @@ export async function removeRelease(
   stopIfCancelled(context.signal);
   await beginWork(context, story, { action: 'uninstall', revision: revision.revision });
   const given = await giveBase(context, history, [...chainFrom(history, undefined)], undefined, '');
-  // That everything goes is the meaning of it; only what stays is news.
+  // An uninstall removes everything, so only what stays is news.
   story.leftovers.push(...(given?.leftovers ?? []).filter(({ keptBecause }) => keptBecause !== ''));
   const { result, hooks } = await onBase(context, given, history, () =>
     whileHooksRun(context, revision.hooks, ['pre-delete', 'post-delete'], () =>

@@ -27,17 +27,17 @@ import type { Clock } from '../../core/ports';
 import { stopIfCancelled, type LeaseContext } from '../../core/releaseContext';
 import { orCancelled, within } from '../steps/bounded';
 
-/** A lease that was taken a moment ago. */
+/** A lease that was acquired a moment ago. */
 export interface Taken {
   object: KubeObject;
   content: LeaseContent;
-  /** When the write that took it was begun, monotonic and by the wall clock. */
+  /** When the write that acquired the lease was begun, by the monotonic and by the wall clock. */
   begun: Moment;
-  /** As it was found. */
+  /** The record as it was before this run acquired the lease. */
   previous: LeaseRecord | undefined;
 }
 
-/** `unlocked`: it cannot be used, which was said; `later`: there is no namespace yet. */
+/** `unlocked`: the lease cannot be used, and the log says why. `later`: the namespace does not exist yet. */
 export type Acquired = { state: 'held'; taken: Taken } | { state: 'unlocked' } | { state: 'later' };
 
 export interface Moment {
@@ -53,9 +53,12 @@ const pollMs = 2000;
 const remindMs = 15_000;
 const retryMs = 1000;
 const answerMs = 10_000;
-/** Who died a moment before the wait began is known to be dead after one lease: that look must still be within it. */
+/**
+ * A holder that died just before the wait began is known to be dead after one lease duration. The last read must still
+ * fall within the wait, so the wait is this much longer.
+ */
 const marginMs = 2000;
-/** For what must not keep a step that ends. */
+/** The time limit for giving a lease back. It must not delay a step that ends. */
 export const farewellMs = 2500;
 
 export function lockedOf({ request, namespace }: LeaseContext): Locked {
@@ -63,9 +66,10 @@ export function lockedOf({ request, namespace }: LeaseContext): Locked {
 }
 
 /**
- * Takes the lease of the release, once nobody else holds it: waits for that up to the lock's timeout, and says for whom.
- * Throws `ReleaseLocked` after it, `Cancelled` at once when the step is, and what keeps it from knowing. With `required`
- * also why the lease cannot be used; with `preferred` that is a warning.
+ * Acquires the lease of the release once nobody else holds it. Waits up to the lock's timeout, and logs who holds the
+ * lease. Throws `ReleaseLocked` after the timeout, `Cancelled` as soon as the step is cancelled, and the error if the
+ * lease cannot be read. If the lease cannot be used, lock `required` throws the reason and lock `preferred` logs it as
+ * a warning.
  */
 export async function acquireLease(context: LeaseContext): Promise<Acquired> {
   const contest = beginContest(context);
@@ -81,16 +85,16 @@ export async function acquireLease(context: LeaseContext): Promise<Acquired> {
   }
 }
 
-/** One contender's attempt to get the lease. */
+/** One contender's attempt to acquire the lease. */
 interface Contest {
   context: LeaseContext;
   ref: ObjectRef;
   startedMs: number;
   limitMs: number;
-  /** What was last seen, and since when it stands like that; undefined before the first answer. */
+  /** The lease as it was last read; undefined before the first answer. `sight` knows since when it is unchanged. */
   seen: { record: LeaseRecord | undefined; object: KubeObject | undefined } | undefined;
   sight: Sight | undefined;
-  /** What was there before our first write of which no answer came: it may have been done. */
+  /** The lease as it was before our first write without an answer. That write may have succeeded. */
   attempted: { previous: LeaseRecord | undefined } | undefined;
   told: { holder: string; atMs: number } | undefined;
   wasDenied: boolean;
@@ -126,7 +130,7 @@ async function tryOnce(contest: Contest): Promise<Acquired | undefined> {
   return undefined;
 }
 
-/** A step that is cancelled does not wait for an answer, nor does one of which the connection hangs. */
+/** Waits for an answer only until the step is cancelled, and only for a limited time, because a connection may hang. */
 function answerTo<T>({ context }: Contest, request: Promise<T>): Promise<T> {
   return orCancelled(within(context.clock, answerMs, request), context.signal);
 }
@@ -145,7 +149,7 @@ async function look(contest: Contest): Promise<Turn> {
   return turn(record, contest.sight, holder, isOwnGone, nowMs);
 }
 
-/** Puts us in the place of what was seen; throws `Conflict` when another was faster. */
+/** Writes this run into the lease as its holder. Throws `Conflict` when another run was faster. */
 async function take(contest: Contest, next: Exclude<Turn, { turn: 'wait' }>): Promise<Taken> {
   const { agent, clock, holder } = contest.context;
   const found = contest.seen?.record;
@@ -178,7 +182,8 @@ async function write(
   const wanted = leaseObject(ref, found, content);
   if (found !== undefined) return { object: await answerTo(contest, cluster.update(wanted)), begun };
   const created = await answerTo(contest, cluster.create(wanted));
-  // Whoever may create one may not be allowed to renew it: better known before the first change than after it.
+  // An identity that may create a Lease may lack the right to update it. Renewing at once shows that before the first
+  // change.
   const renewed = leaseObject(ref, created, { ...content, renewedAt: clock.now() });
   return { object: await answerTo(contest, cluster.update(renewed)), begun };
 }
@@ -191,7 +196,8 @@ async function afterError(contest: Contest, error: TaskError): Promise<Acquired 
   if (error.reason === 'Conflict') return undefined;
   if (error.reason === 'NamespaceMissing') return { state: 'later' };
   if (unusable.includes(error.reason) && !isServersFault) {
-    // A server that starts again refuses everything for a moment. Reading has been tried again already.
+    // A restarting API server refuses everything for a moment, so one refused write is tried again. Reads are tried
+    // again before they fail.
     if (contest.seen !== undefined && !contest.wasDenied) {
       contest.wasDenied = true;
       await clock.sleep(retryMs, signal);
@@ -202,7 +208,8 @@ async function afterError(contest: Contest, error: TaskError): Promise<Acquired 
     agent.warning(`${message} Until then nothing keeps another run from changing the release at the same time.`);
     return { state: 'unlocked' };
   }
-  // Where nothing was ever read, the cluster is to be told unreachable, and soon.
+  // If the lease was never read, the step reports the unreachable cluster soon instead of waiting for the lock's
+  // timeout.
   const mayPass = error.reason === 'ClusterUnreachable' || isServersFault;
   if (!mayPass || contest.seen === undefined || waitedMs(contest) >= contest.limitMs) throw error;
   if (isReminderDue(contest)) {
@@ -219,7 +226,7 @@ async function wait(contest: Contest, untilExpiryMs: number): Promise<void> {
   const restMs = contest.limitMs + marginMs - waitedMs(contest);
   if (restMs <= 0) throw refused(contest, record);
   sayWait(contest, record, untilExpiryMs);
-  // Contenders that began together must not go on asking together.
+  // Contenders that began at the same moment must not keep polling at the same moment.
   const spreadMs = pollMs * (0.75 + Math.random() / 2);
   await clock.sleep(Math.ceil(Math.min(spreadMs, untilExpiryMs, restMs)), signal);
 }
@@ -254,7 +261,10 @@ function tell(contest: Contest, holder: string, text: string): void {
   contest.told = { holder, atMs: clock.monotonicMs() };
 }
 
-/** Who gives up must not keep the lease by a write of which no answer came. Short, and never throws. */
+/**
+ * A run that gives up must not keep a lease that a write without an answer may have acquired. Takes little time, and
+ * never throws.
+ */
 async function giveBack(contest: Contest): Promise<void> {
   const { context, ref, attempted } = contest;
   if (attempted === undefined) return;

@@ -3,15 +3,15 @@ import type { LeaseContext } from '../../core/releaseContext';
 import { withLease } from './lease';
 
 /**
- * For the post-job phase of a step that was ended before it had begun a change: its lock is all that it can have left.
- * Throws TaskError when the cluster cannot be asked.
+ * For the post-job phase of a step that ended before it began a change: only its lock can be left. Throws TaskError
+ * when the cluster cannot be asked.
  */
 export async function giveBackLock(context: LeaseContext): Promise<void> {
   try {
     await withLease(context, () => Promise.resolve());
     context.agent.log('No change was begun.');
   } catch (thrown) {
-    // Another run is at work by now.
+    // Another run holds the lock by now.
     if (asTaskError(thrown).reason !== 'ReleaseLocked') throw thrown;
     context.agent.log(`No change was begun. ${asTaskError(thrown).message}`);
   }

@@ -20,31 +20,37 @@ import { within } from '../steps/bounded';
 export const renewMs = renewSeconds * 1000;
 const trustMs = trustSeconds * 1000;
 const retryMs = 1000;
-/** A connection that hangs must not use up the trust: the next try takes another one, and the first may still succeed. */
+/**
+ * A hanging connection must not use up the time for which the lease is trusted. The next attempt uses another
+ * connection, and the first attempt may still succeed.
+ */
 const attemptMs = 6000;
-/** How long a change waits for a server that is being restarted before it is given up. */
+/**
+ * How long a change waits for an API server that does not answer, such as one that restarts, before the change is given
+ * up.
+ */
 const patienceMs = 60_000;
-/** The same where the server answers, but refuses. */
+/** How long a change waits for an API server that answers, but refuses. */
 const refusedPatienceMs = 10_000;
-/** A renewal that has not succeeded for so long is worth a line. */
+/** The log mentions renewals that have failed for this long. */
 const troubleMs = 10_000;
 
-/** A lease that is ours, as far as we know. */
+/** A lease that this run holds, as far as it knows. */
 export interface Holding {
   readonly context: LeaseContext;
   readonly ref: ObjectRef;
-  /** As it was last seen. */
+  /** The Lease as it was last read or written. */
   object: KubeObject;
-  /** What is to stand in it; a change is written by the next renewal at the latest. */
+  /** The content that the Lease should have. The next renewal at the latest writes a change of it. */
   content: LeaseContent;
-  /** When the last write that succeeded was begun: it is trusted from there. */
+  /** When the last successful write was begun. The lease is trusted from that moment. */
   begun: Moment;
-  /** Aborts, with the error as its reason, when another holder was seen. */
+  /** Aborts when another holder was seen. The reason of the signal is the error. */
   readonly lost: AbortController;
   loss: TaskError | undefined;
   /** Aborts when the flow is over. */
   readonly ended: AbortSignal;
-  /** Writes are made one after the other. */
+  /** The queue of writes, which are made one after the other. */
   queue: Promise<unknown>;
   inTrouble: boolean;
 }
@@ -59,14 +65,14 @@ export function holdingOf(
   return { context, ref, object, content, begun, ...signals, loss: undefined, queue, inTrouble: false };
 }
 
-/** Since the last write that succeeded was begun. */
+/** The time since the last successful write was begun. */
 export function silentMs({ context, begun }: Holding): number {
   return context.clock.monotonicMs() - begun.monotonicMs;
 }
 
 /**
- * Whether nobody else can hold it now. The wall clock is asked too: that of a machine which was suspended has gone on,
- * the monotonic one perhaps not. One that was set costs no more than a renewal.
+ * Returns true if nobody else can hold the lease now. The wall clock counts too: it goes on while the machine is
+ * suspended, and the monotonic clock may stop. If somebody has set the wall clock, this costs at most one renewal.
  */
 function isTrusted(holding: Holding): boolean {
   const wallMs = holding.context.clock.now().getTime() - holding.begun.wallMs;
@@ -77,15 +83,17 @@ export function throwIfLost({ loss }: Holding): void {
   if (loss !== undefined) throw loss;
 }
 
-/** For right before a change; throws `LeaseLost`, or why it cannot be known. */
+/**
+ * For the moment right before a change. Throws `LeaseLost`, or the reason why the holder of the lease cannot be known.
+ */
 export async function confirm(holding: Holding): Promise<void> {
   await renewWhile(holding, () => !isTrusted(holding));
 }
 
-/** Notes what is begun before it is begun. */
+/** Notes work in the Lease before the work is begun. */
 export async function noteWork(holding: Holding, work: Work): Promise<void> {
   const { content, object } = holding;
-  // What was begun before and not put in order stays known, also when this is what we die of.
+  // Earlier work that was not settled stays noted, even if this process dies during the new work.
   holding.content = { ...content, work, left: withLeft(content.left, content.work, lastWrite(object)) };
   let isNoted = false;
   const note = (): void => {
@@ -99,7 +107,7 @@ export async function noteWork(holding: Holding, work: Work): Promise<void> {
   }
 }
 
-/** Notes that nothing is left to put in order. Never throws: what fails now is written by the next renewal. */
+/** Notes that no work is left to settle. Never throws: the next renewal writes a note that failed now. */
 export async function noteSettled(holding: Holding): Promise<void> {
   const { content, context } = holding;
   if (content.work === undefined && content.left.length === 0) return;
@@ -111,7 +119,7 @@ export async function noteSettled(holding: Holding): Promise<void> {
   }
 }
 
-/** Renews as long as that is needed; gives up on a server that stays away. */
+/** Renews as long as a renewal is needed, and gives up on an API server that stays away. */
 async function renewWhile(holding: Holding, isNeeded: () => boolean, done?: () => void): Promise<void> {
   const { clock } = holding.context;
   const startedMs = clock.monotonicMs();
@@ -119,7 +127,7 @@ async function renewWhile(holding: Holding, isNeeded: () => boolean, done?: () =
   while (isNeeded()) {
     try {
       await inTurn(holding, async () => {
-        // Who had its turn before may have done it, but not what we have to note.
+        // An earlier write in the queue may have made this one unnecessary, but never if there is work to note.
         if (!isNeeded()) return;
         await renew(holding);
         done?.();
@@ -166,7 +174,7 @@ async function write(holding: Holding): Promise<void> {
   await within(clock, attemptMs, written);
 }
 
-/** Also an answer that nobody waits for any more: what was done is done. */
+/** Accepts also an answer that nobody waits for any more: the write that it answers was done. */
 function accept(holding: Holding, object: KubeObject, begun: Moment): void {
   if (holding.ended.aborted || begun.monotonicMs < holding.begun.monotonicMs) return;
   holding.object = object;
@@ -174,7 +182,10 @@ function accept(holding: Holding, object: KubeObject, begun: Moment): void {
   holding.context.guard.alive(silentMs(holding));
 }
 
-/** Somebody was faster: one who noted something else in it, a write of ours whose answer was lost, or another holder. */
+/**
+ * Reads the Lease after a conflict. Another process may have noted something in it, an earlier write of ours may have
+ * succeeded without an answer, or there may be another holder.
+ */
 async function lookAgain(holding: Holding): Promise<void> {
   const { clock, cluster, holder } = holding.context;
   const object = await within(clock, attemptMs, cluster.get(holding.ref));
@@ -196,7 +207,9 @@ function lose(holding: Holding, seen: LeaseRecord | undefined): TaskError {
   return loss;
 }
 
-/** One step of renewing beside the flow. Never throws: an error is no loss, it is tried again. */
+/**
+ * One step of renewing beside the flow. Never throws: an error does not lose the lease, and the renewal is tried again.
+ */
 export async function keepRenewing(holding: Holding): Promise<void> {
   const { agent, clock } = holding.context;
   const silentBefore = silentMs(holding);
@@ -222,7 +235,7 @@ function sayTrouble(holding: Holding, { message }: TaskError): void {
   context.agent.log(unrenewedText(silentMs(holding), message));
 }
 
-/** Gives it back, with what was begun and is not in order noted in it. Short, and never throws. */
+/** Gives the lease back. Work that is not settled stays noted in it. Takes little time, and never throws. */
 export async function release(holding: Holding): Promise<void> {
   const { agent, clock } = holding.context;
   const over = new AbortController();
@@ -235,7 +248,7 @@ export async function release(holding: Holding): Promise<void> {
   }
 }
 
-/** Does not wait for a renewal that is under way: of the two the one that comes later is refused. */
+/** Does not wait for a renewal that is under way: the API server refuses the later of the two writes. */
 async function releaseUnless(isOver: AbortSignal, { context, content, object, ref }: Holding): Promise<void> {
   const { clock, cluster, holder } = context;
   let seen: KubeObject = object;

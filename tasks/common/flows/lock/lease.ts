@@ -14,18 +14,19 @@ import {
   type Holding,
 } from './holdLease';
 
-/** The lease for the flow that it is acquired for. */
+/** The lease as seen by the flow that it was acquired for. */
 export interface FlowLease extends Lease {
   /**
-   * Something that was begun may still be at work when the flow ends: the lease is then not given back but left to
-   * expire, and by that time the guard has ended what was at work.
+   * For work that may still run when the flow ends: the lease is not given back but left to expire. By then the guard
+   * has ended that work.
    */
   leaveToExpire(): void;
 }
 
 /**
- * Runs a flow that may change the release: acquires its lease, renews it as long as the flow runs, and gives it back on
- * every way out. Throws what acquiring throws (see `acquireLease`) and what the flow throws, nothing else.
+ * Runs a flow that may change the release. Acquires the lease of the release, renews it while the flow runs, and gives
+ * it back however the flow ends. Throws what acquiring throws (see `acquireLease`) and what the flow throws, nothing
+ * else.
  */
 export async function withLease<T>(context: LeaseContext, flow: (lease: FlowLease) => Promise<T>): Promise<T> {
   const keeper = leaseKeeper(context);
@@ -41,7 +42,7 @@ export async function withLease<T>(context: LeaseContext, flow: (lease: FlowLeas
 interface Keeper {
   lease: FlowLease;
   acquire(): Promise<void>;
-  /** Renews, and tells the guard that we are alive, until the end. */
+  /** Renews the lease, and signals to the guard that this process is alive, until the end. */
   beat(): Promise<void>;
   /** Never throws. */
   end(): Promise<void>;

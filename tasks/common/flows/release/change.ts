@@ -5,12 +5,13 @@ import type { Lease, ReleaseContext } from '../../core/releaseContext';
 import { interruptionVariable } from '../../core/inputs/taskVariables';
 import type { Story } from './story';
 
-/** Helm's records, changed only as long as the release is ours. */
+/** Helm's records, changed only while this run holds the lease. */
 export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
   return {
     kind: storage.kind,
     history: () => storage.history(),
-    // Confirmed after the reading: what was read before the lease was lost is never written.
+    // The lease is confirmed after the record was read: a record that was read before the lease was lost is never
+    // written.
     update: (revision, change) => storage.update(revision, change, () => lease.confirm()),
     changed: (revision, change) => storage.changed(revision, change),
     fits: (revision, change) => storage.fits(revision, change),
@@ -37,8 +38,8 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
 }
 
 /**
- * Says what Helm is about to do where it is looked for when this process is no more: in a variable of the step, for its
- * post-job phase, and in the Lease, for the next run.
+ * Notes what Helm is about to do in the two places that are searched if this process dies: a task variable for the
+ * step's post-job phase, and the Lease for the next run.
  */
 export async function beginWork(
   context: ReleaseContext,
@@ -52,15 +53,18 @@ export async function beginWork(
   await lease.begin(work);
 }
 
-/** To be said before anything else: nobody may ever tell this process to stop, and post-job has to find it. */
+/**
+ * Must come before everything else: this process may be killed without a warning, and the post-job phase has to find
+ * it.
+ */
 export function announceWork(agent: Pick<Agent, 'setTaskVariable'>, interruption: Interruption): void {
   agent.setTaskVariable(interruptionVariable, interruptionText(interruption));
 }
 
-/** A word, and not none at all: a main phase that has said nothing is looked for. */
+/** A word instead of an empty value: without a value, the post-job phase searches for a main phase that still runs. */
 const nothingLeft = 'nothing';
 
-/** Nothing is left for the post-job phase. */
+/** Tells the post-job phase that nothing is left for it. */
 export function endWork(agent: Pick<Agent, 'setTaskVariable'>): void {
   agent.setTaskVariable(interruptionVariable, nothingLeft);
 }

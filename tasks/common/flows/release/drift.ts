@@ -23,29 +23,31 @@ import { inTurns } from '../steps/inTurns';
 import { resourceFinder, type ResourceFinder } from './servedVersions';
 import { liveRef } from './wantedObjects';
 
-/** Under this name the API server is asked what would be. Nothing is ever written under it. */
+/** The field manager of dry runs. Nothing is ever written under this name. */
 export const driftFieldManager = 'helm-safe-deploy-drift';
 
-/** From so many objects of a kind in a namespace on one list is cheaper than reading each. */
+/** From this number of objects of one kind in one namespace on, one list is cheaper than reading each object. */
 const listedFrom = 3;
-/** An object that changes between the reading and the dry run is read again. */
+/** How often an object is read again that changes between the read and the dry run. */
 const tries = 5;
 const unknownFieldRounds = 8;
 
 export type DriftContext = Pick<RolloutContext, 'agent' | 'cluster' | 'signal'>;
 
 export interface LiveState {
-  /** In the order of the manifest. Empty: every object is there, this release's, with every field as declared. */
+  /**
+   * In the order of the manifest. Empty: every object exists, belongs to this release, and has every field as declared.
+   */
   drifts: readonly Drift[];
-  /** Differences that are for another to make, such as an autoscaler's number of replicas. Sentences. */
+  /** Sentences about differences that other controllers may make, such as an autoscaler's number of replicas. */
   held: readonly string[];
-  /** What could be compared only in part, and why. Sentences. */
+  /** Sentences about objects that could be compared only in part, with the reason. */
   notes: readonly string[];
 }
 
 /**
- * How what is live differs from a manifest of a release; what else is worth knowing goes to the log. Throws TaskError
- * when the cluster cannot be asked; what of it may not be read is told as drift `unknown`.
+ * Returns how the live objects differ from a manifest of a release, and logs other observations. Throws TaskError when
+ * the cluster cannot be asked. An object that may not be read has the drift `unknown`.
  */
 export async function driftOf(context: DriftContext, manifest: string, release: ReleaseName): Promise<Drift[]> {
   const { drifts, held, notes } = await liveState(context, manifest, release);
@@ -54,7 +56,7 @@ export async function driftOf(context: DriftContext, manifest: string, release: 
   return [...drifts];
 }
 
-/** A missing right is missed for each object: so much of a list tells what there is to know. */
+/** One missing right gives a sentence for each object. The first few sentences are enough. */
 const saidAtMost = 5;
 
 function say({ agent }: DriftContext, sentences: readonly string[]): void {
@@ -62,7 +64,7 @@ function say({ agent }: DriftContext, sentences: readonly string[]): void {
   if (sentences.length > saidAtMost) agent.log(`The same goes for ${sentences.length - saidAtMost} more.`);
 }
 
-/** As `driftOf`, with everything that was found and nothing said. */
+/** Does the same as `driftOf`, but returns the other observations too and logs nothing. */
 export async function liveState(context: DriftContext, manifest: string, release: ReleaseName): Promise<LiveState> {
   const { cluster, signal } = context;
   const declared = declarations(manifest, release.namespace);
@@ -75,7 +77,7 @@ export async function liveState(context: DriftContext, manifest: string, release
     const ref = refs[index];
     if (ref !== undefined && 'message' in ref) return Promise.resolve(unread(placeOf(object, release), ref));
     if (ref === undefined) return Promise.resolve({ ...unserved(placeOf(object, release)), notes: [] });
-    // `ref` is of the version of the last declaration.
+    // `ref` has the version of the object's last declaration.
     const earlier = (declared[index] ?? []).filter((each) => each !== object && each.apiVersion === object.apiVersion);
     return examineAny(context, { ref, declared: object }, earlier, listed.get(objectKey(ref)), release);
   });
@@ -105,7 +107,7 @@ async function refOrError(
   }
 }
 
-/** What stops the whole look is thrown; what is about one object is an answer about it. */
+/** Throws an error that concerns the whole comparison. Returns an error that concerns one object. */
 export function toldOf(error: unknown): TaskError {
   const told = asTaskError(error);
   const { reason } = told;
@@ -123,9 +125,9 @@ function unread(ref: ObjectRef, error: TaskError): Examined {
 }
 
 /**
- * Several objects of a kind and namespace by one list of those that Helm has marked: of ConfigMaps, for one, there may
- * be thousands that are nobody's business here. Secrets are read one by one, so that no other is read at all. Who is
- * not in the answer is simply not known yet.
+ * Reads several objects of one kind and namespace with one list, limited to objects with Helm's label: there may be
+ * thousands of ConfigMaps, for example, that are none of this release. Secrets are read one by one, so that no other
+ * Secret is read. An object that is not in the result is read later by its name.
  */
 async function readLists(
   cluster: Cluster,
@@ -148,7 +150,7 @@ async function readLists(
       const query = { apiVersion, kind, ...where, labelSelector: 'app.kubernetes.io/managed-by=Helm' };
       return await cluster.list(query, (object) => wanted.has(objectKey(keyRef(object))));
     } catch (error) {
-      // Whoever may not list may still read each one.
+      // An identity that may not list may still read each object.
       toldOf(error);
       return [];
     }
@@ -161,7 +163,7 @@ function keyRef({ apiVersion, kind, metadata }: KubeObject): ObjectRef {
   return namespace === undefined ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
 }
 
-/** An object that is as one of its declarations says is as declared; else the last one tells what differs. */
+/** An object that matches one of its declarations has no drift. Otherwise its last declaration decides what differs. */
 async function examineAny(
   context: DriftContext,
   object: DeclaredObject,
@@ -179,8 +181,8 @@ async function examineAny(
 }
 
 /**
- * One object. `listed` comes without the notes of who set which field, so where it differs the object is read whole; and
- * where it changed meanwhile it is read and asked about again, so that two states of it are never held against each other.
+ * Compares one object. `listed` lacks the managed fields, so an object that differs is read whole. If the object
+ * changed between the read and the dry run, both are done again, so that two states of it are never compared.
  */
 async function examine(
   { cluster, signal }: DriftContext,
@@ -215,7 +217,7 @@ async function examine(
 
 type DryRun = { result: KubeObject; declared: KubeObject; dropped: readonly string[] } | { refused: TaskError };
 
-/** Fields that the API server does not know are left out, as it leaves them out of what Helm 3 sends. */
+/** Fields that the API server does not know are left out. The API server leaves them out of what Helm 3 sends, too. */
 async function dryRun(cluster: Cluster, object: KubeObject): Promise<DryRun> {
   let declared = object;
   const dropped: string[] = [];
@@ -233,7 +235,7 @@ async function dryRun(cluster: Cluster, object: KubeObject): Promise<DryRun> {
   }
 }
 
-/** Whether a dry run and a reading are of the same state of the same object. */
+/** Returns true if a dry run and a read show the same state of the same object. */
 function isAbout(answer: DryRun, live: KubeObject): boolean {
   if ('refused' in answer) return true;
   const { uid, resourceVersion } = answer.result.metadata;
@@ -248,7 +250,7 @@ function examinedBy(answer: DryRun, sent: DeclaredObject, live: KubeObject, rele
     return { ...compare({ ref, declared: answer.declared }, live, answer.result, release), notes };
   }
   const { message } = answer.refused;
-  // What an API server quotes of a Secret may be its content.
+  // An API server may quote the content of a Secret when it refuses the Secret.
   const because = isSecret(ref) ? 'the API server refused it' : message;
   const comparison = compareAlone(sent, live, release, because);
   if (comparison.drift === undefined && isImmutable(message)) return { ...refusedChange(ref, because), notes: [] };

@@ -28,32 +28,32 @@ import { newRevision, settle } from './record';
 import { liveRef } from './wantedObjects';
 import type { RecordChange } from '../../core/release/releaseRecord';
 
-/** What was changed in Helm's record so that Helm merges from everything that may be there; see core/release/mergeBase. */
+/** The change of Helm's record that makes Helm merge from everything that may be live; see core/release/mergeBase. */
 export interface GivenBase {
   /** The history before the change. */
   before: readonly Revision[];
-  /** Undefined where the record has no room for a base: it is as it was, and Helm merges as it would by itself. */
+  /** Undefined where the record has no room for a base. The record is then unchanged, and Helm merges as usual. */
   edited: Revision | undefined;
   superseded: readonly Revision[];
   leftovers: readonly ReportedLeftover[];
 }
 
-/** A base for Helm's merge that is not yet in its record. */
+/** A base for Helm's merge that is not yet in Helm's record. */
 export interface PlannedBase {
-  /** The last revision of the history, the one that Helm is made to merge from. */
+  /** The last revision of the history. Its record gets the base, because Helm merges from that record. */
   edited: Revision;
   manifest: string;
   leftovers: readonly ReportedLeftover[];
 }
 
-/** What a base is thought out through. */
+/** The part of the context that planning a base needs. */
 type BaseContext = Pick<ReleaseContext, 'agent' | 'cluster' | 'namespace'> &
   Partial<Pick<ReleaseContext, 'preexisting'>> & { request: { releaseName: string } };
 
 /**
- * The base for what Helm does next. `chain` are the revisions, oldest first, whose objects and fields may be live; its
- * last one is the last of the history. What `isDecided` stands in the base whatever it is: somebody else judges whether
- * it may go.
+ * Plans the base for Helm's next run. `chain` holds the revisions, oldest first, whose objects and fields may be live;
+ * its last one is the last of the history. An object for which `isDecided` returns true always stays in the base,
+ * because other code judges if that object may be removed.
  */
 export async function planBase(
   context: BaseContext,
@@ -77,9 +77,10 @@ export async function planBase(
 }
 
 /**
- * The base for a rollback after a failed revision, which may have dropped what is still alive; undefined where the last
- * revision's own manifest is one. What stands in that is for the plan to judge. `dead`: a rollback to the target that
- * died and whose record is gone; what it has made is alive, and before 4.2 Helm refuses an object outside of its base.
+ * Plans the base for a rollback after a failed revision, which may have dropped objects that are still live. Returns
+ * undefined where the last revision's own manifest is a sufficient base. The plan judges the objects of that manifest.
+ * `dead` is a rollback to the same target that died and whose record is gone: its objects are live, and Helm before 4.2
+ * refuses a live object outside of its base.
  */
 export async function rollbackBase(
   context: BaseContext,
@@ -97,7 +98,7 @@ export async function rollbackBase(
   return planBase(context, chain, good, target.manifest, (key) => known.has(key));
 }
 
-/** Thinks out the base for what Helm does next (see `planBase`), tells it, and puts it into Helm's record. */
+/** Plans the base for Helm's next run (see `planBase`), puts it into Helm's record, and logs the leftovers. */
 export async function giveBase(
   context: ReleaseContext,
   history: readonly Revision[],
@@ -117,7 +118,6 @@ export async function giveBase(
   return given;
 }
 
-/** Says of each leftover what becomes of it. */
 export function sayLeftovers({ agent }: Pick<ReleaseContext, 'agent'>, found: readonly ReportedLeftover[]): void {
   for (const left of found) agent.log(lineOf(left));
 }
@@ -141,7 +141,7 @@ export async function giveRecord(
   return given;
 }
 
-/** A release is never stuck for the want of room: what is left then is told, and a person removes it. */
+/** A lack of room must never block a release. The leftovers are reported, and a person removes them. */
 function withoutBase(
   { agent }: ReleaseContext,
   history: readonly Revision[],
@@ -162,20 +162,21 @@ async function writeBase(
   superseded: readonly Revision[],
   base: RecordChange,
 ): Promise<void> {
-  // Marked first: no copy can be left behind that nobody looks for.
+  // The mark comes first, so that there is never a copy that nobody looks for.
   await storage.update(edited, { labels: { [editedLabel]: String(edited) } });
   await storage.keepCopy(edited);
   await storage.update(edited, base);
-  // While an older revision is `deployed` in its record, an upgrade merges from that one.
-  // The mark tells whoever comes after a run that died here which one served.
+  // While the record of an older revision is `deployed`, an upgrade merges from that revision, so the record becomes
+  // `superseded`. If this run dies here, the mark tells the next run which revision served.
   for (const { revision } of superseded) {
     await storage.update(revision, { status: 'superseded', labels: { [servedLabel]: String(revision) } });
   }
 }
 
 /**
- * What of it lies in the cluster as another's: left out of the base, Helm refuses to take it over, unless it is told to.
- * What was there before the release is left out too: of what Helm finds in its base it removes fields that nobody wants.
+ * The keys of live objects that belong to somebody else. They are left out of the base, so Helm refuses to take them
+ * over unless its flags allow it. Pre-existing objects are left out too: Helm removes fields that are in its base and
+ * not in the new manifest.
  */
 async function foreignKeys(
   context: BaseContext,
@@ -204,7 +205,7 @@ type First = Pick<Revision, 'revision' | 'createdAt'>;
 async function fateOf(context: BaseContext, leftover: Leftover, first: First | undefined): Promise<Fate> {
   const { key, object } = leftover;
   const ref = await liveRef(context.cluster, object, context.namespace);
-  // Helm refuses a base with a kind or version that is not served.
+  // Helm refuses a base that has a kind or version which the API server does not serve.
   if (ref?.apiVersion !== object.apiVersion) return { key, isSpared: true, reports: [] };
   const live = await context.cluster.get(ref, { metadataOnly: isSecret(ref) });
   if (live === undefined) return { key, isSpared: false, reports: [] };
@@ -226,7 +227,9 @@ function olderReason(
   return isKnown || isOlder(live, first) ? `it was there before revision ${first.revision}` : undefined;
 }
 
-/** The claims that a StatefulSet made are in no manifest: Kubernetes keeps them unless the set itself says otherwise. */
+/**
+ * The claims that a StatefulSet made are in no manifest. Kubernetes keeps them unless the StatefulSet says otherwise.
+ */
 async function claimsOf(context: BaseContext, ref: ObjectRef, live: KubeObject): Promise<ReportedLeftover[]> {
   const templates = claimTemplates(live);
   const { namespace } = ref;
@@ -255,9 +258,9 @@ function lineOf(left: ReportedLeftover): string {
 }
 
 /**
- * Runs Helm on the base that was given to it, and puts the record right however that ends. `before` is the history
- * before the run. A step that was cancelled meanwhile starts no Helm. Of several errors the first is thrown, with the
- * others told.
+ * Runs Helm on the base in its record, and restores the record however the run ends. `before` is the history before the
+ * run. If the step was cancelled meanwhile, Helm is not started. Of several errors the first is thrown, and its message
+ * includes the others.
  */
 export async function onBase<T>(
   context: ReleaseContext,
@@ -274,7 +277,10 @@ export async function onBase<T>(
   return result;
 }
 
-/** Throws `thrown`, when the record is right. What Helm has begun meanwhile is over: nobody will come to end it. */
+/**
+ * Throws `thrown` after the record is restored. A pending revision that Helm made meanwhile is marked failed, because
+ * nothing else will end it.
+ */
 async function restoredAfter(
   context: ReleaseContext,
   given: GivenBase | undefined,
@@ -291,9 +297,10 @@ async function restoredAfter(
 }
 
 /**
- * Puts Helm's record right after Helm has run, and answers with the history as it was found: the edited record is as it
- * was, every revision that had failed or was uninstalled says so again (Helm turns it to `superseded`), and what was
- * deployed is so still where Helm has deployed nothing in its place. Every record is tried, whatever becomes of the others.
+ * Restores Helm's records after Helm has run, and returns the history as it was found. The edited record gets its
+ * content back. A revision that had failed or was uninstalled gets that status again (Helm turns it to `superseded`). A
+ * deployed revision stays deployed where Helm has deployed nothing in its place. Every record is tried, even if others
+ * fail.
  */
 export async function restoreRecord(
   context: ReleaseContext,
@@ -314,7 +321,10 @@ export async function restoreRecord(
   return now;
 }
 
-/** The copy goes first: as long as the record is marked it is looked for, and without one the record counts as it is. */
+/**
+ * Removes the copy before the mark: the next run looks for marked records, and leaves a marked record without a copy as
+ * it is.
+ */
 export async function forgetEdit(context: ReleaseContext, edited: number, history: readonly Revision[]): Promise<void> {
   const { storage } = context;
   await insist(context, () => storage.dropCopy(edited));
@@ -349,14 +359,15 @@ function corrections(
   }
   for (const { revision, ...record } of before) {
     if (revision === given?.edited?.revision || current.get(revision) !== 'superseded') continue;
-    // An install over a kept history does this to it, and what was uninstalled would look like a way back.
+    // An install over a kept history turns `uninstalled` into `superseded`, which would make the revision look like a
+    // rollback target.
     if (record.status === 'uninstalled') found.push([revision, { status: 'uninstalled' }]);
     else if (isUnhealthy({ revision, ...record })) found.push([revision, { status: 'failed' }]);
   }
   return found.filter(([revision]) => current.has(revision));
 }
 
-/** The revisions whose traces may be live when the last one failed: from the last good one on. */
+/** The revisions whose objects may be live when the last one failed: the last good revision and all after it. */
 export function chainFrom(history: readonly Revision[], good: Revision | undefined): readonly Revision[] {
   return sinceUninstall(history).filter((revision) => revision.revision >= (good?.revision ?? 0));
 }

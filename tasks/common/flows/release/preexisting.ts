@@ -26,8 +26,8 @@ import { liveRef } from './wantedObjects';
 import type { Rendering } from '../../core/release/unchanged';
 
 /**
- * Looks which objects of the rendering are there already and are not this release's, and names them. Only what is new in
- * the rendering is looked for, each object by its name.
+ * Finds and logs the objects of the rendering that exist already and do not belong to this release. Only objects that
+ * are new in the rendering are read, each by its name.
  */
 export async function findPreexisting(
   context: DeployContext,
@@ -82,7 +82,7 @@ function named({ kind, metadata: { name, namespace } }: KubeObject): string {
   return `${objectName({ kind, name })}${namespace === undefined ? '' : ` in namespace ${namespace}`}`;
 }
 
-/** Undefined where it is not there, or where nobody may look. */
+/** Returns undefined where the object does not exist or cannot be read. */
 async function readLive(context: DeployContext, { object }: Candidate): Promise<KubeObject | undefined> {
   const { agent, cluster, namespace } = context;
   try {
@@ -97,7 +97,10 @@ async function readLive(context: DeployContext, { object }: Candidate): Promise<
   }
 }
 
-/** Keeps what was found in the cluster, before Helm changes it. What cannot be kept is named. */
+/**
+ * Keeps copies of the pre-existing objects in the cluster before Helm changes the objects. Logs which ones cannot be
+ * kept.
+ */
 export async function keepPreexisting(context: DeployContext): Promise<void> {
   const { agent, namespace, preexisting, storage } = context;
   if (preexisting.length === 0) return;
@@ -126,8 +129,8 @@ function sayUnkept({ agent }: DeployContext, objects: readonly KeptObject[], why
 }
 
 /**
- * Puts back what a run that died had kept, and that is not of the release now. Its objects stand in `preexisting`
- * afterwards, so that nothing removes them.
+ * Puts back the objects that a dead run had kept and that do not belong to the release now. Adds them to `preexisting`,
+ * so that nothing removes them.
  */
 export async function putBackLeft(
   context: ReleaseContext,
@@ -140,7 +143,7 @@ export async function putBackLeft(
   await putBackAll(context, context.preexisting);
 }
 
-/** As `settlePreexisting`, of what a deploy that died had kept. Never throws. */
+/** Does the same as `settlePreexisting` for the objects that a dead deploy had kept. Never throws. */
 export async function settleLeft(context: ReleaseContext): Promise<void> {
   const left = await leftObjects(context).catch((thrown: unknown) => {
     context.agent.debug(asTaskError(thrown).message);
@@ -150,7 +153,7 @@ export async function settleLeft(context: ReleaseContext): Promise<void> {
   await settlePreexisting(context, false);
 }
 
-/** What a run that died had kept. Whoever may not read Secrets has kept none. */
+/** The objects that a dead run had kept. An identity that may not read Secrets has kept none. */
 export async function leftObjects({ agent, storage }: ReleaseContext): Promise<readonly KeptObject[]> {
   try {
     return await storage.keptObjects();
@@ -163,8 +166,8 @@ export async function leftObjects({ agent, storage }: ReleaseContext): Promise<r
 }
 
 /**
- * The end of a run: what was there before, and is not of the revision that stands now, is put back. `isUndone`: the
- * deploy was taken back, so that its failed revision does not stand. Never throws.
+ * At the end of a run, puts back the pre-existing objects that the release does not declare now. `isUndone`: the deploy
+ * was undone, so the manifest of its failed revision does not count. Never throws.
  */
 export async function settlePreexisting(context: ReleaseContext, isUndone: boolean): Promise<void> {
   const { agent, preexisting, storage } = context;
@@ -179,7 +182,7 @@ export async function settlePreexisting(context: ReleaseContext, isUndone: boole
   }
 }
 
-/** The manifest whose objects are the release's now. */
+/** The manifest whose objects belong to the release now. */
 function standing(history: readonly Revision[], isUndone: boolean): string {
   const last = history.at(-1);
   return last === undefined || (isUndone && last.status !== 'deployed') ? '' : last.manifest;
@@ -190,7 +193,9 @@ function outside({ namespace }: ReleaseContext, objects: readonly KeptObject[], 
   return objects.filter(({ object }) => !keys.has(manifestKey(object, namespace)));
 }
 
-/** What is kept goes when all of it is put back; else it stays for the next run, which tries again. */
+/**
+ * Removes the kept copies when all objects are put back. Otherwise the copies stay for the next run, which tries again.
+ */
 async function putBackAll(context: ReleaseContext, objects: readonly KeptObject[]): Promise<void> {
   const { agent, namespace, request, storage } = context;
   const failed: string[] = [];
@@ -212,7 +217,10 @@ async function putBackAll(context: ReleaseContext, objects: readonly KeptObject[
 
 const triesOnConflict = 5;
 
-/** Answers with a sentence where it could not be done for now. What can never be done is told, and over. */
+/**
+ * Returns a sentence where the object could not be put back now. If it can never be put back, this is logged and not
+ * tried again.
+ */
 async function putBack(context: ReleaseContext, one: KeptObject): Promise<string | undefined> {
   const { agent, cluster, signal } = context;
   const name = named(one.object);
@@ -254,7 +262,7 @@ async function carryOut({ agent, cluster, lease }: ReleaseContext, ref: ObjectRe
       await cluster.patch(ref, change.patch);
     } catch (thrown) {
       if (asTaskError(thrown).facts['status'] !== 422) throw thrown;
-      // A claim that has grown cannot shrink again; Helm's marks go off all the same.
+      // A claim that has grown cannot shrink again. Helm's labels and annotations are removed all the same.
       await cluster.patch(ref, change.metadata);
       agent.warning(
         `Of ${objectName(ref)} only the labels and annotations could be put back: ${whyRefused(ref, thrown)}`,
@@ -263,7 +271,7 @@ async function carryOut({ agent, cluster, lease }: ReleaseContext, ref: ObjectRe
   }
 }
 
-/** What an API server quotes of a Secret may be its content. */
+/** An API server may quote the content of a Secret when it refuses the Secret. */
 function whyRefused(ref: Parameters<typeof isSecret>[0], thrown: unknown): string {
   const { facts, message } = asTaskError(thrown);
   return isSecret(ref) && facts['status'] === 422 ? 'the API server answered 422, its content is not valid.' : message;

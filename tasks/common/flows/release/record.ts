@@ -7,7 +7,7 @@ import type { ReleaseContext } from '../../core/releaseContext';
 import { insist } from '../steps/insist';
 import type { RecordChange } from '../../core/release/releaseRecord';
 
-/** Of a revision that Helm had made to its end, but nobody saw healthy. */
+/** For a revision that Helm completed, but nobody saw healthy. */
 export const cancelledDescription = 'Cancelled before it was seen healthy';
 
 export function newRevision(before: readonly Revision[], now: readonly Revision[]): Revision | undefined {
@@ -15,7 +15,7 @@ export function newRevision(before: readonly Revision[], now: readonly Revision[
   return last !== undefined && last.revision > (before.at(-1)?.revision ?? 0) ? last : undefined;
 }
 
-/** `run` names the run that has made the revision, where that is this one. */
+/** `run` names the run that made the revision, if it was this one. */
 export async function verify(storage: ReleaseStorage, { revision }: Revision, run = ''): Promise<void> {
   const labels = { [verifiedLabel]: String(revision), [unhealthyLabel]: undefined, ...madeBy(revision, run) };
   await storage.update(revision, { labels });
@@ -26,7 +26,7 @@ function madeBy(revision: number, run: string): Record<string, string> {
 }
 
 /**
- * Too long a history is no reason to fail a deploy that is done. `mayHaveLeft`: Helm has not come to its end, where it
+ * A history that is too long does not fail a deploy that is done. `mayHaveLeft`: Helm did not reach its end, where it
  * removes what earlier revisions have left.
  */
 export async function prune(context: ReleaseContext, mayHaveLeft = false): Promise<void> {
@@ -41,8 +41,8 @@ export async function prune(context: ReleaseContext, mayHaveLeft = false): Promi
 }
 
 /**
- * Helm writes into its records what it was told: «Upgrade failed: … Invalid value: …». Whoever may read records, or sees
- * `helm history`, would find a secret there that the API server or a template has quoted.
+ * Helm writes error messages into its records («Upgrade failed: … Invalid value: …»). A secret that the API server or a
+ * template has quoted would be visible to everybody who may read records or runs `helm history`.
  */
 export async function hideSecrets(
   { agent, storage }: Pick<ReleaseContext, 'agent' | 'storage'>,
@@ -50,7 +50,7 @@ export async function hideSecrets(
 ): Promise<void> {
   for (const { revision } of history.filter(({ describesSecret }) => describesSecret === true)) {
     try {
-      // Every record is written without them.
+      // Every update of a record removes the secrets from its description.
       await storage.update(revision, {});
     } catch (error) {
       agent.warning(
@@ -60,7 +60,7 @@ export async function hideSecrets(
   }
 }
 
-/** A record that says `pending` after Helm has ended is Helm's, killed: it says failed from now on. */
+/** A record that is `pending` after Helm has ended was left by a killed Helm. It is marked failed. */
 export async function settle(context: ReleaseContext, revision: Revision): Promise<void> {
   if (!revision.status.startsWith('pending-')) return;
   const change = { status: 'failed', description: 'Helm ended before it was done' } as const;
@@ -71,7 +71,7 @@ export function unhealthyDescription({ failedWorkload, reason }: Ending): string
   return `Not healthy: ${failedWorkload} ${reason}`.replace(/ +/g, ' ').trim();
 }
 
-/** Of a revision that this run has made. */
+/** For a revision that this run has made. */
 export async function markUnhealthy(context: ReleaseContext, revision: Revision, ending: Ending): Promise<void> {
   const change: RecordChange = {
     status: 'failed',

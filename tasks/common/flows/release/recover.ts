@@ -13,12 +13,13 @@ import { liveRef } from './wantedObjects';
 import type { RecordChange } from '../../core/release/releaseRecord';
 import { duration } from '../../core/text/durationText';
 
-/** Whether whoever made a revision pending is known to be gone, and by what. */
+/** The judgement if the run that made a revision pending is gone, with the reason. */
 export type Owner = { isGone: true; how: string } | { isGone: false; why: string };
 
 /**
- * Looks for the owner of a pending revision. A Lease that names it is proof, for it is ours now. Without one its age has
- * to do, by the API server's clock, and the hooks that it has left running.
+ * Finds out if the run of a pending revision is gone. A Lease that names this run is proof, because the Lease is now
+ * ours. Without such a Lease, the age of the revision by the API server's clock decides, together with the hooks that
+ * still run.
  */
 export async function ownerOf(
   context: ReleaseContext,
@@ -63,14 +64,14 @@ async function liveHook({ cluster, namespace }: ReleaseContext, hook: Hook): Pro
 
 const buriedWords = ' by a run that is gone';
 
-/** Marked failed by `bury`: its record does not say how far its run had come. */
+/** Returns true if `bury` marked the revision failed. Its record does not say how far its run had come. */
 export function isBuried({ status, description }: Revision): boolean {
   return status === 'failed' && description.endsWith(buriedWords);
 }
 
 /**
- * Marks a revision failed whose run is gone, and removes what its hooks have left that Helm would have removed. What else
- * it has left is for the next change of the release to remove; see core/release/mergeBase.
+ * Marks a revision failed whose run is gone. Removes the leftovers of its hooks that Helm would have removed. The next
+ * change of the release removes its other leftovers; see core/release/mergeBase.
  */
 export async function bury(context: ReleaseContext, dead: Revision, how: string): Promise<void> {
   context.agent.log(
@@ -81,14 +82,14 @@ export async function bury(context: ReleaseContext, dead: Revision, how: string)
   await removeHooks(context, dead);
 }
 
-/** Whether a failed revision was ended from outside, while a hook of it may have been running. */
+/** Returns true if a failed revision was ended from outside, possibly while one of its hooks was running. */
 export function wasInterrupted({ status, description }: Revision): boolean {
   return status === 'failed' && /context canceled|by a run that is gone$/.test(description);
 }
 
 /**
- * Removes what a revision's hooks have left running, and what Helm would have removed. `hopeless` is a hook that cannot
- * succeed: it stays for a person to look at when it `hasEnded` and Helm would have left it.
+ * Removes the hooks of a revision that still run, and those that Helm would have removed. `hopeless` is a hook that
+ * cannot succeed. A hopeless hook that `hasEnded` and that Helm would have left stays for a person to look at.
  */
 export async function removeHooks(
   context: ReleaseContext,
@@ -101,7 +102,10 @@ export async function removeHooks(
   }
 }
 
-/** A Job that runs on would run beside the hooks of the next revision; Helm too removes it before it makes a new one. */
+/**
+ * A Job that still runs would run beside the hooks of the next revision. Helm, too, removes such a Job before it makes
+ * a new one.
+ */
 async function removeHook(
   context: ReleaseContext,
   revision: Revision,
@@ -110,7 +114,8 @@ async function removeHook(
 ): Promise<void> {
   const live = await liveHook(context, hook);
   const uid = live?.metadata.uid;
-  // Helm makes its hooks after its record; what is older was there before, and Helm had not come to replace it.
+  // Helm makes its hooks after its record. An object that is older than the record was there before, and Helm had not
+  // yet replaced it.
   if (live === undefined || uid === undefined || isOlder(live, revision)) return;
   const isLeft = hasEnded === undefined ? isRunning(live) : !hasEnded;
   if (!isLeft && !isRemovedByHelm(live, hasEnded === undefined)) return;
@@ -119,7 +124,7 @@ async function removeHook(
   context.agent.log(`${live.kind}/${live.metadata.name}, a hook of it that its run had no time to remove, is removed.`);
 }
 
-/** Helm removes it when it has run; what has no such policy stays until the next run of the hook. */
+/** Returns true if Helm removes the hook after it has run. A hook without such a policy stays until its next run. */
 function isRemovedByHelm({ metadata }: KubeObject, maySucceed: boolean): boolean {
   const policies = (metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '')
     .split(',')
@@ -128,8 +133,8 @@ function isRemovedByHelm({ metadata }: KubeObject, maySucceed: boolean): boolean
 }
 
 /**
- * Puts back what a run has changed in Helm's record for the time of a change, and could not put back any more: what it had
- * edited is as it was, and the revision that served says so again. Answers with the history as it is then.
+ * Restores what a dead run had changed in Helm's records for the time of its change. Edited records get their content
+ * back, and the revision that served is `deployed` again. Returns the history as it is then.
  */
 export async function restoreHistory(
   context: ReleaseContext,
@@ -156,7 +161,7 @@ async function restoreEdited(
   const { agent, storage } = context;
   const original = await insist(context, () => storage.copyOf(revision));
   if (original === undefined) agent.debug(`There is no copy of the record of revision ${revision}.`);
-  // Helm calls superseded whatever was replaced, failed or not.
+  // Helm marks every replaced revision `superseded`, even a failed one.
   const failed = original?.status === 'failed' && status === 'superseded' ? { status: original.status } : {};
   if (original !== undefined) {
     const { manifest, config } = original;
@@ -165,7 +170,7 @@ async function restoreEdited(
   await forgetEdit(context, revision, history);
 }
 
-/** A pending release that is not ours to touch, with what is known about it. */
+/** The error for a pending release that this run must not touch, with what is known about the release. */
 export function pendingRefusal(last: Revision, why: string): TaskError {
   return new TaskError(
     'ReleasePending',

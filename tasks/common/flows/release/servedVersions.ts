@@ -14,7 +14,10 @@ import {
 } from '../../core/release/servedVersions';
 import type { ApiResource } from '../../core/kubernetes/access';
 
-/** Where a kind is served: in the version that is asked for, else in another one, or where its group has gone. */
+/**
+ * Returns the resource of a kind: in the requested version, else in another version, else in the group to which the
+ * kind has moved.
+ */
 export async function servedResource(cluster: Cluster, wanted: KindName): Promise<ApiResource | undefined> {
   const { apiVersion, kind } = wanted;
   const exact = await cluster.resource(apiVersion, kind);
@@ -28,7 +31,10 @@ export async function servedResource(cluster: Cluster, wanted: KindName): Promis
 
 export type ResourceFinder = (wanted: KindName) => Promise<ApiResource | undefined>;
 
-/** Finds each kind once, for the time of one look: a kind may be installed, or go, between two of them. */
+/**
+ * Looks up each kind once. For one reading of the cluster only: a kind may be installed or removed between two
+ * readings.
+ */
 export function resourceFinder(cluster: Cluster): ResourceFinder {
   const found = new Map<string, Promise<ApiResource | undefined>>();
   return ({ apiVersion, kind }) => {
@@ -39,7 +45,7 @@ export function resourceFinder(cluster: Cluster): ResourceFinder {
   };
 }
 
-/** The kinds of a manifest that are not served in the version that it names. */
+/** The kinds of a manifest that the API server does not serve in the version that the manifest names. */
 async function lostKinds(cluster: Cluster, manifest: string): Promise<LostKind[]> {
   const lost = await Promise.all(
     manifestKinds(manifest).map(async (wanted): Promise<LostKind[]> => {
@@ -50,7 +56,7 @@ async function lostKinds(cluster: Cluster, manifest: string): Promise<LostKind[]
   return lost.flat();
 }
 
-/** What is to be renewed in the records from `oldest` on. Nothing is written. */
+/** Finds what must be renewed in the records from revision `oldest` on. Writes nothing. */
 export async function findRenewals(
   cluster: Cluster,
   history: readonly Revision[],
@@ -65,7 +71,7 @@ export async function findRenewals(
   return found;
 }
 
-/** Writes them. What is written is right for good, whatever comes after. */
+/** Writes the renewed manifests into the records. These manifests stay right whatever happens later. */
 export async function writeRenewals(
   { agent, storage }: Pick<ReleaseContext, 'agent' | 'storage'>,
   renewals: readonly RecordRenewal[],
@@ -77,8 +83,8 @@ export async function writeRenewals(
 }
 
 /**
- * Brings the records that Helm is going to read up to date, from `oldest` on: to versions of their objects that the API
- * server serves. Answers with the history as it is then.
+ * Renews the records that Helm is going to read, from revision `oldest` on, so that they name versions that the API
+ * server serves. Returns the history as it is then.
  */
 export async function renewRecords(
   context: ReleaseContext,

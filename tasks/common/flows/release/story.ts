@@ -10,31 +10,31 @@ export interface Serving {
   health: ServingHealth;
 }
 
-/** What Helm's history says of what serves: nobody has looked at it yet. */
+/** The serving revision according to Helm's history. Its health is unknown because nobody has judged it yet. */
 export function servingIn(history: readonly Revision[]): Serving | null {
   const applied = appliedLast(history);
   return applied === undefined ? null : { revision: applied.revision, health: 'unknown' };
 }
 
-/** What a deploy has come to know; the report is made from it, however the deploy ends. */
+/** All that a deploy has learned so far. The report is made from it, however the deploy ends. */
 export interface Story {
   startedAt: Date;
-  /** What it is at, as its log calls it. */
+  /** The present phase, as the log names it. */
   phase: string;
   helmVersion: string;
   chart: string;
   appVersion: string;
   revisionBefore: number | null;
-  /** The revision that was applied last, and how it was seen last; null where that is not known. */
+  /** The revision that was applied last, and its last known health; null where this is not known. */
   serving: Serving | null;
-  /** What was found wrong first: whatever goes wrong later is told after it. */
+  /** The first problem that was found. Later problems are reported after it. */
   found: Ending | undefined;
   objects: readonly ReportedObject[];
   evidence: Evidence[];
   leftovers: ReportedLeftover[];
-  /** An earlier run had left the release half done, and this one has put it in order. */
+  /** An earlier run left the release half done, and this run has recovered it. */
   recovered: boolean;
-  /** A change was begun, so that there may be something to put in order. */
+  /** A change was begun, so there may be something to settle. */
   hasBegun: boolean;
   /** The change that was begun last. */
   lastWork: Work | undefined;

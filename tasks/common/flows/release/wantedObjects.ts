@@ -9,13 +9,13 @@ export interface WantedObject {
   ref: ObjectRef;
   declared: KubeObject;
   purpose: 'object' | 'hook';
-  /** As in a FollowedRef. */
+  /** The same as in FollowedRef. */
   halfApplied?: string;
 }
 
 /**
- * Where the API server keeps a manifest's object, in a version that it serves; undefined when it serves no such kind (any
- * more). `find` is asked for its kind.
+ * Returns where the API server keeps an object of a manifest, in a version that it serves; undefined when it does not
+ * serve the kind (any more). `find` looks up the kind.
  */
 export async function liveRef(
   cluster: Cluster,
@@ -33,7 +33,10 @@ export async function liveRef(
     : { apiVersion, kind, name };
 }
 
-/** The objects of a manifest with their place in the cluster; those of kinds that are not served keep the release's namespace. */
+/**
+ * The objects of a manifest with their place in the cluster. Objects of kinds that are not served get the release's
+ * namespace.
+ */
 export async function wantedObjects(cluster: Cluster, manifest: string, namespace: string): Promise<WantedObject[]> {
   const find = resourceFinder(cluster);
   return Promise.all(

@@ -7,7 +7,7 @@ import {
   type RunEvidence,
 } from '../../core/approval/judgeApproval';
 
-/** Looks up in the run whether the plan was approved, and decides. Asks nothing where nothing is to be known. */
+/** Looks up in the run if the plan was approved, and decides. Sends no request where no answer is needed. */
 export async function proveApproval(run: AzureRun, question: ApprovalQuestion): Promise<ApprovalDecision> {
   if (question.policy.approval === 'none') return decideApproval(question, nothingAsked);
   const timeline = await run.timeline();

@@ -16,16 +16,19 @@ import { proveApproval } from './approval';
 import type { RollbackStory } from './rollbackStory';
 import type { PlainStart } from '../../core/releaseContext';
 
-/** A plan that was made before, as it was kept. */
+/** A plan that was made earlier, as it was kept. */
 export interface ApprovedPlan {
   plan: RollbackPlan;
-  /** Of the plan's `Seal`; empty where it has none. */
+  /** The salt of the plan's `Seal`; empty where it has none. */
   salt: string;
   madeAt: Date;
   execution: Execution | undefined;
 }
 
-/** The plan of the input planDigest; undefined where none is needed and none was given. Throws `PlanMissing`. */
+/**
+ * Returns the plan of the input planDigest; undefined where no plan is required and none was given. Throws
+ * `PlanMissing`.
+ */
 export async function approvedPlan(
   { namespace, plans, request }: Pick<PlainStart, 'namespace' | 'plans' | 'request'>,
   story: RollbackStory,
@@ -60,8 +63,8 @@ export function sayPlan({ agent }: Pick<PlainStart, 'agent'>, plan: RollbackPlan
 }
 
 /**
- * The plan of now under the digest of the approved one, where both have the same content. Throws `PlanChanged` where it
- * is not what was approved, with the differences in words.
+ * Returns the present plan under the digest of the approved one if both have the same content. Otherwise throws
+ * `PlanChanged` with the differences in words.
  */
 export async function sameOrRefused(
   { cluster, clock }: Pick<PlainStart, 'cluster' | 'clock'>,
@@ -85,10 +88,10 @@ export async function sameOrRefused(
 
 const differencesTold = 3;
 
-/** So many changed objects are asked who has changed them. */
+/** For at most this many changed objects, the cluster is asked who has changed them. */
 const askedAtMost = 10;
 
-/** Who has set the fields of the objects that are not as they were. Of Secrets only the metadata is read. */
+/** Finds out who has set the fields of the objects that have changed. Of Secrets only the metadata is read. */
 export async function writersOf(
   { cluster }: Pick<PlainStart, 'cluster'>,
   approved: RollbackPlan,
@@ -112,9 +115,9 @@ export async function writersOf(
 }
 
 /**
- * Proves that the plan of `digest` was approved as the inputs ask for, by what Azure DevOps says of this run now. Only
- * the post-job phase takes what the main phase of its step has proven: the agent keeps that, not the cluster. Throws
- * `ApprovalMissing`.
+ * Proves that the plan of `digest` was approved as the inputs demand, by what Azure DevOps reports about this run now.
+ * Only the post-job phase accepts the proof of the step's main phase, because the agent keeps that proof, not the
+ * cluster. Throws `ApprovalMissing`.
  */
 export async function askApproval(
   context: Pick<PlainStart, 'agent' | 'azure' | 'place' | 'request' | 'cluster' | 'proven'>,
@@ -130,7 +133,7 @@ export async function askApproval(
   const decision = await proveApproval(azure, {
     policy: request.approval,
     place,
-    // Without a plan nobody can have seen it: then any approval of this run counts.
+    // Without a plan there is nothing that an approver must have seen, so any approval of this run counts.
     planMadeAt: approved?.madeAt ?? new Date(0),
     now: await cluster.serverTime(),
   });

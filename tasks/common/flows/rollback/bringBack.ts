@@ -9,17 +9,18 @@ import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
 import { proveObjects } from './proof';
 
 export interface BroughtBack {
-  /** `Kind/name` of what was made again. */
+  /** The objects that were made again, as `Kind/name`. */
   restored: readonly string[];
-  /** A sentence about what was gone; empty where all is there. */
+  /** A sentence about the objects that were gone; empty where all objects exist. */
   message: string;
 }
 
 export const nothingBack: BroughtBack = { restored: [], message: '' };
 
 /**
- * Helm failed, and may have taken something away before. What was there when the plan was made, is declared by one of
- * these revisions, the first of them first, and is gone, is made again. Throws when the step is cancelled or has lost its lease.
+ * A failed Helm may have removed objects. Makes those again that existed when the plan was made, are declared by one of
+ * these revisions, and are gone. An earlier revision in the list comes first. Throws when the step is cancelled or has
+ * lost its lease.
  */
 export async function bringBack(
   context: ReleaseContext,

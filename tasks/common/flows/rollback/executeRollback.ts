@@ -41,22 +41,22 @@ import { deletingTrappedPods } from './trappedPods';
 import { wantedObjects } from '../release/wantedObjects';
 import { someNames } from '../../core/text/someNames';
 
-/** A rollback that may be done. */
+/** A rollback that may be carried out. */
 export interface Approved {
-  /** What Helm is let do. */
+  /** The plan that limits what Helm may do. */
   plan: RollbackPlan;
-  /** Under which it was approved, where that is another plan's. */
+  /** The digest under which the rollback was approved, if it is the digest of another plan. */
   digest?: string;
   target: Revision;
   approval: ProvenApproval;
   deadline: Date;
   /** The plan whose objects are deleted at the end. */
   deletions: RollbackPlan;
-  /** How the target's objects are to be, by key, as the rehearsal has shown; see `expectedAfter`. */
+  /** How the target's objects must be, by key, as the rehearsal has shown; see `expectedAfter`. */
   expected?: ReadonlyMap<string, KubeObject>;
 }
 
-/** Runs Helm through the fence and proves what has come of it. `history` is the one that the plan was made of. */
+/** Runs Helm through the fence and proves the result. `history` is the one from which the plan was made. */
 export async function executeRollback(
   context: RollbackContext,
   story: RollbackStory,
@@ -112,14 +112,14 @@ export async function executeRollback(
     if (made !== undefined) await settle(context, made);
     return helmFailed(context, story, { ...approved, memory }, whyFailed(result), made);
   }
-  // Helm writes this last: what failed after it was not the rollback.
+  // Helm writes this status last, so a later failure was not a failure of the rollback.
   if (!result.ok)
     context.agent.warning(`Helm made revision ${made.revision} and failed then: ${whyFailed(result).message}`);
   const expected = rehearsal && expectedAfter(approved.live, rehearsal);
   return finishRollback(context, story, { ...approved, ...(expected && { expected }) }, made, memory);
 }
 
-/** Helm has its statuses to write, nothing else. */
+/** Helm should change only the statuses of earlier records. */
 function warnOfChangedRecords({ agent }: RollbackContext, before: readonly Revision[], now: readonly Revision[]): void {
   for (const revision of before) {
     const found = now.find((other) => other.revision === revision.revision);
@@ -132,7 +132,7 @@ function warnOfChangedRecords({ agent }: RollbackContext, before: readonly Revis
   }
 }
 
-/** Whatever Helm has rolled back to, it is not what was approved. */
+/** Helm has rolled back to something that was not approved. */
 async function otherRecord(
   context: RollbackContext,
   story: RollbackStory,
@@ -152,7 +152,10 @@ function whyFailed({ ok, failure }: HelmResult): { reason: FailureReason; messag
   return { reason, message };
 }
 
-/** What there is before: what has been broken before counts, and conditions of that time do not. */
+/**
+ * Reads the state before the rollback. A pre-existing failure counts as a failure of the rollback, but conditions from
+ * that time do not.
+ */
 async function baselineNow(
   context: RollbackContext,
   story: RollbackStory,
@@ -186,7 +189,7 @@ async function healthNow(
   return health === 'unknown' ? 'unknown' : 'unhealthy';
 }
 
-/** Whether everything of a revision is there, as declared, and healthy at this moment. */
+/** Returns true if everything of a revision exists as declared and is healthy at this moment. */
 export async function isServing(context: RollbackContext, story: RollbackStory, revision: Revision): Promise<boolean> {
   const { namespace, request } = context;
   const release = { name: request.releaseName, namespace };
@@ -236,7 +239,7 @@ async function helmFailed(
   return signal.aborted ? rollbackEnding('cancelled', 'Cancelled', message) : rollbackEnding('failed', reason, message);
 }
 
-/** What Helm's record says where no new revision is found, by what it says now. */
+/** Describes the present state of Helm's record, where no new revision is found. */
 async function stateWithoutRevision(
   { storage, namespace, request }: RollbackContext,
   before: readonly Revision[],
@@ -253,14 +256,17 @@ async function stateWithoutRevision(
   return `No revision of the release is deployed any more: revision ${now.at(-1)?.revision ?? ''} is ${now.at(-1)?.status ?? ''}, and the record of a new revision is not there. Helm has rolled back and the record was removed, or Helm has ended before it wrote it; what is live may be of either revision.`;
 }
 
-/** What only failed can be done again as it was approved; objects that were made anew are not those of the plan. */
+/**
+ * A rollback that only failed can be repeated as it was approved. Objects that were made again are not those of the
+ * plan.
+ */
 function wayOn(target: Revision, made: Revision | undefined, hasRestored: boolean): string {
   const anew = `this task with action: plan and toRevision: ${target.revision}, and the digest of that plan.`;
   const isOther = hasRestored || (made !== undefined && !isSameRecord(target, made));
   return isOther ? `To try again: ${anew}` : `To try again: this step once more with the same planDigest; or ${anew}`;
 }
 
-/** What has just been made again needs its time; what is as it was needs none. */
+/** Objects that were just made again need time to become healthy. Unchanged objects need none. */
 async function healthAfter(
   context: RollbackContext,
   story: RollbackStory,
@@ -282,7 +288,7 @@ async function healthAfter(
   }
 }
 
-/** From the moment that Helm has made its revision: proof, health, what is to go, record. */
+/** The part after Helm has made its revision: proof, health, own deletions, record. */
 export async function finishRollback(
   context: RollbackContext,
   story: RollbackStory,
@@ -299,12 +305,12 @@ export async function finishRollback(
   const unhealthy = await followTarget(context, story, approved, made, memory);
   if (unhealthy !== undefined) return unhealthy;
   await deleteOwn(context, story, approved.deletions);
-  // What was let go is no longer as in the rehearsal.
+  // An object whose hold was released differs from the rehearsal.
   const expected = approved.expected && new Map([...approved.expected].filter(([key]) => !released.includes(key)));
   const last = await prove(context, story, made, expected);
   if (last !== undefined) return last;
   const description = recordDescription(context, target, approval);
-  // Helm 4.3 and later was given it, and keeps it where it is short.
+  // Helm 4.3 and later got the description with the rollback, and keeps it if it is short.
   if (made.description !== description) await insist(context, () => storage.update(made.revision, { description }));
   await insist(context, () => verify(storage, made, context.run));
   await noteOnWorkloads(context, plan, `Rolled back to revision ${target.revision}. ${approval.sentence}`);
@@ -319,7 +325,7 @@ export async function finishRollback(
 
 const descriptionLimit = 900;
 
-/** As Helm words it, with who approved it. */
+/** Helm's own wording, with who approved the rollback. */
 function recordDescription(
   { agent }: Pick<RollbackContext, 'agent'>,
   { revision }: Revision,
@@ -329,7 +335,10 @@ function recordDescription(
   return clipped(text, descriptionLimit);
 }
 
-/** Every object of the revision, as declared and this release's; undefined where that is so in the end. */
+/**
+ * Proves that every object of the revision is as declared and belongs to this release. Returns undefined if this is so
+ * in the end.
+ */
 async function prove(
   context: RollbackContext,
   story: RollbackStory,
@@ -354,7 +363,7 @@ async function prove(
   return { ...ending, failedWorkload: names[0] ?? '' };
 }
 
-/** What nobody declares counts too: a field that the rehearsal has not shown was set by something else. */
+/** Fields that nobody declares count too: a field that the rehearsal did not show was set by something else. */
 async function proveExpected(
   context: RollbackContext,
   story: RollbackStory,
@@ -363,7 +372,7 @@ async function proveExpected(
 ): Promise<RollbackEnding | undefined> {
   const { cluster, namespace, signal } = context;
   const objects = await wantedObjects(cluster, made.manifest, namespace);
-  // What was made anew from the manifest has lost what nobody declares.
+  // An object that was made again from the manifest has lost the fields that nobody declares.
   const left = objects.filter(({ key, ref }) => expected.has(key) && !story.restored.has(objectName(ref)));
   const found = await inTurns(left, signal, async ({ key, ref }) => {
     const [wanted, live] = [expected.get(key), await insist(context, () => cluster.get(ref))];
@@ -424,7 +433,10 @@ async function followTarget(
   return asRollbackEnding({ ...why, message: message.filter((part) => part !== '').join(' ') }, 'failed');
 }
 
-/** What was kept from Helm, now that its replacement serves; only the very objects that were in the plan. */
+/**
+ * Deletes what Helm was kept from deleting, now that its replacement serves. Deletes only the very objects that were in
+ * the plan.
+ */
 async function deleteOwn(context: RollbackContext, story: RollbackStory, plan: RollbackPlan): Promise<void> {
   const { agent, cluster, lease } = context;
   for (const { ref, uid } of ownDeletions(plan)) {
@@ -456,7 +468,7 @@ async function deleteOwn(context: RollbackContext, story: RollbackStory, plan: R
   }
 }
 
-/** Objects that would go with a definition, and that nobody has approved. */
+/** The objects that would be deleted with a definition and that nobody has approved. */
 async function unseenInstances(context: RollbackContext, ref: ObjectRef, { objects }: RollbackPlan): Promise<string[]> {
   const definition = await insist(context, () => context.cluster.get(ref));
   if (definition === undefined) return [];
@@ -466,14 +478,17 @@ async function unseenInstances(context: RollbackContext, ref: ObjectRef, { objec
   return now.filter((each) => !known.includes(each));
 }
 
-/** Whose it is may have changed while the target got healthy. A clause. */
+/** The owner of an object may have changed while the target became healthy. Returns a clause. */
 function notOursToDelete(live: KubeObject, release: ReleaseName): string | undefined {
   if (isKeptByPolicy(live)) return 'it was marked to be kept';
   const owner = isUnowned(live) ? undefined : otherOwner(live, release);
   return owner === undefined ? undefined : `it has come to belong to ${owner}`;
 }
 
-/** Helm cannot go back over a revision that lacks what still lives (3.17.3, 4.1.4: measured); a deploy is given another base. */
+/**
+ * Helm cannot roll back over a revision that lacks objects which are still live (measured with 3.17.3 and 4.1.4). A
+ * deploy is given another base.
+ */
 function wayToHealthy(revision: number, isCovered: boolean): string {
   return isCovered
     ? `To return to what was healthy: deploy the chart and values of revision ${revision} again with HelmSafeDeploy@1.`

@@ -17,13 +17,13 @@ import {
 } from './rollbackStory';
 import type { PlainStart, ReleaseRollbackStart } from '../../core/releaseContext';
 
-/** A report, and the plan that it is about where one came about. */
+/** A report, and its plan if one was made. */
 export interface ToldRollback {
   report: RollbackReport;
   plan: RollbackPlan | undefined;
 }
 
-/** Plans the rollback of a release, shows and keeps the plan. Throws nothing. */
+/** Plans the rollback of a release, logs the plan and keeps it. Throws nothing. */
 export function planForRelease(start: ReleaseRollbackStart): Promise<ToldRollback> {
   return telling(start, async (story, salt) => {
     const history = await start.storage.history();
@@ -32,7 +32,7 @@ export function planForRelease(start: ReleaseRollbackStart): Promise<ToldRollbac
   });
 }
 
-/** The same for plain workloads. */
+/** Does the same for plain workloads. */
 export function planForWorkloads(start: PlainStart): Promise<ToldRollback> {
   const { subject } = start.request;
   const names = subject.kind === 'workloads' ? subject.workloads : [];
@@ -64,7 +64,7 @@ async function planned(
   return plan.risk === 'refused' ? refusedPlan(plan) : { ...wellRolledBack, outcome: 'planned' };
 }
 
-/** `state`: what was done by then, as a sentence. */
+/** The ending of a refused plan. `state` is a sentence about what was done before the refusal. */
 export function refusedPlan({ findings }: RollbackPlan, state = 'Nothing was changed.'): RollbackEnding {
   const refusals = findings.filter(({ severity }) => severity === 'refusal');
   const message = refusals.map(({ code, message: said }) => `${code}: ${sentence(said)}`).join(' ');
@@ -72,7 +72,7 @@ export function refusedPlan({ findings }: RollbackPlan, state = 'Nothing was cha
 }
 
 /**
- * Keeps it for whoever carries it out, and removes those whose own time is over. A plan that is refused is not kept.
+ * Keeps a plan for the run that carries it out, and removes the plans that have expired. A refused plan is not kept.
  */
 export async function keepPlan(
   { agent, cluster, plans, request }: Pick<PlainStart, 'agent' | 'cluster' | 'plans' | 'request'>,

@@ -19,7 +19,7 @@ export interface PlainPlan {
   workloads: readonly PlainWorkload[];
 }
 
-/** What `kubectl rollout undo` would make of each workload, by a dry run of the API server. Changes nothing. */
+/** Plans what `kubectl rollout undo` would do with each workload, by a dry run of the API server. Changes nothing. */
 export async function planPlain(context: PlainPlanContext, names: readonly WorkloadName[]): Promise<PlainPlan> {
   const { cluster, namespace, request, sha256 } = context;
   const found = await readWorkloads(context, names);
@@ -33,7 +33,7 @@ export async function planPlain(context: PlainPlanContext, names: readonly Workl
   return { plan, workloads };
 }
 
-/** Each with its past, as its controller keeps it. */
+/** Reads each workload with its earlier revisions, as its controller keeps them. */
 export async function readWorkloads(
   { cluster, namespace }: Pick<PlainPlanContext, 'cluster' | 'namespace'>,
   names: readonly WorkloadName[],

@@ -35,24 +35,24 @@ import type {
 import type { RecordChange } from '../../core/release/releaseRecord';
 import type { ListQuery } from '../../core/kubernetes/queries';
 
-/** A plan, and the base that Helm is to merge from where that is not its last revision as it stands. */
+/** A plan, and the base for Helm's merge where this is not the last revision as it is. */
 export interface PlannedRelease {
   plan: RollbackPlan;
-  /** Records that Helm could not read as they are. They are written before it rolls back. */
+  /** Records that Helm cannot read as they are. They are renewed before the rollback. */
   renewals: readonly RecordRenewal[];
   base: PlannedBase | undefined;
-  /** Absent where there is no target to rehearse. */
+  /** Undefined where there is no target to rehearse. */
   rehearsal: Rehearsal | undefined;
-  /** What there was before the rehearsal, by key. */
+  /** The objects as they were before the rehearsal, by key. */
   live: ReadonlyMap<string, KubeObject>;
 }
 
-/** Objects that are read one by one: enough to hide the way to the server. */
+/** How many objects are read at the same time: enough to hide the network's latency. */
 const atATime = 8;
 
 /**
- * The plan of a rollback as the inputs ask for it, see `planOnBase`. `salt`: of its `Seal`, empty for none. `dead`: a
- * rollback to the same target that died, whose record is no longer in the history.
+ * Plans a rollback as the inputs ask for it, see `planOnBase`. `salt` is for the plan's `Seal`; it is empty where there
+ * is none. `dead` is a rollback to the same target that died, and whose record is no longer in the history.
  */
 export async function planRelease(
   context: ReleasePlanContext & { request: { rollback: RollbackRequest } },
@@ -70,20 +70,20 @@ export async function planRelease(
   return { ...planned, base, renewals };
 }
 
-/** How a plan is made that is kept, or that reads records which are not yet written. */
+/** Details of a plan that is kept, or that depends on records which are not written yet. */
 interface PlanDetails {
   seal?: Seal | undefined;
   renewals?: readonly RecordRenewal[];
 }
 
-/** Undefined for a plan of an earlier version, which has no salt. */
+/** Returns undefined for a plan of an earlier version, which has no salt. */
 export function sealOf({ sha256 }: Pick<ReleasePlanContext, 'sha256'>, salt: string): Seal | undefined {
   return salt === '' ? undefined : (text) => sha256(`${salt}\n${text}`);
 }
 
 /**
- * Looks at everything that a rollback would touch, rehearses it, and thinks it through. Changes nothing. Throws what
- * kept it from looking; what speaks against the rollback is in the plan.
+ * Reads everything that a rollback would touch, rehearses the rollback, and plans it. Changes nothing. Throws errors
+ * that prevent this. Objections to the rollback are in the plan.
  */
 export async function planOnBase(
   context: ReleasePlanContext,
@@ -99,7 +99,7 @@ export async function planOnBase(
   const { target, passed } = choice;
   const revisions = target === undefined ? [] : [target, ...passed].filter(isReadable);
   const isWhole = target !== undefined && revisions.includes(target);
-  // Before the rehearsal: what is different after it was changed meanwhile.
+  // Read before the rehearsal: a difference afterwards shows a change during the rehearsal.
   const [helm, looked, now] = await Promise.all([
     rollbackHelm.provenance(signal),
     look(context, revisions),
@@ -129,8 +129,8 @@ export async function planOnBase(
 }
 
 /**
- * A Helm that goes past the rehearsal has really rolled back. Throws `ProofFailed` where the release is no longer as it
- * was before.
+ * A Helm that bypasses the rehearsal has really rolled back. Throws `ProofFailed` if the release is no longer as it was
+ * before.
  */
 async function refuseChangedRelease(
   { namespace, request, storage }: ReleasePlanContext,
@@ -154,8 +154,8 @@ async function refuseChangedRelease(
 }
 
 /**
- * The same of the release's objects, which a Helm can change without a word in its records. Throws `ProofFailed` where it
- * was no controller at its work.
+ * Does the same for the release's objects, which a Helm can change without a change of its records. Throws
+ * `ProofFailed` unless the change is the usual work of a controller.
  */
 async function refuseChangedObjects(
   context: ReleasePlanContext,
@@ -180,7 +180,7 @@ async function refuseChangedObjects(
 
 const tracesTold = 5;
 
-/** What cannot be read as YAML is a refusal of the plan. */
+/** A manifest that is no readable YAML becomes a refusal in the plan. */
 function isReadable({ manifest }: Revision): boolean {
   try {
     manifestObjects(manifest);
@@ -233,7 +233,10 @@ async function look(context: ReleasePlanContext, revisions: readonly Revision[])
   return { served, live, autoscalers, pods, claims, instances };
 }
 
-/** Of the definitions that the target does not have: they may go, and all objects of their kinds with them. */
+/**
+ * Reads the objects of the definitions that the target does not have. Such a definition may be deleted, and all objects
+ * of its kind with it.
+ */
 async function readInstances(
   context: Pick<ReleasePlanContext, 'agent' | 'cluster'>,
   [target]: readonly Revision[],
@@ -277,7 +280,7 @@ function isScalable(spec: unknown): boolean {
   return typeof spec === 'object' && spec !== null && 'replicas' in spec;
 }
 
-/** What only tells more about the objects: whoever may not read it gets a plan all the same. */
+/** Reads objects that only add information. An identity that may not read them gets a plan all the same. */
 async function beside({ agent, cluster }: ReleasePlanContext, query: ListQuery): Promise<KubeObject[]> {
   try {
     return await cluster.list(query);
@@ -303,8 +306,8 @@ async function servedKinds({ cluster }: ReleasePlanContext, revisions: readonly 
 }
 
 /**
- * Every object of these revisions that is there. One list for each kind and namespace; of kinds of which there may be
- * thousands that are nobody's business here only what Helm has marked, and the rest by name.
+ * Reads every live object of these revisions, with one list for each kind and namespace. Some kinds may have thousands
+ * of unrelated objects: of these, only objects with Helm's label are listed, and the rest is read by name.
  */
 async function readLive(
   context: ReleasePlanContext,
@@ -349,10 +352,10 @@ async function listed(
 ): Promise<KubeObject[] | undefined> {
   const marked = isCrowded(query) ? { labelSelector: 'app.kubernetes.io/managed-by=Helm' } : {};
   try {
-    // Managers tell what a controller has changed during the rehearsal from what Helm has.
+    // Field managers show if a controller or Helm has changed an object during the rehearsal.
     return await cluster.list({ ...query, ...marked, withManagers: true }, keep);
   } catch (thrown) {
-    // Whoever may not list may still read each one, as Helm does.
+    // An identity that may not list may still read each object, as Helm does.
     if (asTaskError(thrown).reason !== 'PermissionDenied') throw thrown;
     return undefined;
   }

@@ -9,21 +9,21 @@ import { liveState } from '../release/drift';
 import { wantedObjects, type WantedObject } from '../release/wantedObjects';
 
 export interface Proof {
-  /** What is not as declared in the end. */
+  /** The objects that are not as declared in the end. */
   drifts: readonly Drift[];
-  /** `Kind/name` of what was applied again. */
+  /** The objects that were applied again, as `Kind/name`. */
   restored: readonly string[];
 }
 
 const rounds = 5;
-/** What is being deleted stays for as long as its finalizers and pods take. */
+/** The pause between rounds. An object that is being deleted stays as long as its finalizers and pods need. */
 const pauseMs = 2_000;
-/** Under this name Helm itself writes; its next upgrade then finds its own fields. */
+/** Helm itself writes under this name, so its next upgrade finds its own fields. */
 const helmFieldManager = 'helm';
 
 /**
- * Every object of a revision is there, this release's, with every field that its manifest declares; what is not is
- * applied again from the manifest, by the revision's own apply method.
+ * Proves that every object of a revision exists, belongs to this release, and has every field as declared. Objects for
+ * which this is not true are applied again from the manifest, by the revision's own apply method.
  */
 export async function proveObjects(
   context: ReleaseContext,
@@ -52,12 +52,15 @@ export async function proveObjects(
   }
 }
 
-/** What another release owns is left to it; what only lost Helm's mark is still this one's. */
+/**
+ * An object that another release owns is left alone. An object that only lost Helm's marks still belongs to this
+ * release.
+ */
 export function mayRepair({ drift, isUnowned = false }: Drift): boolean {
   return drift === 'missing' || drift === 'changed' || (drift === 'foreign' && isUnowned);
 }
 
-/** Whether it could be applied. What could not is found again, and told, by the next look. */
+/** Returns true if the object could be applied. An object that could not is found again in the next round. */
 async function restore(
   context: ReleaseContext,
   made: Revision,

@@ -6,9 +6,9 @@ import { wantedObjects } from '../release/wantedObjects';
 import type { RollbackContext } from '../../core/releaseContext';
 
 /**
- * Ends what somebody has set by hand and what would keep the pods of the revision that is left behind: a pause, a
- * partition, an update on delete. Only where the policy allows it; what the revision itself declares stays. Answers with
- * the keys of the objects that were changed.
+ * Ends a pause, a partition or an update on delete that somebody has set by hand and that would keep pods of the
+ * revision that is rolled back. Acts only where the policy allows it. A hold that the revision itself declares stays.
+ * Returns the keys of the objects that were changed.
  */
 export async function releaseHolds(context: RollbackContext, { manifest }: Revision): Promise<string[]> {
   const { agent, cluster, lease, namespace, request } = context;

@@ -33,14 +33,17 @@ import {
 } from './rollbackStory';
 
 /**
- * Carries out a plan for a release as it was approved, proves the result, and tells what came of it. What was begun by a
- * run that is gone is carried on. Throws nothing.
+ * Carries out a plan for a release as it was approved, proves the result, and reports it. Resumes what a run that is
+ * gone had begun. Throws nothing.
  */
 export function rollBackRelease(start: ReleaseRollbackStart): Promise<ToldRollback> {
   return rollBack(start, carryOut);
 }
 
-/** The post-job phase of a step that was ended in the middle: carries on what it had begun, and nothing else. */
+/**
+ * For the post-job phase of a step that was ended in the middle: resumes what the step had begun, and does nothing
+ * else.
+ */
 export function resumeRollback(start: ReleaseRollbackStart & LeftEnded): Promise<ToldRollback> {
   return rollBack(start, async (context, story) => {
     const approved = await approvedPlan(context, story);
@@ -86,7 +89,7 @@ async function underLease(
   await hideSecrets(context, history ?? []);
   if (history !== undefined && !isPending(history)) {
     await lease.settled();
-    // What was cancelled in the middle is carried on by the post-job phase.
+    // The post-job phase resumes a rollback that was cancelled in the middle.
     if (ending.outcome !== 'cancelled') endWork(context.agent);
   }
   return ending;
@@ -145,7 +148,7 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   });
 }
 
-/** The history when Helm can read it. */
+/** Renews the records, and returns the history as Helm can then read it. */
 async function renewedBy(
   context: RollbackContext,
   history: readonly Revision[],
@@ -159,7 +162,7 @@ function targetOf(history: readonly Revision[], { target }: RollbackPlan): Revis
   return history.find(({ revision }) => revision === target?.revision);
 }
 
-/** A release on which somebody may be at work is nobody else's. */
+/** Throws if another run may still be at work on the release. */
 async function refuseForeignPending(context: RollbackContext, history: readonly Revision[]): Promise<void> {
   const last = history.at(-1);
   if (last === undefined || !isPending(history)) return;
@@ -170,8 +173,8 @@ async function refuseForeignPending(context: RollbackContext, history: readonly 
 const abandonedSeconds = 900;
 
 /**
- * A target whose manifest, hooks and values are those of what serves, healthy and as declared, needs no rollback: the
- * plan was carried out already, by this or another run, or there is nothing in it to do.
+ * No rollback is needed if the serving revision has the manifest, hooks and values of the target, and is healthy and as
+ * declared. Then this or another run has already carried out the plan, or the plan has nothing to do.
  */
 async function alreadyThere(
   context: RollbackContext,
@@ -193,12 +196,12 @@ async function alreadyThere(
   return { ...wellRolledBack, outcome: 'alreadyThere', message };
 }
 
-/** The plan says that hooks run, and no revision was made since: they have not run yet. */
+/** Returns true if the plan runs hooks and no revision was made since: these hooks have not run yet. */
 function isStillToRun({ hooks, present }: RollbackPlan, last: Revision): boolean {
   return present?.revision === last.revision && hooks.some(({ willRun }) => willRun);
 }
 
-/** By the plan's own digest of the target's record, which outlives that record. */
+/** Compares with the plan's own digest of the target's record, which outlives that record. */
 function isTargetAgain(
   context: RollbackContext,
   { plan, salt }: Pick<ApprovedPlan, 'plan' | 'salt'>,
@@ -210,7 +213,7 @@ function isTargetAgain(
   return recordDigest(made, seal) === plan.targetRecord;
 }
 
-/** Throws `PlanChanged` where the target's record is not the one that was approved. */
+/** Throws `PlanChanged` if the target's record is not the one that was approved. */
 function refuseEditedTarget(context: RollbackContext, approved: ApprovedPlan, target: Revision): void {
   if (isTargetAgain(context, approved, target, target)) return;
   const message = `The record of revision ${target.revision}, the target, was changed since the plan was made: its manifest, its hooks or its values.`;
@@ -218,8 +221,8 @@ function refuseEditedTarget(context: RollbackContext, approved: ApprovedPlan, ta
 }
 
 /**
- * Carries on an execution of this very plan that was begun, and whose run is gone. What the cluster says of it tells
- * where to go on; whether it may, Azure DevOps is asked again.
+ * Resumes an execution of this very plan whose run is gone. The state of the cluster decides where to go on. Azure
+ * DevOps is asked again if the rollback is approved.
  */
 async function resume(
   context: RollbackContext,
@@ -249,7 +252,7 @@ interface Begun {
   deadline: Date;
 }
 
-/** Helm had made its revision: what is left is the proof, and what is to be deleted. */
+/** Helm had made its revision. The proof and the deletions are left to do. */
 async function resumeMade(
   context: RollbackContext,
   story: RollbackStory,
@@ -268,8 +271,8 @@ async function resumeMade(
 }
 
 /**
- * Helm died in the middle. Its record is a copy of the target, from which it would merge: without that record it merges
- * from what served before, as in the approved plan.
+ * Helm died in the middle. Its record is a copy of the target, and Helm would merge from it. Without that record, Helm
+ * merges from the revision that served before, as in the approved plan.
  */
 async function resumePending(
   context: RollbackContext,
@@ -298,8 +301,8 @@ async function resumePending(
 }
 
 /**
- * Helm failed in the middle, because the API server was away for example, and nothing of its work was judged. The record
- * of that attempt stays: Helm merges from it, and makes one more.
+ * Helm failed in the middle, for example because the API server was away, and its result was not judged. The record of
+ * that attempt stays: Helm merges from it, and makes another revision.
  */
 async function resumeFailed(
   context: RollbackContext,
@@ -316,7 +319,7 @@ async function resumeFailed(
   return runAgain(context, story, begun, approval);
 }
 
-/** Its run died before Helm had made a record, or after a resumed one had removed it. */
+/** The earlier run died before Helm had made a record, or a resumed run died after it had removed the record. */
 async function resumeWithoutRecord(
   context: RollbackContext,
   story: RollbackStory,
@@ -325,7 +328,7 @@ async function resumeWithoutRecord(
 ): Promise<RollbackEnding | undefined> {
   const { approved, target, history } = begun;
   const { plan } = await group(context, 'Look at what was begun', () => planRelease(context, history, approved.salt));
-  // Nothing was done by then: this is the rollback that was approved.
+  // If nothing was done yet, the approved rollback is carried out from its start, and there is nothing to resume.
   if (isSameContent(approved.plan, plan) || history.at(-1)?.revision !== approved.plan.present?.revision)
     return undefined;
   story.plan = approved.plan;
@@ -342,8 +345,9 @@ async function mayResume(context: RollbackContext, story: RollbackStory, begun: 
 }
 
 /**
- * What was done by then, by `dead` whose record is gone, makes the plan of now another one. So it may differ, but must not delete more than was
- * approved; and what Helm merges from holds what the dead one has made.
+ * The work of the interrupted run makes the present plan differ from the approved one. The present plan must not delete
+ * more than was approved. `dead` is a rollback whose record is gone: the base for Helm's merge includes what it has
+ * made.
  */
 async function runAgain(
   context: RollbackContext,
@@ -353,7 +357,7 @@ async function runAgain(
   dead?: Revision,
 ): Promise<RollbackEnding> {
   const { request } = context;
-  // With one more revision in the history, «previous» is another one.
+  // With one more revision in the history, «previous» would mean another revision.
   const rollback = { ...request.rollback, toRevision: target.revision };
   const again = { ...context, request: { ...request, rollback } };
   const { plan, base, rehearsal, live, renewals } = await group(context, 'Plan again', () =>
@@ -387,7 +391,7 @@ async function runAgain(
 
 const halfDone = 'The rollback was begun, and what it had done by then is left as it is.';
 
-/** What somebody has changed by hand since the plan is written over with the rest. */
+/** The rollback overwrites fields that somebody has changed by hand since the plan. Logs a warning for each. */
 function sayHotFixes({ agent }: RollbackContext, approved: RollbackPlan, plan: RollbackPlan): void {
   const drifted = ({ objects }: RollbackPlan): string[] =>
     objects.flatMap((object) =>

@@ -10,12 +10,12 @@ interface Context {
   request: Pick<RollbackTaskRequest, 'maxPlanAgeSeconds'>;
 }
 
-/** How far the clocks of a cluster's API servers may be apart. */
+/** How far the clocks of a cluster's API servers may differ. */
 const clockDifferenceSeconds = 60;
 
 /**
- * Throws `PlanExpired` unless the plan is surely no older than the pipeline allows, by the API server's clock, and not of
- * a time that is still to come.
+ * Throws `PlanExpired` unless the plan is certainly no older than the pipeline allows, by the API server's clock.
+ * Throws it also for a plan that was made in the future.
  */
 export async function refuseOld(
   { cluster, request }: Context,

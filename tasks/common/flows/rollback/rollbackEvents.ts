@@ -6,12 +6,15 @@ import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
 import type { PlainStart } from '../../core/releaseContext';
 
 const workloadKinds = ['Deployment', 'StatefulSet', 'DaemonSet'];
-/** Events are for looking at one workload; the rest is in the report. */
+/** An Event helps to inspect one workload. The report has the rest. */
 const eventsAtMost = 20;
-/** The API server takes no more characters. */
+/** The API server limits the length of this message. */
 const messageLimit = 1000;
 
-/** An Event on each workload that was rolled back, for whoever looks at it later. What goes wrong is only said. */
+/**
+ * Writes an Event on each workload that was rolled back, for people who look at the workload later. An error is only
+ * logged.
+ */
 export async function noteOnWorkloads(
   { agent, cluster }: Pick<PlainStart, 'agent' | 'cluster'>,
   { objects }: RollbackPlan,
@@ -49,7 +52,7 @@ export async function noteOnWorkloads(
   }
 }
 
-/** As kubectl's: the time, and what tells two of one second apart. */
+/** Built as kubectl does it: the time, and the resource version to distinguish two Events of one second. */
 function eventId(time: string, resourceVersion = '0'): string {
   return `${Date.parse(time).toString(16)}${Number(resourceVersion).toString(16)}`;
 }

@@ -38,14 +38,17 @@ import { deletingTrappedPods } from './trappedPods';
 import type { WantedObject } from '../release/wantedObjects';
 
 /**
- * Carries out a plan for plain workloads as it was approved, and proves the result. What was begun by a run that is gone
- * is carried on. Throws nothing.
+ * Carries out a plan for plain workloads as it was approved, and proves the result. Resumes what a run that is gone had
+ * begun. Throws nothing.
  */
 export function rollBackWorkloads(start: PlainStart): Promise<ToldRollback> {
   return rollBack(start, carryOut);
 }
 
-/** The post-job phase of a step that was ended in the middle: carries on what it had begun, and nothing else. */
+/**
+ * For the post-job phase of a step that was ended in the middle: resumes what the step had begun, and does nothing
+ * else.
+ */
 export function resumeWorkloads(start: PlainStart & LeftEnded): Promise<ToldRollback> {
   return rollBack(start, async (context, story) => {
     const approved = await approvedPlan(context, story);
@@ -65,7 +68,7 @@ async function rollBack(start: PlainStart, act: Act): Promise<ToldRollback> {
     const context: PlainContext = { ...start, lease, deadline, signal: AbortSignal.any([start.signal, lease.lost]) };
     return act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
   }).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
-  // What was cancelled in the middle is carried on by the post-job phase.
+  // The post-job phase resumes a rollback that was cancelled in the middle.
   if (ending.outcome !== 'cancelled' || !story.hasBegun) endWork(start.agent);
   return { report: rollbackReport(start, story, ending), plan: story.plan };
 }
@@ -94,8 +97,8 @@ function namesOf({ request: { subject } }: PlainContext): readonly WorkloadName[
 }
 
 /**
- * Carries on what an earlier run, or the main phase of this step, has begun of this very plan. What is there shows how
- * far it came: a workload with the pod template of the plan is done. Undefined where nothing was begun.
+ * Resumes what an earlier run, or the main phase of this step, had begun of this very plan. The live workloads show how
+ * far it came: a workload with the pod template of the plan is done. Returns undefined where nothing was begun.
  */
 async function resume(
   context: PlainContext,
@@ -127,7 +130,7 @@ async function resume(
   return undo(context, story, { plan, workloads: present, approval }, choices);
 }
 
-/** Throws `PlanChanged` where a workload that is still to be rolled back is not as it was when the plan was approved. */
+/** Throws `PlanChanged` if a workload that is not yet rolled back differs from the approved plan. */
 function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan, writerOf: WriterOf): void {
   const changed = rest.objects.filter((object) => !approved.objects.some((other) => isSameObject(object, other)));
   const refusals = rest.findings.filter(({ severity }) => severity === 'refusal');
@@ -163,14 +166,14 @@ function isMade({ sha256 }: PlainContext, { ref, live }: PlainWorkload, { object
 
 interface Undoing {
   plan: RollbackPlan;
-  /** All of the plan. */
+  /** All workloads of the plan. */
   workloads: readonly PlainWorkload[];
   approval: ProvenApproval;
 }
 
 type Choice = Exclude<UndoChoice, { refusal: unknown }> & { ref: ObjectRef };
 
-/** What is to be patched, and how. Throws `PlanChanged` where that cannot be told any more. */
+/** The patch for each workload. Throws `PlanChanged` where it can no longer be determined. */
 function choicesOf(workloads: readonly PlainWorkload[], rollback: RollbackRequest): Choice[] {
   return workloads.map((workload) => {
     const choice = undoOf(workload, rollback);
@@ -201,7 +204,7 @@ async function undo(
   return finish(context, story, undoing);
 }
 
-/** Throws what stopped it, with what is back by then and what is not. */
+/** Throws the error that stopped the rollback, with the workloads that are rolled back and those that are not. */
 async function patchEach(
   { agent, cluster, lease, signal }: PlainContext,
   story: RollbackStory,

@@ -11,14 +11,14 @@ import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
 import type { Work } from '../../core/lock/work';
 import type { PlainStart } from '../../core/releaseContext';
 
-/** What a rollback has come to know; the report is made from it, however it ends. */
+/** All that a rollback has learned so far. The report is made from it, however the rollback ends. */
 export interface RollbackStory {
   startedAt: Date;
-  /** The plan that was made now, or the one that was approved where none was made. */
+  /** The plan that was made now, or the approved one where no plan was made. */
   plan: RollbackPlan | undefined;
   /** Something may have been changed. */
   hasBegun: boolean;
-  /** What an earlier run of this rollback has done, as sentences; empty where that is nothing. */
+  /** Sentences about what an earlier run of this rollback has done; empty where it has done nothing. */
   doneBefore: string;
   /** The change of Helm that was begun last. */
   lastWork: Work | undefined;
@@ -67,7 +67,7 @@ export const wellRolledBack: RollbackEnding = {
   timedOut: false,
 };
 
-/** An ending for which no object is to blame. */
+/** An ending that blames no object. */
 export function rollbackEnding(outcome: RollbackOutcome, reason: FailureReason, message: string): RollbackEnding {
   return asRollbackEnding(endingFor('failed', reason, message), outcome);
 }
@@ -77,7 +77,10 @@ export function asRollbackEnding(ending: Ending, outcome: RollbackOutcome): Roll
   return { outcome, reason, message, advice, failedWorkload, timedOut };
 }
 
-/** Before the first change these are refusals: whoever is to act finds out why, and nothing has happened. */
+/**
+ * Before the first change these reasons are refusals: nothing has happened, and the message says what a person should
+ * do.
+ */
 const refusals = new Set<FailureReason>([
   'PlanMissing',
   'PlanExpired',
@@ -89,10 +92,10 @@ const refusals = new Set<FailureReason>([
   'StorageUnsupported',
 ]);
 
-/** How a flow ended that was stopped. */
+/** The ending of a flow that an error has stopped. */
 export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: AbortSignal): RollbackEnding {
   const error = asTaskError(thrown);
-  // Only a Helm that changed what it was to rehearse fails a proof before the first change.
+  // Before the first change, a proof fails only if Helm has changed something that it was to rehearse.
   const isChanged = story.hasBegun || error.reason === 'ProofFailed';
   const said = isChanged
     ? error.message

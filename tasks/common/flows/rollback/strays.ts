@@ -11,8 +11,9 @@ import { inTurns } from '../steps/inTurns';
 import type { ReleasePlanContext } from '../../core/releaseContext';
 
 /**
- * Fields that the rehearsal has set though neither the target nor the API server explains them, by the key of their
- * object. Of what the API server makes no dry run nothing is told: there Helm's own write is what is known.
+ * Finds fields that the rehearsal has set although neither the target nor the API server explains them. The result is
+ * keyed by object. An object for which the API server makes no dry run is left out: there only Helm's own write is
+ * known.
  */
 export async function findStrays(
   context: ReleasePlanContext,

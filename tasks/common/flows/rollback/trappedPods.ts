@@ -8,7 +8,7 @@ const lookMs = 2_000;
 
 export type PodContext = Pick<RollbackContext, 'agent' | 'clock' | 'cluster' | 'signal'>;
 
-/** Deletes meanwhile the pods that these StatefulSets would wait for in vain (kubernetes#67250), each once. */
+/** While `act` runs, deletes the pods for which these StatefulSets would wait in vain (kubernetes#67250), each once. */
 export async function deletingTrappedPods<T>(
   context: PodContext,
   sets: readonly ObjectRef[],
@@ -44,7 +44,7 @@ async function deleteTrapped({ agent, cluster }: PodContext, ref: ObjectRef, don
   const set = await cluster.get(ref);
   const { namespace } = ref;
   if (set === undefined || namespace === undefined) return;
-  // Until its controller has seen the new template, no pod is of the wrong revision.
+  // Until its controller has seen the new template, no pod has the wrong revision.
   if (numberAt(set, 'status', 'observedGeneration') !== (set.metadata.generation ?? 0)) return;
   const pods = await cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace });
   for (const { metadata } of trappedPods(set, pods, false)) {

@@ -18,11 +18,11 @@ import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 
 export interface HealthContext extends RolloutContext {
   request: HealthRequest;
-  /** Helm's storage of the release that was asked about, if one was. */
+  /** Helm's storage of the release, if the request names a release. */
   storage: ReleaseStorage | undefined;
 }
 
-/** Says whether the workloads or the release are healthy. Throws only what is wrong with the question itself. */
+/** Judges if the workloads or the release are healthy. Throws only errors of the request itself. */
 export async function checkHealth(context: HealthContext): Promise<HealthReport> {
   const startedAt = context.clock.now();
   try {
@@ -42,7 +42,7 @@ const questionIsWrong: ReadonlySet<FailureReason> = new Set<FailureReason>([
   'Internal',
 ]);
 
-/** What stopped us from knowing is an answer too, but never «healthy». */
+/** If no judgement is possible, the report has the health «unknown», never «healthy». */
 function unknownHealth(context: HealthContext, startedAt: Date, error: TaskError): HealthReport {
   const reason = context.signal.aborted ? 'Cancelled' : error.reason;
   const { outcome: _, ...ending } = endingFor('failed', reason, error.message);
@@ -115,7 +115,10 @@ async function look(context: HealthContext, startedAt: Date): Promise<HealthRepo
   };
 }
 
-/** A mark stays when the status changes: what Helm is still at work on, or gave up, would count as verified later. */
+/**
+ * A mark stays when the status of its revision changes. A revision that Helm is still working on, or gave up, would
+ * later count as verified, so it gets no mark.
+ */
 function markable({ agent }: HealthContext, revision: Revision | undefined): Revision | undefined {
   if (revision === undefined || revision.status === 'deployed') return revision;
   agent.log(
@@ -128,16 +131,19 @@ function endingOf({ end, verdict }: RolloutEnd): HealthEnding {
   if (end === 'healthy') {
     return { reason: '', reasonGroup: '', message: '', advice: '', failedWorkload: '', timedOut: false };
   }
-  // The outcome of a deploy has no place in the report of a check.
+  // An outcome belongs to the report of a deploy, not to the report of a check.
   const { outcome: _, ...ending } =
     end === 'cancelled' ? endingFor('cancelled', 'Cancelled', 'The check was cancelled.') : endingOfRollout(verdict);
   return ending;
 }
 
-/** A release by its history; plain workloads where each that has failed has a revision before its present one. */
+/**
+ * A release can be rolled back if its history has a target. Plain workloads can be rolled back if each failed one has
+ * an earlier revision.
+ */
 async function canRollBack(context: HealthContext, targets: HealthTargets, verdict: RolloutVerdict): Promise<boolean> {
   if (context.storage !== undefined) return targets.rollbackTo !== undefined;
-  // What was still on its way when another failed is not known to be bad.
+  // A workload that was still progressing when another one failed is not known to be bad.
   const failed = verdict.workloads.filter(({ health }) => health === 'failed');
   const candidates = (failed.length > 0 ? failed : verdict.workloads).map(({ ref }) => ref);
   if (candidates.length === 0 || candidates.some((ref) => revisionsKept(ref) === undefined)) return false;
@@ -151,7 +157,7 @@ const revisionKinds: Readonly<Record<string, string>> = {
   DaemonSet: 'ControllerRevision',
 };
 
-/** The kind in which a workload's revisions are kept; undefined where none are. */
+/** The kind in which Kubernetes keeps a workload's revisions; undefined where it keeps none. */
 function revisionsKept({ apiVersion, kind, namespace }: ObjectRef): string | undefined {
   return apiVersion === 'apps/v1' && namespace !== undefined ? revisionKinds[kind] : undefined;
 }
@@ -160,7 +166,7 @@ function ownerKey(namespace: string | undefined, { kind, name }: { kind: string;
   return `${namespace ?? ''}/${kind}/${name}`;
 }
 
-/** How many revisions each workload has. One list per kind and namespace, whatever the number of workloads. */
+/** Counts the revisions of each workload. Needs one list per kind and namespace, whatever the number of workloads. */
 async function revisionCounts(context: HealthContext, refs: readonly ObjectRef[]): Promise<Map<string, number>> {
   const lists = new Map<string, { kind: string; namespace: string }>();
   for (const ref of refs) {

@@ -11,8 +11,8 @@ const causesShown = 5;
 const logsShown = 3;
 
 /**
- * What the causes rest on and the logs that tell more, taken while the pods are still there. It never stands in the way
- * of the rollback: what may not be read, or is gone, is said and left out.
+ * Collects the evidence of the causes, and the logs that show more, while the pods still exist. Collecting never stops
+ * the rollback: evidence that is gone or may not be read is logged and left out.
  */
 export async function collectEvidence(
   context: RolloutContext,
@@ -43,7 +43,7 @@ function statements(cause: Cause): Shown[] {
   return [{ object: objectName(cause.subject), kind, title: cause.code, lines }];
 }
 
-/** The log as the kubelet has it; of a container that is gone what was heard of it while it ran. */
+/** The log as the kubelet has it. For a container that is gone, the lines that were heard while it ran. */
 async function logOf(context: RolloutContext, log: Cause['logs'][number], heard: PodLogs['heard']): Promise<Shown[]> {
   const { namespace, pod, container, previous } = log;
   const tailLines = context.request.rollout.logLines;
@@ -69,7 +69,7 @@ async function logOf(context: RolloutContext, log: Cause['logs'][number], heard:
   }
 }
 
-/** The kubelet writes into the log itself that it has none (any more). */
+/** Returns true for a line in which the kubelet itself says that it has no log (any more). */
 function isAboutLog(line: string): boolean {
   return /^unable to retrieve container logs for \w+:\/\//.test(line);
 }

@@ -10,11 +10,14 @@ import { wantedObjects, type WantedObject } from '../release/wantedObjects';
 export interface HealthTargets {
   objects: readonly WantedObject[];
   revision: Revision | undefined;
-  /** Where a rollback of the release would go. */
+  /** The revision to which a rollback of the release would go. */
   rollbackTo: Revision | undefined;
 }
 
-/** What is to be checked, with what does not exist told apart from what is not ready. */
+/**
+ * The objects to check. Throws for a name that does not exist, because such a name differs from an object that is not
+ * ready.
+ */
 export async function healthTargets(
   cluster: Cluster,
   storage: ReleaseStorage | undefined,
@@ -30,14 +33,14 @@ export async function healthTargets(
   return { objects: [...byKey.values()], revision: release?.revision, rollbackTo: release?.rollbackTo };
 }
 
-/** Every mistaken name is told, not only the first. */
+/** Reports every mistaken name, not only the first. */
 async function allOrAllMistakes(lookups: readonly Promise<WantedObject>[]): Promise<WantedObject[]> {
   const results = await Promise.allSettled(lookups);
   throwTogether(results.flatMap((result) => (result.status === 'rejected' ? [asTaskError(result.reason)] : [])));
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
 
-/** One error that names all that are of the first one's reason. */
+/** Throws one error with the messages of all errors that have the reason of the first. */
 function throwTogether(errors: readonly TaskError[]): void {
   const [first] = errors;
   if (first === undefined) return;
@@ -60,7 +63,7 @@ async function namedWorkloads(
 
 type Read = (workload: WorkloadName, ref: ObjectRef) => Promise<KubeObject | undefined>;
 
-/** From so many of one kind on, one list of the kind is cheaper than a request for each. */
+/** From this number of objects of one kind on, one list of the kind is cheaper than a request for each. */
 const listedFrom = 4;
 
 function readerOf(cluster: Cluster, names: readonly WorkloadName[]): Read {
@@ -76,7 +79,7 @@ function readerOf(cluster: Cluster, names: readonly WorkloadName[]): Read {
   };
 }
 
-/** Undefined where the kind may not be listed: its objects may still be read by name. */
+/** Returns undefined where the kind may not be listed. Its objects may still be read by name. */
 async function listByName(
   cluster: Cluster,
   { apiVersion, kind, namespace }: ObjectRef,
@@ -116,7 +119,7 @@ async function namedWorkload(
   return target(ref, live);
 }
 
-/** Kinds that run something; what one of the others owns is judged with it. */
+/** Kinds that run something. An object that belongs to one of the others is judged with its owner. */
 const selectable: readonly (readonly [string, string])[] = [
   ['apps/v1', 'Deployment'],
   ['apps/v1', 'StatefulSet'],
@@ -127,7 +130,7 @@ const selectable: readonly (readonly [string, string])[] = [
   ['v1', 'Pod'],
 ];
 
-/** In most cases another workload owns them, and its counters tell how they are. */
+/** In most cases another workload owns objects of these kinds, and the counters of that owner show how they are. */
 const mostlyOwned: ReadonlySet<string> = new Set(['Pod', 'ReplicaSet']);
 
 async function selectedWorkloads(
@@ -164,7 +167,7 @@ async function selectedWorkloads(
   return independent.map((object) => target(refOf(object), object));
 }
 
-/** Each list is refused alike where it is the selector that the API server does not understand. */
+/** If the API server does not understand the selector, it refuses every list in the same way. */
 function selectorError(error: TaskError, labelSelector: string): TaskError {
   if (error.facts['status'] !== 400) return error;
   const [, said = error.message] = /answered 400: (.*)$/s.exec(error.message) ?? [];
@@ -187,7 +190,7 @@ async function releaseTargets(
       `Input releaseName holds "${request.releaseName ?? ''}": ${why} in namespace ${namespace}.`,
     );
   }
-  // A failed upgrade that changed nothing leaves the one before it to be judged.
+  // A failed upgrade that changed nothing leaves the revision before it as the one to judge.
   const revision = appliedLast(history) ?? state.last;
   const halfApplied = revision.status === 'deployed' ? {} : { halfApplied: revision.status };
   const wanted = await wantedObjects(cluster, revision.manifest, namespace);
@@ -196,7 +199,10 @@ async function releaseTargets(
   return { objects, revision, rollbackTo };
 }
 
-/** Where nothing was ever verified: the newest that was deployed before, and is not known to have failed. */
+/**
+ * For a release in which nothing was ever verified: the newest revision that was deployed earlier and is not known to
+ * have failed.
+ */
 function previouslyDeployed(history: readonly Revision[], now: Revision): Revision | undefined {
   return sinceUninstall(history).findLast(
     (revision) => revision.revision < now.revision && revision.status === 'superseded' && !isUnhealthy(revision),

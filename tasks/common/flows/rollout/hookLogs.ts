@@ -14,15 +14,15 @@ import type { FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries'
 
 type NamedHook = Pick<Hook, 'name' | 'kind' | 'events' | 'manifest'>;
 
-/** What was seen of hooks while Helm ran them; Helm may have deleted them since. */
+/** Observations of hooks while Helm ran them. Helm may have deleted the hooks since. */
 export interface HookEvidence {
-  /** Why a hook failed; empty when nothing of it was seen, and nothing is there. */
+  /** Returns why a hook failed; empty when nothing of the hook was seen and it does not exist. */
   causesOf(hook: NamedHook): Promise<Cause[]>;
-  /** Why the hooks of this run failed that did. */
+  /** Returns why hooks of this run failed. */
   causes(): Cause[];
-  /** The hook that can no longer succeed, which is what `act` was told. */
+  /** The hook that can no longer succeed. It is the reason why the signal of `act` was aborted. */
   hopeless: HopelessHook | undefined;
-  /** What a container has said last. */
+  /** Returns the last lines of a container. */
   heard: PodLogs['heard'];
 }
 
@@ -31,25 +31,28 @@ export interface HopelessHook {
   cause: Cause;
 }
 
-/** Beyond what it may take, a Helm gets so long. */
+/** Seconds that Helm gets beyond the longest time that its run may take. */
 const hungAfterSeconds = 60;
 
-/** When a rollback can only hang: Helm gives each of its hooks, and its wait, the whole timeout. Seconds. */
+/**
+ * Seconds after which a rollback can only be hanging. Helm gives the whole timeout to each of its hooks and to its
+ * wait.
+ */
 export function hungAfter(timeoutSeconds: number, { hooks }: Pick<Revision, 'hooks'>): number {
   const events = ['pre-rollback', 'post-rollback'];
   const runs = hooks.flatMap((hook) => hook.events.filter((event) => events.includes(event))).length;
   return timeoutSeconds * (runs + 1) + hungAfterSeconds;
 }
 
-/** So long a failed hook's last words are waited for. */
+/** How long the last lines of the hooks' logs are waited for. */
 const lastWordsMs = 2_000;
-/** What Helm was told of a failure is on its way to us too. */
+/** A failure that Helm has seen needs a moment to arrive here too. */
 const arrivalMs = 100;
 
 /**
- * Runs Helm, and shows meanwhile what becomes of the Jobs and Pods of its hooks, and what they say: `events` are those of
- * this run, such as `pre-upgrade`. Helm waits for none of it, and nothing that goes wrong here makes a deploy fail. `act`
- * is told when a hook can no longer succeed, which Helm itself may find out no sooner than at its timeout.
+ * Runs Helm. Meanwhile, logs what becomes of the Jobs and Pods of its hooks, and their output. `events` are the events
+ * of this run, such as `pre-upgrade`. Helm never waits for this, and an error here never fails a deploy. The signal
+ * that `act` gets aborts when a hook can no longer succeed. Helm itself may notice that no sooner than at its timeout.
  */
 export async function whileHooksRun(
   context: ReleaseContext,
@@ -61,7 +64,7 @@ export async function whileHooksRun(
   const seen = newSeen(context);
   if (followed.length === 0) return { result: await act(seen.givenUp.signal), hooks: evidence(context, seen) };
   const stop = new AbortController();
-  // Never waited for: a server that does not answer must not hold up the deploy.
+  // Not awaited: a server that does not answer must not delay the deploy.
   void followHooks(context, followed, seen, stop.signal);
   try {
     const result = await act(seen.givenUp.signal);
@@ -77,7 +80,7 @@ function isRunnable({ kind }: { kind: string }): boolean {
   return kind === 'Job' || kind === 'Pod';
 }
 
-/** All that has arrived of this run's hooks, each object as it was last; what was deleted stays. */
+/** All objects of this run's hooks that have arrived, each in its last state. Deleted objects stay. */
 interface Seen {
   objects: Map<string, KubeObject>;
   logs: PodLogs | undefined;
@@ -86,7 +89,8 @@ interface Seen {
 }
 
 function newSeen(context: ReleaseContext): Seen {
-  // A pod that has ended is gone at once when Helm deletes it; that of a Job waits for its controller.
+  // When Helm deletes a hook Pod that has ended, the Pod is gone at once, so logs are read eagerly. The Pod of a Job
+  // stays until its controller acts.
   const logs = podLogs(context, { ...hookLogLimits, isEager: true });
   return { objects: new Map(), logs, hopeless: undefined, givenUp: new AbortController() };
 }
@@ -132,8 +136,8 @@ async function followHooks(
 }
 
 /**
- * Judges the hooks that are there at this moment, and tells what changes: what was there before may have been deleted for
- * what is there now. Their time ends with Helm's.
+ * Judges the hooks that exist at this moment, and logs changes. An older hook may have been deleted for the one that
+ * exists now. Hooks have no deadline of their own: Helm's timeout ends them.
  */
 function hookJudge(context: ReleaseContext, refs: readonly ObjectRef[]): (reading: FollowSnapshot) => RolloutVerdict {
   const policy = rolloutPolicy(context, never, true);
@@ -149,7 +153,7 @@ function hookJudge(context: ReleaseContext, refs: readonly ObjectRef[]): (readin
   };
 }
 
-/** The last moment that a Date knows. */
+/** The last moment that a Date can hold. */
 const never = new Date(8.64e15);
 
 function giveUp(context: ReleaseContext, seen: Seen, { workloads }: RolloutVerdict): void {
@@ -170,14 +174,17 @@ function hookRef(context: ReleaseContext, { kind, name, manifest }: NamedHook): 
   return { apiVersion: kind === 'Job' ? 'batch/v1' : 'v1', kind, namespace, name };
 }
 
-/** Hooks of an earlier run that are still there. Asked for when Helm is started: it makes none in its first milliseconds. */
+/**
+ * The UIDs of hooks of an earlier run that still exist. They are read when Helm is started, because Helm makes no hook
+ * in its first milliseconds.
+ */
 async function uidsOf({ cluster }: ReleaseContext, refs: readonly ObjectRef[]): Promise<ReadonlySet<string>> {
   const found = await Promise.allSettled(refs.map((ref) => cluster.get(ref, { metadataOnly: true })));
   const uids = found.flatMap((each) => (each.status === 'fulfilled' ? (each.value?.metadata.uid ?? []) : []));
   return new Set(uids);
 }
 
-/** One list and watch per kind and namespace, narrowed to what can be the hooks'. */
+/** One list and watch per kind and namespace, narrowed to objects that can belong to the hooks. */
 function hookQueries(refs: readonly ObjectRef[], before: ReadonlySet<string>, seen: Seen): FollowQuery[] {
   const keys = new Set(refs.map(objectKey));
   const uids = new Map<string, string>();
@@ -224,8 +231,9 @@ function onlyNamed(name: string | undefined): object {
 }
 
 /**
- * Remembers an object as it was last. It is taken down on arrival, since what is made, ends and is deleted within
- * milliseconds stands in no reading; that it is being deleted is Helm's doing and says nothing about it.
+ * Remembers the last state of an object. This happens on arrival, because an object that is made, ends and is deleted
+ * within milliseconds is in no snapshot. The deletion itself is Helm's doing and says nothing about the hook, so it is
+ * left out.
  */
 function arrived(seen: Seen, object: KubeObject, owners: ReadonlyMap<string, string>): true {
   const { deletionTimestamp: _deleted, ...metadata } = object.metadata;
@@ -259,7 +267,7 @@ function isHookPod(seen: Seen, { metadata }: KubeObject): boolean {
 function snapshotOf(seen: Seen, hook: KubeObject): RolloutSnapshot {
   const ref = refOf(hook);
   const objects = new Map([...seen.objects.values()].map((object) => [objectKey(refOf(object)), object]));
-  // Of two of one name (made again in one run) the one that is asked for.
+  // Two hooks may have one name if the hook was made again in one run. This is the one to judge.
   objects.set(objectKey(ref), hook);
   return rolloutSnapshot([{ ref, purpose: 'hook' }], { objects, unread: [] });
 }
@@ -269,7 +277,7 @@ function judgeNow(context: ReleaseContext, snapshot: RolloutSnapshot): Cause[] {
   return causesOf(judge(snapshot, rolloutPolicy(context, now, true), undefined, now));
 }
 
-/** Of a hook that could not be followed what is still there to see. */
+/** For a hook that could not be followed: judges what still exists of the hook. */
 async function causesNow(context: ReleaseContext, ref: ObjectRef): Promise<Cause[]> {
   try {
     const declared = await context.cluster.get(ref);
@@ -282,7 +290,10 @@ async function causesNow(context: ReleaseContext, ref: ObjectRef): Promise<Cause
   }
 }
 
-/** The phases in Helm's record of a rollback are of the target's own time: only what was seen tells which hook failed. */
+/**
+ * The phases in Helm's record of a rollback come from the target's own deploy. Only the observed objects show which
+ * hook failed.
+ */
 export async function showHookEvidence(
   context: ReleaseContext,
   story: { evidence: Shown[] },

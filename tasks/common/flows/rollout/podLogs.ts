@@ -8,31 +8,34 @@ import { containerRuns, type ContainerRun } from '../../core/rollout/containerRu
 export interface LogLimits {
   podsPerWorkload: number;
   linesPerContainer: number;
-  /** Reads also containers of which nobody has said yet that they started: for pods that vanish once they have ended. */
+  /** Also reads containers that are not yet reported as started, for pods that vanish once they have ended. */
   isEager?: boolean;
 }
 
-/** Shows the logs of pods as they come. What goes wrong with it is said once and stands in nobody's way. */
+/** Shows the logs of pods as they arrive. An error is logged once and stops nothing else. */
 export interface PodLogs {
-  /** To be called with every change of a pod of a workload (`Kind/name`). */
+  /** Must be called with every change of a pod of a workload (`Kind/name`). */
   look(workload: string, pod: KubeObject): void;
-  /** The last lines of a container, for when its pod is gone. */
+  /** Returns the last lines of a container, for the time when its pod is gone. */
   heard(namespace: string, pod: string, container: string): readonly string[];
-  /** Waits for the rest of containers that have ended, so many milliseconds at most, and stops. */
+  /** Waits for the rest of the logs of ended containers, at most this many milliseconds, and stops. */
   end(milliseconds: number): Promise<void>;
 }
 
-/** Of these containers the log is the reason to look; what is above is a flood. */
+/** The log is the main thing to see of a hook, so these limits only stop a flood. */
 export const hookLogLimits: LogLimits = { podsPerWorkload: 10, linesPerContainer: 10_000 };
 const workloadLogLimits: LogLimits = { podsPerWorkload: 5, linesPerContainer: 500 };
 
 const heardBytes = 64 * 1024;
-/** A pod that is older than this when it is first seen was there before; its log is shown from now on. */
+/**
+ * A pod that is older than this when it is first seen is from before this rollout. Its log is shown from the start of
+ * this rollout on.
+ */
 const oldPodMs = 10_000;
 const eagerPauseMs = 100;
 const eagerPauseMaxMs = 1_000;
 
-/** The logs of the workloads of a rollout, where the inputs ask for them. */
+/** The logs of a rollout's workloads, if the inputs ask for them. */
 export function workloadLogs(context: RolloutContext): PodLogs | undefined {
   return context.request.rollout.followLogs ? podLogs(context, workloadLogLimits) : undefined;
 }
@@ -42,7 +45,7 @@ interface FollowedContainer {
   pod: string;
   container: string;
   run: ContainerRun;
-  /** The run that was being read when the last reading began. */
+  /** The number of the run that was being read when the last reading began. */
   readRun: number;
   isReading: boolean;
   wasRead: boolean;
@@ -58,9 +61,9 @@ interface Listening {
   stop: AbortController;
   startedAt: number;
   containers: Map<string, FollowedContainer>;
-  /** By workload. */
+  /** The pods of each workload. */
   pods: Map<string, Set<string>>;
-  /** What was said once. */
+  /** Keys of messages that are logged only once. */
   said: Set<string>;
   readings: Set<Promise<void>>;
 }
@@ -160,7 +163,7 @@ function read(listening: Listening, followed: FollowedContainer): void {
     .finally(() => {
       followed.isReading = false;
       listening.readings.delete(reading);
-      // It was started again while the run before was read.
+      // The container was started again while its previous run was read.
       const isBehind = followed.run.number > followed.readRun;
       if (isBehind && !listening.stop.signal.aborted && !listening.said.has(forbidden)) read(listening, followed);
     });
@@ -217,7 +220,7 @@ function hear({ context, limits }: Listening, followed: FollowedContainer, text:
   }
 }
 
-/** The last lines, as many as evidence shows. */
+/** Keeps the last lines, as many as evidence shows. */
 function keep(followed: FollowedContainer, line: string, lines: number): void {
   followed.heard.push(line);
   followed.heardSize += line.length;

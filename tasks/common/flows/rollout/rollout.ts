@@ -22,34 +22,34 @@ import type { WantedObject } from '../release/wantedObjects';
 import type { FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries';
 
 export interface RolloutEnd {
-  /** `unknown`: the time is over, and what is left over could not be read. */
+  /** `unknown`: the deadline has passed, and some objects could not be read. */
   end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped';
   verdict: RolloutVerdict;
-  /** What containers have said whose pods may be gone. */
+  /** Returns the last lines of containers whose pods may be gone. */
   heard: PodLogs['heard'];
 }
 
 export interface RolloutOptions {
   policy: RolloutPolicy;
-  /** What was known before: the baseline, and what earlier readings have seen. */
+  /** The baseline, and what earlier snapshots have shown. */
   memory: RolloutMemory | undefined;
   /** Ends the following from outside, for example when Helm has ended. */
   stop?: AbortSignal;
-  /** What was said of each object before, so that nothing is said twice. */
+  /** The last logged state of each object, so that nothing is logged twice. */
   said: Map<string, string>;
-  /** Shows what the pods of the new revisions say. */
+  /** Shows the logs of the new revisions' pods. */
   logs?: PodLogs;
-  /** Tells the timeline rows from those of another rollout of this run. */
+  /** Distinguishes the timeline rows from those of another rollout of this run. */
   phase?: string;
 }
 
 const reminderMs = 30_000;
-/** So long the rest of a container's log is waited for at the end. */
+/** How long the rest of a container's log is waited for at the end. */
 const lastWordsMs = 500;
-/** What may not be listed is read by name, this often. */
+/** How often objects that may not be listed are read by name. */
 const pollMs = 2_000;
 
-/** One reading of the objects and of what is around them, without following. */
+/** Reads the objects and their surroundings once, without following them. */
 export async function readRollout(context: RolloutContext, objects: readonly WantedObject[]): Promise<RolloutSnapshot> {
   const follower = await context.cluster.follow(rolloutQueries(objects), context.signal);
   try {
@@ -59,7 +59,9 @@ export async function readRollout(context: RolloutContext, objects: readonly Wan
   }
 }
 
-/** Reads everything anew, for what was held from before may not have caught up, and follows it to its end. */
+/**
+ * Follows the objects to the end of the rollout. Reads everything anew, because earlier knowledge may be out of date.
+ */
 export async function followRollout(
   context: RolloutContext,
   objects: readonly WantedObject[],
@@ -117,7 +119,7 @@ async function watch(
   }
 }
 
-/** Undefined while it goes on. */
+/** Returns undefined while the rollout goes on. */
 function endOf(
   verdict: RolloutVerdict,
   policy: RolloutPolicy,
@@ -134,7 +136,10 @@ function lookAtPods(logs: PodLogs, snapshot: RolloutSnapshot): void {
   for (const { workload, pod } of newPods(snapshot)) logs.look(objectName(workload), pod);
 }
 
-/** What could not be read until the end is not healthy. Before Helm has applied all, what was broken may yet be mended. */
+/**
+ * Objects that cannot be read do not count as failed. A pre-existing failure counts only after Helm has applied
+ * everything, because Helm may still repair it.
+ */
 function isFailed(verdict: RolloutVerdict, policy: RolloutPolicy): boolean {
   if (verdict.health !== 'failed') return false;
   return policy.isApplied || verdict.decisive?.brokenBefore === undefined;
@@ -149,15 +154,17 @@ function followedRefs(objects: readonly WantedObject[]): FollowedRef[] {
   }));
 }
 
-/** A Job with ttlSecondsAfterFinished is removed by its controller when it has ended, well or badly. */
+/**
+ * A Job with ttlSecondsAfterFinished is removed by its controller after it has ended, whether it succeeded or failed.
+ */
 function removesItself(declared: KubeObject): boolean {
   const spec = declared['spec'];
   return declared.kind === 'Job' && typeof spec === 'object' && spec !== null && 'ttlSecondsAfterFinished' in spec;
 }
 
 /**
- * One query per kind and namespace, whatever the number of objects. What descends from them is told by its owners, so
- * queries of owners stand before those of what they own.
+ * One query per kind and namespace, whatever the number of objects. Descendants are recognised by their owners, so
+ * queries for owners come before queries for what they own.
  */
 export function rolloutQueries(objects: readonly WantedObject[]): FollowQuery[] {
   const uids = new Set<string>();
@@ -217,7 +224,7 @@ function objectQueries(objects: readonly WantedObject[], own: (object: KubeObjec
   return [...groups.values()].map(({ ref, names }) => {
     const { apiVersion, kind, namespace } = ref;
     const [only] = names;
-    // A pod of the manifest is read with all pods of the namespace: one list for both.
+    // A pod of the manifest is read with all pods of the namespace: one list serves both.
     const isOnly = names.size === 1 && only !== undefined && kind !== 'Pod';
     return {
       apiVersion,
@@ -231,8 +238,8 @@ function objectQueries(objects: readonly WantedObject[], own: (object: KubeObjec
 }
 
 /**
- * The reading, with a second look at what it lacks: an object is called missing only when the API server itself says so,
- * and what may not be listed may still be read by its name (Helm itself needs no more).
+ * Completes a snapshot with a second read of the objects that it lacks. An object counts as missing only when the API
+ * server itself says so. An object that may not be listed may still be read by its name (Helm itself needs no more).
  */
 async function confirmed(
   context: RolloutContext,
@@ -249,7 +256,8 @@ async function confirmed(
         const live = await context.cluster.get(object.ref, { metadataOnly: isSecret(object.ref) });
         if (live !== undefined) found.set(object.key, live);
       } catch (thrown) {
-        // What cannot be read is unknown, not absent; the query's own error stands in `unread`, or is added below.
+        // An object that cannot be read is unknown, not absent. The query's own error is in `unread`, or is added
+        // below.
         unreadable.set(object, asTaskError(thrown));
       }
     }),
@@ -268,9 +276,9 @@ function isIn(ref: ObjectRef, query: { kind: string; namespace?: string }): bool
   return ref.kind === query.kind && ref.namespace === query.namespace;
 }
 
-/** Says once which kinds cannot be read, and what that hides. */
+/** Logs once which kinds cannot be read, and what that hides. */
 function sayBlindness(context: RolloutContext, verdict: RolloutVerdict, known: Set<string>): Set<string> {
-  // What was not read any more because the step is cancelled says nothing about the cluster.
+  // After a cancellation, an object that was not read says nothing about the cluster.
   if (context.signal.aborted) return known;
   const now = new Set(verdict.unread.map(({ kind, message }) => `${kind} ${message}`));
   for (const { kind, message } of verdict.unread) {
@@ -280,7 +288,7 @@ function sayBlindness(context: RolloutContext, verdict: RolloutVerdict, known: S
   return now;
 }
 
-/** One line for each object of which there is news. Answers whether there was any. */
+/** Logs one line for each object with news. Returns true if there was any. */
 export function sayChanges(
   context: RolloutContext,
   workloads: readonly WorkloadVerdict[],
@@ -288,7 +296,8 @@ export function sayChanges(
 ): boolean {
   let isNews = false;
   for (const workload of workloads) {
-    // The words of one cause differ from try to try; that is no news, nor that what was wrong is now called hopeless.
+    // The message of one cause differs from try to try, which is no news. It is no news either when a known problem
+    // becomes hopeless.
     const state = `${workload.status.message} ${tellingCause(workload)?.code ?? ''}`;
     if (said.get(workload.key) === state) continue;
     const isFirst = !said.has(workload.key);
@@ -306,12 +315,12 @@ function wordsFor(workload: WorkloadVerdict): string {
   const telling = tellingCause(workload);
   const { message } = workload.status;
   if (telling === undefined) return message;
-  // A cause that is the status in another form is told once.
+  // A cause that only repeats the status in other words is logged once.
   const isSame = telling.message.endsWith(message) || message.includes(telling.message);
   return isSame ? `${message} (${telling.code})` : `${message} ${telling.message} (${telling.code})`;
 }
 
-/** A container that has just started is not ready: that alone is no trouble to tell of. */
+/** A container that has just started is not ready. This alone is not worth a line. */
 function tellingCause({ health, cause, suspects }: WorkloadVerdict): Cause | undefined {
   if (health === 'healthy') return undefined;
   return (
@@ -329,7 +338,7 @@ function remind(context: RolloutContext, verdict: RolloutVerdict, leftMs: number
   context.agent.log(`  Still waiting, ${Math.round(leftMs / 1000)} s left: ${names.join('; ')}${more}`);
 }
 
-/** The policy of a deploy: what the inputs say, up to a deadline. */
+/** The policy of a rollout: the settings of the inputs, up to a deadline. */
 export function rolloutPolicy(context: RolloutContext, deadline: Date, isApplied: boolean): RolloutPolicy {
   const { failFast, stableForSeconds, graces, statusRules } = context.request.rollout;
   return {
@@ -342,7 +351,7 @@ export function rolloutPolicy(context: RolloutContext, deadline: Date, isApplied
   };
 }
 
-/** To judge what is there at this moment. `everyPod`: pods of an earlier template are not healthy. */
+/** The policy to judge the state at this moment. `everyPod`: pods of an earlier template are not healthy. */
 export function momentPolicy(context: RolloutContext, now: Date, { everyPod }: { everyPod: boolean }): RolloutPolicy {
   const policy = rolloutPolicy(context, new Date(now.getTime() + 1), true);
   return { ...policy, stableForSeconds: 0, failFast: false, everyPod };

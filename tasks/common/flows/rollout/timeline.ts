@@ -4,11 +4,14 @@ import { hasRow, timelineRow } from '../../core/rollout/timelineRow';
 import type { RolloutVerdict } from '../../core/rollout/verdict';
 import { objectKey } from '../../core/kubernetes/manifest';
 
-/** The run page shows a row below the step for each workload; a release of hundreds must not bury the rest of the run. */
+/**
+ * The run page shows a row below the step for each workload. A release with hundreds of workloads must not bury the
+ * rest of the run.
+ */
 const maximumRows = 50;
 
 export interface Timeline {
-  /** Tells of every workload of which something has changed. `isOver`: this was the last look. */
+  /** Updates the row of every workload that has changed. `isOver`: this is the last snapshot. */
   tell(verdict: RolloutVerdict, snapshot: RolloutSnapshot, isOver: boolean): void;
 }
 
@@ -22,7 +25,7 @@ export function timelineOf({ agent }: RolloutContext, phase = ''): Timeline {
         if (!isKnown && (told.size >= maximumRows || !hasRow(workload))) continue;
         const row = timelineRow(workload, objects.get(workload.key), { isOver, phase });
         const { text: _text, ...state } = row;
-        // The words of one state differ from try to try; that is no news.
+        // The text of one state differs from try to try, which is no news.
         const news = JSON.stringify([state, workload.cause?.code ?? workload.suspects[0]?.code]);
         if (told.get(workload.key) === news) continue;
         told.set(workload.key, news);

@@ -1,7 +1,10 @@
 import { TaskError } from '../../core/failure';
 import type { Clock } from '../../core/ports';
 
-/** Waits no longer than that. What comes later is nobody's; throws `ClusterUnreachable`, with `what` did not come. */
+/**
+ * Waits for a promise for at most `milliseconds`, then throws `ClusterUnreachable` with `what` in its message. A later
+ * result is ignored.
+ */
 export async function within<T>(
   clock: Clock,
   milliseconds: number,
@@ -19,7 +22,7 @@ export async function within<T>(
   }
 }
 
-/** Waits until `signal` aborts, then throws `Cancelled`. */
+/** Waits for a promise until `signal` aborts, then throws `Cancelled`. */
 export function orCancelled<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {

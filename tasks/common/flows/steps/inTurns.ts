@@ -1,9 +1,15 @@
 import { stopIfCancelled } from '../../core/releaseContext';
 
-/** Requests at a time: enough to hide the way to the server, few enough not to be held back by its fairness. */
+/**
+ * The number of requests at the same time: enough to hide the network's latency, and few enough that the API server's
+ * fairness does not hold them back.
+ */
 const atATime = 8;
 
-/** All of them, a few at a time, answers in their order. The first error ends it. */
+/**
+ * Does `work` for all items, a few at a time, and returns the results in the order of the items. Rejects with the first
+ * error.
+ */
 export async function inTurns<T, R>(
   items: readonly T[],
   signal: AbortSignal,

@@ -4,7 +4,10 @@ import type { RolloutContext } from '../../core/releaseContext';
 const tries = 3;
 const pauseMs = 1000;
 
-/** For what must be read or written once something was changed: a fault that passes must not leave it half done. */
+/**
+ * Tries up to three times. For reads and writes after a change was begun: a passing fault must not leave the change
+ * half done.
+ */
 export async function insist<T>({ clock, signal }: RolloutContext, act: () => Promise<T>): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
