@@ -5,11 +5,11 @@ import type { RehearsedWrite } from '../../tasks/common/core/helm/rehearsal';
 import { codes, helm, live, object, plan, revision, strict, verified, write } from '../support/rollbackScene';
 
 /*
- * A Helm on paper: what a rollback of a version writes, by the rule that stands in that version's isMatchingInfo. What
- * the plan foretells without a rehearsal is held against what this Helm does, and so is what it makes of its rehearsal.
+ * A simulated Helm that does the writes of a rollback by the rule in that version's isMatchingInfo. The plan's
+ * prediction without a rehearsal is compared with this Helm, and so is the plan's verdict on its rehearsal.
  */
 
-/** What is compared besides name and namespace. */
+/** The fields that are compared besides name and namespace. */
 const rules = {
   'v3.17.0': ({ kind }: KubeObject) => kind,
   'v3.17.1': ({ kind, apiVersion }: KubeObject) => `${group(apiVersion)} ${kind}`,
@@ -26,7 +26,7 @@ function group(apiVersion: string): string {
   return apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '';
 }
 
-/** What the API server takes for one object. */
+/** The fields by which the API server identifies an object. */
 function identity({ apiVersion, kind, metadata }: KubeObject): string {
   return `${group(apiVersion)}/${kind}/${metadata.name}`;
 }
@@ -76,7 +76,7 @@ const thing = fc
 
 const things = fc.uniqueArray(thing, { selector: identity, maxLength: 6 });
 
-/** What is live was made by the last revision or an older one; some of it may be gone, and some of it is to be kept. */
+/** The last revision or an older one made the live objects. Some may be missing, and some must be kept. */
 const story = fc
   .record({
     version: fc.constantFrom(...(Object.keys(rules) as Version[])),
@@ -94,7 +94,7 @@ const story = fc
     return { version, target, last, alive };
   });
 
-/** By what the API server takes for one object, what is there in the end: `gone` or `there`. */
+/** The final state of each object, by the API server's identity: `gone` or `there`. */
 function endOf({ alive }: Story, writes: readonly RehearsedWrite[]): Map<string, string> {
   const end = new Map(alive.map((one) => [identity(one), 'there']));
   for (const { ref, effect } of writes) {
@@ -125,8 +125,8 @@ function foretold(made: ReturnType<typeof plan>): Map<string, string> {
   );
 }
 
-describe('What a plan foretells', () => {
-  it('is what a Helm of that version does, object by object, rehearsed or not', () => {
+describe('the prediction of a plan', () => {
+  it('is what a Helm of that version does, object by object, with and without a rehearsal', () => {
     fc.assert(
       fc.property(story, (told) => {
         const writes = helmWrites(told);
@@ -138,7 +138,7 @@ describe('What a plan foretells', () => {
     );
   });
 
-  it('agrees with the rules of that version, so that no honest Helm is suspected', () => {
+  it('follows the rules of that version, so no genuine Helm is suspected', () => {
     fc.assert(
       fc.property(story, (told) => {
         const found = codes(planOf(told, helmWrites(told)));
@@ -151,7 +151,7 @@ describe('What a plan foretells', () => {
     );
   });
 
-  it('is refused exactly where something of the target is gone at the end', () => {
+  it('refuses exactly when an object of the target is gone at the end', () => {
     fc.assert(
       fc.property(story, (told) => {
         const writes = helmWrites(told);
@@ -163,7 +163,7 @@ describe('What a plan foretells', () => {
     );
   });
 
-  it('is refused where a tampered Helm deletes one object more, whichever', () => {
+  it('refuses when a tampered Helm deletes any one object more', () => {
     fc.assert(
       fc.property(story, thing, (told, extra) => {
         const honest = helmWrites(told);

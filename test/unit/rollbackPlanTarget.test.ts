@@ -26,22 +26,22 @@ const failed = (number: number): Revision => revision(number, 'failed', []);
 
 const upgradeFailed = { description: 'Upgrade "web" failed: context deadline exceeded' };
 
-describe('The target of a rollback', () => {
-  it('is the newest revision that was seen healthy, over newer ones that nobody looked at', () => {
+describe('the target of a rollback', () => {
+  it('is the newest revision that was seen healthy, before newer ones that nobody checked', () => {
     const { target, codes, passed } = choose([good(1), good(2), unproven(3), failed(4)]);
     assert.deepEqual([target, codes, passed], [2, [], [4, 3]]);
   });
 
-  it('is before the present revision, though that is healthy', () => {
+  it('is older than the present revision, even if that one is healthy', () => {
     assert.equal(choose([good(1), serving(2, { labels: verified(2) })]).target, 1);
   });
 
-  it('is the newest that was deployed where nothing carries a mark, and that is said', () => {
+  it('without marks is the newest revision that was deployed, and the plan says so', () => {
     const { target, codes } = choose([unproven(1), unproven(2), failed(3)]);
     assert.deepEqual([target, codes], [2, ['UnverifiedTarget']]);
   });
 
-  it('does not take the mark that Helm copied from another revision for its own', () => {
+  it('does not use a mark that Helm copied from another revision', () => {
     const { target, codes } = choose([
       good(1),
       unproven(2, { labels: verified(1) }),
@@ -76,17 +76,17 @@ describe('The target of a rollback', () => {
     });
   }
 
-  it('is not let through by allowUnverifiedTarget where nobody named it by number', () => {
+  it('is not accepted through allowUnverifiedTarget unless somebody named it by number', () => {
     assert.deepEqual(choose([failed(1), serving(2)], 'previous', { allowUnverifiedTarget: true }).codes, [
       'RevisionUnhealthy!',
     ]);
   });
 
-  it('may be an unproven revision that is named by number, as a warning', () => {
+  it('may be an unverified revision that is named by number, with a warning', () => {
     assert.deepEqual(choose([good(1), unproven(2), serving(3)], 2).codes, ['UnverifiedTarget']);
   });
 
-  it('quotes no more of a failure than fits in a sentence', () => {
+  it('has a shortened quote of its failure', () => {
     const long = unproven(1, { description: `Upgrade "web" failed: ${'x'.repeat(5000)}` });
     assert.ok(choose([long, serving(2)], 1).message.length < 600);
   });
@@ -135,32 +135,32 @@ describe('The target of a rollback', () => {
     });
   }
 
-  it('does not reach behind an uninstall for a healthy revision', () => {
+  it('is never a healthy revision from before an uninstall', () => {
     assert.equal(choose([good(1), revision(2, 'uninstalled', []), unproven(3), serving(4)]).target, 3);
   });
 
-  it('is told to be beyond revisions whose record is gone', () => {
+  it('is reported to lie beyond revisions whose record is gone', () => {
     const { codes, message } = choose([good(1), serving(4)]);
     assert.deepEqual(codes, ['HistoryIncomplete']);
     assert.match(message, /revisions 2-3/);
   });
 
-  it('is told to be beyond a revision whose record cannot be read', () => {
+  it('is reported to lie beyond a revision whose record cannot be read', () => {
     const unread = revision(2, 'unknown', [], { manifest: '', chart: { name: '', version: '', appVersion: '' } });
     const { codes, message } = choose([good(1), unread, serving(3)]);
     assert.deepEqual(codes, ['HistoryIncomplete']);
     assert.match(message, /The record of revision 2 cannot be read: whether an irreversible step/);
   });
 
-  it('is told to be under a Helm that is at work, or died', () => {
+  it('is reported to be unavailable while a Helm is at work, or after it died', () => {
     assert.deepEqual(choose([good(1), revision(2, 'pending-upgrade', [])]).codes, ['ReleasePending']);
   });
 
-  it('counts a description that a person wrote for nothing', () => {
+  it('is not chosen by a description that a person wrote', () => {
     assert.equal(whyUnfit(unproven(1, { description: 'Release of the failed: payment fix' })), undefined);
   });
 
-  it('names revisions by ranges', () => {
+  it('has its skipped revisions named by ranges', () => {
     assert.equal(numberList([1, 2, 3, 5, 7, 8]), '1-3, 5, 7-8');
   });
 });

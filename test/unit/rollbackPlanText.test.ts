@@ -49,11 +49,11 @@ function deleting(objects: readonly KubeObject[], more: Scene = {}): RollbackPla
   });
 }
 
-describe('A plan for its approver', () => {
+describe('a plan for its approver', () => {
   const made = deleting([config], { deployedBy: { 2: 'run 20260820.3' } });
   const text = planMarkdown(made);
 
-  it('says the risk first, and on one screen what happens', () => {
+  it('shows the risk first, and the changes on one screen', () => {
     const overview = text.slice(0, text.indexOf('<details>'));
     assert.match(
       overview,
@@ -77,13 +77,13 @@ describe('A plan for its approver', () => {
     assert.ok(overview.includes(made.digest));
   });
 
-  it('holds the differences, folded', () => {
+  it('contains the differences, folded', () => {
     assert.match(text, /<details>\n<summary>Patched \(1\)<\/summary>/);
     assert.match(text, /\n```diff\n@@ .*\n(.*\n)*- {8}- image: app:2\n\+ {8}- image: app:1\n/);
     assert.equal(text.split('<details>').length, text.split('</details>').length);
   });
 
-  it('says how the revision failed that is left behind', () => {
+  it('shows how the present revision failed', () => {
     assert.match(text, /Revisions that are left behind \(1\)/);
     assert.match(text, /Upgrade "web" failed: timed out/);
   });
@@ -116,7 +116,7 @@ describe('A plan for its approver', () => {
     assert.ok(planMarkdown(big).length < 250_000);
   });
 
-  it('does not look for ever for what two wholly different objects have in common', () => {
+  it('compares two entirely different objects quickly', () => {
     const lines = (seed: number): string =>
       Array.from({ length: 20_000 }, (_, index) => `${(index * seed) % 7919}`).join('\n');
     const wild = (seed: number): KubeObject => object('ConfigMap', 'wild', { data: { a: lines(seed) } });
@@ -132,7 +132,7 @@ describe('A plan for its approver', () => {
   });
 });
 
-describe('Hostile text in a plan', () => {
+describe('hostile text in a plan', () => {
   const hostile =
     '</details><script>alert(1)</script> [x](https://evil.example) `code` ##vso[task.setvariable]x $(secret) | \u0007';
   const made = deleting([object('Thing', hostile, {}, 'example.com/v1')], {
@@ -170,7 +170,7 @@ describe('Hostile text in a plan', () => {
   });
 });
 
-describe('The images of a plan', () => {
+describe('the images of a plan', () => {
   const containers = (...images: string[]): object => ({
     containers: images.map((image, index) => ({ name: `c${index}`, image })),
   });
@@ -211,7 +211,7 @@ describe('The images of a plan', () => {
   }
 });
 
-/** A rollback as it comes to somebody at night: a hot fix, a Secret, hooks. */
+/** A rollback in an emergency: a hot fix, a Secret, hooks. */
 function night(before: readonly KubeObject[] = [], after: readonly KubeObject[] = []): RollbackPlan {
   const secret = (stringData: object): KubeObject => object('Secret', 'login', { stringData });
   const settings = (mode: string): KubeObject => object('ConfigMap', 'settings', { data: { mode } });
@@ -251,8 +251,8 @@ function night(before: readonly KubeObject[] = [], after: readonly KubeObject[] 
   });
 }
 
-describe('The summary of a plan', () => {
-  it('names risk, target, what is deleted, what restarts, and the digest', () => {
+describe('the summary of a plan', () => {
+  it('names risk, target, deletions, restarts and the digest', () => {
     const made = deleting([config]);
     const lines = planSummary(made).split('\n');
     assert.equal(lines[0], '**Rollback of release web in namespace shop to revision 1: risk low**');
@@ -262,7 +262,7 @@ describe('The summary of a plan', () => {
     assert.equal(lines.at(-1), `- Digest ${made.digest}`);
   });
 
-  it('is at most 4000 characters, whatever is in the plan', () => {
+  it('has at most 4000 characters for any plan', () => {
     fc.assert(
       fc.property(
         fc.array(fc.string({ minLength: 1, maxLength: 120, unit: 'binary' }), { maxLength: 40 }),
@@ -282,7 +282,7 @@ describe('The summary of a plan', () => {
     );
   });
 
-  it('says how many warnings did not fit', () => {
+  it('gives the number of warnings that did not fit', () => {
     const many = Array.from({ length: 60 }, (_, index) => object('Thing', `thing-${index}`, {}, 'example.com/v1'));
     const lines = planSummary(deleting(many)).split('\n');
     assert.match(lines[2] ?? '', /^- Refused, DeletesCustomResource: Thing\/thing-0 is deleted/);
@@ -291,7 +291,7 @@ describe('The summary of a plan', () => {
     assert.match(lines[7] ?? '', /^- Now: revision 2/);
   });
 
-  it('names hooks, objects, fields with from and to, hot fixes, keys of Secrets without values, and the page', () => {
+  it('names hooks, objects, fields with both values, hot fixes, keys of Secrets without values, and the page', () => {
     const lines = planSummary(night(), 'https://dev.azure.com/fabrikam/shop/_build/results?buildId=7').split('\n');
     for (const expected of [
       '- Target: revision 1, web 1.1.0, application 2.1, superseded, deployed at 2026-08-20T10:01:00Z, seen healthy',
@@ -311,7 +311,7 @@ describe('The summary of a plan', () => {
     assert.ok(!lines.join().includes('hunter2') && !lines.join().includes('aHVudGVyMg'));
   });
 
-  it('leaves out what matters least, in whole lines, and uses the room', () => {
+  it('leaves out the least important lines whole, and uses the space', () => {
     const settings = (mode: string): KubeObject[] =>
       Array.from({ length: 90 }, (_, index) =>
         object('ConfigMap', `settings-${index}`, { data: { mode: mode.repeat(20), level: mode } }),
@@ -337,7 +337,7 @@ describe('The summary of a plan', () => {
     }
   });
 
-  it('names a hundred workloads in a line', () => {
+  it('names a hundred workloads in one line', () => {
     const workloads = Array.from({ length: 100 }, (_, index) => `deployment/${'x'.repeat(240)}-${index}`);
     const made = deleting([config]);
     const many: RollbackPlan = { ...made, subject: { kind: 'workloads', namespace: 'shop', workloads } };
@@ -345,7 +345,7 @@ describe('The summary of a plan', () => {
   });
 });
 
-describe('What the execution takes from a plan', () => {
+describe('the orders that the execution gets from a plan', () => {
   const made = deleting([
     object('Namespace', 'other'),
     config,
@@ -356,7 +356,7 @@ describe('What the execution takes from a plan', () => {
     object('NetworkPolicy', 'deny', {}, 'networking.k8s.io/v1'),
   ]);
 
-  it('is what it deletes itself, by uid, what serves first and what holds others last', () => {
+  it("include the task's own deletions by uid, serving objects first and restraining objects last", () => {
     assert.deepEqual(
       ownDeletions(made).map(({ ref, uid }) => `${ref.kind} ${uid}`),
       [
@@ -370,21 +370,21 @@ describe('What the execution takes from a plan', () => {
     );
   });
 
-  it('is what Helm may delete: what only restrains, and the hooks that run', () => {
+  it("include Helm's allowed deletions: restraining objects and the hooks that run", () => {
     assert.deepEqual(helmMayDelete(made), [
       { ref: { apiVersion: 'networking.k8s.io/v1', name: 'deny', namespace: 'shop' }, resource: 'networkpolicies' },
       { ref: { apiVersion: 'batch/v1', name: 'drain', namespace: 'shop' }, resource: 'jobs' },
     ]);
   });
 
-  it('is what Helm may write: what the target declares, and the hooks that run', () => {
+  it("include Helm's allowed writes: the target's objects and the hooks that run", () => {
     assert.deepEqual(
       helmMayWrite(made).map(({ ref, resource }) => `${resource}/${ref.name}`),
       ['deployments/web', 'jobs/drain'],
     );
   });
 
-  it('names the StatefulSets whose pods may have to be deleted', () => {
+  it('name the StatefulSets whose pods may have to be deleted', () => {
     const set = (image: string): KubeObject =>
       object('StatefulSet', 'db', { spec: { template: { spec: { containers: [{ name: 'db', image }] } } } }, 'apps/v1');
     const stateful = plan({
@@ -398,7 +398,7 @@ describe('What the execution takes from a plan', () => {
   });
 });
 
-describe('What a plan needs to read', () => {
+describe('the reads that a plan needs', () => {
   const target = revision(
     1,
     'superseded',
@@ -414,7 +414,7 @@ describe('What a plan needs to read', () => {
     object('CronJob', 'gone', {}, 'batch/v1beta1'),
   ]);
 
-  it('is each kind once, those of hooks too', () => {
+  it('are each kind once, including the kinds of hooks', () => {
     assert.deepEqual(kindsToResolve([target, last]).map(servedKey), [
       'autoscaling/v1/HorizontalPodAutoscaler',
       'v1/ConfigMap',
@@ -425,7 +425,7 @@ describe('What a plan needs to read', () => {
     ]);
   });
 
-  it('is one list for each kind and namespace, in the version of the target', () => {
+  it('are one list for each kind and namespace, in the version of the target', () => {
     const served = new Map<string, ServedKind>(
       kindsToResolve([target, last]).map((kind) => [
         servedKey(kind),
@@ -449,7 +449,7 @@ describe('What a plan needs to read', () => {
     );
   });
 
-  it('is kept in the version that was asked for first', () => {
+  it('keep the version that was requested first', () => {
     const [v1, v2] = [
       live(object('HorizontalPodAutoscaler', 'web', {}, 'autoscaling/v1')),
       live(object('HorizontalPodAutoscaler', 'web', {}, 'autoscaling/v2')),
@@ -461,7 +461,7 @@ describe('What a plan needs to read', () => {
   });
 });
 
-describe('What was declared, and how the API server spells it', () => {
+describe("declared values and the API server's spelling of them", () => {
   for (const [declared, value, same] of [
     ['1000m', '1', true],
     ['0.1', '100m', true],
@@ -483,11 +483,11 @@ describe('What was declared, and how the API server spells it', () => {
     });
   }
 
-  it('no word is a quantity', () => {
+  it('a word is no quantity', () => {
     for (const text of ['', 'm', '1x', 'Ki', '1.2.3', '--1', '1e3Ki']) assert.equal(quantity(text), undefined);
   });
 
-  it('paths can be read', () => {
+  it('paths can be parsed', () => {
     assert.equal(
       pathText(['spec', 'containers', { key: 'name', is: 'web' }, 'args', 0, 'app.properties']),
       'spec.containers[web].args[0]["app.properties"]',
@@ -495,7 +495,7 @@ describe('What was declared, and how the API server spells it', () => {
   });
 });
 
-describe('The page of findings', () => {
+describe('the page of findings', () => {
   const page = readFileSync(new URL('../../docs/plan-findings.md', import.meta.url), 'utf8');
   const entries = new Map(
     [...page.matchAll(/^- `(\w+)` \((\w+)(?:, switched off by ([^)]*))?\): /gm)].map(
@@ -503,7 +503,7 @@ describe('The page of findings', () => {
     ),
   );
 
-  it('has every code, with its severity and the input that switches it off', () => {
+  it('has every code with its severity and the input that allows it', () => {
     assert.deepEqual([...entries.keys()], Object.keys(findingRules));
     for (const [code, rule] of Object.entries(findingRules)) {
       const { severity, by } = entries.get(code) ?? { severity: '', by: '' };
@@ -515,7 +515,7 @@ describe('The page of findings', () => {
   });
 });
 
-describe('A plan that is kept in the cluster', () => {
+describe('a plan that is kept in the cluster', () => {
   const large = (text: string): KubeObject =>
     object('ConfigMap', 'big', {
       data: Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`k${index}`, text.repeat(50)])),
@@ -529,7 +529,7 @@ describe('A plan that is kept in the cluster', () => {
     writes: [write('changed', live(large('a'))), write('changed', live(web('app:1')))],
   });
 
-  it('leaves out the longest differences where it is long, and is still the plan of its digest', () => {
+  it('leaves out the longest differences when it is too long, and keeps its digest', () => {
     const kept = readPlan(keptPlanJson(made, 9000), made.digest, sha256);
     assert.ok('plan' in kept);
     assert.deepEqual(
@@ -542,13 +542,13 @@ describe('A plan that is kept in the cluster', () => {
     assert.ok(keptPlanJson(made, 9000).length <= 9000);
   });
 
-  it('is whole where it fits', () => {
+  it('is complete when it fits', () => {
     assert.deepEqual(readPlan(keptPlanJson(made), made.digest, sha256), { plan: made, isTimeProven: true });
   });
 });
 
-describe('A plan in which nothing changes', () => {
-  it('is known to be done already', () => {
+describe('a plan in which nothing changes', () => {
+  it('is recognised as already done', () => {
     const same = plan({
       history: [revision(1, 'superseded', [config], { labels: verified(1) }), revision(2, 'deployed', [config])],
       live: [live(config)],

@@ -109,8 +109,8 @@ function planFor(workloads: readonly PlainWorkload[], more: Partial<WorkloadPlan
   return made;
 }
 
-describe('A plain workload is rolled back as kubectl rollout undo does it', () => {
-  it('a Deployment to the ReplicaSet before the present one, fields of the bad one taken away', () => {
+describe('a plain workload is rolled back like with kubectl rollout undo', () => {
+  it('a Deployment goes to the previous ReplicaSet, without the fields of the bad one', () => {
     const undo = undoOf(deployment(bad, past), asked('verified'));
     assert.ok('patch' in undo);
     assert.deepEqual([undo.past.revision, undo.present.revision], [2, 3]);
@@ -120,7 +120,7 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
     });
   });
 
-  it('with the annotations of that time, but not those that are about its present', () => {
+  it('it gets the annotations of that revision, except those about its present state', () => {
     const live = {
       ...bad,
       metadata: {
@@ -140,7 +140,7 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
   });
 
   for (const kind of ['StatefulSet', 'DaemonSet']) {
-    it(`a ${kind} to the ControllerRevision before the present one`, () => {
+    it(`a ${kind} goes to the previous ControllerRevision`, () => {
       const live = workload(kind, { template: template('app:2') });
       const undo = undoOf(
         {
@@ -158,12 +158,12 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
     });
   }
 
-  it('to a revision that is named by number', () => {
+  it('it goes to a revision named by number', () => {
     const undo = undoOf(deployment(bad, past), asked(1));
     assert.ok('past' in undo && undo.past.name === 'deployment-1');
   });
 
-  it('does not take the ReplicaSet of another Deployment for its past', () => {
+  it('the ReplicaSet of another Deployment is not its history', () => {
     const stranger = {
       ...replicaSet(2, 'evil:1'),
       metadata: { ...replicaSet(2, 'x').metadata, ...ownedBy('Another') },
@@ -213,7 +213,7 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
     ],
   ];
   for (const [incident, one, toRevision, code, words] of cases) {
-    it(`is refused where ${incident}`, () => {
+    it(`it is refused if ${incident}`, () => {
       const made = planFor([one], { toRevision });
       assert.deepEqual([codes(made), made.risk, made.objects], [[code], 'refused', []]);
       assert.match(made.findings[0]?.message ?? '', words);
@@ -221,11 +221,11 @@ describe('A plain workload is rolled back as kubectl rollout undo does it', () =
   }
 });
 
-describe('The plan for plain workloads', () => {
+describe('the plan for plain workloads', () => {
   const one = rehearsed(deployment(bad, past));
   const made = planFor([one]);
 
-  it('shows the difference, that the pods restart, and that nobody saw the target healthy', () => {
+  it('shows the difference, the restart of the pods, and that nobody saw the target healthy', () => {
     assert.deepEqual(fatesOf(made), { 'Deployment/deployment': 'patched' });
     const changed = objectOf(made, 'Deployment/deployment');
     assert.deepEqual(
@@ -239,7 +239,7 @@ describe('The plan for plain workloads', () => {
     assert.deepEqual(readPlan(planJson(made), made.digest, sha256), { plan: made, isTimeProven: true });
   });
 
-  it('has the same digest while it is scaled and its status changes', () => {
+  it('has the same digest while the workload is scaled and its status changes', () => {
     const scaled = {
       ...bad,
       metadata: { ...bad.metadata, resourceVersion: '9' },
@@ -249,7 +249,7 @@ describe('The plan for plain workloads', () => {
     assert.equal(planFor([rehearsed(deployment(scaled, past))]).digest, made.digest);
   });
 
-  it('has the same digest where an autoscaler is faster than the dry run', () => {
+  it('has the same digest when an autoscaler writes before the dry run', () => {
     const spec = { ...(bad['spec'] as object), template: template('app:1'), replicas: 8 };
     assert.equal(planFor([{ ...one, rehearsed: { result: { ...bad, spec } } }]).digest, made.digest);
   });
@@ -262,12 +262,12 @@ describe('The plan for plain workloads', () => {
     ]);
   });
 
-  it('has another digest where what it returns to was altered', () => {
+  it('has another digest when its target was edited', () => {
     const altered = planFor([rehearsed(deployment(bad, [replicaSet(2, 'evil:1'), ...past.slice(2)]))]);
     assert.notEqual(altered.digest, made.digest);
   });
 
-  it('warns of a release whose record knows nothing of it, and of an operator that may undo it', () => {
+  it("warns that a release's record will not match, and that an operator may undo the rollback", () => {
     const metadata = { ...bad.metadata, annotations: { 'meta.helm.sh/release-name': 'web' } };
     assert.ok(codes(planFor([rehearsed(deployment({ ...bad, metadata }, past))])).includes('OwnedByHelm'));
     const owner = { apiVersion: 'example.com/v1', kind: 'App', name: 'x', uid: 'u', controller: true };
@@ -275,14 +275,14 @@ describe('The plan for plain workloads', () => {
     assert.ok(codes(planFor([rehearsed(deployment(owned, past))])).includes('Controlled'));
   });
 
-  it('is refused where the API server refuses it, or was not asked', () => {
+  it('is refused if the API server refuses it or was not asked', () => {
     assert.deepEqual(codes(planFor([{ ...one, rehearsed: { rejected: 'denied by policy' } }]), 'refusal'), [
       'RehearsalFailed',
     ]);
     assert.deepEqual(codes(planFor([deployment(bad, past)]), 'refusal'), ['RehearsalMissing']);
   });
 
-  it('resumes a paused Deployment where that is allowed', () => {
+  it('resumes a paused Deployment if that is allowed', () => {
     const policy: RollbackPolicy = { ...strict, allow: ['WorkloadPaused'] };
     const live = { ...bad, spec: { ...(bad['spec'] as object), paused: true } };
     const undo = undoOf(deployment(live, past), asked('verified', policy));

@@ -141,7 +141,7 @@ function event(about: KubeObject, reason: string, message: string, second = 0, m
   return object('v1', 'Event', `${name}-${reason}-${second}`, { ...fields, ...more });
 }
 
-/** The Deployment `web`, its new ReplicaSet and one pod of it in the given state. */
+/** The Deployment `web`, its new ReplicaSet and one pod in the given state. */
 function web(
   status: Fields,
   more: { spec?: Fields; events?: (pod: KubeObject, set: KubeObject) => KubeObject[] } = {},
@@ -185,7 +185,7 @@ const policy: RolloutPolicy = { failFast: true, deadline: at(600), isApplied: tr
 
 type Frame = readonly [second: number, objects: readonly KubeObject[] | RolloutSnapshot];
 
-/** Judges the frames in their order, each with the memory of the one before, and answers the last verdict. */
+/** Judges the frames in order, each with the memory of the previous one, and returns the last verdict. */
 function judged(frames: readonly Frame[], change: Partial<RolloutPolicy> = {}, memory?: RolloutMemory): RolloutVerdict {
   let verdict: RolloutVerdict | undefined;
   for (const [second, seen] of frames) {
@@ -196,7 +196,7 @@ function judged(frames: readonly Frame[], change: Partial<RolloutPolicy> = {}, m
   return verdict;
 }
 
-/** The same picture at several times. */
+/** The same snapshot at several times. */
 function lasting(objects: readonly KubeObject[] | RolloutSnapshot, ...seconds: readonly number[]): Frame[] {
   return seconds.map((second) => [second, objects]);
 }
@@ -238,7 +238,7 @@ describe('judge: pods of an earlier template that a workload keeps', () => {
     ],
   ];
   for (const [what, object, words] of cases) {
-    it(`${what} is not healthy where every pod counts, and says why at the end`, () => {
+    it(`${what} is not healthy if every pod counts, and the final message gives the reason`, () => {
       const frames = lasting([object], 0, 100, 601);
       assert.equal(judged(frames.slice(0, 2), { stableForSeconds: 0 }).health, 'healthy');
       const every = { stableForSeconds: 0, everyPod: true };
@@ -248,7 +248,7 @@ describe('judge: pods of an earlier template that a workload keeps', () => {
       assert.match(end.decisive?.cause?.message ?? '', words);
     });
 
-    it(`${what} is healthy where every pod is of its template`, () => {
+    it(`${what} is healthy if every pod has its template`, () => {
       const status = { ...(object['status'] as Fields), updatedReplicas: 3, updatedNumberScheduled: 3 };
       const settled = { ...object, status };
       assert.equal(judged(lasting([settled], 0, 100), { stableForSeconds: 0, everyPod: true }).health, 'healthy');
@@ -257,7 +257,7 @@ describe('judge: pods of an earlier template that a workload keeps', () => {
 });
 
 describe('judge: which pods count', () => {
-  it('a pod of the old ReplicaSet that crashes is not blamed on the new one', () => {
+  it('a crashing pod of the old ReplicaSet does not count against the new one', () => {
     const owner = deployment(0);
     const old = pod(replicaSet(owner, 1), 'web-1-a', notFound);
     const fresh = pod(replicaSet(owner, 2), 'web-2-a', waiting('ContainerCreating'));
@@ -265,7 +265,7 @@ describe('judge: which pods count', () => {
     assert.equal(codeOf(judged(lasting(objects, 0, 100))), 'progressing');
   });
 
-  it('nothing counts before the controller has seen the new template', () => {
+  it('no failure counts before the controller has seen the new template', () => {
     const [owner, ...rest] = web(notFound);
     assert.ok(owner);
     const behind = { ...owner, metadata: { ...owner.metadata, generation: 2 } };
@@ -288,7 +288,7 @@ describe('judge: which pods count', () => {
     assert.equal(codeOf(judged(lasting(objects, 0, 100))), 'progressing');
   });
 
-  it('the pods of a DaemonSet are told apart by template generation', () => {
+  it('the pods of a DaemonSet are distinguished by template generation', () => {
     const status = { observedGeneration: 1, desiredNumberScheduled: 2, currentNumberScheduled: 2 };
     const annotations = { 'deprecated.daemonset.template.generation': '2' };
     const owner = object('apps/v1', 'DaemonSet', 'agent', { spec: {}, status }, { annotations });
@@ -300,7 +300,7 @@ describe('judge: which pods count', () => {
     );
   });
 
-  it('one hopeless pod of many is enough, and the same trouble is told once', () => {
+  it('one failed pod of many is enough, and equal findings are reported once', () => {
     const owner = deployment(90, {}, probed, 100);
     const set = replicaSet(owner, 2);
     const pods = Array.from({ length: 100 }, (_, index) =>
@@ -313,12 +313,12 @@ describe('judge: which pods count', () => {
 });
 
 describe('judge: containers', () => {
-  it('asks for the log of the run before while the container waits for its next start', () => {
+  it('the log of the previous run is requested while the container waits for its next start', () => {
     const [suspect] = judged([[0, web(crashed(1))]]).decisive?.suspects ?? [];
     assert.deepEqual(suspect?.logs, [{ namespace: 'shop', pod: 'web-2-a', container: 'app', previous: true }]);
   });
 
-  it('a kubelet before 1.32 tells the cause of a failed pull in its event only', () => {
+  it('a kubelet before 1.32 gives the cause of a failed pull only in its event', () => {
     const events = (one: KubeObject): KubeObject[] => [
       event(one, 'Failed', 'Failed to pull image "r.example/app:1": r.example/app:1: not found'),
     ];
@@ -326,11 +326,11 @@ describe('judge: containers', () => {
     assert.equal(codeOf(judged([[0, objects]])), 'failed ImageNotFound');
   });
 
-  it('a container that is ready again after restarts is no trouble', () => {
+  it('a container that is ready again after restarts is no finding', () => {
     assert.equal(codeOf(judged(lasting(web(running(true, 6)), 0, 60, 200))), 'progressing');
   });
 
-  it('an init container that has succeeded after failures is no trouble', () => {
+  it('an init container that succeeded after failures is no finding', () => {
     const done = {
       name: 'init',
       ready: true,
@@ -355,17 +355,17 @@ describe('judge: containers', () => {
     assert.equal(codeOf(judged(lasting(web(crashed(3)), 0, 25, 45))), 'failed CrashLoop');
   });
 
-  it('a run that is still going is not held against the container', () => {
+  it('a run that has not ended does not count against the container', () => {
     assert.equal(codeOf(judged(lasting(web(running(false, 7)), 0, 25, 50, 75))), 'progressing CrashLoop');
   });
 
-  it('a command that fails in the runtime for a passing reason gets its time', () => {
+  it('a start that failed in the runtime for a temporary reason gets its grace', () => {
     const objects = web(waiting('CreateContainerError', 'context deadline exceeded'));
     assert.equal(codeOf(judged(lasting(objects, 0, 29))), 'progressing StartError');
     assert.equal(codeOf(judged(lasting(objects, 0, 29, 30))), 'failed StartError');
   });
 
-  it('a kubelet whose cache of Secrets is behind is no trouble', () => {
+  it('a kubelet with an outdated cache of Secrets is no finding', () => {
     const message = 'failed to sync secret cache: timed out waiting for the condition';
     assert.equal(codeOf(judged(lasting(web(waiting('CreateContainerConfigError', message)), 0, 100))), 'progressing');
   });
@@ -375,12 +375,12 @@ describe('judge: containers', () => {
     'container has runAsNonRoot and image has non-numeric user (app), cannot verify user is non-root',
     'container\'s runAsUser breaks non-root policy (pod: "web", container: app)',
   ]) {
-    it(`a user that is refused stays so: ${message.slice(0, 60)}`, () => {
+    it(`a refused user is final: ${message.slice(0, 60)}`, () => {
       assert.equal(codeOf(judged([[0, web(waiting('CreateContainerConfigError', message))]])), 'failed StartError');
     });
   }
 
-  it('a volume that was mounted in the end is no trouble', () => {
+  it('a volume that was mounted in the end is no finding', () => {
     const events = (one: KubeObject): KubeObject[] => [
       event(one, 'FailedMount', 'MountVolume.SetUp failed for volume "v" : secret "tls" not found', 5),
       event(one, 'Pulling', 'Pulling image "r.example/app:1"', 10, {
@@ -391,7 +391,7 @@ describe('judge: containers', () => {
     assert.equal(codeOf(verdict), 'progressing ImageRegistryUnreachable pulling');
   });
 
-  it('a volume that another node still holds gets the six minutes that it takes', () => {
+  it('a volume that another node still holds gets six minutes', () => {
     const events = (one: KubeObject): KubeObject[] => [
       event(one, 'FailedAttachVolume', 'Multi-Attach error for volume "pvc-1"'),
     ];
@@ -401,7 +401,7 @@ describe('judge: containers', () => {
     assert.equal(codeOf(judged(lasting(objects, ...seconds, 420))), 'failed VolumeMountFailed multiAttach');
   });
 
-  it('a network that cannot be set up is told', () => {
+  it('a network that cannot be set up is reported', () => {
     const events = (one: KubeObject): KubeObject[] => [
       event(one, 'FailedCreatePodSandBox', 'plugin type="bridge" failed'),
     ];
@@ -423,31 +423,31 @@ describe('judge: nodes', () => {
       event(one, 'NotTriggerScaleUp', "pod didn't trigger scale-up", second);
   const every20 = (last: number): number[] => Array.from({ length: last / 20 + 1 }, (_, index) => index * 20);
 
-  it('without a word of an autoscaler, two minutes', () => {
+  it('without a message of an autoscaler the grace is two minutes', () => {
     const objects = web(unschedulable(taken));
     assert.equal(codeOf(judged(lasting(objects, ...every20(100)))), 'progressing Unschedulable resources');
     assert.equal(codeOf(judged(lasting(objects, ...every20(120)))), 'failed Unschedulable resources');
   });
 
-  it('the autoscaler adds a node: wait', () => {
+  it('while the autoscaler adds a node, the check waits', () => {
     const objects = web(unschedulable(taken), { events: (one) => [scaleUp(5)(one)] });
     assert.equal(codeOf(judged(lasting(objects, ...every20(400)))), 'progressing AutoscalerScalingUp resources');
   });
 
-  it('the autoscaler says no', () => {
+  it('a refusal of the autoscaler fails the rollout', () => {
     const objects = web(unschedulable(taken), { events: (one) => [noScaleUp(5)(one)] });
     assert.equal(codeOf(judged(lasting(objects, ...every20(40)))), 'progressing AutoscalerCannotHelp resources');
     assert.equal(codeOf(judged(lasting(objects, ...every20(60)))), 'failed AutoscalerCannotHelp resources');
   });
 
-  it('the newest word of the autoscaler counts', () => {
+  it('the newest message of the autoscaler counts', () => {
     const changed = web(unschedulable(taken), { events: (one) => [noScaleUp(5)(one), scaleUp(30)(one)] });
     assert.match(codeOf(judged(lasting(changed, ...every20(200)))), /^progressing AutoscalerScalingUp/);
     const gaveUp = web(unschedulable(taken), { events: (one) => [noScaleUp(30)(one), scaleUp(5)(one)] });
     assert.match(codeOf(judged(lasting(gaveUp, ...every20(200)))), /^failed AutoscalerCannotHelp/);
   });
 
-  it('the clock stands while an old pod still ends, since it frees its node', () => {
+  it('the grace does not run while an old pod is ending, because that frees its node', () => {
     const owner = deployment(0);
     const old = pod(replicaSet(owner, 1), 'web-1-a', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
     const fresh = [owner, replicaSet(owner, 2), pod(replicaSet(owner, 2), 'web-2-a', unschedulable(taken))];
@@ -456,12 +456,12 @@ describe('judge: nodes', () => {
     assert.match(codeOf(judged([...frames, [320, fresh]])), /^failed Unschedulable/);
   });
 
-  it('a node that does not answer, told by the Node', () => {
+  it('an unreachable node is recognised by the Node', () => {
     const node = object('v1', 'Node', 'node-1', { status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } });
     assert.equal(codeOf(judged([[0, [...web(running(false)), node]]])), 'progressing NodeLost');
   });
 
-  it('a node that does not answer, told by the mark of the node controller on the pod', () => {
+  it("an unreachable node is recognised by the node controller's mark on the pod", () => {
     const status = running(true);
     const conditions = [
       { type: 'Ready', status: 'False' },
@@ -470,7 +470,7 @@ describe('judge: nodes', () => {
     assert.equal(codeOf(judged([[0, web({ ...status, conditions })]])), 'progressing NodeLost');
   });
 
-  it('a node that does not answer, told by the event on the pod, where Nodes cannot be read', () => {
+  it('an unreachable node is recognised by the event on the pod when Nodes cannot be read', () => {
     const events = (one: KubeObject): KubeObject[] => [event(one, 'NodeNotReady', 'Node is not ready')];
     assert.equal(codeOf(judged([[0, web(running(false), { events })]])), 'progressing NodeLost');
   });
@@ -484,17 +484,17 @@ describe('judge: nodes', () => {
     assert.equal(codeOf(judged([[0, web({ ...running(true), conditions }, { spec })]])), 'progressing');
   });
 
-  it('a node that has come back is forgotten', () => {
+  it('a node that came back no longer counts', () => {
     const events = (one: KubeObject): KubeObject[] => [event(one, 'NodeNotReady', 'Node is not ready')];
     assert.equal(codeOf(judged([[0, web(running(true), { events })]])), 'progressing');
   });
 
-  it('an evicted pod that is replaced ends nothing', () => {
+  it('an evicted pod that is replaced does not fail the rollout', () => {
     const objects = web({ phase: 'Failed', reason: 'Evicted', message: 'The node was low on resource: memory.' });
     assert.equal(codeOf(judged(lasting(objects, 0, 100, 200))), 'progressing Evicted Evicted');
   });
 
-  it('an evicted pod that nothing replaces is the end', () => {
+  it('an evicted pod that nothing replaces fails the rollout', () => {
     const lone = object('v1', 'Pod', 'lone', { status: { phase: 'Failed', reason: 'Evicted' } });
     const seen = snapshot([lone], { followed: [{ ref: refTo(lone), purpose: 'object', object: lone }] });
     assert.equal(codeOf(judged([[0, seen]])), 'failed Evicted Evicted');
@@ -509,12 +509,12 @@ describe('judge: pods that are refused', () => {
   };
   const quota = 'pods "web-2-a" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1';
 
-  it('a quota gets a minute', () => {
+  it('a quota gets a grace of one minute', () => {
     assert.equal(codeOf(judged(lasting(refused(quota), 0, 30, 59))), 'progressing QuotaExceeded');
     assert.equal(codeOf(judged(lasting(refused(quota), 0, 30, 60))), 'failed QuotaExceeded');
   });
 
-  it('the clock of a quota stands while an old pod still ends', () => {
+  it('the grace of a quota does not run while an old pod is ending', () => {
     const objects = refused(quota);
     const old = pod(objects[1] as KubeObject, 'old', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
     const frames = [...lasting([...objects, old], 0, 25, 50), ...lasting(objects, 70, 90, 109)];
@@ -522,7 +522,7 @@ describe('judge: pods that are refused', () => {
     assert.equal(codeOf(judged([...frames, [110, objects]])), 'failed QuotaExceeded');
   });
 
-  it('a quota that old pods free late is given as long again: its controller tries in ever longer steps', () => {
+  it('after old pods freed a quota late the grace starts again, because the controller retries ever more slowly', () => {
     const objects = refused(quota);
     const old = pod(objects[1] as KubeObject, 'old', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
     const frames = [...lasting([...objects, old], 0, 50, 100), ...lasting(objects, 120, 160, 199)];
@@ -531,13 +531,13 @@ describe('judge: pods that are refused', () => {
     assert.equal(codeOf(judged([...frames, [200, objects]])), 'failed QuotaExceeded');
   });
 
-  it('a quota that wants what the pod does not name is not waited for, whoever ends', () => {
+  it('a quota for a resource that the pod does not name is final, whichever pod ends', () => {
     const objects = refused('pods "web-2-a" is forbidden: failed quota: q: must specify limits.cpu for: app');
     const old = pod(objects[1] as KubeObject, 'old', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
     assert.equal(codeOf(judged([[0, [...objects, old]]])), 'failed QuotaExceeded mustSpecify');
   });
 
-  it('a refusal that is over, since all pods are there, does not count', () => {
+  it('an old refusal does not count once all pods exist', () => {
     const owner = deployment(0);
     const condition = { type: 'ReplicaFailure', status: 'True', message: quota };
     assert.equal(
@@ -546,7 +546,7 @@ describe('judge: pods that are refused', () => {
     );
   });
 
-  it('a DaemonSet that may not make a pod tells by events, as long as one is missing', () => {
+  it('a DaemonSet that may not create a pod is recognised by events while a pod is missing', () => {
     const agents = (scheduled: number): KubeObject[] => {
       const status = { observedGeneration: 1, desiredNumberScheduled: 2, currentNumberScheduled: scheduled };
       const owner = object('apps/v1', 'DaemonSet', 'agent', { spec: { template: { spec: probed } }, status });
@@ -563,7 +563,7 @@ describe('judge: pods that are refused', () => {
     assert.equal(codeOf(judged(lasting([owner, old, replicaSet(owner, 2)], 0, 100))), 'progressing');
   });
 
-  it('where ReplicaSets cannot be read, the Deployment itself tells', () => {
+  it('when ReplicaSets cannot be read, the Deployment shows the refusal', () => {
     const owner = deployment(0, {
       replicas: 1,
       updatedReplicas: 0,
@@ -572,7 +572,7 @@ describe('judge: pods that are refused', () => {
     assert.equal(codeOf(judged([[0, [owner]]])), 'progressing QuotaExceeded');
   });
 
-  it('a Deployment that may not make its ReplicaSet tells, though it counts the old one and observes nothing', () => {
+  it('a Deployment that may not create its ReplicaSet fails, although it counts the old one and observes nothing', () => {
     const said = `Failed to create new replica set "web-3": replicasets.apps "web-3" is forbidden: exceeded quota: small`;
     const condition = {
       type: 'Progressing',
@@ -600,7 +600,7 @@ describe('judge: pods that are refused', () => {
     assert.equal(codeOf(judged([[0, [refusing, set]]])), 'progressing AdmissionDenied webhook', 'may be about another');
   });
 
-  it('a StatefulSet tells by events only, and those from before the rollout say nothing of it', () => {
+  it('a StatefulSet shows refusals only by events, and earlier events do not count', () => {
     const status = { observedGeneration: 1, replicas: 0, updateRevision: 'b' };
     const owner = object('apps/v1', 'StatefulSet', 'db', { spec: { replicas: 1, template: { spec: probed } }, status });
     const said = event(owner, 'FailedCreate', `create Pod db-0 in StatefulSet db failed error: ${quota}`);
@@ -613,7 +613,7 @@ describe('judge: pods that are refused', () => {
   });
 });
 
-describe('judge: the StatefulSet that waits for a pod of a revision taken back', () => {
+describe('judge: a StatefulSet that waits for a pod of a revision that was rolled back', () => {
   const set = (spec: Fields = {}): KubeObject => {
     const status = { observedGeneration: 1, replicas: 2, readyReplicas: 1, updatedReplicas: 1, updateRevision: 'good' };
     return object('apps/v1', 'StatefulSet', 'db', {
@@ -624,18 +624,18 @@ describe('judge: the StatefulSet that waits for a pod of a revision taken back',
   const bad = (status: Fields, metadata: Fields = {}): KubeObject =>
     pod(set(), 'db-1', status, { labels: { 'controller-revision-hash': 'bad' }, ...metadata });
 
-  it('is stuck after ten seconds where the pod cannot heal, and names it', () => {
+  it('is stuck after ten seconds if the pod cannot recover, and names the pod', () => {
     const verdict = judged(lasting([set(), bad(notFound)], 0, 9, 10));
     assert.equal(codeOf(verdict), 'failed StatefulSetStuck db-1');
     assert.equal(verdict.decisive?.cause?.subject.name, 'db-1');
   });
 
-  it('gets a minute where the pod may heal', () => {
+  it('gets a minute if the pod may recover', () => {
     assert.equal(codeOf(judged(lasting([set(), bad(crashed(9))], 0, 30, 59))), 'progressing StatefulSetStuck db-1');
     assert.equal(codeOf(judged(lasting([set(), bad(crashed(9))], 0, 30, 60))), 'failed StatefulSetStuck db-1');
   });
 
-  it('is stuck by the pod that stands at the partition itself', () => {
+  it('can be stuck by the pod at the partition itself', () => {
     const objects = [set({ updateStrategy: { rollingUpdate: { partition: 1 } } }), bad(notFound)];
     assert.equal(codeOf(judged(lasting(objects, 0, 10))), 'failed StatefulSetStuck db-1');
   });
@@ -663,17 +663,17 @@ describe('judge: one workload waits for another', () => {
     return [owner];
   };
 
-  it('a crash loop is excused while its database is still starting', () => {
+  it('a crash loop is excused while its database is starting', () => {
     const objects = [...web(crashed(5)), ...database(false)];
     assert.equal(codeOf(judged(lasting(objects, 0, 25, 50, 75, 100, 125, 150, 175))), 'progressing CrashLoop');
   });
 
-  it('but not for ever', () => {
+  it('a crash loop is not excused for ever', () => {
     const objects = [...web(crashed(5)), ...database(false)];
     assert.equal(codeOf(judged(lasting(objects, 0, 25, 50, 75, 100, 125, 150, 175, 180))), 'failed CrashLoop');
   });
 
-  it('a database that has just come up gets the application one more restart', () => {
+  it('a database that has just started gives the application one more restart', () => {
     const frames: Frame[] = [
       ...lasting([...web(crashed(4)), ...database(false)], 0, 25, 50),
       [60, [...web(crashed(4)), ...database(true)]],
@@ -682,7 +682,7 @@ describe('judge: one workload waits for another', () => {
     assert.equal(codeOf(judged([...frames, [80, [...web(crashed(5)), ...database(true)]]])), 'failed CrashLoop');
   });
 
-  it('a run that ended in the last moment before the database came up does not count', () => {
+  it('a run that ended just before the database started does not count', () => {
     const frames: Frame[] = [
       ...lasting([...web(crashed(4)), ...database(false)], 0, 25, 49),
       [50, [...web(crashed(5)), ...database(false)]],
@@ -693,7 +693,7 @@ describe('judge: one workload waits for another', () => {
     assert.equal(codeOf(judged([...frames, [80, [...web(crashed(6)), ...database(true)]]])), 'failed CrashLoop');
   });
 
-  it('a run that began before the database came up does not count, however late it ended', () => {
+  it('a run that began before the database started does not count, however late it ended', () => {
     const slowly = (restartCount: number): Fields => {
       const terminated = { exitCode: 1, startedAt: '2026-03-01T00:00:00Z', finishedAt: '2026-03-01T00:00:30Z' };
       const [status] = crashed(restartCount)['containerStatuses'] as Fields[];
@@ -708,7 +708,7 @@ describe('judge: one workload waits for another', () => {
     assert.equal(codeOf(judged([...frames, [110, [...web(slowly(6)), ...database(true)]]])), 'failed CrashLoop');
   });
 
-  it('a database that nothing was read of for a while was on its way until it was read again', () => {
+  it('a database that was unreadable for a while counts as starting until it is read again', () => {
     const frames: Frame[] = [
       [0, [...web(crashed(3)), ...database(false)]],
       [50, [...web(crashed(4)), ...database(true)]],
@@ -716,7 +716,7 @@ describe('judge: one workload waits for another', () => {
     assert.equal(codeOf(judged(frames)), 'progressing CrashLoop');
   });
 
-  it('two that crash do not excuse each other', () => {
+  it('two crashing workloads do not excuse each other', () => {
     const other = web(crashed(5)).map((item) => ({
       ...item,
       metadata: {
@@ -736,7 +736,7 @@ describe('judge: before and after', () => {
   const sick = web(crashed(9));
   const sickBefore = (): RolloutMemory => baselineOf(snapshot(sick), at(0));
 
-  it('what was broken before and is not touched does not count, and is told', () => {
+  it('an untouched pre-existing failure does not count and is reported', () => {
     const verdict = judged(lasting(sick, 0, 25, 50, 75), {}, sickBefore());
     assert.equal(verdict.health, 'healthy');
     const [workload] = verdict.workloads;
@@ -745,7 +745,7 @@ describe('judge: before and after', () => {
     assert.equal(workload.brokenBefore?.reason, 'LessAvailable');
   });
 
-  it('what was broken before and is touched counts, and it is told that it was broken before', () => {
+  it('a touched pre-existing failure counts and is reported as pre-existing', () => {
     const touched = sick.map((item) =>
       item.kind === 'Deployment'
         ? {
@@ -760,7 +760,7 @@ describe('judge: before and after', () => {
     assert.equal(verdict.decisive?.brokenBefore?.reason, 'LessAvailable');
   });
 
-  it('what a rollback brings back as broken as it was is told, and no fault of the rollback, while others serve', () => {
+  it("a pre-existing failure restored by a rollback is reported but not the rollback's fault, while others serve", () => {
     const touched = sick.map((item): KubeObject =>
       item.kind === 'Deployment' ? { ...item, metadata: { ...item.metadata, generation: 3 } } : item,
     );
@@ -790,13 +790,13 @@ describe('judge: before and after', () => {
     assert.equal(judged(lasting(both, 0, 25, 50), {}, elsewhere).health, 'failed', 'the target is another revision');
   });
 
-  it('what was not there before is new', () => {
+  it('an object that did not exist before is new', () => {
     const ref = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'web' };
     const before = baselineOf(snapshot([], { followed: [{ ref, purpose: 'object' }] }), at(0));
     assert.equal(codeOf(judged(lasting(sick, 0, 25, 50), {}, before)), 'failed CrashLoop');
   });
 
-  it('what was healthy before and breaks untouched counts', () => {
+  it('an untouched object that was healthy before and breaks counts', () => {
     const before = baselineOf(snapshot(healthyWeb()), at(0));
     assert.equal(codeOf(judged(lasting(sick, 0, 25, 50), {}, before)), 'failed CrashLoop');
   });
@@ -813,7 +813,7 @@ describe('judge: before and after', () => {
     ],
   });
 
-  it('a progress deadline of the rollout before is not that of this one', () => {
+  it('a progress deadline of the previous rollout does not count', () => {
     const before = baselineOf(
       snapshot([{ ...deployment(0, overdue('A')), metadata: { name: 'web', namespace: 'shop', generation: 0 } }]),
       at(0),
@@ -822,7 +822,7 @@ describe('judge: before and after', () => {
     assert.equal(codeOf(judged([[0, [deployment(0, overdue('B'))]]], {}, before)), 'failed ProgressDeadlineExceeded');
   });
 
-  it('a progress deadline that an earlier generation has exceeded is not that of this one, baseline or not', () => {
+  it('a progress deadline exceeded by an earlier generation does not count, with or without a baseline', () => {
     const ahead = deployment(0, overdue('A'));
     const unobserved = { ...ahead, metadata: { ...ahead.metadata, generation: 2 } };
     assert.equal(codeOf(judged([[0, [unobserved]]])), 'progressing NotObserved');
@@ -838,17 +838,17 @@ describe('judge: before and after', () => {
 });
 
 describe('judge: healthy for long enough', () => {
-  it('at once with a readiness probe', () => {
+  it('healthy at once with a readiness probe', () => {
     assert.equal(judged([[0, healthyWeb()]]).health, 'healthy');
   });
 
-  it('after ten seconds without one', () => {
+  it('healthy after ten seconds without a readiness probe', () => {
     assert.equal(judged(lasting(healthyWeb(unprobed), 0, 9)).health, 'progressing');
     assert.equal(judged(lasting(healthyWeb(unprobed), 0, 9)).recheckAt, at(10).toISOString());
     assert.equal(judged(lasting(healthyWeb(unprobed), 0, 9, 10)).health, 'healthy');
   });
 
-  it('a restart starts the time anew', () => {
+  it('a restart starts the stable time again', () => {
     const frames: Frame[] = [
       [0, healthyWeb(unprobed)],
       [6, healthyWeb(unprobed, 1)],
@@ -857,7 +857,7 @@ describe('judge: healthy for long enough', () => {
     assert.equal(judged([...frames, [16, healthyWeb(unprobed, 1)]]).health, 'healthy');
   });
 
-  it('a moment of trouble starts the time anew', () => {
+  it('a short failure starts the stable time again', () => {
     const frames: Frame[] = [
       [0, healthyWeb(unprobed)],
       [6, web(crashed(0), { spec: unprobed })],
@@ -867,13 +867,13 @@ describe('judge: healthy for long enough', () => {
     assert.equal(judged([...frames, [17, healthyWeb(unprobed)]]).health, 'healthy');
   });
 
-  it('as long as the user says, probe or not', () => {
+  it('the stable time of the user wins, with or without a probe', () => {
     assert.equal(judged(lasting(healthyWeb(), 0, 29), { stableForSeconds: 30 }).health, 'progressing');
     assert.equal(judged(lasting(healthyWeb(), 0, 30), { stableForSeconds: 30 }).health, 'healthy');
     assert.equal(judged([[0, healthyWeb(unprobed)]], { stableForSeconds: 0 }).health, 'healthy');
   });
 
-  it('minReadySeconds is part of the time', () => {
+  it('minReadySeconds is part of the stable time', () => {
     const objects = healthyWeb(unprobed).map((item) =>
       item.kind === 'Deployment' ? { ...item, spec: { ...(item['spec'] as Fields), minReadySeconds: 8 } } : item,
     );
@@ -881,24 +881,24 @@ describe('judge: healthy for long enough', () => {
     assert.equal(judged(lasting(objects, 0, 2)).health, 'healthy');
   });
 
-  it('at the deadline, says that it was healthy but not for long enough', () => {
+  it('at the deadline the message says that it was healthy, but not long enough', () => {
     const verdict = judged(lasting(healthyWeb(unprobed), 595, 600));
     assert.equal(codeOf(verdict), 'failed TimedOut');
     assert.match(verdict.decisive?.cause?.message ?? '', /not yet for as long/);
   });
 
-  it('what was healthy before and is not touched needs no time', () => {
+  it('an untouched workload that was healthy before needs no stable time', () => {
     const before = baselineOf(snapshot(healthyWeb(unprobed)), at(0));
     assert.equal(judged([[1, healthyWeb(unprobed)]], {}, before).health, 'healthy');
   });
 
-  it('no pods need no time', () => {
+  it('a workload without pods needs no stable time', () => {
     assert.equal(judged([[0, [deployment(0, {}, unprobed, 0)]]]).health, 'healthy');
   });
 });
 
-describe('judge: time', () => {
-  it('failFast false waits for the deadline, also where there is no hope', () => {
+describe('judge: deadlines', () => {
+  it('failFast false waits for the deadline, even without hope', () => {
     assert.equal(codeOf(judged(lasting(web(notFound), 0, 599), { failFast: false })), 'progressing ImageNotFound');
     const verdict = judged(lasting(web(notFound), 0, 599, 600), { failFast: false });
     assert.equal(codeOf(verdict), 'failed ImageNotFound');
@@ -912,7 +912,7 @@ describe('judge: time', () => {
     assert.equal(verdict.timedOut, true);
   });
 
-  it('at the deadline without any cause, the words of the object and its newest warning', () => {
+  it("at the deadline without a cause, the object's message and its newest warning are shown", () => {
     const owner = object('v1', 'Service', 'web', { spec: { type: 'LoadBalancer', clusterIP: '10.0.0.1' } });
     const said = event(owner, 'SyncLoadBalancerFailed', 'no address left', 5, { type: 'Warning' });
     const verdict = judged(lasting([owner, said], 0, 600));
@@ -920,7 +920,7 @@ describe('judge: time', () => {
     assert.match(verdict.decisive?.cause?.message ?? '', /no address left/);
   });
 
-  it('a grace of the user counts in place of ours, tries or not', () => {
+  it('a grace of the user replaces ours, with or without tries', () => {
     assert.equal(codeOf(judged(lasting(web(crashed(0)), 0, 5), { graces: { CrashLoop: 5 } })), 'failed CrashLoop');
     assert.equal(
       codeOf(judged(lasting(web(notFound), 0, 29), { graces: { ImageNotFound: 30 } })),
@@ -932,19 +932,19 @@ describe('judge: time', () => {
     );
   });
 
-  it('says when to look again', () => {
+  it('the verdict names the time of the next check', () => {
     const verdict = judged([[0, web(waiting('CreateContainerConfigError', 'secret "db" not found'))]]);
     assert.equal(verdict.recheckAt, at(60).toISOString());
   });
 
-  it('looks again at the deadline at the latest', () => {
+  it('the next check is at the deadline at the latest', () => {
     assert.equal(judged([[0, web(running(false))]]).recheckAt, at(600).toISOString());
   });
 
   const missing = web(waiting('CreateContainerConfigError', 'secret "db" not found'));
   const trying = web(waiting('ContainerCreating'));
 
-  it('trouble that is gone for a moment between two tries is the same trouble', () => {
+  it('a failure that disappears for a moment between two tries is the same failure', () => {
     assert.equal(
       codeOf(
         judged([
@@ -969,7 +969,7 @@ describe('judge: time', () => {
     );
   });
 
-  it('trouble that comes back after half a minute is new trouble', () => {
+  it('a failure that comes back after half a minute is a new failure', () => {
     assert.equal(
       codeOf(
         judged([
@@ -994,7 +994,7 @@ describe('judge: Jobs and hooks', () => {
     conditions: [{ type: 'Failed', status: 'True', reason, message: 'said so' }],
   });
 
-  it('a Job whose pods crash but that has tries left is not given up', () => {
+  it('a Job with crashing pods and remaining tries has not failed', () => {
     const objects = [job({ active: 1 }), pod(job({}), 'migrate-a', crashed(9))];
     assert.equal(codeOf(judged(lasting(objects, 0, 25, 50, 75, 200))), 'progressing CrashLoop');
   });
@@ -1012,7 +1012,7 @@ describe('judge: Jobs and hooks', () => {
     assert.equal(verdict.decisive?.cause?.logs[0]?.pod, 'migrate-a');
   });
 
-  describe('a Job that has lost its last try, before its controller says so', () => {
+  describe('judge: a Job that lost its last try before its controller noticed', () => {
     const once = (more: Fields = {}): KubeObject =>
       object('batch/v1', 'Job', 'migrate', {
         spec: { backoffLimit: 0, template: { spec: { restartPolicy: 'Never' } }, ...more },
@@ -1033,7 +1033,7 @@ describe('judge: Jobs and hooks', () => {
       assert.equal(verdict.decisive?.cause?.logs[0]?.pod, 'migrate-a');
     });
 
-    it('has failed also where another container of the pod goes on', () => {
+    it('has failed even if another container of the pod runs on', () => {
       const states = [{ terminated: { exitCode: 2 } }, { running: {} }];
       const containerStatuses = states.map((state, index) => ({ name: `c${index}`, state }));
       assert.equal(judgedJob(once(), ended(1, { containerStatuses })), 'failed JobFailed');
@@ -1055,13 +1055,13 @@ describe('judge: Jobs and hooks', () => {
       ['it is suspended', once({ suspend: true }), ended(1)],
     ];
     for (const [why, item, one] of notYet) {
-      it(`is not given up where ${why}`, () => {
+      it(`has not failed if ${why}`, () => {
         assert.match(judgedJob(item, one), /^progressing/);
       });
     }
   });
 
-  it('a Job over its deadline is told with the log of the pod that is ending for it', () => {
+  it('a Job over its deadline is reported with the log of the pod that is ending because of it', () => {
     const ending = pod(job({}), 'migrate-a', running(true), { deletionTimestamp: '2026-03-01T12:00:00Z' });
     const verdict = judged([[0, [job(failedBy('DeadlineExceeded')), ending]]]);
     assert.equal(codeOf(verdict), 'failed JobDeadlineExceeded');
@@ -1070,14 +1070,14 @@ describe('judge: Jobs and hooks', () => {
     ]);
   });
 
-  it('a hook over its deadline says so', () => {
+  it('a hook over its deadline is reported as such', () => {
     assert.equal(codeOf(judged([[0, hook(job(failedBy('DeadlineExceeded')))]])), 'failed JobDeadlineExceeded');
   });
 
   const hookPod = (status: Fields): RolloutSnapshot =>
     hook(object('v1', 'Pod', 'check', { spec: { restartPolicy: 'Never' }, status }));
 
-  it('a hook pod that runs and is ready is not done', () => {
+  it('a running and ready hook pod is not done', () => {
     assert.equal(judged([[0, hookPod(running(true))]]).health, 'progressing');
     assert.equal(judged([[0, hookPod({ phase: 'Succeeded' })]]).health, 'healthy');
   });
@@ -1090,25 +1090,25 @@ describe('judge: Jobs and hooks', () => {
     assert.equal(codeOf(judged([[0, hookPod(status)]])), 'failed HookFailed');
   });
 
-  it('a hook that Helm has deleted again is no missing object, one that has not started is awaited', () => {
+  it('a hook that Helm deleted again is not missing, and a hook that has not started is waited for', () => {
     const gone = snapshot([], { followed: [{ ref: refTo(job({})), purpose: 'hook' }] });
     assert.equal(judged(lasting(gone, 0, 60)).health, 'healthy');
     assert.equal(judged(lasting(gone, 0, 60), { isApplied: false }).workloads[0]?.health, 'progressing');
   });
 
-  it('a Job that is complete needs no time to prove itself', () => {
+  it('a complete Job needs no stable time', () => {
     const complete = job({ succeeded: 1, conditions: [{ type: 'Complete', status: 'True' }] });
     assert.equal(judged([[0, [complete]]]).health, 'healthy');
   });
 
-  it('a hook whose image the registry does not have can no longer succeed', () => {
+  it('a hook whose image the registry lacks can no longer succeed', () => {
     assert.equal(
       codeOf(judged([[0, hook(job({ active: 1 }), pod(job({}), 'migrate-a', notFound))]])),
       'failed ImageNotFound',
     );
   });
 
-  it('a Job that was complete and removed itself is no missing object', () => {
+  it('a complete Job that removed itself is not missing', () => {
     const ref = refTo(job({}));
     const gone = snapshot([], { followed: [{ ref, purpose: 'object', removesItself: true }] });
     assert.equal(judged(lasting(gone, 0, 60)).health, 'healthy');
@@ -1124,7 +1124,7 @@ describe('judge: Jobs and hooks', () => {
   });
 });
 
-describe('judge: what is not there, or not known', () => {
+describe('judge: missing and unknown objects', () => {
   const ref = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'web' };
   const gone = snapshot([], { followed: [{ ref, purpose: 'object' }] });
   const unread = [
@@ -1137,12 +1137,12 @@ describe('judge: what is not there, or not known', () => {
     },
   ];
 
-  it('an object that is missing after all was applied', () => {
+  it('an object that is absent after all objects were applied is missing', () => {
     assert.equal(codeOf(judged(lasting(gone, 0, 4))), 'progressing ObjectMissing');
     assert.equal(codeOf(judged(lasting(gone, 0, 5))), 'failed ObjectMissing');
   });
 
-  it('what Helm was not done with may never have been made, and nobody has removed it', () => {
+  it('an object that Helm did not reach may never have existed, and nobody has removed it', () => {
     const followed: FollowedObject[] = [{ ref, purpose: 'object', halfApplied: 'failed' }];
     const cause = judged(lasting(snapshot([], { followed }), 0, 5)).decisive?.cause;
     assert.deepEqual([cause?.code, cause?.detail], ['ObjectMissing', 'halfApplied']);
@@ -1154,24 +1154,24 @@ describe('judge: what is not there, or not known', () => {
     assert.equal(codeOf(judged(lasting(gone, 0, 100), { isApplied: false })), 'progressing');
   });
 
-  it('nothing is healthy as a whole before all was applied', () => {
+  it('nothing is healthy as a whole before all objects were applied', () => {
     const verdict = judged([[0, healthyWeb()]], { isApplied: false });
     assert.equal(verdict.health, 'progressing');
     assert.equal(verdict.workloads[0]?.health, 'healthy');
   });
 
-  it('what could not be read is unknown, never missing', () => {
+  it('an unreadable object is unknown, never missing', () => {
     const verdict = judged(lasting(snapshot([], { followed: [{ ref, purpose: 'object' }], unread }), 0, 100));
     assert.equal(verdict.health, 'unknown');
     assert.match(verdict.decisive?.status.message ?? '', /may not list/);
   });
 
-  it('an object that cannot be understood is unknown', () => {
+  it('an invalid object is unknown', () => {
     const broken = { ...deployment(1), status: 'good' };
     assert.equal(judged(lasting([broken], 0, 100)).health, 'unknown');
   });
 
-  it('one that is unknown hides neither a failure nor a wait', () => {
+  it('an unknown object hides neither a failure nor a wait', () => {
     const known = web(notFound);
     const [owner] = known;
     assert.ok(owner);
@@ -1184,7 +1184,7 @@ describe('judge: what is not there, or not known', () => {
     assert.equal(judged([[0, snapshot(web(running(false)).slice(0, 3), { followed, unread })]]).health, 'progressing');
   });
 
-  it('without the right to read pods the counters decide, and it is told', () => {
+  it('without the right to read pods the counters decide, and the verdict says so', () => {
     const pods = {
       apiVersion: 'v1',
       kind: 'Pod',
@@ -1199,7 +1199,7 @@ describe('judge: what is not there, or not known', () => {
     assert.equal(codeOf(judged(lasting(snapshot([deployment(0)], { unread: [pods] }), 0, 600))), 'failed TimedOut');
   });
 
-  it('a reading from before the change is not judged', () => {
+  it('a snapshot from before the change is not judged', () => {
     const followed: FollowedObject[] = [{ ref, purpose: 'object', object: deployment(1), generation: 2 }];
     const verdict = judged([[0, snapshot(healthyWeb(), { followed })]]);
     assert.equal(verdict.health, 'progressing');
@@ -1208,14 +1208,14 @@ describe('judge: what is not there, or not known', () => {
 
   const database = (status: Fields): KubeObject => object('example.com/v1', 'Database', 'main', { status });
 
-  it('a controller that says very much is cut short', () => {
+  it('a very long controller message is shortened', () => {
     const bad = database({ conditions: [{ type: 'Failed', status: 'True', message: 'x'.repeat(30_000) }] });
     const cause = judged(lasting([bad], 0, 30)).decisive?.cause;
     assert.match(cause?.message ?? '', /^Database\/main: x{1900,2000} \.\.\.$/);
     assert.ok(cause?.evidence.every(({ text }) => text.length <= 2004));
   });
 
-  it('a custom resource that says Failed gets half a minute', () => {
+  it('a custom resource with a Failed condition gets half a minute', () => {
     const bad = database({ conditions: [{ type: 'Failed', status: 'True', message: 'no such size' }] });
     assert.equal(codeOf(judged(lasting([bad], 0, 29))), 'progressing CustomResourceFailed');
     const verdict = judged(lasting([bad], 0, 29, 30));
@@ -1223,24 +1223,24 @@ describe('judge: what is not there, or not known', () => {
     assert.match(verdict.decisive?.cause?.message ?? '', /no such size/);
   });
 
-  it('a custom resource that is merely not ready is waited for', () => {
+  it('a custom resource that is only not ready is waited for', () => {
     const slow = database({ conditions: [{ type: 'Ready', status: 'False', reason: 'Creating' }] });
     assert.equal(codeOf(judged(lasting([slow], 0, 300, 599))), 'progressing CustomResourceFailed notReady');
     assert.equal(codeOf(judged(lasting([slow], 0, 300, 600))), 'failed CustomResourceFailed notReady');
   });
 
-  it('a controller that does not look', () => {
+  it('an object whose controller does not react is reported', () => {
     const ignored = database({ observedGeneration: 0 });
     assert.equal(codeOf(judged(lasting([ignored], 0, 30, 60, 89))), 'progressing NotObserved');
     assert.equal(codeOf(judged(lasting([ignored], 0, 30, 60, 90))), 'failed NotObserved');
   });
 
-  it('a claim whose volume is gone', () => {
+  it('a claim whose volume is gone has failed', () => {
     const claim = object('v1', 'PersistentVolumeClaim', 'data', { status: { phase: 'Lost' } });
     assert.equal(codeOf(judged([[0, [claim]]])), 'failed VolumeNotBound');
   });
 
-  it('a claim that was bound after a failure is no trouble, one that was not is', () => {
+  it('a claim that was bound after a failure is no finding, an unbound one is', () => {
     const spec = { ...probed, volumes: [{ name: 'd', persistentVolumeClaim: { claimName: 'data' } }] };
     const claim = (phase: string): KubeObject => object('v1', 'PersistentVolumeClaim', 'data', { status: { phase } });
     const said = event(claim(''), 'ProvisioningFailed', 'storageclass "gold" not found');
@@ -1256,7 +1256,7 @@ describe('judge: what is not there, or not known', () => {
     assert.equal(codeOf(judged([[0, followed([...pods, claim('Pending'), said])]])), 'progressing VolumeNotBound');
   });
 
-  it('a claim that waits for its consumer while a pod uses it is not done', () => {
+  it('a claim that waits for its consumer is not done while a pod uses it', () => {
     const claim = object('v1', 'PersistentVolumeClaim', 'data', { status: { phase: 'Pending' } });
     const said = event(claim, 'WaitForFirstConsumer', 'waiting for first consumer to be created before binding');
     const consumer = object('v1', 'Pod', 'user', {
@@ -1269,7 +1269,7 @@ describe('judge: what is not there, or not known', () => {
   const balancer = (more: Fields = {}): KubeObject =>
     object('v1', 'Service', 'web', { spec: { type: 'LoadBalancer', clusterIP: '10.0.0.1' } }, more);
 
-  it('a load balancer that nobody takes up within half a minute is not waited for', () => {
+  it('a load balancer that no controller handles within half a minute is not waited for', () => {
     assert.equal(judged(lasting([balancer()], 0, 29)).health, 'progressing');
     assert.equal(judged(lasting([balancer()], 0, 29)).recheckAt, at(30).toISOString());
     const verdict = judged(lasting([balancer()], 0, 30));
@@ -1277,25 +1277,25 @@ describe('judge: what is not there, or not known', () => {
     assert.equal(verdict.workloads[0]?.status.reason, 'NoLoadBalancerController');
   });
 
-  it('a load balancer on which somebody works is waited for', () => {
+  it('a load balancer that a controller is working on is waited for', () => {
     const taken = balancer({ finalizers: ['service.kubernetes.io/load-balancer-cleanup'] });
     assert.equal(judged(lasting([taken], 0, 300)).health, 'progressing');
     const said = event(balancer(), 'EnsuringLoadBalancer', 'Ensuring load balancer');
     assert.equal(judged(lasting([balancer(), said], 0, 300)).health, 'progressing');
   });
 
-  it('a reading of the change itself is judged', () => {
+  it('a snapshot of the change itself is judged', () => {
     const followed: FollowedObject[] = [{ ref, purpose: 'object', object: deployment(1), generation: 1 }];
     assert.equal(judged([[0, snapshot(healthyWeb(), { followed })]]).health, 'healthy');
   });
 
-  it('what could not be read elsewhere does not make this unknown', () => {
+  it('unreadable objects elsewhere do not make this one unknown', () => {
     const elsewhere = unread.map((kind) => ({ ...kind, namespace: 'other' }));
     const verdict = judged(lasting(snapshot([], { followed: [{ ref, purpose: 'object' }], unread: elsewhere }), 0, 5));
     assert.equal(codeOf(verdict), 'failed ObjectMissing');
   });
 
-  it('a rule of the user decides what is current', () => {
+  it('a rule of the user decides the status', () => {
     const statusRules = [
       { group: 'example.com', kind: 'Database', current: [{ path: 'status.phase', equals: ['Up'] }], failed: [] },
     ];
@@ -1320,7 +1320,7 @@ describe('judge: 5,000 pods of 500 workloads', () => {
     return [top, set, ...pods];
   }).flat();
 
-  it('finds the few that fail, each with its pod', () => {
+  it('the few failing workloads are found, each with its pod', () => {
     const verdict = judged(lasting(fleet, 0, 1, 2, 3, 4));
     const failed = verdict.workloads.filter(({ health }) => health === 'failed');
     assert.equal(failed.length, 10);
@@ -1328,8 +1328,8 @@ describe('judge: 5,000 pods of 500 workloads', () => {
   });
 });
 
-describe('what is held of the objects that come by the thousand', () => {
-  it('no environment, no mounts, no templates, but what tells a cause', () => {
+describe('the fields that are kept of pods and ReplicaSets', () => {
+  it('do not include environment, mounts and templates, but all that shows a cause', () => {
     const [owner, set] = web(notFound);
     assert.ok(owner && set);
     const container = { name: 'app', image: 'r.example/app:1', startupProbe: { periodSeconds: 1 } };
@@ -1350,7 +1350,7 @@ describe('what is held of the objects that come by the thousand', () => {
 });
 
 describe('rolloutSnapshot', () => {
-  it('reads an event anew only when it has come again', () => {
+  it('reads an event again only when it was repeated', () => {
     const [owner] = web(notFound);
     assert.ok(owner);
     const record = (said: KubeObject): unknown =>
@@ -1360,7 +1360,7 @@ describe('rolloutSnapshot', () => {
     assert.equal((record({ ...said, message: 'twice' }) as { message: string }).message, 'twice');
   });
 
-  it('sorts a reading into what is judged, what explains it and what could not be read', () => {
+  it('sorts a snapshot into judged, explaining and unreadable objects', () => {
     const [owner, set, one] = web(notFound);
     assert.ok(owner && set && one);
     const said = event(one, 'Failed', 'Error: ErrImagePull');

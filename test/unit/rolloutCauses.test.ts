@@ -15,7 +15,7 @@ describe('docs/causes.md', () => {
       kinds: [...section.matchAll(/^- Kind `(\w+)`: (.*?)\. (.*)$/gm)].map(([, ...words]) => words),
     }));
 
-  it('has the causes in the order of the code, each with the words of the code', () => {
+  it('has the causes in the order of the code, each with its text from the code', () => {
     const expected = causeCodes.map((code) => {
       const { group, grace, why, recognisedBy, whoActs, nextStep } = causes[code];
       const seconds = grace === 'timeout' ? grace : `${grace} s`;
@@ -27,7 +27,7 @@ describe('docs/causes.md', () => {
     );
   });
 
-  it('has the kinds that ask for something else, each with the words of the code', () => {
+  it('has the kinds with another next step, each with its text from the code', () => {
     const expected = causeCodes.flatMap((code) =>
       Object.entries(steps[code] ?? {}).map(([kind, step]) => [code, kind, step.whoActs, step.nextStep]),
     );
@@ -39,7 +39,7 @@ describe('docs/causes.md', () => {
 
   const proven = entries.map(({ code, fields }) => ({ code, how: fields.at(-1) ?? '' }));
 
-  it('says «real node» of the causes that the test on the real node provokes, and of no others', () => {
+  it('has «real node» only for causes that the test on the real node provokes', () => {
     const provoked = new Set<string>([...brokenWorkloads('').map(({ code }) => code), ...healingCodes]);
     const told = proven.filter(({ how }) => how.startsWith('real node') && !how.startsWith('real node: `'));
     assert.deepEqual(
@@ -48,7 +48,7 @@ describe('docs/causes.md', () => {
     );
   });
 
-  it('names tests that speak of the cause', () => {
+  it('names tests that contain the cause', () => {
     for (const { code, how } of proven) {
       for (const [, file = ''] of how.matchAll(/`([^`]+)`/g)) {
         const test = readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8');
@@ -57,7 +57,7 @@ describe('docs/causes.md', () => {
     }
   });
 
-  it('says how every cause was proven, also where it was not', () => {
+  it('says how every cause was proven, even if it was not', () => {
     for (const { code, how } of proven) assert.match(how, /^(real node|kwok|recorded|only in tables)/, code);
   });
 });
@@ -69,7 +69,7 @@ describe('the list of causes', () => {
     assert.deepEqual([...groups].sort(), known.sort());
   });
 
-  it('has no grace for what cannot heal without another deploy', () => {
+  it('gives no grace to a cause that needs another deploy', () => {
     const certain = [
       'ImageInvalidName',
       'ImageNotFound',
@@ -80,13 +80,13 @@ describe('the list of causes', () => {
     for (const code of certain) assert.equal(causes[code].grace, 0, code);
   });
 
-  it('knows its own words only', () => {
+  it('has only known words', () => {
     assert.equal(isCauseCode('CrashLoop'), true);
     assert.equal(isCauseCode('crashloop'), false);
     assert.equal(isCauseCode('constructor'), false);
   });
 
-  it('puts what a container says before what a counter says', () => {
+  it("prefers a container's message to a counter", () => {
     assert.ok(rankOf('CrashLoop') < rankOf('ProgressDeadlineExceeded'));
     assert.ok(rankOf('ProgressDeadlineExceeded') < rankOf('TimedOut'));
   });

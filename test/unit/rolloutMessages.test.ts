@@ -7,7 +7,7 @@ import { schedulingDetail } from '../../tasks/common/core/rollout/podFindings';
 const image = 'registry.example/shop/web:2';
 const resolve = `failed to pull and unpack image "${image}": failed to resolve reference "${image}":`;
 
-/** [who says it, text, code and detail] */
+/** [the author, the text, code and detail] */
 const pulls: readonly (readonly [string, string, string])[] = [
   ['containerd', `rpc error: code = NotFound desc = ${resolve} ${image}: not found`, 'ImageNotFound'],
   [
@@ -108,7 +108,7 @@ const pulls: readonly (readonly [string, string, string])[] = [
   ['nobody knows', 'something else', 'ImageRegistryUnreachable'],
 ];
 
-describe('what the words of a failed pull mean', () => {
+describe('the meaning of a message about a failed pull', () => {
   for (const [who, text, word] of pulls) {
     it(`${who}: ${word}`, () => {
       const trouble = imageTrouble('ErrImagePull', image, [text]);
@@ -123,12 +123,12 @@ describe('what the words of a failed pull mean', () => {
     assert.equal(imageTrouble('ImagePullBackOff', name, [text]).code, 'ImageNotFound');
   });
 
-  it('a back-off that tells nothing is explained by the event', () => {
+  it('a back-off without a cause is explained by the event', () => {
     const texts = [`Back-off pulling image "${image}"`, `Failed to pull image "${image}": ${image}: not found`];
     assert.equal(imageTrouble('ImagePullBackOff', image, texts).code, 'ImageNotFound');
   });
 
-  it('an invalid name is certain, an image that must be on the node is not', () => {
+  it('an invalid name is certain, but a missing image that must be on the node is not', () => {
     assert.deepEqual(imageTrouble('InvalidImageName', image, ['']), { code: 'ImageInvalidName', isCertain: true });
     assert.equal(imageTrouble('ErrImageNeverPull', image, ['']).isCertain, false);
   });
@@ -190,7 +190,7 @@ const refusals: readonly (readonly [string, string, boolean])[] = [
   ['pods "a" is forbidden: something of the future', 'AdmissionDenied forbidden', false],
 ];
 
-describe('what the words of a refused pod mean', () => {
+describe('the meaning of a message about a refused pod', () => {
   for (const [text, word, isCertain] of refusals) {
     it(`${word}: ${text.slice(0, 70)}`, () => {
       const refusal = refusalOf(text);
@@ -199,19 +199,19 @@ describe('what the words of a refused pod mean', () => {
     });
   }
 
-  it('a webhook that speaks of a quota is still a webhook', () => {
+  it('a webhook that mentions a quota is still a webhook', () => {
     assert.equal(
       refusalOf('admission webhook "v.example" denied the request: exceeded quota: team')?.code,
       'AdmissionDenied',
     );
   });
 
-  it('an answer about nothing that the pod could mend is no refusal', () => {
+  it('a message about something that the pod cannot repair is no refusal', () => {
     assert.equal(refusalOf('Timeout: request did not complete within requested timeout'), undefined);
   });
 });
 
-describe('the one word for why no node takes a pod', () => {
+describe('the one reason why no node takes a pod', () => {
   const sentences: readonly (readonly [string, string])[] = [
     ['0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had untolerated taint(s). preemption: 0/3', 'resources'],
     ['0/1 nodes are available: 1 Too many pods. preemption: none', 'resources'],
@@ -290,7 +290,7 @@ describe('events of both APIs', () => {
     assert.equal(record.lastAt, Date.parse('2026-03-01T12:00:30Z'));
   });
 
-  it('an event without anything', () => {
+  it('an event without any field', () => {
     const record = eventRecord({ apiVersion: 'v1', kind: 'Event', metadata: { name: 'e' } });
     assert.deepEqual([record.count, record.lastAt, record.about.uid, record.reason], [1, 0, '', '']);
   });

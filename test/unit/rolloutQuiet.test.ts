@@ -45,7 +45,7 @@ function judgedAt(seconds: readonly (readonly [number, KubeObject])[]): RolloutV
 }
 
 describe('a cluster in which nothing changes', () => {
-  it('is looked at seldom; a cause that stays is as old as its first sighting', () => {
+  it('is read rarely, and a lasting cause is as old as its first occurrence', () => {
     const verdict = judgedAt([
       [0, unschedulable],
       [31, unschedulable],
@@ -57,7 +57,7 @@ describe('a cluster in which nothing changes', () => {
     assert.equal(verdict.decisive.cause.since, at(0).toISOString());
   });
 
-  it('a moment without the cause after a long quiet is a gap between two tries', () => {
+  it('a short absence of the cause after a long quiet time is a gap between two tries', () => {
     const verdict = judgedAt([
       [0, unschedulable],
       [60, starting],
@@ -67,7 +67,7 @@ describe('a cluster in which nothing changes', () => {
     assert.equal(verdict.health, 'failed');
   });
 
-  it('a cause that was gone for more than 30 s has healed, and its grace starts anew', () => {
+  it('a cause that was gone for more than 30 s has healed, and its grace starts again', () => {
     const verdict = judgedAt([
       [0, unschedulable],
       [60, starting],
@@ -101,7 +101,7 @@ describe('a claim that is not bound', () => {
     },
   };
 
-  it('says itself why, not by the words of the scheduler about the pod', () => {
+  it("gives its own reason, which wins over the scheduler's message about the pod", () => {
     const event = {
       uid: 'event',
       about: { kind: 'PersistentVolumeClaim', namespace: 'shop', name: 'data', uid: 'claim-data' },
@@ -125,7 +125,7 @@ describe('a claim that is not bound', () => {
   });
 });
 
-describe('what only an event says', () => {
+describe('causes that only an event shows', () => {
   const crashing: KubeObject = {
     apiVersion: 'v1',
     kind: 'Pod',
@@ -145,7 +145,7 @@ describe('what only an event says', () => {
     },
   };
 
-  it('a postStart hook that fails is why the kubelet has killed the container', () => {
+  it('a failing postStart hook is the reason why the kubelet killed the container', () => {
     const event = eventRecord({
       apiVersion: 'v1',
       kind: 'Event',
@@ -170,7 +170,7 @@ describe('what only an event says', () => {
   });
 });
 
-describe('a postStart hook that fails', () => {
+describe('a failing postStart hook', () => {
   const message =
     'Exec lifecycle hook ([sh -c warm]) for Container "app" failed - error: command exited with 3: , message: "no cache yet"';
   const failedHook = (restartCount: number): KubeObject => ({
@@ -201,7 +201,7 @@ describe('a postStart hook that fails', () => {
     return verdict;
   };
 
-  it('is given three restarts, as a container that ends by itself', () => {
+  it('gets three restarts, like a container that ends by itself', () => {
     const verdict = after(2, 0, 20, 40, 59);
     assert.equal(verdict.health, 'progressing');
     assert.equal(verdict.decisive?.suspects[0]?.code, 'CrashLoop');
@@ -210,7 +210,7 @@ describe('a postStart hook that fails', () => {
   });
 });
 
-describe('a pull secret that is not there', () => {
+describe('a missing pull secret', () => {
   const image = 'r.example/app:1';
   const pod: KubeObject = {
     apiVersion: 'v1',
@@ -229,7 +229,7 @@ describe('a pull secret that is not there', () => {
     },
   };
 
-  it('is told beside what the registry answered', () => {
+  it('is reported beside the answer of the registry', () => {
     const event = eventRecord({
       apiVersion: 'v1',
       kind: 'Event',
@@ -278,7 +278,7 @@ describe('a Job whose controller deletes its pod', () => {
     },
   };
 
-  it('has failed by what that pod said', () => {
+  it('has failed for the reason that the pod gave', () => {
     const followed = [{ ref: refTo(job), purpose: 'object' as const, object: job }];
     const first = judge({ followed, around: [pod], events: [], unread: [] }, policy, undefined, at(0));
     assert.equal(first.health, 'progressing');

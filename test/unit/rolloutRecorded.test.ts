@@ -8,8 +8,8 @@ import { trimmed } from '../../tasks/common/core/rollout/trimmed';
 import { baselineOf, judge, type RolloutMemory, type RolloutVerdict } from '../../tasks/common/core/rollout/verdict';
 
 /**
- * What a Kubernetes 1.35.4 with containerd did, recorded change by change: each line holds seconds since the first object
- * and the object as it then was, cut to what a judgement may read, or the uid of one that went.
+ * The changes of a Kubernetes 1.35.4 with containerd. Each line has the seconds since the first object, and either the
+ * object at that time, cut to the fields that a judgement may read, or the uid of a deleted object.
  */
 interface Change {
   at: number;
@@ -44,7 +44,7 @@ interface Ending {
   verdict: RolloutVerdict;
 }
 
-/** Judges once a second until it is decided; what happened before `from` is the baseline. */
+/** Judges once a second until there is a verdict. Changes before `from` are the baseline. */
 function follow(fixture: string, from = 0): Ending {
   const changes = changesOf(fixture);
   const objects = new Map<string, KubeObject>();
@@ -179,7 +179,7 @@ const failing: readonly Failing[] = [
   ['the node stops answering', 'node-lost', 'NodeLost', 300, 300, /node-1/],
 ];
 
-describe('recorded: what fails, fails by its cause and in its time', () => {
+describe('recorded: failures have their cause in time', () => {
   for (const [name, fixture, word, earliest, latest, message] of failing) {
     it(`${name}: ${word}`, () => {
       const { second, verdict } = follow(fixture);
@@ -194,7 +194,7 @@ describe('recorded: what fails, fails by its cause and in its time', () => {
   }
 });
 
-describe('recorded: what heals, is healthy at the end', () => {
+describe('recorded: rollouts that recover are healthy at the end', () => {
   const healing: readonly (readonly [string, string])[] = [
     ['an application restarts three times until its database is up', 'heals-database'],
     ['a Secret is made after 20 s', 'heals-secret'],
@@ -215,9 +215,9 @@ describe('recorded: what heals, is healthy at the end', () => {
   }
 });
 
-describe('recorded: the StatefulSet that cannot go back (kubernetes/kubernetes#67250)', () => {
+describe('recorded: the StatefulSet that cannot be rolled back (kubernetes/kubernetes#67250)', () => {
   it('names the pod that has to be deleted', () => {
-    // After 41 s the image is the good one again, but web-1 of the bad revision is in the way.
+    // After 41 s the image is the good one again, but web-1 of the bad revision blocks the rollout.
     const { second, verdict } = follow('statefulset-stuck', 41);
     const cause = verdict.decisive?.cause;
     assert.equal(cause?.code, 'StatefulSetStuck');
@@ -227,7 +227,7 @@ describe('recorded: the StatefulSet that cannot go back (kubernetes/kubernetes#6
   });
 });
 
-describe('recorded: what is asked for as evidence', () => {
+describe('recorded: the requested evidence', () => {
   it('the log of the present run, for a container that is not ready', () => {
     const { verdict } = follow('probe-readiness');
     assert.deepEqual(verdict.decisive?.cause?.logs[0]?.previous, false);

@@ -10,7 +10,7 @@ import {
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
-describe('where secrets come from', () => {
+describe('the sources of secrets', () => {
   for (const [address, ...expected] of [
     ['http://me:hunter22@proxy:3128', 'me:hunter22', 'hunter22', 'hunter22', base64('me:hunter22')],
     ['me:hunter22@proxy:3128', 'me:hunter22', 'hunter22', 'hunter22', base64('me:hunter22')],
@@ -28,7 +28,7 @@ describe('where secrets come from', () => {
     });
   }
 
-  it('a user without a password is a name in a list of addresses', () => {
+  it('a user without a password is an ordinary name in a list of addresses', () => {
     const text = 'values.yaml\nhttps://me:hunter22@host/values.yaml\nhttps://org@dev.azure.com/x';
     assert.deepEqual(userinfoSecretsIn(text), ['me:hunter22', 'hunter22', 'hunter22', base64('me:hunter22')]);
   });
@@ -55,12 +55,12 @@ describe('where secrets come from', () => {
     ['PWD', 'somewhere'],
     ['GITHUB_TOKEN', ''],
   ] as const) {
-    it(`the variable ${name} with "${value}" holds none`, () => {
+    it(`the variable ${name} with "${value}" holds no secret`, () => {
       assert.ok(!isSecretVariable(name, value));
     });
   }
 
-  it('the userinfo of a proxy is secret, its host and its exceptions are not', () => {
+  it('the userinfo of a proxy is secret, its host and exceptions are not', () => {
     const environment = {
       https_proxy: 'http://me:hunter22@proxy:3128',
       HTTP_PROXY: 'http://proxy:3128',

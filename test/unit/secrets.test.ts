@@ -28,12 +28,12 @@ describe('secrets', () => {
     assert.equal(masked, 'one ***, two ***');
   });
 
-  it('of two secrets that overlap nothing is left', () => {
+  it('two overlapping secrets are masked completely', () => {
     assert.equal(redactor(['abcd', 'cdef'])('xabcdefx'), 'x***x');
     assert.equal(redactor(['abc', 'abcdef'])('xabcdefx'), 'x***x');
   });
 
-  it('a secret of one or two characters masks nothing in other text, but counts as a whole value', () => {
+  it('a secret of one or two characters is masked only where it is the whole value', () => {
     assert.equal(redactor(['1', 'no'])('revision 1 is not known'), 'revision 1 is not known');
     const finder = secretFinder(['1', '']);
     assert.ok(finder.isIn('1'));
@@ -67,7 +67,7 @@ describe('secrets', () => {
     // A mask cannot hide what it is made of.
     .filter((text) => text.trim().length >= 3 && !/^\*+$/.test(text.trim()));
 
-  it('no text keeps a secret of any characters and any length, also where masks meet what is left', () => {
+  it('no text keeps a secret of any characters and length, even next to masks', () => {
     fc.assert(
       fc.property(fc.array(nasty, { minLength: 1, maxLength: 3 }), fc.array(fc.string()), (secrets, around) => {
         const redact = redactor(secrets);
@@ -86,7 +86,7 @@ describe('secrets', () => {
     ['before the mark of a long line', (before: string, part: string) => `${before}${part} [... 12 more characters]`],
     ['in the middle of a character', (before: string, part: string) => `${before}${part}\ufffd`],
   ] as const) {
-    it(`the beginning of a secret counts as the secret where it was cut: ${name}`, () => {
+    it(`the beginning of a secret is masked where the text was cut: ${name}`, () => {
       const secret = 'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJl';
       const redact = redactor([secret]);
       for (let length = 16; length < secret.length; length++) {
@@ -94,14 +94,14 @@ describe('secrets', () => {
         assert.ok(!redacted.includes('eyJ'), redacted);
         assert.match(redacted, /^token \*\*\*/);
       }
-      // So few characters are many a word.
+      // Many ordinary words begin with so few characters.
       assert.match(redact(cutAt('token ', secret.slice(0, 15))), /eyJ/);
-      // Not cut, but another text that begins in the same way.
+      // This text was not cut. It only begins like the secret.
       assert.match(redact(`${secret.slice(0, 36)} is not it`), /eyJ/);
     });
   }
 
-  it('the end of a secret counts as the secret where a text was cut from the front, and so does a long middle', () => {
+  it('the end of a secret is masked where the text was cut from the front, and so is a long middle part', () => {
     const secret = Array.from({ length: 200 }, (_, index) => index.toString(36)).join('');
     const redact = redactor([secret]);
     assert.equal(redact(`${secret.slice(100)} was refused`), '*** was refused');
@@ -120,13 +120,13 @@ describe('secrets', () => {
     }
   });
 
-  it('what is not seen neither hides a secret in a text nor the one in a secret', () => {
+  it('invisible characters hide no secret, neither in the text nor in the secret', () => {
     const redact = redactor(['hunter22', 'pass\u200bword']);
     assert.equal(redactSeen('hunt\u001b[1mer22 and pa\u00adssword', redact), '*** and ***');
     assert.equal(redactSeen('\u001b[1mnothing', redact), '\u001b[1mnothing');
   });
 
-  it('the time grows with the length of the text and no faster, also with many long secrets', () => {
+  it('the time grows only linearly with the text, even with many long secrets', () => {
     const secrets = Array.from({ length: 20 }, (_, index) => `${index}-secret-`.repeat(400));
     const redact = redactor(secrets);
     const line = `2026-01-01 line with 1-secret-2 and "x": "${'0123456789abcdef'.repeat(3)}" ...\n`;
@@ -140,12 +140,12 @@ describe('secrets', () => {
     };
     const text = line.repeat(500);
     least(text);
-    // What grows with the square takes 64 times as long.
+    // Quadratic time would be 64 times as long.
     const [one, eight] = [least(text), least(text.repeat(8))];
     assert.ok(eight <= 20 * one, `${one} µs, then ${eight} µs`);
   });
 
-  it('a report stays JSON, and what the task itself makes stays in it, whatever the secrets are', () => {
+  it("a report stays valid JSON, and the task's own values stay in it, for any secrets", () => {
     const own = { planDigest: 'sha256:9119', outcome: 'failed', failedWorkload: 'Deployment/web-911' };
     const report = { task: 'HelmSafeDeploy', ...own, reason: 'Err911', revision: 911, objects: [{ name: 'pin 911' }] };
     const redact = redactor(['911', 'objects', 'failed']);

@@ -21,7 +21,7 @@ const lostPolicy = { apiVersion: 'policy/v1beta1', kind: 'PodSecurityPolicy', se
 const toy = '---\napiVersion: example.org/v1\nkind: Toy\nmetadata: {name: bear}\n';
 const lostToy = { apiVersion: 'example.org/v1', kind: 'Toy', servedAs: undefined };
 
-describe('a record whose API versions are served no more', () => {
+describe('a record with API versions that are no longer served', () => {
   const cases = [
     ['nothing is lost: nothing changes', web + policy, [], web + policy],
     [
@@ -53,20 +53,20 @@ describe('a record whose API versions are served no more', () => {
     });
   }
 
-  it('a line of dashes within a text parts no documents', () => {
+  it('a line of dashes inside a text does not separate documents', () => {
     const text = `---\napiVersion: example.org/v1\nkind: Toy\nmetadata: {name: a}\nkey: |\n  -----BEGIN KEY-----\n  ---\n`;
     const lost = [{ ...lostToy, servedAs: 'example.org/v2' }];
     assert.equal(renewedManifest(text, lost), text.replace('example.org/v1', 'example.org/v2'));
   });
 
-  it('the kinds of a manifest, each once', () => {
+  it('the kinds of a manifest are listed once', () => {
     assert.deepEqual(manifestKinds(web + web + toy), [
       { apiVersion: 'apps/v1', kind: 'Deployment' },
       { apiVersion: 'example.org/v1', kind: 'Toy' },
     ]);
   });
 
-  it('a kind that went to another group is looked for there, too', () => {
+  it('a kind that moved to another group is searched for there too', () => {
     assert.deepEqual(groupsOf({ apiVersion: 'extensions/v1beta1', kind: 'Ingress' }), [
       'extensions',
       'networking.k8s.io',
@@ -76,7 +76,7 @@ describe('a record whose API versions are served no more', () => {
     assert.deepEqual(groupsOf({ apiVersion: 'v1', kind: 'Service' }), ['']);
   });
 
-  it('what can be done, and how it is said', () => {
+  it('the message names what can be done', () => {
     assert.deepEqual([lostScaler, lostPolicy, lostToy].map(isRenewable), [true, true, false]);
     assert.match(
       renewalWords(lostScaler, 3),

@@ -20,7 +20,7 @@ interface Given {
   setLiteral?: string[];
 }
 
-/** As the task does it with its inputs. */
+/** Plans the values as the task does with its inputs. */
 function plan(given: Given, ...secrets: string[]) {
   const defaults = { set: '', setString: '', setFile: '', setLiteral: '' };
   const finder = secretFinder(secrets);
@@ -36,15 +36,15 @@ function plan(given: Given, ...secrets: string[]) {
   return planValues(lines, finder, files);
 }
 
-/** As plain data: objects without a prototype compare as others. */
+/** Returns plain data, because objects without a prototype compare as different. */
 function privately(given: Given, ...secrets: string[]): unknown {
   const { values, mistakes } = plan(given, ...secrets);
   assert.deepEqual(mistakes, []);
   return values.privateValues === undefined ? undefined : JSON.parse(privateValuesText(values.privateValues));
 }
 
-describe('values on their way to Helm', () => {
-  it('lines without a secret go to the command line as they are', () => {
+describe("values for Helm's command line", () => {
+  it('lines without a secret go to the command line unchanged', () => {
     const { values, mistakes } = plan(
       { set: ['a=1,b=2', 'c[0]=x'], setString: ['d=1'], setFile: ['e=there'] },
       'hunter22',
@@ -63,7 +63,7 @@ describe('values on their way to Helm', () => {
     assert.equal(values.privateValues, undefined);
   });
 
-  it('a secret goes to the private file, the rest of its line stays', () => {
+  it('a secret goes to the private file, and the rest of its line stays', () => {
     const given = { set: ['host=db,password=x-hunter22,port=5432'] };
     assert.deepEqual(privately(given, 'hunter22'), { password: 'x-hunter22' });
     assert.deepEqual(plan(given, 'hunter22').values.argv, ['--set', 'host=db', '--set', 'port=5432']);
@@ -129,7 +129,7 @@ describe('values on their way to Helm', () => {
     });
   }
 
-  it('a secret in a list item, or over an earlier line, goes as a private --set-file', () => {
+  it('a secret in a list item, or over an earlier line, becomes a private --set-file', () => {
     const { values, mistakes } = plan(
       { set: ['a[0].p=hunter22', 'b=x', 'b=hunter22'], setFile: ['c=there'] },
       'hunter22',
@@ -148,14 +148,14 @@ describe('values on their way to Helm', () => {
     ]);
   });
 
-  it('a private text has its key as --set-file reads it, also where it came from setLiteral', () => {
+  it('a private text has its key in the form of --set-file, even if it came from setLiteral', () => {
     const { values, mistakes } = plan({ setFile: ['l[1]=there'], setLiteral: ['a,\\b.l[0]=hunter22'] }, 'hunter22');
     assert.deepEqual(mistakes, []);
     assert.deepEqual(values.privateTexts, [{ key: 'a\\,\\\\b.l[0]', text: 'hunter22' }]);
   });
 
   for (const secret of ['1', '12', '0', '-1']) {
-    it(`a whole number below three characters hides nothing and stays where it is: ${secret}`, () => {
+    it(`a whole number of fewer than three characters hides nothing and stays in place: ${secret}`, () => {
       const { values, mistakes } = plan({ set: [`replicas=${secret}`, `l[0]=${secret}`, `m={${secret},x}`] }, secret);
       assert.deepEqual(mistakes, []);
       assert.deepEqual(values, {
@@ -165,13 +165,13 @@ describe('values on their way to Helm', () => {
     });
   }
 
-  it('setLiteral wins over all others, and takes a line as it is', () => {
+  it('setLiteral wins over all others and takes a line literally', () => {
     const { values, mistakes } = plan({ set: ['a=hunter22'], setLiteral: ['a=x,\\y={1}'] }, 'hunter22');
     assert.deepEqual(mistakes, []);
     assert.deepEqual(values, { argv: ['--set-literal', 'a=x,\\y={1}'], privateTexts: [] });
   });
 
-  it('an empty list item keeps its comma when what follows it is taken away: Helm would drop it', () => {
+  it('an empty list item keeps its comma when its successor is removed, because Helm would drop it', () => {
     assert.deepEqual(plan({ set: ['m[0].n=,a=hunter22', 'x=,b=hunter22'] }, 'hunter22').values.argv, [
       '--set',
       'm[0].n=,',
@@ -180,7 +180,7 @@ describe('values on their way to Helm', () => {
     ]);
   });
 
-  it('a secret that a later line replaces reaches nobody', () => {
+  it('a secret that a later line replaces is passed to nobody', () => {
     const { values, mistakes } = plan({ set: ['a.b=hunter22', 'a=plain'] }, 'hunter22');
     assert.deepEqual(mistakes, []);
     assert.deepEqual(values, { argv: ['--set', 'a=plain'], privateTexts: [] });
@@ -198,7 +198,7 @@ describe('values on their way to Helm', () => {
     ['a comma before it', { set: ['a=b,123456789'] }, /key has no value.*comma.*values file/],
     ['alone on a line', { set: ['123456789'] }, /key has no value/],
   ] as const) {
-    it(`refused with what to use instead: ${name}`, () => {
+    it(`refused, with the alternative: ${name}`, () => {
       const { mistakes, values } = plan({ ...given } as unknown as Given, '123456789');
       assert.equal(mistakes.length, 1);
       const [mistake] = mistakes;
@@ -207,7 +207,7 @@ describe('values on their way to Helm', () => {
     });
   }
 
-  it('every bad line is named, and files that do not exist', () => {
+  it('every wrong line and every missing file is named', () => {
     const { mistakes } = plan({ set: ['ok=1', 'bad', 'a={x'], setFile: ['f=gone', 'g=https://example.org/x', 'h=-'] });
     assert.deepEqual(mistakes.map(({ input, holds }) => [input, holds]), [
       ['set, line 2', undefined],
@@ -230,7 +230,7 @@ describe('values on their way to Helm', () => {
     ['a regular expression', { setString: ['a=x\\d+'] }, /backslash.*setLiteral/],
     ['quotes that were to hold a comma', { set: ['a="x,b=y"'] }, /quotes keep no comma/],
   ] as const) {
-    it(`refused, since it can only be meant otherwise: ${name}`, () => {
+    it(`refused, because it must be a mistake: ${name}`, () => {
       const { mistakes } = plan({ ...given } as unknown as Given);
       assert.equal(mistakes.length, 1);
       assert.match(mistakes[0]?.problem ?? '', expected);
@@ -243,7 +243,7 @@ describe('values on their way to Helm', () => {
     ['quotes around an item', { set: ['a={"x","y"}'] }, /quotes/],
     ['a blank before the value', { setString: ['a= x'] }, /blank/],
   ] as const) {
-    it(`taken with a warning, since it may be meant: ${name}`, () => {
+    it(`accepted with a warning, because it may be intended: ${name}`, () => {
       const { mistakes, warnings } = plan({ ...given } as unknown as Given, 'hunter22');
       assert.deepEqual(mistakes, []);
       assert.equal(warnings.length, 1);
@@ -257,7 +257,7 @@ describe('values on their way to Helm', () => {
     ['escaped commas, dots and backslashes', { set: ['a\\.b=c\\,d\\\\e,f=\\{g\\}'] }],
     ['quotes inside', { set: ['a=5" x 7"', "b=it's"] }],
   ] as const) {
-    it(`nothing is said: ${name}`, () => {
+    it(`accepted without a message: ${name}`, () => {
       const { mistakes, warnings } = plan({ ...given } as unknown as Given, ' hunter22', '"C:\\dir"', 'hunter22');
       assert.deepEqual({ mistakes, warnings }, { mistakes: [], warnings: [] });
     });

@@ -1266,7 +1266,7 @@ table(
   rules,
 );
 
-describe('rules of the user, as text', () => {
+describe('status rules of the user as text', () => {
   it('the last of two rules for one kind counts', () => {
     const two = parseStatusRules(
       'Database.example.com: current always\nDatabase.example.com: current status.a=1',
@@ -1287,7 +1287,7 @@ describe('rules of the user, as text', () => {
     'Database: current status.phase=Ok,',
   ];
   for (const line of refused) {
-    it(`refuses '${line}' and says what is expected`, () => {
+    it(`refuses '${line}' and names the expected form`, () => {
       const { rules: read, problems } = parseStatusRules(line);
       assert.deepEqual(read, []);
       assert.equal(problems.length, 1);
@@ -1295,13 +1295,13 @@ describe('rules of the user, as text', () => {
     });
   }
 
-  it('a path cannot reach what is not in the object', () => {
+  it('a path reaches only fields of the object', () => {
     const rule = parseStatusRules('Database.example.com: current constructor.name=Object').rules;
     assert.equal(objectStatus(objectOf(custom('')), now, rule).status, 'InProgress');
   });
 });
 
-describe('what is no good object', () => {
+describe('invalid objects', () => {
   const invalid: readonly (readonly [string, unknown])[] = [
     ['nothing', undefined],
     ['null', null],
@@ -1347,13 +1347,13 @@ describe('what is no good object', () => {
     assert.equal(objectStatus(nulls as unknown as KubeObject, now).reason, 'LessReplicas');
   });
 
-  it('a condition that is none does not hide the others', () => {
+  it('an invalid condition does not hide the others', () => {
     const conditions = [null, 'x', { status: 'True' }, { type: 'Ready', status: 'True' }];
     const object = { apiVersion: 'a.b/v1', kind: 'C', metadata: {}, status: { conditions } };
     assert.equal(objectStatus(object as unknown as KubeObject, now).status, 'Current');
   });
 
-  it('containers that are none do not end the judgement', () => {
+  it('invalid containers do not end the judgement', () => {
     const containerStatuses = [
       null,
       {},
@@ -1365,7 +1365,7 @@ describe('what is no good object', () => {
     assert.equal(objectStatus(object as unknown as KubeObject, now).reason, 'PodRunningNotReady');
   });
 
-  it('an object is not changed by being judged', () => {
+  it('judging does not change the object', () => {
     const object = objectOf(pod(unschedulable));
     const before = JSON.stringify(object);
     objectStatus(object, now, rules);

@@ -14,7 +14,7 @@ function podSpec(given: KubeObject, more: object): KubeObject {
   return { ...given, spec: { ...spec, template } };
 }
 
-/** What is found of a write of the Deployment; `reference`: the dry run of the target. */
+/** The stray fields of a write to the Deployment. `reference` is the dry run of the target. */
 function strays(
   written: KubeObject,
   more: { [Name in keyof Candidate]?: Candidate[Name] | undefined } = {},
@@ -30,25 +30,25 @@ function strays(
   return suspectsOf([candidate], rehearsal(writes)).map((suspect) => strayFields(suspect, reference));
 }
 
-describe('what a rehearsed write sets and nobody declares', () => {
-  it('is nothing where Helm sets what the target declares, and takes back what it had declared before', () => {
+describe('fields that a rehearsed write sets without a declaration', () => {
+  it('a write that sets declared fields and removes earlier ones has none', () => {
     assert.deepEqual(strays(live(web('app:1', { replicas: 1 }))), [], 'replicas are the default again');
   });
 
-  it('is a field of the pod template', () => {
+  it('a field of the pod template is one', () => {
     assert.deepEqual(strays(podSpec(live(declared), { hostNetwork: true })), ['spec.template.spec.hostNetwork']);
   });
 
-  it('is a declared field with another value', () => {
+  it('a declared field with another value is one', () => {
     assert.deepEqual(strays(live(web('app:9'))), ['spec.template.spec.containers[web].image']);
   });
 
-  it('is nothing that the dry run of the target has as well: a default, or what admission sets', () => {
+  it('fields that the dry run of the target has too are none: defaults and fields of admission', () => {
     const admitted = podSpec(live(declared), { priority: 7 });
     assert.deepEqual(strays(admitted, {}, admitted), [undefined]);
   });
 
-  it('is nothing of an autoscaler', () => {
+  it('fields of an autoscaler are none', () => {
     const scaled = { last: web('app:2'), live: live(web('app:2', { replicas: 5 })) };
     assert.deepEqual(strays(live(web('app:1', { replicas: 2 })), { ...scaled, isAutoscaled: true }), []);
     assert.deepEqual(strays(live(web('app:1', { replicas: 0 })), scaled, live(web('app:1', { replicas: 5 }))), [
@@ -56,19 +56,19 @@ describe('what a rehearsed write sets and nobody declares', () => {
     ]);
   });
 
-  it("is none of Helm's own marks", () => {
+  it("Helm's own labels and annotations are none", () => {
     const unowned = live(present, { owner: null });
     assert.deepEqual(strays(live(web('app:1', { replicas: 1 })), { live: unowned }), []);
   });
 
-  it('of a new object is all that the dry run has not, but for what is chosen at each creation', () => {
+  it('in a new object they are all fields beyond the dry run, except those chosen at each creation', () => {
     const made = { last: undefined, live: undefined };
     assert.deepEqual(strays(live(declared), made), [undefined]);
     assert.deepEqual(strays(podSpec(live(declared), { hostPID: true }), made), ['spec.template.spec.hostPID']);
     assert.deepEqual(strays(live(declared), made, live(declared), true), [], 'what it would be was not known');
   });
 
-  it('is looked for in each write: a second one hides nothing of the first', () => {
+  it('they are searched for in each write, and a second write hides none of the first', () => {
     const ref = refOf(live(declared));
     const candidate: Candidate = {
       key: objectKey(ref),
@@ -87,7 +87,7 @@ describe('what a rehearsed write sets and nobody declares', () => {
     );
   });
 
-  it('is not looked for in what the target does not declare, nor in a deletion', () => {
+  it('undeclared objects and deletions are not searched', () => {
     assert.deepEqual(strays(podSpec(live(declared), { hostNetwork: true }), { target: undefined }), []);
     const gone = suspectsOf([], rehearsal([write('deleted', live(object('ConfigMap', 'a')))]));
     assert.deepEqual(gone, []);

@@ -76,7 +76,7 @@ describe('the grammar of --set', () => {
     });
   }
 
-  it('--set-string makes text of everything', () => {
+  it('--set-string makes every value a text', () => {
     assert.deepEqual(assigned('a=true,b=5,c={null,1}', { asString: true }), [
       [['a'], 'true'],
       [['b'], '5'],
@@ -96,7 +96,7 @@ describe('the grammar of --set', () => {
     'a[0]x=1',
     `${'a.'.repeat(31)}b=1`,
   ]) {
-    it(`says what is wrong with ${line.slice(0, 10)} without showing it`, () => {
+    it(`names the mistake in ${line.slice(0, 10)} without showing the line`, () => {
       const problem = assigned(line);
       assert.equal(typeof problem, 'string');
     });
@@ -111,7 +111,7 @@ describe('the grammar of --set', () => {
     ['a=\\\\x', '\\x', [[['a'], '\\x']]],
     ['a=true', 'true', [[['a'], true]]],
   ] as const) {
-    it(`nothing in a verbatim part has a meaning: ${line}`, () => {
+    it(`no character in a verbatim part is special: ${line}`, () => {
       const start = line.indexOf(secret);
       assert.deepEqual(assigned(line, { verbatim: [[start, start + secret.length]] }), expected);
     });
@@ -143,7 +143,7 @@ describe('the grammar of --set-literal', () => {
   });
 
   for (const line of ['a', 'a[x]=1', 'a[-1]=1', 'a[0', 'a[0]b=1']) {
-    it(`says what is wrong with ${line}`, () => {
+    it(`names the mistake in ${line}`, () => {
       assert.equal(typeof literal(line), 'string');
     });
   }

@@ -21,27 +21,27 @@ function plain(kind: string, name: string, more: Partial<KubeObject> = {}) {
 
 const nothing = { namespace: 'prod', replicaSets: false, pods: false, claims: [] };
 
-describe('what is read around the followed objects', () => {
-  it('of nothing: nothing', () => {
+describe('the objects read around the followed objects', () => {
+  it('are none without followed objects', () => {
     assert.deepEqual(surroundingsOf([]), []);
   });
 
-  it('objects without pods need neither pods nor ReplicaSets', () => {
+  it('include no pods and ReplicaSets for objects without pods', () => {
     assert.deepEqual(surroundingsOf([plain('ConfigMap', 'a'), plain('Service', 'b')]), [nothing]);
   });
 
-  it('cluster-scoped objects have no surroundings', () => {
+  it('are none for cluster-scoped objects', () => {
     const declared: KubeObject = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'a' } };
     assert.deepEqual(surroundingsOf([{ ref: { apiVersion: 'v1', kind: 'Namespace', name: 'a' }, declared }]), []);
   });
 
-  it('a Deployment: pods and ReplicaSets by its labels', () => {
+  it('a Deployment needs pods and ReplicaSets by its labels', () => {
     assert.deepEqual(surroundingsOf([workload('Deployment', 'web', { app: 'web', tier: 'front' })]), [
       { ...nothing, replicaSets: true, pods: true, labelSelector: 'app=web,tier=front' },
     ]);
   });
 
-  it('a Job and a StatefulSet make pods, but no ReplicaSets', () => {
+  it('a Job and a StatefulSet need pods, but no ReplicaSets', () => {
     const [around] = surroundingsOf([
       workload('Job', 'migrate', { a: 'b' }),
       workload('StatefulSet', 'db', { a: 'b' }),
@@ -49,7 +49,7 @@ describe('what is read around the followed objects', () => {
     assert.deepEqual([around?.replicaSets, around?.pods], [false, true]);
   });
 
-  it('several workloads: only the labels that all have with the same value', () => {
+  it('several workloads use only the labels that all share with the same value', () => {
     const [around] = surroundingsOf([
       workload('Deployment', 'web', { app: 'web', release: 'shop', tier: 'x' }),
       workload('Deployment', 'api', { app: 'api', release: 'shop' }),
@@ -57,39 +57,39 @@ describe('what is read around the followed objects', () => {
     assert.equal(around?.labelSelector, 'release=shop');
   });
 
-  it('one workload without labels in common: all pods are read, none is missed', () => {
+  it('one workload without common labels makes all pods be read, so none is missed', () => {
     const [around] = surroundingsOf([workload('Deployment', 'web', { app: 'web' }), workload('Deployment', 'api', {})]);
     assert.equal(around !== undefined && 'labelSelector' in around, false);
   });
 
-  it('what has no pods does not take the selector away', () => {
+  it('an object without pods does not remove the selector', () => {
     const [around] = surroundingsOf([plain('ConfigMap', 'settings'), workload('Deployment', 'web', { app: 'web' })]);
     assert.equal(around?.labelSelector, 'app=web');
   });
 
-  it('a value that a selector cannot hold is left out', () => {
+  it('a value that is not valid in a selector is left out', () => {
     const [around] = surroundingsOf([workload('Deployment', 'web', { a: '', b: 'x y', c: '-', d: 'v1.2_3', e: 7 })]);
     assert.equal(around?.labelSelector, 'd=v1.2_3');
   });
 
-  it('a template without labels', () => {
+  it('a template without labels reads all pods', () => {
     const declared: KubeObject = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'x' } };
     const ref = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'prod', name: 'x' };
     assert.deepEqual(surroundingsOf([{ ref, declared }]), [{ ...nothing, replicaSets: true, pods: true }]);
   });
 
-  it('a bare Pod counts by its own labels', () => {
+  it('a bare Pod uses its own labels', () => {
     const pod = plain('Pod', 'one', { metadata: { name: 'one', labels: { app: 'one' } } });
     assert.equal(surroundingsOf([pod])[0]?.labelSelector, 'app=one');
   });
 
-  it('a custom kind of a familiar name makes no pods that we know of', () => {
+  it('a custom kind with a familiar name has no known pods', () => {
     const ref = { apiVersion: 'example.io/v1', kind: 'Deployment', namespace: 'prod', name: 'x' };
     const declared: KubeObject = { apiVersion: 'example.io/v1', kind: 'Deployment', metadata: { name: 'x' } };
     assert.deepEqual(surroundingsOf([{ ref, declared }]), [nothing]);
   });
 
-  it('claims: those that pods mount, and those that a StatefulSet makes', () => {
+  it('claims are those that pods mount and those that a StatefulSet makes', () => {
     const volumes = [
       { name: 'a', persistentVolumeClaim: { claimName: 'data' } },
       { name: 'b', emptyDir: {} },
@@ -101,7 +101,7 @@ describe('what is read around the followed objects', () => {
     assert.deepEqual(around?.claims, ['data', 'disk-db-']);
   });
 
-  it('each namespace has its own, in the order in which they come', () => {
+  it('each namespace is read by itself, in the order of the objects', () => {
     const around = surroundingsOf([
       workload('Deployment', 'web', { app: 'web' }),
       workload('DaemonSet', 'log', { app: 'log' }, { namespace: 'system' }),

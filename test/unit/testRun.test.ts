@@ -15,7 +15,7 @@ const e2e: PartResult = {
 describe('the last line of npm test', () => {
   const lastLine = (parts: readonly PartResult[]) => summary(parts).at(-1);
 
-  it('sums tests, and checks that pass are no tests', () => {
+  it('sums tests, and does not count successful checks as tests', () => {
     assert.equal(lastLine([lint, unit]), '7 passed, 0 failed');
   });
 
@@ -23,7 +23,7 @@ describe('the last line of npm test', () => {
     assert.equal(lastLine([{ ...lint, failed: ['failed, see its output above'] }, unit]), '7 passed, 1 failed');
   });
 
-  it('names skipped tests only where there are any', () => {
+  it('names skipped tests only if there are any', () => {
     assert.equal(lastLine([unit, e2e]), '9 passed, 1 failed, 2 skipped');
   });
 
@@ -33,7 +33,7 @@ describe('the last line of npm test', () => {
     assert.match(summary(required).join('\n'), /Failed:[^]*e2e: follows probes @real-node: was skipped/);
   });
 
-  it('comes after the titles of what failed and of what was skipped', () => {
+  it('comes after the titles of failed and skipped tests', () => {
     const lines = summary([unit, e2e]).join('\n');
     assert.match(lines, /Skipped:\n {2}- e2e: follows probes[^]*Failed:\n {2}- e2e: deploys: expected 1 to equal 2/);
   });

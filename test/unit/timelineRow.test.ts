@@ -29,7 +29,7 @@ const object = (kind: string, spec: object, status: object): KubeObject => ({
 });
 
 describe('a row of the timeline', () => {
-  it('is made for what runs something, and for whatever is not healthy', () => {
+  it('is made for every object that runs pods, and for every object that is not healthy', () => {
     assert.equal(hasRow(workload('Deployment', 'healthy')), true);
     assert.equal(hasRow(workload('ConfigMap', 'healthy')), false);
     assert.equal(hasRow(workload('ConfigMap', 'failed')), true);
@@ -75,7 +75,7 @@ describe('a row of the timeline', () => {
     });
   }
 
-  it('a rollback has rows of its own', () => {
+  it('a rollback has its own rows', () => {
     const row = timelineRow(workload('Deployment', 'healthy'), undefined, { isOver: false, phase: 'rollback' });
     assert.equal(row.name, 'Deployment/web (rollback)');
     assert.notEqual(row.key, timelineRow(workload('Deployment', 'healthy'), undefined, running).key);

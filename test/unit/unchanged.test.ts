@@ -34,8 +34,8 @@ const rendering: Rendering = {
   hooks: [seed, migrate('one')].map(hook),
 };
 
-describe('what a deploy would change', () => {
-  it('the same commit again: nothing, whatever the order of hooks and values', () => {
+describe('comparing a deploy with the last revision', () => {
+  it('the same commit again changes nothing, in any order of hooks and values', () => {
     assert.deepEqual(whatChanged({ rendering, deployed }), []);
   });
 
@@ -88,7 +88,7 @@ describe('what a deploy would change', () => {
     whatChanged({ rendering: { ...rendering, manifest }, deployed: { ...deployed, manifest: deployedManifest } });
   const text = (data: string): string => `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: text}\ndata:\n${data}`;
 
-  it('an empty line or a comment within a text of an object counts', () => {
+  it('an empty line or a comment inside a text of an object is a change', () => {
     const before = text('  a: |\n    one\n    two\n');
     assert.deepEqual(one(text('  a: |\n    one\n\n    two\n'), before), ['the manifest (ConfigMap/text differs)']);
     assert.deepEqual(one(text('  a: |\n    one\n    # x\n    two\n'), before), [
@@ -96,7 +96,7 @@ describe('what a deploy would change', () => {
     ]);
   });
 
-  it('numbers that are too long for a comparison by value', () => {
+  it('numbers that are too long for a comparison by value are compared by text', () => {
     assert.deepEqual(one(text('  a: 9007199254740993\n'), text('  a: 9007199254740992\n')), [
       'the manifest (the text alone)',
     ]);
@@ -123,7 +123,7 @@ describe('what a deploy would change', () => {
     });
   }
 
-  it('tests are no part of what serves; a hook that is a test and more is', () => {
+  it('tests do not count, but a hook that is also more than a test does', () => {
     const both = { ...testPod('t'), events: ['test', 'post-upgrade'] };
     const changes = (hooks: Rendering['hooks']): string[] =>
       whatChanged({ rendering: { ...rendering, hooks: [...rendering.hooks, ...hooks] }, deployed });
@@ -131,7 +131,7 @@ describe('what a deploy would change', () => {
     assert.deepEqual(changes([both]), ['the hooks (Pod/t is new)']);
   });
 
-  it('never tells a value, only where it stands', () => {
+  it('shows only the place of a change, never a value', () => {
     const changed = whatChanged({
       rendering: {
         ...rendering,

@@ -40,19 +40,19 @@ describe('values files', () => {
     ['# about\n---\na: 1\n...\n', 0],
     ['---\na: |\n  x\n  ---\n  y\n', 0],
   ] as const) {
-    it(`${documents} documents that Helm 3 and 4 read otherwise: ${JSON.stringify(text)}`, () => {
+    it(`${documents} documents that Helm 3 and 4 read in different ways: ${JSON.stringify(text)}`, () => {
       const { warning } = checkValuesFile(text);
       if (documents === 0) assert.equal(warning, undefined);
       else assert.match(warning ?? '', new RegExp(`^holds ${documents} YAML documents: Helm 3`));
     });
   }
 
-  it('a comma or a quote in the path of a file does not make two of it', () => {
+  it('a comma or a quote in the path of a file does not split it', () => {
     assert.equal(valuesFlagArgument('/w/a.yaml'), '/w/a.yaml');
     assert.equal(valuesFlagArgument('/w/a,"b".yaml'), '"/w/a,""b"".yaml"');
   });
 
-  it('an address is told from a path', () => {
+  it('an address is distinguished from a path', () => {
     assert.ok(isAddress('https://example.org/v.yaml'));
     assert.ok(isAddress('s3://bucket/v.yaml'));
     assert.ok(!isAddress('C:\\v.yaml'));
