@@ -8,7 +8,7 @@ function saying(...lines: string[]): string {
   return lines.map((line) => `say(${JSON.stringify(line)});`).join('\n');
 }
 
-describe('the commands of a task', () => {
+describe("agent commands in a task's output", () => {
   const agentWith = tinyAgents();
 
   async function run(task: Omit<TinyTask, 'name'>, step: Partial<StepSpec> = {}, secrets = {}): Promise<JobResult> {
@@ -16,7 +16,7 @@ describe('the commands of a task', () => {
     return agent.runJob({ allowViolations: true, secrets, steps: [{ task: 'Tiny@1', name: 'it', ...step }] });
   }
 
-  it('are found anywhere in a line, on stdout and on stderr, with keys in any case and escapes decoded', async () => {
+  it('are found anywhere in a line, on stdout and stderr, with keys in any case, and escapes are decoded', async () => {
     const main = `
       say('some text ##vso[TASK.setVariable Variable=one;IsOutput=TRUE;]a%0Ab%3Bc%AZP25d');
       fs.writeSync(2, 'err ##vso[task.setvariable variable=two%3B%5D;isoutput=true]x=y;z\\n');`;
@@ -28,7 +28,7 @@ describe('the commands of a task', () => {
     assert.deepEqual(new Set(job.step('it').raw.map(({ stream }) => stream)), new Set(['stdout', 'stderr']));
   });
 
-  it('a lone carriage return ends a line: a command hidden behind one is carried out', async () => {
+  it('a lone carriage return ends a line, so a command after one is executed', async () => {
     const job = await run({ main: `say('progress 10%\\r##vso[task.setvariable variable=x]injected\\rend');` });
     assert.deepEqual(
       job.step('it').variablesSet.map(({ name, value }) => [name, value]),
@@ -76,7 +76,7 @@ describe('the commands of a task', () => {
     });
   }
 
-  it('a violation rejects the job unless the test allows it, and names the line', async () => {
+  it('a violation rejects the job unless the test allows it, and the error names the line', async () => {
     const agent = agentWith([{ main: saying('##vso[task.complete result=Cancelled;]x') }]);
     await assert.rejects(agent.runJob({ steps: [{ task: 'Tiny@1' }] }), (error: unknown) => {
       assert.ok(error instanceof AgentViolationError);
@@ -86,7 +86,7 @@ describe('the commands of a task', () => {
     });
   });
 
-  it('groups: one inside another is a violation, one after another is not', async () => {
+  it('a group inside another is a violation, a group after another is not', async () => {
     const nested = await run({ main: saying('##[group]a', '##[group]b', '##[endgroup]') });
     assert.equal(nested.violations.length, 1);
     const flat = await run({ main: saying('##[group]a', '##[endgroup]', '##[group]b', '##[endgroup]') });
@@ -97,7 +97,7 @@ describe('the commands of a task', () => {
     );
   });
 
-  it('restrictions: only the allowed variables, outputs included, and not PATH', async () => {
+  it('a restricted step may set only the allowed variables, outputs included, and not PATH', async () => {
     const json = { restrictions: { settableVariables: { allowed: ['outcome', 'helm*'] } } };
     const set = (name: string): string => `##vso[task.setvariable variable=${name};isoutput=true]v`;
     const job = await run({
@@ -110,7 +110,7 @@ describe('the commands of a task', () => {
     assert.equal(job.result, 'Succeeded');
   });
 
-  it('restrictions: a restricted step may set variables, but not attach files', async () => {
+  it('a restricted step may set variables but attach no files', async () => {
     const main = saying('##vso[task.setvariable variable=a]v', '##vso[task.addattachment type=t;name=n]/etc/hosts');
     for (const [json, target] of [
       [{ restrictions: { commands: { mode: 'restricted' } } }, {}],
@@ -124,7 +124,7 @@ describe('the commands of a task', () => {
     }
   });
 
-  it('an output is read-only afterwards, is seen as step.name by later steps, and not by its bare name', async () => {
+  it('a set output is read-only, and later steps see it as step.name, not by its bare name', async () => {
     const agent = agentWith([
       {
         main: saying(
@@ -144,7 +144,7 @@ describe('the commands of a task', () => {
     assert.equal(job.step('Reader').raw[0]?.line, 'first $(out)');
   });
 
-  it('only the first ten errors and ten warnings become issues; all are counted and shown', async () => {
+  it('only the first ten errors and warnings become issues, but all are counted and shown', async () => {
     const numbers = Array.from({ length: 12 }, (_, index) => index + 1);
     const lines = numbers.flatMap((n) => [
       `##vso[task.logissue type=error;]e${n}`,
@@ -158,7 +158,7 @@ describe('the commands of a task', () => {
     assert.equal(step.issues.filter(({ type }) => type === 'error').at(-1)?.message, 'e10');
   });
 
-  it('an attachment and a summary are read when the command is read', async () => {
+  it('an attachment and a summary are read at the time of their command', async () => {
     const main = `
       const file = process.env.AGENT_TEMPDIRECTORY + '/report.json';
       fs.writeFileSync(file, '{"a":1}');
@@ -177,7 +177,7 @@ describe('the commands of a task', () => {
     assert.deepEqual(step.summaries, ['{"a":1}']);
   });
 
-  it('timeline rows are made, updated and completed; progress never goes down', async () => {
+  it('timeline rows are created, updated and completed, and progress never goes down', async () => {
     const id = guid(1);
     const child = guid(2);
     const job = await run({
@@ -203,7 +203,7 @@ describe('the commands of a task', () => {
     );
   });
 
-  it('the worst result wins; Canceled and Skipped by the task stay', async () => {
+  it('the worst result wins, and Canceled and Skipped by the task stay', async () => {
     const completing = (...results: string[]): string =>
       saying(...results.map((r) => `##vso[task.complete result=${r};]${r}`));
     assert.equal(
@@ -216,14 +216,14 @@ describe('the commands of a task', () => {
     assert.equal((await run({ main: completing('Canceled', 'Skipped') })).step('it').result, 'Canceled');
   });
 
-  it('an exit code other than 0 fails the step, whatever the task said', async () => {
+  it('an exit code other than 0 fails the step, whatever result the task set', async () => {
     const job = await run({ main: saying('##vso[task.complete result=Succeeded;]fine') + 'process.exitCode = 3;' });
     assert.equal(job.step('it').result, 'Failed');
     assert.match(job.issues[0]?.message ?? '', /^Exit code 3 returned from process/);
     assert.equal(job.step('it').processes[0]?.exitCode, 3);
   });
 
-  it('debug messages are shown with system.debug only', async () => {
+  it('debug messages are shown only with system.debug', async () => {
     const agent = agentWith([{ main: saying('##vso[task.debug]details') }]);
     const quiet = await agent.runJob({ steps: [{ task: 'Tiny@1' }] });
     assert.ok(!quiet.log.some(({ text }) => text.includes('details')));

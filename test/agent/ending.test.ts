@@ -4,9 +4,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Agent, Job } from '../support/agent/index';
 import { printed, tinyAgents } from './tinyAgent';
 
-// For tasks that ignore what they are told: each wait is one that the test has to sit through.
+// Short waits for tasks that ignore signals, because the test waits through each of them.
 const short = { sigintMs: 400, sigtermMs: 400, stdioGraceMs: 200, doneGraceMs: 200 };
-// For tasks that end when they are told, however busy the machine is.
+// Long waits for tasks that end on a signal, even on a busy machine.
 const long = { sigintMs: 30_000, sigtermMs: 30_000, stdioGraceMs: 30_000, doneGraceMs: 30_000 };
 
 const stubborn = `
@@ -14,7 +14,7 @@ const stubborn = `
   process.on('SIGTERM', () => say('got SIGTERM'));
   forever(); say('ready');`;
 
-/** A grandchild that ignores polite signals and, unless told, shares nothing with the task. */
+/** A grandchild that ignores SIGINT and SIGTERM and, unless requested, shares no stream with the task. */
 function child(stdio: 'ignore' | 'inherit', script = 'setInterval(() => {}, 1000)'): string {
   return `const child = spawn(process.execPath, ['-e', "process.on('SIGINT', () => {});" + ${JSON.stringify(script)}], { stdio: ${JSON.stringify(stdio)} });
     child.on('spawn', () => say('child ' + child.pid));`;
@@ -40,7 +40,7 @@ async function until(condition: () => boolean): Promise<void> {
 describe('cancelling a job', () => {
   const agentWith = tinyAgents();
 
-  it('SIGINT first; a task that ends on it is Canceled whatever it says, and post-job sees it', async () => {
+  it('SIGINT comes first, and a task that ends on it is Canceled whatever its result, which post-job sees', async () => {
     const main = `
       process.on('SIGINT', () => {
         say('##vso[task.setvariable variable=outcome;isoutput=true]cancelled');
@@ -74,7 +74,7 @@ describe('cancelling a job', () => {
     assert.match(result.issues[0]?.message ?? '', /^The Operation will be canceled/);
   });
 
-  it('a task that ignores SIGINT gets SIGTERM, then SIGKILL, in this order and not before the times given', async () => {
+  it('a task that ignores SIGINT gets SIGTERM and then SIGKILL, in this order and not before the time', async () => {
     const agent = agentWith([{ main: stubborn }], { timings: short });
     const job = agent.startJob({ steps: [{ task: 'Tiny@1' }] });
     await job.waitForLine(/^ready$/);
@@ -91,7 +91,7 @@ describe('cancelling a job', () => {
     assert.equal(run.signal, 'SIGKILL');
   });
 
-  it('the times are those of the agent unless a variable of the pipeline says otherwise', async () => {
+  it('the times are those of the agent unless a variable of the pipeline changes them', async () => {
     const timings = { sigintMs: 60_000, sigtermMs: 60_000 };
     const variables = { PROCESS_SIGINT_TIMEOUT: '20', PROCESS_SIGTERM_TIMEOUT: '10' };
     const job = agentWith([{ main: stubborn }], { timings }).startJob({ variables, steps: [{ task: 'Tiny@1' }] });
@@ -100,7 +100,7 @@ describe('cancelling a job', () => {
     assert.equal((await job.done).step('Tiny').processes[0]?.signal, 'SIGKILL');
   });
 
-  it('only the task itself is signalled: its child lives on into post-job and dies at Finalize Job', async () => {
+  it('only the task itself is signalled, and its child lives on into post-job and dies at Finalize Job', async () => {
     const main = `${child('ignore')} process.on('SIGINT', () => process.exit(0)); forever();`;
     const post = `say('post'); setTimeout(() => {}, 50);`;
     const agent = agentWith([{ main, post }], { timings: long });
@@ -117,7 +117,7 @@ describe('cancelling a job', () => {
     await until(() => !isAlive(pid));
   });
 
-  it('in a container: no signal reaches the task, which goes on beside post-job until the container is removed', async () => {
+  it('in a container no signal reaches the task, which runs beside post-job until the container is removed', async () => {
     const main = `${stubborn} setInterval(() => fs.writeSync(1, 'still here\\n'), 10);`;
     const post = `const main = Number(process.env.VSTS_TASKVARIABLE_PID); process.kill(main, 0); say('main lives');`;
     const agent = agentWith([{ main: `say('##vso[task.settaskvariable variable=pid]' + process.pid); ${main}`, post }]);
@@ -136,7 +136,7 @@ describe('cancelling a job', () => {
     );
   });
 
-  it('a step whose condition still holds is not signalled; the next ones are skipped', async () => {
+  it('a step whose condition still holds is not signalled, and the next steps are skipped', async () => {
     const main = `process.on('SIGINT', () => say('signalled')); const until = process.env.AGENT_TEMPDIRECTORY + '/go';
       const timer = setInterval(() => { if (fs.existsSync(until)) clearInterval(timer); }, 5); say('ready');`;
     const agent = agentWith([{ main }, { name: 'Next', main: `say('never');` }], { timings: long });
@@ -161,7 +161,7 @@ describe('cancelling a job', () => {
     assert.equal(result.step('Tiny').processes.length, 1);
   });
 
-  it('a cancelled task that is not retried although it failed before the signal', async () => {
+  it('a cancelled task is not retried, although it failed before the signal', async () => {
     const main = `process.on('SIGINT', () => { say('##vso[task.complete result=Failed;]x'); process.exit(1); }); forever(); say('ready');`;
     const agent = agentWith([{ main }], { timings: { ...long, retryDelayMs: () => 1 } });
     const job = agent.startJob({ steps: [{ task: 'Tiny@1', retryCountOnTaskFailure: 3 }] });
@@ -171,7 +171,7 @@ describe('cancelling a job', () => {
     assert.equal((await job.done).step('Tiny').processes.length, 1);
   });
 
-  it('the timeout of the job is a cancel', async () => {
+  it('the timeout of the job acts like a cancel', async () => {
     const agent = agentWith([{ main: `forever();`, post: `say(process.env.AGENT_JOBSTATUS);` }], { timings: long });
     const job = await agent.runJob({ timeoutMs: 100, steps: [{ task: 'Tiny@1' }] });
     assert.equal(job.result, 'Canceled');
@@ -196,7 +196,7 @@ describe('cancelling a job', () => {
 describe('the end of a step without a cancel', () => {
   const agentWith = tinyAgents();
 
-  it('step timeout: signalled like a cancel, Failed, and the job goes on to always() and post-job', async () => {
+  it('a step timeout signals like a cancel, fails the step, and the job goes on with always() and post-job', async () => {
     const agent = agentWith(
       [
         { main: `process.on('SIGINT', () => process.exit(0)); forever();`, post: `say(process.env.AGENT_JOBSTATUS);` },
@@ -222,7 +222,7 @@ describe('the end of a step without a cancel', () => {
     assert.deepEqual(printed(job.step('Tiny', 'post-job')), ['Failed']);
   });
 
-  it('a child that holds stdout delays the end by the grace time only, and what it then writes is lost', async () => {
+  it('a child that holds stdout delays the end only by the grace time, and its later output is lost', async () => {
     const script = `setTimeout(() => console.log('too late'), 400); setInterval(() => {}, 1000)`;
     const main = `${child('inherit', script)} child.on('spawn', () => process.exit(0));`;
     const agent = agentWith([{ main }, { name: 'Next', main: `setTimeout(() => {}, 500);` }], { timings: short });
@@ -235,7 +235,7 @@ describe('the end of a step without a cancel', () => {
     assert.equal(job.orphans.length, 1);
   });
 
-  it('done=true: the agent goes on without the process, hears nothing more of it, and kills it at the end', async () => {
+  it('with done=true the agent goes on without the process, ignores its output, and kills it at the end', async () => {
     const main = `say('##vso[task.complete result=Succeeded;done=true]done'); let n = 0; setInterval(() => say('still here ' + ++n), 20);`;
     const agent = agentWith([{ main }, { name: 'Next', main: `setTimeout(() => say('next'), 100);` }], {
       timings: short,
@@ -252,14 +252,14 @@ describe('the end of a step without a cancel', () => {
     );
   });
 
-  it('done=true and an end in time: the exit code counts', async () => {
+  it('with done=true and an end in time the exit code counts', async () => {
     const main = `say('##vso[task.complete result=Succeeded;done=true]done'); process.exitCode = 4;`;
     const job = await agentWith([{ main }], { timings: long }).runJob({ steps: [{ task: 'Tiny@1' }] });
     assert.equal(job.result, 'Failed');
     assert.equal(job.step('Tiny').processes[0]?.exitCode, 4);
   });
 
-  it('a task killed from outside: exit code 137, and the step has failed', async () => {
+  it('a task killed from outside has the exit code 137, and the step fails', async () => {
     const agent = agentWith([{ main: stubborn }]);
     const job = agent.startJob({ steps: [{ task: 'Tiny@1' }] });
     await job.waitForLine(/^ready$/);
@@ -271,7 +271,7 @@ describe('the end of a step without a cancel', () => {
     assert.equal(job.kill('SIGKILL'), false);
   });
 
-  it('orphans: only what this job started and still carries its mark; not with process.clean=false', async () => {
+  it('only orphans that this job started and that carry its mark are killed, and none with process.clean=false', async () => {
     const detached = `const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore', detached: true, env: ENV });
       child.on('spawn', () => { say('child ' + child.pid); child.unref(); });`;
     const agent = agentWith([
@@ -298,7 +298,7 @@ describe('the end of a step without a cancel', () => {
   });
 });
 
-describe('the loss of the agent', () => {
+describe('a lost agent', () => {
   const agentWith = tinyAgents();
   const post = `say('post');`;
 
@@ -308,7 +308,7 @@ describe('the loss of the agent', () => {
     return job;
   }
 
-  it('lost: nobody signals the task, nothing else runs, the temporary folder stays until the next job', async () => {
+  it('signals no task, runs nothing else, and leaves the temporary folder for the next job', async () => {
     const main = `const note = process.env.BUILD_SOURCESDIRECTORY + '/signals'; fs.writeFileSync(note, '');
       for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => fs.appendFileSync(note, name));
       fs.writeFileSync(process.env.AGENT_TEMPDIRECTORY + '/left', ''); forever(); say('ready');`;
@@ -338,7 +338,7 @@ describe('the loss of the agent', () => {
     assert.equal(job.processes().length, 1, 'a later job does not kill what carries the mark of an earlier one');
   });
 
-  it('lost: what the task writes afterwards meets a closed pipe', async () => {
+  it('leaves a closed pipe for the later output of the task', async () => {
     const main = `process.stdout.on('error', (error) => { fs.writeFileSync(process.env.BUILD_SOURCESDIRECTORY + '/error', error.code); process.exit(); });
       setInterval(() => process.stdout.write('x\\n'), 5); say('ready');`;
     const agent = agentWith([{ main }, { name: 'Next', main: '' }]);
@@ -349,7 +349,7 @@ describe('the loss of the agent', () => {
     assert.equal(fs.readFileSync(`${agent.folders.sources}/error`, 'utf8'), 'EPIPE');
   });
 
-  it('lost during a cancel: the sequence stops where it is', async () => {
+  it('stops the sequence of a cancel where it is', async () => {
     const main = `const note = process.env.BUILD_SOURCESDIRECTORY + '/signals';
       process.on('SIGINT', () => { fs.appendFileSync(note, 'SIGINT '); setTimeout(() => { fs.appendFileSync(note, 'end'); process.exit(); }, 200); });
       process.on('SIGTERM', () => fs.appendFileSync(note, 'SIGTERM ')); forever(); say('ready');`;
@@ -363,7 +363,7 @@ describe('the loss of the agent', () => {
     assert.equal(fs.readFileSync(`${agent.folders.sources}/signals`, 'utf8'), 'SIGINT end');
   });
 
-  it('shut down: the task is signalled, always() steps and post-job do not run', async () => {
+  it('that is shut down signals the task, and runs no always() step and no post-job', async () => {
     const main = `process.on('SIGINT', () => process.exit(0)); forever(); say('ready');`;
     const agent = agentWith(
       [
@@ -382,7 +382,7 @@ describe('the loss of the agent', () => {
     );
   });
 
-  it('shut down while a cancelled job goes on: its task is not signalled again, and post-job does not run', async () => {
+  it('that is shut down during a cancel does not signal the task again, and post-job does not run', async () => {
     const main = `let n = 0; process.on('SIGINT', () => say('signal ' + ++n)); const go = process.env.AGENT_TEMPDIRECTORY + '/go';
       const timer = setInterval(() => { if (fs.existsSync(go)) clearInterval(timer); }, 5); say('ready');`;
     const agent = agentWith(
@@ -407,7 +407,7 @@ describe('the loss of the agent', () => {
 describe('waiting for a line', () => {
   const agentWith = tinyAgents();
 
-  it('a line that never comes ends the wait with the job, and the error shows what was printed', async () => {
+  it('a line that never comes ends the wait with the job, and the error shows the output', async () => {
     const job = agentWith([{ main: `say('something else');` }]).startJob({ steps: [{ task: 'Tiny@1' }] });
     await assert.rejects(
       job.waitForLine(/^never$/),
@@ -416,7 +416,7 @@ describe('waiting for a line', () => {
     await job.done;
   });
 
-  it('a wait that takes too long is over before the job is', async () => {
+  it('a wait has its own time limit', async () => {
     const job = agentWith([{ main: stubborn }]).startJob({ steps: [{ task: 'Tiny@1' }] });
     await job.waitForLine(/^ready$/);
     await assert.rejects(job.waitForLine(/^never$/, 20), /20 ms have passed/);

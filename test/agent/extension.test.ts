@@ -25,7 +25,7 @@ describe('an extension', () => {
 
   const tiny = { main: `say('hello');` };
 
-  it('as a .vsix and as a folder, in both layouts, gives the same tasks', () => {
+  it('gives the same tasks from a .vsix and from a folder, in both layouts', () => {
     const files = tinyFiles([
       { ...tiny, name: 'Versioned' },
       { ...tiny, name: 'Flat', layout: 'flat' },
@@ -40,7 +40,7 @@ describe('an extension', () => {
     }
   });
 
-  it('as a .vsix runs a job', async () => {
+  it('runs a job from a .vsix', async () => {
     const agent = createAgent({ extension: write(tinyFiles([tiny]), 'vsix') });
     try {
       const job = await agent.runJob({ steps: [{ task: 'Tiny@1' }] });

@@ -5,7 +5,7 @@ import { tinyAgents } from './tinyAgent';
 describe('masking', () => {
   const agentWith = tinyAgents();
 
-  it('a secret variable is masked as it is, trimmed, unquoted, in base64, JSON, URI and command form', () => {
+  it('a secret variable is masked unchanged, trimmed, unquoted, and in base64, JSON, URI and command form', () => {
     const secret = ' "p%w; \\ö" ';
     const masker = createSecretMasker();
     masker.addSecretVariable(secret);
@@ -23,14 +23,14 @@ describe('masking', () => {
     assert.equal(quoted.mask('-inner-value-'), '-***-');
   });
 
-  it('a part of a secret is shown; overlapping and touching secrets become one mask', () => {
+  it('a part of a secret is shown, and overlapping or adjacent secrets become one mask', () => {
     const masker = createSecretMasker();
     for (const value of ['abcdef', 'defghi', 'xyz']) masker.add(value);
     assert.equal(masker.mask('abcde abcdefghi abcdefxyz!'), 'abcde *** ***!');
     assert.ok(masker.finds('_xyz_') && !masker.finds('xy'));
   });
 
-  it('setsecret masks what comes after it, in the log and in issues, but not in the raw stream', async () => {
+  it('setsecret masks later output in the log and in issues, but not in the raw stream', async () => {
     const main = `
       say('early s3cr3t-value');
       say('##vso[task.setsecret]s3cr3t-value');
@@ -46,7 +46,7 @@ describe('masking', () => {
     assert.ok(job.holdsSecret('report: s3cr3t-value') && !job.holdsSecret('report: s3cr3t'));
   });
 
-  it('connection parameters are masked encoded as they came; what a task decodes of them is not', async () => {
+  it('connection parameters are masked in their encoded form, but not as a task decodes them', async () => {
     const apiToken = Buffer.from('decoded-token').toString('base64');
     const main = `
       const token = process.env['ENDPOINT_AUTH_PARAMETER_' + process.env.INPUT_C + '_APITOKEN'];
@@ -64,7 +64,7 @@ describe('masking', () => {
     );
   });
 
-  it('a kubeconfig of several lines is one secret, so none of its lines is masked', async () => {
+  it('a kubeconfig of several lines is one secret, so no single line is masked', async () => {
     const kubeconfig = 'users:\n- token: topsecret\n';
     const main = `process.env['ENDPOINT_AUTH_PARAMETER_' + process.env.INPUT_C + '_KUBECONFIG'].split('\\n').forEach(say);`;
     const agent = agentWith([{ main, inputs: [{ name: 'c', type: 'connectedService:kubernetes' }] }]);

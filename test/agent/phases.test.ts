@@ -14,7 +14,7 @@ describe('the stages of a job', () => {
   const agentWith = tinyAgents();
   const spoken = { pre: `say('pre');`, main: `say('main');`, post: `say('post');` };
 
-  it('pre-job of all steps, main of all, post-job in reverse order', async () => {
+  it('pre-job of all steps runs first, then main of all, then post-job in reverse order', async () => {
     const agent = agentWith([
       { name: 'One', ...spoken },
       { name: 'Two', ...spoken },
@@ -30,7 +30,7 @@ describe('the stages of a job', () => {
     ]);
   });
 
-  it('task variables reach the later stages of the same step, secret ones too, and no other step', async () => {
+  it('task variables, also secret ones, reach the later stages of the same step and no other step', async () => {
     const read = `say(process.env.VSTS_TASKVARIABLE_NOTE + ' ' + process.env.VSTS_TASKVARIABLE_KEY);`;
     const main = `say('##vso[task.settaskvariable variable=note]from main'); say('##vso[task.settaskvariable variable=key;issecret=true]hidden-key');`;
     const agent = agentWith([
@@ -62,7 +62,7 @@ describe('the stages of a job', () => {
     assert.equal(job.step('Two').processes.length, 0);
   });
 
-  it('conditions: always, failed, a variable, and one that cannot be read', async () => {
+  it('conditions may be always, failed, a variable, and one that cannot be parsed', async () => {
     const agent = agentWith([
       { name: 'One', main: failing },
       { name: 'Two', main: `say('ran');` },
@@ -102,7 +102,7 @@ describe('the stages of a job', () => {
     assert.equal(job.result, 'SucceededWithIssues');
   });
 
-  it('a failing task is started again in a new process, with what it left behind', async () => {
+  it('a failing task is started again in a new process, with the files that it left', async () => {
     const main = `
       const marker = process.env.AGENT_TEMPDIRECTORY + '/tried';
       if (fs.existsSync(marker)) { say('second attempt'); } else { fs.writeFileSync(marker, ''); ${failing} }`;
@@ -112,7 +112,7 @@ describe('the stages of a job', () => {
     assert.equal(new Set(job.step('Tiny').processes.map(({ pid }) => pid)).size, 2);
   });
 
-  it('retries end with the count, and the step is then Failed', async () => {
+  it('after the last retry the step is Failed', async () => {
     const agent = agentWith([{ main: `process.exitCode = 1;` }], { timings: { retryDelayMs: () => 1 } });
     const job = await agent.runJob({ steps: [{ task: 'Tiny@1', retryCountOnTaskFailure: 2 }] });
     assert.equal(job.result, 'Failed');
@@ -128,7 +128,7 @@ describe('the stages of a job', () => {
     assert.deepEqual(fs.readdirSync(agent.folders.temp), []);
   });
 
-  it('secrets of a fork are not for a step with a connection: it is skipped', async () => {
+  it('a run from a fork skips a step with a connection', async () => {
     const agent = agentWith([{ main: `say('ran');`, inputs: [{ name: 'c', type: 'connectedService:kubernetes' }] }]);
     const job = await agent.runJob({
       variables: { 'system.restrictSecrets': 'true' },
@@ -147,7 +147,7 @@ describe('the stages of a job', () => {
     assert.equal((await agent.runJob({ steps: [{ task: 'Tiny@1' }] })).result, 'Succeeded');
   });
 
-  it('two steps of one task get names of their own; a name given twice and an unknown task are refused', async () => {
+  it('two steps of one task get different names, and a repeated name or an unknown task is refused', async () => {
     const agent = agentWith([{ main: `say('##vso[task.setvariable variable=o;isoutput=true]1');` }]);
     const job = await agent.runJob({ steps: [{ task: 'Tiny@1' }, { task: 'tiny@1' }] });
     assert.deepEqual(Object.keys(job.outputs), ['Tiny.o', 'Tiny1.o']);

@@ -24,15 +24,15 @@ describe('the printed run page', () => {
     'not ##[group] here',
   ];
 
-  it('groups are indented and named, tags are gone, kinds are said without colours', () => {
+  it('groups are indented and named, tags are removed, and kinds are words without colours', () => {
     assert.equal(print(page, {}), 'Starting: Deploy\n▾ Observe\n  revision 3\nError: broken\nnot ##[group] here\n');
   });
 
-  it('a group that was never ended ends with the step', () => {
+  it('a group that was never closed ends with the step', () => {
     assert.equal(print(['##[group]a', 'b', '##[section]Finishing: x', 'c'], {}), '▾ a\n  b\nFinishing: x\nc\n');
   });
 
-  it('colours and timestamps where they are wanted', () => {
+  it('colours and timestamps are printed on request', () => {
     const text = print(['##[error]broken'], { colour: true, timestamps: true });
     assert.equal(text, '1970-01-01T00:00:00.000Z \u001b[31mError: broken\u001b[0m\n');
   });

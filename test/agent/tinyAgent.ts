@@ -5,7 +5,7 @@ import type { Agent, AgentOptions, StepRun } from '../support/agent/index';
 import { tinyFiles, writeExtension } from '../support/agent/tinyExtension';
 import type { TinyTask } from '../support/agent/tinyExtension';
 
-/** Agents of one `describe`, with everything that they started or wrote gone after each test. */
+/** Agents of one `describe`. Everything that they started or wrote is removed after each test. */
 export function tinyAgents(): (tasks: readonly TinyTask[], options?: Partial<AgentOptions>) => Agent {
   const ends: (() => void)[] = [];
   afterEach(() => {
@@ -22,10 +22,10 @@ export function tinyAgents(): (tasks: readonly TinyTask[], options?: Partial<Age
   };
 }
 
-/** What the task printed, without the agent's own lines. */
+/** The output of the task, without the agent's own lines. */
 export function printed(step: StepRun): string[] {
   return step.raw.map(({ line }) => line);
 }
 
-/** For tasks that need task-lib: they lie where no package is found by its name. */
+/** The path of task-lib, for tasks in a folder where Node finds no package by its name. */
 export const taskLib = createRequire(import.meta.url).resolve('azure-pipelines-task-lib/task.js');

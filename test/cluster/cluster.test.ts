@@ -60,7 +60,7 @@ async function untilReady(test: TestCluster, namespace: string, name: string): P
   await test.runKubectl('wait', '--namespace', namespace, `pod/${name}`, '--for=condition=Ready', '--timeout=60s');
 }
 
-/** What "down" must not leave behind: all that carries the cluster's name or number. */
+/** Everything that "down" must remove: whatever carries the name or the number of the cluster. */
 function remains(name: string): string[] {
   const folder = clusterFolder(name);
   const processes = partProcesses(folder).map(({ pid, part }) => `process ${pid} (${part})`);
@@ -89,7 +89,7 @@ describe('the embedded cluster', () => {
     if (!main.hasRealNode) context.skip();
   }
 
-  it('up is asked for again, and the second answer is the first, one object on standard output and no descriptor kept', async () => {
+  it('a second up gives the same answer, one object on standard output, and keeps no descriptor open', async () => {
     const { code, stdout, stderr } = await run(['up', '--json', '--name', mainName]);
 
     assert.equal(code, 0, stderr);
@@ -103,7 +103,7 @@ describe('the embedded cluster', () => {
     }
   });
 
-  it('up is asked for again: whoever reads the kubeconfig at that moment finds all of it', async () => {
+  it('a reader finds a complete kubeconfig during a second up', async () => {
     const content = fs.readFileSync(main.kubeconfig, 'utf8');
     const before = fs.statSync(main.kubeconfig);
     assert.equal((await run(['up', '--name', mainName])).code, 0);
@@ -114,7 +114,7 @@ describe('the embedded cluster', () => {
       'an unchanged kubeconfig is not touched',
     );
 
-    // Somebody has spoilt it; a reader that has it open then goes on with what it opened.
+    // The kubeconfig was damaged. A reader that has it open continues with the old file.
     fs.writeFileSync(main.kubeconfig, `${content}# spoilt\n`);
     const opened = fs.openSync(main.kubeconfig, 'r');
     try {
@@ -127,7 +127,7 @@ describe('the embedded cluster', () => {
     assert.equal(fs.statSync(main.kubeconfig).mode & 0o777, 0o600);
   });
 
-  it('a cluster is made anew for another control plane, and not for another Helm or kubectl', () => {
+  it('a cluster is created anew for another control plane, but not for another Helm or kubectl', () => {
     const state = JSON.parse(fs.readFileSync(path.join(clusterFolder(mainName), 'state.json'), 'utf8')) as ClusterState;
     const programs = main.hasRealNode ? [...controlPlanePrograms, ...realNodePrograms] : controlPlanePrograms;
     assert.deepEqual(
@@ -141,7 +141,7 @@ describe('the embedded cluster', () => {
     return { kubeconfig, kubectl, helm3, helm4 };
   }
 
-  it('two clusters run side by side; the end of one is not noticed in the other', async () => {
+  it('two clusters run side by side, and the end of one does not affect the other', async () => {
     const { code, stdout, stderr } = await run(['up', '--json', '--name', otherName, '--kwok-nodes', '1']);
     assert.equal(code, 0, stderr);
     const other = JSON.parse(stdout) as ClusterDescription;
@@ -168,7 +168,7 @@ describe('the embedded cluster', () => {
     assert.equal((await run(['down', '--name', otherName])).code, 0, 'down of what is not there');
   });
 
-  it('a web server in a pod answers through its Service, to this machine and by name to another pod', async function () {
+  it('a web server in a pod answers through its Service to this machine, and by name to another pod', async function () {
     skipWithoutRealNode(this);
     const namespace = await main.namespace('web');
     await main.apply(
@@ -202,7 +202,7 @@ describe('the embedded cluster', () => {
     assert.equal(fromPod, 'hello\n');
   });
 
-  it('a pod that asks for nothing goes to the real node; to be played by kwok it has to tolerate that', async function () {
+  it('a plain pod goes to the real node, and a pod needs a toleration to be played by kwok', async function () {
     const namespace = await main.namespace('kwok');
     const kwokPod = (name: string, tolerations: readonly unknown[]) =>
       JSON.stringify({
@@ -224,7 +224,7 @@ describe('the embedded cluster', () => {
     assert.equal(spec.nodeName, 'real-1');
   });
 
-  it('the API server goes away and comes back with what it had', async () => {
+  it('the API server goes away and comes back with its objects', async () => {
     const namespace = await main.namespace('outage');
 
     await main.stopApiServer();
@@ -240,7 +240,7 @@ describe('the embedded cluster', () => {
     assert.equal((await request(adminApiServer(mainName), 'GET', `/api/v1/namespaces/${namespace}`)).status, 200);
   });
 
-  it('the kubelet is killed: nothing new starts, what runs goes on; it comes back and catches up', async function () {
+  it('without the kubelet nothing starts and running pods go on, and the kubelet catches up later', async function () {
     skipWithoutRealNode(this);
     const namespace = await main.namespace('kubelet');
     await main.apply(namespace, pod('before', images.app));
@@ -264,7 +264,7 @@ describe('the embedded cluster', () => {
     await untilReady(main, namespace, 'after');
   });
 
-  it('the audit log tells who asked for what since when', async () => {
+  it('the audit log shows the requests of each client since a time', async () => {
     const namespace = await main.namespace('audit');
     await main.runKubectl('get', '--namespace', namespace, 'secrets');
     const begun = new Date();
@@ -285,7 +285,7 @@ describe('the embedded cluster', () => {
     assert.ok(ever.some(({ verb, objectRef }) => verb === 'list' && objectRef?.resource === 'secrets'));
   });
 
-  it('an image from an archive runs; a file that is none is refused by its name', async function () {
+  it('an image from an archive runs, and an invalid archive is refused by name', async function () {
     skipWithoutRealNode(this);
     const work = fs.mkdtempSync(path.join(os.tmpdir(), 'cluster-test-'));
     const archive = await renamedArchive(work, 'localhost/loaded:1');
@@ -333,7 +333,7 @@ describe('the embedded cluster', () => {
     });
   }
 
-  it('up is killed while it starts the parts; the next one begins anew and comes up', async () => {
+  it('after up is killed while it starts the parts, the next up starts over and succeeds', async () => {
     const { child } = start(['up', '--name', otherName]);
     await waitFor('the API server to be started', () => isRunning(clusterFolder(otherName), 'kube-apiserver'));
     child.kill('SIGKILL');
@@ -345,7 +345,7 @@ describe('the embedded cluster', () => {
     assert.deepEqual(remains(otherName), []);
   });
 
-  it('two ups of the same name at the same time bring up one cluster', async () => {
+  it('two ups of the same name at the same time start one cluster', async () => {
     const [one, two] = await Promise.all([
       run(['up', '--json', '--name', otherName, '--no-node']),
       run(['up', '--json', '--name', otherName, '--no-node']),
@@ -356,7 +356,7 @@ describe('the embedded cluster', () => {
     await end(otherName);
   });
 
-  it('a user who is not root gets all but the real node, and is told so', async function () {
+  it('a user who is not root gets everything except the real node, with a message', async function () {
     if (process.platform !== 'linux' || process.getuid?.() !== 0) this.skip();
     const home = fs.mkdtempSync(path.join(os.tmpdir(), 'cluster-test-'));
     const cache = path.join(home, '.cache', 'helm-safe-deploy');
@@ -379,7 +379,7 @@ describe('the embedded cluster', () => {
     }
   });
 
-  it('a slip in the command line is answered with the usage, and nothing is done', async () => {
+  it('a mistake in the command line prints the usage, and nothing is done', async () => {
     const slips = [['up', '--name', 'No_Such'], ['up', '--kwok-nodes', 'many'], ['upp'], ['load'], ['up', '--jsn']];
     for (const args of slips) {
       const { code, stdout, stderr } = await run(args);

@@ -12,7 +12,7 @@ export interface Ended {
 
 export interface Running {
   readonly child: ChildProcess;
-  /** Resolves when the command has ended and nobody holds any of its three pipes any more. */
+  /** Resolves when the command has ended and no process holds any of its three pipes. */
   readonly ended: Promise<Ended>;
 }
 

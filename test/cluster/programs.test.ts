@@ -24,7 +24,7 @@ describe('the cache of programs', () => {
   beforeEach(async () => {
     environment = { ...process.env };
     cache = fs.mkdtempSync(path.join(os.tmpdir(), 'cluster-cache-'));
-    // Go's own cache would move along with ours, and each test compile the standard library anew.
+    // Go's own cache would move with ours, and each test would compile the standard library again.
     process.env.GOCACHE = (await succeed('go', ['env', 'GOCACHE'])).trim();
     process.env.XDG_CACHE_HOME = cache;
   });
@@ -34,7 +34,7 @@ describe('the cache of programs', () => {
     fs.rmSync(cache, { recursive: true });
   });
 
-  it('a build is interrupted, its remainder is not taken for a program, and the next one finishes it', async () => {
+  it('the remainder of an interrupted build is not used as a program, and the next build completes it', async () => {
     const interruption = new AbortController();
     const interrupted = providePrograms([sampleApp], ignore, interruption.signal);
     await waitFor('the build to begin', () => fs.existsSync(`${path.dirname(programPath(sampleApp))}.partial`), {
@@ -44,7 +44,7 @@ describe('the cache of programs', () => {
     await assert.rejects(interrupted, { name: 'AbortError' });
     assert.equal(fs.existsSync(programPath(sampleApp)), false);
 
-    // As a machine that lost its power in the middle leaves it.
+    // This is the state that a machine leaves when it loses power during a build.
     fs.writeFileSync(path.join(`${path.dirname(programPath(sampleApp))}.partial`, 'sample-app'), 'half a program');
     const [file = ''] = await providePrograms([sampleApp], ignore, never);
 
@@ -75,7 +75,7 @@ describe('the cache of programs', () => {
     assert.deepEqual(beside, [path.basename(path.dirname(programPath(sampleApp)))]);
   });
 
-  it('progress names the part, of how many, and the time; what is there is passed over in silence', async () => {
+  it('progress shows the part, the number of parts and the time, and skips parts that exist', async () => {
     const said: string[] = [];
     const log = (line: string) => said.push(line);
 
@@ -90,13 +90,13 @@ describe('the cache of programs', () => {
     assert.deepEqual(said, []);
   });
 
-  describe('where Go is missing', () => {
+  describe('a machine without a suitable Go', () => {
     let folder: string;
 
     beforeEach(() => {
       folder = path.join(cache, 'path');
       fs.mkdirSync(folder);
-      // Whatever else this machine has in its search path, these are found first.
+      // These programs come first in the search path of this machine.
       process.env.PATH = `${folder}:${process.env.PATH ?? ''}`;
     });
 
@@ -104,7 +104,7 @@ describe('the cache of programs', () => {
       fs.writeFileSync(path.join(folder, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     }
 
-    it('one that is too old is left alone, and another one is brought into the cache, once', async () => {
+    it('an older Go is left alone, and another one is brought into the cache once', async () => {
       program('go', 'echo go version go1.19.8 linux/amd64');
       const said: string[] = [];
       const log = (line: string) => said.push(line);
@@ -120,7 +120,7 @@ describe('the cache of programs', () => {
       assert.deepEqual(said, []);
     });
 
-    it('and pip as well, the error says what is needed and how to get it', async () => {
+    it('without Go and pip the error names what is needed and how to get it', async () => {
       program('go', 'exit 127');
       for (const name of ['python3', 'python']) program(name, 'echo "No module named pip" >&2; exit 1');
 
@@ -159,7 +159,7 @@ describe('the lock of a cluster', () => {
     fs.rmSync(folder, { recursive: true });
   });
 
-  it('lets one in at a time', async () => {
+  it('lets one process in at a time', async () => {
     const file = path.join(folder, 'lock');
     let inside = 0;
     let most = 0;
@@ -177,7 +177,7 @@ describe('the lock of a cluster', () => {
     assert.deepEqual(fs.readdirSync(folder), []);
   });
 
-  it('is taken over from an owner that was killed', async () => {
+  it('is taken over from a killed owner', async () => {
     const file = path.join(folder, 'lock');
     const owner = spawn(
       process.execPath,

@@ -2,7 +2,7 @@ import https from 'node:https';
 import readline from 'node:readline';
 import { ownUserAgent, request, type ApiServer } from '../../scripts/cluster/api';
 
-/** An object as the API server gives it. */
+/** An object from the API server. */
 export interface LiveObject extends Readonly<Record<string, unknown>> {
   readonly apiVersion: string;
   readonly kind: string;
@@ -17,7 +17,7 @@ export interface LiveObject extends Readonly<Record<string, unknown>> {
   };
 }
 
-/** The object at a path, or undefined where there is none. Throws for every other answer. */
+/** The object at a path, or undefined if there is none. Throws for every other answer. */
 export async function read(server: ApiServer, path: string): Promise<LiveObject | undefined> {
   const { status, body } = await request(server, 'GET', path);
   if (status === 404) return undefined;
@@ -29,7 +29,7 @@ export async function list(server: ApiServer, path: string): Promise<LiveObject[
   const { status, body } = await request(server, 'GET', path);
   if (status !== 200) throw new Error(`GET ${path}: ${status} ${body.slice(0, 500)}`);
   const { apiVersion, kind, items } = JSON.parse(body) as { apiVersion: string; kind: string; items: LiveObject[] };
-  // Items of a list do not say what they are.
+  // Items of a list have no kind of their own.
   return items.map((item) => ({ ...item, apiVersion, kind: kind.replace(/List$/, '') }));
 }
 
@@ -40,8 +40,8 @@ export async function write(server: ApiServer, method: string, path: string, obj
 }
 
 /**
- * Gives every object of a list as it is now, and then every change of one, until `signal` aborts or the connection
- * breaks. The path may hold a selector.
+ * Yields every object of a list, and then every change of one, until `signal` aborts or the connection breaks. The path
+ * may contain a selector.
  */
 export function watch(
   server: ApiServer,
@@ -59,11 +59,11 @@ export function watch(
       const { type, object } = JSON.parse(line) as { type: string; object: LiveObject };
       if (type !== 'ERROR') onObject(object, type);
     });
-    // The interface passes on what its input suffers.
+    // The readline interface passes on errors of its input.
     lines.on('error', () => {
       lines.close();
     });
   });
-  // The API server may be taken away: what is waited for then does not come, and whoever waits has a limit.
+  // The API server may be taken away. Then the expected change does not come, and the waiting code has a time limit.
   call.on('error', () => undefined);
 }

@@ -3,10 +3,10 @@ import { down, status } from '../../scripts/cluster/cluster';
 import { openGround, type Ground } from './ground';
 import { watchHelms, type HelmWatch } from './processTable';
 
-/** The clusters of a run of the matrix: one for the cases that can share it, some for those that cannot. */
+/** The clusters of a matrix run: one for cases that can share it, and some for cases that cannot. */
 export interface Arena {
   readonly helmWatch: HelmWatch;
-  /** Gives each item to `act` with a cluster that suits it, as many at once as there are lanes; stops when aborted. */
+  /** Passes each item to `act` with a suitable cluster, as many at once as there are lanes. Stops when aborted. */
   readonly each: <T>(
     items: readonly T[],
     needsOwnCluster: (item: T) => boolean,
@@ -16,17 +16,17 @@ export interface Arena {
 }
 
 export interface ArenaOptions {
-  /** Undefined: the one that all tests share. */
+  /** If undefined, this is the cluster that all tests share. */
   readonly sharedCluster?: string;
-  /** Lanes on the shared cluster. */
+  /** The number of lanes on the shared cluster. */
   readonly lanes: number;
-  /** Names of the clusters whose API servers may be taken away; each is a lane of its own. */
+  /** Names of the clusters whose API servers may be taken away. Each cluster is one lane. */
   readonly ownClusters: readonly string[];
   readonly signal: AbortSignal;
   readonly log: (line: string) => void;
 }
 
-/** Clusters that it has to start are taken down by `dispose`, others are left running. */
+/** `dispose` stops the clusters that the arena started, and leaves others running. */
 export async function openArena(options: ArenaOptions): Promise<Arena> {
   const { signal, log, lanes } = options;
   const names = [...(options.sharedCluster === undefined ? [] : [options.sharedCluster]), ...options.ownClusters];

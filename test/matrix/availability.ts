@@ -2,17 +2,17 @@ import http from 'node:http';
 import { waitFor } from '../../scripts/cluster/wait';
 import type { RequestFailure } from './invariants';
 
-/** Asks the application again and again, with a new connection each time, as clients do. */
+/** Sends requests to the application again and again, each on a new connection, as clients do. */
 export interface Availability {
   readonly failures: () => readonly RequestFailure[];
-  /** Sends nothing more and waits for what is under way. */
+  /** Sends no further request and waits for the open ones. */
   readonly stop: () => Promise<{ sent: number; failures: RequestFailure[] }>;
 }
 
 const everyMs = 100;
 const timeoutMs = 10_000;
 
-/** Waits for the first answer, and then never stops asking: a Service is not there the moment its pods are. */
+/** Waits for the first answer and then keeps sending. A Service is not ready at the moment when its pods are. */
 export async function askContinually(url: string): Promise<Availability> {
   await waitFor(`${url} to answer`, async () => {
     await get(url);

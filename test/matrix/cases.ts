@@ -2,8 +2,8 @@ import { coveringPairs } from './pairs';
 import { hashOf, randomFrom } from './random';
 
 /*
- * The dimensions of the matrix. A case is one interruption: a disturbance at a place of a story, with a Helm. What
- * cannot happen (a rollback's record while nothing is rolled back) is no case.
+ * The dimensions of the matrix. A case is one interruption: a disturbance at a place of a story, with one Helm.
+ * Impossible combinations (a rollback's record without a rollback) are no cases.
  */
 
 export const deployStories = [
@@ -16,7 +16,7 @@ export const deployStories = [
   'recovery-by-next-run',
 ] as const;
 
-/** Of ApproveAndRollback: from a second revision that does not get ready back to the first. */
+/** ApproveAndRollback goes from a second revision that does not get ready back to the first. */
 export const rollbackStories = ['rollback-plan', 'rollback', 'rollback-of-workloads'] as const;
 
 export const stories = [...deployStories, ...rollbackStories] as const;
@@ -25,12 +25,12 @@ export type Story = (typeof stories)[number];
 export const tasks = ['HelmSafeDeploy', 'ApproveAndRollback'] as const;
 export type Task = (typeof tasks)[number];
 
-/** The task that is disturbed. */
+/** The disturbed task. */
 export function taskOf(story: string): Task {
   return rollbackStories.some((each) => each === story) ? 'ApproveAndRollback' : 'HelmSafeDeploy';
 }
 
-/** What the disturbance waits for; see places.ts. */
+/** The place that the disturbance waits for, see places.ts. */
 export const places = [
   'process-started',
   'lease-acquired',
@@ -58,7 +58,7 @@ export const places = [
 ] as const;
 export type Place = (typeof places)[number];
 
-/** What happens there; see disturbances.ts. */
+/** The disturbance itself, see disturbances.ts. */
 export const disturbances = [
   'cancel',
   'sigterm',
@@ -74,7 +74,7 @@ export const disturbances = [
 ] as const;
 export type Disturbance = (typeof disturbances)[number];
 
-/** The Helm that deploys; after `-on-` the one that made the release. */
+/** The Helm that deploys. After `-on-` comes the Helm that made the release. */
 export const helms = ['3.17.3', '3.22.0', '4.1.4', '4.2.3', '4.3.2', '4.3.2-on-3.17.3'] as const;
 export type HelmChoice = (typeof helms)[number];
 
@@ -101,7 +101,10 @@ const everywhere: readonly Place[] = [
 ];
 const ofRollback: readonly Place[] = ['rehearsing', 'rollback-started', 'rollback-pending', 'rollback-applied'];
 
-/** The places of the process that is disturbed: the post-job where that repairs, the recovering run where that does. */
+/**
+ * The places of the disturbed process: the post-job phase in stories of repair, the recovering run in stories of
+ * recovery.
+ */
 const placesOf: Readonly<Record<Story, readonly Place[]>> = {
   'first-install': [...everywhere, 'verified'],
   'failed-install': [...everywhere, 'verdict-failed', 'uninstalling'],
@@ -109,7 +112,7 @@ const placesOf: Readonly<Record<Story, readonly Place[]>> = {
   'upgrade-with-hooks': [...everywhere, 'pre-hook-running', 'post-hook-running', 'verified'],
   'automatic-rollback': [...everywhere, 'verdict-failed', ...ofRollback, 'verified'],
   'repair-by-post-job': ['process-started', 'lease-acquired', ...ofRollback, 'verified', 'random-1', 'random-2'],
-  // It recovers by what Helm merges from in its own upgrade, and rolls nothing back.
+  // This run recovers with the merge base of its own upgrade and does no rollback.
   'recovery-by-next-run': [...everywhere, 'verified'],
   'rollback-plan': ['process-started', 'rehearsing', 'plan-kept', 'random-1', 'random-2'],
   rollback: [
@@ -136,15 +139,15 @@ const placesOf: Readonly<Record<Story, readonly Place[]>> = {
 
 function canHappen({ story, place, disturbance, helm }: MatrixCase): boolean {
   if (!placesOf[story].includes(place)) return false;
-  // The post-job beside a running main is what this disturbance is; there is no third process.
+  // This disturbance is the post-job phase beside a live main phase, so there is no third process.
   if (story === 'repair-by-post-job' && disturbance === 'container-cancel') return false;
-  // No Helm is at work there.
+  // No Helm runs there.
   if (story === 'rollback-of-workloads') return helm === newestHelm && disturbance !== 'kill-task-and-helm';
   const isInstall = story === 'first-install' || story === 'failed-install';
   return !(isInstall && helm.includes('-on-'));
 }
 
-/** The full product of what can happen, in a fixed order. */
+/** All possible combinations, in a fixed order. */
 export function allCases(): MatrixCase[] {
   return stories
     .flatMap((story) =>
@@ -159,19 +162,19 @@ export function caseId({ story, place, disturbance, helm }: MatrixCase): string 
   return `${story}/${place}/${disturbance}/${helm}`;
 }
 
-/** Throws an Error for what is no case. */
+/** Throws an Error for an impossible combination. */
 export function caseOf(id: string): MatrixCase {
   const found = allCases().find((one) => caseId(one) === id);
   if (found !== undefined) return found;
   throw new Error(`"${id}" is no case of the matrix; one is upgrade/record-pending/kill-task/4.1.4.`);
 }
 
-/** Whether it needs a cluster for itself. */
+/** Returns true if the case needs its own cluster. */
 export function disturbsApiServer({ disturbance }: MatrixCase): boolean {
   return disturbance === 'api-stopped' || disturbance === 'api-restarted';
 }
 
-/** Where the pods run. Half of the cases need no real containers, and are faster without; hooks need a shell. */
+/** The node of the pods. Half of the cases need no real containers and are faster without. Hooks need a shell. */
 export function nodeOf(one: MatrixCase): 'real' | 'kwok' {
   if (one.story === 'rollback-of-workloads') return 'kwok';
   if (one.story === 'upgrade-with-hooks') return 'real';
@@ -182,12 +185,12 @@ export function levelsOf(one: MatrixCase): string[] {
   return [one.story, one.place, one.disturbance, one.helm, nodeOf(one)];
 }
 
-/** Cases that together have every pair of levels that can meet. */
+/** Cases that together contain every possible pair of levels. */
 export function allPairs(seed: number, cases: readonly MatrixCase[] = allCases()): MatrixCase[] {
   return coveringPairs(cases, levelsOf, randomFrom(seed));
 }
 
-/** So many cases that show much of a task's, of them at most `apiServer` that need a cluster for themselves. */
+/** This number of cases that cover much of a task. At most `apiServer` of them need their own cluster. */
 export function sampleOf(task: Task, seed: number, count: number, apiServer: number): MatrixCase[] {
   const ranked = allPairs(
     seed,
@@ -198,12 +201,12 @@ export function sampleOf(task: Task, seed: number, count: number, apiServer: num
   return [...alone, ...sharing.slice(0, count - alone.length)];
 }
 
-/** Milliseconds after the start of the disturbed process, for a random place. */
+/** The time after the start of the disturbed process, in milliseconds, for a random place. */
 export function randomDelay(one: MatrixCase, seed: number): number {
   return Math.round(randomFrom(`${seed} ${caseId(one)}`)() * typicalMs[one.story]);
 }
 
-/** About as long as the disturbed process of a story takes when nothing disturbs it. */
+/** The approximate time of a story's disturbed process when nothing disturbs it. */
 const typicalMs: Readonly<Record<Story, number>> = {
   'first-install': 5_000,
   'failed-install': 6_000,

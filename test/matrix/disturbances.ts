@@ -4,7 +4,7 @@ import { cluster as openCluster, type TestCluster } from '../support/cluster';
 import type { Disturbance } from './cases';
 import { changingHelm, isAlive, kill, rehearsingHelm } from './processTable';
 
-/** What is disturbed. */
+/** The disturbed process and its surroundings. */
 export interface Victim {
   readonly job: Job;
   readonly cluster: TestCluster;
@@ -12,7 +12,7 @@ export interface Victim {
   readonly pid: number;
 }
 
-/** For how long the API server was away. */
+/** The time for which the API server was away. */
 export interface Outage {
   readonly from: Date;
   readonly to: Date;
@@ -20,12 +20,12 @@ export interface Outage {
 
 const stoppedMs = 20_000;
 
-/** Does it; resolves when it is over. */
+/** Does the disturbance. Resolves when it is over. */
 export async function disturb(disturbance: Disturbance, victim: Victim): Promise<Outage | undefined> {
   const { job, cluster, stage, pid } = victim;
   switch (disturbance) {
     case 'cancel':
-      // Nobody cancels a post-job; but the step's own time may be over, and then the same signals are sent.
+      // A user cannot cancel a post-job phase, but its step can time out, and then it gets the same signals.
       if (stage === 'main') job.cancel();
       else await signalsOfAgent(pid);
       return undefined;
@@ -33,7 +33,7 @@ export async function disturb(disturbance: Disturbance, victim: Victim): Promise
       kill(pid, 'SIGTERM');
       return undefined;
     case 'container-cancel':
-      // The job is one of a container: nobody tells the task, and post-job runs beside it.
+      // The job runs in a container: the task gets no signal, and post-job runs beside it.
       job.cancel();
       return undefined;
     case 'agent-shutdown':
@@ -46,14 +46,14 @@ export async function disturb(disturbance: Disturbance, victim: Victim): Promise
       killWithHelm(pid);
       return undefined;
     case 'agent-lost':
-      // What it has started lives on, and nobody reads what that says.
+      // The child processes live on, and nothing reads their output.
       job.loseAgent();
       return undefined;
     case 'machine-lost':
       loseMachine(job);
       return undefined;
     case 'orphan-kill':
-      // The agent goes and takes the task with it: no post-job, but the end of the job kills what is left.
+      // The agent dies with the task: there is no post-job, but the end of the job kills the remaining processes.
       job.shutDownAgent();
       kill(pid, 'SIGKILL');
       return undefined;
@@ -64,27 +64,27 @@ export async function disturb(disturbance: Disturbance, victim: Victim): Promise
   }
 }
 
-/** At once: neither is to learn of the other's death. */
+/** Both are killed at once, so that neither notices the death of the other. */
 export function killWithHelm(pid: number): void {
   const helm = changingHelm(pid) ?? rehearsingHelm(pid);
   killTogether(helm === undefined ? [pid] : [pid, helm]);
 }
 
-/** Everything of the job is gone at once, as with the machine that it ran on. */
+/** Every process of the job ends at once, as when its machine dies. */
 export function loseMachine(job: Job): void {
   job.loseAgent();
   for (let left = job.processes(); left.length > 0; left = job.processes()) killTogether(left.map(({ pid }) => pid));
 }
 
-/** A stopped process notices nothing, and is none to be noticed. */
+/** A stopped process notices nothing, and other processes do not notice it. */
 function killTogether(pids: readonly number[]): void {
   for (const pid of pids) kill(pid, 'SIGSTOP');
   for (const pid of pids) kill(pid, 'SIGKILL');
 }
 
 /**
- * Afterwards everything that talks to the API server is started anew: left alone, controllers and kubelet sit out pauses
- * of up to half a minute, in which the node counts as lost. That is Kubernetes' business, not what is shown here.
+ * Afterwards every client of the API server is restarted. Otherwise controllers and kubelet would pause for up to half
+ * a minute, in which the node counts as lost. That is Kubernetes' own behaviour and not tested here.
  */
 async function outage(cluster: TestCluster, milliseconds: number): Promise<Outage> {
   const from = new Date();

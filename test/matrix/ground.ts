@@ -16,15 +16,15 @@ import { chartFolder, flagsOf, type Values } from './values';
 
 const run = promisify(execFile);
 
-/** A cluster with what all cases on it share. */
+/** A cluster with everything that its cases share. */
 export interface Ground {
   readonly cluster: TestCluster;
   readonly server: ApiServer;
-  /** A folder for files, gone at the end. */
+  /** A folder for files, deleted at the end. */
   readonly folder: string;
-  /** A new namespace with an identity for each run that may do anything in it. */
+  /** Makes a new namespace with one identity for each run, which has all rights in that namespace. */
   readonly plot: (prefix: string) => Promise<Plot>;
-  /** What a fresh install by this Helm gives; made once for the same values. */
+  /** The objects of a fresh install by this Helm. Made once for the same values. */
   readonly golden: (helm: string, values: Values) => Promise<Golden>;
   readonly dispose: () => Promise<void>;
 }
@@ -32,9 +32,9 @@ export interface Ground {
 /** The namespace of one case. */
 export interface Plot {
   readonly namespace: string;
-  /** Writes a kubeconfig with an identity of the run's own, and answers its path and its token. */
+  /** Writes a kubeconfig with the run's own identity and returns its path and its token. */
   readonly identity: (runNumber: number) => Promise<{ kubeconfig: string; token: string }>;
-  /** All that the runs have asked the API server to change of their release so far. */
+  /** All changes of the release that the runs have requested from the API server so far. */
   readonly writes: () => Promise<WriteSeen[]>;
   readonly remove: () => Promise<void>;
 }
@@ -52,7 +52,7 @@ export function openGround(cluster: TestCluster): Ground {
       const key = `${helm} ${flagsOf(values).join(' ')}`;
       const known = goldens.get(key) ?? freshInstall(cluster, server, helm, values);
       goldens.set(key, known);
-      // A failure (an API server that is away) is no answer for others.
+      // A failure (for example, the API server is away) is not kept as the answer for others.
       known.catch(() => goldens.delete(key));
       return known;
     },
@@ -137,7 +137,7 @@ interface AuditLine {
   readonly requestReceivedTimestamp: string;
 }
 
-/** Only what was written since the case began is read: the log of a long run is large. */
+/** Reads only lines written since the case began, because the log of a long run is large. */
 async function readWrites(
   cluster: TestCluster,
   server: ApiServer,
@@ -156,7 +156,7 @@ async function readWrites(
     { timeoutSeconds: 30 },
   );
   const writes = new Map<string, WriteSeen>();
-  // The last line may be in the middle of being written.
+  // The last line may be incomplete.
   for (const line of content.slice(0, content.lastIndexOf('\n')).split('\n')) {
     if (!line.includes(`system:serviceaccount:${namespace}:run-`)) continue;
     const event = JSON.parse(line) as AuditLine;
@@ -168,7 +168,10 @@ async function readWrites(
 
 const changing = ['create', 'update', 'patch', 'delete', 'deletecollection'];
 
-/** A change that was made: of the release's objects or of Helm's record, but for the Lease, which is there to be argued about. */
+/**
+ * A change of the release's objects or of Helm's record. Changes of the Lease do not count, because runs compete for
+ * it.
+ */
 function writeOf(event: AuditLine, namespace: string): WriteSeen | undefined {
   const { verb, objectRef, requestURI, responseStatus, user } = event;
   if (!changing.includes(verb) || requestURI.includes('dryRun=') || objectRef?.namespace !== namespace)

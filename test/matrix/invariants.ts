@@ -3,8 +3,8 @@ import { isFields, type StateOfObject } from './liveState';
 import { historyText, type RecordSeen } from './records';
 
 /*
- * What must hold after an interruption. Pure functions of what was seen, so that a test can show of each that it fails
- * when it should.
+ * The rules that must hold after an interruption. They are pure functions, so a test can show that each rule fails when
+ * it should.
  */
 
 export type InvariantName =
@@ -28,7 +28,7 @@ export interface Violation {
   readonly message: string;
 }
 
-/** `after job`: post-job ran, and the API server answered it. */
+/** `after job`: post-job ran and the API server answered it. */
 export type Moment = 'after job' | 'after next run';
 
 function violation(invariant: InvariantName, message: string): Violation {
@@ -59,7 +59,9 @@ export function recordViolations(records: readonly RecordSeen[], when: Moment): 
   return found;
 }
 
-/** `manifests`: by the text that a revision was deployed with. A record that was edited for a merge must be put right. */
+/**
+ * `manifests` has the manifest of each revision, by its text. A record that was edited for a merge must be restored.
+ */
 export function manifestViolations(
   records: readonly RecordSeen[],
   manifests: ReadonlyMap<string, string>,
@@ -75,7 +77,7 @@ export function manifestViolations(
     );
 }
 
-/** What a fresh install of the same chart and values gives. */
+/** The objects of a fresh install of the same chart and values. */
 export interface Golden {
   readonly manifest: string;
   readonly objects: readonly StateOfObject[];
@@ -84,8 +86,8 @@ export interface Golden {
 const dataBearing = /^(PersistentVolumeClaim|Namespace|CustomResourceDefinition)\//;
 
 /**
- * Everything is as after a fresh install of the deployed revision. `told` is all that the runs have said: a data-bearing
- * object of another revision may stay, but must be named there; undefined where nobody heard all that they said.
+ * Checks that everything is as after a fresh install of the deployed revision. `told` is the output of all runs: an
+ * object of another revision that holds data may stay, but the output must name it. Undefined if some output was lost.
  */
 export function stateViolations(
   live: readonly StateOfObject[],
@@ -121,7 +123,7 @@ export function stateViolations(
 
 interface Difference {
   readonly path: string;
-  /** The live object has it and the fresh install has not. */
+  /** Fields that the live object has and the fresh install lacks. */
   readonly isExtra: boolean;
   readonly text: string;
 }
@@ -149,14 +151,14 @@ function areListsOfFields(actual: unknown, expected: unknown): actual is ListOfF
   return [actual, expected].every((value) => Array.isArray(value) && value.every(isFields));
 }
 
-/** By name where items have one: what one item is more then shows as that. */
+/** Items are compared by name if they have one, so that an additional item is reported as such. */
 function listDifferences(actual: ListOfFields, expected: unknown, path: string): Difference[] {
   const byName = (items: ListOfFields): Record<string, unknown> =>
     Object.fromEntries(items.map((item, index) => [typeof item['name'] === 'string' ? item['name'] : index, item]));
   return differences(byName(actual), byName(expected as ListOfFields), path);
 }
 
-/** Objects that stood before the interruption and belong to every revision: they may be changed, never made anew. */
+/** Objects that existed before the interruption and belong to every revision. They may be changed but not recreated. */
 export function survivalViolations(
   before: readonly StateOfObject[],
   after: readonly StateOfObject[],
@@ -170,15 +172,15 @@ export function survivalViolations(
     );
 }
 
-/** One change that was asked of the API server. */
+/** One change that a client requested from the API server. */
 export interface WriteSeen {
-  /** Which run's credentials it came with: runs have an identity each, numbered in their order. */
+  /** The number of the run whose credentials were used. Each run has its own identity, numbered in order. */
   readonly run: number;
   readonly at: string;
   readonly what: string;
 }
 
-/** Once a later run has changed something, no earlier one may. */
+/** After a later run has changed something, no earlier run may change anything. */
 export function writerViolations(writes: readonly WriteSeen[]): Violation[] {
   const ordered = [...writes].sort((one, other) => one.at.localeCompare(other.at));
   const found: Violation[] = [];
@@ -199,14 +201,14 @@ export function writerViolations(writes: readonly WriteSeen[]): Violation[] {
 
 const keptPlan = / (secrets|configmaps)\/helm-safe-deploy\.plan\./;
 
-/** Whoever only plans keeps the plan, and asks the API server to change nothing else. */
+/** A run that only plans keeps its plan and changes nothing else. */
 export function planViolations(writes: readonly WriteSeen[]): Violation[] {
   return writes
     .filter(({ what }) => !keptPlan.test(what))
     .map(({ run, at, what }) => violation('plan changes nothing', `run ${run}: ${what} at ${at}`));
 }
 
-/** By what is there: objects with their content, and Helm's records. */
+/** The same check by the stored state: the objects with their content, and Helm's records. */
 export function unchangedViolations(before: Seen, after: Seen): Violation[] {
   const texts = ({ objects, records }: Seen): Map<string, string> =>
     new Map([
@@ -221,24 +223,24 @@ export function unchangedViolations(before: Seen, after: Seen): Violation[] {
     );
 }
 
-/** What there is of a release at a moment. */
+/** The stored state of a release at one moment. */
 export interface Seen {
   readonly objects: readonly StateOfObject[];
   readonly records: readonly RecordSeen[];
 }
 
-/** A Helm that changes a release, for as long as it was seen to run. */
+/** A Helm that changes a release, with the time in which it was seen to run. */
 export interface HelmSeen {
   readonly pid: number;
-  /** upgrade, rollback, install, uninstall. */
+  /** upgrade, rollback, install or uninstall. */
   readonly verb: string;
-  /** The process that started it. */
+  /** The process that started this Helm. */
   readonly parent: number;
   readonly firstSeen: number;
   readonly lastSeen: number;
 }
 
-/** Two were seen in one and the same reading of the process table. */
+/** No two Helms may appear in the same reading of the process table. */
 export function helmViolations(helms: readonly HelmSeen[]): Violation[] {
   return helms.flatMap((one, index) =>
     helms
@@ -250,15 +252,15 @@ export function helmViolations(helms: readonly HelmSeen[]): Violation[] {
   );
 }
 
-/** A task's process that was alive for a time. */
+/** The time in which a task's process was alive. */
 export interface TaskSeen {
   readonly pid: number;
   readonly startedAt: number;
-  /** Infinity if it was never seen dead. */
+  /** Infinity if the process was never seen dead. */
   readonly endedAt: number;
 }
 
-/** The post-job stops the main before it changes anything: no Helm of one while the other lives. */
+/** The post-job phase stops the main phase before it changes anything, so no Helm of one runs while the other lives. */
 export function besideViolations(tasks: readonly TaskSeen[], helms: readonly HelmSeen[]): Violation[] {
   return helms.flatMap((helm) =>
     tasks
@@ -287,7 +289,7 @@ export function availabilityViolations(sent: number, failures: readonly RequestF
   return [violation('answered every request', text)];
 }
 
-/** A file that holds what must not outlive the step. */
+/** A file that contains data that must not outlive the step. */
 export interface FileSeen {
   readonly file: string;
   readonly holds: string;
@@ -301,10 +303,10 @@ export function orphanViolations(processes: readonly { pid: number; name: string
   return processes.map(({ pid, name }) => violation('no orphan process', `${when}: ${name} (${pid}) still runs`));
 }
 
-/** The Lease of the release; undefined where there is none. */
+/** The Lease of the release, or undefined. */
 export interface LeaseSeen {
   readonly holder: string;
-  /** Names of annotations that tell of unfinished work. */
+  /** Names of annotations that mean unfinished work. */
   readonly work: string;
 }
 
@@ -316,7 +318,7 @@ export function leaseViolations(lease: LeaseSeen | undefined, when: Moment): Vio
   return found;
 }
 
-/** `wanted`: the outcomes that the next run may have. */
+/** `wanted`: the allowed outcomes of the next run. */
 export function nextRunViolations(
   result: string,
   outcome: string,
@@ -327,7 +329,7 @@ export function nextRunViolations(
   return isGood ? [] : [violation('next run works', `${result}, ${outcome || 'no outcome'}: ${message}`)];
 }
 
-/** The agent's patience with a cancelled step: SIGTERM means that 7.5 s were not enough. */
+/** The agent's time limit for a cancelled step. SIGTERM means that 7.5 s were not enough. */
 export function signalViolations(signals: readonly string[]): Violation[] {
   if (!signals.includes('SIGTERM')) return [];
   return [violation('ends in time', `after SIGINT the agent had to send ${signals.slice(1).join(', ')}`)];

@@ -1,7 +1,7 @@
 import type { ApiServer } from '../../scripts/cluster/api';
 import { list, type LiveObject } from './api';
 
-/** Every kind that the chart has in any of its revisions, and some that it has not. */
+/** Every kind that the chart has in any revision, and some other kinds. */
 const kinds = [
   '/api/v1/namespaces/$ns/configmaps',
   '/api/v1/namespaces/$ns/secrets',
@@ -14,9 +14,9 @@ const kinds = [
   '/apis/policy/v1/namespaces/$ns/poddisruptionbudgets',
 ] as const;
 
-/** What of an object is the release's doing: none of what the API server or a controller adds for itself. */
+/** The fields of an object that come from the release, without those that the API server or a controller adds. */
 export interface StateOfObject {
-  /** `Kind/name`. */
+  /** The key is `Kind/name`. */
   readonly key: string;
   readonly uid: string;
   readonly isTerminating: boolean;
@@ -33,7 +33,7 @@ export async function readState(server: ApiServer, namespace: string): Promise<S
     .sort((one, other) => one.key.localeCompare(other.key));
 }
 
-/** Kubernetes' own, Helm's record, plans that are kept, and what the matrix itself put there. */
+/** Returns true for Kubernetes' own objects, Helm's records, kept plans, and the tokens that the matrix created. */
 function isSurrounding({ kind, metadata, ...object }: LiveObject): boolean {
   if (metadata.labels?.['helm-safe-deploy/plan'] !== undefined) return true;
   if (kind === 'ConfigMap') return metadata.name === 'kube-root-ca.crt';

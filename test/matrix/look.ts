@@ -13,19 +13,19 @@ import {
 import { readState } from './liveState';
 import { readRecords, type RecordSeen } from './records';
 
-/** How to look at the release of a namespace. */
+/** The means to check the release of a namespace. */
 export interface ReleaseLook {
   readonly ground: Ground;
   readonly namespace: string;
   /** The release, or the name under which plain workloads are locked. */
   readonly subject: string;
-  /** What a fresh install of the revision with that text gives; undefined where nobody deployed such a one. */
+  /** The objects of a fresh install of the revision with that text. Undefined if nobody deployed such a revision. */
   readonly golden: (text: string) => Promise<Golden> | undefined;
-  /** All that the runs have said; undefined where some of it was lost with the agent. */
+  /** The output of all runs. Undefined if some of it was lost with the agent. */
   readonly told: () => string | undefined;
 }
 
-/** Everything that does not hold of the release as it is now: its records, its objects and its lease. */
+/** All rules that the release violates now: its records, its objects and its lease. */
 export async function releaseViolations(look: ReleaseLook, when: Moment): Promise<Violation[]> {
   const records = await readRecords(look.ground.server, look.namespace);
   return [
@@ -36,7 +36,7 @@ export async function releaseViolations(look: ReleaseLook, when: Moment): Promis
   ];
 }
 
-/** By the text of each revision. */
+/** Manifests by the text of their revision. */
 async function manifestsOf({ golden }: ReleaseLook, records: readonly RecordSeen[]): Promise<Map<string, string>> {
   const texts = [...new Set(records.map(({ text }) => text))];
   const found = await Promise.all(texts.map(async (text) => [text, (await golden(text))?.manifest] as const));

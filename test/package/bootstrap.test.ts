@@ -8,8 +8,8 @@ import { text } from 'node:stream/consumers';
 import { repository } from '../../scripts/build';
 
 /**
- * Stands in for npm: notes that it was called, and installs what the lockfile names, but not packages for other machines.
- * `tsx` is installed as a package that does nothing, which is enough to be loaded by --import.
+ * A stand-in for npm. It notes each call and installs the packages of the lockfile, except those for other machines.
+ * `tsx` is installed as an empty package, which --import can load.
  */
 const npm = `#!${process.execPath}
 const fs = require('node:fs');
@@ -63,7 +63,7 @@ describe('the bootstrap of a clone', () => {
     return log.split('\n').length - 1;
   }
 
-  it('installs once, hands on arguments and exit code, and leaves stdout to what it runs', async () => {
+  it('installs once, passes on arguments and exit code, and leaves stdout to the program', async () => {
     const { stdout, stderr, exitCode } = await run('say.cjs', 'a', '--b');
     assert.equal(stdout, 'said a --b\n');
     assert.match(stderr, /^Installing the dependencies \(npm ci\), once \.\.\.\nInstalled in \d+ s\.\n$/);
@@ -79,7 +79,7 @@ describe('the bootstrap of a clone', () => {
     assert.equal(await installs(), 2);
   });
 
-  it('does not install what was installed by hand', async () => {
+  it('does not install again over a manual installation', async () => {
     await run('say.cjs');
     await rm(path.join(root, 'node_modules', '.helm-safe-deploy-lock'));
     await run('say.cjs');
@@ -94,14 +94,14 @@ describe('the bootstrap of a clone', () => {
     assert.equal(await installs(), 2);
   });
 
-  it('asks once, not each time, for an optional package that cannot be had', async () => {
+  it('tries only once to get an optional package that is not available', async () => {
     await lock({ 'node_modules/tsx': { version: '1.0.0' }, 'node_modules/rare': { version: '1.0.0', optional: true } });
     await run('say.cjs');
     assert.equal((await run('say.cjs')).stdout, 'said\n');
     assert.equal(await installs(), 1);
   });
 
-  it('does not want an optional package of another operating system', async () => {
+  it('does not need an optional package for another operating system', async () => {
     await run('say.cjs');
     await lock({
       'node_modules/tsx': { version: '1.0.0' },
@@ -111,7 +111,7 @@ describe('the bootstrap of a clone', () => {
     assert.equal(await installs(), 1);
   });
 
-  it('started twice at once, installs once', async () => {
+  it('installs once when it is started twice at once', async () => {
     const runs = await Promise.all([run('say.cjs', '1'), run('say.cjs', '2'), run('say.cjs', '3')]);
     assert.deepEqual(
       runs.map(({ stdout }) => stdout),
@@ -120,7 +120,7 @@ describe('the bootstrap of a clone', () => {
     assert.equal(await installs(), 1);
   });
 
-  it('says so when the installation fails, and runs nothing', async () => {
+  it('reports a failed installation and runs nothing', async () => {
     await writeFile(path.join(root, 'npm-fails'), '');
     const { stdout, stderr, exitCode } = await run('say.cjs');
     assert.equal(stdout, '');

@@ -39,7 +39,7 @@ function withoutTasks(): Break {
   };
 }
 
-/** Sets what a JSON pointer points to, `-` behind the end of a list; undefined removes it. */
+/** Sets the value at a JSON pointer. `-` is the place after the end of a list, and undefined removes the value. */
 function set(name: string, pointer: string, value: unknown): Break {
   return (parts) => {
     const whole = JSON.parse(text(parts, name)) as Record<string, unknown>;
@@ -66,7 +66,7 @@ function manifest(from: string | RegExp, to: string): Break {
   };
 }
 
-/** A second task in the package, a copy of the first under another name. */
+/** A second task in the package: a copy of the first under another name. */
 function secondTask(): Break {
   return (parts) => {
     for (const [name, content] of [...parts]) {
@@ -76,7 +76,7 @@ function secondTask(): Break {
   };
 }
 
-/** Bytes that cannot be compressed, the same in each run. */
+/** Bytes that do not compress. They are the same in each run. */
 function noise(length: number): Uint8Array {
   let state = 1;
   return Uint8Array.from({ length }, () => (state = (state * 48271) % 2147483647) & 0xff);
@@ -323,13 +323,13 @@ describe('the package check refuses a package in which', () => {
     });
   }
 
-  it('there is more than its budget allows', () => {
+  it('files are larger than the budget', () => {
     const parts = readVsix(vsix);
     file(`${folder}/big.js`, noise(1_200_000))(parts);
     assert.match(packageProblems(writeVsix(parts), context).join('\n'), /the budget is 1000000/);
   });
 
-  it('task.json does not fit its schema', () => {
+  it('task.json does not match its schema', () => {
     const taskSchema = { type: 'object', properties: { author: { type: 'number' } } };
     assert.match(
       packageProblems(vsix, { ...context, taskSchema }).join('\n'),

@@ -12,7 +12,7 @@ function table(markdown: string, heading: string): Map<string, string[]> {
   return new Map(rows.map(([, name = '', rest = '']) => [name, rest.split('|').map((cell) => cell.trim())]));
 }
 
-describe('the page of the extension tells of HelmSafeDeploy', () => {
+describe('the Marketplace page describes HelmSafeDeploy with', () => {
   let page: string;
   let task: TaskJson;
 
@@ -23,7 +23,7 @@ describe('the page of the extension tells of HelmSafeDeploy', () => {
     ) as TaskJson;
   });
 
-  it('every input with its default, and no other', () => {
+  it('every input and its default, and no other input', () => {
     const told = [...table(page, 'HelmSafeDeploy@1: inputs')].map(([name, [fallback = '']]) => [name, fallback]);
     const code = (text: string) => (text === '' ? '' : `\`${text}\``);
     const declared = (task.inputs ?? []).map(({ name, defaultValue = '' }) => [name, code(String(defaultValue))]);
@@ -35,7 +35,7 @@ describe('the page of the extension tells of HelmSafeDeploy', () => {
     assert.deepEqual(told.sort(), (task.outputVariables ?? []).map(({ name }) => name).sort());
   });
 
-  it('an example with inputs and outputs that exist', () => {
+  it('an example with existing inputs and outputs', () => {
     const yaml = /```yaml\n([^]*?)```/.exec(page)?.[1] ?? '';
     const { steps } = parse(yaml) as { steps: { task?: string; inputs?: Record<string, string> }[] };
     const example = steps.find((step) => step.task === `HelmSafeDeploy@${String(task.version?.Major)}`);

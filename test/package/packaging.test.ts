@@ -57,7 +57,7 @@ describe('packaging', () => {
     assert.ok(Buffer.from(other.stdout, 'base64').equals(await packageExtension(repository)));
   });
 
-  it('holds only tasks that are built', async () => {
+  it('contains only tasks that are built', async () => {
     const built = (await readdir(path.join(repository, 'tasks'), { recursive: true }))
       .filter((file) => path.basename(file) === 'task.json')
       .map((file) => path.dirname(file));
@@ -67,7 +67,7 @@ describe('packaging', () => {
     assert.deepEqual(packaged.sort(), built.sort());
   });
 
-  it('fails when tfx only warns', async () => {
+  it('fails even if tfx only warns', async () => {
     await build({ source: repository, out: folder });
     const root = path.join(folder, 'extension');
     const taskJson = path.join(root, 'HelmSafeDeploy', 'HelmSafeDeployV1', 'task.json');
@@ -79,7 +79,7 @@ describe('packaging', () => {
     );
   });
 
-  it('gives versions of a task that only rise, also over a new major of the extension', () => {
+  it('gives task versions that only rise, even with a new major version of the extension', () => {
     const versions = ['0.1.0', '0.2.3', '1.0.0', '1.2.9', '1.10.0', '2.0.0'].map((version) => taskVersion(1, version));
     const order = versions.map(({ Major, Minor, Patch }) => Major * 1e8 + Minor * 1e4 + Patch);
     assert.deepEqual(
@@ -103,31 +103,31 @@ describe('a bundle alone in an empty folder', () => {
       assert.deepEqual(await bareRunProblems(parts, node), []);
     });
 
-    it(`is refused on Node ${String(node.major)} when it needs a package that it does not bring`, async () => {
+    it(`is refused on Node ${String(node.major)} if it needs a package that it does not contain`, async () => {
       const broken = withMain(parts, 'exports.index = exports.postJob = () => require("azure-pipelines-task-lib");');
       assert.match((await bareRunProblems(broken, node)).join('\n'), /Cannot find module 'azure-pipelines-task-lib'/);
     });
 
-    it(`is refused on Node ${String(node.major)} when it warns on stderr`, async () => {
+    it(`is refused on Node ${String(node.major)} if it warns on stderr`, async () => {
       const warning = new TextDecoder().decode(parts.get(main)) + ';process.emitWarning("old");';
       assert.match((await bareRunProblems(withMain(parts, warning), node)).join('\n'), /Warning: old/);
     });
 
-    it(`is refused on Node ${String(node.major)} when its guard does not end quietly with its task`, async () => {
+    it(`is refused on Node ${String(node.major)} if its guard does not end quietly with its task`, async () => {
       const staying = new TextEncoder().encode('console.error("still here"); process.exitCode = 1;');
       const broken = new Map(parts).set('HelmSafeDeploy/HelmSafeDeployV1/guard.js', staying);
       assert.match((await bareRunProblems(broken, node)).join('\n'), /guard\.js alone in a folder.*\n*still here/);
     });
 
-    it(`is refused on Node ${String(node.major)} when it does not fail for missing inputs`, async () => {
+    it(`is refused on Node ${String(node.major)} if it does not fail for missing inputs`, async () => {
       const silent = withMain(parts, 'exports.index = exports.postJob = () => undefined;');
       assert.match((await bareRunProblems(silent, node)).join('\n'), /did not say ##vso\[task\.complete result=Failed/);
     });
   }
 });
 
-describe('the entry of a task', () => {
-  it('names the problem on a Node that is too old, as an issue and as the result, and does not load the bundle', async () => {
+describe('the entry script of a task', () => {
+  it('on a Node that is too old sets an issue and the result, and does not load the bundle', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'helm-safe-deploy-test-'));
     try {
       const script = `Object.defineProperty(process.versions, 'node', { value: '10.24.1' });\n${entryScript('index')}`;
