@@ -1,9 +1,9 @@
 import { shuffled, type Random } from './random';
 
 /**
- * Some of the items that together have every pair of levels that any item has: a greedy covering array over a list, so
- * that what cannot be combined need only be absent from it. `levelsOf` names an item's level of each factor, always in
- * the same order. Items that cover most come first, so that the first few of them are a good sample too.
+ * Chooses items that together contain every pair of levels that any item has: a greedy covering array over a list, so
+ * impossible combinations are simply not in the list. `levelsOf` gives an item's level of each factor, always in the
+ * same order. Items that cover most come first, so the first few are a good sample too.
  */
 export function coveringPairs<T>(items: readonly T[], levelsOf: (item: T) => readonly string[], random: Random): T[] {
   const candidates = shuffled(items, random).map((item) => {
@@ -16,7 +16,7 @@ export function coveringPairs<T>(items: readonly T[], levelsOf: (item: T) => rea
     let best = candidates[0];
     let most = 0;
     for (const candidate of candidates) {
-      // What an item gains only ever falls: most need not be counted anew.
+      // The gain of an item only falls, so most items need not be counted again.
       if (candidate.gain <= most) continue;
       candidate.gain = candidate.pairs.filter((pair) => open.has(pair)).length;
       if (candidate.gain > most) [best, most] = [candidate, candidate.gain];
@@ -28,7 +28,7 @@ export function coveringPairs<T>(items: readonly T[], levelsOf: (item: T) => rea
   return chosen;
 }
 
-/** Every two of the levels, each named with its factor. */
+/** Every pair of levels, each with the name of its factor. */
 export function pairsOf(levels: readonly string[]): string[] {
   return levels.flatMap((one, first) =>
     levels.slice(first + 1).map((other, offset) => `${first}=${one} ${first + 1 + offset}=${other}`),

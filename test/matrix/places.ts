@@ -6,24 +6,24 @@ import { changingHelm, rehearsingHelm } from './processTable';
 import { recordsPath } from './records';
 import { firstWorkload, textOfWorkload } from './workloads';
 
-/** The process of a job that is to be disturbed. */
+/** The process of a job to disturb. */
 export interface Scene {
   readonly job: Job;
   readonly server: ApiServer;
   readonly namespace: string;
   /** The release, or the name under which plain workloads are locked. */
   readonly subject: string;
-  /** The main's, or that of the post-job once it runs. */
+  /** The main phase's process, or the post-job phase's once it runs. */
   readonly pid: () => number | undefined;
   /** The last revision before that process began. */
   readonly lastRevision: number;
-  /** The value `text` that it deploys or returns to. */
+  /** The value `text` of the revision that the process deploys or rolls back to. */
   readonly text: string;
-  /** For random places. */
+  /** The source of numbers for random places. */
   readonly delayMs: number;
 }
 
-/** The job ended before the place was seen: there was nothing to disturb. */
+/** The job ended before the place was seen, so nothing was disturbed. */
 export class PlaceMissed extends Error {
   constructor(place: string) {
     super(`The job ended, and ${place} was not seen.`);
@@ -100,7 +100,7 @@ function seen(place: Place, scene: Scene, signal: AbortSignal): Promise<void> {
 
 const readEveryMs = 5;
 
-/** A quick look again and again: these places last for milliseconds. */
+/** Checks quickly again and again, because these places last only for milliseconds. */
 function until(signal: AbortSignal, holds: () => boolean): Promise<void> {
   return new Promise((resolve) => {
     const look = (): void => {
@@ -152,7 +152,7 @@ function labelsOf({ metadata }: LiveObject): RecordLabels {
   return { revision: Number(labels['version']), status: labels['status'] ?? '', labels };
 }
 
-/** A record that the disturbed process has made; `uninstalling` changes one of before as well. */
+/** A record that the disturbed process made. With `uninstalling` it may also be an older record. */
 function record(scene: Scene, signal: AbortSignal, isIt: (seen: RecordLabels) => boolean): Promise<void> {
   return watched(scene, recordsPath(scene.namespace), signal, (object) => {
     const labels = labelsOf(object);
@@ -168,7 +168,7 @@ function rollbackApplied(scene: Scene, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** The Lease says that this very process holds it. */
+/** The Lease names this process as its holder. */
 function leaseOf(scene: Scene, signal: AbortSignal): Promise<void> {
   const { namespace, subject } = scene;
   const name = `helm-safe-deploy.${subject}`;
@@ -189,14 +189,14 @@ function firstObject(scene: Scene, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** No other run of the case has kept one. */
+/** No other run of the case keeps a plan. */
 function planKept(scene: Scene, signal: AbortSignal): Promise<void> {
   const { namespace, subject } = scene;
   const path = `/api/v1/namespaces/${namespace}/secrets?labelSelector=helm-safe-deploy%2Fplan%3D${subject}`;
   return watched(scene, path, signal, () => true);
 }
 
-/** What the second revision alone has goes when the first one serves again. */
+/** Objects of the second revision alone are removed when the first one serves again. */
 function deletion(scene: Scene, signal: AbortSignal): Promise<void> {
   const path = `/api/v1/namespaces/${scene.namespace}/configmaps?fieldSelector=metadata.name%3Donly-two`;
   return watched(scene, path, signal, (_, change) => change === 'DELETED');

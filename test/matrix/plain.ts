@@ -27,11 +27,13 @@ import { textOfWorkload } from './workloads';
 const run = promisify(execFile);
 
 /*
- * The same interruptions of plain Helm: `upgrade --install` with the flag that rolls back by itself, or `rollback --wait`,
- * run by a task that passes the agent's signals on to Helm at once, which is more than most tasks do.
+ * The same interruptions for plain Helm: `upgrade --install` with the flag for automatic rollback, or `rollback
+ * --wait`. A task runs Helm and passes the agent's signals on at once, which is more than most tasks do.
  */
 
-/** Where a plain Helm can be interrupted: it has no lease, no look before, and waits by itself. */
+/**
+ * The places where plain Helm can be interrupted. It has no lease and no checks before the change, and waits itself.
+ */
 type PlainPlace = Extract<
   Place,
   | 'helm-started'
@@ -61,10 +63,10 @@ export interface PlainResult {
   readonly id: string;
   readonly seed: number;
   readonly status: 'interrupted' | 'missed' | 'error';
-  /** Helm's record says that somebody is at work on it, and nobody is. */
+  /** Helm's record is pending, and no process works on it. */
   readonly isStuck: boolean;
   readonly nextFailed: boolean;
-  /** What the next deploy left of the dead revision, where it succeeded. */
+  /** The leftovers of the dead revision after a successful next deploy. */
   readonly leftovers: readonly string[];
   readonly history: readonly [string, string];
   readonly seconds: number;
@@ -100,8 +102,8 @@ const ofRollback: Readonly<Partial<Record<Place, PlainCase['place']>>> = {
 };
 
 /**
- * What interrupts a plain Helm in the same way; the two stories of repair come down to the upgrade that made them needed.
- * Helm has no plan, and knows nothing of workloads that are nobody's release.
+ * The plain counterpart of an interruption. The two repair stories become the upgrade that made them necessary. Helm
+ * has no plans and ignores workloads that belong to no release.
  */
 export function plainCaseOf(one: MatrixCase): PlainCase | undefined {
   const { story, place, disturbance, helm } = one;
@@ -128,7 +130,7 @@ export function plainId({ story, place, disturbance, helm }: PlainCase): string 
   return `plain/${story}/${place}/${disturbance}/${helm}`;
 }
 
-/** Each of the plain counterparts once. */
+/** Each plain counterpart once. */
 export function plainCases(cases: readonly MatrixCase[]): PlainCase[] {
   const byId = new Map(cases.flatMap((one) => plainCaseOf(one) ?? []).map((one) => [plainId(one), one]));
   return [...byId.values()];
@@ -147,7 +149,7 @@ helm.on('exit', (code) => {
 });
 `;
 
-/** Writes the extension whose one task runs a command; remove the folder when done. */
+/** Writes the extension, whose one task runs a command. Remove the folder afterwards. */
 export function scriptExtension(): { folder: string; remove: () => void } {
   const task = { name: 'Script', main: script, inputs: [{ name: 'command', type: 'string', label: 'command' }] };
   const folder = writeExtension(tinyFiles([task]));
@@ -161,7 +163,7 @@ export function scriptExtension(): { folder: string; remove: () => void } {
 
 export interface PlainOptions {
   readonly seed: number;
-  /** Of `scriptExtension`. */
+  /** The result of `scriptExtension`. */
   readonly extension: string;
 }
 
@@ -257,7 +259,7 @@ function valuesOf(one: PlainCase, { cluster }: Ground): Record<'one' | 'two' | '
 
 const helmPatienceMs = 120_000;
 
-/** `text`: of the revision that Helm is to deploy or to return to. */
+/** `text`: the text of the revision that Helm should deploy or roll back to. */
 async function interrupt(one: PlainCase, stage: PlainStage, text: string, command: readonly string[]): Promise<void> {
   const { ground, plot, agents, options } = stage;
   const agent = createAgent({ extension: options.extension });
@@ -284,7 +286,7 @@ async function interrupt(one: PlainCase, stage: PlainStage, text: string, comman
   if (pid === undefined) throw new PlaceMissed(one.place);
   await disturb(one.disturbance, { job, cluster: ground.cluster, stage: 'main', pid });
   await job.done;
-  // What lives on may still come to a good end by itself.
+  // Processes that live on may still succeed.
   await helmsGone(job);
 }
 

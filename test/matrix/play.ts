@@ -42,14 +42,14 @@ export interface CaseResult {
   readonly id: string;
   readonly seed: number;
   readonly node: 'real' | 'kwok';
-  /** `missed`: the place was not seen, so nothing was shown. `error`: the matrix itself failed. */
+  /** `missed`: the place was not seen, so nothing was tested. `error`: the matrix itself failed. */
   readonly status: 'held' | 'violated' | 'missed' | 'error';
   readonly violations: readonly Violation[];
-  /** Helm's record when the job was over, and after the next run. */
+  /** Helm's history when the job was over, and after the next run. */
   readonly history: readonly [string, string];
-  /** The invariants were looked at after the job too: post-job ran and the API server answered. */
+  /** True if the invariants were checked after the job too: post-job ran and the API server answered. */
   readonly isCheckedAfterJob: boolean;
-  /** Requests to the application while it was disturbed; undefined where none was asked. */
+  /** Requests to the application during the disturbance. Undefined if none was sent. */
   readonly requests: number | undefined;
   readonly seconds: number;
   readonly error: string;
@@ -58,11 +58,11 @@ export interface CaseResult {
 export interface PlayOptions {
   readonly seed: number;
   readonly helmWatch: HelmWatch;
-  /** Is given what the runs have said and what was seen, for a case that did not hold. */
+  /** Receives the output of the runs and the observations of a case that did not hold. */
   readonly onDetails?: (id: string, text: string) => void;
 }
 
-/** What a run may take; nothing in it waits that long on purpose. */
+/** The longest time of a run. No case waits that long on purpose. */
 const patienceMs = 420_000;
 const settleMs = 20_000;
 const orphanPatienceMs = 40_000;
@@ -82,10 +82,10 @@ interface Stage {
 
 type Revision = 'one' | 'two' | 'three' | 'four';
 
-/** Some places last for milliseconds only. */
+/** Some places last only for milliseconds. */
 const tries = 3;
 
-/** Plays one case to its end, in a namespace of its own. Throws nothing: what goes wrong with the matrix is a status. */
+/** Plays one case to its end in its own namespace. Throws nothing: a failure of the matrix is a status. */
 export async function playCase(one: MatrixCase, ground: Ground, options: PlayOptions): Promise<CaseResult> {
   for (let tried = 1; ; tried += 1) {
     const result = await playOnce(one, ground, options);
@@ -160,7 +160,7 @@ function valuesOf(one: MatrixCase, ground: Ground): Stage['values'] {
   const common = {
     fakePods: nodeFor(one, ground) === 'kwok',
     fakeHooks: !ground.cluster.hasRealNode,
-    // Without an API server nobody hears that a pod goes: it must answer until that is over.
+    // Without an API server nobody learns that a pod ends, so the pod must answer until the disturbance is over.
     drain: disturbsApiServer(one) ? 45 : 3,
   };
   const isStuck = !['first-install', 'upgrade', 'upgrade-with-hooks'].includes(one.story);
@@ -222,7 +222,7 @@ function unended(what: string): Omit<Played, 'history'> {
   return { violations: [{ invariant: 'ends in time', message }], isCheckedAfterJob: false, requests: undefined };
 }
 
-/** What serves before anything is disturbed, made by a plain Helm, or by nobody's. */
+/** The serving revision before the disturbance, made by plain Helm, or the plain workloads. */
 async function makeRelease(stage: Stage): Promise<readonly StateOfObject[]> {
   const { one, ground, plot, maker, deployer, values, availability } = stage;
   if (one.story === 'first-install' || one.story === 'failed-install') return [];
@@ -247,7 +247,7 @@ async function makeRelease(stage: Stage): Promise<readonly StateOfObject[]> {
   return before;
 }
 
-/** While the API server is there. */
+/** Runs while the API server is available. */
 async function prepareGoldens(stage: Stage): Promise<void> {
   if (stage.one.story === 'rollback-of-workloads') return;
   const { golden } = lookOf(stage);
@@ -265,7 +265,7 @@ function deployOf(values: Values): Act {
   return { task: 'HelmSafeDeploy', values };
 }
 
-/** What the disturbed run is to do. An execution is planned before, by a run of its own. */
+/** The inputs of the disturbed run. An execution gets a plan from an earlier run. */
 async function disturbedAct(stage: Stage): Promise<Act> {
   const { one, values } = stage;
   const { story } = one;
@@ -291,7 +291,7 @@ async function lastRevision({ ground, plot }: Stage): Promise<number> {
   return (await readRecords(ground.server, plot.namespace)).at(-1)?.revision ?? 0;
 }
 
-/** A run whose machine goes while Helm changes the first objects: what the next run has to recover from. */
+/** A run whose machine dies while Helm changes the first objects. The next run must recover from it. */
 async function dieHalfWay(stage: Stage): Promise<void> {
   const dying = begin(stage, await specOf(stage, 0, deployOf(stage.values.two)));
   await reach('first-object-changed', await mainScene(stage, dying, 'two', 0));
@@ -337,7 +337,7 @@ function stageOf({ story }: MatrixCase): 'main' | 'post-job' {
   return story === 'repair-by-post-job' ? 'post-job' : 'main';
 }
 
-/** The main is killed with its Helm half way; the scene that is to be disturbed is that of the post-job. */
+/** The main phase and its Helm are killed half-way. The disturbed process is the post-job phase. */
 async function killedIntoPostJob(stage: Stage, { job }: PipelineRun, main: Scene): Promise<Scene> {
   await reach('first-object-changed', main);
   const mainPid = job.pid();
@@ -354,7 +354,7 @@ function postJobOf(result: JobResult): StepRun | undefined {
   return result.steps.find(({ stage }) => stage === 'post-job');
 }
 
-/** Post-job ran, undisturbed, and the API server was there for it. */
+/** True if post-job ran undisturbed and could reach the API server. */
 function mayCheckAfterJob(one: MatrixCase, result: JobResult, outage: Outage | undefined): boolean {
   const postJob = postJobOf(result);
   const process = postJob?.processes.at(-1);
@@ -363,7 +363,7 @@ function mayCheckAfterJob(one: MatrixCase, result: JobResult, outage: Outage | u
   return outage === undefined || postJob.startedAt > outage.to;
 }
 
-/** A recovering run that ended before the lease of the dead one did has had no say. */
+/** A recovering run that ended before the dead run's lease expired could change nothing. */
 async function hadItsTurn(stage: Stage): Promise<boolean> {
   const lease = await readLease(lookOf(stage));
   const dead = stage.one.story === 'recovery-by-next-run' ? stage.runs[0]?.job.identity.jobId : undefined;
@@ -391,7 +391,7 @@ async function checkAfterJob(stage: Stage, disturbed: PipelineRun, result: JobRe
   ];
 }
 
-/** A good deploy, or the same step again: a plan once more, or an execution with the same digest. */
+/** A good deploy, or the same step again: a new plan, or an execution with the same digest. */
 function actOfNext({ one, values }: Stage, disturbed: Act): Act {
   if (disturbed.task === 'HelmSafeDeploy') return deployOf(values[nextRevision(one)]);
   const isDeploy = one.story === 'rollback' && hashOf(`next ${caseId(one)}`) % 3 === 0;
@@ -403,7 +403,7 @@ function outcomesOf(act: Act): string[] {
   return act.planDigest === undefined ? ['planned'] : ['rolledBack', 'alreadyThere'];
 }
 
-/** A good deploy: of what is newer, or, as when the failed job is run again, of the same once more. */
+/** A good deploy of a newer revision, or of the same one, as when the failed job is run again. */
 function nextRevision(one: MatrixCase): Revision {
   if (one.story === 'recovery-by-next-run') return 'four';
   const isGood = ['first-install', 'upgrade', 'upgrade-with-hooks'].includes(one.story);
@@ -427,7 +427,7 @@ async function checkAfterNext(
   const orphans = await orphansOf(runs);
   const [dead] = one.disturbance === 'agent-lost' ? runs.slice(-2) : [];
   return [
-    // What lives on without its agent has tidied up by itself.
+    // The processes that outlived their agent have finished by themselves.
     ...fileViolations(dead === undefined ? [] : dead.left().files),
     ...nextRunViolations(main.result, outcome, main.message, outcomesOf(act)),
     ...release,
@@ -438,7 +438,7 @@ async function checkAfterNext(
   ];
 }
 
-/** The workloads are as they were before their second revision. */
+/** The workloads are as before their second revision. */
 async function workloadViolations(stage: Stage, before: readonly StateOfObject[]): Promise<Violation[]> {
   const { ground, plot } = stage;
   const live = await readState(ground.server, plot.namespace);
@@ -465,7 +465,7 @@ async function checkPlanned(stage: Stage, before: Seen): Promise<Violation[]> {
   return [...unchangedViolations(before, await seen(stage)), ...planViolations(await stage.plot.writes())];
 }
 
-/** What every revision has, and the workloads that are nobody's release. */
+/** Objects of every revision, and the workloads that belong to no release. */
 const servingObjects = [
   ...workloadNames.map((name) => `Deployment/${name}`),
   'Deployment/web',
@@ -475,7 +475,7 @@ const servingObjects = [
   'PersistentVolumeClaim/data',
 ];
 
-/** The processes of all runs that are still there when they have had time to end. */
+/** The processes of all runs that are still alive after they had time to end. */
 async function orphansOf(runs: readonly PipelineRun[]): Promise<{ pid: number; name: string }[]> {
   const deadline = performance.now() + orphanPatienceMs;
   for (;;) {
@@ -485,7 +485,7 @@ async function orphansOf(runs: readonly PipelineRun[]): Promise<{ pid: number; n
   }
 }
 
-/** Controllers take a moment: what is seen must hold soon, not at once. */
+/** Controllers need a moment, so the invariants must hold soon, not at once. */
 async function settled(look: () => Promise<Violation[]>): Promise<Violation[]> {
   const deadline = performance.now() + settleMs;
   for (;;) {
@@ -507,7 +507,7 @@ function lookOf(stage: Stage): ReleaseLook {
   };
 }
 
-/** What a task says after its agent has gone, or in a container after the cancel, is in no log. */
+/** The output of a task after its agent is gone, or in a container after the cancel, is in no log. */
 function isHeard({ disturbance }: MatrixCase): boolean {
   return disturbance !== 'agent-lost' && disturbance !== 'container-cancel';
 }

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import type { HelmSeen } from './invariants';
 
-/** The command line of a process, word by word; empty where it is gone. */
+/** The command line of a process as words. Empty if the process is gone. */
 export function argumentsOf(pid: number): string[] {
   return text(`/proc/${pid}/cmdline`).split('\0').slice(0, -1);
 }
@@ -11,7 +11,7 @@ export function isAlive(pid: number): boolean {
   return state !== undefined && state !== 'Z' && state !== 'X';
 }
 
-/** Processes that this one has started itself. */
+/** Processes that this process started itself. */
 export function childrenOf(pid: number): number[] {
   return text(`/proc/${pid}/task/${pid}/children`)
     .split(' ')
@@ -21,12 +21,15 @@ export function childrenOf(pid: number): number[] {
 
 const verbs = ['upgrade', 'install', 'rollback', 'uninstall'];
 
-/** Whether a command line is that of a Helm that only shows what a rollback would do. */
+/** Returns true if the command line is that of a Helm that only rehearses a rollback. */
 export function isRehearsal(words: readonly string[]): boolean {
   return words.includes('rollback') && words.includes('--no-hooks');
 }
 
-/** Which change of a release a command line stands for; undefined for one that changes nothing, a rehearsal too. */
+/**
+ * The change of a release that a command line means. Undefined for a command that changes nothing, also for a
+ * rehearsal.
+ */
 export function helmVerb(words: readonly string[]): string | undefined {
   const verb = words.find((word, index) => index > 0 && verbs.includes(word));
   return isRehearsal(words) || words.some((word) => word.startsWith('--dry-run') || word === '--help')
@@ -52,7 +55,7 @@ interface Tracked extends HelmSeen {
 
 /** Follows every Helm on this machine that changes a release, by reading the process table again and again. */
 export interface HelmWatch {
-  /** What was seen of Helms that worked in a namespace. */
+  /** The Helms that worked in a namespace. */
   seenIn(namespace: string): HelmSeen[];
   stop(): void;
 }
@@ -116,7 +119,7 @@ export function kill(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);
   } catch {
-    // It has ended by itself.
+    // The process has ended by itself.
     return false;
   }
 }

@@ -1,7 +1,7 @@
-/** A source of numbers from 0 up to but not including 1 that a seed decides. */
+/** A seeded source of numbers from 0 up to, but not including, 1. */
 export type Random = () => number;
 
-/** FNV-1a: a text as a number of 32 bits. */
+/** FNV-1a: turns a text into a number of 32 bits. */
 export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (const character of text) hash = Math.imul(hash ^ (character.codePointAt(0) ?? 0), 0x01000193);
@@ -19,7 +19,7 @@ export function randomFrom(seed: number | string): Random {
   };
 }
 
-/** A copy in an order that the source decides. */
+/** A copy in a random order given by the source. */
 export function shuffled<T>(items: readonly T[], random: Random): T[] {
   const order = [...items];
   for (let last = order.length - 1; last > 0; last -= 1) {

@@ -2,15 +2,15 @@ import { gunzipSync } from 'node:zlib';
 import type { ApiServer } from '../../scripts/cluster/api';
 import { list, type LiveObject } from './api';
 
-/** A revision as Helm's Secret holds it, read without the product's own code. */
+/** A revision from Helm's Secret, read without the code of the product. */
 export interface RecordSeen {
   readonly revision: number;
-  /** Of the Secret's label, by which Helm finds it. */
+  /** The status in the Secret's label, by which Helm finds the record. */
   readonly status: string;
-  /** In the record itself. */
+  /** The status in the record itself. */
   readonly statusInside: string;
   readonly manifest: string;
-  /** The value `text` that it was deployed with: it tells the revisions of a case apart. */
+  /** The value `text` of the deploy, which identifies the revision within a case. */
   readonly text: string;
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -21,7 +21,7 @@ export function recordsPath(namespace: string): string {
   return `/api/v1/namespaces/${namespace}/secrets?labelSelector=${encodeURIComponent(`owner=helm,name=${releaseName}`)}`;
 }
 
-/** Oldest first. */
+/** The oldest revision comes first. */
 export async function readRecords(server: ApiServer, namespace: string): Promise<RecordSeen[]> {
   const secrets = await list(server, recordsPath(namespace));
   return secrets.map(recordOf).sort((one, other) => one.revision - other.revision);
@@ -49,7 +49,7 @@ export function recordOf(secret: LiveObject): RecordSeen {
   };
 }
 
-/** `1 superseded, 2 failed`. */
+/** A history as `1 superseded, 2 failed`. */
 export function historyText(records: readonly RecordSeen[]): string {
   return records.map(({ revision, status }) => `${revision} ${status}`).join(', ') || '(no revision)';
 }

@@ -9,34 +9,34 @@ import { releaseName } from './records';
 import type { TestCluster } from '../support/cluster';
 import { workloadLines } from './workloads';
 
-/** What was found when the job was about to end, before the agent tidies up. */
+/** The files and processes found at the end of the job, before the agent removes them. */
 export interface Remains {
   readonly files: readonly FileSeen[];
   readonly processes: readonly { pid: number; name: string }[];
 }
 
-/** One run of the pipeline on an agent of its own. */
+/** One run of the pipeline on its own agent. */
 export interface PipelineRun {
   readonly job: Job;
   readonly agent: Agent;
   /** The processes of its phases. */
   readonly tasks: () => TaskSeen[];
   readonly remains: () => Remains | undefined;
-  /** The same at this moment. */
+  /** The files and processes at this moment. */
   readonly left: () => Remains;
-  /** Undefined if it did not end within the time. */
+  /** Undefined if the run did not end in time. */
   readonly end: (timeoutMs: number) => Promise<JobResult | undefined>;
   readonly log: () => string;
 }
 
-/** What a run is to do. */
+/** The inputs of a run. */
 export type Act =
   | { readonly task: 'HelmSafeDeploy'; readonly values: Values }
   | {
       readonly task: 'ApproveAndRollback';
-      /** Of plain workloads instead of the release. */
+      /** The run concerns plain workloads instead of the release. */
       readonly ofWorkloads: boolean;
-      /** Without one it plans. */
+      /** Without a digest the run makes a plan. */
       readonly planDigest?: string;
     };
 
@@ -46,7 +46,7 @@ export interface RunSpec {
   readonly helm: string;
   readonly act: Act;
   readonly identity: { readonly kubeconfig: string; readonly token: string };
-  /** The job runs in a container: the agent's signals do not reach the task. */
+  /** The job runs in a container, so the agent's signals do not reach the task. */
   readonly isContainer?: boolean;
 }
 
@@ -91,7 +91,7 @@ function jobOf({ cluster, namespace, helm, act, identity, isContainer }: RunSpec
     release: ofWorkloads ? '' : releaseName,
     inputs: {
       timeout: '2m',
-      // Long enough to be seen.
+      // This time is long enough for the place to be seen.
       stableFor: '2s',
       ...(ofWorkloads ? { workloads: workloadLines, toRevision: 'previous' } : ofRelease),
       ...(planDigest === undefined ? { action: 'plan' } : { action: 'rollback', planDigest, approval: 'none' }),
@@ -99,7 +99,7 @@ function jobOf({ cluster, namespace, helm, act, identity, isContainer }: RunSpec
   });
 }
 
-/** Plain Helm has made the first revision: nothing marks it as verified. The second one has a claim of its own. */
+/** Plain Helm has made the first revision, so no mark verifies it. The second revision has its own claim. */
 const ofRelease = { toRevision: '1', allowUnverifiedTarget: 'true', allow: 'DeletesPersistentVolumeClaim' };
 
 async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
@@ -116,7 +116,7 @@ async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T |
 
 const readEveryMs = 20;
 
-/** Looks at the processes of a job's phases until the job is over and none of them lives. */
+/** Observes the processes of a job's phases until the job is over and all of them have ended. */
 function followTasks(job: Job): () => TaskSeen[] {
   const tasks = new Map<number, TaskSeen>();
   let isOver = false;
@@ -141,7 +141,7 @@ function followTasks(job: Job): () => TaskSeen[] {
   };
 }
 
-/** What holds a secret in the folders of an agent, and what runs with the mark of its job. */
+/** Finds files with a secret in the folders of an agent, and processes with the mark of its job. */
 export function remainsOf(agent: Agent, job: Job, token: string): Remains {
   const secrets = { 'the token of the kubeconfig': token, 'a secret value': password };
   const { temp, sources, tools } = agent.folders;
@@ -168,7 +168,7 @@ function textOf(file: string): string {
   try {
     return fs.readFileSync(file, 'latin1');
   } catch {
-    // Removed at this moment.
+    // The file was removed at this moment.
     return '';
   }
 }

@@ -2,9 +2,9 @@ import path from 'node:path';
 
 export const chartFolder = path.join(import.meta.dirname, 'chart');
 
-/** What the chart is deployed with. */
+/** The values of a deploy. */
 export interface Values {
-  /** Tells the revisions of a case apart. */
+  /** The text identifies the revision within a case. */
   readonly text: string;
   readonly second?: boolean;
   readonly unschedulable?: boolean;
@@ -14,15 +14,15 @@ export interface Values {
   readonly drain: number;
 }
 
-/** A secret of the pipeline, and so a values file that must not stay. */
+/** A secret of the pipeline, which causes a values file that must be deleted. */
 export const password = 'correct-horse-battery-staple';
 
-/** `name=value` lines of all but the secret. */
+/** `name=value` lines of all values except the secret. */
 export function linesOf(values: Values): string[] {
   return Object.entries(values).map(([name, value]) => `${name}=${String(value)}`);
 }
 
-/** As flags of Helm. */
+/** The values as flags of Helm. */
 export function flagsOf(values: Values): string[] {
   return [...linesOf(values), `password=${password}`].flatMap((line) => ['--set', line]);
 }

@@ -2,7 +2,7 @@ import type { ApiServer } from '../../scripts/cluster/api';
 import { waitFor } from '../../scripts/cluster/wait';
 import { read, write, type LiveObject } from './api';
 
-/** Workloads that no Helm has made, in the order in which they are rolled back. */
+/** Workloads that no Helm has made, in the order of their rollback. */
 export const workloadNames = ['one', 'two', 'three'] as const;
 export const [firstWorkload] = workloadNames;
 
@@ -12,7 +12,7 @@ function pathOf(namespace: string, name = ''): string {
   return `/apis/apps/v1/namespaces/${namespace}/deployments/${name}`.replace(/\/$/, '');
 }
 
-/** `text` tells its revisions apart. What is `broken` fits on no node. */
+/** `text` identifies the revision. A `broken` revision fits on no node. */
 function workload(name: string, text: string, isBroken: boolean): object {
   const labels = { app: name };
   const nodeSelector = { type: 'kwok', ...(isBroken ? { none: 'z' } : {}) };
@@ -38,7 +38,7 @@ export function textOfWorkload(object: LiveObject): string | undefined {
   return template.metadata.annotations?.['text'];
 }
 
-/** Makes them with a first revision that serves. */
+/** Creates the workloads with a first revision that serves. */
 export async function makeWorkloads(server: ApiServer, namespace: string): Promise<void> {
   for (const name of workloadNames) await write(server, 'POST', pathOf(namespace), workload(name, 'one', false));
   for (const name of workloadNames) {
@@ -49,7 +49,7 @@ export async function makeWorkloads(server: ApiServer, namespace: string): Promi
   }
 }
 
-/** Gives them a second revision that does not get ready. */
+/** Applies a second revision that does not get ready. */
 export async function breakWorkloads(server: ApiServer, namespace: string): Promise<void> {
   const generations = await Promise.all(
     workloadNames.map(async (name) => {

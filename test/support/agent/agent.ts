@@ -12,36 +12,36 @@ import type { AgentTimings } from './stepHost';
 import type { TaskDefinition } from './taskDefinition';
 
 export interface AgentOptions {
-  /** A .vsix file, or an unpacked one. */
+  /** A .vsix file or an unpacked one. */
   readonly extension: string;
-  /** Paths of Node binaries; 20 is this process's own unless given. */
+  /** Paths of Node binaries. The default for 20 is the binary of this process. */
   readonly nodes?: Readonly<Partial<Record<'20' | '24', string>>>;
-  /** Whether a Node24 handler runs on Node 24 (AGENT_USE_NODE24_WITH_HANDLER_DATA). */
+  /** True if a Node24 handler runs on Node 24 (AGENT_USE_NODE24_WITH_HANDLER_DATA). */
   readonly useNode24?: boolean;
-  /** The agent's folder; a temporary one, removed by dispose, unless given. */
+  /** The agent's folder. The default is a temporary folder, which dispose removes. */
   readonly root?: string;
-  /** On top of PATH, HOME (an empty folder) and LANG: all that a task inherits of the agent. */
+  /** The variables that a task inherits from the agent, in addition to PATH, HOME (an empty folder) and LANG. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** The agent's real times unless given. */
+  /** The default is the agent's real times. */
   readonly timings?: Partial<AgentTimings>;
   readonly version?: string;
   readonly name?: string;
   readonly onLine?: (line: AgentLogLine) => void;
 }
 
-/** An agent with one extension installed; it runs one job at a time. */
+/** An agent with one installed extension. It runs one job at a time. */
 export interface Agent {
   readonly extension: Extension;
   readonly folders: AgentFolders;
-  /** Throws at once if a step names an unknown task, or if a job still runs. */
+  /** Throws at once if a step names an unknown task or if another job is running. */
   startJob(spec: JobSpec): Job;
-  /** Rejects with AgentViolationError if a task said something that the agent would not understand. */
+  /** Rejects with AgentViolationError if a task printed something that the agent would not understand. */
   runJob(spec: JobSpec): Promise<JobResult>;
-  /** Kills what its jobs have left running and removes its temporary folder. */
+  /** Kills the processes that its jobs left running and removes its temporary folder. */
   dispose(): void;
 }
 
-/** How long the Azure Pipelines agent waits. */
+/** The waiting times of the Azure Pipelines agent. */
 export const realTimings: AgentTimings = {
   sigintMs: 7500,
   sigtermMs: 2500,
@@ -144,7 +144,7 @@ function isOlder(version: string, minimum: string): boolean {
   return differing >= 0 && (have[differing] ?? 0) < (need[differing] ?? 0);
 }
 
-// npm puts the project's own tools in front of PATH; an agent does not have them.
+// npm puts the project's own tools first in PATH. An agent does not have them.
 function agentEnvironment(root: string): Record<string, string> {
   const home = path.join(root, '_home');
   fs.mkdirSync(home, { recursive: true });

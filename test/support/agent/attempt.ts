@@ -13,14 +13,14 @@ import type { StepHost, StepSpec } from './stepHost';
 import type { Handler } from './taskDefinition';
 import { expandMacros } from './variables';
 
-/** What one start of a task's process needs. */
+/** Everything that one start of a task's process needs. */
 export interface Attempt {
   readonly handler: Handler;
   readonly inputs: ResolvedInputs;
   readonly signal: AbortSignal;
 }
 
-/** Starts the task's process once and follows it to its end; throws if that end fails or aborts the step. */
+/** Starts the task's process once and follows it to its end. Throws if that end fails or aborts the step. */
 export async function runAttempt(step: StepContext, spec: StepSpec, host: StepHost, attempt: Attempt): Promise<void> {
   const start = processStart(step, spec, host, attempt);
   writeDebug(step, `Using node path: ${start.node}`);
@@ -84,7 +84,7 @@ function processStart(step: StepContext, spec: StepSpec, host: StepHost, { handl
   };
 }
 
-// A Node24 handler runs on Node 20 unless the agent is told to take handler data at its word.
+// A Node24 handler runs on Node 20 unless the agent is set to use the handler data.
 function nodeFor(handler: Handler, step: StepContext, host: StepHost): string {
   const knob = 'AGENT_USE_NODE24_WITH_HANDLER_DATA';
   const isOn =
@@ -121,7 +121,7 @@ async function outcomeOf(step: StepContext, host: StepHost, child: TaskProcess, 
     };
   });
   const cancel = (): void => {
-    // Docker's client takes the signal and passes nothing on.
+    // Docker's client receives the signal and passes nothing on.
     if (host.isContainer) leave();
     else void child.cancel();
   };

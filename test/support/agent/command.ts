@@ -2,14 +2,14 @@
 export interface LoggingCommand {
   readonly area: string;
   readonly event: string;
-  /** Keys in lower case. */
+  /** Property names in lower case. */
   readonly properties: ReadonlyMap<string, string>;
   readonly data: string;
 }
 
 const prefix = '##vso[';
 
-/** The command anywhere in a line, or undefined if the agent would take the line for plain output. */
+/** The command anywhere in a line, or undefined if the agent would read the line as plain output. */
 export function parseCommand(line: string): LoggingCommand | undefined {
   const start = line.indexOf(prefix);
   const end = start < 0 ? -1 : line.indexOf(']', start);
@@ -22,7 +22,7 @@ export function parseCommand(line: string): LoggingCommand | undefined {
   return { area: area.toLowerCase(), event: event.toLowerCase(), properties, data: unescape(line.slice(end + 1)) };
 }
 
-/** A line that looks like a command to a person, but not to the agent; the agent warns about it. */
+/** A line that looks like a command to a person, but not to the agent. The agent warns about it. */
 export function looksLikeCommand(line: string): boolean {
   return line.includes('##vso');
 }
@@ -37,7 +37,7 @@ function parseProperties(text: string): Map<string, string> {
   return properties;
 }
 
-/** The agent decodes all escapes in properties and data alike. */
+/** The agent decodes all escapes, in properties and in data. */
 export function unescape(text: string): string {
   return text
     .replaceAll('%3B', ';')

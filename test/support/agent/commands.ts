@@ -9,7 +9,7 @@ import { isSettable } from './taskDefinition';
 import { isTaskResult, worstResult } from './taskResult';
 
 interface KnownCommand {
-  /** Allowed where `commands.mode` is restricted. */
+  /** True if the command is allowed where `commands.mode` is restricted. */
   readonly inRestrictedMode: boolean;
   /** Property names, in lower case, that the agent reads or task-lib sends. */
   readonly properties: readonly string[];
@@ -82,7 +82,7 @@ const commands: Readonly<Record<string, KnownCommand>> = {
 
 const areas = new Set(Object.keys(commands).map((name) => name.split('.')[0]));
 
-/** Reads one line of the task: carries it out if it is a command, else shows it. */
+/** Reads one line of the task. A command is executed, any other line is shown. */
 export function processLine(step: StepContext, line: string): void {
   const command = parseCommand(line);
   if (command === undefined) {
@@ -132,7 +132,7 @@ function needed(command: LoggingCommand, property: string): string {
   return value;
 }
 
-/** A .NET boolean: anything but true and false counts as not given. */
+/** A .NET boolean. Any text except true and false counts as not given. */
 function flag(step: StepContext, command: LoggingCommand, line: string, property: string): boolean {
   const value = command.properties.get(property)?.trim().toLowerCase();
   if (value !== undefined && value !== 'true' && value !== 'false') {
@@ -224,7 +224,7 @@ function logIssue(step: StepContext, command: LoggingCommand, line: string): voi
   addIssue(step, type, located(command, type), data);
 }
 
-// An issue with a place is shown as compilers do it.
+// An issue with a source path is shown in the form of compiler messages.
 function located({ properties, data }: LoggingCommand, type: string): string {
   const file = properties.get('sourcepath');
   if (file === undefined) return data;
@@ -262,7 +262,7 @@ function attach(step: StepContext, type: string, name: string, file: string): Bu
   if (name === '') throw new Error('An attachment needs a name.');
   if (/[/\0]/.test(type + name))
     throw new Error(`"${type}" or "${name}" holds a character that file names cannot have.`);
-  // The agent's own working directory is none that a task can know: only absolute paths are found.
+  // A task cannot know the agent's own working directory, so only absolute paths are found.
   if (!path.isAbsolute(file) || !fs.existsSync(file) || !fs.statSync(file).isFile()) {
     throw new Error(`The file "${file}" of the attachment "${name}" does not exist.`);
   }

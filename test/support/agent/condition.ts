@@ -1,6 +1,6 @@
 import type { TaskResult } from './taskResult';
 
-/** What a step's condition can see. */
+/** The values that a step's condition can use. */
 export interface ConditionScope {
   readonly jobStatus: TaskResult;
   variable(name: string): string | undefined;
@@ -31,8 +31,8 @@ const functions: Readonly<Record<string, (values: readonly Value[]) => boolean>>
 };
 
 /**
- * A step condition: the status functions, and, or, not, xor, eq, ne, in, notIn, contains, startsWith, endsWith over
- * literals and `variables['name']`. Throws an Error on anything else, as the agent fails such a step.
+ * Evaluates a step condition: the status functions, and, or, not, xor, eq, ne, in, notIn, contains, startsWith,
+ * endsWith over literals and `variables['name']`. Throws an Error for anything else, as the agent fails such a step.
  */
 export function evaluateCondition(condition: string, scope: ConditionScope): boolean {
   const tokens = condition.match(/'(?:[^']|'')*'|[A-Za-z_][\w.]*|-?\d+(?:\.\d+)?|[()[\],]|\S/g) ?? [];

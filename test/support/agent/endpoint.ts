@@ -3,10 +3,10 @@ import { environmentName } from './variables';
 
 /** A service connection as the server hands it to the agent. */
 export interface ServiceConnection {
-  /** Lower-case GUID; a random one unless given. */
+  /** A GUID in lower case. The default is a random one. */
   readonly id?: string;
   readonly name: string;
-  /** `kubernetes`, `azurerm`, ... : what follows `connectedService:` in the input's type. */
+  /** `kubernetes`, `azurerm` and so on: the text after `connectedService:` in the input's type. */
   readonly type?: string;
   readonly url: string;
   readonly scheme: string;
@@ -24,7 +24,7 @@ export interface Endpoint {
   readonly data: Record<string, string>;
 }
 
-/** The id by which tasks find the job's own access token. */
+/** The id by which tasks find the access token of the job. */
 export const systemConnectionId = 'SYSTEMVSSCONNECTION';
 
 export function toEndpoint(connection: ServiceConnection): Endpoint {
@@ -51,7 +51,7 @@ export function systemConnection(collectionUri: string, accessToken: string): En
   };
 }
 
-/** The ENDPOINT_* variables of one connection; the system connection has no ENDPOINT_DATA_*. */
+/** The ENDPOINT_* variables of one connection. The system connection has no ENDPOINT_DATA_*. */
 export function endpointEnvironment(endpoint: Endpoint): Record<string, string> {
   const { id, url, scheme, auth, data } = endpoint;
   const environment: Record<string, string> = {

@@ -17,7 +17,7 @@ export interface EnvironmentSources {
   readonly prependPath: readonly string[];
 }
 
-/** The whole environment of a task's process; later sources win, so a pipeline variable beats the step's `env:`. */
+/** The whole environment of a task's process. Later sources win, so a pipeline variable wins over the step's `env:`. */
 export function taskEnvironment(sources: EnvironmentSources): Record<string, string> {
   const environment = {
     ...sources.agentEnvironment,
@@ -41,7 +41,7 @@ function variableEnvironment(variables: Variables): Record<string, string> {
     const name = environmentName(variable.name, variable.preserveCase);
     environment[variable.secret ? `SECRET_${name}` : name] = variable.value;
     names[variable.secret ? 'secret' : 'public'].push(variable.name);
-    // The job status is there a second time, under its unformatted name.
+    // The job status exists a second time, under its unformatted name.
     if (variable.name.toLowerCase() === 'agent.jobstatus') environment[variable.name] = variable.value;
   }
   environment['VSTS_PUBLIC_VARIABLES'] = JSON.stringify(names.public);

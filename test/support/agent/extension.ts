@@ -15,8 +15,8 @@ const contributionType = 'ms.vss-distributed-task.task';
 
 /**
  * Opens a .vsix file, an unpacked one, or the folder tree that tfx packs, and reads its tasks in both layouts,
- * `<Task>/task.json` and `<Task>/<Task>V1/task.json`. A .vsix is unpacked into `unpackFolder`.
- * Throws an Error that names the part that the Marketplace or the agent would not understand.
+ * `<Task>/task.json` and `<Task>/<Task>V1/task.json`. A .vsix is unpacked into `unpackFolder`. Throws an Error that
+ * names the part that the Marketplace or the agent would not understand.
  */
 export function openExtension(vsixOrFolder: string, unpackFolder: string): Extension {
   const isFile = fs.statSync(vsixOrFolder).isFile();
@@ -86,7 +86,7 @@ function refuseDuplicates(tasks: readonly TaskDefinition[]): void {
   }
 }
 
-/** `HelmSafeDeploy@1`, or a GUID, or a full reference ending in the name; throws if the extension has no such task. */
+/** `HelmSafeDeploy@1`, a GUID, or a full reference that ends in the name. Throws if the extension has no such task. */
 export function findTask(extension: Extension, reference: string): TaskDefinition {
   const [fullName = '', major = ''] = reference.split('@');
   const name = (fullName.split('.').at(-1) ?? '').toLowerCase();

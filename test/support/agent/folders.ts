@@ -34,7 +34,7 @@ export function agentFolders(root: string): AgentFolders {
   };
 }
 
-/** What the agent does before a job: all folders there, and its temporary one empty. */
+/** Prepares a job as the agent does: creates all folders and empties the temporary one. */
 export function prepareFolders(folders: AgentFolders): void {
   empty(folders.temp);
   makeFolders(folders);
