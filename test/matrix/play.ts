@@ -427,7 +427,7 @@ async function checkAfterNext(
   const orphans = await orphansOf(runs);
   const [dead] = one.disturbance === 'agent-lost' ? runs.slice(-2) : [];
   return [
-    // The processes that outlived their agent have finished by themselves.
+    // Processes that live on without their agent must have deleted their own files.
     ...fileViolations(dead === undefined ? [] : dead.left().files),
     ...nextRunViolations(main.result, outcome, main.message, outcomesOf(act)),
     ...release,

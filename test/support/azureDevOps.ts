@@ -4,8 +4,8 @@ import http, { type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /**
- * Stands in for Azure DevOps: one run with its timeline, its build and its approvals, in the shapes of the REST API.
- * Whoever does not show the job's token is sent to a page to sign in, as there.
+ * A stand-in for Azure DevOps: one run with its timeline, its build and its approvals, in the form of the REST API. A
+ * client without the job's token is sent to a sign-in page, as by the real server.
  */
 export interface AzureDevOps {
   /** The address of the collection (organization), with a slash at its end. */
@@ -15,18 +15,18 @@ export interface AzureDevOps {
   readonly project: string;
   readonly projectId: string;
   readonly buildId: string;
-  /** What it knows; to be changed at any time. */
+  /** The data of the server. A test may change it at any time. */
   readonly run: StandInRun;
-  /** Every request that came, oldest first. */
+  /** All received requests, oldest first. */
   readonly requests: readonly AzureRequest[];
-  /** Asked first, last one first; gives false to leave the request to the next. */
+  /** These handlers come first, the last one before the others. A handler returns false to pass the request on. */
   readonly handlers: AzureHandler[];
   close(): Promise<void>;
 }
 
 export interface AzureRequest {
   readonly method: string;
-  /** Behind the collection, without the query. */
+  /** The path after the collection, without the query. */
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
@@ -52,7 +52,7 @@ export interface IdentityJson {
   isContainer?: boolean;
 }
 
-/** A person, a group or a service; the id is made from the name. */
+/** A person, a group or a service. The id is made from the name. */
 export function identityJson(
   uniqueName: string,
   {
@@ -73,7 +73,7 @@ export function identityJson(
   };
 }
 
-/** The server itself, which queues what a push or a schedule asks for. */
+/** The server itself, which queues runs for a push or a schedule. */
 export const serverIdentity: IdentityJson = {
   ...identityJson('00000002-0000-8888-8000-000000000000@2c895908-04e0-4952-89fd-54b0046d6288', {
     displayName: 'Microsoft.VisualStudio.Services.TFS',
@@ -120,7 +120,7 @@ export function clockTime(time: string): string {
 export interface Span {
   from?: string;
   to?: string;
-  /** `succeeded` where `to` is given. */
+  /** The default is `succeeded` if `to` is given. */
   result?: Result;
   attempt?: number;
 }
@@ -133,10 +133,10 @@ export interface GateSpec extends Span {
 }
 
 export interface JobSpec extends Span {
-  /** Of the YAML. */
+  /** The name in the YAML. */
   name: string;
   displayName?: string;
-  /** `System.JobId`; made from the name where it is absent. */
+  /** `System.JobId`. The default is made from the name. */
   id?: string;
   /** The leg of a matrix. */
   leg?: string;
@@ -147,7 +147,7 @@ export interface StageSpec extends Span {
   name: string;
   displayName?: string;
   jobs?: readonly JobSpec[];
-  /** Checks of the kind approval on what the stage uses; their ids are those of the approvals. */
+  /** Approval checks on the resources of the stage. Their ids are those of the approvals. */
   checks?: readonly (Span & { id?: string })[];
 }
 
@@ -278,7 +278,7 @@ export interface ApprovalStepJson {
 }
 
 export interface ApprovalStepSpec {
-  /** Who was asked; the one who decided where absent. */
+  /** The requested approver. The default is the person who decided. */
   asked?: IdentityJson;
   by?: IdentityJson;
   at: string;
@@ -287,7 +287,7 @@ export interface ApprovalStepSpec {
   deferredTo?: string;
 }
 
-/** An approval as the approvals API gives it with `$expand=steps`. */
+/** An approval as the approvals API returns it with `$expand=steps`. */
 export function approvalJson(id: string, status: string, steps: readonly ApprovalStepSpec[]): ApprovalJson {
   const last = steps.at(-1)?.at ?? '09:00';
   return {
@@ -325,7 +325,7 @@ export interface AzureDevOpsOptions {
   buildId?: string;
 }
 
-/** Starts it on a free port of the loopback address. */
+/** Starts the server on a free port of the loopback address. */
 export async function startAzureDevOps(options: AzureDevOpsOptions = {}): Promise<AzureDevOps> {
   const { token = 'job-token-0123456789', project = 'Fabrikam', buildId = '42' } = options;
   const projectId = guid(`project ${project}`);
@@ -427,7 +427,7 @@ function bodyOf({ path, query }: AzureRequest, { run, project, projectId, buildI
   }
 }
 
-/** With the header, a plain 401; without, the page that a browser would get. */
+/** A client with the header gets a plain 401, any other the page for a browser. */
 function signIn({ headers }: AzureRequest, response: ServerResponse): void {
   if (headers['x-tfs-fedauthredirect'] === 'Suppress') {
     sendJson(response, 401, errorJson('TF400813: The user is not authorized to access this resource.'));
@@ -451,7 +451,7 @@ export function sendJson(
   response.end(JSON.stringify(body));
 }
 
-/** An error as Azure DevOps gives it. */
+/** An error in the form of Azure DevOps. */
 export function errorJson(message: string, typeKey = 'InvalidRequestException'): object {
   return {
     $id: '1',

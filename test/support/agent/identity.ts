@@ -2,7 +2,7 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import os from 'node:os';
 import type { AgentFolders } from './folders';
 
-/** Who the job is: the same for all its processes. */
+/** The identity of the job, the same for all its processes. */
 export interface JobIdentity {
   readonly collectionUri: string;
   readonly project: string;
@@ -75,7 +75,7 @@ export function jobIdentity(given: Partial<JobIdentity>): JobIdentity {
   };
 }
 
-/** The public variables that the server and the agent set in every job; all of them read-only. */
+/** The public variables that the server and the agent set in every job. All of them are read-only. */
 export function systemVariables(
   identity: JobIdentity,
   folders: AgentFolders,

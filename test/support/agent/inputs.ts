@@ -12,14 +12,14 @@ export interface SecureFile {
 
 export interface InputScope {
   readonly variables: Variables;
-  /** The agent's own environment: `$(HOME)` in an input is expanded from it. */
+  /** The agent's own environment. `$(HOME)` in an input is expanded from it. */
   readonly agentEnvironment: Readonly<Record<string, string>>;
   readonly endpoints: readonly Endpoint[];
   readonly sourcesFolder: string;
 }
 
 export interface ResolvedInputs {
-  /** By canonical name. */
+  /** The inputs by canonical name. */
   readonly values: ReadonlyMap<string, string>;
   /** The connections that `connectedService:*` inputs name. */
   readonly endpoints: readonly Endpoint[];
@@ -28,8 +28,8 @@ export interface ResolvedInputs {
 }
 
 /**
- * The inputs as a task gets them: defaults, then what the pipeline says, trimmed, `$(name)` expanded; connections by
- * name turned into ids as the server does. Throws an Error where the pipeline would be refused before it runs.
+ * The inputs as a task gets them: defaults, then the values of the pipeline, trimmed and with `$(name)` expanded. Names
+ * of connections become ids, as on the server. Throws an Error where the pipeline would be refused before it runs.
  */
 export function resolveInputs(
   task: TaskDefinition,
@@ -92,7 +92,7 @@ function namedEndpoints(input: TaskInput, value: string, endpoints: readonly End
   });
 }
 
-// The agent roots every filePath input, so an empty one becomes the sources folder.
+// The agent makes every filePath input absolute, so an empty one becomes the sources folder.
 function translated(input: TaskInput, value: string, scope: InputScope): string {
   return input.type.toLowerCase() === 'filepath' ? path.resolve(scope.sourcesFolder, value) : value;
 }

@@ -20,15 +20,21 @@ export interface JobSpec {
   readonly endpoints?: readonly ServiceConnection[];
   readonly secureFiles?: readonly SecureFile[];
   readonly identity?: Partial<JobIdentity>;
-  /** Folders in front of PATH, as an installer step before would have left them. */
+  /** Folders first in PATH, as an earlier installer step would have left them. */
   readonly prependPath?: readonly string[];
-  /** The job's own timeout: when it is over, the job is cancelled. */
+  /** The timeout of the job. When it is over, the job is cancelled. */
   readonly timeoutMs?: number;
-  /** From cancel to the loss of the agent's worker, if the job has not ended by then. Default: 5 min and 60 s. */
+  /**
+   * The time from a cancel to the loss of the agent's worker, if the job has not ended by then. Default: 5 min and 60
+   * s.
+   */
   readonly cancelTimeoutMs?: number;
-  /** The steps run in a container: a signal ends docker's client, the task in the container is not told and goes on. */
+  /**
+   * The steps run in a container: a signal ends docker's client, and the task in the container is not informed and goes
+   * on.
+   */
   readonly isContainer?: boolean;
-  /** Violations are then in the result instead of rejecting it. */
+  /** Violations are then in the result and do not reject it. */
   readonly allowViolations?: boolean;
 }
 
@@ -36,21 +42,21 @@ export interface JobResult {
   /** Abandoned if the agent was lost. */
   readonly result: TaskResult;
   readonly identity: JobIdentity;
-  /** The mark that all processes of the job carry in VSTS_PROCESS_LOOKUP_ID. */
+  /** The mark that all processes of the job have in VSTS_PROCESS_LOOKUP_ID. */
   readonly lookupId: string;
-  /** In the order in which they ran: pre-job, main, post-job. */
+  /** The stages in the order in which they ran: pre-job, main, post-job. */
   readonly steps: readonly StepRun[];
-  /** The run page: everything shown, masked. */
+  /** The run page: all shown lines, masked. */
   readonly log: readonly AgentLogLine[];
   readonly issues: readonly Issue[];
-  /** `step.name` -> value: what `dependencies.Job.outputs[...]` gives in later jobs. */
+  /** `step.name` -> value, which later jobs read as `dependencies.Job.outputs[...]`. */
   readonly outputs: Readonly<Record<string, string>>;
   readonly secretOutputs: readonly string[];
   readonly violations: readonly Violation[];
-  /** What Finalize Job killed. */
+  /** The processes that Finalize Job killed. */
   readonly orphans: readonly FoundProcess[];
   readonly durationMs: number;
-  /** Whether a text that the job has left somewhere holds what its log masks. */
+  /** Returns true if a text that the job left somewhere contains a value that its log masks. */
   holdsSecret(text: string): boolean;
   /** Throws if the step has no such stage. */
   step(name: string, stage?: Stage): StepRun;
@@ -62,23 +68,23 @@ export interface Job {
   readonly lookupId: string;
   readonly identity: JobIdentity;
   readonly lines: readonly AgentLogLine[];
-  /** The user cancels the run: conditions are asked again, `always()` steps and post-job run. */
+  /** The user cancels the run: conditions are evaluated again, `always()` steps and post-job run. */
   cancel(): void;
-  /** The agent is told to stop: the task is signalled, nothing else runs. */
+  /** The agent shuts down: the task is signalled, and nothing else runs. */
   shutDownAgent(): void;
-  /** The agent dies: no signal, no further step, no post-job, no orphan kill; its ends of the pipes close. */
+  /** The agent dies: no signal, no further step, no post-job, no orphan kill. Its ends of the pipes close. */
   loseAgent(): void;
-  /** Signals the running task's own process from outside. False if none runs. */
+  /** Signals the running task's own process from outside. Returns false if none runs. */
   kill(signal: NodeJS.Signals): boolean;
   /** The running task's process id, or undefined. */
   pid(): number | undefined;
-  /** The first line, from the beginning on, whose text matches; rejects if the job ends without one. */
+  /** The first line of the whole log whose text matches. Rejects if the job ends without one. */
   waitForLine(pattern: RegExp, timeoutMs?: number): Promise<AgentLogLine>;
-  /** What runs on this machine with this job's mark. */
+  /** The processes on this machine with this job's mark. */
   processes(): FoundProcess[];
 }
 
-/** The log of a job did something that the agent would not understand. */
+/** The log of a job contained something that the agent would not understand. */
 export class AgentViolationError extends Error {
   constructor(readonly job: JobResult) {
     const list = job.violations.map(({ step, message, line }) => `- ${step}: ${message}\n  ${line}`);
@@ -95,14 +101,14 @@ export interface JobHost {
   readonly onLine: ((line: AgentLogLine) => void) | undefined;
 }
 
-/** Runs a job; throws at once if the pipeline names a task that is not there. */
+/** Runs a job. Throws at once if the pipeline names a task that does not exist. */
 export function startJob(host: JobHost, spec: JobSpec): Job {
   const run = new JobRun(host, spec);
   const done = run.run().then((result) => {
     if (result.violations.length > 0 && spec.allowViolations !== true) throw new AgentViolationError(result);
     return result;
   });
-  // A test may look at the log first and at the result later.
+  // A test may read the log first and the result later.
   done.catch(() => undefined);
   return {
     done,

@@ -67,7 +67,7 @@ export class JobRun {
     this.lost.catch(() => undefined);
   }
 
-  /** The process of the stage that runs now. */
+  /** The process of the running stage. */
   currentProcess(): TaskProcess | undefined {
     return this.running === undefined ? undefined : this.processes.at(-1);
   }
@@ -96,11 +96,11 @@ export class JobRun {
     return this.resultOf(orphans, performance.now() - startedAt);
   }
 
-  /** Ends the running step, unless it was a cancel by the user and the step's condition still holds. */
+  /** Ends the running step, except on a cancel by the user when the step's condition still holds. */
   stop(reason: StopReason): void {
     if (this.isOver) return;
     const isFirst = this.stopped === undefined;
-    // A second stop signals nobody, but after a shutdown nothing else is begun.
+    // A second stop signals nothing, but after a shutdown no other step begins.
     if (isFirst || reason === 'agent shutdown') this.stopped = reason;
     if (!isFirst) return;
     this.setResult('Canceled');

@@ -15,7 +15,7 @@ import type { Restrictions, TaskDefinition } from './taskDefinition';
 import { createVariables } from './variables';
 import type { Variables } from './variables';
 
-/** A step of the job with what its stages share. */
+/** A step of the job with the state that its stages share. */
 export interface PlannedStep {
   readonly spec: StepSpec;
   readonly task: TaskDefinition;

@@ -1,9 +1,9 @@
 import { StringDecoder } from 'node:string_decoder';
 
-/** Cuts a byte stream into lines where .NET's reader does: at LF, CRLF and at a lone CR. */
+/** Splits a byte stream into lines as .NET's reader does: at LF, CRLF and a lone CR. */
 export interface LineSplitter {
   push(chunk: Buffer): string[];
-  /** What stands after the last line end. */
+  /** The text after the last line end. */
   end(): string[];
 }
 
@@ -11,7 +11,7 @@ export function createLineSplitter(): LineSplitter {
   const decoder = new StringDecoder('utf8');
   let pending = '';
   const cut = (): string[] => {
-    // A CR at the very end may be the first half of a CRLF: it has to wait.
+    // A CR at the very end may be the first half of a CRLF, so it has to wait.
     const held = pending.endsWith('\r') ? '\r' : '';
     const parts = pending.slice(0, pending.length - held.length).split(/\r\n|\r|\n/);
     pending = (parts.pop() ?? '') + held;

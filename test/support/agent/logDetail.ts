@@ -8,7 +8,7 @@ const guid = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 const noGuid = '00000000-0000-0000-0000-000000000000';
 const states = ['Pending', 'InProgress', 'Completed'] as const;
 
-/** `task.logdetail`: makes or updates a row of the step's own timeline. */
+/** `task.logdetail`: creates or updates a row of the step's own timeline. */
 export function logDetail(step: StepContext, command: LoggingCommand, line: string): void {
   const given = readRecord(command, (message) => {
     violation(step, line, message);

@@ -1,11 +1,11 @@
-/** Replaces the job's secrets in what is shown. Values only: parts of a secret are shown. */
+/** Masks the job's secrets in shown text. Only whole values are masked, parts of a secret are shown. */
 export interface SecretMasker {
-  /** Registers a value as it is, and the forms that the agent's encoders derive from it. */
+  /** Registers a value unchanged, and the forms that the agent's encoders make from it. */
   readonly add: (value: string) => void;
-  /** Registers a secret variable of the job: also trimmed, unquoted, escaped and base64. */
+  /** Registers a secret variable of the job, also trimmed, unquoted, escaped and in base64. */
   addSecretVariable(value: string): void;
   mask(text: string): string;
-  /** Whether any registered form occurs in the text. */
+  /** Returns true if any registered form occurs in the text. */
   finds(text: string): boolean;
 }
 
@@ -82,7 +82,7 @@ function uriEscaped(value: string): string {
   try {
     return encodeURIComponent(value).replace(/[!'()*]/g, code);
   } catch {
-    // A lone surrogate cannot be encoded; such a value has no URI form.
+    // A lone surrogate cannot be encoded, so such a value has no URI form.
     return value;
   }
 }
@@ -97,7 +97,7 @@ function occurrences(text: string, values: Iterable<string>): Range[] {
   return ranges.sort((left, right) => left[0] - right[0]);
 }
 
-// Overlapping and touching occurrences become one mask.
+// Overlapping and adjacent occurrences become one mask.
 function replaceRanges(text: string, ranges: readonly Range[]): string {
   let masked = '';
   let shownTo = 0;

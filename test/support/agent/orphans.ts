@@ -7,7 +7,7 @@ export interface FoundProcess {
 
 export const lookupVariable = 'VSTS_PROCESS_LOOKUP_ID';
 
-/** What runs now, as the agent remembers it at job start; empty where there is no /proc. */
+/** The processes that run now, which the agent remembers at job start. Empty without /proc. */
 export function runningProcesses(): FoundProcess[] {
   return readdir('/proc')
     .filter((entry) => /^\d+$/.test(entry))
@@ -24,7 +24,7 @@ export function processesMarked(lookupId: string): FoundProcess[] {
   );
 }
 
-/** Kills what carries the job's mark and was not there when the job began; returns what was killed. */
+/** Kills the processes that have the job's mark and did not exist when the job began. Returns the killed ones. */
 export function killOrphans(lookupId: string, before: readonly FoundProcess[]): FoundProcess[] {
   const known = new Set(before.map(({ pid, name }) => `${pid}_${name}`));
   const orphans = processesMarked(lookupId).filter(({ pid, name }) => !known.has(`${pid}_${name}`));
@@ -45,7 +45,7 @@ function readdir(folder: string): string[] {
   }
 }
 
-// Another user's process, or one that has just ended, cannot be read.
+// A process of another user, or one that has just ended, cannot be read.
 function read(file: string): string {
   try {
     return fs.readFileSync(file, 'utf8');

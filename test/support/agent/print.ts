@@ -6,7 +6,8 @@ export interface PrintOptions {
   readonly timestamps?: boolean;
 }
 
-// Terminal codes; node:util's styleText decides by stdout on later Node versions, not by the stream that we print to.
+// Terminal codes. In later Node versions styleText of node:util decides by stdout, not by the stream that is printed
+// to.
 const styles: Readonly<Partial<Record<LineKind, string>>> = {
   section: '1;32',
   group: '1',
@@ -16,7 +17,7 @@ const styles: Readonly<Partial<Record<LineKind, string>>> = {
   debug: '90',
 };
 
-// Without colours the kind of a line has to be said.
+// Without colours a word shows the kind of a line.
 const words: Readonly<Partial<Record<LineKind, string>>> = {
   group: '▾ ',
   warning: 'Warning: ',
@@ -24,7 +25,7 @@ const words: Readonly<Partial<Record<LineKind, string>>> = {
   debug: 'Debug: ',
 };
 
-/** One line as the run page shows it: undefined for the end of a group, which has no line of its own. */
+/** One line as the run page shows it. Undefined for the end of a group, which has no line of its own. */
 export function renderLine(line: AgentLogLine, isInGroup: boolean, options: PrintOptions = {}): string | undefined {
   if (line.kind === 'endgroup') return undefined;
   const indent = isInGroup && line.kind !== 'group' && line.kind !== 'section' ? '  ' : '';
@@ -35,7 +36,7 @@ export function renderLine(line: AgentLogLine, isInGroup: boolean, options: Prin
   return `${options.timestamps === true ? `${line.at.toISOString()} ` : ''}${indent}${styled}`;
 }
 
-/** Prints a job while it runs: give it to `createAgent` as `onLine`. Colours where the stream is a terminal. */
+/** Prints a job while it runs. Pass it to `createAgent` as `onLine`. Colours are used if the stream is a terminal. */
 export function logPrinter(
   stream: NodeJS.WritableStream & { readonly isTTY?: boolean },
   options: PrintOptions = {},

@@ -39,19 +39,19 @@ export interface SentSignal {
 export interface TaskProcess {
   readonly pid: number;
   readonly signalsSent: readonly SentSignal[];
-  /** Ended, and its output read. */
+  /** Resolves when the process has ended and its output has been read. */
   readonly finished: Promise<ProcessEnd>;
-  /** SIGINT, SIGTERM, SIGKILL to this one process, each only if the one before did not end it in time. */
+  /** Sends SIGINT, SIGTERM, SIGKILL to this one process, each only if the previous one did not end it in time. */
   cancel(): Promise<void>;
-  /** Sends a signal that the agent did not send. False if the process is gone. */
+  /** Sends a signal that the agent did not send. Returns false if the process is gone. */
   kill(signal: NodeJS.Signals): boolean;
-  /** Output is read on but no longer looked at. */
+  /** The output is still read, but ignored. */
   ignoreOutput(): void;
   /** Closes the agent's ends of the pipes and stops waiting for the process. */
   release(): void;
 }
 
-/** Starts `node "<script>"` as the agent does: nothing but the given environment, stdin at its end, both streams read. */
+/** Starts `node "<script>"` as the agent does: only the given environment, stdin at its end, both streams read. */
 export async function startTaskProcess(start: ProcessStart): Promise<TaskProcess> {
   const child = spawn(start.node, [start.script], {
     cwd: start.workingFolder,
@@ -104,7 +104,7 @@ interface Output {
   readonly ignore: () => void;
 }
 
-// Lines that wait are handed on with those of stderr first, as the agent's loop does.
+// Waiting lines are passed on with those of stderr first, as in the agent's loop.
 function readOutput(streams: Record<StreamName, Readable>, onLine: ProcessStart['onLine']): Output {
   const waiting: Record<StreamName, string[]> = { stderr: [], stdout: [] };
   let isIgnored = false;
@@ -158,7 +158,7 @@ async function whenFinished(
   return { ...exit, stdioHeld };
 }
 
-/** Whether the promise settles within the time; the timer is gone afterwards. */
+/** Returns true if the promise settles in time. The timer is cleared afterwards. */
 export async function isSettledWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<boolean>((resolve) => {
@@ -173,7 +173,7 @@ export async function isSettledWithin(promise: Promise<unknown>, milliseconds: n
   }
 }
 
-// The agent protects itself: under memory pressure the kernel takes the task first.
+// The agent protects itself, so under memory pressure the kernel kills the task first.
 function makeLikelyOutOfMemoryVictim(pid: number): void {
   try {
     fs.writeFileSync(`/proc/${pid}/oom_score_adj`, '500');

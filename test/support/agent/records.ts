@@ -6,7 +6,7 @@ import type { TaskResult } from './taskResult';
 export interface Issue {
   readonly type: 'error' | 'warning';
   readonly message: string;
-  /** Properties of the command: code, sourcepath, linenumber ... Empty for an issue of the agent itself. */
+  /** Properties of the command: code, sourcepath, linenumber and so on. Empty for an issue of the agent itself. */
   readonly data: Readonly<Record<string, string>>;
 }
 
@@ -18,7 +18,7 @@ export interface SetVariable {
   readonly readOnly: boolean;
 }
 
-/** A file that a step handed over; the content is what was on disk when the command was read. */
+/** A file that a step handed over. The content is what was on disk when the command was read. */
 export interface Attachment {
   readonly type: string;
   readonly name: string;
@@ -45,7 +45,7 @@ export interface Progress {
   readonly currentOperation: string;
 }
 
-/** What the agent would not understand, would refuse, or would pass over. */
+/** Commands that the agent would not understand, refuse or ignore. */
 export interface Violation {
   readonly step: string;
   readonly stage: Stage;
@@ -56,11 +56,11 @@ export interface Violation {
 export interface RawLine {
   readonly at: Date;
   readonly stream: StreamName;
-  /** As the process wrote it: nothing masked. */
+  /** The line as the process wrote it, without masking. */
   readonly line: string;
 }
 
-/** One process of a step: several if the step is retried. */
+/** One process of a step. A retried step has several. */
 export interface ProcessRun {
   readonly pid: number;
   readonly handler: string;
@@ -70,7 +70,7 @@ export interface ProcessRun {
   readonly environment: Readonly<Record<string, string>>;
   readonly startedAt: Date;
   readonly durationMs: number;
-  /** Undefined if the agent went on without the process (done=true), or was lost. */
+  /** Undefined if the agent went on without the process (done=true) or was lost. */
   readonly exitCode: number | null | undefined;
   readonly signal: NodeJS.Signals | null;
   readonly signalsSent: readonly SentSignal[];
@@ -78,7 +78,7 @@ export interface ProcessRun {
   readonly end: 'ended' | 'left running' | 'agent lost';
 }
 
-/** One stage of a step, as it stands on the run page. */
+/** One stage of a step as on the run page. */
 export interface StepRun {
   /** The name by which other steps and jobs read its outputs. */
   readonly name: string;
@@ -97,7 +97,7 @@ export interface StepRun {
   readonly warningCount: number;
   readonly log: readonly AgentLogLine[];
   readonly raw: readonly RawLine[];
-  /** Without the step's name in front. */
+  /** The outputs without the step's name as a prefix. */
   readonly outputs: Readonly<Record<string, string>>;
   readonly variablesSet: readonly SetVariable[];
   readonly taskVariablesSet: readonly SetVariable[];

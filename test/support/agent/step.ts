@@ -13,7 +13,7 @@ import { worstResult } from './taskResult';
 
 const retryLimit = 10;
 
-/** Evaluates the step's condition and runs one stage of it; sets `step.record`. */
+/** Evaluates the step's condition, runs one stage of the step and sets `step.record`. */
 export async function runStep(
   step: StepContext,
   spec: StepSpec,
@@ -37,7 +37,10 @@ export async function runStep(
   }
 }
 
-/** Whether the step's condition holds; without one it runs unless an earlier step failed. Post-job always runs. */
+/**
+ * Returns true if the step's condition holds. Without a condition it runs unless an earlier step failed. Post-job
+ * always runs.
+ */
 export function conditionHolds(step: StepContext, spec: StepSpec, host: StepHost): boolean {
   if (step.record.stage === 'post-job') return true;
   return evaluateCondition(spec.condition ?? 'succeeded()', {
@@ -118,7 +121,7 @@ async function isOverAfterAttempt(
   try {
     await runAttempt(step, spec, host, attempt);
     if (step.result !== 'Failed' || !mayRetry) return true;
-    // Only a failure that the task itself has told is forgotten; one by exit code stays with what it told before.
+    // A retry clears only a failure that the task itself reported. After a failing exit code the earlier reports stay.
     step.result = undefined;
     addIssue(step, 'warning', 'The task has failed and is tried again.');
   } catch (error) {

@@ -7,13 +7,13 @@ import type { Restrictions, Stage, TaskDefinition } from './taskDefinition';
 import type { TaskResult } from './taskResult';
 import type { Variables } from './variables';
 
-/** What the steps of a job share. */
+/** The state that the steps of a job share. */
 export interface JobContext {
   readonly masker: SecretMasker;
   readonly variables: Variables;
   readonly endpoints: readonly Endpoint[];
   readonly prependPath: string[];
-  /** Rows that any step of the job has made: a later stage may go on with them. */
+  /** Rows that the steps of the job have created. A later stage may update them. */
   readonly timeline: Map<string, TimelineRecord>;
   append(step: string, stage: AgentLogLine['stage'], text: string): AgentLogLine;
 }
@@ -25,10 +25,10 @@ export interface StepContext {
   readonly restrictions: readonly Restrictions[];
   readonly taskVariables: Variables;
   readonly record: GrowingStepRun;
-  /** Called when the task says done=true. */
+  /** Called when the task sends done=true. */
   onDone: () => void;
   result: TaskResult | undefined;
-  /** The result of commands that could not be carried out; merged at the end of the step. */
+  /** The result of commands that could not be executed. It is merged at the end of the step. */
   commandResult: TaskResult | undefined;
   isInGroup: boolean;
 }
@@ -64,7 +64,7 @@ export function newStepRecord(name: string, displayName: string, task: TaskDefin
   };
 }
 
-/** Writes to the step's log; a text of several lines gets its tag on the first one only. */
+/** Writes to the step's log. Only the first line of a longer text gets the tag. */
 export function writeLog(step: StepContext, text: string): void {
   const { record, job } = step;
   for (const line of job.masker.mask(text).split(/\r\n|\r|\n/)) {
@@ -86,7 +86,9 @@ export function writeDebug(step: StepContext, text: string): void {
   if (step.job.variables.get('system.debug')?.toLowerCase() === 'true') writeLog(step, `##[debug]${text}`);
 }
 
-/** Adds an error or a warning to the step: always a line, and an issue if it is among the first ten of its type. */
+/**
+ * Adds an error or a warning to the step: always as a line, and as an issue if it is among the first ten of its type.
+ */
 export function addIssue(step: StepContext, type: Issue['type'], message: string, data: Issue['data'] = {}): void {
   const { record, job } = step;
   if (message !== '') writeLog(step, `##[${type}]${message}`);

@@ -6,7 +6,7 @@ import type { TaskResult } from './taskResult';
 export interface StepSpec {
   /** `HelmSafeDeploy@1`. */
   readonly task: string;
-  /** By which outputs are read; unique in the job. Made from the task's name unless given. */
+  /** The name by which outputs are read, unique in the job. The default is made from the task's name. */
   readonly name?: string;
   readonly displayName?: string;
   readonly inputs?: Readonly<Record<string, string>>;
@@ -15,21 +15,21 @@ export interface StepSpec {
   readonly condition?: string;
   readonly continueOnError?: boolean;
   readonly timeoutInMinutes?: number;
-  /** For tests: wins over timeoutInMinutes. */
+  /** For tests. It wins over timeoutInMinutes. */
   readonly timeoutMs?: number;
   readonly retryCountOnTaskFailure?: number;
-  /** `target:` of the step: restrictions on top of those of task.json. */
+  /** `target:` of the step: restrictions in addition to those of task.json. */
   readonly target?: { readonly commands?: 'any' | 'restricted'; readonly settableVariables?: readonly string[] };
 }
 
 export interface AgentTimings extends ProcessTimings {
-  /** From `task.complete ...;done=true` to going on without the process. */
+  /** The time from `task.complete ...;done=true` until the agent goes on without the process. */
   readonly doneGraceMs: number;
-  /** Before the attempt after the given one (0 is the first). */
+  /** The pause after the given attempt (0 is the first) and before the next one. */
   readonly retryDelayMs: (attempt: number) => number;
 }
 
-/** What a step needs of its agent and its job. */
+/** The parts of the agent and the job that a step needs. */
 export interface StepHost {
   readonly nodes: Readonly<Partial<Record<'20' | '24', string>>>;
   readonly useNode24: boolean;
@@ -45,12 +45,12 @@ export interface StepHost {
   processStarted(process: TaskProcess): void;
 }
 
-/** The agent has died: nothing more happens in its name. */
+/** The agent has died, so nothing more happens in its name. */
 export class AgentLost extends Error {}
 /** The step's own time is over, or the job was stopped. */
 export class StepAborted extends Error {}
 
-/** The pipeline cannot run as it is written: the server would have said so before the run. */
+/** The pipeline cannot run as it is written. The server would have refused it before the run. */
 export class PipelineRefused extends Error {}
 
 export function messageOf(error: unknown): string {

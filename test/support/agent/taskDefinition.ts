@@ -18,11 +18,11 @@ export interface Handler {
 
 export interface Restrictions {
   readonly commandsMode: 'any' | 'restricted';
-  /** Patterns of variable names; undefined means all. */
+  /** Patterns of variable names. Undefined allows all. */
   readonly settableVariables: readonly string[] | undefined;
 }
 
-/** What the agent reads of a task.json. */
+/** The parts of a task.json that the agent reads. */
 export interface TaskDefinition {
   readonly folder: string;
   readonly id: string;
@@ -53,7 +53,7 @@ function asText(value: unknown): string {
   return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : '';
 }
 
-/** Reads `task.json` in the folder; throws an Error that names the file and what is missing in it. */
+/** Reads `task.json` in the folder. Throws an Error that names the file and the missing part. */
 export function readTaskDefinition(folder: string): TaskDefinition {
   const file = path.join(folder, 'task.json');
   const json = readJson(file);
@@ -139,10 +139,10 @@ function matchesName(name: string, pattern: string): boolean {
   return new RegExp(`^${escaped.replaceAll('*', '.*').replaceAll('?', '.')}$`, 'i').test(name);
 }
 
-// Lower number first; a key that is not here is unknown to this agent, and passed over.
+// The lowest number is tried first. This agent does not know any other key and ignores it.
 const handlerPriority: Readonly<Record<string, number>> = { Node24: 101, Node20_1: 102 };
 
-/** The handler that the agent takes for a stage, or undefined if it knows none of them. */
+/** The handler that the agent chooses for a stage, or undefined if it knows none of them. */
 export function preferredHandler(task: TaskDefinition, stage: Stage): Handler | undefined {
   const known = task.handlers[stage].filter((handler) => handlerPriority[handler.key] !== undefined);
   const priority = (handler: Handler): number => handlerPriority[handler.key] ?? Number.MAX_SAFE_INTEGER;

@@ -72,7 +72,7 @@ function guidFor(name: string): string {
   return `00000000-0000-4000-8000-${Buffer.from(name.padEnd(6).slice(0, 6)).toString('hex')}`;
 }
 
-/** Writes the extension as a folder, or as a .vsix, into a new temporary folder; returns what createAgent takes. */
+/** Writes the extension as a folder or as a .vsix into a new temporary folder. Returns the value for createAgent. */
 export function writeExtension(files: Readonly<Record<string, string>>, as: 'folder' | 'vsix' = 'folder'): string {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tiny-'));
   if (as === 'vsix') {

@@ -10,15 +10,15 @@ export interface Variable {
 
 export type VariableFlags = Partial<Pick<Variable, 'secret' | 'readOnly' | 'preserveCase'>>;
 
-/** The variables of a job, or the task variables of a step; names are case-insensitive. */
+/** The variables of a job, or the task variables of a step. Names are case-insensitive. */
 export interface Variables {
   get(name: string): string | undefined;
   set(name: string, value: string, flags?: VariableFlags): void;
   isReadOnly(name: string): boolean;
   all(): readonly Variable[];
-  /** Replaces `$(name)` once, without looking into what was put in; an unknown name stays literal. */
+  /** Replaces `$(name)` once and does not expand the inserted text. An unknown name stays literal. */
   expand(text: string): string;
-  /** Variables whose value names others: done by the agent at the start of each step. */
+  /** Expands variables whose values name others. The agent does this at the start of each step. */
   recalculate(): void;
 }
 
@@ -29,7 +29,7 @@ export function createVariables(masker: SecretMasker): Variables {
   const set = (name: string, value: string, flags: VariableFlags = {}): void => {
     const key = name.toLowerCase();
     const before = expanded.get(key);
-    // Once secret, or read-only, always so.
+    // A variable that was once secret or read-only stays so.
     const secret = flags.secret === true || before?.secret === true;
     const readOnly = flags.readOnly === true || before?.readOnly === true;
     if (secret) masker.add(value);
@@ -50,7 +50,7 @@ export function createVariables(masker: SecretMasker): Variables {
   };
 }
 
-// A variable that names itself, however far around, keeps its text.
+// A variable that refers to itself, directly or through others, keeps its text.
 function expandVariable(variable: Variable, given: ReadonlyMap<string, Variable>, masker: SecretMasker): Variable {
   let secret = variable.secret;
   const resolve = (current: Variable, path: readonly string[]): string =>
@@ -75,7 +75,7 @@ function expandVariable(variable: Variable, given: ReadonlyMap<string, Variable>
 
 class CyclicVariable extends Error {}
 
-/** The agent's macro expansion: `$(name)` is replaced if `lookup` knows the name, else it stays as it is. */
+/** The agent's macro expansion: `$(name)` is replaced if `lookup` knows the name, and stays otherwise. */
 export function expandMacros(text: string, lookup: (name: string) => string | undefined): string {
   let result = text;
   let from = 0;
