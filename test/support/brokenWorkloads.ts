@@ -1,7 +1,7 @@
 import { causes, type CauseCode } from '../../tasks/common/core/rollout/causes';
 import { images } from '../../scripts/cluster/images';
 
-/** Namespaces of the scenarios; each has what makes its pods fail. */
+/** Namespaces of the scenarios. Each has the settings that make its pods fail. */
 export const places = {
   plain: '',
   quota: `
@@ -36,20 +36,20 @@ spec: {hard: {pods: "2"}}
 
 export type Place = keyof typeof places;
 
-/** A workload that cannot become healthy, and what the packaged task has to say of it. */
+/** A workload that cannot become healthy, and the expected report of the packaged task. */
 export interface BrokenWorkload {
   readonly incident: string;
   readonly code: CauseCode;
   readonly place: Place;
-  /** As the input `workloads` takes it. */
+  /** The workload in the form of the input `workloads`. */
   readonly workload: string;
   readonly manifest: object;
-  /** What was there before, until `applied` says that it is so; the manifest is then a change of it. */
+  /** The earlier state, until `applied` shows that it is reached. The manifest is then a change of it. */
   readonly before?: readonly Step[];
   readonly graceSeconds: number;
-  /** Must be in the message. */
+  /** Text that the message must contain. */
   readonly message?: RegExp;
-  /** Must be in the evidence: the log line that tells most. */
+  /** The decisive log line, which the evidence must contain. */
   readonly evidence?: RegExp;
   readonly inputs?: Readonly<Record<string, string>>;
   readonly timedOut: boolean;
@@ -65,7 +65,7 @@ export interface PodEvent {
 
 export interface Step {
   readonly manifest: object;
-  /** JSONPath and value, as `kubectl wait` takes them. */
+  /** JSONPath and value, in the form of `kubectl wait`. */
   readonly until: readonly [object: string, condition: string];
 }
 
@@ -124,7 +124,7 @@ function broken(
     manifest,
     timedOut,
     graceSeconds: grace === 'timeout' ? 0 : grace,
-    // On a busy node it takes a while until the pod has come so far.
+    // On a busy node the pod needs some time to reach this state.
     ...(timedOut ? { inputs: { timeout: '60s' }, graceSeconds: 60 } : {}),
     ...options,
   };
@@ -160,7 +160,7 @@ function job(name: string, script: string, more: Json): Json {
   };
 }
 
-/** Its pod is deleted at the deadline, and takes its time to end. */
+/** The Job's pod is deleted at the deadline and takes some time to end. */
 function endlessJob(name: string, script: string): Json {
   const plain = job(name, script, { activeDeadlineSeconds: 5 });
   const spec = plain['spec'] as { template: { spec: Json } };
@@ -168,7 +168,7 @@ function endlessJob(name: string, script: string): Json {
   return { ...plain, spec: { ...spec, template } };
 }
 
-/** Its pods restart, and are deleted by the Job's controller when the Job has failed. */
+/** The Job's pods restart, and the Job's controller deletes them when the Job has failed. */
 function restartingJob(name: string, script: string): Json {
   const plain = job(name, script, { backoffLimit: 2 });
   const spec = plain['spec'] as { template: { spec: Json } };
@@ -210,10 +210,10 @@ export const widgetDefinition = {
 
 const healthySet = workloadOf('StatefulSet', 'stuck', { containers: [shell(serving)] });
 
-/** Proven by an «ends healthy» case of the same test: its grace lets the rollout live. */
+/** An «ends healthy» case of the same test proves these causes: their grace lets the rollout recover. */
 export const healingCodes: readonly CauseCode[] = ['AutoscalerScalingUp'];
 
-/** Each cause that a real node shows within four minutes on the default graces. `registry` is `localhost:PORT`. */
+/** Each cause that a real node shows within four minutes with the default graces. `registry` is `localhost:PORT`. */
 export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
   return [
     deployment(

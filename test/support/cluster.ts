@@ -35,7 +35,7 @@ export interface AuditEvent {
 }
 
 export interface AuditFilter {
-  /** Requests received before are left out. */
+  /** Earlier requests are left out. */
   readonly since?: Date;
   readonly userAgent?: RegExp;
   readonly username?: string;
@@ -43,11 +43,11 @@ export interface AuditFilter {
 }
 
 export interface TestCluster extends ClusterDescription {
-  /** False: nothing runs containers here; tests that need it are to be skipped. */
+  /** If false, nothing runs containers here, and tests that need a real node must be skipped. */
   readonly hasRealNode: boolean;
-  /** Returns when the API server's port is free; every connection is cut at once, as when its machine dies. */
+  /** Returns when the API server's port is free. Every connection is cut at once, as when its machine dies. */
   readonly stopApiServer: () => Promise<void>;
-  /** Returns when the API server is ready. Does nothing if it is. */
+  /** Returns when the API server is ready. Does nothing if it is running. */
   readonly startApiServer: () => Promise<void>;
   readonly restartApiServer: () => Promise<void>;
   /** The node's containers go on, but nothing is started, probed or stopped any more. */
@@ -55,20 +55,20 @@ export interface TestCluster extends ClusterDescription {
   /** Returns when the node is ready. Does nothing if the kubelet runs. */
   readonly startKubelet: () => Promise<void>;
   /**
-   * What the API server was asked, one event per request in its last recorded stage, oldest first. Complete for all requests
-   * answered before the call. Reading by the cluster's own components is
-   * not recorded, and what these scripts ask is left out.
+   * The requests to the API server, one event per request in its last recorded stage, oldest first. Complete for all
+   * requests answered before the call. Reads by the cluster's own components are not recorded, and requests by these
+   * scripts are left out.
    */
   readonly auditEvents: (filter?: Date | AuditFilter) => Promise<AuditEvent[]>;
   /** The standard output of kubectl as the cluster's administrator. Rejects with its output if it fails. */
   readonly runKubectl: (...args: readonly string[]) => Promise<string>;
-  /** As `runKubectl` with `-o json`, parsed. */
+  /** Runs kubectl with `-o json` and parses the output. */
   readonly kubectlJson: <Result = unknown>(...args: readonly string[]) => Promise<Result>;
-  /** Applies objects given as YAML or JSON text in a namespace. */
+  /** Applies objects in a namespace, given as YAML or JSON text. */
   readonly apply: (namespace: string, manifest: string) => Promise<void>;
-  /** A new namespace named after `prefix`, ready for pods. */
+  /** Makes a namespace, named after `prefix` and ready for pods. */
   readonly namespace: (prefix: string) => Promise<string>;
-  /** Deletes a namespace of `namespace`, or all of them, without waiting for the end of it. */
+  /** Deletes one namespace made by `namespace`, or all of them, without waiting for the end. */
   readonly cleanUp: (namespace?: string) => Promise<void>;
 }
 
@@ -80,7 +80,7 @@ export interface TestClusterOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Brings the shared cluster up, or finds it running. It is left running for the next test. */
+/** Starts the shared cluster or finds it running. The cluster keeps running for the next test. */
 export async function cluster(options: TestClusterOptions = {}): Promise<TestCluster> {
   const name = options.name ?? process.env.HELM_SAFE_DEPLOY_TEST_CLUSTER ?? 'default';
   const description = await up({
@@ -95,7 +95,7 @@ export async function cluster(options: TestClusterOptions = {}): Promise<TestClu
   bypassProxy(new URL(adminApiServer(name).url).hostname);
   const runKubectl = (...args: readonly string[]) =>
     succeed(description.kubectl, ['--kubeconfig', description.kubeconfig, ...args]);
-  // Another Helm of a major in place of the newest, for one that is to be looked at.
+  // Another Helm may replace the newest of its major version, to be examined.
   const { HELM_SAFE_DEPLOY_TEST_HELM3: helm3, HELM_SAFE_DEPLOY_TEST_HELM4: helm4 } = process.env;
   return {
     ...description,
@@ -119,7 +119,10 @@ export async function cluster(options: TestClusterOptions = {}): Promise<TestClu
   };
 }
 
-/** The address of a cluster with a real node is no loopback address: a proxy of the build machine would be asked for it. */
+/**
+ * The address of a cluster with a real node is not a loopback address, so a proxy of the build machine would get its
+ * requests.
+ */
 function bypassProxy(host: string): void {
   const { env } = process;
   if (!env.HTTPS_PROXY && !env.https_proxy) return;
@@ -165,14 +168,14 @@ async function auditEvents(description: ClusterDescription, filter: AuditFilter)
   for await (const line of readline.createInterface({ input: fs.createReadStream(description.auditLog) })) {
     const event = parseEvent(line);
     if (!event || event.userAgent === ownUserAgent) continue;
-    // The server's timestamps have microseconds; cut to the milliseconds of a Date they compare as text.
+    // The server's timestamps have microseconds. Cut to the milliseconds of a Date, they can be compared as text.
     if (`${event.requestReceivedTimestamp.slice(0, 23)}Z` < since) continue;
     if (matches(event, filter)) events.set(event.auditID, event);
   }
   return [...events.values()];
 }
 
-/** The record of a request is written a moment after its answer: once that of a last request is there, all are. */
+/** The record of a request is written shortly after its answer. When that of a last request exists, all exist. */
 async function flushAuditLog(description: ClusterDescription): Promise<void> {
   const path = `/audit-marker-${randomUUID()}`;
   const size = fs.existsSync(description.auditLog) ? fs.statSync(description.auditLog).size : 0;
@@ -195,7 +198,7 @@ function readFrom(file: string, offset: number): string {
   }
 }
 
-/** A line that is being written at this moment is no event yet. */
+/** An incomplete line, which is just being written, is not yet an event. */
 function parseEvent(line: string): AuditEvent | undefined {
   try {
     return JSON.parse(line) as AuditEvent;

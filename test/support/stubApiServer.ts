@@ -16,23 +16,23 @@ export interface StubRequest {
   readonly body: unknown;
 }
 
-/** Answers a request, or gives false to leave it to the next handler. */
+/** Answers a request, or returns false to pass it to the next handler. */
 export type Handler = (request: StubRequest, response: ServerResponse) => boolean | Promise<boolean>;
 
 export interface StubApiServer {
   readonly address: string;
   readonly port: number;
-  /** Every request that came, oldest first. */
+  /** All received requests, oldest first. */
   readonly requests: StubRequest[];
-  /** Asked before the collections, last one first. */
+  /** These handlers come before the collections, the last one first. */
   readonly handlers: Handler[];
   collection(plural: string, kind: string, apiVersion?: string): Collection;
-  /** Writes a kubeconfig into a folder of its own and answers its path. */
+  /** Writes a kubeconfig into its own folder and returns its path. */
   kubeconfig(user?: object, cluster?: object): Promise<string>;
   /** Cuts all connections and refuses new ones until `start`. */
   stop(): Promise<void>;
   start(): Promise<void>;
-  /** Connections that are open now. */
+  /** The number of open connections. */
   connections(): number;
   close(): Promise<void>;
 }
@@ -45,7 +45,7 @@ interface StubObject {
 /** The objects of one kind in the namespace `shop`, listed in pages and watched. */
 export interface Collection {
   readonly path: string;
-  /** Objects by name. `put` and `remove` tell the watches, changing this map does not. */
+  /** Objects by name. `put` and `remove` notify the watches, a change of this map does not. */
   readonly objects: Map<string, StubObject>;
   pageSize: number;
   put(object: StubObject): void;
@@ -53,7 +53,7 @@ export interface Collection {
   /** Writes bytes into every open watch. */
   send(bytes: string | Buffer): void;
   bookmark(): void;
-  /** Ends every open watch as the server does when its time is over. */
+  /** Ends every open watch, as the server does at its time limit. */
   endWatches(): void;
   watches(): number;
 }
@@ -66,7 +66,7 @@ export interface Certificates {
 
 const curve = { keyType: 'ec', curve: 'P-256', algorithm: 'sha256' } as const;
 
-/** A certificate for an address, issued by an authority that was made for it. */
+/** A certificate for an address, issued by an authority made for it. */
 export async function certificates(options: { ip?: string; expired?: boolean } = {}): Promise<Certificates> {
   const authority = await generate([{ name: 'commonName', value: 'stub authority' }], {
     ...curve,
@@ -192,7 +192,7 @@ async function readRequest(incoming: IncomingMessage): Promise<StubRequest> {
   };
 }
 
-/** Helm sends its records as protobuf: what is no JSON stays text. */
+/** Helm sends its records as protobuf. A body that is not JSON stays text. */
 function parsedBody(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
@@ -292,7 +292,7 @@ function serveCollection(plural: string, kind: string, apiVersion: string): Serv
   return collection;
 }
 
-/** Waits until a condition holds; fails with what was waited for. */
+/** Waits until a condition holds. Fails with the name of the condition. */
 export async function eventually(what: string, holds: () => boolean, seconds = 5): Promise<void> {
   const end = performance.now() + seconds * 1000;
   while (!holds()) {

@@ -10,7 +10,7 @@ export const password: KubeObject = {
   data: { password: 'b25jZQ==', user: 'aGFuZA==' },
 };
 export const settings = configMap('settings', { text: 'by hand', mine: '1' });
-/** By hand, and adopted by the chart. */
+/** Objects made by hand that the chart adopts. */
 export const byHand = [password, settings];
 export const adopting = [
   { ...password, metadata: { name: 'password' }, data: { user: 'Y2hhcnQ=' } },
@@ -27,7 +27,7 @@ export const helm = { takesOwnership: true };
 
 type On = Parameters<typeof liveObject>[0];
 
-/** What of an object a chart or a person can have written. */
+/** The fields of an object that a chart or a person can have written. */
 function written(object: KubeObject | undefined): unknown {
   return (
     object && {

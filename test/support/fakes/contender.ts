@@ -12,14 +12,14 @@ export const release = 'shop';
 export const namespace = 'prod';
 export const ref = leaseRef(namespace, release);
 
-/** One API server for all contenders, and the time that is true. */
+/** One API server for all contenders, and the true time. */
 export interface World {
   time: SimulatedTime;
   server: FakeCluster;
-  /** The Lease as it stands there. */
+  /** The Lease as it is stored there. */
   lease(): LeaseRecord | undefined;
   object(): KubeObject | undefined;
-  /** Somebody writes a note into the Lease. */
+  /** A person writes a note into the Lease. */
   readonly annotate: () => void;
 }
 
@@ -47,24 +47,24 @@ export function world(): World {
 
 export type LeaseCall = 'get' | 'create' | 'update';
 
-/** What becomes of one request. Nothing said: it is done and answered at once. */
+/** The fate of one request. By default it is done and answered at once. */
 export interface Fate {
-  /** On its way to the server, and back. */
+  /** The time of the request on its way to the server, and of the answer on its way back. */
   thereMs?: number;
   backMs?: number;
-  /** `before`: it is not done; `after`: it is done, but the answer is an error. */
+  /** `before`: the request is not done. `after`: it is done, but the answer is an error. */
   fails?: 'before' | 'after';
   error?: () => Error;
-  /** It is not done, and no answer ever comes. */
+  /** The request is not done, and no answer ever comes. */
   hangs?: boolean;
 }
 
 export interface ContenderOptions {
   name: string;
   process?: string;
-  /** How far its wall clock is off. */
+  /** The error of its wall clock. */
   skewMs?: number;
-  /** How much faster than the true time its monotonic clock goes. */
+  /** The speed of its monotonic clock compared with the true time. */
   rate?: number;
   request?: Partial<LeaseContext['request']>;
   isProcessGone?: (mark: string) => boolean;
@@ -76,19 +76,19 @@ export interface Contender {
   context: LeaseContext;
   agent: RecordingAgent;
   cancel: AbortController;
-  /** `get`, `create` and `update`, with when they were sent. */
+  /** The calls `get`, `create` and `update`, with the time of each request. */
   calls: { call: LeaseCall; atMs: number }[];
-  /** What the guard was told, and when. */
+  /** The messages to the guard, with their times. */
   heartbeats: { atMs: number; ageMs: number }[];
-  /** Until when it may take the lease for its own, in true time; -Infinity without one. */
+  /** The true time until which it may regard the lease as its own. -Infinity without a lease. */
   trustedUntilMs(): number;
-  /** As SIGSTOP does until SIGCONT: nothing runs in it, what arrives meanwhile is seen afterwards. */
+  /** Like SIGSTOP until SIGCONT: nothing runs in the process, and it sees later what arrived meanwhile. */
   freeze(milliseconds: number): void;
-  /** The machine sleeps: its monotonic clock stands still too. */
+  /** The machine sleeps, and its monotonic clock stands still too. */
   suspend(milliseconds: number): void;
-  /** As SIGKILL. */
+  /** Like SIGKILL. */
   readonly kill: () => void;
-  /** Resolves when it is killed. */
+  /** Resolves when the process is killed. */
   killed: Promise<'killed'>;
 }
 
@@ -109,7 +109,7 @@ export function contender({ time, server }: World, options: ContenderOptions): C
   });
   const never = new AbortController().signal;
 
-  /** Whatever it was waiting for: it goes on only when it runs. */
+  /** A process continues after any wait only while it runs. */
   const whenRunning = async (): Promise<void> => {
     if (isKilled) await new Promise(() => undefined);
     while (frozenUntilMs > time.elapsed()) {

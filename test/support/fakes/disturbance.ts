@@ -1,9 +1,12 @@
 import { TaskError } from '../../../tasks/common/core/failure';
 
-/** What happens at the `at`-th call of a port, counted from 1. */
+/** The disturbance of the `at`-th call of a port, counted from 1. */
 export interface Disturbance {
   at: number;
-  /** `fails`: it is not done; `answer lost`: it is done, but the answer is an error; `cancel`: the step is cancelled. */
+  /**
+   * `fails`: the call is not done. `answer lost`: it is done, but the answer is an error. `cancel`: the step is
+   * cancelled.
+   */
   how: 'fails' | 'answer lost' | 'cancel';
   /** Later calls fail as well. */
   forEver?: boolean;

@@ -9,24 +9,24 @@ import type { SimulatedTime } from './simulatedTime';
 import type { ApiResource } from '../../../tasks/common/core/kubernetes/access';
 import type { FollowQuery, ListQuery } from '../../../tasks/common/core/kubernetes/queries';
 
-/** A cluster that holds objects, and that does to Deployments and Jobs what their controllers do. */
+/** A cluster that holds objects and acts on Deployments and Jobs like their controllers. */
 export interface FakeCluster extends Cluster {
   readonly objects: Map<string, KubeObject>;
   /**
-   * Creates or replaces, as the API server does: uid, generation, who wrote when; then the controllers come to work.
-   * Writes that change nothing are not noted.
+   * Creates or replaces an object like the API server: uid, generation, managers and times. Then the controllers act. A
+   * write without a change is not recorded.
    */
   put(object: KubeObject, manager?: string): KubeObject;
   take(key: string): void;
   /** Kinds that the connection may not read. */
   readonly unreadable: Set<string>;
-  /** What is served besides the built-in kinds, and what is no longer, by `apiVersion/kind`. */
+  /** Kinds served besides the built-in ones, and kinds no longer served, by `apiVersion/kind`. */
   readonly served: Map<string, ApiResource>;
-  /** By `objectKey`: the field of which another manager does not let Helm have it without force. */
+  /** By `objectKey`: the field that another manager owns, which Helm gets only with force. */
   readonly taken: Map<string, { field: string; manager: string }>;
 }
 
-/** As the API server refuses a server-side apply without force. */
+/** The refusal of the API server for a server-side apply without force. */
 export function conflictWith({ field, manager }: { field: string; manager: string }): string {
   return `Apply failed with 1 conflict: conflict with "${manager}" using v1 at 2026-01-01T00:00:00Z: ${field}`;
 }
@@ -176,7 +176,7 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
   };
 }
 
-/** RFC 7386. */
+/** JSON merge patch, RFC 7386. */
 function mergePatched(live: unknown, patch: unknown): unknown {
   if (!isRecord(patch)) return patch;
   const before = isRecord(live) ? live : {};
@@ -188,7 +188,7 @@ function mergePatched(live: unknown, patch: unknown): unknown {
   return Object.fromEntries(merged.filter(([, value]) => value !== null));
 }
 
-/** Server-side apply by a manager that has applied nothing before: fields and named items are merged, other lists replaced. */
+/** Server-side apply by a manager without an earlier apply: fields and named items are merged, other lists replaced. */
 function applied(live: unknown, declared: unknown): unknown {
   if (isRecord(live) && isRecord(declared)) {
     const fields = Object.entries(declared).map(([name, value]) => [name, applied(live[name], value)]);
@@ -286,12 +286,12 @@ interface Controlled {
 }
 
 const revisionAnnotation = 'deployment.kubernetes.io/revision';
-/** From a change of a workload to its end, where it ends well. */
+/** The time from a change of a workload to its successful end. */
 const rolloutMs = 2000;
 
 /**
- * What a workload comes to is told by its image: `…:broken` cannot be named, `…:slow` never gets ready, all else does. A Job
- * of `…:broken` fails, one of `…:unnamed` has a pod that cannot start.
+ * The image decides the fate of a workload: `…:broken` is an invalid name, `…:slow` never gets ready, any other
+ * succeeds. A Job with `…:broken` fails, and one with `…:unnamed` has a pod that cannot start.
  */
 function control(object: KubeObject, controlled: Controlled): void {
   const { change, objects, time } = controlled;
@@ -340,7 +340,7 @@ function control(object: KubeObject, controlled: Controlled): void {
   });
 }
 
-/** The controller has looked: a new ReplicaSet with a pod of the new template, which is not ready yet. */
+/** The controller has reacted: there is a new ReplicaSet with a pod of the new template, which is not ready yet. */
 function observe(deployment: KubeObject, { change }: Controlled): void {
   const { name, namespace = '', generation = 1, annotations } = deployment.metadata;
   const revision = String(generation);
@@ -369,7 +369,7 @@ function unnamed(object: KubeObject) {
   return { reason: 'InvalidImageName', message: `couldn't parse image name "${imageOf(object)}"` };
 }
 
-/** A pod of it whose container waits. */
+/** A pod of the workload whose container waits. */
 function podOf(owner: KubeObject, name: string, waiting: object): [key: string, pod: KubeObject] {
   const { namespace = '', labels } = owner.metadata;
   const pod: KubeObject = {

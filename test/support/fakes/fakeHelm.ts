@@ -20,13 +20,15 @@ export interface FakeChart {
   version: string;
   objects: readonly KubeObject[];
   hooks?: readonly Hook[];
-  /** Of its crds/ folder. */
+  /** The kinds in its crds/ folder. */
   crds?: readonly DeclaredKind[];
-  /** What Helm notes as the values of the user. */
+  /** The values that Helm records as those of the user. */
   config?: Revision['config'];
 }
 
-/** Where a run of Helm ends badly. `killed`: by a signal that it cannot catch, with the revision left pending. */
+/**
+ * The point at which a run of Helm fails. `killed`: by a signal that it cannot catch, so the revision stays pending.
+ */
 export type HelmTrouble = 'before the revision' | 'pre hook' | 'half way' | 'killed half way' | 'at the end';
 
 function chartOf({ version }: FakeChart): Revision['chart'] {
@@ -37,38 +39,38 @@ export interface FakeHelmOptions {
   release: string;
   namespace: string;
   chart: FakeChart;
-  /** 4: it applies on the server's side, and is refused what another field manager has taken. */
+  /** Helm 4 uses server-side apply and is refused fields that another manager owns. */
   major?: 3 | 4 | undefined;
   upgradeTrouble?: HelmTrouble | undefined;
   rollbackTrouble?: 'half way' | 'killed half way' | undefined;
   uninstallTrouble?: 'at the start' | undefined;
-  /** --take-ownership: it takes over what is not marked as this release's. */
+  /** --take-ownership: Helm takes over objects without the labels of this release. */
   takesOwnership?: boolean | undefined;
   /**
-   * Asked before each thing that a run does in the cluster or in its record, with a word for it. What it throws is what
-   * the API server answers to that; when it never resolves, the run is dead.
+   * Called before each action of a run in the cluster or its record, with a word for it. An error that it throws is the
+   * API server's answer. If it never resolves, the run is dead.
    */
   pace?: ((step: string) => Promise<void>) | undefined;
 }
 
 export interface FakeHelm extends Helm {
-  /** What was run that changes something, oldest first. */
+  /** The changing commands that were run, oldest first. */
   readonly runs: string[];
-  /** Whether any revision became `deployed`. */
+  /** True if any revision became `deployed`. */
   hasDeployed(): boolean;
-  /** `rollback` behind a fence. */
+  /** A `rollback` behind a fence. */
   fencedRollback(options: FencedRollback): Promise<HelmResult>;
 }
 
-/** Helm was told to stop by a signal that it can catch. */
+/** Helm was interrupted by a signal that it can catch. */
 class Interrupted extends Error {
   override message = 'context canceled';
 }
 
 /**
- * Helm 3 as measured, and as its source says in which order it writes: an upgrade merges from the newest `deployed`
- * revision, else from the last; a rollback from the last one, and fails on an object that is alive but not in it; fields
- * that the base does not have stay. What it writes of a record is the whole of what it has read at its start.
+ * Helm 3 as measured, in the order of writes in its source: an upgrade merges from the newest `deployed` revision, else
+ * from the last. A rollback merges from the last one and fails on a live object that the last one lacks. Fields that
+ * the base lacks stay. Helm writes a record whole, as it read it at its start.
  */
 export function fakeHelm(
   options: FakeHelmOptions,
@@ -82,7 +84,7 @@ export function fakeHelm(
   let fence: FencePolicy | undefined;
   const manifest = manifestOf(chart.objects);
 
-  /** A record that is gone is not made again. */
+  /** A deleted record is not created again. */
   const write = (record: Revision): void => {
     if (record.status === 'deployed') hasDeployed = true;
     storage.records = storage.records.map((one) =>
@@ -121,7 +123,7 @@ export function fakeHelm(
     return { ...object, metadata: { ...object.metadata, namespace, labels, annotations } };
   };
 
-  /** Applies up to `count` objects; throws what went wrong. */
+  /** Applies up to `count` objects. Throws the failure. */
   const apply = async (
     base: string,
     target: string,
@@ -177,7 +179,7 @@ export function fakeHelm(
     if (cluster.objects.get(key)?.metadata.annotations?.['helm.sh/resource-policy'] !== 'keep') cluster.take(key);
   };
 
-  /** What Helm's own `--wait` does: until everything is ready, the time is over, or a signal comes. */
+  /** Helm's own `--wait`: it ends when everything is ready, at the timeout, or on a signal. */
   const wait = async (target: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> => {
     const until = time.elapsed() + timeoutSeconds * 1000;
     const isReady = (): boolean =>
@@ -192,7 +194,7 @@ export function fakeHelm(
     }
   };
 
-  /** Runs the hooks of an event, and notes in the record how far they came; those with a manifest are Jobs, and are waited for. */
+  /** Runs the hooks of an event and records their phase. Hooks with a manifest are Jobs and are waited for. */
   const runHooks = async (made: Revision, event: string, until: number, step: Step, isBroken = false) => {
     const note = async (ran: Hook, lastPhase: string): Promise<void> => {
       await step(`note that ${ran.name} is ${lastPhase}`);
@@ -240,7 +242,7 @@ export function fakeHelm(
     ...more,
   });
 
-  /** Notes that the run has failed, as far as the API server lets it. */
+  /** Records the failure of the run, as far as the API server allows it. */
   const failedAt = async (records: readonly Revision[], thrown: unknown, noting = pace): Promise<HelmResult> => {
     const { message } = thrown as Error;
     for (const record of records) {
@@ -257,7 +259,7 @@ export function fakeHelm(
     return failed(message, message.includes('hooks failed') ? 'HookFailed' : 'ApplyRejected');
   };
 
-  /** What Helm says of the first object whose kind is not served; it reads the manifest that it would merge from first. */
+  /** Helm's message about the first object whose kind is not served. Helm reads the merge base first. */
   const unmapped = (assumed: readonly DeclaredKind[], base = ''): string | undefined => {
     const isServed = ({ apiVersion, kind }: KubeObject): boolean =>
       cluster.served.has(`${apiVersion}/${kind}`) ||
@@ -276,7 +278,7 @@ export function fakeHelm(
     return undefined;
   };
 
-  /** Of an upgrade; undefined where Helm would install. */
+  /** The base of an upgrade. Undefined if Helm would install. */
   const servingManifest = (): string | undefined => {
     const last = storage.records.at(-1);
     const isUpgrade = last !== undefined && last.status !== 'uninstalled';
@@ -478,7 +480,7 @@ const succeeded: HelmResult = {
 
 const known = new Map<string, readonly KubeObject[]>();
 
-/** Manifests are read again and again. What is given is not to be changed. */
+/** Manifests are read many times, so the parsed objects must not be changed. */
 function objectsOf(manifest: string): readonly KubeObject[] {
   const objects = known.get(manifest) ?? manifestObjects(manifest);
   if (known.size > 1000) known.clear();
@@ -490,7 +492,9 @@ export function manifestOf(objects: readonly KubeObject[]): string {
   return objects.map((object) => `---\n${JSON.stringify(object)}\n`).join('');
 }
 
-/** Fields of `base` that `target` does not have go, those of `target` come, all others stay; lists are replaced. */
+/**
+ * Fields of `base` that `target` lacks are removed, fields of `target` are set, all others stay. Lists are replaced.
+ */
 export function merged(base: unknown, target: unknown, live: unknown): unknown {
   if (!isFields(target) || !isFields(live)) return target;
   const old = isFields(base) ? base : {};

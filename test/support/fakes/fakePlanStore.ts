@@ -2,7 +2,7 @@ import type { Execution, FoundPlan, PlanStore } from '../../../tasks/common/core
 import { planJson, readPlan } from '../../../tasks/common/core/rollbackPlan/document/document';
 import { sha256 } from '../rollbackScene';
 
-/** What lies in the cluster of a plan: whoever may write there may write anything. */
+/** The stored data of a plan. Anyone with write access to the cluster may write anything. */
 export interface StoredPlan {
   text: string;
   salt: string;
@@ -14,7 +14,10 @@ export interface FakePlanStore extends PlanStore {
   readonly stored: Map<string, StoredPlan>;
 }
 
-/** As adapters/helm/planStore, in memory: that compresses in real time, which a simulated one does not wait for. */
+/**
+ * Like adapters/helm/planStore, but in memory. The real one compresses in real time, and a simulated time does not wait
+ * for that.
+ */
 export function fakePlanStore(): FakePlanStore {
   const stored = new Map<string, StoredPlan>();
   const keyOf = (digest: string): string => digest.replace('sha256:', '');

@@ -10,10 +10,10 @@ import { merged, type FakeHelm } from './fakeHelm';
 import type { FakeStorage } from './fakeStorage';
 import { inNamespace, owned } from './scene';
 
-/** What a rehearsal shows: the writes of one that ran to its end, or how it ended; never where it hangs. */
+/** The result of a rehearsal: the writes of a complete one, or its ending. Never returned if it hangs. */
 export type Rehearsed = readonly RehearsedWrite[] | Partial<Rehearsal> | 'hangs';
 
-/** The Helm of a deploy, asked what its way back would do. It carries nothing out: that is the other port's. */
+/** The Helm of a deploy that rehearses its rollback. It executes nothing, which is the task of the other port. */
 export function fakeRollbackHelm(rehearsed: Rehearsed = [], helm?: Pick<FakeHelm, 'fencedRollback'>): RollbackHelm {
   const version = 'v3.17.3';
   return {
@@ -31,8 +31,8 @@ export function fakeRollbackHelm(rehearsed: Rehearsed = [], helm?: Pick<FakeHelm
 }
 
 /**
- * The Helm of ApproveAndRollback, which foresees and does what `fakeHelm` does. Of its fence it holds nothing back: what
- * that does is tested with a real Helm.
+ * The Helm of ApproveAndRollback, which rehearses and does what `fakeHelm` does. Its fence holds nothing back. Tests
+ * with a real Helm cover the fence.
  */
 export function workingRollbackHelm(
   storage: FakeStorage,
@@ -59,7 +59,7 @@ export function workingRollbackHelm(
   };
 }
 
-/** As before 4.2: it fails on an object of the target that lives and is not in its base. */
+/** Helm before 4.2 fails on a live object of the target that its base lacks. */
 function rehearsedRollback(cluster: FakeCluster, base: string, wanted: string): Rehearsal {
   const live = (object: KubeObject) => cluster.objects.get(objectKey(refOf(inNamespace(object))));
   const keys = (objects: readonly KubeObject[]) => new Set(objects.map((object) => objectKey(refOf(object))));

@@ -4,18 +4,18 @@ import { objectKey, refOf } from '../../../tasks/common/core/kubernetes/manifest
 import type { KeptObject } from '../../../tasks/common/core/release/preexisting';
 import type { Revision } from '../../../tasks/common/core/release/release';
 
-/** Helm's storage of one release, in memory. Tests and the fake Helm look at `records` itself. */
+/** Helm's storage of one release, in memory. Tests and the fake Helm use `records` directly. */
 export interface FakeStorage extends ReleaseStorage {
   records: Revision[];
-  /** Copies of records as they were before they were edited. */
+  /** Copies of records from before they were edited. */
   readonly copies: Map<number, Revision>;
-  /** Objects as they were before a deploy, by their key. */
+  /** Objects from before a deploy, by their key. */
   readonly kept: Map<string, KeptObject>;
-  /** Characters of a manifest that a record has room for. */
+  /** The space of a record for a manifest, in characters. */
   room: number;
 }
 
-/** `now`: the API server's clock; without it no change is dated. */
+/** `now` is the API server's clock. Without it no change has a time. */
 export function fakeStorage(records: readonly Revision[], now?: () => Date): FakeStorage {
   const storage: FakeStorage = {
     kind: 'Secret',
@@ -29,7 +29,7 @@ export function fakeStorage(records: readonly Revision[], now?: () => Date): Fak
       const record = storage.records[at];
       if (record === undefined) throw new TaskError('Conflict', `The record of revision ${revision} is gone.`);
       const { labels, bulk, ...fields } = change;
-      // As the real one: whatever is written is written without secrets.
+      // Like the real storage, it writes records without secrets.
       const { describesSecret: _, ...clean } = record;
       const merged = Object.entries({ ...record.labels, ...labels });
       const kept = merged.filter((pair): pair is [string, string] => pair[1] !== undefined);

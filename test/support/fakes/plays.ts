@@ -55,7 +55,7 @@ export const bad = chart('4.0.0', [
   configMap('settings', { b: '2', d: '4' }),
   deployment('web', 'broken', { ...shared, nodeSelector: { none: 'z' } }),
 ]);
-/** Lacks what serves. */
+/** A chart that lacks an object of the serving revision. */
 export const bare = chart('5.0.0', [deployment('web', 'broken')]);
 export const badHooked = { ...bad, version: '6.0.0', hooks: hooked.hooks ?? [] };
 export const charts = [a, b, hooked, bad, bare, badHooked];
@@ -100,7 +100,7 @@ export const stories: Readonly<Record<string, Story>> = {
   'a good upgrade over what somebody left pending': { setting: left, chart: b },
 };
 
-/** The field that tells what an object is. */
+/** The field that identifies an object. */
 function content(object: KubeObject): unknown {
   return object['spec'] ?? object['data'];
 }
@@ -109,7 +109,7 @@ function chartOf(record: Revision): FakeChart {
   return charts.find(({ version }) => version === record.chart.version) ?? assert.fail(record.chart.version);
 }
 
-/** What is wrong with a release that has come to rest. */
+/** The faults of a release at rest. */
 export function faults(on: Stage, runs: readonly Ended[]): string[] {
   const found: string[] = [];
   const { records } = on.storage;
@@ -158,7 +158,7 @@ function leaseFaults({ cluster }: Stage): string[] {
   ];
 }
 
-/** What a run that nothing disturbs must have come to. */
+/** The required state after an undisturbed run. */
 export function checkRun(on: Stage, ended: Ended, wanted: FakeChart, before: readonly Ended[]): string[] {
   const { report } = ended;
   if (report === undefined) return ['it was killed'];
@@ -177,7 +177,7 @@ export function checkRun(on: Stage, ended: Ended, wanted: FakeChart, before: rea
   return found;
 }
 
-/** What a post-job phase that nothing disturbs must leave. */
+/** The required state after an undisturbed post-job phase. */
 function checkPostJob(on: Stage, { setting, request }: Story, ended: Ended, before: readonly Ended[]): string[] {
   const { records } = on.storage;
   const last = records.at(-1);
@@ -205,9 +205,9 @@ export interface Plot {
   story: Story;
   lock?: 'preferred' | 'off';
   mishap: Mishap;
-  /** Absent: the agent is lost. */
+  /** If absent, the agent is lost. */
   postJob?: { mishap?: Mishap };
-  /** The next run is one of the same job: a retry of its step. */
+  /** The next run belongs to the same job: it is a retry of its step. */
   isRetry?: boolean;
   next: FakeChart;
 }
@@ -215,13 +215,13 @@ export interface Plot {
 interface Played {
   where: string;
   wrong: string[];
-  /** Of the post-job phase. */
+  /** The mishap of the post-job phase. */
   moments: readonly string[];
 }
 
 const signal = new AbortController().signal;
 
-/** The story with what befalls it, then the next run; with a broken chart one more after that. */
+/** Plays the story with its mishap and then the next run. After a broken chart one more run follows. */
 export async function play({
   story,
   lock = 'preferred',
@@ -245,7 +245,7 @@ export async function play({
     if (postJob.mishap === undefined)
       wrong.push(...checkPostJob(on, story, post, runs).map((fault) => `post-job: ${fault}`));
   }
-  // Without a lock only the age of what was left says that nobody is at work on it.
+  // Without a lock only the age of the pending record shows that no run works on it.
   if (lock === 'off') await on.time.sleep(16 * 60_000, signal);
   const run = async (chart: FakeChart, job: string): Promise<void> => {
     const ended = await on.deploy({ job, chart, request });
@@ -264,11 +264,13 @@ function wordFor(mishap: Mishap | undefined, { moments }: Ended): string {
 
 const fates: readonly HelmFate[] = ['dies', 'goes on', 'interrupted'];
 
-/** Between two changes it makes no difference for who comes next where a process is killed: of that, one moment in ten. */
+/**
+ * Between two changes the moment of a kill makes no difference for the next run, so only one moment in ten is played.
+ */
 const changing =
   /^(Helm: (?!wait|read|begin)|helm\.(?!cap|rend)|storage\.(?!hist|copy)|cluster\.(create|update|delete))/;
 
-/** Kills at each moment, with all that may become of a call and of Helm. */
+/** Kills at each moment, with every possible fate of the call and of Helm. */
 export function kills(moments: readonly string[]): Mishap[] {
   return moments.flatMap((moment, index): Mishap[] => {
     const at = index + 1;
@@ -290,7 +292,7 @@ export async function momentsOf(story: Story, lock: 'preferred' | 'off' = 'prefe
   return moments;
 }
 
-/** Plays all of them and tells every one that went wrong. */
+/** Plays all of them and reports every fault. */
 export async function playAll(plots: readonly Plot[]): Promise<void> {
   const wrong: string[] = [];
   for (const plot of plots) {
@@ -301,7 +303,7 @@ export async function playAll(plots: readonly Plot[]): Promise<void> {
   assert.ok(plots.length > 10);
 }
 
-/** Deals the charts out in turn. */
+/** Gives out the charts in turn. */
 export function nextOf(charts: readonly FakeChart[], index: number): FakeChart {
   return charts[index % charts.length] ?? a;
 }

@@ -66,13 +66,13 @@ export function revision(
 
 export interface Setting {
   history?: readonly Revision[];
-  /** What lies in the cluster as this release's. */
+  /** The objects in the cluster that belong to this release. */
   live?: readonly KubeObject[];
-  /** What lies there and is nobody's. */
+  /** The objects in the cluster that belong to no release. */
   foreign?: readonly KubeObject[];
   chart: FakeChart;
   helm?: Partial<FakeHelmOptions>;
-  /** Of the way back. */
+  /** The rehearsal of the rollback. */
   rehearsed?: Rehearsed;
   request?: Partial<DeployRequest>;
   disturbance?: Disturbance | undefined;
@@ -88,12 +88,12 @@ export interface Scene {
   cancel: AbortController;
   /** Names of the calls of the ports. */
   calls: readonly string[];
-  /** Milliseconds and calls at the moment of the cancel. */
+  /** The time in milliseconds and the number of calls at the moment of the cancel. */
   cancelledAt: { elapsed: number; calls: number } | undefined;
   /** What has been awaited once it is there: all that lies in the cluster, ready. */
 }
 
-/** The cluster has come to rest before the story begins. */
+/** Waits until the cluster is at rest before the story begins. */
 export async function scene(setting: Setting): Promise<Scene> {
   const time = simulatedTime();
   const agent = recordingAgent();
@@ -178,7 +178,7 @@ export function owned(object: KubeObject, by = release): KubeObject {
   return inNamespace({ ...object, metadata: { ...object.metadata, labels, annotations } });
 }
 
-/** `1 superseded, 2 deployed+verified`: what Helm's record and our marks say. */
+/** `1 superseded, 2 deployed+verified`: Helm's statuses and our marks. */
 export function told(records: readonly Revision[]): string {
   return records
     .map(({ revision: number, status, labels }) => {
@@ -188,7 +188,7 @@ export function told(records: readonly Revision[]): string {
     .join(', ');
 }
 
-/** The live objects of the release's namespace that a chart makes, by `Kind/name`. */
+/** The live objects of kinds that a chart has, in the release's namespace, by `Kind/name`. */
 export function live(cluster: FakeCluster): string[] {
   const made = new Set(['ReplicaSet', 'Pod', 'Namespace', 'Event']);
   return [...cluster.objects.values()]

@@ -1,12 +1,12 @@
 import type { Clock } from '../../../tasks/common/core/ports';
 
-/** Time that passes only when everybody waits: then it jumps to the earliest of what is waited for. */
+/** Simulated time. It advances only when all code waits, and then jumps to the earliest awaited moment. */
 export interface SimulatedTime extends Clock {
   /** Milliseconds since the simulation began. */
   elapsed(): number;
-  /** Something that happens by itself, after so long. */
+  /** Schedules an event after this delay. */
   after(milliseconds: number, happen: () => void): void;
-  /** Ends every wait with `wake` true: something has changed. */
+  /** Ends every wait with `wake` true, because something has changed. */
   wakeAll(): void;
   wait(milliseconds: number, signal: AbortSignal, wake: boolean): Promise<void>;
 }

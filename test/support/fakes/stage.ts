@@ -21,15 +21,15 @@ import { recordingAgent, type RecordingAgent } from './recordingAgent';
 import { inNamespace, namespace, owned, plainRequest, release } from './scene';
 import { simulatedTime, type SimulatedTime } from './simulatedTime';
 
-/** What becomes of a Helm that is at work when its task is killed. `interrupted`: by the guard; `goes on`: there is no guard. */
+/** The fate of a Helm whose task is killed. `interrupted`: by the guard. `goes on`: there is no guard. */
 export type HelmFate = 'dies' | 'goes on' | 'interrupted';
 
 /**
- * What befalls a process. `at` is a moment of its life, from 1: each call of a port of it is one, and each thing that its
- * Helm does.
+ * A mishap of a process. `at` is a moment of its life, from 1. Each call of its ports and each action of its Helm is
+ * one moment.
  */
 export type Mishap =
-  /** `isDone`: a call is done, only nobody hears the answer. */
+  /** `isDone`: the call is done, but its answer is lost. */
   | { what: 'killed'; at: number; isDone: boolean; helm: HelmFate }
   /** The agent waits for ten seconds and kills then. */
   | { what: 'cancelled'; at: number }
@@ -38,31 +38,31 @@ export type Mishap =
   | { what: 'cluster away'; at: number; forMs: number };
 
 export interface ProcessOptions {
-  /** Names the job; its post-job phase has the same. */
+  /** Names the job. Its post-job phase has the same name. */
   job: string;
   chart?: FakeChart;
   request?: Partial<DeployRequest>;
   mishap?: Mishap | undefined;
   helm?: Partial<FakeHelmOptions>;
-  /** Of each thing that Helm does. */
+  /** The time of each action of Helm. */
   stepMs?: number;
-  /** Of each call of a port; the next one each time. */
+  /** The times of port calls, used in turn. */
   latenciesMs?: readonly number[];
 }
 
 /** A process that has ended. */
 export interface Ended<Report = DeployReport> {
-  /** Undefined when it was killed. */
+  /** Undefined if the process was killed. */
   report: Report | undefined;
   agent: RecordingAgent;
-  /** What it has left for its post-job phase. */
+  /** The interrupted work that it left for its post-job phase. */
   left: Interruption | undefined;
-  /** What it has told the agent to keep for its post-job phase, by name. */
+  /** The variables that it set at the agent for its post-job phase, by name. */
   variables: ReadonlyMap<string, string>;
   moments: readonly string[];
 }
 
-/** From when to when somebody has changed the release, or its Helm has. */
+/** The time in which a process or its Helm changed the release. */
 export interface Change {
   /** The process. */
   by: string;
@@ -71,35 +71,35 @@ export interface Change {
   toMs: number;
 }
 
-/** One cluster and one release, at which one process after the other is at work, or several beside each other. */
+/** One cluster and one release on which processes work, one after the other or several at once. */
 export interface Stage {
   time: SimulatedTime;
   cluster: FakeCluster;
   storage: FakeStorage;
   changes: Change[];
   deploy(options: ProcessOptions & { chart: FakeChart }): Promise<Ended>;
-  /** The post-job phase of a process that has ended. It ends what the job's Helm is still at before anything else. */
+  /** The post-job phase of an ended process. It first ends the job's Helm that is still at work. */
   repair(left: Interruption, options: ProcessOptions): Promise<Ended>;
-  /** A process that does something else through the ports of a deploy, with a Helm that can be fenced. */
+  /** A process that does something else through the ports of a deploy, with a Helm that supports a fence. */
   run<Report>(options: ProcessOptions, flow: (start: DeployStart) => Promise<Report>): Promise<Ended<Report>>;
 }
 
 export interface StageSetting {
   history?: readonly Revision[];
   live?: readonly KubeObject[];
-  /** What lies there and is nobody's. */
+  /** Objects in the cluster that belong to no release. */
   foreign?: readonly KubeObject[];
   noNamespace?: boolean;
 }
 
-/** What every flow must have ended in, whatever befalls it. */
+/** The conditions that every flow must meet at its end, whatever happens to it. */
 const longestMs = 2 * 60 * 60_000;
 const guardTellsHelmMs = 20_000;
 const guardEndsHelmMs = 27_000;
 const agentKillsMs = 10_000;
 const leftHelmMs = 30_000;
 const never = new AbortController().signal;
-// All that waits at a time waits with it.
+// All waits that end at the same time continue together.
 setMaxListeners(0, never);
 
 export async function stage({
@@ -161,7 +161,7 @@ export async function stage({
   return made;
 }
 
-/** A run of Helm; it outlives its task. */
+/** A run of Helm. It outlives its task. */
 interface HelmRun {
   by: string;
   isOver(): boolean;
@@ -171,7 +171,7 @@ interface HelmRun {
 
 interface Process {
   start: DeployStart;
-  /** The same with a Helm that can be fenced. */
+  /** The same kind of run, with a Helm that supports a fence. */
   fenced: DeployStart;
   play<Report>(flow: () => Promise<Report>): Promise<Ended<Report>>;
 }
@@ -189,7 +189,7 @@ const killedHelm: HelmResult = {
 
 const emptyChart: FakeChart = { version: '0', objects: [] };
 
-/** As the post-job phase does: it waits, tells it to stop, and kills. */
+/** Ends Helm as the post-job phase does: it waits, interrupts and kills. */
 async function stopHelm(time: SimulatedTime, runs: ReadonlySet<HelmRun>): Promise<void> {
   for (const run of [...runs]) {
     const pause = async (milliseconds: number): Promise<void> => {
@@ -203,9 +203,9 @@ async function stopHelm(time: SimulatedTime, runs: ReadonlySet<HelmRun>): Promis
 }
 
 interface Known {
-  /** Marks of processes that have ended. */
+  /** Marks of ended processes. */
   gone: Set<string>;
-  /** Of the same job. */
+  /** Runs of Helm of the same job. */
   helmRuns: Set<HelmRun>;
 }
 
@@ -243,7 +243,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     tellKilled();
   };
 
-  /** What is to become of a call or of a step. */
+  /** The fate of a call or of a step. */
   const moment = (what: string): Mishap['what'] | undefined => {
     moments.push(what);
     if (time.elapsed() < awayUntilMs) return 'fails';
@@ -268,7 +268,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
   const noted = async <T>(what: string, act: () => Promise<T>): Promise<T> => {
     const fromMs = time.elapsed();
     const answer = await act();
-    // What was refused has changed nothing; what Helm does is noted by its steps.
+    // A refused call has changed nothing, and Helm's changes are recorded by its own steps.
     if (isChange(what)) changes.push({ by: mark, what, fromMs, toMs: time.elapsed() });
     return answer;
   };
@@ -278,7 +278,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     const fate = moment(what);
     if (fate === 'fails') throw unreachable();
     if (fate === 'killed' && mishap?.what === 'killed') {
-      // Helm starts and lives or dies by its own fate.
+      // Helm starts, and its own fate decides how it ends.
       if (mishap.isDone) void noted(what, act).catch(() => undefined);
       die(mishap.helm);
       return silence();
@@ -328,7 +328,10 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     },
   };
 
-  /** Sees the task's silence, too: the cluster away, for one. Its death is told by the end of the pipe. */
+  /**
+   * The guard also sees a silent task, for example when the cluster is away. The end of the pipe shows the task's
+   * death.
+   */
   const guard = async (run: HelmRun): Promise<void> => {
     while (!run.isOver() && !isDead()) {
       const silentMs = time.elapsed() - aliveAtMs;
@@ -338,7 +341,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     }
   };
 
-  /** Each run of Helm is a process of its own. */
+  /** Each run of Helm is a separate process. */
   const runHelm = (act: (helm: ReturnType<typeof fakeHelm>, signal: AbortSignal) => Promise<HelmResult>) => {
     let isKilled = false;
     let isOver = false;
@@ -431,7 +434,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
   };
 }
 
-/** Every report that leaves a flow is one of docs/report.schema.json, however the flow ended. */
+/** Every report of a flow matches docs/report.schema.json, however the flow ended. */
 function assertReports(ended: unknown): void {
   const told = typeof ended === 'object' && ended !== null && 'report' in ended ? ended.report : ended;
   if (typeof told === 'object' && told !== null && 'task' in told) assertReport(told as DeployReport);
@@ -443,7 +446,7 @@ function isChange(what: string): boolean {
   return changing.test(what) && !what.endsWith(' Lease');
 }
 
-/** `cluster.update Lease`, `storage.update 2`. */
+/** A call as `cluster.update Lease` or `storage.update 2`. */
 function wordFor(port: string, method: string, [first]: readonly unknown[]): string {
   const word = `${port}.${method}`;
   if (typeof first === 'number' || typeof first === 'string') return `${word} ${first}`;

@@ -11,20 +11,20 @@ import { providePrograms } from '../../../scripts/cluster/programs';
 import { forwardingDll } from './forwardingDll';
 import { toWindowsPath, type WineSettings } from './winePaths';
 
-/** What runs programs of Windows here. */
+/** The means to run Windows programs here. */
 export interface Wine {
-  /** In place of the agent's Node 20: runs the task's file by the Node for Windows. */
+  /** Replaces the agent's Node 20: it runs the task's file with the Node for Windows. */
   readonly node: string;
-  /** Helm for Windows, as a path of Windows. */
+  /** Helm for Windows, as a Windows path. */
   readonly helm: string;
-  /** Ends what holds Wine together. */
+  /** Ends the processes that keep Wine running. */
   close(): Promise<void>;
 }
 
 /** `libz-mingw-w64` and `libunwind8` are what Wine needs of others that a machine without a desktop may not have. */
 const packages = ['wine64', 'libwine', 'libunwind8', 'libz-mingw-w64'];
 
-/** Why there can be no Wine here, as far as that is known without trying; undefined if there can be. */
+/** The reason why Wine cannot run here, as far as known without a try. Undefined if it can. */
 export function wineObstacle(): string | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64')
     return `this is ${process.platform}-${process.arch}, not linux-x64`;
@@ -70,7 +70,7 @@ function settingsOf(root: string, programs: Pick<WineSettings, 'agent' | 'node'>
   };
 }
 
-/** Wine, unpacked, with a Windows of its own; complete when it is there. */
+/** The unpacked Wine with its own Windows. It is complete when it exists. */
 async function provideWine(log: (line: string) => void, signal: AbortSignal): Promise<string> {
   const target = path.join(cacheFolder(), 'tools', `wine-${digest()}`);
   const onWait = (owner: number): void => {
@@ -89,7 +89,7 @@ async function provideWine(log: (line: string) => void, signal: AbortSignal): Pr
   return target;
 }
 
-/** Of all that decides what is unpacked, but for the packages' versions: those are the system's. */
+/** A hash of everything that decides what is unpacked, except the versions of the system's packages. */
 function digest(): string {
   const system = fs.existsSync('/etc/os-release') ? fs.readFileSync('/etc/os-release', 'utf8') : '';
   return createHash('sha256').update(`1 ${packages.join()} ${system}`).digest('hex').slice(0, 10);
@@ -115,7 +115,7 @@ async function unpackWine(root: string, signal: AbortSignal): Promise<void> {
   fs.symlinkSync('wineserver64', server);
 }
 
-/** The drive C: and a registry that says Windows 10, which Node asks for. */
+/** Makes the drive C: and a registry with Windows 10, which Node requires. */
 async function makeWindows(root: string): Promise<void> {
   const { wine, environment } = settingsOf(root, { agent: '', node: '' });
   const system = path.join(root, 'home/.wine/drive_c/windows/system32');
@@ -130,7 +130,7 @@ async function makeWindows(root: string): Promise<void> {
   await run(path.join(root, 'usr/lib/wine/wineserver'), ['-w'], environment);
 }
 
-/** Without pipes: the processes that Wine starts for itself would inherit and hold them. */
+/** Runs without pipes, because the processes that Wine starts for itself would inherit and hold them. */
 function run(file: string, args: readonly string[], environment: Readonly<Record<string, string>>): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, { env: environment, stdio: 'ignore' });
@@ -152,7 +152,7 @@ async function startKeeper({ wine, node, environment }: WineSettings): Promise<C
   return keeper;
 }
 
-/** A program that the stand-in of the agent starts as its Node. */
+/** The program that the stand-in of the agent starts as its Node. */
 async function standIn(folder: string, settings: WineSettings): Promise<string> {
   const outfile = path.join(folder, 'node');
   await build({

@@ -1,7 +1,7 @@
-/** What is different for a program under Wine, where the drive Z: is the file system of Linux. */
+/** Differences for a program under Wine, where the drive Z: is the file system of Linux. */
 export interface WineSettings {
   wine: string;
-  /** Of Wine itself. */
+  /** Variables of Wine itself. */
   environment: Readonly<Record<string, string>>;
   node: string;
   agent: string;
@@ -11,7 +11,7 @@ export function toWindowsPath(file: string): string {
   return `Z:${file.replaceAll('/', '\\')}`;
 }
 
-/** A command of the agent that names a file, as the agent of this machine can open it. */
+/** A command of the agent with a file path that the agent of this machine can open. */
 export function toLinuxPath(line: string): string {
   return line.replace(
     /^(##vso\[task\.(?:addattachment|uploadsummary)[^\]]*\])Z:(.*)$/,
@@ -19,10 +19,10 @@ export function toLinuxPath(line: string): string {
   );
 }
 
-/** Variables of this machine that mean nothing to Windows, or something else. */
+/** Variables of this machine that have no meaning, or another one, on Windows. */
 const ownVariables = new Set(['PATH', 'HOME', 'LANG']);
 
-/** The environment that an agent for Windows would give: paths of its drive, and nothing of Linux. */
+/** The environment that an agent for Windows would give: Windows paths and nothing of Linux. */
 export function windowsEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const entries = Object.entries(environment).filter(([name]) => !ownVariables.has(name));
   return Object.fromEntries(entries.map(([name, value = '']) => [name, isPath(value) ? toWindowsPath(value) : value]));

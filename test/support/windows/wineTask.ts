@@ -19,17 +19,17 @@ const child = spawn(settings.wine, [settings.agent, toWindowsPath(settings.node)
   stdio: ['pipe', 'pipe', 'pipe'],
 });
 child.stdin.on('error', () => undefined);
-// The agent for Windows sends no more than it is asked for; that a stand-in is killed, it hears by the end of its input.
+// The agent for Windows sends only what is requested. If the stand-in is killed, the input of this process ends.
 process.on('SIGINT', () => child.stdin.write('cancel\n'));
 process.on('SIGTERM', () => undefined);
-// As somebody with a task manager: the Node for Windows ends, and nothing else is told.
+// Kills like a task manager: only the Node for Windows ends, and no other process is informed.
 process.on('SIGUSR2', () => child.stdin.write('kill\n'));
-// An agent that is gone reads no more.
+// A dead agent reads nothing more.
 process.stdout.on('error', () => undefined);
 process.stderr.on('error', () => undefined);
 pass(child.stdout, process.stdout);
 pass(child.stderr, process.stderr);
-// What Wine has started for itself may hold the pipes.
+// Wine's own processes may hold the pipes.
 const drainMs = 1000;
 child.once('exit', (code) => {
   const end = (): void => {
