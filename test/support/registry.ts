@@ -11,10 +11,10 @@ import { writeImageArchive } from '../../scripts/cluster/images';
 import type { TestCluster } from './cluster';
 
 /**
- * A registry on this machine that the real node reaches as `localhost:PORT` (containerd speaks plain HTTP to localhost only),
- * through a node port that leads out of the cluster. How it answers is told by the repository's first word:
- * `gone` 404, `private` 401, `forbidden` 403, `limited` 429, `broken` 503, `silent` never, `away` hangs up until `comeBack`;
- * everything else is a small busybox image.
+ * A registry on this machine. The real node reaches it as `localhost:PORT`, through a node port that leads out of the
+ * cluster, because containerd speaks plain HTTP only to localhost. The first word of the repository decides the answer:
+ * `gone` 404, `private` 401, `forbidden` 403, `limited` 429, `broken` 503, `silent` never, `away` hangs up until
+ * `comeBack`. Every other name is a small busybox image.
  */
 export interface Registry {
   /** `localhost:PORT`, the prefix of a repository's name. */

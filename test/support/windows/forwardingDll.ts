@@ -76,7 +76,7 @@ function writeExports(
   section.writeUInt32LE(sectionAlignment + functions, 28);
   section.writeUInt32LE(sectionAlignment + names, 32);
   section.writeUInt32LE(sectionAlignment + ordinals, 36);
-  // An address inside of the exports is a text: where to look instead.
+  // An address inside the exports is a text: the place to look instead.
   section.writeUInt32LE(text(forwardsTo), functions);
   section.writeUInt32LE(text(functionName), names);
 }

@@ -21,7 +21,7 @@ export interface Wine {
   close(): Promise<void>;
 }
 
-/** `libz-mingw-w64` and `libunwind8` are what Wine needs of others that a machine without a desktop may not have. */
+/** Wine needs `libz-mingw-w64` and `libunwind8` of other packages, which a machine without a desktop may lack. */
 const packages = ['wine64', 'libwine', 'libunwind8', 'libz-mingw-w64'];
 
 /** The reason why Wine cannot run here, as far as known without a try. Undefined if it can. */
@@ -36,8 +36,8 @@ export function wineObstacle(): string | undefined {
 }
 
 /**
- * Brings Wine, the Node for Windows and a Helm for Windows into the project's cache, where they are not there yet, and starts
- * Wine. Nothing is installed. Rejects with a sentence for a person when the packages cannot be had.
+ * Brings Wine, the Node for Windows and a Helm for Windows into the project's cache, if they are missing, and starts
+ * Wine. Nothing is installed. Rejects with a sentence for a person if the packages are not available.
  */
 export async function openWine(folder: string, log: (line: string) => void): Promise<Wine> {
   const { signal } = new AbortController();
@@ -61,7 +61,7 @@ function settingsOf(root: string, programs: Pick<WineSettings, 'agent' | 'node'>
     ...programs,
     wine: path.join(root, 'usr/lib/wine/wine64'),
     environment: {
-      // The one variable of Linux that Wine passes on to every process, also to the guard, whose environment is cut down.
+      // Wine passes only this variable of Linux on to every process, also to the guard with its reduced environment.
       HOME: path.join(root, 'home'),
       LD_LIBRARY_PATH: path.join(root, 'usr/lib/x86_64-linux-gnu'),
       WINEDEBUG: '-all',
@@ -109,7 +109,7 @@ async function unpackWine(root: string, signal: AbortSignal): Promise<void> {
     await succeed('dpkg', ['-x', path.join(archives, archive), root], { signal });
   fs.rmSync(archives, { recursive: true });
   fs.rmSync(path.join(root, 'usr/lib/x86_64-linux-gnu/wine/i386-windows'), { recursive: true, force: true });
-  // Debian's is a script that looks for the real one in a folder where only an installed one lies.
+  // Debian's wine is a script that searches for the real program in a folder that exists only after an installation.
   const server = path.join(root, 'usr/lib/wine/wineserver');
   fs.rmSync(server, { force: true });
   fs.symlinkSync('wineserver64', server);
@@ -143,8 +143,8 @@ function run(file: string, args: readonly string[], environment: Readonly<Record
 }
 
 /**
- * A process that lives as long as the tests: Wine's own are started with the first and end with the last, and would be taken
- * for those of a job, and ended with it.
+ * A process that lives as long as the tests. Wine's own processes start with the first program and end with the last.
+ * Without this process they would count as processes of a job and be ended with it.
  */
 async function startKeeper({ wine, node, environment }: WineSettings): Promise<ChildProcess> {
   const keeper = spawn(wine, [node, '-e', 'setInterval(() => {}, 1e6)'], { env: environment, stdio: 'ignore' });

@@ -1,6 +1,6 @@
 /**
- * Stands in for the agent's Node: has the task's file run by the Node for Windows, started and cancelled as the agent for
- * Windows does it (see scripts/cluster/go/windowsagent). Bundled by `wine.ts`, with its settings in a file beside it.
+ * A stand-in for the agent's Node. It runs the task's file with the Node for Windows, started and cancelled as by the
+ * agent for Windows (see scripts/cluster/go/windowsagent). `wine.ts` bundles it, with its settings in a file beside it.
  */
 
 import { spawn } from 'node:child_process';
