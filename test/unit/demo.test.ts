@@ -73,7 +73,7 @@ describe('the client calls the endpoints that a Service leads to', () => {
     assert.deepEqual(pods(slice([endpoint('1', {})])), ['pod-1']);
   });
 
-  it('an endpoint in two slices while it moves is one endpoint', () => {
+  it('an endpoint that is in two slices while it moves is one endpoint', () => {
     const ready = endpoint('1', { ready: true });
     assert.deepEqual(pods(slice([ready]), slice([ready, endpoint('2', { ready: true })])), ['pod-1', 'pod-2']);
   });
@@ -84,7 +84,7 @@ describe('the client calls the endpoints that a Service leads to', () => {
   });
 });
 
-describe('the demo compares ready replicas with what the strategy allows', () => {
+describe('the demo compares ready replicas with the number that the strategy allows', () => {
   const deployment = (maxUnavailable: unknown) => ({
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -99,7 +99,7 @@ describe('the demo compares ready replicas with what the strategy allows', () =>
   });
 });
 
-describe('the demo succeeds only if all that it promises came true', () => {
+describe('the demo succeeds only if everything that it promises has happened', () => {
   const client = {
     seconds: 40,
     requests: 1000,
@@ -128,7 +128,7 @@ describe('the demo succeeds only if all that it promises came true', () => {
   const failed = (outcome: Partial<DemoOutcome>): string[] =>
     checks({ ...good, ...outcome }).flatMap(({ isTrue, text }) => (isTrue ? [] : [text]));
 
-  it('all is well, with and without a client', () => {
+  it('it succeeds when all is well, with and without a client', () => {
     assert.deepEqual(failed({}), []);
     assert.deepEqual(failed({ client: undefined }), []);
   });
@@ -155,7 +155,7 @@ describe('the demo succeeds only if all that it promises came true', () => {
     ['no replica was ever seen', { replicas: { wanted: 0, allowed: 0, lowestReady: 0 } }, /^ready replicas/],
   ];
   for (const [name, outcome, expected] of cases) {
-    it(`${name}: it has failed`, () => {
+    it(`it fails: ${name}`, () => {
       const [text = '', ...others] = failed(outcome);
       assert.match(text, expected);
       assert.deepEqual(others, []);
@@ -191,7 +191,7 @@ describe('the command line of the demo', () => {
     assert.doesNotMatch(options.image, /localhost/);
   });
 
-  it('--help is no mistake', () => {
+  it('--help is not a mistake', () => {
     assert.equal(demoOptions(['--help']), undefined);
   });
 

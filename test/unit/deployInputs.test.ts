@@ -64,7 +64,7 @@ function mistakes(given: Given, ...secrets: string[]): string {
 }
 
 describe('the inputs of HelmSafeDeploy', () => {
-  it('the least that is needed, everything else by default, also when the agent sends nothing of it', () => {
+  it('the smallest set of inputs gets defaults, even if the agent sends none of them', () => {
     assert.deepEqual(read(least), {
       connection: { type: 'kubernetesServiceConnection', id: 'conn' },
       createNamespace: false,
@@ -74,7 +74,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       valueFiles: [],
       values: { argv: [], privateTexts: [] },
       extraArguments: [],
-      // No values at all: Helm takes those of the last revision, and none of them is given here.
+      // Without values Helm reuses those of the last revision, and none of them is given here.
       givenPaths: [],
       warnings: [],
       timeoutSeconds: 300,
@@ -92,12 +92,12 @@ describe('the inputs of HelmSafeDeploy', () => {
     });
   });
 
-  it('an input that is empty counts as not given', () => {
+  it('an empty input counts as not given', () => {
     const empty = Object.fromEntries(Object.keys(inputDefaults).map((name) => [name, '']));
     assert.deepEqual(read({ ...empty, ...least }), read(least));
   });
 
-  it('everything given', () => {
+  it('all inputs are read', () => {
     const request = read({
       connectionType: 'none',
       namespace: 'prod',
@@ -151,7 +151,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       onFailure: 'keep',
       historyMax: 0,
       lock: 'required',
-      // never below one lease
+      // The wait is never shorter than one lease.
       lockTimeoutSeconds: 30,
       onInterrupted: 'keep',
       cleanupTimeoutSeconds: 120,
@@ -194,7 +194,7 @@ describe('the inputs of HelmSafeDeploy', () => {
     });
   }
 
-  it('a deployment job with a Kubernetes resource hands over one service connection and sets no input', () => {
+  it('a deployment job with a Kubernetes resource gives one service connection without an input', () => {
     const given = { releaseName: 'shop', chart: 'charts/shop' };
     assert.deepEqual(read(given, [], ['resource-1']).connection, {
       type: 'kubernetesServiceConnection',
@@ -315,27 +315,27 @@ describe('the inputs of HelmSafeDeploy', () => {
     ],
   ] as const) {
     // prettier-ignore
-    it(`one mistake, named: ${name}`, () => {
+    it(`one mistake is named: ${name}`, () => {
       const message = mistakes(given);
       assert.match(message, expected);
       assert.equal(message.split('\n').length, 1, message);
     });
   }
 
-  it('what is given is known where Helm reuses values', () => {
+  it('the given values are known where Helm reuses values', () => {
     const given = { ...least, valueFiles: 'a.yaml', set: 'c.d[0]=x', arguments: '--reuse-values' };
     assert.deepEqual(read(given).givenPaths, [['a'], ['c', 'd']]);
     assert.equal(read({ ...given, valueFiles: 'https://example.org/v.yaml' }).givenPaths, undefined);
   });
 
-  it('what may be meant otherwise is a warning that names its place', () => {
+  it('an ambiguous value gives a warning with its place', () => {
     assert.deepEqual(read({ ...least, valueFiles: 'a.yaml\ntwo.yaml', set: 'a="x"' }).warnings, [
       'valueFiles, line 2: this file holds 2 YAML documents: Helm 3 reads the first alone, Helm 4 merges all of them; give each a file of its own.',
       'set, line 1: the quotes around a value are part of it, since no shell takes them away; leave them out, or use setLiteral where they are meant.',
     ]);
   });
 
-  it('a secret is not told by the variable that it looks like, and no part of it is quoted', () => {
+  it('an undefined variable in a secret is not named, and no part of the secret is quoted', () => {
     assert.deepEqual(
       { ...read({ ...least, set: 'a=p$(HOME)w' }, ['p$(HOME)w']).values.privateValues },
       { a: 'p$(HOME)w' },
@@ -358,14 +358,14 @@ describe('the inputs of HelmSafeDeploy', () => {
     ['a chart path that Helm must see', { chart: 'charts/shop', dependencyUpdate: 'true' }, 'shop', /^Input chart: it holds a secret.*dependencyUpdate/],
     ['a chart that looks like a flag', { chart: '--post-renderer=x' }, '', /^Input chart holds "--post-renderer=x"; Helm would take it for a flag/],
   ] as const) {
-    it(`what may not stand on a command line is refused: ${name}`, () => {
+    it(`an argument that may not stand on a command line is refused: ${name}`, () => {
       const message = mistakes({ ...least, ...given }, ...(secret === '' ? [] : [secret]));
       assert.match(message, expected);
       assert.doesNotMatch(message, /hunter22|pa55|abc/);
     });
   } // prettier-ignore
 
-  it('Helm gets a private copy of what would show a secret, and all else as it is', () => {
+  it('Helm gets a private copy of values that would show a secret, and all others unchanged', () => {
     const { chart, chartVersion, valueFiles } = read(
       {
         ...least,
@@ -384,7 +384,7 @@ describe('the inputs of HelmSafeDeploy', () => {
     ]);
   });
 
-  it('every mistake at once', () => {
+  it('all mistakes are reported at once', () => {
     const message = mistakes({
       releaseName: 'A',
       chart: '',
@@ -397,7 +397,7 @@ describe('the inputs of HelmSafeDeploy', () => {
     assert.equal(message.split('\n- ').length, 9);
   });
 
-  it('what an input holds is shown without the secrets of the job', () => {
+  it('the value of an input is shown without the secrets of the job', () => {
     const message = mistakes(
       { releaseName: 'Hunter22-x', timeout: 'ab', historyMax: 'x'.repeat(500) },
       'Hunter22',
@@ -408,7 +408,7 @@ describe('the inputs of HelmSafeDeploy', () => {
     assert.match(message, /historyMax holds "x{120}\.\.\."/);
   });
 
-  it('task.json has the same inputs with the same defaults, and allows just its outputs to be set', () => {
+  it('task.json has the same inputs and defaults, and allows only its own outputs to be set', () => {
     const json = JSON.parse(readFileSync('tasks/HelmSafeDeploy/task.json', 'utf8')) as {
       inputs: { name: string; defaultValue?: string }[];
       outputVariables: { name: string }[];

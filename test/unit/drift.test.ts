@@ -26,7 +26,7 @@ function told(found: readonly Difference[]): string[] {
   });
 }
 
-describe('fields that have drifted, by the answer of the API server', () => {
+describe('drifted fields, by the answer of the API server', () => {
   const cases: readonly (readonly [string, unknown, unknown, unknown, readonly string[]])[] = [
     ['the same in another order of fields', { a: 1, b: [{ c: 2 }] }, { b: [{ c: 2 }], a: 1 }, {}, []],
     ['a number', { replicas: 5 }, { replicas: 2 }, { replicas: 2 }, ['replicas differs']],
@@ -140,7 +140,7 @@ describe('fields that have drifted, by the answer of the API server', () => {
   }
 });
 
-describe('fields that have drifted, without the API server', () => {
+describe('drifted fields, without the API server', () => {
   const limits = (cpu: unknown): object => ({ resources: { limits: { cpu } } });
   const cases: readonly (readonly [string, unknown, unknown, readonly string[]])[] = [
     ['defaults that were not declared', { a: 1 }, { a: 1, b: 2 }, []],
@@ -196,7 +196,7 @@ interface Entry {
 
 const scaled = (entry: Omit<Entry, 'fieldsV1'>): Entry => ({ ...entry, fieldsV1: { 'f:spec': { 'f:replicas': {} } } });
 
-describe('whose a difference is', () => {
+describe('the owner of a difference', () => {
   const verdict = (entries: readonly Entry[]): 'drift' | 'held' => {
     const live = deployment({ replicas: 5 }, { managedFields: entries });
     const answer = deployment({ replicas: 2 });
@@ -250,18 +250,18 @@ describe('whose a difference is', () => {
     return compare(wanted(answer), live, answer, release).drift === undefined ? 'held' : 'drift';
   };
 
-  it('any field belongs to who has applied it, or has set it through the scale subresource, not to who has updated it', () => {
+  it('a field belongs to the manager that applied it or scaled it, not to one that updated it', () => {
     assert.equal(verdictOf('size', { manager: 'operator', operation: 'Apply' }), 'held');
     assert.equal(verdictOf('size', { manager: 'operator', operation: 'Update', subresource: 'scale' }), 'held');
     assert.equal(verdictOf('size', { manager: 'operator', operation: 'Update' }), 'drift');
   });
 
-  it('a map that is replaced as a whole has the owner of the whole, also for what was added to it', () => {
+  it('a map that is replaced as a whole has one owner, also for added keys', () => {
     assert.equal(verdictOf('selector', { manager: 'kube-controller-manager', operation: 'Update' }), 'held');
     assert.equal(verdictOf('selector', { manager: 'kubectl-patch', operation: 'Update' }), 'drift');
   });
 
-  it('who has made the map in which another has set the field is not its owner', () => {
+  it('the manager that created a map does not own a field in it that another manager set', () => {
     const managedFields = [
       { manager: 'helm', operation: 'Update', fieldsV1: { 'f:data': {} } },
       { manager: 'kube-controller-manager', operation: 'Update', fieldsV1: { 'f:data': { 'f:a': {} } } },
@@ -275,7 +275,7 @@ describe('whose a difference is', () => {
     assert.equal(compare(wanted(map('1')), map('2'), map('1'), release).drift, undefined);
   });
 
-  it('a CA that a controller writes into a webhook is its own, the failure policy is not', () => {
+  it('a CA that a controller writes into a webhook belongs to the controller, the failure policy does not', () => {
     const fields = { 'f:clientConfig': { 'f:caBundle': {} }, 'f:failurePolicy': {} };
     const managedFields = [
       {
