@@ -29,6 +29,7 @@ import { parseHelpFlags } from '../../core/helm/helmFlags';
 import { mistakesError } from '../../core/inputs/inputs';
 import { checkValuesFile } from '../../core/inputs/valuesFile';
 import { fetchValues } from './fetchValues';
+import { readInTurns } from './readInTurns';
 import type { PrivateFolder } from '../agent/privateFolder';
 import { runProcess } from '../system/process';
 import type { Rendering } from '../../core/release/unchanged';
@@ -169,7 +170,10 @@ export function createHelm(options: HelmOptions): Helm {
         runHelm({ ...options, onLine, ...how }, args, { capture: true, interrupt: signal });
       const result = await (assumed.length === 0 ? run({}) : assumingKinds(options, assumed, run));
       const rendered = { ...result, stdout: '', said };
-      return result.ok ? { ...rendered, rendering: renderingOf(result.stdout) } : rendered;
+      if (!result.ok) return rendered;
+      const rendering = renderingOf(result.stdout);
+      await readInTurns(rendering.manifest);
+      return { ...rendered, rendering };
     },
 
     async chartCrds(signal): Promise<readonly DeclaredKind[] | undefined> {

@@ -7,6 +7,7 @@ import type { Cluster, ReleaseStorage } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { Redact } from '../../core/text/secrets';
 import { createObjectKeeper } from './objectKeeper';
+import { readInTurns } from './readInTurns';
 import {
   changedLabels,
   changedRecord,
@@ -54,6 +55,8 @@ function texts({ data }: KubeObject): string[] {
 
 const inflatedMaxBytes = 100 * 1024 * 1024;
 const updateTries = 5;
+/** The last revision, the one before it, and the one that served before these: what a deploy or a rollback compares. */
+const revisionsReadAhead = 3;
 
 /** Helm encodes the record once, and Kubernetes encodes the data of a Secret once more. */
 const secretDriver: Driver = {
@@ -113,7 +116,11 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
         .map((object) => ({ object, revision: storedRevision(release, object.metadata.name) }))
         .filter((each): each is Stored => each.revision !== undefined)
         .sort((one, other) => one.revision - other.revision);
-      return Promise.all(stored.map((each) => readRevision(each, { driver, options, newest: stored.at(-1) === each })));
+      const revisions = await Promise.all(
+        stored.map((each) => readRevision(each, { driver, options, newest: stored.at(-1) === each })),
+      );
+      for (const { manifest } of revisions.slice(-revisionsReadAhead)) await readInTurns(manifest);
+      return revisions;
     },
     async update(revision, change, beforeWrite = () => Promise.resolve()) {
       for (let tries = 1; ; tries++) {

@@ -28,18 +28,21 @@ export type YamlDocument = { value: unknown } | { problem: string; line: number 
  * values are frozen, because the same document is read only once and is part of the manifests of many revisions.
  */
 export function readGoYaml(text: string): YamlDocument[] {
-  const documents: YamlDocument[] = [];
+  return [...goYamlDocuments(text)];
+}
+
+/** As `readGoYaml`, one document at a time, so that a caller can do something else between two of them. */
+export function* goYamlDocuments(text: string): Generator<YamlDocument, void> {
   let start = 0;
   let line = 0;
   // apimachinery's YAMLReader cuts here: at a line of dashes, followed by blanks and a comment only.
   for (const { 0: separator, index } of text.matchAll(/^---[^\S\r\n]*(?:#[^\r\n]*)?(?:\r?\n|$)/gm)) {
     const part = text.slice(start, index);
-    documents.push(documentAt(part, line));
+    yield documentAt(part, line);
     line += lineBreaks(part) + lineBreaks(separator);
     start = index + separator.length;
   }
-  documents.push(documentAt(text.slice(start), line));
-  return documents;
+  yield documentAt(text.slice(start), line);
 }
 
 /** Documents that were read recently, keyed by their text, oldest first. */
