@@ -96,6 +96,10 @@ describe('a tampered Helm', () => {
       assertEnd(done, 'failed', 'ProofFailed');
       assert.match(done.report?.message ?? '', /Deployment\/web was changed: .*env.*EXTRA.* \(by kubectl-set\)/);
       assert.equal(done.report?.failedWorkload, 'Deployment/web');
+      assert.match(await s.history(), /4 failed$/);
+      const again = await rollBack(s, planned, { helm, inputs });
+      assert.notEqual(again.outputs['outcome'], 'rolledBack', again.log);
+      assert.notEqual(again.outputs['outcome'], 'alreadyThere', again.log);
     });
   }
 

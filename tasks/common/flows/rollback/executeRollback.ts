@@ -384,7 +384,9 @@ async function proveExpected(
   if (first === undefined) return undefined;
   const told = strange.slice(0, strangeTold).map(({ name, change }) => `${name} ${change}`);
   const more = strange.length > strangeTold ? `; and ${strange.length - strangeTold} more` : '';
-  const message = `Revision ${made.revision} was made, but not all of it is as in its rehearsal: ${told.join('; ')}${more}. No plan has shown that, and nobody has approved it: take it back by hand. This step run again carries the rollback on.`;
+  const message = `Revision ${made.revision} was made, but not all of it is as in its rehearsal: ${told.join('; ')}${more}. No plan has shown that, and nobody has approved it. The revision is marked failed. Undo these changes by hand, then plan again: this task with action: plan.`;
+  // Carried on, it would be proven without a rehearsal, and the changes would pass.
+  await markUnhealthy(context, made, endingFor('failed', 'ProofFailed', message, first.name));
   return { ...rollbackEnding('failed', 'ProofFailed', message), failedWorkload: first.name };
 }
 
