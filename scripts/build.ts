@@ -136,8 +136,6 @@ async function bundleTask({ source, name, entries }: { source: string; name: str
       sourcefile: `tasks/${name}/main.js`,
     },
     outfile: 'main.js',
-    // Uses the package `punycode`, because Node's own module is deprecated and warns on stderr from Node 21 on.
-    alias: { punycode: 'punycode/' },
     sourcemap: 'external',
     legalComments: 'external',
     metafile: true,
