@@ -23,7 +23,7 @@ import {
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 
 /** Every input of the task with its default; the same as in task.json. */
-export const inputDefaults = {
+const inputDefaults = {
   ...connectionInputDefaults,
   action: 'plan',
   releaseName: '',

@@ -115,7 +115,7 @@ export function isFailureReason(word: string): word is FailureReason {
 }
 
 /** Names of things that the report shows; never values or secrets. */
-export type FailureFacts = Readonly<Record<string, string | number>>;
+type FailureFacts = Readonly<Record<string, string | number>>;
 
 /**
  * The error that stops a task from knowing or acting. `message` says what was being done, on which object, and what

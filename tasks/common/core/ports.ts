@@ -82,7 +82,7 @@ export type Rendered = HelmResult & {
   said: readonly string[];
 };
 
-export interface UpgradeOptions {
+interface UpgradeOptions {
   timeoutSeconds: number;
   wait: boolean;
   /**
@@ -149,7 +149,7 @@ export interface RollbackHelm {
   rollback(options: FencedRollback): Promise<{ result: HelmResult; fence: FenceRecord }>;
 }
 
-export type RollbackTarget = Pick<Revision, 'revision' | 'applyMethod'>;
+type RollbackTarget = Pick<Revision, 'revision' | 'applyMethod'>;
 
 export interface FencedRollback {
   target: RollbackTarget;

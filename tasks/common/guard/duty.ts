@@ -20,7 +20,7 @@ interface Watched {
   isTold: boolean;
 }
 
-export interface DutyState {
+interface DutyState {
   /** When the last renewal that the task reported was begun. */
   renewedAtMs: number;
   isOwnerGone: boolean;
@@ -42,7 +42,7 @@ export type GuardAction =
   | { action: 'search' }
   | { action: 'exit' };
 
-export interface DutyStep {
+interface DutyStep {
   state: DutyState;
   actions: readonly GuardAction[];
   /** When to look again; undefined means not before another event. */

@@ -33,7 +33,7 @@ export interface TaskAgent extends Agent {
   complete(result: TaskResult, message: string): void;
 }
 
-export interface AgentOptions {
+interface AgentOptions {
   /** Secrets are removed from this object, so that no child process inherits them. */
   environment?: NodeJS.ProcessEnv;
   /** Receives whole lines with their line breaks. The default is standard output. */

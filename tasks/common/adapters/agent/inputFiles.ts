@@ -5,7 +5,7 @@ import { secretFinder } from '../../core/text/secrets';
 import type { TaskAgent } from './agent';
 
 /** The real file system. Relative paths start at `workingDirectory`. */
-export function inputFiles(workingDirectory: string): InputFiles {
+function inputFiles(workingDirectory: string): InputFiles {
   const absolute = (file: string): string => path.resolve(workingDirectory, file);
   return {
     platform: process.platform,

@@ -18,7 +18,7 @@ import {
   type Upstream,
 } from './upstream';
 
-export interface FenceRules {
+interface FenceRules {
   release: string;
   namespace: string;
   policy: FencePolicy;

@@ -30,7 +30,7 @@ export function bodyDigest({ body }: GatewayRequest): string {
   return createHash('sha256').update(body).digest('hex');
 }
 
-export interface LoopbackServer {
+interface LoopbackServer {
   token: string;
   /** The text of a kubeconfig for this server, with its one-time token. */
   kubeconfig(namespace: string): string;

@@ -22,7 +22,7 @@ import {
   type Upstream,
 } from './upstream';
 
-export interface ReleaseName {
+interface ReleaseName {
   release: string;
   namespace: string;
 }

@@ -12,7 +12,7 @@ export function objectReply(status: number, object: KubeObject): Reply {
   return jsonReply(status, object);
 }
 
-export interface StatusDetails {
+interface StatusDetails {
   name?: string;
   group?: string;
   kind?: string;

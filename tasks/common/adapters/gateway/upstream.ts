@@ -18,7 +18,7 @@ export interface Answered {
 }
 
 /** A request that the gateway makes itself. */
-export interface Question {
+interface Question {
   method: Exchange['method'];
   /** The path with its query. */
   path: string;

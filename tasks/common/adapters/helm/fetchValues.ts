@@ -8,7 +8,7 @@ import { codeOf } from '../kubernetes/errors';
 import { proxyFor } from '../kubernetes/proxy';
 import { abortableDelay, backoffMs } from '../kubernetes/transport';
 
-export interface FetchOptions {
+interface FetchOptions {
   /** The place that errors name, for example `valueFiles, line 2`. Of the address they may show only the server. */
   input: string;
   environment: NodeJS.ProcessEnv;

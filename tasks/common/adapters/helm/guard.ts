@@ -5,7 +5,7 @@ import type { Guard } from '../../core/ports';
 import { guardVariable, guardVariableValue, messageLine, type GuardMessage, type HelmKind } from '../../guard/messages';
 import { childMark, machineMs } from '../system/processes';
 
-export interface GuardOptions {
+interface GuardOptions {
   /** The bundle of the guard. The default is the file beside the program that the agent has started. */
   file?: string;
   /** The environment of child processes. The guard gets only what it needs of it. */

@@ -12,7 +12,7 @@ import { keptObjectsName } from '../../core/release/releaseRecord';
  * The API server accepts Secrets with up to 1 MiB of data (k8s.io/api, core/v1: MaxSecretSize). This limit is for the
  * gzipped objects.
  */
-export const keptMaxBytes = 1_000_000;
+const keptMaxBytes = 1_000_000;
 const inflatedMaxBytes = 16 * 1024 * 1024;
 
 type Data = Readonly<Record<string, string>>;

@@ -11,7 +11,7 @@ import { redactedTexts } from '../../core/rollbackPlan/planRollback';
 import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
 import type { Redact } from '../../core/text/secrets';
 
-export interface PlanStoreOptions {
+interface PlanStoreOptions {
   namespace: string;
   /** The name of the release, or the name of the lock of plain workloads. */
   subject: string;

@@ -11,7 +11,7 @@ import { rehearseRollback } from './rehearseRollback';
 import { createReleaseHelm, helmBuild, type ReleaseHelmOptions } from './helm';
 import type { PrivateFolder } from '../agent/privateFolder';
 
-export interface RollbackHelmOptions {
+interface RollbackHelmOptions {
   helm: ReleaseHelmOptions;
   folder: PrivateFolder;
   onSecret: (secret: string) => void;

@@ -23,7 +23,7 @@ import {
   type RecordChange,
 } from '../../core/release/releaseRecord';
 
-export interface StorageOptions {
+interface StorageOptions {
   release: string;
   namespace: string;
   /** The value of HELM_DRIVER. Helm's default is `secret`. */

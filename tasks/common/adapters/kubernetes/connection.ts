@@ -15,7 +15,7 @@ import type { PrivateFolder } from '../agent/privateFolder';
 import type { ServiceConnection, TaskEnvironment } from '../agent/taskEnvironment';
 
 /** A connection to the cluster that Helm and our own client share. */
-export interface ClusterConnection {
+interface ClusterConnection {
   /** In the private folder, with mode 0600. */
   kubeconfigPath: string;
   server: string;
@@ -27,7 +27,7 @@ export interface ClusterConnection {
   close(): void;
 }
 
-export interface ConnectionHost {
+interface ConnectionHost {
   environment: TaskEnvironment;
   privateFolder: PrivateFolder;
   mask(secret: string): void;

@@ -24,7 +24,7 @@ export interface CredentialSource {
   renew(rejected: Credentials): Promise<boolean>;
 }
 
-export interface CredentialOptions {
+interface CredentialOptions {
   /** Reads the kubeconfig again, because it may contain a new token by now. */
   reread: () => ClusterAccess;
   environment: NodeJS.ProcessEnv;

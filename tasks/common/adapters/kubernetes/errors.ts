@@ -117,7 +117,7 @@ export function cancelled(attempt: Attempt): TaskError {
 }
 
 /** The fields of a Kubernetes Status that errors need. */
-export interface Status {
+interface Status {
   message: string;
   reason: string;
   code: number;

@@ -13,7 +13,7 @@ import { resourcePath } from './resources';
 import { abortableDelay, backoffMs } from './transport';
 import type { FollowQuery, FollowSnapshot, ListQuery } from '../../core/kubernetes/queries';
 
-export interface FollowOptions {
+interface FollowOptions {
   signal: AbortSignal;
   clusterSignal?: AbortSignal;
   onNotice: (notice: string) => void;

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import { TaskError } from '../../core/failure';
 
-export interface ProxyOptions {
+interface ProxyOptions {
   environment: NodeJS.ProcessEnv;
   /** The proxy of the kubeconfig. It wins over the environment. */
   proxyUrl: string | undefined;

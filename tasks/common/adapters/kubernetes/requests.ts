@@ -8,20 +8,20 @@ import type { ApiResource } from '../../core/kubernetes/access';
 import type { ListQuery } from '../../core/kubernetes/queries';
 
 /** One page of a list: its objects with apiVersion and kind, and the token of the next page. */
-export interface Page {
+interface Page {
   items: KubeObject[];
   resourceVersion: string;
   continueToken: string | undefined;
 }
 
-export const pageLimit = 500;
+const pageLimit = 500;
 /**
  * After this number of tries everything is read in one request. client-go does the same when its pages keep expiring.
  */
 const pagedTries = 3;
 
 /** Options for requests that must be sent first, such as discovery. */
-export interface How {
+interface How {
   retry?: Exchange['retry'];
   signal?: AbortSignal;
 }
@@ -45,7 +45,7 @@ export interface Requests {
   pages(query: ListQuery, options: PagesOptions): Promise<string>;
 }
 
-export interface PagesOptions {
+interface PagesOptions {
   retry: Exchange['retry'];
   signal?: AbortSignal;
   /** Called before the first page of every try, because the pages of an earlier try are no longer valid. */
@@ -165,7 +165,7 @@ interface PageOptions {
   continueToken: string | undefined;
 }
 
-export function kindNotServed(apiVersion: string, kind: string, attempt: Attempt): TaskError {
+function kindNotServed(apiVersion: string, kind: string, attempt: Attempt): TaskError {
   const message = `Could not ${attempted(attempt)}: the API server serves no ${kind} of ${apiVersion}.`;
   return new TaskError('KindNotServed', message, { facts: { apiVersion, kind } });
 }

@@ -69,7 +69,7 @@ export interface Transport {
   close(): void;
 }
 
-export interface TransportOptions {
+interface TransportOptions {
   access: ClusterAccess;
   credentials: CredentialSource;
   environment: NodeJS.ProcessEnv;
@@ -379,7 +379,7 @@ async function readBody(
 }
 
 /** Converts seconds or an HTTP date to milliseconds, with an upper limit. */
-export function retryAfterMs(header: string | undefined, now: number): number | undefined {
+function retryAfterMs(header: string | undefined, now: number): number | undefined {
   if (header === undefined || header.trim() === '') return undefined;
   const value = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now;
   if (Number.isNaN(value)) return undefined;

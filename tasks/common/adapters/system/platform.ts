@@ -8,7 +8,7 @@ import type { SpawnOptions } from 'node:child_process';
 import { canBeHelm } from '../../core/inputs/helmPathInput';
 
 /** How a child process is started. */
-export interface Start {
+interface Start {
   /** True if the child must receive the agent's CTRL_C directly. */
   sharesConsole: boolean;
   /** True if we may end the child and it may end with us. False for a child that must finish. */

@@ -3,7 +3,7 @@ import { hasEndedByConsole, isConsoleEvent, startOptions } from './platform';
 import { startTimer } from './timer';
 import { killTreeOnWindows } from './windowsProcesses';
 
-export interface ProcessOptions {
+interface ProcessOptions {
   env: NodeJS.ProcessEnv;
   cwd: string;
   onStdout: (chunk: Uint8Array) => void;

@@ -12,7 +12,7 @@ import { deliverable, isStrangerOnWindows, type StopStep } from './platform';
 import { killTreeOnWindows, seenOnWindows, startedAtOnWindows } from './windowsProcesses';
 
 /** `group` means the whole process group of a process that was started as the first of its own group. */
-export type Reach = 'process' | 'group';
+type Reach = 'process' | 'group';
 
 /**
  * Milliseconds of a clock that is the same for all processes of this machine, starts at an arbitrary moment and is
@@ -95,7 +95,7 @@ export async function waitUntilGone(
   }
 }
 
-export interface FoundProcess {
+interface FoundProcess {
   mark: string;
   /** The mark of its process group. The first process of the group may be gone. */
   groupMark: string;

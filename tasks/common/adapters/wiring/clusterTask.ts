@@ -6,7 +6,7 @@ import type { TaskRun } from '../agent/runTask';
 import { createReleaseStorage } from '../helm/storage';
 
 /** A connection to the cluster that is open while a flow runs. */
-export interface OpenCluster {
+interface OpenCluster {
   cluster: Cluster;
   kubeconfigPath: string;
   namespace: string;

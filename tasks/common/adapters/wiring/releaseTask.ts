@@ -21,7 +21,7 @@ import type { TaskAgent } from '../agent/agent';
 import type { TaskRun } from '../agent/runTask';
 
 /** The ports of a flow that changes one release, without the lease. The flow acquires the lease itself. */
-export type ReleaseStart = RolloutContext &
+type ReleaseStart = RolloutContext &
   LeaseContext & {
     storage: ReleaseStorage;
     helmOptions: ReleaseHelmOptions;

@@ -14,7 +14,7 @@ import type { TaskRun } from '../agent/runTask';
 import type { PlainStart, ReleaseRollbackStart } from '../../core/releaseContext';
 
 /** The two flows of a step: one for a release, one for plain workloads. */
-export interface RollbackFlows<T> {
+interface RollbackFlows<T> {
   release: (start: ReleaseRollbackStart) => Promise<T>;
   workloads: (start: PlainStart) => Promise<T>;
 }

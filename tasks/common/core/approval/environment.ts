@@ -8,7 +8,7 @@ export function isEnvironmentApproval({ type }: RunRecord): boolean {
   return type.toLowerCase() === 'checkpoint.approval';
 }
 
-export interface EnvironmentQuestion {
+interface EnvironmentQuestion {
   timeline: Timeline;
   own: OwnRecords;
   /** The time at which the plan was made. */

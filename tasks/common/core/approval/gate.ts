@@ -26,7 +26,7 @@ function isOfServerJob(record: RunRecord, timeline: Timeline): boolean {
   return job !== undefined && job.agentName === undefined && record.agentName === undefined;
 }
 
-export interface GateQuestion {
+interface GateQuestion {
   timeline: Timeline;
   own: OwnRecords;
   /** The time at which the plan was made. */

@@ -36,7 +36,7 @@ export interface RunBuild {
   requestedBy?: Identity;
 }
 
-export type ApprovalStatus =
+type ApprovalStatus =
   | 'undefined'
   | 'uninitiated'
   | 'pending'

@@ -2,7 +2,7 @@
  * The kind of value that a flag of Helm has. A `required` value is the next word. An `optional` value is never the next
  * word, but follows after `=`.
  */
-export type FlagValue = 'none' | 'optional' | 'required';
+type FlagValue = 'none' | 'optional' | 'required';
 
 export type HelmFlags = ReadonlyMap<string, FlagValue>;
 

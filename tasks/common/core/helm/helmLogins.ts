@@ -8,7 +8,7 @@ type Texts = Readonly<Record<string, string | undefined>>;
 /**
  * The files in which Helm keeps logins, one list for each kind of file. The first file of a list that exists counts.
  */
-export interface LoginFiles {
+interface LoginFiles {
   repositories: readonly string[];
   registries: readonly string[];
 }

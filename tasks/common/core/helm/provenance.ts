@@ -35,7 +35,7 @@ export function parseHelmBuild(answer: string): HelmBuild | undefined {
 export type ObjectMatching = 'kind' | 'groupKind' | 'groupVersionKind';
 
 /** The differences between versions of Helm in how they change objects. */
-export interface HelmRules {
+interface HelmRules {
   matching: ObjectMatching;
   /** True if Helm changes an object that exists but is not in the last manifest. Older versions fail half-way. */
   adoptsObjectsOutsideLastManifest: boolean;
@@ -71,7 +71,7 @@ export function rulesOf(version: string): HelmRules {
 }
 
 /** Returns true if a Helm with this rule matches the two objects. */
-export function isSameToHelm(matching: ObjectMatching, one: ObjectRef, other: ObjectRef): boolean {
+function isSameToHelm(matching: ObjectMatching, one: ObjectRef, other: ObjectRef): boolean {
   if (one.kind !== other.kind || one.name !== other.name) return false;
   if ((one.namespace ?? '') !== (other.namespace ?? '')) return false;
   switch (matching) {
@@ -126,7 +126,7 @@ export type HelmProvenance =
   /** The pipeline names a SHA-256, and the binary has another one. */
   | { from: 'otherThanPinned'; version: string; problem: string; rules: HelmRules };
 
-export interface HelmIdentity {
+interface HelmIdentity {
   /** Undefined if the answer of the binary was not understood. */
   build: HelmBuild | undefined;
   /** The SHA-256 of the file that is run, in hexadecimal. Undefined if it was not computed. */
@@ -220,9 +220,9 @@ function compareNumbers(one: readonly number[], other: readonly number[]): numbe
   return 0;
 }
 
-export type ProvenanceVerdict = { verdict: 'accepted' } | { verdict: 'warning' | 'refused'; message: string };
+type ProvenanceVerdict = { verdict: 'accepted' } | { verdict: 'warning' | 'refused'; message: string };
 
-export interface ProvenancePolicy {
+interface ProvenancePolicy {
   /** The command of the binary, for the message. */
   binary: string;
   allowUnknownHelm: boolean;

@@ -23,7 +23,7 @@ export interface PreparedInputs {
 }
 
 /** Paths of the files that the adapter wrote for the private values; `texts` are in the order of `privateTexts`. */
-export interface PrivateValueFiles {
+interface PrivateValueFiles {
   values?: string;
   texts: readonly string[];
 }

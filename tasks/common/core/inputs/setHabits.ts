@@ -8,7 +8,7 @@ export type SetInput = 'set' | 'setString' | 'setFile' | 'setLiteral';
  * A habit from a shell or from HelmDeploy that works differently with Helm. `refusal`: the value cannot be the intended
  * one. `warning`: the value may be intended. The texts never quote the line.
  */
-export interface Habit {
+interface Habit {
   refusal?: string;
   warning?: string;
 }

@@ -21,7 +21,7 @@ import { isNestedTooDeep } from './yamlDepth';
  */
 
 /** `line` counts from 1 in the whole text. `line` is 0 if the problem has no place. */
-export type YamlDocument = { value: unknown } | { problem: string; line: number };
+type YamlDocument = { value: unknown } | { problem: string; line: number };
 
 /**
  * Returns the documents of a stream in their order. A document with nothing but comments is null. Never throws. The

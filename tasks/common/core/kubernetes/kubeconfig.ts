@@ -47,7 +47,7 @@ export interface Kubeconfig {
 }
 
 /** The data of a service connection of the kinds ServiceAccount and AzureSubscription. */
-export interface ServiceAccountConnection {
+interface ServiceAccountConnection {
   origin: string;
   server: string;
   /** Base64 of the token, as in the account's Secret. */

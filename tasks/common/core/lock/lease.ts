@@ -18,7 +18,7 @@ export type { Work } from './work';
  * Work that an earlier holder had begun when it lost or released the lease. `until` is that holder's last sign of life,
  * by the server's clock.
  */
-export interface LeftWork extends Work {
+interface LeftWork extends Work {
   until: Date;
 }
 

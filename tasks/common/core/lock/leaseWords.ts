@@ -13,7 +13,7 @@ function releaseText({ release, namespace }: Locked): string {
 }
 
 /** Returns one line that names the holder, its work and the page of its run. */
-export function holderText({ holder, link, work, acquiredAt }: LeaseRecord): string {
+function holderText({ holder, link, work, acquiredAt }: LeaseRecord): string {
   const doing = work === undefined ? '' : `, at work on ${workText(work)}`;
   const since = acquiredAt === '' ? '' : `, since ${shownTime(acquiredAt)} by its clock`;
   const at = link === '' ? '' : `: ${link}`;

@@ -78,7 +78,7 @@ function shortened(text: string): string {
   return text.length > 120 ? `${text.slice(0, 119)}…` : text;
 }
 
-export interface UpgradeMethod {
+interface UpgradeMethod {
   /** True for a server-side apply that fails at the first field that another manager has set to another value. */
   meetsConflicts: boolean;
   /**

@@ -162,7 +162,7 @@ export type Restoration =
   /** `why` is a clause: «it is gone, …». */
   | { action: 'leave'; why: string };
 
-export type Patch = Readonly<Record<string, unknown>>;
+type Patch = Readonly<Record<string, unknown>>;
 
 const runsAgain = new Set(['batch/Job', '/Pod']);
 const holdsData = new Set([

@@ -15,7 +15,7 @@ import {
   type TaskResult,
 } from './report';
 
-export type HealthWord = 'healthy' | 'unhealthy' | 'unknown';
+type HealthWord = 'healthy' | 'unhealthy' | 'unknown';
 
 /** One check of the health of workloads or of a release. Schema: docs/report.schema.json. */
 export interface HealthReport {

@@ -43,7 +43,7 @@ export type ReasonGroup = 'quota' | 'readiness' | 'image' | 'permissions' | 'lim
 /** `timeout`: the cause may disappear at any moment, so only the rollout's timeout ends the wait. */
 export type Grace = number | 'timeout';
 
-export interface CauseRule {
+interface CauseRule {
   group: ReasonGroup;
   /** The seconds that the cause must last before the rollout counts as hopeless; 0 if the cause cannot disappear. */
   grace: Grace;

@@ -1,7 +1,7 @@
 import type { CauseCode, Grace } from './causes';
 
 /** The reason why the API server refused a pod or a claim, recognised by the text of its answer. */
-export interface Refusal {
+interface Refusal {
   code: CauseCode;
   detail?: string;
   isCertain: boolean;

@@ -45,7 +45,7 @@ export interface Finding {
   logs: readonly LogRequest[];
 }
 
-export interface ContainerRuns {
+interface ContainerRuns {
   /** The number of ended runs. */
   ended: number;
   /** The number of ended runs from which on the container counts as a crash loop. */

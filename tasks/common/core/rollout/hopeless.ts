@@ -13,7 +13,7 @@ const spreadSeconds = 5;
  */
 const suspectLimit = 5;
 
-export interface JudgedFinding {
+interface JudgedFinding {
   cause: Cause;
   isHopeless: boolean;
   /** The time at which the finding becomes hopeless if nothing changes. */

@@ -11,7 +11,7 @@ export const imageReasons: ReadonlySet<string> = new Set([
   'SignatureValidationFailed',
 ]);
 
-export interface ImageTrouble {
+interface ImageTrouble {
   code: CauseCode;
   detail?: string;
   isCertain: boolean;

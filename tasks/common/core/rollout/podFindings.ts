@@ -5,7 +5,7 @@ import { newest, type EventRecord } from './events';
 import { eventEvidence, nameOf, refTo, type Finding } from './finding';
 import { at, conditionOf, isTrue, listAt, numberAt, textAt } from '../kubernetes/read';
 
-export interface PodSurroundings {
+interface PodSurroundings {
   /** Events about this pod. */
   events: readonly EventRecord[];
   /** The node of the pod, if nodes can be read. */

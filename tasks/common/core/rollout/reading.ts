@@ -11,7 +11,7 @@ import type { FollowedObject, RolloutSnapshot, UnreadKind } from './snapshot';
 import type { RolloutPolicy, BaselineEntry, RolloutMemory, Reading } from './model';
 import { waitsForConsumer, workloadFindings, type WorkloadSurroundings } from './workloadFindings';
 
-export interface ReadingContext {
+interface ReadingContext {
   snapshot: RolloutSnapshot;
   index: Index;
   policy: RolloutPolicy;

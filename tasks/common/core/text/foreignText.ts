@@ -73,7 +73,7 @@ export function withoutUnseen(line: string): string {
 }
 
 /** Cuts a stream of bytes into lines. These lines are raw: pass each line through `showLine` before you log it. */
-export interface LineReader {
+interface LineReader {
   /** Returns the lines that this chunk completed. */
   push(chunk: Uint8Array): string[];
   /** Returns the last line, if the stream did not end with a line break. */

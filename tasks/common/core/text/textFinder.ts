@@ -2,7 +2,7 @@
 export type Range = readonly [number, number];
 
 /** Finds many texts, also long ones, in one pass over another text. */
-export interface TextFinder {
+interface TextFinder {
   /** Returns the ranges of whole texts, in order. Ranges that overlap or touch are merged. */
   ranges(text: string): Range[];
   /**
@@ -12,14 +12,14 @@ export interface TextFinder {
 }
 
 /** Shorter texts cannot be searched for. Unit: characters. */
-export const shortestFound = 3;
+const shortestFound = 3;
 
 /**
  * The first characters of a text count as the whole text, if the searched text ends or was cut right after them. In the
  * same way, the last characters count, if the searched text begins right before them, at its start or after a cut. At
  * least this many characters are needed. Unit: characters.
  */
-export const shortestPart = 16;
+const shortestPart = 16;
 
 /**
  * A part that was cut at both ends must have at least this many characters: a few words of a configuration file are not

@@ -30,7 +30,7 @@ export interface ConflictingObject {
  * that the API server refuses for another reason, or that this identity may not ask about, are left out: Helm finds out
  * itself.
  */
-export async function conflictingObjects(
+async function conflictingObjects(
   { cluster, signal }: Pick<RolloutContext, 'cluster' | 'signal'>,
   manifest: string,
   release: ReleaseName,

@@ -20,7 +20,7 @@ function mostMs({ request }: ReleaseContext): number {
   return Math.min(120_000, Math.max(allMs / 4, Math.min(15_000, allMs / 2)));
 }
 
-export interface Foreseen {
+interface Foreseen {
   /** Undefined where no plan could be made. */
   plan: RollbackPlan | undefined;
   /** The findings that forbid the rollback. */

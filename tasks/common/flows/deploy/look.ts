@@ -167,7 +167,7 @@ function hookSentence(rendering: Rendering): string {
 type History = readonly Revision[];
 
 /** Callbacks for facts. Each is called as soon as its fact is known. */
-export interface Told {
+interface Told {
   onHistory: (history: History) => void;
   /** Called when the serving revision was judged. */
   onServing: (serving: Serving) => void;

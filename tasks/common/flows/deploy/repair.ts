@@ -32,7 +32,7 @@ import { wantedObjects } from '../release/wantedObjects';
 import { removeRelease, returnTo } from './wayBack';
 
 /** The input of a repair. `signal` also aborts when the time of the repair is over. */
-export type RepairStart = RolloutContext &
+type RepairStart = RolloutContext &
   LeaseContext &
   LeftEnded & {
     helm: ReleaseHelm;

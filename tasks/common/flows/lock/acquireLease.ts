@@ -38,7 +38,7 @@ export interface Taken {
 }
 
 /** `unlocked`: the lease cannot be used, and the log says why. `later`: the namespace does not exist yet. */
-export type Acquired = { state: 'held'; taken: Taken } | { state: 'unlocked' } | { state: 'later' };
+type Acquired = { state: 'held'; taken: Taken } | { state: 'unlocked' } | { state: 'later' };
 
 export interface Moment {
   monotonicMs: number;

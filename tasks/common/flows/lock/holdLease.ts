@@ -79,7 +79,7 @@ function isTrusted(holding: Holding): boolean {
   return silentMs(holding) <= trustMs && wallMs <= trustMs;
 }
 
-export function throwIfLost({ loss }: Holding): void {
+function throwIfLost({ loss }: Holding): void {
   if (loss !== undefined) throw loss;
 }
 

@@ -14,7 +14,7 @@ import type { RecordChange } from '../../core/release/releaseRecord';
 import { duration } from '../../core/text/durationText';
 
 /** The judgement if the run that made a revision pending is gone, with the reason. */
-export type Owner = { isGone: true; how: string } | { isGone: false; why: string };
+type Owner = { isGone: true; how: string } | { isGone: false; why: string };
 
 /**
  * Finds out if the run of a pending revision is gone. A Lease that names this run is proof, because the Lease is now

@@ -8,7 +8,7 @@ import { refOfPlanned } from '../../core/rollbackPlan/execution/execution';
 import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
 import { proveObjects } from './proof';
 
-export interface BroughtBack {
+interface BroughtBack {
   /** The objects that were made again, as `Kind/name`. */
   restored: readonly string[];
   /** A sentence about the objects that were gone; empty where all objects exist. */

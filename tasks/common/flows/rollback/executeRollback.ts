@@ -42,7 +42,7 @@ import { wantedObjects } from '../release/wantedObjects';
 import { someNames } from '../../core/text/someNames';
 
 /** A rollback that may be carried out. */
-export interface Approved {
+interface Approved {
   /** The plan that limits what Helm may do. */
   plan: RollbackPlan;
   /** The digest under which the rollback was approved, if it is the digest of another plan. */

@@ -6,7 +6,7 @@ import type { PlainWorkload, RollbackPlan } from '../../core/rollbackPlan/model/
 import { undoOf } from '../../core/rollbackPlan/objects/workloadHistory';
 import type { PlainStart } from '../../core/releaseContext';
 
-export type PlainPlanContext = Pick<PlainStart, 'cluster' | 'namespace' | 'request' | 'sha256'>;
+type PlainPlanContext = Pick<PlainStart, 'cluster' | 'namespace' | 'request' | 'sha256'>;
 
 const kinds: Readonly<Record<string, { kind: string; past: 'ReplicaSet' | 'ControllerRevision' }>> = {
   deployment: { kind: 'Deployment', past: 'ReplicaSet' },
@@ -14,7 +14,7 @@ const kinds: Readonly<Record<string, { kind: string; past: 'ReplicaSet' | 'Contr
   daemonset: { kind: 'DaemonSet', past: 'ControllerRevision' },
 };
 
-export interface PlainPlan {
+interface PlainPlan {
   plan: RollbackPlan;
   workloads: readonly PlainWorkload[];
 }

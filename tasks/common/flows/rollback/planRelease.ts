@@ -36,7 +36,7 @@ import type { RecordChange } from '../../core/release/releaseRecord';
 import type { ListQuery } from '../../core/kubernetes/queries';
 
 /** A plan, and the base for Helm's merge where this is not the last revision as it is. */
-export interface PlannedRelease {
+interface PlannedRelease {
   plan: RollbackPlan;
   /** Records that Helm cannot read as they are. They are renewed before the rollback. */
   renewals: readonly RecordRenewal[];

@@ -8,7 +8,7 @@ import { restoredSentence } from '../../core/rollbackPlan/document/rollbackRepor
 import { liveState } from '../release/drift';
 import { wantedObjects, type WantedObject } from '../release/wantedObjects';
 
-export interface Proof {
+interface Proof {
   /** The objects that are not as declared in the end. */
   drifts: readonly Drift[];
   /** The objects that were applied again, as `Kind/name`. */

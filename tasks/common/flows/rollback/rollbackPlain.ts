@@ -1,6 +1,7 @@
 import type { ProvenApproval } from '../../core/approval/proven';
 import { endingOfRollout, reportedObjects, sentence } from '../../core/report/ending';
 import { asTaskError, TaskError } from '../../core/failure';
+import { insist } from '../steps/insist';
 import type { WorkloadName } from '../../core/inputs/healthRequest';
 import type { ObjectRef } from '../../core/kubernetes/object';
 import { objectKey, objectName } from '../../core/kubernetes/manifest';
@@ -280,7 +281,9 @@ async function finish(
   }
   story.health = 'healthy';
   await noteOnWorkloads(context, plan, `Rolled back by plan ${plan.digest}. ${approval.sentence}`);
-  await plans.note(plan.digest, { state: 'done', revision: 0 });
+  await insist(context, () => plans.note(plan.digest, { state: 'done', revision: 0 })).catch((thrown: unknown) => {
+    context.agent.log(`That the plan was carried out could not be noted in it: ${asTaskError(thrown).message}`);
+  });
   return {
     ...wellRolledBack,
     message: `${plan.objects.length} workloads have their earlier pod templates and are healthy.`,

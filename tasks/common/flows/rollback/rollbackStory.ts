@@ -1,4 +1,4 @@
-import { endingFor, endingThen, type Ending } from '../../core/report/ending';
+import { endingFor, type Ending } from '../../core/report/ending';
 import { asTaskError, type FailureReason } from '../../core/failure';
 import type { Evidence, ReportedObject } from '../../core/report/report';
 import type {
@@ -113,11 +113,6 @@ export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: Ab
 function unchangedWords({ doneBefore }: RollbackStory, said: string): string {
   if (doneBefore !== '') return `${doneBefore} This run changed nothing.`;
   return said.trimEnd().endsWith('Nothing was changed.') ? '' : 'Nothing was changed.';
-}
-
-export function endingAfter(ending: RollbackEnding, later: unknown): RollbackEnding {
-  const { message } = endingThen({ ...ending, outcome: 'failed', reasonGroup: '' }, later);
-  return { ...ending, message };
 }
 
 export function rollbackReport(

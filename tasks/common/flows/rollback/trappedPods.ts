@@ -6,7 +6,7 @@ import type { RollbackContext } from '../../core/releaseContext';
 
 const lookMs = 2_000;
 
-export type PodContext = Pick<RollbackContext, 'agent' | 'clock' | 'cluster' | 'signal'>;
+type PodContext = Pick<RollbackContext, 'agent' | 'clock' | 'cluster' | 'signal'>;
 
 /** While `act` runs, deletes the pods for which these StatefulSets would wait in vain (kubernetes#67250), each once. */
 export async function deletingTrappedPods<T>(

@@ -26,7 +26,7 @@ export interface HookEvidence {
   heard: PodLogs['heard'];
 }
 
-export interface HopelessHook {
+interface HopelessHook {
   ref: ObjectRef;
   cause: Cause;
 }

@@ -5,7 +5,7 @@ import type { RolloutVerdict } from '../../core/rollout/verdict';
 import type { PodLogs } from './podLogs';
 
 /** The output of Jobs' containers, for the time when the Job's controller has deleted their pods. */
-export interface JobLogs {
+interface JobLogs {
   /** Must be called with every verdict. */
   look(verdict: RolloutVerdict): void;
   heard: PodLogs['heard'];

@@ -5,7 +5,7 @@ import type { LogPosition } from '../../core/ports';
 import type { RolloutContext } from '../../core/releaseContext';
 import { containerRuns, type ContainerRun } from '../../core/rollout/containerRuns';
 
-export interface LogLimits {
+interface LogLimits {
   podsPerWorkload: number;
   linesPerContainer: number;
   /** Also reads containers that are not yet reported as started, for pods that vanish once they have ended. */

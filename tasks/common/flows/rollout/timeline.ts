@@ -10,7 +10,7 @@ import { objectKey } from '../../core/kubernetes/manifest';
  */
 const maximumRows = 50;
 
-export interface Timeline {
+interface Timeline {
   /** Updates the row of every workload that has changed. `isOver`: this is the last snapshot. */
   tell(verdict: RolloutVerdict, snapshot: RolloutSnapshot, isOver: boolean): void;
 }

@@ -42,7 +42,7 @@ export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
  * `isTimeProven`: the digest covers the time at which the plan was made. Digests of plans from earlier versions do not
  * cover that time.
  */
-export type ReadPlan = { plan: RollbackPlan; isTimeProven: boolean } | { problem: string };
+type ReadPlan = { plan: RollbackPlan; isTimeProven: boolean } | { problem: string };
 
 /**
  * Reads a kept plan. The digest is computed again from the text, so a cut, changed or foreign text is a problem.

@@ -101,7 +101,7 @@ export function rollbackOutputs(
   };
 }
 
-export function rollbackSubject({ release, workloads, namespace }: RollbackReport): string {
+function rollbackSubject({ release, workloads, namespace }: RollbackReport): string {
   const what = release === '' ? workloads.join(', ') : `release ${release}`;
   return `${what} in namespace ${namespace || '(unknown)'}`;
 }

@@ -2,7 +2,7 @@ import { apiGroup } from '../../kubernetes/manifest';
 import type { FieldValue, PlannedObject } from '../model/types';
 
 /** A field of an object whose value has changed since the plan was made. */
-export interface ChangedField {
+interface ChangedField {
   path: string;
   /** As JSON; empty if the field is absent or must not be shown. */
   was: string;

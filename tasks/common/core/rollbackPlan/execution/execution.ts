@@ -11,7 +11,7 @@ import type { PlannedObject, RollbackPlan } from '../model/types';
  */
 
 /** An object that the task deletes itself. The deletion succeeds only if the object still has this uid. */
-export interface OwnDeletion {
+interface OwnDeletion {
   ref: ObjectRef;
   uid: string;
 }

@@ -16,7 +16,7 @@ import { helmMayDelete, helmMayWrite, ownDeletions } from './execution';
 import type { RollbackPlan } from '../model/types';
 
 /** The data from which the fence policy of a plan's execution is made. */
-export interface FenceMeasure {
+interface FenceMeasure {
   plan: RollbackPlan;
   /** The rehearsal of the plan; absent if there is none to compare with. */
   rehearsal: Rehearsal | undefined;

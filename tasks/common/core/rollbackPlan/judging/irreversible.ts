@@ -9,7 +9,7 @@ import { shortened } from '../model/target';
  * An annotation on the chart (Chart.yaml) or on any object of a revision. Its value is the reason why a rollback cannot
  * undo the revision.
  */
-export const irreversibleAnnotation = 'helm-safe-deploy/irreversible';
+const irreversibleAnnotation = 'helm-safe-deploy/irreversible';
 
 export interface IrreversibleMark {
   revision: number;

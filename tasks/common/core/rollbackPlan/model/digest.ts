@@ -32,7 +32,7 @@ export function isSameObject(one: PlannedObject, other: PlannedObject): boolean 
  * Everything in a plan that matters. Left out is what changes on its own (status, resourceVersion, pods, restarts,
  * times, replicas that an autoscaler sets) and the wording.
  */
-export function planContent(plan: Undigested): unknown {
+function planContent(plan: Undigested): unknown {
   return {
     version: 1,
     subject: plan.subject,

@@ -2,7 +2,7 @@
  * The input that switches a refusal off. No other input does. A refusal that is switched off stays in the plan as a
  * warning.
  */
-export type FindingSwitch =
+type FindingSwitch =
   | 'allow'
   | 'allowUnverifiedTarget'
   | 'allowIrreversible'

@@ -129,7 +129,7 @@ export interface WorkloadPlanInputs extends RollbackRequest {
   sha256: Sha256;
 }
 
-export type PlanSubject =
+type PlanSubject =
   | { kind: 'release'; namespace: string; release: string }
   /** Workloads as the input names them: `deployment/web`. */
   | { kind: 'workloads'; namespace: string; workloads: readonly string[] };

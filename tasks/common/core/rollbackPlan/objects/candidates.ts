@@ -124,12 +124,12 @@ export function isOwnedByRelease(live: KubeObject | undefined): boolean {
 }
 
 /** The objects that a HorizontalPodAutoscaler scales, by `objectKey`. Their replicas change on their own. */
-export function autoscaledKeys({ autoscalers, live }: Pick<ReleasePlanInputs, 'autoscalers' | 'live'>): Set<string> {
+function autoscaledKeys({ autoscalers, live }: Pick<ReleasePlanInputs, 'autoscalers' | 'live'>): Set<string> {
   const all = [...autoscalers, ...[...live.values()].filter(({ kind }) => kind === 'HorizontalPodAutoscaler')];
   return new Set(all.flatMap((autoscaler) => scaleTarget(autoscaler) ?? []));
 }
 
-export function scaleTarget(autoscaler: KubeObject): string | undefined {
+function scaleTarget(autoscaler: KubeObject): string | undefined {
   const spec = autoscaler['spec'] as { scaleTargetRef?: Partial<ObjectRef> } | undefined;
   const { apiVersion, kind, name } = spec?.scaleTargetRef ?? {};
   const { namespace } = autoscaler.metadata;

@@ -35,7 +35,7 @@ const restraining = new Set([
   'admissionregistration.k8s.io/MutatingAdmissionPolicyBinding',
 ]);
 
-export function isRestraining(ref: { apiVersion: string; kind: string }): boolean {
+function isRestraining(ref: { apiVersion: string; kind: string }): boolean {
   return restraining.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`);
 }
 

@@ -15,7 +15,7 @@ import { comparable } from '../model/comparable';
  */
 
 /** A clause about an object that was changed: «Deployment/web was deleted». */
-export type Trace = string;
+type Trace = string;
 
 export function tracesOf(
   before: ReadonlyMap<string, KubeObject>,

@@ -8,7 +8,7 @@ import { numberList } from '../model/target';
 import type { PlainWorkload, RollbackRequest, ToRevision } from '../model/types';
 
 /** A pod template that a workload had, as its controller keeps it. */
-export interface PastTemplate {
+interface PastTemplate {
   revision: number;
   /** The name of the ReplicaSet or ControllerRevision. */
   name: string;
@@ -24,7 +24,7 @@ const revisionAnnotation = 'deployment.kubernetes.io/revision';
 const changeCause = 'kubernetes.io/change-cause';
 
 /** The templates that a workload had, oldest first; the last one is the present template. */
-export function pastTemplates({ live, revisions }: PlainWorkload): PastTemplate[] {
+function pastTemplates({ live, revisions }: PlainWorkload): PastTemplate[] {
   if (live === undefined) return [];
   const own = revisions.filter(({ metadata }) =>
     metadata.ownerReferences?.some(({ uid, controller }) => controller === true && uid === live.metadata.uid),
