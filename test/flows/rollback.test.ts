@@ -516,6 +516,24 @@ describe('an interrupted rollback over fakes', function () {
     }
   });
 
+  for (const what of ['cancelled', 'killed'] as const) {
+    it(`${what} at each moment, without post-job: the next deploy leaves nothing of the revision behind`, async () => {
+      const moments = await momentsOf();
+      const mishaps = what === 'killed' ? kills(moments) : everyTime(moments, 'cancelled');
+      for (const next of [chart('3', [deployment('web', '3')]), one]) {
+        for (const mishap of mishaps) {
+          const on = await begin();
+          const ended = await rollBack(on, await plan(on), { mishap });
+          const where = `${JSON.stringify(mishap)} at ${ended.moments.at(mishap.at - 1) ?? ''}`;
+          const { report } = await on.deploy({ job: 'next', chart: next });
+          assert.match(report?.outcome ?? '', /^(deployed|recovered|unchanged)$/, `${where}: ${report?.message ?? ''}`);
+          const left = live(on.cluster).filter((name) => name === 'ConfigMap/new');
+          assert.deepEqual(left, [], `${where}, then ${next.version}: ${told(on.storage.records)}`);
+        }
+      }
+    });
+  }
+
   it('killed at each moment and no longer approved: nothing is resumed, and nothing is left pending', async () => {
     for (const mishap of kills(await momentsOf())) {
       const on = await begin();

@@ -8,7 +8,7 @@ import {
   objectName,
   refOf,
 } from '../../../tasks/common/core/kubernetes/manifest';
-import type { FencePolicy } from '../../../tasks/common/core/helm/fence';
+import type { FencePolicy, FenceWrite } from '../../../tasks/common/core/helm/fence';
 import type { FencedRollback, Helm, HelmResult } from '../../../tasks/common/core/ports';
 import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release/release';
 import { objectStatus } from '../../../tasks/common/core/status/objectStatus';
@@ -123,6 +123,18 @@ export function fakeHelm(
     return { ...object, metadata: { ...object.metadata, namespace, labels, annotations } };
   };
 
+  const writeOf = (verb: FenceWrite['verb'], { apiVersion, kind, metadata }: KubeObject): FenceWrite => ({
+    verb,
+    apiVersion,
+    resource: `${kind.toLowerCase()}s`,
+    namespace,
+    name: metadata.name,
+    isStorage: false,
+    isMadeHere: false,
+    bodyDigest: '',
+    client: 'Helm',
+  });
+
   /** Applies up to `count` objects. Throws the failure. */
   const apply = async (
     base: string,
@@ -131,18 +143,8 @@ export function fakeHelm(
     { count = Infinity, isRollback = false, isForced = false } = {},
   ) => {
     const conflicts: string[] = [];
-    const isLeft = (object: KubeObject): boolean =>
-      fence?.isLeft?.({
-        verb: 'apply',
-        apiVersion: object.apiVersion,
-        resource: `${object.kind.toLowerCase()}s`,
-        namespace,
-        name: object.metadata.name,
-        isStorage: false,
-        isMadeHere: false,
-        bodyDigest: '',
-        client: 'Helm',
-      }) === true;
+    const isLeft = (object: KubeObject): boolean => fence?.isLeft?.(writeOf('apply', object)) === true;
+    const isHeldBack = (object: KubeObject): boolean => fence?.mayDelete(writeOf('delete', object)) === false;
     const before = new Map(objectsOf(base).map((object) => [manifestKey(object, namespace), object]));
     const wanted = new Map(objectsOf(target).map((object) => [manifestKey(object, namespace), object]));
     for (const [key, object] of [...wanted].slice(0, count)) {
@@ -171,7 +173,7 @@ export function fakeHelm(
     for (const [key, object] of before) {
       if (wanted.has(key)) continue;
       await step(`remove ${objectName(refOf(object))}`);
-      removeUnlessKept(key);
+      if (!isHeldBack(object)) removeUnlessKept(key);
     }
   };
 

@@ -31,13 +31,13 @@ export function fakeRollbackHelm(rehearsed: Rehearsed = [], helm?: Pick<FakeHelm
 }
 
 /**
- * The Helm of ApproveAndRollback, which rehearses and does what `fakeHelm` does. Its fence holds nothing back. Tests
- * with a real Helm cover the fence.
+ * The Helm of ApproveAndRollback, which rehearses and does what `fakeHelm` does. Its fence holds deletions back and
+ * leaves objects as they are. Tests with a real Helm cover the rest of the fence.
  */
 export function workingRollbackHelm(
   storage: FakeStorage,
   cluster: FakeCluster,
-  rollback: FakeHelm['rollback'],
+  rollback: FakeHelm['fencedRollback'],
 ): RollbackHelm {
   return {
     ...fakeRollbackHelm(),
@@ -51,9 +51,8 @@ export function workingRollbackHelm(
       const wanted = manifestOfRecord(storage.records.find(({ revision }) => revision === target.revision));
       return Promise.resolve(rehearsedRollback(cluster, base, wanted));
     },
-    async rollback({ target, timeoutSeconds, endAfterSeconds, wait }) {
-      const { revision } = target;
-      const result = await rollback({ revision, timeoutSeconds, endAfterSeconds, wait, forceConflicts: false });
+    async rollback(options) {
+      const result = await rollback(options);
       return { result, fence: { forwarded: [], heldBack: [], refused: [], requests: { reads: 0, writes: 0 } } };
     },
   };

@@ -411,7 +411,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     request: { ...plainRequest, lock: 'preferred', ...options.request },
   };
 
-  const fencedHelm = workingRollbackHelm(storage, cluster, (wish) => runHelm((helm) => helm.rollback(wish)));
+  const fencedHelm = workingRollbackHelm(storage, cluster, (wish) => runHelm((helm) => helm.fencedRollback(wish)));
   return {
     start,
     fenced: { ...start, rollbackHelm: wrap('rollbackHelm', fencedHelm) },

@@ -229,6 +229,12 @@ export function wasBegun(lease: LeaseRecord | undefined, revision: number): bool
   return [lease.work, ...lease.left].some((work) => work?.revision === revision && work.action !== 'uninstall');
 }
 
+/** Returns true if an earlier holder had begun the rollback that makes the revision and had not finished it. */
+export function wasRollbackBegun(lease: LeaseRecord | undefined, revision: number): boolean {
+  if (lease === undefined) return false;
+  return [lease.work, ...lease.left].some((work) => work?.revision === revision && work.action === 'rollback');
+}
+
 /** Adds unfinished work whose Helm has ended. Work without a time is left out, because it proves nothing. */
 export function withLeft(left: readonly LeftWork[], work: Work | undefined, until: Date | undefined): LeftWork[] {
   const more = work === undefined || until === undefined ? left : [...left, { ...work, until }];

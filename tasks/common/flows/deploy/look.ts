@@ -23,7 +23,7 @@ import type { Revision } from '../../core/release/release';
 import type { ServingHealth } from '../../core/report/report';
 import { baselineOf, judge, type RolloutMemory } from '../../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
-import { wasBegun } from '../../core/lock/lease';
+import { wasBegun, wasRollbackBegun } from '../../core/lock/lease';
 import { cancelledDescription, verify } from '../release/record';
 import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../../core/releaseContext';
 import { bury, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from '../release/recover';
@@ -51,6 +51,11 @@ export interface Look {
   isHealthy: boolean;
   /** The revision that was left pending and is now marked failed, as it was found. */
   died: Revision | undefined;
+  /**
+   * A rollback made the last revision and was not finished. An approved rollback deletes what its target does not have
+   * only at its end, so objects of earlier revisions may still be live.
+   */
+  isUnfinishedRollback: boolean;
   /** Undefined where this identity may not find out. */
   hasNamespace: boolean | undefined;
 }
@@ -199,7 +204,8 @@ async function lookAtRelease(context: DeployContext, { onHistory, onServing, onD
   const isRenewed = history !== restored;
   onHistory(history);
   const state = releaseState(history);
-  const nothingServes = { baseline: undefined, isHealthy: false, died, hasNamespace, isRenewed };
+  const known = { died, hasNamespace, isRenewed, isUnfinishedRollback: false };
+  const nothingServes = { baseline: undefined, isHealthy: false, ...known };
   if (state.state === 'unknown') {
     throw new TaskError(
       'ReleasePending',
@@ -222,7 +228,8 @@ async function lookAtRelease(context: DeployContext, { onHistory, onServing, onD
   agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
   const marked = await storage.history();
   const target = rollbackTarget(marked);
-  return { history: marked, state, target, baseline, isHealthy, died, hasNamespace, isRenewed };
+  const isUnfinishedRollback = wasRollbackBegun(context.lease.previous, state.last.revision);
+  return { history: marked, state, target, baseline, isHealthy, ...known, isUnfinishedRollback };
 }
 
 /**

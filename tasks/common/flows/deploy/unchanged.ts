@@ -14,6 +14,12 @@ export async function unchanged(context: DeployContext, seen: Look): Promise<End
   if (seen.state.state !== 'deployed' || request.forceUpgrade || !seen.isHealthy) return undefined;
   const deployed = seen.history.at(-1);
   if (deployed === undefined || !isVerified(deployed)) return undefined;
+  if (seen.isUnfinishedRollback) {
+    agent.log(
+      `Revision ${deployed.revision} was made by a rollback that was not finished. This deploy removes what it has left.`,
+    );
+    return undefined;
+  }
   const changes = whatChanged({ rendering: seen.rendering, deployed });
   const isTestChanged = changes.length === 0 && (await hasOtherTests(context, seen.rendering.hooks, deployed.hooks));
   if (isTestChanged) changes.push('the tests (helm test)');

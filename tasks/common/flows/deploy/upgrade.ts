@@ -91,16 +91,17 @@ function needsWait(rendering: Rendering, event: string): boolean {
 
 /** After a failed revision, Helm needs a base to leave nothing of that revision behind; see core/release/mergeBase. */
 async function baseForUpgrade(context: DeployContext, seen: Look): Promise<GivenBase | undefined> {
-  if (seen.state.state !== 'failed') return undefined;
-  const good = lastGood(seen.history);
+  if (seen.state.state !== 'failed' && !seen.isUnfinishedRollback) return undefined;
+  const good = lastGood(seen.isUnfinishedRollback ? seen.history.slice(0, -1) : seen.history);
   const chain = chainFrom(seen.history, good);
+  const why = seen.isUnfinishedRollback ? 'was made by a rollback that was not finished' : 'failed';
   context.agent.log(
-    `Revision ${seen.state.last.revision} failed. Helm is made to merge from all that revisions ${chain
+    `Revision ${chain.at(-1)?.revision ?? ''} ${why}. Helm is made to merge from all that revisions ${chain
       .map((revision) => revision.revision)
       .join(', ')} may have left, so that nothing of it stays.`,
   );
   // With reused values, Helm takes those of the last revision, so the values of a failed revision would come back.
-  const config = reusesValues(context.request) ? good?.config : undefined;
+  const config = reusesValues(context.request) && !seen.isUnfinishedRollback ? good?.config : undefined;
   return giveBase(context, seen.history, chain, good, seen.rendering.manifest, config);
 }
 

@@ -1,7 +1,7 @@
 import type { ProvenApproval } from '../../core/approval/proven';
 import { errorThen } from '../../core/report/ending';
 import { asTaskError, TaskError } from '../../core/failure';
-import { appliedLast, wasJudged } from '../../core/release/history';
+import { appliedLast, wasJudged, isVerified } from '../../core/release/history';
 import { objectName } from '../../core/kubernetes/manifest';
 import type { Revision } from '../../core/release/release';
 import type { Lease, LeftEnded, ReleaseRollbackStart, RollbackContext } from '../../core/releaseContext';
@@ -88,11 +88,20 @@ async function underLease(
   const history = await context.storage.history().catch(() => undefined);
   await hideSecrets(context, history ?? []);
   if (history !== undefined && !isPending(history)) {
-    await lease.settled();
+    if (isFinished(story, history)) await lease.settled();
     // The post-job phase resumes a rollback that was cancelled in the middle.
     if (ending.outcome !== 'cancelled') endWork(context.agent);
   }
   return ending;
+}
+
+/**
+ * Returns false while a begun rollback has made its revision and has not seen it verified: then objects that the target
+ * does not have may still be live, and the next run, whatever it does, has to know of them.
+ */
+function isFinished({ hasBegun }: RollbackStory, history: readonly Revision[]): boolean {
+  const last = history.at(-1);
+  return !hasBegun || last?.status !== 'deployed' || isVerified(last);
 }
 
 function timeout({ request }: RollbackContext): number {
