@@ -11,7 +11,7 @@ import { debianFile } from '../../scripts/cluster/debian';
 import { cacheFolder, clusterFolder } from '../../scripts/cluster/folders';
 import { images, writeImageArchive } from '../../scripts/cluster/images';
 import { interfacesOf } from '../../scripts/cluster/network';
-import { controlPlanePrograms, realNodePrograms } from '../../scripts/cluster/pins';
+import { controlPlanePrograms, realNodePrograms, kwokProgram } from '../../scripts/cluster/pins';
 import { isRunning, partProcesses } from '../../scripts/cluster/processes';
 import { programId, programPath } from '../../scripts/cluster/programs';
 import type { ClusterState } from '../../scripts/cluster/state';
@@ -130,10 +130,8 @@ describe('the embedded cluster', () => {
   it('a cluster is created anew for another control plane, but not for another Helm or kubectl', () => {
     const state = JSON.parse(fs.readFileSync(path.join(clusterFolder(mainName), 'state.json'), 'utf8')) as ClusterState;
     const programs = main.hasRealNode ? [...controlPlanePrograms, ...realNodePrograms] : controlPlanePrograms;
-    assert.deepEqual(
-      state.programs.slice(1),
-      programs.filter(({ linuxOnly }) => main.hasRealNode || !linuxOnly).map(programId),
-    );
+    const running = programs.filter(({ linuxOnly }) => main.hasRealNode || !linuxOnly);
+    assert.deepEqual(state.programs.slice(1), [...running, kwokProgram].map(programId));
     assert.match(state.programs[0] ?? '', /^layout-\d+$/);
   });
 
