@@ -154,25 +154,6 @@ describe('an interrupted rollback', () => {
     assertEnd(await rollBack(s, planned, { helm }), 'alreadyThere');
   });
 
-  scene('the task is killed before it has begun anything: its post-job phase releases the lock', async (s) => {
-    const helm = helms(s.cluster)['4'];
-    for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
-    const planned = await plan(s, { helm });
-    const slow = s.file(
-      'slow-helm',
-      `#!/bin/sh\ncase "$*" in *rollback*) echo rehearsing >&2; sleep 600;; esac\nexec "${helm}" "$@"\n`,
-    );
-    const running = startRollBack(s, planned, { helm: slow });
-    await running.job.waitForLine(/Plan again/);
-    await s.until('the lock is held', async () => (await s.field(lease, 'spec.holderIdentity')) !== '');
-    running.job.kill('SIGKILL');
-    const end = await running.end;
-    assert.equal(await s.field(lease, 'spec.holderIdentity'), '', end.log);
-    assert.deepEqual(end.job.orphans, []);
-    assert.equal(await s.history(), '1 superseded, 2 deployed');
-    assertEnd(await rollBack(s, planned, { helm }), 'rolledBack');
-  });
-
   scene('the task is killed: its post-job phase resumes the rollback', async (s) => {
     const helm = helms(s.cluster)['4'];
     await release(s, helm, 'text=one', 'configMaps={old}');
