@@ -584,7 +584,7 @@ describe('a deploy', () => {
     assert.equal(report.outcome, 'deployed', report.message);
   });
 
-  it('repeated failures do not remove the verified revision from the history', async () => {
+  it('repeated failures remove neither the verified revision nor the one that first declared an object', async () => {
     const failures = [2, 3, 4].map((number) =>
       revision(number, 'failed', broken, { labels: { [unhealthyLabel]: String(number) } }),
     );
@@ -595,7 +595,7 @@ describe('a deploy', () => {
       request: { historyMax: 2, onFailure: 'keep' },
     });
     await deploy(on.context);
-    assert.equal(told(on.storage.records), '1 superseded+verified, 5 failed+unhealthy');
+    assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy, 5 failed+unhealthy');
   });
 
   it('objects that Helm has not yet removed stay known when the history is cut', async () => {

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { TaskError } from '../../tasks/common/core/failure';
+import { verifiedLabel } from '../../tasks/common/core/release/history';
 import { deploy } from '../../tasks/common/flows/deploy/deploy';
 import { assertAsBefore, broken, byHand, good, helm, served, settings, works } from '../support/fakes/adoption';
 import { manifestOf } from '../support/fakes/fakeHelm';
-import { chart, configMap, deployment, liveObject, owned, revision, scene } from '../support/fakes/scene';
+import { a, bad } from '../support/fakes/plays';
+import { chart, configMap, deployment, liveObject, owned, revision, scene, told } from '../support/fakes/scene';
 import { stage } from '../support/fakes/stage';
 
 describe('a deploy and pre-existing objects', () => {
@@ -71,6 +73,20 @@ describe('a deploy and pre-existing objects', () => {
       next.agent.lines.join('\n'),
       /ConfigMap\/settings is declared no longer, but stays: it was there before revision 2/,
     );
+  });
+
+  it('a failed revision that made an object is not pruned while later failed ones declare it, so the object goes', async () => {
+    const history = [revision(1, 'deployed', a, { labels: { [verifiedLabel]: '1' } })];
+    const on = await stage({ history, live: a.objects });
+    const request = { historyMax: 2, onFailure: 'keep' } as const;
+    for (const job of ['1', '2', '3']) {
+      const failed = await on.deploy({ job, chart: bad, request });
+      assert.equal(failed.report?.outcome, 'failed');
+    }
+    assert.ok(liveObject(on.cluster, configMap('extra')));
+    const next = await on.deploy({ job: '4', chart: a, request });
+    assert.equal(next.report?.outcome, 'deployed');
+    assert.equal(liveObject(on.cluster, configMap('extra')), undefined, told(on.storage.records));
   });
 
   it('an object that a failed install of plain Helm adopted is not removed when the task removes that install', async () => {

@@ -185,14 +185,20 @@ export function rollbackTarget(history: readonly Revision[], before = Infinity):
  * the pruning of Helm, this spares the newest verified revision, which a series of failures would push out (measured
  * with history-max 3). A verified revision from before an uninstall is not spared: without the record of the uninstall,
  * that revision would count as live. With `mayHaveLeft`, all revisions that may have left something in the cluster are
- * spared, because without their records nobody would know about their leftovers.
+ * spared, because without their records nobody would know about their leftovers. `needed` are the numbers of revisions
+ * that are spared for another reason.
  */
-export function prunable(history: readonly Revision[], maximum: number, mayHaveLeft = false): readonly Revision[] {
+export function prunable(
+  history: readonly Revision[],
+  maximum: number,
+  mayHaveLeft = false,
+  needed: ReadonlySet<number> = new Set(),
+): readonly Revision[] {
   if (maximum <= 0 || history.length <= maximum) return [];
   const spared = new Set([
     history.at(-1),
     sinceUninstall(history).findLast(isVerified),
-    ...history.filter((r) => r.status === 'deployed'),
+    ...history.filter((r) => r.status === 'deployed' || needed.has(r.revision)),
     ...(mayHaveLeft
       ? sinceGood(history).filter((r) => !changedNothing(r, 'pre-install') && !changedNothing(r, 'pre-upgrade'))
       : []),
@@ -222,4 +228,9 @@ export function changedNothing(revision: Revision, event: 'pre-install' | 'pre-u
   return (
     open.length > 0 && (description.includes(`${event} hooks failed: `) || description.includes(`failed ${event}: `))
   );
+}
+
+/** The revisions whose objects may be live when the last one failed: the last good revision and all after it. */
+export function chainFrom(history: readonly Revision[], good: Revision | undefined): readonly Revision[] {
+  return sinceUninstall(history).filter((revision) => revision.revision >= (good?.revision ?? 0));
 }

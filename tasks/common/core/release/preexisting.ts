@@ -1,7 +1,7 @@
 import { hasSameKey, keyOf } from '../kubernetes/fieldDifferences';
 import { ownersOf } from '../kubernetes/fieldOwners';
 import type { Path } from '../kubernetes/fieldPath';
-import { sinceUninstall } from './history';
+import { chainFrom, sinceUninstall, lastGood } from './history';
 import { isRecord } from '../kubernetes/json';
 import { creation, type KubeObject, type ObjectMeta } from '../kubernetes/object';
 import { apiGroup, hookObject, isSecret, manifestKey, manifestObjects, wantedByManifest } from '../kubernetes/manifest';
@@ -89,6 +89,17 @@ export function firstDeclared(
     for (const key of keysOf(revision.manifest, namespace)) if (!first.has(key)) first.set(key, revision);
   }
   return first;
+}
+
+/**
+ * Returns the numbers of the failed revisions after the last good one that are the first to declare an object. Their
+ * records tell that the release made the object: without them, an object that a later failed revision declares as well
+ * would be older than its first revision, and count as pre-existing.
+ */
+export function firstDeclarers(history: readonly Revision[], namespace: string): ReadonlySet<number> {
+  const good = lastGood(history);
+  const firsts = [...firstDeclared(chainFrom(history, good), namespace).values()];
+  return new Set(firsts.map(({ revision }) => revision).filter((revision) => revision !== good?.revision));
 }
 
 /**

@@ -1,6 +1,6 @@
 import { endingOfRollout } from '../../core/report/ending';
 import { asTaskError } from '../../core/failure';
-import { changedNothing, isFirstInstall, lastGood } from '../../core/release/history';
+import { changedNothing, isFirstInstall, lastGood, chainFrom } from '../../core/release/history';
 import type { HelmResult } from '../../core/ports';
 import { reusesValues } from '../../core/inputs/reusedValues';
 import type { Revision } from '../../core/release/release';
@@ -11,7 +11,7 @@ import { whileHooksRun, type HookEvidence } from '../rollout/hookLogs';
 import { workloadLogs, type PodLogs } from '../rollout/podLogs';
 import { followRollout, readRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from '../rollout/rollout';
 import type { Look } from './look';
-import { chainFrom, giveBase, onBase, type GivenBase } from '../release/mergeBase';
+import { giveBase, onBase, type GivenBase } from '../release/mergeBase';
 import { insist } from '../steps/insist';
 import { keepPreexisting } from '../release/preexisting';
 import { remindingWhile, secondsUntil } from '../steps/phase';

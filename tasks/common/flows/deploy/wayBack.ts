@@ -18,13 +18,14 @@ import { insist } from '../steps/insist';
 import { firstMark, irreversibleWords } from './irreversible';
 import { bringBack } from '../rollback/bringBack';
 import { foresee } from './foreseen';
-import { chainFrom, giveBase, giveRecord, onBase, planBase, sayLeftovers } from '../release/mergeBase';
+import { giveBase, giveRecord, onBase, planBase, sayLeftovers } from '../release/mergeBase';
 import { later, remindingWhile, secondsUntil } from '../steps/phase';
 import { mayRepair, proveObjects } from '../rollback/proof';
 import { markUnhealthy, newRevision, prune, settle, verify } from '../release/record';
 import type { Serving, Story } from '../release/story';
 import { wantedObjects } from '../release/wantedObjects';
 import type { PlanFinding } from '../../core/rollbackPlan/model/findings';
+import { chainFrom } from '../../core/release/history';
 
 export async function returnTo(
   context: ReleaseContext,

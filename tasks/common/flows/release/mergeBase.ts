@@ -2,14 +2,7 @@ import { errorThen } from '../../core/report/ending';
 import { asTaskError, TaskError } from '../../core/failure';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { isSecret, manifestKey, manifestObjects, objectName } from '../../core/kubernetes/manifest';
-import {
-  editedLabel,
-  isUnhealthy,
-  lastGood,
-  releaseState,
-  servedLabel,
-  sinceUninstall,
-} from '../../core/release/history';
+import { editedLabel, isUnhealthy, lastGood, releaseState, servedLabel, chainFrom } from '../../core/release/history';
 import {
   claimTemplates,
   keepReason,
@@ -365,9 +358,4 @@ function corrections(
     else if (isUnhealthy({ revision, ...record })) found.push([revision, { status: 'failed' }]);
   }
   return found.filter(([revision]) => current.has(revision));
-}
-
-/** The revisions whose objects may be live when the last one failed: the last good revision and all after it. */
-export function chainFrom(history: readonly Revision[], good: Revision | undefined): readonly Revision[] {
-  return sinceUninstall(history).filter((revision) => revision.revision >= (good?.revision ?? 0));
 }

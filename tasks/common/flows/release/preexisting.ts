@@ -1,5 +1,5 @@
 import { asTaskError } from '../../core/failure';
-import { lastGood } from '../../core/release/history';
+import { lastGood, chainFrom } from '../../core/release/history';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { isSecret, manifestKey, manifestObjects, objectKey, objectName, refOf } from '../../core/kubernetes/manifest';
 import {
@@ -21,7 +21,6 @@ import type { DeployContext, ReleaseContext } from '../../core/releaseContext';
 import { toldOf } from './drift';
 import { inTurns } from '../steps/inTurns';
 import { insist } from '../steps/insist';
-import { chainFrom } from './mergeBase';
 import { liveRef } from './wantedObjects';
 import type { Rendering } from '../../core/release/unchanged';
 

@@ -6,6 +6,7 @@ import type { Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
 import { insist } from '../steps/insist';
 import type { RecordChange } from '../../core/release/releaseRecord';
+import { firstDeclarers } from '../../core/release/preexisting';
 
 /** For a revision that Helm completed, but nobody saw healthy. */
 export const cancelledDescription = 'Cancelled before it was seen healthy';
@@ -30,9 +31,11 @@ function madeBy(revision: number, run: string): Record<string, string> {
  * removes what earlier revisions have left.
  */
 export async function prune(context: ReleaseContext, mayHaveLeft = false): Promise<void> {
-  const { agent, storage, request } = context;
+  const { agent, namespace, storage, request } = context;
   try {
-    for (const revision of prunable(await storage.history(), request.historyMax, mayHaveLeft)) {
+    const history = await storage.history();
+    const needed = firstDeclarers(history, namespace);
+    for (const revision of prunable(history, request.historyMax, mayHaveLeft, needed)) {
       await storage.remove(revision.revision);
     }
   } catch (error) {
