@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { app, assertOutcome, bare, fake, helms, scenes, type Scene } from './scenes';
+import { app, assertOutcome, bare, fake, helms, scenes, type Scene, loseMachine } from './scenes';
 
 const stuck = [...fake, 'nodeSelector.none=z'];
 const lease = '/apis/coordination.k8s.io/v1/namespaces/$ns/leases/helm-safe-deploy.web';
@@ -67,22 +67,6 @@ describe('a killed deploy', () => {
     assert.deepEqual(await s.field(deployment, 'spec.template.spec.nodeSelector'), { type: 'kwok' });
   });
 });
-
-/** Ends every process of the job and the agent itself at one moment. */
-function loseMachine({ job }: ReturnType<Scene['start']>): void {
-  const started = job.processes();
-  job.loseAgent();
-  for (const { pid } of [...started].reverse()) kill(pid);
-  for (const { pid } of job.processes()) kill(pid);
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended by itself.
-  }
-}
 
 describe('a release that another program left pending', () => {
   const { scene } = scenes();

@@ -222,17 +222,16 @@ export function inherited(previous: LeaseRecord | undefined): LeftWork[] {
 }
 
 /**
- * Returns true if an earlier holder had begun the revision and not finished it. `lease` is the Lease as it was found.
+ * Returns true if an earlier holder had begun the revision by one of these actions and not finished it. `lease` is the
+ * Lease as it was found.
  */
-export function wasBegun(lease: LeaseRecord | undefined, revision: number): boolean {
+export function wasBegun(
+  lease: LeaseRecord | undefined,
+  revision: number,
+  actions: readonly Work['action'][] = ['install', 'upgrade', 'rollback'],
+): boolean {
   if (lease === undefined) return false;
-  return [lease.work, ...lease.left].some((work) => work?.revision === revision && work.action !== 'uninstall');
-}
-
-/** Returns true if an earlier holder had begun the rollback that makes the revision and had not finished it. */
-export function wasRollbackBegun(lease: LeaseRecord | undefined, revision: number): boolean {
-  if (lease === undefined) return false;
-  return [lease.work, ...lease.left].some((work) => work?.revision === revision && work.action === 'rollback');
+  return [lease.work, ...lease.left].some((work) => work?.revision === revision && actions.includes(work.action));
 }
 
 /** Adds unfinished work whose Helm has ended. Work without a time is left out, because it proves nothing. */

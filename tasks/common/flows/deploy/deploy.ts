@@ -22,7 +22,7 @@ import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } fro
 import { blaming, type DeployReport, type Evidence } from '../../core/report/report';
 import type { CauseCode } from '../../core/rollout/causes';
 import { causesOf, judge, type Cause, type RolloutMemory, type RolloutVerdict } from '../../core/rollout/verdict';
-import { announceWork, endWork, fenced } from '../release/change';
+import { announceWork, endWork, contextUnder } from '../release/change';
 import { collectEvidence, sayEvidence } from '../rollout/evidence';
 import type { PodLogs } from '../rollout/podLogs';
 import { foreseenConflicts } from './fieldConflicts';
@@ -97,15 +97,7 @@ function tellWhenCancelled({ agent, namespace, request, signal }: DeployStart, s
 }
 
 async function underLease(start: DeployStart, story: Story, lease: Lease, asked: AskedHelm): Promise<Ending> {
-  const context: DeployContext = {
-    ...start,
-    lease,
-    storage: fenced(start.storage, lease),
-    signal: AbortSignal.any([start.signal, lease.lost]),
-    process: start.holder.process,
-    run: start.holder.run,
-    preexisting: [],
-  };
+  const context: DeployContext = contextUnder(start, lease);
   const ending = await tell(context, story, asked).catch((thrown: unknown) =>
     endingOfError(thrown, story.found, start.signal),
   );

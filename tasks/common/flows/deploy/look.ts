@@ -23,7 +23,7 @@ import type { Revision } from '../../core/release/release';
 import type { ServingHealth } from '../../core/report/report';
 import { baselineOf, judge, type RolloutMemory } from '../../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
-import { wasBegun, wasRollbackBegun } from '../../core/lock/lease';
+import { wasBegun } from '../../core/lock/lease';
 import { cancelledDescription, verify } from '../release/record';
 import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../../core/releaseContext';
 import { bury, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from '../release/recover';
@@ -228,7 +228,7 @@ async function lookAtRelease(context: DeployContext, { onHistory, onServing, onD
   agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
   const marked = await storage.history();
   const target = rollbackTarget(marked);
-  const isUnfinishedRollback = wasRollbackBegun(context.lease.previous, state.last.revision);
+  const isUnfinishedRollback = wasBegun(context.lease.previous, state.last.revision, ['rollback']);
   return { history: marked, state, target, baseline, isHealthy, ...known, isUnfinishedRollback };
 }
 

@@ -11,7 +11,7 @@ import type { Revision } from '../../core/release/release';
 import type { Lease, LeaseContext, LeftEnded, ReleaseContext, RolloutContext } from '../../core/releaseContext';
 import type { Sha256 } from '../../core/rollbackPlan/model/types';
 import { judge } from '../../core/rollout/verdict';
-import { endWork, fenced } from '../release/change';
+import { endWork, contextUnder } from '../release/change';
 import { insist } from '../steps/insist';
 import { withLease } from '../lock/lease';
 import { group } from '../steps/phase';
@@ -66,15 +66,7 @@ function endingOfError(thrown: unknown): Ending {
 }
 
 async function underLease(start: RepairStart, story: Story, lease: Lease, left: Interruption): Promise<Ending> {
-  const context: RepairContext = {
-    ...start,
-    lease,
-    storage: fenced(start.storage, lease),
-    signal: AbortSignal.any([start.signal, lease.lost]),
-    process: start.holder.process,
-    run: start.holder.run,
-    preexisting: [],
-  };
+  const context: RepairContext = contextUnder(start, lease);
   // The last task variable of the step may not have reached the agent. The Lease has the same note.
   const begun = left.action === undefined ? lease.previous?.work : { action: left.action, revision: left.revision };
   if (begun !== undefined) context.preexisting.push(...(await insist(context, () => leftObjects(context))));

@@ -4,6 +4,8 @@ import type { Agent, ReleaseStorage } from '../../core/ports';
 import type { Lease, ReleaseContext } from '../../core/releaseContext';
 import { interruptionVariable } from '../../core/inputs/taskVariables';
 import type { Story } from './story';
+import type { Holder } from '../../core/lock/holder';
+import type { KeptObject } from '../../core/release/preexisting';
 
 /** Helm's records, changed only while this run holds the lease. */
 export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
@@ -67,4 +69,23 @@ const nothingLeft = 'nothing';
 /** Tells the post-job phase that nothing is left for it. */
 export function endWork(agent: Pick<Agent, 'setTaskVariable'>): void {
   agent.setTaskVariable(interruptionVariable, nothingLeft);
+}
+
+interface StartOfRun {
+  storage: ReleaseStorage;
+  signal: AbortSignal;
+  holder: Pick<Holder, 'process' | 'run'>;
+}
+
+/** The context of a flow that holds the lease: its records are fenced, and its signal aborts when the lease is lost. */
+export function contextUnder<Start extends StartOfRun>(start: Start, lease: Lease) {
+  return {
+    ...start,
+    lease,
+    storage: fenced(start.storage, lease),
+    signal: AbortSignal.any([start.signal, lease.lost]),
+    process: start.holder.process,
+    run: start.holder.run,
+    preexisting: [] as KeptObject[],
+  };
 }

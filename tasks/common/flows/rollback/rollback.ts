@@ -11,7 +11,7 @@ import { renewedHistory, renewedRevision, type RecordRenewal } from '../../core/
 import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
 import type { RollbackEnding } from '../../core/rollbackPlan/document/rollbackReport';
 import { askApproval, approvedPlan, sameOrRefused, sayPlan, type ApprovedPlan } from './approvedPlan';
-import { endWork, fenced } from '../release/change';
+import { endWork, contextUnder } from '../release/change';
 import { executeRollback, finishRollback, isServing } from './executeRollback';
 import { insist } from '../steps/insist';
 import { withLease } from '../lock/lease';
@@ -70,15 +70,7 @@ async function underLease(
   lease: Lease,
   act: Act,
 ): Promise<RollbackEnding> {
-  const context: RollbackContext = {
-    ...start,
-    lease,
-    storage: fenced(start.storage, lease),
-    signal: AbortSignal.any([start.signal, lease.lost]),
-    process: start.holder.process,
-    run: start.holder.run,
-    preexisting: [],
-  };
+  const context: RollbackContext = contextUnder(start, lease);
   const ending = await act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
   if (lease.lost.aborted && !start.signal.aborted) {
     const message = 'Another run has taken the release over, because this one was silent for too long.';

@@ -1,7 +1,7 @@
 import type { Ending } from '../../report/ending';
 import { planHeading, planMarkdown, subjectName } from './markdown';
 import { planSummary } from './summary';
-import type { Risk, RollbackPlan } from '../model/types';
+import { type Risk, type RollbackPlan, fateWords } from '../model/types';
 import {
   blaming,
   blamingMarkdown,
@@ -216,13 +216,3 @@ export function planLines(plan: RollbackPlan): string[] {
       : []),
   ];
 }
-
-const fateWords = {
-  kept: 'kept',
-  patched: 'patched',
-  created: 'created',
-  deleted: 'deleted',
-  orphaned: 'left without a manifest',
-  takenOver: 'taken over',
-  keptByPolicy: 'kept by its policy',
-} as const;

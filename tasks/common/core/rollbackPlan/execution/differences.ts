@@ -3,7 +3,7 @@ import { changedFields } from './changedFields';
 import { objectCount } from '../model/definitions';
 import { isSameContent, lastingFate } from '../model/digest';
 import type { FindingCode, PlanFinding } from '../model/findings';
-import type { PlannedHook, PlannedObject, RevisionFacts, RollbackPlan } from '../model/types';
+import { type PlannedHook, type PlannedObject, type RevisionFacts, type RollbackPlan, fateWords } from '../model/types';
 import { duration } from '../../text/durationText';
 import { someNames } from '../../text/someNames';
 
@@ -108,16 +108,7 @@ function helmDifferences({ helm: one }: RollbackPlan, { helm: other }: RollbackP
   ];
 }
 
-const fateVerbs: Record<string, string> = {
-  applied: 'applied',
-  kept: 'kept',
-  patched: 'patched',
-  created: 'created',
-  deleted: 'deleted',
-  orphaned: 'left without a manifest',
-  takenOver: 'taken over',
-  keptByPolicy: 'kept by its policy',
-};
+const fateVerbs: Readonly<Record<string, string>> = { applied: 'applied', ...fateWords };
 
 function objectDifferences(
   before: readonly PlannedObject[],

@@ -162,6 +162,17 @@ export const fates = ['kept', 'patched', 'created', 'deleted', 'orphaned', 'take
  */
 export type ObjectFate = (typeof fates)[number];
 
+/** How the log and the differences of two plans name each fate. */
+export const fateWords: Readonly<Record<ObjectFate, string>> = {
+  kept: 'kept',
+  patched: 'patched',
+  created: 'created',
+  deleted: 'deleted',
+  orphaned: 'left without a manifest',
+  takenOver: 'taken over',
+  keptByPolicy: 'kept by its policy',
+};
+
 /** A field that was changed after the deploy and that the rollback sets back. */
 export interface DriftedField {
   /** Dotted, with list indices in brackets. */
