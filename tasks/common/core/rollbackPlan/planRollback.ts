@@ -19,10 +19,7 @@ import { chooseTarget, proofOf, shortened, type TargetChoice } from './model/tar
 import { narrow } from './model/textDiff';
 import type { ReleasePlanInputs, RevisionFacts, Risk, RollbackPlan } from './model/types';
 
-/**
- * Makes the plan for a release. Every input gives a plan: a rollback that is impossible has the risk `refused`. Never
- * throws.
- */
+/** Never throws: a rollback that is impossible gives a plan with the risk `refused`. */
 export function planRollback(inputs: ReleasePlanInputs): RollbackPlan {
   const choice = chooseTarget(inputs.history, inputs.release, inputs);
   const { present, target } = choice;
@@ -71,7 +68,6 @@ function look(
   return { judged, hooks, findings };
 }
 
-/** A manifest that is no valid YAML. Helm cannot read it either. */
 function unreadableFinding(revision: Revision | undefined, read: ManifestReader): PlanFinding[] {
   if (revision === undefined) return [];
   try {
@@ -137,10 +133,6 @@ function revisionFacts(revision: Revision, deployedBy: ReleasePlanInputs['deploy
   };
 }
 
-/**
- * A refusal makes the risk `refused`. A warning makes it `high`, unless the warning is harmless. A plan without changes
- * has the risk `none`.
- */
 export function riskOf(
   findings: readonly PlanFinding[],
   { objects, hooks }: Pick<RollbackPlan, 'objects' | 'hooks'>,
@@ -154,16 +146,12 @@ function raisesRisk({ code, severity }: PlanFinding): boolean {
   return severity === 'warning' && !harmlessWarnings.has(code);
 }
 
-/** Warnings about no loss: afterwards nothing is missing, and everything can be repeated. */
+/** Nothing is lost, and everything can be repeated. */
 const harmlessWarnings: ReadonlySet<FindingCode> = new Set<FindingCode>(['HelmNewer']);
 
 const severities = ['refusal', 'warning', 'note'] as const;
 
-/**
- * Sorts refusals first. Within a severity, the first finding of each code comes before the second finding of any code,
- * so that a reader of the first few findings misses no code. The codes are in the order of `findingRules`, causes
- * before their effects.
- */
+/** Within a severity, one finding of each code comes first, so that a reader of the first few misses no code. */
 export function bySeverity(findings: readonly PlanFinding[]): PlanFinding[] {
   return severities.flatMap((severity) => {
     const ordered = findingCodes.flatMap((code) =>
@@ -214,10 +202,7 @@ function redacted(plan: Undigested, holders: readonly KubeObject[]): Undigested 
   return { ...clean, objects };
 }
 
-/**
- * Texts of persons and values of objects may contain a secret. Names stay, because the execution needs them. The digest
- * does not cover the texts that change here.
- */
+/** Names stay, because the execution needs them. The digest does not cover the redacted texts. */
 export function redactedTexts<Plan extends Undigested>(plan: Plan, redact: Redact): Plan {
   return {
     ...plan,

@@ -27,7 +27,7 @@ interface Planned {
   mayTrap: boolean;
 }
 
-/** Makes the plan for workloads that are rolled back like `kubectl rollout undo`. Every input gives a plan. */
+/** Never throws: every input gives a plan. */
 export function planWorkloads(inputs: WorkloadPlanInputs): RollbackPlan {
   const { namespace, workloads, now, policy, toRevision, sha256 } = inputs;
   const planned = workloads.map((workload) => plannedWorkload(workload, inputs));
@@ -89,7 +89,6 @@ function plannedWorkload(workload: PlainWorkload, inputs: WorkloadPlanInputs): P
   };
 }
 
-/** The undo patch resumes a paused Deployment if that is allowed; otherwise there is no undo. */
 function pausedFinding(name: string, live: KubeObject): PlanFinding[] {
   if (at(live, 'spec', 'paused') !== true) return [];
   return [
@@ -150,7 +149,7 @@ function objectFor(
 ): PlannedObject {
   const isRehearsed = rehearsed !== undefined && 'result' in rehearsed;
   const after = isRehearsed ? rehearsed.result : withTemplate(live, past.template);
-  // The rollback of a plain workload does not change its replicas.
+  // The rollback of a plain workload leaves the replicas alone.
   const [before, then] = [comparable(live, true), comparable(after, true)];
   const changes = changesOf(before, then);
   const diff = textDiff(before, then);

@@ -2,21 +2,17 @@ import { isRecord } from '../../kubernetes/json';
 import { planDigest, timelessDigest } from '../model/digest';
 import { fates, type PlannedObject, type RollbackPlan, type Sha256 } from '../model/types';
 
-/** The attachment type by which the results tab finds plans. */
+/** The results tab finds plans by this attachment type. */
 export const planAttachmentType = 'helm-safe-deploy.plan';
 
-/** The plan as JSON, as it is attached to the run. Schema: docs/plan.schema.json. */
 export function planJson(plan: RollbackPlan): string {
   return `${JSON.stringify(plan, undefined, 2)}\n`;
 }
 
-/** In characters. A ConfigMap holds 1 MiB in all. */
+/** In characters. A ConfigMap holds at most 1 MiB. */
 const keptLimit = 700_000;
 
-/**
- * The plan as JSON, as the cluster keeps it until it is executed. If the plan is too long, the differences of objects
- * are left out, the longest first. The digest does not cover them.
- */
+/** Leaves out the longest differences if the plan is too long. The digest does not cover them. */
 export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
   const whole = JSON.stringify(plan);
   if (whole.length <= limit) return whole;
@@ -38,16 +34,10 @@ export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
   return JSON.stringify({ ...plan, objects });
 }
 
-/**
- * `isTimeProven`: the digest covers the time at which the plan was made. Digests of plans from earlier versions do not
- * cover that time.
- */
+/** `isTimeProven` is false for a plan of an earlier version, whose digest does not cover its time. */
 type ReadPlan = { plan: RollbackPlan; isTimeProven: boolean } | { problem: string };
 
-/**
- * Reads a kept plan. The digest is computed again from the text, so a cut, changed or foreign text is a problem.
- * `expected` is the digest that was asked for.
- */
+/** Computes the digest again, so that a cut, changed or foreign text is a problem (a clause). */
 export function readPlan(text: string, expected: string, sha256: Sha256): ReadPlan {
   const plan = parsed(text);
   if (!isRecord(plan)) return { problem: 'it is no JSON object' };
@@ -64,17 +54,16 @@ export function readPlan(text: string, expected: string, sha256: Sha256): ReadPl
   return { plan: whole, isTimeProven };
 }
 
-/** Returns true if both texts name the same digest: with or without `sha256:`, in upper or lower case. */
+/** Accepts both spellings: with or without `sha256:`, in upper or lower case. */
 export function isSameDigest(one: string, other: string): boolean {
   return plainDigest(one) !== '' && plainDigest(one) === plainDigest(other);
 }
 
-/** 64 hexadecimal digits, or an empty string if the text is no digest. */
 export function plainDigest(text: string): string {
   return /^(?:sha256:)?([0-9a-f]{64})$/.exec(text.trim().toLowerCase())?.[1] ?? '';
 }
 
-/** Adds the fields that plans of earlier versions do not have. */
+/** Adds the fields that plans of earlier versions lack. */
 function withNewerFields(plan: RollbackPlan): RollbackPlan {
   const older: Pick<RollbackPlan, 'targetRecord'> = { targetRecord: '' };
   const olderObject: Pick<PlannedObject, 'podTemplateDigest' | 'changes' | 'fields' | 'goWithIt'> = {

@@ -4,10 +4,9 @@ import { fates, type ObjectFate, type PlannedObject, type RevisionFacts, type Ro
 import type { PlanFinding } from '../model/findings';
 import { someNames } from '../../text/someNames';
 
-/** The number of findings above the details; they fit on one screen. */
 const findingsShown = 8;
 
-/** The maximum length of all diffs together, in characters, because a summary page cannot hold megabytes. */
+/** In characters, because a summary page cannot hold megabytes. */
 const diffBudget = 200_000;
 
 const fateWords: Record<ObjectFate, string> = {
@@ -20,7 +19,6 @@ const fateWords: Record<ObjectFate, string> = {
   kept: 'kept',
 };
 
-/** The order of importance for an approver. */
 const fateOrder: readonly ObjectFate[] = [
   'deleted',
   'takenOver',
@@ -31,10 +29,7 @@ const fateOrder: readonly ObjectFate[] = [
   'kept',
 ];
 
-/**
- * The plan for the approver: first the risk, on one screen; then all details, folded. No text of a plan can become
- * mark-up.
- */
+/** The risk on one screen, then all details, folded. No text of a plan can become mark-up. */
 export function planMarkdown(plan: RollbackPlan): string {
   return [planOverview(plan), ...details(plan)].filter((part) => part !== '').join('\n\n') + '\n';
 }
@@ -57,7 +52,6 @@ function planOverview(plan: RollbackPlan): string {
     .join('\n\n');
 }
 
-/** A sentence that explains the risk. */
 export function riskWords({ risk, findings }: Pick<RollbackPlan, 'risk' | 'findings'>): string {
   const refusals = findings.filter(({ severity }) => severity === 'refusal').length;
   const warnings = findings.filter(({ severity }) => severity === 'warning').length;
@@ -119,7 +113,7 @@ function factTable(plan: RollbackPlan): string {
   );
 }
 
-/** For plain workloads, for example `Deployment/web from revision 3 back to 2`. */
+/** For plain workloads. */
 export function revisionsOf({ objects }: RollbackPlan): string[] {
   return objects.flatMap((object) =>
     object.revisions === null
@@ -128,7 +122,7 @@ export function revisionsOf({ objects }: RollbackPlan): string[] {
   );
 }
 
-/** For example `Deployment/web: shop:2 becomes shop:1`; with the name of the container if several images change. */
+/** Names the container if several images change. */
 export function imagesOf({ objects }: RollbackPlan): string[] {
   return objects.flatMap((object) =>
     object.images.map(({ container, from, becomes }) => {
@@ -177,7 +171,6 @@ function withoutFraction(time: string): string {
   return time.replace(/\.\d+/, '');
 }
 
-/** For example `2 deleted, 3 patched, 12 kept`. */
 export function countsText({ objects }: Pick<RollbackPlan, 'objects'>): string {
   const counts = fateOrder.flatMap((fate) => {
     const number = objects.filter((object) => object.fate === fate).length;

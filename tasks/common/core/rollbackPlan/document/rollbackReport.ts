@@ -14,15 +14,14 @@ import {
 } from '../../report/report';
 import { sentence } from '../../report/ending';
 
-/** How a step of ApproveAndRollback ended. */
 export type RollbackOutcome = 'planned' | 'rolledBack' | 'alreadyThere' | 'refused' | 'cancelled' | 'failed';
 
 export type RollbackEnding = Omit<Ending, 'outcome' | 'reasonGroup'> & { outcome: RollbackOutcome };
 
-/** `unknown`: the health could not be read. Empty: the health was not checked. */
+/** `unknown`: it could not be read. Empty: it was not checked. */
 export type RollbackHealth = 'healthy' | 'unhealthy' | 'unknown' | '';
 
-/** All facts about one plan or one rollback. Schema: docs/report.schema.json. */
+/** Schema: docs/report.schema.json. */
 export interface RollbackReport {
   schemaVersion: 1;
   task: 'ApproveAndRollback';
@@ -30,7 +29,6 @@ export interface RollbackReport {
   namespace: string;
   /** Empty for plain workloads. */
   release: string;
-  /** Plain workloads, for example `deployment/web`. */
   workloads: readonly string[];
   outcome: RollbackOutcome;
   reason: string;
@@ -38,27 +36,24 @@ export interface RollbackReport {
   advice: string;
   failedWorkload: string;
   timedOut: boolean;
-  /** Empty if no plan was made. */
   planDigest: string;
   risk: Risk | '';
   targetRevision: number | null;
   deletions: number;
-  /** The serving revision at the end of the step, healthy or not. Null if it is not known, and for plain workloads. */
+  /** Null if it is not known, and for plain workloads. */
   revision: number | null;
   healthBefore: RollbackHealth;
   health: RollbackHealth;
-  /** Objects of the target, `Kind/name`, that were missing or changed after Helm's rollback and were applied again. */
+  /** Objects that differed from the target after Helm's rollback and were applied again. */
   restoredObjects: readonly string[];
-  /** Objects that were deleted after the target was healthy. */
   deletedObjects: readonly string[];
-  /** Deletions that Helm requested but the plan does not contain. They were not executed. */
+  /** Deletions of Helm that the plan does not contain, and that the fence held back. */
   heldBackDeletions: readonly string[];
-  /** Sentences about how the cluster differs from the approved plan. */
+  /** How the cluster differs from the approved plan, in sentences. */
   differences: readonly string[];
   approvedBy: string;
-  /** An ISO time; empty if nobody approved. */
+  /** ISO; empty if nobody approved. */
   approvedAt: string;
-  /** One sentence about the approval. */
   approval: string;
   helmVersion: string;
   startedAt: string;
@@ -76,10 +71,7 @@ export const rollbackResults: Record<RollbackOutcome, TaskResult> = {
   failed: 'Failed',
 };
 
-/**
- * The outputs of the task except the path of the report; all are strings. `page` is the address of the run's summary
- * page.
- */
+/** `page` is the address of the run's summary page. The path of the report is not among these outputs. */
 export function rollbackOutputs(
   report: RollbackReport,
   plan: RollbackPlan | undefined,
@@ -120,14 +112,13 @@ function heading(report: RollbackReport): string {
   return `Rollback of ${rollbackSubject(report)}${target}: ${headings[report.outcome]}`;
 }
 
-/** The only issue of a step that failed. */
 export function rollbackIssue(report: RollbackReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
   const message = blaming(report).replace(/\s+/g, ' ').trim();
   return `${heading(report)}${reason}. ${sentence(message)}`.trim();
 }
 
-/** The closing paragraph of the log. `afterIssue`: the issue is right above and is not repeated. */
+/** `afterIssue`: the issue is right above and is not repeated. */
 export function rollbackClosing(report: RollbackReport, { afterIssue = false } = {}): string {
   const lines: string[] = [];
   if (!afterIssue) {
@@ -149,7 +140,6 @@ export function rollbackClosing(report: RollbackReport, { afterIssue = false } =
 
 const differencesShown = 20;
 
-/** For example `revision 3 serves now, and is not healthy`; empty if the revision is not known. */
 function servingWords({ revision, health }: RollbackReport): string {
   if (revision === null) return '';
   const words = { healthy: ', and is healthy', unhealthy: ', and is not healthy', unknown: '', '': '' };
@@ -164,7 +154,7 @@ export function heldBackSentence(names: readonly string[]): string {
   return `This Helm wanted to delete what the plan does not delete, and was kept from it: ${names.join(', ')}. Do not trust this binary.`;
 }
 
-/** Markdown for the run's summary page. The page of a step that plans shows the plan itself. */
+/** A step that plans shows the plan itself. */
 export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | undefined): string {
   if (report.action === 'plan' && plan !== undefined) return planMarkdown(plan);
   const rows: [string, string][] = [
@@ -195,7 +185,6 @@ export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | un
   return parts.filter((part) => part !== '').join('\n\n') + '\n';
 }
 
-/** The lines of the log about a plan: its heading, its findings, and the fates of the objects. */
 export function planLines(plan: RollbackPlan): string[] {
   const marks = { refusal: 'Refused', warning: 'Warning', note: 'Note' } as const;
   return [

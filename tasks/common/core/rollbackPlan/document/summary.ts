@@ -5,23 +5,19 @@ import { countsText, imagesOf, planHeading, proofWords, revisionsOf, revisionTex
 import type { PlannedObject, RollbackPlan } from '../model/types';
 import type { PlanFinding } from '../model/findings';
 
-/** The maximum length of the instructions of a ManualValidation, in characters. */
+/** The instructions of a ManualValidation hold so many characters. */
 export const summaryLimit = 4000;
 
-/** A line and its rank. If there is no room for all lines, the highest ranks are left out first. */
+/** If there is no room for all lines, those with the highest ranks are left out first. */
 interface Line {
   text: string;
   rank: number;
 }
 
-/** The maximum length of one line, in characters. Items that do not fit are counted and never cut in the middle. */
+/** In characters. Items that do not fit are counted and never cut in the middle. */
 const lineLimit = 400;
 
-/**
- * The facts that an approver must know, for the instructions of a ManualValidation: Markdown of at most 4000
- * characters, without the least important lines if there are too many. A pipeline macro in a chart's text stays text.
- * `page` is the address of the whole plan.
- */
+/** Markdown of at most 4000 characters, in which no text is a pipeline macro. `page` shows the whole plan. */
 export function planSummary(plan: RollbackPlan, page = ''): string {
   const first = [`**${cell(planHeading(plan))}**`, cell(riskWords(plan))];
   const where = page === '' ? 'on the summary page of the run that planned' : page;
@@ -41,7 +37,7 @@ function summaryLines(plan: RollbackPlan): Line[] {
   ].map(({ text, rank }) => ({ text: harmless(`- ${cell(text)}`), rank }));
 }
 
-/** The number of findings of each code that are shown in full; for further findings, only the objects are shown. */
+/** Of further findings of the same code, only the objects are shown. */
 const toldOfEachCode = 3;
 
 function findingLines(findings: readonly PlanFinding[]): Line[] {
@@ -90,7 +86,6 @@ function factLines(plan: RollbackPlan): Line[] {
   ];
 }
 
-/** A list in one line: as many items as fit, and the number of the others. */
 function listLine(label: string, items: readonly string[], rank: number): Line[] {
   if (items.length === 0) return [];
   return [{ text: `${label}: ${fittingList(items, lineLimit - label.length, ', ')}`, rank }];
@@ -111,7 +106,6 @@ function fittingList(items: readonly string[], room: number, separator: string):
 
 const itemLimit = 240;
 
-/** Changes made by hand that the rollback undoes. */
 function undoneLine(object: PlannedObject): Line[] {
   const fields = object.drift.map(
     ({ path, live, becomes }) => `${path} is ${live || 'absent'}, becomes ${becomes || 'absent'}`,
@@ -124,7 +118,7 @@ function sentenceLine(label: string, fields: readonly string[], rank: number): L
   return [{ text: `${label}: ${fittingList(fields, lineLimit - label.length, '; ')}`, rank }];
 }
 
-/** The first changed fields, without those that other lines already show as undone or as an image. */
+/** Leaves out the fields that other lines show as undone or as an image. */
 function changeLine(object: PlannedObject): Line[] {
   if (object.fate !== 'patched' && object.fate !== 'takenOver') return [];
   const told = new Set(object.drift.map(({ path }) => path));
@@ -152,10 +146,7 @@ function fateLines({ objects }: RollbackPlan): Line[] {
   ];
 }
 
-/**
- * Keeps the lines with the lowest ranks that fit between `first` and `last`, in their order, and adds the number of
- * dropped lines.
- */
+/** Keeps the lines with the lowest ranks that fit, in their order. */
 function fitted(first: readonly string[], lines: readonly Line[], last: readonly string[]): string {
   const dropping = lines
     .map((line, index) => ({ ...line, index }))
@@ -175,7 +166,6 @@ function harmless(text: string): string {
   return text.replaceAll('$(', '$ (').replaceAll('$[', '$ [').replaceAll('${', '$ {');
 }
 
-/** Puts the text on one line. A longer text is cut after the last whole word that fits. */
 function clipped(text: string, most: number): string {
   const line = splitLines(text).join(' ');
   if (line.length <= most) return line;

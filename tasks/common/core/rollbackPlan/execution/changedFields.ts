@@ -1,19 +1,15 @@
 import { apiGroup } from '../../kubernetes/manifest';
 import type { FieldValue, PlannedObject } from '../model/types';
 
-/** A field of an object whose value has changed since the plan was made. */
 interface ChangedField {
   path: string;
-  /** As JSON; empty if the field is absent or must not be shown. */
+  /** As JSON; empty if it is absent or must not be shown. */
   was: string;
   is: string;
   isShown: boolean;
 }
 
-/**
- * The fields that have changed since the plan, computed from the fields that both plans keep. Empty if a plan has no
- * such fields.
- */
+/** Empty if a plan keeps no fields. */
 export function changedFields(before: PlannedObject, now: PlannedObject): ChangedField[] {
   if (!tells(before) || !tells(now)) return [];
   const [was, is] = [byPath(before), byPath(now)];

@@ -7,13 +7,10 @@ import { type PlannedHook, type PlannedObject, type RevisionFacts, type Rollback
 import { duration } from '../../text/durationText';
 import { someNames } from '../../text/someNames';
 
-/** Names the writer of a field in a clause; empty if the writer is not known. */
+/** A clause; empty if the writer is not known. */
 export type WriterOf = (object: PlannedObject, path: string) => string;
 
-/**
- * The differences between the approved plan and a plan made now, in sentences: causes first, then their effects. Empty
- * only if both plans have the same content.
- */
+/** Sentences, causes before their effects. Empty only if both plans have the same content. */
 export function planDifferences(
   approved: RollbackPlan,
   present: RollbackPlan,
@@ -21,7 +18,7 @@ export function planDifferences(
   writerOf: WriterOf = () => '',
 ): string[] {
   const findings = findingDifferences(approved.findings, present.findings);
-  // Without a target no object is planned, so missing objects mean nothing.
+  // Without a target no object is planned, so that missing objects mean nothing.
   const hasTarget = present.target !== null || present.subject.kind === 'workloads';
   const sentences = [
     ...subjectDifferences(approved, present),
@@ -65,7 +62,6 @@ function newRevisions(approved: RollbackPlan, present: RollbackPlan, now: Date):
   return (made.length === 0 ? [serving] : made).map((facts) => deploySentence(facts, now));
 }
 
-/** For example `Revision 8 was deployed 4 min ago by run 20260820.3 (failed).` */
 function deploySentence(facts: RevisionFacts, now: Date): string {
   const seconds = (now.getTime() - Date.parse(facts.deployedAt)) / 1000;
   const when = Number.isNaN(seconds) ? ' since' : ` ${duration(Math.max(0, seconds))} ago`;
@@ -133,7 +129,7 @@ function verb(object: PlannedObject): string {
   return fateVerbs[lastingFate(object)] ?? object.fate;
 }
 
-/** The change of one object since the plan; empty if both plans do the same to it. */
+/** Empty if both plans do the same to the object. */
 export function objectDifference(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string[] {
   const name = objectName(one);
   if (verb(one) !== verb(other)) {
@@ -162,10 +158,7 @@ export function objectDifference(one: PlannedObject, other: PlannedObject, write
   return one.deletedBy === other.deletedBy ? [] : [`${name} is deleted by ${other.deletedBy} now.`];
 }
 
-/**
- * Custom resources that would be deleted with their definition but that the approver has not seen, and those that are
- * already gone.
- */
+/** Compares the custom resources that would be deleted with their definition. */
 function otherInstances(one: PlannedObject, other: PlannedObject): string[] {
   const name = objectName(one);
   const made = other.goWithIt.filter((each) => !one.goWithIt.includes(each));
@@ -181,7 +174,7 @@ function otherInstances(one: PlannedObject, other: PlannedObject): string[] {
 
 const fieldsTold = 5;
 
-/** For example `spec.paused is true (was absent), by kubectl-rollout at …`; empty if the plans have no fields. */
+/** For example `spec.paused is true (was absent), by kubectl-rollout at …`. */
 function changedWords(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string {
   const fields = changedFields(one, other);
   const told = fields.slice(0, fieldsTold).map(({ path, was, is, isShown }) => {
@@ -197,10 +190,7 @@ function hiddenChange(was: string, is: string): string {
   return was === is ? 'has another value (not shown)' : 'was set or removed (its value is not shown)';
 }
 
-/**
- * The fields that have changed. For plans of earlier versions: the drift that only the present plan undoes, or the
- * lines that differ.
- */
+/** Plans of earlier versions have no fields; their drift or their diff is compared. */
 function whatChanged(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string {
   const words = changedWords(one, other, writerOf);
   if (words !== '') return words;
@@ -228,10 +218,7 @@ function hookDifferences(before: readonly PlannedHook[], now: readonly PlannedHo
   });
 }
 
-/**
- * Findings that cause other findings: a kind that is not served makes the rehearsal fail, and its objects vanish from
- * the plan.
- */
+/** Findings that cause other findings: a kind that is not served makes the rehearsal fail. */
 const causeCodes: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'ReleaseMissing',
   'TargetMissing',

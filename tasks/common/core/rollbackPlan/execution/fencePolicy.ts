@@ -15,19 +15,17 @@ import { canonicalJson, comparable } from '../model/comparable';
 import { helmMayDelete, helmMayWrite, ownDeletions } from './execution';
 import type { RollbackPlan } from '../model/types';
 
-/** The data from which the fence policy of a plan's execution is made. */
 interface FenceMeasure {
   plan: RollbackPlan;
-  /** The rehearsal of the plan; absent if there is none to compare with. */
+  /** Absent if there is none to compare with. */
   rehearsal: Rehearsal | undefined;
   target: Pick<Revision, 'hooks'>;
   storage: 'Secret' | 'ConfigMap';
 }
 
 /**
- * Makes the rules by which the fence checks Helm's requests while a plan is executed. Helm may write the objects of the
- * target exactly as in the rehearsal, its hooks as they are declared, and its own records. Helm may delete the objects
- * that the plan leaves to it and the objects that it created itself, but none of its records.
+ * Helm may write the target's objects as in the rehearsal, its hooks as declared, and its own records. It may delete
+ * what the plan leaves to it and what it created itself, but none of its records.
  */
 export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure): Required<Omit<FencePolicy, 'isLeft'>> {
   const mayDelete = onlyDeletionsOf(helmMayDelete(plan));
@@ -52,12 +50,10 @@ export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure):
       const same = rehearsed.filter((other) => isSameTarget(other, write) && other.subresource === undefined);
       const hook = hooks.filter((declared) => isNamed(declared, write));
       if (hook.length > 0 && same.length === 0) return () => hookDifference(write, hook);
-      // In a rehearsal, the result of a second patch of an object is only assumed; the result of the first patch is
-      // known.
+      // In a rehearsal, the result of the first patch of an object is known, and that of a second patch only assumed.
       const last = same.findLast(({ isAssumed }) => isAssumed !== true) ?? same.at(-1);
       if (last === undefined)
         return rehearsal === undefined ? undefined : () => 'Helm did not do this in the rehearsal';
-      // The rehearsal could not learn what the API server would make of this write.
       const { object, isAssumed } = last;
       return object === undefined || isAssumed === true ? undefined : (wouldBe) => writeDifference(object, wouldBe);
     },
@@ -102,10 +98,7 @@ function hookObjects({ hooks }: Pick<Revision, 'hooks'>): DeclaredHook[] {
   });
 }
 
-/**
- * Hooks are not rehearsed. Helm creates them as they are declared, except for what it adds to their metadata. Helm 3
- * creates hooks; Helm 4 applies them if the release uses server-side apply.
- */
+/** Helm adds metadata to its hooks. Helm 3 creates them; Helm 4 applies them if the release uses server-side apply. */
 function hookDifference({ verb, sent }: FenceWrite, hooks: readonly DeclaredHook[]): string | undefined {
   const isMade = verb === 'create' || verb === 'apply';
   const isDeclared = hooks.some(({ declared }) => contentOf(declared) === contentOf(sent));
@@ -120,7 +113,7 @@ function contentOf(object: unknown): string {
 
 const differencesTold = 3;
 
-/** A clause that names the fields in which a write would differ from its rehearsal, without values. */
+/** A clause without values. */
 function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | undefined {
   const changes = changesOf(comparable(rehearsed, false), comparable(wouldBe, false)).filter(
     ({ path }) => !isMadeUpAnew(path, wouldBe.kind),
@@ -131,10 +124,7 @@ function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | u
   return `it would not become what it became in the rehearsal (${fields.join(', ')}${more})`;
 }
 
-/**
- * Deletions that the fence held back and that the task does not do itself at the end. No genuine Helm of that version
- * requests them.
- */
+/** Deletions that the fence held back and that the plan does not contain. A genuine Helm requests none. */
 export function unplannedDeletions(plan: RollbackPlan, { heldBack }: Pick<FenceRecord, 'heldBack'>): FencedWrite[] {
   const key = (apiVersion: string, kind: string, namespace: string | undefined, name: string): string =>
     [apiGroup(apiVersion), kind, namespace ?? '', name].join('/');

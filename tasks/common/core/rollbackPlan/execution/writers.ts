@@ -19,7 +19,7 @@ function newest(owners: readonly FieldOwner[]): FieldOwner | undefined {
     .at(-1);
 }
 
-/** The managers that wrote the object, without those of its status, which its controller writes. */
+/** Without the writers of the status, which the object's own controller writes. */
 function allWriters({ metadata }: KubeObject): FieldOwner[] {
   return (metadata.managedFields ?? [])
     .filter(({ subresource = '' }) => subresource !== 'status')
@@ -33,7 +33,7 @@ function allWriters({ metadata }: KubeObject): FieldOwner[] {
 
 const step = /\.?([A-Za-z_$][\w$]*)|\[("(?:[^"\\]|\\.)*")\]|\[([^\]]*)\]/gy;
 
-/** Resolves a path, as a plan spells it, against the live object. Undefined if the path leads nowhere. */
+/** Undefined if the path of a plan leads nowhere in the live object. */
 function pathOf(live: KubeObject, text: string): Path | undefined {
   const path: Step[] = [];
   let value: unknown = live;
@@ -51,7 +51,6 @@ function fieldOf(value: unknown, field: string): unknown {
   return isRecord(value) ? value[field] : undefined;
 }
 
-/** The keys that identify list items, see `mergeKeyOf`. */
 const itemKeys = [
   'name',
   'containerPort',

@@ -5,10 +5,7 @@ import { finding, type PlanFinding } from '../model/findings';
 import type { ManifestReader } from '../model/places';
 import { shortened } from '../model/target';
 
-/**
- * An annotation on the chart (Chart.yaml) or on any object of a revision. Its value is the reason why a rollback cannot
- * undo the revision.
- */
+/** An annotation of the chart or of an object. Its value says why a rollback cannot undo the revision. */
 const irreversibleAnnotation = 'helm-safe-deploy/irreversible';
 
 export interface IrreversibleMark {
@@ -18,7 +15,7 @@ export interface IrreversibleMark {
   reason: string;
 }
 
-/** A revision, or a rendering that is about to become one. */
+/** A revision, or a rendering that becomes one. */
 export interface Carrier {
   revision: number;
   manifest: string;
@@ -26,7 +23,6 @@ export interface Carrier {
   chartAnnotations?: Readonly<Record<string, string>>;
 }
 
-/** The marks that a revision carries. */
 export function irreversibleMarks(revision: Carrier, read: ManifestReader = manifestObjects): IrreversibleMark[] {
   const objects = [...read(revision.manifest), ...revision.hooks.flatMap(({ manifest }) => hookObject(manifest) ?? [])];
   const carriers: [string, unknown][] = [
@@ -37,13 +33,12 @@ export function irreversibleMarks(revision: Carrier, read: ManifestReader = mani
     ]),
   ];
   return carriers.flatMap(([where, value]) => {
-    // A mark with the value `false` does not count; a mark with an empty value counts.
+    // A mark with an empty value counts.
     if (value === undefined || value === null || value === false || value === 'false') return [];
     return [{ revision: revision.revision, where, reason: shortened(typeof value === 'string' ? value : '') }];
   });
 }
 
-/** One finding for each revision that carries a mark. */
 export function irreversibleSteps(
   passed: readonly Revision[],
   allowed: readonly number[],
@@ -61,7 +56,6 @@ export function irreversibleSteps(
 
 const upgradeEvents = ['pre-upgrade', 'post-upgrade'];
 
-/** Jobs that ran as upgrade hooks of the passed revisions. A rollback does not undo their work. */
 export function possibleMigrations(passed: readonly Revision[]): PlanFinding[] {
   return passed.flatMap((revision) => {
     const jobs = revision.hooks.filter((hook) => isMigration(hook, revision));
@@ -72,10 +66,7 @@ export function possibleMigrations(passed: readonly Revision[]): PlanFinding[] {
   });
 }
 
-/**
- * A hook without a phase never ran, unless Helm died before it could record a phase. The record of a rollback contains
- * copies of the target's upgrade hooks with their old phases, so they do not count.
- */
+/** A hook without a phase never ran, unless Helm died. The record of a rollback has copies of hooks that ran earlier. */
 function isMigration(hook: Hook, revision: Revision): boolean {
   if (hook.kind !== 'Job' || migrationEvents(hook).length === 0 || isOfRollback(revision)) return false;
   return hook.lastPhase !== '' || revision.status.startsWith('pending-');

@@ -19,13 +19,11 @@ import { shortened } from '../model/target';
 import type { PlannedObject, ReleasePlanInputs, RollbackPolicy, ServedKinds } from '../model/types';
 import { placedObjects, servedKey, type ManifestReader } from '../model/places';
 
-/** A candidate and its planned fate. */
 export interface Judged {
   candidate: Candidate;
   object: PlannedObject;
 }
 
-/** Findings about the Helm binary that is to execute the rollback. */
 export function helmFindings(helm: HelmProvenance, policy: RollbackPolicy): PlanFinding[] {
   switch (helm.from) {
     case 'release':
@@ -48,7 +46,6 @@ export function helmFindings(helm: HelmProvenance, policy: RollbackPolicy): Plan
   }
 }
 
-/** Kinds that the target, or the manifest from which Helm merges, declares but the API server does not serve. */
 export function servedFindings(
   read: ManifestReader,
   target: Revision,
@@ -73,10 +70,7 @@ export function servedFindings(
   return [...gone, ...renewed, ...inPresent];
 }
 
-/**
- * Changes to Helm's record before the rollback. They are momentary: after a killed run, the record may already hold
- * them.
- */
+/** These findings are momentary: after a killed run, the record may already be renewed. */
 function renewalFindings({ revision, lost }: RecordRenewal): PlanFinding[] {
   return lost.map((kind) => {
     const code = kind.servedAs === undefined ? 'OmittedApi' : 'RenewedApi';
@@ -105,7 +99,6 @@ function someOf(names: readonly string[]): string {
   return names.length > namedAtMost ? `${named} and ${names.length - namedAtMost} more` : named;
 }
 
-/** Findings about the rehearsal itself. */
 export function rehearsalFindings(
   rehearsal: Rehearsal | undefined,
   all: readonly Candidate[],
@@ -132,7 +125,7 @@ function failure(rehearsal: Rehearsal, all: readonly Candidate[], inputs: Releas
   return [finding('RehearsalFailed', message + outsideLast(rehearsal, all, inputs) + immutable(rehearsal.message))];
 }
 
-/** The API server refuses new values for some fields: the Pod template of a Job, the selector of a Deployment. */
+/** The API server refuses new values for some fields, for example the pod template of a Job. */
 function immutable(answer: string): string {
   return /\bimmutable\b|updates to statefulset spec for fields other than|may not change once set/i.test(answer)
     ? ' It cannot be changed in place: it would have to be deleted by hand first, if that may be.'
@@ -145,10 +138,7 @@ const outcomeWords: Record<Exclude<Rehearsal['outcome'], 'completed'>, string> =
   cancelled: 'was cancelled',
 };
 
-/**
- * Helm before 3.22 and before 4.2 stops at a live object of the target that the last revision does not declare: a
- * failed revision has dropped it, or its resource policy has kept it.
- */
+/** Helm before 3.22 and before 4.2 stops at a live object of the target that the last revision does not declare. */
 function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }: ReleasePlanInputs): string {
   if (helm.rules.adoptsObjectsOutsideLastManifest) return '';
   const names = all
@@ -163,7 +153,7 @@ function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
   return (
     rehearsedRefusals(rehearsal)
       .filter(({ verb, refusal }) => !(verb === 'delete' && refusal?.status === 404))
-      // Helm retries such a request itself.
+      // Helm retries such a request.
       .filter(({ refusal }) => refusal?.status !== 429)
       .filter(({ refusal }) => !isTold(rehearsal, refusal?.message ?? ''))
       .map((write) => {
@@ -175,7 +165,7 @@ function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
   );
 }
 
-/** Returns true if Helm's error message already quotes the answer, so it is not reported twice. */
+/** Helm's error message may already quote the answer. */
 function isTold({ outcome, message }: Rehearsal, answer: string): boolean {
   return outcome === 'failed' && answer !== '' && withoutObjects(message).includes(withoutObjects(answer));
 }
@@ -184,12 +174,12 @@ function nameOf({ ref, resource }: RehearsedWrite): string {
   return objectName({ kind: ref.kind || resource, name: ref.name || '(unnamed)' });
 }
 
-/** Writes to objects that no revision of this release declares. A genuine Helm never makes such writes. */
+/** A genuine Helm writes only objects that a revision of the release declares. */
 function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFinding[] {
   const known = new Set(all.filter((one) => one.target ?? one.base ?? one.last ?? one.earlier).map(({ key }) => key));
   const found = new Map<string, PlanFinding>();
   for (const write of rehearsal.writes) {
-    // A refused write has no effect. Besides, the name of a record that Helm could not create is not known.
+    // A refused write has no effect, and the name of a record that Helm could not create is not known.
     if (write.effect === 'refused') continue;
     const name = nameOf(write);
     const key = `${apiGroup(write.ref.apiVersion)}/${write.ref.kind}/${write.ref.namespace ?? ''}/${write.ref.name}`;
@@ -202,7 +192,7 @@ function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFindin
   return [...found.values()];
 }
 
-/** Helm writes whole objects and never a subresource: no scale, no status, no token of a ServiceAccount. */
+/** Helm never writes a subresource: no scale, no status, no token of a ServiceAccount. */
 function beside(rehearsal: Rehearsal): PlanFinding[] {
   return rehearsal.writes
     .filter(({ subresource }) => subresource !== undefined && subresource !== 'eviction')
@@ -213,7 +203,6 @@ function beside(rehearsal: Rehearsal): PlanFinding[] {
     });
 }
 
-/** Results of writes that neither the target nor the API server explains. */
 function strays(all: readonly Candidate[], found: ReadonlyMap<string, string> | undefined): PlanFinding[] {
   return all.flatMap(({ key, ref }) => {
     const fields = found?.get(key);
@@ -237,7 +226,6 @@ function recordDeletions(rehearsal: Rehearsal, { release }: ReleasePlanInputs, t
     );
 }
 
-/** Findings about the planned fates of the objects. */
 export function objectFindings(judged: readonly Judged[], inputs: ReleasePlanInputs): PlanFinding[] {
   const targetUids = new Set(
     judged.filter(({ object }) => object.isInTarget && object.uid !== '').map(({ object }) => object.uid),
@@ -277,7 +265,6 @@ function deletionFindings(
   return [finding(code, message, { object: name, allowed: policy.allow.includes(code) })];
 }
 
-/** A sentence about the custom resources that are deleted with a definition, as of now. */
 function instanceWords({ ref, instances }: Candidate, { goWithIt }: PlannedObject): string {
   if (!isDefinition(ref)) return '';
   if (instances === undefined || instances === 'unread') return ' Which there are could not be read.';
@@ -337,7 +324,6 @@ function ownerFindings({ candidate, object }: Judged, policy: RollbackPolicy): P
   ];
 }
 
-/** The object will be deleted whatever Helm writes to it. */
 function beingDeleted({ candidate: { live, target }, object }: Judged): PlanFinding[] {
   const since = live?.metadata.deletionTimestamp;
   if (since === undefined || target === undefined) return [];
@@ -359,7 +345,7 @@ function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: 
       }),
     ];
   }
-  // An object that the target declares counts as live too, because Helm creates it before it deletes it.
+  // Helm creates an object of the target before it deletes it, so it counts as live.
   const isForeseen = predicted !== undefined && (live ?? candidate.target) !== undefined && !isKeptByPolicy(live);
   if (isForeseen === (object.fate === 'deleted')) return [];
   const message = isForeseen
@@ -384,7 +370,7 @@ function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInpu
   ];
 }
 
-/** Finds a workload whose pods stay those of the present revision, whatever their template is. */
+/** Pods can stay those of the present revision, whatever the template is. */
 function heldFindings(name: string, candidate: Candidate, { rehearsal, policy }: ReleasePlanInputs): PlanFinding[] {
   const { ref, live, target } = candidate;
   if (live === undefined || target === undefined) return [];
@@ -396,7 +382,7 @@ function heldFindings(name: string, candidate: Candidate, { rehearsal, policy }:
   return heldFinding(name, { live, hold, isByHand, changes, policy });
 }
 
-/** The finding about a workload whose pods are held back. `changes`: the rollback changes the pod template. */
+/** `changes`: the rollback changes the pod template. */
 export function heldFinding(
   name: string,
   {
@@ -430,7 +416,7 @@ function allowedHold(isByHand: boolean): string {
     : 'The task waits until somebody has replaced the pods, and fails where nobody does in its time.';
 }
 
-/** The number of replicas that an autoscaler has set is momentary; that Helm sets another number is not. */
+/** The number that an autoscaler has set is momentary; that Helm sets another number is not. */
 function scaleFindings(name: string, target: KubeObject, live: Candidate['live']): PlanFinding[] {
   const declared = at(target, 'spec', 'replicas');
   if (declared === undefined) return [];
@@ -452,7 +438,7 @@ function trapFindings(judged: Judged, after: Candidate['live'], { pods, policy }
   );
 }
 
-/** The finding is momentary, because pods come and go on their own. */
+/** Momentary, because pods come and go. */
 export function trapFinding(name: string, pods: readonly string[], policy: RollbackPolicy): PlanFinding[] {
   if (pods.length === 0) return [];
   const way = policy.allowPodDelete

@@ -6,7 +6,7 @@ import { isSame } from '../../kubernetes/sameValue';
 /** One step of a path. An item of a list is named by its merge key if the list has one, otherwise by its index. */
 export type Step = string | number | { key: string; is: unknown };
 
-/** A field that differs between two states; undefined in a state that lacks the field. */
+/** A field that differs between two states; undefined in a state without the field. */
 export interface Change {
   path: readonly Step[];
   before: unknown;
@@ -41,8 +41,7 @@ function listChanges(before: readonly unknown[], after: readonly unknown[], path
   const changes = values.flatMap((is) =>
     changesOf(itemBy(before, key, is), itemBy(after, key, is), [...path, { key, is }]),
   );
-  // The items are the same, but in another order. The order matters, for example for variables that refer to each
-  // other.
+  // Only the order of the items differs. It matters, for example for variables that refer to each other.
   return changes.length === 0 ? [{ path, before, after }] : changes;
 }
 
@@ -66,7 +65,6 @@ export function leavesOf(value: unknown, path: readonly Step[] = []): Leaf[] {
   return [{ path, value }];
 }
 
-/** The field that identifies the items of both lists. */
 function alignment(before: readonly unknown[], after: readonly unknown[], path: readonly Step[]): string | undefined {
   const field = path.findLast((step) => typeof step === 'string') ?? '';
   const key = mergeKeyOf(field, [...before, ...after]);
@@ -84,7 +82,6 @@ function own(value: unknown, name: string): unknown {
   return isRecord(value) && Object.hasOwn(value, name) ? value[name] : undefined;
 }
 
-/** The value at a path in another state of the same object. */
 export function valueAt(value: unknown, path: readonly Step[]): unknown {
   let inner = value;
   for (const step of path) {
@@ -107,10 +104,7 @@ export function pathText(path: readonly Step[]): string {
     .join('');
 }
 
-/**
- * Returns true if a value is as declared. Quantities may be spelled differently; fields that the API server adds and
- * empty values that it drops do not count.
- */
+/** Ignores the spelling of quantities, fields that the API server adds, and empty values that it drops. */
 export function isAsDeclared(declared: unknown, value: unknown): boolean {
   if (isEmpty(declared) && isEmpty(value)) return true;
   if (isRecord(declared) && isRecord(value)) {
@@ -140,10 +134,7 @@ function isSameScalar(one: string, other: string): boolean {
   return amount !== undefined && amount === quantity(other);
 }
 
-/**
- * Fields that the API server chooses at each creation: addresses and ports of a Service, the pod labels of a Job. A
- * `caBundle` counts too, because a controller renews it.
- */
+/** Fields that the API server chooses at each creation, and a `caBundle`, because a controller renews it. */
 export function isMadeUpAnew(path: readonly Step[], kind: string): boolean {
   const text = pathText(path);
   if (path.at(-1) === 'caBundle') return true;

@@ -1,12 +1,7 @@
 import { isRecord } from '../../kubernetes/json';
 import type { KubeObject } from '../../kubernetes/object';
 
-/**
- * The parts of an object that count when two of its states are compared. Parts that change on their own are left out: a
- * plan that is approved eight hours later must still be the same plan.
- */
-
-/** Annotations with bookkeeping of controllers and of kubectl. */
+/** Annotations in which controllers and kubectl keep their own notes. */
 const bookkeeping = [
   'kubectl.kubernetes.io/last-applied-configuration',
   'deployment.kubernetes.io/',
@@ -20,13 +15,9 @@ const bookkeeping = [
   'endpoints.kubernetes.io/last-change-trigger-time',
 ];
 
-/** The metadata that authors set; the API server sets the rest. */
 const wantedMetadata = ['name', 'namespace', 'labels', 'annotations', 'finalizers'];
 
-/**
- * The object without its status and without other parts that change on their own. `isAutoscaled`: the replicas change
- * on their own too.
- */
+/** Leaves out what changes on its own, so that a plan that is approved hours later is still the same plan. */
 export function comparable(object: KubeObject, isAutoscaled: boolean): KubeObject {
   const { status: _, ...rest } = object;
   const spec = rest['spec'];

@@ -3,20 +3,14 @@ import { apiGroup, objectName } from '../../kubernetes/manifest';
 import { listAt, textAt } from '../../kubernetes/read';
 import type { ListQuery } from '../../kubernetes/queries';
 
-/**
- * The custom resources of the kind that a CustomResourceDefinition defines; they are deleted with it. `unread` if the
- * connection may not list them.
- */
+/** The custom resources that are deleted with their definition; `unread` if the connection may not list them. */
 export type Instances = readonly KubeObject[] | 'unread';
 
 export function isDefinition({ apiVersion, kind }: { apiVersion: string; kind: string }): boolean {
   return kind === 'CustomResourceDefinition' && apiGroup(apiVersion) === 'apiextensions.k8s.io';
 }
 
-/**
- * The list of all custom resources of the defined kind in all namespaces; undefined if no version of the kind is
- * served.
- */
+/** Undefined if no version of the defined kind is served. */
 export function instancesQuery(definition: KubeObject): ListQuery | undefined {
   const served = listAt(definition, 'spec', 'versions').find((version) => version['served'] === true);
   const [group, kind] = [textAt(definition, 'spec', 'group'), textAt(definition, 'spec', 'names', 'kind')];
@@ -25,7 +19,6 @@ export function instancesQuery(definition: KubeObject): ListQuery | undefined {
   return { apiVersion: `${group}/${version}`, kind, metadataOnly: true };
 }
 
-/** The maximum number of custom resources that a plan names. */
 export const instancesNamed = 1000;
 
 /** For example `Toy/one in namespace shop`; sorted by name. */
@@ -42,12 +35,11 @@ function instanceName(kind: string, name: string, namespace: string | undefined)
   return `${objectName({ kind, name })}${namespace === undefined || namespace === '' ? '' : ` in namespace ${namespace}`}`;
 }
 
-/** For example `3 objects`. */
 export function objectCount(count: number): string {
   return count === 1 ? '1 object' : `${count} objects`;
 }
 
-/** The uids distinguish an object from a later one with the same name. */
+/** A uid distinguishes an object from a later one with the same name. */
 export function instanceUids(instances: Instances | undefined): string[] {
   return instances === undefined || instances === 'unread'
     ? []

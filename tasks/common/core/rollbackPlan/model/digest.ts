@@ -4,34 +4,26 @@ import type { PlanFinding } from './findings';
 
 type Undigested = Omit<RollbackPlan, 'digest'>;
 
-/**
- * The digest of a plan: `sha256:` and 64 hexadecimal digits. It covers the plan's content and the time at which the
- * plan was made, so that an old approval cannot be used for it. The digest is computed from the plan alone, so
- * everybody who has the plan can check it.
- */
+/** Covers the content and the time of the plan, so that an old approval cannot be used for a new plan. */
 export function planDigest(plan: Undigested, sha256: Sha256): string {
   return `sha256:${sha256(canonicalJson({ createdAt: plan.createdAt, content: planContent(plan) }))}`;
 }
 
-/** The digest as earlier versions made it, without the time. */
+/** The digest as earlier versions computed it, without the time. */
 export function timelessDigest(plan: Undigested, sha256: Sha256): string {
   return `sha256:${sha256(canonicalJson(planContent(plan)))}`;
 }
 
-/** Returns true if both plans would do the same to the same objects. The times of the plans do not count. */
+/** True if both plans would do the same to the same objects, whenever they were made. */
 export function isSameContent(one: Undigested, other: Undigested): boolean {
   return canonicalJson(planContent(one)) === canonicalJson(planContent(other));
 }
 
-/** Returns true if both plans would do the same to this object. */
 export function isSameObject(one: PlannedObject, other: PlannedObject): boolean {
   return canonicalJson(objectContent(one)) === canonicalJson(objectContent(other));
 }
 
-/**
- * Everything in a plan that matters. Left out is what changes on its own (status, resourceVersion, pods, restarts,
- * times, replicas that an autoscaler sets) and the wording.
- */
+/** Everything in a plan but its wording and what changes on its own: status, pods, times, autoscaled replicas. */
 function planContent(plan: Undigested): unknown {
   return {
     version: 1,
@@ -82,10 +74,7 @@ function ifAny(name: string, text: string): Record<string, string> {
   return text === '' ? {} : { [name]: text };
 }
 
-/**
- * A Job that is removed after a while may be created, patched or kept, depending on the time of the rollback. All three
- * count as the same fate.
- */
+/** Whether a Job with a time to live is created, patched or kept depends on the moment, so these are one fate. */
 export function lastingFate({ fate, mayRunAgain }: PlannedObject): string {
   return mayRunAgain && (fate === 'kept' || fate === 'patched' || fate === 'created') ? 'applied' : fate;
 }

@@ -1,18 +1,8 @@
-/**
- * The input that switches a refusal off. No other input does. A refusal that is switched off stays in the plan as a
- * warning.
- */
-type FindingSwitch =
-  | 'allow'
-  | 'allowUnverifiedTarget'
-  | 'allowIrreversible'
-  | 'allowUnknownHelm'
-  /** No input switches this refusal off. */
-  | 'never';
+/** The input that turns a refusal into a warning. */
+type FindingSwitch = 'allow' | 'allowUnverifiedTarget' | 'allowIrreversible' | 'allowUnknownHelm' | 'never';
 
 interface Rule {
   severity: 'note' | 'warning' | 'refusal';
-  /** Only for refusals. */
   switch: FindingSwitch;
 }
 
@@ -22,7 +12,7 @@ const refusedAlways: Rule = { severity: 'refusal', switch: 'never' };
 const refusedUnlessAllowed: Rule = { severity: 'refusal', switch: 'allow' };
 
 export const findingRules = {
-  // Findings about the target.
+  // These concern the target.
   ReleaseMissing: refusedAlways,
   TargetMissing: refusedAlways,
   RevisionMissing: refusedAlways,
@@ -41,7 +31,7 @@ export const findingRules = {
   WorkloadMissing: refusedAlways,
   WorkloadPaused: refusedUnlessAllowed,
   KindUnsupported: refusedAlways,
-  // Findings about what Helm does.
+  // These concern what Helm does.
   RehearsalFailed: refusedAlways,
   RehearsalMissing: refusedAlways,
   DeletesTargetObject: refusedAlways,
@@ -59,16 +49,16 @@ export const findingRules = {
   TakesOverUnowned: warning,
   PodsHeldBack: refusedUnlessAllowed,
   BeingDeleted: warning,
-  // Findings about irreversible effects.
+  // These concern irreversible effects.
   IrreversibleStep: { severity: 'refusal', switch: 'allowIrreversible' },
   PossibleMigration: warning,
   HooksNotRehearsed: note,
   JobMayRunAgain: note,
-  // Findings about the Helm binary.
+  // These concern the Helm binary.
   HelmUnknown: { severity: 'refusal', switch: 'allowUnknownHelm' },
   HelmNotPinned: refusedAlways,
   HelmNewer: warning,
-  // Other findings that a person should know.
+  // A person should know these facts.
   DriftUndone: warning,
   ScalesDown: warning,
   ReplicasUnderAutoscaler: note,
@@ -84,22 +74,18 @@ export type FindingCode = keyof typeof findingRules;
 
 export const findingCodes = Object.keys(findingRules) as readonly FindingCode[];
 
-/** The codes that the input `allow` may name. */
 export const allowableCodes: readonly FindingCode[] = findingCodes.filter(
   (code) => findingRules[code].severity === 'refusal' && findingRules[code].switch === 'allow',
 );
 
 interface Circumstances {
-  /** Kind/name. */
   object?: string;
-  /** True if the policy switches this refusal off. */
   allowed?: boolean;
-  /** A sentence that says how to switch the refusal off; left out if it is switched off. */
+  /** A sentence that says how to switch the refusal off. */
   way?: string;
   isMomentary?: boolean;
 }
 
-/** Makes a finding by the rule of its code. */
 export function finding(
   code: FindingCode,
   message: string,

@@ -8,14 +8,13 @@ export function servedKey(kind: { apiVersion: string; kind: string }): string {
   return `${kind.apiVersion}/${kind.kind}`;
 }
 
-/** An object of a manifest with its place in the API. */
 export interface Placed {
   key: string;
   ref: ObjectRef;
   object: KubeObject;
 }
 
-/** The scope of a kind that is not served is unknown, so its objects get the namespace of the release. */
+/** An object whose kind is not served gets the namespace of the release, because its scope is unknown. */
 export function placed(object: KubeObject, namespace: string, served: ServedKinds): Placed {
   const { apiVersion, kind, metadata } = object;
   const { name } = metadata;
@@ -27,13 +26,13 @@ export function placed(object: KubeObject, namespace: string, served: ServedKind
   return { key: objectKey(ref), ref, object };
 }
 
-/** The plural as in the API's path, or an empty string. */
+/** The plural as in the API's path; empty if the kind is not served. */
 export function pluralOf(kind: { apiVersion: string; kind: string }, served: ServedKinds): string {
   const known = served.get(servedKey(kind));
   return known?.isServed === true ? known.plural : '';
 }
 
-/** Returns the objects of a manifest. Parsing takes time, so each manifest is parsed once for a plan. */
+/** Parses each manifest once for a plan, because parsing takes time. */
 export type ManifestReader = (manifest: string) => readonly KubeObject[];
 
 /** Throws TaskError `ChartInvalid` if the manifest is no YAML. */
@@ -46,7 +45,7 @@ export function manifestReader(): ManifestReader {
   };
 }
 
-/** The placed objects by key. If a manifest declares an object twice, the last one counts. */
+/** By key. If a manifest declares an object twice, the last one counts. */
 export function placedObjects(
   objects: readonly KubeObject[],
   namespace: string,
@@ -60,7 +59,7 @@ export function placedObjects(
   );
 }
 
-/** The kinds whose scope and availability a plan must know, each once. */
+/** The kinds whose scope a plan must know, each once. */
 export function kindsToResolve(revisions: readonly Revision[]): { apiVersion: string; kind: string }[] {
   const kinds = new Map<string, { apiVersion: string; kind: string }>();
   const hooks = revisions.flatMap((revision) => revision.hooks.flatMap(({ manifest }) => hookObject(manifest) ?? []));
@@ -70,11 +69,7 @@ export function kindsToResolve(revisions: readonly Revision[]): { apiVersion: st
   return [...kinds.values()];
 }
 
-/**
- * The lists that contain every live object of interest to a plan: one list for each kind and namespace. The first of
- * the `revisions` that declares an object decides in which API version it is read, so the target comes first, then the
- * passed revisions.
- */
+/** One list per kind and namespace. An object is read in the API version of the first revision that declares it. */
 export function liveQueries(revisions: readonly Revision[], namespace: string, served: ServedKinds): ListQuery[] {
   const versions = new Map<string, ObjectRef>();
   for (const object of manifestsOf(revisions).flatMap(manifestObjects)) {
@@ -94,10 +89,7 @@ function manifestsOf(revisions: readonly Revision[]): string[] {
   return revisions.map(({ manifest }) => manifest);
 }
 
-/**
- * The results of `liveQueries`, in the same order, by key. If an object was read in several versions, the first one
- * counts.
- */
+/** The results of `liveQueries` by key. If an object was read in several versions, the first one counts. */
 export function liveObjects(lists: readonly (readonly KubeObject[])[]): Map<string, KubeObject> {
   const live = new Map<string, KubeObject>();
   for (const object of lists.flat()) {

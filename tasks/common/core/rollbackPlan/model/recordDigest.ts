@@ -2,15 +2,11 @@ import type { Revision } from '../../release/release';
 import { canonicalJson } from './comparable';
 import type { Seal } from './types';
 
-/**
- * The digest of the contents of a record: manifest, hooks and values. A rollback to the revision makes a revision with
- * the same digest. Number, status, times and labels are left out.
- */
+/** Covers manifest, hooks and values, so a rollback to the revision makes a revision with the same digest. */
 export function recordDigest(revision: Revision, seal: Seal): string {
   return seal(recordText(revision));
 }
 
-/** Returns true if a rollback to one revision would make the other. */
 export function isSameRecord(one: Revision, other: Revision): boolean {
   return recordText(one) === recordText(other);
 }

@@ -4,24 +4,22 @@ import { finding, type PlanFinding } from './findings';
 import type { RevisionProof, RollbackRequest, ToRevision } from './types';
 
 export interface TargetChoice {
-  /** The last revision in Helm's history, whatever its status: it serves now, as far as Helm knows. */
+  /** The last revision in Helm's history, whatever its status. */
   present?: Revision;
-  /** Also set for a refused target, if its revision could be examined. */
   target?: Revision;
-  /** Revisions that the rollback passes, newest first, including the present one. */
+  /** Newest first, with the present revision. */
   passed: readonly Revision[];
   findings: readonly PlanFinding[];
 }
 
 /**
- * Matches descriptions of failed revisions. Helm changes the status `failed` to `superseded` when the next deploy
- * succeeds, but keeps the description (pkg/action install.go, upgrade.go, rollback.go). It also keeps the first
- * description of an operation that was killed.
+ * Helm changes the status `failed` to `superseded` when the next deploy succeeds, but keeps the description (pkg/action
+ * install.go, upgrade.go, rollback.go). It also keeps the first description of an operation that was killed.
  */
 const failedDescription =
   /^(?:Release|Upgrade|Rollback) ".*" failed: |^Not healthy: |^Helm ended before it was done$|^(?:Preparing upgrade|Initial install underway)$/s;
 
-/** The reason why a revision must not be a target; undefined if there is none. */
+/** A clause; undefined if the revision may be a target. */
 export function whyUnfit(revision: Revision): string | undefined {
   const said = failedDescription.test(revision.description) ? ` («${shortened(revision.description)}»)` : '';
   switch (revision.status) {
@@ -48,7 +46,7 @@ export function proofOf(revision: Revision): RevisionProof {
   return isVerified(revision) ? 'verified' : 'unproven';
 }
 
-/** Chooses the target of a rollback, or explains why there is none. `history` is sorted, oldest first. */
+/** `history` is sorted, oldest first. */
 export function chooseTarget(history: readonly Revision[], release: string, request: RollbackRequest): TargetChoice {
   const present = history.at(-1);
   if (present === undefined) return refused(finding('ReleaseMissing', `There is no release ${release}.`));
@@ -156,18 +154,18 @@ function surroundings(present: Revision, target: Revision, passed: readonly Revi
   return findings;
 }
 
-/** The storage returns an unreadable record as a revision without any facts. */
+/** The storage returns an unreadable record as a revision without facts. */
 function isUnread({ status, manifest, chart }: Revision): boolean {
   return status === 'unknown' && manifest === '' && chart.name === '';
 }
 
-/** At most 1000 numbers, because a record may contain any number. */
+/** At most 1000, because a record may contain any number. */
 function numbersBetween(low: number, high: number): number[] {
   const count = Math.min(Math.max(0, high - low - 1), 1000);
   return Array.from({ length: count }, (_, index) => low + 1 + index);
 }
 
-/** Formats sorted numbers, for example `1-3, 7`. */
+/** For example `1-3, 7`. */
 export function numberList(numbers: readonly number[]): string {
   const ranges: [number, number][] = [];
   for (const number of numbers) {
@@ -178,7 +176,6 @@ export function numberList(numbers: readonly number[]): string {
   return ranges.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(', ');
 }
 
-/** Shortens text of Helm or of a chart, so that a sentence of a plan stays short. */
 export function shortened(text: string, most = 300): string {
   const line = text.replace(/\s+/g, ' ').trim();
   return line.length <= most ? line : `${line.slice(0, most).replace(/[\ud800-\udbff]$/, '')} ...`;

@@ -1,26 +1,20 @@
 import { structuredPatch } from 'diff';
 import { stringify } from 'yaml';
 
-/** The maximum number of lines that a plan keeps of one object's diff. */
 const lineLimit = 300;
 
-/** The maximum length of one line, in characters. */
 const widthLimit = 500;
 
-/**
- * The maximum number of differing lines for which common lines are searched; with more lines, the search would take
- * seconds.
- */
+/** With more differing lines, the search for common lines would take seconds. */
 const editLimit = 2000;
 
 export interface TextDiff {
-  /** The lines of a unified diff, without file names. Empty if both objects are the same. */
+  /** The lines of a unified diff, without file names. */
   lines: readonly string[];
   /** The number of lines that were left out because the diff is too long. */
   cut: number;
 }
 
-/** The difference of two objects as YAML, with fields sorted by name. */
 export function textDiff(before: unknown, after: unknown): TextDiff {
   const [was, is] = [yamlOf(before), yamlOf(after)];
   const patch = structuredPatch('', '', was, is, undefined, undefined, { context: 3, maxEditLength: editLimit });
@@ -32,7 +26,6 @@ export function textDiff(before: unknown, after: unknown): TextDiff {
   return { lines: lines.slice(0, lineLimit), cut: Math.max(0, lines.length - lineLimit) };
 }
 
-/** Shows everything between the first and the last differing line as replaced. */
 function wholeDiff(before: readonly string[], after: readonly string[]): TextDiff {
   const shorter = Math.min(before.length, after.length);
   let start = 0;

@@ -8,38 +8,35 @@ import { isDefinition, type Instances } from '../model/definitions';
 import { placedObjects, type ManifestReader, type Placed } from '../model/places';
 import type { ReleasePlanInputs } from '../model/types';
 
-/** An object that the rollback may touch, with all facts about it. The manifests are unchanged. */
+/** An object that the rollback may touch. The manifests are unchanged. */
 export interface Candidate {
   key: string;
-  /** In the API version of the target, if the target declares the object. */
+  /** In the target's API version, if the target declares the object. */
   ref: ObjectRef;
   target?: KubeObject;
-  /** The object in the manifest from which Helm merges. */
+  /** In the manifest from which Helm merges. */
   base?: KubeObject;
   last?: KubeObject;
-  /** The object in the newest passed revision that is not the last one and declares it. */
+  /** From the newest passed revision before the last one that declares the object. */
   earlier?: KubeObject;
   live?: KubeObject;
-  /** The last write of the rehearsal to the object. */
+  /** The last one in the rehearsal. */
   write?: RehearsedWrite;
   /** True if the rehearsal deleted the object and created it again. */
   isRecreated: boolean;
   /** The reason why Helm deletes the object by its rules; absent if Helm does not. */
+  /** Why Helm deletes the object by its rules. */
   predicted?: HelmDeletion<ObjectRef>['why'];
-  /** The owner of the object; absent if it is this release by Helm's criteria. */
+  /** Absent if the object belongs to this release by Helm's criteria. */
   owner?: string;
   isAutoscaled: boolean;
-  /** Only for a CustomResourceDefinition; absent if nobody has looked. */
+  /** Only for a definition; absent if nobody has looked. */
   instances?: Instances;
 }
 
-/** Helm writes this annotation on every object that it makes. */
 const ownerAnnotation = 'meta.helm.sh/release-name';
 
-/**
- * In this order: objects of the target, of the last revision, of older revisions, and objects that only the rehearsal
- * touched.
- */
+/** Objects of the target, then of the last revision, of older revisions, and of the rehearsal alone. */
 export function candidates(
   inputs: ReleasePlanInputs,
   read: ManifestReader,
@@ -51,7 +48,7 @@ export function candidates(
   const wanted = place(target.manifest);
   const last = place(passed[0]?.manifest ?? '');
   const base = baseManifest === undefined ? last : place(baseManifest);
-  // The newest revision is put in last, so that it wins.
+  // The newest revision comes last, so that it wins.
   const earlier = new Map(
     passed
       .slice(1)
@@ -100,16 +97,13 @@ function refsOf(objects: ReadonlyMap<string, Placed>): (ObjectRef & { key: strin
   return [...objects.values()].map(({ ref, key }) => ({ ...ref, key }));
 }
 
-/** Removes the fields that are undefined. */
 function present<T extends object>(value: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as {
     [Name in keyof T]?: Exclude<T[Name], undefined>;
   };
 }
 
-/**
- * If Helm merges from the object, missing marks do not mean a foreign owner: somebody has replaced the whole object.
- */
+/** If Helm merges from an object without its marks, somebody has replaced the object; it has no other owner. */
 function ownerOf(
   { live, base }: { live: KubeObject | undefined; base: KubeObject | undefined },
   { release, namespace }: ReleasePlanInputs,
@@ -123,7 +117,6 @@ export function isOwnedByRelease(live: KubeObject | undefined): boolean {
   return live?.metadata.annotations?.[ownerAnnotation] !== undefined;
 }
 
-/** The objects that a HorizontalPodAutoscaler scales, by `objectKey`. Their replicas change on their own. */
 function autoscaledKeys({ autoscalers, live }: Pick<ReleasePlanInputs, 'autoscalers' | 'live'>): Set<string> {
   const all = [...autoscalers, ...[...live.values()].filter(({ kind }) => kind === 'HorizontalPodAutoscaler')];
   return new Set(all.flatMap((autoscaler) => scaleTarget(autoscaler) ?? []));

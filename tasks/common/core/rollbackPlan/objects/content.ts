@@ -7,10 +7,8 @@ import type { ObjectStates } from './hiddenSecrets';
 import type { ObjectFate } from '../model/types';
 
 /**
- * The part of an object that the digest covers: the object as the target declares it, and the overwritten fields with
- * their old and new values. For a workload, also everything that its pods will be, including manual changes that
- * survive. For a deleted object, also everything that is lost. Fields that nobody touches are not covered. `sealed`:
- * the states with the values of Secrets, if the digest may cover them.
+ * The digest covers what the target declares, what is overwritten, all that a workload's pods will be, and all that a
+ * deletion loses. `sealed` has the values of Secrets.
  */
 export function contentOf(
   states: ObjectStates,
@@ -26,7 +24,7 @@ export function contentOf(
     fate: ObjectFate;
     mayRunAgain: boolean;
     uid: string;
-    /** The uids of the custom resources that are deleted with the object. */
+    /** Of the custom resources that are deleted with the object. */
     instances: readonly string[];
     sealed: ObjectStates | undefined;
   },
@@ -44,10 +42,7 @@ export function contentOf(
   return { target, written, workload: workloadOf(states) };
 }
 
-/**
- * The changes that Helm itself makes. A field that no revision declares is changed by the API server's own rules as a
- * consequence, or by a controller between the reading and the rehearsal.
- */
+/** Leaves out changes of fields that no revision declares: the API server or a controller makes them. */
 export function lastingChanges(changes: readonly Change[], declarations: readonly KubeObject[]): Change[] {
   return changes.filter(
     ({ path }) =>
@@ -56,12 +51,10 @@ export function lastingChanges(changes: readonly Change[], declarations: readonl
   );
 }
 
-/** The API server turns the `stringData` of a manifest into `data`. */
 function isSecretData([first]: Change['path']): boolean {
   return first === 'data';
 }
 
-/** A controller injects and renews this certificate authority. */
 function isInjected(path: Change['path']): boolean {
   return path.at(-1) === 'caBundle';
 }
@@ -69,14 +62,11 @@ function isInjected(path: Change['path']): boolean {
 export function workloadOf({ after, target }: ObjectStates): unknown {
   if (after === undefined || apiGroup(after.apiVersion) !== 'apps') return null;
   const { replicas, ...spec } = withoutRestart((after['spec'] ?? {}) as Record<string, unknown>);
-  // If no revision declares replicas, another controller may set them, for example a third-party autoscaler.
+  // Replicas that no revision declares may belong to another controller, for example a third-party autoscaler.
   return at(target, 'spec', 'replicas') === undefined ? spec : { ...spec, replicas };
 }
 
-/**
- * Removes the time that `kubectl rollout restart` leaves in the template: after a restart, the rollback is still the
- * same.
- */
+/** After `kubectl rollout restart`, the rollback is still the same. */
 function withoutRestart(spec: Record<string, unknown>): Record<string, unknown> {
   const annotations = at(spec, 'template', 'metadata', 'annotations');
   if (!isRecord(annotations) || annotations[restartedAt] === undefined) return spec;

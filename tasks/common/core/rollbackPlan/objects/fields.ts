@@ -5,17 +5,11 @@ import { withoutInjected, workloadOf } from './content';
 import type { ObjectStates } from './hiddenSecrets';
 import type { FieldChange, FieldValue, ObjectFate, Seal, Sha256 } from '../model/types';
 
-/**
- * The maximum numbers of changes and of fields that a plan keeps for one object: enough to name them, few enough for a
- * thousand objects.
- */
+/** For one object; enough to name the changes, and few enough for a thousand objects. */
 const changesKept = 100;
 const fieldsKept = 400;
 
-/**
- * The changes of a rollback to an object, field by field. The values of Secrets in `states` are hidden. For a Secret,
- * `secretKeys` lists the changes of its data.
- */
+/** The values of Secrets in `states` are hidden; `secretKeys` lists their changes. */
 export function fieldChanges({ live }: ObjectStates, changes: readonly Change[]): FieldChange[] {
   return changes
     .filter(({ path }) => live === undefined || !isSecret(live) || path[0] !== 'data')
@@ -23,7 +17,7 @@ export function fieldChanges({ live }: ObjectStates, changes: readonly Change[])
     .map(({ path, before, after }) => ({ path: pathText(path), from: shown(before), becomes: shown(after) }));
 }
 
-/** As JSON; empty if the value is absent. */
+/** JSON; empty if the value is absent. */
 export function shown(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }
@@ -37,11 +31,7 @@ interface Circumstances {
   bare: ObjectStates;
 }
 
-/**
- * The fields that must not change for the plan to stay valid: the overwritten fields, all fields of a workload, and all
- * fields of a deleted object. A refusal can then name the field that has changed. Values of Secrets are not kept; with
- * a seal, their digests are.
- */
+/** A refusal can name the field that has changed since the plan. Of a Secret, only sealed digests are kept. */
 export function fieldValues(states: ObjectStates, { changes, fate, seal, sha256, bare }: Circumstances): FieldValue[] {
   if (states.live === undefined) return [];
   const digest = (value: unknown): string => (seal ?? sha256)(canonicalJson(value)).slice(0, digestLength);
@@ -66,7 +56,7 @@ function deletedFields({ live }: ObjectStates): Leaf[] {
   return leavesOf(content);
 }
 
-/** The present values of the overwritten fields, and the other fields of a workload as they stay. */
+/** The present values of overwritten fields, and the other fields of a workload. */
 function keptFields(states: ObjectStates, changes: readonly Change[]): Leaf[] {
   const written = changes.map(({ path }) => pathText(path));
   const isWritten = ({ path }: Leaf): boolean => {

@@ -2,7 +2,6 @@ import type { KubeObject } from '../../kubernetes/object';
 import { at } from '../../kubernetes/read';
 import type { Candidate } from './candidates';
 
-/** The declarations of the object in all revisions between the target and now. */
 export function declarationsOf({ target, base, last, earlier }: Candidate): KubeObject[] {
   return [target, base, last, earlier].flatMap((object) => object ?? []);
 }
@@ -10,10 +9,7 @@ export function declarationsOf({ target, base, last, earlier }: Candidate): Kube
 type MarkKind = 'annotations' | 'labels';
 type IsForeignMark = (kind: MarkKind, name: string) => boolean;
 
-/**
- * Finds annotations and labels that differ before and after, although no revision declares them and Helm leaves them
- * alone. A controller wrote them between the reading of the object and the rehearsal.
- */
+/** Finds annotations and labels that a controller wrote between the reading of the object and the rehearsal. */
 export function foreignMarks(
   live: KubeObject | undefined,
   after: KubeObject | undefined,

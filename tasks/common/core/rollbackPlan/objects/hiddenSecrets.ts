@@ -4,7 +4,7 @@ import { isSecret } from '../../kubernetes/manifest';
 import { base64, maskingRedactor, secretForms, type Redact } from '../../text/secrets';
 import type { SecretKey } from '../model/types';
 
-/** The states of one object. A state in which the object does not exist is absent. */
+/** A state in which the object does not exist is absent. */
 export interface ObjectStates {
   target?: KubeObject;
   after?: KubeObject;
@@ -14,11 +14,7 @@ export interface ObjectStates {
 
 const order = ['target', 'after', 'last', 'live'] as const;
 
-/**
- * Replaces each value of a Secret by a token; equal values get equal tokens, so the states can still be compared.
- * Tokens are counted in a fixed order, so a live value that is changed again keeps its token. Objects of other kinds
- * are returned unchanged.
- */
+/** Replaces each value of a Secret by a token. Equal values get equal tokens, so states can still be compared. */
 export function hidden(states: ObjectStates): ObjectStates {
   const any = order.map((name) => states[name]).find((state) => state !== undefined);
   if (any === undefined || !isSecret(any)) return states;
@@ -43,12 +39,11 @@ export function hidden(states: ObjectStates): ObjectStates {
   );
 }
 
-/** A Secret that was read as metadata only has none of these fields. */
 function isMetadataAlone(secret: KubeObject): boolean {
   return secret['data'] === undefined && secret['stringData'] === undefined && secret['type'] === undefined;
 }
 
-/** The values by key, in base64. As with the API server, `stringData` wins over `data`. */
+/** By key, in base64. As with the API server, `stringData` wins over `data`. */
 function secretValues(secret: KubeObject): Map<string, string> {
   const values = new Map<string, string>();
   for (const [name, value] of fieldsOf(secret['data'])) values.set(name, value.replace(/\s/g, ''));
@@ -64,7 +59,7 @@ function fieldsOf(value: unknown): [string, string][] {
   ]);
 }
 
-/** The keys of a Secret that change. The values of both states are hidden. */
+/** Both states are `hidden`. */
 export function secretKeys(live: KubeObject | undefined, after: KubeObject | undefined): SecretKey[] {
   const before = tokens(live);
   const then = tokens(after);
@@ -83,19 +78,13 @@ function tokens(secret: KubeObject | undefined): Readonly<Record<string, unknown
   return isRecord(secret?.['data']) ? secret['data'] : undefined;
 }
 
-/**
- * The minimum length of a value that is redacted in all other parts of a plan, because charts also put passwords into
- * arguments and ConfigMaps. Shorter values are words like `admin` that appear everywhere.
- */
+/** Charts also put passwords into arguments and ConfigMaps. Shorter values are words like `admin`. */
 const longEnough = 8;
 
-/**
- * The minimum length for a single line of a multi-line value: Secrets may hold whole configuration files, and most of
- * their lines are no secrets.
- */
+/** For a line of a multi-line value, because most lines of a configuration file are no secrets. */
 const lineLongEnough = 24;
 
-/** Replaces the values of the Secrets among these objects by `***`, in every spelling and also where they were cut. */
+/** Masks the values of these Secrets in every spelling, also where they were cut. */
 export function secretRedactor(objects: readonly KubeObject[]): Redact {
   const values = objects.filter(isSecret).flatMap((secret) => [...secretValues(secret).values()].flatMap(decoded));
   const parts = [...new Set(values)].flatMap((value) => {

@@ -12,7 +12,7 @@ const upgradeEvents = ['pre-upgrade', 'post-upgrade'];
 
 type HookInputs = Pick<ReleasePlanInputs, 'namespace' | 'served' | 'sha256'>;
 
-/** The hooks that this rollback runs, and hooks that a person might expect but that do not run. */
+/** Includes hooks that a person might expect but that do not run. */
 export function plannedHooks(target: Revision, present: Revision, inputs: HookInputs): PlannedHook[] {
   const running = hooksFor(target, rollbackEvents, inputs, '');
   const known = new Set(running.map(nameOf));

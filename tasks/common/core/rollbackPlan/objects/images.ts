@@ -2,14 +2,13 @@ import type { KubeObject } from '../../kubernetes/object';
 import { listAt, textAt } from '../../kubernetes/read';
 import type { ImageChange } from '../model/types';
 
-/** The paths of the pod template in built-in kinds and in custom resources such as rollouts. */
+/** Where built-in kinds and custom resources such as rollouts have their pod template. */
 const templates: readonly (readonly string[])[] = [
   ['spec', 'template', 'spec'],
   ['spec', 'jobTemplate', 'spec', 'template', 'spec'],
   ['spec'],
 ];
 
-/** The containers whose image changes. Approvers look at these first. */
 export function imageChanges(before: KubeObject | undefined, after: KubeObject | undefined): ImageChange[] {
   const was = imagesOf(before);
   return [...imagesOf(after)].flatMap(([container, becomes]) => {

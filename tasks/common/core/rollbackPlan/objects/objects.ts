@@ -16,11 +16,7 @@ import { pluralOf } from '../model/places';
 import { textDiff, type TextDiff } from '../model/textDiff';
 import type { DriftedField, ObjectFate, PlannedObject, Seal, ServedKinds, Sha256 } from '../model/types';
 
-/**
- * Kinds that only restrain other objects. Helm deletes them during its rollback: if they stayed, they could prevent the
- * target from becoming healthy (measured with a ResourceQuota). All other objects serve traffic or store data and are
- * deleted last.
- */
+/** Helm deletes these early: they could keep the target from becoming healthy (measured with a ResourceQuota). */
 const restraining = new Set([
   '/ResourceQuota',
   '/LimitRange',
@@ -39,20 +35,20 @@ function isRestraining(ref: { apiVersion: string; kind: string }): boolean {
   return restraining.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`);
 }
 
-/** The comparison is exact, as in Helm's update (pkg/kube/client.go). Helm's uninstall is less strict. */
+/** Helm's update compares exactly (pkg/kube/client.go); its uninstall is less strict. */
 export function isKeptByPolicy(live: KubeObject | undefined): boolean {
   return live?.metadata.annotations?.['helm.sh/resource-policy'] === 'keep';
 }
 
 interface Circumstances {
-  /** True if Helm completed the rehearsal of the whole rollback. */
+  /** True if Helm completed the rehearsal. */
   isRehearsed: boolean;
   served: ServedKinds;
   sha256: Sha256;
   seal: Seal | undefined;
 }
 
-/** Plans the fate of a candidate; undefined if the rollback does not concern it and nobody needs to know. */
+/** Undefined if the rollback does not concern the object. */
 export function plannedObject(
   candidate: Candidate,
   { isRehearsed, served, sha256, seal }: Circumstances,
@@ -117,14 +113,13 @@ export function plannedObject(
   };
 }
 
-/** The object after the rollback; undefined if it will not exist or if that is not known. */
+/** Undefined if the object will not exist, or if the result is not known. */
 export function afterOf({ write, live, target }: Candidate, isRehearsed: boolean): KubeObject | undefined {
   if (write?.effect === 'deleted') return undefined;
   if (write?.object !== undefined) return write.object;
   return isRehearsed && target !== undefined ? live : undefined;
 }
 
-/** Without a rehearsal: the fields that the target declares and the live object does not have. */
 function changesIn({ live, after, target }: ObjectStates): Change[] {
   if (live === undefined) return [];
   if (after !== undefined) return changesOf(live, after);
@@ -154,7 +149,7 @@ function fateOf(candidate: Candidate, isRehearsed: boolean, isChanged: boolean):
 function isDeleted({ write, live, target, predicted }: Candidate, isRehearsed: boolean): boolean {
   if (write?.effect === 'deleted') return true;
   if (isRehearsed || write !== undefined) return false;
-  // An object that the target declares counts as live too, because Helm creates it before it deletes it.
+  // Helm creates an object of the target before it deletes it, so it counts as live.
   return predicted !== undefined && (live ?? target) !== undefined && !isKeptByPolicy(live);
 }
 
@@ -206,13 +201,11 @@ function driftOf(changes: readonly Change[], { last, target }: ObjectStates): Dr
   });
 }
 
-/** Returns true if the pod template changes and the controller replaces the pods, or some of them. */
 function restartsPods(ref: ObjectRef, states: ObjectStates): boolean {
   const hold = podHold(states.after ?? states.target);
   return changesPods(ref, states) && (hold === undefined || hold.isPartial);
 }
 
-/** Returns true if the pod template changes. */
 export function changesPods(ref: { apiVersion: string; kind: string }, { live, after, target }: ObjectStates): boolean {
   const template = at(live, 'spec', 'template');
   if (!makesPods(ref, after ?? target)) return false;
@@ -222,7 +215,7 @@ export function changesPods(ref: { apiVersion: string; kind: string }, { live, a
 
 const noReplacing = new Set(['batch/Job', 'batch/CronJob', 'apps/ReplicaSet', '/ReplicationController']);
 
-/** Also returns true for custom resources with a pod template, such as rollouts. */
+/** True also for custom resources with a pod template, such as rollouts. */
 export function makesPods(ref: { apiVersion: string; kind: string }, object: KubeObject | undefined): boolean {
   if (noReplacing.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`)) return false;
   return listAt(object, 'spec', 'template', 'spec', 'containers').length > 0;

@@ -6,15 +6,13 @@ import { lastWrites, type Rehearsal } from '../../helm/rehearsal';
 import { changesOf, isMadeUpAnew, pathText, type Change, type Step } from '../model/changes';
 import { comparable } from '../model/comparable';
 
-/**
- * Finds changes to the release's objects, which a rehearsal must not cause. Resource version, generation and status
- * prove nothing, because controllers keep working during the rehearsal. So the contents are compared, and only
- * differences count that no working controller has written. The API server records only the manager's name of a write,
- * not its credentials. A Helm that uses the name of a controller is detected only in the pod template, because no
- * controller writes there.
+/*
+ * A rehearsal must not change the cluster. Controllers keep working meanwhile, so only differences count that no
+ * working controller has written. A Helm that uses the name of a controller is detected only in pod templates, because the API
+ * server records a manager's name and not its credentials.
  */
 
-/** A clause about an object that was changed: «Deployment/web was deleted». */
+/** A clause, for example «Deployment/web was deleted». */
 type Trace = string;
 
 export function tracesOf(
@@ -34,7 +32,6 @@ function namedOf({ kind, metadata }: KubeObject): { kind: string; name: string }
 
 function traceOf(before: KubeObject | undefined, after: KubeObject | undefined): string | undefined {
   if (before === undefined) return after === undefined || isOfControllers(after) ? undefined : 'was made';
-  // The deletion began before the rehearsal, or Kubernetes removes the object when its time has come.
   if (before.metadata.deletionTimestamp !== undefined || goesByItself(before)) return undefined;
   if (after === undefined) return 'was deleted';
   if (after.metadata.uid !== before.metadata.uid) return 'was deleted and made anew';
@@ -72,11 +69,11 @@ function changeOf(
   return `was changed: ${fields.join(', ')}${more}${names.length === 0 ? '' : ` (by ${names.join(', ')})`}`;
 }
 
-/** The recorded managers that wrote a field; undefined if it was a working controller. */
+/** The managers that wrote a field; undefined if it was a working controller. */
 function strangersAt(before: KubeObject, after: KubeObject, path: readonly Step[]): string[] | undefined {
   const field = pathText(path);
   const owners = ownersOf(after, fieldPath(path));
-  // A removed field has no owner. Then one of the managers that have written since has removed it.
+  // A removed field has no owner, so any manager that has written since may have removed it.
   const writers = owners.length > 0 ? owners : writersOf(before, after);
   const isPodTemplate = field.startsWith('spec.template');
   const strangers = writers.filter((owner) => isPodTemplate || !isAtItsWork(before, owner, field));
@@ -86,7 +83,7 @@ function strangersAt(before: KubeObject, after: KubeObject, path: readonly Step[
   );
 }
 
-/** An operator that had written to the object before may write again. A person's tool or Helm must not write here. */
+/** An operator that has written to the object before may write again; a person's tool or Helm may not. */
 function isAtItsWork(before: KubeObject, owner: FieldOwner, field: string): boolean {
   if (isItsOwn(owner, field)) return true;
   const wasThere = writersOf(undefined, before).some(
@@ -103,9 +100,7 @@ function fieldPath(path: readonly Step[]): Path {
   });
 }
 
-/**
- * The expected objects of the target after a rollback: as in the rehearsal, or as before if Helm does not write them.
- */
+/** The objects as in the rehearsal, or as before if Helm does not write them. */
 export function expectedAfter(
   live: ReadonlyMap<string, KubeObject>,
   rehearsal: Rehearsal,
@@ -120,10 +115,7 @@ export function expectedAfter(
   return expected;
 }
 
-/**
- * The differences that no working controller explains, as a clause; undefined if there are none. Fields that the API
- * server chooses at each creation do not count.
- */
+/** A clause; undefined if working controllers and the API server explain every difference. */
 export function strangeChange(expected: KubeObject, live: KubeObject): string | undefined {
   return changeOf(expected, live, ({ path }) => !isMadeUpAnew(path, live.kind));
 }

@@ -8,20 +8,14 @@ export function isStatefulSet(ref: { apiVersion: string; kind: string }): boolea
   return ref.kind === 'StatefulSet' && apiGroup(ref.apiVersion) === 'apps';
 }
 
-/**
- * Returns true if pods of the set can get stuck (kubernetes#67250): a StatefulSet with ordered pods waits forever for a
- * pod of a bad revision to become ready before it replaces the pod.
- */
+/** A set with ordered pods waits until a pod of a bad revision is ready before it replaces it (kubernetes#67250). */
 export function canTrap(set: KubeObject): boolean {
   const policy = textAt(set, 'spec', 'podManagementPolicy') || 'OrderedReady';
   const strategy = textAt(set, 'spec', 'updateStrategy', 'type') || 'RollingUpdate';
   return isStatefulSet(set) && policy === 'OrderedReady' && strategy === 'RollingUpdate';
 }
 
-/**
- * Pods of the live set that its controller will not replace after the rollback. `restarts`: the rollback changes the
- * template.
- */
+/** `restarts`: the rollback changes the pod template. */
 export function trappedPods(live: KubeObject, pods: readonly KubeObject[], restarts: boolean): KubeObject[] {
   if (!canTrap(live)) return [];
   const current = textAt(live, 'status', 'currentRevision');
@@ -41,10 +35,7 @@ function ordinalOf(pod: string): number {
   return Number(/-(\d+)$/.exec(pod)?.[1] ?? 0);
 }
 
-/**
- * Findings about the volumes of a StatefulSet: its claim templates cannot be changed, and existing claims do not follow
- * them.
- */
+/** Claim templates cannot be changed, and existing claims do not follow them. */
 export function volumeFindings(
   ref: ObjectRef,
   target: KubeObject,
@@ -103,7 +94,7 @@ const volumeFields: readonly [string, readonly string[]][] = [
   ['access modes', ['spec', 'accessModes']],
 ];
 
-/** The differences between a template and a claim, for example `storage 1Gi, is 2Gi`. */
+/** For example `storage 1Gi, is 2Gi`. */
 function volumeDifferences(template: Template, claim: unknown): string[] {
   return volumeFields.flatMap(([word, path]) => {
     const declared = at(template, ...path);

@@ -7,25 +7,20 @@ import { changesOf, isAsDeclared, isMadeUpAnew, pathText, valueAt, type Change }
 import { comparable } from '../model/comparable';
 
 /**
- * Finds fields that a manipulated Helm sets in its rehearsal: a field that nobody declares, or fields of another
- * revision than the target. Each rehearsed write is compared with the target. If the manifests alone do not explain a
- * field, a dry run of the target shows what the API server adds: defaults and the changes of admission.
+ * A write whose fields the target does not declare, or not so. A dry run of the target then shows what the API server
+ * adds; fields beyond that come from a manipulated Helm.
  */
-
-/** A rehearsed write that the manifests do not explain completely. */
 export interface Suspect {
   key: string;
   ref: ObjectRef;
-  /** The object as the target declares it, for a dry run. */
+  /** For the dry run. */
   declared: KubeObject;
   written: KubeObject;
-  /** The unexplained fields; undefined if the whole object is new. */
+  /** Undefined if the whole object is new. */
   changes: readonly Change[] | undefined;
 }
 
-/**
- * Examines each write on its own, because the dry run of a later write does not include the effects of earlier writes.
- */
+/** Each write is examined alone, because the dry run of a later write lacks the effects of earlier ones. */
 export function suspectsOf(all: readonly Candidate[], { writes }: Pick<Rehearsal, 'writes'>): Suspect[] {
   return all.flatMap((candidate) =>
     writes
@@ -38,7 +33,7 @@ function suspectOf(candidate: Candidate, { object, isAssumed }: RehearsedWrite):
   const { key, ref, target, live, isAutoscaled } = candidate;
   if (target === undefined || object === undefined) return undefined;
   const found = { key, ref, declared: target, written: comparable(object, isAutoscaled) };
-  // The assumed result of creating an object is the object that was sent, without defaults.
+  // The assumed result of a creation is the object that was sent, without defaults.
   if (live === undefined) return isAssumed === true ? undefined : { ...found, changes: undefined };
   if (live.apiVersion !== object.apiVersion) return undefined;
   const changes = changesOf(comparable(live, isAutoscaled), found.written).filter(
@@ -47,17 +42,13 @@ function suspectOf(candidate: Candidate, { object, isAssumed }: RehearsedWrite):
   return changes.length === 0 ? undefined : { ...found, changes };
 }
 
-/** Returns true if the target declares the value, or if a passed revision declared a field that the target does not. */
 function isExplained({ path, after }: Change, { target, last, base, earlier }: Candidate): boolean {
   const declared = valueAt(target, path);
   if (declared !== undefined) return isAsDeclared(declared, after);
   return isHelmsMark(path) || [last, base, earlier].some((passed) => isTakenBack(passed, target, path));
 }
 
-/**
- * Returns true if a passed revision declared the field, or a parent of the field, that the target does not have at all.
- * The API server then fills in a default.
- */
+/** The API server fills in a default where a passed revision declared the field and the target does not. */
 function isTakenBack(passed: KubeObject | undefined, target: KubeObject | undefined, path: Change['path']): boolean {
   return path.some((_, index) => {
     const part = path.slice(0, index + 1);
@@ -68,7 +59,7 @@ function isTakenBack(passed: KubeObject | undefined, target: KubeObject | undefi
 function isHelmsMark(path: Change['path']): boolean {
   const [top, kind, name] = path;
   if (top !== 'metadata') return false;
-  // `name` is undefined if the whole map is new.
+  // The name is undefined if the whole map is new.
   const isName = (text: string): boolean => text.startsWith('meta.helm.sh/') || text === 'app.kubernetes.io/managed-by';
   return (
     (kind === 'annotations' || kind === 'labels') && (name === undefined || (typeof name === 'string' && isName(name)))
@@ -77,10 +68,7 @@ function isHelmsMark(path: Change['path']): boolean {
 
 const fieldsTold = 3;
 
-/**
- * The fields of a suspect that the dry run of the target does not explain either, as a part of a sentence; undefined if
- * there are none.
- */
+/** A clause; undefined if the dry run of the target explains every field. */
 export function strayFields({ changes, written }: Suspect, reference: KubeObject): string | undefined {
   const would = comparable(reference, false);
   const strays =

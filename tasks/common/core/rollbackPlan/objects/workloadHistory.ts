@@ -7,23 +7,22 @@ import { finding, type PlanFinding } from '../model/findings';
 import { numberList } from '../model/target';
 import type { PlainWorkload, RollbackRequest, ToRevision } from '../model/types';
 
-/** A pod template that a workload had, as its controller keeps it. */
+/** A pod template as the controller keeps it. */
 interface PastTemplate {
   revision: number;
-  /** The name of the ReplicaSet or ControllerRevision. */
+  /** Of the ReplicaSet or ControllerRevision. */
   name: string;
   createdAt: string;
-  /** `kubernetes.io/change-cause`; usually empty. */
   changeCause: string;
   template: Readonly<Record<string, unknown>>;
-  /** Annotations of the ReplicaSet: they are the Deployment's annotations of that time. */
+  /** Of the ReplicaSet, which keeps the Deployment's annotations of that time. */
   annotations: Readonly<Record<string, string>>;
 }
 
 const revisionAnnotation = 'deployment.kubernetes.io/revision';
 const changeCause = 'kubernetes.io/change-cause';
 
-/** The templates that a workload had, oldest first; the last one is the present template. */
+/** Oldest first; the last one is the present template. */
 function pastTemplates({ live, revisions }: PlainWorkload): PastTemplate[] {
   if (live === undefined) return [];
   const own = revisions.filter(({ metadata }) =>
@@ -48,7 +47,7 @@ function pastTemplate(kept: KubeObject): PastTemplate | undefined {
   };
 }
 
-/** The Deployment controller adds a label of its own to the templates of its ReplicaSets. */
+/** The Deployment controller adds a label to the templates of its ReplicaSets. */
 function withoutHash(template: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const metadata = template['metadata'];
   if (!isRecord(metadata) || !isRecord(metadata['labels'])) return template;
@@ -56,7 +55,6 @@ function withoutHash(template: Readonly<Record<string, unknown>>): Readonly<Reco
   return { ...template, metadata: { ...metadata, labels } };
 }
 
-/** A ControllerRevision holds a strategic merge patch with this directive. */
 function withoutDirective(template: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   const { $patch: _, ...rest } = template;
   return rest;
@@ -67,7 +65,7 @@ export type UndoChoice =
 
 const kinds = ['Deployment', 'StatefulSet', 'DaemonSet'];
 
-/** Chooses the same target as `kubectl rollout undo` and makes the JSON merge patch for it. */
+/** Chooses the same target as `kubectl rollout undo`. */
 export function undoOf(workload: PlainWorkload, { toRevision, policy }: RollbackRequest): UndoChoice {
   const { ref, live } = workload;
   const name = objectName(ref);
@@ -121,7 +119,7 @@ function absent(
   return refuse(isOld ? 'RevisionPruned' : 'RevisionMissing', message);
 }
 
-/** Annotations of a Deployment that describe its present state and not a revision (kubectl, rollback.go). */
+/** They describe the present state of a Deployment and not a revision (kubectl, rollback.go). */
 const ownAnnotations = [
   'kubectl.kubernetes.io/last-applied-configuration',
   revisionAnnotation,
@@ -131,7 +129,7 @@ const ownAnnotations = [
   'deprecated.deployment.rollback.to',
 ];
 
-/** Makes a JSON merge patch that restores the earlier template; for a Deployment, also the annotations of that time. */
+/** For a Deployment, also restores the annotations of that time. */
 function undoPatch(ref: ObjectRef, live: KubeObject, past: PastTemplate): Readonly<Record<string, unknown>> {
   const template = mergePatch(at(live, 'spec', 'template'), past.template);
   const annotations = ref.kind === 'Deployment' ? annotationPatch(live, past) : {};
@@ -152,7 +150,7 @@ function annotationPatch(live: KubeObject, past: PastTemplate): Record<string, u
   return mergePatch(present, then) as Record<string, unknown>;
 }
 
-/** Makes a JSON merge patch (RFC 7386) that turns `from` into `to`. */
+/** JSON merge patch, RFC 7386. */
 function mergePatch(from: unknown, to: unknown): unknown {
   if (!isRecord(from) || !isRecord(to)) return to;
   const names = new Set([...Object.keys(from), ...Object.keys(to)]);
