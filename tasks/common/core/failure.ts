@@ -1,7 +1,4 @@
-/**
- * The reason why a task could not know or act, grouped by who must act. A failed rollout is an outcome and no error;
- * this list holds only the reasons that stop the task itself.
- */
+/** Why a task could not know or act, grouped by who must act. A failed rollout is an outcome and not in this list. */
 export type FailureReason =
   // For the author of the pipeline.
   | 'InputInvalid'
@@ -50,7 +47,7 @@ export type FailureReason =
   | 'Conflict'
   | 'Internal';
 
-/** The next step for a person, one sentence per reason. The compiler refuses a new reason without advice. */
+/** One sentence per reason for the person who must act. */
 export const advice: Record<FailureReason, string> = {
   InputInvalid: 'Correct the inputs named above in the pipeline and run it again.',
   ConnectionMissing:
@@ -114,13 +111,10 @@ export function isFailureReason(word: string): word is FailureReason {
   return Object.hasOwn(advice, word);
 }
 
-/** Names of things that the report shows; never values or secrets. */
+/** Names for the report; never values or secrets. */
 type FailureFacts = Readonly<Record<string, string | number>>;
 
-/**
- * The error that stops a task from knowing or acting. `message` says what was being done, on which object, and what
- * came back.
- */
+/** Stops a task. `message` says what was being done, on which object, and what came back. */
 export class TaskError extends Error {
   readonly reason: FailureReason;
   readonly facts: FailureFacts;
@@ -133,10 +127,7 @@ export class TaskError extends Error {
   }
 }
 
-/**
- * Turns a thrown value into the error that ends the task. Anything but a TaskError is a fault of this extension:
- * `Internal`.
- */
+/** Anything but a TaskError is a fault of this extension: `Internal`. */
 export function asTaskError(thrown: unknown): TaskError {
   if (thrown instanceof TaskError) return thrown;
   const message = thrown instanceof Error ? thrown.message : String(thrown);

@@ -12,7 +12,7 @@ import type { OwnPlace } from './approval/place';
 import type { PlanStore } from './rollbackPlan/document/keptPlan';
 import type { RollbackTaskRequest } from './inputs/rollbackRequest';
 
-/** The context of a flow that follows objects. `signal` aborts when the agent cancels the step. */
+/** `signal` aborts when the agent cancels the step. */
 export interface RolloutContext {
   agent: Agent;
   cluster: Cluster;
@@ -22,7 +22,6 @@ export interface RolloutContext {
   signal: AbortSignal;
 }
 
-/** The context in which the lease of a release is acquired. */
 export interface LeaseContext {
   agent: Agent;
   cluster: Cluster;
@@ -31,12 +30,9 @@ export interface LeaseContext {
   namespace: string;
   signal: AbortSignal;
   holder: Holder;
-  /** Returns true if the process of a mark (see adapters/system/processes) has ended; false if that is not known. */
+  /** `mark` names a process (see adapters/system/processes). Returns false if its end is not known. */
   isProcessGone(mark: string): boolean;
-  /**
-   * True if the Helm of an earlier process of the same job has ended too. Otherwise that Helm may outlive its process
-   * by as long as a lease lasts.
-   */
+  /** True if the Helm of an earlier process of this job has ended too. Otherwise it may outlive its process. */
   isHelmStopped?: boolean;
   request: Pick<ReleaseRequest, 'releaseName' | 'lock' | 'lockTimeoutSeconds'>;
 }
@@ -46,31 +42,23 @@ export type LeftEnded = Required<Pick<LeaseContext, 'isHelmStopped' | 'isProcess
 
 /** The right to change a release, held from before the first change until after the last one. */
 export interface Lease {
-  /**
-   * `unlocked`: the input lock is off, or the connection may not use Leases. `later`: the namespace does not exist yet;
-   * the lease is acquired after the namespace was created.
-   */
+  /** `unlocked`: the lock is off or cannot be used. `later`: the namespace does not exist yet. */
   readonly state: 'held' | 'unlocked' | 'later';
-  /** The record that this run found when it took the lease; undefined if there was none. */
+  /** The record that this run found when it took the lease. */
   readonly previous: LeaseRecord | undefined;
-  /** Aborts when another holder was seen. */
   readonly lost: AbortSignal;
-  /** Call right before a change. Throws `LeaseLost` unless it is certain that nobody else can hold the release now. */
+  /** Call right before a change. Throws `LeaseLost` unless certainly nobody else can hold the release now. */
   confirm(): Promise<void>;
-  /**
-   * Confirms like `confirm`, and writes the begun work into the Lease. A later holder learns from it to which run a
-   * pending release belongs.
-   */
+  /** Confirms, and writes the work into the Lease, from which a later holder learns whose a pending release is. */
   begin(work: Work): Promise<void>;
-  /** Clears the begun work, because Helm's record is in order. Never throws. */
+  /** Clears the work, because Helm's record is in order. Never throws. */
   settled(): Promise<void>;
   /** Acquires a `later` lease once the namespace exists. */
   acquireNow(): Promise<void>;
 }
 
-/** The context of a flow that changes a release. */
 export interface ReleaseContext extends RolloutContext {
-  /** The mark of this process (see adapters/system/processes). */
+  /** Names this process (see adapters/system/processes). */
   process: string;
   /** Names this run in a label (see core/lock/holder). */
   run: string;
@@ -80,24 +68,19 @@ export interface ReleaseContext extends RolloutContext {
   storage: ReleaseStorage;
   lease: Lease;
   request: ReleaseRequest;
-  /**
-   * Objects that existed before this run, or before a run that died; see core/release/preexisting. Flows add to this
-   * list.
-   */
+  /** Objects from before this run or a run that died (see core/release/preexisting). Flows add to the list. */
   preexisting: KeptObject[];
 }
 
-/** The context of a flow that deploys a chart. */
 export interface DeployContext extends ReleaseContext {
   helm: Helm;
   request: DeployRequest;
 }
 
-/** The context in which a deploy starts. The deploy acquires the lease first. */
+/** A deploy acquires the lease itself. */
 export type DeployStart = Omit<DeployContext, 'lease' | 'process' | 'run' | 'preexisting'> &
   LeaseContext & { request: DeployRequest };
 
-/** Ends the flow if the step was cancelled meanwhile. */
 export function stopIfCancelled(signal: AbortSignal): void {
   if (signal.aborted) throw new TaskError('Cancelled', 'The step was cancelled.');
 }
@@ -108,26 +91,22 @@ interface RollbackParts {
   azure: AzureRun;
   place: OwnPlace;
   sha256: Sha256;
-  /** Makes a new random text for the `Seal` of a plan. */
   newSalt: () => string;
-  /** The approval that the main phase of this step has proven; set only in the post-job phase. */
+  /** Set only in the post-job phase, from the main phase of the same step. */
   proven?: ProvenApproval;
 }
 
-/** The context of a rollback step for plain workloads. */
 export type PlainStart = RolloutContext & LeaseContext & RollbackParts;
 
-/** The context of a rollback step for a release. */
 export type ReleaseRollbackStart = PlainStart & {
   storage: ReleaseStorage;
   helm: ReleaseHelm;
   rollbackHelm: RollbackHelm;
 };
 
-/** The context of a rollback step for a release, under the lease. */
 export type RollbackContext = ReleaseContext & RollbackParts;
 
-/** The context in which a plan is made. Nothing in it is used to change anything. */
+/** Nothing in it is used to change anything. */
 export type ReleasePlanContext = Pick<
   ReleaseContext,
   'agent' | 'cluster' | 'namespace' | 'signal' | 'rollbackHelm' | 'sha256' | 'storage'

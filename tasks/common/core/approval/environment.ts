@@ -3,7 +3,7 @@ import { shownName, type OwnRecords, type Timeline } from './place';
 import type { ApprovalStep, RunApproval, RunRecord } from './runRecords';
 import { oneLine, shownTime } from './words';
 
-/** Returns true if the record is the check «approval» of a stage. Its id is also the id of the approval. */
+/** The id of such a record is also the id of the approval. */
 export function isEnvironmentApproval({ type }: RunRecord): boolean {
   return type.toLowerCase() === 'checkpoint.approval';
 }
@@ -11,9 +11,8 @@ export function isEnvironmentApproval({ type }: RunRecord): boolean {
 interface EnvironmentQuestion {
   timeline: Timeline;
   own: OwnRecords;
-  /** The time at which the plan was made. */
   planMadeAt: number;
-  /** The approvals, whose ids are those of the records; undefined if the approvals API could not be read. */
+  /** Undefined if the approvals API could not be read. */
   approvals: readonly RunApproval[] | undefined;
   now: number;
 }
@@ -29,8 +28,7 @@ interface Check {
 
 /**
  * Judges whether this stage's environment was approved after the plan was made. The timeline does not name the resource
- * of an approval (environment, service connection, agent pool). So no approval of the stage may be refused, and at
- * least one must be newer than the plan.
+ * of an approval. So no approval of the stage may be refused, and at least one must be newer than the plan.
  */
 export function judgeEnvironment(question: EnvironmentQuestion): ApprovalFinding {
   const { timeline, own, planMadeAt } = question;
@@ -86,7 +84,7 @@ function stateByApproval({ status, steps }: RunApproval, now: number): CheckStat
     case 'approved':
       return 'approved';
     case 'deferred':
-      // A deferred approval takes effect at a later time. This job runs, so that time may have come.
+      // This job runs, so the time to which the approval was deferred may have come.
       return steps.every(({ deferredTo = 0 }) => deferredTo <= now) ? 'approved' : 'open';
     case 'skipped':
       return 'skipped';
@@ -127,10 +125,7 @@ function tooEarly(stage: string, at: number, planMadeAt: number): ApprovalFindin
   return { finding: 'refused', code: 'ApprovedBeforePlan', reason };
 }
 
-/**
- * The persons who approved this plan. If several persons must approve, some may have done so before the plan was made;
- * they do not count.
- */
+/** Persons who approved before the plan was made do not count. */
 function approversOf({ approval, decidedAt }: Check, planMadeAt: number): Approver[] {
   const at = decidedAt === undefined ? {} : { at: decidedAt };
   const steps = approval?.steps.filter((step) => isApproved(step) && (step.decidedAt ?? Infinity) > planMadeAt) ?? [];

@@ -3,24 +3,18 @@ import { shownName, type OwnRecords, type Timeline } from './place';
 import type { RunApproval, RunRecord } from './runRecords';
 import { oneLine, shownTime } from './words';
 
-/**
- * The id of the task ManualValidation, the same for every major version. The name proves nothing: any task may have
- * this name.
- */
+/** The id of the task ManualValidation in every major version. Any task may have its name. */
 const manualValidationId = '2003ad3a-104a-451a-9238-60474ab294e6';
 
-/** Azure DevOps rounds times differently in different places, so times may differ by this much. */
+/** Azure DevOps rounds times differently in different places. */
 const roundingMs = 1_000;
 
-/**
- * Returns true if the record belongs to a task ManualValidation. Such a record is a gate only if the server runs it,
- * see `isOfServerJob`.
- */
+/** Such a record is a gate only if the server runs it, see `isOfServerJob`. */
 export function isGate({ type, task }: RunRecord): boolean {
   return type === 'Task' && task?.id.toLowerCase() === manualValidationId;
 }
 
-/** A ManualValidation works only in a server job. A task with this id that runs on an agent asks nobody. */
+/** A task with this id that runs on an agent asks nobody. */
 function isOfServerJob(record: RunRecord, timeline: Timeline): boolean {
   const job = timeline.jobOf(record);
   return job !== undefined && job.agentName === undefined && record.agentName === undefined;
@@ -29,9 +23,8 @@ function isOfServerJob(record: RunRecord, timeline: Timeline): boolean {
 interface GateQuestion {
   timeline: Timeline;
   own: OwnRecords;
-  /** The time at which the plan was made. */
   planMadeAt: number;
-  /** The approvals that the approvals API lists for gates, by the ids of their records. The API may list none. */
+  /** The approvals API may list none for gates. */
   approvals: readonly RunApproval[];
 }
 
@@ -46,9 +39,8 @@ interface Gate {
 }
 
 /**
- * Judges whether a ManualValidation before this step has succeeded after the plan was made. The timeline does not show
- * what depends on what. So a gate counts if it was over before this job began, or if its whole stage was over before
- * this stage began.
+ * Judges whether a ManualValidation before this step has succeeded after the plan was made. The timeline shows no
+ * dependencies, so a gate counts if it, or its whole stage, was over before this job, or this stage, began.
  */
 export function judgeGate(question: GateQuestion): ApprovalFinding {
   const { timeline, planMadeAt } = question;
@@ -57,7 +49,7 @@ export function judgeGate(question: GateQuestion): ApprovalFinding {
   const before = all.filter(({ record }) => isBefore(record, question));
   const forThisPlan = before.filter(({ record }) => (record.finishedAt ?? Infinity) > planMadeAt);
   const approved = forThisPlan.filter(({ state, record }) => state === 'approved' && record.finishedAt !== undefined);
-  // A rejection within this stage counts even if it came after this job began, because it is known now.
+  // A rejection in this stage counts also if it came after this job began.
   const rejections = all.filter((gate) => forThisPlan.includes(gate) || isOwnAndAfter(gate, question));
   const rejection = rejections.find((gate) => gate.state === 'rejected' && !isAskedAgain(gate, approved));
   if (rejection !== undefined) return { finding: 'refused', code: 'Rejected', reason: rejectionOf(rejection) };
@@ -92,10 +84,7 @@ function stateOf({ state, result }: RunRecord, approval: RunApproval | undefined
   }
 }
 
-/**
- * A gate with `onTimeout: resume` succeeds although nobody approved. If the approvals API knows the gate, its status
- * shows the timeout.
- */
+/** A gate with `onTimeout: resume` succeeds although nobody approved. The approvals API may show the timeout. */
 function stateByApproval({ status }: RunApproval): GateState {
   if (status === 'rejected' || status === 'failed' || status === 'canceled') return 'rejected';
   return status === 'timedOut' || status === 'skipped' ? 'expired' : 'approved';
@@ -114,20 +103,14 @@ function isOwnAndAfter({ record }: Gate, { timeline, own, planMadeAt }: GateQues
   return isOwn && (record.finishedAt ?? Infinity) > planMadeAt;
 }
 
-/**
- * Returns true if the record was over when the last of `later` began. Also returns true if a time is missing: later
- * checks judge that case.
- */
+/** Returns true if the record was over when the last of `later` began. Later checks judge a missing time. */
 function isOverBy({ finishedAt }: RunRecord, later: readonly (RunRecord | undefined)[]): boolean {
   const starts = later.flatMap((record) => record?.startedAt ?? []);
   if (finishedAt === undefined || starts.length === 0) return true;
   return finishedAt <= Math.max(...starts) + roundingMs;
 }
 
-/**
- * Returns true if a gate was opened after this rejected one ended, and was approved. Such a second gate is an appeal,
- * and it decides.
- */
+/** A gate that was opened after the rejected one ended is an appeal, and it decides. */
 function isAskedAgain({ record }: Gate, approved: readonly Gate[]): boolean {
   const { finishedAt } = record;
   if (finishedAt === undefined) return false;

@@ -1,10 +1,9 @@
 import { isRecord } from '../kubernetes/json';
 import { oneLine } from './words';
 
-/** Longer names are cut when they are shown. In characters. */
+/** Unit: characters. */
 const nameLimit = 160;
 
-/** A person, group or service as Azure DevOps names it. */
 export interface Identity {
   id?: string;
   /** For persons, usually the mail address. */
@@ -15,7 +14,7 @@ export interface Identity {
   isGroup: boolean;
 }
 
-/** Reads an identity of the REST API; undefined if no field names anybody. */
+/** Returns undefined if no field names anybody. */
 export function parseIdentity(value: unknown): Identity | undefined {
   if (!isRecord(value)) return undefined;
   const id = text(value['id']);
@@ -37,10 +36,7 @@ function text(value: unknown): string | undefined {
   return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined;
 }
 
-/**
- * Compares two identities. One person may have several ids (one of Entra, one of the organization), so one equal field
- * is enough for `same`. Returns `unknown` if there is nothing to compare.
- */
+/** One equal field is enough for `same`, because a person may have several ids (of Entra, of the organization). */
 export function compareIdentities(one: Identity, other: Identity): 'same' | 'other' | 'unknown' {
   const pairs = (['id', 'uniqueName', 'descriptor'] as const).flatMap((field) => {
     const [left, right] = [one[field], other[field]];
@@ -52,16 +48,13 @@ export function compareIdentities(one: Identity, other: Identity): 'same' | 'oth
 
 const guid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-/**
- * Returns true for a build service, a service principal and the server itself. None of them counts as a second person.
- */
+/** A build service, a service principal and the server itself do not count as a second person. */
 export function isServiceAccount({ uniqueName = '', displayName = '', descriptor = '' }: Identity): boolean {
   if (/^(?:svc|s2s|aadsp)\./i.test(descriptor)) return true;
   if (/^build\\/i.test(uniqueName) || guid.test(uniqueName)) return true;
   return [uniqueName, displayName].some((name) => /^Microsoft\.VisualStudio\.|\bBuild Service \(/i.test(name));
 }
 
-/** For example `Jane Doe (jane@example.com)`. */
 export function shownIdentity({ displayName, uniqueName, id }: Identity): string {
   const [name, unique] = [displayName, uniqueName].map((text) => text && oneLine(text, nameLimit));
   if (!name) return unique || oneLine(id ?? 'somebody without a name', nameLimit);

@@ -10,15 +10,14 @@ export type { ApprovalRefusal, Approver } from './finding';
 
 export interface ApprovalPolicy {
   approval: 'gate' | 'environment' | 'none';
-  /** If true, an approval that cannot be looked up is refused. */
   requireGateProof: boolean;
   fourEyes: boolean;
 }
 
-/** The answer of Azure DevOps, or a sentence that says why there is none. */
+/** `problem` is a sentence. */
 export type Answered<Value> = { isKnown: true; value: Value } | { isKnown: false; problem: string };
 
-/** Read access to this run in Azure DevOps. Throws only `Cancelled`. */
+/** Reads this run in Azure DevOps. Throws only `Cancelled`. */
 export interface AzureRun {
   timeline(): Promise<Answered<readonly RunRecord[]>>;
   build(): Promise<Answered<RunBuild>>;
@@ -26,7 +25,6 @@ export interface AzureRun {
   approvals(ids: readonly string[]): Promise<Answered<readonly RunApproval[]>>;
 }
 
-/** Everything about the run that a decision needs. */
 export interface RunEvidence {
   timeline: Answered<readonly RunRecord[]>;
   build: Answered<RunBuild>;
@@ -36,17 +34,14 @@ export interface RunEvidence {
 export interface ApprovalQuestion {
   policy: ApprovalPolicy;
   place: OwnPlace;
-  /** The time at which the plan to be executed was made. */
   planMadeAt: Date;
   now: Date;
 }
 
 export type ApprovalDecision =
-  /** The input approval is none. */
   | { decision: 'notAsked' }
   | {
       decision: 'approved';
-      /** For example `the gate "Approve" (job Gate of stage Approval)`. */
       through: string;
       at: Date;
       /** Never empty. An approver without an identity is unknown. */
@@ -54,21 +49,17 @@ export type ApprovalDecision =
       notes: readonly string[];
     }
   | { decision: 'refused'; code: ApprovalRefusal; reason: string }
-  /**
-   * The approval cannot be proven, and the pipeline does not demand proof (`requireGateProof: false`). The step logs a
-   * warning.
-   */
+  /** Nothing proves the approval, and the pipeline demands no proof (`requireGateProof: false`). */
   | { decision: 'unknown'; reason: string };
 
-/** The ids of the records for which the approvals API is queried. */
+/** The ids for the approvals API. */
 export function approvalIds({ policy, place }: ApprovalQuestion, records: readonly RunRecord[]): string[] {
   const timeline = timelineOf(records);
   switch (policy.approval) {
     case 'none':
       return [];
     case 'gate':
-      // It is not documented that a ManualValidation is an approval. If the API lists one as an approval, it names the
-      // person.
+      // It is not documented that a ManualValidation is an approval, but the API may list it and name the person.
       return timeline.newest((record) => isGate(record) && record.result === 'succeeded').map(({ id }) => id);
     case 'environment': {
       const own = findOwnRecords(timeline, place);
@@ -78,7 +69,6 @@ export function approvalIds({ policy, place }: ApprovalQuestion, records: readon
   }
 }
 
-/** Decides whether this plan was approved, by whom, when and with which comment. */
 export function decideApproval(question: ApprovalQuestion, evidence: RunEvidence): ApprovalDecision {
   const { policy } = question;
   if (policy.approval === 'none') {
@@ -146,7 +136,7 @@ function noOwnStage({ records }: Timeline, { stage }: OwnPlace): string {
   return `The run's timeline does not show this job: it has no stage "${stage ?? ''}" (it has: ${stages.join(', ')}).`;
 }
 
-/** The reason why two different persons are not known to agree, as a sentence; undefined if they are known. */
+/** Returns why it is not known that two different persons agree, or undefined. */
 function fourEyesProblem(approvers: readonly Approver[], { build }: RunEvidence): string | undefined {
   const persons = approvers.flatMap(({ identity }) => (identity === undefined ? [] : [identity]));
   const known = persons.filter((identity) => !identity.isGroup);
@@ -161,21 +151,18 @@ function fourEyesProblem(approvers: readonly Approver[], { build }: RunEvidence)
   return problems.includes(undefined) ? undefined : `fourEyes: ${problems.join('; ')}.`;
 }
 
-/**
- * The reason why the approver is no second person beside those who queued the run; undefined if the approver is one.
- */
+/** Returns why the approver does not count as a person other than those who queued the run, or undefined. */
 function noSecondPerson(approver: Identity, queuers: readonly Identity[]): string | undefined {
   const shown = shownIdentity(approver);
   if (isServiceAccount(approver)) return `${shown}, who approved, is a service and no person`;
   const comparisons = queuers.map((queuer) => compareIdentities(approver, queuer));
   if (comparisons.includes('same')) return `${shown}, who approved, has queued this run`;
-  // A run that was queued for somebody (by a push or a schedule) was queued by a service. Its names are of another
-  // kind, so they cannot be compared.
+  // A run that was queued by a push or a schedule was queued by a service, whose names cannot be compared.
   const isTold = queuers.some((queuer, index) => comparisons[index] === 'other' || isServiceAccount(queuer));
   return isTold ? undefined : `whether ${shown}, who approved, has queued this run cannot be told`;
 }
 
-/** The text for the output `approvedBy`: names, `unknown`, or '' if nobody was asked or the approval was refused. */
+/** The text for the output `approvedBy`: names, `unknown` or ''. */
 export function shownApprovers(decision: ApprovalDecision): string {
   switch (decision.decision) {
     case 'notAsked':

@@ -1,16 +1,16 @@
 import type { RunRecord } from './runRecords';
 
-/** The place of this step in its run, as given by variables of the agent. */
+/** The place of this step in its run, from variables of the agent. */
 export interface OwnPlace {
   /** `System.JobId`: the id of the job's record. */
   jobId?: string;
   /** `System.StageName`. */
   stage?: string;
-  /** `System.PhaseName`: the job in the YAML, shared by all legs of a matrix. */
+  /** `System.PhaseName`: the job in the YAML, which all legs of a matrix share. */
   phase?: string;
 }
 
-/** The records of a timeline in which this step runs. If `stage` is absent, the timeline has no stages. */
+/** If `stage` is absent, the timeline has no stages. */
 export interface OwnRecords {
   stage?: RunRecord;
   phase?: RunRecord;
@@ -19,17 +19,15 @@ export interface OwnRecords {
 
 export interface Timeline {
   records: readonly RunRecord[];
-  /** The stage that contains the record; undefined if its parents lead to none. */
+  /** Undefined if the parents of the record lead to no stage. */
   stageOf(record: RunRecord): RunRecord | undefined;
-  /** The job that contains the record; undefined if its parents lead to none. */
   jobOf(record: RunRecord): RunRecord | undefined;
-  /** The names of the record's job and stage, as a person knows them. */
+  /** The job and stage of the record for people. */
   placeOf(record: RunRecord): string;
-  /** The newest attempt of each wanted record. Results of earlier attempts do not count. */
+  /** The newest attempt of each wanted record. */
   newest(isWanted: (record: RunRecord) => boolean): RunRecord[];
 }
 
-/** Makes a timeline whose records can be asked for their parents. */
 export function timelineOf(records: readonly RunRecord[]): Timeline {
   const byId = new Map(records.map((record) => [record.id, record]));
   const ancestor = (record: RunRecord, type: string): RunRecord | undefined => {
@@ -58,10 +56,7 @@ export function timelineOf(records: readonly RunRecord[]): Timeline {
   };
 }
 
-/**
- * A rerun of a stage has records with new ids and the same identifiers. Attempts of a record without an identifier
- * cannot be matched.
- */
+/** A rerun of a stage has records with new ids and the same identifiers. */
 function isLaterAttempt(other: RunRecord, record: RunRecord): boolean {
   return other.attempt > record.attempt && record.identifier !== undefined && other.identifier === record.identifier;
 }
@@ -86,10 +81,7 @@ export function findOwnRecords(timeline: Timeline, place: OwnPlace): OwnRecords 
   return { stage, ...(phase && { phase }), ...(job && { job }) };
 }
 
-/**
- * `identifier` holds the name in the YAML; a job's identifier has the stage's name before it. `name` is the name that
- * the page shows.
- */
+/** `identifier` holds the name in the YAML (of a job: after the stage's name), `name` the name on the page. */
 function isCalled({ identifier, refName, name }: RunRecord, wanted: string | undefined): boolean {
   if (wanted === undefined || wanted === '') return false;
   const names = [identifier, identifier?.split('.').at(-1), refName, identifier === undefined ? name : undefined];

@@ -1,17 +1,13 @@
 import { isRecord } from '../kubernetes/json';
 
-/**
- * An approval that was proven in this step. The agent keeps it for the step's post-job phase. It is never read from the
- * cluster, because others may write there.
- */
+/** The approval of this step for its post-job phase. It is never read from the cluster, where others may write. */
 export interface ProvenApproval {
-  /** The digest of the approved plan. */
   digest: string;
-  /** The sentence for the report, Helm's record and the Event. */
+  /** For the report, Helm's record and the Event. */
   sentence: string;
-  /** The text that `shownApprovers` makes. */
+  /** From `shownApprovers`. */
   approvedBy: string;
-  /** An ISO time; empty if the time is not known. */
+  /** An ISO time, or empty. */
   approvedAt: string;
 }
 
@@ -19,7 +15,6 @@ export function provenApprovalText(proven: ProvenApproval): string {
   return JSON.stringify(proven);
 }
 
-/** Returns undefined if this extension did not write the text. */
 export function readProvenApproval(text: string | undefined): ProvenApproval | undefined {
   let value: unknown;
   try {

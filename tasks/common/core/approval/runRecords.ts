@@ -1,22 +1,19 @@
 import { isRecord } from '../kubernetes/json';
 import { parseIdentity, type Identity } from './identity';
 
-/**
- * The part of a record of a run's timeline (`_apis/build/builds/{id}/timeline`) that approvals need. Times are
- * milliseconds since 1970.
- */
+/** A record of a run's timeline (`_apis/build/builds/{id}/timeline`). Times are milliseconds since 1970. */
 export interface RunRecord {
   id: string;
   parentId?: string;
-  /** `Stage`, `Phase`, `Job`, `Task`, `Checkpoint`, `Checkpoint.Approval` and others. */
+  /** `Stage`, `Phase`, `Job`, `Task`, `Checkpoint.Approval` and others. */
   type: string;
-  /** The name that the page shows. */
+  /** The name on the page. */
   name: string;
-  /** The names in the YAML, joined by dots; for a stage, its name. */
+  /** The names in the YAML, joined by dots. */
   identifier?: string;
   refName?: string;
   task?: { id: string; name: string };
-  /** The agent that runs the record; absent if the server runs it. */
+  /** Absent if the server runs the record. */
   agentName?: string;
   state: string;
   result?: string;
@@ -24,15 +21,13 @@ export interface RunRecord {
   finishedAt?: number;
   /** Counts from 1. */
   attempt: number;
-  /** Messages of the server about the record, unchanged. */
   issues: readonly string[];
 }
 
-/** Who queued the run. */
 export interface RunBuild {
-  /** The person for whom the run was queued: who queued it, or whose push did. */
+  /** The person who queued the run, or whose push did. */
   requestedFor?: Identity;
-  /** Who sent the request: the person, or a service after a push or on a schedule. */
+  /** The person, or a service after a push or on a schedule. */
   requestedBy?: Identity;
 }
 
@@ -48,7 +43,7 @@ type ApprovalStatus =
   | 'failed'
   | 'deferred';
 
-/** An approval with its steps, as `_apis/pipelines/approvals` returns it. */
+/** An approval, as `_apis/pipelines/approvals` returns it. */
 export interface RunApproval {
   id: string;
   status: ApprovalStatus;
@@ -58,17 +53,15 @@ export interface RunApproval {
 
 export interface ApprovalStep {
   status: ApprovalStatus;
-  /** The person who decided. The assigned approver, who was asked, may be a group. */
+  /** The person who decided. The assigned approver may be a group. */
   approver?: Identity;
   decidedAt?: number;
-  /** The time at which a deferred approval takes effect. */
   deferredTo?: number;
   comment?: string;
 }
 
 type Fields = Record<string, unknown>;
 
-/** The records of a timeline; undefined if the answer is no timeline. */
 export function parseTimeline(value: unknown): RunRecord[] | undefined {
   if (!isRecord(value) || !Array.isArray(value['records'])) return undefined;
   return (value['records'] as unknown[]).filter(isRecord).flatMap((fields) => parseRecord(fields) ?? []);
@@ -101,7 +94,6 @@ function parseIssues(value: unknown): string[] {
   return (value as unknown[]).filter(isRecord).flatMap((issue) => text(issue['message']) ?? []);
 }
 
-/** The build in an answer; undefined if the answer is no build. */
 export function parseBuild(value: unknown): RunBuild | undefined {
   if (!isRecord(value) || value['id'] === undefined) return undefined;
   return {
@@ -110,7 +102,7 @@ export function parseBuild(value: unknown): RunBuild | undefined {
   };
 }
 
-/** The approvals in an answer, which is a bare list or has one in `value`; undefined if there is no list. */
+/** `value` is a bare list or has one in its field `value`. */
 export function parseApprovals(value: unknown): RunApproval[] | undefined {
   const list: unknown = isRecord(value) ? value['value'] : value;
   if (!Array.isArray(list)) return undefined;

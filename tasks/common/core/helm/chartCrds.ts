@@ -5,20 +5,16 @@ import { manifestObjects } from '../kubernetes/manifest';
 import type { ApiResource } from '../kubernetes/access';
 
 /*
- * The kinds that a chart brings in its crds/ folders. Helm installs these definitions as the first step of a first
- * install, and never again: not at an upgrade, and not in a dry run. So a dry run fails on objects of these kinds where
- * the real install works (measured with 3.17.3 and 4.1.4).
+ * Helm installs the definitions in crds/ folders at a first install only, and never in a dry run. So a dry run fails on
+ * objects of these kinds where the real install works (measured with 3.17.3 and 4.1.4).
  */
 
-/** A kind as its CustomResourceDefinition declares it, in one of the served versions. */
+/** A kind in one of its served versions. */
 export interface DeclaredKind extends ApiResource {
   singular: string;
 }
 
-/**
- * Returns the kinds in the output of `helm show crds`, also those of subcharts. Returns none if the output cannot be
- * read.
- */
+/** Reads the output of `helm show crds`. Returns none if it cannot be read. */
 export function declaredKinds(crds: string): DeclaredKind[] {
   try {
     return manifestObjects(withSeparators(withoutSchemas(crds))).flatMap(kindsOf);
@@ -28,7 +24,7 @@ export function declaredKinds(crds: string): DeclaredKind[] {
   }
 }
 
-/** Schemas are nearly all of the text, megabytes in some charts, and do not show which kinds exist. */
+/** Schemas are nearly all of the text, and do not show which kinds exist. */
 function withoutSchemas(crds: string): string {
   let schemaIndent: number | undefined;
   const kept = crds.split('\n').filter((line) => {
@@ -40,7 +36,7 @@ function withoutSchemas(crds: string): string {
   return kept.join('\n');
 }
 
-/** Helm 3 prints one file after the other without a separator. So a repeated top-level key begins another file. */
+/** Helm 3 prints the files without a separator. So a repeated top-level key begins another file. */
 function withSeparators(crds: string): string {
   let keys = new Set<string>();
   const lines = crds.split('\n').flatMap((line) => {
@@ -76,7 +72,7 @@ export interface KindName {
   kind: string;
 }
 
-/** Returns the kinds that Helm did not find, if its message names them, each kind once. */
+/** Returns the kinds that Helm did not find, each once. */
 export function unservedKinds(message: string): KindName[] {
   const found = [...message.matchAll(/no matches for kind "([^"]+)" in version "([^"]+)"/g)];
   const byName = new Map(found.map(([words, kind = '', apiVersion = '']) => [words, { apiVersion, kind }]));
@@ -87,16 +83,13 @@ export function isDeclared(declared: readonly KindName[], { apiVersion, kind }: 
   return declared.some((each) => each.apiVersion === apiVersion && each.kind === kind);
 }
 
-/**
- * Returns true if the flags of `helm upgrade` keep Helm from installing the definitions. If a flag is given twice, the
- * last one counts.
- */
+/** Returns true if the flags of `helm upgrade` skip crds/. The last of several equal flags counts. */
 export function skipsCrds(flags: readonly string[]): boolean {
   const last = flags.findLast((flag) => /^--skip-crds(=|$)/.test(flag));
   return last !== undefined && !/=(0|f|false)$/i.test(last);
 }
 
-/** Returns `Toy, Doll and 3 more`, for a sentence. */
+/** Returns `Toy, Doll and 3 more`. */
 export function kindNames(kinds: readonly KindName[]): string {
   const names = [...new Set(kinds.map(({ kind }) => kind))];
   const named = names.slice(0, namedAtMost).join(', ');
@@ -105,10 +98,7 @@ export function kindNames(kinds: readonly KindName[]): string {
 
 const namedAtMost = 5;
 
-/**
- * Returns sentences that say why an object of a kind from the chart itself is refused, and what to do next. Returns
- * undefined if the chart brings none of the missing kinds.
- */
+/** Returns undefined if the chart brings none of the missing kinds. */
 export function crdsAdvice(
   missing: readonly KindName[],
   declared: readonly KindName[],

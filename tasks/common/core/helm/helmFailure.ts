@@ -2,28 +2,26 @@ import type { FailureReason } from '../failure';
 import { ownWords } from '../text/foreignWords';
 import type { ObjectRef } from '../kubernetes/object';
 
-/** A request to the API server that a network failure cut off. */
+/** A request that a network failure cut off. */
 const cutRequest =
   /(Get|Post|Put|Patch|Delete) "https?:[^"\n]{0,2000}": [^\n]{0,300}(EOF|connection reset|TLS handshake timeout|broken pipe|i\/o timeout|http2: |stream error)/;
 
 /**
- * The reasons for the last words of Helm. Helm offers only text here, so this is the only place that searches Helm's
- * text. Every row matches the deciding line of a real run of Helm 3 or 4 (test/unit/fixtures/helm). The first row that
- * matches counts. So rows for text that may quote anything (a chart's own words, the answer of another server) come
- * before rows that search for a word. These texts of Helm 3 and Helm 4 differ only in their first letters.
+ * The reasons for Helm's last words, which are all that Helm offers. Every row matches the deciding line of a real run
+ * (test/unit/fixtures/helm). The first match counts, so rows for text that may quote anything come first.
  */
 export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] = [
   [/^another operation \(install\/upgrade\/rollback\) is in progress/i, 'ReleasePending'],
 
-  // words of the chart's author, or of a program
+  // words of the chart's author or of a program
   [/execution error at /i, 'ChartInvalid'],
   [/values don't meet the specifications of the schema/i, 'ValuesInvalid'],
   [/^error while (running post render|parsing post rendered output)/i, 'PostRendererFailed'],
 
-  // the advice for a missing right is to grant it, whoever needs it: a template, a hook, or Helm itself
+  // the right must be granted, whether a template, a hook or Helm needs it
   [/is forbidden: user "/i, 'PermissionDenied'],
 
-  // problems with the source of the chart; similar problems with the cluster come further down
+  // the source of the chart, before similar problems with the cluster
   [/is not a valid chart repository or cannot be reached/i, 'ChartNotFound'],
   [/not found in (\S+ index|(repo )?http\S*)/i, 'ChartNotFound'],
   [/^repo \S+ not found/i, 'ChartNotFound'],
@@ -46,7 +44,7 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/^unable to detect chart at /i, 'ChartNotFound'],
   [/^scheme "\w+" not supported/i, 'ChartNotFound'],
 
-  // problems that may be gone a minute later, whatever Helm was doing
+  // may be gone a minute later
   [/the server is currently unable to handle the request|apiserver is shutting down/i, 'TransientFailure'],
   [/too many requests/i, 'TransientFailure'],
   [/unable to return a response in the time allotted|request did not complete within/i, 'TransientFailure'],
@@ -117,20 +115,20 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/^context canceled/i, 'Cancelled'],
 ];
 
-/** Returns the reason of a failed Helm run, from its stderr. Warnings before the error do not count. */
+/** Warnings before the error do not count. */
 export function helmFailureReason(stderr: string): FailureReason {
   const said = ownWords(lastWords(stderr));
   return helmFailurePatterns.find(([pattern]) => pattern.test(said))?.[1] ?? 'HelmFailed';
 }
 
-/** Returns true if Helm could not render the chart, or could not read the rendered manifests. */
+/** Returns true if Helm could not render the chart or read the rendered manifests. */
 export function isOfRendering(message: string): boolean {
   return /(^|: )(execution error at |parse error at |YAML parse error on |template: )|executing "[^"]*" at </m.test(
     message,
   );
 }
 
-/** Texts in which Helm 3, Helm 4 and the API server name the object that failed, with its kind and its name. */
+/** Texts of Helm and the API server that name the kind and the name of the failed object. */
 const objectPatterns: readonly RegExp[] = [
   / object [^\s()/]*\/(?<name>[^\s()/]+) \S*, Kind=(?<kind>\w+)/,
   / object \((?:[^/;()]*\/)?(?<name>[^/;()]+); [^;()]*, Kind=(?<kind>\w+)\)/,
@@ -142,14 +140,14 @@ const objectPatterns: readonly RegExp[] = [
   /(?:^|: |\* )(?<kind>[A-Z]\w{0,80})(?:\.[\w.-]{1,200})? "(?<name>[^"]+)" is invalid: /m,
 ];
 
-/** The API server names a refused object by its resource, in the plural. */
+/** The API server names a refused object by its plural. */
 const refusedResource =
   /(?<![\w.-])(?<plural>[a-z]+)(?:\.[\w.-]+)? "(?<name>[^"]+)"(?: is forbidden: | already exists|: the object has been modified)/;
 
-/** Policy engines name the object in their own words. The name counts only if the chart declares such an object. */
+/** Policy engines use words of their own, so the name counts only if the chart declares such an object. */
 const deniedResource = /\bresource (?<kind>\w+)\/[\w.-]+\/(?<name>[\w.-]+) was blocked/;
 
-/** In this message, the name of the object is missing. */
+/** This message does not name the object. */
 const refusedKind = /\b(?<kind>[A-Z]\w+) in version "[^"]*" cannot be handled as a /;
 
 const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>([
@@ -159,10 +157,7 @@ const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>([
   'Conflict',
 ]);
 
-/**
- * Returns `Kind/name` of the refused object of the chart. Returns an empty text if Helm names none, or if the failure
- * is not about an object. `declared` are the objects of the chart.
- */
+/** Returns `Kind/name` of the refused object, or an empty text. `declared` are the objects of the chart. */
 export function blamedObject(
   { reason, message }: { reason: FailureReason; message: string },
   declared: readonly Pick<ObjectRef, 'kind' | 'name'>[] = [],
@@ -184,7 +179,7 @@ export function blamedObject(
   return refused === undefined ? '' : `${refused.kind}/${refused.name}`;
 }
 
-/** Returns true if an object of the chart was refused while Helm created it, even if Helm does not name the object. */
+/** Returns true if an object was refused while Helm created it, even if Helm does not name the object. */
 export function isCreation(
   { reason, message }: { reason: FailureReason; message: string },
   isInstall: boolean,
@@ -192,7 +187,6 @@ export function isCreation(
   return blaming.has(reason) && (isInstall || message.startsWith('failed to create resource: '));
 }
 
-/** Returns the possible plurals of a kind: pods, ingresses, networkpolicies, endpoints. */
 function plurals(kind: string): string[] {
   const word = kind.toLowerCase();
   return [word, `${word}s`, `${word}es`, `${word.replace(/y$/, '')}ies`];
@@ -201,9 +195,7 @@ function plurals(kind: string): string[] {
 const maximumLines = 8;
 const maximumLine = 1000;
 
-/**
- * Returns Helm's last words for people: the error with its further lines, without whole objects, limited to some lines.
- */
+/** Returns Helm's error for people, without whole objects and limited to some lines. */
 export function helmMessage(stderr: string): string {
   const lines = withoutObjects(lastWords(stderr)).split('\n').map(shortened);
   const more = lines.length - maximumLines;
@@ -212,16 +204,14 @@ export function helmMessage(stderr: string): string {
 
 const brieflyLimit = 800;
 
-/**
- * Shortens Helm's words for our own sentences: one line of readable length. The log and the report have the full text.
- */
+/** Shortens Helm's words to one line for a sentence. */
 export function briefly(message: string): string {
   const line = message.replace(/\s+/g, ' ').trim();
   if (line.length <= brieflyLimit) return line;
   return `${line.slice(0, brieflyLimit).replace(/\S*$/, '').trimEnd() || line.slice(0, brieflyLimit)} ...`;
 }
 
-/** Helm 4 first logs the error of an upgrade as a warning, and then prints it as its error. */
+/** Helm 4 logs the error of an upgrade as a warning before it prints the error. */
 export function isEchoOfError(line: string): boolean {
   return /^(time=\S+ )?level=WARN msg="upgrade failed" name=\S+ error=/.test(line);
 }
@@ -230,10 +220,7 @@ function shortened(line: string): string {
   return line.length > maximumLine ? `${line.slice(0, maximumLine).replace(/[\ud800-\udbff]$/, '')} ...` : line;
 }
 
-/**
- * Returns the `Error:` line with the lines after it, or all lines if there is no such line. With `--debug`, Helm 3
- * prints a stack trace after the error, which is left out.
- */
+/** Returns the text from the `Error:` line on, or everything. Leaves out the stack trace of `--debug`. */
 function lastWords(stderr: string): string {
   const lines = stderr.split(/\r?\n/).map((line) => line.trimEnd());
   const start = lines.findLastIndex((line) => line.startsWith('Error: '));
@@ -248,16 +235,12 @@ function lastWords(stderr: string): string {
 
 const longestQuote = 200;
 
-/**
- * «Invalid value: {...}» quotes a whole object, and the answer of a proxy quotes a whole page. Neither adds anything to
- * the rest of the sentence.
- */
+/** «Invalid value: {...}» quotes a whole object, and the answer of a proxy a whole page. */
 export function withoutObjects(text: string): string {
   const mark = 'Invalid value: ';
   const [first = '', ...parts] = text.split(mark);
   const bare = [first, ...parts.map(withoutLeadingObject)].join(mark);
-  // The pattern also matches an unclosed quote, up to the end of its line. Otherwise every quote in it would be tried
-  // again.
+  // An unclosed quote matches up to the end of its line, so that no quote in it is tried again.
   return bare.replace(/"(?:[^"\\\n]|\\.?)*(?:"|$)/gm, (quoted) =>
     quoted.length > longestQuote ? `"${quoted.slice(1, 80)}..."` : quoted,
   );
@@ -270,7 +253,7 @@ function withoutLeadingObject(text: string): string {
   return end > longestQuote ? `${text.charAt(0)}...${closing}${text.slice(end)}` : text;
 }
 
-/** Returns where the JSON value at the start of `text` ends, or 0 if the value has no end. */
+/** Returns the end of the JSON value at the start of `text`, or 0 if it has none. */
 function endOfJson(text: string): number {
   let depth = 0;
   for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.?)*(?:"|$)|[[{}\]]/g)) {

@@ -1,15 +1,9 @@
-/**
- * The kind of value that a flag of Helm has. A `required` value is the next word. An `optional` value is never the next
- * word, but follows after `=`.
- */
+/** A `required` value is the next word. An `optional` value follows after `=`. */
 type FlagValue = 'none' | 'optional' | 'required';
 
 export type HelmFlags = ReadonlyMap<string, FlagValue>;
 
-/**
- * Returns the long flags of a command from its own help, in pflag's layout: the name, the word for its value if the
- * flag has one, and at least three blanks before the explanation. Flags that Helm hides are missing.
- */
+/** Reads the long flags from the help of a command. Hidden flags are missing. */
 export function parseHelpFlags(help: string): HelmFlags {
   const flags = [...help.matchAll(/^ +(?:-\w, )?--([a-z0-9][\w-]*)(?:( (?! )\S+)|(?= {2}|$))/gm)];
   return new Map(flags.map(([, name = '', value]) => [name, valueOf(value)]));
@@ -20,7 +14,7 @@ function valueOf(word: string | undefined): FlagValue {
   return word.includes('[=') ? 'optional' : 'required';
 }
 
-/** Old names of flags that Helm still accepts but hides. The help lists only the new name. */
+/** Old names of flags that Helm still accepts but hides. */
 const oldNames: Readonly<Record<string, { now: string; value: FlagValue }>> = {
   force: { now: 'force-replace', value: 'none' },
 };

@@ -5,15 +5,13 @@ import { userinfoSecrets } from '../text/secretSources';
 
 type Texts = Readonly<Record<string, string | undefined>>;
 
-/**
- * The files in which Helm keeps logins, one list for each kind of file. The first file of a list that exists counts.
- */
+/** The files in which Helm keeps logins. The first file of a list that exists counts. */
 interface LoginFiles {
   repositories: readonly string[];
   registries: readonly string[];
 }
 
-/** Follows Helm's `helmpath` and `cli.New`. `home` is the home folder of the user. */
+/** Follows Helm's `helmpath` and `cli.New`. */
 export function loginFiles(platform: string, environment: Texts, home: string): LoginFiles {
   const config = environment['HELM_CONFIG_HOME'] || `${configFolder(platform, environment, home)}/helm`;
   return {
@@ -32,10 +30,7 @@ function configFolder(platform: string, environment: Texts, home: string): strin
   return platform === 'darwin' ? `${home}/Library/Preferences` : `${home}/.config`;
 }
 
-/**
- * Returns the passwords in a `repositories.yaml`, also in the form in which they are sent. Returns none if the text is
- * not such a file.
- */
+/** Returns the passwords in a `repositories.yaml`, also in the form in which they are sent. */
 export function repositorySecrets(text: string): string[] {
   return entriesOf(valueOf(text), 'repositories').flatMap(({ username = '', password = '', url = '' }) => [
     ...(password === '' ? [] : [password, base64(`${username}:${password}`)]),
@@ -43,7 +38,7 @@ export function repositorySecrets(text: string): string[] {
   ]);
 }
 
-/** Returns the logins in a `config.json` of Helm or Docker. Returns none if the text is not such a file. */
+/** Returns the logins in a `config.json` of Helm or Docker. */
 export function registrySecrets(text: string): string[] {
   return entriesOf(valueOf(text), 'auths').flatMap(
     ({ auth = '', password = '', identitytoken = '', registrytoken = '' }) =>
@@ -51,7 +46,6 @@ export function registrySecrets(text: string): string[] {
   );
 }
 
-/** `auth` is the base64 of `user:password`. */
 function passwordIn(auth: string): string {
   try {
     const userinfo = atob(auth);
@@ -66,7 +60,6 @@ function valueOf(text: string): unknown {
   return document !== undefined && 'value' in document ? document.value : undefined;
 }
 
-/** Returns the texts of each entry of a list or a mapping. */
 function entriesOf(value: unknown, field: string): Texts[] {
   const found = isRecord(value) ? value[field] : undefined;
   const entries: unknown[] = Array.isArray(found) ? found : isRecord(found) ? Object.values(found) : [];

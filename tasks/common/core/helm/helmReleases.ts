@@ -1,9 +1,7 @@
 /**
- * The git commit of every tag of Helm since 3.14 (pre-releases too), as in Helm's repository. A binary of a release
- * reports both. The list is complete up to 3.22.0 and 4.3.0, except the release candidates of these two. There is no
- * 4.0.3. `npm run helm -- VERSION` adds one release. To add one by hand, list the tags of the repository with
- * `git ls-remote --tags`, and take the commit that an annotated tag points to (`^{}`). Add a patch release only after
- * all earlier patch releases of the same minor version.
+ * The git commit of every tag of Helm from 3.14, as in Helm's repository, complete up to 3.22.0 and 4.3.0 but for their
+ * release candidates. There is no 4.0.3. `npm run helm -- VERSION` adds one release. By hand, take the commit that an
+ * annotated tag points to (`git ls-remote --tags`, `^{}`), and add patch releases of a minor version in order.
  */
 export const helmReleases: Readonly<Record<string, string>> = {
   'v3.14.0': '3fc9f4b2638e76f26739cd77c7017139be81d0ea',

@@ -2,10 +2,9 @@ import { helmReleases } from './helmReleases';
 import type { ObjectRef } from '../kubernetes/object';
 import { apiGroup } from '../kubernetes/manifest';
 
-/** The template for `helm version --template`. `parseHelmBuild` understands the answer. */
 export const helmBuildTemplate = '{{.Version}} {{.GitCommit}} {{.GitTreeState}} {{.GoVersion}}';
 
-/** The build information that a Helm binary reports. A field that Helm leaves empty is ''. */
+/** The build information that a Helm binary reports. Unset fields are ''. */
 export interface HelmBuild {
   version: string;
   gitCommit: string;
@@ -13,14 +12,10 @@ export interface HelmBuild {
   goVersion: string;
 }
 
-/**
- * Parses the answer to `helmBuildTemplate`. Returns undefined if the answer has another form. Only the last line
- * counts.
- */
+/** Parses the last line of the answer to `helmBuildTemplate`. */
 export function parseHelmBuild(answer: string): HelmBuild | undefined {
   const line = answer.trimEnd().split(/\r?\n/).at(-1) ?? '';
-  // One space separates the fields, so that an empty field can be recognised: a self-built Helm leaves two fields
-  // empty.
+  // Exactly one space separates two fields, because a self-built Helm leaves two fields empty.
   const parts = /^(\S+) (\S*) (\S*) (\S.*)$/.exec(line);
   if (parts === null || parseVersion(parts[1] ?? '') === undefined) return undefined;
   const [, version = '', gitCommit = '', gitTreeState = '', goVersion = ''] = parts;
@@ -28,16 +23,14 @@ export function parseHelmBuild(answer: string): HelmBuild | undefined {
 }
 
 /**
- * How Helm matches an object of the last manifest with an object of the new manifest, besides name and namespace. Helm
- * deletes each object that has no match, after it applied the whole new manifest. So an object whose version (or group)
- * changed is deleted right after it was written.
+ * How Helm matches objects of the last and the new manifest, besides name and namespace. Helm deletes objects without a
+ * match after it applied the new manifest, so also an object whose version (or group) changed.
  */
 export type ObjectMatching = 'kind' | 'groupKind' | 'groupVersionKind';
 
-/** The differences between versions of Helm in how they change objects. */
 interface HelmRules {
   matching: ObjectMatching;
-  /** True if Helm changes an object that exists but is not in the last manifest. Older versions fail half-way. */
+  /** Helm changes a live object that is not in the last manifest. Older versions fail half-way. */
   adoptsObjectsOutsideLastManifest: boolean;
 }
 
@@ -46,7 +39,7 @@ interface RulesSince {
   rules: HelmRules;
 }
 
-/** The rules were read from `isMatchingInfo` and `update` in Helm's source at every tag. Oldest first. */
+/** From `isMatchingInfo` and `update` in Helm's source at every tag. Oldest first. */
 const rulesByVersion: readonly [RulesSince, ...RulesSince[]] = [
   { since: [3, 0, 0], rules: { matching: 'kind', adoptsObjectsOutsideLastManifest: false } },
   // a change of the group deletes objects of kinds that are served in two groups (helm/helm#30631)
@@ -58,9 +51,7 @@ const rulesByVersion: readonly [RulesSince, ...RulesSince[]] = [
   { since: [4, 2, 0], rules: { matching: 'groupKind', adoptsObjectsOutsideLastManifest: true } },
 ];
 
-/**
- * Returns the rules of a version. For a version that cannot be parsed, returns the rules of the newest known version.
- */
+/** Returns the newest rules for a version that cannot be parsed. */
 export function rulesOf(version: string): HelmRules {
   const wanted = parseVersion(version);
   const newest = rulesByVersion.at(-1) ?? rulesByVersion[0];
@@ -70,7 +61,6 @@ export function rulesOf(version: string): HelmRules {
     .rules;
 }
 
-/** Returns true if a Helm with this rule matches the two objects. */
 function isSameToHelm(matching: ObjectMatching, one: ObjectRef, other: ObjectRef): boolean {
   if (one.kind !== other.kind || one.name !== other.name) return false;
   if ((one.namespace ?? '') !== (other.namespace ?? '')) return false;
@@ -86,18 +76,12 @@ function isSameToHelm(matching: ObjectMatching, one: ObjectRef, other: ObjectRef
 
 export interface HelmDeletion<Ref extends ObjectRef> {
   object: Ref;
-  /**
-   * `dropped`: the target has no such object. In the other cases, the target declares the object (`declaredAs`) with
-   * another version or group, and Helm deletes the object all the same.
-   */
+  /** Unless `dropped`, the target declares the object with another version or group (`declaredAs`). */
   why: 'dropped' | 'versionChanged' | 'groupChanged';
   declaredAs?: Ref;
 }
 
-/**
- * Returns the objects of `last` that Helm deletes when it goes to `target`. Only the manifests are compared:
- * `helm.sh/resource-policy` is ignored.
- */
+/** Compares only the manifests: `helm.sh/resource-policy` is ignored. */
 export function helmDeletions<Ref extends ObjectRef>(
   { matching }: HelmRules,
   last: readonly Ref[],
@@ -114,26 +98,25 @@ export function helmDeletions<Ref extends ObjectRef>(
     });
 }
 
-/** The origin of a Helm binary, as far as it is known. `rules` are the rules for the plan. */
+/** The origin of a Helm binary, as far as it is known. */
 export type HelmProvenance =
   | { from: 'release'; version: string; rules: HelmRules }
-  /** The SHA-256 of the binary is the one that the pipeline names. */
+  /** The binary has the SHA-256 that the pipeline names. */
   | { from: 'pin'; version: string; rules: HelmRules }
-  /** A release that is newer than our list. `predecessor` is the newest release in the list before this release. */
+  /** Newer than our list, in which `predecessor` is the newest release before it. */
   | { from: 'newerRelease'; version: string; predecessor: string; rules: HelmRules }
-  /** A binary that is self-built, changed, or reports no build information. `problem` is a clause: «it was built …». */
+  /** Self-built, changed, or without build information. `problem` is a clause: «it was built …». */
   | { from: 'unknown'; version: string; problem: string; rules: HelmRules }
-  /** The pipeline names a SHA-256, and the binary has another one. */
   | { from: 'otherThanPinned'; version: string; problem: string; rules: HelmRules };
 
 interface HelmIdentity {
-  /** Undefined if the answer of the binary was not understood. */
+  /** Undefined if the answer was not understood. */
   build: HelmBuild | undefined;
-  /** The SHA-256 of the file that is run, in hexadecimal. Undefined if it was not computed. */
+  /** The SHA-256 of the file, in hexadecimal. Undefined if it was not computed. */
   sha256: string | undefined;
 }
 
-/** Judges the build information of a binary, and its SHA-256 if `helmSha256` pins one ('' or undefined: no pin). */
+/** `helmSha256` is the pin ('' or undefined: none). */
 export function helmProvenance({ build, sha256 }: HelmIdentity, helmSha256: string | undefined): HelmProvenance {
   const version = build?.version ?? 'unknown';
   const rules = rulesOf(version);
@@ -149,10 +132,7 @@ export function helmProvenance({ build, sha256 }: HelmIdentity, helmSha256: stri
   return { from: 'newerRelease', version, predecessor: predecessorOf(version) ?? version, rules };
 }
 
-/**
- * Returns why a build is not from a release. Returns undefined if the build is from a known release, or from a release
- * that is newer than all known ones.
- */
+/** Returns why a build is not from a known release or a newer one, or undefined. */
 function problemOf({ version, gitCommit, gitTreeState }: HelmBuild): string | undefined {
   const released = helmReleases[version];
   if (released === undefined && !isNewerThanKnown(version)) return `there is no release ${version} of Helm`;
@@ -166,11 +146,7 @@ function problemOf({ version, gitCommit, gitTreeState }: HelmBuild): string | un
   return undefined;
 }
 
-/**
- * Returns true if the version is newer than all known releases of its own minor version, because Helm goes on fixing
- * old minor versions. If no release of this minor version is known, all of its major version count, or else all
- * releases.
- */
+/** Compares with the known releases of the same minor version, or else of the major version, or else with all. */
 function isNewerThanKnown(text: string): boolean {
   const version = parseVersion(text);
   if (version === undefined || version.isMetadata) return false;
@@ -197,11 +173,11 @@ function predecessorOf(text: string): string | undefined {
 
 interface Version {
   numbers: readonly [number, number, number];
-  /** True if the build was not made from a tag: its version ends with `+unreleased`, or has no patch number. */
+  /** True if no tag has this version: it ends with `+unreleased` or has no patch number. */
   isMetadata: boolean;
 }
 
-/** Parses a version of Helm. A Helm that was built by `go install` reports only `v4.1`, which is not a tag. */
+/** A Helm that was built by `go install` reports only `v4.1`. */
 function parseVersion(text: string): Version | undefined {
   const parts = /^v(\d{1,6})(?:\.(\d{1,6})(?:\.(\d{1,6}))?)?(?:-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$/.exec(text);
   if (parts === null) return undefined;
@@ -223,17 +199,13 @@ function compareNumbers(one: readonly number[], other: readonly number[]): numbe
 type ProvenanceVerdict = { verdict: 'accepted' } | { verdict: 'warning' | 'refused'; message: string };
 
 interface ProvenancePolicy {
-  /** The command of the binary, for the message. */
+  /** The command, for the message. */
   binary: string;
   allowUnknownHelm: boolean;
-  /**
-   * True for the automatic rollback of HelmSafeDeploy. The rehearsal and the proof guard this rollback, so an unknown
-   * Helm causes only a warning.
-   */
+  /** Rehearsal and proof guard the automatic rollback of a deploy, so an unknown Helm is only a warning. */
   isAutomatic: boolean;
 }
 
-/** Decides if a rollback may use this Helm. A pin that does not match is always refused. */
 export function judgeProvenance(provenance: HelmProvenance, policy: ProvenancePolicy): ProvenanceVerdict {
   const { binary, allowUnknownHelm, isAutomatic } = policy;
   switch (provenance.from) {
@@ -260,12 +232,11 @@ export function judgeProvenance(provenance: HelmProvenance, policy: ProvenancePo
 }
 
 export interface HelmCapabilities {
-  /** The version that Helm reports, for example `v3.17.3`. */
   version: string;
   major: number;
   minor: number;
-  /** The build information that Helm reports. Undefined if it was not understood, absent if nobody asked for it. */
+  /** Undefined if it was not understood, absent if nobody asked for it. */
   build?: HelmBuild | undefined;
-  /** Long flags that `helm upgrade` of this binary knows, without the dashes. */
+  /** Long flags of `helm upgrade`, without the dashes. */
   upgradeFlags: ReadonlySet<string>;
 }

@@ -1,15 +1,13 @@
 import { apiGroup } from './manifest';
 
-/** One right that the identity of the pipeline needs. */
 export interface NeededAccess {
   verb: string;
   /** Empty for the core group. */
   apiGroup: string;
-  /** Plural, as RBAC names it. */
   resource: string;
   /** Absent for cluster-scoped resources. */
   namespace?: string;
-  /** The object that needs the right. Absent if the right may cover any object. */
+  /** Absent if the right may cover any object. */
   name?: string;
 }
 
@@ -32,9 +30,8 @@ function allows(rule: AccessRule, need: NeededAccess): boolean {
 }
 
 /**
- * Returns the needs that the rules do not allow. The rules of one namespace include those that apply everywhere. So a
- * right that is missing for a cluster-scoped resource is surely missing, but a right that is present may apply in that
- * namespace only.
+ * Returns the needs that the rules of one namespace do not allow. Such rules include those of the whole cluster: a
+ * right to a cluster-scoped resource that is missing here is surely missing.
  */
 export function missingAccess(rules: readonly AccessRule[], needs: readonly NeededAccess[]): NeededAccess[] {
   const seen = new Set<string>();
@@ -46,7 +43,7 @@ export function missingAccess(rules: readonly AccessRule[], needs: readonly Need
   });
 }
 
-/** Returns `create deployments.apps in namespace shop`. All verbs of one resource are listed together. */
+/** Returns `create, get deployments.apps in namespace shop; …`. */
 export function accessSentence(missing: readonly NeededAccess[]): string {
   const byResource = new Map<string, string[]>();
   for (const need of missing) {

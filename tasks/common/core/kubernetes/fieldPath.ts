@@ -1,11 +1,8 @@
-/*
- * The place of a field in an object. An item of a list is named by its key, as the API server does
- * (structured-merge-diff). So the path stays the same if other items are inserted before this one.
- */
+/* A path names an item of a list by its key, as structured-merge-diff does, so that inserted items do not change it. */
 
 export type Step =
   | { field: string }
-  /** An item of a list, with all its fields. `by` names the fields that tell this item from the others. */
+  /** `by` names the fields that distinguish the item from the others. */
   | { item: Readonly<Record<string, unknown>>; by: readonly string[] }
   | { index: number };
 

@@ -1,7 +1,4 @@
-/**
- * Groups of Kubernetes itself that have a dot in their name. All other groups with a dot, also those under k8s.io, are
- * those of custom resources.
- */
+/** The groups of Kubernetes itself with a dot. Custom resources may be under k8s.io too. */
 const builtInGroups: ReadonlySet<string> = new Set([
   'admissionregistration.k8s.io',
   'apiextensions.k8s.io',

@@ -1,4 +1,3 @@
-/** Returns true if a parsed value is a mapping. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,6 @@
 import { isRecord } from './json';
 
-/** Any Kubernetes object, from the API server or from a manifest. Only the fields that every object has are typed. */
+/** Any Kubernetes object, from the API server or from a manifest. */
 export interface KubeObject {
   apiVersion: string;
   kind: string;
@@ -31,7 +31,7 @@ interface OwnerReference {
   controller?: boolean;
 }
 
-/** The name of one object. `namespace` is absent for cluster-scoped objects. */
+/** `namespace` is absent for cluster-scoped objects. */
 export interface ObjectRef {
   apiVersion: string;
   kind: string;
@@ -39,19 +39,13 @@ export interface ObjectRef {
   name: string;
 }
 
-/**
- * Returns when the object was created, by the API server's clock, to the second. Returns undefined if the object has no
- * such time.
- */
+/** By the API server's clock, to the second. */
 export function creation({ metadata }: KubeObject): Date | undefined {
   const time = new Date(metadata.creationTimestamp ?? '');
   return isNaN(time.getTime()) ? undefined : time;
 }
 
-/**
- * Returns when the object was last written, by the API server's clock. The API server records a time for each field
- * manager, to the second. Returns undefined if the object has no such time.
- */
+/** By the API server's clock, to the second: the API server records a time for each field manager. */
 export function lastWrite({ metadata }: KubeObject): Date | undefined {
   const { creationTimestamp, managedFields } = metadata;
   const managers: unknown[] = Array.isArray(managedFields) ? managedFields : [];

@@ -19,10 +19,7 @@ const suffixes: Readonly<Record<string, number>> = {
 
 const grammar = /^([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?$/;
 
-/**
- * Returns a Kubernetes quantity as a number, so that equal quantities are equal numbers. Returns undefined if the value
- * is not a quantity.
- */
+/** Returns equal numbers for equal quantities, and undefined for other values. */
 export function quantity(value: unknown): number | undefined {
   if (typeof value !== 'string' && typeof value !== 'number') return undefined;
   const [, amount, exponent = '', suffix = ''] = grammar.exec(String(value).trim()) ?? [];

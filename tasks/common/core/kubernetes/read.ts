@@ -4,7 +4,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 /** Returns the value at a path of own fields, or undefined. */
 export function at(value: unknown, ...path: readonly string[]): unknown {
-  // This function runs some dozen times for each of thousands of pods at every change, so its loop allocates nothing.
+  // It runs some dozen times for each of thousands of pods at every change, so its loop allocates nothing.
   let inner = value;
   for (const name of path) {
     if (!isRecord(inner) || !Object.hasOwn(inner, name)) return undefined;
@@ -25,7 +25,6 @@ export function numberAt(value: unknown, ...path: readonly string[]): number {
   return typeof found === 'number' && Number.isFinite(found) ? found : 0;
 }
 
-/** Returns the objects of the list at a path. */
 export function listAt(value: unknown, ...path: readonly string[]): readonly Json[] {
   const found = at(value, ...path);
   if (!Array.isArray(found)) return nothing;

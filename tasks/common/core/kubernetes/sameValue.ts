@@ -1,6 +1,6 @@
 import { isRecord } from './json';
 
-/** Returns true if two JSON values are equal, whatever the order of their fields. */
+/** Compares JSON values, whatever the order of their fields. */
 export function isSame(one: unknown, other: unknown): boolean {
   if (one === other) return true;
   if (Array.isArray(one) && Array.isArray(other)) {

@@ -1,11 +1,8 @@
 import { Lexer } from 'yaml';
 
-/**
- * No chart comes near this depth. The parser calls itself for each level, and the process ends if the stack is full.
- */
+/** No chart comes near this depth, at which the recursive parser does not yet fill the stack. */
 const deepest = 400;
 
-/** Returns true if the collections of a text are nested too deep to be parsed. */
 export function isNestedTooDeep(text: string): boolean {
   return blockDepth(text) > deepest || (brackets(text) > deepest && flowDepth(text) > deepest);
 }

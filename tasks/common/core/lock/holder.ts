@@ -1,14 +1,8 @@
 import { neutralise } from '../text/foreignText';
 
-/**
- * Limit for one name (a project, a pipeline, a job) in an identity. The id beside the name makes the identity unique.
- * Unit: characters.
- */
+/** Limit for the name of a project, pipeline or job. Unit: characters, as below. */
 const nameLimit = 64;
-/**
- * Limit for a whole identity. All parts together are shorter, because a cut could remove the part that makes the
- * identity unique. Unit: characters.
- */
+/** All parts together are shorter, because a cut could remove the part that makes an identity unique. */
 export const identityLimit = 1024;
 export const linkLimit = 2048;
 export const processLimit = 256;
@@ -16,20 +10,17 @@ export const processLimit = 256;
 type Variable = (name: string) => string | undefined;
 
 /**
- * Returns the holder of a lease: one attempt of one job of one run. So the main phase and the post-job phase of a step
- * are the same holder, but jobs of a matrix, reruns and other pipelines are not. `variable` reads a variable of the job
- * by the agent's name for it (`System.JobId`). `process` is the mark of this process. The logs of other runs show the
- * holder.
+ * Returns the holder of a lease: one attempt of one job, with all phases of its steps. `given` reads a variable of the
+ * agent (`System.JobId`). `process` is the mark of this process.
  */
 export function holderOf(given: Variable, process: string, redact = (text: string): string => text): Holder {
-  // Values that the agent itself makes are not redacted, because a job may have the secret `911`.
+  // The agent's own values are not redacted, because a job may have the secret `911`.
   const variable: Variable = (name) => (isMadeByAgent(name) ? given(name) : without(redact, given(name)));
   const read: Variable = (name) => shown(variable(name), nameLimit) || undefined;
   const mark = shown(process, processLimit);
   const job = read('System.JobId');
   const run = runOf(read);
-  // Without a job and a run, two runs cannot be told apart. Then this process runs in the terminal of a person, and not
-  // on an agent.
+  // Without a job, this process runs in the terminal of a person and not on an agent.
   if (job === undefined || run === undefined)
     return { identity: `no pipeline, process ${mark}`, link: '', process: mark, run: '' };
   const collection = collectionUrl(variable('System.CollectionUri') ?? variable('System.TeamFoundationCollectionUri'));
@@ -51,10 +42,7 @@ function without(redact: (text: string) => string, text: string | undefined): st
   return text === undefined ? undefined : redact(text);
 }
 
-/**
- * Returns text of others as one line of limited length, without commands of the agent, control characters and invisible
- * characters.
- */
+/** Returns text of others as one neutralised line of limited length. */
 export function shown(text: string | undefined, limit: number): string {
   const oneLine = (part: string): string => part.replace(/\s+/gu, ' ');
   // A removed character may have been between two blanks, so blanks are joined again.
@@ -63,15 +51,12 @@ export function shown(text: string | undefined, limit: number): string {
   return `${line.slice(0, limit - 1).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
-/**
- * The API server would change half of a surrogate pair into another character. Half of a pair is also not valid in an
- * address.
- */
+/** The API server changes half of a surrogate pair into another character, and no address may contain one. */
 function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
-/** Returns an address that may be shown to people, of limited length. Returns an empty text for anything else. */
+/** Returns an address of limited length that may be shown, or an empty text. */
 export function shownLink(text: string | undefined): string {
   const url = webUrl(text);
   return url === undefined || url.href.length > linkLimit ? '' : neutralise(url.href);
@@ -87,9 +72,7 @@ function runOf(read: Variable): Run | undefined {
   return isClassicRelease(read) ? releaseRun(read) : buildRun(read);
 }
 
-/**
- * A classic release also names the build that it deploys. So the host type decides, and not only which variables exist.
- */
+/** A classic release also names the build that it deploys, so the host type decides. */
 function isClassicRelease(read: Variable): boolean {
   return read('System.HostType')?.toLowerCase() !== 'build' && read('Release.ReleaseId') !== undefined;
 }
@@ -118,10 +101,10 @@ function releaseRun(read: Variable): Run | undefined {
   return { kind: 'release', parts, label };
 }
 
-/** A label may have 63 characters. This limit leaves room for the number of a revision. */
+/** A label may have 63 characters, and the number of a revision follows. */
 const runLabelLimit = 52;
 
-/** Returns `4711_20260101.4_web-deploy`: the id, number and pipeline of a run, in characters that a label may have. */
+/** Returns `4711_20260101.4_web-deploy`, in characters that a label may have. */
 function runLabelOf(...parts: readonly (string | undefined)[]): string {
   const plain = parts.map((part = '') => part.replace(/[^A-Za-z0-9.-]+/g, '-').replace(/^[-.]+|(?<![-.])[-.]+$/g, ''));
   return plain
@@ -130,10 +113,7 @@ function runLabelOf(...parts: readonly (string | undefined)[]): string {
     .replace(/(?<![^A-Za-z0-9])[^A-Za-z0-9]+$/, '');
 }
 
-/**
- * Turns the result of `runLabelOf` into text for people: `run 20260101.4 (4711) of pipeline web-deploy`. Returns an
- * empty text if the label has another form.
- */
+/** Returns `run 20260101.4 (4711) of pipeline web-deploy`, or an empty text for a label of another form. */
 export function runWords(label: string): string {
   const [id = '', number = '', pipeline = ''] = label.split('_');
   if (!/^[A-Za-z0-9]/.test(id)) return '';
@@ -166,10 +146,7 @@ function withId(text: string, id: string | undefined): string {
   return id === undefined || id === '' ? trimmed : `${trimmed} (${id})`;
 }
 
-/**
- * Returns `fabrikam` on the service and `server/tfs/DefaultCollection` elsewhere, where the name of a collection alone
- * is not unique.
- */
+/** Returns `fabrikam` on the service and `server/tfs/DefaultCollection` elsewhere. */
 function organisation(collection: URL | undefined): string | undefined {
   if (collection === undefined) return undefined;
   const path = decoded(collection.pathname).replace(/^\/+|(?<!\/)\/+$/g, '');
@@ -190,7 +167,6 @@ function decoded(path: string): string {
   }
 }
 
-/** The returned address ends with a slash. */
 function collectionUrl(text: string | undefined): URL | undefined {
   const url = webUrl(text);
   if (url === undefined) return undefined;
@@ -225,10 +201,7 @@ function linkTo(variable: Variable, collection: URL | undefined, { kind }: Run, 
   return shownLink(`${collection.href}${encoded(project)}/${page}`);
 }
 
-/**
- * Returns the page of the run that shows the Markdown of its steps. Returns an empty text if the agent does not report
- * the address.
- */
+/** Returns the page that shows the Markdown of the steps, or an empty text if the address is not known. */
 export function summaryPage(variable: Variable): string {
   const read: Variable = (name) => variable(name) || undefined;
   const run = runOf(read);
@@ -250,12 +223,12 @@ function encoded(text: string): string {
 }
 
 export interface Holder {
-  /** Names one attempt of one job for people, with ids that make the name unique. */
+  /** Names one attempt of one job for people. Unique. */
   identity: string;
-  /** The page of the run. Empty if there is none. */
+  /** The page of the run, or empty. */
   link: string;
   /** The mark of the process: `machine/pid/start`. */
   process: string;
-  /** Names the run in a label, see `runWords`. Empty if there is none. */
+  /** Names the run in a label, see `runWords`. May be empty. */
   run: string;
 }

@@ -1,16 +1,15 @@
 import { isRecord } from '../kubernetes/json';
 import { workActions, type Work } from './work';
 
-/** The note that the main phase of a step leaves for the post-job phase while the main phase works. */
+/** The note of a step's main phase for its post-job phase. */
 export interface Interruption {
   /** Empty until the release is known. */
   release: string;
   namespace: string;
-  /** The revision that the change makes. 0 before a change has begun. */
+  /** The revision that the change creates; 0 before a change. */
   revision: number;
-  /** The action that makes the revision. Absent before a change has begun. */
   action?: Work['action'];
-  /** The process of the main phase; see adapters/system/processes. */
+  /** The mark of the main phase's process. */
   process: string;
 }
 
@@ -18,7 +17,6 @@ export function interruptionText(interruption: Interruption): string {
   return JSON.stringify(interruption);
 }
 
-/** Returns undefined if no work was under way, or if the text is not ours. */
 export function readInterruption(text: string | undefined): Interruption | undefined {
   if (text === undefined || text === '') return undefined;
   let value: unknown;

@@ -1,10 +1,8 @@
 /**
- * The Lease of a release names the run that may change the release now, and the work that was begun and not finished.
+ * The Lease of a release names the run that may change it now, and work that was begun and not finished.
  *
- * The holder renews the lease every `renewSeconds`, and trusts it for `trustSeconds` after the start of the last
- * renewal, by the holder's own clock. Another run takes the lease `leaseSeconds` after that run first saw the present
- * resourceVersion of the object, by that run's own clock. No clock is compared with another clock: the times in the
- * object are for people.
+ * The holder trusts the lease for `trustSeconds` after its last renewal began, by its own clock. Another run takes the
+ * lease if its resourceVersion has not changed for `leaseSeconds`, by that run's clock. No two clocks are compared.
  */
 import { identityLimit, linkLimit, processLimit, shown, shownLink, type Holder } from './holder';
 import { isRecord } from '../kubernetes/json';
@@ -14,32 +12,28 @@ import { workActions, type Work } from './work';
 
 export type { Work } from './work';
 
-/**
- * Work that an earlier holder had begun when it lost or released the lease. `until` is that holder's last sign of life,
- * by the server's clock.
- */
+/** Unfinished work of an earlier holder. `until` is that holder's last sign of life, by the server's clock. */
 interface LeftWork extends Work {
   until: Date;
 }
 
-/** A Lease in the form in which somebody wrote it. Its texts are limited in length and safe to show. */
+/** A Lease that anybody may have written. Its texts are limited in length and safe to show. */
 export interface LeaseRecord {
   /** Empty if the lease is released. */
   holder: string;
   link: string;
   process: string;
   durationSeconds: number;
-  /** RFC 3339 by the holder's clock, only for people. Empty if the Lease has no valid time. */
+  /** RFC 3339 by the holder's clock, for people only. May be empty. */
   acquiredAt: string;
   renewedAt: string;
-  /** The number of times that the lease was taken. */
+  /** How often the lease was taken. */
   transitions: number;
   resourceVersion: string;
-  /** Work that the holder has begun and not finished. */
   work: Work | undefined;
-  /** Work that earlier holders had begun, oldest first. */
+  /** Unfinished work of earlier holders, oldest first. */
   left: readonly LeftWork[];
-  /** When the object was last written, by the API server's clock. */
+  /** By the API server's clock. */
   writtenAt: Date | undefined;
 }
 
@@ -47,14 +41,9 @@ export const leaseSeconds = 30;
 export const renewSeconds = 5;
 export const trustSeconds = 20;
 
-/**
- * Limit for the duration of a Lease that somebody else wrote. An abandoned Lease must not shut others out for longer.
- */
+/** An abandoned Lease of another writer must not shut others out for longer. */
 const longestLeaseSeconds = 300;
-/**
- * After the last sign of life of its holder, Helm can still write a record for this long. The guard ends Helm 27 s
- * after the last renewal began, and the server records times to the second.
- */
+/** Helm may write this long after its holder's last sign of life: the guard ends it after 27 s. */
 const afterlifeSeconds = 30;
 const leftLimit = 5;
 const mostTransitions = 2_147_483_647;
@@ -78,7 +67,7 @@ export function leaseRef(namespace: string, release: string): ObjectRef {
   return { apiVersion, kind, namespace, name: leaseName(release) };
 }
 
-/** Reads a Lease from any writer. Never throws. A value that makes no sense is replaced by a safe one. */
+/** Never throws. Replaces values that make no sense by safe ones. */
 export function leaseRecord(object: KubeObject): LeaseRecord {
   const value: unknown = object;
   const { metadata, spec } = fields(value);
@@ -114,10 +103,7 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/**
- * The duration is never shorter than ours: the holder trusts the lease for our duration, whatever somebody else has
- * written into it.
- */
+/** Never shorter than `leaseSeconds`, because the holder trusts the lease that long whatever others write into it. */
 function durationOf(value: unknown): number {
   if (!isCount(value)) return leaseSeconds;
   return Math.min(Math.max(value, leaseSeconds), longestLeaseSeconds);
@@ -157,9 +143,8 @@ export function workText({ action, revision }: Work): string {
   return `${action} ${revision}`;
 }
 
-/** The content that the holder writes into its Lease. */
 export interface LeaseContent {
-  /** Undefined if the lease is released. */
+  /** Undefined to release the lease. */
   holder: Holder | undefined;
   acquiredAt: Date;
   renewedAt: Date;
@@ -168,11 +153,7 @@ export interface LeaseContent {
   left: readonly LeftWork[];
 }
 
-/**
- * Returns the Lease to create, or to put in the place of `found`. A replacement keeps the uid and the resourceVersion,
- * so that it is refused if somebody was faster, and keeps everything that others wrote into the Lease. A released Lease
- * keeps the link of its last holder.
- */
+/** A replacement keeps what others wrote, and the resourceVersion, so that it is refused if somebody was faster. */
 export function leaseObject(ref: ObjectRef, found: KubeObject | undefined, content: LeaseContent): KubeObject {
   const { holder, work, left } = content;
   const metadata = found?.metadata ?? {
@@ -212,19 +193,13 @@ function microTime(time: Date): string {
   return time.toISOString().replace(/Z$/, '000Z');
 }
 
-/**
- * Returns the work of earlier holders that a new holder takes over. None of this work may be forgotten if the new
- * holder dies.
- */
+/** Returns the unfinished work that a new holder takes over and must not forget. */
 export function inherited(previous: LeaseRecord | undefined): LeftWork[] {
   if (previous === undefined) return [];
   return withLeft(previous.left, previous.work, previous.writtenAt);
 }
 
-/**
- * Returns true if an earlier holder had begun the revision by one of these actions and not finished it. `lease` is the
- * Lease as it was found.
- */
+/** Returns true if an earlier holder has begun the revision by one of these actions and not finished it. */
 export function wasBegun(
   lease: LeaseRecord | undefined,
   revision: number,
@@ -234,7 +209,7 @@ export function wasBegun(
   return [lease.work, ...lease.left].some((work) => work?.revision === revision && actions.includes(work.action));
 }
 
-/** Adds unfinished work whose Helm has ended. Work without a time is left out, because it proves nothing. */
+/** Work without a time proves nothing and is left out. */
 export function withLeft(left: readonly LeftWork[], work: Work | undefined, until: Date | undefined): LeftWork[] {
   const more = work === undefined || until === undefined ? left : [...left, { ...work, until }];
   return more.slice(-leftLimit);
@@ -244,26 +219,25 @@ export function nextTransitions({ transitions }: LeaseRecord): number {
   return transitions < mostTransitions ? transitions + 1 : 0;
 }
 
-/** The next step of a run that wants the lease. */
 export type Turn =
   | { turn: 'create' }
   | { turn: 'take'; because: 'released' | 'expired' | 'own' }
   /** The lease cannot be taken earlier, unless its holder releases it. */
   | { turn: 'wait'; milliseconds: number };
 
-/** When a run that wants the lease first saw the present resourceVersion, by the run's own monotonic clock. */
+/** When a run first saw the present resourceVersion, by its own monotonic clock. */
 export interface Sight {
   resourceVersion: string;
   firstSeenMs: number;
 }
 
-/** `nowMs` is the time at which the answer arrived, so the write that the answer shows is surely older. */
+/** `nowMs` is the time at which the answer arrived. */
 export function sightOf(seen: LeaseRecord, before: Sight | undefined, nowMs: number): Sight {
   if (before?.resourceVersion === seen.resourceVersion) return before;
   return { resourceVersion: seen.resourceVersion, firstSeenMs: nowMs };
 }
 
-/** A run takes the lease with the resourceVersion that it saw, so that only one of many runs succeeds. */
+/** A run takes the lease with the resourceVersion that it saw, so that only one run succeeds. */
 export function turn(
   seen: LeaseRecord | undefined,
   sight: Sight | undefined,
@@ -280,10 +254,7 @@ export function turn(
   return milliseconds > 0 ? { turn: 'wait', milliseconds } : { turn: 'take', because: 'expired' };
 }
 
-/**
- * Returns true if the Lease is still the one that this process took. A later process of the same job may have taken it
- * meanwhile.
- */
+/** Returns false if a later process of the same job took the Lease meanwhile. */
 export function isHeldBy(seen: LeaseRecord | undefined, me: Holder, transitions: number): boolean {
   return seen?.holder === me.identity && seen.process === me.process && seen.transitions === transitions;
 }
@@ -297,9 +268,8 @@ const statusesOf: Readonly<Record<Work['action'], readonly RevisionStatus[]>> = 
 };
 
 /**
- * Returns true if a pending or uninstalling revision was surely left by an earlier holder of this lease that is gone.
- * Call this as the present holder. `lease` is the Lease as it was found then. If the revision was written after the
- * Helm of such a holder must have ended, somebody else wrote it.
+ * Returns true if an earlier holder that is gone has surely left this pending revision. `lease` is the Lease as the
+ * present holder found it. A revision that was written after that holder's Helm must have ended is somebody else's.
  */
 export function isAbandoned(lease: LeaseRecord | undefined, pending: Revision): boolean {
   const { writtenAt } = pending;

@@ -1,18 +1,15 @@
 import { leaseVerbs, workText, type LeaseRecord } from './lease';
 import { duration } from '../text/durationText';
 
-/** The release that a lease protects. */
 export interface Locked {
   release: string;
   namespace: string;
 }
 
-/** Returns `the release shop in namespace prod`. */
 function releaseText({ release, namespace }: Locked): string {
   return `the release ${release} in namespace ${namespace}`;
 }
 
-/** Returns one line that names the holder, its work and the page of its run. */
 function holderText({ holder, link, work, acquiredAt }: LeaseRecord): string {
   const doing = work === undefined ? '' : `, at work on ${workText(work)}`;
   const since = acquiredAt === '' ? '' : `, since ${shownTime(acquiredAt)} by its clock`;
@@ -20,7 +17,6 @@ function holderText({ holder, link, work, acquiredAt }: LeaseRecord): string {
   return `${holder}${since}${doing}${at}`;
 }
 
-/** Returns the time to the second: `2026-11-21 07:58:12 UTC`. */
 function shownTime(time: string): string {
   return new Date(time).toISOString().replace(/^([^T]*)T([^.]*)\.\d+Z$/, '$1 $2 UTC');
 }
@@ -33,10 +29,7 @@ export function waitingText(locked: Locked, record: LeaseRecord, waitedMs: numbe
   ].join('\n');
 }
 
-/**
- * `quietMs` is the time since the holder last renewed. `untilExpiryMs` is the time until the lease can be taken, if the
- * holder stays silent.
- */
+/** `quietMs` is the time since the last renewal, `untilExpiryMs` the time until a silent holder loses the lease. */
 export function reminderText(
   record: LeaseRecord,
   times: { waitedMs: number; limitMs: number; quietMs: number; untilExpiryMs: number },
@@ -72,7 +65,7 @@ export function lostMessage(locked: Locked, record: LeaseRecord | undefined, sil
   return `${silent}, and it was taken by ${holderText(record)}`;
 }
 
-/** Says why nothing keeps other runs away, and which rights to grant. `problem` is the answer of the API server. */
+/** `problem` is the answer of the API server. */
 export function unusableMessage(locked: Locked, problem: string): string {
   const verbs = leaseVerbs.map((verb) => `"${verb}"`).join(', ');
   return [

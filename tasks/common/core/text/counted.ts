@@ -1,4 +1,3 @@
-/** `1 write`, `2 writes`. */
 export function counted(number: number, one: string, many: string): string {
   return `${number} ${number === 1 ? one : many}`;
 }

@@ -1,9 +1,8 @@
 import type { Redact } from './secrets';
 
 /**
- * Fields that the task itself writes into reports and plans: words of closed lists, digests, times, and names that
- * follow the rules of Kubernetes. These fields hold no text of others. Programs need them unchanged: a job may have the
- * secret `911`, and many digests contain `911`.
+ * Fields with words of closed lists, digests, times and names of Kubernetes. They hold no text of others, and programs
+ * need them unchanged: a job may have the secret `911`, which many digests contain.
  */
 const ownFields: ReadonlySet<string> = new Set([
   'schemaVersion',
@@ -50,10 +49,7 @@ const ownFields: ReadonlySet<string> = new Set([
   'heldBackDeletions',
 ]);
 
-/**
- * Returns a report or a plan without secrets. Fields that the task itself writes stay unchanged. Call this before the
- * document is rendered.
- */
+/** Removes secrets from a report or a plan, except from the fields that the task itself writes. */
 export function redactedFields<T extends object>(document: T, redact: Redact): T {
   const clean = redactedValue(document, redact) as T;
   // The `reason` of a report is a code of the task. The `reason` of an object is any text of its controller.
@@ -71,9 +67,7 @@ function redactedValue(value: unknown, redact: Redact): unknown {
   return Object.fromEntries(fields);
 }
 
-/**
- * Redacts a document in JSON like `redactedFields`, and keeps its indentation. Any other text is redacted as a whole.
- */
+/** Redacts a document in JSON by its fields and keeps its indentation. Any other text is redacted as a whole. */
 export function redactedDocument(text: string, redact: Redact): string {
   const document = parsedObject(text);
   if (document === undefined) return redact(text);

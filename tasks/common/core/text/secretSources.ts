@@ -1,9 +1,8 @@
 import { base64 } from './secrets';
 
 /**
- * Returns the credentials in the userinfo of an address, for example the address of a proxy: `user:password`, the
- * password alone, and both as they are sent. If the userinfo has no colon, the user is the credential. Malformed
- * addresses are searched too.
+ * Returns the credentials in the userinfo of an address, in every form in which they are sent. Malformed addresses are
+ * searched too. A userinfo without a colon is itself the credential.
  */
 export function userinfoSecrets(address: string): string[] {
   const rest = address.trim().replace(/^[a-z][a-z0-9+.-]*:\/\//i, '');
@@ -28,9 +27,7 @@ function decoded(text: string): string {
   }
 }
 
-/**
- * Returns the credentials of all addresses in a text. Here, a user without a password is a name and not a credential.
- */
+/** Returns the credentials of all addresses in a text. A user without a password is no credential here. */
 export function userinfoSecretsIn(text: string): string[] {
   return text.split(/\s+/).flatMap((word) => {
     const upToHost = word.slice(0, word.lastIndexOf('@') + 1);
@@ -42,27 +39,20 @@ export function userinfoSecretsIn(text: string): string[] {
 const privateKey = /private[-_]?key/i;
 const placeOrKind = /(?:file|path|dir|directory|folder|url|uri|type|id|expiry|name|algorithm)$/i;
 
-/**
- * Returns true if the name stands for a credential. Names of a credential's place do not count
- * (`AZURE_FEDERATED_TOKEN_FILE`, `token-url`).
- */
+/** Returns true if the name is that of a credential, and not that of its place (`AZURE_FEDERATED_TOKEN_FILE`). */
 export function namesSecret(name: string): boolean {
   if (/secret[-_]?id$/i.test(name)) return true;
   const isCredential = privateKey.test(name) || /secret|token|passw|credential|access[-_]?key|api[-_]?key/i.test(name);
   return isCredential && !placeOrKind.test(name);
 }
 
-/**
- * Names of variables that hold a secret end with these words. Other names only mention a secret (`TOKEN_TTL`,
- * `SECRETS_BACKEND`).
- */
+/** The ends of the names of variables that hold a secret. `TOKEN_TTL` or `SECRETS_BACKEND` only mention one. */
 const secretVariable =
   /(?:SECRET(?:_?ID|_?KEY)?|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|ACCESS_?KEY|API_?KEY|ACCOUNT_?KEY|STORAGE_?KEY|AGE_?KEY|CONNECTION_?STRING)$/i;
 
 /** Values that are never secrets, whatever the name of the variable: switches, short numbers, paths. */
 const noSecret = /^(?:true|false|yes|no|on|off|none|null|\d{1,5}|[a-z]:[\\/].*|\/.*)$/is;
 
-/** Returns true if an environment variable holds a secret, judged by its name and its value. */
 export function isSecretVariable(name: string, value: string): boolean {
   const holds = secretVariable.test(name) || (privateKey.test(name) && !placeOrKind.test(name));
   return holds && value.trim() !== '' && !noSecret.test(value.trim());
@@ -70,7 +60,7 @@ export function isSecretVariable(name: string, value: string): boolean {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Returns the secrets of an environment, found by the names of the variables and in the addresses of proxies. */
+/** Returns the values of secret variables and the credentials in the addresses of proxies. */
 export function environmentSecrets(environment: Environment): string[] {
   return Object.entries(environment).flatMap(([name, value = '']) => {
     if (isSecretVariable(name, value)) return [value];

@@ -1,19 +1,12 @@
 import { splitLines, withoutUnseen } from './foreignText';
 import { textFinder, type Range } from './textFinder';
 
-/**
- * A shorter secret is not searched for inside other text: `1` or `no` are in every line, and masking them would make
- * the text unreadable without hiding anything. If a whole value equals such a secret, it still counts, see
- * `secretFinder`.
- */
+/** Shorter secrets are not searched for inside other text: masking each `1` or `no` would make the text unreadable. */
 export const shortestSecret = 3;
 
 const mask = '***';
 
-/**
- * Returns the spellings in which a secret may appear: the secret itself, each of its lines, its visible characters,
- * base64, and the quoted forms of URI, JSON, shell and Go. Too short spellings and duplicates are left out.
- */
+/** Returns all spellings in which the secrets may appear, without those that are too short to search for. */
 export function secretForms(secrets: readonly string[]): string[] {
   const forms = new Set<string>();
   const add = (text: string): void => {
@@ -53,10 +46,7 @@ function spellings(text: string): string[] {
 /** Shorter fragments of base64 occur in any text by chance. Unit: characters. */
 const shortestInside = 8;
 
-/**
- * Returns the base64 of the text alone, and the part of it that appears inside the base64 of a longer text. Both
- * alphabets of base64 are used.
- */
+/** Returns the base64 of the text alone and inside the base64 of a longer text, in both alphabets. */
 function base64Spellings(text: string): string[] {
   const alone = base64(text);
   const inside = [0, 1, 2].map((offset) => base64Inside(text, offset)).filter((part) => part.length >= shortestInside);
@@ -66,7 +56,7 @@ function base64Spellings(text: string): string[] {
   ]);
 }
 
-/** Returns the base64 characters that depend on this text alone, if `offset` bytes (modulo 3) come before the text. */
+/** Returns the base64 characters that depend on this text alone after `offset` bytes (modulo 3) of other text. */
 function base64Inside(text: string, offset: number): string {
   const encoded = base64('\0'.repeat(offset) + text).replace(/(?<!=)=+$/, '');
   const bits = 8 * (offset + new TextEncoder().encode(text).length);
@@ -77,7 +67,6 @@ function withoutQuotes(text: string): string {
   return /^(["'])(.*)\1$/s.exec(text)?.[2] ?? text;
 }
 
-/** Returns the base64 of the text's UTF-8. */
 export function base64(text: string): string {
   let binary = '';
   for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
@@ -92,20 +81,16 @@ function htmlEscaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&#34;');
 }
 
-/** Replaces every secret, in every spelling and also where it was cut, by `***`. Overlapping secrets get one mask. */
+/** Replaces every secret by `***`, in every spelling and also where it was cut. */
 export type Redact = (text: string) => string;
 
-/**
- * After masking, the text on both sides of a mask can spell a secret again. So redaction repeats until nothing changes,
- * but at most this many times.
- */
+/** Redaction repeats until nothing changes, because the text around a mask can spell a secret again. */
 const redactionsAtMost = 8;
 
 export function redactor(secrets: readonly string[]): Redact {
   return maskingRedactor(secretForms(secrets));
 }
 
-/** `forms` are all spellings that are searched for. */
 export function maskingRedactor(forms: readonly string[]): Redact {
   const finder = textFinder(forms);
   const redactOnce = (text: string): string => masked(text, finder.rangesWithParts(text));
@@ -125,16 +110,13 @@ function masked(text: string, ranges: readonly Range[]): string {
   return `${kept.map((part) => part + mask).join('')}${text.slice(ranges.at(-1)?.[1] ?? 0)}`;
 }
 
-/** Finds the job's secrets in text that a user wrote. */
+/** Finds the secrets of the job in text that a user wrote. */
 export interface SecretFinder {
-  /** Returns the ranges of secrets inside the text, merged and in order. */
+  /** Returns the ranges of secrets, merged and in order. */
   ranges(text: string): readonly Range[];
-  /**
-   * Returns true if the text contains a secret. A secret that is too short to be searched for counts if it is the whole
-   * text.
-   */
+  /** Returns true if the text contains a secret, or is as a whole a secret that is too short to be searched for. */
   isIn(text: string): boolean;
-  /** Returns the exact occurrences of whole secrets of any length, without order. The occurrences may overlap. */
+  /** Returns the exact occurrences of whole secrets of any length. They are unordered and may overlap. */
   occurrences(text: string): readonly (readonly [number, number])[];
 }
 

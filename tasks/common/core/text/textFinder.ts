@@ -5,32 +5,19 @@ export type Range = readonly [number, number];
 interface TextFinder {
   /** Returns the ranges of whole texts, in order. Ranges that overlap or touch are merged. */
   ranges(text: string): Range[];
-  /**
-   * Works as `ranges`, and also finds a part of a text at a place where the searched text was cut, see `shortestPart`.
-   */
+  /** Works as `ranges` and also finds a part of a text at a place where the searched text was cut. */
   rangesWithParts(text: string): Range[];
 }
 
-/** Shorter texts cannot be searched for. Unit: characters. */
 const shortestFound = 3;
 
-/**
- * The first characters of a text count as the whole text, if the searched text ends or was cut right after them. In the
- * same way, the last characters count, if the searched text begins right before them, at its start or after a cut. At
- * least this many characters are needed. Unit: characters.
- */
+/** The length from which the head or the tail of a text counts as the text, where the searched text was cut. */
 const shortestPart = 16;
 
-/**
- * A part that was cut at both ends must have at least this many characters: a few words of a configuration file are not
- * a secret.
- */
+/** The length from which a part that was cut at both ends counts. A few words of a file are not a secret. */
 const shortestMiddle = 64;
 
-/**
- * Places where text was left out: `...` and `…`, with a space or without; the beginning and the end of the text, with
- * their white space; and U+FFFD, which a decoder writes if only some bytes of a character are left.
- */
+/** Places where text was left out. A decoder writes U+FFFD if only some bytes of a character are left. */
 const cutMark = /^\s+|(?<!\s)\s+$|\s?\[?(?:\.{3}|\u2026)\s?|\ufffd+/g;
 
 const hashSize = 65_536;
@@ -39,18 +26,13 @@ function hashAt(text: string, at: number): number {
   return (text.charCodeAt(at) * 961 + text.charCodeAt(at + 1) * 31 + text.charCodeAt(at + 2)) & (hashSize - 1);
 }
 
-/**
- * Texts, indexed by a few of their characters (the key). Few positions of a searched text have the hash of a key, so
- * few positions need a lookup in the map.
- */
+/** Texts by a few of their characters (the key). The hashes spare most positions the lookup in the map. */
 interface Index {
   hashes: Uint8Array;
   texts: Map<string, string[]>;
 }
 
-/**
- * `keyOf` returns the characters by which a text is found. Longer texts come first, because they cover shorter ones.
- */
+/** Longer texts come first, because they cover shorter ones. */
 function indexed(texts: readonly string[], keyOf: (text: string) => string): Index {
   const index: Index = { hashes: new Uint8Array(hashSize), texts: new Map() };
   for (const text of [...texts].sort((one, other) => other.length - one.length)) {
@@ -63,13 +45,11 @@ function indexed(texts: readonly string[], keyOf: (text: string) => string): Ind
   return index;
 }
 
-/** Returns the texts whose key is at that position. */
 function textsAt(text: string, at: number, keyLength: number, { hashes, texts }: Index): readonly string[] {
   if (hashes[hashAt(text, at)] !== 1) return [];
   return texts.get(text.slice(at, at + keyLength)) ?? [];
 }
 
-/** Texts with fewer than `shortestFound` characters are ignored. */
 export function textFinder(wanted: readonly string[]): TextFinder {
   const texts = [...new Set(wanted)].filter((text) => text.length >= shortestFound);
   const long = texts.filter((text) => text.length > shortestPart);
@@ -108,7 +88,7 @@ function parts(text: string, heads: Index, tails: Index, middles: string): Range
   return [...headsOf(text, heads, ends), ...tailsOf(text, tails, starts), ...middleOf(text, middles, starts, ends)];
 }
 
-/** Finds beginnings of the texts that reach up to an end. Returns the longest at each position. */
+/** Finds the longest heads of the texts that reach up to an end. */
 function headsOf(text: string, index: Index, ends: readonly number[]): Range[] {
   const found: Range[] = [];
   for (let at = 0; at <= text.length - shortestPart; at++) {
@@ -120,7 +100,7 @@ function headsOf(text: string, index: Index, ends: readonly number[]): Range[] {
   return found;
 }
 
-/** Finds ends of the texts that begin at a start. Returns the longest at each position. */
+/** Finds the longest tails of the texts that begin at a start. */
 function tailsOf(text: string, index: Index, starts: readonly number[]): Range[] {
   const found: Range[] = [];
   for (let end = shortestPart; end <= text.length; end++) {
