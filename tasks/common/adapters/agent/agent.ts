@@ -11,36 +11,31 @@ import { privateFolder, writeNew, type PrivateFolder } from './privateFolder';
 import { takeTaskEnvironment, type TaskEnvironment } from './taskEnvironment';
 import { privateFolderVariable } from '../../core/inputs/taskVariables';
 
-/** The agent port with the additions that only the adapters need. */
 export interface TaskAgent extends Agent {
-  /** Everything that the agent handed over. It was read before the first child process started. */
+  /** Was read before the first child process started. */
   readonly environment: TaskEnvironment;
   input: (name: string) => string | undefined;
   readonly isDebug: boolean;
-  /** System.DefaultWorkingDirectory: relative paths start here. */
+  /** System.DefaultWorkingDirectory, where relative paths start. */
   readonly workingDirectory: string;
-  /** Agent.TempDirectory: the agent empties it after the job. */
+  /** Agent.TempDirectory, which the agent empties after the job. */
   readonly tempFolder: string;
-  /** For files that must not outlive the step. The post-job phase knows the path. */
+  /** For files that must not outlive the step. */
   readonly privateFolder: PrivateFolder;
-  /** From now on, masks a credential in the agent's log and in everything that this process writes. */
+  /** Masks a credential in the agent's log and in all later output of this process. */
   mask(secret: string): void;
-  /** All secrets that are known so far. */
   secrets(): readonly string[];
-  /**
-   * Reports the result of the step to the agent. `Cancelled` is not among the results, because only the agent sets it.
-   */
+  /** `Cancelled` is not among the results, because only the agent sets it. */
   complete(result: TaskResult, message: string): void;
 }
 
 interface AgentOptions {
-  /** Secrets are removed from this object, so that no child process inherits them. */
   environment?: NodeJS.ProcessEnv;
-  /** Receives whole lines with their line breaks. The default is standard output. */
+  /** Gets whole lines with their line breaks; standard output by default. */
   write?: (text: string) => void;
 }
 
-/** Call this once, before anything else in the process reads its environment or starts a child process. */
+/** Call this before anything reads the environment or starts a child process: it removes the secrets from it. */
 export function createAgent({ environment: source = process.env, write = toStdout }: AgentOptions = {}): TaskAgent {
   const environment = takeTaskEnvironment(source);
   const secrets = [...environment.secrets];
@@ -48,10 +43,10 @@ export function createAgent({ environment: source = process.env, write = toStdou
   const rows = new Map<string, string>();
   const tempFolder = environment.variable('Agent.TempDirectory') || tmpdir();
   const isDebug = /^true$/i.test(environment.variable('System.Debug') ?? '');
-  // A new secret invalidates this function. It is made again only when it is needed.
+  // Undefined after a new secret.
   let known: Redact | undefined;
   const redact: Redact = (text) => redactSeen(text, (known ??= redactor(secrets)));
-  /** The title of a group that has no line yet. A group that stays empty is not shown. */
+  // A group that stays empty is not shown.
   let groupToOpen: string | undefined;
   let groupIsOpen = false;
 
@@ -79,11 +74,11 @@ export function createAgent({ environment: source = process.env, write = toStdou
     groupToOpen = undefined;
     groupIsOpen = false;
   };
-  const say = (text: string): void => {
+  const logLines = (text: string): void => {
     openGroup();
     clean(text).forEach(line);
   };
-  const sayCommand = (name: string, properties: Record<string, string>, data: string): void => {
+  const logCommand = (name: string, properties: Record<string, string>, data: string): void => {
     openGroup();
     command(name, properties, data);
   };
@@ -103,9 +98,9 @@ export function createAgent({ environment: source = process.env, write = toStdou
     }),
     redact,
     secrets: () => secrets,
-    log: say,
+    log: logLines,
     debug: (text) => {
-      if (isDebug) clean(text).forEach((each) => { sayCommand('task.debug', {}, each); }); // prettier-ignore
+      if (isDebug) clean(text).forEach((each) => { logCommand('task.debug', {}, each); }); // prettier-ignore
     },
     startGroup: (title) => {
       // The log page cannot show nested groups.
@@ -114,17 +109,16 @@ export function createAgent({ environment: source = process.env, write = toStdou
     },
     endGroup,
     warning: (message) => {
-      sayCommand('task.logissue', { type: 'warning' }, cleanText(message));
+      logCommand('task.logissue', { type: 'warning' }, cleanText(message));
     },
     error: (message) => {
-      sayCommand('task.logissue', { type: 'error' }, cleanText(message));
+      logCommand('task.logissue', { type: 'error' }, cleanText(message));
     },
     timeline: ({ key, name, type, state, result, progress, text }) => {
       const id = rows.get(key) ?? randomUUID();
       const isNew = !rows.has(key);
       rows.set(key, id);
       const properties: Record<string, string> = { id, state };
-      // A row without a parent belongs to the record of the step itself.
       if (isNew) Object.assign(properties, { name: cleanText(name), type, order: String(rows.size) });
       if (progress !== undefined) properties['progress'] = String(progress);
       if (state === 'Completed') properties['finishtime'] = new Date().toISOString();
@@ -132,7 +126,6 @@ export function createAgent({ environment: source = process.env, write = toStdou
       command('task.logdetail', properties, cleanText(text));
     },
     setOutput: (name, value, origin) => {
-      // The agent makes an output read-only after it was set once.
       if (published.has(name)) return;
       published.add(name);
       const shown = origin === 'own' ? splitLines(value).map(neutralise).join('\n') : cleanText(value);
@@ -164,12 +157,12 @@ export function createAgent({ environment: source = process.env, write = toStdou
   };
 }
 
-/** Makes a name that is valid for files on every operating system; the agent requires this. */
+/** Valid on every operating system, as the agent requires. */
 function fileName(name: string): string {
   return name.replace(/[^\w.-]+/g, '-').slice(-80);
 }
 
-/** If the agent is gone, nobody reads standard output. The process must still go on until the cluster is in order. */
+/** If the agent is gone, the process must still go on until the cluster is in order. */
 function toStdout(text: string): void {
   if (process.stdout.listenerCount('error') === 0) process.stdout.on('error', () => undefined);
   process.stdout.write(text);

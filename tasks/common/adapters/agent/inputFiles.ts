@@ -4,7 +4,6 @@ import type { InputContext, InputFiles } from '../../core/inputs/inputs';
 import { secretFinder } from '../../core/text/secrets';
 import type { TaskAgent } from './agent';
 
-/** The real file system. Relative paths start at `workingDirectory`. */
 function inputFiles(workingDirectory: string): InputFiles {
   const absolute = (file: string): string => path.resolve(workingDirectory, file);
   return {
@@ -36,7 +35,7 @@ function kindOf(file: string): ReturnType<InputFiles['kind']> {
   return stats.isDirectory() ? 'folder' : 'file';
 }
 
-/** Windows has no permission bit for programs: there every readable file counts as executable. */
+/** On Windows every readable file counts as executable. */
 export function isExecutable(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
@@ -46,7 +45,6 @@ export function isExecutable(file: string): boolean {
   }
 }
 
-/** The context that the checks of inputs need. */
 export function inputContext(agent: TaskAgent): InputContext {
   return {
     files: inputFiles(agent.workingDirectory),

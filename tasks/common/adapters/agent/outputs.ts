@@ -1,6 +1,6 @@
 import type { Agent } from '../../core/ports';
 
-/** Outputs that quote text from outside. All other outputs are words, numbers and names that the task makes itself. */
+/** These outputs quote text from outside. */
 const quotingOutputs: ReadonlySet<string> = new Set(['summary', 'gateInstructions', 'planSummary', 'approvedBy']);
 
 export function publishOutputs(agent: Agent, outputs: Readonly<Record<string, string>>): void {

@@ -13,29 +13,21 @@ import {
 import path from 'node:path';
 import { TaskError } from '../../core/failure';
 
-/** A folder that only this user can read, for kubeconfigs and secret values, which must not outlive the step. */
+/** Only this user can read it. It holds kubeconfigs and secret values, which must not outlive the step. */
 export interface PrivateFolder {
   readonly path: string;
-  /** Writes a new file with mode 0600 and returns its path. Throws `TempFolderUnusable`, also if the name is taken. */
+  /** Returns the path of a new file with mode 0600. Throws `TempFolderUnusable`, also if the name is taken. */
   write(name: string, content: string): string;
-  /**
-   * Makes a link to an absolute path, for a program that must not get the path itself. Returns the path of the link.
-   */
+  /** Returns the path of a link, for a program that must not get the absolute path `target` itself. */
   link(name: string, target: string): string;
-  /**
-   * Synchronous, repeatable and never throws, so that every exit can call it. Returns true if the folder is gone:
-   * Windows cannot remove a file that is open elsewhere.
-   */
+  /** Synchronous; never throws. Returns false if a file is open elsewhere on Windows. */
   remove(): boolean;
 }
 
 const prefix = 'helm-safe-deploy-';
 const folderName = new RegExp(`^${prefix}[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`);
 
-/**
- * Makes the folder, with a random name, when the first file is written. `announce` gets the path before the folder
- * exists, because the post-job phase, which removes the folder after a kill, must know it by then.
- */
+/** `announce` gets the path before the folder exists, because the post-job phase removes the folder after a kill. */
 export function privateFolder(tempDirectory: string, announce: (folder: string) => void): PrivateFolder {
   const folder = path.join(path.resolve(tempDirectory), prefix + randomUUID());
   let exists = false;
@@ -81,13 +73,12 @@ function isRemoved(file: string): boolean {
   }
 }
 
-/** Creates a file that only this user can read, either complete or not at all. Throws if the name is taken. */
+/** Mode 0600. The file is complete, or it does not exist. Throws if the name is taken. */
 export function writeNew(file: string, content: string): void {
   const descriptor = openSync(file, 'wx', 0o600);
   try {
     try {
-      // A nearly full disk may accept only a part. `writeFileSync` then writes on, and throws when the disk accepts no
-      // more.
+      // On a nearly full disk, `writeFileSync` writes a part after the other, and throws when no more fits.
       writeFileSync(descriptor, content);
     } finally {
       closeSync(descriptor);
@@ -98,7 +89,7 @@ export function writeNew(file: string, content: string): void {
   }
 }
 
-/** Removes all private folders in `tempDirectory`. The steps of a job run one after the other, so none is in use. */
+/** The steps of a job run one after the other, so none of these folders is in use. */
 export function removePrivateFolders(tempDirectory: string): void {
   for (const name of namesIn(tempDirectory)) {
     if (folderName.test(name)) removePrivateFolder(path.join(tempDirectory, name), tempDirectory);
@@ -113,7 +104,7 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** Removes a folder that an earlier phase announced. Returns true if it is one of our folders in `tempDirectory`. */
+/** Returns true if the announced folder is one of ours in `tempDirectory`. */
 export function removePrivateFolder(announced: string, tempDirectory: string): boolean {
   const folder = path.resolve(announced);
   const isOurs = path.dirname(folder) === path.resolve(tempDirectory) && folderName.test(path.basename(folder));

@@ -33,25 +33,20 @@ import type { TaskAgent } from './agent';
 import { publishOutputs } from './outputs';
 import type { TaskEnd } from './runTask';
 
-/** One report in all its forms. Redact the report first: text with markup or cuts hides a secret from the redactor. */
+/** The report is redacted first, because markup and cuts hide a secret from the redactor. */
 interface Told {
   name: string;
   report: DeployReport | HealthReport | RollbackReport;
-  /** The plan that the report is about. It becomes an attachment of its own. */
   plan?: RollbackPlan | undefined;
-  /** `afterIssue` is true if the issue stands directly above the text in the log. */
+  /** `afterIssue`: the issue stands directly above the text in the log. */
   closing: (told: { afterIssue: boolean }) => string;
-  /** The one error issue of a failed step. */
   issue: string;
   markdown: string;
   result: TaskResult;
   outputs: Readonly<Record<string, string>>;
 }
 
-/**
- * Publishes the ending once in each place: log, issue, outputs, attachment, summary page. Parts that need a file come
- * last; if one cannot be written, the result of the step does not change.
- */
+/** Parts that need a file come last. If one cannot be written, the result of the step does not change. */
 async function publish(agent: TaskAgent, told: Told): Promise<TaskEnd> {
   const { result, issue, name, outputs, plan } = told;
   const isIssue = result === 'Failed';
@@ -91,12 +86,12 @@ export function publishDeploy(agent: TaskAgent, report: DeployReport): Promise<T
   });
 }
 
-/** Publishes how the post-job phase repaired an interrupted deploy. The step's outputs stay those of the main phase. */
+/** The step's outputs stay those of the main phase. */
 export function publishRepair(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
   return publish(agent, {
     ...toldDeploy(redactedFields(report, agent.redact)),
     name: `HelmSafeDeploy ${report.release} after the job`,
-    // Rolling back, or finding no need to, is the purpose of the repair, so both count as success.
+    // Rolling back, or finding no need to, is the purpose of the repair.
     result: report.outcome === 'failed' ? 'Failed' : 'Succeeded',
     outputs: {},
   });
@@ -123,7 +118,6 @@ export function publishHealth(
   });
 }
 
-/** Publishes a plan or a rollback, with the plan as an attachment. */
 export function publishRollback(
   agent: TaskAgent,
   report: RollbackReport,
@@ -143,9 +137,7 @@ export function publishRollback(
   });
 }
 
-/**
- * Publishes how the post-job phase resumed an interrupted rollback. The step's outputs stay those of the main phase.
- */
+/** The step's outputs stay those of the main phase. */
 export function publishResume(
   agent: TaskAgent,
   report: RollbackReport,

@@ -4,7 +4,6 @@ import type { TaskResult } from '../../core/report/report';
 import { createAgent, type TaskAgent } from './agent';
 import { publishOutputs } from './outputs';
 
-/** What a task's flow gets: the agent, and a signal that aborts when the step is cancelled. */
 export interface TaskRun {
   agent: TaskAgent;
   signal: AbortSignal;
@@ -12,31 +11,28 @@ export interface TaskRun {
 
 export interface TaskEnd {
   result: TaskResult;
-  /** The message beside the step's result on the run page. */
+  /** Shown beside the step's result on the run page. */
   message: string;
 }
 
-/** Makes the outputs of a step that stopped before it had a report. The message contains no secret. */
+/** For a step that stopped before it had a report. The message contains no secret. */
 type OutputsOf = (error: Pick<TaskError, 'reason' | 'message'>) => Readonly<Record<string, string>>;
 
-/**
- * The agent sends SIGINT, after 7.5 s SIGTERM, and after 2.5 s more it kills. On Windows these are CTRL_C and
- * CTRL_BREAK. A step whose terminal is closed gets SIGHUP.
- */
+/** The agent sends SIGINT (CTRL_C), after 7.5 s SIGTERM (CTRL_BREAK), and kills 2.5 s later. */
 const signals: readonly NodeJS.Signals[] =
   process.platform === 'win32' ? ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGBREAK'] : ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
-/** Runs one task from its inputs to its result. In every case the agent gets a result and the process ends. */
-export function runTask(story: (run: TaskRun) => Promise<TaskEnd>, outputsOf: OutputsOf): void {
+/** In every case the agent gets a result and the process ends. */
+export function runTask(flow: (run: TaskRun) => Promise<TaskEnd>, outputsOf: OutputsOf): void {
   const agent = createAgent();
   const signal = cancellation(agent);
-  // An error that nobody catches must not end the step as a success, or without an ending.
+  // An error that nobody catches must not end the step as a success.
   for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
     process.on(event, (thrown: unknown) => {
       finish(agent, failed(agent, asTaskError(thrown), outputsOf));
     });
   }
-  void story({ agent, signal })
+  void flow({ agent, signal })
     .catch((thrown: unknown) => failed(agent, asTaskError(thrown), outputsOf))
     .then((end) => {
       finish(agent, end);
@@ -65,7 +61,7 @@ function failed(agent: TaskAgent, error: TaskError, outputsOf: OutputsOf): TaskE
   return { result: 'Failed', message };
 }
 
-/** Exits explicitly, because idle sockets would keep the process alive. It exits only after all output is written. */
+/** Idle sockets would keep the process alive, so it exits explicitly, after all output is written. */
 function finish(agent: TaskAgent, end: TaskEnd): void {
   if (!agent.privateFolder.remove()) {
     agent.log(`${agent.privateFolder.path} cannot be removed now. The post-job phase and the agent try again.`);

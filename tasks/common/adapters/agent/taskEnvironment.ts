@@ -1,14 +1,12 @@
-/**
- * Reads what the agent hands to a task in its environment. This code does not use task-lib, because task-lib prints
- * every value that it reads as a debug command (kubeconfigs and values too) and rewrites a key file that other
- * processes need.
+/*
+ * This code reads the environment without task-lib, because task-lib logs every value that it reads (kubeconfigs too)
+ * and rewrites a key file that other processes need.
  */
 
 import { isRecord } from '../../core/kubernetes/json';
 import { environmentSecrets, userinfoSecretsIn } from '../../core/text/secretSources';
 import { uniformEnvironment } from '../system/platform';
 
-/** One service connection from the agent. */
 export interface ServiceConnection {
   id: string;
   url: string | undefined;
@@ -17,35 +15,32 @@ export interface ServiceConnection {
 }
 
 export interface TaskEnvironment {
-  /** The value as the agent sent it. Returns undefined if the agent sent none. */
+  /** As the agent sent it. */
   input: (name: string) => string | undefined;
-  /** A variable of the job, secret or not. */
+  /** Secret or not. */
   variable(name: string): string | undefined;
-  /** The value that an earlier phase of the same step set with `setTaskVariable`. */
+  /** As an earlier phase of the step set it. */
   taskVariable(name: string): string | undefined;
   serviceConnection(id: string): ServiceConnection | undefined;
-  /** Ids of the service connections of this step. The job's own connection is left out. */
+  /** Without the job's own connection. */
   serviceConnections: readonly string[];
-  /**
-   * All secrets that came with the job, except whole kubeconfigs. Their credentials become known when they are read.
-   */
+  /** All secrets that came with the job. Those in kubeconfigs become known when the kubeconfigs are read. */
   secrets: readonly string[];
-  /** The environment for child processes, without any of the above. On Windows all names are in capitals. */
+  /** Without any of the above. On Windows all names are in capitals. */
   childEnvironment: NodeJS.ProcessEnv;
 }
 
 const agentsOwnConnection = 'SYSTEMVSSCONNECTION';
 
-/** Connection parameters that the agent treats as secret, but that only name or certify things. */
+/** The agent treats these parameters as secret, but they only name or certify things. */
 const publicParameters =
   /^(?:KUBECONFIG|CLUSTERCONTEXT|SERVICEACCOUNTCERTIFICATE|SERVICEACCOUNTNAME|SECRETNAME|ROLEBINDINGNAME|ISCREATEDFROMSECRETYAML|NAMESPACE|TENANTID|SERVICEPRINCIPALID|AUTHENTICATIONTYPE|SCOPE|ROLE|ACCESSTOKENTYPE|ACCEPTUNTRUSTEDCERTS|AZURE(?:ENVIRONMENT|TENANTID|SUBSCRIPTION\w*))$/;
 
 const handedOver = /^(?:INPUT_|ENDPOINT_|SECUREFILE_|SECRET_|VSTS_TASKVARIABLE_)|^VSTS_(?:PUBLIC|SECRET)_VARIABLES$/;
 
-/** These inputs may hold addresses that contain credentials. */
 const addressInputs = ['CHART', 'CHARTREPOSITORY', 'VALUEFILES'];
 
-/** Reads everything at once and removes from `environment` what no child process may see. */
+/** Removes from `environment` what no child process may see. */
 export function takeTaskEnvironment(
   environment: NodeJS.ProcessEnv,
   platform: NodeJS.Platform = process.platform,
@@ -79,10 +74,9 @@ export function takeTaskEnvironment(
   };
 }
 
-/** Only these names show where the id of a connection ends. */
 const connectionName = /^ENDPOINT_(?:URL|AUTH_SCHEME|AUTH(?!_(?:SCHEME|PARAMETER)_))_(.+)$/;
 
-/** The agent sets a variable for each parameter and also one variable with all of them as JSON. Either is enough. */
+/** The agent sends each parameter alone and all of them as JSON. Either is enough. */
 function connectionOf(all: NodeJS.ProcessEnv, id: string): ServiceConnection & { secrets: readonly string[] } {
   const authorization = {
     ...jsonTexts(all[`ENDPOINT_AUTH_${id}`], 'parameters'),
@@ -105,10 +99,7 @@ function named(all: NodeJS.ProcessEnv, prefix: string): Record<string, string> {
   return Object.fromEntries(entries.map(([name, value]) => [formatted(name.slice(prefix.length)), value ?? '']));
 }
 
-/**
- * The text fields of a JSON object, keyed by their names in capitals. Returns an empty object if the JSON has no such
- * object.
- */
+/** By name in capitals. Empty if the JSON has no such object. */
 function jsonTexts(json: string | undefined, field?: string): Record<string, string> {
   try {
     const whole: unknown = JSON.parse(json ?? '{}');

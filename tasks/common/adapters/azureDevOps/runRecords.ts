@@ -13,17 +13,17 @@ import { asTaskError, TaskError } from '../../core/failure';
 import { isRecord } from '../../core/kubernetes/json';
 
 export interface AzureDevOpsOptions {
-  /** Ends every request. A waiting request then throws `Cancelled`. */
+  /** A waiting request then throws `Cancelled`. */
   signal?: AbortSignal;
   timing?: Partial<Timing>;
 }
 
-/** A run in Azure DevOps, read with the token of the job. */
+/** Reads with the token of the job. */
 export interface AzureRunReader extends AzureRun {
   close(): void;
 }
 
-/** Azure DevOps answers 503 for short periods. Retries keep an urgent rollback from being refused because of one. */
+/** Azure DevOps answers 503 for short periods, which must not refuse an urgent rollback. */
 const defaultTiming: Timing = {
   connectMs: 10_000,
   responseMs: 30_000,
@@ -32,14 +32,13 @@ const defaultTiming: Timing = {
   retryKnownMs: 60_000,
 };
 
-/** A timeline record has about 1.5 KB, so this limit is far above every run. */
+/** A timeline record has about 1.5 KB. */
 const answerMaxBytes = 64 * 1024 * 1024;
-/** An id has 36 characters, and addresses should stay below 2,000. */
+/** An id has 36 characters, and an address should have less than 2,000. */
 const idsPerRequest = 40;
-/** Maximum number of characters that are quoted from an error of the server. */
+/** In characters, of an error of the server. */
 const saidMaxLength = 300;
 
-/** The place of this step in the run, from the variables of the job. */
 export function ownPlace(environment: Pick<TaskEnvironment, 'variable'>): OwnPlace {
   const read = (key: keyof OwnPlace, name: string): OwnPlace => {
     const value = environment.variable(name);
@@ -52,10 +51,7 @@ export function ownPlace(environment: Pick<TaskEnvironment, 'variable'>): OwnPla
   };
 }
 
-/**
- * Reads the run that this job belongs to. It only sends GET, so it can never approve anything. It throws nothing but
- * `Cancelled`: every other problem is returned as an answer that describes it in a sentence.
- */
+/** Only sends GET, so it can never approve anything. Throws only `Cancelled`; other problems are answers. */
 export function azureRun(environment: TaskEnvironment, options: AzureDevOpsOptions = {}): AzureRunReader {
   const access = runAccess(environment);
   if ('problem' in access) return unreadable(access.problem);
@@ -108,12 +104,12 @@ function readApprovals(reader: Reader, ids: readonly string[]) {
 interface RunAccess {
   collection: string;
   token: string;
-  /** Encoded for use in a path. */
+  /** Encoded for a path. */
   project: string;
   buildId: string;
 }
 
-/** The address of the connection comes before the variable, because the token belongs to that address. */
+/** The token belongs to the address of the connection, so that address comes before the variable. */
 function runAccess(environment: TaskEnvironment): RunAccess | { problem: string } {
   const variable = (name: string): string | undefined => environment.variable(name);
   const none = (why: string) => ({ problem: `Azure DevOps cannot be asked about this run: ${why}.` });
@@ -148,20 +144,19 @@ function unreadable(problem: string): AzureRunReader {
 
 function openTransport(environment: TaskEnvironment, { collection, token }: RunAccess, options: AzureDevOpsOptions) {
   const credentials = {
-    // Without the second header Azure DevOps answers a rejected token with a sign-in page.
+    // Without the second header, Azure DevOps answers a rejected token with a sign-in page.
     headers: { Authorization: `Bearer ${token}`, 'X-TFS-FedAuthRedirect': 'Suppress' },
   };
   return createTransport({
     access: serverAccess(collection, environment),
     credentials: { current: () => Promise.resolve(credentials), renew: () => Promise.resolve(false) },
-    // `serverAccess` has already chosen the proxy.
     environment: {},
     timing: { ...defaultTiming, ...options.timing },
     signal: options.signal,
   });
 }
 
-/** Connects to Azure DevOps like the agent itself: with its proxy, its certificate authorities and its trust. */
+/** Uses the proxy, the certificate authorities and the trust of the agent. */
 function serverAccess(server: string, environment: TaskEnvironment): ClusterAccess {
   const inherited = { environment: environment.childEnvironment, proxyUrl: undefined };
   const proxy = agentProxy(new URL(server), environment) ?? proxyFor(new URL(server), inherited)?.href;
@@ -170,7 +165,7 @@ function serverAccess(server: string, environment: TaskEnvironment): ClusterAcce
     context: '',
     server,
     skipTlsVerify: /^true$/i.test(environment.variable('Agent.SkipCertValidation') ?? ''),
-    // These authorities are added to those of Node, as in the agent.
+    // As in the agent, these authorities are added to those of Node.
     ...(authorities && { ca: Buffer.from([...tls.rootCertificates, readAuthorities(authorities)].join('\n')) }),
     ...(proxy && { proxyUrl: proxy }),
     user: { impersonation: {} },
@@ -191,7 +186,7 @@ function readAuthorities(file: string): string {
   }
 }
 
-/** Returns '' if the agent has a proxy but bypasses it for this server, and undefined if it has no proxy. */
+/** '' if the agent bypasses its proxy for this server; undefined if it has no proxy. */
 function agentProxy(server: URL, environment: TaskEnvironment): string | undefined {
   const address = environment.variable('Agent.ProxyUrl');
   if (!address) return undefined;
@@ -202,7 +197,7 @@ function agentProxy(server: URL, environment: TaskEnvironment): string | undefin
   return proxy.href;
 }
 
-/** The agent gives a JSON list of regular expressions. Invalid ones are ignored, as in the agent. */
+/** A JSON list of regular expressions. As in the agent, invalid ones are ignored. */
 function bypasses(list: string | undefined): RegExp[] {
   let rules: unknown;
   try {
@@ -227,11 +222,11 @@ interface Reader {
 }
 
 interface Question<Value> {
-  /** Completes a sentence, for example `the timeline of run 42`. */
+  /** For example `the timeline of run 42`. */
   what: string;
-  /** The permission that the reader needs, as the settings page calls it. */
+  /** As the settings page calls the permission. */
   right: string;
-  /** Tried in turn, if the server does not know the API version of a path. */
+  /** Tried in turn while the server does not know the API version. */
   paths: readonly string[];
   parse(value: unknown): Value | undefined;
 }
@@ -277,7 +272,7 @@ async function ask<Value>({ transport, options }: Reader, { paths, what }: Quest
   return answer;
 }
 
-/** The reason why an answer cannot be used. It continues a sentence, so it starts with a small letter. */
+/** A clause. */
 function refusalOf(answer: Answer, { right }: Question<unknown>): string | undefined {
   const { status } = answer;
   const isPage = /html/i.test(answer.contentType);
@@ -300,7 +295,7 @@ function refusalOf(answer: Answer, { right }: Question<unknown>): string | undef
   return `it answered ${told}, which is not understood.`;
 }
 
-/** The text of an error. Azure DevOps sends JSON with a message; a proxy in front of it sends a page. */
+/** Azure DevOps sends JSON with a message; a proxy in front of it sends a page. */
 function said(answer: Answer): string {
   const fields = parseJson(answer);
   const message = isRecord(fields) ? fields['message'] : undefined;

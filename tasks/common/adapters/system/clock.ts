@@ -2,7 +2,7 @@ import type { Clock } from '../../core/ports';
 import { startTimer } from './timer';
 
 export const systemClock: Clock = {
-  // Time limits use this clock, so it must not jump when somebody sets the clock of the agent.
+  // Time limits need a clock that does not jump when somebody sets the clock of the agent.
   now: () => new Date(performance.timeOrigin + performance.now()),
   monotonicMs: () => performance.now(),
   sleep: (milliseconds, signal) =>

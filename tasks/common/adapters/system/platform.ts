@@ -1,25 +1,18 @@
-/**
- * Rules that depend on the operating system but need no access to it. They are pure functions with the platform as a
- * parameter, so that the rules for Windows are tested everywhere.
- */
-
 import path from 'node:path';
 import type { SpawnOptions } from 'node:child_process';
 import { canBeHelm } from '../../core/inputs/helmPathInput';
 
-/** How a child process is started. */
 interface Start {
   /** True if the child must receive the agent's CTRL_C directly. */
   sharesConsole: boolean;
-  /** True if we may end the child and it may end with us. False for a child that must finish. */
+  /** False for a child that must finish, even if this process ends. */
   mayBeEnded: boolean;
 }
 
 /**
- * On Windows the agent cancels with CTRL_C for all processes of the task's console. `windowsHide` without inherited
- * streams means CREATE_NO_WINDOW there: the child gets its own console, which no CTRL_C reaches. `detached` means
- * DETACHED_PROCESS: the child has no console and is not in Node's job object, which ends its children with Node. On
- * other systems `detached` gives the child its own process group.
+ * Windows sends CTRL_C to all processes of the task's console. There `windowsHide` gives a child its own console, and
+ * `detached` keeps it out of Node's job object, which ends its children with Node. Elsewhere `detached` gives a child
+ * its own process group.
  */
 export function startOptions(
   platform: NodeJS.Platform,
@@ -29,57 +22,47 @@ export function startOptions(
   return { detached: !mayBeEnded, windowsHide: !sharesConsole };
 }
 
-/**
- * Returns true if the abort came from an event that Windows sends to every process of the console: CTRL_C, CTRL_BREAK
- * or the closing of the console.
- */
+/** True for an event that Windows sends to every process of the console: CTRL_C, CTRL_BREAK or its closing. */
 export function isConsoleEvent(platform: NodeJS.Platform, reason: unknown): boolean {
   return platform === 'win32' && typeof reason === 'string' && ['SIGINT', 'SIGBREAK', 'SIGHUP'].includes(reason);
 }
 
-/** STATUS_CONTROL_C_EXIT: the exit code of a Windows program that does not handle CTRL_C or CTRL_BREAK. */
+/** STATUS_CONTROL_C_EXIT */
 const controlCExit = 0xc000013a;
 
-/** Returns true if the exit code shows that the console ended the process. */
 export function hasEndedByConsole(platform: NodeJS.Platform, exitCode: number | null): boolean {
   return platform === 'win32' && exitCode !== null && exitCode >>> 0 === controlCExit;
 }
 
 export interface StopStep {
   signal: NodeJS.Signals;
-  /** How long to wait for the end of the process before the next step. */
   waitMs: number;
 }
 
-/**
- * Keeps the steps that work on the platform. Windows has no signals: there Node ends the process instead of sending
- * one.
- */
+/** Windows has no signals; there Node ends the process instead. */
 export function deliverable(platform: NodeJS.Platform, steps: readonly StopStep[]): readonly StopStep[] {
   return platform === 'win32' ? steps.filter(({ signal }) => signal === 'SIGKILL') : steps;
 }
 
-/** Windows counts time in ticks of up to 16 ms, and the clock may be corrected a little in the meantime. */
+/** Windows counts time in ticks of up to 16 ms, and the clock may be corrected meanwhile. */
 const clockSlackMs = 1000;
 
 /**
- * Returns true if the process that now has the id is not the marked one, because it started after the marked one was
- * seen. Times are milliseconds since 1970. Returns undefined if one of the times is not known.
+ * True if the process that now has the id started after the marked one was seen. Times are milliseconds since 1970.
+ * Undefined if a time is not known.
  */
 export function isStrangerOnWindows(startedAtMs: number | undefined, seenAt: string): boolean | undefined {
   if (startedAtMs === undefined || !/^\d+$/.test(seenAt)) return undefined;
   return startedAtMs > Number(seenAt) + clockSlackMs;
 }
 
-/** Converts the start time that PowerShell prints (ticks of 100 ns since 1601) to milliseconds since 1970. */
+/** PowerShell prints ticks of 100 ns since 1601; returns milliseconds since 1970. */
 export function fromFileTime(printed: string): number | undefined {
   const text = printed.trim();
   return /^\d{17,19}$/.test(text) ? Number(BigInt(text) / 10_000n) - 11_644_473_600_000 : undefined;
 }
 
-/**
- * Names of environment variables have no case on Windows. There they are converted to capitals, so that each is found.
- */
+/** Names of environment variables have no case on Windows, so they become capitals there. */
 export function uniformEnvironment(platform: NodeJS.Platform, environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   if (platform !== 'win32') return { ...environment };
   return Object.fromEntries(Object.entries(environment).map(([name, value]) => [name.toUpperCase(), value]));
@@ -88,17 +71,15 @@ export function uniformEnvironment(platform: NodeJS.Platform, environment: NodeJ
 export type HelmOnPath = { kind: 'program'; file: string } | { kind: 'script'; file: string } | { kind: 'missing' };
 
 /**
- * Finds the Helm that a shell would find on PATH. On Windows a .bat or .cmd is not accepted: Node cannot start it
- * without a shell, the shell would interpret the values on the command line, and CTRL_C makes a batch file ask if it
- * should terminate.
+ * Finds Helm on PATH as a shell does. On Windows a batch file is no Helm: Node needs a shell to start it, which would
+ * interpret the values on the command line, and CTRL_C makes it ask a question.
  */
 export function findHelm(
   platform: NodeJS.Platform,
   searchPath: string | undefined,
   isProgram: (file: string) => boolean,
 ): HelmOnPath {
-  // The search includes batch files: if one comes first on PATH, a later Helm is not the one that the author of the
-  // pipeline means.
+  // A batch file that comes first on PATH is the Helm that the author of the pipeline means.
   const extensions = platform === 'win32' ? ['.exe', '.bat', '.cmd'] : [''];
   const file = searchFolders(platform, searchPath)
     .flatMap((folder) => extensions.map((extension) => pathOf(platform).join(folder, `helm${extension}`)))
@@ -108,9 +89,8 @@ export function findHelm(
 }
 
 /**
- * Finds the file of a command without a folder on Windows, by PATH and PATHEXT, like Go's LookPath. It does not search
- * the working directory, which may contain anything and where Windows looks first. Returns undefined if there is no
- * such file. A command with a folder, and every command on other systems, is returned unchanged for the system to find.
+ * Finds a bare command on Windows by PATH and PATHEXT, like Go's LookPath, and never in the working directory, where
+ * Windows looks first. Undefined if there is none. Other commands are returned unchanged.
  */
 export function findCommand(
   platform: NodeJS.Platform,

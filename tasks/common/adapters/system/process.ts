@@ -8,36 +8,28 @@ interface ProcessOptions {
   cwd: string;
   onStdout: (chunk: Uint8Array) => void;
   onStderr: (chunk: Uint8Array) => void;
-  /** Aborting sends SIGINT at once. Leave it out for a process that must never get a signal. */
+  /** Aborting sends SIGINT at once. Without it the process never gets a signal. */
   interrupt?: AbortSignal;
-  /**
-   * If true, the process receives the agent's CTRL_C directly on Windows, and an abort for that reason sends nothing
-   * more. Use it for a process that cleans up when it is cancelled. Any other process has its own console there and is
-   * killed.
-   */
+  /** On Windows the process gets the agent's CTRL_C itself, so that it can clean up. Others are killed there. */
   sharesConsole?: boolean;
-  /** After this time the process gets SIGINT. If it does not end, it is killed `killAfterMs` later. */
+  /** After this time the process gets SIGINT, and it is killed `killAfterMs` later. */
   timeoutMs?: number;
   killAfterMs?: number;
-  /** Called as soon as the process exists, before any of its output is read. */
+  /** Called before any output is read. */
   onStart?: (pid: number) => void;
 }
 
 export interface ProcessResult {
   exitCode: number | undefined;
   signal: string | undefined;
-  /** Set if the process could not be started, for example to `ENOENT`. */
+  /** For example with the code `ENOENT`. */
   startError: NodeJS.ErrnoException | undefined;
   interrupted: boolean;
   timedOut: boolean;
   durationMs: number;
 }
 
-/**
- * Runs a program without a shell and waits for its end. The program gets its own process group, so that a Ctrl-C in a
- * terminal does not reach it in addition to our signals. Windows has no groups and no signals: there `sharesConsole`
- * decides, and a process that we stop is killed.
- */
+/** Needs no shell. A process group of its own keeps a Ctrl-C in a terminal from reaching the program twice. */
 export function runProcess(file: string, args: readonly string[], options: ProcessOptions): Promise<ProcessResult> {
   const started = performance.now();
   const result: ProcessResult = {
@@ -71,18 +63,18 @@ export function runProcess(file: string, args: readonly string[], options: Proce
       if (process.platform !== 'win32') signalGroup(child.pid, 'SIGKILL');
       else if (child.pid !== undefined) killTreeOnWindows(child.pid);
     };
-    const tell = (): void => {
+    const stop = (): void => {
       if (process.platform === 'win32') kill();
       else signalGroup(child.pid, 'SIGINT');
     };
     interrupt = (): void => {
       result.interrupted = true;
-      const isTold = options.sharesConsole === true && isConsoleEvent(process.platform, options.interrupt?.reason);
-      if (!isTold) tell();
+      const hasCtrlC = options.sharesConsole === true && isConsoleEvent(process.platform, options.interrupt?.reason);
+      if (!hasCtrlC) stop();
     };
     const timeOut = (): void => {
       result.timedOut = true;
-      tell();
+      stop();
       timers.push(startTimer(kill, options.killAfterMs ?? 5000));
     };
     if (options.timeoutMs !== undefined) timers.push(startTimer(timeOut, options.timeoutMs));
@@ -103,10 +95,7 @@ export function runProcess(file: string, args: readonly string[], options: Proce
   });
 }
 
-/**
- * Node throws some start errors and emits others as events, depending on the platform. This function returns the thrown
- * ones.
- */
+/** Node throws some start errors, which this function returns, and emits others as events. */
 function startChild(
   file: string,
   args: readonly string[],
@@ -127,13 +116,10 @@ function startChild(
   }
 }
 
-/** The output that a process wrote before its end must arrive within this time. */
+/** The last output of a process must arrive within this time after its end. */
 const lastWordsMs = 2_000;
 
-/**
- * Stops reading some time after the process has ended. A daemon that the process left behind may keep the pipes open
- * for its whole life, and nobody waits for that daemon.
- */
+/** A daemon that the process left behind may keep the pipes open, so reading stops some time after the end. */
 export function closeAfterExit(child: ChildProcess): void {
   child.once('exit', () => {
     const close = (): void => {
@@ -148,10 +134,7 @@ export function closeAfterExit(child: ChildProcess): void {
   });
 }
 
-/**
- * Signals the whole group, as a terminal does. Often helm is a script around the real one, and a shell that waits for
- * its child does not pass the signal on.
- */
+/** Signals the group, because helm may be a script, and a shell that waits does not pass the signal on. */
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined) return;
   try {

@@ -1,7 +1,6 @@
-/**
- * Processes of this machine that are not children of this one. A mark `machine/pid/start` identifies each: a process id
- * is reused after a time, and it means something else on other machines and in other containers. On Windows the start
- * of a process cannot be read cheaply. There the mark holds the time when the process was seen (`seenOnWindows`).
+/*
+ * A mark `machine/pid/start` identifies a process that is no child of this one, because a process id is reused and
+ * means something else in another container. On Windows the start is replaced by the time when the process was seen.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -11,54 +10,39 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { deliverable, isStrangerOnWindows, type StopStep } from './platform';
 import { killTreeOnWindows, seenOnWindows, startedAtOnWindows } from './windowsProcesses';
 
-/** `group` means the whole process group of a process that was started as the first of its own group. */
+/** `group` is the process group of a process that was started as its first. */
 type Reach = 'process' | 'group';
 
-/**
- * Milliseconds of a clock that is the same for all processes of this machine, starts at an arbitrary moment and is
- * never set.
- */
+/** Milliseconds of a clock that is never set and is the same for all processes of this machine. */
 export function machineMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** Returns undefined if no such process runs. A process that has ended and only waits to be reaped does not run. */
+/** Undefined if the process does not run. A process that only waits to be reaped does not run. */
 export function processMark(pid: number): string | undefined {
   const seen = see(pid);
   return seen === undefined || seen.hasEnded ? undefined : markOf(pid, seen.start);
 }
 
-/**
- * The mark of a child that was started just now. Even a child that has already ended gets a mark: a script may leave
- * the real program behind in its group, and nobody else can get its id until we have read its exit.
- */
+/** Works also for a child that has already ended: a script may leave the real program behind in its group. */
 export function childMark(pid: number): string | undefined {
   const seen = see(pid);
   return seen === undefined ? undefined : markOf(pid, seen.start);
 }
 
-/**
- * Returns true if the end of the marked process is visible here, because the mark names a process of this machine or
- * container.
- */
+/** True if the mark names a process of this machine or container. */
 export function canBeSeen(mark: string): boolean {
   return namedHere(mark) !== undefined;
 }
 
-/**
- * Returns true if the marked process, or its whole group, has ended. Returns false if that cannot be known: for a
- * process of another machine or container, and for an invalid mark.
- */
+/** False if it cannot be known: for an invalid mark, or a process of another machine or container. */
 export function isProcessGone(mark: string, reach: Reach = 'process'): boolean {
   const named = namedHere(mark);
   if (named === undefined) return false;
   return !(reach === 'group' ? groupRuns(named) : runs(named));
 }
 
-/**
- * Sends a signal if the process is still the marked one, and returns true if the signal was sent. Windows has no
- * signals: there only SIGKILL works, and with `group` it ends the process and all its descendants.
- */
+/** Returns true if the signal was sent. On Windows only SIGKILL works, and `group` means all descendants. */
 export function signalProcess(mark: string, signal: NodeJS.Signals, reach: Reach = 'process'): boolean {
   const named = namedHere(mark);
   if (named === undefined || isProcessGone(mark, reach)) return false;
@@ -66,10 +50,7 @@ export function signalProcess(mark: string, signal: NodeJS.Signals, reach: Reach
   return sent(reach === 'group' ? -named.pid : named.pid, signal);
 }
 
-/**
- * Sends signals in turn until the process is gone, and returns true if it is gone. Signals that the platform cannot
- * send are left out.
- */
+/** Sends the signals of the steps in turn. Returns true if the process is gone. */
 export async function stopProcess(mark: string, steps: readonly StopStep[], reach?: Reach): Promise<boolean> {
   for (const { signal, waitMs } of deliverable(process.platform, steps)) {
     signalProcess(mark, signal, reach);
@@ -78,10 +59,10 @@ export async function stopProcess(mark: string, steps: readonly StopStep[], reac
   return isProcessGone(mark, reach);
 }
 
-/** The end of a process that is not a child causes no event, so it is polled. */
-const lookEveryMs = 25;
+/** The end of a process that is no child causes no event. */
+const pollEveryMs = 25;
 
-/** Waits until all of them have ended. Returns the marks of those that still run after `timeoutMs`. */
+/** Returns the marks of those that still run after `timeoutMs`. */
 export async function waitUntilGone(
   marks: readonly string[],
   timeoutMs: number,
@@ -91,25 +72,22 @@ export async function waitUntilGone(
   for (;;) {
     const left = marks.filter((mark) => !isProcessGone(mark, reach));
     if (left.length === 0 || machineMs() >= end) return left;
-    await delay(lookEveryMs);
+    await delay(pollEveryMs);
   }
 }
 
 interface FoundProcess {
   mark: string;
-  /** The mark of its process group. The first process of the group may be gone. */
+  /** The first process of the group may be gone. */
   groupMark: string;
-  /** The value of the variable in the environment of the process. */
+  /** The value of the variable. */
   value: string;
 }
 
-/**
- * The running processes of this user that were started with a variable of this name in their environment. Only Linux
- * shows the environment of other processes. On other systems the list is empty.
- */
+/** Running processes with this variable in their environment. Empty on systems other than Linux. */
 export function processesStartedWith(variable: string): FoundProcess[] {
   const prefix = `${variable}=`;
-  const all = table();
+  const all = processTable();
   const starts = new Map(all.map(({ pid, start }) => [pid, start]));
   return all.flatMap(({ pid, group, start, hasEnded }) => {
     if (hasEnded) return [];
@@ -120,12 +98,11 @@ export function processesStartedWith(variable: string): FoundProcess[] {
   });
 }
 
-/** The start of a process that is gone. No later process with the same id can have this value. */
+/** No later process with the same id can have this start. */
 const noStart = '-';
 
 interface Named {
   pid: number;
-  /** Empty if the system does not show it. */
   start: string;
 }
 
@@ -133,10 +110,7 @@ function markOf(pid: number, start: string): string {
   return `${thisMachine()}/${pid}/${start}`;
 }
 
-/**
- * The process that a mark names, if it is one of this machine. Ids below 2 are rejected, because `kill` treats them as
- * groups or as all processes.
- */
+/** Undefined for another machine, and for ids below 2, which `kill` treats as groups or as all processes. */
 function namedHere(mark: string): Named | undefined {
   const [machine, id = '', start, ...more] = mark.split('/');
   if (machine !== thisMachine() || start === undefined || more.length > 0) return undefined;
@@ -146,7 +120,7 @@ function namedHere(mark: string): Named | undefined {
 
 let machineName: string | undefined;
 
-/** The host, the boot and the namespace of process ids, because each container has its own process ids. */
+/** Host, boot and namespace of process ids, because each container has its own. */
 function thisMachine(): string {
   machineName ??= [hostname().slice(0, 64), readText('/proc/sys/kernel/random/boot_id')?.trim(), processNamespace()]
     .filter((part) => part !== undefined)
@@ -165,7 +139,6 @@ function processNamespace(): string | undefined {
 
 interface Seen {
   start: string;
-  /** True if the process only waits to be reaped. */
   hasEnded: boolean;
 }
 
@@ -192,10 +165,7 @@ function isSame(seen: Seen, { pid, start }: Named): boolean {
   return seen.start === start || seen.start === '' || start === '';
 }
 
-/**
- * Returns true if any process of the group runs. The system does not reuse an id while a group has it, so if the first
- * process is gone, the rest of the group is still its own.
- */
+/** The system does not reuse an id while a group has it, so a group without its first process is still the same. */
 function groupRuns(named: Named): boolean {
   const { pid } = named;
   const first = see(pid);
@@ -203,7 +173,7 @@ function groupRuns(named: Named): boolean {
   if (first !== undefined && !first.hasEnded) return true;
   if (process.platform === 'win32') return false;
   if (!hasProc()) return sent(-pid, 0);
-  return table().some(({ group, hasEnded }) => group === pid && !hasEnded);
+  return processTable().some(({ group, hasEnded }) => group === pid && !hasEnded);
 }
 
 interface Stat extends Seen {
@@ -211,7 +181,7 @@ interface Stat extends Seen {
   group: number;
 }
 
-/** See proc(5). The name, which is the second field, may contain anything, even blanks and parentheses. */
+/** See proc(5). The second field, the name, may contain blanks and parentheses. */
 function readStat(pid: number): Stat | undefined {
   const stat = readText(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
@@ -226,8 +196,8 @@ function hasProc(): boolean {
   return process.platform === 'linux' && existsSync('/proc/self/stat');
 }
 
-/** All processes on Linux. Empty on other systems. */
-function table(): Stat[] {
+/** Empty on systems other than Linux. */
+function processTable(): Stat[] {
   if (!hasProc()) return [];
   return readdirSync('/proc').flatMap((entry) => (/^\d+$/.test(entry) ? (readStat(Number(entry)) ?? []) : []));
 }
@@ -236,13 +206,13 @@ function seenBySignal(pid: number): Seen | undefined {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    // The error EPERM means that the process runs and belongs to another user.
+    // EPERM: the process runs and belongs to another user.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return undefined;
   }
   return { start: '', hasEnded: false };
 }
 
-/** For macOS, which has no /proc and no signal that distinguishes a process from a later one with the same id. */
+/** For macOS, which has no /proc. */
 function seenByPs(pid: number): Seen | undefined {
   try {
     const line = execFileSync('/bin/ps', ['-p', String(pid), '-o', 'stat=', '-o', 'lstart='], {
@@ -266,10 +236,7 @@ function sent(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/**
- * Kills only if the process is surely the marked one. A mark without a time, as earlier versions wrote it, is not
- * enough.
- */
+/** Kills only if the process is surely the marked one. Marks of earlier versions have no time. */
 function killOnWindows({ pid, start }: Named, reach: Reach): boolean {
   if (isStrangerOnWindows(startedAtOnWindows(pid, true), start) !== false) return false;
   if (reach === 'process') return sent(pid, 'SIGKILL');

@@ -1,7 +1,7 @@
-/** Node stores the time of a timer in 31 bits. A timer above 24.9 days fires at once. */
+/** Node stores the time of a timer in 31 bits, so a timer above 24.9 days fires at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
-/** Acts once after a time of any length. Returns a function that stops the timer. */
+/** For a time of any length. Returns a function that stops the timer. */
 export function startTimer(act: () => void, milliseconds: number): () => void {
   let timer: NodeJS.Timeout;
   const wait = (leftMs: number): void => {
@@ -17,7 +17,7 @@ export function startTimer(act: () => void, milliseconds: number): () => void {
   };
 }
 
-/** Like `AbortSignal.timeout`, but for a time of any length. It does not keep the process alive. */
+/** Like `AbortSignal.timeout`, for a time of any length. It does not keep the process alive. */
 export function timeoutSignal(milliseconds: number): AbortSignal {
   return milliseconds <= longestTimerMs ? AbortSignal.timeout(milliseconds) : new AbortController().signal;
 }

@@ -1,26 +1,18 @@
-/** Information about Windows processes that Node and the standard programs of Windows can give. */
-
 import { execFileSync, spawn } from 'node:child_process';
 import path from 'node:path';
 import { fromFileTime } from './platform';
 
-/**
- * The part of a mark that replaces the start of a running process: a time when it was seen, in milliseconds since 1970.
- * For this process the value is always the same.
- */
+/** A time when the process was seen, in milliseconds since 1970; for this process always the same. */
 export function seenOnWindows(pid: number): string {
   return String(Math.round(pid === process.pid ? performance.timeOrigin : Date.now()));
 }
 
-/** PowerShell takes about half a second, so its answer is kept for this time. */
+/** PowerShell takes about half a second. */
 const startKeptMs = 2000;
 const startTimeoutMs = 20_000;
 const starts = new Map<number, { askedAtMs: number; startedAtMs: number | undefined }>();
 
-/**
- * The start of the process that has this id now, in milliseconds since 1970. Returns undefined if it cannot be read.
- * `afresh` ignores a kept answer.
- */
+/** In milliseconds since 1970; undefined if it cannot be read. `afresh` ignores a kept answer. */
 export function startedAtOnWindows(pid: number, afresh = false): number | undefined {
   const known = starts.get(pid);
   const isKept = known !== undefined && performance.now() - known.askedAtMs < startKeptMs;
@@ -46,7 +38,7 @@ function askPowerShell(pid: number): number | undefined {
   }
 }
 
-/** Ends a process and all its descendants, because often helm.exe is a shim around the real one. */
+/** Ends all descendants too, because helm.exe may be a shim around the real one. */
 export function killTreeOnWindows(pid: number): void {
   const alone = (): void => {
     try {
@@ -64,7 +56,7 @@ export function killTreeOnWindows(pid: number): void {
   child.unref();
 }
 
-/** The full path of a program, because Windows looks for a bare name in the working directory first. */
+/** The full path, because Windows looks for a bare name in the working directory first. */
 function systemProgram(...names: string[]): string {
   return path.win32.join(process.env['SystemRoot'] ?? 'C:\\Windows', 'System32', ...names);
 }

@@ -5,16 +5,15 @@ import { openConnection } from '../kubernetes/connection';
 import type { TaskRun } from '../agent/runTask';
 import { createReleaseStorage } from '../helm/storage';
 
-/** A connection to the cluster that is open while a flow runs. */
 interface OpenCluster {
   cluster: Cluster;
   kubeconfigPath: string;
   namespace: string;
-  /** Helm's records of one release in that namespace. */
+  /** Helm's records of the release in `namespace`. */
   storageOf: (release: string) => ReleaseStorage;
 }
 
-/** Connects as the inputs specify and runs the flow. The files of the connection are removed in every case. */
+/** The files of the connection are removed in every case. */
 export async function withCluster<T>(
   { agent, signal }: TaskRun,
   request: { connection: ConnectionRequest; namespace?: string },
@@ -51,10 +50,7 @@ export async function withCluster<T>(
   }
 }
 
-/**
- * A cancelled task still reads the state that it leaves. The agent soon kills the task, so this time is short even if
- * the server does not answer.
- */
+/** A cancelled task still reads the state that it leaves, but the agent soon kills it. */
 const lastReadsMs = 4000;
 
 function afterwards(signal: AbortSignal, milliseconds: number): AbortSignal {

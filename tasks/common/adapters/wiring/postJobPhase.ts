@@ -8,10 +8,7 @@ import { takeTaskEnvironment } from '../agent/taskEnvironment';
 
 const lookupVariable = 'VSTS_PROCESS_LOOKUP_ID';
 
-/**
- * Runs after every step, whatever its result was. It removes credentials that a killed main phase could not remove, and
- * repairs the interrupted work. If nothing is left to do, it logs nothing.
- */
+/** Removes credentials that a killed main phase left, and repairs its interrupted work. Otherwise it logs nothing. */
 export function postJobPhase(putInOrder: (left: Interruption) => void): void {
   const environment = takeTaskEnvironment({ ...process.env });
   const announced = environment.taskVariable(privateFolderVariable);
@@ -22,10 +19,7 @@ export function postJobPhase(putInOrder: (left: Interruption) => void): void {
   if (left !== undefined) putInOrder(left);
 }
 
-/**
- * Finds a main phase that still runs and has set no task variable yet: its step was cancelled at its start, and in a
- * container it got no signal. Only Linux shows the processes of a job; on other systems the agent ends them.
- */
+/** A main phase without a task variable: its container got no signal. On other systems the agent ends its processes. */
 function silentMain(): Interruption | undefined {
   const job = process.env[lookupVariable];
   if (job === undefined || job === '') return undefined;

@@ -20,7 +20,7 @@ import { createRollbackHelm } from '../helm/rollbackHelm';
 import type { TaskAgent } from '../agent/agent';
 import type { TaskRun } from '../agent/runTask';
 
-/** The ports of a flow that changes one release, without the lease. The flow acquires the lease itself. */
+/** Has no lease, because the flow acquires it. */
 type ReleaseStart = RolloutContext &
   LeaseContext & {
     storage: ReleaseStorage;
@@ -29,7 +29,6 @@ type ReleaseStart = RolloutContext &
     sha256: Sha256;
   };
 
-/** Opens the ports of a flow that changes one release, and runs the flow. */
 export async function withRelease<T>(
   run: TaskRun,
   request: ReleaseRequest & { helmSha256?: string },
@@ -94,10 +93,7 @@ export function withDeploy<T>(
   });
 }
 
-/**
- * Makes the guard publish the processes of Helm and of the guard, because the post-job phase waits for those that are
- * left.
- */
+/** The post-job phase waits for the announced processes that are left. */
 function announcing(agent: TaskAgent, guard: HelmGuard): HelmGuard {
   return {
     ...guard,

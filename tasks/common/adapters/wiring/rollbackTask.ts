@@ -13,13 +13,11 @@ import { withRelease } from './releaseTask';
 import type { TaskRun } from '../agent/runTask';
 import type { PlainStart, ReleaseRollbackStart } from '../../core/releaseContext';
 
-/** The two flows of a step: one for a release, one for plain workloads. */
 interface RollbackFlows<T> {
   release: (start: ReleaseRollbackStart) => Promise<T>;
   workloads: (start: PlainStart) => Promise<T>;
 }
 
-/** Opens the ports of the flow, runs it, and closes them in every case. */
 export async function withRollback<T>(run: TaskRun, request: RollbackTaskRequest, flows: RollbackFlows<T>): Promise<T> {
   const { agent, signal } = run;
   const { environment } = agent;
@@ -43,7 +41,7 @@ export async function withRollback<T>(run: TaskRun, request: RollbackTaskRequest
 
 type Missing = 'azure' | 'place' | 'sha256' | 'newSalt' | 'request';
 
-/** No Helm runs for plain workloads, so the guard has nothing to do. */
+/** Needs no guard, because no Helm runs for plain workloads. */
 function withWorkloads<T>(
   run: TaskRun,
   request: RollbackTaskRequest,
