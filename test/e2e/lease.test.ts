@@ -143,7 +143,7 @@ describe('the lease of a release on a real API server', function () {
       assert.ok(!isAbandoned(previous, { ...pending, writtenAt: new Date(diedAt.getTime() + 60_000) }));
       return Promise.resolve();
     });
-    assert.match(heir.agent.lines.join('\n'), /dead was not heard of for 30 s/);
+    assert.match(heir.agent.lines.join('\n'), /dead did not renew its lock for 30 s/);
   }
 
   /** The holder is stopped by SIGSTOP and continues when another run has its lease. */

@@ -43,7 +43,7 @@ describe('ApproveAndRollback of a release', () => {
       assert.deepEqual(done.report.heldBackDeletions, []);
       assert.equal(done.outputs['health'], 'healthy');
       assert.equal(done.outputs['revision'], '3');
-      assert.match(await s.helm(helm, 'history', 'web'), /Rollback to 1\. No approval was asked for/);
+      assert.match(await s.helm(helm, 'history', 'web'), /Rollback to 1\. No approval was required/);
       const events = await s.list('/api/v1/namespaces/$ns/events?fieldSelector=reason%3DRolledBack');
       assert.equal(events.length, 1);
 

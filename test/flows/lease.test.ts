@@ -112,7 +112,7 @@ describe('a held lease', () => {
     });
     await assert.rejects(ended, /helm is gone/);
     assert.ok(one.the.time.elapsed() <= 3000, String(one.the.time.elapsed()));
-    assert.match(one.us.agent.lines.join('\n'), /could not be given back; it ends by itself within 30 s/);
+    assert.match(one.us.agent.lines.join('\n'), /could not be released; it expires within 30 s/);
   });
 
   it('is released even if somebody writes a note into it at the end', async () => {
@@ -361,7 +361,7 @@ describe('a lease that another run holds', () => {
     );
     assert.match(
       lines[0] ?? '',
-      /, at work on upgrade 7: https:\/\/dev\.example\/other\nWaiting for it, at most 5 min \(lockTimeout\)\.$/,
+      /, working on upgrade 7: https:\/\/dev\.example\/other\nWaiting for it, at most 5 min \(lockTimeout\)\.$/,
     );
     assert.match(
       lines[1] ?? '',
@@ -403,11 +403,11 @@ describe('a lease that another run holds', () => {
       assert.ok(now >= 30_000 && now <= 31_000, `taken at ${now}`);
       assert.match(
         one.us.agent.lines.join('\n'),
-        /Not heard of for 1[5-7] s: if that stays so, its lock is over in 1[3-5] s/,
+        /It has not renewed its lock for 1[5-7] s; if it stays silent, its lock expires in 1[3-5] s/,
       );
       assert.match(
         one.us.agent.lines.at(-1) ?? '',
-        /The release is free after 30 s: fabrikam\/Shop, other was not heard of for 30 s/,
+        /The release is free after 30 s: fabrikam\/Shop, other did not renew its lock for 30 s/,
       );
     });
   }
@@ -491,7 +491,10 @@ describe('a lease that another run holds', () => {
     await withLease(one.us.context, () => Promise.resolve());
     const now = one.the.time.elapsed();
     assert.ok(now >= 35_000 && now < 38_000, `taken at ${now}`);
-    assert.match(one.us.agent.lines.join('\n'), /who holds the release cannot be read now: The server did not answer/);
+    assert.match(
+      one.us.agent.lines.join('\n'),
+      /the holder of the release cannot be read now: The server did not answer/,
+    );
   });
 
   it('hanging connections during the wait and the taking are replaced by new ones', async () => {
@@ -530,7 +533,7 @@ describe('a lease that another run holds', () => {
     await withLease(one.us.context, () => Promise.resolve());
     assert.match(
       one.us.agent.lines[1] ?? '',
-      /^Another run holds .*: fabrikam\/Shop, third, since .*\n.*\(\d+ s of it are over\)/,
+      /^Another run holds .*: fabrikam\/Shop, third, since .*\n.*\(\d+ s have passed\)/,
     );
   });
 

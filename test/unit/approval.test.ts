@@ -128,7 +128,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assert.equal(decision.through, 'the gate "Approve" (job Wait of stage Gate)');
     assert.equal(decision.at.toISOString(), '2026-03-01T11:00:00.533Z');
     assert.equal(shownApprovers(decision), 'unknown');
-    assert.match(decision.notes.join(), /tells neither who approved .* onTimeout: resume/);
+    assert.match(decision.notes.join(), /reports neither who approved .* onTimeout: resume/);
     assert.equal(
       describeApproval(decision),
       'Approved by unknown at 2026-03-01 11:00:00 UTC through the gate "Approve" (job Wait of stage Gate).',
@@ -236,24 +236,24 @@ describe('approval by a gate (ManualValidation)', () => {
     assertRefused(
       { records: timelineRecords(planStage, beside, ownStage) },
       'NoApproval',
-      /stage Other\) was not over before/,
+      /stage Other\) had not ended when/,
     );
   });
 
   it('a gate that ended early in a parallel stage that had not ended does not count', () => {
     const beside = gateStage(approvedGate, { name: 'Other', to: '12:30' });
-    assertRefused({ records: timelineRecords(planStage, beside, ownStage) }, 'NoApproval', /was not over before/);
+    assertRefused({ records: timelineRecords(planStage, beside, ownStage) }, 'NoApproval', /had not ended when/);
     const running = timelineRecords(planStage, gateStage(approvedGate, { name: 'Other' }), ownStage).map((each) =>
       each.identifier === 'Other' ? { ...each, state: 'inProgress' as const, result: null, finishTime: null } : each,
     );
-    assertRefused({ records: running }, 'NoApproval', /was not over before/);
+    assertRefused({ records: running }, 'NoApproval', /had not ended when/);
   });
 
   it('a gate in the same stage, beside this job, does not count', () => {
     assertRefused(
       { records: oneStage({ ...approvedGate, to: '12:30' }) },
       'NoApproval',
-      /was not over before this job began/,
+      /had not ended when this job began/,
     );
   });
 
@@ -338,7 +338,7 @@ describe('approval by a gate (ManualValidation)', () => {
     const records = timelineRecords(planStage, gateStage(approvedGate), ownStage).map((each) =>
       each.type === 'Task' ? { ...each, finishTime: null } : each,
     );
-    assertRefused({ records }, 'NoApproval', /does not tell when/);
+    assertRefused({ records }, 'NoApproval', /does not report when/);
   });
 
   it('a gate that resumed at its timeout is no approval, if the approvals API shows that', () => {
@@ -346,11 +346,7 @@ describe('approval by a gate (ManualValidation)', () => {
     const [gate] = approvalIds(question({}), parseTimeline({ records }) ?? []);
     assert.ok(gate !== undefined);
     const approvals = [approvalJson(gate, 'timedOut', [{ at: '11:00', asked: group }])];
-    assertRefused(
-      { records, approvals },
-      'NobodyApproved',
-      /Nobody has approved: the time of the gate "Approve".* ran out/,
-    );
+    assertRefused({ records, approvals }, 'NobodyApproved', /Nobody has approved: the gate "Approve".* timed out/);
   });
 
   it('the approver is reported, if the approvals API names one', () => {
@@ -588,7 +584,11 @@ describe('fourEyes', () => {
   });
 
   it('refuses an approval by the person who queued the run', () => {
-    assertRefused({ records, approvals: by(jamal), policy }, 'FourEyes', /Jamal Hartnett .* has queued this run/);
+    assertRefused(
+      { records, approvals: by(jamal), policy },
+      'FourEyes',
+      /Jamal Hartnett .* approved and also queued this run/,
+    );
   });
 
   it('recognises the person who queued the run by name in other letters, under another id', () => {
@@ -598,12 +598,12 @@ describe('fourEyes', () => {
       descriptor: 'aad.x',
       uniqueName: 'JAMAL@fabrikam.example',
     };
-    assertRefused({ records, approvals: by(same), policy }, 'FourEyes', /has queued this run/);
+    assertRefused({ records, approvals: by(same), policy }, 'FourEyes', /approved and also queued this run/);
   });
 
   it('recognises the person who queued the run by id, under another name', () => {
     const same = { ...jamal, id: jamal.id.toUpperCase(), descriptor: 'aad.x', uniqueName: 'jh@fabrikam.example' };
-    assertRefused({ records, approvals: by(same), policy }, 'FourEyes', /has queued this run/);
+    assertRefused({ records, approvals: by(same), policy }, 'FourEyes', /approved and also queued this run/);
   });
 
   it('refuses the person who requested the run on behalf of another', () => {
@@ -632,7 +632,11 @@ describe('fourEyes', () => {
   });
 
   it('refuses an approval by a service', () => {
-    assertRefused({ records, approvals: by(robot), policy }, 'FourEyes', /Build Service.* is a service and no person/);
+    assertRefused(
+      { records, approvals: by(robot), policy },
+      'FourEyes',
+      /Build Service.* is a service and not a person/,
+    );
   });
 
   it('refuses an approval that names only a group, or nobody', () => {
@@ -641,19 +645,19 @@ describe('fourEyes', () => {
       'FourEyes',
       /only the group \[Fabrikam\]\\Release Managers/,
     );
-    assertRefused({ records, approvals: by(undefined), policy }, 'FourEyes', /who approved is not known/);
+    assertRefused({ records, approvals: by(undefined), policy }, 'FourEyes', /the approver is not known/);
   });
 
   it('refuses a name without an id, because it cannot be compared', () => {
     const nameless = { displayName: 'Jane Doe' } as IdentityJson;
-    assertRefused({ records, approvals: by(nameless), policy }, 'FourEyes', /cannot be told/);
+    assertRefused({ records, approvals: by(nameless), policy }, 'FourEyes', /not known whether/);
   });
 
   it('refuses when the person who queued the run cannot be read', () => {
     assertRefused(
       { records, approvals: by(jane), build: 'It answered 500.', policy },
       'FourEyes',
-      /who queued the run is not known\. It answered 500/,
+      /not known who queued the run\. It answered 500/,
     );
   });
 
@@ -662,7 +666,7 @@ describe('fourEyes', () => {
     assertRefused(
       { records: gates, policy: { fourEyes: true } },
       'FourEyes',
-      /who approved is not known.*approval: environment/,
+      /the approver is not known.*approval: environment/,
     );
   });
 

@@ -628,9 +628,9 @@ describe('the messages about a lease', () => {
     assert.equal(
       waitingText(locked, other, 0, 300_000),
       'Another run holds the release shop in namespace prod: fabrikam/Shop, run 9, since 2026-01-01 12:03:04 UTC by its clock, ' +
-        'at work on upgrade 7: https://dev.azure.com/9\nWaiting for it, at most 5 min (lockTimeout).',
+        'working on upgrade 7: https://dev.azure.com/9\nWaiting for it, at most 5 min (lockTimeout).',
     );
-    assert.match(waitingText(locked, other, 90_000, 300_000), /at most 5 min \(1 min 30 s of it are over\)/);
+    assert.match(waitingText(locked, other, 90_000, 300_000), /at most 5 min \(1 min 30 s have passed\)/);
   });
 
   it('a reminder distinguishes a live holder from a silent one', () => {
@@ -641,7 +641,7 @@ describe('the messages about a lease', () => {
     );
     assert.equal(
       reminderText(other, { ...times, quietMs: 14_000, untilExpiryMs: 16_000 }),
-      'Still waiting, 15 s of at most 5 min, for fabrikam/Shop, run 9. Not heard of for 14 s: if that stays so, its lock is over in 16 s.',
+      'Still waiting, 15 s of at most 5 min, for fabrikam/Shop, run 9. It has not renewed its lock for 14 s; if it stays silent, its lock expires in 16 s.',
     );
   });
 
@@ -650,9 +650,9 @@ describe('the messages about a lease', () => {
       refusedMessage(locked, other, 300_000),
       /^Waited 5 min for the release shop in namespace prod, .*dev\.azure\.com\/9$/,
     );
-    assert.match(lostMessage(locked, other, 41_000), /for 41 s, and it was taken by fabrikam\/Shop, run 9/);
+    assert.match(lostMessage(locked, other, 41_000), /for 41 s, and the lock was taken by fabrikam\/Shop, run 9/);
     assert.match(lostMessage(locked, undefined, 0), /was deleted/);
-    assert.match(lostMessage(locked, { ...other, holder: '' }, 50_000), /taken and released by somebody else/);
+    assert.match(lostMessage(locked, { ...other, holder: '' }, 50_000), /somebody else has taken and released it/);
   });
 
   it('a missing right is named as the rule to add', () => {

@@ -51,7 +51,7 @@ describe('the provenance of a Helm', () => {
     ['a later minor version', `v4.99.0 ${someCommit} clean go1.26`, 'newerRelease'],
     ['the next major version', `v5.0.0-alpha.1 ${someCommit} clean go1.28`, 'newerRelease'],
     ['a newer one from a changed tree', `v4.99.0 ${someCommit} dirty go1.26`, 'unknown', /changed source tree/],
-    ['a newer one with half a commit', 'v4.99.0 0123456 clean go1.26', 'unknown', /«0123456» is none/],
+    ['a newer one with half a commit', 'v4.99.0 0123456 clean go1.26', 'unknown', /«0123456» is not a commit/],
     ['a newer build between two tags', `v4.99.0+unreleased ${someCommit} clean go1.26`, 'unknown', /no release/],
     ['a newer build without a patch version', `v4.99 ${someCommit} clean go1.26`, 'unknown', /no release/],
     ['nothing', '', 'unknown', /does not say how it was built/],
@@ -89,7 +89,7 @@ describe('the provenance of a Helm', () => {
     assert.equal(verdict.verdict, 'refused');
     assert.match(
       verdict.message,
-      /\/opt\/helm is not the Helm that the pipeline names: its SHA-256 is bbb.*asks for aaa/,
+      /\/opt\/helm is not the Helm that the pipeline names: its SHA-256 is bbb.*requires aaa/,
     );
   });
 

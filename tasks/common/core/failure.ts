@@ -57,7 +57,7 @@ export const advice: Record<FailureReason, string> = {
     'Check chart, chartRepository and chartVersion; a repository in the form name/chart must have been added by an earlier step.',
   ValuesInvalid: 'Correct the values named above; `helm template` with the same values shows the same error.',
   ConnectionInvalid:
-    'Correct the service connection (or the kubeconfig) as said above, in the project settings under service connections.',
+    'Correct the service connection (or the kubeconfig) as described above, in the project settings under service connections.',
   CredentialsRejected:
     'Renew the credentials of the service connection: its token or certificate is expired or revoked.',
   CertificateRejected:
@@ -78,23 +78,24 @@ export const advice: Record<FailureReason, string> = {
   ChartInvalid: 'Correct the chart or its values; `helm template` with the same arguments shows the same error.',
   RecordTooLarge:
     'Make the chart smaller. Helm keeps the chart with all its files, the values and the rendered manifests, compressed, in one Secret of at most 1 MiB: name files that no template needs in .helmignore, keep large data out of the chart, or split the chart into several releases.',
-  PostRendererFailed: "Correct the post-renderer that the input arguments names; its own words are in Helm's error.",
-  ReleasePending: 'Find out whether the run that left it so is still alive before anything touches the release.',
+  PostRendererFailed: "Correct the post-renderer that the input arguments names; Helm's error quotes its output.",
+  ReleasePending:
+    'Find out whether the run that left the release pending is still alive before you change the release.',
   ReleaseLocked:
-    'Let the run named above end, then run this one again; raise lockTimeout if such runs usually take longer.',
+    'Wait until the run named above has ended, then run this one again; raise lockTimeout if such runs usually take longer.',
   ReleaseMissing: 'Check the name of the release and the namespace.',
   WorkloadMissing: 'Check the names of the workloads, the selector and the namespace.',
-  HookFailed: 'Read the log of the hook above; nothing after it was done.',
+  HookFailed: 'Read the log of the hook above. Helm did nothing after that hook.',
   ApplyRejected: 'The API server refused an object of the chart; its answer above says which and why.',
   FieldConflict:
-    'Take the field out of the chart if its manager is to set it; add --force-conflicts to the input arguments if the chart is to; or set it back to the value of the chart with kubectl.',
-  HelmFailed: "Helm failed for a reason that this task does not know; Helm's own words are in the log above.",
+    'Remove the field from the chart if its manager should set it, add --force-conflicts to the input arguments if the chart should set it, or set it back to the value of the chart with kubectl.',
+  HelmFailed: "Helm failed for a reason that this task does not know; Helm's error is in the log above.",
   RollbackTargetMissing: 'Name a revision that exists, or deploy a version known to work.',
   ProofFailed:
-    'Look at the objects named above: they are not what the target declares, and what was tried did not make them so.',
+    'Look at the objects named above: they still differ from the target, and this task could not correct them.',
   PlanMissing:
     'Run the step with action: plan first, and give its output planDigest to this step, with the same other inputs.',
-  PlanExpired: 'Make a new plan and have it approved: what an approver saw then may no longer be what matters.',
+  PlanExpired: 'Make a new plan and have it approved: the cluster may have changed since an approver saw this one.',
   PlanChanged: 'Make a new plan, look at what has changed, and have it approved.',
   PlanRefused:
     'Read the refusals above; those that the input allow may name can be switched off there, if you know better.',
@@ -102,7 +103,7 @@ export const advice: Record<FailureReason, string> = {
   Cancelled: 'Run the pipeline again when you are ready.',
   TimedOut: 'Raise the timeout if the work was merely slow; the log above says what it was waiting for.',
   LeaseLost:
-    'Another run works on the release now and puts in order what this one left; look at that run, then run this one again if it is still wanted.',
+    'Another run works on the release now and repairs what this run left unfinished. Look at that run, then run this one again if you still need it.',
   Conflict: 'Somebody else changed the same object at the same time; run the step again.',
   Internal: 'This is a fault of the task: please report it with the log of the step.',
 };

@@ -118,7 +118,7 @@ function refusalOf({ state, record, approval, decidedAt }: Check, stage: string)
 }
 
 function tooEarly(stage: string, at: number, planMadeAt: number): ApprovalFinding {
-  const given = at === 0 ? 'at a time that is not told' : `at ${shownTime(at)}`;
+  const given = at === 0 ? 'at an unknown time' : `at ${shownTime(at)}`;
   const reason =
     `This plan was not approved: ${stage} was approved ${given}, and the plan was made at ${shownTime(planMadeAt)}. ` +
     'Make the plan in a stage before the one whose environment is approved.';

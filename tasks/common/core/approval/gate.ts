@@ -121,7 +121,7 @@ function rejectionOf({ shown, record }: Gate): string {
   const when = record.finishedAt === undefined ? '' : ` at ${shownTime(record.finishedAt)}`;
   const said = record.issues.map((issue) => oneLine(issue, 200)).join(' ');
   const result = record.result ?? 'no result';
-  const quoted = said === '' ? '' : ` Azure DevOps says: ${said}`;
+  const quoted = said === '' ? '' : ` Azure DevOps reports: ${said}`;
   return `The rollback was not approved: ${shown} ended ${result}${when} (rejected, cancelled or out of time).${quoted}`;
 }
 
@@ -139,12 +139,12 @@ function whyNot({ planMadeAt, timeline }: GateQuestion, { all, before, forThisPl
   const inState = (gates: readonly Gate[], state: GateState) => gates.find((gate) => gate.state === state);
   const expired = inState(forThisPlan, 'expired');
   if (expired !== undefined) {
-    const reason = `Nobody has approved: the time of ${expired.shown} ran out, and it is set to resume then.`;
+    const reason = `Nobody has approved: ${expired.shown} timed out, and it is set to resume the run then.`;
     return { code: 'NobodyApproved', reason };
   }
   const timeless = inState(forThisPlan, 'approved');
   if (timeless !== undefined) {
-    const reason = `Azure DevOps does not tell when ${timeless.shown} was approved, so it is not known whether after the plan.`;
+    const reason = `Azure DevOps does not report when ${timeless.shown} was approved, so the approval may be older than the plan.`;
     return { code: 'NoApproval', reason };
   }
   const open = inState(before, 'open');
@@ -165,7 +165,7 @@ function whyNot({ planMadeAt, timeline }: GateQuestion, { all, before, forThisPl
   }
   const beside = all.find((gate) => !before.includes(gate));
   if (beside !== undefined) {
-    const reason = `No approval was waited for: ${beside.shown} was not over before this job began. It needs ${everyGate} that this job depends on.`;
+    const reason = `This job waited for no approval: ${beside.shown} had not ended when this job began. It needs ${everyGate} on which this job depends.`;
     return { code: 'NoApproval', reason };
   }
   const onAgent = timeline.records.find(isGate);
@@ -196,11 +196,11 @@ function notesOf({ approval, record, shown }: Gate, planMadeAt: number): string[
   const notes: string[] = [];
   if (approval === undefined) {
     notes.push(
-      `Azure DevOps tells neither who approved ${shown} nor whether a person did: with onTimeout: resume it looks the same when its time runs out.`,
+      `Azure DevOps reports neither who approved ${shown} nor whether a person did: a gate with onTimeout: resume that timed out looks the same.`,
     );
   }
   if (record.startedAt !== undefined && record.startedAt <= planMadeAt) {
-    notes.push(`${shown} was opened before the plan was made: its instructions cannot have shown it.`);
+    notes.push(`${shown} was opened before the plan was made: its instructions cannot have shown the plan.`);
   }
   return notes;
 }

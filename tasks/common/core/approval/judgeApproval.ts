@@ -98,7 +98,7 @@ function withoutProof(reason: string, { requireGateProof, fourEyes }: ApprovalPo
   if (requireGateProof) {
     return refused('Unproven', `${reason} Without proof of an approval nothing is rolled back (requireGateProof).`);
   }
-  if (fourEyes) return refused('FourEyes', `${reason} So it is not known who approved, which fourEyes asks for.`);
+  if (fourEyes) return refused('FourEyes', `${reason} So it is not known who approved, as fourEyes requires.`);
   return { decision: 'unknown', reason };
 }
 
@@ -114,7 +114,7 @@ function findApproval({ policy, place, planMadeAt, now }: ApprovalQuestion, evid
   if (finding.finding !== 'approved' || evidence.approvals.isKnown || policy.approval === 'gate') return finding;
   return {
     ...finding,
-    notes: [...finding.notes, `Who approved could not be looked up: ${evidence.approvals.problem}`],
+    notes: [...finding.notes, `The approvers could not be looked up: ${evidence.approvals.problem}`],
   };
 }
 
@@ -142,11 +142,11 @@ function fourEyesProblem(approvers: readonly Approver[], { build }: RunEvidence)
   const known = persons.filter((identity) => !identity.isGroup);
   if (known.length === 0) {
     const group = persons[0] === undefined ? '' : ` (only the group ${shownIdentity(persons[0])})`;
-    return `fourEyes: who approved is not known${group}, so it may be the one who queued the run. Approvals of an environment (approval: environment) tell it.`;
+    return `fourEyes: the approver is not known${group}, and may be the person who queued the run. Approvals of an environment (approval: environment) name the approver.`;
   }
-  if (!build.isKnown) return `fourEyes: who queued the run is not known. ${build.problem}`;
+  if (!build.isKnown) return `fourEyes: it is not known who queued the run. ${build.problem}`;
   const queuers = [build.value.requestedFor, build.value.requestedBy].filter((identity) => identity !== undefined);
-  if (queuers.length === 0) return 'fourEyes: who queued the run is not known, Azure DevOps does not name anybody.';
+  if (queuers.length === 0) return 'fourEyes: it is not known who queued the run, because Azure DevOps names nobody.';
   const problems = known.map((identity) => noSecondPerson(identity, queuers));
   return problems.includes(undefined) ? undefined : `fourEyes: ${problems.join('; ')}.`;
 }
@@ -154,12 +154,12 @@ function fourEyesProblem(approvers: readonly Approver[], { build }: RunEvidence)
 /** Returns why the approver does not count as a person other than those who queued the run, or undefined. */
 function noSecondPerson(approver: Identity, queuers: readonly Identity[]): string | undefined {
   const shown = shownIdentity(approver);
-  if (isServiceAccount(approver)) return `${shown}, who approved, is a service and no person`;
+  if (isServiceAccount(approver)) return `${shown}, who approved, is a service and not a person`;
   const comparisons = queuers.map((queuer) => compareIdentities(approver, queuer));
-  if (comparisons.includes('same')) return `${shown}, who approved, has queued this run`;
+  if (comparisons.includes('same')) return `${shown} approved and also queued this run`;
   // A run that was queued by a push or a schedule was queued by a service, whose names cannot be compared.
   const isTold = queuers.some((queuer, index) => comparisons[index] === 'other' || isServiceAccount(queuer));
-  return isTold ? undefined : `whether ${shown}, who approved, has queued this run cannot be told`;
+  return isTold ? undefined : `it is not known whether ${shown}, who approved, also queued this run`;
 }
 
 /** The text for the output `approvedBy`: names, `unknown` or ''. */
@@ -183,7 +183,7 @@ export function shownApprovers(decision: ApprovalDecision): string {
 export function describeApproval(decision: ApprovalDecision): string {
   switch (decision.decision) {
     case 'notAsked':
-      return 'No approval was asked for (approval: none).';
+      return 'No approval was required (approval: none).';
     case 'refused':
       return decision.reason;
     case 'unknown':

@@ -123,7 +123,7 @@ export function helmProvenance({ build, sha256 }: HelmIdentity, helmSha256: stri
   if (helmSha256) {
     const pin = helmSha256.trim().toLowerCase();
     if (sha256?.toLowerCase() === pin) return { from: 'pin', version, rules };
-    const problem = `its SHA-256 is ${sha256 ?? 'not known'}, and helmSha256 asks for ${pin}`;
+    const problem = `its SHA-256 is ${sha256 ?? 'not known'}, and helmSha256 requires ${pin}`;
     return { from: 'otherThanPinned', version, problem, rules };
   }
   const problem = build === undefined ? 'it does not say how it was built' : problemOf(build);
@@ -137,7 +137,7 @@ function problemOf({ version, gitCommit, gitTreeState }: HelmBuild): string | un
   const released = helmReleases[version];
   if (released === undefined && !isNewerThanKnown(version)) return `there is no release ${version} of Helm`;
   if (gitCommit === '') return 'it was built without a git commit, so not by the Helm project';
-  if (!/^[0-9a-f]{40}$/.test(gitCommit)) return `its git commit «${gitCommit.slice(0, 60)}» is none`;
+  if (!/^[0-9a-f]{40}$/.test(gitCommit)) return `its git commit «${gitCommit.slice(0, 60)}» is not a commit`;
   if (released !== undefined && gitCommit !== released) {
     return `it was built from commit ${gitCommit}, and release ${version} is commit ${released}`;
   }

@@ -11,7 +11,7 @@ function releaseText({ release, namespace }: Locked): string {
 }
 
 function holderText({ holder, link, work, acquiredAt }: LeaseRecord): string {
-  const doing = work === undefined ? '' : `, at work on ${workText(work)}`;
+  const doing = work === undefined ? '' : `, working on ${workText(work)}`;
   const since = acquiredAt === '' ? '' : `, since ${shownTime(acquiredAt)} by its clock`;
   const at = link === '' ? '' : `: ${link}`;
   return `${holder}${since}${doing}${at}`;
@@ -22,7 +22,7 @@ function shownTime(time: string): string {
 }
 
 export function waitingText(locked: Locked, record: LeaseRecord, waitedMs: number, limitMs: number): string {
-  const left = waitedMs < 1000 ? '' : ` (${seconds(waitedMs)} of it are over)`;
+  const left = waitedMs < 1000 ? '' : ` (${seconds(waitedMs)} have passed)`;
   return [
     `Another run holds ${releaseText(locked)}: ${holderText(record)}`,
     `Waiting for it, at most ${seconds(limitMs)}${left} (lockTimeout).`,
@@ -38,17 +38,17 @@ export function reminderText(
   const waited = `Still waiting, ${seconds(waitedMs)} of at most ${seconds(limitMs)}, for ${record.holder}`;
   // A live holder renews every 5 s.
   if (quietMs < 10_000) return `${waited}. It is alive.`;
-  return `${waited}. Not heard of for ${seconds(quietMs)}: if that stays so, its lock is over in ${seconds(untilExpiryMs)}.`;
+  return `${waited}. It has not renewed its lock for ${seconds(quietMs)}; if it stays silent, its lock expires in ${seconds(untilExpiryMs)}.`;
 }
 
 export function unreadText(waitedMs: number, limitMs: number, problem: string): string {
-  return `Still waiting, ${seconds(waitedMs)} of at most ${seconds(limitMs)}; who holds the release cannot be read now: ${problem}`;
+  return `Still waiting, ${seconds(waitedMs)} of at most ${seconds(limitMs)}; the holder of the release cannot be read now: ${problem}`;
 }
 
 export function takenText(because: 'released' | 'expired' | 'own', waitedMs: number, before: LeaseRecord): string {
   const why = {
     released: 'it was released',
-    expired: `${before.holder} was not heard of for ${seconds(before.durationSeconds * 1000)}`,
+    expired: `${before.holder} did not renew its lock for ${seconds(before.durationSeconds * 1000)}`,
     own: 'it was held by a process of this job that has ended',
   };
   return `The release is free after ${seconds(waitedMs)}: ${why[because]}.`;
@@ -61,8 +61,8 @@ export function refusedMessage(locked: Locked, record: LeaseRecord, waitedMs: nu
 export function lostMessage(locked: Locked, record: LeaseRecord | undefined, silentMs: number): string {
   const silent = `This run had not renewed its lock of ${releaseText(locked)} for ${seconds(silentMs)}`;
   if (record === undefined) return `The lock of ${releaseText(locked)} was lost: its Lease was deleted.`;
-  if (record.holder === '') return `${silent}, and it was taken and released by somebody else meanwhile.`;
-  return `${silent}, and it was taken by ${holderText(record)}`;
+  if (record.holder === '') return `${silent}, and somebody else has taken and released it.`;
+  return `${silent}, and the lock was taken by ${holderText(record)}`;
 }
 
 /** `problem` is the answer of the API server. */
@@ -83,7 +83,7 @@ export function renewedText(ageMs: number): string {
 }
 
 export function unreleasedText(problem: string): string {
-  return `The lock of the release could not be given back; it ends by itself within 30 s: ${problem}`;
+  return `The lock of the release could not be released; it expires within 30 s: ${problem}`;
 }
 
 function seconds(milliseconds: number): string {

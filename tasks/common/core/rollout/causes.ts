@@ -263,7 +263,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
     why: 'A hook that has ended without success is not run again.',
     recognisedBy: 'Job or Pod of a hook failed',
     whoActs: 'application team',
-    nextStep: 'Read the log of the hook above; nothing after it was done.',
+    nextStep: 'Read the log of the hook above. Helm did nothing after that hook.',
   },
   JobDeadlineExceeded: {
     group: 'other',

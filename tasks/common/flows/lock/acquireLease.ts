@@ -271,7 +271,7 @@ async function giveBack(contest: Contest): Promise<void> {
   try {
     await within(context.clock, farewellMs, releaseOwn(context, ref));
   } catch {
-    context.agent.debug('Whether the lock was taken is not known; if it was, it ends by itself.');
+    context.agent.debug('It is not known whether the lock was taken; if so, it expires.');
   }
 }
 

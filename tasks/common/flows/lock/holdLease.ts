@@ -194,7 +194,7 @@ async function lookAgain(holding: Holding): Promise<void> {
     holding.object = object;
     return;
   }
-  if (holding.ended.aborted) throw new TaskError('Cancelled', 'The lock was given back.');
+  if (holding.ended.aborted) throw new TaskError('Cancelled', 'The lock was released.');
   throw lose(holding, seen);
 }
 
