@@ -4,8 +4,8 @@ import { quantity } from './quantity';
 import { isSame } from './sameValue';
 
 /*
- * The fields in which two objects differ. Lists of objects are compared item by item if their items have a key, because
- * the live list may have more items than were declared (a sidecar, a port).
+ * Lists of objects are compared item by item if their items have a key, because the live list may have more items than
+ * were declared (a sidecar, a port).
  */
 
 export interface Difference {
@@ -20,10 +20,8 @@ export interface Difference {
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Compares a live object with the object that the API server would store. Both come from the same server, so equal
- * values have the same spelling. `declared` is the object that was sent. Labels and annotations that `declared` lacks
- * are ignored, because webhooks write a new time or checksum there at each request. The order of items that `declared`
- * lacks is ignored too.
+ * Compares a live object with the object that the API server would store. `declared` is the object that was sent.
+ * Labels, annotations and the order of items count only as far as they are declared: others may add them.
  */
 export function differences(live: unknown, wanted: unknown, declared: unknown, path: Path = []): Difference[] {
   if (isSame(live, wanted)) return [];
@@ -42,7 +40,7 @@ export function differences(live: unknown, wanted: unknown, declared: unknown, p
   return [{ path, live, wanted }];
 }
 
-/** Returns true for `metadata.labels` and `metadata.annotations`, also those of a pod template. */
+/** `metadata.labels` and `metadata.annotations`, also of a pod template. */
 function isLabelling(path: Path): boolean {
   const [parent, last] = path.slice(-2);
   if (parent === undefined || last === undefined || !('field' in parent) || !('field' in last)) return false;
@@ -71,10 +69,7 @@ function listDifferences(live: Items, wanted: Items, declared: Items, path: Path
   return isSameOrder ? [] : [{ path, live: keys(one, by), wanted: keys(other, by), order: 'items' }];
 }
 
-/**
- * Compares lists of texts and numbers. Some of these lists are sets to which others may have added items, so only the
- * order of declared items counts.
- */
+/** Only the order of declared items counts, because others may add items to some of these lists. */
 function setDifferences(whole: readonly { path: Path; live: Items; wanted: Items }[], declared: Items): Difference[] {
   return whole.flatMap(({ path, live, wanted }) => {
     if (!isSame([...live].sort(), [...wanted].sort())) return [{ path, live, wanted }];
@@ -88,10 +83,7 @@ function isPlain(item: unknown): boolean {
   return typeof item !== 'object' || item === null;
 }
 
-/**
- * Keys that tell the items of a list apart: the list map keys of Kubernetes' own types, and the keys that custom
- * resources usually have.
- */
+/** The list map keys of Kubernetes' own types, and keys that custom resources usually have. */
 const listKeys: readonly (readonly string[])[] = [
   ['name'],
   ['containerPort', 'protocol'],
@@ -111,7 +103,7 @@ const listKeys: readonly (readonly string[])[] = [
   ['type'],
 ];
 
-/** Returns the first key that every item of every list has and that no two items of one list share. */
+/** Returns the first key that every item has and that no two items of one list share. */
 export function keyOf(lists: readonly Items[]): readonly string[] | undefined {
   if (!lists.every((list) => list.every(isRecord))) return undefined;
   return listKeys.find((by) =>
@@ -131,19 +123,14 @@ export function hasSameKey(one: Fields, other: Fields, by: readonly string[]): b
   return by.every((name) => one[name] === other[name]);
 }
 
-/**
- * Returns true if a declared item is the item that the server holds. A declared item may lack key fields that have a
- * default.
- */
+/** A declared item may lack key fields that have a default. */
 function matches(item: Fields, declared: Fields, by: readonly string[]): boolean {
   return by.every((name) => declared[name] === undefined || declared[name] === item[name]);
 }
 
 /**
- * Compares without the help of the API server: returns the declared fields that a live object lacks or has with another
- * value. Quantities are compared by their amount. A field that is declared as empty may be absent. Surplus items of a
- * list count as differences, because nothing here says whether others may add items. Two spellings of one value count
- * as a difference if only the server knows that they are equal.
+ * Returns the declared fields that a live object lacks or has with another value, without the help of the API server.
+ * Surplus items of a list count as differences, and so does another spelling of a value that only the server knows.
  */
 export function missingFields(declared: unknown, live: unknown, path: Path = []): Difference[] {
   if (declared === undefined || isSame(declared, live) || (live === undefined && isEmpty(declared))) return [];
@@ -179,10 +166,7 @@ function isEmpty(value: unknown): boolean {
   return value === undefined || value === null || value === '' || value === 0 || value === false;
 }
 
-/**
- * `amounts` are maps whose values are quantities, `amount` are fields that hold one quantity. In all other fields,
- * `1.0` and `1` are different texts.
- */
+/** `amounts` are maps of quantities, `amount` are fields with one quantity. Elsewhere, `1.0` and `1` differ. */
 const amounts = new Set([
   'limits',
   'requests',

@@ -3,33 +3,26 @@ import { isRecord } from './json';
 import { isSame } from './sameValue';
 import type { KubeObject } from './object';
 
-/** The manager that set a field last, as the API server records it in `metadata.managedFields`. */
+/** The manager that set a field last, from `metadata.managedFields`. */
 export interface FieldOwner {
   manager: string;
   operation: string;
-  /** The subresource through which the manager wrote, for example `scale`. Empty for the object itself. */
+  /** For example `scale`. Empty for the object itself. */
   subresource: string;
-  /** RFC 3339. Empty if the API server recorded no time. */
+  /** RFC 3339, or empty. */
   time: string;
 }
 
-/**
- * Returns the managers that set the field at a path, or a field below it. Returns none if nothing is recorded about the
- * field.
- */
+/** Returns the managers that set the field at a path, or a field below it. */
 export function ownersOf(object: KubeObject, path: Path): FieldOwner[] {
   const records = recordsOf(object);
   const itself = records.filter((entry) => hold(entry['fieldsV1'], path) === 'field');
-  // The manager that holds a whole map may only have created this map, while others fill it. Such a manager counts only
-  // if nobody holds the field itself.
+  // The manager of a whole map may only have created it while others fill it, so it counts only if nobody else does.
   const holders = itself.length > 0 ? itself : records.filter((entry) => hold(entry['fieldsV1'], path) === 'whole');
   return holders.map(ownerOf);
 }
 
-/**
- * Returns the managers that wrote to an object since an earlier state of it. Without an earlier state, returns all
- * managers.
- */
+/** Returns the managers that wrote to an object since its state `before`, or all. */
 export function writersOf(before: KubeObject | undefined, after: KubeObject): FieldOwner[] {
   const known = recordsOf(before);
   return recordsOf(after)
@@ -50,10 +43,7 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/**
- * Returns `whole` if the entry ends above the path: the manager holds that list or map as one value, which is replaced
- * and never merged.
- */
+/** `whole`: the manager holds a list or map above the path as one value, which is replaced and never merged. */
 function hold(fields: unknown, path: Path): 'field' | 'whole' | undefined {
   if (!isRecord(fields)) return undefined;
   const [step, ...rest] = path;
@@ -83,10 +73,7 @@ function parsed(json: string): unknown {
   }
 }
 
-/**
- * Tools of people, and tools that act for a person. Writes of these tools are not the cluster's own. A client that is
- * named only after its library or browser does not say who it is, so it counts as such a tool.
- */
+/** Tools that act for a person, and clients that only name their library or browser. */
 const hands =
   /^(kubectl|oc|k9s|lens|openlens|freelens|headlamp|dashboard|rancher|helm|terraform|hashicorp|pulumi|ansible|node-fetch|axios|mozilla|curl|wget|python|openapi-generator|okhttp|java|postmanruntime|insomnia|go-http-client|unknown|before-first-apply)\b/i;
 
@@ -95,7 +82,7 @@ export function isHand(manager: string): boolean {
   return manager === '' || hands.test(manager);
 }
 
-/** Controllers of Kubernetes itself. Every field that they write is theirs to set. */
+/** Controllers of Kubernetes itself, which may set every field that they write. */
 const controllers = new Set([
   'kube-controller-manager',
   'kube-scheduler',
@@ -106,10 +93,8 @@ const controllers = new Set([
 ]);
 
 /**
- * Returns true if this owner may set the field, whatever the chart declares. A controller outside of Kubernetes is
- * recognised by how it writes: through the scale subresource, by server-side apply under its own name, or to a field
- * that charts leave to a controller (the number of replicas, a webhook's CA). A plain update by an unknown manager does
- * not count.
+ * Returns true if this owner may set the field, whatever the chart declares. A foreign controller is recognised by how
+ * it writes: through the scale subresource, by server-side apply, or to a field that charts leave to controllers.
  */
 export function isItsOwn(owner: FieldOwner, path: string): boolean {
   if (isHand(owner.manager)) return false;

@@ -14,28 +14,24 @@ import {
 import { isNestedTooDeep } from './yamlDepth';
 
 /*
- * YAML as Helm, kubectl and client-go read it: sigs.k8s.io/yaml over go-yaml v2 (goyaml.v2/resolve.go and decode.go).
- * This is neither YAML 1.1 nor 1.2. `y` is a boolean and 0644 is octal, but times and base 60 numbers are texts. If a
- * key occurs twice, the last one counts. A merge key takes effect at its own position. A name or version such as `e3`
- * or `0o17` must have the same value here as in Helm.
+ * YAML as Helm, kubectl and client-go read it: sigs.k8s.io/yaml over go-yaml v2 (goyaml.v2/resolve.go and decode.go),
+ * which is neither YAML 1.1 nor 1.2. `y` is a boolean and 0644 is octal, but times and base 60 numbers are texts. The
+ * last of two equal keys counts. A merge key takes effect at its own position.
  */
 
-/** `line` counts from 1 in the whole text. `line` is 0 if the problem has no place. */
+/** `line` counts from 1 in the whole text, and is 0 if the problem has no place. */
 type YamlDocument = { value: unknown } | { problem: string; line: number };
 
-/**
- * Returns the documents of a stream in their order. A document with nothing but comments is null. Never throws. The
- * values are frozen, because the same document is read only once and is part of the manifests of many revisions.
- */
+/** Never throws. A document of comments alone is null. The values are frozen, because many revisions share them. */
 export function readGoYaml(text: string): YamlDocument[] {
   return [...goYamlDocuments(text)];
 }
 
-/** As `readGoYaml`, one document at a time, so that a caller can do something else between two of them. */
+/** Yields one document at a time, so that a caller can do something else in between. */
 export function* goYamlDocuments(text: string): Generator<YamlDocument, void> {
   let start = 0;
   let line = 0;
-  // apimachinery's YAMLReader cuts here: at a line of dashes, followed by blanks and a comment only.
+  // apimachinery's YAMLReader cuts here too.
   for (const { 0: separator, index } of text.matchAll(/^---[^\S\r\n]*(?:#[^\r\n]*)?(?:\r?\n|$)/gm)) {
     const part = text.slice(start, index);
     yield documentAt(part, line);
@@ -45,10 +41,10 @@ export function* goYamlDocuments(text: string): Generator<YamlDocument, void> {
   yield documentAt(text.slice(start), line);
 }
 
-/** Documents that were read recently, keyed by their text, oldest first. */
+/** Documents that were read recently, by their text, oldest first. */
 const known = new Map<string, YamlDocument>();
 let knownLength = 0;
-/** Limit for the texts in `known`, enough for several revisions of the largest charts. Unit: characters. */
+/** Enough for several revisions of the largest charts. Unit: characters. */
 const knownLengthAtMost = 32_000_000;
 
 function documentAt(text: string, linesBefore: number): YamlDocument {
@@ -68,7 +64,7 @@ function remembered(text: string, document: YamlDocument): YamlDocument {
 }
 
 function frozen<Value>(value: Value): Value {
-  // An alias is the same object in several places, so a value may be frozen already.
+  // An alias is the same object in several places.
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
   for (const field of Object.values(Object.freeze(value))) frozen(field);
   return value;
@@ -92,15 +88,12 @@ function readDocument(text: string): YamlDocument {
   }
 }
 
-/**
- * Each pass indents the flow collections that the lexer reports. The next one may be reported only in the next pass.
- */
+/** Each pass indents the flow collections that the lexer reports. It may report the next one in the next pass only. */
 const passesAtMost = 10;
 
 /**
  * go-yaml allows the lines of a flow collection to begin in any column, as in the output of `toPrettyJson` without
- * `indent`. The parser here requires more indentation than the surrounding block has. So the lines are indented further
- * where the parser reports this error.
+ * `indent`. This parser requires indentation, so such lines are indented where it reports the error.
  */
 function parsed(text: string): readonly Document.Parsed[] {
   let movedText = text;
@@ -127,10 +120,7 @@ function parsed(text: string): readonly Document.Parsed[] {
 const farIn = ' '.repeat(200);
 const [flowEnd, otherMarks] = ['\u0018', new Set(['\ufeff', '\u0002', '\u001f'])];
 
-/**
- * Finds all flow collections that the lexer gives up at the beginning of a line, and indents each from that line to its
- * end.
- */
+/** Indents each flow collection that the lexer gives up at the beginning of a line, from that line to its end. */
 function withFlowsMovedIn(text: string): string {
   const parts: string[] = [];
   let at = 0;
@@ -155,7 +145,7 @@ function withFlowsMovedIn(text: string): string {
   return parts.join('') + text.slice(taken);
 }
 
-/** Returns the end of a flow collection. At `from`, `depth` levels of this collection are open. */
+/** At `from`, `depth` levels of the flow collection are open. */
 function endOfFlow(text: string, from: number, depth: number): number {
   // Inside a plain scalar, a quote is an ordinary character.
   const token = /(?<=[\s,:[{])"(?:[^"\\]|\\[^])*"|(?<=[\s,:[{])'(?:[^']|'')*'|[[{}\]]/g;
@@ -171,14 +161,11 @@ function endOfFlow(text: string, from: number, depth: number): number {
 
 class Unreadable extends Error {}
 
-/** Reads every node once, however many aliases point to the node. */
+/** Reads every node once, however many aliases point to it. */
 class Reader {
   private readonly known = new Map<Node, unknown>();
   private readonly open = new Set<Node>();
-  /**
-   * An anchor may be defined again. An alias refers to the last definition before it in the text, and nodes are read in
-   * the order of the text.
-   */
+  /** An alias refers to the last definition of its anchor before it. Nodes are read in the order of the text. */
   private readonly anchors = new Map<string, Scalar | YAMLMap | YAMLSeq>();
 
   read(node: unknown): unknown {
@@ -214,7 +201,7 @@ class Reader {
 
   private merged(value: unknown): [string, unknown][] {
     const source = this.read(value);
-    // If there are several sources, the earlier ones take precedence.
+    // Earlier sources take precedence.
     const sources = Array.isArray(source) ? source.toReversed() : [source];
     return sources.flatMap((one: unknown) => {
       if (typeof one !== 'object' || one === null) throw new Unreadable('MERGE_OF_NO_MAP');
@@ -258,7 +245,6 @@ const words: ReadonlyMap<string, boolean | null> = new Map<string, boolean | nul
   ...['', '~', 'null', 'Null', 'NULL'].map((word) => [word, null] as const),
 ]);
 
-/** Returns the value that an unquoted text stands for. */
 export function plainValue(text: string): string | number | boolean | null {
   const word = words.get(text);
   if (word !== undefined) return word;
@@ -268,10 +254,7 @@ export function plainValue(text: string): string | number | boolean | null {
   return integerValue(plain) ?? floatValue(plain) ?? text;
 }
 
-/**
- * Follows Go's strconv.ParseInt and ParseUint with base 0: a number that fits neither int64 nor uint64 is not an
- * integer.
- */
+/** Follows Go's ParseInt and ParseUint with base 0: a number beyond int64 and uint64 is not an integer. */
 function integerValue(text: string): number | undefined {
   const [, sign = '', prefix = '', digits = ''] =
     /^([-+]?)(0[xX](?=[0-9a-fA-F]+$)|0[bB](?=[01]+$)|0[oO]?(?=[0-7]+$))?([0-9a-fA-F]+)$/.exec(text) ?? [];

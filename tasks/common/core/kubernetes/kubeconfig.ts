@@ -4,16 +4,15 @@ import { namesSecret, userinfoSecrets } from '../text/secretSources';
 
 type Fields = Record<string, unknown>;
 
-/** A kubeconfig as the user gave it. */
 export interface KubeconfigSource {
   text: string;
-  /** The name of this source in messages, for example `the service connection`. */
+  /** Names this source in messages, for example `the service connection`. */
   origin: string;
-  /** The folder for relative paths. Absent if the kubeconfig came without a place. */
+  /** The folder for relative paths. */
   folder?: string;
 }
 
-/** Access to the files that a kubeconfig names. Paths are absolute. */
+/** Access to files by absolute paths. */
 export interface KubeconfigFiles {
   isAbsolute(path: string): boolean;
   join(folder: string, path: string): string;
@@ -22,27 +21,22 @@ export interface KubeconfigFiles {
 }
 
 export interface KubeconfigWishes {
-  /** Replaces the current context. */
   context?: string;
-  /** Replaces the namespace of the context. */
   namespace?: string;
   acceptUntrustedCerts?: boolean;
-  /** Fields that replace those of the cluster and of the user. */
+  /** These fields replace those of the cluster and of the user. */
   cluster?: Fields;
   user?: Fields;
 }
 
-/**
- * Our own kubeconfig: one cluster, one user, one context. This kubeconfig refers to no other files than plug-ins and
- * token files, by absolute paths.
- */
+/** One cluster, one user, one context. It refers only to plug-ins and token files, by absolute paths. */
 export interface Kubeconfig {
   /** JSON, which is also YAML. */
   text: string;
   server: string;
-  /** The requested namespace, or else the namespace of the context. */
+  /** The requested namespace, or else that of the context. */
   namespace?: string;
-  /** Every credential in the kubeconfig, also decoded and line by line. Mask these before you do anything else. */
+  /** Every credential, also decoded and line by line. Mask them before you do anything else. */
   secrets: readonly string[];
 }
 
@@ -50,9 +44,9 @@ export interface Kubeconfig {
 interface ServiceAccountConnection {
   origin: string;
   server: string;
-  /** Base64 of the token, as in the account's Secret. */
+  /** Base64, as in the account's Secret. */
   token: string;
-  /** Base64 of the certificate authority in PEM; may be empty. */
+  /** Base64 of PEM; may be empty. */
   certificate: string;
   namespace?: string;
   acceptUntrustedCerts: boolean;
@@ -74,8 +68,8 @@ export function serviceAccountKubeconfig(connection: ServiceAccountConnection): 
 }
 
 /**
- * Makes one context of a kubeconfig stand alone. If several sources define a name, the first source wins, as with the
- * variable KUBECONFIG. Throws `ConnectionInvalid`. No message quotes the content, because it holds credentials.
+ * Makes one context of a kubeconfig stand alone. The first source of a name wins, as with the variable KUBECONFIG.
+ * Throws `ConnectionInvalid` with a message that does not quote the content.
  */
 export function standaloneKubeconfig(
   sources: readonly KubeconfigSource[],
@@ -150,7 +144,7 @@ function entries(list: unknown, kind: 'cluster' | 'user' | 'context', source: Ku
 }
 
 function merge(configs: readonly Config[]): Config {
-  // In a Map, a later `set` wins, so the first source comes last.
+  // In a Map, a later entry wins, so the first source comes last.
   const backwards = [...configs].reverse();
   return {
     clusters: new Map(backwards.flatMap((config) => [...config.clusters])),
@@ -162,7 +156,6 @@ function merge(configs: readonly Config[]): Config {
 
 function chooseContext(config: Config, wished: string | undefined, origin: string): { name: string; fields: Fields } {
   const names = [...config.contexts.keys()];
-  // A single context needs no choice.
   const name = wished ?? config.currentContext ?? (names.length === 1 ? names[0] : undefined);
   const known = names.length === 0 ? 'it has none' : `it has ${names.join(', ')}`;
   if (name === undefined) throw invalid(origin, `no context is chosen: it has no current-context (${known})`);
@@ -209,10 +202,7 @@ function inlinePem(
   return { ...rest, [names.data]: pemBase64(toBase64(bytes), names.file, source.origin) };
 }
 
-/**
- * Helm reads the file again when the token changes. `token` is the present token, for programs that do not read the
- * file.
- */
+/** Helm reads the file again when the token changes. `token` is for programs that do not read the file. */
 function withTokenFile(fields: Fields, source: KubeconfigSource, files: KubeconfigFiles): Fields {
   const file = fields['tokenFile'];
   if (!isText(file)) return fields;
@@ -294,7 +284,7 @@ function written({ origin, cluster, user, namespace, secrets }: Parts): Kubeconf
 function checkedServer(server: string | undefined, origin: string): string {
   if (server === undefined) throw invalid(origin, 'it has no address of an API server');
   const trimmed = server.trim();
-  // client-go assumes https if the address has no scheme.
+  // client-go assumes https.
   const address = /^[a-z]+:\/\//i.test(trimmed) ? trimmed : `https://${trimmed}`;
   if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol)) {
     throw invalid(origin, 'its server is no address; https://host:port is expected');
@@ -302,10 +292,7 @@ function checkedServer(server: string | undefined, origin: string): string {
   return address;
 }
 
-/**
- * Refuses an invalid address of a proxy. Helm would print the whole address, with its credentials, and a program that
- * ignored the address would connect without the proxy. Returns an empty text if there is no proxy.
- */
+/** With an invalid address, Helm would print it with its credentials, and others would connect without the proxy. */
 function checkedProxy(proxy: string | undefined, origin: string): string {
   if (proxy === undefined) return '';
   if (URL.canParse(proxy) && /^(?:https?|socks5):$/.test(new URL(proxy).protocol)) return proxy;
@@ -324,7 +311,7 @@ function decodeToken(token: string, origin: string): string {
   );
 }
 
-/** Returns base64 of PEM. PEM that is not yet encoded gets encoded. */
+/** Returns base64 of PEM that may already be encoded. */
 function pemBase64(text: string, field: string, origin: string): string {
   if (text.includes('-----BEGIN')) return toBase64(new TextEncoder().encode(text));
   if (fromBase64(text)?.includes('-----BEGIN') === true) return text;
@@ -361,10 +348,7 @@ function pluginSecrets(plugin: Fields): string[] {
   return [...ofVariables, ...ofWords];
 }
 
-/**
- * Returns a credential and, if it has several lines, each of its lines. The first and last line of a PEM block are not
- * secret.
- */
+/** Returns a credential and each of its lines. The first and last line of a PEM block are not secret. */
 function withLines(secret: string): string[] {
   const lines = secret.split(/\r\n|\r|\n/).map((line) => line.trim());
   return [secret, ...lines].filter((line) => line !== '' && !(line.startsWith('-----') && !line.includes('\n')));

@@ -3,16 +3,13 @@ import { readGoYaml } from './goYaml';
 import { isRecord } from './json';
 import type { KubeObject, ObjectRef } from './object';
 
-/** The API group of `apps/v1` is `apps`. The API group of `v1` is the empty string. */
+/** `apps` for `apps/v1`, and the empty string for `v1`. */
 export function apiGroup(apiVersion: string): string {
   const slash = apiVersion.indexOf('/');
   return slash < 0 ? '' : apiVersion.slice(0, slash);
 }
 
-/**
- * Returns the key of an object: group, kind, namespace and name. The API server holds the same object under every
- * version, so the key has no version.
- */
+/** The key has no version, because the API server holds the same object under every version. */
 export function objectKey(ref: ObjectRef): string {
   return `${apiGroup(ref.apiVersion)}/${ref.kind}/${ref.namespace ?? ''}/${ref.name}`;
 }
@@ -23,7 +20,7 @@ export function refOf(object: KubeObject): ObjectRef {
   return namespace === undefined ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
 }
 
-/** Only the Secret of the core group counts. A custom resource may have the same kind. */
+/** A custom resource may have the kind Secret in another group. */
 export function isSecret({ apiVersion, kind }: { apiVersion: string; kind: string }): boolean {
   return kind === 'Secret' && apiGroup(apiVersion) === '';
 }
@@ -38,10 +35,7 @@ function isObject(value: unknown): value is KubeObject {
   return isRecord(value['metadata']) && typeof value['metadata']['name'] === 'string';
 }
 
-/**
- * Treats any value with a list of `items` as these items, whether its kind is List or not. Items without a kind get the
- * kind of the list (apimachinery, pkg/apis/meta/v1/unstructured/helpers.go).
- */
+/** Any value with `items` is a list, as in apimachinery (pkg/apis/meta/v1/unstructured/helpers.go). */
 function flatten(value: unknown): KubeObject[] {
   if (!isRecord(value) || !Array.isArray(value['items'])) return isObject(value) ? [value] : [];
   const { apiVersion, kind, items } = value;
@@ -52,7 +46,7 @@ function flatten(value: unknown): KubeObject[] {
   });
 }
 
-/** Returns the objects of a manifest in the order and in the form in which Helm stores them. The objects are frozen. */
+/** Returns the objects in the order and form in which Helm stores them. They are frozen. */
 export function manifestObjects(manifest: string): KubeObject[] {
   return readGoYaml(manifest).flatMap((document) => {
     if ('value' in document) return flatten(document.value);
@@ -65,10 +59,7 @@ export function manifestObjects(manifest: string): KubeObject[] {
   });
 }
 
-/**
- * Returns the object of a hook, or undefined if the manifest cannot be read. Helm itself has accepted this manifest, so
- * there is no error to report.
- */
+/** Returns undefined if the manifest cannot be read. Helm has accepted it, so there is no error to report. */
 export function hookObject(manifest = ''): KubeObject | undefined {
   try {
     return manifestObjects(manifest)[0];
@@ -88,28 +79,18 @@ function sourceAt(manifest: string, line: number): string {
   );
 }
 
-/**
- * Returns the key of an object among those of its release. An object without a namespace belongs to the release's
- * namespace. Cluster-scoped objects get this namespace too, which does no harm, because a kind is either namespaced or
- * cluster-scoped.
- */
+/** The key of an object with the release's namespace as its default, also for cluster-scoped objects. */
 export function manifestKey(object: KubeObject, releaseNamespace: string): string {
   const { name, namespace } = object.metadata;
   return objectKey({ ...object, name, namespace: namespace || releaseNamespace });
 }
 
-/**
- * Returns the desired objects of a manifest. If the manifest declares an object twice, the last declaration counts,
- * because Helm applies one after the other (measured with 4.1.4; Helm 3 refuses most of these manifests).
- */
+/** Of an object that is declared twice, the last declaration counts (measured with 4.1.4; Helm 3 refuses most). */
 export function wantedByManifest(manifest: string, releaseNamespace: string): KubeObject[] {
   return declarations(manifest, releaseNamespace).flatMap((each) => each.at(-1) ?? []);
 }
 
-/**
- * Returns all declarations of each object of a manifest. If an object is declared twice, each declaration may be the
- * one that was applied last, because Helm 4 installs objects of one kind at the same time.
- */
+/** Returns all declarations of each object. Any may be the last to apply: Helm 4 installs a kind's objects at once. */
 export function declarations(manifest: string, releaseNamespace: string): KubeObject[][] {
   const found = new Map<string, KubeObject[]>();
   for (const object of manifestObjects(manifest)) {

@@ -7,12 +7,9 @@ import { apiGroup, isSecret, objectName } from '../kubernetes/manifest';
 import { isUnowned, otherOwner } from './mergeBase';
 
 /*
- * The difference between the live objects and the objects that a release declares.
- *
- * The task asks the API server itself: it sends the declared object as a forced server-side apply in a dry run, and the
- * answer is the object that the server would store. Every difference to the live object is drift. Defaults, units and
- * list keys of the server are on both sides of the comparison, so this code needs no knowledge of them. Additions that
- * nobody declared (a sidecar, a field of another manager) are no drift, because no deploy would remove them.
+ * Drift is the difference between the live objects and a dry run of a forced server-side apply of the declared objects.
+ * The API server's defaults, units and list keys are on both sides of the comparison. Additions that nobody declared (a
+ * sidecar, a field of another manager) are no drift, because no deploy would remove them.
  */
 
 export interface ReleaseName {
@@ -20,51 +17,42 @@ export interface ReleaseName {
   namespace: string;
 }
 
-/** An object of a release: `declared` is from the manifest, `ref` is its place on the API server. */
+/** `declared` is from the manifest, `ref` is the place on the API server. */
 export interface DeclaredObject {
   ref: ObjectRef;
   declared: KubeObject;
 }
 
-/**
- * `missing`: the object does not exist, or is being deleted. `foreign`: it exists, but does not belong to this release.
- * `changed`: it differs from its declaration. `unknown`: it could not be compared, so nobody may claim that it has no
- * drift.
- */
+/** `missing` may be in deletion. `foreign` does not belong to this release. `unknown` could not be compared. */
 export interface Drift {
   ref: ObjectRef;
   drift: 'missing' | 'foreign' | 'changed' | 'unknown';
   /** Filled for `changed`, and for `foreign` if the object differs as well. */
   fields: readonly DriftedField[];
-  /** Set for `foreign` if no release owns the object, so that nobody loses it. */
+  /** Set for `foreign` if no release owns the object. */
   isUnowned?: boolean;
-  /** A sentence. It has no value of a Secret, and of other objects only numbers, booleans and images. */
+  /** A sentence without values of a Secret. Of other objects, it has only numbers, booleans and images. */
   message: string;
 }
 
 export interface DriftedField {
   /** For example `spec.template.spec.containers[name=web].image`. */
   path: string;
-  /** `is 5, not 2`, `differs`, `is gone`, `was added`. */
+  /** `is 5, not 2`, `differs`, `is gone` or `was added`. */
   message: string;
-  /** The field managers that set the field last, as the API server records them. A name may be any text. */
+  /** The field managers that set the field last. A name may be any text. */
   managers: readonly string[];
 }
 
 export interface Comparison {
   drift: Drift | undefined;
-  /**
-   * Sentences about differences that are no drift, because another manager may make them, for example an autoscaler.
-   */
+  /** Sentences about differences that another manager may make, for example an autoscaler. */
   held: readonly string[];
 }
 
 const asDeclared: Comparison = { drift: undefined, held: [] };
 
-/**
- * Returns the object as Helm sends it: in its namespace, and with the marks of its release, which the manifest lacks
- * (pkg/action/validate.go, setMetadataVisitor). Fields that only the API server may write are left out.
- */
+/** The object with its namespace and Helm's marks (pkg/action/validate.go), without fields of the API server. */
 export function asHelmSends({ ref, declared }: DeclaredObject, release: ReleaseName): KubeObject {
   const { status: _, ...object } = declared;
   const { name, labels, annotations, finalizers, ownerReferences } = declared.metadata;
@@ -94,15 +82,12 @@ export function asHelmSends({ ref, declared }: DeclaredObject, release: ReleaseN
 function content(object: KubeObject): Record<string, unknown> {
   const { status: _, metadata, ...rest } = object;
   const { labels, annotations, finalizers, ownerReferences } = metadata;
-  // The API server moves the stringData of a Secret into its data, so the data shows these texts.
+  // The API server moves the stringData of a Secret into its data.
   const { stringData: __, ...fields } = rest as Record<string, unknown>;
   return { ...(isSecret(object) ? fields : rest), metadata: { labels, annotations, finalizers, ownerReferences } };
 }
 
-/**
- * Returns true for a Job with ttlSecondsAfterFinished: its controller removes the Job after its end, and this is no
- * drift.
- */
+/** The controller of a Job with ttlSecondsAfterFinished removes it after its end. */
 function removesItself(declared: KubeObject): boolean {
   const spec = declared['spec'];
   return (
@@ -113,7 +98,6 @@ function removesItself(declared: KubeObject): boolean {
   );
 }
 
-/** Judges a declared object that does not exist. */
 export function absence({ ref, declared }: DeclaredObject): Comparison {
   const name = nameOf(ref);
   if (removesItself(declared)) {
@@ -122,19 +106,18 @@ export function absence({ ref, declared }: DeclaredObject): Comparison {
   return { drift: { ref, drift: 'missing', fields: [], message: `${name} does not exist.` }, held: [] };
 }
 
-/** Judges an object of a kind that the API server does not serve. */
 export function unserved(ref: ObjectRef): Comparison {
   const message = `${nameOf(ref)} does not exist: the API server serves no ${ref.kind} of ${ref.apiVersion}.`;
   return { drift: { ref, drift: 'missing', fields: [], message }, held: [] };
 }
 
-/** Judges an object that could not be read. `why` is a sentence. */
+/** `why` is a sentence. */
 export function notKnown(ref: ObjectRef, why: string): Comparison {
   const message = `Whether ${nameOf(ref)} is as declared is not known: ${why}`;
   return { drift: { ref, drift: 'unknown', fields: [], message }, held: [] };
 }
 
-/** Compares the live object with the answer of the dry run. `wanted.declared` is the object that was sent. */
+/** `answer` is that of the dry run. */
 export function compare(
   wanted: DeclaredObject,
   live: KubeObject,
@@ -146,11 +129,7 @@ export function compare(
   return judged(wanted.ref, live, found, release, '');
 }
 
-/**
- * Compares the live object with the declared object alone, if the API server refused the dry run. `because` is a
- * sentence that says why. If nothing is found, there is surely no drift. A difference that is found may be another
- * spelling of the same value.
- */
+/** Compares without a dry run. A difference may be another spelling of the same value. `because` is a sentence. */
 export function compareAlone(
   wanted: DeclaredObject,
   live: KubeObject,
@@ -162,7 +141,7 @@ export function compareAlone(
   return judged(wanted.ref, live, found, release, because);
 }
 
-/** Reports certain drift without naming a field: the API server refuses to make the object as declared. */
+/** Reports drift of a field that the API server refuses to change. */
 export function refusedChange(ref: ObjectRef, because: string): Comparison {
   const message = `${nameOf(ref)} cannot be made as declared: what differs may not be changed (${because}).`;
   return { drift: { ref, drift: 'changed', fields: [], message }, held: [] };
@@ -237,7 +216,7 @@ function setters(live: KubeObject, { path, order }: Difference): FieldOwner[] {
   return order === 'items' ? [] : ownersOf(live, path);
 }
 
-/** At most this many fields of an object are named. The rest is counted. */
+/** The other fields of an object are counted. */
 const namedAtMost = 8;
 
 function wording(fields: readonly DriftedField[]): string {
@@ -264,7 +243,7 @@ function saying(ref: ObjectRef, { path, live, wanted, order }: Difference): stri
   return isShown ? `is ${shownValue(live)}, not ${shownValue(wanted)}` : 'differs';
 }
 
-/** A chart may put a password into any text. The name of an image is shown, because people look for it first. */
+/** A chart may put a password into any text. An image is shown, because people look for it first. */
 function isHarmless(value: unknown, field: string): boolean {
   return typeof value === 'number' || typeof value === 'boolean' || (field === 'image' && typeof value === 'string');
 }
@@ -277,18 +256,14 @@ function shortenedImage(image: string): string {
   return image.length > 200 ? `${image.slice(0, 199)}…` : image;
 }
 
-/**
- * Returns the paths of fields that the API server does not know («.spec.foo: field not declared in schema»,
- * structured-merge-diff, typed/validate.go). The API server drops such fields when Helm 3 sends them, and refuses to
- * apply them.
- */
+/** The paths of fields that the API server does not know (structured-merge-diff, typed/validate.go). */
 export function unknownFields(message: string): string[] {
   return [...message.matchAll(/(?<![\w$\][.-])((?:\.[\w$-]+|\[[^\][]*\])+): field not declared in schema/g)].map(
     (match) => (match[1] ?? '').replace(/\[[^\][]*\]/g, '').slice(1),
   );
 }
 
-/** Removes these fields from the object, in all items of the lists along the path. */
+/** Removes these fields in all items of the lists along the path. */
 export function withoutFields(object: KubeObject, paths: readonly string[]): KubeObject {
   return paths.reduce((rest: unknown, path) => without(rest, path.split('.')), object) as KubeObject;
 }
@@ -301,7 +276,7 @@ function without(value: unknown, path: readonly string[]): unknown {
   return below.length === 0 ? others : { ...others, [field]: without(found, below) };
 }
 
-/** Returns true if the API server refused a change because an existing field is immutable. */
+/** Returns true if the API server refused a change of an immutable field. */
 export function isImmutable(message: string): boolean {
   return /immutable|may not be? ?changed?|may not change|cannot change|cannot be changed|updates to .{0,300} (are )?forbidden|Forbidden: (spec|field|pod updates)/i.test(
     message,

@@ -4,32 +4,25 @@ import type { Revision } from './release';
 import type { HelmCapabilities } from '../helm/provenance';
 
 /*
- * Fields that a server-side apply must not set, because another field manager has set them to another value.
- *
- * Helm 4 applies without force unless `--force-conflicts` is given. After a conflict, Helm goes on with the other
- * objects. Helm writes no field of the object that has the conflict, deletes nothing, and fails at the end
- * (pkg/kube/client.go, update; measured with 4.1.4 and 4.2.3).
+ * Helm 4 applies without force unless `--force-conflicts` is given. After a conflict, it writes the other objects but
+ * no field of this one, deletes nothing, and fails (pkg/kube/client.go, update; measured with 4.1.4 and 4.2.3).
  */
 
-/** The field manager of all versions of Helm (cmd/helm: `kube.ManagedFieldsManager`). */
+/** The field manager of all versions of Helm (`kube.ManagedFieldsManager`). */
 export const helmFieldManager = 'helm';
 
 export interface FieldConflict {
-  /** In the API server's form: `.spec.replicas`, `.spec.template.spec.containers[name="web"].image`. */
+  /** In the API server's form: `.spec.template.spec.containers[name="web"].image`. */
   field: string;
-  /** The name of the field manager. It may be any text. */
+  /** May be any text. */
   manager: string;
-  /** The subresource through which the manager wrote, for example `scale`. Empty for the object itself. */
+  /** For example `scale`. Empty for the object itself. */
   subresource: string;
 }
 
 const manager = String.raw`"((?:[^"\\\n]|\\.)*)"(?: with subresource "((?:[^"\\\n]|\\.)*)")?(?: using \S+)?(?: at \S+?)?`;
 
-/**
- * Returns the conflicts that the API server names («Apply failed with 1 conflict: …», k8s.io/apimachinery,
- * pkg/util/managedfields/internal/conflict.go), also if Helm repeats the message. Returns none if the message names
- * none.
- */
+/** Reads «Apply failed with 1 conflict: …» (apimachinery, pkg/util/managedfields/internal/conflict.go). */
 export function fieldConflicts(text: string): FieldConflict[] {
   const found: FieldConflict[] = [];
   let holder: Omit<FieldConflict, 'field'> | undefined;
@@ -48,10 +41,8 @@ export function fieldConflicts(text: string): FieldConflict[] {
 }
 
 /**
- * Returns true if Helm wrote an object at or after a time of the API server's clock. The API server records the time of
- * a write that changed something. If a write was refused or changed nothing, the earlier time stays (measured). For a
- * release that uses server-side apply, only writes by server-side apply count. If nothing is recorded about Helm,
- * nobody can know, and the object counts as written.
+ * Returns true if Helm wrote an object at or after a time of the API server's clock, or if nothing is recorded about
+ * Helm. A write that was refused or changed nothing leaves the earlier time (measured).
  */
 export function wasWrittenSince({ metadata }: KubeObject, since: Date, applyMethod: Revision['applyMethod']): boolean {
   const times = (metadata.managedFields ?? [])
@@ -79,19 +70,13 @@ function shortened(text: string): string {
 }
 
 interface UpgradeMethod {
-  /** True for a server-side apply that fails at the first field that another manager has set to another value. */
+  /** The apply is server-side and fails at the first field of another manager with another value. */
   meetsConflicts: boolean;
-  /**
-   * True if Helm first turns its own earlier client-side writes into server-side ones, so that these cause no conflict.
-   */
+  /** Helm first takes over its own earlier client-side writes, so that they cause no conflict. */
   ownsItsEarlierWrites: boolean;
 }
 
-/**
- * Returns how this Helm will write. Helm 3 uses client-side patches. Helm 4 follows `--server-side`: by default, it
- * writes as the last revision was written, and an install is server-side (pkg/action/upgrade.go,
- * getUpgradeServerSideValue).
- */
+/** Helm 4 by default writes as the last revision was written (pkg/action/upgrade.go, getUpgradeServerSideValue). */
 export function upgradeMethod(
   { major }: Pick<HelmCapabilities, 'major'>,
   extraArguments: readonly string[],
@@ -110,10 +95,7 @@ export function upgradeMethod(
 
 const flagsWithValue = new Set(['server-side']);
 
-/**
- * Returns the last value of the flag, which is the one that counts for pflag. Returns undefined if the flag is not
- * given.
- */
+/** The last value of a flag counts, as for pflag. */
 function flagValue(words: readonly string[], name: string): string | undefined {
   const at = words.findLastIndex((word) => word === `--${name}` || word.startsWith(`--${name}=`));
   const word = words[at];

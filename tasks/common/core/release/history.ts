@@ -1,48 +1,31 @@
 import type { Revision } from './release';
 
-/**
- * Helm copies the labels of a revision's storage object to every later revision (measured with 3.17.3 and 4.1.4). So
- * each of these marks has the number of the revision that it is about.
- */
+/** Helm copies the labels of a revision to every later one (measured), so each mark has the number of its revision. */
 export const verifiedLabel = 'helm-safe-deploy/verified';
 export const unhealthyLabel = 'helm-safe-deploy/unhealthy';
 
-/**
- * This mark names the run that made the revision, after the number of the revision: `8_4711_20260101.4_web-deploy`; see
- * core/lock/holder.
- */
+/** The run that created the revision, after its number: `8_4711_20260101.4_web-deploy`; see core/lock/holder. */
 export const runLabel = 'helm-safe-deploy/run';
 
-/**
- * Returns the run that made the revision, in the form that `runWords` reads. Returns an empty text if the run is not
- * known.
- */
+/** Returns the run in the form that `runWords` reads, or an empty text. */
 export function runOf({ labels, revision }: Revision): string {
   const [, number, run = ''] = /^(\d+)_(.+)$/.exec(labels[runLabel] ?? '') ?? [];
   return number === String(revision) ? run : '';
 }
 
-/**
- * This mark is on the serving revision while its status is `superseded` during a change; see flows/release/mergeBase.
- */
+/** The mark of a serving revision that is `superseded` during a change; see flows/release/mergeBase. */
 export const servedLabel = 'helm-safe-deploy/served';
 
 function isMarked(revision: Revision, label: string): boolean {
   return revision.labels[label] === String(revision.revision);
 }
 
-/**
- * Returns true if Helm or this task judged the revision unhealthy. The next successful upgrade of Helm turns `failed`
- * into `superseded`, but the mark stays.
- */
+/** The next successful upgrade of Helm turns `failed` into `superseded`, but the mark stays. */
 export function isUnhealthy(revision: Revision): boolean {
   return revision.status === 'failed' || isMarked(revision, unhealthyLabel);
 }
 
-/**
- * Returns true if Helm had done its work and this task judged the result unhealthy. A failure of Helm itself has no
- * such mark.
- */
+/** A failure of Helm itself has no such mark. */
 export function wasJudged(revision: Revision): boolean {
   return isMarked(revision, unhealthyLabel);
 }
@@ -52,7 +35,7 @@ export function isVerified(revision: Revision): boolean {
   return isMarked(revision, verifiedLabel) && !isUnhealthy(revision);
 }
 
-/** This mark is on a revision whose record is edited during a change; see flows/release/mergeBase. */
+/** The mark of a record that is edited during a change; see flows/release/mergeBase. */
 export const editedLabel = 'helm-safe-deploy/edited';
 
 /** Returns true if a run edited the record during a change and has not restored it. */
@@ -60,15 +43,12 @@ export function isEdited(revision: Revision): boolean {
   return isMarked(revision, editedLabel);
 }
 
-/** Returns true if a run took the status `deployed` from the revision during a change and has not restored it. */
+/** Returns true if a run took the status `deployed` during a change and has not restored it. */
 export function wasServing(revision: Revision): boolean {
   return revision.status === 'superseded' && isMarked(revision, servedLabel);
 }
 
-/**
- * Returns true if the dead revision was a first install, or the removal of one. No revision of the release has ever
- * served, so the whole release may be removed.
- */
+/** Returns true if no revision has ever served and the dead one was an install, so the whole release may be removed. */
 export function isDeadInstall(died: Revision, history: readonly Revision[]): boolean {
   if (died.status !== 'pending-install' && !(died.status === 'uninstalling' && isUnhealthy(died))) return false;
   const others = sinceUninstall(history).filter(({ revision }) => revision !== died.revision);
@@ -77,21 +57,20 @@ export function isDeadInstall(died: Revision, history: readonly Revision[]): boo
 
 export type ReleaseState =
   | { state: 'absent' }
-  /** The release is uninstalled and its history was kept: the next deploy is an install. */
+  /** The history was kept. The next deploy is an install. */
   | { state: 'uninstalled'; last: Revision }
   | { state: 'deployed'; last: Revision }
-  /** The last revision failed, but its objects may still exist. */
+  /** The objects of the last revision may exist. */
   | { state: 'failed'; last: Revision }
-  /** Somebody is working on the release, or died while working on it. */
+  /** Somebody works on the release, or died while working on it. */
   | { state: 'pending'; last: Revision }
   | { state: 'unknown'; last: Revision };
 
-/** Returns true if Helm would install the release now, and not upgrade it. */
+/** Returns true if Helm would install the release, and not upgrade it. */
 export function isFirstInstall({ state }: ReleaseState): boolean {
   return state === 'absent' || state === 'uninstalled';
 }
 
-/** Returns the state of the release according to Helm's records. There is an answer for every history. */
 export function releaseState(history: readonly Revision[]): ReleaseState {
   const last = history.at(-1);
   if (last === undefined) return { state: 'absent' };
@@ -105,8 +84,7 @@ export function releaseState(history: readonly Revision[]): ReleaseState {
     case 'pending-rollback':
     case 'uninstalling':
       return { state: 'pending', last };
-    // If the last revision is superseded, the record of the revision that superseded it is gone. Nothing shows that the
-    // last revision is serving.
+    // The record of the revision that superseded it is gone, so nothing shows that this revision is serving.
     case 'superseded':
     case 'failed':
       return { state: 'failed', last };
@@ -116,10 +94,8 @@ export function releaseState(history: readonly Revision[]): ReleaseState {
 }
 
 /**
- * Returns the revision that was applied last, whatever its result: the serving revision. Returns undefined if nothing
- * was applied, or if somebody is working on the release or died while working on it. If Helm failed at the pre-hooks of
- * an upgrade, this upgrade changed nothing (see `changedNothing`), and one of its hooks had begun. For a rollback, the
- * phases of the hooks prove nothing: Helm copies the hooks of the target with their old phases.
+ * Returns the serving revision, unless the release is pending. An upgrade that failed in its pre-hooks changed nothing.
+ * For a rollback, the phases of the hooks prove nothing: Helm copies the target's hooks with their old phases.
  */
 export function appliedLast(history: readonly Revision[]): Revision | undefined {
   const { state } = releaseState(history);
@@ -136,29 +112,23 @@ export function appliedLast(history: readonly Revision[]): Revision | undefined 
 
 const begunPhases: ReadonlySet<string> = new Set(['Failed', 'Running', 'Unknown']);
 
-/** Returns the revisions after the last uninstall. Earlier revisions do not describe the present release. */
+/** Revisions before the last uninstall do not describe the present release. */
 export function sinceUninstall(history: readonly Revision[]): readonly Revision[] {
   return history.slice(history.findLastIndex(wasUninstalled) + 1);
 }
 
-/**
- * Helm 4.3 records that a revision is a rollback, and lets the user choose the description. Older versions show a
- * rollback only by its description.
- */
+/** Helm 4.3 records that a revision is a rollback. Older versions show it only in the description. */
 export function isOfRollback({ description, status, rollbackRevision }: Revision): boolean {
   if (rollbackRevision !== undefined || status === 'pending-rollback') return true;
   return /^Rollback (?:to \d+\b|".*" failed: )/s.test(description);
 }
 
-/**
- * An install over a kept history turns `uninstalled` into `superseded`, with this description (measured with 3.17.3 and
- * 4.1.4; replaceRelease in pkg/action/install.go). `helm install --replace` does the same to a failed revision.
- */
+/** An install over a kept history writes this description (measured with 3.17.3 and 4.1.4; replaceRelease). */
 function wasUninstalled({ status, description }: Revision): boolean {
   return status === 'uninstalled' || (status === 'superseded' && description === 'superseded by new release');
 }
 
-/** Returns the newest revision that is deployed or verified. Later revisions may have left objects or fields behind. */
+/** The newest revision that is deployed or verified. Later revisions may have left objects or fields. */
 export function lastGood(history: readonly Revision[]): Revision | undefined {
   return sinceUninstall(history).findLast((revision) => revision.status === 'deployed' || isVerified(revision));
 }
@@ -168,10 +138,7 @@ export interface RollbackTarget {
   proof: 'verified' | 'deployed';
 }
 
-/**
- * Returns the target of a rollback: the newest revision that was verified healthy, or else the newest revision that
- * Helm calls deployed. The status `superseded` alone proves nothing: it only says that a later revision was deployed.
- */
+/** Returns the newest verified revision, or else the newest deployed one. `superseded` alone proves nothing. */
 export function rollbackTarget(history: readonly Revision[], before = Infinity): RollbackTarget | undefined {
   const candidates = sinceUninstall(history).filter((revision) => revision.revision < before);
   const verified = candidates.findLast(isVerified);
@@ -181,12 +148,9 @@ export function rollbackTarget(history: readonly Revision[], before = Infinity):
 }
 
 /**
- * Returns the revisions whose records are removed so that at most `maximum` remain, oldest first. 0 keeps all. Unlike
- * the pruning of Helm, this spares the newest verified revision, which a series of failures would push out (measured
- * with history-max 3). A verified revision from before an uninstall is not spared: without the record of the uninstall,
- * that revision would count as live. With `mayHaveLeft`, all revisions that may have left something in the cluster are
- * spared, because without their records nobody would know about their leftovers. `needed` are the numbers of revisions
- * that are spared for another reason.
+ * Returns the revisions to remove so that at most `maximum` remain, oldest first; 0 keeps all. Unlike Helm's pruning,
+ * this spares the newest verified revision since the last uninstall. `mayHaveLeft` spares revisions that may have left
+ * objects, which nobody would know without their records. `needed` are further numbers to spare.
  */
 export function prunable(
   history: readonly Revision[],
@@ -212,12 +176,9 @@ function sinceGood(history: readonly Revision[]): readonly Revision[] {
 }
 
 /**
- * Returns true if a revision that Helm ended as failed changed no object of the release. Helm records a phase for each
- * hook, and touches no object of the chart before the last pre-install or pre-upgrade hook has succeeded. Only a
- * revision that Helm itself ended proves this: in a pending revision, the last hook stays running in the record
- * (measured with a killed Helm 3.17.3, 4.1.4 and 4.2.3). If a hook runs both before and after the change, only Helm's
- * description shows when the hook failed. This function is not for rollbacks: their hooks are copied from the target,
- * with their old phases.
+ * Returns true if a failed revision that is no rollback changed no object, which Helm does after the last pre-hook. A
+ * pending revision proves nothing: its last hook stays running in the record (measured with a killed Helm 3.17.3, 4.1.4
+ * and 4.2.3). For a hook that also runs after the change, the description counts.
  */
 export function changedNothing(revision: Revision, event: 'pre-install' | 'pre-upgrade'): boolean {
   if (revision.status !== 'failed') return false;
@@ -230,7 +191,7 @@ export function changedNothing(revision: Revision, event: 'pre-install' | 'pre-u
   );
 }
 
-/** The revisions whose objects may be live when the last one failed: the last good revision and all after it. */
+/** The revisions whose objects may be live when the last one failed. */
 export function chainFrom(history: readonly Revision[], good: Revision | undefined): readonly Revision[] {
   return sinceUninstall(history).filter((revision) => revision.revision >= (good?.revision ?? 0));
 }
