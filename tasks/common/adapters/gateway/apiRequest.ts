@@ -1,34 +1,29 @@
 import type { WriteVerb } from '../../core/helm/rehearsal';
 
-/** The API object or collection that a request path names. */
 export interface ApiTarget {
   /** For example `apps/v1` or `v1`. */
   apiVersion: string;
-  /** The plural name in the path, for example `deployments`. */
+  /** The plural in the path, for example `deployments`. */
   resource: string;
-  /** Absent if the resource is cluster-scoped or the path covers all namespaces. */
+  /** Absent for a cluster-scoped resource, and for all namespaces. */
   namespace?: string;
-  /** Absent if the path names the whole collection. */
+  /** Absent for the whole collection. */
   name?: string;
   subresource?: string;
 }
 
-/** The kind of a request, as far as the gateway must know it. */
 export type Asked =
-  /** The request changes nothing. `target` is absent for discovery, schemas and the version. */
+  /** `target` is absent for discovery, schemas and the version. */
   | { type: 'read'; target?: ApiTarget }
-  /** For a creation, `target` names the collection of the object. */
+  /** For a creation, `target` is the collection. */
   | { type: 'write'; verb: WriteVerb; target: ApiTarget }
-  /** `target` names no object. Only the answer shows which objects are deleted. */
+  /** Only the answer shows which objects are deleted. */
   | { type: 'deleteCollection'; target: ApiTarget }
   | { type: 'forbidden'; why: string };
 
-/** These subresources connect to a running process, which knows no dry run. */
+/** These connect to a running process, which knows no dry run. */
 const connecting = new Set(['attach', 'exec', 'portforward', 'proxy']);
-/**
- * The API server itself handles writes to these subresources. The effect of a write to any other subresource, which an
- * aggregated API may define, is not known.
- */
+/** The API server handles these itself. An aggregated API may define others, whose effect is not known. */
 const ownSubresources = new Set([
   'approval',
   'binding',
@@ -40,14 +35,11 @@ const ownSubresources = new Set([
   'status',
   'token',
 ]);
-/** A review is created only to get an answer. The API server stores nothing of it. */
+/** The API server stores nothing of a review. */
 const reviewGroups = new Set(['authentication.k8s.io', 'authorization.k8s.io']);
 const roots = /^\/(?:apis?|openapi|version|healthz|livez|readyz|\.well-known)(?:\/|$)/;
 
-/**
- * Classifies a request by method and path. Everything unknown is forbidden, because Helm needs none of it.
- * `contentType` distinguishes a server-side apply from other patches.
- */
+/** Everything unknown is forbidden, because Helm needs none of it. `contentType` shows a server-side apply. */
 export function whatIsAsked(method: string, pathname: string, contentType: string): Asked {
   const parts = pathParts(pathname);
   if (parts === undefined || !roots.test(pathname)) return { type: 'forbidden', why: 'this is no path of the API' };
@@ -94,7 +86,7 @@ export function groupOf({ apiVersion }: ApiTarget): string {
   return slash < 0 ? '' : apiVersion.slice(0, slash);
 }
 
-/** The decoded segments of the path. Returns undefined if the API server could read the path differently. */
+/** Undefined if the API server could read the path differently. */
 function pathParts(pathname: string): string[] | undefined {
   if (!pathname.startsWith('/')) return undefined;
   const parts: string[] = [];
@@ -114,13 +106,13 @@ function decoded(part: string): string | undefined {
   }
 }
 
-/** Parses `/api/VERSION/...` or `/apis/GROUP/VERSION/...`. Returns undefined for discovery and all other paths. */
+/** Undefined for discovery and for paths outside of /api and /apis. */
 function apiTarget(parts: readonly string[]): ApiTarget | undefined {
   const [root, first = '', second = ''] = parts;
   if (root !== 'api' && root !== 'apis') return undefined;
   const apiVersion = root === 'api' ? first : `${first}/${second}`;
   const rest = parts.slice(root === 'api' ? 2 : 3);
-  // The old watch paths have a prefix `watch`. After it comes the path of the watched objects.
+  // The old watch paths have a prefix before the path of the watched objects.
   if (rest[0] === 'watch') rest.shift();
   const [resource, name, third, ...further] = rest;
   if (resource === undefined) return undefined;
@@ -142,7 +134,6 @@ function subresourcePart(...parts: readonly (string | undefined)[]): { subresour
   return given.length === 0 ? {} : { subresource: given.join('/') };
 }
 
-/** The path of all objects of the target's resource and namespace. */
 export function collectionPath({ apiVersion, resource, namespace }: ApiTarget): string {
   const version = apiVersion.split('/').map(encodeURIComponent).join('/');
   const root = apiVersion.includes('/') ? `/apis/${version}` : `/api/${version}`;
@@ -150,7 +141,7 @@ export function collectionPath({ apiVersion, resource, namespace }: ApiTarget): 
   return `${root}${within}/${encodeURIComponent(resource)}`;
 }
 
-/** Example: `deployments/web in namespace shop`. Used in messages. */
+/** For example `deployments/web in namespace shop`. */
 export function describeTarget({ resource, namespace, name, subresource }: ApiTarget): string {
   const what = [resource, name, subresource].filter((part) => part !== undefined).join('/');
   return namespace === undefined ? what : `${what} in namespace ${namespace}`;

@@ -7,10 +7,7 @@ import type { GatewayRequest } from './loopbackServer';
 import { jsonReply, refusalReply, type Reply } from './reply';
 import { answeredReply, isSuccess, jsonOf, type Answered, type Upstream } from './upstream';
 
-/**
- * Shows the cluster as it will be after the definitions of these kinds are installed: discovery lists the kinds, and
- * they have no objects yet. All other reads are passed on. Writes are refused.
- */
+/** Discovery lists these kinds, which have no objects yet. Other reads are passed on; writes are refused. */
 export function assumeKinds(
   upstream: Upstream,
   kinds: readonly DeclaredKind[],
@@ -37,7 +34,7 @@ function isOf({ apiVersion, plural }: DeclaredKind, target: ApiTarget | undefine
   return target?.apiVersion === apiVersion && target.resource === plural;
 }
 
-/** Answers in the form that the client accepts: all resources of all groups, or only the names of the groups. */
+/** The client accepts all resources of all groups, or only the names of the groups. */
 async function groups(upstream: Upstream, request: GatewayRequest, kinds: readonly DeclaredKind[]): Promise<Reply> {
   const { answered, value } = await discover(upstream, request, jsonForms(request.headers.accept));
   if (!isSuccess(answered) || !isRecord(value)) return answeredReply(answered);
@@ -68,10 +65,7 @@ function versionsOf(kinds: readonly DeclaredKind[]): string[] {
   return [...new Set(kinds.map(({ apiVersion }) => apiVersion))];
 }
 
-/**
- * Adds kinds to the items of an APIGroupDiscoveryList (k8s.io/api/apidiscovery), which name every resource of every
- * version.
- */
+/** The items of an APIGroupDiscoveryList (k8s.io/api/apidiscovery) name every resource of every version. */
 function aggregated(found: readonly Fields[], kinds: readonly DeclaredKind[]): Fields[] {
   const nameOf = ({ metadata }: Fields): unknown => (isRecord(metadata) ? metadata['name'] : undefined);
   const known = new Set(found.map(nameOf));
@@ -145,10 +139,7 @@ function resourceOf({ plural, singular, kind, namespaced }: DeclaredKind): Field
   return { name: plural, singularName: singular, kind, namespaced, verbs };
 }
 
-/**
- * Answers with an empty list if the kind is not served yet. A read of one named object needs no such answer: the API
- * server answers 404 before and after the kind is installed.
- */
+/** A read of one named object needs no such answer: it gets 404 before and after the kind is installed. */
 async function list(upstream: Upstream, request: GatewayRequest, { apiVersion, kind }: DeclaredKind): Promise<Reply> {
   const reply = await upstream.passRead(request);
   const status = 'stream' in reply ? reply.stream.statusCode : reply.status;

@@ -24,8 +24,8 @@ const oids = {
 } as const;
 
 /**
- * Makes a new key and a self-signed certificate for 127.0.0.1, both as PEM. client-go sends a token over TLS only. A
- * library that makes certificates would double the size of the bundle, so these few bytes are written here (RFC 5280).
+ * Both as PEM, self-signed for 127.0.0.1, because client-go sends a token over TLS only. A library for certificates
+ * would double the size of the bundle (RFC 5280).
  */
 export function loopbackCertificate(now: Date): { certificate: string; key: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -64,7 +64,7 @@ function oid(name: keyof typeof oids): Buffer {
   return Buffer.from(oids[name], 'hex');
 }
 
-/** The format is `YYMMDDhhmmssZ`. */
+/** `YYMMDDhhmmssZ` */
 function utcTime(milliseconds: number): Buffer {
   const digits = new Date(milliseconds).toISOString().replace(/\D/g, '').slice(2, 14);
   return der(tags.utcTime, Buffer.from(`${digits}Z`));

@@ -22,7 +22,7 @@ interface FenceRules {
   release: string;
   namespace: string;
   policy: FencePolicy;
-  /** Aborts when this run no longer holds the lock of the release. From then on every write is refused. */
+  /** Aborts when this run loses the lock. From then on every write is refused. */
   lost: AbortSignal | undefined;
 }
 
@@ -56,7 +56,6 @@ interface Identity {
 const metadataAccept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
 const metadataListAccept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
 
-/** Passes every read, and only those writes that the policy allows. */
 export function fenceGate(upstream: Upstream, rules: FenceRules): FenceGate {
   const gate: Gate = { ...rules, upstream, made: new Set(), requests: { reads: 0, writes: 0 }, entries: [] };
   let arrived = 0;
@@ -104,10 +103,7 @@ function notPlanned(target: ApiTarget): string {
   return `${describeTarget(target)} is not in the plan`;
 }
 
-/**
- * Forwards a write if its dry run gives the planned result. If the API server refuses the dry run, the write is
- * forwarded too, and the API server refuses it itself.
- */
+/** If the API server refuses the dry run, it refuses the forwarded write too. */
 async function compared(passage: Passage, asked: FenceWrite): Promise<Reply> {
   const { policy } = passage.gate;
   if (asked.name !== undefined) return comparedNamed(passage, asked);
@@ -128,10 +124,7 @@ async function comparedNamed(passage: Passage, asked: FenceWrite): Promise<Reply
   return why === undefined ? forward(passage) : refuse(passage, why);
 }
 
-/**
- * The object that the write would make. Returns undefined if the API server refuses the write or answers with something
- * else.
- */
+/** Undefined if the API server refuses the write or answers with something else. */
 async function dryRun(passage: Passage): Promise<KubeObject | undefined> {
   const query = new URLSearchParams(passage.request.query);
   query.set('dryRun', 'All');
@@ -140,7 +133,7 @@ async function dryRun(passage: Passage): Promise<KubeObject | undefined> {
   return isSuccess(answered) && identityOf(object) !== undefined ? (object as KubeObject) : undefined;
 }
 
-/** Answers with the live object, as if the write had been done and had changed nothing. */
+/** Answers with the live object, as if the write had changed nothing. */
 async function leave(passage: Passage, name: string | undefined): Promise<Reply> {
   const { gate, request, target } = passage;
   if (name === undefined) return forward(passage);
@@ -178,12 +171,12 @@ function isStorage({ release, namespace }: FenceRules, target: ApiTarget, name: 
   return isKind && target.namespace === namespace && storedRevision(release, name) !== undefined;
 }
 
-/** Identifies the object independently of the API version. */
+/** Independent of the API version. */
 function objectPath(target: ApiTarget, name: string): string {
   return [groupOf(target), target.resource, target.namespace ?? '', name].join('/');
 }
 
-/** Sends the client's request to the API server unchanged, except for the query. */
+/** Sends the client's request unchanged, except for the query. */
 function send(
   { gate, request, verb, target }: Passage,
   query: URLSearchParams,
@@ -206,8 +199,7 @@ function send(
 async function forward(passage: Passage): Promise<Reply> {
   const { gate, request, target } = passage;
   gate.requests.writes += 1;
-  // A POST is not repeated: the second creation would answer that the object exists, and Helm would treat that as a
-  // failure.
+  // A repeated POST would answer that the object exists, and Helm would count that as a failure.
   const answered = await send(passage, request.query, request.method === 'POST' ? 'unsent' : 'idempotent');
   const answer = jsonOf(answered.body);
   const identity = identityOf(answer) ?? { name: target.name ?? sentName(request) };
@@ -217,8 +209,8 @@ async function forward(passage: Passage): Promise<Reply> {
 }
 
 /**
- * Answers as if the deletion had been done. A missing object is answered with 404, because Helm counts its deletions.
- * The API server gets only a read: a dry run would rely on another program to change nothing.
+ * Answers as if the deletion had been done, and a missing object with 404, because Helm counts its deletions. The API
+ * server only gets a read, because a dry run would rely on another program to change nothing.
  */
 async function holdBack(passage: Passage): Promise<Reply> {
   const { target } = passage;
@@ -239,8 +231,7 @@ async function holdBackOne(passage: Passage, name: string): Promise<Reply> {
   if (answered.status === 404) return answeredReply(answered);
   const { uid } = identityOf(jsonOf(answered.body)) ?? {};
   await record(passage, 'heldBack', { name, uid });
-  // If the answer had the object's own uid, kubectl would wait for its end. A different uid makes kubectl treat it as
-  // replaced.
+  // kubectl waits for the end of an object with the old uid, and treats one with another uid as replaced.
   return deletedReply({ name, group: groupOf(target), kind: target.resource, uid: randomUUID() });
 }
 
@@ -297,7 +288,7 @@ async function record(passage: Passage, list: Gate['entries'][number]['list'], e
   gate.entries.push({ order, list, write });
 }
 
-/** The identity in an object's own fields. Returns undefined for a Status and for anything that is not an object. */
+/** Undefined for a Status and for anything that is not an object. */
 function identityOf(value: unknown): Identity | undefined {
   if (!isRecord(value) || !isRecord(value['metadata'])) return undefined;
   const { name, namespace, uid } = value['metadata'];
@@ -312,7 +303,7 @@ function identityOf(value: unknown): Identity | undefined {
   };
 }
 
-/** The name in a JSON body. For other bodies the name comes from the answer of the API server. */
+/** For other bodies than JSON, the name comes from the answer of the API server. */
 function sentName(request: GatewayRequest): string | undefined {
   if (request.method !== 'POST' || isProtobuf(request)) return undefined;
   return identityOf(jsonOf(request.body))?.name;

@@ -3,10 +3,7 @@ type Labels = Readonly<Record<string, string>>;
 const requirement =
   /^(?:(!?)([\w./-]+)|([\w./-]+)\s*(==|=|!=)\s*([^\s!=,()]*)|([\w./-]+)\s+(in|notin)\s*\(([^()]*)\))$/;
 
-/**
- * Turns a Kubernetes label selector into a predicate. Returns undefined if the text is not a label selector
- * (apimachinery, pkg/labels/selector.go; its gt and lt are for node selectors and are not supported).
- */
+/** Undefined for anything else (apimachinery, pkg/labels/selector.go); gt and lt are for node selectors only. */
 export function labelSelector(text: string): ((labels: Labels) => boolean) | undefined {
   const tests: ((labels: Labels) => boolean)[] = [];
   // A comma inside parentheses separates values, not requirements.

@@ -9,39 +9,38 @@ import { whatIsAsked, type Asked } from './apiRequest';
 import { loopbackCertificate } from './certificate';
 import { refusalReply, type Reply } from './reply';
 
-/** One request of a client that has presented the token. */
+/** A request of a client that has presented the token. */
 export interface GatewayRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** The path without the query, not decoded. */
+  /** Without the query, not decoded. */
   pathname: string;
   query: URLSearchParams;
   asked: Exclude<Asked, { type: 'forbidden' }>;
-  /** Only the headers that the API server needs; never the client's credentials or identity. */
+  /** What the API server needs; never the client's credentials or identity. */
   headers: Readonly<Record<string, string>>;
   body: Buffer;
-  /** The program's own name, for example `Helm/3.17.3`. */
+  /** For example `Helm/3.17.3`. */
   client: string;
-  /** Aborts when the client has closed the connection. */
   signal: AbortSignal;
 }
 
-/** SHA-256 of the body in hexadecimal. */
+/** SHA-256 in hexadecimal. */
 export function bodyDigest({ body }: GatewayRequest): string {
   return createHash('sha256').update(body).digest('hex');
 }
 
 interface LoopbackServer {
   token: string;
-  /** The text of a kubeconfig for this server, with its one-time token. */
+  /** Contains the one-time token. */
   kubeconfig(namespace: string): string;
-  /** Cuts every connection. May be called several times. */
+  /** May be called several times. */
   close(): Promise<void>;
 }
 
-/** The API server itself accepts at most 3 MiB. */
+/** The API server accepts at most 3 MiB. */
 const bodyMaxBytes = 8 * 1024 * 1024;
 const passedHeaders = ['accept', 'accept-encoding', 'content-type', 'if-none-match', 'if-modified-since', 'user-agent'];
-/** These headers describe one connection (RFC 9110, 7.6.1), or are no longer true after Node has read the body. */
+/** They describe one connection (RFC 9110, 7.6.1), or are no longer true after Node has read the body. */
 const ownHeaders = new Set([
   'connection',
   'keep-alive',
@@ -53,18 +52,12 @@ const ownHeaders = new Set([
 ]);
 const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 
-/**
- * A connection that has not presented the token within this time is cut. Helm presents the token with its first
- * request.
- */
+/** Helm presents the token with its first request. */
 const proofWithinMs = 10_000;
-/** The maximum number of connections that have not presented the token yet. Beyond it the oldest is cut. */
+/** Beyond this number, the oldest connection without the token is cut. */
 const mostUnproven = 64;
 
-/**
- * Listens on 127.0.0.1 only, on a port that the system chooses. A client with the token may request paths of the
- * Kubernetes API. `handle` answers; an error that it throws becomes a Status, which the client shows.
- */
+/** Listens on a free port of 127.0.0.1. An error of `handle` becomes a Status, which the client shows. */
 export async function listenOnLoopback(
   handle: (request: GatewayRequest) => Promise<Reply>,
   proofMs = proofWithinMs,
@@ -77,7 +70,7 @@ export async function listenOnLoopback(
       response.destroy();
     });
   });
-  // Go keeps a connection for 90 s and may send on it just when we close it. So only `close` ends connections.
+  // Go keeps a connection for 90 s and may send on it just when we close it, so only `close` ends connections.
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
   const unproven = unprovenConnections(proofMs);
@@ -111,10 +104,9 @@ export async function listenOnLoopback(
   };
 }
 
-/** Connections that have not presented the token. Any process on this machine can find the port and open one. */
+/** Any process on this machine can find the port and open a connection. */
 interface Unproven {
   add(socket: Socket): void;
-  /** Records that the connection from that port has presented the token. */
   prove(port: number | undefined): void;
   cut(): void;
 }
@@ -161,7 +153,7 @@ async function answer(incoming: IncomingMessage, response: ServerResponse, servi
     return;
   }
   if (!('stream' in reply)) {
-    // If a request was not read to its end, its rest must not be parsed as the next request.
+    // The rest of a request that was not read to its end must not be parsed as the next request.
     const connection = incoming.complete ? {} : { connection: 'close' };
     response.writeHead(reply.status, { ...reply.headers, ...connection, 'content-length': reply.body.length });
     response.end(reply.body);
@@ -200,7 +192,6 @@ async function replyTo(
   }
 }
 
-/** The connection is closed after this answer, so nothing else is read from it. */
 const unauthorized: Reply = {
   ...refusalReply(401, 'Unauthorized', 'Unauthorized'),
   headers: { 'content-type': 'application/json', connection: 'close' },
@@ -218,10 +209,7 @@ function splitUrl(url: string): { pathname: string; query: URLSearchParams } {
   return { pathname: url.slice(0, mark), query: new URLSearchParams(url.slice(mark + 1)) };
 }
 
-/**
- * Returns undefined if the body is too large. The rest is then discarded on arrival, so that the refusal can still be
- * sent.
- */
+/** Undefined if the body is too large. Its rest is discarded, so that the refusal can be sent. */
 function readBody(incoming: IncomingMessage): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];

@@ -2,30 +2,30 @@ import { isRecord } from '../../core/kubernetes/json';
 import type { KubeObject } from '../../core/kubernetes/object';
 import { groupOf, type ApiTarget } from './apiRequest';
 
-/** The result of a rehearsal's writes to one object. Without `object`, the rehearsal has deleted it. */
+/** Without `object`, the rehearsal has deleted it. */
 export interface Remembered {
   apiVersion: string;
   namespace: string | undefined;
   name: string;
   object?: KubeObject;
-  /** True if the API server does not have the object because only the rehearsal created it. */
+  /** True if only the rehearsal created the object. */
   isNew: boolean;
 }
 
-/** Keeps the rehearsed writes, which the cluster does not store, so that the client can read back what it wrote. */
+/** The cluster does not store rehearsed writes, and the client must be able to read what it wrote. */
 export interface Memory {
-  /** Returns undefined if the rehearsal wrote nothing to the object; then the API server has the answer. */
+  /** Undefined if only the API server has the answer. */
   recall(target: ApiTarget): Remembered | undefined;
-  /** Only resource and namespace of `target` are used. The name is taken from the object. */
+  /** The name is taken from the object. */
   remember(target: ApiTarget, object: KubeObject, isNew: boolean): void;
   forget(target: ApiTarget, name: string): void;
-  /** All remembered writes to a collection. Without a namespace, the writes of all namespaces. */
+  /** Without a namespace, of all namespaces. */
   within(target: ApiTarget): Remembered[];
 }
 
 export function createMemory(): Memory {
   const collections = new Map<string, Map<string, Remembered>>();
-  // The key leaves out the version, because an object is the same in all versions.
+  // An object is the same in all versions.
   const collectionOf = (target: ApiTarget): Map<string, Remembered> => {
     const key = `${groupOf(target)}/${target.resource}`;
     const found = collections.get(key) ?? new Map<string, Remembered>();
@@ -52,7 +52,7 @@ export function createMemory(): Memory {
   };
 }
 
-/** Applies the remembered writes to a list from the API server. `isWanted` is the selector of the list. */
+/** `isWanted` is the selector of the list. */
 export function overlaidItems(
   items: readonly unknown[],
   written: readonly Remembered[],

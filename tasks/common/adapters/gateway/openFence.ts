@@ -5,17 +5,15 @@ import { openGateway, type Gateway, type GatewayOptions } from './openGateway';
 interface FenceOptions extends GatewayOptions {
   release: string;
   policy: FencePolicy;
-  /** Aborts when the lock is lost. From then on every write is refused, and reads still pass. */
+  /** Aborts when the lock is lost. From then on every write is refused. */
   lost?: AbortSignal;
 }
 
-/** A gateway for a real Helm. It deletes nothing that the policy does not name. */
 export interface Fence extends Gateway {
-  /** The requests that the fence has handled so far. */
   record(): FenceRecord;
 }
 
-/** Opens the fence. Throws `ConnectionMissing` or `InputInvalid` if the kubeconfig cannot be used. */
+/** Throws `ConnectionMissing` or `InputInvalid` if the kubeconfig cannot be used. */
 export async function openFence(options: FenceOptions): Promise<Fence> {
   const { release, namespace, policy, lost } = options;
   let gate: FenceGate | undefined;

@@ -8,46 +8,36 @@ import type { Reply } from './reply';
 import { createUpstream, type Upstream } from './upstream';
 
 export interface GatewayOptions {
-  /** Path of the kubeconfig for the API server itself. */
+  /** The path of the kubeconfig for the API server. */
   kubeconfig: string;
   namespace: string;
-  /** The private folder of the step. The gateway makes its own folder beside it, so that its kubeconfig lies alone. */
+  /** The gateway makes its own folder beside it, so that its kubeconfig lies alone. */
   folder: PrivateFolder;
-  /** Used for proxies and credential plug-ins of the connection to the API server. */
+  /** For proxies and credential plug-ins. */
   environment: NodeJS.ProcessEnv;
-  /** Called with every secret at the moment when it is read or made. */
+  /** Called as soon as a secret is read or made. */
   onSecret: (secret: string) => void;
-  /** Redacts all text from the API server and Helm. */
   redact?: Redact;
 }
 
 export interface Gateway {
-  /** Path of a kubeconfig that connects to the gateway. */
+  /** The path of a kubeconfig that connects to the gateway. */
   kubeconfig: string;
-  /**
-   * Environment for a program that uses this kubeconfig. Its home folder contains no other kubeconfig, and its
-   * discovery cache is removed with the gateway, because the address is used only once.
-   */
+  /** For a program that uses this kubeconfig: a home without another kubeconfig, and a discovery cache of its own. */
   environment: Readonly<Record<string, string>>;
-  /** Errors that kept the API server from answering, oldest first. */
+  /** What kept the API server from answering, oldest first. */
   failures(): readonly TaskError[];
-  /** Ends all connections and removes the files of the gateway. May be called several times. */
+  /** May be called several times. */
   close(): Promise<void>;
 }
 
-/**
- * Helm's own limit (5 requests a second, 100 at once) protects clusters that others use. Here Helm talks to our own
- * gateway, so the limit is lifted.
- */
+/** Helm's own limit (5 requests a second, 100 at once) protects clusters; here Helm talks to our gateway. */
 export const unthrottled = { HELM_QPS: '1000', HELM_BURST_LIMIT: '2000' };
 
-/** One webhook may take 30 s for a write, and several are called one after the other. */
+/** A webhook may take 30 s for a write, and several are called one after the other. */
 const responseMs = 120_000;
 
-/**
- * Opens a gateway whose requests `handler` answers. It lives as long as this process, listens on a port of 127.0.0.1,
- * and accepts only clients with the token of the kubeconfig that it writes.
- */
+/** Listens on 127.0.0.1 and accepts only clients with the token of the kubeconfig that it writes. */
 export async function openGateway(
   options: GatewayOptions,
   handler: (upstream: Upstream) => (request: GatewayRequest) => Promise<Reply>,

@@ -3,18 +3,11 @@ import type { KubeObject } from '../../core/kubernetes/object';
 import { collectionPath, groupOf, type ApiTarget } from './apiRequest';
 import { isSuccess, jsonOf, pathAndQuery, type Upstream } from './upstream';
 
-/**
- * Reads many objects with one list request. Helm reads the objects of a release one by one, twice each: 1000 requests
- * for 500 objects. After a few reads of one kind, all objects of that kind in the namespace that Helm manages are
- * listed at once.
- */
+/** Helm reads the objects of a release one by one, twice each. After a few reads, all of a kind are listed at once. */
 export interface ReadAhead {
-  /**
-   * Returns the object if it was listed, or undefined if the caller must request it. `onRequest` is called for each
-   * list request.
-   */
+  /** Undefined if the caller must request the object. `onRequest` is called for each list request. */
   object(target: ApiTarget, onRequest: () => void): Promise<KubeObject | undefined>;
-  /** Forgets an object that has changed since it was listed, so that it is requested again. */
+  /** The object has changed, so it is requested again. */
   drop(target: ApiTarget): Promise<void>;
 }
 
@@ -23,12 +16,12 @@ interface Listing {
   objects?: Promise<Map<string, KubeObject>>;
 }
 
-/** Up to this number of objects, each is read with its own request. */
+/** So many objects of a kind are read with their own requests. */
 const singleReads = 4;
 const pageLimit = 500;
-/** In a namespace with many releases, reading more pages would cost more than it saves. */
+/** In a namespace with many releases, more pages would cost more than they save. */
 const maximumPages = 4;
-/** Helm puts this label on every object that it manages. An object without it is requested by name. */
+/** Helm puts this label on every object that it manages. Others are requested by name. */
 const ofHelm = 'app.kubernetes.io/managed-by=Helm';
 
 export function createReadAhead(upstream: Upstream): ReadAhead {
@@ -36,14 +29,14 @@ export function createReadAhead(upstream: Upstream): ReadAhead {
   const keyOf = (target: ApiTarget): string => collectionPath(target);
   return {
     async object(target, onRequest) {
-      // Secrets are never listed, because the secrets of other releases must not be read.
+      // The Secrets of other releases must not be read.
       const isSecret = groupOf(target) === '' && target.resource === 'secrets';
       if (isSecret || target.namespace === undefined || target.name === undefined) return undefined;
       const listing = listings.get(keyOf(target)) ?? { reads: 0 };
       listings.set(keyOf(target), listing);
       listing.reads += 1;
       if (listing.reads <= singleReads) return undefined;
-      // If the list is forbidden or fails, the objects are read one by one.
+      // If the list fails, the objects are read one by one.
       listing.objects ??= listAll(upstream, target, onRequest).catch(() => new Map<string, KubeObject>());
       return (await listing.objects).get(target.name);
     },
@@ -76,7 +69,7 @@ async function listAll(upstream: Upstream, target: ApiTarget, onRequest: () => v
   return objects;
 }
 
-/** The items of a list have no apiVersion and kind, so both are added. */
+/** The items of a list have no apiVersion and kind. */
 function itemsOf(list: Record<string, unknown>, { apiVersion }: ApiTarget): KubeObject[] {
   const { items, kind } = list;
   if (!Array.isArray(items) || typeof kind !== 'string') return [];

@@ -27,7 +27,6 @@ interface ReleaseName {
   namespace: string;
 }
 
-/** The requests that a rehearsal has handled so far. */
 export interface Recording {
   writes: RehearsedWrite[];
   storage: StorageWrite[];
@@ -36,7 +35,7 @@ export interface Recording {
   requests: RehearsalRequests;
 }
 
-/** Lets Helm read and write freely. Reads show the live cluster with the rehearsed writes; no write is stored. */
+/** Reads show the live cluster with the rehearsed writes; no write is stored. */
 export interface Stage {
   handle(request: GatewayRequest): Promise<Reply>;
   recording(): Recording;
@@ -52,20 +51,18 @@ interface Scene extends ReleaseName {
   storage: { order: number; write: StorageWrite }[];
 }
 
-/** One write that is being handled. */
 interface Act {
   scene: Scene;
   request: GatewayRequest;
   verb: WriteVerb;
   target: ApiTarget;
-  /** Writes may run at the same time. They are recorded in the order of their arrival. */
+  /** Writes run at the same time, and are recorded in the order of their arrival. */
   order: number;
 }
 
 /**
- * Passes reads on, sends every write as a dry run, and remembers the result, which the same client then reads. An
- * aggregated API server decides itself how it treats a dry run; those that are built with Kubernetes' library honour
- * it. `records` replace the live objects with these names.
+ * Sends every write as a dry run and remembers the result. Aggregated API servers that are built with Kubernetes'
+ * library honour a dry run. `records` replace the live objects with these names.
  */
 export function rehearsalStage(upstream: Upstream, names: ReleaseName, records: readonly KubeObject[] = []): Stage {
   const scene: Scene = {
@@ -134,9 +131,8 @@ function read(scene: Scene, request: GatewayRequest, target: ApiTarget | undefin
 }
 
 /**
- * The remembered object in the requested API version. For an object that the API server has, another version returns
- * undefined: only the API server can convert it, but it does not know the rehearsed writes. An object that only the
- * rehearsal has keeps its fields: Helm 4.1.0 creates an object in one version, looks for it in another and deletes it.
+ * Undefined for another version of a live object, because only the API server can convert it. An object that only the
+ * rehearsal has keeps its fields: Helm 4.1.0 creates it in one version, looks for it in another and deletes it.
  */
 function inVersionOf({ apiVersion }: ApiTarget, { object, isNew, ...remembered }: Remembered): KubeObject | undefined {
   if (object === undefined || remembered.apiVersion === apiVersion) return object;
@@ -219,7 +215,6 @@ async function create(act: Act): Promise<Reply> {
   const sent = sentObject(act.request);
   const before = sent && scene.memory.recall({ ...target, name: sent.metadata.name });
   if (sent !== undefined && before?.object !== undefined) return alreadyThere(act, sent.metadata.name);
-  // The rehearsal has deleted the object, but the API server still has it.
   if (sent !== undefined && before?.isNew === false) return assume(act, sent);
   const answered = await dryRun(act);
   const object = storedObject(answered);
@@ -295,8 +290,7 @@ async function removed(act: Act, name: string, uid: string | undefined): Promise
   const { scene, target } = act;
   scene.memory.forget(target, name);
   await record(act, { name, effect: 'deleted', ...(uid === undefined ? {} : { uid }) });
-  // If the answer had the object's own uid, kubectl would wait for its end. A different uid makes kubectl treat it as
-  // replaced.
+  // kubectl waits for the end of an object with the old uid, and treats one with another uid as replaced.
   return deletedReply({ name, group: groupOf(target), kind: target.resource, uid: randomUUID() });
 }
 
@@ -337,7 +331,7 @@ function tokenRefusal(target: ApiTarget): { status: number; reason: string; mess
   return { status: 403, reason: 'Forbidden', message };
 }
 
-/** Nothing is remembered here, because nobody reads a status or scale back. */
+/** Nobody reads a status or a scale back, so nothing is remembered. */
 async function writeSubresource(act: Act): Promise<Reply> {
   const answered = await dryRun(act);
   if (!isSuccess(answered)) return refused(act, answered, undefined);
@@ -363,7 +357,7 @@ async function written(act: Act, object: KubeObject, how: { isNew: boolean; stat
   return objectReply(how.status, object);
 }
 
-/** Remembers the object as it was sent, because the API server could not rehearse this write. */
+/** Remembers what was sent, because the API server could not rehearse this write. */
 async function assume(act: Act, sent: KubeObject): Promise<Reply> {
   const { namespace } = act.target;
   const metadata = { ...sent.metadata, uid: randomUUID(), ...(namespace === undefined ? {} : { namespace }) };
@@ -425,13 +419,12 @@ async function record({ scene, request, verb, target, order }: Act, { name, obje
   scene.writes.push({ order, write });
 }
 
-/** Returns true if the target is a record of a revision of this release. */
 function isStorage({ release, namespace }: ReleaseName, target: ApiTarget, name: string): boolean {
   const isKind = target.apiVersion === 'v1' && (target.resource === 'secrets' || target.resource === 'configmaps');
   return isKind && target.namespace === namespace && storedRevision(release, name) !== undefined;
 }
 
-/** Only the recorded object loses its managedFields. The remembered one keeps them, because Helm 4 reads them. */
+/** The remembered object keeps its managedFields, because Helm 4 reads them. */
 function withoutManagers(object: KubeObject): KubeObject {
   const { managedFields: _managedFields, ...metadata } = object.metadata;
   return { ...object, metadata };
@@ -443,10 +436,7 @@ function isNewNamespace({ memory }: Scene, namespace: string | undefined): boole
   return made?.isNew === true && made.object !== undefined;
 }
 
-/**
- * Sends the write as a dry run. For a deletion with a body, the API server reads the dry run option from the body, so
- * it is set there too.
- */
+/** The API server reads the dry run option of a deletion from the body if there is one. */
 async function dryRun({ scene, request, verb, target }: Act): Promise<Answered> {
   const { method, pathname, headers } = request;
   const query = new URLSearchParams(request.query);
@@ -474,7 +464,7 @@ function dryRunDeletion(body: Buffer): Buffer {
   return Buffer.from(JSON.stringify({ ...options, dryRun: ['All'] }));
 }
 
-/** Each warning has the form `299 - "text"`; several are joined by commas. */
+/** Each has the form `299 - "text"`; several are joined by commas. */
 function warningsOf({ headers }: Answered): string[] {
   const header = headers['warning'];
   if (typeof header !== 'string') return [];
@@ -494,7 +484,7 @@ function deletedUid(answered: Answered): string | undefined {
   return isRecord(from) && typeof from['uid'] === 'string' ? from['uid'] : undefined;
 }
 
-/** The object in the body of a request. Returns undefined for protobuf, which only the API server can decode. */
+/** Undefined for protobuf, which only the API server can decode. */
 function sentObject({ body, headers }: GatewayRequest): KubeObject | undefined {
   const contentType = headers['content-type'] ?? '';
   if (/protobuf|cbor/i.test(contentType)) return undefined;
@@ -514,7 +504,7 @@ function asObject(value: unknown): KubeObject | undefined {
   return isRecord(metadata) && typeof metadata['name'] === 'string' ? (value as KubeObject) : undefined;
 }
 
-/** Removes resourceVersion and uid, which a creation must not have. */
+/** A creation must have no resourceVersion and no uid. */
 function withoutVersion(body: Buffer): Buffer {
   const object = asObject(jsonOf(body));
   if (object === undefined) return body;

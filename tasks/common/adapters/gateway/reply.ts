@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { KubeObject } from '../../core/kubernetes/object';
 
-/** An answer of the gateway: one that it made itself, or the stream of the API server's answer. */
+/** The gateway makes an answer itself, or streams the API server's answer. */
 export type Reply = { stream: IncomingMessage } | { status: number; body: Buffer; headers?: Record<string, string> };
 
 export function jsonReply(status: number, value: unknown, contentType = 'application/json'): Reply {
@@ -19,7 +19,7 @@ interface StatusDetails {
   uid?: string;
 }
 
-/** A Kubernetes Status that refuses the request in a form that every client shows. */
+/** A Status, which every client shows. */
 export function refusalReply(code: number, reason: string, message: string, details: StatusDetails = {}): Reply {
   return jsonReply(code, {
     kind: 'Status',
@@ -33,7 +33,7 @@ export function refusalReply(code: number, reason: string, message: string, deta
   });
 }
 
-/** The same answer that the API server gives for a deletion that is done at once. */
+/** The API server answers so if a deletion is done at once. */
 export function deletedReply(details: StatusDetails): Reply {
   return jsonReply(200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });
 }

@@ -10,24 +10,23 @@ import { describeTarget, type ApiTarget } from './apiRequest';
 import type { GatewayRequest } from './loopbackServer';
 import type { Reply } from './reply';
 
-/** An answer of the API server that was read to its end. */
+/** The API server's answer, read to its end. */
 export interface Answered {
   status: number;
   headers: IncomingHttpHeaders;
   body: Buffer;
 }
 
-/** A request that the gateway makes itself. */
 interface Question {
   method: Exchange['method'];
-  /** The path with its query. */
+  /** With its query. */
   path: string;
   target: ApiTarget;
   verb: Verb;
   body?: Buffer;
   contentType?: string;
   accept?: string;
-  /** The client that caused this request, for the audit log of the API server. */
+  /** For the audit log of the API server. */
   client?: string;
   retry: Exchange['retry'];
   signal?: AbortSignal;
@@ -35,21 +34,18 @@ interface Question {
 
 /** The API server, called with the real credentials. */
 export interface Upstream {
-  /** Passes a read on unchanged and streams the answer. */
+  /** Streams the answer. */
   passRead(request: GatewayRequest): Promise<Reply>;
-  /** Requests JSON and reads the whole answer. Throws TaskError if no answer comes. */
+  /** Throws TaskError if no answer comes. */
   ask(question: Question): Promise<Answered>;
-  /** The kind of a resource. Returns an empty text if the API server does not list it. */
+  /** Empty if the API server does not list the resource. */
   kindOf(target: ApiTarget): Promise<string>;
-  /**
-   * Errors that kept the API server from answering, oldest first. If there is one, Helm is not the cause of its
-   * failure.
-   */
+  /** What kept the API server from answering, oldest first. Then Helm is not the cause of its failure. */
   failures(): readonly TaskError[];
   close(): void;
 }
 
-/** A list of a whole namespace may be large. A list above this size is of no use here. */
+/** A list of a whole namespace may be large. */
 const answerMaxBytes = 256 * 1024 * 1024;
 
 export function createUpstream(transport: Transport): Upstream {
@@ -163,7 +159,7 @@ async function readWhole(stream: IncomingMessage, attempt: Attempt, server: stri
   return Buffer.concat(chunks, size);
 }
 
-/** Passes on the answer with those headers that describe its content, not those of its connection. */
+/** Keeps the headers that describe the content, not those of the connection. */
 export function answeredReply({ status, headers, body }: Answered): Reply {
   const kept: Record<string, string> = {};
   for (const name of ['content-type', 'retry-after', 'warning'] as const) {
@@ -177,9 +173,7 @@ export function isSuccess({ status }: { status: number }): boolean {
   return status >= 200 && status <= 299;
 }
 
-/**
- * Parses JSON. Returns undefined instead of throwing, because a parser's message would quote text that may be secret.
- */
+/** Undefined for other text; a parser's message would quote text that may be secret. */
 export function jsonOf(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'));
@@ -188,7 +182,6 @@ export function jsonOf(body: Buffer): unknown {
   }
 }
 
-/** The API server's reason for a refusal. */
 export function refusalOf(answered: Pick<Answered, 'status' | 'body'>): WriteRefusal {
   const status = statusOf(answered);
   return {

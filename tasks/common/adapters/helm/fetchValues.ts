@@ -9,7 +9,7 @@ import { proxyFor } from '../kubernetes/proxy';
 import { abortableDelay, backoffMs } from '../kubernetes/transport';
 
 interface FetchOptions {
-  /** The place that errors name, for example `valueFiles, line 2`. Of the address they may show only the server. */
+  /** Names the input in errors, for example `valueFiles, line 2`. Of the address they may show only the server. */
   input: string;
   environment: NodeJS.ProcessEnv;
   signal: AbortSignal;
@@ -19,7 +19,7 @@ interface FetchOptions {
 export interface FetchLimits {
   /** Helm stores all values in a record of at most one megabyte. */
   bytes: number;
-  /** Time for one try, from its start to the last byte. */
+  /** From the start of one try to its last byte. */
   tryMs: number;
   tries: number;
   redirects: number;
@@ -29,10 +29,7 @@ const defaultLimits: FetchLimits = { bytes: 10 * 1024 * 1024, tryMs: 30_000, tri
 
 type Answer = { text: string } | { redirect: string | undefined } | { problem: string; isPassing: boolean };
 
-/**
- * Reads the text of an https address. Throws TaskError `InputInvalid`, whose message shows only the server of the
- * address.
- */
+/** Reads an https address. Throws `InputInvalid`; its message shows only the server of the address. */
 export async function fetchValues(address: string, options: FetchOptions): Promise<string> {
   const limits = { ...defaultLimits, ...options.limits };
   let url = new URL(address);
@@ -103,7 +100,7 @@ function tryOnce(
       port: url.port || 443,
       path: url.pathname + url.search,
       agent,
-      // Only hpagent uses this value. It limits the time of the proxy's answer.
+      // Only hpagent uses this value, for the proxy's answer.
       timeout: tryMs,
       headers: { Accept: '*/*', 'User-Agent': 'helm-safe-deploy', ...headers },
     });
@@ -171,14 +168,14 @@ function connectionProblem(error: unknown): string {
   return problems[code] ?? `the connection failed (${code || 'no code'})`;
 }
 
-/** The request uses the same proxy that Helm would use. */
+/** Uses the same proxy as Helm. */
 function agentFor(url: URL, environment: NodeJS.ProcessEnv): https.Agent {
   const proxy = proxyFor(url, { environment, proxyUrl: undefined });
   const options = { ca: authorities(environment), keepAlive: false };
   return proxy === undefined ? new https.Agent(options) : new HttpsProxyAgent({ ...options, proxy });
 }
 
-/** The places where Go, and so Helm, looks on Linux. The first existing file is used. */
+/** Go, and so Helm, uses the first of these files that exists on Linux. */
 const systemAuthorities = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',

@@ -6,40 +6,30 @@ import { guardVariable, guardVariableValue, messageLine, type GuardMessage, type
 import { childMark, machineMs } from '../system/processes';
 
 interface GuardOptions {
-  /** The bundle of the guard. The default is the file beside the program that the agent has started. */
+  /** The default is the file beside the program that the agent has started. */
   file?: string;
-  /** The environment of child processes. The guard gets only what it needs of it. */
+  /** The guard gets only what it needs of it. */
   environment: NodeJS.ProcessEnv;
-  /** Called at most once, with the reason why there is no guard (any more). Nothing else changes. */
+  /** Called at most once, with the reason why there is no guard. */
   onWarning: (message: string) => void;
 }
 
-/**
- * A process that stops Helm if this one dies or is silent for too long, because a killed process cannot do that itself.
- * No method throws.
- */
+/** A killed process cannot stop Helm, so the guard stops Helm if this process dies or is silent for too long. */
 export interface HelmGuard extends Guard {
-  /**
-   * Starts the guard if it does not run yet, and returns its mark. Returns undefined if it cannot be started.
-   * `environment` and `watch` start it too; call this method if the mark must be written down first.
-   */
+  /** Returns the mark of the guard; undefined if it cannot be started. The other methods start it too. */
   start(): string | undefined;
-  /**
-   * The environment for Helm, by which the guard finds Helm even if this process dies before `watch`. Starts the guard:
-   * if this process died between the start of Helm and the start of the guard, Helm would have no guard.
-   */
+  /** By this environment the guard finds Helm even if this process dies before `watch`. Starts the guard first. */
   environment(kind: HelmKind): Record<string, string>;
-  /** Reports that Helm has just been started as the first process of its own group. */
+  /** Helm must be the first process of its own group. */
   watch(pid: number, kind: HelmKind): void;
-  /** Reports that Helm has ended. */
   done(pid: number): void;
-  /** Resolves when the guard has ended. This takes milliseconds if no Helm runs. */
+  /** Takes milliseconds if no Helm runs. */
   close(): Promise<void>;
 }
 
 const closeWithinMs = 5000;
 
-/** The variables that Node needs to start, and the one by which the agent finds the processes of a job at its end. */
+/** Node needs these to start; by the first, the agent finds the processes of a job at its end. */
 const inherited = ['VSTS_PROCESS_LOOKUP_ID', 'LD_LIBRARY_PATH', 'DYLD_LIBRARY_PATH', 'SYSTEMROOT'];
 
 export function createGuard(options: GuardOptions): HelmGuard {
@@ -58,7 +48,7 @@ export function createGuard(options: GuardOptions): HelmGuard {
         'agent kill it now, Helm may write on for a while.',
     );
   };
-  const say = (message: GuardMessage): void => {
+  const send = (message: GuardMessage): void => {
     if (!isOver) child?.stdin?.write(messageLine(message));
   };
   const start = (): string | undefined => {
@@ -78,7 +68,7 @@ export function createGuard(options: GuardOptions): HelmGuard {
     // The exit of the guard already reports this error.
     child.stdin?.on('error', () => undefined);
     mark = child.pid === undefined ? undefined : childMark(child.pid);
-    say({ event: 'alive', atMs: renewedAtMs });
+    send({ event: 'alive', atMs: renewedAtMs });
     return mark;
   };
 
@@ -90,19 +80,19 @@ export function createGuard(options: GuardOptions): HelmGuard {
     },
     alive: (ageMs) => {
       renewedAtMs = machineMs() - ageMs;
-      say({ event: 'alive', atMs: renewedAtMs });
+      send({ event: 'alive', atMs: renewedAtMs });
     },
     watch: (pid, kind) => {
       start();
       const watched = childMark(pid);
       if (watched === undefined) return;
       marks.set(pid, watched);
-      say({ event: 'watch', mark: watched, kind });
+      send({ event: 'watch', mark: watched, kind });
     },
     done: (pid) => {
       const watched = marks.get(pid);
       marks.delete(pid);
-      if (watched !== undefined) say({ event: 'done', mark: watched });
+      if (watched !== undefined) send({ event: 'done', mark: watched });
     },
     close: () => {
       isOver = true;
@@ -111,13 +101,10 @@ export function createGuard(options: GuardOptions): HelmGuard {
   };
 }
 
-/**
- * The guard shares only the pipe with this process: no console or terminal that signals both, and no stream that the
- * agent would wait for. It does not keep this process alive.
- */
+/** The guard shares only a pipe with this process: no console that signals both, and no stream of the agent. */
 function startGuard({ file = besideThisProgram(), environment }: GuardOptions, token: string): ChildProcess {
   const child = spawn(process.execPath, [file, token], {
-    // The working directory is not the folder of the job, because Windows could not remove that folder then.
+    // Windows could not remove the folder of the job if it were the working directory.
     cwd: path.dirname(process.execPath),
     env: Object.fromEntries(inherited.map((name) => [name, environment[name]])),
     stdio: ['pipe', 'ignore', 'ignore'],

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { loginFiles, registrySecrets, repositorySecrets } from '../../core/helm/helmLogins';
 
-/** The secrets in Helm's own login files for repositories and registries. Helm's output may quote them. */
+/** Helm's output may quote the secrets in its login files. */
 export function helmLoginSecrets(environment: NodeJS.ProcessEnv): string[] {
   const { repositories, registries } = loginFiles(process.platform, environment, homedir());
   return [...textsOf(repositories).flatMap(repositorySecrets), ...textsOf(registries).flatMap(registrySecrets)];

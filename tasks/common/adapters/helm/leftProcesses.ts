@@ -1,16 +1,12 @@
 import type { LeftEnded } from '../../core/releaseContext';
 import { canBeSeen, isProcessGone, stopProcess, waitUntilGone } from '../system/processes';
 
-/**
- * A running rollback of Helm may finish. The guard ends it at the latest 27 s after the main phase's last sign of life.
- */
+/** The guard ends a rollback of Helm at the latest 27 s after the main phase's last sign of life. */
 const helmEndsWithinMs = 30_000;
 
 /**
- * Ends the processes that the main phase of a step has left running, before anything else touches the release. First it
- * ends the main phase itself, which may not know that it is cancelled (the agent sends no signal into a container).
- * Then it ends Helm: the guard stops Helm, or this code does if the guard is gone too. It does not wait for processes
- * that it cannot see: the agent starts the post-job phase after the main phase, and a Helm that cannot be seen runs no
+ * Ends the main phase first, because it may not know that it is cancelled: the agent sends no signal into a container.
+ * Then the guard stops Helm, or this code does if the guard is gone too. A Helm that cannot be seen from here runs no
  * longer than its Lease lasts. `children` holds marks, one per line.
  */
 export async function stopLeftProcesses(

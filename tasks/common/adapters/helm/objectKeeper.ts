@@ -8,16 +8,13 @@ import type { Cluster, ObjectKeeper } from '../../core/ports';
 import { fitting, type KeptObject } from '../../core/release/preexisting';
 import { keptObjectsName } from '../../core/release/releaseRecord';
 
-/**
- * The API server accepts Secrets with up to 1 MiB of data (k8s.io/api, core/v1: MaxSecretSize). This limit is for the
- * gzipped objects.
- */
+/** For the gzipped objects; a Secret holds at most 1 MiB of data (k8s.io/api, core/v1: MaxSecretSize). */
 const keptMaxBytes = 1_000_000;
 const inflatedMaxBytes = 16 * 1024 * 1024;
 
 type Data = Readonly<Record<string, string>>;
 
-/** Keeps objects of one release in the field `data` of one Secret. Each is gzipped JSON under a hash of its name. */
+/** Keeps the objects of one release in one Secret, each as gzipped JSON under a hash of its name. */
 export function createObjectKeeper(
   cluster: Pick<Cluster, 'get' | 'create' | 'update' | 'delete'>,
   { release, namespace }: { release: string; namespace: string },
@@ -66,7 +63,6 @@ function nameOf({ object }: KeptObject): string {
     .slice(0, 32);
 }
 
-/** The number of bytes that a base64 value encodes. */
 function bytesOf(value: string): number {
   return Math.floor((value.length * 3) / 4);
 }
@@ -75,7 +71,7 @@ async function packed(one: KeptObject): Promise<string> {
   return (await promisify(gzip)(JSON.stringify(one))).toString('base64');
 }
 
-/** Returns undefined for a value that this task did not write. */
+/** Undefined for a value that this task did not write. */
 async function unpacked(value: string): Promise<KeptObject | undefined> {
   try {
     const inflate = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);

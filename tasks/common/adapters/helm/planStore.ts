@@ -13,11 +13,10 @@ import type { Redact } from '../../core/text/secrets';
 
 interface PlanStoreOptions {
   namespace: string;
-  /** The name of the release, or the name of the lock of plain workloads. */
+  /** The release, or the lock of plain workloads. */
   subject: string;
-  /** The kind of Helm's records. A user who may change the records may also keep plans. */
+  /** The kind of Helm's records, because whoever may change the records may also keep plans. */
   kind: 'Secret' | 'ConfigMap';
-  /** Redacts quoted texts of the plan. Its names and its digest stay unchanged. */
   redact?: Redact;
 }
 
@@ -26,13 +25,13 @@ const inflatedMaxBytes = 64 * 1024 * 1024;
 /** The API server accepts objects of about one megabyte. Base64 adds a third, and a Secret is encoded twice. */
 const storedMaxBytes = 600_000;
 const digestDigits = 32;
-/** The longest time that a ManualValidation waits is 30 days. */
+/** A ManualValidation waits at most 30 days. */
 const longestGateMs = 30 * 24 * 3_600_000;
 const updateTries = 5;
 
 export const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 
-/** Stores plans of one release, each in its own object, which is named after the digest of the plan. */
+/** Stores each plan in its own object, which is named after the digest. */
 export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): PlanStore {
   const { namespace, subject, kind, redact = (text: string) => text } = options;
   const refOf = (digest: string): ObjectRef => {
@@ -106,12 +105,12 @@ export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): Pl
 }
 
 interface StoredData {
-  /** The JSON of the plan, gzipped and in base64. */
+  /** Gzipped JSON in base64. */
   plan?: string;
   salt?: string;
-  /** A time in ISO format. */
+  /** ISO. */
   expires?: string;
-  /** Written by earlier versions: for each run the time when it made the plan, by the API server's clock. */
+  /** Of earlier versions: the API server's time at which each run made the plan. */
   made?: string;
   execution?: string;
 }
@@ -147,7 +146,7 @@ function encoded(data: StoredData, kind: PlanStoreOptions['kind']): Record<strin
   );
 }
 
-/** Packs a plan. A plan that is too large loses the texts of its differences, which its execution does not need. */
+/** A plan that is too large loses its differences, which its execution does not need. */
 async function stored(plan: RollbackPlan): Promise<string> {
   const whole = await zipped(planJson(plan));
   if (whole.length <= storedMaxBytes) return whole;

@@ -10,32 +10,28 @@ import { openGateway, unthrottled, type Gateway, type GatewayOptions } from '../
 import { rehearsalStage, type Recording, type Stage } from '../gateway/rehearse';
 
 export interface RehearsalOptions extends GatewayOptions {
-  /** The Helm of the step. */
   binary: string;
   release: string;
-  /** The revision that the rollback goes to. */
   revision: number;
-  /** Records of the release as they will be at the real rollback, if they differ from the live ones. */
+  /** Records that will differ from the live ones at the real rollback. */
   records?: readonly KubeObject[];
-  /** Further arguments that the real rollback will get, such as `--force-conflicts`. */
+  /** For example `--force-conflicts`. */
   extraArguments?: readonly string[];
   workingDirectory: string;
-  /** Time for the whole run; Helm is ended after it. A rehearsal waits for nothing, so seconds are enough. */
+  /** Helm is ended after this time. A rehearsal waits for nothing, so seconds are enough. */
   timeoutSeconds: number;
   signal: AbortSignal;
-  /** Called with each line of Helm's output, redacted if `redact` is given. */
+  /** Gets redacted lines if `redact` is given. */
   onLine?: (line: string) => void;
 }
 
 const maximumErrorCharacters = 64 * 1024;
-/** Helm may be killed soon after SIGINT, because a rehearsal changes nothing. */
+/** A rehearsal changes nothing, so Helm may be killed soon. */
 const killAfterMs = 1_000;
 
 /**
- * Runs `helm rollback` with the binary of the step against a gateway that changes nothing, and returns what Helm did.
- * Hooks are off: Helm would wait for them, and nothing runs them here. Throws `HelmMissing` if the binary cannot be
- * started. If Helm failed because the API server did not answer, throws that error. Any other failure of Helm is an
- * outcome.
+ * Runs `helm rollback` without hooks, because Helm would wait for them. Throws `HelmMissing`, or the error that kept
+ * the API server from answering. Any other failure of Helm is an outcome.
  */
 export async function rehearseRollback(options: RehearsalOptions): Promise<Rehearsal> {
   const { release, namespace, records } = options;
@@ -65,7 +61,7 @@ export async function rehearseRollback(options: RehearsalOptions): Promise<Rehea
   }
 }
 
-/** A completed rollback must have made a revision. A wrapper may end with success without having made one. */
+/** A wrapper may end with success although Helm has made no revision. */
 function endOf(
   outcome: Rehearsal['outcome'],
   said: string,
@@ -76,10 +72,7 @@ function endOf(
   return { outcome: 'failed', message: 'it ended as if all were well, and made no revision' };
 }
 
-/**
- * A wrapper with its own kubeconfig would bypass the gateway and really do the rollback. So it first gets a harmless
- * command. Throws `InputInvalid` if no request of that command arrives.
- */
+/** A wrapper with its own kubeconfig would really roll back, so a harmless command first has to reach the gateway. */
 async function refuseOwnWay(options: RehearsalOptions, gateway: Gateway, seen: () => Recording): Promise<void> {
   const { binary, namespace, release } = options;
   const { onLine: _, ...silent } = options;
@@ -100,7 +93,6 @@ function rehearsalArguments({
   return [...args, '--timeout', `${timeoutSeconds}s`, '--namespace', namespace, ...(extraArguments ?? [])];
 }
 
-/** Throws `HelmMissing` if Helm cannot be started. */
 async function runHelm(
   options: RehearsalOptions,
   gateway: Gateway,

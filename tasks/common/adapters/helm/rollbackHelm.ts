@@ -15,14 +15,12 @@ interface RollbackHelmOptions {
   helm: ReleaseHelmOptions;
   folder: PrivateFolder;
   onSecret: (secret: string) => void;
-  /** The SHA-256 of the binary, if the pipeline gives one. */
   helmSha256?: string;
 }
 
 /** A rehearsal waits for nothing, so a longer run hangs. */
 const rehearsalSeconds = 120;
 
-/** Runs the Helm of the step through the gateway. */
 export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
   const { helm, folder, onSecret, helmSha256 } = options;
   const { binary, kubeconfig, namespace, environment, releaseName, workingDirectory, redact } = helm;
@@ -44,7 +42,6 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
         release: releaseName,
         revision,
         records,
-        // The execution uses the same flag.
         ...(isForced ? { extraArguments: ['--force-conflicts'] } : {}),
         workingDirectory,
         timeoutSeconds: rehearsalSeconds,

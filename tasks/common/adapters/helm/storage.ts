@@ -26,27 +26,24 @@ import {
 interface StorageOptions {
   release: string;
   namespace: string;
-  /** The value of HELM_DRIVER. Helm's default is `secret`. */
+  /** HELM_DRIVER; Helm's default is `secret`. */
   driver: string | undefined;
-  /** Redacts descriptions, because Helm writes texts of the API server and of templates into them. */
+  /** Redacts descriptions, which quote the API server and templates. */
   redact?: Redact;
-  /** Called with a sentence about each older record that cannot be read. */
+  /** Gets a sentence about each older record that cannot be read. */
   onNotice?: (notice: string) => void;
 }
 
 interface Driver {
   kind: 'Secret' | 'ConfigMap';
-  /** Converts the value of the field `release` in the object's data. */
+  /** The field `release` of the object's data. */
   decode(stored: string): Buffer;
   encode(zipped: Buffer): string;
-  /**
-   * The size of the object's data in bytes, as the API server counts it. For a Secret this is the size without its
-   * base64 encoding.
-   */
+  /** In bytes, as the API server counts the data. */
   sizeOf(object: KubeObject): number;
 }
 
-/** `MaxSecretSize` of k8s.io/api. The same limit applies to a ConfigMap. */
+/** `MaxSecretSize` of k8s.io/api, which limits a ConfigMap too. */
 const recordMaxBytes = 1024 * 1024;
 
 function texts({ data }: KubeObject): string[] {
@@ -55,7 +52,7 @@ function texts({ data }: KubeObject): string[] {
 
 const inflatedMaxBytes = 100 * 1024 * 1024;
 const updateTries = 5;
-/** The last revision, the one before it, and the one that served before these: what a deploy or a rollback compares. */
+/** The last revision, the one before it, and the one that served before these. */
 const revisionsReadAhead = 3;
 
 /** Helm encodes the record once, and Kubernetes encodes the data of a Secret once more. */
@@ -74,9 +71,8 @@ const configMapDriver: Driver = {
 };
 
 /**
- * Helm's storage of one release. Throws `StorageUnsupported` for a driver whose records are not in the cluster. Reading
- * throws `RecordUnreadable` if the newest record cannot be read. An older unreadable record causes a notice and gets
- * the status `unknown` in the history.
+ * Throws `StorageUnsupported` if the records are not in the cluster. Reading throws `RecordUnreadable` for the newest
+ * record; an older one causes a notice and gets the status `unknown`.
  */
 export function createReleaseStorage(cluster: Cluster, options: StorageOptions): ReleaseStorage {
   const driver = driverNamed(options.driver);
@@ -159,7 +155,7 @@ export function createReleaseStorage(cluster: Cluster, options: StorageOptions):
   };
 }
 
-/** Makes a copy that is owned by its record, so that Kubernetes removes the copy with the record. */
+/** The copy is owned by its record, so that Kubernetes removes both. */
 function copyObject({ apiVersion, kind, metadata, ...content }: KubeObject, name: string): KubeObject {
   const { namespace, uid = '' } = metadata;
   return {
@@ -214,7 +210,7 @@ async function readRevision({ object, revision }: Stored, reading: Reading): Pro
     createdAt: creation(object),
   };
   try {
-    // The revision comes from the object's name, because Helm finds the record by that name.
+    // Helm finds the record by the object's name, so the revision comes from there.
     const record = await readRecord(object, reading.driver);
     return { ...readableRevision(record, stored, reading.options.redact ?? unredacted), revision };
   } catch (error) {
@@ -225,7 +221,7 @@ async function readRevision({ object, revision }: Stored, reading: Reading): Pro
   }
 }
 
-/** The content of a storage object. Throws `RecordUnreadable`, which names the object. */
+/** Throws `RecordUnreadable`. */
 async function readRecord(object: KubeObject, driver: Driver): Promise<ReleaseRecord> {
   const { name, namespace } = object.metadata;
   const unreadable = (why: string, cause?: unknown): TaskError => {
@@ -248,7 +244,7 @@ async function readRecord(object: KubeObject, driver: Driver): Promise<ReleaseRe
 
 const gzipMagic = Buffer.from([0x1f, 0x8b, 0x08]);
 
-/** Helm before 2.0 final did not compress its records. Helm still reads such records, so this function does too. */
+/** Helm before 2.0 final did not compress its records. */
 async function inflated(bytes: Buffer, unreadable: (why: string, cause?: unknown) => TaskError): Promise<Buffer> {
   if (!bytes.subarray(0, gzipMagic.length).equals(gzipMagic)) return bytes;
   try {

@@ -22,15 +22,14 @@ import { resourcePath } from './resources';
 import type { AccessRule, ApiResource } from '../../core/kubernetes/access';
 
 export interface ClusterOptions extends TransportChoices {
-  /** Called with sentences about limits that do not stop the work, such as a missing permission. */
+  /** Gets sentences about limits that do not stop the work, such as a missing permission. */
   onNotice?: (notice: string) => void;
 }
 
-/** The cluster port with the additions that only its creator needs. */
 export interface ClusterConnection extends Cluster {
-  /** The API server's origin, without credentials. */
+  /** The origin, without credentials. */
   readonly server: string;
-  /** The namespace of the kubeconfig's context. */
+  /** Of the kubeconfig's context. */
   readonly namespace: string | undefined;
   /** Ends all connections. Stop every follower before. */
   close(): void;
@@ -38,10 +37,7 @@ export interface ClusterConnection extends Cluster {
 
 const podLogMaxBytes = 8 * 1024 * 1024;
 
-/**
- * Connects to the cluster of a kubeconfig (a path, or several as in KUBECONFIG). Sends no request yet. Throws
- * `ConnectionMissing` or `InputInvalid` if the kubeconfig cannot be used.
- */
+/** Sends no request yet. Throws `ConnectionMissing` or `InputInvalid` if the kubeconfig cannot be used. */
 export function createCluster(kubeconfigPath: string, options: ClusterOptions = {}): Promise<ClusterConnection> {
   return Promise.resolve().then(() => connect(kubeconfigPath, options));
 }
@@ -102,7 +98,6 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
 
 async function getObject(requests: Requests, ref: ReadRef): Promise<KubeObject | undefined> {
   const resource = await requests.resource(ref.apiVersion, ref.kind);
-  // An object of a kind that is not served cannot exist.
   if (resource === undefined) return undefined;
   const attempt = objectAttempt('get', ref, resource);
   const answer = await requests.transport.send({
@@ -129,7 +124,7 @@ function understood(requests: Requests, value: unknown, ref: ObjectKind, attempt
 type ReadRef = ObjectRef & { metadataOnly?: boolean };
 type ObjectKind = Pick<ReadRef, 'apiVersion' | 'kind' | 'metadataOnly'>;
 
-/** Never returns the path of a collection, because a DELETE on a collection would remove everything in it. */
+/** Never the path of a collection, because a DELETE there would remove everything in it. */
 function objectPath(resource: ApiResource, ref: ObjectRef, attempt: Attempt): string {
   if (ref.name === '' || ref.name === '.' || ref.name === '..') {
     throw new TaskError('ChartInvalid', `An object of kind ${ref.kind} has no usable name ("${ref.name}").`);
@@ -186,7 +181,7 @@ async function patchObject(requests: Requests, ref: ObjectRef, patch: unknown, d
   return understood(requests, value, ref, attempt);
 }
 
-/** Deletes an object. A missing object counts as success. */
+/** A missing object counts as success. */
 async function deleteObject(
   requests: Requests,
   ref: ObjectRef,
@@ -216,7 +211,7 @@ async function serverTime(requests: Requests): Promise<Date> {
   const attempt: Attempt = { verb: 'get', target: "the API server's version" };
   const answer = await requests.transport.send({ method: 'GET', path: '/version', attempt, retry: 'idempotent' });
   const date = new Date(answer.date ?? '');
-  // A refused answer has a date too, so the status does not matter.
+  // A refused answer has a date too.
   if (!isNaN(date.getTime())) return date;
   throw notUnderstood(attempt, requests.transport.server, 'its answer has no date');
 }
@@ -254,9 +249,8 @@ function texts(value: unknown): string[] {
 }
 
 /**
- * Returns the last `limitBytes` of the last `tailLines` lines. The API server's own limit cuts off the end, where the
- * cause is, so the request allows far more and the rest is dropped here. Returns an empty text if the container has no
- * log (yet).
+ * The last `limitBytes` of the last `tailLines` lines; empty if the container has no log. The API server's own limit
+ * cuts off the end, where the cause is, so the request allows far more.
  */
 async function podLog(
   requests: Requests,
@@ -315,7 +309,6 @@ async function readTail(stream: Readable, limitBytes: number, idleMs: number): P
   return wholeCharacters(tail.subarray(-limitBytes)).toString('utf8');
 }
 
-/** Drops the rest of a character that the cut has split. */
 function wholeCharacters(bytes: Buffer): Buffer {
   const start = bytes.subarray(0, 4).findIndex((byte) => (byte & 0xc0) !== 0x80);
   return start <= 0 ? bytes : bytes.subarray(start);

@@ -14,16 +14,13 @@ import {
 import type { PrivateFolder } from '../agent/privateFolder';
 import type { ServiceConnection, TaskEnvironment } from '../agent/taskEnvironment';
 
-/** A connection to the cluster that Helm and our own client share. */
+/** Helm and our own client share it. */
 interface ClusterConnection {
   /** In the private folder, with mode 0600. */
   kubeconfigPath: string;
   server: string;
-  /** The namespace of the connection. Absent if the connection names none. */
   namespace?: string;
-  /**
-   * Removes the private folder with the kubeconfig. Synchronous and repeatable. It also runs when the process exits.
-   */
+  /** Removes the private folder. Synchronous and repeatable; also runs when the process exits. */
   close(): void;
 }
 
@@ -34,9 +31,8 @@ interface ConnectionHost {
 }
 
 /**
- * Writes our own kubeconfig for the cluster. Every credential is masked before anything is written. Throws
- * `ConnectionMissing` if the inputs and the agent name no cluster, and `ConnectionInvalid` if the connection cannot be
- * used. `podFolder` is where a pod finds its service account.
+ * Masks every credential before anything is written. Throws `ConnectionMissing` if the inputs and the agent name no
+ * cluster, and `ConnectionInvalid` if the connection cannot be used. A pod finds its service account in `podFolder`.
  */
 export function openConnection(
   host: ConnectionHost,
@@ -121,10 +117,7 @@ function commonWishes(connection: ServiceConnection): { acceptUntrustedCerts: bo
   return { acceptUntrustedCerts: /^true$/i.test(accept ?? ''), ...(namespace ? { namespace } : {}) };
 }
 
-/**
- * Looks in the same places and order as client-go: KUBECONFIG, the kubeconfig in the home folder, the service account
- * of the pod.
- */
+/** Looks like client-go at KUBECONFIG, at the kubeconfig in the home folder, and at the pod's service account. */
 function agentsKubeconfig(environment: NodeJS.ProcessEnv, podFolder: string): Kubeconfig {
   const named = (environment['KUBECONFIG'] ?? '').split(path.delimiter).filter((file) => file !== '');
   const home = environment['HOME'] || environment['USERPROFILE'] || homedir();
@@ -178,10 +171,7 @@ function readIfThere(file: string): string | undefined {
   return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
 }
 
-/**
- * Settings for Helm that earlier steps left in HELM_ variables. They are written into our kubeconfig, which Helm gets
- * instead of the variables.
- */
+/** Earlier steps may have left settings for Helm in HELM_ variables. Our kubeconfig replaces these variables. */
 function helmWishes(environment: NodeJS.ProcessEnv): KubeconfigWishes {
   const given = (name: string): string | undefined => environment[`HELM_${name}`] || undefined;
   const authority = given('KUBECAFILE');

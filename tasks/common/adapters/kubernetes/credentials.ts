@@ -15,42 +15,39 @@ export interface Credentials {
 }
 
 export interface CredentialSource {
-  /**
-   * The credentials that are valid now. Returns the same object until they change. Throws `CredentialsRejected` if
-   * there are none.
-   */
+  /** Returns the same object until the credentials change. Throws `CredentialsRejected` if there are none. */
   current(): Promise<Credentials>;
-  /** Reads or requests new credentials after a 401. Returns false if they equal the rejected ones. */
+  /** Obtains new credentials after a 401. Returns false if they equal the rejected ones. */
   renew(rejected: Credentials): Promise<boolean>;
 }
 
 interface CredentialOptions {
-  /** Reads the kubeconfig again, because it may contain a new token by now. */
+  /** The kubeconfig may contain a new token by now. */
   reread: () => ClusterAccess;
   environment: NodeJS.ProcessEnv;
-  /** Called with every token and key at the moment when it is read, so that it can be masked. */
+  /** Called as soon as a token or key is read. */
   onSecret: (secret: string) => void;
-  /** Redacts the error output of a credential plug-in. */
+  /** For the error output of a credential plug-in. */
   redact?: Redact | undefined;
   now: () => number;
   /** Ends a running plug-in. */
   signal: AbortSignal | undefined;
 }
 
-/** Kubelet renews a projected token long before it expires. client-go also reads the file again after this time. */
+/** Kubelet renews a projected token long before it expires. client-go reads the file again after the same time. */
 const tokenFileMaxAgeMs = 60_000;
-/** Credentials are renewed this long before they expire, so that they do not expire during a request. */
+/** Credentials must not expire during a request. */
 const expiryMarginMs = 10_000;
 const execTimeoutMs = 60_000;
 const execOutputMaxBytes = 1024 * 1024;
 
 interface Held {
   credentials: Credentials;
-  /** Milliseconds since 1970. Absent if the credentials do not expire. */
+  /** Milliseconds since 1970; absent if the credentials do not expire. */
   expiresAt?: number;
 }
 
-/** The credentials of one user of a kubeconfig, kept until they expire or are rejected. */
+/** Keeps the credentials until they expire or are rejected. */
 export function credentialSource(initial: ClusterAccess, options: CredentialOptions): CredentialSource {
   let access = initial;
   let held: Held | undefined;
@@ -144,7 +141,7 @@ async function providerToken(user: UserAccess, provider: { name: string }): Prom
       'Use a credential plug-in instead (for AKS: kubelogin convert-kubeconfig).';
     throw new TaskError('CredentialsRejected', message);
   }
-  // Imported only here, because it loads an OpenID client that hardly any pipeline needs.
+  // This loads an OpenID client that hardly any pipeline needs.
   const { OpenIDConnectAuth } = await import('@kubernetes/client-node/dist/oidc_auth.js');
   const carrier: { headers: Record<string, string> } = { headers: {} };
   try {
@@ -202,7 +199,7 @@ function parseExecCredential(output: string, plugin: ExecPlugin): ExecStatus {
   try {
     parsed = JSON.parse(output) as typeof parsed;
   } catch {
-    // The output may be a credential. It is not quoted, and neither is the parser's message, which quotes it.
+    // The output may be a credential, and the parser's message quotes it.
     throw reject('printed something that is not JSON');
   }
   const status = parsed?.status;
@@ -218,9 +215,7 @@ function parseExecCredential(output: string, plugin: ExecPlugin): ExecStatus {
   return fields;
 }
 
-/**
- * Runs the plug-in without a terminal and without stdin, so that a plug-in that asks a person fails instead of hanging.
- */
+/** Without a terminal and stdin, a plug-in that asks a person fails instead of hanging. */
 function runPlugin({ plugin, access, options }: ExecCall): Promise<string> {
   return new Promise((resolve, reject) => {
     const stdout: Buffer[] = [];
@@ -258,10 +253,7 @@ function runPlugin({ plugin, access, options }: ExecCall): Promise<string> {
   });
 }
 
-/**
- * Many plug-ins are batch files on Windows (`az`, `gcloud`, `aws`). The package cross-spawn quotes their arguments for
- * the shell that they need.
- */
+/** Many plug-ins are batch files on Windows; cross-spawn quotes their arguments for the shell that they need. */
 function startPlugin(
   plugin: ExecPlugin,
   signal: AbortSignal | undefined,

@@ -7,10 +7,7 @@ import { resourcePath } from './resources';
 
 const tries = 3;
 
-/**
- * A server-side apply that changes nothing. It overrides conflicts with other field managers, because the caller wants
- * to know what the object would become, not who may change it. Throws TaskError if the API server refuses.
- */
+/** Overrides conflicts, because the caller wants to know what the object would become, not who may change it. */
 export function dryRunApply(
   requests: Requests,
   object: KubeObject,
@@ -19,10 +16,7 @@ export function dryRunApply(
   return apply(requests, object, { fieldManager, dryRun: true, force: true });
 }
 
-/**
- * Checks if an apply without force would be refused. Throws `Conflict` with the API server's message if another field
- * manager has set a field to a different value. Requests only the metadata of the object.
- */
+/** Throws `Conflict` if another field manager has set a field to a different value. Reads only metadata. */
 export async function dryRunApplyUnforced(
   requests: Requests,
   object: KubeObject,
@@ -31,7 +25,7 @@ export async function dryRunApplyUnforced(
   await apply(requests, object, { fieldManager, dryRun: true, force: false });
 }
 
-/** A server-side apply that changes the object. It overrides conflicts with other field managers. */
+/** Overrides conflicts with other field managers. */
 export function serverSideApply(
   requests: Requests,
   object: KubeObject,
@@ -75,7 +69,7 @@ async function apply(
   throw notUnderstood(attempt, requests.transport.server, 'it gave something that is no object');
 }
 
-/** Repeats an apply after a lost connection. An apply may be sent again even if the first one arrived. */
+/** An apply may be sent again even if the first one arrived. */
 async function whileUnreachable<T>(send: () => Promise<T>): Promise<T> {
   for (let count = 1; ; count++) {
     try {

@@ -2,23 +2,22 @@ import { TaskError, type FailureReason } from '../../core/failure';
 
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
 
-/** The purpose of a request, in the words that an error message needs. */
+/** A request in the words of an error message. */
 export interface Attempt {
   verb: Verb;
-  /** For example `Deployment/web in namespace shop` or `Pods in namespace shop`. */
+  /** For example `Deployment/web in namespace shop`. */
   target: string;
-  /** The resource that RBAC must allow. Absent if nobody can grant it (discovery). */
+  /** What RBAC must allow. Absent if nobody can grant it (discovery). */
   resource?: { group: string; plural: string; namespace?: string | undefined };
 }
 
-/** A whole answer of the API server. */
 export interface Answer {
   status: number;
   contentType: string;
   body: Buffer;
-  /** The date header as it was sent: the server's own time. */
+  /** The server's own time, as the date header has it. */
   date?: string;
-  /** The time of the Retry-After header, in milliseconds. */
+  /** From the Retry-After header. */
   retryAfterMs?: number;
 }
 
@@ -34,7 +33,7 @@ const verbWords: Record<Verb, string> = {
 
 const quotedMaxLength = 1000;
 
-/** Problems with the server's certificate. The keys are Node's names of OpenSSL's verdicts. */
+/** The keys are Node's names of OpenSSL's verdicts. */
 const certificateProblems: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed',
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate was issued by an authority that is not trusted',
@@ -67,7 +66,6 @@ const connectionProblems: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS (an http address given as https?)',
 };
 
-/** For example `read Deployment/web in namespace shop`. */
 export function attempted({ verb, target }: Attempt): string {
   return `${verbWords[verb]} ${target}`;
 }
@@ -77,7 +75,7 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-/** The error of a request that got no answer. `server` is the origin of the API server, without credentials. */
+/** `server` is the origin, without credentials. */
 export function connectionFailure(error: unknown, attempt: Attempt, server: string): TaskError {
   if (error instanceof TaskError) return error;
   const code = codeOf(error);
@@ -104,9 +102,7 @@ export function connectionFailure(error: unknown, attempt: Attempt, server: stri
   return make('ClusterUnreachable', `the API server ${server} cannot be reached, ${problem}.`);
 }
 
-/**
- * The error of an answer that does not come from Kubernetes: a login page, a proxy's error page, an incomplete body.
- */
+/** For an answer that does not come from Kubernetes: a login page, a proxy's error page, an incomplete body. */
 export function notUnderstood(attempt: Attempt, server: string, what: string, cause?: unknown): TaskError {
   const message = `Could not ${attempted(attempt)}: what answered at ${server} is not understood as a Kubernetes API server, ${what}.`;
   return new TaskError('ClusterUnreachable', message, { cause, facts: { server } });
@@ -116,7 +112,6 @@ export function cancelled(attempt: Attempt): TaskError {
   return new TaskError('Cancelled', `Stopped before it was done: ${attempted(attempt)}.`);
 }
 
-/** The fields of a Kubernetes Status that errors need. */
 interface Status {
   message: string;
   reason: string;
@@ -124,7 +119,7 @@ interface Status {
   details: { name?: string; kind?: string };
 }
 
-/** The Status in an answer. Returns undefined if the answer is not a Status. */
+/** Undefined if the answer is no Status. */
 export function statusOf(answer: Pick<Answer, 'body'>): Status | undefined {
   let parsed: unknown;
   try {
@@ -151,7 +146,6 @@ export function asStatus(value: unknown): Status | undefined {
   };
 }
 
-/** The error of a request that the API server refused. */
 export function refusal(answer: Answer, attempt: Attempt, server: string): TaskError {
   const status = statusOf(answer);
   const said = status?.message || snippet(answer);
@@ -164,7 +158,7 @@ export function refusal(answer: Answer, attempt: Attempt, server: string): TaskE
   };
   const make = (reason: FailureReason, message: string): TaskError => new TaskError(reason, message, { facts });
 
-  // A proxy or gateway on the way refuses with a page of its own. Then no permission in Kubernetes helps.
+  // A proxy on the way refuses with a page of its own; then no permission in Kubernetes helps.
   if (status === undefined && /html/i.test(answer.contentType)) {
     return notUnderstood(attempt, server, `it answered ${answer.status} with a web page: ${said}`);
   }
@@ -197,10 +191,7 @@ export function refusal(answer: Answer, attempt: Attempt, server: string): TaskE
   }
 }
 
-/**
- * Returns true if an authorizer refused. Admission and quota also answer a write with 403, but only authorizers say
- * what a user cannot do.
- */
+/** Admission and quota also answer a write with 403, but only authorizers say what a user cannot do. */
 function isDeniedByAuthorizer(attempt: Attempt, said: string): boolean {
   if (!isWrite(attempt) || said === '') return true;
   return /\bcannot \w+ (resource|path)\b/i.test(said) || /does not have (access|the permission)/i.test(said);
@@ -216,7 +207,7 @@ function isWrite({ verb }: Attempt): boolean {
   return verb === 'create' || verb === 'update' || verb === 'patch' || verb === 'delete';
 }
 
-/** The sentence that tells the owner of the platform what to grant. */
+/** For the owner of the platform. */
 function grant({ verb, resource }: Attempt): string {
   if (resource === undefined) return 'The identity of the connection must be allowed to do that.';
   const group = resource.group === '' ? 'the core API group' : `API group "${resource.group}"`;
@@ -225,7 +216,7 @@ function grant({ verb, resource }: Attempt): string {
   return `Grant the verb "${verb}" on resource "${resource.plural}" of ${group}, ${where}.`;
 }
 
-/** The beginning of an answer that is not a Status, on one line. */
+/** On one line. */
 export function snippet({ body }: Pick<Answer, 'body'>): string {
   const text = body.subarray(0, 400).toString('utf8').replace(/\s+/g, ' ').trim();
   return text.slice(0, 200);

@@ -5,8 +5,8 @@ import { builtInResources, groupVersionPath, parseResourceList } from './resourc
 import type { ApiResource } from '../../core/kubernetes/access';
 
 /**
- * Finds the kind that a person names in lower case by kind, plural, singular or short name, with the group if more than
- * one API has it. Without a group only the kinds of Kubernetes itself are searched, in their newest version.
+ * `kind` is the kind, plural, singular or short name in lower case. Without a group only the kinds of Kubernetes itself
+ * are searched, in their newest version.
  */
 export async function findResource(requests: Requests, kind: string, group?: string): Promise<ApiResource | undefined> {
   if (group === undefined) return builtInResources().findLast((resource) => isNamed(resource, kind));
@@ -17,7 +17,7 @@ export async function findResource(requests: Requests, kind: string, group?: str
     const list = await requests.json({ method: 'GET', path, attempt, retry: 'idempotent' });
     const others = otherNames(list);
     const resources = parseResourceList(version, list) ?? [];
-    // Full names come first, because the full name of one kind may be the short name of another.
+    // The full name of one kind may be the short name of another.
     const found =
       resources.find((resource) => isNamed(resource, kind)) ??
       resources.find(({ plural }) => others.get(plural)?.includes(kind) === true);
@@ -30,7 +30,7 @@ function isNamed({ kind, plural }: ApiResource, word: string): boolean {
   return kind.toLowerCase() === word || plural === word;
 }
 
-/** The singular and short names of each kind in an APIResourceList, keyed by plural. */
+/** Singular and short names by plural. */
 function otherNames(list: unknown): ReadonlyMap<string, readonly unknown[]> {
   const resources = isRecord(list) && Array.isArray(list['resources']) ? list['resources'].filter(isRecord) : [];
   return new Map(
@@ -41,7 +41,7 @@ function otherNames(list: unknown): ReadonlyMap<string, readonly unknown[]> {
   );
 }
 
-/** The versions of the group, with the preferred one first. */
+/** The preferred version comes first. */
 function versionsOf(groups: unknown, wanted: string): string[] {
   const list = isRecord(groups) && Array.isArray(groups['groups']) ? groups['groups'].filter(isRecord) : [];
   const group = list.find(({ name }) => name === wanted);

@@ -19,7 +19,7 @@ interface FollowOptions {
   onNotice: (notice: string) => void;
   /** The longest time until an API server begins an answer. */
   responseMs: number;
-  /** A watch that is silent for this time is renewed. The API server sends a bookmark about every minute. */
+  /** A silent watch is renewed after this time. The API server sends a bookmark about every minute. */
   silenceMs?: number;
   pollMs?: number;
   maxLineBytes?: number;
@@ -30,25 +30,21 @@ const defaultPollMs = 2_000;
 const defaultMaxLineBytes = 16 * 1024 * 1024;
 /** Changes within this time are reported together. */
 const coalesceMs = 20;
-/**
- * The upper limit of the pause between snapshots, so that the end of a rollout is seen at once even with many objects.
- */
+/** The longest pause between snapshots, so that the end of a rollout is seen at once even with many objects. */
 const longestRestMs = 150;
-/** If the first reading fails for a reason that may pass, it is retried for this time. */
+/** A first reading that fails for a passing reason is retried for this time. */
 const firstReadingMs = 15_000;
-/**
- * An object may arrive on one watch before its owner arrives on another. This many objects are kept back for this time.
- */
+/** An object may arrive before its owner, so that many objects are kept back for this time. */
 const limboMs = 10_000;
 const limboMaxSize = 200;
-/** An object of a list that is younger than this may have an owner that was created after the owners were listed. */
+/** The owner of a younger object may have been created after the owners were listed. */
 const youngMs = 60_000;
 /** A watch that ends sooner and without an event counts as a failure, so that it is not repeated in a tight loop. */
 const quietWatchMs = 5_000;
-/** After this number of failures in a row, everything is listed again. */
+/** After so many failures in a row, everything is listed again. */
 const resumeTries = 5;
 
-/** Follows queries until `stop` or until a signal aborts. Resolves when every query has been read or has failed. */
+/** Resolves when every query has been read or has failed. */
 export async function follow(
   requests: Requests,
   queries: readonly FollowQuery[],
@@ -64,7 +60,7 @@ interface Unread {
   message: string;
 }
 
-/** One LIST and one WATCH, with the objects that they have returned. */
+/** One LIST and one WATCH. */
 interface Group {
   query: ListQuery;
   /** An object is kept if at least one of these wants it. */
@@ -75,7 +71,7 @@ interface Group {
   hasWatched: boolean;
   /** Ends the current loop, so that the group is listed again. */
   restart: AbortController;
-  /** Settles when the first reading since the (re)start of the group succeeds or fails. */
+  /** Settles when the first reading since the (re)start succeeds or fails. */
   first: Promise<void>;
   settleFirst: () => void;
 }
@@ -130,11 +126,7 @@ function createFollower(requests: Requests, options: FollowOptions): Follower {
   };
 }
 
-/**
- * The time for which changes are collected before they are reported. A caller that needs long to process a snapshot
- * (thousands of pods) waits twice as long before the next one, so that processing takes a third of a processor and not
- * all of it.
- */
+/** After a snapshot of thousands of pods, the caller rests twice as long, so that it takes a third of a processor. */
 export function restAfter(lookedMs: number): number {
   return Math.max(coalesceMs, Math.min(2 * lookedMs, longestRestMs));
 }
@@ -145,7 +137,6 @@ interface NewsBoard {
   wait(milliseconds: number, signals: readonly AbortSignal[]): Promise<void>;
 }
 
-/** Remembers if something was posted since the last wait ended. */
 function newsBoard(): NewsBoard {
   let version = 0;
   let seen = 0;
@@ -185,7 +176,7 @@ function stopped(query: ListQuery): Unread {
   return { reason: 'Cancelled', message: `${query.kind} objects are no longer followed.` };
 }
 
-/** Picks the newer state, because two queries may hold the same object in different states. */
+/** Two queries may hold the same object in different states. */
 function newer(known: KubeObject | undefined, object: KubeObject): KubeObject {
   const one = known?.metadata.resourceVersion;
   const other = object.metadata.resourceVersion;
@@ -221,7 +212,7 @@ async function addQueries(following: Following, queries: readonly FollowQuery[])
       group = newGroup(query);
       following.groups.set(key, group);
     } else if (!touched.has(group)) {
-      // Objects that the other queries did not want were dropped. Only a new list brings them back.
+      // Only a new list brings back the objects that the other queries did not want.
       armFirst(group);
       group.restart.abort();
     }
@@ -262,10 +253,7 @@ function armFirst(group: Group): void {
   });
 }
 
-/**
- * Starts (or restarts) the loop of a group. `before` is the first reading of the previous group: the filter of this
- * group may depend on it, because owners come first.
- */
+/** The filter of this group may depend on the owners, which the previous group reads in `before`. */
 function startGroup(following: Following, group: Group, before: Promise<void>): void {
   const life = new AbortController();
   setMaxListeners(0, life.signal);
@@ -285,7 +273,6 @@ function startGroup(following: Following, group: Group, before: Promise<void>): 
     });
 }
 
-/** One run of a group's loop, from its first list until it is stopped or restarted. */
 interface Life {
   following: Following;
   group: Group;
@@ -293,11 +280,9 @@ interface Life {
   before: Promise<void>;
 }
 
-/** The next action after a watch has ended. */
 type Next =
-  /** Continue from this version. */
   | { next: 'resume'; resourceVersion: string; progressed: boolean }
-  /** The version is too old or unknown, so the group is listed again. */
+  /** The version is too old or unknown. */
   | { next: 'relist' }
   /** The permission to watch is missing. */
   | { next: 'poll' };
@@ -332,7 +317,7 @@ async function live(life: Life): Promise<void> {
       const isLasting = lastingReasons.has(failure.reason);
       if (isLasting || performance.now() - startedAt > firstReadingMs) group.settleFirst();
       await abortableDelay(pauseAfter(failure, group, failures++), [signal]);
-      // The API server cannot continue from this version, for example after a restore from a backup. It is given up.
+      // The API server cannot continue from this version, for example after a restore from a backup.
       if (failures > resumeTries) resourceVersion = undefined;
     }
   }
@@ -342,10 +327,7 @@ function isOver(signal: AbortSignal): boolean {
   return signal.aborted;
 }
 
-/**
- * Reasons that do not pass within seconds. They are still retried, because a permission can be granted and a kind
- * installed.
- */
+/** They do not pass within seconds, but a permission can be granted and a kind installed. */
 const lastingReasons: ReadonlySet<FailureReason> = new Set<FailureReason>([
   'PermissionDenied',
   'CredentialsRejected',
@@ -358,8 +340,7 @@ function pauseAfter({ reason, facts }: TaskError, group: Group, failures: number
   const asked = facts['retryAfterMs'];
   if (typeof asked === 'number') return Math.max(asked, backoffMs(failures));
   const isRefused = reason === 'PermissionDenied' || reason === 'CredentialsRejected';
-  // A group that was watched before is retried soon: an API server that has just started does not know the users'
-  // permissions yet.
+  // An API server that has just started does not know the users' permissions yet.
   return isRefused && !group.hasWatched ? Math.min(1_000 * 2 ** failures, 30_000) : backoffMs(failures);
 }
 
@@ -385,7 +366,7 @@ function noticePolling({ group, following }: Life, plural: string): void {
   );
 }
 
-/** Lists everything again. Missing objects are removed from the group only after the whole list was read. */
+/** Missing objects are removed only after the whole list was read. */
 async function relist(life: Life): Promise<string> {
   const { group, following, signal, before } = life;
   let fresh = new Map<string, KubeObject>();
@@ -403,7 +384,7 @@ async function relist(life: Life): Promise<string> {
         if (isWanted(group, object)) fresh.set(key, held(following, group, object));
         else if (isYoung(object)) keepBack(group, key, object);
       }
-      // Processing a large page must not block the other streams.
+      // A large page must not block the other streams.
       await nextTurn();
     },
   });
@@ -430,7 +411,6 @@ function isWanted(group: Group, object: KubeObject): boolean {
   return group.keepers.some((query) => query.keep(object));
 }
 
-/** The stored form of a wanted object: trimmed and redacted. */
 function held({ requests }: Following, group: Group, object: KubeObject): KubeObject {
   const keepers = group.keepers.filter((query) => query.keep(object));
   const [first] = keepers;
@@ -439,7 +419,7 @@ function held({ requests }: Following, group: Group, object: KubeObject): KubeOb
   return withRedactedMessages(kept, requests.transport.redact);
 }
 
-/** One WATCH from a version until its end. Throws if the watch could not be opened or broke in an unknown way. */
+/** Throws if the watch could not be opened or broke in an unknown way. */
 async function watch(life: Life, resourceVersion: string): Promise<Next> {
   const { group, following, signal } = life;
   const { requests } = following;
@@ -455,7 +435,7 @@ async function watch(life: Life, resourceVersion: string): Promise<Next> {
         watch: 'true',
         allowWatchBookmarks: 'true',
         resourceVersion,
-        // The time is random, so that many watches do not end at the same moment.
+        // Many watches must not end at the same moment.
         timeoutSeconds: String(Math.round(300 + Math.random() * 300)),
         labelSelector: group.query.labelSelector,
         fieldSelector: group.query.fieldSelector,
@@ -508,8 +488,7 @@ async function readWatch(life: Life, stream: IncomingMessage, from: string): Pro
   } catch (error) {
     if (error instanceof RangeError) throw notUnderstood(attempt, server, `its watch gave ${error.message}`, error);
     if (error instanceof TaskError) throw error;
-    // A connection often ends in the middle of a watch (idle limits of load balancers, restarts). The next watch shows
-    // if the server is still there.
+    // Idle limits and restarts often cut a watch. The next watch shows if the server is still there.
     if (!isCutOff(error)) throw connectionFailure(error, attempt, server);
   } finally {
     clearTimeout(silence);
@@ -600,7 +579,7 @@ function isYoung({ metadata }: KubeObject): boolean {
   return Date.now() - Date.parse(metadata.creationTimestamp ?? '') < youngMs;
 }
 
-/** Keeps an object until its owner arrives. An object without owners is dropped. */
+/** Keeps an object until its owner arrives. */
 function keepBack(group: Group, key: string, object: KubeObject): void {
   const belongsTo = ownersOf(object);
   if (belongsTo.length === 0) return;
@@ -612,14 +591,14 @@ function keepBack(group: Group, key: string, object: KubeObject): void {
   group.limbo.set(key, { object, belongsTo, until: now + limboMs });
 }
 
-/** The uids of an object's owners, and of the object that an Event is about. */
+/** Includes the object that an Event is about. */
 function ownersOf({ metadata, involvedObject }: KubeObject): string[] {
   const owners = (metadata.ownerReferences ?? []).map(({ uid }) => uid);
   const subject = (involvedObject as { uid?: unknown } | undefined)?.uid;
   return typeof subject === 'string' ? [...owners, subject] : owners;
 }
 
-/** Checks the kept-back objects of an owner that has just arrived, and then the objects that they own. */
+/** Checks the objects of an owner that has just arrived, and then the objects that they own. */
 function releaseLimbo(following: Following, owner: string | undefined): void {
   if (owner === undefined) return;
   const now = performance.now();

@@ -9,15 +9,11 @@ import { resourcePath } from './resources';
 import { abortableDelay, backoffMs } from './transport';
 import type { ApiResource } from '../../core/kubernetes/access';
 
-/** After this number of failures in a row, the log is given up. */
+/** In a row. */
 const maximumFailures = 30;
-/**
- * The two streams of a container are not stamped in one order, and a log resumes only at whole seconds. So this much is
- * read again.
- */
+/** The streams of a container are not stamped in one order, and a log resumes only at whole seconds. */
 const replayMs = 1000;
 
-/** The state of reading one log, over all requests that it takes. */
 interface Reading {
   requests: Requests;
   ref: ContainerRef;
@@ -27,18 +23,14 @@ interface Reading {
   position: { sinceMs: number; seen: Map<string, number> };
 }
 
-/** The result of one request. */
 type Round =
   | { round: 'refused'; answer: Answer }
   /** `rest` is a last line without a line break. */
   | { round: 'ended'; hasNews: boolean; rest: StampedLine | undefined }
-  /** The lines carry no times, so there is no position from which to resume. */
+  /** The lines carry no times, so the log cannot be resumed. */
   | { round: 'unstamped' };
 
-/**
- * Reports every line of a container's log once, as it arrives, even if connections break or API servers restart. Throws
- * errors that cannot pass, such as `PermissionDenied`.
- */
+/** Reports every line once, even if connections break. Throws errors that cannot pass, such as `PermissionDenied`. */
 export async function followPodLog(
   requests: Requests,
   ref: ContainerRef,
@@ -63,7 +55,7 @@ export async function followPodLog(
     } catch (error) {
       if (isOver(signal)) return ended('aborted');
       const failure = asTaskError(error);
-      // While a container has logged nothing, the kubelet and so the API server do not even begin an answer.
+      // While a container has logged nothing, the API server does not even begin an answer.
       if (failure.facts['code'] === 'ETIMEDOUT') continue;
       if (!isPassing(failure, hasRead) || ++failures > maximumFailures) throw failure;
       isConfirming = false;
@@ -74,8 +66,7 @@ export async function followPodLog(
     hasRead = true;
     if (isOver(signal)) return ended('aborted');
     if (round.round === 'unstamped') return ended('ended');
-    // An API server that shuts down ends the stream in the same way as a container that ends. So the end counts only
-    // after a second request confirms it.
+    // An API server that shuts down ends the stream like a container that ends, so a second request confirms the end.
     if (isConfirming && !round.hasNews) {
       if (round.rest !== undefined) give(reading, round.rest);
       return ended('ended');
@@ -110,17 +101,14 @@ function isOver(signal: AbortSignal): boolean {
   return signal.aborted;
 }
 
-/** Returns how the log ended if the answer says that there is nothing (more) to read, otherwise undefined. */
+/** Undefined if the log may go on. */
 function endOf(answer: Answer): LogEnd['end'] | undefined {
   if (answer.status === 404 && statusOf(answer) !== undefined) return 'gone';
   if (answer.status !== 400) return undefined;
   return statusOf(answer)?.message.includes('waiting to start') === true ? 'waiting' : 'ended';
 }
 
-/**
- * Returns true if a retry may help. An API server that has just started may not know its users and their permissions
- * yet.
- */
+/** An API server that has just started may not know its users and their permissions yet. */
 function isPassing({ reason }: TaskError, hasRead: boolean): boolean {
   if (reason === 'ClusterUnreachable') return true;
   return hasRead && (reason === 'CredentialsRejected' || reason === 'PermissionDenied');
@@ -191,14 +179,14 @@ interface StampedLine {
   text: string;
 }
 
-/** Parses `2026-03-01T12:00:00.123456789Z text`. The time is the node's own, with its offset. */
+/** Parses `2026-03-01T12:00:00.123456789Z text`, with the time of the node. */
 function stamped(line: string): StampedLine | undefined {
   const [, stamp = '', text = ''] = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*) ?(.*)$/s.exec(line) ?? [];
   const at = Date.parse(stamp);
   return Number.isNaN(at) ? undefined : { stamp, at, text };
 }
 
-/** Several lines may have the same time, so each time is counted as often as it was reported. */
+/** Several lines may have the same time, so times are counted. */
 function isKnown(known: Map<string, number>, { stamp }: StampedLine): boolean {
   const times = known.get(stamp) ?? 0;
   if (times === 0) return false;

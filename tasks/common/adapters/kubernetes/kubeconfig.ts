@@ -3,7 +3,7 @@ import path from 'node:path';
 import { parseDocument } from 'yaml';
 import { TaskError } from '../../core/failure';
 
-/** A credential plug-in of a kubeconfig (client.authentication.k8s.io). */
+/** See client.authentication.k8s.io. */
 export interface ExecPlugin {
   apiVersion: string;
   command: string;
@@ -13,7 +13,7 @@ export interface ExecPlugin {
   installHint: string | undefined;
 }
 
-/** The ways in which a user of a kubeconfig authenticates. Several may be set; a token wins, as in client-go. */
+/** Several may be set; a token wins, as in client-go. */
 export interface UserAccess {
   token?: string;
   tokenFile?: string;
@@ -26,10 +26,7 @@ export interface UserAccess {
   impersonation: Readonly<Record<string, string | string[]>>;
 }
 
-/**
- * One context of a kubeconfig with everything that a request needs. Its files have been read, and its paths are
- * absolute.
- */
+/** One context of a kubeconfig. Its files have been read, and its paths are absolute. */
 export interface ClusterAccess {
   context: string;
   /** Has no slash at the end, but may contain a path (Rancher). */
@@ -57,9 +54,8 @@ interface Config {
 }
 
 /**
- * Reads a kubeconfig, or several joined as in the variable KUBECONFIG (the first file that defines a name wins). Throws
- * `ConnectionMissing` if the file or context does not exist, and `InputInvalid` if the file cannot be parsed. No
- * message quotes the content, because it contains credentials.
+ * Reads a kubeconfig, or several as in KUBECONFIG. Throws `ConnectionMissing` if the file or context does not exist,
+ * and `InputInvalid` if it cannot be parsed. No message quotes the content, because it contains credentials.
  */
 export function readKubeconfig(location: string, contextName?: string): ClusterAccess {
   const files = configFiles(location);
@@ -179,7 +175,7 @@ function userAccess({ fields, folder }: Entry): UserAccess {
   return user;
 }
 
-/** A command with a slash is relative to the kubeconfig. Any other command is searched on PATH, as in client-go. */
+/** As in client-go, a command with a slash is relative to the kubeconfig, and any other is searched on PATH. */
 function execPlugin(fields: Fields, folder: string): ExecPlugin {
   const command = text(fields['command']) ?? '';
   const env = Array.isArray(fields['env']) ? (fields['env'] as unknown[]) : [];
@@ -230,7 +226,7 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Accepts numbers, because YAML reads a token or name that consists of digits as a number. */
+/** YAML reads a token or name of digits as a number. */
 function text(value: unknown): string | undefined {
   if (typeof value === 'number') return String(value);
   return typeof value === 'string' && value !== '' ? value : undefined;

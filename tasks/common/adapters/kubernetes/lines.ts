@@ -1,7 +1,6 @@
 /**
- * Yields each complete line of a byte stream without its line feed. It cuts at bytes, so a character that is split over
- * two chunks stays whole. Throws RangeError for a line longer than `maxBytes`. A last line without a line feed was cut
- * off and is not yielded.
+ * Yields the complete lines of a stream. A last line without a line feed was cut off and is not yielded. Throws
+ * RangeError for a line longer than `maxBytes`.
  */
 export async function* byteLines(stream: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<string> {
   let parts: Buffer[] = [];
@@ -24,10 +23,7 @@ export async function* byteLines(stream: AsyncIterable<Buffer>, maxBytes: number
   }
 }
 
-/**
- * Yields the lines of a byte stream without their line feeds, cut to `maxBytes`. The rest of a longer line is dropped
- * as it arrives. A last line without a line feed is yielded as not whole.
- */
+/** Cuts lines to `maxBytes`. A last line without a line feed is not whole. */
 export async function* boundedLines(
   stream: AsyncIterable<Buffer>,
   maxBytes: number,
@@ -40,7 +36,7 @@ export async function* boundedLines(
     while (from < chunk.length) {
       const end = chunk.indexOf(0x0a, from);
       const part = chunk.subarray(from, end < 0 ? chunk.length : end).subarray(0, maxBytes - size);
-      // A copy, so that a part that is kept does not keep the whole chunk in memory.
+      // A copy does not keep the whole chunk in memory.
       if (part.length > 0) parts.push(end < 0 ? Buffer.from(part) : part);
       size += part.length;
       isOpen = end < 0;

@@ -5,23 +5,20 @@ import { readKubeconfig, type ClusterAccess } from './kubeconfig';
 import { createTransport, defaultTiming, type Timing, type Transport } from './transport';
 
 export interface TransportChoices {
-  /** A context of the kubeconfig, if it is not the current one. */
+  /** The default is the current context. */
   context?: string;
   /** Ends every request with `Cancelled`. Leave it out if a cancelled task must still read. */
   signal?: AbortSignal;
-  /** Called with every token, password and key at the moment when it is read, so that it can be masked. */
+  /** Called as soon as a token, password or key is read. */
   onSecret?: (secret: string) => void;
-  /** Redacts all text from the API server and from credential plug-ins. */
+  /** For all text from the API server and from credential plug-ins. */
   redact?: Redact;
-  /** For proxies and credential plug-ins. The default is the environment of the process. */
+  /** For proxies and credential plug-ins; the default is the environment of the process. */
   environment?: NodeJS.ProcessEnv;
   timing?: Partial<Timing>;
 }
 
-/**
- * Opens the transport to the API server of a kubeconfig (a path, or several as in KUBECONFIG). Sends no request yet.
- * Throws `ConnectionMissing` or `InputInvalid` if the kubeconfig cannot be used.
- */
+/** Sends no request yet. Throws `ConnectionMissing` or `InputInvalid` if the kubeconfig cannot be used. */
 export function openTransport(
   kubeconfigPath: string,
   choices: TransportChoices,
@@ -29,7 +26,7 @@ export function openTransport(
   const environment = choices.environment ?? process.env;
   const { signal, redact } = choices;
   const access = readKubeconfig(kubeconfigPath, choices.context);
-  // Many simultaneous requests listen to one signal. This is not a leak, so Node's warning is switched off.
+  // Many simultaneous requests listen to one signal, which is no leak.
   if (signal !== undefined) setMaxListeners(0, signal);
   const credentials = credentialSource(access, {
     reread: () => readKubeconfig(kubeconfigPath, choices.context),

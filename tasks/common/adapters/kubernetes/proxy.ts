@@ -3,14 +3,11 @@ import { TaskError } from '../../core/failure';
 
 interface ProxyOptions {
   environment: NodeJS.ProcessEnv;
-  /** The proxy of the kubeconfig. It wins over the environment. */
+  /** Of the kubeconfig; it wins over the environment. */
   proxyUrl: string | undefined;
 }
 
-/**
- * The proxy for a server, by the rules of Go's httpproxy, which Helm and kubectl use. Returns undefined if no proxy is
- * needed.
- */
+/** Follows Go's httpproxy, which Helm and kubectl use. Undefined if no proxy is needed. */
 export function proxyFor(server: URL, { environment, proxyUrl }: ProxyOptions): URL | undefined {
   if (proxyUrl !== undefined) return namedProxy(server, proxyUrl);
   const name = server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
@@ -54,7 +51,7 @@ function matches(exception: string, host: string, port: string): boolean {
   if (wantedPort !== undefined && wantedPort !== port) return false;
   const wanted = (net.isIPv6(exception) ? exception : name).replace(/^\[|\]$/g, '').replace(/^\*(?=\.)/, '');
   if (net.isIP(wanted) !== 0) return wanted === host;
-  // A leading dot means subdomains only. Without a dot the name itself matches too.
+  // A leading dot means subdomains only.
   if (wanted.startsWith('.')) return host.endsWith(wanted);
   return host === wanted || host.endsWith(`.${wanted}`);
 }

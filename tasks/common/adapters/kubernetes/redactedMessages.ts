@@ -1,11 +1,7 @@
 import type { KubeObject } from '../../core/kubernetes/object';
 import type { Redact } from '../../core/text/secrets';
 
-/**
- * Redacts the messages of controllers, kubelets and programs in an object. The kubelet cuts a container's last message
- * from the front, and the redactor finds half a secret only at the edge of the message. All other fields stay
- * unchanged.
- */
+/** The kubelet cuts a message from the front, and the redactor finds half a secret only at the edge of the message. */
 export function withRedactedMessages(object: KubeObject, redact: Redact): KubeObject {
   if (object.kind === 'Event') return redactedMessages(object, redact) as KubeObject;
   const { status } = object;
@@ -13,7 +9,7 @@ export function withRedactedMessages(object: KubeObject, redact: Redact): KubeOb
   return { ...object, status: redactedMessages(status, redact) };
 }
 
-/** Redacts a refusal when it is read, before any part of it is quoted or cut. */
+/** Redacts a refusal before any part of it is quoted or cut. */
 export function redactedRefusal(body: Buffer, redact: Redact): Buffer {
   const text = body.toString('utf8');
   let value: unknown;

@@ -7,7 +7,7 @@ import type { Exchange, Transport } from './transport';
 import type { ApiResource } from '../../core/kubernetes/access';
 import type { ListQuery } from '../../core/kubernetes/queries';
 
-/** One page of a list: its objects with apiVersion and kind, and the token of the next page. */
+/** The objects have apiVersion and kind. */
 interface Page {
   items: KubeObject[];
   resourceVersion: string;
@@ -15,40 +15,31 @@ interface Page {
 }
 
 const pageLimit = 500;
-/**
- * After this number of tries everything is read in one request. client-go does the same when its pages keep expiring.
- */
+/** Then everything is read in one request. client-go does the same when its pages keep expiring. */
 const pagedTries = 3;
 
-/** Options for requests that must be sent first, such as discovery. */
+/** For requests that must be sent first, such as discovery. */
 interface How {
   retry?: Exchange['retry'];
   signal?: AbortSignal;
 }
 
-/** Requests that return the API's answers as values. Single reads and followers share them. */
 export interface Requests {
   transport: Transport;
-  /**
-   * Looks a kind up by discovery, which is cached per group and version once it succeeded. Returns undefined if the
-   * kind is not served.
-   */
+  /** Uses discovery, which is cached once it succeeded. Undefined if the kind is not served. */
   resource(apiVersion: string, kind: string, how?: How): Promise<ApiResource | undefined>;
-  /** Like `resource`, but throws `KindNotServed`. */
+  /** Throws `KindNotServed`. */
   served(apiVersion: string, kind: string, attempt: Attempt, how?: How): Promise<ApiResource>;
-  /** Sends a request and returns the JSON of a success. Otherwise throws the API server's error. */
+  /** Throws the API server's error unless it answers with a success. */
   json(exchange: Exchange): Promise<unknown>;
-  /**
-   * Reads all pages in turn. `take` gets each page, so that its memory can be released. Returns the resourceVersion of
-   * the list.
-   */
+  /** `take` gets each page, so that its memory can be released. Returns the resourceVersion of the list. */
   pages(query: ListQuery, options: PagesOptions): Promise<string>;
 }
 
 interface PagesOptions {
   retry: Exchange['retry'];
   signal?: AbortSignal;
-  /** Called before the first page of every try, because the pages of an earlier try are no longer valid. */
+  /** Called before every try, because the pages of an earlier try are no longer valid. */
   start(): void;
   take(items: KubeObject[]): void | Promise<void>;
 }
@@ -81,7 +72,7 @@ export function createRequests(transport: Transport): Requests {
     return resources;
   };
 
-  /** Simultaneous callers share one request, unless its sender is cancelled. */
+  // Simultaneous callers share one request, unless its sender is cancelled.
   const discoverOnce = async (apiVersion: string, how: How): Promise<ApiResource[]> => {
     const shared = underWay.get(apiVersion);
     if (shared === undefined) {
@@ -100,8 +91,7 @@ export function createRequests(transport: Transport): Requests {
   const resource = async (apiVersion: string, kind: string, how: How = {}): Promise<ApiResource | undefined> => {
     const known = builtInResource(apiVersion, kind) ?? discovered.get(apiVersion)?.find((each) => each.kind === kind);
     if (known !== undefined) return known;
-    // A CustomResourceDefinition may have been installed since the last discovery, so a missing kind is looked up
-    // again.
+    // A definition may have been installed since the last discovery.
     return (await discoverOnce(apiVersion, how)).find((each) => each.kind === kind);
   };
 
@@ -170,13 +160,13 @@ function kindNotServed(apiVersion: string, kind: string, attempt: Attempt): Task
   return new TaskError('KindNotServed', message, { facts: { apiVersion, kind } });
 }
 
-/** For example `Pod objects in namespace shop`, with the resource that RBAC must allow. */
+/** For example `Pod objects in namespace shop`. */
 export function listAttempt(verb: Verb, query: ListQuery, resource?: ApiResource): Attempt {
   const where = query.namespace === undefined ? '' : ` in namespace ${query.namespace}`;
   return { verb, target: `${query.kind} objects${where}`, ...rights(resource, query.namespace) };
 }
 
-/** For example `Deployment/web in namespace shop`, with the resource that RBAC must allow. */
+/** For example `Deployment/web in namespace shop`. */
 export function objectAttempt(
   verb: Verb,
   ref: { kind: string; name: string; namespace?: string | undefined },
@@ -192,10 +182,7 @@ function rights(resource: ApiResource | undefined, namespace: string | undefined
   return { resource: { group, plural: resource.plural, namespace: resource.namespaced ? namespace : undefined } };
 }
 
-/**
- * Returns true if a 404 comes from the API server itself. A 404 of anything else (a load balancer, a wrong address)
- * must not count as a missing object.
- */
+/** A 404 of anything else (a load balancer, a wrong address) must not count as a missing object. */
 export function isKubernetesNotFound(answer: Answer): boolean {
   const status = statusOf(answer);
   if (status !== undefined) return status.reason === 'NotFound' || status.code === 404;
@@ -215,10 +202,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/**
- * The Accept header. An API server that does not know the metadata form (an aggregated one) answers with whole objects,
- * and `asKubeObject` reduces them.
- */
+/** An aggregated API server may not know the metadata form; `asKubeObject` reduces its whole objects. */
 export function acceptFor({ metadataOnly }: { metadataOnly?: boolean }, form: 'object' | 'list'): string {
   const kind = form === 'list' ? 'PartialObjectMetadataList' : 'PartialObjectMetadata';
   return metadataOnly === true ? `application/json;as=${kind};g=meta.k8s.io;v=v1,application/json` : 'application/json';
@@ -236,10 +220,7 @@ function metadataOf(metadata: Record<string, unknown>): Record<string, unknown> 
   };
 }
 
-/**
- * An object from an answer. Returns undefined if the value is not an object. Items of a list have no apiVersion and
- * kind, and metadata-only answers have those of their own form. Both get the requested ones.
- */
+/** Undefined for anything else. Items of a list and metadata-only answers get the requested apiVersion and kind. */
 export function asKubeObject(
   value: unknown,
   asked: { apiVersion: string; kind: string; metadataOnly?: boolean },
@@ -253,7 +234,7 @@ export function asKubeObject(
   return { ...value, apiVersion, kind } as KubeObject;
 }
 
-/** Removes managedFields, which are often half of an object. Followers do not need them. */
+/** They are often half of an object, and followers do not need them. */
 export function withoutManagedFields(object: KubeObject): KubeObject {
   delete object.metadata['managedFields'];
   return object;

@@ -1,9 +1,6 @@
 import type { ApiResource } from '../../core/kubernetes/access';
 
-/**
- * The kinds that every supported API server serves (1.25 and later), so that they need no discovery. All other kinds
- * are looked up by discovery.
- */
+/** Every supported API server (1.25 and later) serves these kinds, so they need no discovery. */
 const builtIn: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   v1: {
     ConfigMap: 'configmaps',
@@ -53,7 +50,7 @@ export function builtInResource(apiVersion: string, kind: string): ApiResource |
   return cluster === undefined ? undefined : { apiVersion, kind, plural: cluster, namespaced: false };
 }
 
-/** All built-in kinds, so that a test can compare them with a real API server. */
+/** A test compares them with a real API server. */
 export function builtInResources(): ApiResource[] {
   const rows = (table: typeof builtIn, namespaced: boolean): ApiResource[] =>
     Object.entries(table).flatMap(([apiVersion, kinds]) =>
@@ -62,16 +59,12 @@ export function builtInResources(): ApiResource[] {
   return [...rows(builtIn, true), ...rows(builtInWithoutNamespace, false)];
 }
 
-/**
- * Looks up own properties only: names come from charts, and a name such as `constructor` must not find an inherited
- * property.
- */
+/** Names come from charts, and a name such as `constructor` must not find an inherited property. */
 function own(table: typeof builtIn, apiVersion: string, kind: string): string | undefined {
   const kinds = Object.hasOwn(table, apiVersion) ? table[apiVersion] : undefined;
   return kinds !== undefined && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
 }
 
-/** The path is `/api/v1` for the core group and `/apis/GROUP/VERSION` for all others. */
 export function groupVersionPath(apiVersion: string): string {
   const parts = apiVersion.split('/').map(encodeURIComponent);
   return parts.length === 1 ? `/api/${parts.join('/')}` : `/apis/${parts.join('/')}`;
@@ -84,7 +77,6 @@ export interface ResourcePath {
   query?: Readonly<Record<string, string | undefined>>;
 }
 
-/** The path of a collection or of one object, with its query. */
 export function resourcePath(resource: ApiResource, { namespace, name, subresource, query }: ResourcePath): string {
   const parts = [groupVersionPath(resource.apiVersion)];
   if (resource.namespaced && namespace !== undefined) parts.push('namespaces', encodeURIComponent(namespace));
@@ -97,7 +89,7 @@ export function resourcePath(resource: ApiResource, { namespace, name, subresour
   return `${parts.join('/')}${suffix}`;
 }
 
-/** The resources of an APIResourceList without subresources. */
+/** Without subresources. */
 export function parseResourceList(apiVersion: string, value: unknown): ApiResource[] | undefined {
   const list = (value as { resources?: unknown } | null | undefined)?.resources;
   if (!Array.isArray(list)) return undefined;

@@ -11,18 +11,15 @@ import { TaskError } from '../../core/failure';
 import type { Redact } from '../../core/text/secrets';
 
 export interface Timing {
-  /** Time until the connection is made, TLS included. */
+  /** Until the connection is made, TLS included. */
   connectMs: number;
-  /** Time until the answer begins, and between two chunks of it. */
+  /** Until the answer begins, and between two chunks of it. */
   responseMs: number;
-  /** Time for the whole answer. */
+  /** For the whole answer. */
   totalMs: number;
-  /**
-   * How long a request is retried while the server has never answered. It is short, so that a wrong address is reported
-   * soon.
-   */
+  /** While the server has never answered; short, so that a wrong address is reported soon. */
   retryUnknownMs: number;
-  /** The same limit for a server that has answered before: it is probably restarting. */
+  /** A server that has answered before is probably restarting. */
   retryKnownMs: number;
 }
 
@@ -36,35 +33,32 @@ export const defaultTiming: Timing = {
 
 export interface Exchange {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Path from the root of the API server with its query, for example `/api/v1/pods`. */
+  /** With its query, for example `/api/v1/pods`. */
   path: string;
   attempt: Attempt;
   /** Bytes are sent unchanged, anything else as JSON. */
   body?: unknown;
   contentType?: string;
   accept?: string;
-  /** These headers are added to the usual ones or replace them, but they never replace the credentials. */
+  /** They never replace the credentials. */
   headers?: Readonly<Record<string, string>>;
-  /** An answer above this size is an error. */
+  /** A longer answer is an error. */
   maxBytes?: number;
-  /**
-   * `idempotent` retries even if the request may have reached the server. `unsent` retries only if the request surely
-   * was not executed.
-   */
+  /** `idempotent`: even if the request may have reached the server. `unsent`: only if it surely was not executed. */
   retry: 'idempotent' | 'unsent' | 'never';
   signal?: AbortSignal;
 }
 
 export interface Transport {
-  /** The origin of the API server, for messages. */
+  /** The origin, for messages. */
   server: string;
-  /** Redacts all text from the server. */
+  /** For all text from the server. */
   redact: Redact;
-  /** Sends the request and reads the whole answer, whatever its status is. Throws TaskError if no answer comes. */
+  /** Reads the whole answer, whatever its status is. Throws TaskError if no answer comes. */
   send(exchange: Exchange): Promise<Answer>;
-  /** Sends once and streams an answer of 200. The caller must destroy the stream or read it to its end. */
+  /** Sends once and streams an answer of 200, which the caller must destroy or read to its end. */
   open(exchange: Exchange): Promise<{ stream: http.IncomingMessage } | { answer: Answer }>;
-  /** Like `open`, but streams every status. It retries, as `retry` allows, only while no answer comes at all. */
+  /** Streams every status. It retries, as `retry` allows, only while no answer comes at all. */
   pass(exchange: Exchange): Promise<{ stream: http.IncomingMessage } | { answer: Answer }>;
   close(): void;
 }
@@ -74,7 +68,7 @@ interface TransportOptions {
   credentials: CredentialSource;
   environment: NodeJS.ProcessEnv;
   timing: Timing;
-  /** Redacts the text of a refusal. */
+  /** For the text of a refusal. */
   redact?: Redact | undefined;
   /** Ends every request. */
   signal: AbortSignal | undefined;
@@ -83,13 +77,12 @@ interface TransportOptions {
 const unredacted: Redact = (text) => text;
 
 const defaultMaxBytes = 256 * 1024 * 1024;
-/** For this time after a lost connection, a restarted server may not know its users and their permissions yet. */
+/** A restarted server may not know its users and their permissions yet. */
 const afterLossMs = 10_000;
 const retryAfterMaxMs = 30_000;
 
 type Result = { answer: Answer } | { failure: unknown };
 
-/** Sends requests to one API server over one pool of connections. */
 export function createTransport(options: TransportOptions): Transport {
   const { access, credentials, timing } = options;
   const base = new URL(access.server);
@@ -187,7 +180,7 @@ function throwIfAborted(exchange: Exchange, options: TransportOptions): void {
   if (exchange.signal?.aborted || options.signal?.aborted) throw cancelled(exchange.attempt);
 }
 
-/** Waits for a time. Ends early and without an error if one of the signals aborts. */
+/** Ends early and without an error if one of the signals aborts. */
 export async function abortableDelay(
   milliseconds: number,
   signals: readonly (AbortSignal | undefined)[],
@@ -203,18 +196,13 @@ export async function abortableDelay(
   for (const signal of given) signal.removeEventListener('abort', onAbort);
 }
 
-/**
- * Between 125 and 250 ms, doubled each time up to 2 s. The time is random, so that many clients do not retry at once.
- */
+/** 125 to 250 ms, doubled each time up to 2 s, and random, so that many clients do not retry at once. */
 export function backoffMs(tries: number): number {
   const ceiling = Math.min(250 * 2 ** tries, 2_000);
   return ceiling * (0.5 + Math.random() / 2);
 }
 
-/**
- * Returns true if the API server has not read its roles yet, as right after its start. A binding to a missing role
- * gives the same message, so callers trust this for some seconds only.
- */
+/** The API server has not read its roles yet, as right after its start. A missing role gives the same message. */
 function missesRoles(result: Result): boolean {
   return (
     'answer' in result && result.answer.status === 403 && /RBAC: .{0,300} not found/.test(result.answer.body.toString())
@@ -258,7 +246,7 @@ function timeoutError(what: string): NodeJS.ErrnoException {
   return Object.assign(new Error(what), { code: 'ETIMEDOUT' });
 }
 
-/** Sends one request and resolves when its answer begins. Aborting also ends the answer. */
+/** Resolves when the answer begins. Aborting also ends the answer. */
 function request({ exchange, credentials, agent, base, options }: Call): Promise<http.IncomingMessage> {
   const { connectMs, responseMs } = options.timing;
   const body = bodyBytes(exchange.body);
@@ -270,7 +258,7 @@ function request({ exchange, credentials, agent, base, options }: Call): Promise
       path: base.pathname.replace(/\/$/, '') + exchange.path,
       method: exchange.method,
       agent,
-      // Only hpagent uses this value. It limits the time of the proxy's answer, which nothing else limits.
+      // Only hpagent uses this value, for the proxy's answer.
       timeout: connectMs,
       headers: requestHeaders(exchange, credentials, body),
     });
@@ -378,7 +366,7 @@ async function readBody(
   return Buffer.concat(chunks, size);
 }
 
-/** Converts seconds or an HTTP date to milliseconds, with an upper limit. */
+/** The header has seconds or an HTTP date. */
 function retryAfterMs(header: string | undefined, now: number): number | undefined {
   if (header === undefined || header.trim() === '') return undefined;
   const value = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now;
@@ -391,7 +379,7 @@ interface AgentPool {
   close(): void;
 }
 
-/** Keeps one agent and replaces it when the client certificate changes, because connections carry the certificate. */
+/** The agent is replaced when the client certificate changes, because connections carry the certificate. */
 function agentPool({ access, environment }: TransportOptions, base: URL): AgentPool {
   const proxy = proxyFor(base, { environment, proxyUrl: access.proxyUrl });
   if (proxy !== undefined && !/^https?:$/.test(proxy.protocol)) {
