@@ -181,7 +181,7 @@ describe('a deploy without a change', () => {
     assertOutcome(end, 'refused', 'FieldConflict');
     assert.match(
       end.job.issues[0]?.message ?? '',
-      /ConfigMap\/web: .*: \.data\.text \(set by \S+\)\. .*nothing was changed/,
+      /ConfigMap\/web: .*: data\.text \(set by \S+\)\. .*nothing was changed/,
     );
     assert.equal(await s.field(map, 'data.text'), 'by hand');
     assert.equal(await s.history(), '1 deployed');

@@ -338,7 +338,7 @@ describe('the plan of a rollback, against a real API server and a real Helm', ()
         ),
         [
           ['same', 'data.text', '"edited"', '"same"'],
-          ['daemonset', 'spec.template.spec.containers[web].image', '"app:hotfix"', '"app:1"'],
+          ['daemonset', 'spec.template.spec.containers[name=web].image', '"app:hotfix"', '"app:1"'],
         ],
       );
       assert.notEqual(edited.digest, made.digest);

@@ -346,7 +346,7 @@ describe('a deploy', () => {
   });
 
   const v1ByHelm4 = revision(1, 'deployed', v1, { applyMethod: 'ssa' });
-  const scaled = { field: '.spec.replicas', manager: 'kubectl' };
+  const scaled = { field: 'spec.replicas', manager: 'kubectl' };
   const keyOfWeb = objectKey(refOf(inNamespace(deployment('web', ''))));
 
   it('fields that somebody else has set are found before Helm starts, and the message names the solution', async () => {
@@ -357,7 +357,7 @@ describe('a deploy', () => {
     assert.equal(report.failedWorkload, 'Deployment/web');
     assert.match(
       report.message,
-      /to other values than the chart: \.spec\.replicas \(set by kubectl\)\. Helm was not started/,
+      /to other values than the chart: spec\.replicas \(set by kubectl\)\. Helm was not started/,
     );
     assert.match(report.advice, /--force-conflicts/);
     assert.deepEqual(on.helm.runs, []);
@@ -402,7 +402,7 @@ describe('a deploy', () => {
     const report = await deploy(on.context);
     assert.deepEqual([report.outcome, report.reason], ['rolledBack', 'FieldConflict'], on.agent.lines.join('\n'));
     assert.equal(report.failedWorkload, 'Deployment/web');
-    assert.match(report.message, /left as it is: Deployment\/web: \.spec\.replicas \(set by kubectl\)\.$/);
+    assert.match(report.message, /left as it is: Deployment\/web: spec\.replicas \(set by kubectl\)\.$/);
     assert.equal(liveObject(on.cluster, deployment('web', ''))?.metadata.resourceVersion, before);
     assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
     assert.deepEqual(on.helm.runs, ['upgrade', 'rollback 1 --force-conflicts']);
@@ -452,7 +452,7 @@ describe('a deploy', () => {
     const on = await editedAt('begin');
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'rolledBack', on.agent.lines.join('\n'));
-    assert.match(report.message, /left as it is: Deployment\/web: \.metadata\.labels\.tier \(set by /);
+    assert.match(report.message, /left as it is: Deployment\/web: metadata\.labels\.tier \(set by /);
     assert.equal(liveObject(on.cluster, deployment('web', ''))?.metadata.labels?.['tier'], 'by hand');
     assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
   });

@@ -20,7 +20,7 @@ const marks = {
 };
 
 function told(found: readonly Difference[]): string[] {
-  return found.map(({ path, live, wanted, order }) => {
+  return found.map(({ path, before: live, after: wanted, order }) => {
     if (order !== undefined) return `${pathText(path)} order`;
     return `${pathText(path)} ${live === undefined ? 'gone' : wanted === undefined ? 'added' : 'differs'}`;
   });

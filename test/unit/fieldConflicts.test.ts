@@ -13,19 +13,19 @@ describe('the field conflicts that the API server reports', () => {
     [
       'one field, set by an update',
       'Apply failed with 1 conflict: conflict with "kubectl-edit" using v1 at 2026-11-30T02:40:00Z: .data.text',
-      [{ field: '.data.text', manager: 'kubectl-edit', subresource: '' }],
+      [{ field: 'data.text', manager: 'kubectl-edit', subresource: '' }],
     ],
     [
       'one field, set through a subresource',
       'Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas',
-      [{ field: '.spec.replicas', manager: 'kubectl', subresource: 'scale' }],
+      [{ field: 'spec.replicas', manager: 'kubectl', subresource: 'scale' }],
     ],
     [
       'one field, set by another apply',
       'Apply failed with 1 conflict: conflict with "argocd-controller": .spec.template.spec.containers[name="web"].image',
       [
         {
-          field: '.spec.template.spec.containers[name="web"].image',
+          field: 'spec.template.spec.containers[name=web].image',
           manager: 'argocd-controller',
           subresource: '',
         },
@@ -35,24 +35,24 @@ describe('the field conflicts that the API server reports', () => {
       'several fields of several managers',
       'Apply failed with 3 conflicts: conflicts with "a \\"quoted\\" one" using v1:\n- .data.a\n- .data.b\nconflicts with "other" with subresource "scale" using apps/v1 at 2026-11-30T02:40:00Z:\n- .spec.replicas',
       [
-        { field: '.data.a', manager: 'a \\"quoted\\" one', subresource: '' },
-        { field: '.data.b', manager: 'a \\"quoted\\" one', subresource: '' },
-        { field: '.spec.replicas', manager: 'other', subresource: 'scale' },
+        { field: 'data.a', manager: 'a \\"quoted\\" one', subresource: '' },
+        { field: 'data.b', manager: 'a \\"quoted\\" one', subresource: '' },
+        { field: 'spec.replicas', manager: 'other', subresource: 'scale' },
       ],
     ],
     [
       'two objects in the words of Helm 4',
       'conflict occurred while applying object shop/web apps/v1, Kind=Deployment: Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas && conflict occurred while applying object shop/web /v1, Kind=ConfigMap: Apply failed with 1 conflict: conflict with "kubectl-edit" using v1: .data.text',
       [
-        { field: '.spec.replicas', manager: 'kubectl', subresource: 'scale' },
-        { field: '.data.text', manager: 'kubectl-edit', subresource: '' },
+        { field: 'spec.replicas', manager: 'kubectl', subresource: 'scale' },
+        { field: 'data.text', manager: 'kubectl-edit', subresource: '' },
       ],
     ],
     [
       'two objects with several fields each',
       'x: Apply failed with 2 conflicts: conflicts with "a" using v1:\n- .data.a\n- .data.b && conflict occurred while applying object x: Apply failed with 2 conflicts: conflicts with "c" using v1:\n- .data.c\n- .data.d',
       ['a', 'b', 'c', 'd'].map((key) => ({
-        field: `.data.${key}`,
+        field: `data.${key}`,
         manager: key < 'c' ? 'a' : 'c',
         subresource: '',
       })),
@@ -67,12 +67,12 @@ describe('the field conflicts that the API server reports', () => {
 
   it('are named in one phrase, a few of many', () => {
     const some = Array.from({ length: 7 }, (_, at) => ({
-      field: `.data.k${at}`,
+      field: `data.k${at}`,
       manager: at === 0 ? 'kubectl' : 'x'.repeat(300),
       subresource: at === 0 ? 'scale' : '',
     }));
     const said = conflictWords(some);
-    assert.match(said, /^\.data\.k0 \(set by kubectl through scale\), \.data\.k1 \(set by x+…\), /);
+    assert.match(said, /^data\.k0 \(set by kubectl through scale\), data\.k1 \(set by x+…\), /);
     assert.match(said, / and 2 more fields$/);
     assert.ok(said.length < 1000);
   });

@@ -79,7 +79,7 @@ describe('a change that a rehearsal has made in the cluster', () => {
       there(template('evil:1'), [
         entry({ manager: 'kube-controller-manager', fields: { 'f:spec': { 'f:template': {} } } }),
       ]),
-      ['Deployment/web was changed: spec.template.spec.containers[web].image (by kube-controller-manager)'],
+      ['Deployment/web was changed: spec.template.spec.containers[name=web].image (by kube-controller-manager)'],
     ],
     [
       'an annotation by a name that is new there',

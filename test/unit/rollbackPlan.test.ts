@@ -275,7 +275,7 @@ describe('manual changes that a rollback undoes', () => {
     const made = plan(scene([declared], [declared], { live: [edited], writes: [write('changed', live(declared))] }));
     assert.deepEqual(objectOf(made, 'Deployment/web').drift, [
       { path: 'spec.replicas', live: '5', becomes: '2' },
-      { path: 'spec.template.spec.containers[web].image', live: '"app:hotfix"', becomes: '"app:1"' },
+      { path: 'spec.template.spec.containers[name=web].image', live: '"app:hotfix"', becomes: '"app:1"' },
     ]);
     assert.deepEqual([codes(made), made.risk], [['DriftUndone'], 'high']);
   });
@@ -286,7 +286,7 @@ describe('manual changes that a rollback undoes', () => {
       scene([web('app:1')], [web('app:2')], { live: [edited], writes: [write('changed', live(web('app:1')))] }),
     );
     assert.deepEqual(objectOf(made, 'Deployment/web').drift, [
-      { path: 'spec.template.spec.containers[web].image', live: '"app:hotfix"', becomes: '"app:1"' },
+      { path: 'spec.template.spec.containers[name=web].image', live: '"app:hotfix"', becomes: '"app:1"' },
     ]);
   });
 

@@ -85,12 +85,12 @@ describe('a refusal because something changed since the plan', () => {
     [
       'resources',
       { container: { resources: { limits: { memory: '1Gi' } } } },
-      'Deployment/web was changed since: spec.template.spec.containers[web].resources.limits.memory is "1Gi" (was absent)',
+      'Deployment/web was changed since: spec.template.spec.containers[name=web].resources.limits.memory is "1Gi" (was absent)',
     ],
     [
       'a variable',
       { container: { env: [{ name: 'MODE', value: 'hot' }] } },
-      'Deployment/web was changed since: spec.template.spec.containers[web].env[MODE].name is "MODE" (was absent); spec.template.spec.containers[web].env[MODE].value is "hot" (was absent)',
+      'Deployment/web was changed since: spec.template.spec.containers[name=web].env[name=MODE].name is "MODE" (was absent); spec.template.spec.containers[name=web].env[name=MODE].value is "hot" (was absent)',
     ],
     ['replicas', { web: { spec: { replicas: 4 } } }, 'Deployment/web was changed since: spec.replicas is 4 (was 1)'],
     [
@@ -116,6 +116,14 @@ describe('a refusal because something changed since the plan', () => {
       assert.ok(!first.includes('secret-') && !first.includes(btoa('secret-two')));
     });
   }
+
+  it('reads the fields of a plan of an earlier version, which names items without their key', () => {
+    const old = JSON.parse(JSON.stringify(planned()).replaceAll('[name=', '[')) as RollbackPlan;
+    assert.notDeepEqual(old, planned());
+    assert.deepEqual(planDifferences(old, planned(), new Date()), []);
+    const hot = planned({ container: { env: [{ name: 'MODE', value: 'hot' }] } });
+    assert.deepEqual(planDifferences(old, hot, new Date()), planDifferences(planned(), hot, new Date()));
+  });
 
   it('names who set the field, and when', () => {
     const told = planDifferences(planned(), planned({ web: { spec: { replicas: 4 } } }), new Date(), (_, path) =>
@@ -224,6 +232,7 @@ describe('the manager of a field', () => {
     kind: 'Deployment',
     metadata: {
       name: 'web',
+      labels: { 'example.com/tier': 'front' },
       managedFields: [
         {
           manager: 'helm',
@@ -267,10 +276,11 @@ describe('the manager of a field', () => {
   for (const [field, words] of [
     ['spec.paused', 'by kubectl-edit at 2026-08-20T03:00:00Z'],
     ['metadata.labels["example.com/tier"]', 'by kubectl-edit at 2026-08-20T03:00:00Z'],
-    ['spec.template.spec.containers[web].env[MODE].value', 'by kubectl-edit at 2026-08-20T03:00:00Z'],
+    ['spec.template.spec.containers[name=web].env[name=MODE].value', 'by kubectl-edit at 2026-08-20T03:00:00Z'],
     ['spec.template.spec.containers[web].image', 'by helm at 2026-08-20T01:00:00Z'],
+    ['spec.template.spec.containers[name=web].image', 'by helm at 2026-08-20T01:00:00Z'],
     ['spec.gone', 'last written by kubectl-edit at 2026-08-20T03:00:00Z'],
-    ['spec.template.spec.containers[gone].image', 'last written by kubectl-edit at 2026-08-20T03:00:00Z'],
+    ['spec.template.spec.containers[name=gone].image', 'last written by kubectl-edit at 2026-08-20T03:00:00Z'],
   ] as const) {
     it(`${field}: ${words}`, () => {
       assert.equal(writerWords(object_, field), words);

@@ -394,7 +394,7 @@ describe('the digest of a plan changes', () => {
     [
       'an image was changed by hand',
       { image: 'app:hotfix' },
-      /Deployment\/web was changed since: spec\.template\.spec\.containers\[web\]\.image is "app:hotfix"/,
+      /Deployment\/web was changed since: spec\.template\.spec\.containers\[name=web\]\.image is "app:hotfix"/,
     ],
     ['a ConfigMap was changed by hand', { mode: 'c' }, /ConfigMap\/settings was changed since: data\.mode is "c"/],
     ['a Secret was changed by hand', { password: 'third' }, /Secret\/login was changed since/],

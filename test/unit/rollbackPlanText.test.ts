@@ -15,7 +15,8 @@ import {
 } from '../../tasks/common/core/rollbackPlan/execution/execution';
 import { imageChanges } from '../../tasks/common/core/rollbackPlan/objects/images';
 import { quantity } from '../../tasks/common/core/kubernetes/quantity';
-import { isAsDeclared, pathText } from '../../tasks/common/core/rollbackPlan/model/changes';
+import { pathText } from '../../tasks/common/core/kubernetes/fieldPath';
+import { isAsDeclared, isMadeUpAnew } from '../../tasks/common/core/rollbackPlan/model/changes';
 import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/model/places';
 import type { RollbackPlan, ServedKind } from '../../tasks/common/core/rollbackPlan/model/types';
 import {
@@ -487,10 +488,23 @@ describe("declared values and the API server's spelling of them", () => {
     for (const text of ['', 'm', '1x', 'Ki', '1.2.3', '--1', '1e3Ki']) assert.equal(quantity(text), undefined);
   });
 
+  it('only labels make a field of a Job one that the API server chooses, never the name of an item', () => {
+    const env = { item: { name: 'controller-uid' }, by: ['name'] };
+    assert.equal(isMadeUpAnew(['spec', 'template', 'metadata', 'labels', 'controller-uid'], 'Job'), true);
+    assert.equal(isMadeUpAnew(['spec', 'template', 'spec', 'containers', 0, 'env', env, 'value'], 'Job'), false);
+  });
+
   it('paths can be parsed', () => {
     assert.equal(
-      pathText(['spec', 'containers', { key: 'name', is: 'web' }, 'args', 0, 'app.properties']),
-      'spec.containers[web].args[0]["app.properties"]',
+      pathText([
+        'spec',
+        'containers',
+        { item: { name: 'web', image: 'app:1' }, by: ['name'] },
+        'args',
+        0,
+        'app.properties',
+      ]),
+      'spec.containers[name=web].args[0]["app.properties"]',
     );
   });
 });

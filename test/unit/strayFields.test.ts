@@ -40,7 +40,7 @@ describe('fields that a rehearsed write sets without a declaration', () => {
   });
 
   it('a declared field with another value is one', () => {
-    assert.deepEqual(strays(live(web('app:9'))), ['spec.template.spec.containers[web].image']);
+    assert.deepEqual(strays(live(web('app:9'))), ['spec.template.spec.containers[name=web].image']);
   });
 
   it('fields that the dry run of the target has too are none: defaults and fields of admission', () => {

@@ -1,5 +1,6 @@
-import type { Path } from './fieldPath';
+import { lastField, type Path } from './fieldPath';
 import { isRecord } from './json';
+import { hasSameKey, isPlain, itemKeyOf, keyOfItem } from './listKeys';
 import { quantity } from './quantity';
 import { isSame } from './sameValue';
 
@@ -10,117 +11,120 @@ import { isSame } from './sameValue';
 
 export interface Difference {
   path: Path;
-  /** Undefined if the field does not exist. */
-  live: unknown;
-  wanted: unknown;
+  /** The live value, or the one before a change. Undefined if the field does not exist. */
+  before: unknown;
+  /** The desired value, or the one after a change. */
+  after: unknown;
   /** Present if only the order differs, of items that are merged by their keys or of plain values. */
   order?: 'items' | 'values';
 }
 
 type Fields = Readonly<Record<string, unknown>>;
+type Items = readonly unknown[];
+
+/** Returns the smallest fields that differ. A list without a key whose length changes counts as one field. */
+export function changesOf(before: unknown, after: unknown): Difference[] {
+  return differencesAt(before, after, everything, []);
+}
 
 /**
  * Compares a live object with the object that the API server would store. `declared` is the object that was sent.
  * Labels, annotations and the order of items count only as far as they are declared: others may add them.
  */
-export function differences(live: unknown, wanted: unknown, declared: unknown, path: Path = []): Difference[] {
-  if (isSame(live, wanted)) return [];
-  if (isRecord(live) && isRecord(wanted)) {
-    const declaredFields = isRecord(declared) ? declared : {};
-    const names = isLabelling(path)
-      ? Object.keys(declaredFields)
-      : [...new Set([...Object.keys(live), ...Object.keys(wanted)])];
-    return names.flatMap((field) => {
-      return differences(live[field], wanted[field], declaredFields[field], [...path, { field }]);
-    });
-  }
-  if (Array.isArray(live) && Array.isArray(wanted)) {
-    return listDifferences(live, wanted, Array.isArray(declared) ? declared : [], path);
-  }
-  return [{ path, live, wanted }];
+export function differences(live: unknown, wanted: unknown, declared: unknown): Difference[] {
+  return differencesAt(live, wanted, declared, []);
+}
+
+/** Stands for a declaration that has every field. */
+const everything = Symbol('everything');
+
+function differencesAt(before: unknown, after: unknown, declared: unknown, path: Path): Difference[] {
+  if (isSame(before, after)) return [];
+  if (isRecord(before) && isRecord(after)) return fieldDifferences(before, after, declared, path);
+  if (Array.isArray(before) && Array.isArray(after)) return listDifferences(before, after, declared, path);
+  return [{ path, before, after }];
+}
+
+function fieldDifferences(before: Fields, after: Fields, declared: unknown, path: Path): Difference[] {
+  const isStrict = declared === everything;
+  const wishes = isRecord(declared) ? declared : {};
+  const all = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  const names = isStrict ? all.sort() : isLabelling(path) ? Object.keys(wishes) : all;
+  return names.flatMap((name) => {
+    const wish = isStrict ? everything : own(wishes, name);
+    return differencesAt(own(before, name), own(after, name), wish, [...path, name]);
+  });
+}
+
+function own(fields: Fields, name: string): unknown {
+  return Object.hasOwn(fields, name) ? fields[name] : undefined;
 }
 
 /** `metadata.labels` and `metadata.annotations`, also of a pod template. */
 function isLabelling(path: Path): boolean {
-  const [parent, last] = path.slice(-2);
-  if (parent === undefined || last === undefined || !('field' in parent) || !('field' in last)) return false;
-  return parent.field === 'metadata' && (last.field === 'labels' || last.field === 'annotations');
+  return path.at(-2) === 'metadata' && (path.at(-1) === 'labels' || path.at(-1) === 'annotations');
 }
 
-type Items = readonly unknown[];
+function listDifferences(before: Items, after: Items, declared: unknown, path: Path): Difference[] {
+  const by = itemKeyOf(lastField(path), [before, after]);
+  if (by !== undefined) return keyedDifferences(before as Fields[], after as Fields[], { by, declared }, path);
+  const isAligned = declared === everything && before.length === after.length && [...before, ...after].every(isRecord);
+  if (isAligned) return before.flatMap((item, at) => differencesAt(item, after[at], declared, [...path, at]));
+  const isMoved = [...before, ...after].every(isPlain) && isSame([...before].sort(), [...after].sort());
+  if (!isMoved) return [{ path, before, after }];
+  // Some of these lists are sets to which others may have added items, so only the order of declared items counts.
+  const counts = (item: unknown): boolean => wishFor(declared, (wish) => wish === item) !== undefined;
+  return isSame(before.filter(counts), after.filter(counts)) ? [] : [{ path, before, after, order: 'values' }];
+}
 
-function listDifferences(live: Items, wanted: Items, declared: Items, path: Path): Difference[] {
-  const by = keyOf([live, wanted]);
-  const whole = [{ path, live, wanted }];
-  if (by === undefined) return live.every(isPlain) && wanted.every(isPlain) ? setDifferences(whole, declared) : whole;
-  const one = live as readonly Fields[];
-  const other = wanted as readonly Fields[];
-  const found = other.flatMap((item) => {
-    const counterpart = one.find((each) => hasSameKey(each, item, by));
-    const wish = declared.find((each) => isRecord(each) && matches(item, each, by));
-    return differences(counterpart, item, wish, [...path, { item, by }]);
+function keyedDifferences(
+  before: readonly Fields[],
+  after: readonly Fields[],
+  { by, declared }: { by: readonly string[]; declared: unknown },
+  path: Path,
+): Difference[] {
+  const wishOf = (item: Fields): unknown => wishFor(declared, (wish) => isRecord(wish) && matches(item, wish, by));
+  const found = after.flatMap((item) => {
+    const counterpart = before.find((each) => hasSameKey(each, item, by));
+    return differencesAt(counterpart, item, wishOf(item), [...path, { item, by }]);
   });
-  const surplus = one
-    .filter((item) => !other.some((each) => hasSameKey(each, item, by)))
-    .map((item) => ({ path: [...path, { item, by }], live: item, wanted: undefined }));
-  if (found.length > 0 || surplus.length > 0) return [...found, ...surplus];
-  const isDeclared = (item: Fields): boolean => declared.some((each) => isRecord(each) && matches(item, each, by));
-  const isSameOrder = isSame(keys(one.filter(isDeclared), by), keys(other.filter(isDeclared), by));
-  return isSameOrder ? [] : [{ path, live: keys(one, by), wanted: keys(other, by), order: 'items' }];
+  const all = [...found, ...surplusItems(before, after, by, path)];
+  if (all.length > 0) return all;
+  const order = (items: readonly Fields[]): unknown[] =>
+    items.filter((item) => wishOf(item) !== undefined).map((item) => keyOfItem(item, by));
+  return isSame(order(before), order(after)) ? [] : [{ path, before, after, order: 'items' }];
 }
 
-/** Only the order of declared items counts, because others may add items to some of these lists. */
-function setDifferences(whole: readonly { path: Path; live: Items; wanted: Items }[], declared: Items): Difference[] {
-  return whole.flatMap(({ path, live, wanted }) => {
-    if (!isSame([...live].sort(), [...wanted].sort())) return [{ path, live, wanted }];
-    const isDeclared = (item: unknown): boolean => declared.includes(item);
-    if (isSame(live.filter(isDeclared), wanted.filter(isDeclared))) return [];
-    return [{ path, live, wanted, order: 'values' }];
-  });
+function wishFor(declared: unknown, isIt: (wish: unknown) => boolean): unknown {
+  if (declared === everything) return everything;
+  return Array.isArray(declared) ? (declared as Items).find(isIt) : undefined;
 }
 
-function isPlain(item: unknown): boolean {
-  return typeof item !== 'object' || item === null;
+function surplusItems(
+  items: readonly Fields[],
+  wanted: readonly Fields[],
+  by: readonly string[],
+  path: Path,
+): Difference[] {
+  return items
+    .filter((item) => !wanted.some((each) => hasSameKey(each, item, by)))
+    .map((item) => ({ path: [...path, { item, by }], before: item, after: undefined }));
 }
 
-/** The list map keys of Kubernetes' own types, and keys that custom resources usually have. */
-const listKeys: readonly (readonly string[])[] = [
-  ['name'],
-  ['containerPort', 'protocol'],
-  ['port', 'protocol'],
-  ['containerPort'],
-  ['port'],
-  ['mountPath'],
-  ['devicePath'],
-  ['ip'],
-  ['topologyKey', 'whenUnsatisfiable'],
-  ['kind', 'name'],
-  ['uid'],
-  ['key'],
-  ['id'],
-  ['host'],
-  ['path'],
-  ['type'],
-];
-
-/** Returns the first key that every item has and that no two items of one list share. */
-export function keyOf(lists: readonly Items[]): readonly string[] | undefined {
-  if (!lists.every((list) => list.every(isRecord))) return undefined;
-  return listKeys.find((by) =>
-    lists.every((list) => {
-      const found = keys(list, by);
-      const isComplete = found.every((key) => key.every((value) => value !== undefined && isPlain(value)));
-      return isComplete && new Set(found.map((key) => JSON.stringify(key))).size === found.length;
-    }),
-  );
+/** A value that has no inner fields (no map and no list of maps, or an empty one), with its path. */
+export interface Leaf {
+  path: Path;
+  value: unknown;
 }
 
-function keys(items: readonly Fields[], by: readonly string[]): unknown[][] {
-  return items.map((item) => by.map((name) => item[name]));
-}
-
-export function hasSameKey(one: Fields, other: Fields, by: readonly string[]): boolean {
-  return by.every((name) => one[name] === other[name]);
+export function leavesOf(value: unknown, path: Path = []): Leaf[] {
+  if (value === undefined) return [];
+  if (isRecord(value) && Object.keys(value).length > 0) {
+    return Object.entries(value).flatMap(([name, field]) => leavesOf(field, [...path, name]));
+  }
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isRecord)) return [{ path, value }];
+  const by = itemKeyOf(lastField(path), [value]);
+  return value.flatMap((item, at) => leavesOf(item, [...path, by === undefined ? at : { item, by }]));
 }
 
 /** A declared item may lack key fields that have a default. */
@@ -135,32 +139,29 @@ function matches(item: Fields, declared: Fields, by: readonly string[]): boolean
 export function missingFields(declared: unknown, live: unknown, path: Path = []): Difference[] {
   if (declared === undefined || isSame(declared, live) || (live === undefined && isEmpty(declared))) return [];
   if (isRecord(declared) && isRecord(live)) {
-    return Object.keys(declared).flatMap((field) => missingFields(declared[field], live[field], [...path, { field }]));
+    return Object.keys(declared).flatMap((name) => missingFields(declared[name], live[name], [...path, name]));
   }
   if (Array.isArray(declared) && Array.isArray(live)) return missingItems(declared, live, path);
-  return isSameQuantity(declared, live, path) ? [] : [{ path, live, wanted: declared }];
+  return isSameQuantity(declared, live, path) ? [] : [{ path, before: live, after: declared }];
 }
 
 function missingItems(declared: Items, live: Items, path: Path): Difference[] {
-  const by = keyOf([declared, live]);
+  const by = itemKeyOf(lastField(path), [declared, live]);
   if (by === undefined && declared.length === live.length) {
-    return declared.flatMap((item, index) => missingFields(item, live[index], [...path, { index }]));
+    return declared.flatMap((item, index) => missingFields(item, live[index], [...path, index]));
   }
-  if (by === undefined) return [{ path, live, wanted: declared }];
+  if (by === undefined) return [{ path, before: live, after: declared }];
   const wishes = declared as readonly Fields[];
   const found = live as readonly Fields[];
   const missing = wishes.flatMap((item) => {
     const counterpart = found.find((each) => hasSameKey(each, item, by));
     return missingFields(item, counterpart, [...path, { item, by }]);
   });
-  const surplus = found
-    .filter((item) => !wishes.some((each) => hasSameKey(each, item, by)))
-    .map((item) => ({ path: [...path, { item, by }], live: item, wanted: undefined }));
-  return [...missing, ...surplus];
+  return [...missing, ...surplusItems(found, wishes, by, path)];
 }
 
 /** Returns true for values that the API server drops. */
-function isEmpty(value: unknown): boolean {
+export function isEmpty(value: unknown): boolean {
   if (Array.isArray(value)) return value.length === 0;
   if (isRecord(value)) return Object.values(value).every(isEmpty);
   return value === undefined || value === null || value === '' || value === 0 || value === false;
@@ -183,8 +184,7 @@ const amount = new Set(['sizeLimit', 'averageValue', 'divisor']);
 function isSameQuantity(one: unknown, other: unknown, path: Path): boolean {
   const [parent, last] = path.slice(-2);
   const isAmount =
-    (parent !== undefined && 'field' in parent && amounts.has(parent.field)) ||
-    (last !== undefined && 'field' in last && amount.has(last.field));
+    (typeof parent === 'string' && amounts.has(parent)) || (typeof last === 'string' && amount.has(last));
   if (!isAmount) return false;
   const value = quantity(one);
   return value !== undefined && value === quantity(other);

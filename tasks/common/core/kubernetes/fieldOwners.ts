@@ -54,8 +54,8 @@ function hold(fields: unknown, path: Path): 'field' | 'whole' | undefined {
 }
 
 function child(fields: Readonly<Record<string, unknown>>, step: Step): unknown {
-  if ('field' in step) return fields[`f:${step.field}`];
-  if ('index' in step) return fields[`i:${step.index}`];
+  if (typeof step === 'string') return fields[`f:${step}`];
+  if (typeof step === 'number') return fields[`i:${step}`];
   const key = Object.keys(fields).find((name) => name.startsWith('k:') && isKeyOf(name.slice(2), step.item));
   return key === undefined ? undefined : fields[key];
 }

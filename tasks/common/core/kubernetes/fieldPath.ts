@@ -1,10 +1,12 @@
-/* A path names an item of a list by its key, as structured-merge-diff does, so that inserted items do not change it. */
+import { at } from './read';
 
-export type Step =
-  | { field: string }
-  /** `by` names the fields that distinguish the item from the others. */
-  | { item: Readonly<Record<string, unknown>>; by: readonly string[] }
-  | { index: number };
+/*
+ * The place of a field in an object. An item of a list is named by its key, as the API server does
+ * (structured-merge-diff). So the path stays the same if other items are inserted before this one.
+ */
+
+/** A field, an item of a list by its index, or an item with all its fields, of which `by` names those that form its key. */
+export type Step = string | number | { item: Readonly<Record<string, unknown>>; by: readonly string[] };
 
 export type Path = readonly Step[];
 
@@ -14,12 +16,26 @@ export function pathText(path: Path): string {
 }
 
 function stepText(step: Step): string {
-  if ('index' in step) return `[${step.index}]`;
-  if ('item' in step) return `[${step.by.map((name) => `${name}=${String(step.item[name])}`).join(',')}]`;
-  return /^[\w$-]+$/.test(step.field) ? `.${step.field}` : `[${JSON.stringify(step.field)}]`;
+  if (typeof step === 'number') return `[${step}]`;
+  if (typeof step === 'object') return `[${step.by.map((name) => `${name}=${String(step.item[name])}`).join(',')}]`;
+  return /^[\w$-]+$/.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;
+}
+
+/** Returns a path text with `containers[web]` for `containers[name=web]`, as plans of earlier versions spell it. */
+export function withoutKeyNames(text: string): string {
+  return text.replace(/\[[\w-]+=([^\],]*)[^\]]*\]/g, '[$1]');
 }
 
 export function lastField(path: Path): string {
-  const last = path.findLast((step) => 'field' in step);
-  return last === undefined ? '' : last.field;
+  return path.findLast((step) => typeof step === 'string') ?? '';
+}
+
+/** Returns the value at a path, also in another state of the object from which the path was made. */
+export function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce((inner, step) => {
+    if (typeof step === 'string') return at(inner, step);
+    if (!Array.isArray(inner)) return undefined;
+    if (typeof step === 'number') return inner[step] as unknown;
+    return inner.find((item) => step.by.every((name) => at(item, name) === step.item[name])) as unknown;
+  }, value);
 }

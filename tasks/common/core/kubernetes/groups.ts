@@ -1,4 +1,9 @@
-/** The groups of Kubernetes itself with a dot. Custom resources may be under k8s.io too. */
+import { apiGroup } from './manifest';
+
+/**
+ * Groups of Kubernetes itself that have a dot in their name. All other groups with a dot, also those under k8s.io, are
+ * those of custom resources. The group of a custom resource has a dot (apiextensions-apiserver, validation.go).
+ */
 const builtInGroups: ReadonlySet<string> = new Set([
   'admissionregistration.k8s.io',
   'apiextensions.k8s.io',
@@ -22,4 +27,8 @@ const builtInGroups: ReadonlySet<string> = new Set([
 
 export function isBuiltIn(group: string): boolean {
   return !group.includes('.') || builtInGroups.has(group);
+}
+
+export function isCustomResource(ref: { apiVersion: string }): boolean {
+  return !isBuiltIn(apiGroup(ref.apiVersion));
 }

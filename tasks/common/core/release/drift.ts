@@ -235,7 +235,7 @@ function shortened(text: string): string {
   return text.length > 64 ? `${text.slice(0, 63)}…` : text;
 }
 
-function saying(ref: ObjectRef, { path, live, wanted, order }: Difference): string {
+function saying(ref: ObjectRef, { path, before: live, after: wanted, order }: Difference): string {
   if (order !== undefined) return 'is in another order';
   if (live === undefined) return 'is gone';
   if (wanted === undefined) return 'was added';

@@ -12,7 +12,7 @@ import type { HelmCapabilities } from '../helm/provenance';
 export const helmFieldManager = 'helm';
 
 export interface FieldConflict {
-  /** In the API server's form: `.spec.template.spec.containers[name="web"].image`. */
+  /** For example `spec.replicas`, `spec.template.spec.containers[name=web].image`. */
   field: string;
   /** May be any text. */
   manager: string;
@@ -29,15 +29,20 @@ export function fieldConflicts(text: string): FieldConflict[] {
   for (const line of text.split('\n')) {
     const single = new RegExp(`Apply failed with 1 conflict: conflict with ${manager}: (\\S+)`, 'g');
     for (const [, name = '', subresource = '', field = ''] of line.matchAll(single)) {
-      found.push({ field, manager: name, subresource });
+      found.push({ field: ourSpelling(field), manager: name, subresource });
     }
     const [, field] = /^- (\.\S+)/.exec(line) ?? [];
-    if (holder !== undefined && field !== undefined) found.push({ ...holder, field });
+    if (holder !== undefined && field !== undefined) found.push({ ...holder, field: ourSpelling(field) });
     const [several, name = '', subresource = ''] = new RegExp(`conflicts with ${manager}:$`).exec(line) ?? [];
     if (several !== undefined) holder = { manager: name, subresource };
     else if (field === undefined) holder = undefined;
   }
   return found;
+}
+
+/** The API server writes `.spec.containers[name="web"]`. */
+function ourSpelling(field: string): string {
+  return field.replace(/^\./, '').replace(/="([^"\\\],]*)"/g, '=$1');
 }
 
 /**
@@ -55,7 +60,7 @@ export function wasWrittenSince({ metadata }: KubeObject, since: Date, applyMeth
 
 const namedAtMost = 5;
 
-/** Returns `.spec.replicas (set by kubectl through scale), .data.text (set by kubectl-edit)`. */
+/** Returns `spec.replicas (set by kubectl through scale), data.text (set by kubectl-edit)`. */
 export function conflictWords(conflicts: readonly FieldConflict[]): string {
   const phrases = conflicts.slice(0, namedAtMost).map(({ field, manager: name, subresource }) => {
     const through = subresource === '' ? '' : ` through ${shortened(subresource)}`;

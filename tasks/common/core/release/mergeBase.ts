@@ -1,4 +1,6 @@
 import { isRecord } from '../kubernetes/json';
+import { mergeKeyOf } from '../kubernetes/listKeys';
+import { isCustomResource } from '../kubernetes/groups';
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { apiGroup, manifestKey, manifestObjects } from '../kubernetes/manifest';
 
@@ -15,44 +17,12 @@ import { apiGroup, manifestKey, manifestObjects } from '../kubernetes/manifest';
  * of the last revision while Helm runs, and Helm's own merge then removes exactly these objects and fields.
  */
 
-/** Groups that the API server itself serves. Objects of all other groups are custom resources. */
-const builtInGroups = new Set([
-  '',
-  'admissionregistration.k8s.io',
-  'apiextensions.k8s.io',
-  'apiregistration.k8s.io',
-  'apps',
-  'authentication.k8s.io',
-  'authorization.k8s.io',
-  'autoscaling',
-  'batch',
-  'certificates.k8s.io',
-  'coordination.k8s.io',
-  'discovery.k8s.io',
-  'events.k8s.io',
-  'extensions',
-  'flowcontrol.apiserver.k8s.io',
-  'internal.apiserver.k8s.io',
-  'networking.k8s.io',
-  'node.k8s.io',
-  'policy',
-  'rbac.authorization.k8s.io',
-  'resource.k8s.io',
-  'scheduling.k8s.io',
-  'storage.k8s.io',
-  'storagemigration.k8s.io',
-]);
-
 const dataKinds = new Set([
   '/PersistentVolumeClaim',
   '/PersistentVolume',
   '/Namespace',
   'apiextensions.k8s.io/CustomResourceDefinition',
 ]);
-
-export function isCustomResource(ref: { apiVersion: string }): boolean {
-  return !builtInGroups.has(apiGroup(ref.apiVersion));
-}
 
 interface ReleaseName {
   name: string;
@@ -283,44 +253,10 @@ function withoutItems(items: readonly unknown[], wished: readonly unknown[], fie
   });
 }
 
-/**
- * The `patchMergeKey` of the lists that Kubernetes merges by key (k8s.io/api and apimachinery, types.go). All other
- * lists are replaced as a whole. A list may have a key twice (port 53 for TCP and for UDP). Such items count as one
- * item here, because a deletion by key would remove both.
- */
-const mergeKeys: Readonly<Record<string, readonly string[]>> = {
-  containers: ['name'],
-  initContainers: ['name'],
-  ephemeralContainers: ['name'],
-  volumes: ['name'],
-  env: ['name'],
-  imagePullSecrets: ['name'],
-  secrets: ['name'],
-  volumeMounts: ['mountPath'],
-  volumeDevices: ['devicePath'],
-  ports: ['containerPort', 'port'],
-  hostAliases: ['ip'],
-  topologySpreadConstraints: ['topologyKey'],
-  resourceClaims: ['name'],
-  schedulingGates: ['name'],
-  webhooks: ['name'],
-  matchConditions: ['name'],
-  variables: ['name'],
-  ownerReferences: ['uid'],
-};
-
 /** Lists of texts that Kubernetes merges as sets. */
 const primitiveSets = new Set(['finalizers', 'podCIDRs']);
 
-/**
- * Returns the key by which Kubernetes merges the lists of a field. Returns undefined if Kubernetes replaces them as a
- * whole.
- */
-export function mergeKeyOf(field: string, items: readonly unknown[]): string | undefined {
-  if (!Object.hasOwn(mergeKeys, field)) return undefined;
-  return mergeKeys[field]?.find((key) => items.every((item) => isRecord(item) && Object.hasOwn(item, key)));
-}
-
+/** Items with the same key count as one item, because a deletion by key would remove both. */
 function byMergeKey(items: readonly Fields[], key: string): Map<unknown, Fields> {
   const byKey = new Map<unknown, Fields>();
   for (const item of items) {

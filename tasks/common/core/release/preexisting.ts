@@ -1,6 +1,6 @@
-import { hasSameKey, keyOf } from '../kubernetes/fieldDifferences';
+import { hasSameKey, itemKeyOf } from '../kubernetes/listKeys';
 import { ownersOf } from '../kubernetes/fieldOwners';
-import type { Path } from '../kubernetes/fieldPath';
+import { lastField, type Path } from '../kubernetes/fieldPath';
 import { chainFrom, sinceUninstall, lastGood } from './history';
 import { isRecord } from '../kubernetes/json';
 import { creation, type KubeObject, type ObjectMeta } from '../kubernetes/object';
@@ -257,23 +257,22 @@ type IsOthers = (path: Path) => boolean;
 function restored(before: unknown, live: unknown, isOthers: IsOthers, path: Path): unknown {
   if (isSame(before, live)) return live;
   if (isRecord(live) && (isRecord(before) || before === undefined)) return restoredFields(before, live, isOthers, path);
-  const by = Array.isArray(before) && Array.isArray(live) ? keyOf([before, live]) : undefined;
-  if (by !== undefined) return restoredItems(before as Fields[], live as Fields[], by, isOthers, path);
+  const by = Array.isArray(before) && Array.isArray(live) ? itemKeyOf(lastField(path), [before, live]) : undefined;
+  if (by !== undefined)
+    return restoredItems({ before: before as Fields[], live: live as Fields[], by }, isOthers, path);
   return live !== undefined && isOthers(path) ? live : before;
 }
 
 function restoredFields(before: Fields | undefined, live: Fields, isOthers: IsOthers, path: Path): unknown {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(live)])];
   const fields = names
-    .map((field): [string, unknown] => [field, restored(before?.[field], live[field], isOthers, [...path, { field }])])
+    .map((field): [string, unknown] => [field, restored(before?.[field], live[field], isOthers, [...path, field])])
     .filter(([, value]) => value !== undefined);
   return before === undefined && fields.length === 0 ? undefined : Object.fromEntries(fields);
 }
 
 function restoredItems(
-  before: readonly Fields[],
-  live: readonly Fields[],
-  by: readonly string[],
+  { before, live, by }: { before: readonly Fields[]; live: readonly Fields[]; by: readonly string[] },
   isOthers: IsOthers,
   path: Path,
 ): unknown[] {

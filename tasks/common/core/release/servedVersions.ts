@@ -3,7 +3,8 @@ import { isRecord } from '../kubernetes/json';
 import type { KubeObject } from '../kubernetes/object';
 import { apiGroup, manifestObjects } from '../kubernetes/manifest';
 import type { Revision } from './release';
-import { isCustomResource, manifestDocument } from './mergeBase';
+import { isCustomResource } from '../kubernetes/groups';
+import { manifestDocument } from './mergeBase';
 
 /*
  * API versions in Helm's records that the cluster no longer serves.

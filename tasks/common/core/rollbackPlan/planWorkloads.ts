@@ -1,7 +1,7 @@
 import { withoutObjects } from '../helm/helmFailure';
 import type { KubeObject } from '../kubernetes/object';
 import { objectName } from '../kubernetes/manifest';
-import { changesOf } from './model/changes';
+import { changesOf } from '../kubernetes/fieldDifferences';
 import { canonicalJson, comparable } from './model/comparable';
 import { planDigest } from './model/digest';
 import { fieldChanges, fieldValues } from './objects/fields';

@@ -1,7 +1,7 @@
 import type { KubeObject } from '../kubernetes/object';
 import { apiGroup } from '../kubernetes/manifest';
 import type { ObjectStatus } from '../status/objectStatus';
-import { isBuiltIn } from '../kubernetes/groups';
+import { isCustomResource } from '../kubernetes/groups';
 import type { CauseCode } from './causes';
 import { refusalOf } from './creationFindings';
 import { newest, type EventRecord } from './events';
@@ -315,7 +315,7 @@ function statusFindings(
   if (around.family !== undefined) return [];
   // The status set by its controller is the best information, but many controllers report «not ready» during normal
   // progress.
-  if (status.status === 'InProgress' && !isBuiltIn(apiGroup(object.apiVersion))) {
+  if (status.status === 'InProgress' && isCustomResource(object)) {
     return [own(object, 'CustomResourceFailed', message, { detail: 'notReady', grace: 'timeout', evidence })];
   }
   if (status.status !== 'Failed') return [];

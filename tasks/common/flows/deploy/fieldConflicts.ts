@@ -113,7 +113,7 @@ async function driftedObjects(
 }
 
 function setByOthers({ path, managers }: DriftedField): FieldConflict {
-  return { field: `.${path}`, manager: managers.join(' and ') || 'somebody', subresource: '' };
+  return { field: path, manager: managers.join(' and ') || 'somebody', subresource: '' };
 }
 
 /** The fence policy that does not pass writes of these objects. */

@@ -1,3 +1,4 @@
+import { withoutKeyNames } from '../../kubernetes/fieldPath';
 import { apiGroup } from '../../kubernetes/manifest';
 import type { FieldValue, PlannedObject } from '../model/types';
 
@@ -14,10 +15,11 @@ export function changedFields(before: PlannedObject, now: PlannedObject): Change
   if (!tells(before) || !tells(now)) return [];
   const [was, is] = [byPath(before), byPath(now)];
   const paths = [...new Set([...was.keys(), ...is.keys()])];
-  return paths.flatMap((path) => {
-    const [one, other] = [was.get(path), is.get(path)];
+  return paths.flatMap((key) => {
+    const [one, other] = [was.get(key), is.get(key)];
     if (one?.valueDigest === other?.valueDigest) return [];
-    const shown = { was: one?.value ?? becomes(now, path), is: other?.value ?? becomes(before, path) };
+    const path = other?.path ?? one?.path ?? key;
+    const shown = { was: one?.value ?? becomes(now, key), is: other?.value ?? becomes(before, key) };
     return shown.was === shown.is && one !== undefined && other !== undefined
       ? [{ path, ...shown, isShown: false }]
       : [{ path, ...shown, isShown: !isHidden(one) && !isHidden(other) }];
@@ -29,13 +31,14 @@ function tells({ fate, apiVersion, fields }: PlannedObject): boolean {
   return fields.length > 0 || (fate === 'kept' && apiGroup(apiVersion) !== 'apps');
 }
 
+/** A plan of an earlier version names the items of lists without their keys. */
 function byPath({ fields }: PlannedObject): Map<string, FieldValue> {
-  return new Map(fields.map((field) => [field.path, field]));
+  return new Map(fields.map((field) => [withoutKeyNames(field.path), field]));
 }
 
 /** If only one plan overwrites a field, the other plan found the field as the target declares it. */
-function becomes({ changes }: PlannedObject, path: string): string {
-  return changes.find((change) => change.path === path)?.becomes ?? '';
+function becomes({ changes }: PlannedObject, key: string): string {
+  return changes.find(({ path }) => withoutKeyNames(path) === key)?.becomes ?? '';
 }
 
 function isHidden(field: FieldValue | undefined): boolean {

@@ -1,4 +1,4 @@
-import { isCustomResource } from '../../release/mergeBase';
+import { isCustomResource } from '../../kubernetes/groups';
 import type { ObjectRef } from '../../kubernetes/object';
 import { apiGroup } from '../../kubernetes/manifest';
 import type { NamedObject } from '../../helm/fence';

@@ -6,7 +6,7 @@ import type { HelmProvenance } from '../../helm/provenance';
 import { rehearsedRefusals, type Rehearsal, type RehearsedWrite } from '../../helm/rehearsal';
 import type { Revision } from '../../release/release';
 import { storedRevision } from '../../release/releaseRecord';
-import { isCustomResource } from '../../release/mergeBase';
+import { isCustomResource } from '../../kubernetes/groups';
 import { isDeclaredHold, podHold, podsHeldBack, type PodHold } from '../../rollout/heldPods';
 import { renewalWords, type RecordRenewal } from '../../release/servedVersions';
 import { at, numberAt, textAt } from '../../kubernetes/read';

@@ -2,7 +2,8 @@ import { isRecord } from '../../kubernetes/json';
 import type { KubeObject } from '../../kubernetes/object';
 import { apiGroup } from '../../kubernetes/manifest';
 import { at } from '../../kubernetes/read';
-import { pathText, valueAt, type Change } from '../model/changes';
+import type { Difference } from '../../kubernetes/fieldDifferences';
+import { pathText, valueAt, withoutKeyNames } from '../../kubernetes/fieldPath';
 import type { ObjectStates } from './hiddenSecrets';
 import type { ObjectFate } from '../model/types';
 
@@ -20,7 +21,7 @@ export function contentOf(
     instances,
     sealed,
   }: {
-    changes: readonly Change[];
+    changes: readonly Difference[];
     fate: ObjectFate;
     mayRunAgain: boolean;
     uid: string;
@@ -38,12 +39,13 @@ export function contentOf(
     return { target, uid, ...lost };
   }
   if (mayRunAgain || states.live === undefined) return { target };
-  const written = changes.map(({ path, ...values }) => ({ path: pathText(path), ...values }));
+  // A digest spells a path as the plans of earlier versions do, so that their approvals stay valid.
+  const written = changes.map(({ path, before, after }) => ({ path: withoutKeyNames(pathText(path)), before, after }));
   return { target, written, workload: workloadOf(states) };
 }
 
 /** Leaves out changes of fields that no revision declares: the API server or a controller makes them. */
-export function lastingChanges(changes: readonly Change[], declarations: readonly KubeObject[]): Change[] {
+export function lastingChanges(changes: readonly Difference[], declarations: readonly KubeObject[]): Difference[] {
   return changes.filter(
     ({ path }) =>
       !isInjected(path) &&
@@ -51,11 +53,11 @@ export function lastingChanges(changes: readonly Change[], declarations: readonl
   );
 }
 
-function isSecretData([first]: Change['path']): boolean {
+function isSecretData([first]: Difference['path']): boolean {
   return first === 'data';
 }
 
-function isInjected(path: Change['path']): boolean {
+function isInjected(path: Difference['path']): boolean {
   return path.at(-1) === 'caBundle';
 }
 

@@ -1,5 +1,6 @@
 import { apiGroup, isSecret } from '../../kubernetes/manifest';
-import { leavesOf, pathText, type Change, type Leaf } from '../model/changes';
+import { leavesOf, type Difference, type Leaf } from '../../kubernetes/fieldDifferences';
+import { pathText } from '../../kubernetes/fieldPath';
 import { canonicalJson } from '../model/comparable';
 import { withoutInjected, workloadOf } from './content';
 import type { ObjectStates } from './hiddenSecrets';
@@ -10,7 +11,7 @@ const changesKept = 100;
 const fieldsKept = 400;
 
 /** The values of Secrets in `states` are hidden; `secretKeys` lists their changes. */
-export function fieldChanges({ live }: ObjectStates, changes: readonly Change[]): FieldChange[] {
+export function fieldChanges({ live }: ObjectStates, changes: readonly Difference[]): FieldChange[] {
   return changes
     .filter(({ path }) => live === undefined || !isSecret(live) || path[0] !== 'data')
     .slice(0, changesKept)
@@ -23,7 +24,7 @@ export function shown(value: unknown): string {
 }
 
 interface Circumstances {
-  changes: readonly Change[];
+  changes: readonly Difference[];
   fate: ObjectFate;
   seal: Seal | undefined;
   sha256: Sha256;
@@ -57,7 +58,7 @@ function deletedFields({ live }: ObjectStates): Leaf[] {
 }
 
 /** The present values of overwritten fields, and the other fields of a workload. */
-function keptFields(states: ObjectStates, changes: readonly Change[]): Leaf[] {
+function keptFields(states: ObjectStates, changes: readonly Difference[]): Leaf[] {
   const written = changes.map(({ path }) => pathText(path));
   const isWritten = ({ path }: Leaf): boolean => {
     const text = pathText(path);

@@ -4,7 +4,9 @@ import { podHold } from '../../rollout/heldPods';
 import { at, listAt } from '../../kubernetes/read';
 import { isSame } from '../../kubernetes/sameValue';
 import type { Candidate } from './candidates';
-import { changesOf, isAsDeclared, pathText, valueAt, type Change } from '../model/changes';
+import { changesOf, type Difference } from '../../kubernetes/fieldDifferences';
+import { pathText, valueAt } from '../../kubernetes/fieldPath';
+import { isAsDeclared } from '../model/changes';
 import { canonicalJson, comparable } from '../model/comparable';
 import { contentOf, lastingChanges } from './content';
 import { instanceNames, instanceUids } from '../model/definitions';
@@ -120,7 +122,7 @@ export function afterOf({ write, live, target }: Candidate, isRehearsed: boolean
   return isRehearsed && target !== undefined ? live : undefined;
 }
 
-function changesIn({ live, after, target }: ObjectStates): Change[] {
+function changesIn({ live, after, target }: ObjectStates): Difference[] {
   if (live === undefined) return [];
   if (after !== undefined) return changesOf(live, after);
   if (target === undefined) return [];
@@ -189,7 +191,7 @@ function deletionReason({ target, last, base, earlier, predicted }: Candidate): 
   return 'No revision between the target and the present one declares it.';
 }
 
-function driftOf(changes: readonly Change[], { last, target }: ObjectStates): DriftedField[] {
+function driftOf(changes: readonly Difference[], { last, target }: ObjectStates): DriftedField[] {
   if (last === undefined) return [];
   return changes.flatMap((change) => {
     const declared = valueAt(last, change.path);

@@ -1,9 +1,10 @@
 import { isHand, isItsOwn, ownersOf, writersOf, type FieldOwner } from '../../kubernetes/fieldOwners';
-import type { Path } from '../../kubernetes/fieldPath';
+import { changesOf, type Difference } from '../../kubernetes/fieldDifferences';
+import { pathText, type Path } from '../../kubernetes/fieldPath';
 import type { KubeObject } from '../../kubernetes/object';
 import { objectName } from '../../kubernetes/manifest';
 import { lastWrites, type Rehearsal } from '../../helm/rehearsal';
-import { changesOf, isMadeUpAnew, pathText, type Change, type Step } from '../model/changes';
+import { isMadeUpAnew } from '../model/changes';
 import { comparable } from '../model/comparable';
 
 /*
@@ -54,7 +55,7 @@ const fieldsTold = 3;
 function changeOf(
   before: KubeObject,
   after: KubeObject,
-  counts: (change: Change) => boolean = () => true,
+  counts: (change: Difference) => boolean = () => true,
 ): string | undefined {
   const changes = changesOf(comparable(before, false), comparable(after, false))
     .filter(counts)
@@ -70,9 +71,9 @@ function changeOf(
 }
 
 /** The managers that wrote a field; undefined if it was a working controller. */
-function strangersAt(before: KubeObject, after: KubeObject, path: readonly Step[]): string[] | undefined {
+function strangersAt(before: KubeObject, after: KubeObject, path: Path): string[] | undefined {
   const field = pathText(path);
-  const owners = ownersOf(after, fieldPath(path));
+  const owners = ownersOf(after, path);
   // A removed field has no owner, so any manager that has written since may have removed it.
   const writers = owners.length > 0 ? owners : writersOf(before, after);
   const isPodTemplate = field.startsWith('spec.template');
@@ -90,14 +91,6 @@ function isAtItsWork(before: KubeObject, owner: FieldOwner, field: string): bool
     ({ manager, operation }) => manager === owner.manager && operation === owner.operation,
   );
   return wasThere && !isHand(owner.manager);
-}
-
-function fieldPath(path: readonly Step[]): Path {
-  return path.map((step) => {
-    if (typeof step === 'string') return { field: step };
-    if (typeof step === 'number') return { index: step };
-    return { item: { [step.key]: step.is }, by: [step.key] };
-  });
 }
 
 /** The objects as in the rehearsal, or as before if Helm does not write them. */

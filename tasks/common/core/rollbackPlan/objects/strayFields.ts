@@ -3,7 +3,9 @@ import { objectKey } from '../../kubernetes/manifest';
 import type { Rehearsal, RehearsedWrite } from '../../helm/rehearsal';
 import { isSame } from '../../kubernetes/sameValue';
 import type { Candidate } from './candidates';
-import { changesOf, isAsDeclared, isMadeUpAnew, pathText, valueAt, type Change } from '../model/changes';
+import { changesOf, type Difference } from '../../kubernetes/fieldDifferences';
+import { pathText, valueAt } from '../../kubernetes/fieldPath';
+import { isAsDeclared, isMadeUpAnew } from '../model/changes';
 import { comparable } from '../model/comparable';
 
 /**
@@ -17,7 +19,7 @@ export interface Suspect {
   declared: KubeObject;
   written: KubeObject;
   /** Undefined if the whole object is new. */
-  changes: readonly Change[] | undefined;
+  changes: readonly Difference[] | undefined;
 }
 
 /** Each write is examined alone, because the dry run of a later write lacks the effects of earlier ones. */
@@ -42,21 +44,25 @@ function suspectOf(candidate: Candidate, { object, isAssumed }: RehearsedWrite):
   return changes.length === 0 ? undefined : { ...found, changes };
 }
 
-function isExplained({ path, after }: Change, { target, last, base, earlier }: Candidate): boolean {
+function isExplained({ path, after }: Difference, { target, last, base, earlier }: Candidate): boolean {
   const declared = valueAt(target, path);
   if (declared !== undefined) return isAsDeclared(declared, after);
   return isHelmsMark(path) || [last, base, earlier].some((passed) => isTakenBack(passed, target, path));
 }
 
 /** The API server fills in a default where a passed revision declared the field and the target does not. */
-function isTakenBack(passed: KubeObject | undefined, target: KubeObject | undefined, path: Change['path']): boolean {
+function isTakenBack(
+  passed: KubeObject | undefined,
+  target: KubeObject | undefined,
+  path: Difference['path'],
+): boolean {
   return path.some((_, index) => {
     const part = path.slice(0, index + 1);
     return valueAt(passed, part) !== undefined && valueAt(target, part) === undefined;
   });
 }
 
-function isHelmsMark(path: Change['path']): boolean {
+function isHelmsMark(path: Difference['path']): boolean {
   const [top, kind, name] = path;
   if (top !== 'metadata') return false;
   // The name is undefined if the whole map is new.
