@@ -18,11 +18,11 @@ import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 
 export interface HealthContext extends RolloutContext {
   request: HealthRequest;
-  /** Helm's storage of the release, if the request names a release. */
+  /** Helm's storage, if the request names a release. */
   storage: ReleaseStorage | undefined;
 }
 
-/** Judges if the workloads or the release are healthy. Throws only errors of the request itself. */
+/** Throws only errors of the request itself. */
 export async function checkHealth(context: HealthContext): Promise<HealthReport> {
   const startedAt = context.clock.now();
   try {
@@ -42,7 +42,7 @@ const questionIsWrong: ReadonlySet<FailureReason> = new Set<FailureReason>([
   'Internal',
 ]);
 
-/** If no judgement is possible, the report has the health «unknown», never «healthy». */
+/** If no judgement is possible, the health is «unknown», never «healthy». */
 function unknownHealth(context: HealthContext, startedAt: Date, error: TaskError): HealthReport {
   const reason = context.signal.aborted ? 'Cancelled' : error.reason;
   const { outcome: _, ...ending } = endingFor('failed', reason, error.message);
@@ -115,10 +115,7 @@ async function look(context: HealthContext, startedAt: Date): Promise<HealthRepo
   };
 }
 
-/**
- * A mark stays when the status of its revision changes. A revision that Helm is still working on, or gave up, would
- * later count as verified, so it gets no mark.
- */
+/** A mark outlives the status of its revision, so a revision that Helm did not complete gets none. */
 function markable({ agent }: HealthContext, revision: Revision | undefined): Revision | undefined {
   if (revision === undefined || revision.status === 'deployed') return revision;
   agent.log(
@@ -137,10 +134,7 @@ function endingOf({ end, verdict }: RolloutEnd): HealthEnding {
   return ending;
 }
 
-/**
- * A release can be rolled back if its history has a target. Plain workloads can be rolled back if each failed one has
- * an earlier revision.
- */
+/** Plain workloads can be rolled back if each failed one has an earlier revision. */
 async function canRollBack(context: HealthContext, targets: HealthTargets, verdict: RolloutVerdict): Promise<boolean> {
   if (context.storage !== undefined) return targets.rollbackTo !== undefined;
   // A workload that was still progressing when another one failed is not known to be bad.
@@ -157,7 +151,7 @@ const revisionKinds: Readonly<Record<string, string>> = {
   DaemonSet: 'ControllerRevision',
 };
 
-/** The kind in which Kubernetes keeps a workload's revisions; undefined where it keeps none. */
+/** The kind in which Kubernetes keeps a workload's revisions; undefined if it keeps none. */
 function revisionsKept({ apiVersion, kind, namespace }: ObjectRef): string | undefined {
   return apiVersion === 'apps/v1' && namespace !== undefined ? revisionKinds[kind] : undefined;
 }
@@ -166,7 +160,7 @@ function ownerKey(namespace: string | undefined, { kind, name }: { kind: string;
   return `${namespace ?? ''}/${kind}/${name}`;
 }
 
-/** Counts the revisions of each workload. Needs one list per kind and namespace, whatever the number of workloads. */
+/** Needs one list per kind and namespace, whatever the number of workloads. */
 async function revisionCounts(context: HealthContext, refs: readonly ObjectRef[]): Promise<Map<string, number>> {
   const lists = new Map<string, { kind: string; namespace: string }>();
   for (const ref of refs) {

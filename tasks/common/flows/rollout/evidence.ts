@@ -10,10 +10,7 @@ const logBytes = 64 * 1024;
 const causesShown = 5;
 const logsShown = 3;
 
-/**
- * Collects the evidence of the causes, and the logs that show more, while the pods still exist. Collecting never stops
- * the rollback: evidence that is gone or may not be read is logged and left out.
- */
+/** Pods must still exist. Evidence that is gone or may not be read is logged, and never stops the rollback. */
 export async function collectEvidence(
   context: RolloutContext,
   causes: readonly Cause[],
@@ -43,7 +40,7 @@ function statements(cause: Cause): Shown[] {
   return [{ object: objectName(cause.subject), kind, title: cause.code, lines }];
 }
 
-/** The log as the kubelet has it. For a container that is gone, the lines that were heard while it ran. */
+/** For a container that is gone, the lines that were heard while it ran. */
 async function logOf(context: RolloutContext, log: Cause['logs'][number], heard: PodLogs['heard']): Promise<Shown[]> {
   const { namespace, pod, container, previous } = log;
   const tailLines = context.request.rollout.logLines;
@@ -69,7 +66,7 @@ async function logOf(context: RolloutContext, log: Cause['logs'][number], heard:
   }
 }
 
-/** Returns true for a line in which the kubelet itself says that it has no log (any more). */
+/** True for a line in which the kubelet says that it has no log. */
 function isAboutLog(line: string): boolean {
   return /^unable to retrieve container logs for \w+:\/\//.test(line);
 }

@@ -10,14 +10,11 @@ import { wantedObjects, type WantedObject } from '../release/wantedObjects';
 export interface HealthTargets {
   objects: readonly WantedObject[];
   revision: Revision | undefined;
-  /** The revision to which a rollback of the release would go. */
+  /** The target of a rollback of the release. */
   rollbackTo: Revision | undefined;
 }
 
-/**
- * The objects to check. Throws for a name that does not exist, because such a name differs from an object that is not
- * ready.
- */
+/** Throws for a name that does not exist, which is not the same as an object that is not ready. */
 export async function healthTargets(
   cluster: Cluster,
   storage: ReleaseStorage | undefined,
@@ -40,7 +37,7 @@ async function allOrAllMistakes(lookups: readonly Promise<WantedObject>[]): Prom
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
 
-/** Throws one error with the messages of all errors that have the reason of the first. */
+/** Throws the messages of all errors that have the reason of the first. */
 function throwTogether(errors: readonly TaskError[]): void {
   const [first] = errors;
   if (first === undefined) return;
@@ -63,7 +60,7 @@ async function namedWorkloads(
 
 type Read = (workload: WorkloadName, ref: ObjectRef) => Promise<KubeObject | undefined>;
 
-/** From this number of objects of one kind on, one list of the kind is cheaper than a request for each. */
+/** From this number of objects on, one list is cheaper than a request for each. */
 const listedFrom = 4;
 
 function readerOf(cluster: Cluster, names: readonly WorkloadName[]): Read {
@@ -79,7 +76,7 @@ function readerOf(cluster: Cluster, names: readonly WorkloadName[]): Read {
   };
 }
 
-/** Returns undefined where the kind may not be listed. Its objects may still be read by name. */
+/** Undefined if the kind may not be listed. Its objects may still be read by name. */
 async function listByName(
   cluster: Cluster,
   { apiVersion, kind, namespace }: ObjectRef,
@@ -119,7 +116,7 @@ async function namedWorkload(
   return target(ref, live);
 }
 
-/** Kinds that run something. An object that belongs to one of the others is judged with its owner. */
+/** An object that belongs to one of another kind is judged with its owner. */
 const selectable: readonly (readonly [string, string])[] = [
   ['apps/v1', 'Deployment'],
   ['apps/v1', 'StatefulSet'],
@@ -130,7 +127,7 @@ const selectable: readonly (readonly [string, string])[] = [
   ['v1', 'Pod'],
 ];
 
-/** In most cases another workload owns objects of these kinds, and the counters of that owner show how they are. */
+/** Most of these objects have an owner, whose counters show how they are. */
 const mostlyOwned: ReadonlySet<string> = new Set(['Pod', 'ReplicaSet']);
 
 async function selectedWorkloads(
@@ -199,10 +196,7 @@ async function releaseTargets(
   return { objects, revision, rollbackTo };
 }
 
-/**
- * For a release in which nothing was ever verified: the newest revision that was deployed earlier and is not known to
- * have failed.
- */
+/** For a release without a verified revision: the newest one that was deployed earlier and not judged unhealthy. */
 function previouslyDeployed(history: readonly Revision[], now: Revision): Revision | undefined {
   return sinceUninstall(history).findLast(
     (revision) => revision.revision < now.revision && revision.status === 'superseded' && !isUnhealthy(revision),

@@ -14,15 +14,13 @@ import type { FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries'
 
 type NamedHook = Pick<Hook, 'name' | 'kind' | 'events' | 'manifest'>;
 
-/** Observations of hooks while Helm ran them. Helm may have deleted the hooks since. */
+/** What was seen of hooks while Helm ran them. Helm may have deleted the hooks since. */
 export interface HookEvidence {
-  /** Returns why a hook failed; empty when nothing of the hook was seen and it does not exist. */
+  /** Empty if nothing of the hook was seen and it does not exist. */
   causesOf(hook: NamedHook): Promise<Cause[]>;
-  /** Returns why hooks of this run failed. */
   causes(): Cause[];
-  /** The hook that can no longer succeed. It is the reason why the signal of `act` was aborted. */
+  /** The hook that can no longer succeed, for which the signal of `act` was aborted. */
   hopeless: HopelessHook | undefined;
-  /** Returns the last lines of a container. */
   heard: PodLogs['heard'];
 }
 
@@ -31,28 +29,24 @@ interface HopelessHook {
   cause: Cause;
 }
 
-/** Seconds that Helm gets beyond the longest time that its run may take. */
+/** What Helm gets beyond the longest time that its run may take. */
 const hungAfterSeconds = 60;
 
-/**
- * Seconds after which a rollback can only be hanging. Helm gives the whole timeout to each of its hooks and to its
- * wait.
- */
+/** In seconds. Helm gives the whole timeout to each of its hooks and to its wait. */
 export function hungAfter(timeoutSeconds: number, { hooks }: Pick<Revision, 'hooks'>): number {
   const events = ['pre-rollback', 'post-rollback'];
   const runs = hooks.flatMap((hook) => hook.events.filter((event) => events.includes(event))).length;
   return timeoutSeconds * (runs + 1) + hungAfterSeconds;
 }
 
-/** How long the last lines of the hooks' logs are waited for. */
 const lastWordsMs = 2_000;
 /** A failure that Helm has seen needs a moment to arrive here too. */
 const arrivalMs = 100;
 
 /**
- * Runs Helm. Meanwhile, logs what becomes of the Jobs and Pods of its hooks, and their output. `events` are the events
- * of this run, such as `pre-upgrade`. Helm never waits for this, and an error here never fails a deploy. The signal
- * that `act` gets aborts when a hook can no longer succeed. Helm itself may notice that no sooner than at its timeout.
+ * Logs what becomes of the hooks' Jobs and Pods, and their output. `events` are those of this run, such as
+ * `pre-upgrade`. Helm never waits for this, and an error here never fails a deploy. The signal of `act` aborts when a
+ * hook can no longer succeed, which Helm may notice only at its timeout.
  */
 export async function whileHooksRun(
   context: ReleaseContext,
@@ -64,7 +58,7 @@ export async function whileHooksRun(
   const seen = newSeen(context);
   if (followed.length === 0) return { result: await act(seen.givenUp.signal), hooks: evidence(context, seen) };
   const stop = new AbortController();
-  // Not awaited: a server that does not answer must not delay the deploy.
+  // A server that does not answer must not delay the deploy.
   void followHooks(context, followed, seen, stop.signal);
   try {
     const result = await act(seen.givenUp.signal);
@@ -80,7 +74,7 @@ function isRunnable({ kind }: { kind: string }): boolean {
   return kind === 'Job' || kind === 'Pod';
 }
 
-/** All objects of this run's hooks that have arrived, each in its last state. Deleted objects stay. */
+/** The last state of each object of this run's hooks, also of deleted ones. */
 interface Seen {
   objects: Map<string, KubeObject>;
   logs: PodLogs | undefined;
@@ -89,8 +83,7 @@ interface Seen {
 }
 
 function newSeen(context: ReleaseContext): Seen {
-  // When Helm deletes a hook Pod that has ended, the Pod is gone at once, so logs are read eagerly. The Pod of a Job
-  // stays until its controller acts.
+  // A hook Pod is gone as soon as Helm deletes it, so its log is read eagerly.
   const logs = podLogs(context, { ...hookLogLimits, isEager: true });
   return { objects: new Map(), logs, hopeless: undefined, givenUp: new AbortController() };
 }
@@ -135,10 +128,7 @@ async function followHooks(
   }
 }
 
-/**
- * Judges the hooks that exist at this moment, and logs changes. An older hook may have been deleted for the one that
- * exists now. Hooks have no deadline of their own: Helm's timeout ends them.
- */
+/** Judges the hooks that exist now. They have no deadline of their own: Helm's timeout ends them. */
 function hookJudge(context: ReleaseContext, refs: readonly ObjectRef[]): (reading: FollowSnapshot) => RolloutVerdict {
   const policy = rolloutPolicy(context, never, true);
   const said = new Map<string, string>();
@@ -174,17 +164,14 @@ function hookRef(context: ReleaseContext, { kind, name, manifest }: NamedHook): 
   return { apiVersion: kind === 'Job' ? 'batch/v1' : 'v1', kind, namespace, name };
 }
 
-/**
- * The UIDs of hooks of an earlier run that still exist. They are read when Helm is started, because Helm makes no hook
- * in its first milliseconds.
- */
+/** Hooks of an earlier run may still exist. Helm makes no hook in its first milliseconds. */
 async function uidsOf({ cluster }: ReleaseContext, refs: readonly ObjectRef[]): Promise<ReadonlySet<string>> {
   const found = await Promise.allSettled(refs.map((ref) => cluster.get(ref, { metadataOnly: true })));
   const uids = found.flatMap((each) => (each.status === 'fulfilled' ? (each.value?.metadata.uid ?? []) : []));
   return new Set(uids);
 }
 
-/** One list and watch per kind and namespace, narrowed to objects that can belong to the hooks. */
+/** One list and watch per kind and namespace. */
 function hookQueries(refs: readonly ObjectRef[], before: ReadonlySet<string>, seen: Seen): FollowQuery[] {
   const keys = new Set(refs.map(objectKey));
   const uids = new Map<string, string>();
@@ -231,9 +218,8 @@ function onlyNamed(name: string | undefined): object {
 }
 
 /**
- * Remembers the last state of an object. This happens on arrival, because an object that is made, ends and is deleted
- * within milliseconds is in no snapshot. The deletion itself is Helm's doing and says nothing about the hook, so it is
- * left out.
+ * An object that is made, ends and is deleted within milliseconds is in no snapshot. The deletion is Helm's doing and
+ * says nothing about the hook.
  */
 function arrived(seen: Seen, object: KubeObject, owners: ReadonlyMap<string, string>): true {
   const { deletionTimestamp: _deleted, ...metadata } = object.metadata;
@@ -267,7 +253,7 @@ function isHookPod(seen: Seen, { metadata }: KubeObject): boolean {
 function snapshotOf(seen: Seen, hook: KubeObject): RolloutSnapshot {
   const ref = refOf(hook);
   const objects = new Map([...seen.objects.values()].map((object) => [objectKey(refOf(object)), object]));
-  // Two hooks may have one name if the hook was made again in one run. This is the one to judge.
+  // Two hooks have one name if the hook was made again in one run.
   objects.set(objectKey(ref), hook);
   return rolloutSnapshot([{ ref, purpose: 'hook' }], { objects, unread: [] });
 }
@@ -277,7 +263,7 @@ function judgeNow(context: ReleaseContext, snapshot: RolloutSnapshot): Cause[] {
   return causesOf(judge(snapshot, rolloutPolicy(context, now, true), undefined, now));
 }
 
-/** For a hook that could not be followed: judges what still exists of the hook. */
+/** For a hook that could not be followed. */
 async function causesNow(context: ReleaseContext, ref: ObjectRef): Promise<Cause[]> {
   try {
     const declared = await context.cluster.get(ref);
@@ -290,10 +276,7 @@ async function causesNow(context: ReleaseContext, ref: ObjectRef): Promise<Cause
   }
 }
 
-/**
- * The phases in Helm's record of a rollback come from the target's own deploy. Only the observed objects show which
- * hook failed.
- */
+/** The phases in Helm's record of a rollback are those of the target's own deploy, so only the objects count. */
 export async function showHookEvidence(
   context: ReleaseContext,
   story: { evidence: Shown[] },

@@ -4,7 +4,7 @@ import type { LogRequest } from '../../core/rollout/finding';
 import type { RolloutVerdict } from '../../core/rollout/verdict';
 import type { PodLogs } from './podLogs';
 
-/** The output of Jobs' containers, for the time when the Job's controller has deleted their pods. */
+/** Keeps the output of Jobs' containers, because the Job's controller deletes their pods. */
 interface JobLogs {
   /** Must be called with every verdict. */
   look(verdict: RolloutVerdict): void;
@@ -16,7 +16,7 @@ interface JobLogs {
 const bytes = 64 * 1024;
 const jobsListened = 20;
 
-/** Reads the log of a Job's container as soon as a run of it has failed. A log that cannot be read is left out. */
+/** Reads the log of a container as soon as a run of it has failed. A log that cannot be read is left out. */
 export function jobLogs({ cluster, request }: RolloutContext): JobLogs {
   const tailLines = request.rollout.logLines;
   const known = new Map<string, { told: string; lines: readonly string[] }>();
@@ -29,7 +29,7 @@ export function jobLogs({ cluster, request }: RolloutContext): JobLogs {
       const entry = known.get(key);
       if (entry !== undefined && lines.length > 0) entry.lines = lines;
     } catch {
-      // The pod may be gone already. The code that shows the evidence logs what could not be read.
+      // The pod may be gone already; the code that shows the evidence logs that.
     }
   };
   return {

@@ -8,17 +8,17 @@ import { containerRuns, type ContainerRun } from '../../core/rollout/containerRu
 interface LogLimits {
   podsPerWorkload: number;
   linesPerContainer: number;
-  /** Also reads containers that are not yet reported as started, for pods that vanish once they have ended. */
+  /** Also reads containers that are not reported as started yet, for pods that vanish once they have ended. */
   isEager?: boolean;
 }
 
-/** Shows the logs of pods as they arrive. An error is logged once and stops nothing else. */
+/** An error is logged once and stops nothing else. */
 export interface PodLogs {
   /** Must be called with every change of a pod of a workload (`Kind/name`). */
   look(workload: string, pod: KubeObject): void;
-  /** Returns the last lines of a container, for the time when its pod is gone. */
+  /** The last lines, also if the pod is gone. */
   heard(namespace: string, pod: string, container: string): readonly string[];
-  /** Waits for the rest of the logs of ended containers, at most this many milliseconds, and stops. */
+  /** Waits for the rest of the logs of ended containers and stops. */
   end(milliseconds: number): Promise<void>;
 }
 
@@ -27,15 +27,11 @@ export const hookLogLimits: LogLimits = { podsPerWorkload: 10, linesPerContainer
 const workloadLogLimits: LogLimits = { podsPerWorkload: 5, linesPerContainer: 500 };
 
 const heardBytes = 64 * 1024;
-/**
- * A pod that is older than this when it is first seen is from before this rollout. Its log is shown from the start of
- * this rollout on.
- */
+/** Older pods are from before this rollout. Their logs are shown from the start of this rollout on. */
 const oldPodMs = 10_000;
 const eagerPauseMs = 100;
 const eagerPauseMaxMs = 1_000;
 
-/** The logs of a rollout's workloads, if the inputs ask for them. */
 export function workloadLogs(context: RolloutContext): PodLogs | undefined {
   return context.request.rollout.followLogs ? podLogs(context, workloadLogLimits) : undefined;
 }
@@ -45,7 +41,7 @@ interface FollowedContainer {
   pod: string;
   container: string;
   run: ContainerRun;
-  /** The number of the run that was being read when the last reading began. */
+  /** The run that was being read when the last reading began. */
   readRun: number;
   isReading: boolean;
   wasRead: boolean;
@@ -61,7 +57,7 @@ interface Listening {
   stop: AbortController;
   startedAt: number;
   containers: Map<string, FollowedContainer>;
-  /** The pods of each workload. */
+  /** By workload. */
   pods: Map<string, Set<string>>;
   /** Keys of messages that are logged only once. */
   said: Set<string>;
@@ -163,7 +159,6 @@ function read(listening: Listening, followed: FollowedContainer): void {
     .finally(() => {
       followed.isReading = false;
       listening.readings.delete(reading);
-      // The container was started again while its previous run was read.
       const isBehind = followed.run.number > followed.readRun;
       if (isBehind && !listening.stop.signal.aborted && !listening.said.has(forbidden)) read(listening, followed);
     });
@@ -220,7 +215,6 @@ function hear({ context, limits }: Listening, followed: FollowedContainer, text:
   }
 }
 
-/** Keeps the last lines, as many as evidence shows. */
 function keep(followed: FollowedContainer, line: string, lines: number): void {
   followed.heard.push(line);
   followed.heardSize += line.length;

@@ -25,31 +25,29 @@ export interface RolloutEnd {
   /** `unknown`: the deadline has passed, and some objects could not be read. */
   end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped';
   verdict: RolloutVerdict;
-  /** Returns the last lines of containers whose pods may be gone. */
+  /** The last lines of containers, whose pods may be gone. */
   heard: PodLogs['heard'];
 }
 
 export interface RolloutOptions {
   policy: RolloutPolicy;
-  /** The baseline, and what earlier snapshots have shown. */
   memory: RolloutMemory | undefined;
-  /** Ends the following from outside, for example when Helm has ended. */
+  /** Ends the following, for example when Helm has ended. */
   stop?: AbortSignal;
   /** The last logged state of each object, so that nothing is logged twice. */
   said: Map<string, string>;
-  /** Shows the logs of the new revisions' pods. */
+  /** For the logs of the new revisions' pods. */
   logs?: PodLogs;
   /** Distinguishes the timeline rows from those of another rollout of this run. */
   phase?: string;
 }
 
 const reminderMs = 30_000;
-/** How long the rest of a container's log is waited for at the end. */
+/** For the rest of a container's log. */
 const lastWordsMs = 500;
-/** How often objects that may not be listed are read by name. */
+/** Between reads of objects that may not be listed. */
 const pollMs = 2_000;
 
-/** Reads the objects and their surroundings once, without following them. */
 export async function readRollout(context: RolloutContext, objects: readonly WantedObject[]): Promise<RolloutSnapshot> {
   const follower = await context.cluster.follow(rolloutQueries(objects), context.signal);
   try {
@@ -59,9 +57,7 @@ export async function readRollout(context: RolloutContext, objects: readonly Wan
   }
 }
 
-/**
- * Follows the objects to the end of the rollout. Reads everything anew, because earlier knowledge may be out of date.
- */
+/** Reads everything again, because earlier knowledge may be out of date. */
 export async function followRollout(
   context: RolloutContext,
   objects: readonly WantedObject[],
@@ -119,7 +115,7 @@ async function watch(
   }
 }
 
-/** Returns undefined while the rollout goes on. */
+/** Undefined while the rollout goes on. */
 function endOf(
   verdict: RolloutVerdict,
   policy: RolloutPolicy,
@@ -136,10 +132,7 @@ function lookAtPods(logs: PodLogs, snapshot: RolloutSnapshot): void {
   for (const { workload, pod } of newPods(snapshot)) logs.look(objectName(workload), pod);
 }
 
-/**
- * Objects that cannot be read do not count as failed. A pre-existing failure counts only after Helm has applied
- * everything, because Helm may still repair it.
- */
+/** Helm may still repair a pre-existing failure until it has applied everything. */
 function isFailed(verdict: RolloutVerdict, policy: RolloutPolicy): boolean {
   if (verdict.health !== 'failed') return false;
   return policy.isApplied || verdict.decisive?.brokenBefore === undefined;
@@ -154,18 +147,13 @@ function followedRefs(objects: readonly WantedObject[]): FollowedRef[] {
   }));
 }
 
-/**
- * A Job with ttlSecondsAfterFinished is removed by its controller after it has ended, whether it succeeded or failed.
- */
+/** The controller removes a Job with ttlSecondsAfterFinished after it has ended. */
 function removesItself(declared: KubeObject): boolean {
   const spec = declared['spec'];
   return declared.kind === 'Job' && typeof spec === 'object' && spec !== null && 'ttlSecondsAfterFinished' in spec;
 }
 
-/**
- * One query per kind and namespace, whatever the number of objects. Descendants are recognised by their owners, so
- * queries for owners come before queries for what they own.
- */
+/** One query per kind and namespace. Queries for owners come first, because descendants are recognised by them. */
 export function rolloutQueries(objects: readonly WantedObject[]): FollowQuery[] {
   const uids = new Set<string>();
   const own = (object: KubeObject): true => {
@@ -224,7 +212,7 @@ function objectQueries(objects: readonly WantedObject[], own: (object: KubeObjec
   return [...groups.values()].map(({ ref, names }) => {
     const { apiVersion, kind, namespace } = ref;
     const [only] = names;
-    // A pod of the manifest is read with all pods of the namespace: one list serves both.
+    // One list of all pods of the namespace serves the pods of the manifest too.
     const isOnly = names.size === 1 && only !== undefined && kind !== 'Pod';
     return {
       apiVersion,
@@ -237,10 +225,7 @@ function objectQueries(objects: readonly WantedObject[], own: (object: KubeObjec
   });
 }
 
-/**
- * Completes a snapshot with a second read of the objects that it lacks. An object counts as missing only when the API
- * server itself says so. An object that may not be listed may still be read by its name (Helm itself needs no more).
- */
+/** An object is missing only if the API server says so. One that may not be listed may still be read by its name. */
 async function confirmed(
   context: RolloutContext,
   objects: readonly WantedObject[],
@@ -256,8 +241,7 @@ async function confirmed(
         const live = await context.cluster.get(object.ref, { metadataOnly: isSecret(object.ref) });
         if (live !== undefined) found.set(object.key, live);
       } catch (thrown) {
-        // An object that cannot be read is unknown, not absent. The query's own error is in `unread`, or is added
-        // below.
+        // An object that cannot be read is unknown, not absent.
         unreadable.set(object, asTaskError(thrown));
       }
     }),
@@ -276,7 +260,7 @@ function isIn(ref: ObjectRef, query: { kind: string; namespace?: string }): bool
   return ref.kind === query.kind && ref.namespace === query.namespace;
 }
 
-/** Logs once which kinds cannot be read, and what that hides. */
+/** Logs each kind that cannot be read once. */
 function sayBlindness(context: RolloutContext, verdict: RolloutVerdict, known: Set<string>): Set<string> {
   // After a cancellation, an object that was not read says nothing about the cluster.
   if (context.signal.aborted) return known;
@@ -296,8 +280,7 @@ export function sayChanges(
 ): boolean {
   let isNews = false;
   for (const workload of workloads) {
-    // The message of one cause differs from try to try, which is no news. It is no news either when a known problem
-    // becomes hopeless.
+    // The message of one cause differs from try to try, which is no news.
     const state = `${workload.status.message} ${tellingCause(workload)?.code ?? ''}`;
     if (said.get(workload.key) === state) continue;
     const isFirst = !said.has(workload.key);
@@ -320,7 +303,7 @@ function wordsFor(workload: WorkloadVerdict): string {
   return isSame ? `${message} (${telling.code})` : `${message} ${telling.message} (${telling.code})`;
 }
 
-/** A container that has just started is not ready. This alone is not worth a line. */
+/** A container that has just started is not ready, which alone is not worth a line. */
 function tellingCause({ health, cause, suspects }: WorkloadVerdict): Cause | undefined {
   if (health === 'healthy') return undefined;
   return (
@@ -338,7 +321,6 @@ function remind(context: RolloutContext, verdict: RolloutVerdict, leftMs: number
   context.agent.log(`  Still waiting, ${Math.round(leftMs / 1000)} s left: ${names.join('; ')}${more}`);
 }
 
-/** The policy of a rollout: the settings of the inputs, up to a deadline. */
 export function rolloutPolicy(context: RolloutContext, deadline: Date, isApplied: boolean): RolloutPolicy {
   const { failFast, stableForSeconds, graces, statusRules } = context.request.rollout;
   return {
@@ -351,7 +333,7 @@ export function rolloutPolicy(context: RolloutContext, deadline: Date, isApplied
   };
 }
 
-/** The policy to judge the state at this moment. `everyPod`: pods of an earlier template are not healthy. */
+/** `everyPod`: pods of an earlier template are not healthy. */
 export function momentPolicy(context: RolloutContext, now: Date, { everyPod }: { everyPod: boolean }): RolloutPolicy {
   const policy = rolloutPolicy(context, new Date(now.getTime() + 1), true);
   return { ...policy, stableForSeconds: 0, failFast: false, everyPod };

@@ -4,14 +4,11 @@ import { hasRow, timelineRow } from '../../core/rollout/timelineRow';
 import type { RolloutVerdict } from '../../core/rollout/verdict';
 import { objectKey } from '../../core/kubernetes/manifest';
 
-/**
- * The run page shows a row below the step for each workload. A release with hundreds of workloads must not bury the
- * rest of the run.
- */
+/** A release with hundreds of workloads must not bury the rest of the run page. */
 const maximumRows = 50;
 
 interface Timeline {
-  /** Updates the row of every workload that has changed. `isOver`: this is the last snapshot. */
+  /** `isOver`: this is the last snapshot. */
   tell(verdict: RolloutVerdict, snapshot: RolloutSnapshot, isOver: boolean): void;
 }
 
