@@ -7,14 +7,11 @@ import { apiGroup, manifestKey, manifestObjects } from '../kubernetes/manifest';
 /*
  * The leftovers of failed and dead revisions.
  *
- * Helm computes what to remove from the manifest of one earlier revision: an upgrade uses the last deployed revision, a
- * rollback uses the last revision. The writes of other revisions since then are in neither manifest. So Helm 3 (and
- * Helm 4 on a release made by Helm 3) leaves their fields, and every Helm leaves their objects. Before 4.2, a rollback
- * fails if an object is live but not in the manifest of the last revision (all measured).
+ * Helm removes what one earlier manifest has and the new one lacks: an upgrade uses the last deployed revision, a
+ * rollback the last revision. The writes of other revisions are in neither manifest, so their objects (and in Helm 3
+ * their fields) stay. Before 4.2, a rollback fails at a live object that the last revision lacks (all measured).
  *
- * The remedy is to give Helm one merge base that has everything to remove: the objects of all revisions since the last
- * good one, with all fields that any of these revisions had and the new manifest lacks. The merge base is in the record
- * of the last revision while Helm runs, and Helm's own merge then removes exactly these objects and fields.
+ * The remedy is one merge base with everything to remove, in the record of the last revision while Helm runs.
  */
 
 const dataKinds = new Set([
@@ -29,10 +26,7 @@ interface ReleaseName {
   namespace: string;
 }
 
-/**
- * Returns who owns a live object, if the owner is not this release. Helm (since 3.2) writes its marks on every object
- * that it makes, and refuses to take over an object without these marks.
- */
+/** Returns who owns a live object, if not this release. Helm writes its marks on every object that it creates. */
 export function otherOwner(live: KubeObject, release: ReleaseName): string | undefined {
   const annotations = live.metadata.annotations ?? {};
   const owner = annotations['meta.helm.sh/release-name'];
@@ -42,15 +36,14 @@ export function otherOwner(live: KubeObject, release: ReleaseName): string | und
   return isOurs ? undefined : `release ${owner} in namespace ${namespace}`;
 }
 
-/** Returns true if no release owns the object: somebody made the object by hand, or removed Helm's mark from it. */
+/** Returns true if the object has no mark of Helm, for example because somebody created it by hand. */
 export function isUnowned({ metadata }: KubeObject): boolean {
   return metadata.annotations?.['meta.helm.sh/release-name'] === undefined;
 }
 
 /**
- * Returns why an object is not removed together with the revision that brought it. Returns undefined if the object may
- * be removed. If the last good revision also had the object, the chart itself asks for the removal, so the object is
- * kept only if another release owns it now, or if its resource policy says so.
+ * Returns why an object is not removed together with the revision that brought it, or undefined. If the last good
+ * revision had the object too, the chart itself asks for the removal.
  */
 export function keepReason(
   ref: ObjectRef,
@@ -70,10 +63,7 @@ export function keepReason(
   return isCustomResource(ref) ? 'it is a custom resource: what it stands for may go with it' : undefined;
 }
 
-/**
- * Returns the names of the templates from which a StatefulSet makes claims that outlive it. Returns none if the
- * StatefulSet deletes its claims together with itself.
- */
+/** Returns the templates whose claims outlive the StatefulSet. */
 export function claimTemplates(object: KubeObject): string[] {
   const spec = object['spec'];
   if (object.kind !== 'StatefulSet' || apiGroup(object.apiVersion) !== 'apps' || !isRecord(spec)) return [];
@@ -86,11 +76,10 @@ export function claimTemplates(object: KubeObject): string[] {
   });
 }
 
-/** An object of an earlier revision that the desired manifest lacks. */
 export interface Leftover {
   key: string;
   object: KubeObject;
-  /** True if the last good revision also had the object. Then the chart itself asks for the removal by Helm. */
+  /** The last good revision had the object too, so the chart itself asks for the removal. */
   wasGood: boolean;
 }
 
@@ -113,9 +102,8 @@ export function leftovers(
 }
 
 /**
- * Returns the objects of `wanted` that `manifests` have and `good` lacks. If the live object belongs to somebody else,
- * the merge base must spare it: Helm regards every object of its merge base as its own, and takes it over without a
- * message.
+ * Returns the objects of `wanted` that `manifests` have and `good` lacks. The merge base must spare such an object if
+ * it belongs to somebody else, because Helm takes over every object of its merge base without a message.
  */
 export function newcomers(
   manifests: readonly string[],
@@ -131,10 +119,8 @@ export function newcomers(
 }
 
 /**
- * Returns the manifest that Helm is to merge from. It has everything that any of `manifests` (oldest first) declares
- * and `wanted` does not. If `wanted` has the object too, its API version is used, because Helm 4.1.0 regards another
- * version as another object. The objects in `spared` are left out, so Helm does not see them: it neither deletes them
- * nor takes them over.
+ * Returns a manifest with everything that any of `manifests` (oldest first) declares and `wanted` does not, in the API
+ * versions of `wanted`, because Helm 4.1.0 matches objects by version. Helm does not see the objects in `spared`.
  */
 export function mergeBase(
   manifests: readonly string[],
@@ -160,10 +146,7 @@ export function mergeBase(
 
 const keepPolicy = 'helm.sh/resource-policy';
 
-/**
- * Returns what Helm reads of an object that it removes: its name, and for an uninstall the policy that keeps the object
- * (pkg/action, uninstall.go). The rest would only take space in the record, which may hold 1 MiB.
- */
+/** Returns what Helm reads of an object that it removes, because the record may hold only 1 MiB. */
 function identityOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
   const { name, namespace, annotations } = metadata;
   const policy = annotations?.[keepPolicy];
@@ -178,10 +161,7 @@ function identityOf({ apiVersion, kind, metadata }: KubeObject): KubeObject {
   };
 }
 
-/**
- * Returns a document of a manifest. The document is JSON, because no text in JSON can be read as another type.
- * Characters that go-yaml refuses or folds are escaped.
- */
+/** The document is JSON, in which no text has another type. Escapes characters that go-yaml refuses or folds. */
 export function manifestDocument(object: KubeObject): string {
   const escaped = JSON.stringify(object).replace(
     /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
@@ -191,11 +171,9 @@ export function manifestDocument(object: KubeObject): string {
 }
 
 /**
- * Returns the parts of an object to remove, under the identity that the object has in the desired manifest. The
- * namespace is named only if the desired manifest names it, because Helm compares it literally. Fields that both
- * declare are left out. Helm has no type for some objects (custom resources, CRDs, APIServices, kinds newer than this
- * Helm). Helm merges such objects two-way, from base to desired, and ignores the live object. So Helm would not send a
- * field whose desired value is already in the base.
+ * Returns the parts of an object to remove, under its identity in the desired manifest, with a namespace only if that
+ * manifest names it. Fields that both declare are left out: Helm merges objects without a type (custom resources, CRDs)
+ * from base to desired, and would not send a field that is in both.
  */
 function remainderOf(object: KubeObject, wish: KubeObject): KubeObject {
   const { apiVersion, kind } = wish;
@@ -210,10 +188,7 @@ function remainderOf(object: KubeObject, wish: KubeObject): KubeObject {
   };
 }
 
-/**
- * To remove a field, Helm needs its name and not its text. Items of lists stay whole, because Helm may find an item by
- * any of its fields.
- */
+/** To remove a field, Helm needs its name only. Items of lists stay whole: Helm may find them by any field. */
 function emptied(value: unknown): unknown {
   if (typeof value === 'string' && value.length > longText) return '';
   if (!isRecord(value)) return value;
@@ -224,7 +199,6 @@ const longText = 200;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Returns the fields of `value` that `wish` does not declare. */
 function without(value: Fields, wish: Fields): Record<string, unknown> {
   const rest = Object.entries(value).flatMap(([name, field]): [string, unknown][] => {
     if (!Object.hasOwn(wish, name)) return [[name, field]];
@@ -266,10 +240,7 @@ function byMergeKey(items: readonly Fields[], key: string): Map<unknown, Fields>
   return byKey;
 }
 
-/**
- * Joins the fields of both values. If they differ, the later value counts, but a map or list is never replaced by a
- * plain value.
- */
+/** The later value counts, but a plain value never replaces a map or list. */
 function unionOf(earlier: unknown, later: unknown, field: string): unknown {
   if (isRecord(earlier) && isRecord(later)) return unionOfFields(earlier, later);
   if (Array.isArray(earlier) && Array.isArray(later)) return unionOfLists(earlier, later, field);

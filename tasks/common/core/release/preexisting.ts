@@ -11,40 +11,31 @@ import { isSame } from '../kubernetes/sameValue';
 import type { Rendering } from './unchanged';
 
 /*
- * Objects that existed before a deploy and that Helm takes over.
+ * Objects that existed before a deploy and that Helm takes over, with --take-ownership or because they have its marks.
+ * They are in the manifest from then on, so that a rollback, an uninstall or the removal of leftovers would remove them
+ * (measured with 3.17.3, 4.1.4 and 4.2.3). Two rules prevent this:
  *
- * With --take-ownership, or if an object already has Helm's marks, Helm writes an existing object as if Helm had made
- * it. From then on, the object is in the manifest of a revision, so every rollback or uninstall of that revision, and
- * every removal of its leftovers, would remove the object (measured with 3.17.3, 4.1.4 and 4.2.3). Two rules prevent
- * this:
- *
- * - A pre-existing object is never removed. Helm creates the record of a revision before any object of that revision.
- *   So the release did not make an object that is older than the record of the first revision that declares it. Nothing
- *   must be stored for this rule, so it holds for every later run. Objects that a run itself saw are also known by
- *   their uid.
- * - A pre-existing object is restored. For this, a Secret keeps the object from before Helm runs until the end of the
- *   run.
+ * - A pre-existing object is never removed. It is older than the record of the first revision that declares it, which
+ *   Helm creates before any object, or a run has seen its uid.
+ * - A pre-existing object is restored. A Secret keeps it from before Helm runs until the end of the run.
  */
 
 type ReleaseName = Parameters<typeof otherOwner>[1];
 
-/** An object that existed before Helm ran, as the API server returned it then, without its status. */
+/** An object from before Helm ran, without its status. */
 export interface KeptObject {
   object: KubeObject;
   purpose: 'object' | 'hook';
 }
 
-/** An object that Helm is about to write, as the chart declares it. `key` is its `manifestKey`. */
+/** An object that Helm is about to write. `key` is its `manifestKey`. */
 export interface Candidate {
   key: string;
   object: KubeObject;
   purpose: KeptObject['purpose'];
 }
 
-/**
- * Returns the objects of a rendering that are not in the last good revision: only these can belong to somebody else.
- * Hooks are included if no revision had them. Hooks of `helm test` are not included, because no deploy runs them.
- */
+/** Returns the objects and hooks that the last good revision lacks: only these can belong to somebody else. */
 export function candidates(
   { manifest, hooks }: Pick<Rendering, 'manifest' | 'hooks'>,
   history: readonly Revision[],
@@ -79,7 +70,7 @@ function hooksOf({ hooks }: Pick<Rendering, 'hooks'>): KubeObject[] {
     .flatMap(({ manifest }) => hookObject(manifest) ?? []);
 }
 
-/** Returns, by the key of each object, the first of these revisions (oldest first) that declares the object. */
+/** Returns, by the key of each object, the first of these revisions (oldest first) that declares it. */
 export function firstDeclared(
   revisions: readonly Pick<Revision, 'manifest' | 'revision' | 'createdAt'>[],
   namespace: string,
@@ -92,9 +83,8 @@ export function firstDeclared(
 }
 
 /**
- * Returns the numbers of the failed revisions after the last good one that are the first to declare an object. Their
- * records tell that the release made the object: without them, an object that a later failed revision declares as well
- * would be older than its first revision, and count as pre-existing.
+ * Returns the failed revisions after the last good one that first declare an object. Without their records, an object
+ * that a later failed revision declares too would count as pre-existing.
  */
 export function firstDeclarers(history: readonly Revision[], namespace: string): ReadonlySet<number> {
   const good = lastGood(history);
@@ -102,18 +92,13 @@ export function firstDeclarers(history: readonly Revision[], namespace: string):
   return new Set(firsts.map(({ revision }) => revision).filter((revision) => revision !== good?.revision));
 }
 
-/**
- * Returns true if an object existed before the revision was begun. Both times are from the API server, to the second.
- */
+/** Both times are from the API server, to the second. */
 export function isOlder(live: KubeObject, since: Pick<Revision, 'createdAt'> | undefined): boolean {
   const created = creation(live);
   return created !== undefined && since?.createdAt !== undefined && created < since.createdAt;
 }
 
-/**
- * Returns true if a live object of a rendering existed before the release had anything to do with it. `since` is the
- * first failed revision after the last good one that declares the object.
- */
+/** `since` is the first failed revision after the last good one that declares the object. */
 export function isPreexisting(
   live: KubeObject,
   since: Pick<Revision, 'createdAt'> | undefined,
@@ -124,16 +109,12 @@ export function isPreexisting(
   return isOlder(live, since) || known.has(live.metadata.uid ?? '');
 }
 
-/** Keeps the whole live object, except the status, which only its controller writes. */
 export function kept(live: KubeObject, purpose: KeptObject['purpose']): KeptObject {
   const { status: _, ...object } = live;
   return { object, purpose };
 }
 
-/**
- * Returns true if the object may be stored in a Secret of the release's namespace. A Secret of another namespace may
- * not be stored there: people who cannot read that Secret may be able to read the Secrets of this namespace.
- */
+/** A Secret of another namespace may not be kept, because other people may read the Secrets of this namespace. */
 export function mayBeKept({ object }: KeptObject, namespace: string): boolean {
   return !isSecret(object) || object.metadata.namespace === namespace;
 }
@@ -143,10 +124,7 @@ export function knownUids(preexisting: readonly KeptObject[]): Set<string> {
   return new Set(preexisting.map(({ object }) => object.metadata.uid ?? ''));
 }
 
-/**
- * Returns the items that fit together below a limit, small ones first. `bytes` has the size of each item, in the same
- * order.
- */
+/** Returns the items that fit together below a limit, small ones first. `bytes` has their sizes in the same order. */
 export function fitting<T>(items: readonly T[], bytes: readonly number[], limit: number): Set<T> {
   const order = items.map((item, index) => ({ item, size: bytes[index] ?? Infinity }));
   let left = limit;
@@ -159,16 +137,12 @@ export function fitting<T>(items: readonly T[], bytes: readonly number[], limit:
   return new Set(fits.map(({ item }) => item));
 }
 
-/** The action that restores an object. */
 export type Restoration =
   | { action: 'nothing' }
   | { action: 'create'; object: KubeObject }
   /** The chart made the object immutable, so only a new object can have the old content. */
   | { action: 'replace'; uid: string; object: KubeObject }
-  /**
-   * Two JSON merge patches. `patch` restores everything. `metadata` restores only labels and annotations, for the case
-   * that the API server refuses `patch`.
-   */
+  /** JSON merge patches. `metadata` has only labels and annotations, in case the API server refuses `patch`. */
   | { action: 'patch'; patch: Patch; metadata: Patch }
   /** `why` is a clause: «it is gone, …». */
   | { action: 'leave'; why: string };
@@ -183,10 +157,7 @@ const holdsData = new Set([
   'apiextensions.k8s.io/CustomResourceDefinition',
 ]);
 
-/**
- * Returns the action that restores an object. Later writes of managers other than Helm stay: the replicas of an
- * autoscaler, the annotations of a controller, the change of a person.
- */
+/** Later writes of managers other than Helm stay, for example the replicas of an autoscaler. */
 export function restoration({ object: before, purpose }: KeptObject, live: KubeObject | undefined): Restoration {
   const kind = `${apiGroup(before.apiVersion)}/${before.kind}`;
   if (live === undefined) {
@@ -223,7 +194,7 @@ function withoutServerFields(object: KubeObject): KubeObject {
   return { ...object, metadata: { name, ...Object.fromEntries(given) } };
 }
 
-/** Helm writes under this name (pkg/kube, ManagedFieldsManager). */
+/** The field manager of Helm (pkg/kube, ManagedFieldsManager). */
 const helmManager = 'helm';
 
 function isHelms({ metadata }: KubeObject): boolean {
@@ -231,7 +202,7 @@ function isHelms({ metadata }: KubeObject): boolean {
   return isMarked || (metadata.managedFields ?? []).some(({ manager }) => manager === helmManager);
 }
 
-/** Returns true if only managers other than Helm set a field, as the API server records it. */
+/** Returns true if only managers other than Helm set a field. */
 function isOthersIn(live: KubeObject): (path: Path) => boolean {
   return (path) => {
     const owners = ownersOf(live, path);
@@ -284,7 +255,7 @@ function restoredItems(
   return [...there, ...surplus.filter((item) => isOthers([...path, { item, by }]))];
 }
 
-/** Returns a JSON merge patch (RFC 7396) from one object to the other. Returns undefined if they do not differ. */
+/** Returns a JSON merge patch (RFC 7396), or undefined if there is no difference. */
 function mergePatch(from: Fields, to: unknown): Patch | undefined {
   if (!isRecord(to)) return undefined;
   const names = [...new Set([...Object.keys(from), ...Object.keys(to)])].filter(

@@ -1,16 +1,14 @@
 import type { Redact } from '../text/secrets';
 import { revisionStatuses, type Hook, type Revision, type RevisionStatus } from './release';
 
-/** A revision in the form of Helm's JSON. Fields that this code does not know are kept unchanged. */
+/** A revision as Helm's JSON. Unknown fields are kept. */
 export type ReleaseRecord = Readonly<Record<string, unknown>>;
 
 export function isReleaseRecord(value: unknown): value is ReleaseRecord {
   return isFields(value) && typeof value['name'] === 'string' && isRevisionNumber(value['version']);
 }
 
-/**
- * Reads a revision from a record. Helm leaves out empty fields, so all fields except name and version may be missing.
- */
+/** Helm leaves out empty fields, so all fields except name and version may be missing. */
 export function revisionOf(
   record: ReleaseRecord,
   stored: Pick<Revision, 'namespace' | 'labels' | 'writtenAt' | 'createdAt'>,
@@ -38,7 +36,7 @@ export function revisionOf(
   };
 }
 
-/** Returns the revision with a redacted description, safe to log. */
+/** Returns the revision with a redacted description. */
 export function readableRevision(
   record: ReleaseRecord,
   stored: Parameters<typeof revisionOf>[1],
@@ -49,7 +47,7 @@ export function readableRevision(
   return description === revision.description ? revision : { ...revision, description, describesSecret: true };
 }
 
-/** Removes secrets from the description of the record. All fields that Helm deploys from stay unchanged. */
+/** Removes secrets from the description. All fields that Helm deploys from stay unchanged. */
 export function withoutSecrets(record: ReleaseRecord, redact: Redact): ReleaseRecord {
   const info = fields(record['info']);
   const description = text(info['description']);
@@ -70,18 +68,14 @@ export function changedRecord(record: ReleaseRecord, change: RecordChange): Rele
   };
 }
 
-/**
- * From a revision that Helm merges from, Helm reads the manifest, the values and, for `--reuse-values`, the chart's own
- * values (pkg/action, upgrade.go and rollback.go). From a revision that it uninstalls, Helm also reads the hooks
- * (uninstall.go).
- */
+/** Removes what Helm does not read of a revision that it merges from or uninstalls (pkg/action). */
 function withoutBulk(record: ReleaseRecord): ReleaseRecord {
   const { templates: _, files: __, schema: ___, ...chart } = fields(record['chart']);
   const { notes: ____, ...info } = fields(record['info']);
   return { ...record, chart, info };
 }
 
-/** Restores the fields that `withoutBulk` left out, from an earlier copy of the record. */
+/** Restores the fields that `withoutBulk` left out. */
 export function withBulkOf(record: ReleaseRecord, copy: ReleaseRecord): ReleaseRecord {
   const { notes } = fields(copy['info']);
   return {
@@ -91,10 +85,7 @@ export function withBulkOf(record: ReleaseRecord, copy: ReleaseRecord): ReleaseR
   };
 }
 
-/**
- * Returns the labels of the storage object after a change. Helm finds the status of a revision in the label, not in the
- * record.
- */
+/** Helm finds the status of a revision in the label of the storage object, not in the record. */
 export function changedLabels(
   labels: Readonly<Record<string, string>>,
   change: RecordChange,
@@ -102,7 +93,7 @@ export function changedLabels(
 ): Record<string, string> {
   const changed: Record<string, string | undefined> = {
     ...labels,
-    // Helm also records each of its changes here.
+    // Helm records each of its changes here too.
     modifiedAt: String(Math.floor(now.getTime() / 1000)),
     ...(change.status === undefined ? {} : { status: change.status }),
     ...change.labels,
@@ -112,22 +103,21 @@ export function changedLabels(
   );
 }
 
-/** Returns the name of a revision's Secret or ConfigMap. */
 export function storageName(release: string, revision: number): string {
   return `sh.helm.release.v1.${release}.v${revision}`;
 }
 
-/** Returns the name of the copy of a record that is edited during a change. Helm does not look for this name. */
+/** The copy of a record that is edited during a change. Helm does not look for this name. */
 export function copyName(release: string, revision: number): string {
   return `helm-safe-deploy.copy.${release}.v${revision}`;
 }
 
-/** Returns the name of the Secret that keeps pre-existing objects during a deploy; see core/release/preexisting. */
+/** The Secret that keeps pre-existing objects during a deploy; see core/release/preexisting. */
 export function keptObjectsName(release: string): string {
   return `helm-safe-deploy.preexisting.${release}`;
 }
 
-/** Returns the revision for the name of a storage object, or undefined if the name does not belong to that release. */
+/** Returns undefined if the storage object does not belong to that release. */
 export function storedRevision(release: string, objectName: string): number | undefined {
   const prefix = storageName(release, 0).slice(0, -1);
   if (!objectName.startsWith(prefix)) return undefined;
@@ -171,17 +161,14 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** A change to a revision's record in Helm's storage. Absent fields stay unchanged. */
+/** A change to a record in Helm's storage. */
 export interface RecordChange {
   status?: RevisionStatus;
   description?: string;
   manifest?: string;
   config?: Readonly<Record<string, unknown>>;
-  /**
-   * `left out` removes the notes, and the templates and files of the chart. Helm reads none of these from a revision
-   * that it merges from. `from copy` restores them from the copy that `keepCopy` made.
-   */
+  /** The bulk is what `withoutBulk` removes. `from copy` restores it from the copy of `keepCopy`. */
   bulk?: 'left out' | 'from copy';
-  /** Labels to set on the storage object. `undefined` removes a label. */
+  /** Labels of the storage object. `undefined` removes a label. */
   labels?: Readonly<Record<string, string | undefined>>;
 }

@@ -7,15 +7,12 @@ import { isCustomResource } from '../kubernetes/groups';
 import { manifestDocument } from './mergeBase';
 
 /*
- * API versions in Helm's records that the cluster no longer serves.
- *
- * Helm's record has each object in the API version that its chart used then. If an upgraded cluster no longer serves
- * that version, Helm can neither upgrade the release nor roll back to that revision: Helm reads the manifest of the
- * record first, and fails with «no matches for kind». So the task updates the versions in the record, as Helm's plug-in
- * mapkubeapis does. The API server itself reports which version it serves instead.
+ * If the cluster no longer serves an API version in Helm's record, Helm can neither upgrade the release nor roll back
+ * to that revision («no matches for kind»). So the task updates the versions in the record, as the plug-in mapkubeapis
+ * does. The API server reports which version it serves instead.
  */
 
-/** Kinds that moved to another group, with their present group (Kubernetes' deprecated API migration guide). */
+/** Kinds that moved to another group (Kubernetes' deprecated API migration guide). */
 const movedKinds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   extensions: {
     DaemonSet: 'apps',
@@ -26,22 +23,18 @@ const movedKinds: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 };
 
-/** Returns the groups in which a kind may be served today, the likeliest group first. */
+/** Returns the groups in which a kind may be served today, the likeliest first. */
 export function groupsOf({ apiVersion, kind }: KindName): string[] {
   const group = apiGroup(apiVersion);
   const moved = Object.hasOwn(movedKinds, group) ? movedKinds[group] : undefined;
   return moved !== undefined && Object.hasOwn(moved, kind) ? [group, moved[kind] ?? ''] : [group];
 }
 
-/**
- * A kind of a manifest in a version that is not served. `servedAs` is the served version, or undefined if there is
- * none.
- */
+/** A kind in a version that is not served. `servedAs` is undefined if no version is served. */
 export interface LostKind extends KindName {
   servedAs: string | undefined;
 }
 
-/** Returns the kinds of a manifest, each kind once. */
 export function manifestKinds(manifest: string): KindName[] {
   const named = manifestObjects(manifest).map(({ apiVersion, kind }): [string, KindName] => [
     `${apiVersion} ${kind}`,
@@ -51,9 +44,8 @@ export function manifestKinds(manifest: string): KindName[] {
 }
 
 /**
- * Returns the manifest with its lost kinds in the versions that are served. If no version of a built-in kind is served
- * any more, its objects are left out: there are none, and there will be none. Custom resources stay, because their
- * definition may come back. All other documents stay unchanged, byte by byte.
+ * Puts lost kinds into their served versions. Objects of a built-in kind without any served version are left out.
+ * Custom resources stay, because their definition may come back. Other documents stay the same byte by byte.
  */
 export function renewedManifest(manifest: string, lost: readonly LostKind[]): string {
   if (lost.length === 0) return manifest;
@@ -85,9 +77,7 @@ function renewedObject(object: KubeObject, lost: readonly LostKind[]): KubeObjec
   return isCustomResource(kind) ? [object] : [];
 }
 
-/**
- * Changes the version in the one line of the text that has it. Returns undefined if the text has it in another form.
- */
+/** Changes the one line that has the version. Returns undefined if the text has another form. */
 function withVersion(document: string, from: string, to: string): string | undefined {
   const line = /^(apiVersion:[ \t]*)(["']?)([^\s"'#]+)\2([ \t]*(?:#.*)?)$/gm;
   const found = [...document.matchAll(line)];
@@ -107,7 +97,7 @@ export interface RecordRenewal {
   manifest: string;
 }
 
-/** Returns the history as it will be after these records are written. */
+/** The history as it will be after these records are written. */
 export function renewedHistory(history: readonly Revision[], renewals: readonly RecordRenewal[]): readonly Revision[] {
   return history.map((revision) => renewedRevision(revision, renewals));
 }
@@ -117,14 +107,12 @@ export function renewedRevision(record: Revision, renewals: readonly RecordRenew
   return renewal === undefined ? record : { ...record, manifest: renewal.manifest };
 }
 
-/** Returns a sentence that says what happens to a lost kind in a record. */
 export function renewalWords({ apiVersion, kind, servedAs }: LostKind, revision: number): string {
   const gone = `Helm's record of revision ${revision} names ${kind} of ${apiVersion}, which the API server no longer serves`;
   if (servedAs !== undefined) return `${gone}: it is written as ${servedAs} there, so that Helm can read it.`;
   return `${gone} in any version: it is left out there, so that Helm can read it.`;
 }
 
-/** Returns true if `renewedManifest` can replace or remove the lost kind. */
 export function isRenewable(lost: LostKind): boolean {
   return lost.servedAs !== undefined || !isCustomResource(lost);
 }

@@ -5,23 +5,16 @@ import { manifestKey, manifestObjects, objectName } from '../kubernetes/manifest
 import type { Revision } from './release';
 
 /*
- * Compares the dry run of Helm with the record of the deployed revision, to find out if a deploy would change nothing.
- *
- * For an unchanged chart, the same version of Helm returns the manifest, the hooks and the values byte by byte as in
- * its record (3.17.3, 4.1.4 and 4.2.3, after install, upgrade and rollback). Another version of Helm puts blank lines
- * and separators elsewhere (4.2.3 after 3.17.3), which changes no object. A chart that renders differently each time
- * (random passwords, the time, the number of the revision) is never unchanged. Tests (`helm test`) are not part of the
- * running release. Their names do not count, because many charts generate random names. A second rendering shows what
- * else in a test is random.
+ * For an unchanged chart, the dry run of the same Helm returns manifest, hooks and values byte by byte as in its record
+ * (3.17.3, 4.1.4 and 4.2.3). Another Helm puts blank lines and separators elsewhere, which changes no object. A chart
+ * with random passwords or the time is never unchanged. Tests (`helm test`) are not part of the running release, and
+ * many charts give them random names.
  */
 
-/** At most this many changes of each part are named. The rest is counted. */
+/** The other changes of each part are counted. */
 const namedAtMost = 5;
 
-/**
- * Returns the differences, a phrase for each part, with names and paths but no values. An empty list means that the
- * deploy would change nothing.
- */
+/** Returns a phrase for each part that differs, with names and paths but no values. */
 export function whatChanged({ rendering, deployed }: { rendering: Rendering; deployed: Revision }): string[] {
   return [
     ...chartChange(rendering.chart, deployed.chart),
@@ -31,7 +24,7 @@ export function whatChanged({ rendering, deployed }: { rendering: Rendering; dep
   ];
 }
 
-/** Returns true if the tests for `helm test` differ. The names of the tests do not count. */
+/** The names of the tests do not count. */
 export function testsChanged(hooks: Hooks, deployed: Hooks): boolean {
   const [one, other] = [hooks, deployed].map((all) =>
     all
@@ -48,7 +41,7 @@ function isNoTest({ events }: Hooks[number]): boolean {
   return events.length === 0 || !events.every((event) => testEvents.has(event));
 }
 
-/** Returns a test without its own name, which may also occur in its labels, selectors and arguments. */
+/** Removes the test's name, which may also occur in its labels, selectors and arguments. */
 function namelessTest({ name, manifest = '' }: Hooks[number]): string {
   const text = objectsText(manifest) ?? manifest;
   return name === '' ? text : text.replaceAll(name, '*');
@@ -77,7 +70,7 @@ function valuesChange(wanted: Revision['config'], deployed: Revision['config']):
   return paths.length === 0 ? [] : [`the values (${someOf(paths)})`];
 }
 
-/** Returns dotted paths of the values that differ. A list counts as one value. */
+/** Returns dotted paths. A list counts as one value. */
 function changedPaths(one: unknown, other: unknown, path: string): string[] {
   if (isSame(one, other)) return [];
   if (!isRecord(one) || !isRecord(other)) return [path];
@@ -99,7 +92,7 @@ function hooksChange(hooks: Hooks, deployed: Revision): string[] {
   return textChange('the hooks', textOf(hooks), textOf(deployed.hooks.filter(isNoTest)), deployed.namespace);
 }
 
-/** Sorts the hooks by their text, because Helm orders them by weight and name anyway. */
+/** Helm orders hooks by weight and name, so their order in the record does not count. */
 function textOf(hooks: Hooks): string {
   return hooks
     .map(({ manifest = '' }) => `---\n${manifest.trim()}\n`)
@@ -116,10 +109,7 @@ function textChange(what: string, wanted: string, deployed: string, namespace: s
   return meaningOf(wanted) === meaningOf(deployed) ? [] : [`${what} (the text alone)`];
 }
 
-/**
- * Returns the lines that are not blank and not a separator or comment. If such a line belongs to a text value, the
- * comparison of the objects finds the difference.
- */
+/** Removes blank lines, separators and comments. If a text value has such a line, the objects differ already. */
 function meaningOf(manifest: string): string {
   const lines = manifest.split('\n').map((line) => line.trimEnd());
   return lines.filter((line) => !/^\s*(#.*)?$|^---/.test(line)).join('\n');
@@ -143,7 +133,7 @@ function namesOf([first]: readonly KubeObject[]): string {
   return first === undefined ? '' : objectName({ kind: first.kind, name: first.metadata.name });
 }
 
-/** A key may occur more than once: two hooks of one name are two objects. */
+/** Two hooks may have the same key. */
 function objectsByKey(manifest: string, namespace: string): Map<string, KubeObject[]> | undefined {
   const byKey = new Map<string, KubeObject[]>();
   try {
@@ -162,13 +152,12 @@ function someOf(texts: readonly string[]): string {
   return texts.length > namedAtMost ? `${named} and ${texts.length - namedAtMost} more` : named;
 }
 
-/** The result of rendering a chart, before anything is changed. */
+/** A chart that was rendered by a dry run. */
 export interface Rendering {
   manifest: string;
   hooks: readonly { name: string; kind: string; events: readonly string[]; manifest?: string }[];
-  /** The values that the revision would record: those of the user, not those of the chart. */
+  /** The values of the user, as the revision would record them. */
   config: Readonly<Record<string, unknown>>;
   chart: Revision['chart'];
-  /** From Chart.yaml. Absent if it has none. */
   chartAnnotations?: Readonly<Record<string, string>>;
 }

@@ -3,10 +3,7 @@ import { ownWords } from '../text/foreignWords';
 
 type Words = (groups: Readonly<Record<string, string>>) => string;
 
-/**
- * Special advice for reasons with several remedies, chosen by the text of the message. The first matching row counts;
- * without a match, the general advice of the reason applies.
- */
+/** The first row that matches the message counts, or else the general advice of the reason. */
 export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | Words])[] = [
   [
     'HookFailed',
@@ -126,7 +123,7 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   ],
 ];
 
-/** The next step for a person, chosen by the reason and the message. `message` may quote foreign text. */
+/** `message` may quote foreign text. */
 export function adviceFor(reason: FailureReason, message: string): string {
   const said = ownWords(message);
   for (const [of, pattern, words] of specialAdvice) {

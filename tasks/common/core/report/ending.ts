@@ -5,16 +5,15 @@ import type { Outcome, ReportedObject } from './report';
 import type { CauseCode, ReasonGroup } from '../rollout/causes';
 import type { Cause, RolloutVerdict, WorkloadVerdict } from '../rollout/verdict';
 
-/** How a flow ended, before the report is made. */
+/** How a flow ended, before the report is written. */
 export interface Ending {
   outcome: Outcome;
   /** PascalCase; empty on success. */
   reason: string;
   reasonGroup: ReasonGroup | '';
   message: string;
-  /** The next step, in one sentence. */
   advice: string;
-  /** `Kind/name`; empty if no object caused the failure. */
+  /** `Kind/name`, or empty. */
   failedWorkload: string;
   timedOut: boolean;
 }
@@ -29,7 +28,6 @@ export const wellEnded: Ending = {
   timedOut: false,
 };
 
-/** The ending for a reason of the task itself. By default no object caused it. */
 export function endingFor(outcome: Outcome, reason: FailureReason, message: string, failedWorkload = ''): Ending {
   return {
     ...wellEnded,
@@ -45,7 +43,6 @@ export function endingFor(outcome: Outcome, reason: FailureReason, message: stri
 
 const groups: Partial<Record<FailureReason, ReasonGroup>> = { PermissionDenied: 'permissions' };
 
-/** The ending of an unhealthy rollout. */
 export function endingOfRollout(verdict: RolloutVerdict): Ending {
   const { decisive } = verdict;
   const cause = decisive?.cause;
@@ -57,9 +54,8 @@ export function endingOfRollout(verdict: RolloutVerdict): Ending {
   return { ...ending, message: [ending.message, ...hidden(cause.code, verdict)].join(' ') };
 }
 
-/** The ending for an object that failed for a known cause. */
 export function endingOfCause(cause: Cause, failedWorkload: string, timedOut: boolean): Ending {
-  // The message of the cause `TimedOut` already says that the time is over.
+  // The message of the cause `TimedOut` already mentions the timeout.
   const isOver = timedOut && cause.code !== 'TimedOut';
   return {
     outcome: 'failed',
@@ -78,19 +74,18 @@ function unknownBecause(decisive: WorkloadVerdict | undefined): FailureReason {
   return isFailureReason(reason) ? reason : 'TimedOut';
 }
 
-/** If no cause was seen, names the kinds that could not be read, because they may hide the cause. */
+/** Kinds that could not be read may hide the cause. */
 function hidden(code: CauseCode, { unread }: RolloutVerdict): string[] {
   if (code !== 'TimedOut') return [];
   const kinds = [...new Set(unread.map(({ kind }) => kind))];
   return kinds.length === 0 ? [] : [`The cause may be hidden: what could not be read is of kind ${kinds.join(', ')}.`];
 }
 
-/** Appends a later error to an ending. The first failure stays the reason, because a person must examine that one. */
+/** The first failure stays the reason, because a person must examine that one. */
 export function endingThen(ending: Ending, later: unknown): Ending {
   return { ...ending, message: then(ending.message, later) };
 }
 
-/** Appends a later error to an earlier one. */
 export function errorThen(first: unknown, later: unknown): TaskError {
   const { reason, message, facts } = asTaskError(first);
   return new TaskError(reason, then(message, later), { cause: first, facts });

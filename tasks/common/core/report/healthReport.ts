@@ -17,7 +17,7 @@ import {
 
 type HealthWord = 'healthy' | 'unhealthy' | 'unknown';
 
-/** One check of the health of workloads or of a release. Schema: docs/report.schema.json. */
+/** Schema: docs/report.schema.json. */
 export interface HealthReport {
   schemaVersion: 1;
   task: 'RolloutHealthCheck';
@@ -32,10 +32,10 @@ export interface HealthReport {
   advice: string;
   failedWorkload: string;
   revision: number | null;
-  /** The target of a rollback; null if there is none. */
+  /** The target of a rollback, or null. */
   rollbackRevision: number | null;
   canRollBack: boolean;
-  /** True if this check marked the revision as verified healthy. */
+  /** This check marked the revision as verified. */
   markedVerified: boolean;
   startedAt: string;
   finishedAt: string;
@@ -63,7 +63,7 @@ function someOf(objects: readonly ReportedObject[]): string {
   return `${names.slice(0, 3).join(', ')}${more}`;
 }
 
-/** One sentence, without line breaks or other invisible characters. */
+/** One sentence without line breaks and other invisible characters. */
 export function healthSummary(report: HealthReport): string {
   const subject = subjectOf(report);
   if (report.health === 'healthy') return `${subject}: healthy.`;
@@ -83,10 +83,7 @@ export function healthOutputs(report: HealthReport): Record<string, string> {
   };
 }
 
-/**
- * The outputs of a check that could not begin. A gate that shows the outputs would otherwise show the names of the
- * variables.
- */
+/** A check that could not begin sets all outputs, because a gate would show the names of missing ones. */
 export function refusedOutputs(reason: FailureReason, message: string): Record<string, string> {
   const summary = withoutMacros(neutralise(message.replace(/[\s\u0085]+/g, ' ')));
   return {
@@ -105,18 +102,15 @@ export function healthResult(report: HealthReport, onUnhealthy: 'fail' | 'succee
   return report.health === 'healthy' || onUnhealthy === 'succeed' ? 'Succeeded' : 'Failed';
 }
 
-/** The maximum length of the instructions of ManualValidation@1. In characters. */
+/** The maximum length of the instructions of ManualValidation@1. Unit: characters, as below. */
 const gateLimit = 4000;
 const gateEvidenceLines = 12;
-/** Leaves room for everything beside the lines of one log; a line of structured logging may be very long. */
+/** A line of structured logging may be very long. */
 const gateLineLimit = 200;
-/** A sentence fits even if escaping every character makes it three times as long. */
+/** A sentence fits even if escaping makes it three times as long. */
 const gateSentenceLimit = 1000;
 
-/**
- * Facts that a person at a gate must know, most important first. The first part that does not fit and all later parts
- * are left out.
- */
+/** The most important facts come first. The first part that does not fit and all later parts are left out. */
 export function gateInstructions(report: HealthReport): string {
   const parts = [
     `**${sentenceCell(healthSummary(report))}**`,
@@ -160,7 +154,7 @@ function rollbackSentence(report: HealthReport): string {
   return `${now}A rollback would go to revision ${report.rollbackRevision}.`;
 }
 
-/** The closing paragraph of the log. `afterIssue`: the issue is right above and is not repeated. */
+/** The closing paragraph of the log. `afterIssue`: the issue is right above. */
 export function healthClosing(report: HealthReport, { afterIssue = false } = {}): string {
   const lines = afterIssue ? [] : [healthSummary(report)];
   if (report.health !== 'healthy') lines.push(...proofOf(report));
@@ -184,7 +178,6 @@ export function healthMarkdown(report: HealthReport): string {
   return parts.filter((part) => part !== '').join('\n\n') + '\n';
 }
 
-/** Translates the engine's ending into the health word of a check. */
 export function healthOf(end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped'): HealthWord {
   if (end === 'healthy') return 'healthy';
   return end === 'failed' ? 'unhealthy' : 'unknown';

@@ -1,12 +1,11 @@
 import { clipped, neutralise, splitLines } from '../text/foreignText';
 
-/** How a deploy ended. */
 export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
 
 /** `healthy`: every object was seen alive and ready. */
 export type ServingHealth = 'healthy' | 'unhealthy' | 'unknown';
 
-/** The attachment type by which the results tab finds reports. */
+/** The results tab finds reports by this type. */
 export const reportAttachmentType = 'helm-safe-deploy.report';
 
 export interface ReportedObject {
@@ -14,31 +13,28 @@ export interface ReportedObject {
   apiVersion: string;
   name: string;
   namespace: string;
-  /** One of healthy, progressing, failed and unknown. */
+  /** healthy, progressing, failed or unknown. */
   health: string;
-  /** The status of kstatus: InProgress, Failed, Current, Terminating or Unknown. */
+  /** The status of kstatus. */
   status: string;
   reason: string;
   message: string;
-  /**
-   * When the reason was first seen, by the agent's clock, as ISO time. Empty if nothing is wrong or the time is not
-   * known.
-   */
+  /** When the reason was first seen, by the agent's clock, as ISO time, or empty. */
   since: string;
-  /** The failure of the object before this run; empty if there was none. */
+  /** The failure of the object before this run, or empty. */
   brokenBefore: string;
-  /** True for a pre-existing failure of an object that this run has not touched; such an object does not count. */
+  /** A pre-existing failure of an object that this run has not touched does not count. */
   isPreexisting: boolean;
 }
 
 export interface ReportedLeftover {
   kind: string;
   name: string;
-  /** Why the leftover was kept; empty if it was removed. */
+  /** Empty if the leftover was removed. */
   keptBecause: string;
 }
 
-/** Evidence of a failing object, collected before a rollback removed the object. */
+/** What the cluster showed of a failing object before a rollback. */
 export interface Evidence {
   object: string;
   kind: 'condition' | 'containerState' | 'event' | 'object' | 'log';
@@ -47,39 +43,30 @@ export interface Evidence {
   lines: readonly string[];
 }
 
-/**
- * All facts about one deploy. Log, summary page, outputs and tab are renderings of this report. Schema:
- * docs/report.schema.json.
- */
+/** Log, summary page, outputs and tab are renderings of this report. Schema: docs/report.schema.json. */
 export interface DeployReport {
   schemaVersion: 1;
   task: 'HelmSafeDeploy';
   release: string;
   namespace: string;
   outcome: Outcome;
-  /** PascalCase, for scripts; empty on success. */
+  /** PascalCase; empty on success. */
   reason: string;
   /** quota, readiness, image, permissions, limitRange, runtimeConfig or other; empty on success. */
   reasonGroup: string;
-  /** True if the timeout passed before another cause decided the outcome. */
+  /** The timeout passed before another cause decided the outcome. */
   timedOut: boolean;
-  /** A sentence for people. */
   message: string;
   advice: string;
-  /** `Kind/name`; empty if no object caused the failure. */
+  /** `Kind/name`, or empty. */
   failedWorkload: string;
-  /** Null if there was none. */
   revisionBefore: number | null;
   /** The last revision in Helm's history when the step ended. */
   revision: number | null;
   /** The newest revision that was seen healthy. */
   verifiedRevision: number | null;
-  /** The revision that was applied last, healthy or not. Null if it is not known. */
   servingRevision: number | null;
-  /**
-   * The health of the serving revision when this run last checked it. `unknown`: this run did not check it, or could
-   * not.
-   */
+  /** `unknown`: this run did not check the serving revision, or could not. */
   servingHealth: ServingHealth;
   chart: string;
   appVersion: string;
@@ -91,7 +78,7 @@ export interface DeployReport {
   leftovers: readonly ReportedLeftover[];
 }
 
-/** The outputs of the task except the path of the report; all are strings. */
+/** The outputs without the path of the report. */
 export function outputsOf(report: DeployReport): Record<string, string> {
   const text = (value: number | null): string => (value === null ? '' : String(value));
   return {
@@ -107,7 +94,7 @@ export function outputsOf(report: DeployReport): Record<string, string> {
 
 export type TaskResult = 'Succeeded' | 'Failed';
 
-/** A deploy that was rolled back is a failed step, because the release does not run the requested version. */
+/** A deploy that was rolled back failed: the release does not run the requested version. */
 export const taskResults: Record<Outcome, TaskResult> = {
   deployed: 'Succeeded',
   unchanged: 'Succeeded',
@@ -138,7 +125,7 @@ function serving(report: DeployReport): string {
   return `Revision ${servingRevision} serves now${healthWords(servingHealth, servingRevision === verifiedRevision)}.`;
 }
 
-/** States the health that this run saw. Health that only an earlier run saw is worded as such. */
+/** Health that only an earlier run saw is worded as such. */
 function healthWords(health: ServingHealth, wasVerified: boolean): string {
   switch (health) {
     case 'healthy':
@@ -164,19 +151,17 @@ export function issueOf(report: DeployReport): string {
 
 type Blaming = Pick<DeployReport, 'failedWorkload' | 'message' | 'objects' | 'evidence'>;
 
-/** Puts the name of the failed object before the message, unless the message already begins with it. */
+/** Puts the name of the failed object before the message, unless the message begins with it. */
 export function blaming({ failedWorkload, message }: Pick<Blaming, 'failedWorkload' | 'message'>): string {
   return failedWorkload === '' || message.startsWith(`${failedWorkload} `) ? message : `${failedWorkload}: ${message}`;
 }
 
-/** The text of `blaming` in Markdown. */
 export function blamingMarkdown(blame: Pick<Blaming, 'failedWorkload' | 'message'>): string {
   const { failedWorkload } = blame;
   if (failedWorkload === '') return cell(blame.message);
   return `**${cell(failedWorkload)}**${cell(blaming(blame).slice(failedWorkload.length))}`;
 }
 
-/** A sentence that says since when the object has failed; empty if that is not known. */
 export function sinceSentence({ failedWorkload, objects }: Blaming): string {
   const since = objects.find(
     ({ kind, name, health }) => health !== 'healthy' && `${kind}/${name}` === failedWorkload,
@@ -184,10 +169,7 @@ export function sinceSentence({ failedWorkload, objects }: Blaming): string {
   return since === undefined || since === '' ? '' : `First seen at ${since.slice(0, 19).replace('T', ' ')} UTC.`;
 }
 
-/**
- * Removes the text that the cluster adds to repeated events, and replaces the names of pods, which differ with each
- * attempt.
- */
+/** Removes what the cluster adds to repeated events, and the ends of pod names, which differ with each attempt. */
 function alike(text: string): string {
   return text
     .replace(/^(\(combined from similar events\): )?(Error creating: )?/, '')
@@ -197,13 +179,10 @@ function alike(text: string): string {
 
 const shownProofLimit = 500;
 
-/**
- * When the failure was first seen, and the most useful line: the last line of the log, or else what the cluster
- * reports.
- */
+/** When the failure was first seen, and the last line of the log, or else what the cluster reports. */
 export function proofOf(report: Blaming): string[] {
   const { evidence, message } = report;
-  // The evidence of the next cause begins with the next item that is no log.
+  // The evidence of the next cause begins with the next item that is not a log.
   const next = evidence.findIndex(({ kind }, index) => index > 0 && kind !== 'log');
   const own = next === -1 ? evidence : evidence.slice(0, next);
   const item = own.find(({ kind }) => kind === 'log') ?? own[0];
@@ -219,7 +198,7 @@ export function proofOf(report: Blaming): string[] {
   ];
 }
 
-/** The closing paragraph of the log. `afterIssue`: the issue is right above and is not repeated. */
+/** The closing paragraph of the log. `afterIssue`: the issue is right above. */
 export function closingOf(report: DeployReport, { afterIssue = false } = {}): string {
   const lines: string[] = [];
   if (!afterIssue) {
@@ -236,7 +215,7 @@ export function closingOf(report: DeployReport, { afterIssue = false } = {}): st
   return lines.join('\n');
 }
 
-/** Markdown for the summary page. No text of a pod or a chart can break out of its table cell or code block. */
+/** No text of a pod or a chart can break out of its table cell or code block. */
 export function summaryOf(report: DeployReport): string {
   const rows: [string, string][] = [
     ['Outcome', headings[report.outcome] + (report.reason === '' ? '' : ` (${report.reason})`)],
@@ -289,10 +268,7 @@ function leftoverList(leftovers: readonly ReportedLeftover[]): string {
     .join('\n');
 }
 
-/**
- * Escapes text for one line of Markdown in any place: no mark-up, no HTML, no link, no second line. An underscore
- * inside a word is harmless and stays, so that names remain searchable.
- */
+/** Escapes text for one line of Markdown. An underscore inside a word stays, so that names remain searchable. */
 export function cell(text: string): string {
   return neutralise(splitLines(text).join(' '))
     .trim()
@@ -302,7 +278,7 @@ export function cell(text: string): string {
     .replace(/:(?=\/\/)|(?<=www)\./gi, (mark) => `\\${mark}`);
 }
 
-/** The maximum length of one line, in characters; a pod may log a megabyte in one line. */
+/** A pod may log a megabyte in one line. Unit: characters. */
 const codeLineLimit = 1000;
 
 export function codeBlock(lines: readonly string[]): string {
