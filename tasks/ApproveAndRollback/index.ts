@@ -23,7 +23,6 @@ runTask(
       const request = readRollbackRequest(agent.input, inputContext(agent));
       told = await withRollback(run, request, flows[request.action]);
     } catch (thrown) {
-      // The flow itself throws nothing, so it had not begun yet.
       endWork(agent);
       throw thrown;
     }

@@ -22,7 +22,7 @@ import {
 } from '../common/core/inputs/rollbackRequest';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 
-/** Every input of the task with its default; the same as in task.json. */
+/** The same as in task.json. */
 const inputDefaults = {
   ...connectionInputDefaults,
   action: 'plan',
@@ -52,7 +52,7 @@ const fallbackTimeoutSeconds = 600;
 const fallbackAgeSeconds = 90_000;
 const fallbackDeletions = 10;
 
-/** Reads all inputs; throws one TaskError `InputInvalid` that lists every mistake. */
+/** Throws one TaskError `InputInvalid` that lists every mistake. */
 export function readRollbackRequest(raw: RawInputs, context: InputContext): RollbackTaskRequest {
   const read = inputReader(inputDefaults, raw, context);
   const connection = readConnection(read, context.serviceConnections);
@@ -163,7 +163,6 @@ function readCode(read: InputReader, { input, text, number }: InputLine): Findin
   return [];
 }
 
-/** Numbers of revisions, one per line or separated by commas. */
 function readRevisions(read: InputReader, { input, text, number }: InputLine): number[] {
   return text
     .split(/[\s,;]+/)

@@ -1,4 +1,4 @@
 import { postJobPhase } from '../common/adapters/wiring/postJobPhase';
 
-// The code to resume is loaded only where there is something to do.
+// The code is loaded only if there is something to resume.
 postJobPhase((left) => void import('./resume').then(({ runResume }) => { runResume(left); })); // prettier-ignore

@@ -12,12 +12,12 @@ import { resumeRollback } from '../common/flows/rollback/rollback';
 import { resumeWorkloads } from '../common/flows/rollback/rollbackPlain';
 import { readRollbackRequest } from './inputs';
 
-/** Less than the five minutes that a cancelled job has unless its pipeline sets another time. */
+/** Less than the five minutes that a cancelled job has by default. */
 const resumeSeconds = 240;
 
 const nothingLeft = { result: 'Succeeded', message: 'There was nothing to carry on.' } as const;
 
-/** The post-job phase of a step that was interrupted in the middle of a rollback. */
+/** The post-job phase of a step that was interrupted. */
 export function runResume(left: Interruption): void {
   runTask(
     async ({ agent, signal }) => {
@@ -33,9 +33,9 @@ export function runResume(left: Interruption): void {
       const ended = await stopLeftProcesses(left.process, children, (line) => {
         agent.log(line);
       });
-      // The main phase may have made its private folder after the post-job phase began.
+      // The main phase may have created its private folder after the post-job phase began.
       removePrivateFolders(agent.tempFolder);
-      // A plan is made without the lock, so there is no lock to give back.
+      // A plan is made without the lock.
       if (!isBegun && request.action === 'plan') return nothingLeft;
       const planDigest = environment.taskVariable(planDigestVariable) ?? request.planDigest;
       const bounded = {

@@ -16,7 +16,6 @@ runTask(
       const request = readDeployRequest(agent.input, inputContext(agent));
       report = await withDeploy(run, request, deploy);
     } catch (thrown) {
-      // The deploy itself throws nothing, so it had not begun yet.
       endWork(agent);
       throw thrown;
     }

@@ -24,7 +24,7 @@ import { leafPaths, reusesValues } from '../common/core/inputs/reusedValues';
 import { checkValuesFile, isAddress, type ValuesFileCheck } from '../common/core/inputs/valuesFile';
 import type { ValuePath } from '../common/core/inputs/strvals';
 
-/** Every input of the task with its default; the same as in task.json. */
+/** The same as in task.json. */
 export const inputDefaults = {
   ...connectionInputDefaults,
   createNamespace: 'false',
@@ -57,7 +57,7 @@ const fallbackTimeoutSeconds = 300;
 const fallbackCleanupSeconds = 240;
 const fallbackAbandonedSeconds = 900;
 
-/** Reads all inputs; throws one TaskError `InputInvalid` that lists every mistake. */
+/** Throws one TaskError `InputInvalid` that lists every mistake. */
 export function readDeployRequest(raw: RawInputs, context: InputContext): DeployRequest {
   const read = inputReader(inputDefaults, raw, context);
   const { files, secrets } = context;
@@ -115,7 +115,7 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   return request;
 }
 
-/** Reads the inputs that the post-job phase needs. The chart and the values may be gone by then. */
+/** For the post-job phase. The chart and the values may be gone by then. */
 export function readRepair(raw: RawInputs, context: InputContext): RepairRequest {
   const read = inputReader(inputDefaults, raw, context);
   const request = repairOf(read, context, readTimeout(read));
@@ -204,7 +204,7 @@ function checkText(files: InputFiles, path: string): ValuesFileCheck {
   return problem === undefined ? check : { problem: `this file ${problem}` };
 }
 
-/** Returns undefined where a values file is behind an address. A file that cannot be read was refused before. */
+/** Returns undefined if a values file is an address. */
 function givenPaths(
   files: InputFiles,
   lines: readonly InputLine[],

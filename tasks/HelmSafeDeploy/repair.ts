@@ -11,7 +11,7 @@ import { childrenVariable } from '../common/core/inputs/taskVariables';
 import { repair } from '../common/flows/deploy/repair';
 import { readRepair } from './inputs';
 
-/** The post-job phase of a step that was interrupted in the middle of a change. */
+/** The post-job phase of a step that was interrupted. */
 export function runRepair(left: Interruption): void {
   runTask(
     async ({ agent, signal }) => {
@@ -27,7 +27,7 @@ export function runRepair(left: Interruption): void {
       const ended = await stopLeftProcesses(left.process, children, (line) => {
         agent.log(line);
       });
-      // The main phase may have made its private folder after the post-job phase began.
+      // The main phase may have created its private folder after the post-job phase began.
       removePrivateFolders(agent.tempFolder);
       const leftSeconds = Math.max(
         1,
@@ -45,7 +45,7 @@ export function runRepair(left: Interruption): void {
       const report = await withRelease(run, bounded, ({ helmOptions, ...start }) =>
         repair({ ...start, ...ended, request: bounded, helm: createReleaseHelm(helmOptions) }, left),
       );
-      // The log already says that there was nothing to do. A report would look like a second deploy.
+      // A report would look like a second deploy.
       if (report.outcome === 'deployed') return { result: 'Succeeded', message: 'There was nothing to put in order.' };
       return publishRepair(agent, report);
     },

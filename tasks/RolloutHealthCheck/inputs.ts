@@ -16,7 +16,7 @@ import {
 import { parseReleaseName, releaseNameExpected } from '../common/core/inputs/releaseName';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 
-/** Every input of the task with its default; the same as in task.json. */
+/** The same as in task.json. */
 export const inputDefaults = {
   ...connectionInputDefaults,
   workloads: '',
@@ -30,7 +30,7 @@ export const inputDefaults = {
 
 const fallbackTimeoutSeconds = 300;
 
-/** Reads all inputs; throws one TaskError `InputInvalid` that lists every mistake. */
+/** Throws one TaskError `InputInvalid` that lists every mistake. */
 export function readHealthRequest(raw: RawInputs, context: InputContext): HealthRequest {
   const read = inputReader(inputDefaults, raw, context);
   // A value that is given but wrong is reported as wrong, not as missing.
@@ -75,7 +75,7 @@ function readWorkload(read: InputReader, text: string, number: number): Workload
 
 const selectorExpected = 'a label selector as kubectl takes it, for example app=web,tier!=cache';
 
-/** The API server checks the rest. This refuses text that cannot be a selector at all. */
+/** The API server checks the rest. */
 function parseSelector(text: string): string | undefined {
   return /^[\w./=!,() -]+$/.test(text) ? text : undefined;
 }

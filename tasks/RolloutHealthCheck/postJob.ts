@@ -2,10 +2,7 @@ import { removePrivateFolder } from '../common/adapters/agent/privateFolder';
 import { privateFolderVariable } from '../common/core/inputs/taskVariables';
 import { takeTaskEnvironment } from '../common/adapters/agent/taskEnvironment';
 
-/**
- * A killed main phase could not remove its credentials, so the post-job phase removes them. It runs after every step,
- * however the step ended. If there is nothing to do, it logs nothing and does not fail.
- */
+/** A killed main phase could not remove its credentials, so the post-job phase does. It runs after every step. */
 const environment = takeTaskEnvironment(process.env);
 const announced = environment.taskVariable(privateFolderVariable);
 const tempDirectory = environment.variable('Agent.TempDirectory');

@@ -1,12 +1,11 @@
 import type { GuardMessage, HelmKind } from './messages';
 
-/** All in milliseconds. `silentAfterMs` and `killAfterMs` count from the start of the last renewal of the lease. */
+/** Unit: milliseconds. `silentAfterMs` and `killAfterMs` count from the start of the last renewal of the lease. */
 export interface GuardLimits {
-  /** A task that has sent nothing for this long has lost its right to write, or is about to lose it. */
+  /** The time after which a silent task has lost its right to write, or is about to lose it. */
   silentAfterMs: number;
   /** A Helm that still runs then is killed, because another run may write soon. */
   killAfterMs: number;
-  /** How often the guard looks if a Helm that must end has ended. */
   lookEveryMs: number;
   /** How long after `killAfterMs` the guard waits for a Helm that cannot even be killed. */
   patienceMs: number;
@@ -21,7 +20,7 @@ interface Watched {
 }
 
 interface DutyState {
-  /** When the last renewal that the task reported was begun. */
+  /** When the last reported renewal began. */
   renewedAtMs: number;
   isOwnerGone: boolean;
   /** The owner is gone or silent, so its Helm must end. */
@@ -31,21 +30,21 @@ interface DutyState {
 
 export type GuardEvent =
   | GuardMessage
-  /** The task's end of the pipe was closed, because the task has ended in some way. */
+  /** The task has ended in some way, which closed its end of the pipe. */
   | { event: 'ownerGone' }
-  /** The guard has looked at the watched processes. `gone` names those that have ended, with their whole group. */
+  /** `gone` names the watched processes that have ended with their whole group. */
   | { event: 'looked'; gone: readonly string[] };
 
 export type GuardAction =
   | { action: 'interrupt' | 'kill'; mark: string }
-  /** Search for a Helm of this task whose start was not reported. */
+  /** Searches for a Helm of this task whose start was not reported. */
   | { action: 'search' }
   | { action: 'exit' };
 
 interface DutyStep {
   state: DutyState;
   actions: readonly GuardAction[];
-  /** When to look again; undefined means not before another event. */
+  /** Undefined: not before another event. */
   lookInMs: number | undefined;
 }
 
@@ -54,9 +53,8 @@ export function startOfDuty(nowMs: number): DutyState {
 }
 
 /**
- * Decides what the guard does on an event. As soon as the owner is gone or silent, an interruptible Helm is interrupted
- * once. A Helm that still runs shortly before the lease expires is killed until it is gone. A guard whose owner is only
- * silent stays, because the owner may come back.
+ * Decides what the guard does on an event. If the owner is gone or silent, an interruptible Helm is interrupted once,
+ * and every Helm is killed shortly before the lease expires. A guard stays for a silent owner, which may come back.
  */
 export function duty(before: DutyState, event: GuardEvent, nowMs: number, limits: GuardLimits): DutyStep {
   const seen = noted(before, event, nowMs);

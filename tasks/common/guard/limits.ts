@@ -1,10 +1,7 @@
 import { leaseSeconds, trustSeconds } from '../core/lock/lease';
 import type { GuardLimits } from './duty';
 
-/**
- * The time between the kill and the first moment at which another run may take the lease. It is for requests that are
- * on their way.
- */
+/** The time for requests that are under way, between the kill and the end of the lease. */
 const clearanceSeconds = 3;
 
 export function guardLimits(platform: NodeJS.Platform): GuardLimits {

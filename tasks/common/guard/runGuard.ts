@@ -3,10 +3,7 @@ import { isProcessGone, machineMs, processesStartedWith, signalProcess } from '.
 import { duty, startOfDuty, type GuardAction, type GuardEvent, type GuardLimits } from './duty';
 import { guardVariable, kindOfVariable, readMessage } from './messages';
 
-/**
- * The guard's process. Reads the task's messages from its standard input, which ends with the task, and does what
- * `duty` decides. Prints nothing and throws nothing. The task's Helm carries `token` in its environment.
- */
+/** Reads the task's messages from standard input, which ends with the task, and acts on them. Never throws. */
 export function runGuard(limits: GuardLimits, token: string): void {
   let state = startOfDuty(machineMs());
   let timer: NodeJS.Timeout | undefined;
@@ -70,13 +67,12 @@ function hearLines(input: NodeJS.ReadStream, handle: (event: GuardEvent) => void
   input.once('error', ownerGone);
 }
 
-/** The guard must survive whatever ends the task or its whole process tree. */
+/** The guard must survive what ends the task or its whole process tree. */
 function surviveWhatEndsOthers(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined);
   process.on('uncaughtException', () => undefined);
   try {
-    // When memory runs out, the kernel kills the agent's tasks first, and so their children. The agent sets this, and
-    // the guard undoes it for itself.
+    // When memory runs out, the kernel kills the agent's tasks and their children first, unless this is undone.
     writeFileSync('/proc/self/oom_score_adj', '0');
   } catch {
     // This is not Linux, or the write is not allowed.

@@ -5,10 +5,9 @@ import type { SecretFinder } from '../text/secrets';
 type Split = { words: string[] } | { problem: string };
 
 /**
- * Splits a command line into words by quotes and blanks. No shell is involved, so nothing is expanded. Inside single
- * quotes everything is literal. Inside double quotes a backslash escapes `"`, `\`, `$` and a backtick. Outside of
- * quotes a backslash escapes blanks, quotes and itself and is literal elsewhere, so that Windows paths survive. Line
- * breaks are blanks, also after a backslash.
+ * Splits a command line into words without a shell. Inside double quotes a backslash escapes `"`, `\`, `$` and a
+ * backtick. Outside of quotes it escapes only blanks, quotes and itself, so that Windows paths survive. Line breaks are
+ * blanks, also after a backslash.
  */
 export function splitArguments(text: string): Split {
   const words: string[] = [];
@@ -51,7 +50,7 @@ const printsSecrets =
   'it makes Helm print what the API server answers, Secrets too; set the variable system.debug to true';
 const ownRecord = 'the task writes this part of the release itself';
 
-/** Flags that the task passes to Helm itself, or that would break its flow, with the input to use instead. */
+/** Flags that the task passes itself, or that would break its flow, with the input to use instead. */
 const ownedFlags: Readonly<Record<string, string>> = {
   wait: followed,
   'wait-for-jobs': followed,
@@ -97,10 +96,10 @@ const ownedShorthands: Readonly<Record<string, string>> = {
   v: 'v',
 };
 
-/** Shorthands without a value: the next letter of the group is another flag. */
+/** The next letter of the group is another flag. */
 const booleanShorthands = new Set(['i', 'g', 'h']);
 
-/** Flags open to users that take no value. All other flags take a value, after `=` or as the next word. */
+/** Flags open to users without a value. All other flags take a value. */
 const booleanFlags = new Set([
   'devel',
   'disable-openapi-validation',
@@ -122,13 +121,12 @@ const booleanFlags = new Set([
   'verify',
 ]);
 
-/** Reads the extra flags for `helm upgrade` and reports every flag that is not allowed. */
 export function readArguments(text: string, secrets: SecretFinder): { words: string[]; mistakes: Mistake[] } {
   const split = splitArguments(text);
   if ('problem' in split) return { words: [], mistakes: [{ input: 'arguments', problem: split.problem }] };
   const flags = groupFlags(split.words);
   const mistakes = flags.flatMap((flag) => flagMistakes(flag, secrets));
-  // A secret with blanks in it is spread over several words, and none of these words may be shown.
+  // A secret with blanks is spread over several words, and none of them may be shown.
   const isCut = !split.words.some((word) => secrets.isIn(word));
   if (isCut && (secrets.isIn(text) || secrets.isIn(split.words.join(' ')))) {
     return { words: split.words, mistakes: [secretMistake('a flag')] };
@@ -136,10 +134,7 @@ export function readArguments(text: string, secrets: SecretFinder): { words: str
   return { words: split.words, mistakes };
 }
 
-/**
- * Checks the extra flags against the help of the Helm that will get them. An unlisted flag is refused: if this Helm
- * took no value for it, the next word would become the chart.
- */
+/** Refuses flags that Helm's help does not list: if one takes no value, the next word would be the chart. */
 export function checkArguments(words: readonly string[], flags: HelmFlags, secrets: SecretFinder): Mistake[] {
   const mistakes: Mistake[] = [];
   for (let at = 0; at < words.length; at += 1) {
@@ -197,7 +192,7 @@ function asFlag(word: string): Flag {
   return { name: word.slice(2, equals), value: word.slice(equals + 1) };
 }
 
-/** Flags open to users that take a value, of the Helm versions known today. */
+/** Flags open to users with a value, of the Helm versions known today. */
 const valueFlags = new Set([
   'burst-limit',
   'ca-file',
@@ -218,9 +213,7 @@ const valueFlags = new Set([
   'username',
 ]);
 
-/**
- * Flags that say how a chart is found and where Helm stores related files. Other commands of Helm know these flags too.
- */
+/** Flags that other commands of Helm need to find the same chart. */
 const chartFlags = new Set([
   'ca-file',
   'cert-file',
@@ -239,7 +232,6 @@ const chartFlags = new Set([
   'verify',
 ]);
 
-/** Selects the user's flags for `helm upgrade` that Helm's other commands need to find the same chart. */
 export function chartArguments(words: readonly string[]): string[] {
   return groupFlags(words).flatMap((flag) => {
     if (!('name' in flag) || !chartFlags.has(flag.name)) return [];
@@ -295,7 +287,6 @@ function secretMistake(flag: string): Mistake {
   return { input: 'arguments', holds: flag, problem };
 }
 
-/** Returns true if the group ends with a flag whose value is the next word. */
 function shorthandTakesNext(letters: string): boolean {
   const valued = [...letters.matchAll(/./gu)].findIndex(([letter]) => !booleanShorthands.has(letter));
   return valued === letters.length - 1 && letters.charAt(valued) in ownedShorthands;

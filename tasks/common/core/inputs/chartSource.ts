@@ -6,7 +6,6 @@ import { isAddress } from './valuesFile';
 
 const chartExpected = 'a folder or .tgz on the agent, repository/chart, or an oci:// address';
 
-/** Reads `chart` and `chartRepository` and decides which of Helm's ways to find a chart they mean. */
 export function readChartSource(read: InputReader, files: InputFiles, secrets: SecretFinder): ChartSource {
   const source = chartSource(read, files);
   if (source.kind !== 'path') {
@@ -100,7 +99,6 @@ function chartOnDisk(read: InputReader, files: InputFiles, given: string): Chart
   return { kind: 'path', reference: files.absolute(chart) };
 }
 
-/** The Chart.yaml of a folder stands for the folder. */
 function isChartFile(files: InputFiles, chart: string): boolean {
   return /(^|[/\\])Chart\.yaml$/.test(chart) && files.kind(chart) === 'file';
 }
@@ -109,7 +107,7 @@ function isPattern(chart: string): boolean {
   return /[*?]/.test(chart);
 }
 
-/** The paths that match a pattern, in alphabetical order. `*` and `?` stand for a part of one name. */
+/** Returns the paths that match, in alphabetical order. `*` and `?` stand for a part of one name. */
 function matching(files: InputFiles, pattern: string): string[] {
   const [first = '', ...rest] = pattern.split(/[/\\]/);
   const start = isPattern(first) ? ['.'] : [first === '' ? '/' : first];

@@ -4,25 +4,22 @@ import { privateTextFlags } from './setValues';
 import { shortestSecret, type SecretFinder } from '../text/secrets';
 import { valuesFlagArgument } from './valuesFile';
 
-/** One word of Helm's command line. */
 export interface Argument {
   text: string;
-  /**
-   * The input that the word came from, and the text that the input holds. Absent for a word that the task makes itself.
-   */
+  /** The input that holds the word. Absent for a word that the task adds. */
   given?: { input: string; text: string };
 }
 
-/** Files that the adapter made for Helm, for everything that must not be on a command line. */
+/** Files that the adapter wrote for Helm, for everything that must not be on a command line. */
 export interface PreparedInputs {
-  /** Replaces the chart's own path if that path holds a secret; see `DeployRequest`. */
+  /** Replaces a path that holds a secret; see `DeployRequest`. */
   chart?: string;
   /** In the order of the request's files; undefined for a file that Helm reads itself. */
   valueFiles: readonly (string | undefined)[];
   values: PrivateValueFiles;
 }
 
-/** Paths of the files that the adapter wrote for the private values; `texts` are in the order of `privateTexts`. */
+/** Paths of files. `texts` are in the order of `privateTexts`. */
 interface PrivateValueFiles {
   values?: string;
   texts: readonly string[];
@@ -30,10 +27,7 @@ interface PrivateValueFiles {
 
 type ChartRequest = Pick<DeployRequest, 'chart' | 'chartVersion'>;
 
-/**
- * The flags that name the chart and its repository. Relative paths start at `folder`; the part of a path up to `folder`
- * does not come from an input.
- */
+/** The flags for the chart and its repository. The part of a path up to `folder` does not come from an input. */
 export function chartReference(request: ChartRequest, prepared: PreparedInputs, folder: string): Argument[] {
   const { chart, chartVersion } = request;
   const repository = chart.kind === 'repository' ? chart.repository : undefined;
@@ -75,10 +69,7 @@ export function given(input: string, text: string, folder?: string): Argument {
   return { text, given: { input, text: isBelow ? text.slice(folder.length + 1) : text } };
 }
 
-/**
- * The words as Helm gets them. Throws if a word from an input holds a secret of the job, because any process of the
- * machine can read a command line.
- */
+/** Throws if a word from an input holds a secret: any process of the machine can read a command line. */
 export function commandLine(words: readonly Argument[], secrets: SecretFinder): string[] {
   for (const { given: source } of words) {
     if (source === undefined || !holdsSecret(source.text, secrets)) continue;

@@ -2,17 +2,13 @@ import type { ConnectionRequest } from './deployRequest';
 import type { InputReader } from './inputs';
 import { namespaceExpected, parseNamespace } from './releaseName';
 
-/** The inputs by which every task finds its cluster and its namespace. */
 export const connectionInputDefaults = {
   connectionType: 'kubernetesServiceConnection',
   kubernetesServiceConnection: '',
   namespace: '',
 } as const;
 
-/**
- * In a deployment job with a Kubernetes resource, the server hands over the resource's service connection without
- * setting the input. So if exactly one connection is available, it is used.
- */
+/** For a Kubernetes resource of a deployment job, the server hands over its connection without setting the input. */
 export function readConnection(read: InputReader, available: readonly string[]): ConnectionRequest {
   const type = read.choice('connectionType', ['kubernetesServiceConnection', 'none']);
   if (type === 'none') return { type };
@@ -22,7 +18,7 @@ export function readConnection(read: InputReader, available: readonly string[]):
 }
 
 export function readNamespace(read: InputReader): string | undefined {
-  // An empty input is valid: it selects the namespace of the connection.
+  // An empty input selects the namespace of the connection.
   const expected = `${namespaceExpected}, or nothing for the connection's own`;
   return read.parsed('namespace', expected, (text) => (text === '' ? '' : parseNamespace(text)), '') || undefined;
 }

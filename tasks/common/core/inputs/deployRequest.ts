@@ -2,12 +2,9 @@ import type { RolloutRequest } from './rolloutRequest';
 import type { ValueArguments } from './setValues';
 import type { ValuePath } from './strvals';
 
-/** The source of the chart; `kind` is the way in which Helm finds it. */
+/** `kind` is the way in which Helm finds the chart. */
 export type ChartSource =
-  /**
-   * A folder or an archive on the agent; `reference` is its absolute path. `isSecret`: no command line may show the
-   * path.
-   */
+  /** A folder or an archive on the agent, by its absolute path. `isSecret`: no command line may show it. */
   | { kind: 'path'; reference: string; isSecret?: true }
   /** `name/chart` from a repository that an earlier step added, or the name of a chart in `repository`. */
   | { kind: 'repository'; reference: string; repository?: string }
@@ -15,12 +12,12 @@ export type ChartSource =
   /** The address of an archive. */
   | { kind: 'url'; reference: string };
 
-/** An absolute path or an address. If it holds a secret, the task reads the file and gives Helm a private copy. */
+/** An absolute path or an address. If it holds a secret, Helm gets a private copy of the file. */
 export type ValuesFile = string | { kind: 'address' | 'path'; reference: string; input: string };
 
 export type ConnectionRequest =
   | { type: 'kubernetesServiceConnection'; id: string }
-  /** KUBECONFIG, the kubeconfig in the home folder, or the service account of the pod in which the agent runs. */
+  /** KUBECONFIG, the kubeconfig in the home folder, or the service account of the agent's pod. */
   | { type: 'none' };
 
 /** Inputs that every change of a release needs. */
@@ -29,23 +26,19 @@ export interface ReleaseRequest {
   /** Absent: the namespace of the connection. */
   namespace?: string;
   releaseName: string;
-  /** The timeout of a rollback. */
   rollbackTimeoutSeconds: number;
-  /** Works as Helm's `--history-max`: 0 means no limit. */
+  /** 0 means no limit. */
   historyMax: number;
   rollout: RolloutRequest;
   /** An absolute path. Absent: `helm` on PATH. */
   helmPath?: string;
-  /**
-   * Says if a Lease keeps other runs away: `preferred` if the connection may use Leases, `required` always, `off`
-   * never.
-   */
+  /** If a Lease keeps other runs away. `preferred`: only if the connection may use Leases. */
   lock: 'preferred' | 'required' | 'off';
   /** The longest time to wait for another run. */
   lockTimeoutSeconds: number;
 }
 
-/** Inputs that the post-job phase needs if the main phase was interrupted. */
+/** Inputs that the post-job phase needs. */
 export interface RepairRequest extends ReleaseRequest {
   onInterrupted: 'rollback' | 'keep';
   /** The timeout of the whole post-job phase. */
@@ -56,15 +49,15 @@ export interface RepairRequest extends ReleaseRequest {
 export interface DeployRequest extends RepairRequest {
   createNamespace: boolean;
   chart: ChartSource;
-  /** An exact version or a range; Helm gets it unchanged. */
+  /** An exact version or a range. */
   chartVersion?: string;
   dependencyUpdate: boolean;
-  /** In the order of precedence: later files override earlier ones. */
+  /** Later files override earlier ones. */
   valueFiles: readonly ValuesFile[];
   values: ValueArguments;
-  /** The paths of all values that the inputs give; undefined if a values file is an address, which only Helm reads. */
+  /** The paths of all given values; undefined if a values file is an address, which only Helm reads. */
   givenPaths: readonly ValuePath[] | undefined;
-  /** Inputs that the author may have meant differently, one sentence each. */
+  /** Sentences about inputs that the author may have meant differently. */
   warnings: readonly string[];
   /** Flags of the user; the task owns none of them. */
   extraArguments: readonly string[];
@@ -73,8 +66,8 @@ export interface DeployRequest extends RepairRequest {
   onFailure: 'rollback' | 'keep';
   /** A release that another program left pending counts as abandoned at this age. */
   assumeAbandonedAfterSeconds: number;
-  /** If true, a first install that died is removed and installed again. */
+  /** A first install that died is removed and installed again. */
   recreateFailedInstall: boolean;
-  /** If true, the task makes a new revision even if nothing would change. */
+  /** The task creates a revision even if nothing would change. */
   forceUpgrade: boolean;
 }

@@ -14,10 +14,7 @@ const longestSeconds = 9_223_372_036;
 
 export const durationExpected = 'a time above zero as Go writes it, for example 90s, 5m or 1h30m';
 
-/**
- * The seconds of a Go duration (`5m`, `1h30m`, `1.5h`, `250ms`); undefined for any other text, for zero and for
- * negative durations.
- */
+/** Returns the seconds of a Go duration (`1h30m`, `1.5h`) above zero, or undefined. */
 export function parseDuration(text: string): number | undefined {
   if (!/^\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/u.test(text)) return undefined;
   let seconds = 0;
@@ -28,7 +25,7 @@ export function parseDuration(text: string): number | undefined {
   return seconds >= 1e-9 && seconds <= longestSeconds ? seconds : undefined;
 }
 
-/** Formats seconds for Helm's `--timeout` and for the log: `1h30m`, `5m`, `250ms`; 90 seconds are `1m30s`. */
+/** Returns `1h30m`, `1m30s` or `250ms`. */
 export function formatDuration(seconds: number): string {
   const milliseconds = Math.max(1, Math.round(seconds * 1000));
   const hours = Math.floor(milliseconds / 3_600_000);

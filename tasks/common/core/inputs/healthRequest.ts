@@ -2,9 +2,9 @@ import type { ConnectionRequest } from './deployRequest';
 import type { RolloutRequest } from './rolloutRequest';
 import { isBuiltIn } from '../kubernetes/groups';
 
-/** A workload as written in the input: `deployment/web` or `certificate.cert-manager.io/web`. */
+/** `deployment/web` or `certificate.cert-manager.io/web`. */
 export interface WorkloadName {
-  /** A kind, singular, plural or short name in lower case. */
+  /** Singular, plural or short name in lower case. */
   kind: string;
   /** Absent if the input names only the kind. */
   group?: string;
@@ -46,7 +46,7 @@ const shortNames: Readonly<Record<string, string>> = {
   quota: 'resourcequota',
 };
 
-/** Parses `kind/name`, where kind is written as for kubectl; undefined if the text has another form. */
+/** Parses `kind/name`, where kind is written as for kubectl. */
 export function parseWorkloadName(text: string): WorkloadName | undefined {
   const match = /^([A-Za-z][A-Za-z0-9]*)((?:\.[A-Za-z0-9-]+)*)\/([a-z0-9]([-a-z0-9.]*[a-z0-9])?)$/.exec(text.trim());
   const [, kind, dotted, name] = match ?? [];

@@ -1,15 +1,15 @@
 import type { InputFiles, InputReader } from './inputs';
 
-/** The end of a sentence about a file that could be Helm on another platform or in a shell. */
+/** The end of a sentence about a file. */
 export const onlyExe =
   'which is no .exe: Windows starts scripts only through a shell, which would change the values and keep a cancel from Helm';
 
-/** Returns true if the file can be Helm, judged by its name: on Windows only an .exe can. */
+/** On Windows, only an .exe can be Helm. */
 export function canBeHelm(platform: NodeJS.Platform | undefined, file: string): boolean {
   return platform !== 'win32' || /\.exe$/i.test(file);
 }
 
-/** Reads the input helmPath as an absolute path; undefined means the Helm on PATH. */
+/** Returns an absolute path, or undefined for the Helm on PATH. */
 export function readHelmPath(read: InputReader, files: InputFiles): string | undefined {
   const given = read.optionalText('helmPath');
   if (given === undefined) return undefined;

@@ -2,18 +2,16 @@ import { TaskError } from '../failure';
 import type { SecretFinder } from '../text/secrets';
 import { splitSetLines, type SetLine } from './setLines';
 
-/** The value that the agent has for an input; undefined if it has none (an older task.json on the server). */
+/** Returns undefined for an input that the agent does not know (an older task.json on the server). */
 export type RawInputs = (name: string) => string | undefined;
 
-/**
- * The part of the file system against which inputs are checked. Relative paths start at System.DefaultWorkingDirectory.
- */
+/** The files against which inputs are checked. Relative paths start at System.DefaultWorkingDirectory. */
 export interface InputFiles {
   /** Absent: not Windows. */
   platform?: NodeJS.Platform;
   absolute(path: string): string;
   kind(path: string): 'file' | 'folder' | 'missing' | 'unreadable';
-  /** The names of the items in a folder; empty if the folder cannot be read. */
+  /** Empty if the folder cannot be read. */
   names(folder: string): readonly string[];
   /** Throws if the file cannot be read. */
   readText(path: string): string;
@@ -23,42 +21,37 @@ export interface InputContext {
   files: InputFiles;
   secrets: SecretFinder;
   redact(text: string): string;
-  /** Ids of the service connections that the agent handed to this step, except its own connection. */
+  /** Ids of the service connections of this step. */
   serviceConnections: readonly string[];
 }
 
-/** One mistake in the inputs, as a message shows it. */
 export interface Mistake {
   input: string;
   /** The text that the input holds; absent if it would not help. */
   holds?: string;
-  /** The expected value, or the mistake and how to correct it. The message appends this text after a semicolon. */
+  /** The expected value, or the mistake and its correction. The message appends this text after a semicolon. */
   problem: string;
 }
 
-/** One line of a multi-line input. */
 export interface InputLine {
   input: string;
   text: string;
-  /** The line number in the input, from 1. */
+  /** Counts from 1. */
   number: number;
-  /** As in `SetLine`; absent if the line holds no secret that must stay whole. */
+  /** As in `SetLine`. */
   verbatim?: SetLine['verbatim'];
 }
 
-/**
- * Reads inputs and remembers every mistake. A mistaken input returns some value of the right type, so that reading can
- * continue. Use nothing that was read before `finish` has returned.
- */
+/** Reads inputs and collects every mistake. Use nothing that was read before `finish` has returned. */
 export interface InputReader {
-  /** The trimmed text; the default if the input is empty or not given. */
+  /** The trimmed text, or the default of an empty input. */
   text(name: string): string;
   optionalText(name: string): string | undefined;
   boolean(name: string): boolean;
   choice<Choice extends string>(name: string, choices: readonly [Choice, ...Choice[]]): Choice;
   /** `parse` returns undefined for a text that it does not accept. */
   parsed<Value>(name: string, expected: string, parse: (text: string) => Value | undefined, fallback: Value): Value;
-  /** The lines that are not empty, trimmed. */
+  /** The trimmed lines that are not empty. */
   lines(name: string): InputLine[];
   /** Like `lines`, for assignments: a secret in a line stays whole. */
   setLines(name: string): InputLine[];
@@ -71,8 +64,7 @@ export interface InputReader {
 
 /**
  * Finds a `$(name)`, which Azure Pipelines leaves in the text if the run has no such variable. A `$(name)` inside a
- * secret belongs to the secret and is no mistake. One that overlaps a secret in part is a mistake, but it is not
- * quoted.
+ * secret is no mistake, and one that overlaps a secret is not quoted.
  */
 function unresolvedIn(text: string, secrets: SecretFinder): Pick<Mistake, 'holds'> | undefined {
   const variables = [...text.matchAll(/\$\([^()\r\n]+\)/g)];
@@ -86,7 +78,7 @@ function unresolvedIn(text: string, secrets: SecretFinder): Pick<Mistake, 'holds
   return undefined;
 }
 
-/** `defaults` names every input of the task; no other input can be read. */
+/** `defaults` names every input of the task. */
 export function inputReader(
   defaults: Readonly<Record<string, string>>,
   raw: RawInputs,
@@ -145,7 +137,7 @@ export function inputReader(
       if (mistakes.length === 0) return;
       const redacted = (held: string): string => {
         const masked = context.redact(held);
-        // A short secret is not searched inside other text, but it is still masked if it is the whole text.
+        // A short secret is masked if it is the whole text.
         return masked === held && context.secrets.isIn(held) ? '***' : masked;
       };
       throw mistakesError(mistakes, redacted);
@@ -153,7 +145,7 @@ export function inputReader(
   };
 }
 
-/** `redact` masks secrets in the texts that the inputs hold. Without it, these texts must not hold secrets. */
+/** `redact` masks secrets in the texts that the inputs hold. */
 export function mistakesError(
   mistakes: readonly Mistake[],
   redact: (text: string) => string = (text) => text,
@@ -172,9 +164,7 @@ function parseBoolean(text: string): boolean | undefined {
   return undefined;
 }
 
-/**
- * Lines are trimmed as the agent trims a whole input and as a shell trims a word. A blank after a backslash is kept.
- */
+/** Lines are trimmed as a shell trims a word. A blank after a backslash is kept. */
 function splitInputLines(text: string): { line: string; number: number }[] {
   return text
     .split(/\r\n|\r|\n/)
@@ -182,7 +172,7 @@ function splitInputLines(text: string): { line: string; number: number }[] {
     .filter(({ line }) => line !== '');
 }
 
-/** Removes comments: from a `#` that begins a word to the end of its line, as in YAML. The lines keep their numbers. */
+/** Removes comments, from a `#` that begins a word to the end of its line. The lines keep their numbers. */
 export function withoutComments(text: string): string {
   return text.replace(/(?<![^\s])#[^\r\n]*/g, '');
 }
@@ -197,7 +187,7 @@ function inputNames(mistakes: readonly Mistake[]): string {
   return [...new Set(mistakes.map(({ input }) => input))].join(', ');
 }
 
-/** Longer values are cut when a message shows them. In characters. */
+/** Longer values are cut. Unit: characters. */
 const heldLimit = 120;
 
 function describeMistakes(mistakes: readonly Mistake[], redact: (text: string) => string): string {

@@ -7,10 +7,7 @@ export const lockInputDefaults = { lock: 'preferred', lockTimeout: '5m' } as con
 
 const fallbackSeconds = 300;
 
-/**
- * Reads how a run keeps others away from its release. The wait is at least one lease, because a dead run is only known
- * to be dead after that time.
- */
+/** The wait is at least one lease, because only after that time is a dead run known to be dead. */
 export function readLockRequest(read: InputReader): Pick<ReleaseRequest, 'lock' | 'lockTimeoutSeconds'> {
   const seconds = read.parsed('lockTimeout', durationExpected, parseDuration, fallbackSeconds);
   return {

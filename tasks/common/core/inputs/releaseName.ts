@@ -1,4 +1,4 @@
-/** Helm's limit; it leaves room for the text that charts append (pkg/chart/common/util/validate_name.go). */
+/** Helm's limit (pkg/chart/common/util/validate_name.go). */
 const longestReleaseName = 53;
 const longestNamespace = 63;
 

@@ -4,10 +4,7 @@ import type { ValuePath } from './strvals';
 
 type GivenValues = Pick<DeployRequest, 'extraArguments' | 'valueFiles' | 'values'>;
 
-/**
- * Returns true if Helm reuses values of the last revision: because a flag says so, or because the inputs give no
- * values.
- */
+/** Helm reuses values of the last revision if a flag says so, or if the inputs give no values. */
 export function reusesValues(given: GivenValues): boolean {
   return reusingFlag(given) !== undefined || (givesNone(given) && !hasFlag(given, /^--reset-values(=true)?$/));
 }
@@ -28,9 +25,8 @@ function givesNone({ valueFiles, values }: GivenValues): boolean {
 const mostNamed = 10;
 
 /**
- * A sentence that names the values of the new revision that this run does not give. Helm takes these values from the
- * last revision, even if they were removed from the pipeline. `givenPaths` is undefined if not all given values are
- * known.
+ * A sentence that names values of the new revision that this run does not give. Helm takes them from the last revision.
+ * `givenPaths` is undefined if not all given values are known.
  */
 export function reusedValuesSentence(
   given: GivenValues,
@@ -53,7 +49,7 @@ function leadsTo(short: ValuePath, long: ValuePath): boolean {
   return short.every((name, at) => name === long[at]);
 }
 
-/** Treats a list as a leaf, because Helm replaces a list as a whole. */
+/** Helm replaces a list as a whole, so a list is a leaf. */
 export function leafPaths(values: Readonly<Record<string, unknown>>, above: ValuePath = []): ValuePath[] {
   return Object.entries(values).flatMap(([name, value]) => {
     const path = [...above, name];

@@ -3,17 +3,15 @@ import type { InputReader } from './inputs';
 import { parseStatusRules, type StatusRule } from '../status/objectStatus';
 import { causes, type CauseCode, type Grace } from '../rollout/causes';
 
-/** How a rollout is followed and judged. Every task that follows a rollout has the same inputs for it. */
 export interface RolloutRequest {
   /** False: the rollout is followed until the timeout, even if it looks hopeless. */
   failFast: boolean;
   /** Absent: 10 s for workloads without a readiness probe, otherwise 0. */
   stableForSeconds?: number;
-  /** Graces that replace the default graces of the causes. */
+  /** Graces that replace the defaults. */
   graces: Readonly<Partial<Record<CauseCode, Grace>>>;
-  /** Rules of the user that say when objects of a kind are current or failed. */
   statusRules: readonly StatusRule[];
-  /** The number of lines shown of each container log; 0 shows no log. */
+  /** Lines of each container log; 0 shows no log. */
   logLines: number;
   followLogs: boolean;
 }

@@ -5,8 +5,8 @@ import type { Assignment } from './strvals';
 export type SetInput = 'set' | 'setString' | 'setFile' | 'setLiteral';
 
 /**
- * A habit from a shell or from HelmDeploy that works differently with Helm. `refusal`: the value cannot be the intended
- * one. `warning`: the value may be intended. The texts never quote the line.
+ * A habit from a shell or from HelmDeploy that works differently with Helm. A `refusal` cannot be intended, a `warning`
+ * may be. The texts never quote the line.
  */
 interface Habit {
   refusal?: string;
@@ -25,7 +25,7 @@ export function habitOf(input: SetInput, line: InputLine, assignments: readonly 
   return input === 'setFile' ? {} : valueWarning(values);
 }
 
-/** The line with each character of a secret replaced by a letter, because habits are not searched inside secrets. */
+/** Replaces each character of a secret by a letter, because habits are not searched inside secrets. */
 function shapeOf({ text, verbatim = [] }: InputLine): string {
   let shape = text;
   for (const [start, end] of verbatim)

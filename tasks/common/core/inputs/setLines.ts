@@ -3,16 +3,15 @@ import type { Range } from './strvals';
 
 export interface SetLine {
   text: string;
-  /** The line number in the input, from 1; for an assignment over several lines, the first of them. */
+  /** Counts from 1. An assignment over several lines has the number of the first. */
   number: number;
-  /** The places of secrets in `text`, in order and not overlapping. No character in them is grammar. */
+  /** The ranges of secrets in `text`, in order and not overlapping. No character in them is grammar. */
   verbatim: readonly Range[];
 }
 
 /**
- * Splits an input that holds assignments into lines. A secret that the agent inserted stays whole: its line breaks end
- * no line, its blanks are not trimmed, and nothing in it is grammar. A secret that fills whole lines is treated as
- * plain lines, because a secret variable may hold assignments.
+ * Splits assignments into lines. An inserted secret stays whole: its line breaks end no line, and nothing in it is
+ * grammar. A secret that fills whole lines may hold assignments itself, so it is treated as plain lines.
  */
 export function splitSetLines(text: string, secrets: SecretFinder): SetLine[] {
   const verbatim = merged(secrets.occurrences(text).filter((range) => isPartOfLine(range, text)));
@@ -35,10 +34,9 @@ function isPartOfLine([start, end]: Range, text: string): boolean {
   const endsLine = isLineBreak(text[afterBlanks(text, end)]);
   const isWholeValue = text[start - 1] === '=' && (endsLine || text[end] === ',');
   const secret = text.slice(start, end);
-  // A short secret is not searched inside other text, but it counts if it is the whole value.
+  // A short secret counts if it is the whole value.
   if (secret.trim().length < shortestSecret) return isWholeValue;
-  // The secret's final line break may be the break that ends the line. Then the same secret without that break is the
-  // one to keep whole.
+  // The same secret without its final line break is the one to keep whole.
   if (/[\r\n]$/.test(secret) && !endsLine && text[end] !== ',') return false;
   return !(beginsLine && endsLine);
 }
@@ -64,7 +62,6 @@ function beforeBlanks(text: string, from: number): number {
   return at;
 }
 
-/** Returns the ranges sorted; overlapping ranges become one. */
 function merged(ranges: readonly Range[]): Range[] {
   const sorted = [...ranges].sort((a, b) => a[0] - b[0]);
   const all: [number, number][] = [];

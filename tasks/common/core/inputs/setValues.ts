@@ -11,20 +11,17 @@ import {
   type ValuePath,
 } from './strvals';
 
-/**
- * The values of `set`, `setString`, `setFile` and `setLiteral`, prepared for Helm. Values that hold a secret of the job
- * are in `privateValues` and `privateTexts`; Helm reads them from files that only this user can read.
- */
+/** The values of the four set inputs. Those that hold a secret reach Helm through private files. */
 export interface ValueArguments {
   /** `--set LINE` and so on, in the user's order and without secrets. */
   argv: readonly string[];
   /** The content of the last values file. */
   privateValues?: Readonly<Record<string, unknown>>;
-  /** Each entry becomes a `--set-file` whose file holds the text. These flags come after those in `argv`. */
+  /** Each becomes a `--set-file` after the flags in `argv`. */
   privateTexts: readonly { key: string; text: string }[];
 }
 
-/** The flags for the private texts; `files` are the paths of the files that hold them. */
+/** `files` are the paths of the files that hold the private texts. */
 export function privateTextFlags({ privateTexts }: ValueArguments, files: readonly string[]): string[] {
   return privateTexts.flatMap(({ key }, index) => {
     const file = files[index];
@@ -32,12 +29,12 @@ export function privateTextFlags({ privateTexts }: ValueArguments, files: readon
   });
 }
 
-/** Escapes a path for use as the value of one `--set-file` assignment. */
+/** Escapes a path as the value of a `--set-file` assignment. */
 function escapeSetValue(text: string): string {
   return text.replace(/[\\,]/g, '\\$&').replace(/^\{/, '\\{');
 }
 
-/** Writes `privateValues` as a values file for Helm's YAML reader: JSON with invisible characters escaped. */
+/** Returns JSON with invisible characters escaped, for Helm's YAML reader. */
 export function privateValuesText(values: Readonly<Record<string, unknown>>): string {
   const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   return `${JSON.stringify(values).replace(/[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g, escaped)}\n`;
@@ -63,21 +60,20 @@ export interface SetLines {
   setLiteral: readonly InputLine[];
 }
 
-/** Checks for the paths of `setFile`. Relative paths start where Helm starts. */
+/** Relative paths start where Helm starts. */
 export interface SetFiles {
   kind(path: string): 'file' | 'folder' | 'missing' | 'unreadable';
   isAddress(reference: string): boolean;
 }
 
 /**
- * Splits the assignments of the four inputs into those that may be on Helm's command line and those that may not. Helm
- * must end with the same values of the same types as if all of them were on the command line. An assignment for which
- * this is impossible is a mistake.
+ * Splits the assignments into those that may be on Helm's command line and those that may not. Helm must end with the
+ * same values of the same types. An assignment for which this is impossible is a mistake.
  */
 export function planValues(lines: SetLines, secrets: SecretFinder, files: SetFiles): PlannedValues {
   const mistakes: Mistake[] = [];
   const warnings: string[] = [];
-  // Helm applies its flags in this order, whatever their order on the command line; later flags win.
+  // Helm applies its flags in this order, whatever their order on the command line.
   const placed = (['set', 'setString', 'setFile', 'setLiteral'] as const).flatMap((input) =>
     lines[input].flatMap((line) => placeLine({ input, line, secrets, mistakes, warnings })),
   );
@@ -101,10 +97,7 @@ export function planValues(lines: SetLines, secrets: SecretFinder, files: SetFil
   return { values, mistakes, warnings, paths: placed.flatMap((assignment) => givenPath(assignment) ?? []) };
 }
 
-/**
- * The path of an assignment up to its first list, because Helm replaces a list as a whole. Undefined if nothing is
- * assigned.
- */
+/** The path up to the first list, because Helm replaces a list as a whole. */
 function givenPath({ path, value }: Assignment): [readonly string[]] | undefined {
   const list = path.findIndex((segment) => typeof segment === 'number');
   return value === undefined ? undefined : [(list < 0 ? path : path.slice(0, list)).map(String)];
@@ -113,9 +106,8 @@ function givenPath({ path, value }: Assignment): [readonly string[]] | undefined
 interface PlannedValues {
   values: ValueArguments;
   mistakes: Mistake[];
-  /** Lines that may be meant differently, one sentence each, without any value. */
+  /** Sentences about lines that may be meant differently, without any value. */
   warnings: string[];
-  /** The paths of all assignments, private or not. */
   paths: readonly ValuePath[];
 }
 
@@ -177,7 +169,7 @@ function scalars({ value }: Assignment): Scalar[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** Uses the whole line if no assignment in it is secret; otherwise only its assignments that are not secret. */
+/** Uses whole lines where no assignment is secret. */
 function commandLine(placed: readonly Placed[]): string[] {
   const byLine = new Map<InputLine, Placed[]>();
   for (const assignment of placed) byLine.set(assignment.line, [...(byLine.get(assignment.line) ?? []), assignment]);
@@ -188,10 +180,7 @@ function commandLine(placed: readonly Placed[]): string[] {
   });
 }
 
-/**
- * Makes one assignment of a line into a line of its own. Helm drops an empty value of a list item at the end of a line,
- * but not before a comma, so the comma is kept in that case.
- */
+/** Helm drops an empty value of a list item at the end of a line, but not before a comma, so the comma stays. */
 function aloneText({ text, end, line, value }: Placed): string {
   return value === '' && line.text[end] === ',' ? `${text},` : text;
 }
@@ -204,9 +193,9 @@ type PrivateWay =
   | { problem: string };
 
 /**
- * Chooses how a secret assignment reaches Helm without the command line. A values file comes before all other values,
- * so no other assignment may touch the path, and a single list item cannot be given there. `--set-file` comes after all
- * of `set` and `setString` and always gives text, so no later assignment may touch the path, and its key is visible.
+ * Chooses how a secret assignment reaches Helm. A values file comes before all other values, so no other assignment may
+ * touch the path, and it cannot give a single list item. `--set-file` comes after `set` and `setString`, shows its key
+ * and always gives text, so no later assignment may touch the path.
  */
 function privateWay(assignment: Placed, at: number, all: readonly Placed[], secrets: SecretFinder): PrivateWay {
   const { input, path, value } = assignment;
@@ -228,7 +217,6 @@ function privateWay(assignment: Placed, at: number, all: readonly Placed[], secr
   return { problem: whyNot(fitsFile, others.length > 0, value) };
 }
 
-/** Writes a path as `--set-file` reads it. */
 function setKey(path: readonly Segment[]): string {
   const parts = path.map((segment) =>
     typeof segment === 'number' ? `[${segment}]` : `.${segment.replace(/[\\=[,.]/g, '\\$&')}`,
@@ -256,10 +244,7 @@ function whyNot(fitsFile: boolean, overlaps: boolean, value: Assignment['value']
   return `${secretOnCommandLine}, and one item of a list cannot be set from elsewhere; use ${instead}`;
 }
 
-/**
- * Returns true if one path equals the other or leads to it. A name in the place of an index also touches the same
- * value.
- */
+/** Returns true if one path leads to the other. A name in the place of an index touches the same value. */
 function overlap(one: readonly Segment[], other: readonly Segment[]): boolean {
   const length = Math.min(one.length, other.length);
   for (let at = 0; at < length; at += 1) {
@@ -269,10 +254,7 @@ function overlap(one: readonly Segment[], other: readonly Segment[]): boolean {
   return true;
 }
 
-/**
- * Returns true if the effect of the assignment depends on a list: Helm drops an empty value at the end of a line if it
- * belongs to a list item that does not exist yet.
- */
+/** Helm drops an empty value at the end of a line if it belongs to a list item that does not exist yet. */
 function dependsOnList({ input, path, value, end, line }: Placed): boolean {
   return (
     input !== 'setLiteral' &&

@@ -1,7 +1,4 @@
-/**
- * The grammars of Helm's `--set` (pkg/strvals/parser.go) and `--set-literal` (literal_parser.go, in Helm since 3.12).
- * They are the same from 3.14 to 4.3. This module only parses what a line assigns; it assigns nothing.
- */
+/** The grammars of Helm's `--set` (pkg/strvals/parser.go) and `--set-literal` (literal_parser.go), from 3.14 to 4.3. */
 
 /** A name, or an index into a list. */
 export type Segment = string | number;
@@ -12,7 +9,7 @@ export interface Assignment {
   path: Segment[];
   /** Absent if Helm reads the key to the end of the line and assigns nothing useful. */
   value?: Scalar | Scalar[];
-  /** The assignment as written, without the comma after it. Its range in the line is [start, end). */
+  /** The assignment without the comma after it, at [start, end) of the line. */
   text: string;
   start: number;
   end: number;
@@ -20,13 +17,12 @@ export interface Assignment {
   key: string;
 }
 
-/** A range [start, end) in a text. */
 export type Range = readonly [number, number];
 
 export interface SetGrammar {
-  /** Set for `--set-string`: every value is text. */
+  /** For `--set-string`: every value is text. */
   asString?: boolean;
-  /** Ranges of the line in which no character is grammar, in order and not overlapping. */
+  /** Ranges in which no character is grammar, in order and not overlapping. */
   verbatim?: readonly Range[];
 }
 
@@ -40,7 +36,7 @@ class LineProblem extends Error {}
 
 interface Token {
   text: string;
-  /** The character that ended the token; undefined at the end of the line. */
+  /** The character that ended the token, if any. */
   stop: string | undefined;
 }
 
@@ -48,7 +44,7 @@ export function parseSetLine(line: string, { asString = false, verbatim = [] }: 
   return parsed(() => [...readAssignments(new Scanner(line, verbatim), asString)]);
 }
 
-/** The value is the rest of the line, unchanged. A backslash in the key escapes nothing. */
+/** The value is the rest of the line. A backslash in the key escapes nothing. */
 export function parseLiteralLine(line: string, verbatim: readonly Range[] = []): ParsedLine {
   return parsed(() => {
     const scanner = new Scanner(line, verbatim, false);
@@ -90,7 +86,7 @@ class Scanner {
   constructor(
     readonly line: string,
     verbatim: readonly Range[],
-    /** If true, a backslash escapes the next character, and a comma ends a key or a value. */
+    /** A backslash escapes the next character, and a comma ends a key or a value. */
     readonly escapes = true,
   ) {
     this.verbatim = new Uint8Array(line.length);
@@ -106,7 +102,7 @@ class Scanner {
     return this.line[this.position] === character && !this.isVerbatim();
   }
 
-  /** Reads up to one of `stops`, which is consumed. */
+  /** Consumes the text and the stop. */
   until(stops: string): Token {
     let text = '';
     while (!this.atEnd()) {
@@ -151,7 +147,7 @@ function readPath(scanner: Scanner): { segments: Segment[]; assigns: boolean } {
   }
 }
 
-/** Reads `0]`, `0][1]`, and so on. Returns what follows: `=` before a value, `.` before a name, or undefined. */
+/** Reads `0]`, `0][1]`, and so on. Returns `=` before a value, `.` before a name, or undefined. */
 function readIndices(scanner: Scanner, segments: Segment[]): '=' | '.' | undefined {
   for (;;) {
     const index = scanner.until(']');
@@ -199,5 +195,5 @@ function typed(text: string, asString: boolean): Scalar {
   return integer >= int64.min && integer <= int64.max ? integer : text;
 }
 
-/** The names from the top of the values down to a given value, or to the list that contains it. */
+/** The names from the top of the values down to a value, or to the list that contains it. */
 export type ValuePath = readonly string[];

@@ -1,9 +1,9 @@
 import { isCollection, isMap, isScalar, parseAllDocuments, visit, type Document } from 'yaml';
 import { isNestedTooDeep } from '../kubernetes/yamlDepth';
 
-/** The result of checking the text of a values file. It quotes nothing of the text. */
+/** Quotes nothing of the text. */
 export interface ValuesFileCheck {
-  /** An error that Helm would report too. Only certain errors are reported here; Helm decides the rest. */
+  /** A certain error. Helm decides the rest. */
   problem?: string;
   /** Something that Helm may read differently than intended. */
   warning?: string;
@@ -71,13 +71,13 @@ function unreadableNode(document: Document.Parsed): string | undefined {
   return problem;
 }
 
-/** Returns true if Helm fetches the reference instead of opening a file: an address, also one for a getter plug-in. */
+/** Returns true for an address that Helm fetches, also one for a getter plug-in. */
 export function isAddress(reference: string): boolean {
   // A single letter before the colon is a Windows drive.
   return /^[a-z][a-z0-9+.-]+:\/\//i.test(reference);
 }
 
-/** The argument of Helm's `--values` for one file. Helm splits the argument as a line of CSV. */
+/** Helm splits the argument of `--values` as a line of CSV. */
 export function valuesFlagArgument(reference: string): string {
   return /[",\r\n]/.test(reference) ? `"${reference.replaceAll('"', '""')}"` : reference;
 }

@@ -3,12 +3,11 @@ import type { KubeObject } from './object';
 import { manifestObjects, objectName } from './manifest';
 
 /*
- * Fields that an object declares and its kind does not have. If an object is created or patched, the API server drops
- * such fields and warns, and client-go prints the warning in the middle of Helm's output. A server-side apply is
- * refused instead (measured with 3.14, 3.22, 4.1 and 4.3).
+ * The API server drops a field that the kind does not have and warns. client-go prints the warning into Helm's output.
+ * A server-side apply is refused instead (measured with 3.14, 3.22, 4.1 and 4.3).
  */
 
-/** client-go prints a warning in these forms: plain up to Kubernetes 1.32, quoted since then. */
+/** The forms of a warning: plain up to Kubernetes 1.32, quoted since then. */
 const plainLine = /^W\d{4} \S+ +\d+ warnings\.go:\d+\] (.*)$/;
 const quotedLine = /^I\d{4} \S+ +\d+ warnings\.go:\d+\] ("Warning: .*")$/;
 
@@ -32,10 +31,7 @@ function fieldOf(warning: string): string | undefined {
 
 const namedAtMost = 10;
 
-/**
- * Returns a sentence about all warnings, with the objects of the manifest that have such a field. Returns undefined if
- * there are no warnings.
- */
+/** Names the objects of the manifest that have such a field. */
 export function fieldWarningWords(warnings: readonly string[], manifest: string): string | undefined {
   if (warnings.length === 0) return undefined;
   const objects = manifestObjects(manifest);

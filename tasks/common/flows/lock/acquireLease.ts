@@ -27,17 +27,16 @@ import type { Clock } from '../../core/ports';
 import { stopIfCancelled, type LeaseContext } from '../../core/releaseContext';
 import { orCancelled, within } from '../steps/bounded';
 
-/** A lease that was acquired a moment ago. */
 export interface Taken {
   object: KubeObject;
   content: LeaseContent;
-  /** When the write that acquired the lease was begun, by the monotonic and by the wall clock. */
+  /** When the write that acquired the lease began. */
   begun: Moment;
-  /** The record as it was before this run acquired the lease. */
+  /** The record before this run acquired the lease. */
   previous: LeaseRecord | undefined;
 }
 
-/** `unlocked`: the lease cannot be used, and the log says why. `later`: the namespace does not exist yet. */
+/** `unlocked`: the lease cannot be used, and the log has the reason. `later`: the namespace does not exist yet. */
 type Acquired = { state: 'held'; taken: Taken } | { state: 'unlocked' } | { state: 'later' };
 
 export interface Moment {
@@ -53,12 +52,9 @@ const pollMs = 2000;
 const remindMs = 15_000;
 const retryMs = 1000;
 const answerMs = 10_000;
-/**
- * A holder that died just before the wait began is known to be dead after one lease duration. The last read must still
- * fall within the wait, so the wait is this much longer.
- */
+/** The last read falls within the wait also if the holder died just before the wait began. */
 const marginMs = 2000;
-/** The time limit for giving a lease back. It must not delay a step that ends. */
+/** A step that ends must not wait longer for the release of its lease. */
 export const farewellMs = 2500;
 
 export function lockedOf({ request, namespace }: LeaseContext): Locked {
@@ -66,10 +62,8 @@ export function lockedOf({ request, namespace }: LeaseContext): Locked {
 }
 
 /**
- * Acquires the lease of the release once nobody else holds it. Waits up to the lock's timeout, and logs who holds the
- * lease. Throws `ReleaseLocked` after the timeout, `Cancelled` as soon as the step is cancelled, and the error if the
- * lease cannot be read. If the lease cannot be used, lock `required` throws the reason and lock `preferred` logs it as
- * a warning.
+ * Waits up to the lock's timeout for the lease. Throws `ReleaseLocked` after the timeout, `Cancelled`, and the error of
+ * a lease that cannot be read. A lease that cannot be used is an error for lock `required` and a warning otherwise.
  */
 export async function acquireLease(context: LeaseContext): Promise<Acquired> {
   const contest = beginContest(context);
@@ -85,16 +79,15 @@ export async function acquireLease(context: LeaseContext): Promise<Acquired> {
   }
 }
 
-/** One contender's attempt to acquire the lease. */
 interface Contest {
   context: LeaseContext;
   ref: ObjectRef;
   startedMs: number;
   limitMs: number;
-  /** The lease as it was last read; undefined before the first answer. `sight` knows since when it is unchanged. */
+  /** The lease as it was last read. `sight` knows since when it is unchanged. */
   seen: { record: LeaseRecord | undefined; object: KubeObject | undefined } | undefined;
   sight: Sight | undefined;
-  /** The lease as it was before our first write without an answer. That write may have succeeded. */
+  /** The lease before our first write without an answer. That write may have succeeded. */
   attempted: { previous: LeaseRecord | undefined } | undefined;
   told: { holder: string; atMs: number } | undefined;
   wasDenied: boolean;
@@ -130,7 +123,7 @@ async function tryOnce(contest: Contest): Promise<Acquired | undefined> {
   return undefined;
 }
 
-/** Waits for an answer only until the step is cancelled, and only for a limited time, because a connection may hang. */
+/** A connection may hang, so the wait for an answer is limited. */
 function answerTo<T>({ context }: Contest, request: Promise<T>): Promise<T> {
   return orCancelled(within(context.clock, answerMs, request), context.signal);
 }
@@ -149,7 +142,7 @@ async function look(contest: Contest): Promise<Turn> {
   return turn(record, contest.sight, holder, isOwnGone, nowMs);
 }
 
-/** Writes this run into the lease as its holder. Throws `Conflict` when another run was faster. */
+/** Throws `Conflict` when another run was faster. */
 async function take(contest: Contest, next: Exclude<Turn, { turn: 'wait' }>): Promise<Taken> {
   const { agent, clock, holder } = contest.context;
   const found = contest.seen?.record;
@@ -182,8 +175,7 @@ async function write(
   const wanted = leaseObject(ref, found, content);
   if (found !== undefined) return { object: await answerTo(contest, cluster.update(wanted)), begun };
   const created = await answerTo(contest, cluster.create(wanted));
-  // An identity that may create a Lease may lack the right to update it. Renewing at once shows that before the first
-  // change.
+  // Renewing at once shows before the first change whether the identity may update a Lease.
   const renewed = leaseObject(ref, created, { ...content, renewedAt: clock.now() });
   return { object: await answerTo(contest, cluster.update(renewed)), begun };
 }
@@ -196,8 +188,7 @@ async function afterError(contest: Contest, error: TaskError): Promise<Acquired 
   if (error.reason === 'Conflict') return undefined;
   if (error.reason === 'NamespaceMissing') return { state: 'later' };
   if (unusable.includes(error.reason) && !isServersFault) {
-    // A restarting API server refuses everything for a moment, so one refused write is tried again. Reads are tried
-    // again before they fail.
+    // A restarting API server refuses everything for a moment, so one refused write is tried again.
     if (contest.seen !== undefined && !contest.wasDenied) {
       contest.wasDenied = true;
       await clock.sleep(retryMs, signal);
@@ -208,8 +199,7 @@ async function afterError(contest: Contest, error: TaskError): Promise<Acquired 
     agent.warning(`${message} Until then nothing keeps another run from changing the release at the same time.`);
     return { state: 'unlocked' };
   }
-  // If the lease was never read, the step reports the unreachable cluster soon instead of waiting for the lock's
-  // timeout.
+  // If the lease was never read, the step reports the unreachable cluster soon.
   const mayPass = error.reason === 'ClusterUnreachable' || isServersFault;
   if (!mayPass || contest.seen === undefined || waitedMs(contest) >= contest.limitMs) throw error;
   if (isReminderDue(contest)) {
@@ -261,10 +251,7 @@ function tell(contest: Contest, holder: string, text: string): void {
   contest.told = { holder, atMs: clock.monotonicMs() };
 }
 
-/**
- * A run that gives up must not keep a lease that a write without an answer may have acquired. Takes little time, and
- * never throws.
- */
+/** Releases a lease that a write without an answer may have acquired. Never throws. */
 async function giveBack(contest: Contest): Promise<void> {
   const { context, ref, attempted } = contest;
   if (attempted === undefined) return;

@@ -2,10 +2,7 @@ import { asTaskError } from '../../core/failure';
 import type { LeaseContext } from '../../core/releaseContext';
 import { withLease } from './lease';
 
-/**
- * For the post-job phase of a step that ended before it began a change: only its lock can be left. Throws TaskError
- * when the cluster cannot be asked.
- */
+/** For the post-job phase of a step that began no change. Throws TaskError when the cluster cannot be read. */
 export async function giveBackLock(context: LeaseContext): Promise<void> {
   try {
     await withLease(context, () => Promise.resolve());

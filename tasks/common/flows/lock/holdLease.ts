@@ -20,19 +20,12 @@ import { within } from '../steps/bounded';
 export const renewMs = renewSeconds * 1000;
 const trustMs = trustSeconds * 1000;
 const retryMs = 1000;
-/**
- * A hanging connection must not use up the time for which the lease is trusted. The next attempt uses another
- * connection, and the first attempt may still succeed.
- */
+/** A hanging connection must not use up the time for which the lease is trusted. The next attempt uses another one. */
 const attemptMs = 6000;
-/**
- * How long a change waits for an API server that does not answer, such as one that restarts, before the change is given
- * up.
- */
+/** How long a change waits for an API server that does not answer, for example because it restarts. */
 const patienceMs = 60_000;
 /** How long a change waits for an API server that answers, but refuses. */
 const refusedPatienceMs = 10_000;
-/** The log mentions renewals that have failed for this long. */
 const troubleMs = 10_000;
 
 /** A lease that this run holds, as far as it knows. */
@@ -41,16 +34,16 @@ export interface Holding {
   readonly ref: ObjectRef;
   /** The Lease as it was last read or written. */
   object: KubeObject;
-  /** The content that the Lease should have. The next renewal at the latest writes a change of it. */
+  /** The desired content, which the next renewal writes at the latest. */
   content: LeaseContent;
-  /** When the last successful write was begun. The lease is trusted from that moment. */
+  /** When the last successful write began. The lease is trusted from that moment. */
   begun: Moment;
-  /** Aborts when another holder was seen. The reason of the signal is the error. */
+  /** Aborts with the error when another holder was seen. */
   readonly lost: AbortController;
   loss: TaskError | undefined;
   /** Aborts when the flow is over. */
   readonly ended: AbortSignal;
-  /** The queue of writes, which are made one after the other. */
+  /** Writes are done one after the other. */
   queue: Promise<unknown>;
   inTrouble: boolean;
 }
@@ -65,15 +58,12 @@ export function holdingOf(
   return { context, ref, object, content, begun, ...signals, loss: undefined, queue, inTrouble: false };
 }
 
-/** The time since the last successful write was begun. */
+/** The time since the last successful write began. */
 export function silentMs({ context, begun }: Holding): number {
   return context.clock.monotonicMs() - begun.monotonicMs;
 }
 
-/**
- * Returns true if nobody else can hold the lease now. The wall clock counts too: it goes on while the machine is
- * suspended, and the monotonic clock may stop. If somebody has set the wall clock, this costs at most one renewal.
- */
+/** The wall clock counts too: it goes on while the machine is suspended, and the monotonic clock may stop. */
 function isTrusted(holding: Holding): boolean {
   const wallMs = holding.context.clock.now().getTime() - holding.begun.wallMs;
   return silentMs(holding) <= trustMs && wallMs <= trustMs;
@@ -83,17 +73,15 @@ function throwIfLost({ loss }: Holding): void {
   if (loss !== undefined) throw loss;
 }
 
-/**
- * For the moment right before a change. Throws `LeaseLost`, or the reason why the holder of the lease cannot be known.
- */
+/** Throws `LeaseLost`, or the reason why the holder of the lease cannot be known. */
 export async function confirm(holding: Holding): Promise<void> {
   await renewWhile(holding, () => !isTrusted(holding));
 }
 
-/** Notes work in the Lease before the work is begun. */
+/** Records work in the Lease before it begins. */
 export async function noteWork(holding: Holding, work: Work): Promise<void> {
   const { content, object } = holding;
-  // Earlier work that was not settled stays noted, even if this process dies during the new work.
+  // Earlier unfinished work stays recorded, even if this process dies during the new work.
   holding.content = { ...content, work, left: withLeft(content.left, content.work, lastWrite(object)) };
   let isNoted = false;
   const note = (): void => {
@@ -107,7 +95,7 @@ export async function noteWork(holding: Holding, work: Work): Promise<void> {
   }
 }
 
-/** Notes that no work is left to settle. Never throws: the next renewal writes a note that failed now. */
+/** Never throws: the next renewal writes what could not be written now. */
 export async function noteSettled(holding: Holding): Promise<void> {
   const { content, context } = holding;
   if (content.work === undefined && content.left.length === 0) return;
@@ -119,7 +107,6 @@ export async function noteSettled(holding: Holding): Promise<void> {
   }
 }
 
-/** Renews as long as a renewal is needed, and gives up on an API server that stays away. */
 async function renewWhile(holding: Holding, isNeeded: () => boolean, done?: () => void): Promise<void> {
   const { clock } = holding.context;
   const startedMs = clock.monotonicMs();
@@ -127,7 +114,7 @@ async function renewWhile(holding: Holding, isNeeded: () => boolean, done?: () =
   while (isNeeded()) {
     try {
       await inTurn(holding, async () => {
-        // An earlier write in the queue may have made this one unnecessary, but never if there is work to note.
+        // An earlier write in the queue may have renewed the lease.
         if (!isNeeded()) return;
         await renew(holding);
         done?.();
@@ -174,7 +161,7 @@ async function write(holding: Holding): Promise<void> {
   await within(clock, attemptMs, written);
 }
 
-/** Accepts also an answer that nobody waits for any more: the write that it answers was done. */
+/** Accepts also an answer that nobody waits for any more: that write was done. */
 function accept(holding: Holding, object: KubeObject, begun: Moment): void {
   if (holding.ended.aborted || begun.monotonicMs < holding.begun.monotonicMs) return;
   holding.object = object;
@@ -182,10 +169,7 @@ function accept(holding: Holding, object: KubeObject, begun: Moment): void {
   holding.context.guard.alive(silentMs(holding));
 }
 
-/**
- * Reads the Lease after a conflict. Another process may have noted something in it, an earlier write of ours may have
- * succeeded without an answer, or there may be another holder.
- */
+/** After a conflict, the Lease may have another holder, a note of another process, or an earlier write of ours. */
 async function lookAgain(holding: Holding): Promise<void> {
   const { clock, cluster, holder } = holding.context;
   const object = await within(clock, attemptMs, cluster.get(holding.ref));
@@ -207,9 +191,7 @@ function lose(holding: Holding, seen: LeaseRecord | undefined): TaskError {
   return loss;
 }
 
-/**
- * One step of renewing beside the flow. Never throws: an error does not lose the lease, and the renewal is tried again.
- */
+/** Never throws: an error does not lose the lease, and the renewal is tried again. */
 export async function keepRenewing(holding: Holding): Promise<void> {
   const { agent, clock } = holding.context;
   const silentBefore = silentMs(holding);
@@ -235,7 +217,7 @@ function sayTrouble(holding: Holding, { message }: TaskError): void {
   context.agent.log(unrenewedText(silentMs(holding), message));
 }
 
-/** Gives the lease back. Work that is not settled stays noted in it. Takes little time, and never throws. */
+/** Unfinished work stays recorded. Takes little time, and never throws. */
 export async function release(holding: Holding): Promise<void> {
   const { agent, clock } = holding.context;
   const over = new AbortController();

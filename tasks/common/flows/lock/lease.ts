@@ -14,20 +14,12 @@ import {
   type Holding,
 } from './holdLease';
 
-/** The lease as seen by the flow that it was acquired for. */
 export interface FlowLease extends Lease {
-  /**
-   * For work that may still run when the flow ends: the lease is not given back but left to expire. By then the guard
-   * has ended that work.
-   */
+  /** For work that may outlive the flow: the guard ends it before the lease expires. */
   leaveToExpire(): void;
 }
 
-/**
- * Runs a flow that may change the release. Acquires the lease of the release, renews it while the flow runs, and gives
- * it back however the flow ends. Throws what acquiring throws (see `acquireLease`) and what the flow throws, nothing
- * else.
- */
+/** Holds the lease while the flow runs. Throws what `acquireLease` and the flow throw, and nothing else. */
 export async function withLease<T>(context: LeaseContext, flow: (lease: FlowLease) => Promise<T>): Promise<T> {
   const keeper = leaseKeeper(context);
   try {
@@ -42,9 +34,8 @@ export async function withLease<T>(context: LeaseContext, flow: (lease: FlowLeas
 interface Keeper {
   lease: FlowLease;
   acquire(): Promise<void>;
-  /** Renews the lease, and signals to the guard that this process is alive, until the end. */
+  /** Renews the lease, and tells the guard that this process is alive. */
   beat(): Promise<void>;
-  /** Never throws. */
   end(): Promise<void>;
 }
 

@@ -12,8 +12,7 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
   return {
     kind: storage.kind,
     history: () => storage.history(),
-    // The lease is confirmed after the record was read: a record that was read before the lease was lost is never
-    // written.
+    // The lease is confirmed after the read, so that a record from before its loss is never written.
     update: (revision, change) => storage.update(revision, change, () => lease.confirm()),
     changed: (revision, change) => storage.changed(revision, change),
     fits: (revision, change) => storage.fits(revision, change),
@@ -39,10 +38,7 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
   };
 }
 
-/**
- * Notes what Helm is about to do in the two places that are searched if this process dies: a task variable for the
- * step's post-job phase, and the Lease for the next run.
- */
+/** Records the work for the step's post-job phase (a task variable) and for the next run (the Lease). */
 export async function beginWork(
   context: ReleaseContext,
   story: Pick<Story, 'hasBegun' | 'lastWork'>,
@@ -55,18 +51,14 @@ export async function beginWork(
   await lease.begin(work);
 }
 
-/**
- * Must come before everything else: this process may be killed without a warning, and the post-job phase has to find
- * it.
- */
+/** Must come before everything else, because this process may be killed without a warning. */
 export function announceWork(agent: Pick<Agent, 'setTaskVariable'>, interruption: Interruption): void {
   agent.setTaskVariable(interruptionVariable, interruptionText(interruption));
 }
 
-/** A word instead of an empty value: without a value, the post-job phase searches for a main phase that still runs. */
+/** Without a value, the post-job phase would search for a main phase that still runs. */
 const nothingLeft = 'nothing';
 
-/** Tells the post-job phase that nothing is left for it. */
 export function endWork(agent: Pick<Agent, 'setTaskVariable'>): void {
   agent.setTaskVariable(interruptionVariable, nothingLeft);
 }
@@ -77,7 +69,6 @@ interface StartOfRun {
   holder: Pick<Holder, 'process' | 'run'>;
 }
 
-/** The context of a flow that holds the lease: its records are fenced, and its signal aborts when the lease is lost. */
 export function contextUnder<Start extends StartOfRun>(start: Start, lease: Lease) {
   return {
     ...start,

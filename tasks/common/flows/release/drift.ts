@@ -23,7 +23,7 @@ import { inTurns } from '../steps/inTurns';
 import { resourceFinder, type ResourceFinder } from './servedVersions';
 import { liveRef } from './wantedObjects';
 
-/** The field manager of dry runs. Nothing is ever written under this name. */
+/** The field manager of dry runs, which never writes. */
 export const driftFieldManager = 'helm-safe-deploy-drift';
 
 /** From this number of objects of one kind in one namespace on, one list is cheaper than reading each object. */
@@ -35,20 +35,15 @@ const unknownFieldRounds = 8;
 export type DriftContext = Pick<RolloutContext, 'agent' | 'cluster' | 'signal'>;
 
 export interface LiveState {
-  /**
-   * In the order of the manifest. Empty: every object exists, belongs to this release, and has every field as declared.
-   */
+  /** In the order of the manifest. */
   drifts: readonly Drift[];
-  /** Sentences about differences that other controllers may make, such as an autoscaler's number of replicas. */
+  /** Sentences about differences that other controllers may make, for example an autoscaler. */
   held: readonly string[];
-  /** Sentences about objects that could be compared only in part, with the reason. */
+  /** Sentences about objects that could be compared only in part. */
   notes: readonly string[];
 }
 
-/**
- * Returns how the live objects differ from a manifest of a release, and logs other observations. Throws TaskError when
- * the cluster cannot be asked. An object that may not be read has the drift `unknown`.
- */
+/** Throws TaskError when the cluster cannot be read. An object that may not be read has the drift `unknown`. */
 export async function driftOf(context: DriftContext, manifest: string, release: ReleaseName): Promise<Drift[]> {
   const { drifts, held, notes } = await liveState(context, manifest, release);
   say(context, held);
@@ -56,7 +51,7 @@ export async function driftOf(context: DriftContext, manifest: string, release: 
   return [...drifts];
 }
 
-/** One missing right gives a sentence for each object. The first few sentences are enough. */
+/** One missing right gives a sentence for each object. */
 const saidAtMost = 5;
 
 function say({ agent }: DriftContext, sentences: readonly string[]): void {
@@ -64,7 +59,7 @@ function say({ agent }: DriftContext, sentences: readonly string[]): void {
   if (sentences.length > saidAtMost) agent.log(`The same goes for ${sentences.length - saidAtMost} more.`);
 }
 
-/** Does the same as `driftOf`, but returns the other observations too and logs nothing. */
+/** Does the same as `driftOf`, but returns the other observations and logs nothing. */
 export async function liveState(context: DriftContext, manifest: string, release: ReleaseName): Promise<LiveState> {
   const { cluster, signal } = context;
   const declared = declarations(manifest, release.namespace);
@@ -125,9 +120,8 @@ function unread(ref: ObjectRef, error: TaskError): Examined {
 }
 
 /**
- * Reads several objects of one kind and namespace with one list, limited to objects with Helm's label: there may be
- * thousands of ConfigMaps, for example, that are none of this release. Secrets are read one by one, so that no other
- * Secret is read. An object that is not in the result is read later by its name.
+ * Reads objects of one kind and namespace with one list of all objects with Helm's label. Secrets are read one by one,
+ * so that no other Secret is read. A missing object is read later by its name.
  */
 async function readLists(
   cluster: Cluster,
@@ -163,7 +157,7 @@ function keyRef({ apiVersion, kind, metadata }: KubeObject): ObjectRef {
   return namespace === undefined ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
 }
 
-/** An object that matches one of its declarations has no drift. Otherwise its last declaration decides what differs. */
+/** An object that matches one of its declarations has no drift. */
 async function examineAny(
   context: DriftContext,
   object: DeclaredObject,
@@ -180,10 +174,7 @@ async function examineAny(
   return examined;
 }
 
-/**
- * Compares one object. `listed` lacks the managed fields, so an object that differs is read whole. If the object
- * changed between the read and the dry run, both are done again, so that two states of it are never compared.
- */
+/** `listed` lacks the managed fields, so an object that differs is read whole, and again if it changed meanwhile. */
 async function examine(
   { cluster, signal }: DriftContext,
   object: DeclaredObject,
@@ -217,7 +208,7 @@ async function examine(
 
 type DryRun = { result: KubeObject; declared: KubeObject; dropped: readonly string[] } | { refused: TaskError };
 
-/** Fields that the API server does not know are left out. The API server leaves them out of what Helm 3 sends, too. */
+/** Fields that the API server does not know are left out, as it leaves them out of what Helm 3 sends. */
 async function dryRun(cluster: Cluster, object: KubeObject): Promise<DryRun> {
   let declared = object;
   const dropped: string[] = [];

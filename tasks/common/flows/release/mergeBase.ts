@@ -21,32 +21,29 @@ import { newRevision, settle } from './record';
 import { liveRef } from './wantedObjects';
 import type { RecordChange } from '../../core/release/releaseRecord';
 
-/** The change of Helm's record that makes Helm merge from everything that may be live; see core/release/mergeBase. */
+/** The merge base in Helm's record; see core/release/mergeBase. */
 export interface GivenBase {
-  /** The history before the change. */
   before: readonly Revision[];
-  /** Undefined where the record has no room for a base. The record is then unchanged, and Helm merges as usual. */
+  /** Undefined if the record has no room for a base. Then Helm merges as usual. */
   edited: Revision | undefined;
   superseded: readonly Revision[];
   leftovers: readonly ReportedLeftover[];
 }
 
-/** A base for Helm's merge that is not yet in Helm's record. */
+/** A merge base that is not yet in Helm's record. */
 export interface PlannedBase {
-  /** The last revision of the history. Its record gets the base, because Helm merges from that record. */
+  /** The last revision of the history, from whose record Helm merges. */
   edited: Revision;
   manifest: string;
   leftovers: readonly ReportedLeftover[];
 }
 
-/** The part of the context that planning a base needs. */
 type BaseContext = Pick<ReleaseContext, 'agent' | 'cluster' | 'namespace'> &
   Partial<Pick<ReleaseContext, 'preexisting'>> & { request: { releaseName: string } };
 
 /**
- * Plans the base for Helm's next run. `chain` holds the revisions, oldest first, whose objects and fields may be live;
- * its last one is the last of the history. An object for which `isDecided` returns true always stays in the base,
- * because other code judges if that object may be removed.
+ * `chain` has the revisions, oldest first, whose objects and fields may be live, up to the last of the history. An
+ * object for which `isDecided` returns true stays in the base, because other code judges it.
  */
 export async function planBase(
   context: BaseContext,
@@ -70,10 +67,8 @@ export async function planBase(
 }
 
 /**
- * Plans the base for a rollback after a failed revision, which may have dropped objects that are still live. Returns
- * undefined where the last revision's own manifest is a sufficient base. The plan judges the objects of that manifest.
- * `dead` is a rollback to the same target that died and whose record is gone: its objects are live, and Helm before 4.2
- * refuses a live object outside of its base.
+ * Plans the base for a rollback after failed revisions. Returns undefined if the last revision's own manifest suffices.
+ * `dead` is a rollback to the same target that died and whose record is gone: its objects are live.
  */
 export async function rollbackBase(
   context: BaseContext,
@@ -91,7 +86,7 @@ export async function rollbackBase(
   return planBase(context, chain, good, target.manifest, (key) => known.has(key));
 }
 
-/** Plans the base for Helm's next run (see `planBase`), puts it into Helm's record, and logs the leftovers. */
+/** Plans the base, puts it into Helm's record, and logs the leftovers. */
 export async function giveBase(
   context: ReleaseContext,
   history: readonly Revision[],
@@ -115,7 +110,6 @@ export function sayLeftovers({ agent }: Pick<ReleaseContext, 'agent'>, found: re
   for (const left of found) agent.log(lineOf(left));
 }
 
-/** Puts a base into Helm's record, for `onBase`. */
 export async function giveRecord(
   context: ReleaseContext,
   history: readonly Revision[],
@@ -134,7 +128,7 @@ export async function giveRecord(
   return given;
 }
 
-/** A lack of room must never block a release. The leftovers are reported, and a person removes them. */
+/** A lack of room must never block a release. */
 function withoutBase(
   { agent }: ReleaseContext,
   history: readonly Revision[],
@@ -159,18 +153,13 @@ async function writeBase(
   await storage.update(edited, { labels: { [editedLabel]: String(edited) } });
   await storage.keepCopy(edited);
   await storage.update(edited, base);
-  // While the record of an older revision is `deployed`, an upgrade merges from that revision, so the record becomes
-  // `superseded`. If this run dies here, the mark tells the next run which revision served.
+  // An upgrade merges from the revision that is `deployed`. The mark tells the next run which revision served.
   for (const { revision } of superseded) {
     await storage.update(revision, { status: 'superseded', labels: { [servedLabel]: String(revision) } });
   }
 }
 
-/**
- * The keys of live objects that belong to somebody else. They are left out of the base, so Helm refuses to take them
- * over unless its flags allow it. Pre-existing objects are left out too: Helm removes fields that are in its base and
- * not in the new manifest.
- */
+/** The base lacks live objects of others, so that Helm neither takes them over nor removes fields of them. */
 async function foreignKeys(
   context: BaseContext,
   objects: readonly { key: string; object: Leftover['object'] }[],
@@ -192,7 +181,6 @@ interface Fate {
   reports: readonly ReportedLeftover[];
 }
 
-/** The first revision after the last good one that declares an object. */
 type First = Pick<Revision, 'revision' | 'createdAt'>;
 
 async function fateOf(context: BaseContext, leftover: Leftover, first: First | undefined): Promise<Fate> {
@@ -220,9 +208,7 @@ function olderReason(
   return isKnown || isOlder(live, first) ? `it was there before revision ${first.revision}` : undefined;
 }
 
-/**
- * The claims that a StatefulSet made are in no manifest. Kubernetes keeps them unless the StatefulSet says otherwise.
- */
+/** The claims of a StatefulSet are in no manifest. */
 async function claimsOf(context: BaseContext, ref: ObjectRef, live: KubeObject): Promise<ReportedLeftover[]> {
   const templates = claimTemplates(live);
   const { namespace } = ref;
@@ -250,11 +236,7 @@ function lineOf(left: ReportedLeftover): string {
   return `${what} is declared no longer, but stays: ${left.keptBecause}.`;
 }
 
-/**
- * Runs Helm on the base in its record, and restores the record however the run ends. `before` is the history before the
- * run. If the step was cancelled meanwhile, Helm is not started. Of several errors the first is thrown, and its message
- * includes the others.
- */
+/** Restores the record however the run ends. Does not start Helm if the step was cancelled meanwhile. */
 export async function onBase<T>(
   context: ReleaseContext,
   given: GivenBase | undefined,
@@ -270,10 +252,7 @@ export async function onBase<T>(
   return result;
 }
 
-/**
- * Throws `thrown` after the record is restored. A pending revision that Helm made meanwhile is marked failed, because
- * nothing else will end it.
- */
+/** Throws `thrown` after the record is restored. Marks a pending revision failed, because nothing else will end it. */
 async function restoredAfter(
   context: ReleaseContext,
   given: GivenBase | undefined,
@@ -290,10 +269,8 @@ async function restoredAfter(
 }
 
 /**
- * Restores Helm's records after Helm has run, and returns the history as it was found. The edited record gets its
- * content back. A revision that had failed or was uninstalled gets that status again (Helm turns it to `superseded`). A
- * deployed revision stays deployed where Helm has deployed nothing in its place. Every record is tried, even if others
- * fail.
+ * Returns the history as it was found. Revisions that had failed or were uninstalled get that status again, which Helm
+ * turns into `superseded`. Every record is tried, even if others fail.
  */
 export async function restoreRecord(
   context: ReleaseContext,
@@ -314,10 +291,7 @@ export async function restoreRecord(
   return now;
 }
 
-/**
- * Removes the copy before the mark: the next run looks for marked records, and leaves a marked record without a copy as
- * it is.
- */
+/** Removes the copy before the mark: the next run looks for marked records, and accepts one without a copy. */
 export async function forgetEdit(context: ReleaseContext, edited: number, history: readonly Revision[]): Promise<void> {
   const { storage } = context;
   await insist(context, () => storage.dropCopy(edited));
@@ -352,8 +326,7 @@ function corrections(
   }
   for (const { revision, ...record } of before) {
     if (revision === given?.edited?.revision || current.get(revision) !== 'superseded') continue;
-    // An install over a kept history turns `uninstalled` into `superseded`, which would make the revision look like a
-    // rollback target.
+    // An install over a kept history makes an uninstalled revision `superseded`, so that it would look like a target.
     if (record.status === 'uninstalled') found.push([revision, { status: 'uninstalled' }]);
     else if (isUnhealthy({ revision, ...record })) found.push([revision, { status: 'failed' }]);
   }

@@ -24,10 +24,7 @@ import { insist } from '../steps/insist';
 import { liveRef } from './wantedObjects';
 import type { Rendering } from '../../core/release/unchanged';
 
-/**
- * Finds and logs the objects of the rendering that exist already and do not belong to this release. Only objects that
- * are new in the rendering are read, each by its name.
- */
+/** Logs the objects that are new in the rendering, exist already and do not belong to this release. */
 export async function findPreexisting(
   context: DeployContext,
   { rendering, history }: { rendering: Rendering; history: readonly Revision[] },
@@ -81,7 +78,6 @@ function named({ kind, metadata: { name, namespace } }: KubeObject): string {
   return `${objectName({ kind, name })}${namespace === undefined ? '' : ` in namespace ${namespace}`}`;
 }
 
-/** Returns undefined where the object does not exist or cannot be read. */
 async function readLive(context: DeployContext, { object }: Candidate): Promise<KubeObject | undefined> {
   const { agent, cluster, namespace } = context;
   try {
@@ -96,10 +92,7 @@ async function readLive(context: DeployContext, { object }: Candidate): Promise<
   }
 }
 
-/**
- * Keeps copies of the pre-existing objects in the cluster before Helm changes the objects. Logs which ones cannot be
- * kept.
- */
+/** Keeps copies in the cluster before Helm changes the objects. Logs which objects cannot be kept. */
 export async function keepPreexisting(context: DeployContext): Promise<void> {
   const { agent, namespace, preexisting, storage } = context;
   if (preexisting.length === 0) return;
@@ -127,10 +120,7 @@ function sayUnkept({ agent }: DeployContext, objects: readonly KeptObject[], why
   );
 }
 
-/**
- * Puts back the objects that a dead run had kept and that do not belong to the release now. Adds them to `preexisting`,
- * so that nothing removes them.
- */
+/** Restores the objects that a dead run had kept, unless the release declares them. Nothing removes them later. */
 export async function putBackLeft(
   context: ReleaseContext,
   left: readonly KeptObject[],
@@ -152,7 +142,7 @@ export async function settleLeft(context: ReleaseContext): Promise<void> {
   await settlePreexisting(context, false);
 }
 
-/** The objects that a dead run had kept. An identity that may not read Secrets has kept none. */
+/** An identity that may not read Secrets has kept none. */
 export async function leftObjects({ agent, storage }: ReleaseContext): Promise<readonly KeptObject[]> {
   try {
     return await storage.keptObjects();
@@ -164,10 +154,7 @@ export async function leftObjects({ agent, storage }: ReleaseContext): Promise<r
   }
 }
 
-/**
- * At the end of a run, puts back the pre-existing objects that the release does not declare now. `isUndone`: the deploy
- * was undone, so the manifest of its failed revision does not count. Never throws.
- */
+/** `isUndone`: the manifest of the failed revision does not count. Never throws. */
 export async function settlePreexisting(context: ReleaseContext, isUndone: boolean): Promise<void> {
   const { agent, preexisting, storage } = context;
   if (preexisting.length === 0) return;
@@ -192,9 +179,7 @@ function outside({ namespace }: ReleaseContext, objects: readonly KeptObject[], 
   return objects.filter(({ object }) => !keys.has(manifestKey(object, namespace)));
 }
 
-/**
- * Removes the kept copies when all objects are put back. Otherwise the copies stay for the next run, which tries again.
- */
+/** The copies of objects that could not be restored stay for the next run. */
 async function putBackAll(context: ReleaseContext, objects: readonly KeptObject[]): Promise<void> {
   const { agent, namespace, request, storage } = context;
   const failed: string[] = [];
@@ -216,10 +201,7 @@ async function putBackAll(context: ReleaseContext, objects: readonly KeptObject[
 
 const triesOnConflict = 5;
 
-/**
- * Returns a sentence where the object could not be put back now. If it can never be put back, this is logged and not
- * tried again.
- */
+/** Returns a sentence if the object could not be restored now. Logs if it can never be restored. */
 async function putBack(context: ReleaseContext, one: KeptObject): Promise<string | undefined> {
   const { agent, cluster, signal } = context;
   const name = named(one.object);
@@ -261,7 +243,7 @@ async function carryOut({ agent, cluster, lease }: ReleaseContext, ref: ObjectRe
       await cluster.patch(ref, change.patch);
     } catch (thrown) {
       if (asTaskError(thrown).facts['status'] !== 422) throw thrown;
-      // A claim that has grown cannot shrink again. Helm's labels and annotations are removed all the same.
+      // A claim that has grown cannot shrink again.
       await cluster.patch(ref, change.metadata);
       agent.warning(
         `Of ${objectName(ref)} only the labels and annotations could be put back: ${whyRefused(ref, thrown)}`,

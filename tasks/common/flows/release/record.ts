@@ -16,7 +16,7 @@ export function newRevision(before: readonly Revision[], now: readonly Revision[
   return last !== undefined && last.revision > (before.at(-1)?.revision ?? 0) ? last : undefined;
 }
 
-/** `run` names the run that made the revision, if it was this one. */
+/** `run` names the run that created the revision, if it was this one. */
 export async function verify(storage: ReleaseStorage, { revision }: Revision, run = ''): Promise<void> {
   const labels = { [verifiedLabel]: String(revision), [unhealthyLabel]: undefined, ...madeBy(revision, run) };
   await storage.update(revision, { labels });
@@ -26,10 +26,7 @@ function madeBy(revision: number, run: string): Record<string, string> {
   return run === '' ? {} : { [runLabel]: `${revision}_${run}` };
 }
 
-/**
- * A history that is too long does not fail a deploy that is done. `mayHaveLeft`: Helm did not reach its end, where it
- * removes what earlier revisions have left.
- */
+/** Never fails. `mayHaveLeft`: Helm did not get so far that it removed the leftovers of earlier revisions. */
 export async function prune(context: ReleaseContext, mayHaveLeft = false): Promise<void> {
   const { agent, namespace, storage, request } = context;
   try {
@@ -43,10 +40,7 @@ export async function prune(context: ReleaseContext, mayHaveLeft = false): Promi
   }
 }
 
-/**
- * Helm writes error messages into its records («Upgrade failed: … Invalid value: …»). A secret that the API server or a
- * template has quoted would be visible to everybody who may read records or runs `helm history`.
- */
+/** An error in Helm's record may quote a secret, which `helm history` would show. */
 export async function hideSecrets(
   { agent, storage }: Pick<ReleaseContext, 'agent' | 'storage'>,
   history: readonly Revision[],
@@ -63,7 +57,7 @@ export async function hideSecrets(
   }
 }
 
-/** A record that is `pending` after Helm has ended was left by a killed Helm. It is marked failed. */
+/** A record that is pending after Helm has ended was left by a killed Helm. */
 export async function settle(context: ReleaseContext, revision: Revision): Promise<void> {
   if (!revision.status.startsWith('pending-')) return;
   const change = { status: 'failed', description: 'Helm ended before it was done' } as const;
@@ -74,7 +68,6 @@ export function unhealthyDescription({ failedWorkload, reason }: Ending): string
   return `Not healthy: ${failedWorkload} ${reason}`.replace(/ +/g, ' ').trim();
 }
 
-/** For a revision that this run has made. */
 export async function markUnhealthy(context: ReleaseContext, revision: Revision, ending: Ending): Promise<void> {
   const change: RecordChange = {
     status: 'failed',

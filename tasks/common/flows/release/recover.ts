@@ -13,14 +13,10 @@ import { liveRef } from './wantedObjects';
 import type { RecordChange } from '../../core/release/releaseRecord';
 import { duration } from '../../core/text/durationText';
 
-/** The judgement if the run that made a revision pending is gone, with the reason. */
+/** If the run that left a revision pending is gone, with the reason. */
 type Owner = { isGone: true; how: string } | { isGone: false; why: string };
 
-/**
- * Finds out if the run of a pending revision is gone. A Lease that names this run is proof, because the Lease is now
- * ours. Without such a Lease, the age of the revision by the API server's clock decides, together with the hooks that
- * still run.
- */
+/** A Lease that names the run is proof. Without one, the revision's age and its running hooks decide. */
 export async function ownerOf(
   context: ReleaseContext,
   pending: Revision,
@@ -35,7 +31,7 @@ export async function ownerOf(
   const since = pending.writtenAt ?? new Date(pending.lastDeployed);
   const ageSeconds = ((await context.cluster.serverTime()).getTime() - since.getTime()) / 1000;
   const limit = `assumeAbandonedAfter is ${duration(assumeAbandonedAfterSeconds)}`;
-  // A record that does not say when it was written has no age.
+  // A record without a time has no age.
   if (!(ageSeconds >= assumeAbandonedAfterSeconds)) {
     const age = isNaN(ageSeconds) ? 'of no known age' : `${duration(Math.max(0, ageSeconds))} old`;
     return { isGone: false, why: `it is ${age}, and nothing tells that its run is gone (${limit})` };
@@ -64,15 +60,12 @@ async function liveHook({ cluster, namespace }: ReleaseContext, hook: Hook): Pro
 
 const buriedWords = ' by a run that is gone';
 
-/** Returns true if `bury` marked the revision failed. Its record does not say how far its run had come. */
+/** Returns true if `bury` marked the revision failed. Its record does not show how far its run came. */
 export function isBuried({ status, description }: Revision): boolean {
   return status === 'failed' && description.endsWith(buriedWords);
 }
 
-/**
- * Marks a revision failed whose run is gone. Removes the leftovers of its hooks that Helm would have removed. The next
- * change of the release removes its other leftovers; see core/release/mergeBase.
- */
+/** Marks a revision failed whose run is gone. The next change of the release removes its objects; see mergeBase. */
 export async function bury(context: ReleaseContext, dead: Revision, how: string): Promise<void> {
   context.agent.log(
     `Revision ${dead.revision} was left ${dead.status}: ${how}. It is marked failed, and recovered from.`,
@@ -82,15 +75,12 @@ export async function bury(context: ReleaseContext, dead: Revision, how: string)
   await removeHooks(context, dead);
 }
 
-/** Returns true if a failed revision was ended from outside, possibly while one of its hooks was running. */
+/** Returns true if the run of a failed revision was ended from outside, possibly during a hook. */
 export function wasInterrupted({ status, description }: Revision): boolean {
   return status === 'failed' && /context canceled|by a run that is gone$/.test(description);
 }
 
-/**
- * Removes the hooks of a revision that still run, and those that Helm would have removed. `hopeless` is a hook that
- * cannot succeed. A hopeless hook that `hasEnded` and that Helm would have left stays for a person to look at.
- */
+/** Removes the hooks that still run or that Helm would have removed. A `hopeless` hook that `hasEnded` may stay. */
 export async function removeHooks(
   context: ReleaseContext,
   revision: Revision,
@@ -102,10 +92,7 @@ export async function removeHooks(
   }
 }
 
-/**
- * A Job that still runs would run beside the hooks of the next revision. Helm, too, removes such a Job before it makes
- * a new one.
- */
+/** A Job that still runs would run beside the hooks of the next revision. */
 async function removeHook(
   context: ReleaseContext,
   revision: Revision,
@@ -114,8 +101,7 @@ async function removeHook(
 ): Promise<void> {
   const live = await liveHook(context, hook);
   const uid = live?.metadata.uid;
-  // Helm makes its hooks after its record. An object that is older than the record was there before, and Helm had not
-  // yet replaced it.
+  // Helm creates its hooks after its record, so it had not yet replaced an object that is older.
   if (live === undefined || uid === undefined || isOlder(live, revision)) return;
   const isLeft = hasEnded === undefined ? isRunning(live) : !hasEnded;
   if (!isLeft && !isRemovedByHelm(live, hasEnded === undefined)) return;
@@ -124,7 +110,7 @@ async function removeHook(
   context.agent.log(`${live.kind}/${live.metadata.name}, a hook of it that its run had no time to remove, is removed.`);
 }
 
-/** Returns true if Helm removes the hook after it has run. A hook without such a policy stays until its next run. */
+/** A hook without such a policy stays until its next run. */
 function isRemovedByHelm({ metadata }: KubeObject, maySucceed: boolean): boolean {
   const policies = (metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '')
     .split(',')
@@ -132,10 +118,7 @@ function isRemovedByHelm({ metadata }: KubeObject, maySucceed: boolean): boolean
   return policies.includes('hook-failed') || (maySucceed && policies.includes('hook-succeeded'));
 }
 
-/**
- * Restores what a dead run had changed in Helm's records for the time of its change. Edited records get their content
- * back, and the revision that served is `deployed` again. Returns the history as it is then.
- */
+/** Restores what a dead run had changed in Helm's records, and returns the history. */
 export async function restoreHistory(
   context: ReleaseContext,
   history: readonly Revision[],
@@ -170,7 +153,6 @@ async function restoreEdited(
   await forgetEdit(context, revision, history);
 }
 
-/** The error for a pending release that this run must not touch, with what is known about the release. */
 export function pendingRefusal(last: Revision, why: string): TaskError {
   return new TaskError(
     'ReleasePending',

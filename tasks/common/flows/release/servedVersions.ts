@@ -14,10 +14,7 @@ import {
 } from '../../core/release/servedVersions';
 import type { ApiResource } from '../../core/kubernetes/access';
 
-/**
- * Returns the resource of a kind: in the requested version, else in another version, else in the group to which the
- * kind has moved.
- */
+/** Finds the kind in the requested version, else in another version, else in the group to which it has moved. */
 export async function servedResource(cluster: Cluster, wanted: KindName): Promise<ApiResource | undefined> {
   const { apiVersion, kind } = wanted;
   const exact = await cluster.resource(apiVersion, kind);
@@ -31,10 +28,7 @@ export async function servedResource(cluster: Cluster, wanted: KindName): Promis
 
 export type ResourceFinder = (wanted: KindName) => Promise<ApiResource | undefined>;
 
-/**
- * Looks up each kind once. For one reading of the cluster only: a kind may be installed or removed between two
- * readings.
- */
+/** Looks up each kind once. Use it for one reading of the cluster, because kinds may come and go. */
 export function resourceFinder(cluster: Cluster): ResourceFinder {
   const found = new Map<string, Promise<ApiResource | undefined>>();
   return ({ apiVersion, kind }) => {
@@ -45,7 +39,7 @@ export function resourceFinder(cluster: Cluster): ResourceFinder {
   };
 }
 
-/** The kinds of a manifest that the API server does not serve in the version that the manifest names. */
+/** The kinds of a manifest that are not served in the version that the manifest names. */
 async function lostKinds(cluster: Cluster, manifest: string): Promise<LostKind[]> {
   const lost = await Promise.all(
     manifestKinds(manifest).map(async (wanted): Promise<LostKind[]> => {
@@ -56,7 +50,7 @@ async function lostKinds(cluster: Cluster, manifest: string): Promise<LostKind[]
   return lost.flat();
 }
 
-/** Finds what must be renewed in the records from revision `oldest` on. Writes nothing. */
+/** Finds the records to renew from revision `oldest` on. */
 export async function findRenewals(
   cluster: Cluster,
   history: readonly Revision[],
@@ -71,7 +65,6 @@ export async function findRenewals(
   return found;
 }
 
-/** Writes the renewed manifests into the records. These manifests stay right whatever happens later. */
 export async function writeRenewals(
   { agent, storage }: Pick<ReleaseContext, 'agent' | 'storage'>,
   renewals: readonly RecordRenewal[],
@@ -82,10 +75,7 @@ export async function writeRenewals(
   }
 }
 
-/**
- * Renews the records that Helm is going to read, from revision `oldest` on, so that they name versions that the API
- * server serves. Returns the history as it is then.
- */
+/** Renews the records that Helm is going to read, from revision `oldest` on, and returns the history. */
 export async function renewRecords(
   context: ReleaseContext,
   history: readonly Revision[],

@@ -10,33 +10,30 @@ export interface Serving {
   health: ServingHealth;
 }
 
-/** The serving revision according to Helm's history. Its health is unknown because nobody has judged it yet. */
+/** The health is unknown because nobody has judged the revision yet. */
 export function servingIn(history: readonly Revision[]): Serving | null {
   const applied = appliedLast(history);
   return applied === undefined ? null : { revision: applied.revision, health: 'unknown' };
 }
 
-/** All that a deploy has learned so far. The report is made from it, however the deploy ends. */
+/** All that a deploy knows so far, for its report. */
 export interface Story {
   startedAt: Date;
-  /** The present phase, as the log names it. */
   phase: string;
   helmVersion: string;
   chart: string;
   appVersion: string;
   revisionBefore: number | null;
-  /** The revision that was applied last, and its last known health; null where this is not known. */
+  /** The revision that was applied last, if it is known. */
   serving: Serving | null;
-  /** The first problem that was found. Later problems are reported after it. */
+  /** The first problem. Later ones are reported after it. */
   found: Ending | undefined;
   objects: readonly ReportedObject[];
   evidence: Evidence[];
   leftovers: ReportedLeftover[];
-  /** An earlier run left the release half done, and this run has recovered it. */
+  /** This run has recovered a release that an earlier run left half done. */
   recovered: boolean;
-  /** A change was begun, so there may be something to settle. */
   hasBegun: boolean;
-  /** The change that was begun last. */
   lastWork: Work | undefined;
 }
 

@@ -3,7 +3,6 @@ import { objectKey, wantedByManifest } from '../../core/kubernetes/manifest';
 import type { Cluster } from '../../core/ports';
 import { resourceFinder, servedResource, type ResourceFinder } from './servedVersions';
 
-/** One object of a release, as the manifest declares it and where the API server keeps it. */
 export interface WantedObject {
   key: string;
   ref: ObjectRef;
@@ -13,10 +12,7 @@ export interface WantedObject {
   halfApplied?: string;
 }
 
-/**
- * Returns where the API server keeps an object of a manifest, in a version that it serves; undefined when it does not
- * serve the kind (any more). `find` looks up the kind.
- */
+/** Returns the object's place in a version that the API server serves, or undefined. `find` looks up the kind. */
 export async function liveRef(
   cluster: Cluster,
   object: KubeObject,
@@ -33,10 +29,7 @@ export async function liveRef(
     : { apiVersion, kind, name };
 }
 
-/**
- * The objects of a manifest with their place in the cluster. Objects of kinds that are not served get the release's
- * namespace.
- */
+/** Objects of kinds that are not served get the release's namespace. */
 export async function wantedObjects(cluster: Cluster, manifest: string, namespace: string): Promise<WantedObject[]> {
   const find = resourceFinder(cluster);
   return Promise.all(

@@ -1,10 +1,7 @@
 import { TaskError } from '../../core/failure';
 import type { Clock } from '../../core/ports';
 
-/**
- * Waits for a promise for at most `milliseconds`, then throws `ClusterUnreachable` with `what` in its message. A later
- * result is ignored.
- */
+/** Throws `ClusterUnreachable` with `what` in its message after `milliseconds`. A later result is ignored. */
 export async function within<T>(
   clock: Clock,
   milliseconds: number,
@@ -22,7 +19,7 @@ export async function within<T>(
   }
 }
 
-/** Waits for a promise until `signal` aborts, then throws `Cancelled`. */
+/** Throws `Cancelled` when `signal` aborts. */
 export function orCancelled<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {

@@ -1,15 +1,9 @@
 import { stopIfCancelled } from '../../core/releaseContext';
 
-/**
- * The number of requests at the same time: enough to hide the network's latency, and few enough that the API server's
- * fairness does not hold them back.
- */
+/** Few enough that the API server's fairness does not hold requests back. */
 const atATime = 8;
 
-/**
- * Does `work` for all items, a few at a time, and returns the results in the order of the items. Rejects with the first
- * error.
- */
+/** Returns the results in the order of the items. Rejects with the first error. */
 export async function inTurns<T, R>(
   items: readonly T[],
   signal: AbortSignal,

@@ -4,10 +4,7 @@ import type { RolloutContext } from '../../core/releaseContext';
 const tries = 3;
 const pauseMs = 1000;
 
-/**
- * Tries up to three times. For reads and writes after a change was begun: a passing fault must not leave the change
- * half done.
- */
+/** Tries three times, because a passing fault must not leave a change half done. */
 export async function insist<T>({ clock, signal }: RolloutContext, act: () => Promise<T>): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {

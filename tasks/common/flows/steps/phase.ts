@@ -10,7 +10,7 @@ export async function group<T>(context: RolloutContext, title: string, act: () =
   }
 }
 
-/** Helm prints nothing while a hook runs. The log gets a line at intervals, so that nobody thinks Helm hangs. */
+/** Helm prints nothing while a hook runs, so that people would think it hangs. */
 export async function remindingWhile<T>(context: RolloutContext, work: Promise<T>): Promise<T> {
   const { agent, clock } = context;
   const ended = new AbortController();
