@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import type { DeployReport } from '../../tasks/common/core/report/report';
-import { fieldAt } from '../../tasks/common/core/status/rules';
+import { fieldAt } from '../../tasks/common/core/status/rules/rules';
 import type { TestCluster } from '../support/cluster';
 import type { DeployEnd } from '../support/product';
 import { app, assertOutcome, charts, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';

@@ -10,7 +10,7 @@ import { adminApiServer } from '../../scripts/cluster/cluster';
 import { waitFor } from '../../scripts/cluster/wait';
 import { realNodeTag } from '../../scripts/test/summary';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
-import { fieldAt } from '../../tasks/common/core/status/rules';
+import { fieldAt } from '../../tasks/common/core/status/rules/rules';
 import { runDeploy, startDeploy, type DeployEnd, type DeploySpec } from '../support/product';
 import type { AgentOptions, Job } from '../support/agent';
 

@@ -1,7 +1,7 @@
-import { conditionStatus, firstLookStatus, stalledStatus } from './customResources';
+import { conditionStatus, firstLookStatus, stalledStatus } from './custom/customResources';
 import { fieldsOf, isObject, textField, type Condition, type Fields, type JsonObject } from './fields';
 import { isBuiltIn } from '../kubernetes/groups';
-import { jobStatus } from './jobs';
+import { jobStatus } from './builtIn/jobs';
 import {
   apiServiceStatus,
   autoscalerStatus,
@@ -11,15 +11,15 @@ import {
   namespaceStatus,
   serviceStatus,
   volumeStatus,
-} from './otherKinds';
-import { podStatus } from './pods';
+} from './builtIn/otherKinds';
+import { podStatus } from './builtIn/pods';
 import { current, inProgress, unknown, type ObjectStatus } from './result';
-import { ruledStatus, ruleFor, type StatusRule } from './rules';
-import { daemonSetStatus, deploymentStatus, replicaSetStatus, statefulSetStatus } from './workloads';
+import { ruledStatus, ruleFor, type StatusRule } from './rules/rules';
+import { daemonSetStatus, deploymentStatus, replicaSetStatus, statefulSetStatus } from './builtIn/workloads';
 import type { KubeObject } from '../kubernetes/object';
 
 export type { ObjectStatus, Status } from './result';
-export { parseStatusRules, type StatusRule, type StatusTest } from './rules';
+export { parseStatusRules, type StatusRule, type StatusTest } from './rules/rules';
 
 type KindRule = (fields: Fields, now: Date, object: JsonObject) => ObjectStatus;
 

@@ -1,5 +1,5 @@
-import { isObject, ownField, textField, type Fields, type JsonObject } from './fields';
-import { current, failed, inProgress, unknown, type ObjectStatus } from './result';
+import { isObject, ownField, textField, type Fields, type JsonObject } from '../fields';
+import { current, failed, inProgress, unknown, type ObjectStatus } from '../result';
 
 /**
  * A pod may wait this long for a node before it is Failed. The 15 s of kstatus made deploys fail on every cluster that

@@ -1,5 +1,5 @@
-import { isObject, ownField, type Fields, type JsonObject } from './fields';
-import { current, failed, inProgress, type ObjectStatus } from './result';
+import { isObject, ownField, type Fields, type JsonObject } from '../fields';
+import { current, failed, inProgress, type ObjectStatus } from '../result';
 
 export type StatusTest =
   /** The condition has this status (default: True). A condition about an earlier generation does not count. */

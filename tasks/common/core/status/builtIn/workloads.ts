@@ -1,6 +1,6 @@
-import type { Condition, Fields } from './fields';
-import { current, failed, inProgress, type ObjectStatus } from './result';
-import { counted } from '../text/counted';
+import type { Condition, Fields } from '../fields';
+import { current, failed, inProgress, type ObjectStatus } from '../result';
+import { counted } from '../../text/counted';
 
 /** For the Deployment controller, this value of progressDeadlineSeconds means «no deadline». */
 const noDeadline = 2_147_483_647;

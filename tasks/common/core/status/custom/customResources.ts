@@ -1,5 +1,5 @@
-import type { Condition, Fields } from './fields';
-import { current, failed, inProgress, type ObjectStatus } from './result';
+import type { Condition, Fields } from '../fields';
+import { current, failed, inProgress, type ObjectStatus } from '../result';
 
 /** The age up to which an object without any status counts as new. This gives its controller time for a first look. */
 const firstLookSeconds = 5;

@@ -1,6 +1,6 @@
-import type { Condition, Fields } from './fields';
-import { current, failed, inProgress, type ObjectStatus } from './result';
-import { counted } from '../text/counted';
+import type { Condition, Fields } from '../fields';
+import { current, failed, inProgress, type ObjectStatus } from '../result';
+import { counted } from '../../text/counted';
 
 /**
  * A Job is Current when its work is done. kstatus calls a running Job Current, so nobody can wait for a migration with

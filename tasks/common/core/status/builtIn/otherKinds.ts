@@ -1,5 +1,5 @@
-import type { Condition, Fields } from './fields';
-import { current, failed, inProgress, unknown, type ObjectStatus } from './result';
+import type { Condition, Fields } from '../fields';
+import { current, failed, inProgress, unknown, type ObjectStatus } from '../result';
 import { notObserved } from './workloads';
 
 /**
