@@ -1297,7 +1297,13 @@ describe('judge: missing and unknown objects', () => {
 
   it('a rule of the user decides the status', () => {
     const statusRules = [
-      { group: 'example.com', kind: 'Database', current: [{ path: 'status.phase', equals: ['Up'] }], failed: [] },
+      {
+        group: 'example.com',
+        kind: 'Database',
+        current: [{ path: 'status.phase', equals: ['Up'] }],
+        failed: [],
+        suspended: [],
+      },
     ];
     assert.equal(judged([[0, [database({ phase: 'Down' })]]], { statusRules }).health, 'progressing');
     assert.equal(judged([[0, [database({ phase: 'Up' })]]], { statusRules }).health, 'healthy');

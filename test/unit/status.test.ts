@@ -1023,13 +1023,6 @@ table('custom resources', [
     'LatestGenerationNotObserved',
   ],
   [
-    'observed generation is a hash',
-    custom('observedGeneration: 7b8f75b98'),
-    'Unknown',
-    'InvalidObject',
-    /observedGeneration/,
-  ],
-  [
     'ready, but that was the last generation',
     custom('conditions: [{type: Ready, status: "True", observedGeneration: 2}]'),
     'InProgress',
@@ -1118,7 +1111,8 @@ table('custom resources', [
   [
     'ready though degraded',
     custom('conditions: [{type: Ready, status: "True"}, {type: Degraded, status: "True"}]'),
-    'Current',
+    'InProgress',
+    'Degraded',
   ],
   [
     'a Gateway without an address',
@@ -1137,7 +1131,7 @@ table('custom resources', [
     'a sealed Secret that no key opens',
     custom('conditions: [{type: Synced, status: "False", message: no key could decrypt it}]'),
     'InProgress',
-    'Synced',
+    'NotSynced',
   ],
   [
     'a broker that says NotReady',
@@ -1167,14 +1161,16 @@ table('custom resources', [
     'InvalidSpec',
   ],
   [
-    'ready, whatever else is not synced',
+    'ready, but the last spec is not synced',
     custom('conditions: [{type: Ready, status: "True"}, {type: Synced, status: "False"}]'),
-    'Current',
+    'InProgress',
+    'NotSynced',
   ],
   [
     'not synced with an earlier generation',
     custom('conditions: [{type: Synced, status: "False", observedGeneration: 1}]'),
-    'Current',
+    'InProgress',
+    'LatestGenerationNotObserved',
   ],
   ['not degraded, nothing else', custom('conditions: [{type: Degraded, status: "False"}]'), 'Current'],
   ['succeeded', custom('conditions: [{type: Succeeded, status: "True"}]'), 'Current', 'Succeeded'],
@@ -1202,7 +1198,28 @@ const { rules } = parseStatusRules(`
   Gauge.example.com: current status.on=true, status.level=3
   Route.example.com: current /status/parents/0/conditions/0/status=True
   Toggle.example.com: current /metadata/annotations/example.com~1on=true
+  *.example.net: current condition Ready
+  *.deep.example.net: current condition Done
+  Special.example.net: current condition Special
+  Listener.example.com: current condition Programmed in status.listeners.*.conditions; failed condition Refused in status.listeners.*.conditions
+  Pool.example.com: current status.ready>=spec.size, status.version==spec.version, status.ready>=1; suspended spec.off=true
+  Claim.example.com: current has status.volume, not condition Lost=True|Unknown reason Gone|Away; wait 1m
+  Late.example.com: wait 2m
 `);
+
+const ready = 'conditions: [{type: Ready, status: "True"}]';
+const group = (name: string, kind: string, status: string): string =>
+  `{apiVersion: ${name}/v1, kind: ${kind}, status: {${status}}}`;
+const listeners = (...types: readonly string[]): string =>
+  group(
+    'example.com',
+    'Listener',
+    `listeners: [${types.map((type) => `{conditions: [{type: ${type}, status: "True"}]}`).join(', ')}]`,
+  );
+const pool = (spec: string, status: string): string =>
+  `{apiVersion: example.com/v1, kind: Pool, spec: {${spec}}, status: {${status}}}`;
+const claim = (status: string, time: string): string =>
+  `{apiVersion: example.com/v1, kind: Claim, metadata: {creationTimestamp: "2026-03-01T${time}Z"}, status: {${status}}}`;
 
 table(
   'rules of the user',
@@ -1249,7 +1266,12 @@ table(
       '{apiVersion: cert-manager.io/v1, kind: Certificate, status: {conditions: [{type: Ready, status: "True"}, {type: Issuing, status: "False"}]}}',
       'Current',
     ],
-    ['a load balancer that nothing serves', service('type: LoadBalancer, clusterIP: 10.0.0.1'), 'Current', 'RuleMet'],
+    [
+      'a load balancer that nothing serves',
+      service('type: LoadBalancer, clusterIP: 10.0.0.1'),
+      'Current',
+      'NotWaitedFor',
+    ],
     [
       'a list element by its number',
       '{apiVersion: example.com/v1, kind: Route, status: {parents: [{conditions: [{status: "True"}]}]}}',
@@ -1261,7 +1283,55 @@ table(
       '{apiVersion: example.com/v1, kind: Toggle, metadata: {annotations: {example.com/on: "true"}}}',
       'Current',
     ],
-    ['of another group', '{apiVersion: example.org/v1, kind: Database, status: {phase: Broken}}', 'Current', 'Current'],
+    ['a kind of a whole group', group('a.example.net', 'Any', ready), 'Current'],
+    ['a kind of a whole group that says nothing yet', group('example.net', 'Any', ''), 'InProgress', 'RuleNotMet'],
+    ['the smaller group counts', group('x.deep.example.net', 'Any', ready), 'InProgress', 'RuleNotMet', /Done/],
+    ['the kind counts before its group', group('example.net', 'Special', ready), 'InProgress', 'RuleNotMet', /Special/],
+    ['a group that only ends alike', group('badexample.net', 'Any', ''), 'Current', 'NotJudged'],
+    ['all items of a list', listeners('Programmed', 'Programmed'), 'Current', 'RuleMet'],
+    ['one item of a list is not there yet', listeners('Programmed', 'Other'), 'InProgress', 'RuleNotMet'],
+    ['one item of a list has failed', listeners('Programmed', 'Refused'), 'Failed', 'RuleFailed', /Refused is True/],
+    ['no item yet', listeners(), 'InProgress', 'RuleNotMet'],
+    ['one field against another', pool('size: 2, version: a', 'ready: 2, version: a'), 'Current'],
+    [
+      'a count below the one of the spec',
+      pool('size: 3, version: a', 'ready: 2, version: a'),
+      'InProgress',
+      'RuleNotMet',
+      /ready is 2/,
+    ],
+    ['a count that is not there', pool('size: 1, version: a', 'version: a'), 'InProgress', 'RuleNotMet'],
+    [
+      'another version than the one of the spec',
+      pool('size: 1, version: b', 'ready: 1, version: a'),
+      'InProgress',
+      'RuleNotMet',
+    ],
+    ['nothing asked for', pool('', 'ready: 1, version: a'), 'Current'],
+    ['held on purpose', pool('size: 3, off: true', ''), 'Current', 'Suspended', /off is true/],
+    ['no status, a minute is not over', claim('', '11:59:30'), 'InProgress', 'NotObserved'],
+    ['no status after a minute', claim('', '11:58:00'), 'Current', 'NotJudged'],
+    ['a field that is empty', claim('volume: ""', '11:00:00'), 'InProgress', 'RuleNotMet'],
+    ['a field that is there', claim('volume: a', '11:00:00'), 'Current', 'RuleMet'],
+    [
+      'a condition that must not be',
+      claim('volume: a, conditions: [{type: Lost, status: Unknown, reason: Away}]', '11:00:00'),
+      'InProgress',
+      'RuleNotMet',
+      /Lost is Unknown: Away/,
+    ],
+    [
+      'a condition that must not be, for another reason',
+      claim('volume: a, conditions: [{type: Lost, status: "True", reason: Moved}]', '11:00:00'),
+      'Current',
+    ],
+    [
+      'a status that the rule leaves to the rules for all kinds',
+      group('example.com', 'Late', 'phase: Failed'),
+      'Failed',
+      'StatusFailed',
+    ],
+    ['of another group', '{apiVersion: example.org/v1, kind: Database, status: {phase: Idle}}', 'Current', 'NotJudged'],
   ],
   rules,
 );
@@ -1285,6 +1355,13 @@ describe('status rules of the user as text', () => {
     'Database: current always; current always',
     'Database: current status.phase=Ok; failed always',
     'Database: current status.phase=Ok,',
+    '*: current always',
+    'Database: current not not status.phase=Ok',
+    'Database: current status.phase=Ok; wait soon',
+    'Database: current status.phase=Ok; suspended always',
+    'Database: current status.ready>=',
+    'Database: current has status phase',
+    'Database: suspended spec.off=true',
   ];
   for (const line of refused) {
     it(`refuses '${line}' and names the expected form`, () => {
@@ -1325,9 +1402,12 @@ describe('invalid objects', () => {
     ['replicas without end', { apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: {}, spec: { replicas: Infinity } }],
     [
       'conditions that are a map',
-      { apiVersion: 'a.b/v1', kind: 'C', metadata: {}, status: { conditions: { Ready: true } } },
+      { apiVersion: 'apps/v1', kind: 'Deployment', metadata: {}, status: { conditions: { Ready: true } } },
     ],
-    ['conditions that are words', { apiVersion: 'a.b/v1', kind: 'C', metadata: {}, status: { conditions: ['Ready'] } }],
+    [
+      'conditions that are words',
+      { apiVersion: 'apps/v1', kind: 'Deployment', metadata: {}, status: { conditions: ['Ready'] } },
+    ],
     ['a generation that is an object', { apiVersion: 'a.b/v1', kind: 'C', metadata: { generation: {} } }],
     ['a deletion time that is no time', { apiVersion: 'v1', kind: 'Pod', metadata: { deletionTimestamp: 'soon' } }],
     ['a phase that is a number', { apiVersion: 'v1', kind: 'Pod', metadata: {}, status: { phase: 7 } }],

@@ -70,7 +70,7 @@ export function fieldsOf(object: JsonObject): Fields {
   };
   const conditions = (): readonly Condition[] => {
     const list = typed('status.conditions', 'a list', (value) => (Array.isArray(value) ? value : undefined)) ?? [];
-    const read = list.flatMap((item: unknown) => readCondition(item) ?? []);
+    const read = readConditions(list);
     if (list.length > 0 && read.length === 0) note('status.conditions', 'a list of conditions');
     return read;
   };
@@ -95,6 +95,19 @@ function readCount(value: unknown): number | undefined {
 function readTime(value: unknown): number | undefined {
   const time = value instanceof Date ? value.getTime() : typeof value === 'string' ? Date.parse(value) : Number.NaN;
   return Number.isNaN(time) ? undefined : time;
+}
+
+/** The conditions in a list. Entries without a type are left out; a value that is no list has none. */
+export function readConditions(list: unknown): Condition[] {
+  return Array.isArray(list) ? list.flatMap((item: unknown) => readCondition(item) ?? []) : [];
+}
+
+/**
+ * False for a condition about another generation, which does not describe the present spec. kstatus does not look at
+ * it.
+ */
+export function isFresh({ observedGeneration }: Condition, generation: number | undefined): boolean {
+  return generation === undefined || !observedGeneration || observedGeneration === generation;
 }
 
 function readCondition(value: unknown): Condition | undefined {

@@ -1,4 +1,4 @@
-import { conditionStatus, firstLookStatus, stalledStatus } from './custom/customResources';
+import { customStatus, said, stalledStatus } from './custom/customResources';
 import { fieldsOf, isObject, textField, type Condition, type Fields, type JsonObject } from './fields';
 import { isBuiltIn } from '../kubernetes/groups';
 import { jobStatus } from './builtIn/jobs';
@@ -14,12 +14,14 @@ import {
 } from './builtIn/otherKinds';
 import { podStatus } from './builtIn/pods';
 import { current, inProgress, unknown, type ObjectStatus } from './result';
+import { operatorRules } from './operators/operatorRules';
 import { ruledStatus, ruleFor, type StatusRule } from './rules/rules';
 import { daemonSetStatus, deploymentStatus, replicaSetStatus, statefulSetStatus } from './builtIn/workloads';
 import type { KubeObject } from '../kubernetes/object';
 
 export type { ObjectStatus, Status } from './result';
-export { parseStatusRules, type StatusRule, type StatusTest } from './rules/rules';
+export { parseStatusRules } from './rules/ruleText';
+export type { StatusRule } from './rules/rules';
 
 type KindRule = (fields: Fields, now: Date, object: JsonObject) => ObjectStatus;
 
@@ -39,8 +41,11 @@ export function objectStatus(object: KubeObject, now: Date, rules: readonly Stat
   if (kind === '' || apiVersion === '') return unknown('InvalidObject', 'The object has no kind or no apiVersion.');
   if (!isObject(value.metadata)) return unknown('InvalidObject', 'The object has no metadata.');
   const fields = fieldsOf(value);
-  const status = statusOf(value, fields, { group: groupOf(apiVersion), kind }, now, rules);
-  const [problem] = fields.problems;
+  const group = groupOf(apiVersion);
+  const status = statusOf(value, fields, { group, kind }, now, rules);
+  // The shape of a custom resource's own fields is its operator's choice.
+  const isOwn = (problem: string): boolean => isBuiltIn(group) || problem.startsWith('metadata');
+  const problem = fields.problems.find(isOwn);
   return problem === undefined ? status : unknown('InvalidObject', `The object cannot be judged: ${problem}.`);
 }
 
@@ -54,34 +59,58 @@ function statusOf(
   if (fields.time('metadata.deletionTimestamp') !== undefined) {
     return { status: 'Terminating', reason: 'Terminating', message: 'The object is being deleted.' };
   }
-  const stale = generationStatus(fields, kind);
+  if (annotationOf(object, waitAnnotation) === 'ignore') {
+    return current(notWaitedFor, `Not waited for: the annotation ${waitAnnotation} says ignore.`);
+  }
+  const isCustom = !isBuiltIn(group);
+  const stale = generationStatus(fields, kind, isCustom);
   if (stale !== undefined) return stale;
   const rule = ruleFor(rules, group, kind);
-  if (rule !== undefined) return ruledStatus(rule, object, fields);
+  if (rule?.current?.length === 0 && rule.failed.length === 0) {
+    return current(notWaitedFor, 'Not waited for: statusRules says current always.');
+  }
+  const own = rule === undefined ? undefined : ruledStatus(rule, object, fields, now);
+  if (own !== undefined) return own;
   const stalled = stalledStatus(fields);
   if (stalled !== undefined) return stalled;
+  if (isCustom) {
+    const known = ruleFor(operatorRules, group, kind);
+    return (known && ruledStatus(known, object, fields, now)) ?? customStatus(object, fields, now);
+  }
   const kindRule = kindRules.get(group === '' ? kind : `${group}/${kind}`);
-  return kindRule === undefined ? genericStatus(object, fields, group, now) : kindRule(fields, now, object);
+  return kindRule === undefined ? builtInStatus(fields) : kindRule(fields, now, object);
+}
+
+const waitAnnotation = 'helm-safe-deploy/wait';
+const notWaitedFor = 'NotWaitedFor';
+
+/** False for an object that is in place without any proof that it works, because nobody knows or nobody asked. */
+export function isJudged({ reason }: ObjectStatus): boolean {
+  return reason !== 'NotJudged' && reason !== notWaitedFor;
+}
+
+function annotationOf(object: JsonObject, name: string): string {
+  const annotations = isObject(object.metadata) ? object.metadata.annotations : undefined;
+  return isObject(annotations) ? textField(annotations, name) : '';
 }
 
 /**
  * This rule is from kstatus: a status about another generation, older or from a restored backup, does not describe this
- * spec.
+ * spec. An operator may count in another way, so for a custom resource only an older generation is waited for.
  */
-function generationStatus(fields: Fields, kind: string): ObjectStatus | undefined {
+function generationStatus(fields: Fields, kind: string, isCustom: boolean): ObjectStatus | undefined {
   const generation = fields.integer('metadata.generation');
   const observed = fields.integer('status.observedGeneration');
   if (generation === undefined || observed === undefined || generation === observed) return undefined;
+  if (isCustom && observed > generation) return undefined;
   const message = `${kind} generation is ${generation}, but latest observed generation is ${observed}.`;
   return inProgress('LatestGenerationNotObserved', message);
 }
 
-function genericStatus(object: JsonObject, fields: Fields, group: string, now: Date): ObjectStatus {
-  const decided = conditionStatus(fields);
-  if (decided !== undefined) return decided;
-  const hasStatus = isObject(object.status) && Object.keys(object.status).length > 0;
-  const awaited = isBuiltIn(group) ? undefined : firstLookStatus(fields, hasStatus, now);
-  return awaited ?? current('Current', 'The object is in place, and nothing that it says has to be waited for.');
+function builtInStatus(fields: Fields): ObjectStatus {
+  const ready = fields.condition('Ready');
+  if (ready === undefined || ready.status === 'True') return alwaysCurrent();
+  return inProgress(ready.reason || 'NotReady', said(ready));
 }
 
 function alwaysCurrent(): ObjectStatus {
@@ -90,9 +119,7 @@ function alwaysCurrent(): ObjectStatus {
 
 /** Before autoscaling/v2, an annotation held the conditions. v1 still shows them in this annotation. */
 function legacyAutoscalerConditions(object: JsonObject): readonly Condition[] {
-  const metadata = object.metadata;
-  const annotations = isObject(metadata) ? metadata.annotations : undefined;
-  const text = isObject(annotations) ? textField(annotations, 'autoscaling.alpha.kubernetes.io/conditions') : '';
+  const text = annotationOf(object, 'autoscaling.alpha.kubernetes.io/conditions');
   if (text === '') return [];
   try {
     return fieldsOf({ status: { conditions: JSON.parse(text) as unknown } }).conditions();

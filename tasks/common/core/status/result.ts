@@ -23,3 +23,15 @@ export function failed(reason: string, message: string): ObjectStatus {
 export function unknown(reason: string, message: string): ObjectStatus {
   return { status: 'Unknown', reason, message };
 }
+
+/**
+ * The object is there, and no rule knows what it has to say when it is done. So nobody knows if it works.
+ */
+export function notJudged(why: string): ObjectStatus {
+  return { status: 'Current', reason: 'NotJudged', message: `In place, not judged. ${why}` };
+}
+
+/** Scheduled, paused or stopped on purpose: nobody knows when it goes on, so it is not waited for. */
+export function heldOnPurpose(why: string): ObjectStatus {
+  return current('Suspended', `Held on purpose, so it is not waited for: ${why}`);
+}

@@ -1,47 +1,132 @@
-import type { Condition, Fields } from '../fields';
-import { current, failed, inProgress, type ObjectStatus } from '../result';
+import { isFresh, isObject, ownField, readConditions, type Condition, type Fields, type JsonObject } from '../fields';
+import { current, failed, heldOnPurpose, inProgress, notJudged, type ObjectStatus } from '../result';
+import { hasStatus, withoutStatus } from '../rules/rules';
+import { countStatus, wordStatus } from './statusWords';
 
-/** The age up to which an object without any status counts as new. This gives its controller time for a first look. */
+/** How long an object without any status is waited for. Kinds that never get a status are common. */
 const firstLookSeconds = 5;
 
 /**
- * Judges an object by the conditions that its controller writes. Only the rule for `Ready` is from kstatus. The other
- * conditions are read if there is no `Ready`, because kstatus calls an object with `Available: False` or `Failed: True`
- * Current. Returns undefined if no condition decides.
+ * Judges an object of a kind that no rule knows, by what nearly all operators write: conditions, a status word, counts.
+ * One good sign does not hide a bad one. Without any sign the object is in place and not judged.
  */
-export function conditionStatus(fields: Fields): ObjectStatus | undefined {
+export function customStatus(object: JsonObject, fields: Fields, now: Date): ObjectStatus {
+  const isHeld = ['paused', 'suspend', 'suspended'].some((name) => isObject(object.spec) && object.spec[name] === true);
+  if (!isHeld && !hasStatus(object)) return withoutStatus(fields, firstLookSeconds, now);
   const generation = fields.integer('metadata.generation');
-  const find = (...types: string[]): Condition | undefined =>
-    fields.conditions().find((condition) => types.includes(condition.type));
-  const decisive = find('Ready') ?? find('Available') ?? find('Succeeded', 'Complete', 'Completed');
-  const failure = find('Failed');
-  if (decisive !== undefined && isStale(decisive, generation)) return staleStatus(decisive, generation);
-  if (decisive?.status === 'True' && decisive.type === 'Ready') return settled(decisive);
-  if (failure?.status === 'True' && !isStale(failure, generation))
-    return failed(failure.reason || 'Failed', said(failure));
-  if (decisive !== undefined && decisive.status !== 'True')
-    return inProgress(decisive.reason || `Not${decisive.type}`, said(decisive));
-  return troubled(fields, generation) ?? (decisive === undefined ? undefined : settled(decisive));
+  const conditions = fields.conditions();
+  const nested = nestedConditions(object);
+  const fresh = conditions.filter((condition) => isFresh(condition, generation));
+  return (
+    failure(fresh) ??
+    (isHeld ? heldOnPurpose('its spec says so.') : undefined) ??
+    held(fresh) ??
+    stale(conditions, generation) ??
+    stale(nested, generation) ??
+    unmet(fresh, isScaledToZero(object)) ??
+    unmet(nested.filter((condition) => isFresh(condition, generation))) ??
+    wordStatus(object) ??
+    countStatus(object) ??
+    settledBy(fresh) ??
+    settledBy(nested) ??
+    notJudged('Nothing in its status is known to mean ready or not ready.')
+  );
 }
 
-/**
- * Conditions that report trouble without a `Ready` condition: from Argo Rollouts, Strimzi and operators of the Operator
- * SDK.
- */
-const troubles: ReadonlySet<string> = new Set(['Degraded', 'NotReady', 'InvalidSpec', 'Error', 'ReconcileError']);
-/**
- * Conditions that must be true if they exist: from the Gateway API, Sealed Secrets and Crossplane's definitions.
- * `Healthy` is not in this list, because a Rollout that is paused on purpose reports `Healthy: False`.
- */
-const necessities: ReadonlySet<string> = new Set(['Accepted', 'Programmed', 'Synced', 'Established']);
+/** Conditions that are final when they are true. */
+const failures: ReadonlySet<string> = new Set(['Failed', 'Failure', 'Terminal']);
+/** Conditions that report, when they are true, trouble or work that may end. */
+const troubles =
+  /^(?:Not|Un|Error)[A-Z]|^(?:InvalidSpec|Error|Reconciling|In-?[Pp]rogress)$|(?:Degraded|Errors?|Failed|Failure|Invalid|Updating|Creating|Upgrading|Deleting|Provisioning)$/;
+/** Conditions that must be true where they exist. */
+const necessities =
+  /^(?:Available|Accepted|Programmed|Established|ReconcileSuccess|Reconciled|ResolvedRefs|Valid|Installed|Deployed|Bound|Initialized|Compliant)$|(?:Ready|Healthy|Synced|UpToDate)$/;
+/** Conditions that must become true, and one of which is enough. `Ready` or `Available` say more where they exist. */
+const ends: ReadonlySet<string> = new Set(['Succeeded', 'Complete', 'Completed']);
+const heldReasons = /(?:Paused|Suspended|Stopped)$/;
 
-function troubled(fields: Fields, generation: number | undefined): ObjectStatus | undefined {
-  const isTrouble = ({ type, status, reason }: Condition): boolean =>
-    (troubles.has(type) && status === 'True') ||
-    (necessities.has(type) && status !== 'True') ||
-    (type === 'Progressing' && status === 'False' && reason === 'ProgressDeadlineExceeded');
-  const trouble = fields.conditions().find((condition) => isTrouble(condition) && !isStale(condition, generation));
-  return trouble === undefined ? undefined : inProgress(trouble.reason || trouble.type, said(trouble));
+const isTrouble = (type: string): boolean => troubles.test(type) && !failures.has(type);
+const isNecessary = (type: string): boolean =>
+  necessities.test(type) && !troubles.test(type) && type !== 'PartiallyReady';
+
+function failure(conditions: readonly Condition[]): ObjectStatus | undefined {
+  const isReady = conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
+  const final = conditions.find(({ type, status }) => failures.has(type) && status === 'True');
+  // Some controllers never take back an old failure.
+  return final === undefined || isReady ? undefined : failed(final.reason || final.type, said(final));
+}
+
+/** Scheduled, paused and stopped work has no end to wait for. */
+function held(conditions: readonly Condition[]): ObjectStatus | undefined {
+  const condition = conditions.find(
+    ({ type, status, reason }) =>
+      (isNecessary(type) || type === 'Progressing') && status !== 'True' && heldReasons.test(reason),
+  );
+  return condition === undefined ? undefined : heldOnPurpose(said(condition));
+}
+
+/** A condition about an earlier spec does not describe the present one. */
+function stale(conditions: readonly Condition[], generation = 0): ObjectStatus | undefined {
+  const isOld = ({ observedGeneration = 0 }: Condition): boolean =>
+    observedGeneration > 0 && observedGeneration < generation;
+  // One of several parents of a route may be gone, and its conditions stay.
+  const old = conditions.find(
+    (condition) =>
+      isNecessary(condition.type) &&
+      isOld(condition) &&
+      !conditions.some((other) => other.type === condition.type && !isOld(other)),
+  );
+  if (old === undefined) return undefined;
+  return inProgress(
+    'LatestGenerationNotObserved',
+    `${old.type} is about generation ${old.observedGeneration ?? 0}, the object's is ${generation}.`,
+  );
+}
+
+function unmet(conditions: readonly Condition[], isScaledDown = false): ObjectStatus | undefined {
+  const isUnmet = ({ type, status, reason }: Condition): boolean =>
+    (isTrouble(type) && status === 'True') ||
+    (isNecessary(type) && status !== 'True' && !isScaledDown) ||
+    (type === 'Progressing' && status === 'False' && reason === 'ProgressDeadlineExceeded') ||
+    // Operators of the Ansible SDK: the reason becomes Successful when the run has ended.
+    (type === 'Running' && reason === 'Running');
+  const hasSummary = conditions.some(({ type }) => type === 'Ready' || type === 'Available');
+  const condition =
+    conditions.find((each) => each.type === 'Ready' && isUnmet(each)) ??
+    conditions.find(isUnmet) ??
+    (hasSummary ? undefined : unended(conditions));
+  return condition === undefined ? undefined : inProgress(condition.reason || notReason(condition), said(condition));
+}
+
+function unended(conditions: readonly Condition[]): Condition | undefined {
+  const found = conditions.filter(({ type }) => ends.has(type));
+  return found.some(({ status }) => status === 'True') ? undefined : found[0];
+}
+
+function notReason({ type, status }: Condition): string {
+  return status === 'True' ? type : `Not${type}`;
+}
+
+function isScaledToZero({ spec }: JsonObject): boolean {
+  return isObject(spec) && ownField(spec, 'replicas') === 0;
+}
+
+/** The conditions of the parents of a route, the listeners of a Gateway and the like. */
+function nestedConditions({ status }: JsonObject): Condition[] {
+  if (!isObject(status)) return [];
+  return Object.values(status).flatMap((list) =>
+    Array.isArray(list)
+      ? list.flatMap((item: unknown) => (isObject(item) ? readConditions(ownField(item, 'conditions')) : []))
+      : [],
+  );
+}
+
+function settledBy(conditions: readonly Condition[]): ObjectStatus | undefined {
+  const condition =
+    conditions.find(({ type }) => type === 'Ready') ??
+    conditions.find(({ type }) => type === 'Available') ??
+    conditions.find(({ type, status }) => status === 'True' && (isNecessary(type) || ends.has(type)));
+  return condition === undefined ? undefined : current(condition.reason || condition.type, said(condition));
 }
 
 /** The two conditions of kstatus, which any kind may have. The first true condition decides. */
@@ -53,49 +138,13 @@ export function stalledStatus(fields: Fields): ObjectStatus | undefined {
       (condition) =>
         ['Reconciling', 'Stalled'].includes(condition.type) &&
         condition.status === 'True' &&
-        !isStale(condition, generation),
+        isFresh(condition, generation),
     );
   if (decisive === undefined) return undefined;
   const answer = decisive.type === 'Stalled' ? failed : inProgress;
   return answer(decisive.reason || decisive.type, said(decisive));
 }
 
-/**
- * kstatus calls an object without a status Current, even if its controller has not seen it yet. Many kinds never get a
- * status, so the task waits only for a new object. An age below zero comes from a clock that differs, and proves
- * nothing.
- */
-export function firstLookStatus(fields: Fields, hasStatus: boolean, now: Date): ObjectStatus | undefined {
-  const created = fields.time('metadata.creationTimestamp');
-  if (hasStatus || created === undefined) return undefined;
-  const ageSeconds = (now.getTime() - created) / 1000;
-  if (ageSeconds < -firstLookSeconds || ageSeconds >= firstLookSeconds) return undefined;
-  return inProgress('NotObserved', 'The object is new and no controller has written a status yet.');
-}
-
-function settled(condition: Condition): ObjectStatus {
-  return current(condition.reason || condition.type, said(condition));
-}
-
-/**
- * A condition about an earlier spec does not describe the present spec. kstatus ignores the generation of a condition.
- */
-function isStale(condition: Condition, generation: number | undefined): boolean {
-  return (
-    generation !== undefined &&
-    condition.observedGeneration !== undefined &&
-    condition.observedGeneration !== 0 &&
-    condition.observedGeneration !== generation
-  );
-}
-
-function staleStatus(condition: Condition, generation: number | undefined): ObjectStatus {
-  return inProgress(
-    'LatestGenerationNotObserved',
-    `${condition.type} is about generation ${condition.observedGeneration ?? 0}, the object's is ${generation ?? 0}.`,
-  );
-}
-
-function said(condition: Condition): string {
+export function said(condition: Condition): string {
   return condition.message || `${condition.type} is ${condition.status || 'not set'}.`;
 }

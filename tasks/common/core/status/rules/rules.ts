@@ -1,56 +1,164 @@
-import { isObject, ownField, type Fields, type JsonObject } from '../fields';
-import { current, failed, inProgress, type ObjectStatus } from '../result';
-
-export type StatusTest =
-  /** The condition has this status (default: True). A condition about an earlier generation does not count. */
-  | { condition: string; status?: string }
-  /** The field exists, and its value as text equals one of the values. `path` is a dotted path or a JSON pointer. */
-  | { path: string; equals: readonly string[] };
+import { isFresh, isObject, ownField, readConditions, type Condition, type Fields, type JsonObject } from '../fields';
+import { current, failed, heldOnPurpose, inProgress, notJudged, type ObjectStatus } from '../result';
 
 /**
- * A rule of the user for a kind, which replaces our rule. Deletion and observedGeneration are still checked first. The
- * object is Failed if one test of `failed` holds. The object is Current if every test of `current` holds, so an empty
- * list means Current.
+ * One statement about an object. A path is a dotted path or a JSON pointer; `*` in it stands for every item of a list.
+ * With `*`, a test of `current` must hold for all items, and for at least one; elsewhere one item is enough.
+ */
+export type StatusTest = { isNegated?: true } & (
+  | ConditionTest
+  /** The field's value as text equals one of the values. */
+  | { path: string; equals: readonly string[] }
+  /** The field exists and is not empty. */
+  | { path: string; exists: true }
+  /** `other` is a number or a path. The test holds if the other field does not exist. A missing count is 0. */
+  | { path: string; compare: '>=' | '=='; other: string }
+);
+
+/** A condition about an earlier generation does not count. */
+interface ConditionTest {
+  condition: string;
+  statuses: readonly string[];
+  reasons?: readonly string[];
+  /** The path of the list of conditions. */
+  in: string;
+}
+
+/**
+ * When an object of a kind is current, failed or held on purpose. A rule replaces the rules for all kinds. Deletion and
+ * observedGeneration are still checked first.
  */
 export interface StatusRule {
-  /** Empty for the core group. */
+  /** Empty for the core group. With the kind `*`, the rule is also for the groups below this one. */
   group: string;
   kind: string;
-  current: readonly StatusTest[];
+  /** All tests must hold, so an empty list means Current. Absent: the rules for all kinds decide. */
+  current?: readonly StatusTest[];
+  /** One test is enough, and is checked first. */
   failed: readonly StatusTest[];
+  /** One test is enough: the object is held or scheduled on purpose and is not waited for. */
+  suspended: readonly StatusTest[];
+  /** How long an object without a status is waited for; then it counts as in place. Absent: `current` decides. */
+  waitSeconds?: number;
 }
 
+/** The rule for the kind, or else the one for the smallest group around it. Of two equal rules, the last one. */
 export function ruleFor(rules: readonly StatusRule[], group: string, kind: string): StatusRule | undefined {
-  return rules.findLast((rule) => rule.group === group && rule.kind === kind);
+  const own = rules.findLast((rule) => rule.group === group && rule.kind === kind);
+  if (own !== undefined) return own;
+  const isAround = (rule: StatusRule): boolean =>
+    rule.kind === '*' && (group === rule.group || group.endsWith(`.${rule.group}`));
+  return rules
+    .filter(isAround)
+    .toSorted((a, b) => a.group.length - b.group.length)
+    .at(-1);
 }
 
-export function ruledStatus(rule: StatusRule, object: JsonObject, fields: Fields): ObjectStatus {
-  const holds = (test: StatusTest): boolean => testHolds(test, object, fields);
-  const failure = rule.failed.find(holds);
-  if (failure !== undefined) return failed('RuleFailed', `${testText(failure)}, which the rule calls failed.`);
-  const missing = rule.current.find((test) => !holds(test));
-  if (missing !== undefined) return inProgress('RuleNotMet', `Not yet ${testText(missing)}.`);
+/** Undefined if the rule leaves the decision to the rules for all kinds. */
+export function ruledStatus(rule: StatusRule, object: JsonObject, fields: Fields, now: Date): ObjectStatus | undefined {
+  const generation = fields.integer('metadata.generation');
+  const holdsOnce = (test: StatusTest): boolean => testHolds(test, object, generation, 'some');
+  const failure = rule.failed.find(holdsOnce);
+  if (failure !== undefined) return failed('RuleFailed', found(failure, object));
+  const hold = rule.suspended.find(holdsOnce);
+  if (hold !== undefined) return heldOnPurpose(found(hold, object));
+  if (rule.waitSeconds !== undefined && !hasStatus(object)) return withoutStatus(fields, rule.waitSeconds, now);
+  if (rule.current === undefined) return undefined;
+  const missing = rule.current.find((test) => !testHolds(test, object, generation, 'every'));
+  if (missing !== undefined) {
+    return inProgress('RuleNotMet', `Not yet ${testText(missing)}. ${found(missing, object)}`.trim());
+  }
   return current('RuleMet', 'The rule for this kind is met.');
 }
 
-function testHolds(test: StatusTest, object: JsonObject, fields: Fields): boolean {
-  if ('path' in test) return test.equals.includes(scalarText(fieldAt(object, test.path)));
-  const condition = fields.condition(test.condition);
-  const generation = fields.integer('metadata.generation');
-  const observed = condition?.observedGeneration ?? generation;
-  return condition !== undefined && condition.status === (test.status ?? 'True') && observed === generation;
+export function hasStatus(object: JsonObject): boolean {
+  return isObject(object.status) && Object.keys(object.status).length > 0;
+}
+
+/** An age below zero comes from a clock that differs, and proves nothing. */
+export function withoutStatus(fields: Fields, waitSeconds: number, now: Date): ObjectStatus {
+  const created = fields.time('metadata.creationTimestamp');
+  const ageSeconds = created === undefined ? Infinity : (now.getTime() - created) / 1000;
+  if (ageSeconds < waitSeconds && ageSeconds > -waitSeconds) {
+    return inProgress('NotObserved', 'The object is new and no controller has written a status yet.');
+  }
+  return notJudged('No controller has written a status.');
+}
+
+function testHolds(
+  test: StatusTest,
+  object: JsonObject,
+  generation: number | undefined,
+  quantity: 'some' | 'every',
+): boolean {
+  const values = valuesAt(object, pathElements('condition' in test ? test.in : test.path));
+  const isNegated = test.isNegated === true;
+  const holds = (value: unknown): boolean => valueHolds(test, value, object, generation);
+  const isForAll = (quantity === 'every') !== isNegated;
+  return (isForAll ? values.length > 0 && values.every(holds) : values.some(holds)) !== isNegated;
+}
+
+function valueHolds(test: StatusTest, value: unknown, object: JsonObject, generation: number | undefined): boolean {
+  if ('condition' in test) return readConditions(value).some((condition) => isMeant(test, condition, generation));
+  if ('equals' in test) return test.equals.includes(scalarText(value));
+  if ('exists' in test) return value !== undefined && value !== null && value !== '' && !isEmpty(value);
+  const other = /^\d+$/.test(test.other) ? Number(test.other) : fieldAt(object, test.other);
+  if (other === undefined || other === null) return true;
+  return test.compare === '==' ? scalarText(value) === scalarText(other) : Number(value ?? 0) >= Number(other);
+}
+
+function isMeant(test: ConditionTest, condition: Condition, generation: number | undefined): boolean {
+  return (
+    condition.type === test.condition &&
+    test.statuses.includes(condition.status) &&
+    (test.reasons === undefined || test.reasons.includes(condition.reason)) &&
+    isFresh(condition, generation)
+  );
+}
+
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 }
 
 function testText(test: StatusTest): string {
-  return 'path' in test ? `${test.path} = ${test.equals.join(' or ')}` : `${test.condition} = ${test.status ?? 'True'}`;
+  const not = test.isNegated === true ? 'without ' : '';
+  if ('condition' in test) return `${not}${test.condition} = ${test.statuses.join(' or ')}`;
+  if ('equals' in test) return `${not}${test.path} = ${test.equals.join(' or ')}`;
+  return 'exists' in test ? `${not}${test.path}` : `${not}${test.path} ${test.compare} ${test.other}`;
 }
 
-/** Returns undefined if the field does not exist. Numbers in the path are positions in lists. */
+/** What the object says where the test looks. */
+function found(test: StatusTest, object: JsonObject): string {
+  if ('condition' in test) {
+    const conditions = valuesAt(object, pathElements(test.in)).flatMap(readConditions);
+    const same = conditions.filter(({ type }) => type === test.condition);
+    const told = same.find(({ status }) => test.statuses.includes(status) === (test.isNegated === true)) ?? same[0];
+    if (told === undefined) return '';
+    return [`${told.type} is ${told.status}`, told.reason, told.message].filter((part) => part !== '').join(': ');
+  }
+  const values = valuesAt(object, pathElements(test.path))
+    .map(scalarText)
+    .filter((text) => text !== noScalar);
+  const message = ['message', 'reason', 'error'].map((name) => fieldAt(object, `status.${name}`));
+  const told = message.find((text) => typeof text === 'string' && text !== '');
+  const value = values.length === 0 ? '' : `${test.path} is ${values.slice(0, 3).join(', ')}`;
+  return [value, told].filter((part) => part !== undefined && part !== '').join(': ');
+}
+
+/** Undefined if the field does not exist. Numbers in the path are positions in lists. */
 export function fieldAt(object: JsonObject, path: string): unknown {
-  return pathElements(path).reduce<unknown>((value, element) => {
-    if (Array.isArray(value)) return /^\d+$/.test(element) ? (value[Number(element)] as unknown) : undefined;
-    return isObject(value) ? ownField(value, element) : undefined;
-  }, object);
+  return valuesAt(object, pathElements(path))[0];
+}
+
+function valuesAt(value: unknown, [element, ...rest]: readonly string[]): unknown[] {
+  if (element === undefined) return [value];
+  if (element === '*') {
+    const items = Array.isArray(value) ? (value as unknown[]) : isObject(value) ? Object.values(value) : [];
+    return items.flatMap((item) => valuesAt(item, rest));
+  }
+  if (Array.isArray(value))
+    return valuesAt(/^\d+$/.test(element) ? (value[Number(element)] as unknown) : undefined, rest);
+  return valuesAt(isObject(value) ? ownField(value, element) : undefined, rest);
 }
 
 function pathElements(path: string): string[] {
@@ -62,55 +170,9 @@ function pathElements(path: string): string[] {
 }
 
 /** A value that is not a scalar gets a text that no test can ask for. */
+const noScalar = '\u0000';
+
 function scalarText(value: unknown): string {
   if (typeof value === 'string') return value;
-  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : '\u0000';
-}
-
-/**
- * Reads one rule per line: `Kind.group: current TEST, TEST; failed TEST`. A test is `always`, `condition Type`,
- * `condition Type=Status` or `path=value|value`. For the core group, a line starts with `Kind:`. `problems` has a
- * message for every line that cannot be read, with the expected form.
- */
-export function parseStatusRules(text: string): { rules: StatusRule[]; problems: string[] } {
-  const rules: StatusRule[] = [];
-  const problems: string[] = [];
-  for (const line of text.split(/\r?\n/).map((item) => item.trim())) {
-    if (line === '' || line.startsWith('#')) continue;
-    const rule = parseRule(line);
-    if (rule === undefined) problems.push(`'${line}' is not of the form 'Kind.group: current TEST; failed TEST'`);
-    else rules.push(rule);
-  }
-  return { rules, problems };
-}
-
-function parseRule(line: string): StatusRule | undefined {
-  const head = /^([A-Z][A-Za-z0-9]*)(?:\.([a-z0-9.-]+))?\s*:\s*(.+)$/.exec(line);
-  if (head === null) return undefined;
-  const [, kind = '', group = '', body = ''] = head;
-  const rule = { group, kind, current: [] as StatusTest[], failed: [] as StatusTest[] };
-  const seen = new Set<string>();
-  for (const clause of body.split(';').map((item) => item.trim())) {
-    const match = /^(current|failed)\s+(.+)$/.exec(clause);
-    const [, word, tests = ''] = match ?? [];
-    if ((word !== 'current' && word !== 'failed') || seen.has(word)) return undefined;
-    seen.add(word);
-    const parsed = tests.trim() === 'always' && word === 'current' ? [] : tests.split(',').map(parseTest);
-    if (parsed.includes(undefined)) return undefined;
-    rule[word].push(...parsed.filter((test) => test !== undefined));
-  }
-  // A rule without `current` would make the kind Current in every state that is not failed.
-  return seen.has('current') ? rule : undefined;
-}
-
-function parseTest(text: string): StatusTest | undefined {
-  const condition = /^condition\s+([A-Za-z0-9./_-]+)(?:\s*=\s*(True|False|Unknown))?$/.exec(text.trim());
-  if (condition !== null) {
-    const [, type = '', status] = condition;
-    return status === undefined ? { condition: type } : { condition: type, status };
-  }
-  const field = /^([^\s=]+)\s*=\s*(.+)$/.exec(text.trim());
-  if (field === null) return undefined;
-  const [, path = '', values = ''] = field;
-  return { path, equals: values.split('|').map((value) => value.trim()) };
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : noScalar;
 }

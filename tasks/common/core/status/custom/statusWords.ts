@@ -1,0 +1,94 @@
+import { isObject, ownField, type JsonObject } from '../fields';
+import { current, failed, heldOnPurpose, inProgress, type ObjectStatus } from '../result';
+
+/** `phase`, `currentState`, `clusterStatus`, `health`; not what is only asked for or was before. */
+const wordField = /^(?!desired|previous|last|old|target|expected|prior)[a-z]*(?:phase|state|status|health)$/i;
+/** Fields that hold a text only while something is wrong. */
+const errorFields = ['error', 'errors', 'errMsg', 'errorMessage', 'failureReason', 'failureMessage'];
+
+/** Words that no controller takes back. */
+const finalWords = new Set(['failed', 'failure', 'errored', 'broken']);
+const badWord =
+  /^(?:failed|failure|failing|errors?|invalid|rejected|degraded|unhealthy|unavailable|unreachable|pending|queued|new|not|unknown|red|yellow|stalled|conflict|noncompliant|outofsync|inprogress|unsynced|unready)$/;
+/** Words that end in -ing and mean work in hand, not work to wait for. */
+const steadyWord = /^(?:running|serving|streaming|listening|monitoring|watching|tracking|existing)$/;
+const goodWord =
+  /^(?:running|ready|active|succeeded|success|successful|complete|completed|available|healthy|bound|deployed|ok|online|green|synced|valid|created|installed|initialized|provisioned|established|accepted|applied|normal|finished|done|up|compliant|serving)$/;
+const heldWord = /^(?:paused|suspended|stopped|hibernated|hibernating|disabled)$/;
+
+/** Judges by words of the controller. Only words that no controller takes back mean Failed. */
+export function wordStatus({ status }: JsonObject): ObjectStatus | undefined {
+  if (!isObject(status)) return undefined;
+  const words = Object.entries(status).flatMap(([name, value]) => {
+    const word = isObject(value) && wordField.test(name) ? ownField(value, 'status') : value;
+    return typeof word === 'string' && word !== '' && word.length < 80 && wordField.test(name) ? [{ name, word }] : [];
+  });
+  const message = ownField(status, 'message');
+  const told = ({ name, word }: { name: string; word: string }): string =>
+    `status.${name} is ${word}${typeof message === 'string' && message !== '' ? `: ${message}` : '.'}`;
+  const find = (test: (part: string) => boolean): { name: string; word: string } | undefined =>
+    words.find(({ word }) => parts(word).some(test));
+  const final = words.find(({ word }) => finalWords.has(word.toLowerCase()));
+  if (final !== undefined) return failed('StatusFailed', told(final));
+  const held = words.find(({ word }) => heldWord.test(word.toLowerCase()));
+  if (held !== undefined) return heldOnPurpose(told(held));
+  const bad = find((part) => badWord.test(part) || (part.endsWith('ing') && !steadyWord.test(part)));
+  if (bad !== undefined) return inProgress('StatusNotReady', told(bad));
+  const error = errorFields.find((name) => isFilled(ownField(status, name)));
+  if (error !== undefined) return inProgress('StatusNotReady', `status.${error}: ${textOf(ownField(status, error))}`);
+  const good = find((part) => goodWord.test(part));
+  return good === undefined || countStatus({ status })?.status === 'InProgress'
+    ? undefined
+    : current('StatusReady', told(good));
+}
+
+/** `DEPLOYED_NOT_READY` and `ConfigError` in lower-case words. */
+function parts(word: string): string[] {
+  const spaced = /[a-z]/.test(word) ? word.replaceAll(/([a-z])([A-Z])/g, '$1 $2') : word;
+  return spaced.toLowerCase().split(/[^a-z]+/);
+}
+
+function isFilled(value: unknown): boolean {
+  return (typeof value === 'string' && value !== '') || (Array.isArray(value) && value.length > 0);
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Counts of a status, each with the fields of the spec and of the status that say how many there should be. */
+const counts: readonly (readonly [string, readonly string[], readonly string[]])[] = [
+  ['readyReplicas', ['replicas'], ['replicas']],
+  ['availableReplicas', ['replicas'], ['replicas']],
+  ['readyInstances', ['instances'], ['instances']],
+  ['readyMembers', ['members'], ['members']],
+  ['readyNodes', ['nodes'], ['nodes']],
+  ['availableNodes', [], ['expectedNodes']],
+  ['numberReady', [], ['desiredNumberScheduled']],
+];
+const flags = ['ready', 'healthy', 'available'];
+
+/** Judges by counts of ready parts and by flags. */
+export function countStatus({ status, spec }: JsonObject): ObjectStatus | undefined {
+  if (!isObject(status)) return undefined;
+  const unready = flags.find((name) => ownField(status, name) === false);
+  if (unready !== undefined) return inProgress('StatusNotReady', `status.${unready} is false.`);
+  const pairs = counts.flatMap(([name, ofSpec, ofStatus]) => {
+    const have = ownField(status, name);
+    const wants = [...numbersAt(spec, 'spec', ofSpec), ...numbersAt(status, 'status', ofStatus)];
+    return typeof have === 'number' ? wants.map((want) => ({ name, have, ...want })) : [];
+  });
+  const less = pairs.find(({ have, want }) => have < want);
+  if (less !== undefined) {
+    return inProgress('LessReady', `status.${less.name} is ${less.have}, ${less.path} is ${less.want}.`);
+  }
+  const isReady = flags.some((name) => ownField(status, name) === true);
+  return pairs.length > 0 || isReady ? current('StatusReady', 'Its status says ready.') : undefined;
+}
+
+function numbersAt(value: unknown, parent: string, names: readonly string[]): { path: string; want: number }[] {
+  return names.flatMap((name) => {
+    const want = isObject(value) ? ownField(value, name) : undefined;
+    return typeof want === 'number' ? [{ path: `${parent}.${name}`, want }] : [];
+  });
+}

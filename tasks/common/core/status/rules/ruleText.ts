@@ -1,0 +1,74 @@
+import type { StatusRule, StatusTest } from './rules';
+
+/**
+ * Reads one rule per line: `Kind.group: current TEST, TEST; failed TEST; suspended TEST; wait 2m`. For the core group, a
+ * line starts with `Kind:`; `*.group:` is for all kinds of the group and of the groups below it. docs/status-rules.md
+ * lists the tests. `problems` has a message for every line that cannot be read, with the expected form.
+ */
+export function parseStatusRules(text: string): { rules: StatusRule[]; problems: string[] } {
+  const rules: StatusRule[] = [];
+  const problems: string[] = [];
+  for (const line of text.split(/\r?\n/).map((item) => item.trim())) {
+    if (line === '' || line.startsWith('#')) continue;
+    const rule = parseRule(line);
+    if (rule === undefined) problems.push(`'${line}' is not of the form 'Kind.group: current TEST; failed TEST'`);
+    else rules.push(rule);
+  }
+  return { rules, problems };
+}
+
+function parseRule(line: string): StatusRule | undefined {
+  const head = /^(\*(?=\.)|[A-Z][A-Za-z0-9]*)(?:\.([a-z0-9.-]+))?\s*:\s*(.+)$/.exec(line);
+  if (head === null) return undefined;
+  const [, kind = '', group = '', body = ''] = head;
+  const rule: StatusRule = { group, kind, failed: [], suspended: [] };
+  const seen = new Set<string>();
+  for (const clause of body.split(';').map((item) => item.trim())) {
+    const [, word = '', text = ''] = /^(current|failed|suspended|wait)\s+(.+)$/.exec(clause) ?? [];
+    const read = seen.has(word) ? undefined : parseClause(word, text);
+    if (read === undefined) return undefined;
+    seen.add(word);
+    Object.assign(rule, read);
+  }
+  // A rule that only says what is failed would look as if it said when the kind is current.
+  return seen.has('current') || seen.has('wait') ? rule : undefined;
+}
+
+const unitSeconds = new Map([
+  ['m', 60],
+  ['h', 3600],
+]);
+
+function parseClause(word: string, text: string): Partial<StatusRule> | undefined {
+  if (word === 'wait') {
+    const [, number, unit = ''] = /^(\d{1,5})(s|m|h)$/.exec(text) ?? [];
+    return number === undefined ? undefined : { waitSeconds: Number(number) * (unitSeconds.get(unit) ?? 1) };
+  }
+  if (word === '') return undefined;
+  if (text.trim() === 'always' && word === 'current') return { current: [] };
+  const tests = text.split(',').map(parseTest);
+  return tests.includes(undefined) ? undefined : { [word]: tests };
+}
+
+const conditionForm =
+  /^condition\s+([A-Za-z0-9./_-]+)(?:\s*=\s*((?:True|False|Unknown)(?:\|(?:True|False|Unknown))*))?(?:\s+reason\s+(\S+))?(?:\s+in\s+(\S+))?$/;
+
+function parseTest(text: string): StatusTest | undefined {
+  const plain = text.trim();
+  if (plain.startsWith('not ')) {
+    const test = parseTest(plain.slice(4));
+    return test === undefined || test.isNegated === true ? undefined : { ...test, isNegated: true };
+  }
+  const condition = conditionForm.exec(plain);
+  if (condition !== null) {
+    const [, type = '', statuses = 'True', reasons, list = 'status.conditions'] = condition;
+    const why = reasons === undefined ? {} : { reasons: reasons.split('|') };
+    return { condition: type, statuses: statuses.split('|'), ...why, in: list };
+  }
+  const existing = /^has\s+(\S+)$/.exec(plain);
+  if (existing !== null) return { path: existing[1] ?? '', exists: true };
+  const [, path = '', sign = '', value = ''] = /^([^\s=<>]+)\s*(>=|==|=)\s*([^=].*)$/.exec(plain) ?? [];
+  if (path === '') return undefined;
+  if (sign === '=') return { path, equals: value.split('|').map((item) => item.trim()) };
+  return { path, compare: sign === '==' ? '==' : '>=', other: value };
+}
