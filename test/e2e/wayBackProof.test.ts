@@ -106,7 +106,7 @@ describe('the automatic rollback of a failed deploy', () => {
       const wrapper = s.file('tampered-helm', `${script.join('\n')}\n`);
       const end = await s.deploy({ helm: wrapper, set: broken, inputs: { timeout: '5m' } });
       assertOutcome(end, 'failed');
-      assert.match(end.report?.message ?? '', /not rolled back to revision 1 by itself, .*DeletesTargetObject: /);
+      assert.match(end.report?.message ?? '', /There is no automatic rollback to revision 1, .*DeletesTargetObject: /);
       assert.match(end.report?.message ?? '', /ApproveAndRollback@1 and toRevision: 1/);
       assert.deepEqual(await uids(), before);
       assert.equal(await s.history(), '1 superseded, 2 failed');
@@ -144,7 +144,7 @@ describe('the automatic rollback of a failed deploy', () => {
       inputs: { timeout: '5m' },
     });
     assertOutcome(end, 'failed', 'Unschedulable');
-    assert.match(end.report?.message ?? '', /failed too: no\. Gone after it, and made again: .*Service\/web/);
+    assert.match(end.report?.message ?? '', /failed too: no\. Missing after it, and made again: .*Service\/web/);
     assert.ok(await s.live('/api/v1/namespaces/$ns/services/web'), end.log);
     assert.ok(await s.live(deployment), end.log);
     assertOutcome(await s.deploy({ helm, set: [...fake, 'text=three'] }), 'deployed');

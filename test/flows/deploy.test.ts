@@ -100,7 +100,7 @@ describe('a deploy', () => {
       const report = await deploy(on.context);
       assert.equal(report.outcome, 'failed');
       assert.deepEqual(on.helm.runs, ['upgrade']);
-      assert.match(report.message, new RegExp(`not rolled back to revision 1 by itself, .*${code}: `));
+      assert.match(report.message, new RegExp(`There is no automatic rollback to revision 1, .*${code}: `));
       assert.deepEqual([report.servingRevision, report.servingHealth], [2, 'unhealthy']);
       assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy');
     });

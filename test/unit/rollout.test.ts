@@ -10,7 +10,7 @@ import {
 } from '../../tasks/common/core/rollout/snapshot';
 import { trimmed } from '../../tasks/common/core/rollout/trimmed';
 import {
-  baselineForWayBack,
+  baselineForRollback,
   baselineOf,
   judge,
   type RolloutMemory,
@@ -774,7 +774,7 @@ describe('judge: before and after', () => {
       },
     }));
     const now = baselineOf(snapshot([...sick, ...other]), at(0));
-    const back = baselineForWayBack(sickBefore(), now, true);
+    const back = baselineForRollback(sickBefore(), now, true);
     const both = [...touched, ...other].map((item) => ({
       ...item,
       status: { ...(item['status'] as Fields), observedGeneration: item.metadata.generation ?? 0 },
@@ -786,7 +786,7 @@ describe('judge: before and after', () => {
     const old = verdict.workloads.find(({ ref }) => ref.name === 'web');
     assert.deepEqual([old?.health, old?.isPreexisting, old?.brokenBefore?.reason], ['failed', true, 'LessAvailable']);
     assert.equal(judged(lasting(alone, 0, 25, 50), {}, back).health, 'failed', 'nothing serves');
-    const elsewhere = baselineForWayBack(sickBefore(), now);
+    const elsewhere = baselineForRollback(sickBefore(), now);
     assert.equal(judged(lasting(both, 0, 25, 50), {}, elsewhere).health, 'failed', 'the target is another revision');
   });
 

@@ -38,7 +38,7 @@ export function baselineOf(
  * not. The present snapshot shows which conditions and events are older than the rollback. `isReturn`: the target is
  * the revision from which `beforeDeploy` was read.
  */
-export function baselineForWayBack(
+export function baselineForRollback(
   beforeDeploy: RolloutMemory | undefined,
   now: RolloutMemory,
   isReturn = false,

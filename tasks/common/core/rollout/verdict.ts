@@ -9,7 +9,7 @@ import { steadyTime } from './steady';
 import { isRunner } from './timelineRow';
 import type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict, RolloutMemory, Reading } from './model';
 
-export { baselineForWayBack, baselineOf } from './memory';
+export { baselineForRollback, baselineOf } from './memory';
 export type { RolloutMemory } from './model';
 export type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './model';
 

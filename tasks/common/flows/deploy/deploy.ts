@@ -21,7 +21,7 @@ import { reusedValuesSentence } from '../../core/inputs/reusedValues';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../../core/releaseContext';
 import { blaming, type DeployReport, type Evidence } from '../../core/report/report';
 import type { CauseCode } from '../../core/rollout/causes';
-import { causesOf, judge, type Cause, type RolloutMemory, type RolloutVerdict } from '../../core/rollout/verdict';
+import { causesOf, type Cause, type RolloutPolicy, type RolloutVerdict } from '../../core/rollout/verdict';
 import { announceWork, endWork, contextUnder } from '../release/change';
 import { collectEvidence, sayEvidence } from '../rollout/evidence';
 import type { PodLogs } from '../rollout/podLogs';
@@ -42,16 +42,18 @@ import {
 } from '../release/record';
 import { findPreexisting, settlePreexisting } from '../release/preexisting';
 import { takesBack } from '../../core/lock/work';
-import { followRollout, readRollout, rolloutPolicy, type RolloutEnd } from '../rollout/rollout';
+import { followRollout, rolloutPolicy, type RolloutEnd } from '../rollout/rollout';
 import { makeNamespace, needsNamespace, refuseNamespaceLoss } from './ownNamespace';
 import { isPending, removeHooks } from '../release/recover';
 import { newStory, reportOf, servingIn, type Story } from '../release/story';
 import { seeServing } from './seeServing';
 import { unchanged } from './unchanged';
 import { isInstall, upgrade, type Upgraded } from './upgrade';
-import { cancelledWith, removeRelease, returnTo, uninstall } from './wayBack';
+import { automaticRollback } from './automaticRollback';
+import { cancelledWith, removeRelease, uninstall } from './uninstall';
 import { wantedObjects } from '../release/wantedObjects';
 import { duration } from '../../core/text/durationText';
+import { ifReadable, judgeNow } from '../rollout/moment';
 
 /**
  * Deploys the release and returns the report. Throws nothing: an error is an ending too. Takes at most lockTimeout +
@@ -351,7 +353,7 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   story.found = hooked ?? endingOfHelm(failure, named);
   const isUnchanged = upgraded.changedNothing && seen.history.length > 0;
   const isApplied = hook !== undefined || failure.reason === 'TimedOut';
-  const verdict = isUnchanged ? undefined : await judgeNow(context, revision.manifest, seen.baseline, isApplied);
+  const verdict = isUnchanged ? undefined : await verdictAfterHelm(failing, revision, isApplied);
   const blamed = named === '' && isCreation(failure, isInstall(seen)) ? firstMissing(declared, verdict) : named;
   const ending = hooked ?? endingOfHelm(failure, blamed);
   story.found = ending;
@@ -370,6 +372,17 @@ async function helmFailed(failing: Failing): Promise<Ending> {
   const isWait = failure.reason === 'TimedOut' && hook === undefined && verdict?.decisive !== undefined;
   if (isWait) return fail(failing, endingOfRollout(verdict), verdict, hooks);
   return fail(told, ending, isApplied || verdict === undefined ? verdict : halfApplied(verdict, ending), hooks);
+}
+
+/** `isApplied`: Helm had applied everything, so nothing has time left to become healthy. */
+async function verdictAfterHelm(
+  { context, seen }: Failing,
+  { manifest }: Revision,
+  isApplied: boolean,
+): Promise<RolloutVerdict | undefined> {
+  const policyAt = (now: Date): RolloutPolicy => rolloutPolicy(context, isApplied ? now : endOfTime, isApplied);
+  const now = await ifReadable(context, () => judgeNow(context, manifest, policyAt, seen.baseline));
+  return now?.verdict;
 }
 
 /** Helm makes the objects of a chart in the order of its manifest, and stops at the first one that is refused. */
@@ -458,26 +471,6 @@ function blamedHook(hooks: readonly Hook[]): Hook | undefined {
 /** The last moment that a Date can hold. */
 const endOfTime = new Date(8.64e15);
 
-/**
- * Judges the state at this moment; undefined where it cannot be read. `isApplied`: Helm had applied everything, so
- * nothing has time left to become healthy.
- */
-async function judgeNow(
-  context: DeployContext,
-  manifest: string,
-  baseline: RolloutMemory | undefined,
-  isApplied: boolean,
-): Promise<RolloutVerdict | undefined> {
-  try {
-    const snapshot = await readRollout(context, await wantedObjects(context.cluster, manifest, context.namespace));
-    const now = context.clock.now();
-    return judge(snapshot, rolloutPolicy(context, isApplied ? now : endOfTime, isApplied), baseline, now);
-  } catch (thrown) {
-    context.agent.log(`The objects of the release could not be read: ${asTaskError(thrown).message}`);
-    return undefined;
-  }
-}
-
 /** The deploy has failed after it changed something: evidence first, then the record, then the rollback. */
 async function fail(
   failing: Failing,
@@ -502,10 +495,8 @@ async function fail(
     return ending;
   }
   if (seen.target !== undefined) {
-    const target = seen.target.revision;
-    return inPhase(context, story, `Roll back to revision ${target.revision}`, () =>
-      returnTo(context, story, target, ending, seen.baseline),
-    );
+    const failed = { ending, target: seen.target.revision, beforeDeploy: seen.baseline };
+    return automaticRollback(context, story, failed);
   }
   if (sinceUninstall(seen.history).some((old) => old.status !== 'failed')) {
     const message = `${sentence(ending.message)} No revision was verified or deployed before, so there is none to return to.`;

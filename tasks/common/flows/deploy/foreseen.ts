@@ -20,6 +20,14 @@ function mostMs({ request }: ReleaseContext): number {
   return Math.min(120_000, Math.max(allMs / 4, Math.min(15_000, allMs / 2)));
 }
 
+interface Unforeseen {
+  history: readonly Revision[];
+  target: Revision;
+  base: PlannedBase | undefined;
+  /** The keys of objects that Helm is to leave alone. */
+  untouched: ReadonlySet<string>;
+}
+
 interface Foreseen {
   /** Undefined where no plan could be made. */
   plan: RollbackPlan | undefined;
@@ -33,10 +41,7 @@ interface Foreseen {
  */
 export async function foresee(
   context: ReleaseContext,
-  history: readonly Revision[],
-  target: Revision,
-  base: PlannedBase | undefined,
-  untouched: ReadonlySet<string>,
+  { history, target, base, untouched }: Unforeseen,
 ): Promise<Foreseen> {
   const { agent, clock } = context;
   const late = new AbortController();
@@ -53,17 +58,17 @@ export async function foresee(
     const touched = plan.objects.filter((planned) => !untouched.has(objectKey(refOfPlanned(planned))));
     for (const line of automaticLines({ objects: touched })) agent.log(`  ${line}`);
     const refusals = automaticRefusals(plan);
-    if (refusals.length === 0) for (const { message } of unforeseeable(plan)) sayUnforeseen(context, message);
+    if (refusals.length === 0) for (const { message } of unforeseeable(plan)) logUnforeseen(context, message);
     return { plan, refusals };
   } catch (thrown) {
     if (context.signal.aborted) throw thrown;
-    sayUnforeseen(context, asTaskError(thrown).message);
+    logUnforeseen(context, asTaskError(thrown).message);
     return { plan: undefined, refusals: [] };
   } finally {
     late.abort();
   }
 }
 
-function sayUnforeseen({ agent }: ReleaseContext, why: string): void {
+function logUnforeseen({ agent }: ReleaseContext, why: string): void {
   agent.log(`What the rollback would do could not be foreseen; it is tried, and proven afterwards. ${sentence(why)}`);
 }

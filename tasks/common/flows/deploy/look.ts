@@ -21,7 +21,7 @@ import { objectName } from '../../core/kubernetes/manifest';
 import type { Helm, Rendered } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { ServingHealth } from '../../core/report/report';
-import { baselineOf, judge, type RolloutMemory } from '../../core/rollout/verdict';
+import { type RolloutMemory } from '../../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
 import { wasBegun } from '../../core/lock/lease';
 import { cancelledDescription, verify } from '../release/record';
@@ -29,13 +29,11 @@ import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../../
 import { bury, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from '../release/recover';
 import { insist } from '../steps/insist';
 import { leftObjects, putBackLeft } from '../release/preexisting';
-import { servingHealth } from './seeServing';
 import type { Serving } from '../release/story';
-import { readRollout, rolloutPolicy } from '../rollout/rollout';
 import { renewRecords } from '../release/servedVersions';
-import { wantedObjects } from '../release/wantedObjects';
 import type { HelmCapabilities } from '../../core/helm/provenance';
 import type { Rendering } from '../../core/release/unchanged';
+import { judgeNow, servingHealth } from '../rollout/moment';
 
 /** All that is known before the first change. */
 export interface Look {
@@ -320,13 +318,10 @@ async function judgeServing(
   context: ReleaseContext,
   serving: Revision,
 ): Promise<{ baseline: RolloutMemory; health: ServingHealth }> {
-  const { agent, cluster, clock, namespace } = context;
-  const objects = await wantedObjects(cluster, serving.manifest, namespace);
-  const snapshot = await readRollout(context, objects);
-  const now = clock.now();
+  const { agent } = context;
   // The revision has served for long enough, so only its present state counts.
-  const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
-  const { health, decisive } = judge(snapshot, policy, undefined, now);
+  const { verdict, baseline } = await judgeNow(context, serving.manifest);
+  const { health, decisive } = verdict;
   if (health === 'healthy') {
     agent.log(`Revision ${serving.revision} serves and is healthy.`);
     if (serving.labels[verifiedLabel] !== String(serving.revision)) await verify(context.storage, serving);
@@ -336,6 +331,5 @@ async function judgeServing(
       `Revision ${serving.revision} serves, but was not healthy before this deploy: ${objectName(decisive.ref)}: ${why}`,
     );
   }
-  const baseline = baselineOf(snapshot, now, context.request.rollout.statusRules);
-  return { baseline, health: servingHealth(health) };
+  return { baseline, health: servingHealth(verdict) };
 }

@@ -10,7 +10,6 @@ import type { DeployReport } from '../../core/report/report';
 import type { Revision } from '../../core/release/release';
 import type { Lease, LeaseContext, LeftEnded, ReleaseContext, RolloutContext } from '../../core/releaseContext';
 import type { Sha256 } from '../../core/rollbackPlan/model/types';
-import { judge } from '../../core/rollout/verdict';
 import { endWork, contextUnder } from '../release/change';
 import { insist } from '../steps/insist';
 import { withLease } from '../lock/lease';
@@ -26,10 +25,10 @@ import {
   wasInterrupted,
 } from '../release/recover';
 import { leftObjects, settlePreexisting } from '../release/preexisting';
-import { readRollout, rolloutPolicy } from '../rollout/rollout';
 import { newStory, reportOf, servingIn, type Story } from '../release/story';
-import { wantedObjects } from '../release/wantedObjects';
-import { removeRelease, returnTo } from './wayBack';
+import { automaticRollback } from './automaticRollback';
+import { removeRelease } from './uninstall';
+import { healthNow } from '../rollout/moment';
 
 /** The input of a repair. `signal` also aborts when the time of the repair is over. */
 type RepairStart = RolloutContext &
@@ -144,11 +143,8 @@ function interrupted(message: string): Ending {
 async function gotHealthy(context: RepairContext, last: Revision): Promise<boolean> {
   const isWhole = last.status === 'deployed' || (last.status === 'failed' && last.description === cancelledDescription);
   if (!isWhole) return false;
-  const snapshot = await readRollout(context, await wantedObjects(context.cluster, last.manifest, context.namespace));
-  const now = context.clock.now();
   // The rollout has been going on since before the step ended, so only its present state counts.
-  const policy = { ...rolloutPolicy(context, new Date(now.getTime() + 1), true), stableForSeconds: 0, failFast: false };
-  if (judge(snapshot, policy, undefined, now).health !== 'healthy') return false;
+  if ((await healthNow(context, last.manifest)) !== 'healthy') return false;
   if (last.status !== 'deployed') {
     const change = { status: 'deployed', description: 'Seen healthy after its step was cancelled' } as const;
     await insist(context, () => context.storage.update(last.revision, change));
@@ -188,9 +184,7 @@ async function goBack(context: RepairContext, story: Story, found: Found, ending
     await insist(context, () => context.storage.update(last.revision, change));
   }
   if (target === undefined) return removeFirst(context, story, found, ending);
-  return group(context, `Roll back to revision ${target.revision}`, () =>
-    returnTo(context, story, target, ending, undefined),
-  );
+  return automaticRollback(context, story, { ending, target, beforeDeploy: undefined });
 }
 
 async function removeFirst(

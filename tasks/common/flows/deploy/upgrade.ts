@@ -4,12 +4,12 @@ import { changedNothing, isFirstInstall, lastGood, chainFrom } from '../../core/
 import type { HelmResult } from '../../core/ports';
 import { reusesValues } from '../../core/inputs/reusedValues';
 import type { Revision } from '../../core/release/release';
-import { baselineOf, type RolloutMemory } from '../../core/rollout/verdict';
+import { type RolloutMemory } from '../../core/rollout/verdict';
 import { stopIfCancelled, type DeployContext } from '../../core/releaseContext';
 import { beginWork } from '../release/change';
 import { whileHooksRun, type HookEvidence } from '../rollout/hookLogs';
 import { workloadLogs, type PodLogs } from '../rollout/podLogs';
-import { followRollout, readRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from '../rollout/rollout';
+import { followRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from '../rollout/rollout';
 import type { Look } from './look';
 import { giveBase, onBase, type GivenBase } from '../release/mergeBase';
 import { insist } from '../steps/insist';
@@ -19,6 +19,7 @@ import { newRevision } from '../release/record';
 import type { Story } from '../release/story';
 import { wantedObjects, type WantedObject } from '../release/wantedObjects';
 import type { Rendering } from '../../core/release/unchanged';
+import { judgeNow } from '../rollout/moment';
 
 export interface Upgraded {
   result: HelmResult;
@@ -168,8 +169,5 @@ async function memoryBesideHelm(
   objects: readonly WantedObject[],
 ): Promise<RolloutMemory | undefined> {
   if (state.state !== 'failed') return baseline;
-  const snapshot = await readRollout(context, objects).catch(() => undefined);
-  return snapshot === undefined
-    ? undefined
-    : baselineOf(snapshot, context.clock.now(), context.request.rollout.statusRules);
+  return (await judgeNow(context, objects).catch(() => undefined))?.baseline;
 }

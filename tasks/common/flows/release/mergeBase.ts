@@ -14,7 +14,7 @@ import {
 import { firstDeclared, isOlder, isPreexisting, knownUids } from '../../core/release/preexisting';
 import type { ReportedLeftover } from '../../core/report/report';
 import type { Revision } from '../../core/release/release';
-import type { ReleaseStorage } from '../../core/ports';
+import type { Agent, ReleaseStorage } from '../../core/ports';
 import { stopIfCancelled, type ReleaseContext } from '../../core/releaseContext';
 import { insist } from '../steps/insist';
 import { newRevision, settle } from './record';
@@ -99,14 +99,14 @@ export async function giveBase(
   if (planned === undefined) return undefined;
   const isUninstall = wantedManifest === '';
   const given = await giveRecord(context, history, planned, config);
-  sayLeftovers(
-    context,
+  logLeftovers(
+    context.agent,
     given.leftovers.filter(({ keptBecause }) => !isUninstall || keptBecause !== ''),
   );
   return given;
 }
 
-export function sayLeftovers({ agent }: Pick<ReleaseContext, 'agent'>, found: readonly ReportedLeftover[]): void {
+export function logLeftovers(agent: Pick<Agent, 'log'>, found: readonly ReportedLeftover[]): void {
   for (const left of found) agent.log(lineOf(left));
 }
 

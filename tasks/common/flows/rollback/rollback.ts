@@ -12,7 +12,7 @@ import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
 import type { RollbackEnding } from '../../core/rollbackPlan/document/rollbackReport';
 import { askApproval, approvedPlan, sameOrRefused, sayPlan, type ApprovedPlan } from './approvedPlan';
 import { endWork, contextUnder } from '../release/change';
-import { executeRollback, finishRollback, isServing } from './executeRollback';
+import { executeRollback, isServing, finishMade } from './executeRollback';
 import { insist } from '../steps/insist';
 import { withLease } from '../lock/lease';
 import { group, later } from '../steps/phase';
@@ -268,7 +268,7 @@ async function resumeMade(
   );
   const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
   story.hasBegun = true;
-  return finishRollback(context, story, { plan, target, approval, deadline, deletions: plan }, made);
+  return finishMade(context, story, { plan, target, approval, deadline, deletions: plan }, made);
 }
 
 /**

@@ -1,7 +1,6 @@
 import type { ProvenApproval } from '../../core/approval/proven';
-import { endingOfRollout, reportedObjects, sentence } from '../../core/report/ending';
+import { reportedObjects, sentence } from '../../core/report/ending';
 import { asTaskError, TaskError } from '../../core/failure';
-import { insist } from '../steps/insist';
 import type { WorkloadName } from '../../core/inputs/healthRequest';
 import type { ObjectRef } from '../../core/kubernetes/object';
 import { objectKey, objectName } from '../../core/kubernetes/manifest';
@@ -14,11 +13,10 @@ import type { PlainWorkload, PlannedObject, RollbackPlan, RollbackRequest } from
 import { undoOf, type UndoChoice } from '../../core/rollbackPlan/objects/workloadHistory';
 import type { RollbackEnding } from '../../core/rollbackPlan/document/rollbackReport';
 import { at } from '../../core/kubernetes/read';
-import { baselineForWayBack, baselineOf, causesOf, judge } from '../../core/rollout/verdict';
+import { baselineForRollback } from '../../core/rollout/verdict';
 import { planDigestVariable } from '../../core/inputs/taskVariables';
 import { askApproval, approvedPlan, sameOrRefused, sayPlan, writersOf, type ApprovedPlan } from './approvedPlan';
 import { announceWork, endWork } from '../release/change';
-import { collectEvidence, sayEvidence } from '../rollout/evidence';
 import { withLease } from '../lock/lease';
 import { group, later } from '../steps/phase';
 import { keepPlan, refusedPlan, type ToldRollback } from './plan';
@@ -29,14 +27,16 @@ import {
   asRollbackEnding,
   endingOfThrown,
   newRollbackStory,
+  noteDone,
   rollbackEnding,
   rollbackReport,
+  unhealthyEnding,
   wellRolledBack,
   type RollbackStory,
 } from './rollbackStory';
-import { followRollout, momentPolicy, readRollout, rolloutPolicy } from '../rollout/rollout';
-import { deletingTrappedPods } from './trappedPods';
 import type { WantedObject } from '../release/wantedObjects';
+import { healthNow, judgeNow } from '../rollout/moment';
+import { followRolledBack } from './engine/finishRollback';
 
 /**
  * Carries out a plan for plain workloads as it was approved, and proves the result. Resumes what a run that is gone had
@@ -88,7 +88,7 @@ async function carryOut(context: PlainContext, story: RollbackStory): Promise<Ro
   if (plan.risk === 'refused') return refusedPlan(plan);
   if (approved === undefined) await keepPlan(context, plan, '');
   const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
-  story.healthBefore = await healthNow(context, workloads, false);
+  story.healthBefore = await healthNow(context, wanted(workloads));
   const choices = choicesOf(workloads, request.rollback);
   return undo(context, story, { plan, workloads, approval }, choices);
 }
@@ -115,7 +115,7 @@ async function resume(
     return workload !== undefined && !made.includes(workload);
   });
   const isWhole = present.length > 0 && open.length === 0;
-  if (isWhole && (await healthNow(context, present)) === 'healthy') {
+  if (isWhole && (await healthNow(context, wanted(present), true)) === 'healthy') {
     story.health = 'healthy';
     const message = 'The workloads are as this plan makes them, and healthy: nothing was done.';
     return { ...wellRolledBack, outcome: 'alreadyThere', message };
@@ -236,54 +236,36 @@ function wanted(workloads: readonly PlainWorkload[]): WantedObject[] {
   );
 }
 
-async function healthNow(
-  context: PlainContext,
-  workloads: readonly PlainWorkload[],
-  everyPod = true,
-): Promise<RollbackStory['health']> {
-  const snapshot = await readRollout(context, wanted(workloads));
-  const now = context.clock.now();
-  const policy = momentPolicy(context, now, { everyPod });
-  const { health } = judge(snapshot, policy, undefined, now);
-  if (health === 'healthy') return 'healthy';
-  return health === 'unknown' ? 'unknown' : 'unhealthy';
-}
-
 async function finish(
   context: PlainContext,
   story: RollbackStory,
   { plan, workloads, approval }: Undoing,
 ): Promise<RollbackEnding> {
-  const { clock, deadline, plans, request } = context;
+  const { deadline, request } = context;
   const objects = wanted(workloads);
-  const policy = { ...rolloutPolicy(context, deadline, true), everyPod: true };
-  const before = await readRollout(context, objects);
-  const memory = baselineForWayBack(undefined, baselineOf(before, clock.now(), request.rollout.statusRules));
-  const sets: ObjectRef[] = request.rollback.policy.allowPodDelete ? mayHaveTrappedPods(plan) : [];
-  const followed = await group(context, 'Follow the workloads', () =>
-    deletingTrappedPods(context, sets, () =>
-      followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' }),
-    ),
-  );
+  const memory = baselineForRollback(undefined, (await judgeNow(context, objects)).baseline);
+  const trapped = request.rollback.policy.allowPodDelete ? mayHaveTrappedPods(plan) : [];
+  const followed = await followRolledBack(context, {
+    title: 'Follow the workloads',
+    objects,
+    memory,
+    deadline,
+    everyPod: true,
+    trapped,
+  });
   story.objects = reportedObjects(followed.verdict);
   if (followed.end === 'cancelled') {
-    return rollbackEnding('cancelled', 'Cancelled', 'The workloads were rolled back, but not seen to the end.');
+    return rollbackEnding('cancelled', 'Cancelled', 'The workloads were rolled back, but not followed to the end.');
   }
   if (followed.end !== 'healthy') {
-    story.health = followed.end === 'unknown' ? 'unknown' : 'unhealthy';
-    const why = endingOfRollout(followed.verdict);
-    const evidence = await collectEvidence(context, causesOf(followed.verdict), followed.heard);
-    sayEvidence(context, evidence);
-    story.evidence.push(...evidence);
+    const why = await unhealthyEnding(context, story, followed);
     const names = plan.objects.map((object) => objectName(refOfPlanned(object))).join(', ');
-    const message = `${sentence(why.message)} ${names} have their earlier pod templates; they were ${story.healthBefore || 'not looked at'} before. To look: kubectl rollout history.`;
+    const message = `${sentence(why.message)} ${names} have their earlier pod templates; they were ${story.healthBefore || 'not judged'} before. To look: kubectl rollout history.`;
     return asRollbackEnding({ ...why, message }, 'failed');
   }
   story.health = 'healthy';
   await noteOnWorkloads(context, plan, `Rolled back by plan ${plan.digest}. ${approval.sentence}`);
-  await insist(context, () => plans.note(plan.digest, { state: 'done', revision: 0 })).catch((thrown: unknown) => {
-    context.agent.log(`That the plan was carried out could not be noted in it: ${asTaskError(thrown).message}`);
-  });
+  await noteDone(context, plan.digest, 0);
   return {
     ...wellRolledBack,
     message: `${plan.objects.length} workloads have their earlier pod templates and are healthy.`,

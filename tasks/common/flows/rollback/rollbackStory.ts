@@ -1,4 +1,8 @@
-import { endingFor, type Ending } from '../../core/report/ending';
+import { endingFor, endingOfRollout, type Ending } from '../../core/report/ending';
+import { causesOf } from '../../core/rollout/verdict';
+import { collectEvidence, sayEvidence } from '../rollout/evidence';
+import type { RolloutEnd } from '../rollout/rollout';
+import { insist } from '../steps/insist';
 import { asTaskError, type FailureReason } from '../../core/failure';
 import type { Evidence, ReportedObject } from '../../core/report/report';
 import type {
@@ -9,7 +13,7 @@ import type {
 } from '../../core/rollbackPlan/document/rollbackReport';
 import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
 import type { Work } from '../../core/lock/work';
-import type { PlainStart } from '../../core/releaseContext';
+import type { PlainStart, RolloutContext } from '../../core/releaseContext';
 
 /** All that a rollback has learned so far. The report is made from it, however the rollback ends. */
 export interface RollbackStory {
@@ -150,4 +154,28 @@ export function rollbackReport(
     objects: story.objects,
     evidence: story.evidence,
   };
+}
+
+/** The ending of a rollout that is not healthy. Its evidence is logged and reported. */
+export async function unhealthyEnding(
+  context: RolloutContext,
+  story: RollbackStory,
+  { end, verdict, heard }: RolloutEnd,
+): Promise<Ending> {
+  story.health = end === 'unknown' ? 'unknown' : 'unhealthy';
+  const evidence = await collectEvidence(context, causesOf(verdict), heard);
+  sayEvidence(context, evidence);
+  story.evidence.push(...evidence);
+  return endingOfRollout(verdict);
+}
+
+/** Notes in the kept plan that it was carried out. */
+export async function noteDone(
+  context: RolloutContext & Pick<PlainStart, 'plans'>,
+  digest: string,
+  revision: number,
+): Promise<void> {
+  await insist(context, () => context.plans.note(digest, { state: 'done', revision })).catch((thrown: unknown) => {
+    context.agent.log(`That the plan was carried out could not be noted in it: ${asTaskError(thrown).message}`);
+  });
 }

@@ -332,9 +332,3 @@ export function rolloutPolicy(context: RolloutContext, deadline: Date, isApplied
     statusRules,
   };
 }
-
-/** `everyPod`: pods of an earlier template are not healthy. */
-export function momentPolicy(context: RolloutContext, now: Date, { everyPod }: { everyPod: boolean }): RolloutPolicy {
-  const policy = rolloutPolicy(context, new Date(now.getTime() + 1), true);
-  return { ...policy, stableForSeconds: 0, failFast: false, everyPod };
-}

@@ -1,12 +1,12 @@
-import { asTaskError } from '../../core/failure';
-import type { ObjectRef } from '../../core/kubernetes/object';
-import { trappedPods } from '../../core/rollbackPlan/objects/statefulSets';
-import { numberAt } from '../../core/kubernetes/read';
-import type { RollbackContext } from '../../core/releaseContext';
+import { asTaskError } from '../../../core/failure';
+import type { ObjectRef } from '../../../core/kubernetes/object';
+import { trappedPods } from '../../../core/rollbackPlan/objects/statefulSets';
+import { numberAt } from '../../../core/kubernetes/read';
+import type { Lease, RolloutContext } from '../../../core/releaseContext';
 
 const lookMs = 2_000;
 
-type PodContext = Pick<RollbackContext, 'agent' | 'clock' | 'cluster' | 'signal'>;
+type PodContext = RolloutContext & { lease: Lease };
 
 /** While `act` runs, deletes the pods for which these StatefulSets would wait in vain (kubernetes#67250), each once. */
 export async function deletingTrappedPods<T>(
@@ -40,7 +40,7 @@ async function keepDeleting(context: PodContext, sets: readonly ObjectRef[], sig
   }
 }
 
-async function deleteTrapped({ agent, cluster }: PodContext, ref: ObjectRef, done: Set<string>): Promise<void> {
+async function deleteTrapped({ agent, cluster, lease }: PodContext, ref: ObjectRef, done: Set<string>): Promise<void> {
   const set = await cluster.get(ref);
   const { namespace } = ref;
   if (set === undefined || namespace === undefined) return;
@@ -51,6 +51,7 @@ async function deleteTrapped({ agent, cluster }: PodContext, ref: ObjectRef, don
     const { uid, name } = metadata;
     if (uid === undefined || done.has(uid)) continue;
     done.add(uid);
+    await lease.confirm();
     await cluster.delete({ apiVersion: 'v1', kind: 'Pod', namespace, name }, { uid });
     agent.log(`  Pod/${name}, which ${ref.kind}/${ref.name} would never replace, is deleted (allowPodDelete).`);
   }

@@ -1,14 +1,14 @@
-import type { Drift } from '../../core/release/drift';
-import { sentence } from '../../core/report/ending';
-import { asTaskError } from '../../core/failure';
-import { objectKey, objectName } from '../../core/kubernetes/manifest';
-import type { Revision } from '../../core/release/release';
-import type { ReleaseContext } from '../../core/releaseContext';
-import { refOfPlanned } from '../../core/rollbackPlan/execution/execution';
-import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
+import type { Drift } from '../../../core/release/drift';
+import { sentence } from '../../../core/report/ending';
+import { asTaskError } from '../../../core/failure';
+import { objectKey, objectName } from '../../../core/kubernetes/manifest';
+import type { Revision } from '../../../core/release/release';
+import type { ReleaseContext } from '../../../core/releaseContext';
+import { refOfPlanned } from '../../../core/rollbackPlan/execution/execution';
+import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
 import { proveObjects } from './proof';
 
-interface BroughtBack {
+export interface BroughtBack {
   /** The objects that were made again, as `Kind/name`. */
   restored: readonly string[];
   /** A sentence about the objects that were gone; empty where all objects exist. */
@@ -24,11 +24,11 @@ export const nothingBack: BroughtBack = { restored: [], message: '' };
  */
 export async function bringBack(
   context: ReleaseContext,
-  plan: Pick<RollbackPlan, 'objects'>,
+  objects: RollbackPlan['objects'],
   revisions: readonly (Revision | undefined)[],
 ): Promise<BroughtBack> {
   const there = new Set(
-    plan.objects
+    objects
       .filter(({ fate, deletedBy }) => fate !== 'created' && deletedBy !== 'helm')
       .map((planned) => objectKey(refOfPlanned(planned))),
   );
@@ -44,13 +44,13 @@ export async function bringBack(
   } catch (thrown) {
     const { message: why, reason } = asTaskError(thrown);
     if (reason === 'Cancelled' || reason === 'LeaseLost') throw thrown;
-    const message = `Whether all of it is still there could not be looked at: ${sentence(why)}`;
+    const message = `Whether objects are missing after it could not be read: ${sentence(why)}`;
     return { restored: [...restored], message };
   }
   return { restored: [...restored], message: lostWords([...restored], [...lost]) };
 }
 
 function lostWords(restored: readonly string[], lost: readonly string[]): string {
-  if (lost.length > 0) return `Gone, and not to be made again: ${lost.join(', ')}.`;
-  return restored.length === 0 ? '' : `Gone after it, and made again: ${restored.join(', ')}.`;
+  if (lost.length > 0) return `Missing after it, and could not be made again: ${lost.join(', ')}.`;
+  return restored.length === 0 ? '' : `Missing after it, and made again: ${restored.join(', ')}.`;
 }

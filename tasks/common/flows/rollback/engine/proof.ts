@@ -1,12 +1,12 @@
-import { asHelmSends, type Drift } from '../../core/release/drift';
-import { asTaskError } from '../../core/failure';
-import type { KubeObject } from '../../core/kubernetes/object';
-import { objectKey, objectName } from '../../core/kubernetes/manifest';
-import type { Revision } from '../../core/release/release';
-import { stopIfCancelled, type ReleaseContext } from '../../core/releaseContext';
-import { restoredSentence } from '../../core/rollbackPlan/document/rollbackReport';
-import { liveState } from '../release/drift';
-import { wantedObjects, type WantedObject } from '../release/wantedObjects';
+import { asHelmSends, type Drift } from '../../../core/release/drift';
+import { asTaskError } from '../../../core/failure';
+import type { KubeObject } from '../../../core/kubernetes/object';
+import { objectKey, objectName } from '../../../core/kubernetes/manifest';
+import type { Revision } from '../../../core/release/release';
+import { stopIfCancelled, type ReleaseContext } from '../../../core/releaseContext';
+import { restoredSentence } from '../../../core/rollbackPlan/document/rollbackReport';
+import { liveState } from '../../release/drift';
+import { wantedObjects, type WantedObject } from '../../release/wantedObjects';
 
 interface Proof {
   /** The objects that are not as declared in the end. */
@@ -28,7 +28,7 @@ const helmFieldManager = 'helm';
 export async function proveObjects(
   context: ReleaseContext,
   made: Revision,
-  isOurs: (drift: Drift) => boolean = mayRepair,
+  repairs: (drift: Drift) => boolean,
 ): Promise<Proof> {
   const { agent, clock, cluster, namespace, request, signal } = context;
   const release = { name: request.releaseName, namespace };
@@ -36,7 +36,7 @@ export async function proveObjects(
   for (let round = 1; ; round++) {
     stopIfCancelled(signal);
     const { drifts, notes } = await liveState(context, made.manifest, release);
-    const repairable = drifts.filter(isOurs);
+    const repairable = drifts.filter(repairs);
     if (repairable.length === 0 || round === rounds) {
       for (const note of notes) agent.log(note);
       if (restored.size > 0) agent.warning(restoredSentence([...restored]));
