@@ -4,9 +4,9 @@ import { publishRollback } from '../common/adapters/agent/publishReport';
 import { withRollback } from '../common/adapters/wiring/rollbackTask';
 import { runTask } from '../common/adapters/agent/runTask';
 import { announceWork, endWork } from '../common/flows/release/change';
-import { planForRelease, planForWorkloads } from '../common/flows/rollback/plan';
-import { rollBackRelease } from '../common/flows/rollback/rollback';
-import { rollBackWorkloads } from '../common/flows/rollback/rollbackPlain';
+import { planForRelease, planForWorkloads } from '../common/flows/rollback/plan/makePlan';
+import { rollBackRelease } from '../common/flows/rollback/approved/rollBackRelease';
+import { rollBackWorkloads } from '../common/flows/rollback/approved/rollBackWorkloads';
 import { readRollbackRequest } from './inputs';
 
 const flows = {

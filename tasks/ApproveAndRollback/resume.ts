@@ -7,9 +7,9 @@ import { runTask } from '../common/adapters/agent/runTask';
 import type { Interruption } from '../common/core/lock/interruption';
 import { childrenVariable, planDigestVariable } from '../common/core/inputs/taskVariables';
 import { giveBackLock } from '../common/flows/lock/giveBackLock';
-import type { ToldRollback } from '../common/flows/rollback/plan';
-import { resumeRollback } from '../common/flows/rollback/rollback';
-import { resumeWorkloads } from '../common/flows/rollback/rollbackPlain';
+import type { ToldRollback } from '../common/flows/rollback/plan/makePlan';
+import { resumeRollback } from '../common/flows/rollback/approved/rollBackRelease';
+import { resumeWorkloads } from '../common/flows/rollback/approved/rollBackWorkloads';
 import { readRollbackRequest } from './inputs';
 
 /** Less than the five minutes that a cancelled job has by default. */

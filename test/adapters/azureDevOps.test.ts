@@ -16,7 +16,7 @@ import {
 import { takeTaskEnvironment } from '../../tasks/common/adapters/agent/taskEnvironment';
 import { shownApprovers, type Answered } from '../../tasks/common/core/approval/judgeApproval';
 import { TaskError } from '../../tasks/common/core/failure';
-import { proveApproval } from '../../tasks/common/flows/rollback/approval';
+import { proveApproval } from '../../tasks/common/flows/rollback/approved/proveApproval';
 import {
   approvalJson,
   clockTime,

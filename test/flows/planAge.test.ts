@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { TaskError } from '../../tasks/common/core/failure';
-import { refuseOld } from '../../tasks/common/flows/rollback/rollbackAge';
+import { refuseOld } from '../../tasks/common/flows/rollback/approved/planAge';
 
 const madeAt = new Date('2026-08-20T12:00:00Z');
 

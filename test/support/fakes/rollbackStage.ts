@@ -6,8 +6,8 @@ import type { DeployStart, ReleaseRollbackStart } from '../../../tasks/common/co
 import { defaultPolicy } from '../../../tasks/common/core/rollbackPlan/model/types';
 import type { RollbackTaskRequest } from '../../../tasks/common/core/inputs/rollbackRequest';
 import { approvalVariable, planDigestVariable } from '../../../tasks/common/core/inputs/taskVariables';
-import { planForRelease, type ToldRollback } from '../../../tasks/common/flows/rollback/plan';
-import { resumeRollback, rollBackRelease } from '../../../tasks/common/flows/rollback/rollback';
+import { planForRelease, type ToldRollback } from '../../../tasks/common/flows/rollback/plan/makePlan';
+import { resumeRollback, rollBackRelease } from '../../../tasks/common/flows/rollback/approved/rollBackRelease';
 import { timelineRecords, type StageSpec, type TimelineRecordJson } from '../azureDevOps';
 import { sha256 } from '../rollbackScene';
 import { fakePlanStore, type FakePlanStore, type StoredPlan } from './fakePlanStore';

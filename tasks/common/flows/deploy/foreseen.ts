@@ -8,7 +8,7 @@ import { refOfPlanned } from '../../core/rollbackPlan/execution/execution';
 import { automaticPolicy, type RollbackPlan } from '../../core/rollbackPlan/model/types';
 import { within } from '../steps/bounded';
 import type { PlannedBase } from '../release/mergeBase';
-import { planOnBase } from '../rollback/planRelease';
+import { planOnBase } from '../rollback/plan/planRelease';
 import type { PlanFinding } from '../../core/rollbackPlan/model/findings';
 
 /**

@@ -1,8 +1,8 @@
-import { formatDuration } from '../../core/inputs/duration';
-import { TaskError } from '../../core/failure';
-import { oldestPlanAge } from '../../core/rollbackPlan/document/keptPlan';
-import type { Cluster } from '../../core/ports';
-import type { RollbackTaskRequest } from '../../core/inputs/rollbackRequest';
+import { formatDuration } from '../../../core/inputs/duration';
+import { TaskError } from '../../../core/failure';
+import { oldestPlanAge } from '../../../core/rollbackPlan/document/keptPlan';
+import type { Cluster } from '../../../core/ports';
+import type { RollbackTaskRequest } from '../../../core/inputs/rollbackRequest';
 import type { ApprovedPlan } from './approvedPlan';
 
 interface Context {

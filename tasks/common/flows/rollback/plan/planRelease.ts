@@ -1,13 +1,13 @@
-import { counted } from '../../core/text/counted';
-import { asTaskError, TaskError } from '../../core/failure';
-import { runOf } from '../../core/release/history';
-import { runWords } from '../../core/lock/holder';
-import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
-import { apiGroup, manifestObjects, objectKey, refOf } from '../../core/kubernetes/manifest';
-import type { Rehearsal } from '../../core/helm/rehearsal';
-import type { Revision } from '../../core/release/release';
-import { stopIfCancelled, type ReleasePlanContext } from '../../core/releaseContext';
-import { instancesQuery, isDefinition, type Instances } from '../../core/rollbackPlan/model/definitions';
+import { counted } from '../../../core/text/counted';
+import { asTaskError, TaskError } from '../../../core/failure';
+import { runOf } from '../../../core/release/history';
+import { runWords } from '../../../core/lock/holder';
+import type { KubeObject, ObjectRef } from '../../../core/kubernetes/object';
+import { apiGroup, manifestObjects, objectKey, refOf } from '../../../core/kubernetes/manifest';
+import type { Rehearsal } from '../../../core/helm/rehearsal';
+import type { Revision } from '../../../core/release/release';
+import { stopIfCancelled, type ReleasePlanContext } from '../../../core/releaseContext';
+import { instancesQuery, isDefinition, type Instances } from '../../../core/rollbackPlan/model/definitions';
 import {
   kindsToResolve,
   liveObjects,
@@ -15,15 +15,15 @@ import {
   manifestReader,
   placedObjects,
   servedKey,
-} from '../../core/rollbackPlan/model/places';
-import { planRollback } from '../../core/rollbackPlan/planRollback';
-import { renewedHistory, renewedRevision, type RecordRenewal } from '../../core/release/servedVersions';
+} from '../../../core/rollbackPlan/model/places';
+import { planRollback } from '../../../core/rollbackPlan/planRollback';
+import { renewedHistory, renewedRevision, type RecordRenewal } from '../../../core/release/servedVersions';
 import { findStrays } from './strays';
-import { rollbackBase, type PlannedBase } from '../release/mergeBase';
-import { findRenewals } from '../release/servedVersions';
-import { isSameRecord } from '../../core/rollbackPlan/model/recordDigest';
-import { tracesOf } from '../../core/rollbackPlan/objects/rehearsalTraces';
-import { chooseTarget } from '../../core/rollbackPlan/model/target';
+import { rollbackBase, type PlannedBase } from '../../release/mergeBase';
+import { findRenewals } from '../../release/servedVersions';
+import { isSameRecord } from '../../../core/rollbackPlan/model/recordDigest';
+import { tracesOf } from '../../../core/rollbackPlan/objects/rehearsalTraces';
+import { chooseTarget } from '../../../core/rollbackPlan/model/target';
 import type {
   ReleasePlanInputs,
   RollbackPlan,
@@ -31,9 +31,9 @@ import type {
   Seal,
   ServedKind,
   ServedKinds,
-} from '../../core/rollbackPlan/model/types';
-import type { RecordChange } from '../../core/release/releaseRecord';
-import type { ListQuery } from '../../core/kubernetes/queries';
+} from '../../../core/rollbackPlan/model/types';
+import type { RecordChange } from '../../../core/release/releaseRecord';
+import type { ListQuery } from '../../../core/kubernetes/queries';
 
 /** A plan, and the base for Helm's merge where this is not the last revision as it is. */
 interface PlannedRelease {

@@ -1,9 +1,9 @@
-import { asTaskError } from '../../core/failure';
-import { neutralise } from '../../core/text/foreignText';
-import { apiGroup } from '../../core/kubernetes/manifest';
-import { refOfPlanned } from '../../core/rollbackPlan/execution/execution';
-import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
-import type { PlainStart } from '../../core/releaseContext';
+import { asTaskError } from '../../../core/failure';
+import { neutralise } from '../../../core/text/foreignText';
+import { apiGroup } from '../../../core/kubernetes/manifest';
+import { refOfPlanned } from '../../../core/rollbackPlan/execution/execution';
+import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { PlainStart } from '../../../core/releaseContext';
 
 const workloadKinds = ['Deployment', 'StatefulSet', 'DaemonSet'];
 /** An Event helps to inspect one workload. The report has the rest. */

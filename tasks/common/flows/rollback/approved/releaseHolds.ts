@@ -1,9 +1,9 @@
-import { objectName } from '../../core/kubernetes/manifest';
-import type { Revision } from '../../core/release/release';
-import { isDeclaredHold, podHold } from '../../core/rollout/heldPods';
-import { insist } from '../steps/insist';
-import { wantedObjects } from '../release/wantedObjects';
-import type { RollbackContext } from '../../core/releaseContext';
+import { objectName } from '../../../core/kubernetes/manifest';
+import type { Revision } from '../../../core/release/release';
+import { isDeclaredHold, podHold } from '../../../core/rollout/heldPods';
+import { insist } from '../../steps/insist';
+import { wantedObjects } from '../../release/wantedObjects';
+import type { RollbackContext } from '../../../core/releaseContext';
 
 /**
  * Ends a pause, a partition or an update on delete that somebody has set by hand and that would keep pods of the

@@ -1,19 +1,19 @@
-import { endingFor, endingOfRollout, type Ending } from '../../core/report/ending';
-import { causesOf } from '../../core/rollout/verdict';
-import { collectEvidence, sayEvidence } from '../rollout/evidence';
-import type { RolloutEnd } from '../rollout/rollout';
-import { insist } from '../steps/insist';
-import { asTaskError, type FailureReason } from '../../core/failure';
-import type { Evidence, ReportedObject } from '../../core/report/report';
+import { endingFor, endingOfRollout, type Ending } from '../../../core/report/ending';
+import { causesOf } from '../../../core/rollout/verdict';
+import { collectEvidence, sayEvidence } from '../../rollout/evidence';
+import type { RolloutEnd } from '../../rollout/rollout';
+import { insist } from '../../steps/insist';
+import { asTaskError, type FailureReason } from '../../../core/failure';
+import type { Evidence, ReportedObject } from '../../../core/report/report';
 import type {
   RollbackEnding,
   RollbackHealth,
   RollbackOutcome,
   RollbackReport,
-} from '../../core/rollbackPlan/document/rollbackReport';
-import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
-import type { Work } from '../../core/lock/work';
-import type { PlainStart, RolloutContext } from '../../core/releaseContext';
+} from '../../../core/rollbackPlan/document/rollbackReport';
+import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { Work } from '../../../core/lock/work';
+import type { PlainStart, RolloutContext } from '../../../core/releaseContext';
 
 /** All that a rollback has learned so far. The report is made from it, however the rollback ends. */
 export interface RollbackStory {

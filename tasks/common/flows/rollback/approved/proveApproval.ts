@@ -5,7 +5,7 @@ import {
   type ApprovalQuestion,
   type AzureRun,
   type RunEvidence,
-} from '../../core/approval/judgeApproval';
+} from '../../../core/approval/judgeApproval';
 
 /** Looks up in the run if the plan was approved, and decides. Sends no request where no answer is needed. */
 export async function proveApproval(run: AzureRun, question: ApprovalQuestion): Promise<ApprovalDecision> {

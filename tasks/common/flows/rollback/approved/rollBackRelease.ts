@@ -1,28 +1,28 @@
-import type { ProvenApproval } from '../../core/approval/proven';
-import { errorThen } from '../../core/report/ending';
-import { asTaskError, TaskError } from '../../core/failure';
-import { appliedLast, wasJudged, isVerified } from '../../core/release/history';
-import { objectName } from '../../core/kubernetes/manifest';
-import type { Revision } from '../../core/release/release';
-import type { Lease, LeftEnded, ReleaseRollbackStart, RollbackContext } from '../../core/releaseContext';
-import { isSameContent } from '../../core/rollbackPlan/model/digest';
-import { isSameRecord, recordDigest } from '../../core/rollbackPlan/model/recordDigest';
-import { renewedHistory, renewedRevision, type RecordRenewal } from '../../core/release/servedVersions';
-import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
-import type { RollbackEnding } from '../../core/rollbackPlan/document/rollbackReport';
+import type { ProvenApproval } from '../../../core/approval/proven';
+import { errorThen } from '../../../core/report/ending';
+import { asTaskError, TaskError } from '../../../core/failure';
+import { appliedLast, wasJudged, isVerified } from '../../../core/release/history';
+import { objectName } from '../../../core/kubernetes/manifest';
+import type { Revision } from '../../../core/release/release';
+import type { Lease, LeftEnded, ReleaseRollbackStart, RollbackContext } from '../../../core/releaseContext';
+import { isSameContent } from '../../../core/rollbackPlan/model/digest';
+import { isSameRecord, recordDigest } from '../../../core/rollbackPlan/model/recordDigest';
+import { renewedHistory, renewedRevision, type RecordRenewal } from '../../../core/release/servedVersions';
+import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import type { RollbackEnding } from '../../../core/rollbackPlan/document/rollbackReport';
 import { askApproval, approvedPlan, sameOrRefused, sayPlan, type ApprovedPlan } from './approvedPlan';
-import { endWork, contextUnder } from '../release/change';
+import { endWork, contextUnder } from '../../release/change';
 import { executeRollback, isServing, finishMade } from './executeRollback';
-import { insist } from '../steps/insist';
-import { withLease } from '../lock/lease';
-import { group, later } from '../steps/phase';
-import { keepPlan, refusedPlan, type ToldRollback } from './plan';
-import { planRelease, sealOf } from './planRelease';
-import { settleLeft } from '../release/preexisting';
-import { hideSecrets, verify } from '../release/record';
-import { bury, isPending, ownerOf, pendingRefusal, restoreHistory } from '../release/recover';
-import { refuseOld } from './rollbackAge';
-import { writeRenewals } from '../release/servedVersions';
+import { insist } from '../../steps/insist';
+import { withLease } from '../../lock/lease';
+import { group, later } from '../../steps/phase';
+import { keepPlan, refusedPlan, type ToldRollback } from '../plan/makePlan';
+import { planRelease, sealOf } from '../plan/planRelease';
+import { settleLeft } from '../../release/preexisting';
+import { hideSecrets, verify } from '../../release/record';
+import { bury, isPending, ownerOf, pendingRefusal, restoreHistory } from '../../release/recover';
+import { refuseOld } from './planAge';
+import { writeRenewals } from '../../release/servedVersions';
 import {
   endingOfThrown,
   newRollbackStory,
@@ -30,7 +30,7 @@ import {
   rollbackReport,
   wellRolledBack,
   type RollbackStory,
-} from './rollbackStory';
+} from '../plan/rollbackStory';
 
 /**
  * Carries out a plan for a release as it was approved, proves the result, and reports it. Resumes what a run that is

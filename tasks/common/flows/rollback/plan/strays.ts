@@ -1,14 +1,14 @@
-import { asHelmSends } from '../../core/release/drift';
-import { asTaskError } from '../../core/failure';
-import { objectName } from '../../core/kubernetes/manifest';
-import { candidates } from '../../core/rollbackPlan/objects/candidates';
-import { manifestReader } from '../../core/rollbackPlan/model/places';
-import { strayFields, suspectsOf, type Suspect } from '../../core/rollbackPlan/objects/strayFields';
-import type { TargetChoice } from '../../core/rollbackPlan/model/target';
-import type { ReleasePlanInputs } from '../../core/rollbackPlan/model/types';
-import { driftFieldManager } from '../release/drift';
-import { inTurns } from '../steps/inTurns';
-import type { ReleasePlanContext } from '../../core/releaseContext';
+import { asHelmSends } from '../../../core/release/drift';
+import { asTaskError } from '../../../core/failure';
+import { objectName } from '../../../core/kubernetes/manifest';
+import { candidates } from '../../../core/rollbackPlan/objects/candidates';
+import { manifestReader } from '../../../core/rollbackPlan/model/places';
+import { strayFields, suspectsOf, type Suspect } from '../../../core/rollbackPlan/objects/strayFields';
+import type { TargetChoice } from '../../../core/rollbackPlan/model/target';
+import type { ReleasePlanInputs } from '../../../core/rollbackPlan/model/types';
+import { driftFieldManager } from '../../release/drift';
+import { inTurns } from '../../steps/inTurns';
+import type { ReleasePlanContext } from '../../../core/releaseContext';
 
 /**
  * Finds fields that the rehearsal has set although neither the target nor the API server explains them. The result is

@@ -1,10 +1,10 @@
-import { asTaskError } from '../../core/failure';
-import type { WorkloadName } from '../../core/inputs/healthRequest';
-import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
-import { planWorkloads } from '../../core/rollbackPlan/planWorkloads';
-import type { PlainWorkload, RollbackPlan } from '../../core/rollbackPlan/model/types';
-import { undoOf } from '../../core/rollbackPlan/objects/workloadHistory';
-import type { PlainStart } from '../../core/releaseContext';
+import { asTaskError } from '../../../core/failure';
+import type { WorkloadName } from '../../../core/inputs/healthRequest';
+import type { KubeObject, ObjectRef } from '../../../core/kubernetes/object';
+import { planWorkloads } from '../../../core/rollbackPlan/planWorkloads';
+import type { PlainWorkload, RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import { undoOf } from '../../../core/rollbackPlan/objects/workloadHistory';
+import type { PlainStart } from '../../../core/releaseContext';
 
 type PlainPlanContext = Pick<PlainStart, 'cluster' | 'namespace' | 'request' | 'sha256'>;
 

@@ -1,31 +1,31 @@
-import type { EnginePolicy } from './engine/policy';
-import { reportedObjects, sentence } from '../../core/report/ending';
-import type { ReleaseName } from '../../core/release/drift';
-import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
-import { clipped, neutralise } from '../../core/text/foreignText';
-import type { FenceRecord } from '../../core/helm/fence';
-import { objectName } from '../../core/kubernetes/manifest';
-import type { Rehearsal } from '../../core/helm/rehearsal';
-import type { Revision } from '../../core/release/release';
-import { stopIfCancelled, type RollbackContext } from '../../core/releaseContext';
-import { instanceNames, instancesNamed, isDefinition, objectCount } from '../../core/rollbackPlan/model/definitions';
-import { mayHaveTrappedPods, ownDeletions } from '../../core/rollbackPlan/execution/execution';
-import { isKeptByPolicy } from '../../core/rollbackPlan/objects/objects';
-import { fencePolicy, unplannedDeletions } from '../../core/rollbackPlan/execution/fencePolicy';
-import { isSameRecord } from '../../core/rollbackPlan/model/recordDigest';
-import { expectedAfter } from '../../core/rollbackPlan/objects/rehearsalTraces';
-import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
-import { isUnowned, otherOwner } from '../../core/release/mergeBase';
-import { heldBackSentence, type RollbackEnding } from '../../core/rollbackPlan/document/rollbackReport';
-import { planDigestVariable } from '../../core/inputs/taskVariables';
-import { baselineForRollback } from '../../core/rollout/verdict';
-import type { ProvenApproval } from '../../core/approval/proven';
-import { liveState } from '../release/drift';
-import { insist } from '../steps/insist';
-import { type PlannedBase } from '../release/mergeBase';
-import { instancesOf } from './planRelease';
+import type { EnginePolicy } from '../engine/policy';
+import { reportedObjects, sentence } from '../../../core/report/ending';
+import type { ReleaseName } from '../../../core/release/drift';
+import type { KubeObject, ObjectRef } from '../../../core/kubernetes/object';
+import { clipped, neutralise } from '../../../core/text/foreignText';
+import type { FenceRecord } from '../../../core/helm/fence';
+import { objectName } from '../../../core/kubernetes/manifest';
+import type { Rehearsal } from '../../../core/helm/rehearsal';
+import type { Revision } from '../../../core/release/release';
+import { stopIfCancelled, type RollbackContext } from '../../../core/releaseContext';
+import { instanceNames, instancesNamed, isDefinition, objectCount } from '../../../core/rollbackPlan/model/definitions';
+import { mayHaveTrappedPods, ownDeletions } from '../../../core/rollbackPlan/execution/execution';
+import { isKeptByPolicy } from '../../../core/rollbackPlan/objects/objects';
+import { fencePolicy, unplannedDeletions } from '../../../core/rollbackPlan/execution/fencePolicy';
+import { isSameRecord } from '../../../core/rollbackPlan/model/recordDigest';
+import { expectedAfter } from '../../../core/rollbackPlan/objects/rehearsalTraces';
+import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import { isUnowned, otherOwner } from '../../../core/release/mergeBase';
+import { heldBackSentence, type RollbackEnding } from '../../../core/rollbackPlan/document/rollbackReport';
+import { planDigestVariable } from '../../../core/inputs/taskVariables';
+import { baselineForRollback } from '../../../core/rollout/verdict';
+import type { ProvenApproval } from '../../../core/approval/proven';
+import { liveState } from '../../release/drift';
+import { insist } from '../../steps/insist';
+import { type PlannedBase } from '../../release/mergeBase';
+import { instancesOf } from '../plan/planRelease';
 import { releaseHolds } from './releaseHolds';
-import { noteOnWorkloads } from './rollbackEvents';
+import { noteOnWorkloads } from './workloadEvents';
 import {
   asRollbackEnding,
   noteDone,
@@ -33,12 +33,12 @@ import {
   unhealthyEnding,
   wellRolledBack,
   type RollbackStory,
-} from './rollbackStory';
-import { someNames } from '../../core/text/someNames';
-import { ifReadable, healthNow, judgeNow } from '../rollout/moment';
-import { finishRollback } from './engine/finishRollback';
-import { mayRepair } from './engine/proof';
-import { runRollback, type RollbackEnd } from './engine/runRollback';
+} from '../plan/rollbackStory';
+import { someNames } from '../../../core/text/someNames';
+import { ifReadable, healthNow, judgeNow } from '../../rollout/moment';
+import { finishRollback } from '../engine/finishRollback';
+import { mayRepair } from '../engine/proof';
+import { runRollback, type RollbackEnd } from '../engine/runRollback';
 
 /** A rollback that may be carried out. */
 interface Approved {

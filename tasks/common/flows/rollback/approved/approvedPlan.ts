@@ -1,20 +1,20 @@
-import { describeApproval, shownApprovers, type ApprovalDecision } from '../../core/approval/judgeApproval';
-import { provenApprovalText, type ProvenApproval } from '../../core/approval/proven';
-import { TaskError } from '../../core/failure';
-import type { Execution } from '../../core/rollbackPlan/document/keptPlan';
-import type { KubeObject } from '../../core/kubernetes/object';
-import { isSecret } from '../../core/kubernetes/manifest';
-import { planDifferences, type WriterOf } from '../../core/rollbackPlan/execution/differences';
-import { isSameContent, isSameObject } from '../../core/rollbackPlan/model/digest';
-import { refOfPlanned } from '../../core/rollbackPlan/execution/execution';
-import { writerWords } from '../../core/rollbackPlan/execution/writers';
-import { isSameDigest } from '../../core/rollbackPlan/document/document';
-import type { PlannedObject, RollbackPlan } from '../../core/rollbackPlan/model/types';
-import { planLines } from '../../core/rollbackPlan/document/rollbackReport';
-import { approvalVariable } from '../../core/inputs/taskVariables';
-import { proveApproval } from './approval';
-import type { RollbackStory } from './rollbackStory';
-import type { PlainStart } from '../../core/releaseContext';
+import { describeApproval, shownApprovers, type ApprovalDecision } from '../../../core/approval/judgeApproval';
+import { provenApprovalText, type ProvenApproval } from '../../../core/approval/proven';
+import { TaskError } from '../../../core/failure';
+import type { Execution } from '../../../core/rollbackPlan/document/keptPlan';
+import type { KubeObject } from '../../../core/kubernetes/object';
+import { isSecret } from '../../../core/kubernetes/manifest';
+import { planDifferences, type WriterOf } from '../../../core/rollbackPlan/execution/differences';
+import { isSameContent, isSameObject } from '../../../core/rollbackPlan/model/digest';
+import { refOfPlanned } from '../../../core/rollbackPlan/execution/execution';
+import { writerWords } from '../../../core/rollbackPlan/execution/writers';
+import { isSameDigest } from '../../../core/rollbackPlan/document/document';
+import type { PlannedObject, RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import { planLines } from '../../../core/rollbackPlan/document/rollbackReport';
+import { approvalVariable } from '../../../core/inputs/taskVariables';
+import { proveApproval } from './proveApproval';
+import type { RollbackStory } from '../plan/rollbackStory';
+import type { PlainStart } from '../../../core/releaseContext';
 
 /** A plan that was made earlier, as it was kept. */
 export interface ApprovedPlan {

@@ -1,11 +1,15 @@
-import { appliedLast } from '../../core/release/history';
-import type { RollbackPlan } from '../../core/rollbackPlan/model/types';
-import { planLines, type RollbackEnding, type RollbackReport } from '../../core/rollbackPlan/document/rollbackReport';
-import { sentence } from '../../core/report/ending';
-import { asTaskError } from '../../core/failure';
-import { endWork } from '../release/change';
-import { group, later } from '../steps/phase';
-import { planPlain } from './planPlain';
+import { appliedLast } from '../../../core/release/history';
+import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
+import {
+  planLines,
+  type RollbackEnding,
+  type RollbackReport,
+} from '../../../core/rollbackPlan/document/rollbackReport';
+import { sentence } from '../../../core/report/ending';
+import { asTaskError } from '../../../core/failure';
+import { endWork } from '../../release/change';
+import { group, later } from '../../steps/phase';
+import { planPlain } from './planWorkloads';
 import { planRelease } from './planRelease';
 import {
   endingOfThrown,
@@ -15,7 +19,7 @@ import {
   wellRolledBack,
   type RollbackStory,
 } from './rollbackStory';
-import type { PlainStart, ReleaseRollbackStart } from '../../core/releaseContext';
+import type { PlainStart, ReleaseRollbackStart } from '../../../core/releaseContext';
 
 /** A report, and its plan if one was made. */
 export interface ToldRollback {

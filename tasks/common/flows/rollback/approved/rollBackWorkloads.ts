@@ -1,28 +1,33 @@
-import type { ProvenApproval } from '../../core/approval/proven';
-import { reportedObjects, sentence } from '../../core/report/ending';
-import { asTaskError, TaskError } from '../../core/failure';
-import type { WorkloadName } from '../../core/inputs/healthRequest';
-import type { ObjectRef } from '../../core/kubernetes/object';
-import { objectKey, objectName } from '../../core/kubernetes/manifest';
-import { stopIfCancelled, type Lease, type LeftEnded, type PlainStart } from '../../core/releaseContext';
-import { canonicalJson } from '../../core/rollbackPlan/model/comparable';
-import { objectDifference, type WriterOf } from '../../core/rollbackPlan/execution/differences';
-import { isSameObject } from '../../core/rollbackPlan/model/digest';
-import { mayHaveTrappedPods, refOfPlanned } from '../../core/rollbackPlan/execution/execution';
-import type { PlainWorkload, PlannedObject, RollbackPlan, RollbackRequest } from '../../core/rollbackPlan/model/types';
-import { undoOf, type UndoChoice } from '../../core/rollbackPlan/objects/workloadHistory';
-import type { RollbackEnding } from '../../core/rollbackPlan/document/rollbackReport';
-import { at } from '../../core/kubernetes/read';
-import { baselineForRollback } from '../../core/rollout/verdict';
-import { planDigestVariable } from '../../core/inputs/taskVariables';
+import type { ProvenApproval } from '../../../core/approval/proven';
+import { reportedObjects, sentence } from '../../../core/report/ending';
+import { asTaskError, TaskError } from '../../../core/failure';
+import type { WorkloadName } from '../../../core/inputs/healthRequest';
+import type { ObjectRef } from '../../../core/kubernetes/object';
+import { objectKey, objectName } from '../../../core/kubernetes/manifest';
+import { stopIfCancelled, type Lease, type LeftEnded, type PlainStart } from '../../../core/releaseContext';
+import { canonicalJson } from '../../../core/rollbackPlan/model/comparable';
+import { objectDifference, type WriterOf } from '../../../core/rollbackPlan/execution/differences';
+import { isSameObject } from '../../../core/rollbackPlan/model/digest';
+import { mayHaveTrappedPods, refOfPlanned } from '../../../core/rollbackPlan/execution/execution';
+import type {
+  PlainWorkload,
+  PlannedObject,
+  RollbackPlan,
+  RollbackRequest,
+} from '../../../core/rollbackPlan/model/types';
+import { undoOf, type UndoChoice } from '../../../core/rollbackPlan/objects/workloadHistory';
+import type { RollbackEnding } from '../../../core/rollbackPlan/document/rollbackReport';
+import { at } from '../../../core/kubernetes/read';
+import { baselineForRollback } from '../../../core/rollout/verdict';
+import { planDigestVariable } from '../../../core/inputs/taskVariables';
 import { askApproval, approvedPlan, sameOrRefused, sayPlan, writersOf, type ApprovedPlan } from './approvedPlan';
-import { announceWork, endWork } from '../release/change';
-import { withLease } from '../lock/lease';
-import { group, later } from '../steps/phase';
-import { keepPlan, refusedPlan, type ToldRollback } from './plan';
-import { planPlain, readWorkloads } from './planPlain';
-import { refuseOld } from './rollbackAge';
-import { noteOnWorkloads } from './rollbackEvents';
+import { announceWork, endWork } from '../../release/change';
+import { withLease } from '../../lock/lease';
+import { group, later } from '../../steps/phase';
+import { keepPlan, refusedPlan, type ToldRollback } from '../plan/makePlan';
+import { planPlain, readWorkloads } from '../plan/planWorkloads';
+import { refuseOld } from './planAge';
+import { noteOnWorkloads } from './workloadEvents';
 import {
   asRollbackEnding,
   endingOfThrown,
@@ -33,10 +38,10 @@ import {
   unhealthyEnding,
   wellRolledBack,
   type RollbackStory,
-} from './rollbackStory';
-import type { WantedObject } from '../release/wantedObjects';
-import { healthNow, judgeNow } from '../rollout/moment';
-import { followRolledBack } from './engine/finishRollback';
+} from '../plan/rollbackStory';
+import type { WantedObject } from '../../release/wantedObjects';
+import { healthNow, judgeNow } from '../../rollout/moment';
+import { followRolledBack } from '../engine/finishRollback';
 
 /**
  * Carries out a plan for plain workloads as it was approved, and proves the result. Resumes what a run that is gone had
