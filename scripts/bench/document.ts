@@ -1,6 +1,8 @@
 import type { RequestCounts } from './apiRequests';
 import type { FollowingCosts } from './followingCost';
 import type { HealthyTime } from './healthyTime';
+import type { LargeChartTime } from './largeChart';
+import { largeChartSection } from './largeChartDocument';
 import { row, shown, verdict, type Target } from './markdown';
 import { planSection } from './planDocument';
 import type { PlanTime } from './planTime';
@@ -35,6 +37,7 @@ export interface Results {
   readonly healthyTimes?: readonly HealthyTime[];
   readonly followingCosts?: FollowingCosts | undefined;
   readonly planTimes?: readonly PlanTime[];
+  readonly largeChartTimes?: readonly LargeChartTime[];
   /** A sentence for each measurement that was not possible, with the reason. */
   readonly skipped: readonly string[];
 }
@@ -57,6 +60,7 @@ export function benchmarksPage(results: Results, showsRequests: boolean): string
     ...section(results.healthyTimes ?? [], healthySection),
     ...(results.followingCosts === undefined ? [] : followingSection(results.followingCosts)),
     ...section(results.planTimes ?? [], planSection),
+    ...section(results.largeChartTimes ?? [], largeChartSection),
   ].join('\n');
 }
 

@@ -10,6 +10,7 @@ import { packageExtension } from '../package/index';
 import { readVsix } from '../package/vsix';
 import { benchmarksPage, missedTargets, sectionNote, type Results } from './document';
 import { measureFollowingCosts, type FollowingCosts } from './followingCost';
+import { measureLargeChart, type LargeChartTime } from './largeChart';
 import { measureHealthyTimes, type HealthyTime } from './healthyTime';
 import { withSections } from './markdown';
 import { measurePlanTimes, type PlanTime } from './planTime';
@@ -91,6 +92,7 @@ async function measured(options: BenchOptions, folder: string): Promise<Results>
     healthyTimes: found?.healthyTimes ?? [],
     followingCosts: found?.followingCosts,
     planTimes: found?.planTimes ?? [],
+    largeChartTimes: found?.largeChartTimes ?? [],
     skipped: found?.skipped ?? [],
   };
 }
@@ -103,6 +105,7 @@ interface ClusterResults {
   readonly healthyTimes: readonly HealthyTime[];
   readonly followingCosts: FollowingCosts | undefined;
   readonly planTimes: readonly PlanTime[];
+  readonly largeChartTimes: readonly LargeChartTime[];
   readonly skipped: readonly string[];
 }
 
@@ -124,12 +127,13 @@ async function onCluster(cluster: TestCluster, material: Material, options: Benc
     ...(await rolloutTimesOf(cluster, material, options)),
     followingCosts: wants('g') ? await measureFollowingCosts(bench) : undefined,
     planTimes: wants('h') ? await planTimesOf(bench, options.runs) : [],
-    skipped: !hasRealNode && wants('a', 'c', 'e', 'f') ? [noRealNode] : [],
+    largeChartTimes: cluster.hasRealNode && wants('i') ? await largeChartTimesOf(bench, options.runs) : [],
+    skipped: !hasRealNode && wants('a', 'c', 'e', 'f', 'i') ? [noRealNode] : [],
   };
 }
 
 const noRealNode =
-  'There is no real node on this machine: one workload, the time to the verdict and the time to healthy were not measured.';
+  'There is no real node on this machine: one workload, the time to the verdict, the time to healthy and the large chart were not measured.';
 
 async function rolloutTimesOf(
   cluster: TestCluster,
@@ -154,14 +158,24 @@ async function rolloutTimesOf(
   }
 }
 
-async function planTimesOf(
-  bench: Material & { cluster: TestCluster; log: typeof log; signal: AbortSignal },
-  runs: number,
-): Promise<PlanTime[]> {
+type OnCluster = Material & { cluster: TestCluster; log: typeof log; signal: AbortSignal };
+
+async function planTimesOf(bench: OnCluster, runs: number): Promise<PlanTime[]> {
   const rollback = await taskStart(bench.vsix, bench.cluster.kubeconfig, 'ApproveAndRollback');
   try {
     return await measurePlanTimes({ ...bench, rollback }, Math.ceil(runs / 3));
   } finally {
+    rollback.dispose();
+  }
+}
+
+async function largeChartTimesOf(bench: OnCluster, runs: number): Promise<LargeChartTime[]> {
+  const deploy = await taskStart(bench.vsix, bench.cluster.kubeconfig);
+  const rollback = await taskStart(bench.vsix, bench.cluster.kubeconfig, 'ApproveAndRollback');
+  try {
+    return await measureLargeChart({ ...bench, deploy, rollback }, Math.ceil(runs / 3));
+  } finally {
+    deploy.dispose();
     rollback.dispose();
   }
 }

@@ -2,9 +2,9 @@ import { parseArgs } from 'node:util';
 
 /**
  * The measurements: step time, start-up, API requests, package size, time to the verdict, time to healthy, following,
- * planning.
+ * planning, a large chart.
  */
-export const parts = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const;
+export const parts = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'] as const;
 export type Part = (typeof parts)[number];
 
 export const usage = `Usage: npm run bench [-- OPTIONS]
@@ -14,9 +14,10 @@ Compares HelmSafeDeploy with plain Helm on a cluster of its own and writes docs/
   --only a,b        only these parts, and only to the terminal: (a) step time, (b) start to first API request,
                     (c) API requests, (d) size of the package, (e) time to the verdict on broken workloads,
                     (f) time to healthy, (g) what following up to 5,000 pods costs,
-                    (h) planning a rollback of up to 500 objects
+                    (h) planning a rollback of up to 500 objects,
+                    (i) a chart with 3 MB of CustomResourceDefinitions
   --update          with --only: puts its sections into docs/benchmarks.md and leaves the others as they are
-  --runs N          pairs of runs of each case [9]; a third of it for 50 workloads, (e) and (h); one of (g)
+  --runs N          pairs of runs of each case [9]; a third of it for 50 workloads, (e), (h) and (i); one of (g)
   --helm 3.17.3,…   only these Helms, by version; then only to the terminal, too
   --workloads 1     only this number of workloads, 1 or 50; then only to the terminal, too
   --cluster NAME    the cluster to use or to start; one that was started is taken down again ["bench"]

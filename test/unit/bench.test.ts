@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { countRequests } from '../../scripts/bench/apiRequests';
 import { benchmarksPage, missedTargets, stepTimeTarget, type Results } from '../../scripts/bench/document';
 import { benchOptions, UsageError } from '../../scripts/bench/options';
+import { largeChartSection } from '../../scripts/bench/largeChartDocument';
 import { withSections } from '../../scripts/bench/markdown';
 import { planTargets } from '../../scripts/bench/planDocument';
 import { countPlanRequests, type PlanTime } from '../../scripts/bench/planTime';
@@ -146,6 +147,33 @@ describe('the page of the benchmark shows if a target was met', () => {
   });
 });
 
+describe('the page of the benchmark about a large chart', () => {
+  const rows = [
+    ['as fast as Helm', { upgrades: 1, rollbacks: 1, plans: 1, unchanged: 0.3 }, []],
+    ['a slow upgrade', { upgrades: 1.01, rollbacks: 1, plans: 1, unchanged: 0.3 }, ['upgrade']],
+    ['a slow rollback', { upgrades: 1, rollbacks: 1.2, plans: 1, unchanged: 0.3 }, ['rollback']],
+    ['a plan slower than its rollback', { upgrades: 1, rollbacks: 1, plans: 1.1, unchanged: 0.3 }, ['plan']],
+    ['a slow deploy that changes nothing', { upgrades: 1, rollbacks: 1, plans: 1, unchanged: 0.31 }, ['deploy']],
+  ] as const;
+  for (const [title, ratios, missed] of rows) {
+    it(`${title} is ${missed.length === 0 ? 'met' : 'missed'}`, () => {
+      const pairs = (ours: number) => [{ ours, theirs: 1 }];
+      const time = {
+        helmVersion: '4.1.4',
+        upgrades: pairs(ratios.upgrades),
+        rollbacks: pairs(ratios.rollbacks),
+        plans: pairs(ratios.plans),
+        unchanged: pairs(ratios.unchanged),
+      };
+      const found = missedTargets(largeChartSection([time]).join('\n'));
+      assert.deepEqual(
+        found.map((line) => /4\.1\.4, (\w+)/.exec(line)?.[1]),
+        missed,
+      );
+    });
+  }
+});
+
 describe('the page of the benchmark about following', () => {
   const verdictOf = (incident: string, graceSeconds: number, shown: number, ended: number): VerdictTime => ({
     scenario: { incident, code: 'CrashLoop', kind: 'Deployment', graceSeconds, surroundings: '', shownBy: /x/ },
@@ -205,7 +233,7 @@ describe('the page of the benchmark about following', () => {
 
 describe('the command line of the benchmark', () => {
   it('runs all parts unless some are named', () => {
-    assert.deepEqual(benchOptions([])?.parts, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']);
+    assert.deepEqual(benchOptions([])?.parts, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']);
     assert.deepEqual(benchOptions(['--only', 'b, d'])?.parts, ['b', 'd']);
     assert.equal(benchOptions(['--only', 'b', '--runs', '3'])?.commandLine, 'npm run bench -- --only b --runs 3');
     assert.equal(benchOptions(['--help']), undefined);
