@@ -728,6 +728,37 @@ describe('the gateway', () => {
       );
     });
 
+    it('an apply that changes nothing of a definition needs no dry run, and one that changes it needs one', async () => {
+      const where = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/things.example.com';
+      const definition = (spec: object) => ({
+        apiVersion: 'apiextensions.k8s.io/v1',
+        kind: 'CustomResourceDefinition',
+        metadata: { name: 'things.example.com' },
+        spec: { names: { kind: 'Thing', singular: 'thing', listKind: 'ThingList' }, ...spec },
+      });
+      const live = definition({ conversion: { strategy: 'None' } });
+      api.handlers.push((request, response) => request.path === where && reply(response, 200, live));
+      const { client, stage } = await rehearsing();
+      const apply = (spec: object) =>
+        client.ask(where, {
+          method: 'PATCH',
+          headers: { 'content-type': 'application/apply-patch+yaml' },
+          body: definition(spec),
+        });
+      assert.deepEqual((await apply({})).json['spec'], live.spec);
+      const asked = (): string[] => api.requests.filter(({ path: to }) => to === where).map(({ method }) => method);
+      assert.deepEqual(asked(), ['GET']);
+      assert.equal((await apply({ scope: 'Namespaced' })).status, 200);
+      assert.equal(asked().filter((method) => method === 'PATCH').length, 1);
+      assert.deepEqual(
+        stage.recording().writes.map(({ verb, ref, effect }) => [verb, ref.name, effect]),
+        [
+          ['apply', 'things.example.com', 'changed'],
+          ['apply', 'things.example.com', 'changed'],
+        ],
+      );
+    });
+
     describe('a rehearsal with many objects of one kind', () => {
       const names = Array.from({ length: 9 }, (_, index) => `m${index}`);
       const reads = (where: string): string[] =>

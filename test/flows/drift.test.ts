@@ -59,7 +59,8 @@ function stage(live: readonly KubeObject[]): Stage {
 function made(object: KubeObject): KubeObject {
   const labels = { ...object.metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' };
   const annotations = { 'meta.helm.sh/release-name': release, 'meta.helm.sh/release-namespace': namespace };
-  return { ...object, metadata: { ...object.metadata, namespace, labels, annotations } };
+  // The API server adds defaults, so that only a dry run tells if an object is as declared.
+  return { defaulted: true, ...object, metadata: { ...object.metadata, namespace, labels, annotations } };
 }
 
 const many = Array.from({ length: 20 }, (_, index) => configMap(`c${index}`, { a: String(index) }));
@@ -92,6 +93,23 @@ describe('detecting drift', () => {
       ],
     );
     assert.equal(asked.filter((each) => each.startsWith('apply')).length, objects.length);
+  });
+
+  it('an object with exactly the declared content needs no dry run, and one that differs needs one', async () => {
+    const [same, other] = [configMap('same', { a: '1' }), configMap('other', { a: '1' })];
+    const { cluster, asked, look } = stage([]);
+    const { defaulted: _, ...exact } = made(same);
+    cluster.put(exact);
+    cluster.put(made(configMap('other', { a: '2' })));
+    const { drifts } = await look([same, other]);
+    assert.deepEqual(
+      drifts.map(({ ref }) => ref.name),
+      ['other'],
+    );
+    assert.deepEqual(
+      asked.filter((each) => each.startsWith('apply')),
+      ['apply ConfigMap/other'],
+    );
   });
 
   it('at most eight requests run at once, and the results are in the order of the manifest', async () => {

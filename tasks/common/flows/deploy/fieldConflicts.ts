@@ -11,6 +11,7 @@ import {
 } from '../../core/release/fieldConflicts';
 import { leavingAlone, type FencePolicy, type NamedObject } from '../../core/helm/fence';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { isUnchangedByApply } from '../../core/kubernetes/sameContent';
 import { objectName, wantedByManifest } from '../../core/kubernetes/manifest';
 import type { Revision } from '../../core/release/release';
 import type { DeployContext, ReleaseContext, RolloutContext } from '../../core/releaseContext';
@@ -39,7 +40,7 @@ async function conflictingObjects(
     try {
       const ref = await liveRef(cluster, declared, release.namespace);
       if (ref === undefined) return [];
-      const conflicts = await conflictsOf(cluster, asHelmSends({ ref, declared }, release));
+      const conflicts = await conflictsOf(cluster, ref, asHelmSends({ ref, declared }, release));
       return conflicts.length === 0 ? [] : [{ ref, conflicts }];
     } catch (thrown) {
       if (asTaskError(thrown).reason === 'Cancelled') throw thrown;
@@ -49,8 +50,15 @@ async function conflictingObjects(
   return (await inTurns(wantedByManifest(manifest, release.namespace), signal, asked)).flat();
 }
 
-async function conflictsOf(cluster: RolloutContext['cluster'], object: KubeObject): Promise<FieldConflict[]> {
+async function conflictsOf(
+  cluster: RolloutContext['cluster'],
+  ref: ObjectRef,
+  object: KubeObject,
+): Promise<FieldConflict[]> {
   try {
+    // For other kinds, the dry run costs no more than this read.
+    const live = ref.kind === 'CustomResourceDefinition' ? await cluster.get(ref) : undefined;
+    if (live !== undefined && isUnchangedByApply(object, live)) return [];
     await cluster.dryRunApplyUnforced(object, { fieldManager: helmFieldManager });
     return [];
   } catch (thrown) {

@@ -16,6 +16,7 @@ import {
 } from '../../core/release/drift';
 import { asTaskError, type TaskError } from '../../core/failure';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { isUnchangedByApply } from '../../core/kubernetes/sameContent';
 import { declarations, isSecret, objectKey, objectName } from '../../core/kubernetes/manifest';
 import type { Cluster } from '../../core/ports';
 import { stopIfCancelled, type RolloutContext } from '../../core/releaseContext';
@@ -193,6 +194,7 @@ async function examine(
         isWhole = true;
       }
       if (live === undefined) return { ...absence(object), notes: [] };
+      if (isUnchangedByApply(sent.declared, live)) return { drift: undefined, held: [], notes: [] };
       const answer = await dryRun(cluster, sent.declared);
       const isLast = count >= tries && isWhole;
       if (isLast || isAbout(answer, live)) {
