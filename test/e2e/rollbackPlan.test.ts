@@ -6,7 +6,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { testedHelms } from '../../scripts/cluster/pins';
 import { createCluster } from '../../tasks/common/adapters/kubernetes/cluster';
-import { rehearseRollback } from '../../tasks/common/adapters/helm/rehearseRollback';
+import { createReleaseHelm, type ReleaseHelmOptions } from '../../tasks/common/adapters/helm/helm';
+import { createRollbackHelm } from '../../tasks/common/adapters/helm/rollbackHelm';
 import { privateFolder } from '../../tasks/common/adapters/agent/privateFolder';
 import { createReleaseStorage } from '../../tasks/common/adapters/helm/storage';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
@@ -16,7 +17,6 @@ import type { Cluster } from '../../tasks/common/core/ports';
 import { rulesOf } from '../../tasks/common/core/helm/provenance';
 import { canonicalJson, comparable } from '../../tasks/common/core/rollbackPlan/model/comparable';
 import { planDifferences } from '../../tasks/common/core/rollbackPlan/execution/differences';
-import { rollbackArguments } from '../../tasks/common/core/rollbackPlan/execution/execution';
 import { kindsToResolve, liveObjects, liveQueries, servedKey } from '../../tasks/common/core/rollbackPlan/model/places';
 import { planRollback } from '../../tasks/common/core/rollbackPlan/planRollback';
 import { chooseTarget } from '../../tasks/common/core/rollbackPlan/model/target';
@@ -161,10 +161,28 @@ describe('the plan of a rollback, against a real API server and a real Helm', ()
     return createReleaseStorage(api, { release: 'web', namespace, driver: 'secret' }).history();
   }
 
+  function helmOptions(binary: string, namespace: string): ReleaseHelmOptions {
+    return {
+      binary,
+      kubeconfig: cluster.kubeconfig,
+      namespace,
+      releaseName: 'web',
+      guard: { environment: () => ({}), watch: () => undefined, done: () => undefined },
+      workingDirectory: temporary,
+      environment: environment(),
+      isDebug: false,
+      onLine: () => undefined,
+      redact: (text) => text,
+    };
+  }
+
   async function rollBack(binary: string, namespace: string): Promise<void> {
-    const target = (await historyOf(namespace)).find(({ revision }) => revision === 1);
-    assert.ok(target);
-    await helm(binary, namespace, 'rollback', 'web', '1', ...rollbackArguments(target));
+    const options = { revision: 1, timeoutSeconds: 60, endAfterSeconds: 120, wait: false };
+    const result = await createReleaseHelm(helmOptions(binary, namespace)).rollback({
+      ...options,
+      forceConflicts: (await historyOf(namespace)).some((each) => each.revision === 1 && each.applyMethod === 'ssa'),
+    });
+    if (!result.ok) throw new Error(result.failure?.message);
   }
 
   async function release(binary: string, ...sets: readonly (readonly object[])[]): Promise<string> {
@@ -194,20 +212,12 @@ describe('the plan of a rollback, against a real API server and a real Helm', ()
       );
     }
     const lists = await Promise.all(liveQueries(revisions, namespace, served).map((query) => api.list(query)));
-    const rehearsal = await rehearseRollback({
-      kubeconfig: cluster.kubeconfig,
-      namespace,
-      release: 'web',
+    const rollbackHelm = createRollbackHelm({
+      helm: helmOptions(binary, namespace),
       folder: privateFolder(temporary, () => undefined),
-      environment: environment(),
       onSecret: () => undefined,
-      binary,
-      revision: target.revision,
-      extraArguments: rollbackArguments(target),
-      workingDirectory: temporary,
-      timeoutSeconds: 60,
-      signal: new AbortController().signal,
     });
+    const rehearsal = await rollbackHelm.rehearse(target, [], new AbortController().signal);
     const made = planRollback({
       ...request,
       release: 'web',

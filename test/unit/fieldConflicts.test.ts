@@ -72,7 +72,7 @@ describe('the field conflicts that the API server reports', () => {
       subresource: at === 0 ? 'scale' : '',
     }));
     const said = conflictWords(some);
-    assert.match(said, /^data\.k0 \(set by kubectl through scale\), data\.k1 \(set by x+…\), /);
+    assert.match(said, /^data\.k0 \(set by kubectl through scale\), data\.k1 \(set by x+ \.\.\.\), /);
     assert.match(said, / and 2 more fields$/);
     assert.ok(said.length < 1000);
   });

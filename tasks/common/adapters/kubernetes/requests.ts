@@ -1,3 +1,4 @@
+import { isRecord } from '../../core/kubernetes/json';
 import { asTaskError, TaskError } from '../../core/failure';
 import type { KubeObject } from '../../core/kubernetes/object';
 import { apiGroup } from '../../core/kubernetes/manifest';
@@ -196,10 +197,6 @@ export function parseJson(answer: Answer, attempt: Attempt, server: string): unk
     const type = answer.contentType === '' ? 'no content type' : answer.contentType;
     throw notUnderstood(attempt, server, `it answered ${answer.status} with ${type}: ${snippet(answer)}`, error);
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** An aggregated API server may not know the metadata form; `asKubeObject` reduces its whole objects. */

@@ -1,3 +1,4 @@
+import { someNames } from '../text/someNames';
 import { TaskError } from '../failure';
 import { isRecord } from '../kubernetes/json';
 import type { KubeObject } from '../kubernetes/object';
@@ -91,9 +92,7 @@ export function skipsCrds(flags: readonly string[]): boolean {
 
 /** Returns `Toy, Doll and 3 more`. */
 export function kindNames(kinds: readonly KindName[]): string {
-  const names = [...new Set(kinds.map(({ kind }) => kind))];
-  const named = names.slice(0, namedAtMost).join(', ');
-  return names.length > namedAtMost ? `${named} and ${names.length - namedAtMost} more` : named;
+  return someNames([...new Set(kinds.map(({ kind }) => kind))], namedAtMost);
 }
 
 const namedAtMost = 5;

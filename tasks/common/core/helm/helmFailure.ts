@@ -1,3 +1,4 @@
+import { clipped } from '../text/foreignText';
 import type { FailureReason } from '../failure';
 import { ownWords } from '../text/foreignWords';
 import type { ObjectRef } from '../kubernetes/object';
@@ -197,7 +198,9 @@ const maximumLine = 1000;
 
 /** Returns Helm's error for people, without whole objects and limited to some lines. */
 export function helmMessage(stderr: string): string {
-  const lines = withoutObjects(lastWords(stderr)).split('\n').map(shortened);
+  const lines = withoutObjects(lastWords(stderr))
+    .split('\n')
+    .map((line) => clipped(line, maximumLine));
   const more = lines.length - maximumLines;
   return (more <= 0 ? lines : [...lines.slice(0, maximumLines), `... and ${more} more lines`]).join('\n');
 }
@@ -214,10 +217,6 @@ export function briefly(message: string): string {
 /** Helm 4 logs the error of an upgrade as a warning before it prints the error. */
 export function isEchoOfError(line: string): boolean {
   return /^(time=\S+ )?level=WARN msg="upgrade failed" name=\S+ error=/.test(line);
-}
-
-function shortened(line: string): string {
-  return line.length > maximumLine ? `${line.slice(0, maximumLine).replace(/[\ud800-\udbff]$/, '')} ...` : line;
 }
 
 /** Returns the text from the `Error:` line on, or everything. Leaves out the stack trace of `--debug`. */

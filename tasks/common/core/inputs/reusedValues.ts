@@ -1,3 +1,4 @@
+import { someNames } from '../text/someNames';
 import type { DeployRequest } from './deployRequest';
 import { isRecord } from '../kubernetes/json';
 import type { ValuePath } from './strvals';
@@ -36,12 +37,11 @@ export function reusedValuesSentence(
   if (givenPaths === undefined || !reusesValues(given)) return undefined;
   const kept = leafPaths(config).filter((path) => !givenPaths.some((each) => leadsTo(each, path)));
   if (kept.length === 0) return undefined;
-  const names = kept.slice(0, mostNamed).map((path) => path.join('.'));
-  const more = kept.length > mostNamed ? ` and ${kept.length - mostNamed} more` : '';
+  const names = kept.map((path) => path.join('.'));
   const why = reusingFlag(given) ?? 'it gives none';
   return (
     `Helm takes ${kept.length} value${kept.length === 1 ? '' : 's'} from the last revision that this run does not give ` +
-    `(${why}): ${names.join(', ')}${more}. One that was removed from the pipeline stays until --reset-values is given.`
+    `(${why}): ${someNames(names, mostNamed)}. One that was removed from the pipeline stays until --reset-values is given.`
   );
 }
 

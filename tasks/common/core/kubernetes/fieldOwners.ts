@@ -1,5 +1,5 @@
 import type { Path, Step } from './fieldPath';
-import { isRecord } from './json';
+import { isRecord, textOf } from './json';
 import { isSame } from './sameValue';
 import type { KubeObject } from './object';
 
@@ -36,11 +36,12 @@ function recordsOf(object: KubeObject | undefined): Record<string, unknown>[] {
 }
 
 function ownerOf({ manager, operation, subresource, time }: Record<string, unknown>): FieldOwner {
-  return { manager: text(manager), operation: text(operation), subresource: text(subresource), time: text(time) };
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+  return {
+    manager: textOf(manager),
+    operation: textOf(operation),
+    subresource: textOf(subresource),
+    time: textOf(time),
+  };
 }
 
 /** `whole`: the manager holds a list or map above the path as one value, which is replaced and never merged. */

@@ -1,3 +1,4 @@
+import { someNames } from '../text/someNames';
 import { isRecord } from './json';
 import type { KubeObject } from './object';
 import { manifestObjects, objectName } from './manifest';
@@ -35,9 +36,8 @@ const namedAtMost = 10;
 export function fieldWarningWords(warnings: readonly string[], manifest: string): string | undefined {
   if (warnings.length === 0) return undefined;
   const objects = manifestObjects(manifest);
-  const named = warnings.slice(0, namedAtMost).map((warning) => `${warning}${ownersOf(warning, objects)}`);
-  const more = warnings.length > named.length ? ` and ${warnings.length - named.length} more` : '';
-  return `The API server warns of the objects of this chart: ${named.join(', ')}${more}. It leaves out what it does not know: correct the name, the place or the indentation of these fields in the chart.`;
+  const named = warnings.map((warning, at) => (at < namedAtMost ? `${warning}${ownersOf(warning, objects)}` : warning));
+  return `The API server warns of the objects of this chart: ${someNames(named, namedAtMost)}. It leaves out what it does not know: correct the name, the place or the indentation of these fields in the chart.`;
 }
 
 function ownersOf(warning: string, objects: readonly KubeObject[]): string {
@@ -45,10 +45,7 @@ function ownersOf(warning: string, objects: readonly KubeObject[]): string {
   const owners = objects
     .filter((object) => has(object, path))
     .map(({ kind, metadata }) => objectName({ kind, ...metadata }));
-  if (owners.length === 0) return '';
-  const [first = '', second] = owners;
-  const rest = owners.length > 2 ? ` and ${owners.length - 2} more` : '';
-  return ` (${second === undefined ? first : `${first}, ${second}`}${rest})`;
+  return owners.length === 0 ? '' : ` (${someNames(owners, 2)})`;
 }
 
 /** Splits `spec.ports[0].portt` into `spec`, `ports`, `0`, `portt`. */

@@ -5,7 +5,7 @@
  * lease if its resourceVersion has not changed for `leaseSeconds`, by that run's clock. No two clocks are compared.
  */
 import { identityLimit, linkLimit, processLimit, shown, shownLink, type Holder } from './holder';
-import { isRecord } from '../kubernetes/json';
+import { isRecord, textOf } from '../kubernetes/json';
 import { lastWrite, type KubeObject, type ObjectRef } from '../kubernetes/object';
 import type { Revision, RevisionStatus } from '../release/release';
 import { workActions, type Work } from './work';
@@ -74,33 +74,29 @@ export function leaseRecord(object: KubeObject): LeaseRecord {
   const annotations = fields(fields(metadata)['annotations']);
   const { holderIdentity, leaseDurationSeconds, acquireTime, renewTime, leaseTransitions } = fields(spec);
   return {
-    holder: shown(text(holderIdentity), identityLimit),
-    link: shownLink(text(annotations[linkAnnotation]).slice(0, linkLimit)),
-    process: shown(text(annotations[processAnnotation]), processLimit),
+    holder: shown(textOf(holderIdentity), identityLimit),
+    link: shownLink(textOf(annotations[linkAnnotation]).slice(0, linkLimit)),
+    process: shown(textOf(annotations[processAnnotation]), processLimit),
     durationSeconds: durationOf(leaseDurationSeconds),
     acquiredAt: timestamp(acquireTime),
     renewedAt: timestamp(renewTime),
     transitions: isCount(leaseTransitions) ? leaseTransitions : 0,
-    resourceVersion: text(fields(metadata)['resourceVersion']),
-    work: readWork(text(annotations[workAnnotation])),
-    left: readLeft(text(annotations[leftAnnotation])),
+    resourceVersion: textOf(fields(metadata)['resourceVersion']),
+    work: readWork(textOf(annotations[workAnnotation])),
+    left: readLeft(textOf(annotations[leftAnnotation])),
     writtenAt: writtenAt(fields(metadata)),
   };
 }
 
 function writtenAt({ creationTimestamp, managedFields }: Record<string, unknown>): Date | undefined {
   const noted: unknown[] = Array.isArray(managedFields) ? managedFields : [];
-  const times = noted.map((entry) => ({ time: text(fields(entry)['time']) }));
-  const metadata = { name: '', creationTimestamp: text(creationTimestamp), managedFields: times };
+  const times = noted.map((entry) => ({ time: textOf(fields(entry)['time']) }));
+  const metadata = { name: '', creationTimestamp: textOf(creationTimestamp), managedFields: times };
   return lastWrite({ apiVersion, kind, metadata });
 }
 
 function fields(value: unknown): Record<string, unknown> {
   return isRecord(value) ? value : {};
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }
 
 /** Never shorter than `leaseSeconds`, because the holder trusts the lease that long whatever others write into it. */
@@ -114,7 +110,7 @@ function isCount(value: unknown): value is number {
 }
 
 function timestamp(value: unknown): string {
-  const time = text(value);
+  const time = textOf(value);
   const isTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.test(time);
   return isTime && !isNaN(Date.parse(time)) ? time : '';
 }

@@ -1,3 +1,5 @@
+import { base64 } from '../text/secrets';
+import { clipped } from '../text/foreignText';
 import { differences, missingFields, type Difference } from '../kubernetes/fieldDifferences';
 import { isItsOwn, ownersOf, type FieldOwner } from '../kubernetes/fieldOwners';
 import { lastField, pathText } from '../kubernetes/fieldPath';
@@ -164,12 +166,6 @@ function spelledAsKept(declared: KubeObject): KubeObject {
   return { ...declared, data: { ...data, ...Object.fromEntries(encoded) } };
 }
 
-function base64(text: string): string {
-  let binary = '';
-  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
-  return btoa(binary);
-}
-
 const ownershipMarks = new Set([
   'metadata.labels["app.kubernetes.io/managed-by"]',
   'metadata.annotations["meta.helm.sh/release-name"]',
@@ -221,18 +217,18 @@ const namedAtMost = 8;
 
 function wording(fields: readonly DriftedField[]): string {
   const phrases = fields.slice(0, namedAtMost).map(({ path, message, managers }) => {
-    return `${path} ${message}${managers.length === 0 ? '' : ` (set by ${managers.map(shortened).join(', ')})`}`;
+    return `${path} ${message}${managers.length === 0 ? '' : ` (set by ${managers.map(shortName).join(', ')})`}`;
   });
   const rest = fields.length > namedAtMost ? ` and ${fields.length - namedAtMost} more fields differ` : '';
   return phrases.join(', ') + rest;
 }
 
-function names(owners: readonly FieldOwner[]): string {
-  return [...new Set(owners.map(({ manager }) => shortened(manager)))].join(' and ');
+function shortName(manager: string): string {
+  return clipped(manager, 64);
 }
 
-function shortened(text: string): string {
-  return text.length > 64 ? `${text.slice(0, 63)}…` : text;
+function names(owners: readonly FieldOwner[]): string {
+  return [...new Set(owners.map(({ manager }) => shortName(manager)))].join(' and ');
 }
 
 function saying(ref: ObjectRef, { path, before: live, after: wanted, order }: Difference): string {
@@ -249,11 +245,7 @@ function isHarmless(value: unknown, field: string): boolean {
 }
 
 function shownValue(value: unknown): string {
-  return typeof value === 'string' ? shortenedImage(value) : JSON.stringify(value);
-}
-
-function shortenedImage(image: string): string {
-  return image.length > 200 ? `${image.slice(0, 199)}…` : image;
+  return typeof value === 'string' ? clipped(value, 200) : JSON.stringify(value);
 }
 
 /** The paths of fields that the API server does not know (structured-merge-diff, typed/validate.go). */

@@ -1,3 +1,4 @@
+import { clipped } from '../text/foreignText';
 import type { KubeObject } from '../kubernetes/object';
 import type { ReleaseState } from './history';
 import type { Revision } from './release';
@@ -63,15 +64,11 @@ const namedAtMost = 5;
 /** Returns `spec.replicas (set by kubectl through scale), data.text (set by kubectl-edit)`. */
 export function conflictWords(conflicts: readonly FieldConflict[]): string {
   const phrases = conflicts.slice(0, namedAtMost).map(({ field, manager: name, subresource }) => {
-    const through = subresource === '' ? '' : ` through ${shortened(subresource)}`;
-    return `${shortened(field)} (set by ${shortened(name)}${through})`;
+    const through = subresource === '' ? '' : ` through ${clipped(subresource, 120)}`;
+    return `${clipped(field, 120)} (set by ${clipped(name, 120)}${through})`;
   });
   const rest = conflicts.length > namedAtMost ? ` and ${conflicts.length - namedAtMost} more fields` : '';
   return phrases.join(', ') + rest;
-}
-
-function shortened(text: string): string {
-  return text.length > 120 ? `${text.slice(0, 119)}…` : text;
 }
 
 interface UpgradeMethod {

@@ -1,3 +1,4 @@
+import { isRecord, textOf } from '../kubernetes/json';
 import type { Redact } from '../text/secrets';
 import { revisionStatuses, type Hook, type Revision, type RevisionStatus } from './release';
 
@@ -5,7 +6,7 @@ import { revisionStatuses, type Hook, type Revision, type RevisionStatus } from 
 export type ReleaseRecord = Readonly<Record<string, unknown>>;
 
 export function isReleaseRecord(value: unknown): value is ReleaseRecord {
-  return isFields(value) && typeof value['name'] === 'string' && isRevisionNumber(value['version']);
+  return isRecord(value) && typeof value['name'] === 'string' && isRevisionNumber(value['version']);
 }
 
 /** Helm leaves out empty fields, so all fields except name and version may be missing. */
@@ -16,19 +17,19 @@ export function revisionOf(
   const info = fields(record['info']);
   const chart = fields(fields(record['chart'])['metadata']);
   return {
-    name: text(record['name']),
-    namespace: text(record['namespace']) || stored.namespace,
+    name: textOf(record['name']),
+    namespace: textOf(record['namespace']) || stored.namespace,
     revision: isRevisionNumber(record['version']) ? record['version'] : 0,
     status: statusOf(info['status']),
-    description: text(info['description']),
-    lastDeployed: text(info['last_deployed']),
-    chart: { name: text(chart['name']), version: text(chart['version']), appVersion: text(chart['appVersion']) },
+    description: textOf(info['description']),
+    lastDeployed: textOf(info['last_deployed']),
+    chart: { name: textOf(chart['name']), version: textOf(chart['version']), appVersion: textOf(chart['appVersion']) },
     ...annotationsOf(chart['annotations']),
-    ...(text(record['apply_method']) === '' ? {} : { applyMethod: text(record['apply_method']) }),
+    ...(textOf(record['apply_method']) === '' ? {} : { applyMethod: textOf(record['apply_method']) }),
     ...(isRevisionNumber(info['rollback_revision']) ? { rollbackRevision: info['rollback_revision'] } : {}),
-    manifest: text(record['manifest']),
+    manifest: textOf(record['manifest']),
     config: fields(record['config']),
-    notes: text(info['notes']),
+    notes: textOf(info['notes']),
     hooks: hooksOf(record['hooks']),
     labels: stored.labels,
     writtenAt: stored.writtenAt,
@@ -50,7 +51,7 @@ export function readableRevision(
 /** Removes secrets from the description. All fields that Helm deploys from stay unchanged. */
 export function withoutSecrets(record: ReleaseRecord, redact: Redact): ReleaseRecord {
   const info = fields(record['info']);
-  const description = text(info['description']);
+  const description = textOf(info['description']);
   return description === '' ? record : { ...record, info: { ...info, description: redact(description) } };
 }
 
@@ -132,12 +133,12 @@ function annotationsOf(value: unknown): Pick<Revision, 'chartAnnotations'> {
 
 function hooksOf(value: unknown): Hook[] {
   if (!Array.isArray(value)) return [];
-  return value.filter(isFields).map((hook) => ({
-    name: text(hook['name']),
-    kind: text(hook['kind']),
+  return value.filter(isRecord).map((hook) => ({
+    name: textOf(hook['name']),
+    kind: textOf(hook['kind']),
     events: Array.isArray(hook['events']) ? hook['events'].filter((event) => typeof event === 'string') : [],
-    lastPhase: text(fields(hook['last_run'])['phase']),
-    ...(text(hook['manifest']) === '' ? {} : { manifest: text(hook['manifest']) }),
+    lastPhase: textOf(fields(hook['last_run'])['phase']),
+    ...(textOf(hook['manifest']) === '' ? {} : { manifest: textOf(hook['manifest']) }),
   }));
 }
 
@@ -149,16 +150,8 @@ function isRevisionNumber(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
 }
 
-function isFields(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function fields(value: unknown): Record<string, unknown> {
-  return isFields(value) ? value : {};
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
+  return isRecord(value) ? value : {};
 }
 
 /** A change to a record in Helm's storage. */

@@ -1,3 +1,4 @@
+import { someNames } from '../text/someNames';
 import { isRecord } from '../kubernetes/json';
 import { isSame } from '../kubernetes/sameValue';
 import type { KubeObject } from '../kubernetes/object';
@@ -67,7 +68,7 @@ function chartText({ name, version, appVersion }: Chart): string {
 
 function valuesChange(wanted: Revision['config'], deployed: Revision['config']): string[] {
   const paths = changedPaths(wanted, deployed, '');
-  return paths.length === 0 ? [] : [`the values (${someOf(paths)})`];
+  return paths.length === 0 ? [] : [`the values (${someNames(paths, namedAtMost)})`];
 }
 
 /** Returns dotted paths. A list counts as one value. */
@@ -104,7 +105,7 @@ function textChange(what: string, wanted: string, deployed: string, namespace: s
   if (wanted === deployed) return [];
   const changes = objectChanges(wanted, deployed, namespace);
   if (changes === undefined) return [`${what} (it cannot be read)`];
-  if (changes.length > 0) return [`${what} (${someOf(changes)})`];
+  if (changes.length > 0) return [`${what} (${someNames(changes, namedAtMost)})`];
   // Numbers that are too long for a comparison by value are compared by their digits.
   return meaningOf(wanted) === meaningOf(deployed) ? [] : [`${what} (the text alone)`];
 }
@@ -147,12 +148,7 @@ function objectsByKey(manifest: string, namespace: string): Map<string, KubeObje
   }
 }
 
-function someOf(texts: readonly string[]): string {
-  const named = texts.slice(0, namedAtMost).join(', ');
-  return texts.length > namedAtMost ? `${named} and ${texts.length - namedAtMost} more` : named;
-}
-
-/** A chart that was rendered by a dry run. */
+/** The result of rendering a chart, before anything is changed. */
 export interface Rendering {
   manifest: string;
   hooks: readonly { name: string; kind: string; events: readonly string[]; manifest?: string }[];

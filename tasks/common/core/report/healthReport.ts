@@ -1,3 +1,5 @@
+import { someNames } from '../text/someNames';
+import { objectName } from '../kubernetes/manifest';
 import type { Ending } from './ending';
 import { adviceFor } from './advice';
 import type { FailureReason } from '../failure';
@@ -58,9 +60,7 @@ export function subjectOf(report: HealthReport): string {
 }
 
 function someOf(objects: readonly ReportedObject[]): string {
-  const names = objects.map(({ kind, name }) => `${kind}/${name}`);
-  const more = names.length > 3 ? ` and ${names.length - 3} more` : '';
-  return `${names.slice(0, 3).join(', ')}${more}`;
+  return someNames(objects.map(objectName), 3);
 }
 
 /** One sentence without line breaks and other invisible characters. */

@@ -411,7 +411,3 @@ export const causeCodes = Object.keys(causes) as readonly CauseCode[];
 export function rankOf(code: CauseCode): number {
   return causeCodes.indexOf(code);
 }
-
-export function isCauseCode(word: string): word is CauseCode {
-  return Object.hasOwn(causes, word);
-}

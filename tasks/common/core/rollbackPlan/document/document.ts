@@ -9,31 +9,6 @@ export function planJson(plan: RollbackPlan): string {
   return `${JSON.stringify(plan, undefined, 2)}\n`;
 }
 
-/** In characters. A ConfigMap holds at most 1 MiB. */
-const keptLimit = 700_000;
-
-/** Leaves out the longest differences if the plan is too long. The digest does not cover them. */
-export function keptPlanJson(plan: RollbackPlan, limit = keptLimit): string {
-  const whole = JSON.stringify(plan);
-  if (whole.length <= limit) return whole;
-  let over = whole.length - limit;
-  const bySize = plan.objects
-    .map((object, index) => ({ index, size: JSON.stringify([object.diff, object.changes, object.fields]).length }))
-    .sort((one, other) => other.size - one.size);
-  const dropped = new Set<number>();
-  for (const { index, size } of bySize) {
-    if (over <= 0) break;
-    dropped.add(index);
-    over -= size;
-  }
-  const objects = plan.objects.map((object, index) =>
-    dropped.has(index)
-      ? { ...object, diff: [], diffCut: object.diff.length + object.diffCut, changes: [], fields: [] }
-      : object,
-  );
-  return JSON.stringify({ ...plan, objects });
-}
-
 /** `isTimeProven` is false for a plan of an earlier version, whose digest does not cover its time. */
 type ReadPlan = { plan: RollbackPlan; isTimeProven: boolean } | { problem: string };
 

@@ -2,7 +2,6 @@ import { isCustomResource } from '../../kubernetes/groups';
 import type { ObjectRef } from '../../kubernetes/object';
 import { apiGroup } from '../../kubernetes/manifest';
 import type { NamedObject } from '../../helm/fence';
-import type { Revision } from '../../release/release';
 import type { PlannedObject, RollbackPlan } from '../model/types';
 
 /**
@@ -69,14 +68,6 @@ function named(object: Pick<PlannedObject, 'apiVersion' | 'namespace' | 'name' |
 
 export function refOfPlanned({ apiVersion, kind, namespace, name }: PlannedObject): ObjectRef {
   return namespace === '' ? { apiVersion, kind, name } : { apiVersion, kind, namespace, name };
-}
-
-/**
- * With server-side apply, Helm stops at the first field that another manager has set, for example scaled replicas
- * (measured with 4.1.4 and 4.2.3). The plan shows such fields as drift. Without it, Helm refuses the flag.
- */
-export function rollbackArguments({ applyMethod }: Pick<Revision, 'applyMethod'>): string[] {
-  return applyMethod === 'ssa' ? ['--force-conflicts'] : [];
 }
 
 export function changesNothing({ objects }: Pick<RollbackPlan, 'objects'>): boolean {

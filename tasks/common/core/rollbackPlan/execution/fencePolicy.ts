@@ -1,3 +1,4 @@
+import { someNames } from '../../text/someNames';
 import {
   onlyDeletionsOf,
   type FencedWrite,
@@ -121,9 +122,8 @@ function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | u
     ({ path }) => !isMadeUpAnew(path, wouldBe.kind),
   );
   if (changes.length === 0) return undefined;
-  const fields = changes.slice(0, differencesTold).map(({ path }) => pathText(path) || 'the whole object');
-  const more = changes.length > differencesTold ? ` and ${changes.length - differencesTold} more` : '';
-  return `it would not become what it became in the rehearsal (${fields.join(', ')}${more})`;
+  const fields = changes.map(({ path }) => pathText(path) || 'the whole object');
+  return `it would not become what it became in the rehearsal (${someNames(fields, differencesTold)})`;
 }
 
 /** Deletions that the fence held back and that the plan does not contain. A genuine Helm requests none. */

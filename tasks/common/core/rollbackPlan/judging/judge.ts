@@ -1,3 +1,4 @@
+import { someNames } from '../../text/someNames';
 import { sentence } from '../../report/ending';
 import { withoutObjects } from '../../helm/helmFailure';
 import type { KubeObject, ObjectRef } from '../../kubernetes/object';
@@ -89,15 +90,10 @@ function unserved(
     const kind = `${ref.kind} of ${ref.apiVersion}`;
     names.set(kind, [...(names.get(kind) ?? []), objectName(ref)]);
   }
-  return [...names].map(([kind, all]) => ({ kind, names: someOf(all) }));
+  return [...names].map(([kind, all]) => ({ kind, names: someNames(all, namedAtMost) }));
 }
 
 const namedAtMost = 10;
-
-function someOf(names: readonly string[]): string {
-  const named = names.slice(0, namedAtMost).join(', ');
-  return names.length > namedAtMost ? `${named} and ${names.length - namedAtMost} more` : named;
-}
 
 export function rehearsalFindings(
   rehearsal: Rehearsal | undefined,
@@ -146,7 +142,7 @@ function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }
     .map(({ ref }) => objectName(ref));
   if (names.length === 0) return '';
   const [is, object] = names.length === 1 ? ['is', 'an object'] : ['are', 'objects'];
-  return ` ${someOf(names)} ${is} there, but the present revision does not declare ${names.length === 1 ? 'it' : 'them'}: Helm ${helm.version} stops at such ${object}, Helm from 3.22 and from 4.2 on does not.`;
+  return ` ${someNames(names, namedAtMost)} ${is} there, but the present revision does not declare ${names.length === 1 ? 'it' : 'them'}: Helm ${helm.version} stops at such ${object}, Helm from 3.22 and from 4.2 on does not.`;
 }
 
 function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
@@ -269,9 +265,8 @@ function instanceWords({ ref, instances }: Candidate, { goWithIt }: PlannedObjec
   if (!isDefinition(ref)) return '';
   if (instances === undefined || instances === 'unread') return ' Which there are could not be read.';
   if (instances.length === 0) return ' There are none now.';
-  const more = instances.length > namedAtMost ? ` and ${instances.length - namedAtMost} more` : '';
-  const names = goWithIt.slice(0, namedAtMost).join(', ');
-  return ` There ${instances.length === 1 ? 'is' : 'are'} ${objectCount(instances.length)} now: ${names}${more}.`;
+  const names = someNames(goWithIt, namedAtMost);
+  return ` There ${instances.length === 1 ? 'is' : 'are'} ${objectCount(instances.length)} now: ${names}.`;
 }
 
 type DeletionCode = Extract<FindingCode, `Deletes${string}`> & keyof typeof deletionHazards;
@@ -444,14 +439,14 @@ export function trapFinding(name: string, pods: readonly string[], policy: Rollb
   const way = policy.allowPodDelete
     ? 'they are deleted after the rollback (allowPodDelete).'
     : 'set allowPodDelete, or delete them by hand after the rollback.';
-  const message = `${name} does not replace pods that are not ready (kubernetes#67250): ${someOf(pods)}; ${way}`;
+  const message = `${name} does not replace pods that are not ready (kubernetes#67250): ${someNames(pods, namedAtMost)}; ${way}`;
   return [finding('StatefulSetTrap', message, { object: name, isMomentary: true })];
 }
 
 function driftFindings(object: PlannedObject): PlanFinding[] {
   if (object.drift.length === 0) return [];
   const name = nameOfObject(object);
-  const paths = someOf(object.drift.map(({ path }) => path));
+  const paths = someNames(object.drift.map(({ path }) => path));
   return [
     finding(
       'DriftUndone',
@@ -464,7 +459,9 @@ function driftFindings(object: PlannedObject): PlanFinding[] {
 function orphans(judged: readonly Judged[]): PlanFinding[] {
   const names = judged.filter(({ object }) => object.fate === 'orphaned').map(({ object }) => nameOfObject(object));
   if (names.length === 0) return [];
-  return [finding('Orphaned', `In no manifest any more, but still there afterwards: ${someOf(names)}.`)];
+  return [
+    finding('Orphaned', `In no manifest any more, but still there afterwards: ${someNames(names, namedAtMost)}.`),
+  ];
 }
 
 function jobs(judged: readonly Judged[]): PlanFinding[] {

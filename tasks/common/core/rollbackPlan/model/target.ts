@@ -1,3 +1,4 @@
+import { clipped } from '../../text/foreignText';
 import { isUnhealthy, isVerified, sinceUninstall } from '../../release/history';
 import type { Revision } from '../../release/release';
 import { finding, type PlanFinding } from './findings';
@@ -177,6 +178,5 @@ export function numberList(numbers: readonly number[]): string {
 }
 
 export function shortened(text: string, most = 300): string {
-  const line = text.replace(/\s+/g, ' ').trim();
-  return line.length <= most ? line : `${line.slice(0, most).replace(/[\ud800-\udbff]$/, '')} ...`;
+  return clipped(text.replace(/\s+/g, ' ').trim(), most);
 }

@@ -1,3 +1,4 @@
+import { someNames } from '../../text/someNames';
 import { isHand, isItsOwn, ownersOf, writersOf, type FieldOwner } from '../../kubernetes/fieldOwners';
 import { changesOf, type Difference } from '../../kubernetes/fieldDifferences';
 import { pathText, type Path } from '../../kubernetes/fieldPath';
@@ -64,10 +65,9 @@ function changeOf(
       return who === undefined ? [] : [{ field: pathText(path) || 'the whole object', who }];
     });
   if (changes.length === 0) return undefined;
-  const fields = changes.slice(0, fieldsTold).map(({ field }) => field);
-  const more = changes.length > fieldsTold ? ` and ${changes.length - fieldsTold} more` : '';
+  const fields = changes.map(({ field }) => field);
   const names = [...new Set(changes.flatMap(({ who }) => who))];
-  return `was changed: ${fields.join(', ')}${more}${names.length === 0 ? '' : ` (by ${names.join(', ')})`}`;
+  return `was changed: ${someNames(fields, fieldsTold)}${names.length === 0 ? '' : ` (by ${names.join(', ')})`}`;
 }
 
 /** The managers that wrote a field; undefined if it was a working controller. */

@@ -1,3 +1,4 @@
+import { someNames } from '../../text/someNames';
 import type { KubeObject, ObjectRef } from '../../kubernetes/object';
 import { objectKey } from '../../kubernetes/manifest';
 import type { Rehearsal, RehearsedWrite } from '../../helm/rehearsal';
@@ -81,7 +82,6 @@ export function strayFields({ changes, written }: Suspect, reference: KubeObject
     changes === undefined
       ? changesOf(would, written).filter(({ path }) => !isHelmsMark(path) && !isMadeUpAnew(path, written.kind))
       : changes.filter(({ path, after }) => !isSame(valueAt(would, path), after));
-  if (strays.length === 0) return undefined;
-  const told = strays.slice(0, fieldsTold).map(({ path }) => pathText(path) || 'the whole object');
-  return told.join(', ') + (strays.length > fieldsTold ? ` and ${strays.length - fieldsTold} more` : '');
+  const names = strays.map(({ path }) => pathText(path) || 'the whole object');
+  return names.length === 0 ? undefined : someNames(names, fieldsTold);
 }

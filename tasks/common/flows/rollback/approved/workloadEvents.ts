@@ -1,5 +1,5 @@
 import { asTaskError } from '../../../core/failure';
-import { neutralise } from '../../../core/text/foreignText';
+import { clipped, neutralise } from '../../../core/text/foreignText';
 import { apiGroup } from '../../../core/kubernetes/manifest';
 import { refOfPlanned } from '../../../core/rollbackPlan/execution/execution';
 import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
@@ -38,7 +38,7 @@ export async function noteOnWorkloads(
         involvedObject: { ...ref, uid: live.metadata.uid, resourceVersion: live.metadata.resourceVersion },
         type: 'Normal',
         reason: 'RolledBack',
-        message: shortened(agent.redact(neutralise(agent.redact(message)))),
+        message: clipped(agent.redact(neutralise(agent.redact(message))), messageLimit),
         source: { component: 'helm-safe-deploy' },
         firstTimestamp: time.replace(/\.\d+/, ''),
         lastTimestamp: time.replace(/\.\d+/, ''),
@@ -55,8 +55,4 @@ export async function noteOnWorkloads(
 /** Built as kubectl does it: the time, and the resource version to distinguish two Events of one second. */
 function eventId(time: string, resourceVersion = '0'): string {
   return `${Date.parse(time).toString(16)}${Number(resourceVersion).toString(16)}`;
-}
-
-function shortened(text: string): string {
-  return text.length <= messageLimit ? text : `${text.slice(0, messageLimit).replace(/[\ud800-\udbff]$/, '')} ...`;
 }
