@@ -162,7 +162,6 @@ function serverAccess(server: string, environment: TaskEnvironment): ClusterAcce
   const proxy = agentProxy(new URL(server), environment) ?? proxyFor(new URL(server), inherited)?.href;
   const authorities = environment.variable('Agent.CAInfo');
   return {
-    context: '',
     server,
     skipTlsVerify: /^true$/i.test(environment.variable('Agent.SkipCertValidation') ?? ''),
     // As in the agent, these authorities are added to those of Node.

@@ -1,3 +1,4 @@
+import { kubeconfigFiles, kubeconfigSource } from './kubeconfig';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
@@ -7,8 +8,6 @@ import {
   serviceAccountKubeconfig,
   standaloneKubeconfig,
   type Kubeconfig,
-  type KubeconfigFiles,
-  type KubeconfigSource,
   type KubeconfigWishes,
 } from '../../core/kubernetes/kubeconfig';
 import type { PrivateFolder } from '../agent/privateFolder';
@@ -60,12 +59,6 @@ function readKubeconfig(request: ConnectionRequest, environment: TaskEnvironment
   }
 }
 
-const files: KubeconfigFiles = {
-  isAbsolute: (file) => path.isAbsolute(file),
-  join: (folder, file) => path.resolve(folder, file),
-  read: (file) => readFileSync(file),
-};
-
 function serviceConnectionKubeconfig(id: string, environment: TaskEnvironment): Kubeconfig {
   const connection = environment.serviceConnection(id);
   if (connection === undefined) {
@@ -96,7 +89,7 @@ function kubeconfigConnection(connection: ServiceConnection): Kubeconfig {
   if (text === undefined) throw new TaskError('ConnectionInvalid', `Reading ${origin}: it holds no kubeconfig.`);
   const context = connection.authorization('clusterContext');
   const wishes: KubeconfigWishes = { ...(context === undefined ? {} : { context }), ...commonWishes(connection) };
-  return standaloneKubeconfig([{ text, origin: `the kubeconfig of ${origin}` }], wishes, files);
+  return standaloneKubeconfig([{ text, origin: `the kubeconfig of ${origin}` }], wishes, kubeconfigFiles);
 }
 
 function serviceAccountConnection(connection: ServiceConnection): Kubeconfig {
@@ -122,22 +115,10 @@ function agentsKubeconfig(environment: NodeJS.ProcessEnv, podFolder: string): Ku
   const named = (environment['KUBECONFIG'] ?? '').split(path.delimiter).filter((file) => file !== '');
   const home = environment['HOME'] || environment['USERPROFILE'] || homedir();
   const wanted = named.length > 0 ? named : [path.join(home, '.kube', 'config')];
-  const sources = wanted.filter((file) => existsSync(file)).map(readSource);
+  const sources = wanted.filter((file) => existsSync(file)).map(kubeconfigSource);
   const filled = sources.filter(({ text }) => text.trim() !== '');
-  if (filled.length > 0) return standaloneKubeconfig(filled, helmWishes(environment), files);
+  if (filled.length > 0) return standaloneKubeconfig(filled, helmWishes(environment), kubeconfigFiles);
   return podKubeconfig(environment, podFolder, wanted);
-}
-
-function readSource(file: string): KubeconfigSource {
-  const source = { origin: `the kubeconfig ${file}`, folder: path.dirname(path.resolve(file)) };
-  try {
-    return { ...source, text: readFileSync(file, 'utf8') };
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new TaskError('ConnectionInvalid', `Reading ${source.origin}: it cannot be read (${code ?? 'unknown'}).`, {
-      cause,
-    });
-  }
 }
 
 function podKubeconfig(environment: NodeJS.ProcessEnv, folder: string, tried: readonly string[]): Kubeconfig {
@@ -164,7 +145,11 @@ function podKubeconfig(environment: NodeJS.ProcessEnv, folder: string, tried: re
     'current-context': 'pod',
   };
   const { context: _context, ...wishes } = helmWishes(environment);
-  return standaloneKubeconfig([{ text: JSON.stringify(config), origin: "the pod's service account" }], wishes, files);
+  return standaloneKubeconfig(
+    [{ text: JSON.stringify(config), origin: "the pod's service account" }],
+    wishes,
+    kubeconfigFiles,
+  );
 }
 
 function readIfThere(file: string): string | undefined {

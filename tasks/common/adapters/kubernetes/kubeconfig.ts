@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { parseDocument } from 'yaml';
 import { TaskError } from '../../core/failure';
+import { isRecord } from '../../core/kubernetes/json';
+import { standaloneKubeconfig, type KubeconfigFiles, type KubeconfigSource } from '../../core/kubernetes/kubeconfig';
 
-/** See client.authentication.k8s.io. */
+/** A credential plug-in of a kubeconfig (client.authentication.k8s.io). */
 export interface ExecPlugin {
   apiVersion: string;
   command: string;
@@ -13,7 +14,7 @@ export interface ExecPlugin {
   installHint: string | undefined;
 }
 
-/** Several may be set; a token wins, as in client-go. */
+/** The ways in which a user of a kubeconfig authenticates. Several may be set; a token wins, as in client-go. */
 export interface UserAccess {
   token?: string;
   tokenFile?: string;
@@ -26,9 +27,8 @@ export interface UserAccess {
   impersonation: Readonly<Record<string, string | string[]>>;
 }
 
-/** One context of a kubeconfig. Its files have been read, and its paths are absolute. */
+/** One context of a kubeconfig with everything that a request needs. Its paths are absolute. */
 export interface ClusterAccess {
-  context: string;
   /** Has no slash at the end, but may contain a path (Rancher). */
   server: string;
   ca?: Buffer;
@@ -39,209 +39,110 @@ export interface ClusterAccess {
   user: UserAccess;
 }
 
-type Fields = Record<string, unknown>;
+type Fields = Readonly<Record<string, unknown>>;
 
-interface Entry {
-  fields: Fields;
-  folder: string;
-}
+export const kubeconfigFiles: KubeconfigFiles = {
+  isAbsolute: (file) => path.isAbsolute(file),
+  join: (folder, file) => path.resolve(folder, file),
+  read: (file) => readFileSync(file),
+};
 
-interface Config {
-  clusters: Map<string, Entry>;
-  users: Map<string, Entry>;
-  contexts: Map<string, Entry>;
-  currentContext: string | undefined;
-}
-
-/**
- * Reads a kubeconfig, or several as in KUBECONFIG. Throws `ConnectionMissing` if the file or context does not exist,
- * and `InputInvalid` if it cannot be parsed. No message quotes the content, because it contains credentials.
- */
-export function readKubeconfig(location: string, contextName?: string): ClusterAccess {
-  const files = configFiles(location);
-  const config = merged(files.map((file) => ({ file, fields: readConfigFile(file) })));
-  const name = contextName || config.currentContext;
-  if (name === undefined) {
-    throw new TaskError('ConnectionMissing', `The kubeconfig ${location} has no current-context.`);
-  }
-  const context = entry(config.contexts, name, 'context', location).fields;
-  const cluster = entry(config.clusters, text(context['cluster']) ?? '', 'cluster', location);
-  const user = text(context['user']);
-  const access = clusterAccess(name, cluster, location);
-  const namespace = text(context['namespace']);
-  return {
-    ...access,
-    ...(namespace === undefined ? {} : { namespace }),
-    user: user === undefined ? { impersonation: {} } : userAccess(entry(config.users, user, 'user', location)),
-  };
-}
-
-function configFiles(location: string): string[] {
-  if (existsSync(location)) return [path.resolve(location)];
-  const files = location.split(path.delimiter).filter((file) => file !== '' && existsSync(file));
-  if (files.length > 0) return files.map((file) => path.resolve(file));
-  throw new TaskError('ConnectionMissing', `There is no kubeconfig at ${location}.`);
-}
-
-function readConfigFile(file: string): Fields {
-  let content: string;
+/** Throws `ConnectionInvalid` if the file cannot be read. */
+export function kubeconfigSource(file: string): KubeconfigSource {
+  const source = { origin: `the kubeconfig ${file}`, folder: path.dirname(path.resolve(file)) };
   try {
-    content = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new TaskError('ConnectionMissing', `The kubeconfig ${file} cannot be read: ${codeOf(error)}.`, {
-      cause: error,
-    });
-  }
-  const document = parseDocument(content, { logLevel: 'silent', prettyErrors: true });
-  const problem = document.errors[0];
-  if (problem !== undefined) {
-    const line = problem.linePos?.[0].line;
-    const where = line === undefined ? '' : ` in line ${line}`;
-    throw new TaskError('InputInvalid', `The kubeconfig ${file} is not valid YAML: ${problem.code}${where}.`);
-  }
-  const value = document.toJS() as unknown;
-  if (isFields(value)) return value;
-  throw new TaskError('InputInvalid', `The kubeconfig ${file} is not a mapping of clusters, users and contexts.`);
-}
-
-function merged(files: readonly { file: string; fields: Fields }[]): Config {
-  const config: Config = { clusters: new Map(), users: new Map(), contexts: new Map(), currentContext: undefined };
-  for (const { file, fields } of files) {
-    const folder = path.dirname(file);
-    collect(config.clusters, fields['clusters'], 'cluster', folder);
-    collect(config.users, fields['users'], 'user', folder);
-    collect(config.contexts, fields['contexts'], 'context', folder);
-    config.currentContext ??= text(fields['current-context']);
-  }
-  return config;
-}
-
-function collect(into: Map<string, Entry>, list: unknown, key: string, folder: string): void {
-  if (!Array.isArray(list)) return;
-  for (const item of list as unknown[]) {
-    if (!isFields(item)) continue;
-    const name = text(item['name']);
-    if (name === undefined || into.has(name)) continue;
-    const fields = item[key];
-    into.set(name, { fields: isFields(fields) ? fields : {}, folder });
+    return { ...source, text: readFileSync(file, 'utf8') };
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const message = `Reading ${source.origin}: it cannot be read (${code ?? 'unknown'}).`;
+    throw new TaskError('ConnectionInvalid', message, { cause });
   }
 }
 
-function entry(entries: Map<string, Entry>, name: string, kind: string, location: string): Entry {
-  const found = entries.get(name);
-  if (found !== undefined) return found;
-  const known = [...entries.keys()].map((each) => `"${each}"`).join(', ') || 'none';
-  throw new TaskError('ConnectionMissing', `The kubeconfig ${location} has no ${kind} "${name}" (it has: ${known}).`);
-}
-
-function clusterAccess(context: string, { fields, folder }: Entry, location: string): Omit<ClusterAccess, 'user'> {
-  const server = (text(fields['server']) ?? '').replace(/(?<!\/)\/+$/, '');
-  if (!/^https?:\/\/[^/]/i.test(server) || !URL.canParse(server)) {
-    throw new TaskError('InputInvalid', `The server of context "${context}" in ${location} is not an http(s) address.`);
-  }
-  const ca = material(fields, 'certificate-authority', folder);
-  const tlsServerName = text(fields['tls-server-name']);
-  const proxyUrl = text(fields['proxy-url']);
+/** Reads the current context of a kubeconfig. Throws `ConnectionInvalid`. No message quotes the content. */
+export function readKubeconfig(file: string): ClusterAccess {
+  const { server, namespace, cluster, user } = standaloneKubeconfig([kubeconfigSource(file)], {}, kubeconfigFiles);
   return {
-    context,
-    server,
-    skipTlsVerify: fields['insecure-skip-tls-verify'] === true,
-    ...(ca === undefined ? {} : { ca }),
-    ...(tlsServerName === undefined ? {} : { tlsServerName }),
-    ...(proxyUrl === undefined ? {} : { proxyUrl }),
+    server: server.replace(/(?<!\/)\/+$/, ''),
+    skipTlsVerify: cluster['insecure-skip-tls-verify'] === true,
+    user: userAccess(user),
+    ...given('ca', bytes(cluster['certificate-authority-data'])),
+    ...given('tlsServerName', text(cluster['tls-server-name'])),
+    ...given('proxyUrl', text(cluster['proxy-url'])),
+    ...given('namespace', namespace),
   };
 }
 
-function userAccess({ fields, folder }: Entry): UserAccess {
-  const user: UserAccess = { impersonation: impersonation(fields) };
-  const token = text(fields['token']);
-  const tokenFile = text(fields['tokenFile']) ?? text(fields['token-file']);
-  const username = text(fields['username']);
-  const certificate = material(fields, 'client-certificate', folder);
-  const key = material(fields, 'client-key', folder);
-  if (token !== undefined) user.token = token;
-  if (tokenFile !== undefined) user.tokenFile = path.resolve(folder, tokenFile);
-  if (username !== undefined) {
-    user.username = username;
-    user.password = text(fields['password']) ?? '';
-  }
-  if (certificate !== undefined) user.certificate = certificate;
-  if (key !== undefined) user.key = key;
-  if (isFields(fields['exec'])) user.exec = execPlugin(fields['exec'], folder);
-  const provider = fields['auth-provider'];
-  if (isFields(provider)) {
-    user.authProvider = { name: text(provider['name']) ?? '', config: texts(provider['config']) };
-  }
-  return user;
+function userAccess(user: Fields): UserAccess {
+  const username = text(user['username']);
+  const [exec, provider] = [user['exec'], user['auth-provider']];
+  return {
+    impersonation: impersonation(user),
+    ...given('token', text(user['token'])),
+    ...given('tokenFile', text(user['tokenFile'])),
+    ...(username === undefined ? {} : { username, password: text(user['password']) ?? '' }),
+    ...given('certificate', bytes(user['client-certificate-data'])),
+    ...given('key', bytes(user['client-key-data'])),
+    ...(isRecord(exec) ? { exec: execPlugin(exec) } : {}),
+    ...(isRecord(provider)
+      ? { authProvider: { name: text(provider['name']) ?? '', config: texts(provider['config']) } }
+      : {}),
+  };
 }
 
-/** As in client-go, a command with a slash is relative to the kubeconfig, and any other is searched on PATH. */
-function execPlugin(fields: Fields, folder: string): ExecPlugin {
-  const command = text(fields['command']) ?? '';
-  const env = Array.isArray(fields['env']) ? (fields['env'] as unknown[]) : [];
+function execPlugin(fields: Fields): ExecPlugin {
   return {
     apiVersion: text(fields['apiVersion']) ?? 'client.authentication.k8s.io/v1',
-    command: /[\\/]/.test(command) ? path.resolve(folder, command) : command,
-    args: Array.isArray(fields['args']) ? (fields['args'] as unknown[]).map(String) : [],
-    env: env.filter(isFields).map((each) => ({ name: text(each['name']) ?? '', value: text(each['value']) ?? '' })),
+    command: text(fields['command']) ?? '',
+    args: list(fields['args']).map(String),
+    env: list(fields['env'])
+      .filter(isRecord)
+      .map((each) => ({ name: text(each['name']) ?? '', value: text(each['value']) ?? '' })),
     provideClusterInfo: fields['provideClusterInfo'] === true,
     installHint: text(fields['installHint']),
   };
 }
 
 function impersonation(fields: Fields): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = {};
-  const user = text(fields['as']);
-  const uid = text(fields['as-uid']);
-  if (user !== undefined) headers['Impersonate-User'] = user;
-  if (uid !== undefined) headers['Impersonate-Uid'] = uid;
-  if (Array.isArray(fields['as-groups'])) {
-    headers['Impersonate-Group'] = (fields['as-groups'] as unknown[]).map(String);
-  }
-  const extra = fields['as-user-extra'];
-  if (!isFields(extra)) return headers;
-  for (const [name, values] of Object.entries(extra)) {
-    if (!Array.isArray(values)) continue;
-    headers[`Impersonate-Extra-${encodeURIComponent(name)}`] = (values as unknown[]).map(String);
-  }
-  return headers;
+  const extra = Object.entries(isRecord(fields['as-user-extra']) ? fields['as-user-extra'] : {});
+  const groups = list(fields['as-groups']).map(String);
+  return {
+    ...given('Impersonate-User', text(fields['as'])),
+    ...given('Impersonate-Uid', text(fields['as-uid'])),
+    ...(groups.length === 0 ? {} : { 'Impersonate-Group': groups }),
+    ...Object.fromEntries(
+      extra.flatMap(([name, values]) =>
+        list(values).length === 0 ? [] : [[`Impersonate-Extra-${encodeURIComponent(name)}`, list(values).map(String)]],
+      ),
+    ),
+  };
 }
 
-/** PEM from `X-data` (base64, which wins in client-go) or from the file in `X`. */
-function material(fields: Fields, name: string, folder: string): Buffer | undefined {
-  const data = text(fields[`${name}-data`]);
-  if (data !== undefined) return Buffer.from(data, 'base64');
-  const file = text(fields[name]);
-  if (file === undefined) return undefined;
-  const absolute = path.resolve(folder, file);
-  try {
-    return readFileSync(absolute);
-  } catch (error) {
-    const message = `The file ${absolute}, named as ${name} in the kubeconfig, cannot be read: ${codeOf(error)}.`;
-    throw new TaskError('ConnectionMissing', message, { cause: error });
-  }
+function given<Name extends string, Value>(name: Name, value: Value | undefined): { [Key in Name]?: Value } {
+  return value === undefined ? {} : ({ [name]: value } as { [Key in Name]: Value });
 }
 
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function bytes(base64: unknown): Buffer | undefined {
+  const encoded = text(base64);
+  return encoded === undefined ? undefined : Buffer.from(encoded, 'base64');
 }
 
-/** YAML reads a token or name of digits as a number. */
+function list(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** Accepts numbers, because YAML reads a token or name that consists of digits as a number. */
 function text(value: unknown): string | undefined {
   if (typeof value === 'number') return String(value);
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
 function texts(value: unknown): Record<string, string> {
-  if (!isFields(value)) return {};
-  return Object.fromEntries(Object.entries(value).flatMap(([name, each]) => entryOf(name, text(each))));
-}
-
-function entryOf(name: string, value: string | undefined): [string, string][] {
-  return value === undefined ? [] : [[name, value]];
-}
-
-function codeOf(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return code ?? String(error);
+  if (!isRecord(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, each]): [string, string][] => {
+      const known = text(each);
+      return known === undefined ? [] : [[name, known]];
+    }),
+  );
 }

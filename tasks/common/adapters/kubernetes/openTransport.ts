@@ -5,8 +5,6 @@ import { readKubeconfig, type ClusterAccess } from './kubeconfig';
 import { createTransport, defaultTiming, type Timing, type Transport } from './transport';
 
 export interface TransportChoices {
-  /** The default is the current context. */
-  context?: string;
   /** Ends every request with `Cancelled`. Leave it out if a cancelled task must still read. */
   signal?: AbortSignal;
   /** Called as soon as a token, password or key is read. */
@@ -18,18 +16,18 @@ export interface TransportChoices {
   timing?: Partial<Timing>;
 }
 
-/** Sends no request yet. Throws `ConnectionMissing` or `InputInvalid` if the kubeconfig cannot be used. */
+/** Sends no request yet. Throws `ConnectionInvalid` if the kubeconfig cannot be used. */
 export function openTransport(
   kubeconfigPath: string,
   choices: TransportChoices,
 ): { transport: Transport; access: ClusterAccess; timing: Timing } {
   const environment = choices.environment ?? process.env;
   const { signal, redact } = choices;
-  const access = readKubeconfig(kubeconfigPath, choices.context);
+  const access = readKubeconfig(kubeconfigPath);
   // Many simultaneous requests listen to one signal, which is no leak.
   if (signal !== undefined) setMaxListeners(0, signal);
   const credentials = credentialSource(access, {
-    reread: () => readKubeconfig(kubeconfigPath, choices.context),
+    reread: () => readKubeconfig(kubeconfigPath),
     environment,
     onSecret: choices.onSecret ?? (() => undefined),
     now: () => Date.now(),

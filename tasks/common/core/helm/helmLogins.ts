@@ -1,6 +1,6 @@
 import { readGoYaml } from '../kubernetes/goYaml';
 import { isRecord } from '../kubernetes/json';
-import { base64 } from '../text/secrets';
+import { base64 } from '../text/base64';
 import { userinfoSecrets } from '../text/secretSources';
 
 type Texts = Readonly<Record<string, string | undefined>>;

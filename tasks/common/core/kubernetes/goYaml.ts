@@ -1,3 +1,4 @@
+import { fromBase64 } from '../text/base64';
 import {
   isAlias,
   isMap,
@@ -227,13 +228,13 @@ function scalarValue(scalar: Scalar): unknown {
   const isPlain = scalar.type === 'PLAIN' || scalar.type === undefined;
   if (scalar.tag === undefined) return isPlain ? plainValue(text) : text;
   const tag = scalar.tag.startsWith(coreTag) ? scalar.tag.slice(coreTag.length) : '';
-  if (tag === 'binary') return fromBase64(text);
+  if (tag === 'binary') return binaryText(text);
   return ['int', 'float', 'bool', 'null'].includes(tag) ? plainValue(text) : text;
 }
 
-function fromBase64(text: string): string {
+function binaryText(text: string): string {
   try {
-    return new TextDecoder().decode(Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0)));
+    return fromBase64(text);
   } catch {
     throw new Unreadable('NO_BASE64');
   }

@@ -1,3 +1,5 @@
+import { base64, fromBase64 } from '../text/base64';
+import { isRecord } from './json';
 import { parseDocument } from 'yaml';
 import { TaskError } from '../failure';
 import { namesSecret, userinfoSecrets } from '../text/secretSources';
@@ -34,6 +36,8 @@ export interface Kubeconfig {
   /** JSON, which is also YAML. */
   text: string;
   server: string;
+  cluster: Fields;
+  user: Fields;
   /** The requested namespace, or else that of the context. */
   namespace?: string;
   /** Every credential, also decoded and line by line. Mask them before you do anything else. */
@@ -109,7 +113,7 @@ interface Config {
 
 function parseSource(source: KubeconfigSource): Config {
   const parsed = parseYaml(source);
-  if (!isFields(parsed))
+  if (!isRecord(parsed))
     throw invalid(source.origin, 'it is no kubeconfig: at its top is no mapping with clusters, users and contexts');
   return {
     clusters: entries(parsed['clusters'], 'cluster', source),
@@ -136,9 +140,9 @@ function parseYaml(source: KubeconfigSource): unknown {
 function entries(list: unknown, kind: 'cluster' | 'user' | 'context', source: KubeconfigSource): Map<string, Entry> {
   const found = new Map<string, Entry>();
   for (const item of Array.isArray(list) ? (list as unknown[]) : []) {
-    if (!isFields(item) || !isText(item['name']) || found.has(item['name'])) continue;
+    if (!isRecord(item) || !isText(item['name']) || found.has(item['name'])) continue;
     const fields = item[kind];
-    found.set(item['name'], { fields: isFields(fields) ? fields : {}, source });
+    found.set(item['name'], { fields: isRecord(fields) ? fields : {}, source });
   }
   return found;
 }
@@ -199,7 +203,7 @@ function inlinePem(
     return { ...rest, [names.data]: pemBase64(data.replace(/\s/g, ''), names.data, source.origin) };
   if (!isText(file)) return rest;
   const bytes = readNamed(file, names.file, source, files);
-  return { ...rest, [names.data]: pemBase64(toBase64(bytes), names.file, source.origin) };
+  return { ...rest, [names.data]: pemBase64(base64(bytes), names.file, source.origin) };
 }
 
 /** Helm reads the file again when the token changes. `token` is for programs that do not read the file. */
@@ -214,7 +218,7 @@ function withTokenFile(fields: Fields, source: KubeconfigSource, files: Kubeconf
 /** client-go starts a plug-in from the kubeconfig's folder if its command has a slash, and from PATH otherwise. */
 function withAbsolutePlugin(fields: Fields, source: KubeconfigSource, files: KubeconfigFiles): Fields {
   const plugin = fields['exec'];
-  if (!isFields(plugin) || !isText(plugin['command']) || !/[/\\]/.test(plugin['command'])) return fields;
+  if (!isRecord(plugin) || !isText(plugin['command']) || !/[/\\]/.test(plugin['command'])) return fields;
   return { ...fields, exec: { ...plugin, command: absolute(plugin['command'], 'exec.command', source, files) } };
 }
 
@@ -276,6 +280,8 @@ function written({ origin, cluster, user, namespace, secrets }: Parts): Kubeconf
   return {
     text: `${JSON.stringify(config, undefined, 2)}\n`,
     server,
+    cluster,
+    user,
     ...(namespace === undefined ? {} : { namespace }),
     secrets: [...new Set([...secrets, ...[server, proxy].flatMap(userinfoSecrets)].flatMap(withLines))],
   };
@@ -303,8 +309,8 @@ function decodeToken(token: string, origin: string): string {
   if (token === '') throw invalid(origin, 'it has no token');
   // The user pasted the token itself, and not the base64 from the Secret.
   if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return token;
-  const decoded = fromBase64(token)?.trim();
-  if (decoded !== undefined && /^[\x21-\x7e]+$/.test(decoded)) return decoded;
+  const plain = decoded(token)?.trim();
+  if (plain !== undefined && /^[\x21-\x7e]+$/.test(plain)) return plain;
   throw invalid(
     origin,
     "its token is not base64 of a token; copy `data.token` of the service account's Secret as it is",
@@ -313,8 +319,8 @@ function decodeToken(token: string, origin: string): string {
 
 /** Returns base64 of PEM that may already be encoded. */
 function pemBase64(text: string, field: string, origin: string): string {
-  if (text.includes('-----BEGIN')) return toBase64(new TextEncoder().encode(text));
-  if (fromBase64(text)?.includes('-----BEGIN') === true) return text;
+  if (text.includes('-----BEGIN')) return base64(text);
+  if (decoded(text)?.includes('-----BEGIN') === true) return text;
   throw invalid(origin, `its ${field} is not base64 of a PEM block (-----BEGIN ...)`);
 }
 
@@ -322,21 +328,21 @@ function userSecrets(user: Fields): string[] {
   const { token, username, password } = user;
   const key = textOf(user['client-key-data']);
   const provider = user['auth-provider'];
-  const providerConfig = isFields(provider) && isFields(provider['config']) ? provider['config'] : {};
+  const providerConfig = isRecord(provider) && isRecord(provider['config']) ? provider['config'] : {};
   const plugin = user['exec'];
   return [
     ...[token, password].filter(isText),
-    ...(isText(username) && isText(password) ? [toBase64(new TextEncoder().encode(`${username}:${password}`))] : []),
-    ...(key === undefined ? [] : [key, fromBase64(key) ?? '']),
+    ...(isText(username) && isText(password) ? [base64(`${username}:${password}`)] : []),
+    ...(key === undefined ? [] : [key, decoded(key) ?? '']),
     ...Object.entries(providerConfig).flatMap(([name, value]) => (namesSecret(name) && isText(value) ? [value] : [])),
-    ...(isFields(plugin) ? pluginSecrets(plugin) : []),
+    ...(isRecord(plugin) ? pluginSecrets(plugin) : []),
   ];
 }
 
 function pluginSecrets(plugin: Fields): string[] {
   const variables = Array.isArray(plugin['env']) ? (plugin['env'] as unknown[]) : [];
   const ofVariables = variables.flatMap((variable) => {
-    if (!isFields(variable) || !isText(variable['name']) || !isText(variable['value'])) return [];
+    if (!isRecord(variable) || !isText(variable['name']) || !isText(variable['value'])) return [];
     return namesSecret(variable['name']) ? [variable['value']] : [];
   });
   const words = Array.isArray(plugin['args']) ? (plugin['args'] as unknown[]).filter(isText) : [];
@@ -354,23 +360,13 @@ function withLines(secret: string): string[] {
   return [secret, ...lines].filter((line) => line !== '' && !(line.startsWith('-----') && !line.includes('\n')));
 }
 
-function toBase64(bytes: Uint8Array): string {
-  let binary = '';
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary);
-}
-
-function fromBase64(text: string): string | undefined {
+function decoded(text: string): string | undefined {
   if (!/^[A-Za-z0-9+/\s]+=*$/.test(text.trimEnd())) return undefined;
   try {
-    return new TextDecoder().decode(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)));
+    return fromBase64(text);
   } catch {
     return undefined;
   }
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isText(value: unknown): value is string {

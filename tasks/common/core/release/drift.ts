@@ -1,4 +1,4 @@
-import { base64 } from '../text/secrets';
+import { base64 } from '../text/base64';
 import { clipped } from '../text/foreignText';
 import { differences, missingFields, type Difference } from '../kubernetes/fieldDifferences';
 import { isItsOwn, ownersOf, type FieldOwner } from '../kubernetes/fieldOwners';

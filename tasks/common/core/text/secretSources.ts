@@ -1,4 +1,4 @@
-import { base64 } from './secrets';
+import { base64 } from './base64';
 
 /**
  * Returns the credentials in the userinfo of an address, in every form in which they are sent. Malformed addresses are

@@ -1,3 +1,4 @@
+import { base64 } from './base64';
 import { splitLines, withoutUnseen } from './foreignText';
 import { textFinder, type Range } from './textFinder';
 
@@ -65,12 +66,6 @@ function base64Inside(text: string, offset: number): string {
 
 function withoutQuotes(text: string): string {
   return /^(["'])(.*)\1$/s.exec(text)?.[2] ?? text;
-}
-
-export function base64(text: string): string {
-  let binary = '';
-  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
-  return btoa(binary);
 }
 
 function uriEncoded(text: string): string {

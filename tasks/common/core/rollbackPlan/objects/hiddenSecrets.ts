@@ -1,7 +1,8 @@
 import { isRecord } from '../../kubernetes/json';
 import type { KubeObject } from '../../kubernetes/object';
 import { isSecret } from '../../kubernetes/manifest';
-import { base64, maskingRedactor, secretForms, type Redact } from '../../text/secrets';
+import { base64, fromBase64 } from '../../text/base64';
+import { maskingRedactor, secretForms, type Redact } from '../../text/secrets';
 import type { SecretKey } from '../model/types';
 
 /** A state in which the object does not exist is absent. */
@@ -98,8 +99,7 @@ export function secretRedactor(objects: readonly KubeObject[]): Redact {
 
 function decoded(value: string): string[] {
   try {
-    const bytes = Uint8Array.from(atob(value), (byte) => byte.charCodeAt(0));
-    return [new TextDecoder('utf-8', { fatal: true }).decode(bytes)];
+    return [fromBase64(value, { fatal: true })];
   } catch {
     return [value];
   }
