@@ -125,7 +125,10 @@ function readSubject(read: InputReader, raw: RawInputs): { releaseName: string; 
     read.mistake({ input: 'workloads', problem });
   }
   if (!isGiven('workloads') && !isGiven('releaseName')) {
-    read.mistake({ input: 'releaseName', problem: 'give the release, or in workloads what is to be rolled back' });
+    read.mistake({
+      input: 'releaseName',
+      problem: 'give the release here, or the workloads to roll back in workloads',
+    });
   }
   return isGiven('workloads')
     ? { releaseName: plainWorkloadsLock, subject: { kind: 'workloads', workloads } }
@@ -140,7 +143,7 @@ function readWorkload(read: InputReader, { input, text, number }: InputLine): Wo
   if (name !== undefined && workloadKinds.includes(kind) && (name.group ?? 'apps') === 'apps') {
     return [{ kind, name: name.name }];
   }
-  const problem = `line ${number}: expected deployment/name, statefulset/name or daemonset/name: only these keep their past`;
+  const problem = `line ${number}: expected deployment/name, statefulset/name or daemonset/name: only these kinds have a history`;
   read.mistake({ input, holds: text, problem });
   return [];
 }
@@ -159,7 +162,11 @@ function readPolicy(read: InputReader): RollbackPolicy {
 function readCode(read: InputReader, { input, text, number }: InputLine): FindingCode[] {
   const code = allowableCodes.find((each) => each.toLowerCase() === text.toLowerCase());
   if (code !== undefined) return [code];
-  read.mistake({ input, holds: text, problem: `line ${number}: what can be allowed is ${allowableCodes.join(', ')}` });
+  read.mistake({
+    input,
+    holds: text,
+    problem: `line ${number}: the findings that can be allowed are ${allowableCodes.join(', ')}`,
+  });
   return [];
 }
 

@@ -15,7 +15,7 @@ import { readRollbackRequest } from './inputs';
 /** Less than the five minutes that a cancelled job has by default. */
 const resumeSeconds = 240;
 
-const nothingLeft = { result: 'Succeeded', message: 'There was nothing to carry on.' } as const;
+const nothingLeft = { result: 'Succeeded', message: 'There was nothing to resume.' } as const;
 
 /** The post-job phase of a step that was interrupted. */
 export function runResume(left: Interruption): void {
@@ -26,8 +26,8 @@ export function runResume(left: Interruption): void {
       const isBegun = left.action !== undefined;
       agent.log(
         isBegun
-          ? `The step ended in the middle of a rollback of release ${left.release} in namespace ${left.namespace}.`
-          : 'The step ended before it was over.',
+          ? `The step was interrupted during a rollback of release ${left.release} in namespace ${left.namespace}.`
+          : 'The step was interrupted.',
       );
       const children = environment.taskVariable(childrenVariable);
       const ended = await stopLeftProcesses(left.process, children, (line) => {

@@ -88,7 +88,7 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   const given = { valueFiles, values: values.values, extraArguments: extra.words };
   const dependencyUpdate = read.boolean('dependencyUpdate');
   if (dependencyUpdate && chart.kind === 'path' && chart.isSecret) {
-    const problem = `${secretProblem}; with dependencyUpdate Helm has to be given this path`;
+    const problem = `${secretProblem}; with dependencyUpdate, Helm needs this path on its command line`;
     read.mistake({ input: 'chart', problem });
   }
   const request: DeployRequest = {

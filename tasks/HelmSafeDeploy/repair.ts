@@ -20,8 +20,8 @@ export function runRepair(left: Interruption): void {
       const timeOver = timeoutSignal(request.cleanupTimeoutSeconds * 1000);
       agent.log(
         left.revision === 0
-          ? 'The step ended before it was over.'
-          : `The step ended in the middle of a change of release ${left.release} in namespace ${left.namespace}.`,
+          ? 'The step was interrupted.'
+          : `The step was interrupted during a change of release ${left.release} in namespace ${left.namespace}.`,
       );
       const children = agent.environment.taskVariable(childrenVariable);
       const ended = await stopLeftProcesses(left.process, children, (line) => {
@@ -46,7 +46,7 @@ export function runRepair(left: Interruption): void {
         repair({ ...start, ...ended, request: bounded, helm: createReleaseHelm(helmOptions) }, left),
       );
       // A report would look like a second deploy.
-      if (report.outcome === 'deployed') return { result: 'Succeeded', message: 'There was nothing to put in order.' };
+      if (report.outcome === 'deployed') return { result: 'Succeeded', message: 'There was nothing to repair.' };
       return publishRepair(agent, report);
     },
     () => ({}),

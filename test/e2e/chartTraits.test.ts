@@ -125,7 +125,10 @@ describe('features of charts that plain Helm installs', () => {
           write(folder, { 'templates/toy.yaml': custom(group, 'Toy') });
           const upgraded = await s.deploy({ helm, chart, set: ['text=b'] });
           assertOutcome(upgraded, 'deployed');
-          assert.match(upgraded.log, /record of revision 1 names Toy of \S+\/v1alpha1, .*written as \S+\/v1 there/);
+          assert.match(
+            upgraded.log,
+            /record of revision 1 names Toy of \S+\/v1alpha1, .*the task writes \S+\/v1 there/,
+          );
           assert.deepEqual([await s.field(place, 'metadata.uid'), await s.field(place, 'spec.text')], [uid, 'b']);
 
           await s.helm(helm, 'rollback', 'web', '1');
@@ -158,7 +161,10 @@ describe('features of charts that plain Helm installs', () => {
           assert.equal(await s.field(place, 'spec.text'), 'b');
           const rolledBack = await rollBack(s, planned, { helm, inputs });
           assertEnd(rolledBack, 'rolledBack');
-          assert.match(rolledBack.log, /record of revision 1 names Toy of \S+\/v1alpha1, .*written as \S+\/v1 there/);
+          assert.match(
+            rolledBack.log,
+            /record of revision 1 names Toy of \S+\/v1alpha1, .*the task writes \S+\/v1 there/,
+          );
           assert.deepEqual([await s.field(place, 'metadata.uid'), await s.field(place, 'spec.text')], [uid, 'a']);
         }),
       );
@@ -198,7 +204,7 @@ describe('features of charts that plain Helm installs', () => {
 
           const there = await s.deploy({ chart, helm, set: ['own=true'] });
           assertOutcome(there, 'failed', 'ApplyRejected');
-          assert.match(there.log, /Take the Namespace out of the chart .* Do not delete it/);
+          assert.match(there.log, /Remove the Namespace from the chart .* Do not delete it/);
         });
       } finally {
         await s.cluster.runKubectl('delete', 'namespace', namespace, '--ignore-not-found', '--wait=false');

@@ -619,8 +619,8 @@ describe('drift on a real API server', function () {
         const { drifts, held } = await state(namespace);
         assert.deepEqual(sentences(drifts), []);
         assert.deepEqual([...held].sort(), [
-          `ClusterRole/${namespace}-whole: rules differs, which is for clusterrole-aggregation-controller to set.`,
-          `Deployment/held in namespace ${namespace}: spec.replicas is 4, not 2, which is for kube-controller-manager to set.`,
+          `ClusterRole/${namespace}-whole: rules differs, which clusterrole-aggregation-controller may set.`,
+          `Deployment/held in namespace ${namespace}: spec.replicas is 4, not 2, which kube-controller-manager may set.`,
         ]);
       });
 

@@ -176,7 +176,7 @@ describe('leftovers of a failed revision', () => {
 
         const good = await deploy(large('three'));
         assertOutcome(good, 'deployed');
-        const told = /Helm's record of revision 2 has no room for it \(1 MiB\): fields and objects of them may stay/;
+        const told = /Helm's record of revision 2 has no room for it \(1 MiB\): their fields and objects may stay/;
         assert.equal(told.test(good.log), leaves !== 'nothing', good.log);
         const keys = Object.keys((await s.live('/api/v1/namespaces/$ns/configmaps/large-1'))?.['data'] ?? {});
         assert.ok(keys.some((key) => key.startsWith('three')));

@@ -230,7 +230,7 @@ describe('RolloutHealthCheck', () => {
     assertHealth(end, 'unhealthy', 'Unschedulable');
     assert.equal(end.outputs['canRollBack'], 'true', end.log);
     assert.equal(end.outputs['failedWorkload'], 'Deployment/web');
-    assert.match(end.outputs['gateInstructions'] ?? '', /Every workload has a revision before this one/);
+    assert.match(end.outputs['gateInstructions'] ?? '', /Every workload can be rolled back/);
   });
 
   scene('gate instructions have at most 4000 characters, and no log text acts in them @real-node', async (s) => {

@@ -97,7 +97,7 @@ describe('pre-existing objects', () => {
       const next = await s.deploy({ ...other, set: bare, inputs: { lockTimeout: '2m' } });
       assertOutcome(next, 'recovered');
       assert.deepEqual(content(await s.live(theirs)), before, next.log);
-      assert.match(next.log, /ConfigMap\/web in namespace \S+ is put back as it was before the deploy/);
+      assert.match(next.log, /ConfigMap\/web in namespace \S+ was restored to its state before the deploy/);
       assert.equal(await s.live(only), undefined);
       assert.equal(await s.live(kept.replace('web', 'shop')), undefined);
     });

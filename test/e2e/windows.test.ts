@@ -95,7 +95,7 @@ describe('the task on Windows, as far as Wine behaves like Windows', function ()
     const end = await s.deploy({ helm: batch, chart: 'C:\\none\\chart', inputs: bad }, onWindows());
     assert.equal(end.result, 'Failed', end.log);
     const said = end.job.issues.map(({ message }) => message).join('\n');
-    assert.ok(said.includes(`helmPath holds "${batch}"; a file which is no .exe`), said);
+    assert.ok(said.includes(`helmPath holds "${batch}"; a file which is not an .exe`), said);
     assert.match(said, /give the path of the helm\.exe/);
     assert.match(said, /timeout holds "5"/);
     assert.match(said, /chart holds "C:\\none\\chart"; there is no such chart/);

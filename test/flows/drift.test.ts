@@ -316,6 +316,6 @@ describe('detecting drift', () => {
     assert.deepEqual(await driftOf({ agent, cluster, signal }, manifestOf(many), name), []);
     const line = (index: number): string =>
       `ConfigMap/c${index} was compared by its declared fields alone, without a dry run: The API server will not.`;
-    assert.deepEqual(agent.lines, [...[0, 1, 2, 3, 4].map(line), 'The same goes for 15 more.']);
+    assert.deepEqual(agent.lines, [...[0, 1, 2, 3, 4].map(line), 'The same applies to 15 more.']);
   });
 });

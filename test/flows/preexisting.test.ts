@@ -20,7 +20,7 @@ describe('a deploy and pre-existing objects', () => {
     const log = on.agent.lines.join('\n');
     assert.match(log, /2 objects of the chart exist already/);
     assert.match(log, /Secret\/password in namespace prod: it belongs to no Helm release/);
-    assert.match(log, /Secret\/password in namespace prod is put back as it was before the deploy/);
+    assert.match(log, /Secret\/password in namespace prod was restored to its state before the deploy/);
     assert.doesNotMatch(log, /b25jZQ|Y2hhcnQ/);
   });
 
@@ -71,7 +71,7 @@ describe('a deploy and pre-existing objects', () => {
     for (const object of byHand) assert.ok(liveObject(on.cluster, object));
     assert.match(
       next.agent.lines.join('\n'),
-      /ConfigMap\/settings is declared no longer, but stays: it was there before revision 2/,
+      /ConfigMap\/settings is no longer declared, but stays: it existed before revision 2/,
     );
   });
 
@@ -136,7 +136,7 @@ describe('a deploy and pre-existing objects', () => {
     const on = await scene({ ...served, chart: works });
     on.cluster.unreadable.add('Secret');
     await deploy(on.context);
-    assert.match(on.agent.lines.join('\n'), /Whether Secret\/password exists already is not known/);
+    assert.match(on.agent.lines.join('\n'), /not known whether Secret\/password exists already/);
   });
 
   it('an object that cannot be restored is named, its copy is kept, and the next run tries again', async () => {
@@ -150,7 +150,7 @@ describe('a deploy and pre-existing objects', () => {
     assert.equal(first.report?.outcome, 'rolledBack');
     assert.match(
       first.agent.warnings.join('\n'),
-      /ConfigMap\/settings in namespace prod could not be put back .*A webhook says no\..*Secret\/helm-safe-deploy\.preexisting\.shop/,
+      /ConfigMap\/settings in namespace prod could not be restored .*A webhook says no\..*Secret\/helm-safe-deploy\.preexisting\.shop/,
     );
     assert.equal(on.storage.kept.size, 2);
     on.cluster.patch = patch;

@@ -215,7 +215,7 @@ describe('a rollback to an object version that the API server no longer serves',
     const digest = await plan(on);
     assert.match(
       on.plans.stored.get(digest)?.text ?? '',
-      /"OmittedApi"[^}]*PodSecurityPolicy of policy\/v1beta1, [^}]*left out/,
+      /"OmittedApi"[^}]*PodSecurityPolicy of policy\/v1beta1, [^}]*the task removes it/,
     );
     assert.equal(outcome(await rollBack(on, digest)), 'rolledBack');
     assert.doesNotMatch(manifests(on), /PodSecurityPolicy/);

@@ -118,7 +118,7 @@ describe('the input arguments', () => {
 
   for (const text of ['other-release', './chart', '--skip-crds x', '-- x', '-', "''", '--a=b c']) {
     it(`a word that is not a flag is refused: ${text}`, () => {
-      assert.match(refused(text).join('\n'), /it is no flag.*releaseName/);
+      assert.match(refused(text).join('\n'), /it is not a flag.*releaseName/);
     });
   }
 
@@ -202,8 +202,8 @@ describe('the input arguments, checked against the help of the Helm in use', () 
 
   for (const [text, expected] of [
     ['--later', /^--later: this Helm does not list it/],
-    ['--foo /w/other-chart', /^--foo: .*not list[^]*other-chart: it is no flag/],
-    ['--skip-crds /w/other-chart', /^\/w\/other-chart: it is no flag/],
+    ['--foo /w/other-chart', /^--foo: .*not list[^]*other-chart: it is not a flag/],
+    ['--skip-crds /w/other-chart', /^\/w\/other-chart: it is not a flag/],
     ['--color --install', /^$/],
     ['--skip-crds --install', /^--install: the task owns/],
     ['--ca-file', /^--ca-file: it has no value/],

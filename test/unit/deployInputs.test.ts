@@ -259,12 +259,12 @@ describe('the inputs of HelmSafeDeploy', () => {
     [
       'oci and repository',
       { chart: 'oci://a/b', chartRepository: 'https://example.org' },
-      /chartRepository holds "https:\/\/example\.org"; chart is a whole address/,
+      /chartRepository holds "https:\/\/example\.org"; chart is already a full address/,
     ],
     [
       'registry as repository',
       { chart: 'b', chartRepository: 'oci://a' },
-      /chartRepository holds "oci:\/\/a"; a registry is no repository/,
+      /chartRepository holds "oci:\/\/a"; a registry is not a repository/,
     ],
     [
       'repository without a scheme',
@@ -286,7 +286,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       { valueFiles: 'bad.yaml' },
       /valueFiles, line 1 holds "bad\.yaml"; this file is not YAML at line 1/,
     ],
-    ['values file a list', { valueFiles: 'list.yaml' }, /no mapping of names/],
+    ['values file a list', { valueFiles: 'list.yaml' }, /not a mapping of names/],
     ['values file locked', { valueFiles: 'locked.yaml' }, /cannot be read by the user/],
     ['values file a folder', { valueFiles: 'charts' }, /this is a folder/],
     ['values from standard input', { valueFiles: '-' }, /no standard input/],
@@ -330,8 +330,8 @@ describe('the inputs of HelmSafeDeploy', () => {
 
   it('an ambiguous value gives a warning with its place', () => {
     assert.deepEqual(read({ ...least, valueFiles: 'a.yaml\ntwo.yaml', set: 'a="x"' }).warnings, [
-      'valueFiles, line 2: this file holds 2 YAML documents: Helm 3 reads the first alone, Helm 4 merges all of them; give each a file of its own.',
-      'set, line 1: the quotes around a value are part of it, since no shell takes them away; leave them out, or use setLiteral where they are meant.',
+      'valueFiles, line 2: this file holds 2 YAML documents: Helm 3 reads only the first, Helm 4 merges them all; put each into its own file.',
+      'set, line 1: the quotes around a value are part of it, because no shell removes them; leave them out, or use setLiteral if you mean them.',
     ]);
   });
 
@@ -349,14 +349,14 @@ describe('the inputs of HelmSafeDeploy', () => {
     ['a chart with a password', { chart: 'https://u:pa55@example.org/c.tgz' }, '', /^Input chart: it holds a password/],
     ['a registry with a password', { chart: 'oci://u:pa55@example.org/c' }, '', /^Input chart: .*helm registry login/],
     ['a registry with a secret', { chart: 'oci://hunter22.example.org/c' }, 'hunter22', /^Input chart: it holds a secret.*registry login/],
-    ['a chart of a repository with a secret', { chart: 'bitnami/hunter22' }, 'hunter22', /^Input chart: it holds a secret.*no secret variable/],
+    ['a chart of a repository with a secret', { chart: 'bitnami/hunter22' }, 'hunter22', /^Input chart: it holds a secret.*do not keep it in a secret variable/],
     ['a repository with a token', { chart: 'b', chartRepository: 'https://example.org/?access_token=hunter22' }, 'hunter22', /^Input chartRepository: it holds/],
     ['a repository with a secret', { chart: 'b', chartRepository: 'https://example.org/hunter22' }, 'hunter22', /^Input chartRepository: it holds a secret/],
     ['a version', { chart: 'a/b', chartVersion: '1.0.0-hunter22' }, 'hunter22', /^Input chartVersion: it holds a secret/],
     ['a values address that is not https', { valueFiles: 'http://example.org/v.yaml?sig=hunter22' }, 'hunter22', /^Input valueFiles, line 1: .*https addresses only/],
     ['a values address for a plug-in', { valueFiles: 's3://hunter22@b/v.yaml' }, 'hunter22', /https addresses only/],
     ['a chart path that Helm must see', { chart: 'charts/shop', dependencyUpdate: 'true' }, 'shop', /^Input chart: it holds a secret.*dependencyUpdate/],
-    ['a chart that looks like a flag', { chart: '--post-renderer=x' }, '', /^Input chart holds "--post-renderer=x"; Helm would take it for a flag/],
+    ['a chart that looks like a flag', { chart: '--post-renderer=x' }, '', /^Input chart holds "--post-renderer=x"; Helm would read it as a flag/],
   ] as const) {
     it(`an argument that may not stand on a command line is refused: ${name}`, () => {
       const message = mistakes({ ...least, ...given }, ...(secret === '' ? [] : [secret]));

@@ -90,7 +90,7 @@ describe('the ending of a flow', () => {
     const ending = endingOfRollout(verdict({ decisive: workload({ cause: crash }), timedOut: true }));
     assert.equal(ending.reason, 'CrashLoop');
     assert.equal(ending.timedOut, true);
-    assert.equal(ending.message, 'Container main exits with code 1. The time for it is over.');
+    assert.equal(ending.message, 'Container main exits with code 1. The timeout has passed.');
   });
 
   it('a plain timeout names what may hide the cause, and has no start time', () => {
@@ -100,7 +100,7 @@ describe('the ending of a flow', () => {
     const one = verdict({ decisive, workloads: [decisive], timedOut: true, unread });
     assert.equal(
       endingOfRollout(one).message,
-      'Deployment/web was not healthy in time: 0 of 1. The cause may be hidden: what could not be read is of kind Pod, Event.',
+      'Deployment/web was not healthy in time: 0 of 1. The cause may be hidden, because these kinds could not be read: Pod, Event.',
     );
     assert.equal(endingOfRollout({ ...one, unread: [] }).message, late.message);
     assert.equal(reportedObjects(one)[0]?.since, '');

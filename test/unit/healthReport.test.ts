@@ -220,8 +220,8 @@ describe('the gate instructions', () => {
   });
 
   it('say when there is no rollback target', () => {
-    assert.match(gateInstructions(report({ rollbackRevision: null })), /There is no revision to go back to\./);
-    assert.match(gateInstructions(report({ release: '', canRollBack: true })), /Every workload has a revision before/);
+    assert.match(gateInstructions(report({ rollbackRevision: null })), /There is no revision to roll back to\./);
+    assert.match(gateInstructions(report({ release: '', canRollBack: true })), /Every workload can be rolled back/);
     assert.doesNotMatch(gateInstructions(report({ release: '', canRollBack: false })), /revision before/);
   });
 

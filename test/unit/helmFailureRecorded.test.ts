@@ -31,7 +31,7 @@ const webhookDown = { reason: 'ApplyRejected', next: /^A webhook of the cluster 
 const schema: Meaning = { reason: 'ApplyRejected', next: /does not fit the schema/, object: 'Deployment/web' };
 const nobodys: Meaning = {
   reason: 'ApplyRejected',
-  next: /^The object was not made by Helm.*take-ownership/,
+  next: /^Helm did not create the object.*take-ownership/,
   ...plain,
 };
 const nameless: Meaning = { reason: 'ChartInvalid', next: /fixed metadata\.name/ };

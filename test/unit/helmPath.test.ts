@@ -53,7 +53,7 @@ describe('the input helmPath', () => {
       assert.throws(() => read('win32', file), {
         reason: 'InputInvalid',
         message: new RegExp(
-          `helmPath holds "${file.replaceAll(/[\\.]/g, '\\$&')}"; .* no \\.exe.*path of the helm\\.exe`,
+          `helmPath holds "${file.replaceAll(/[\\.]/g, '\\$&')}"; .* not an \\.exe.*path of the helm\\.exe`,
         ),
       });
     });

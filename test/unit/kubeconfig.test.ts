@@ -124,7 +124,7 @@ describe('the kubeconfig that the task writes', () => {
   for (const proxy of ['http://me:pa/ss@proxy:3128', 'me:geheim@proxy', 'ftp://proxy', '::', 'http://[::']) {
     it(`an unreadable proxy-url is refused without showing it: ${proxy}`, () => {
       const said = refusal(() => standalone(of({ 'proxy-url': proxy }, {})));
-      assert.match(said, /its proxy-url is no address of a proxy/);
+      assert.match(said, /its proxy-url is not the address of a proxy/);
       assert.ok(!said.includes('pa/ss') && !said.includes('geheim'), said);
     });
   }
@@ -185,9 +185,9 @@ describe('the kubeconfig that the task writes', () => {
 
   for (const [name, text, wishes, expected] of [
     ['no YAML', 'a: [geheim', {}, /it is not YAML at line 1/],
-    ['no mapping', 'geheim', {}, /no kubeconfig/],
+    ['no mapping', 'geheim', {}, /not a kubeconfig/],
     ['unknown anchor', 'a: *geheim', {}, /anchor/],
-    ['empty', '', {}, /no kubeconfig/],
+    ['empty', '', {}, /not a kubeconfig/],
     ['no context', 'clusters: []', {}, /no context is chosen.*it has none/],
     ['context not found', two, { context: 'test' }, /it has no context "test" \(it has dev, prod\)/],
     [
@@ -204,7 +204,7 @@ describe('the kubeconfig that the task writes', () => {
     ],
     ['user not found', two.replace('user: u1', 'user: gone'), {}, /context "dev" names the user "gone"/],
     ['no server', of({ server: '' }, {}), {}, /no address/],
-    ['no address', of({ server: 'ftp://x' }, {}), {}, /server is no address/],
+    ['no address', of({ server: 'ftp://x' }, {}), {}, /server is not an address/],
     [
       'authority not base64',
       of({ 'certificate-authority-data': 'geheim!' }, {}),

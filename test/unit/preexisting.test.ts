@@ -269,7 +269,7 @@ describe('restoring a pre-existing object', () => {
       'what somebody made anew is left alone',
       secretBefore,
       object('Secret', { data: {} }, { ...on, uid: 'u2' }),
-      { action: 'leave', why: 'somebody has deleted it and made a new one' },
+      { action: 'leave', why: 'somebody has deleted it and created a new one' },
     ],
     [
       'what Helm made anew (--force) becomes what it was',

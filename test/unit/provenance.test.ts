@@ -40,7 +40,7 @@ describe('the provenance of a Helm', () => {
     ],
     ['the commit of another release', `v4.1.3 ${commit414} clean go1.25.5`, 'unknown', /is commit c94d381b/],
     ['a changed source tree', `v4.1.4 ${commit414} dirty go1.25.5`, 'unknown', /changed source tree \(dirty\)/],
-    ['an unknown source tree', `v4.1.4 ${commit414}  go1.25.5`, 'unknown', /changed source tree \(it does not say/],
+    ['an unknown source tree', `v4.1.4 ${commit414}  go1.25.5`, 'unknown', /changed source tree \(unknown state/],
     ['a build between two tags', `v4.1.4+unreleased ${commit414} clean go1.25.5`, 'unknown', /no release/],
     ['a version that was never released', `v4.0.3 ${someCommit} clean go1.25.5`, 'unknown', /no release v4\.0\.3/],
     ['a pre-release that was never released', `v4.2.0-rc.9 ${someCommit} clean go1.25.5`, 'unknown', /no release/],
@@ -54,8 +54,8 @@ describe('the provenance of a Helm', () => {
     ['a newer one with half a commit', 'v4.99.0 0123456 clean go1.26', 'unknown', /«0123456» is not a commit/],
     ['a newer build between two tags', `v4.99.0+unreleased ${someCommit} clean go1.26`, 'unknown', /no release/],
     ['a newer build without a patch version', `v4.99 ${someCommit} clean go1.26`, 'unknown', /no release/],
-    ['nothing', '', 'unknown', /does not say how it was built/],
-    ['a wrapper that prints something else', 'deploying for you\nok', 'unknown', /does not say how it was built/],
+    ['nothing', '', 'unknown', /does not report how it was built/],
+    ['a wrapper that prints something else', 'deploying for you\nok', 'unknown', /does not report how it was built/],
     ['a wrapper that prints something before', `hello\nv4.1.4 ${commit414} clean go1.25.5\n`, 'release'],
   ];
   for (const [what, answer, from, problem] of cases) {

@@ -275,7 +275,7 @@ describe('the summary page', () => {
   });
 
   it('says in one line that all objects exist', () => {
-    assert.match(summaryOf(report({ objects: [reported({ health: 'healthy' })] })), /The object is there and ready\./);
+    assert.match(summaryOf(report({ objects: [reported({ health: 'healthy' })] })), /The object exists and is ready\./);
   });
 
   it('leaves out the rows of unknown values', () => {

@@ -87,7 +87,7 @@ describe('the inputs of ApproveAndRollback', () => {
     const { policy } = read({ releaseName: 'web', allow: 'toomanydeletions\nDeletesNamespace' }).rollback;
     assert.deepEqual(policy.allow, ['TooManyDeletions', 'DeletesNamespace']);
     const said = mistakes({ releaseName: 'web', allow: 'TooManyDeletions\nDeletesTargetObject' });
-    assert.match(said, /line 2: what can be allowed is .*DeletesPersistentVolumeClaim/);
+    assert.match(said, /line 2: the findings that can be allowed are .*DeletesPersistentVolumeClaim/);
   });
 
   it('irreversible revisions are given on lines or with commas', () => {

@@ -80,8 +80,8 @@ describe('a record with API versions that are no longer served', () => {
     assert.deepEqual([lostScaler, lostPolicy, lostToy].map(isRenewable), [true, true, false]);
     assert.match(
       renewalWords(lostScaler, 3),
-      /record of revision 3 names .* autoscaling\/v2beta2, .*written as autoscaling\/v2 /,
+      /record of revision 3 names .* autoscaling\/v2beta2, .*the task writes autoscaling\/v2 /,
     );
-    assert.match(renewalWords(lostPolicy, 3), /in any version: it is left out/);
+    assert.match(renewalWords(lostPolicy, 3), /in any version: the task removes it/);
   });
 });

@@ -189,7 +189,7 @@ describe("values for Helm's command line", () => {
   for (const [name, given, expected] of [
     ['a whole number', { set: ['pin=123456789'] }, /^set, line 1.*setString/],
     ['a whole number in a list', { set: ['pins={123456789}'] }, /valueFiles/],
-    ['a whole number of three', { set: ['a=1', 'b=123456789'] }, /^set, line 2.*float.*not as a secret/],
+    ['a whole number of three', { set: ['a=1', 'b=123456789'] }, /^set, line 2.*float.*make the variable not secret/],
     ['a whole number at an index', { set: ['pins[0]=123456789'] }, /item of a list.*setString.*valueFiles/],
     ['an overlap that comes later', { set: ['a=123456789x', 'a.b=1'] }, /same key.*valueFiles/],
     ['an item that Helm drops at the end of a line', { set: ['m[0].a=123456789x', 'm[0].b='] }, /same key/],
@@ -228,7 +228,7 @@ describe("values for Helm's command line", () => {
     ['a path of Windows', { set: ['a=C:\\dir'] }, /backslash.*setLiteral/],
     ['a path of Windows to a file', { setFile: ['a=certs\\ca.pem'] }, /backslash.*write \//],
     ['a regular expression', { setString: ['a=x\\d+'] }, /backslash.*setLiteral/],
-    ['quotes that were to hold a comma', { set: ['a="x,b=y"'] }, /quotes keep no comma/],
+    ['quotes that were to hold a comma', { set: ['a="x,b=y"'] }, /quotes do not protect a comma/],
   ] as const) {
     it(`refused, because it must be a mistake: ${name}`, () => {
       const { mistakes } = plan({ ...given } as unknown as Given);

@@ -20,8 +20,8 @@ describe('values files', () => {
   for (const [text, problem] of [
     ['a: [geheim\n', /^is not YAML at line 2, column 1 \(/],
     ['a: 1\n  geheim: 2\n', /line 1, column 4/],
-    ['- geheim\n', /no mapping/],
-    ['geheim', /no mapping/],
+    ['- geheim\n', /not a mapping/],
+    ['geheim', /not a mapping/],
     ['a: {{ geheim }}\n', /key that is a mapping/],
     ['a: *geheim\n', /anchor/],
   ] as const) {

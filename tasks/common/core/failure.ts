@@ -86,7 +86,7 @@ export const advice: Record<FailureReason, string> = {
   ReleaseMissing: 'Check the name of the release and the namespace.',
   WorkloadMissing: 'Check the names of the workloads, the selector and the namespace.',
   HookFailed: 'Read the log of the hook above. Helm did nothing after that hook.',
-  ApplyRejected: 'The API server refused an object of the chart; its answer above says which and why.',
+  ApplyRejected: 'The API server refused an object of the chart; its answer above names the object and the reason.',
   FieldConflict:
     'Remove the field from the chart if its manager should set it, add --force-conflicts to the input arguments if the chart should set it, or set it back to the value of the chart with kubectl.',
   HelmFailed: "Helm failed for a reason that this task does not know; Helm's error is in the log above.",
@@ -97,8 +97,7 @@ export const advice: Record<FailureReason, string> = {
     'Run the step with action: plan first, and give its output planDigest to this step, with the same other inputs.',
   PlanExpired: 'Make a new plan and have it approved: the cluster may have changed since an approver saw this one.',
   PlanChanged: 'Make a new plan, look at what has changed, and have it approved.',
-  PlanRefused:
-    'Read the refusals above; those that the input allow may name can be switched off there, if you know better.',
+  PlanRefused: 'Read the refusals above. If you accept the risk, name in the input allow those that it accepts.',
   ApprovalMissing: 'Have the plan approved in the way that the input approval asks for, then run this stage again.',
   Cancelled: 'Run the pipeline again when you are ready.',
   TimedOut: 'Raise the timeout if the work was merely slow; the log above says what it was waiting for.',

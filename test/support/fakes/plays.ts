@@ -140,7 +140,7 @@ export function faults(on: Stage, runs: readonly Ended[]): string[] {
   for (const name of live(on.cluster)) {
     if (names.has(name) || name.startsWith('Lease/')) continue;
     const kept = runs.some(({ agent }) =>
-      agent.lines.some((line) => line.includes(`${name} is declared no longer, but stays`)),
+      agent.lines.some((line) => line.includes(`${name} is no longer declared, but stays`)),
     );
     if (!(name.startsWith('PersistentVolumeClaim/') && kept)) found.push(`${name} is left`);
   }

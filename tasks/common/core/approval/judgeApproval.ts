@@ -73,7 +73,7 @@ export function decideApproval(question: ApprovalQuestion, evidence: RunEvidence
   const { policy } = question;
   if (policy.approval === 'none') {
     if (!policy.fourEyes) return { decision: 'notAsked' };
-    return refused('FourEyes', 'fourEyes asks for a second person, and approval: none asks nobody.');
+    return refused('FourEyes', 'fourEyes requires a second person, but approval: none asks nobody.');
   }
   const finding = findApproval(question, evidence);
   switch (finding.finding) {

@@ -126,7 +126,7 @@ export function helmProvenance({ build, sha256 }: HelmIdentity, helmSha256: stri
     const problem = `its SHA-256 is ${sha256 ?? 'not known'}, and helmSha256 requires ${pin}`;
     return { from: 'otherThanPinned', version, problem, rules };
   }
-  const problem = build === undefined ? 'it does not say how it was built' : problemOf(build);
+  const problem = build === undefined ? 'it does not report how it was built' : problemOf(build);
   if (problem !== undefined) return { from: 'unknown', version, problem, rules };
   if (helmReleases[version] !== undefined) return { from: 'release', version, rules };
   return { from: 'newerRelease', version, predecessor: predecessorOf(version) ?? version, rules };
@@ -141,8 +141,7 @@ function problemOf({ version, gitCommit, gitTreeState }: HelmBuild): string | un
   if (released !== undefined && gitCommit !== released) {
     return `it was built from commit ${gitCommit}, and release ${version} is commit ${released}`;
   }
-  if (gitTreeState !== 'clean')
-    return `it was built from a changed source tree (${gitTreeState || 'it does not say which'})`;
+  if (gitTreeState !== 'clean') return `it was built from a changed source tree (${gitTreeState || 'unknown state'})`;
   return undefined;
 }
 

@@ -47,7 +47,7 @@ const connectionInputs = 'use connectionType and kubernetesServiceConnection';
 const followed = 'the task follows readiness itself, jobs included, up to timeout';
 const valueFilesInstead = 'use valueFiles (a file of JSON is YAML too) or set';
 const printsSecrets =
-  'it makes Helm print what the API server answers, Secrets too; set the variable system.debug to true';
+  'it makes Helm print the answers of the API server, also Secrets; set the variable system.debug to true';
 const ownRecord = 'the task writes this part of the release itself';
 
 /** Flags that the task passes itself, or that would break its flow, with the input to use instead. */
@@ -78,7 +78,7 @@ const ownedFlags: Readonly<Record<string, string>> = {
   'history-max': 'use historyMax',
   description: ownRecord,
   labels: ownRecord,
-  'no-hooks': "hooks are part of the chart's promise, and the task never leaves them out",
+  'no-hooks': 'the task always runs the hooks of the chart',
   version: 'use chartVersion',
   repo: 'use chartRepository',
   'dependency-update': 'use dependencyUpdate',
@@ -272,7 +272,7 @@ function flagMistakes(flag: Flag, secrets: SecretFinder): Mistake[] {
 }
 
 function positionalMistake(word: string): Mistake {
-  const problem = 'it is no flag, and only flags belong here: the release is releaseName, the chart is chart';
+  const problem = 'it is not a flag, and only flags belong here: the release is releaseName, the chart is chart';
   return { input: 'arguments', holds: word === '' ? "''" : word, problem };
 }
 

@@ -23,7 +23,7 @@ function refuseSecret(read: InputReader, input: string, text: string, instead: s
   else if (holdsSecret(text, secrets)) read.mistake({ input, problem: `${secretProblem}; ${instead}; ${noSecret}` });
 }
 
-const noSecret = 'a word that hides nothing should be no secret variable';
+const noSecret = 'if the text is not secret, do not keep it in a secret variable';
 
 const withoutSecret = {
   oci: 'let an earlier step run `helm registry login` with it on stdin',
@@ -37,7 +37,7 @@ function chartSource(read: InputReader, files: InputFiles): ChartSource {
   const repository = readRepository(read);
   if (chart === '') return { kind: 'path', reference: '' };
   if (chart.startsWith('-')) {
-    const problem = 'Helm would take it for a flag; a folder of this name is written ./ and the name';
+    const problem = 'Helm would read it as a flag; write ./ before the name of a folder';
     read.mistake({ input: 'chart', holds: chart, problem });
     return { kind: 'path', reference: '' };
   }
@@ -52,7 +52,7 @@ function readRepository(read: InputReader): string | undefined {
   const repository = read.optionalText('chartRepository');
   if (repository === undefined) return undefined;
   if (isOci(repository)) {
-    const problem = 'a registry is no repository: leave this empty and write the whole oci:// address into chart';
+    const problem = 'a registry is not a repository: leave this empty and write the whole oci:// address into chart';
     read.mistake({ input: 'chartRepository', holds: repository, problem });
   } else if (!isAddress(repository)) {
     const problem = 'expected the address of a chart repository, for example https://charts.example.org';
@@ -67,7 +67,7 @@ function isOci(reference: string): boolean {
 
 function remoteChart(read: InputReader, chart: string, repository: string | undefined): ChartSource {
   if (repository !== undefined) {
-    const problem = `chart is a whole address already (${chart.slice(0, chart.indexOf(':'))}); leave this empty`;
+    const problem = `chart is already a full address (${chart.slice(0, chart.indexOf(':'))}); leave this empty`;
     read.mistake({ input: 'chartRepository', holds: repository, problem });
   }
   if (!isOci(chart)) return { kind: 'url', reference: chart };
@@ -80,7 +80,7 @@ function chartInRepository(read: InputReader, files: InputFiles, chart: string, 
   if (looksLikePath(chart) || files.kind(chart) !== 'missing') {
     const problem =
       'this is a file or folder on the agent, and chartRepository is given as well; give one of them ' +
-      '(./name is surely the folder)';
+      '(./name always means the folder)';
     read.mistake({ input: 'chart', holds: chart, problem });
   }
   return { kind: 'repository', reference: chart, repository };
@@ -155,7 +155,7 @@ function diskProblem(files: InputFiles, chart: string): string | undefined {
     case 'folder':
       return files.kind(`${files.absolute(chart)}/Chart.yaml`) === 'file'
         ? undefined
-        : 'this folder is no chart: it has no Chart.yaml';
+        : 'this folder is not a chart: it has no Chart.yaml';
   }
 }
 

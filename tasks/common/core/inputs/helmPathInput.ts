@@ -2,7 +2,7 @@ import type { InputFiles, InputReader } from './inputs';
 
 /** The end of a sentence about a file. */
 export const onlyExe =
-  'which is no .exe: Windows starts scripts only through a shell, which would change the values and keep a cancel from Helm';
+  'which is not an .exe: Windows starts scripts only through a shell, which would change the values and hide a cancellation from Helm';
 
 /** On Windows, only an .exe can be Helm. */
 export function canBeHelm(platform: NodeJS.Platform | undefined, file: string): boolean {

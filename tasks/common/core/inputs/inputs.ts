@@ -156,7 +156,7 @@ export function mistakesError(
 
 const unresolvedProblem =
   'the run has no such variable (check its spelling, its scope, and that its group is linked to this stage); ' +
-  'where this very text is meant, put it into a values file';
+  'if you mean this text literally, put it into a values file';
 
 function parseBoolean(text: string): boolean | undefined {
   if (/^true$/i.test(text)) return true;

@@ -41,7 +41,7 @@ export function reusedValuesSentence(
   const why = reusingFlag(given) ?? 'it gives none';
   return (
     `Helm takes ${kept.length} value${kept.length === 1 ? '' : 's'} from the last revision that this run does not give ` +
-    `(${why}): ${someNames(names, mostNamed)}. One that was removed from the pipeline stays until --reset-values is given.`
+    `(${why}): ${someNames(names, mostNamed)}. A value that was removed from the pipeline stays until --reset-values is given.`
   );
 }
 

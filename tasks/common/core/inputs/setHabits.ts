@@ -37,10 +37,10 @@ const secretLetter = '\ue000';
 
 function lineRefusal(input: SetInput, shape: string): string | undefined {
   if (/^(?:--[a-z]|-[a-z]\s)/i.test(shape)) {
-    return 'it begins with a flag; a line is key=value alone, and flags belong into arguments';
+    return 'it begins with a flag; write key=value alone, and put flags into arguments';
   }
   if (input !== 'setLiteral' && /\s--set(?:-[a-z]+)?[\s=]/.test(shape)) {
-    return 'there is a second --set in it; write each key=value on a line of its own';
+    return 'it contains a second --set; write each key=value on a line of its own';
   }
   return undefined;
 }
@@ -48,8 +48,8 @@ function lineRefusal(input: SetInput, shape: string): string | undefined {
 function keyRefusal(keys: readonly string[]): string | undefined {
   if (keys.some((key) => /(?:^|\.)["']/.test(key))) {
     return (
-      'a key begins with a quote, and no shell takes quotes away here; leave them out ' +
-      '(a dot inside a name is \\., but in setLiteral, where it cannot be written)'
+      'a key begins with a quote, and no shell removes quotes here; leave them out ' +
+      '(a dot inside a name is \\., which setLiteral does not support)'
     );
   }
   if (keys.some((key) => /^\s|\s$/.test(key))) {
@@ -73,7 +73,7 @@ function quoteRefusal(values: readonly string[]): string | undefined {
     return values.slice(at + 1).some((later) => later.endsWith(quote));
   });
   return isCut
-    ? 'quotes keep no comma from beginning the next key=value; write \\, for it, or use setLiteral'
+    ? 'quotes do not protect a comma, which begins the next key=value; write \\, for it, or use setLiteral'
     : undefined;
 }
 
@@ -83,11 +83,11 @@ function isQuoted(value: string): boolean {
 
 function valueWarning(values: readonly string[]): Habit {
   if (values.some((value) => isQuoted(value) || /^\{\s*(["'])[^,}]*\1\s*[,}]/.test(value))) {
-    const meant = 'leave them out, or use setLiteral where they are meant';
-    return { warning: `the quotes around a value are part of it, since no shell takes them away; ${meant}` };
+    const meant = 'leave them out, or use setLiteral if you mean them';
+    return { warning: `the quotes around a value are part of it, because no shell removes them; ${meant}` };
   }
   if (values.some((value) => /^\s/.test(value))) {
-    const meant = 'leave it out, or use setLiteral where it is meant';
+    const meant = 'leave it out, or use setLiteral if you mean it';
     return { warning: `the blank before a value is part of it, and makes it a text; ${meant}` };
   }
   return {};

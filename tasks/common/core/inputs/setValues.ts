@@ -228,20 +228,20 @@ const secretPathProblem =
   'the path or key holds a secret of the job, and a command line can be read by every process of the machine; ' +
   'use a path without it';
 
-const secretOnCommandLine = 'it holds a secret of the job, which may not stand on a command line';
+const secretOnCommandLine = 'it holds a secret of the job, which must not be on a command line';
 
 function whyNot(fitsFile: boolean, overlaps: boolean, value: Assignment['value']): string {
   if (fitsFile) {
     return (
       `${secretOnCommandLine}, and a whole number keeps its type only there (from a file it becomes a float); ` +
-      'use setString if text will do, valueFiles if a float will, or give the variable not as a secret'
+      'use setString if text is enough, valueFiles if a float is enough, or make the variable not secret'
     );
   }
   if (overlaps) {
     return `${secretOnCommandLine}, and other lines set the same key or one inside it; set each key once, or use valueFiles`;
   }
-  const instead = typeof value === 'string' ? 'valueFiles' : 'setString if text will do, else valueFiles';
-  return `${secretOnCommandLine}, and one item of a list cannot be set from elsewhere; use ${instead}`;
+  const instead = typeof value === 'string' ? 'valueFiles' : 'setString if text is enough, else valueFiles';
+  return `${secretOnCommandLine}, and a single item of a list can be set only there; use ${instead}`;
 }
 
 /** Returns true if one path leads to the other. A name in the place of an index touches the same value. */

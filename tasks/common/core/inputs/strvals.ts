@@ -152,12 +152,13 @@ function readIndices(scanner: Scanner, segments: Segment[]): '=' | '.' | undefin
   for (;;) {
     const index = scanner.until(']');
     if (index.stop === undefined) throw new LineProblem('an index is opened and not closed');
-    if (!/^[+-]?\d+$/.test(index.text)) throw new LineProblem('an index is no number');
+    if (!/^[+-]?\d+$/.test(index.text)) throw new LineProblem('an index is not a number');
     const value = Number(index.text);
     if (value < 0 || value > maxIndex) throw new LineProblem(`an index is not between 0 and ${maxIndex}`);
     segments.push(value);
     const after = scanner.until('[.=');
-    if (after.text !== '') throw new LineProblem('there is something after an index that is no dot, index or value');
+    if (after.text !== '')
+      throw new LineProblem('an index is followed by something other than a dot, an index or a value');
     if (after.stop !== '[') return after.stop as '=' | '.' | undefined;
   }
 }

@@ -31,7 +31,7 @@ export function checkValuesFile(text: string): ValuesFileCheck {
 }
 
 // Measured with 3.17, 4.1 and 4.2.
-const severalDocuments = 'Helm 3 reads the first alone, Helm 4 merges all of them; give each a file of its own';
+const severalDocuments = 'Helm 3 reads only the first, Helm 4 merges them all; put each into its own file';
 
 function documentProblem(document: Document.Parsed, text: string): string | undefined {
   const [error] = document.errors;
@@ -41,9 +41,7 @@ function documentProblem(document: Document.Parsed, text: string): string | unde
   }
   const unreadable = unreadableNode(document);
   if (unreadable !== undefined) return `is not YAML that Helm reads: ${unreadable}`;
-  return isEmpty(document) || isMap(document.contents)
-    ? undefined
-    : 'is YAML, but no mapping of names to values at its top';
+  return isEmpty(document) || isMap(document.contents) ? undefined : 'is YAML, but not a mapping of names to values';
 }
 
 function isEmpty({ contents }: Document.Parsed): boolean {

@@ -37,7 +37,7 @@ export function fieldWarningWords(warnings: readonly string[], manifest: string)
   if (warnings.length === 0) return undefined;
   const objects = manifestObjects(manifest);
   const named = warnings.map((warning, at) => (at < namedAtMost ? `${warning}${ownersOf(warning, objects)}` : warning));
-  return `The API server warns of the objects of this chart: ${someNames(named, namedAtMost)}. It leaves out what it does not know: correct the name, the place or the indentation of these fields in the chart.`;
+  return `The API server warns about objects of this chart: ${someNames(named, namedAtMost)}. It ignores fields that it does not know: correct the name, the place or the indentation of these fields in the chart.`;
 }
 
 function ownersOf(warning: string, objects: readonly KubeObject[]): string {

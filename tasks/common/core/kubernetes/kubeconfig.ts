@@ -114,7 +114,7 @@ interface Config {
 function parseSource(source: KubeconfigSource): Config {
   const parsed = parseYaml(source);
   if (!isRecord(parsed))
-    throw invalid(source.origin, 'it is no kubeconfig: at its top is no mapping with clusters, users and contexts');
+    throw invalid(source.origin, 'it is not a kubeconfig: it is not a mapping with clusters, users and contexts');
   return {
     clusters: entries(parsed['clusters'], 'cluster', source),
     users: entries(parsed['users'], 'user', source),
@@ -242,7 +242,7 @@ function absolute(file: string, field: string, source: KubeconfigSource, files: 
   if (source.folder !== undefined) return files.join(source.folder, file);
   throw invalid(
     source.origin,
-    `its ${field} names a file by a relative path, which starts nowhere here; put the content into ${field}-data`,
+    `its ${field} names a file by a relative path, but this kubeconfig has no folder; put the content into ${field}-data`,
   );
 }
 
@@ -293,7 +293,7 @@ function checkedServer(server: string | undefined, origin: string): string {
   // client-go assumes https.
   const address = /^[a-z]+:\/\//i.test(trimmed) ? trimmed : `https://${trimmed}`;
   if (!URL.canParse(address) || !/^https?:$/.test(new URL(address).protocol)) {
-    throw invalid(origin, 'its server is no address; https://host:port is expected');
+    throw invalid(origin, 'its server is not an address; https://host:port is expected');
   }
   return address;
 }
@@ -302,7 +302,7 @@ function checkedServer(server: string | undefined, origin: string): string {
 function checkedProxy(proxy: string | undefined, origin: string): string {
   if (proxy === undefined) return '';
   if (URL.canParse(proxy) && /^(?:https?|socks5):$/.test(new URL(proxy).protocol)) return proxy;
-  throw invalid(origin, 'its proxy-url is no address of a proxy; http://host:port is expected');
+  throw invalid(origin, 'its proxy-url is not the address of a proxy; http://host:port is expected');
 }
 
 function decodeToken(token: string, origin: string): string {
@@ -313,7 +313,7 @@ function decodeToken(token: string, origin: string): string {
   if (plain !== undefined && /^[\x21-\x7e]+$/.test(plain)) return plain;
   throw invalid(
     origin,
-    "its token is not base64 of a token; copy `data.token` of the service account's Secret as it is",
+    "its token is not base64 of a token; copy `data.token` of the service account's Secret unchanged",
   );
 }
 

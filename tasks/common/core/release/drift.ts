@@ -103,7 +103,7 @@ function removesItself(declared: KubeObject): boolean {
 export function absence({ ref, declared }: DeclaredObject): Comparison {
   const name = nameOf(ref);
   if (removesItself(declared)) {
-    return { drift: undefined, held: [`${name} is gone: a Job that removes itself after its end.`] };
+    return { drift: undefined, held: [`${name} is gone, because this Job removes itself after its end.`] };
   }
   return { drift: { ref, drift: 'missing', fields: [], message: `${name} does not exist.` }, held: [] };
 }
@@ -115,7 +115,7 @@ export function unserved(ref: ObjectRef): Comparison {
 
 /** `why` is a sentence. */
 export function notKnown(ref: ObjectRef, why: string): Comparison {
-  const message = `Whether ${nameOf(ref)} is as declared is not known: ${why}`;
+  const message = `It is not known whether ${nameOf(ref)} is as declared: ${why}`;
   return { drift: { ref, drift: 'unknown', fields: [], message }, held: [] };
 }
 
@@ -145,7 +145,7 @@ export function compareAlone(
 
 /** Reports drift of a field that the API server refuses to change. */
 export function refusedChange(ref: ObjectRef, because: string): Comparison {
-  const message = `${nameOf(ref)} cannot be made as declared: what differs may not be changed (${because}).`;
+  const message = `${nameOf(ref)} cannot be changed to its declaration, because a field is immutable (${because}).`;
   return { drift: { ref, drift: 'changed', fields: [], message }, held: [] };
 }
 
@@ -186,7 +186,7 @@ function judged(
     owners.length > 0 && owners.every((each) => isItsOwn(each, path));
   const held = sorted.filter(isHeld).map((each) => {
     const { path, owners } = each;
-    return `${nameOf(ref)}: ${path} ${saying(ref, each.difference)}, which is for ${names(owners)} to set.`;
+    return `${nameOf(ref)}: ${path} ${saying(ref, each.difference)}, which ${names(owners)} may set.`;
   });
   const fields = sorted
     .filter((each) => !isHeld(each) && !(owner !== undefined && ownershipMarks.has(each.path)))
@@ -203,7 +203,9 @@ function judged(
   }
   if (fields.length === 0) return { ...asDeclared, held };
   const how =
-    because === '' ? '' : ` (compared without a dry run, so this may be another spelling of the same: ${because})`;
+    because === ''
+      ? ''
+      : ` (compared without a dry run, so this may be another spelling of the same value: ${because})`;
   return { drift: { ref, drift: 'changed', fields, message: `${nameOf(ref)}: ${wording(fields)}${how}.` }, held };
 }
 

@@ -60,7 +60,9 @@ export function keepReason(
   const controller = live.metadata.ownerReferences?.find((reference) => reference.controller === true);
   if (controller !== undefined) return `it is controlled by ${controller.kind}/${controller.name} now`;
   if (dataKinds.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`)) return 'it may hold data';
-  return isCustomResource(ref) ? 'it is a custom resource: what it stands for may go with it' : undefined;
+  return isCustomResource(ref)
+    ? 'it is a custom resource, and its controller may delete what belongs to it'
+    : undefined;
 }
 
 /** Returns the templates whose claims outlive the StatefulSet. */

@@ -167,7 +167,7 @@ export function restoration({ object: before, purpose }: KeptObject, live: KubeO
   }
   if (live.metadata.deletionTimestamp !== undefined) return { action: 'leave', why: 'it is being deleted' };
   const isAnew = live.metadata.uid !== before.metadata.uid;
-  if (isAnew && !isHelms(live)) return { action: 'leave', why: 'somebody has deleted it and made a new one' };
+  if (isAnew && !isHelms(live)) return { action: 'leave', why: 'somebody has deleted it and created a new one' };
   if (runsAgain.has(kind) && (isAnew || purpose === 'hook')) {
     return isAnew ? { action: 'leave', why: 'Helm has replaced it, and it would run again' } : { action: 'nothing' };
   }

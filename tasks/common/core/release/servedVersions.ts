@@ -109,8 +109,8 @@ export function renewedRevision(record: Revision, renewals: readonly RecordRenew
 
 export function renewalWords({ apiVersion, kind, servedAs }: LostKind, revision: number): string {
   const gone = `Helm's record of revision ${revision} names ${kind} of ${apiVersion}, which the API server no longer serves`;
-  if (servedAs !== undefined) return `${gone}: it is written as ${servedAs} there, so that Helm can read it.`;
-  return `${gone} in any version: it is left out there, so that Helm can read it.`;
+  if (servedAs !== undefined) return `${gone}: the task writes ${servedAs} there, so that Helm can read it.`;
+  return `${gone} in any version: the task removes it there, so that Helm can read the record.`;
 }
 
 export function isRenewable(lost: LostKind): boolean {

@@ -8,12 +8,12 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   [
     'HookFailed',
     / already exists\b/,
-    'Delete the object that is left of an earlier run of the hook, or give the hook the annotation helm.sh/hook-delete-policy: before-hook-creation, so that Helm does.',
+    'Delete the object that an earlier run of the hook has left, or give the hook the annotation helm.sh/hook-delete-policy: before-hook-creation, so that Helm deletes it.',
   ],
   [
     'HookFailed',
     /denied (?:the )?request:\s| is forbidden: | is invalid: | cannot be handled as a |failed calling webhook/,
-    'The API server refused the hook, so it has not run; the answer above says why. Helm did nothing after it.',
+    'The API server refused the hook, so it did not run; the answer above gives the reason. Helm did nothing after it.',
   ],
   [
     'ApplyRejected',
@@ -29,12 +29,12 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
     'ApplyRejected',
     /Namespace "(?<name>[^"]*)" in namespace "" exists and cannot be imported/,
     ({ name }) =>
-      `The chart declares a namespace that is there already and is not this release's. Take the Namespace out of the chart (the input createNamespace makes one where there is none), or give it to the release: \`--take-ownership\` in the input arguments, or the label and the annotations named above (kubectl label namespace ${name}, kubectl annotate namespace ${name}). Do not delete it: all that lies in it would go too.`,
+      `The chart declares a namespace that exists already and does not belong to this release. Remove the Namespace from the chart (the input createNamespace creates a missing one), or give it to the release: \`--take-ownership\` in the input arguments, or the label and the annotations named above (kubectl label namespace ${name}, kubectl annotate namespace ${name}). Do not delete it: everything in it would be deleted too.`,
   ],
   [
     'ChartInvalid',
     /would delete namespace /,
-    'Nothing was changed. Keep the namespace as said above, then run the step again.',
+    'Nothing was changed. Keep the namespace as described above, then run the step again.',
   ],
   [
     'ApplyRejected',
@@ -52,27 +52,27 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
     'ApplyRejected',
     /exists and cannot be imported.*"app\.kubernetes\.io\/managed-by" must equal "Helm": current value is "(?<owner>[^"]*)"/s,
     ({ owner }) =>
-      `The object is managed by ${owner}, not by Helm. Take it out of the chart or out of ${owner}, or give it another name; \`--take-ownership\` in the input arguments makes it one of this release.`,
+      `The object is managed by ${owner}, not by Helm. Take it out of the chart or out of ${owner}, or give it another name; \`--take-ownership\` in the input arguments makes it part of this release.`,
   ],
   [
     'ApplyRejected',
     /exists and cannot be imported/,
-    'The object was not made by Helm, so it belongs to somebody else. Give it another name in the chart, or delete it if nobody needs it; `--take-ownership` in the input arguments makes it one of this release.',
+    'Helm did not create the object, so it belongs to somebody else. Give it another name in the chart, or delete it if nobody needs it; `--take-ownership` in the input arguments makes it part of this release.',
   ],
   [
     'ApplyRejected',
     / already exists\b/,
-    'The chart declares this object twice, or somebody else made it at the same moment. Remove one of the two from the chart (`helm template` shows both), or run the step again.',
+    'The chart declares this object twice, or somebody else created it at the same moment. Remove one of the two from the chart (`helm template` shows both), or run the step again.',
   ],
   [
     'ApplyRejected',
     /with the name ".{0,300}" (?:not )?found/,
-    'The object is in the cluster, but not in the last revision of the release: the chart declares it twice, or somebody made it with the marks of this release. Remove one of the two from the chart, or delete the object if nobody needs it.',
+    'The object is in the cluster, but not in the last revision of the release: the chart declares it twice, or somebody created it with the marks of this release. Remove one of the two from the chart, or delete the object if nobody needs it.',
   ],
   [
     'ApplyRejected',
     /field is immutable|may not change once set|is immutable|updates to \S+ spec for fields other than|may not be changed|cannot be changed/,
-    'The field named above cannot be changed while the object exists. Undo that change in the chart, give the object another name, or delete the object before the next deploy; until then what it runs is gone.',
+    'The field named above cannot be changed while the object exists. Undo that change in the chart, give the object another name, or delete the object before the next deploy. Until that deploy, nothing of it runs.',
   ],
   ['ApplyRejected', /exceeded quota: /, 'Raise the ResourceQuota named above, or lower what the chart requests.'],
   [
@@ -108,18 +108,18 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   [
     'CredentialsRejected',
     /[Cc]redential plug-in|getting credentials: exec: /,
-    'The credential plug-in named above failed, and no credentials came; its own words are above. Run it on the agent to see the same.',
+    'The credential plug-in named above failed and returned no credentials; its output is above. Run it on the agent to see the same error.',
   ],
   ['ClusterUnreachable', /the API server answered (429|502|503|504)\b/, advice.TransientFailure],
   [
     'ApplyRejected',
     /database space exceeded/,
-    'The API server can store nothing, since its database (etcd) is full: the owner of the cluster has to make room in it.',
+    'The API server can store nothing, because its database (etcd) is full. The owner of the cluster has to free space in it.',
   ],
   [
     'HelmFailed',
     /SIGKILL/,
-    'Something killed Helm: on a small agent it is the kernel when the memory runs out. Use an agent with more memory, or run less beside the step.',
+    'Something killed Helm: on a small agent, the kernel does so when memory runs out. Use an agent with more memory, or run less beside the step.',
   ],
 ];
 

@@ -61,7 +61,7 @@ export function endingOfCause(cause: Cause, failedWorkload: string, timedOut: bo
     outcome: 'failed',
     reason: cause.code,
     reasonGroup: cause.group,
-    message: [sentence(cause.message), ...(isOver ? ['The time for it is over.'] : [])].join(' '),
+    message: [sentence(cause.message), ...(isOver ? ['The timeout has passed.'] : [])].join(' '),
     advice: cause.nextStep,
     failedWorkload,
     timedOut,
@@ -78,7 +78,9 @@ function unknownBecause(decisive: WorkloadVerdict | undefined): FailureReason {
 function hidden(code: CauseCode, { unread }: RolloutVerdict): string[] {
   if (code !== 'TimedOut') return [];
   const kinds = [...new Set(unread.map(({ kind }) => kind))];
-  return kinds.length === 0 ? [] : [`The cause may be hidden: what could not be read is of kind ${kinds.join(', ')}.`];
+  return kinds.length === 0
+    ? []
+    : [`The cause may be hidden, because these kinds could not be read: ${kinds.join(', ')}.`];
 }
 
 /** The first failure stays the reason, because a person must examine that one. */

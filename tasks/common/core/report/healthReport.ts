@@ -147,10 +147,10 @@ function withoutMacros(text: string): string {
 
 function rollbackSentence(report: HealthReport): string {
   if (report.release === '') {
-    return report.canRollBack ? 'Every workload has a revision before this one to go back to.' : '';
+    return report.canRollBack ? 'Every workload can be rolled back to an earlier revision.' : '';
   }
   const now = report.revision === null ? '' : `Revision now: ${report.revision}. `;
-  if (report.rollbackRevision === null) return `${now}There is no revision to go back to.`;
+  if (report.rollbackRevision === null) return `${now}There is no revision to roll back to.`;
   return `${now}A rollback would go to revision ${report.rollbackRevision}.`;
 }
 

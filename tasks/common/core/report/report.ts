@@ -249,8 +249,8 @@ export function objectTable(objects: readonly ReportedObject[]): string {
   if (objects.length === 0) return '';
   if (telling.length === 0) {
     return objects.length === 1
-      ? 'The object is there and ready.'
-      : `All ${objects.length} objects are there and ready.`;
+      ? 'The object exists and is ready.'
+      : `All ${objects.length} objects exist and are ready.`;
   }
   const rows = telling.map(
     (object) =>

@@ -103,7 +103,7 @@ export async function noteSettled(holding: Holding): Promise<void> {
   try {
     await inTurn(holding, () => renew(holding));
   } catch (thrown) {
-    context.agent.debug(`That the release is in order is not noted in its Lease yet: ${asTaskError(thrown).message}`);
+    context.agent.debug(`The Lease does not show yet that the release is in order: ${asTaskError(thrown).message}`);
   }
 }
 

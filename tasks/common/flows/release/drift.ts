@@ -57,7 +57,7 @@ const saidAtMost = 5;
 
 function say({ agent }: DriftContext, sentences: readonly string[]): void {
   for (const sentence of sentences.slice(0, saidAtMost)) agent.log(sentence);
-  if (sentences.length > saidAtMost) agent.log(`The same goes for ${sentences.length - saidAtMost} more.`);
+  if (sentences.length > saidAtMost) agent.log(`The same applies to ${sentences.length - saidAtMost} more.`);
 }
 
 /** Does the same as `driftOf`, but returns the other observations and logs nothing. */

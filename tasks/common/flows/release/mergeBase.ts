@@ -137,7 +137,7 @@ function withoutBase(
 ): GivenBase {
   const why = `Helm's record of revision ${revision} has no room for it`;
   agent.warning(
-    `What revisions that failed have left cannot be removed with this run of Helm, because ${why} (1 MiB): fields and objects of them may stay.`,
+    `The leftovers of failed revisions cannot be removed in this run of Helm, because ${why} (1 MiB): their fields and objects may stay.`,
   );
   const leftovers = left.map((one) => (one.keptBecause === '' ? { ...one, keptBecause: why } : one));
   return { before: history, edited: undefined, superseded: [], leftovers };
@@ -205,7 +205,7 @@ function olderReason(
 ): string | undefined {
   if (wasGood || first === undefined) return undefined;
   const isKnown = knownUids(preexisting).has(live.metadata.uid ?? '');
-  return isKnown || isOlder(live, first) ? `it was there before revision ${first.revision}` : undefined;
+  return isKnown || isOlder(live, first) ? `it existed before revision ${first.revision}` : undefined;
 }
 
 /** The claims of a StatefulSet are in no manifest. */
@@ -232,8 +232,8 @@ function isClaimOf(name: string, prefix: string): boolean {
 
 function lineOf(left: ReportedLeftover): string {
   const what = objectName(left);
-  if (left.keptBecause === '') return `${what} is declared no longer; Helm removes it.`;
-  return `${what} is declared no longer, but stays: ${left.keptBecause}.`;
+  if (left.keptBecause === '') return `${what} is no longer declared; Helm removes it.`;
+  return `${what} is no longer declared, but stays: ${left.keptBecause}.`;
 }
 
 /** Restores the record however the run ends. Does not start Helm if the step was cancelled meanwhile. */
@@ -301,8 +301,7 @@ export async function forgetEdit(context: ReleaseContext, edited: number, histor
 
 function unrestored(thrown: unknown): TaskError {
   const { reason, message, facts } = asTaskError(thrown);
-  const what =
-    "Helm's record of the release could not be put right, so do not roll back to its older revisions by hand";
+  const what = "Helm's record of the release could not be restored, so do not roll back to its older revisions by hand";
   return new TaskError(reason, `${what}: ${message}`, { cause: thrown, facts });
 }
 

@@ -47,8 +47,8 @@ export async function findPreexisting(
   agent.log(
     `${there.length === 1 ? '1 object of the chart exists already and is' : `${there.length} objects of the chart exist already and are`} in no revision of this release. ` +
       (isKeep
-        ? 'No clean-up removes them; a failed deploy leaves them as Helm has changed them (onFailure: keep):'
-        : 'If the deploy fails they are not removed, and are put back as they are now:'),
+        ? 'No repair removes them; after a failed deploy they keep the changes of Helm (onFailure: keep):'
+        : 'If the deploy fails, they are not removed, but restored to their present state:'),
   );
   for (const { live, purpose } of there) agent.log(`  ${describe(live, purpose, release)}`);
   preexisting.push(
@@ -68,7 +68,7 @@ function describe(
   release: { name: string; namespace: string },
 ): string {
   const name = named(live);
-  if (purpose === 'hook') return `${name}: Helm deletes it and makes a hook of this name in its place`;
+  if (purpose === 'hook') return `${name}: Helm deletes it and creates a hook of this name in its place`;
   if (isUnowned(live)) return `${name}: it belongs to no Helm release`;
   const owner = otherOwner(live, release);
   return owner === undefined ? `${name}: it carries the marks of this release` : `${name}: it belongs to ${owner}`;
@@ -86,7 +86,7 @@ async function readLive(context: DeployContext, { object }: Candidate): Promise<
   } catch (error) {
     const { message } = toldOf(error);
     agent.log(
-      `Whether ${objectName(refOf(object))} exists already is not known, so it could not be put back: ${message}`,
+      `It is not known whether ${objectName(refOf(object))} exists already, so it could not be restored: ${message}`,
     );
     return undefined;
   }
@@ -116,7 +116,7 @@ function sayUnkept({ agent }: DeployContext, objects: readonly KeptObject[], why
   if (objects.length === 0) return;
   agent.log(
     `Not kept in the cluster: ${objects.map(({ object }) => named(object)).join(', ')} (${why.replace(/\.$/, '')}). ` +
-      'If this run is killed they are not removed, but what Helm has changed of them stays.',
+      'If this run is killed, they are not removed, but the changes of Helm stay.',
   );
 }
 
@@ -127,7 +127,7 @@ export async function putBackLeft(
   history: readonly Revision[],
 ): Promise<void> {
   if (left.length === 0) return;
-  context.agent.log('An earlier run was ended before it had put back what was there before its deploy.');
+  context.agent.log('An earlier run ended before it had restored the objects from before its deploy.');
   context.preexisting.push(...outside(context, left, standing(history, true)));
   await putBackAll(context, context.preexisting);
 }
@@ -163,7 +163,7 @@ export async function settlePreexisting(context: ReleaseContext, isUndone: boole
     await putBackAll(context, outside(context, preexisting, standing(history, isUndone)));
   } catch (thrown) {
     agent.warning(
-      `What was there before the deploy could not be put back; the next run of this step does that: ${asTaskError(thrown).message}`,
+      `The objects from before the deploy could not be restored; the next run of this step restores them: ${asTaskError(thrown).message}`,
     );
   }
 }
@@ -195,7 +195,7 @@ async function putBackAll(context: ReleaseContext, objects: readonly KeptObject[
   }
   const where = `Secret/${keptObjectsName(request.releaseName)} in namespace ${namespace}`;
   agent.warning(
-    `${failed.join(' ')} What could be kept is in ${where}; the next run of this step tries again, and removes it then.`,
+    `${failed.join(' ')} Their copies are in ${where}; the next run of this step tries again and then removes the copies.`,
   );
 }
 
@@ -211,12 +211,12 @@ async function putBack(context: ReleaseContext, one: KeptObject): Promise<string
       const wanted = restoration(one, live);
       if (wanted.action === 'nothing') return undefined;
       if (wanted.action === 'leave') {
-        agent.warning(`${name} could not be put back as it was before the deploy: ${wanted.why}.`);
+        agent.warning(`${name} could not be restored to its state before the deploy: ${wanted.why}.`);
         return undefined;
       }
       try {
         await carryOut(context, refOf(one.object), wanted);
-        agent.log(`${name} is put back as it was before the deploy.`);
+        agent.log(`${name} was restored to its state before the deploy.`);
         return undefined;
       } catch (thrown) {
         if (asTaskError(thrown).reason !== 'Conflict' || count === triesOnConflict || signal.aborted) throw thrown;
@@ -225,7 +225,7 @@ async function putBack(context: ReleaseContext, one: KeptObject): Promise<string
   } catch (thrown) {
     const { reason } = asTaskError(thrown);
     if (reason === 'Cancelled' || reason === 'LeaseLost') throw thrown;
-    return `${name} could not be put back as it was before the deploy: ${whyRefused(one.object, thrown)}`;
+    return `${name} could not be restored to its state before the deploy: ${whyRefused(one.object, thrown)}`;
   }
 }
 
@@ -246,7 +246,7 @@ async function carryOut({ agent, cluster, lease }: ReleaseContext, ref: ObjectRe
       // A claim that has grown cannot shrink again.
       await cluster.patch(ref, change.metadata);
       agent.warning(
-        `Of ${objectName(ref)} only the labels and annotations could be put back: ${whyRefused(ref, thrown)}`,
+        `Only the labels and annotations of ${objectName(ref)} could be restored: ${whyRefused(ref, thrown)}`,
       );
     }
   }

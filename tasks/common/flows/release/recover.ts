@@ -34,7 +34,7 @@ export async function ownerOf(
   // A record without a time has no age.
   if (!(ageSeconds >= assumeAbandonedAfterSeconds)) {
     const age = isNaN(ageSeconds) ? 'of no known age' : `${duration(Math.max(0, ageSeconds))} old`;
-    return { isGone: false, why: `it is ${age}, and nothing tells that its run is gone (${limit})` };
+    return { isGone: false, why: `it is ${age}, and nothing shows that its run is gone (${limit})` };
   }
   return { isGone: true, how: `it is ${duration(ageSeconds)} old (${limit}), and none of its hooks is running` };
 }
@@ -68,7 +68,7 @@ export function isBuried({ status, description }: Revision): boolean {
 /** Marks a revision failed whose run is gone. The next change of the release removes its objects; see mergeBase. */
 export async function bury(context: ReleaseContext, dead: Revision, how: string): Promise<void> {
   context.agent.log(
-    `Revision ${dead.revision} was left ${dead.status}: ${how}. It is marked failed, and recovered from.`,
+    `Revision ${dead.revision} was left ${dead.status}: ${how}. The task marks it failed and recovers the release.`,
   );
   const change = { status: 'failed', description: `Left ${dead.status}${buriedWords}` } as const;
   await insist(context, () => context.storage.update(dead.revision, change));
@@ -107,7 +107,7 @@ async function removeHook(
   if (!isLeft && !isRemovedByHelm(live, hasEnded === undefined)) return;
   await context.lease.confirm();
   await context.cluster.delete(refOf(live), { uid });
-  context.agent.log(`${live.kind}/${live.metadata.name}, a hook of it that its run had no time to remove, is removed.`);
+  context.agent.log(`${live.kind}/${live.metadata.name}, a hook that its run had not removed, was removed.`);
 }
 
 /** A hook without such a policy stays until its next run. */
@@ -158,7 +158,7 @@ export function pendingRefusal(last: Revision, why: string): TaskError {
     'ReleasePending',
     `Release ${last.name} in namespace ${last.namespace} is ${last.status} since ${last.lastDeployed || 'an unknown time'} ` +
       `(revision ${last.revision}, chart ${last.chart.name} ${last.chart.version}, «${last.description}»): ` +
-      `another run of Helm is at work on it, or died at it; ${why}. Nothing was touched.`,
+      `another run of Helm works on it, or died while working on it; ${why}. Nothing was changed.`,
     { facts: { revision: last.revision, status: last.status } },
   );
 }

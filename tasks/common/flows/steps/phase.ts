@@ -19,7 +19,7 @@ export async function remindingWhile<T>(context: RolloutContext, work: Promise<T
     for (;;) {
       await clock.sleep(reminderMs, ended.signal);
       if (ended.signal.aborted) return;
-      agent.log(`  Helm is still at work, ${duration((clock.now().getTime() - started) / 1000)} so far.`);
+      agent.log(`  Helm is still working after ${duration((clock.now().getTime() - started) / 1000)}.`);
     }
   };
   const reminding = remind();
