@@ -47,6 +47,8 @@ export interface BrokenWorkload {
   /** The earlier state, until `applied` shows that it is reached. The manifest is then a change of it. */
   readonly before?: readonly Step[];
   readonly graceSeconds: number;
+  /** The longest time to the verdict, instead of the grace with some latitude. */
+  readonly withinSeconds?: number;
   /** Text that the message must contain. */
   readonly message?: RegExp;
   /** The decisive log line, which the evidence must contain. */
@@ -74,6 +76,7 @@ type Json = Readonly<Record<string, unknown>>;
 interface Options {
   readonly place?: Place;
   readonly graceSeconds?: number;
+  readonly withinSeconds?: number;
   readonly message?: RegExp;
   readonly evidence?: RegExp;
   readonly inputs?: Readonly<Record<string, string>>;
@@ -207,6 +210,9 @@ export const widgetDefinition = {
     ],
   },
 };
+
+/** Two runs are enough. The log of the first one is missed if it is too short, so it may take three. */
+const alike = { graceSeconds: 0, withinSeconds: 30 };
 
 const healthySet = workloadOf('StatefulSet', 'stuck', { containers: [shell(serving)] });
 
@@ -372,6 +378,34 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
       { message: /migrate.*exit code 4/, evidence: /no column total/ },
     ),
     deployment(
+      'an init container ends twice in the same way',
+      'InitContainerFailed',
+      'unset',
+      {
+        initContainers: [shell('echo "unknown key: colour"; exit 4', { name: 'settings' })],
+        containers: [shell(serving)],
+      },
+      { message: /settings.*exit code 4/, evidence: /unknown key/, ...alike },
+    ),
+    deployment(
+      'the program does not know a flag of the pod',
+      'StartError',
+      'flagged',
+      {
+        containers: [
+          shell('', {
+            command: [
+              'sh',
+              '-c',
+              'echo "flag provided but not defined: -colour"; echo "Usage of app:"; exit 2',
+              '-colour',
+            ],
+          }),
+        ],
+      },
+      { message: /not defined: -colour/, ...alike },
+    ),
+    deployment(
       'a crash at start with the reason in the middle of the log',
       'CrashLoop',
       'crashing',
@@ -382,7 +416,7 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
           ),
         ],
       },
-      { message: /exit code 3/, evidence: /DB_URL is not an URL/ },
+      { message: /exit code 3/, evidence: /DB_URL is not an URL/, ...alike },
     ),
     deployment(
       "the application's own 403 is a crash, not a refusal by the cluster",
@@ -423,6 +457,7 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
       {
         message: /exit code 9/,
         evidence: /bad magic/,
+        ...alike,
       },
     ),
     broken(
@@ -478,7 +513,7 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
           },
         ],
       },
-      { message: /OOMKilled/ },
+      { message: /OOMKilled/, ...alike },
     ),
     deployment('the registry does not have the image', 'ImageNotFound', 'r404', pulling(`${registry}/gone/app:1`), {
       message: /not found/,

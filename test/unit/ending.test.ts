@@ -46,6 +46,7 @@ function verdict(more: Partial<RolloutVerdict> = {}): RolloutVerdict {
     workloads: [],
     timedOut: false,
     unread: [],
+    questions: [],
     memory: { findings: {}, workloads: {} },
     ...more,
   };

@@ -209,6 +209,8 @@ export interface PodLogOptions {
   previous: boolean;
   tailLines: number;
   limitBytes: number;
+  /** Begins each line with the time at which the kubelet got it. */
+  timestamps?: boolean;
 }
 
 export interface FollowLogOptions {

@@ -255,7 +255,7 @@ function texts(value: unknown): string[] {
 async function podLog(
   requests: Requests,
   { namespace, name, container }: { namespace: string; name: string; container: string },
-  { previous, tailLines, limitBytes }: PodLogOptions,
+  { previous, tailLines, limitBytes, timestamps }: PodLogOptions,
   responseMs: number,
 ): Promise<string> {
   const resource: ApiResource = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', namespaced: true };
@@ -270,6 +270,7 @@ async function podLog(
       query: {
         container,
         previous: previous ? 'true' : undefined,
+        timestamps: timestamps === true ? 'true' : undefined,
         tailLines: String(tailLines),
         limitBytes: String(podLogMaxBytes),
       },

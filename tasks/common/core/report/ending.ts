@@ -1,9 +1,12 @@
 import { adviceFor } from './advice';
 import { asTaskError, isFailureReason, TaskError, type FailureReason } from '../failure';
 import { objectName } from '../kubernetes/manifest';
+import { sentence } from '../text/sentence';
 import type { Outcome, ReportedObject } from './report';
 import type { CauseCode, ReasonGroup } from '../rollout/causes';
 import type { Cause, RolloutVerdict, WorkloadVerdict } from '../rollout/verdict';
+
+export { sentence };
 
 /** How a flow ended, before the report is written. */
 export interface Ending {
@@ -99,11 +102,6 @@ function then(first: string, later: unknown): string {
 
 function blamed(decisive: WorkloadVerdict | undefined): string {
   return decisive === undefined ? '' : objectName(decisive.ref);
-}
-
-export function sentence(text: string): string {
-  const trimmed = text.trim();
-  return trimmed === '' || /[.!?)]$/.test(trimmed) ? trimmed : `${trimmed}.`;
 }
 
 export function reportedObjects(verdict: RolloutVerdict): ReportedObject[] {

@@ -1,7 +1,8 @@
 import type { KubeObject } from '../kubernetes/object';
 import type { CauseCode } from './causes';
 import { newest, type EventRecord } from './events';
-import { eventEvidence, refTo, type Evidence, type Finding, type LogRequest } from './finding';
+import type { LogRequest } from './facts';
+import { eventEvidence, refTo, type Evidence, type Finding } from './finding';
 import { imageReasons, imageTrouble } from './imageFindings';
 import { at, listAt, numberAt, textAt, timeAt } from '../kubernetes/read';
 
@@ -165,7 +166,12 @@ function endedFinding(container: Container): Finding | undefined {
       needed: code === 'OutOfMemory' ? endedRunsOutOfMemory : endedRuns,
       // A probe kills a container, so the present run may be killed in the same way.
       isRunning: isRunning && !isProbe,
-      lastedSeconds: Math.max(0, timeAt(last, 'finishedAt') - timeAt(last, 'startedAt')) / 1000,
+      last: {
+        number: ended,
+        exitCode: numberAt(last, 'exitCode'),
+        reason,
+        seconds: Math.max(0, timeAt(last, 'finishedAt') - timeAt(last, 'startedAt')) / 1000,
+      },
       mayWaitForOthers: code !== 'OutOfMemory',
     },
     evidence: [

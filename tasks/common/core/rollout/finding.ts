@@ -1,6 +1,7 @@
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import type { CauseCode, Grace } from './causes';
 import type { EventRecord } from './events';
+import type { LogRequest, RunEnd } from './facts';
 import { at, listAt, textAt } from '../kubernetes/read';
 
 /** An observation on which a finding is based; `text` quotes the cluster. */
@@ -12,14 +13,6 @@ export interface Evidence {
   /** The time that the cluster gives, as ISO time. */
   at?: string;
   count?: number;
-}
-
-/** A container log that is worth reading. `previous`: the log of the run before the present one. */
-export interface LogRequest {
-  namespace: string;
-  pod: string;
-  container: string;
-  previous: boolean;
 }
 
 /** Something wrong in one snapshot. Its age decides if it makes the rollout hopeless. */
@@ -46,13 +39,11 @@ export interface Finding {
 }
 
 interface ContainerRuns {
-  /** The number of ended runs. */
   ended: number;
   /** The number of ended runs from which on the container counts as a crash loop. */
   needed: number;
   isRunning: boolean;
-  /** The duration of the last ended run, in seconds. */
-  lastedSeconds: number;
+  last: RunEnd;
   /** True if the container may be waiting for another workload. */
   mayWaitForOthers: boolean;
 }

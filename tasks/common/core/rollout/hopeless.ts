@@ -1,13 +1,14 @@
 import { clipped } from '../text/foreignText';
+import { sentence } from '../text/sentence';
 import { causes, rankOf, stepOf } from './causes';
-import type { Finding, LogRequest } from './finding';
-import { othersStartingAt, sightingKey } from './memory';
-import type { Cause, RolloutPolicy, RolloutMemory, Sighting, Reading } from './model';
+import type { LogRequest } from './facts';
+import type { Finding } from './finding';
+import { beganAfterOthers, sightingKey } from './memory';
+import type { Cause, RolloutMemory, Sighting, Reading } from './model';
+import { proofOf, type Judging } from './proofs';
 
 /** A crash loop is excused for this time while another workload is still starting. */
 const dependencySeconds = 180;
-/** The time until all nodes send traffic to a pod that has become ready. */
-const spreadSeconds = 5;
 /**
  * The maximum number of findings reported for one workload: even if thousands of pods fail, they fail for few reasons.
  */
@@ -25,13 +26,8 @@ interface JudgedFinding {
  * is at least as long as the hold (measured with the ReplicaSet controller: if old pods take 50 s each to end, it waits
  * for 164 s and more).
  */
-export function judgedFinding(
-  reading: Reading,
-  finding: Finding,
-  policy: RolloutPolicy,
-  memory: RolloutMemory,
-  now: Date,
-): JudgedFinding {
+export function judgedFinding(reading: Reading, finding: Finding, judging: Judging): JudgedFinding {
+  const { policy, memory, now } = judging;
   const sighting = memory.findings[sightingKey(reading, finding)] ?? {
     seen: now.getTime(),
     first: now.getTime(),
@@ -45,6 +41,12 @@ export function judgedFinding(
   const isOnce = followed.purpose === 'hook' || followed.object?.kind === 'Job';
   if (!policy.failFast || (isOnce && !finding.isCertain)) return { cause, isHopeless: false };
   const override = policy.graces[finding.code];
+  const proof = override === undefined && !finding.isCertain ? proofOf(reading, finding, judging) : undefined;
+  if (proof !== undefined) {
+    const hopelessAt = sighting.first + proof.grace * 1000;
+    const proven = { ...cause, message: `${sentence(cause.message)} ${proof.why}`, isCertain: true };
+    return { cause: proven, isHopeless: hopelessAt <= now.getTime(), hopelessAt };
+  }
   const grace = override ?? finding.grace ?? (finding.isCertain ? 0 : causes[finding.code].grace);
   if (grace === 'timeout') return { cause, isHopeless: false };
   const ready = loopReadyAt(reading, finding, sighting, memory, override !== undefined);
@@ -73,10 +75,7 @@ function loopReadyAt(
   if (runs.ended < runs.needed) return undefined;
   if (!runs.mayWaitForOthers) return 0;
   const excuse = sighting.first + dependencySeconds * 1000;
-  // Only a run that began after the last dependency had become ready proves that the dependency is not the reason. Both
-  // times are by the agent's clock.
-  const beganAt = sighting.endedAt - runs.lastedSeconds * 1000;
-  return beganAt > othersStartingAt(memory, reading.key) + spreadSeconds * 1000 ? 0 : excuse;
+  return beganAfterOthers(reading.key, runs.last, sighting, memory) ? 0 : excuse;
 }
 
 /**

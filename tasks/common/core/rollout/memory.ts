@@ -1,6 +1,7 @@
 import type { KubeObject } from '../kubernetes/object';
 import { objectKey } from '../kubernetes/manifest';
 import { objectStatus, type StatusRule } from '../status/objectStatus';
+import type { RunEnd } from './facts';
 import type { Family } from './family';
 import type { Finding } from './finding';
 import { listAt, numberAt, textAt } from '../kubernetes/read';
@@ -77,10 +78,15 @@ export function sightings(readings: readonly Reading[], before: RolloutMemory, n
       const ended = finding.runs?.ended ?? 0;
       const first = known === undefined || finding.isHeld === true ? time : known.first;
       const endedAt = known?.ended === ended ? known.endedAt : time;
-      next[key] = { seen: known?.seen ?? time, first, last: time, isGone: false, ended, endedAt };
+      const ends = endsWith(known?.ends, finding.runs?.last);
+      next[key] = { seen: known?.seen ?? time, first, last: time, isGone: false, ended, endedAt, ...ends };
     }
   }
   return next;
+}
+
+function endsWith(known: readonly RunEnd[] = [], last: RunEnd | undefined): Pick<Sighting, 'ends'> {
+  return last === undefined ? {} : { ends: [...known.filter(({ number }) => number !== last.number), last].slice(-2) };
 }
 
 export function workloadMemories(
@@ -124,11 +130,25 @@ function restartsOf(family: Family | undefined): number {
     .reduce((sum, status) => sum + numberAt(status, 'restartCount'), 0);
 }
 
-/** The last time at which any other workload was starting; the given workload may have been waiting for it. */
-export function othersStartingAt(memory: RolloutMemory, key: string): number {
+/** The time until all nodes send traffic to a pod that has become ready. */
+const spreadMilliseconds = 5000;
+
+/**
+ * Only a run that began after the last dependency had become ready proves that the dependency is not the reason. Both
+ * times are by the agent's clock. `ignored`: keys of workloads that nothing can be waiting for.
+ */
+export function beganAfterOthers(
+  key: string,
+  { seconds }: RunEnd,
+  { endedAt }: Sighting,
+  memory: RolloutMemory,
+  ignored?: ReadonlySet<string>,
+): boolean {
   let latest = 0;
   for (const [other, { startingAt }] of Object.entries(memory.workloads)) {
-    if (other !== key && startingAt !== undefined && startingAt > latest) latest = startingAt;
+    if (other !== key && ignored?.has(other) !== true && startingAt !== undefined && startingAt > latest) {
+      latest = startingAt;
+    }
   }
-  return latest;
+  return endedAt - seconds * 1000 > latest + spreadMilliseconds;
 }

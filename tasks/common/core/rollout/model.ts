@@ -1,7 +1,8 @@
 import type { ObjectRef } from '../kubernetes/object';
 import type { ObjectStatus, StatusRule } from '../status/objectStatus';
 import type { CauseCode, Grace, ReasonGroup } from './causes';
-import type { Evidence, LogRequest, Finding } from './finding';
+import type { LogRequest, Question, RunEnd } from './facts';
+import type { Evidence, Finding } from './finding';
 import type { FollowedObject, UnreadKind } from './snapshot';
 import type { Family } from './family';
 
@@ -77,6 +78,8 @@ export interface RolloutVerdict {
   unread: readonly UnreadKind[];
   /** The time at which the verdict may change even if nothing in the cluster changes, as ISO time. */
   recheckAt?: string;
+  /** What is worth reading before the next judgement. */
+  questions: readonly Question[];
   /** The memory to pass to the next judgement. */
   memory: RolloutMemory;
 }
@@ -118,6 +121,8 @@ export interface Sighting {
   /** The number of ended runs of the container; `endedAt` is when that number was first seen. */
   ended: number;
   endedAt: number;
+  /** The last two ended runs that were seen, the older one first. */
+  ends?: readonly RunEnd[];
 }
 
 export interface WorkloadMemory {

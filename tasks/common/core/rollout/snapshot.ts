@@ -1,6 +1,7 @@
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { objectKey } from '../kubernetes/manifest';
 import { eventRecord, type EventRecord } from './events';
+import type { Facts } from './facts';
 import type { FollowSnapshot } from '../kubernetes/queries';
 
 /** One object that the rollout must make healthy. */
@@ -40,6 +41,7 @@ export interface RolloutSnapshot {
   around: readonly KubeObject[];
   events: readonly EventRecord[];
   unread: readonly UnreadKind[];
+  facts?: Facts;
 }
 
 /** Sorts a snapshot of the follower into followed objects, surrounding objects, events and unread kinds. */

@@ -3,6 +3,7 @@ import { indexOf } from './family';
 import { nameOf, runningLogs, type Evidence } from './finding';
 import { better, causeOf, distinct, judgedFinding, mostTelling } from './hopeless';
 import { sightings, workloadMemories } from './memory';
+import { judgingOf, questionsOf, withStartErrors, type Judging } from './proofs';
 import { isTouched, readingOf } from './reading';
 import type { RolloutSnapshot } from './snapshot';
 import { steadyTime } from './steady';
@@ -29,12 +30,13 @@ export function judge(
     (object) => object.kind === 'Pod' && object.metadata.deletionTimestamp !== undefined,
   );
   const readings = snapshot.followed.map((followed) =>
-    readingOf(followed, { snapshot, index, policy, before, now, isAnythingEnding }),
+    withStartErrors(readingOf(followed, { snapshot, index, policy, before, now, isAnythingEnding }), snapshot.facts),
   );
   const findings = sightings(readings, before, now);
   const workloads = workloadMemories(readings, before, now);
   const next: RolloutMemory = { ...before, findings, workloads };
-  const decided = readings.map((reading) => workloadVerdict(reading, policy, next, now));
+  const judging = judgingOf(readings, { policy, memory: next, now, facts: snapshot.facts });
+  const decided = readings.map((reading) => workloadVerdict(reading, judging));
   const verdicts = withOldEvils(decided);
   const changes = decided.flatMap(({ changesAt }) => changesAt).filter((time) => time > now.getTime());
   const recheck = changes.reduce((first, each) => Math.min(first, each), policy.deadline.getTime());
@@ -42,10 +44,14 @@ export function judge(
     ...whole(verdicts, policy),
     workloads: verdicts,
     unread: snapshot.unread,
+    questions: policy.failFast ? readings.flatMap(questionsOf).slice(0, questionsAsked) : [],
     ...(recheck > now.getTime() ? { recheckAt: new Date(recheck).toISOString() } : {}),
     memory: next,
   };
 }
+
+/** The most questions of one judgement. */
+const questionsAsked = 20;
 
 interface Decision {
   verdict: WorkloadVerdict;
@@ -68,7 +74,8 @@ function withOldEvils(decided: readonly Decision[]): WorkloadVerdict[] {
 
 const isHopeful: ReadonlySet<Health> = new Set(['healthy', 'progressing']);
 
-function workloadVerdict(reading: Reading, policy: RolloutPolicy, memory: RolloutMemory, now: Date): Decision {
+function workloadVerdict(reading: Reading, judging: Judging): Decision {
+  const { policy, memory, now } = judging;
   const { followed, key, status } = reading;
   const baseline = memory.baseline?.[key];
   const wasBroken = baseline !== undefined && !baseline.isHealthy;
@@ -88,7 +95,7 @@ function workloadVerdict(reading: Reading, policy: RolloutPolicy, memory: Rollou
   if (steadyAt !== undefined && steadyAt <= now.getTime()) {
     return { verdict: { ...base, health: 'healthy', isPreexisting: false }, changesAt: [] };
   }
-  const judged = reading.findings.map((finding) => judgedFinding(reading, finding, policy, memory, now));
+  const judged = reading.findings.map((finding) => judgedFinding(reading, finding, judging));
   const failed = { ...base, health: 'failed' as const };
   const isBroughtBack = isOldEvil && baseline.isBroughtBack === true;
   const hopeless = mostTelling(judged.filter(({ isHopeless }) => isHopeless));

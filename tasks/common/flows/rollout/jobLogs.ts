@@ -1,6 +1,6 @@
 import { splitLines } from '../../core/text/foreignText';
 import type { RolloutContext } from '../../core/releaseContext';
-import type { LogRequest } from '../../core/rollout/finding';
+import type { LogRequest } from '../../core/rollout/facts';
 import type { RolloutVerdict } from '../../core/rollout/verdict';
 import type { PodLogs } from './podLogs';
 

@@ -17,6 +17,7 @@ import {
 } from '../../core/rollout/verdict';
 import type { PodLogs } from './podLogs';
 import { timelineOf } from './timeline';
+import { factFinder } from './facts';
 import { jobLogs } from './jobLogs';
 import type { WantedObject } from '../release/wantedObjects';
 import type { FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries';
@@ -85,15 +86,18 @@ async function watch(
   const refs = followedRefs(objects);
   const timeline = timelineOf(context, options.phase);
   const jobs = jobLogs(context);
+  const facts = factFinder(context);
   let memory = options.memory;
   let lastSaid = clock.now().getTime();
   let blind = new Set<string>();
   for (;;) {
-    const snapshot = rolloutSnapshot(refs, await confirmed(context, objects, follower.snapshot()));
+    const reading = rolloutSnapshot(refs, await confirmed(context, objects, follower.snapshot()));
+    const snapshot = { ...reading, facts: facts.found() };
     if (options.logs !== undefined) lookAtPods(options.logs, snapshot);
     const now = clock.now();
     const verdict = judge(snapshot, policy, memory, now);
     ({ memory } = verdict);
+    facts.ask(verdict.questions);
     jobs.look(verdict);
     blind = sayBlindness(context, verdict, blind);
     if (sayChanges(context, verdict.workloads, said)) lastSaid = now.getTime();
@@ -111,7 +115,8 @@ async function watch(
     const untilReminder = reminderMs - (now.getTime() - lastSaid);
     const poll = verdict.health === 'unknown' || snapshot.unread.length > 0 ? pollMs : Infinity;
     const untilDeadline = policy.deadline.getTime() - now.getTime();
-    await follower.changed(Math.max(1, Math.min(recheck, untilReminder, untilDeadline, poll)), ended);
+    const wait = Math.max(1, Math.min(recheck, untilReminder, untilDeadline, poll));
+    await follower.changed(wait, AbortSignal.any([ended, facts.news()]));
   }
 }
 

@@ -1,0 +1,45 @@
+/** A container log that is worth reading. `previous`: the log of the run before the present one. */
+export interface LogRequest {
+  namespace: string;
+  pod: string;
+  container: string;
+  previous: boolean;
+}
+
+/** Something to read because it may prove a finding. `key` names its answer in the facts. */
+export type Question =
+  | { about: 'log'; key: string; log: LogRequest }
+  | { about: 'quota' | 'makers'; key: string; namespace: string }
+  | { about: 'nodes'; key: 'nodes' };
+
+/**
+ * What was read to answer questions. Plain data. A missing answer proves nothing: the question was not asked yet, or the
+ * connection may not read it.
+ */
+export interface Facts {
+  /** The last lines of ended runs, each with the kubelet's time before it. */
+  logs: Readonly<Record<string, string>>;
+}
+
+export const noFacts: Facts = { logs: {} };
+
+/** One ended run of a container. */
+export interface RunEnd {
+  /** Counts from 1. */
+  number: number;
+  exitCode: number;
+  reason: string;
+  seconds: number;
+}
+
+export function logKey(id: string, { number }: RunEnd): string {
+  return `${id}#${number}`;
+}
+
+/** What proves that waiting cannot help. */
+export interface Proof {
+  /** Replaces the grace of the cause, in seconds. */
+  grace: number;
+  /** A sentence. */
+  why: string;
+}

@@ -1,0 +1,111 @@
+import { cannotStart, endedAlike, isAlone, memoryProof } from './crashProof';
+import { at, listAt } from '../kubernetes/read';
+import { logKey, noFacts, type Facts, type Proof, type Question } from './facts';
+import type { Finding } from './finding';
+import { beganAfterOthers, sightingKey } from './memory';
+import type { Reading, RolloutMemory, RolloutPolicy, Sighting } from './model';
+import { isTouched } from './reading';
+
+/** All that decides whether findings are hopeless. */
+export interface Judging {
+  policy: RolloutPolicy;
+  memory: RolloutMemory;
+  now: Date;
+  facts: Facts;
+  /** Keys of objects that are not done, for which others may be waiting. */
+  starting: ReadonlySet<string>;
+  /** Keys of workloads that keep ending in the same way, for which no other workload can be waiting. */
+  looping: ReadonlySet<string>;
+}
+
+export function judgingOf(
+  readings: readonly Reading[],
+  context: Pick<Judging, 'policy' | 'memory' | 'now'> & { facts: Facts | undefined },
+): Judging {
+  const facts = context.facts ?? noFacts;
+  const isLooping = (reading: Reading): boolean =>
+    reading.findings.some((finding) => endedAlike(finding, sightingOf(reading, finding, context.memory), facts));
+  const looping = new Set(readings.filter(isLooping).map(({ key }) => key));
+  const isStarting = ({ key, status, settled }: Reading): boolean =>
+    status.status !== 'Current' && settled === undefined && !looping.has(key);
+  return { ...context, facts, looping, starting: new Set(readings.filter(isStarting).map(({ key }) => key)) };
+}
+
+function sightingOf(reading: Reading, finding: Finding, memory: RolloutMemory): Sighting | undefined {
+  return memory.findings[sightingKey(reading, finding)];
+}
+
+/** Proves that the finding stays although its grace is not over; undefined while it may heal, or nothing is known. */
+export function proofOf(reading: Reading, finding: Finding, judging: Judging): Proof | undefined {
+  const { memory, policy } = judging;
+  const baseline = memory.baseline?.[reading.key];
+  // Pods of the earlier template may suffer from a hook that still runs.
+  if (!policy.isApplied && baseline !== undefined && !isTouched(reading.followed, baseline)) return undefined;
+  const sighting = sightingOf(reading, finding, memory);
+  switch (finding.code) {
+    case 'CrashLoop':
+    case 'InitContainerFailed':
+      return crashProof(reading, finding, sighting, judging);
+    case 'OutOfMemory':
+      return finding.runs?.isRunning === true ? undefined : memoryProof(finding, sighting);
+    default:
+      return undefined;
+  }
+}
+
+function crashProof(
+  reading: Reading,
+  finding: Finding,
+  sighting: Sighting | undefined,
+  { facts, memory, starting, looping }: Judging,
+): Proof | undefined {
+  const { runs } = finding;
+  if (runs === undefined || runs.isRunning || sighting === undefined) return undefined;
+  if (starting.size > 0 || !endedAlike(finding, sighting, facts) || !isAlone(reading, finding)) return undefined;
+  if (!beganAfterOthers(reading.key, runs.last, sighting, memory, looping)) return undefined;
+  return { grace: 0, why: 'Two runs in a row have ended in the same way, and nothing else is still starting.' };
+}
+
+/** A crash whose log shows that the container can never start is another cause, and needs no second run. */
+export function withStartErrors(reading: Reading, facts: Facts | undefined): Reading {
+  if (facts === undefined || reading.findings.every(({ runs }) => runs === undefined)) return reading;
+  const spec = at(reading.followed.object, 'spec', 'template', 'spec') ?? at(reading.followed.object, 'spec');
+  return { ...reading, findings: reading.findings.map((finding) => asStartError(finding, spec, facts)) };
+}
+
+function asStartError(finding: Finding, spec: unknown, { logs }: Facts): Finding {
+  const {
+    runs,
+    id,
+    logs: [log],
+  } = finding;
+  const text = runs === undefined ? undefined : logs[logKey(id, runs.last)];
+  if (runs === undefined || text === undefined) return finding;
+  const container = [...listAt(spec, 'containers'), ...listAt(spec, 'initContainers')].find(
+    ({ name }) => name === log?.container,
+  );
+  const words = ['command', 'args']
+    .flatMap((field) => at(container, field) ?? [])
+    .filter((word) => typeof word === 'string');
+  const said = cannotStart(text, runs.last.exitCode, words);
+  if (said === undefined) return finding;
+  const { runs: _, ...rest } = finding;
+  return { ...rest, code: 'StartError', isCertain: true, message: `${finding.message} It said: ${said}` };
+}
+
+/** The containers of one workload fail in the same way in most cases, so a few logs are enough. */
+const logsAsked = 2;
+
+/** What may prove the findings of a workload that is followed for itself. */
+export function questionsOf({ followed, findings }: Reading): Question[] {
+  if (followed.purpose === 'hook' || followed.object?.kind === 'Job') return [];
+  const logs = findings.flatMap((finding): Question[] => {
+    const {
+      runs,
+      id,
+      logs: [log],
+    } = finding;
+    return runs === undefined || log === undefined ? [] : [{ about: 'log', key: logKey(id, runs.last), log }];
+  });
+  return logs.slice(0, logsAsked);
+}

@@ -1,0 +1,291 @@
+import assert from 'node:assert/strict';
+import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { namesDependency } from '../../tasks/common/core/rollout/crashProof';
+import { noFacts, type Facts } from '../../tasks/common/core/rollout/facts';
+import {
+  baselineOf,
+  judge,
+  type RolloutMemory,
+  type RolloutPolicy,
+  type RolloutVerdict,
+} from '../../tasks/common/core/rollout/verdict';
+import {
+  at,
+  crashedPod,
+  deployment,
+  iso,
+  plainPod,
+  runningPod,
+  snapshotOf,
+  type CrashedRun,
+  type Fields,
+} from '../support/rolloutObjects';
+
+const policy: RolloutPolicy = { failFast: true, deadline: at(600), isApplied: true, graces: {}, statusRules: [] };
+
+interface Frame {
+  second: number;
+  objects: readonly KubeObject[];
+  facts?: Partial<Facts>;
+}
+
+/** Judges the frames in order, each with the memory of the one before, and returns the last verdict. */
+function judged(frames: readonly Frame[], change: Partial<RolloutPolicy> = {}, memory?: RolloutMemory): RolloutVerdict {
+  let verdict: RolloutVerdict | undefined;
+  for (const { second, objects, facts } of frames) {
+    const snapshot = snapshotOf(objects, { ...noFacts, ...facts });
+    verdict = judge(snapshot, { ...policy, ...change }, verdict?.memory ?? memory, at(second));
+  }
+  assert.ok(verdict);
+  return verdict;
+}
+
+function codeOf({ health, decisive }: RolloutVerdict): string {
+  const cause = decisive?.cause ?? decisive?.suspects[0];
+  return `${health} ${[cause?.code, cause?.detail].filter(Boolean).join(' ')}`.trim();
+}
+
+const line = (second: number, text: string): string => `${iso(second).replace('Z', '123456Z')} ${text}\n`;
+const logKey = (run: number, pod = 'web-2-0', container = 'app'): string => `Pod-${pod}/${container}#${run}`;
+
+interface Loop {
+  /** What the first and the second run said last. */
+  said: readonly [string, string];
+  runs?: readonly [Partial<CrashedRun>, Partial<CrashedRun>];
+  others?: (second: number) => readonly KubeObject[];
+  podSpec?: Fields;
+  /** Pods beside the crashing one. */
+  pods?: readonly Fields[];
+  spec?: Fields;
+}
+
+/** A container that ends at second 1 and again at second 3. */
+function loop({ said, runs = [{}, {}], others = () => [], podSpec, pods = [], spec }: Loop): Frame[] {
+  const isInit = runs[0].isInit === true;
+  const key = (run: number): string => logKey(run, 'web-2-0', isInit ? 'init' : 'app');
+  const logs = { [key(1)]: line(1, said[0]), [key(2)]: line(3, said[1]) };
+  return [0, 1].map((index): Frame => {
+    const second = [1, 3][index] ?? 0;
+    const pod = crashedPod({ ended: index + 1, began: second, ...runs[index] });
+    const more = { ...(podSpec && { podSpec }), ...(spec && { spec }) };
+    return {
+      second: second + 0.3,
+      objects: [...deployment('web', [pod, ...pods], more), ...others(second)],
+      facts: { logs },
+    };
+  });
+}
+
+const fatal = (at: string): [string, string] => [
+  `FATAL ${at} 17: DB_URL is not set`,
+  `FATAL ${at} 18: DB_URL is not set`,
+];
+const same = fatal('12:00:01');
+
+describe('proof: a container that ended twice in the same way', () => {
+  const proven: readonly (readonly [string, Loop])[] = [
+    ['says the same apart from numbers and times', { said: same }],
+    ['is an init container', { said: same, runs: [{ isInit: true }, { isInit: true }] }],
+    ['ran for some seconds', { said: same, runs: [{ seconds: 8 }, { seconds: 0 }] }],
+    [
+      'is a segmentation fault',
+      { said: ['Segmentation fault', 'Segmentation fault'], runs: [{ exitCode: 139 }, { exitCode: 139 }] },
+    ],
+    ['runs beside a workload that was ready before', { said: same, others: () => deployment('api', [runningPod()]) }],
+  ];
+  for (const [what, incident] of proven) {
+    it(`cannot recover, and fails after the second run: it ${what}`, () => {
+      const frames = loop(incident);
+      assert.equal(judged(frames.slice(0, 1)).health, 'progressing');
+      const verdict = judged(frames);
+      assert.match(codeOf(verdict), /^failed (CrashLoop|InitContainerFailed)$/);
+      assert.match(verdict.decisive?.cause?.message ?? '', /Two runs in a row have ended in the same way/);
+    });
+  }
+
+  const keptOpen: readonly (readonly [string, Loop])[] = [
+    ['it says nothing', { said: ['', ''] }],
+    ['it says only numbers', { said: ['17', '18'] }],
+    ['it says something else', { said: ['FATAL: no DB_URL', 'FATAL: no DB_PASSWORD'] }],
+    ['it ended with another exit code', { said: same, runs: [{ exitCode: 1 }, { exitCode: 2 }] }],
+    ['it ended without an error', { said: same, runs: [{ exitCode: 0 }, { exitCode: 0 }] }],
+    ['it was killed from outside', { said: same, runs: [{ exitCode: 137 }, { exitCode: 137 }] }],
+    ['it ran for long', { said: same, runs: [{ seconds: 0 }, { seconds: 11 }] }],
+    ['a run between the two was not seen', { said: same, runs: [{}, { ended: 3 }] }],
+    ['the next run has begun', { said: same, runs: [{}, { isRunning: true }] }],
+    ['another workload is still starting', { said: same, others: () => deployment('db', [runningPod(false)]) }],
+    [
+      'another workload was ready too late',
+      { said: same, others: (second) => deployment('db', [runningPod(second > 1)]) },
+    ],
+    ['another pod of it is ready', { said: same, pods: [runningPod()] }],
+    ['another pod of it is starting', { said: same, pods: [runningPod(false)] }],
+    [
+      'it may wait for an optional Secret',
+      {
+        said: same,
+        podSpec: { containers: [{ name: 'app', envFrom: [{ secretRef: { name: 's', optional: true } }] }] },
+      },
+    ],
+  ];
+  for (const [what, incident] of keptOpen) {
+    it(`keeps its grace: ${what}`, () => {
+      assert.equal(judged(loop(incident)).health, 'progressing');
+    });
+  }
+
+  it('keeps its grace while a container beside it is not ready', () => {
+    const frames = loop({ said: same }).map((frame) => ({
+      ...frame,
+      objects: frame.objects.map((item) => {
+        if (item.kind !== 'Pod') return item;
+        const status = item['status'] as { containerStatuses: Fields[] };
+        const proxy = { name: 'proxy', ready: false, restartCount: 0, state: { running: {} } };
+        return { ...item, status: { ...status, containerStatuses: [...status.containerStatuses, proxy] } };
+      }),
+    }));
+    assert.equal(judged(frames).health, 'progressing');
+  });
+
+  it('keeps its grace if one log was read twice', () => {
+    const [first, last] = loop({ said: same });
+    assert.ok(first && last);
+    const logs = { [logKey(1)]: line(3, same[1]), [logKey(2)]: line(3, same[1]) };
+    assert.equal(judged([first, { ...last, facts: { logs } }]).health, 'progressing');
+  });
+
+  it('keeps its grace if the logs could not be read', () => {
+    const frames = loop({ said: same }).map(({ second, objects }) => ({ second, objects }));
+    assert.equal(judged(frames).health, 'progressing');
+  });
+
+  it('keeps a grace that the user has set', () => {
+    assert.equal(judged(loop({ said: same }), { graces: { CrashLoop: 60 } }).health, 'progressing');
+  });
+
+  it('is not proven for pods of the template before, while Helm still runs hooks', () => {
+    const before = baselineOf(snapshotOf(deployment('web', [runningPod()])), at(0));
+    assert.equal(judged(loop({ said: same }), { isApplied: false }, before).health, 'progressing');
+    assert.equal(judged(loop({ said: same }), { isApplied: false }).health, 'failed');
+  });
+
+  it('two workloads that keep ending do not wait for each other', () => {
+    const others = (second: number): KubeObject[] =>
+      deployment('api', [crashedPod({ ended: second === 1 ? 1 : 2, began: second })]);
+    const frames = loop({ said: same, others }).map((frame) => {
+      const own = { [logKey(1, 'api-2-0')]: line(1, 'bad flag'), [logKey(2, 'api-2-0')]: line(3, 'bad flag') };
+      return { ...frame, facts: { logs: { ...frame.facts?.logs, ...own } } };
+    });
+    assert.equal(codeOf(judged(frames)), 'failed CrashLoop');
+  });
+
+  it('asks for the log of each ended run, and for none of a Job', () => {
+    const [first] = loop({ said: same });
+    assert.ok(first);
+    const log = { namespace: 'shop', pod: 'web-2-0', container: 'app', previous: true };
+    assert.deepEqual(judged([first]).questions, [{ about: 'log', key: logKey(1), log }]);
+    assert.deepEqual(judged([first], { failFast: false }).questions, []);
+  });
+});
+
+describe('proof: words of a container that waits for something', () => {
+  const waits = [
+    'dial tcp 10.0.0.1:5432: connect: connection refused',
+    'could not translate host name "db" to address: Name or service not known',
+    'getaddrinfo ENOTFOUND redis',
+    'java.net.UnknownHostException: broker-0.broker',
+    'context deadline exceeded',
+    'Timed out waiting for the ledger',
+    'read ECONNRESET',
+    'upstream is not ready',
+    'FATAL: the database system is starting up',
+    '503 Service Unavailable',
+    'host not found in upstream "api"',
+    'x509: certificate signed by unknown authority',
+    'relation "users" does not exist',
+    'open /vault/secrets/config: no such file or directory',
+    'lock is held by another process',
+    'listen tcp :8080: bind: address already in use',
+    'pods is forbidden: User "web" cannot list resource',
+    'AccessDenied: not authorized to perform sts:AssumeRole',
+    'No leader elected yet',
+    'unexpected EOF',
+  ];
+  for (const text of waits)
+    it(`waits: ${text}`, () => {
+      assert.equal(namesDependency(text), true);
+    });
+
+  const final = [
+    'FATAL: DB_URL is not set',
+    "Error: Cannot find module './app'",
+    'panic: runtime error: index out of range [5] with length 3',
+    'yaml: line 4: did not find expected key',
+    'java.lang.NullPointerException',
+    'invalid value "abc" for PORT: must be a number',
+    'Segmentation fault (core dumped)',
+    'SyntaxError: invalid syntax',
+  ];
+  for (const text of final)
+    it(`does not wait: ${text}`, () => {
+      assert.equal(namesDependency(text), false);
+    });
+});
+
+describe('proof: a container that was killed for its memory', () => {
+  const kill = (number: number, seconds = 1): Frame => {
+    const run = { ended: number, exitCode: 137, reason: 'OOMKilled', began: 2 * number, seconds };
+    return { second: 2 * number + seconds, objects: deployment('web', [crashedPod(run)]) };
+  };
+  const cases: readonly (readonly [string, readonly Frame[], string])[] = [
+    ['twice soon after its start', [kill(1), kill(2)], 'failed OutOfMemory'],
+    ['once', [kill(1)], 'progressing OutOfMemory'],
+    ['twice, the second time late', [kill(1), kill(2, 11)], 'progressing OutOfMemory'],
+    ['and the run before was not seen', [kill(2)], 'progressing OutOfMemory'],
+  ];
+  for (const [what, frames, code] of cases)
+    it(`${what}: ${code}`, () => {
+      assert.equal(codeOf(judged(frames)), code);
+    });
+});
+
+describe('proof: a container that says that it can never start', () => {
+  const usage = 'Usage of server:\n  -port int\n';
+  const withTimes = (text: string): string =>
+    text
+      .split('\n')
+      .map((each) => line(1, each).trimEnd())
+      .join('\n');
+  const cases: readonly (readonly [string, string, Partial<CrashedRun>, string])[] = [
+    ['another processor', 'exec /app/server: exec format error', { exitCode: 255 }, 'failed StartError'],
+    [
+      'an older runtime',
+      'standard_init_linux.go:228: exec user process caused: exec format error',
+      {},
+      'failed StartError',
+    ],
+    ['a file that may not be run', 'sh: /app/run.sh: Permission denied', { exitCode: 126 }, 'failed StartError'],
+    ['a file of its own that it may not read', 'open /data/x: Permission denied', {}, 'progressing CrashLoop'],
+    ['a flag of Go', `flag provided but not defined: -colour\n${usage}`, { exitCode: 2 }, 'failed StartError'],
+    ['a flag of cobra', `Error: unknown flag: --colour\n${usage}`, {}, 'failed StartError'],
+    [
+      'a flag of Python',
+      `${usage}server.py: error: unrecognized arguments: --colour=red`,
+      { exitCode: 2 },
+      'failed StartError',
+    ],
+    ['a flag without its usage', 'unknown flag: --colour', {}, 'progressing CrashLoop'],
+    ['a flag that the pod does not give', `unknown flag: --color\n${usage}`, {}, 'progressing CrashLoop'],
+    ['a sentence about the error', 'the worker reported exec format error', {}, 'progressing CrashLoop'],
+  ];
+  for (const [what, text, run, code] of cases) {
+    it(`${what}: ${code}`, () => {
+      const podSpec = {
+        containers: [{ ...(plainPod['containers'] as Fields[])[0], args: ['--colour', 'red', '--colour=red'] }],
+      };
+      const objects = deployment('web', [crashedPod({ ended: 1, began: 1, ...run })], { podSpec });
+      const frame = { second: 2, objects, facts: { logs: { [logKey(1)]: withTimes(text) } } };
+      assert.equal(codeOf(judged([frame])), code);
+    });
+  }
+});
