@@ -633,11 +633,36 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
         readinessGates: [{ conditionType: 'example.com/go' }],
         containers: [shell(serving)],
       },
-      { more: { progressDeadlineSeconds: 8 } },
+      { more: { progressDeadlineSeconds: 8 }, message: /example.com\/go is not set.*progressDeadlineSeconds: 8/ },
     ),
-    deployment('a readiness gate that nobody opens', 'TimedOut', 'waiting', {
-      readinessGates: [{ conditionType: 'example.com/go' }],
-      containers: [shell(serving)],
+    deployment(
+      'a readiness gate that nobody opens',
+      'ReadinessGateNotMet',
+      'waiting',
+      { readinessGates: [{ conditionType: 'example.com/go' }], containers: [shell(serving)] },
+      { message: /example.com\/go is not set/ },
+    ),
+    deployment(
+      'a scheduling gate that nobody removes',
+      'SchedulingGated',
+      'blocked',
+      { schedulingGates: [{ name: 'example.com/quota' }], containers: [shell(serving)] },
+      { message: /example.com\/quota/ },
+    ),
+    deployment(
+      'an init container that waits for ever',
+      'InitContainerRunning',
+      'preparing',
+      {
+        initContainers: [shell('echo "waiting for the ledger"; exec sleep 1000', { name: 'wait' })],
+        containers: [shell(serving)],
+      },
+      { message: /Init container wait/, evidence: /waiting for the ledger/ },
+    ),
+    broken('a Job that runs and runs', 'TimedOut', 'job/silent', job('silent', 'exec sleep 1000', {}), {
+      timedOut: true,
+      inputs: { timeout: '60s' },
+      graceSeconds: 60,
     }),
     deployment(
       'the readiness probe fails',

@@ -278,7 +278,7 @@ describe('judge: which pods count', () => {
         ? { ...item, metadata: { ...item.metadata, deletionTimestamp: '2026-03-01T12:00:00Z' } }
         : item,
     );
-    assert.equal(codeOf(judged(lasting(objects, 0, 100))), 'progressing');
+    assert.equal(codeOf(judged(lasting(objects, 0, 100))), 'progressing PodEnding');
   });
 
   it('a pod of another owner with the same labels does not count', () => {
@@ -481,7 +481,10 @@ describe('judge: nodes', () => {
       { type: 'ContainersReady', status: 'True' },
     ];
     const spec = { ...probed, readinessGates: [{ conditionType: 'lb' }] };
-    assert.equal(codeOf(judged([[0, web({ ...running(true), conditions }, { spec })]])), 'progressing');
+    assert.equal(
+      codeOf(judged([[0, web({ ...running(true), conditions }, { spec })]])),
+      'progressing ReadinessGateNotMet',
+    );
   });
 
   it('a node that came back no longer counts', () => {
@@ -649,7 +652,7 @@ describe('judge: a StatefulSet that waits for a pod of a revision that was rolle
   ];
   for (const [name, objects] of fine) {
     it(`is not stuck: ${name}`, () => {
-      assert.equal(codeOf(judged(lasting(objects, 0, 100))), 'progressing');
+      assert.match(codeOf(judged(lasting(objects, 0, 100))), /^progressing( PodEnding)?$/);
     });
   }
 });
@@ -912,11 +915,11 @@ describe('judge: deadlines', () => {
     assert.equal(verdict.timedOut, true);
   });
 
-  it("at the deadline without a cause, the object's message and its newest warning are shown", () => {
+  it('at the deadline, a load balancer without an address names its newest warning', () => {
     const owner = object('v1', 'Service', 'web', { spec: { type: 'LoadBalancer', clusterIP: '10.0.0.1' } });
     const said = event(owner, 'SyncLoadBalancerFailed', 'no address left', 5, { type: 'Warning' });
     const verdict = judged(lasting([owner, said], 0, 600));
-    assert.equal(codeOf(verdict), 'failed TimedOut');
+    assert.equal(codeOf(verdict), 'failed LoadBalancerPending');
     assert.match(verdict.decisive?.cause?.message ?? '', /no address left/);
   });
 

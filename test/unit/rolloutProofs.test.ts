@@ -17,6 +17,7 @@ import {
   plainPod,
   runningPod,
   snapshotOf,
+  waitingPod,
   type CrashedRun,
   type Fields,
 } from '../support/rolloutObjects';
@@ -185,6 +186,43 @@ describe('proof: a container that ended twice in the same way', () => {
     const log = { namespace: 'shop', pod: 'web-2-0', container: 'app', previous: true };
     assert.deepEqual(judged([first]).questions, [{ about: 'log', key: logKey(1), log }]);
     assert.deepEqual(judged([first], { failFast: false }).questions, []);
+  });
+});
+
+describe('the grace of an image that its registry may not have yet', () => {
+  const missing = (image: string, more: Parameters<typeof deployment>[2] = {}): KubeObject[] => {
+    const message = `Back-off pulling image "${image}": ErrImagePull: failed to resolve reference "${image}": ${image}: not found`;
+    return deployment('web', [waitingPod('ImagePullBackOff', message)], {
+      podSpec: { containers: [{ name: 'app', image }] },
+      ...more,
+    });
+  };
+  const copied = 'shop.azurecr.io/web:42';
+  const used = { old: [runningPod()] };
+  const cases: readonly (readonly [string, KubeObject[], number, string])[] = [
+    ['a registry that replicates', missing(copied), 59, 'progressing ImageNotFound replicating'],
+    ['a registry that replicates', missing(copied), 60, 'failed ImageNotFound replicating'],
+    ['a digest', missing('shop.azurecr.io/web@sha256:ab'), 59, 'progressing ImageNotFound replicating'],
+    ['another one', missing('1.dkr.ecr.eu-west-1.amazonaws.com/web:1'), 59, 'progressing ImageNotFound replicating'],
+    ['an image of an earlier revision', missing(copied, used), 0, 'failed ImageNotFound replicating'],
+    ['any other registry', missing('r.example/web:1'), 0, 'failed ImageNotFound'],
+    [
+      'a repository with the name of such a registry',
+      missing('r.example/shop.azurecr.io/web:1'),
+      0,
+      'failed ImageNotFound',
+    ],
+  ];
+  for (const [what, objects, second, code] of cases) {
+    it(`${what}, after ${second} s: ${code}`, () => {
+      const frames = [0, 25, 50].filter((each) => each < second).map((each) => ({ second: each, objects }));
+      assert.equal(codeOf(judged([...frames, { second, objects }])), code);
+    });
+  }
+
+  it('is as long as the user says', () => {
+    const graces = { ImageNotFound: 0 };
+    assert.equal(judged([{ second: 0, objects: missing(copied) }], { graces }).health, 'failed');
   });
 });
 

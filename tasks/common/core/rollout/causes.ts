@@ -35,6 +35,11 @@ export type CauseCode =
   | 'ObjectMissing'
   | 'NotObserved'
   | 'ProgressDeadlineExceeded'
+  | 'SchedulingGated'
+  | 'InitContainerRunning'
+  | 'ReadinessGateNotMet'
+  | 'PodEnding'
+  | 'LoadBalancerPending'
   | 'TimedOut';
 
 /** The six groups that self-healing pipelines know, and `other`. */
@@ -67,7 +72,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   ImageNotFound: {
     group: 'image',
     grace: 0,
-    why: 'The registry has answered that it does not have the image. An image that may only come from the node gets 30 s.',
+    why: 'The registry has answered that it does not have the image. An image that may only come from the node gets 30 s; one of a registry that replicates (azurecr.io and others) 60 s, unless an earlier revision has used it.',
     recognisedBy:
       'container waits with ErrImagePull or ImagePullBackOff, «not found» or «manifest unknown» from a registry that answered; ErrImageNeverPull',
     whoActs: 'application team',
@@ -322,6 +327,48 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
     whoActs: 'application team',
     nextStep: 'Look at the pods of the new ReplicaSet; if they are merely slow, raise progressDeadlineSeconds.',
   },
+  SchedulingGated: {
+    group: 'other',
+    grace: 'timeout',
+    why: 'Whoever has set the gate may remove it at any moment.',
+    recognisedBy: 'condition PodScheduled false, SchedulingGated',
+    whoActs: 'application team',
+    nextStep: 'Find out who is to remove the scheduling gate named above, or take it out of the pod template.',
+  },
+  InitContainerRunning: {
+    group: 'readiness',
+    grace: 'timeout',
+    why: 'An init container may wait or work for minutes.',
+    recognisedBy: 'init container runs for 10 s or longer, and nothing else is wrong',
+    whoActs: 'application team',
+    nextStep:
+      'Read the last lines of the init container above: what it waits for has to come, or it is slower than the timeout.',
+  },
+  ReadinessGateNotMet: {
+    group: 'readiness',
+    grace: 'timeout',
+    why: 'The controller of the gate may set its condition at any moment.',
+    recognisedBy: 'all containers ready, and a condition of the readiness gates not true',
+    whoActs: 'platform team',
+    nextStep: 'Find out why the controller of the readiness gate named above does not set its condition to True.',
+  },
+  PodEnding: {
+    group: 'other',
+    grace: 'timeout',
+    why: 'A pod may take as long to end as it is allowed to.',
+    recognisedBy: 'pod with a deletionTimestamp, and nothing else is wrong',
+    whoActs: 'application team',
+    nextStep:
+      'Make the application end when it is told to (SIGTERM), or allow it less time (terminationGracePeriodSeconds).',
+  },
+  LoadBalancerPending: {
+    group: 'other',
+    grace: 'timeout',
+    why: 'Load balancers take minutes, and their controllers try again.',
+    recognisedBy: 'Service without an address, and a warning event about it',
+    whoActs: 'platform team',
+    nextStep: 'Mend what the event of the load balancer above says.',
+  },
   TimedOut: {
     group: 'other',
     grace: 'timeout',
@@ -333,6 +380,12 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
 };
 
 type Step = Pick<CauseRule, 'whoActs' | 'nextStep'>;
+
+const oldPodInPlace: Step = {
+  whoActs: 'application team',
+  nextStep:
+    'Let the old pod end before the new one starts: strategy Recreate, or maxUnavailable 1 in the rolling update.',
+};
 
 /** Special steps for a `detail` of a cause, if somebody else has to act or something else has to be done. */
 export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, Step>>>>> = {
@@ -382,10 +435,29 @@ export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, S
       nextStep: 'Correct the fields named above in the chart or its values and deploy again.',
     },
   },
+  VolumeNotBound: { oldPodInPlace },
+  VolumeMountFailed: { oldPodInPlace },
   Unschedulable: {
+    oldPodInPlace,
     ports: {
       whoActs: 'application team',
       nextStep: 'Let no more pods want the host port than there are nodes: none, fewer replicas, or old pods first.',
+    },
+  },
+  PodEnding: {
+    node: {
+      whoActs: 'platform team',
+      nextStep: 'Bring the node named above back, or delete it, so that its pods can end.',
+    },
+    finalizer: {
+      whoActs: 'platform team',
+      nextStep: 'Find out why the controller of the finalizer named above does not remove it.',
+    },
+  },
+  TimedOut: {
+    warning: {
+      whoActs: 'application team',
+      nextStep: 'Mend what the warning above says; if it was merely slow, raise the timeout.',
     },
   },
   ObjectMissing: {
@@ -404,6 +476,15 @@ export function stepOf(code: CauseCode, detail: string | undefined): Step {
     (detail !== undefined && Object.hasOwn(special, detail) ? special[detail] : undefined) ?? { whoActs, nextStep }
   );
 }
+
+/** Causes that only name what is waited for. */
+export const waitingCodes: ReadonlySet<CauseCode> = new Set<CauseCode>([
+  'SchedulingGated',
+  'InitContainerRunning',
+  'ReadinessGateNotMet',
+  'PodEnding',
+  'LoadBalancerPending',
+]);
 
 export const causeCodes = Object.keys(causes) as readonly CauseCode[];
 

@@ -79,6 +79,7 @@ function imageFinding(container: Container, reason: string, message: string): Fi
     isCertain: trouble.isCertain,
     ...(detail === undefined ? {} : { detail }),
     ...(trouble.grace === undefined ? {} : { grace: trouble.grace }),
+    ...(trouble.detail === 'replicating' ? { image } : {}),
     evidence: [
       state(container, `waiting, ${reason}: ${message}`),
       ...quoted(container, event),

@@ -25,6 +25,8 @@ export interface Family {
   oldPods: readonly KubeObject[];
   /** Pods of the new revision that are being deleted. They do not count, but they may still show a cause. */
   ending: readonly KubeObject[];
+  /** Pods of any revision that are being deleted. */
+  leaving: readonly KubeObject[];
   /** False if it is not known which pods belong to the new revision. */
   isRevisionKnown: boolean;
 }
@@ -131,6 +133,7 @@ function family(makers: readonly KubeObject[], pods: readonly KubeObject[], oldP
     pods: pods.filter((pod) => !isEnding(pod)),
     oldPods: oldPods.filter((pod) => !isEnding(pod)),
     ending: pods.filter(isEnding),
+    leaving: [...pods, ...oldPods].filter(isEnding),
     isRevisionKnown: true,
   };
 }

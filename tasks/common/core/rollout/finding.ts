@@ -32,6 +32,8 @@ export interface Finding {
   isHeld?: boolean;
   /** True if the controller retries after delays that double with each attempt. */
   doublesWait?: boolean;
+  /** The image that its registry does not have (yet). */
+  image?: string;
   /** Only for containers that end repeatedly. */
   runs?: ContainerRuns;
   evidence: readonly Evidence[];

@@ -1,6 +1,6 @@
 import { clipped } from '../text/foreignText';
 import { sentence } from '../text/sentence';
-import { causes, rankOf, stepOf } from './causes';
+import { causes, rankOf, stepOf, waitingCodes } from './causes';
 import type { LogRequest } from './facts';
 import type { Finding } from './finding';
 import { beganAfterOthers, sightingKey } from './memory';
@@ -120,7 +120,7 @@ export function better(cause: Cause, judged: readonly JudgedFinding[], logsBefor
     const explained = distinct(judged.map((item) => item.cause)).find(
       ({ code }) => code !== 'ProgressDeadlineExceeded',
     );
-    return explained === undefined ? cause : { ...explained, evidence: [...explained.evidence, ...cause.evidence] };
+    return explained === undefined ? cause : afterDeadline(cause, explained);
   }
   const isJob = cause.code === 'JobFailed' || cause.code === 'HookFailed' || cause.code === 'JobDeadlineExceeded';
   if (!isJob || cause.logs.length > 0) return cause;
@@ -129,6 +129,19 @@ export function better(cause: Cause, judged: readonly JudgedFinding[], logsBefor
     ...cause,
     evidence: [...cause.evidence, ...states.slice(0, statesShown)],
     logs: logs.length > 0 ? logs : logsBefore,
+  };
+}
+
+/** A Deployment that only waits has failed by its own deadline, which is then the reason; what it waits for is told. */
+function afterDeadline(deadline: Cause, explained: Cause): Cause {
+  const reason = waitingCodes.has(explained.code) ? deadline : explained;
+  return {
+    ...reason,
+    message: `${sentence(explained.message)} ${deadline.message}`,
+    evidence: [...explained.evidence, ...deadline.evidence],
+    logs: explained.logs,
+    whoActs: explained.whoActs,
+    nextStep: explained.nextStep.replace('raise the timeout', 'raise progressDeadlineSeconds'),
   };
 }
 

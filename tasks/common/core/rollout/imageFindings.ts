@@ -28,6 +28,13 @@ const denied =
 const notFound = /not found|manifest unknown|name unknown|\b404\b|NotFound|does not exist|repository name not known/i;
 
 /**
+ * Registries with copies in several regions. After a push, the nearest copy may answer 404 for some seconds, in bad
+ * cases for minutes.
+ */
+const replicating =
+  /^[\w.-]+\.(azurecr\.(io|cn|us)|dkr\.ecr\.[\w-]+\.amazonaws\.com(\.cn)?|aliyuncs\.com|jfrog\.io)\/|^quay\.io\//;
+
+/**
  * Interprets the kubelet's messages about an image. `texts` are the waiting message and the newest «Failed to pull»
  * event, because kubelets before 1.32 give the cause only in the event.
  */
@@ -41,6 +48,9 @@ export function imageTrouble(reason: string, image: string, texts: readonly stri
   if (rateLimited.test(words)) return { code: 'ImagePullDenied', detail: 'rateLimited', isCertain: false };
   if (denied.test(words)) return { code: 'ImagePullDenied', isCertain: false };
   if (/no match for platform/.test(words)) return { code: 'ImageNotFound', detail: 'platform', isCertain: true };
+  if (notFound.test(words) && replicating.test(image)) {
+    return { code: 'ImageNotFound', detail: 'replicating', isCertain: false, grace: 60 };
+  }
   if (notFound.test(words)) return { code: 'ImageNotFound', isCertain: true };
   return { code: 'ImageRegistryUnreachable', isCertain: false };
 }

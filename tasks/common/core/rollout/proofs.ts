@@ -46,11 +46,25 @@ export function proofOf(reading: Reading, finding: Finding, judging: Judging): P
     case 'CrashLoop':
     case 'InitContainerFailed':
       return crashProof(reading, finding, sighting, judging);
+    case 'ImageNotFound':
+      return imageProof(reading, finding);
     case 'OutOfMemory':
       return finding.runs?.isRunning === true ? undefined : memoryProof(finding, sighting);
     default:
       return undefined;
   }
+}
+
+/** A registry has had the time to copy an image that an earlier revision has used. */
+function imageProof({ family }: Reading, { image }: Finding): Proof | undefined {
+  const isKnown = (family?.oldPods ?? []).some((pod) =>
+    ['containers', 'initContainers'].some((list) =>
+      listAt(pod, 'spec', list).some((container) => container['image'] === image),
+    ),
+  );
+  return image !== undefined && isKnown
+    ? { grace: 0, why: 'An earlier revision has used this image, so that it is not new to the registry.' }
+    : undefined;
 }
 
 function crashProof(

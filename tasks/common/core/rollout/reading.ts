@@ -1,8 +1,9 @@
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
+import { sentence } from '../text/sentence';
 import { objectKey } from '../kubernetes/manifest';
 import { objectStatus, type ObjectStatus } from '../status/objectStatus';
 import { causes } from './causes';
-import { newest } from './events';
+import { newest, type EventRecord } from './events';
 import { eventsAbout, familyOf, type Family, type Index } from './family';
 import { eventEvidence, nameOf, type Evidence, type Finding } from './finding';
 import { podHold, podsHeldBack } from './heldPods';
@@ -25,13 +26,13 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const key = objectKey(followed.ref);
   const { object } = followed;
   if (object === undefined) return absentReading(followed, key, context);
-  const status = statusOf(object, context);
+  const own = statusOf(object, context);
   const family = familyOf(object, index);
-  const unservedAt = isUnservedBalancer(object, status, index) ? unservedTime(key, context) : undefined;
+  const unservedAt = isUnservedBalancer(object, own, index) ? unservedTime(key, context) : undefined;
   if (unservedAt !== undefined && unservedAt <= now.getTime()) {
     return { followed, key, status: nobodyServes, findings: [], family };
   }
-  const shown = shownStatus(followed, object, status, context);
+  const shown = shownStatus(followed, object, own, context);
   const base = { followed, key, status: shown, findings: [], family };
   if (shown.status === 'Unknown') return { ...base, settled: 'unknown' };
   if (shown.status === 'Current' || shown.reason === behind.reason) return base;
@@ -40,7 +41,12 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const warning = event === undefined ? {} : { warning: eventEvidence(event, followed.ref) };
   const revisit = unservedAt === undefined ? {} : { revisitAt: unservedAt };
   const told = followed.purpose === 'hook' ? findings.map(hookFinding) : findings;
-  return { ...base, findings: told, ...warning, ...revisit };
+  const status = findings.length > 0 || event === undefined ? shown : withWarning(shown, event);
+  return { ...base, status, findings: told, ...warning, ...revisit };
+}
+
+function withWarning(status: ObjectStatus, { reason, message }: EventRecord): ObjectStatus {
+  return { ...status, message: `${sentence(status.message)} ${sentence(`${reason}: ${message}`)}` };
 }
 
 function statusOf(object: KubeObject, { policy, now }: ReadingContext): ObjectStatus {
@@ -124,7 +130,7 @@ function surroundings(
   key: string,
   context: ReadingContext,
 ): WorkloadSurroundings {
-  const { before, index, isAnythingEnding } = context;
+  const { before, index, isAnythingEnding, now } = context;
   const baseline = before.baseline?.[key];
   const isStale: WorkloadSurroundings['isStale'] = ({ eventUid, count, progressingSince }) =>
     (eventUid !== undefined && (before.baselineEvents?.[eventUid] ?? 0) >= (count ?? 1)) ||
@@ -132,7 +138,7 @@ function surroundings(
       progressingSince !== '' &&
       progressingSince === baseline?.progressingSince &&
       isTouched(followed, baseline));
-  return { index, family, isAnythingEnding, isStale };
+  return { index, family, isAnythingEnding, isStale, now };
 }
 
 export function isTouched({ object }: FollowedObject, baseline: BaselineEntry): boolean {

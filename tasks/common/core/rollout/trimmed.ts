@@ -34,6 +34,8 @@ const metadataFields = [
   'generation',
   'creationTimestamp',
   'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'finalizers',
   'ownerReferences',
   'labels',
 ];
@@ -42,7 +44,7 @@ function metadataOf({ metadata }: KubeObject): KubeObject['metadata'] {
   return { name: metadata.name, ...picked(metadata, metadataFields) };
 }
 
-const podFields = ['nodeName', 'restartPolicy', 'readinessGates'];
+const podFields = ['nodeName', 'restartPolicy', 'readinessGates', 'schedulingGates'];
 const containerFields = ['name', 'image', 'readinessProbe', 'startupProbe', 'restartPolicy', 'restartPolicyRules'];
 
 function podSpec(pod: KubeObject): Json {

@@ -125,7 +125,18 @@ function timedOutCause({ followed, status, warning, family }: Reading, now: Date
     status.status === 'Current'
       ? `${nameOf(ref)} was healthy at the end, but not yet for as long as was asked for.`
       : `${nameOf(ref)} was not healthy in time: ${warning?.text ?? status.message}`;
-  return causeOf({ code: 'TimedOut', subject: ref, id: '', message, isCertain: false, evidence, logs }, now.getTime());
+  const detail = warning === undefined ? {} : { detail: 'warning' };
+  const finding = {
+    code: 'TimedOut' as const,
+    ...detail,
+    subject: ref,
+    id: '',
+    message,
+    isCertain: false,
+    evidence,
+    logs,
+  };
+  return causeOf(finding, now.getTime());
 }
 
 function whole(

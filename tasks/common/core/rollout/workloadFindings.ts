@@ -10,11 +10,13 @@ import { eventEvidence, nameOf, refTo, runningLogs, type Evidence, type Finding 
 import { podFindings } from './podFindings';
 import { at, conditionOf, isTrue, listAt, numberAt, textAt } from '../kubernetes/read';
 import type { FollowedObject } from './snapshot';
+import { heldByOldPod, waitingFindings } from './waiting';
 
 /** Facts from the snapshot that concern one workload. */
 export interface WorkloadSurroundings {
   index: Index;
   family: Family | undefined;
+  now: Date;
   /** True if any pod of the rollout is still being deleted and may free a node or a quota. */
   isAnythingEnding: boolean;
   /** Returns true for events and conditions that are older than this rollout and therefore do not count. */
@@ -28,14 +30,15 @@ export function workloadFindings(
   status: ObjectStatus,
   around: WorkloadSurroundings,
 ): Finding[] {
-  return [
+  const found = [
     ...jobFindings(followed, object, around.family),
     ...familyFindings(object, around),
     ...stuckFindings(object, around),
     ...claimFindings(object, status, around),
-    ...deadlineFindings(object, around),
     ...statusFindings(followed, object, status, around),
   ];
+  const named = found.length > 0 ? found : waitingFindings(object, around.family, around.index, around.now);
+  return [...named, ...deadlineFindings(object, around)];
 }
 
 function own(object: KubeObject, code: CauseCode, message: string, more: Partial<Finding> = {}): Finding {
@@ -113,7 +116,8 @@ function familyFindings(object: KubeObject, around: WorkloadSurroundings): Findi
   if (family === undefined) return [];
   const pods = family.pods.flatMap((pod) => findingsOfPod(pod, object, around));
   const refusal = refusalFinding(object, family, around);
-  return refusal === undefined ? pods : [refusal, ...pods];
+  const found = pods.map((finding) => heldByOldPod(finding, object, family));
+  return refusal === undefined ? found : [refusal, ...found];
 }
 
 function findingsOfPod(
@@ -278,12 +282,15 @@ function deadlineFindings(object: KubeObject, around: WorkloadSurroundings): Fin
   if (around.isStale({ progressingSince: textAt(condition, 'lastUpdateTime') })) return [];
   const newSet = around.family?.makers.find(({ kind }) => kind === 'ReplicaSet');
   if (newSet !== undefined && isFullyAvailable(newSet)) return [];
-  const message = textAt(condition, 'message') || 'The progress deadline is exceeded.';
+  const seconds = numberAt(object, 'spec', 'progressDeadlineSeconds') || 600;
+  const isDefault = seconds === 600 ? ', the default' : '';
+  const said = textAt(condition, 'message') || 'The progress deadline is exceeded.';
+  const message = `The Deployment's own deadline has passed (progressDeadlineSeconds: ${seconds}${isDefault}). ${said}`;
   const evidence = [
     {
       kind: 'condition' as const,
       ref: refTo(object),
-      text: `Progressing is False, ProgressDeadlineExceeded: ${message}`,
+      text: `Progressing is False, ProgressDeadlineExceeded: ${said}`,
     },
   ];
   return [own(object, 'ProgressDeadlineExceeded', message, { isCertain: true, evidence })];
