@@ -214,6 +214,9 @@ export const widgetDefinition = {
 /** Two runs are enough. The log of the first one is missed if it is too short, so it may take three. */
 const alike = { graceSeconds: 0, withinSeconds: 30 };
 
+/** The nodes of a cluster that has just started count after two minutes. */
+const noNode = { graceSeconds: 15, withinSeconds: 110 };
+
 const healthySet = workloadOf('StatefulSet', 'stuck', { containers: [shell(serving)] });
 
 /** An «ends healthy» case of the same test proves these causes: their grace lets the rollout recover. */
@@ -229,7 +232,7 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
       {
         containers: [shell(serving, { resources: { requests: { memory: '999Ti' } } })],
       },
-      { message: /Insufficient memory/ },
+      { message: /Insufficient memory.*None of the \d+ nodes can ever take it/, ...noNode },
     ),
     deployment(
       'every node that fits is tainted',
@@ -269,7 +272,7 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
         },
         containers: [shell(serving)],
       },
-      { message: /affinity/ },
+      { message: /affinity.*None of the \d+ nodes can ever take it/, ...noNode },
     ),
     broken(
       'the storage class of the claim does not exist',
@@ -340,7 +343,12 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
       'QuotaExceeded',
       'crowded',
       { containers: [shell(serving)] },
-      { place: 'quota', message: /exceeded quota: small/ },
+      {
+        place: 'quota',
+        message: /exceeded quota: small.*Quota small allows pods=0/,
+        graceSeconds: 0,
+        withinSeconds: 30,
+      },
     ),
     deployment(
       'the liveness probe fails',

@@ -1341,8 +1341,9 @@ describe('the fields that are kept of pods and ReplicaSets', () => {
   it('do not include environment, mounts and templates, but all that shows a cause', () => {
     const [owner, set] = web(notFound);
     assert.ok(owner && set);
-    const container = { name: 'app', image: 'r.example/app:1', startupProbe: { periodSeconds: 1 } };
-    const heavy = { env: [{ name: 'A', value: 'x' }], volumeMounts: [{ name: 'data' }], resources: {} };
+    const resources = { requests: { cpu: '1' } };
+    const container = { name: 'app', image: 'r.example/app:1', startupProbe: { periodSeconds: 1 }, resources };
+    const heavy = { env: [{ name: 'A', value: 'x' }], volumeMounts: [{ name: 'data' }] };
     const volumes = [
       { name: 'data', persistentVolumeClaim: { claimName: 'data' } },
       { name: 'tmp', emptyDir: {} },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { namesDependency } from '../../tasks/common/core/rollout/crashProof';
 import { noFacts, type Facts } from '../../tasks/common/core/rollout/facts';
+import { makesNodes } from '../../tasks/common/core/rollout/nodeProof';
 import {
   baselineOf,
   judge,
@@ -14,9 +15,11 @@ import {
   crashedPod,
   deployment,
   iso,
+  object,
   plainPod,
   runningPod,
   snapshotOf,
+  unschedulablePod,
   waitingPod,
   type CrashedRun,
   type Fields,
@@ -326,4 +329,283 @@ describe('proof: a container that says that it can never start', () => {
       assert.equal(codeOf(judged([frame])), code);
     });
   }
+});
+
+describe('proof: a quota that has no room for one pod', () => {
+  const asks = (requested: string): string =>
+    `pods "web-2-a" is forbidden: exceeded quota: small, requested: ${requested}, used: pods=9, limited: pods=9`;
+  const refused = (requested: string, more: { old?: Fields[]; pods?: Fields[] } = {}): KubeObject[] => {
+    const condition = { type: 'ReplicaFailure', status: 'True', message: asks(requested) };
+    const { pods = [], old } = more;
+    const set = { replicas: pods.length, conditions: [condition] };
+    const spec = { replicas: pods.length + 1 };
+    return deployment('web', pods, { set, spec, status: { updatedReplicas: pods.length }, ...(old && { old }) }).map(
+      (item) => (item.kind === 'ReplicaSet' && item.metadata.name === 'web-2' ? { ...item, spec } : item),
+    );
+  };
+  const quota = (hard: Fields, more: Fields = {}): KubeObject =>
+    object('v1', 'ResourceQuota', 'small', { spec: { hard, ...more }, status: { hard } });
+  const resources = { requests: { cpu: '400m', memory: '1Gi' } };
+  const other = (name: string, age: number, metadata: Fields = {}, kind = 'ReplicaSet'): KubeObject =>
+    object(
+      'v1',
+      'Pod',
+      name,
+      { spec: { containers: [{ name: 'x', resources }] }, status: runningPod() },
+      {
+        creationTimestamp: iso(-age),
+        ownerReferences: [{ apiVersion: 'apps/v1', kind, name: 'x', uid: 'x', controller: true }],
+        ...metadata,
+      },
+    );
+  const cases: readonly (readonly [string, KubeObject[], KubeObject, readonly KubeObject[], boolean])[] = [
+    ['one pod asks for more than all of it', refused('requests.cpu=2'), quota({ 'requests.cpu': '1' }), [], true],
+    ['it allows no pod', refused('pods=1'), quota({ pods: '0' }), [], true],
+    ['it has room', refused('pods=1'), quota({ pods: '1' }), [], false],
+    ['pods of others that stay fill it', refused('pods=1'), quota({ pods: '1' }), [other('a', 3600)], true],
+    ['their requests fill it', refused('cpu=500m'), quota({ cpu: '1300m' }), [other('a', 900), other('b', 900)], false],
+    [
+      'their requests fill it to the last',
+      refused('cpu=600m'),
+      quota({ cpu: '1300m' }),
+      [other('a', 900), other('b', 900)],
+      true,
+    ],
+    ['a pod of another rollout is young', refused('pods=1'), quota({ pods: '1' }), [other('a', 60)], false],
+    ['a pod ends', refused('pods=1'), quota({ pods: '1' }), [other('a', 3600, { deletionTimestamp: iso(9) })], false],
+    ['a pod of a Job will end', refused('pods=1'), quota({ pods: '1' }), [other('a', 3600, {}, 'Job')], false],
+    ['an old pod will end', refused('pods=1', { old: [runningPod()] }), quota({ pods: '1' }), [], false],
+    ['pods of the new revision fill it', refused('pods=1', { pods: [runningPod()] }), quota({ pods: '1' }), [], true],
+    [
+      'it was raised a moment ago',
+      refused('pods=1'),
+      { ...quota({ pods: '5' }), status: { hard: { pods: '0' } } },
+      [],
+      false,
+    ],
+    [
+      'it is for some pods only',
+      refused('pods=1'),
+      quota({ pods: '1' }, { scopes: ['BestEffort'] }),
+      [other('a', 3600)],
+      false,
+    ],
+    [
+      'it is for some pods only, and allows none',
+      refused('pods=1'),
+      quota({ pods: '0' }, { scopes: ['BestEffort'] }),
+      [],
+      true,
+    ],
+  ];
+  for (const [what, objects, found, others, isProven] of cases) {
+    it(`${isProven ? 'fails at once' : 'keeps its grace'}: ${what}`, () => {
+      const pods = [...objects.filter(({ kind }) => kind === 'Pod'), ...others];
+      const facts = { quotas: { shop: { quotas: [found], pods } } };
+      assert.equal(
+        codeOf(judged([{ second: 0, objects, facts }])),
+        `${isProven ? 'failed' : 'progressing'} QuotaExceeded`,
+      );
+    });
+  }
+
+  it('asks for the quotas of the namespace of the pods', () => {
+    const { questions } = judged([{ second: 0, objects: refused('pods=1') }]);
+    assert.deepEqual(questions, [{ about: 'quota', key: 'quota shop', namespace: 'shop' }]);
+  });
+});
+
+const node = (name: string, labels: Record<string, string> = {}, more: Fields = {}): KubeObject =>
+  object(
+    'v1',
+    'Node',
+    name,
+    {
+      spec: more['spec'] ?? {},
+      status: {
+        allocatable: { cpu: '4', memory: '8Gi' },
+        conditions: [{ type: 'Ready', status: more['ready'] ?? 'True' }],
+      },
+    },
+    { labels, creationTimestamp: iso(-3600), ...(more['metadata'] as Fields) },
+  );
+
+describe('proof: a pod that no node can take', () => {
+  const wants = (spec: Fields): Fields => unschedulablePod('0/2 nodes are available: 2 Insufficient cpu.', spec);
+  const asking = (requests: Fields): Fields => wants({ containers: [{ name: 'app', resources: { requests } }] });
+  const affine = (...matchExpressions: Fields[]): Fields => {
+    const required = { nodeSelectorTerms: [{ matchExpressions }] };
+    return wants({ affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required } } });
+  };
+  const two = [node('a', { disk: 'ssd' }), node('b')];
+  const fixed = { nodes: two, mayGrow: false };
+  const cases: readonly (readonly [string, Fields, Facts['nodes'], boolean])[] = [
+    ['it asks for more than any node has', asking({ memory: '9Gi' }), fixed, true],
+    [
+      'its containers together do',
+      wants({ containers: [{ resources: { requests: { cpu: '3' } } }, { resources: { requests: { cpu: '2' } } }] }),
+      fixed,
+      true,
+    ],
+    ['no node has the label', wants({ nodeSelector: { gpu: 'yes' } }), fixed, true],
+    ['no node has the value', affine({ key: 'disk', operator: 'In', values: ['nvme'] }), fixed, true],
+    [
+      'the node with the label is too small',
+      {
+        ...asking({ cpu: '5' }),
+        spec: {
+          nodeName: undefined,
+          nodeSelector: { disk: 'ssd' },
+          containers: [{ name: 'app', resources: { requests: { cpu: '5' } } }],
+        },
+      },
+      fixed,
+      true,
+    ],
+    ['a node has the room, if others leave', asking({ memory: '8Gi' }), fixed, false],
+    ['a node has the label', wants({ nodeSelector: { disk: 'ssd' } }), fixed, false],
+    [
+      'the expression is about something else',
+      affine({ key: 'disk', operator: 'NotIn', values: ['ssd'] }),
+      fixed,
+      false,
+    ],
+    ['a device may appear', asking({ 'example.com/gpu': '1' }), fixed, false],
+    ['something makes nodes', asking({ memory: '9Gi' }), { nodes: two, mayGrow: true }, false],
+    ['nodes may not be read', asking({ memory: '9Gi' }), undefined, false],
+    [
+      'a node is new',
+      asking({ memory: '9Gi' }),
+      { nodes: [...two, node('c', {}, { metadata: { creationTimestamp: iso(-60) } })], mayGrow: false },
+      false,
+    ],
+    [
+      'a node is being emptied',
+      asking({ memory: '9Gi' }),
+      { nodes: [...two, node('c', {}, { spec: { unschedulable: true } })], mayGrow: false },
+      false,
+    ],
+    [
+      'a node is away',
+      asking({ memory: '9Gi' }),
+      { nodes: [...two, node('c', {}, { ready: 'Unknown' })], mayGrow: false },
+      false,
+    ],
+  ];
+  for (const [what, pod, nodes, isProven] of cases) {
+    it(`${isProven ? 'fails after 15 s' : 'keeps its grace'}: ${what}`, () => {
+      const facts = nodes === undefined ? {} : { nodes };
+      const frames = [0, 14, 15].map((second) => ({ second, objects: deployment('web', [pod]), facts }));
+      assert.equal(judged(frames.slice(0, 2)).health, 'progressing');
+      assert.equal(judged(frames).health, isProven ? 'failed' : 'progressing');
+    });
+  }
+
+  it('recognises nodes that something has made', () => {
+    const made = [node('a', { 'karpenter.sh/nodepool': 'x' }), node('gk3-a'), node('a', { type: 'virtual-kubelet' })];
+    assert.deepEqual([...made, node('a', { 'kubernetes.io/os': 'linux' })].map(makesNodes), [true, true, true, false]);
+  });
+});
+
+describe('a DaemonSet with a node that is away', () => {
+  const agents = (
+    pods: readonly [name: string, nodeName: string, status: Fields, metadata?: Fields][],
+  ): KubeObject[] => {
+    const status = {
+      observedGeneration: 1,
+      desiredNumberScheduled: 3,
+      currentNumberScheduled: 3,
+      updatedNumberScheduled: 3,
+      numberReady: 2,
+      numberAvailable: 2,
+    };
+    const annotations = { 'deprecated.daemonset.template.generation': '2' };
+    const owner = object(
+      'apps/v1',
+      'DaemonSet',
+      'agent',
+      { spec: { template: { spec: plainPod } }, status },
+      { annotations },
+    );
+    const { apiVersion, kind, metadata } = owner;
+    const ownerReferences = [{ apiVersion, kind, name: metadata.name, uid: metadata.uid, controller: true }];
+    return [
+      owner,
+      ...pods.map(([name, nodeName, podStatus, more]) =>
+        object(
+          'v1',
+          'Pod',
+          name,
+          { spec: { ...plainPod, nodeName }, status: podStatus },
+          { ownerReferences, labels: { 'pod-template-generation': '2' }, ...more },
+        ),
+      ),
+    ];
+  };
+  const silent = {
+    ...runningPod(),
+    conditions: [
+      { type: 'Ready', status: 'False' },
+      { type: 'ContainersReady', status: 'True' },
+    ],
+  };
+  const leaving = { deletionTimestamp: iso(-60), deletionGracePeriodSeconds: 30 };
+  const facts = { nodes: { nodes: [node('a'), node('b'), node('c', {}, { ready: 'Unknown' })], mayGrow: true } };
+  const good: [string, string, Fields][] = [
+    ['agent-a', 'a', runningPod()],
+    ['agent-b', 'b', runningPod()],
+  ];
+  const cases: readonly (readonly [string, KubeObject[], Partial<Facts>, string])[] = [
+    ['its pods on ready nodes are ready', agents([...good, ['agent-c', 'c', silent]]), facts, 'healthy'],
+    ['its pod there is being deleted', agents([...good, ['agent-c', 'c', silent, leaving]]), facts, 'healthy'],
+    [
+      'its pod there is of the template before',
+      agents([...good, ['agent-c', 'c', silent, { labels: {} }]]),
+      facts,
+      'healthy',
+    ],
+    [
+      'a pod on a ready node is not ready',
+      agents([
+        ['agent-a', 'a', runningPod()],
+        ['agent-b', 'b', runningPod(false)],
+        ['agent-c', 'c', silent],
+      ]),
+      facts,
+      'progressing',
+    ],
+    [
+      'a pod on a ready node is of the template before',
+      agents([
+        ['agent-a', 'a', runningPod()],
+        ['agent-b', 'b', runningPod(), { labels: {} }],
+        ['agent-c', 'c', silent],
+      ]),
+      facts,
+      'progressing',
+    ],
+    [
+      'a ready node has no pod',
+      agents([
+        ['agent-a', 'a', runningPod()],
+        ['agent-c', 'c', silent],
+      ]),
+      facts,
+      'progressing',
+    ],
+    ['nodes may not be read', agents([...good, ['agent-c', 'c', silent]]), {}, 'progressing'],
+  ];
+  for (const [what, objects, found, health] of cases) {
+    it(`${health}: ${what}`, () => {
+      const verdict = judged([0, 11].map((second) => ({ second, objects, facts: found })));
+      assert.equal(verdict.health, health);
+      if (health === 'healthy')
+        assert.match(verdict.workloads[0]?.status.message ?? '', /lost nodes are not waited for: c/);
+    });
+  }
+
+  it('asks for the nodes', () => {
+    const { questions } = judged([{ second: 0, objects: agents([...good, ['agent-c', 'c', silent]]) }]);
+    assert.deepEqual(questions, [{ about: 'nodes', key: 'nodes' }]);
+  });
 });

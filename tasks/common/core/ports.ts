@@ -187,6 +187,11 @@ export interface Cluster {
   ): Promise<void>;
   /** Returns undefined if the API server does not serve the kind. */
   resource(apiVersion: string, kind: string): Promise<ApiResource | undefined>;
+  /**
+   * All custom kinds that can be listed, each in its preferred version; undefined if the API server cannot list them in
+   * one answer (before 1.27).
+   */
+  customKinds(): Promise<readonly ApiResource[] | undefined>;
   /** Finds a kind by its lower-case name or plural. Without a group, only the built-in kinds are searched. */
   findResource(kind: string, group?: string): Promise<ApiResource | undefined>;
   /** The API server's own time, to the second, for the ages of objects. */

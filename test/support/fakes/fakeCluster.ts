@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { TaskError } from '../../../tasks/common/core/failure';
+import { isBuiltIn } from '../../../tasks/common/core/kubernetes/groups';
 import { isRecord } from '../../../tasks/common/core/kubernetes/json';
 import type { KubeObject, ObjectRef } from '../../../tasks/common/core/kubernetes/object';
 import { apiGroup, objectKey, refOf } from '../../../tasks/common/core/kubernetes/manifest';
@@ -162,6 +163,8 @@ export function fakeCluster(time: SimulatedTime): FakeCluster {
       return Promise.resolve();
     },
     resource: (apiVersion, kind) => Promise.resolve(resourceOf(apiVersion, kind)),
+    customKinds: () =>
+      Promise.resolve([...served.values()].filter(({ apiVersion }) => !isBuiltIn(apiGroup(apiVersion)))),
     findResource(kind, group) {
       const all = [...served.values()].filter(
         ({ apiVersion }) => group === undefined || apiGroup(apiVersion) === group,

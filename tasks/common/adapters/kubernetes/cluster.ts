@@ -4,7 +4,7 @@ import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import type { Cluster, PodLogOptions } from '../../core/ports';
 import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './errors';
 import { dryRunApply, dryRunApplyUnforced, serverSideApply } from './dryRunApply';
-import { findResource } from './findResource';
+import { customKinds, findResource } from './findResource';
 import { follow } from './follow';
 import { followPodLog } from './followPodLog';
 import { openTransport, type TransportChoices } from './openTransport';
@@ -73,6 +73,7 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
     dryRunApplyUnforced: (object, how) => dryRunApplyUnforced(requests, object, how),
     delete: (ref, deletion = {}) => deleteObject(requests, ref, deletion),
     resource: (apiVersion, kind) => requests.resource(apiVersion, kind),
+    customKinds: () => customKinds(requests),
     findResource: (kind, group) => findResource(requests, kind, group),
     serverTime: () => serverTime(requests),
     accessRules: (namespace) => accessRules(requests, namespace),

@@ -1,4 +1,6 @@
+import { isBuiltIn } from '../../core/kubernetes/groups';
 import { isRecord } from '../../core/kubernetes/json';
+import { listAt, textAt } from '../../core/kubernetes/read';
 import type { Attempt } from './errors';
 import type { Requests } from './requests';
 import { builtInResources, groupVersionPath, parseResourceList } from './resources';
@@ -24,6 +26,29 @@ export async function findResource(requests: Requests, kind: string, group?: str
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+const aggregated = ['v2', 'v2beta1']
+  .map((version) => `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`)
+  .join(',');
+
+/** All custom kinds that can be listed, by one request; undefined if the API server has no aggregated discovery. */
+export async function customKinds(requests: Requests): Promise<ApiResource[] | undefined> {
+  const attempt: Attempt = { verb: 'get', target: 'the kinds of all API groups' };
+  const list = await requests.json({ method: 'GET', path: '/apis', attempt, retry: 'idempotent', accept: aggregated });
+  if (!isRecord(list) || !Array.isArray(list['items'])) return undefined;
+  return listAt(list, 'items').flatMap((group) => {
+    const name = textAt(group, 'metadata', 'name');
+    const [preferred] = listAt(group, 'versions');
+    if (isBuiltIn(name) || preferred === undefined) return [];
+    const apiVersion = `${name}/${textAt(preferred, 'version')}`;
+    return listAt(preferred, 'resources').flatMap((resource) => {
+      const [kind, verbs] = [textAt(resource, 'responseKind', 'kind'), resource['verbs']];
+      if (kind === '' || !Array.isArray(verbs) || !verbs.includes('list')) return [];
+      const namespaced = resource['scope'] === 'Namespaced';
+      return [{ apiVersion, kind, plural: textAt(resource, 'resource'), namespaced }];
+    });
+  });
 }
 
 function isNamed({ kind, plural }: ApiResource, word: string): boolean {

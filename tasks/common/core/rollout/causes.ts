@@ -182,7 +182,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   QuotaExceeded: {
     group: 'quota',
     grace: 60,
-    why: 'Pods of the old revision free it; the clock starts again while any of them is still ending, and then as long again is given, since its controller tries in ever longer steps. None where the quota wants a request or limit that the pod does not name.',
+    why: 'Pods of the old revision free it; the clock starts again while any of them is still ending, and then as long again is given, since its controller tries in ever longer steps. None where the quota wants a request or limit that the pod does not name, or what stays in the namespace leaves less than one pod asks for.',
     recognisedBy: 'FailedCreate, ReplicaFailure or ReplicaSetCreateError, «exceeded quota» or «failed quota»',
     whoActs: 'platform team',
     nextStep:
@@ -240,7 +240,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   Unschedulable: {
     group: 'other',
     grace: 120,
-    why: 'Autoscalers speak within a minute, and old pods free their nodes; the clock starts again while any of them is still ending.',
+    why: 'Autoscalers speak within a minute, and old pods free their nodes; the clock starts again while any of them is still ending. 15 s where no node could ever take the pod, and nothing makes nodes.',
     recognisedBy: 'condition PodScheduled false, Unschedulable: resources, taints, affinity, volume zone',
     whoActs: 'platform team',
     nextStep: 'Add a node that fits, or change the requests, selector or tolerations of the pod.',
@@ -248,7 +248,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   NodeLost: {
     group: 'other',
     grace: 360,
-    why: 'Pods leave a lost node after 300 s and start elsewhere.',
+    why: 'Pods leave a lost node after 300 s and start elsewhere. A DaemonSet does not wait for its pods on nodes that are not ready, where nodes may be read.',
     recognisedBy:
       "pod's node not ready: event NodeNotReady, phase Unknown, or a pod not ready with all its containers ready",
     whoActs: 'platform team',

@@ -1,3 +1,5 @@
+import type { KubeObject } from '../kubernetes/object';
+
 /** A container log that is worth reading. `previous`: the log of the run before the present one. */
 export interface LogRequest {
   namespace: string;
@@ -9,7 +11,7 @@ export interface LogRequest {
 /** Something to read because it may prove a finding. `key` names its answer in the facts. */
 export type Question =
   | { about: 'log'; key: string; log: LogRequest }
-  | { about: 'quota' | 'makers'; key: string; namespace: string }
+  | { about: 'quota'; key: string; namespace: string }
   | { about: 'nodes'; key: 'nodes' };
 
 /**
@@ -19,9 +21,19 @@ export type Question =
 export interface Facts {
   /** The last lines of ended runs, each with the kubelet's time before it. */
   logs: Readonly<Record<string, string>>;
+  /** By namespace: its quotas, and all its pods. */
+  quotas: Readonly<Record<string, { quotas: readonly KubeObject[]; pods: readonly KubeObject[] }>>;
+  nodes?: NodeFacts;
 }
 
-export const noFacts: Facts = { logs: {} };
+/** All nodes of the cluster, as far as the connection may read them. */
+export interface NodeFacts {
+  nodes: readonly KubeObject[];
+  /** False if it is known that nothing in the cluster makes nodes. */
+  mayGrow: boolean;
+}
+
+export const noFacts: Facts = { logs: {}, quotas: {} };
 
 /** One ended run of a container. */
 export interface RunEnd {

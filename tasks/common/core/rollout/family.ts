@@ -50,6 +50,7 @@ export function indexOf(snapshot: RolloutSnapshot): Index {
     take(object);
   }
   for (const object of snapshot.around) if (!taken.has(identity(object))) take(object);
+  for (const node of snapshot.facts?.nodes?.nodes ?? []) take(node);
   const eventsOf = new Map<string, EventRecord[]>();
   for (const event of snapshot.events) push(eventsOf, event.about.uid, event);
   return { childrenOf, eventsOf, nodes, claims };

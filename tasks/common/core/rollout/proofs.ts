@@ -1,9 +1,12 @@
 import { cannotStart, endedAlike, isAlone, memoryProof } from './crashProof';
-import { at, listAt } from '../kubernetes/read';
+import type { KubeObject } from '../kubernetes/object';
+import { at, listAt, textAt } from '../kubernetes/read';
 import { logKey, noFacts, type Facts, type Proof, type Question } from './facts';
 import type { Finding } from './finding';
 import { beganAfterOthers, sightingKey } from './memory';
 import type { Reading, RolloutMemory, RolloutPolicy, Sighting } from './model';
+import { nodeProof } from './nodeProof';
+import { quotaProof } from './quotaProof';
 import { isTouched } from './reading';
 
 /** All that decides whether findings are hopeless. */
@@ -12,6 +15,7 @@ export interface Judging {
   memory: RolloutMemory;
   now: Date;
   facts: Facts;
+  readings: readonly Reading[];
   /** Keys of objects that are not done, for which others may be waiting. */
   starting: ReadonlySet<string>;
   /** Keys of workloads that keep ending in the same way, for which no other workload can be waiting. */
@@ -28,7 +32,7 @@ export function judgingOf(
   const looping = new Set(readings.filter(isLooping).map(({ key }) => key));
   const isStarting = ({ key, status, settled }: Reading): boolean =>
     status.status !== 'Current' && settled === undefined && !looping.has(key);
-  return { ...context, facts, looping, starting: new Set(readings.filter(isStarting).map(({ key }) => key)) };
+  return { ...context, facts, readings, looping, starting: new Set(readings.filter(isStarting).map(({ key }) => key)) };
 }
 
 function sightingOf(reading: Reading, finding: Finding, memory: RolloutMemory): Sighting | undefined {
@@ -46,6 +50,10 @@ export function proofOf(reading: Reading, finding: Finding, judging: Judging): P
     case 'CrashLoop':
     case 'InitContainerFailed':
       return crashProof(reading, finding, sighting, judging);
+    case 'QuotaExceeded':
+      return quotaProof(finding, judging.readings, judging.facts, judging.now);
+    case 'Unschedulable':
+      return finding.isHeld === true ? undefined : unfitProof(reading, finding, judging);
     case 'ImageNotFound':
       return imageProof(reading, finding);
     case 'OutOfMemory':
@@ -53,6 +61,11 @@ export function proofOf(reading: Reading, finding: Finding, judging: Judging): P
     default:
       return undefined;
   }
+}
+
+function unfitProof({ family }: Reading, { subject }: Finding, { facts, now }: Judging): Proof | undefined {
+  const pod = family?.pods.find(({ metadata }) => metadata.name === subject.name);
+  return pod === undefined ? undefined : nodeProof(pod, facts.nodes, now);
 }
 
 /** A registry has had the time to copy an image that an earlier revision has used. */
@@ -111,7 +124,7 @@ function asStartError(finding: Finding, spec: unknown, { logs }: Facts): Finding
 const logsAsked = 2;
 
 /** What may prove the findings of a workload that is followed for itself. */
-export function questionsOf({ followed, findings }: Reading): Question[] {
+export function questionsOf({ followed, family, findings }: Reading): Question[] {
   if (followed.purpose === 'hook' || followed.object?.kind === 'Job') return [];
   const logs = findings.flatMap((finding): Question[] => {
     const {
@@ -121,5 +134,17 @@ export function questionsOf({ followed, findings }: Reading): Question[] {
     } = finding;
     return runs === undefined || log === undefined ? [] : [{ about: 'log', key: logKey(id, runs.last), log }];
   });
-  return logs.slice(0, logsAsked);
+  const isSilent = (pod: KubeObject): boolean =>
+    textAt(pod, 'spec', 'nodeName') !== '' && at(pod, 'status', 'startTime') === undefined;
+  const silent: Question[] =
+    followed.object?.kind === 'DaemonSet' && family?.pods.some(isSilent) === true ? [nodesQuestion] : [];
+  return [...logs.slice(0, logsAsked), ...findings.flatMap(placeQuestion), ...silent];
+}
+
+const nodesQuestion: Question = { about: 'nodes', key: 'nodes' };
+
+/** What a finding about the namespace or the cluster may be proven with. */
+function placeQuestion({ code, isCertain, subject: { namespace = '' } }: Finding): Question[] {
+  if (code === 'Unschedulable' || code === 'NodeLost' || code === 'PodEnding') return [nodesQuestion];
+  return code === 'QuotaExceeded' && !isCertain ? [{ about: 'quota', key: `quota ${namespace}`, namespace }] : [];
 }

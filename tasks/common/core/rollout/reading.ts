@@ -7,6 +7,7 @@ import { newest, type EventRecord } from './events';
 import { eventsAbout, familyOf, type Family, type Index } from './family';
 import { eventEvidence, nameOf, type Evidence, type Finding } from './finding';
 import { podHold, podsHeldBack } from './heldPods';
+import { withoutLostNodes } from './lostNodes';
 import { at, listAt, textAt } from '../kubernetes/read';
 import type { FollowedObject, RolloutSnapshot, UnreadKind } from './snapshot';
 import type { RolloutPolicy, BaselineEntry, RolloutMemory, Reading } from './model';
@@ -26,8 +27,8 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const key = objectKey(followed.ref);
   const { object } = followed;
   if (object === undefined) return absentReading(followed, key, context);
-  const own = statusOf(object, context);
   const family = familyOf(object, index);
+  const own = withoutLostNodes(object, statusOf(object, context), family, index);
   const unservedAt = isUnservedBalancer(object, own, index) ? unservedTime(key, context) : undefined;
   if (unservedAt !== undefined && unservedAt <= now.getTime()) {
     return { followed, key, status: nobodyServes, findings: [], family };

@@ -44,8 +44,16 @@ function metadataOf({ metadata }: KubeObject): KubeObject['metadata'] {
   return { name: metadata.name, ...picked(metadata, metadataFields) };
 }
 
-const podFields = ['nodeName', 'restartPolicy', 'readinessGates', 'schedulingGates'];
-const containerFields = ['name', 'image', 'readinessProbe', 'startupProbe', 'restartPolicy', 'restartPolicyRules'];
+const podFields = ['nodeName', 'nodeSelector', 'affinity', 'restartPolicy', 'readinessGates', 'schedulingGates'];
+const containerFields = [
+  'name',
+  'image',
+  'resources',
+  'readinessProbe',
+  'startupProbe',
+  'restartPolicy',
+  'restartPolicyRules',
+];
 
 function podSpec(pod: KubeObject): Json {
   const spec = at(pod, 'spec');

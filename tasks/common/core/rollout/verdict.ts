@@ -1,4 +1,5 @@
 import { rankOf } from './causes';
+import type { Question } from './facts';
 import { indexOf } from './family';
 import { nameOf, runningLogs, type Evidence } from './finding';
 import { better, causeOf, distinct, judgedFinding, mostTelling } from './hopeless';
@@ -44,7 +45,7 @@ export function judge(
     ...whole(verdicts, policy),
     workloads: verdicts,
     unread: snapshot.unread,
-    questions: policy.failFast ? readings.flatMap(questionsOf).slice(0, questionsAsked) : [],
+    questions: policy.failFast ? asked(readings) : [],
     ...(recheck > now.getTime() ? { recheckAt: new Date(recheck).toISOString() } : {}),
     memory: next,
   };
@@ -52,6 +53,11 @@ export function judge(
 
 /** The most questions of one judgement. */
 const questionsAsked = 20;
+
+function asked(readings: readonly Reading[]): Question[] {
+  const byKey = new Map(readings.flatMap(questionsOf).map((question) => [question.key, question]));
+  return [...byKey.values()].slice(0, questionsAsked);
+}
 
 interface Decision {
   verdict: WorkloadVerdict;

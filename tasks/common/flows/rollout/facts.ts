@@ -1,6 +1,11 @@
 import { asTaskError } from '../../core/failure';
+import type { KubeObject } from '../../core/kubernetes/object';
+import { at } from '../../core/kubernetes/read';
+import { apiGroup } from '../../core/kubernetes/manifest';
 import type { RolloutContext } from '../../core/releaseContext';
-import type { Facts, Question } from '../../core/rollout/facts';
+import type { Facts, NodeFacts, Question } from '../../core/rollout/facts';
+import { makesNodes, nodeMakers } from '../../core/rollout/nodeProof';
+import { trimmed } from '../../core/rollout/trimmed';
 
 /** Reads what may prove that waiting cannot help. What cannot be read proves nothing, and is logged once. */
 interface FactFinder {
@@ -13,23 +18,26 @@ interface FactFinder {
 
 const logLines = 20;
 const logBytes = 16 * 1024;
+/** Milliseconds after which a fact is read again while it is asked for. It is forgotten after twice this time. */
+const ages: Readonly<Record<Question['about'], number>> = { log: Infinity, quota: 3_000, nodes: 10_000 };
+
+interface Answer {
+  question: Question;
+  at: number;
+  facts: Partial<Facts>;
+}
 
 export function factFinder(context: RolloutContext): FactFinder {
-  const { agent, cluster, signal } = context;
-  const logs: Record<string, string> = {};
-  const asked = new Set<string>();
+  const { agent, clock, signal } = context;
+  const answers = new Map<string, Answer>();
+  const asked = new Map<string, number>();
   const unreadable = new Set<Question['about']>();
   let arrived = new AbortController();
-  const readAnswer = async (question: Question): Promise<void> => {
-    if (question.about !== 'log') return;
-    const { namespace, pod: name, container, previous } = question.log;
-    const options = { previous, tailLines: logLines, limitBytes: logBytes, timestamps: true };
-    logs[question.key] = await cluster.podLog({ namespace, name, container }, options);
-  };
   const read = async (question: Question): Promise<void> => {
-    asked.add(question.key);
+    asked.set(question.key, clock.monotonicMs());
     try {
-      await readAnswer(question);
+      const facts = await readers(context, question);
+      answers.set(question.key, { question, at: clock.monotonicMs(), facts });
       arrived.abort();
     } catch (error) {
       const { reason, message } = asTaskError(error);
@@ -41,13 +49,70 @@ export function factFinder(context: RolloutContext): FactFinder {
   return {
     found: () => {
       arrived = new AbortController();
-      return { logs: { ...logs } };
+      const now = clock.monotonicMs();
+      const valid = [...answers.values()].filter(({ question, at }) => now - at <= 2 * ages[question.about]);
+      return together(valid.map(({ facts }) => facts));
     },
     ask: (questions) => {
+      const now = clock.monotonicMs();
       for (const question of questions) {
-        if (!asked.has(question.key) && !unreadable.has(question.about)) void read(question);
+        const isDue = now - (asked.get(question.key) ?? -Infinity) >= ages[question.about];
+        if (isDue && !unreadable.has(question.about)) void read(question);
       }
     },
     news: () => arrived.signal,
+  };
+}
+
+function together(all: readonly Partial<Facts>[]): Facts {
+  return Object.assign({}, ...all, {
+    logs: Object.assign({}, ...all.map(({ logs }) => logs)) as Facts['logs'],
+    quotas: Object.assign({}, ...all.map(({ quotas }) => quotas)) as Facts['quotas'],
+  }) as Facts;
+}
+
+async function readers(context: RolloutContext, question: Question): Promise<Partial<Facts>> {
+  const { cluster } = context;
+  switch (question.about) {
+    case 'log': {
+      const { namespace, pod: name, container, previous } = question.log;
+      const options = { previous, tailLines: logLines, limitBytes: logBytes, timestamps: true };
+      return { logs: { [question.key]: await cluster.podLog({ namespace, name, container }, options) } };
+    }
+    case 'quota': {
+      const { namespace } = question;
+      const [quotas, pods] = await Promise.all([
+        cluster.list({ apiVersion: 'v1', kind: 'ResourceQuota', namespace }),
+        cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace }),
+      ]);
+      return { quotas: { [namespace]: { quotas, pods: pods.map(trimmed) } } };
+    }
+    case 'nodes':
+      return { nodes: await readNodes(context) };
+  }
+}
+
+async function readNodes({ cluster }: RolloutContext): Promise<NodeFacts> {
+  const nodes = await cluster.list({ apiVersion: 'v1', kind: 'Node' });
+  const autoscaler = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    namespace: 'kube-system',
+    name: 'cluster-autoscaler-status',
+  };
+  const maker = nodes.find(makesNodes) ?? (await cluster.get(autoscaler, { metadataOnly: true }));
+  const kinds = await cluster.customKinds();
+  const isKnown = kinds !== undefined;
+  const madeBy = maker?.metadata.name ?? kinds?.find(({ apiVersion }) => nodeMakers.has(apiGroup(apiVersion)))?.kind;
+  return { nodes: nodes.map(trimmedNode), mayGrow: !isKnown || madeBy !== undefined };
+}
+
+function trimmedNode({ apiVersion, kind, metadata, spec, status }: KubeObject): KubeObject {
+  return {
+    apiVersion,
+    kind,
+    metadata,
+    spec,
+    status: { allocatable: at(status, 'allocatable'), conditions: at(status, 'conditions') },
   };
 }

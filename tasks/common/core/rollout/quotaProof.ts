@@ -1,0 +1,70 @@
+import type { KubeObject } from '../kubernetes/object';
+import { quantity } from '../kubernetes/quantity';
+import { at, isTrue, listAt, textAt, timeAt } from '../kubernetes/read';
+import type { Facts, Proof } from './facts';
+import type { Finding } from './finding';
+import type { Reading } from './model';
+
+/** A pod of another workload is taken for one that stays if it has been ready for so long. */
+const settledMilliseconds = 600_000;
+
+/**
+ * Proves that a quota has no room even for one pod more, whatever ends: what stays, and what the pod asks for, is more
+ * than the quota allows. The used amounts of the quota itself are not read, because they lag behind.
+ */
+export function quotaProof(
+  { subject: { namespace = '' }, message }: Finding,
+  readings: readonly Reading[],
+  { quotas }: Facts,
+  now: Date,
+): Proof | undefined {
+  const [, name = '', asked = ''] =
+    /pods "[^"]*" is forbidden: exceeded quota: ([^,\s]+), requested: (\S+),/.exec(message) ?? [];
+  const found = quotas[namespace];
+  const quota = found?.quotas.find(({ metadata }) => metadata.name === name);
+  if (found === undefined || quota === undefined) return undefined;
+  const isScoped = listLength(quota, 'scopes') > 0 || at(quota, 'spec', 'scopeSelector') !== undefined;
+  const staying = isScoped ? [] : found.pods.filter((pod) => stays(pod, readings, now));
+  for (const [resource = '', text] of asked.split(',').map((part) => part.split('='))) {
+    const limit = quantity(at(quota, 'spec', 'hard', resource));
+    const requested = quantity(text);
+    // A quota that was changed a moment ago is not in force yet.
+    if (limit === undefined || requested === undefined || limit !== quantity(at(quota, 'status', 'hard', resource)))
+      continue;
+    const held = staying.reduce((sum, pod) => sum + amountOf(pod, resource), 0);
+    if (held + requested > limit) {
+      const why = `Quota ${name} allows ${resource}=${String(at(quota, 'spec', 'hard', resource))}; what stays in the namespace leaves less than the ${String(text)} of one pod.`;
+      return { grace: 0, why };
+    }
+  }
+  return undefined;
+}
+
+function listLength(quota: KubeObject, field: string): number {
+  const list = at(quota, 'spec', field);
+  return Array.isArray(list) ? list.length : 0;
+}
+
+const steadyOwners: ReadonlySet<string> = new Set(['ReplicaSet', 'StatefulSet', 'DaemonSet']);
+
+function stays(pod: KubeObject, readings: readonly Reading[], now: Date): boolean {
+  const { uid, deletionTimestamp, ownerReferences = [] } = pod.metadata;
+  if (deletionTimestamp !== undefined || ['Succeeded', 'Failed'].includes(textAt(pod, 'status', 'phase'))) return false;
+  if (!ownerReferences.some(({ kind, controller }) => controller === true && steadyOwners.has(kind))) return false;
+  const isIn = (pods: readonly KubeObject[] = []): boolean => pods.some(({ metadata }) => metadata.uid === uid);
+  if (readings.some(({ family }) => isIn(family?.oldPods))) return false;
+  if (readings.some(({ family }) => family?.isRevisionKnown === true && isIn(family.pods))) return true;
+  const madeAt = timeAt(pod, 'metadata', 'creationTimestamp');
+  return isTrue(pod, 'Ready') && madeAt > 0 && now.getTime() - madeAt > settledMilliseconds;
+}
+
+/** At least what the pod counts for in a quota; 0 for resources that are not known. */
+function amountOf(pod: KubeObject, resource: string): number {
+  if (resource === 'pods' || resource === 'count/pods') return 1;
+  const [, field = 'requests', name = ''] =
+    /^(?:(requests|limits)\.)?(cpu|memory|ephemeral-storage)$/.exec(resource) ?? [];
+  return listAt(pod, 'spec', 'containers').reduce(
+    (sum, container) => sum + (quantity(at(container, 'resources', field, name)) ?? 0),
+    0,
+  );
+}
