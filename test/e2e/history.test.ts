@@ -51,7 +51,7 @@ describe("Helm's history of a release", () => {
     await edit(s, 2, { status: 'failed' });
     const end = await s.deploy({ helm: helm3, set: [...stuck, 'text=three'] });
     assertOutcome(end, 'failed');
-    assert.match(end.job.issues[0]?.message ?? '', /there is none to return to/);
+    assert.match(end.job.issues[0]?.message ?? '', /there is no earlier revision to roll back to/);
     assert.equal(await s.history(), '1 superseded, 2 failed, 3 failed');
   });
 

@@ -54,7 +54,7 @@ const changes: readonly Change[] = [
     'configmap/web',
     { data: { text: 'hand' } },
     { data: { text: 'two' } },
-    /ConfigMap\/web was changed since: data\.text is "hand" \(was "two"\), by kubectl-patch at/,
+    /ConfigMap\/web was changed since the plan: data\.text is "hand" \(was "two"\), by kubectl-patch at/,
   ),
   patched(
     'a label that the target declares not',
@@ -68,28 +68,28 @@ const changes: readonly Change[] = [
     'deployment/web',
     { spec: { replicas: 3 } },
     { spec: { replicas: 1 } },
-    /Deployment\/web was changed since: spec\.replicas is 3 \(was 1\), by kubectl-patch at 20\S+Z/,
+    /Deployment\/web was changed since the plan: spec\.replicas is 3 \(was 1\), by kubectl-patch at 20\S+Z/,
   ),
   patched(
     'an annotation of the pods',
     'deployment/web',
     { spec: { template: { metadata: { annotations: { hand: 'x' } } } } },
     { spec: { template: { metadata: { annotations: { hand: null } } } } },
-    /Deployment\/web was changed since: spec\.template\.metadata\.annotations\.hand is "x" \(was absent\), by kubectl-patch at/,
+    /Deployment\/web was changed since the plan: spec\.template\.metadata\.annotations\.hand is "x" \(was absent\), by kubectl-patch at/,
   ),
   patched(
     'a pause',
     'deployment/web',
     { spec: { paused: true } },
     { spec: { paused: null } },
-    /Deployment\/web was changed since: spec\.paused is true \(was absent\), by kubectl-patch at/,
+    /Deployment\/web was changed since the plan: spec\.paused is true \(was absent\), by kubectl-patch at/,
   ),
   patched(
     'the time to terminate',
     'deployment/web',
     { spec: { template: { spec: { terminationGracePeriodSeconds: 5 } } } },
     { spec: { template: { spec: { terminationGracePeriodSeconds: 1 } } } },
-    /Deployment\/web was changed since/,
+    /Deployment\/web was changed since the plan/,
   ),
   patched(
     'another priority of pods',
@@ -103,7 +103,7 @@ const changes: readonly Change[] = [
     'deployment/web',
     { spec: { progressDeadlineSeconds: 100 } },
     { spec: { progressDeadlineSeconds: 600 } },
-    /Deployment\/web was changed since/,
+    /Deployment\/web was changed since the plan/,
   ),
   patched(
     'the owner of an object',
@@ -117,7 +117,7 @@ const changes: readonly Change[] = [
     'configmap/new',
     { metadata: { annotations: { 'helm.sh/resource-policy': 'keep' } } },
     { metadata: { annotations: { 'helm.sh/resource-policy': null } } },
-    /ConfigMap\/new was to be deleted, and is kept by its policy now/,
+    /ConfigMap\/new was to be deleted, and would be kept by its policy now/,
   ),
   {
     what: 'an object of the target is there already, and nobody’s',
@@ -206,7 +206,7 @@ describe('the cluster changes between plan and execution', () => {
     );
     const anew = await rollBack(s, planned, { helm, inputs: { toRevision: '1' } });
     assertEnd(anew, 'refused', 'PlanChanged');
-    assert.match(anew.log, /ConfigMap\/new was deleted and made anew since/);
+    assert.match(anew.log, /ConfigMap\/new was deleted and created again since/);
     await kubectl(s, 'delete', 'secret', 'sh.helm.release.v1.web.v1');
     const pruned = await rollBack(s, planned, { helm, inputs: { toRevision: '1' } });
     assertEnd(pruned, 'refused', 'PlanChanged');
@@ -214,7 +214,7 @@ describe('the cluster changes between plan and execution', () => {
     await kubectl(s, 'delete', 'secret', 'sh.helm.release.v1.web.v3');
     const gone = await rollBack(s, planned, { helm, inputs: { toRevision: '1' } });
     assert.equal(gone.outputs['outcome'], 'refused');
-    assert.match(gone.log, /Revision 3, from which the plan goes back, is gone/);
+    assert.match(gone.log, /Revision 3, where the plan starts, is gone/);
     assert.equal(await s.history(), '2 superseded');
   });
 

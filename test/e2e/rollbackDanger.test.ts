@@ -77,7 +77,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
       inputs,
     });
     assertEnd(elsewhere, 'failed', 'ApplyRejected');
-    assert.match(elsewhere.log, /would not become what it became in the rehearsal \(data/);
+    assert.match(elsewhere.log, /its result would differ from the rehearsal \(data/);
     assert.equal(await s.field(configMap('web'), 'data.text'), 'three');
 
     const again = await plan(s, { helm, inputs });

@@ -30,7 +30,7 @@ describe('a rollback that removes a CustomResourceDefinition', () => {
       assertEnd(refused, 'refused', 'PlanChanged');
       assert.match(
         refused.log,
-        /1 object that would go with CustomResourceDefinition\/toys\.\S+ was made since: Toy\/late/,
+        /1 object that would be deleted with CustomResourceDefinition\/toys\.\S+ was created since the plan: Toy\/late/,
       );
       assert.deepEqual(
         (await s.list(toys(s))).map(({ metadata }) => metadata.name),

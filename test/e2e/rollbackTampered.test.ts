@@ -41,19 +41,19 @@ describe('a tampered Helm', () => {
       const helm = helms(s.cluster)[major];
       await threeRevisions(s, helm);
       const attacks: readonly [string, RegExp][] = [
-        [`helm "$@"\n${hostNetwork}`, /Deployment\/web did not come out as the target declares it: .*hostNetwork/],
+        [`helm "$@"\n${hostNetwork}`, /the result of Deployment\/web differed from the target: .*hostNetwork/],
         [
           'helm "$@"\nkubectl set env deployment/web EXTRA=yes',
-          /Deployment\/web did not come out as the target declares it: .*env/,
+          /the result of Deployment\/web differed from the target: .*env/,
         ],
         [
           'helm "$@"\nkubectl scale deployment/web --replicas 0',
-          /wanted to (patch|update) the scale of Deployment\/web/,
+          /tried to (patch|update) the scale of Deployment\/web/,
         ],
-        ['helm "$@"\nkubectl create token default', /wanted to create the token of ServiceAccount\/default/],
+        ['helm "$@"\nkubectl create token default', /tried to create the token of ServiceAccount\/default/],
         [
           `helm rollback web 1 --no-hooks --namespace "${s.namespace}"`,
-          /ConfigMap\/web did not come out as the target declares it: data\.text/,
+          /the result of ConfigMap\/web differed from the target: data\.text/,
         ],
       ];
       for (const [does, message] of attacks) {

@@ -52,9 +52,9 @@ describe('a change that a rehearsal has made in the cluster', () => {
       'another object',
       there({}),
       withMetadata(there({}), { uid: 'other' }),
-      ['Deployment/web was deleted and made anew'],
+      ['Deployment/web was deleted and created again'],
     ],
-    ['a creation', undefined, there({}), ['Deployment/web was made']],
+    ['a creation', undefined, there({}), ['Deployment/web was created']],
     [
       'replicas by hand',
       there({ replicas: 2 }),

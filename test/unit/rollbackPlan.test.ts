@@ -76,7 +76,7 @@ describe('the fate of an object in a rollback', () => {
     assert.deepEqual(fatesOf(made), { 'ConfigMap/settings': 'created' });
     assert.equal(
       objectOf(made, 'ConfigMap/settings').reason,
-      'The present revision declares it too, but it is not there.',
+      'The present revision declares it too, but it does not exist.',
     );
   });
 
@@ -164,7 +164,7 @@ describe('the fate of an object in a rollback', () => {
       [{ 'Deployment/web': 'kept' }, ['ReplicasUnderAutoscaler'], 'none'],
     );
     assert.deepEqual([codes(seven), seven.risk], [['ScalesDown', 'ReplicasUnderAutoscaler'], 'high']);
-    assert.match(seven.findings[0]?.message ?? '', /has 7 replicas by its autoscaler, and the rollback sets 1/);
+    assert.match(seven.findings[0]?.message ?? '', /has set 7 replicas, and the rollback sets 1/);
     assert.equal(seven.digest, one.digest);
   });
 
@@ -326,7 +326,7 @@ describe('a target object that is being deleted', () => {
     assert.deepEqual([codes(made), made.risk], [['BeingDeleted'], 'high']);
     assert.match(
       made.findings[0]?.message ?? '',
-      /since 2026-08-20T11:00:00Z \(it waits for kubernetes.io\/pvc-protection\)/,
+      /its deletion began at 2026-08-20T11:00:00Z \(it waits for kubernetes.io\/pvc-protection\)/,
     );
   });
 
@@ -352,7 +352,7 @@ describe('a rehearsal that fails at an object that only the target declares', ()
   it('names the Helm that can continue', () => {
     assert.match(
       failed('v3.17.3'),
-      /ConfigMap\/kept is there, but the present revision does not declare it: Helm v3\.17\.3 stops at such an object, Helm from 3\.22 and from 4\.2 on does not\./,
+      /ConfigMap\/kept exists, but the present revision does not declare it\. Helm v3\.17\.3 stops there; Helm from 3\.22 and from 4\.2 on does not\./,
     );
     assert.ok(!failed('v4.2.3').includes('stops at'));
   });
@@ -409,7 +409,7 @@ describe('a rollback is refused', () => {
     };
     const made = plan({ ...tampered, policy: { ...strict, allow: allowableCodes } });
     assert.deepEqual(codes(made, 'refusal'), ['DeletesTargetObject']);
-    assert.match(made.findings[0]?.message ?? '', /^Deployment\/web is declared by the target, and Helm deletes it/);
+    assert.match(made.findings[0]?.message ?? '', /^The target declares Deployment\/web, but Helm deletes it/);
   });
 
   it('if Helm deletes an object of the target under another group', () => {
@@ -447,7 +447,7 @@ describe('a rollback is refused', () => {
     assert.deepEqual(codes(made, 'refusal'), ['UnforeseenDeletion']);
     assert.match(
       made.findings[0]?.message ?? '',
-      /kubectl\/v1\.35\.2 wanted to delete Deployment\/billing in namespace shop/,
+      /kubectl\/v1\.35\.2 tried to delete Deployment\/billing in namespace shop/,
     );
   });
 
@@ -513,13 +513,13 @@ describe('a rollback is refused', () => {
 
   for (const [incident, from, severity, code] of [
     [
-      'is of unknown make',
+      'is not a known release',
       { ...helm('v4.1'), from: 'unknown', problem: 'it was built without a git commit' },
       'refusal',
       'HelmUnknown',
     ],
     [
-      'is not the one that was pinned',
+      'is not the binary that helmSha256 pins',
       { ...helm(), from: 'otherThanPinned', problem: 'its SHA-256 is another' },
       'refusal',
       'HelmNotPinned',
@@ -648,7 +648,7 @@ describe('pods that would keep the template of the present revision', () => {
   const workload = (kind: string, image: string, spec: object): KubeObject =>
     object(kind, 'db', { spec: { ...template(image), ...spec } }, 'apps/v1');
   const holds: readonly [string, string, object, RegExp][] = [
-    ['a paused Deployment', 'Deployment', { paused: true }, /Deployment\/db: it is paused: its pods stay/],
+    ['a paused Deployment', 'Deployment', { paused: true }, /Deployment\/db: it is paused: its pods keep the template/],
     ['a StatefulSet with a partition', 'StatefulSet', partition(2), /its partition is 2/],
     ['a StatefulSet that updates on delete', 'StatefulSet', onDelete, /\(OnDelete\)/],
     ['a DaemonSet that updates on delete', 'DaemonSet', onDelete, /\(OnDelete\)/],
@@ -666,7 +666,7 @@ describe('pods that would keep the template of the present revision', () => {
       const refused = plan(heldScene(kind, hold, false));
       assert.deepEqual([codes(refused), refused.risk], [['PodsHeldBack'], 'refused']);
       assert.match(refused.findings[0]?.message ?? '', words);
-      assert.match(refused.findings[0]?.message ?? '', /put PodsHeldBack into allow/);
+      assert.match(refused.findings[0]?.message ?? '', /add PodsHeldBack to the input allow/);
       const allowed = plan({ ...heldScene(kind, hold, false), policy: { ...strict, allow: ['PodsHeldBack'] } });
       assert.deepEqual([allowed.risk, allowed.findings[0]?.allowedBy], ['high', 'allow']);
       assert.match(allowed.findings[0]?.message ?? '', /waits until somebody has replaced the pods, and fails/);
@@ -704,7 +704,7 @@ describe('pods that would keep the template of the present revision', () => {
     const same = workload('DaemonSet', 'db:1', onDelete);
     const status = { desiredNumberScheduled: 3, updatedNumberScheduled: 1 };
     const made = plan(scene([same], [same], { live: [{ ...live(same), status }] }));
-    assert.match(made.findings[0]?.message ?? '', /2 of its pods are of an earlier template, and stay so/);
+    assert.match(made.findings[0]?.message ?? '', /2 of its pods have an earlier template and keep it/);
     assert.deepEqual([codes(made), made.findings[0]?.isMomentary], [['PodsHeldBack'], true]);
     const settled = { ...status, updatedNumberScheduled: 3 };
     assert.deepEqual(codes(plan(scene([same], [same], { live: [{ ...live(same), status: settled }] }))), []);
@@ -898,7 +898,7 @@ describe('the rules of a Helm compared with its rehearsal', () => {
     assert.deepEqual(
       made.findings.map(({ code, message }) => `${code}: ${message}`),
       [
-        `RehearsalFailed: The rehearsal of the rollback failed, and the real one would too: cannot patch "m" with kind Job: ${answer('{...}')}. It cannot be changed in place: it would have to be deleted by hand first, if that may be.`,
+        `RehearsalFailed: The rehearsal of the rollback failed, and the real rollback would fail too: cannot patch "m" with kind Job: ${answer('{...}')}. This field cannot be changed in place. If the object may be deleted, delete it by hand first.`,
       ],
     );
   });

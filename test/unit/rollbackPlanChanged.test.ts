@@ -80,33 +80,37 @@ describe('a refusal because something changed since the plan', () => {
     [
       'a pause',
       { web: { spec: { paused: true } } },
-      'Deployment/web was changed since: spec.paused is true (was absent)',
+      'Deployment/web was changed since the plan: spec.paused is true (was absent)',
     ],
     [
       'resources',
       { container: { resources: { limits: { memory: '1Gi' } } } },
-      'Deployment/web was changed since: spec.template.spec.containers[name=web].resources.limits.memory is "1Gi" (was absent)',
+      'Deployment/web was changed since the plan: spec.template.spec.containers[name=web].resources.limits.memory is "1Gi" (was absent)',
     ],
     [
       'a variable',
       { container: { env: [{ name: 'MODE', value: 'hot' }] } },
-      'Deployment/web was changed since: spec.template.spec.containers[name=web].env[name=MODE].name is "MODE" (was absent); spec.template.spec.containers[name=web].env[name=MODE].value is "hot" (was absent)',
+      'Deployment/web was changed since the plan: spec.template.spec.containers[name=web].env[name=MODE].name is "MODE" (was absent); spec.template.spec.containers[name=web].env[name=MODE].value is "hot" (was absent)',
     ],
-    ['replicas', { web: { spec: { replicas: 4 } } }, 'Deployment/web was changed since: spec.replicas is 4 (was 1)'],
     [
-      'what is written over',
+      'replicas',
+      { web: { spec: { replicas: 4 } } },
+      'Deployment/web was changed since the plan: spec.replicas is 4 (was 1)',
+    ],
+    [
+      'an overwritten field',
       { settings: { data: { mode: 'hand' } } },
-      'ConfigMap/settings was changed since: data.mode is "hand" (was "b")',
+      'ConfigMap/settings was changed since the plan: data.mode is "hand" (was "b")',
     ],
     [
-      'what is deleted',
+      'a field of a deleted object',
       { old: { data: { list: 'a b' } } },
-      'ConfigMap/old was changed since: data.list is "a b" (was "a")',
+      'ConfigMap/old was changed since the plan: data.list is "a b" (was "a")',
     ],
     [
       'a Secret that is deleted',
       { login: 'secret-two' },
-      'Secret/login was changed since: data.password has another value (not shown)',
+      'Secret/login was changed since the plan: data.password has another value (not shown)',
     ],
   ];
   for (const [what, hand, words] of cases) {
@@ -151,7 +155,7 @@ describe('a refusal because something changed since the plan', () => {
       },
       new Date(),
     );
-    assert.equal(first, 'ConfigMap/kept was to be kept, and is patched now: data.x is "hand" (was "1").');
+    assert.equal(first, 'ConfigMap/kept was to be kept, and would be patched now: data.x is "hand" (was "1").');
   });
 
   it('names causes before their effects', () => {
@@ -161,7 +165,7 @@ describe('a refusal because something changed since the plan', () => {
     const told = planDifferences(planned(), pruned, new Date());
     assert.match(told[0] ?? '', /^New refusal TargetMissing: /);
     assert.match(told[1] ?? '', /The target was revision 1 and is none now/);
-    assert.ok(!told.some((one) => /not concerned any more/.test(one)), told.join('\n'));
+    assert.ok(!told.some((one) => /no longer concerns it/.test(one)), told.join('\n'));
   });
 });
 
@@ -199,7 +203,7 @@ describe('custom resources that are removed with their definition', () => {
       /There are 2 objects now: Toy\/a in namespace shop, Toy\/b in namespace shop\.$/,
     ],
     ['are none', [], /There are none now\.$/],
-    ['may not be read', 'unread', /Which there are could not be read\.$/],
+    ['may not be read', 'unread', /The task could not read which objects of that kind exist\.$/],
   ] as const) {
     it(what, () => {
       assert.match(going(instances).findings[0]?.message ?? '', words);
@@ -211,11 +215,11 @@ describe('custom resources that are removed with their definition', () => {
     const differences = (instances: Instances): string[] => planDifferences(before, going(instances), new Date());
     assert.deepEqual(differences([toy('a')]), []);
     assert.deepEqual(differences([toy('a'), toy('late'), toy('later')]), [
-      '2 objects that would go with CustomResourceDefinition/toys.example.com were made since: Toy/late in namespace shop, Toy/later in namespace shop.',
+      '2 objects that would be deleted with CustomResourceDefinition/toys.example.com were created since the plan: Toy/late in namespace shop, Toy/later in namespace shop.',
     ]);
     assert.match(
       differences([])[0] ?? '',
-      /^1 object that would go with .* was deleted since: Toy\/a in namespace shop\.$/,
+      /^1 object that would be deleted with .* was deleted since the plan: Toy\/a in namespace shop\.$/,
     );
     assert.equal(differences([toy('a', 'other')]).length, 1);
   });

@@ -367,12 +367,12 @@ describe('the digest of a plan changes', () => {
     [
       "the target's record was altered",
       { more: altered([app('evil:1', 1), ...target.slice(1)]) },
-      /Deployment\/web was changed since/,
+      /Deployment\/web was changed since the plan/,
     ],
     [
       "an object was added to the target's record",
       { more: altered([...target, object('ConfigMap', 'new')]) },
-      /ConfigMap\/new is created now, and was not in the plan/,
+      /ConfigMap\/new would be created now, and was not in the plan/,
     ],
     [
       "a hook of the target's record was altered",
@@ -384,47 +384,51 @@ describe('the digest of a plan changes', () => {
           ],
         },
       },
-      /hook Job\/drain \(pre-rollback\) is another one now/,
+      /hook Job\/drain \(pre-rollback\) has changed/,
     ],
     [
-      'a hook came to it',
+      'a hook was added',
       { more: { history: [{ ...first, hooks: [...first.hooks, hook('Job', 'new', ['post-rollback'])] }, second] } },
       /hook Job\/new \(post-rollback\) runs now/,
     ],
     [
       'an image was changed by hand',
       { image: 'app:hotfix' },
-      /Deployment\/web was changed since: spec\.template\.spec\.containers\[name=web\]\.image is "app:hotfix"/,
+      /Deployment\/web was changed since the plan: spec\.template\.spec\.containers\[name=web\]\.image is "app:hotfix"/,
     ],
-    ['a ConfigMap was changed by hand', { mode: 'c' }, /ConfigMap\/settings was changed since: data\.mode is "c"/],
-    ['a Secret was changed by hand', { password: 'third' }, /Secret\/login was changed since/],
     [
-      'a Secret was changed to what the target has',
+      'a ConfigMap was changed by hand',
+      { mode: 'c' },
+      /ConfigMap\/settings was changed since the plan: data\.mode is "c"/,
+    ],
+    ['a Secret was changed by hand', { password: 'third' }, /Secret\/login was changed since the plan/],
+    [
+      'a Secret was changed to the value of the target',
       { password: 'old' },
-      /Secret\/login was to be patched, and is kept now/,
+      /Secret\/login was to be patched, and would be kept now/,
     ],
     [
       'a StatefulSet was scaled by hand',
       { instead: [live({ ...database('db:2'), spec: { ...(database('db:2')['spec'] as object), replicas: 5 } })] },
-      /StatefulSet\/db was changed since: spec\.replicas is 5/,
+      /StatefulSet\/db was changed since the plan: spec\.replicas is 5/,
     ],
     [
-      'an object was deleted by hand that the target declares',
+      'an object of the target was deleted by hand',
       { without: ['settings'] },
-      /ConfigMap\/settings was to be patched, and is created now/,
+      /ConfigMap\/settings was to be patched, and would be created now/,
     ],
     [
-      'an object that would be deleted was made anew',
+      'an object to delete was deleted and created again',
       { instead: [live(extra, { uid: 'another' })] },
-      /ConfigMap\/extra was deleted and made anew/,
+      /ConfigMap\/extra was deleted and created again/,
     ],
     [
       'an object was taken by another release',
       { instead: [live(settings('b'), { owner: 'other' })] },
-      /ConfigMap\/settings was to be patched, and is taken over now/,
+      /ConfigMap\/settings was to be patched, and would be taken over now/,
     ],
     [
-      'what is deleted was taken by another release',
+      'an object to delete belongs to another release now',
       { instead: [live(extra, { owner: 'other' })] },
       /ConfigMap\/extra belongs to release other/,
     ],
@@ -433,17 +437,21 @@ describe('the digest of a plan changes', () => {
       { instead: [live(claim)], more: { writes: undefined as never } },
       /PersistentVolumeClaim\/data was to be kept by its policy/,
     ],
-    ['Helm is another one', { more: { helm: helm('v4.1.4') } }, /made with Helm v3\.17\.3, this step has v4\.1\.4/],
     [
-      'Helm is of unknown make',
-      { more: { helm: { ...helm(), from: 'unknown', problem: 'x' }, policy: { ...strict, allowUnknownHelm: true } } },
-      /make of Helm was release and is unknown/,
+      'Helm has another version',
+      { more: { helm: helm('v4.1.4') } },
+      /made with Helm v3\.17\.3, this step has v4\.1\.4/,
     ],
-    ['a rule lets less through', { more: { policy: { ...strict, maxDeletions: 1 } } }, /New refusal TooManyDeletions/],
+    [
+      'Helm is not a known release',
+      { more: { helm: { ...helm(), from: 'unknown', problem: 'x' }, policy: { ...strict, allowUnknownHelm: true } } },
+      /provenance of Helm was release and is unknown/,
+    ],
+    ['maxDeletions is lower now', { more: { policy: { ...strict, maxDeletions: 1 } } }, /New refusal TooManyDeletions/],
     [
       'pods may be deleted',
       { more: { policy: { ...strict, allowPodDelete: true } } },
-      /Deleting pods was not allowed in the plan, and now is/,
+      /allowPodDelete was false in the plan and is true now/,
     ],
     [
       'it is another release',
@@ -569,16 +577,16 @@ describe('a kept plan', () => {
   });
 
   for (const [incident, change, words] of [
-    ['is cut', (plain: string) => plain.slice(0, 200), /no JSON/],
+    ['is cut', (plain: string) => plain.slice(0, 200), /it is not a JSON object/],
     [
-      'is of a version to come',
+      'has a later schema version',
       (plain: string) => plain.replace('"schemaVersion": 1', '"schemaVersion": 2'),
       /schemaVersion is 2/,
     ],
     [
-      'lacks what it needs',
+      'has a fate that does not exist',
       (plain: string) => plain.replace('"fate": "deleted"', '"fate": "lost"'),
-      /not what this task writes/,
+      /this task did not write it/,
     ],
     [
       'was changed by somebody: less is deleted',
@@ -591,19 +599,19 @@ describe('a kept plan', () => {
       /it was changed/,
     ],
     [
-      'has no lines in a difference',
+      'has a number in the place of a difference',
       (plain: string) => plain.replace(/"diff": \[\]/, '"diff": 5'),
-      /not what this task writes/,
+      /this task did not write it/,
     ],
     [
       'was changed by somebody: it was made before an old approval',
       (plain: string) => plain.replace('"createdAt": "2026-08-20T12', '"createdAt": "2026-08-20T09'),
       /it was changed/,
     ],
-    ['is another one', (plain: string) => plain, /its digest is sha256:/],
+    ['has another digest', (plain: string) => plain, /its digest is sha256:/],
   ] as const) {
     it(`is refused if it ${incident}`, () => {
-      const expected = incident === 'is another one' ? sha256('another') : base.digest;
+      const expected = incident === 'has another digest' ? sha256('another') : base.digest;
       const read = readPlan(change(text), expected, sha256);
       assert.match('problem' in read ? read.problem : '', words);
     });

@@ -70,7 +70,7 @@ describe('the target of a rollback', () => {
       assert.deepEqual(choose([good(1), unfit, serving(3)], 'previous').codes, ['RevisionUnhealthy!']);
       const byNumber = choose([good(1), unfit, serving(3)], 2);
       assert.deepEqual(byNumber.codes, ['RevisionUnhealthy!']);
-      assert.match(byNumber.message, /Revision 2 is no good target: its? .* set allowUnverifiedTarget/);
+      assert.match(byNumber.message, /Revision 2 is not a safe target: its? .* set allowUnverifiedTarget/);
       const allowed = choose([good(1), unfit, serving(3)], 2, { allowUnverifiedTarget: true });
       assert.deepEqual([allowed.target, allowed.codes], [2, ['RevisionUnhealthy']]);
     });
@@ -112,7 +112,13 @@ describe('the target of a rollback', () => {
     ['the number is zero', [good(1), serving(2)], 0, 'RevisionMissing!', /no revision 0/],
     ['it was pruned from the history', [good(5), good(6), serving(7)], 2, 'RevisionPruned!', /no longer .* has 5-7/],
     ['its record was deleted', [good(1), good(3), serving(4)], 2, 'RevisionPruned!', /has 1, 3-4/],
-    ['it is the present one', [good(1), serving(2)], 2, 'RevisionIsPresent!', /present one \(deployed\)/],
+    [
+      'the release is already at it',
+      [good(1), serving(2)],
+      2,
+      'RevisionIsPresent!',
+      /already at revision 2 \(deployed\)/,
+    ],
     [
       'it was before an uninstall',
       [good(1), revision(2, 'uninstalled', []), good(3), serving(4)],
@@ -149,7 +155,7 @@ describe('the target of a rollback', () => {
     const unread = revision(2, 'unknown', [], { manifest: '', chart: { name: '', version: '', appVersion: '' } });
     const { codes, message } = choose([good(1), unread, serving(3)]);
     assert.deepEqual(codes, ['HistoryIncomplete']);
-    assert.match(message, /The record of revision 2 cannot be read: whether an irreversible step/);
+    assert.match(message, /The record of revision 2 cannot be read, so the plan cannot show/);
   });
 
   it('is reported to be unavailable while a Helm is at work, or after it died', () => {

@@ -58,7 +58,7 @@ describe('a plan for its approver', () => {
     const overview = text.slice(0, text.indexOf('<details>'));
     assert.match(
       overview,
-      /^## Rollback of release web in namespace shop to revision 1: risk low\n\n\*\*Risk low\.\*\* Nothing speaks against it\./,
+      /^## Rollback of release web in namespace shop to revision 1: risk low\n\n\*\*Risk low\.\*\* The plan has no warnings\./,
     );
     assert.ok(overview.split('\n').length <= 25, overview);
     assert.match(
@@ -93,7 +93,7 @@ describe('a plan for its approver', () => {
     const many = Array.from({ length: 200 }, (_, index) => object('Thing', `t${index}`, {}, 'example.com/v1'));
     const big = planMarkdown(deleting(many));
     const overview = big.slice(0, big.indexOf('<details>'));
-    assert.match(overview, /\*\*Refused\.\*\* It will not be done: 201 rules stand against it\./);
+    assert.match(overview, /\*\*Refused\.\*\* The task refuses this rollback: 201 findings forbid it\./);
     assert.ok(overview.split('\n').length <= 32, overview);
     assert.match(overview, /- and 193 more, below/);
     assert.match(overview, /Thing\/t0, .* and 194 more/);
@@ -288,7 +288,7 @@ describe('the summary of a plan', () => {
     const lines = planSummary(deleting(many)).split('\n');
     assert.match(lines[2] ?? '', /^- Refused, DeletesCustomResource: Thing\/thing-0 is deleted/);
     assert.match(lines[5] ?? '', /^- Refused, DeletesCustomResource, too: Thing\/thing-3, .* and \d+ more$/);
-    assert.match(lines[6] ?? '', /^- Refused, TooManyDeletions: 60 objects/);
+    assert.match(lines[6] ?? '', /^- Refused, TooManyDeletions: The rollback deletes 60 objects/);
     assert.match(lines[7] ?? '', /^- Now: revision 2/);
   });
 
@@ -300,7 +300,7 @@ describe('the summary of a plan', () => {
       '- Objects: 1 deleted, 1 created, 3 patched',
       '- Deleted: ConfigMap/new',
       '- Images: Deployment/web: app:2 becomes app:1',
-      '- Undone by hand, Deployment/web: spec.replicas is 5, becomes 3',
+      '- Manual change undone, Deployment/web: spec.replicas is 5, becomes 3',
       '- Patched, Secret/login: key password changed; key token removed',
       '- Patched, ConfigMap/settings: data.mode from "b" to "a"',
       '- Created: CronJob/report',
@@ -324,7 +324,7 @@ describe('the summary of a plan', () => {
     for (const start of [
       'Hooks that run',
       'Deleted: ConfigMap/new',
-      'Undone by hand',
+      'Manual change undone',
       'Patched, Secret/login',
       'Created',
     ]) {

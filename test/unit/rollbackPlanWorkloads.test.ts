@@ -187,9 +187,21 @@ describe('a plain workload is rolled back like with kubectl rollout undo', () =>
       'WorkloadPaused',
       /Resume it first/,
     ],
-    ['nothing was before', deployment(bad, past.slice(2)), 'verified', 'TargetMissing', /keeps 3/],
-    ['nothing is kept', deployment(bad, []), 'verified', 'TargetMissing', /Nothing is kept/],
-    ['the number is the present one', deployment(bad, past), 3, 'RevisionIsPresent', /revision 3 is the present one/],
+    ['there is no earlier revision', deployment(bad, past.slice(2)), 'verified', 'TargetMissing', /keeps 3/],
+    [
+      'the cluster keeps no revision',
+      deployment(bad, []),
+      'verified',
+      'TargetMissing',
+      /The cluster keeps no revision/,
+    ],
+    [
+      'the workload is already at that revision',
+      deployment(bad, past),
+      3,
+      'RevisionIsPresent',
+      /is already at revision 3/,
+    ],
     [
       'the number was pruned',
       deployment(bad, past.slice(1)),
@@ -235,7 +247,7 @@ describe('the plan for plain workloads', () => {
     assert.ok(changed.diff.includes('-        none: z'), changed.diff.join('\n'));
     assert.deepEqual([codes(made), made.risk, made.deletions], [['UnverifiedTarget'], 'low', 0]);
     assert.match(planMarkdown(made), /^## Rollback of deployment\/deployment in namespace shop: risk low/);
-    assert.match(planSummary(made), /From revision 3 back to 2|Pods restart: Deployment\/deployment/);
+    assert.match(planSummary(made), /From revision 3 to 2|Pods restart: Deployment\/deployment/);
     assert.deepEqual(readPlan(planJson(made), made.digest, sha256), { plan: made, isTimeProven: true });
   });
 
@@ -309,7 +321,7 @@ describe('the plan for plain workloads', () => {
       assert.match(refused.findings[0]?.message ?? '', words);
       const allowed = planFor([held], { policy: { ...strict, allow: ['PodsHeldBack'] } });
       assert.deepEqual([codes(allowed, 'refusal'), allowed.risk], [[], 'high']);
-      assert.match(allowed.findings[0]?.message ?? '', /fails where nobody does in its time/);
+      assert.match(allowed.findings[0]?.message ?? '', /fails if nobody does so within timeout/);
     });
   }
 

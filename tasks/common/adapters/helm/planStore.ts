@@ -73,11 +73,11 @@ export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): Pl
       if (object === undefined) return { found: 'nothing' };
       const data = dataOf(object, kind);
       const text = await inflated(data.plan ?? '');
-      if (text === undefined) return { found: 'unusable', problem: 'it is not what this task writes' };
+      if (text === undefined) return { found: 'unusable', problem: 'this task did not write it' };
       const read = readPlan(text, digest, sha256);
       if ('problem' in read) return { found: 'unusable', problem: read.problem };
       const madeAt = read.isTimeProven ? dateOf(read.plan.createdAt) : lastMade(data);
-      if (madeAt === undefined) return { found: 'unusable', problem: 'it does not say when it was made' };
+      if (madeAt === undefined) return { found: 'unusable', problem: 'it does not show when it was made' };
       const salt = data.salt ?? '';
       return { found: 'plan', plan: read.plan, salt, madeAt, execution: executionOf(data.execution) };
     },

@@ -80,11 +80,9 @@ function plannedWorkload(workload: PlainWorkload, inputs: WorkloadPlanInputs): P
       ...pausedFinding(name, live),
       ...heldFindings(name, live, after, inputs),
       ...trapFinding(name, trapped, inputs.policy),
-      finding(
-        'UnverifiedTarget',
-        `Nothing says that revision ${undo.past.revision} of ${name} was ever seen healthy.`,
-        { object: name },
-      ),
+      finding('UnverifiedTarget', `Nobody knows if revision ${undo.past.revision} of ${name} was ever healthy.`, {
+        object: name,
+      }),
     ],
   };
 }
@@ -109,7 +107,7 @@ function heldFindings(
 
 function rehearsalFindings(name: string, rehearsed: PlainWorkload['rehearsed']): PlanFinding[] {
   if (rehearsed === undefined) {
-    return [finding('RehearsalMissing', `What the API server would make of ${name} was not asked.`, { object: name })];
+    return [finding('RehearsalMissing', `The rollback of ${name} was not rehearsed.`, { object: name })];
   }
   if ('result' in rehearsed) return [];
   const message = `The API server refuses the rollback of ${name}: ${shortened(withoutObjects(rehearsed.rejected)) || 'no reason given'}`;
@@ -125,7 +123,7 @@ function ownerFindings(name: string, live: KubeObject): PlanFinding[] {
       : [
           finding(
             'OwnedByHelm',
-            `${name} belongs to Helm release ${release}, whose record knows nothing of this rollback: its next upgrade starts from what it has noted. Better roll back the release.`,
+            `${name} belongs to Helm release ${release}. The record of the release will not show this rollback, and the next upgrade starts from the record. Roll back the release instead.`,
             { object: name },
           ),
         ]),
@@ -162,7 +160,7 @@ function objectFor(
     namespace: ref.namespace ?? '',
     name: ref.name,
     fate: isWritten ? 'patched' : 'kept',
-    reason: `From revision ${present.revision} back to ${past.revision} (${cause}).`,
+    reason: `From revision ${present.revision} to ${past.revision} (${cause}).`,
     isLive: true,
     isInLast: true,
     isInTarget: true,

@@ -15,15 +15,15 @@ type ReadPlan = { plan: RollbackPlan; isTimeProven: boolean } | { problem: strin
 /** Computes the digest again, so that a cut, changed or foreign text is a problem (a clause). */
 export function readPlan(text: string, expected: string, sha256: Sha256): ReadPlan {
   const plan = parsed(text);
-  if (!isRecord(plan)) return { problem: 'it is no JSON object' };
+  if (!isRecord(plan)) return { problem: 'it is not a JSON object' };
   if (plan['schemaVersion'] !== 1) {
     return { problem: `its schemaVersion is ${JSON.stringify(plan['schemaVersion'] ?? null)}, and this task knows 1` };
   }
-  if (!isPlan(plan)) return { problem: 'it is not what this task writes' };
+  if (!isPlan(plan)) return { problem: 'this task did not write it' };
   const whole = withNewerFields(plan);
   const isTimeProven = whole.digest === planDigest(whole, sha256);
   if (!isTimeProven && whole.digest !== timelessDigest(whole, sha256)) {
-    return { problem: 'it is not what its digest was made of: it was changed' };
+    return { problem: 'it was changed, because its content does not match its digest' };
   }
   if (!isSameDigest(whole.digest, expected)) return { problem: `its digest is ${whole.digest}` };
   return { plan: whole, isTimeProven };

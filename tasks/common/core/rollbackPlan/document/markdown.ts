@@ -57,13 +57,13 @@ export function riskWords({ risk, findings }: Pick<RollbackPlan, 'risk' | 'findi
   const warnings = findings.filter(({ severity }) => severity === 'warning').length;
   switch (risk) {
     case 'refused':
-      return `It will not be done: ${count(refusals, 'rule')} ${refusals === 1 ? 'stands' : 'stand'} against it.`;
+      return `The task refuses this rollback: ${count(refusals, 'finding')} ${refusals === 1 ? 'forbids' : 'forbid'} it.`;
     case 'high':
       return `${count(warnings, 'warning')}: read ${warnings === 1 ? 'it' : 'them'} before you approve.`;
     case 'low':
       return warnings === 0
-        ? 'Nothing speaks against it.'
-        : `${count(warnings, 'warning')}, not about data or about what cannot be taken back.`;
+        ? 'The plan has no warnings.'
+        : `${count(warnings, 'warning')}, but not about data or a step that cannot be undone.`;
     case 'none':
       return 'Nothing would change.';
   }
@@ -118,7 +118,7 @@ export function revisionsOf({ objects }: RollbackPlan): string[] {
   return objects.flatMap((object) =>
     object.revisions === null
       ? []
-      : [`${objectName(object)} from revision ${object.revisions.present} back to ${object.revisions.target}`],
+      : [`${objectName(object)} from revision ${object.revisions.present} to ${object.revisions.target}`],
   );
 }
 
@@ -142,10 +142,10 @@ type HelmOfPlan = NonNullable<RollbackPlan['helm']>;
 
 const provenanceWords: Record<HelmOfPlan['provenance'], string> = {
   release: 'a known release',
-  pin: 'the pinned one',
-  newerRelease: 'newer than known here',
-  unknown: 'of unknown make',
-  otherThanPinned: 'not the pinned one',
+  pin: 'the pinned binary',
+  newerRelease: 'newer than this task knows',
+  unknown: 'not a known release',
+  otherThanPinned: 'not the pinned binary',
 };
 
 const rehearsalWords: Record<HelmOfPlan['rehearsal'], string> = {
@@ -218,9 +218,11 @@ function remark({ reason, restartsPods, secretKeys, deletedBy, isRehearsed, goWi
     reason,
     restartsPods ? 'Its pods restart.' : '',
     keys.length === 0 ? '' : `Values: ${someNames(keys, 20)}.`,
-    goWithIt.length === 0 ? '' : `With it go ${someNames(goWithIt, 50)}.`,
-    deletedBy === 'helm' ? 'By Helm, before the target is healthy: it only restrains others.' : '',
-    deletedBy === 'task' ? 'By the task, when the target is healthy.' : '',
+    goWithIt.length === 0 ? '' : `Deleted with it: ${someNames(goWithIt, 50)}.`,
+    deletedBy === 'helm'
+      ? 'Helm deletes it before the target is healthy, because it only restrains other objects.'
+      : '',
+    deletedBy === 'task' ? 'The task deletes it when the target is healthy.' : '',
     isRehearsed ? '' : 'Not rehearsed.',
   ]
     .filter((part) => part !== '')
@@ -245,7 +247,7 @@ function driftSection(objects: readonly PlannedObject[]): string {
       becomes || '(absent)',
     ]),
   );
-  return folded('Changes by hand that are undone', rows.length, table(['Object', 'Field', 'Is', 'Becomes'], rows));
+  return folded('Manual changes that are undone', rows.length, table(['Object', 'Field', 'Is', 'Becomes'], rows));
 }
 
 function hookSection({ hooks }: RollbackPlan): string {

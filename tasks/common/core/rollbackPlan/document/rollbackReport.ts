@@ -1,6 +1,7 @@
 import type { Ending } from '../../report/ending';
 import { planHeading, planMarkdown, subjectName } from './markdown';
 import { planSummary } from './summary';
+import { objectCount } from '../model/definitions';
 import { type Risk, type RollbackPlan, fateWords } from '../model/types';
 import {
   blaming,
@@ -101,7 +102,7 @@ function rollbackSubject({ release, workloads, namespace }: RollbackReport): str
 const headings: Record<RollbackOutcome, string> = {
   planned: 'planned',
   rolledBack: 'done and proven',
-  alreadyThere: 'nothing to do, it is there already',
+  alreadyThere: 'nothing to do, the target is already live',
   refused: 'refused',
   cancelled: 'cancelled',
   failed: 'failed',
@@ -147,11 +148,11 @@ function servingWords({ revision, health }: RollbackReport): string {
 }
 
 export function restoredSentence(names: readonly string[]): string {
-  return `After Helm's rollback these were not as the target declares them, and were applied again: ${names.join(', ')}.`;
+  return `After Helm's rollback, these objects differed from the target and were applied again: ${names.join(', ')}.`;
 }
 
 export function heldBackSentence(names: readonly string[]): string {
-  return `This Helm wanted to delete what the plan does not delete, and was kept from it: ${names.join(', ')}. Do not trust this binary.`;
+  return `The fence held back deletions of Helm that are not in the plan: ${names.join(', ')}. Do not trust this Helm binary.`;
 }
 
 /** A step that plans shows the plan itself. */
@@ -161,11 +162,11 @@ export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | un
     ['Outcome', report.outcome + (report.reason === '' ? '' : ` (${report.reason})`)],
     ['Target', report.targetRevision === null ? '' : `revision ${report.targetRevision}`],
     ['Serving now', servingWords(report)],
-    ['Health', report.health === '' ? '' : `${report.health} (before: ${report.healthBefore || 'not looked at'})`],
+    ['Health', report.health === '' ? '' : `${report.health} (before: ${report.healthBefore || 'not checked'})`],
     ['Approval', report.approval],
-    ['Made again', report.restoredObjects.join(', ')],
+    ['Applied again', report.restoredObjects.join(', ')],
     ['Deleted at the end', report.deletedObjects.join(', ')],
-    ['Kept from Helm', report.heldBackDeletions.join(', ')],
+    ['Deletions held back', report.heldBackDeletions.join(', ')],
     ['Plan', report.planDigest],
     ['Helm', report.helmVersion],
   ];
@@ -200,7 +201,7 @@ export function planLines(plan: RollbackPlan): string[] {
       ),
     ...(plan.objects.some(({ fate }) => fate === 'kept')
       ? [
-          `  ${plan.objects.filter(({ fate }) => fate === 'kept').length} objects of ${subjectName(plan)} stay as they are.`,
+          `  Not changed: ${objectCount(plan.objects.filter(({ fate }) => fate === 'kept').length)} of ${subjectName(plan)}.`,
         ]
       : []),
   ];

@@ -20,7 +20,7 @@ const lineLimit = 400;
 /** Markdown of at most 4000 characters, in which no text is a pipeline macro. `page` shows the whole plan. */
 export function planSummary(plan: RollbackPlan, page = ''): string {
   const first = [`**${cell(planHeading(plan))}**`, cell(riskWords(plan))];
-  const where = page === '' ? 'on the summary page of the run that planned' : page;
+  const where = page === '' ? 'on the summary page of the run that made the plan' : page;
   const last = [`- Full plan: ${where}`, `- Digest ${cell(plan.digest)}`];
   return fitted(first.map(harmless), summaryLines(plan), last.map(harmless));
 }
@@ -38,7 +38,7 @@ function summaryLines(plan: RollbackPlan): Line[] {
 }
 
 /** Of further findings of the same code, only the objects are shown. */
-const toldOfEachCode = 3;
+const shownOfEachCode = 3;
 
 function findingLines(findings: readonly PlanFinding[]): Line[] {
   const telling = findings.filter(({ severity }) => severity !== 'note');
@@ -49,11 +49,11 @@ function findingLines(findings: readonly PlanFinding[]): Line[] {
   }
   return [...kinds].flatMap(([label, all]) => [
     ...all
-      .slice(0, toldOfEachCode)
+      .slice(0, shownOfEachCode)
       .map(({ message }, index) => ({ text: `${label}: ${clipped(message, lineLimit)}`, rank: index === 0 ? 2 : 6 })),
     ...listLine(
       `${label}, too`,
-      all.slice(toldOfEachCode).map(({ object, message }) => object || message),
+      all.slice(shownOfEachCode).map(({ object, message }) => object || message),
       3,
     ),
   ]);
@@ -110,7 +110,7 @@ function undoneLine(object: PlannedObject): Line[] {
   const fields = object.drift.map(
     ({ path, live, becomes }) => `${path} is ${live || 'absent'}, becomes ${becomes || 'absent'}`,
   );
-  return sentenceLine(`Undone by hand, ${objectName(object)}`, fields, 3);
+  return sentenceLine(`Manual change undone, ${objectName(object)}`, fields, 3);
 }
 
 function sentenceLine(label: string, fields: readonly string[], rank: number): Line[] {

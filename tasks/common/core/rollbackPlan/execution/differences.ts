@@ -31,10 +31,7 @@ export function planDifferences(
     ...findings.others,
     ...(approved.allowPodDelete === present.allowPodDelete
       ? []
-      : [
-          `Deleting pods was ${approved.allowPodDelete ? '' : 'not '}allowed in the plan, and now is ${present.allowPodDelete ? '' : 'not'}`.trim() +
-            '.',
-        ]),
+      : [`allowPodDelete was ${approved.allowPodDelete} in the plan and is ${present.allowPodDelete} now.`]),
   ];
   if (sentences.length > 0 || isSameContent(approved, present)) return sentences;
   return ['The plans differ in something that they do not show.'];
@@ -55,7 +52,7 @@ function newRevisions(approved: RollbackPlan, present: RollbackPlan, now: Date):
   if (before === undefined || serving === null || serving.revision === before) return [];
   if (serving.revision < before) {
     return [
-      `Revision ${before}, from which the plan goes back, is gone from Helm's history; the last one is ${serving.revision} now.`,
+      `Revision ${before}, where the plan starts, is gone from Helm's history; its last revision is ${serving.revision} now.`,
     ];
   }
   const made = present.passed.filter(({ revision }) => revision > before);
@@ -64,7 +61,7 @@ function newRevisions(approved: RollbackPlan, present: RollbackPlan, now: Date):
 
 function deploySentence(facts: RevisionFacts, now: Date): string {
   const seconds = (now.getTime() - Date.parse(facts.deployedAt)) / 1000;
-  const when = Number.isNaN(seconds) ? ' since' : ` ${duration(Math.max(0, seconds))} ago`;
+  const when = Number.isNaN(seconds) ? ' after the plan' : ` ${duration(Math.max(0, seconds))} ago`;
   const who = facts.deployedBy === '' ? '' : ` by ${facts.deployedBy}`;
   const status = facts.status === 'deployed' ? '' : ` (${facts.status})`;
   const chart = facts.chart === '' ? '' : ` from ${facts.chart}`;
@@ -82,7 +79,7 @@ function targetDifferences(
   if (one === null || other === null) return [];
   if (oneRecord !== otherRecord) {
     return [
-      `The record of revision ${one.revision}, the target, was changed since: its manifest, its hooks or its values.`,
+      `The record of revision ${one.revision}, the target, was changed since the plan: its manifest, its hooks or its values.`,
     ];
   }
   if (one.proof === other.proof) return [];
@@ -97,7 +94,7 @@ function helmDifferences({ helm: one }: RollbackPlan, { helm: other }: RollbackP
       : [`The plan was made with Helm ${one.version}, this step has ${other.version}.`]),
     ...(one.provenance === other.provenance
       ? []
-      : [`The make of Helm was ${one.provenance} and is ${other.provenance} now.`]),
+      : [`The provenance of Helm was ${one.provenance} and is ${other.provenance} now.`]),
     ...(one.rehearsal === other.rehearsal
       ? []
       : [`The rehearsal was ${one.rehearsal}, and is ${other.rehearsal} now.`]),
@@ -113,10 +110,12 @@ function objectDifferences(
 ): string[] {
   return pairs(before, now, keyOf).flatMap(([one, other]) => {
     if (one === undefined && other !== undefined) {
-      return [`${objectName(other)} is ${verb(other)} now, and was not in the plan.`];
+      return [`${objectName(other)} would be ${verb(other)} now, and was not in the plan.`];
     }
     if (other === undefined)
-      return one === undefined ? [] : [`${objectName(one)} was to be ${verb(one)}, and is not concerned any more.`];
+      return one === undefined
+        ? []
+        : [`${objectName(one)} was to be ${verb(one)}, and the rollback no longer concerns it.`];
     return one === undefined ? [] : objectDifference(one, other, writerOf);
   });
 }
@@ -134,7 +133,7 @@ export function objectDifference(one: PlannedObject, other: PlannedObject, write
   const name = objectName(one);
   if (verb(one) !== verb(other)) {
     const fields = changedWords(one, other, writerOf);
-    return [`${name} was to be ${verb(one)}, and is ${verb(other)} now${fields === '' ? '' : `: ${fields}`}.`];
+    return [`${name} was to be ${verb(one)}, and would be ${verb(other)} now${fields === '' ? '' : `: ${fields}`}.`];
   }
   if (one.revisions?.present !== other.revisions?.present) {
     return [
@@ -143,47 +142,47 @@ export function objectDifference(one: PlannedObject, other: PlannedObject, write
   }
   if (one.revisions?.target !== other.revisions?.target) {
     return [
-      `${name} was to return to revision ${one.revisions?.target ?? '?'}, and now to ${other.revisions?.target ?? '?'}.`,
+      `${name} was to be rolled back to revision ${one.revisions?.target ?? '?'}, and now to ${other.revisions?.target ?? '?'}.`,
     ];
   }
   if (one.owner !== other.owner) return [`${name} belongs to ${other.owner || 'this release'} now.`];
-  if (one.uid !== other.uid && one.fate === 'deleted') return [`${name} was deleted and made anew since.`];
+  if (one.uid !== other.uid && one.fate === 'deleted') return [`${name} was deleted and created again since the plan.`];
   const others = otherInstances(one, other);
   if (others.length > 0) return others;
   if (one.contentDigest !== other.contentDigest)
-    return [`${name} was changed since: ${whatChanged(one, other, writerOf)}.`];
+    return [`${name} was changed since the plan: ${whatChanged(one, other, writerOf)}.`];
   if (one.apiVersion !== other.apiVersion) return [`${name} was ${one.apiVersion}, and is ${other.apiVersion} now.`];
   if (one.restartsPods !== other.restartsPods)
-    return [`The pods of ${name} ${other.restartsPods ? 'restart now' : 'do not restart any more'}.`];
-  return one.deletedBy === other.deletedBy ? [] : [`${name} is deleted by ${other.deletedBy} now.`];
+    return [`The pods of ${name} ${other.restartsPods ? 'would restart now' : 'would no longer restart'}.`];
+  return one.deletedBy === other.deletedBy ? [] : [`${name} would be deleted by ${other.deletedBy} now.`];
 }
 
 /** Compares the custom resources that would be deleted with their definition. */
 function otherInstances(one: PlannedObject, other: PlannedObject): string[] {
   const name = objectName(one);
-  const made = other.goWithIt.filter((each) => !one.goWithIt.includes(each));
+  const created = other.goWithIt.filter((each) => !one.goWithIt.includes(each));
   const gone = one.goWithIt.filter((each) => !other.goWithIt.includes(each));
-  const told = (names: readonly string[], what: string): string[] =>
+  const words = (names: readonly string[], what: string): string[] =>
     names.length === 0
       ? []
       : [
-          `${objectCount(names.length)} that would go with ${name} ${names.length === 1 ? 'was' : 'were'} ${what} since: ${someNames(names, 10)}.`,
+          `${objectCount(names.length)} that would be deleted with ${name} ${names.length === 1 ? 'was' : 'were'} ${what} since the plan: ${someNames(names, 10)}.`,
         ];
-  return [...told(made, 'made'), ...told(gone, 'deleted')];
+  return [...words(created, 'created'), ...words(gone, 'deleted')];
 }
 
-const fieldsTold = 5;
+const fieldsShown = 5;
 
 /** For example `spec.paused is true (was absent), by kubectl-rollout at …`. */
 function changedWords(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string {
   const fields = changedFields(one, other);
-  const told = fields.slice(0, fieldsTold).map(({ path, was, is, isShown }) => {
+  const words = fields.slice(0, fieldsShown).map(({ path, was, is, isShown }) => {
     const values = isShown ? `is ${is || 'absent'} (was ${was || 'absent'})` : hiddenChange(was, is);
     const writer = writerOf(other, path);
     return `${path} ${values}${writer === '' ? '' : `, ${writer}`}`;
   });
-  const more = fields.length - told.length;
-  return told.join('; ') + (more > 0 ? `; and ${more} more fields` : '');
+  const more = fields.length - words.length;
+  return words.join('; ') + (more > 0 ? `; and ${more} more fields` : '');
 }
 
 function hiddenChange(was: string, is: string): string {
@@ -202,7 +201,7 @@ function whatChanged(one: PlannedObject, other: PlannedObject, writerOf: WriterO
   const lines = new Set(one.diff);
   const more = other.diff.filter((line) => /^[-+]/.test(line) && !lines.has(line)).map((line) => line.slice(1).trim());
   if (more.length > 0) return more.slice(0, 3).join(', ');
-  return 'what the rollback would make of it is not what the plan says';
+  return 'the rollback would have another result now';
 }
 
 function hookDifferences(before: readonly PlannedHook[], now: readonly PlannedHook[]): string[] {
@@ -214,7 +213,7 @@ function hookDifferences(before: readonly PlannedHook[], now: readonly PlannedHo
     const what = hook.willRun ? 'runs' : 'is listed as not running';
     if (one === undefined) return [`${name} ${what} now, and did not in the plan.`];
     if (other === undefined) return [`${name} ${what} in the plan, and does not any more.`];
-    return one.contentDigest === other.contentDigest ? [] : [`${name} is another one now.`];
+    return one.contentDigest === other.contentDigest ? [] : [`${name} has changed.`];
   });
 }
 
@@ -245,7 +244,7 @@ function findingDifferences(
   const differing = pairs(lasting(before), lasting(now), key).filter(([one, other]) => !one || !other);
   const words = ([one, other]: (typeof differing)[number]): string =>
     other === undefined
-      ? `No longer so, ${one?.code ?? ''}: ${one?.message ?? ''}`
+      ? `No longer found, ${one?.code ?? ''}: ${one?.message ?? ''}`
       : `New ${other.severity} ${other.code}: ${other.message}`;
   const isCause = ([, other]: (typeof differing)[number]): boolean =>
     other?.severity === 'refusal' && causeCodes.has(other.code);

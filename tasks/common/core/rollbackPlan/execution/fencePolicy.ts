@@ -114,7 +114,7 @@ function contentOf(object: unknown): string {
   return canonicalJson(content);
 }
 
-const differencesTold = 3;
+const differencesShown = 3;
 
 /** A clause without values. */
 function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | undefined {
@@ -123,7 +123,7 @@ function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | u
   );
   if (changes.length === 0) return undefined;
   const fields = changes.map(({ path }) => pathText(path) || 'the whole object');
-  return `it would not become what it became in the rehearsal (${someNames(fields, differencesTold)})`;
+  return `its result would differ from the rehearsal (${someNames(fields, differencesShown)})`;
 }
 
 /** Deletions that the fence held back and that the plan does not contain. A genuine Helm requests none. */

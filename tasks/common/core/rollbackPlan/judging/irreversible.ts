@@ -49,7 +49,7 @@ export function irreversibleSteps(
     if (marks.length === 0) return [];
     const reasons = [...new Set(marks.map(({ where, reason }) => `${where}: ${reason || 'no reason given'}`))];
     const message = `Revision ${revision.revision} was an irreversible step (${shortened(reasons.join('; '), 600)}).`;
-    const way = `To go back across it name ${revision.revision} in allowIrreversible.`;
+    const way = `To roll back past it, add ${revision.revision} to allowIrreversible.`;
     return [finding('IrreversibleStep', message, { way, allowed: allowed.includes(revision.revision) })];
   });
 }

@@ -38,12 +38,14 @@ export function helmFindings(helm: HelmProvenance, policy: RollbackPolicy): Plan
         ),
       ];
     case 'unknown': {
-      const message = `Helm ${helm.version} is of unknown make: ${helm.problem}.`;
-      const way = 'Use a released one, pin it by helmSha256, or set allowUnknownHelm.';
+      const message = `Helm ${helm.version} is not a known release: ${helm.problem}.`;
+      const way = 'Use a released Helm, pin this one with helmSha256, or set allowUnknownHelm.';
       return [finding('HelmUnknown', message, { way, allowed: policy.allowUnknownHelm })];
     }
     case 'otherThanPinned':
-      return [finding('HelmNotPinned', `Helm ${helm.version} is not the one that was pinned: ${helm.problem}.`)];
+      return [
+        finding('HelmNotPinned', `Helm ${helm.version} is not the binary that helmSha256 pins: ${helm.problem}.`),
+      ];
   }
 }
 
@@ -102,7 +104,7 @@ export function rehearsalFindings(
   target: Revision,
 ): PlanFinding[] {
   if (rehearsal === undefined) {
-    return [finding('RehearsalMissing', 'What Helm would really do was not rehearsed.')];
+    return [finding('RehearsalMissing', 'The rollback was not rehearsed, so nobody knows what Helm would really do.')];
   }
   return [
     ...failure(rehearsal, all, inputs),
@@ -116,21 +118,21 @@ export function rehearsalFindings(
 
 function failure(rehearsal: Rehearsal, all: readonly Candidate[], inputs: ReleasePlanInputs): PlanFinding[] {
   if (rehearsal.outcome === 'completed') return [];
-  const said = sentence(shortened(rehearsal.message, 1000) || 'Helm said nothing');
-  const message = `The rehearsal of the rollback ${outcomeWords[rehearsal.outcome]}, and the real one would too: ${said}`;
+  const answer = sentence(shortened(rehearsal.message, 1000) || 'Helm gave no reason');
+  const message = `The rehearsal of the rollback ${outcomeWords[rehearsal.outcome]}: ${answer}`;
   return [finding('RehearsalFailed', message + outsideLast(rehearsal, all, inputs) + immutable(rehearsal.message))];
 }
 
 /** The API server refuses new values for some fields, for example the pod template of a Job. */
 function immutable(answer: string): string {
   return /\bimmutable\b|updates to statefulset spec for fields other than|may not change once set/i.test(answer)
-    ? ' It cannot be changed in place: it would have to be deleted by hand first, if that may be.'
+    ? ' This field cannot be changed in place. If the object may be deleted, delete it by hand first.'
     : '';
 }
 
 const outcomeWords: Record<Exclude<Rehearsal['outcome'], 'completed'>, string> = {
-  failed: 'failed',
-  timedOut: 'did not end in its time',
+  failed: 'failed, and the real rollback would fail too',
+  timedOut: 'did not end in time, and the real rollback would not either',
   cancelled: 'was cancelled',
 };
 
@@ -141,8 +143,8 @@ function outsideLast({ message }: Rehearsal, all: readonly Candidate[], { helm }
     .filter(({ target, live, base, ref }) => target && live && base === undefined && message.includes(`"${ref.name}"`))
     .map(({ ref }) => objectName(ref));
   if (names.length === 0) return '';
-  const [is, object] = names.length === 1 ? ['is', 'an object'] : ['are', 'objects'];
-  return ` ${someNames(names, namedAtMost)} ${is} there, but the present revision does not declare ${names.length === 1 ? 'it' : 'them'}: Helm ${helm.version} stops at such ${object}, Helm from 3.22 and from 4.2 on does not.`;
+  const [exist, object] = names.length === 1 ? ['exists', 'it'] : ['exist', 'them'];
+  return ` ${someNames(names, namedAtMost)} ${exist}, but the present revision does not declare ${object}. Helm ${helm.version} stops there; Helm from 3.22 and from 4.2 on does not.`;
 }
 
 function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
@@ -170,6 +172,12 @@ function nameOf({ ref, resource }: RehearsedWrite): string {
   return objectName({ kind: ref.kind || resource, name: ref.name || '(unnamed)' });
 }
 
+const distrust = 'A genuine Helm does not do that: do not trust this binary.';
+
+function clientOf({ client }: RehearsedWrite): string {
+  return shortened(client, 60) || 'an unknown client';
+}
+
 /** A genuine Helm writes only objects that a revision of the release declares. */
 function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFinding[] {
   const known = new Set(all.filter((one) => one.target ?? one.base ?? one.last ?? one.earlier).map(({ key }) => key));
@@ -181,7 +189,7 @@ function unforeseen(rehearsal: Rehearsal, all: readonly Candidate[]): PlanFindin
     const key = `${apiGroup(write.ref.apiVersion)}/${write.ref.kind}/${write.ref.namespace ?? ''}/${write.ref.name}`;
     if (known.has(key)) continue;
     const where = write.ref.namespace === undefined ? '' : ` in namespace ${write.ref.namespace}`;
-    const message = `In the rehearsal ${shortened(write.client, 60) || 'something'} wanted to ${write.verb} ${name}${where}, which no revision of the release between the target and now declares: this Helm cannot be trusted.`;
+    const message = `In the rehearsal, ${clientOf(write)} tried to ${write.verb} ${name}${where}, which no revision since the target declares. ${distrust}`;
     const code = write.effect === 'deleted' ? 'UnforeseenDeletion' : 'UnforeseenWrite';
     found.set(`${write.verb} ${key}`, finding(code, message, { object: name }));
   }
@@ -194,7 +202,7 @@ function beside(rehearsal: Rehearsal): PlanFinding[] {
     .filter(({ subresource }) => subresource !== undefined && subresource !== 'eviction')
     .map((write) => {
       const name = nameOf(write);
-      const message = `In the rehearsal ${shortened(write.client, 60) || 'something'} wanted to ${write.verb} the ${write.subresource ?? ''} of ${name}: no Helm does that, and this one cannot be trusted.`;
+      const message = `In the rehearsal, ${clientOf(write)} tried to ${write.verb} the ${write.subresource ?? ''} of ${name}. ${distrust}`;
       return finding('UnforeseenWrite', message, { object: name });
     });
 }
@@ -204,7 +212,7 @@ function strays(all: readonly Candidate[], found: ReadonlyMap<string, string> | 
     const fields = found?.get(key);
     if (fields === undefined) return [];
     const name = objectName(ref);
-    const message = `In the rehearsal ${name} did not come out as the target declares it: ${fields}. This Helm does something else than it was told, and cannot be trusted.`;
+    const message = `In the rehearsal, the result of ${name} differed from the target: ${fields}. ${distrust}`;
     return [finding('UnforeseenWrite', message, { object: name })];
   });
 }
@@ -214,11 +222,9 @@ function recordDeletions(rehearsal: Rehearsal, { release }: ReleasePlanInputs, t
   return rehearsal.storage
     .filter(({ verb, name }) => verb === 'delete' && (storedRevision(release, name) ?? Infinity) >= target.revision)
     .map(({ name }) =>
-      finding(
-        'UnforeseenDeletion',
-        `In the rehearsal Helm's own record ${name} was deleted: this Helm cannot be trusted.`,
-        { object: name },
-      ),
+      finding('UnforeseenDeletion', `In the rehearsal, Helm's own record ${name} was deleted. ${distrust}`, {
+        object: name,
+      }),
     );
 }
 
@@ -251,7 +257,7 @@ function deletionFindings(
   const name = nameOfObject(object);
   const isTargets = object.isInTarget || targetUids.has(object.uid);
   if (candidate.isRecreated || (object.fate === 'deleted' && isTargets)) {
-    const message = `${name} is declared by the target, and Helm deletes it. ${object.reason}`;
+    const message = `The target declares ${name}, but Helm deletes it. ${object.reason}`;
     return [finding('DeletesTargetObject', message, { object: name })];
   }
   if (object.fate !== 'deleted') return [];
@@ -263,7 +269,8 @@ function deletionFindings(
 
 function instanceWords({ ref, instances }: Candidate, { goWithIt }: PlannedObject): string {
   if (!isDefinition(ref)) return '';
-  if (instances === undefined || instances === 'unread') return ' Which there are could not be read.';
+  if (instances === undefined || instances === 'unread')
+    return ' The task could not read which objects of that kind exist.';
   if (instances.length === 0) return ' There are none now.';
   const names = someNames(goWithIt, namedAtMost);
   return ` There ${instances.length === 1 ? 'is' : 'are'} ${objectCount(instances.length)} now: ${names}.`;
@@ -272,11 +279,11 @@ function instanceWords({ ref, instances }: Candidate, { goWithIt }: PlannedObjec
 type DeletionCode = Extract<FindingCode, `Deletes${string}`> & keyof typeof deletionHazards;
 
 const deletionHazards = {
-  DeletesPersistentVolumeClaim: 'the data of its volumes may go with it.',
-  DeletesPersistentVolume: 'its data may go with it.',
-  DeletesNamespace: 'everything in it goes with it.',
-  DeletesCustomResourceDefinition: 'all objects of that kind, in all namespaces, go with it.',
-  DeletesCustomResource: 'what it stands for may go with it.',
+  DeletesPersistentVolumeClaim: 'the data of its volumes may be lost.',
+  DeletesPersistentVolume: 'its data may be lost.',
+  DeletesNamespace: 'everything in it is deleted too.',
+  DeletesCustomResourceDefinition: 'all objects of that kind, in all namespaces, are deleted too.',
+  DeletesCustomResource: 'its operator may delete what it manages for it.',
 } as const;
 
 function deletionCode(ref: ObjectRef, live: Candidate['live']): DeletionCode | undefined {
@@ -301,7 +308,7 @@ function deletionCode(ref: ObjectRef, live: Candidate['live']): DeletionCode | u
 function tooMany(judged: readonly Judged[], policy: RollbackPolicy): PlanFinding[] {
   const deletions = judged.filter(({ object }) => object.fate === 'deleted').length;
   if (deletions <= policy.maxDeletions) return [];
-  const message = `${deletions} objects are deleted, and maxDeletions is ${policy.maxDeletions}.`;
+  const message = `The rollback deletes ${objectCount(deletions)}, but maxDeletions is ${policy.maxDeletions}.`;
   return [finding('TooManyDeletions', message, { allowed: policy.allow.includes('TooManyDeletions') })];
 }
 
@@ -325,7 +332,7 @@ function beingDeleted({ candidate: { live, target }, object }: Judged): PlanFind
   const holders = at(live, 'metadata', 'finalizers');
   const held = Array.isArray(holders) && holders.length > 0 ? ` (it waits for ${shortened(holders.join(', '))})` : '';
   const name = nameOfObject(object);
-  const message = `${name} is declared by the target, and is being deleted since ${since}${held}: nothing takes that back, and what Helm writes to it goes with it.`;
+  const message = `The target declares ${name}, but its deletion began at ${since}${held}. A deletion cannot be undone, so what Helm writes to it is lost too.`;
   return [finding('BeingDeleted', message, { object: name })];
 }
 
@@ -335,7 +342,7 @@ function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: 
   const { predicted, live, write } = candidate;
   if (object.fate === 'created' && write === undefined) {
     return [
-      finding('PredictionDiffers', `${name} is not there, and Helm did not create it in the rehearsal.`, {
+      finding('PredictionDiffers', `${name} does not exist, and Helm did not create it in the rehearsal.`, {
         object: name,
       }),
     ];
@@ -344,8 +351,8 @@ function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: 
   const isForeseen = predicted !== undefined && (live ?? candidate.target) !== undefined && !isKeptByPolicy(live);
   if (isForeseen === (object.fate === 'deleted')) return [];
   const message = isForeseen
-    ? `By its version, ${helm.version}, this Helm should delete ${name}, but in the rehearsal it did not.`
-    : `By its version, ${helm.version}, this Helm should not delete ${name}, but in the rehearsal it did.`;
+    ? `Helm ${helm.version} should delete ${name}, but did not do so in the rehearsal.`
+    : `Helm ${helm.version} should not delete ${name}, but did so in the rehearsal.`;
   return [finding('PredictionDiffers', message, { object: name })];
 }
 
@@ -392,8 +399,8 @@ export function heldFinding(
   if (!changes && held === 0) return [];
   const allowed = policy.allow.includes('PodsHeldBack');
   const which = changes
-    ? 'its pods stay those of the present revision'
-    : `${held} of its pods are of an earlier template, and stay so`;
+    ? 'its pods keep the template of the present revision'
+    : `${held} of its pods have an earlier template and keep it`;
   const origin = isByHand ? ' This was set by hand; the target does not declare it.' : '';
   const message = `${name}: ${hold.why}: ${which}.${origin} ${allowed ? allowedHold(isByHand) : heldWay(isByHand)}`;
   return [finding('PodsHeldBack', message, { object: name, allowed, isMomentary: !changes })];
@@ -402,24 +409,24 @@ export function heldFinding(
 function heldWay(isByHand: boolean): string {
   return isByHand
     ? 'Undo that first, or let the task undo it after the rollback.'
-    : 'With allow, the task waits until somebody has replaced the pods, and fails where nobody does in its time.';
+    : 'With allow, the task waits until somebody has replaced the pods, and fails if nobody does so within timeout.';
 }
 
 function allowedHold(isByHand: boolean): string {
   return isByHand
     ? 'The task undoes that after the rollback.'
-    : 'The task waits until somebody has replaced the pods, and fails where nobody does in its time.';
+    : 'The task waits until somebody has replaced the pods, and fails if nobody does so within timeout.';
 }
 
 /** The number that an autoscaler has set is momentary; that Helm sets another number is not. */
 function scaleFindings(name: string, target: KubeObject, live: Candidate['live']): PlanFinding[] {
   const declared = at(target, 'spec', 'replicas');
   if (declared === undefined) return [];
-  const message = `${name} is scaled by an autoscaler, and the target declares replicas: until the autoscaler corrects it, that number counts.`;
+  const message = `An autoscaler scales ${name}, and the target declares replicas: that number applies until the autoscaler changes it.`;
   const note = finding('ReplicasUnderAutoscaler', message, { object: name });
   const now = numberAt(live, 'spec', 'replicas');
   if (typeof declared !== 'number' || now <= declared) return [note];
-  const less = `${name} has ${now} replicas by its autoscaler, and the rollback sets ${declared}: so many are left until an autoscaler corrects it.`;
+  const less = `The autoscaler of ${name} has set ${now} replicas, and the rollback sets ${declared}: that number applies until the autoscaler changes it.`;
   return [finding('ScalesDown', less, { object: name, isMomentary: true }), note];
 }
 
@@ -460,7 +467,10 @@ function orphans(judged: readonly Judged[]): PlanFinding[] {
   const names = judged.filter(({ object }) => object.fate === 'orphaned').map(({ object }) => nameOfObject(object));
   if (names.length === 0) return [];
   return [
-    finding('Orphaned', `In no manifest any more, but still there afterwards: ${someNames(names, namedAtMost)}.`),
+    finding(
+      'Orphaned',
+      `These objects remain after the rollback, although no manifest declares them any more: ${someNames(names, namedAtMost)}.`,
+    ),
   ];
 }
 
@@ -469,7 +479,7 @@ function jobs(judged: readonly Judged[]): PlanFinding[] {
     .filter(({ object }) => object.mayRunAgain && object.fate !== 'deleted')
     .map(({ object }) => {
       const name = nameOfObject(object);
-      const message = `${name} is removed some time after it has ended; where that has happened before the rollback, it runs again.`;
+      const message = `${name} is removed some time after it has ended. If that happens before the rollback, it runs again.`;
       return finding('JobMayRunAgain', message, { object: name });
     });
 }

@@ -94,9 +94,9 @@ export function finding(
   const rule: Rule = findingRules[code];
   const isSwitchedOff = rule.severity === 'refusal' && allowed && rule.switch !== 'never';
   const severity = isSwitchedOff ? 'warning' : rule.severity;
-  const ways = [way, rule.switch === 'allow' ? `To do it all the same put ${code} into allow.` : ''];
-  const said = [message, ...(severity === 'refusal' ? ways : [])].filter((part) => part !== '').join(' ');
-  return { code, severity, object, message: said, allowedBy: isSwitchedOff ? rule.switch : '', isMomentary };
+  const ways = [way, rule.switch === 'allow' ? `To allow it, add ${code} to the input allow.` : ''];
+  const text = [message, ...(severity === 'refusal' ? ways : [])].filter((part) => part !== '').join(' ');
+  return { code, severity, object, message: text, allowedBy: isSwitchedOff ? rule.switch : '', isMomentary };
 }
 
 export function isRefusal({ severity }: PlanFinding): boolean {

@@ -38,7 +38,7 @@ export function whyUnfit(revision: Revision): string | undefined {
     case 'deployed':
     case 'superseded':
       if (isUnhealthy(revision)) return `it was judged unhealthy${said}`;
-      return said === '' ? undefined : `it failed${said}, whatever Helm calls it now`;
+      return said === '' ? undefined : `it failed${said}, although its status is ${revision.status} now`;
   }
 }
 
@@ -81,8 +81,8 @@ function verifiedTarget(candidates: readonly Revision[], present: Revision, rele
   if (candidates.length === 0) return { refusal: nothingBefore(present, release) };
   const unfit = candidates.toReversed().map((revision) => `${revision.revision}: ${whyUnfit(revision) ?? ''}`);
   const message =
-    `No revision of release ${release} before revision ${present.revision} is fit to return to ` +
-    `(${shortened(unfit.join('; '))}). Name one by number, with allowUnverifiedTarget, if you know better.`;
+    `No revision of release ${release} before revision ${present.revision} is a safe target ` +
+    `(${shortened(unfit.join('; '))}). If you know that one of them works, set toRevision to its number, with allowUnverifiedTarget.`;
   return { refusal: finding('TargetMissing', message) };
 }
 
@@ -90,7 +90,7 @@ function nothingBefore(present: Revision, release: string): PlanFinding {
   const message =
     present.status === 'uninstalled'
       ? `Release ${release} was uninstalled with revision ${present.revision}: deploy it again.`
-      : `Revision ${present.revision} of release ${release} is the oldest that Helm's history has (since the last uninstall): there is none to return to.`;
+      : `Revision ${present.revision} of release ${release} is the oldest in Helm's history (since the last uninstall), so there is no earlier revision to roll back to.`;
   return finding('TargetMissing', message);
 }
 
@@ -98,11 +98,11 @@ function numbered(history: readonly Revision[], present: Revision, release: stri
   const target = history.find(({ revision }) => revision === wanted);
   if (target === undefined) return { refusal: absent(history, present, release, wanted) };
   if (target === present) {
-    const message = `Revision ${wanted} of release ${release} is the present one (${present.status}): there is nothing to roll back.`;
+    const message = `Release ${release} is already at revision ${wanted} (${present.status}), so there is nothing to roll back.`;
     return { refusal: finding('RevisionIsPresent', message) };
   }
   if (!sinceUninstall(history).includes(target)) {
-    const message = `Release ${release} was uninstalled after revision ${wanted}: what it deployed then is no longer there to return to.`;
+    const message = `Release ${release} was uninstalled after revision ${wanted}, so that revision cannot be a target. Deploy its chart again instead.`;
     return { refusal: finding('RevisionUninstalled', message) };
   }
   return { target };
@@ -113,7 +113,7 @@ function absent(history: readonly Revision[], present: Revision, release: string
   if (wanted > present.revision || wanted < 1) {
     return finding('RevisionMissing', `Release ${release} has no revision ${wanted}; Helm's history has ${known}.`);
   }
-  const message = `Revision ${wanted} of release ${release} is no longer in Helm's history (pruned, or deleted); it has ${known}.`;
+  const message = `Revision ${wanted} of release ${release} is no longer in Helm's history (it was pruned or deleted); the history has ${known}.`;
   return finding('RevisionPruned', message);
 }
 
@@ -123,9 +123,9 @@ function judged(target: Revision, { toRevision, policy }: RollbackRequest): Plan
   if (unfit !== undefined) {
     const isNamed = typeof toRevision === 'number';
     const way = isNamed
-      ? 'To return to it all the same set allowUnverifiedTarget.'
-      : `To return to it all the same set toRevision to ${number}, with allowUnverifiedTarget.`;
-    const message = `Revision ${number} is no good target: ${unfit}.`;
+      ? 'To roll back to it anyway, set allowUnverifiedTarget.'
+      : `To roll back to it anyway, set toRevision to ${number}, with allowUnverifiedTarget.`;
+    const message = `Revision ${number} is not a safe target: ${unfit}.`;
     return [finding('RevisionUnhealthy', message, { way, allowed: isNamed && policy.allowUnverifiedTarget })];
   }
   if (isVerified(target)) return [];
@@ -138,22 +138,24 @@ function surroundings(present: Revision, target: Revision, passed: readonly Revi
   const findings: PlanFinding[] = [];
   if (present.status.startsWith('pending-') || present.status === 'uninstalling') {
     const since = present.lastDeployed === '' ? '' : ` since ${present.lastDeployed.replace(/\.\d+/, '')}`;
-    const message = `Revision ${present.revision} is ${present.status}${since}: another Helm is at work on the release, or died at it.`;
+    const message = `Revision ${present.revision} is ${present.status}${since}: another Helm is still changing the release, or was killed while it did.`;
     findings.push(finding('ReleasePending', message, { isMomentary: true }));
   }
   const known = new Set(passed.map(({ revision }) => revision));
   const gaps = numbersBetween(target.revision, present.revision).filter((number) => !known.has(number));
   if (gaps.length > 0) {
-    const message = `Helm's history no longer has revision${gaps.length === 1 ? '' : 's'} ${numberList(gaps)}: whether an irreversible step lies there cannot be told.`;
-    findings.push(finding('HistoryIncomplete', message));
+    const which = `revision${gaps.length === 1 ? '' : 's'} ${numberList(gaps)}`;
+    findings.push(finding('HistoryIncomplete', `Helm's history no longer has ${which}, ${unknownSteps}`));
   }
   const unread = passed.filter(isUnread).map(({ revision }) => revision);
   if (unread.length > 0) {
-    const message = `The record${unread.length === 1 ? ' of revision' : 's of revisions'} ${numberList(unread.toReversed())} cannot be read: whether an irreversible step lies there cannot be told.`;
-    findings.push(finding('HistoryIncomplete', message));
+    const which = `${unread.length === 1 ? 'record of revision' : 'records of revisions'} ${numberList(unread.toReversed())}`;
+    findings.push(finding('HistoryIncomplete', `The ${which} cannot be read, ${unknownSteps}`));
   }
   return findings;
 }
+
+const unknownSteps = 'so the plan cannot show the irreversible steps in between.';
 
 /** The storage returns an unreadable record as a revision without facts. */
 function isUnread({ status, manifest, chart }: Revision): boolean {

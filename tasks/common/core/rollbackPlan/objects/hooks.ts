@@ -20,7 +20,7 @@ export function plannedHooks(target: Revision, present: Revision, inputs: HookIn
     present,
     rollbackEvents,
     inputs,
-    `only revision ${present.revision} has it, and Helm takes the hooks of a rollback from the revision that it returns to`,
+    `only revision ${present.revision} has it, and Helm takes the hooks of a rollback from the target`,
   ).filter((hook) => !known.has(nameOf(hook)));
   const upgrades = hooksFor(target, upgradeEvents, inputs, 'a rollback runs no upgrade hooks');
   return [...running, ...missed, ...upgrades];
@@ -70,5 +70,5 @@ export function hookFindings(hooks: readonly PlannedHook[]): PlanFinding[] {
   const running = hooks.filter(({ willRun }) => willRun);
   if (running.length === 0) return [];
   const names = running.map((hook) => `${objectName(hook)} (${hook.event})`).join(', ');
-  return [finding('HooksNotRehearsed', `Hooks run for real and could not be rehearsed: ${names}.`)];
+  return [finding('HooksNotRehearsed', `These hooks run and could not be rehearsed: ${names}.`)];
 }

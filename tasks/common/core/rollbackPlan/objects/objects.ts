@@ -164,16 +164,16 @@ function reasonOf(candidate: Candidate, fate: ObjectFate, isRehearsed: boolean):
     case 'created':
       if (isRehearsed && write === undefined)
         return 'The target declares it, but Helm did not create it in the rehearsal.';
-      return last === undefined ? '' : 'The present revision declares it too, but it is not there.';
+      return last === undefined ? '' : 'The present revision declares it too, but it does not exist.';
     case 'patched':
-      return isRecreated ? 'Helm deletes it and makes it anew.' : '';
+      return isRecreated ? 'Helm deletes it and creates it again.' : '';
     case 'takenOver':
       return `It belongs to ${owner ?? 'another'}.`;
     case 'keptByPolicy':
       return `Its helm.sh/resource-policy is keep.${known}`;
     case 'orphaned':
       if (predicted !== undefined) return `No manifest declares it any more, but Helm did not delete it.${known}`;
-      return `An earlier revision made it, and no manifest that Helm looks at declares it.${known}`;
+      return `An earlier revision created it, and no manifest that Helm compares declares it.${known}`;
     case 'kept':
       return target === undefined ? '' : known.trim();
   }
@@ -184,11 +184,11 @@ function deletionReason({ target, last, base, earlier, predicted }: Candidate): 
     const what = predicted === 'versionChanged' ? 'API version' : 'API group';
     return `The target declares it in another ${what}; this Helm takes that for another object and deletes what it has just written.`;
   }
-  if (target !== undefined) return 'The target declares it, and this Helm deletes it all the same.';
+  if (target !== undefined) return 'The target declares it, but this Helm deletes it anyway.';
   if (last !== undefined) return 'The present revision declares it, the target does not.';
   if (base !== undefined || earlier !== undefined)
-    return 'A revision between the two made it; the target does not declare it.';
-  return 'No revision between the target and the present one declares it.';
+    return 'A revision after the target created it; the target does not declare it.';
+  return 'No revision since the target declares it.';
 }
 
 function driftOf(changes: readonly Difference[], { last, target }: ObjectStates): DriftedField[] {

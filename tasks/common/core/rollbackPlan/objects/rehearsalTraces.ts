@@ -33,10 +33,10 @@ function namedOf({ kind, metadata }: KubeObject): { kind: string; name: string }
 }
 
 function traceOf(before: KubeObject | undefined, after: KubeObject | undefined): string | undefined {
-  if (before === undefined) return after === undefined || isOfControllers(after) ? undefined : 'was made';
+  if (before === undefined) return after === undefined || isOfControllers(after) ? undefined : 'was created';
   if (before.metadata.deletionTimestamp !== undefined || goesByItself(before)) return undefined;
   if (after === undefined) return 'was deleted';
-  if (after.metadata.uid !== before.metadata.uid) return 'was deleted and made anew';
+  if (after.metadata.uid !== before.metadata.uid) return 'was deleted and created again';
   if (after.metadata.deletionTimestamp !== undefined) return 'is being deleted';
   return changeOf(before, after);
 }

@@ -67,7 +67,7 @@ function templateFindings(name: string, templates: readonly Template[], live: Ku
   const dropped = present.filter((one) => !templates.some((template) => nameOf(template) === nameOf(one)));
   const names = [...new Set([...differing, ...dropped].map(nameOf))];
   if (names.length === 0) return [];
-  const message = `${name}: its claim templates differ (${names.join(', ')}), and the API server refuses to change those of a StatefulSet that exists.`;
+  const message = `The claim templates of ${name} differ from the target (${names.join(', ')}), and the API server refuses to change them.`;
   return [finding('ClaimTemplatesDiffer', message, { object: name })];
 }
 
@@ -84,7 +84,7 @@ function isClaimOf(claim: KubeObject, { namespace, name }: ObjectRef, template: 
 function claimFinding(name: string, template: Template, claim: KubeObject): PlanFinding[] {
   const differences = volumeDifferences(template, claim);
   if (differences.length === 0) return [];
-  const message = `PersistentVolumeClaim/${claim.metadata.name} of ${name} is not as the target has it (${differences.join(', ')}); the rollback leaves it as it is.`;
+  const message = `PersistentVolumeClaim/${claim.metadata.name} of ${name} differs from the target (${differences.join(', ')}), and the rollback does not change it.`;
   return [finding('ClaimsDiffer', message, { object: `PersistentVolumeClaim/${claim.metadata.name}` })];
 }
 

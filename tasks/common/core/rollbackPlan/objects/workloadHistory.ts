@@ -75,7 +75,7 @@ export function undoOf(workload: PlainWorkload, { toRevision, policy }: Rollback
   if (apiGroup(ref.apiVersion) !== 'apps' || !kinds.includes(ref.kind)) {
     return refuse(
       'KindUnsupported',
-      `${name} cannot be rolled back: only Deployments, StatefulSets and DaemonSets keep their past.`,
+      `${name} cannot be rolled back: only Deployments, StatefulSets and DaemonSets keep earlier revisions.`,
     );
   }
   if (live === undefined)
@@ -83,18 +83,18 @@ export function undoOf(workload: PlainWorkload, { toRevision, policy }: Rollback
   if (at(live, 'spec', 'paused') === true && !policy.allow.includes('WorkloadPaused')) {
     return refuse(
       'WorkloadPaused',
-      `${name} is paused: its pods would stay as they are. Resume it first (kubectl rollout resume).`,
+      `${name} is paused, so its pods would not change. Resume it first (kubectl rollout resume).`,
     );
   }
   const templates = pastTemplates(workload);
   const present = templates.at(-1);
-  if (present === undefined) return refuse('TargetMissing', `Nothing is kept of the past of ${name}.`);
+  if (present === undefined) return refuse('TargetMissing', `The cluster keeps no revision of ${name}.`);
   const past = wanted(templates, toRevision);
   if (past === undefined) return absent(name, templates, toRevision, refuse);
   if (past === present) {
     return refuse(
       'RevisionIsPresent',
-      `${name}: revision ${past.revision} is the present one: there is nothing to roll back.`,
+      `${name} is already at revision ${past.revision}, so there is nothing to roll back.`,
     );
   }
   return { past, present, patch: undoPatch(ref, live, past) };
@@ -112,7 +112,7 @@ function absent(
 ): UndoChoice {
   const known = numberList(templates.map(({ revision }) => revision));
   if (typeof toRevision !== 'number') {
-    return refuse('TargetMissing', `${name} has no revision before the present one; its controller keeps ${known}.`);
+    return refuse('TargetMissing', `${name} has no earlier revision; its controller keeps ${known}.`);
   }
   const isOld = toRevision >= 1 && toRevision < (templates.at(-1)?.revision ?? 0);
   const message = `${name} has no revision ${toRevision}${isOld ? ' any more' : ''}; its controller keeps ${known}.`;
