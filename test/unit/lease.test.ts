@@ -249,72 +249,76 @@ describe('deciding whose turn it is', () => {
   const own = record({ holderIdentity: me.identity }, { 'helm-safe-deploy/process': 'agent/7/1' });
   const since = (firstSeenMs: number) => ({ resourceVersion: '41', firstSeenMs });
   const rows: [string, Turn, Parameters<typeof turn>][] = [
-    ['no lease yet: it is made', { turn: 'create' }, [undefined, undefined, me, false, 0]],
+    ['no lease yet: it is made', { turn: 'create' }, [undefined, undefined, { me, isOwnProcessGone: false }, 0]],
     [
       'released: taken at once',
       { turn: 'take', because: 'released' },
-      [record({ holderIdentity: '' }), since(0), me, false, 0],
+      [record({ holderIdentity: '' }), since(0), { me, isOwnProcessGone: false }, 0],
     ],
     [
       'without a holder: taken at once',
       { turn: 'take', because: 'released' },
-      [record({ holderIdentity: undefined }), since(0), me, false, 0],
+      [record({ holderIdentity: undefined }), since(0), { me, isOwnProcessGone: false }, 0],
     ],
     [
       'another holder, just seen: the whole lease is waited for',
       { turn: 'wait', milliseconds: 30_000 },
-      [seen, since(5000), me, false, 5000],
+      [seen, since(5000), { me, isOwnProcessGone: false }, 5000],
     ],
     [
       'another holder, unchanged for 29.9 s: not yet',
       { turn: 'wait', milliseconds: 100 },
-      [seen, since(0), me, false, 29_900],
+      [seen, since(0), { me, isOwnProcessGone: false }, 29_900],
     ],
     [
       'another holder, unchanged for 30 s: it is dead',
       { turn: 'take', because: 'expired' },
-      [seen, since(0), me, false, 30_000],
+      [seen, since(0), { me, isOwnProcessGone: false }, 30_000],
     ],
     [
       'renewed meanwhile: the wait begins anew',
       { turn: 'wait', milliseconds: 30_000 },
-      [seen, { resourceVersion: '40', firstSeenMs: 0 }, me, false, 60_000],
+      [seen, { resourceVersion: '40', firstSeenMs: 0 }, { me, isOwnProcessGone: false }, 60_000],
     ],
     [
       'never seen before: nothing is known of its age',
       { turn: 'wait', milliseconds: 30_000 },
-      [seen, undefined, me, false, 60_000],
+      [seen, undefined, { me, isOwnProcessGone: false }, 60_000],
     ],
     [
       'a clock that went back makes nothing longer',
       { turn: 'wait', milliseconds: 30_000 },
-      [seen, since(90_000), me, false, 60_000],
+      [seen, since(90_000), { me, isOwnProcessGone: false }, 60_000],
     ],
     [
       'a longer lease is respected',
       { turn: 'wait', milliseconds: 20_000 },
-      [record({ leaseDurationSeconds: 60 }), since(0), me, false, 40_000],
+      [record({ leaseDurationSeconds: 60 }), since(0), { me, isOwnProcessGone: false }, 40_000],
     ],
-    ['this job, its process has ended: taken at once', { turn: 'take', because: 'own' }, [own, since(0), me, true, 0]],
+    [
+      'this job, its process has ended: taken at once',
+      { turn: 'take', because: 'own' },
+      [own, since(0), { me, isOwnProcessGone: true }, 0],
+    ],
     [
       'this job, its process may live: waited for as for any other',
       { turn: 'wait', milliseconds: 30_000 },
-      [own, since(0), me, false, 0],
+      [own, since(0), { me, isOwnProcessGone: false }, 0],
     ],
     [
       'this process itself, whose answer was lost: taken at once',
       { turn: 'take', because: 'own' },
-      [{ ...own, process: me.process }, since(0), me, false, 0],
+      [{ ...own, process: me.process }, since(0), { me, isOwnProcessGone: false }, 0],
     ],
     [
       'this job, no process is known of either: waited for',
       { turn: 'wait', milliseconds: 30_000 },
-      [{ ...own, process: '' }, since(0), { ...me, process: '' }, false, 0],
+      [{ ...own, process: '' }, since(0), { me: { ...me, process: '' }, isOwnProcessGone: false }, 0],
     ],
     [
       'another job on this machine with an ended process: waited for',
       { turn: 'wait', milliseconds: 30_000 },
-      [seen, since(0), me, true, 0],
+      [seen, since(0), { me, isOwnProcessGone: true }, 0],
     ],
   ];
   for (const [title, expected, given] of rows) {
@@ -328,8 +332,8 @@ describe('deciding whose turn it is', () => {
       fc.property(fc.date({ noInvalidDate: true }), fc.nat(60_000), (date, unchangedMs) => {
         const times = { renewTime: date.toISOString(), acquireTime: date.toISOString() };
         assert.deepEqual(
-          turn(record(times), since(0), me, false, unchangedMs),
-          turn(record(), since(0), me, false, unchangedMs),
+          turn(record(times), since(0), { me, isOwnProcessGone: false }, unchangedMs),
+          turn(record(), since(0), { me, isOwnProcessGone: false }, unchangedMs),
         );
       }),
     );

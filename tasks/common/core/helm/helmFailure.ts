@@ -1,3 +1,4 @@
+import { objectName } from '../kubernetes/manifest';
 import { clipped } from '../text/foreignText';
 import type { FailureReason } from '../failure';
 import { ownWords } from '../text/foreignWords';
@@ -161,7 +162,7 @@ const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>([
 /** Returns `Kind/name` of the refused object, or an empty text. `declared` are the objects of the chart. */
 export function blamedObject(
   { reason, message }: { reason: FailureReason; message: string },
-  declared: readonly Pick<ObjectRef, 'kind' | 'name'>[] = [],
+  declared: readonly DeclaredName[] = [],
 ): string {
   if (!blaming.has(reason)) return '';
   const said = ownWords(message);
@@ -169,15 +170,23 @@ export function blamedObject(
     const { kind, name } = pattern.exec(said)?.groups ?? {};
     if (kind !== undefined && name !== undefined) return `${kind}/${name}`;
   }
+  const refused = declaredObject(message, said, declared);
+  return refused === undefined ? '' : objectName(refused);
+}
+
+type DeclaredName = Pick<ObjectRef, 'kind' | 'name'>;
+
+/** The object of the chart that the message names by its plural, by a policy's words or by its kind alone. */
+function declaredObject(message: string, said: string, declared: readonly DeclaredName[]): DeclaredName | undefined {
   const resource = refusedResource.exec(said)?.groups ?? {};
   const denied = deniedResource.exec(message)?.groups ?? {};
   const { kind } = refusedKind.exec(said)?.groups ?? {};
   const ofKind = declared.filter((ref) => ref.kind === kind);
-  const refused =
+  return (
     declared.find((ref) => ref.name === resource['name'] && plurals(ref.kind).includes(resource['plural'] ?? '')) ??
     declared.find((ref) => ref.name === denied['name'] && ref.kind === denied['kind']) ??
-    (ofKind.length === 1 ? ofKind[0] : undefined);
-  return refused === undefined ? '' : `${refused.kind}/${refused.name}`;
+    (ofKind.length === 1 ? ofKind[0] : undefined)
+  );
 }
 
 /** Returns true if an object was refused while Helm created it, even if Helm does not name the object. */

@@ -12,36 +12,24 @@ type Split = { words: string[] } | { problem: string };
 export function splitArguments(text: string): Split {
   const words: string[] = [];
   let word: string | undefined;
-  let quote: '"' | "'" | undefined;
   const joined = text.replaceAll(/\\?(?:\r\n|\r|\n)/g, '\n');
-  for (let at = 0; at < joined.length; at += 1) {
-    const character = joined.charAt(at);
-    const next = joined.charAt(at + 1);
-    if (character === '\\' && escapable(quote).includes(next) && next !== '') {
-      word = (word ?? '') + next;
-      at += 1;
-    } else if (quote !== undefined) {
-      if (character === quote) quote = undefined;
-      else word = (word ?? '') + character;
-    } else if (character === '"' || character === "'") {
-      quote = character;
+  for (const { groups = {} } of joined.matchAll(wordPart)) {
+    const { blank, double, single, open, plain = '' } = groups;
+    if (open !== undefined) return { problem: `a ${open} is opened and not closed` };
+    if (blank === undefined) {
       word ??= '';
-    } else if (/\s/.test(character)) {
-      if (word !== undefined) words.push(word);
+      word += single ?? double?.replaceAll(/\\(["\\$`])/g, '$1') ?? plain.replaceAll(/\\([ \t"'\\])/g, '$1');
+    } else if (word !== undefined) {
+      words.push(word);
       word = undefined;
-    } else {
-      word = (word ?? '') + character;
     }
   }
-  if (quote !== undefined) return { problem: `a ${quote} is opened and not closed` };
   if (word !== undefined) words.push(word);
   return { words };
 }
 
-function escapable(quote: '"' | "'" | undefined): string {
-  if (quote === "'") return '';
-  return quote === '"' ? '"\\$`' : ' \t"\'\\';
-}
+const wordPart =
+  /(?<blank>\s+)|"(?<double>(?:\\["\\$`]|[^"\\]|\\(?!["\\$`]))*)"|'(?<single>[^']*)'|(?<open>["'])|(?<plain>(?:\\[ \t"'\\]|[^\s"'\\]|\\(?![ \t"'\\]))+)/g;
 
 const connectionInputs = 'use connectionType and kubernetesServiceConnection';
 const followed = 'the task follows readiness itself, jobs included, up to timeout';

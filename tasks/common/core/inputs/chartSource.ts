@@ -9,18 +9,17 @@ const chartExpected = 'a folder or .tgz on the agent, repository/chart, or an oc
 export function readChartSource(read: InputReader, files: InputFiles, secrets: SecretFinder): ChartSource {
   const source = chartSource(read, files);
   if (source.kind !== 'path') {
-    refuseSecret(read, 'chart', source.reference, withoutSecret[source.kind], secrets);
-    const repository = source.kind === 'repository' ? (source.repository ?? '') : '';
-    refuseSecret(read, 'chartRepository', repository, withoutSecret.repository, secrets);
+    const refuse = (input: string, text: string, instead: string): void => {
+      const hides = holdsSecret(text, secrets) ? `${secretProblem}; ${instead}; ${noSecret}` : undefined;
+      const problem = hasCredential(text) ? `${credentialProblem}; ${instead}` : hides;
+      if (problem !== undefined) read.mistake({ input, problem });
+    };
+    refuse('chart', source.reference, withoutSecret[source.kind]);
+    if (source.kind === 'repository') refuse('chartRepository', source.repository ?? '', withoutSecret.repository);
     return source;
   }
   const { reference } = source;
   return holdsSecret(read.text('chart'), secrets) ? { kind: 'path', reference, isSecret: true } : source;
-}
-
-function refuseSecret(read: InputReader, input: string, text: string, instead: string, secrets: SecretFinder): void {
-  if (hasCredential(text)) read.mistake({ input, problem: `${credentialProblem}; ${instead}` });
-  else if (holdsSecret(text, secrets)) read.mistake({ input, problem: `${secretProblem}; ${instead}; ${noSecret}` });
 }
 
 const noSecret = 'if the text is not secret, do not keep it in a secret variable';

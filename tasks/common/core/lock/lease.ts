@@ -237,8 +237,7 @@ export function sightOf(seen: LeaseRecord, before: Sight | undefined, nowMs: num
 export function turn(
   seen: LeaseRecord | undefined,
   sight: Sight | undefined,
-  me: Holder,
-  isOwnProcessGone: boolean,
+  { me, isOwnProcessGone }: { me: Holder; isOwnProcessGone: boolean },
   nowMs: number,
 ): Turn {
   if (seen === undefined) return { turn: 'create' };

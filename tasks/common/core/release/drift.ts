@@ -128,7 +128,7 @@ export function compare(
 ): Comparison {
   if (live.metadata.deletionTimestamp !== undefined) return deletion(wanted.ref);
   const found = differences(content(live), content(answer), content(wanted.declared));
-  return judged(wanted.ref, live, found, release, '');
+  return judged(wanted.ref, live, found, { release });
 }
 
 /** Compares without a dry run. A difference may be another spelling of the same value. `because` is a sentence. */
@@ -140,7 +140,7 @@ export function compareAlone(
 ): Comparison {
   if (live.metadata.deletionTimestamp !== undefined) return deletion(wanted.ref);
   const found = missingFields(content(spelledAsKept(wanted.declared)), content(live));
-  return judged(wanted.ref, live, found, release, because);
+  return judged(wanted.ref, live, found, { release, because });
 }
 
 /** Reports drift of a field that the API server refuses to change. */
@@ -176,8 +176,7 @@ function judged(
   ref: ObjectRef,
   live: KubeObject,
   found: readonly Difference[],
-  release: ReleaseName,
-  because: string,
+  { release, because = '' }: { release: ReleaseName; because?: string },
 ): Comparison {
   const owner = otherOwner(live, release);
   const told = found.map((difference) => ({ difference, path: pathText(difference.path) }));

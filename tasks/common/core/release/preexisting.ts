@@ -160,17 +160,23 @@ const holdsData = new Set([
 /** Later writes of managers other than Helm stay, for example the replicas of an autoscaler. */
 export function restoration({ object: before, purpose }: KeptObject, live: KubeObject | undefined): Restoration {
   const kind = `${apiGroup(before.apiVersion)}/${before.kind}`;
-  if (live === undefined) {
-    if (runsAgain.has(kind)) return { action: 'leave', why: 'it is gone, and a new one would run again' };
-    if (holdsData.has(kind)) return { action: 'leave', why: 'it is gone, and a new one would be empty' };
-    return { action: 'create', object: withoutServerFields(before) };
-  }
+  if (live === undefined) return recreation(before, kind);
   if (live.metadata.deletionTimestamp !== undefined) return { action: 'leave', why: 'it is being deleted' };
   const isAnew = live.metadata.uid !== before.metadata.uid;
   if (isAnew && !isHelms(live)) return { action: 'leave', why: 'somebody has deleted it and created a new one' };
   if (runsAgain.has(kind) && (isAnew || purpose === 'hook')) {
     return isAnew ? { action: 'leave', why: 'Helm has replaced it, and it would run again' } : { action: 'nothing' };
   }
+  return correction(before, live);
+}
+
+function recreation(before: KubeObject, kind: string): Restoration {
+  if (runsAgain.has(kind)) return { action: 'leave', why: 'it is gone, and a new one would run again' };
+  if (holdsData.has(kind)) return { action: 'leave', why: 'it is gone, and a new one would be empty' };
+  return { action: 'create', object: withoutServerFields(before) };
+}
+
+function correction(before: KubeObject, live: KubeObject): Restoration {
   const now = contentOf(live);
   const patch = mergePatch(now, restored(contentOf(before), now, isOthersIn(live), []));
   if (patch === undefined) return { action: 'nothing' };

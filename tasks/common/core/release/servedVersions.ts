@@ -82,10 +82,7 @@ function withVersion(document: string, from: string, to: string): string | undef
   const line = /^(apiVersion:[ \t]*)(["']?)([^\s"'#]+)\2([ \t]*(?:#.*)?)$/gm;
   const found = [...document.matchAll(line)];
   if (found.length !== 1 || found[0]?.[3] !== from) return undefined;
-  const text = document.replace(
-    line,
-    (_line, key: string, quote: string, _version, rest: string) => `${key}${quote}${to}${quote}${rest}`,
-  );
+  const text = document.replace(line, (...[, key, quote, , rest]: string[]) => `${key}${quote}${to}${quote}${rest}`);
   const [object] = manifestObjects(text);
   return isRecord(object) && object.apiVersion === to ? text : undefined;
 }

@@ -27,7 +27,7 @@ export function planRollback(inputs: ReleasePlanInputs): RollbackPlan {
   const unreadable = [target, ...choice.passed].flatMap((revision) => unreadableFinding(revision, read));
   const findings = [...choice.findings, ...unreadable, ...helmFindings(inputs.helm, inputs.policy)];
   const canLook = present !== undefined && target !== undefined && unreadable.length === 0;
-  const looked = canLook ? look(inputs, read, choice, present, target) : nothing;
+  const looked = canLook ? look(inputs, read, choice.passed, { present, target }) : nothing;
   return finished(inputs, unreadable.length > 0 ? () => [] : read, choice, {
     ...looked,
     findings: [...findings, ...looked.findings],
@@ -45,12 +45,11 @@ const nothing: Looked = { judged: [], hooks: [], findings: [] };
 function look(
   inputs: ReleasePlanInputs,
   read: ManifestReader,
-  choice: TargetChoice,
-  present: Revision,
-  target: Revision,
+  passed: readonly Revision[],
+  { present, target }: { present: Revision; target: Revision },
 ): Looked {
   const { rehearsal, policy, served, sha256, seal } = inputs;
-  const all = candidates(inputs, read, target, choice.passed);
+  const all = candidates(inputs, read, target, passed);
   const isRehearsed = rehearsal?.outcome === 'completed';
   const judged = all.flatMap((candidate) => {
     const object = plannedObject(candidate, { isRehearsed, served, sha256, seal });
@@ -61,8 +60,8 @@ function look(
     ...servedFindings(read, target, inputs.baseManifest ?? present.manifest, inputs),
     ...rehearsalFindings(rehearsal, all, inputs, target),
     ...objectFindings(judged, inputs),
-    ...irreversibleSteps(choice.passed, policy.allowIrreversible, read),
-    ...possibleMigrations(choice.passed),
+    ...irreversibleSteps(passed, policy.allowIrreversible, read),
+    ...possibleMigrations(passed),
     ...hookFindings(hooks),
   ];
   return { judged, hooks, findings };

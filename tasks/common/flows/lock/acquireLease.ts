@@ -139,7 +139,7 @@ async function look(contest: Contest): Promise<Turn> {
   if (record?.holder !== holder.identity || record.process !== holder.process) contest.attempted = undefined;
   const isOver = context.isHelmStopped === true || record?.work === undefined;
   const isOwnGone = record?.holder === holder.identity && isOver && context.isProcessGone(record.process);
-  return turn(record, contest.sight, holder, isOwnGone, nowMs);
+  return turn(record, contest.sight, { me: holder, isOwnProcessGone: isOwnGone }, nowMs);
 }
 
 /** Throws `Conflict` when another run was faster. */

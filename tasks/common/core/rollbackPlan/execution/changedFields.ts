@@ -20,9 +20,8 @@ export function changedFields(before: PlannedObject, now: PlannedObject): Change
     if (one?.valueDigest === other?.valueDigest) return [];
     const path = other?.path ?? one?.path ?? key;
     const shown = { was: one?.value ?? becomes(now, key), is: other?.value ?? becomes(before, key) };
-    return shown.was === shown.is && one !== undefined && other !== undefined
-      ? [{ path, ...shown, isShown: false }]
-      : [{ path, ...shown, isShown: !isHidden(one) && !isHidden(other) }];
+    const isSameText = shown.was === shown.is && one !== undefined && other !== undefined;
+    return [{ path, ...shown, isShown: !isSameText && ![one, other].some((field) => field?.value === '') }];
   });
 }
 
@@ -39,8 +38,4 @@ function byPath({ fields }: PlannedObject): Map<string, FieldValue> {
 /** If only one plan overwrites a field, the other plan found the field as the target declares it. */
 function becomes({ changes }: PlannedObject, key: string): string {
   return changes.find(({ path }) => withoutKeyNames(path) === key)?.becomes ?? '';
-}
-
-function isHidden(field: FieldValue | undefined): boolean {
-  return field?.value === '';
 }

@@ -135,16 +135,8 @@ export function objectDifference(one: PlannedObject, other: PlannedObject, write
     const fields = changedWords(one, other, writerOf);
     return [`${name} was to be ${verb(one)}, and would be ${verb(other)} now${fields === '' ? '' : `: ${fields}`}.`];
   }
-  if (one.revisions?.present !== other.revisions?.present) {
-    return [
-      `${name} was at revision ${one.revisions?.present ?? '?'}, and is at ${other.revisions?.present ?? '?'} now.`,
-    ];
-  }
-  if (one.revisions?.target !== other.revisions?.target) {
-    return [
-      `${name} was to be rolled back to revision ${one.revisions?.target ?? '?'}, and now to ${other.revisions?.target ?? '?'}.`,
-    ];
-  }
+  const revisions = revisionDifference(one, other);
+  if (revisions !== undefined) return [`${name} ${revisions}.`];
   if (one.owner !== other.owner) return [`${name} belongs to ${other.owner || 'this release'} now.`];
   if (one.uid !== other.uid && one.fate === 'deleted') return [`${name} was deleted and created again since the plan.`];
   const others = otherInstances(one, other);
@@ -155,6 +147,17 @@ export function objectDifference(one: PlannedObject, other: PlannedObject, write
   if (one.restartsPods !== other.restartsPods)
     return [`The pods of ${name} ${other.restartsPods ? 'would restart now' : 'would no longer restart'}.`];
   return one.deletedBy === other.deletedBy ? [] : [`${name} would be deleted by ${other.deletedBy} now.`];
+}
+
+function revisionDifference(one: PlannedObject, other: PlannedObject): string | undefined {
+  const [was, is] = [one, other].map(({ revisions }) => ({
+    present: revisions?.present ?? '?',
+    target: revisions?.target ?? '?',
+  }));
+  if (was?.present !== is?.present) return `was at revision ${was?.present}, and is at ${is?.present} now`;
+  return was?.target === is?.target
+    ? undefined
+    : `was to be rolled back to revision ${was?.target}, and now to ${is?.target}`;
 }
 
 /** Compares the custom resources that would be deleted with their definition. */

@@ -55,63 +55,89 @@ export function plannedObject(
   candidate: Candidate,
   { isRehearsed, served, sha256, seal }: Circumstances,
 ): PlannedObject | undefined {
-  const { ref, live, target, last, write, isAutoscaled } = candidate;
-  const after = afterOf(candidate, isRehearsed);
+  const { ref, target, write } = candidate;
   const declarations = declarationsOf(candidate);
-  const isForeign = foreignMarks(live, after, declarations);
-  const clean = (object: KubeObject | undefined): KubeObject | undefined =>
-    object === undefined ? undefined : withoutMarks(comparable(object, isAutoscaled), isForeign);
-  const bare = withoutAbsent({ target: clean(target), last: clean(last), live: clean(live), after: clean(after) });
+  const bare = bareStates(candidate, declarations, isRehearsed);
   const states = hidden(bare);
   const changes = changesIn(states);
+  const lasting = lastingChanges(changes, declarations);
   const keys = isSecret(ref) && target !== undefined ? secretKeys(states.live, states.after ?? states.target) : [];
   const fate = fateOf(candidate, isRehearsed, changes.length + keys.length > 0);
   if (fate === undefined) return undefined;
   const isWritten = fate === 'patched' || fate === 'takenOver';
-  const diff: TextDiff = isWritten ? diffOf(states) : { lines: [], cut: 0 };
-  const uid = live?.metadata.uid ?? write?.uid ?? '';
+  const identity = identityOf(candidate, served);
   const mayRunAgain = target !== undefined && isPassingJob(target);
+  const instances = instanceUids(candidate.instances);
+  const digest = (content: unknown): string => (seal ?? sha256)(canonicalJson(content));
   return {
-    apiVersion: ref.apiVersion,
-    kind: ref.kind,
-    resource: pluralOf(ref, served) || (write?.resource ?? ''),
-    namespace: ref.namespace ?? '',
-    name: ref.name,
+    ...identity,
+    isRehearsed: isRehearsed && (write !== undefined || fate !== 'created'),
     fate,
     reason: reasonOf(candidate, fate, isRehearsed),
+    secretKeys: keys,
+    fields: mayRunAgain ? [] : fieldValues(states, { changes: lasting, fate, seal, sha256, bare }),
+    mayRunAgain,
+    revisions: null,
+    contentDigest: digest(
+      contentOf(states, { changes: lasting, fate, mayRunAgain, uid: identity.uid, instances, sealed: seal && bare }),
+    ),
+    podTemplateDigest: '',
+    ...(isWritten ? writtenFacts(ref, states, changes, lasting) : unwritten),
+    ...(fate === 'deleted' ? deletionFacts(candidate) : { goWithIt: [], deletedBy: '' }),
+  };
+}
+
+function bareStates(candidate: Candidate, declarations: readonly KubeObject[], isRehearsed: boolean): ObjectStates {
+  const { live, target, last, isAutoscaled } = candidate;
+  const after = afterOf(candidate, isRehearsed);
+  const isForeign = foreignMarks(live, after, declarations);
+  const states = Object.entries({ target, last, live, after }).flatMap(([name, object]) =>
+    object === undefined ? [] : [[name, withoutMarks(comparable(object, isAutoscaled), isForeign)]],
+  );
+  return Object.fromEntries(states) as ObjectStates;
+}
+
+type Identity = Pick<PlannedObject, 'apiVersion' | 'kind' | 'resource' | 'namespace' | 'name' | 'owner'> &
+  Pick<PlannedObject, 'uid' | 'isLive' | 'isInLast' | 'isInTarget'>;
+
+function identityOf({ ref, write, live, last, target, owner = '' }: Candidate, served: ServedKinds): Identity {
+  const { apiVersion, kind, namespace = '', name } = ref;
+  return {
+    apiVersion,
+    kind,
+    resource: pluralOf(ref, served) || (write?.resource ?? ''),
+    namespace,
+    name,
+    owner,
+    uid: live?.metadata.uid ?? write?.uid ?? '',
     isLive: live !== undefined,
     isInLast: last !== undefined,
     isInTarget: target !== undefined,
-    isRehearsed: isRehearsed && (write !== undefined || fate !== 'created'),
-    uid,
-    owner: candidate.owner ?? '',
-    diff: diff.lines,
-    diffCut: diff.cut,
-    secretKeys: keys,
-    drift: isWritten ? driftOf(changes, states) : [],
-    changes: isWritten ? fieldChanges(states, lastingChanges(changes, declarations)) : [],
-    fields: mayRunAgain
-      ? []
-      : fieldValues(states, { changes: lastingChanges(changes, declarations), fate, seal, sha256, bare }),
-    goWithIt: fate === 'deleted' ? instanceNames(candidate.instances, live) : [],
-    images: isWritten ? imageChanges(states.live, states.after ?? states.target) : [],
-    restartsPods: isWritten && restartsPods(ref, states),
-    mayRunAgain,
-    revisions: null,
-    deletedBy: fate !== 'deleted' ? '' : isRestraining(ref) ? 'helm' : 'task',
-    contentDigest: (seal ?? sha256)(
-      canonicalJson(
-        contentOf(states, {
-          changes: lastingChanges(changes, declarations),
-          fate,
-          mayRunAgain,
-          uid,
-          instances: instanceUids(candidate.instances),
-          sealed: seal && bare,
-        }),
-      ),
-    ),
-    podTemplateDigest: '',
+  };
+}
+
+function deletionFacts({ ref, instances, live }: Candidate): Pick<PlannedObject, 'goWithIt' | 'deletedBy'> {
+  return { goWithIt: instanceNames(instances, live), deletedBy: isRestraining(ref) ? 'helm' : 'task' };
+}
+
+type WrittenFacts = Pick<PlannedObject, 'diff' | 'diffCut' | 'drift' | 'changes' | 'images' | 'restartsPods'>;
+
+const unwritten: WrittenFacts = { diff: [], diffCut: 0, drift: [], changes: [], images: [], restartsPods: false };
+
+function writtenFacts(
+  ref: ObjectRef,
+  states: ObjectStates,
+  changes: readonly Difference[],
+  lasting: readonly Difference[],
+): WrittenFacts {
+  const { lines, cut } = diffOf(states);
+  return {
+    diff: lines,
+    diffCut: cut,
+    drift: driftOf(changes, states),
+    changes: fieldChanges(states, lasting),
+    images: imageChanges(states.live, states.after ?? states.target),
+    restartsPods: restartsPods(ref, states),
   };
 }
 
@@ -156,15 +182,13 @@ function isDeleted({ write, live, target, predicted }: Candidate, isRehearsed: b
 }
 
 function reasonOf(candidate: Candidate, fate: ObjectFate, isRehearsed: boolean): string {
-  const { target, last, owner, predicted, isRecreated, write } = candidate;
+  const { target, owner, predicted, isRecreated } = candidate;
   const known = owner === undefined ? '' : ` It belongs to ${owner}.`;
   switch (fate) {
     case 'deleted':
       return deletionReason(candidate) + known;
     case 'created':
-      if (isRehearsed && write === undefined)
-        return 'The target declares it, but Helm did not create it in the rehearsal.';
-      return last === undefined ? '' : 'The present revision declares it too, but it does not exist.';
+      return creationReason(candidate, isRehearsed);
     case 'patched':
       return isRecreated ? 'Helm deletes it and creates it again.' : '';
     case 'takenOver':
@@ -177,6 +201,11 @@ function reasonOf(candidate: Candidate, fate: ObjectFate, isRehearsed: boolean):
     case 'kept':
       return target === undefined ? '' : known.trim();
   }
+}
+
+function creationReason({ last, write }: Candidate, isRehearsed: boolean): string {
+  if (isRehearsed && write === undefined) return 'The target declares it, but Helm did not create it in the rehearsal.';
+  return last === undefined ? '' : 'The present revision declares it too, but it does not exist.';
 }
 
 function deletionReason({ target, last, base, earlier, predicted }: Candidate): string {
@@ -229,8 +258,4 @@ function isPassingJob(object: KubeObject): boolean {
     object.kind === 'Job' &&
     at(object, 'spec', 'ttlSecondsAfterFinished') !== undefined
   );
-}
-
-function withoutAbsent(states: { [Name in keyof ObjectStates]: KubeObject | undefined }): ObjectStates {
-  return Object.fromEntries(Object.entries(states).filter(([, state]) => state !== undefined));
 }
