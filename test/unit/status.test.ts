@@ -980,7 +980,7 @@ table('custom resources', [
   ['some status, one second old', custom('phase: Running', 'creationTimestamp: "2026-03-01T11:59:59Z"'), 'Current'],
   [
     'under k8s.io but not of Kubernetes, just made',
-    '{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {creationTimestamp: "2026-03-01T12:00:00Z"}}',
+    '{apiVersion: things.k8s.io/v1, kind: Gateway, metadata: {creationTimestamp: "2026-03-01T12:00:00Z"}}',
     'InProgress',
     'NotObserved',
   ],
@@ -1186,7 +1186,7 @@ table('custom resources', [
     'named like a built-in kind',
     '{apiVersion: serving.knative.dev/v1, kind: Service, spec: {type: LoadBalancer}, status: {conditions: [{type: Ready, status: "True"}]}}',
     'Current',
-    'Ready',
+    'RuleMet',
   ],
 ]);
 
@@ -1205,6 +1205,9 @@ const { rules } = parseStatusRules(`
   Pool.example.com: current status.ready>=spec.size, status.version==spec.version, status.ready>=1; suspended spec.off=true
   Claim.example.com: current has status.volume, not condition Lost=True|Unknown reason Gone|Away; wait 1m
   Late.example.com: wait 2m
+  Left|Right|small.example.com: current condition Ready
+  Deep.*.example.org: current condition Ready
+  Loose.example.com: current one condition Done in status.listeners.*.conditions
 `);
 
 const ready = 'conditions: [{type: Ready, status: "True"}]';
@@ -1233,7 +1236,8 @@ table(
       'RuleNotMet',
       /Running or Idle/,
     ],
-    ['field missing', custom(''), 'InProgress', 'RuleNotMet'],
+    ['field missing', custom('other: 1'), 'InProgress', 'RuleNotMet'],
+    ['no status at all', custom(''), 'InProgress', 'NoStatus'],
     ['field of another type', custom('phase: {Running: 1}'), 'InProgress', 'RuleNotMet'],
     ['failed by a field', custom('phase: Broken'), 'Failed', 'RuleFailed', /Broken/],
     [
@@ -1284,7 +1288,12 @@ table(
       'Current',
     ],
     ['a kind of a whole group', group('a.example.net', 'Any', ready), 'Current'],
-    ['a kind of a whole group that says nothing yet', group('example.net', 'Any', ''), 'InProgress', 'RuleNotMet'],
+    ['a kind of a whole group that says nothing yet', group('example.net', 'Any', ''), 'InProgress', 'NoStatus'],
+    ['two kinds in one line', group('example.com', 'Right', ready), 'Current', 'RuleMet'],
+    ['a kind in a group below', group('a.example.org', 'Deep', ready), 'Current', 'RuleMet'],
+    ['a kind with a small letter', group('example.com', 'small', ready), 'Current', 'RuleMet'],
+    ['one item is enough', listeners('Done', 'Other').replace('Listener', 'Loose'), 'Current', 'RuleMet'],
+    ['no item is enough', listeners('Other').replace('Listener', 'Loose'), 'InProgress', 'RuleNotMet'],
     ['the smaller group counts', group('x.deep.example.net', 'Any', ready), 'InProgress', 'RuleNotMet', /Done/],
     ['the kind counts before its group', group('example.net', 'Special', ready), 'InProgress', 'RuleNotMet', /Special/],
     ['a group that only ends alike', group('badexample.net', 'Any', ''), 'Current', 'NotJudged'],
@@ -1357,6 +1366,7 @@ describe('status rules of the user as text', () => {
     'Database: current status.phase=Ok,',
     '*: current always',
     'Database: current not not status.phase=Ok',
+    'Database: current one not status.phase=Ok',
     'Database: current status.phase=Ok; wait soon',
     'Database: current status.phase=Ok; suspended always',
     'Database: current status.ready>=',

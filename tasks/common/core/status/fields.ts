@@ -103,11 +103,11 @@ export function readConditions(list: unknown): Condition[] {
 }
 
 /**
- * False for a condition about another generation, which does not describe the present spec. kstatus does not look at
+ * False for a condition about an older generation, which does not describe the present spec. kstatus does not look at
  * it.
  */
 export function isFresh({ observedGeneration }: Condition, generation: number | undefined): boolean {
-  return generation === undefined || !observedGeneration || observedGeneration === generation;
+  return generation === undefined || !observedGeneration || observedGeneration >= generation;
 }
 
 function readCondition(value: unknown): Condition | undefined {

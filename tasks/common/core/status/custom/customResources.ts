@@ -40,7 +40,7 @@ const troubles =
   /^(?:Not|Un|Error)[A-Z]|^(?:InvalidSpec|Error|Reconciling|In-?[Pp]rogress)$|(?:Degraded|Errors?|Failed|Failure|Invalid|Updating|Creating|Upgrading|Deleting|Provisioning)$/;
 /** Conditions that must be true where they exist. */
 const necessities =
-  /^(?:Available|Accepted|Programmed|Established|ReconcileSuccess|Reconciled|ResolvedRefs|Valid|Installed|Deployed|Bound|Initialized|Compliant)$|(?:Ready|Healthy|Synced|UpToDate)$/;
+  /^(?:Available|Accepted|Programmed|Established|ReconcileSuccess|Reconciled|ResolvedRefs|Valid|Installed|Deployed|Bound|Initialized|Compliant)$|(?:Ready|Healthy|Synced|Synchronized|UpToDate)$/;
 /** Conditions that must become true, and one of which is enough. `Ready` or `Available` say more where they exist. */
 const ends: ReadonlySet<string> = new Set(['Succeeded', 'Complete', 'Completed']);
 const heldReasons = /(?:Paused|Suspended|Stopped)$/;

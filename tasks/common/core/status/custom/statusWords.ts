@@ -1,26 +1,26 @@
 import { isObject, ownField, type JsonObject } from '../fields';
 import { current, failed, heldOnPurpose, inProgress, type ObjectStatus } from '../result';
 
-/** `phase`, `currentState`, `clusterStatus`, `health`; not what is only asked for or was before. */
-const wordField = /^(?!desired|previous|last|old|target|expected|prior)[a-z]*(?:phase|state|status|health)$/i;
+/** `phase`, `currentState`, `clusterStatus`, `health` and the like; not what is only asked for or was before. */
+const wordField = /^(?!desired|previous|last|old|target|expected|prior)[a-z]*(?:phase|state|status|health|compliant)$/i;
 /** Fields that hold a text only while something is wrong. */
 const errorFields = ['error', 'errors', 'errMsg', 'errorMessage', 'failureReason', 'failureMessage'];
 
 /** Words that no controller takes back. */
 const finalWords = new Set(['failed', 'failure', 'errored', 'broken']);
 const badWord =
-  /^(?:failed|failure|failing|errors?|invalid|rejected|degraded|unhealthy|unavailable|unreachable|pending|queued|new|not|unknown|red|yellow|stalled|conflict|noncompliant|outofsync|inprogress|unsynced|unready)$/;
+  /^(?:failed|failure|failing|errors?|invalid|rejected|degraded|unhealthy|unavailable|unreachable|pending|queued|new|not|unknown|red|yellow|stalled|conflict|noncompliant|outofsync|progress|non|unsynced|unready)$/;
 /** Words that end in -ing and mean work in hand, not work to wait for. */
 const steadyWord = /^(?:running|serving|streaming|listening|monitoring|watching|tracking|existing)$/;
 const goodWord =
   /^(?:running|ready|active|succeeded|success|successful|complete|completed|available|healthy|bound|deployed|ok|online|green|synced|valid|created|installed|initialized|provisioned|established|accepted|applied|normal|finished|done|up|compliant|serving)$/;
-const heldWord = /^(?:paused|suspended|stopped|hibernated|hibernating|disabled)$/;
+const heldWord = /^(?:paused|suspended|stopped|hibernated|hibernating)$/;
 
 /** Judges by words of the controller. Only words that no controller takes back mean Failed. */
 export function wordStatus({ status }: JsonObject): ObjectStatus | undefined {
   if (!isObject(status)) return undefined;
   const words = Object.entries(status).flatMap(([name, value]) => {
-    const word = isObject(value) && wordField.test(name) ? ownField(value, 'status') : value;
+    const word = isObject(value) ? (ownField(value, 'status') ?? ownField(value, 'state')) : value;
     return typeof word === 'string' && word !== '' && word.length < 80 && wordField.test(name) ? [{ name, word }] : [];
   });
   const message = ownField(status, 'message');
@@ -49,7 +49,11 @@ function parts(word: string): string[] {
 }
 
 function isFilled(value: unknown): boolean {
-  return (typeof value === 'string' && value !== '') || (Array.isArray(value) && value.length > 0);
+  return typeof value === 'string' ? value !== '' : typeof value === 'object' && value !== null && hasFields(value);
+}
+
+function hasFields(value: object): boolean {
+  return Object.keys(value).length > 0;
 }
 
 function textOf(value: unknown): string {
@@ -66,7 +70,7 @@ const counts: readonly (readonly [string, readonly string[], readonly string[]])
   ['availableNodes', [], ['expectedNodes']],
   ['numberReady', [], ['desiredNumberScheduled']],
 ];
-const flags = ['ready', 'healthy', 'available'];
+const flags = ['ready', 'healthy', 'available', 'readyToUse'];
 
 /** Judges by counts of ready parts and by flags. */
 export function countStatus({ status, spec }: JsonObject): ObjectStatus | undefined {

@@ -1,14 +1,20 @@
 import { parseStatusRules } from '../rules/ruleText';
 import type { StatusRule } from '../rules/rules';
+import { argo } from './argo';
+import { certificates } from './certificates';
+import { cloud } from './cloud';
+import { databases } from './databases';
+import type { DocumentedRules } from './documentedRules';
+import { delivery } from './delivery';
+import { network } from './network';
 
-/** Rules for the kinds of one project, from its own API documentation. */
-export interface OperatorRules {
-  /** The page or file of the project that says what the states mean. */
-  source: string;
-  /** In the language of the input statusRules, one per line. */
-  rules: string;
-}
-
-export const operators: readonly OperatorRules[] = [];
+export const operators: readonly DocumentedRules[] = [
+  ...argo,
+  ...certificates,
+  ...cloud,
+  ...databases,
+  ...delivery,
+  ...network,
+];
 
 export const operatorRules: readonly StatusRule[] = operators.flatMap(({ rules }) => parseStatusRules(rules).rules);

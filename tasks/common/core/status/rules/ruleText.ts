@@ -2,7 +2,7 @@ import type { StatusRule, StatusTest } from './rules';
 
 /**
  * Reads one rule per line: `Kind.group: current TEST, TEST; failed TEST; suspended TEST; wait 2m`. For the core group, a
- * line starts with `Kind:`; `*.group:` is for all kinds of the group and of the groups below it. docs/status-rules.md
+ * line starts with `Kind:`; `*` is any kind, `A|B` are two kinds, and `Kind.*.group:` is also for the groups below. docs/status-rules.md
  * lists the tests. `problems` has a message for every line that cannot be read, with the expected form.
  */
 export function parseStatusRules(text: string): { rules: StatusRule[]; problems: string[] } {
@@ -10,18 +10,25 @@ export function parseStatusRules(text: string): { rules: StatusRule[]; problems:
   const problems: string[] = [];
   for (const line of text.split(/\r?\n/).map((item) => item.trim())) {
     if (line === '' || line.startsWith('#')) continue;
-    const rule = parseRule(line);
-    if (rule === undefined) problems.push(`'${line}' is not of the form 'Kind.group: current TEST; failed TEST'`);
-    else rules.push(rule);
+    const read = parseLine(line);
+    if (read.length === 0) problems.push(`'${line}' is not of the form 'Kind.group: current TEST; failed TEST'`);
+    rules.push(...read);
   }
   return { rules, problems };
 }
 
-function parseRule(line: string): StatusRule | undefined {
-  const head = /^(\*(?=\.)|[A-Z][A-Za-z0-9]*)(?:\.([a-z0-9.-]+))?\s*:\s*(.+)$/.exec(line);
-  if (head === null) return undefined;
-  const [, kind = '', group = '', body = ''] = head;
-  const rule: StatusRule = { group, kind, failed: [], suspended: [] };
+function parseLine(line: string): StatusRule[] {
+  const head = /^(\*(?=\.)|[A-Za-z][A-Za-z0-9|]*)(?:\.(\*\.)?([a-z0-9.-]+))?\s*:\s*(.+)$/.exec(line);
+  const [, kinds = '', below, group = '', body = ''] = head ?? [];
+  // A kind of Kubernetes begins with a capital letter, so this is a mistake.
+  if (head === null || (group === '' && /^[a-z]/.test(kinds))) return [];
+  const rule = parseBody(body);
+  if (rule === undefined) return [];
+  return kinds.split('|').map((kind) => ({ ...rule, group, kind, ...(below === undefined ? {} : { isBelow: true }) }));
+}
+
+function parseBody(body: string): Omit<StatusRule, 'group' | 'kind'> | undefined {
+  const rule = { failed: [], suspended: [] };
   const seen = new Set<string>();
   for (const clause of body.split(';').map((item) => item.trim())) {
     const [, word = '', text = ''] = /^(current|failed|suspended|wait)\s+(.+)$/.exec(clause) ?? [];
@@ -55,9 +62,11 @@ const conditionForm =
 
 function parseTest(text: string): StatusTest | undefined {
   const plain = text.trim();
-  if (plain.startsWith('not ')) {
-    const test = parseTest(plain.slice(4));
-    return test === undefined || test.isNegated === true ? undefined : { ...test, isNegated: true };
+  const [, word, inner] = /^(not|one)\s+(.+)$/.exec(plain) ?? [];
+  if (inner !== undefined) {
+    const test = parseTest(inner);
+    if (test === undefined || test.isNegated === true || test.isOne === true) return undefined;
+    return { ...test, ...(word === 'not' ? { isNegated: true } : { isOne: true }) };
   }
   const condition = conditionForm.exec(plain);
   if (condition !== null) {

@@ -3,9 +3,10 @@ import { current, failed, heldOnPurpose, inProgress, notJudged, type ObjectStatu
 
 /**
  * One statement about an object. A path is a dotted path or a JSON pointer; `*` in it stands for every item of a list.
- * With `*`, a test of `current` must hold for all items, and for at least one; elsewhere one item is enough.
+ * With `*`, a test of `current` must hold for all items, and for at least one; elsewhere, and with `isOne`, one item is
+ * enough.
  */
-export type StatusTest = { isNegated?: true } & (
+export type StatusTest = { isNegated?: true; isOne?: true } & (
   | ConditionTest
   /** The field's value as text equals one of the values. */
   | { path: string; equals: readonly string[] }
@@ -29,9 +30,12 @@ interface ConditionTest {
  * observedGeneration are still checked first.
  */
 export interface StatusRule {
-  /** Empty for the core group. With the kind `*`, the rule is also for the groups below this one. */
+  /** Empty for the core group. */
   group: string;
+  /** `*` for all kinds of the group and of the groups below it. */
   kind: string;
+  /** True if the rule is also for this kind in the groups below. */
+  isBelow?: true;
   /** All tests must hold, so an empty list means Current. Absent: the rules for all kinds decide. */
   current?: readonly StatusTest[];
   /** One test is enough, and is checked first. */
@@ -42,15 +46,15 @@ export interface StatusRule {
   waitSeconds?: number;
 }
 
-/** The rule for the kind, or else the one for the smallest group around it. Of two equal rules, the last one. */
+/** The rule for the kind, or else for all kinds; of the smallest group around it; of equal rules, the last one. */
 export function ruleFor(rules: readonly StatusRule[], group: string, kind: string): StatusRule | undefined {
-  const own = rules.findLast((rule) => rule.group === group && rule.kind === kind);
-  if (own !== undefined) return own;
-  const isAround = (rule: StatusRule): boolean =>
-    rule.kind === '*' && (group === rule.group || group.endsWith(`.${rule.group}`));
+  const isFor = (rule: StatusRule): boolean =>
+    (rule.kind === kind || rule.kind === '*') &&
+    (rule.group === group || ((rule.isBelow === true || rule.kind === '*') && group.endsWith(`.${rule.group}`)));
+  const rank = (rule: StatusRule): number => (rule.kind === '*' ? 0 : 1000) + rule.group.length;
   return rules
-    .filter(isAround)
-    .toSorted((a, b) => a.group.length - b.group.length)
+    .filter(isFor)
+    .toSorted((a, b) => rank(a) - rank(b))
     .at(-1);
 }
 
@@ -66,6 +70,7 @@ export function ruledStatus(rule: StatusRule, object: JsonObject, fields: Fields
   if (rule.current === undefined) return undefined;
   const missing = rule.current.find((test) => !testHolds(test, object, generation, 'every'));
   if (missing !== undefined) {
+    if (!hasStatus(object)) return inProgress('NoStatus', 'No controller has written a status yet.');
     return inProgress('RuleNotMet', `Not yet ${testText(missing)}. ${found(missing, object)}`.trim());
   }
   return current('RuleMet', 'The rule for this kind is met.');
@@ -94,7 +99,7 @@ function testHolds(
   const values = valuesAt(object, pathElements('condition' in test ? test.in : test.path));
   const isNegated = test.isNegated === true;
   const holds = (value: unknown): boolean => valueHolds(test, value, object, generation);
-  const isForAll = (quantity === 'every') !== isNegated;
+  const isForAll = test.isOne !== true && (quantity === 'every') !== isNegated;
   return (isForAll ? values.length > 0 && values.every(holds) : values.some(holds)) !== isNegated;
 }
 
