@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
-import { shell, workloadOf } from '../support/brokenWorkloads';
+import { shell, widgetDefinition, workloadOf } from '../support/brokenWorkloads';
 import type { DeployEnd } from '../support/product';
 import { openRegistry } from '../support/registry';
 import { assertReport } from '../support/reportSchema';
@@ -65,6 +65,73 @@ describe('HelmSafeDeploy reacts to the cause of a failure', () => {
     const said = (end.report?.evidence ?? []).flatMap(({ lines }) => lines).join('\n');
     assert.match(said, /FATAL: no column total/);
     assert.match(said, /exit code 3/);
+  });
+
+  const settings = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data: { host: 'x' } };
+  const asking = (env: object): object =>
+    web({ containers: [shell('exec httpd -f -p 8080', { env: [{ name: 'A', valueFrom: env }] })] });
+  const proven = (end: DeployEnd, seconds: number): void => {
+    assertOutcome(end, 'rolledBack', 'ConfigMissing');
+    assert.ok(secondsOf(end) < seconds, `${secondsOf(end)} s`);
+  };
+
+  scene('a key that the ConfigMap of the chart does not have is proven at once @real-node', async (s) => {
+    const { helm4 } = s.cluster;
+    assertOutcome(await deploy(s, helm4, [web(serving), settings], { stableFor: '0' }), 'deployed');
+    const end = await deploy(s, helm4, [asking({ configMapKeyRef: { name: 'settings', key: 'port' } }), settings]);
+    proven(end, 45);
+    assert.match(end.report?.message ?? '', /declares ConfigMap\/settings without the key port/);
+  });
+
+  scene('a new reference to a Secret that nothing makes is proven in seconds @real-node', async (s) => {
+    const { helm4 } = s.cluster;
+    assertOutcome(await deploy(s, helm4, [web(serving)], { stableFor: '0' }), 'deployed');
+    const end = await deploy(s, helm4, [asking({ secretKeyRef: { name: 'ledger-login', key: 'password' } })]);
+    proven(end, 60);
+    assert.match(end.report?.message ?? '', /nothing in the release or the namespace makes it/);
+  });
+
+  scene('a Secret that a custom resource asks for is waited for @real-node', async (s) => {
+    const { helm4, runKubectl } = s.cluster;
+    const definition = {
+      ...widgetDefinition,
+      metadata: { name: 'logins.vault.example.com' },
+      spec: {
+        ...widgetDefinition.spec,
+        group: 'vault.example.com',
+        names: { kind: 'Login', plural: 'logins', singular: 'login' },
+      },
+    };
+    await s.cluster.apply(s.namespace, JSON.stringify(definition));
+    await runKubectl('wait', '--for=condition=Established', `crd/${definition.metadata.name}`);
+    const login = {
+      apiVersion: 'vault.example.com/v1',
+      kind: 'Login',
+      metadata: { name: 'a' },
+      spec: { secret: 'late-login' },
+    };
+    await s.cluster.apply(s.namespace, JSON.stringify(login));
+    assertOutcome(await deploy(s, helm4, [web(serving)], { stableFor: '0' }), 'deployed');
+    const ending = deploy(s, helm4, [asking({ secretKeyRef: { name: 'late-login', key: 'password' } })], {
+      stableFor: '0',
+    });
+    const isMissed = async (): Promise<boolean> => {
+      const pods = JSON.stringify(await s.list('/api/v1/namespaces/$ns/pods'));
+      return pods.includes('CreateContainerConfigError');
+    };
+    await s.until('the Secret to be missed', isMissed);
+    const longerThanTheProof = Date.now() + 20_000;
+    await s.until('20 s to be over', () => Date.now() > longerThanTheProof);
+    await runKubectl(
+      'create',
+      'secret',
+      'generic',
+      'late-login',
+      '--from-literal=password=p',
+      '--namespace',
+      s.namespace,
+    );
+    assertOutcome(await ending, 'deployed');
   });
 
   scene('a pod that the LimitRange refuses ends a first install at once @real-node', async (s) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { namesDependency } from '../../tasks/common/core/rollout/crashProof';
+import { releaseFacts } from '../../tasks/common/core/rollout/configProof';
 import { noFacts, type Facts } from '../../tasks/common/core/rollout/facts';
 import { makesNodes } from '../../tasks/common/core/rollout/nodeProof';
 import {
@@ -14,6 +15,7 @@ import {
   at,
   crashedPod,
   deployment,
+  event,
   iso,
   object,
   plainPod,
@@ -607,5 +609,151 @@ describe('a DaemonSet with a node that is away', () => {
   it('asks for the nodes', () => {
     const { questions } = judged([{ second: 0, objects: agents([...good, ['agent-c', 'c', silent]]) }]);
     assert.deepEqual(questions, [{ about: 'nodes', key: 'nodes' }]);
+  });
+});
+
+describe('proof: a ConfigMap, a Secret or a key that nobody makes', () => {
+  const lacking = (message: string): Fields => waitingPod('CreateContainerConfigError', message);
+  const noKey = lacking("couldn't find key port in ConfigMap shop/settings");
+  const noSecret = lacking('secret "db-login" not found');
+  const settings = (more: Fields = {}, metadata: Fields = {}): KubeObject =>
+    object('v1', 'ConfigMap', 'settings', { data: { host: 'x' }, ...more }, metadata);
+  const custom = (kind: string, name: string, spec: Fields = {}, group = 'external-secrets.io'): KubeObject =>
+    object(`${group}/v1`, kind, name, { spec });
+  const web = (spec: Fields): KubeObject => object('apps/v1', 'Deployment', 'web', { spec: { template: { spec } } });
+  const before = web({ containers: [{ name: 'app', image: 'web:1', envFrom: [{ configMapRef: { name: 'other' } }] }] });
+  const referred = web({ containers: [{ env: [{ valueFrom: { secretKeyRef: { name: 'db-login', key: 'p' } } }] }] });
+  const facts = (
+    declared: KubeObject[],
+    earlier: KubeObject[] = [before],
+    found: KubeObject[] = [],
+  ): Partial<Facts> => ({
+    release: releaseFacts(declared, earlier),
+    makers: { shop: found },
+  });
+  const mounted = waitingPod('ContainerCreating', '');
+  const cases: readonly (readonly [string, Fields, Partial<Facts>, number | undefined])[] = [
+    ['this revision declares it without the key', noKey, facts([settings()]), 0],
+    ['it does so at the first install', noKey, facts([settings()], []), 0],
+    ['the manifest has the key', noKey, facts([settings({ binaryData: { port: 'eA==' } })]), undefined],
+    [
+      'a controller may fill it',
+      noKey,
+      facts([settings({}, { annotations: { 'example.com/inject': 'true' } })]),
+      undefined,
+    ],
+    ['it is declared empty', noKey, facts([settings({ data: {} })]), undefined],
+    [
+      'a declared custom resource names it',
+      noKey,
+      facts([settings(), custom('Merge', 'a', { target: 'settings' })]),
+      undefined,
+    ],
+    [
+      'a program is told its name',
+      noKey,
+      facts([settings(), web({ containers: [{ args: ['--config-map=settings'] }] })]),
+      undefined,
+    ],
+    [
+      'a role may write it',
+      noKey,
+      facts([
+        settings(),
+        object('rbac.authorization.k8s.io/v1', 'Role', 'r', { rules: [{ resourceNames: ['settings'] }] }),
+      ]),
+      undefined,
+    ],
+    ['nothing makes it, and the reference is new', noSecret, facts([]), 15],
+    [
+      'an unrelated custom resource is there',
+      noSecret,
+      facts([], [before], [custom('Thing', 'cache', { key: 'x' })]),
+      15,
+    ],
+    ['the release was not there before', noSecret, facts([], []), undefined],
+    ['an earlier revision refers to it', noSecret, facts([], [before, referred]), undefined],
+    [
+      'an ExternalSecret names it',
+      noSecret,
+      facts([], [before], [custom('ExternalSecret', 'a', { target: { name: 'db-login' } })]),
+      undefined,
+    ],
+    [
+      'an operator names it after its resource',
+      noSecret,
+      facts([], [before], [custom('Cluster', 'db', {}, 'postgresql.cnpg.io')]),
+      undefined,
+    ],
+    [
+      'a namesake of a kind that makes nothing',
+      noSecret,
+      facts([], [before], [custom('ServiceMonitor', 'db', {}, 'monitoring.coreos.com')]),
+      15,
+    ],
+    ['custom resources may not be read', noSecret, { release: releaseFacts([], [before]) }, undefined],
+    ['nothing is known of the release', noSecret, { makers: { shop: [] } }, undefined],
+    [
+      'it is declared, and not there',
+      noSecret,
+      facts([object('v1', 'Secret', 'db-login', { stringData: { p: 'x' } })]),
+      undefined,
+    ],
+    [
+      'a Job may make it',
+      noSecret,
+      facts([object('batch/v1', 'Job', 'keys', { spec: { args: ['db-login'] } })]),
+      undefined,
+    ],
+  ];
+  for (const [what, pod, found, second] of cases) {
+    it(`${second === undefined ? 'keeps its grace' : `fails after ${second} s`}: ${what}`, () => {
+      const frames = [0, 14, 15, 59].map((each) => ({ second: each, objects: deployment('web', [pod]), facts: found }));
+      const failed = frames.findIndex((_, index) => judged(frames.slice(0, index + 1)).health === 'failed');
+      assert.equal(frames[failed]?.second, second);
+    });
+  }
+
+  it('waits until the other workloads of the release are done, and 15 s more', () => {
+    const frame = (second: number, isReady: boolean): Frame => ({
+      second,
+      objects: [...deployment('web', [noSecret]), ...deployment('operator', [runningPod(isReady)])],
+      facts: facts([]),
+    });
+    const frames = [frame(0, false), frame(25, false), frame(30, true), frame(44, true)];
+    assert.equal(judged(frames).health, 'progressing');
+    assert.equal(judged([...frames, frame(45, true)]).health, 'failed');
+  });
+
+  it('knows the object of a key in a volume', () => {
+    const podSpec = { containers: [{ name: 'app' }], volumes: [{ name: 'conf', configMap: { name: 'settings' } }] };
+    const objects = deployment('web', [mounted], { podSpec });
+    const pod = objects.find(({ kind }) => kind === 'Pod') as KubeObject;
+    const said = 'MountVolume.SetUp failed for volume "conf" : references non-existent config key: port';
+    const verdict = judged([
+      { second: 0, objects: [...objects, event(pod, 'FailedMount', said)], facts: facts([settings()]) },
+    ]);
+    assert.equal(codeOf(verdict), 'failed ConfigMissing');
+    assert.match(verdict.decisive?.cause?.message ?? '', /declares ConfigMap.settings without the key port/);
+  });
+
+  it('asks for the release and for the custom resources of the namespace', () => {
+    const { questions } = judged([{ second: 0, objects: deployment('web', [noKey]) }]);
+    assert.deepEqual(questions, [
+      { about: 'release', key: 'release' },
+      { about: 'makers', key: 'makers shop', namespace: 'shop' },
+    ]);
+  });
+
+  it('an image that an earlier revision has deployed is not new to its registry', () => {
+    const image = 'shop.azurecr.io/web:42';
+    const used = web({ containers: [{ image }] });
+    const objects = deployment('web', [waitingPod('ErrImagePull', `${image}: not found`)], {
+      podSpec: { containers: [{ name: 'app', image }] },
+    });
+    const seen = (release: Facts['release']): string =>
+      judged([{ second: 0, objects, facts: { release: release as NonNullable<typeof release> } }]).health;
+    assert.equal(seen(releaseFacts([], [used], [used])), 'failed');
+    assert.equal(seen(releaseFacts([], [used], [])), 'progressing', 'a revision that failed');
   });
 });

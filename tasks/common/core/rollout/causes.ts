@@ -99,7 +99,7 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   ConfigMissing: {
     group: 'runtimeConfig',
     grace: 60,
-    why: 'A controller may make the Secret or ConfigMap after the pod; the kubelet looks again every 10 to 30 s. 75 s for a volume, whose mount is tried again 32 and 64 s after the first try.',
+    why: 'A controller may make the Secret or ConfigMap after the pod; the kubelet looks again every 10 to 30 s. 75 s for a volume, whose mount is tried again 32 and 64 s after the first try. None where this revision declares the object without the key; 15 s where nobody makes it.',
     recognisedBy:
       'container waits with CreateContainerConfigError, or FailedMount, naming a ConfigMap, Secret or key that is not there',
     whoActs: 'application team',

@@ -11,8 +11,8 @@ export interface LogRequest {
 /** Something to read because it may prove a finding. `key` names its answer in the facts. */
 export type Question =
   | { about: 'log'; key: string; log: LogRequest }
-  | { about: 'quota'; key: string; namespace: string }
-  | { about: 'nodes'; key: 'nodes' };
+  | { about: 'quota' | 'makers'; key: string; namespace: string }
+  | { about: 'nodes' | 'release'; key: string };
 
 /**
  * What was read to answer questions. Plain data. A missing answer proves nothing: the question was not asked yet, or the
@@ -24,6 +24,18 @@ export interface Facts {
   /** By namespace: its quotas, and all its pods. */
   quotas: Readonly<Record<string, { quotas: readonly KubeObject[]; pods: readonly KubeObject[] }>>;
   nodes?: NodeFacts;
+  /** By namespace: its custom resources, which may be the reason for which a controller makes other objects. */
+  makers: Readonly<Record<string, readonly KubeObject[]>>;
+  release?: ReleaseFacts;
+}
+
+export interface ReleaseFacts {
+  /** The objects of this revision. */
+  declared: readonly KubeObject[];
+  /** ConfigMaps and Secrets that earlier revisions refer to, as `Kind/name`; absent if there is no earlier revision. */
+  references?: readonly string[];
+  /** The images of earlier revisions. */
+  images: readonly string[];
 }
 
 /** All nodes of the cluster, as far as the connection may read them. */
@@ -33,7 +45,7 @@ export interface NodeFacts {
   mayGrow: boolean;
 }
 
-export const noFacts: Facts = { logs: {}, quotas: {} };
+export const noFacts: Facts = { logs: {}, quotas: {}, makers: {} };
 
 /** One ended run of a container. */
 export interface RunEnd {

@@ -5,6 +5,7 @@ import { logKey, noFacts, type Facts, type Proof, type Question } from './facts'
 import type { Finding } from './finding';
 import { beganAfterOthers, sightingKey } from './memory';
 import type { Reading, RolloutMemory, RolloutPolicy, Sighting } from './model';
+import { configProof } from './configProof';
 import { nodeProof } from './nodeProof';
 import { quotaProof } from './quotaProof';
 import { isTouched } from './reading';
@@ -55,12 +56,36 @@ export function proofOf(reading: Reading, finding: Finding, judging: Judging): P
     case 'Unschedulable':
       return finding.isHeld === true ? undefined : unfitProof(reading, finding, judging);
     case 'ImageNotFound':
-      return imageProof(reading, finding);
+      return imageProof(reading, finding, judging.facts);
+    case 'ConfigMissing':
+      return missingProof(reading, finding, sighting, judging);
     case 'OutOfMemory':
       return finding.runs?.isRunning === true ? undefined : memoryProof(finding, sighting);
     default:
       return undefined;
   }
+}
+
+function missingProof(
+  reading: Reading,
+  finding: Finding,
+  sighting: Sighting | undefined,
+  { readings, memory, starting, facts }: Judging,
+): Proof | undefined {
+  const lacking = new Set(readings.flatMap(({ key, findings }) => (findings.some(isMissing) ? [key] : [])));
+  if ([...starting].some((key) => !lacking.has(key)) || sighting === undefined) return undefined;
+  const others = Object.entries(memory.workloads).filter(([key]) => !lacking.has(key));
+  const latest = Math.max(0, ...others.map(([, { startingAt = 0 }]) => startingAt));
+  const waited = Math.max(0, latest - sighting.first) / 1000;
+  return configProof(finding, podSpecOf(reading), facts, waited);
+}
+
+function isMissing({ code }: Finding): boolean {
+  return code === 'ConfigMissing';
+}
+
+function podSpecOf({ followed: { object } }: Reading): unknown {
+  return at(object, 'spec', 'template', 'spec') ?? at(object, 'spec');
 }
 
 function unfitProof({ family }: Reading, { subject }: Finding, { facts, now }: Judging): Proof | undefined {
@@ -69,13 +94,13 @@ function unfitProof({ family }: Reading, { subject }: Finding, { facts, now }: J
 }
 
 /** A registry has had the time to copy an image that an earlier revision has used. */
-function imageProof({ family }: Reading, { image }: Finding): Proof | undefined {
+function imageProof({ family }: Reading, { image = '' }: Finding, { release }: Facts): Proof | undefined {
   const isKnown = (family?.oldPods ?? []).some((pod) =>
     ['containers', 'initContainers'].some((list) =>
       listAt(pod, 'spec', list).some((container) => container['image'] === image),
     ),
   );
-  return image !== undefined && isKnown
+  return image !== '' && (isKnown || release?.images.includes(image) === true)
     ? { grace: 0, why: 'An earlier revision has used this image, so that it is not new to the registry.' }
     : undefined;
 }
@@ -96,7 +121,7 @@ function crashProof(
 /** A crash whose log shows that the container can never start is another cause, and needs no second run. */
 export function withStartErrors(reading: Reading, facts: Facts | undefined): Reading {
   if (facts === undefined || reading.findings.every(({ runs }) => runs === undefined)) return reading;
-  const spec = at(reading.followed.object, 'spec', 'template', 'spec') ?? at(reading.followed.object, 'spec');
+  const spec = podSpecOf(reading);
   return { ...reading, findings: reading.findings.map((finding) => asStartError(finding, spec, facts)) };
 }
 
@@ -144,7 +169,10 @@ export function questionsOf({ followed, family, findings }: Reading): Question[]
 const nodesQuestion: Question = { about: 'nodes', key: 'nodes' };
 
 /** What a finding about the namespace or the cluster may be proven with. */
-function placeQuestion({ code, isCertain, subject: { namespace = '' } }: Finding): Question[] {
+function placeQuestion({ code, isCertain, image, subject: { namespace = '' } }: Finding): Question[] {
+  const release: Question = { about: 'release', key: 'release' };
+  if (code === 'ConfigMissing') return [release, { about: 'makers', key: `makers ${namespace}`, namespace }];
+  if (image !== undefined) return [release];
   if (code === 'Unschedulable' || code === 'NodeLost' || code === 'PodEnding') return [nodesQuestion];
   return code === 'QuotaExceeded' && !isCertain ? [{ about: 'quota', key: `quota ${namespace}`, namespace }] : [];
 }

@@ -9,7 +9,7 @@ export function hasRow({ ref, health }: WorkloadVerdict): boolean {
 }
 
 /** Returns true if the kind runs pods. */
-export function isRunner({ apiVersion, kind }: ObjectRef): boolean {
+export function isRunner({ apiVersion, kind }: Pick<ObjectRef, 'apiVersion' | 'kind'>): boolean {
   return runners.has(`${apiGroup(apiVersion)}/${kind}`);
 }
 

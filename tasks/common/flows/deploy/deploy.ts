@@ -292,6 +292,7 @@ async function judgeUpgrade(
       followRollout(context, objects, {
         policy: rolloutPolicy(context, deadline, true),
         memory: seen.baseline,
+        earlier: seen.history,
         said: upgraded.said,
         ...(upgraded.logs && { logs: upgraded.logs }),
       }),

@@ -142,6 +142,7 @@ async function runUpgrade(
   const following = followRollout(context, objects, {
     policy: rolloutPolicy(context, deadline, false),
     memory,
+    earlier: seen.history,
     stop: helmEnded.signal,
     ...telling,
   }).then(

@@ -1,8 +1,10 @@
-import { asTaskError } from '../../core/failure';
+import { asTaskError, TaskError } from '../../core/failure';
 import type { KubeObject } from '../../core/kubernetes/object';
 import { at } from '../../core/kubernetes/read';
-import { apiGroup } from '../../core/kubernetes/manifest';
+import { apiGroup, manifestObjects } from '../../core/kubernetes/manifest';
+import type { Revision } from '../../core/release/release';
 import type { RolloutContext } from '../../core/releaseContext';
+import { releaseFacts } from '../../core/rollout/configProof';
 import type { Facts, NodeFacts, Question } from '../../core/rollout/facts';
 import { makesNodes, nodeMakers } from '../../core/rollout/nodeProof';
 import { trimmed } from '../../core/rollout/trimmed';
@@ -19,7 +21,13 @@ interface FactFinder {
 const logLines = 20;
 const logBytes = 16 * 1024;
 /** Milliseconds after which a fact is read again while it is asked for. It is forgotten after twice this time. */
-const ages: Readonly<Record<Question['about'], number>> = { log: Infinity, quota: 3_000, nodes: 10_000 };
+const ages: Readonly<Record<Question['about'], number>> = {
+  log: Infinity,
+  release: Infinity,
+  quota: 3_000,
+  nodes: 10_000,
+  makers: 10_000,
+};
 
 interface Answer {
   question: Question;
@@ -27,7 +35,13 @@ interface Answer {
   facts: Partial<Facts>;
 }
 
-export function factFinder(context: RolloutContext): FactFinder {
+/** What is known of the release. Without `earlier`, nothing is known of its earlier revisions. */
+interface Release {
+  declared: readonly KubeObject[];
+  earlier?: readonly Pick<Revision, 'manifest' | 'status'>[];
+}
+
+export function factFinder(context: RolloutContext, release: Release): FactFinder {
   const { agent, clock, signal } = context;
   const answers = new Map<string, Answer>();
   const asked = new Map<string, number>();
@@ -36,7 +50,7 @@ export function factFinder(context: RolloutContext): FactFinder {
   const read = async (question: Question): Promise<void> => {
     asked.set(question.key, clock.monotonicMs());
     try {
-      const facts = await readers(context, question);
+      const facts = await readers(context, question, release);
       answers.set(question.key, { question, at: clock.monotonicMs(), facts });
       arrived.abort();
     } catch (error) {
@@ -68,10 +82,11 @@ function together(all: readonly Partial<Facts>[]): Facts {
   return Object.assign({}, ...all, {
     logs: Object.assign({}, ...all.map(({ logs }) => logs)) as Facts['logs'],
     quotas: Object.assign({}, ...all.map(({ quotas }) => quotas)) as Facts['quotas'],
+    makers: Object.assign({}, ...all.map(({ makers }) => makers)) as Facts['makers'],
   }) as Facts;
 }
 
-async function readers(context: RolloutContext, question: Question): Promise<Partial<Facts>> {
+async function readers(context: RolloutContext, question: Question, release: Release): Promise<Partial<Facts>> {
   const { cluster } = context;
   switch (question.about) {
     case 'log': {
@@ -89,7 +104,25 @@ async function readers(context: RolloutContext, question: Question): Promise<Par
     }
     case 'nodes':
       return { nodes: await readNodes(context) };
+    case 'makers':
+      return { makers: { [question.namespace]: await readMakers(context, question.namespace) } };
+    case 'release': {
+      const { declared, earlier = [] } = release;
+      const objects = (revisions: typeof earlier): KubeObject[] =>
+        revisions.flatMap(({ manifest }) => manifestObjects(manifest));
+      const deployed = earlier.filter(({ status }) => status === 'deployed' || status === 'superseded');
+      return { release: releaseFacts(declared, objects(earlier), objects(deployed)) };
+    }
   }
+}
+
+/** Reads the custom resources of the namespace, except those that an aggregated API computes. */
+async function readMakers({ cluster }: RolloutContext, namespace: string): Promise<KubeObject[]> {
+  const kinds = await cluster.customKinds();
+  if (kinds === undefined) throw new TaskError('KindNotServed', 'The API server does not list all kinds at once.');
+  const listed = kinds.filter(({ apiVersion, namespaced }) => namespaced && !/metrics\.k8s\.io/.test(apiVersion));
+  const lists = await Promise.all(listed.map(({ apiVersion, kind }) => cluster.list({ apiVersion, kind, namespace })));
+  return lists.flat();
 }
 
 async function readNodes({ cluster }: RolloutContext): Promise<NodeFacts> {

@@ -2,6 +2,7 @@ import { asTaskError, type TaskError } from '../../core/failure';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { isSecret, objectName } from '../../core/kubernetes/manifest';
 import type { Follower } from '../../core/ports';
+import type { Revision } from '../../core/release/release';
 import type { RolloutContext } from '../../core/releaseContext';
 import { newPods } from '../../core/rollout/family';
 import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../../core/rollout/snapshot';
@@ -37,6 +38,8 @@ export interface RolloutOptions {
   stop?: AbortSignal;
   /** The last logged state of each object, so that nothing is logged twice. */
   said: Map<string, string>;
+  /** The earlier revisions of the release, if they are known. */
+  earlier?: readonly Pick<Revision, 'manifest' | 'status'>[];
   /** For the logs of the new revisions' pods. */
   logs?: PodLogs;
   /** Distinguishes the timeline rows from those of another rollout of this run. */
@@ -86,7 +89,8 @@ async function watch(
   const refs = followedRefs(objects);
   const timeline = timelineOf(context, options.phase);
   const jobs = jobLogs(context);
-  const facts = factFinder(context);
+  const declared = objects.map((object) => object.declared);
+  const facts = factFinder(context, { declared, ...(options.earlier && { earlier: options.earlier }) });
   let memory = options.memory;
   let lastSaid = clock.now().getTime();
   let blind = new Set<string>();
