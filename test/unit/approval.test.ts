@@ -190,7 +190,7 @@ describe('approval by a gate (ManualValidation)', () => {
     assertRefused({ records: timelineRecords(gateStage(gate), planStage, ownStage) }, 'ApprovedBeforePlan', /10:00:00/);
   });
 
-  it('a gate opened before the plan and approved after it counts, and the result says so', () => {
+  it('a gate opened before the plan and approved after it counts, and the result reports this', () => {
     const decision = assertApproved({ records: oneStage({ ...approvedGate, from: '09:40' }) });
     assert.match(decision.notes.join(), /opened before the plan was made/);
   });
@@ -382,7 +382,7 @@ describe('approval by a gate (ManualValidation)', () => {
       /not in a server job/,
     ],
     [
-      'a record that an agent says it runs',
+      'a record that names the agent that runs it',
       (each) => (each.type === 'Task' ? { ...each, workerName: 'agent 7' } : each),
       /not in a server job/,
     ],
@@ -483,7 +483,7 @@ describe('approval by the environment', () => {
     );
   });
 
-  it('of several approvers, one who approved before the plan has not approved it', () => {
+  it('an approver who approved before the plan does not count', () => {
     const approvals = given('approved', { at: '09:40', by: jane }, { at: '11:00', by: jamal });
     const decision = assertApproved({ records: withCheck(), approvals, policy });
     assert.equal(shownApprovers(decision), 'Jamal Hartnett (jamal@fabrikam.example)');

@@ -51,7 +51,7 @@ describe("the arguments of Helm's command line", () => {
     ]); // prettier-ignore
   });
 
-  it('an argument made by the task is no secret, whatever the secrets of the job are', () => {
+  it('an argument that the task adds is never a secret', () => {
     assert.equal(line({}, 'set', 'timeout', 'hunter22', 'work', '/agent', 'version', 'repo', '1', '5').length, 20);
   });
 

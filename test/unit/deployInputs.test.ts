@@ -358,7 +358,7 @@ describe('the inputs of HelmSafeDeploy', () => {
     ['a chart path that Helm must see', { chart: 'charts/shop', dependencyUpdate: 'true' }, 'shop', /^Input chart: it holds a secret.*dependencyUpdate/],
     ['a chart that looks like a flag', { chart: '--post-renderer=x' }, '', /^Input chart holds "--post-renderer=x"; Helm would read it as a flag/],
   ] as const) {
-    it(`an argument that may not stand on a command line is refused: ${name}`, () => {
+    it(`an argument that must not be on a command line is refused: ${name}`, () => {
       const message = mistakes({ ...least, ...given }, ...(secret === '' ? [] : [secret]));
       assert.match(message, expected);
       assert.doesNotMatch(message, /hunter22|pa55|abc/);

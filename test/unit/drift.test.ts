@@ -33,7 +33,7 @@ describe('drifted fields, by the answer of the API server', () => {
     ['a field that is gone', {}, { a: { b: 1 } }, { a: { b: 1 } }, ['a gone']],
     ['a key more in a selector', { s: { a: 'x', b: 'y' } }, { s: { a: 'x' } }, { s: { a: 'x' } }, ['s.b added']],
     [
-      'a label that a webhook writes anew each time',
+      'a label that a webhook rewrites each time',
       { metadata: { annotations: { sum: '1', own: 'a' } } },
       { metadata: { annotations: { sum: '2', own: 'b' } } },
       { metadata: { annotations: { own: 'b' } } },
@@ -68,7 +68,7 @@ describe('drifted fields, by the answer of the API server', () => {
       ['env order'],
     ],
     [
-      'one port for two protocols, of which one is declared by default',
+      'one port for two protocols, one of them by default',
       {
         ports: [
           { port: 53, protocol: 'UDP' },
@@ -90,7 +90,7 @@ describe('drifted fields, by the answer of the API server', () => {
       ['ports[port=53,protocol=TCP].target differs'],
     ],
     [
-      'ports in another order, of which one is declared by default',
+      'ports in another order, one of them by default',
       {
         ports: [
           { port: 53, protocol: 'TCP' },

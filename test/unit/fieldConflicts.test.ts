@@ -102,7 +102,7 @@ describe('the way in which a Helm will write', () => {
     ['force, spelled out', 4, ['--force-conflicts=true'], last('ssa'), false],
     ['no force, spelled out', 4, ['--force-conflicts=false'], last('ssa'), true],
   ] as const) {
-    it(`${what}: ${meetsConflicts ? 'it gives way to other managers' : 'it asks nobody'}`, () => {
+    it(`${what}: ${meetsConflicts ? 'fields of other managers are conflicts' : 'fields of other managers are overwritten'}`, () => {
       assert.equal(upgradeMethod({ major }, words, state).meetsConflicts, meetsConflicts);
     });
   }
@@ -112,7 +112,7 @@ describe('the way in which a Helm will write', () => {
     ['a client-side release', last('csa'), true],
     ['an install', absent, true],
   ] as const) {
-    it(`its own earlier writes are ${expected ? 'taken over first' : 'as those of others'}: ${what}`, () => {
+    it(`its own earlier writes are ${expected ? 'taken over first' : 'treated like those of others'}: ${what}`, () => {
       assert.equal(upgradeMethod({ major: 4 }, ['--server-side=true'], state).ownsItsEarlierWrites, expected);
     });
   }
@@ -138,7 +138,7 @@ describe('checking if Helm has written an object since a time', () => {
     ],
     ['an apply without a time that can be read', [helm('soon')], true],
   ] as const) {
-    it(`${expected ? 'yes, or nobody can tell' : 'no'}: ${what}`, () => {
+    it(`${expected ? 'yes, or unknown' : 'no'}: ${what}`, () => {
       const metadata = { name: 'a', ...(managedFields === undefined ? {} : { managedFields }) };
       assert.equal(wasWrittenSince({ apiVersion: 'v1', kind: 'ConfigMap', metadata }, since, applyMethod), expected);
     });

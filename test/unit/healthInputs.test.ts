@@ -169,7 +169,7 @@ describe('the inputs of RolloutHealthCheck', () => {
     it(`a mistake: ${name}`, () => {
       const message = mistakes(given);
       assert.match(message, expected);
-      assert.match(message, /^Input /, 'one mistake is told as one');
+      assert.match(message, /^Input /, 'one mistake has no list');
     });
   }
 

@@ -196,7 +196,7 @@ describe('the refused object', () => {
     ['namespace-terminating.3.txt', ''],
     ['access-forbidden-patch.4.txt', ''],
   ] as const) {
-    it(`${file}: ${object || 'not told'}`, () => {
+    it(`${file}: ${object || 'not named'}`, () => {
       assert.equal(blamedIn(file), object);
     });
   }

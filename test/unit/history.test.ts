@@ -294,8 +294,8 @@ describe('the serving revision', () => {
     ['is the deployed one', history('1:superseded 2:deployed'), 2],
     ['is a failed one, whatever was verified before', history('1:superseded+v1 2:failed+u2'), 2],
     ['is a failed one that Helm left half way', history('1:deployed+v1 2:failed'), 2],
-    ['is none of a release that is not there', [], undefined],
-    ['is none of a release that was uninstalled', history('1:uninstalled'), undefined],
+    ['does not exist without a release', [], undefined],
+    ['does not exist after an uninstall', history('1:uninstalled'), undefined],
     ['is not known while somebody is at work', history('1:deployed 2:pending-upgrade'), undefined],
     [
       'is the one before a failed pre-upgrade hook',
@@ -307,7 +307,7 @@ describe('the serving revision', () => {
       [revision(1, 'superseded'), failed(2), failed(3, hook('pre-upgrade', 'Running'))],
       2,
     ],
-    ['is none where the first install failed in its hook', [failed(1, hook('pre-install', 'Failed'))], undefined],
+    ['does not exist if the first install failed in its hook', [failed(1, hook('pre-install', 'Failed'))], undefined],
     [
       'is one whose pre-hooks have all succeeded',
       [revision(1, 'deployed'), failed(2, hook('pre-upgrade', 'Succeeded'))],

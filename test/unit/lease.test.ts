@@ -249,7 +249,7 @@ describe('deciding whose turn it is', () => {
   const own = record({ holderIdentity: me.identity }, { 'helm-safe-deploy/process': 'agent/7/1' });
   const since = (firstSeenMs: number) => ({ resourceVersion: '41', firstSeenMs });
   const rows: [string, Turn, Parameters<typeof turn>][] = [
-    ['no lease yet: it is made', { turn: 'create' }, [undefined, undefined, { me, isOwnProcessGone: false }, 0]],
+    ['no lease yet: it is created', { turn: 'create' }, [undefined, undefined, { me, isOwnProcessGone: false }, 0]],
     [
       'released: taken at once',
       { turn: 'take', because: 'released' },
@@ -276,7 +276,7 @@ describe('deciding whose turn it is', () => {
       [seen, since(0), { me, isOwnProcessGone: false }, 30_000],
     ],
     [
-      'renewed meanwhile: the wait begins anew',
+      'renewed meanwhile: the wait begins again',
       { turn: 'wait', milliseconds: 30_000 },
       [seen, { resourceVersion: '40', firstSeenMs: 0 }, { me, isOwnProcessGone: false }, 60_000],
     ],

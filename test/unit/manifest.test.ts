@@ -76,7 +76,7 @@ describe('YAML as Helm reads it', () => {
       ['x"]', "it's"],
     ],
     ['an unindented toPrettyJson', 'a: {\n"b": {\n"c": "x"\n},\n  "d": [\n  1\n  ]\n}', { b: { c: 'x' }, d: [1] }],
-    ['an anchor that is set anew', 'x: [&v 1, *v, &v 2]\na: *v', 2],
+    ['an anchor that is defined again', 'x: [&v 1, *v, &v 2]\na: *v', 2],
     ['a merge key gives way to what follows it', 'x: &x {p: 1, q: 2}\na:\n  <<: *x\n  q: 3', { p: 1, q: 3 }],
     ['a merge key wins over what stands before it', 'x: &x {p: 1, q: 2}\na:\n  q: 3\n  <<: *x', { p: 1, q: 2 }],
     [
@@ -228,7 +228,7 @@ describe('the objects of a manifest', () => {
     assert.deepEqual(manifestObjects(manifest)[0]?.metadata.labels, { app: 'two' });
   });
 
-  it('invalid YAML is refused with the template that made it', () => {
+  it('invalid YAML is refused with the name of its template', () => {
     const manifest = `---\n# Source: web/templates/a.yaml\n${object('a')}---\n# Source: web/templates/b.yaml\nkind: {\n  x: "never closed\n`;
     assert.throws(
       () => manifestObjects(manifest),

@@ -83,7 +83,7 @@ describe('the merge base for Helm', () => {
     assert.deepEqual(rest(good, first, deployment({})), { nodeSelector: { none: 'z' }, hostNetwork: true });
   });
 
-  it('has what an older broken revision had when a template of the last one gave nothing', () => {
+  it('has what an older broken revision had when a template of the last one rendered nothing', () => {
     const first = deployment({
       nodeSelector: { none: 'z' },
       containers: [{ name: 'web', env: [{ name: 'B', value: '1' }] }],
@@ -341,7 +341,7 @@ describe('objects that stay although they are not desired', () => {
     });
   }
 
-  it('a claim of the good revision is removed as the chart says', () => {
+  it('a claim of the good revision is removed if the chart drops it', () => {
     assert.equal(reason(live('PersistentVolumeClaim', 'v1'), true), 'goes');
   });
 
@@ -362,7 +362,7 @@ describe('objects that stay although they are not desired', () => {
     assert.match(reason(sameName), /release web in namespace second/);
   });
 
-  it('an object that somebody made by hand before the broken revision stays', () => {
+  it('an object that somebody created before the broken revision stays', () => {
     assert.match(reason(live('ConfigMap', 'v1', {})), /no Helm release/);
     assert.match(reason(object('ConfigMap', 'a')), /no Helm release/);
     assert.equal(reason(live('ConfigMap', 'v1', {}), true), 'goes');

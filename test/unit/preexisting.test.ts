@@ -118,7 +118,7 @@ describe('pre-existing objects', () => {
     ],
     ['taken over by a failed revision', object('ConfigMap', {}, { annotations: marks }), true, [], true],
     [
-      'made by a failed revision',
+      'created by a failed revision',
       object('ConfigMap', {}, { annotations: marks, creationTimestamp: at(9) }),
       true,
       [],
@@ -239,7 +239,7 @@ describe('restoring a pre-existing object', () => {
       { action: 'patch', patch: { spec: { replicas: 3 }, metadata: on }, metadata: { metadata: on } },
     ],
     [
-      'what is gone is made again, without what only the API server may set',
+      'a missing object is created again without the fields of the API server',
       { ...secretBefore, type: 'Opaque' },
       undefined,
       {
@@ -266,13 +266,13 @@ describe('restoring a pre-existing object', () => {
       { action: 'leave', why: 'it is gone, and a new one would run again' },
     ],
     [
-      'what somebody made anew is left alone',
+      'an object that somebody created again is not changed',
       secretBefore,
       object('Secret', { data: {} }, { ...on, uid: 'u2' }),
       { action: 'leave', why: 'somebody has deleted it and created a new one' },
     ],
     [
-      'what Helm made anew (--force) becomes what it was',
+      'an object that Helm created again (--force) is restored',
       object('ConfigMap', { data: { a: '1' } }),
       object('ConfigMap', { data: { a: '2' } }, { uid: 'u2', resourceVersion: '2', annotations: marks }),
       {
@@ -304,7 +304,7 @@ describe('restoring a pre-existing object', () => {
     });
   }
 
-  it('a Job that Helm replaced by a hook is left alone, and the report says so', () => {
+  it('a Job that Helm replaced by a hook is not changed, and the report names it', () => {
     const live = object('Job', {}, { uid: 'u2', annotations: marks });
     const { action } = restoration(kept(object('Job', {}), 'hook'), live);
     assert.equal(action, 'leave');

@@ -31,7 +31,7 @@ describe('the provenance of a Helm', () => {
     ['an official pre-release', 'v4.0.0-rc.1 99cd1964357c793351be481d55abbe21c6b2f4ec clean go1.25.4', 'release'],
     ['a Go version of several words', `v4.1.4 ${commit414} clean go1.25.5 X:boringcrypto`, 'release'],
     ['built by go install: neither commit nor tree', 'v4.1   go1.25.5', 'unknown', /no release v4\.1 of Helm/],
-    ['a release that says no commit', 'v4.1.4  clean go1.25.5', 'unknown', /without a git commit/],
+    ['a release that reports no commit', 'v4.1.4  clean go1.25.5', 'unknown', /without a git commit/],
     [
       'a release from another commit',
       `v4.1.4 ${someCommit} clean go1.25.5`,

@@ -68,7 +68,7 @@ describe('a change that a rehearsal has made in the cluster', () => {
       ['Deployment/web was changed: spec.paused (by kubectl-edit)'],
     ],
     [
-      'a change of which nothing tells who made it',
+      'a change by an unknown writer',
       there({ paused: true }, []),
       there({}, []),
       ['Deployment/web was changed: spec.paused'],

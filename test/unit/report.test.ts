@@ -175,7 +175,7 @@ describe('the outputs', () => {
 });
 
 describe('the closing paragraph', () => {
-  it('says what happened, what serves, what was kept and what to do', () => {
+  it('names the outcome, the serving revision, what was kept and the next step', () => {
     const leftovers = [
       { kind: 'PersistentVolumeClaim', name: 'data', keptBecause: 'it may hold data' },
       { kind: 'ConfigMap', name: 'gone', keptBecause: '' },
@@ -274,7 +274,7 @@ describe('the summary page', () => {
     assert.ok(text.endsWith('.\n'));
   });
 
-  it('says in one line that all objects exist', () => {
+  it('has one line if all objects exist', () => {
     assert.match(summaryOf(report({ objects: [reported({ health: 'healthy' })] })), /The object exists and is ready\./);
   });
 

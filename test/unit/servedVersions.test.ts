@@ -41,7 +41,7 @@ describe('a record with API versions that are no longer served', () => {
       `${web}---\n{"kind":"Toy","apiVersion":"example.org/v2","metadata":{"name":"bear"}}\n`,
     ],
     [
-      'in a List, of which only that is changed',
+      'in a List, in which nothing else changes',
       '---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: example.org/v1, kind: Toy, metadata: {name: a}}\n- {apiVersion: v1, kind: Service, metadata: {name: b}}\n',
       [{ ...lostToy, servedAs: 'example.org/v2' }],
       '---\n{"apiVersion":"example.org/v2","kind":"Toy","metadata":{"name":"a"}}\n---\n{"apiVersion":"v1","kind":"Service","metadata":{"name":"b"}}\n',

@@ -123,7 +123,7 @@ describe('comparing a deploy with the last revision', () => {
     });
   }
 
-  it('tests do not count, but a hook that is also more than a test does', () => {
+  it('tests do not count, but a hook that also runs at other events does', () => {
     const both = { ...testPod('t'), events: ['test', 'post-upgrade'] };
     const changes = (hooks: Rendering['hooks']): string[] =>
       whatChanged({ rendering: { ...rendering, hooks: [...rendering.hooks, ...hooks] }, deployed });
