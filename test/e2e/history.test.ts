@@ -24,7 +24,7 @@ describe("Helm's history of a release", () => {
       assert.equal(await s.history(), '1 deployed, 2 failed, 3 failed, 4 failed');
       const end = await s.deploy({ helm, set: refused, inputs: { historyMax: '3' } });
       assertOutcome(end, 'rolledBack');
-      assert.match(end.log, /returns to revision 1 \(verified healthy\)/);
+      assert.match(end.log, /is rolled back to revision 1 \(verified healthy\)/);
       assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
       assert.equal((await s.history()).split(', ').length, 3);
     });
@@ -37,7 +37,7 @@ describe("Helm's history of a release", () => {
       assert.deepEqual(await s.marks(), ['1 verified=1', '2 verified=1']);
       const end = await s.deploy({ helm, set: [...stuck, 'text=three'] });
       assertOutcome(end, 'rolledBack');
-      assert.match(end.log, /returns to revision 1 \(verified healthy\)/);
+      assert.match(end.log, /is rolled back to revision 1 \(verified healthy\)/);
       assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
       const deployment = '/apis/apps/v1/namespaces/$ns/deployments/web';
       assert.deepEqual(await s.field(deployment, 'spec.template.spec.nodeSelector'), { type: 'kwok' });
@@ -82,7 +82,7 @@ describe("Helm's history of a release", () => {
         assert.equal(await s.history(), '1 uninstalled, 2 failed, 3 deployed');
         const end = await s.deploy({ helm, set: refused });
         assertOutcome(end, 'rolledBack');
-        assert.match(end.log, /returns to revision 3 /);
+        assert.match(end.log, /is rolled back to revision 3 /);
       },
     );
 

@@ -189,7 +189,7 @@ describe('the automatic rollback of a failed deploy', () => {
     const marked = configMap({ 'helm-safe-deploy/irreversible': 'drops the column' });
     const end = await s.deploy({ chart, inputs: values('two.json', marked, stuck) });
     assertOutcome(end, 'failed');
-    assert.match(end.log, /a failed deploy is not rolled back by itself: revision 2 is an irreversible step/);
+    assert.match(end.log, /there is no automatic rollback of a failed deploy: revision 2 is an irreversible step/);
     assert.match(end.log, /because revision 2 is an irreversible step \(ConfigMap\/web: drops the column\)/);
     assert.equal(await s.history(), '1 superseded, 2 failed');
     assert.ok(await s.live(deployment));

@@ -181,7 +181,7 @@ describe('a deploy', () => {
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'failed');
     assert.deepEqual(on.helm.runs, ['upgrade']);
-    assert.match(report.message, /none to return to/);
+    assert.match(report.message, /no earlier revision to roll back to/);
   });
 
   it('after a failed revision a good deploy leaves no field and no object of it', async () => {

@@ -1,5 +1,4 @@
 import type { DeclaredKind } from './helm/chartCrds';
-import type { FailureReason } from './failure';
 import type { KubeObject, ObjectRef } from './kubernetes/object';
 import type { FencePolicy, FenceRecord } from './helm/fence';
 import type { KeptObject } from './release/preexisting';
@@ -12,6 +11,7 @@ import type { Rendering } from './release/unchanged';
 import type { RecordChange } from './release/releaseRecord';
 import type { ListQuery, FollowQuery, FollowSnapshot } from './kubernetes/queries';
 import type { TimelineRow } from './rollout/timelineRow';
+import type { HelmFailure } from './helm/helmFailure';
 
 /** Waits end early, without an error, when `signal` aborts. */
 export interface Clock {
@@ -53,7 +53,7 @@ export interface HelmResult {
   cancelled: boolean;
   timedOut: boolean;
   /** Absent if `ok`. `message` is Helm's own last error, neutralised and without values. */
-  failure?: { reason: FailureReason; message: string };
+  failure?: HelmFailure;
   stdout: string;
   durationMs: number;
   /** Warnings of the API server about fields, each once. They are not in the log. */

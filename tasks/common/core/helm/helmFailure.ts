@@ -4,6 +4,11 @@ import type { FailureReason } from '../failure';
 import { ownWords } from '../text/foreignWords';
 import type { ObjectRef } from '../kubernetes/object';
 
+export interface HelmFailure {
+  reason: FailureReason;
+  message: string;
+}
+
 /** A request that a network failure cut off. */
 const cutRequest =
   /(Get|Post|Put|Patch|Delete) "https?:[^"\n]{0,2000}": [^\n]{0,300}(EOF|connection reset|TLS handshake timeout|broken pipe|i\/o timeout|http2: |stream error)/;
@@ -160,10 +165,7 @@ const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>([
 ]);
 
 /** Returns `Kind/name` of the refused object, or an empty text. `declared` are the objects of the chart. */
-export function blamedObject(
-  { reason, message }: { reason: FailureReason; message: string },
-  declared: readonly DeclaredName[] = [],
-): string {
+export function blamedObject({ reason, message }: HelmFailure, declared: readonly DeclaredName[] = []): string {
   if (!blaming.has(reason)) return '';
   const said = ownWords(message);
   for (const pattern of objectPatterns) {
@@ -190,10 +192,7 @@ function declaredObject(message: string, said: string, declared: readonly Declar
 }
 
 /** Returns true if an object was refused while Helm created it, even if Helm does not name the object. */
-export function isCreation(
-  { reason, message }: { reason: FailureReason; message: string },
-  isInstall: boolean,
-): boolean {
+export function isCreation({ reason, message }: HelmFailure, isInstall: boolean): boolean {
   return blaming.has(reason) && (isInstall || message.startsWith('failed to create resource: '));
 }
 

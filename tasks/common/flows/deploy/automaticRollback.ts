@@ -23,7 +23,7 @@ import { foresee } from './foreseen';
 import { firstMark, irreversibleWords } from './irreversible';
 import { cancelledWith } from './uninstall';
 
-export interface FailedDeploy {
+export interface RollbackOfDeploy {
   /** How the deploy has failed. */
   ending: Ending;
   target: Revision;
@@ -32,7 +32,11 @@ export interface FailedDeploy {
 }
 
 /** Rolls back a failed deploy. A rollback that would do harm is not begun. */
-export async function automaticRollback(context: ReleaseContext, story: Story, failed: FailedDeploy): Promise<Ending> {
+export async function automaticRollback(
+  context: ReleaseContext,
+  story: Story,
+  failed: RollbackOfDeploy,
+): Promise<Ending> {
   const { request, clock } = context;
   const { target, beforeDeploy } = failed;
   const deadline = later(clock.now(), request.rollbackTimeoutSeconds);
@@ -124,7 +128,7 @@ function servingAfter(ended: RollbackEnd, before: Serving | null): Serving | nul
 async function endingOf(
   context: ReleaseContext,
   story: Story,
-  failed: FailedDeploy & Untouched,
+  failed: RollbackOfDeploy & Untouched,
   ended: RollbackEnd,
 ): Promise<Ending> {
   const { revision: target } = failed.target;
@@ -152,7 +156,7 @@ async function endingOf(
 
 async function rolledBack(
   context: ReleaseContext,
-  { ending, target, untouched }: FailedDeploy & Untouched,
+  { ending, target, untouched }: RollbackOfDeploy & Untouched,
   { made, rollout }: Extract<RollbackEnd, { end: 'followed' }>,
 ): Promise<Ending> {
   const { agent } = context;
@@ -173,7 +177,11 @@ interface Hindrance {
   next: string;
 }
 
-function notRolledBack({ agent }: ReleaseContext, { target, ending }: FailedDeploy, { why, next }: Hindrance): Ending {
+function notRolledBack(
+  { agent }: ReleaseContext,
+  { target, ending }: RollbackOfDeploy,
+  { why, next }: Hindrance,
+): Ending {
   const words = `There is no automatic rollback to revision ${target.revision}, because ${sentence(why)} ${next}`;
   agent.log(words);
   return { ...ending, message: `${sentence(ending.message)} ${words}` };
@@ -197,7 +205,7 @@ function refused(
   return { why: `its rehearsal shows this. ${found.join(' ')}${more}`, next };
 }
 
-function rollbackFailed(context: ReleaseContext, { ending, target }: FailedDeploy, why: string): Ending {
+function rollbackFailed(context: ReleaseContext, { ending, target }: RollbackOfDeploy, why: string): Ending {
   const { request, namespace } = context;
   const words = isSame(ending, why) ? `${ending.failedWorkload} for the same reason.`.trimStart() : sentence(why);
   return {

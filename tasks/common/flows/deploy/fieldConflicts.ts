@@ -17,7 +17,7 @@ import type { Revision } from '../../core/release/release';
 import type { DeployContext, ReleaseContext, RolloutContext } from '../../core/releaseContext';
 import { liveState } from '../release/drift';
 import { inTurns } from '../steps/inTurns';
-import type { Look } from './look';
+import type { ReleaseSnapshot } from './readRelease';
 import { liveRef } from '../release/wantedObjects';
 
 /** An object with fields that others have set to values that differ from its manifest. */
@@ -150,7 +150,7 @@ export function untouchedWords(objects: readonly ConflictingObject[]): string {
  * The ending of a deploy that Helm would end half way, because the API server refuses objects whose fields another
  * manager has set. Undefined where there is no such object, and where this Helm meets no conflicts.
  */
-export async function foreseenConflicts(context: DeployContext, seen: Look): Promise<Ending | undefined> {
+export async function foreseenConflicts(context: DeployContext, seen: ReleaseSnapshot): Promise<Ending | undefined> {
   const { namespace, request } = context;
   const method = upgradeMethod(seen.capabilities, request.extraArguments, seen.state);
   if (!method.meetsConflicts) return undefined;

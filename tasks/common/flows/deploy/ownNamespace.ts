@@ -3,7 +3,7 @@ import { lastGood } from '../../core/release/history';
 import { apiGroup, manifestObjects } from '../../core/kubernetes/manifest';
 import { asHelmSends } from '../../core/release/drift';
 import type { DeployContext } from '../../core/releaseContext';
-import type { Look } from './look';
+import type { ReleaseSnapshot } from './readRelease';
 
 /*
  * A chart may declare the namespace of its own release. Helm makes the namespace before it installs the chart
@@ -19,7 +19,10 @@ function declaresOwnNamespace(manifest: string, namespace: string): boolean {
 }
 
 /** Returns true if the namespace must be made before Helm runs: to hold the lock, or because the chart declares it. */
-export function needsNamespace({ lease, namespace }: DeployContext, { hasNamespace, rendering }: Look): boolean {
+export function needsNamespace(
+  { lease, namespace }: DeployContext,
+  { hasNamespace, rendering }: ReleaseSnapshot,
+): boolean {
   return lease.state === 'later' || (hasNamespace === false && declaresOwnNamespace(rendering.manifest, namespace));
 }
 
@@ -27,7 +30,7 @@ export function needsNamespace({ lease, namespace }: DeployContext, { hasNamespa
  * Makes the namespace as Helm does with --create-namespace. A namespace that the chart declares also gets the label and
  * annotations by which Helm knows its objects.
  */
-export async function makeNamespace(context: DeployContext, { rendering }: Look): Promise<void> {
+export async function makeNamespace(context: DeployContext, { rendering }: ReleaseSnapshot): Promise<void> {
   const { agent, cluster, namespace, request } = context;
   const isOfChart = declaresOwnNamespace(rendering.manifest, namespace);
   const bare = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace, labels: { name: namespace } } };
@@ -48,7 +51,10 @@ export async function makeNamespace(context: DeployContext, { rendering }: Look)
  * Throws if the chart no longer declares the namespace: Helm would delete the namespace, with the release and
  * everything else in it.
  */
-export async function refuseNamespaceLoss(context: DeployContext, { history, rendering }: Look): Promise<void> {
+export async function refuseNamespaceLoss(
+  context: DeployContext,
+  { history, rendering }: ReleaseSnapshot,
+): Promise<void> {
   const { namespace, request } = context;
   const good = lastGood(history);
   if (good === undefined || !declaresOwnNamespace(good.manifest, namespace)) return;

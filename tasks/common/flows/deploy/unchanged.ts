@@ -3,13 +3,13 @@ import { isVerified } from '../../core/release/history';
 import type { DeployContext } from '../../core/releaseContext';
 import { testsChanged, whatChanged, type Rendering } from '../../core/release/unchanged';
 import { driftOf } from '../release/drift';
-import type { Look } from './look';
+import type { ReleaseSnapshot } from './readRelease';
 
 /**
  * The ending of a deploy that has nothing to do: the chart and its values are those of the serving revision, which is
  * healthy, and the live objects are as it declares them. Undefined where there is something to do.
  */
-export async function unchanged(context: DeployContext, seen: Look): Promise<Ending | undefined> {
+export async function unchanged(context: DeployContext, seen: ReleaseSnapshot): Promise<Ending | undefined> {
   const { agent, namespace, request } = context;
   if (seen.state.state !== 'deployed' || request.forceUpgrade || !seen.isHealthy) return undefined;
   const deployed = seen.history.at(-1);

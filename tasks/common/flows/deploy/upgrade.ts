@@ -4,13 +4,13 @@ import { changedNothing, isFirstInstall, lastGood, chainFrom } from '../../core/
 import type { HelmResult } from '../../core/ports';
 import { reusesValues } from '../../core/inputs/reusedValues';
 import type { Revision } from '../../core/release/release';
-import { type RolloutMemory } from '../../core/rollout/verdict';
+import type { RolloutMemory } from '../../core/rollout/verdict';
 import { stopIfCancelled, type DeployContext } from '../../core/releaseContext';
 import { beginWork } from '../release/change';
 import { whileHooksRun, type HookEvidence } from '../rollout/hookLogs';
 import { workloadLogs, type PodLogs } from '../rollout/podLogs';
 import { followRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from '../rollout/rollout';
-import type { Look } from './look';
+import type { ReleaseSnapshot } from './readRelease';
 import { giveBase, onBase, type GivenBase } from '../release/mergeBase';
 import { insist } from '../steps/insist';
 import { keepPreexisting } from '../release/preexisting';
@@ -36,7 +36,12 @@ export interface Upgraded {
   logs: PodLogs | undefined;
 }
 
-export async function upgrade(context: DeployContext, story: Story, seen: Look, deadline: Date): Promise<Upgraded> {
+export async function upgrade(
+  context: DeployContext,
+  story: Story,
+  seen: ReleaseSnapshot,
+  deadline: Date,
+): Promise<Upgraded> {
   const { storage } = context;
   const revisionNext = (seen.history.at(-1)?.revision ?? 0) + 1;
   stopIfCancelled(context.signal);
@@ -78,11 +83,11 @@ function endWords({ ok, timedOut }: HelmResult): string {
   return timedOut ? 'was told to stop, because the time was over,' : 'failed';
 }
 
-export function isInstall(seen: Look): boolean {
+export function isInstall(seen: ReleaseSnapshot): boolean {
   return isFirstInstall(seen.state);
 }
 
-function preHook(seen: Look): 'pre-install' | 'pre-upgrade' {
+function preHook(seen: ReleaseSnapshot): 'pre-install' | 'pre-upgrade' {
   return isInstall(seen) ? 'pre-install' : 'pre-upgrade';
 }
 
@@ -91,7 +96,7 @@ function needsWait(rendering: Rendering, event: string): boolean {
 }
 
 /** After a failed revision, Helm needs a base to leave nothing of that revision behind; see core/release/mergeBase. */
-async function baseForUpgrade(context: DeployContext, seen: Look): Promise<GivenBase | undefined> {
+async function baseForUpgrade(context: DeployContext, seen: ReleaseSnapshot): Promise<GivenBase | undefined> {
   if (seen.state.state !== 'failed' && !seen.isUnfinishedRollback) return undefined;
   const good = lastGood(seen.isUnfinishedRollback ? seen.history.slice(0, -1) : seen.history);
   const chain = chainFrom(seen.history, good);
@@ -112,7 +117,7 @@ async function baseForUpgrade(context: DeployContext, seen: Look): Promise<Given
  */
 async function runUpgrade(
   context: DeployContext,
-  seen: Look,
+  seen: ReleaseSnapshot,
   wait: boolean,
   deadline: Date,
   hopeless: AbortSignal,
@@ -166,7 +171,7 @@ async function runUpgrade(
  */
 async function memoryBesideHelm(
   context: DeployContext,
-  { baseline, state }: Look,
+  { baseline, state }: ReleaseSnapshot,
   objects: readonly WantedObject[],
 ): Promise<RolloutMemory | undefined> {
   if (state.state !== 'failed') return baseline;

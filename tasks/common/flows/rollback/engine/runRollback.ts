@@ -1,4 +1,4 @@
-import type { FailureReason } from '../../../core/failure';
+import type { HelmFailure } from '../../../core/helm/helmFailure';
 import { endingFor, reportedObjects } from '../../../core/report/ending';
 import type { HelmResult } from '../../../core/ports';
 import type { Revision } from '../../../core/release/release';
@@ -24,11 +24,6 @@ export interface PreparedRollback extends Rollback {
   base: PlannedBase | undefined;
   /** The objects that are made again if a failing Helm has removed them. */
   kept: RollbackPlan['objects'];
-}
-
-interface HelmFailure {
-  reason: FailureReason;
-  message: string;
 }
 
 export type RollbackEnd =

@@ -21,7 +21,7 @@ import { objectName } from '../../core/kubernetes/manifest';
 import type { Helm, Rendered } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { ServingHealth } from '../../core/report/report';
-import { type RolloutMemory } from '../../core/rollout/verdict';
+import type { RolloutMemory } from '../../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
 import { wasBegun } from '../../core/lock/lease';
 import { cancelledDescription, verify } from '../release/record';
@@ -36,7 +36,7 @@ import type { Rendering } from '../../core/release/unchanged';
 import { judgeNow, servingHealth } from '../rollout/moment';
 
 /** All that is known before the first change. */
-export interface Look {
+export interface ReleaseSnapshot {
   capabilities: HelmCapabilities;
   rendering: Rendering;
   history: readonly Revision[];
@@ -73,12 +73,16 @@ export function askHelm({ helm, signal }: { helm: Helm; signal: AbortSignal }): 
 
 /**
  * Looks at Helm, the cluster, the release and the chart at the same time, and refuses what cannot succeed.
- * `told.onHistory` gets the history as soon as it is known, so that a refusal also names the serving revision.
+ * `observer.onHistory` gets the history as soon as it is known, so that a refusal also names the serving revision.
  */
-export async function look(context: DeployContext, asked: AskedHelm, told: Told): Promise<Look> {
+export async function readRelease(
+  context: DeployContext,
+  asked: AskedHelm,
+  observer: Observer,
+): Promise<ReleaseSnapshot> {
   const { helm, signal } = context;
   const [release, capabilities, rendered] = await Promise.allSettled([
-    lookAndPutBack(context, told),
+    readAndPutBack(context, observer),
     asked.capabilities,
     asked.rendered,
   ]);
@@ -102,7 +106,7 @@ export async function look(context: DeployContext, asked: AskedHelm, told: Told)
 }
 
 /** The advice for an error that an input of this task can avoid. */
-function wayOut(message: string): string {
+function wayAround(message: string): string {
   if (!/missing in charts\/ directory/i.test(message)) return '';
   return '\nSet the input dependencyUpdate to true, or fetch the dependencies in an earlier step (helm dependency build).';
 }
@@ -128,7 +132,7 @@ function notRendered(last: Revision | undefined, failure: Rendered['failure']): 
   const what = whatStopped(reason, message);
   return new TaskError(
     reason,
-    `${what}: ${briefly(message)}${wayOut(message)}`,
+    `${what}: ${briefly(message)}${wayAround(message)}`,
     object === '' ? {} : { facts: { object } },
   );
 }
@@ -170,7 +174,7 @@ function hookSentence(rendering: Rendering): string {
 type History = readonly Revision[];
 
 /** Callbacks for facts. Each is called as soon as its fact is known. */
-interface Told {
+interface Observer {
   onHistory: (history: History) => void;
   /** Called when the serving revision was judged. */
   onServing: (serving: Serving) => void;
@@ -178,24 +182,24 @@ interface Told {
   onDied: (died: Revision) => void;
 }
 
-type ReleaseLook = Omit<Look, 'capabilities' | 'rendering'> & {
+type StateSnapshot = Omit<ReleaseSnapshot, 'capabilities' | 'rendering'> & {
   /** Helm's record has changed since Helm was asked. */
   isRenewed: boolean;
 };
 
 /** Objects that an earlier run did not put back are put back before anything else is begun. */
-async function lookAndPutBack(context: DeployContext, told: Told): Promise<ReleaseLook> {
-  const [release, left] = await Promise.all([lookAtRelease(context, told), leftObjects(context)]);
+async function readAndPutBack(context: DeployContext, observer: Observer): Promise<StateSnapshot> {
+  const [release, left] = await Promise.all([readState(context, observer), leftObjects(context)]);
   await putBackLeft(context, left, release.history);
   return release;
 }
 
-async function lookAtRelease(context: DeployContext, { onHistory, onServing, onDied }: Told): Promise<ReleaseLook> {
+async function readState(context: DeployContext, { onHistory, onServing, onDied }: Observer): Promise<StateSnapshot> {
   const { agent, request, namespace, storage } = context;
-  const hasNamespace = await lookAtNamespace(context);
+  const hasNamespace = await findNamespace(context);
   const found = await storage.history();
   onHistory(found);
-  sayState(context, releaseState(found));
+  logState(context, releaseState(found));
   const died = await recoverPending(context, found, onDied);
   const restored = await restoreHistory(context, died === undefined ? found : await storage.history());
   const history = await renewRecords(context, restored, oldestRead(restored));
@@ -212,7 +216,7 @@ async function lookAtRelease(context: DeployContext, { onHistory, onServing, onD
   }
   if (state.state === 'failed' && wasInterrupted(state.last)) await removeHooks(context, state.last);
   if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), ...nothingServes };
-  const { baseline, health } = await judgeServing(context, state.last);
+  const { baseline, health } = await servingBefore(context, state.last);
   const isHealthy = health === 'healthy';
   const serving = { revision: state.last.revision, health };
   onServing(serving);
@@ -249,7 +253,7 @@ async function failUnjudged(context: DeployContext, { revision }: Revision): Pro
 async function recoverPending(
   context: DeployContext,
   history: History,
-  onDied: Told['onDied'],
+  onDied: Observer['onDied'],
 ): Promise<Revision | undefined> {
   const state = releaseState(history);
   if (state.state !== 'pending') return undefined;
@@ -260,7 +264,7 @@ async function recoverPending(
   return state.last;
 }
 
-function sayState(context: ReleaseContext, state: ReleaseState): void {
+function logState(context: ReleaseContext, state: ReleaseState): void {
   const name = `Release ${context.request.releaseName} in namespace ${context.namespace}`;
   if (state.state === 'absent') context.agent.log(`${name} does not exist yet.`);
   else
@@ -273,7 +277,7 @@ function sayState(context: ReleaseContext, state: ReleaseState): void {
  * Returns true if the namespace exists, and undefined where this identity may not find out. Throws if the namespace is
  * missing and must not be created.
  */
-async function lookAtNamespace(context: DeployContext): Promise<boolean | undefined> {
+async function findNamespace(context: DeployContext): Promise<boolean | undefined> {
   const { lease, namespace, request } = context;
   // A held Lease is an object of the namespace, so the namespace exists.
   const isThere = lease.state === 'unlocked' ? await hasNamespace(context) : lease.state === 'held';
@@ -314,7 +318,7 @@ function oldestRead(history: History): number {
  * Judges the serving revision, and marks it verified when it is healthy. The revision is then the target if the deploy
  * fails.
  */
-async function judgeServing(
+async function servingBefore(
   context: ReleaseContext,
   serving: Revision,
 ): Promise<{ baseline: RolloutMemory; health: ServingHealth }> {

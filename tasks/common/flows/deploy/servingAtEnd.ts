@@ -12,7 +12,7 @@ const mostMs = 15_000;
  * Judges the serving revision if the deploy ended without doing so. A cancelled step has no time for it. If the objects
  * cannot be read, the health stays unknown.
  */
-export async function seeServing(context: ReleaseContext, story: Pick<Story, 'serving'>): Promise<void> {
+export async function servingAtEnd(context: ReleaseContext, story: Pick<Story, 'serving'>): Promise<void> {
   const { agent, clock, signal, storage } = context;
   const { serving } = story;
   if (serving?.health !== 'unknown' || signal.aborted) return;

@@ -1,0 +1,124 @@
+import { group } from '../steps/phase';
+import { sinceUninstall } from '../../core/release/history';
+import type { DeployContext } from '../../core/releaseContext';
+import { type Ending, reportedObjects, sentence } from '../../core/report/ending';
+import { blaming } from '../../core/report/report';
+import type { CauseCode } from '../../core/rollout/causes';
+import type { RolloutVerdict, Cause } from '../../core/rollout/model';
+import { causesOf } from '../../core/rollout/verdict';
+import { unhealthyDescription, markUnhealthy, prune, cancelledDescription } from '../release/record';
+import { removeHooks } from '../release/recover';
+import type { Story } from '../release/story';
+import { collectEvidence, sayEvidence } from '../rollout/evidence';
+import type { PodLogs } from '../rollout/podLogs';
+import { insist } from '../steps/insist';
+import { automaticRollback } from './automaticRollback';
+import type { ReleaseSnapshot } from './readRelease';
+import { uninstall, cancelledWith } from './uninstall';
+import type { Upgraded } from './upgrade';
+
+export async function inPhase<T>(
+  context: DeployContext,
+  story: Story,
+  title: string,
+  act: () => Promise<T>,
+): Promise<T> {
+  story.phase = title;
+  return group(context, title, act);
+}
+
+/** A deploy whose Helm has run, and that may have failed. */
+export interface FailedDeploy {
+  context: DeployContext;
+  story: Story;
+  seen: ReleaseSnapshot;
+  upgraded: Upgraded;
+  /** Returns the last lines of Jobs' containers whose pods may be gone. */
+  heard?: PodLogs['heard'];
+  /** The ending repeats Helm's own message. */
+  isHelmsMessage?: boolean;
+}
+
+/**
+ * Helm removes hooks of a revision that fails, but has no time for it when it is told to stop. This function does it
+ * instead.
+ */
+export async function endHooks(context: DeployContext, { hooks, revision }: Upgraded, ending: Ending): Promise<void> {
+  const hopeless = hooks?.hopeless;
+  if (hopeless === undefined || revision === undefined) return;
+  await removeHooks(context, revision, { ref: hopeless.ref, hasEnded: endedHooks.has(hopeless.cause.code) });
+  const description = unhealthyDescription(ending);
+  await insist(context, () => context.storage.update(revision.revision, { description }));
+}
+
+/**
+ * After these causes, nothing of the hook still runs. After others, a hook would begin to run when its image, or
+ * whatever else it lacks, becomes available.
+ */
+const endedHooks: ReadonlySet<string> = new Set<CauseCode>(['HookFailed', 'JobDeadlineExceeded']);
+
+/** The deploy has failed after it changed something: evidence first, then the record, then the rollback. */
+export async function fail(
+  failing: FailedDeploy,
+  ending: Ending,
+  verdict: RolloutVerdict | undefined,
+  hooks: readonly Cause[] = [],
+): Promise<Ending> {
+  const { context, story, seen, upgraded } = failing;
+  const { agent, request } = context;
+  const { revision } = upgraded;
+  story.found = ending;
+  story.objects = verdict === undefined ? [] : reportedObjects(verdict);
+  await explain(failing, ending, [...hooks, ...(verdict === undefined ? [] : causesOf(verdict))]);
+  if (revision === undefined) return ending;
+  story.serving = { revision: revision.revision, health: 'unhealthy' };
+  await markUnhealthy(context, revision, ending);
+  await endHooks(context, upgraded, ending);
+  if (context.signal.aborted) return cancelled(context, upgraded);
+  if (request.onFailure === 'keep') {
+    agent.log(`Revision ${revision.revision} is kept (onFailure: keep) and marked failed in Helm's record.`);
+    await prune(context, !upgraded.result.ok);
+    return ending;
+  }
+  if (seen.target !== undefined) {
+    const failed = { ending, target: seen.target.revision, beforeDeploy: seen.baseline };
+    return automaticRollback(context, story, failed);
+  }
+  if (sinceUninstall(seen.history).some((old) => old.status !== 'failed')) {
+    const message = `${sentence(ending.message)} No revision was verified or deployed before, so there is no earlier revision to roll back to.`;
+    return { ...ending, message };
+  }
+  return inPhase(context, story, 'Uninstall the failed first install', () =>
+    uninstall(context, story, revision, ending),
+  );
+}
+
+/** Shows the evidence of the ending. Helm's own words are already in the log, right above. */
+export async function explain(failing: FailedDeploy, ending: Ending, causes: readonly Cause[]): Promise<void> {
+  const { context, story, upgraded, heard, isHelmsMessage = false } = failing;
+  await group(context, 'Why it failed', async () => {
+    if (!isHelmsMessage) context.agent.log(`${blaming(ending)} (${ending.reason})`);
+    // A cancelled step has only seconds, and the log above already shows the state.
+    if (context.signal.aborted) return;
+    const evidence = await collectEvidence(context, causes, (namespace, pod, container) => {
+      const ofHooks = upgraded.hooks?.heard(namespace, pod, container) ?? [];
+      return ofHooks.length > 0 ? ofHooks : (heard?.(namespace, pod, container) ?? []);
+    });
+    sayEvidence(context, evidence);
+    story.evidence.push(...evidence);
+  });
+}
+
+/** Marks a revision failed that was not seen healthy. Helm itself does the same when it is interrupted. */
+export async function cancelled(context: DeployContext, upgraded: Upgraded): Promise<Ending> {
+  const { revision } = upgraded;
+  if (revision === undefined) return cancelledWith('Helm had not changed anything yet.');
+  if (revision.status !== 'failed') {
+    const change = { status: 'failed', description: cancelledDescription } as const;
+    await insist(context, () => context.storage.update(revision.revision, change));
+  }
+  const state = upgraded.changedNothing ? 'nothing of the release was changed' : 'its objects may be half way';
+  return cancelledWith(
+    `Revision ${revision.revision} is marked failed in Helm's record; ${state}. The next deploy starts from there.`,
+  );
+}
