@@ -5,26 +5,35 @@ import { brokenWorkloads, healingCodes } from '../support/brokenWorkloads';
 
 describe('docs/causes.md', () => {
   const text = readFileSync(new URL('../../docs/causes.md', import.meta.url), 'utf8');
-  const labels = ['Group', 'Grace', 'Why so long', 'Recognised by', 'Who acts', 'Next step', 'Proven'];
+  const rows = [...text.matchAll(/^\| `(\w+)` +\| (.*?) +\| (.*?) +\| (.*?) +\|$/gm)].map(([, ...cells]) => cells);
+  const labels = ['Why so long', 'Recognised by', 'Next step', 'Proven'];
   const entries = text
+    .replace(/\n {2}(?=\S)/g, ' ')
     .split(/^### /m)
     .slice(1)
     .map((section) => ({
       code: /^\w+/.exec(section)?.[0] ?? '',
       fields: labels.map((label) => new RegExp(`^- ${label}: (.*)$`, 'm').exec(section)?.[1] ?? ''),
-      kinds: [...section.matchAll(/^- Kind `(\w+)`: (.*?)\. (.*)$/gm)].map(([, ...words]) => words),
+      kinds: [...section.matchAll(/^- Kind `(\w+)`, (.*?): (.*)$/gm)].map(([, ...words]) => words),
     }));
 
   it('has the causes in the order of the code, each with its text from the code', () => {
     const expected = causeCodes.map((code) => {
-      const { group, grace, why, recognisedBy, whoActs, nextStep } = causes[code];
-      const seconds = grace === 'timeout' ? grace : `${grace} s`;
-      return [code, group, seconds, why, recognisedBy, whoActs, nextStep];
+      const { why, recognisedBy, nextStep } = causes[code];
+      return [code, why, recognisedBy, nextStep];
     });
     assert.deepEqual(
       entries.map(({ code, fields }) => [code, ...fields.slice(0, -1)]),
       expected,
     );
+  });
+
+  it('has a table with the group, the grace and who acts for each cause', () => {
+    const expected = causeCodes.map((code) => {
+      const { group, grace, whoActs } = causes[code];
+      return [code, group, grace === 'timeout' ? grace : `${grace} s`, whoActs];
+    });
+    assert.deepEqual(rows, expected);
   });
 
   it('has the kinds with another next step, each with its text from the code', () => {
