@@ -174,14 +174,14 @@ describe('reading this run from Azure DevOps', () => {
         { ENDPOINT_AUTH_PARAMETER_SYSTEMVSSCONNECTION_ACCESSTOKEN: undefined },
         /no access token of the job/,
       ],
-      ['no run', { BUILD_BUILDID: undefined }, /did not say which run this is/],
-      ['no project', { SYSTEM_TEAMPROJECT: undefined, SYSTEM_TEAMPROJECTID: undefined }, /which run this is/],
+      ['no run', { BUILD_BUILDID: undefined }, /did not name this run/],
+      ['no project', { SYSTEM_TEAMPROJECT: undefined, SYSTEM_TEAMPROJECTID: undefined }, /did not name this run/],
       [
         'no address',
         { ENDPOINT_URL_SYSTEMVSSCONNECTION: '', SYSTEM_COLLECTIONURI: undefined },
-        /did not say where it is/,
+        /gave no address of Azure DevOps/,
       ],
-      ['an address that is none', { ENDPOINT_URL_SYSTEMVSSCONNECTION: 'https://' }, /did not say where it is/],
+      ['an address that is none', { ENDPOINT_URL_SYSTEMVSSCONNECTION: 'https://' }, /gave no address of Azure DevOps/],
       [
         'a classic release',
         { SYSTEM_HOSTTYPE: 'release' },
@@ -249,10 +249,7 @@ describe('reading this run from Azure DevOps', () => {
     it('a redirect is not followed, so the token goes to no other server', async () => {
       const elsewhere = await startAzureDevOps();
       answering(302, {}, { Location: `${elsewhere.collectionUri}_signin` });
-      assert.match(
-        await problemOf(reader().timeline()),
-        /it answered 302 and sends elsewhere.*the token is not sent there/,
-      );
+      assert.match(await problemOf(reader().timeline()), /it redirected \(302\).*did not send the token there/);
       assert.deepEqual(elsewhere.requests, []);
       await elsewhere.close();
     });
@@ -262,10 +259,10 @@ describe('reading this run from Azure DevOps', () => {
       assert.match(await problemOf(reader().timeline()), /not allowed to \(403: VS800075: no access.*«View builds»/);
     });
 
-    it('404', async () => {
+    it('404: the run does not exist or is hidden', async () => {
       assert.match(
         await problemOf(reader({ BUILD_BUILDID: '43' }).timeline()),
-        /run 43: it knows no such thing.*\(404: The controller/,
+        /run 43: it has no such record.*\(404: The controller/,
       );
     });
 
@@ -284,7 +281,7 @@ describe('reading this run from Azure DevOps', () => {
       answering(429, errorJson('slow down'), { 'Retry-After': '30' });
       assert.match(
         await problemOf(reader().timeline()),
-        /slowed down the requests of this organization.*\(429: slow down\)/,
+        /limits the requests of this organization.*\(429: slow down\)/,
       );
       assert.equal(azure.requests.length, 1);
     });
@@ -331,7 +328,7 @@ describe('reading this run from Azure DevOps', () => {
         });
         assert.match(
           await problemOf(reader().timeline()),
-          /the timeline of run 42: what http:\/\/127\.0\.0\.1:\d+ answered is none \(application\/json/,
+          /the timeline of run 42: the answer of http:\/\/127\.0\.0\.1:\d+ is something else \(application\/json/,
         );
       });
     }

@@ -349,7 +349,7 @@ describe('following objects', () => {
         await isWatching();
         served.send(`${junk}\n`);
         await eventually('it is told as unread', () => isUnread(follower));
-        assert.match(follower.snapshot().unread[0]?.message ?? '', /not understood/);
+        assert.match(follower.snapshot().unread[0]?.message ?? '', /does not answer like a Kubernetes API server/);
         await eventually('it is read again', () => !isUnread(follower));
         served.put({ metadata: { name: 'c' } });
         await sees(follower, 'a', 'b', 'c');

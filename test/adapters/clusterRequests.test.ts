@@ -112,7 +112,11 @@ describe('requests to the Kubernetes API', () => {
         response.end('<html>no such site</html>');
         return true;
       });
-      await assertFails((await connect()).get(pod), 'ClusterUnreachable', /not understood as a Kubernetes API server/);
+      await assertFails(
+        (await connect()).get(pod),
+        'ClusterUnreachable',
+        /does not answer like a Kubernetes API server/,
+      );
     });
 
     it('a login page instead of JSON is refused', async () => {

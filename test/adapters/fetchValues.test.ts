@@ -102,16 +102,26 @@ describe('values at an address that must not be given to Helm', function () {
   });
 
   for (const [name, given, how, expected] of [
-    ['no such file', text(404), {}, /answered 404: there is no such file/],
+    ['a missing file', text(404), {}, /answered 404: there is no such file/],
     ['an expired signature', text(403), {}, /answered 403: the secret in the address is not accepted/],
     ['a server that stays broken', text(500), {}, /answered 500/],
-    ['too long', text(200, 'x'.repeat(2000)), { limits: { bytes: 1000 } }, /longer than 1000 bytes/],
-    ['silence', () => undefined, { limits: { tryMs: 50, tries: 1 } }, /did not answer within 0\.05 s/],
-    ['round and round', text(302, '', { location: '/again?sig=hunter22' }), {}, /more than 5 times/],
-    ['nowhere', text(302), {}, /without saying where/],
-    ['in the clear', text(302, '', { location: 'http://127.0.0.1/hunter22' }), {}, /only https is followed/],
-    ['not trusted', text(200, 'a: 1'), { environment: { SSL_CERT_FILE: '' } }, /certificate is not trusted/],
-    ['nobody there', text(200), { host: '127.0.0.1:1', limits: { tries: 1 } }, /connection was refused/],
+    ['an answer that is too long', text(200, 'x'.repeat(2000)), { limits: { bytes: 1000 } }, /longer than 1000 bytes/],
+    [
+      'a server that never answers',
+      () => undefined,
+      { limits: { tryMs: 50, tries: 1 } },
+      /did not answer within 0\.05 s/,
+    ],
+    ['endless redirects', text(302, '', { location: '/again?sig=hunter22' }), {}, /more than 5 times/],
+    ['a redirect without an address', text(302), {}, /redirects without an address/],
+    ['a redirect to http', text(302, '', { location: 'http://127.0.0.1/hunter22' }), {}, /the task follows only https/],
+    [
+      'a certificate that is not trusted',
+      text(200, 'a: 1'),
+      { environment: { SSL_CERT_FILE: '' } },
+      /certificate is not trusted/,
+    ],
+    ['no server', text(200), { host: '127.0.0.1:1', limits: { tries: 1 } }, /connection was refused/],
   ] as const) {
     it(`an error names the input and the server, but nothing else of the address: ${name}`, async () => {
       answer = given;

@@ -876,7 +876,7 @@ describe('the gateway', () => {
       assert.match(lines[2] ?? '', /https:\/\/127\.0\.0\.1:/);
       assert.doesNotMatch(lines[2] ?? '', /first-token/);
       assert.equal(rehearsal.outcome, 'failed', 'It has made no revision.');
-      assert.match(rehearsal.message, /made no revision/);
+      assert.match(rehearsal.message, /created no revision/);
       assert.deepEqual(privateFolders(), []);
     });
 

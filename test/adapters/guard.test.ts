@@ -385,7 +385,10 @@ describe('the guard', () => {
       assert.equal(task.said.filter(({ warning }) => warning !== undefined).length, 1);
     }
     const [warning] = killed.said.flatMap((each) => each.warning ?? []);
-    assert.match(warning ?? '', /would tell Helm to stop .* has ended \(SIGKILL\)\. The step goes on without it/);
+    assert.match(
+      warning ?? '',
+      /stops Helm if this step is killed, has ended \(SIGKILL\)\. The step continues without it/,
+    );
   });
 
   it('the guard gets the start time of a renewal, also for a renewal before its own start', async () => {

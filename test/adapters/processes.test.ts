@@ -269,7 +269,7 @@ describe('processes that a main phase left running', () => {
     const mark = processMark(child.pid ?? 0) ?? '';
     const said: string[] = [];
     const ended = await stopLeftProcesses(mark, '', (line) => said.push(line));
-    assert.match(said.join(), /still at work/);
+    assert.match(said.join(), /still running/);
     assert.ok(ended.isHelmStopped && ended.isProcessGone(mark));
   });
 });

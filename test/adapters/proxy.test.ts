@@ -50,7 +50,7 @@ describe('the proxy for an API server', () => {
     const find = (): unknown => proxyFor(new URL('https://api'), { environment, proxyUrl: 'http://me:pa/ss@proxy' });
     assert.throws(
       find,
-      (error: Error) => /proxy-url .* is no address/.test(error.message) && !error.message.includes('pa/ss'),
+      (error: Error) => /proxy-url .* is not an address/.test(error.message) && !error.message.includes('pa/ss'),
     );
   });
 

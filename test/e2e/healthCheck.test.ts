@@ -291,7 +291,7 @@ describe('RolloutHealthCheck', () => {
       'releaseName is needed',
       'onUnhealthy',
     ];
-    for (const word of mistakes) assert.ok(many.log.includes(word), `${word} is not told:\n${many.log}`);
+    for (const word of mistakes) assert.ok(many.log.includes(word), `${word} is not logged:\n${many.log}`);
     assert.equal(many.job.step('check').errorCount, 1);
   });
 

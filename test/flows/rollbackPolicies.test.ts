@@ -187,7 +187,7 @@ describe('a rollback by each of the two policies', function () {
       assert.deepEqual(rolled.helms, [policy === 'approved' ? 'fenced' : 'not fenced']);
     });
 
-    it(`${policy}: an object that Helm left out is made again`, async () => {
+    it(`${policy}: an object that Helm left out is created again`, async () => {
       const rolled = await run({ afterHelm: without(settings) });
       assert.equal(ends(rolled), done[policy], rolled.message);
       assert.ok(rolled.live.includes('ConfigMap/settings'));
@@ -195,7 +195,7 @@ describe('a rollback by each of the two policies', function () {
       assert.match(rolled.records, last('3 deployed\\+verified'));
     });
 
-    it(`${policy}: an object that Helm left out and that cannot be made again fails the rollback`, async () => {
+    it(`${policy}: an object that Helm left out and that cannot be created again fails the rollback`, async () => {
       const rolled = await run({ afterHelm: without(settings), refused: ['ConfigMap'] });
       assert.equal(ends(rolled), failed('ProofFailed')[policy], rolled.message);
       assert.match(rolled.message, /Revision 3 was made, but .*ConfigMap\/settings/);
@@ -227,7 +227,7 @@ describe('a rollback by each of the two policies', function () {
       assert.match(rolled.records, last('3 failed\\+unhealthy'));
     });
 
-    it(`${policy}: what a failing Helm has removed is made again`, async () => {
+    it(`${policy}: objects that a failing Helm has removed are created again`, async () => {
       const rolled = await run({ afterHelm: failing(deployment('web', '1')) });
       assert.equal(ends(rolled), failed('HelmFailed')[policy], rolled.message);
       assert.match(rolled.message, /this Helm has failed.* made again: Deployment\/web/);

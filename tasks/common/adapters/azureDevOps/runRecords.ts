@@ -123,12 +123,11 @@ function runAccess(environment: TaskEnvironment): RunAccess | { problem: string 
   const collection =
     connection?.url || variable('System.CollectionUri') || variable('System.TeamFoundationCollectionUri');
   if (collection === undefined || !/^https?:\/\//i.test(collection) || !URL.canParse(collection)) {
-    return none('the agent did not say where it is (System.CollectionUri)');
+    return none('the agent gave no address of Azure DevOps (System.CollectionUri)');
   }
   const project = variable('System.TeamProjectId') || variable('System.TeamProject');
   const buildId = variable('Build.BuildId');
-  if (!project || !buildId)
-    return none('the agent did not say which run this is (System.TeamProjectId, Build.BuildId)');
+  if (!project || !buildId) return none('the agent did not name this run (System.TeamProjectId, Build.BuildId)');
   return {
     collection: collection.replace(/(?<!\/)\/+$/, ''),
     token,
@@ -242,7 +241,7 @@ async function read<Value>(reader: Reader, question: Question<Value>): Promise<A
     if (refused !== undefined) return problem(`${could}: ${refused}`);
     const value = question.parse(parseJson(answer));
     if (value !== undefined) return { isKnown: true, value };
-    return problem(`${could}: what ${reader.transport.server} answered is none (${contentOf(answer)}).`);
+    return problem(`${could}: the answer of ${reader.transport.server} is something else (${contentOf(answer)}).`);
   } catch (error) {
     const failure = asTaskError(error);
     if (failure.reason === 'Cancelled') throw cancelled(question.what);
@@ -267,7 +266,7 @@ async function ask<Value>({ transport, options }: Reader, { paths, what }: Quest
     });
     if (answer.status !== 400 || !/VersionOutOfRange|VersionNotSupported|PreviewVersion/i.test(bodyText(answer))) break;
   }
-  if (answer === undefined) throw new TaskError('Internal', 'Nothing was asked.');
+  if (answer === undefined) throw new TaskError('Internal', 'No request was sent.');
   return answer;
 }
 
@@ -282,14 +281,14 @@ function refusalOf(answer: Answer, { right }: Question<unknown>): string | undef
     return `it did not accept the job's access token, ${form}.`;
   }
   if (status >= 300 && status < 400) {
-    return `it answered ${status} and sends elsewhere, as it does for a token that it does not accept; the token is not sent there.`;
+    return `it redirected (${status}), as it does for a token that it does not accept; the task did not send the token there.`;
   }
   if (status === 200) return undefined;
   if (status === 403) {
     return `the job's access token is not allowed to (${told}). Give the build service of the project the permission «${right}».`;
   }
-  if (status === 404) return `it knows no such thing, or does not show it to the job's access token (${told}).`;
-  if (status === 429) return `it has slowed down the requests of this organization, also after some waiting (${told}).`;
+  if (status === 404) return `it has no such record, or does not show it to the job's access token (${told}).`;
+  if (status === 429) return `it limits the requests of this organization, even after the task has waited (${told}).`;
   if (status >= 500) return `it failed (${told}).`;
   return `it answered ${told}, which is not understood.`;
 }
@@ -335,7 +334,7 @@ function connectionProblem(failure: TaskError): string {
   const code = codeOf(cause);
   const words = connectionProblems[code];
   if (words !== undefined) return words;
-  const text = cause instanceof Error ? cause.message : 'for a reason that is not told';
+  const text = cause instanceof Error ? cause.message : 'for an unknown reason';
   const proxy = /^Bad response: (\d+)$/.exec(text)?.[1];
   if (proxy !== undefined) return `is behind a proxy that answered ${proxy}`;
   if (failure.reason === 'CertificateRejected') return `is not trusted: ${text} (${code}); see Agent.CAInfo`;

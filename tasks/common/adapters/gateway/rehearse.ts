@@ -261,7 +261,7 @@ async function patch(act: Act): Promise<Reply> {
   return refuse(act, {
     status: 501,
     reason: 'NotImplemented',
-    message: `${describeTarget(target)} was made in this rehearsal; what a patch makes of it cannot be rehearsed.`,
+    message: `${describeTarget(target)} was created in this rehearsal, and a patch of it cannot be rehearsed.`,
   });
 }
 

@@ -44,12 +44,12 @@ export async function fetchValues(address: string, options: FetchOptions): Promi
       answer.redirect !== undefined && URL.canParse(answer.redirect, url.href)
         ? new URL(answer.redirect, url)
         : undefined;
-    if (next === undefined) throw failed(options, url, 'it sends elsewhere without saying where');
+    if (next === undefined) throw failed(options, url, 'it redirects without an address');
     if (next.protocol !== 'https:')
-      throw failed(options, url, `it sends to an address of ${next.protocol}//, and only https is followed`);
+      throw failed(options, url, `it redirects to an address of ${next.protocol}//, and the task follows only https`);
     url = next;
   }
-  throw failed(options, url, `it sent elsewhere more than ${limits.redirects} times`);
+  throw failed(options, url, `it redirected more than ${limits.redirects} times`);
 }
 
 function failed({ input }: FetchOptions, { host }: URL, problem: string): TaskError {

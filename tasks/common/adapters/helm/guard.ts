@@ -44,8 +44,8 @@ export function createGuard(options: GuardOptions): HelmGuard {
     if (isOver) return;
     isOver = true;
     options.onWarning(
-      `The process that would tell Helm to stop if this step were killed ${why}. The step goes on without it: should the ` +
-        'agent kill it now, Helm may write on for a while.',
+      `The guard, which stops Helm if this step is killed, ${why}. The step continues without it: if the agent kills the ` +
+        'step now, Helm may continue to write for a while.',
     );
   };
   const send = (message: GuardMessage): void => {

@@ -255,8 +255,8 @@ async function privateCopy(
   if (kind === 'path') return folder.link(`values-${index}.yaml`, path.resolve(workingDirectory, reference));
   const text = await fetchValues(reference, { input, environment, signal });
   const { problem, warning } = checkValuesFile(text);
-  if (problem !== undefined) throw mistakesError([{ input, problem: `what its address answers ${problem}` }]);
-  if (warning !== undefined) onWarning(`${input}: what its address answers ${warning}.`);
+  if (problem !== undefined) throw mistakesError([{ input, problem: `the content at its address ${problem}` }]);
+  if (warning !== undefined) onWarning(`${input}: the content at its address ${warning}.`);
   return folder.write(`values-${index}.yaml`, text);
 }
 
@@ -349,7 +349,7 @@ function failureOf(result: HelmResult, stderr: string): NonNullable<HelmResult['
   if (result.timedOut) {
     const isOurStop = /^context canceled$|^helm ended with /.test(message);
     const said = isOurStop ? '' : ` (${message})`;
-    return { reason: 'TimedOut', message: `Helm was still at work when the time was over${said}` };
+    return { reason: 'TimedOut', message: `Helm had not finished when its time was over${said}` };
   }
   if (result.signal === 'SIGKILL') {
     return {
@@ -424,7 +424,7 @@ function capabilitiesOf(binary: string, version: string, upgradeHelp: string): H
 
 function renderingOf(stdout: string): Rendering {
   const release: unknown = JSON.parse(stdout.slice(Math.max(0, stdout.indexOf('{'))));
-  if (!isRecord(release)) throw new TaskError('HelmUnsupported', 'The dry run of Helm answered no release.');
+  if (!isRecord(release)) throw new TaskError('HelmUnsupported', "Helm's dry run printed no release.");
   const hooks = Array.isArray(release['hooks']) ? release['hooks'].filter(isRecord) : [];
   // Parsed like the record, so that the two can be compared.
   const { config, chart, chartAnnotations } = revisionOf(release, { namespace: '', labels: {}, writtenAt: undefined });

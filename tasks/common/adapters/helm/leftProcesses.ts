@@ -25,7 +25,7 @@ export async function stopLeftProcesses(
 }
 
 function stopMain(mark: string, say: (line: string) => void): Promise<boolean> {
-  say('Its process is still at work: it is told to stop.');
+  say('The process of the step is still running. The task stops it.');
   return stopProcess(mark, [
     { signal: 'SIGTERM', waitMs: 8000 },
     { signal: 'SIGKILL', waitMs: 2000 },

@@ -69,7 +69,7 @@ function endOf(
 ): Pick<Rehearsal, 'outcome' | 'message'> {
   if (outcome !== 'completed') return { outcome, message: helmMessage(said) };
   if (revision !== undefined) return { outcome, message: '' };
-  return { outcome: 'failed', message: 'it ended as if all were well, and made no revision' };
+  return { outcome: 'failed', message: 'it ended with success, but created no revision' };
 }
 
 /** A wrapper with its own kubeconfig would really roll back, so a harmless command first has to reach the gateway. */
@@ -78,7 +78,7 @@ async function refuseOwnWay(options: RehearsalOptions, gateway: Gateway, seen: (
   const { onLine: _, ...silent } = options;
   await runHelm(silent, gateway, ['history', release, '--max', '1', '--namespace', namespace]);
   if (options.signal.aborted || gateway.failures().length > 0 || seen().requests.reads > 0) return;
-  const message = `The Helm of this step (${binary}) does not use the kubeconfig that it is given in KUBECONFIG, so what it would do cannot be rehearsed.`;
+  const message = `The Helm of this step (${binary}) does not use the kubeconfig in KUBECONFIG, so the rollback cannot be rehearsed.`;
   throw new TaskError('InputInvalid', message);
 }
 

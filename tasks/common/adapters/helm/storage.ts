@@ -183,7 +183,7 @@ function driverNamed(name: string | undefined): Driver {
     default: {
       const message =
         `HELM_DRIVER is "${String(name)}": Helm's record of the release would not be in the cluster, ` +
-        'so it can be neither judged nor returned to.';
+        'so the task can neither judge it nor roll back to it.';
       throw new TaskError('StorageUnsupported', message);
     }
   }

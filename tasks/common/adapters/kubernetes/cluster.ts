@@ -119,7 +119,7 @@ async function getObject(requests: Requests, ref: ReadRef): Promise<KubeObject |
 function understood(requests: Requests, value: unknown, ref: ObjectKind, attempt: Attempt): KubeObject {
   const object = asKubeObject(value, ref);
   if (object !== undefined) return object;
-  throw notUnderstood(attempt, requests.transport.server, 'it gave something that is no object');
+  throw notUnderstood(attempt, requests.transport.server, 'it gave something that is not an object');
 }
 
 type ReadRef = ObjectRef & { metadataOnly?: boolean };

@@ -276,7 +276,7 @@ function startPlugin(
 }
 
 function pluginFailure(plugin: ExecPlugin, error: NodeJS.ErrnoException): TaskError {
-  if (error.name === 'AbortError') return new TaskError('Cancelled', 'Stopped while asking a credential plug-in.');
+  if (error.name === 'AbortError') return new TaskError('Cancelled', 'Cancelled while a credential plug-in ran.');
   const hint = plugin.installHint === undefined ? '' : ` ${plugin.installHint}`;
   const missing = error.code === 'ENOENT' ? 'is not installed on this agent' : `could not be started: ${error.message}`;
   const message = `The credential plug-in ${plugin.command} of the kubeconfig ${missing}.${hint}`;

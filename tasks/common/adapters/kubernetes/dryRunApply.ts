@@ -66,7 +66,7 @@ async function apply(
   const value = await whileUnreachable(() => requests.json(exchange));
   const answer = asKubeObject(value, ref);
   if (answer !== undefined) return answer;
-  throw notUnderstood(attempt, requests.transport.server, 'it gave something that is no object');
+  throw notUnderstood(attempt, requests.transport.server, 'it gave something that is not an object');
 }
 
 /** An apply may be sent again even if the first one arrived. */

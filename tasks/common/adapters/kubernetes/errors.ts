@@ -59,8 +59,8 @@ const connectionProblems: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection was cut',
   EPIPE: 'the connection was cut',
   ETIMEDOUT: 'it did not answer in time',
-  EHOSTUNREACH: 'there is no way to its network',
-  ENETUNREACH: 'there is no way to its network',
+  EHOSTUNREACH: 'its network cannot be reached',
+  ENETUNREACH: 'its network cannot be reached',
   EPROTO: 'it does not speak TLS as expected',
   ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS (an http address given as https?)',
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it does not speak TLS (an http address given as https?)',
@@ -104,12 +104,12 @@ export function connectionFailure(error: unknown, attempt: Attempt, server: stri
 
 /** For an answer that does not come from Kubernetes: a login page, a proxy's error page, an incomplete body. */
 export function notUnderstood(attempt: Attempt, server: string, what: string, cause?: unknown): TaskError {
-  const message = `Could not ${attempted(attempt)}: what answered at ${server} is not understood as a Kubernetes API server, ${what}.`;
+  const message = `Could not ${attempted(attempt)}: ${server} does not answer like a Kubernetes API server, ${what}.`;
   return new TaskError('ClusterUnreachable', message, { cause, facts: { server } });
 }
 
 export function cancelled(attempt: Attempt): TaskError {
-  return new TaskError('Cancelled', `Stopped before it was done: ${attempted(attempt)}.`);
+  return new TaskError('Cancelled', `Cancelled before the task could ${attempted(attempt)}.`);
 }
 
 interface Status {

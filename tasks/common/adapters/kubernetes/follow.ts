@@ -479,7 +479,7 @@ async function readWatch(life: Life, stream: IncomingMessage, from: string): Pro
       silence.refresh();
       if (signal.aborted) break;
       const event = parseEvent(line, group.query);
-      if (event === undefined) throw notUnderstood(attempt, server, 'its watch gave something that is no event');
+      if (event === undefined) throw notUnderstood(attempt, server, 'its watch gave something that is not an event');
       if (event.type === 'ERROR') return afterWatchError(life, event, resourceVersion);
       hasNews = true;
       resourceVersion = event.object.metadata.resourceVersion ?? resourceVersion;

@@ -21,7 +21,7 @@ export function proxyFor(server: URL, { environment, proxyUrl }: ProxyOptions): 
 function namedProxy(server: URL, proxyUrl: string): URL {
   const address = proxyAddress(proxyUrl);
   if (address !== undefined) return address;
-  throw new TaskError('ConnectionInvalid', `The proxy-url for ${server.origin} in the kubeconfig is no address.`);
+  throw new TaskError('ConnectionInvalid', `The proxy-url for ${server.origin} in the kubeconfig is not an address.`);
 }
 
 /** Go reads `proxy:3128` as `http://proxy:3128`. */
