@@ -61,7 +61,6 @@ const fallbackAbandonedSeconds = 900;
 export function readDeployRequest(raw: RawInputs, context: InputContext): DeployRequest {
   const read = inputReader(inputDefaults, raw, context);
   const { files, secrets } = context;
-
   const timeoutSeconds = readTimeout(read);
   const repair = repairOf(read, context, timeoutSeconds);
   const chart = readChartSource(read, files, secrets);

@@ -7,7 +7,6 @@ import { guardVariable, kindOfVariable, readMessage } from './messages';
 export function runGuard(limits: GuardLimits, token: string): void {
   let state = startOfDuty(machineMs());
   let timer: NodeJS.Timeout | undefined;
-
   const handle = (first: GuardEvent): void => {
     const events = [first];
     let lookInMs: number | undefined;
@@ -24,7 +23,6 @@ export function runGuard(limits: GuardLimits, token: string): void {
     const gone = state.watched.filter(({ mark }) => isProcessGone(mark, 'group')).map(({ mark }) => mark);
     handle({ event: 'looked', gone });
   };
-
   surviveWhatEndsOthers();
   hearLines(process.stdin, handle);
   handle({ event: 'looked', gone: [] });

@@ -74,7 +74,12 @@ export function shownName({ name, identifier }: RunRecord): string {
 export function findOwnRecords(timeline: Timeline, place: OwnPlace): OwnRecords | undefined {
   const job = timeline.records.find(({ id, type }) => type === 'Job' && id === place.jobId?.toLowerCase());
   const stages = timeline.newest(({ type }) => type === 'Stage');
-  const stage = (job && timeline.stageOf(job)) ?? newestOf(stages.filter((each) => isCalled(each, place.stage)));
+  const stage =
+    (job && timeline.stageOf(job)) ??
+    stages
+      .filter((each) => isCalled(each, place.stage))
+      .sort((one, other) => one.attempt - other.attempt)
+      .at(-1);
   if (stage === undefined) return stages.length === 0 ? { ...(job && { job }) } : undefined;
   const phases = timeline.newest((each) => each.type === 'Phase' && timeline.stageOf(each) === stage);
   const phase = phases.find((each) => (job === undefined ? isCalled(each, place.phase) : each.id === job.parentId));
@@ -86,8 +91,4 @@ function isCalled({ identifier, refName, name }: RunRecord, wanted: string | und
   if (wanted === undefined || wanted === '') return false;
   const names = [identifier, identifier?.split('.').at(-1), refName, identifier === undefined ? name : undefined];
   return names.some((each) => each?.toLowerCase() === wanted.toLowerCase());
-}
-
-function newestOf(records: readonly RunRecord[]): RunRecord | undefined {
-  return [...records].sort((one, other) => one.attempt - other.attempt).at(-1);
 }

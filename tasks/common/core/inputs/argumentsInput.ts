@@ -164,8 +164,8 @@ function groupFlags(words: readonly string[]): Flag[] {
     if (!('name' in flag) || flag.value !== undefined || booleanFlags.has(flag.name)) continue;
     const next = words[at + 1];
     // A flag that the task owns is refused anyway, so its value must not be reported as a stray word.
-    const takesNext = next !== undefined && (!next.startsWith('-') || !isOwned(flag.name));
-    if (!takesNext || (isUnknown(flag.name) && next.startsWith('-'))) continue;
+    const takesNext = next !== undefined && (!next.startsWith('-') || insteadOf(flag.name) === undefined);
+    if (!takesNext || (!valueFlags.has(flag.name) && next.startsWith('-'))) continue;
     flag.value = next;
     at += 1;
   }
@@ -225,14 +225,6 @@ export function chartArguments(words: readonly string[]): string[] {
     if (!('name' in flag) || !chartFlags.has(flag.name)) return [];
     return [flag.value === undefined ? `--${flag.name}` : `--${flag.name}=${flag.value}`];
   });
-}
-
-function isUnknown(name: string): boolean {
-  return !valueFlags.has(name) && !booleanFlags.has(name);
-}
-
-function isOwned(name: string): boolean {
-  return insteadOf(name) !== undefined;
 }
 
 /** Hidden flags that Helm inherits from Kubernetes' libraries, written with `-` or `_`. */

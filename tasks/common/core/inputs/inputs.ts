@@ -86,14 +86,12 @@ export function inputReader(
 ): InputReader {
   const mistakes: Mistake[] = [];
   const unresolved = new Set<string>();
-
   const valueOf = (name: string): string => {
     const fallback = defaults[name];
     if (fallback === undefined) throw new TaskError('Internal', `The task reads an input it does not have: ${name}.`);
     const value = raw(name) ?? '';
     return value.trim() === '' ? fallback : value;
   };
-
   const untrimmed = (name: string): string => {
     const value = valueOf(name);
     const variable = unresolvedIn(value, context.secrets);
@@ -104,9 +102,7 @@ export function inputReader(
     }
     return '';
   };
-
   const text = (name: string): string => untrimmed(name).trim();
-
   const parsed: InputReader['parsed'] = (name, expected, parse, fallback) => {
     const value = text(name);
     if (unresolved.has(name)) return fallback;
@@ -115,7 +111,6 @@ export function inputReader(
     mistakes.push({ input: name, holds: value, problem: `expected ${expected}` });
     return fallback;
   };
-
   return {
     text,
     parsed,
@@ -151,7 +146,9 @@ export function mistakesError(
   redact: (text: string) => string = (text) => text,
 ): TaskError {
   const message = describeMistakes(mistakes, redact);
-  return new TaskError('InputInvalid', message, { facts: { inputs: inputNames(mistakes) } });
+  return new TaskError('InputInvalid', message, {
+    facts: { inputs: [...new Set(mistakes.map(({ input }) => input))].join(', ') },
+  });
 }
 
 const unresolvedProblem =
@@ -181,10 +178,6 @@ function trimLine(line: string): string {
   const trimmed = line.trim();
   const backslashes = /(?<!\\)\\*$/.exec(trimmed)?.[0].length ?? 0;
   return backslashes % 2 === 1 && line.trimStart().length > trimmed.length ? `${trimmed} ` : trimmed;
-}
-
-function inputNames(mistakes: readonly Mistake[]): string {
-  return [...new Set(mistakes.map(({ input }) => input))].join(', ');
 }
 
 /** Longer values are cut. Unit: characters. */

@@ -35,7 +35,9 @@ export function reusedValuesSentence(
   config: Readonly<Record<string, unknown>>,
 ): string | undefined {
   if (givenPaths === undefined || !reusesValues(given)) return undefined;
-  const kept = leafPaths(config).filter((path) => !givenPaths.some((each) => leadsTo(each, path)));
+  const kept = leafPaths(config).filter(
+    (path) => !givenPaths.some((each) => each.every((name, at) => name === path[at])),
+  );
   if (kept.length === 0) return undefined;
   const names = kept.map((path) => path.join('.'));
   const why = reusingFlag(given) ?? 'it gives none';
@@ -43,10 +45,6 @@ export function reusedValuesSentence(
     `Helm takes ${kept.length} value${kept.length === 1 ? '' : 's'} from the last revision that this run does not give ` +
     `(${why}): ${someNames(names, mostNamed)}. A value that was removed from the pipeline stays until --reset-values is given.`
   );
-}
-
-function leadsTo(short: ValuePath, long: ValuePath): boolean {
-  return short.every((name, at) => name === long[at]);
 }
 
 /** Helm replaces a list as a whole, so a list is a leaf. */

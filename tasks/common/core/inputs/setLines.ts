@@ -20,13 +20,9 @@ export function splitSetLines(text: string, secrets: SecretFinder): SetLine[] {
   for (const [start, end] of lineRanges(text, verbatim)) {
     const [from, to] = trimmed(text, [start, end], verbatim);
     if (from < to) lines.push({ text: text.slice(from, to), number, verbatim: within(verbatim, from, to) });
-    number += lineBreaks(text.slice(start, end)) + 1;
+    number += (text.slice(start, end).match(/\r\n|\r|\n/g)?.length ?? 0) + 1;
   }
   return lines;
-}
-
-function lineBreaks(text: string): number {
-  return text.match(/\r\n|\r|\n/g)?.length ?? 0;
 }
 
 function isPartOfLine([start, end]: Range, text: string): boolean {

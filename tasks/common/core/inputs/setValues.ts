@@ -78,7 +78,6 @@ export function planValues(lines: SetLines, secrets: SecretFinder, files: SetFil
     lines[input].flatMap((line) => placeLine({ input, line, secrets, mistakes, warnings })),
   );
   mistakes.push(...fileMistakes(placed, files));
-
   const privateValues = emptyObject();
   const privateTexts: { key: string; text: string }[] = [];
   for (const [at, assignment] of placed.entries()) {
@@ -88,7 +87,6 @@ export function planValues(lines: SetLines, secrets: SecretFinder, files: SetFil
     else if (way.kind === 'values') assign(privateValues, way.path, way.value);
     else if (way.kind === 'text') privateTexts.push({ key: setKey(assignment.path), text: way.text });
   }
-
   const values: ValueArguments = {
     argv: commandLine(placed),
     privateTexts,
@@ -202,11 +200,9 @@ function privateWay(assignment: Placed, at: number, all: readonly Placed[], secr
   if (input === 'setFile') return { problem: secretPathProblem };
   if (value === undefined || path.includes(''))
     return { problem: 'it holds a secret of the job in a key without a name' };
-
   const others = all.filter((other, index) => index !== at && overlap(touched(other), path));
   const later = others.filter((other) => all.indexOf(other) > at);
   if (later.some((other) => replaces(other, path))) return { kind: 'none' };
-
   const names = path.filter((segment) => typeof segment === 'string');
   const fitsFile = others.length === 0 && names.length === path.length;
   if (fitsFile && !scalars(assignment).some((scalar) => typeof scalar === 'bigint')) {

@@ -41,16 +41,11 @@ export function fieldWarningWords(warnings: readonly string[], manifest: string)
 }
 
 function ownersOf(warning: string, objects: readonly KubeObject[]): string {
-  const path = stepsOf(fieldOf(warning) ?? '');
+  const path = (fieldOf(warning) ?? '').split(/[.[\]]+/).filter((step) => step !== '');
   const owners = objects
     .filter((object) => has(object, path))
     .map(({ kind, metadata }) => objectName({ kind, ...metadata }));
   return owners.length === 0 ? '' : ` (${someNames(owners, 2)})`;
-}
-
-/** Splits `spec.ports[0].portt` into `spec`, `ports`, `0`, `portt`. */
-function stepsOf(path: string): string[] {
-  return path.split(/[.[\]]+/).filter((step) => step !== '');
 }
 
 function has(value: unknown, [step, ...below]: readonly string[]): boolean {

@@ -87,7 +87,6 @@ export function standaloneKubeconfig(
   const user = isText(context['user'])
     ? namedEntry(config.users, context['user'], { origin, context: name, kind: 'user' })
     : { fields: {}, source: cluster.source };
-
   const inlinedCluster = { ...inlineCluster(cluster, files), ...wishes.cluster };
   const inlinedUser = { ...inlineUser(user, files), ...wishes.user };
   return written({

@@ -4,7 +4,7 @@ import { Lexer } from 'yaml';
 const deepest = 400;
 
 export function isNestedTooDeep(text: string): boolean {
-  return blockDepth(text) > deepest || (brackets(text) > deepest && flowDepth(text) > deepest);
+  return blockDepth(text) > deepest || ((text.match(/[[{]/g)?.length ?? 0) > deepest && flowDepth(text) > deepest);
 }
 
 /** Returns an upper bound: a line with more indentation than the line before may be nested in it. */
@@ -19,10 +19,6 @@ function blockDepth(text: string): number {
     most = Math.max(most, depth);
   }
   return most;
-}
-
-function brackets(text: string): number {
-  return text.match(/[[{]/g)?.length ?? 0;
 }
 
 function flowDepth(text: string): number {

@@ -162,7 +162,9 @@ export function leaseObject(ref: ObjectRef, found: KubeObject | undefined, conte
     ...Object.fromEntries(others),
     ...(holder !== undefined && { [linkAnnotation]: holder.link, [processAnnotation]: holder.process }),
     ...(work !== undefined && { [workAnnotation]: workText(work) }),
-    ...(left.length > 0 && { [leftAnnotation]: leftText(left) }),
+    ...(left.length > 0 && {
+      [leftAnnotation]: left.map((work) => `${workText(work)} until ${work.until.toISOString()}`).join('; '),
+    }),
   };
   const spec = {
     ...fields(found?.['spec']),
@@ -178,10 +180,6 @@ export function leaseObject(ref: ObjectRef, found: KubeObject | undefined, conte
 function isOurs(annotation: string, isHeld: boolean): boolean {
   if (annotation === linkAnnotation || annotation === processAnnotation) return isHeld;
   return annotation === workAnnotation || annotation === leftAnnotation;
-}
-
-function leftText(left: readonly LeftWork[]): string {
-  return left.map((work) => `${workText(work)} until ${work.until.toISOString()}`).join('; ');
 }
 
 /** The API server accepts a MicroTime only with six digits. */

@@ -20,7 +20,7 @@ export function revisionOf(
     name: textOf(record['name']),
     namespace: textOf(record['namespace']) || stored.namespace,
     revision: isRevisionNumber(record['version']) ? record['version'] : 0,
-    status: statusOf(info['status']),
+    status: revisionStatuses.find((status) => status === info['status']) ?? 'unknown',
     description: textOf(info['description']),
     lastDeployed: textOf(info['last_deployed']),
     chart: { name: textOf(chart['name']), version: textOf(chart['version']), appVersion: textOf(chart['appVersion']) },
@@ -140,10 +140,6 @@ function hooksOf(value: unknown): Hook[] {
     lastPhase: textOf(fields(hook['last_run'])['phase']),
     ...(textOf(hook['manifest']) === '' ? {} : { manifest: textOf(hook['manifest']) }),
   }));
-}
-
-function statusOf(value: unknown): RevisionStatus {
-  return revisionStatuses.find((status) => status === value) ?? 'unknown';
 }
 
 function isRevisionNumber(value: unknown): value is number {

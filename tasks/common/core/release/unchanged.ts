@@ -17,11 +17,15 @@ const namedAtMost = 5;
 
 /** Returns a phrase for each part that differs, with names and paths but no values. */
 export function whatChanged({ rendering, deployed }: { rendering: Rendering; deployed: Revision }): string[] {
+  const { chart, config, hooks, manifest } = rendering;
+  const { namespace } = deployed;
   return [
-    ...chartChange(rendering.chart, deployed.chart),
-    ...valuesChange(rendering.config, deployed.config),
-    ...manifestChange(rendering.manifest, deployed),
-    ...hooksChange(rendering.hooks.filter(isNoTest), deployed),
+    ...(isSame(chart, deployed.chart)
+      ? []
+      : [`the chart (${chartText(chart)}, deployed is ${chartText(deployed.chart)})`]),
+    ...valuesChange(config, deployed.config),
+    ...textChange('the manifest', manifest, deployed.manifest, namespace),
+    ...textChange('the hooks', textOf(hooks.filter(isNoTest)), textOf(deployed.hooks.filter(isNoTest)), namespace),
   ];
 }
 
@@ -56,13 +60,7 @@ function objectsText(manifest: string): string | undefined {
   }
 }
 
-type Chart = Revision['chart'];
-
-function chartChange(chart: Chart, deployed: Chart): string[] {
-  return isSame(chart, deployed) ? [] : [`the chart (${chartText(chart)}, deployed is ${chartText(deployed)})`];
-}
-
-function chartText({ name, version, appVersion }: Chart): string {
+function chartText({ name, version, appVersion }: Revision['chart']): string {
   return `${name} ${version}${appVersion === '' ? '' : ` of app version ${appVersion}`}`;
 }
 
@@ -83,15 +81,7 @@ function changedPaths(one: unknown, other: unknown, path: string): string[] {
   });
 }
 
-function manifestChange(manifest: string, deployed: Revision): string[] {
-  return textChange('the manifest', manifest, deployed.manifest, deployed.namespace);
-}
-
 type Hooks = Rendering['hooks'];
-
-function hooksChange(hooks: Hooks, deployed: Revision): string[] {
-  return textChange('the hooks', textOf(hooks), textOf(deployed.hooks.filter(isNoTest)), deployed.namespace);
-}
 
 /** Helm orders hooks by weight and name, so their order in the record does not count. */
 function textOf(hooks: Hooks): string {
