@@ -5,6 +5,7 @@ import {
   namesSecret,
   userinfoSecrets,
   userinfoSecretsIn,
+  withoutCredentials,
   withoutSecretVariables,
 } from '../../tasks/common/core/text/secretSources';
 
@@ -43,6 +44,12 @@ describe('the sources of secrets', () => {
       assert.deepEqual(withoutSecretVariables({ [name]: 'correct-horse', PATH: '/bin' }), { PATH: '/bin' });
     });
   } // prettier-ignore
+
+  it('a program that must find no credential does not learn where one lies', () => {
+    const kept = { PATH: '/bin', HELM_PLUGINS: '/plugins', AGENT_JOBNAME: 'token file' };
+    const places = { AWS_WEB_IDENTITY_TOKEN_FILE: '/a', GOOGLE_APPLICATION_CREDENTIALS: '/b', docker_config: '/c' };
+    assert.deepEqual(withoutCredentials({ ...kept, ...places, GITHUB_TOKEN: 'correct-horse' }), kept);
+  });
 
   for (const [name, value] of [
     ['AWS_WEB_IDENTITY_TOKEN_FILE', '/var/run/token'],

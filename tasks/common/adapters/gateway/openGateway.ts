@@ -23,7 +23,7 @@ export interface GatewayOptions {
 export interface Gateway {
   /** The path of a kubeconfig that connects to the gateway. */
   kubeconfig: string;
-  /** For a program that uses this kubeconfig: a home without another kubeconfig, and a discovery cache of its own. */
+  /** For a program that uses this kubeconfig: a home and a temporary folder without another kubeconfig, and a discovery cache of its own. */
   environment: Readonly<Record<string, string>>;
   /** What kept the API server from answering, oldest first. */
   failures(): readonly TaskError[];
@@ -63,8 +63,10 @@ export async function openGateway(
     await close();
     throw error;
   }
-  const home = { HOME: own.path, USERPROFILE: own.path, KUBECACHEDIR: path.join(own.path, 'cache') };
+  const places = ['HOME', 'USERPROFILE', 'AGENT_TEMPDIRECTORY', 'TMPDIR', 'TEMP', 'TMP'];
+  const home = Object.fromEntries(places.map((name): [string, string] => [name, own.path]));
+  const cache = { KUBECACHEDIR: path.join(own.path, 'cache') };
   // Without these addresses a client cannot fall back to the service account of the agent's pod.
   const noPod = { KUBERNETES_SERVICE_HOST: '', KUBERNETES_SERVICE_PORT: '' };
-  return { kubeconfig: file, environment: { ...home, ...noPod }, failures: () => upstream.failures(), close };
+  return { kubeconfig: file, environment: { ...home, ...cache, ...noPod }, failures: () => upstream.failures(), close };
 }

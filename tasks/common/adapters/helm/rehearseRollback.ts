@@ -3,7 +3,7 @@ import { lineReader } from '../../core/text/foreignText';
 import { helmMessage } from '../../core/helm/helmFailure';
 import type { KubeObject } from '../../core/kubernetes/object';
 import type { Rehearsal } from '../../core/helm/rehearsal';
-import { withoutSecretVariables } from '../../core/text/secretSources';
+import { withoutCredentials } from '../../core/text/secretSources';
 import { cannotStart, helmEnvironment } from './helm';
 import { runProcess, type ProcessResult } from '../system/process';
 import { openGateway, unthrottled, type Gateway, type GatewayOptions } from '../gateway/openGateway';
@@ -114,7 +114,7 @@ async function runHelm(
     cwd: options.workingDirectory,
     env: {
       // Helm gets no secrets, because the gateway authenticates at the API server.
-      ...withoutSecretVariables(helmEnvironment(options.environment, gateway.kubeconfig)),
+      ...withoutCredentials(helmEnvironment(options.environment, gateway.kubeconfig)),
       ...gateway.environment,
       ...unthrottled,
     },

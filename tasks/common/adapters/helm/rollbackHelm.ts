@@ -1,10 +1,11 @@
+import { hideKubeconfig } from '../kubernetes/kubeconfig';
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { TaskError } from '../../core/failure';
 import { helmProvenance } from '../../core/helm/provenance';
 import type { RollbackHelm } from '../../core/ports';
-import { withoutSecretVariables } from '../../core/text/secretSources';
+import { withoutCredentials } from '../../core/text/secretSources';
 import { openFence } from '../gateway/openFence';
 import type { GatewayOptions } from '../gateway/openGateway';
 import { rehearseRollback } from './rehearseRollback';
@@ -36,17 +37,22 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
 
     async rehearse({ revision, applyMethod }, records, signal) {
       const isForced = applyMethod === 'ssa' && (await isHelm4(helm, signal));
-      return rehearseRollback({
-        ...gateway,
-        binary,
-        release: releaseName,
-        revision,
-        records,
-        ...(isForced ? { extraArguments: ['--force-conflicts'] } : {}),
-        workingDirectory,
-        timeoutSeconds: rehearsalSeconds,
-        signal,
-      });
+      const giveBack = hideKubeconfig(kubeconfig, folder);
+      try {
+        return await rehearseRollback({
+          ...gateway,
+          binary,
+          release: releaseName,
+          revision,
+          records,
+          ...(isForced ? { extraArguments: ['--force-conflicts'] } : {}),
+          workingDirectory,
+          timeoutSeconds: rehearsalSeconds,
+          signal,
+        });
+      } finally {
+        giveBack();
+      }
     },
 
     async rollback({ policy, lost, target, description, timeoutSeconds, endAfterSeconds, wait }) {
@@ -54,17 +60,19 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
       // Drift is part of the plan, so it must not stop an approved rollback.
       const forceConflicts = applyMethod === 'ssa';
       const fence = await openFence({ ...gateway, release: releaseName, policy, lost });
+      const giveBack = hideKubeconfig(kubeconfig, folder);
       try {
         const fenced = createReleaseHelm({
           ...helm,
           kubeconfig: fence.kubeconfig,
           // Helm gets no secrets, because the fence authenticates at the API server.
-          environment: { ...withoutSecretVariables(environment), ...fence.environment },
+          environment: { ...withoutCredentials(environment), ...fence.environment },
         });
         const options = { revision, description, timeoutSeconds, endAfterSeconds, wait, forceConflicts };
         const result = await fenced.rollback(options);
         return { result, fence: fence.record() };
       } finally {
+        giveBack();
         await fence.close();
       }
     },

@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { TaskError } from '../../core/failure';
 import { isRecord } from '../../core/kubernetes/json';
 import { standaloneKubeconfig, type KubeconfigFiles, type KubeconfigSource } from '../../core/kubernetes/kubeconfig';
+import { writeNew, type PrivateFolder } from '../agent/privateFolder';
 
 /** A credential plug-in of a kubeconfig (client.authentication.k8s.io). */
 export interface ExecPlugin {
@@ -47,11 +48,30 @@ export const kubeconfigFiles: KubeconfigFiles = {
   read: (file) => readFileSync(file),
 };
 
+/** The texts of kubeconfigs that lie in memory only, by path. */
+const unseen = new Map<string, string>();
+
+/**
+ * Keeps a kubeconfig in memory only, until the returned function is called. This process still reads it. A kubeconfig
+ * outside of `folder` is not ours and stays.
+ */
+export function hideKubeconfig(file: string, folder: PrivateFolder): () => void {
+  if (path.dirname(file) !== folder.path || unseen.has(file)) return () => undefined;
+  const text = readFileSync(file, 'utf8');
+  unseen.set(file, text);
+  rmSync(file);
+  return () => {
+    // The folder is gone if the step has ended meanwhile.
+    if (existsSync(folder.path)) writeNew(file, text);
+    unseen.delete(file);
+  };
+}
+
 /** Throws `ConnectionInvalid` if the file cannot be read. */
 export function kubeconfigSource(file: string): KubeconfigSource {
   const source = { origin: `the kubeconfig ${file}`, folder: path.dirname(path.resolve(file)) };
   try {
-    return { ...source, text: readFileSync(file, 'utf8') };
+    return { ...source, text: unseen.get(file) ?? readFileSync(file, 'utf8') };
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const message = `Reading ${source.origin}: it cannot be read (${code ?? 'unknown'}).`;

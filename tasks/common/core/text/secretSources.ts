@@ -68,6 +68,17 @@ export function environmentSecrets(environment: Environment): string[] {
   });
 }
 
+/** Variables with the place of a credential, or with a folder of a tool that keeps credentials in it. */
+const credentialPlace =
+  /(?:TOKEN|CREDENTIALS?|KEY)_?FILE$|^(?:GOOGLE_APPLICATION_CREDENTIALS|AWS_CONFIG_FILE|AZURE_CONFIG_DIR|CLOUDSDK_CONFIG|DOCKER_CONFIG|HELM_REGISTRY_CONFIG|HELM_REPOSITORY_CONFIG|NETRC|SSH_AUTH_SOCK)$/i;
+
+/** Returns the environment for a program that must find no credential, of the cluster or any other. */
+export function withoutCredentials<E extends Environment>(environment: E): E {
+  return Object.fromEntries(
+    Object.entries(withoutSecretVariables(environment)).filter(([name]) => !credentialPlace.test(name)),
+  ) as E;
+}
+
 /** Returns the environment for a child process that needs no credentials. */
 export function withoutSecretVariables<E extends Environment>(environment: E): E {
   return Object.fromEntries(
