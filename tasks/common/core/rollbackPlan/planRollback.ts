@@ -6,7 +6,7 @@ import { candidates } from './objects/candidates';
 import { planDigest } from './model/digest';
 import { recordDigest } from './model/recordDigest';
 import { changesNothing } from './execution/execution';
-import { finding, findingCodes, isRefusal, type FindingCode, type PlanFinding } from './model/findings';
+import { finding, findingCodes, isRefusal, type PlanFinding } from './model/findings';
 import { secretRedactor } from './objects/hiddenSecrets';
 import { hookFindings, plannedHooks } from './objects/hooks';
 import { irreversibleSteps, possibleMigrations } from './judging/irreversible';
@@ -137,22 +137,14 @@ export function riskOf(
   { objects, hooks }: Pick<RollbackPlan, 'objects' | 'hooks'>,
 ): Risk {
   if (findings.some(isRefusal)) return 'refused';
-  if (findings.some(raisesRisk)) return 'high';
+  // With a newer Helm nothing is lost, and everything can be repeated.
+  if (findings.some(({ code, severity }) => severity === 'warning' && code !== 'HelmNewer')) return 'high';
   return changesNothing({ objects }) && !hooks.some(({ willRun }) => willRun) ? 'none' : 'low';
 }
 
-function raisesRisk({ code, severity }: PlanFinding): boolean {
-  return severity === 'warning' && !harmlessWarnings.has(code);
-}
-
-/** Nothing is lost, and everything can be repeated. */
-const harmlessWarnings: ReadonlySet<FindingCode> = new Set<FindingCode>(['HelmNewer']);
-
-const severities = ['refusal', 'warning', 'note'] as const;
-
 /** Within a severity, one finding of each code comes first, so that a reader of the first few misses no code. */
 export function bySeverity(findings: readonly PlanFinding[]): PlanFinding[] {
-  return severities.flatMap((severity) => {
+  return (['refusal', 'warning', 'note'] as const).flatMap((severity) => {
     const ordered = findingCodes.flatMap((code) =>
       findings.filter((one) => one.severity === severity && one.code === code),
     );

@@ -146,7 +146,9 @@ function objectFor(
   { sha256 }: WorkloadPlanInputs,
 ): PlannedObject {
   const isRehearsed = rehearsed !== undefined && 'result' in rehearsed;
-  const after = isRehearsed ? rehearsed.result : withTemplate(live, past.template);
+  const after = isRehearsed
+    ? rehearsed.result
+    : { ...live, spec: { ...(live['spec'] as object), template: past.template } };
   // The rollback of a plain workload leaves the replicas alone.
   const [before, then] = [comparable(live, true), comparable(after, true)];
   const changes = changesOf(before, then);
@@ -182,8 +184,4 @@ function objectFor(
     contentDigest: sha256(canonicalJson(changes)),
     podTemplateDigest: sha256(canonicalJson(at(after, 'spec', 'template'))),
   };
-}
-
-function withTemplate(live: KubeObject, template: unknown): KubeObject {
-  return { ...live, spec: { ...(live['spec'] as object), template } };
 }

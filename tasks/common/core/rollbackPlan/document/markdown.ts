@@ -47,7 +47,8 @@ export function subjectName({ subject }: RollbackPlan): string {
 }
 
 function planOverview(plan: RollbackPlan): string {
-  return [`## ${cell(planHeading(plan))}`, riskSentence(plan), mainFindings(plan.findings), factTable(plan)]
+  const risk = `**${plan.risk === 'refused' ? 'Refused' : `Risk ${plan.risk}`}.** ${riskWords(plan)}`;
+  return [`## ${cell(planHeading(plan))}`, risk, mainFindings(plan.findings), factTable(plan)]
     .filter((part) => part !== '')
     .join('\n\n');
 }
@@ -67,10 +68,6 @@ export function riskWords({ risk, findings }: Pick<RollbackPlan, 'risk' | 'findi
     case 'none':
       return 'Nothing would change.';
   }
-}
-
-function riskSentence(plan: RollbackPlan): string {
-  return `**${plan.risk === 'refused' ? 'Refused' : `Risk ${plan.risk}`}.** ${riskWords(plan)}`;
 }
 
 function mainFindings(findings: readonly PlanFinding[]): string {

@@ -26,14 +26,16 @@ export function planSummary(plan: RollbackPlan, page = ''): string {
 }
 
 function summaryLines(plan: RollbackPlan): Line[] {
-  const { objects } = plan;
+  const { objects, findings } = plan;
   return [
-    ...findingLines(plan.findings),
+    ...findingLines(findings),
     ...factLines(plan),
     ...objects.flatMap(undoneLine),
     ...objects.flatMap(changeLine),
     ...fateLines(plan),
-    ...plan.findings.filter(({ severity, code }) => severity === 'note' && code !== 'HooksNotRehearsed').map(noteLine),
+    ...findings
+      .filter(({ severity, code }) => severity === 'note' && code !== 'HooksNotRehearsed')
+      .map(({ code, message }) => ({ text: `Note, ${code}: ${clipped(message, lineLimit)}`, rank: 9 })),
   ].map(({ text, rank }) => ({ text: harmless(`- ${cell(text)}`), rank }));
 }
 
@@ -62,10 +64,6 @@ function findingLines(findings: readonly PlanFinding[]): Line[] {
 function severityWord({ severity, allowedBy }: PlanFinding): string {
   if (severity === 'refusal') return 'Refused';
   return allowedBy === '' ? 'Warning' : `Allowed by ${allowedBy}`;
-}
-
-function noteLine({ code, message }: PlanFinding): Line {
-  return { text: `Note, ${code}: ${clipped(message, lineLimit)}`, rank: 9 };
 }
 
 function factLines(plan: RollbackPlan): Line[] {

@@ -33,7 +33,7 @@ interface FenceMeasure {
 export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure): Required<Omit<FencePolicy, 'isLeft'>> {
   const mayDelete = onlyDeletionsOf(helmMayDelete(plan));
   const isPlanned = onlyDeletionsOf(helmMayWrite(plan));
-  const rehearsed = rehearsedWrites(rehearsal);
+  const rehearsed = rehearsal?.writes.filter(({ effect }) => effect !== 'refused') ?? [];
   const hooks = hookObjects(target);
   const records = storage === 'Secret' ? 'secrets' : 'configmaps';
   const isRehearsed = (write: FenceWrite): boolean =>
@@ -61,10 +61,6 @@ export function fencePolicy({ plan, rehearsal, target, storage }: FenceMeasure):
       return object === undefined || isAssumed === true ? undefined : (wouldBe) => writeDifference(object, wouldBe);
     },
   };
-}
-
-function rehearsedWrites(rehearsal: Rehearsal | undefined): readonly RehearsedWrite[] {
-  return rehearsal?.writes.filter(({ effect }) => effect !== 'refused') ?? [];
 }
 
 function isSameTarget({ ref, resource }: RehearsedWrite, write: FenceWrite): boolean {

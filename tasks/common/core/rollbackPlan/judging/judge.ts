@@ -387,14 +387,9 @@ function heldFindings(name: string, candidate: Candidate, { rehearsal, policy }:
 /** `changes`: the rollback changes the pod template. */
 export function heldFinding(
   name: string,
-  {
-    live,
-    hold,
-    isByHand,
-    changes,
-    policy,
-  }: { live: KubeObject; hold: PodHold; isByHand: boolean; changes: boolean; policy: RollbackPolicy },
+  facts: { live: KubeObject; hold: PodHold; isByHand: boolean; changes: boolean; policy: RollbackPolicy },
 ): PlanFinding[] {
+  const { live, hold, isByHand, changes, policy } = facts;
   const held = podsHeldBack(live);
   if (!changes && held === 0) return [];
   const allowed = policy.allow.includes('PodsHeldBack');
@@ -402,20 +397,16 @@ export function heldFinding(
     ? 'its pods keep the template of the present revision'
     : `${held} of its pods have an earlier template and keep it`;
   const origin = isByHand ? ' This was set by hand; the target does not declare it.' : '';
-  const message = `${name}: ${hold.why}: ${which}.${origin} ${allowed ? allowedHold(isByHand) : heldWay(isByHand)}`;
+  const message = `${name}: ${hold.why}: ${which}.${origin} ${heldWay(isByHand, allowed)}`;
   return [finding('PodsHeldBack', message, { object: name, allowed, isMomentary: !changes })];
 }
 
-function heldWay(isByHand: boolean): string {
-  return isByHand
-    ? 'Undo that first, or let the task undo it after the rollback.'
-    : 'With allow, the task waits until somebody has replaced the pods, and fails if nobody does so within timeout.';
-}
-
-function allowedHold(isByHand: boolean): string {
-  return isByHand
+function heldWay(isByHand: boolean, allowed: boolean): string {
+  if (!isByHand)
+    return `${allowed ? 'The' : 'With allow, the'} task waits until somebody has replaced the pods, and fails if nobody does so within timeout.`;
+  return allowed
     ? 'The task undoes that after the rollback.'
-    : 'The task waits until somebody has replaced the pods, and fails if nobody does so within timeout.';
+    : 'Undo that first, or let the task undo it after the rollback.';
 }
 
 /** The number that an autoscaler has set is momentary; that Helm sets another number is not. */

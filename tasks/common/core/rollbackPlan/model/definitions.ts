@@ -26,13 +26,12 @@ export function instanceNames(instances: Instances | undefined, definition: Kube
   if (instances === undefined || instances === 'unread') return [];
   const kind = textAt(definition, 'spec', 'names', 'kind');
   return instances
-    .map(({ metadata: { name, namespace } }) => instanceName(kind, name, namespace))
+    .map(
+      ({ metadata: { name, namespace } }) =>
+        objectName({ kind, name }) + (namespace ? ` in namespace ${namespace}` : ''),
+    )
     .sort()
     .slice(0, instancesNamed);
-}
-
-function instanceName(kind: string, name: string, namespace: string | undefined): string {
-  return `${objectName({ kind, name })}${namespace === undefined || namespace === '' ? '' : ` in namespace ${namespace}`}`;
 }
 
 export function objectCount(count: number): string {

@@ -1,6 +1,5 @@
 import { canonicalJson } from './comparable';
-import type { PlannedObject, RevisionFacts, RollbackPlan, Sha256 } from './types';
-import type { PlanFinding } from './findings';
+import type { PlannedObject, RollbackPlan, Sha256 } from './types';
 
 type Undigested = Omit<RollbackPlan, 'digest'>;
 
@@ -25,48 +24,35 @@ export function isSameObject(one: PlannedObject, other: PlannedObject): boolean 
 
 /** Everything in a plan but its wording and what changes on its own: status, pods, times, autoscaled replicas. */
 function planContent(plan: Undigested): unknown {
+  const { target, targetRecord } = plan;
   return {
     version: 1,
     subject: plan.subject,
     present: plan.present?.revision ?? null,
-    target: plan.target === null ? null : targetContent(plan.target, plan.targetRecord),
+    target: target && { revision: target.revision, proof: target.proof, ...ifAny('record', targetRecord) },
     helm: plan.helm,
     allowPodDelete: plan.allowPodDelete,
     objects: sorted(plan.objects.map(objectContent)),
-    hooks: sorted(
-      plan.hooks.map(({ kind, name, event, willRun, contentDigest }) => ({
-        kind,
-        name,
-        event,
-        willRun,
-        contentDigest,
-      })),
+    hooks: sorted(plan.hooks.map((hook) => picked(hook, ['kind', 'name', 'event', 'willRun', 'contentDigest']))),
+    findings: sorted(
+      plan.findings
+        .filter(({ isMomentary }) => !isMomentary)
+        .map((finding) => picked(finding, ['code', 'severity', 'object', 'allowedBy'])),
     ),
-    findings: sorted(plan.findings.filter(({ isMomentary }) => !isMomentary).map(findingContent)),
   };
-}
-
-function targetContent({ revision, proof }: RevisionFacts, record: string): unknown {
-  return { revision, proof, ...ifAny('record', record) };
 }
 
 function objectContent(object: PlannedObject): unknown {
-  const { apiVersion, kind, namespace, name, restartsPods, owner, revisions, deletedBy, contentDigest } = object;
-  const fate = lastingFate(object);
-  const podTemplate = ifAny('podTemplate', object.podTemplateDigest);
   return {
-    apiVersion,
-    kind,
-    namespace,
-    name,
-    fate,
-    restartsPods,
-    owner,
-    revisions,
-    deletedBy,
-    contentDigest,
-    ...podTemplate,
+    ...picked(object, ['apiVersion', 'kind', 'namespace', 'name', 'restartsPods']),
+    ...picked(object, ['owner', 'revisions', 'deletedBy', 'contentDigest']),
+    fate: lastingFate(object),
+    ...ifAny('podTemplate', object.podTemplateDigest),
   };
+}
+
+function picked<T>(whole: T, names: readonly (keyof T)[]): Record<string, unknown> {
+  return Object.fromEntries(names.map((name) => [name, whole[name]]));
 }
 
 /** Plans of earlier versions do not have these fields, and their digests must not change. */
@@ -77,10 +63,6 @@ function ifAny(name: string, text: string): Record<string, string> {
 /** Whether a Job with a time to live is created, patched or kept depends on the moment, so these are one fate. */
 export function lastingFate({ fate, mayRunAgain }: PlannedObject): string {
   return mayRunAgain && (fate === 'kept' || fate === 'patched' || fate === 'created') ? 'applied' : fate;
-}
-
-function findingContent({ code, severity, object, allowedBy }: PlanFinding): unknown {
-  return { code, severity, object, allowedBy };
 }
 
 /** The API server and Helm guarantee no order. */

@@ -44,21 +44,16 @@ export function contentOf(
   return { target, written, workload: workloadOf(states) };
 }
 
-/** Leaves out changes of fields that no revision declares: the API server or a controller makes them. */
+/**
+ * Leaves out changes of fields that no revision declares, and injected authorities: the API server or a controller
+ * makes them. The API server turns the `stringData` of a Secret into `data`.
+ */
 export function lastingChanges(changes: readonly Difference[], declarations: readonly KubeObject[]): Difference[] {
   return changes.filter(
     ({ path }) =>
-      !isInjected(path) &&
-      (isSecretData(path) || declarations.some((declared) => valueAt(declared, path) !== undefined)),
+      path.at(-1) !== 'caBundle' &&
+      (path[0] === 'data' || declarations.some((declared) => valueAt(declared, path) !== undefined)),
   );
-}
-
-function isSecretData([first]: Difference['path']): boolean {
-  return first === 'data';
-}
-
-function isInjected(path: Difference['path']): boolean {
-  return path.at(-1) === 'caBundle';
 }
 
 export function workloadOf({ after, target }: ObjectStates): unknown {

@@ -1,4 +1,3 @@
-import type { KubeObject } from '../../kubernetes/object';
 import { hookObject, objectName } from '../../kubernetes/manifest';
 import type { Hook, Revision } from '../../release/release';
 import { canonicalJson, comparable } from '../model/comparable';
@@ -58,12 +57,8 @@ function placeOf({ kind, name, manifest }: Hook, { namespace, served, sha256 }: 
     resource: pluralOf(ref, served),
     namespace: ref.namespace ?? '',
     name,
-    contentDigest: sha256(canonicalJson(hiddenHook(object))),
+    contentDigest: sha256(canonicalJson(hidden({ target: comparable(object, false) }).target)),
   };
-}
-
-function hiddenHook(object: KubeObject): KubeObject | undefined {
-  return hidden({ target: comparable(object, false) }).target;
 }
 
 export function hookFindings(hooks: readonly PlannedHook[]): PlanFinding[] {

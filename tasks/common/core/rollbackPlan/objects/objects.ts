@@ -33,10 +33,6 @@ const restraining = new Set([
   'admissionregistration.k8s.io/MutatingAdmissionPolicyBinding',
 ]);
 
-function isRestraining(ref: { apiVersion: string; kind: string }): boolean {
-  return restraining.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`);
-}
-
 /** Helm's update compares exactly (pkg/kube/client.go); its uninstall is less strict. */
 export function isKeptByPolicy(live: KubeObject | undefined): boolean {
   return live?.metadata.annotations?.['helm.sh/resource-policy'] === 'keep';
@@ -117,7 +113,8 @@ function identityOf({ ref, write, live, last, target, owner = '' }: Candidate, s
 }
 
 function deletionFacts({ ref, instances, live }: Candidate): Pick<PlannedObject, 'goWithIt' | 'deletedBy'> {
-  return { goWithIt: instanceNames(instances, live), deletedBy: isRestraining(ref) ? 'helm' : 'task' };
+  const isRestraining = restraining.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`);
+  return { goWithIt: instanceNames(instances, live), deletedBy: isRestraining ? 'helm' : 'task' };
 }
 
 type WrittenFacts = Pick<PlannedObject, 'diff' | 'diffCut' | 'drift' | 'changes' | 'images' | 'restartsPods'>;

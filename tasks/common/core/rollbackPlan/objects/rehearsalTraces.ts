@@ -3,7 +3,7 @@ import { isHand, isItsOwn, ownersOf, writersOf, type FieldOwner } from '../../ku
 import { changesOf, type Difference } from '../../kubernetes/fieldDifferences';
 import { pathText, type Path } from '../../kubernetes/fieldPath';
 import type { KubeObject } from '../../kubernetes/object';
-import { objectName } from '../../kubernetes/manifest';
+import { objectName, refOf } from '../../kubernetes/manifest';
 import { lastWrites, type Rehearsal } from '../../helm/rehearsal';
 import { isMadeUpAnew } from '../model/changes';
 import { comparable } from '../model/comparable';
@@ -14,22 +14,16 @@ import { comparable } from '../model/comparable';
  * server records a manager's name and not its credentials.
  */
 
-/** A clause, for example «Deployment/web was deleted». */
-type Trace = string;
-
+/** Clauses, for example «Deployment/web was deleted». */
 export function tracesOf(
   before: ReadonlyMap<string, KubeObject>,
   after: ReadonlyMap<string, KubeObject>,
-): readonly Trace[] {
+): readonly string[] {
   return [...new Set([...before.keys(), ...after.keys()])].flatMap((key) => {
     const clause = traceOf(before.get(key), after.get(key));
     const object = after.get(key) ?? before.get(key);
-    return clause === undefined || object === undefined ? [] : [`${objectName(namedOf(object))} ${clause}`];
+    return clause === undefined || object === undefined ? [] : [`${objectName(refOf(object))} ${clause}`];
   });
-}
-
-function namedOf({ kind, metadata }: KubeObject): { kind: string; name: string } {
-  return { kind, name: metadata.name };
 }
 
 function traceOf(before: KubeObject | undefined, after: KubeObject | undefined): string | undefined {
