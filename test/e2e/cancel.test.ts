@@ -125,7 +125,7 @@ describe('a cancelled pipeline', () => {
     await running.job.waitForLine(/Follow revision 2/);
     const { end, tookMs } = await cancelled(running);
     assertCancelled(end, tookMs);
-    assert.match(end.log, /It is marked failed and left as it is \(onInterrupted: keep\)/);
+    assert.match(end.log, /It is marked failed and kept \(onInterrupted: keep\)/);
     assert.equal(await s.history(), '1 superseded, 2 failed');
   });
 

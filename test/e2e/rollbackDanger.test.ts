@@ -156,7 +156,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
     assert.deepEqual(done.report?.restoredObjects, ['Service/web']);
     assert.equal(await s.field('/api/v1/namespaces/$ns/services/web', owner), 'web');
     assert.ok(await s.live(configMap('new')), 'What another release has taken is not deleted.');
-    assert.match(done.log, /ConfigMap\/new is left as it is: since the plan it has come to belong to release other/);
+    assert.match(done.log, /ConfigMap\/new is not deleted: since the plan it has come to belong to release other/);
 
     await s.cluster.runKubectl('--namespace', s.namespace, 'delete', 'secret', 'sh.helm.release.v1.web.v1');
     assertEnd(await rollBack(s, planned), 'alreadyThere');

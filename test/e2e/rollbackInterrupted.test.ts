@@ -41,7 +41,7 @@ describe('an interrupted rollback', () => {
 
         const done = await rollBack(s, planned, { helm });
         assertEnd(done, 'rolledBack');
-        assert.match(done.log, /It is done again/);
+        assert.match(done.log, /Helm runs again/);
         assert.equal(await s.history(), '1 superseded, 2 superseded, 3 deployed');
         assert.equal(await s.field(configMap('web'), 'data.text'), 'one');
         assert.deepEqual(done.report?.deletedObjects, ['ConfigMap/new']);
@@ -148,7 +148,7 @@ describe('an interrupted rollback', () => {
 
     const done = await rollBack(s, planned, { helm });
     assertEnd(done, 'rolledBack');
-    assert.match(done.log, /carried on/);
+    assert.match(done.log, /It is resumed/);
     assert.equal(await s.live(configMap('new')), undefined);
     assert.ok((await s.marks()).includes('3 verified=3'));
     assertEnd(await rollBack(s, planned, { helm }), 'alreadyThere');

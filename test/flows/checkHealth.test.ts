@@ -3,7 +3,8 @@ import { TaskError } from '../../tasks/common/core/failure';
 import type { HealthReport } from '../../tasks/common/core/report/healthReport';
 import type { HealthRequest } from '../../tasks/common/core/inputs/healthRequest';
 import { unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
-import { checkHealth, type HealthContext } from '../../tasks/common/flows/rollout/checkHealth';
+import { checkHealth } from '../../tasks/common/flows/rollout/checkHealth';
+import type { HealthContext } from '../../tasks/common/flows/rollout/healthTargets';
 import type { Disturbance } from '../support/fakes/disturbance';
 import {
   chart,

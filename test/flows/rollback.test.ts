@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { Hook } from '../../tasks/common/core/release/release';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
-import type { RollbackHelm } from '../../tasks/common/core/ports';
+import type { Cluster, RollbackHelm } from '../../tasks/common/core/ports';
 import type { FindingCode } from '../../tasks/common/core/rollbackPlan/model/findings';
 import { defaultPolicy, type RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import { plainWorkloadsLock, type RollbackTaskRequest } from '../../tasks/common/core/inputs/rollbackRequest';
@@ -596,4 +596,40 @@ describe('a rollback of plain workloads over fakes', function () {
     );
     assert.deepEqual(images(on), ['1', '2', '3']);
   });
+
+  it('the lease is lost while the workloads are followed: the ending says that, and not that somebody cancelled', async () => {
+    const on = await begin({ history: [], live: names.map((name) => deployment(name, name === 'c' ? 'slow' : '1')) });
+    for (const name of names) {
+      const live = liveObject(on.cluster, deployment(name, '1'));
+      assert.ok(live !== undefined);
+      on.cluster.put({ ...live, spec: deployment(name, '2')['spec'] });
+    }
+    await on.time.sleep(10_000, never);
+    const digest = await planPlain(on);
+    const done = await undo(on, digest, {}, (start) => {
+      const cluster: Cluster = {
+        ...start.cluster,
+        async patch(ref, patch, options) {
+          const patched = await start.cluster.patch(ref, patch, options);
+          if (ref.name === 'c' && options?.dryRun !== true) takeLease(on);
+          return patched;
+        },
+      };
+      return rollBackWorkloads({ ...start, cluster });
+    });
+    assert.equal(outcome(done), 'failed LeaseLost', done.report?.report.message);
+    assert.match(done.report?.report.message ?? '', /Another run has taken the lock over/);
+  });
+
+  function takeLease(on: Scene): void {
+    const lease = [...on.cluster.objects.values()].find(({ kind }) => kind === 'Lease');
+    assert.ok(lease !== undefined);
+    const { leaseTransitions } = lease['spec'] as { leaseTransitions?: number };
+    const spec = {
+      ...(lease['spec'] as object),
+      holderIdentity: 'other',
+      leaseTransitions: (leaseTransitions ?? 0) + 1,
+    };
+    on.cluster.put({ ...lease, spec });
+  }
 });

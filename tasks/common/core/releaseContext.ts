@@ -104,7 +104,7 @@ export type ReleaseRollbackStart = PlainStart & {
   rollbackHelm: RollbackHelm;
 };
 
-export type RollbackContext = ReleaseContext & RollbackParts;
+export type RollbackContext = ReleaseContext & RollbackParts & { deadline: Date };
 
 /** Nothing in it is used to change anything. */
 export type ReleasePlanContext = Pick<

@@ -45,7 +45,11 @@ export async function automaticRollback(
   const mark = firstMark(history.filter(({ revision }) => revision > target.revision));
   if (mark !== undefined) return notRolledBack(context, failed, irreversible(context, mark));
   stopIfCancelled(context.signal);
-  const base = await planBase(context, chainFrom(history, target), target, target.manifest);
+  const base = await planBase(context, {
+    chain: chainFrom(history, target),
+    good: target,
+    wantedManifest: target.manifest,
+  });
   const untouched = await untouchedConflicts(context, history, target);
   const untouchedKeys = new Set(untouched.map(({ ref }) => objectKey(ref)));
   const isRestored = story.revisionBefore === target.revision;

@@ -52,7 +52,7 @@ export async function foresee(
     const { plan } = await within(
       clock,
       mostMs(context),
-      planOnBase(bounded, history, rollback, base),
+      planOnBase(bounded, history, { rollback, base }),
       'The rehearsal did not end',
     );
     const touched = plan.objects.filter((planned) => !untouched.has(objectKey(refOfPlanned(planned))));

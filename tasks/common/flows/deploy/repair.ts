@@ -81,23 +81,18 @@ async function underLease(start: RepairStart, story: Story, lease: Lease, left: 
 }
 
 async function putInOrder(context: RepairContext, story: Story, begun: Work | undefined): Promise<Ending> {
-  const { agent, lease, request, storage } = context;
+  const { agent, request, storage } = context;
   if (begun === undefined) {
     agent.log('No change was begun.');
     return wellEnded;
   }
-  const found = await insist(context, () => storage.history());
-  const dead = found.at(-1);
-  if (dead !== undefined && isPending(found)) {
-    if (!isOurs(dead, begun, lease)) throw pendingRefusal(dead, 'it is not what this step had begun');
-    await bury(context, dead, 'its step was interrupted');
-  }
+  const dead = await recoverDead(context, begun);
   const history = await restoreHistory(context, await insist(context, () => storage.history()));
   const last = history.at(-1);
   if (last === undefined || isUnmade(begun, last)) {
     agent.log(
       last === undefined && begun.action === 'uninstall'
-        ? 'The release is uninstalled: nothing is to be done.'
+        ? 'The release is uninstalled, so there is nothing to do.'
         : `Helm had not made revision ${begun.revision} yet: nothing of the release was changed.`,
     );
     story.serving = servingIn(history);
@@ -105,19 +100,29 @@ async function putInOrder(context: RepairContext, story: Story, begun: Work | un
   }
   if (isVerified(last) || (await gotHealthy(context, last))) {
     story.serving = { revision: last.revision, health: 'healthy' };
-    agent.log(`Revision ${last.revision} is healthy all the same: nothing is to be done.`);
+    agent.log(`Revision ${last.revision} is healthy, so there is nothing to do.`);
     return isOfRollback(last) ? { ...wellEnded, outcome: 'rolledBack' } : wellEnded;
   }
   if (wasInterrupted(last)) await removeHooks(context, last);
-  const ending = interrupted(`Revision ${last.revision} was interrupted before it was seen healthy`);
-  return request.onInterrupted === 'keep'
-    ? keep(context, last, ending)
-    : goBack(
-        context,
-        story,
-        { history, last, isBuried: (dead?.revision === last.revision && isPending(found)) || isBuried(last) },
-        ending,
-      );
+  const message = `Revision ${last.revision} was interrupted before it was seen healthy`;
+  const ending = endingFor('cancelled', 'Cancelled', message);
+  if (request.onInterrupted === 'keep') return keep(context, last, ending);
+  return rollBack(
+    context,
+    story,
+    { history, last, isDead: dead?.revision === last.revision || isBuried(last) },
+    ending,
+  );
+}
+
+/** Marks a pending revision of this step failed, and returns it. */
+async function recoverDead(context: RepairContext, begun: Work): Promise<Revision | undefined> {
+  const history = await insist(context, () => context.storage.history());
+  const dead = isPending(history) ? history.at(-1) : undefined;
+  if (dead === undefined) return undefined;
+  if (!isOurs(dead, begun, context.lease)) throw pendingRefusal(dead, 'it is not what this step had begun');
+  await bury(context, dead, 'its step was interrupted');
+  return dead;
 }
 
 /** The pending revision may belong to another run, which is at work by now or died before this step. */
@@ -131,10 +136,6 @@ function isOurs(pending: Revision, begun: Work, { previous }: Lease): boolean {
  */
 function isUnmade({ action, revision }: Work, last: Revision): boolean {
   return last.revision < revision && action !== 'rollback' && !isBuried(last);
-}
-
-function interrupted(message: string): Ending {
-  return endingFor('cancelled', 'Cancelled', message);
 }
 
 /**
@@ -158,7 +159,7 @@ async function keep(context: RepairContext, last: Revision, ending: Ending): Pro
     const change = { status: 'failed', description: cancelledDescription } as const;
     await insist(context, () => context.storage.update(last.revision, change));
   }
-  const message = `${ending.message} It is marked failed and left as it is (onInterrupted: keep).`;
+  const message = `${ending.message} It is marked failed and kept (onInterrupted: keep).`;
   context.agent.log(message);
   return { ...ending, message };
 }
@@ -167,13 +168,13 @@ interface Found {
   history: readonly Revision[];
   last: Revision;
   /** Helm died at this revision, so its record does not say how far Helm came. */
-  isBuried: boolean;
+  isDead: boolean;
 }
 
-async function goBack(context: RepairContext, story: Story, found: Found, ending: Ending): Promise<Ending> {
+async function rollBack(context: RepairContext, story: Story, found: Found, ending: Ending): Promise<Ending> {
   const { history, last } = found;
   const target = rollbackTarget(history, last.revision)?.revision;
-  if (!found.isBuried && target?.status === 'deployed' && changedNothing(last, 'pre-upgrade')) {
+  if (!found.isDead && target?.status === 'deployed' && changedNothing(last, 'pre-upgrade')) {
     story.serving = { revision: target.revision, health: 'unknown' };
     const message = `${ending.message} It had changed nothing of the release: revision ${target.revision} serves as before.`;
     context.agent.log(message);
@@ -194,7 +195,7 @@ async function removeFirst(
   ending: Ending,
 ): Promise<Ending> {
   if (sinceUninstall(history).some((one) => one !== last && one.status !== 'failed')) {
-    return { ...ending, message: `${ending.message} There is no revision that it could be returned to.` };
+    return { ...ending, message: `${ending.message} There is no revision to roll back to.` };
   }
   const problem = await group(context, 'Uninstall the interrupted first install', () =>
     removeRelease(context, story, last),

@@ -39,7 +39,11 @@ export async function removeRelease(
   const history = await insist(context, () => storage.history());
   stopIfCancelled(context.signal);
   await beginWork(context, story, { action: 'uninstall', revision: revision.revision });
-  const given = await giveBase(context, history, [...chainFrom(history, undefined)], undefined, '');
+  const given = await giveBase(context, history, {
+    chain: chainFrom(history, undefined),
+    good: undefined,
+    wantedManifest: '',
+  });
   // An uninstall removes everything, so only what stays is news.
   story.leftovers.push(...(given?.leftovers ?? []).filter(({ keptBecause }) => keptBecause !== ''));
   const { result, hooks } = await onBase(context, given, history, () =>

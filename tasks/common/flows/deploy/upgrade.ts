@@ -59,7 +59,7 @@ export async function upgrade(
   const events = isInstall(seen) ? ['pre-install', 'post-install'] : ['pre-upgrade', 'post-upgrade'];
   const { result, hooks } = await onBase(context, given, seen.history, () =>
     whileHooksRun(context, seen.rendering.hooks, events, async (hopeless) => {
-      const run = await runUpgrade(context, seen, wait, deadline, hopeless, { said, ...(logs && { logs }) });
+      const run = await runUpgrade(context, seen, { wait, deadline, hopeless, said, ...(logs && { logs }) });
       ({ followed } = run);
       if (followed !== undefined) story.found = endingOfRollout(followed.verdict);
       return run.result;
@@ -108,7 +108,15 @@ async function baseForUpgrade(context: DeployContext, seen: ReleaseSnapshot): Pr
   );
   // With reused values, Helm takes those of the last revision, so the values of a failed revision would come back.
   const config = reusesValues(context.request) && !seen.isUnfinishedRollback ? good?.config : undefined;
-  return giveBase(context, seen.history, chain, good, seen.rendering.manifest, config);
+  return giveBase(context, seen.history, { chain, good, wantedManifest: seen.rendering.manifest }, config);
+}
+
+interface UpgradeRun extends Pick<RolloutOptions, 'said' | 'logs'> {
+  /** Helm waits until all is ready, because it runs hooks then. */
+  wait: boolean;
+  deadline: Date;
+  /** Aborts when a hook can no longer succeed. */
+  hopeless: AbortSignal;
 }
 
 /**
@@ -118,10 +126,7 @@ async function baseForUpgrade(context: DeployContext, seen: ReleaseSnapshot): Pr
 async function runUpgrade(
   context: DeployContext,
   seen: ReleaseSnapshot,
-  wait: boolean,
-  deadline: Date,
-  hopeless: AbortSignal,
-  telling: Pick<RolloutOptions, 'said' | 'logs'>,
+  { wait, deadline, hopeless, ...logging }: UpgradeRun,
 ): Promise<{ result: HelmResult; followed: RolloutEnd | undefined }> {
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
@@ -129,7 +134,7 @@ async function runUpgrade(
   const objects = wait ? await wantedObjects(cluster, seen.rendering.manifest, namespace) : [];
   const memory = wait ? await memoryBesideHelm(context, seen, objects) : undefined;
   hopeless.addEventListener('abort', () => {
-    context.agent.log('  This hook can no longer succeed: Helm need not wait for it any longer, and is told to stop.');
+    context.agent.log('  This hook can no longer succeed, so Helm is told to stop.');
   });
   // Helm makes a revision even when it is interrupted at its start.
   stopIfCancelled(signal);
@@ -149,7 +154,7 @@ async function runUpgrade(
     memory,
     earlier: seen.history,
     stop: helmEnded.signal,
-    ...telling,
+    ...logging,
   }).then(
     (end) => {
       if (end.end === 'failed') giveUp.abort();

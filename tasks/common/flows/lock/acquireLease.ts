@@ -182,23 +182,26 @@ async function write(
 
 const unusable: readonly FailureReason[] = ['PermissionDenied', 'ApplyRejected', 'KindNotServed'];
 
-async function afterError(contest: Contest, error: TaskError): Promise<Acquired | undefined> {
+async function afterRefusal(contest: Contest, error: TaskError): Promise<Acquired | undefined> {
   const { agent, clock, request, signal } = contest.context;
+  // A restarting API server refuses everything for a moment, so one refused write is tried again.
+  if (contest.seen !== undefined && !contest.wasDenied) {
+    contest.wasDenied = true;
+    await clock.sleep(retryMs, signal);
+    return undefined;
+  }
+  const message = unusableMessage(lockedOf(contest.context), error.message);
+  if (request.lock === 'required') throw new TaskError(error.reason, message, { cause: error, facts: error.facts });
+  agent.warning(`${message} Until then nothing keeps another run from changing the release at the same time.`);
+  return { state: 'unlocked' };
+}
+
+async function afterError(contest: Contest, error: TaskError): Promise<Acquired | undefined> {
+  const { clock, signal } = contest.context;
   const isServersFault = Number(error.facts['status'] ?? 0) >= 500;
   if (error.reason === 'Conflict') return undefined;
   if (error.reason === 'NamespaceMissing') return { state: 'later' };
-  if (unusable.includes(error.reason) && !isServersFault) {
-    // A restarting API server refuses everything for a moment, so one refused write is tried again.
-    if (contest.seen !== undefined && !contest.wasDenied) {
-      contest.wasDenied = true;
-      await clock.sleep(retryMs, signal);
-      return undefined;
-    }
-    const message = unusableMessage(lockedOf(contest.context), error.message);
-    if (request.lock === 'required') throw new TaskError(error.reason, message, { cause: error, facts: error.facts });
-    agent.warning(`${message} Until then nothing keeps another run from changing the release at the same time.`);
-    return { state: 'unlocked' };
-  }
+  if (unusable.includes(error.reason) && !isServersFault) return afterRefusal(contest, error);
   // If the lease was never read, the step reports the unreachable cluster soon.
   const mayPass = error.reason === 'ClusterUnreachable' || isServersFault;
   if (!mayPass || contest.seen === undefined || waitedMs(contest) >= contest.limitMs) throw error;

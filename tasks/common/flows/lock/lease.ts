@@ -71,12 +71,8 @@ function leaseKeeper(context: LeaseContext): Keeper {
     acquire: () => (request.lock === 'off' ? Promise.resolve() : acquire()),
     async beat() {
       while (!ended.signal.aborted && !lost.signal.aborted) {
-        if (holding !== undefined) {
-          await keepRenewing(holding);
-        } else {
-          guard.alive(0);
-          await clock.sleep(renewMs, ended.signal);
-        }
+        if (holding === undefined) guard.alive(0);
+        await (holding === undefined ? clock.sleep(renewMs, ended.signal) : keepRenewing(holding));
       }
     },
     async end() {
@@ -91,13 +87,9 @@ function leaseKeeper(context: LeaseContext): Keeper {
         return previous;
       },
       lost: lost.signal,
-      confirm: async () => {
-        if (holding !== undefined) await confirm(holding);
-      },
+      confirm: () => (holding === undefined ? Promise.resolve() : confirm(holding)),
       begin,
-      settled: async () => {
-        if (holding !== undefined) await noteSettled(holding);
-      },
+      settled: () => (holding === undefined ? Promise.resolve() : noteSettled(holding)),
       acquireNow,
       leaveToExpire() {
         isLeftToExpire = true;

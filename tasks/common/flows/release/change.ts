@@ -25,7 +25,10 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
       await storage.keepCopy(revision);
     },
     copyOf: (revision) => storage.copyOf(revision),
-    dropCopy: (revision) => storage.dropCopy(revision),
+    async dropCopy(revision) {
+      await lease.confirm();
+      await storage.dropCopy(revision);
+    },
     async keepObjects(objects) {
       await lease.confirm();
       return storage.keepObjects(objects);

@@ -75,7 +75,8 @@ export async function liveState(context: DriftContext, manifest: string, release
     if (ref === undefined) return Promise.resolve({ ...unserved(placeOf(object, release)), notes: [] });
     // `ref` has the version of the object's last declaration.
     const earlier = (declared[index] ?? []).filter((each) => each !== object && each.apiVersion === object.apiVersion);
-    return examineAny(context, { ref, declared: object }, earlier, listed.get(objectKey(ref)), release);
+    const sought = { object: { ref, declared: object }, listed: listed.get(objectKey(ref)), release };
+    return examineAny(context, sought, earlier);
   });
   return {
     drifts: found.flatMap(({ drift }) => drift ?? []),
@@ -159,29 +160,25 @@ function keyRef({ apiVersion, kind, metadata }: KubeObject): ObjectRef {
 }
 
 /** An object that matches one of its declarations has no drift. */
-async function examineAny(
-  context: DriftContext,
-  object: DeclaredObject,
-  earlier: readonly KubeObject[],
-  listed: KubeObject | undefined,
-  release: ReleaseName,
-): Promise<Examined> {
-  const examined = await examine(context, object, listed, release);
+async function examineAny(context: DriftContext, sought: Sought, earlier: readonly KubeObject[]): Promise<Examined> {
+  const examined = await examine(context, sought);
   if (examined.drift?.drift !== 'changed') return examined;
   for (const declared of earlier) {
-    const other = await examine(context, { ...object, declared }, listed, release);
+    const other = await examine(context, { ...sought, object: { ...sought.object, declared } });
     if (other.drift === undefined) return other;
   }
   return examined;
 }
 
-/** `listed` lacks the managed fields, so an object that differs is read whole, and again if it changed meanwhile. */
-async function examine(
-  { cluster, signal }: DriftContext,
-  object: DeclaredObject,
-  listed: KubeObject | undefined,
-  release: ReleaseName,
-): Promise<Examined> {
+interface Sought {
+  object: DeclaredObject;
+  /** The object as a list has it, without the managed fields. */
+  listed: KubeObject | undefined;
+  release: ReleaseName;
+}
+
+/** An object that differs is read whole, and again if it changed meanwhile. */
+async function examine({ cluster, signal }: DriftContext, { object, listed, release }: Sought): Promise<Examined> {
   const { ref } = object;
   const sent: DeclaredObject = { ref, declared: asHelmSends(object, release) };
   let live = listed;

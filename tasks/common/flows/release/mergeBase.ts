@@ -41,16 +41,18 @@ export interface PlannedBase {
 type BaseContext = Pick<ReleaseContext, 'agent' | 'cluster' | 'namespace'> &
   Partial<Pick<ReleaseContext, 'preexisting'>> & { request: { releaseName: string } };
 
-/**
- * `chain` has the revisions, oldest first, whose objects and fields may be live, up to the last of the history. An
- * object for which `isDecided` returns true stays in the base, because other code judges it.
- */
+interface BaseOptions {
+  /** The revisions, oldest first, whose objects and fields may be live, up to the last of the history. */
+  chain: readonly Revision[];
+  good: Revision | undefined;
+  wantedManifest: string;
+  /** An object for which this returns true stays in the base, because other code judges it. */
+  isDecided?: (key: string) => boolean;
+}
+
 export async function planBase(
   context: BaseContext,
-  chain: readonly Revision[],
-  good: Revision | undefined,
-  wantedManifest: string,
-  isDecided: (key: string) => boolean = () => false,
+  { chain, good, wantedManifest, isDecided = () => false }: BaseOptions,
 ): Promise<PlannedBase | undefined> {
   const edited = chain.at(-1);
   if (edited === undefined) return undefined;
@@ -83,21 +85,19 @@ export async function rollbackBase(
   const chain = dead === undefined ? failed : [dead, ...failed];
   if (chain.length < 2) return undefined;
   const known = new Set(manifestObjects(last.manifest).map((object) => manifestKey(object, context.namespace)));
-  return planBase(context, chain, good, target.manifest, (key) => known.has(key));
+  return planBase(context, { chain, good, wantedManifest: target.manifest, isDecided: (key) => known.has(key) });
 }
 
 /** Plans the base, puts it into Helm's record, and logs the leftovers. */
 export async function giveBase(
   context: ReleaseContext,
   history: readonly Revision[],
-  chain: readonly Revision[],
-  good: Revision | undefined,
-  wantedManifest: string,
+  options: BaseOptions,
   config?: Readonly<Record<string, unknown>>,
 ): Promise<GivenBase | undefined> {
-  const planned = await planBase(context, chain, good, wantedManifest);
+  const planned = await planBase(context, options);
   if (planned === undefined) return undefined;
-  const isUninstall = wantedManifest === '';
+  const isUninstall = options.wantedManifest === '';
   const given = await giveRecord(context, history, planned, config);
   logLeftovers(
     context.agent,

@@ -2,31 +2,22 @@ import { endingFor, endingOfRollout, reportedObjects } from '../../core/report/e
 import { asTaskError, type FailureReason, type TaskError } from '../../core/failure';
 import type { HealthEnding, HealthReport } from '../../core/report/healthReport';
 import { healthOf } from '../../core/report/healthReport';
-import type { HealthRequest } from '../../core/inputs/healthRequest';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { objectName } from '../../core/kubernetes/manifest';
-import type { ReleaseStorage } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
-import type { RolloutContext } from '../../core/releaseContext';
 import { causesOf, type RolloutVerdict } from '../../core/rollout/verdict';
 import { collectEvidence, sayEvidence } from './evidence';
-import { healthTargets, type HealthTargets } from './healthTargets';
+import { healthTargets, type HealthContext, type HealthTargets } from './healthTargets';
 import { group, later } from '../steps/phase';
 import { verify } from '../release/record';
 import { workloadLogs } from './podLogs';
 import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 
-export interface HealthContext extends RolloutContext {
-  request: HealthRequest;
-  /** Helm's storage, if the request names a release. */
-  storage: ReleaseStorage | undefined;
-}
-
 /** Throws only errors of the request itself. */
 export async function checkHealth(context: HealthContext): Promise<HealthReport> {
   const startedAt = context.clock.now();
   try {
-    return await look(context, startedAt);
+    return await check(context, startedAt);
   } catch (thrown) {
     const error = asTaskError(thrown);
     if (questionIsWrong.has(error.reason)) throw error;
@@ -64,12 +55,10 @@ function unknownHealth(context: HealthContext, startedAt: Date, error: TaskError
   };
 }
 
-async function look(context: HealthContext, startedAt: Date): Promise<HealthReport> {
-  const { agent, clock, cluster, namespace, request, storage } = context;
-  const targets = await group(context, 'Look at what is to be checked', async () => {
-    const found = await healthTargets(cluster, storage, request, namespace, (line) => {
-      agent.log(line);
-    });
+async function check(context: HealthContext, startedAt: Date): Promise<HealthReport> {
+  const { agent, clock, namespace, request, storage } = context;
+  const targets = await group(context, 'Find the objects to check', async () => {
+    const found = await healthTargets(context);
     const { revision } = found;
     if (revision !== undefined && revision.status !== 'deployed') {
       agent.log(

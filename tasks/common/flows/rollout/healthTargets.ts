@@ -6,6 +6,13 @@ import { objectKey, refOf } from '../../core/kubernetes/manifest';
 import type { Cluster, ReleaseStorage } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import { wantedObjects, type WantedObject } from '../release/wantedObjects';
+import type { RolloutContext } from '../../core/releaseContext';
+
+export interface HealthContext extends RolloutContext {
+  request: HealthRequest;
+  /** Helm's storage of the release, if the request names a release. */
+  storage: ReleaseStorage | undefined;
+}
 
 export interface HealthTargets {
   objects: readonly WantedObject[];
@@ -15,17 +22,11 @@ export interface HealthTargets {
 }
 
 /** Throws for a name that does not exist, which is not the same as an object that is not ready. */
-export async function healthTargets(
-  cluster: Cluster,
-  storage: ReleaseStorage | undefined,
-  request: HealthRequest,
-  namespace: string,
-  say: (line: string) => void,
-): Promise<HealthTargets> {
-  const named = await namedWorkloads(cluster, request.workloads, namespace);
-  const selected =
-    request.selector === undefined ? [] : await selectedWorkloads(cluster, request.selector, namespace, say);
-  const release = storage === undefined ? undefined : await releaseTargets(cluster, storage, request, namespace);
+export async function healthTargets(context: HealthContext): Promise<HealthTargets> {
+  const { request, storage } = context;
+  const named = await namedWorkloads(context, request.workloads);
+  const selected = request.selector === undefined ? [] : await selectedWorkloads(context, request.selector);
+  const release = storage === undefined ? undefined : await releaseTargets(context, storage);
   const byKey = new Map([...named, ...selected, ...(release?.objects ?? [])].map((object) => [object.key, object]));
   return { objects: [...byKey.values()], revision: release?.revision, rollbackTo: release?.rollbackTo };
 }
@@ -50,9 +51,8 @@ function target(ref: ObjectRef, declared: KubeObject): WantedObject {
 }
 
 async function namedWorkloads(
-  cluster: Cluster,
+  { cluster, namespace }: HealthContext,
   names: readonly WorkloadName[],
-  namespace: string,
 ): Promise<WantedObject[]> {
   const read = readerOf(cluster, names);
   return allOrAllMistakes(names.map((name) => namedWorkload(cluster, read, name, namespace)));
@@ -131,10 +131,8 @@ const selectable: readonly (readonly [string, string])[] = [
 const mostlyOwned: ReadonlySet<string> = new Set(['Pod', 'ReplicaSet']);
 
 async function selectedWorkloads(
-  cluster: Cluster,
+  { agent, cluster, namespace }: HealthContext,
   labelSelector: string,
-  namespace: string,
-  say: (line: string) => void,
 ): Promise<WantedObject[]> {
   const lists = await Promise.all(
     selectable.map(async ([apiVersion, kind]) => {
@@ -153,7 +151,7 @@ async function selectedWorkloads(
     independent.length > 0 && mostlyOwned.has(kind) && error.reason === 'PermissionDenied';
   throwTogether(unread.filter((each) => !isSpared(each)).map(({ error }) => error));
   for (const { kind, error } of unread) {
-    say(`${kind} objects that belong to no other workload are not looked for: ${error.message}`);
+    agent.log(`${kind} objects that belong to no other workload are not looked for: ${error.message}`);
   }
   if (independent.length === 0) {
     throw new TaskError(
@@ -173,10 +171,8 @@ function selectorError(error: TaskError, labelSelector: string): TaskError {
 }
 
 async function releaseTargets(
-  cluster: Cluster,
+  { cluster, namespace, request }: HealthContext,
   storage: ReleaseStorage,
-  request: HealthRequest,
-  namespace: string,
 ): Promise<HealthTargets> {
   const history = await storage.history();
   const state = releaseState(history);

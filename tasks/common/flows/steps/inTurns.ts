@@ -11,10 +11,17 @@ export async function inTurns<T, R>(
 ): Promise<R[]> {
   const results: R[] = [];
   const rest = items.entries();
+  let hasFailed = false;
   const worker = async (): Promise<void> => {
     for (const [index, item] of rest) {
-      stopIfCancelled(signal);
-      results[index] = await work(item, index);
+      if (hasFailed) return;
+      try {
+        stopIfCancelled(signal);
+        results[index] = await work(item, index);
+      } catch (error) {
+        hasFailed = true;
+        throw error;
+      }
     }
   };
   await Promise.all(Array.from({ length: Math.min(atATime, items.length) }, worker));

@@ -57,7 +57,7 @@ export async function approvedPlan(
   }
 }
 
-export function sayPlan({ agent }: Pick<PlainStart, 'agent'>, plan: RollbackPlan): void {
+export function logPlan({ agent }: Pick<PlainStart, 'agent'>, plan: RollbackPlan): void {
   for (const line of planLines(plan)) agent.log(line);
   agent.log(`Digest ${plan.digest}`);
 }

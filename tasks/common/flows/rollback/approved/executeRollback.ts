@@ -48,7 +48,6 @@ interface Approved {
   digest?: string;
   target: Revision;
   approval: ProvenApproval;
-  deadline: Date;
   /** The plan whose objects are deleted at the end. */
   deletions: RollbackPlan;
 }
@@ -78,7 +77,7 @@ export async function executeRollback(
   const digest = approved.digest ?? plan.digest;
   context.agent.setTaskVariable(planDigestVariable, digest);
   await context.plans.note(digest, { state: 'begun', revision: (history.at(-1)?.revision ?? 0) + 1 });
-  const rollback = { ...approved, memory, kept: plan.objects };
+  const rollback = { ...approved, deadline: context.deadline, memory, kept: plan.objects };
   const end = await runRollback(context, story, policyOf(context, story, approved), rollback);
   return endingOf(context, story, approved, end);
 }
@@ -91,7 +90,12 @@ export async function finishMade(
   made: Revision,
 ): Promise<RollbackEnding> {
   const policy = policyOf(context, story, approved);
-  const end = await finishRollback(context, policy, { ...approved, memory: undefined }, made);
+  const end = await finishRollback(
+    context,
+    policy,
+    { ...approved, deadline: context.deadline, memory: undefined },
+    made,
+  );
   return endingOf(context, story, approved, end);
 }
 
@@ -284,19 +288,19 @@ async function deleteOwn(context: RollbackContext, story: RollbackStory, plan: R
     const live = await insist(context, () => cluster.get(ref, { metadataOnly: true }));
     if (live === undefined) continue;
     if (live.metadata.uid !== uid) {
-      agent.warning(`${name} was made anew since the plan: it is left as it is.`);
+      agent.warning(`${name} was made anew since the plan, so it is not deleted.`);
       continue;
     }
     const keep = notOursToDelete(live, { name: context.request.releaseName, namespace: context.namespace });
     if (keep !== undefined) {
-      agent.warning(`${name} is left as it is: since the plan ${keep}.`);
+      agent.warning(`${name} is not deleted: since the plan ${keep}.`);
       continue;
     }
     const unseen = isDefinition(ref) ? await unseenInstances(context, ref, plan) : [];
     if (unseen.length > 0) {
       const were = unseen.length === 1 ? 'was' : 'were';
       agent.warning(
-        `${name} is left as it is: ${objectCount(unseen.length)} of its kind would go with it and ${were} not in the plan: ${someNames(unseen, 10)}.`,
+        `${name} is not deleted: ${objectCount(unseen.length)} of its kind would go with it and ${were} not in the plan: ${someNames(unseen, 10)}.`,
       );
       continue;
     }
@@ -330,6 +334,6 @@ function notOursToDelete(live: KubeObject, release: ReleaseName): string | undef
  */
 function wayToHealthy(revision: number, isCovered: boolean): string {
   return isCovered
-    ? `To return to what was healthy: deploy the chart and values of revision ${revision} again with HelmSafeDeploy@1.`
-    : `To return to what was healthy: this task with action: plan and toRevision: ${revision}.`;
+    ? `To get back what was healthy: deploy the chart and values of revision ${revision} again with HelmSafeDeploy@1.`
+    : `To get back what was healthy: this task with action: plan and toRevision: ${revision}.`;
 }

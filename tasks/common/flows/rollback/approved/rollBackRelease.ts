@@ -10,7 +10,7 @@ import { isSameRecord, recordDigest } from '../../../core/rollbackPlan/model/rec
 import { renewedHistory, renewedRevision, type RecordRenewal } from '../../../core/release/servedVersions';
 import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
 import type { RollbackEnding } from '../../../core/rollbackPlan/document/rollbackReport';
-import { askApproval, approvedPlan, sameOrRefused, sayPlan, type ApprovedPlan } from './approvedPlan';
+import { askApproval, approvedPlan, sameOrRefused, logPlan, type ApprovedPlan } from './approvedPlan';
 import { endWork, contextUnder } from '../../release/change';
 import { executeRollback, isServing, finishMade } from './executeRollback';
 import { insist } from '../../steps/insist';
@@ -25,6 +25,7 @@ import { refuseOld } from './planAge';
 import { writeRenewals } from '../../release/servedVersions';
 import {
   endingOfThrown,
+  lostEnding,
   newRollbackStory,
   rollbackEnding,
   rollbackReport,
@@ -48,7 +49,7 @@ export function resumeRollback(start: ReleaseRollbackStart & LeftEnded): Promise
   return rollBack(start, async (context, story) => {
     const approved = await approvedPlan(context, story);
     const history = await restoreHistory(context, await context.storage.history());
-    const resumed = await resume(context, story, approved, history, later(context.clock.now(), timeout(context)));
+    const resumed = await resume(context, story, approved, history);
     return resumed ?? rollbackEnding('cancelled', 'Cancelled', 'Nothing of the rollback was begun.');
   });
 }
@@ -70,12 +71,10 @@ async function underLease(
   lease: Lease,
   act: Act,
 ): Promise<RollbackEnding> {
-  const context: RollbackContext = contextUnder(start, lease);
+  const deadline = later(start.clock.now(), start.request.rollbackTimeoutSeconds);
+  const context: RollbackContext = { ...contextUnder(start, lease), deadline };
   const ending = await act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
-  if (lease.lost.aborted && !start.signal.aborted) {
-    const message = 'Another run has taken the release over, because this one was silent for too long.';
-    return rollbackEnding('failed', 'LeaseLost', `${message} ${ending.message}`);
-  }
+  if (lease.lost.aborted && !start.signal.aborted) return lostEnding(ending);
   if (ending.outcome === 'rolledBack') await settleLeft(context);
   const history = await context.storage.history().catch(() => undefined);
   await hideSecrets(context, history ?? []);
@@ -96,17 +95,12 @@ function isFinished({ hasBegun }: RollbackStory, history: readonly Revision[]): 
   return !hasBegun || last?.status !== 'deployed' || isVerified(last);
 }
 
-function timeout({ request }: RollbackContext): number {
-  return request.rollbackTimeoutSeconds;
-}
-
 async function carryOut(context: RollbackContext, story: RollbackStory): Promise<RollbackEnding> {
-  const { clock, request, storage } = context;
-  const deadline = later(clock.now(), timeout(context));
+  const { request, storage } = context;
   const approved = await approvedPlan(context, story);
   const history = await restoreHistory(context, await storage.history());
   story.revision = appliedLast(history)?.revision ?? null;
-  const resumed = await resume(context, story, approved, history, deadline);
+  const resumed = await resume(context, story, approved, history);
   if (resumed !== undefined) return resumed;
   const there = approved === undefined ? undefined : await alreadyThere(context, story, approved, history);
   if (there !== undefined) return there;
@@ -114,16 +108,10 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
   await refuseForeignPending(context, history);
 
   const salt = approved === undefined ? context.newSalt() : approved.salt;
-  const {
-    plan: planned,
-    base,
-    rehearsal,
-    renewals,
-    live,
-  } = await group(context, 'Plan again', () => planRelease(context, history, salt));
-  story.plan = planned;
-  sayPlan(context, planned);
-  const plan = await sameOrRefused(context, story, approved, planned);
+  const planned = await group(context, 'Plan again', () => planRelease(context, history, salt));
+  story.plan = planned.plan;
+  logPlan(context, planned.plan);
+  const plan = await sameOrRefused(context, story, approved, planned.plan);
   if (plan.risk === 'refused') return refusedPlan(plan);
   if (approved === undefined) {
     const served = await alreadyThere(context, story, { plan, salt }, history);
@@ -131,22 +119,12 @@ async function carryOut(context: RollbackContext, story: RollbackStory): Promise
     await keepPlan(context, plan, salt);
   }
   const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
-  const renewed = await renewedBy(context, history, renewals);
+  const renewed = await renewedBy(context, history, planned.renewals);
   const target = targetOf(renewed, plan);
   if (target === undefined) {
     throw new TaskError('RollbackTargetMissing', `The target of the rollback of ${request.releaseName} is gone.`);
   }
-  return executeRollback(context, story, {
-    plan,
-    base,
-    rehearsal,
-    live,
-    target,
-    history: renewed,
-    approval,
-    deadline,
-    deletions: plan,
-  });
+  return executeRollback(context, story, { ...planned, plan, target, history: renewed, approval, deletions: plan });
 }
 
 /** Renews the records, and returns the history as Helm can then read it. */
@@ -230,13 +208,12 @@ async function resume(
   story: RollbackStory,
   approved: ApprovedPlan | undefined,
   history: readonly Revision[],
-  deadline: Date,
 ): Promise<RollbackEnding | undefined> {
   const last = history.at(-1);
   if (approved?.execution?.state !== 'begun' || last === undefined) return undefined;
   const target = targetOf(history, approved.plan);
   if (target === undefined) return undefined;
-  const begun: Begun = { approved, target, history, deadline };
+  const begun: Begun = { approved, target, history };
   const { revision } = approved.execution;
   if (last.revision === revision - 1) return resumeWithoutRecord(context, story, begun, revision);
   if (last.revision !== revision) return undefined;
@@ -250,25 +227,24 @@ interface Begun {
   approved: ApprovedPlan;
   target: Revision;
   history: readonly Revision[];
-  deadline: Date;
 }
 
 /** Helm had made its revision. The proof and the deletions are left to do. */
 async function resumeMade(
   context: RollbackContext,
   story: RollbackStory,
-  { approved, target, deadline }: Begun,
+  { approved, target }: Begun,
   made: Revision,
 ): Promise<RollbackEnding | undefined> {
   if (!isTargetAgain(context, approved, target, made)) return undefined;
   const { plan } = approved;
   story.plan = plan;
   context.agent.log(
-    `Helm had made revision ${made.revision} when an earlier run of this rollback ended. It is carried on.`,
+    `An earlier run of this rollback ended after Helm had made revision ${made.revision}. It is resumed.`,
   );
   const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
   story.hasBegun = true;
-  return finishMade(context, story, { plan, target, approval, deadline, deletions: plan }, made);
+  return finishMade(context, story, { plan, target, approval, deletions: plan }, made);
 }
 
 /**
@@ -289,16 +265,21 @@ async function resumePending(
     if (context.signal.aborted || asTaskError(thrown).reason === 'Cancelled') throw thrown;
     story.hasBegun = true;
     await bury(context, dead, owner.how);
-    const message = `Revision ${dead.revision} of the rollback that was begun is marked failed: Helm and the next deploy can go on from there.`;
+    const message = `Revision ${dead.revision} of the rollback that was begun is marked failed, so that Helm and the next deploy can go on.`;
     throw errorThen(thrown, new Error(message));
   });
   context.agent.log(
-    `Revision ${dead.revision} of this rollback was left ${dead.status}: ${owner.how}. It is done again.`,
+    `Revision ${dead.revision} of this rollback was left ${dead.status}: ${owner.how}. Helm runs again.`,
   );
   story.hasBegun = true;
   await insist(context, () => context.storage.remove(dead.revision));
   const before = history.filter((revision) => revision !== dead);
-  return runAgain(context, story, { ...begun, history: before }, approval, { ...target, revision: dead.revision });
+  return runAgain(context, story, {
+    ...begun,
+    history: before,
+    approval,
+    dead: { ...target, revision: dead.revision },
+  });
 }
 
 /**
@@ -315,9 +296,9 @@ async function resumeFailed(
   if (wasJudged(failed) || !isTargetAgain(context, approved, target, failed)) return undefined;
   story.plan = approved.plan;
   const approval = await mayResume(context, story, begun);
-  context.agent.log(`Revision ${failed.revision} of this rollback failed («${failed.description}»). It is done again.`);
+  context.agent.log(`Revision ${failed.revision} of this rollback failed («${failed.description}»). Helm runs again.`);
   story.hasBegun = true;
-  return runAgain(context, story, begun, approval);
+  return runAgain(context, story, { ...begun, approval });
 }
 
 /** The earlier run died before Helm had made a record, or a resumed run died after it had removed the record. */
@@ -328,15 +309,15 @@ async function resumeWithoutRecord(
   revision: number,
 ): Promise<RollbackEnding | undefined> {
   const { approved, target, history } = begun;
-  const { plan } = await group(context, 'Look at what was begun', () => planRelease(context, history, approved.salt));
+  const { plan } = await group(context, 'Find what was begun', () => planRelease(context, history, approved.salt));
   // If nothing was done yet, the approved rollback is carried out from its start, and there is nothing to resume.
   if (isSameContent(approved.plan, plan) || history.at(-1)?.revision !== approved.plan.present?.revision)
     return undefined;
   story.plan = approved.plan;
   const approval = await mayResume(context, story, begun);
-  context.agent.log('An earlier run of this rollback was ended in the middle. It is done again.');
+  context.agent.log('An earlier run of this rollback was ended in the middle. Helm runs again.');
   story.hasBegun = true;
-  return runAgain(context, story, begun, approval, { ...target, revision });
+  return runAgain(context, story, { ...begun, approval, dead: { ...target, revision } });
 }
 
 async function mayResume(context: RollbackContext, story: RollbackStory, begun: Begun): Promise<ProvenApproval> {
@@ -353,47 +334,38 @@ async function mayResume(context: RollbackContext, story: RollbackStory, begun: 
 async function runAgain(
   context: RollbackContext,
   story: RollbackStory,
-  { approved, target, history, deadline }: Begun,
-  approval: ProvenApproval,
-  dead?: Revision,
+  { approved, target, history, approval, dead }: Begun & { approval: ProvenApproval; dead?: Revision },
 ): Promise<RollbackEnding> {
   const { request } = context;
   // With one more revision in the history, «previous» would mean another revision.
   const rollback = { ...request.rollback, toRevision: target.revision };
   const again = { ...context, request: { ...request, rollback } };
-  const { plan, base, rehearsal, live, renewals } = await group(context, 'Plan again', () =>
-    planRelease(again, history, approved.salt, dead),
-  );
+  const planned = await group(context, 'Plan again', () => planRelease(again, history, approved.salt, dead));
+  const { plan, renewals } = planned;
   const { digest } = approved.plan;
   story.plan = { ...plan, digest, createdAt: approved.plan.createdAt };
   if (plan.risk === 'refused') return { ...refusedPlan(plan, halfDone), outcome: 'failed' };
   const allowed = new Set(deletedNames(approved.plan));
   const more = deletedNames(plan).filter((name) => !allowed.has(name));
   if (more.length > 0 || plan.target?.revision !== target.revision) {
-    const message = `Carried on it would delete what was not approved: ${more.join(', ')}. ${halfDone}`;
+    const message = `The rollback would now delete what was not approved: ${more.join(', ')}. ${halfDone}`;
     return rollbackEnding('failed', 'PlanChanged', message);
   }
-  sayHotFixes(context, approved.plan, plan);
-  const renewed = await renewedBy(context, history, renewals);
-  const deletions = approved.plan;
+  logHotFixes(context, approved.plan, plan);
   return executeRollback(context, story, {
-    plan,
-    base,
-    rehearsal,
-    live,
+    ...planned,
     digest,
     target: renewedRevision(target, renewals),
-    history: renewed,
+    history: await renewedBy(context, history, renewals),
     approval,
-    deadline,
-    deletions,
+    deletions: approved.plan,
   });
 }
 
-const halfDone = 'The rollback was begun, and what it had done by then is left as it is.';
+const halfDone = 'The rollback was begun, and what it has done is not undone.';
 
 /** The rollback overwrites fields that somebody has changed by hand since the plan. Logs a warning for each. */
-function sayHotFixes({ agent }: RollbackContext, approved: RollbackPlan, plan: RollbackPlan): void {
+function logHotFixes({ agent }: RollbackContext, approved: RollbackPlan, plan: RollbackPlan): void {
   const drifted = ({ objects }: RollbackPlan): string[] =>
     objects.flatMap((object) =>
       object.drift.map(({ path, live }) => `${objectName(object)} ${path} (${live || 'absent'})`),

@@ -20,7 +20,7 @@ import type { RollbackEnding } from '../../../core/rollbackPlan/document/rollbac
 import { at } from '../../../core/kubernetes/read';
 import { baselineForRollback } from '../../../core/rollout/verdict';
 import { planDigestVariable } from '../../../core/inputs/taskVariables';
-import { askApproval, approvedPlan, sameOrRefused, sayPlan, writersOf, type ApprovedPlan } from './approvedPlan';
+import { askApproval, approvedPlan, sameOrRefused, logPlan, writersOf, type ApprovedPlan } from './approvedPlan';
 import { announceWork, endWork } from '../../release/change';
 import { withLease } from '../../lock/lease';
 import { group, later } from '../../steps/phase';
@@ -31,6 +31,7 @@ import { noteOnWorkloads } from './workloadEvents';
 import {
   asRollbackEnding,
   endingOfThrown,
+  lostEnding,
   newRollbackStory,
   noteDone,
   rollbackEnding,
@@ -72,10 +73,12 @@ async function rollBack(start: PlainStart, act: Act): Promise<ToldRollback> {
   const ending = await withLease(start, async (lease) => {
     const deadline = later(start.clock.now(), start.request.rollbackTimeoutSeconds);
     const context: PlainContext = { ...start, lease, deadline, signal: AbortSignal.any([start.signal, lease.lost]) };
-    return act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
+    const ended = await act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
+    return lease.lost.aborted && !start.signal.aborted ? lostEnding(ended) : ended;
   }).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
   // The post-job phase resumes a rollback that was cancelled in the middle.
-  if (ending.outcome !== 'cancelled' || !story.hasBegun) endWork(start.agent);
+  const isOver = ending.outcome !== 'cancelled' && ending.reason !== 'LeaseLost';
+  if (isOver || !story.hasBegun) endWork(start.agent);
   return { report: rollbackReport(start, story, ending), plan: story.plan };
 }
 
@@ -88,7 +91,7 @@ async function carryOut(context: PlainContext, story: RollbackStory): Promise<Ro
   await refuseOld(context, approved);
   const { plan: planned, workloads } = await group(context, 'Plan again', () => planPlain(context, names));
   story.plan = planned;
-  sayPlan(context, planned);
+  logPlan(context, planned);
   const plan = await sameOrRefused(context, story, approved, planned);
   if (plan.risk === 'refused') return refusedPlan(plan);
   if (approved === undefined) await keepPlan(context, plan, '');
@@ -128,7 +131,7 @@ async function resume(
   if (execution === undefined || made.length === 0) return undefined;
   story.doneBefore = doneBefore(made, present);
   const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
-  context.agent.log(`An earlier run of this rollback has come to ${nameList(made)}. It is carried on.`);
+  context.agent.log(`An earlier run of this rollback has rolled back ${nameList(made)}. It is resumed.`);
   if (isWhole) return finish(context, story, { plan, workloads: present, approval });
   const rest = await group(context, 'Plan the rest again', () => planPlain(context, open));
   refuseChangedRest(plan, rest.plan, await writersOf(context, plan, rest.plan));
@@ -230,7 +233,7 @@ async function patchEach(
   } catch (thrown) {
     const { reason, message, facts } = asTaskError(thrown);
     const back = workloads.map(({ ref }) => objectName(ref)).filter((name) => !open.has(name));
-    const state = `Rolled back by then: ${back.join(', ') || 'none'}. Not rolled back: ${[...open].join(', ')}. The same step once more carries it on.`;
+    const state = `Rolled back by then: ${back.join(', ') || 'none'}. Not rolled back: ${[...open].join(', ')}. The same step run again resumes the rollback.`;
     throw new TaskError(reason, `${sentence(message)} ${state}`, { cause: thrown, facts });
   }
 }

@@ -34,6 +34,7 @@ import type {
 } from '../../../core/rollbackPlan/model/types';
 import type { RecordChange } from '../../../core/release/releaseRecord';
 import type { ListQuery } from '../../../core/kubernetes/queries';
+import { inTurns } from '../../steps/inTurns';
 
 /** A plan, and the base for Helm's merge where this is not the last revision as it is. */
 interface PlannedRelease {
@@ -46,9 +47,6 @@ interface PlannedRelease {
   /** The objects as they were before the rehearsal, by key. */
   live: ReadonlyMap<string, KubeObject>;
 }
-
-/** How many objects are read at the same time: enough to hide the network's latency. */
-const atATime = 8;
 
 /**
  * Plans a rollback as the inputs ask for it, see `planOnBase`. `salt` is for the plan's `Seal`; it is empty where there
@@ -66,12 +64,14 @@ export async function planRelease(
   const renewals = canRead ? await findRenewals(context.cluster, history, target.revision) : [];
   const renewed = renewedHistory(history, renewals);
   const base = canRead ? await rollbackBase(context, renewed, renewedRevision(target, renewals), dead) : undefined;
-  const planned = await planOnBase(context, history, rollback, base, { seal: sealOf(context, salt), renewals });
+  const planned = await planOnBase(context, history, { rollback, base, seal: sealOf(context, salt), renewals });
   return { ...planned, base, renewals };
 }
 
-/** Details of a plan that is kept, or that depends on records which are not written yet. */
 interface PlanDetails {
+  rollback: RollbackRequest;
+  base: PlannedBase | undefined;
+  /** For a plan that is kept. */
   seal?: Seal | undefined;
   renewals?: readonly RecordRenewal[];
 }
@@ -88,9 +88,7 @@ export function sealOf({ sha256 }: Pick<ReleasePlanContext, 'sha256'>, salt: str
 export async function planOnBase(
   context: ReleasePlanContext,
   stored: readonly Revision[],
-  rollback: RollbackRequest,
-  base: PlannedBase | undefined,
-  { seal, renewals = [] }: PlanDetails = {},
+  { rollback, base, seal, renewals = [] }: PlanDetails,
 ): Promise<Pick<PlannedRelease, 'plan' | 'rehearsal' | 'live'>> {
   const history = renewedHistory(stored, renewals);
   const { cluster, namespace, request, rollbackHelm, sha256, signal } = context;
@@ -327,11 +325,8 @@ async function readLive(
   );
   const live = liveObjects(lists);
   const missing = [...wanted].filter(([key, ref]) => !live.has(key) && unlisted.has(placeKey(ref)));
-  for (const object of await readEach(
-    context,
-    missing.map(([, ref]) => ref),
-  ))
-    live.set(objectKey(refOf(object)), object);
+  const read = await inTurns(missing, context.signal, ([, ref]) => context.cluster.get(ref));
+  for (const object of read.filter((each) => each !== undefined)) live.set(objectKey(refOf(object)), object);
   return new Map([...live].filter(([key]) => wanted.has(key)));
 }
 
@@ -370,18 +365,4 @@ function wantedRefs(revisions: readonly Revision[], namespace: string, served: S
     }
   }
   return refs;
-}
-
-async function readEach({ cluster, signal }: ReleasePlanContext, refs: readonly ObjectRef[]): Promise<KubeObject[]> {
-  const found: KubeObject[] = [];
-  const rest = refs.values();
-  const worker = async (): Promise<void> => {
-    for (const ref of rest) {
-      stopIfCancelled(signal);
-      const object = await cluster.get(ref);
-      if (object !== undefined) found.push(object);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(atATime, refs.length) }, worker));
-  return found;
 }

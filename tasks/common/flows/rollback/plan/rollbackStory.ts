@@ -106,7 +106,7 @@ export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: Ab
     : `${error.message.trimEnd()} ${unchangedWords(story, error.message)}`.trimEnd();
   if (signal.aborted || error.reason === 'Cancelled') {
     const state = story.hasBegun
-      ? ' The rollback was begun and not seen to its end: the post-job step, or this step run again, carries it on.'
+      ? ' The rollback is not finished. The post-job step, or the same step run again, resumes it.'
       : '';
     return asRollbackEnding(endingFor('cancelled', 'Cancelled', `${said}${state}`), 'cancelled');
   }
@@ -117,6 +117,12 @@ export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: Ab
 function unchangedWords({ doneBefore }: RollbackStory, said: string): string {
   if (doneBefore !== '') return `${doneBefore} This run changed nothing.`;
   return said.trimEnd().endsWith('Nothing was changed.') ? '' : 'Nothing was changed.';
+}
+
+/** The ending of a run that has lost its lease, whatever else it has found. */
+export function lostEnding({ message }: RollbackEnding): RollbackEnding {
+  const lost = 'Another run has taken the lock over, because this one was silent for too long.';
+  return rollbackEnding('failed', 'LeaseLost', `${lost} ${message}`);
 }
 
 export function rollbackReport(
