@@ -10,7 +10,7 @@ import {
   type ClusterConnection,
   type ClusterOptions,
 } from '../../tasks/common/adapters/kubernetes/cluster';
-import { restAfter } from '../../tasks/common/adapters/kubernetes/follow';
+import { restAfter } from '../../tasks/common/adapters/kubernetes/newsBoard';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import type { Follower } from '../../tasks/common/core/ports';
 import {

@@ -10,7 +10,7 @@ import { jsonReply } from '../../tasks/common/adapters/gateway/reply';
 import { labelSelector } from '../../tasks/common/adapters/gateway/labelSelector';
 import { openFence, type Fence } from '../../tasks/common/adapters/gateway/openFence';
 import { openGateway, type Gateway } from '../../tasks/common/adapters/gateway/openGateway';
-import { rehearsalStage, type Stage } from '../../tasks/common/adapters/gateway/rehearse';
+import { rehearsalStage, type Stage } from '../../tasks/common/adapters/gateway/rehearsalStage';
 import { rehearseRollback, type RehearsalOptions } from '../../tasks/common/adapters/helm/rehearseRollback';
 import { privateFolder, type PrivateFolder } from '../../tasks/common/adapters/agent/privateFolder';
 import { onlyDeletionsOf, type FencePolicy } from '../../tasks/common/core/helm/fence';

@@ -1,9 +1,9 @@
+import { isStorage } from './releaseStorage';
 import { randomUUID } from 'node:crypto';
 import { isRecord } from '../../core/kubernetes/json';
 import type { FencedWrite, FencePolicy, FenceRecord, FenceWrite } from '../../core/helm/fence';
 import type { KubeObject } from '../../core/kubernetes/object';
 import type { WriteRefusal, WriteVerb } from '../../core/helm/rehearsal';
-import { storedRevision } from '../../core/release/releaseRecord';
 import { collectionPath, describeTarget, groupOf, type ApiTarget } from './apiRequest';
 import { bodyDigest, type GatewayRequest } from './loopbackServer';
 import { deletedReply, refusalReply, type Reply } from './reply';
@@ -164,11 +164,6 @@ function fenceWrite({ gate, request, verb, target }: Passage): FenceWrite {
     ...(isProtobuf(request) ? {} : { sent: jsonOf(request.body) }),
     client: request.client,
   };
-}
-
-function isStorage({ release, namespace }: FenceRules, target: ApiTarget, name: string): boolean {
-  const isKind = target.apiVersion === 'v1' && (target.resource === 'secrets' || target.resource === 'configmaps');
-  return isKind && target.namespace === namespace && storedRevision(release, name) !== undefined;
 }
 
 /** Independent of the API version. */

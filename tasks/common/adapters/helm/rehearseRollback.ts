@@ -7,7 +7,8 @@ import { withoutCredentials } from '../../core/text/secretSources';
 import { cannotStart, helmEnvironment } from './helm';
 import { runProcess, type ProcessResult } from '../system/process';
 import { openGateway, unthrottled, type Gateway, type GatewayOptions } from '../gateway/openGateway';
-import { rehearsalStage, type Recording, type Stage } from '../gateway/rehearse';
+import type { Recording } from '../gateway/rehearsalRecording';
+import { rehearsalStage, type Stage } from '../gateway/rehearsalStage';
 
 export interface RehearsalOptions extends GatewayOptions {
   binary: string;
