@@ -34,12 +34,12 @@ import { publishOutputs } from './outputs';
 import type { TaskEnd } from './runTask';
 
 /** The report is redacted first, because markup and cuts hide a secret from the redactor. */
-interface Told {
+interface Publication {
   name: string;
   report: DeployReport | HealthReport | RollbackReport;
   plan?: RollbackPlan | undefined;
   /** `afterIssue`: the issue stands directly above the text in the log. */
-  closing: (told: { afterIssue: boolean }) => string;
+  closing: (place: { afterIssue: boolean }) => string;
   issue: string;
   markdown: string;
   result: TaskResult;
@@ -47,10 +47,10 @@ interface Told {
 }
 
 /** Parts that need a file come last. If one cannot be written, the result of the step does not change. */
-async function publish(agent: TaskAgent, told: Told): Promise<TaskEnd> {
-  const { result, issue, name, outputs, plan } = told;
+async function publish(agent: TaskAgent, publication: Publication): Promise<TaskEnd> {
+  const { result, issue, name, outputs, plan } = publication;
   const isIssue = result === 'Failed';
-  const closing = told.closing({ afterIssue: isIssue });
+  const closing = publication.closing({ afterIssue: isIssue });
   agent.log('');
   if (isIssue) agent.error(issue);
   if (closing !== '') agent.log(closing);
@@ -58,10 +58,10 @@ async function publish(agent: TaskAgent, told: Told): Promise<TaskEnd> {
   if (plan !== undefined) {
     await written(agent, 'plan', () => agent.attach(planAttachmentType, `${name} plan.json`, planJson(plan)));
   }
-  const report = JSON.stringify(told.report, null, 2);
+  const report = JSON.stringify(publication.report, null, 2);
   const reportPath = await written(agent, 'report', () => agent.attach(reportAttachmentType, `${name}.json`, report));
   if (Object.keys(outputs).length > 0) publishOutputs(agent, { reportPath: reportPath ?? '' });
-  await written(agent, 'summary', () => agent.uploadSummary(name, told.markdown));
+  await written(agent, 'summary', () => agent.uploadSummary(name, publication.markdown));
   return { result, message: isIssue ? issue : closing.split('\n').slice(0, 2).join(' ') };
 }
 
@@ -79,7 +79,7 @@ async function written<T>(agent: TaskAgent, what: string, write: () => Promise<T
 export function publishDeploy(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
   const clean = redactedFields(report, agent.redact);
   return publish(agent, {
-    ...toldDeploy(clean),
+    ...deployPublication(clean),
     name: `HelmSafeDeploy ${report.release}`,
     result: taskResults[report.outcome],
     outputs: outputsOf(clean),
@@ -89,7 +89,7 @@ export function publishDeploy(agent: TaskAgent, report: DeployReport): Promise<T
 /** The step's outputs stay those of the main phase. */
 export function publishRepair(agent: TaskAgent, report: DeployReport): Promise<TaskEnd> {
   return publish(agent, {
-    ...toldDeploy(redactedFields(report, agent.redact)),
+    ...deployPublication(redactedFields(report, agent.redact)),
     name: `HelmSafeDeploy ${report.release} after the job`,
     // Rolling back, or finding no need to, is the purpose of the repair.
     result: report.outcome === 'failed' ? 'Failed' : 'Succeeded',
@@ -97,8 +97,8 @@ export function publishRepair(agent: TaskAgent, report: DeployReport): Promise<T
   });
 }
 
-function toldDeploy(report: DeployReport): Pick<Told, 'report' | 'closing' | 'issue' | 'markdown'> {
-  return { report, closing: (told) => closingOf(report, told), issue: issueOf(report), markdown: summaryOf(report) };
+function deployPublication(report: DeployReport): Pick<Publication, 'report' | 'closing' | 'issue' | 'markdown'> {
+  return { report, closing: (place) => closingOf(report, place), issue: issueOf(report), markdown: summaryOf(report) };
 }
 
 export function publishHealth(
@@ -110,7 +110,7 @@ export function publishHealth(
   return publish(agent, {
     name: `RolloutHealthCheck ${report.release || report.namespace}`,
     report: clean,
-    closing: (told) => healthClosing(clean, told),
+    closing: (place) => healthClosing(clean, place),
     issue: healthSummary(clean),
     markdown: healthMarkdown(clean),
     result: healthResult(report, onUnhealthy),
@@ -126,7 +126,7 @@ export function publishRollback(
   const clean = redactedFields(report, agent.redact);
   const shownPlan = plan && redactedFields(plan, agent.redact);
   return publish(agent, {
-    ...toldRollback(clean, shownPlan),
+    ...rollbackPublication(clean, shownPlan),
     name: rollbackName(report),
     plan: shownPlan,
     outputs: rollbackOutputs(
@@ -143,18 +143,24 @@ export function publishResume(
   report: RollbackReport,
   plan: RollbackPlan | undefined,
 ): Promise<TaskEnd> {
-  const told = toldRollback(redactedFields(report, agent.redact), plan && redactedFields(plan, agent.redact));
-  return publish(agent, { ...told, name: `${rollbackName(report)} after the job`, outputs: {} });
+  const publication = rollbackPublication(
+    redactedFields(report, agent.redact),
+    plan && redactedFields(plan, agent.redact),
+  );
+  return publish(agent, { ...publication, name: `${rollbackName(report)} after the job`, outputs: {} });
 }
 
 function rollbackName({ action, release, workloads }: RollbackReport): string {
   return `ApproveAndRollback ${action} ${release || workloads.join(' ')}`;
 }
 
-function toldRollback(report: RollbackReport, plan: RollbackPlan | undefined): Omit<Told, 'name' | 'outputs'> {
+function rollbackPublication(
+  report: RollbackReport,
+  plan: RollbackPlan | undefined,
+): Omit<Publication, 'name' | 'outputs'> {
   return {
     report,
-    closing: (told) => rollbackClosing(report, told),
+    closing: (place) => rollbackClosing(report, place),
     issue: rollbackIssue(report),
     markdown: rollbackMarkdown(report, plan),
     result: rollbackResults[report.outcome],

@@ -37,7 +37,7 @@ const answerMaxBytes = 64 * 1024 * 1024;
 /** An id has 36 characters, and an address should have less than 2,000. */
 const idsPerRequest = 40;
 /** In characters, of an error of the server. */
-const saidMaxLength = 300;
+const quotedMaxLength = 300;
 
 export function ownPlace(environment: Pick<TaskEnvironment, 'variable'>): OwnPlace {
   const read = (key: keyof OwnPlace, name: string): OwnPlace => {
@@ -115,7 +115,7 @@ function runAccess(environment: TaskEnvironment): RunAccess | { problem: string 
   const none = (why: string) => ({ problem: `Azure DevOps cannot be asked about this run: ${why}.` });
   const hostType = variable('System.HostType');
   if (hostType !== undefined && hostType !== '' && !/^build$/i.test(hostType)) {
-    return none(`this is no run of a YAML pipeline, but one of a classic ${oneLine(hostType, 40)} pipeline`);
+    return none(`this is not a run of a YAML pipeline, but of a classic ${oneLine(hostType, 40)} pipeline`);
   }
   const connection = environment.serviceConnection('SYSTEMVSSCONNECTION');
   const token = connection?.authorization('AccessToken') ?? variable('System.AccessToken');
@@ -274,10 +274,10 @@ async function ask<Value>({ transport, options }: Reader, { paths, what }: Quest
 function refusalOf(answer: Answer, { right }: Question<unknown>): string | undefined {
   const { status } = answer;
   const isPage = /html/i.test(answer.contentType);
-  const quoted = said(answer);
-  const told = quoted === '' ? `${status}` : `${status}: ${quoted}`;
+  const quoted = errorText(answer);
+  const answered = quoted === '' ? `${status}` : `${status}: ${quoted}`;
   if (status === 401 || (isPage && status < 400)) {
-    const form = isPage ? `it answered ${status} with a page to sign in` : `it answered ${told}`;
+    const form = isPage ? `it answered ${status} with a page to sign in` : `it answered ${answered}`;
     return `it did not accept the job's access token, ${form}.`;
   }
   if (status >= 300 && status < 400) {
@@ -285,19 +285,20 @@ function refusalOf(answer: Answer, { right }: Question<unknown>): string | undef
   }
   if (status === 200) return undefined;
   if (status === 403) {
-    return `the job's access token is not allowed to (${told}). Give the build service of the project the permission «${right}».`;
+    return `the job's access token is not allowed to (${answered}). Give the build service of the project the permission «${right}».`;
   }
-  if (status === 404) return `it has no such record, or does not show it to the job's access token (${told}).`;
-  if (status === 429) return `it limits the requests of this organization, even after the task has waited (${told}).`;
-  if (status >= 500) return `it failed (${told}).`;
-  return `it answered ${told}, which is not understood.`;
+  if (status === 404) return `it has no such record, or does not show it to the job's access token (${answered}).`;
+  if (status === 429)
+    return `it limits the requests of this organization, even after the task has waited (${answered}).`;
+  if (status >= 500) return `it failed (${answered}).`;
+  return `it answered ${answered}, which is not understood.`;
 }
 
 /** Azure DevOps sends JSON with a message; a proxy in front of it sends a page. */
-function said(answer: Answer): string {
+function errorText(answer: Answer): string {
   const fields = parseJson(answer);
   const message = isRecord(fields) ? fields['message'] : undefined;
-  return oneLine(typeof message === 'string' ? message : snippet(answer), saidMaxLength);
+  return oneLine(typeof message === 'string' ? message : snippet(answer), quotedMaxLength);
 }
 
 function contentOf(answer: Answer): string {
@@ -338,7 +339,7 @@ function connectionProblem(failure: TaskError): string {
   const proxy = /^Bad response: (\d+)$/.exec(text)?.[1];
   if (proxy !== undefined) return `is behind a proxy that answered ${proxy}`;
   if (failure.reason === 'CertificateRejected') return `is not trusted: ${text} (${code}); see Agent.CAInfo`;
-  return `cannot be reached: ${oneLine(text, saidMaxLength)}${code === '' ? '' : ` (${code})`}`;
+  return `cannot be reached: ${oneLine(text, quotedMaxLength)}${code === '' ? '' : ` (${code})`}`;
 }
 
 function chunks<Item>(items: readonly Item[], size: number): Item[][] {

@@ -42,7 +42,7 @@ const roots = /^\/(?:apis?|openapi|version|healthz|livez|readyz|\.well-known)(?:
 /** Everything unknown is forbidden, because Helm needs none of it. `contentType` shows a server-side apply. */
 export function whatIsAsked(method: string, pathname: string, contentType: string): Asked {
   const parts = pathParts(pathname);
-  if (parts === undefined || !roots.test(pathname)) return { type: 'forbidden', why: 'this is no path of the API' };
+  if (parts === undefined || !roots.test(pathname)) return { type: 'forbidden', why: 'this is not a path of the API' };
   const target = apiTarget(parts);
   const { subresource } = target ?? {};
   if (subresource !== undefined && connecting.has(subresource.split('/')[0] ?? '')) {

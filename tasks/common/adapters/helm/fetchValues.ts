@@ -159,8 +159,8 @@ function isPassing(error: unknown): boolean {
 
 function connectionProblem(error: unknown): string {
   const code = codeOf(error);
-  const said = error instanceof Error ? error.message : String(error);
-  const proxy = /^Bad response: (\d+)$/.exec(said)?.[1];
+  const message = error instanceof Error ? error.message : String(error);
+  const proxy = /^Bad response: (\d+)$/.exec(message)?.[1];
   if (proxy !== undefined) return `the proxy on the way answered ${proxy}`;
   if (/CERT|SELF_SIGNED|UNABLE_TO|INVALID_CA/.test(code)) {
     return `its certificate is not trusted (${code}); the authorities of the system and of SSL_CERT_FILE are`;

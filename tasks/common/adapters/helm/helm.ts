@@ -274,17 +274,17 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
   let stdoutBytes = 0;
   let stderr = '';
   const shown = lineReader();
-  const said = lineReader();
+  const errors = lineReader();
   const show = (lines: readonly string[]): void => {
     lines.map(options.redact).forEach(options.onLine);
   };
-  const hear = (lines: readonly string[]): void => {
+  const takeErrors = (lines: readonly string[]): void => {
     const redacted = lines.map(options.redact);
     for (const line of redacted) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
-    const told = options.isDebug
+    const logged = options.isDebug
       ? redacted
       : redacted.filter((line) => line.trim() !== '' && !isEchoOfError(line)).map(withoutObjects);
-    told.forEach(options.onLine);
+    logged.forEach(options.onLine);
   };
   const isHidden = how.capture || options.isDebug;
   let pid: number | undefined;
@@ -303,7 +303,7 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
         if (!isHidden) show(shown.push(chunk));
       },
       onStderr: (chunk) => {
-        hear(said.push(chunk));
+        takeErrors(errors.push(chunk));
       },
       ...(guarded === undefined
         ? {}
@@ -320,7 +320,7 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
   );
   if (pid !== undefined) options.guard.done(pid);
   show(shown.end());
-  hear(said.end());
+  takeErrors(errors.end());
   if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
   const ok = result.exitCode === 0;
   const ended: HelmResult = {
@@ -348,8 +348,8 @@ function failureOf(result: HelmResult, stderr: string): NonNullable<HelmResult['
   if (result.cancelled) return { reason: 'Cancelled', message };
   if (result.timedOut) {
     const isOurStop = /^context canceled$|^helm ended with /.test(message);
-    const said = isOurStop ? '' : ` (${message})`;
-    return { reason: 'TimedOut', message: `Helm had not finished when its time was over${said}` };
+    const reason = isOurStop ? '' : ` (${message})`;
+    return { reason: 'TimedOut', message: `Helm had not finished when its time was over${reason}` };
   }
   if (result.signal === 'SIGKILL') {
     return {
@@ -368,7 +368,7 @@ export function cannotStart(binary: string, error: NodeJS.ErrnoException): TaskE
     case 'E2BIG':
     case 'ENAMETOOLONG': {
       // The limits are 128 KiB for one argument on Linux and 32,767 characters for all arguments on Windows.
-      const way = 'move what is long in set, setString or arguments to a values file';
+      const way = 'move long values of set, setString or arguments to a values file';
       const message = `${failed} its command line and environment are longer than this system allows; ${way}.`;
       return new TaskError('InputInvalid', message, { cause: error });
     }
@@ -399,10 +399,10 @@ async function bareOutput(options: ReleaseHelmOptions, args: readonly string[], 
   if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
   if (result.exitCode === 0) return Buffer.concat(stdout).toString('utf8');
   if (signal.aborted) throw new TaskError('Cancelled', 'Cancelled while asking Helm for its version.');
-  const said = helmMessage(options.redact(Buffer.concat(stderr).toString('utf8')).slice(0, 2000));
+  const output = helmMessage(options.redact(Buffer.concat(stderr).toString('utf8')).slice(0, 2000));
   throw new TaskError(
     'HelmUnsupported',
-    `Asking ${options.binary} for its version (helm ${args.join(' ')}) failed with exit code ${result.exitCode ?? 'none'}: ${said}`,
+    `Asking ${options.binary} for its version (helm ${args.join(' ')}) failed with exit code ${result.exitCode ?? 'none'}: ${output}`,
   );
 }
 

@@ -12,9 +12,9 @@ const helmEndsWithinMs = 30_000;
 export async function stopLeftProcesses(
   main: string,
   children: string | undefined,
-  say: (line: string) => void,
+  log: (line: string) => void,
 ): Promise<LeftEnded> {
-  const isMainGone = !canBeSeen(main) || isProcessGone(main) || (await stopMain(main, say));
+  const isMainGone = !canBeSeen(main) || isProcessGone(main) || (await stopMain(main, log));
   const marks = (children ?? '').split('\n').filter((mark) => mark !== '');
   const left = await waitUntilGone(marks.filter(canBeSeen), helmEndsWithinMs);
   const ended = await Promise.all(left.map(stopHelm));
@@ -24,8 +24,8 @@ export async function stopLeftProcesses(
   };
 }
 
-function stopMain(mark: string, say: (line: string) => void): Promise<boolean> {
-  say('The process of the step is still running. The task stops it.');
+function stopMain(mark: string, log: (line: string) => void): Promise<boolean> {
+  log('The process of the step is still running. The task stops it.');
   return stopProcess(mark, [
     { signal: 'SIGTERM', waitMs: 8000 },
     { signal: 'SIGKILL', waitMs: 2000 },

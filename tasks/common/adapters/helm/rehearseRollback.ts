@@ -49,12 +49,12 @@ export async function rehearseRollback(options: RehearsalOptions): Promise<Rehea
     };
     await refuseOwnWay(options, gateway, seen);
     const readBefore = seen().requests.reads;
-    const { result, said } = await runHelm(options, gateway, rehearsalArguments(options));
+    const { result, errorOutput } = await runHelm(options, gateway, rehearsalArguments(options));
     const outcome = outcomeOf(result);
     const [failure] = gateway.failures();
     if (outcome === 'failed' && failure !== undefined) throw failure;
     const recording = seen();
-    const ended = endOf(outcome, said, recording);
+    const ended = endOf(outcome, errorOutput, recording);
     const requests = { ...recording.requests, reads: recording.requests.reads - readBefore };
     return { ...recording, ...ended, requests, exitCode: result.exitCode, durationMs: result.durationMs };
   } finally {
@@ -65,10 +65,10 @@ export async function rehearseRollback(options: RehearsalOptions): Promise<Rehea
 /** A wrapper may end with success although Helm has made no revision. */
 function endOf(
   outcome: Rehearsal['outcome'],
-  said: string,
+  errorOutput: string,
   { revision }: Recording,
 ): Pick<Rehearsal, 'outcome' | 'message'> {
-  if (outcome !== 'completed') return { outcome, message: helmMessage(said) };
+  if (outcome !== 'completed') return { outcome, message: helmMessage(errorOutput) };
   if (revision !== undefined) return { outcome, message: '' };
   return { outcome: 'failed', message: 'it ended with success, but created no revision' };
 }
@@ -98,17 +98,17 @@ async function runHelm(
   options: RehearsalOptions,
   gateway: Gateway,
   args: readonly string[],
-): Promise<{ result: ProcessResult; said: string }> {
+): Promise<{ result: ProcessResult; errorOutput: string }> {
   const { timeoutSeconds } = options;
   const shown = lineReader();
   const errors = lineReader();
-  let said = '';
+  let errorOutput = '';
   const redacted = (lines: readonly string[]): readonly string[] => lines.map((line) => options.redact?.(line) ?? line);
   const show = (lines: readonly string[]): void => {
     for (const line of redacted(lines)) options.onLine?.(line);
   };
-  const hear = (lines: readonly string[]): void => {
-    for (const line of redacted(lines)) said = `${said}${line}\n`.slice(-maximumErrorCharacters);
+  const takeErrors = (lines: readonly string[]): void => {
+    for (const line of redacted(lines)) errorOutput = `${errorOutput}${line}\n`.slice(-maximumErrorCharacters);
     show(lines);
   };
   const result = await runProcess(options.binary, args, {
@@ -123,16 +123,16 @@ async function runHelm(
       show(shown.push(chunk));
     },
     onStderr: (chunk) => {
-      hear(errors.push(chunk));
+      takeErrors(errors.push(chunk));
     },
     interrupt: options.signal,
     timeoutMs: timeoutSeconds * 1000,
     killAfterMs,
   });
   show(shown.end());
-  hear(errors.end());
+  takeErrors(errors.end());
   if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
-  return { result, said };
+  return { result, errorOutput };
 }
 
 function outcomeOf({ exitCode, interrupted, timedOut }: ProcessResult): Rehearsal['outcome'] {

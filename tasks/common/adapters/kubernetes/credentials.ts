@@ -246,9 +246,9 @@ function runPlugin({ plugin, access, options }: ExecCall): Promise<string> {
         return;
       }
       const whole = Buffer.concat(stderr).toString('utf8').trim();
-      const said = (options.redact?.(whole) ?? whole).slice(-2000);
+      const output = (options.redact?.(whole) ?? whole).slice(-2000);
       const ending = killedBy === null ? `ended with exit code ${String(code)}` : `was ended by ${killedBy}`;
-      reject(new TaskError('CredentialsRejected', `The credential plug-in ${plugin.command} ${ending}: ${said}`));
+      reject(new TaskError('CredentialsRejected', `The credential plug-in ${plugin.command} ${ending}: ${output}`));
     });
   });
 }

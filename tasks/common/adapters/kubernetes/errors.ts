@@ -79,7 +79,7 @@ export function codeOf(error: unknown): string {
 export function connectionFailure(error: unknown, attempt: Attempt, server: string): TaskError {
   if (error instanceof TaskError) return error;
   const code = codeOf(error);
-  const said = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
   const could = `Could not ${attempted(attempt)}`;
   const make = (reason: FailureReason, why: string): TaskError =>
     new TaskError(reason, `${could}: ${why}`, { cause: error, facts: { server, ...(code && { code }) } });
@@ -88,17 +88,17 @@ export function connectionFailure(error: unknown, attempt: Attempt, server: stri
   if (certificate !== undefined) {
     return make('CertificateRejected', `the API server ${server} is not trusted, ${certificate} (${code}).`);
   }
-  if (/ALERT_|BAD_CERTIFICATE|CERTIFICATE_REQUIRED/.test(code) && /cert/i.test(`${code} ${said}`)) {
+  if (/ALERT_|BAD_CERTIFICATE|CERTIFICATE_REQUIRED/.test(code) && /cert/i.test(`${code} ${message}`)) {
     return make('CredentialsRejected', `the API server ${server} refused the client certificate (${code}).`);
   }
   if (/^ERR_OSSL|^ERR_CRYPTO|^ERR_SSL_(NO_START_LINE|KEY_VALUES_MISMATCH)/.test(code)) {
     return make('CredentialsRejected', `a certificate or key of the connection cannot be used (${code}).`);
   }
-  const proxyAnswer = /^Bad response: (\d+)$/.exec(said)?.[1];
+  const proxyAnswer = /^Bad response: (\d+)$/.exec(message)?.[1];
   if (proxyAnswer !== undefined) {
     return make('ClusterUnreachable', `the proxy on the way to ${server} answered ${proxyAnswer}.`);
   }
-  const problem = connectionProblems[code] ?? (code === '' ? said : `${said} (${code})`);
+  const problem = connectionProblems[code] ?? (code === '' ? message : `${message} (${code})`);
   return make('ClusterUnreachable', `the API server ${server} cannot be reached, ${problem}.`);
 }
 
@@ -148,9 +148,9 @@ export function asStatus(value: unknown): Status | undefined {
 
 export function refusal(answer: Answer, attempt: Attempt, server: string): TaskError {
   const status = statusOf(answer);
-  const said = status?.message || snippet(answer);
+  const text = status?.message || snippet(answer);
   const could = `Could not ${attempted(attempt)}`;
-  const answered = `the API server answered ${answer.status}${said === '' ? '' : `: ${said}`}`;
+  const answered = `the API server answered ${answer.status}${text === '' ? '' : `: ${text}`}`;
   const facts = {
     status: answer.status,
     ...(status?.reason && { statusReason: status.reason }),
@@ -160,13 +160,13 @@ export function refusal(answer: Answer, attempt: Attempt, server: string): TaskE
 
   // A proxy on the way refuses with a page of its own; then no permission in Kubernetes helps.
   if (status === undefined && /html/i.test(answer.contentType)) {
-    return notUnderstood(attempt, server, `it answered ${answer.status} with a web page: ${said}`);
+    return notUnderstood(attempt, server, `it answered ${answer.status} with a web page: ${text}`);
   }
   switch (answer.status) {
     case 401:
       return make('CredentialsRejected', `${could}: the API server ${server} did not accept the credentials (401).`);
     case 403:
-      if (!isDeniedByAuthorizer(attempt, said)) return make('ApplyRejected', `${could}: ${answered}`);
+      if (!isDeniedByAuthorizer(attempt, text)) return make('ApplyRejected', `${could}: ${answered}`);
       return make('PermissionDenied', `${could}: ${answered}. ${grant(attempt)}`);
     case 404:
       return make(notFoundReason(attempt, status), `${could}: ${answered}`);
@@ -192,9 +192,9 @@ export function refusal(answer: Answer, attempt: Attempt, server: string): TaskE
 }
 
 /** Admission and quota also answer a write with 403, but only authorizers say what a user cannot do. */
-function isDeniedByAuthorizer(attempt: Attempt, said: string): boolean {
-  if (!isWrite(attempt) || said === '') return true;
-  return /\bcannot \w+ (resource|path)\b/i.test(said) || /does not have (access|the permission)/i.test(said);
+function isDeniedByAuthorizer(attempt: Attempt, text: string): boolean {
+  if (!isWrite(attempt) || text === '') return true;
+  return /\bcannot \w+ (resource|path)\b/i.test(text) || /does not have (access|the permission)/i.test(text);
 }
 
 function notFoundReason(attempt: Attempt, status: Status | undefined): FailureReason {

@@ -14,8 +14,8 @@ export function postJobPhase(putInOrder: (left: Interruption) => void): void {
   const announced = environment.taskVariable(privateFolderVariable);
   const tempDirectory = environment.variable('Agent.TempDirectory');
   if (announced !== undefined && tempDirectory !== undefined) removePrivateFolder(announced, tempDirectory);
-  const said = environment.taskVariable(interruptionVariable);
-  const left = said === undefined ? silentMain() : readInterruption(said);
+  const published = environment.taskVariable(interruptionVariable);
+  const left = published === undefined ? silentMain() : readInterruption(published);
   if (left !== undefined) putInOrder(left);
 }
 

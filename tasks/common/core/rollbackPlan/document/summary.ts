@@ -119,10 +119,10 @@ function sentenceLine(label: string, fields: readonly string[], rank: number): L
 /** Leaves out the fields that other lines show as undone or as an image. */
 function changeLine(object: PlannedObject): Line[] {
   if (object.fate !== 'patched' && object.fate !== 'takenOver') return [];
-  const told = new Set(object.drift.map(({ path }) => path));
-  const isTold = (path: string): boolean => told.has(path) || (object.images.length > 0 && path.endsWith('.image'));
+  const undone = new Set(object.drift.map(({ path }) => path));
+  const isShown = (path: string): boolean => undone.has(path) || (object.images.length > 0 && path.endsWith('.image'));
   const fields = object.changes
-    .filter(({ path }) => !isTold(path))
+    .filter(({ path }) => !isShown(path))
     .map(({ path, from, becomes }) => `${path} from ${from || 'absent'} to ${becomes || 'absent'}`);
   const keys = object.secretKeys.map(
     ({ name, change }) => `key ${name} ${change === 'notCompared' ? 'not compared' : change}`,
@@ -130,8 +130,8 @@ function changeLine(object: PlannedObject): Line[] {
   const verb = object.fate === 'patched' ? 'Patched' : 'Taken over';
   const what = [...keys, ...fields];
   const label = `${verb}, ${objectName(object)}`;
-  const isToldElsewhere = object.images.length + object.drift.length > 0;
-  if (what.length === 0) return isToldElsewhere ? [] : [{ text: label, rank: 6 }];
+  const isShownElsewhere = object.images.length + object.drift.length > 0;
+  if (what.length === 0) return isShownElsewhere ? [] : [{ text: label, rank: 6 }];
   return sentenceLine(label, what, keys.length > 0 ? 4 : 5);
 }
 

@@ -153,7 +153,7 @@ function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
       .filter(({ verb, refusal }) => !(verb === 'delete' && refusal?.status === 404))
       // Helm retries such a request.
       .filter(({ refusal }) => refusal?.status !== 429)
-      .filter(({ refusal }) => !isTold(rehearsal, refusal?.message ?? ''))
+      .filter(({ refusal }) => !isQuoted(rehearsal, refusal?.message ?? ''))
       .map((write) => {
         const name = nameOf(write);
         const answer = sentence(shortened(withoutObjects(write.refusal?.message ?? '')) || 'no reason given');
@@ -164,7 +164,7 @@ function refusedWrites(rehearsal: Rehearsal): PlanFinding[] {
 }
 
 /** Helm's error message may already quote the answer. */
-function isTold({ outcome, message }: Rehearsal, answer: string): boolean {
+function isQuoted({ outcome, message }: Rehearsal, answer: string): boolean {
   return outcome === 'failed' && answer !== '' && withoutObjects(message).includes(withoutObjects(answer));
 }
 

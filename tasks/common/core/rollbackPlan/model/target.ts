@@ -22,10 +22,10 @@ const failedDescription =
 
 /** A clause; undefined if the revision may be a target. */
 export function whyUnfit(revision: Revision): string | undefined {
-  const said = failedDescription.test(revision.description) ? ` («${shortened(revision.description)}»)` : '';
+  const quote = failedDescription.test(revision.description) ? ` («${shortened(revision.description)}»)` : '';
   switch (revision.status) {
     case 'failed':
-      return `it failed${said}`;
+      return `it failed${quote}`;
     case 'pending-install':
     case 'pending-upgrade':
     case 'pending-rollback':
@@ -37,8 +37,8 @@ export function whyUnfit(revision: Revision): string | undefined {
       return 'it was uninstalled';
     case 'deployed':
     case 'superseded':
-      if (isUnhealthy(revision)) return `it was judged unhealthy${said}`;
-      return said === '' ? undefined : `it failed${said}, although its status is ${revision.status} now`;
+      if (isUnhealthy(revision)) return `it was judged unhealthy${quote}`;
+      return quote === '' ? undefined : `it failed${quote}, although its status is ${revision.status} now`;
   }
 }
 

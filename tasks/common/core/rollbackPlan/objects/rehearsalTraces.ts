@@ -45,7 +45,7 @@ function isOfControllers(object: KubeObject): boolean {
   return writers.length > 0 && writers.every((owner) => isItsOwn(owner, ''));
 }
 
-const fieldsTold = 3;
+const fieldsShown = 3;
 
 function changeOf(
   before: KubeObject,
@@ -61,7 +61,7 @@ function changeOf(
   if (changes.length === 0) return undefined;
   const fields = changes.map(({ field }) => field);
   const names = [...new Set(changes.flatMap(({ who }) => who))];
-  return `was changed: ${someNames(fields, fieldsTold)}${names.length === 0 ? '' : ` (by ${names.join(', ')})`}`;
+  return `was changed: ${someNames(fields, fieldsShown)}${names.length === 0 ? '' : ` (by ${names.join(', ')})`}`;
 }
 
 /** The managers that wrote a field; undefined if it was a working controller. */

@@ -73,7 +73,7 @@ function isHelmsMark(path: Difference['path']): boolean {
   );
 }
 
-const fieldsTold = 3;
+const fieldsShown = 3;
 
 /** A clause; undefined if the dry run of the target explains every field. */
 export function strayFields({ changes, written }: Suspect, reference: KubeObject): string | undefined {
@@ -83,5 +83,5 @@ export function strayFields({ changes, written }: Suspect, reference: KubeObject
       ? changesOf(would, written).filter(({ path }) => !isHelmsMark(path) && !isMadeUpAnew(path, written.kind))
       : changes.filter(({ path, after }) => !isSame(valueAt(would, path), after));
   const names = strays.map(({ path }) => pathText(path) || 'the whole object');
-  return names.length === 0 ? undefined : someNames(names, fieldsTold);
+  return names.length === 0 ? undefined : someNames(names, fieldsShown);
 }
