@@ -308,7 +308,15 @@ export function brokenWorkloads(registry: string): readonly BrokenWorkload[] {
       'its controller has not looked at the present generation',
       'NotObserved',
       'widget.broken.example.com/unseen',
-      widget('unseen', { observedGeneration: 7 }),
+      { ...widget('unseen', { observedGeneration: 1 }), spec: { colour: 'red' } },
+      {
+        before: [
+          {
+            manifest: widget('unseen', { observedGeneration: 1 }),
+            until: ['widget.broken.example.com/unseen', 'jsonpath={.status.observedGeneration}=1'],
+          },
+        ],
+      },
     ),
     deployment('the registry asks for a login', 'ImagePullDenied', 'r401', pulling(`${registry}/private/app:1`)),
     deployment('the registry answers 403', 'ImagePullDenied', 'r403', pulling(`${registry}/forbidden/app:1`)),

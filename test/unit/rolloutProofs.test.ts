@@ -629,7 +629,7 @@ describe('proof: a ConfigMap, a Secret or a key that nobody makes', () => {
     found: KubeObject[] = [],
   ): Partial<Facts> => ({
     release: releaseFacts(declared, earlier),
-    makers: { shop: found },
+    makers: { '/Secret/shop/db-login': { isThere: false, objects: found } },
   });
   const mounted = waitingPod('ContainerCreating', '');
   const cases: readonly (readonly [string, Fields, Partial<Facts>, number | undefined])[] = [
@@ -692,7 +692,12 @@ describe('proof: a ConfigMap, a Secret or a key that nobody makes', () => {
       15,
     ],
     ['custom resources may not be read', noSecret, { release: releaseFacts([], [before]) }, undefined],
-    ['nothing is known of the release', noSecret, { makers: { shop: [] } }, undefined],
+    [
+      'nothing is known of the release',
+      noSecret,
+      { makers: { '/Secret/shop/db-login': { isThere: false, objects: [] } } },
+      undefined,
+    ],
     [
       'it is declared, and not there',
       noSecret,
@@ -741,7 +746,11 @@ describe('proof: a ConfigMap, a Secret or a key that nobody makes', () => {
     const { questions } = judged([{ second: 0, objects: deployment('web', [noKey]) }]);
     assert.deepEqual(questions, [
       { about: 'release', key: 'release' },
-      { about: 'makers', key: 'makers shop', namespace: 'shop' },
+      {
+        about: 'makers',
+        key: '/ConfigMap/shop/settings',
+        missing: { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'shop', name: 'settings' },
+      },
     ]);
   });
 

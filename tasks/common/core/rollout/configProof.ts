@@ -1,9 +1,9 @@
 import { isBuiltIn } from '../kubernetes/groups';
 import { isRecord } from '../kubernetes/json';
-import { apiGroup } from '../kubernetes/manifest';
+import { apiGroup, objectKey } from '../kubernetes/manifest';
 import type { KubeObject } from '../kubernetes/object';
 import { at, listAt, textAt } from '../kubernetes/read';
-import type { Facts, Proof, ReleaseFacts } from './facts';
+import type { Facts, Proof, Question, ReleaseFacts } from './facts';
 import type { Finding } from './finding';
 import { isRunner } from './timelineRow';
 
@@ -66,8 +66,17 @@ function kindOf(word: string): Missing['kind'] {
   return word.toLowerCase().startsWith('config') ? 'ConfigMap' : 'Secret';
 }
 
-/** Kubelets look again after this time at the latest, and controllers that make such objects act within seconds. */
+/** Controllers that make such objects act within seconds. A kubelet looks for a key again after 30 s at the latest. */
 const graceSeconds = 15;
+const graceSecondsOfKey = 45;
+
+export function missingQuestion(finding: Finding, podSpec: unknown): Question[] {
+  const missing = missingIn(finding, podSpec);
+  if (missing === undefined) return [];
+  const { namespace = '' } = finding.subject;
+  const ref = { apiVersion: 'v1', kind: missing.kind, namespace, name: missing.name };
+  return [{ about: 'makers', key: objectKey(ref), missing: ref }];
+}
 
 /**
  * Proves that nobody will make the ConfigMap, Secret or key. `waited`: the seconds until the last other workload, which
@@ -92,11 +101,12 @@ export function configProof(
       return undefined;
     return { grace: 0, why: `This revision declares ${kind}/${name} without the key ${key}.` };
   }
-  const found = makers[namespace];
+  const found = makers[objectKey({ apiVersion: 'v1', kind, namespace, name })];
   const isNew = release.references !== undefined && !release.references.includes(`${kind}/${name}`);
-  if (!isNew || found === undefined || found.some((object) => mayMake(object, name))) return undefined;
+  if (!isNew || found === undefined || found.objects.some((object) => mayMake(object, name))) return undefined;
+  if (key === undefined && found.isThere) return undefined;
   const why = `This revision is the first that refers to ${kind}/${name}, and nothing in the release or the namespace makes it.`;
-  return { grace: waited + graceSeconds, why };
+  return { grace: waited + (key === undefined ? graceSeconds : graceSecondsOfKey), why };
 }
 
 const dataFields = ['data', 'stringData', 'binaryData'];

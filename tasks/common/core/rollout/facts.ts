@@ -1,4 +1,4 @@
-import type { KubeObject } from '../kubernetes/object';
+import type { KubeObject, ObjectRef } from '../kubernetes/object';
 
 /** A container log that is worth reading. `previous`: the log of the run before the present one. */
 export interface LogRequest {
@@ -11,7 +11,8 @@ export interface LogRequest {
 /** Something to read because it may prove a finding. `key` names its answer in the facts. */
 export type Question =
   | { about: 'log'; key: string; log: LogRequest }
-  | { about: 'quota' | 'makers'; key: string; namespace: string }
+  | { about: 'quota'; key: string; namespace: string }
+  | { about: 'makers'; key: string; missing: ObjectRef & { namespace: string } }
   | { about: 'nodes' | 'release'; key: string };
 
 /**
@@ -24,8 +25,11 @@ export interface Facts {
   /** By namespace: its quotas, and all its pods. */
   quotas: Readonly<Record<string, { quotas: readonly KubeObject[]; pods: readonly KubeObject[] }>>;
   nodes?: NodeFacts;
-  /** By namespace: its custom resources, which may be the reason for which a controller makes other objects. */
-  makers: Readonly<Record<string, readonly KubeObject[]>>;
+  /**
+   * By the key of the missing object: whether it is there now, and the custom resources of its namespace, which may be
+   * the reason for which a controller makes it.
+   */
+  makers: Readonly<Record<string, { isThere: boolean; objects: readonly KubeObject[] }>>;
   release?: ReleaseFacts;
 }
 

@@ -5,7 +5,7 @@ import { logKey, noFacts, type Facts, type Proof, type Question } from './facts'
 import type { Finding } from './finding';
 import { beganAfterOthers, sightingKey } from './memory';
 import type { Reading, RolloutMemory, RolloutPolicy, Sighting } from './model';
-import { configProof } from './configProof';
+import { configProof, missingQuestion } from './configProof';
 import { nodeProof } from './nodeProof';
 import { quotaProof } from './quotaProof';
 import { isTouched } from './reading';
@@ -84,7 +84,7 @@ function isMissing({ code }: Finding): boolean {
   return code === 'ConfigMissing';
 }
 
-function podSpecOf({ followed: { object } }: Reading): unknown {
+function podSpecOf({ followed: { object } }: Pick<Reading, 'followed'>): unknown {
   return at(object, 'spec', 'template', 'spec') ?? at(object, 'spec');
 }
 
@@ -163,15 +163,18 @@ export function questionsOf({ followed, family, findings }: Reading): Question[]
     textAt(pod, 'spec', 'nodeName') !== '' && at(pod, 'status', 'startTime') === undefined;
   const silent: Question[] =
     followed.object?.kind === 'DaemonSet' && family?.pods.some(isSilent) === true ? [nodesQuestion] : [];
-  return [...logs.slice(0, logsAsked), ...findings.flatMap(placeQuestion), ...silent];
+  const places = findings.flatMap((finding) => placeQuestions(finding, podSpecOf({ followed })));
+  return [...logs.slice(0, logsAsked), ...places, ...silent];
 }
 
 const nodesQuestion: Question = { about: 'nodes', key: 'nodes' };
 
 /** What a finding about the namespace or the cluster may be proven with. */
-function placeQuestion({ code, isCertain, image, subject: { namespace = '' } }: Finding): Question[] {
+function placeQuestions(finding: Finding, podSpec: unknown): Question[] {
+  const { code, isCertain, image, subject } = finding;
+  const { namespace = '' } = subject;
   const release: Question = { about: 'release', key: 'release' };
-  if (code === 'ConfigMissing') return [release, { about: 'makers', key: `makers ${namespace}`, namespace }];
+  if (code === 'ConfigMissing') return [release, ...missingQuestion(finding, podSpec)];
   if (image !== undefined) return [release];
   if (code === 'Unschedulable' || code === 'NodeLost' || code === 'PodEnding') return [nodesQuestion];
   return code === 'QuotaExceeded' && !isCertain ? [{ about: 'quota', key: `quota ${namespace}`, namespace }] : [];

@@ -1,5 +1,5 @@
 import { asTaskError, TaskError } from '../../core/failure';
-import type { KubeObject } from '../../core/kubernetes/object';
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { at } from '../../core/kubernetes/read';
 import { apiGroup, manifestObjects } from '../../core/kubernetes/manifest';
 import type { Revision } from '../../core/release/release';
@@ -14,6 +14,11 @@ interface FactFinder {
   found(): Facts;
   /** Begins to read. Nothing waits for an answer, because a node may never give one. */
   ask(questions: readonly Question[]): void;
+  /**
+   * Reads again what is not of this moment, before a verdict that may rest on it. Returns true if something was read.
+   * What cannot be read in time is forgotten.
+   */
+  renew(questions: readonly Question[]): Promise<boolean>;
   /** Aborts as soon as there are facts that the last call of `found` did not return. */
   news(): AbortSignal;
 }
@@ -28,6 +33,9 @@ const ages: Readonly<Record<Question['about'], number>> = {
   nodes: 10_000,
   makers: 10_000,
 };
+
+const momentMs = 1_000;
+const renewMs = 5_000;
 
 interface Answer {
   question: Question;
@@ -74,6 +82,19 @@ export function factFinder(context: RolloutContext, release: Release): FactFinde
         if (isDue && !unreadable.has(question.about)) void read(question);
       }
     },
+    renew: async (questions) => {
+      const now = clock.monotonicMs();
+      const old = questions.filter(({ key, about }) => {
+        const answer = answers.get(key);
+        return answer !== undefined && ages[about] < Infinity && now - answer.at > momentMs;
+      });
+      for (const { key } of old) answers.delete(key);
+      const over = new AbortController();
+      const time = clock.sleep(renewMs, AbortSignal.any([over.signal, signal]));
+      if (old.length > 0) await Promise.race([Promise.all(old.map(read)), time]);
+      over.abort();
+      return old.length > 0;
+    },
     news: () => arrived.signal,
   };
 }
@@ -105,7 +126,7 @@ async function readers(context: RolloutContext, question: Question, release: Rel
     case 'nodes':
       return { nodes: await readNodes(context) };
     case 'makers':
-      return { makers: { [question.namespace]: await readMakers(context, question.namespace) } };
+      return { makers: { [question.key]: await readMakers(context, question.missing) } };
     case 'release': {
       const { declared, earlier = [] } = release;
       const objects = (revisions: typeof earlier): KubeObject[] =>
@@ -117,12 +138,19 @@ async function readers(context: RolloutContext, question: Question, release: Rel
 }
 
 /** Reads the custom resources of the namespace, except those that an aggregated API computes. */
-async function readMakers({ cluster }: RolloutContext, namespace: string): Promise<KubeObject[]> {
+async function readMakers(
+  { cluster }: RolloutContext,
+  missing: ObjectRef & { namespace: string },
+): Promise<Facts['makers'][string]> {
   const kinds = await cluster.customKinds();
   if (kinds === undefined) throw new TaskError('KindNotServed', 'The API server does not list all kinds at once.');
   const listed = kinds.filter(({ apiVersion, namespaced }) => namespaced && !/metrics\.k8s\.io/.test(apiVersion));
-  const lists = await Promise.all(listed.map(({ apiVersion, kind }) => cluster.list({ apiVersion, kind, namespace })));
-  return lists.flat();
+  const { namespace } = missing;
+  const lists = listed.map(({ apiVersion, kind }) => cluster.list({ apiVersion, kind, namespace }));
+  const objects = (await Promise.all(lists)).flat();
+  // This is read last, because a controller may make the object meanwhile.
+  const found = await cluster.get(missing, { metadataOnly: true });
+  return { isThere: found !== undefined, objects };
 }
 
 async function readNodes({ cluster }: RolloutContext): Promise<NodeFacts> {

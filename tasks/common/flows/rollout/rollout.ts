@@ -106,6 +106,7 @@ async function watch(
     blind = sayBlindness(context, verdict, blind);
     if (sayChanges(context, verdict.workloads, said)) lastSaid = now.getTime();
     const end = endOf(verdict, policy, { isCancelled: signal.aborted, isStopped: stop?.aborted === true, now });
+    if (end === 'failed' && (await facts.renew(verdict.questions))) continue;
     timeline.tell(verdict, snapshot, end !== undefined && end !== 'stopped');
     if (end !== undefined) {
       if (end === 'failed') await jobs.end();
