@@ -115,6 +115,20 @@ const pairs: readonly Pair[] = [
     'status: {state: Running, lastState: Failed}',
     'Current',
   ],
+  [
+    'an error in a word',
+    'status: {phase: Ready, syncState: SyncError}',
+    'InProgress',
+    'status: {phase: Ready, syncState: NoError}',
+    'Current',
+  ],
+  [
+    'a word with not',
+    'status: {phase: NotAvailable}',
+    'InProgress',
+    'status: {phase: Ready, backupState: NotConfigured}',
+    'Current',
+  ],
   ['an error', 'status: {error: no such bucket}', 'InProgress', 'status: {error: "", ready: true}', 'Current'],
   [
     'ready replicas below the spec',

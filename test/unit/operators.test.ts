@@ -444,6 +444,10 @@ const states: Readonly<Record<string, readonly (readonly [string, string])[]>> =
     [all('-Ready +Stalled'), 'Failed'],
     [`spec: {suspend: true}, ${all('-Ready')}`, 'Current'],
   ],
+  'GitRepository.source.toolkit.fluxcd.io': [
+    ['metadata: {generation: 2}, spec: {suspend: true}, status: {observedGeneration: 1}', 'Current'],
+    ['metadata: {generation: 2}, spec: {suspend: false}, status: {observedGeneration: 1}', 'InProgress'],
+  ],
   'HelmRepository.source.toolkit.fluxcd.io': [
     ['spec: {type: oci}', 'Current'],
     ['spec: {}', 'InProgress'],
@@ -534,8 +538,8 @@ const states: Readonly<Record<string, readonly (readonly [string, string])[]>> =
     [all('-Ready'), 'InProgress'],
   ],
   'CloneSet.apps.kruise.io': [
-    ['spec: {replicas: 2}, status: {updatedReadyReplicas: 2, updatedAvailableReplicas: 2}', 'Current'],
-    ['spec: {replicas: 2}, status: {updatedReadyReplicas: 1, updatedAvailableReplicas: 1}', 'InProgress'],
+    ['spec: {replicas: 2}, status: {updatedReadyReplicas: 2}', 'Current'],
+    ['spec: {replicas: 2}, status: {updatedReadyReplicas: 1}', 'InProgress'],
     ['spec: {replicas: 2, updateStrategy: {partition: 1}}, status: {updatedReadyReplicas: 1}', 'Current'],
   ],
   'DaemonSet.apps.kruise.io': [

@@ -15,7 +15,7 @@ import {
 import { podStatus } from './builtIn/pods';
 import { current, inProgress, unknown, type ObjectStatus } from './result';
 import { operatorRules } from './operators/operatorRules';
-import { ruledStatus, ruleFor, type StatusRule } from './rules/rules';
+import { askedToHold, ruledStatus, ruleFor, type StatusRule } from './rules/rules';
 import { daemonSetStatus, deploymentStatus, replicaSetStatus, statefulSetStatus } from './builtIn/workloads';
 import type { KubeObject } from '../kubernetes/object';
 
@@ -64,8 +64,10 @@ function statusOf(
   }
   const isCustom = !isBuiltIn(group);
   const stale = generationStatus(fields, kind, isCustom);
-  if (stale !== undefined) return stale;
   const rule = ruleFor(rules, group, kind);
+  const known = isCustom ? ruleFor(operatorRules, group, kind) : undefined;
+  // A controller need not look at what is suspended, so its status may stay behind.
+  if (stale !== undefined) return askedToHold(rule ?? known, object) ?? stale;
   if (rule?.current?.length === 0 && rule.failed.length === 0) {
     return current(notWaitedFor, 'Not waited for: statusRules says current always.');
   }
@@ -74,7 +76,6 @@ function statusOf(
   const stalled = stalledStatus(fields);
   if (stalled !== undefined) return stalled;
   if (isCustom) {
-    const known = ruleFor(operatorRules, group, kind);
     return (known && ruledStatus(known, object, fields, now)) ?? customStatus(object, fields, now);
   }
   const kindRule = kindRules.get(group === '' ? kind : `${group}/${kind}`);
@@ -85,7 +86,7 @@ const waitAnnotation = 'helm-safe-deploy/wait';
 const notWaitedFor = 'NotWaitedFor';
 
 /** False for an object that is in place without any proof that it works, because nobody knows or nobody asked. */
-export function isJudged({ reason }: ObjectStatus): boolean {
+export function isJudged({ reason }: { reason: string }): boolean {
   return reason !== 'NotJudged' && reason !== notWaitedFor;
 }
 

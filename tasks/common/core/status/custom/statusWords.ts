@@ -8,10 +8,11 @@ const errorFields = ['error', 'errors', 'errMsg', 'errorMessage', 'failureReason
 
 /** Words that no controller takes back. */
 const finalWords = new Set(['failed', 'failure', 'errored', 'broken']);
-const badWord =
-  /^(?:failed|failure|failing|errors?|invalid|rejected|degraded|unhealthy|unavailable|unreachable|pending|queued|new|not|unknown|red|yellow|stalled|conflict|noncompliant|outofsync|progress|non|unsynced|unready)$/;
+const badWords =
+  /(?<!\b(?:no|none) )\b(?:failed|failure|failing|errors?|invalid|rejected|degraded|unhealthy|unavailable|unreachable|pending|queued|new|unknown|red|yellow|stalled|conflict|noncompliant|outofsync|progress|unsynced|unready)\b|\bnot (?:ready|available|healthy|found|synced|in sync|reconciled|running|deployed|accepted)\b|\bnon compliant\b/;
 /** Words that end in -ing and mean work in hand, not work to wait for. */
-const steadyWord = /^(?:running|serving|streaming|listening|monitoring|watching|tracking|existing)$/;
+const steadyWord =
+  /^(?:running|serving|streaming|listening|monitoring|watching|tracking|existing|passing|operating|working|nothing)$/;
 const goodWord =
   /^(?:running|ready|active|succeeded|success|successful|complete|completed|available|healthy|bound|deployed|ok|online|green|synced|valid|created|installed|initialized|provisioned|established|accepted|applied|normal|finished|done|up|compliant|serving)$/;
 const heldWord = /^(?:paused|suspended|stopped|hibernated|hibernating)$/;
@@ -20,7 +21,9 @@ const heldWord = /^(?:paused|suspended|stopped|hibernated|hibernating)$/;
 export function wordStatus({ status }: JsonObject): ObjectStatus | undefined {
   if (!isObject(status)) return undefined;
   const words = Object.entries(status).flatMap(([name, value]) => {
-    const word = isObject(value) ? (ownField(value, 'status') ?? ownField(value, 'state')) : value;
+    const word = isObject(value)
+      ? (ownField(value, 'status') ?? ownField(value, 'state') ?? ownField(value, 'phase'))
+      : value;
     return typeof word === 'string' && word !== '' && word.length < 80 && wordField.test(name) ? [{ name, word }] : [];
   });
   const message = ownField(status, 'message');
@@ -32,7 +35,9 @@ export function wordStatus({ status }: JsonObject): ObjectStatus | undefined {
   if (final !== undefined) return failed('StatusFailed', told(final));
   const held = words.find(({ word }) => heldWord.test(word.toLowerCase()));
   if (held !== undefined) return heldOnPurpose(told(held));
-  const bad = find((part) => badWord.test(part) || (part.endsWith('ing') && !steadyWord.test(part)));
+  const bad =
+    words.find(({ word }) => badWords.test(parts(word).join(' '))) ??
+    find((part) => part.endsWith('ing') && !steadyWord.test(part));
   if (bad !== undefined) return inProgress('StatusNotReady', told(bad));
   const error = errorFields.find((name) => isFilled(ownField(status, name)));
   if (error !== undefined) return inProgress('StatusNotReady', `status.${error}: ${textOf(ownField(status, error))}`);

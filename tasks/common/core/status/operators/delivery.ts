@@ -60,12 +60,12 @@ GrafanaDashboard|GrafanaDatasource|GrafanaFolder.grafana.integreatly.org: curren
   {
     source: 'https://kyverno.io/docs/crds/',
     rules: `
-Policy|ClusterPolicy.kyverno.io: current condition Ready`,
+Policy|ClusterPolicy.kyverno.io: current has status, not condition Ready=False|Unknown, not status.ready=false`,
   },
   {
     source: 'https://openkruise.io/docs/user-manuals/cloneset',
     rules: `
-CloneSet|StatefulSet.apps.kruise.io: suspended spec.updateStrategy.paused=true, spec.updateStrategy.partition>=1, spec.updateStrategy.rollingUpdate.partition>=1, spec.updateStrategy.rollingUpdate.paused=true; current status.updatedReadyReplicas>=spec.replicas, status.updatedAvailableReplicas>=spec.replicas
+CloneSet|StatefulSet.apps.kruise.io: suspended spec.updateStrategy.paused=true, spec.updateStrategy.partition>=1, spec.updateStrategy.rollingUpdate.partition>=1, spec.updateStrategy.rollingUpdate.paused=true; current status.updatedReadyReplicas>=spec.replicas
 DaemonSet.apps.kruise.io: current has status, status.numberReady>=status.desiredNumberScheduled
 BroadcastJob.apps.kruise.io: failed status.phase=failed; suspended status.phase=paused; current status.phase=completed`,
   },

@@ -76,6 +76,14 @@ export function ruledStatus(rule: StatusRule, object: JsonObject, fields: Fields
   return current('RuleMet', 'The rule for this kind is met.');
 }
 
+/** Current if the spec or the metadata ask for a hold. */
+export function askedToHold(rule: StatusRule | undefined, object: JsonObject): ObjectStatus | undefined {
+  const isAsked = (test: StatusTest): boolean =>
+    'path' in test && !test.path.startsWith('status') && testHolds(test, object, undefined, 'some');
+  const hold = rule?.suspended.find(isAsked);
+  return hold === undefined ? undefined : heldOnPurpose(found(hold, object));
+}
+
 export function hasStatus(object: JsonObject): boolean {
   return isObject(object.status) && Object.keys(object.status).length > 0;
 }
