@@ -96,6 +96,12 @@ describe('the texts of a health check', () => {
       'Release shop in namespace prod, revision 4: unhealthy. Deployment/web: Container main exits with code 1. (CrashLoop)',
     );
     assert.equal(healthSummary(report(healthy)), 'Release shop in namespace prod, revision 4: healthy.');
+    const [object] = report(healthy).objects;
+    assert.ok(object);
+    assert.equal(
+      healthSummary(report({ ...healthy, objects: [{ ...object, health: 'healthy', reason: 'NotJudged' }] })),
+      'Release shop in namespace prod, revision 4: healthy, but Deployment/web in place, not judged.',
+    );
   });
 
   it('an unknown health has a sentence without a workload', () => {

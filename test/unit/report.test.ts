@@ -6,6 +6,7 @@ import {
   codeBlock,
   issueOf,
   outputsOf,
+  notJudgedLines,
   summaryOf,
   taskResults,
   type DeployReport,
@@ -276,6 +277,22 @@ describe('the summary page', () => {
 
   it('has one line if all objects exist', () => {
     assert.match(summaryOf(report({ objects: [reported({ health: 'healthy' })] })), /The object exists and is ready\./);
+  });
+
+  it('never calls an object ready that was not judged', () => {
+    const blind = reported({ kind: 'Toy', health: 'healthy', reason: 'NotJudged', message: 'In place, not judged.' });
+    const alone = summaryOf(report({ objects: [blind] }));
+    assert.match(alone, /\| Toy\/web \| not judged \| In place, not judged\. \|/);
+    assert.doesNotMatch(alone, /ready/);
+    const good = reported({ health: 'healthy', reason: 'DeploymentAvailable' });
+    assert.match(
+      summaryOf(report({ objects: [blind, good, good] })),
+      /All 2 objects exist and are ready\.\n\n\| Object/,
+    );
+    assert.deepEqual(notJudgedLines([good, { ...blind, reason: 'NotWaitedFor' }]), [
+      '  Toy/web  In place, not judged.',
+    ]);
+    assert.deepEqual(notJudgedLines([{ ...blind, health: 'failed' }]), []);
   });
 
   it('leaves out the rows of unknown values', () => {

@@ -19,7 +19,7 @@ function plain(kind: string, name: string, more: Partial<KubeObject> = {}) {
   return { ref: { apiVersion: 'v1', kind, namespace: 'prod', name }, declared };
 }
 
-const nothing = { namespace: 'prod', replicaSets: false, pods: false, claims: [] };
+const nothing = { namespace: 'prod', owned: false, replicaSets: false, pods: false, claims: [] };
 
 describe('the objects read around the followed objects', () => {
   it('are none without followed objects', () => {
@@ -83,11 +83,26 @@ describe('the objects read around the followed objects', () => {
     assert.equal(surroundingsOf([pod])[0]?.labelSelector, 'app=one');
   });
 
-  it('a custom kind with a familiar name has no known pods', () => {
-    const ref = { apiVersion: 'example.io/v1', kind: 'Deployment', namespace: 'prod', name: 'x' };
-    const declared: KubeObject = { apiVersion: 'example.io/v1', kind: 'Deployment', metadata: { name: 'x' } };
-    assert.deepEqual(surroundingsOf([{ ref, declared }]), [nothing]);
+  const custom = (apiVersion: string, kind: string) => ({
+    ref: { apiVersion, kind, namespace: 'prod', name: 'x' },
+    declared: { apiVersion, kind, metadata: { name: 'x' } },
   });
+
+  it('a custom resource may own workloads of any label', () => {
+    assert.deepEqual(surroundingsOf([custom('example.io/v1', 'Deployment'), workload('Job', 'migrate', { a: 'b' })]), [
+      { ...nothing, owned: true, replicaSets: true, pods: true },
+    ]);
+  });
+
+  for (const [apiVersion, kind] of [
+    ['cert-manager.io/v1', 'Certificate'],
+    ['networking.istio.io/v1', 'VirtualService'],
+    ['monitoring.coreos.com/v1', 'ServiceMonitor'],
+  ] as const) {
+    it(`a ${kind} runs no pods, so nothing is listed for it`, () => {
+      assert.deepEqual(surroundingsOf([custom(apiVersion, kind)]), [nothing]);
+    });
+  }
 
   it('claims are those that pods mount and those that a StatefulSet makes', () => {
     const volumes = [

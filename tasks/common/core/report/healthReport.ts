@@ -9,6 +9,7 @@ import {
   blamingMarkdown,
   cell,
   codeBlock,
+  notJudged,
   objectTable,
   proofOf,
   sinceSentence,
@@ -66,7 +67,10 @@ function someOf(objects: readonly ReportedObject[]): string {
 /** One sentence without line breaks and other invisible characters. */
 export function healthSummary(report: HealthReport): string {
   const subject = subjectOf(report);
-  if (report.health === 'healthy') return `${subject}: healthy.`;
+  const blind = notJudged(report.objects);
+  if (report.health === 'healthy') {
+    return `${subject}: healthy${blind.length === 0 ? '' : `, but ${someOf(blind)} in place, not judged`}.`;
+  }
   const text = `${subject}: ${report.health}. ${blaming(report)} (${report.reason})`;
   return neutralise(text.replace(/[\s\u0085]+/g, ' '));
 }

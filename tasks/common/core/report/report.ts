@@ -1,3 +1,4 @@
+import { isJudged } from '../status/objectStatus';
 import { clipped, neutralise, splitLines } from '../text/foreignText';
 
 export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
@@ -246,17 +247,29 @@ export function summaryOf(report: DeployReport): string {
 
 export function objectTable(objects: readonly ReportedObject[]): string {
   const telling = objects.filter((object) => object.health !== 'healthy');
-  if (objects.length === 0) return '';
-  if (telling.length === 0) {
-    return objects.length === 1
-      ? 'The object exists and is ready.'
-      : `All ${objects.length} objects exist and are ready.`;
-  }
-  const rows = telling.map(
-    (object) =>
-      `| ${cell(`${object.kind}/${object.name}`)} | ${cell(object.health)}${object.isPreexisting ? ', as before' : ''} | ${cell(object.message)} |`,
-  );
-  return ['| Object | Health | |', '|---|---|---|', ...rows].join('\n');
+  const blind = notJudged(objects);
+  const ready = telling.length > 0 ? '' : readyWords(objects.length - blind.length);
+  if (telling.length + blind.length === 0) return ready;
+  const rows = [...telling, ...blind].map((object) => {
+    const health = blind.includes(object) ? 'not judged' : object.health;
+    return `| ${cell(`${object.kind}/${object.name}`)} | ${cell(health)}${object.isPreexisting ? ', as before' : ''} | ${cell(object.message)} |`;
+  });
+  return [...(ready === '' ? [] : [ready, '']), '| Object | Health | |', '|---|---|---|', ...rows].join('\n');
+}
+
+function readyWords(ready: number): string {
+  if (ready === 0) return '';
+  return ready === 1 ? 'The object exists and is ready.' : `All ${ready} objects exist and are ready.`;
+}
+
+/** Objects that exist, but of which nobody knows, or nobody asked, if they work. */
+export function notJudged(objects: readonly ReportedObject[]): ReportedObject[] {
+  return objects.filter((object) => object.health === 'healthy' && !isJudged(object));
+}
+
+/** One line of the log for each object that was not judged. */
+export function notJudgedLines(objects: readonly ReportedObject[]): string[] {
+  return notJudged(objects).map(({ kind, name, message }) => `  ${kind}/${name}  ${message}`);
 }
 
 function leftoverList(leftovers: readonly ReportedLeftover[]): string {

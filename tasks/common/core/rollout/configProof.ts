@@ -5,7 +5,7 @@ import type { KubeObject } from '../kubernetes/object';
 import { at, listAt, textAt } from '../kubernetes/read';
 import type { Facts, Proof, Question, ReleaseFacts } from './facts';
 import type { Finding } from './finding';
-import { isRunner } from './timelineRow';
+import { isRunner } from './runner';
 
 /** A ConfigMap or Secret that a container refers to, without the key or at all not there. */
 interface Missing {

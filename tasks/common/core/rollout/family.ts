@@ -1,7 +1,9 @@
 import { apiGroup, objectKey, refOf } from '../kubernetes/manifest';
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import type { EventRecord } from './events';
+import { isBuiltIn } from '../kubernetes/groups';
 import { listAt, numberAt, textAt } from '../kubernetes/read';
+import { isRunner } from './runner';
 import type { RolloutSnapshot } from './snapshot';
 
 /**
@@ -9,7 +11,8 @@ import type { RolloutSnapshot } from './snapshot';
  * linear in the number of objects.
  */
 export interface Index {
-  childrenOf: ReadonlyMap<string, readonly KubeObject[]>;
+  /** By the uid of any owner, also of one that is not the controller. */
+  ownedBy: ReadonlyMap<string, readonly KubeObject[]>;
   eventsOf: ReadonlyMap<string, readonly EventRecord[]>;
   nodes: ReadonlyMap<string, KubeObject>;
   claims: ReadonlyMap<string, KubeObject>;
@@ -29,18 +32,19 @@ export interface Family {
   leaving: readonly KubeObject[];
   /** False if it is not known which pods belong to the new revision. */
   isRevisionKnown: boolean;
+  /** The workloads that a custom resource owns; its family holds all of theirs. */
+  owned?: readonly KubeObject[];
 }
 
 export function indexOf(snapshot: RolloutSnapshot): Index {
-  const childrenOf = new Map<string, KubeObject[]>();
+  const ownedBy = new Map<string, KubeObject[]>();
   const nodes = new Map<string, KubeObject>();
   const claims = new Map<string, KubeObject>();
   const take = (object: KubeObject): void => {
     const { name, namespace } = object.metadata;
     if (object.kind === 'Node') nodes.set(name, object);
     if (object.kind === 'PersistentVolumeClaim') claims.set(claimKey(namespace, name), object);
-    const owner = controllerOf(object);
-    if (owner !== undefined) push(childrenOf, owner, object);
+    for (const { uid } of object.metadata.ownerReferences ?? []) push(ownedBy, uid, object);
   };
   // Most followed objects are also in `around`. The followed copy counts, because it is the one that is judged.
   const taken = new Set<string>();
@@ -53,7 +57,7 @@ export function indexOf(snapshot: RolloutSnapshot): Index {
   for (const node of snapshot.facts?.nodes?.nodes ?? []) take(node);
   const eventsOf = new Map<string, EventRecord[]>();
   for (const event of snapshot.events) push(eventsOf, event.about.uid, event);
-  return { childrenOf, eventsOf, nodes, claims };
+  return { ownedBy, eventsOf, nodes, claims };
 }
 
 function identity(object: KubeObject): string {
@@ -74,7 +78,7 @@ function claimKey(namespace: string | undefined, name: string): string {
   return `${namespace ?? ''}/${name}`;
 }
 
-/** Undefined for kinds that create no pods. */
+/** Undefined for kinds that create no pods, and for custom resources that own no workload. */
 export function familyOf(object: KubeObject, index: Index): Family | undefined {
   const group = apiGroup(object.apiVersion);
   switch (group === '' ? object.kind : `${group}/${object.kind}`) {
@@ -96,8 +100,45 @@ export function familyOf(object: KubeObject, index: Index): Family | undefined {
     case 'Pod':
       return family([], [object], []);
     default:
-      return undefined;
+      return isBuiltIn(group) ? undefined : customFamily(object, index);
   }
+}
+
+function customFamily(object: KubeObject, index: Index): Family | undefined {
+  const owned = ownedWorkloads(object, index);
+  const families = owned.flatMap((workload) => familyOf(workload, index) ?? []);
+  if (families.length === 0) return undefined;
+  return {
+    makers: families.flatMap(({ makers }) => makers),
+    pods: families.flatMap(({ pods }) => pods),
+    oldPods: families.flatMap(({ oldPods }) => oldPods),
+    ending: families.flatMap(({ ending }) => ending),
+    leaving: families.flatMap(({ leaving }) => leaving),
+    isRevisionKnown: families.every(({ isRevisionKnown }) => isRevisionKnown),
+    owned,
+  };
+}
+
+/** Owner references can form long chains and circles. */
+const maximumLevels = 20;
+
+/** The workloads nearest to the object among all that it owns. */
+function ownedWorkloads({ metadata: { uid } }: KubeObject, index: Index): KubeObject[] {
+  const seen = new Set<string>();
+  const workloads: KubeObject[] = [];
+  let level = uid === undefined ? [] : [uid];
+  for (let depth = 0; depth < maximumLevels && level.length > 0; depth += 1) {
+    const below: string[] = [];
+    for (const child of level.flatMap((owner) => index.ownedBy.get(owner) ?? [])) {
+      const childUid = child.metadata.uid ?? '';
+      if (childUid === uid || seen.has(childUid)) continue;
+      seen.add(childUid);
+      if (isRunner(refOf(child))) workloads.push(child);
+      else below.push(childUid);
+    }
+    level = below;
+  }
+  return workloads;
 }
 
 /**
@@ -142,7 +183,7 @@ function family(makers: readonly KubeObject[], pods: readonly KubeObject[], oldP
 function childrenOfKind(object: KubeObject, index: Index, kind: string): readonly KubeObject[] {
   const uid = object.metadata.uid;
   if (uid === undefined) return [];
-  return (index.childrenOf.get(uid) ?? []).filter((child) => child.kind === kind);
+  return (index.ownedBy.get(uid) ?? []).filter((child) => child.kind === kind && controllerOf(child) === uid);
 }
 
 export function eventsAbout(object: KubeObject, index: Index): readonly EventRecord[] {

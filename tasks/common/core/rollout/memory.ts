@@ -1,10 +1,11 @@
 import type { KubeObject } from '../kubernetes/object';
 import { objectKey } from '../kubernetes/manifest';
-import { objectStatus, type StatusRule } from '../status/objectStatus';
+import type { StatusRule } from '../status/objectStatus';
 import type { RunEnd } from './facts';
-import type { Family } from './family';
+import { familyOf, indexOf, type Family } from './family';
 import type { Finding } from './finding';
 import { listAt, numberAt, textAt } from '../kubernetes/read';
+import { statusWithOwned } from './owned';
 import type { RolloutSnapshot } from './snapshot';
 import type { RolloutMemory, BaselineEntry, Sighting, WorkloadMemory, Reading } from './model';
 
@@ -19,9 +20,11 @@ export function baselineOf(
   now: Date,
   statusRules: readonly StatusRule[] = [],
 ): RolloutMemory {
+  const index = indexOf(snapshot);
   const entries = snapshot.followed.flatMap(({ ref, object }): [string, BaselineEntry][] => {
     if (object === undefined) return [];
-    const { status, reason, message } = objectStatus(object, now, statusRules);
+    const about = { rules: statusRules, unread: snapshot.unread, now };
+    const { status, reason, message } = statusWithOwned(object, familyOf(object, index), about);
     const { uid = '', generation = 0 } = object.metadata;
     const progressingSince = progressingTime(object);
     return [[objectKey(ref), { uid, generation, isHealthy: status === 'Current', reason, message, progressingSince }]];

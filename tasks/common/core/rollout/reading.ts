@@ -1,6 +1,6 @@
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { sentence } from '../text/sentence';
-import { objectKey } from '../kubernetes/manifest';
+import { objectKey, refOf } from '../kubernetes/manifest';
 import { objectStatus, type ObjectStatus } from '../status/objectStatus';
 import { causes } from './causes';
 import { newest, type EventRecord } from './events';
@@ -8,6 +8,7 @@ import { eventsAbout, familyOf, type Family, type Index } from './family';
 import { eventEvidence, nameOf, type Evidence, type Finding } from './finding';
 import { podHold, podsHeldBack } from './heldPods';
 import { withoutLostNodes } from './lostNodes';
+import { statusWithOwned } from './owned';
 import { at, listAt, textAt } from '../kubernetes/read';
 import type { FollowedObject, RolloutSnapshot, UnreadKind } from './snapshot';
 import type { RolloutPolicy, BaselineEntry, RolloutMemory, Reading } from './model';
@@ -28,7 +29,7 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const { object } = followed;
   if (object === undefined) return absentReading(followed, key, context);
   const family = familyOf(object, index);
-  const own = withoutLostNodes(object, statusOf(object, context), family, index);
+  const own = withoutLostNodes(object, statusOf(object, family, context), family, index);
   const unservedAt = isUnservedBalancer(object, own, index) ? unservedTime(key, context) : undefined;
   if (unservedAt !== undefined && unservedAt <= now.getTime()) {
     return { followed, key, status: nobodyServes, findings: [], family };
@@ -37,7 +38,7 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const base = { followed, key, status: shown, findings: [], family };
   if (shown.status === 'Unknown') return { ...base, settled: 'unknown' };
   if (shown.status === 'Current' || shown.reason === behind.reason) return base;
-  const findings = workloadFindings(followed, object, shown, surroundings(followed, family, key, context));
+  const findings = [...findingsOf(followed, shown, family, context), ...ownedFindings(followed, family, context)];
   const event = newest(eventsAbout(object, index), ({ type }) => type === 'Warning');
   const warning = event === undefined ? {} : { warning: eventEvidence(event, followed.ref) };
   const revisit = unservedAt === undefined ? {} : { revisitAt: unservedAt };
@@ -50,8 +51,36 @@ function withWarning(status: ObjectStatus, { reason, message }: EventRecord): Ob
   return { ...status, message: `${sentence(status.message)} ${sentence(`${reason}: ${message}`)}` };
 }
 
-function statusOf(object: KubeObject, { policy, now }: ReadingContext): ObjectStatus {
-  const status = objectStatus(object, now, policy.statusRules);
+function findingsOf(
+  followed: FollowedObject,
+  status: ObjectStatus,
+  family: Family | undefined,
+  context: ReadingContext,
+): Finding[] {
+  const { object } = followed;
+  if (object === undefined) return [];
+  // The workloads that a custom resource owns are read one by one.
+  const ownFamily = family?.owned === undefined ? family : undefined;
+  return workloadFindings(
+    followed,
+    object,
+    status,
+    surroundings(followed, ownFamily, objectKey(followed.ref), context),
+  );
+}
+
+/** The findings about the workloads that a custom resource owns, as its own. */
+function ownedFindings({ purpose }: FollowedObject, family: Family | undefined, context: ReadingContext): Finding[] {
+  return (family?.owned ?? []).flatMap((object) => {
+    const status = objectStatus(object, context.now, context.policy.statusRules);
+    if (status.status === 'Current') return [];
+    return findingsOf({ ref: refOf(object), purpose, object }, status, familyOf(object, context.index), context);
+  });
+}
+
+function statusOf(object: KubeObject, family: Family | undefined, context: ReadingContext): ObjectStatus {
+  const { policy, now, snapshot } = context;
+  const status = statusWithOwned(object, family, { rules: policy.statusRules, unread: snapshot.unread, now });
   const held = policy.everyPod === true && status.status === 'Current' ? podsHeldBack(object) : 0;
   if (held === 0) return status;
   const message = `${held === 1 ? '1 pod is' : `${held} pods are`} still of an earlier template: ${podHold(object)?.why ?? ''}.`;

@@ -24,8 +24,11 @@ function stableSeconds({ followed, family }: Reading, policy: RolloutPolicy): nu
   if (numberAt(object, 'spec', 'replicas') === 0 && at(object, 'spec', 'replicas') !== undefined) return 0;
   if (textAt(object, 'status', 'phase') === 'Succeeded') return 0;
   if (policy.stableForSeconds !== undefined) return policy.stableForSeconds;
-  const spec = object.kind === 'Pod' ? at(object, 'spec') : at(object, 'spec', 'template', 'spec');
-  const hasProbe = listAt(spec, 'containers').some((container) => container['readinessProbe'] !== undefined);
+  const own = object.kind === 'Pod' ? at(object, 'spec') : at(object, 'spec', 'template', 'spec');
+  const specs = family.owned === undefined ? [own] : family.pods.map((pod) => at(pod, 'spec'));
+  const hasProbe = specs
+    .flatMap((spec) => listAt(spec, 'containers'))
+    .some((container) => container['readinessProbe'] !== undefined);
   if (hasProbe) return 0;
   return Math.max(0, defaultStableSeconds - numberAt(object, 'spec', 'minReadySeconds'));
 }

@@ -1,10 +1,12 @@
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
-import { apiGroup } from '../kubernetes/manifest';
 import { at, listAt, textAt } from '../kubernetes/read';
+import { isRunner, mayOwnRunners } from './runner';
 
 /** The objects around the followed objects of one namespace that must be read to see causes. */
 export interface Surroundings {
   namespace: string;
+  /** True if a custom resource may own workloads that are not known by name. */
+  owned: boolean;
   replicaSets: boolean;
   pods: boolean;
   /** Selects all pods and ReplicaSets of the followed workloads; absent if their templates share no label. */
@@ -12,16 +14,6 @@ export interface Surroundings {
   /** Names of the claims that pods of these workloads mount. A name that ends in `-` is a prefix. */
   claims: readonly string[];
 }
-
-const podMakers = new Set([
-  'apps/Deployment',
-  'apps/StatefulSet',
-  'apps/DaemonSet',
-  'apps/ReplicaSet',
-  'batch/Job',
-  '/Pod',
-  '/ReplicationController',
-]);
 
 /** One item for each namespace with a followed object, in the order of the objects. */
 export function surroundingsOf(objects: readonly { ref: ObjectRef; declared: KubeObject }[]): Surroundings[] {
@@ -34,12 +26,14 @@ export function surroundingsOf(objects: readonly { ref: ObjectRef; declared: Kub
 }
 
 function surroundingsIn(namespace: string, objects: readonly { ref: ObjectRef; declared: KubeObject }[]): Surroundings {
-  const workloads = objects.filter(({ ref }) => podMakers.has(`${apiGroup(ref.apiVersion)}/${ref.kind}`));
-  const labelSelector = commonSelector(workloads.map(({ declared }) => podLabels(declared)));
+  const workloads = objects.filter(({ ref }) => isRunner(ref));
+  const owned = objects.some(({ ref }) => mayOwnRunners(ref));
+  const labelSelector = owned ? undefined : commonSelector(workloads.map(({ declared }) => podLabels(declared)));
   return {
     namespace,
-    replicaSets: workloads.some(({ ref }) => ref.kind === 'Deployment'),
-    pods: workloads.length > 0,
+    owned,
+    replicaSets: owned || workloads.some(({ ref }) => ref.kind === 'Deployment'),
+    pods: owned || workloads.length > 0,
     ...(labelSelector === undefined ? {} : { labelSelector }),
     claims: workloads.flatMap(({ ref, declared }) => claimNames(ref, declared)),
   };

@@ -1,27 +1,13 @@
-import { apiGroup, objectName } from '../kubernetes/manifest';
-import type { KubeObject, ObjectRef } from '../kubernetes/object';
+import { objectName } from '../kubernetes/manifest';
+import type { KubeObject } from '../kubernetes/object';
 import { numberAt } from '../kubernetes/read';
 import type { WorkloadVerdict } from './model';
+import { isRunner } from './runner';
 
 /** Returns true if the object gets a row of its own: workloads, and all objects that are not healthy. */
 export function hasRow({ ref, health }: WorkloadVerdict): boolean {
   return health !== 'healthy' || isRunner(ref);
 }
-
-/** Returns true if the kind runs pods. */
-export function isRunner({ apiVersion, kind }: Pick<ObjectRef, 'apiVersion' | 'kind'>): boolean {
-  return runners.has(`${apiGroup(apiVersion)}/${kind}`);
-}
-
-const runners = new Set([
-  'apps/Deployment',
-  'apps/StatefulSet',
-  'apps/DaemonSet',
-  'apps/ReplicaSet',
-  'batch/Job',
-  '/Pod',
-  '/ReplicationController',
-]);
 
 /**
  * The row of one workload. `isOver`: the workload is not followed any longer. `phase` separates its rows from those of

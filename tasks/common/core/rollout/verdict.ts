@@ -8,7 +8,7 @@ import { judgingOf, questionsOf, withStartErrors, type Judging } from './proofs'
 import { isTouched, readingOf } from './reading';
 import type { RolloutSnapshot } from './snapshot';
 import { steadyTime } from './steady';
-import { isRunner } from './timelineRow';
+import { isRunner } from './runner';
 import type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict, RolloutMemory, Reading } from './model';
 
 export { baselineForRollback, baselineOf } from './memory';

@@ -4,7 +4,7 @@ import { briefly } from '../../core/helm/helmFailure';
 import { chainFrom } from '../../core/release/history';
 import type { Drift } from '../../core/release/drift';
 import type { Revision } from '../../core/release/release';
-import { blaming } from '../../core/report/report';
+import { blaming, notJudgedLines } from '../../core/report/report';
 import type { IrreversibleMark } from '../../core/rollbackPlan/judging/irreversible';
 import type { PlanFinding } from '../../core/rollbackPlan/model/findings';
 import { stopIfCancelled, type ReleaseContext } from '../../core/releaseContext';
@@ -165,8 +165,12 @@ async function rolledBack(
 ): Promise<Ending> {
   const { agent } = context;
   await prune(context);
-  const broken = reportedObjects(rollout.verdict).filter(({ isPreexisting }) => isPreexisting);
-  const what = broken.length === 0 ? 'all of it' : 'what was not broken before the deploy';
+  const objects = reportedObjects(rollout.verdict);
+  const broken = objects.filter(({ isPreexisting }) => isPreexisting);
+  const blind = notJudgedLines(objects);
+  const whole = blind.length === 0 ? 'all of it' : 'all that can be judged';
+  const what = broken.length === 0 ? whole : 'what was not broken before the deploy';
+  for (const line of blind) agent.log(line);
   agent.log(`Revision ${made.revision} has the manifest of revision ${target.revision}; ${what} is there and ready.`);
   for (const object of broken) {
     agent.log(`${objectName(object)} was broken before the deploy and is so again: ${object.message}`);

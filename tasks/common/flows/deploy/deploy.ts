@@ -11,7 +11,7 @@ import { isDeadInstall, isEdited, wasServing } from '../../core/release/history'
 import { objectName } from '../../core/kubernetes/manifest';
 import type { Revision } from '../../core/release/release';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../../core/releaseContext';
-import type { DeployReport } from '../../core/report/report';
+import { notJudgedLines, type DeployReport } from '../../core/report/report';
 import { announceWork, endWork, contextUnder } from '../release/change';
 import { foreseenConflicts } from './fieldConflicts';
 import { insist } from '../steps/insist';
@@ -237,9 +237,13 @@ async function succeed(context: DeployContext, story: Story, revision: Revision)
   story.serving = { revision: revision.revision, health: 'healthy' };
   await insist(context, () => verify(context.storage, revision, context.run));
   const broken = story.objects.filter((object) => object.isPreexisting);
-  const ready = story.objects.length - broken.length;
-  const what = ready === 1 ? 'One object' : `All ${ready} objects`;
-  context.agent.log(`${what} of revision ${revision.revision} ${ready === 1 ? 'is' : 'are'} there and ready.`);
+  const blind = notJudgedLines(story.objects);
+  const ready = story.objects.length - broken.length - blind.length;
+  const what = ready === 1 ? 'One object' : `All ${ready} ${blind.length > 0 ? 'other ' : ''}objects`;
+  for (const line of blind) context.agent.log(line);
+  if (ready > 0 || blind.length === 0) {
+    context.agent.log(`${what} of revision ${revision.revision} ${ready === 1 ? 'is' : 'are'} there and ready.`);
+  }
   for (const object of broken) {
     context.agent.log(`${objectName(object)} was broken before this deploy and still is: ${object.message}`);
   }

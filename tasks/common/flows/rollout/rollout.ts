@@ -4,9 +4,11 @@ import { isSecret, objectName } from '../../core/kubernetes/manifest';
 import type { Follower } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { RolloutContext } from '../../core/releaseContext';
+import { isJudged } from '../../core/status/objectStatus';
 import { newPods } from '../../core/rollout/family';
 import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../../core/rollout/snapshot';
 import { trimmed } from '../../core/rollout/trimmed';
+import { ownedKinds } from '../../core/rollout/runner';
 import { surroundingsOf, type Surroundings } from '../../core/rollout/surroundings';
 import {
   judge,
@@ -180,6 +182,9 @@ export function rolloutQueries(objects: readonly WantedObject[]): FollowQuery[] 
   return [
     ...objectQueries(objects, own),
     ...around
+      .filter(({ owned }) => owned)
+      .flatMap(({ namespace }) => ownedKinds.map((kind) => ({ ...kind, namespace, keep: isOwned }))),
+    ...around
       .filter(({ replicaSets }) => replicaSets)
       .map((place) => childQuery('apps/v1', 'ReplicaSet', place, isOwned)),
     ...around.filter(({ pods }) => pods).map((place) => childQuery('v1', 'Pod', place, isOwned)),
@@ -295,7 +300,8 @@ export function sayChanges(
     if (said.get(workload.key) === state) continue;
     const isFirst = !said.has(workload.key);
     said.set(workload.key, state);
-    if (isFirst && workload.health === 'healthy') continue;
+    // Objects that were not judged are listed at the end.
+    if (workload.health === 'healthy' && (isFirst || !isJudged(workload.status))) continue;
     const name = objectName(workload.ref);
     const words = wordsFor(workload);
     context.agent.log(words.startsWith(`${name} `) ? `  ${words}` : `  ${name}  ${words}`);

@@ -1,0 +1,37 @@
+import type { KubeObject } from '../kubernetes/object';
+import { refOf } from '../kubernetes/manifest';
+import { objectStatus, type ObjectStatus, type StatusRule } from '../status/objectStatus';
+import type { Family } from './family';
+import { nameOf } from './finding';
+import { mayOwnRunners, isRunner } from './runner';
+import type { UnreadKind } from './snapshot';
+
+/** Jobs and pods come and go by an operator's schedule, so they count only where the custom resource itself is silent. */
+const lastingKinds: ReadonlySet<string> = new Set(['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet']);
+
+/**
+ * The status of an object, with the workloads that it owns if it is a custom resource. Their operator may say that all is
+ * well before their pods are, or may say nothing.
+ */
+export function statusWithOwned(
+  object: KubeObject,
+  family: Family | undefined,
+  { rules, unread, now }: { rules: readonly StatusRule[]; unread: readonly UnreadKind[]; now: Date },
+): ObjectStatus {
+  const own = objectStatus(object, now, rules);
+  const isSilent = own.reason === 'NotJudged';
+  if (own.status !== 'Current' || own.reason === 'NotWaitedFor' || !mayOwnRunners(refOf(object))) return own;
+  const owned = (family?.owned ?? []).filter(({ kind }) => isSilent || lastingKinds.has(kind));
+  const judged = owned.map((workload) => ({ workload, status: objectStatus(workload, now, rules) }));
+  const unready = judged.find(({ status }) => status.status !== 'Current');
+  if (unready !== undefined) {
+    const message = `${nameOf(refOf(unready.workload))}, which it owns: ${unready.status.message}`;
+    return { status: 'InProgress', reason: 'OwnedNotReady', message };
+  }
+  if (!isSilent) return own;
+  const hidden = unread.find((kind) => isRunner(kind) && kind.namespace === object.metadata.namespace);
+  if (hidden !== undefined) return { ...own, message: `In place, not judged: ${hidden.message}` };
+  if (owned.length === 0) return own;
+  const names = owned.map((workload) => nameOf(refOf(workload))).join(', ');
+  return { status: 'Current', reason: 'OwnedReady', message: `What it owns is ready: ${names}.` };
+}
