@@ -49,6 +49,7 @@ export const inputDefaults = {
   assumeAbandonedAfter: '15m',
   recreateFailedInstall: 'true',
   forceUpgrade: 'false',
+  deleteData: 'false',
   helmPath: '',
   ...rolloutInputDefaults,
 } as const;
@@ -109,6 +110,7 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
     ),
     recreateFailedInstall: read.boolean('recreateFailedInstall'),
     forceUpgrade: read.boolean('forceUpgrade'),
+    deleteData: read.boolean('deleteData'),
   };
   read.finish();
   return request;

@@ -194,11 +194,10 @@ describe('features of charts that plain Helm installs', () => {
           await s.create(others.replace('/other', ''), { metadata: { name: 'other' } });
           assertOutcome(await s.deploy({ ...own, chart, set: ['own=true', 'broken=true'] }), 'rolledBack');
 
-          const lost = await s.deploy({ ...own, chart, set: ['text=b'] });
-          assertOutcome(lost, 'failed', 'ChartInvalid');
-          assert.match(lost.log, /would delete namespace .* helm\.sh\/resource-policy=keep/);
-          await s.cluster.runKubectl('annotate', 'namespace', namespace, 'helm.sh/resource-policy=keep');
-          assertOutcome(await s.deploy({ ...own, chart, set: ['text=b'] }), 'deployed');
+          const inputs = { ...own.inputs, deleteData: 'true' };
+          const dropped = await s.deploy({ ...own, inputs, chart, set: ['text=b'] });
+          assertOutcome(dropped, 'deployed');
+          assert.match(dropped.log, /Namespace\/\S+ was kept: the release itself lies in it\./);
           assert.equal(await s.field(place, 'status.phase'), 'Active');
           assert.ok((await s.live(others)) !== undefined);
 

@@ -87,6 +87,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       cleanupTimeoutSeconds: 240,
       assumeAbandonedAfterSeconds: 900,
       recreateFailedInstall: true,
+      deleteData: false,
       forceUpgrade: false,
       rollout: { failFast: true, graces: {}, statusRules: [], logLines: 50, followLogs: false },
     });
@@ -121,6 +122,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       cleanupTimeout: '2m',
       assumeAbandonedAfter: '1h',
       recreateFailedInstall: 'false',
+      deleteData: 'true',
       forceUpgrade: 'true',
       failFast: 'false',
       stableFor: '20s',
@@ -157,6 +159,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       cleanupTimeoutSeconds: 120,
       assumeAbandonedAfterSeconds: 3600,
       recreateFailedInstall: false,
+      deleteData: true,
       forceUpgrade: true,
       rollout: {
         failFast: false,

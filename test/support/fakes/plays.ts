@@ -140,7 +140,11 @@ export function faults(on: Stage, runs: readonly Ended[]): string[] {
   for (const name of live(on.cluster)) {
     if (names.has(name) || name.startsWith('Lease/')) continue;
     const kept = runs.some(({ agent }) =>
-      agent.lines.some((line) => line.includes(`${name} is no longer declared, but stays`)),
+      agent.lines.some(
+        (line) =>
+          line.includes(`${name} is no longer declared, but stays`) ||
+          (line.includes('The chart no longer declares') && line.includes(name)),
+      ),
     );
     if (!(name.startsWith('PersistentVolumeClaim/') && kept)) found.push(`${name} is left`);
   }

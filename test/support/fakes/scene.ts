@@ -161,6 +161,7 @@ export const plainRequest: DeployRequest = {
   assumeAbandonedAfterSeconds: 900,
   recreateFailedInstall: true,
   forceUpgrade: false,
+  deleteData: false,
   rollout: { failFast: true, graces: {}, statusRules: [], logLines: 50, followLogs: false },
 };
 

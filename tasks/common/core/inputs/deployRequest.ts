@@ -68,6 +68,8 @@ export interface DeployRequest extends RepairRequest {
   assumeAbandonedAfterSeconds: number;
   /** A first install that died is removed and installed again. */
   recreateFailedInstall: boolean;
+  /** Objects that may hold data and that the chart drops are deleted once the new revision is verified. */
+  deleteData: boolean;
   /** The task creates a revision even if nothing would change. */
   forceUpgrade: boolean;
 }

@@ -21,6 +21,11 @@ const dataKinds = new Set([
   'apiextensions.k8s.io/CustomResourceDefinition',
 ]);
 
+/** Returns true for kinds with which data would go. */
+export function mayHoldData({ apiVersion, kind }: Pick<ObjectRef, 'apiVersion' | 'kind'>): boolean {
+  return dataKinds.has(`${apiGroup(apiVersion)}/${kind}`) || isCustomResource({ apiVersion });
+}
+
 interface ReleaseName {
   name: string;
   namespace: string;

@@ -13,6 +13,7 @@ import type { Revision } from '../../core/release/release';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../../core/releaseContext';
 import { notJudgedLines, type DeployReport } from '../../core/report/report';
 import { announceWork, endWork, contextUnder } from '../release/change';
+import { settleDroppedData } from './droppedData';
 import { foreseenConflicts } from './fieldConflicts';
 import { insist } from '../steps/insist';
 import { withLease } from '../lock/lease';
@@ -22,7 +23,7 @@ import { hideSecrets, prune, verify } from '../release/record';
 import { findPreexisting, settlePreexisting } from '../release/preexisting';
 import { takesBack } from '../../core/lock/work';
 import { followRollout, rolloutPolicy, type RolloutEnd } from '../rollout/rollout';
-import { makeNamespace, needsNamespace, refuseNamespaceLoss } from './ownNamespace';
+import { makeNamespace, needsNamespace } from './ownNamespace';
 import { isPending } from '../release/recover';
 import { newStory, reportOf, servingIn, type Story } from '../release/story';
 import { servingAtEnd } from './servingAtEnd';
@@ -126,8 +127,11 @@ async function deployChart(context: DeployContext, story: Story, asked: AskedHel
   stopIfCancelled(context.signal);
   logReusedValues(context, seen);
   const same = await inPhase(context, story, 'Compare with what serves', () => unchanged(context, seen));
-  if (same !== undefined) return same;
-  await refuseNamespaceLoss(context, seen);
+  if (same !== undefined) {
+    const serving = seen.history.at(-1);
+    if (serving !== undefined) await settleDroppedData(context, story, seen.history, serving);
+    return same;
+  }
   const conflicting = await foreseenConflicts(context, seen);
   if (conflicting !== undefined) return conflicting;
   logOutlook(context, seen);
@@ -187,7 +191,7 @@ async function readTwice(context: DeployContext, story: Story, asked: AskedHelm)
 
 /** Judges the result of Helm's run, and follows the rollout if it is still open. */
 async function judgeUpgrade(failing: FailedDeploy, deadline: Date): Promise<Ending> {
-  const { context, story, upgraded } = failing;
+  const { context, story, seen, upgraded } = failing;
   const { result, revision, followed } = upgraded;
   if (!result.ok) await upgraded.logs?.end(0);
   if (followed !== undefined) return unhealthy(failing, followed);
@@ -200,7 +204,7 @@ async function judgeUpgrade(failing: FailedDeploy, deadline: Date): Promise<Endi
     return unfollowed(failing, revision, thrown);
   }
   story.objects = reportedObjects(rollout.verdict);
-  if (rollout.end === 'healthy') return succeed(context, story, revision);
+  if (rollout.end === 'healthy') return succeed(context, story, seen.history, revision);
   return rollout.end === 'cancelled' ? cancelled(context, upgraded) : unhealthy(failing, rollout);
 }
 
@@ -233,7 +237,12 @@ async function unfollowed(failing: FailedDeploy, revision: Revision, thrown: unk
   return fail(failing, endingFor('failed', reason, `${what}: ${message}`), undefined);
 }
 
-async function succeed(context: DeployContext, story: Story, revision: Revision): Promise<Ending> {
+async function succeed(
+  context: DeployContext,
+  story: Story,
+  history: readonly Revision[],
+  revision: Revision,
+): Promise<Ending> {
   story.serving = { revision: revision.revision, health: 'healthy' };
   await insist(context, () => verify(context.storage, revision, context.run));
   const broken = story.objects.filter((object) => object.isPreexisting);
@@ -247,6 +256,7 @@ async function succeed(context: DeployContext, story: Story, revision: Revision)
   for (const object of broken) {
     context.agent.log(`${objectName(object)} was broken before this deploy and still is: ${object.message}`);
   }
+  await settleDroppedData(context, story, history, revision);
   await prune(context);
   return story.recovered ? { ...wellEnded, outcome: 'recovered' } : wellEnded;
 }

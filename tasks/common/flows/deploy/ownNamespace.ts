@@ -1,5 +1,4 @@
-import { asTaskError, TaskError } from '../../core/failure';
-import { lastGood } from '../../core/release/history';
+import { asTaskError } from '../../core/failure';
 import { apiGroup, manifestObjects } from '../../core/kubernetes/manifest';
 import { asHelmSends } from '../../core/release/drift';
 import type { DeployContext } from '../../core/releaseContext';
@@ -45,29 +44,4 @@ export async function makeNamespace(context: DeployContext, { rendering }: Relea
     // Another run has made the namespace first.
     if (asTaskError(error).facts['status'] !== 409) throw error;
   }
-}
-
-/**
- * Throws if the chart no longer declares the namespace: Helm would delete the namespace, with the release and
- * everything else in it.
- */
-export async function refuseNamespaceLoss(
-  context: DeployContext,
-  { history, rendering }: ReleaseSnapshot,
-): Promise<void> {
-  const { namespace, request } = context;
-  const good = lastGood(history);
-  if (good === undefined || !declaresOwnNamespace(good.manifest, namespace)) return;
-  if (declaresOwnNamespace(rendering.manifest, namespace) || (await isKept(context))) return;
-  throw new TaskError(
-    'ChartInvalid',
-    `Helm would delete namespace ${namespace} with release ${request.releaseName} and all else that lies in it: revision ${good.revision} declares the namespace, and the chart no longer does. ` +
-      `To keep it, annotate it (kubectl annotate namespace ${namespace} helm.sh/resource-policy=keep) and run the step again, or leave the Namespace in the chart.`,
-    { facts: { object: `Namespace/${namespace}` } },
-  );
-}
-
-async function isKept({ cluster, namespace }: DeployContext): Promise<boolean> {
-  const live = await cluster.get({ apiVersion: 'v1', kind: 'Namespace', name: namespace }, { metadataOnly: true });
-  return live?.metadata.annotations?.['helm.sh/resource-policy']?.trim().toLowerCase() === 'keep';
 }

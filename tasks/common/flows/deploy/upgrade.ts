@@ -10,6 +10,7 @@ import { beginWork } from '../release/change';
 import { whileHooksRun, type HookEvidence } from '../rollout/hookLogs';
 import { workloadLogs, type PodLogs } from '../rollout/podLogs';
 import { followRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from '../rollout/rollout';
+import { holdDataBack } from './droppedData';
 import type { ReleaseSnapshot } from './readRelease';
 import { giveBase, onBase, type GivenBase } from '../release/mergeBase';
 import { insist } from '../steps/insist';
@@ -97,7 +98,9 @@ function needsWait(rendering: Rendering, event: string): boolean {
 
 /** After a failed revision, Helm needs a base to leave nothing of that revision behind; see core/release/mergeBase. */
 async function baseForUpgrade(context: DeployContext, seen: ReleaseSnapshot): Promise<GivenBase | undefined> {
-  if (seen.state.state !== 'failed' && !seen.isUnfinishedRollback) return undefined;
+  if (seen.state.state !== 'failed' && !seen.isUnfinishedRollback) {
+    return holdDataBack(context, seen.history, seen.rendering.manifest);
+  }
   const good = lastGood(seen.isUnfinishedRollback ? seen.history.slice(0, -1) : seen.history);
   const chain = chainFrom(seen.history, good);
   const why = seen.isUnfinishedRollback ? 'was made by a rollback that was not finished' : 'failed';

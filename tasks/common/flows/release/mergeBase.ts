@@ -7,10 +7,12 @@ import {
   claimTemplates,
   keepReason,
   leftovers,
+  mayHoldData,
   mergeBase,
   newcomers,
   type Leftover,
 } from '../../core/release/mergeBase';
+import { droppedData } from '../../core/release/droppedData';
 import { firstDeclared, isOlder, isPreexisting, knownUids } from '../../core/release/preexisting';
 import type { ReportedLeftover } from '../../core/report/report';
 import type { Revision } from '../../core/release/release';
@@ -48,18 +50,20 @@ interface BaseOptions {
   wantedManifest: string;
   /** An object for which this returns true stays in the base, because other code judges it. */
   isDecided?: (key: string) => boolean;
+  /** The revisions of which one made each object; by default the chain. */
+  history?: readonly Revision[];
 }
 
 export async function planBase(
   context: BaseContext,
-  { chain, good, wantedManifest, isDecided = () => false }: BaseOptions,
+  { chain, good, wantedManifest, isDecided = () => false, history = chain }: BaseOptions,
 ): Promise<PlannedBase | undefined> {
   const edited = chain.at(-1);
   if (edited === undefined) return undefined;
   const manifests = chain.map((revision) => revision.manifest);
   const open = <T extends { key: string }>(found: readonly T[]): T[] => found.filter(({ key }) => !isDecided(key));
   const found = open(leftovers(manifests, good?.manifest, wantedManifest, context.namespace));
-  const firsts = firstDeclared(chain, context.namespace);
+  const firsts = firstDeclared(history, context.namespace);
   const fates = await Promise.all(found.map((leftover) => fateOf(context, leftover, firsts.get(leftover.key))));
   const taken = open(newcomers(manifests, good?.manifest, wantedManifest, context.namespace));
   const foreign = await foreignKeys(context, taken, firsts);
@@ -82,10 +86,14 @@ export async function rollbackBase(
   if (last === undefined) return undefined;
   const good = lastGood(history);
   const failed = releaseState(history).state === 'failed' ? chainFrom(history, good) : [last];
-  const chain = dead === undefined ? failed : [dead, ...failed];
+  // Helm before 4.2 cannot roll back over live objects of the target that the last revision lacks.
+  const hasKeptData = droppedData([target], last.manifest, context.namespace).length > 0;
+  const chain = [...(hasKeptData ? [target] : []), ...(dead === undefined ? [] : [dead]), ...failed];
   if (chain.length < 2) return undefined;
   const known = new Set(manifestObjects(last.manifest).map((object) => manifestKey(object, context.namespace)));
-  return planBase(context, { chain, good, wantedManifest: target.manifest, isDecided: (key) => known.has(key) });
+  const isDecided = (key: string): boolean => known.has(key);
+  const options = { chain, good, wantedManifest: target.manifest, isDecided };
+  return planBase(context, hasKeptData ? { ...options, history } : options);
 }
 
 /** Plans the base, puts it into Helm's record, and logs the leftovers. */
@@ -192,9 +200,18 @@ async function fateOf(context: BaseContext, leftover: Leftover, first: First | u
   if (live === undefined) return { key, isSpared: false, reports: [] };
   const release = { name: context.request.releaseName, namespace: context.namespace };
   const reason = keepReason(ref, live, release, leftover.wasGood) ?? olderReason(context, live, leftover, first);
-  const { kind, name } = ref;
+  // The task itself decides about data that the chart drops, once the new revision is verified.
+  if (reason === undefined && leftover.wasGood && mayHoldData(ref)) {
+    return { key, isSpared: true, reports: [{ ...nameOf(ref), keptBecause: heldBack }] };
+  }
   const claims = reason === undefined ? await claimsOf(context, ref, live) : [];
-  return { key, isSpared: reason !== undefined, reports: [{ kind, name, keptBecause: reason ?? '' }, ...claims] };
+  return { key, isSpared: reason !== undefined, reports: [{ ...nameOf(ref), keptBecause: reason ?? '' }, ...claims] };
+}
+
+const heldBack = 'it may hold data, so nothing deletes it before the new revision is verified';
+
+function nameOf({ kind, name }: ObjectRef): Pick<ReportedLeftover, 'kind' | 'name'> {
+  return { kind, name };
 }
 
 function olderReason(

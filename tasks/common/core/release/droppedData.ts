@@ -1,0 +1,119 @@
+import { apiGroup, manifestKey, manifestObjects } from '../kubernetes/manifest';
+import { isCustomResource } from '../kubernetes/groups';
+import type { KubeObject, ObjectRef } from '../kubernetes/object';
+import { sinceUninstall } from './history';
+import { isUnowned, manifestDocument, mayHoldData, otherOwner } from './mergeBase';
+import { isOlder } from './preexisting';
+import type { Revision } from './release';
+
+/*
+ * Dropped data are objects that may hold data, that earlier revisions declare and that the new one does not. Helm would
+ * delete them in the upgrade, and a rollback would bring them back empty. So Helm does not see them in its base, and
+ * the task decides about them when the new revision is verified.
+ */
+
+export interface DroppedData {
+  key: string;
+  object: KubeObject;
+  /** A revision that did not fail declared the object, so the chart itself asks for the removal. */
+  wasGood: boolean;
+  /** The first revision that declared the object. */
+  first: Revision;
+}
+
+/** Custom resources come first and namespaces last, because that is the order in which they are deleted. */
+export function droppedData(history: readonly Revision[], wanted: string, namespace: string): DroppedData[] {
+  const wantedKeys = new Set(manifestObjects(wanted).map((object) => manifestKey(object, namespace)));
+  const found = new Map<string, DroppedData>();
+  for (const revision of sinceUninstall(history)) {
+    for (const object of manifestObjects(revision.manifest).filter(mayHoldData)) {
+      const key = manifestKey(object, namespace);
+      const { first, wasGood } = found.get(key) ?? { first: revision, wasGood: false };
+      if (!wantedKeys.has(key))
+        found.set(key, { key, object, first, wasGood: wasGood || revision.status !== 'failed' });
+    }
+  }
+  return [...found.values()].sort((one, other) => turnOf(one.object) - turnOf(other.object));
+}
+
+const lastKinds = ['PersistentVolumeClaim', 'CustomResourceDefinition', 'PersistentVolume', 'Namespace'];
+
+function turnOf({ apiVersion, kind }: KubeObject): number {
+  return isCustomResource({ apiVersion }) ? -1 : lastKinds.indexOf(kind);
+}
+
+/**
+ * Returns true if the live object belongs to this release and nothing says that it has to stay. What only failed
+ * revisions declare may be older than they are.
+ */
+export function isForUsToDelete(
+  { wasGood, first }: Pick<DroppedData, 'wasGood' | 'first'>,
+  live: KubeObject,
+  release: { name: string; namespace: string },
+): boolean {
+  const { deletionTimestamp, ownerReferences = [], annotations = {} } = live.metadata;
+  const isControlled = ownerReferences.some(({ controller }) => controller === true);
+  const isKept = annotations['helm.sh/resource-policy']?.trim().toLowerCase() === 'keep';
+  const isOurs = wasGood
+    ? isUnowned(live) || otherOwner(live, release) === undefined
+    : otherOwner(live, release) === undefined && !isOlder(live, first);
+  return isOurs && !isControlled && !isKept && deletionTimestamp === undefined;
+}
+
+/** Returns the manifest without some objects, as a base in which Helm finds everything else as it was. */
+export function manifestWithout(manifest: string, namespace: string, keys: ReadonlySet<string>): string {
+  return manifestObjects(manifest)
+    .filter((object) => !keys.has(manifestKey(object, namespace)))
+    .map(manifestDocument)
+    .join('');
+}
+
+/**
+ * Returns true if a claim belongs to the owner, directly or through one of its StatefulSets. The claims of a StatefulSet
+ * have no owner by default, so a StatefulSet with templates counts as well.
+ */
+export function ownsClaims(owner: KubeObject, claims: readonly KubeObject[], sets: readonly KubeObject[]): boolean {
+  const isOwnedBy = ({ metadata }: KubeObject, { metadata: { uid } }: KubeObject): boolean =>
+    uid !== undefined && metadata.ownerReferences?.some((reference) => reference.uid === uid) === true;
+  const owned = sets.filter((set) => isOwnedBy(set, owner));
+  return (
+    owned.some((set) => hasClaimTemplates(set)) ||
+    claims.some((claim) => [owner, ...owned].some((each) => isOwnedBy(claim, each)))
+  );
+}
+
+function hasClaimTemplates({ spec }: KubeObject): boolean {
+  const templates = (spec as { volumeClaimTemplates?: unknown } | undefined)?.volumeClaimTemplates;
+  return Array.isArray(templates) && templates.length > 0;
+}
+
+/** Why dropped data stays, or undefined if it is deleted. */
+export interface DataFacts {
+  ref: ObjectRef;
+  wasGood: boolean;
+  deleteData: boolean;
+  /** The namespace of the release. */
+  namespace: string;
+  /** Of a custom resource. Undefined if it is not known. */
+  hasClaims?: boolean | undefined;
+  /** Of a definition: how many objects of its kind exist. Undefined if it is not known. */
+  instances?: number | undefined;
+}
+
+export function reasonToKeep(facts: DataFacts): string | undefined {
+  const { ref, wasGood, deleteData, namespace } = facts;
+  if (ref.kind === 'Namespace' && ref.name === namespace) return 'the release itself lies in it';
+  if (isCustomResource(ref) && wasGood && facts.hasClaims === false) return undefined;
+  if (!deleteData) return `${whyData(facts)}; deleteData: true deletes it`;
+  if (ref.kind !== 'CustomResourceDefinition' || apiGroup(ref.apiVersion) !== 'apiextensions.k8s.io') return undefined;
+  if (facts.instances === 0) return undefined;
+  return facts.instances === undefined
+    ? 'the objects of its kind could not be counted, and they would be deleted with it'
+    : `there are ${facts.instances} objects of its kind, which would be deleted with it`;
+}
+
+function whyData({ ref, wasGood, hasClaims }: DataFacts): string {
+  if (!isCustomResource(ref)) return 'it may hold data';
+  if (!wasGood) return 'only a revision that failed declared it';
+  return hasClaims === true ? 'it owns claims, which may hold data' : 'the claims that it may own could not be read';
+}

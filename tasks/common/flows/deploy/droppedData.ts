@@ -1,0 +1,147 @@
+import { asTaskError, TaskError } from '../../core/failure';
+import {
+  droppedData,
+  isForUsToDelete,
+  manifestWithout,
+  ownsClaims,
+  reasonToKeep,
+  type DroppedData,
+} from '../../core/release/droppedData';
+import { isCustomResource } from '../../core/kubernetes/groups';
+import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
+import { objectName } from '../../core/kubernetes/manifest';
+import { chainFrom, lastGood } from '../../core/release/history';
+import type { Revision } from '../../core/release/release';
+import { instancesQuery } from '../../core/rollbackPlan/model/definitions';
+import { stopIfCancelled, type DeployContext } from '../../core/releaseContext';
+import { giveRecord, type GivenBase } from '../release/mergeBase';
+import type { Story } from '../release/story';
+import { liveRef } from '../release/wantedObjects';
+import { insist } from '../steps/insist';
+
+interface LiveData extends DroppedData {
+  ref: ObjectRef;
+  live: KubeObject;
+}
+
+/** Returns the dropped data of the release that is still there, in the order of its deletion. */
+async function liveData(context: DeployContext, history: readonly Revision[], wanted: string): Promise<LiveData[]> {
+  const { cluster, namespace, request } = context;
+  const release = { name: request.releaseName, namespace };
+  const found = droppedData(history, wanted, namespace).map(async (dropped): Promise<LiveData[]> => {
+    const ref = await liveRef(cluster, dropped.object, namespace);
+    const live = ref && (await insist(context, () => cluster.get(ref)));
+    return ref !== undefined && live !== undefined && isForUsToDelete(dropped, live, release)
+      ? [{ ...dropped, ref, live }]
+      : [];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+/**
+ * Puts a base into the record of the serving revision in which Helm does not see the data that the chart drops. Returns
+ * undefined if the chart drops none. Throws if the record has no room, because Helm would then delete the data.
+ */
+export async function holdDataBack(
+  context: DeployContext,
+  history: readonly Revision[],
+  wanted: string,
+): Promise<GivenBase | undefined> {
+  const edited = history.findLast(({ status }) => status === 'deployed');
+  if (edited === undefined) return undefined;
+  const held = await liveData(context, [edited], wanted);
+  if (held.length === 0) return undefined;
+  const names = held.map(({ ref }) => objectName(ref)).join(', ');
+  context.agent.log(
+    `The chart no longer declares ${names}. Helm is kept from deleting what may hold data before the new revision is verified healthy.`,
+  );
+  const manifest = manifestWithout(edited.manifest, context.namespace, new Set(held.map(({ key }) => key)));
+  const given = await giveRecord(context, history, { edited, manifest, leftovers: [] });
+  if (given.edited !== undefined) return given;
+  throw new TaskError(
+    'ChartInvalid',
+    `The chart no longer declares ${names}, which may hold data, and Helm's record of revision ${edited.revision} has no room to keep Helm from deleting it. ` +
+      'Annotate what has to stay with helm.sh/resource-policy=keep, or leave it in the chart, and run the step again.',
+  );
+}
+
+/**
+ * Deletes dropped data as far as the chart and the inputs ask for it, and names what stays. Only a verified revision may
+ * cause this. An object that cannot be deleted stays, and the deploy is good all the same.
+ */
+export async function settleDroppedData(
+  context: DeployContext,
+  story: Pick<Story, 'leftovers'>,
+  history: readonly Revision[],
+  serving: Revision,
+): Promise<void> {
+  // A run that died may have left what it had still to delete.
+  const isWhole = context.request.deleteData || context.lease.previous?.work !== undefined;
+  const scope = isWhole ? history : chainFrom(history, lastGood(history));
+  for (const data of await liveData(context, scope, serving.manifest)) {
+    stopIfCancelled(context.signal);
+    const { kind, name } = data.ref;
+    const keptBecause = (await keptFor(context, data)) ?? (await deleted(context, data));
+    if (keptBecause === '') context.agent.log(`${kind}/${name} is no longer declared, and was deleted.`);
+    const others = story.leftovers.filter((left) => objectName(left) !== objectName(data.ref));
+    story.leftovers.splice(0, Infinity, ...others, { kind, name, keptBecause });
+  }
+}
+
+async function keptFor(context: DeployContext, { ref, live, wasGood }: LiveData): Promise<string | undefined> {
+  const { namespace, request } = context;
+  const { deleteData } = request;
+  return reasonToKeep({
+    ref,
+    wasGood,
+    deleteData,
+    namespace,
+    hasClaims: isCustomResource(ref) && wasGood && !deleteData ? await hasClaims(context, live) : undefined,
+    instances: deleteData && ref.kind === 'CustomResourceDefinition' ? await instanceCount(context, live) : undefined,
+  });
+}
+
+async function hasClaims({ cluster }: DeployContext, live: KubeObject): Promise<boolean | undefined> {
+  const { namespace } = live.metadata;
+  const within = namespace === undefined ? {} : { namespace };
+  try {
+    const claims = await cluster.list({
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      ...within,
+      metadataOnly: true,
+    });
+    return ownsClaims(live, claims, await cluster.list({ apiVersion: 'apps/v1', kind: 'StatefulSet', ...within }));
+  } catch (thrown) {
+    if (asTaskError(thrown).reason !== 'PermissionDenied') throw thrown;
+    return undefined;
+  }
+}
+
+async function instanceCount({ cluster }: DeployContext, definition: KubeObject): Promise<number | undefined> {
+  const query = instancesQuery(definition);
+  if (query === undefined) return 0;
+  try {
+    const items = await cluster.list({ ...query, metadataOnly: true });
+    return items.filter(({ metadata }) => metadata.deletionTimestamp === undefined).length;
+  } catch (thrown) {
+    const { reason } = asTaskError(thrown);
+    if (reason === 'KindNotServed') return 0;
+    if (reason !== 'PermissionDenied') throw thrown;
+    return undefined;
+  }
+}
+
+/** Returns an empty text, or why the object stays. */
+async function deleted({ cluster, lease }: DeployContext, { ref, live }: LiveData): Promise<string> {
+  const { uid } = live.metadata;
+  await lease.confirm();
+  try {
+    await cluster.delete(ref, uid === undefined ? {} : { uid });
+    return '';
+  } catch (thrown) {
+    const { message, reason } = asTaskError(thrown);
+    if (reason === 'Cancelled' || reason === 'LeaseLost') throw thrown;
+    return `it could not be deleted (${message})`;
+  }
+}
