@@ -652,6 +652,40 @@ describe('requests to the Kubernetes API', () => {
     });
   });
 
+  describe('the custom kinds of the API server', () => {
+    const resource = (kind: string, scope: string, verbs: readonly string[]): object => ({
+      resource: `${kind.toLowerCase()}s`,
+      responseKind: { group: '', version: '', kind },
+      scope,
+      verbs,
+    });
+    const group = (name: string, versions: readonly object[]): object => ({ metadata: { name }, versions });
+
+    it('are those of the preferred versions that can be listed, read in one request', async () => {
+      const kinds = [
+        resource('Login', 'Namespaced', ['get', 'list']),
+        resource('Vault', 'Cluster', ['list']),
+        resource('Review', 'Namespaced', ['create']),
+      ];
+      const older = [
+        { version: 'v2', resources: kinds },
+        { version: 'v1', resources: [resource('Old', 'Namespaced', ['list'])] },
+      ];
+      const items = [group('apps', [{ version: 'v1', resources: kinds }]), group('example.com', older)];
+      on((_request, response) => reply(response, 200, { kind: 'APIGroupDiscoveryList', items }));
+      assert.deepEqual(await (await connect()).customKinds(), [
+        { apiVersion: 'example.com/v2', kind: 'Login', plural: 'logins', namespaced: true },
+        { apiVersion: 'example.com/v2', kind: 'Vault', plural: 'vaults', namespaced: false },
+      ]);
+      assert.equal(stub.requests.length, 1);
+    });
+
+    it('are not known of an API server that lists groups only', async () => {
+      on((_request, response) => reply(response, 200, { kind: 'APIGroupList', groups: [{ name: 'example.com' }] }));
+      assert.equal(await (await connect()).customKinds(), undefined);
+    });
+  });
+
   describe('logs from the API server', () => {
     const container = { namespace: 'shop', name: 'web', container: 'app' };
     const options = { previous: true, tailLines: 3, limitBytes: 10 };
@@ -666,6 +700,15 @@ describe('requests to the Kubernetes API', () => {
       assert.equal(requested, '/api/v1/namespaces/shop/pods/web/log');
       assert.equal(query.get('previous'), 'true');
       assert.equal(query.get('tailLines'), '3');
+    });
+
+    it('have the time of each line where it is asked for', async () => {
+      on((_request, response) => {
+        response.end('');
+        return true;
+      });
+      await (await connect()).podLog(container, { ...options, timestamps: true });
+      assert.equal(stub.requests[0]?.query.get('timestamps'), 'true');
     });
 
     it('are empty for a container that waits to start', async () => {

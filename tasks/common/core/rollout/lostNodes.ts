@@ -5,6 +5,8 @@ import { counted } from '../text/counted';
 import { someNames } from '../text/someNames';
 import type { Family, Index } from './family';
 
+export const nodesLost = 'NodesLost';
+
 /**
  * A DaemonSet whose pods on ready nodes all have the new template and are ready is done, although pods on lost nodes
  * are missing: its controller counts them until the nodes are removed.
@@ -24,5 +26,5 @@ export function withoutLostNodes(
   const missing = numberAt(object, 'status', 'desiredNumberScheduled') - good.length;
   if (good.length === 0 || missing > lost.length || !others.every(isOnLostNode)) return status;
   const message = `${counted(good.length, 'pod on a ready node is', 'pods on ready nodes are')} ready; ${missing} on lost nodes are not waited for: ${someNames(lost)}.`;
-  return { status: 'Current', reason: 'NodesLost', message };
+  return { status: 'Current', reason: nodesLost, message };
 }

@@ -6,6 +6,7 @@ import type { Finding } from './finding';
 import { beganAfterOthers, sightingKey } from './memory';
 import type { Reading, RolloutMemory, RolloutPolicy, Sighting } from './model';
 import { configProof, missingQuestion } from './configProof';
+import { nodesLost } from './lostNodes';
 import { nodeProof } from './nodeProof';
 import { quotaProof } from './quotaProof';
 import { isTouched } from './reading';
@@ -149,7 +150,7 @@ function asStartError(finding: Finding, spec: unknown, { logs }: Facts): Finding
 const logsAsked = 2;
 
 /** What may prove the findings of a workload that is followed for itself. */
-export function questionsOf({ followed, family, findings }: Reading): Question[] {
+export function questionsOf({ followed, family, findings, status }: Reading): Question[] {
   if (followed.purpose === 'hook' || followed.object?.kind === 'Job') return [];
   const logs = findings.flatMap((finding): Question[] => {
     const {
@@ -161,8 +162,8 @@ export function questionsOf({ followed, family, findings }: Reading): Question[]
   });
   const isSilent = (pod: KubeObject): boolean =>
     textAt(pod, 'spec', 'nodeName') !== '' && at(pod, 'status', 'startTime') === undefined;
-  const silent: Question[] =
-    followed.object?.kind === 'DaemonSet' && family?.pods.some(isSilent) === true ? [nodesQuestion] : [];
+  const isSilentDaemon = followed.object?.kind === 'DaemonSet' && family?.pods.some(isSilent) === true;
+  const silent = isSilentDaemon || status.reason === nodesLost ? [nodesQuestion] : [];
   const places = findings.flatMap((finding) => placeQuestions(finding, podSpecOf({ followed })));
   return [...logs.slice(0, logsAsked), ...places, ...silent];
 }

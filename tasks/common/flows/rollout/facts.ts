@@ -50,22 +50,26 @@ interface Release {
 }
 
 export function factFinder(context: RolloutContext, release: Release): FactFinder {
-  const { agent, clock, signal } = context;
+  const { clock, signal } = context;
   const answers = new Map<string, Answer>();
   const asked = new Map<string, number>();
-  const unreadable = new Set<Question['about']>();
+  const unreadable = new Set<string>();
   let arrived = new AbortController();
+  /** Logs a missing right once. Other errors may pass. */
+  const refused = (what: string, error: unknown): void => {
+    const { reason, message } = asTaskError(error);
+    if (reason !== 'PermissionDenied' || unreadable.has(what) || signal.aborted) return;
+    unreadable.add(what);
+    context.agent.log(`  (Whether waiting can help is not known, so every grace is kept: ${message})`);
+  };
   const read = async (question: Question): Promise<void> => {
     asked.set(question.key, clock.monotonicMs());
     try {
-      const facts = await readers(context, question, release);
+      const facts = await readers(context, question, { ...release, refused });
       answers.set(question.key, { question, at: clock.monotonicMs(), facts });
       arrived.abort();
     } catch (error) {
-      const { reason, message } = asTaskError(error);
-      if (reason !== 'PermissionDenied' || unreadable.has(question.about) || signal.aborted) return;
-      unreadable.add(question.about);
-      agent.log(`  (Whether waiting can help is not known, so every grace is kept: ${message})`);
+      refused(question.about, error);
     }
   };
   return {
@@ -107,7 +111,11 @@ function together(all: readonly Partial<Facts>[]): Facts {
   }) as Facts;
 }
 
-async function readers(context: RolloutContext, question: Question, release: Release): Promise<Partial<Facts>> {
+interface Source extends Release {
+  refused: (what: string, error: unknown) => void;
+}
+
+async function readers(context: RolloutContext, question: Question, source: Source): Promise<Partial<Facts>> {
   const { cluster } = context;
   switch (question.about) {
     case 'log': {
@@ -124,11 +132,11 @@ async function readers(context: RolloutContext, question: Question, release: Rel
       return { quotas: { [namespace]: { quotas, pods: pods.map(trimmed) } } };
     }
     case 'nodes':
-      return { nodes: await readNodes(context) };
+      return { nodes: await readNodes(context, source) };
     case 'makers':
       return { makers: { [question.key]: await readMakers(context, question.missing) } };
     case 'release': {
-      const { declared, earlier = [] } = release;
+      const { declared, earlier = [] } = source;
       const objects = (revisions: typeof earlier): KubeObject[] =>
         revisions.flatMap(({ manifest }) => manifestObjects(manifest));
       const deployed = earlier.filter(({ status }) => status === 'deployed' || status === 'superseded');
@@ -153,7 +161,7 @@ async function readMakers(
   return { isThere: found !== undefined, objects };
 }
 
-async function readNodes({ cluster }: RolloutContext): Promise<NodeFacts> {
+async function readNodes({ cluster }: RolloutContext, { refused }: Source): Promise<NodeFacts> {
   const nodes = await cluster.list({ apiVersion: 'v1', kind: 'Node' });
   const autoscaler = {
     apiVersion: 'v1',
@@ -161,11 +169,13 @@ async function readNodes({ cluster }: RolloutContext): Promise<NodeFacts> {
     namespace: 'kube-system',
     name: 'cluster-autoscaler-status',
   };
-  const maker = nodes.find(makesNodes) ?? (await cluster.get(autoscaler, { metadataOnly: true }));
+  const status = await cluster.get(autoscaler, { metadataOnly: true }).catch((error: unknown) => {
+    refused('autoscaler', error);
+    return autoscaler;
+  });
   const kinds = await cluster.customKinds();
-  const isKnown = kinds !== undefined;
-  const madeBy = maker?.metadata.name ?? kinds?.find(({ apiVersion }) => nodeMakers.has(apiGroup(apiVersion)))?.kind;
-  return { nodes: nodes.map(trimmedNode), mayGrow: !isKnown || madeBy !== undefined };
+  const isMaker = kinds === undefined || kinds.some(({ apiVersion }) => nodeMakers.has(apiGroup(apiVersion)));
+  return { nodes: nodes.map(trimmedNode), mayGrow: isMaker || status !== undefined || nodes.some(makesNodes) };
 }
 
 function trimmedNode({ apiVersion, kind, metadata, spec, status }: KubeObject): KubeObject {
