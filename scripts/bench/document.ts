@@ -72,12 +72,12 @@ function conditions({ machine, versions, runs }: Results): string {
   const { cores, processor, memoryGiB, system, load } = machine;
   const { extension, node, kubernetes } = versions;
   const busy = load.some((value) => value > cores)
-    ? ' Others were at work on the machine meanwhile: all times are too high and vary more than they should; on a quiet machine run it again.'
+    ? ' Other programs used the machine too, so all times are too high and vary too much. Measure again on a quiet machine.'
     : '';
   return [
     `- Machine: ${cores} cores (${processor}), ${memoryGiB} GiB, ${system}. Load average ${load.map((value) => value.toFixed(1)).join(' at the beginning, ')} at the end; the embedded cluster runs on the same cores.${busy}`,
     `- Helm Safe Deploy ${extension}, Node ${node}${kubernetes === undefined ? '' : `, Kubernetes ${kubernetes}`}.`,
-    `- Runs are made in pairs, ours and the other one right after each other and alternating in order: ${runs} pairs of each, ${Math.ceil(runs / 3)} where there are 50 workloads. Given are medians and, in brackets, the lowest and the highest value. Ratios and differences are taken within each pair, then their median: what slows the machine down for a while slows down both.`,
+    `- Our run and the other one form a pair, one directly after the other, in alternating order: ${runs} pairs of each, ${Math.ceil(runs / 3)} with 50 workloads. The figures are medians, with the lowest and the highest value in brackets. Ratios and differences are medians over the pairs, because a slow phase of the machine affects both runs of a pair.`,
   ].join('\n');
 }
 
@@ -143,7 +143,7 @@ function requestSection(times: readonly StepTime[]): string[] {
   return [
     '## API requests',
     '',
-    "Requests of one such upgrade by the API server's audit log, told apart by their user agent: by the Helm that the task runs, by the task itself, and by plain Helm. Helm's cache of what the API server serves is warm for both.",
+    "Requests of one such upgrade by the API server's audit log, distinguished by their user agent: by the Helm that the task runs, by the task itself, and by plain Helm. Helm's cache of what the API server serves is warm for both.",
     '',
     "| Helm | workloads | the task's Helm | the task itself | task, all | of these lists, watches, changes | plain Helm | of these lists, watches, changes |",
     '|---|---|---|---|---|---|---|---|',

@@ -167,7 +167,7 @@ function existing(name: string): { folder: string; state: ClusterState } {
 
 function locked<Result>(name: string, log: Log, signal: AbortSignal, action: () => Promise<Result>): Promise<Result> {
   const onWait = (owner: number) => {
-    log(`Waiting for process ${owner}, which is at work on the cluster ${name}`);
+    log(`Waiting for process ${owner}, which is changing the cluster ${name}`);
   };
   return withLock(`${clusterFolder(name)}.lock`, signal, onWait, action);
 }
@@ -193,15 +193,15 @@ function isUsable(folder: string, state: ClusterState, wantsNode: boolean, log: 
     return false;
   }
   if (!isDeepStrictEqual(state.programs, programsOf(hasNode))) {
-    log(`The cluster ${state.name} was made by another version of these scripts; it is made anew.`);
+    log(`The cluster ${state.name} was created by another version of these scripts. It is created again.`);
     return false;
   }
   if (wantsNode && !hasNode) {
-    log(`The cluster ${state.name} has no real node; it is made anew with one.`);
+    log(`The cluster ${state.name} has no real node. It is created again with one.`);
     return false;
   }
   const heart = hasNode ? realNode.initProcess(folder) !== undefined : processes.isRunning(folder, 'etcd');
-  if (!heart) log(`The cluster ${state.name} does not run any more; it is made anew.`);
+  if (!heart) log(`The cluster ${state.name} no longer runs. It is created again.`);
   return heart;
 }
 

@@ -121,7 +121,7 @@ async function run(options: Options, signal: AbortSignal): Promise<void> {
     case 'start-kubelet':
       return startKubelet(options.name);
     default:
-      throw new UsageError(options.verb === '' ? 'What is to be done?' : `There is no command "${options.verb}".`);
+      throw new UsageError(options.verb === '' ? 'A command is missing.' : `There is no command "${options.verb}".`);
   }
 }
 

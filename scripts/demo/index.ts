@@ -45,7 +45,7 @@ try {
   if (!interruption.signal.aborted) {
     process.exitCode = error instanceof UsageError ? 2 : 1;
     process.stderr.write(`\n${(error as Error).message}\n`);
-    if (error instanceof UsageError) process.stderr.write('npm run demo -- --help tells what can be said here.\n');
+    if (error instanceof UsageError) process.stderr.write('npm run demo -- --help lists the options.\n');
   } else if ((error as Error).name !== 'AbortError') {
     process.stderr.write(`${(error as Error).message}\n`);
   }

@@ -114,16 +114,16 @@ async function askLeave(server: string, screen: Screen, signal: AbortSignal): Pr
   const what = `The current context leads to ${server}, which is not on this machine.`;
   if (!process.stdin.isTTY) {
     throw new UsageError(
-      `${what} Nobody is here to be asked: --yes says that the demo may use it. Nothing was touched.`,
+      `${what} There is no terminal to ask on: --yes allows the demo to use it. Nothing was changed.`,
     );
   }
   screen.say(
-    `${what} The demo would create a namespace there, run two small pods and a third one that never gets ready, ask them about 25 times a second for a minute, and remove the namespace afterwards.`,
+    `${what} The demo would create a namespace there, run two small pods and a third one that never gets ready, send them about 25 requests a second for a minute, and remove the namespace afterwards.`,
   );
   const terminal = readline.createInterface({ input: process.stdin, output: process.stdout });
   try {
-    const answer = await terminal.question('\n    Go on? [y/N] ', { signal });
-    if (!/^y(es)?$/i.test(answer.trim())) throw new Error('Nothing was touched.');
+    const answer = await terminal.question('\n    Continue? [y/N] ', { signal });
+    if (!/^y(es)?$/i.test(answer.trim())) throw new Error('Nothing was changed.');
   } finally {
     terminal.close();
   }

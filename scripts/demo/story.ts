@@ -53,11 +53,11 @@ function placeSentence(place: Place): string {
   const { server } = place.cluster;
   switch (place.kind) {
     case 'real node':
-      return `A Kubernetes of its own runs on this machine now, with a real node: containers, probes and Services are real. It goes on running for the next time; «npm run cluster -- down» ends it.`;
+      return `The demo runs its own Kubernetes on this machine, with a real node: containers, probes and Services are real. It keeps running for the next demo; «npm run cluster -- down» ends it.`;
     case 'simulated nodes':
-      return `A Kubernetes of its own runs on this machine now, but its nodes are simulated by kwok: pods get ready without a container behind them, so there is nothing that a client could ask. The real node needs Linux and root.`;
+      return `The demo runs its own Kubernetes on this machine, but kwok simulates its nodes: pods get ready without a container, so a client would get no answer. The real node needs Linux and root.`;
     case 'own cluster':
-      return `Your cluster at ${server} is used, in a namespace of its own.`;
+      return `The demo uses your cluster at ${server}, in a namespace of its own.`;
   }
 }
 
@@ -65,7 +65,7 @@ async function packaged({ screen, writeVsix }: DemoContext): Promise<string> {
   const content = await packageExtension(repository);
   const file = await writeVsix('helm-safe-deploy.vsix', content);
   screen.say(
-    `${Math.ceil(content.length / 1024)} KiB, with the task HelmSafeDeploy@1. A stand-in for the Azure Pipelines agent unpacks it and runs the step of a pipeline with it, as the real agent does.`,
+    `${Math.ceil(content.length / 1024)} KiB, with the task HelmSafeDeploy@1. A stand-in for the Azure Pipelines agent unpacks it and runs a pipeline step with it, as the real agent does.`,
   );
   return file;
 }
@@ -89,16 +89,14 @@ async function play(context: DemoContext, place: Place, vsix: string): Promise<b
     screen.part('Version 1 is deployed');
     screen.say('The pipeline has one step. Its author wrote:');
     screen.block(pipeline.yaml(place.timeouts.good));
-    screen.say('And this is the log of its run:');
+    screen.say('This is the log of its run:');
     const good = await run(place.timeouts.good);
     context.signal.throwIfAborted();
     if (good.result !== 'Succeeded') return await report(context, place, { good, bad: nothing, watched: unwatched });
 
     screen.part('Version 2 never gets ready');
     const { bad, watched } = await whileWatched(context, place, async () => {
-      screen.say(
-        `The next commit makes version 2 of the application. There is a mistake in it: ${place.mistakeSentence}`,
-      );
+      screen.say(`The next commit creates version 2 of the application, with a mistake: ${place.mistakeSentence}`);
       await pipeline.edit({ file: 'shop/Chart.yaml', from: '1.0.0', to: '2.0.0' });
       await pipeline.edit(place.mistake);
       return run(place.timeouts.bad);
@@ -112,7 +110,7 @@ async function play(context: DemoContext, place: Place, vsix: string): Promise<b
 
 const nothing: StepEnd = { result: 'not run', outputs: {} };
 const closingSentence = (isAsked: boolean): string =>
-  `All of it came true: the pipeline is red, its log says why, and ${isAsked ? 'whoever asked the application noticed nothing' : 'version 1 serves as before'}.`;
+  `All checks hold: the pipeline is red, its log says why, and ${isAsked ? 'the client of the application noticed nothing' : 'version 1 still serves'}.`;
 const unwatched: Watched = { replicas: { wanted: 0, allowed: 0, lowestReady: 0 }, client: undefined };
 
 /** Runs the step. An interruption cancels the job, as a user of the pipeline would, and lets the job clean up. */
@@ -163,7 +161,7 @@ async function startAsking(context: DemoContext, place: Place, watch: ServiceWat
   const { screen, namespace, signal } = context;
   await watch.complete(30_000);
   if (place.kind === 'simulated nodes') {
-    screen.say('Simulated pods answer nobody: no client asks them, only their number is watched.');
+    screen.say('Simulated pods do not answer requests, so the demo only counts them.');
     return undefined;
   }
   const { ask, way, close } = await wayToPods(place, namespace, watch);
@@ -172,7 +170,7 @@ async function startAsking(context: DemoContext, place: Place, watch: ServiceWat
   await delay(2000, undefined, { signal });
   const pods = watch.endpoints().map(({ address, port }) => `${address}:${port}`);
   screen.say(
-    `From now on a client asks the current endpoints of Service/${releaseName} (${pods.join(', ')}) ${requestsPerSecond} times a second, ${way}. An answer that takes longer than ${requestTimeoutMs / 1000} s counts as failed. ${client.figures().requests} requests so far, ${client.figures().failed} failed.`,
+    `From now on a client sends ${requestsPerSecond} requests a second to the current endpoints of Service/${releaseName} (${pods.join(', ')}), ${way}. An answer that takes longer than ${requestTimeoutMs / 1000} s counts as failed. ${client.figures().requests} requests so far, ${client.figures().failed} failed.`,
   );
   return { client, close };
 }
@@ -191,7 +189,7 @@ async function wayToPods(
     if (status >= 200 && status <= 299) return direct;
   }
   const through = throughApiServer(place.kubeconfig, namespace);
-  return { ...through, way: 'through the API server, since pods have no address that this machine can reach' };
+  return { ...through, way: 'through the API server, because this machine cannot reach the addresses of the pods' };
 }
 
 async function report(
@@ -200,19 +198,17 @@ async function report(
   { good, bad, watched }: { good: StepEnd; bad: StepEnd; watched: Watched },
 ): Promise<boolean> {
   const { screen, namespace } = context;
-  screen.part('What came of it');
+  screen.part('The result');
   const args = ['history', releaseName, '--namespace', namespace, '--kubeconfig', place.kubeconfig];
-  screen.say('The history of the release, as Helm tells it:');
+  screen.say('The history of the release, as Helm shows it:');
   screen.block(`$ helm history ${releaseName}\n${(await succeed(place.helm, args)).replaceAll('\t', '  ')}`);
   const history = JSON.parse(await succeed(place.helm, [...args, '--output', 'json'])) as HistoryLine[];
   sayClient(screen, watched.client);
-  screen.say('What was to be shown:');
+  screen.say('The checks of this demo:');
   const results = checks({ good, bad, history, ...watched });
   for (const { isTrue, text } of results) screen.check(isTrue, text);
   const isAllTrue = results.every(({ isTrue }) => isTrue);
-  screen.say(
-    isAllTrue ? closingSentence(watched.client !== undefined) : 'Not all of it came true: see the lines marked ✘.',
-  );
+  screen.say(isAllTrue ? closingSentence(watched.client !== undefined) : 'Some checks failed: see the lines marked ✘.');
   return isAllTrue;
 }
 
@@ -234,10 +230,10 @@ async function tidyUp(options: DemoOptions, context: DemoContext, place: Place):
   const { screen, namespace } = context;
   if (!options.keep) {
     await removeNamespace(place.cluster, namespace, place.kind === 'own cluster');
-    screen.say(`The namespace ${namespace} is removed again; --keep would keep it.`);
+    screen.say(`The namespace ${namespace} was removed. The option --keep keeps it.`);
     return;
   }
-  screen.say('Kept, to look around:');
+  screen.say('The namespace was kept. These commands show and remove it:');
   screen.block(
     `export KUBECONFIG=${place.kubeconfig}\n${place.helm} history ${releaseName} --namespace ${namespace}\nkubectl get all --namespace ${namespace}\nkubectl delete namespace ${namespace}`,
   );

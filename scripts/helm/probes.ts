@@ -230,7 +230,7 @@ async function afterFailed(bench: Bench, hasDeployed: boolean): Promise<Leftover
   const bad = [configMap('one', { a: '1', b: '2' }), configMap('only-failed')];
   if (hasDeployed) {
     const { code } = await on.deploy([...bad, invalid]);
-    if (code === 0) throw new Error('A Service with a port of 70000 was to be refused.');
+    if (code === 0) throw new Error('The API server should have refused a Service with a port of 70000.');
   } else {
     await on.mustDeploy(bad);
     await on.storage.update(2, { status: 'failed' });
@@ -369,7 +369,7 @@ async function flags(bench: Bench): Promise<HelmFacts['flags']> {
 async function failures(bench: Bench): Promise<HelmFacts['failures']> {
   const of = async (run: (on: Scene) => Promise<CommandResult>): Promise<ReturnType<typeof helmFailureReason>> => {
     const { code, stderr } = await run(await scene(bench));
-    if (code === 0) throw new Error('What was to fail went well.');
+    if (code === 0) throw new Error('Helm succeeded, but should have failed.');
     return helmFailureReason(stderr);
   };
   const somebodyElses = async (on: Scene): Promise<CommandResult> => {

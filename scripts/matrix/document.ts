@@ -56,12 +56,12 @@ function headline({ ours }: Reliability): string {
   const cases = shown(ours);
   const held = cases.filter(({ status }) => status === 'held').length;
   const counts = tasks.map((task) => `${cases.filter((result) => isOf(task, result)).length} of ${task}@1`);
-  return `**${cases.length} interruptions (${counts.join(', ')}), ${cases.filter(isStuck).length} stuck.** In ${held} of them everything held that is listed below.`;
+  return `**${cases.length} interruptions (${counts.join(', ')}), ${cases.filter(isStuck).length} stuck.** In ${held} of them every condition listed below held.`;
 }
 
 function comparison({ ours, plain }: Reliability): string[] {
   return [
-    '| changed by | interruptions | stuck | next run failed | worked, but left parts of the dead revision |',
+    '| changed by | interruptions | stuck | next run failed | succeeded, but left parts of the dead revision |',
     '|---|---|---|---|---|',
     ...tasks.flatMap((task) => [
       rowOfTask(
@@ -109,7 +109,7 @@ function conditions(found: Reliability): string[] {
     ? 'These are all cases that can happen.'
     : `These have every pair of story, place, disturbance and Helm that can meet; the full product (\`--all\`) has ${productSize} cases.`;
   return [
-    '## What was done',
+    '## The cases',
     '',
     ...tasks.map((task) => `- Stories of ${task}@1: ${stories.filter((story) => taskOf(story) === task).join(', ')}.`),
     `- Places, each recognised by what is seen in the cluster, in the process table or in the log: ${places.join(', ')}; the random ones at times that the seed decides.`,
@@ -122,8 +122,8 @@ function conditions(found: Reliability): string[] {
     '',
     '- no revision is pending or uninstalling; at most one is `deployed`, after the next run exactly one, and the record of each revision holds what was deployed;',
     '- every object is as a fresh install of the deployed revision makes it: nothing is missing, nothing of a dead revision is left but PersistentVolumeClaims, and these are named in the log;',
-    '- what served before was never removed and made anew;',
-    '- what only plans a rollback has changed nothing, by the audit log and by what is there;',
+    '- no object that served before was removed and created again;',
+    '- a step that only plans a rollback has changed nothing, by the audit log and by the live objects;',
     "- by the API server's audit log no run changed anything after a later run had begun to, and no two Helms that change the release were ever seen in the process table at once;",
     `- on the real node the application answered every request where an old version served (${requests} requests);`,
     '- no kubeconfig and no secret value is left on disk, no process is left, the lease is released, a cancelled step needs no second signal.',
@@ -168,7 +168,7 @@ function exceptions({ ours, seed }: Reliability): string[] {
     ...(violated.length === 0
       ? []
       : [
-          '## What did not hold',
+          '## Violations',
           '',
           ...violated.flatMap(({ id, violations }) => [
             `- \`npm run test:matrix -- --seed ${seed} --case ${id}\``,

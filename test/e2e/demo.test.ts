@@ -69,7 +69,7 @@ describe('the demo', () => {
     await writeFile(kubeconfig, text.replace(/server: .*/, 'server: https://203.0.113.7:6443'));
     const { exitCode, out, err } = await demo('--kubeconfig', kubeconfig, '--helm', cluster.helm4);
     assert.equal(exitCode, 2);
-    assert.match(err, /https:\/\/203\.0\.113\.7:6443, which is not on this machine\..*--yes.*Nothing was touched\./);
+    assert.match(err, /https:\/\/203\.0\.113\.7:6443, which is not on this machine\..*--yes.*Nothing was changed\./);
     assert.doesNotMatch(out, /HelmSafeDeploy/);
   });
 

@@ -274,7 +274,7 @@ describe('the matrix finds', () => {
     assert.match(gone.map(textOf).join(), /Service\/web was removed/);
     await run(on.cluster.helm3, ['upgrade', 'web', chartFolder, ...flags]);
     const anew = survivalViolations(before, await readState(on.server, here.namespace), ['Service/web', 'Secret/web']);
-    assert.deepEqual(anew.map(textOf), ['what served was never removed: Service/web was removed and made anew']);
+    assert.deepEqual(anew.map(textOf), ['what served was never removed: Service/web was removed and created again']);
   });
 
   it('a run that changes something after a later run has done so', async () => {

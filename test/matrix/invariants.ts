@@ -168,7 +168,10 @@ export function survivalViolations(
   return before
     .filter(({ key, uid }) => everywhere.includes(key) && uids.get(key) !== uid)
     .map(({ key }) =>
-      violation('what served was never removed', `${key} was ${uids.has(key) ? 'removed and made anew' : 'removed'}`),
+      violation(
+        'what served was never removed',
+        `${key} was ${uids.has(key) ? 'removed and created again' : 'removed'}`,
+      ),
     );
 }
 

@@ -171,7 +171,11 @@ describe('objects after an interruption', () => {
     const all = ['Deployment/web', 'PersistentVolumeClaim/data'];
     assert.deepEqual(survivalViolations(before, before.slice(0, 2), all), []);
     const anew = state(deployment(), live('PersistentVolumeClaim', 'data', {}, 'another'));
-    assertViolated(survivalViolations(before, anew, all), 'what served was never removed', /data was removed and made/);
+    assertViolated(
+      survivalViolations(before, anew, all),
+      'what served was never removed',
+      /data was removed and created again/,
+    );
     const gone = state(deployment());
     assertViolated(survivalViolations(before, gone, all), 'what served was never removed', /data was removed$/);
   });
