@@ -196,14 +196,14 @@ describe('requests to the Kubernetes API', () => {
 
     it('deleting an absent object succeeds, and with a uid only that object is deleted', async () => {
       const cluster = await connect();
-      await cluster.delete(pod, { uid: 'u-1', propagation: 'Foreground' });
+      await cluster.delete(pod, { uid: 'u-1' });
       const { body, method } = stub.requests[0] ?? {};
       assert.equal(method, 'DELETE');
       assert.deepEqual(body, {
         apiVersion: 'v1',
         kind: 'DeleteOptions',
         preconditions: { uid: 'u-1' },
-        propagationPolicy: 'Foreground',
+        propagationPolicy: 'Background',
       });
       refuse(409, 'Conflict', 'the UID in the precondition does not match');
       await assertFails(cluster.delete(pod, { uid: 'u-1' }), 'Conflict', /UID/);

@@ -181,10 +181,7 @@ export interface Cluster {
   dryRunApply(object: KubeObject, options: { fieldManager: string }): Promise<KubeObject>;
   /** Throws `Conflict` if a server-side apply without force would fail on fields of another field manager. */
   dryRunApplyUnforced(object: KubeObject, options: { fieldManager: string }): Promise<void>;
-  delete(
-    ref: ObjectRef,
-    options?: { uid?: string; propagation?: 'Background' | 'Foreground' | 'Orphan' },
-  ): Promise<void>;
+  delete(ref: ObjectRef, options?: { uid?: string }): Promise<void>;
   /** Returns undefined if the API server does not serve the kind. */
   resource(apiVersion: string, kind: string): Promise<ApiResource | undefined>;
   /**

@@ -328,7 +328,6 @@ export function fakeHelm(
         version: major === 4 ? 'v4.2.3' : 'v3.17.3',
         major,
         minor: major === 4 ? 2 : 17,
-        upgradeFlags: new Set<string>(),
       }),
     render: (_signal, assumed = []) => {
       const refused = unmapped(assumed, servingManifest());

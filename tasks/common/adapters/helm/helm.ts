@@ -408,7 +408,7 @@ async function bareOutput(options: ReleaseHelmOptions, args: readonly string[], 
 
 function capabilitiesOf(binary: string, version: string, upgradeHelp: string): HelmCapabilities {
   const parts = /^v?(\d+)(?:\.(\d+))?/.exec(version);
-  const upgradeFlags = new Set(parseHelpFlags(upgradeHelp).keys());
+  const upgradeFlags = parseHelpFlags(upgradeHelp);
   const major = Number(parts?.[1] ?? Number.NaN);
   const minor = Number(parts?.[2] ?? 0);
   const missing = neededFlags.filter((flag) => !upgradeFlags.has(flag));
@@ -419,7 +419,7 @@ function capabilitiesOf(binary: string, version: string, upgradeHelp: string): H
       `${binary} is Helm ${version || 'of no known version'}; 3.14 or later is needed.${lacks}`,
     );
   }
-  return { version, major, minor, upgradeFlags };
+  return { version, major, minor };
 }
 
 function renderingOf(stdout: string): Rendering {

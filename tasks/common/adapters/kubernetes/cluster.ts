@@ -183,11 +183,7 @@ async function patchObject(requests: Requests, ref: ObjectRef, patch: unknown, d
 }
 
 /** A missing object counts as success. */
-async function deleteObject(
-  requests: Requests,
-  ref: ObjectRef,
-  { uid, propagation }: { uid?: string; propagation?: string },
-): Promise<void> {
+async function deleteObject(requests: Requests, ref: ObjectRef, { uid }: { uid?: string }): Promise<void> {
   const resource = await requests.resource(ref.apiVersion, ref.kind);
   if (resource === undefined) return;
   const attempt = objectAttempt('delete', ref, resource);
@@ -199,7 +195,7 @@ async function deleteObject(
       apiVersion: 'v1',
       kind: 'DeleteOptions',
       ...(uid === undefined ? {} : { preconditions: { uid } }),
-      propagationPolicy: propagation ?? 'Background',
+      propagationPolicy: 'Background',
     },
     retry: 'idempotent',
   });

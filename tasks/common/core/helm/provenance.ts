@@ -9,7 +9,6 @@ export interface HelmBuild {
   version: string;
   gitCommit: string;
   gitTreeState: string;
-  goVersion: string;
 }
 
 /** Parses the last line of the answer to `helmBuildTemplate`. */
@@ -18,8 +17,8 @@ export function parseHelmBuild(answer: string): HelmBuild | undefined {
   // Exactly one space separates two fields, because a self-built Helm leaves two fields empty.
   const parts = /^(\S+) (\S*) (\S*) (\S.*)$/.exec(line);
   if (parts === null || parseVersion(parts[1] ?? '') === undefined) return undefined;
-  const [, version = '', gitCommit = '', gitTreeState = '', goVersion = ''] = parts;
-  return { version, gitCommit, gitTreeState, goVersion };
+  const [, version = '', gitCommit = '', gitTreeState = ''] = parts;
+  return { version, gitCommit, gitTreeState };
 }
 
 /**
@@ -76,9 +75,8 @@ function isSameToHelm(matching: ObjectMatching, one: ObjectRef, other: ObjectRef
 
 export interface HelmDeletion<Ref extends ObjectRef> {
   object: Ref;
-  /** Unless `dropped`, the target declares the object with another version or group (`declaredAs`). */
+  /** Unless `dropped`, the target declares the object with another version or group. */
   why: 'dropped' | 'versionChanged' | 'groupChanged';
-  declaredAs?: Ref;
 }
 
 /** Compares only the manifests: `helm.sh/resource-policy` is ignored. */
@@ -90,11 +88,8 @@ export function helmDeletions<Ref extends ObjectRef>(
   return last
     .filter((object) => !target.some((each) => isSameToHelm(matching, object, each)))
     .map((object) => {
-      const sameGroup = target.find((each) => isSameToHelm('groupKind', object, each));
-      if (sameGroup !== undefined) return { object, why: 'versionChanged', declaredAs: sameGroup };
-      const sameKind = target.find((each) => isSameToHelm('kind', object, each));
-      if (sameKind !== undefined) return { object, why: 'groupChanged', declaredAs: sameKind };
-      return { object, why: 'dropped' };
+      const isIn = (rule: ObjectMatching): boolean => target.some((each) => isSameToHelm(rule, object, each));
+      return { object, why: isIn('groupKind') ? 'versionChanged' : isIn('kind') ? 'groupChanged' : 'dropped' };
     });
 }
 
@@ -236,6 +231,4 @@ export interface HelmCapabilities {
   minor: number;
   /** Undefined if it was not understood, absent if nobody asked for it. */
   build?: HelmBuild | undefined;
-  /** Long flags of `helm upgrade`, without the dashes. */
-  upgradeFlags: ReadonlySet<string>;
 }
