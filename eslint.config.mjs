@@ -79,6 +79,41 @@ function higherRooms(order, room) {
   };
 }
 
+/** A function has at most this many lines, blank lines and comments aside. */
+const longestFunction = 60;
+
+/** Like `max-lines-per-function`, but a factory that only declares and returns closures may be longer. */
+const functionLength = {
+  create(context) {
+    const { sourceCode } = context;
+    const comments = new Set(
+      sourceCode.getAllComments().flatMap(({ loc }) => linesBetween(loc.start.line, loc.end.line)),
+    );
+    const isCode = (line) => sourceCode.lines[line - 1].trim() !== '' && !comments.has(line);
+    const check = (node) => {
+      const length = linesBetween(node.loc.start.line, node.loc.end.line).filter(isCode).length;
+      if (length <= longestFunction || isFactory(node)) return;
+      context.report({ node, message: `This function has ${length} lines, at most ${longestFunction} are allowed.` });
+    };
+    return { FunctionDeclaration: check, FunctionExpression: check, ArrowFunctionExpression: check };
+  },
+};
+
+function isFactory({ async: isAsync, body }) {
+  if (isAsync || body.type !== 'BlockStatement') return false;
+  const isDeclaration = ({ type }) => type === 'VariableDeclaration' || type === 'FunctionDeclaration';
+  const last = body.body.at(-1);
+  return (
+    body.body.slice(0, -1).every(isDeclaration) &&
+    last?.type === 'ReturnStatement' &&
+    /^(Object|.*Function)Expression$/.test(last.argument?.type)
+  );
+}
+
+function linesBetween(first, last) {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+}
+
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'coverage/**'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
@@ -102,6 +137,12 @@ export default tseslint.config(
   {
     files: ['test/**/*.ts', 'scripts/**/*.ts'],
     rules: { 'no-console': 'off' },
+  },
+  {
+    files: ['tasks/**/*.ts'],
+    ignores: ['tasks/common/core/rollout/**', 'tasks/common/core/status/**'],
+    plugins: { local: { rules: { 'function-length': functionLength } } },
+    rules: { 'local/function-length': 'error', complexity: ['error', 15], 'max-params': ['error', 4] },
   },
   {
     files: ['tasks/common/core/**/*.ts'],

@@ -120,8 +120,8 @@ function runAccess(environment: TaskEnvironment): RunAccess | { problem: string 
   const connection = environment.serviceConnection('SYSTEMVSSCONNECTION');
   const token = connection?.authorization('AccessToken') ?? variable('System.AccessToken');
   if (!token) return none('the agent gave this step no access token of the job (System.AccessToken)');
-  const collection =
-    connection?.url || variable('System.CollectionUri') || variable('System.TeamFoundationCollectionUri');
+  const addresses = [connection?.url, variable('System.CollectionUri'), variable('System.TeamFoundationCollectionUri')];
+  const collection = addresses.find((address) => address);
   if (collection === undefined || !/^https?:\/\//i.test(collection) || !URL.canParse(collection)) {
     return none('the agent gave no address of Azure DevOps (System.CollectionUri)');
   }

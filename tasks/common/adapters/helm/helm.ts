@@ -31,7 +31,7 @@ import { checkValuesFile } from '../../core/inputs/valuesFile';
 import { fetchValues } from './fetchValues';
 import { readInTurns } from './readInTurns';
 import type { PrivateFolder } from '../agent/privateFolder';
-import { runProcess } from '../system/process';
+import { runProcess, type ProcessOptions } from '../system/process';
 import type { Rendering } from '../../core/release/unchanged';
 
 export interface ReleaseHelmOptions {
@@ -270,25 +270,9 @@ interface HowToRun {
 }
 
 async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how: HowToRun): Promise<HelmResult> {
-  const stdout: Uint8Array[] = [];
-  let stdoutBytes = 0;
-  let stderr = '';
-  const shown = lineReader();
-  const errors = lineReader();
-  const show = (lines: readonly string[]): void => {
-    lines.map(options.redact).forEach(options.onLine);
-  };
-  const takeErrors = (lines: readonly string[]): void => {
-    const redacted = lines.map(options.redact);
-    for (const line of redacted) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
-    const logged = options.isDebug
-      ? redacted
-      : redacted.filter((line) => line.trim() !== '' && !isEchoOfError(line)).map(withoutObjects);
-    logged.forEach(options.onLine);
-  };
-  const isHidden = how.capture || options.isDebug;
+  const output = helmOutput(options, how.capture);
   let pid: number | undefined;
-  const { guarded } = how;
+  const { guarded, interrupt, timeoutMs } = how;
   const result = await runProcess(
     options.binary,
     [...args, '--namespace', options.namespace, ...(options.isDebug ? ['--debug'] : [])],
@@ -298,41 +282,62 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
         ...helmEnvironment(options.environment, options.kubeconfig),
         ...(guarded === undefined ? {} : options.guard.environment(guarded)),
       },
-      onStdout: (chunk) => {
-        if (how.capture && (stdoutBytes += chunk.length) <= maximumOutputBytes) stdout.push(chunk);
-        if (!isHidden) show(shown.push(chunk));
+      onStdout: output.onStdout,
+      onStderr: output.onStderr,
+      onStart: (started: number) => {
+        if (guarded === undefined) return;
+        pid = started;
+        options.guard.watch(started, guarded);
       },
-      onStderr: (chunk) => {
-        takeErrors(errors.push(chunk));
-      },
-      ...(guarded === undefined
-        ? {}
-        : {
-            onStart: (started: number) => {
-              pid = started;
-              options.guard.watch(started, guarded);
-            },
-          }),
       sharesConsole: guarded === 'interruptible',
-      ...(how.interrupt === undefined ? {} : { interrupt: how.interrupt }),
-      ...(how.timeoutMs === undefined ? {} : { timeoutMs: how.timeoutMs }),
+      ...(interrupt && { interrupt }),
+      ...(timeoutMs !== undefined && { timeoutMs }),
     },
   );
   if (pid !== undefined) options.guard.done(pid);
-  show(shown.end());
-  takeErrors(errors.end());
+  const { stdout, stderr } = output.end();
   if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);
-  const ok = result.exitCode === 0;
-  const ended: HelmResult = {
-    ok,
-    exitCode: result.exitCode,
-    signal: result.signal,
-    cancelled: result.interrupted,
-    timedOut: result.timedOut,
-    stdout: Buffer.concat(stdout).toString('utf8'),
-    durationMs: result.durationMs,
-  };
+  const { exitCode, signal, interrupted: cancelled, timedOut, durationMs } = result;
+  const ok = exitCode === 0;
+  const ended: HelmResult = { ok, exitCode, signal, cancelled, timedOut, stdout, durationMs };
   return ok ? ended : { ...ended, failure: failureOf(ended, stderr) };
+}
+
+/** Shows Helm's lines while it runs, and keeps a captured stdout and the end of stderr. */
+function helmOutput(
+  { redact, onLine, isDebug }: ReleaseHelmOptions,
+  isCaptured: boolean,
+): Pick<ProcessOptions, 'onStdout' | 'onStderr'> & { end(): { stdout: string; stderr: string } } {
+  const stdout: Uint8Array[] = [];
+  let stdoutBytes = 0;
+  let stderr = '';
+  const shown = lineReader();
+  const errors = lineReader();
+  const show = (lines: readonly string[]): void => {
+    lines.map(redact).forEach(onLine);
+  };
+  const takeErrors = (lines: readonly string[]): void => {
+    const redacted = lines.map(redact);
+    for (const line of redacted) stderr = `${stderr}${line}\n`.slice(-maximumErrorCharacters);
+    const logged = isDebug
+      ? redacted
+      : redacted.filter((line) => line.trim() !== '' && !isEchoOfError(line)).map(withoutObjects);
+    logged.forEach(onLine);
+  };
+  return {
+    onStdout: (chunk) => {
+      if (isCaptured && (stdoutBytes += chunk.length) <= maximumOutputBytes) stdout.push(chunk);
+      if (!isCaptured && !isDebug) show(shown.push(chunk));
+    },
+    onStderr: (chunk) => {
+      takeErrors(errors.push(chunk));
+    },
+    end: () => {
+      show(shown.end());
+      takeErrors(errors.end());
+      return { stdout: Buffer.concat(stdout).toString('utf8'), stderr };
+    },
+  };
 }
 
 /**

@@ -162,32 +162,34 @@ export function refusal(answer: Answer, attempt: Attempt, server: string): TaskE
   if (status === undefined && /html/i.test(answer.contentType)) {
     return notUnderstood(attempt, server, `it answered ${answer.status} with a web page: ${text}`);
   }
-  switch (answer.status) {
-    case 401:
-      return make('CredentialsRejected', `${could}: the API server ${server} did not accept the credentials (401).`);
+  if (answer.status === 401) {
+    return make('CredentialsRejected', `${could}: the API server ${server} did not accept the credentials (401).`);
+  }
+  const reason = refusalReason(answer.status, attempt, status, text);
+  return make(reason, `${could}: ${answered}${reason === 'PermissionDenied' ? `. ${grant(attempt)}` : ''}`);
+}
+
+function refusalReason(code: number, attempt: Attempt, status: Status | undefined, text: string): FailureReason {
+  switch (code) {
     case 403:
-      if (!isDeniedByAuthorizer(attempt, text)) return make('ApplyRejected', `${could}: ${answered}`);
-      return make('PermissionDenied', `${could}: ${answered}. ${grant(attempt)}`);
+      return isDeniedByAuthorizer(attempt, text) ? 'PermissionDenied' : 'ApplyRejected';
     case 404:
-      return make(notFoundReason(attempt, status), `${could}: ${answered}`);
+      return notFoundReason(attempt, status);
     case 405:
-      return make('KindNotServed', `${could}: ${answered}`);
+      return 'KindNotServed';
     case 409:
     case 410:
     case 412:
-      return make('Conflict', `${could}: ${answered}`);
+      return 'Conflict';
     case 400:
     case 413:
     case 422:
-      return make(isWrite(attempt) ? 'ApplyRejected' : 'Internal', `${could}: ${answered}`);
+      return isWrite(attempt) ? 'ApplyRejected' : 'Internal';
     case 500:
-      return make(
-        isWrite(attempt) && status !== undefined ? 'ApplyRejected' : 'ClusterUnreachable',
-        `${could}: ${answered}`,
-      );
+      return isWrite(attempt) && status !== undefined ? 'ApplyRejected' : 'ClusterUnreachable';
     default:
       // Kubernetes uses no other status, so something on the way to it has answered.
-      return make('ClusterUnreachable', `${could}: ${answered}`);
+      return 'ClusterUnreachable';
   }
 }
 

@@ -3,7 +3,7 @@ import { hasEndedByConsole, isConsoleEvent, startOptions } from './platform';
 import { startTimer } from './timer';
 import { killTreeOnWindows } from './windowsProcesses';
 
-interface ProcessOptions {
+export interface ProcessOptions {
   env: NodeJS.ProcessEnv;
   cwd: string;
   onStdout: (chunk: Uint8Array) => void;
@@ -59,23 +59,19 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     child.stdout?.on('data', options.onStdout);
     child.stderr?.on('data', options.onStderr);
 
-    const kill = (): void => {
-      if (process.platform !== 'win32') signalGroup(child.pid, 'SIGKILL');
-      else if (child.pid !== undefined) killTreeOnWindows(child.pid);
-    };
-    const stop = (): void => {
-      if (process.platform === 'win32') kill();
-      else signalGroup(child.pid, 'SIGINT');
-    };
     interrupt = (): void => {
       result.interrupted = true;
       const hasCtrlC = options.sharesConsole === true && isConsoleEvent(process.platform, options.interrupt?.reason);
-      if (!hasCtrlC) stop();
+      if (!hasCtrlC) stopChild(child);
     };
     const timeOut = (): void => {
       result.timedOut = true;
-      stop();
-      timers.push(startTimer(kill, options.killAfterMs ?? 5000));
+      stopChild(child);
+      timers.push(
+        startTimer(() => {
+          killChild(child);
+        }, options.killAfterMs ?? 5000),
+      );
     };
     if (options.timeoutMs !== undefined) timers.push(startTimer(timeOut, options.timeoutMs));
     closeAfterExit(child);
@@ -93,6 +89,16 @@ export function runProcess(file: string, args: readonly string[], options: Proce
     if (options.interrupt?.aborted) interrupt();
     else options.interrupt?.addEventListener('abort', interrupt, { once: true });
   });
+}
+
+function killChild({ pid }: ChildProcess): void {
+  if (process.platform !== 'win32') signalGroup(pid, 'SIGKILL');
+  else if (pid !== undefined) killTreeOnWindows(pid);
+}
+
+function stopChild(child: ChildProcess): void {
+  if (process.platform === 'win32') killChild(child);
+  else signalGroup(child.pid, 'SIGINT');
 }
 
 /** Node throws some start errors, which this function returns, and emits others as events. */
