@@ -629,6 +629,93 @@ const states: Readonly<Record<string, readonly (readonly [string, string])[]>> =
     ['spec: {}', 'Current'],
     [all('-Programmed'), 'InProgress'],
   ],
+  'FlinkDeployment.flink.apache.org': [
+    [status('jobManagerDeploymentStatus: READY, jobStatus: {state: RUNNING}'), 'Current'],
+    [status('jobManagerDeploymentStatus: DEPLOYING'), 'InProgress'],
+    [status('jobManagerDeploymentStatus: READY, jobStatus: {state: FAILED}'), 'InProgress'],
+    ['spec: {job: {state: suspended}}, status: {jobManagerDeploymentStatus: MISSING}', 'Current'],
+    [status('lifecycleState: FAILED'), 'Failed'],
+  ],
+  'SparkApplication.sparkoperator.k8s.io': [
+    [status('applicationState: {state: SUBMITTED}'), 'InProgress'],
+    [status('applicationState: {state: RUNNING}'), 'Current'],
+    [status('applicationState: {state: FAILED}'), 'Failed'],
+  ],
+  'ScheduledSparkApplication.sparkoperator.k8s.io': [
+    [status('scheduleState: Scheduled'), 'Current'],
+    [status('scheduleState: Validating'), 'InProgress'],
+  ],
+  'RayCluster.ray.io': [
+    [status('state: ready'), 'Current'],
+    [status('state: unhealthy'), 'InProgress'],
+    [status('state: failed'), 'Failed'],
+    [status('state: suspended'), 'Current'],
+  ],
+  'RayService.ray.io': [
+    [status('serviceStatus: Running'), 'Current'],
+    [status(`serviceStatus: Running, ${has('-Ready')}`), 'InProgress'],
+  ],
+  'RayJob.ray.io': [
+    [status('jobDeploymentStatus: Running'), 'InProgress'],
+    [status('jobDeploymentStatus: Complete, jobStatus: SUCCEEDED'), 'Current'],
+    [status('jobDeploymentStatus: Complete, jobStatus: FAILED'), 'Failed'],
+  ],
+  'Job.batch.volcano.sh': [
+    [status('state: {phase: Pending}'), 'InProgress'],
+    [status('state: {phase: Running}'), 'Current'],
+    [status('state: {phase: Aborted}'), 'Failed'],
+  ],
+  'InferenceService.serving.kserve.io': [
+    [all('+Ready'), 'Current'],
+    [all('-Ready'), 'InProgress'],
+    [status(`${has('+Ready')}, modelStatus: {transitionStatus: BlockedByFailedLoad}`), 'Failed'],
+    [`metadata: {annotations: {serving.kserve.io/stop: "true"}}, ${all('-Ready/Stopped')}`, 'Current'],
+  ],
+  'Notebook.kubeflow.org': [
+    [status('readyReplicas: 1'), 'Current'],
+    [status('readyReplicas: 0'), 'InProgress'],
+  ],
+  'Integration.camel.apache.org': [
+    [status('phase: Building Kit'), 'InProgress'],
+    [status('phase: Running'), 'Current'],
+    [status('phase: Error'), 'Failed'],
+  ],
+  'Jaeger.jaegertracing.io': [
+    ['spec: {}', 'InProgress'],
+    [status('phase: Running'), 'Current'],
+    [status('phase: Failed'), 'Failed'],
+  ],
+  'MongoDBCommunity.mongodbcommunity.mongodb.com': [
+    [status('phase: Pending'), 'InProgress'],
+    [status('phase: Running'), 'Current'],
+    [status('phase: Failed'), 'Failed'],
+  ],
+  'MongoDB.mongodb.com': [
+    [status('phase: Reconciling'), 'InProgress'],
+    [status('phase: Running'), 'Current'],
+  ],
+  'InnoDBCluster.mysql.oracle.com': [
+    [status('cluster: {status: ONLINE}'), 'Current'],
+    [status('cluster: {status: INITIALIZING}'), 'InProgress'],
+  ],
+  'CassandraDatacenter.cassandra.datastax.com': [
+    [status(`cassandraOperatorProgress: Ready, ${has('+Ready')}`), 'Current'],
+    [status('cassandraOperatorProgress: Updating'), 'InProgress'],
+  ],
+  'ClusterStackInstall.stacks.crossplane.io': [
+    [status(`conditionedStatus: {${has('+Ready')}}`), 'Current'],
+    [status(`conditionedStatus: {${has('-Ready')}}`), 'InProgress'],
+  ],
+  'ServiceInstance.services.cloud.sap.com': [
+    [all('+Ready +Succeeded'), 'Current'],
+    [all('-Ready -Succeeded'), 'InProgress'],
+    [all('+Failed'), 'Failed'],
+  ],
+  'Rollout.rollouts.kruise.io': [
+    [status('phase: Healthy'), 'Current'],
+    [status('phase: Progressing'), 'InProgress'],
+    [status('phase: Progressing, canaryStatus: {currentStepState: StepPaused}'), 'Current'],
+  ],
   'IngressRoute.traefik.io': [['spec: {}', 'Current']],
   'IngressRoute.traefik.containo.us': [['spec: {}', 'Current']],
 };

@@ -11,6 +11,7 @@ ProviderConfig|ClusterProviderConfig|ProviderConfigUsage|StoreConfig.*.crossplan
 ProviderConfig|ClusterProviderConfig|ProviderConfigUsage|StoreConfig.*.upbound.io: current always
 CompositeResourceDefinition.apiextensions.crossplane.io: current condition Established, not condition Offered=False
 Composition|CompositionRevision|EnvironmentConfig|Usage.apiextensions.crossplane.io: current always
+*.stacks.crossplane.io: current condition Ready in status.conditionedStatus.conditions
 Operation.ops.crossplane.io: failed condition Succeeded=False; current condition Succeeded
 CronOperation|WatchOperation.ops.crossplane.io: suspended spec.suspend=true; current condition Synced
 Usage|ClusterUsage.protection.crossplane.io: current condition Ready`,
@@ -40,6 +41,11 @@ IAMRoleSelector.services.k8s.aws: current always`,
     source: 'https://azure.github.io/azure-service-operator/design/resource-states/',
     rules: `
 *.azure.com: failed condition Ready=False reason Failed|FatalError; current condition Ready`,
+  },
+  {
+    source: 'https://github.com/SAP/sap-btp-service-operator#service-instance-properties',
+    rules: `
+ServiceInstance|ServiceBinding.services.cloud.sap.com: failed condition Failed; current condition Ready, condition Succeeded`,
   },
   {
     source: 'https://karpenter.sh/docs/concepts/nodeclaims/',

@@ -66,6 +66,22 @@ RabbitmqCluster.rabbitmq.com: suspended /metadata/labels/rabbitmq.com~1pauseReco
 *.rabbitmq.com: current condition Ready`,
   },
   {
+    source: 'https://github.com/mongodb/mongodb-kubernetes/blob/master/docs/mongodbcommunity/README.md',
+    rules: `
+MongoDBCommunity.mongodbcommunity.mongodb.com: failed status.phase=Failed; current status.phase=Running
+MongoDB|MongoDBMultiCluster|MongoDBUser.mongodb.com: failed status.phase=Failed; current status.phase=Running|Updated`,
+  },
+  {
+    source: 'https://dev.mysql.com/doc/mysql-operator/en/mysql-operator-properties.html',
+    rules: `
+InnoDBCluster.mysql.oracle.com: current status.cluster.status=ONLINE`,
+  },
+  {
+    source: 'https://docs.k8ssandra.io/components/cass-operator/',
+    rules: `
+CassandraDatacenter.cassandra.datastax.com: suspended spec.stopped=true; current status.cassandraOperatorProgress=Ready, condition Ready`,
+  },
+  {
     source: 'https://github.com/Altinity/clickhouse-operator/blob/master/docs/custom_resource_explained.md',
     rules: `
 ClickHouseInstallation.clickhouse.altinity.com: failed status.status=Aborted; current status.status=Completed

@@ -67,6 +67,7 @@ Policy|ClusterPolicy.kyverno.io: current has status, not condition Ready=False|U
     rules: `
 CloneSet|StatefulSet.apps.kruise.io: suspended spec.updateStrategy.paused=true, spec.updateStrategy.partition>=1, spec.updateStrategy.rollingUpdate.partition>=1, spec.updateStrategy.rollingUpdate.paused=true; current status.updatedReadyReplicas>=spec.replicas
 DaemonSet.apps.kruise.io: current has status, status.numberReady>=status.desiredNumberScheduled
+Rollout.rollouts.kruise.io: suspended spec.disabled=true, spec.strategy.paused=true, status.canaryStatus.currentStepState=StepPaused, status.blueGreenStatus.currentStepState=StepPaused; current status.phase=Healthy
 BroadcastJob.apps.kruise.io: failed status.phase=failed; suspended status.phase=paused; current status.phase=completed`,
   },
   {

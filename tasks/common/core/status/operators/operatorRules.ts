@@ -3,6 +3,7 @@ import type { StatusRule } from '../rules/rules';
 import { argo } from './argo';
 import { certificates } from './certificates';
 import { cloud } from './cloud';
+import { compute } from './compute';
 import { databases } from './databases';
 import type { DocumentedRules } from './documentedRules';
 import { delivery } from './delivery';
@@ -12,6 +13,7 @@ export const operators: readonly DocumentedRules[] = [
   ...argo,
   ...certificates,
   ...cloud,
+  ...compute,
   ...databases,
   ...delivery,
   ...network,
