@@ -1,7 +1,4 @@
-/**
- * The reason why a workload is not healthy, or will not become healthy. The list is closed, because pipelines branch on
- * these words.
- */
+/** The list is closed, because pipelines branch on these words. */
 export type CauseCode =
   | 'ImageInvalidName'
   | 'ImageNotFound'
@@ -50,16 +47,15 @@ export type Grace = number | 'timeout';
 
 interface CauseRule {
   group: ReasonGroup;
-  /** The seconds that the cause must last before the rollout counts as hopeless; 0 if the cause cannot disappear. */
+  /** Seconds; 0 if the cause cannot disappear. */
   grace: Grace;
-  /** The reason for this grace. */
   why: string;
   recognisedBy: string;
   whoActs: string;
   nextStep: string;
 }
 
-/** Sorted by how much a cause explains. If several causes are seen, the first of this list is the reason. */
+/** Sorted by how much a cause explains: the first is the reason. */
 export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   ImageInvalidName: {
     group: 'image',
@@ -387,7 +383,7 @@ const oldPodInPlace: Step = {
     'Let the old pod end before the new one starts: strategy Recreate, or maxUnavailable 1 in the rolling update.',
 };
 
-/** Special steps for a `detail` of a cause, if somebody else has to act or something else has to be done. */
+/** These replace the step of a cause for a `detail`. */
 export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, Step>>>>> = {
   ImageNotFound: {
     neverPulled: {
@@ -468,7 +464,6 @@ export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, S
   },
 };
 
-/** The person who has to act, and the action, for a cause of this kind. */
 export function stepOf(code: CauseCode, detail: string | undefined): Step {
   const special = steps[code] ?? {};
   const { whoActs, nextStep } = causes[code];
@@ -477,7 +472,6 @@ export function stepOf(code: CauseCode, detail: string | undefined): Step {
   );
 }
 
-/** Causes that only name what is waited for. */
 export const waitingCodes: ReadonlySet<CauseCode> = new Set<CauseCode>([
   'SchedulingGated',
   'InitContainerRunning',

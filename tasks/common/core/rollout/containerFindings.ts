@@ -8,24 +8,18 @@ import { at, listAt, numberAt, textAt, timeAt } from '../kubernetes/read';
 
 /** A restarting container counts as a crash loop after this number of ended runs: three restarts are allowed. */
 const endedRuns = 4;
-/** Waiting does not provide more memory, so fewer runs are needed. */
 const endedRunsOutOfMemory = 3;
 
-/** One container of a pod with its status and its events. */
 interface Container {
   pod: KubeObject;
   name: string;
   status: unknown;
   spec: unknown;
-  /**
-   * True for a container that must end before the others start; false for a sidecar that is declared as an init
-   * container.
-   */
+  /** False for a sidecar that is declared as an init container. */
   isInit: boolean;
   events: readonly EventRecord[];
 }
 
-/** The findings about each container of a pod that is not being deleted. */
 export function containerFindings(pod: KubeObject, events: readonly EventRecord[]): Finding[] {
   return [...containersOf(pod, events, 'initContainer'), ...containersOf(pod, events, 'container')].flatMap(
     (container) => waitingFinding(container) ?? endedFinding(container) ?? unreadyFinding(container) ?? [],
@@ -47,7 +41,6 @@ function containersOf(
   });
 }
 
-/** The container has not started, for a reason unrelated to its earlier runs. */
 function waitingFinding(container: Container): Finding | undefined {
   const reason = textAt(container.status, 'state', 'waiting', 'reason');
   const message = textAt(container.status, 'state', 'waiting', 'message');
@@ -93,7 +86,7 @@ function isSecretMissing({ reason }: EventRecord): boolean {
   return reason === 'FailedToRetrieveImagePullSecret';
 }
 
-/** An endless pull reports no error, so only the rollout's timeout distinguishes it from the pull of a large image. */
+/** An endless pull and the pull of a large image look the same. */
 function pullingFinding(container: Container, reason: string): Finding | undefined {
   if (reason !== 'ContainerCreating' && reason !== 'PodInitializing') return undefined;
   const event = newest(container.events, ({ fieldPath }) => fieldPath !== '');
@@ -119,7 +112,6 @@ function configFinding(container: Container, message: string): Finding | undefin
   return finding(container, 'StartError', message, { isCertain, evidence });
 }
 
-/** Matches the kubelet's messages about a missing ConfigMap, Secret or key, for environment variables and volumes. */
 export function isConfigMissing(message: string): boolean {
   return /(configmap|secret)s? "[^"]*" not found|couldn't find key|references non-existent (config|secret) key/i.test(
     message,
@@ -127,7 +119,7 @@ export function isConfigMissing(message: string): boolean {
 }
 
 function startFinding(container: Container, message: string): Finding {
-  // These errors are about the executable inside the image, whose permissions and file types do not change.
+  // The executable inside the image does not change.
   const isCertain =
     /executable file not found|exec: "[^"]*": (stat \S+: no such file or directory|permission denied|is a directory)|exec \S+: (no such file or directory|permission denied|exec format error)|not a directory/.test(
       message,
@@ -138,7 +130,6 @@ function startFinding(container: Container, message: string): Finding {
   });
 }
 
-/** The container has run and ended, now or earlier. */
 function endedFinding(container: Container): Finding | undefined {
   const { status } = container;
   const present = at(status, 'state', 'terminated');
@@ -146,8 +137,6 @@ function endedFinding(container: Container): Finding | undefined {
   if (last === undefined) return undefined;
   const isRunning = at(status, 'state', 'running') !== undefined;
   const isDone = present !== undefined && numberAt(present, 'exitCode') === 0 && !restartsAlways(container);
-  // An init container that succeeded after failures is no problem any more, and neither is a container that is ready
-  // again.
   if (isDone || (isRunning && isReady(container))) return undefined;
   const reason = textAt(last, 'reason');
   if (reason === 'StartError' || reason === 'ContainerCannotRun')
@@ -193,7 +182,6 @@ function endCode(container: Container, reason: string): CauseCode {
   return container.isInit ? 'InitContainerFailed' : 'CrashLoop';
 }
 
-/** The container runs, but it is not ready. */
 function unreadyFinding(container: Container): Finding | undefined {
   const { status, spec } = container;
   if (container.isInit || at(status, 'state', 'running') === undefined || isReady(container)) return undefined;
@@ -232,7 +220,7 @@ function finding(container: Container, code: CauseCode, message: string, more: P
   };
 }
 
-/** Container runtimes put the actions of each layer before the cause; the evidence keeps the whole message. */
+/** Container runtimes put each layer before the cause. */
 function toThePoint(message: string): string {
   return message
     .replace(/failed to create containerd task: .*unable to start container process: /, '')
@@ -255,7 +243,6 @@ function log(container: Container, previous: boolean): LogRequest {
   return { namespace: namespace ?? '', pod: name, container: container.name, previous };
 }
 
-/** Shells and runtimes report a signal as an exit code of 128 plus its number. */
 function exitText(terminated: unknown): string {
   const code = numberAt(terminated, 'exitCode');
   const signal = numberAt(terminated, 'signal') || (code > 128 && code < 160 ? code - 128 : 0);

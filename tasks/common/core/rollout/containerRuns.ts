@@ -1,18 +1,16 @@
 import type { KubeObject } from '../kubernetes/object';
 import { at, listAt, numberAt, textAt } from '../kubernetes/read';
 
-/** The progress of a container, as its pod's status shows it. */
 export interface ContainerRun {
   container: string;
   /** Counts from 1; 0 before the first run. */
   number: number;
-  /** True if the newest run has ended. */
   hasEnded: boolean;
   /** True if the pod has a node, so that the container may start at any moment. */
   isPlaced: boolean;
 }
 
-/** The runs of all containers of a pod, init containers first. */
+/** Init containers come first. */
 export function containerRuns(pod: KubeObject): ContainerRun[] {
   const isPlaced = textAt(pod, 'spec', 'nodeName') !== '';
   return (['initContainer', 'container'] as const).flatMap((sort) => {

@@ -1,6 +1,5 @@
 import type { CauseCode, Grace } from './causes';
 
-/** The reason why the API server refused a pod or a claim, recognised by the text of its answer. */
 interface Refusal {
   code: CauseCode;
   detail?: string;
@@ -10,10 +9,7 @@ interface Refusal {
 
 type Rule = readonly [RegExp, Refusal];
 
-/**
- * The first matching rule counts. The texts are those of the admission plug-ins in Kubernetes 1.35; they have not
- * changed for years.
- */
+/** The texts are those of the admission plug-ins in Kubernetes 1.35. */
 const rules: readonly Rule[] = [
   // These rules come first, because a webhook or a policy may use any of the texts below.
   [/admission webhook "[^"]*" denied the request/, { code: 'AdmissionDenied', detail: 'webhook', isCertain: true }],

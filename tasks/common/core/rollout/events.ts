@@ -1,7 +1,6 @@
 import type { KubeObject } from '../kubernetes/object';
 import { numberAt, textAt, timeAt } from '../kubernetes/read';
 
-/** The part of an event, of either API, that judging needs. */
 export interface EventRecord {
   /** The uid of the event itself: a repeated event keeps it and only counts up. */
   uid: string;
@@ -11,7 +10,6 @@ export interface EventRecord {
   type: string;
   reason: string;
   message: string;
-  /** The component that reports the event, for example kubelet or cluster-autoscaler. */
   source: string;
   count: number;
   /** Milliseconds since 1970, by the clocks of the cluster. */
@@ -19,7 +17,6 @@ export interface EventRecord {
   lastAt: number;
 }
 
-/** Reads core/v1 Events and events.k8s.io/v1 Events. */
 export function eventRecord(event: KubeObject): EventRecord {
   const about = event['involvedObject'] === undefined ? 'regarding' : 'involvedObject';
   const made = timeAt(event, 'eventTime') || timeAt(event, 'metadata', 'creationTimestamp');
@@ -49,7 +46,6 @@ export function eventRecord(event: KubeObject): EventRecord {
   };
 }
 
-/** The newest event that passes the test. */
 export function newest(events: readonly EventRecord[], test: (event: EventRecord) => boolean): EventRecord | undefined {
   return events
     .filter(test)

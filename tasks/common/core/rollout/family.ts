@@ -6,10 +6,7 @@ import { listAt, numberAt, textAt } from '../kubernetes/read';
 import { isRunner } from './runner';
 import type { RolloutSnapshot } from './snapshot';
 
-/**
- * The relations between the objects of one snapshot. The index is built once per snapshot, so that judging takes time
- * linear in the number of objects.
- */
+/** The relations between the objects of one snapshot, so that judging takes time linear in their number. */
 export interface Index {
   /** By the uid of any owner, also of one that is not the controller. */
   ownedBy: ReadonlyMap<string, readonly KubeObject[]>;
@@ -18,15 +15,12 @@ export interface Index {
   claims: ReadonlyMap<string, KubeObject>;
 }
 
-/** The descendants of a workload, grouped by their relation to the revision that is rolled out. */
 export interface Family {
   /** The objects that create pods for the new revision. Their conditions and events show refused pods. */
   makers: readonly KubeObject[];
-  /** Pods of the new revision that are not being deleted. */
   pods: readonly KubeObject[];
-  /** Pods of other revisions that are not being deleted. */
   oldPods: readonly KubeObject[];
-  /** Pods of the new revision that are being deleted. They do not count, but they may still show a cause. */
+  /** These pods are being deleted. They may still show a cause. */
   ending: readonly KubeObject[];
   /** Pods of any revision that are being deleted. */
   leaving: readonly KubeObject[];
@@ -141,10 +135,7 @@ function ownedWorkloads({ metadata: { uid } }: KubeObject, index: Index): KubeOb
   return workloads;
 }
 
-/**
- * The controller gives the Deployment the revision number of its new ReplicaSet. Comparing templates, as kubectl does,
- * would require repeating the API server's defaulting.
- */
+/** kubectl compares templates instead, which needs the API server's defaults. */
 function deploymentFamily(object: KubeObject, index: Index): Family {
   const revision = 'deployment.kubernetes.io/revision';
   const sets = childrenOfKind(object, index, 'ReplicaSet');
@@ -190,7 +181,6 @@ export function eventsAbout(object: KubeObject, index: Index): readonly EventRec
   return index.eventsOf.get(object.metadata.uid ?? '') ?? [];
 }
 
-/** The claims that a pod mounts. */
 export function claimsOf(pod: KubeObject, index: Index): readonly KubeObject[] {
   return listAt(pod, 'spec', 'volumes').flatMap((volume) => {
     const name = textAt(volume, 'persistentVolumeClaim', 'claimName');
@@ -198,7 +188,7 @@ export function claimsOf(pod: KubeObject, index: Index): readonly KubeObject[] {
   });
 }
 
-/** The pods of the new revisions, each with its workload. Workloads whose new revision is not known are left out. */
+/** Workloads whose new revision is not known are left out. */
 export function newPods(snapshot: RolloutSnapshot): { workload: ObjectRef; pod: KubeObject }[] {
   const index = indexOf(snapshot);
   return snapshot.followed.flatMap(({ ref, object }) => {

@@ -4,37 +4,32 @@ import type { EventRecord } from './events';
 import type { LogRequest, RunEnd } from './facts';
 import { at, listAt, textAt } from '../kubernetes/read';
 
-/** An observation on which a finding is based; `text` quotes the cluster. */
 export interface Evidence {
   kind: 'condition' | 'containerState' | 'event' | 'object';
   ref: ObjectRef;
   container?: string;
   text: string;
-  /** The time that the cluster gives, as ISO time. */
+  /** ISO time. */
   at?: string;
   count?: number;
 }
 
-/** Something wrong in one snapshot. Its age decides if it makes the rollout hopeless. */
+/** Something wrong in one snapshot. */
 export interface Finding {
   code: CauseCode;
-  /** Distinguishes kinds of one code: `resources`, `taints`, … */
   detail?: string;
   subject: ObjectRef;
-  /** Identifies the object or container of the finding in all snapshots. */
+  /** It is the same in all snapshots. */
   id: string;
   message: string;
-  /** True if only another deploy can remove the cause. */
   isCertain: boolean;
-  /** Replaces the grace of the code. */
   grace?: Grace;
   /** While true, the grace starts again, because an object that is being deleted may free what is missing. */
   isHeld?: boolean;
-  /** True if the controller retries after delays that double with each attempt. */
+  /** Its controller tries again after delays that double. */
   doublesWait?: boolean;
   /** The image that its registry does not have (yet). */
   image?: string;
-  /** Only for containers that end repeatedly. */
   runs?: ContainerRuns;
   evidence: readonly Evidence[];
   logs: readonly LogRequest[];
@@ -42,11 +37,10 @@ export interface Finding {
 
 interface ContainerRuns {
   ended: number;
-  /** The number of ended runs from which on the container counts as a crash loop. */
+  /** So many ended runs are a crash loop. */
   needed: number;
   isRunning: boolean;
   last: RunEnd;
-  /** True if the container may be waiting for another workload. */
   mayWaitForOthers: boolean;
 }
 
@@ -70,10 +64,7 @@ export function eventEvidence(event: EventRecord, ref: ObjectRef): Evidence {
   };
 }
 
-/**
- * Requests the logs of running containers without a finding: they may show what the container waits for, for example in
- * a Job that hangs.
- */
+/** They may show what a container without a finding waits for. */
 export function runningLogs(pods: readonly KubeObject[]): LogRequest[] {
   return pods.flatMap((pod) => {
     const { name, namespace = '' } = pod.metadata;

@@ -6,15 +6,12 @@ import { at, numberAt, textAt } from '../kubernetes/read';
 export interface PodHold {
   /** A clause: `it is paused`. */
   why: string;
-  /** The path of the setting in the workload. */
   path: readonly string[];
-  /** True if the other pods of the workload are replaced. */
   isPartial: boolean;
-  /** A JSON merge patch that ends the hold. */
+  /** A JSON merge patch. */
   release: Readonly<Record<string, unknown>>;
 }
 
-/** Undefined if the controller replaces all pods itself, or if there are no pods. */
 export function podHold(workload: KubeObject | undefined): PodHold | undefined {
   if (workload === undefined || apiGroup(workload.apiVersion) !== 'apps') return undefined;
   if (at(workload, 'spec', 'replicas') === 0) return undefined;
@@ -62,7 +59,6 @@ function updatesOnDelete(object: KubeObject | undefined): boolean {
   return textAt(object, 'spec', 'updateStrategy', 'type') === 'OnDelete';
 }
 
-/** Returns true if the manifest declares the hold; otherwise somebody has set it by hand. */
 export function isDeclaredHold({ path }: PodHold, declared: KubeObject): boolean {
   return at(declared, ...path) !== undefined;
 }

@@ -7,25 +7,18 @@ import { beganAfterOthers, sightingKey } from './memory';
 import type { Cause, RolloutMemory, Sighting, Reading } from './model';
 import { proofOf, type Judging } from './proofs';
 
-/** A crash loop is excused for this time while another workload is still starting. */
+/** A crash loop is excused for so long while another workload is starting. */
 const dependencySeconds = 180;
-/**
- * The maximum number of findings reported for one workload: even if thousands of pods fail, they fail for few reasons.
- */
+/** Even if thousands of pods fail, they fail for few reasons. */
 const suspectLimit = 5;
 
 interface JudgedFinding {
   cause: Cause;
   isHopeless: boolean;
-  /** The time at which the finding becomes hopeless if nothing changes. */
   hopelessAt?: number;
 }
 
-/**
- * Decides if a finding is hopeless. If the grace was held for a long time and the controller's delays double, the grace
- * is at least as long as the hold (measured with the ReplicaSet controller: if old pods take 50 s each to end, it waits
- * for 164 s and more).
- */
+/** If the grace was held and delays double, it is as long as the hold (measured: old pods that take 50 s to end, 164 s). */
 export function judgedFinding(reading: Reading, finding: Finding, judging: Judging): JudgedFinding {
   const { policy, memory, now } = judging;
   const sighting = memory.findings[sightingKey(reading, finding)] ?? {
@@ -56,10 +49,7 @@ export function judgedFinding(reading: Reading, finding: Finding, judging: Judgi
   return { cause, isHopeless: hopelessAt <= now.getTime(), hopelessAt };
 }
 
-/**
- * The time from which on repeated ends count as a crash loop; undefined while they must not count. Zero for findings
- * that are no loop.
- */
+/** Undefined while the ends must not count as a loop; 0 for findings that are no loop. */
 function loopReadyAt(
   reading: Reading,
   finding: Finding,
@@ -70,7 +60,6 @@ function loopReadyAt(
   const { runs } = finding;
   if (runs === undefined || finding.isCertain) return 0;
   if (runs.isRunning) return undefined;
-  // A grace set by the user limits time and not attempts.
   if (isOverridden) return 0;
   if (runs.ended < runs.needed) return undefined;
   if (!runs.mayWaitForOthers) return 0;
@@ -78,10 +67,7 @@ function loopReadyAt(
   return beganAfterOthers(reading.key, runs.last, sighting, memory) ? 0 : excuse;
 }
 
-/**
- * Kubernetes cuts an event's message at 1024 characters and a condition's message at 32768; other sources have no
- * limit.
- */
+/** Kubernetes cuts events at 1024 characters and conditions at 32768. */
 const saidLimit = 2000;
 
 export function causeOf(finding: Finding, since: number): Cause {
@@ -103,16 +89,12 @@ export function mostTelling(judged: readonly JudgedFinding[]): JudgedFinding | u
   return judged.toSorted((a, b) => rankOf(a.cause.code) - rankOf(b.cause.code))[0];
 }
 
-/** Most containers of a Job end in the same way, so a few states are enough. */
 const statesShown = 3;
 
-/**
- * A deadline or a failed Job only shows that the workload failed. If a pod shows why, that finding becomes the cause.
- */
+/** A deadline or a failed Job explains less than what its pods show. */
 export function better(cause: Cause, judged: readonly JudgedFinding[], logsBefore: readonly LogRequest[] = []): Cause {
   const logs = judged.flatMap((item) => item.cause.logs);
   if (cause.code === 'VolumeNotBound' && cause.subject.kind === 'Pod') {
-    // The scheduler only knows that a claim is not bound; the claim shows why.
     const claim = judged.find((item) => item.cause.code === cause.code && item.cause.subject.kind !== 'Pod')?.cause;
     if (claim !== undefined) return { ...claim, evidence: [...cause.evidence, ...claim.evidence], since: cause.since };
   }
@@ -145,7 +127,7 @@ function afterDeadline(deadline: Cause, explained: Cause): Cause {
   };
 }
 
-/** One cause for each code and text. The cause that explains most comes first; among equals, the oldest. */
+/** The cause that explains most comes first; among equals, the oldest. */
 export function distinct(found: readonly Cause[]): readonly Cause[] {
   const sorted = found.toSorted((a, b) => rankOf(a.code) - rankOf(b.code) || a.since.localeCompare(b.since));
   const seen = new Set<string>();

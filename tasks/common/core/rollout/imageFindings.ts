@@ -1,6 +1,5 @@
 import type { CauseCode, Grace } from './causes';
 
-/** Reasons about images that the kubelet gives for a waiting container. */
 export const imageReasons: ReadonlySet<string> = new Set([
   'InvalidImageName',
   'ErrImagePull',
@@ -18,8 +17,7 @@ interface ImageTrouble {
   grace?: Grace;
 }
 
-// No server answered, or the answer says that the registry has a problem. This pattern is tested first, because a
-// message about an unreachable token server also contains words of the other patterns.
+// Tested first, because a message about an unreachable token server holds words of the other patterns.
 const unreachable =
   /dial (tcp|udp)|no such host|connection (refused|reset)|i\/o timeout|timed? ?out|deadline exceeded|TLS handshake|x509|tls:|network is unreachable|no route to host|server misbehaving|server gave HTTP response|unexpected EOF|: EOF|\b50[0-4]\b|bad gateway|service unavailable|internal server error|pull QPS exceeded|proxyconnect/i;
 const rateLimited = /\b429\b|too ?many ?requests|rate limit/i;
@@ -27,17 +25,11 @@ const denied =
   /\b40[13]\b|unauthorized|authentication required|authorization failed|access denied|access to the (requested )?resource is denied|no basic auth credentials|insufficient_scope|forbidden|\bdenied\b/i;
 const notFound = /not found|manifest unknown|name unknown|\b404\b|NotFound|does not exist|repository name not known/i;
 
-/**
- * Registries with copies in several regions. After a push, the nearest copy may answer 404 for some seconds, in bad
- * cases for minutes.
- */
+/** Their nearest copy may answer 404 for some seconds after a push, in bad cases for minutes. */
 const replicating =
   /^[\w.-]+\.(azurecr\.(io|cn|us)|dkr\.ecr\.[\w-]+\.amazonaws\.com(\.cn)?|aliyuncs\.com|jfrog\.io)\/|^quay\.io\//;
 
-/**
- * Interprets the kubelet's messages about an image. `texts` are the waiting message and the newest «Failed to pull»
- * event, because kubelets before 1.32 give the cause only in the event.
- */
+/** Kubelets before 1.32 give the cause only in the event, so `texts` has both messages. */
 export function imageTrouble(reason: string, image: string, texts: readonly string[]): ImageTrouble {
   if (reason === 'InvalidImageName') return { code: 'ImageInvalidName', isCertain: true };
   // A person or a program may still load the image onto the node.

@@ -11,10 +11,6 @@ import type { RolloutMemory, BaselineEntry, Sighting, WorkloadMemory, Reading } 
 
 /** A finding that was not seen for this time counts as healed; a shorter gap is a pause between two attempts. */
 const forgetMilliseconds = 30_000;
-/**
- * Records the state before the first change, so that a pre-existing failure is neither blamed on the rollout nor
- * hidden.
- */
 export function baselineOf(
   snapshot: RolloutSnapshot,
   now: Date,
@@ -37,11 +33,7 @@ export function baselineOf(
   };
 }
 
-/**
- * The baseline of a rollback: failures caused by the failed deploy count, failures that existed before that deploy do
- * not. The present snapshot shows which conditions and events are older than the rollback. `isReturn`: the target is
- * the revision from which `beforeDeploy` was read.
- */
+/** Failures of the failed deploy count, older ones do not. `isReturn`: the target is the revision of `beforeDeploy`. */
 export function baselineForRollback(
   beforeDeploy: RolloutMemory | undefined,
   now: RolloutMemory,
@@ -66,7 +58,7 @@ export function sightingKey(reading: Reading, finding: Finding): string {
 
 export function sightings(readings: readonly Reading[], before: RolloutMemory, now: Date): Record<string, Sighting> {
   const time = now.getTime();
-  // Snapshots are only taken when something changes, so a finding of the last judgement has lasted until now.
+  // A finding of the last judgement has lasted until now, since nothing has changed in between.
   const lasting = Object.entries(before.findings).map(([key, sighting]): [string, Sighting] => [
     key,
     { ...sighting, last: sighting.isGone ? sighting.last : time, isGone: true },
@@ -106,7 +98,6 @@ export function workloadMemories(
       const since = known?.current?.restarts === restarts ? known.current.since : time;
       const isStarting =
         !isCurrent && reading.settled === undefined && !reading.findings.some(({ runs }) => runs !== undefined);
-      // No snapshot was taken between two judgements, so the workload was starting until now.
       const startingAt = isStarting || known?.isStarting === true ? time : known?.startingAt;
       const seenAt = known?.seenAt ?? (reading.followed.object === undefined ? undefined : time);
       const isJob = reading.followed.object?.kind === 'Job';
@@ -136,10 +127,7 @@ function restartsOf(family: Family | undefined): number {
 /** The time until all nodes send traffic to a pod that has become ready. */
 const spreadMilliseconds = 5000;
 
-/**
- * Only a run that began after the last dependency had become ready proves that the dependency is not the reason. Both
- * times are by the agent's clock. `ignored`: keys of workloads that nothing can be waiting for.
- */
+/** A run that began earlier may have missed its dependency. `ignored`: workloads that nothing can be waiting for. */
 export function beganAfterOthers(
   key: string,
   { seconds }: RunEnd,

@@ -6,17 +6,13 @@ import { eventEvidence, nameOf, refTo, type Finding } from './finding';
 import { at, conditionOf, isTrue, listAt, numberAt, textAt } from '../kubernetes/read';
 
 interface PodSurroundings {
-  /** Events about this pod. */
   events: readonly EventRecord[];
-  /** The node of the pod, if nodes can be read. */
   node?: KubeObject;
-  /** True if no controller replaces this pod. */
   isAlone: boolean;
-  /** True if pods of the same workload, or of another workload of the rollout, are still being deleted. */
   areOthersEnding: boolean;
 }
 
-/** The findings about one pod that is not being deleted; at most one for each container, and one for the pod itself. */
+/** At most one for each container, and one for the pod itself. */
 export function podFindings(pod: KubeObject, around: PodSurroundings): Finding[] {
   const lost = nodeFinding(pod, around);
   if (lost !== undefined) return [lost];
@@ -39,8 +35,7 @@ function podFinding(pod: KubeObject, code: CauseCode, message: string, more: Par
 function nodeFinding(pod: KubeObject, { events, node }: PodSurroundings): Finding | undefined {
   const event = newest(events, ({ reason }) => reason === 'NodeNotReady' || reason === 'TaintManagerEviction');
   const isNodeDown = node !== undefined && !isTrue(node, 'Ready');
-  // For a silent node, the node controller sets only the Ready condition of its pods; the kubelet would change both
-  // conditions.
+  // The node controller sets only the Ready condition of pods on a silent node.
   const isMarked =
     conditionOf(pod, 'Ready')?.['status'] === 'False' &&
     isTrue(pod, 'ContainersReady') &&
@@ -91,7 +86,7 @@ function schedulingFinding(pod: KubeObject, around: PodSurroundings): Finding | 
   return podFinding(pod, code, text, { detail, evidence: [...evidence, eventEvidence(autoscaler, refTo(pod))] });
 }
 
-/** Reasons of events from cluster-autoscaler and Karpenter about a pod that waits for a node. */
+/** Events of cluster-autoscaler and Karpenter. */
 const autoscalerReasons: ReadonlyMap<string, CauseCode> = new Map<string, CauseCode>([
   ['TriggeredScaleUp', 'AutoscalerScalingUp'],
   ['Nominated', 'AutoscalerScalingUp'],
@@ -108,10 +103,7 @@ const schedulingDetails: readonly (readonly [RegExp, string])[] = [
   [/were unschedulable/, 'cordoned'],
 ];
 
-/**
- * Classifies the scheduler's message by one word. A node without enough room explains more than nodes that reject the
- * pod.
- */
+/** A node without room explains more than nodes that reject the pod. */
 export function schedulingDetail(message: string): string {
   // The text after «preemption:» repeats the nodes in other words.
   const [sentence = ''] = message.split(' preemption:');
@@ -120,7 +112,6 @@ export function schedulingDetail(message: string): string {
 
 const mountReasons: ReadonlySet<string> = new Set(['FailedMount', 'FailedAttachVolume', 'FailedMapVolume']);
 
-/** Finds a pod whose volumes or network are missing. Its containers only show ContainerCreating. */
 function mountFinding(pod: KubeObject, { events }: PodSurroundings): Finding | undefined {
   if (textAt(pod, 'status', 'phase') !== 'Pending') return undefined;
   const statuses = [...listAt(pod, 'status', 'initContainerStatuses'), ...listAt(pod, 'status', 'containerStatuses')];

@@ -59,7 +59,6 @@ function findingsOf(
 ): Finding[] {
   const { object } = followed;
   if (object === undefined) return [];
-  // The workloads that a custom resource owns are read one by one.
   const ownFamily = family?.owned === undefined ? family : undefined;
   return workloadFindings(
     followed,
@@ -87,9 +86,7 @@ function statusOf(object: KubeObject, family: Family | undefined, context: Readi
   return { status: 'InProgress', reason: 'PodsHeldBack', message };
 }
 
-/**
- * A load balancer controller shows within seconds that it handles a Service: by a finalizer, an event or a condition.
- */
+/** A controller shows within seconds that it handles a Service: by a finalizer, an event or a condition. */
 const unservedSeconds = 30;
 
 const nobodyServes: ObjectStatus = {
@@ -98,7 +95,6 @@ const nobodyServes: ObjectStatus = {
   message: 'Nothing in this cluster serves load balancers, so the service gets no address.',
 };
 
-/** Returns true if a load balancer has no address and no controller seems to handle it. */
 function isUnservedBalancer(object: KubeObject, status: ObjectStatus, index: Index): boolean {
   if (object.kind !== 'Service' || status.reason !== 'NoLoadBalancerAddress') return false;
   const finalizers = at(object, 'metadata', 'finalizers');
@@ -128,7 +124,6 @@ const waitsForPod: ObjectStatus = {
   message: 'The claim is bound when a pod uses it.',
 };
 
-/** The status of the object, corrected by facts that only the rollout knows. */
 function shownStatus(
   { purpose, generation }: FollowedObject,
   object: KubeObject,
@@ -145,7 +140,6 @@ function shownStatus(
   return isPendingClaim && waitsForConsumer(object, index, podsIn(snapshot)) ? waitsForPod : status;
 }
 
-/** A failed hook has the same cause code for every kind. */
 function hookFinding(finding: Finding): Finding {
   return finding.isCertain && finding.code === 'CrashLoop' ? { ...finding, code: 'HookFailed' } : finding;
 }
@@ -212,7 +206,7 @@ function absentReading(followed: FollowedObject, key: string, { snapshot, policy
   return { ...base, status, findings: [missing] };
 }
 
-/** Helm deletes hooks by their delete policy; the end of Helm itself shows if a hook has succeeded. */
+/** Helm deletes hooks; its own end shows if they have succeeded. */
 function goesAway({ removesItself, purpose }: FollowedObject): boolean {
   return removesItself === true || purpose === 'hook';
 }

@@ -4,19 +4,15 @@ import { eventRecord, type EventRecord } from './events';
 import type { Facts } from './facts';
 import type { FollowSnapshot } from '../kubernetes/queries';
 
-/** One object that the rollout must make healthy. */
 export interface FollowedRef {
   ref: ObjectRef;
   /** A hook fails early only for a certain cause: it runs once, and obstacles may disappear. */
   purpose: 'object' | 'hook';
-  /**
-   * True for an object that is removed after it has ended (a Job with ttlSecondsAfterFinished), so its absence is no
-   * failure.
-   */
+  /** A Job with ttlSecondsAfterFinished, for example. */
   removesItself?: boolean;
-  /** The status of the declaring revision in Helm's record, if Helm did not complete that revision. */
+  /** The status in Helm's record, if the revision was not completed. */
   halfApplied?: string;
-  /** The generation after the change; a snapshot with a smaller generation is older than the change. */
+  /** A snapshot with a smaller generation is older than the change. */
   generation?: number;
 }
 
@@ -25,7 +21,6 @@ export interface FollowedObject extends FollowedRef {
   object?: KubeObject;
 }
 
-/** A kind that could not be read. The existence of its objects is unknown. */
 export interface UnreadKind {
   apiVersion: string;
   kind: string;
@@ -34,17 +29,16 @@ export interface UnreadKind {
   message: string;
 }
 
-/** All data read at one moment. Plain data that survives JSON. */
+/** Plain data. */
 export interface RolloutSnapshot {
   followed: readonly FollowedObject[];
-  /** ReplicaSets, pods, claims, Jobs, nodes and so on: all objects read around the followed ones, in any order. */
+  /** All objects read around the followed ones. */
   around: readonly KubeObject[];
   events: readonly EventRecord[];
   unread: readonly UnreadKind[];
   facts?: Facts;
 }
 
-/** Sorts a snapshot of the follower into followed objects, surrounding objects, events and unread kinds. */
 export function rolloutSnapshot(followed: readonly FollowedRef[], reading: FollowSnapshot): RolloutSnapshot {
   const objects = [...reading.objects.values()];
   return {
@@ -64,7 +58,6 @@ export function rolloutSnapshot(followed: readonly FollowedRef[], reading: Follo
   };
 }
 
-/** A repeated event is a new object, so each one is converted only once, even if many snapshots contain it. */
 const records = new WeakMap<KubeObject, EventRecord>();
 
 function recordOf(event: KubeObject): EventRecord {

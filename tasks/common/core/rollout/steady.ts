@@ -2,12 +2,9 @@ import { at, listAt, numberAt, textAt } from '../kubernetes/read';
 import { isTouched } from './reading';
 import type { RolloutPolicy, RolloutMemory, Reading } from './model';
 
-/**
- * A workload without a readiness probe is ready as soon as it runs. A program that crashes at start does so within this
- * time.
- */
+/** A program that crashes at its start does so within this time. */
 const defaultStableSeconds = 10;
-/** The time at which the object will have been current for long enough; undefined while it is not current. */
+/** Undefined while the object is not current. */
 export function steadyTime(reading: Reading, policy: RolloutPolicy, memory: RolloutMemory): number | undefined {
   const current = memory.workloads[reading.key]?.current;
   if (current === undefined) return undefined;
@@ -19,7 +16,6 @@ export function steadyTime(reading: Reading, policy: RolloutPolicy, memory: Roll
 
 function stableSeconds({ followed, family }: Reading, policy: RolloutPolicy): number {
   const { object } = followed;
-  // Jobs and hooks need no stable time after they have ended, and an object without pods cannot crash.
   if (family === undefined || object === undefined || object.kind === 'Job' || followed.purpose === 'hook') return 0;
   if (numberAt(object, 'spec', 'replicas') === 0 && at(object, 'spec', 'replicas') !== undefined) return 0;
   if (textAt(object, 'status', 'phase') === 'Succeeded') return 0;

@@ -2,7 +2,6 @@ import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { at, listAt, textAt } from '../kubernetes/read';
 import { isRunner, mayOwnRunners } from './runner';
 
-/** The objects around the followed objects of one namespace that must be read to see causes. */
 export interface Surroundings {
   namespace: string;
   /** True if a custom resource may own workloads that are not known by name. */
@@ -15,7 +14,6 @@ export interface Surroundings {
   claims: readonly string[];
 }
 
-/** One item for each namespace with a followed object, in the order of the objects. */
 export function surroundingsOf(objects: readonly { ref: ObjectRef; declared: KubeObject }[]): Surroundings[] {
   const byNamespace = new Map<string, { ref: ObjectRef; declared: KubeObject }[]>();
   for (const object of objects) {
@@ -50,7 +48,6 @@ function podLabels(workload: KubeObject): Record<string, string> {
 
 const plainLabel = /^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$/;
 
-/** The labels that all templates have with the same value, as a selector. */
 function commonSelector(all: readonly Record<string, string>[]): string | undefined {
   const [first, ...others] = all;
   if (first === undefined) return undefined;

@@ -4,15 +4,11 @@ import { numberAt } from '../kubernetes/read';
 import type { WorkloadVerdict } from './model';
 import { isRunner } from './runner';
 
-/** Returns true if the object gets a row of its own: workloads, and all objects that are not healthy. */
 export function hasRow({ ref, health }: WorkloadVerdict): boolean {
   return health !== 'healthy' || isRunner(ref);
 }
 
-/**
- * The row of one workload. `isOver`: the workload is not followed any longer. `phase` separates its rows from those of
- * another phase.
- */
+/** `phase` separates its rows from those of another phase. */
 export function timelineRow(
   workload: WorkloadVerdict,
   object: KubeObject | undefined,
@@ -41,7 +37,6 @@ function resultOf({ health, isPreexisting }: WorkloadVerdict, isOver: boolean): 
   return isOver ? 'Canceled' : undefined;
 }
 
-/** The percentage of the desired pods that are updated and ready; for a Job, of its completions. */
 function progressOf(object: KubeObject | undefined): number | undefined {
   if (object === undefined) return undefined;
   const status = (name: string): number => numberAt(object, 'status', name);
@@ -69,16 +64,13 @@ function percent(part: number, whole: number): number | undefined {
 }
 
 export interface TimelineRow {
-  /** Identifies the row within this step. */
   key: string;
   name: string;
-  /** The type of the row's subject, such as a kind. */
   type: string;
   state: 'InProgress' | 'Completed';
   /** Set only with `Completed`. */
   result?: 'Succeeded' | 'SucceededWithIssues' | 'Failed' | 'Canceled';
   /** In percent. */
   progress?: number;
-  /** The present state; it may hold any text. */
   text: string;
 }

@@ -2,11 +2,7 @@ import { isRecord } from '../kubernetes/json';
 import type { KubeObject } from '../kubernetes/object';
 import { at, listAt } from '../kubernetes/read';
 
-/**
- * Keeps the fields that judging reads, for objects that come by the thousand: pods, ReplicaSets and events around the
- * workloads. The other fields (environment, mounts, templates) would only use memory. Objects of other kinds are left
- * unchanged.
- */
+/** Keeps the fields that judging reads of pods, ReplicaSets and events, which come by the thousand. */
 export function trimmed(object: KubeObject): KubeObject {
   const { apiVersion, kind } = object;
   switch (`${apiVersion}/${kind}`) {

@@ -15,10 +15,7 @@ export { baselineForRollback, baselineOf } from './memory';
 export type { RolloutMemory } from './model';
 export type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict } from './model';
 
-/**
- * Judges one snapshot. `objectStatus` decides if objects are done; pods, events and their age decide if the rollout is
- * hopeless. Pure. `memory` comes from the previous judgement or from `baselineOf`; the verdict carries the next memory.
- */
+/** `memory` comes from the previous judgement or from `baselineOf`. */
 export function judge(
   snapshot: RolloutSnapshot,
   policy: RolloutPolicy,
@@ -51,7 +48,6 @@ export function judge(
   };
 }
 
-/** The most questions of one judgement. */
 const questionsAsked = 20;
 
 function asked(readings: readonly Reading[]): Question[] {
@@ -61,16 +57,12 @@ function asked(readings: readonly Reading[]): Question[] {
 
 interface Decision {
   verdict: WorkloadVerdict;
-  /** Times at which the decision may change even if nothing in the cluster changes. */
   changesAt: readonly number[];
-  /** True if the object has failed and had also failed before the change that is rolled back. */
+  /** The object has failed now, and had failed before the change that is rolled back. */
   isBroughtBack?: boolean;
 }
 
-/**
- * A rollback may succeed although it restores pre-existing failures, as long as another workload is healthy or still
- * progressing.
- */
+/** A rollback may restore earlier failures while another workload serves. */
 function withOldEvils(decided: readonly Decision[]): WorkloadVerdict[] {
   const serves = decided.some(({ verdict: { ref, health } }) => isRunner(ref) && isHopeful.has(health));
   return decided.map(({ verdict, isBroughtBack }) =>
@@ -165,7 +157,7 @@ function causeRank({ cause }: WorkloadVerdict): number {
   return cause === undefined ? Infinity : rankOf(cause.code);
 }
 
-/** The causes to show, the decisive one first. A workload that is not hopeless contributes its first suspect. */
+/** The decisive one comes first. */
 export function causesOf(verdict: RolloutVerdict): Cause[] {
   const decisive = verdict.decisive === undefined ? [] : [verdict.decisive];
   const others = verdict.workloads.filter((workload) => workload !== verdict.decisive && !workload.isPreexisting);

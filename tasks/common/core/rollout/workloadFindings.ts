@@ -12,18 +12,16 @@ import { at, conditionOf, isTrue, listAt, numberAt, textAt } from '../kubernetes
 import type { FollowedObject } from './snapshot';
 import { heldByOldPod, waitingFindings } from './waiting';
 
-/** Facts from the snapshot that concern one workload. */
 export interface WorkloadSurroundings {
   index: Index;
   family: Family | undefined;
   now: Date;
-  /** True if any pod of the rollout is still being deleted and may free a node or a quota. */
+  /** A pod that ends may free a node or a quota. */
   isAnythingEnding: boolean;
-  /** Returns true for events and conditions that are older than this rollout and therefore do not count. */
+  /** Returns true for what is older than this rollout. */
   isStale(finding: { eventUid?: string; count?: number; progressingSince?: string }): boolean;
 }
 
-/** All findings about one followed object that exists and is not current. */
 export function workloadFindings(
   followed: FollowedObject,
   object: KubeObject,
@@ -70,16 +68,12 @@ function jobFindings(followed: FollowedObject, object: KubeObject, family: Famil
   const message = [reason, textAt(condition, 'message')].filter(Boolean).join(': ');
   const evidence = [{ kind: 'condition' as const, ref: refTo(object), text: `${failure} is True, ${message}` }];
   const isLate = reason === 'DeadlineExceeded';
-  // The controller deletes the pods that ran until the deadline; they end within their grace period.
   const logs = isLate ? runningLogs([...(family?.pods ?? []), ...(family?.ending ?? [])]) : [];
   const code = isLate ? 'JobDeadlineExceeded' : failedCode;
   return [own(object, code, `${nameOf(followed.ref)} has failed: ${message}`, { isCertain: true, evidence, logs })];
 }
 
-/**
- * Predicts what the Job controller will report a second or two later: more pods have failed than the Job may lose. Only
- * for a plain Job (one pod at a time, one completion), in which no policy can excuse a pod.
- */
+/** What the Job controller will say in a second. Only for a plain Job, in which no policy can excuse a pod. */
 function exhausted(job: KubeObject, pods: readonly KubeObject[]): string | undefined {
   const spec = at(job, 'spec');
   const isPlain =
@@ -99,7 +93,6 @@ function exhausted(job: KubeObject, pods: readonly KubeObject[]): string | undef
 const jobPolicies = ['podFailurePolicy', 'successPolicy', 'backoffLimitPerIndex', 'managedBy'];
 const defaultBackoffLimit = 6;
 
-/** If a container without restarts has ended with an error, the pod will fail, whatever its other containers do. */
 function hasFailedForGood(pod: KubeObject): boolean {
   if (textAt(pod, 'status', 'phase') === 'Failed') return true;
   const specs = [...listAt(pod, 'spec', 'initContainers'), ...listAt(pod, 'spec', 'containers')];
@@ -134,10 +127,7 @@ function findingsOfPod(
   });
 }
 
-/**
- * Finds the reason for which the API server refuses missing pods. A workload with all its pods may have an older
- * refusal, which does not count.
- */
+/** A workload with all its pods may have an older refusal, which does not count. */
 function refusalFinding(object: KubeObject, family: Family, around: WorkloadSurroundings): Finding | undefined {
   const refusedSet = refusedSetOf(object, around);
   if (refusedSet === undefined && !family.makers.some(lacksPods)) return undefined;
@@ -148,7 +138,6 @@ function refusalFinding(object: KubeObject, family: Family, around: WorkloadSurr
     const message = said || event?.message || '';
     const refusal = refusalOf(message);
     if (refusal === undefined) continue;
-    // The condition may be about a template that was replaced since; the controller's next attempt will show.
     const isCertain = refusal.isCertain && (condition === undefined || condition !== refusedSet);
     return own(object, refusal.code, message, {
       ...refusal,
@@ -169,10 +158,7 @@ function conditionEvidence(maker: KubeObject, condition: unknown, said: string):
   return { kind: 'condition', ref: refTo(maker), text: `${state}: ${said}` };
 }
 
-/**
- * The condition by which a Deployment reports that it cannot even create its ReplicaSet. Until it can, the Deployment
- * counts no pods and observes no generation.
- */
+/** Until a Deployment can create its ReplicaSet, it counts no pods and observes no generation. */
 function refusedSetOf(object: KubeObject, around: WorkloadSurroundings): unknown {
   const condition = conditionOf(object, 'Progressing');
   if (object.kind !== 'Deployment' || condition?.['reason'] !== 'ReplicaSetCreateError') return undefined;
@@ -183,7 +169,6 @@ function isRefusal(event: EventRecord, around: WorkloadSurroundings): boolean {
   return event.reason === 'FailedCreate' && !around.isStale({ eventUid: event.uid, count: event.count });
 }
 
-/** ReplicaSets and StatefulSets count their pods as replicas, DaemonSets count nodes, and Jobs count active pods. */
 function lacksPods(maker: KubeObject): boolean {
   switch (maker.kind) {
     case 'DaemonSet':
@@ -201,10 +186,7 @@ function wantedReplicas(maker: KubeObject): number {
   return at(maker, 'spec', 'replicas') === undefined ? 1 : numberAt(maker, 'spec', 'replicas');
 }
 
-/**
- * With OrderedReady, the controller waits for a pod that is not ready before it updates any pod, even if that pod
- * belongs to a revision that was rolled back: kubernetes/kubernetes#67250.
- */
+/** The controller waits for a pod of any revision to be ready: kubernetes/kubernetes#67250. */
 function stuckFindings(object: KubeObject, around: WorkloadSurroundings): Finding[] {
   const { family } = around;
   if (object.kind !== 'StatefulSet' || family === undefined || !family.isRevisionKnown) return [];
@@ -246,7 +228,6 @@ function revisionOf(pod: KubeObject): string {
 
 const claimReasons: ReadonlySet<string> = new Set(['ProvisioningFailed', 'FailedBinding', 'ProvisioningCleanupFailed']);
 
-/** Findings about a followed claim, or about claims for which a pod of the workload waits. */
 function claimFindings(object: KubeObject, status: ObjectStatus, around: WorkloadSurroundings): Finding[] {
   if (object.kind === 'PersistentVolumeClaim') return claimFinding(object, status.message, around);
   const waiting = around.family?.pods.filter((pod) => conditionOf(pod, 'PodScheduled')?.['status'] === 'False') ?? [];
@@ -262,12 +243,11 @@ function claimFinding(claim: KubeObject, fallback: string, around: WorkloadSurro
   if (event === undefined && fallback === '') return [];
   const message = `${nameOf(refTo(claim))}: ${event?.message ?? fallback}`;
   const evidence = event === undefined ? [] : [eventEvidence(event, refTo(claim))];
-  // No event reports a failure; the provisioner may be slow.
   const grace = failure === undefined ? { grace: 'timeout' as const } : {};
   return [own(claim, 'VolumeNotBound', message, { ...grace, evidence })];
 }
 
-/** Returns true if a pending claim waits for its first consumer and no pod uses it. Such a claim counts as done. */
+/** Such a claim counts as done. */
 export function waitsForConsumer(claim: KubeObject, index: Index, pods: readonly KubeObject[]): boolean {
   const waits = newest(eventsAbout(claim, index), () => true)?.reason === 'WaitForFirstConsumer';
   return waits && !pods.some((pod) => claimsOf(pod, index).includes(claim));
@@ -276,7 +256,6 @@ export function waitsForConsumer(claim: KubeObject, index: Index, pods: readonly
 function deadlineFindings(object: KubeObject, around: WorkloadSurroundings): Finding[] {
   const condition = conditionOf(object, 'Progressing');
   if (object.kind !== 'Deployment' || condition?.['reason'] !== 'ProgressDeadlineExceeded') return [];
-  // The condition is about the generation that the controller has observed.
   if (numberAt(object, 'status', 'observedGeneration') < numberAt(object, 'metadata', 'generation')) return [];
   // A rollout to an older ReplicaSet starts with the condition of the previous rollout.
   if (around.isStale({ progressingSince: textAt(condition, 'lastUpdateTime') })) return [];
@@ -320,8 +299,7 @@ function statusFindings(
   const message = `${nameOf(followed.ref)}: ${status.message}`;
   if (unobserved.has(status.reason)) return [own(object, 'NotObserved', message, { evidence })];
   if (around.family !== undefined) return [];
-  // The status set by its controller is the best information, but many controllers report «not ready» during normal
-  // progress.
+  // Many controllers report «not ready» during normal progress.
   if (status.status === 'InProgress' && isCustomResource(object)) {
     return [own(object, 'CustomResourceFailed', message, { detail: 'notReady', grace: 'timeout', evidence })];
   }
