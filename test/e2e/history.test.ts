@@ -29,6 +29,17 @@ describe("Helm's history of a release", () => {
       assert.equal((await s.history()).split(', ').length, 3);
     });
 
+    scene(`Helm ${major}: a failed deploy says which pods stand behind its Services`, async (s) => {
+      const helm = helms(s.cluster)[major];
+      assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');
+      const end = await s.deploy({ helm, set: [...stuck, 'text=two'], inputs: { onFailure: 'keep' } });
+      assertOutcome(end, 'failed');
+      assert.match(
+        end.log,
+        /\d+ ready pods? stands? behind Service\/web from before this deploy: the old version still serves\./,
+      );
+    });
+
     scene(`Helm ${major}: a copied mark does not make an unhealthy revision the rollback target`, async (s) => {
       const helm = helms(s.cluster)[major];
       assertOutcome(await s.deploy({ helm, set: fake }), 'deployed');

@@ -1,3 +1,4 @@
+import { servicePodsWords, type ServicePods } from '../release/servicePods';
 import { isJudged } from '../status/objectStatus';
 import { clipped, neutralise, splitLines } from '../text/foreignText';
 
@@ -77,6 +78,8 @@ export interface DeployReport {
   objects: readonly ReportedObject[];
   evidence: readonly Evidence[];
   leftovers: readonly ReportedLeftover[];
+  /** What stands behind the Services of the release after a deploy that failed. */
+  services?: readonly ServicePods[];
 }
 
 /** The outputs without the path of the report. */
@@ -121,8 +124,14 @@ function subject(report: DeployReport): string {
 }
 
 function serving(report: DeployReport): string {
-  const { servingHealth, servingRevision, verifiedRevision } = report;
-  if (servingRevision === null) return 'No revision is known to serve.';
+  const { servingHealth, servingRevision, services = [], verifiedRevision } = report;
+  const isNothingReady = services.length > 0 && services.every(({ ready }) => ready === 0);
+  if (servingRevision === null) {
+    return services.length === 0 || isNothingReady
+      ? 'No revision is known to serve.'
+      : 'Pods of the release serve, but their revision is not known.';
+  }
+  if (isNothingReady) return `Revision ${servingRevision} was applied last, and no pod of it is ready.`;
   return `Revision ${servingRevision} serves now${healthWords(servingHealth, servingRevision === verifiedRevision)}.`;
 }
 
@@ -209,6 +218,7 @@ export function closingOf(report: DeployReport, { afterIssue = false } = {}): st
   }
   if (report.failedWorkload !== '') lines.push(...proofOf(report));
   if (!afterIssue) lines.push(serving(report));
+  lines.push(...servicePodsWords(report.services ?? []));
   for (const kept of report.leftovers.filter((left) => left.keptBecause !== '')) {
     lines.push(`${kept.kind}/${kept.name} was kept: ${kept.keptBecause}.`);
   }
@@ -222,7 +232,7 @@ export function summaryOf(report: DeployReport): string {
     ['Outcome', headings[report.outcome] + (report.reason === '' ? '' : ` (${report.reason})`)],
     ['Release', `${report.release} in namespace ${report.namespace || '(unknown)'}`],
     ['Chart', [report.chart, report.appVersion && `application ${report.appVersion}`].filter(Boolean).join(', ')],
-    ['Serving now', serving(report)],
+    ['Serving now', [serving(report), ...servicePodsWords(report.services ?? [])].join(' ')],
     ['Revision before', String(report.revisionBefore ?? 'none')],
     ['Revision', String(report.revision ?? 'none')],
     ['Verified healthy', String(report.verifiedRevision ?? 'none')],

@@ -26,7 +26,7 @@ import { followRollout, rolloutPolicy, type RolloutEnd } from '../rollout/rollou
 import { makeNamespace, needsNamespace } from './ownNamespace';
 import { isPending } from '../release/recover';
 import { newStory, reportOf, servingIn, type Story } from '../release/story';
-import { servingAtEnd } from './servingAtEnd';
+import { readServices, servingAtEnd } from './servingAtEnd';
 import { unchanged } from './unchanged';
 import { upgrade } from './upgrade';
 import { cancelledWith, removeRelease } from './uninstall';
@@ -87,6 +87,7 @@ async function underLease(start: DeployStart, story: Story, lease: Lease, asked:
   if (lease.lost.aborted && !start.signal.aborted) return lostEnding(ending);
   await settleWork(context, ending);
   await servingAtEnd(context, story);
+  if (ending.outcome === 'failed' || ending.outcome === 'rolledBack') await readServices(context, story);
   return ending;
 }
 

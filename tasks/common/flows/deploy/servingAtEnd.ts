@@ -1,4 +1,6 @@
 import { asTaskError } from '../../core/failure';
+import type { KubeObject } from '../../core/kubernetes/object';
+import { isSelectedBy, servicePods, serviceSelectors, type ServicePods } from '../../core/release/servicePods';
 import type { ServingHealth } from '../../core/report/report';
 import type { ReleaseContext } from '../../core/releaseContext';
 import { within } from '../steps/bounded';
@@ -25,5 +27,25 @@ export async function servingAtEnd(context: ReleaseContext, story: Pick<Story, '
     story.serving = { revision: serving.revision, health };
   } catch (thrown) {
     agent.debug(`What serves could not be read: ${asTaskError(thrown).message}`);
+  }
+}
+
+/** Counts the pods behind the Services of the revision that was applied last. Without the right to list pods, none. */
+export async function readServices(context: ReleaseContext, story: Story): Promise<void> {
+  const { agent, clock, cluster, namespace, signal, storage } = context;
+  if (signal.aborted) return;
+  const read = async (): Promise<readonly ServicePods[]> => {
+    const history = await storage.history();
+    const applied = history.find(({ revision }) => revision === story.serving?.revision) ?? history.at(-1);
+    const services = serviceSelectors(applied?.manifest ?? '', namespace);
+    if (services.length === 0) return [];
+    const isSelected = (pod: KubeObject): boolean => services.some(({ selector }) => isSelectedBy(pod, selector));
+    const pods = await cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace }, isSelected);
+    return services.map((service) => servicePods(service, pods, story.createdAt));
+  };
+  try {
+    story.services = await within(clock, mostMs, read(), 'Reading the pods behind the Services did not end');
+  } catch (thrown) {
+    agent.debug(`The pods behind the Services could not be read: ${asTaskError(thrown).message}`);
   }
 }

@@ -71,6 +71,7 @@ export async function upgrade(
   if (revision !== undefined) {
     story.chart = `${revision.chart.name} ${revision.chart.version}`;
     story.appVersion = revision.chart.appVersion;
+    story.createdAt = revision.createdAt;
   }
   const nothing = !result.ok && (revision === undefined || changedNothing(revision, preHook(seen)));
   if (nothing) story.serving = serving;

@@ -1,6 +1,7 @@
 import type { Ending } from '../../core/report/ending';
 import { appliedLast, isVerified } from '../../core/release/history';
 import type { DeployReport, Evidence, ReportedLeftover, ReportedObject, ServingHealth } from '../../core/report/report';
+import type { ServicePods } from '../../core/release/servicePods';
 import type { Revision } from '../../core/release/release';
 import type { Clock, ReleaseStorage } from '../../core/ports';
 import type { Work } from '../../core/lock/work';
@@ -31,6 +32,10 @@ export interface Story {
   objects: readonly ReportedObject[];
   evidence: Evidence[];
   leftovers: ReportedLeftover[];
+  /** When the API server stored the revision that this run created. */
+  createdAt: Date | undefined;
+  /** Empty if the deploy ended well, or if the pods could not be read. */
+  services: readonly ServicePods[];
   /** This run has recovered a release that an earlier run left half done. */
   recovered: boolean;
   hasBegun: boolean;
@@ -50,6 +55,8 @@ export function newStory(now: Date): Story {
     objects: [],
     evidence: [],
     leftovers: [],
+    createdAt: undefined,
+    services: [],
     recovered: false,
     hasBegun: false,
     lastWork: undefined,
@@ -91,5 +98,6 @@ export async function reportOf(context: Told, story: Story, ending: Ending): Pro
     objects: story.objects,
     evidence: story.evidence,
     leftovers: story.leftovers,
+    ...(story.services.length === 0 ? {} : { services: story.services }),
   };
 }
