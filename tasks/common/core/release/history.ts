@@ -176,9 +176,9 @@ function sinceGood(history: readonly Revision[]): readonly Revision[] {
 }
 
 /**
- * Returns true if a failed revision that is no rollback changed no object, which Helm does after the last pre-hook. A
- * pending revision proves nothing: its last hook stays running in the record (measured with a killed Helm 3.17.3, 4.1.4
- * and 4.2.3). For a hook that also runs after the change, the description counts.
+ * Returns true if a failed revision changed no object: Helm changes objects only after the last pre-hook. A pending
+ * revision proves nothing, because its last hook stays running in the record (measured with a killed Helm 3.17.3, 4.1.4
+ * and 4.2.3). Not for rollbacks: their hooks have the phases of the target's hooks.
  */
 export function changedNothing(revision: Revision, event: 'pre-install' | 'pre-upgrade'): boolean {
   if (revision.status !== 'failed') return false;
