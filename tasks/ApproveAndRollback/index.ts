@@ -18,15 +18,15 @@ runTask(
   async (run) => {
     const { agent } = run;
     announceWork(agent, { release: '', namespace: '', revision: 0, process: processMark(process.pid) ?? '' });
-    let told;
+    let ended;
     try {
       const request = readRollbackRequest(agent.input, inputContext(agent));
-      told = await withRollback(run, request, flows[request.action]);
+      ended = await withRollback(run, request, flows[request.action]);
     } catch (thrown) {
       endWork(agent);
       throw thrown;
     }
-    return publishRollback(agent, told.report, told.plan);
+    return publishRollback(agent, ended.report, ended.plan);
   },
   ({ reason }) => ({ outcome: reason === 'Cancelled' ? 'cancelled' : 'failed', reason }),
 );

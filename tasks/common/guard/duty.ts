@@ -16,7 +16,7 @@ export interface GuardLimits {
 interface Watched {
   mark: string;
   kind: HelmKind;
-  isTold: boolean;
+  isOrdered: boolean;
 }
 
 interface DutyState {
@@ -67,7 +67,7 @@ export function duty(before: DutyState, event: GuardEvent, nowMs: number, limits
   const orders = isPressing ? ordersFor(state, quietMs, limits) : [];
   const isNews = isPressing && (!before.isPressing || event.event === 'ownerGone');
   return {
-    state: { ...state, watched: told(state.watched, orders) },
+    state: { ...state, watched: withOrders(state.watched, orders) },
     actions: [...(isNews ? [{ action: 'search' } as const] : []), ...orders],
     lookInMs: lookInMs(state, quietMs, limits),
   };
@@ -80,7 +80,7 @@ function noted(state: DutyState, event: GuardEvent, nowMs: number): DutyState {
     case 'watch': {
       const { mark, kind } = event;
       const isKnown = state.watched.some((each) => each.mark === mark);
-      return isKnown ? state : { ...state, watched: [...state.watched, { mark, kind, isTold: false }] };
+      return isKnown ? state : { ...state, watched: [...state.watched, { mark, kind, isOrdered: false }] };
     }
     case 'done':
       return { ...state, watched: state.watched.filter(({ mark }) => mark !== event.mark) };
@@ -103,12 +103,12 @@ function ordersFor(
   if (quietMs >= killAfterMs) return watched.map(({ mark }) => ({ action: 'kill', mark }));
   if (!canInterrupt) return [];
   return watched
-    .filter(({ kind, isTold }) => kind === 'interruptible' && !isTold)
+    .filter(({ kind, isOrdered }) => kind === 'interruptible' && !isOrdered)
     .map(({ mark }) => ({ action: 'interrupt', mark }));
 }
 
-function told(watched: readonly Watched[], orders: readonly { mark: string }[]): Watched[] {
-  return watched.map((each) => (orders.some(({ mark }) => mark === each.mark) ? { ...each, isTold: true } : each));
+function withOrders(watched: readonly Watched[], orders: readonly { mark: string }[]): Watched[] {
+  return watched.map((each) => (orders.some(({ mark }) => mark === each.mark) ? { ...each, isOrdered: true } : each));
 }
 
 function lookInMs(state: DutyState, quietMs: number, limits: GuardLimits): number | undefined {

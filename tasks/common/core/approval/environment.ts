@@ -111,9 +111,9 @@ function refusalOf({ state, record, approval, decidedAt }: Check, stage: string)
   }
   const when = decidedAt === undefined ? '' : ` at ${shownTime(decidedAt)}`;
   const comment = approval?.steps.find(({ status }) => status === 'rejected')?.comment;
-  const said = comment === undefined ? '' : ` The comment was: «${oneLine(comment)}».`;
+  const quoted = comment === undefined ? '' : ` The comment was: «${oneLine(comment)}».`;
   const ended = approval?.status ?? record.result ?? 'not approved';
-  const reason = `The rollback was not approved: the approval of ${stage} is ${ended}${when}.${said}`;
+  const reason = `The rollback was not approved: the approval of ${stage} is ${ended}${when}.${quoted}`;
   return { finding: 'refused', code: 'Rejected', reason };
 }
 
@@ -139,10 +139,10 @@ function approversOf({ approval, decidedAt }: Check, planMadeAt: number): Approv
 }
 
 function notesOf({ approvals }: EnvironmentQuestion, checks: readonly Check[]): string[] {
-  const untold = checks.filter(({ state, approval }) => state === 'approved' && approval === undefined).length;
+  const unnamed = checks.filter(({ state, approval }) => state === 'approved' && approval === undefined).length;
   const bypassed = checks.some(({ state }) => state === 'skipped');
   return [
-    ...(untold > 0 && approvals !== undefined ? ['The approvals API does not know who approved.'] : []),
+    ...(unnamed > 0 && approvals !== undefined ? ['The approvals API does not know who approved.'] : []),
     ...(bypassed ? ['Another approval of this stage was bypassed.'] : []),
   ];
 }

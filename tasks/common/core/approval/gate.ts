@@ -119,9 +119,9 @@ function isAskedAgain({ record }: Gate, approved: readonly Gate[]): boolean {
 
 function rejectionOf({ shown, record }: Gate): string {
   const when = record.finishedAt === undefined ? '' : ` at ${shownTime(record.finishedAt)}`;
-  const said = record.issues.map((issue) => oneLine(issue, 200)).join(' ');
+  const issues = record.issues.map((issue) => oneLine(issue, 200)).join(' ');
   const result = record.result ?? 'no result';
-  const quoted = said === '' ? '' : ` Azure DevOps reports: ${said}`;
+  const quoted = issues === '' ? '' : ` Azure DevOps reports: ${issues}`;
   return `The rollback was not approved: ${shown} ended ${result}${when} (rejected, cancelled or out of time).${quoted}`;
 }
 

@@ -2,7 +2,7 @@ import { isEnvironmentApproval, judgeEnvironment } from './environment';
 import type { ApprovalFinding, ApprovalRefusal, Approver } from './finding';
 import { isGate, judgeGate } from './gate';
 import { compareIdentities, isServiceAccount, shownIdentity, type Identity } from './identity';
-import { findOwnRecords, timelineOf, type OwnPlace, type OwnRecords, type Timeline } from './place';
+import { findOwnRecords, timelineOf, type OwnPlace, type Timeline } from './place';
 import type { RunApproval, RunBuild, RunRecord } from './runRecords';
 import { shownTime } from './words';
 
@@ -108,27 +108,17 @@ function findApproval({ policy, place, planMadeAt, now }: ApprovalQuestion, evid
   const own = findOwnRecords(timeline, place);
   if (own === undefined) return { finding: 'unknown', reason: noOwnStage(timeline, place) };
   const approvals = evidence.approvals.isKnown ? evidence.approvals.value : undefined;
-  const times = { planMadeAt: planMadeAt.getTime(), now: now.getTime() };
-  const finding = judged(policy, { timeline, own, approvals, ...times });
+  const asked = { timeline, own, planMadeAt: planMadeAt.getTime(), now: now.getTime() };
+  const finding =
+    policy.approval === 'environment'
+      ? judgeEnvironment({ ...asked, approvals })
+      : judgeGate({ ...asked, approvals: approvals ?? [] });
   // Gates never report who approved; that note has already been added.
   if (finding.finding !== 'approved' || evidence.approvals.isKnown || policy.approval === 'gate') return finding;
   return {
     ...finding,
     notes: [...finding.notes, `The approvers could not be looked up: ${evidence.approvals.problem}`],
   };
-}
-
-interface Look {
-  timeline: Timeline;
-  own: OwnRecords;
-  approvals: readonly RunApproval[] | undefined;
-  planMadeAt: number;
-  now: number;
-}
-
-function judged({ approval }: ApprovalPolicy, look: Look): ApprovalFinding {
-  if (approval === 'environment') return judgeEnvironment(look);
-  return judgeGate({ ...look, approvals: look.approvals ?? [] });
 }
 
 function noOwnStage({ records }: Timeline, { stage }: OwnPlace): string {
@@ -158,8 +148,8 @@ function noSecondPerson(approver: Identity, queuers: readonly Identity[]): strin
   const comparisons = queuers.map((queuer) => compareIdentities(approver, queuer));
   if (comparisons.includes('same')) return `${shown} approved and also queued this run`;
   // A run that was queued by a push or a schedule was queued by a service, whose names cannot be compared.
-  const isTold = queuers.some((queuer, index) => comparisons[index] === 'other' || isServiceAccount(queuer));
-  return isTold ? undefined : `it is not known whether ${shown}, who approved, also queued this run`;
+  const isComparable = queuers.some((queuer, index) => comparisons[index] === 'other' || isServiceAccount(queuer));
+  return isComparable ? undefined : `it is not known whether ${shown}, who approved, also queued this run`;
 }
 
 /** The text for the output `approvedBy`: names, `unknown` or ''. */
@@ -190,9 +180,9 @@ export function describeApproval(decision: ApprovalDecision): string {
       return `The approval could not be proven. ${decision.reason}`;
     case 'approved': {
       const comments = decision.approvers.flatMap(({ comment }) => (comment === undefined ? [] : [`«${comment}»`]));
-      const said = comments.length === 0 ? '' : `: ${comments.join(', ')}`;
+      const quoted = comments.length === 0 ? '' : `: ${comments.join(', ')}`;
       const by = `Approved by ${shownApprovers(decision)} at ${shownTime(decision.at.getTime())}`;
-      return `${by} through ${decision.through}${said}.`;
+      return `${by} through ${decision.through}${quoted}.`;
     }
   }
 }

@@ -124,8 +124,8 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
 
 /** Warnings before the error do not count. */
 export function helmFailureReason(stderr: string): FailureReason {
-  const said = ownWords(lastWords(stderr));
-  return helmFailurePatterns.find(([pattern]) => pattern.test(said))?.[1] ?? 'HelmFailed';
+  const own = ownWords(lastWords(stderr));
+  return helmFailurePatterns.find(([pattern]) => pattern.test(own))?.[1] ?? 'HelmFailed';
 }
 
 /** Returns true if Helm could not render the chart or read the rendered manifests. */
@@ -167,22 +167,22 @@ const blaming: ReadonlySet<FailureReason> = new Set<FailureReason>([
 /** Returns `Kind/name` of the refused object, or an empty text. `declared` are the objects of the chart. */
 export function blamedObject({ reason, message }: HelmFailure, declared: readonly DeclaredName[] = []): string {
   if (!blaming.has(reason)) return '';
-  const said = ownWords(message);
+  const own = ownWords(message);
   for (const pattern of objectPatterns) {
-    const { kind, name } = pattern.exec(said)?.groups ?? {};
+    const { kind, name } = pattern.exec(own)?.groups ?? {};
     if (kind !== undefined && name !== undefined) return `${kind}/${name}`;
   }
-  const refused = declaredObject(message, said, declared);
+  const refused = declaredObject(message, own, declared);
   return refused === undefined ? '' : objectName(refused);
 }
 
 type DeclaredName = Pick<ObjectRef, 'kind' | 'name'>;
 
 /** The object of the chart that the message names by its plural, by a policy's words or by its kind alone. */
-function declaredObject(message: string, said: string, declared: readonly DeclaredName[]): DeclaredName | undefined {
-  const resource = refusedResource.exec(said)?.groups ?? {};
+function declaredObject(message: string, own: string, declared: readonly DeclaredName[]): DeclaredName | undefined {
+  const resource = refusedResource.exec(own)?.groups ?? {};
   const denied = deniedResource.exec(message)?.groups ?? {};
-  const { kind } = refusedKind.exec(said)?.groups ?? {};
+  const { kind } = refusedKind.exec(own)?.groups ?? {};
   const ofKind = declared.filter((ref) => ref.kind === kind);
   return (
     declared.find((ref) => ref.name === resource['name'] && plurals(ref.kind).includes(resource['plural'] ?? '')) ??

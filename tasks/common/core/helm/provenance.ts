@@ -217,10 +217,10 @@ export function judgeProvenance(provenance: HelmProvenance, policy: ProvenancePo
       return { verdict: 'refused', message: `${binary} is not the Helm that the pipeline names: ${problem}. ${next}` };
     }
     case 'unknown': {
-      const told = `It is not known where ${binary} (${provenance.version}) comes from: ${provenance.problem}.`;
-      if (isAutomatic || allowUnknownHelm) return { verdict: 'warning', message: told };
+      const message = `It is not known where ${binary} (${provenance.version}) comes from: ${provenance.problem}.`;
+      if (isAutomatic || allowUnknownHelm) return { verdict: 'warning', message };
       const next = 'Use a release of the Helm project, pin this file with helmSha256, or set allowUnknownHelm.';
-      return { verdict: 'refused', message: `${told} ${next}` };
+      return { verdict: 'refused', message: `${message} ${next}` };
     }
   }
 }

@@ -179,19 +179,22 @@ function judged(
   { release, because = '' }: { release: ReleaseName; because?: string },
 ): Comparison {
   const owner = otherOwner(live, release);
-  const told = found.map((difference) => ({ difference, path: pathText(difference.path) }));
-  const sorted = told.map((each) => ({ ...each, owners: setters(live, each.difference) }));
-  const isHeld = ({ path, owners }: (typeof sorted)[number]): boolean =>
+  const all = found.map((difference) => ({
+    difference,
+    path: pathText(difference.path),
+    owners: setters(live, difference),
+  }));
+  const isHeld = ({ path, owners }: (typeof all)[number]): boolean =>
     owners.length > 0 && owners.every((each) => isItsOwn(each, path));
-  const held = sorted.filter(isHeld).map((each) => {
+  const held = all.filter(isHeld).map((each) => {
     const { path, owners } = each;
-    return `${nameOf(ref)}: ${path} ${saying(ref, each.difference)}, which ${names(owners)} may set.`;
+    return `${nameOf(ref)}: ${path} ${differenceText(ref, each.difference)}, which ${names(owners)} may set.`;
   });
-  const fields = sorted
+  const fields = all
     .filter((each) => !isHeld(each) && !(owner !== undefined && ownershipMarks.has(each.path)))
     .map(({ difference, path, owners }) => ({
       path,
-      message: saying(ref, difference),
+      message: differenceText(ref, difference),
       managers: [...new Set(owners.map(({ manager }) => manager))],
     }));
   if (owner !== undefined) {
@@ -232,7 +235,7 @@ function names(owners: readonly FieldOwner[]): string {
   return [...new Set(owners.map(({ manager }) => shortName(manager)))].join(' and ');
 }
 
-function saying(ref: ObjectRef, { path, before: live, after: wanted, order }: Difference): string {
+function differenceText(ref: ObjectRef, { path, before: live, after: wanted, order }: Difference): string {
   if (order !== undefined) return 'is in another order';
   if (live === undefined) return 'is gone';
   if (wanted === undefined) return 'was added';

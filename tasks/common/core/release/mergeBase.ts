@@ -90,52 +90,52 @@ export interface Leftover {
   wasGood: boolean;
 }
 
-/** Returns the objects of `manifests` that `wanted` lacks. `good` is the manifest of the last good revision. */
+/** Returns the objects of `manifests` that `desired` lacks. `good` is the manifest of the last good revision. */
 export function leftovers(
   manifests: readonly string[],
   good: string | undefined,
-  wanted: string,
+  desired: string,
   namespace: string,
 ): Leftover[] {
   const keyOf = (object: KubeObject): string => manifestKey(object, namespace);
-  const wantedKeys = new Set(manifestObjects(wanted).map(keyOf));
+  const desiredKeys = new Set(manifestObjects(desired).map(keyOf));
   const goodKeys = new Set(good === undefined ? [] : manifestObjects(good).map(keyOf));
   const found = new Map<string, Leftover>();
   for (const object of manifests.flatMap(manifestObjects)) {
     const key = keyOf(object);
-    if (!wantedKeys.has(key)) found.set(key, { key, object, wasGood: goodKeys.has(key) });
+    if (!desiredKeys.has(key)) found.set(key, { key, object, wasGood: goodKeys.has(key) });
   }
   return [...found.values()];
 }
 
 /**
- * Returns the objects of `wanted` that `manifests` have and `good` lacks. The merge base must spare such an object if
+ * Returns the objects of `desired` that `manifests` have and `good` lacks. The merge base must spare such an object if
  * it belongs to somebody else, because Helm takes over every object of its merge base without a message.
  */
 export function newcomers(
   manifests: readonly string[],
   good: string | undefined,
-  wanted: string,
+  desired: string,
   namespace: string,
 ): { key: string; object: KubeObject }[] {
   const keysOf = (manifest: string): string[] => manifestObjects(manifest).map((one) => manifestKey(one, namespace));
   const known = new Set(manifests.flatMap(keysOf));
   const goodKeys = new Set(good === undefined ? [] : keysOf(good));
-  const keyed = manifestObjects(wanted).map((object) => ({ key: manifestKey(object, namespace), object }));
+  const keyed = manifestObjects(desired).map((object) => ({ key: manifestKey(object, namespace), object }));
   return keyed.filter(({ key }) => known.has(key) && !goodKeys.has(key));
 }
 
 /**
- * Returns a manifest with everything that any of `manifests` (oldest first) declares and `wanted` does not, in the API
- * versions of `wanted`, because Helm 4.1.0 matches objects by version. Helm does not see the objects in `spared`.
+ * Returns a manifest with everything that any of `manifests` (oldest first) declares and `desired` does not, in the API
+ * versions of `desired`, because Helm 4.1.0 matches objects by version. Helm does not see the objects in `spared`.
  */
 export function mergeBase(
   manifests: readonly string[],
-  wanted: string,
+  desired: string,
   namespace: string,
   spared: ReadonlySet<string>,
 ): string {
-  const target = new Map(manifestObjects(wanted).map((object) => [manifestKey(object, namespace), object]));
+  const target = new Map(manifestObjects(desired).map((object) => [manifestKey(object, namespace), object]));
   const union = new Map<string, KubeObject>();
   for (const object of manifests.flatMap(manifestObjects)) {
     const key = manifestKey(object, namespace);
@@ -145,8 +145,8 @@ export function mergeBase(
   const base = [...union].filter(([key]) => !spared.has(key));
   return base
     .map(([key, object]) => {
-      const wish = target.get(key);
-      return manifestDocument(wish === undefined ? identityOf(object) : remainderOf(object, wish));
+      const declared = target.get(key);
+      return manifestDocument(declared === undefined ? identityOf(object) : remainderOf(object, declared));
     })
     .join('');
 }
@@ -182,11 +182,11 @@ export function manifestDocument(object: KubeObject): string {
  * manifest names it. Fields that both declare are left out: Helm merges objects without a type (custom resources, CRDs)
  * from base to desired, and would not send a field that is in both.
  */
-function remainderOf(object: KubeObject, wish: KubeObject): KubeObject {
-  const { apiVersion, kind } = wish;
-  const { name, namespace } = wish.metadata;
-  const { namespace: _, ...metadata } = emptied(without(object.metadata, wish.metadata)) as Fields;
-  const rest = emptied(without(object, wish)) as Fields;
+function remainderOf(object: KubeObject, declared: KubeObject): KubeObject {
+  const { apiVersion, kind } = declared;
+  const { name, namespace } = declared.metadata;
+  const { namespace: _, ...metadata } = emptied(without(object.metadata, declared.metadata)) as Fields;
+  const rest = emptied(without(object, declared)) as Fields;
   return {
     ...rest,
     apiVersion,
@@ -206,12 +206,13 @@ const longText = 200;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function without(value: Fields, wish: Fields): Record<string, unknown> {
+function without(value: Fields, declared: Fields): Record<string, unknown> {
   const rest = Object.entries(value).flatMap(([name, field]): [string, unknown][] => {
-    if (!Object.hasOwn(wish, name)) return [[name, field]];
-    const wished = wish[name];
-    if (isRecord(field) && isRecord(wished)) return nonEmpty(name, without(field, wished));
-    if (Array.isArray(field) && Array.isArray(wished)) return nonEmpty(name, withoutItems(field, wished, name));
+    if (!Object.hasOwn(declared, name)) return [[name, field]];
+    const declaredField = declared[name];
+    if (isRecord(field) && isRecord(declaredField)) return nonEmpty(name, without(field, declaredField));
+    if (Array.isArray(field) && Array.isArray(declaredField))
+      return nonEmpty(name, withoutItems(field, declaredField, name));
     return [];
   });
   return Object.fromEntries(rest);
@@ -221,15 +222,15 @@ function nonEmpty(name: string, rest: object): [string, unknown][] {
   return Object.keys(rest).length === 0 ? [] : [[name, rest]];
 }
 
-function withoutItems(items: readonly unknown[], wished: readonly unknown[], field: string): unknown[] {
-  if (primitiveSets.has(field)) return items.filter((item) => !wished.includes(item));
-  const key = mergeKeyOf(field, [...items, ...wished]);
+function withoutItems(items: readonly unknown[], declared: readonly unknown[], field: string): unknown[] {
+  if (primitiveSets.has(field)) return items.filter((item) => !declared.includes(item));
+  const key = mergeKeyOf(field, [...items, ...declared]);
   if (key === undefined) return [];
-  const wishes = byMergeKey(wished as Fields[], key);
+  const declaredItems = byMergeKey(declared as Fields[], key);
   return (items as Fields[]).flatMap((item) => {
-    const wish = wishes.get(item[key]);
-    if (wish === undefined) return [item];
-    const rest = without(item, wish);
+    const counterpart = declaredItems.get(item[key]);
+    if (counterpart === undefined) return [item];
+    const rest = without(item, counterpart);
     return Object.keys(rest).length === 0 ? [] : [{ [key]: item[key], ...rest }];
   });
 }

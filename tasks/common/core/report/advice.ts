@@ -125,10 +125,10 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
 
 /** `message` may quote foreign text. */
 export function adviceFor(reason: FailureReason, message: string): string {
-  const said = ownWords(message);
+  const own = ownWords(message);
   for (const [of, pattern, words] of specialAdvice) {
     if (of !== reason) continue;
-    const match = pattern.exec(said);
+    const match = pattern.exec(own);
     if (match !== null) return typeof words === 'string' ? words : words(match.groups ?? {});
   }
   return advice[reason];

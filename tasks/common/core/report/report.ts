@@ -153,8 +153,8 @@ function healthWords(health: ServingHealth, wasVerified: boolean): string {
 export function issueOf(report: DeployReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
   const message = blaming(report).replace(/\s+/g, ' ').trim();
-  const said = message === '' || /[.!?]$/.test(message) ? message : `${message}.`;
-  return [`${subject(report)} ${headings[report.outcome]}${reason}:`, said, serving(report)]
+  const ended = message === '' || /[.!?]$/.test(message) ? message : `${message}.`;
+  return [`${subject(report)} ${headings[report.outcome]}${reason}:`, ended, serving(report)]
     .filter((part) => part !== '')
     .join(' ');
 }
