@@ -185,7 +185,7 @@ describe('reading this run from Azure DevOps', () => {
       [
         'a classic release',
         { SYSTEM_HOSTTYPE: 'release' },
-        /no run of a YAML pipeline, but one of a classic release pipeline/,
+        /not a run of a YAML pipeline, but of a classic release pipeline/,
       ],
       [
         'authorities that are not there',

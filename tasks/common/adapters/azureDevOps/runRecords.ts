@@ -244,13 +244,11 @@ async function read<Value>(reader: Reader, question: Question<Value>): Promise<A
     return problem(`${could}: the answer of ${reader.transport.server} is something else (${contentOf(answer)}).`);
   } catch (error) {
     const failure = asTaskError(error);
-    if (failure.reason === 'Cancelled') throw cancelled(question.what);
+    if (failure.reason === 'Cancelled') {
+      throw new TaskError('Cancelled', `Cancelled while asking Azure DevOps for ${question.what}.`);
+    }
     return problem(`${could}: ${reader.transport.server} ${connectionProblem(failure)}.`);
   }
-}
-
-function cancelled(what: string): TaskError {
-  return new TaskError('Cancelled', `Cancelled while asking Azure DevOps for ${what}.`);
 }
 
 async function ask<Value>({ transport, options }: Reader, { paths, what }: Question<Value>): Promise<Answer> {

@@ -102,8 +102,9 @@ export function createGuard(options: GuardOptions): HelmGuard {
 }
 
 /** The guard shares only a pipe with this process: no console that signals both, and no stream of the agent. */
-function startGuard({ file = besideThisProgram(), environment }: GuardOptions, token: string): ChildProcess {
-  const child = spawn(process.execPath, [file, token], {
+function startGuard({ file, environment }: GuardOptions, token: string): ChildProcess {
+  const program = file ?? path.join(path.dirname(process.argv[1] ?? ''), 'guard.js');
+  const child = spawn(process.execPath, [program, token], {
     // Windows could not remove the folder of the job if it were the working directory.
     cwd: path.dirname(process.execPath),
     env: Object.fromEntries(inherited.map((name) => [name, environment[name]])),
@@ -113,10 +114,6 @@ function startGuard({ file = besideThisProgram(), environment }: GuardOptions, t
   });
   child.unref();
   return child;
-}
-
-function besideThisProgram(): string {
-  return path.join(path.dirname(process.argv[1] ?? ''), 'guard.js');
 }
 
 function ended(child: ChildProcess): Promise<void> {

@@ -3,7 +3,7 @@ import { TaskError } from '../../core/failure';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import type { Cluster, PodLogOptions } from '../../core/ports';
 import { connectionFailure, notUnderstood, refusal, statusOf, type Attempt } from './errors';
-import { dryRunApply, dryRunApplyUnforced, serverSideApply } from './dryRunApply';
+import { serverSideApply } from './serverSideApply';
 import { customKinds, findResource } from './findResource';
 import { follow } from './follow';
 import { followPodLog } from './followPodLog';
@@ -68,9 +68,11 @@ function connect(kubeconfigPath: string, options: ClusterOptions): ClusterConnec
     create: (object, how) => createObject(requests, object, how),
     update: (object) => updateObject(requests, object),
     patch: (ref, patch, how) => patchObject(requests, ref, patch, how?.dryRun === true),
-    apply: (object, how) => serverSideApply(requests, object, how),
-    dryRunApply: (object, how) => dryRunApply(requests, object, how),
-    dryRunApplyUnforced: (object, how) => dryRunApplyUnforced(requests, object, how),
+    apply: (object, how) => serverSideApply(requests, object, { ...how, dryRun: false, force: true }),
+    dryRunApply: (object, how) => serverSideApply(requests, object, { ...how, dryRun: true, force: true }),
+    dryRunApplyUnforced: async (object, how) => {
+      await serverSideApply(requests, object, { ...how, dryRun: true, force: false });
+    },
     delete: (ref, deletion = {}) => deleteObject(requests, ref, deletion),
     resource: (apiVersion, kind) => requests.resource(apiVersion, kind),
     customKinds: () => customKinds(requests),

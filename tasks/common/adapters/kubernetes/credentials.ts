@@ -63,7 +63,8 @@ export function credentialSource(initial: ClusterAccess, options: CredentialOpti
   const current = async (): Promise<Credentials> => {
     if (held !== undefined && !isOver(held, options.now())) return held.credentials;
     const fresh = await obtain();
-    held = held !== undefined && areEqual(held.credentials, fresh.credentials) ? keep(held, fresh) : fresh;
+    const known = held?.credentials;
+    held = known !== undefined && areEqual(known, fresh.credentials) ? { ...fresh, credentials: known } : fresh;
     return held.credentials;
   };
 
@@ -81,10 +82,6 @@ export function credentialSource(initial: ClusterAccess, options: CredentialOpti
 
 function isOver(held: Held, now: number): boolean {
   return held.expiresAt !== undefined && held.expiresAt - expiryMarginMs <= now;
-}
-
-function keep(held: Held, fresh: Held): Held {
-  return { ...fresh, credentials: held.credentials };
 }
 
 function areEqual(one: Credentials, other: Credentials): boolean {

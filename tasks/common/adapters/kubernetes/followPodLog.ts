@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { asTaskError, type TaskError } from '../../core/failure';
 import { readLineLimit } from '../../core/text/foreignText';
-import type { ContainerRef, FollowLogOptions, LogEnd, LogPosition } from '../../core/ports';
+import type { ContainerRef, FollowLogOptions, LogEnd } from '../../core/ports';
 import { connectionFailure, refusal, statusOf, type Answer, type Attempt } from './errors';
 import { boundedLines } from './lines';
 import { listAttempt, type Requests } from './requests';
@@ -38,7 +38,10 @@ export async function followPodLog(
   signal: AbortSignal,
 ): Promise<LogEnd> {
   const reading = newReading(requests, ref, options, signal);
-  const ended = (end: LogEnd['end']): LogEnd => ({ end, position: positionOf(reading) });
+  const ended = (end: LogEnd['end']): LogEnd => {
+    const { sinceMs, seen } = reading.position;
+    return { end, position: { sinceMs, seen: Object.fromEntries(seen) } };
+  };
   let failures = 0;
   let hasRead = false;
   let isConfirming = false;
@@ -92,10 +95,6 @@ function newReading(requests: Requests, ref: ContainerRef, options: FollowLogOpt
 }
 
 const pods: ApiResource = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', namespaced: true };
-
-function positionOf({ position }: Reading): LogPosition {
-  return { sinceMs: position.sinceMs, seen: Object.fromEntries(position.seen) };
-}
 
 function isOver(signal: AbortSignal): boolean {
   return signal.aborted;

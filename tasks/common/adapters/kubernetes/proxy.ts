@@ -32,16 +32,12 @@ function proxyAddress(address: string): URL | undefined {
 
 function isExempt(server: URL, exceptions: string): boolean {
   const host = server.hostname.replace(/^\[|\]$/g, '').toLowerCase();
-  if (host === 'localhost' || isLoopback(host)) return true;
+  if (host === 'localhost' || host === '::1' || (net.isIPv4(host) && host.startsWith('127.'))) return true;
   const port = server.port || (server.protocol === 'https:' ? '443' : '80');
   return exceptions
     .split(',')
     .map((each) => each.trim().toLowerCase())
     .some((each) => each !== '' && matches(each, host, port));
-}
-
-function isLoopback(host: string): boolean {
-  return host === '::1' || (net.isIPv4(host) && host.startsWith('127.'));
 }
 
 function matches(exception: string, host: string, port: string): boolean {

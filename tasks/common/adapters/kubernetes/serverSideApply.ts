@@ -7,34 +7,11 @@ import { resourcePath } from './resources';
 
 const tries = 3;
 
-/** Overrides conflicts, because the caller wants to know what the object would become, not who may change it. */
-export function dryRunApply(
-  requests: Requests,
-  object: KubeObject,
-  { fieldManager }: { fieldManager: string },
-): Promise<KubeObject> {
-  return apply(requests, object, { fieldManager, dryRun: true, force: true });
-}
-
-/** Throws `Conflict` if another field manager has set a field to a different value. Reads only metadata. */
-export async function dryRunApplyUnforced(
-  requests: Requests,
-  object: KubeObject,
-  { fieldManager }: { fieldManager: string },
-): Promise<void> {
-  await apply(requests, object, { fieldManager, dryRun: true, force: false });
-}
-
-/** Overrides conflicts with other field managers. */
-export function serverSideApply(
-  requests: Requests,
-  object: KubeObject,
-  { fieldManager }: { fieldManager: string },
-): Promise<KubeObject> {
-  return apply(requests, object, { fieldManager, dryRun: false, force: true });
-}
-
-async function apply(
+/**
+ * Without `force`, throws `Conflict` if another field manager has set a field to a different value, and reads only
+ * metadata.
+ */
+export async function serverSideApply(
   requests: Requests,
   object: KubeObject,
   { fieldManager, dryRun, force }: { fieldManager: string; dryRun: boolean; force: boolean },
