@@ -7,6 +7,7 @@ import { baselineOf, judge, type RolloutMemory, type RolloutVerdict } from '../.
 import {
   at,
   deployment,
+  iso,
   object,
   runningPod,
   snapshotOf,
@@ -97,6 +98,13 @@ describe('what a custom resource owns', () => {
       reason: 'Ready',
     },
     {
+      incident: 'a new object of which only what it owns says something',
+      custom: { ...silent, metadata: { ...silent.metadata, creationTimestamp: iso(159) } },
+      others: [owned(job({ startTime: 'x', active: 1 }), silent)],
+      health: 'progressing',
+      reason: 'OwnedNotReady',
+    },
+    {
       incident: 'nothing is owned',
       custom: silent,
       others: brokenOwned(database()).map((item) => ({ ...item, metadata: { ...item.metadata, ownerReferences: [] } })),
@@ -155,6 +163,13 @@ describe('what a custom resource owns', () => {
       assert.equal(judged(snapshot(silent, [...links, ...brokenOwned(last)])).health, health);
     });
   }
+
+  it('a new object without a status is looked at again when it may have been silent for long enough', () => {
+    const fresh = { ...silent, metadata: { ...silent.metadata, creationTimestamp: iso(158) } };
+    const read = snapshot(fresh, []);
+    assert.equal(judge(read, policy, undefined, at(160)).recheckAt, iso(161));
+    assert.equal(judge(read, policy, undefined, at(163)).health, 'healthy');
+  });
 
   it('a circle of owners ends', () => {
     const a = object('example.com/v1', 'Link', 'a');

@@ -19,8 +19,10 @@ export function statusWithOwned(
   { rules, unread, now }: { rules: readonly StatusRule[]; unread: readonly UnreadKind[]; now: Date },
 ): ObjectStatus {
   const own = objectStatus(object, now, rules);
-  const isSilent = own.reason === 'NotJudged';
-  if (own.status !== 'Current' || own.reason === 'NotWaitedFor' || !mayOwnRunners(refOf(object))) return own;
+  const isNew = own.reason === 'NotObserved';
+  const isSilent = isNew || own.reason === 'NotJudged';
+  const mayBeWell = isNew || (own.status === 'Current' && own.reason !== 'NotWaitedFor');
+  if (!mayBeWell || !mayOwnRunners(refOf(object))) return own;
   const owned = (family?.owned ?? []).filter(({ kind }) => isSilent || lastingKinds.has(kind));
   const judged = owned.map((workload) => ({ workload, status: objectStatus(workload, now, rules) }));
   const unready = judged.find(({ status }) => status.status !== 'Current');
@@ -28,7 +30,7 @@ export function statusWithOwned(
     const message = `${nameOf(refOf(unready.workload))}, which it owns: ${unready.status.message}`;
     return { status: 'InProgress', reason: 'OwnedNotReady', message };
   }
-  if (!isSilent) return own;
+  if (isNew || !isSilent) return own;
   const hidden = unread.find((kind) => isRunner(kind) && kind.namespace === object.metadata.namespace);
   if (hidden !== undefined) return { ...own, message: `In place, not judged: ${hidden.message}` };
   if (owned.length === 0) return own;

@@ -41,7 +41,9 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   const findings = [...findingsOf(followed, shown, family, context), ...ownedFindings(followed, family, context)];
   const event = newest(eventsAbout(object, index), ({ type }) => type === 'Warning');
   const warning = event === undefined ? {} : { warning: eventEvidence(event, followed.ref) };
-  const revisit = unservedAt === undefined ? {} : { revisitAt: unservedAt };
+  // A new object without a status becomes one that is in place, although nothing changes.
+  const revisitAt = shown.reason === 'NotObserved' ? now.getTime() + 1000 : unservedAt;
+  const revisit = revisitAt === undefined ? {} : { revisitAt };
   const told = followed.purpose === 'hook' ? findings.map(hookFinding) : findings;
   const status = findings.length > 0 || event === undefined ? shown : withWarning(shown, event);
   return { ...base, status, findings: told, ...warning, ...revisit };
