@@ -65,7 +65,8 @@ const states: Readonly<Record<string, readonly (readonly [string, string])[]>> =
     [status('health: {status: Healthy}'), 'Current'],
     [status('health: {status: Suspended}'), 'Current'],
     [status('health: {status: Degraded}'), 'InProgress'],
-    [status('health: {status: Missing}'), 'InProgress'],
+    [`spec: {syncPolicy: {automated: {prune: true}}}, ${status('health: {status: Missing}')}`, 'InProgress'],
+    [status('health: {status: Missing}'), 'Current'],
     [status('health: {status: Healthy}, operationState: {phase: Running}'), 'InProgress'],
   ],
   'ApplicationSet.argoproj.io': [
@@ -221,6 +222,10 @@ const states: Readonly<Record<string, readonly (readonly [string, string])[]>> =
     [all('+Ready/Succeeded'), 'Current'],
     [all('-Ready/Reconciling'), 'InProgress'],
     [all('-Ready/Failed'), 'Failed'],
+  ],
+  'NodeClaim.karpenter.sh': [
+    [all('+Launched +Ready'), 'Current'],
+    [all('+Launched'), 'InProgress'],
   ],
   'NodePool.karpenter.sh': [
     [all('+Ready'), 'Current'],

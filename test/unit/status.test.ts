@@ -1205,6 +1205,7 @@ const { rules } = parseStatusRules(`
   Pool.example.com: current status.ready>=spec.size, status.version==spec.version, status.ready>=1; suspended spec.off=true
   Claim.example.com: current has status.volume, not condition Lost=True|Unknown reason Gone|Away; wait 1m
   Late.example.com: wait 2m
+  Both.example.com: current status.a=1 & status.b=1 & not status.c=1
   Left|Right|small.example.com: current condition Ready
   Deep.*.example.org: current condition Ready
   Loose.example.com: current one condition Done in status.listeners.*.conditions
@@ -1289,6 +1290,9 @@ table(
     ],
     ['a kind of a whole group', group('a.example.net', 'Any', ready), 'Current'],
     ['a kind of a whole group that says nothing yet', group('example.net', 'Any', ''), 'InProgress', 'NoStatus'],
+    ['all of three tests', group('example.com', 'Both', 'a: 1, b: 1'), 'Current', 'RuleMet'],
+    ['two of three tests', group('example.com', 'Both', 'a: 1, b: 1, c: 1'), 'InProgress', 'RuleNotMet'],
+    ['the last two of three tests', group('example.com', 'Both', 'b: 1'), 'InProgress', 'RuleNotMet'],
     ['two kinds in one line', group('example.com', 'Right', ready), 'Current', 'RuleMet'],
     ['a kind in a group below', group('a.example.org', 'Deep', ready), 'Current', 'RuleMet'],
     ['a kind with a small letter', group('example.com', 'small', ready), 'Current', 'RuleMet'],
@@ -1367,6 +1371,8 @@ describe('status rules of the user as text', () => {
     '*: current always',
     'Database: current not not status.phase=Ok',
     'Database: current one not status.phase=Ok',
+    'Database: current status.phase=Ok &',
+    'Database: current & status.phase=Ok',
     'Database: current status.phase=Ok; wait soon',
     'Database: current status.phase=Ok; suspended always',
     'Database: current status.ready>=',

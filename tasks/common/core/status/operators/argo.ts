@@ -19,8 +19,9 @@ WorkflowTemplate|ClusterWorkflowTemplate|WorkflowEventBinding.argoproj.io: curre
   },
   {
     source: 'https://argo-cd.readthedocs.io/en/stable/operator-manual/health/',
+    // Without an automated sync, a person brings the objects of an Application.
     rules: `
-Application.argoproj.io: suspended status.health.status=Suspended; current status.health.status=Healthy, not status.operationState.phase=Running|Terminating
+Application.argoproj.io: suspended status.health.status=Suspended, status.health.status=Missing & not has spec.syncPolicy.automated; current status.health.status=Healthy, not status.operationState.phase=Running|Terminating
 ApplicationSet.argoproj.io: current not condition ErrorOccurred, condition ResourcesUpToDate, not condition RolloutProgressing
 AppProject.argoproj.io: current always
 *.promoter.argoproj.io: current condition Ready`,

@@ -49,9 +49,11 @@ ServiceInstance|ServiceBinding.services.cloud.sap.com: failed condition Failed; 
   },
   {
     source: 'https://karpenter.sh/docs/concepts/nodeclaims/',
+    // Before version 0.37 a NodePool has no Ready.
     rules: `
-*.karpenter.sh: current condition Ready
-*.karpenter.k8s.aws: current condition Ready`,
+NodeClaim.karpenter.sh: current condition Ready
+*.karpenter.sh: current not condition Ready=False|Unknown
+*.karpenter.k8s.aws: current not condition Ready=False|Unknown`,
   },
   {
     source: 'https://kubevirt.io/user-guide/user_workloads/lifecycle/',

@@ -61,10 +61,15 @@ const conditionForm =
   /^condition\s+([A-Za-z0-9./_-]+)(?:\s*=\s*((?:True|False|Unknown)(?:\|(?:True|False|Unknown))*))?(?:\s+reason\s+(\S+))?(?:\s+in\s+(\S+))?$/;
 
 function parseTest(text: string): StatusTest | undefined {
+  const [first, ...others] = text.split('&').map(parseSingle).reverse();
+  return others.reduce((and, test) => (and === undefined || test === undefined ? undefined : { ...test, and }), first);
+}
+
+function parseSingle(text: string): StatusTest | undefined {
   const plain = text.trim();
   const [, word, inner] = /^(not|one)\s+(.+)$/.exec(plain) ?? [];
   if (inner !== undefined) {
-    const test = parseTest(inner);
+    const test = parseSingle(inner);
     if (test === undefined || test.isNegated === true || test.isOne === true) return undefined;
     return { ...test, ...(word === 'not' ? { isNegated: true } : { isOne: true }) };
   }

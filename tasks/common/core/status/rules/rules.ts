@@ -4,9 +4,9 @@ import { current, failed, heldOnPurpose, inProgress, notJudged, type ObjectStatu
 /**
  * One statement about an object. A path is a dotted path or a JSON pointer; `*` in it stands for every item of a list.
  * With `*`, a test of `current` must hold for all items, and for at least one; elsewhere, and with `isOne`, one item is
- * enough.
+ * enough. `and` must hold too.
  */
-export type StatusTest = { isNegated?: true; isOne?: true } & (
+export type StatusTest = { isNegated?: true; isOne?: true; and?: StatusTest } & (
   | ConditionTest
   /** The field's value as text equals one of the values. */
   | { path: string; equals: readonly string[] }
@@ -108,7 +108,8 @@ function testHolds(
   const isNegated = test.isNegated === true;
   const holds = (value: unknown): boolean => valueHolds(test, value, object, generation);
   const isForAll = test.isOne !== true && (quantity === 'every') !== isNegated;
-  return (isForAll ? values.length > 0 && values.every(holds) : values.some(holds)) !== isNegated;
+  const isMet = (isForAll ? values.length > 0 && values.every(holds) : values.some(holds)) !== isNegated;
+  return isMet && (test.and === undefined || testHolds(test.and, object, generation, quantity));
 }
 
 function valueHolds(test: StatusTest, value: unknown, object: JsonObject, generation: number | undefined): boolean {
