@@ -49,7 +49,7 @@ export interface Lease {
   readonly lost: AbortSignal;
   /** Call right before a change. Throws `LeaseLost` unless certainly nobody else can hold the release now. */
   confirm(): Promise<void>;
-  /** Confirms, and writes the work into the Lease, from which a later holder learns whose a pending release is. */
+  /** Confirms, and writes the work into the Lease, so that a later holder knows which run left a pending release. */
   begin(work: Work): Promise<void>;
   /** Clears the work, because Helm's record is in order. Never throws. */
   settled(): Promise<void>;

@@ -34,7 +34,6 @@ interface Gate {
   record: RunRecord;
   state: GateState;
   approval: RunApproval | undefined;
-  /** For example `the gate "Approve" (job Gate of stage Approval)`. */
   shown: string;
 }
 

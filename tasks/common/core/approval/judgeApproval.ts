@@ -52,7 +52,6 @@ export type ApprovalDecision =
   /** Nothing proves the approval, and the pipeline demands no proof (`requireGateProof: false`). */
   | { decision: 'unknown'; reason: string };
 
-/** The ids for the approvals API. */
 export function approvalIds({ policy, place }: ApprovalQuestion, records: readonly RunRecord[]): string[] {
   const timeline = timelineOf(records);
   switch (policy.approval) {
@@ -126,7 +125,7 @@ function noOwnStage({ records }: Timeline, { stage }: OwnPlace): string {
   return `The run's timeline does not show this job: it has no stage "${stage ?? ''}" (it has: ${stages.join(', ')}).`;
 }
 
-/** Returns why it is not known that two different persons agree, or undefined. */
+/** Returns why the four eyes are not proven, or undefined. */
 function fourEyesProblem(approvers: readonly Approver[], { build }: RunEvidence): string | undefined {
   const persons = approvers.flatMap(({ identity }) => (identity === undefined ? [] : [identity]));
   const known = persons.filter((identity) => !identity.isGroup);

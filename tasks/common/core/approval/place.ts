@@ -24,7 +24,6 @@ export interface Timeline {
   jobOf(record: RunRecord): RunRecord | undefined;
   /** The job and stage of the record for people. */
   placeOf(record: RunRecord): string;
-  /** The newest attempt of each wanted record. */
   newest(isWanted: (record: RunRecord) => boolean): RunRecord[];
 }
 

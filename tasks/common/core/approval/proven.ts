@@ -5,7 +5,6 @@ export interface ProvenApproval {
   digest: string;
   /** For the report, Helm's record and the Event. */
   sentence: string;
-  /** From `shownApprovers`. */
   approvedBy: string;
   /** An ISO time, or empty. */
   approvedAt: string;

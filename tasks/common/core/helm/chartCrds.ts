@@ -10,7 +10,6 @@ import type { ApiResource } from '../kubernetes/access';
  * objects of these kinds where the real install works (measured with 3.17.3 and 4.1.4).
  */
 
-/** A kind in one of its served versions. */
 export interface DeclaredKind extends ApiResource {
   singular: string;
 }

@@ -2,7 +2,6 @@ import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { apiGroup } from '../kubernetes/manifest';
 import type { WriteRefusal, WriteVerb } from './rehearsal';
 
-/** A write that Helm sends to the fence. */
 export interface FenceWrite {
   verb: WriteVerb;
   apiVersion: string;
@@ -12,7 +11,7 @@ export interface FenceWrite {
   /** Absent for a deletion of all objects, or if the body has no readable name (as Helm's own record). */
   name?: string;
   subresource?: string;
-  /** True for Helm's own record of a revision. */
+  /** The write is to Helm's own record of a revision. */
   isStorage: boolean;
   /** True if the object was created through this fence. */
   isMadeHere: boolean;

@@ -93,7 +93,6 @@ export function helmDeletions<Ref extends ObjectRef>(
     });
 }
 
-/** The origin of a Helm binary, as far as it is known. */
 export type HelmProvenance =
   | { from: 'release'; version: string; rules: HelmRules }
   /** The binary has the SHA-256 that the pipeline names. */

@@ -32,7 +32,7 @@ function isPartOfLine([start, end]: Range, text: string): boolean {
   const secret = text.slice(start, end);
   // A short secret counts if it is the whole value.
   if (secret.trim().length < shortestSecret) return isWholeValue;
-  // The same secret without its final line break is the one to keep whole.
+  // This secret is also found without its final line break, and that one is kept whole.
   if (/[\r\n]$/.test(secret) && !endsLine && text[end] !== ',') return false;
   return !(beginsLine && endsLine);
 }

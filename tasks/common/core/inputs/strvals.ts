@@ -1,6 +1,5 @@
 /** The grammars of Helm's `--set` (pkg/strvals/parser.go) and `--set-literal` (literal_parser.go), from 3.14 to 4.3. */
 
-/** A name, or an index into a list. */
 export type Segment = string | number;
 
 export type Scalar = string | boolean | null | bigint;

@@ -78,7 +78,6 @@ function parsed(json: string): unknown {
 const hands =
   /^(kubectl|oc|k9s|lens|openlens|freelens|headlamp|dashboard|rancher|helm|terraform|hashicorp|pulumi|ansible|node-fetch|axios|mozilla|curl|wget|python|openapi-generator|okhttp|java|postmanruntime|insomnia|go-http-client|unknown|before-first-apply)\b/i;
 
-/** Returns true if a manager is a person's tool, or Helm, or has no name. */
 export function isHand(manager: string): boolean {
   return manager === '' || hands.test(manager);
 }

@@ -21,7 +21,6 @@ export interface FollowQuery extends ListQuery {
   trim?(object: KubeObject): KubeObject;
 }
 
-/** One reading of all followed objects. */
 export interface FollowSnapshot {
   /** Keyed by `objectKey`. */
   objects: ReadonlyMap<string, KubeObject>;

@@ -216,7 +216,7 @@ function setters(live: KubeObject, { path, order }: Difference): FieldOwner[] {
   return order === 'items' ? [] : ownersOf(live, path);
 }
 
-/** The other fields of an object are counted. */
+/** Further fields are only counted. */
 const namedAtMost = 8;
 
 function wording(fields: readonly DriftedField[]): string {

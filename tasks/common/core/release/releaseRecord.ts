@@ -37,7 +37,6 @@ export function revisionOf(
   };
 }
 
-/** Returns the revision with a redacted description. */
 export function readableRevision(
   record: ReleaseRecord,
   stored: Parameters<typeof revisionOf>[1],
