@@ -43,7 +43,7 @@ describe('a Helm that deletes what it has just rolled back', () => {
     const wrapper = s.file('own-way', `#!/bin/sh\nexec "${helm}" --kubeconfig "${s.cluster.kubeconfig}" "$@"\n`);
     const planned = await plan(s, { helm: wrapper });
     assertEnd(planned, 'failed', 'InputInvalid');
-    assert.match(planned.log, /does not use the kubeconfig that it is given.*Nothing was changed/);
+    assert.match(planned.log, /does not use the kubeconfig in KUBECONFIG.*Nothing was changed/);
     assert.equal(await s.history(), '1 superseded, 2 deployed');
   });
 

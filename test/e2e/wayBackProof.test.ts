@@ -125,7 +125,7 @@ describe('the automatic rollback of a failed deploy', () => {
         assertOutcome(await s.deploy({ helm: wrapper, set: [...fake, 'text=one'] }), 'deployed');
         const end = await s.deploy({ helm: wrapper, set: [...broken, 'claim=true'], inputs: { timeout: '5m' } });
         assertOutcome(end, 'rolledBack');
-        assert.match(end.log, /could not be foreseen; .* does not use the kubeconfig that it is given/);
+        assert.match(end.log, /could not be foreseen; .* does not use the kubeconfig in KUBECONFIG/);
         assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
         assert.ok(await s.live(claim), end.log);
       },
