@@ -95,6 +95,21 @@ export const healing: readonly Case[] = [
     },
   },
   {
+    name: 'crashes until a workload is ready that crashes itself until something outside is there',
+    world: (random, simulation) => {
+      const [upAt, words, why] = [between(random, 1, 12), oneOf(random, waits), oneOf(random, hopelessWords)];
+      const dbRun = (_: number, time: number): Run => (time > upAt ? serves() : fails([words]));
+      const run = (_: number, time: number): Run =>
+        time > 0 && simulation().isReady('db', time) ? serves() : fails([why]);
+      return {
+        workloads: [
+          { name: 'web', run },
+          { name: 'db', run: dbRun },
+        ],
+      };
+    },
+  },
+  {
     name: 'crashes until something outside of the rollout is there, and says so',
     world: (random) => {
       const [upAt, words] = [between(random, 1, 30), oneOf(random, waits)];

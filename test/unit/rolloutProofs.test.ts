@@ -124,6 +124,10 @@ describe('proof: a container that ended twice in the same way', () => {
       'another workload was ready too late',
       { said: same, others: (second) => deployment('db', [runningPod(second > 1)]) },
     ],
+    [
+      'another workload keeps ending for a reason that is not known',
+      { said: same, others: (second) => deployment('db', [crashedPod({ ended: second, began: second })]) },
+    ],
     ['another pod of it is ready', { said: same, pods: [runningPod()] }],
     ['another pod of it is starting', { said: same, pods: [runningPod(false)] }],
     [

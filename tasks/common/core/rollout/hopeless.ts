@@ -3,7 +3,7 @@ import { sentence } from '../text/sentence';
 import { causes, rankOf, stepOf, waitingCodes } from './causes';
 import type { LogRequest } from './facts';
 import type { Finding } from './finding';
-import { beganAfterOthers, sightingKey } from './memory';
+import { beganAfter, othersUntil, sightingKey } from './memory';
 import type { Cause, RolloutMemory, Sighting, Reading } from './model';
 import { proofOf, type Judging } from './proofs';
 
@@ -64,7 +64,8 @@ function loopReadyAt(
   if (runs.ended < runs.needed) return undefined;
   if (!runs.mayWaitForOthers) return 0;
   const excuse = sighting.first + dependencySeconds * 1000;
-  return beganAfterOthers(reading.key, runs.last, sighting, memory) ? 0 : excuse;
+  const others = othersUntil(memory, 'startingAt', (key) => key !== reading.key);
+  return beganAfter(others, runs.last, sighting) ? 0 : excuse;
 }
 
 /** Kubernetes cuts events at 1024 characters and conditions at 32768. */

@@ -99,6 +99,8 @@ export function workloadMemories(
       const isStarting =
         !isCurrent && reading.settled === undefined && !reading.findings.some(({ runs }) => runs !== undefined);
       const startingAt = isStarting || known?.isStarting === true ? time : known?.startingAt;
+      const isUnready = !isCurrent && reading.settled === undefined;
+      const unreadyAt = isUnready || known?.isUnready === true ? time : known?.unreadyAt;
       const seenAt = known?.seenAt ?? (reading.followed.object === undefined ? undefined : time);
       const isJob = reading.followed.object?.kind === 'Job';
       const found = isJob ? reading.findings.flatMap((finding) => finding.logs) : [];
@@ -106,6 +108,7 @@ export function workloadMemories(
       const memory: WorkloadMemory = {
         ...(isCurrent ? { current: { since, restarts } } : {}),
         ...(startingAt === undefined ? {} : { startingAt, isStarting }),
+        ...(unreadyAt === undefined ? {} : { unreadyAt, isUnready }),
         ...(seenAt === undefined ? {} : { seenAt }),
         ...(logs === undefined ? {} : { logs }),
       };
@@ -127,19 +130,21 @@ function restartsOf(family: Family | undefined): number {
 /** The time until all nodes send traffic to a pod that has become ready. */
 const spreadMilliseconds = 5000;
 
-/** A run that began earlier may have missed its dependency. `ignored`: workloads that nothing can be waiting for. */
-export function beganAfterOthers(
-  key: string,
-  { seconds }: RunEnd,
-  { endedAt }: Sighting,
+/** A run that began earlier may have missed its dependency. `others`: the last time at which one was not done. */
+export function beganAfter(others: number, { seconds }: RunEnd, { endedAt }: Sighting): boolean {
+  return endedAt - seconds * 1000 > others + spreadMilliseconds;
+}
+
+/** The last time at which any other workload was starting, or was not done in any way. 0 if none was. */
+export function othersUntil(
   memory: RolloutMemory,
-  ignored?: ReadonlySet<string>,
-): boolean {
+  field: 'startingAt' | 'unreadyAt',
+  isOther: (key: string) => boolean,
+): number {
   let latest = 0;
-  for (const [other, { startingAt }] of Object.entries(memory.workloads)) {
-    if (other !== key && ignored?.has(other) !== true && startingAt !== undefined && startingAt > latest) {
-      latest = startingAt;
-    }
+  for (const [key, workload] of Object.entries(memory.workloads)) {
+    const time = workload[field] ?? 0;
+    if (time > latest && isOther(key)) latest = time;
   }
-  return endedAt - seconds * 1000 > latest + spreadMilliseconds;
+  return latest;
 }

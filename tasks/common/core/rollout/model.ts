@@ -104,6 +104,9 @@ export interface WorkloadMemory {
   /** Other workloads may have been waiting for it until then. */
   startingAt?: number;
   isStarting?: boolean;
+  /** The same, with a crash loop of its own. */
+  unreadyAt?: number;
+  isUnready?: boolean;
   seenAt?: number;
   /** They are kept because the Job controller deletes restarting pods when it gives up. */
   logs?: readonly LogRequest[];

@@ -3,7 +3,7 @@ import type { KubeObject } from '../kubernetes/object';
 import { at, listAt, textAt } from '../kubernetes/read';
 import { logKey, noFacts, type Facts, type Proof, type Question } from './facts';
 import type { Finding } from './finding';
-import { beganAfterOthers, sightingKey } from './memory';
+import { beganAfter, othersUntil, sightingKey } from './memory';
 import type { Reading, RolloutMemory, RolloutPolicy, Sighting } from './model';
 import { configProof, missingQuestion } from './configProof';
 import { nodesLost } from './lostNodes';
@@ -75,8 +75,7 @@ function missingProof(
 ): Proof | undefined {
   const lacking = new Set(readings.flatMap(({ key, findings }) => (findings.some(isMissing) ? [key] : [])));
   if ([...starting].some((key) => !lacking.has(key)) || sighting === undefined) return undefined;
-  const others = Object.entries(memory.workloads).filter(([key]) => !lacking.has(key));
-  const latest = Math.max(0, ...others.map(([, { startingAt = 0 }]) => startingAt));
+  const latest = othersUntil(memory, 'unreadyAt', (key) => !lacking.has(key));
   const waited = Math.max(0, latest - sighting.first) / 1000;
   return configProof(finding, podSpecOf(reading), facts, waited);
 }
@@ -115,7 +114,8 @@ function crashProof(
   const { runs } = finding;
   if (runs === undefined || runs.isRunning || sighting === undefined) return undefined;
   if (starting.size > 0 || !endedAlike(finding, sighting, facts) || !isAlone(reading, finding)) return undefined;
-  if (!beganAfterOthers(reading.key, runs.last, sighting, memory, looping)) return undefined;
+  const others = othersUntil(memory, 'unreadyAt', (key) => key !== reading.key && !looping.has(key));
+  if (!beganAfter(others, runs.last, sighting)) return undefined;
   return { grace: 0, why: 'Two runs in a row have ended in the same way, and nothing else is still starting.' };
 }
 
