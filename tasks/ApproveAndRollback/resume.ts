@@ -7,7 +7,7 @@ import { runTask } from '../common/adapters/agent/runTask';
 import type { Interruption } from '../common/core/lock/interruption';
 import { childrenVariable, planDigestVariable } from '../common/core/inputs/taskVariables';
 import { giveBackLock } from '../common/flows/lock/giveBackLock';
-import type { ToldRollback } from '../common/flows/rollback/plan/makePlan';
+import type { ReportedRollback } from '../common/flows/rollback/plan/makePlan';
 import { resumeRollback } from '../common/flows/rollback/approved/rollBackRelease';
 import { resumeWorkloads } from '../common/flows/rollback/approved/rollBackWorkloads';
 import { readRollbackRequest } from './inputs';
@@ -53,7 +53,7 @@ export function runResume(left: Interruption): void {
         });
         return nothingLeft;
       }
-      const { report, plan } = await withRollback<ToldRollback>(run, bounded, {
+      const { report, plan } = await withRollback<ReportedRollback>(run, bounded, {
         release: (start) => resumeRollback({ ...start, ...ended }),
         workloads: (start) => resumeWorkloads({ ...start, ...ended }),
       });

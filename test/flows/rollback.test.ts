@@ -6,7 +6,11 @@ import type { Cluster, RollbackHelm } from '../../tasks/common/core/ports';
 import type { FindingCode } from '../../tasks/common/core/rollbackPlan/model/findings';
 import { defaultPolicy, type RollbackPlan } from '../../tasks/common/core/rollbackPlan/model/types';
 import { plainWorkloadsLock, type RollbackTaskRequest } from '../../tasks/common/core/inputs/rollbackRequest';
-import { planForRelease, planForWorkloads, type ToldRollback } from '../../tasks/common/flows/rollback/plan/makePlan';
+import {
+  planForRelease,
+  planForWorkloads,
+  type ReportedRollback,
+} from '../../tasks/common/flows/rollback/plan/makePlan';
 import { resumeWorkloads, rollBackWorkloads } from '../../tasks/common/flows/rollback/approved/rollBackWorkloads';
 import { fakePlanStore, type StoredPlan } from '../support/fakes/fakePlanStore';
 import { kills, everyTime } from '../support/fakes/plays';
@@ -126,7 +130,7 @@ describe('a rollback over fakes of pods that are held back', function () {
   it('pods held by hand before the plan are refused; with allow they are released and the rollback is done', async () => {
     const on = await begin();
     await pause(on);
-    const refused = await on.run<ToldRollback>({ job: 'plan' }, (start) =>
+    const refused = await on.run<ReportedRollback>({ job: 'plan' }, (start) =>
       planForRelease(startOf(start, on.plans, {})),
     );
     assert.equal(refused.report?.report.outcome, 'refused');
@@ -227,7 +231,7 @@ describe('a Helm that writes during the rehearsal', function () {
 
   async function planned(tamper: (on: Scene) => void): Promise<Step> {
     const on = await begin();
-    return on.run<ToldRollback>({ job: 'plan' }, (start) => {
+    return on.run<ReportedRollback>({ job: 'plan' }, (start) => {
       const rollbackHelm: RollbackHelm = {
         ...start.rollbackHelm,
         async rehearse(...given) {
@@ -494,7 +498,7 @@ describe('a rollback of plain workloads over fakes', function () {
   }
 
   async function planPlain(on: Scene): Promise<string> {
-    const { report } = await on.run<ToldRollback>({ job: 'plan' }, (start) =>
+    const { report } = await on.run<ReportedRollback>({ job: 'plan' }, (start) =>
       planForWorkloads(startOf(start, on.plans, { request: { ...request, action: 'plan' } })),
     );
     assert.equal(report?.report.outcome, 'planned', report?.report.message);

@@ -12,7 +12,7 @@ import {
   subjectOf,
   type HealthReport,
 } from '../../tasks/common/core/report/healthReport';
-import type { Evidence, ReportedObject } from '../../tasks/common/core/report/report';
+import type { ReportedEvidence, ReportedObject } from '../../tasks/common/core/report/report';
 
 function object(name: string, more: Partial<ReportedObject> = {}): ReportedObject {
   return {
@@ -31,7 +31,7 @@ function object(name: string, more: Partial<ReportedObject> = {}): ReportedObjec
   };
 }
 
-function log(...lines: string[]): Evidence {
+function log(...lines: string[]): ReportedEvidence {
   return { object: 'Pod/web-1', kind: 'log', title: 'last lines of container main', lines };
 }
 

@@ -10,7 +10,7 @@ import {
   summaryOf,
   taskResults,
   type DeployReport,
-  type Evidence,
+  type ReportedEvidence,
   type Outcome,
   type ReportedObject,
 } from '../../tasks/common/core/report/report';
@@ -196,14 +196,19 @@ describe('the closing paragraph', () => {
   });
 
   it('gives the start, and only the most useful line of the failed object', () => {
-    const statement = (title: string, text: string): Evidence => ({
+    const statement = (title: string, text: string): ReportedEvidence => ({
       object: 'Pod/web-1',
       kind: 'containerState',
       title,
       lines: [text],
     });
-    const log = (...lines: string[]): Evidence => ({ object: 'Pod/web-1', kind: 'log', title: 'log of web', lines });
-    const lines = (evidence: Evidence[]): string[] =>
+    const log = (...lines: string[]): ReportedEvidence => ({
+      object: 'Pod/web-1',
+      kind: 'log',
+      title: 'log of web',
+      lines,
+    });
+    const lines = (evidence: ReportedEvidence[]): string[] =>
       closingOf(report({ objects: [reported()], evidence }))
         .split('\n')
         .slice(2, 4);
@@ -224,7 +229,9 @@ describe('the closing paragraph', () => {
     const message = 'pods "web-76b7cf9497-kjfxh" is forbidden: exceeded quota: small';
     const event =
       'FailedCreate: (combined from similar events): Error creating: pods "web-76b7cf9497-h4m7v" is forbidden: exceeded quota: small (4 times)';
-    const evidence: Evidence[] = [{ object: 'Deployment/web', kind: 'event', title: 'QuotaExceeded', lines: [event] }];
+    const evidence: ReportedEvidence[] = [
+      { object: 'Deployment/web', kind: 'event', title: 'QuotaExceeded', lines: [event] },
+    ];
     assert.doesNotMatch(closingOf(report({ message, evidence, objects: [] }), { afterIssue: true }), /h4m7v/);
   });
 

@@ -107,15 +107,15 @@ export interface Helm extends ReleaseHelm {
 export interface RollbackHelm {
   provenance(signal: AbortSignal): Promise<HelmProvenance>;
   /** Helm reads `records` instead of those in its storage. Nothing is changed. */
-  rehearse(target: RollbackTarget, records: readonly KubeObject[], signal: AbortSignal): Promise<Rehearsal>;
+  rehearse(target: HelmTarget, records: readonly KubeObject[], signal: AbortSignal): Promise<Rehearsal>;
   /** Runs Helm through the fence, and without signals. Once `lost` aborts, the fence refuses every write. */
   rollback(options: FencedRollback): Promise<{ result: HelmResult; fence: FenceRecord }>;
 }
 
-type RollbackTarget = Pick<Revision, 'revision' | 'applyMethod'>;
+type HelmTarget = Pick<Revision, 'revision' | 'applyMethod'>;
 
 export interface FencedRollback {
-  target: RollbackTarget;
+  target: HelmTarget;
   description: string;
   timeoutSeconds: number;
   endAfterSeconds: number;

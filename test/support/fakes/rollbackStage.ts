@@ -6,7 +6,7 @@ import type { DeployStart, ReleaseRollbackStart } from '../../../tasks/common/co
 import { defaultPolicy } from '../../../tasks/common/core/rollbackPlan/model/types';
 import type { RollbackTaskRequest } from '../../../tasks/common/core/inputs/rollbackRequest';
 import { approvalVariable, planDigestVariable } from '../../../tasks/common/core/inputs/taskVariables';
-import { planForRelease, type ToldRollback } from '../../../tasks/common/flows/rollback/plan/makePlan';
+import { planForRelease, type ReportedRollback } from '../../../tasks/common/flows/rollback/plan/makePlan';
 import { resumeRollback, rollBackRelease } from '../../../tasks/common/flows/rollback/approved/rollBackRelease';
 import { timelineRecords, type StageSpec, type TimelineRecordJson } from '../azureDevOps';
 import { sha256 } from '../rollbackScene';
@@ -92,10 +92,10 @@ export function startOf(
   };
 }
 
-export type Step = Ended<ToldRollback>;
+export type Step = Ended<ReportedRollback>;
 
 export async function plan(on: Scene, request: Partial<RollbackTaskRequest> = {}): Promise<string> {
-  const { report } = await on.run<ToldRollback>({ job: 'plan' }, (start) =>
+  const { report } = await on.run<ReportedRollback>({ job: 'plan' }, (start) =>
     planForRelease(startOf(start, on.plans, { request })),
   );
   assert.equal(report?.report.outcome, 'planned', report?.report.message);

@@ -31,7 +31,7 @@ export interface FenceGate {
   record(): FenceRecord;
 }
 
-interface Gate extends FenceRules {
+interface FenceState extends FenceRules {
   upstream: Upstream;
   made: Set<string>;
   requests: { reads: number; writes: number };
@@ -39,7 +39,7 @@ interface Gate extends FenceRules {
 }
 
 interface Passage {
-  gate: Gate;
+  state: FenceState;
   request: GatewayRequest;
   verb: WriteVerb;
   target: ApiTarget;
@@ -57,10 +57,10 @@ const metadataAccept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;
 const metadataListAccept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
 
 export function fenceGate(upstream: Upstream, rules: FenceRules): FenceGate {
-  const gate: Gate = { ...rules, upstream, made: new Set(), requests: { reads: 0, writes: 0 }, entries: [] };
+  const state: FenceState = { ...rules, upstream, made: new Set(), requests: { reads: 0, writes: 0 }, entries: [] };
   let arrived = 0;
-  const listed = (list: Gate['entries'][number]['list']): FencedWrite[] =>
-    gate.entries
+  const listed = (list: FenceState['entries'][number]['list']): FencedWrite[] =>
+    state.entries
       .filter((entry) => entry.list === list)
       .sort((one, other) => one.order - other.order)
       .map(({ write }) => write);
@@ -70,33 +70,33 @@ export function fenceGate(upstream: Upstream, rules: FenceRules): FenceGate {
       const order = arrived++;
       switch (asked.type) {
         case 'read':
-          gate.requests.reads += 1;
+          state.requests.reads += 1;
           return upstream.passRead(request);
         case 'write':
-          return write({ gate, request, verb: asked.verb, target: asked.target, order });
+          return write({ state, request, verb: asked.verb, target: asked.target, order });
         case 'deleteCollection':
-          return write({ gate, request, verb: 'delete', target: asked.target, order });
+          return write({ state, request, verb: 'delete', target: asked.target, order });
       }
     },
     record: () => ({
       forwarded: listed('forwarded'),
       heldBack: listed('heldBack'),
       refused: listed('refused'),
-      requests: { ...gate.requests },
+      requests: { ...state.requests },
     }),
   };
 }
 
 async function write(passage: Passage): Promise<Reply> {
-  const { gate, verb, target } = passage;
+  const { state, verb, target } = passage;
   const asked = fenceWrite(passage);
-  if (gate.lost?.aborted) {
-    return refuse(passage, `the lock of release ${gate.release} is no longer held by this run`);
+  if (state.lost?.aborted) {
+    return refuse(passage, `the lock of release ${state.release} is no longer held by this run`);
   }
-  if (verb === 'delete') return gate.policy.mayDelete(asked) ? forward(passage) : holdBack(passage);
-  if (gate.policy.mayWrite?.(asked) === false) return refuse(passage, notPlanned(target));
-  if (gate.policy.isLeft?.(asked) === true) return leave(passage, target.name);
-  return gate.policy.comparing === undefined ? forward(passage) : compared(passage, asked);
+  if (verb === 'delete') return state.policy.mayDelete(asked) ? forward(passage) : holdBack(passage);
+  if (state.policy.mayWrite?.(asked) === false) return refuse(passage, notPlanned(target));
+  if (state.policy.isLeft?.(asked) === true) return leave(passage, target.name);
+  return state.policy.comparing === undefined ? forward(passage) : compared(passage, asked);
 }
 
 function notPlanned(target: ApiTarget): string {
@@ -105,19 +105,19 @@ function notPlanned(target: ApiTarget): string {
 
 /** If the API server refuses the dry run, it refuses the forwarded write too. */
 async function compared(passage: Passage, asked: FenceWrite): Promise<Reply> {
-  const { policy } = passage.gate;
+  const { policy } = passage.state;
   if (asked.name !== undefined) return comparedNamed(passage, asked);
   // Helm sends its records as protobuf, so only the answer of the API server shows the name.
   const wouldBe = await dryRun(passage);
   if (wouldBe === undefined) return forward(passage);
   const { name } = wouldBe.metadata;
-  const named = { ...asked, name, isStorage: isStorage(passage.gate, passage.target, name) };
+  const named = { ...asked, name, isStorage: isStorage(passage.state, passage.target, name) };
   if (policy.mayWrite?.(named) === false) return refuse(passage, notPlanned({ ...passage.target, name }));
   return comparedNamed(passage, named);
 }
 
 async function comparedNamed(passage: Passage, asked: FenceWrite): Promise<Reply> {
-  const compare = passage.gate.policy.comparing?.(asked);
+  const compare = passage.state.policy.comparing?.(asked);
   if (compare === undefined) return forward(passage);
   const wouldBe = await dryRun(passage);
   const why = wouldBe === undefined ? undefined : compare(wouldBe);
@@ -135,9 +135,9 @@ async function dryRun(passage: Passage): Promise<KubeObject | undefined> {
 
 /** Answers with the live object, as if the write had changed nothing. */
 async function leave(passage: Passage, name: string | undefined): Promise<Reply> {
-  const { gate, request, target } = passage;
+  const { state, request, target } = passage;
   if (name === undefined) return forward(passage);
-  const answered = await gate.upstream.ask({
+  const answered = await state.upstream.ask({
     method: 'GET',
     path: `${collectionPath(target)}/${encodeURIComponent(name)}`,
     target,
@@ -148,7 +148,7 @@ async function leave(passage: Passage, name: string | undefined): Promise<Reply>
   return answered.status === 404 ? forward(passage) : answeredReply(answered);
 }
 
-function fenceWrite({ gate, request, verb, target }: Passage): FenceWrite {
+function fenceWrite({ state, request, verb, target }: Passage): FenceWrite {
   const { apiVersion, resource, namespace, subresource } = target;
   const name = target.name ?? sentName(request);
   return {
@@ -158,8 +158,8 @@ function fenceWrite({ gate, request, verb, target }: Passage): FenceWrite {
     ...(namespace === undefined ? {} : { namespace }),
     ...(name === undefined ? {} : { name }),
     ...(subresource === undefined ? {} : { subresource }),
-    isStorage: name !== undefined && isStorage(gate, target, name),
-    isMadeHere: name !== undefined && gate.made.has(objectPath(target, name)),
+    isStorage: name !== undefined && isStorage(state, target, name),
+    isMadeHere: name !== undefined && state.made.has(objectPath(target, name)),
     bodyDigest: bodyDigest(request),
     ...(isProtobuf(request) ? {} : { sent: jsonOf(request.body) }),
     client: request.client,
@@ -173,13 +173,13 @@ function objectPath(target: ApiTarget, name: string): string {
 
 /** Sends the client's request unchanged, except for the query. */
 function send(
-  { gate, request, verb, target }: Passage,
+  { state, request, verb, target }: Passage,
   query: URLSearchParams,
   retry: Parameters<Upstream['ask']>[0]['retry'],
 ): Promise<Answered> {
   const { method, pathname, headers, body, client } = request;
   const contentType = headers['content-type'];
-  return gate.upstream.ask({
+  return state.upstream.ask({
     method,
     path: pathAndQuery(pathname, query),
     target,
@@ -192,13 +192,13 @@ function send(
 }
 
 async function forward(passage: Passage): Promise<Reply> {
-  const { gate, request, target } = passage;
-  gate.requests.writes += 1;
+  const { state, request, target } = passage;
+  state.requests.writes += 1;
   // A repeated POST would answer that the object exists, and Helm would count that as a failure.
   const answered = await send(passage, request.query, request.method === 'POST' ? 'unsent' : 'idempotent');
   const answer = jsonOf(answered.body);
   const identity = identityOf(answer) ?? { name: target.name ?? sentName(request) };
-  if (answered.status === 201 && identity.name !== undefined) gate.made.add(objectPath(target, identity.name));
+  if (answered.status === 201 && identity.name !== undefined) state.made.add(objectPath(target, identity.name));
   await record(passage, 'forwarded', { ...identity, ...(isSuccess(answered) ? {} : { refusal: refusalOf(answered) }) });
   return answeredReply(answered);
 }
@@ -213,8 +213,8 @@ async function holdBack(passage: Passage): Promise<Reply> {
 }
 
 async function holdBackOne(passage: Passage, name: string): Promise<Reply> {
-  const { gate, request, target } = passage;
-  const answered = await gate.upstream.ask({
+  const { state, request, target } = passage;
+  const answered = await state.upstream.ask({
     method: 'GET',
     path: `${collectionPath(target)}/${encodeURIComponent(name)}`,
     target,
@@ -231,13 +231,13 @@ async function holdBackOne(passage: Passage, name: string): Promise<Reply> {
 }
 
 async function holdBackAll(passage: Passage): Promise<Reply> {
-  const { gate, request, target } = passage;
+  const { state, request, target } = passage;
   const query = new URLSearchParams();
   for (const name of ['labelSelector', 'fieldSelector']) {
     const value = request.query.get(name);
     if (value !== null) query.set(name, value);
   }
-  const answered = await gate.upstream.ask({
+  const answered = await state.upstream.ask({
     method: 'GET',
     path: pathAndQuery(request.pathname, query),
     target,
@@ -265,11 +265,11 @@ async function refuse(passage: Passage, why: string): Promise<Reply> {
 
 type Entry = Identity & { refusal?: WriteRefusal; isOfCollection?: true };
 
-async function record(passage: Passage, list: Gate['entries'][number]['list'], entry: Entry): Promise<void> {
-  const { gate, request, verb, target, order } = passage;
+async function record(passage: Passage, list: FenceState['entries'][number]['list'], entry: Entry): Promise<void> {
+  const { state, request, verb, target, order } = passage;
   const { apiVersion, resource, subresource } = target;
   const namespace = entry.namespace ?? target.namespace;
-  const kind = entry.kind ?? (await gate.upstream.kindOf(target));
+  const kind = entry.kind ?? (await state.upstream.kindOf(target));
   const write: FencedWrite = {
     verb,
     ref: { apiVersion, kind, name: entry.name ?? '', ...(namespace === undefined ? {} : { namespace }) },
@@ -280,7 +280,7 @@ async function record(passage: Passage, list: Gate['entries'][number]['list'], e
     ...(entry.refusal === undefined ? {} : { refusal: entry.refusal }),
     ...(entry.isOfCollection === undefined ? {} : { isOfCollection: true }),
   };
-  gate.entries.push({ order, list, write });
+  state.entries.push({ order, list, write });
 }
 
 /** Undefined for a Status and for anything that is not an object. */

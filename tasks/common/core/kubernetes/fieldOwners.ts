@@ -1,4 +1,4 @@
-import type { Path, Step } from './fieldPath';
+import type { Path, PathStep } from './fieldPath';
 import { isRecord, textOf } from './json';
 import { isSame } from './sameValue';
 import type { KubeObject } from './object';
@@ -54,7 +54,7 @@ function hold(fields: unknown, path: Path): 'field' | 'whole' | undefined {
   return Object.keys(fields).length === 0 ? 'whole' : undefined;
 }
 
-function child(fields: Readonly<Record<string, unknown>>, step: Step): unknown {
+function child(fields: Readonly<Record<string, unknown>>, step: PathStep): unknown {
   if (typeof step === 'string') return fields[`f:${step}`];
   if (typeof step === 'number') return fields[`i:${step}`];
   const key = Object.keys(fields).find((name) => name.startsWith('k:') && isKeyOf(name.slice(2), step.item));

@@ -6,16 +6,16 @@ import { at } from './read';
  */
 
 /** A field, an item of a list by its index, or an item with all its fields, of which `by` names those that form its key. */
-export type Step = string | number | { item: Readonly<Record<string, unknown>>; by: readonly string[] };
+export type PathStep = string | number | { item: Readonly<Record<string, unknown>>; by: readonly string[] };
 
-export type Path = readonly Step[];
+export type Path = readonly PathStep[];
 
 /** Returns `spec.template.spec.containers[name=web].image` or `metadata.labels["example.com/tier"]`. */
 export function pathText(path: Path): string {
   return path.map(stepText).join('').replace(/^\./, '');
 }
 
-function stepText(step: Step): string {
+function stepText(step: PathStep): string {
   if (typeof step === 'number') return `[${step}]`;
   if (typeof step === 'object') return `[${step.by.map((name) => `${name}=${String(step.item[name])}`).join(',')}]`;
   return /^[\w$-]+$/.test(step) ? `.${step}` : `[${JSON.stringify(step)}]`;

@@ -6,18 +6,13 @@ import { lastField, pathText } from '../kubernetes/fieldPath';
 import { isRecord } from '../kubernetes/json';
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { apiGroup, isSecret, objectName } from '../kubernetes/manifest';
-import { isUnowned, otherOwner } from './mergeBase';
+import { isUnowned, otherOwner, type ReleaseName } from './mergeBase';
 
 /*
  * Drift is the difference between the live objects and a dry run of a forced server-side apply of the declared objects.
  * The API server's defaults, units and list keys are on both sides of the comparison. Additions that nobody declared (a
  * sidecar, a field of another manager) are no drift, because no deploy would remove them.
  */
-
-export interface ReleaseName {
-  name: string;
-  namespace: string;
-}
 
 /** `declared` is from the manifest, `ref` is the place on the API server. */
 export interface DeclaredObject {

@@ -26,7 +26,7 @@ export function mayHoldData({ apiVersion, kind }: Pick<ObjectRef, 'apiVersion' |
   return dataKinds.has(`${apiGroup(apiVersion)}/${kind}`) || isCustomResource({ apiVersion });
 }
 
-interface ReleaseName {
+export interface ReleaseName {
   name: string;
   namespace: string;
 }

@@ -6,7 +6,7 @@ import { isRecord } from '../kubernetes/json';
 import { creation, type KubeObject, type ObjectMeta } from '../kubernetes/object';
 import { apiGroup, hookObject, isSecret, manifestKey, manifestObjects, wantedByManifest } from '../kubernetes/manifest';
 import type { Revision } from './release';
-import { otherOwner } from './mergeBase';
+import { otherOwner, type ReleaseName } from './mergeBase';
 import { isSame } from '../kubernetes/sameValue';
 import type { Rendering } from './unchanged';
 
@@ -19,8 +19,6 @@ import type { Rendering } from './unchanged';
  *   Helm creates before any object, or a run has seen its uid.
  * - A pre-existing object is restored. A Secret keeps it from before Helm runs until the end of the run.
  */
-
-type ReleaseName = Parameters<typeof otherOwner>[1];
 
 /** An object from before Helm ran, without its status. */
 export interface KeptObject {

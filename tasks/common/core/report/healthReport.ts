@@ -13,7 +13,7 @@ import {
   objectTable,
   proofOf,
   sinceSentence,
-  type Evidence,
+  type ReportedEvidence,
   type ReportedObject,
   type TaskResult,
 } from './report';
@@ -43,7 +43,7 @@ export interface HealthReport {
   startedAt: string;
   finishedAt: string;
   objects: readonly ReportedObject[];
-  evidence: readonly Evidence[];
+  evidence: readonly ReportedEvidence[];
 }
 
 export function subjectOf(report: HealthReport): string {
@@ -139,7 +139,7 @@ function sentenceCell(text: string): string {
   return cell(clipped(text, gateSentenceLimit));
 }
 
-function gateEvidence({ object, title, lines }: Evidence): string {
+function gateEvidence({ object, title, lines }: ReportedEvidence): string {
   const last = lines.flatMap(splitLines).slice(-gateEvidenceLines);
   return `${sentenceCell(object)}, ${sentenceCell(title)}:\n\n${codeBlock(last.map((line) => clipped(line, gateLineLimit)))}`;
 }

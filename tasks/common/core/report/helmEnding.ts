@@ -4,7 +4,7 @@ import { objectName } from '../kubernetes/manifest';
 import type { ObjectRef } from '../kubernetes/object';
 import type { RolloutVerdict, Cause } from '../rollout/model';
 import { type Ending, endingFor, sentence, endingOfCause } from './ending';
-import type { Evidence } from './report';
+import type { ReportedEvidence } from './report';
 
 /** Helm makes the objects of a chart in the order of its manifest, and stops at the first one that is refused. */
 export function firstMissing(declared: readonly ObjectRef[], verdict: RolloutVerdict | undefined): string {
@@ -39,7 +39,7 @@ export function endingOfHelm({ reason, message }: HelmFailure, failedWorkload: s
   return { ...ending, message: sentence(briefly(message)) };
 }
 
-export function helmEvidence({ reason, message }: HelmFailure, blamed: string): Evidence {
+export function helmEvidence({ reason, message }: HelmFailure, blamed: string): ReportedEvidence {
   return { object: blamed || 'Helm', kind: 'object', title: reason, lines: message.split('\n') };
 }
 

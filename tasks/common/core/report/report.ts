@@ -37,7 +37,7 @@ export interface ReportedLeftover {
 }
 
 /** What the cluster showed of a failing object before a rollback. */
-export interface Evidence {
+export interface ReportedEvidence {
   object: string;
   kind: 'condition' | 'containerState' | 'event' | 'object' | 'log';
   /** The cause, or the name of the log. */
@@ -76,7 +76,7 @@ export interface DeployReport {
   startedAt: string;
   finishedAt: string;
   objects: readonly ReportedObject[];
-  evidence: readonly Evidence[];
+  evidence: readonly ReportedEvidence[];
   leftovers: readonly ReportedLeftover[];
   /** What stands behind the Services of the release after a deploy that failed. */
   services?: readonly ServicePods[];

@@ -375,16 +375,16 @@ export const causes: Readonly<Record<CauseCode, CauseRule>> = {
   },
 };
 
-type Step = Pick<CauseRule, 'whoActs' | 'nextStep'>;
+type NextStep = Pick<CauseRule, 'whoActs' | 'nextStep'>;
 
-const oldPodInPlace: Step = {
+const oldPodInPlace: NextStep = {
   whoActs: 'application team',
   nextStep:
     'Let the old pod end before the new one starts: strategy Recreate, or maxUnavailable 1 in the rolling update.',
 };
 
 /** These replace the step of a cause for a `detail`. */
-export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, Step>>>>> = {
+export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, NextStep>>>>> = {
   ImageNotFound: {
     neverPulled: {
       whoActs: 'platform team',
@@ -464,7 +464,7 @@ export const steps: Readonly<Partial<Record<CauseCode, Readonly<Record<string, S
   },
 };
 
-export function stepOf(code: CauseCode, detail: string | undefined): Step {
+export function stepOf(code: CauseCode, detail: string | undefined): NextStep {
   const special = steps[code] ?? {};
   const { whoActs, nextStep } = causes[code];
   return (

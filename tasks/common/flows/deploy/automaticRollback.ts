@@ -11,12 +11,12 @@ import { stopIfCancelled, type ReleaseContext } from '../../core/releaseContext'
 import { baselineForRollback, type RolloutMemory } from '../../core/rollout/verdict';
 import { logLeftovers, planBase } from '../release/mergeBase';
 import { prune } from '../release/record';
-import type { Serving, Story } from '../release/story';
+import type { Serving, DeployProgress } from '../release/deployProgress';
 import type { EnginePolicy } from '../rollback/engine/policy';
 import { mayRepair } from '../rollback/engine/proof';
 import { runRollback, type RollbackEnd } from '../rollback/engine/runRollback';
 import { ifReadable, judgeNow, servingHealth } from '../rollout/moment';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 import { later } from '../steps/phase';
 import { leftAlone, untouchedConflicts, untouchedWords, type ConflictingObject } from './fieldConflicts';
 import { foresee } from './foreseen';
@@ -34,14 +34,14 @@ export interface RollbackOfDeploy {
 /** Rolls back a failed deploy. A rollback that would do harm is not begun. */
 export async function automaticRollback(
   context: ReleaseContext,
-  story: Story,
+  progress: DeployProgress,
   failed: RollbackOfDeploy,
 ): Promise<Ending> {
   const { request, clock } = context;
   const { target, beforeDeploy } = failed;
   const deadline = later(clock.now(), request.rollbackTimeoutSeconds);
-  story.phase = `Roll back to revision ${target.revision}`;
-  const history = await insist(context, () => context.storage.history());
+  progress.phase = `Roll back to revision ${target.revision}`;
+  const history = await withRetries(context, () => context.storage.history());
   const mark = firstMark(history.filter(({ revision }) => revision > target.revision));
   if (mark !== undefined) return notRolledBack(context, failed, irreversible(context, mark));
   stopIfCancelled(context.signal);
@@ -52,7 +52,7 @@ export async function automaticRollback(
   });
   const untouched = await untouchedConflicts(context, history, target);
   const untouchedKeys = new Set(untouched.map(({ ref }) => objectKey(ref)));
-  const isRestored = story.revisionBefore === target.revision;
+  const isRestored = progress.revisionBefore === target.revision;
   const [now, { plan, refusals }] = await Promise.all([
     ifReadable(context, () => judgeNow(context, target.manifest)),
     foresee(context, { history, target, base, untouched: untouchedKeys }),
@@ -60,11 +60,11 @@ export async function automaticRollback(
   if (refusals.length > 0) return notRolledBack(context, failed, refused(context, target, refusals));
   const fence = untouched.length === 0 ? undefined : await leftAlone(context.cluster, untouched);
   stopIfCancelled(context.signal);
-  const { serving } = story;
+  const { serving } = progress;
   const end = await runRollback(
     context,
-    story,
-    policyOf(context, story, { fence, isForeseen: plan !== undefined, untouched }),
+    progress,
+    policyOf(context, progress, { fence, isForeseen: plan !== undefined, untouched }),
     {
       target,
       deadline,
@@ -75,8 +75,8 @@ export async function automaticRollback(
       kept: plan?.objects.filter(({ fate }) => fate !== 'deleted') ?? [],
     },
   );
-  story.serving = servingAfter(end, serving);
-  return endingOf(context, story, { ...failed, untouched }, end);
+  progress.serving = servingAfter(end, serving);
+  return endingOf(context, progress, { ...failed, untouched }, end);
 }
 
 interface Untouched {
@@ -86,7 +86,7 @@ interface Untouched {
 /** The proof guards the objects, and a field that is not as declared is no reason to leave the failed revision. */
 function policyOf(
   { agent }: ReleaseContext,
-  story: Story,
+  progress: DeployProgress,
   { untouched, ...how }: Untouched & Pick<EnginePolicy, 'fence' | 'isForeseen'>,
 ): EnginePolicy {
   const keys = new Set(untouched.map(({ ref }) => objectKey(ref)));
@@ -101,13 +101,13 @@ function policyOf(
     trapped: [],
     restored: new Set(),
     onBegun: (given) => {
-      story.serving = null;
+      progress.serving = null;
       logLeftovers(agent, given?.leftovers ?? []);
-      story.leftovers.push(...(given?.leftovers ?? []));
+      progress.leftovers.push(...(given?.leftovers ?? []));
       if (untouched.length > 0) agent.log(untouchedWords(untouched));
     },
     onMade: ({ revision }) => {
-      story.serving = { revision, health: 'unknown' };
+      progress.serving = { revision, health: 'unknown' };
     },
   };
 }
@@ -131,7 +131,7 @@ function servingAfter(ended: RollbackEnd, before: Serving | null): Serving | nul
 
 async function endingOf(
   context: ReleaseContext,
-  story: Story,
+  progress: DeployProgress,
   failed: RollbackOfDeploy & Untouched,
   ended: RollbackEnd,
 ): Promise<Ending> {
@@ -154,7 +154,7 @@ async function endingOf(
       `The rollback to revision ${target} was done (revision ${made.revision}), but not followed to its end.`,
     );
   }
-  story.objects = reportedObjects(rollout.verdict);
+  progress.objects = reportedObjects(rollout.verdict);
   return rollbackFailed(context, failed, blaming(endingOfRollout(rollout.verdict)));
 }
 

@@ -15,7 +15,7 @@ import { notJudgedLines, type DeployReport } from '../../core/report/report';
 import { announceWork, endWork, contextUnder } from '../release/change';
 import { settleDroppedData } from './droppedData';
 import { foreseenConflicts } from './fieldConflicts';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 import { withLease } from '../lock/lease';
 import { askHelm, readRelease, type AskedHelm, type ReleaseSnapshot } from './readRelease';
 import { later } from '../steps/phase';
@@ -25,7 +25,7 @@ import { takesBack } from '../../core/lock/work';
 import { followRollout, rolloutPolicy, type RolloutEnd } from '../rollout/rollout';
 import { makeNamespace, needsNamespace } from './ownNamespace';
 import { isPending } from '../release/recover';
-import { newStory, reportOf, servingIn, type Story } from '../release/story';
+import { newDeployProgress, reportOf, servingIn, type DeployProgress } from '../release/deployProgress';
 import { readServices, servingAtEnd } from './servingAtEnd';
 import { unchanged } from './unchanged';
 import { upgrade } from './upgrade';
@@ -41,27 +41,27 @@ import { logReusedValues, logOutlook, logFieldWarnings } from './outlook';
  * timeout + rollbackTimeout, plus the time to read the evidence.
  */
 export async function deploy(start: DeployStart): Promise<DeployReport> {
-  const story = newStory(start.clock.now());
+  const progress = newDeployProgress(start.clock.now());
   start.request.warnings.forEach((warning) => { start.agent.warning(warning); }); // prettier-ignore
-  const stopLogging = logWhenCancelled(start, story);
+  const stopLogging = logWhenCancelled(start, progress);
   // The chart is rendered while the lock is being acquired.
   const asked = askHelm(start);
   const askedMs = start.clock.monotonicMs();
   const ending = await withLease(start, (lease) => {
     // Another run may since have changed objects that a template looks up.
     const isOld = start.clock.monotonicMs() - askedMs > freshMs;
-    return underLease(start, story, lease, isOld ? askHelm(start) : asked);
-  }).catch((thrown: unknown) => endingOfError(thrown, story.found, start.signal));
+    return underLease(start, progress, lease, isOld ? askHelm(start) : asked);
+  }).catch((thrown: unknown) => endingOfError(thrown, progress.found, start.signal));
   stopLogging();
-  if (!story.hasBegun) endWork(start.agent);
-  return reportOf(start, story, ending);
+  if (!progress.hasBegun) endWork(start.agent);
+  return reportOf(start, progress, ending);
 }
 
 /** A lock that is free is acquired in less time than this. */
 const freshMs = 1500;
 
 /** A cancelled step has only seconds. It logs at once what it was doing, and what recovers the release. */
-function logWhenCancelled({ agent, namespace, request, signal }: DeployStart, story: Story): () => void {
+function logWhenCancelled({ agent, namespace, request, signal }: DeployStart, progress: DeployProgress): () => void {
   const next =
     request.onInterrupted === 'keep'
       ? 'the post-job step marks it failed (onInterrupted: keep)'
@@ -70,7 +70,7 @@ function logWhenCancelled({ agent, namespace, request, signal }: DeployStart, st
     agent.log(
       `${String(signal.reason)} reached the deploy of release ${request.releaseName} in namespace ${namespace}.`,
     );
-    agent.log(`The step was at: ${story.phase}. It begins nothing more, and tells Helm to stop.`);
+    agent.log(`The step was at: ${progress.phase}. It begins nothing more, and tells Helm to stop.`);
     agent.log(`If the release is half done, ${next}. Without a post-job step, the next run recovers it.`);
   };
   signal.addEventListener('abort', log, { once: true });
@@ -79,15 +79,20 @@ function logWhenCancelled({ agent, namespace, request, signal }: DeployStart, st
   };
 }
 
-async function underLease(start: DeployStart, story: Story, lease: Lease, asked: AskedHelm): Promise<Ending> {
+async function underLease(
+  start: DeployStart,
+  progress: DeployProgress,
+  lease: Lease,
+  asked: AskedHelm,
+): Promise<Ending> {
   const context: DeployContext = contextUnder(start, lease);
-  const ending = await deployChart(context, story, asked).catch((thrown: unknown) =>
-    endingOfError(thrown, story.found, start.signal),
+  const ending = await deployChart(context, progress, asked).catch((thrown: unknown) =>
+    endingOfError(thrown, progress.found, start.signal),
   );
   if (lease.lost.aborted && !start.signal.aborted) return lostEnding(ending);
   await settleWork(context, ending);
-  await servingAtEnd(context, story);
-  if (ending.outcome === 'failed' || ending.outcome === 'rolledBack') await readServices(context, story);
+  await servingAtEnd(context, progress);
+  if (ending.outcome === 'failed' || ending.outcome === 'rolledBack') await readServices(context, progress);
   return ending;
 }
 
@@ -121,30 +126,30 @@ function endingOfError(thrown: unknown, found: Ending | undefined, signal: Abort
   return endingFor(outcome, error.reason, error.message, String(error.facts['object'] ?? ''));
 }
 
-async function deployChart(context: DeployContext, story: Story, asked: AskedHelm): Promise<Ending> {
+async function deployChart(context: DeployContext, progress: DeployProgress, asked: AskedHelm): Promise<Ending> {
   const deadline = later(context.clock.now(), context.request.timeoutSeconds);
-  const seen = await readTwice(context, story, asked);
-  story.helmVersion = seen.capabilities.version;
+  const seen = await readTwice(context, progress, asked);
+  progress.helmVersion = seen.capabilities.version;
   stopIfCancelled(context.signal);
   logReusedValues(context, seen);
-  const same = await inPhase(context, story, 'Compare with what serves', () => unchanged(context, seen));
+  const same = await inPhase(context, progress, 'Compare with what serves', () => unchanged(context, seen));
   if (same !== undefined) {
     const serving = seen.history.at(-1);
-    if (serving !== undefined) await settleDroppedData(context, story, seen.history, serving);
+    if (serving !== undefined) await settleDroppedData(context, progress, seen.history, serving);
     return same;
   }
   const conflicting = await foreseenConflicts(context, seen);
   if (conflicting !== undefined) return conflicting;
   logOutlook(context, seen);
   await findPreexisting(context, seen);
-  const upgraded = await inPhase(context, story, 'Run helm upgrade --install', () =>
-    upgrade(context, story, seen, deadline),
+  const upgraded = await inPhase(context, progress, 'Run helm upgrade --install', () =>
+    upgrade(context, progress, seen, deadline),
   );
   logFieldWarnings(context, seen, upgraded);
-  const ending = await judgeUpgrade({ context, story, seen, upgraded }, deadline);
+  const ending = await judgeUpgrade({ context, progress, seen, upgraded }, deadline);
   // A cancelled deploy is left to the post-job phase, which repairs it.
   if (ending.outcome !== 'cancelled') {
-    await settlePreexisting(context, takesBack(story.lastWork) || upgraded.changedNothing);
+    await settlePreexisting(context, takesBack(progress.lastWork) || upgraded.changedNothing);
   }
   return ending;
 }
@@ -153,21 +158,21 @@ async function deployChart(context: DeployContext, story: Story, asked: AskedHel
  * Reads the release and the chart, and reads both again if this made a change: a namespace for the lock was made, or a
  * dead first install was removed.
  */
-async function readTwice(context: DeployContext, story: Story, asked: AskedHelm): Promise<ReleaseSnapshot> {
+async function readTwice(context: DeployContext, progress: DeployProgress, asked: AskedHelm): Promise<ReleaseSnapshot> {
   const { agent, lease, namespace, process, request } = context;
   const read = (answers: AskedHelm, title = 'Read the release and the chart'): Promise<ReleaseSnapshot> =>
-    inPhase(context, story, title, () =>
+    inPhase(context, progress, title, () =>
       readRelease(context, answers, {
         onHistory: (history) => {
-          story.serving = servingIn(history);
-          story.revisionBefore = story.serving?.revision ?? null;
+          progress.serving = servingIn(history);
+          progress.revisionBefore = progress.serving?.revision ?? null;
         },
         onServing: (serving) => {
-          story.serving = serving;
+          progress.serving = serving;
         },
         // From here on, this run and its post-job phase have to repair the release.
         onDied: ({ revision }) => {
-          story.hasBegun = true;
+          progress.hasBegun = true;
           announceWork(agent, { release: request.releaseName, namespace, revision, action: 'upgrade', process });
         },
       }),
@@ -175,7 +180,7 @@ async function readTwice(context: DeployContext, story: Story, asked: AskedHelm)
   const readAgain = (): Promise<ReleaseSnapshot> => read(askHelm(context), 'Read the release and the chart again');
   const seen = await read(asked);
   const isLeftWork = lease.previous?.work !== undefined && seen.state.state === 'failed';
-  story.recovered = seen.died !== undefined || isLeftWork;
+  progress.recovered = seen.died !== undefined || isLeftWork;
   if (needsNamespace(context, seen)) {
     await makeNamespace(context, seen);
     if (lease.state === 'later') await lease.acquireNow();
@@ -183,8 +188,8 @@ async function readTwice(context: DeployContext, story: Story, asked: AskedHelm)
   }
   const { died } = seen;
   if (died === undefined || !isDeadInstall(died, seen.history) || !request.recreateFailedInstall) return seen;
-  const problem = await inPhase(context, story, 'Remove the first install that died', () =>
-    removeRelease(context, story, died),
+  const problem = await inPhase(context, progress, 'Remove the first install that died', () =>
+    removeRelease(context, progress, died),
   );
   if (problem !== undefined) throw problem;
   return { ...(await readAgain()), died };
@@ -192,7 +197,7 @@ async function readTwice(context: DeployContext, story: Story, asked: AskedHelm)
 
 /** Judges the result of Helm's run, and follows the rollout if it is still open. */
 async function judgeUpgrade(failing: FailedDeploy, deadline: Date): Promise<Ending> {
-  const { context, story, seen, upgraded } = failing;
+  const { context, progress, seen, upgraded } = failing;
   const { result, revision, followed } = upgraded;
   if (!result.ok) await upgraded.logs?.end(0);
   if (followed !== undefined) return unhealthy(failing, followed);
@@ -204,30 +209,30 @@ async function judgeUpgrade(failing: FailedDeploy, deadline: Date): Promise<Endi
   } catch (thrown) {
     return unfollowed(failing, revision, thrown);
   }
-  story.objects = reportedObjects(rollout.verdict);
-  if (rollout.end === 'healthy') return succeed(context, story, seen.history, revision);
+  progress.objects = reportedObjects(rollout.verdict);
+  if (rollout.end === 'healthy') return succeed(context, progress, seen.history, revision);
   return rollout.end === 'cancelled' ? cancelled(context, upgraded) : unhealthy(failing, rollout);
 }
 
 async function followUpgrade(
-  { context, story, seen, upgraded }: FailedDeploy,
+  { context, progress, seen, upgraded }: FailedDeploy,
   { manifest, revision }: Revision,
   deadline: Date,
 ): Promise<RolloutEnd> {
   const objects = await wantedObjects(context.cluster, manifest, context.namespace);
-  return inPhase(context, story, `Follow revision ${revision}`, () =>
+  return inPhase(context, progress, `Follow revision ${revision}`, () =>
     followRollout(context, objects, {
       policy: rolloutPolicy(context, deadline, true),
       memory: seen.baseline,
       earlier: seen.history,
-      said: upgraded.said,
+      logged: upgraded.logged,
       ...(upgraded.logs && { logs: upgraded.logs }),
     }),
   );
 }
 
-function unhealthy(failing: FailedDeploy, { heard, verdict }: RolloutEnd): Promise<Ending> {
-  return fail({ ...failing, heard }, endingOfRollout(verdict), verdict);
+function unhealthy(failing: FailedDeploy, { lastLines: lastLines, verdict }: RolloutEnd): Promise<Ending> {
+  return fail({ ...failing, lastLines: lastLines }, endingOfRollout(verdict), verdict);
 }
 
 /** A revision that was not seen healthy is not deployed well, whatever prevented the check. */
@@ -240,15 +245,15 @@ async function unfollowed(failing: FailedDeploy, revision: Revision, thrown: unk
 
 async function succeed(
   context: DeployContext,
-  story: Story,
+  progress: DeployProgress,
   history: readonly Revision[],
   revision: Revision,
 ): Promise<Ending> {
-  story.serving = { revision: revision.revision, health: 'healthy' };
-  await insist(context, () => verify(context.storage, revision, context.run));
-  const broken = story.objects.filter((object) => object.isPreexisting);
-  const blind = notJudgedLines(story.objects);
-  const ready = story.objects.length - broken.length - blind.length;
+  progress.serving = { revision: revision.revision, health: 'healthy' };
+  await withRetries(context, () => verify(context.storage, revision, context.run));
+  const broken = progress.objects.filter((object) => object.isPreexisting);
+  const blind = notJudgedLines(progress.objects);
+  const ready = progress.objects.length - broken.length - blind.length;
   const what = ready === 1 ? 'One object' : `All ${ready} ${blind.length > 0 ? 'other ' : ''}objects`;
   for (const line of blind) context.agent.log(line);
   if (ready > 0 || blind.length === 0) {
@@ -257,7 +262,7 @@ async function succeed(
   for (const object of broken) {
     context.agent.log(`${objectName(object)} was broken before this deploy and still is: ${object.message}`);
   }
-  await settleDroppedData(context, story, history, revision);
+  await settleDroppedData(context, progress, history, revision);
   await prune(context);
-  return story.recovered ? { ...wellEnded, outcome: 'recovered' } : wellEnded;
+  return progress.recovered ? { ...wellEnded, outcome: 'recovered' } : wellEnded;
 }

@@ -15,9 +15,9 @@ import type { Revision } from '../../core/release/release';
 import { instancesQuery } from '../../core/rollbackPlan/model/definitions';
 import { stopIfCancelled, type DeployContext } from '../../core/releaseContext';
 import { giveRecord, type GivenBase } from '../release/mergeBase';
-import type { Story } from '../release/story';
+import type { DeployProgress } from '../release/deployProgress';
 import { liveRef } from '../release/wantedObjects';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 
 interface LiveData extends DroppedData {
   ref: ObjectRef;
@@ -30,7 +30,7 @@ async function liveData(context: DeployContext, history: readonly Revision[], wa
   const release = { name: request.releaseName, namespace };
   const found = droppedData(history, wanted, namespace).map(async (dropped): Promise<LiveData[]> => {
     const ref = await liveRef(cluster, dropped.object, namespace);
-    const live = ref && (await insist(context, () => cluster.get(ref)));
+    const live = ref && (await withRetries(context, () => cluster.get(ref)));
     return ref !== undefined && live !== undefined && isForUsToDelete(dropped, live, release)
       ? [{ ...dropped, ref, live }]
       : [];
@@ -71,7 +71,7 @@ export async function holdDataBack(
  */
 export async function settleDroppedData(
   context: DeployContext,
-  story: Pick<Story, 'leftovers'>,
+  progress: Pick<DeployProgress, 'leftovers'>,
   history: readonly Revision[],
   serving: Revision,
 ): Promise<void> {
@@ -83,8 +83,8 @@ export async function settleDroppedData(
     const { kind, name } = data.ref;
     const keptBecause = (await keptFor(context, data)) ?? (await deleted(context, data));
     if (keptBecause === '') context.agent.log(`${kind}/${name} is no longer declared, and was deleted.`);
-    const others = story.leftovers.filter((left) => objectName(left) !== objectName(data.ref));
-    story.leftovers.splice(0, Infinity, ...others, { kind, name, keptBecause });
+    const others = progress.leftovers.filter((left) => objectName(left) !== objectName(data.ref));
+    progress.leftovers.splice(0, Infinity, ...others, { kind, name, keptBecause });
   }
 }
 

@@ -8,10 +8,10 @@ import type { RolloutVerdict, Cause } from '../../core/rollout/model';
 import { causesOf } from '../../core/rollout/verdict';
 import { unhealthyDescription, markUnhealthy, prune, cancelledDescription } from '../release/record';
 import { removeHooks } from '../release/recover';
-import type { Story } from '../release/story';
-import { collectEvidence, sayEvidence } from '../rollout/evidence';
+import type { DeployProgress } from '../release/deployProgress';
+import { collectEvidence, logEvidence } from '../rollout/evidence';
 import type { PodLogs } from '../rollout/podLogs';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 import { automaticRollback } from './automaticRollback';
 import type { ReleaseSnapshot } from './readRelease';
 import { uninstall, cancelledWith } from './uninstall';
@@ -19,22 +19,22 @@ import type { Upgraded } from './upgrade';
 
 export async function inPhase<T>(
   context: DeployContext,
-  story: Story,
+  progress: DeployProgress,
   title: string,
   act: () => Promise<T>,
 ): Promise<T> {
-  story.phase = title;
+  progress.phase = title;
   return group(context, title, act);
 }
 
 /** A deploy whose Helm has run, and that may have failed. */
 export interface FailedDeploy {
   context: DeployContext;
-  story: Story;
+  progress: DeployProgress;
   seen: ReleaseSnapshot;
   upgraded: Upgraded;
   /** Returns the last lines of Jobs' containers whose pods may be gone. */
-  heard?: PodLogs['heard'];
+  lastLines?: PodLogs['lastLines'];
   /** The ending repeats Helm's own message. */
   isHelmsMessage?: boolean;
 }
@@ -48,7 +48,7 @@ export async function endHooks(context: DeployContext, { hooks, revision }: Upgr
   if (hopeless === undefined || revision === undefined) return;
   await removeHooks(context, revision, { ref: hopeless.ref, hasEnded: endedHooks.has(hopeless.cause.code) });
   const description = unhealthyDescription(ending);
-  await insist(context, () => context.storage.update(revision.revision, { description }));
+  await withRetries(context, () => context.storage.update(revision.revision, { description }));
 }
 
 /**
@@ -64,14 +64,14 @@ export async function fail(
   verdict: RolloutVerdict | undefined,
   hooks: readonly Cause[] = [],
 ): Promise<Ending> {
-  const { context, story, seen, upgraded } = failing;
+  const { context, progress, seen, upgraded } = failing;
   const { agent, request } = context;
   const { revision } = upgraded;
-  story.found = ending;
-  story.objects = verdict === undefined ? [] : reportedObjects(verdict);
+  progress.found = ending;
+  progress.objects = verdict === undefined ? [] : reportedObjects(verdict);
   await explain(failing, ending, [...hooks, ...(verdict === undefined ? [] : causesOf(verdict))]);
   if (revision === undefined) return ending;
-  story.serving = { revision: revision.revision, health: 'unhealthy' };
+  progress.serving = { revision: revision.revision, health: 'unhealthy' };
   await markUnhealthy(context, revision, ending);
   await endHooks(context, upgraded, ending);
   if (context.signal.aborted) return cancelled(context, upgraded);
@@ -82,30 +82,30 @@ export async function fail(
   }
   if (seen.target !== undefined) {
     const failed = { ending, target: seen.target.revision, beforeDeploy: seen.baseline };
-    return automaticRollback(context, story, failed);
+    return automaticRollback(context, progress, failed);
   }
   if (sinceUninstall(seen.history).some((old) => old.status !== 'failed')) {
     const message = `${sentence(ending.message)} No revision was verified or deployed before, so there is no earlier revision to roll back to.`;
     return { ...ending, message };
   }
-  return inPhase(context, story, 'Uninstall the failed first install', () =>
-    uninstall(context, story, revision, ending),
+  return inPhase(context, progress, 'Uninstall the failed first install', () =>
+    uninstall(context, progress, revision, ending),
   );
 }
 
 /** Shows the evidence of the ending. Helm's own words are already in the log, right above. */
 export async function explain(failing: FailedDeploy, ending: Ending, causes: readonly Cause[]): Promise<void> {
-  const { context, story, upgraded, heard, isHelmsMessage = false } = failing;
+  const { context, progress, upgraded, lastLines: lastLines, isHelmsMessage = false } = failing;
   await group(context, 'Why it failed', async () => {
     if (!isHelmsMessage) context.agent.log(`${blaming(ending)} (${ending.reason})`);
     // A cancelled step has only seconds, and the log above already shows the state.
     if (context.signal.aborted) return;
     const evidence = await collectEvidence(context, causes, (namespace, pod, container) => {
-      const ofHooks = upgraded.hooks?.heard(namespace, pod, container) ?? [];
-      return ofHooks.length > 0 ? ofHooks : (heard?.(namespace, pod, container) ?? []);
+      const ofHooks = upgraded.hooks?.lastLines(namespace, pod, container) ?? [];
+      return ofHooks.length > 0 ? ofHooks : (lastLines?.(namespace, pod, container) ?? []);
     });
-    sayEvidence(context, evidence);
-    story.evidence.push(...evidence);
+    logEvidence(context, evidence);
+    progress.evidence.push(...evidence);
   });
 }
 
@@ -115,7 +115,7 @@ export async function cancelled(context: DeployContext, upgraded: Upgraded): Pro
   if (revision === undefined) return cancelledWith('Helm had not changed anything yet.');
   if (revision.status !== 'failed') {
     const change = { status: 'failed', description: cancelledDescription } as const;
-    await insist(context, () => context.storage.update(revision.revision, change));
+    await withRetries(context, () => context.storage.update(revision.revision, change));
   }
   const state = upgraded.changedNothing ? 'nothing of the release was changed' : 'its objects may be half way';
   return cancelledWith(

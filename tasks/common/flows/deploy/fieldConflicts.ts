@@ -1,4 +1,4 @@
-import { asHelmSends, type DriftedField, type ReleaseName } from '../../core/release/drift';
+import { asHelmSends, type DriftedField } from '../../core/release/drift';
 import { endingFor, type Ending } from '../../core/report/ending';
 import { asTaskError, TaskError } from '../../core/failure';
 import {
@@ -19,6 +19,7 @@ import { liveState } from '../release/drift';
 import { inTurns } from '../steps/inTurns';
 import type { ReleaseSnapshot } from './readRelease';
 import { liveRef } from '../release/wantedObjects';
+import type { ReleaseName } from '../../core/release/mergeBase';
 
 /** An object with fields that others have set to values that differ from its manifest. */
 export interface ConflictingObject {

@@ -34,7 +34,7 @@ export async function helmFailed(failing: FailedDeploy): Promise<Ending> {
   const judged = await judgeFailure(failing, revision, failure);
   const { ending, hooks, verdict } = judged;
   // The evidence of the hook says more than Helm, which only waited for the hook.
-  if (hooks.length === 0) failing.story.evidence.push(helmEvidence(failure, ending.failedWorkload));
+  if (hooks.length === 0) failing.progress.evidence.push(helmEvidence(failure, ending.failedWorkload));
   const repeating: FailedDeploy = { ...failing, isHelmsMessage: ending.reason === failure.reason };
   if (judged.isUnchanged) return nothingChanged(repeating, revision, ending, hooks);
   // Where Helm gave up its wait, the object that it waited for says more than Helm.
@@ -58,20 +58,20 @@ interface JudgedFailure {
 }
 
 async function judgeFailure(failing: FailedDeploy, revision: Revision, failure: HelmFailure): Promise<JudgedFailure> {
-  const { story, seen, upgraded } = failing;
+  const { progress, seen, upgraded } = failing;
   const declared = declaredIn(seen.rendering);
   const named = blamedObject(failure, declared);
   const hook = blamedHook(revision.hooks);
   const hooks = (hook && (await upgraded.hooks?.causesOf(hook))) ?? [];
   const hopeless = upgraded.hooks?.hopeless;
   const hooked = hookEnding({ failure: upgraded.result.failure, hopeless, hook, cause: hooks[0] });
-  story.found = hooked ?? endingOfHelm(failure, named);
+  progress.found = hooked ?? endingOfHelm(failure, named);
   const isUnchanged = upgraded.changedNothing && seen.history.length > 0;
   const isApplied = hook !== undefined || failure.reason === 'TimedOut';
   const verdict = isUnchanged ? undefined : await verdictAfterHelm(failing, revision, isApplied);
   const isMissing = named === '' && isCreation(failure, isInstall(seen));
   const ending = hooked ?? endingOfHelm(failure, isMissing ? firstMissing(declared, verdict) : named);
-  story.found = ending;
+  progress.found = ending;
   return { ending, hook, hooks, isUnchanged, isApplied, verdict };
 }
 

@@ -26,10 +26,10 @@ import { checkAccess } from './checkAccess';
 import { wasBegun } from '../../core/lock/lease';
 import { cancelledDescription, verify } from '../release/record';
 import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../../core/releaseContext';
-import { bury, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from '../release/recover';
-import { insist } from '../steps/insist';
+import { markDead, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from '../release/recover';
+import { withRetries } from '../steps/withRetries';
 import { leftObjects, putBackLeft } from '../release/preexisting';
-import type { Serving } from '../release/story';
+import type { Serving } from '../release/deployProgress';
 import { renewRecords } from '../release/servedVersions';
 import type { HelmCapabilities } from '../../core/helm/provenance';
 import type { Rendering } from '../../core/release/unchanged';
@@ -245,8 +245,8 @@ function isUnjudged({ lease }: DeployContext, last: Revision): boolean {
 async function failUnjudged(context: DeployContext, { revision }: Revision): Promise<History> {
   context.agent.log(`Revision ${revision} was left by a run that is gone before it was healthy. It is marked failed.`);
   const change = { status: 'failed', description: cancelledDescription } as const;
-  await insist(context, () => context.storage.update(revision, change));
-  return insist(context, () => context.storage.history());
+  await withRetries(context, () => context.storage.update(revision, change));
+  return withRetries(context, () => context.storage.history());
 }
 
 /** Marks a pending revision failed if its run is gone. Throws if its run may be alive. */
@@ -260,7 +260,7 @@ async function recoverPending(
   const owner = await ownerOf(context, state.last, context.request.assumeAbandonedAfterSeconds);
   if (!owner.isGone) throw pendingRefusal(state.last, owner.why);
   onDied(state.last);
-  await bury(context, state.last, owner.how);
+  await markDead(context, state.last, owner.how);
   return state.last;
 }
 

@@ -11,13 +11,13 @@ import type { Revision } from '../../core/release/release';
 import type { Lease, LeaseContext, LeftEnded, ReleaseContext, RolloutContext } from '../../core/releaseContext';
 import type { Sha256 } from '../../core/rollbackPlan/model/types';
 import { endWork, contextUnder } from '../release/change';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 import { withLease } from '../lock/lease';
 import { group } from '../steps/phase';
 import { cancelledDescription, hideSecrets, verify } from '../release/record';
 import {
-  bury,
-  isBuried,
+  markDead,
+  isMarkedDead,
   isPending,
   pendingRefusal,
   removeHooks,
@@ -25,7 +25,7 @@ import {
   wasInterrupted,
 } from '../release/recover';
 import { leftObjects, settlePreexisting } from '../release/preexisting';
-import { newStory, reportOf, servingIn, type Story } from '../release/story';
+import { newDeployProgress, reportOf, servingIn, type DeployProgress } from '../release/deployProgress';
 import { automaticRollback } from './automaticRollback';
 import { removeRelease } from './uninstall';
 import { healthNow } from '../rollout/moment';
@@ -50,12 +50,12 @@ type RepairContext = ReleaseContext & { request: RepairRequest };
  * that this run knows. Throws nothing.
  */
 export async function repair(start: RepairStart, left: Interruption): Promise<DeployReport> {
-  const story = newStory(start.clock.now());
-  const ending = await withLease(start, (lease) => underLease(start, story, lease, left)).catch((thrown: unknown) =>
+  const progress = newDeployProgress(start.clock.now());
+  const ending = await withLease(start, (lease) => underLease(start, progress, lease, left)).catch((thrown: unknown) =>
     // Another run is at work, and this one had begun nothing.
     left.revision === 0 && asTaskError(thrown).reason === 'ReleaseLocked' ? wellEnded : endingOfError(thrown),
   );
-  return reportOf(start, story, ending);
+  return reportOf(start, progress, ending);
 }
 
 function endingOfError(thrown: unknown): Ending {
@@ -64,13 +64,18 @@ function endingOfError(thrown: unknown): Ending {
   return endingFor('failed', reason, `The interrupted release could not be put in order: ${message} ${next}`);
 }
 
-async function underLease(start: RepairStart, story: Story, lease: Lease, left: Interruption): Promise<Ending> {
+async function underLease(
+  start: RepairStart,
+  progress: DeployProgress,
+  lease: Lease,
+  left: Interruption,
+): Promise<Ending> {
   const context: RepairContext = contextUnder(start, lease);
   // The last task variable of the step may not have reached the agent. The Lease has the same note.
   const begun = left.action === undefined ? lease.previous?.work : { action: left.action, revision: left.revision };
-  if (begun !== undefined) context.preexisting.push(...(await insist(context, () => leftObjects(context))));
-  const ending = await putInOrder(context, story, begun);
-  await settlePreexisting(context, takesBack(story.lastWork) || takesBack(begun));
+  if (begun !== undefined) context.preexisting.push(...(await withRetries(context, () => leftObjects(context))));
+  const ending = await putInOrder(context, progress, begun);
+  await settlePreexisting(context, takesBack(progress.lastWork) || takesBack(begun));
   const history = await context.storage.history();
   await hideSecrets(context, history);
   if (!isPending(history)) {
@@ -80,14 +85,14 @@ async function underLease(start: RepairStart, story: Story, lease: Lease, left: 
   return ending;
 }
 
-async function putInOrder(context: RepairContext, story: Story, begun: Work | undefined): Promise<Ending> {
+async function putInOrder(context: RepairContext, progress: DeployProgress, begun: Work | undefined): Promise<Ending> {
   const { agent, request, storage } = context;
   if (begun === undefined) {
     agent.log('No change was begun.');
     return wellEnded;
   }
   const dead = await recoverDead(context, begun);
-  const history = await restoreHistory(context, await insist(context, () => storage.history()));
+  const history = await restoreHistory(context, await withRetries(context, () => storage.history()));
   const last = history.at(-1);
   if (last === undefined || isUnmade(begun, last)) {
     agent.log(
@@ -95,11 +100,11 @@ async function putInOrder(context: RepairContext, story: Story, begun: Work | un
         ? 'The release is uninstalled, so there is nothing to do.'
         : `Helm had not made revision ${begun.revision} yet: nothing of the release was changed.`,
     );
-    story.serving = servingIn(history);
+    progress.serving = servingIn(history);
     return wellEnded;
   }
   if (isVerified(last) || (await gotHealthy(context, last))) {
-    story.serving = { revision: last.revision, health: 'healthy' };
+    progress.serving = { revision: last.revision, health: 'healthy' };
     agent.log(`Revision ${last.revision} is healthy, so there is nothing to do.`);
     return isOfRollback(last) ? { ...wellEnded, outcome: 'rolledBack' } : wellEnded;
   }
@@ -109,19 +114,19 @@ async function putInOrder(context: RepairContext, story: Story, begun: Work | un
   if (request.onInterrupted === 'keep') return keep(context, last, ending);
   return rollBack(
     context,
-    story,
-    { history, last, isDead: dead?.revision === last.revision || isBuried(last) },
+    progress,
+    { history, last, isDead: dead?.revision === last.revision || isMarkedDead(last) },
     ending,
   );
 }
 
 /** Marks a pending revision of this step failed, and returns it. */
 async function recoverDead(context: RepairContext, begun: Work): Promise<Revision | undefined> {
-  const history = await insist(context, () => context.storage.history());
+  const history = await withRetries(context, () => context.storage.history());
   const dead = isPending(history) ? history.at(-1) : undefined;
   if (dead === undefined) return undefined;
   if (!isOurs(dead, begun, context.lease)) throw pendingRefusal(dead, 'it is not what this step had begun');
-  await bury(context, dead, 'its step was interrupted');
+  await markDead(context, dead, 'its step was interrupted');
   return dead;
 }
 
@@ -135,7 +140,7 @@ function isOurs(pending: Revision, begun: Work, { previous }: Lease): boolean {
  * over.
  */
 function isUnmade({ action, revision }: Work, last: Revision): boolean {
-  return last.revision < revision && action !== 'rollback' && !isBuried(last);
+  return last.revision < revision && action !== 'rollback' && !isMarkedDead(last);
 }
 
 /**
@@ -148,16 +153,16 @@ async function gotHealthy(context: RepairContext, last: Revision): Promise<boole
   if ((await healthNow(context, last.manifest)) !== 'healthy') return false;
   if (last.status !== 'deployed') {
     const change = { status: 'deployed', description: 'Seen healthy after its step was cancelled' } as const;
-    await insist(context, () => context.storage.update(last.revision, change));
+    await withRetries(context, () => context.storage.update(last.revision, change));
   }
-  await insist(context, () => verify(context.storage, { ...last, status: 'deployed' }, context.run));
+  await withRetries(context, () => verify(context.storage, { ...last, status: 'deployed' }, context.run));
   return true;
 }
 
 async function keep(context: RepairContext, last: Revision, ending: Ending): Promise<Ending> {
   if (last.status !== 'failed') {
     const change = { status: 'failed', description: cancelledDescription } as const;
-    await insist(context, () => context.storage.update(last.revision, change));
+    await withRetries(context, () => context.storage.update(last.revision, change));
   }
   const message = `${ending.message} It is marked failed and kept (onInterrupted: keep).`;
   context.agent.log(message);
@@ -171,26 +176,31 @@ interface Found {
   isDead: boolean;
 }
 
-async function rollBack(context: RepairContext, story: Story, found: Found, ending: Ending): Promise<Ending> {
+async function rollBack(
+  context: RepairContext,
+  progress: DeployProgress,
+  found: Found,
+  ending: Ending,
+): Promise<Ending> {
   const { history, last } = found;
   const target = rollbackTarget(history, last.revision)?.revision;
   if (!found.isDead && target?.status === 'deployed' && changedNothing(last, 'pre-upgrade')) {
-    story.serving = { revision: target.revision, health: 'unknown' };
+    progress.serving = { revision: target.revision, health: 'unknown' };
     const message = `${ending.message} It had changed nothing of the release: revision ${target.revision} serves as before.`;
     context.agent.log(message);
     return { ...ending, message };
   }
   if (last.status !== 'failed') {
     const change = { status: 'failed', description: cancelledDescription } as const;
-    await insist(context, () => context.storage.update(last.revision, change));
+    await withRetries(context, () => context.storage.update(last.revision, change));
   }
-  if (target === undefined) return removeFirst(context, story, found, ending);
-  return automaticRollback(context, story, { ending, target, beforeDeploy: undefined });
+  if (target === undefined) return removeFirst(context, progress, found, ending);
+  return automaticRollback(context, progress, { ending, target, beforeDeploy: undefined });
 }
 
 async function removeFirst(
   context: RepairContext,
-  story: Story,
+  progress: DeployProgress,
   { history, last }: Found,
   ending: Ending,
 ): Promise<Ending> {
@@ -198,7 +208,7 @@ async function removeFirst(
     return { ...ending, message: `${ending.message} There is no revision to roll back to.` };
   }
   const problem = await group(context, 'Uninstall the interrupted first install', () =>
-    removeRelease(context, story, last),
+    removeRelease(context, progress, last),
   );
   if (problem !== undefined) throw new TaskError(problem.reason, `Uninstalling it failed: ${problem.message}`);
   return { ...ending, message: `${ending.message} It was the first of its release, which is uninstalled.` };

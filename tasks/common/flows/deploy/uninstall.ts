@@ -6,19 +6,19 @@ import type { Revision } from '../../core/release/release';
 import { stopIfCancelled, type ReleaseContext } from '../../core/releaseContext';
 import { beginWork } from '../release/change';
 import { giveBase, onBase } from '../release/mergeBase';
-import type { Story } from '../release/story';
+import type { DeployProgress } from '../release/deployProgress';
 import { showHookEvidence, whileHooksRun } from '../rollout/hookLogs';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 import { remindingWhile } from '../steps/phase';
 
 export async function uninstall(
   context: ReleaseContext,
-  story: Story,
+  progress: DeployProgress,
   revision: Revision,
   ending: Ending,
 ): Promise<Ending> {
-  story.serving = null;
-  const problem = await removeRelease(context, story, revision);
+  progress.serving = null;
+  const problem = await removeRelease(context, progress, revision);
   if (problem !== undefined) {
     const message = `${sentence(ending.message)} Uninstalling it failed too: ${sentence(problem.message)}`;
     return { ...ending, message };
@@ -32,27 +32,27 @@ export async function uninstall(
 /** Uninstalls a release that never served, and keeps what may hold data. Returns the error that prevented this. */
 export async function removeRelease(
   context: ReleaseContext,
-  story: Pick<Story, 'leftovers' | 'evidence' | 'hasBegun' | 'lastWork'>,
+  progress: Pick<DeployProgress, 'leftovers' | 'evidence' | 'hasBegun' | 'lastWork'>,
   revision: Revision,
 ): Promise<TaskError | undefined> {
   const { helm, namespace, request, storage } = context;
-  const history = await insist(context, () => storage.history());
+  const history = await withRetries(context, () => storage.history());
   stopIfCancelled(context.signal);
-  await beginWork(context, story, { action: 'uninstall', revision: revision.revision });
+  await beginWork(context, progress, { action: 'uninstall', revision: revision.revision });
   const given = await giveBase(context, history, {
     chain: chainFrom(history, undefined),
     good: undefined,
     wantedManifest: '',
   });
   // An uninstall removes everything, so only what stays is news.
-  story.leftovers.push(...(given?.leftovers ?? []).filter(({ keptBecause }) => keptBecause !== ''));
+  progress.leftovers.push(...(given?.leftovers ?? []).filter(({ keptBecause }) => keptBecause !== ''));
   const { result, hooks } = await onBase(context, given, history, () =>
     whileHooksRun(context, revision.hooks, ['pre-delete', 'post-delete'], () =>
       remindingWhile(context, helm.uninstall({ timeoutSeconds: request.rollbackTimeoutSeconds })),
     ),
   );
   if (result.ok) return undefined;
-  await showHookEvidence(context, story, hooks);
+  await showHookEvidence(context, progress, hooks);
   const said = sentence(briefly(result.failure?.message ?? ''));
   return new TaskError(
     result.failure?.reason ?? 'HelmFailed',

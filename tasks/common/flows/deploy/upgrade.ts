@@ -13,11 +13,11 @@ import { followRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } fr
 import { holdDataBack } from './droppedData';
 import type { ReleaseSnapshot } from './readRelease';
 import { giveBase, onBase, type GivenBase } from '../release/mergeBase';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 import { keepPreexisting } from '../release/preexisting';
 import { remindingWhile, secondsUntil } from '../steps/phase';
 import { newRevision } from '../release/record';
-import type { Story } from '../release/story';
+import type { DeployProgress } from '../release/deployProgress';
 import { wantedObjects, type WantedObject } from '../release/wantedObjects';
 import type { Rendering } from '../../core/release/unchanged';
 import { judgeNow } from '../rollout/moment';
@@ -31,7 +31,7 @@ export interface Upgraded {
   changedNothing: boolean;
   /** The end of the rollout that was followed beside a waiting Helm, if that ended Helm's run. */
   followed: RolloutEnd | undefined;
-  said: Map<string, string>;
+  logged: Map<string, string>;
   hooks: HookEvidence | undefined;
   /** The logs to show while the rollout is followed, if the inputs ask for them. */
   logs: PodLogs | undefined;
@@ -39,20 +39,20 @@ export interface Upgraded {
 
 export async function upgrade(
   context: DeployContext,
-  story: Story,
+  progress: DeployProgress,
   seen: ReleaseSnapshot,
   deadline: Date,
 ): Promise<Upgraded> {
   const { storage } = context;
   const revisionNext = (seen.history.at(-1)?.revision ?? 0) + 1;
   stopIfCancelled(context.signal);
-  await beginWork(context, story, { action: isInstall(seen) ? 'install' : 'upgrade', revision: revisionNext });
+  await beginWork(context, progress, { action: isInstall(seen) ? 'install' : 'upgrade', revision: revisionNext });
   await keepPreexisting(context);
   const given = await baseForUpgrade(context, seen);
-  story.leftovers.push(...(given?.leftovers ?? []));
-  const said = new Map<string, string>();
-  const { serving } = story;
-  story.serving = null;
+  progress.leftovers.push(...(given?.leftovers ?? []));
+  const logged = new Map<string, string>();
+  const { serving } = progress;
+  progress.serving = null;
   let followed: RolloutEnd | undefined;
   const logs = workloadLogs(context);
   const wait = needsWait(seen.rendering, isInstall(seen) ? 'post-install' : 'post-upgrade');
@@ -60,24 +60,24 @@ export async function upgrade(
   const events = isInstall(seen) ? ['pre-install', 'post-install'] : ['pre-upgrade', 'post-upgrade'];
   const { result, hooks } = await onBase(context, given, seen.history, () =>
     whileHooksRun(context, seen.rendering.hooks, events, async (hopeless) => {
-      const run = await runUpgrade(context, seen, { wait, deadline, hopeless, said, ...(logs && { logs }) });
+      const run = await runUpgrade(context, seen, { wait, deadline, hopeless, logged: logged, ...(logs && { logs }) });
       ({ followed } = run);
-      if (followed !== undefined) story.found = endingOfRollout(followed.verdict);
+      if (followed !== undefined) progress.found = endingOfRollout(followed.verdict);
       return run.result;
     }),
   );
-  const history = await insist(context, () => storage.history());
+  const history = await withRetries(context, () => storage.history());
   const revision = newRevision(seen.history, history);
   if (revision !== undefined) {
-    story.chart = `${revision.chart.name} ${revision.chart.version}`;
-    story.appVersion = revision.chart.appVersion;
-    story.createdAt = revision.createdAt;
+    progress.chart = `${revision.chart.name} ${revision.chart.version}`;
+    progress.appVersion = revision.chart.appVersion;
+    progress.createdAt = revision.createdAt;
   }
   const nothing = !result.ok && (revision === undefined || changedNothing(revision, preHook(seen)));
-  if (nothing) story.serving = serving;
-  else if (result.ok && revision !== undefined) story.serving = { revision: revision.revision, health: 'unknown' };
+  if (nothing) progress.serving = serving;
+  else if (result.ok && revision !== undefined) progress.serving = { revision: revision.revision, health: 'unknown' };
   context.agent.log(`Helm ${endWords(result)} after ${(result.durationMs / 1000).toFixed(1)} s.`);
-  return { result, revision, history, changedNothing: nothing, followed, said, hooks, logs };
+  return { result, revision, history, changedNothing: nothing, followed, logged: logged, hooks, logs };
 }
 
 function endWords({ ok, timedOut }: HelmResult): string {
@@ -115,7 +115,7 @@ async function baseForUpgrade(context: DeployContext, seen: ReleaseSnapshot): Pr
   return giveBase(context, seen.history, { chain, good, wantedManifest: seen.rendering.manifest }, config);
 }
 
-interface UpgradeRun extends Pick<RolloutOptions, 'said' | 'logs'> {
+interface UpgradeRun extends Pick<RolloutOptions, 'logged' | 'logs'> {
   /** Helm waits until all is ready, because it runs hooks then. */
   wait: boolean;
   deadline: Date;

@@ -89,7 +89,7 @@ interface Contest {
   sight: Sight | undefined;
   /** The lease before our first write without an answer. That write may have succeeded. */
   attempted: { previous: LeaseRecord | undefined } | undefined;
-  told: { holder: string; atMs: number } | undefined;
+  logged: { holder: string; atMs: number } | undefined;
   wasDenied: boolean;
 }
 
@@ -103,7 +103,7 @@ function beginContest(context: LeaseContext): Contest {
     seen: undefined,
     sight: undefined,
     attempted: undefined,
-    told: undefined,
+    logged: undefined,
     wasDenied: false,
   };
 }
@@ -114,7 +114,7 @@ function waitedMs({ context, startedMs }: Contest): number {
 
 async function tryOnce(contest: Contest): Promise<Acquired | undefined> {
   try {
-    const next = await look(contest);
+    const next = await readLease(contest);
     if (next.turn === 'wait') await wait(contest, next.milliseconds);
     else return { state: 'held', taken: await take(contest, next) };
   } catch (thrown) {
@@ -128,7 +128,7 @@ function answerTo<T>({ context }: Contest, request: Promise<T>): Promise<T> {
   return orCancelled(within(context.clock, answerMs, request), context.signal);
 }
 
-async function look(contest: Contest): Promise<Turn> {
+async function readLease(contest: Contest): Promise<Turn> {
   const { context } = contest;
   const { cluster, clock, holder } = context;
   const object = await answerTo(contest, cluster.get(contest.ref));
@@ -158,7 +158,7 @@ async function take(contest: Contest, next: Exclude<Turn, { turn: 'wait' }>): Pr
   };
   contest.attempted = { previous };
   const taken = await write(contest, content, contest.seen?.object);
-  if (next.turn === 'take' && found !== undefined && contest.told !== undefined) {
+  if (next.turn === 'take' && found !== undefined && contest.logged !== undefined) {
     agent.log(takenText(next.because, waitedMs(contest), found));
   }
   return { ...taken, content, previous };
@@ -206,7 +206,7 @@ async function afterError(contest: Contest, error: TaskError): Promise<Acquired 
   const mayPass = error.reason === 'ClusterUnreachable' || isServersFault;
   if (!mayPass || contest.seen === undefined || waitedMs(contest) >= contest.limitMs) throw error;
   if (isReminderDue(contest)) {
-    tell(contest, contest.told?.holder ?? '', unreadText(waitedMs(contest), contest.limitMs, error.message));
+    logAndNote(contest, contest.logged?.holder ?? '', unreadText(waitedMs(contest), contest.limitMs, error.message));
   }
   await clock.sleep(retryMs, signal);
   return undefined;
@@ -218,7 +218,7 @@ async function wait(contest: Contest, untilExpiryMs: number): Promise<void> {
   if (record === undefined) return;
   const restMs = contest.limitMs + marginMs - waitedMs(contest);
   if (restMs <= 0) throw refused(contest, record);
-  sayWait(contest, record, untilExpiryMs);
+  logWait(contest, record, untilExpiryMs);
   // Contenders that began at the same moment must not keep polling at the same moment.
   const spreadMs = pollMs * (0.75 + Math.random() / 2);
   await clock.sleep(Math.ceil(Math.min(spreadMs, untilExpiryMs, restMs)), signal);
@@ -232,26 +232,26 @@ function refused(contest: Contest, record: LeaseRecord): TaskError {
   });
 }
 
-function sayWait(contest: Contest, record: LeaseRecord, untilExpiryMs: number): void {
-  const { told, limitMs } = contest;
+function logWait(contest: Contest, record: LeaseRecord, untilExpiryMs: number): void {
+  const { logged, limitMs } = contest;
   const waited = waitedMs(contest);
-  if (told?.holder !== record.holder) {
-    tell(contest, record.holder, waitingText(lockedOf(contest.context), record, waited, limitMs));
+  if (logged?.holder !== record.holder) {
+    logAndNote(contest, record.holder, waitingText(lockedOf(contest.context), record, waited, limitMs));
     return;
   }
   if (!isReminderDue(contest)) return;
   const quietMs = record.durationSeconds * 1000 - untilExpiryMs;
-  tell(contest, record.holder, reminderText(record, { waitedMs: waited, limitMs, quietMs, untilExpiryMs }));
+  logAndNote(contest, record.holder, reminderText(record, { waitedMs: waited, limitMs, quietMs, untilExpiryMs }));
 }
 
-function isReminderDue({ context, told, startedMs }: Contest): boolean {
-  return context.clock.monotonicMs() - (told?.atMs ?? startedMs) >= remindMs;
+function isReminderDue({ context, logged, startedMs }: Contest): boolean {
+  return context.clock.monotonicMs() - (logged?.atMs ?? startedMs) >= remindMs;
 }
 
-function tell(contest: Contest, holder: string, text: string): void {
+function logAndNote(contest: Contest, holder: string, text: string): void {
   const { agent, clock } = contest.context;
   agent.log(text);
-  contest.told = { holder, atMs: clock.monotonicMs() };
+  contest.logged = { holder, atMs: clock.monotonicMs() };
 }
 
 /** Releases a lease that a write without an answer may have acquired. Never throws. */

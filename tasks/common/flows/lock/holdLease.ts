@@ -204,12 +204,12 @@ export async function keepRenewing(holding: Holding): Promise<void> {
     if (holding.inTrouble) agent.log(renewedText(silentBefore));
     holding.inTrouble = false;
   } catch (thrown) {
-    sayTrouble(holding, asTaskError(thrown));
+    logTrouble(holding, asTaskError(thrown));
     await clock.sleep(retryMs, holding.ended);
   }
 }
 
-function sayTrouble(holding: Holding, { message }: TaskError): void {
+function logTrouble(holding: Holding, { message }: TaskError): void {
   const { context, ended, inTrouble, lost } = holding;
   const isOver = ended.aborted || lost.signal.aborted || context.signal.aborted;
   if (isOver || inTrouble || silentMs(holding) < troubleMs) return;

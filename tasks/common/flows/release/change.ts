@@ -3,7 +3,7 @@ import type { Work } from '../../core/lock/work';
 import type { Agent, ReleaseStorage } from '../../core/ports';
 import type { Lease, ReleaseContext } from '../../core/releaseContext';
 import { interruptionVariable } from '../../core/inputs/taskVariables';
-import type { Story } from './story';
+import type { DeployProgress } from './deployProgress';
 import type { Holder } from '../../core/lock/holder';
 import type { KeptObject } from '../../core/release/preexisting';
 
@@ -44,12 +44,12 @@ export function fenced(storage: ReleaseStorage, lease: Lease): ReleaseStorage {
 /** Records the work for the step's post-job phase (a task variable) and for the next run (the Lease). */
 export async function beginWork(
   context: ReleaseContext,
-  story: Pick<Story, 'hasBegun' | 'lastWork'>,
+  progress: Pick<DeployProgress, 'hasBegun' | 'lastWork'>,
   work: Work,
 ): Promise<void> {
   const { agent, lease, namespace, request, process } = context;
-  story.hasBegun = true;
-  story.lastWork = work;
+  progress.hasBegun = true;
+  progress.lastWork = work;
   announceWork(agent, { release: request.releaseName, namespace, ...work, process });
   await lease.begin(work);
 }

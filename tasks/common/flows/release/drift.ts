@@ -12,7 +12,6 @@ import {
   type Comparison,
   type DeclaredObject,
   type Drift,
-  type ReleaseName,
 } from '../../core/release/drift';
 import { asTaskError, type TaskError } from '../../core/failure';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
@@ -23,6 +22,7 @@ import { stopIfCancelled, type RolloutContext } from '../../core/releaseContext'
 import { inTurns } from '../steps/inTurns';
 import { resourceFinder, type ResourceFinder } from './servedVersions';
 import { liveRef } from './wantedObjects';
+import type { ReleaseName } from '../../core/release/mergeBase';
 
 /** The field manager of dry runs, which never writes. */
 export const driftFieldManager = 'helm-safe-deploy-drift';
@@ -47,15 +47,15 @@ export interface LiveState {
 /** Throws TaskError when the cluster cannot be read. An object that may not be read has the drift `unknown`. */
 export async function driftOf(context: DriftContext, manifest: string, release: ReleaseName): Promise<Drift[]> {
   const { drifts, held, notes } = await liveState(context, manifest, release);
-  say(context, held);
-  say(context, notes);
+  logSome(context, held);
+  logSome(context, notes);
   return [...drifts];
 }
 
 /** One missing right gives a sentence for each object. */
 const saidAtMost = 5;
 
-function say({ agent }: DriftContext, sentences: readonly string[]): void {
+function logSome({ agent }: DriftContext, sentences: readonly string[]): void {
   for (const sentence of sentences.slice(0, saidAtMost)) agent.log(sentence);
   if (sentences.length > saidAtMost) agent.log(`The same applies to ${sentences.length - saidAtMost} more.`);
 }
@@ -100,21 +100,21 @@ async function refOrError(
   try {
     return await liveRef(cluster, object, namespace, find);
   } catch (error) {
-    return toldOf(error);
+    return errorOfObject(error);
   }
 }
 
 /** Throws an error that concerns the whole comparison. Returns an error that concerns one object. */
-export function toldOf(error: unknown): TaskError {
-  const told = asTaskError(error);
-  const { reason } = told;
+export function errorOfObject(error: unknown): TaskError {
+  const known = asTaskError(error);
+  const { reason } = known;
   const isAboutAll =
     reason === 'Cancelled' ||
     reason === 'ClusterUnreachable' ||
     reason === 'CredentialsRejected' ||
     reason === 'CertificateRejected';
   if (isAboutAll) throw error;
-  return told;
+  return known;
 }
 
 function unread(ref: ObjectRef, error: TaskError): Examined {
@@ -147,7 +147,7 @@ async function readLists(
       return await cluster.list(query, (object) => wanted.has(objectKey(keyRef(object))));
     } catch (error) {
       // An identity that may not list may still read each object.
-      toldOf(error);
+      errorOfObject(error);
       return [];
     }
   });
@@ -201,7 +201,7 @@ async function examine({ cluster, signal }: DriftContext, { object, listed, rele
       live = undefined;
     }
   } catch (error) {
-    return unread(ref, toldOf(error));
+    return unread(ref, errorOfObject(error));
   }
 }
 
@@ -216,7 +216,7 @@ async function dryRun(cluster: Cluster, object: KubeObject): Promise<DryRun> {
       const result = await cluster.dryRunApply(declared, { fieldManager: driftFieldManager });
       return { result, declared, dropped };
     } catch (error) {
-      const refused = toldOf(error);
+      const refused = errorOfObject(error);
       const unknown = unknownFields(refused.message);
       if (unknown.length === 0 || round === unknownFieldRounds) return { refused };
       declared = withoutFields(declared, unknown);

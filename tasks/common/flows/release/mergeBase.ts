@@ -18,7 +18,7 @@ import type { ReportedLeftover } from '../../core/report/report';
 import type { Revision } from '../../core/release/release';
 import type { Agent, ReleaseStorage } from '../../core/ports';
 import { stopIfCancelled, type ReleaseContext } from '../../core/releaseContext';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 import { newRevision, settle } from './record';
 import { liveRef } from './wantedObjects';
 import type { RecordChange } from '../../core/release/releaseRecord';
@@ -125,7 +125,7 @@ export async function giveRecord(
   config?: Readonly<Record<string, unknown>>,
 ): Promise<GivenBase> {
   const base: RecordChange = { manifest, bulk: 'left out', ...(config === undefined ? {} : { config }) };
-  if (!(await insist(context, () => context.storage.fits(edited.revision, base)))) {
+  if (!(await withRetries(context, () => context.storage.fits(edited.revision, base)))) {
     return withoutBase(context, history, edited, left);
   }
   const superseded = history.filter((revision) => revision.status === 'deployed' && revision !== edited);
@@ -295,10 +295,12 @@ export async function restoreRecord(
   before: readonly Revision[],
 ): Promise<readonly Revision[]> {
   const { storage } = context;
-  const now = await insist(context, () => storage.history());
+  const now = await withRetries(context, () => storage.history());
   const problems: unknown[] = [];
   for (const [revision, change] of corrections(given, before, now)) {
-    await insist(context, () => storage.update(revision, change)).catch((problem: unknown) => problems.push(problem));
+    await withRetries(context, () => storage.update(revision, change)).catch((problem: unknown) =>
+      problems.push(problem),
+    );
   }
   if (given?.edited !== undefined && problems.length === 0) {
     await forgetEdit(context, given.edited.revision, now).catch((problem: unknown) => problems.push(problem));
@@ -311,9 +313,9 @@ export async function restoreRecord(
 /** Removes the copy before the mark: the next run looks for marked records, and accepts one without a copy. */
 export async function forgetEdit(context: ReleaseContext, edited: number, history: readonly Revision[]): Promise<void> {
   const { storage } = context;
-  await insist(context, () => storage.dropCopy(edited));
+  await withRetries(context, () => storage.dropCopy(edited));
   if (!history.some(({ revision }) => revision === edited)) return;
-  await insist(context, () => storage.update(edited, { labels: { [editedLabel]: undefined } }));
+  await withRetries(context, () => storage.update(edited, { labels: { [editedLabel]: undefined } }));
 }
 
 function unrestored(thrown: unknown): TaskError {

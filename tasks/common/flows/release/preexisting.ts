@@ -18,9 +18,9 @@ import { isUnowned, otherOwner } from '../../core/release/mergeBase';
 import type { Revision } from '../../core/release/release';
 import { keptObjectsName } from '../../core/release/releaseRecord';
 import type { DeployContext, ReleaseContext } from '../../core/releaseContext';
-import { toldOf } from './drift';
+import { errorOfObject } from './drift';
 import { inTurns } from '../steps/inTurns';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 import { liveRef } from './wantedObjects';
 import type { Rendering } from '../../core/release/unchanged';
 
@@ -84,7 +84,7 @@ async function readLive(context: DeployContext, { object }: Candidate): Promise<
     const ref = await liveRef(cluster, object, namespace);
     return ref === undefined ? undefined : await cluster.get(ref);
   } catch (error) {
-    const { message } = toldOf(error);
+    const { message } = errorOfObject(error);
     agent.log(
       `It is not known whether ${objectName(refOf(object))} exists already, so it could not be restored: ${message}`,
     );
@@ -98,21 +98,21 @@ export async function keepPreexisting(context: DeployContext): Promise<void> {
   if (preexisting.length === 0) return;
   const mayBe = preexisting.filter((one) => mayBeKept(one, namespace));
   const elsewhere = preexisting.filter((one) => !mayBe.includes(one));
-  sayUnkept(context, elsewhere, 'Secrets of other namespaces are not copied into this one');
+  logUnkept(context, elsewhere, 'Secrets of other namespaces are not copied into this one');
   try {
-    const tooLarge = mayBe.length === 0 ? [] : await insist(context, () => storage.keepObjects(mayBe));
-    sayUnkept(context, tooLarge, 'it is too large');
+    const tooLarge = mayBe.length === 0 ? [] : await withRetries(context, () => storage.keepObjects(mayBe));
+    logUnkept(context, tooLarge, 'it is too large');
     agent.debug(
       `${mayBe.length - tooLarge.length} objects are kept in Secret ${keptObjectsName(context.request.releaseName)}.`,
     );
   } catch (thrown) {
     const { message, reason } = asTaskError(thrown);
     if (reason === 'Cancelled' || reason === 'LeaseLost') throw thrown;
-    sayUnkept(context, mayBe, message);
+    logUnkept(context, mayBe, message);
   }
 }
 
-function sayUnkept({ agent }: DeployContext, objects: readonly KeptObject[], why: string): void {
+function logUnkept({ agent }: DeployContext, objects: readonly KeptObject[], why: string): void {
   if (objects.length === 0) return;
   agent.log(
     `Not kept in the cluster: ${objects.map(({ object }) => named(object)).join(', ')} (${why.replace(/\.$/, '')}). ` +
@@ -159,7 +159,7 @@ export async function settlePreexisting(context: ReleaseContext, isUndone: boole
   const { agent, preexisting, storage } = context;
   if (preexisting.length === 0) return;
   try {
-    const history = await insist(context, () => storage.history());
+    const history = await withRetries(context, () => storage.history());
     await putBackAll(context, outside(context, preexisting, standing(history, isUndone)));
   } catch (thrown) {
     agent.warning(
@@ -188,7 +188,7 @@ async function putBackAll(context: ReleaseContext, objects: readonly KeptObject[
     if (problem !== undefined) failed.push(problem);
   }
   if (failed.length === 0) {
-    await insist(context, () => storage.dropObjects()).catch((thrown: unknown) => {
+    await withRetries(context, () => storage.dropObjects()).catch((thrown: unknown) => {
       agent.debug(asTaskError(thrown).message);
     });
     return;
@@ -207,7 +207,7 @@ async function putBack(context: ReleaseContext, one: KeptObject): Promise<string
   const name = named(one.object);
   try {
     for (let count = 1; ; count++) {
-      const live = await insist(context, () => cluster.get(refOf(one.object)));
+      const live = await withRetries(context, () => cluster.get(refOf(one.object)));
       const wanted = restoration(one, live);
       if (wanted.action === 'nothing') return undefined;
       if (wanted.action === 'leave') {

@@ -4,7 +4,7 @@ import { prunable, runLabel, unhealthyLabel, verifiedLabel } from '../../core/re
 import type { ReleaseStorage } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 import type { RecordChange } from '../../core/release/releaseRecord';
 import { firstDeclarers } from '../../core/release/preexisting';
 
@@ -61,7 +61,7 @@ export async function hideSecrets(
 export async function settle(context: ReleaseContext, revision: Revision): Promise<void> {
   if (!revision.status.startsWith('pending-')) return;
   const change = { status: 'failed', description: 'Helm ended before it was done' } as const;
-  await insist(context, () => context.storage.update(revision.revision, change));
+  await withRetries(context, () => context.storage.update(revision.revision, change));
 }
 
 export function unhealthyDescription({ failedWorkload, reason }: Ending): string {
@@ -78,5 +78,5 @@ export async function markUnhealthy(context: ReleaseContext, revision: Revision,
       ...madeBy(revision.revision, context.run),
     },
   };
-  await insist(context, () => context.storage.update(revision.revision, change));
+  await withRetries(context, () => context.storage.update(revision.revision, change));
 }

@@ -7,7 +7,7 @@ import { isAbandoned } from '../../core/lock/lease';
 import { isOlder } from '../../core/release/preexisting';
 import type { Hook, Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
-import { insist } from '../steps/insist';
+import { withRetries } from '../steps/withRetries';
 import { forgetEdit } from './mergeBase';
 import { liveRef } from './wantedObjects';
 import type { RecordChange } from '../../core/release/releaseRecord';
@@ -58,20 +58,20 @@ async function liveHook({ cluster, namespace }: ReleaseContext, hook: Hook): Pro
   return ref === undefined ? undefined : cluster.get(ref, { metadataOnly: isSecret(ref) });
 }
 
-const buriedWords = ' by a run that is gone';
+const deadWords = ' by a run that is gone';
 
-/** Returns true if `bury` marked the revision failed. Its record does not show how far its run came. */
-export function isBuried({ status, description }: Revision): boolean {
-  return status === 'failed' && description.endsWith(buriedWords);
+/** Returns true if `markDead` marked the revision failed. Its record does not show how far its run came. */
+export function isMarkedDead({ status, description }: Revision): boolean {
+  return status === 'failed' && description.endsWith(deadWords);
 }
 
 /** Marks a revision failed whose run is gone. The next change of the release removes its objects; see mergeBase. */
-export async function bury(context: ReleaseContext, dead: Revision, how: string): Promise<void> {
+export async function markDead(context: ReleaseContext, dead: Revision, how: string): Promise<void> {
   context.agent.log(
     `Revision ${dead.revision} was left ${dead.status}: ${how}. The task marks it failed and recovers the release.`,
   );
-  const change = { status: 'failed', description: `Left ${dead.status}${buriedWords}` } as const;
-  await insist(context, () => context.storage.update(dead.revision, change));
+  const change = { status: 'failed', description: `Left ${dead.status}${deadWords}` } as const;
+  await withRetries(context, () => context.storage.update(dead.revision, change));
   await removeHooks(context, dead);
 }
 
@@ -131,9 +131,9 @@ export async function restoreHistory(
   for (const revision of marked) {
     const serves = !isReplaced && revision === marked.at(-1);
     const change: RecordChange = { ...(serves ? { status: 'deployed' } : {}), labels: { [servedLabel]: undefined } };
-    await insist(context, () => context.storage.update(revision.revision, change));
+    await withRetries(context, () => context.storage.update(revision.revision, change));
   }
-  return insist(context, () => context.storage.history());
+  return withRetries(context, () => context.storage.history());
 }
 
 async function restoreEdited(
@@ -142,13 +142,13 @@ async function restoreEdited(
   history: readonly Revision[],
 ): Promise<void> {
   const { agent, storage } = context;
-  const original = await insist(context, () => storage.copyOf(revision));
+  const original = await withRetries(context, () => storage.copyOf(revision));
   if (original === undefined) agent.debug(`There is no copy of the record of revision ${revision}.`);
   // Helm marks every replaced revision `superseded`, even a failed one.
   const failed = original?.status === 'failed' && status === 'superseded' ? { status: original.status } : {};
   if (original !== undefined) {
     const { manifest, config } = original;
-    await insist(context, () => storage.update(revision, { manifest, config, bulk: 'from copy', ...failed }));
+    await withRetries(context, () => storage.update(revision, { manifest, config, bulk: 'from copy', ...failed }));
   }
   await forgetEdit(context, revision, history);
 }

@@ -6,7 +6,7 @@ import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { objectName } from '../../core/kubernetes/manifest';
 import type { Revision } from '../../core/release/release';
 import { causesOf, type RolloutVerdict } from '../../core/rollout/verdict';
-import { collectEvidence, sayEvidence } from './evidence';
+import { collectEvidence, logEvidence } from './evidence';
 import { healthTargets, type HealthContext, type HealthTargets } from './healthTargets';
 import { group, later } from '../steps/phase';
 import { verify } from '../release/record';
@@ -17,7 +17,7 @@ import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 export async function checkHealth(context: HealthContext): Promise<HealthReport> {
   const startedAt = context.clock.now();
   try {
-    return await check(context, startedAt);
+    return await checkTargets(context, startedAt);
   } catch (thrown) {
     const error = asTaskError(thrown);
     if (questionIsWrong.has(error.reason)) throw error;
@@ -55,7 +55,7 @@ function unknownHealth(context: HealthContext, startedAt: Date, error: TaskError
   };
 }
 
-async function check(context: HealthContext, startedAt: Date): Promise<HealthReport> {
+async function checkTargets(context: HealthContext, startedAt: Date): Promise<HealthReport> {
   const { agent, clock, namespace, request, storage } = context;
   const targets = await group(context, 'Find the objects to check', async () => {
     const found = await healthTargets(context);
@@ -74,14 +74,14 @@ async function check(context: HealthContext, startedAt: Date): Promise<HealthRep
   const policy = rolloutPolicy(context, later(clock.now(), request.timeoutSeconds), true);
   const logs = workloadLogs(context);
   const followed = await group(context, 'Follow', () =>
-    followRollout(context, targets.objects, { policy, memory: undefined, said: new Map(), ...(logs && { logs }) }),
+    followRollout(context, targets.objects, { policy, memory: undefined, logged: new Map(), ...(logs && { logs }) }),
   );
   const isHealthy = followed.end === 'healthy';
   const evidence = isHealthy
     ? []
     : await group(context, 'Why it is not healthy', async () => {
-        const collected = await collectEvidence(context, causesOf(followed.verdict), followed.heard);
-        sayEvidence(context, collected);
+        const collected = await collectEvidence(context, causesOf(followed.verdict), followed.lastLines);
+        logEvidence(context, collected);
         return collected;
       });
   const toMark = isHealthy && request.markVerified ? markable(context, targets.revision) : undefined;

@@ -1,6 +1,6 @@
 import { splitLines } from '../../core/text/foreignText';
 import { objectName } from '../../core/kubernetes/manifest';
-import type { Evidence as Shown } from '../../core/report/report';
+import type { ReportedEvidence as Shown } from '../../core/report/report';
 import type { RolloutContext } from '../../core/releaseContext';
 import type { Cause } from '../../core/rollout/verdict';
 import type { PodLogs } from './podLogs';
@@ -14,12 +14,12 @@ const logsShown = 3;
 export async function collectEvidence(
   context: RolloutContext,
   causes: readonly Cause[],
-  heard: PodLogs['heard'] = () => [],
+  lastLines: PodLogs['lastLines'] = () => [],
 ): Promise<Shown[]> {
   const collected: Shown[] = [];
   for (const cause of causes.slice(0, causesShown)) {
     collected.push(...statements(cause));
-    for (const log of cause.logs.slice(0, logsShown)) collected.push(...(await logOf(context, log, heard)));
+    for (const log of cause.logs.slice(0, logsShown)) collected.push(...(await logOf(context, log, lastLines)));
   }
   const left = causes.length - causesShown;
   if (left > 0)
@@ -40,13 +40,17 @@ function statements(cause: Cause): Shown[] {
   return [{ object: objectName(cause.subject), kind, title: cause.code, lines }];
 }
 
-/** For a container that is gone, the lines that were heard while it ran. */
-async function logOf(context: RolloutContext, log: Cause['logs'][number], heard: PodLogs['heard']): Promise<Shown[]> {
+/** For a container that is gone, the lines that were read while it ran. */
+async function logOf(
+  context: RolloutContext,
+  log: Cause['logs'][number],
+  lastLines: PodLogs['lastLines'],
+): Promise<Shown[]> {
   const { namespace, pod, container, previous } = log;
   const tailLines = context.request.rollout.logLines;
   if (tailLines === 0) return [];
   const object = `Pod/${pod}`;
-  const remembered = heard(namespace, pod, container);
+  const remembered = lastLines(namespace, pod, container);
   const fallback: Shown[] =
     remembered.length === 0
       ? []
@@ -71,7 +75,7 @@ function isAboutLog(line: string): boolean {
   return /^unable to retrieve container logs for \w+:\/\//.test(line);
 }
 
-export function sayEvidence({ agent }: RolloutContext, evidence: readonly Shown[]): void {
+export function logEvidence({ agent }: RolloutContext, evidence: readonly Shown[]): void {
   for (const item of evidence) {
     agent.log(`${item.object}, ${item.title}:`);
     for (const line of item.lines.flatMap(splitLines)) agent.log(`  | ${line}`);

@@ -4,12 +4,12 @@ import { hookObject, objectKey, objectName, refOf } from '../../core/kubernetes/
 import type { Follower, HelmResult } from '../../core/ports';
 import type { Hook, Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
-import type { Evidence as Shown } from '../../core/report/report';
+import type { ReportedEvidence as Shown } from '../../core/report/report';
 import { rolloutSnapshot, type RolloutSnapshot } from '../../core/rollout/snapshot';
 import { causesOf, judge, type Cause, type RolloutMemory, type RolloutVerdict } from '../../core/rollout/verdict';
-import { collectEvidence, sayEvidence } from './evidence';
+import { collectEvidence, logEvidence } from './evidence';
 import { hookLogLimits, podLogs, type PodLogs } from './podLogs';
-import { readRollout, rolloutPolicy, sayChanges } from './rollout';
+import { readRollout, rolloutPolicy, logChanges } from './rollout';
 import type { FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries';
 
 type NamedHook = Pick<Hook, 'name' | 'kind' | 'events' | 'manifest'>;
@@ -21,7 +21,7 @@ export interface HookEvidence {
   causes(): Cause[];
   /** The hook that can no longer succeed, for which the signal of `act` was aborted. */
   hopeless: HopelessHook | undefined;
-  heard: PodLogs['heard'];
+  lastLines: PodLogs['lastLines'];
 }
 
 interface HopelessHook {
@@ -109,12 +109,12 @@ async function followHooks(
     if (ended.aborted) return;
     follower = await cluster.follow(hookQueries(refs, before, seen), ended);
     const judgeHooks = hookJudge(context, refs);
-    const said = new Set<string>();
+    const logged = new Set<string>();
     while (!isOver(ended)) {
       const reading = follower.snapshot();
       for (const { query, message } of reading.unread) {
-        if (!said.has(query.kind)) agent.log(`  (${query.kind} objects of hooks cannot be followed: ${message})`);
-        said.add(query.kind);
+        if (!logged.has(query.kind)) agent.log(`  (${query.kind} objects of hooks cannot be followed: ${message})`);
+        logged.add(query.kind);
       }
       const verdict = judgeHooks(reading);
       if (seen.hopeless === undefined) giveUp(context, seen, verdict);
@@ -122,7 +122,7 @@ async function followHooks(
       await follower.changed(Math.max(1, Math.min(checkMs, recheck - context.clock.now().getTime())), ended);
     }
   } catch (error) {
-    if (!ended.aborted) agent.log(`  (What the hooks say cannot be followed: ${asTaskError(error).message})`);
+    if (!ended.aborted) agent.log(`  (The logs of the hooks cannot be followed: ${asTaskError(error).message})`);
   } finally {
     follower?.stop();
   }
@@ -131,14 +131,14 @@ async function followHooks(
 /** Judges the hooks that exist now. They have no deadline of their own: Helm's timeout ends them. */
 function hookJudge(context: ReleaseContext, refs: readonly ObjectRef[]): (reading: FollowSnapshot) => RolloutVerdict {
   const policy = rolloutPolicy(context, never, true);
-  const said = new Map<string, string>();
+  const logged = new Map<string, string>();
   let memory: RolloutMemory | undefined;
   return (reading) => {
     const made = refs.filter((ref) => reading.objects.has(objectKey(ref)));
     const followed = made.map((ref) => ({ ref, purpose: 'hook' as const }));
     const verdict = judge(rolloutSnapshot(followed, reading), policy, memory, context.clock.now());
     ({ memory } = verdict);
-    sayChanges(context, verdict.workloads, said);
+    logChanges(context, verdict.workloads, logged);
     return verdict;
   };
 }
@@ -224,7 +224,7 @@ function onlyNamed(name: string | undefined): object {
 function arrived(seen: Seen, object: KubeObject, owners: ReadonlyMap<string, string>): true {
   const { deletionTimestamp: _deleted, ...metadata } = object.metadata;
   seen.objects.set(object.metadata.uid ?? objectKey(refOf(object)), { ...object, metadata });
-  if (object.kind === 'Pod') seen.logs?.look(owners.get(object.metadata.uid ?? '') ?? '', object);
+  if (object.kind === 'Pod') seen.logs?.show(owners.get(object.metadata.uid ?? '') ?? '', object);
   return true;
 }
 
@@ -235,7 +235,7 @@ function evidence(context: ReleaseContext, seen: Seen): HookEvidence {
     );
   return {
     hopeless: seen.hopeless,
-    heard: (namespace, pod, container) => seen.logs?.heard(namespace, pod, container) ?? [],
+    lastLines: (namespace, pod, container) => seen.logs?.lastLines(namespace, pod, container) ?? [],
     causes: () => hooksSeen().flatMap((object) => judgeNow(context, snapshotOf(seen, object))),
     causesOf: async (hook) => {
       if (!isRunnable(hook)) return [];
@@ -279,10 +279,10 @@ async function causesNow(context: ReleaseContext, ref: ObjectRef): Promise<Cause
 /** The phases in Helm's record of a rollback are those of the target's own deploy, so only the objects count. */
 export async function showHookEvidence(
   context: ReleaseContext,
-  story: { evidence: Shown[] },
+  progress: { evidence: Shown[] },
   hooks: HookEvidence,
 ): Promise<void> {
-  const evidence = await collectEvidence(context, hooks.causes(), hooks.heard);
-  sayEvidence(context, evidence);
-  story.evidence.push(...evidence);
+  const evidence = await collectEvidence(context, hooks.causes(), hooks.lastLines);
+  logEvidence(context, evidence);
+  progress.evidence.push(...evidence);
 }

@@ -7,8 +7,8 @@ import type { PodLogs } from './podLogs';
 /** Keeps the output of Jobs' containers, because the Job's controller deletes their pods. */
 interface JobLogs {
   /** Must be called with every verdict. */
-  look(verdict: RolloutVerdict): void;
-  heard: PodLogs['heard'];
+  update(verdict: RolloutVerdict): void;
+  lastLines: PodLogs['lastLines'];
   /** Waits for the reads that are under way. */
   end(): Promise<void>;
 }
@@ -19,7 +19,7 @@ const jobsListened = 20;
 /** Reads the log of a container as soon as a run of it has failed. A log that cannot be read is left out. */
 export function jobLogs({ cluster, request }: RolloutContext): JobLogs {
   const tailLines = request.rollout.logLines;
-  const known = new Map<string, { told: string; lines: readonly string[] }>();
+  const known = new Map<string, { shown: string; lines: readonly string[] }>();
   const readings = new Set<Promise<void>>();
   const read = async (key: string, log: LogRequest): Promise<void> => {
     const ref = { namespace: log.namespace, name: log.pod, container: log.container };
@@ -33,21 +33,21 @@ export function jobLogs({ cluster, request }: RolloutContext): JobLogs {
     }
   };
   return {
-    look: ({ workloads }) => {
+    update: ({ workloads }) => {
       if (tailLines === 0) return;
       const causes = workloads.filter(({ ref }) => ref.kind === 'Job').flatMap(({ suspects }) => suspects);
       for (const { message, logs } of causes) {
         for (const log of logs) {
           const key = keyOf(log.namespace, log.pod, log.container);
           const entry = known.get(key);
-          if (entry?.told === message || (entry === undefined && known.size >= jobsListened)) continue;
-          known.set(key, { told: message, lines: entry?.lines ?? [] });
+          if (entry?.shown === message || (entry === undefined && known.size >= jobsListened)) continue;
+          known.set(key, { shown: message, lines: entry?.lines ?? [] });
           const reading = read(key, log).finally(() => readings.delete(reading));
           readings.add(reading);
         }
       }
     },
-    heard: (namespace, pod, container) => known.get(keyOf(namespace, pod, container))?.lines ?? [],
+    lastLines: (namespace, pod, container) => known.get(keyOf(namespace, pod, container))?.lines ?? [],
     end: async () => {
       await Promise.all(readings);
     },

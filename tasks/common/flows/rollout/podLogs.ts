@@ -15,9 +15,9 @@ interface LogLimits {
 /** An error is logged once and stops nothing else. */
 export interface PodLogs {
   /** Must be called with every change of a pod of a workload (`Kind/name`). */
-  look(workload: string, pod: KubeObject): void;
+  show(workload: string, pod: KubeObject): void;
   /** The last lines, also if the pod is gone. */
-  heard(namespace: string, pod: string, container: string): readonly string[];
+  lastLines(namespace: string, pod: string, container: string): readonly string[];
   /** Waits for the rest of the logs of ended containers and stops. */
   end(milliseconds: number): Promise<void>;
 }
@@ -26,7 +26,7 @@ export interface PodLogs {
 export const hookLogLimits: LogLimits = { podsPerWorkload: 10, linesPerContainer: 10_000 };
 const workloadLogLimits: LogLimits = { podsPerWorkload: 5, linesPerContainer: 500 };
 
-const heardBytes = 64 * 1024;
+const lineBytes = 64 * 1024;
 /** Older pods are from before this rollout. Their logs are shown from the start of this rollout on. */
 const oldPodMs = 10_000;
 const eagerPauseMs = 100;
@@ -47,8 +47,8 @@ interface FollowedContainer {
   wasRead: boolean;
   position: LogPosition | undefined;
   lines: number;
-  heard: string[];
-  heardSize: number;
+  lastLines: string[];
+  size: number;
 }
 
 interface Listening {
@@ -76,13 +76,13 @@ export function podLogs(context: RolloutContext, limits: LogLimits): PodLogs {
     readings: new Set(),
   };
   return {
-    look: (workload, pod) => {
+    show: (workload, pod) => {
       if (!listening.stop.signal.aborted && isWithin(listening, workload, pod)) lookAt(listening, pod);
     },
-    heard: (namespace, pod, container) =>
+    lastLines: (namespace, pod, container) =>
       [...listening.containers.values()].findLast(
         (known) => known.namespace === namespace && known.pod === pod && known.container === container,
-      )?.heard ?? [],
+      )?.lastLines ?? [],
     end: (milliseconds) => end(listening, milliseconds),
   };
 }
@@ -140,7 +140,7 @@ function newContainer(
   position: LogPosition | undefined,
 ): FollowedContainer {
   const { container } = run;
-  const nothing = { readRun: 0, isReading: false, wasRead: false, lines: 0, heard: [], heardSize: 0 };
+  const nothing = { readRun: 0, isReading: false, wasRead: false, lines: 0, lastLines: [], size: 0 };
   return { namespace, pod, container, run, position, ...nothing };
 }
 
@@ -154,7 +154,7 @@ function read(listening: Listening, followed: FollowedContainer): void {
   followed.wasRead = true;
   const reading = readToEnd(listening, followed)
     .catch((error: unknown) => {
-      sayWhyNot(listening, followed, error);
+      logUnshown(listening, followed, error);
     })
     .finally(() => {
       followed.isReading = false;
@@ -173,7 +173,7 @@ async function readToEnd(listening: Listening, followed: FollowedContainer): Pro
   const isMissed = followed.readRun === 0 && followed.run.number > 1;
   followed.readRun = followed.run.number;
   const onLine = (line: string): void => {
-    hear(listening, followed, line);
+    addLine(listening, followed, line);
   };
   const follow = async (previous: boolean): Promise<string> => {
     const from = followed.position === undefined ? {} : { from: followed.position };
@@ -191,7 +191,7 @@ async function readToEnd(listening: Listening, followed: FollowedContainer): Pro
 
 const forbidden = 'forbidden';
 
-function sayWhyNot({ context, said, stop }: Listening, { pod, container }: FollowedContainer, error: unknown): void {
+function logUnshown({ context, said, stop }: Listening, { pod, container }: FollowedContainer, error: unknown): void {
   const { reason, message } = asTaskError(error);
   if (context.signal.aborted || stop.signal.aborted || reason === 'Cancelled') return;
   if (reason !== 'PermissionDenied') {
@@ -203,7 +203,7 @@ function sayWhyNot({ context, said, stop }: Listening, { pod, container }: Follo
   stop.abort();
 }
 
-function hear({ context, limits }: Listening, followed: FollowedContainer, text: string): void {
+function addLine({ context, limits }: Listening, followed: FollowedContainer, text: string): void {
   const { pod, container } = followed;
   for (const line of splitLines(text)) {
     followed.lines += 1;
@@ -216,9 +216,9 @@ function hear({ context, limits }: Listening, followed: FollowedContainer, text:
 }
 
 function keep(followed: FollowedContainer, line: string, lines: number): void {
-  followed.heard.push(line);
-  followed.heardSize += line.length;
-  while (followed.heard.length > lines || (followed.heardSize > heardBytes && followed.heard.length > 1)) {
-    followed.heardSize -= followed.heard.shift()?.length ?? 0;
+  followed.lastLines.push(line);
+  followed.size += line.length;
+  while (followed.lastLines.length > lines || (followed.size > lineBytes && followed.lastLines.length > 1)) {
+    followed.size -= followed.lastLines.shift()?.length ?? 0;
   }
 }

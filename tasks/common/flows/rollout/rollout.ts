@@ -30,7 +30,7 @@ export interface RolloutEnd {
   end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped';
   verdict: RolloutVerdict;
   /** The last lines of containers, whose pods may be gone. */
-  heard: PodLogs['heard'];
+  lastLines: PodLogs['lastLines'];
 }
 
 export interface RolloutOptions {
@@ -39,7 +39,7 @@ export interface RolloutOptions {
   /** Ends the following, for example when Helm has ended. */
   stop?: AbortSignal;
   /** The last logged state of each object, so that nothing is logged twice. */
-  said: Map<string, string>;
+  logged: Map<string, string>;
   /** The earlier revisions of the release, if they are known. */
   earlier?: readonly Pick<Revision, 'manifest' | 'status'>[];
   /** For the logs of the new revisions' pods. */
@@ -86,7 +86,7 @@ async function watch(
   options: RolloutOptions,
 ): Promise<RolloutEnd> {
   const { clock, signal } = context;
-  const { policy, stop, said } = options;
+  const { policy, stop, logged } = options;
   const ended = stop === undefined ? signal : AbortSignal.any([signal, stop]);
   const refs = followedRefs(objects);
   const timeline = timelineOf(context, options.phase);
@@ -94,37 +94,41 @@ async function watch(
   const declared = objects.map((object) => object.declared);
   const facts = factFinder(context, { declared, ...(options.earlier && { earlier: options.earlier }) });
   let memory = options.memory;
-  let lastSaid = clock.now().getTime();
+  let lastLogged = clock.now().getTime();
   let blind = new Set<string>();
   for (;;) {
     const reading = rolloutSnapshot(refs, await confirmed(context, objects, follower.snapshot()));
     const snapshot = { ...reading, facts: facts.found() };
-    if (options.logs !== undefined) lookAtPods(options.logs, snapshot);
+    if (options.logs !== undefined) showPods(options.logs, snapshot);
     const now = clock.now();
     const verdict = judge(snapshot, policy, memory, now);
     ({ memory } = verdict);
     facts.ask(verdict.questions);
-    jobs.look(verdict);
-    blind = sayBlindness(context, verdict, blind);
-    if (sayChanges(context, verdict.workloads, said)) lastSaid = now.getTime();
+    jobs.update(verdict);
+    blind = logUnread(context, verdict, blind);
+    if (logChanges(context, verdict.workloads, logged)) lastLogged = now.getTime();
     const end = endOf(verdict, policy, { isCancelled: signal.aborted, isStopped: stop?.aborted === true, now });
     if (end === 'failed' && (await facts.renew(verdict.questions))) continue;
-    timeline.tell(verdict, snapshot, end !== undefined && end !== 'stopped');
+    timeline.update(verdict, snapshot, end !== undefined && end !== 'stopped');
     if (end !== undefined) {
       if (end === 'failed') await jobs.end();
-      return { end, verdict, heard: jobs.heard };
+      return { end, verdict, lastLines: jobs.lastLines };
     }
-    if (now.getTime() - lastSaid >= reminderMs) {
+    if (now.getTime() - lastLogged >= reminderMs) {
       remind(context, verdict, policy.deadline.getTime() - now.getTime());
-      lastSaid = now.getTime();
+      lastLogged = now.getTime();
     }
-    const recheck = verdict.recheckAt === undefined ? Infinity : Date.parse(verdict.recheckAt) - now.getTime();
-    const untilReminder = reminderMs - (now.getTime() - lastSaid);
-    const poll = verdict.health === 'unknown' || snapshot.unread.length > 0 ? pollMs : Infinity;
-    const untilDeadline = policy.deadline.getTime() - now.getTime();
-    const wait = Math.max(1, Math.min(recheck, untilReminder, untilDeadline, poll));
+    const untilReminder = reminderMs - (now.getTime() - lastLogged);
+    const wait = Math.max(1, Math.min(untilReminder, untilNext(verdict, policy, now)));
     await follower.changed(wait, AbortSignal.any([ended, facts.news()]));
   }
+}
+
+/** Milliseconds until the verdict may change though nothing is seen to change. */
+function untilNext({ health, recheckAt, unread }: RolloutVerdict, { deadline }: RolloutPolicy, now: Date): number {
+  const recheck = recheckAt === undefined ? Infinity : Date.parse(recheckAt) - now.getTime();
+  const poll = health === 'unknown' || unread.length > 0 ? pollMs : Infinity;
+  return Math.min(recheck, poll, deadline.getTime() - now.getTime());
 }
 
 /** Undefined while the rollout goes on. */
@@ -140,8 +144,8 @@ function endOf(
   return now >= policy.deadline ? 'unknown' : undefined;
 }
 
-function lookAtPods(logs: PodLogs, snapshot: RolloutSnapshot): void {
-  for (const { workload, pod } of newPods(snapshot)) logs.look(objectName(workload), pod);
+function showPods(logs: PodLogs, snapshot: RolloutSnapshot): void {
+  for (const { workload, pod } of newPods(snapshot)) logs.show(objectName(workload), pod);
 }
 
 /** Helm may still repair a pre-existing failure until it has applied everything. */
@@ -276,7 +280,7 @@ function isIn(ref: ObjectRef, query: { kind: string; namespace?: string }): bool
 }
 
 /** Logs each kind that cannot be read once. */
-function sayBlindness(context: RolloutContext, verdict: RolloutVerdict, known: Set<string>): Set<string> {
+function logUnread(context: RolloutContext, verdict: RolloutVerdict, known: Set<string>): Set<string> {
   // After a cancellation, an object that was not read says nothing about the cluster.
   if (context.signal.aborted) return known;
   const now = new Set(verdict.unread.map(({ kind, message }) => `${kind} ${message}`));
@@ -288,18 +292,18 @@ function sayBlindness(context: RolloutContext, verdict: RolloutVerdict, known: S
 }
 
 /** Logs one line for each object with news. Returns true if there was any. */
-export function sayChanges(
+export function logChanges(
   context: RolloutContext,
   workloads: readonly WorkloadVerdict[],
-  said: Map<string, string>,
+  logged: Map<string, string>,
 ): boolean {
   let isNews = false;
   for (const workload of workloads) {
     // The message of one cause differs from try to try, which is no news.
-    const state = `${workload.status.message} ${tellingCause(workload)?.code ?? ''}`;
-    if (said.get(workload.key) === state) continue;
-    const isFirst = !said.has(workload.key);
-    said.set(workload.key, state);
+    const state = `${workload.status.message} ${clearestCause(workload)?.code ?? ''}`;
+    if (logged.get(workload.key) === state) continue;
+    const isFirst = !logged.has(workload.key);
+    logged.set(workload.key, state);
     // Objects that were not judged are listed at the end.
     if (workload.health === 'healthy' && (isFirst || !isJudged(workload.status))) continue;
     const name = objectName(workload.ref);
@@ -311,7 +315,7 @@ export function sayChanges(
 }
 
 function wordsFor(workload: WorkloadVerdict): string {
-  const telling = tellingCause(workload);
+  const telling = clearestCause(workload);
   const { message } = workload.status;
   if (telling === undefined) return message;
   // A cause that only repeats the status in other words is logged once.
@@ -320,7 +324,7 @@ function wordsFor(workload: WorkloadVerdict): string {
 }
 
 /** A container that has just started is not ready, which alone is not worth a line. */
-function tellingCause({ health, cause, suspects }: WorkloadVerdict): Cause | undefined {
+function clearestCause({ health, cause, suspects }: WorkloadVerdict): Cause | undefined {
   if (health === 'healthy') return undefined;
   return (
     cause ??

@@ -9,23 +9,23 @@ const maximumRows = 50;
 
 interface Timeline {
   /** `isOver`: this is the last snapshot. */
-  tell(verdict: RolloutVerdict, snapshot: RolloutSnapshot, isOver: boolean): void;
+  update(verdict: RolloutVerdict, snapshot: RolloutSnapshot, isOver: boolean): void;
 }
 
 export function timelineOf({ agent }: RolloutContext, phase = ''): Timeline {
-  const told = new Map<string, string>();
+  const logged = new Map<string, string>();
   return {
-    tell: ({ workloads }, snapshot, isOver) => {
+    update: ({ workloads }, snapshot, isOver) => {
       const objects = new Map(snapshot.followed.map(({ ref, object }) => [objectKey(ref), object]));
       for (const workload of workloads) {
-        const isKnown = told.has(workload.key);
-        if (!isKnown && (told.size >= maximumRows || !hasRow(workload))) continue;
+        const isKnown = logged.has(workload.key);
+        if (!isKnown && (logged.size >= maximumRows || !hasRow(workload))) continue;
         const row = timelineRow(workload, objects.get(workload.key), { isOver, phase });
         const { text: _text, ...state } = row;
         // The text of one state differs from try to try, which is no news.
         const news = JSON.stringify([state, workload.cause?.code ?? workload.suspects[0]?.code]);
-        if (told.get(workload.key) === news) continue;
-        told.set(workload.key, news);
+        if (logged.get(workload.key) === news) continue;
+        logged.set(workload.key, news);
         agent.timeline(row);
       }
     },

@@ -9,7 +9,7 @@ import {
   cell,
   codeBlock,
   objectTable,
-  type Evidence,
+  type ReportedEvidence,
   type ReportedObject,
   type TaskResult,
 } from '../../report/report';
@@ -60,7 +60,7 @@ export interface RollbackReport {
   startedAt: string;
   finishedAt: string;
   objects: readonly ReportedObject[];
-  evidence: readonly Evidence[];
+  evidence: readonly ReportedEvidence[];
 }
 
 export const rollbackResults: Record<RollbackOutcome, TaskResult> = {

@@ -140,7 +140,7 @@ export const fateWords: Readonly<Record<ObjectFate, string>> = {
 };
 
 /** A field that was changed after the deploy and that the rollback sets again. */
-export interface DriftedField {
+export interface PlannedDrift {
   path: string;
   /** As JSON, cut; empty if it is absent or must not be shown. */
   live: string;
@@ -199,7 +199,7 @@ export interface PlannedObject {
   /** The number of lines that are left out. */
   diffCut: number;
   secretKeys: readonly SecretKey[];
-  drift: readonly DriftedField[];
+  drift: readonly PlannedDrift[];
   /** At most 100, without values of Secrets. */
   changes: readonly FieldChange[];
   /** At most 400. */

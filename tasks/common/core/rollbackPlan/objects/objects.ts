@@ -16,7 +16,7 @@ import { hidden, secretKeys, type ObjectStates } from './hiddenSecrets';
 import { imageChanges } from './images';
 import { pluralOf } from '../model/places';
 import { textDiff, type TextDiff } from '../model/textDiff';
-import type { DriftedField, ObjectFate, PlannedObject, Seal, ServedKinds, Sha256 } from '../model/types';
+import type { PlannedDrift, ObjectFate, PlannedObject, Seal, ServedKinds, Sha256 } from '../model/types';
 
 /** Helm deletes these early: they could keep the target from becoming healthy (measured with a ResourceQuota). */
 const restraining = new Set([
@@ -217,7 +217,7 @@ function deletionReason({ target, last, base, earlier, predicted }: Candidate): 
   return 'No revision since the target declares it.';
 }
 
-function driftOf(changes: readonly Difference[], { last, target }: ObjectStates): DriftedField[] {
+function driftOf(changes: readonly Difference[], { last, target }: ObjectStates): PlannedDrift[] {
   if (last === undefined) return [];
   return changes.flatMap((change) => {
     const declared = valueAt(last, change.path);

@@ -13,7 +13,7 @@ import type { PlannedObject, RollbackPlan } from '../../../core/rollbackPlan/mod
 import { planLines } from '../../../core/rollbackPlan/document/rollbackReport';
 import { approvalVariable } from '../../../core/inputs/taskVariables';
 import { proveApproval } from './proveApproval';
-import type { RollbackStory } from '../plan/rollbackStory';
+import type { RollbackProgress } from '../plan/rollbackProgress';
 import type { PlainStart } from '../../../core/releaseContext';
 
 /** A plan that was made earlier, as it was kept. */
@@ -31,7 +31,7 @@ export interface ApprovedPlan {
  */
 export async function approvedPlan(
   { namespace, plans, request }: Pick<PlainStart, 'namespace' | 'plans' | 'request'>,
-  story: RollbackStory,
+  progress: RollbackProgress,
 ): Promise<ApprovedPlan | undefined> {
   const { planDigest, requirePlan } = request;
   if (planDigest === undefined) {
@@ -41,7 +41,7 @@ export async function approvedPlan(
   const found = await plans.find(planDigest);
   switch (found.found) {
     case 'plan': {
-      story.plan = found.plan;
+      progress.plan = found.plan;
       const { plan, salt, madeAt, execution } = found;
       return { plan, salt, madeAt, execution };
     }
@@ -68,25 +68,25 @@ export function logPlan({ agent }: Pick<PlainStart, 'agent'>, plan: RollbackPlan
  */
 export async function sameOrRefused(
   { cluster, clock }: Pick<PlainStart, 'cluster' | 'clock'>,
-  story: RollbackStory,
+  progress: RollbackProgress,
   approved: ApprovedPlan | undefined,
   plan: RollbackPlan,
 ): Promise<RollbackPlan> {
   if (approved === undefined) return plan;
   if (isSameContent(approved.plan, plan)) {
     const { digest, createdAt } = approved.plan;
-    story.plan = { ...plan, digest, createdAt };
-    return story.plan;
+    progress.plan = { ...plan, digest, createdAt };
+    return progress.plan;
   }
   const writerOf = await writersOf({ cluster }, approved.plan, plan);
   const differences = planDifferences(approved.plan, plan, clock.now(), writerOf);
-  story.differences = differences;
-  const told = differences.slice(0, differencesTold).join(' ');
-  const rest = differences.length > differencesTold ? ` And ${differences.length - differencesTold} more.` : '';
-  throw new TaskError('PlanChanged', `This is no longer the rollback that was planned. ${told}${rest}`);
+  progress.differences = differences;
+  const named = differences.slice(0, differencesNamed).join(' ');
+  const rest = differences.length > differencesNamed ? ` And ${differences.length - differencesNamed} more.` : '';
+  throw new TaskError('PlanChanged', `This is no longer the rollback that was planned. ${named}${rest}`);
 }
 
-const differencesTold = 3;
+const differencesNamed = 3;
 
 /** For at most this many changed objects, the cluster is asked who has changed them. */
 const askedAtMost = 10;
@@ -121,14 +121,14 @@ export async function writersOf(
  */
 export async function askApproval(
   context: Pick<PlainStart, 'agent' | 'azure' | 'place' | 'request' | 'cluster' | 'proven'>,
-  story: RollbackStory,
+  progress: RollbackProgress,
   approved: ApprovedPlan | undefined,
   digest: string,
 ): Promise<ProvenApproval> {
   const { agent, azure, place, request, cluster, proven: before } = context;
   if (before !== undefined && isSameDigest(before.digest, digest)) {
     agent.log(`The main phase of this step has proven the approval. ${before.sentence}`);
-    return takeApproval(context, story, before);
+    return takeApproval(context, progress, before);
   }
   const decision = await proveApproval(azure, {
     policy: request.approval,
@@ -145,17 +145,17 @@ export async function askApproval(
   }
   if (decision.decision === 'unknown') agent.warning(sentence);
   const approvedAt = decision.decision === 'approved' ? decision.at.toISOString() : '';
-  return takeApproval(context, story, { digest, sentence, approvedBy: shownApprovers(decision), approvedAt });
+  return takeApproval(context, progress, { digest, sentence, approvedBy: shownApprovers(decision), approvedAt });
 }
 
 function takeApproval(
   { agent }: Pick<PlainStart, 'agent'>,
-  story: RollbackStory,
+  progress: RollbackProgress,
   proven: ProvenApproval,
 ): ProvenApproval {
-  story.approval = proven.sentence;
-  story.approvedBy = proven.approvedBy;
-  story.approvedAt = proven.approvedAt;
+  progress.approval = proven.sentence;
+  progress.approvedBy = proven.approvedBy;
+  progress.approvedAt = proven.approvedAt;
   agent.setTaskVariable(approvalVariable, provenApprovalText(proven));
   return proven;
 }

@@ -1,6 +1,5 @@
 import type { EnginePolicy } from '../engine/policy';
 import { reportedObjects, sentence } from '../../../core/report/ending';
-import type { ReleaseName } from '../../../core/release/drift';
 import type { KubeObject, ObjectRef } from '../../../core/kubernetes/object';
 import { clipped, neutralise } from '../../../core/text/foreignText';
 import type { FenceRecord } from '../../../core/helm/fence';
@@ -15,13 +14,13 @@ import { fencePolicy, unplannedDeletions } from '../../../core/rollbackPlan/exec
 import { isSameRecord } from '../../../core/rollbackPlan/model/recordDigest';
 import { expectedAfter } from '../../../core/rollbackPlan/objects/rehearsalTraces';
 import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
-import { isUnowned, otherOwner } from '../../../core/release/mergeBase';
+import { isUnowned, otherOwner, type ReleaseName } from '../../../core/release/mergeBase';
 import { heldBackSentence, type RollbackEnding } from '../../../core/rollbackPlan/document/rollbackReport';
 import { planDigestVariable } from '../../../core/inputs/taskVariables';
 import { baselineForRollback } from '../../../core/rollout/verdict';
 import type { ProvenApproval } from '../../../core/approval/proven';
 import { liveState } from '../../release/drift';
-import { insist } from '../../steps/insist';
+import { withRetries } from '../../steps/withRetries';
 import { type PlannedBase } from '../../release/mergeBase';
 import { instancesOf } from '../plan/planRelease';
 import { releaseHolds } from './releaseHolds';
@@ -32,8 +31,8 @@ import {
   rollbackEnding,
   unhealthyEnding,
   wellRolledBack,
-  type RollbackStory,
-} from '../plan/rollbackStory';
+  type RollbackProgress,
+} from '../plan/rollbackProgress';
 import { someNames } from '../../../core/text/someNames';
 import { ifReadable, healthNow, judgeNow } from '../../rollout/moment';
 import { finishRollback } from '../engine/finishRollback';
@@ -63,14 +62,14 @@ interface Rehearsed extends Approved {
 /** Carries out an approved plan: Helm runs through the fence, and the result is proven. */
 export async function executeRollback(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   approved: Rehearsed,
 ): Promise<RollbackEnding> {
   const { plan, target, history } = approved;
   stopIfCancelled(context.signal);
   const memory = await ifReadable(context, async () => {
     const last = history.at(-1);
-    if (last !== undefined) story.healthBefore = await healthNow(context, last.manifest);
+    if (last !== undefined) progress.healthBefore = await healthNow(context, last.manifest);
     // A pre-existing failure counts as a failure of the rollback, but conditions from that time do not.
     return baselineForRollback(undefined, (await judgeNow(context, target.manifest)).baseline);
   });
@@ -78,31 +77,31 @@ export async function executeRollback(
   context.agent.setTaskVariable(planDigestVariable, digest);
   await context.plans.note(digest, { state: 'begun', revision: (history.at(-1)?.revision ?? 0) + 1 });
   const rollback = { ...approved, deadline: context.deadline, memory, kept: plan.objects };
-  const end = await runRollback(context, story, policyOf(context, story, approved), rollback);
-  return endingOf(context, story, approved, end);
+  const end = await runRollback(context, progress, policyOf(context, progress, approved), rollback);
+  return endingOf(context, progress, approved, end);
 }
 
 /** The part after Helm has made its revision, of a rollback that another run has begun. */
 export async function finishMade(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   approved: Approved,
   made: Revision,
 ): Promise<RollbackEnding> {
-  const policy = policyOf(context, story, approved);
+  const policy = policyOf(context, progress, approved);
   const end = await finishRollback(
     context,
     policy,
     { ...approved, deadline: context.deadline, memory: undefined },
     made,
   );
-  return endingOf(context, story, approved, end);
+  return endingOf(context, progress, approved, end);
 }
 
 /** Every field counts, since nobody has approved another one. */
 function policyOf(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   approved: Approved & Partial<Rehearsed>,
 ): EnginePolicy {
   const { plan, target, live, rehearsal } = approved;
@@ -117,36 +116,36 @@ function policyOf(
     isResumable: true,
     everyPod: true,
     trapped: context.request.rollback.policy.allowPodDelete ? mayHaveTrappedPods(plan) : [],
-    restored: story.restored,
+    restored: progress.restored,
     onBegun: () => {
-      story.revision = null;
+      progress.revision = null;
     },
     onFence: (fence) => {
-      logFence(context, story, plan, fence);
+      logFence(context, progress, plan, fence);
     },
     onMade: ({ revision }) => {
-      story.revision = revision;
+      progress.revision = revision;
     },
     beforeRollout: async (made) => {
       // An object whose hold was released differs from the rehearsal.
       for (const key of await releaseHolds(context, made)) expected?.delete(key);
     },
     afterRollout: () => {
-      story.health = 'healthy';
-      return deleteOwn(context, story, approved.deletions);
+      progress.health = 'healthy';
+      return deleteOwn(context, progress, approved.deletions);
     },
   };
 }
 
 async function endingOf(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   approved: Approved & Partial<Rehearsed>,
   ended: RollbackEnd,
 ): Promise<RollbackEnding> {
   if (ended.end === 'helmFailed') {
-    story.health = ended.health;
-    story.objects = ended.objects;
+    progress.health = ended.health;
+    progress.objects = ended.objects;
     return helmFailed(context, approved, ended);
   }
   if (ended.end === 'notProven') {
@@ -156,13 +155,13 @@ async function endingOf(
     return asRollbackEnding({ ...ended.ending, message: `${ended.ending.message}${next}` }, 'failed');
   }
   const { made, rollout } = ended;
-  story.objects = reportedObjects(rollout.verdict);
+  progress.objects = reportedObjects(rollout.verdict);
   if (rollout.end === 'healthy') return rolledBack(context, approved, made);
   if (rollout.end === 'cancelled') {
     const message = `Revision ${made.revision} was made from revision ${approved.target.revision}, but the step was cancelled before it was healthy. What is to be deleted is still there. The post-job step, or the same step run again, resumes the rollback.`;
     return rollbackEnding('cancelled', 'Cancelled', message);
   }
-  return unhealthy(context, story, approved, ended);
+  return unhealthy(context, progress, approved, ended);
 }
 
 async function rolledBack(context: RollbackContext, approved: Approved, made: Revision): Promise<RollbackEnding> {
@@ -176,20 +175,20 @@ async function rolledBack(context: RollbackContext, approved: Approved, made: Re
 
 async function unhealthy(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   { plan, target }: Approved,
   { made, rollout }: Extract<RollbackEnd, { end: 'followed' }>,
 ): Promise<RollbackEnding> {
   const { namespace, request } = context;
-  const why = await unhealthyEnding(context, story, rollout);
+  const why = await unhealthyEnding(context, progress, rollout);
   const before = plan.present?.revision ?? made.revision - 1;
   const kept = ownDeletions(plan).map(({ ref }) => objectName(ref));
   const message = [
     sentence(why.message),
-    `Revision ${made.revision} has the manifest of revision ${target.revision} and is marked failed; revision ${before} was ${story.healthBefore || 'not judged'} before the rollback.`,
+    `Revision ${made.revision} has the manifest of revision ${target.revision} and is marked failed; revision ${before} was ${progress.healthBefore || 'not judged'} before the rollback.`,
     kept.length === 0 ? '' : `Not deleted, because it is not healthy: ${kept.join(', ')}.`,
     `To look: helm history ${request.releaseName} --namespace ${namespace}.`,
-    story.healthBefore === 'healthy' ? wayToHealthy(before, kept.length > 0) : '',
+    progress.healthBefore === 'healthy' ? wayToHealthy(before, kept.length > 0) : '',
   ];
   return asRollbackEnding({ ...why, message: message.filter((part) => part !== '').join(' ') }, 'failed');
 }
@@ -206,21 +205,30 @@ function recordDescription(
 }
 
 /** Returns true if everything of a revision exists as declared and is healthy at this moment. */
-export async function isServing(context: RollbackContext, story: RollbackStory, revision: Revision): Promise<boolean> {
+export async function isServing(
+  context: RollbackContext,
+  progress: RollbackProgress,
+  revision: Revision,
+): Promise<boolean> {
   const { namespace, request } = context;
   const release = { name: request.releaseName, namespace };
   const { drifts } = await liveState(context, revision.manifest, release);
   if (drifts.length > 0) return false;
   const health = await healthNow(context, revision.manifest, true);
-  if (health === 'healthy') story.health = health;
+  if (health === 'healthy') progress.health = health;
   return health === 'healthy';
 }
 
-function logFence({ agent }: RollbackContext, story: RollbackStory, plan: RollbackPlan, fence: FenceRecord): void {
+function logFence(
+  { agent }: RollbackContext,
+  progress: RollbackProgress,
+  plan: RollbackPlan,
+  fence: FenceRecord,
+): void {
   const unplanned = unplannedDeletions(plan, fence).map(({ ref, resource }) =>
     objectName({ kind: ref.kind || resource, name: ref.name || '(several)' }),
   );
-  for (const name of unplanned) story.heldBack.add(name);
+  for (const name of unplanned) progress.heldBack.add(name);
   if (unplanned.length > 0) agent.warning(heldBackSentence([...new Set(unplanned)]));
   for (const { refusal } of fence.refused) if (refusal !== undefined) agent.warning(refusal.message);
 }
@@ -280,12 +288,12 @@ function wayOn(target: Revision, made: Revision | undefined, hasRestored: boolea
  * Deletes what Helm was kept from deleting, now that its replacement serves. Deletes only the very objects that were in
  * the plan.
  */
-async function deleteOwn(context: RollbackContext, story: RollbackStory, plan: RollbackPlan): Promise<void> {
+async function deleteOwn(context: RollbackContext, progress: RollbackProgress, plan: RollbackPlan): Promise<void> {
   const { agent, cluster, lease } = context;
   for (const { ref, uid } of ownDeletions(plan)) {
     stopIfCancelled(context.signal);
     const name = objectName(ref);
-    const live = await insist(context, () => cluster.get(ref, { metadataOnly: true }));
+    const live = await withRetries(context, () => cluster.get(ref, { metadataOnly: true }));
     if (live === undefined) continue;
     if (live.metadata.uid !== uid) {
       agent.warning(`${name} was made anew since the plan, so it is not deleted.`);
@@ -305,19 +313,19 @@ async function deleteOwn(context: RollbackContext, story: RollbackStory, plan: R
       continue;
     }
     await lease.confirm();
-    await insist(context, () => cluster.delete(ref, { uid }));
-    story.deleted.push(name);
+    await withRetries(context, () => cluster.delete(ref, { uid }));
+    progress.deleted.push(name);
     agent.log(`${name}, which the target does not have, is deleted now that the target is healthy.`);
   }
 }
 
 /** The objects that would be deleted with a definition and that nobody has approved. */
 async function unseenInstances(context: RollbackContext, ref: ObjectRef, { objects }: RollbackPlan): Promise<string[]> {
-  const definition = await insist(context, () => context.cluster.get(ref));
+  const definition = await withRetries(context, () => context.cluster.get(ref));
   if (definition === undefined) return [];
   const known = objects.find(({ kind, name }) => kind === ref.kind && name === ref.name)?.goWithIt ?? [];
   if (known.length >= instancesNamed) return [];
-  const now = instanceNames(await insist(context, () => instancesOf(context, definition)), definition);
+  const now = instanceNames(await withRetries(context, () => instancesOf(context, definition)), definition);
   return now.filter((each) => !known.includes(each));
 }
 

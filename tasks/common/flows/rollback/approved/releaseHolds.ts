@@ -1,7 +1,7 @@
 import { objectName } from '../../../core/kubernetes/manifest';
 import type { Revision } from '../../../core/release/release';
 import { isDeclaredHold, podHold } from '../../../core/rollout/heldPods';
-import { insist } from '../../steps/insist';
+import { withRetries } from '../../steps/withRetries';
 import { wantedObjects } from '../../release/wantedObjects';
 import type { RollbackContext } from '../../../core/releaseContext';
 
@@ -16,10 +16,10 @@ export async function releaseHolds(context: RollbackContext, { manifest }: Revis
   const workloads = (await wantedObjects(cluster, manifest, namespace)).filter(({ ref }) => canHold(ref.apiVersion));
   const released: string[] = [];
   for (const { key, ref, declared } of workloads) {
-    const hold = podHold(await insist(context, () => cluster.get(ref)));
+    const hold = podHold(await withRetries(context, () => cluster.get(ref)));
     if (hold === undefined || isDeclaredHold(hold, declared)) continue;
     await lease.confirm();
-    await insist(context, () => cluster.patch(ref, hold.release));
+    await withRetries(context, () => cluster.patch(ref, hold.release));
     released.push(key);
     agent.log(`${objectName(ref)}: ${hold.why}; somebody has set that by hand, and it is undone, as the plan says.`);
   }

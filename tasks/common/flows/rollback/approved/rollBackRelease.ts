@@ -13,31 +13,31 @@ import type { RollbackEnding } from '../../../core/rollbackPlan/document/rollbac
 import { askApproval, approvedPlan, sameOrRefused, logPlan, type ApprovedPlan } from './approvedPlan';
 import { endWork, contextUnder } from '../../release/change';
 import { executeRollback, isServing, finishMade } from './executeRollback';
-import { insist } from '../../steps/insist';
+import { withRetries } from '../../steps/withRetries';
 import { withLease } from '../../lock/lease';
 import { group, later } from '../../steps/phase';
-import { keepPlan, refusedPlan, type ToldRollback } from '../plan/makePlan';
+import { keepPlan, refusedPlan, type ReportedRollback } from '../plan/makePlan';
 import { planRelease, sealOf } from '../plan/planRelease';
 import { settleLeft } from '../../release/preexisting';
 import { hideSecrets, verify } from '../../release/record';
-import { bury, isPending, ownerOf, pendingRefusal, restoreHistory } from '../../release/recover';
+import { markDead, isPending, ownerOf, pendingRefusal, restoreHistory } from '../../release/recover';
 import { refuseOld } from './planAge';
 import { writeRenewals } from '../../release/servedVersions';
 import {
   endingOfThrown,
   lostEnding,
-  newRollbackStory,
+  newRollbackProgress,
   rollbackEnding,
   rollbackReport,
   wellRolledBack,
-  type RollbackStory,
-} from '../plan/rollbackStory';
+  type RollbackProgress,
+} from '../plan/rollbackProgress';
 
 /**
  * Carries out a plan for a release as it was approved, proves the result, and reports it. Resumes what a run that is
  * gone had begun. Throws nothing.
  */
-export function rollBackRelease(start: ReleaseRollbackStart): Promise<ToldRollback> {
+export function rollBackRelease(start: ReleaseRollbackStart): Promise<ReportedRollback> {
   return rollBack(start, carryOut);
 }
 
@@ -45,41 +45,43 @@ export function rollBackRelease(start: ReleaseRollbackStart): Promise<ToldRollba
  * For the post-job phase of a step that was ended in the middle: resumes what the step had begun, and does nothing
  * else.
  */
-export function resumeRollback(start: ReleaseRollbackStart & LeftEnded): Promise<ToldRollback> {
-  return rollBack(start, async (context, story) => {
-    const approved = await approvedPlan(context, story);
+export function resumeRollback(start: ReleaseRollbackStart & LeftEnded): Promise<ReportedRollback> {
+  return rollBack(start, async (context, progress) => {
+    const approved = await approvedPlan(context, progress);
     const history = await restoreHistory(context, await context.storage.history());
-    const resumed = await resume(context, story, approved, history);
+    const resumed = await resume(context, progress, approved, history);
     return resumed ?? rollbackEnding('cancelled', 'Cancelled', 'Nothing of the rollback was begun.');
   });
 }
 
-type Act = (context: RollbackContext, story: RollbackStory) => Promise<RollbackEnding>;
+type Act = (context: RollbackContext, progress: RollbackProgress) => Promise<RollbackEnding>;
 
-async function rollBack(start: ReleaseRollbackStart, act: Act): Promise<ToldRollback> {
-  const story = newRollbackStory(start.clock.now());
-  const ending = await withLease(start, (lease) => underLease(start, story, lease, act)).catch((thrown: unknown) =>
-    endingOfThrown(thrown, story, start.signal),
+async function rollBack(start: ReleaseRollbackStart, act: Act): Promise<ReportedRollback> {
+  const progress = newRollbackProgress(start.clock.now());
+  const ending = await withLease(start, (lease) => underLease(start, progress, lease, act)).catch((thrown: unknown) =>
+    endingOfThrown(thrown, progress, start.signal),
   );
-  if (!story.hasBegun) endWork(start.agent);
-  return { report: rollbackReport(start, story, ending), plan: story.plan };
+  if (!progress.hasBegun) endWork(start.agent);
+  return { report: rollbackReport(start, progress, ending), plan: progress.plan };
 }
 
 async function underLease(
   start: ReleaseRollbackStart,
-  story: RollbackStory,
+  progress: RollbackProgress,
   lease: Lease,
   act: Act,
 ): Promise<RollbackEnding> {
   const deadline = later(start.clock.now(), start.request.rollbackTimeoutSeconds);
   const context: RollbackContext = { ...contextUnder(start, lease), deadline };
-  const ending = await act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
+  const ending = await act(context, progress).catch((thrown: unknown) =>
+    endingOfThrown(thrown, progress, start.signal),
+  );
   if (lease.lost.aborted && !start.signal.aborted) return lostEnding(ending);
   if (ending.outcome === 'rolledBack') await settleLeft(context);
   const history = await context.storage.history().catch(() => undefined);
   await hideSecrets(context, history ?? []);
   if (history !== undefined && !isPending(history)) {
-    if (isFinished(story, history)) await lease.settled();
+    if (isFinished(progress, history)) await lease.settled();
     // The post-job phase resumes a rollback that was cancelled in the middle.
     if (ending.outcome !== 'cancelled') endWork(context.agent);
   }
@@ -90,41 +92,41 @@ async function underLease(
  * Returns false while a begun rollback has made its revision and has not seen it verified: then objects that the target
  * does not have may still be live, and the next run, whatever it does, has to know of them.
  */
-function isFinished({ hasBegun }: RollbackStory, history: readonly Revision[]): boolean {
+function isFinished({ hasBegun }: RollbackProgress, history: readonly Revision[]): boolean {
   const last = history.at(-1);
   return !hasBegun || last?.status !== 'deployed' || isVerified(last);
 }
 
-async function carryOut(context: RollbackContext, story: RollbackStory): Promise<RollbackEnding> {
+async function carryOut(context: RollbackContext, progress: RollbackProgress): Promise<RollbackEnding> {
   const { request, storage } = context;
-  const approved = await approvedPlan(context, story);
+  const approved = await approvedPlan(context, progress);
   const history = await restoreHistory(context, await storage.history());
-  story.revision = appliedLast(history)?.revision ?? null;
-  const resumed = await resume(context, story, approved, history);
+  progress.revision = appliedLast(history)?.revision ?? null;
+  const resumed = await resume(context, progress, approved, history);
   if (resumed !== undefined) return resumed;
-  const there = approved === undefined ? undefined : await alreadyThere(context, story, approved, history);
+  const there = approved === undefined ? undefined : await alreadyThere(context, progress, approved, history);
   if (there !== undefined) return there;
   await refuseOld(context, approved);
   await refuseForeignPending(context, history);
 
   const salt = approved === undefined ? context.newSalt() : approved.salt;
   const planned = await group(context, 'Plan again', () => planRelease(context, history, salt));
-  story.plan = planned.plan;
+  progress.plan = planned.plan;
   logPlan(context, planned.plan);
-  const plan = await sameOrRefused(context, story, approved, planned.plan);
+  const plan = await sameOrRefused(context, progress, approved, planned.plan);
   if (plan.risk === 'refused') return refusedPlan(plan);
   if (approved === undefined) {
-    const served = await alreadyThere(context, story, { plan, salt }, history);
+    const served = await alreadyThere(context, progress, { plan, salt }, history);
     if (served !== undefined) return served;
     await keepPlan(context, plan, salt);
   }
-  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
+  const approval = await group(context, 'Approval', () => askApproval(context, progress, approved, plan.digest));
   const renewed = await renewedBy(context, history, planned.renewals);
   const target = targetOf(renewed, plan);
   if (target === undefined) {
     throw new TaskError('RollbackTargetMissing', `The target of the rollback of ${request.releaseName} is gone.`);
   }
-  return executeRollback(context, story, { ...planned, plan, target, history: renewed, approval, deletions: plan });
+  return executeRollback(context, progress, { ...planned, plan, target, history: renewed, approval, deletions: plan });
 }
 
 /** Renews the records, and returns the history as Helm can then read it. */
@@ -133,7 +135,7 @@ async function renewedBy(
   history: readonly Revision[],
   renewals: readonly RecordRenewal[],
 ): Promise<readonly Revision[]> {
-  await insist(context, () => writeRenewals(context, renewals));
+  await withRetries(context, () => writeRenewals(context, renewals));
   return renewedHistory(history, renewals);
 }
 
@@ -157,7 +159,7 @@ const abandonedSeconds = 900;
  */
 async function alreadyThere(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   planned: Pick<ApprovedPlan, 'plan' | 'salt'>,
   history: readonly Revision[],
 ): Promise<RollbackEnding | undefined> {
@@ -167,10 +169,10 @@ async function alreadyThere(
   if (last?.status !== 'deployed' || target === undefined || last.revision <= target) return undefined;
   if (!isTargetAgain(context, planned, targetOf(history, plan), last)) return undefined;
   if (isStillToRun(plan, last)) return undefined;
-  if (!(await isServing(context, story, last))) return undefined;
-  await insist(context, () => verify(context.storage, last));
-  story.plan = plan;
-  story.revision = last.revision;
+  if (!(await isServing(context, progress, last))) return undefined;
+  await withRetries(context, () => verify(context.storage, last));
+  progress.plan = plan;
+  progress.revision = last.revision;
   const message = `Revision ${last.revision} has the manifest, hooks and values of revision ${target}, all of it is as declared and healthy: nothing was done.`;
   return { ...wellRolledBack, outcome: 'alreadyThere', message };
 }
@@ -205,7 +207,7 @@ function refuseEditedTarget(context: RollbackContext, approved: ApprovedPlan, ta
  */
 async function resume(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   approved: ApprovedPlan | undefined,
   history: readonly Revision[],
 ): Promise<RollbackEnding | undefined> {
@@ -215,11 +217,11 @@ async function resume(
   if (target === undefined) return undefined;
   const begun: Begun = { approved, target, history };
   const { revision } = approved.execution;
-  if (last.revision === revision - 1) return resumeWithoutRecord(context, story, begun, revision);
+  if (last.revision === revision - 1) return resumeWithoutRecord(context, progress, begun, revision);
   if (last.revision !== revision) return undefined;
-  if (last.status === 'deployed') return resumeMade(context, story, begun, last);
-  if (last.status === 'failed') return resumeFailed(context, story, begun, last);
-  return last.status === 'pending-rollback' ? resumePending(context, story, begun, last) : undefined;
+  if (last.status === 'deployed') return resumeMade(context, progress, begun, last);
+  if (last.status === 'failed') return resumeFailed(context, progress, begun, last);
+  return last.status === 'pending-rollback' ? resumePending(context, progress, begun, last) : undefined;
 }
 
 /** An execution that another run, or the main phase of this step, has begun. */
@@ -232,19 +234,19 @@ interface Begun {
 /** Helm had made its revision. The proof and the deletions are left to do. */
 async function resumeMade(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   { approved, target }: Begun,
   made: Revision,
 ): Promise<RollbackEnding | undefined> {
   if (!isTargetAgain(context, approved, target, made)) return undefined;
   const { plan } = approved;
-  story.plan = plan;
+  progress.plan = plan;
   context.agent.log(
     `An earlier run of this rollback ended after Helm had made revision ${made.revision}. It is resumed.`,
   );
-  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
-  story.hasBegun = true;
-  return finishMade(context, story, { plan, target, approval, deletions: plan }, made);
+  const approval = await group(context, 'Approval', () => askApproval(context, progress, approved, plan.digest));
+  progress.hasBegun = true;
+  return finishMade(context, progress, { plan, target, approval, deletions: plan }, made);
 }
 
 /**
@@ -253,28 +255,28 @@ async function resumeMade(
  */
 async function resumePending(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   begun: Begun,
   dead: Revision,
 ): Promise<RollbackEnding> {
   const { approved, target, history } = begun;
   const owner = await ownerOf(context, dead, abandonedSeconds);
   if (!owner.isGone) throw pendingRefusal(dead, owner.why);
-  story.plan = approved.plan;
-  const approval = await mayResume(context, story, begun).catch(async (thrown: unknown) => {
+  progress.plan = approved.plan;
+  const approval = await mayResume(context, progress, begun).catch(async (thrown: unknown) => {
     if (context.signal.aborted || asTaskError(thrown).reason === 'Cancelled') throw thrown;
-    story.hasBegun = true;
-    await bury(context, dead, owner.how);
+    progress.hasBegun = true;
+    await markDead(context, dead, owner.how);
     const message = `Revision ${dead.revision} of the rollback that was begun is marked failed, so that Helm and the next deploy can go on.`;
     throw errorThen(thrown, new Error(message));
   });
   context.agent.log(
     `Revision ${dead.revision} of this rollback was left ${dead.status}: ${owner.how}. Helm runs again.`,
   );
-  story.hasBegun = true;
-  await insist(context, () => context.storage.remove(dead.revision));
+  progress.hasBegun = true;
+  await withRetries(context, () => context.storage.remove(dead.revision));
   const before = history.filter((revision) => revision !== dead);
-  return runAgain(context, story, {
+  return runAgain(context, progress, {
     ...begun,
     history: before,
     approval,
@@ -288,23 +290,23 @@ async function resumePending(
  */
 async function resumeFailed(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   begun: Begun,
   failed: Revision,
 ): Promise<RollbackEnding | undefined> {
   const { approved, target } = begun;
   if (wasJudged(failed) || !isTargetAgain(context, approved, target, failed)) return undefined;
-  story.plan = approved.plan;
-  const approval = await mayResume(context, story, begun);
+  progress.plan = approved.plan;
+  const approval = await mayResume(context, progress, begun);
   context.agent.log(`Revision ${failed.revision} of this rollback failed («${failed.description}»). Helm runs again.`);
-  story.hasBegun = true;
-  return runAgain(context, story, { ...begun, approval });
+  progress.hasBegun = true;
+  return runAgain(context, progress, { ...begun, approval });
 }
 
 /** The earlier run died before Helm had made a record, or a resumed run died after it had removed the record. */
 async function resumeWithoutRecord(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   begun: Begun,
   revision: number,
 ): Promise<RollbackEnding | undefined> {
@@ -313,17 +315,17 @@ async function resumeWithoutRecord(
   // If nothing was done yet, the approved rollback is carried out from its start, and there is nothing to resume.
   if (isSameContent(approved.plan, plan) || history.at(-1)?.revision !== approved.plan.present?.revision)
     return undefined;
-  story.plan = approved.plan;
-  const approval = await mayResume(context, story, begun);
+  progress.plan = approved.plan;
+  const approval = await mayResume(context, progress, begun);
   context.agent.log('An earlier run of this rollback was ended in the middle. Helm runs again.');
-  story.hasBegun = true;
-  return runAgain(context, story, { ...begun, approval, dead: { ...target, revision } });
+  progress.hasBegun = true;
+  return runAgain(context, progress, { ...begun, approval, dead: { ...target, revision } });
 }
 
-async function mayResume(context: RollbackContext, story: RollbackStory, begun: Begun): Promise<ProvenApproval> {
+async function mayResume(context: RollbackContext, progress: RollbackProgress, begun: Begun): Promise<ProvenApproval> {
   refuseEditedTarget(context, begun.approved, begun.target);
   const { approved } = begun;
-  return group(context, 'Approval', () => askApproval(context, story, approved, approved.plan.digest));
+  return group(context, 'Approval', () => askApproval(context, progress, approved, approved.plan.digest));
 }
 
 /**
@@ -333,7 +335,7 @@ async function mayResume(context: RollbackContext, story: RollbackStory, begun: 
  */
 async function runAgain(
   context: RollbackContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   { approved, target, history, approval, dead }: Begun & { approval: ProvenApproval; dead?: Revision },
 ): Promise<RollbackEnding> {
   const { request } = context;
@@ -343,7 +345,7 @@ async function runAgain(
   const planned = await group(context, 'Plan again', () => planRelease(again, history, approved.salt, dead));
   const { plan, renewals } = planned;
   const { digest } = approved.plan;
-  story.plan = { ...plan, digest, createdAt: approved.plan.createdAt };
+  progress.plan = { ...plan, digest, createdAt: approved.plan.createdAt };
   if (plan.risk === 'refused') return { ...refusedPlan(plan, halfDone), outcome: 'failed' };
   const allowed = new Set(deletedNames(approved.plan));
   const more = deletedNames(plan).filter((name) => !allowed.has(name));
@@ -352,7 +354,7 @@ async function runAgain(
     return rollbackEnding('failed', 'PlanChanged', message);
   }
   logHotFixes(context, approved.plan, plan);
-  return executeRollback(context, story, {
+  return executeRollback(context, progress, {
     ...planned,
     digest,
     target: renewedRevision(target, renewals),

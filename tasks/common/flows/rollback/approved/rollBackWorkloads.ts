@@ -24,7 +24,7 @@ import { askApproval, approvedPlan, sameOrRefused, logPlan, writersOf, type Appr
 import { announceWork, endWork } from '../../release/change';
 import { withLease } from '../../lock/lease';
 import { group, later } from '../../steps/phase';
-import { keepPlan, refusedPlan, type ToldRollback } from '../plan/makePlan';
+import { keepPlan, refusedPlan, type ReportedRollback } from '../plan/makePlan';
 import { planPlain, readWorkloads } from '../plan/planWorkloads';
 import { refuseOld } from './planAge';
 import { noteOnWorkloads } from './workloadEvents';
@@ -32,14 +32,14 @@ import {
   asRollbackEnding,
   endingOfThrown,
   lostEnding,
-  newRollbackStory,
+  newRollbackProgress,
   noteDone,
   rollbackEnding,
   rollbackReport,
   unhealthyEnding,
   wellRolledBack,
-  type RollbackStory,
-} from '../plan/rollbackStory';
+  type RollbackProgress,
+} from '../plan/rollbackProgress';
 import type { WantedObject } from '../../release/wantedObjects';
 import { healthNow, judgeNow } from '../../rollout/moment';
 import { followRolledBack } from '../engine/finishRollback';
@@ -48,7 +48,7 @@ import { followRolledBack } from '../engine/finishRollback';
  * Carries out a plan for plain workloads as it was approved, and proves the result. Resumes what a run that is gone had
  * begun. Throws nothing.
  */
-export function rollBackWorkloads(start: PlainStart): Promise<ToldRollback> {
+export function rollBackWorkloads(start: PlainStart): Promise<ReportedRollback> {
   return rollBack(start, carryOut);
 }
 
@@ -56,49 +56,51 @@ export function rollBackWorkloads(start: PlainStart): Promise<ToldRollback> {
  * For the post-job phase of a step that was ended in the middle: resumes what the step had begun, and does nothing
  * else.
  */
-export function resumeWorkloads(start: PlainStart & LeftEnded): Promise<ToldRollback> {
-  return rollBack(start, async (context, story) => {
-    const approved = await approvedPlan(context, story);
-    const resumed = approved === undefined ? undefined : await resume(context, story, approved);
+export function resumeWorkloads(start: PlainStart & LeftEnded): Promise<ReportedRollback> {
+  return rollBack(start, async (context, progress) => {
+    const approved = await approvedPlan(context, progress);
+    const resumed = approved === undefined ? undefined : await resume(context, progress, approved);
     return resumed ?? rollbackEnding('cancelled', 'Cancelled', 'Nothing of the rollback was begun.');
   });
 }
 
 type PlainContext = PlainStart & { lease: Lease; deadline: Date };
 
-type Act = (context: PlainContext, story: RollbackStory) => Promise<RollbackEnding>;
+type Act = (context: PlainContext, progress: RollbackProgress) => Promise<RollbackEnding>;
 
-async function rollBack(start: PlainStart, act: Act): Promise<ToldRollback> {
-  const story = newRollbackStory(start.clock.now());
+async function rollBack(start: PlainStart, act: Act): Promise<ReportedRollback> {
+  const progress = newRollbackProgress(start.clock.now());
   const ending = await withLease(start, async (lease) => {
     const deadline = later(start.clock.now(), start.request.rollbackTimeoutSeconds);
     const context: PlainContext = { ...start, lease, deadline, signal: AbortSignal.any([start.signal, lease.lost]) };
-    const ended = await act(context, story).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
+    const ended = await act(context, progress).catch((thrown: unknown) =>
+      endingOfThrown(thrown, progress, start.signal),
+    );
     return lease.lost.aborted && !start.signal.aborted ? lostEnding(ended) : ended;
-  }).catch((thrown: unknown) => endingOfThrown(thrown, story, start.signal));
+  }).catch((thrown: unknown) => endingOfThrown(thrown, progress, start.signal));
   // The post-job phase resumes a rollback that was cancelled in the middle.
   const isOver = ending.outcome !== 'cancelled' && ending.reason !== 'LeaseLost';
-  if (isOver || !story.hasBegun) endWork(start.agent);
-  return { report: rollbackReport(start, story, ending), plan: story.plan };
+  if (isOver || !progress.hasBegun) endWork(start.agent);
+  return { report: rollbackReport(start, progress, ending), plan: progress.plan };
 }
 
-async function carryOut(context: PlainContext, story: RollbackStory): Promise<RollbackEnding> {
+async function carryOut(context: PlainContext, progress: RollbackProgress): Promise<RollbackEnding> {
   const { request } = context;
   const names = namesOf(context);
-  const approved = await approvedPlan(context, story);
-  const resumed = approved === undefined ? undefined : await resume(context, story, approved);
+  const approved = await approvedPlan(context, progress);
+  const resumed = approved === undefined ? undefined : await resume(context, progress, approved);
   if (resumed !== undefined) return resumed;
   await refuseOld(context, approved);
   const { plan: planned, workloads } = await group(context, 'Plan again', () => planPlain(context, names));
-  story.plan = planned;
+  progress.plan = planned;
   logPlan(context, planned);
-  const plan = await sameOrRefused(context, story, approved, planned);
+  const plan = await sameOrRefused(context, progress, approved, planned);
   if (plan.risk === 'refused') return refusedPlan(plan);
   if (approved === undefined) await keepPlan(context, plan, '');
-  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
-  story.healthBefore = await healthNow(context, wanted(workloads));
+  const approval = await group(context, 'Approval', () => askApproval(context, progress, approved, plan.digest));
+  progress.healthBefore = await healthNow(context, wanted(workloads));
   const choices = choicesOf(workloads, request.rollback);
-  return undo(context, story, { plan, workloads, approval }, choices);
+  return undo(context, progress, { plan, workloads, approval }, choices);
 }
 
 function namesOf({ request: { subject } }: PlainContext): readonly WorkloadName[] {
@@ -111,7 +113,7 @@ function namesOf({ request: { subject } }: PlainContext): readonly WorkloadName[
  */
 async function resume(
   context: PlainContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   approved: ApprovedPlan,
 ): Promise<RollbackEnding | undefined> {
   const { plan, execution } = approved;
@@ -124,19 +126,19 @@ async function resume(
   });
   const isWhole = present.length > 0 && open.length === 0;
   if (isWhole && (await healthNow(context, wanted(present), true)) === 'healthy') {
-    story.health = 'healthy';
+    progress.health = 'healthy';
     const message = 'The workloads are as this plan makes them, and healthy: nothing was done.';
     return { ...wellRolledBack, outcome: 'alreadyThere', message };
   }
   if (execution === undefined || made.length === 0) return undefined;
-  story.doneBefore = doneBefore(made, present);
-  const approval = await group(context, 'Approval', () => askApproval(context, story, approved, plan.digest));
+  progress.doneBefore = doneBefore(made, present);
+  const approval = await group(context, 'Approval', () => askApproval(context, progress, approved, plan.digest));
   context.agent.log(`An earlier run of this rollback has rolled back ${nameList(made)}. It is resumed.`);
-  if (isWhole) return finish(context, story, { plan, workloads: present, approval });
+  if (isWhole) return finish(context, progress, { plan, workloads: present, approval });
   const rest = await group(context, 'Plan the rest again', () => planPlain(context, open));
   refuseChangedRest(plan, rest.plan, await writersOf(context, plan, rest.plan));
   const choices = choicesOf(rest.workloads, context.request.rollback);
-  return undo(context, story, { plan, workloads: present, approval }, choices);
+  return undo(context, progress, { plan, workloads: present, approval }, choices);
 }
 
 /** Throws `PlanChanged` if a workload that is not yet rolled back differs from the approved plan. */
@@ -153,8 +155,8 @@ function refuseChangedRest(approved: RollbackPlan, rest: RollbackPlan, writerOf:
 
 function changedSentence({ objects }: RollbackPlan, object: PlannedObject, writerOf: WriterOf): string {
   const before = objects.find((other) => objectName(other) === objectName(object));
-  const [told] = before === undefined ? [] : objectDifference(before, object, writerOf);
-  return told ?? `${objectName(object)} was changed since the plan was made.`;
+  const [difference] = before === undefined ? [] : objectDifference(before, object, writerOf);
+  return difference ?? `${objectName(object)} was changed since the plan was made.`;
 }
 
 function doneBefore(made: readonly PlainWorkload[], all: readonly PlainWorkload[]): string {
@@ -193,7 +195,7 @@ function choicesOf(workloads: readonly PlainWorkload[], rollback: RollbackReques
 
 async function undo(
   context: PlainContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   undoing: Undoing,
   choices: readonly Choice[],
 ): Promise<RollbackEnding> {
@@ -209,14 +211,14 @@ async function undo(
     action: 'rollback',
     process: holder.process,
   });
-  await group(context, 'Roll back', () => patchEach(context, story, undoing, choices));
-  return finish(context, story, undoing);
+  await group(context, 'Roll back', () => patchEach(context, progress, undoing, choices));
+  return finish(context, progress, undoing);
 }
 
 /** Throws the error that stopped the rollback, with the workloads that are rolled back and those that are not. */
 async function patchEach(
   { agent, cluster, lease, signal }: PlainContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   { workloads }: Undoing,
   choices: readonly Choice[],
 ): Promise<void> {
@@ -225,7 +227,7 @@ async function patchEach(
     for (const { ref, patch, past } of choices) {
       stopIfCancelled(signal);
       await lease.confirm();
-      story.hasBegun = true;
+      progress.hasBegun = true;
       await cluster.patch(ref, patch);
       open.delete(objectName(ref));
       agent.log(`${objectName(ref)} has the pod template of its revision ${past.revision} again.`);
@@ -246,7 +248,7 @@ function wanted(workloads: readonly PlainWorkload[]): WantedObject[] {
 
 async function finish(
   context: PlainContext,
-  story: RollbackStory,
+  progress: RollbackProgress,
   { plan, workloads, approval }: Undoing,
 ): Promise<RollbackEnding> {
   const { deadline, request } = context;
@@ -261,17 +263,17 @@ async function finish(
     everyPod: true,
     trapped,
   });
-  story.objects = reportedObjects(followed.verdict);
+  progress.objects = reportedObjects(followed.verdict);
   if (followed.end === 'cancelled') {
     return rollbackEnding('cancelled', 'Cancelled', 'The workloads were rolled back, but not followed to the end.');
   }
   if (followed.end !== 'healthy') {
-    const why = await unhealthyEnding(context, story, followed);
+    const why = await unhealthyEnding(context, progress, followed);
     const names = plan.objects.map((object) => objectName(refOfPlanned(object))).join(', ');
-    const message = `${sentence(why.message)} ${names} have their earlier pod templates; they were ${story.healthBefore || 'not judged'} before. To look: kubectl rollout history.`;
+    const message = `${sentence(why.message)} ${names} have their earlier pod templates; they were ${progress.healthBefore || 'not judged'} before. To look: kubectl rollout history.`;
     return asRollbackEnding({ ...why, message }, 'failed');
   }
-  story.health = 'healthy';
+  progress.health = 'healthy';
   await noteOnWorkloads(context, plan, `Rolled back by plan ${plan.digest}. ${approval.sentence}`);
   await noteDone(context, plan.digest, 0);
   return {

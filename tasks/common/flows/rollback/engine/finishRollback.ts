@@ -10,7 +10,7 @@ import { markUnhealthy, verify } from '../../release/record';
 import { wantedObjects, type WantedObject } from '../../release/wantedObjects';
 import { followRollout, rolloutPolicy, type RolloutEnd } from '../../rollout/rollout';
 import { inTurns } from '../../steps/inTurns';
-import { insist } from '../../steps/insist';
+import { withRetries } from '../../steps/withRetries';
 import { group } from '../../steps/phase';
 import type { EnginePolicy } from './policy';
 import { proveObjects } from './proof';
@@ -61,9 +61,9 @@ async function markVerified(context: ReleaseContext, { description }: EnginePoli
   const { run, storage } = context;
   // Helm 4.3 and later got the description with the rollback, and keeps it if it is short.
   if (description !== '' && made.description !== description) {
-    await insist(context, () => storage.update(made.revision, { description }));
+    await withRetries(context, () => storage.update(made.revision, { description }));
   }
-  await insist(context, () => verify(storage, made, run));
+  await withRetries(context, () => verify(storage, made, run));
 }
 
 /** Returns undefined if every object of the revision is as the policy asks for it in the end. */
@@ -106,7 +106,7 @@ async function proveExpected(
   // An object that was made again from the manifest has lost the fields that nobody declares.
   const left = objects.filter(({ key, ref }) => expected.has(key) && !restored.has(objectName(ref)));
   const found = await inTurns(left, signal, async ({ key, ref }) => {
-    const [rehearsed, live] = [expected.get(key), await insist(context, () => cluster.get(ref))];
+    const [rehearsed, live] = [expected.get(key), await withRetries(context, () => cluster.get(ref))];
     const change = rehearsed && live && strangeChange(rehearsed, live);
     return change === undefined ? [] : [{ name: objectName(ref), change }];
   });
@@ -146,7 +146,7 @@ export function followRolledBack(
   const policy = { ...rolloutPolicy(context, deadline, true), everyPod };
   return group(context, title, () =>
     deletingTrappedPods(context, trapped, () =>
-      followRollout(context, objects, { policy, memory, said: new Map(), phase: 'rollback' }),
+      followRollout(context, objects, { policy, memory, logged: new Map(), phase: 'rollback' }),
     ),
   );
 }

@@ -9,10 +9,10 @@ import type { RollbackPlan } from '../../../core/rollbackPlan/model/types';
 import { beginWork } from '../../release/change';
 import { giveRecord, onBase, type PlannedBase } from '../../release/mergeBase';
 import { markUnhealthy, newRevision, settle } from '../../release/record';
-import type { Story } from '../../release/story';
+import type { DeployProgress } from '../../release/deployProgress';
 import { hungAfter, showHookEvidence, whileHooksRun } from '../../rollout/hookLogs';
 import { healthNow } from '../../rollout/moment';
-import { insist } from '../../steps/insist';
+import { withRetries } from '../../steps/withRetries';
 import { group, remindingWhile, secondsUntil } from '../../steps/phase';
 import { bringBack, nothingBack, type BroughtBack } from './bringBack';
 import { finishRollback, followRevision, type FinishedRollback, type Rollback } from './finishRollback';
@@ -42,12 +42,12 @@ export type RollbackEnd =
 /** Runs Helm, and finishes the rollback that Helm has made. Throws where the outcome is not known. */
 export async function runRollback(
   context: ReleaseContext,
-  story: Pick<Story, 'hasBegun' | 'lastWork' | 'evidence'>,
+  progress: Pick<DeployProgress, 'hasBegun' | 'lastWork' | 'evidence'>,
   policy: EnginePolicy,
   rollback: PreparedRollback,
 ): Promise<RollbackEnd> {
   const { history, target } = rollback;
-  await beginWork(context, story, { action: 'rollback', revision: (history.at(-1)?.revision ?? 0) + 1 });
+  await beginWork(context, progress, { action: 'rollback', revision: (history.at(-1)?.revision ?? 0) + 1 });
   const given = rollback.base && (await giveRecord(context, history, rollback.base));
   policy.onBegun(given);
   const { result, hooks } = await group(context, `Roll back to revision ${target.revision}`, () =>
@@ -57,7 +57,7 @@ export async function runRollback(
       ),
     ),
   );
-  const now = await insist(context, () => context.storage.history());
+  const now = await withRetries(context, () => context.storage.history());
   warnOfChangedRecords(context, history, now);
   const made = newRevision(history, now);
   // Helm writes this status last, so a later failure was not a failure of the rollback.
@@ -67,7 +67,7 @@ export async function runRollback(
     }
     return finishRollback(context, policy, rollback, made);
   }
-  if (!result.ok) await showHookEvidence(context, story, hooks);
+  if (!result.ok) await showHookEvidence(context, progress, hooks);
   return helmFailed(context, policy, rollback, { result, made });
 }
 

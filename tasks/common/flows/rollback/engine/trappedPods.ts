@@ -4,7 +4,7 @@ import { trappedPods } from '../../../core/rollbackPlan/objects/statefulSets';
 import { numberAt } from '../../../core/kubernetes/read';
 import type { Lease, RolloutContext } from '../../../core/releaseContext';
 
-const lookMs = 2_000;
+const pollMs = 2_000;
 
 type PodContext = RolloutContext & { lease: Lease };
 
@@ -27,16 +27,16 @@ export async function deletingTrappedPods<T>(
 
 async function keepDeleting(context: PodContext, sets: readonly ObjectRef[], signal: AbortSignal): Promise<void> {
   const done = new Set<string>();
-  const told = new Set<string>();
+  const logged = new Set<string>();
   while (!signal.aborted) {
     for (const ref of sets) {
       await deleteTrapped(context, ref, done).catch((thrown: unknown) => {
         const { message } = asTaskError(thrown);
-        if (!signal.aborted && !told.has(message)) context.agent.log(message);
-        told.add(message);
+        if (!signal.aborted && !logged.has(message)) context.agent.log(message);
+        logged.add(message);
       });
     }
-    await context.clock.sleep(lookMs, signal);
+    await context.clock.sleep(pollMs, signal);
   }
 }
 

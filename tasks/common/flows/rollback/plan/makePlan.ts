@@ -13,56 +13,56 @@ import { planPlain } from './planWorkloads';
 import { planRelease } from './planRelease';
 import {
   endingOfThrown,
-  newRollbackStory,
+  newRollbackProgress,
   rollbackEnding,
   rollbackReport,
   wellRolledBack,
-  type RollbackStory,
-} from './rollbackStory';
+  type RollbackProgress,
+} from './rollbackProgress';
 import type { PlainStart, ReleaseRollbackStart } from '../../../core/releaseContext';
 
 /** A report, and its plan if one was made. */
-export interface ToldRollback {
+export interface ReportedRollback {
   report: RollbackReport;
   plan: RollbackPlan | undefined;
 }
 
 /** Plans the rollback of a release, logs the plan and keeps it. Throws nothing. */
-export function planForRelease(start: ReleaseRollbackStart): Promise<ToldRollback> {
-  return telling(start, async (story, salt) => {
+export function planForRelease(start: ReleaseRollbackStart): Promise<ReportedRollback> {
+  return reporting(start, async (progress, salt) => {
     const history = await start.storage.history();
-    story.revision = appliedLast(history)?.revision ?? null;
+    progress.revision = appliedLast(history)?.revision ?? null;
     return (await planRelease(start, history, salt)).plan;
   });
 }
 
 /** Does the same for plain workloads. */
-export function planForWorkloads(start: PlainStart): Promise<ToldRollback> {
+export function planForWorkloads(start: PlainStart): Promise<ReportedRollback> {
   const { subject } = start.request;
   const names = subject.kind === 'workloads' ? subject.workloads : [];
-  return telling(start, async () => (await planPlain(start, names)).plan);
+  return reporting(start, async () => (await planPlain(start, names)).plan);
 }
 
-async function telling(
+async function reporting(
   start: PlainStart,
-  make: (story: RollbackStory, salt: string) => Promise<RollbackPlan>,
-): Promise<ToldRollback> {
-  const story = newRollbackStory(start.clock.now());
-  const ending = await planned(start, story, make).catch((thrown: unknown) =>
-    endingOfThrown(thrown, story, start.signal),
+  make: (progress: RollbackProgress, salt: string) => Promise<RollbackPlan>,
+): Promise<ReportedRollback> {
+  const progress = newRollbackProgress(start.clock.now());
+  const ending = await planned(start, progress, make).catch((thrown: unknown) =>
+    endingOfThrown(thrown, progress, start.signal),
   );
   endWork(start.agent);
-  return { report: rollbackReport(start, story, ending), plan: story.plan };
+  return { report: rollbackReport(start, progress, ending), plan: progress.plan };
 }
 
 async function planned(
   start: PlainStart,
-  story: RollbackStory,
-  make: (story: RollbackStory, salt: string) => Promise<RollbackPlan>,
+  progress: RollbackProgress,
+  make: (progress: RollbackProgress, salt: string) => Promise<RollbackPlan>,
 ): Promise<RollbackEnding> {
   const salt = start.newSalt();
-  const plan = await group(start, 'Plan the rollback', () => make(story, salt));
-  story.plan = plan;
+  const plan = await group(start, 'Plan the rollback', () => make(progress, salt));
+  progress.plan = plan;
   for (const line of planLines(plan)) start.agent.log(line);
   await keepPlan(start, plan, salt);
   return plan.risk === 'refused' ? refusedPlan(plan) : { ...wellRolledBack, outcome: 'planned' };

@@ -98,18 +98,18 @@ export async function planOnBase(
   const revisions = target === undefined ? [] : [target, ...passed].filter(isReadable);
   const isWhole = target !== undefined && revisions.includes(target);
   // Read before the rehearsal: a difference afterwards shows a change during the rehearsal.
-  const [helm, looked, now] = await Promise.all([
+  const [helm, read, now] = await Promise.all([
     rollbackHelm.provenance(signal),
-    look(context, revisions),
+    readObjects(context, revisions),
     cluster.serverTime(),
   ]);
   const rehearsal = isWhole ? await rehearse(context, target, base, renewals) : undefined;
   stopIfCancelled(signal);
   await refuseChangedRelease(context, stored);
-  if (rehearsal !== undefined) await refuseChangedObjects(context, history, revisions, looked);
+  if (rehearsal !== undefined) await refuseChangedObjects(context, history, revisions, read);
   const inputs = {
     ...rollback,
-    ...looked,
+    ...read,
     release,
     namespace,
     history,
@@ -123,7 +123,7 @@ export async function planOnBase(
     ...(seal === undefined ? {} : { seal }),
   };
   const plan = planRollback({ ...inputs, strays: await findStrays(context, inputs, choice) });
-  return { plan, rehearsal, live: looked.live };
+  return { plan, rehearsal, live: read.live };
 }
 
 /**
@@ -159,24 +159,24 @@ async function refuseChangedObjects(
   context: ReleasePlanContext,
   history: readonly Revision[],
   revisions: readonly Revision[],
-  { live, served }: Looked,
+  { live, served }: ReadObjects,
 ): Promise<void> {
   const traces = tracesOf(live, await readLive(context, revisions, served));
   if (traces.length === 0) return;
   const { agent, namespace, request } = context;
   for (const trace of traces) agent.log(`While nothing was to be changed, ${trace}.`);
-  const told = traces.slice(0, tracesTold).join('; ');
-  const more = traces.length > tracesTold ? `; and ${traces.length - tracesTold} more` : '';
+  const named = traces.slice(0, tracesNamed).join('; ');
+  const more = traces.length > tracesNamed ? `; and ${traces.length - tracesNamed} more` : '';
   const last = history.at(-1)?.revision ?? 0;
   throw new TaskError(
     'ProofFailed',
-    `While the rollback of release ${request.releaseName} was only rehearsed, its objects were changed: ${told}${more}. ` +
+    `While the rollback of release ${request.releaseName} was only rehearsed, its objects were changed: ${named}${more}. ` +
       `Somebody else has changed them meanwhile, or this Helm does not use the kubeconfig that it is given and has really changed them. ` +
       `To go back to what revision ${last} declares: helm rollback ${request.releaseName} ${last} --namespace ${namespace}, with a Helm that is trusted; what no revision declares is to be taken back by hand.`,
   );
 }
 
-const tracesTold = 5;
+const tracesNamed = 5;
 
 /** A manifest that is no readable YAML becomes a refusal in the plan. */
 function isReadable({ manifest }: Revision): boolean {
@@ -209,9 +209,9 @@ async function rehearse(
   return rehearsal;
 }
 
-type Looked = Pick<ReleasePlanInputs, 'served' | 'live' | 'autoscalers' | 'pods' | 'claims' | 'instances'>;
+type ReadObjects = Pick<ReleasePlanInputs, 'served' | 'live' | 'autoscalers' | 'pods' | 'claims' | 'instances'>;
 
-async function look(context: ReleasePlanContext, revisions: readonly Revision[]): Promise<Looked> {
+async function readObjects(context: ReleasePlanContext, revisions: readonly Revision[]): Promise<ReadObjects> {
   const served = await servedKinds(context, revisions);
   const live = await readLive(context, revisions, served);
   const objects = [...live.values()];

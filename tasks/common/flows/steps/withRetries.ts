@@ -5,7 +5,7 @@ const tries = 3;
 const pauseMs = 1000;
 
 /** Tries three times, because a passing fault must not leave a change half done. */
-export async function insist<T>({ clock, signal }: RolloutContext, act: () => Promise<T>): Promise<T> {
+export async function withRetries<T>({ clock, signal }: RolloutContext, act: () => Promise<T>): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
       return await act();

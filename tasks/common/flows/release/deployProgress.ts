@@ -1,10 +1,16 @@
 import type { Ending } from '../../core/report/ending';
 import { appliedLast, isVerified } from '../../core/release/history';
-import type { DeployReport, Evidence, ReportedLeftover, ReportedObject, ServingHealth } from '../../core/report/report';
+import type {
+  DeployReport,
+  ReportedEvidence,
+  ReportedLeftover,
+  ReportedObject,
+  ServingHealth,
+} from '../../core/report/report';
 import type { ServicePods } from '../../core/release/servicePods';
 import type { Revision } from '../../core/release/release';
-import type { Clock, ReleaseStorage } from '../../core/ports';
 import type { Work } from '../../core/lock/work';
+import type { ReleaseContext } from '../../core/releaseContext';
 
 export interface Serving {
   revision: number;
@@ -18,7 +24,7 @@ export function servingIn(history: readonly Revision[]): Serving | null {
 }
 
 /** All that a deploy knows so far, for its report. */
-export interface Story {
+export interface DeployProgress {
   startedAt: Date;
   phase: string;
   helmVersion: string;
@@ -30,7 +36,7 @@ export interface Story {
   /** The first problem. Later ones are reported after it. */
   found: Ending | undefined;
   objects: readonly ReportedObject[];
-  evidence: Evidence[];
+  evidence: ReportedEvidence[];
   leftovers: ReportedLeftover[];
   /** When the API server stored the revision that this run created. */
   createdAt: Date | undefined;
@@ -42,7 +48,7 @@ export interface Story {
   lastWork: Work | undefined;
 }
 
-export function newStory(now: Date): Story {
+export function newDeployProgress(now: Date): DeployProgress {
   return {
     startedAt: now,
     phase: 'wait for the lock',
@@ -63,41 +69,36 @@ export function newStory(now: Date): Story {
   };
 }
 
-interface Told {
-  request: { releaseName: string };
-  namespace: string;
-  storage: ReleaseStorage;
-  clock: Clock;
-}
-
-export async function reportOf(context: Told, story: Story, ending: Ending): Promise<DeployReport> {
-  const { request, namespace } = context;
-  const history = await context.storage.history().catch(() => []);
+export async function reportOf(
+  {
+    clock,
+    namespace,
+    request,
+    storage,
+  }: Pick<ReleaseContext, 'clock' | 'namespace' | 'storage'> & { request: { releaseName: string } },
+  progress: DeployProgress,
+  ending: Ending,
+): Promise<DeployReport> {
+  const history = await storage.history().catch(() => []);
   return {
     schemaVersion: 1,
     task: 'HelmSafeDeploy',
     release: request.releaseName,
     namespace,
-    outcome: ending.outcome,
-    reason: ending.reason,
-    reasonGroup: ending.reasonGroup,
-    timedOut: ending.timedOut,
-    message: ending.message,
-    advice: ending.advice,
-    failedWorkload: ending.failedWorkload,
-    revisionBefore: story.revisionBefore,
+    ...ending,
+    revisionBefore: progress.revisionBefore,
     revision: history.at(-1)?.revision ?? null,
     verifiedRevision: history.findLast(isVerified)?.revision ?? null,
-    servingRevision: story.serving?.revision ?? null,
-    servingHealth: story.serving?.health ?? 'unknown',
-    chart: story.chart,
-    appVersion: story.appVersion,
-    helmVersion: story.helmVersion,
-    startedAt: story.startedAt.toISOString(),
-    finishedAt: context.clock.now().toISOString(),
-    objects: story.objects,
-    evidence: story.evidence,
-    leftovers: story.leftovers,
-    ...(story.services.length === 0 ? {} : { services: story.services }),
+    servingRevision: progress.serving?.revision ?? null,
+    servingHealth: progress.serving?.health ?? 'unknown',
+    chart: progress.chart,
+    appVersion: progress.appVersion,
+    helmVersion: progress.helmVersion,
+    startedAt: progress.startedAt.toISOString(),
+    finishedAt: clock.now().toISOString(),
+    objects: progress.objects,
+    evidence: progress.evidence,
+    leftovers: progress.leftovers,
+    ...(progress.services.length === 0 ? {} : { services: progress.services }),
   };
 }

@@ -1,10 +1,10 @@
 import { endingFor, endingOfRollout, type Ending } from '../../../core/report/ending';
 import { causesOf } from '../../../core/rollout/verdict';
-import { collectEvidence, sayEvidence } from '../../rollout/evidence';
+import { collectEvidence, logEvidence } from '../../rollout/evidence';
 import type { RolloutEnd } from '../../rollout/rollout';
-import { insist } from '../../steps/insist';
+import { withRetries } from '../../steps/withRetries';
 import { asTaskError, type FailureReason } from '../../../core/failure';
-import type { Evidence, ReportedObject } from '../../../core/report/report';
+import type { ReportedEvidence, ReportedObject } from '../../../core/report/report';
 import type {
   RollbackEnding,
   RollbackHealth,
@@ -16,7 +16,7 @@ import type { Work } from '../../../core/lock/work';
 import type { PlainStart, RolloutContext } from '../../../core/releaseContext';
 
 /** All that a rollback has learned so far. The report is made from it, however the rollback ends. */
-export interface RollbackStory {
+export interface RollbackProgress {
   startedAt: Date;
   /** The plan that was made now, or the approved one where no plan was made. */
   plan: RollbackPlan | undefined;
@@ -37,10 +37,10 @@ export interface RollbackStory {
   approvedAt: string;
   approval: string;
   objects: readonly ReportedObject[];
-  evidence: Evidence[];
+  evidence: ReportedEvidence[];
 }
 
-export function newRollbackStory(now: Date): RollbackStory {
+export function newRollbackProgress(now: Date): RollbackProgress {
   return {
     startedAt: now,
     plan: undefined,
@@ -97,24 +97,24 @@ const refusals = new Set<FailureReason>([
 ]);
 
 /** The ending of a flow that an error has stopped. */
-export function endingOfThrown(thrown: unknown, story: RollbackStory, signal: AbortSignal): RollbackEnding {
+export function endingOfThrown(thrown: unknown, progress: RollbackProgress, signal: AbortSignal): RollbackEnding {
   const error = asTaskError(thrown);
   // Before the first change, a proof fails only if Helm has changed something that it was to rehearse.
-  const isChanged = story.hasBegun || error.reason === 'ProofFailed';
+  const isChanged = progress.hasBegun || error.reason === 'ProofFailed';
   const said = isChanged
     ? error.message
-    : `${error.message.trimEnd()} ${unchangedWords(story, error.message)}`.trimEnd();
+    : `${error.message.trimEnd()} ${unchangedWords(progress, error.message)}`.trimEnd();
   if (signal.aborted || error.reason === 'Cancelled') {
-    const state = story.hasBegun
+    const state = progress.hasBegun
       ? ' The rollback is not finished. The post-job step, or the same step run again, resumes it.'
       : '';
     return asRollbackEnding(endingFor('cancelled', 'Cancelled', `${said}${state}`), 'cancelled');
   }
-  const outcome = !story.hasBegun && refusals.has(error.reason) ? 'refused' : 'failed';
+  const outcome = !progress.hasBegun && refusals.has(error.reason) ? 'refused' : 'failed';
   return rollbackEnding(outcome, error.reason, said);
 }
 
-function unchangedWords({ doneBefore }: RollbackStory, said: string): string {
+function unchangedWords({ doneBefore }: RollbackProgress, said: string): string {
   if (doneBefore !== '') return `${doneBefore} This run changed nothing.`;
   return said.trimEnd().endsWith('Nothing was changed.') ? '' : 'Nothing was changed.';
 }
@@ -127,10 +127,10 @@ export function lostEnding({ message }: RollbackEnding): RollbackEnding {
 
 export function rollbackReport(
   { request, namespace, clock }: Pick<PlainStart, 'request' | 'namespace' | 'clock'>,
-  story: RollbackStory,
+  progress: RollbackProgress,
   ending: RollbackEnding,
 ): RollbackReport {
-  const { plan } = story;
+  const { plan } = progress;
   const { subject } = request;
   return {
     schemaVersion: 1,
@@ -144,34 +144,34 @@ export function rollbackReport(
     risk: plan?.risk ?? '',
     targetRevision: plan?.target?.revision ?? null,
     deletions: plan?.deletions ?? 0,
-    revision: story.revision,
-    healthBefore: story.healthBefore,
-    health: story.health,
-    restoredObjects: [...story.restored],
-    deletedObjects: story.deleted,
-    heldBackDeletions: [...story.heldBack],
-    differences: story.differences,
-    approvedBy: story.approvedBy,
-    approvedAt: story.approvedAt,
-    approval: story.approval,
+    revision: progress.revision,
+    healthBefore: progress.healthBefore,
+    health: progress.health,
+    restoredObjects: [...progress.restored],
+    deletedObjects: progress.deleted,
+    heldBackDeletions: [...progress.heldBack],
+    differences: progress.differences,
+    approvedBy: progress.approvedBy,
+    approvedAt: progress.approvedAt,
+    approval: progress.approval,
     helmVersion: plan?.helm?.version ?? '',
-    startedAt: story.startedAt.toISOString(),
+    startedAt: progress.startedAt.toISOString(),
     finishedAt: clock.now().toISOString(),
-    objects: story.objects,
-    evidence: story.evidence,
+    objects: progress.objects,
+    evidence: progress.evidence,
   };
 }
 
 /** The ending of a rollout that is not healthy. Its evidence is logged and reported. */
 export async function unhealthyEnding(
   context: RolloutContext,
-  story: RollbackStory,
-  { end, verdict, heard }: RolloutEnd,
+  progress: RollbackProgress,
+  { end, verdict, lastLines }: RolloutEnd,
 ): Promise<Ending> {
-  story.health = end === 'unknown' ? 'unknown' : 'unhealthy';
-  const evidence = await collectEvidence(context, causesOf(verdict), heard);
-  sayEvidence(context, evidence);
-  story.evidence.push(...evidence);
+  progress.health = end === 'unknown' ? 'unknown' : 'unhealthy';
+  const evidence = await collectEvidence(context, causesOf(verdict), lastLines);
+  logEvidence(context, evidence);
+  progress.evidence.push(...evidence);
   return endingOfRollout(verdict);
 }
 
@@ -181,7 +181,7 @@ export async function noteDone(
   digest: string,
   revision: number,
 ): Promise<void> {
-  await insist(context, () => context.plans.note(digest, { state: 'done', revision })).catch((thrown: unknown) => {
+  await withRetries(context, () => context.plans.note(digest, { state: 'done', revision })).catch((thrown: unknown) => {
     context.agent.log(`That the plan was carried out could not be noted in it: ${asTaskError(thrown).message}`);
   });
 }
