@@ -92,6 +92,13 @@ const pairs: readonly Pair[] = [
   ],
   ['a final word', 'status: {phase: Failed}', 'Failed', 'status: {phase: Running}', 'Current'],
   ['a bad word that may pass', 'status: {state: Error}', 'InProgress', 'status: {state: active}', 'Current'],
+  [
+    'work in hand',
+    'status: {health: Warming, ready: true}',
+    'InProgress',
+    'status: {health: Passing, ready: true}',
+    'Current',
+  ],
   ['a word of two words', 'status: {phase: DEPLOYED_NOT_READY}', 'InProgress', 'status: {phase: DEPLOYED}', 'Current'],
   ['work in hand', 'status: {currentState: MigratingData}', 'InProgress', 'status: {currentState: Serving}', 'Current'],
   [

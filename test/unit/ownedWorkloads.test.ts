@@ -171,6 +171,20 @@ describe('what a custom resource owns', () => {
     assert.equal(judge(read, policy, undefined, at(163)).health, 'healthy');
   });
 
+  const probed = { containers: [{ name: 'app', image: 'r.example/app:1', readinessProbe: {} }] };
+  for (const { podSpec, health } of [
+    { podSpec: undefined, health: 'progressing' },
+    { podSpec: probed, health: 'healthy' },
+  ]) {
+    it(`pods ${podSpec === undefined ? 'without' : 'with'} a readiness probe are ${health} in their first second`, () => {
+      const [first, ...others] = deployment('web', [runningPod()], podSpec === undefined ? {} : { podSpec });
+      assert.ok(first);
+      const { stableForSeconds: _, ...byProbe } = policy;
+      const read = snapshot(silent, [owned(first, silent), ...others]);
+      assert.equal(judge(read, byProbe, undefined, at(100)).health, health);
+    });
+  }
+
   it('a circle of owners ends', () => {
     const a = object('example.com/v1', 'Link', 'a');
     const b = object('example.com/v1', 'Link', 'b');

@@ -1198,9 +1198,9 @@ const { rules } = parseStatusRules(`
   Gauge.example.com: current status.on=true, status.level=3
   Route.example.com: current /status/parents/0/conditions/0/status=True
   Toggle.example.com: current /metadata/annotations/example.com~1on=true
-  *.example.net: current condition Ready
-  *.deep.example.net: current condition Done
   Special.example.net: current condition Special
+  *.deep.example.net: current condition Done
+  *.example.net: current condition Ready
   Listener.example.com: current condition Programmed in status.listeners.*.conditions; failed condition Refused in status.listeners.*.conditions
   Pool.example.com: current status.ready>=spec.size, status.version==spec.version, status.ready>=1; suspended spec.off=true
   Claim.example.com: current has status.volume, not condition Lost=True|Unknown reason Gone|Away; wait 1m

@@ -62,7 +62,7 @@ function hasFields(value: object): boolean {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : JSON.stringify(value).slice(0, 500);
 }
 
 /** Counts of a status, each with the fields of the spec and of the status that say how many there should be. */
