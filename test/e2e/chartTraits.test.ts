@@ -197,7 +197,7 @@ describe('features of charts that plain Helm installs', () => {
           const inputs = { ...own.inputs, deleteData: 'true' };
           const dropped = await s.deploy({ ...own, inputs, chart, set: ['text=b'] });
           assertOutcome(dropped, 'deployed');
-          assert.match(dropped.log, /Namespace\/\S+ was kept: the release itself lies in it\./);
+          assert.match(dropped.log, /Namespace\/\S+ was kept: it contains the release itself\./);
           assert.equal(await s.field(place, 'status.phase'), 'Active');
           assert.ok((await s.live(others)) !== undefined);
 

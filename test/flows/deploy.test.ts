@@ -502,7 +502,7 @@ describe('a deploy', () => {
       report.objects.slice(1).map(({ name, health, reason, message }) => [name, health, reason, message]),
       [
         ['refused', 'failed', 'ApplyRejected', `${words}.`],
-        ['web', 'progressing', 'NotApplied', 'Helm ended before it made this object.'],
+        ['web', 'progressing', 'NotApplied', 'Helm ended before it created this object.'],
       ],
     );
   });

@@ -101,7 +101,7 @@ describe('dropped data is kept unless the chart and the inputs ask for its delet
   const rows: readonly [string, Parameters<typeof reasonToKeep>[0], RegExp | undefined][] = [
     ['a claim', { ...base, ...at(claim('data')) }, /^it may hold data; deleteData: true deletes it$/],
     ['a claim with deleteData', { ...base, ...at(claim('data')), deleteData: true }, undefined],
-    ['the own namespace with deleteData', { ...base, ...at(own), deleteData: true }, /release itself lies in it/],
+    ['the own namespace with deleteData', { ...base, ...at(own), deleteData: true }, /it contains the release itself/],
     ['a custom resource without claims', { ...base, ...at(custom('db')), hasClaims: false }, undefined],
     ['a custom resource with claims', { ...base, ...at(custom('db')), hasClaims: true }, /owns claims.*deleteData/],
     ['a custom resource with claims and deleteData', { ...base, ...at(custom('db')), deleteData: true }, undefined],

@@ -111,7 +111,7 @@ function surplusItems(
     .map((item) => ({ path: [...path, { item, by }], before: item, after: undefined }));
 }
 
-/** A value that has no inner fields (no map and no list of maps, or an empty one), with its path. */
+/** A value without inner fields, with its path. */
 export interface Leaf {
   path: Path;
   value: unknown;

@@ -1,9 +1,6 @@
 import { at } from './read';
 
-/*
- * The place of a field in an object. An item of a list is named by its key, as the API server does
- * (structured-merge-diff). So the path stays the same if other items are inserted before this one.
- */
+/* A path names an item of a list by its key, as structured-merge-diff does, so that inserted items do not change it. */
 
 /** A field, an item of a list by its index, or an item with all its fields, of which `by` names those that form its key. */
 export type PathStep = string | number | { item: Readonly<Record<string, unknown>>; by: readonly string[] };

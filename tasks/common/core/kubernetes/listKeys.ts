@@ -53,10 +53,7 @@ const usualKeys: readonly (readonly string[])[] = [
   ['type'],
 ];
 
-/**
- * Returns the key by which Kubernetes merges the lists of a field. Returns undefined if Kubernetes replaces them as a
- * whole. A list may have a key twice (port 53 for TCP and for UDP).
- */
+/** Returns undefined if Kubernetes replaces the lists of a field as a whole. Two items may have the same key. */
 export function mergeKeyOf(field: string, items: Items): string | undefined {
   const isInAll = ({ patch }: ListKey): boolean => items.every((item) => isRecord(item) && Object.hasOwn(item, patch));
   return keysOfField(field).find(isInAll)?.patch;

@@ -7,9 +7,9 @@ import { isOlder } from './preexisting';
 import type { Revision } from './release';
 
 /*
- * Dropped data are objects that may hold data, that earlier revisions declare and that the new one does not. Helm would
- * delete them in the upgrade, and a rollback would bring them back empty. So Helm does not see them in its base, and
- * the task decides about them when the new revision is verified.
+ * Dropped data are objects that may hold data and that the new revision no longer declares. Helm would delete them in
+ * the upgrade, and a rollback would create them empty. So they are not in Helm's base, and the task decides about them
+ * when the new revision is verified.
  */
 
 export interface DroppedData {
@@ -17,11 +17,10 @@ export interface DroppedData {
   object: KubeObject;
   /** A revision that did not fail declared the object, so the chart itself asks for the removal. */
   wasGood: boolean;
-  /** The first revision that declared the object. */
   first: Revision;
 }
 
-/** Custom resources come first and namespaces last, because that is the order in which they are deleted. */
+/** In the order of deletion: custom resources first, namespaces last. */
 export function droppedData(history: readonly Revision[], wanted: string, namespace: string): DroppedData[] {
   const wantedKeys = new Set(manifestObjects(wanted).map((object) => manifestKey(object, namespace)));
   const found = new Map<string, DroppedData>();
@@ -42,10 +41,7 @@ function turnOf({ apiVersion, kind }: KubeObject): number {
   return isCustomResource({ apiVersion }) ? -1 : lastKinds.indexOf(kind);
 }
 
-/**
- * Returns true if the live object belongs to this release and nothing says that it has to stay. What only failed
- * revisions declare may be older than they are.
- */
+/** An object that only failed revisions declare may be older than they are. */
 export function isForUsToDelete(
   { wasGood, first }: Pick<DroppedData, 'wasGood' | 'first'>,
   live: KubeObject,
@@ -60,7 +56,6 @@ export function isForUsToDelete(
   return isOurs && !isControlled && !isKept && deletionTimestamp === undefined;
 }
 
-/** Returns the manifest without some objects, as a base in which Helm finds everything else as it was. */
 export function manifestWithout(manifest: string, namespace: string, keys: ReadonlySet<string>): string {
   return manifestObjects(manifest)
     .filter((object) => !keys.has(manifestKey(object, namespace)))
@@ -68,10 +63,7 @@ export function manifestWithout(manifest: string, namespace: string, keys: Reado
     .join('');
 }
 
-/**
- * Returns true if a claim belongs to the owner, directly or through one of its StatefulSets. The claims of a StatefulSet
- * have no owner by default, so a StatefulSet with templates counts as well.
- */
+/** The claims of a StatefulSet have no owner by default, so a StatefulSet with templates counts as well. */
 export function ownsClaims(owner: KubeObject, claims: readonly KubeObject[], sets: readonly KubeObject[]): boolean {
   const isOwnedBy = ({ metadata }: KubeObject, { metadata: { uid } }: KubeObject): boolean =>
     uid !== undefined && metadata.ownerReferences?.some((reference) => reference.uid === uid) === true;
@@ -87,22 +79,20 @@ function hasClaimTemplates({ spec }: KubeObject): boolean {
   return Array.isArray(templates) && templates.length > 0;
 }
 
-/** Why dropped data stays, or undefined if it is deleted. */
 export interface DataFacts {
   ref: ObjectRef;
   wasGood: boolean;
   deleteData: boolean;
-  /** The namespace of the release. */
   namespace: string;
-  /** Of a custom resource. Undefined if it is not known. */
+  /** Of a custom resource, if it is known. */
   hasClaims?: boolean | undefined;
-  /** Of a definition: how many objects of its kind exist. Undefined if it is not known. */
+  /** Of a definition: the number of its objects, if it is known. */
   instances?: number | undefined;
 }
 
 export function reasonToKeep(facts: DataFacts): string | undefined {
   const { ref, wasGood, deleteData, namespace } = facts;
-  if (ref.kind === 'Namespace' && ref.name === namespace) return 'the release itself lies in it';
+  if (ref.kind === 'Namespace' && ref.name === namespace) return 'it contains the release itself';
   if (isCustomResource(ref) && wasGood && facts.hasClaims === false) return undefined;
   if (!deleteData) return `${whyData(facts)}; deleteData: true deletes it`;
   if (ref.kind !== 'CustomResourceDefinition' || apiGroup(ref.apiVersion) !== 'apiextensions.k8s.io') return undefined;

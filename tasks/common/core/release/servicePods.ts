@@ -3,14 +3,13 @@ import type { KubeObject } from '../kubernetes/object';
 import { at, isTrue, listAt, textAt, timeAt } from '../kubernetes/read';
 import { isRecord } from '../kubernetes/json';
 
-/** How many pods stand behind a Service of the release. */
 export interface ServicePods {
   name: string;
   /** The Ingresses of the release that lead to the Service. */
   ingresses: readonly string[];
   pods: number;
   ready: number;
-  /** How many of the ready pods are older than the revision that the deploy created; null if it created none. */
+  /** The ready pods that are older than the revision that the deploy created; null if it created none. */
   readyBefore: number | null;
 }
 
@@ -72,7 +71,6 @@ export function servicePods(
   };
 }
 
-/** Returns one sentence for each Service. */
 export function servicePodsWords(services: readonly ServicePods[]): string[] {
   return services.map((service) => {
     const { pods, ready, ingresses } = service;

@@ -6,7 +6,7 @@ import type { RolloutVerdict, Cause } from '../rollout/model';
 import { type Ending, endingFor, sentence, endingOfCause } from './ending';
 import type { ReportedEvidence } from './report';
 
-/** Helm makes the objects of a chart in the order of its manifest, and stops at the first one that is refused. */
+/** Helm creates the objects in the order of the manifest, and stops at the first refusal. */
 export function firstMissing(declared: readonly ObjectRef[], verdict: RolloutVerdict | undefined): string {
   const isMissing = ({ kind, name }: ObjectRef): boolean =>
     verdict?.workloads.some(
@@ -16,7 +16,7 @@ export function firstMissing(declared: readonly ObjectRef[], verdict: RolloutVer
   return missing === undefined ? '' : objectName(missing);
 }
 
-/** An object that does not exist was refused, or Helm had not come to it. A pre-existing failure explains nothing. */
+/** An object that does not exist was refused, or Helm had not come to it. */
 export function halfApplied(verdict: RolloutVerdict, { failedWorkload, reason, message }: Ending): RolloutVerdict {
   const workloads = verdict.workloads.map((workload) => {
     const { ref, status } = workload;
@@ -26,14 +26,14 @@ export function halfApplied(verdict: RolloutVerdict, { failedWorkload, reason, m
     if (status.reason !== 'ObjectMissing') return { ...workload, isPreexisting: workload.brokenBefore !== undefined };
     return {
       ...workload,
-      status: { ...status, reason: 'NotApplied', message: 'Helm ended before it made this object.' },
+      status: { ...status, reason: 'NotApplied', message: 'Helm ended before it created this object.' },
     };
   });
   const { decisive: _, ...rest } = verdict;
   return { ...rest, workloads };
 }
 
-/** The message is shortened. The log and the evidence have all of Helm's words. */
+/** The log and the evidence have Helm's whole message. */
 export function endingOfHelm({ reason, message }: HelmFailure, failedWorkload: string): Ending {
   const ending = endingFor('failed', reason, message, failedWorkload);
   return { ...ending, message: sentence(briefly(message)) };
@@ -43,17 +43,16 @@ export function helmEvidence({ reason, message }: HelmFailure, blamed: string): 
   return { object: blamed || 'Helm', kind: 'object', title: reason, lines: message.split('\n') };
 }
 
-/** What a hook has to do with a failure of Helm. */
 export interface FailedHook {
   failure: HelmFailure | undefined;
-  /** A hook that could no longer succeed, so that Helm was told to stop. */
+  /** A hook that could no longer succeed, so that Helm was stopped. */
   hopeless: { ref: ObjectRef; cause: Cause } | undefined;
   /** The hook that Helm blames, or was waiting for. */
   hook: Hook | undefined;
   cause: Cause | undefined;
 }
 
-/** The ending that a hook has caused. It has the hook's cause if this cause is certain or the time is over. */
+/** The ending has the hook's cause if this cause is certain or the time is over. */
 export function hookEnding({ failure, hopeless, hook, cause }: FailedHook): Ending | undefined {
   if (hopeless !== undefined) return endingOfCause(hopeless.cause, objectName(hopeless.ref), false);
   if (hook === undefined || failure === undefined) return undefined;
@@ -65,7 +64,7 @@ export function hookEnding({ failure, hopeless, hook, cause }: FailedHook): Endi
   return isCause ? endingOfCause(cause, objectName(hook), isTimedOut) : endingOfHelm(failure, objectName(hook));
 }
 
-/** The hook that failed, else the one that Helm was waiting for when it was ended. */
+/** The hook that failed, or else the one that Helm was waiting for. */
 export function blamedHook(hooks: readonly Hook[]): Hook | undefined {
   const waitedFor = (hook: Hook): boolean => hook.lastPhase === 'Running' || hook.lastPhase === 'Unknown';
   return hooks.find(({ lastPhase }) => lastPhase === 'Failed') ?? hooks.find(waitedFor);

@@ -272,12 +272,11 @@ function readyWords(ready: number): string {
   return ready === 1 ? 'The object exists and is ready.' : `All ${ready} objects exist and are ready.`;
 }
 
-/** Objects that exist, but of which nobody knows, or nobody asked, if they work. */
+/** Objects that exist, but whose health is not known. */
 export function notJudged(objects: readonly ReportedObject[]): ReportedObject[] {
   return objects.filter((object) => object.health === 'healthy' && !isJudged(object));
 }
 
-/** One line of the log for each object that was not judged. */
 export function notJudgedLines(objects: readonly ReportedObject[]): string[] {
   return notJudged(objects).map(({ kind, name, message }) => `  ${kind}/${name}  ${message}`);
 }
