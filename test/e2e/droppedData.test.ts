@@ -97,5 +97,59 @@ describe('data that a chart no longer declares', () => {
       assertEnd(end, 'rolledBack');
       assert.equal(await s.field(claims, 'metadata.uid'), uid, end.log);
     });
+
+    scene(
+      `Helm ${major}: a claim that grew keeps its size in an automatic rollback, and the rest goes back`,
+      async (s) => {
+        const helm = helms(s.cluster)[major];
+        // Helm applies Services after claims.
+        const refused = {
+          apiVersion: 'v1',
+          kind: 'Service',
+          metadata: { name: 'NOT_VALID' },
+          spec: { ports: [{ port: 80 }] },
+        };
+        const [storageClassName, volumeName] = [`grow-${s.namespace}`, `volume-${s.namespace}`];
+        const claimOf = (storage: string) => ({
+          apiVersion: 'v1',
+          kind: 'PersistentVolumeClaim',
+          metadata: { name: 'data' },
+          spec: { accessModes: ['ReadWriteOnce'], storageClassName, volumeName, resources: { requests: { storage } } },
+        });
+        const settings = (text: string) => ({
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          metadata: { name: 'settings' },
+          data: { text },
+        });
+        const deploy = (...objects: object[]) =>
+          s.deploy({ chart, helm, inputs: { valueFiles: s.file('values.yaml', JSON.stringify({ objects })) } });
+        await s.create('/apis/storage.k8s.io/v1/storageclasses', {
+          metadata: { name: storageClassName },
+          provisioner: 'none.example.com',
+          allowVolumeExpansion: true,
+        });
+        await s.create('/api/v1/persistentvolumes', {
+          metadata: { name: volumeName },
+          spec: {
+            capacity: { storage: '1Gi' },
+            accessModes: ['ReadWriteOnce'],
+            storageClassName,
+            csi: { driver: 'none.example.com', volumeHandle: 'none' },
+          },
+        });
+        try {
+          assertOutcome(await deploy(claimOf('1Gi'), settings('one')), 'deployed');
+          const failed = await deploy(claimOf('2Gi'), settings('two'), refused);
+          assertOutcome(failed, 'rolledBack');
+          assert.match(failed.log, /PersistentVolumeClaim\/data keeps its 2Gi, because a claim cannot shrink to 1Gi\./);
+          assert.equal(await s.field(claims, 'spec.resources.requests.storage'), '2Gi', failed.log);
+          assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/settings', 'data.text'), 'one', failed.log);
+        } finally {
+          await s.cluster.runKubectl('delete', 'storageclass', storageClassName, '--ignore-not-found', '--wait=false');
+          await s.cluster.runKubectl('delete', 'persistentvolume', volumeName, '--ignore-not-found', '--wait=false');
+        }
+      },
+    );
   }
 });

@@ -1,5 +1,6 @@
 import { endingOfRollout, reportedObjects, sentence, type Ending } from '../../core/report/ending';
 import { objectKey, objectName } from '../../core/kubernetes/manifest';
+import type { ObjectRef } from '../../core/kubernetes/object';
 import { briefly } from '../../core/helm/helmFailure';
 import { chainFrom } from '../../core/release/history';
 import type { Drift } from '../../core/release/drift';
@@ -20,6 +21,7 @@ import { withRetries } from '../steps/withRetries';
 import { later } from '../steps/phase';
 import { leftAlone, untouchedConflicts, untouchedWords, type ConflictingObject } from './fieldConflicts';
 import { foresee } from './foreseen';
+import { grownClaims, type GrownClaim } from './grownClaims';
 import { firstMark, irreversibleWords } from './irreversible';
 import { cancelledWith } from './uninstall';
 
@@ -51,20 +53,21 @@ export async function automaticRollback(
     wantedManifest: target.manifest,
   });
   const untouched = await untouchedConflicts(context, history, target);
-  const untouchedKeys = new Set(untouched.map(({ ref }) => objectKey(ref)));
+  const grown = await grownClaims(context, target);
+  const left = [...untouched, ...grown];
   const isRestored = progress.revisionBefore === target.revision;
   const [now, { plan, refusals }] = await Promise.all([
     ifReadable(context, () => judgeNow(context, target.manifest)),
-    foresee(context, { history, target, base, untouched: untouchedKeys }),
+    foresee(context, { history, target, base, untouched: keysOf(left) }),
   ]);
   if (refusals.length > 0) return notRolledBack(context, failed, refused(context, target, refusals));
-  const fence = untouched.length === 0 ? undefined : await leftAlone(context.cluster, untouched);
+  const fence = left.length === 0 ? undefined : await leftAlone(context.cluster, left);
   stopIfCancelled(context.signal);
   const { serving } = progress;
   const end = await runRollback(
     context,
     progress,
-    policyOf(context, progress, { fence, isForeseen: plan !== undefined, untouched }),
+    policyOf(context, progress, { fence, isForeseen: plan !== undefined, untouched, grown }),
     {
       target,
       deadline,
@@ -76,20 +79,31 @@ export async function automaticRollback(
     },
   );
   progress.serving = servingAfter(end, serving);
-  return endingOf(context, progress, { ...failed, untouched }, end);
+  return endingOf(context, progress, { ...failed, untouched, grown }, end);
 }
 
+/** Objects that the rollback leaves alone. */
 interface Untouched {
   untouched: readonly ConflictingObject[];
+  grown: readonly GrownClaim[];
+}
+
+function keysOf(objects: readonly { ref: ObjectRef }[]): ReadonlySet<string> {
+  return new Set(objects.map(({ ref }) => objectKey(ref)));
+}
+
+function leftWords({ untouched, grown }: Untouched): string {
+  return [untouchedWords(untouched), ...grown.map(({ words }) => words)].filter((words) => words !== '').join(' ');
 }
 
 /** The proof guards the objects, and a field that is not as declared is no reason to leave the failed revision. */
 function policyOf(
   { agent }: ReleaseContext,
   progress: DeployProgress,
-  { untouched, ...how }: Untouched & Pick<EnginePolicy, 'fence' | 'isForeseen'>,
+  { untouched, grown, ...how }: Untouched & Pick<EnginePolicy, 'fence' | 'isForeseen'>,
 ): EnginePolicy {
-  const keys = new Set(untouched.map(({ ref }) => objectKey(ref)));
+  const keys = keysOf([...untouched, ...grown]);
+  const words = leftWords({ untouched, grown });
   const isLeft = ({ drift, ref }: Drift): boolean => drift === 'changed' && keys.has(objectKey(ref));
   return {
     ...how,
@@ -104,7 +118,7 @@ function policyOf(
       progress.serving = null;
       logLeftovers(agent, given?.leftovers ?? []);
       progress.leftovers.push(...(given?.leftovers ?? []));
-      if (untouched.length > 0) agent.log(untouchedWords(untouched));
+      if (words !== '') agent.log(words);
     },
     onMade: ({ revision }) => {
       progress.serving = { revision, health: 'unknown' };
@@ -160,7 +174,7 @@ async function endingOf(
 
 async function rolledBack(
   context: ReleaseContext,
-  { ending, target, untouched }: RollbackOfDeploy & Untouched,
+  { ending, target, ...left }: RollbackOfDeploy & Untouched,
   { made, rollout }: Extract<RollbackEnd, { end: 'followed' }>,
 ): Promise<Ending> {
   const { agent } = context;
@@ -175,7 +189,7 @@ async function rolledBack(
   for (const object of broken) {
     agent.log(`${objectName(object)} was broken before the deploy and is so again: ${object.message}`);
   }
-  const message = `${sentence(ending.message)} ${untouchedWords(untouched)}`.trimEnd();
+  const message = `${sentence(ending.message)} ${leftWords(left)}`.trimEnd();
   return { ...ending, outcome: 'rolledBack', message };
 }
 

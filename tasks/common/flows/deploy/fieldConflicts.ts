@@ -128,7 +128,7 @@ function setByOthers({ path, managers }: DriftedField): FieldConflict {
 /** The fence policy that does not pass writes of these objects. */
 export async function leftAlone(
   cluster: RolloutContext['cluster'],
-  objects: readonly ConflictingObject[],
+  objects: readonly Pick<ConflictingObject, 'ref'>[],
 ): Promise<FencePolicy> {
   const named = objects.map(async ({ ref }): Promise<NamedObject[]> => {
     const resource = await cluster.resource(ref.apiVersion, ref.kind);
