@@ -257,6 +257,12 @@ describe('proof: words of a container that waits for something', () => {
     'AccessDenied: not authorized to perform sts:AssumeRole',
     'No leader elected yet',
     'unexpected EOF',
+    'write /data/wal: no space left on device',
+    'another instance is already running',
+    'failed to fetch the signing keys',
+    'unable to reach the ledger',
+    'stream orders not found',
+    'migration 41 is pending',
   ];
   for (const text of waits)
     it(`waits: ${text}`, () => {
@@ -272,6 +278,8 @@ describe('proof: words of a container that waits for something', () => {
     'invalid value "abc" for PORT: must be a number',
     'Segmentation fault (core dumped)',
     'SyntaxError: invalid syntax',
+    'failed to load config: missing field `port`',
+    'Error: Config validation error: "PORT" is required',
   ];
   for (const text of final)
     it(`does not wait: ${text}`, () => {
@@ -506,6 +514,20 @@ describe('proof: a pod that no node can take', () => {
       assert.equal(judged(frames).health, isProven ? 'failed' : 'progressing');
     });
   }
+
+  it('waits until the other workloads are done, which may label nodes, and 15 s more', () => {
+    const frame = (second: number, isReady: boolean): Frame => ({
+      second,
+      objects: [
+        ...deployment('web', [wants({ nodeSelector: { gpu: 'yes' } })]),
+        ...deployment('labeller', [runningPod(isReady)]),
+      ],
+      facts: { nodes: fixed },
+    });
+    const frames = [frame(0, false), frame(25, false), frame(30, true), frame(44, true)];
+    assert.equal(judged(frames).health, 'progressing');
+    assert.equal(judged([...frames, frame(45, true)]).health, 'failed');
+  });
 
   it('recognises nodes that something has made', () => {
     const made = [node('a', { 'karpenter.sh/nodepool': 'x' }), node('gk3-a'), node('a', { type: 'virtual-kubelet' })];

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
+import { noFacts } from '../../tasks/common/core/rollout/facts';
 import { judge, type Cause, type RolloutPolicy, type RolloutVerdict } from '../../tasks/common/core/rollout/verdict';
 import {
   at,
@@ -110,6 +111,16 @@ describe('what an object waits for has a name, while it waits and at the end', (
       assert.doesNotMatch(end.decisive?.cause?.nextStep ?? '', /merely slow/);
     });
   }
+
+  it('an init container is quoted with its last line, which is asked for', () => {
+    const objects = deployment('web', [initRunning(0)]);
+    const asked = judged(objects, 20);
+    const [question] = asked.questions;
+    assert.deepEqual([question?.about, question?.key], ['tail', 'Pod-web-2-0/wait']);
+    const logs = { 'Pod-web-2-0/wait': `${iso(1)} first\n${iso(2)} waiting for db:5432\n` };
+    const verdict = judge(snapshotOf(objects, { ...noFacts, logs }), policy, asked.memory, at(25));
+    assert.match(verdict.decisive?.suspects[0]?.message ?? '', /It said last: waiting for db:5432/);
+  });
 
   it('a sidecar, or an init container that has just started, is nothing to wait for', () => {
     for (const pod of [initRunning(0, 'Always'), initRunning(15)]) {

@@ -17,6 +17,8 @@ const dependency = new RegExp(
     'not yet|starting up|recovery|\\bwait|\\bretr(y|ies)|try again|tempor|connect|socket|broken pipe|\\bEOF\\b|\\b(EAI_|ECONN|EHOST|ENET|ENOTFOUND|ETIMEDOUT|EPIPE|ENOENT|EBUSY)',
     '\\bdial |reset by peer|handshake|certificate|x509|\\b(tls|ssl)\\b|\\block(ed|s)?\\b|in use|\\bbusy\\b|leader|quorum',
     '\\b(40[1-9]|42[59]|50\\d)\\b|rate limit|too many|throttl|authori[sz]|forbidden|denied|credential|token|expired|licen[cs]e',
+    'no space left|read-only file|allocate|healthy|pending|already|conflict|nxdomain|servfail|not found',
+    '(fail(ed)?|unable|not|error) (to )?(fetch|reach|contact|download|get|list|watch|subscribe|join|register|dial|ping)',
     'no such file|not exist|FileNotFound|database|\\bdb\\b|broker|upstream|backend|\\bpeers?\\b|remote|migrat|schema',
     'relation|\\btables?\\b|queue|topic|bucket|vault|redis|kafka|postgres|mysql|mongo|rabbit|\\bnats\\b|etcd|consul|ldap',
   ].join('|'),
@@ -28,7 +30,7 @@ export function namesDependency(text: string): boolean {
 }
 
 /** The lines without the kubelet's times and without empty lines. */
-function linesOf(text: string | undefined): { time: string; said: string }[] {
+export function linesOf(text: string | undefined): { time: string; said: string }[] {
   return (text ?? '').split('\n').flatMap((line) => {
     const space = line.indexOf(' ');
     const said = line.slice(space + 1).trim();

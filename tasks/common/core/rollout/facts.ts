@@ -10,7 +10,7 @@ export interface LogRequest {
 
 /** Something to read because it may prove a finding. `key` names its answer in the facts. */
 export type Question =
-  | { about: 'log'; key: string; log: LogRequest }
+  | { about: 'log' | 'tail'; key: string; log: LogRequest }
   | { about: 'quota'; key: string; namespace: string }
   | { about: 'makers'; key: string; missing: ObjectRef & { namespace: string } }
   | { about: 'nodes' | 'release'; key: string };
@@ -20,7 +20,7 @@ export type Question =
  * connection may not read it.
  */
 export interface Facts {
-  /** The last lines of ended runs, each with the kubelet's time before it. */
+  /** The last lines of ended runs and of running containers, each with the kubelet's time before it. */
   logs: Readonly<Record<string, string>>;
   /** By namespace: its quotas, and all its pods. */
   quotas: Readonly<Record<string, { quotas: readonly KubeObject[]; pods: readonly KubeObject[] }>>;

@@ -1,7 +1,8 @@
 import { clipped } from '../text/foreignText';
 import { sentence } from '../text/sentence';
 import { causes, rankOf, stepOf, waitingCodes } from './causes';
-import type { LogRequest } from './facts';
+import { linesOf } from './crashProof';
+import type { Facts, LogRequest } from './facts';
 import type { Finding } from './finding';
 import { beganAfter, othersUntil, sightingKey } from './memory';
 import type { Cause, RolloutMemory, Sighting, Reading } from './model';
@@ -29,7 +30,7 @@ export function judgedFinding(reading: Reading, finding: Finding, judging: Judgi
     ended: 0,
     endedAt: now.getTime(),
   };
-  const cause = causeOf(finding, sighting.seen);
+  const cause = causeOf(withLastLine(finding, judging.facts), sighting.seen);
   const { followed } = reading;
   const isOnce = followed.purpose === 'hook' || followed.object?.kind === 'Job';
   if (!policy.failFast || (isOnce && !finding.isCertain)) return { cause, isHopeless: false };
@@ -47,6 +48,12 @@ export function judgedFinding(reading: Reading, finding: Finding, judging: Judgi
   const waited = override === undefined && finding.doublesWait === true ? sighting.first - sighting.seen : 0;
   const hopelessAt = Math.max(sighting.first + Math.max(grace * 1000, waited), ready);
   return { cause, isHopeless: hopelessAt <= now.getTime(), hopelessAt };
+}
+
+/** A container that only runs says itself what it waits for. */
+function withLastLine(finding: Finding, { logs }: Facts): Finding {
+  const said = finding.code === 'InitContainerRunning' ? linesOf(logs[finding.id]).at(-1)?.said : undefined;
+  return said === undefined ? finding : { ...finding, message: `${finding.message} It said last: ${said}` };
 }
 
 /** Undefined while the ends must not count as a loop; 0 for findings that are no loop. */

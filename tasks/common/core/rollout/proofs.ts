@@ -59,7 +59,7 @@ export function proofOf(reading: Reading, finding: Finding, judging: Judging): P
     case 'ImageNotFound':
       return imageProof(reading, finding, judging.facts);
     case 'ConfigMissing':
-      return missingProof(reading, finding, sighting, judging);
+      return missingProof(reading, finding, judging);
     case 'OutOfMemory':
       return finding.runs?.isRunning === true ? undefined : memoryProof(finding, sighting);
     default:
@@ -67,30 +67,38 @@ export function proofOf(reading: Reading, finding: Finding, judging: Judging): P
   }
 }
 
-function missingProof(
-  reading: Reading,
-  finding: Finding,
-  sighting: Sighting | undefined,
-  { readings, memory, starting, facts }: Judging,
-): Proof | undefined {
-  const lacking = new Set(readings.flatMap(({ key, findings }) => (findings.some(isMissing) ? [key] : [])));
-  if ([...starting].some((key) => !lacking.has(key)) || sighting === undefined) return undefined;
-  const latest = othersUntil(memory, 'unreadyAt', (key) => !lacking.has(key));
-  const waited = Math.max(0, latest - sighting.first) / 1000;
-  return configProof(finding, podSpecOf(reading), facts, waited);
+function missingProof(reading: Reading, finding: Finding, judging: Judging): Proof | undefined {
+  const waited = secondsUntilQuiet(reading, finding, judging);
+  return waited === undefined ? undefined : configProof(finding, podSpecOf(reading), judging.facts, waited);
 }
 
-function isMissing({ code }: Finding): boolean {
-  return code === 'ConfigMissing';
+/**
+ * The seconds from the start of the grace until all workloads without the same trouble were done: they might make or
+ * label what is missing. Undefined while they are not.
+ */
+function secondsUntilQuiet(
+  reading: Reading,
+  finding: Finding,
+  { readings, memory, starting }: Judging,
+): number | undefined {
+  const first = sightingOf(reading, finding, memory)?.first;
+  const lacking = new Set(
+    readings.filter(({ findings }) => findings.some(({ code }) => code === finding.code)).map(({ key }) => key),
+  );
+  if (first === undefined || [...starting].some((key) => !lacking.has(key))) return undefined;
+  const latest = othersUntil(memory, 'unreadyAt', (key) => !lacking.has(key));
+  return Math.max(0, latest - first) / 1000;
 }
 
 function podSpecOf({ followed: { object } }: Pick<Reading, 'followed'>): unknown {
   return at(object, 'spec', 'template', 'spec') ?? at(object, 'spec');
 }
 
-function unfitProof({ family }: Reading, { subject }: Finding, { facts, now }: Judging): Proof | undefined {
-  const pod = family?.pods.find(({ metadata }) => metadata.name === subject.name);
-  return pod === undefined ? undefined : nodeProof(pod, facts.nodes, now);
+function unfitProof(reading: Reading, finding: Finding, judging: Judging): Proof | undefined {
+  const pod = reading.family?.pods.find(({ metadata }) => metadata.name === finding.subject.name);
+  const waited = secondsUntilQuiet(reading, finding, judging);
+  const proof = pod && nodeProof(pod, judging.facts.nodes, judging.now);
+  return proof === undefined || waited === undefined ? undefined : { ...proof, grace: proof.grace + waited };
 }
 
 /** A registry has had the time to copy an image that an earlier revision has used. */
@@ -177,6 +185,7 @@ function placeQuestions(finding: Finding, podSpec: unknown): Question[] {
   const release: Question = { about: 'release', key: 'release' };
   if (code === 'ConfigMissing') return [release, ...missingQuestion(finding, podSpec)];
   if (image !== undefined) return [release];
+  if (code === 'InitContainerRunning') return finding.logs.map((log) => ({ about: 'tail', key: finding.id, log }));
   if (code === 'Unschedulable' || code === 'NodeLost' || code === 'PodEnding') return [nodesQuestion];
   return code === 'QuotaExceeded' && !isCertain ? [{ about: 'quota', key: `quota ${namespace}`, namespace }] : [];
 }

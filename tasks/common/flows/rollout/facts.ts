@@ -28,6 +28,7 @@ const logBytes = 16 * 1024;
 /** Milliseconds after which a fact is read again while it is asked for. It is forgotten after twice this time. */
 const ages: Readonly<Record<Question['about'], number>> = {
   log: Infinity,
+  tail: 10_000,
   release: Infinity,
   quota: 3_000,
   nodes: 10_000,
@@ -90,7 +91,7 @@ export function factFinder(context: RolloutContext, release: Release): FactFinde
       const now = clock.monotonicMs();
       const old = questions.filter(({ key, about }) => {
         const answer = answers.get(key);
-        return answer !== undefined && ages[about] < Infinity && now - answer.at > momentMs;
+        return answer !== undefined && about !== 'tail' && ages[about] < Infinity && now - answer.at > momentMs;
       });
       for (const { key } of old) answers.delete(key);
       const over = new AbortController();
@@ -118,7 +119,8 @@ interface Source extends Release {
 async function readers(context: RolloutContext, question: Question, source: Source): Promise<Partial<Facts>> {
   const { cluster } = context;
   switch (question.about) {
-    case 'log': {
+    case 'log':
+    case 'tail': {
       const { namespace, pod: name, container, previous } = question.log;
       const options = { previous, tailLines: logLines, limitBytes: logBytes, timestamps: true };
       return { logs: { [question.key]: await cluster.podLog({ namespace, name, container }, options) } };
