@@ -12,7 +12,7 @@ import { takeTaskEnvironment, type TaskEnvironment } from './taskEnvironment';
 import { privateFolderVariable } from '../../core/inputs/taskVariables';
 
 export interface TaskAgent extends Agent {
-  /** Was read before the first child process started. */
+  /** It was read before the first child process started. */
   readonly environment: TaskEnvironment;
   input: (name: string) => string | undefined;
   readonly isDebug: boolean;
@@ -20,7 +20,7 @@ export interface TaskAgent extends Agent {
   readonly workingDirectory: string;
   /** Agent.TempDirectory, which the agent empties after the job. */
   readonly tempFolder: string;
-  /** For files that must not outlive the step. */
+  /** The folder holds files that must not outlive the step. */
   readonly privateFolder: PrivateFolder;
   /** Masks a credential in the agent's log and in all later output of this process. */
   mask(secret: string): void;
@@ -43,7 +43,7 @@ export function createAgent({ environment: source = process.env, write = toStdou
   const rows = new Map<string, string>();
   const tempFolder = environment.variable('Agent.TempDirectory') || tmpdir();
   const isDebug = /^true$/i.test(environment.variable('System.Debug') ?? '');
-  // Undefined after a new secret.
+  // A new secret clears this redactor.
   let known: Redact | undefined;
   const redact: Redact = (text) => redactSeen(text, (known ??= redactor(secrets)));
   // A group that stays empty is not shown.

@@ -11,7 +11,7 @@ export interface TaskRun {
 
 export interface TaskEnd {
   result: TaskResult;
-  /** Shown beside the step's result on the run page. */
+  /** The run page shows it beside the step's result. */
   message: string;
 }
 

@@ -15,14 +15,14 @@ export interface ServiceConnection {
 }
 
 export interface TaskEnvironment {
-  /** As the agent sent it. */
+  /** Returns the value as the agent sent it. */
   input: (name: string) => string | undefined;
-  /** Secret or not. */
+  /** Finds secret variables too. */
   variable(name: string): string | undefined;
-  /** As an earlier phase of the step set it. */
+  /** Returns a value that an earlier phase of the step set. */
   taskVariable(name: string): string | undefined;
   serviceConnection(id: string): ServiceConnection | undefined;
-  /** Without the job's own connection. */
+  /** The ids leave out the job's own connection. */
   serviceConnections: readonly string[];
   /** All secrets that came with the job. Those in kubeconfigs become known when the kubeconfigs are read. */
   secrets: readonly string[];

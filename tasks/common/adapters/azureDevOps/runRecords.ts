@@ -32,11 +32,11 @@ const defaultTiming: Timing = {
   retryKnownMs: 60_000,
 };
 
-/** A timeline record has about 1.5 KB. */
+/** A timeline record has about 1.5 KB, so no run comes near this limit. */
 const answerMaxBytes = 64 * 1024 * 1024;
 /** An id has 36 characters, and an address should have less than 2,000. */
 const idsPerRequest = 40;
-/** In characters, of an error of the server. */
+/** An error of the server is quoted with at most this number of characters. */
 const quotedMaxLength = 300;
 
 export function ownPlace(environment: Pick<TaskEnvironment, 'variable'>): OwnPlace {
@@ -104,7 +104,7 @@ function readApprovals(reader: Reader, ids: readonly string[]) {
 interface RunAccess {
   collection: string;
   token: string;
-  /** Encoded for a path. */
+  /** It is encoded for a path. */
   project: string;
   buildId: string;
 }
@@ -222,7 +222,7 @@ interface Reader {
 interface Question<Value> {
   /** For example `the timeline of run 42`. */
   what: string;
-  /** As the settings page calls the permission. */
+  /** The settings page calls the permission so. */
   right: string;
   /** Tried in turn while the server does not know the API version. */
   paths: readonly string[];
@@ -268,7 +268,7 @@ async function ask<Value>({ transport, options }: Reader, { paths, what }: Quest
   return answer;
 }
 
-/** A clause. */
+/** Returns a clause. */
 function refusalOf(answer: Answer, { right }: Question<unknown>): string | undefined {
   const { status } = answer;
   const isPage = /html/i.test(answer.contentType);

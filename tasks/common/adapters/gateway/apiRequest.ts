@@ -7,7 +7,7 @@ export interface ApiTarget {
   resource: string;
   /** Absent for a cluster-scoped resource, and for all namespaces. */
   namespace?: string;
-  /** Absent for the whole collection. */
+  /** A collection has no name. */
   name?: string;
   subresource?: string;
 }

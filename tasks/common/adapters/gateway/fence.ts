@@ -166,7 +166,7 @@ function fenceWrite({ state, request, verb, target }: Passage): FenceWrite {
   };
 }
 
-/** Independent of the API version. */
+/** The path does not depend on the API version. */
 function objectPath(target: ApiTarget, name: string): string {
   return [groupOf(target), target.resource, target.namespace ?? '', name].join('/');
 }

@@ -12,7 +12,7 @@ import { refusalReply, type Reply } from './reply';
 /** A request of a client that has presented the token. */
 export interface GatewayRequest {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Without the query, not decoded. */
+  /** The path has no query and is not decoded. */
   pathname: string;
   query: URLSearchParams;
   asked: Exclude<Asked, { type: 'forbidden' }>;
@@ -24,14 +24,14 @@ export interface GatewayRequest {
   signal: AbortSignal;
 }
 
-/** SHA-256 in hexadecimal. */
+/** Returns the SHA-256 in hexadecimal. */
 export function bodyDigest({ body }: GatewayRequest): string {
   return createHash('sha256').update(body).digest('hex');
 }
 
 interface LoopbackServer {
   token: string;
-  /** Contains the one-time token. */
+  /** The text contains the one-time token. */
   kubeconfig(namespace: string): string;
   /** May be called several times. */
   close(): Promise<void>;

@@ -19,7 +19,7 @@ interface FetchOptions {
 export interface FetchLimits {
   /** Helm stores all values in a record of at most one megabyte. */
   bytes: number;
-  /** From the start of one try to its last byte. */
+  /** One try may take this time, from its start to its last byte. */
   tryMs: number;
   tries: number;
   redirects: number;

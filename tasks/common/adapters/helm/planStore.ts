@@ -105,10 +105,10 @@ export function createPlanStore(cluster: Cluster, options: PlanStoreOptions): Pl
 }
 
 interface StoredData {
-  /** Gzipped JSON in base64. */
+  /** It holds gzipped JSON in base64. */
   plan?: string;
   salt?: string;
-  /** ISO. */
+  /** The time is in ISO format. */
   expires?: string;
   /** Of earlier versions: the API server's time at which each run made the plan. */
   made?: string;

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { goYamlDocuments } from '../../core/kubernetes/goYaml';
 
-/** In milliseconds; a document that takes longer is not divided. */
+/** A turn takes this time. A document that takes longer is not divided. */
 const turnMs = 50;
-/** In characters. */
+/** A manifest with fewer characters is read in one turn. */
 const smallManifest = 100_000;
 
 /**

@@ -36,10 +36,10 @@ interface StorageOptions {
 
 interface Driver {
   kind: 'Secret' | 'ConfigMap';
-  /** The field `release` of the object's data. */
+  /** `stored` is the field `release` of the object's data. */
   decode(stored: string): Buffer;
   encode(zipped: Buffer): string;
-  /** In bytes, as the API server counts the data. */
+  /** Returns bytes, as the API server counts the data. */
   sizeOf(object: KubeObject): number;
 }
 

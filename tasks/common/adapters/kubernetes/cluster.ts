@@ -27,9 +27,9 @@ export interface ClusterOptions extends TransportChoices {
 }
 
 export interface ClusterConnection extends Cluster {
-  /** The origin, without credentials. */
+  /** The origin contains no credentials. */
   readonly server: string;
-  /** Of the kubeconfig's context. */
+  /** The namespace of the kubeconfig's context. */
   readonly namespace: string | undefined;
   /** Ends all connections. Stop every follower before. */
   close(): void;

@@ -15,7 +15,7 @@ import type { ServiceConnection, TaskEnvironment } from '../agent/taskEnvironmen
 
 /** Helm and our own client share it. */
 interface ClusterConnection {
-  /** In the private folder, with mode 0600. */
+  /** The file lies in the private folder and has mode 0600. */
   kubeconfigPath: string;
   server: string;
   namespace?: string;

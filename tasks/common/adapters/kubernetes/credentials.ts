@@ -27,10 +27,10 @@ interface CredentialOptions {
   environment: NodeJS.ProcessEnv;
   /** Called as soon as a token or key is read. */
   onSecret: (secret: string) => void;
-  /** For the error output of a credential plug-in. */
+  /** Redacts the error output of a credential plug-in. */
   redact?: Redact | undefined;
   now: () => number;
-  /** Ends a running plug-in. */
+  /** Aborting ends a running plug-in. */
   signal: AbortSignal | undefined;
 }
 

@@ -15,9 +15,9 @@ export interface Answer {
   status: number;
   contentType: string;
   body: Buffer;
-  /** The server's own time, as the date header has it. */
+  /** The date header gives the server's own time. */
   date?: string;
-  /** From the Retry-After header. */
+  /** The Retry-After header gives this time. */
   retryAfterMs?: number;
 }
 
@@ -209,7 +209,7 @@ function isWrite({ verb }: Attempt): boolean {
   return verb === 'create' || verb === 'update' || verb === 'patch' || verb === 'delete';
 }
 
-/** For the owner of the platform. */
+/** The owner of the platform reads this sentence. */
 function grant({ verb, resource }: Attempt): string {
   if (resource === undefined) return 'The identity of the connection must be allowed to do that.';
   const group = resource.group === '' ? 'the core API group' : `API group "${resource.group}"`;
@@ -218,7 +218,7 @@ function grant({ verb, resource }: Attempt): string {
   return `Grant the verb "${verb}" on resource "${resource.plural}" of ${group}, ${where}.`;
 }
 
-/** On one line. */
+/** Returns one line. */
 export function snippet({ body }: Pick<Answer, 'body'>): string {
   const text = body.subarray(0, 400).toString('utf8').replace(/\s+/g, ' ').trim();
   return text.slice(0, 200);

@@ -55,7 +55,7 @@ function isNamed({ kind, plural }: ApiResource, word: string): boolean {
   return kind.toLowerCase() === word || plural === word;
 }
 
-/** Singular and short names by plural. */
+/** Returns singular and short names by plural. */
 function otherNames(list: unknown): ReadonlyMap<string, readonly unknown[]> {
   const resources = isRecord(list) && Array.isArray(list['resources']) ? list['resources'].filter(isRecord) : [];
   return new Map(

@@ -9,7 +9,7 @@ import { resourcePath } from './resources';
 import { abortableDelay, backoffMs } from './transport';
 import type { ApiResource } from '../../core/kubernetes/access';
 
-/** In a row. */
+/** This number of failures in a row ends the reading. */
 const maximumFailures = 30;
 /** The streams of a container are not stamped in one order, and a log resumes only at whole seconds. */
 const replayMs = 1000;

@@ -21,7 +21,7 @@ export interface Unread {
   message: string;
 }
 
-/** One LIST and one WATCH. */
+/** A group has one LIST and one WATCH. */
 export interface Group {
   query: ListQuery;
   /** An object is kept if at least one of these wants it. */

@@ -9,7 +9,7 @@ export interface TransportChoices {
   signal?: AbortSignal;
   /** Called as soon as a token, password or key is read. */
   onSecret?: (secret: string) => void;
-  /** For all text from the API server and from credential plug-ins. */
+  /** Redacts all text from the API server and from credential plug-ins. */
   redact?: Redact;
   /** For proxies and credential plug-ins; the default is the environment of the process. */
   environment?: NodeJS.ProcessEnv;

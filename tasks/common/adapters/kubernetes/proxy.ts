@@ -3,7 +3,7 @@ import { TaskError } from '../../core/failure';
 
 interface ProxyOptions {
   environment: NodeJS.ProcessEnv;
-  /** Of the kubeconfig; it wins over the environment. */
+  /** The proxy of the kubeconfig wins over the environment. */
   proxyUrl: string | undefined;
 }
 
@@ -47,7 +47,7 @@ function matches(exception: string, host: string, port: string): boolean {
   if (wantedPort !== undefined && wantedPort !== port) return false;
   const wanted = (net.isIPv6(exception) ? exception : name).replace(/^\[|\]$/g, '').replace(/^\*(?=\.)/, '');
   if (net.isIP(wanted) !== 0) return wanted === host;
-  // A leading dot means subdomains only.
+  // A leading dot means that only subdomains match.
   if (wanted.startsWith('.')) return host.endsWith(wanted);
   return host === wanted || host.endsWith(`.${wanted}`);
 }

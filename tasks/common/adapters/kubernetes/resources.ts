@@ -89,7 +89,7 @@ export function resourcePath(resource: ApiResource, { namespace, name, subresour
   return `${parts.join('/')}${suffix}`;
 }
 
-/** Without subresources. */
+/** Subresources are left out. */
 export function parseResourceList(apiVersion: string, value: unknown): ApiResource[] | undefined {
   const list = (value as { resources?: unknown } | null | undefined)?.resources;
   if (!Array.isArray(list)) return undefined;

@@ -11,13 +11,13 @@ import { TaskError } from '../../core/failure';
 import type { Redact } from '../../core/text/secrets';
 
 export interface Timing {
-  /** Until the connection is made, TLS included. */
+  /** The connection must be made within this time, TLS included. */
   connectMs: number;
-  /** Until the answer begins, and between two chunks of it. */
+  /** The answer must begin within this time, and each chunk must follow within it. */
   responseMs: number;
-  /** For the whole answer. */
+  /** The whole answer must arrive within this time. */
   totalMs: number;
-  /** While the server has never answered; short, so that a wrong address is reported soon. */
+  /** Applies while the server has never answered. It is short, so that a wrong address is reported soon. */
   retryUnknownMs: number;
   /** A server that has answered before is probably restarting. */
   retryKnownMs: number;
@@ -33,7 +33,7 @@ export const defaultTiming: Timing = {
 
 export interface Exchange {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** With its query, for example `/api/v1/pods`. */
+  /** The path includes the query, for example `/api/v1/pods`. */
   path: string;
   attempt: Attempt;
   /** Bytes are sent unchanged, anything else as JSON. */
@@ -50,9 +50,9 @@ export interface Exchange {
 }
 
 export interface Transport {
-  /** The origin, for messages. */
+  /** Messages show this origin. */
   server: string;
-  /** For all text from the server. */
+  /** Redacts all text from the server. */
   redact: Redact;
   /** Reads the whole answer, whatever its status is. Throws TaskError if no answer comes. */
   send(exchange: Exchange): Promise<Answer>;
@@ -68,9 +68,9 @@ interface TransportOptions {
   credentials: CredentialSource;
   environment: NodeJS.ProcessEnv;
   timing: Timing;
-  /** For the text of a refusal. */
+  /** Redacts the text of a refusal. */
   redact?: Redact | undefined;
-  /** Ends every request. */
+  /** Aborting ends every request. */
   signal: AbortSignal | undefined;
 }
 

@@ -196,7 +196,7 @@ function hasProc(): boolean {
   return process.platform === 'linux' && existsSync('/proc/self/stat');
 }
 
-/** Empty on systems other than Linux. */
+/** The table is empty on systems other than Linux. */
 function processTable(): Stat[] {
   if (!hasProc()) return [];
   return readdirSync('/proc').flatMap((entry) => (/^\d+$/.test(entry) ? (readStat(Number(entry)) ?? []) : []));
@@ -212,7 +212,7 @@ function seenBySignal(pid: number): Seen | undefined {
   return { start: '', hasEnded: false };
 }
 
-/** For macOS, which has no /proc. */
+/** macOS has no /proc. */
 function seenByPs(pid: number): Seen | undefined {
   try {
     const line = execFileSync('/bin/ps', ['-p', String(pid), '-o', 'stat=', '-o', 'lstart='], {

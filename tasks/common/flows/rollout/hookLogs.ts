@@ -263,7 +263,7 @@ function judgeNow(context: ReleaseContext, snapshot: RolloutSnapshot): Cause[] {
   return causesOf(judge(snapshot, rolloutPolicy(context, now, true), undefined, now));
 }
 
-/** For a hook that could not be followed. */
+/** Judges what exists of a hook that could not be followed. */
 async function causesNow(context: ReleaseContext, ref: ObjectRef): Promise<Cause[]> {
   try {
     const declared = await context.cluster.get(ref);

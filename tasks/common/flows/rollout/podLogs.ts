@@ -16,7 +16,7 @@ interface LogLimits {
 export interface PodLogs {
   /** Must be called with every change of a pod of a workload (`Kind/name`). */
   show(workload: string, pod: KubeObject): void;
-  /** The last lines, also if the pod is gone. */
+  /** Returns the last lines, also if the pod is gone. */
   lastLines(namespace: string, pod: string, container: string): readonly string[];
   /** Waits for the rest of the logs of ended containers and stops. */
   end(milliseconds: number): Promise<void>;
@@ -57,7 +57,7 @@ interface Listening {
   stop: AbortController;
   startedAt: number;
   containers: Map<string, FollowedContainer>;
-  /** By workload. */
+  /** The pods of each workload. */
   pods: Map<string, Set<string>>;
   /** Keys of messages that are logged only once. */
   said: Set<string>;

@@ -42,16 +42,16 @@ export interface RolloutOptions {
   logged: Map<string, string>;
   /** The earlier revisions of the release, if they are known. */
   earlier?: readonly Pick<Revision, 'manifest' | 'status'>[];
-  /** For the logs of the new revisions' pods. */
+  /** Shows the logs of the new revisions' pods. */
   logs?: PodLogs;
   /** Distinguishes the timeline rows from those of another rollout of this run. */
   phase?: string;
 }
 
 const reminderMs = 30_000;
-/** For the rest of a container's log. */
+/** The rest of a container's log must arrive within this time. */
 const lastWordsMs = 500;
-/** Between reads of objects that may not be listed. */
+/** Objects that may not be listed are read again after this time. */
 const pollMs = 2_000;
 
 export async function readRollout(context: RolloutContext, objects: readonly WantedObject[]): Promise<RolloutSnapshot> {

@@ -21,7 +21,7 @@ export type FoundPlan =
   | { found: 'unusable'; problem: string }
   | { found: 'plan'; plan: RollbackPlan; salt: string; madeAt: Date; execution: Execution | undefined };
 
-/** In seconds. The API server's times are whole seconds, and clocks of two API servers may differ. */
+/** Returns seconds. The API server's times are whole seconds, and clocks of two API servers may differ. */
 export function oldestPlanAge(madeAt: Date, now: Date): number {
   return Math.max(0, (now.getTime() - madeAt.getTime()) / 1000) + 1;
 }

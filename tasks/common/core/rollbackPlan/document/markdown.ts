@@ -6,7 +6,7 @@ import { someNames } from '../../text/someNames';
 
 const findingsShown = 8;
 
-/** In characters, because a summary page cannot hold megabytes. */
+/** All diffs together have at most this number of characters, because a summary page cannot hold megabytes. */
 const diffBudget = 200_000;
 
 const fateWords: Record<ObjectFate, string> = {
@@ -110,7 +110,7 @@ function factTable(plan: RollbackPlan): string {
   );
 }
 
-/** For plain workloads. */
+/** Only plain workloads have revisions of their own. */
 export function revisionsOf({ objects }: RollbackPlan): string[] {
   return objects.flatMap((object) =>
     object.revisions === null

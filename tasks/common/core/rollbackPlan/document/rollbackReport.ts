@@ -53,7 +53,7 @@ export interface RollbackReport {
   /** How the cluster differs from the approved plan, in sentences. */
   differences: readonly string[];
   approvedBy: string;
-  /** ISO; empty if nobody approved. */
+  /** The ISO time is empty if nobody approved. */
   approvedAt: string;
   approval: string;
   helmVersion: string;

@@ -14,7 +14,7 @@ interface Line {
   rank: number;
 }
 
-/** In characters. Items that do not fit are counted and never cut in the middle. */
+/** A line has at most this number of characters. Items that do not fit are counted, never cut in the middle. */
 const lineLimit = 400;
 
 /** Markdown of at most 4000 characters, in which no text is a pipeline macro. `page` shows the whole plan. */

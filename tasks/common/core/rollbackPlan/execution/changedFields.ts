@@ -4,7 +4,7 @@ import type { FieldValue, PlannedObject } from '../model/types';
 
 interface ChangedField {
   path: string;
-  /** As JSON; empty if it is absent or must not be shown. */
+  /** The JSON is empty if the field is absent or must not be shown. */
   was: string;
   is: string;
   isShown: boolean;

@@ -7,7 +7,7 @@ import { type PlannedHook, type PlannedObject, type RevisionFacts, type Rollback
 import { duration } from '../../text/durationText';
 import { someNames } from '../../text/someNames';
 
-/** A clause; empty if the writer is not known. */
+/** Returns a clause, or an empty text if the writer is not known. */
 export type WriterOf = (object: PlannedObject, path: string) => string;
 
 /** Sentences, causes before their effects. Empty only if both plans have the same content. */
@@ -128,7 +128,7 @@ function verb(object: PlannedObject): string {
   return fateVerbs[lastingFate(object)] ?? object.fate;
 }
 
-/** Empty if both plans do the same to the object. */
+/** The list is empty if both plans do the same to the object. */
 export function objectDifference(one: PlannedObject, other: PlannedObject, writerOf: WriterOf): string[] {
   const name = objectName(one);
   if (verb(one) !== verb(other)) {

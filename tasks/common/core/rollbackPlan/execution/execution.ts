@@ -34,7 +34,7 @@ const lastKinds = [
   'Namespace',
 ];
 
-/** In the order of deletion. */
+/** The list is in the order of deletion. */
 export function ownDeletions({ objects }: Pick<RollbackPlan, 'objects'>): OwnDeletion[] {
   return objects
     .filter(({ deletedBy }) => deletedBy === 'task')

@@ -112,7 +112,7 @@ function contentOf(object: unknown): string {
 
 const differencesShown = 3;
 
-/** A clause without values. */
+/** The clause contains no values. */
 function writeDifference(rehearsed: KubeObject, wouldBe: KubeObject): string | undefined {
   const changes = changesOf(comparable(rehearsed, false), comparable(wouldBe, false)).filter(
     ({ path }) => !isMadeUpAnew(path, wouldBe.kind),

@@ -431,7 +431,7 @@ function trapFindings(judged: Judged, after: Candidate['live'], { pods, policy }
   );
 }
 
-/** Momentary, because pods come and go. */
+/** The finding is momentary, because pods come and go. */
 export function trapFinding(name: string, pods: readonly string[], policy: RollbackPolicy): PlanFinding[] {
   if (pods.length === 0) return [];
   const way = policy.allowPodDelete

@@ -8,7 +8,7 @@ export interface TargetChoice {
   /** The last revision in Helm's history, whatever its status. */
   present?: Revision;
   target?: Revision;
-  /** Newest first, with the present revision. */
+  /** The newest revision comes first; the present one is included. */
   passed: readonly Revision[];
   findings: readonly PlanFinding[];
 }

@@ -55,7 +55,7 @@ export type ServedKind = { isServed: true; namespaced: boolean; plural: string }
 export interface ReleasePlanInputs extends RollbackRequest {
   release: string;
   namespace: string;
-  /** Oldest first. */
+  /** The oldest revision comes first. */
   history: readonly Revision[];
   helm: HelmProvenance;
   served: ServedKinds;
@@ -142,14 +142,14 @@ export const fateWords: Readonly<Record<ObjectFate, string>> = {
 /** A field that was changed after the deploy and that the rollback sets again. */
 export interface PlannedDrift {
   path: string;
-  /** As JSON, cut; empty if it is absent or must not be shown. */
+  /** The JSON is cut, and empty if the field is absent or must not be shown. */
   live: string;
   becomes: string;
 }
 
 export interface FieldChange {
   path: string;
-  /** As JSON, cut; empty if the field is absent. */
+  /** The JSON is cut, and empty if the field is absent. */
   from: string;
   becomes: string;
 }
@@ -159,7 +159,7 @@ export interface FieldValue {
   path: string;
   /** As JSON, cut; empty if the value must not be shown. */
   value: string;
-  /** Of the whole value, short, because it only has to detect a change. */
+  /** The digest of the whole value is short, because it only has to detect a change. */
   valueDigest: string;
 }
 
@@ -200,9 +200,9 @@ export interface PlannedObject {
   diffCut: number;
   secretKeys: readonly SecretKey[];
   drift: readonly PlannedDrift[];
-  /** At most 100, without values of Secrets. */
+  /** The list has at most 100 changes, without values of Secrets. */
   changes: readonly FieldChange[];
-  /** At most 400. */
+  /** The list has at most 400 fields. */
   fields: readonly FieldValue[];
   images: readonly ImageChange[];
   /** The custom resources that are deleted with their definition. */
@@ -212,7 +212,7 @@ export interface PlannedObject {
   mayRunAgain: boolean;
   /** Null unless the object is a plain workload. */
   revisions: { present: number; target: number } | null;
-  /** `task`: after the target is healthy. */
+  /** The task deletes the object after the target is healthy. */
   deletedBy: '' | 'helm' | 'task';
   contentDigest: string;
   /** Empty unless the object is a plain workload. */
@@ -247,7 +247,7 @@ export interface RollbackPlan {
   target: RevisionFacts | null;
   /** A `Seal` of the target's record; empty without a target or a seal. */
   targetRecord: string;
-  /** Newest first, with the present revision. */
+  /** The newest revision comes first; the present one is included. */
   passed: readonly RevisionFacts[];
   /** Null for plain workloads. */
   helm: { version: string; provenance: HelmProvenance['from']; rehearsal: Rehearsal['outcome'] | 'none' } | null;

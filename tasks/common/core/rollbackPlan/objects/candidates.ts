@@ -11,16 +11,16 @@ import type { ReleasePlanInputs } from '../model/types';
 /** An object that the rollback may touch. The manifests are unchanged. */
 export interface Candidate {
   key: string;
-  /** In the target's API version, if the target declares the object. */
+  /** The reference has the target's API version if the target declares the object. */
   ref: ObjectRef;
   target?: KubeObject;
-  /** In the manifest from which Helm merges. */
+  /** The object in the manifest from which Helm merges. */
   base?: KubeObject;
   last?: KubeObject;
-  /** From the newest passed revision before the last one that declares the object. */
+  /** The object in the newest passed revision before the last one that declares it. */
   earlier?: KubeObject;
   live?: KubeObject;
-  /** The last one in the rehearsal. */
+  /** The last write of the rehearsal to the object. */
   write?: RehearsedWrite;
   /** True if the rehearsal deleted the object and created it again. */
   isRecreated: boolean;

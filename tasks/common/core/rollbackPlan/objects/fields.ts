@@ -18,7 +18,7 @@ export function fieldChanges({ live }: ObjectStates, changes: readonly Differenc
     .map(({ path, before, after }) => ({ path: pathText(path), from: shown(before), becomes: shown(after) }));
 }
 
-/** JSON; empty if the value is absent. */
+/** Returns JSON, or an empty text if the value is absent. */
 export function shown(value: unknown): string {
   return value === undefined ? '' : JSON.stringify(value);
 }
@@ -28,7 +28,7 @@ interface Circumstances {
   fate: ObjectFate;
   seal: Seal | undefined;
   sha256: Sha256;
-  /** The states with the values of Secrets. */
+  /** These states contain the values of Secrets. */
   bare: ObjectStates;
 }
 

@@ -44,7 +44,7 @@ function isMetadataAlone(secret: KubeObject): boolean {
   return secret['data'] === undefined && secret['stringData'] === undefined && secret['type'] === undefined;
 }
 
-/** By key, in base64. As with the API server, `stringData` wins over `data`. */
+/** Returns base64 values by key. As with the API server, `stringData` wins over `data`. */
 function secretValues(secret: KubeObject): Map<string, string> {
   const values = new Map<string, string>();
   for (const [name, value] of fieldsOf(secret['data'])) values.set(name, value.replace(/\s/g, ''));

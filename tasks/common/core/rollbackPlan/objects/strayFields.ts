@@ -16,7 +16,7 @@ import { comparable } from '../model/comparable';
 export interface Suspect {
   key: string;
   ref: ObjectRef;
-  /** For the dry run. */
+  /** The dry run sends this object. */
   declared: KubeObject;
   written: KubeObject;
   /** Undefined if the whole object is new. */

@@ -10,19 +10,19 @@ import type { PlainWorkload, RollbackRequest, ToRevision } from '../model/types'
 /** A pod template as the controller keeps it. */
 interface PastTemplate {
   revision: number;
-  /** Of the ReplicaSet or ControllerRevision. */
+  /** The name of the ReplicaSet or ControllerRevision. */
   name: string;
   createdAt: string;
   changeCause: string;
   template: Readonly<Record<string, unknown>>;
-  /** Of the ReplicaSet, which keeps the Deployment's annotations of that time. */
+  /** A ReplicaSet keeps the Deployment's annotations of that time. */
   annotations: Readonly<Record<string, string>>;
 }
 
 const revisionAnnotation = 'deployment.kubernetes.io/revision';
 const changeCause = 'kubernetes.io/change-cause';
 
-/** Oldest first; the last one is the present template. */
+/** The oldest template comes first, and the present one last. */
 function pastTemplates({ live, revisions }: PlainWorkload): PastTemplate[] {
   if (live === undefined) return [];
   const own = revisions.filter(({ metadata }) =>
@@ -150,7 +150,7 @@ function annotationPatch(live: KubeObject, past: PastTemplate): Record<string, u
   return mergePatch(present, then) as Record<string, unknown>;
 }
 
-/** JSON merge patch, RFC 7386. */
+/** Makes a JSON merge patch (RFC 7386). */
 function mergePatch(from: unknown, to: unknown): unknown {
   if (!isRecord(from) || !isRecord(to)) return to;
   const names = new Set([...Object.keys(from), ...Object.keys(to)]);
