@@ -122,7 +122,7 @@ describe('two runs of one release', () => {
     const first = s.start({ set: [...stuck, 'text=two'], inputs: { timeout: '15s', rollbackTimeout: '2m' } });
     await first.job.waitForLine(/Follow revision 2/);
     const second = s.start({ set: [...fake, 'text=three'] });
-    const line = await second.job.waitForLine(/is being changed|at work/i);
+    const line = await second.job.waitForLine(/Another run holds/);
     assert.match(line.text, /web/);
     assertOutcome(await first.end, 'rolledBack');
     assertOutcome(await second.end, 'deployed');
