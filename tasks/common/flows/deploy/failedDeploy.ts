@@ -6,7 +6,7 @@ import { blaming } from '../../core/report/report';
 import type { CauseCode } from '../../core/rollout/causes';
 import type { RolloutVerdict, Cause } from '../../core/rollout/model';
 import { causesOf } from '../../core/rollout/verdict';
-import { unhealthyDescription, markUnhealthy, prune, cancelledDescription } from '../release/record';
+import { unhealthyDescription, markUnhealthy, prune, markCancelled } from '../release/record';
 import { removeHooks } from '../release/recover';
 import type { DeployProgress } from '../release/deployProgress';
 import { collectEvidence, logEvidence } from '../rollout/evidence';
@@ -113,10 +113,7 @@ export async function explain(failing: FailedDeploy, ending: Ending, causes: rea
 export async function cancelled(context: DeployContext, upgraded: Upgraded): Promise<Ending> {
   const { revision } = upgraded;
   if (revision === undefined) return cancelledWith('Helm had not changed anything yet.');
-  if (revision.status !== 'failed') {
-    const change = { status: 'failed', description: cancelledDescription } as const;
-    await withRetries(context, () => context.storage.update(revision.revision, change));
-  }
+  await markCancelled(context, revision);
   const state = upgraded.changedNothing ? 'nothing of the release was changed' : 'its objects may be half way';
   return cancelledWith(
     `Revision ${revision.revision} is marked failed in Helm's record; ${state}. The next deploy starts from there.`,

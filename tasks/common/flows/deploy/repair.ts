@@ -14,7 +14,7 @@ import { endWork, contextUnder } from '../release/change';
 import { withRetries } from '../steps/withRetries';
 import { withLease } from '../lock/lease';
 import { group } from '../steps/phase';
-import { cancelledDescription, hideSecrets, verify } from '../release/record';
+import { cancelledDescription, hideSecrets, markCancelled, verify } from '../release/record';
 import {
   markDead,
   isMarkedDead,
@@ -160,10 +160,7 @@ async function gotHealthy(context: RepairContext, last: Revision): Promise<boole
 }
 
 async function keep(context: RepairContext, last: Revision, ending: Ending): Promise<Ending> {
-  if (last.status !== 'failed') {
-    const change = { status: 'failed', description: cancelledDescription } as const;
-    await withRetries(context, () => context.storage.update(last.revision, change));
-  }
+  await markCancelled(context, last);
   const message = `${ending.message} It is marked failed and kept (onInterrupted: keep).`;
   context.agent.log(message);
   return { ...ending, message };
@@ -190,10 +187,7 @@ async function rollBack(
     context.agent.log(message);
     return { ...ending, message };
   }
-  if (last.status !== 'failed') {
-    const change = { status: 'failed', description: cancelledDescription } as const;
-    await withRetries(context, () => context.storage.update(last.revision, change));
-  }
+  await markCancelled(context, last);
   if (target === undefined) return removeFirst(context, progress, found, ending);
   return automaticRollback(context, progress, { ending, target, beforeDeploy: undefined });
 }

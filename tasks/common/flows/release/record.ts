@@ -64,6 +64,13 @@ export async function settle(context: ReleaseContext, revision: Revision): Promi
   await withRetries(context, () => context.storage.update(revision.revision, change));
 }
 
+/** Marks a revision failed that nobody has seen healthy. */
+export async function markCancelled(context: ReleaseContext, { revision, status }: Revision): Promise<void> {
+  if (status === 'failed') return;
+  const change = { status: 'failed', description: cancelledDescription } as const;
+  await withRetries(context, () => context.storage.update(revision, change));
+}
+
 export function unhealthyDescription({ failedWorkload, reason }: Ending): string {
   return `Not healthy: ${failedWorkload} ${reason}`.replace(/ +/g, ' ').trim();
 }

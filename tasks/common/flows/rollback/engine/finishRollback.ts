@@ -1,6 +1,5 @@
 import { endingFor, endingOfRollout, type Ending } from '../../../core/report/ending';
 import { objectName } from '../../../core/kubernetes/manifest';
-import type { ObjectRef } from '../../../core/kubernetes/object';
 import type { Drift } from '../../../core/release/drift';
 import type { Revision } from '../../../core/release/release';
 import type { Lease, ReleaseContext, RolloutContext } from '../../../core/releaseContext';
@@ -129,14 +128,8 @@ export async function followRevision(
   return followRolledBack(context, { ...rollback, ...policy, objects, title: `Follow revision ${revision}` });
 }
 
-interface Following {
-  title: string;
-  objects: readonly WantedObject[];
-  memory: RolloutMemory | undefined;
-  deadline: Date;
-  everyPod: boolean;
-  trapped: readonly ObjectRef[];
-}
+type Following = Omit<Rollback, 'target'> &
+  Pick<EnginePolicy, 'everyPod' | 'trapped'> & { title: string; objects: readonly WantedObject[] };
 
 /** Follows what was rolled back to the end, and deletes the pods for which a StatefulSet would wait in vain. */
 export function followRolledBack(

@@ -4,10 +4,9 @@ import { collectEvidence, logEvidence } from '../../rollout/evidence';
 import type { RolloutEnd } from '../../rollout/rollout';
 import { withRetries } from '../../steps/withRetries';
 import { asTaskError, type FailureReason } from '../../../core/failure';
-import type { ReportedEvidence, ReportedObject } from '../../../core/report/report';
+import type { ReportedEvidence } from '../../../core/report/report';
 import type {
   RollbackEnding,
-  RollbackHealth,
   RollbackOutcome,
   RollbackReport,
 } from '../../../core/rollbackPlan/document/rollbackReport';
@@ -16,7 +15,7 @@ import type { Work } from '../../../core/lock/work';
 import type { PlainStart, RolloutContext } from '../../../core/releaseContext';
 
 /** All that a rollback has learned so far. The report is made from it, however the rollback ends. */
-export interface RollbackProgress {
+export interface RollbackProgress extends Pick<RollbackReport, ReportedAsIs> {
   startedAt: Date;
   /** The plan that was made now, or the approved one where no plan was made. */
   plan: RollbackPlan | undefined;
@@ -26,19 +25,14 @@ export interface RollbackProgress {
   doneBefore: string;
   /** The change of Helm that was begun last. */
   lastWork: Work | undefined;
-  revision: number | null;
-  healthBefore: RollbackHealth;
-  health: RollbackHealth;
   restored: Set<string>;
   deleted: string[];
   heldBack: Set<string>;
-  differences: readonly string[];
-  approvedBy: string;
-  approvedAt: string;
-  approval: string;
-  objects: readonly ReportedObject[];
   evidence: ReportedEvidence[];
 }
+
+type ReportedAsIs =
+  'revision' | 'healthBefore' | 'health' | 'differences' | 'approvedBy' | 'approvedAt' | 'approval' | 'objects';
 
 export function newRollbackProgress(now: Date): RollbackProgress {
   return {
