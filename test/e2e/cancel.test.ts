@@ -60,7 +60,7 @@ describe('a cancelled pipeline', () => {
         assertCancelled(end, tookMs);
         assert.equal(await s.history(), history, end.log);
         assert.match(end.log, /SIGINT received/);
-        assert.match(end.log, /It begins nothing more, and tells Helm to stop/);
+        assert.match(end.log, /It begins nothing more and stops Helm/);
         assert.match(end.log, after);
 
         assertOutcome(await s.deploy({ helm, set: [...fake, 'text=three'] }), 'deployed');

@@ -152,7 +152,7 @@ describe('a deploy without a change', () => {
       const again = await s.deploy(spec);
       assertOutcome(again, 'unchanged');
       assert.equal(again.outputs['revision'], '1');
-      assert.match(again.log, /there is nothing to do. No revision is made and no hook runs/);
+      assert.match(again.log, /there is nothing to do. No revision is created and no hook runs/);
       assert.equal(await s.history(), '1 deployed');
       assertOutcome(await s.deploy({ ...spec, inputs: { forceUpgrade: 'true' } }), 'deployed');
       assert.equal(await s.history(), '1 superseded, 2 deployed');

@@ -52,7 +52,7 @@ describe('the automatic rollback of a failed deploy', () => {
     const inputs = { timeout: '5m', rollbackTimeout: '5m' };
     const end = await s.deploy({ helm: meanwhile, set: [...fake, 'text=two', 'configMaps={other,only-two}'], inputs });
     assertOutcome(end, 'rolledBack', 'FieldConflict');
-    assert.match(end.report?.message ?? '', /left as it is: .*ConfigMap\/web: data\.text \(set by /);
+    assert.match(end.report?.message ?? '', /they are not changed: .*ConfigMap\/web: data\.text \(set by /);
     assert.match(end.report?.message ?? '', /Deployment\/web: spec\.replicas \(set by kubectl through scale\)/);
     assert.equal(await s.field(deployment, 'spec.replicas'), 2);
     assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'by hand');
@@ -77,7 +77,10 @@ describe('the automatic rollback of a failed deploy', () => {
     const meanwhile = s.file('meanwhile-helm', `${script.join('\n')}\n`);
     const end = await s.deploy({ helm: meanwhile, set: [...fake, 'text=two', 'invalid=true'] });
     assertOutcome(end, 'rolledBack', 'ApplyRejected');
-    assert.match(end.report?.message ?? '', /left as it is: Ingress\/web: spec\.rules\S* \(set by kubectl-patch\)/);
+    assert.match(
+      end.report?.message ?? '',
+      /they are not changed: Ingress\/web: spec\.rules\S* \(set by kubectl-patch\)/,
+    );
     assert.equal(await s.field(ingress, 'spec.rules.0.host'), 'by-hand.example.com', end.log);
     assert.equal(await s.field('/api/v1/namespaces/$ns/configmaps/web', 'data.text'), 'one');
     assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');

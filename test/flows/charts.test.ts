@@ -228,7 +228,7 @@ describe('a recorded API version that the cluster no longer serves', () => {
     const on = await onNewCluster([configMap('a')], chart('1.0.0', [configMap('a'), toy]));
     const report = await deploy(on.context);
     assert.deepEqual([report.outcome, report.reason], ['failed', 'KindNotServed']);
-    assert.match(report.message, /record of the release \(revision 1\) names a kind .* the chart is not to blame/);
+    assert.match(report.message, /record of the release \(revision 1\) names a kind .* the chart is not the cause/);
     assert.match(on.storage.records[0]?.manifest ?? '', /Toy/);
   });
 });

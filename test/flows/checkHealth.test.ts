@@ -81,7 +81,7 @@ describe('the health check', () => {
       assert.equal(told(on.storage.records), `1 superseded, 2 ${status}`);
       assert.match(
         on.agent.lines.join('\n'),
-        new RegExp(`Helm's record calls revision 2 ${status}: what is there may be of an earlier revision\\.`),
+        new RegExp(`Helm's record calls revision 2 ${status}: the live objects may be those of an earlier revision\\.`),
       );
       assert.match(on.agent.lines.join('\n'), new RegExp(`Revision 2 is not marked .* calls it ${status}\\.`));
     });

@@ -402,7 +402,7 @@ describe('a deploy', () => {
     const report = await deploy(on.context);
     assert.deepEqual([report.outcome, report.reason], ['rolledBack', 'FieldConflict'], on.agent.lines.join('\n'));
     assert.equal(report.failedWorkload, 'Deployment/web');
-    assert.match(report.message, /left as it is: Deployment\/web: spec\.replicas \(set by kubectl\)\.$/);
+    assert.match(report.message, /they are not changed: Deployment\/web: spec\.replicas \(set by kubectl\)\.$/);
     assert.equal(liveObject(on.cluster, deployment('web', ''))?.metadata.resourceVersion, before);
     assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
     assert.deepEqual(on.helm.runs, ['upgrade', 'rollback 1 --force-conflicts']);
@@ -452,7 +452,7 @@ describe('a deploy', () => {
     const on = await editedAt('begin');
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'rolledBack', on.agent.lines.join('\n'));
-    assert.match(report.message, /left as it is: Deployment\/web: metadata\.labels\.tier \(set by /);
+    assert.match(report.message, /they are not changed: Deployment\/web: metadata\.labels\.tier \(set by /);
     assert.equal(liveObject(on.cluster, deployment('web', ''))?.metadata.labels?.['tier'], 'by hand');
     assert.deepEqual(liveObject(on.cluster, configMap('settings'))?.['data'], {});
   });
@@ -462,7 +462,7 @@ describe('a deploy', () => {
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'rolledBack', report.message);
     assert.deepEqual(on.helm.runs, ['upgrade', 'rollback 1 --force-conflicts']);
-    assert.doesNotMatch(report.message, /left as it is/);
+    assert.doesNotMatch(report.message, /they are not changed/);
     assert.doesNotMatch(JSON.stringify(liveObject(on.cluster, deployment('web', ''))), /broken/);
   });
 

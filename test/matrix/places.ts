@@ -64,7 +64,7 @@ function seen(place: Place, scene: Scene, signal: AbortSignal): Promise<void> {
     case 'post-hook-running':
       return hook(scene, signal, 'post-upgrade');
     case 'helm-ended':
-      return line(job, /^Helm (succeeded|failed|was told to stop)/);
+      return line(job, /^Helm (succeeded|failed|was stopped)/);
     case 'following':
       return line(job, /^##\[group\]Follow (revision|the workloads)/);
     case 'verdict-failed':

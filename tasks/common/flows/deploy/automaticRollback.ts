@@ -152,7 +152,7 @@ async function endingOf(
   const { revision: target } = failed.target;
   if (ended.end === 'helmFailed') {
     if (context.signal.aborted) {
-      return cancelledWith(`Helm could not roll back to revision ${target}. What it did is not known.`);
+      return cancelledWith(`Helm could not roll back to revision ${target}. It is not known what Helm changed.`);
     }
     return rollbackFailed(
       context,
@@ -183,9 +183,9 @@ async function rolledBack(
   const broken = objects.filter(({ isPreexisting }) => isPreexisting);
   const blind = notJudgedLines(objects);
   const whole = blind.length === 0 ? 'all of it' : 'all that can be judged';
-  const what = broken.length === 0 ? whole : 'what was not broken before the deploy';
+  const what = broken.length === 0 ? whole : 'every object without a pre-existing failure';
   for (const line of blind) agent.log(line);
-  agent.log(`Revision ${made.revision} has the manifest of revision ${target.revision}; ${what} is there and ready.`);
+  agent.log(`Revision ${made.revision} has the manifest of revision ${target.revision}; ${what} exists and is ready.`);
   for (const object of broken) {
     agent.log(`${objectName(object)} was broken before the deploy and is so again: ${object.message}`);
   }

@@ -70,7 +70,7 @@ function logWhenCancelled({ agent, namespace, request, signal }: DeployStart, pr
     agent.log(
       `${String(signal.reason)} reached the deploy of release ${request.releaseName} in namespace ${namespace}.`,
     );
-    agent.log(`The step was at: ${progress.phase}. It begins nothing more, and tells Helm to stop.`);
+    agent.log(`The step was at: ${progress.phase}. It begins nothing more and stops Helm.`);
     agent.log(`If the release is half done, ${next}. Without a post-job step, the next run recovers it.`);
   };
   signal.addEventListener('abort', log, { once: true });

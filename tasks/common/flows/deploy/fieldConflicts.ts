@@ -144,7 +144,7 @@ export function untouchedWords(objects: readonly ConflictingObject[]): string {
     .slice(0, objectsNamed)
     .map(({ ref, conflicts }) => `${objectName(ref)}: ${conflictWords(conflicts)}`);
   const more = objects.length > objectsNamed ? `; and ${objects.length - objectsNamed} more` : '';
-  return `Not written by the failed revision, and left as it is: ${named.join('; ')}${more}.`;
+  return `The failed revision did not write these objects, so they are not changed: ${named.join('; ')}${more}.`;
 }
 
 /**

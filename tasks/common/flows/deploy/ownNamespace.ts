@@ -38,7 +38,7 @@ export async function makeNamespace(context: DeployContext, { rendering }: Relea
   try {
     await cluster.create(isOfChart ? asHelmSends({ ref, declared: bare }, release) : bare);
     agent.log(
-      `Namespace ${namespace} is made${isOfChart ? ', as one that belongs to this release: the chart declares it' : ''}.`,
+      `Namespace ${namespace} is created${isOfChart ? ' as part of this release, because the chart declares it' : ''}.`,
     );
   } catch (error) {
     // Another run has made the namespace first.

@@ -126,7 +126,7 @@ function notRendered(last: Revision | undefined, failure: Rendered['failure']): 
     return new TaskError(
       reason,
       `Helm's record of the release (revision ${last.revision}) names a kind that the API server does not serve in any version, so ` +
-        `Helm can neither upgrade the release nor return to that revision; the chart is not to blame: ${briefly(message)}`,
+        `Helm can neither upgrade the release nor roll back to that revision; the chart is not the cause: ${briefly(message)}`,
     );
   }
   const what = whatStopped(reason, message);

@@ -61,7 +61,7 @@ export async function repair(start: RepairStart, left: Interruption): Promise<De
 function endingOfError(thrown: unknown): Ending {
   const { reason, message } = asTaskError(thrown);
   const next = 'The next run of this step, in any pipeline, recovers it.';
-  return endingFor('failed', reason, `The interrupted release could not be put in order: ${message} ${next}`);
+  return endingFor('failed', reason, `The interrupted release could not be repaired: ${message} ${next}`);
 }
 
 async function underLease(

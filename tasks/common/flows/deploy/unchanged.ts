@@ -16,7 +16,7 @@ export async function unchanged(context: DeployContext, seen: ReleaseSnapshot): 
   if (deployed === undefined || !isVerified(deployed)) return undefined;
   if (seen.isUnfinishedRollback) {
     agent.log(
-      `Revision ${deployed.revision} was made by a rollback that was not finished. This deploy removes what it has left.`,
+      `Revision ${deployed.revision} was created by a rollback that did not finish. This deploy removes its leftovers.`,
     );
     return undefined;
   }
@@ -38,7 +38,7 @@ export async function unchanged(context: DeployContext, seen: ReleaseSnapshot): 
   }
   agent.log(
     `The chart and its values are those of revision ${deployed.revision}, which is healthy, and the cluster is as they say: ` +
-      'there is nothing to do. No revision is made and no hook runs (forceUpgrade: true makes one all the same).',
+      'there is nothing to do. No revision is created and no hook runs (forceUpgrade: true creates one anyway).',
   );
   return { ...wellEnded, outcome: 'unchanged' };
 }

@@ -25,7 +25,7 @@ export async function uninstall(
   }
   context.agent.log(`Revision ${revision.revision} was the first of this release; it is uninstalled.`);
   // No earlier revision serves now, so this is no rollback.
-  const message = `${sentence(ending.message)} There was no revision to return to, so the release was uninstalled.`;
+  const message = `${sentence(ending.message)} There was no revision to roll back to, so the release was uninstalled.`;
   return { ...ending, message };
 }
 

@@ -82,7 +82,7 @@ export async function upgrade(
 
 function endWords({ ok, timedOut }: HelmResult): string {
   if (ok) return 'succeeded';
-  return timedOut ? 'was told to stop, because the time was over,' : 'failed';
+  return timedOut ? 'was stopped, because the timeout had passed,' : 'failed';
 }
 
 export function isInstall(seen: ReleaseSnapshot): boolean {
@@ -106,9 +106,9 @@ async function baseForUpgrade(context: DeployContext, seen: ReleaseSnapshot): Pr
   const chain = chainFrom(seen.history, good);
   const why = seen.isUnfinishedRollback ? 'was made by a rollback that was not finished' : 'failed';
   context.agent.log(
-    `Revision ${chain.at(-1)?.revision ?? ''} ${why}. Helm is made to merge from all that revisions ${chain
+    `Revision ${chain.at(-1)?.revision ?? ''} ${why}. This time, Helm merges from all that revisions ${chain
       .map((revision) => revision.revision)
-      .join(', ')} may have left, so that nothing of it stays.`,
+      .join(', ')} may have left, so that no leftovers stay.`,
   );
   // With reused values, Helm takes those of the last revision, so the values of a failed revision would come back.
   const config = reusesValues(context.request) && !seen.isUnfinishedRollback ? good?.config : undefined;
@@ -138,7 +138,7 @@ async function runUpgrade(
   const objects = wait ? await wantedObjects(cluster, seen.rendering.manifest, namespace) : [];
   const memory = wait ? await memoryBesideHelm(context, seen, objects) : undefined;
   hopeless.addEventListener('abort', () => {
-    context.agent.log('  This hook can no longer succeed, so Helm is told to stop.');
+    context.agent.log('  This hook can no longer succeed, so Helm is stopped.');
   });
   // Helm makes a revision even when it is interrupted at its start.
   stopIfCancelled(signal);

@@ -62,7 +62,7 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
     const { revision } = found;
     if (revision !== undefined && revision.status !== 'deployed') {
       agent.log(
-        `Helm's record calls revision ${revision.revision} ${revision.status}: what is there may be of an earlier revision.`,
+        `Helm's record calls revision ${revision.revision} ${revision.status}: the live objects may be those of an earlier revision.`,
       );
     }
     const { length } = found.objects;
@@ -173,7 +173,7 @@ async function revisionsOf({ agent, cluster }: HealthContext, kind: string, name
   try {
     return await cluster.list({ apiVersion: 'apps/v1', kind, namespace, metadataOnly: true });
   } catch (error) {
-    agent.log(`Whether workloads can go back to an earlier revision is not known: ${asTaskError(error).message}`);
+    agent.log(`It is not known whether workloads can be rolled back: ${asTaskError(error).message}`);
     return [];
   }
 }
