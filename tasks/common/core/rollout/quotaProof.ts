@@ -2,6 +2,7 @@ import type { KubeObject } from '../kubernetes/object';
 import { quantity } from '../kubernetes/quantity';
 import { at, isTrue, listAt, textAt, timeAt } from '../kubernetes/read';
 import type { Facts, Proof } from './facts';
+import type { Family } from './family';
 import type { Finding } from './finding';
 import type { Reading } from './model';
 
@@ -24,7 +25,8 @@ export function quotaProof(
   const quota = found?.quotas.find(({ metadata }) => metadata.name === name);
   if (found === undefined || quota === undefined) return undefined;
   const isScoped = listLength(quota, 'scopes') > 0 || at(quota, 'spec', 'scopeSelector') !== undefined;
-  const staying = isScoped ? [] : found.pods.filter((pod) => stays(pod, readings, now));
+  const own = podsOf(readings);
+  const staying = isScoped ? [] : found.pods.filter((pod) => stays(pod, own, now));
   for (const [resource = '', text] of asked.split(',').map((part) => part.split('='))) {
     const limit = quantity(at(quota, 'spec', 'hard', resource));
     const requested = quantity(text);
@@ -47,13 +49,26 @@ function listLength(quota: KubeObject, field: string): number {
 
 const steadyOwners: ReadonlySet<string> = new Set(['ReplicaSet', 'StatefulSet', 'DaemonSet']);
 
-function stays(pod: KubeObject, readings: readonly Reading[], now: Date): boolean {
+interface OwnPods {
+  fresh: ReadonlySet<string | undefined>;
+  old: ReadonlySet<string | undefined>;
+}
+
+/** The uids of the pods of this rollout. */
+function podsOf(readings: readonly Reading[]): OwnPods {
+  const uids = (pods: readonly KubeObject[]): (string | undefined)[] => pods.map(({ metadata }) => metadata.uid);
+  const families = readings.flatMap(({ family }) => family ?? []);
+  const isKnown = ({ isRevisionKnown }: Family): boolean => isRevisionKnown;
+  const replaced = families.flatMap((family) => [...family.oldPods, ...(isKnown(family) ? [] : family.pods)]);
+  return { fresh: new Set(uids(families.filter(isKnown).flatMap(({ pods }) => pods))), old: new Set(uids(replaced)) };
+}
+
+function stays(pod: KubeObject, own: OwnPods, now: Date): boolean {
   const { uid, deletionTimestamp, ownerReferences = [] } = pod.metadata;
   if (deletionTimestamp !== undefined || ['Succeeded', 'Failed'].includes(textAt(pod, 'status', 'phase'))) return false;
   if (!ownerReferences.some(({ kind, controller }) => controller === true && steadyOwners.has(kind))) return false;
-  const isIn = (pods: readonly KubeObject[] = []): boolean => pods.some(({ metadata }) => metadata.uid === uid);
-  if (readings.some(({ family }) => isIn(family?.oldPods))) return false;
-  if (readings.some(({ family }) => family?.isRevisionKnown === true && isIn(family.pods))) return true;
+  if (own.old.has(uid)) return false;
+  if (own.fresh.has(uid)) return true;
   const madeAt = timeAt(pod, 'metadata', 'creationTimestamp');
   return isTrue(pod, 'Ready') && madeAt > 0 && now.getTime() - madeAt > settledMilliseconds;
 }
