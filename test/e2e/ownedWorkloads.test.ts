@@ -16,7 +16,7 @@ describe('a custom resource whose operator makes a Deployment for it', () => {
       assertOutcome(end, 'failed', 'ImageNotFound');
       assert.equal(end.outputs['failedWorkload'], 'Toy/web', end.log);
       assert.match(end.log, /Deployment\/toy-web, which it owns/);
-      assert.doesNotMatch(end.log, /The time for it is over/);
+      assert.doesNotMatch(end.log, /The timeout has passed/);
     } finally {
       await registry.close();
     }
