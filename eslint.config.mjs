@@ -140,7 +140,6 @@ export default tseslint.config(
   },
   {
     files: ['tasks/**/*.ts'],
-    ignores: ['tasks/common/core/rollout/**', 'tasks/common/core/status/**'],
     plugins: { local: { rules: { 'function-length': functionLength } } },
     rules: { 'local/function-length': 'error', complexity: ['error', 15], 'max-params': ['error', 4] },
   },

@@ -136,8 +136,7 @@ function endedFinding(container: Container): Finding | undefined {
   const last = present ?? at(status, 'lastState', 'terminated');
   if (last === undefined) return undefined;
   const isRunning = at(status, 'state', 'running') !== undefined;
-  const isDone = present !== undefined && numberAt(present, 'exitCode') === 0 && !restartsAlways(container);
-  if (isDone || (isRunning && isReady(container))) return undefined;
+  if (isDone(container) || (isRunning && isReady(container))) return undefined;
   const reason = textAt(last, 'reason');
   if (reason === 'StartError' || reason === 'ContainerCannotRun')
     return startFinding(container, textAt(last, 'message'));
@@ -145,11 +144,7 @@ function endedFinding(container: Container): Finding | undefined {
   const ended = numberAt(status, 'restartCount') + (isRunning ? 0 : 1);
   const text = `Container ${container.name} has ended ${times(ended)}, last with ${exitText(last)}.`;
   const isProbe = code === 'LivenessProbeFailed' || code === 'StartupProbeFailed';
-  // The kubelet kills a container whose postStart hook failed, and only the event says so.
-  const told = isProbe ? 'Unhealthy' : 'FailedPostStartHook';
-  const killing = newest(container.events, (event) => event.reason === told);
-  const hook = textAt(status, 'state', 'waiting', 'reason') === 'PostStartHookError';
-  const why = (hook ? textAt(status, 'state', 'waiting', 'message') : (killing?.message ?? '')).replace(/:$/, '');
+  const { why, killing } = killReason(container, isProbe);
   return finding(container, code, why === '' ? text : `${text} ${why}`, {
     runs: {
       ended,
@@ -170,6 +165,23 @@ function endedFinding(container: Container): Finding | undefined {
     ],
     logs: [log(container, present === undefined)],
   });
+}
+
+function isDone(container: Container): boolean {
+  const ended = at(container.status, 'state', 'terminated');
+  return ended !== undefined && numberAt(ended, 'exitCode') === 0 && !restartsAlways(container);
+}
+
+/** The kubelet kills a container whose postStart hook failed, and only the event says so. */
+function killReason(
+  { status, events }: Container,
+  isProbe: boolean,
+): { why: string; killing: EventRecord | undefined } {
+  const told = isProbe ? 'Unhealthy' : 'FailedPostStartHook';
+  const killing = newest(events, (event) => event.reason === told);
+  const isHook = textAt(status, 'state', 'waiting', 'reason') === 'PostStartHookError';
+  const why = isHook ? textAt(status, 'state', 'waiting', 'message') : (killing?.message ?? '');
+  return { why: why.replace(/:$/, ''), killing };
 }
 
 function endCode(container: Container, reason: string): CauseCode {

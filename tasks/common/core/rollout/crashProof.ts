@@ -54,13 +54,17 @@ export function endedAlike(finding: Finding, sighting: Sighting | undefined, { l
   if (first === undefined || last === undefined || finding.runs?.ended !== last.number) return false;
   if (first.exitCode !== last.exitCode || endsFromOutside.has(last.exitCode)) return false;
   if (first.seconds > shortSeconds || last.seconds > shortSeconds) return false;
-  const [before, after] = [first, last].map((run) => linesOf(logs[logKey(finding.id, run)]));
-  const [said, again] = [before?.at(-1), after?.at(-1)];
+  const lines = (run: RunEnd): ReturnType<typeof linesOf> => linesOf(logs[logKey(finding.id, run)]);
+  return endInSameWords(lines(first), lines(last));
+}
+
+function endInSameWords(before: ReturnType<typeof linesOf>, after: ReturnType<typeof linesOf>): boolean {
+  const [said, again] = [before.at(-1), after.at(-1)];
   // One reading of the log that arrived late would otherwise count as two runs.
   if (said === undefined || again === undefined || said.time === again.time) return false;
   const words = withoutNumbers(again.said);
   if (!/[a-z]{3}/i.test(words) || withoutNumbers(said.said) !== words) return false;
-  return ![...(before ?? []), ...(after ?? [])].some((line) => namesDependency(line.said));
+  return ![...before, ...after].some((line) => namesDependency(line.said));
 }
 
 function pairOf(sighting: Sighting | undefined): readonly [RunEnd?, RunEnd?] {

@@ -1,6 +1,6 @@
 import { clipped } from '../text/foreignText';
 import { sentence } from '../text/sentence';
-import { causes, rankOf, stepOf, waitingCodes } from './causes';
+import { causes, rankOf, stepOf, waitingCodes, type Grace } from './causes';
 import { linesOf } from './crashProof';
 import type { Facts, LogRequest } from './facts';
 import type { Finding } from './finding';
@@ -22,32 +22,34 @@ interface JudgedFinding {
 /** If the grace was held and delays double, it is as long as the hold (measured: old pods that take 50 s to end, 164 s). */
 export function judgedFinding(reading: Reading, finding: Finding, judging: Judging): JudgedFinding {
   const { policy, memory, now } = judging;
-  const sighting = memory.findings[sightingKey(reading, finding)] ?? {
-    seen: now.getTime(),
-    first: now.getTime(),
-    last: 0,
-    isGone: false,
-    ended: 0,
-    endedAt: now.getTime(),
-  };
+  const sighting = memory.findings[sightingKey(reading, finding)] ?? firstSighting(now.getTime());
   const cause = causeOf(withLastLine(finding, judging.facts), sighting.seen);
   const { followed } = reading;
   const isOnce = followed.purpose === 'hook' || followed.object?.kind === 'Job';
   if (!policy.failFast || (isOnce && !finding.isCertain)) return { cause, isHopeless: false };
   const override = policy.graces[finding.code];
+  const decided = (hopelessAt: number, shown = cause): JudgedFinding => {
+    return { cause: shown, isHopeless: hopelessAt <= now.getTime(), hopelessAt };
+  };
   const proof = override === undefined && !finding.isCertain ? proofOf(reading, finding, judging) : undefined;
   if (proof !== undefined) {
-    const hopelessAt = sighting.first + proof.grace * 1000;
     const proven = { ...cause, message: `${sentence(cause.message)} ${proof.why}`, isCertain: true };
-    return { cause: proven, isHopeless: hopelessAt <= now.getTime(), hopelessAt };
+    return decided(sighting.first + proof.grace * 1000, proven);
   }
-  const grace = override ?? finding.grace ?? (finding.isCertain ? 0 : causes[finding.code].grace);
+  const grace = override ?? ownGrace(finding);
   if (grace === 'timeout') return { cause, isHopeless: false };
-  const ready = loopReadyAt(reading, finding, sighting, memory, override !== undefined);
+  const ready = loopReadyAt(reading, finding, { sighting, memory, isOverridden: override !== undefined });
   if (ready === undefined) return { cause, isHopeless: false };
   const waited = override === undefined && finding.doublesWait === true ? sighting.first - sighting.seen : 0;
-  const hopelessAt = Math.max(sighting.first + Math.max(grace * 1000, waited), ready);
-  return { cause, isHopeless: hopelessAt <= now.getTime(), hopelessAt };
+  return decided(Math.max(sighting.first + Math.max(grace * 1000, waited), ready));
+}
+
+function firstSighting(time: number): Sighting {
+  return { seen: time, first: time, last: 0, isGone: false, ended: 0, endedAt: time };
+}
+
+function ownGrace({ grace, isCertain, code }: Finding): Grace {
+  return grace ?? (isCertain ? 0 : causes[code].grace);
 }
 
 /** A container that only runs says itself what it waits for. */
@@ -60,9 +62,7 @@ function withLastLine(finding: Finding, { logs }: Facts): Finding {
 function loopReadyAt(
   reading: Reading,
   finding: Finding,
-  sighting: Sighting,
-  memory: RolloutMemory,
-  isOverridden: boolean,
+  { sighting, memory, isOverridden }: { sighting: Sighting; memory: RolloutMemory; isOverridden: boolean },
 ): number | undefined {
   const { runs } = finding;
   if (runs === undefined || finding.isCertain) return 0;

@@ -91,30 +91,34 @@ export function workloadMemories(
 ): Record<string, WorkloadMemory> {
   const time = now.getTime();
   return Object.fromEntries(
-    readings.map((reading) => {
-      const known = before.workloads[reading.key];
-      const isCurrent = reading.status.status === 'Current';
-      const restarts = restartsOf(reading.family);
-      const since = known?.current?.restarts === restarts ? known.current.since : time;
-      const isStarting =
-        !isCurrent && reading.settled === undefined && !reading.findings.some(({ runs }) => runs !== undefined);
-      const startingAt = isStarting || known?.isStarting === true ? time : known?.startingAt;
-      const isUnready = !isCurrent && reading.settled === undefined;
-      const unreadyAt = isUnready || known?.isUnready === true ? time : known?.unreadyAt;
-      const seenAt = known?.seenAt ?? (reading.followed.object === undefined ? undefined : time);
-      const isJob = reading.followed.object?.kind === 'Job';
-      const found = isJob ? reading.findings.flatMap((finding) => finding.logs) : [];
-      const logs = found.length > 0 ? found : known?.logs;
-      const memory: WorkloadMemory = {
-        ...(isCurrent ? { current: { since, restarts } } : {}),
-        ...(startingAt === undefined ? {} : { startingAt, isStarting }),
-        ...(unreadyAt === undefined ? {} : { unreadyAt, isUnready }),
-        ...(seenAt === undefined ? {} : { seenAt }),
-        ...(logs === undefined ? {} : { logs }),
-      };
-      return [reading.key, memory];
-    }),
+    readings.map((reading) => [reading.key, workloadMemory(reading, before.workloads[reading.key] ?? {}, time)]),
   );
+}
+
+function workloadMemory(reading: Reading, known: WorkloadMemory, time: number): WorkloadMemory {
+  const { family, findings, followed, settled, status } = reading;
+  const isCurrent = status.status === 'Current';
+  const restarts = restartsOf(family);
+  const since = known.current?.restarts === restarts ? known.current.since : time;
+  const isUnready = !isCurrent && settled === undefined;
+  const isStarting = isUnready && !findings.some(({ runs }) => runs !== undefined);
+  const lastTime = (is: boolean, was = false, earlier?: number): number | undefined => (is || was ? time : earlier);
+  const startingAt = lastTime(isStarting, known.isStarting, known.startingAt);
+  const unreadyAt = lastTime(isUnready, known.isUnready, known.unreadyAt);
+  const seenAt = known.seenAt ?? (followed.object === undefined ? undefined : time);
+  const logs = jobLogs(reading) ?? known.logs;
+  return {
+    ...(isCurrent && { current: { since, restarts } }),
+    ...(startingAt !== undefined && { startingAt, isStarting }),
+    ...(unreadyAt !== undefined && { unreadyAt, isUnready }),
+    ...(seenAt !== undefined && { seenAt }),
+    ...(logs && { logs }),
+  };
+}
+
+function jobLogs({ followed, findings }: Reading): WorkloadMemory['logs'] {
+  const logs = followed.object?.kind === 'Job' ? findings.flatMap((finding) => finding.logs) : [];
+  return logs.length > 0 ? logs : undefined;
 }
 
 function restartsOf(family: Family | undefined): number {

@@ -34,15 +34,9 @@ function podFinding(pod: KubeObject, code: CauseCode, message: string, more: Par
 
 function nodeFinding(pod: KubeObject, { events, node }: PodSurroundings): Finding | undefined {
   const event = newest(events, ({ reason }) => reason === 'NodeNotReady' || reason === 'TaintManagerEviction');
+  if (event !== undefined && isTrue(pod, 'Ready')) return undefined;
   const isNodeDown = node !== undefined && !isTrue(node, 'Ready');
-  // The node controller sets only the Ready condition of pods on a silent node.
-  const isMarked =
-    conditionOf(pod, 'Ready')?.['status'] === 'False' &&
-    isTrue(pod, 'ContainersReady') &&
-    listAt(pod, 'spec', 'readinessGates').length === 0;
-  const isUnknown = textAt(pod, 'status', 'phase') === 'Unknown' || textAt(pod, 'status', 'reason') === 'NodeLost';
-  const isOver = event !== undefined && isTrue(pod, 'Ready');
-  if (isOver || !(isNodeDown || isMarked || isUnknown || (event !== undefined && node === undefined))) return undefined;
+  if (!isNodeDown && !isNodeLost(pod) && (event === undefined || node !== undefined)) return undefined;
   const name = textAt(pod, 'spec', 'nodeName') || 'unknown';
   return podFinding(pod, 'NodeLost', `${nameOf(refTo(pod))} is on node ${name}, which does not answer.`, {
     evidence: [
@@ -50,6 +44,13 @@ function nodeFinding(pod: KubeObject, { events, node }: PodSurroundings): Findin
       ...(event === undefined ? [] : [eventEvidence(event, refTo(pod))]),
     ],
   });
+}
+
+/** The node controller sets only the Ready condition of pods on a silent node. */
+function isNodeLost(pod: KubeObject): boolean {
+  if (textAt(pod, 'status', 'phase') === 'Unknown' || textAt(pod, 'status', 'reason') === 'NodeLost') return true;
+  const isUnready = conditionOf(pod, 'Ready')?.['status'] === 'False' && isTrue(pod, 'ContainersReady');
+  return isUnready && listAt(pod, 'spec', 'readinessGates').length === 0;
 }
 
 function failedPodFinding(pod: KubeObject, around: PodSurroundings): Finding {

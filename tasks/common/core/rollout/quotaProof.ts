@@ -27,19 +27,21 @@ export function quotaProof(
   const isScoped = listLength(quota, 'scopes') > 0 || at(quota, 'spec', 'scopeSelector') !== undefined;
   const own = podsOf(readings);
   const staying = isScoped ? [] : found.pods.filter((pod) => stays(pod, own, now));
-  for (const [resource = '', text] of asked.split(',').map((part) => part.split('='))) {
-    const limit = quantity(at(quota, 'spec', 'hard', resource));
-    const requested = quantity(text);
-    // A quota that was changed a moment ago is not in force yet.
-    if (limit === undefined || requested === undefined || limit !== quantity(at(quota, 'status', 'hard', resource)))
-      continue;
-    const held = staying.reduce((sum, pod) => sum + amountOf(pod, resource), 0);
-    if (held + requested > limit) {
-      const why = `Quota ${name} allows ${resource}=${String(at(quota, 'spec', 'hard', resource))}; what stays in the namespace leaves less than the ${String(text)} of one pod.`;
-      return { grace: 0, why };
-    }
-  }
-  return undefined;
+  const requests = asked.split(',').map((part) => part.split('='));
+  const full = requests.find(([resource = '', text]) => isFull(quota, staying, resource, quantity(text)));
+  if (full === undefined) return undefined;
+  const [resource = '', text = ''] = full;
+  const hard = String(at(quota, 'spec', 'hard', resource));
+  const why = `Quota ${name} allows ${resource}=${hard}; what stays in the namespace leaves less than the ${text} of one pod.`;
+  return { grace: 0, why };
+}
+
+function isFull(quota: KubeObject, staying: readonly KubeObject[], resource: string, requested?: number): boolean {
+  const limit = quantity(at(quota, 'spec', 'hard', resource));
+  // A quota that was changed a moment ago is not in force yet.
+  if (limit === undefined || requested === undefined) return false;
+  if (limit !== quantity(at(quota, 'status', 'hard', resource))) return false;
+  return staying.reduce((sum, pod) => sum + amountOf(pod, resource), 0) + requested > limit;
 }
 
 function listLength(quota: KubeObject, field: string): number {

@@ -106,11 +106,8 @@ function workloadVerdict(reading: Reading, judging: Judging): Decision {
     const cause = suspects[0] ?? timedOutCause(reading, now);
     return { verdict: { ...failed, cause, suspects, timedOut: true }, changesAt: [], isBroughtBack };
   }
-  const changesAt = [
-    ...judged.flatMap(({ hopelessAt }) => hopelessAt ?? []),
-    ...(steadyAt === undefined ? [] : [steadyAt]),
-    ...(reading.revisitAt === undefined ? [] : [reading.revisitAt]),
-  ];
+  const times = [...judged.map(({ hopelessAt }) => hopelessAt), steadyAt, reading.revisitAt];
+  const changesAt = times.filter((time) => time !== undefined);
   return { verdict: { ...base, health: 'progressing', suspects }, changesAt };
 }
 

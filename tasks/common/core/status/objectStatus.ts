@@ -42,7 +42,7 @@ export function objectStatus(object: KubeObject, now: Date, rules: readonly Stat
   if (!isObject(value.metadata)) return unknown('InvalidObject', 'The object has no metadata.');
   const fields = fieldsOf(value);
   const group = groupOf(apiVersion);
-  const status = statusOf(value, fields, { group, kind }, now, rules);
+  const status = statusOf(value, fields, now, { group, kind, rules });
   // The shape of a custom resource's own fields is its operator's choice.
   const isOwn = (problem: string): boolean => isBuiltIn(group) || problem.startsWith('metadata');
   const problem = fields.problems.find(isOwn);
@@ -52,26 +52,18 @@ export function objectStatus(object: KubeObject, now: Date, rules: readonly Stat
 function statusOf(
   object: JsonObject,
   fields: Fields,
-  { group, kind }: { group: string; kind: string },
   now: Date,
-  rules: readonly StatusRule[],
+  { group, kind, rules }: { group: string; kind: string; rules: readonly StatusRule[] },
 ): ObjectStatus {
-  if (fields.time('metadata.deletionTimestamp') !== undefined) {
-    return { status: 'Terminating', reason: 'Terminating', message: 'The object is being deleted.' };
-  }
-  if (annotationOf(object, waitAnnotation) === 'ignore') {
-    return current(notWaitedFor, `Not waited for: the annotation ${waitAnnotation} says ignore.`);
-  }
+  const unawaited = unawaitedStatus(object, fields);
+  if (unawaited !== undefined) return unawaited;
   const isCustom = !isBuiltIn(group);
   const stale = generationStatus(fields, kind, isCustom);
   const rule = ruleFor(rules, group, kind);
   const known = isCustom ? ruleFor(operatorRules, group, kind) : undefined;
   // A controller need not look at what is suspended, so its status may stay behind.
   if (stale !== undefined) return askedToHold(rule ?? known, object) ?? stale;
-  if (rule?.current?.length === 0 && rule.failed.length === 0) {
-    return current(notWaitedFor, 'Not waited for: statusRules says current always.');
-  }
-  const own = rule === undefined ? undefined : ruledStatus(rule, object, fields, now);
+  const own = rule === undefined ? undefined : ownRuleStatus(rule, object, fields, now);
   if (own !== undefined) return own;
   const stalled = stalledStatus(fields);
   if (stalled !== undefined) return stalled;
@@ -80,6 +72,21 @@ function statusOf(
   }
   const kindRule = kindRules.get(group === '' ? kind : `${group}/${kind}`);
   return kindRule === undefined ? builtInStatus(fields) : kindRule(fields, now, object);
+}
+
+function ownRuleStatus(rule: StatusRule, object: JsonObject, fields: Fields, now: Date): ObjectStatus | undefined {
+  if (rule.current?.length === 0 && rule.failed.length === 0) {
+    return current(notWaitedFor, 'Not waited for: statusRules says current always.');
+  }
+  return ruledStatus(rule, object, fields, now);
+}
+
+function unawaitedStatus(object: JsonObject, fields: Fields): ObjectStatus | undefined {
+  if (fields.time('metadata.deletionTimestamp') !== undefined) {
+    return { status: 'Terminating', reason: 'Terminating', message: 'The object is being deleted.' };
+  }
+  if (annotationOf(object, waitAnnotation) !== 'ignore') return undefined;
+  return current(notWaitedFor, `Not waited for: the annotation ${waitAnnotation} says ignore.`);
 }
 
 const waitAnnotation = 'helm-safe-deploy/wait';

@@ -74,11 +74,21 @@ function parseSingle(text: string): StatusTest | undefined {
     return { ...test, ...(word === 'not' ? { isNegated: true } : { isOne: true }) };
   }
   const condition = conditionForm.exec(plain);
-  if (condition !== null) {
-    const [, type = '', statuses = 'True', reasons, list = 'status.conditions'] = condition;
-    const why = reasons === undefined ? {} : { reasons: reasons.split('|') };
-    return { condition: type, statuses: statuses.split('|'), ...why, in: list };
-  }
+  return condition === null ? parseFieldTest(plain) : conditionTest(condition);
+}
+
+function conditionTest([
+  ,
+  type = '',
+  statuses = 'True',
+  reasons,
+  list = 'status.conditions',
+]: RegExpExecArray): StatusTest {
+  const why = reasons === undefined ? {} : { reasons: reasons.split('|') };
+  return { condition: type, statuses: statuses.split('|'), ...why, in: list };
+}
+
+function parseFieldTest(plain: string): StatusTest | undefined {
   const existing = /^has\s+(\S+)$/.exec(plain);
   if (existing !== null) return { path: existing[1] ?? '', exists: true };
   const [, path = '', sign = '', value = ''] = /^([^\s=<>]+)\s*(>=|==|=)\s*([^=].*)$/.exec(plain) ?? [];
