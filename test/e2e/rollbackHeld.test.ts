@@ -50,7 +50,7 @@ describe('a rollback of workloads that do not replace their pods', () => {
         const refused = await plan(s, { helm });
         assertEnd(refused, 'refused', 'PlanRefused');
         assert.equal(codes(refused).filter((code) => code === 'PodsHeldBack').length, 3, refused.log);
-        assert.match(refused.log, /Deployment\/front: it is paused: its pods stay/);
+        assert.match(refused.log, /Deployment\/front: it is paused: its pods keep/);
         const planned = await plan(s, { helm, inputs: allow });
         assertEnd(planned, 'planned');
         const done = await rollBack(s, planned, { helm, inputs: allow });
