@@ -81,7 +81,7 @@ describe('a tampered Helm', () => {
         assertEnd(planned, 'failed', 'ProofFailed');
         const said = planned.report?.message ?? '';
         assert.match(said, message);
-        assert.match(said, /To go back to what revision 3 declares: helm rollback web 3 --namespace/);
+        assert.match(said, /To restore what revision 3 declares: helm rollback web 3 --namespace/);
         assert.doesNotMatch(said, /Nothing was changed/);
       }
     });

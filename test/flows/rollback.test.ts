@@ -274,7 +274,7 @@ describe('a Helm that writes during the rehearsal', function () {
       const step = await planned(tamper);
       assert.equal(outcome(step), 'failed ProofFailed');
       assert.match(step.report?.report.message ?? '', message);
-      assert.match(step.report?.report.message ?? '', /To go back.*helm rollback shop 2 --namespace prod/);
+      assert.match(step.report?.report.message ?? '', /To (roll back|restore).*helm rollback shop 2 --namespace prod/);
       assert.doesNotMatch(step.report?.report.message ?? '', /Nothing was changed/);
     });
   }

@@ -147,7 +147,7 @@ async function refuseChangedRelease(
     'ProofFailed',
     `While the rollback of release ${request.releaseName} was only rehearsed, the release was changed: revision ${which}. ` +
       `Another run has changed it meanwhile, or this Helm does not use the kubeconfig that it is given and has really rolled back. ` +
-      `To look: helm history ${request.releaseName} --namespace ${namespace}. To go back: helm rollback ${request.releaseName} ${last} --namespace ${namespace}`,
+      `To look: helm history ${request.releaseName} --namespace ${namespace}. To roll back: helm rollback ${request.releaseName} ${last} --namespace ${namespace}`,
   );
 }
 
@@ -172,7 +172,7 @@ async function refuseChangedObjects(
     'ProofFailed',
     `While the rollback of release ${request.releaseName} was only rehearsed, its objects were changed: ${named}${more}. ` +
       `Somebody else has changed them meanwhile, or this Helm does not use the kubeconfig that it is given and has really changed them. ` +
-      `To go back to what revision ${last} declares: helm rollback ${request.releaseName} ${last} --namespace ${namespace}, with a Helm that is trusted; what no revision declares is to be taken back by hand.`,
+      `To restore what revision ${last} declares: helm rollback ${request.releaseName} ${last} --namespace ${namespace}, with a Helm that is trusted; what no revision declares is to be taken back by hand.`,
   );
 }
 
