@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { app, assertOutcome, bare, fake, helms, scenes, type Scene, loseMachine } from './scenes';
+import { app, assertOutcome, bare, fake, helms, scenes, type Scene, loseMachine, patient } from './scenes';
 
 const stuck = [...fake, 'nodeSelector.none=z'];
 const lease = '/apis/coordination.k8s.io/v1/namespaces/$ns/leases/helm-safe-deploy.web';
@@ -131,7 +131,7 @@ describe('two runs of one release', () => {
 
   scene("when lockTimeout is over, the second run is refused with a link to the holder's run", async (s) => {
     assertOutcome(await s.deploy({ set: fake }), 'deployed');
-    const first = s.start({ set: [...stuck, 'text=two'], inputs: { timeout: '2m' } });
+    const first = s.start({ set: [...stuck, 'text=two'], inputs: { timeout: '2m', ...patient } });
     await first.job.waitForLine(/Follow revision 2/);
     const second = await s.deploy({ set: [...fake, 'text=three'], inputs: { lockTimeout: '30s' } });
     assertOutcome(second, 'refused', 'ReleaseLocked');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { assertEnd, configMap, deployment, plan, release, rollBack, startRollBack } from './rollbackScenes';
-import { fake, helms, loseMachine, scenes, type Scene } from './scenes';
+import { fake, helms, loseMachine, scenes, type Scene, patient } from './scenes';
 
 const hooked = ['text=one', 'hooks.pre-rollback=sleep 5'];
 const lease = '/apis/coordination.k8s.io/v1/namespaces/$ns/leases/helm-safe-deploy.web';
@@ -189,7 +189,7 @@ describe('an interrupted rollback', () => {
     for (const text of ['one', 'two']) await release(s, helm, `text=${text}`);
     const planned = await plan(s, { helm });
     const stuck = [...fake, 'nodeSelector.none=z', 'text=three'];
-    const other = s.start({ helm, set: stuck, inputs: { timeout: '50s' } });
+    const other = s.start({ helm, set: stuck, inputs: { timeout: '50s', ...patient } });
     await s.until('the lock is held', async () => (await s.field(lease, 'spec.holderIdentity')) !== undefined);
     const refused = await rollBack(s, planned, { helm, inputs: { lockTimeout: '30s' } });
     other.job.cancel();

@@ -222,6 +222,9 @@ export const fake = ['fake=true'];
 /** The release has only a ConfigMap. */
 export const bare = ['web=false'];
 
+/** Inputs with which a pod that no node can take keeps the deploy waiting. */
+export const patient = { graces: 'Unschedulable: 10m' };
+
 export const helms = (cluster: TestCluster): Readonly<Record<'3' | '4', string>> => ({
   '3': cluster.helm3,
   '4': cluster.helm4,
