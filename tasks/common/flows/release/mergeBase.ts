@@ -232,11 +232,14 @@ async function claimsOf(context: BaseContext, ref: ObjectRef, live: KubeObject):
   if (namespace === undefined || templates.length === 0) return [];
   try {
     const query = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace, metadataOnly: true };
-    const claims = await context.cluster.list(query);
-    return claims
-      .map(({ metadata }) => metadata.name)
-      .filter((name) => templates.some((template) => isClaimOf(name, `${template}-${ref.name}-`)))
-      .map((name) => ({ kind: 'PersistentVolumeClaim', name, keptBecause: 'it may hold data' }));
+    const isOfSet = ({ metadata: { name } }: KubeObject): boolean =>
+      templates.some((template) => isClaimOf(name, `${template}-${ref.name}-`));
+    const claims = await context.cluster.list(query, isOfSet);
+    return claims.map(({ metadata: { name } }) => ({
+      kind: 'PersistentVolumeClaim',
+      name,
+      keptBecause: 'it may hold data',
+    }));
   } catch (error) {
     context.agent.log(`The claims of ${objectName(ref)} could not be read: ${asTaskError(error).message}`);
     return [];

@@ -8,6 +8,21 @@ export function isStatefulSet(ref: { apiVersion: string; kind: string }): boolea
   return ref.kind === 'StatefulSet' && apiGroup(ref.apiVersion) === 'apps';
 }
 
+/** Returns true for a pod of one of the sets. A namespace may have many thousands of other pods. */
+export function isPodOf(sets: readonly KubeObject[]): (pod: KubeObject) => boolean {
+  const uids = new Set(sets.flatMap(({ metadata }) => metadata.uid ?? []));
+  return ({ metadata }) => metadata.ownerReferences?.some(({ uid }) => uids.has(uid)) === true;
+}
+
+/** Returns true for a claim whose name is made from one of these sets. */
+export function isNamedByOne(sets: readonly KubeObject[]): (claim: KubeObject) => boolean {
+  const ends = [...new Set(sets.map(({ metadata }) => `-${metadata.name}`))];
+  return ({ metadata: { name } }) => {
+    const place = name.replace(/-\d+$/, '');
+    return place !== name && ends.some((end) => place.endsWith(end));
+  };
+}
+
 /** A set with ordered pods waits until a pod of a bad revision is ready before it replaces it (kubernetes#67250). */
 export function canTrap(set: KubeObject): boolean {
   const policy = textAt(set, 'spec', 'podManagementPolicy') || 'OrderedReady';
@@ -22,7 +37,7 @@ export function trappedPods(live: KubeObject, pods: readonly KubeObject[], resta
   const update = textAt(live, 'status', 'updateRevision');
   const partition = numberAt(live, 'spec', 'updateStrategy', 'rollingUpdate', 'partition');
   return pods.filter((pod) => {
-    const isOwn = pod.metadata.ownerReferences?.some(({ uid }) => uid === live.metadata.uid) === true;
+    const isOwn = isPodOf([live])(pod);
     if (!isOwn || isTrue(pod, 'Ready') || pod.metadata.deletionTimestamp !== undefined) return false;
     if (ordinalOf(pod.metadata.name) < partition) return false;
     const revision = pod.metadata.labels?.['controller-revision-hash'] ?? '';

@@ -1,6 +1,6 @@
 import { asTaskError } from '../../../core/failure';
 import type { ObjectRef } from '../../../core/kubernetes/object';
-import { trappedPods } from '../../../core/rollbackPlan/objects/statefulSets';
+import { isPodOf, trappedPods } from '../../../core/rollbackPlan/objects/statefulSets';
 import { numberAt } from '../../../core/kubernetes/read';
 import type { Lease, RolloutContext } from '../../../core/releaseContext';
 
@@ -46,7 +46,7 @@ async function deleteTrapped({ agent, cluster, lease }: PodContext, ref: ObjectR
   if (set === undefined || namespace === undefined) return;
   // Until its controller has seen the new template, no pod has the wrong revision.
   if (numberAt(set, 'status', 'observedGeneration') !== (set.metadata.generation ?? 0)) return;
-  const pods = await cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace });
+  const pods = await cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace }, isPodOf([set]));
   for (const { metadata } of trappedPods(set, pods, false)) {
     const { uid, name } = metadata;
     if (uid === undefined || done.has(uid)) continue;

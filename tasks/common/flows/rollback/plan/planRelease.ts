@@ -1,9 +1,10 @@
+import { isNamedByOne, isPodOf, isStatefulSet } from '../../../core/rollbackPlan/objects/statefulSets';
 import { counted } from '../../../core/text/counted';
 import { asTaskError, TaskError } from '../../../core/failure';
 import { runOf } from '../../../core/release/history';
 import { runWords } from '../../../core/lock/holder';
 import type { KubeObject, ObjectRef } from '../../../core/kubernetes/object';
-import { apiGroup, manifestObjects, objectKey, refOf } from '../../../core/kubernetes/manifest';
+import { manifestObjects, objectKey, refOf } from '../../../core/kubernetes/manifest';
 import type { Rehearsal } from '../../../core/helm/rehearsal';
 import type { Revision } from '../../../core/release/release';
 import { stopIfCancelled, type ReleasePlanContext } from '../../../core/releaseContext';
@@ -215,17 +216,18 @@ async function readObjects(context: ReleasePlanContext, revisions: readonly Revi
   const served = await servedKinds(context, revisions);
   const live = await readLive(context, revisions, served);
   const objects = [...live.values()];
-  const sets = objects.filter(({ apiVersion, kind }) => kind === 'StatefulSet' && apiGroup(apiVersion) === 'apps');
+  const sets = objects.filter(isStatefulSet);
+  const declared = [...sets, ...revisions.flatMap(({ manifest }) => manifestObjects(manifest)).filter(isStatefulSet)];
   const places = (some: readonly KubeObject[]): string[] => [
     ...new Set(some.flatMap(({ metadata }) => metadata.namespace ?? [])),
   ];
   const scalable = places(objects.filter(({ spec }) => isScalable(spec)));
-  const listed = async (apiVersion: string, kind: string, where: readonly string[]): Promise<KubeObject[]> =>
-    (await Promise.all(where.map((namespace) => beside(context, { apiVersion, kind, namespace })))).flat();
+  const listed = async (query: ListQuery, where: readonly string[], keep?: Keep): Promise<KubeObject[]> =>
+    (await Promise.all(where.map((namespace) => beside(context, { ...query, namespace }, keep)))).flat();
   const [autoscalers, pods, claims, instances] = await Promise.all([
-    listed('autoscaling/v2', 'HorizontalPodAutoscaler', scalable),
-    listed('v1', 'Pod', places(sets)),
-    listed('v1', 'PersistentVolumeClaim', places(sets)),
+    listed({ apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler' }, scalable),
+    listed({ apiVersion: 'v1', kind: 'Pod' }, places(sets), isPodOf(sets)),
+    listed({ apiVersion: 'v1', kind: 'PersistentVolumeClaim' }, places(sets), isNamedByOne(declared)),
     readInstances(context, revisions, objects),
   ]);
   return { served, live, autoscalers, pods, claims, instances };
@@ -278,10 +280,12 @@ function isScalable(spec: unknown): boolean {
   return typeof spec === 'object' && spec !== null && 'replicas' in spec;
 }
 
+type Keep = (object: KubeObject) => boolean;
+
 /** Reads objects that only add information. An identity that may not read them gets a plan all the same. */
-async function beside({ agent, cluster }: ReleasePlanContext, query: ListQuery): Promise<KubeObject[]> {
+async function beside({ agent, cluster }: ReleasePlanContext, query: ListQuery, keep?: Keep): Promise<KubeObject[]> {
   try {
-    return await cluster.list(query);
+    return await cluster.list(query, keep);
   } catch (thrown) {
     const error = asTaskError(thrown);
     if (error.reason !== 'PermissionDenied' && error.reason !== 'KindNotServed') throw thrown;

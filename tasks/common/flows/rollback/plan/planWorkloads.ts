@@ -1,3 +1,4 @@
+import { isPodOf } from '../../../core/rollbackPlan/objects/statefulSets';
 import { asTaskError } from '../../../core/failure';
 import type { WorkloadName } from '../../../core/inputs/healthRequest';
 import type { KubeObject, ObjectRef } from '../../../core/kubernetes/object';
@@ -23,10 +24,10 @@ interface PlainPlan {
 export async function planPlain(context: PlainPlanContext, names: readonly WorkloadName[]): Promise<PlainPlan> {
   const { cluster, namespace, request, sha256 } = context;
   const found = await readWorkloads(context, names);
-  const hasSets = found.some(({ ref }) => ref.kind === 'StatefulSet');
+  const sets = found.flatMap(({ ref, live }) => (ref.kind === 'StatefulSet' && live !== undefined ? [live] : []));
   const [workloads, pods, now] = await Promise.all([
     Promise.all(found.map((workload) => rehearsed(context, workload))),
-    hasSets ? cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace }) : [],
+    sets.length > 0 ? cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace }, isPodOf(sets)) : [],
     cluster.serverTime(),
   ]);
   const plan = planWorkloads({ ...request.rollback, namespace, workloads, pods, now, sha256 });
