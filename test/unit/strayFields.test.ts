@@ -48,6 +48,17 @@ describe('fields that a rehearsed write sets without a declaration', () => {
     assert.deepEqual(strays(admitted, {}, admitted), [undefined]);
   });
 
+  it('a port that the target drops is none, although manifests leave out its protocol', () => {
+    const service = (ports: object[]): KubeObject => ({ ...live(declared), spec: { ports } });
+    const [http, admin] = [
+      { name: 'http', port: 80 },
+      { name: 'admin', port: 81 },
+    ];
+    const stored = (...ports: object[]): KubeObject => service(ports.map((port) => ({ ...port, protocol: 'TCP' })));
+    const states = { target: service([http]), last: service([http, admin]), live: stored(http, admin) };
+    assert.deepEqual(strays(stored(http), states, stored(http, admin)), []);
+  });
+
   it('fields of an autoscaler are none', () => {
     const scaled = { last: web('app:2'), live: live(web('app:2', { replicas: 5 })) };
     assert.deepEqual(strays(live(web('app:1', { replicas: 2 })), { ...scaled, isAutoscaled: true }), []);

@@ -33,6 +33,13 @@ export function valueAt(value: unknown, path: Path): unknown {
     if (typeof step === 'string') return at(inner, step);
     if (!Array.isArray(inner)) return undefined;
     if (typeof step === 'number') return inner[step] as unknown;
-    return inner.find((item) => step.by.every((name) => at(item, name) === step.item[name])) as unknown;
+    return inner.find((item) => step.by.every((name) => keyField(item, name) === keyField(step.item, name))) as unknown;
   }, value);
+}
+
+/** The fields of keys that a manifest may leave out (core/v1, ContainerPort and ServicePort). */
+const keyDefaults: Readonly<Record<string, unknown>> = { protocol: 'TCP' };
+
+function keyField(item: unknown, name: string): unknown {
+  return at(item, name) ?? keyDefaults[name];
 }
