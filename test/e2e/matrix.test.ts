@@ -89,7 +89,9 @@ describe('a run that is interrupted at every step', () => {
   for (const one of sample) {
     it(caseId(one), async function () {
       const result = await results.get(caseId(one));
-      if (result?.status === 'missed' && one.place.startsWith('random-')) this.skip();
+      // A rollout that is healthy at once is not followed, and a random moment may come after the end.
+      const mayBeOver = one.place.startsWith('random-') || one.place === 'following';
+      if (result?.status === 'missed' && mayBeOver) this.skip();
       const found = [...(result?.violations ?? []).map(textOf), result?.error ?? 'It was not played.'];
       assert.equal(
         result?.status,
