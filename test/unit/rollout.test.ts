@@ -239,7 +239,8 @@ describe('judge: pods of an earlier template that a workload keeps', () => {
   ];
   for (const [what, object, words] of cases) {
     it(`${what} is not healthy if every pod counts, and the final message gives the reason`, () => {
-      const frames = lasting([object], 0, 100, 601);
+      const old = event(object, 'FailedDelete', 'pods "held-0" not found', 1, { type: 'Warning' });
+      const frames = lasting([object, old], 0, 100, 601);
       assert.equal(judged(frames.slice(0, 2), { stableForSeconds: 0 }).health, 'healthy');
       const every = { stableForSeconds: 0, everyPod: true };
       assert.equal(judged(frames.slice(0, 2), every).health, 'progressing');

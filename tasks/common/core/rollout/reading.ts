@@ -39,7 +39,9 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   if (shown.status === 'Unknown') return { ...base, settled: 'unknown' };
   if (shown.status === 'Current' || shown.reason === behind.reason) return base;
   const findings = [...findingsOf(followed, shown, family, context), ...ownedFindings(followed, family, context)];
-  const event = newest(eventsAbout(object, index), ({ type }) => type === 'Warning');
+  // Pods that are held back explain the wait by themselves, and a warning about them is an old one.
+  const isExplained = shown.reason === 'PodsHeldBack';
+  const event = isExplained ? undefined : newest(eventsAbout(object, index), ({ type }) => type === 'Warning');
   const warning = event === undefined ? {} : { warning: eventEvidence(event, followed.ref) };
   // A new object without a status becomes one that is in place, although nothing changes.
   const revisitAt = shown.reason === 'NotObserved' ? now.getTime() + 1000 : unservedAt;
