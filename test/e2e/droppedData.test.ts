@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { assertEnd, plan, rollBack } from './rollbackScenes';
-import { assertOutcome, charts, helms, scenes, type Scene } from './scenes';
+import { assertOutcome, charts, helms, scenes, toyDefinition, type Scene } from './scenes';
 
 const chart = path.join(charts, 'objects');
 const claims = '/api/v1/namespaces/$ns/persistentvolumeclaims/data';
@@ -13,7 +13,6 @@ function groupOf(s: Scene): string {
 
 function objectsOf(s: Scene): Record<'settings' | 'claim' | 'definition' | 'toy' | 'refused', object> {
   const group = groupOf(s);
-  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
   const config = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' } };
   return {
     settings: { ...config, data: { text: 'a' } },
@@ -24,17 +23,7 @@ function objectsOf(s: Scene): Record<'settings' | 'claim' | 'definition' | 'toy'
       metadata: { name: 'data', annotations: { 'helm-safe-deploy/wait': 'ignore' } },
       spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'none', resources: { requests: { storage: '1Gi' } } },
     },
-    definition: {
-      apiVersion: 'apiextensions.k8s.io/v1',
-      kind: 'CustomResourceDefinition',
-      metadata: { name: `toys.${group}` },
-      spec: {
-        group,
-        scope: 'Namespaced',
-        names: { plural: 'toys', singular: 'toy', kind: 'Toy' },
-        versions: [{ name: 'v1', served: true, storage: true, schema }],
-      },
-    },
+    definition: toyDefinition(group),
     toy: { apiVersion: `${group}/v1`, kind: 'Toy', metadata: { name: 'bear' } },
   };
 }

@@ -5,7 +5,7 @@ import type { DeployReport } from '../../tasks/common/core/report/report';
 import { fieldAt } from '../../tasks/common/core/status/rules/rules';
 import type { TestCluster } from '../support/cluster';
 import type { DeployEnd } from '../support/product';
-import { app, assertOutcome, charts, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
+import { app, assertOutcome, charts, defineToys, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
 
 /** No node has this label, so the pods wait for ever. Kubernetes gives up on the rollout after one second. */
 const stuck = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1'];
@@ -198,22 +198,6 @@ async function install(s: Scene, helm: string, ...set: readonly string[]): Promi
 
 function flags(set: readonly string[]): string[] {
   return set.flatMap((line) => ['--set', line]);
-}
-
-/** The definition of a custom resource must exist before Helm reads the chart. */
-async function defineToys(s: Scene): Promise<void> {
-  const group = `${s.namespace}.example.com`;
-  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
-  await s.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
-    metadata: { name: `toys.${group}` },
-    spec: {
-      group,
-      scope: 'Namespaced',
-      names: { plural: 'toys', singular: 'toy', kind: 'Toy' },
-      versions: [{ name: 'v1', served: true, storage: true, schema }],
-    },
-  });
-  await s.until('toys are served', async () => (await s.live(`/apis/${group}/v1/namespaces/$ns/toys`)) !== undefined);
 }
 
 function toy(s: Scene): string {

@@ -3,7 +3,7 @@ import { images } from '../../scripts/cluster/images';
 import { shell } from '../support/brokenWorkloads';
 import type { DeployEnd } from '../support/product';
 import { openRegistry } from '../support/registry';
-import { assertOutcome, bare, scenes, type Scene } from './scenes';
+import { assertOutcome, bare, defineToys, scenes, type Scene } from './scenes';
 
 /** The chart brings only a custom resource. The test plays its operator, which never writes a status. */
 describe('a custom resource whose operator makes a Deployment for it', () => {
@@ -61,20 +61,4 @@ async function deployed(s: Scene, image: string): Promise<DeployEnd> {
     },
   });
   return running.end;
-}
-
-async function defineToys(s: Scene): Promise<string> {
-  const group = `${s.namespace}.example.com`;
-  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
-  await s.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
-    metadata: { name: `toys.${group}` },
-    spec: {
-      group,
-      scope: 'Namespaced',
-      names: { plural: 'toys', singular: 'toy', kind: 'Toy' },
-      versions: [{ name: 'v1', served: true, storage: true, schema }],
-    },
-  });
-  await s.until('toys are served', async () => (await s.live(`/apis/${group}/v1/namespaces/$ns/toys`)) !== undefined);
-  return group;
 }

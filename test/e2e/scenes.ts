@@ -217,6 +217,30 @@ const results: Readonly<Record<string, string>> = {
   cancelled: 'Canceled',
 };
 
+/** The definition of the kind Toy, with any fields. Each scene has its own group, because definitions are cluster-wide. */
+export function toyDefinition(group: string) {
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `toys.${group}` },
+    spec: {
+      group,
+      scope: 'Namespaced',
+      names: { plural: 'toys', singular: 'toy', kind: 'Toy' },
+      versions: [{ name: 'v1', served: true, storage: true, schema }],
+    },
+  };
+}
+
+/** Creates the definition of Toy before Helm reads the chart. Returns its group. */
+export async function defineToys(s: Scene): Promise<string> {
+  const group = `${s.namespace}.example.com`;
+  await s.create('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', toyDefinition(group));
+  await s.until('toys are served', async () => (await s.live(`/apis/${group}/v1/namespaces/$ns/toys`)) !== undefined);
+  return group;
+}
+
 /** All objects with pods use the fake nodes: nothing runs, and nothing takes time. */
 export const fake = ['fake=true'];
 /** The release has only a ConfigMap. */

@@ -8,6 +8,7 @@ import {
   type RolloutSnapshot,
   type UnreadKind,
 } from '../../tasks/common/core/rollout/snapshot';
+import { at, object, type Fields } from '../support/rolloutObjects';
 import { trimmed } from '../../tasks/common/core/rollout/trimmed';
 import {
   baselineForRollback,
@@ -17,26 +18,6 @@ import {
   type RolloutPolicy,
   type RolloutVerdict,
 } from '../../tasks/common/core/rollout/verdict';
-
-type Fields = Record<string, unknown>;
-
-const start = Date.parse('2026-03-01T12:00:00Z');
-const at = (second: number): Date => new Date(start + second * 1000);
-
-function object(
-  apiVersion: string,
-  kind: string,
-  name: string,
-  fields: Fields = {},
-  metadata: Fields = {},
-): KubeObject {
-  return {
-    apiVersion,
-    kind,
-    metadata: { name, namespace: 'shop', uid: `${kind}-${name}`, generation: 1, ...metadata },
-    ...fields,
-  };
-}
 
 function ownedBy(owner: KubeObject): Fields {
   const { name, uid } = owner.metadata;
