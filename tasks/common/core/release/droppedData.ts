@@ -2,7 +2,7 @@ import { apiGroup, manifestKey, manifestObjects } from '../kubernetes/manifest';
 import { isCustomResource } from '../kubernetes/groups';
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { sinceUninstall } from './history';
-import { isUnowned, manifestDocument, mayHoldData, otherOwner } from './mergeBase';
+import { isMarkedToStay, isUnowned, manifestDocument, mayHoldData, otherOwner } from './mergeBase';
 import { isOlder } from './preexisting';
 import type { Revision } from './release';
 
@@ -47,13 +47,12 @@ export function isForUsToDelete(
   live: KubeObject,
   release: { name: string; namespace: string },
 ): boolean {
-  const { deletionTimestamp, ownerReferences = [], annotations = {} } = live.metadata;
+  const { deletionTimestamp, ownerReferences = [] } = live.metadata;
   const isControlled = ownerReferences.some(({ controller }) => controller === true);
-  const isKept = annotations['helm.sh/resource-policy']?.trim().toLowerCase() === 'keep';
   const isOurs = wasGood
     ? isUnowned(live) || otherOwner(live, release) === undefined
     : otherOwner(live, release) === undefined && !isOlder(live, first);
-  return isOurs && !isControlled && !isKept && deletionTimestamp === undefined;
+  return isOurs && !isControlled && !isMarkedToStay(live) && deletionTimestamp === undefined;
 }
 
 export function manifestWithout(manifest: string, namespace: string, keys: ReadonlySet<string>): string {
@@ -84,9 +83,9 @@ export interface DataFacts {
   wasGood: boolean;
   deleteData: boolean;
   namespace: string;
-  /** Of a custom resource, if it is known. */
+  /** True if the custom resource owns claims; undefined if that is not known. */
   hasClaims?: boolean | undefined;
-  /** Of a definition: the number of its objects, if it is known. */
+  /** The number of objects of the defined kind; undefined if it is not known. */
   instances?: number | undefined;
 }
 

@@ -41,6 +41,11 @@ export function otherOwner(live: KubeObject, release: ReleaseName): string | und
   return isOurs ? undefined : `release ${owner} in namespace ${namespace}`;
 }
 
+/** Reads the annotation as Helm's uninstall does: without regard to case and spaces (pkg/action/resource_policy.go). */
+export function isMarkedToStay({ metadata }: KubeObject): boolean {
+  return metadata.annotations?.[keepPolicy]?.trim().toLowerCase() === 'keep';
+}
+
 /** Returns true if the object has no mark of Helm, for example because somebody created it by hand. */
 export function isUnowned({ metadata }: KubeObject): boolean {
   return metadata.annotations?.['meta.helm.sh/release-name'] === undefined;
@@ -57,7 +62,7 @@ export function keepReason(
   wasGood: boolean,
 ): string | undefined {
   const annotations = live.metadata.annotations ?? {};
-  if (annotations['helm.sh/resource-policy']?.trim().toLowerCase() === 'keep') return 'its resource policy is keep';
+  if (isMarkedToStay(live)) return 'its resource policy is keep';
   const owner = otherOwner(live, release);
   const isUnmarked = annotations['meta.helm.sh/release-name'] === undefined;
   if (owner !== undefined && !(wasGood && isUnmarked)) return `it belongs to ${owner} now`;
