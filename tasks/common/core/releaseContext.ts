@@ -106,7 +106,7 @@ export type ReleaseRollbackStart = PlainStart & {
 
 export type RollbackContext = ReleaseContext & RollbackParts & { deadline: Date };
 
-/** Nothing in it is used to change anything. */
+/** A plan changes neither the release nor its objects, so this context can change neither. */
 export type ReleasePlanContext = Pick<
   ReleaseContext,
   'agent' | 'cluster' | 'namespace' | 'signal' | 'rollbackHelm' | 'sha256' | 'storage'

@@ -16,7 +16,7 @@ export interface GatewayRequest {
   pathname: string;
   query: URLSearchParams;
   asked: Exclude<Asked, { type: 'forbidden' }>;
-  /** What the API server needs; never the client's credentials or identity. */
+  /** The headers that the API server needs, never the client's credentials or identity. */
   headers: Readonly<Record<string, string>>;
   body: Buffer;
   /** For example `Helm/3.17.3`. */

@@ -25,7 +25,7 @@ export interface Gateway {
   kubeconfig: string;
   /** For a program that uses this kubeconfig: a home and a temporary folder without another kubeconfig, and a discovery cache of its own. */
   environment: Readonly<Record<string, string>>;
-  /** What kept the API server from answering, oldest first. */
+  /** The reasons why the API server gave no answer, oldest first. */
   failures(): readonly TaskError[];
   /** May be called several times. */
   close(): Promise<void>;

@@ -16,7 +16,7 @@ interface Listing {
   objects?: Promise<Map<string, KubeObject>>;
 }
 
-/** So many objects of a kind are read with their own requests. */
+/** This number of objects of a kind is read by single requests, before the kind is listed. */
 const singleReads = 4;
 const pageLimit = 500;
 /** In a namespace with many releases, more pages would cost more than they save. */

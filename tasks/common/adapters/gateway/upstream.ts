@@ -40,7 +40,7 @@ export interface Upstream {
   ask(question: Question): Promise<Answered>;
   /** Empty if the API server does not list the resource. */
   kindOf(target: ApiTarget): Promise<string>;
-  /** What kept the API server from answering, oldest first. Then Helm is not the cause of its failure. */
+  /** The reasons why the API server gave no answer, oldest first. If there are any, Helm did not cause its failure. */
   failures(): readonly TaskError[];
   close(): void;
 }

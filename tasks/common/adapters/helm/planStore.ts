@@ -110,7 +110,7 @@ interface StoredData {
   salt?: string;
   /** The time is in ISO format. */
   expires?: string;
-  /** Of earlier versions: the API server's time at which each run made the plan. */
+  /** Earlier versions kept here the API server's time at which each run made the plan. */
   made?: string;
   execution?: string;
 }

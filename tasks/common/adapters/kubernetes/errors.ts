@@ -7,7 +7,7 @@ export interface Attempt {
   verb: Verb;
   /** For example `Deployment/web in namespace shop`. */
   target: string;
-  /** What RBAC must allow. Absent if nobody can grant it (discovery). */
+  /** The right that RBAC must grant. Absent if nobody can grant it (discovery). */
   resource?: { group: string; plural: string; namespace?: string | undefined };
 }
 

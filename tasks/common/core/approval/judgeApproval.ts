@@ -49,7 +49,7 @@ export type ApprovalDecision =
       notes: readonly string[];
     }
   | { decision: 'refused'; code: ApprovalRefusal; reason: string }
-  /** Nothing proves the approval, and the pipeline demands no proof (`requireGateProof: false`). */
+  /** The approval has no proof, and the pipeline demands none (`requireGateProof: false`). */
   | { decision: 'unknown'; reason: string };
 
 export function approvalIds({ policy, place }: ApprovalQuestion, records: readonly RunRecord[]): string[] {

@@ -52,7 +52,7 @@ export interface FencedWrite {
   client: string;
 }
 
-/** What happened at the fence, in the order of the requests. */
+/** The requests that the fence has answered, in their order. */
 export interface FenceRecord {
   /** Writes that the API server did or refused. */
   forwarded: readonly FencedWrite[];

@@ -55,7 +55,7 @@ export interface RehearsalRequests {
   dryRuns: number;
 }
 
-/** What `helm rollback` of this binary would do. */
+/** The effects that `helm rollback` of this binary would have. */
 export interface Rehearsal {
   /** `failed`: Helm ended with an error, and the real run would end at the same place. */
   outcome: 'completed' | 'failed' | 'timedOut' | 'cancelled';

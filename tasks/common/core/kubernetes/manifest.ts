@@ -85,7 +85,7 @@ export function manifestKey(object: KubeObject, releaseNamespace: string): strin
   return objectKey({ ...object, name, namespace: namespace || releaseNamespace });
 }
 
-/** Of an object that is declared twice, the last declaration counts (measured with 4.1.4; Helm 3 refuses most). */
+/** If an object is declared twice, its last declaration counts (measured with 4.1.4; Helm 3 refuses most). */
 export function wantedByManifest(manifest: string, releaseNamespace: string): KubeObject[] {
   return declarations(manifest, releaseNamespace).flatMap((each) => each.at(-1) ?? []);
 }

@@ -36,7 +36,7 @@ export interface ReportedLeftover {
   keptBecause: string;
 }
 
-/** What the cluster showed of a failing object before a rollback. */
+/** Events, log lines and states of a failing object, collected before a rollback. */
 export interface ReportedEvidence {
   object: string;
   kind: 'condition' | 'containerState' | 'event' | 'object' | 'log';
@@ -78,7 +78,7 @@ export interface DeployReport {
   objects: readonly ReportedObject[];
   evidence: readonly ReportedEvidence[];
   leftovers: readonly ReportedLeftover[];
-  /** What stands behind the Services of the release after a deploy that failed. */
+  /** The pods behind the Services of the release after a deploy that failed. */
   services?: readonly ServicePods[];
 }
 

@@ -15,8 +15,8 @@ interface Missing {
 }
 
 /**
- * What a release says about its ConfigMaps, Secrets and images. `earlier`: the objects of its earlier revisions.
- * `deployed`: those of the revisions that did not fail.
+ * Returns the facts of a release about its ConfigMaps, Secrets and images. `earlier`: the objects of its earlier
+ * revisions. `deployed`: those of the revisions that did not fail.
  */
 export function releaseFacts(
   declared: readonly KubeObject[],

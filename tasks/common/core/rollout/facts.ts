@@ -16,7 +16,7 @@ export type Question =
   | { about: 'nodes' | 'release'; key: string };
 
 /**
- * What was read to answer questions. Plain data. A missing answer proves nothing: the question was not asked yet, or the
+ * The answers to questions, as plain data. A missing answer proves nothing: the question was not asked yet, or the
  * connection may not read it.
  */
 export interface Facts {
@@ -64,7 +64,7 @@ export function logKey(id: string, { number }: RunEnd): string {
   return `${id}#${number}`;
 }
 
-/** What proves that waiting cannot help. */
+/** A proof shows that waiting cannot help. */
 export interface Proof {
   /** Replaces the grace of the cause, in seconds. */
   grace: number;

@@ -37,7 +37,7 @@ export interface Finding {
 
 interface ContainerRuns {
   ended: number;
-  /** So many ended runs are a crash loop. */
+  /** From this number of ended runs on, the container is in a crash loop. */
   needed: number;
   isRunning: boolean;
   last: RunEnd;

@@ -157,7 +157,7 @@ function asStartError(finding: Finding, spec: unknown, { logs }: Facts): Finding
 /** The containers of one workload fail in the same way in most cases, so a few logs are enough. */
 const logsAsked = 2;
 
-/** What may prove the findings of a workload that is followed for itself. */
+/** Returns the proofs for findings of a workload that is followed for itself. */
 export function questionsOf({ followed, family, findings, status }: Reading): Question[] {
   if (followed.purpose === 'hook' || followed.object?.kind === 'Job') return [];
   const logs = findings.flatMap((finding): Question[] => {
@@ -178,7 +178,7 @@ export function questionsOf({ followed, family, findings, status }: Reading): Qu
 
 const nodesQuestion: Question = { about: 'nodes', key: 'nodes' };
 
-/** What a finding about the namespace or the cluster may be proven with. */
+/** Returns the proofs for a finding about the namespace or the cluster. */
 function placeQuestions(finding: Finding, podSpec: unknown): Question[] {
   const { code, isCertain, image, subject } = finding;
   const { namespace = '' } = subject;

@@ -9,8 +9,8 @@ import { eventEvidence, nameOf, refTo, type Finding } from './finding';
 const quietMilliseconds = 10_000;
 
 /**
- * What an object waits for, if nothing is wrong with it. None of these ends the wait before the timeout, but each of
- * them has a name.
+ * These findings name the thing that an object waits for, if nothing is wrong with it. None of them ends the wait
+ * before the timeout.
  */
 export function waitingFindings(object: KubeObject, family: Family | undefined, index: Index, now: Date): Finding[] {
   if (object.kind === 'Service') return balancerFindings(object, index);

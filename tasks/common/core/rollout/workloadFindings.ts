@@ -73,7 +73,7 @@ function jobFindings(followed: FollowedObject, object: KubeObject, family: Famil
   return [own(object, code, `${nameOf(followed.ref)} has failed: ${message}`, { isCertain: true, evidence, logs })];
 }
 
-/** What the Job controller will say in a second. Only for a plain Job, in which no policy can excuse a pod. */
+/** Foresees the verdict of the Job controller by a second. Only for a plain Job, where no policy can excuse a pod. */
 function exhausted(job: KubeObject, pods: readonly KubeObject[]): string | undefined {
   const spec = at(job, 'spec');
   const isPlain =

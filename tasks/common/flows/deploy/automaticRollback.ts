@@ -29,7 +29,7 @@ export interface RollbackOfDeploy {
   /** How the deploy has failed. */
   ending: Ending;
   target: Revision;
-  /** What was known of the objects before the deploy. */
+  /** The state of the objects before the deploy. */
   beforeDeploy: RolloutMemory | undefined;
 }
 

@@ -16,7 +16,7 @@ interface FactFinder {
   ask(questions: readonly Question[]): void;
   /**
    * Reads again what is not of this moment, before a verdict that may rest on it. Returns true if something was read.
-   * What cannot be read in time is forgotten.
+   * An answer that does not come in time is forgotten.
    */
   renew(questions: readonly Question[]): Promise<boolean>;
   /** Aborts as soon as there are facts that the last call of `found` did not return. */
@@ -44,7 +44,7 @@ interface Answer {
   facts: Partial<Facts>;
 }
 
-/** What is known of the release. Without `earlier`, nothing is known of its earlier revisions. */
+/** Without `earlier`, nothing is known of the earlier revisions of the release. */
 interface Release {
   declared: readonly KubeObject[];
   earlier?: readonly Pick<Revision, 'manifest' | 'status'>[];

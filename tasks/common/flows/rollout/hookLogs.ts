@@ -14,7 +14,7 @@ import type { FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries'
 
 type NamedHook = Pick<Hook, 'name' | 'kind' | 'events' | 'manifest'>;
 
-/** What was seen of hooks while Helm ran them. Helm may have deleted the hooks since. */
+/** The evidence that was collected while Helm ran the hooks. Helm may have deleted the hooks since. */
 export interface HookEvidence {
   /** Empty if nothing of the hook was seen and it does not exist. */
   causesOf(hook: NamedHook): Promise<Cause[]>;
@@ -29,7 +29,7 @@ interface HopelessHook {
   cause: Cause;
 }
 
-/** What Helm gets beyond the longest time that its run may take. */
+/** Helm gets this time beyond the longest time that its run may take. */
 const hungAfterSeconds = 60;
 
 /** In seconds. Helm gives the whole timeout to each of its hooks and to its wait. */

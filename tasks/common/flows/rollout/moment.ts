@@ -11,7 +11,7 @@ type Objects = string | readonly WantedObject[];
 
 interface Moment {
   verdict: RolloutVerdict;
-  /** What is known of the objects, for the judgement of a change that is made now. */
+  /** The state of the objects, for the judgement of a change that is made now. */
   baseline: RolloutMemory;
 }
 

@@ -39,7 +39,7 @@ function summaryLines(plan: RollbackPlan): Line[] {
   ].map(({ text, rank }) => ({ text: harmless(`- ${cell(text)}`), rank }));
 }
 
-/** Of further findings of the same code, only the objects are shown. */
+/** Further findings of the same code show only their objects. */
 const shownOfEachCode = 3;
 
 function findingLines(findings: readonly PlanFinding[]): Line[] {

@@ -25,7 +25,7 @@ export function contentOf(
     fate: ObjectFate;
     mayRunAgain: boolean;
     uid: string;
-    /** Of the custom resources that are deleted with the object. */
+    /** The uids of the custom resources that are deleted with the object. */
     instances: readonly string[];
     sealed: ObjectStates | undefined;
   },

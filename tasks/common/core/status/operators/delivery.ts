@@ -1,6 +1,6 @@
 import type { DocumentedRules } from './documentedRules';
 
-/** What installs and runs other things: Flux, Tekton, OLM, KEDA, Knative, the Prometheus operator. */
+/** Operators that install and run other things: Flux, Tekton, OLM, KEDA, Knative, the Prometheus operator. */
 export const delivery: readonly DocumentedRules[] = [
   {
     source: 'https://fluxcd.io/flux/components/',

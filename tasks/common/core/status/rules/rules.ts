@@ -141,7 +141,7 @@ function testText(test: StatusTest): string {
   return 'exists' in test ? `${not}${test.path}` : `${not}${test.path} ${test.compare} ${test.other}`;
 }
 
-/** What the object says where the test looks. */
+/** Describes the value that the object has at the place of the test. */
 function found(test: StatusTest, object: JsonObject): string {
   if ('condition' in test) {
     const conditions = valuesAt(object, pathElements(test.in)).flatMap(readConditions);

@@ -18,7 +18,7 @@ import { deletingTrappedPods } from './trappedPods';
 export interface Rollback {
   target: Revision;
   deadline: Date;
-  /** What is known of the target's objects from before the rollback. */
+  /** The state of the target's objects before the rollback. */
   memory: RolloutMemory | undefined;
 }
 

@@ -4,7 +4,7 @@ import type { Drift } from '../../../core/release/drift';
 import type { Revision } from '../../../core/release/release';
 import type { GivenBase } from '../../release/mergeBase';
 
-/** What differs between the automatic rollback of a failed deploy and the rollback of an approved plan. */
+/** Holds the differences between the automatic rollback of a failed deploy and the rollback of an approved plan. */
 export interface EnginePolicy {
   /**
    * The fence through which Helm runs. A Helm behind a fence stops with the fence when the task is killed; without a

@@ -32,7 +32,7 @@ export type RollbackEnd =
       failure: HelmFailure;
       made: Revision | undefined;
       back: BroughtBack;
-      /** Of the revision that Helm has made, or of the last one before. */
+      /** The health of the revision that Helm has made, or of the last one before. */
       health: ServingHealth;
       /** Empty where nothing had to be made again. */
       objects: readonly ReportedObject[];
