@@ -9,7 +9,7 @@ import { showLine } from '../../tasks/common/core/text/foreignText';
 import { blamedObject, helmFailureReason, helmMessage, withoutObjects } from '../../tasks/common/core/helm/helmFailure';
 import { manifestObjects } from '../../tasks/common/core/kubernetes/manifest';
 import { quantity } from '../../tasks/common/core/kubernetes/quantity';
-import { cell } from '../../tasks/common/core/report/report';
+import { cell } from '../../tasks/common/core/text/markdown';
 import { textDiff } from '../../tasks/common/core/rollbackPlan/model/textDiff';
 import { redactor } from '../../tasks/common/core/text/secrets';
 import { checkValuesFile } from '../../tasks/common/core/inputs/valuesFile';

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
-  cell,
   closingOf,
-  codeBlock,
   issueOf,
   outputsOf,
   notJudgedLines,
@@ -14,6 +12,7 @@ import {
   type Outcome,
   type ReportedObject,
 } from '../../tasks/common/core/report/report';
+import { cell, codeBlock } from '../../tasks/common/core/text/markdown';
 
 function report(changes: Partial<DeployReport> = {}): DeployReport {
   return {

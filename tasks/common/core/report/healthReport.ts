@@ -4,11 +4,12 @@ import type { Ending } from './ending';
 import { adviceFor } from './advice';
 import type { FailureReason } from '../failure';
 import { clipped, neutralise, splitLines } from '../text/foreignText';
+import { cell, codeBlock, markdownPage } from '../text/markdown';
 import {
   blaming,
   blamingMarkdown,
-  cell,
-  codeBlock,
+  evidenceMarkdown,
+  nextStepMarkdown,
   notJudged,
   objectTable,
   proofOf,
@@ -168,18 +169,16 @@ export function healthClosing(report: HealthReport, { afterIssue = false } = {})
 }
 
 export function healthMarkdown(report: HealthReport): string {
-  const parts = [
+  const isHealthy = report.health === 'healthy';
+  return markdownPage([
     `## ${cell(subjectOf(report))}: ${report.health}`,
-    report.health === 'healthy'
-      ? ''
-      : blamingMarkdown({ ...report, failedWorkload: report.failedWorkload || report.reason }),
+    isHealthy ? '' : blamingMarkdown({ ...report, failedWorkload: report.failedWorkload || report.reason }),
     sinceSentence(report),
     rollbackSentence(report),
     objectTable(report.objects),
-    ...report.evidence.map((item) => `**${cell(item.object)}** ${cell(item.title)}\n\n${codeBlock(item.lines)}`),
-    report.health === 'healthy' || report.advice === '' ? '' : `**Next step.** ${cell(report.advice)}`,
-  ];
-  return parts.filter((part) => part !== '').join('\n\n') + '\n';
+    ...evidenceMarkdown(report.evidence),
+    nextStepMarkdown(isHealthy ? '' : report.advice),
+  ]);
 }
 
 export function healthOf(end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped'): HealthWord {

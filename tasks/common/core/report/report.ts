@@ -1,6 +1,7 @@
 import { servicePodsWords, type ServicePods } from '../release/servicePods';
 import { isJudged } from '../status/objectStatus';
-import { clipped, neutralise, splitLines } from '../text/foreignText';
+import { clipped, splitLines } from '../text/foreignText';
+import { cell, codeBlock, factTable, markdownPage, markdownTable } from '../text/markdown';
 
 export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
 
@@ -238,21 +239,24 @@ export function summaryOf(report: DeployReport): string {
     ['Verified healthy', String(report.verifiedRevision ?? 'none')],
     ['Helm', report.helmVersion],
   ];
-  const parts = [
+  return markdownPage([
     `## ${cell(subject(report))}: ${headings[report.outcome]}`,
     blamingMarkdown(report),
     sinceSentence(report),
-    [
-      '| | |',
-      '|---|---|',
-      ...rows.filter(([, value]) => value !== '').map(([name, value]) => `| ${name} | ${cell(value)} |`),
-    ].join('\n'),
+    factTable(rows),
     objectTable(report.objects),
-    ...report.evidence.map((item) => `**${cell(item.object)}** ${cell(item.title)}\n\n${codeBlock(item.lines)}`),
+    ...evidenceMarkdown(report.evidence),
     leftoverList(report.leftovers),
-    report.advice === '' ? '' : `**Next step.** ${cell(report.advice)}`,
-  ];
-  return parts.filter((part) => part !== '').join('\n\n') + '\n';
+    nextStepMarkdown(report.advice),
+  ]);
+}
+
+export function evidenceMarkdown(evidence: readonly ReportedEvidence[]): string[] {
+  return evidence.map(({ object, title, lines }) => `**${cell(object)}** ${cell(title)}\n\n${codeBlock(lines)}`);
+}
+
+export function nextStepMarkdown(advice: string): string {
+  return advice === '' ? '' : `**Next step.** ${cell(advice)}`;
 }
 
 export function objectTable(objects: readonly ReportedObject[]): string {
@@ -262,9 +266,9 @@ export function objectTable(objects: readonly ReportedObject[]): string {
   if (telling.length + blind.length === 0) return ready;
   const rows = [...telling, ...blind].map((object) => {
     const health = blind.includes(object) ? 'not judged' : object.health;
-    return `| ${cell(`${object.kind}/${object.name}`)} | ${cell(health)}${object.isPreexisting ? ', as before' : ''} | ${cell(object.message)} |`;
+    return [`${object.kind}/${object.name}`, `${health}${object.isPreexisting ? ', as before' : ''}`, object.message];
   });
-  return [...(ready === '' ? [] : [ready, '']), '| Object | Health | |', '|---|---|---|', ...rows].join('\n');
+  return [...(ready === '' ? [] : [ready, '']), markdownTable(['Object', 'Health', ''], rows)].join('\n');
 }
 
 function readyWords(ready: number): string {
@@ -288,28 +292,4 @@ function leftoverList(leftovers: readonly ReportedLeftover[]): string {
         `- ${cell(`${left.kind}/${left.name}`)} ${left.keptBecause === '' ? 'was removed' : `was kept: ${cell(left.keptBecause)}`}`,
     )
     .join('\n');
-}
-
-/** Escapes text for one line of Markdown. An underscore inside a word stays, so that names remain searchable. */
-export function cell(text: string): string {
-  return neutralise(splitLines(text).join(' '))
-    .trim()
-    .replace(/[\\`*~|<>[\]&]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])/g, (mark) => `\\${mark}`)
-    .replace(/^(?=[#+=-])/, '\\')
-    .replace(/^(\d+)(?=[.)](?:\s|$))/, '$1\\')
-    .replace(/:(?=\/\/)|(?<=www)\./gi, (mark) => `\\${mark}`);
-}
-
-/** A pod may log a megabyte in one line. Unit: characters. */
-const codeLineLimit = 1000;
-
-export function codeBlock(lines: readonly string[]): string {
-  const shown = lines.flatMap(splitLines).map((line) => {
-    const text = neutralise(line);
-    return text.length > codeLineLimit ? `${text.slice(0, codeLineLimit).replace(/[\ud800-\udbff]$/, '')} ...` : text;
-  });
-  const ticks = shown.flatMap((line) => line.match(/`+/g) ?? []);
-  const longest = ticks.reduce((most, { length }) => Math.max(most, length), 2);
-  const fence = '`'.repeat(longest + 1);
-  return [fence, ...shown, fence].join('\n');
 }

@@ -1,7 +1,8 @@
 import { objectName } from '../../kubernetes/manifest';
-import { cell, codeBlock } from '../../report/report';
 import { fates, type ObjectFate, type PlannedObject, type RevisionFacts, type RollbackPlan } from '../model/types';
 import type { PlanFinding } from '../model/findings';
+import { counted } from '../../text/counted';
+import { cell, codeBlock, factTable, foldedSection, markdownPage, markdownTable } from '../../text/markdown';
 import { someNames } from '../../text/someNames';
 
 const findingsShown = 8;
@@ -31,7 +32,7 @@ const fateOrder: readonly ObjectFate[] = [
 
 /** The risk on one screen, then all details, folded. No text of a plan can become mark-up. */
 export function planMarkdown(plan: RollbackPlan): string {
-  return [planOverview(plan), ...details(plan)].filter((part) => part !== '').join('\n\n') + '\n';
+  return markdownPage([...planOverview(plan), ...details(plan)]);
 }
 
 export function planHeading(plan: RollbackPlan): string {
@@ -46,11 +47,9 @@ export function subjectName({ subject }: RollbackPlan): string {
   return subject.kind === 'release' ? `release ${subject.release}` : someNames(subject.workloads);
 }
 
-function planOverview(plan: RollbackPlan): string {
+function planOverview(plan: RollbackPlan): string[] {
   const risk = `**${plan.risk === 'refused' ? 'Refused' : `Risk ${plan.risk}`}.** ${riskWords(plan)}`;
-  return [`## ${cell(planHeading(plan))}`, risk, mainFindings(plan.findings), factTable(plan)]
-    .filter((part) => part !== '')
-    .join('\n\n');
+  return [`## ${cell(planHeading(plan))}`, risk, mainFindings(plan.findings), planFacts(plan)];
 }
 
 export function riskWords({ risk, findings }: Pick<RollbackPlan, 'risk' | 'findings'>): string {
@@ -58,13 +57,13 @@ export function riskWords({ risk, findings }: Pick<RollbackPlan, 'risk' | 'findi
   const warnings = findings.filter(({ severity }) => severity === 'warning').length;
   switch (risk) {
     case 'refused':
-      return `The task refuses this rollback: ${count(refusals, 'finding')} ${refusals === 1 ? 'forbids' : 'forbid'} it.`;
+      return `The task refuses this rollback: ${counted(refusals, 'finding', 'findings')} ${refusals === 1 ? 'forbids' : 'forbid'} it.`;
     case 'high':
-      return `${count(warnings, 'warning')}: read ${warnings === 1 ? 'it' : 'them'} before you approve.`;
+      return `${counted(warnings, 'warning', 'warnings')}: read ${warnings === 1 ? 'it' : 'them'} before you approve.`;
     case 'low':
       return warnings === 0
         ? 'The plan has no warnings.'
-        : `${count(warnings, 'warning')}, but not about data or a step that cannot be undone.`;
+        : `${counted(warnings, 'warning', 'warnings')}, but not about data or a step that cannot be undone.`;
     case 'none':
       return 'Nothing would change.';
   }
@@ -83,7 +82,7 @@ function findingLine({ code, severity, message, allowedBy }: PlanFinding): strin
   return `- ${mark} **${cell(code)}** ${cell(message)}${allowed}`;
 }
 
-function factTable(plan: RollbackPlan): string {
+function planFacts(plan: RollbackPlan): string {
   const restarting = plan.objects.filter(({ restartsPods }) => restartsPods).map(objectName);
   const running = plan.hooks.filter(({ willRun }) => willRun).map((hook) => `${objectName(hook)} (${hook.event})`);
   const rows: [string, string][] = [
@@ -104,10 +103,7 @@ function factTable(plan: RollbackPlan): string {
     ['Planned', withoutFraction(plan.createdAt)],
     ['Digest', plan.digest],
   ];
-  return table(
-    ['', ''],
-    rows.filter(([, value]) => value !== ''),
-  );
+  return factTable(rows);
 }
 
 /** Only plain workloads have revisions of their own. */
@@ -179,7 +175,7 @@ export function countsText({ objects }: Pick<RollbackPlan, 'objects'>): string {
 function details(plan: RollbackPlan): string[] {
   const budget = { left: diffBudget };
   return [
-    folded('All findings', plan.findings.length, plan.findings.map(findingLine).join('\n')),
+    foldedSection('All findings', plan.findings.length, plan.findings.map(findingLine).join('\n')),
     ...fateOrder
       .filter((fate) => fates.includes(fate))
       .map((fate) =>
@@ -201,12 +197,12 @@ interface Budget {
 
 function fateSection(fate: ObjectFate, objects: readonly PlannedObject[], budget: Budget): string {
   const title = fateWords[fate].replace(/^./, (letter) => letter.toUpperCase());
-  const listed = table(
+  const listed = markdownTable(
     ['Object', 'Namespace', ''],
     objects.map((object) => [objectName(object), object.namespace || '(cluster)', remark(object)]),
   );
   const diffs = objects.filter(({ diff }) => diff.length > 0).map((object) => diffBlock(object, budget));
-  return folded(title, objects.length, [listed, ...diffs].join('\n\n'));
+  return foldedSection(title, objects.length, [listed, ...diffs].join('\n\n'));
 }
 
 function remark({ reason, restartsPods, secretKeys, deletedBy, isRehearsed, goWithIt }: PlannedObject): string {
@@ -244,7 +240,11 @@ function driftSection(objects: readonly PlannedObject[]): string {
       becomes || '(absent)',
     ]),
   );
-  return folded('Manual changes that are undone', rows.length, table(['Object', 'Field', 'Is', 'Becomes'], rows));
+  return foldedSection(
+    'Manual changes that are undone',
+    rows.length,
+    markdownTable(['Object', 'Field', 'Is', 'Becomes'], rows),
+  );
 }
 
 function hookSection({ hooks }: RollbackPlan): string {
@@ -254,24 +254,10 @@ function hookSection({ hooks }: RollbackPlan): string {
     String(hook.revision),
     hook.willRun ? 'runs; not rehearsed' : `does not run: ${hook.reason}`,
   ]);
-  return folded('Hooks', rows.length, table(['Hook', 'Event', 'Of revision', ''], rows));
+  return foldedSection('Hooks', rows.length, markdownTable(['Hook', 'Event', 'Of revision', ''], rows));
 }
 
 function passedSection(passed: readonly RevisionFacts[]): string {
   const rows = passed.map((facts) => [revisionText(facts), proofWords[facts.proof], facts.description]);
-  return folded('Revisions that are left behind', rows.length, table(['Revision', '', ''], rows));
-}
-
-function folded(title: string, number: number, body: string): string {
-  if (number === 0) return '';
-  return `<details>\n<summary>${title} (${number})</summary>\n\n${body}\n\n</details>`;
-}
-
-function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (values: readonly string[]): string => `| ${values.map(cell).join(' | ')} |`;
-  return [line(heads), `|${heads.map(() => '---|').join('')}`, ...rows.map(line)].join('\n');
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
+  return foldedSection('Revisions that are left behind', rows.length, markdownTable(['Revision', '', ''], rows));
 }

@@ -6,14 +6,15 @@ import { type Risk, type RollbackPlan, fateWords } from '../model/types';
 import {
   blaming,
   blamingMarkdown,
-  cell,
-  codeBlock,
+  evidenceMarkdown,
+  nextStepMarkdown,
   objectTable,
   type ReportedEvidence,
   type ReportedObject,
   type TaskResult,
 } from '../../report/report';
 import { sentence } from '../../report/ending';
+import { cell, factTable, markdownPage } from '../../text/markdown';
 
 export type RollbackOutcome = 'planned' | 'rolledBack' | 'alreadyThere' | 'refused' | 'cancelled' | 'failed';
 
@@ -170,20 +171,15 @@ export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | un
     ['Plan', report.planDigest],
     ['Helm', report.helmVersion],
   ];
-  const parts = [
+  return markdownPage([
     `## ${cell(heading(report))}`,
     blamingMarkdown(report),
     report.differences.map((one) => `- ${cell(one)}`).join('\n'),
-    [
-      '| | |',
-      '|---|---|',
-      ...rows.filter(([, value]) => value !== '').map(([name, value]) => `| ${name} | ${cell(value)} |`),
-    ].join('\n'),
+    factTable(rows),
     objectTable(report.objects),
-    ...report.evidence.map((item) => `**${cell(item.object)}** ${cell(item.title)}\n\n${codeBlock(item.lines)}`),
-    report.advice === '' ? '' : `**Next step.** ${cell(report.advice)}`,
-  ];
-  return parts.filter((part) => part !== '').join('\n\n') + '\n';
+    ...evidenceMarkdown(report.evidence),
+    nextStepMarkdown(report.advice),
+  ]);
 }
 
 export function planLines(plan: RollbackPlan): string[] {

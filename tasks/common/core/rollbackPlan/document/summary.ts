@@ -1,6 +1,6 @@
 import { splitLines } from '../../text/foreignText';
 import { objectName } from '../../kubernetes/manifest';
-import { cell } from '../../report/report';
+import { cell } from '../../text/markdown';
 import { countsText, imagesOf, planHeading, proofWords, revisionsOf, revisionText, riskWords } from './markdown';
 import type { PlannedObject, RollbackPlan } from '../model/types';
 import type { PlanFinding } from '../model/findings';
