@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import tls from 'node:tls';
-import { codeOf, snippet, type Answer } from '../kubernetes/errors';
+import { codeOf, connectionProblems, proxyAnswer, snippet, type Answer } from '../kubernetes/errors';
 import type { ClusterAccess } from '../kubernetes/kubeconfig';
 import { proxyFor } from '../kubernetes/proxy';
 import { createTransport, type Timing, type Transport } from '../kubernetes/transport';
@@ -317,24 +317,15 @@ function parseJson({ body }: Answer): unknown {
   }
 }
 
-const connectionProblems: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'refused the connection',
-  ENOTFOUND: 'is not known to the DNS of the agent',
-  EAI_AGAIN: 'could not be looked up, the DNS of the agent did not answer',
-  ECONNRESET: 'cut the connection',
-  EPIPE: 'cut the connection',
-  ETIMEDOUT: 'did not answer in time',
-};
-
 function connectionProblem(failure: TaskError): string {
   const { cause } = failure;
   // An error without a cause means that the answer was too long: no other check fails while it is read.
   if (cause === undefined) return `answered with more than ${answerMaxBytes} bytes`;
   const code = codeOf(cause);
   const words = connectionProblems[code];
-  if (words !== undefined) return words;
+  if (words !== undefined) return `cannot be reached, ${words}`;
   const text = cause instanceof Error ? cause.message : 'for an unknown reason';
-  const proxy = /^Bad response: (\d+)$/.exec(text)?.[1];
+  const proxy = proxyAnswer(cause);
   if (proxy !== undefined) return `is behind a proxy that answered ${proxy}`;
   if (failure.reason === 'CertificateRejected') return `is not trusted: ${text} (${code}); see Agent.CAInfo`;
   return `cannot be reached: ${oneLine(text, quotedMaxLength)}${code === '' ? '' : ` (${code})`}`;

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import tls from 'node:tls';
 import { HttpsProxyAgent } from 'hpagent';
 import { TaskError } from '../../core/failure';
-import { codeOf } from '../kubernetes/errors';
+import { codeOf, connectionProblems, proxyAnswer } from '../kubernetes/errors';
 import { proxyFor } from '../kubernetes/proxy';
 import { abortableDelay, backoffMs } from '../kubernetes/transport';
 
@@ -109,7 +109,7 @@ function tryOnce(
     }, tryMs);
     signal.addEventListener('abort', stop, { once: true });
     request.on('error', (error) => {
-      end({ problem: connectionProblem(error), isPassing: isPassing(error) });
+      end({ problem: connectionProblem(error), isPassing: passing.has(codeOf(error)) });
     });
     request.on('response', (response) => {
       const status = response.statusCode ?? 0;
@@ -144,28 +144,16 @@ function statusProblem(status: number): string {
   return `it answered ${status}`;
 }
 
-const problems: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'the connection was refused',
-  ENOTFOUND: 'its name is not known to the DNS of the agent',
-  EAI_AGAIN: 'the DNS of the agent did not answer',
-  ECONNRESET: 'the connection was cut',
-  EPIPE: 'the connection was cut',
-  ETIMEDOUT: 'it did not answer in time',
-};
-
-function isPassing(error: unknown): boolean {
-  return codeOf(error) !== 'ENOTFOUND' && codeOf(error) in problems;
-}
+const passing = new Set(['ECONNREFUSED', 'EAI_AGAIN', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
 
 function connectionProblem(error: unknown): string {
   const code = codeOf(error);
-  const message = error instanceof Error ? error.message : String(error);
-  const proxy = /^Bad response: (\d+)$/.exec(message)?.[1];
+  const proxy = proxyAnswer(error);
   if (proxy !== undefined) return `the proxy on the way answered ${proxy}`;
   if (/CERT|SELF_SIGNED|UNABLE_TO|INVALID_CA/.test(code)) {
     return `its certificate is not trusted (${code}); the authorities of the system and of SSL_CERT_FILE are`;
   }
-  return problems[code] ?? `the connection failed (${code || 'no code'})`;
+  return connectionProblems[code] ?? `the connection failed (${code || 'no code'})`;
 }
 
 /** Uses the same proxy as Helm. */

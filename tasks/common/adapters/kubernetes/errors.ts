@@ -52,7 +52,8 @@ const certificateProblems: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
 };
 
-const connectionProblems: Readonly<Record<string, string>> = {
+/** Clauses about a server. The keys are Node's error codes. */
+export const connectionProblems: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the connection was refused',
   ENOTFOUND: 'its name is not known to the DNS of the agent',
   EAI_AGAIN: 'the DNS of the agent did not answer',
@@ -75,6 +76,11 @@ export function codeOf(error: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
+/** The status with which a proxy refused the tunnel. hpagent gives it only in its message. */
+export function proxyAnswer(error: unknown): string | undefined {
+  return /^Bad response: (\d+)$/.exec(error instanceof Error ? error.message : '')?.[1];
+}
+
 /** `server` is the origin, without credentials. */
 export function connectionFailure(error: unknown, attempt: Attempt, server: string): TaskError {
   if (error instanceof TaskError) return error;
@@ -94,9 +100,9 @@ export function connectionFailure(error: unknown, attempt: Attempt, server: stri
   if (/^ERR_OSSL|^ERR_CRYPTO|^ERR_SSL_(NO_START_LINE|KEY_VALUES_MISMATCH)/.test(code)) {
     return make('CredentialsRejected', `a certificate or key of the connection cannot be used (${code}).`);
   }
-  const proxyAnswer = /^Bad response: (\d+)$/.exec(message)?.[1];
-  if (proxyAnswer !== undefined) {
-    return make('ClusterUnreachable', `the proxy on the way to ${server} answered ${proxyAnswer}.`);
+  const answered = proxyAnswer(error);
+  if (answered !== undefined) {
+    return make('ClusterUnreachable', `the proxy on the way to ${server} answered ${answered}.`);
   }
   const problem = connectionProblems[code] ?? (code === '' ? message : `${message} (${code})`);
   return make('ClusterUnreachable', `the API server ${server} cannot be reached, ${problem}.`);
