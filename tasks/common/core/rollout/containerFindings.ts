@@ -163,7 +163,7 @@ function endedFinding(container: Container): Finding | undefined {
       state(container, `${isRunning ? 'last run' : 'state'}: ${exitText(last)}`),
       ...quoted(container, killing),
     ],
-    logs: [log(container, present === undefined)],
+    logs: [log(container.pod, container.name, present === undefined)],
   });
 }
 
@@ -206,7 +206,7 @@ function unreadyFinding(container: Container): Finding | undefined {
   return finding(container, code, message, {
     grace: 'timeout',
     evidence: [state(container, 'running, not ready'), ...quoted(container, event)],
-    logs: [log(container, false)],
+    logs: [log(container.pod, container.name, false)],
   });
 }
 
@@ -250,12 +250,12 @@ function quoted(container: Container, event: EventRecord | undefined): Evidence[
   return event === undefined ? [] : [eventEvidence(event, refTo(container.pod))];
 }
 
-function log(container: Container, previous: boolean): LogRequest {
-  const { name, namespace } = container.pod.metadata;
-  return { namespace: namespace ?? '', pod: name, container: container.name, previous };
+export function log(pod: KubeObject, container: string, previous: boolean): LogRequest {
+  const { name, namespace = '' } = pod.metadata;
+  return { namespace, pod: name, container, previous };
 }
 
-function exitText(terminated: unknown): string {
+export function exitText(terminated: unknown): string {
   const code = numberAt(terminated, 'exitCode');
   const signal = numberAt(terminated, 'signal') || (code > 128 && code < 160 ? code - 128 : 0);
   const reason = textAt(terminated, 'reason');
@@ -266,6 +266,6 @@ function exitText(terminated: unknown): string {
   return message === '' ? words.join(', ') : `${words.join(', ')}: ${message}`;
 }
 
-function times(count: number): string {
+export function times(count: number): string {
   return count === 1 ? 'once' : count === 2 ? 'twice' : `${count} times`;
 }

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../kubernetes/object';
 import { objectKey } from '../kubernetes/manifest';
 import type { StatusRule } from '../status/objectStatus';
+import { badRuns } from './badRuns';
 import type { RunEnd } from './facts';
 import { familyOf, indexOf, type Family } from './family';
 import type { Finding } from './finding';
@@ -107,13 +108,21 @@ function workloadMemory(reading: Reading, known: WorkloadMemory, time: number): 
   const unreadyAt = lastTime(isUnready, known.isUnready, known.unreadyAt);
   const seenAt = known.seenAt ?? (followed.object === undefined ? undefined : time);
   const logs = jobLogs(reading) ?? known.logs;
+  const neededSeconds = neededAfterBadRuns(reading, known, new Date(time));
   return {
     ...(isCurrent && { current: { since, restarts } }),
+    ...(neededSeconds > 0 && { neededSeconds }),
     ...(startingAt !== undefined && { startingAt, isStarting }),
     ...(unreadyAt !== undefined && { unreadyAt, isUnready }),
     ...(seenAt !== undefined && { seenAt }),
     ...(logs && { logs }),
   };
+}
+
+/** While the object is current, the runs that are seen count by themselves; they may have ended before this rollout. */
+function neededAfterBadRuns({ family, status }: Reading, known: WorkloadMemory, now: Date): number {
+  const seen = family === undefined || status.status === 'Current' ? [] : badRuns(family, now);
+  return seen.reduce((most, run) => Math.max(most, run.neededSeconds), known.neededSeconds ?? 0);
 }
 
 function jobLogs({ followed, findings }: Reading): WorkloadMemory['logs'] {

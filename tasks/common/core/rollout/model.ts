@@ -101,6 +101,8 @@ export interface Sighting {
 
 export interface WorkloadMemory {
   current?: { since: number; restarts: number };
+  /** The longest time that a bad run of this rollout asks for; see `badRuns`. */
+  neededSeconds?: number;
   /** Other workloads may have been waiting for it until then. */
   startingAt?: number;
   isStarting?: boolean;

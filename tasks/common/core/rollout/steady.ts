@@ -1,25 +1,57 @@
 import { at, listAt, numberAt, textAt } from '../kubernetes/read';
+import { badRuns } from './badRuns';
+import type { Finding } from './finding';
 import { isTouched } from './reading';
 import type { RolloutPolicy, RolloutMemory, Reading } from './model';
 
 /** A program that crashes at its start does so within this time. */
 const defaultStableSeconds = 10;
-/** Undefined while the object is not current. */
-export function steadyTime(reading: Reading, policy: RolloutPolicy, memory: RolloutMemory): number | undefined {
-  const current = memory.workloads[reading.key]?.current;
-  if (current === undefined) return undefined;
-  const baseline = memory.baseline?.[reading.key];
-  const isUntouched = baseline?.isHealthy === true && !isTouched(reading.followed, baseline);
-  if (isUntouched) return current.since;
-  return current.since + stableSeconds(reading, policy) * 1000;
+
+/** Clocks of agents and nodes may differ by so much. */
+const clocksDiffer = 30_000;
+
+export interface Steady {
+  /** Until then, health is not certain. */
+  at: number;
+  /** The bad run that makes the wait longest, unless the stable time is longer. */
+  badRun?: Finding;
 }
 
-function stableSeconds({ followed, family }: Reading, policy: RolloutPolicy): number {
+/** Undefined while the object is not current. */
+export function steadyTime(
+  reading: Reading,
+  policy: RolloutPolicy,
+  memory: RolloutMemory,
+  now: Date,
+): Steady | undefined {
+  const known = memory.workloads[reading.key];
+  const since = known?.current?.since;
+  if (known === undefined || since === undefined) return undefined;
+  if (needsNoTime(reading)) return { at: since };
+  const baseline = memory.baseline?.[reading.key];
+  const isUntouched = baseline?.isHealthy === true && !isTouched(reading.followed, baseline);
+  const stable = isUntouched ? since : since + stableSeconds(reading, policy) * 1000;
+  const seen = Math.max(stable, since + (known.neededSeconds ?? 0) * 1000);
+  const runs = reading.family === undefined ? [] : badRuns(reading.family, now);
+  return runs.reduce<Steady>(
+    (steady, { neededSeconds, goodSince, finding }) => {
+      const at = Math.min(since, goodSince + clocksDiffer) + neededSeconds * 1000;
+      return at > stable && at >= steady.at ? { at, badRun: finding } : steady;
+    },
+    { at: seen },
+  );
+}
+
+function needsNoTime({ followed, family }: Reading): boolean {
   const { object } = followed;
-  if (family === undefined || object === undefined || object.kind === 'Job' || followed.purpose === 'hook') return 0;
-  if (numberAt(object, 'spec', 'replicas') === 0 && at(object, 'spec', 'replicas') !== undefined) return 0;
-  if (textAt(object, 'status', 'phase') === 'Succeeded') return 0;
+  if (family === undefined || object === undefined || object.kind === 'Job' || followed.purpose === 'hook') return true;
+  if (numberAt(object, 'spec', 'replicas') === 0 && at(object, 'spec', 'replicas') !== undefined) return true;
+  return textAt(object, 'status', 'phase') === 'Succeeded';
+}
+
+function stableSeconds({ followed: { object }, family }: Reading, policy: RolloutPolicy): number {
   if (policy.stableForSeconds !== undefined) return policy.stableForSeconds;
+  if (object === undefined || family === undefined) return 0;
   const own = object.kind === 'Pod' ? at(object, 'spec') : at(object, 'spec', 'template', 'spec');
   const specs = family.owned === undefined ? [own] : family.pods.map((pod) => at(pod, 'spec'));
   const hasProbe = specs

@@ -7,7 +7,7 @@ import { sightings, workloadMemories } from './memory';
 import { judgingOf, questionsOf, withStartErrors, type Judging } from './proofs';
 import { isTouched, readingOf } from './reading';
 import type { RolloutSnapshot } from './snapshot';
-import { steadyTime } from './steady';
+import { steadyTime, type Steady } from './steady';
 import { isRunner } from './runner';
 import type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict, RolloutMemory, Reading } from './model';
 
@@ -72,6 +72,8 @@ function withOldEvils(decided: readonly Decision[]): WorkloadVerdict[] {
 
 const isHopeful: ReadonlySet<Health> = new Set(['healthy', 'progressing']);
 
+type Base = Omit<WorkloadVerdict, 'health'>;
+
 function workloadVerdict(reading: Reading, judging: Judging): Decision {
   const { policy, memory, now } = judging;
   const { followed, key, status } = reading;
@@ -89,24 +91,32 @@ function workloadVerdict(reading: Reading, judging: Judging): Decision {
     ...(wasBroken ? { brokenBefore: { reason: baseline.reason, message: baseline.message } } : {}),
   };
   if (reading.settled !== undefined) return { verdict: { ...base, health: reading.settled }, changesAt: [] };
-  const steadyAt = steadyTime(reading, policy, memory);
-  if (steadyAt !== undefined && steadyAt <= now.getTime()) {
+  const steady = steadyTime(reading, policy, memory, now);
+  if (steady !== undefined && steady.at <= now.getTime()) {
     return { verdict: { ...base, health: 'healthy', isPreexisting: false }, changesAt: [] };
   }
+  const decision = openVerdict(reading, judging, base, steady);
+  const isBroughtBack = isOldEvil && baseline.isBroughtBack === true && decision.verdict.health === 'failed';
+  return isBroughtBack ? { ...decision, isBroughtBack } : decision;
+}
+
+/** The verdict about an object that is not healthy, or not for long enough. */
+function openVerdict(reading: Reading, judging: Judging, base: Base, steady: Steady | undefined): Decision {
+  const { policy, memory, now } = judging;
   const judged = reading.findings.map((finding) => judgedFinding(reading, finding, judging));
   const failed = { ...base, health: 'failed' as const };
-  const isBroughtBack = isOldEvil && baseline.isBroughtBack === true;
   const hopeless = mostTelling(judged.filter(({ isHopeless }) => isHopeless));
-  const suspects = distinct(judged.map(({ cause }) => cause));
+  const badRun = steady?.badRun === undefined ? [] : [causeOf(steady.badRun, now.getTime())];
+  const suspects = distinct([...judged.map(({ cause }) => cause), ...badRun]);
   if (hopeless !== undefined) {
-    const cause = better(hopeless.cause, judged, memory.workloads[key]?.logs);
-    return { verdict: { ...failed, cause, suspects }, changesAt: [], isBroughtBack };
+    const cause = better(hopeless.cause, judged, memory.workloads[reading.key]?.logs);
+    return { verdict: { ...failed, cause, suspects }, changesAt: [] };
   }
   if (now.getTime() >= policy.deadline.getTime()) {
     const cause = suspects[0] ?? timedOutCause(reading, now);
-    return { verdict: { ...failed, cause, suspects, timedOut: true }, changesAt: [], isBroughtBack };
+    return { verdict: { ...failed, cause, suspects, timedOut: true }, changesAt: [] };
   }
-  const times = [...judged.map(({ hopelessAt }) => hopelessAt), steadyAt, reading.revisitAt];
+  const times = [...judged.map(({ hopelessAt }) => hopelessAt), steady?.at, reading.revisitAt];
   const changesAt = times.filter((time) => time !== undefined);
   return { verdict: { ...base, health: 'progressing', suspects }, changesAt };
 }
