@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { stringify } from 'yaml';
 import { TaskError } from '../../tasks/common/core/failure';
-import { plainValue, readGoYaml } from '../../tasks/common/core/kubernetes/goYaml';
+import { readGoYaml, readOddYaml } from '../../tasks/common/core/kubernetes/goYaml';
+import { readPlainYaml } from '../../tasks/common/core/kubernetes/goYamlEvents';
+import { plainValue } from '../../tasks/common/core/kubernetes/goYamlValues';
 import { manifestKey, manifestObjects, objectKey } from '../../tasks/common/core/kubernetes/manifest';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 
@@ -138,6 +141,54 @@ describe('YAML as Helm reads it', () => {
       assert.ok(document !== undefined && 'problem' in document, text);
     }
     fc.assert(fc.property(fc.string({ maxLength: 60 }), (text) => Array.isArray(readGoYaml(text))));
+  });
+
+  it('both readers find the same values, in whatever style a document is written', () => {
+    const scalar = fc.oneof(
+      fc.string({ unit: 'grapheme', maxLength: 30 }),
+      fc.constantFrom(
+        '0644',
+        'y',
+        '<<',
+        '',
+        ' a',
+        'a: b',
+        '# c',
+        '- x',
+        'l1\nl2\n',
+        '\n l',
+        "it's",
+        '*z',
+        '{x',
+        'long '.repeat(30),
+      ),
+      fc.integer(),
+      fc.boolean(),
+      fc.constant(null),
+    );
+    const { tree } = fc.letrec((tie) => ({
+      tree: fc.oneof(
+        { maxDepth: 4, withCrossShrink: true },
+        scalar,
+        fc.array(tie('tree'), { maxLength: 4 }),
+        fc.dictionary(fc.string({ maxLength: 8 }), tie('tree'), { maxKeys: 4 }),
+      ),
+    }));
+    const style = fc.record({
+      defaultStringType: fc.constantFrom('PLAIN', 'QUOTE_DOUBLE', 'QUOTE_SINGLE', 'BLOCK_LITERAL', 'BLOCK_FOLDED'),
+      indent: fc.constantFrom(2, 3, 4),
+      indentSeq: fc.boolean(),
+      collectionStyle: fc.constantFrom('any', 'flow', 'block'),
+      lineWidth: fc.constantFrom(0, 80),
+    } as const);
+    fc.assert(
+      fc.property(fc.record({ a: tree, b: tree }), style, (value, options) => {
+        const text = stringify(value, { version: '1.1', ...options });
+        const read = readPlainYaml(text);
+        if (read !== undefined) assert.deepEqual(readOddYaml(text), read, text);
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it('every number that a chart can write is read as a number or kept as text', () => {

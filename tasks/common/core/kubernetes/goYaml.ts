@@ -1,4 +1,3 @@
-import { fromBase64 } from '../text/base64';
 import {
   isAlias,
   isMap,
@@ -12,6 +11,8 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
+import { readPlainYaml } from './goYamlEvents';
+import { fieldName, mergedFields, scalarValue, Unreadable } from './goYamlValues';
 import { isNestedTooDeep } from './yamlDepth';
 
 /*
@@ -75,7 +76,12 @@ function lineBreaks(text: string): number {
   return text.split('\n').length - 1;
 }
 
+/** js-yaml is ten times as fast. The other parser also reads what js-yaml refuses, and says where a problem is. */
 function readDocument(text: string): YamlDocument {
+  return readPlainYaml(text) ?? readOddYaml(text);
+}
+
+export function readOddYaml(text: string): YamlDocument {
   if (isNestedTooDeep(text)) return { problem: 'it is nested deeper than any object may be', line: 1 };
   const [document] = parsed(text);
   if (document === undefined) return { value: null };
@@ -160,8 +166,6 @@ function endOfFlow(text: string, from: number, depth: number): number {
   return text.length;
 }
 
-class Unreadable extends Error {}
-
 /** Reads every node once, however many aliases point to it. */
 class Reader {
   private readonly known = new Map<Node, unknown>();
@@ -173,11 +177,11 @@ class Reader {
     if (isAlias(node)) {
       const target = this.anchors.get(node.source);
       if (target === undefined) throw new Unreadable('UNKNOWN_ANCHOR');
-      return isScalar(target) ? scalarValue(target) : this.collection(target);
+      return isScalar(target) ? valueOf(target) : this.collection(target);
     }
     if (!isScalar(node) && !isMap(node) && !isSeq(node)) return null;
     if (node.anchor !== undefined) this.anchors.set(node.anchor, node);
-    return isScalar(node) ? scalarValue(node) : this.collection(node);
+    return isScalar(node) ? valueOf(node) : this.collection(node);
   }
 
   private collection(node: YAMLMap | YAMLSeq): unknown {
@@ -194,26 +198,10 @@ class Reader {
   private fieldsOf(map: YAMLMap): Map<string, unknown> {
     const fields = new Map<string, unknown>();
     for (const { key, value } of map.items) {
-      if (isMergeKey(key)) for (const [name, field] of this.merged(value)) fields.set(name, field);
-      else fields.set(this.keyOf(key), this.read(value));
+      if (isMergeKey(key)) for (const [name, field] of mergedFields(this.read(value))) fields.set(name, field);
+      else fields.set(fieldName(this.read(key)), this.read(value));
     }
     return fields;
-  }
-
-  private merged(value: unknown): [string, unknown][] {
-    const source = this.read(value);
-    // Earlier sources take precedence.
-    const sources = Array.isArray(source) ? source.toReversed() : [source];
-    return sources.flatMap((one: unknown) => {
-      if (typeof one !== 'object' || one === null) throw new Unreadable('MERGE_OF_NO_MAP');
-      return Object.entries(one);
-    });
-  }
-
-  private keyOf(node: unknown): string {
-    const key = this.read(node);
-    if (typeof key === 'string' || typeof key === 'number' || typeof key === 'boolean') return String(key);
-    throw new Unreadable('KEY_IS_NO_TEXT');
   }
 }
 
@@ -221,54 +209,6 @@ function isMergeKey(key: unknown): boolean {
   return isScalar(key) && key.type === 'PLAIN' && key.value === '<<';
 }
 
-const coreTag = 'tag:yaml.org,2002:';
-
-function scalarValue(scalar: Scalar): unknown {
-  const text = typeof scalar.value === 'string' ? scalar.value : '';
-  const isPlain = scalar.type === 'PLAIN' || scalar.type === undefined;
-  if (scalar.tag === undefined) return isPlain ? plainValue(text) : text;
-  const tag = scalar.tag.startsWith(coreTag) ? scalar.tag.slice(coreTag.length) : '';
-  if (tag === 'binary') return binaryText(text);
-  return ['int', 'float', 'bool', 'null'].includes(tag) ? plainValue(text) : text;
-}
-
-function binaryText(text: string): string {
-  try {
-    return fromBase64(text);
-  } catch {
-    throw new Unreadable('NO_BASE64');
-  }
-}
-
-const words: ReadonlyMap<string, boolean | null> = new Map<string, boolean | null>([
-  ...['y', 'Y', 'yes', 'Yes', 'YES', 'true', 'True', 'TRUE', 'on', 'On', 'ON'].map((word) => [word, true] as const),
-  ...['n', 'N', 'no', 'No', 'NO', 'false', 'False', 'FALSE', 'off', 'Off', 'OFF'].map((word) => [word, false] as const),
-  ...['', '~', 'null', 'Null', 'NULL'].map((word) => [word, null] as const),
-]);
-
-export function plainValue(text: string): string | number | boolean | null {
-  const word = words.get(text);
-  if (word !== undefined) return word;
-  if (/^\.[0-9]/.test(text)) return floatValue(text) ?? text;
-  if (!/^[-+0-9]/.test(text)) return text;
-  const plain = text.replaceAll('_', '');
-  return integerValue(plain) ?? floatValue(plain) ?? text;
-}
-
-/** Follows Go's ParseInt and ParseUint with base 0: a number beyond int64 and uint64 is not an integer. */
-function integerValue(text: string): number | undefined {
-  const [, sign = '', prefix = '', digits = ''] =
-    /^([-+]?)(0[xX](?=[0-9a-fA-F]+$)|0[bB](?=[01]+$)|0[oO]?(?=[0-7]+$))?([0-9a-fA-F]+)$/.exec(text) ?? [];
-  if (digits === '' || (prefix === '' && !/^(?:0|[1-9][0-9]*)$/.test(digits))) return undefined;
-  const mark = prefix === '' || /^0[xXbBoO]$/.test(prefix) ? prefix.toLowerCase() : '0o';
-  const size = BigInt(mark + digits);
-  const most = sign === '' ? 2n ** 64n - 1n : sign === '-' ? 2n ** 63n : 2n ** 63n - 1n;
-  if (size > most) return undefined;
-  return Number(sign === '-' ? -size : size);
-}
-
-function floatValue(text: string): number | undefined {
-  if (!/^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$/.test(text)) return undefined;
-  const value = Number(text);
-  return Number.isFinite(value) ? value : undefined;
+function valueOf({ value, type, tag }: Scalar): unknown {
+  return scalarValue(typeof value === 'string' ? value : '', type === 'PLAIN' || type === undefined, tag);
 }

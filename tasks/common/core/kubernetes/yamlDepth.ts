@@ -1,7 +1,7 @@
 import { Lexer } from 'yaml';
 
 /** No chart comes near this depth, at which the recursive parser does not yet fill the stack. */
-const deepest = 400;
+export const deepest = 400;
 
 export function isNestedTooDeep(text: string): boolean {
   return blockDepth(text) > deepest || ((text.match(/[[{]/g)?.length ?? 0) > deepest && flowDepth(text) > deepest);
