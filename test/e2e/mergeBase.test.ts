@@ -237,7 +237,7 @@ describe('the merge base after failed revisions, on a real API server', function
     const history = await storage.history();
     const good = history[0];
     assert.ok(good !== undefined);
-    return giveBase(context, history, { chain: history, good, wantedManifest: wanted ?? good.manifest });
+    return giveBase(context, history, { chain: history, good, desiredManifest: wanted ?? good.manifest });
   }
 
   async function rendered(binary: string, namespace: string, ...args: string[]): Promise<string> {

@@ -86,7 +86,7 @@ export function manifestKey(object: KubeObject, releaseNamespace: string): strin
 }
 
 /** If an object is declared twice, its last declaration counts (measured with 4.1.4; Helm 3 refuses most). */
-export function wantedByManifest(manifest: string, releaseNamespace: string): KubeObject[] {
+export function desiredFromManifest(manifest: string, releaseNamespace: string): KubeObject[] {
   return declarations(manifest, releaseNamespace).flatMap((each) => each.at(-1) ?? []);
 }
 

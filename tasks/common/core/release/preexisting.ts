@@ -4,7 +4,14 @@ import { lastField, type Path } from '../kubernetes/fieldPath';
 import { chainFrom, sinceUninstall, lastGood } from './history';
 import { isRecord } from '../kubernetes/json';
 import { creation, type KubeObject, type ObjectMeta } from '../kubernetes/object';
-import { apiGroup, hookObject, isSecret, manifestKey, manifestObjects, wantedByManifest } from '../kubernetes/manifest';
+import {
+  apiGroup,
+  hookObject,
+  isSecret,
+  manifestKey,
+  manifestObjects,
+  desiredFromManifest,
+} from '../kubernetes/manifest';
 import type { Revision } from './release';
 import { otherOwner, type ReleaseName } from './mergeBase';
 import { isSame } from '../kubernetes/sameValue';
@@ -42,7 +49,7 @@ export function candidates(
 ): Candidate[] {
   const keyed = (purpose: Candidate['purpose']) => (object: KubeObject) =>
     ({ key: manifestKey(object, namespace), object, purpose }) satisfies Candidate;
-  const declared = wantedByManifest(manifest, namespace).map(keyed('object'));
+  const declared = desiredFromManifest(manifest, namespace).map(keyed('object'));
   const known = new Set(good === undefined ? [] : keysOf(good.manifest, namespace));
   const otherwiseKnown = new Set([
     ...known,

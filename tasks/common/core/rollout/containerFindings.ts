@@ -177,8 +177,8 @@ function killReason(
   { status, events }: Container,
   isProbe: boolean,
 ): { why: string; killing: EventRecord | undefined } {
-  const told = isProbe ? 'Unhealthy' : 'FailedPostStartHook';
-  const killing = newest(events, (event) => event.reason === told);
+  const eventReason = isProbe ? 'Unhealthy' : 'FailedPostStartHook';
+  const killing = newest(events, (event) => event.reason === eventReason);
   const isHook = textAt(status, 'state', 'waiting', 'reason') === 'PostStartHookError';
   const why = isHook ? textAt(status, 'state', 'waiting', 'message') : (killing?.message ?? '');
   return { why: why.replace(/:$/, ''), killing };

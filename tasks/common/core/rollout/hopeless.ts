@@ -122,7 +122,7 @@ export function better(cause: Cause, judged: readonly JudgedFinding[], logsBefor
   };
 }
 
-/** A Deployment that only waits has failed by its own deadline, which is then the reason; what it waits for is told. */
+/** A Deployment that only waits has failed by its own deadline, which is then the reason. The log names what it waits for. */
 function afterDeadline(deadline: Cause, explained: Cause): Cause {
   const reason = waitingCodes.has(explained.code) ? deadline : explained;
   return {

@@ -46,9 +46,9 @@ export function readingOf(followed: FollowedObject, context: ReadingContext): Re
   // A new object without a status becomes one that is in place, although nothing changes.
   const revisitAt = shown.reason === 'NotObserved' ? now.getTime() + 1000 : unservedAt;
   const revisit = revisitAt === undefined ? {} : { revisitAt };
-  const told = followed.purpose === 'hook' ? findings.map(hookFinding) : findings;
+  const listed = followed.purpose === 'hook' ? findings.map(hookFinding) : findings;
   const status = findings.length > 0 || event === undefined ? shown : withWarning(shown, event);
-  return { ...base, status, findings: told, ...warning, ...revisit };
+  return { ...base, status, findings: listed, ...warning, ...revisit };
 }
 
 function withWarning(status: ObjectStatus, { reason, message }: EventRecord): ObjectStatus {

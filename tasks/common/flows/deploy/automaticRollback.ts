@@ -50,7 +50,7 @@ export async function automaticRollback(
   const base = await planBase(context, {
     chain: chainFrom(history, target),
     good: target,
-    wantedManifest: target.manifest,
+    desiredManifest: target.manifest,
   });
   const untouched = await untouchedConflicts(context, history, target);
   const grown = await grownClaims(context, target);

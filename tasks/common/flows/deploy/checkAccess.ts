@@ -19,7 +19,7 @@ import type { DeployContext } from '../../core/releaseContext';
  */
 export async function checkAccess(
   context: DeployContext,
-  wantedManifest: string,
+  desiredManifest: string,
   servingManifest: string,
   assumed: readonly DeclaredKind[] = [],
 ): Promise<void> {
@@ -28,7 +28,7 @@ export async function checkAccess(
   if (rules === undefined) return;
   const serving = new Set(manifestObjects(servingManifest).map((object) => manifestKey(object, namespace)));
   const needs = await Promise.all(
-    manifestObjects(wantedManifest).map((object) =>
+    manifestObjects(desiredManifest).map((object) =>
       needsOf(context, object, serving.has(manifestKey(object, namespace)), assumed),
     ),
   );

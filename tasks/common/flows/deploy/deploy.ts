@@ -30,7 +30,7 @@ import { readServices, servingAtEnd } from './servingAtEnd';
 import { unchanged } from './unchanged';
 import { upgrade } from './upgrade';
 import { cancelledWith, removeRelease } from './uninstall';
-import { wantedObjects } from '../release/wantedObjects';
+import { desiredObjects } from '../release/desiredObjects';
 import { fail } from './failedDeploy';
 import { inPhase, type FailedDeploy, cancelled } from './failedDeploy';
 import { helmFailed } from './helmFailure';
@@ -219,7 +219,7 @@ async function followUpgrade(
   { manifest, revision }: Revision,
   deadline: Date,
 ): Promise<RolloutEnd> {
-  const objects = await wantedObjects(context.cluster, manifest, context.namespace);
+  const objects = await desiredObjects(context.cluster, manifest, context.namespace);
   return inPhase(context, progress, `Follow revision ${revision}`, () =>
     followRollout(context, objects, {
       policy: rolloutPolicy(context, deadline, true),

@@ -16,7 +16,7 @@ import { instancesQuery } from '../../core/rollbackPlan/model/definitions';
 import { stopIfCancelled, type DeployContext } from '../../core/releaseContext';
 import { giveRecord, type GivenBase } from '../release/mergeBase';
 import type { DeployProgress } from '../release/deployProgress';
-import { liveRef } from '../release/wantedObjects';
+import { liveRef } from '../release/desiredObjects';
 import { withRetries } from '../steps/withRetries';
 
 interface LiveData extends DroppedData {

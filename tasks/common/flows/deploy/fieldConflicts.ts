@@ -12,13 +12,13 @@ import {
 import { leavingAlone, type FencePolicy, type NamedObject } from '../../core/helm/fence';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { isUnchangedByApply } from '../../core/kubernetes/sameContent';
-import { objectName, wantedByManifest } from '../../core/kubernetes/manifest';
+import { objectName, desiredFromManifest } from '../../core/kubernetes/manifest';
 import type { Revision } from '../../core/release/release';
 import type { DeployContext, ReleaseContext, RolloutContext } from '../../core/releaseContext';
 import { liveState } from '../release/drift';
 import { inTurns } from '../steps/inTurns';
 import type { ReleaseSnapshot } from './readRelease';
-import { liveRef } from '../release/wantedObjects';
+import { liveRef } from '../release/desiredObjects';
 import type { ReleaseName } from '../../core/release/mergeBase';
 
 /** An object with fields that others have set to values that differ from its manifest. */
@@ -48,7 +48,7 @@ async function conflictingObjects(
       return [];
     }
   };
-  return (await inTurns(wantedByManifest(manifest, release.namespace), signal, asked)).flat();
+  return (await inTurns(desiredFromManifest(manifest, release.namespace), signal, asked)).flat();
 }
 
 async function conflictsOf(

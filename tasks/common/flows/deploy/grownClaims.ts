@@ -1,9 +1,9 @@
 import { grownWords, isClaim } from '../../core/release/grownClaim';
-import { wantedByManifest } from '../../core/kubernetes/manifest';
+import { desiredFromManifest } from '../../core/kubernetes/manifest';
 import type { ObjectRef } from '../../core/kubernetes/object';
 import type { Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
-import { liveRef } from '../release/wantedObjects';
+import { liveRef } from '../release/desiredObjects';
 
 /** A claim that is larger than the target of a rollback declares it. `words` is a sentence. */
 export interface GrownClaim {
@@ -16,7 +16,7 @@ export async function grownClaims(
   { cluster, namespace }: ReleaseContext,
   { manifest }: Revision,
 ): Promise<readonly GrownClaim[]> {
-  const found = wantedByManifest(manifest, namespace)
+  const found = desiredFromManifest(manifest, namespace)
     .filter(isClaim)
     .map(async (declared): Promise<GrownClaim[]> => {
       const ref = await liveRef(cluster, declared, namespace);

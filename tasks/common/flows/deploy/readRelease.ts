@@ -187,7 +187,7 @@ type StateSnapshot = Omit<ReleaseSnapshot, 'capabilities' | 'rendering'> & {
   isRenewed: boolean;
 };
 
-/** Objects that an earlier run did not put back are put back before anything else is begun. */
+/** Objects that an earlier run did not restore are restored first. */
 async function readAndPutBack(context: DeployContext, observer: Observer): Promise<StateSnapshot> {
   const [release, left] = await Promise.all([readState(context, observer), leftObjects(context)]);
   await putBackLeft(context, left, release.history);

@@ -42,7 +42,7 @@ export async function removeRelease(
   const given = await giveBase(context, history, {
     chain: chainFrom(history, undefined),
     good: undefined,
-    wantedManifest: '',
+    desiredManifest: '',
   });
   // An uninstall removes everything, so only what stays is news.
   progress.leftovers.push(...(given?.leftovers ?? []).filter(({ keptBecause }) => keptBecause !== ''));

@@ -18,7 +18,7 @@ import { keepPreexisting } from '../release/preexisting';
 import { remindingWhile, secondsUntil } from '../steps/phase';
 import { newRevision } from '../release/record';
 import type { DeployProgress } from '../release/deployProgress';
-import { wantedObjects, type WantedObject } from '../release/wantedObjects';
+import { desiredObjects, type DesiredObject } from '../release/desiredObjects';
 import type { Rendering } from '../../core/release/unchanged';
 import { judgeNow } from '../rollout/moment';
 
@@ -112,7 +112,7 @@ async function baseForUpgrade(context: DeployContext, seen: ReleaseSnapshot): Pr
   );
   // With reused values, Helm takes those of the last revision, so the values of a failed revision would come back.
   const config = reusesValues(context.request) && !seen.isUnfinishedRollback ? good?.config : undefined;
-  return giveBase(context, seen.history, { chain, good, wantedManifest: seen.rendering.manifest }, config);
+  return giveBase(context, seen.history, { chain, good, desiredManifest: seen.rendering.manifest }, config);
 }
 
 interface UpgradeRun extends Pick<RolloutOptions, 'logged' | 'logs'> {
@@ -135,7 +135,7 @@ async function runUpgrade(
   const { cluster, clock, helm, namespace, signal } = context;
   const timeoutSeconds = secondsUntil(deadline, clock.now());
   const createNamespace = context.request.createNamespace && seen.hasNamespace !== true;
-  const objects = wait ? await wantedObjects(cluster, seen.rendering.manifest, namespace) : [];
+  const objects = wait ? await desiredObjects(cluster, seen.rendering.manifest, namespace) : [];
   const memory = wait ? await memoryBesideHelm(context, seen, objects) : undefined;
   hopeless.addEventListener('abort', () => {
     context.agent.log('  This hook can no longer succeed, so Helm is stopped.');
@@ -181,7 +181,7 @@ async function runUpgrade(
 async function memoryBesideHelm(
   context: DeployContext,
   { baseline, state }: ReleaseSnapshot,
-  objects: readonly WantedObject[],
+  objects: readonly DesiredObject[],
 ): Promise<RolloutMemory | undefined> {
   if (state.state !== 'failed') return baseline;
   return (await judgeNow(context, objects).catch(() => undefined))?.baseline;

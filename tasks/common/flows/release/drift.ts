@@ -21,7 +21,7 @@ import type { Cluster } from '../../core/ports';
 import { stopIfCancelled, type RolloutContext } from '../../core/releaseContext';
 import { inTurns } from '../steps/inTurns';
 import { resourceFinder, type ResourceFinder } from './servedVersions';
-import { liveRef } from './wantedObjects';
+import { liveRef } from './desiredObjects';
 import type { ReleaseName } from '../../core/release/mergeBase';
 
 /** The field manager of dry runs, which never writes. */

@@ -20,7 +20,7 @@ import type { Agent, ReleaseStorage } from '../../core/ports';
 import { stopIfCancelled, type ReleaseContext } from '../../core/releaseContext';
 import { withRetries } from '../steps/withRetries';
 import { newRevision, settle } from './record';
-import { liveRef } from './wantedObjects';
+import { liveRef } from './desiredObjects';
 import type { RecordChange } from '../../core/release/releaseRecord';
 
 /** The merge base in Helm's record; see core/release/mergeBase. */
@@ -47,7 +47,7 @@ interface BaseOptions {
   /** The revisions, oldest first, whose objects and fields may be live, up to the last of the history. */
   chain: readonly Revision[];
   good: Revision | undefined;
-  wantedManifest: string;
+  desiredManifest: string;
   /** An object for which this returns true stays in the base, because other code judges it. */
   isDecided?: (key: string) => boolean;
   /** The revisions of which one made each object; by default the chain. */
@@ -56,19 +56,19 @@ interface BaseOptions {
 
 export async function planBase(
   context: BaseContext,
-  { chain, good, wantedManifest, isDecided = () => false, history = chain }: BaseOptions,
+  { chain, good, desiredManifest, isDecided = () => false, history = chain }: BaseOptions,
 ): Promise<PlannedBase | undefined> {
   const edited = chain.at(-1);
   if (edited === undefined) return undefined;
   const manifests = chain.map((revision) => revision.manifest);
   const open = <T extends { key: string }>(found: readonly T[]): T[] => found.filter(({ key }) => !isDecided(key));
-  const found = open(leftovers(manifests, good?.manifest, wantedManifest, context.namespace));
+  const found = open(leftovers(manifests, good?.manifest, desiredManifest, context.namespace));
   const firsts = firstDeclared(history, context.namespace);
   const fates = await Promise.all(found.map((leftover) => fateOf(context, leftover, firsts.get(leftover.key))));
-  const taken = open(newcomers(manifests, good?.manifest, wantedManifest, context.namespace));
+  const taken = open(newcomers(manifests, good?.manifest, desiredManifest, context.namespace));
   const foreign = await foreignKeys(context, taken, firsts);
   const spared = new Set([...fates.filter((fate) => fate.isSpared).map((fate) => fate.key), ...foreign]);
-  const manifest = mergeBase(manifests, wantedManifest, context.namespace, spared);
+  const manifest = mergeBase(manifests, desiredManifest, context.namespace, spared);
   return { edited, manifest, leftovers: fates.flatMap((fate) => fate.reports) };
 }
 
@@ -92,7 +92,7 @@ export async function rollbackBase(
   if (chain.length < 2) return undefined;
   const known = new Set(manifestObjects(last.manifest).map((object) => manifestKey(object, context.namespace)));
   const isDecided = (key: string): boolean => known.has(key);
-  const options = { chain, good, wantedManifest: target.manifest, isDecided };
+  const options = { chain, good, desiredManifest: target.manifest, isDecided };
   return planBase(context, hasKeptData ? { ...options, history } : options);
 }
 
@@ -105,7 +105,7 @@ export async function giveBase(
 ): Promise<GivenBase | undefined> {
   const planned = await planBase(context, options);
   if (planned === undefined) return undefined;
-  const isUninstall = options.wantedManifest === '';
+  const isUninstall = options.desiredManifest === '';
   const given = await giveRecord(context, history, planned, config);
   logLeftovers(
     context.agent,

@@ -21,7 +21,7 @@ import type { DeployContext, ReleaseContext } from '../../core/releaseContext';
 import { errorOfObject } from './drift';
 import { inTurns } from '../steps/inTurns';
 import { withRetries } from '../steps/withRetries';
-import { liveRef } from './wantedObjects';
+import { liveRef } from './desiredObjects';
 import type { Rendering } from '../../core/release/unchanged';
 
 /** Logs the objects that are new in the rendering, exist already and do not belong to this release. */

@@ -9,7 +9,7 @@ import type { Hook, Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
 import { withRetries } from '../steps/withRetries';
 import { forgetEdit } from './mergeBase';
-import { liveRef } from './wantedObjects';
+import { liveRef } from './desiredObjects';
 import type { RecordChange } from '../../core/release/releaseRecord';
 import { duration } from '../../core/text/durationText';
 

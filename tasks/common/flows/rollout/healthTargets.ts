@@ -5,7 +5,7 @@ import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { objectKey, refOf } from '../../core/kubernetes/manifest';
 import type { Cluster, ReleaseStorage } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
-import { wantedObjects, type WantedObject } from '../release/wantedObjects';
+import { desiredObjects, type DesiredObject } from '../release/desiredObjects';
 import type { RolloutContext } from '../../core/releaseContext';
 
 export interface HealthContext extends RolloutContext {
@@ -15,7 +15,7 @@ export interface HealthContext extends RolloutContext {
 }
 
 export interface HealthTargets {
-  objects: readonly WantedObject[];
+  objects: readonly DesiredObject[];
   revision: Revision | undefined;
   /** The target of a rollback of the release. */
   rollbackTo: Revision | undefined;
@@ -32,7 +32,7 @@ export async function healthTargets(context: HealthContext): Promise<HealthTarge
 }
 
 /** Reports every mistaken name, not only the first. */
-async function allOrAllMistakes(lookups: readonly Promise<WantedObject>[]): Promise<WantedObject[]> {
+async function allOrAllMistakes(lookups: readonly Promise<DesiredObject>[]): Promise<DesiredObject[]> {
   const results = await Promise.allSettled(lookups);
   throwTogether(results.flatMap((result) => (result.status === 'rejected' ? [asTaskError(result.reason)] : [])));
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
@@ -46,14 +46,14 @@ function throwTogether(errors: readonly TaskError[]): void {
   throw new TaskError(first.reason, [...new Set(same.map(({ message }) => message))].join('\n'), { cause: first });
 }
 
-function target(ref: ObjectRef, declared: KubeObject): WantedObject {
+function target(ref: ObjectRef, declared: KubeObject): DesiredObject {
   return { key: objectKey(ref), ref, declared, purpose: 'object' };
 }
 
 async function namedWorkloads(
   { cluster, namespace }: HealthContext,
   names: readonly WorkloadName[],
-): Promise<WantedObject[]> {
+): Promise<DesiredObject[]> {
   const read = readerOf(cluster, names);
   return allOrAllMistakes(names.map((name) => namedWorkload(cluster, read, name, namespace)));
 }
@@ -95,7 +95,7 @@ async function namedWorkload(
   read: Read,
   workload: WorkloadName,
   namespace: string,
-): Promise<WantedObject> {
+): Promise<DesiredObject> {
   const { kind, group, name } = workload;
   const word = `${group === undefined ? kind : `${kind}.${group}`}/${name}`;
   const resource = await cluster.findResource(kind, group);
@@ -133,7 +133,7 @@ const mostlyOwned: ReadonlySet<string> = new Set(['Pod', 'ReplicaSet']);
 async function selectedWorkloads(
   { agent, cluster, namespace }: HealthContext,
   labelSelector: string,
-): Promise<WantedObject[]> {
+): Promise<DesiredObject[]> {
   const lists = await Promise.all(
     selectable.map(async ([apiVersion, kind]) => {
       try {
@@ -186,7 +186,7 @@ async function releaseTargets(
   // A failed upgrade that changed nothing leaves the revision before it as the one to judge.
   const revision = appliedLast(history) ?? state.last;
   const halfApplied = revision.status === 'deployed' ? {} : { halfApplied: revision.status };
-  const wanted = await wantedObjects(cluster, revision.manifest, namespace);
+  const wanted = await desiredObjects(cluster, revision.manifest, namespace);
   const objects = wanted.map((object) => ({ ...object, ...halfApplied }));
   const rollbackTo = rollbackTarget(history, revision.revision)?.revision ?? previouslyDeployed(history, revision);
   return { objects, revision, rollbackTo };

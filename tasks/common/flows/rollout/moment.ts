@@ -3,11 +3,11 @@ import type { ServingHealth } from '../../core/report/report';
 import type { RolloutContext } from '../../core/releaseContext';
 import { baselineOf, judge } from '../../core/rollout/verdict';
 import type { RolloutMemory, RolloutPolicy, RolloutVerdict } from '../../core/rollout/verdict';
-import { wantedObjects, type WantedObject } from '../release/wantedObjects';
+import { desiredObjects, type DesiredObject } from '../release/desiredObjects';
 import { readRollout, rolloutPolicy } from './rollout';
 
 /** The objects of a manifest, or objects that were found already. */
-type Objects = string | readonly WantedObject[];
+type Objects = string | readonly DesiredObject[];
 
 interface Moment {
   verdict: RolloutVerdict;
@@ -26,7 +26,7 @@ export async function judgeNow(
   memory?: RolloutMemory,
 ): Promise<Moment> {
   const { clock, cluster, namespace, request } = context;
-  const objects = typeof of === 'string' ? await wantedObjects(cluster, of, namespace) : of;
+  const objects = typeof of === 'string' ? await desiredObjects(cluster, of, namespace) : of;
   const snapshot = await readRollout(context, objects);
   const now = clock.now();
   const verdict = judge(snapshot, policyAt(now), memory, now);

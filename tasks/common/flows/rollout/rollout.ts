@@ -22,7 +22,7 @@ import type { PodLogs } from './podLogs';
 import { timelineOf } from './timeline';
 import { factFinder } from './facts';
 import { jobLogs } from './jobLogs';
-import type { WantedObject } from '../release/wantedObjects';
+import type { DesiredObject } from '../release/desiredObjects';
 import type { FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries';
 
 export interface RolloutEnd {
@@ -54,7 +54,10 @@ const lastWordsMs = 500;
 /** Objects that may not be listed are read again after this time. */
 const pollMs = 2_000;
 
-export async function readRollout(context: RolloutContext, objects: readonly WantedObject[]): Promise<RolloutSnapshot> {
+export async function readRollout(
+  context: RolloutContext,
+  objects: readonly DesiredObject[],
+): Promise<RolloutSnapshot> {
   const follower = await context.cluster.follow(rolloutQueries(objects), context.signal);
   try {
     return rolloutSnapshot(followedRefs(objects), await confirmed(context, objects, follower.snapshot()));
@@ -66,7 +69,7 @@ export async function readRollout(context: RolloutContext, objects: readonly Wan
 /** Reads everything again, because earlier knowledge may be out of date. */
 export async function followRollout(
   context: RolloutContext,
-  objects: readonly WantedObject[],
+  objects: readonly DesiredObject[],
   options: RolloutOptions,
 ): Promise<RolloutEnd> {
   const follower = await context.cluster.follow(rolloutQueries(objects), context.signal);
@@ -82,7 +85,7 @@ export async function followRollout(
 async function watch(
   context: RolloutContext,
   follower: Follower,
-  objects: readonly WantedObject[],
+  objects: readonly DesiredObject[],
   options: RolloutOptions,
 ): Promise<RolloutEnd> {
   const { clock, signal } = context;
@@ -154,7 +157,7 @@ function isFailed(verdict: RolloutVerdict, policy: RolloutPolicy): boolean {
   return policy.isApplied || verdict.decisive?.brokenBefore === undefined;
 }
 
-function followedRefs(objects: readonly WantedObject[]): FollowedRef[] {
+function followedRefs(objects: readonly DesiredObject[]): FollowedRef[] {
   return objects.map(({ ref, declared, purpose, halfApplied }) => ({
     ref,
     purpose,
@@ -170,7 +173,7 @@ function removesItself(declared: KubeObject): boolean {
 }
 
 /** One query per kind and namespace. Queries for owners come first, because descendants are recognised by them. */
-export function rolloutQueries(objects: readonly WantedObject[]): FollowQuery[] {
+export function rolloutQueries(objects: readonly DesiredObject[]): FollowQuery[] {
   const uids = new Set<string>();
   const own = (object: KubeObject): true => {
     if (object.metadata.uid !== undefined) uids.add(object.metadata.uid);
@@ -220,7 +223,7 @@ function claimQuery({ namespace, claims }: Surroundings, own: (object: KubeObjec
   };
 }
 
-function objectQueries(objects: readonly WantedObject[], own: (object: KubeObject) => true): FollowQuery[] {
+function objectQueries(objects: readonly DesiredObject[], own: (object: KubeObject) => true): FollowQuery[] {
   const groups = new Map<string, { ref: ObjectRef; names: Set<string> }>();
   for (const { ref } of objects) {
     const key = `${ref.apiVersion} ${ref.kind} ${ref.namespace ?? ''}`;
@@ -247,13 +250,13 @@ function objectQueries(objects: readonly WantedObject[], own: (object: KubeObjec
 /** An object is missing only if the API server says so. One that may not be listed may still be read by its name. */
 async function confirmed(
   context: RolloutContext,
-  objects: readonly WantedObject[],
+  objects: readonly DesiredObject[],
   snapshot: FollowSnapshot,
 ): Promise<FollowSnapshot> {
   const absent = objects.filter((object) => !snapshot.objects.has(object.key));
   if (absent.length === 0) return snapshot;
   const found = new Map(snapshot.objects);
-  const unreadable = new Map<WantedObject, TaskError>();
+  const unreadable = new Map<DesiredObject, TaskError>();
   await Promise.all(
     absent.map(async (object) => {
       try {

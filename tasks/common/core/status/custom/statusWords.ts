@@ -27,24 +27,24 @@ export function wordStatus({ status }: JsonObject): ObjectStatus | undefined {
     return typeof word === 'string' && word !== '' && word.length < 80 && wordField.test(name) ? [{ name, word }] : [];
   });
   const message = ownField(status, 'message');
-  const told = ({ name, word }: { name: string; word: string }): string =>
+  const inWords = ({ name, word }: { name: string; word: string }): string =>
     `status.${name} is ${word}${typeof message === 'string' && message !== '' ? `: ${message}` : '.'}`;
   const find = (test: (part: string) => boolean): { name: string; word: string } | undefined =>
     words.find(({ word }) => parts(word).some(test));
   const final = words.find(({ word }) => finalWords.has(word.toLowerCase()));
-  if (final !== undefined) return failed('StatusFailed', told(final));
+  if (final !== undefined) return failed('StatusFailed', inWords(final));
   const held = words.find(({ word }) => heldWord.test(word.toLowerCase()));
-  if (held !== undefined) return heldOnPurpose(told(held));
+  if (held !== undefined) return heldOnPurpose(inWords(held));
   const bad =
     words.find(({ word }) => badWords.test(parts(word).join(' '))) ??
     find((part) => part.endsWith('ing') && !steadyWord.test(part));
-  if (bad !== undefined) return inProgress('StatusNotReady', told(bad));
+  if (bad !== undefined) return inProgress('StatusNotReady', inWords(bad));
   const error = errorFields.find((name) => isFilled(ownField(status, name)));
   if (error !== undefined) return inProgress('StatusNotReady', `status.${error}: ${textOf(ownField(status, error))}`);
   const good = find((part) => goodWord.test(part));
   return good === undefined || countStatus({ status })?.status === 'InProgress'
     ? undefined
-    : current('StatusReady', told(good));
+    : current('StatusReady', inWords(good));
 }
 
 /** `DEPLOYED_NOT_READY` and `ConfigError` in lower-case words. */

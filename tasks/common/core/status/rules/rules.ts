@@ -146,17 +146,19 @@ function found(test: StatusTest, object: JsonObject): string {
   if ('condition' in test) {
     const conditions = valuesAt(object, pathElements(test.in)).flatMap(readConditions);
     const same = conditions.filter(({ type }) => type === test.condition);
-    const told = same.find(({ status }) => test.statuses.includes(status) === (test.isNegated === true)) ?? same[0];
-    if (told === undefined) return '';
-    return [`${told.type} is ${told.status}`, told.reason, told.message].filter((part) => part !== '').join(': ');
+    const decisive = same.find(({ status }) => test.statuses.includes(status) === (test.isNegated === true)) ?? same[0];
+    if (decisive === undefined) return '';
+    return [`${decisive.type} is ${decisive.status}`, decisive.reason, decisive.message]
+      .filter((part) => part !== '')
+      .join(': ');
   }
   const values = valuesAt(object, pathElements(test.path))
     .map(scalarText)
     .filter((text) => text !== noScalar);
   const message = ['message', 'reason', 'error'].map((name) => fieldAt(object, `status.${name}`));
-  const told = message.find((text) => typeof text === 'string' && text !== '');
+  const text = message.find((each) => typeof each === 'string' && each !== '');
   const value = values.length === 0 ? '' : `${test.path} is ${values.slice(0, 3).join(', ')}`;
-  return [value, told].filter((part) => part !== undefined && part !== '').join(': ');
+  return [value, text].filter((part) => part !== undefined && part !== '').join(': ');
 }
 
 /** Undefined if the field does not exist. Numbers in the path are positions in lists. */

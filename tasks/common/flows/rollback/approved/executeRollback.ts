@@ -168,7 +168,7 @@ async function rolledBack(context: RollbackContext, approved: Approved, made: Re
   const { plan, target, approval } = approved;
   await noteOnWorkloads(context, plan, `Rolled back to revision ${target.revision}. ${approval.sentence}`);
   await noteDone(context, approved.digest ?? plan.digest, made.revision);
-  const message = `Revision ${made.revision} has the manifest of revision ${target.revision}; all of it is there, as declared, and healthy.`;
+  const message = `Revision ${made.revision} has the manifest of revision ${target.revision}; every object exists as declared and is healthy.`;
   context.agent.log(message);
   return { ...wellRolledBack, message };
 }
@@ -296,7 +296,7 @@ async function deleteOwn(context: RollbackContext, progress: RollbackProgress, p
     const live = await withRetries(context, () => cluster.get(ref, { metadataOnly: true }));
     if (live === undefined) continue;
     if (live.metadata.uid !== uid) {
-      agent.warning(`${name} was made anew since the plan, so it is not deleted.`);
+      agent.warning(`${name} was created again since the plan, so it is not deleted.`);
       continue;
     }
     const keep = notOursToDelete(live, { name: context.request.releaseName, namespace: context.namespace });

@@ -2,7 +2,7 @@ import { objectName } from '../../../core/kubernetes/manifest';
 import type { Revision } from '../../../core/release/release';
 import { isDeclaredHold, podHold } from '../../../core/rollout/heldPods';
 import { withRetries } from '../../steps/withRetries';
-import { wantedObjects } from '../../release/wantedObjects';
+import { desiredObjects } from '../../release/desiredObjects';
 import type { RollbackContext } from '../../../core/releaseContext';
 
 /**
@@ -13,7 +13,7 @@ import type { RollbackContext } from '../../../core/releaseContext';
 export async function releaseHolds(context: RollbackContext, { manifest }: Revision): Promise<string[]> {
   const { agent, cluster, lease, namespace, request } = context;
   if (!request.rollback.policy.allow.includes('PodsHeldBack')) return [];
-  const workloads = (await wantedObjects(cluster, manifest, namespace)).filter(({ ref }) => canHold(ref.apiVersion));
+  const workloads = (await desiredObjects(cluster, manifest, namespace)).filter(({ ref }) => canHold(ref.apiVersion));
   const released: string[] = [];
   for (const { key, ref, declared } of workloads) {
     const hold = podHold(await withRetries(context, () => cluster.get(ref)));

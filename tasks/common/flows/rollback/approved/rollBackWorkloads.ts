@@ -40,7 +40,7 @@ import {
   wellRolledBack,
   type RollbackProgress,
 } from '../plan/rollbackProgress';
-import type { WantedObject } from '../../release/wantedObjects';
+import type { DesiredObject } from '../../release/desiredObjects';
 import { healthNow, judgeNow } from '../../rollout/moment';
 import { followRolledBack } from '../engine/finishRollback';
 
@@ -240,7 +240,7 @@ async function patchEach(
   }
 }
 
-function wanted(workloads: readonly PlainWorkload[]): WantedObject[] {
+function wanted(workloads: readonly PlainWorkload[]): DesiredObject[] {
   return workloads.flatMap(({ ref, live }) =>
     live === undefined ? [] : [{ key: objectKey(ref), ref, declared: live, purpose: 'object' as const }],
   );

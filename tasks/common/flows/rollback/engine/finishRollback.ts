@@ -6,7 +6,7 @@ import type { Lease, ReleaseContext, RolloutContext } from '../../../core/releas
 import { strangeChange } from '../../../core/rollbackPlan/objects/rehearsalTraces';
 import type { RolloutMemory } from '../../../core/rollout/verdict';
 import { markUnhealthy, verify } from '../../release/record';
-import { wantedObjects, type WantedObject } from '../../release/wantedObjects';
+import { desiredObjects, type DesiredObject } from '../../release/desiredObjects';
 import { followRollout, rolloutPolicy, type RolloutEnd } from '../../rollout/rollout';
 import { inTurns } from '../../steps/inTurns';
 import { withRetries } from '../../steps/withRetries';
@@ -101,7 +101,7 @@ async function proveExpected(
 ): Promise<Ending | undefined> {
   const { cluster, namespace, signal } = context;
   if (expected === undefined) return undefined;
-  const objects = await wantedObjects(cluster, made.manifest, namespace);
+  const objects = await desiredObjects(cluster, made.manifest, namespace);
   // An object that was made again from the manifest has lost the fields that nobody declares.
   const left = objects.filter(({ key, ref }) => expected.has(key) && !restored.has(objectName(ref)));
   const found = await inTurns(left, signal, async ({ key, ref }) => {
@@ -124,12 +124,12 @@ export async function followRevision(
   rollback: Rollback,
   { revision, manifest }: Revision,
 ): Promise<RolloutEnd> {
-  const objects = await wantedObjects(context.cluster, manifest, context.namespace);
+  const objects = await desiredObjects(context.cluster, manifest, context.namespace);
   return followRolledBack(context, { ...rollback, ...policy, objects, title: `Follow revision ${revision}` });
 }
 
 type Following = Omit<Rollback, 'target'> &
-  Pick<EnginePolicy, 'everyPod' | 'trapped'> & { title: string; objects: readonly WantedObject[] };
+  Pick<EnginePolicy, 'everyPod' | 'trapped'> & { title: string; objects: readonly DesiredObject[] };
 
 /** Follows what was rolled back to the end, and deletes the pods for which a StatefulSet would wait in vain. */
 export function followRolledBack(

@@ -6,7 +6,7 @@ import type { Revision } from '../../../core/release/release';
 import { stopIfCancelled, type ReleaseContext } from '../../../core/releaseContext';
 import { restoredSentence } from '../../../core/rollbackPlan/document/rollbackReport';
 import { liveState } from '../../release/drift';
-import { wantedObjects, type WantedObject } from '../../release/wantedObjects';
+import { desiredObjects, type DesiredObject } from '../../release/desiredObjects';
 
 interface Proof {
   /** The objects that are not as declared in the end. */
@@ -42,7 +42,7 @@ export async function proveObjects(
       if (restored.size > 0) agent.warning(restoredSentence([...restored]));
       return { drifts, restored: [...restored] };
     }
-    const objects = new Map((await wantedObjects(cluster, made.manifest, namespace)).map((one) => [one.key, one]));
+    const objects = new Map((await desiredObjects(cluster, made.manifest, namespace)).map((one) => [one.key, one]));
     for (const drift of repairable) {
       agent.log(`${drift.message} It is applied again from the manifest of revision ${made.revision}.`);
       const object = objects.get(objectKey(drift.ref));
@@ -64,7 +64,7 @@ export function mayRepair({ drift, isUnowned = false }: Drift): boolean {
 async function restore(
   context: ReleaseContext,
   made: Revision,
-  { ref, declared }: WantedObject,
+  { ref, declared }: DesiredObject,
   { drift }: Drift,
 ): Promise<boolean> {
   const { agent, cluster, lease, namespace, request } = context;

@@ -318,7 +318,7 @@ async function readLive(
 ): Promise<Map<string, KubeObject>> {
   const { namespace } = context;
   const queries = liveQueries(revisions, namespace, served);
-  const wanted = wantedRefs(revisions, namespace, served);
+  const wanted = desiredRefs(revisions, namespace, served);
   const unlisted = new Set<string>();
   const lists = await Promise.all(
     queries.map(async (query) => {
@@ -360,7 +360,7 @@ async function listed(
   }
 }
 
-function wantedRefs(revisions: readonly Revision[], namespace: string, served: ServedKinds): Map<string, ObjectRef> {
+function desiredRefs(revisions: readonly Revision[], namespace: string, served: ServedKinds): Map<string, ObjectRef> {
   const read = manifestReader();
   const refs = new Map<string, ObjectRef>();
   for (const { manifest } of revisions) {

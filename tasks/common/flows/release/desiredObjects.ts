@@ -1,9 +1,9 @@
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
-import { objectKey, wantedByManifest } from '../../core/kubernetes/manifest';
+import { objectKey, desiredFromManifest } from '../../core/kubernetes/manifest';
 import type { Cluster } from '../../core/ports';
 import { resourceFinder, servedResource, type ResourceFinder } from './servedVersions';
 
-export interface WantedObject {
+export interface DesiredObject {
   key: string;
   ref: ObjectRef;
   declared: KubeObject;
@@ -30,10 +30,10 @@ export async function liveRef(
 }
 
 /** Objects of kinds that are not served get the release's namespace. */
-export async function wantedObjects(cluster: Cluster, manifest: string, namespace: string): Promise<WantedObject[]> {
+export async function desiredObjects(cluster: Cluster, manifest: string, namespace: string): Promise<DesiredObject[]> {
   const find = resourceFinder(cluster);
   return Promise.all(
-    wantedByManifest(manifest, namespace).map(async (object) => {
+    desiredFromManifest(manifest, namespace).map(async (object) => {
       const { apiVersion, kind } = object;
       const known = await liveRef(cluster, object, namespace, find);
       const ref = known ?? { apiVersion, kind, namespace, name: object.metadata.name };
