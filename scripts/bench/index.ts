@@ -115,7 +115,8 @@ interface Material {
   readonly folder: string;
 }
 
-async function onCluster(cluster: TestCluster, material: Material, options: BenchOptions): Promise<ClusterResults> {
+async function onCluster(opened: TestCluster, material: Material, options: BenchOptions): Promise<ClusterResults> {
+  const cluster = { ...opened, helms: chosenHelms(opened.helms, options) };
   const { kubernetesVersion, hasRealNode } = cluster;
   const { vsix } = material;
   const wants = (...some: readonly Part[]): boolean => some.some((part) => options.parts.includes(part));
@@ -130,6 +131,10 @@ async function onCluster(cluster: TestCluster, material: Material, options: Benc
     largeChartTimes: cluster.hasRealNode && wants('i') ? await largeChartTimesOf(bench, options.runs) : [],
     skipped: !hasRealNode && wants('a', 'c', 'e', 'f', 'i') ? [noRealNode] : [],
   };
+}
+
+function chosenHelms(helms: TestCluster['helms'], { helms: chosen }: BenchOptions): TestCluster['helms'] {
+  return Object.fromEntries(Object.entries(helms).filter(([version]) => chosen?.includes(version) ?? true));
 }
 
 const noRealNode =
@@ -197,12 +202,11 @@ async function stepTimesOf(cluster: TestCluster, vsix: string, options: BenchOpt
     { workloads: 50, nodeKind: 'kwok' },
   ];
   const scenarios = all.filter(({ workloads }) => workloads === (options.workloads ?? workloads));
-  const versions = Object.keys(cluster.helms).filter((version) => options.helms?.includes(version) ?? true);
   const task = await taskStart(vsix, cluster.kubeconfig);
   const results: StepTime[] = [];
   try {
     for (const scenario of scenarios) {
-      for (const helmVersion of versions) {
+      for (const helmVersion of Object.keys(cluster.helms)) {
         interruption.signal.throwIfAborted();
         log(`step time, Helm ${helmVersion}, ${scenario.workloads} on ${scenario.nodeKind}`);
         results.push(
