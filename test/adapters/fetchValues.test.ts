@@ -6,7 +6,8 @@ import net, { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { generate } from 'selfsigned';
-import { fetchValues, type FetchLimits } from '../../tasks/common/adapters/helm/fetchValues';
+import type { DownloadLimits } from '../../tasks/common/adapters/helm/download';
+import { fetchValues } from '../../tasks/common/adapters/helm/fetchValues';
 import { TaskError } from '../../tasks/common/core/failure';
 
 type Answer = (request: http.IncomingMessage, response: http.ServerResponse) => void;
@@ -44,7 +45,7 @@ describe('values at an address that must not be given to Helm', function () {
 
   interface How {
     environment?: NodeJS.ProcessEnv;
-    limits?: Partial<FetchLimits>;
+    limits?: Partial<DownloadLimits>;
     host?: string;
     signal?: AbortSignal;
   }

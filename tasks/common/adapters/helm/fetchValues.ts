@@ -1,185 +1,28 @@
-import type http from 'node:http';
-import https from 'node:https';
-import { existsSync, readFileSync } from 'node:fs';
-import tls from 'node:tls';
-import { HttpsProxyAgent } from 'hpagent';
 import { TaskError } from '../../core/failure';
-import { codeOf, connectionProblems, proxyAnswer } from '../kubernetes/errors';
-import { proxyFor } from '../kubernetes/proxy';
-import { abortableDelay, backoffMs } from '../kubernetes/transport';
+import { download, type DownloadLimits } from './download';
 
 interface FetchOptions {
   /** Names the input in errors, for example `valueFiles, line 2`. Of the address they may show only the server. */
   input: string;
   environment: NodeJS.ProcessEnv;
   signal: AbortSignal;
-  limits?: Partial<FetchLimits>;
+  limits?: Partial<DownloadLimits>;
 }
 
-export interface FetchLimits {
-  /** Helm stores all values in a record of at most one megabyte. */
-  bytes: number;
-  /** One try may take this time, from its start to its last byte. */
-  tryMs: number;
-  tries: number;
-  redirects: number;
-}
-
-const defaultLimits: FetchLimits = { bytes: 10 * 1024 * 1024, tryMs: 30_000, tries: 3, redirects: 5 };
-
-type Answer = { text: string } | { redirect: string | undefined } | { problem: string; isPassing: boolean };
+/** Helm stores all values in a record of at most one megabyte. */
+const defaultLimits: DownloadLimits = { bytes: 10 * 1024 * 1024, tryMs: 30_000, tries: 3, redirects: 5 };
 
 /** Reads an https address. Throws `InputInvalid`; its message shows only the server of the address. */
-export async function fetchValues(address: string, options: FetchOptions): Promise<string> {
-  const limits = { ...defaultLimits, ...options.limits };
-  let url = new URL(address);
-  const authorization = authorizationOf(url);
-  const { origin } = url;
-  for (let redirects = 0; redirects <= limits.redirects; redirects += 1) {
-    const headers = url.origin === origin && authorization !== undefined ? { Authorization: authorization } : {};
-    const answer = await tryAgain(url, headers, options, limits);
-    if ('text' in answer) return answer.text;
-    if ('problem' in answer) throw failed(options, url, answer.problem);
-    const next =
-      answer.redirect !== undefined && URL.canParse(answer.redirect, url.href)
-        ? new URL(answer.redirect, url)
-        : undefined;
-    if (next === undefined) throw failed(options, url, 'it redirects without an address');
-    if (next.protocol !== 'https:')
-      throw failed(options, url, `it redirects to an address of ${next.protocol}//, and the task follows only https`);
-    url = next;
-  }
-  throw failed(options, url, `it redirected more than ${limits.redirects} times`);
+export async function fetchValues(address: string, { input, limits, ...options }: FetchOptions): Promise<string> {
+  const answer = await download(address, { ...options, what: input, limits: { ...defaultLimits, ...limits } });
+  if ('bytes' in answer) return answer.bytes.toString('utf8');
+  const { host, problem, status } = answer;
+  const message = `Input ${input}: the values file could not be read from https://${host}: ${problem}${statusMeans(status)}. Nothing was changed.`;
+  throw new TaskError('InputInvalid', message, { facts: { inputs: input } });
 }
 
-function failed({ input }: FetchOptions, { host }: URL, problem: string): TaskError {
-  const message = `Input ${input}: the values file could not be read from https://${host}: ${problem}. Nothing was changed.`;
-  return new TaskError('InputInvalid', message, { facts: { inputs: input } });
-}
-
-function authorizationOf({ username, password }: URL): string | undefined {
-  if (username === '' && password === '') return undefined;
-  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return `Basic ${Buffer.from(pair).toString('base64')}`;
-}
-
-async function tryAgain(
-  url: URL,
-  headers: http.OutgoingHttpHeaders,
-  options: FetchOptions,
-  limits: FetchLimits,
-): Promise<Answer> {
-  for (let tries = 1; ; tries += 1) {
-    const answer = await tryOnce(url, headers, options, limits);
-    if (options.signal.aborted) throw new TaskError('Cancelled', `Cancelled while reading ${options.input}.`);
-    if (!('problem' in answer) || !answer.isPassing || tries >= limits.tries) return answer;
-    await abortableDelay(backoffMs(tries), [options.signal]);
-  }
-}
-
-function tryOnce(
-  url: URL,
-  headers: http.OutgoingHttpHeaders,
-  { environment, signal }: FetchOptions,
-  { bytes, tryMs }: FetchLimits,
-): Promise<Answer> {
-  return new Promise((resolve) => {
-    const agent = agentFor(url, environment);
-    const end = (answer: Answer): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', stop);
-      resolve(answer);
-      request.destroy();
-      agent.destroy();
-    };
-    const stop = (): void => {
-      end({ problem: 'it was cancelled', isPassing: false });
-    };
-    const request = https.request({
-      hostname: url.hostname.replace(/^\[|\]$/g, ''),
-      port: url.port || 443,
-      path: url.pathname + url.search,
-      agent,
-      // Only hpagent uses this value, for the proxy's answer.
-      timeout: tryMs,
-      headers: { Accept: '*/*', 'User-Agent': 'helm-safe-deploy', ...headers },
-    });
-    const timer = setTimeout(() => {
-      end({ problem: `it did not answer within ${tryMs / 1000} s`, isPassing: true });
-    }, tryMs);
-    signal.addEventListener('abort', stop, { once: true });
-    request.on('error', (error) => {
-      end({ problem: connectionProblem(error), isPassing: passing.has(codeOf(error)) });
-    });
-    request.on('response', (response) => {
-      const status = response.statusCode ?? 0;
-      if (status >= 300 && status < 400) end({ redirect: response.headers.location });
-      else if (status !== 200) end({ problem: statusProblem(status), isPassing: status === 429 || status >= 500 });
-      else void readText(response, bytes).then(end);
-    });
-    request.end();
-    if (signal.aborted) stop();
-  });
-}
-
-async function readText(response: http.IncomingMessage, bytes: number): Promise<Answer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > bytes) return { problem: `it is longer than ${bytes} bytes`, isPassing: false };
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    return { problem: connectionProblem(error), isPassing: true };
-  }
-  return { text: Buffer.concat(chunks, size).toString('utf8') };
-}
-
-function statusProblem(status: number): string {
-  if (status === 401 || status === 403)
-    return `it answered ${status}: the secret in the address is not accepted, or has expired`;
-  if (status === 404) return 'it answered 404: there is no such file, or the secret in the address does not show it';
-  return `it answered ${status}`;
-}
-
-const passing = new Set(['ECONNREFUSED', 'EAI_AGAIN', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
-
-function connectionProblem(error: unknown): string {
-  const code = codeOf(error);
-  const proxy = proxyAnswer(error);
-  if (proxy !== undefined) return `the proxy on the way answered ${proxy}`;
-  if (/CERT|SELF_SIGNED|UNABLE_TO|INVALID_CA/.test(code)) {
-    return `its certificate is not trusted (${code}); the authorities of the system and of SSL_CERT_FILE are`;
-  }
-  return connectionProblems[code] ?? `the connection failed (${code || 'no code'})`;
-}
-
-/** Uses the same proxy as Helm. */
-function agentFor(url: URL, environment: NodeJS.ProcessEnv): https.Agent {
-  const proxy = proxyFor(url, { environment, proxyUrl: undefined });
-  const options = { ca: authorities(environment), keepAlive: false };
-  return proxy === undefined ? new https.Agent(options) : new HttpsProxyAgent({ ...options, proxy });
-}
-
-/** Go, and so Helm, uses the first of these files that exists on Linux. */
-const systemAuthorities = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/ca-bundle.pem',
-  '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
-  '/etc/ssl/cert.pem',
-];
-
-function authorities(environment: NodeJS.ProcessEnv): string[] {
-  const files = [
-    environment['SSL_CERT_FILE'],
-    environment['NODE_EXTRA_CA_CERTS'],
-    systemAuthorities.find((file) => existsSync(file)),
-  ];
-  return [
-    ...tls.rootCertificates,
-    ...files.flatMap((file) => (file && existsSync(file) ? [readFileSync(file, 'utf8')] : [])),
-  ];
+function statusMeans(status: number | undefined): string {
+  if (status === 401 || status === 403) return ': the secret in the address is not accepted, or has expired';
+  if (status === 404) return ': there is no such file, or the secret in the address does not show it';
+  return '';
 }
