@@ -2,6 +2,7 @@ import { connectionInputDefaults, readConnection, readNamespace } from '../commo
 import { durationExpected, parseDuration } from '../common/core/inputs/duration';
 import { parseWorkloadName, type WorkloadName } from '../common/core/inputs/healthRequest';
 import { readHelmPath } from '../common/core/inputs/helmPathInput';
+import { helmVersionDefaults, readHelmDownload } from '../common/core/inputs/helmVersionInput';
 import {
   inputReader,
   type InputContext,
@@ -45,6 +46,7 @@ const inputDefaults = {
   ...lockInputDefaults,
   ...rolloutInputDefaults,
   helmPath: '',
+  ...helmVersionDefaults,
   helmSha256: '',
 } as const;
 
@@ -59,6 +61,7 @@ export function readRollbackRequest(raw: RawInputs, context: InputContext): Roll
   const namespace = readNamespace(read);
   const { releaseName, subject } = readSubject(read, raw);
   const helmPath = readHelmPath(read, context.files);
+  const helmDownload = readHelmDownload(read);
   const planDigest = read.parsed('planDigest', digestExpected, orNothing(parseDigest), '');
   const helmSha256 = read.parsed('helmSha256', sha256Expected, orNothing(parseDigest), '');
   const request: RollbackTaskRequest = {
@@ -84,6 +87,7 @@ export function readRollbackRequest(raw: RawInputs, context: InputContext): Roll
     historyMax: 0,
     rollout: readRolloutRequest(read),
     ...(helmPath === undefined ? {} : { helmPath }),
+    ...(helmDownload === undefined ? {} : { helmDownload }),
     ...(helmSha256 === '' ? {} : { helmSha256 }),
     ...readLockRequest(read),
   };

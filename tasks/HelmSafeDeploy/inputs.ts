@@ -5,6 +5,7 @@ import type { DeployRequest, RepairRequest, ValuesFile } from '../common/core/in
 import { durationExpected, parseDuration } from '../common/core/inputs/duration';
 import { readGoYaml } from '../common/core/kubernetes/goYaml';
 import { readHelmPath } from '../common/core/inputs/helmPathInput';
+import { helmVersionDefaults, readHelmDownload } from '../common/core/inputs/helmVersionInput';
 import {
   inputReader,
   type InputContext,
@@ -51,6 +52,7 @@ export const inputDefaults = {
   forceUpgrade: 'false',
   deleteData: 'false',
   helmPath: '',
+  ...helmVersionDefaults,
   ...rolloutInputDefaults,
 } as const;
 
@@ -132,6 +134,7 @@ function repairOf(
   const connection = readConnection(read, serviceConnections);
   const namespace = readNamespace(read);
   const helmPath = readHelmPath(read, files);
+  const helmDownload = readHelmDownload(read);
   return {
     connection,
     ...(namespace === undefined ? {} : { namespace }),
@@ -140,6 +143,7 @@ function repairOf(
     historyMax: read.parsed('historyMax', 'a whole number, 0 for no limit', parseCount, 0),
     rollout: readRolloutRequest(read),
     ...(helmPath === undefined ? {} : { helmPath }),
+    ...(helmDownload === undefined ? {} : { helmDownload }),
     ...readLockRequest(read),
     onInterrupted: read.choice('onInterrupted', ['rollback', 'keep']),
     cleanupTimeoutSeconds: read.parsed('cleanupTimeout', durationExpected, parseDuration, fallbackCleanupSeconds),

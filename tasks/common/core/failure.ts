@@ -14,6 +14,7 @@ export type FailureReason =
   | 'ClusterUnreachable'
   | 'TransientFailure'
   | 'HelmMissing'
+  | 'HelmDownloadFailed'
   | 'HelmUnsupported'
   | 'StorageUnsupported'
   | 'KindNotServed'
@@ -66,7 +67,10 @@ export const advice: Record<FailureReason, string> = {
   ClusterUnreachable: "Check the server's address, the proxy settings of the agent and the network between the two.",
   TransientFailure:
     'Run the step again: the API server, or the network on the way to it, failed for a moment. If this happens again and again, the owner of the cluster has to look at its control plane.',
-  HelmMissing: 'Install Helm on the agent (HelmInstaller@1 does) or name the binary in helmPath.',
+  HelmMissing:
+    'Name a version in helmVersion, install Helm on the agent in an earlier step, or name the binary in helmPath.',
+  HelmDownloadFailed:
+    'Correct helmVersion or helmDownloadUrl as described above, or the proxy and the certificate authorities of the agent. The task takes no other Helm instead.',
   HelmUnsupported: 'Use Helm 3.14 or later.',
   StorageUnsupported: 'Use the storage driver secret or configmap (the variable HELM_DRIVER).',
   KindNotServed:

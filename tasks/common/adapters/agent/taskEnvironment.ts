@@ -38,7 +38,7 @@ const publicParameters =
 
 const handedOver = /^(?:INPUT_|ENDPOINT_|SECUREFILE_|SECRET_|VSTS_TASKVARIABLE_)|^VSTS_(?:PUBLIC|SECRET)_VARIABLES$/;
 
-const addressInputs = ['CHART', 'CHARTREPOSITORY', 'VALUEFILES'];
+const addressInputs = ['CHART', 'CHARTREPOSITORY', 'VALUEFILES', 'HELMDOWNLOADURL'];
 
 /** Removes from `environment` what no child process may see. */
 export function takeTaskEnvironment(

@@ -6,9 +6,11 @@ import type { ReleaseStorage, RollbackHelm } from '../../core/ports';
 import type { DeployStart, LeaseContext, RolloutContext } from '../../core/releaseContext';
 import { secretFinder } from '../../core/text/secrets';
 import type { Sha256 } from '../../core/rollbackPlan/model/types';
-import { childrenVariable } from '../../core/inputs/taskVariables';
+import { childrenVariable, helmVariable } from '../../core/inputs/taskVariables';
 import { systemClock } from '../system/clock';
 import { withCluster } from './clusterTask';
+import { helmSums } from '../../core/helm/helmSums';
+import { provideHelm } from '../helm/helmTool';
 import { createGuard, type HelmGuard } from '../helm/guard';
 import { isExecutable } from '../agent/inputFiles';
 import { findHelm } from '../system/platform';
@@ -36,7 +38,7 @@ export async function withRelease<T>(
 ): Promise<T> {
   const { agent, signal } = run;
   const { childEnvironment: environment } = agent.environment;
-  const binary = request.helmPath ?? helmOnPath(environment);
+  const binary = await helmOf(run, request);
   const { helmSha256, releaseName } = request;
   for (const secret of helmLoginSecrets(environment)) agent.mask(secret);
   return withCluster(run, request, async ({ cluster, kubeconfigPath, namespace, storageOf }) => {
@@ -109,6 +111,28 @@ function announcing(agent: TaskAgent, guard: HelmGuard): HelmGuard {
   };
 }
 
+/** Every phase of a step runs the same Helm. */
+async function helmOf({ agent, signal }: TaskRun, { helmPath, helmDownload }: ReleaseRequest): Promise<string> {
+  const { environment } = agent;
+  if (helmPath !== undefined) return helmPath;
+  if (helmDownload === undefined) return helmOnPath(environment.childEnvironment);
+  const earlier = environment.taskVariable(helmVariable);
+  if (earlier !== undefined) return earlier;
+  const file = await provideHelm({
+    request: helmDownload,
+    toolsFolder: environment.variable('Agent.ToolsDirectory') || agent.tempFolder,
+    environment: environment.childEnvironment,
+    signal,
+    redact: agent.redact,
+    sums: helmSums,
+    onLine: (line) => {
+      agent.log(line);
+    },
+  });
+  agent.setTaskVariable(helmVariable, file);
+  return file;
+}
+
 function helmOnPath(environment: NodeJS.ProcessEnv): string {
   const found = findHelm(process.platform, environment['PATH'], isExecutable);
   switch (found.kind) {
@@ -120,6 +144,9 @@ function helmOnPath(environment: NodeJS.ProcessEnv): string {
         `The helm on PATH is ${found.file}, ${onlyExe}. Give the path of a helm.exe in helmPath.`,
       );
     case 'missing':
-      throw new TaskError('HelmMissing', 'There is no helm on PATH, and the input helmPath is empty.');
+      throw new TaskError(
+        'HelmMissing',
+        'There is no helm on PATH, and the inputs helmVersion and helmPath are empty.',
+      );
   }
 }

@@ -1,3 +1,4 @@
+import type { HelmDownload } from './helmVersionInput';
 import type { RolloutRequest } from './rolloutRequest';
 import type { ValueArguments } from './setValues';
 import type { ValuePath } from './strvals';
@@ -30,8 +31,9 @@ export interface ReleaseRequest {
   /** 0 means no limit. */
   historyMax: number;
   rollout: RolloutRequest;
-  /** An absolute path. Absent: `helm` on PATH. */
+  /** An absolute path. It wins over `helmDownload`; without both, `helm` on PATH is taken. */
   helmPath?: string;
+  helmDownload?: HelmDownload;
   /** If a Lease keeps other runs away. `preferred`: only if the connection may use Leases. */
   lock: 'preferred' | 'required' | 'off';
   /** The longest time to wait for another run. */

@@ -6,3 +6,5 @@ export const interruptionVariable = 'helmSafeDeployInterruption';
 export const childrenVariable = 'helmSafeDeployProcesses';
 export const planDigestVariable = 'helmSafeDeployPlanDigest';
 export const approvalVariable = 'helmSafeDeployApproval';
+/** The path of the Helm that the main phase took from the tool cache. */
+export const helmVariable = 'helmSafeDeployHelm';

@@ -1,0 +1,48 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type http from 'node:http';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { generate } from 'selfsigned';
+
+export interface HttpsSite {
+  /** Without a slash at its end. */
+  address: string;
+  port: number;
+  /** The file of the only authority that signs for this site. */
+  authority: string;
+  /** The requests so far, as method and path. */
+  asked: string[];
+  close(): void;
+}
+
+/** A site on this machine, with a certificate that no system trusts. */
+export async function openHttpsSite(
+  answer: (request: http.IncomingMessage, response: http.ServerResponse) => void,
+): Promise<HttpsSite> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'https-site-'));
+  const { cert, private: key } = await generate([{ name: 'commonName', value: 'site.test' }], {
+    extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
+  });
+  const authority = path.join(folder, 'ca.pem');
+  writeFileSync(authority, cert);
+  const asked: string[] = [];
+  const server = https.createServer({ cert, key }, (request, response) => {
+    asked.push(`${request.method ?? ''} ${request.url ?? ''}`);
+    answer(request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    address: `https://127.0.0.1:${port}`,
+    port,
+    authority,
+    asked,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
