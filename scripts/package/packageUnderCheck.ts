@@ -44,11 +44,12 @@ export interface TaskJson {
   name?: string;
   friendlyName?: string;
   description?: string;
+  helpMarkDown?: string;
   version?: { Major?: number; Minor?: number; Patch?: number };
   minimumAgentVersion?: string;
   instanceNameFormat?: string;
   inputs?: readonly TaskInput[];
-  groups?: readonly { name: string }[];
+  groups?: readonly { name: string; displayName?: string }[];
   outputVariables?: readonly { name: string; description?: string }[];
   restrictions?: { commands?: { mode?: string }; settableVariables?: { allowed?: readonly string[] } };
   execution?: Handlers;

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { planMarkdown } from '../../tasks/common/core/rollbackPlan/document/markdown';
 import { planSummary, summaryLimit } from '../../tasks/common/core/rollbackPlan/document/summary';
 import { planJson, readPlan } from '../../tasks/common/core/rollbackPlan/document/document';
-import { findingRules } from '../../tasks/common/core/rollbackPlan/model/findings';
 import {
   changesNothing,
   helmMayDelete,
@@ -506,26 +504,6 @@ describe("declared values and the API server's spelling of them", () => {
       ]),
       'spec.containers[name=web].args[0]["app.properties"]',
     );
-  });
-});
-
-describe('the page of findings', () => {
-  const page = readFileSync(new URL('../../docs/plan-findings.md', import.meta.url), 'utf8');
-  const entries = new Map(
-    [...page.matchAll(/^- `(\w+)` \((\w+)(?:, switched off by ([^)]*))?\): /gm)].map(
-      ([, code = '', severity = '', by = '']) => [code, { severity, by }],
-    ),
-  );
-
-  it('has every code with its severity and the input that allows it', () => {
-    assert.deepEqual([...entries.keys()], Object.keys(findingRules));
-    for (const [code, rule] of Object.entries(findingRules)) {
-      const { severity, by } = entries.get(code) ?? { severity: '', by: '' };
-      assert.equal(severity, rule.severity === 'refusal' ? 'refused' : rule.severity, code);
-      if (rule.severity !== 'refusal') assert.equal(by, '', code);
-      else if (rule.switch === 'never') assert.equal(by, 'nothing', code);
-      else assert.ok(by.includes(rule.switch === 'allow' ? `allow: ${code}` : rule.switch), code);
-    }
   });
 });
 

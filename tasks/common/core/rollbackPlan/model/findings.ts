@@ -6,10 +6,10 @@ interface Rule {
   switch: FindingSwitch;
 }
 
-const note: Rule = { severity: 'note', switch: 'never' };
-const warning: Rule = { severity: 'warning', switch: 'never' };
-const refusedAlways: Rule = { severity: 'refusal', switch: 'never' };
-const refusedUnlessAllowed: Rule = { severity: 'refusal', switch: 'allow' };
+const note = { severity: 'note', switch: 'never' } as const satisfies Rule;
+const warning = { severity: 'warning', switch: 'never' } as const satisfies Rule;
+const refusedAlways = { severity: 'refusal', switch: 'never' } as const satisfies Rule;
+const refusedUnlessAllowed = { severity: 'refusal', switch: 'allow' } as const satisfies Rule;
 
 export const findingRules = {
   // These concern the target.
