@@ -16,12 +16,8 @@ import { privateFolder, type PrivateFolder } from '../../tasks/common/adapters/a
 import { onlyDeletionsOf, type FencePolicy } from '../../tasks/common/core/helm/fence';
 import type { TaskError } from '../../tasks/common/core/failure';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
-import {
-  lastWrites,
-  passingDeletions,
-  rehearsedDeletions,
-  type Rehearsal,
-} from '../../tasks/common/core/helm/rehearsal';
+import { lastWrites, passingDeletions, type Rehearsal } from '../../tasks/common/core/helm/rehearsal';
+import { rehearsedDeletions } from '../support/rehearsedDeletions';
 import { gatewayClient, type GatewayClient } from '../support/gatewayClient';
 import {
   eventually,

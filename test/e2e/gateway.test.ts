@@ -11,7 +11,8 @@ import { onlyDeletionsOf, type FencePolicy } from '../../tasks/common/core/helm/
 import { isRecord } from '../../tasks/common/core/kubernetes/json';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
-import { lastWrites, rehearsedDeletions, type Rehearsal } from '../../tasks/common/core/helm/rehearsal';
+import { lastWrites, type Rehearsal } from '../../tasks/common/core/helm/rehearsal';
+import { rehearsedDeletions } from '../support/rehearsedDeletions';
 import { waitFor } from '../../scripts/cluster/wait';
 import { cluster as testCluster, type TestCluster } from '../support/cluster';
 import { otherHelm } from '../support/otherHelm';

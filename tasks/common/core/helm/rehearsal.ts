@@ -87,11 +87,6 @@ export function lastWrites(rehearsal: Rehearsal): Map<string, RehearsedWrite> {
   return last;
 }
 
-/** One write for each object that would be gone at the end. */
-export function rehearsedDeletions(rehearsal: Rehearsal): RehearsedWrite[] {
-  return [...lastWrites(rehearsal).values()].filter(({ effect }) => effect === 'deleted');
-}
-
 /** The deletions of objects that are created again. Volumes, addresses and pods would not survive them. */
 export function passingDeletions(rehearsal: Rehearsal): RehearsedWrite[] {
   const last = lastWrites(rehearsal);

@@ -1,4 +1,5 @@
 import { isRecord } from './json';
+import type { KubeObject } from './object';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -45,4 +46,9 @@ export function conditionOf(object: unknown, type: string): Json | undefined {
 
 export function isTrue(object: unknown, type: string): boolean {
   return conditionOf(object, type)?.['status'] === 'True';
+}
+
+/** The number of a StatefulSet's pod, or -1. */
+export function ordinalOf(pod: KubeObject): number {
+  return Number(/-(\d+)$/.exec(pod.metadata.name)?.[1] ?? -1);
 }

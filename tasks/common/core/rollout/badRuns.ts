@@ -1,8 +1,9 @@
+import { objectName } from '../kubernetes/manifest';
 import type { KubeObject } from '../kubernetes/object';
 import { at, conditionOf, isTrue, listAt, numberAt, textAt, timeAt } from '../kubernetes/read';
 import type { CauseCode } from './causes';
 import { exitText, log, times } from './containerFindings';
-import { nameOf, refTo, type Finding } from './finding';
+import { refTo, type Finding } from './finding';
 import type { Family } from './family';
 
 /** A run of a container, or the life of a pod, that ended badly although its successor is good at this moment. */
@@ -53,7 +54,7 @@ function endedRun(pod: KubeObject, status: unknown, last: unknown): BadRun {
   const seconds = Math.round((timeAt(last, 'finishedAt') - timeAt(last, 'startedAt')) / 1000);
   const isRunning = at(status, 'state', 'running') !== undefined;
   const ended = numberAt(status, 'restartCount') + (isRunning ? 0 : 1);
-  const message = `Container ${name} of ${nameOf(refTo(pod))} has ended ${times(ended)}, last after ${seconds} s with ${exitText(last)}, and has not been ready for longer than that since then.`;
+  const message = `Container ${name} of ${objectName(refTo(pod))} has ended ${times(ended)}, last after ${seconds} s with ${exitText(last)}, and has not been ready for longer than that since then.`;
   const code = textAt(last, 'reason') === 'OOMKilled' ? 'OutOfMemory' : 'CrashLoop';
   const finding = badFinding(pod, { code, message, text: `last run: ${exitText(last)}`, container: name });
   return { neededSeconds: neededSeconds(seconds), goodSince: goodSince(pod), finding };
@@ -64,7 +65,7 @@ function failedPod(pod: KubeObject, pods: readonly KubeObject[]): BadRun {
   const seconds = began === 0 ? 0 : Math.round((failedAt(pod) - began) / 1000);
   const [reason, said] = [textAt(pod, 'status', 'reason'), textAt(pod, 'status', 'message')];
   const why = [reason, said].filter(Boolean).join(': ') || 'it failed';
-  const message = `${nameOf(refTo(pod))} has ended after ${seconds} s (${why}), and its successor has not been ready for longer than that.`;
+  const message = `${objectName(refTo(pod))} has ended after ${seconds} s (${why}), and its successor has not been ready for longer than that.`;
   const code = reason === '' ? 'CrashLoop' : 'Evicted';
   const others = pods.filter((other) => isTrue(other, 'Ready')).map(goodSince);
   return {

@@ -50,10 +50,6 @@ export function refTo(object: KubeObject): ObjectRef {
   return namespace === undefined ? ref : { ...ref, namespace };
 }
 
-export function nameOf(ref: { kind: string; name: string }): string {
-  return `${ref.kind}/${ref.name}`;
-}
-
 export function eventEvidence(event: EventRecord, ref: ObjectRef): Evidence {
   return {
     kind: 'event',

@@ -2,7 +2,7 @@ import type { KubeObject } from '../kubernetes/object';
 import { refOf } from '../kubernetes/manifest';
 import { objectStatus, type ObjectStatus, type StatusRule } from '../status/objectStatus';
 import type { Family } from './family';
-import { nameOf } from './finding';
+import { objectName } from '../kubernetes/manifest';
 import { mayOwnRunners, isRunner } from './runner';
 import type { UnreadKind } from './snapshot';
 
@@ -27,13 +27,13 @@ export function statusWithOwned(
   const judged = owned.map((workload) => ({ workload, status: objectStatus(workload, now, rules) }));
   const unready = judged.find(({ status }) => status.status !== 'Current');
   if (unready !== undefined) {
-    const message = `${nameOf(refOf(unready.workload))}, which it owns: ${unready.status.message}`;
+    const message = `${objectName(refOf(unready.workload))}, which it owns: ${unready.status.message}`;
     return { status: 'InProgress', reason: 'OwnedNotReady', message };
   }
   if (isNew || !isSilent) return own;
   const hidden = unread.find((kind) => isRunner(kind) && kind.namespace === object.metadata.namespace);
   if (hidden !== undefined) return { ...own, message: `In place, not judged: ${hidden.message}` };
   if (owned.length === 0) return own;
-  const names = owned.map((workload) => nameOf(refOf(workload))).join(', ');
+  const names = owned.map((workload) => objectName(refOf(workload))).join(', ');
   return { status: 'Current', reason: 'OwnedReady', message: `What it owns is ready: ${names}.` };
 }

@@ -1,8 +1,9 @@
+import { objectName } from '../kubernetes/manifest';
 import type { KubeObject } from '../kubernetes/object';
 import type { CauseCode } from './causes';
 import { containerFindings, isConfigMissing } from './containerFindings';
 import { newest, type EventRecord } from './events';
-import { eventEvidence, nameOf, refTo, type Finding } from './finding';
+import { eventEvidence, refTo, type Finding } from './finding';
 import { at, conditionOf, isTrue, listAt, numberAt, textAt } from '../kubernetes/read';
 
 interface PodSurroundings {
@@ -38,7 +39,7 @@ function nodeFinding(pod: KubeObject, { events, node }: PodSurroundings): Findin
   const isNodeDown = node !== undefined && !isTrue(node, 'Ready');
   if (!isNodeDown && !isNodeLost(pod) && (event === undefined || node !== undefined)) return undefined;
   const name = textAt(pod, 'spec', 'nodeName') || 'unknown';
-  return podFinding(pod, 'NodeLost', `${nameOf(refTo(pod))} is on node ${name}, which does not answer.`, {
+  return podFinding(pod, 'NodeLost', `${objectName(refTo(pod))} is on node ${name}, which does not answer.`, {
     evidence: [
       { kind: 'condition', ref: refTo(pod), text: textAt(conditionOf(pod, 'Ready'), 'message') || 'Ready is False' },
       ...(event === undefined ? [] : [eventEvidence(event, refTo(pod))]),
@@ -58,12 +59,12 @@ function failedPodFinding(pod: KubeObject, around: PodSurroundings): Finding {
   const message = textAt(pod, 'status', 'message');
   const evidence = [{ kind: 'object' as const, ref: refTo(pod), text: [reason, message].filter(Boolean).join(': ') }];
   if (reason !== '' && reason !== 'DeadlineExceeded') {
-    const text = `${nameOf(refTo(pod))}: ${reason}${message === '' ? '' : `: ${message}`}`;
+    const text = `${objectName(refTo(pod))}: ${reason}${message === '' ? '' : `: ${message}`}`;
     return podFinding(pod, 'Evicted', text, { isCertain: around.isAlone, detail: reason, evidence });
   }
   const [ended] = containerFindings(pod, around.events);
   if (ended !== undefined) return { ...ended, isCertain: ended.isCertain || around.isAlone };
-  const text = `${nameOf(refTo(pod))} has ended without success${message === '' ? '.' : `: ${message}`}`;
+  const text = `${objectName(refTo(pod))} has ended without success${message === '' ? '.' : `: ${message}`}`;
   return podFinding(pod, 'CrashLoop', text, { isCertain: around.isAlone, evidence });
 }
 

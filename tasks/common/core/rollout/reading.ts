@@ -1,11 +1,11 @@
 import type { KubeObject, ObjectRef } from '../kubernetes/object';
 import { sentence } from '../text/sentence';
-import { objectKey, refOf } from '../kubernetes/manifest';
+import { objectName, objectKey, refOf } from '../kubernetes/manifest';
 import { objectStatus, type ObjectStatus } from '../status/objectStatus';
 import { causes } from './causes';
 import { newest, type EventRecord } from './events';
 import { eventsAbout, familyOf, type Family, type Index } from './family';
-import { eventEvidence, nameOf, type Evidence, type Finding } from './finding';
+import { eventEvidence, type Evidence, type Finding } from './finding';
 import { podHold, podsHeldBack } from './heldPods';
 import { withoutLostNodes } from './lostNodes';
 import { statusWithOwned } from './owned';
@@ -192,7 +192,7 @@ function absentReading(followed: FollowedObject, key: string, { snapshot, policy
   }
   const { halfApplied } = followed;
   const why = halfApplied === undefined ? '' : `, and its revision is ${halfApplied} in Helm's record`;
-  const message = `${nameOf(ref)} is not there${why}.`;
+  const message = `${objectName(ref)} is not there${why}.`;
   const status: ObjectStatus = { status: 'InProgress', reason: 'ObjectMissing', message };
   if (!policy.isApplied) return { ...base, status };
   const evidence: Evidence[] = [{ kind: 'object', ref, text: 'looked for and not found' }];

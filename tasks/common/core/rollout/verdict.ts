@@ -1,7 +1,8 @@
+import { objectName } from '../kubernetes/manifest';
 import { rankOf } from './causes';
 import type { Question } from './facts';
 import { indexOf } from './family';
-import { nameOf, runningLogs, type Evidence } from './finding';
+import { runningLogs, type Evidence } from './finding';
 import { better, causeOf, distinct, judgedFinding, mostTelling } from './hopeless';
 import { sightings, workloadMemories } from './memory';
 import { judgingOf, questionsOf, withStartErrors, type Judging } from './proofs';
@@ -128,8 +129,8 @@ function timedOutCause({ followed, status, warning, family }: Reading, now: Date
   const evidence = warning === undefined ? [own] : [own, warning];
   const message =
     status.status === 'Current'
-      ? `${nameOf(ref)} was healthy at the end, but not yet for as long as was asked for.`
-      : `${nameOf(ref)} was not healthy in time: ${warning?.text ?? status.message}`;
+      ? `${objectName(ref)} was healthy at the end, but not yet for as long as was asked for.`
+      : `${objectName(ref)} was not healthy in time: ${warning?.text ?? status.message}`;
   const detail = warning === undefined ? {} : { detail: 'warning' };
   const finding = {
     code: 'TimedOut' as const,

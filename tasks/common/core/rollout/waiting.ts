@@ -1,9 +1,10 @@
+import { objectName } from '../kubernetes/manifest';
 import type { KubeObject } from '../kubernetes/object';
 import { at, conditionOf, isTrue, listAt, numberAt, textAt, timeAt } from '../kubernetes/read';
 import type { CauseCode } from './causes';
 import { newest } from './events';
 import { eventsAbout, type Family, type Index } from './family';
-import { eventEvidence, nameOf, refTo, type Finding } from './finding';
+import { eventEvidence, refTo, type Finding } from './finding';
 
 /** A shorter wait is not worth a word. */
 const quietMilliseconds = 10_000;
@@ -35,7 +36,11 @@ function namesIn(list: readonly unknown[], field: string): string {
 function gateFinding(pod: KubeObject): Finding | undefined {
   if (conditionOf(pod, 'PodScheduled')?.['reason'] !== 'SchedulingGated') return undefined;
   const gates = namesIn(listAt(pod, 'spec', 'schedulingGates'), 'name');
-  return waiting(pod, 'SchedulingGated', `${nameOf(refTo(pod))} waits until its scheduling gate is removed: ${gates}.`);
+  return waiting(
+    pod,
+    'SchedulingGated',
+    `${objectName(refTo(pod))} waits until its scheduling gate is removed: ${gates}.`,
+  );
 }
 
 function readinessGateFinding(pod: KubeObject): Finding | undefined {
@@ -48,7 +53,7 @@ function readinessGateFinding(pod: KubeObject): Finding | undefined {
     const words = [textAt(condition, 'reason'), textAt(condition, 'message')].filter(Boolean).join(': ');
     return `${type} ${condition === undefined ? 'is not set' : `is ${textAt(condition, 'status')}`}${words && ` (${words})`}`;
   });
-  const message = `The containers of ${nameOf(refTo(pod))} are ready, but its readiness gate is not met: ${said.join('; ')}.`;
+  const message = `The containers of ${objectName(refTo(pod))} are ready, but its readiness gate is not met: ${said.join('; ')}.`;
   return waiting(pod, 'ReadinessGateNotMet', message);
 }
 
@@ -65,7 +70,7 @@ function initFinding(pod: KubeObject, now: Date): Finding | undefined {
   if (running === undefined || now.getTime() - startedAt < quietMilliseconds) return undefined;
   const { name, namespace = '' } = pod.metadata;
   const container = textAt(running, 'name');
-  const message = `Init container ${container} of ${nameOf(refTo(pod))} has not ended; it runs since ${clock(startedAt)}.`;
+  const message = `Init container ${container} of ${objectName(refTo(pod))} has not ended; it runs since ${clock(startedAt)}.`;
   return waiting(pod, 'InitContainerRunning', message, {
     id: `${pod.metadata.uid ?? name}/${container}`,
     logs: [{ namespace, pod: name, container, previous: false }],
@@ -82,7 +87,7 @@ function endingFinding(pod: KubeObject, { nodes }: Index, now: Date): Finding | 
   const until = timeAt(pod, 'metadata', 'deletionTimestamp');
   const askedAt = until - allowed * 1000;
   if (now.getTime() - askedAt < quietMilliseconds) return undefined;
-  const name = nameOf(refTo(pod));
+  const name = objectName(refTo(pod));
   const asked = `${name} is being deleted since ${clock(askedAt)}`;
   const nodeName = textAt(pod, 'spec', 'nodeName');
   const node = nodes.get(nodeName);
@@ -101,7 +106,7 @@ function endingFinding(pod: KubeObject, { nodes }: Index, now: Date): Finding | 
 function balancerFindings(service: KubeObject, index: Index): Finding[] {
   const event = newest(eventsAbout(service, index), ({ type }) => type === 'Warning');
   if (textAt(service, 'spec', 'type') !== 'LoadBalancer' || event === undefined) return [];
-  const message = `${nameOf(refTo(service))} has no address from its load balancer: ${event.message}`;
+  const message = `${objectName(refTo(service))} has no address from its load balancer: ${event.message}`;
   return [waiting(service, 'LoadBalancerPending', message, { evidence: [eventEvidence(event, refTo(service))] })];
 }
 

@@ -1,14 +1,14 @@
 import type { KubeObject } from '../kubernetes/object';
-import { apiGroup } from '../kubernetes/manifest';
+import { objectName, apiGroup } from '../kubernetes/manifest';
 import type { ObjectStatus } from '../status/objectStatus';
 import { isCustomResource } from '../kubernetes/groups';
 import type { CauseCode } from './causes';
 import { refusalOf } from './creationFindings';
 import { newest, type EventRecord } from './events';
 import { claimsOf, eventsAbout, type Family, type Index } from './family';
-import { eventEvidence, nameOf, refTo, runningLogs, type Evidence, type Finding } from './finding';
+import { eventEvidence, refTo, runningLogs, type Evidence, type Finding } from './finding';
 import { podFindings } from './podFindings';
-import { at, conditionOf, isTrue, listAt, numberAt, textAt } from '../kubernetes/read';
+import { at, conditionOf, isTrue, listAt, numberAt, ordinalOf, textAt } from '../kubernetes/read';
 import type { FollowedObject } from './snapshot';
 import { heldByOldPod, waitingFindings } from './waiting';
 
@@ -44,7 +44,7 @@ function own(object: KubeObject, code: CauseCode, message: string, more: Partial
   return {
     code,
     subject,
-    id: object.metadata.uid ?? nameOf(subject),
+    id: object.metadata.uid ?? objectName(subject),
     message,
     isCertain: false,
     evidence: [],
@@ -61,7 +61,9 @@ function jobFindings(followed: FollowedObject, object: KubeObject, family: Famil
     const message = exhausted(object, family?.pods ?? []);
     if (message === undefined) return [];
     const evidence = [{ kind: 'object' as const, ref: refTo(object), text: message }];
-    return [own(object, failedCode, `${nameOf(followed.ref)} has failed: ${message}`, { isCertain: true, evidence })];
+    return [
+      own(object, failedCode, `${objectName(followed.ref)} has failed: ${message}`, { isCertain: true, evidence }),
+    ];
   }
   const condition = conditionOf(object, failure);
   const reason = textAt(condition, 'reason');
@@ -70,7 +72,7 @@ function jobFindings(followed: FollowedObject, object: KubeObject, family: Famil
   const isLate = reason === 'DeadlineExceeded';
   const logs = isLate ? runningLogs([...(family?.pods ?? []), ...(family?.ending ?? [])]) : [];
   const code = isLate ? 'JobDeadlineExceeded' : failedCode;
-  return [own(object, code, `${nameOf(followed.ref)} has failed: ${message}`, { isCertain: true, evidence, logs })];
+  return [own(object, code, `${objectName(followed.ref)} has failed: ${message}`, { isCertain: true, evidence, logs })];
 }
 
 /** Foresees the verdict of the Job controller by a second. Only for a plain Job, where no policy can excuse a pod. */
@@ -198,7 +200,7 @@ function stuckFindings(object: KubeObject, around: WorkloadSurroundings): Findin
   const inner = findingsOfPod(stuck, object, around);
   const isHopeless = inner.some(({ isCertain }) => isCertain);
   const why = inner[0]?.message ?? 'It is not ready.';
-  const message = `${nameOf(refTo(stuck))} has another revision, and the StatefulSet waits for it to become ready before it replaces it. ${why}`;
+  const message = `${objectName(refTo(stuck))} has another revision, and the StatefulSet waits for it to become ready before it replaces it. ${why}`;
   return [
     {
       ...own(object, 'StatefulSetStuck', message, { detail: stuck.metadata.name }),
@@ -216,10 +218,6 @@ function stuckFindings(object: KubeObject, around: WorkloadSurroundings): Findin
       logs: inner.flatMap(({ logs }) => logs),
     },
   ];
-}
-
-function ordinalOf(pod: KubeObject): number {
-  return Number(/-(\d+)$/.exec(pod.metadata.name)?.[1] ?? -1);
 }
 
 function revisionOf(pod: KubeObject): string {
@@ -241,7 +239,7 @@ function claimFinding(claim: KubeObject, fallback: string, around: WorkloadSurro
   const failure = newest(events, ({ reason }) => claimReasons.has(reason));
   const event = failure ?? newest(events, () => true);
   if (event === undefined && fallback === '') return [];
-  const message = `${nameOf(refTo(claim))}: ${event?.message ?? fallback}`;
+  const message = `${objectName(refTo(claim))}: ${event?.message ?? fallback}`;
   const evidence = event === undefined ? [] : [eventEvidence(event, refTo(claim))];
   const grace = failure === undefined ? { grace: 'timeout' as const } : {};
   return [own(claim, 'VolumeNotBound', message, { ...grace, evidence })];
@@ -296,7 +294,7 @@ function statusFindings(
   const evidence = [
     { kind: 'object' as const, ref: followed.ref, text: `${status.status}, ${status.reason}: ${status.message}` },
   ];
-  const message = `${nameOf(followed.ref)}: ${status.message}`;
+  const message = `${objectName(followed.ref)}: ${status.message}`;
   if (unobserved.has(status.reason)) return [own(object, 'NotObserved', message, { evidence })];
   if (around.family !== undefined) return [];
   // Many controllers report «not ready» during normal progress.

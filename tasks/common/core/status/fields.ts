@@ -1,3 +1,4 @@
+import { isRecord } from '../kubernetes/json';
 /** A condition as nearly every kind has it. A missing field is the empty string. */
 export interface Condition {
   type: string;
@@ -27,10 +28,6 @@ export interface Fields {
   readonly problems: readonly string[];
 }
 
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
-}
-
 /** Reads own fields only, because a path from a user or a manifest must not reach into prototypes. */
 export function ownField(value: JsonObject, name: string): unknown {
   return Object.hasOwn(value, name) ? value[name] : undefined;
@@ -52,7 +49,7 @@ export function fieldsOf(object: JsonObject): Fields {
     const walked: string[] = [];
     for (const name of path.split('.')) {
       if (value === undefined || value === null) return undefined;
-      if (!isObject(value)) {
+      if (!isRecord(value)) {
         note(walked.join('.'), 'an object');
         return undefined;
       }
@@ -111,7 +108,7 @@ export function isFresh({ observedGeneration }: Condition, generation: number | 
 }
 
 function readCondition(value: unknown): Condition | undefined {
-  if (!isObject(value)) return undefined;
+  if (!isRecord(value)) return undefined;
   const type = textField(value, 'type');
   if (type === '') return undefined;
   const status = ownField(value, 'status');

@@ -1,5 +1,6 @@
+import { isRecord } from '../kubernetes/json';
 import { customStatus, said, stalledStatus } from './custom/customResources';
-import { fieldsOf, isObject, textField, type Condition, type Fields, type JsonObject } from './fields';
+import { fieldsOf, textField, type Condition, type Fields, type JsonObject } from './fields';
 import { isBuiltIn } from '../kubernetes/groups';
 import { jobStatus } from './builtIn/jobs';
 import {
@@ -35,11 +36,11 @@ type KindRule = (fields: Fields, now: Date, object: JsonObject) => ObjectStatus;
 export function objectStatus(object: KubeObject, now: Date, rules: readonly StatusRule[] = []): ObjectStatus {
   // A manifest or a webhook may break the promise of the type.
   const value: unknown = object;
-  if (!isObject(value)) return unknown('InvalidObject', 'This is not a Kubernetes object.');
+  if (!isRecord(value)) return unknown('InvalidObject', 'This is not a Kubernetes object.');
   const kind = textField(value, 'kind');
   const apiVersion = textField(value, 'apiVersion');
   if (kind === '' || apiVersion === '') return unknown('InvalidObject', 'The object has no kind or no apiVersion.');
-  if (!isObject(value.metadata)) return unknown('InvalidObject', 'The object has no metadata.');
+  if (!isRecord(value.metadata)) return unknown('InvalidObject', 'The object has no metadata.');
   const fields = fieldsOf(value);
   const group = groupOf(apiVersion);
   const status = statusOf(value, fields, now, { group, kind, rules });
@@ -98,8 +99,8 @@ export function isJudged({ reason }: { reason: string }): boolean {
 }
 
 function annotationOf(object: JsonObject, name: string): string {
-  const annotations = isObject(object.metadata) ? object.metadata.annotations : undefined;
-  return isObject(annotations) ? textField(annotations, name) : '';
+  const annotations = isRecord(object.metadata) ? object.metadata.annotations : undefined;
+  return isRecord(annotations) ? textField(annotations, name) : '';
 }
 
 /**

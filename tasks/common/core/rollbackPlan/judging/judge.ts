@@ -245,16 +245,12 @@ export function objectFindings(judged: readonly Judged[], inputs: ReleasePlanInp
   ];
 }
 
-function nameOfObject({ kind, name }: PlannedObject): string {
-  return objectName({ kind, name });
-}
-
 function deletionFindings(
   { candidate, object }: Judged,
   targetUids: ReadonlySet<string>,
   policy: RollbackPolicy,
 ): PlanFinding[] {
-  const name = nameOfObject(object);
+  const name = objectName(object);
   const isTargets = object.isInTarget || targetUids.has(object.uid);
   if (candidate.isRecreated || (object.fate === 'deleted' && isTargets)) {
     const message = `The target declares ${name}, but Helm deletes it. ${object.reason}`;
@@ -315,7 +311,7 @@ function tooMany(judged: readonly Judged[], policy: RollbackPolicy): PlanFinding
 function ownerFindings({ candidate, object }: Judged, policy: RollbackPolicy): PlanFinding[] {
   const { owner, live } = candidate;
   if (owner === undefined || (object.fate !== 'takenOver' && object.fate !== 'deleted')) return [];
-  const name = nameOfObject(object);
+  const name = objectName(object);
   const what = object.fate === 'deleted' ? 'is deleted' : 'is taken over';
   if (isOwnedByRelease(live)) {
     const message = `${name} belongs to ${owner} now, and ${what} by this rollback.`;
@@ -331,14 +327,14 @@ function beingDeleted({ candidate: { live, target }, object }: Judged): PlanFind
   if (since === undefined || target === undefined) return [];
   const holders = at(live, 'metadata', 'finalizers');
   const held = Array.isArray(holders) && holders.length > 0 ? ` (it waits for ${shortened(holders.join(', '))})` : '';
-  const name = nameOfObject(object);
+  const name = objectName(object);
   const message = `The target declares ${name}, but its deletion began at ${since}${held}. A deletion cannot be undone, so what Helm writes to it is lost too.`;
   return [finding('BeingDeleted', message, { object: name })];
 }
 
 function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: ReleasePlanInputs): PlanFinding[] {
   if (rehearsal?.outcome !== 'completed') return [];
-  const name = nameOfObject(object);
+  const name = objectName(object);
   const { predicted, live, write } = candidate;
   if (object.fate === 'created' && write === undefined) {
     return [
@@ -359,7 +355,7 @@ function predictionFindings({ candidate, object }: Judged, { rehearsal, helm }: 
 function workloadFindings({ candidate, object }: Judged, inputs: ReleasePlanInputs): PlanFinding[] {
   const { ref, live, target, isAutoscaled, write } = candidate;
   if (target === undefined) return [];
-  const name = nameOfObject(object);
+  const name = objectName(object);
   const findings: PlanFinding[] = [
     ...(isAutoscaled ? scaleFindings(name, target, live) : []),
     ...heldFindings(name, candidate, inputs),
@@ -425,7 +421,7 @@ function trapFindings(judged: Judged, after: Candidate['live'], { pods, policy }
   const { live } = judged.candidate;
   if (live === undefined || after === undefined || !canTrap(after)) return [];
   return trapFinding(
-    nameOfObject(judged.object),
+    objectName(judged.object),
     trappedPods(live, pods, judged.object.restartsPods).map(({ metadata }) => metadata.name),
     policy,
   );
@@ -443,7 +439,7 @@ export function trapFinding(name: string, pods: readonly string[], policy: Rollb
 
 function driftFindings(object: PlannedObject): PlanFinding[] {
   if (object.drift.length === 0) return [];
-  const name = nameOfObject(object);
+  const name = objectName(object);
   const paths = someNames(object.drift.map(({ path }) => path));
   return [
     finding(
@@ -455,7 +451,7 @@ function driftFindings(object: PlannedObject): PlanFinding[] {
 }
 
 function orphans(judged: readonly Judged[]): PlanFinding[] {
-  const names = judged.filter(({ object }) => object.fate === 'orphaned').map(({ object }) => nameOfObject(object));
+  const names = judged.filter(({ object }) => object.fate === 'orphaned').map(({ object }) => objectName(object));
   if (names.length === 0) return [];
   return [
     finding(
@@ -469,7 +465,7 @@ function jobs(judged: readonly Judged[]): PlanFinding[] {
   return judged
     .filter(({ object }) => object.mayRunAgain && object.fate !== 'deleted')
     .map(({ object }) => {
-      const name = nameOfObject(object);
+      const name = objectName(object);
       const message = `${name} is removed some time after it has ended. If that happens before the rollback, it runs again.`;
       return finding('JobMayRunAgain', message, { object: name });
     });

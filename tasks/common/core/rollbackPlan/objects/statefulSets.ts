@@ -1,6 +1,6 @@
 import type { KubeObject, ObjectRef } from '../../kubernetes/object';
 import { apiGroup, objectName } from '../../kubernetes/manifest';
-import { isTrue, listAt, numberAt, textAt, at } from '../../kubernetes/read';
+import { at, isTrue, listAt, numberAt, ordinalOf, textAt } from '../../kubernetes/read';
 import { isAsDeclared } from '../model/changes';
 import { finding, type PlanFinding } from '../model/findings';
 
@@ -39,15 +39,11 @@ export function trappedPods(live: KubeObject, pods: readonly KubeObject[], resta
   return pods.filter((pod) => {
     const isOwn = isPodOf([live])(pod);
     if (!isOwn || isTrue(pod, 'Ready') || pod.metadata.deletionTimestamp !== undefined) return false;
-    if (ordinalOf(pod.metadata.name) < partition) return false;
+    if (ordinalOf(pod) < partition) return false;
     const revision = pod.metadata.labels?.['controller-revision-hash'] ?? '';
     // A pod of the old revision needs no replacement, unless the rollback makes a third template.
     return restarts ? revision !== current || current === update : revision !== update;
   });
-}
-
-function ordinalOf(pod: string): number {
-  return Number(/-(\d+)$/.exec(pod)?.[1] ?? 0);
 }
 
 /** Claim templates cannot be changed, and existing claims do not follow them. */

@@ -1,4 +1,5 @@
-import { isObject, ownField, textField, type Fields, type JsonObject } from '../fields';
+import { isRecord } from '../../kubernetes/json';
+import { ownField, textField, type Fields, type JsonObject } from '../fields';
 import { current, failed, inProgress, unknown, type ObjectStatus } from '../result';
 
 /**
@@ -70,21 +71,21 @@ interface ContainerState {
 /** Returns the state of the containers that are neither running nor completed. */
 function containerStates(fields: Fields, list = 'containerStatuses'): ContainerState[] {
   const statuses = fields.list(`status.${list}`) ?? [];
-  return statuses.flatMap((item) => (isObject(item) ? (containerState(item) ?? []) : []));
+  return statuses.flatMap((item) => (isRecord(item) ? (containerState(item) ?? []) : []));
 }
 
 function containerState(status: JsonObject): ContainerState | undefined {
   const name = textField(status, 'name') || '?';
   const state = ownField(status, 'state');
-  if (!isObject(state)) return undefined;
+  if (!isRecord(state)) return undefined;
   const waiting = ownField(state, 'waiting');
-  if (isObject(waiting)) {
+  if (isRecord(waiting)) {
     const reason = textField(waiting, 'reason');
     const words = [reason, textField(waiting, 'message')].filter((part) => part !== '');
     return { waiting: reason, text: `container ${name} waits: ${words.join(': ') || 'no reason given'}` };
   }
   const terminated = ownField(state, 'terminated');
-  if (!isObject(terminated)) return undefined;
+  if (!isRecord(terminated)) return undefined;
   const exitCode = ownField(terminated, 'exitCode');
   if (typeof exitCode !== 'number') return undefined;
   const reason = textField(terminated, 'reason');

@@ -1,4 +1,5 @@
-import { isFresh, isObject, ownField, readConditions, type Condition, type Fields, type JsonObject } from '../fields';
+import { isRecord } from '../../kubernetes/json';
+import { isFresh, ownField, readConditions, type Condition, type Fields, type JsonObject } from '../fields';
 import { current, failed, heldOnPurpose, inProgress, notJudged, type ObjectStatus } from '../result';
 import { hasStatus, withoutStatus } from '../rules/rules';
 import { countStatus, wordStatus } from './statusWords';
@@ -11,7 +12,7 @@ const firstLookSeconds = 5;
  * One good sign does not hide a bad one. Without any sign the object is in place and not judged.
  */
 export function customStatus(object: JsonObject, fields: Fields, now: Date): ObjectStatus {
-  const isHeld = ['paused', 'suspend', 'suspended'].some((name) => isObject(object.spec) && object.spec[name] === true);
+  const isHeld = ['paused', 'suspend', 'suspended'].some((name) => isRecord(object.spec) && object.spec[name] === true);
   if (!isHeld && !hasStatus(object)) return withoutStatus(fields, firstLookSeconds, now);
   const generation = fields.integer('metadata.generation');
   const conditions = fields.conditions();
@@ -108,15 +109,15 @@ function notReason({ type, status }: Condition): string {
 }
 
 function isScaledToZero({ spec }: JsonObject): boolean {
-  return isObject(spec) && ownField(spec, 'replicas') === 0;
+  return isRecord(spec) && ownField(spec, 'replicas') === 0;
 }
 
 /** The conditions of the parents of a route, the listeners of a Gateway and the like. */
 function nestedConditions({ status }: JsonObject): Condition[] {
-  if (!isObject(status)) return [];
+  if (!isRecord(status)) return [];
   return Object.values(status).flatMap((list) =>
     Array.isArray(list)
-      ? list.flatMap((item: unknown) => (isObject(item) ? readConditions(ownField(item, 'conditions')) : []))
+      ? list.flatMap((item: unknown) => (isRecord(item) ? readConditions(ownField(item, 'conditions')) : []))
       : [],
   );
 }

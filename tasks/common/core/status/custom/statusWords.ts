@@ -1,4 +1,5 @@
-import { isObject, ownField, type JsonObject } from '../fields';
+import { isRecord } from '../../kubernetes/json';
+import { ownField, type JsonObject } from '../fields';
 import { current, failed, heldOnPurpose, inProgress, type ObjectStatus } from '../result';
 
 /** `phase`, `currentState`, `clusterStatus`, `health` and the like; not what is only asked for or was before. */
@@ -19,9 +20,9 @@ const heldWord = /^(?:paused|suspended|stopped|hibernated|hibernating)$/;
 
 /** Judges by words of the controller. Only words that no controller takes back mean Failed. */
 export function wordStatus({ status }: JsonObject): ObjectStatus | undefined {
-  if (!isObject(status)) return undefined;
+  if (!isRecord(status)) return undefined;
   const words = Object.entries(status).flatMap(([name, value]) => {
-    const word = isObject(value)
+    const word = isRecord(value)
       ? (ownField(value, 'status') ?? ownField(value, 'state') ?? ownField(value, 'phase'))
       : value;
     return typeof word === 'string' && word !== '' && word.length < 80 && wordField.test(name) ? [{ name, word }] : [];
@@ -79,7 +80,7 @@ const flags = ['ready', 'healthy', 'available', 'readyToUse'];
 
 /** Judges by counts of ready parts and by flags. */
 export function countStatus({ status, spec }: JsonObject): ObjectStatus | undefined {
-  if (!isObject(status)) return undefined;
+  if (!isRecord(status)) return undefined;
   const unready = flags.find((name) => ownField(status, name) === false);
   if (unready !== undefined) return inProgress('StatusNotReady', `status.${unready} is false.`);
   const pairs = counts.flatMap(([name, ofSpec, ofStatus]) => {
@@ -97,7 +98,7 @@ export function countStatus({ status, spec }: JsonObject): ObjectStatus | undefi
 
 function numbersAt(value: unknown, parent: string, names: readonly string[]): { path: string; want: number }[] {
   return names.flatMap((name) => {
-    const want = isObject(value) ? ownField(value, name) : undefined;
+    const want = isRecord(value) ? ownField(value, name) : undefined;
     return typeof want === 'number' ? [{ path: `${parent}.${name}`, want }] : [];
   });
 }

@@ -1,4 +1,5 @@
-import { isFresh, isObject, ownField, readConditions, type Condition, type Fields, type JsonObject } from '../fields';
+import { isRecord } from '../../kubernetes/json';
+import { isFresh, ownField, readConditions, type Condition, type Fields, type JsonObject } from '../fields';
 import { current, failed, heldOnPurpose, inProgress, notJudged, type ObjectStatus } from '../result';
 
 /**
@@ -85,7 +86,7 @@ export function askedToHold(rule: StatusRule | undefined, object: JsonObject): O
 }
 
 export function hasStatus(object: JsonObject): boolean {
-  return isObject(object.status) && Object.keys(object.status).length > 0;
+  return isRecord(object.status) && Object.keys(object.status).length > 0;
 }
 
 /** An age below zero comes from a clock that differs, and proves nothing. */
@@ -169,12 +170,12 @@ export function fieldAt(object: JsonObject, path: string): unknown {
 function valuesAt(value: unknown, [element, ...rest]: readonly string[]): unknown[] {
   if (element === undefined) return [value];
   if (element === '*') {
-    const items = Array.isArray(value) ? (value as unknown[]) : isObject(value) ? Object.values(value) : [];
+    const items = Array.isArray(value) ? (value as unknown[]) : isRecord(value) ? Object.values(value) : [];
     return items.flatMap((item) => valuesAt(item, rest));
   }
   if (Array.isArray(value))
     return valuesAt(/^\d+$/.test(element) ? (value[Number(element)] as unknown) : undefined, rest);
-  return valuesAt(isObject(value) ? ownField(value, element) : undefined, rest);
+  return valuesAt(isRecord(value) ? ownField(value, element) : undefined, rest);
 }
 
 function pathElements(path: string): string[] {
