@@ -43,6 +43,9 @@ export const findingTexts: FindingTexts = {
     next: 'Deploy that version again.',
   },
   UnverifiedTarget: { what: 'The target was deployed, and no mark says that it was ever seen healthy.' },
+  VerifiedNoLonger: {
+    what: 'A newer revision than the target was seen healthy once, but it, or another revision with its manifest, was judged unhealthy by a cause of its own later.',
+  },
   ReleasePending: {
     what: 'Another Helm is still changing the release, or was killed while it did.',
     next: 'Find out whether that run is still alive before you approve.',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { TaskError } from '../../tasks/common/core/failure';
 import type { HealthReport } from '../../tasks/common/core/report/healthReport';
 import type { HealthRequest } from '../../tasks/common/core/inputs/healthRequest';
-import { unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
+import { brokenLabel, rollbackTarget, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
 import { checkHealth } from '../../tasks/common/flows/rollout/checkHealth';
 import type { HealthContext } from '../../tasks/common/flows/rollout/healthTargets';
 import type { Disturbance } from '../support/fakes/disturbance';
@@ -10,6 +10,7 @@ import {
   chart,
   configMap,
   deployment,
+  inNamespace,
   liveObject,
   namespace,
   release,
@@ -102,7 +103,61 @@ describe('the health check', () => {
     assert.equal(report.reasonGroup, 'image');
     assert.equal(report.failedWorkload, 'Deployment/web');
     assert.equal(report.markedVerified, false);
-    assert.equal(told(on.storage.records), '1 deployed');
+    assert.equal(told(on.storage.records), '1 deployed+broken');
+  });
+
+  describe('a release whose record says that a revision was judged unhealthy', () => {
+    const lost = (cause: string): string => `1_${cause}`;
+    const job = {
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: { name: 'migrate' },
+      spec: { ttlSecondsAfterFinished: 9 },
+    };
+    const withJob = chart('1.0.0', [deployment('web', 'good'), job]);
+
+    for (const [incident, cause, health, live] of [
+      ['a failed Job that has removed itself', 'JobFailed_Job.migrate', 'unhealthy', [deployment('web', 'good')]],
+      ['a failed hook', 'HookFailed_Job.hook', 'unhealthy', withJob.objects],
+      ['a container that runs by now', 'CrashLoop_Deployment.web', 'healthy', withJob.objects],
+    ] as const) {
+      it(`${incident}: ${health}`, async () => {
+        const labels = { [unhealthyLabel]: '1', [brokenLabel]: lost(cause) };
+        const history = [revision(1, 'failed', withJob, { labels })];
+        const { context } = await check({ history, live, chart: withJob }, ofRelease);
+        const report = await checkHealth(context);
+        assert.deepEqual([report.health, report.reason], [health, health === 'healthy' ? '' : cause.split('_')[0]]);
+        if (health === 'unhealthy')
+          assert.match(report.message, /Revision 1 was judged unhealthy \(\w+\), and nothing/);
+      });
+    }
+
+    it('a broken mark that Helm copied from another revision says nothing', async () => {
+      const labels = { [brokenLabel]: '1_HookFailed_Job.hook' };
+      const history = [revision(2, 'deployed', good, { labels })];
+      const { context } = await check({ ...deployed, history }, ofRelease);
+      assert.equal((await checkHealth(context)).health, 'healthy');
+    });
+  });
+
+  it('a verified revision that is seen unhealthy loses its mark, and gets it back', async () => {
+    const labels = { [verifiedLabel]: '1' };
+    const setting = { history: [revision(1, 'deployed', good, { labels })], live: broken.objects, chart: good };
+    const { on, context } = await check(setting, ofRelease);
+    assert.equal((await checkHealth(context)).health, 'unhealthy');
+    assert.equal(told(on.storage.records), '1 deployed+verified+broken');
+    assert.equal(rollbackTarget(on.storage.records), undefined);
+    on.cluster.put(inNamespace(deployment('web', 'good')), 'helm');
+    assert.equal((await checkHealth(context)).health, 'healthy');
+    assert.equal(told(on.storage.records), '1 deployed+verified');
+  });
+
+  it('a connection that may not write the record still gets the health', async () => {
+    const { on, context } = await check({ ...deployed, live: broken.objects }, ofRelease);
+    assert.ok(context.storage !== undefined);
+    context.storage = { ...context.storage, update: () => Promise.reject(new TaskError('PermissionDenied', 'No.')) };
+    assert.equal((await checkHealth(context)).health, 'unhealthy');
+    assert.match(on.agent.lines.join('\n'), /record does not say that revision 1 is unhealthy: No\./);
   });
 
   it('an object that becomes ready during the rollout is healthy', async () => {

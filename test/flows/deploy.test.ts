@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { runOf, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
+import { brokenLabel, runOf, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
 import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import type { Hook } from '../../tasks/common/core/release/release';
@@ -616,13 +616,70 @@ describe('a deploy', () => {
     assert.match(told(on.storage.records), /^1 failed\+unhealthy, 2 /);
   });
 
-  it('an unhealthy serving revision is not marked, and a rollback to it that ends unhealthy is a failed rollback', async () => {
+  it('a rollback that ends unhealthy is a failed rollback', async () => {
     const sick = chart('1.0.0', [deployment('web', 'broken')]);
-    const on = await scene({ history: [revision(1, 'deployed', sick)], live: sick.objects, chart: broken });
+    const on = await scene({
+      history: [revision(1, 'deployed', sick)],
+      live: [deployment('web', 'good')],
+      chart: broken,
+    });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'failed');
     assert.match(report.message, /rollback to revision 1 failed too: Deployment\/web for the same reason\. /);
-    assert.equal(told(on.storage.records), '1 superseded, 2 failed+unhealthy, 3 failed+unhealthy');
+    assert.equal(told(on.storage.records), '1 superseded+verified, 2 failed+unhealthy, 3 failed+unhealthy');
+  });
+
+  describe('a serving revision that is broken before the deploy begins', () => {
+    const sick = chart('2.0.0', [deployment('web', 'broken')]);
+    const worse = chart('3.0.0', [deployment('web', 'broken', { priority: 1 })]);
+
+    it('is not the target, although it is marked: an older verified one is', async () => {
+      const history = [
+        revision(1, 'superseded', v1, verified),
+        revision(2, 'deployed', sick, { labels: { [verifiedLabel]: '2' } }),
+      ];
+      const on = await scene({ history, live: sick.objects, chart: worse });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'rolledBack', report.message);
+      assert.match(
+        on.agent.lines.join('\n'),
+        /lies in revision 2 itself \(ImageInvalidName\), so it is no target of a rollback/,
+      );
+      assert.equal(
+        told(on.storage.records),
+        '1 superseded+verified, 2 superseded+verified+broken, 3 failed+unhealthy, 4 deployed+verified',
+      );
+      assert.equal(on.storage.records.at(-1)?.manifest, on.storage.records[0]?.manifest);
+    });
+
+    it('is no target where there is no other: nothing of it serves', async () => {
+      const on = await scene({ history: [revision(1, 'deployed', sick)], live: sick.objects, chart: worse });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'failed');
+      assert.match(report.message, /Revision 1 is no target of a rollback, because it was judged unhealthy .*\(Image/);
+      assert.deepEqual(on.helm.runs, ['upgrade']);
+    });
+
+    it('gets its mark back when it is seen healthy', async () => {
+      const labels = { [verifiedLabel]: '1', [brokenLabel]: '1_CrashLoop_Deployment.web' };
+      const on = await scene({ history: [revision(1, 'deployed', v1, { labels })], live: v1.objects, chart: v1 });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'unchanged');
+      assert.equal(told(on.storage.records), '1 deployed+verified');
+    });
+  });
+
+  it('a manifest that has just failed is not rolled back to under an older number', async () => {
+    const again = chart('1.0.0', [deployment('web', 'broken')]);
+    const history = [revision(1, 'deployed', again, verified)];
+    const on = await scene({ history, live: [deployment('web', 'good')], chart: again });
+    const report = await deploy(on.context);
+    assert.equal(report.outcome, 'failed');
+    assert.match(
+      report.message,
+      /Revision 1 is no target .* because revision 2, which has the same manifest, was judged/,
+    );
+    assert.deepEqual(on.helm.runs, ['upgrade']);
   });
 
   it('a revision that cannot be read at the end is not reported as deployed', async () => {
@@ -651,7 +708,7 @@ describe('a deploy', () => {
     const on = await scene({ history: [revision(1, 'deployed', both)], live: both.objects, chart: next });
     const report = await deploy(on.context);
     assert.equal(report.outcome, 'rolledBack', report.message);
-    assert.equal(told(on.storage.records), '1 superseded, 2 failed+unhealthy, 3 deployed+verified');
+    assert.equal(told(on.storage.records), '1 superseded+broken, 2 failed+unhealthy, 3 deployed+verified');
     assert.match(on.agent.lines.join('\n'), /Deployment\/old was broken before the deploy and is so again: /);
   });
 

@@ -98,7 +98,7 @@ const policies: Readonly<
   Record<'automatic' | 'approved', (trouble: Trouble, objects?: typeof target) => Promise<Rolled>>
 > = {
   async automatic(trouble, from = target) {
-    const on = await scene({ history: [revision(1, 'deployed', from)], live: from.objects, chart: broken });
+    const on = await scene({ history: [revision(1, 'deployed', from)], live: target.objects, chart: broken });
     const helms: Rolled['helms'][number][] = [];
     const report = await deploy(troubled(on.context, on, trouble, helms));
     const { outcome, reason, message } = report;

@@ -31,6 +31,7 @@ describe('an automatic rollback', () => {
     ['RehearsalMissing', '', 'unforeseen'],
     ['RemovedApi', '', 'unforeseen'],
     ['UnverifiedTarget', '', 'done'],
+    ['VerifiedNoLonger', '', 'done'],
     ['DriftUndone', 'Deployment/web', 'done'],
   ] as const) {
     it(`${code} ${of}: ${verdict}`, () => {

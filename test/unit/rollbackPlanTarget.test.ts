@@ -76,6 +76,33 @@ describe('the target of a rollback', () => {
     });
   }
 
+  const broken = (number: number, more: Partial<Revision> = {}): Revision => {
+    const lost = { 'helm-safe-deploy/broken': `${number}_CrashLoop_Deployment.web` };
+    return good(number, { labels: { ...verified(number), ...lost }, ...more });
+  };
+  const other = { manifest: 'kind: Other' };
+
+  it('is no revision that lost its mark, and the plan says why', () => {
+    const { target, codes, message } = choose([good(1, other), broken(2), failed(3)]);
+    assert.deepEqual([target, codes], [1, ['VerifiedNoLonger']]);
+    assert.match(message, /Revision 2 is not the target, because it was judged unhealthy .* \(CrashLoop\)\./);
+    assert.match(choose([broken(1), failed(2)]).message, /1: it was judged unhealthy by a cause of its own/);
+    assert.deepEqual(choose([good(1, other), broken(2), failed(3)], 2).codes, ['RevisionUnhealthy!']);
+  });
+
+  it('is no revision whose manifest was judged unhealthy later, under another number', () => {
+    const again = revision(4, 'failed', [], { labels: broken(4).labels });
+    const { target, message } = choose([good(1, other), good(2), good(3, other), again, failed(5)]);
+    assert.equal(target, 3);
+    assert.match(choose([good(2), again]).message, /2: revision 4, which has the same manifest, was judged unhealthy/);
+    assert.doesNotMatch(message, /Revision 2/);
+  });
+
+  it('may be a revision whose manifest was judged unhealthy before it was seen healthy', () => {
+    assert.equal(choose([broken(1), good(2), failed(3)]).target, 2);
+    assert.equal(choose([good(1), broken(2), good(3), failed(4)], 1).codes[0], undefined);
+  });
+
   it('is not accepted through allowUnverifiedTarget unless somebody named it by number', () => {
     assert.deepEqual(choose([failed(1), serving(2)], 'previous', { allowUnverifiedTarget: true }).codes, [
       'RevisionUnhealthy!',
@@ -163,7 +190,8 @@ describe('the target of a rollback', () => {
   });
 
   it('is not chosen by a description that a person wrote', () => {
-    assert.equal(whyUnfit(unproven(1, { description: 'Release of the failed: payment fix' })), undefined);
+    const described = unproven(1, { description: 'Release of the failed: payment fix' });
+    assert.equal(whyUnfit(described, [described]), undefined);
   });
 
   it('has its skipped revisions named by ranges', () => {

@@ -184,7 +184,8 @@ export function told(records: readonly Revision[]): string {
   return records
     .map(({ revision: number, status, labels }) => {
       const marks = ['verified', 'unhealthy'].filter((mark) => labels[`helm-safe-deploy/${mark}`] === String(number));
-      return [`${number} ${status}`, ...marks].join('+');
+      const isBroken = labels['helm-safe-deploy/broken']?.startsWith(`${number}_`) === true && status !== 'failed';
+      return [`${number} ${status}`, ...marks, ...(isBroken ? ['broken'] : [])].join('+');
     })
     .join(', ');
 }

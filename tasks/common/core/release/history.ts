@@ -4,6 +4,27 @@ import type { Revision } from './release';
 export const verifiedLabel = 'helm-safe-deploy/verified';
 export const unhealthyLabel = 'helm-safe-deploy/unhealthy';
 
+/**
+ * The mark of a revision that was judged unhealthy by a cause of its own: its number, the cause and the object, as in
+ * `8_CrashLoop_Deployment.web`. It counts even if the revision was verified earlier.
+ */
+export const brokenLabel = 'helm-safe-deploy/broken';
+
+/** The value of a label has at most 63 characters. `object`: `Kind/name`, or empty. */
+export function brokenMark({ revision }: Revision, cause: string, object: string): string {
+  const named = object.replaceAll(/[^A-Za-z0-9.-]/g, '.');
+  return [revision, cause, named]
+    .join('_')
+    .slice(0, 63)
+    .replace(/[^A-Za-z0-9]+$/, '');
+}
+
+/** Returns the cause by which the revision was judged unhealthy, or an empty text. */
+export function brokenBy({ labels, revision }: Revision): string {
+  const [, number, cause = ''] = /^(\d+)_([A-Za-z]+)/.exec(labels[brokenLabel] ?? '') ?? [];
+  return number === String(revision) ? cause : '';
+}
+
 /** The run that created the revision, after its number: `8_4711_20260101.4_web-deploy`; see core/lock/holder. */
 export const runLabel = 'helm-safe-deploy/run';
 
@@ -32,7 +53,7 @@ export function wasJudged(revision: Revision): boolean {
 
 /** Returns true if this task saw the revision healthy, and has not found it unhealthy since then. */
 export function isVerified(revision: Revision): boolean {
-  return isMarked(revision, verifiedLabel) && !isUnhealthy(revision);
+  return isMarked(revision, verifiedLabel) && !isUnhealthy(revision) && brokenBy(revision) === '';
 }
 
 /** The mark of a record that is edited during a change; see flows/release/mergeBase. */
@@ -138,9 +159,29 @@ export interface RollbackTarget {
   proof: 'verified' | 'deployed';
 }
 
+/**
+ * Returns the newest judgement of this revision's manifest if it was «unhealthy by a cause of its own»: the judged
+ * revision, which is this one or another with the same manifest. Such a revision is no target of a rollback.
+ */
+export function judgedBroken(revision: Revision, history: readonly Revision[]): Revision | undefined {
+  const last = sinceUninstall(history).findLast(
+    (other) => (isVerified(other) || brokenBy(other) !== '') && other.manifest === revision.manifest,
+  );
+  return last === undefined || brokenBy(last) === '' ? undefined : last;
+}
+
+/** A clause that says why a revision is no target; `judged` is the answer of `judgedBroken`. */
+export function brokenWords(revision: Revision, judged: Revision): string {
+  const who =
+    judged.revision === revision.revision ? 'it' : `revision ${judged.revision}, which has the same manifest,`;
+  return `${who} was judged unhealthy by a cause of its own (${brokenBy(judged)})`;
+}
+
 /** Returns the newest verified revision, or else the newest deployed one. `superseded` alone proves nothing. */
 export function rollbackTarget(history: readonly Revision[], before = Infinity): RollbackTarget | undefined {
-  const candidates = sinceUninstall(history).filter((revision) => revision.revision < before);
+  const candidates = sinceUninstall(history).filter(
+    (revision) => revision.revision < before && judgedBroken(revision, history) === undefined,
+  );
   const verified = candidates.findLast(isVerified);
   if (verified !== undefined) return { revision: verified, proof: 'verified' };
   const deployed = candidates.findLast((revision) => revision.status === 'deployed' && !isUnhealthy(revision));

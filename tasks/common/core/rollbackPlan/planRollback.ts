@@ -85,7 +85,7 @@ function finished(
   { judged, hooks, findings }: Looked,
 ): RollbackPlan {
   const { release, namespace, helm, rehearsal, toRevision, now, policy } = inputs;
-  const facts = (revision: Revision): RevisionFacts => revisionFacts(revision, inputs.deployedBy);
+  const facts = (revision: Revision): RevisionFacts => revisionFacts(revision, inputs);
   const objects = judged.map(({ object }) => object);
   const plan = {
     schemaVersion: 1 as const,
@@ -118,12 +118,12 @@ function mayTrap({ candidate, object }: Judged): boolean {
   return object.restartsPods && candidate.live !== undefined && canTrap(candidate.live);
 }
 
-function revisionFacts(revision: Revision, deployedBy: ReleasePlanInputs['deployedBy']): RevisionFacts {
+function revisionFacts(revision: Revision, { deployedBy, history }: ReleasePlanInputs): RevisionFacts {
   const { chart, status, lastDeployed, description } = revision;
   return {
     revision: revision.revision,
     status,
-    proof: proofOf(revision),
+    proof: proofOf(revision, history),
     chart: `${chart.name} ${chart.version}`.trim(),
     appVersion: chart.appVersion,
     deployedAt: lastDeployed,

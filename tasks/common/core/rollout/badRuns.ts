@@ -2,7 +2,7 @@ import { objectName } from '../kubernetes/manifest';
 import type { KubeObject } from '../kubernetes/object';
 import { at, conditionOf, isTrue, listAt, numberAt, textAt, timeAt } from '../kubernetes/read';
 import type { CauseCode } from './causes';
-import { exitText, log, times } from './containerFindings';
+import { endedRuns, exitText, log, times } from './containerFindings';
 import { refTo, type Finding } from './finding';
 import type { Family } from './family';
 
@@ -57,7 +57,12 @@ function endedRun(pod: KubeObject, status: unknown, last: unknown): BadRun {
   const message = `Container ${name} of ${objectName(refTo(pod))} has ended ${times(ended)}, last after ${seconds} s with ${exitText(last)}, and has not been ready for longer than that since then.`;
   const code = textAt(last, 'reason') === 'OOMKilled' ? 'OutOfMemory' : 'CrashLoop';
   const finding = badFinding(pod, { code, message, text: `last run: ${exitText(last)}`, container: name });
-  return { neededSeconds: neededSeconds(seconds), goodSince: goodSince(pod), finding };
+  const isLoop = ended >= endedRuns;
+  return {
+    neededSeconds: neededSeconds(seconds),
+    goodSince: goodSince(pod),
+    finding: isLoop ? { ...finding, detail: 'loop' } : finding,
+  };
 }
 
 function failedPod(pod: KubeObject, pods: readonly KubeObject[]): BadRun {

@@ -39,6 +39,35 @@ export type CauseCode =
   | 'LoadBalancerPending'
   | 'TimedOut';
 
+/**
+ * These causes lie in what the revision declares or runs. Others pass without a change of the revision: a lost node, a
+ * full quota, a registry that is away. `TimedOut` says too little.
+ */
+const ownCauses: ReadonlySet<string> = new Set<CauseCode>([
+  'ImageInvalidName',
+  'ImageNotFound',
+  'ConfigMissing',
+  'StartError',
+  'OutOfMemory',
+  'InitContainerFailed',
+  'CrashLoop',
+  'StartupProbeFailed',
+  'LivenessProbeFailed',
+  'ReadinessProbeFailed',
+  'PodSecurityDenied',
+  'LimitRangeViolated',
+  'AdmissionDenied',
+  'HookFailed',
+  'JobDeadlineExceeded',
+  'JobFailed',
+  'CustomResourceFailed',
+]);
+
+/** True if the revision itself is to blame. `reason`: a `CauseCode` or any other reason of an ending. */
+export function isOwnCause(reason: string): boolean {
+  return ownCauses.has(reason);
+}
+
 /** The six groups that self-healing pipelines know, and `other`. */
 export type ReasonGroup = 'quota' | 'readiness' | 'image' | 'permissions' | 'limitRange' | 'runtimeConfig' | 'other';
 

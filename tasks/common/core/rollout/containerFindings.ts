@@ -7,7 +7,7 @@ import { imageReasons, imageTrouble } from './imageFindings';
 import { at, listAt, numberAt, textAt, timeAt } from '../kubernetes/read';
 
 /** A restarting container counts as a crash loop after this number of ended runs: three restarts are allowed. */
-const endedRuns = 4;
+export const endedRuns = 4;
 const endedRunsOutOfMemory = 3;
 
 interface Container {

@@ -1,5 +1,6 @@
 import { group } from '../steps/phase';
-import { sinceUninstall } from '../../core/release/history';
+import { brokenWords, judgedBroken, rollbackTarget, sinceUninstall } from '../../core/release/history';
+import type { Revision } from '../../core/release/release';
 import type { DeployContext } from '../../core/releaseContext';
 import { type Ending, reportedObjects, sentence } from '../../core/report/ending';
 import { blaming } from '../../core/report/report';
@@ -80,17 +81,40 @@ export async function fail(
     await prune(context, !upgraded.result.ok);
     return ending;
   }
-  if (seen.target !== undefined) {
-    const failed = { ending, target: seen.target.revision, beforeDeploy: seen.baseline };
-    return automaticRollback(context, progress, failed);
+  const target = await targetNow(context, seen, revision);
+  if (target !== undefined) {
+    return automaticRollback(context, progress, { ending, target, beforeDeploy: seen.baseline });
   }
   if (sinceUninstall(seen.history).some((old) => old.status !== 'failed')) {
-    const message = `${sentence(ending.message)} No revision was verified or deployed before, so there is no earlier revision to roll back to.`;
-    return { ...ending, message };
+    return { ...ending, message: `${sentence(ending.message)} ${await whyNoTarget(context, revision)}` };
   }
   return inPhase(context, progress, 'Uninstall the failed first install', () =>
     uninstall(context, progress, revision, ending),
   );
+}
+
+/** The target that was chosen before the deploy, unless the failed revision has shown that its manifest is bad. */
+async function targetNow(
+  context: DeployContext,
+  { target }: ReleaseSnapshot,
+  failed: Revision,
+): Promise<Revision | undefined> {
+  if (target === undefined || target.revision.manifest !== failed.manifest) return target?.revision;
+  const history = await withRetries(context, () => context.storage.history());
+  if (judgedBroken(target.revision, history)?.revision !== failed.revision) return target.revision;
+  return rollbackTarget(history, failed.revision)?.revision;
+}
+
+async function whyNoTarget({ storage }: DeployContext, failed: Revision): Promise<string> {
+  const history = await storage.history();
+  const lost = sinceUninstall(history).flatMap((revision) => {
+    const judged = revision.revision < failed.revision ? judgedBroken(revision, history) : undefined;
+    return judged === undefined || revision.status === 'failed'
+      ? []
+      : [`Revision ${revision.revision} is no target of a rollback, because ${brokenWords(revision, judged)}.`];
+  });
+  const [last] = lost.slice(-1);
+  return last ?? 'No revision was verified or deployed before, so there is no earlier revision to roll back to.';
 }
 
 /** Shows the evidence of the ending. Helm's own words are already in the log, right above. */

@@ -9,6 +9,7 @@ import {
 import { asTaskError, TaskError, type FailureReason } from '../../core/failure';
 import {
   isFirstInstall,
+  isVerified,
   lastGood,
   releaseState,
   rollbackTarget,
@@ -21,10 +22,11 @@ import { objectName } from '../../core/kubernetes/manifest';
 import type { Helm, Rendered } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { ServingHealth } from '../../core/report/report';
+import { isRunner } from '../../core/rollout/runner';
 import type { RolloutMemory } from '../../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
 import { wasBegun } from '../../core/lock/lease';
-import { cancelledDescription, verify } from '../release/record';
+import { cancelledDescription, markBroken, verify } from '../release/record';
 import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../../core/releaseContext';
 import { markDead, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from '../release/recover';
 import { withRetries } from '../steps/withRetries';
@@ -216,7 +218,7 @@ async function readState(context: DeployContext, { onHistory, onServing, onDied 
   }
   if (state.state === 'failed' && wasInterrupted(state.last)) await removeHooks(context, state.last);
   if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), ...nothingServes };
-  const { baseline, health } = await servingBefore(context, state.last);
+  const { baseline, health, isUsable } = await servingBefore(context, state.last);
   const isHealthy = health === 'healthy';
   const serving = { revision: state.last.revision, health };
   onServing(serving);
@@ -229,7 +231,8 @@ async function readState(context: DeployContext, { onHistory, onServing, onDied 
   }
   agent.debug(`history: ${history.map((revision) => `${revision.revision} ${revision.status}`).join(', ')}`);
   const marked = await storage.history();
-  const target = rollbackTarget(marked);
+  const target =
+    rollbackTarget(marked) ?? (isUsable ? { revision: state.last, proof: 'deployed' as const } : undefined);
   const isUnfinishedRollback = wasBegun(context.lease.previous, state.last.revision, ['rollback']);
   return { history: marked, state, target, baseline, isHealthy, ...known, isUnfinishedRollback };
 }
@@ -321,19 +324,29 @@ function oldestRead(history: History): number {
 async function servingBefore(
   context: ReleaseContext,
   serving: Revision,
-): Promise<{ baseline: RolloutMemory; health: ServingHealth }> {
+): Promise<{ baseline: RolloutMemory; health: ServingHealth; isUsable: boolean }> {
   const { agent } = context;
   // The revision has served for long enough, so only its present state counts.
-  const { verdict, baseline } = await judgeNow(context, serving.manifest);
-  const { health, decisive } = verdict;
+  const moment = await judgeNow(context, serving.manifest);
+  const { verdict, baseline } = moment;
+  const { health, decisive, workloads } = verdict;
   if (health === 'healthy') {
     agent.log(`Revision ${serving.revision} serves and is healthy.`);
-    if (serving.labels[verifiedLabel] !== String(serving.revision)) await verify(context.storage, serving);
+    if (!isVerified(serving)) await verify(context.storage, serving);
   } else if (decisive !== undefined) {
     const why = decisive.cause?.message ?? decisive.suspects[0]?.message ?? decisive.status.message;
     agent.log(
       `Revision ${serving.revision} serves, but was not healthy before this deploy: ${objectName(decisive.ref)}: ${why}`,
     );
   }
-  return { baseline, health: servingHealth(verdict) };
+  const broken = health === 'healthy' ? undefined : moment.broken();
+  if (broken !== undefined) {
+    await markBroken(context.storage, serving, broken);
+    agent.log(
+      `That lies in revision ${serving.revision} itself (${broken.reason}), so it is no target of a rollback until it is seen healthy again.`,
+    );
+  }
+  // A part of it may serve, which is better than a failed deploy.
+  const isUsable = workloads.some((workload) => workload.health === 'healthy' && isRunner(workload.ref));
+  return { baseline, health: servingHealth(verdict), isUsable };
 }

@@ -1,11 +1,12 @@
 import type { Ending } from '../../core/report/ending';
 import { asTaskError } from '../../core/failure';
-import { prunable, runLabel, unhealthyLabel, verifiedLabel } from '../../core/release/history';
+import { brokenLabel, brokenMark, prunable, runLabel, unhealthyLabel, verifiedLabel } from '../../core/release/history';
 import type { ReleaseStorage } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
 import { withRetries } from '../steps/withRetries';
 import type { RecordChange } from '../../core/release/releaseRecord';
+import { isOwnCause } from '../../core/rollout/causes';
 import { firstDeclarers } from '../../core/release/preexisting';
 
 /** For a revision that Helm completed, but nobody saw healthy. */
@@ -18,7 +19,12 @@ export function newRevision(before: readonly Revision[], now: readonly Revision[
 
 /** `run` names the run that created the revision, if it was this one. */
 export async function verify(storage: ReleaseStorage, { revision }: Revision, run = ''): Promise<void> {
-  const labels = { [verifiedLabel]: String(revision), [unhealthyLabel]: undefined, ...madeBy(revision, run) };
+  const labels = {
+    [verifiedLabel]: String(revision),
+    [unhealthyLabel]: undefined,
+    [brokenLabel]: undefined,
+    ...madeBy(revision, run),
+  };
   await storage.update(revision, { labels });
 }
 
@@ -75,6 +81,17 @@ export function unhealthyDescription({ failedWorkload, reason }: Ending): string
   return `Not healthy: ${failedWorkload} ${reason}`.replace(/ +/g, ' ').trim();
 }
 
+function brokenLabels(revision: Revision, { reason, failedWorkload }: Blame): Record<string, string> {
+  return isOwnCause(reason) ? { [brokenLabel]: brokenMark(revision, reason, failedWorkload) } : {};
+}
+
+type Blame = Pick<Ending, 'reason' | 'failedWorkload'>;
+
+/** For a serving revision that is unhealthy by a cause of its own. Helm's status stays. */
+export async function markBroken(storage: ReleaseStorage, revision: Revision, blame: Blame): Promise<void> {
+  await storage.update(revision.revision, { labels: brokenLabels(revision, blame) });
+}
+
 export async function markUnhealthy(context: ReleaseContext, revision: Revision, ending: Ending): Promise<void> {
   const change: RecordChange = {
     status: 'failed',
@@ -82,6 +99,7 @@ export async function markUnhealthy(context: ReleaseContext, revision: Revision,
     labels: {
       [unhealthyLabel]: String(revision.revision),
       [verifiedLabel]: undefined,
+      ...brokenLabels(revision, ending),
       ...madeBy(revision.revision, context.run),
     },
   };

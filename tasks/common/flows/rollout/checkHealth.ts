@@ -1,15 +1,19 @@
-import { endingFor, endingOfRollout, reportedObjects } from '../../core/report/ending';
+import { endingFor, endingOfRollout, reportedObjects, type Ending } from '../../core/report/ending';
 import { asTaskError, type FailureReason, type TaskError } from '../../core/failure';
 import type { HealthEnding, HealthReport } from '../../core/report/healthReport';
 import { healthOf } from '../../core/report/healthReport';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { objectName } from '../../core/kubernetes/manifest';
+import { recordedFailure } from '../../core/report/recordedFailure';
+import { isOwnCause } from '../../core/rollout/causes';
+import type { ReleaseStorage } from '../../core/ports';
+import { brokenBy, verifiedLabel } from '../../core/release/history';
 import type { Revision } from '../../core/release/release';
 import { causesOf, type RolloutVerdict } from '../../core/rollout/verdict';
 import { collectEvidence, logEvidence } from './evidence';
-import { healthTargets, type HealthContext, type HealthTargets } from './healthTargets';
+import { healthTargets, rollbackFrom, type HealthContext, type HealthTargets } from './healthTargets';
 import { group, later } from '../steps/phase';
-import { verify } from '../release/record';
+import { markBroken, verify } from '../release/record';
 import { workloadLogs } from './podLogs';
 import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 
@@ -56,7 +60,7 @@ function unknownHealth(context: HealthContext, startedAt: Date, error: TaskError
 }
 
 async function checkTargets(context: HealthContext, startedAt: Date): Promise<HealthReport> {
-  const { agent, clock, namespace, request, storage } = context;
+  const { agent, clock, namespace, request } = context;
   const targets = await group(context, 'Find the objects to check', async () => {
     const found = await healthTargets(context);
     const { revision } = found;
@@ -76,32 +80,86 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
   const followed = await group(context, 'Follow', () =>
     followRollout(context, targets.objects, { policy, memory: undefined, logged: new Map(), ...(logs && { logs }) }),
   );
-  const isHealthy = followed.end === 'healthy';
+  const recorded =
+    followed.end === 'healthy' && targets.revision !== undefined
+      ? recordedFailure(targets.revision, followed.verdict)
+      : undefined;
+  const isHealthy = followed.end === 'healthy' && recorded === undefined;
   const evidence = isHealthy
     ? []
     : await group(context, 'Why it is not healthy', async () => {
+        if (recorded !== undefined) agent.log(recorded.message);
         const collected = await collectEvidence(context, causesOf(followed.verdict), followed.lastLines);
         logEvidence(context, collected);
         return collected;
       });
-  const toMark = isHealthy && request.markVerified ? markable(context, targets.revision) : undefined;
-  if (toMark !== undefined && storage !== undefined) await verify(storage, toMark);
+  const ending = endingOf(followed, recorded);
+  const markedVerified = await mark(context, targets, isHealthy, ending);
+  const rollbackTo = await rollbackRevision(context, targets);
   return {
     schemaVersion: 1,
     task: 'RolloutHealthCheck',
     namespace,
     release: request.releaseName ?? '',
-    health: healthOf(followed.end),
-    ...endingOf(followed),
+    health: recorded === undefined ? healthOf(followed.end) : 'unhealthy',
+    ...ending,
     revision: targets.revision?.revision ?? null,
-    rollbackRevision: targets.rollbackTo?.revision ?? null,
-    canRollBack: await canRollBack(context, targets, followed.verdict),
-    markedVerified: toMark !== undefined,
+    rollbackRevision: rollbackTo?.revision ?? null,
+    canRollBack: await canRollBack(context, rollbackTo, followed.verdict),
+    markedVerified,
     startedAt: startedAt.toISOString(),
     finishedAt: clock.now().toISOString(),
     objects: reportedObjects(followed.verdict),
     evidence,
   };
+}
+
+/** Writes what was seen into the record of the revision. Returns true if the revision is now marked as verified. */
+async function mark(
+  context: HealthContext,
+  { revision }: HealthTargets,
+  isHealthy: boolean,
+  ending: HealthEnding,
+): Promise<boolean> {
+  const { request, signal, storage } = context;
+  if (revision === undefined || storage === undefined || signal.aborted) return false;
+  if (!isHealthy) {
+    if (isOwnCause(ending.reason) && brokenBy(revision) === '') await unmark(context, storage, revision, ending);
+    return false;
+  }
+  const hasLostMark = brokenBy(revision) !== '' && revision.labels[verifiedLabel] === String(revision.revision);
+  const toMark = request.markVerified || hasLostMark ? markable(context, revision) : undefined;
+  if (toMark !== undefined) await verify(storage, toMark);
+  return toMark !== undefined;
+}
+
+/** The health is known without the mark, so a connection that may not write the record fails nothing. */
+async function unmark(
+  { agent }: HealthContext,
+  storage: ReleaseStorage,
+  { revision }: Revision,
+  ending: HealthEnding,
+): Promise<void> {
+  try {
+    // A deploy may have begun in the meantime.
+    const last = (await storage.history()).at(-1);
+    if (last?.revision !== revision || last.status !== 'deployed') return;
+    await markBroken(storage, last, ending);
+    agent.log(
+      `Helm's record says now that revision ${revision} is unhealthy, so it is no target of a rollback until it is seen healthy.`,
+    );
+  } catch (error) {
+    agent.log(`Helm's record does not say that revision ${revision} is unhealthy: ${asTaskError(error).message}`);
+  }
+}
+
+async function rollbackRevision(
+  { signal, storage }: HealthContext,
+  { history, revision }: HealthTargets,
+): Promise<Revision | undefined> {
+  if (revision === undefined || storage === undefined) return undefined;
+  const now = signal.aborted ? history : await storage.history().catch(() => history);
+  return rollbackFrom(revision, now);
 }
 
 /** A mark outlives the status of its revision, so a revision that Helm did not complete gets none. */
@@ -113,7 +171,11 @@ function markable({ agent }: HealthContext, revision: Revision | undefined): Rev
   return undefined;
 }
 
-function endingOf({ end, verdict }: RolloutEnd): HealthEnding {
+function endingOf({ end, verdict }: RolloutEnd, recorded: Ending | undefined): HealthEnding {
+  if (recorded !== undefined) {
+    const { outcome: _, ...ending } = recorded;
+    return ending;
+  }
   if (end === 'healthy') {
     return { reason: '', reasonGroup: '', message: '', advice: '', failedWorkload: '', timedOut: false };
   }
@@ -124,8 +186,12 @@ function endingOf({ end, verdict }: RolloutEnd): HealthEnding {
 }
 
 /** Plain workloads can be rolled back if each failed one has an earlier revision. */
-async function canRollBack(context: HealthContext, targets: HealthTargets, verdict: RolloutVerdict): Promise<boolean> {
-  if (context.storage !== undefined) return targets.rollbackTo !== undefined;
+async function canRollBack(
+  context: HealthContext,
+  rollbackTo: Revision | undefined,
+  verdict: RolloutVerdict,
+): Promise<boolean> {
+  if (context.storage !== undefined) return rollbackTo !== undefined;
   // A workload that was still progressing when another one failed is not known to be bad.
   const failed = verdict.workloads.filter(({ health }) => health === 'failed');
   const candidates = (failed.length > 0 ? failed : verdict.workloads).map(({ ref }) => ref);

@@ -1,5 +1,12 @@
 import { asTaskError, TaskError } from '../../core/failure';
-import { appliedLast, isUnhealthy, releaseState, rollbackTarget, sinceUninstall } from '../../core/release/history';
+import {
+  appliedLast,
+  isUnhealthy,
+  judgedBroken,
+  releaseState,
+  rollbackTarget,
+  sinceUninstall,
+} from '../../core/release/history';
 import type { HealthRequest, WorkloadName } from '../../core/inputs/healthRequest';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
 import { objectKey, refOf } from '../../core/kubernetes/manifest';
@@ -17,8 +24,8 @@ export interface HealthContext extends RolloutContext {
 export interface HealthTargets {
   objects: readonly DesiredObject[];
   revision: Revision | undefined;
-  /** The target of a rollback of the release. */
-  rollbackTo: Revision | undefined;
+  /** Of the release, as it was read before the check. */
+  history: readonly Revision[];
 }
 
 /** Throws for a name that does not exist, which is not the same as an object that is not ready. */
@@ -28,7 +35,7 @@ export async function healthTargets(context: HealthContext): Promise<HealthTarge
   const selected = request.selector === undefined ? [] : await selectedWorkloads(context, request.selector);
   const release = storage === undefined ? undefined : await releaseTargets(context, storage);
   const byKey = new Map([...named, ...selected, ...(release?.objects ?? [])].map((object) => [object.key, object]));
-  return { objects: [...byKey.values()], revision: release?.revision, rollbackTo: release?.rollbackTo };
+  return { objects: [...byKey.values()], revision: release?.revision, history: release?.history ?? [] };
 }
 
 /** Reports every mistaken name, not only the first. */
@@ -188,13 +195,21 @@ async function releaseTargets(
   const halfApplied = revision.status === 'deployed' ? {} : { halfApplied: revision.status };
   const wanted = await desiredObjects(cluster, revision.manifest, namespace);
   const objects = wanted.map((object) => ({ ...object, ...halfApplied }));
-  const rollbackTo = rollbackTarget(history, revision.revision)?.revision ?? previouslyDeployed(history, revision);
-  return { objects, revision, rollbackTo };
+  return { objects, revision, history };
+}
+
+/** The target of a rollback of the release. */
+export function rollbackFrom(revision: Revision, history: readonly Revision[]): Revision | undefined {
+  return rollbackTarget(history, revision.revision)?.revision ?? previouslyDeployed(history, revision);
 }
 
 /** For a release without a verified revision: the newest one that was deployed earlier and not judged unhealthy. */
 function previouslyDeployed(history: readonly Revision[], now: Revision): Revision | undefined {
   return sinceUninstall(history).findLast(
-    (revision) => revision.revision < now.revision && revision.status === 'superseded' && !isUnhealthy(revision),
+    (revision) =>
+      revision.revision < now.revision &&
+      revision.status === 'superseded' &&
+      !isUnhealthy(revision) &&
+      judgedBroken(revision, history) === undefined,
   );
 }

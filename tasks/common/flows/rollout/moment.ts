@@ -2,6 +2,7 @@ import { asTaskError } from '../../core/failure';
 import type { ServingHealth } from '../../core/report/report';
 import type { RolloutContext } from '../../core/releaseContext';
 import { baselineOf, judge } from '../../core/rollout/verdict';
+import { brokenCause } from '../../core/rollout/broken';
 import type { RolloutMemory, RolloutPolicy, RolloutVerdict } from '../../core/rollout/verdict';
 import { desiredObjects, type DesiredObject } from '../release/desiredObjects';
 import { readRollout, rolloutPolicy } from './rollout';
@@ -13,6 +14,8 @@ interface Moment {
   verdict: RolloutVerdict;
   /** The state of the objects, for the judgement of a change that is made now. */
   baseline: RolloutMemory;
+  /** See `brokenCause`. */
+  broken(): ReturnType<typeof brokenCause>;
 }
 
 /**
@@ -29,8 +32,10 @@ export async function judgeNow(
   const objects = typeof of === 'string' ? await desiredObjects(cluster, of, namespace) : of;
   const snapshot = await readRollout(context, objects);
   const now = clock.now();
-  const verdict = judge(snapshot, policyAt(now), memory, now);
-  return { verdict, baseline: baselineOf(snapshot, now, request.rollout.statusRules) };
+  const policy = policyAt(now);
+  const verdict = judge(snapshot, policy, memory, now);
+  const baseline = baselineOf(snapshot, now, request.rollout.statusRules);
+  return { verdict, baseline, broken: () => brokenCause(snapshot, policy, now) };
 }
 
 function presentPolicy(context: RolloutContext, now: Date): RolloutPolicy {

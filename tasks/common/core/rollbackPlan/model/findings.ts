@@ -21,6 +21,7 @@ export const findingRules = {
   RevisionUnhealthy: { severity: 'refusal', switch: 'allowUnverifiedTarget' },
   RevisionUninstalled: refusedAlways,
   UnverifiedTarget: note,
+  VerifiedNoLonger: note,
   ReleasePending: warning,
   HistoryIncomplete: warning,
   ManifestUnreadable: refusedAlways,

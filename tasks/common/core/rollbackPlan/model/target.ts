@@ -1,5 +1,5 @@
 import { clipped } from '../../text/foreignText';
-import { isUnhealthy, isVerified, sinceUninstall } from '../../release/history';
+import { brokenWords, isUnhealthy, isVerified, judgedBroken, sinceUninstall } from '../../release/history';
 import type { Revision } from '../../release/release';
 import { finding, type PlanFinding } from './findings';
 import type { RevisionProof, RollbackRequest, ToRevision } from './types';
@@ -21,7 +21,7 @@ const failedDescription =
   /^(?:Release|Upgrade|Rollback) ".*" failed: |^Not healthy: |^Helm ended before it was done$|^(?:Preparing upgrade|Initial install underway)$/s;
 
 /** A clause; undefined if the revision may be a target. */
-export function whyUnfit(revision: Revision): string | undefined {
+export function whyUnfit(revision: Revision, history: readonly Revision[]): string | undefined {
   const quote = failedDescription.test(revision.description) ? ` («${shortened(revision.description)}»)` : '';
   switch (revision.status) {
     case 'failed':
@@ -38,12 +38,19 @@ export function whyUnfit(revision: Revision): string | undefined {
     case 'deployed':
     case 'superseded':
       if (isUnhealthy(revision)) return `it was judged unhealthy${quote}`;
-      return quote === '' ? undefined : `it failed${quote}, although its status is ${revision.status} now`;
+      return quote === ''
+        ? brokenSince(revision, history)
+        : `it failed${quote}, although its status is ${revision.status} now`;
   }
 }
 
-export function proofOf(revision: Revision): RevisionProof {
-  if (whyUnfit(revision) !== undefined) return 'unhealthy';
+function brokenSince(revision: Revision, history: readonly Revision[]): string | undefined {
+  const judged = judgedBroken(revision, history);
+  return judged && brokenWords(revision, judged);
+}
+
+export function proofOf(revision: Revision, history: readonly Revision[]): RevisionProof {
+  if (whyUnfit(revision, history) !== undefined) return 'unhealthy';
   return isVerified(revision) ? 'verified' : 'unproven';
 }
 
@@ -55,7 +62,16 @@ export function chooseTarget(history: readonly Revision[], release: string, requ
   if ('refusal' in lookedUp) return { ...refused(lookedUp.refusal), present };
   const { target } = lookedUp;
   const passed = history.filter(({ revision }) => revision > target.revision).toReversed();
-  return { present, target, passed, findings: [...judged(target, request), ...surroundings(present, target, passed)] };
+  return {
+    present,
+    target,
+    passed,
+    findings: [
+      ...judged(target, history, request),
+      ...lostMarks(target, history),
+      ...surroundings(present, target, passed),
+    ],
+  };
 }
 
 function refused(refusal: PlanFinding): TargetChoice {
@@ -66,7 +82,7 @@ type LookUp = { target: Revision } | { refusal: PlanFinding };
 
 function lookUp(history: readonly Revision[], present: Revision, release: string, wanted: ToRevision): LookUp {
   const candidates = sinceUninstall(history).filter((revision) => revision !== present);
-  if (wanted === 'verified') return verifiedTarget(candidates, present, release);
+  if (wanted === 'verified') return verifiedTarget(candidates, history, release);
   if (wanted === 'previous') {
     const target = candidates.at(-1);
     return target === undefined ? { refusal: nothingBefore(present, release) } : { target };
@@ -74,14 +90,15 @@ function lookUp(history: readonly Revision[], present: Revision, release: string
   return numbered(history, present, release, wanted);
 }
 
-function verifiedTarget(candidates: readonly Revision[], present: Revision, release: string): LookUp {
-  const fit = candidates.filter((revision) => whyUnfit(revision) === undefined);
+function verifiedTarget(candidates: readonly Revision[], history: readonly Revision[], release: string): LookUp {
+  const present = history.at(-1);
+  const fit = candidates.filter((revision) => whyUnfit(revision, history) === undefined);
   const target = fit.findLast(isVerified) ?? fit.at(-1);
   if (target !== undefined) return { target };
-  if (candidates.length === 0) return { refusal: nothingBefore(present, release) };
-  const unfit = candidates.toReversed().map((revision) => `${revision.revision}: ${whyUnfit(revision) ?? ''}`);
+  if (candidates.length === 0 && present !== undefined) return { refusal: nothingBefore(present, release) };
+  const unfit = candidates.toReversed().map((revision) => `${revision.revision}: ${whyUnfit(revision, history) ?? ''}`);
   const message =
-    `No revision of release ${release} before revision ${present.revision} is a safe target ` +
+    `No revision of release ${release} before revision ${present?.revision ?? ''} is a safe target ` +
     `(${shortened(unfit.join('; '))}). If you know that one of them works, set toRevision to its number, with allowUnverifiedTarget.`;
   return { refusal: finding('TargetMissing', message) };
 }
@@ -117,9 +134,13 @@ function absent(history: readonly Revision[], present: Revision, release: string
   return finding('RevisionPruned', message);
 }
 
-function judged(target: Revision, { toRevision, policy }: RollbackRequest): PlanFinding[] {
+function judged(
+  target: Revision,
+  history: readonly Revision[],
+  { toRevision, policy }: RollbackRequest,
+): PlanFinding[] {
   const number = target.revision;
-  const unfit = whyUnfit(target);
+  const unfit = whyUnfit(target, history);
   if (unfit !== undefined) {
     const isNamed = typeof toRevision === 'number';
     const way = isNamed
@@ -132,6 +153,16 @@ function judged(target: Revision, { toRevision, policy }: RollbackRequest): Plan
   return [
     finding('UnverifiedTarget', `Revision ${number} was deployed, but no mark says that it was ever seen healthy.`),
   ];
+}
+
+/** A reader knows of the newer revisions that they were verified once, and asks why none of them is the target. */
+function lostMarks(target: Revision, history: readonly Revision[]): PlanFinding[] {
+  return history.slice(0, -1).flatMap((revision) => {
+    const judged = revision.revision > target.revision ? judgedBroken(revision, history) : undefined;
+    if (judged === undefined || isUnhealthy(revision)) return [];
+    const message = `Revision ${revision.revision} is not the target, because ${brokenWords(revision, judged)}.`;
+    return [finding('VerifiedNoLonger', message, { isMomentary: true })];
+  });
 }
 
 function surroundings(present: Revision, target: Revision, passed: readonly Revision[]): PlanFinding[] {
