@@ -30,6 +30,11 @@ export async function serviceAccount(s: Scene, rules: readonly Rule[], name = 'd
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
     subjects: [{ kind: 'ServiceAccount', name, namespace: s.namespace }],
   });
+  return serviceAccountToken(s, name);
+}
+
+/** A token of a service account that is there. */
+export async function serviceAccountToken(s: Scene, name: string): Promise<string> {
   const answer = await s.create(`/api/v1/namespaces/$ns/serviceaccounts/${name}/token`, { spec: {} });
   return (answer as { status: { token: string } }).status.token;
 }
