@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
-import { newPods } from '../../tasks/common/core/rollout/family';
+import { indexOf, newPods } from '../../tasks/common/core/rollout/family';
 import { refTo } from '../../tasks/common/core/rollout/finding';
 import type { RolloutSnapshot, UnreadKind } from '../../tasks/common/core/rollout/snapshot';
 import { baselineOf, judge, type RolloutMemory, type RolloutVerdict } from '../../tasks/common/core/rollout/verdict';
@@ -193,7 +193,8 @@ describe('what a custom resource owns', () => {
   });
 
   it('the logs of its pods are those of the custom resource', () => {
-    const pods = newPods(snapshot(silent, wellOwned(silent)));
+    const read = snapshot(silent, wellOwned(silent));
+    const pods = newPods(read.followed, indexOf(read));
     assert.deepEqual(
       pods.map(({ workload, pod }) => [workload.kind, pod.kind]),
       [['Database', 'Pod']],

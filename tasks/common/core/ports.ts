@@ -9,7 +9,7 @@ import type { Redact } from './text/secrets';
 import type { ApiResource, AccessRule } from './kubernetes/access';
 import type { Rendering } from './release/unchanged';
 import type { RecordChange } from './release/releaseRecord';
-import type { ListQuery, FollowQuery, FollowSnapshot } from './kubernetes/queries';
+import type { ListQuery, FollowChanges, FollowQuery, FollowSnapshot } from './kubernetes/queries';
 import type { TimelineRow } from './rollout/timelineRow';
 import type { HelmFailure } from './helm/helmFailure';
 
@@ -158,6 +158,8 @@ export interface ReleaseStorage extends ObjectKeeper {
 
 export interface Follower {
   snapshot(): FollowSnapshot;
+  /** The first call returns all objects. */
+  changes(): FollowChanges;
   /** Resolves when an object has changed since the last call returned, after `milliseconds`, or on abort. */
   changed(milliseconds: number, signal: AbortSignal): Promise<void>;
   /** Resolves when the first reading of the new objects has arrived. */

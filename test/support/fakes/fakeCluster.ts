@@ -8,7 +8,7 @@ import { apiGroup, objectKey, refOf } from '../../../tasks/common/core/kubernete
 import type { Cluster, Follower } from '../../../tasks/common/core/ports';
 import type { SimulatedTime } from './simulatedTime';
 import type { ApiResource } from '../../../tasks/common/core/kubernetes/access';
-import type { FollowQuery, ListQuery } from '../../../tasks/common/core/kubernetes/queries';
+import type { FollowQuery, FollowSnapshot, ListQuery } from '../../../tasks/common/core/kubernetes/queries';
 
 /** A cluster that holds objects and acts on Deployments and Jobs like their controllers. */
 export interface FakeCluster extends Cluster {
@@ -245,21 +245,30 @@ function follower(
   unreadable: ReadonlySet<string>,
 ): Follower {
   const followed = [...queries];
+  const snapshot = (): FollowSnapshot => ({
+    objects: new Map(
+      followed
+        .filter(({ kind }) => !unreadable.has(kind))
+        .flatMap((query) => {
+          const kept = list(query).filter((object) => query.keep(object));
+          return kept.map((object) => query.trim?.(object) ?? object);
+        })
+        .map((object) => [objectKey(refOf(object)), object]),
+    ),
+    unread: followed
+      .filter(({ kind }) => unreadable.has(kind))
+      .map((query) => ({ query, reason: 'PermissionDenied', message: refusal(query.kind).message })),
+  });
+  let before: FollowSnapshot['objects'] = new Map();
   return {
-    snapshot: () => ({
-      objects: new Map(
-        followed
-          .filter(({ kind }) => !unreadable.has(kind))
-          .flatMap((query) => {
-            const kept = list(query).filter((object) => query.keep(object));
-            return kept.map((object) => query.trim?.(object) ?? object);
-          })
-          .map((object) => [objectKey(refOf(object)), object]),
-      ),
-      unread: followed
-        .filter(({ kind }) => unreadable.has(kind))
-        .map((query) => ({ query, reason: 'PermissionDenied', message: refusal(query.kind).message })),
-    }),
+    snapshot,
+    changes: () => {
+      const { objects, unread } = snapshot();
+      const keys = [...new Set([...before.keys(), ...objects.keys()])];
+      const changed = keys.filter((key) => !isDeepStrictEqual(before.get(key), objects.get(key)));
+      before = objects;
+      return { objects: new Map(changed.map((key) => [key, objects.get(key)])), unread };
+    },
     changed: (milliseconds, signal) => time.wait(milliseconds, signal, true),
     add(more) {
       followed.push(...more);

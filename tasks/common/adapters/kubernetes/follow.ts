@@ -1,9 +1,9 @@
 import { setMaxListeners } from 'node:events';
-import { type FailureReason, asTaskError } from '../../core/failure';
+import { asTaskError } from '../../core/failure';
 import type { KubeObject } from '../../core/kubernetes/object';
 import type { Follower } from '../../core/ports';
 import type { Requests } from './requests';
-import type { FollowQuery, FollowSnapshot, ListQuery } from '../../core/kubernetes/queries';
+import type { FollowChanges, FollowQuery, FollowSnapshot, ListQuery } from '../../core/kubernetes/queries';
 import {
   type FollowOptions,
   type Following,
@@ -60,6 +60,7 @@ function createFollower(requests: Requests, options: FollowOptions): Follower {
     },
     stop,
     groups: new Map(),
+    touched: new Set(),
     changed: () => {
       news.post();
     },
@@ -71,21 +72,37 @@ function createFollower(requests: Requests, options: FollowOptions): Follower {
       if (snapshot?.version !== news.version()) snapshot = { version: news.version(), value: read(following) };
       return snapshot.value;
     },
+    changes: () => changesOf(following),
     changed: (milliseconds, signal) => news.wait(milliseconds, [signal, stop.signal]),
     add: (queries) => addQueries(following, queries),
     stop: end,
   };
 }
 
-function read({ groups, stop }: Following): FollowSnapshot {
+function read(following: Following): FollowSnapshot {
   const objects = new Map<string, KubeObject>();
-  const unread: { query: ListQuery; reason: FailureReason; message: string }[] = [];
-  for (const group of groups.values()) {
+  for (const group of following.groups.values()) {
     for (const [key, object] of group.objects) objects.set(key, newer(objects.get(key), object));
-    const why = group.unread ?? (stop.signal.aborted ? stopped(group.query) : undefined);
-    if (why !== undefined) unread.push({ query: group.query, ...why });
   }
-  return { objects, unread };
+  return { objects, unread: unreadOf(following) };
+}
+
+function changesOf(following: Following): FollowChanges {
+  const objects = new Map<string, KubeObject | undefined>();
+  const groups = [...following.groups.values()];
+  for (const key of following.touched) {
+    const known = groups.flatMap((group) => group.objects.get(key) ?? []);
+    objects.set(key, known.length === 0 ? undefined : known.reduce(newer));
+  }
+  following.touched.clear();
+  return { objects, unread: unreadOf(following) };
+}
+
+function unreadOf({ groups, stop }: Following): FollowSnapshot['unread'] {
+  return [...groups.values()].flatMap(({ query, unread }) => {
+    const why = unread ?? (stop.signal.aborted ? stopped(query) : undefined);
+    return why === undefined ? [] : [{ query, ...why }];
+  });
 }
 
 function stopped(query: ListQuery): Unread {

@@ -5,7 +5,7 @@ import { objectKey, refOf } from '../../core/kubernetes/manifest';
 import { abortableDelay, backoffMs } from './transport';
 import { type Group, type Life, markRead, markUnread } from './followedGroup';
 import { watch } from './watch';
-import { areSame, held, isWanted, isYoung, keepBack, releaseLimbo } from './followedObjects';
+import { areSame, held, isWanted, isYoung, keepBack, releaseLimbo, replaceAll } from './followedObjects';
 
 /** A first reading that fails for a passing reason is retried for this time. */
 const firstReadingMs = 15_000;
@@ -94,7 +94,7 @@ async function relist(life: Life): Promise<string> {
   });
   if (signal.aborted) throw new TaskError('Cancelled', 'No longer followed.');
   if (!areSame(group.objects, fresh)) {
-    group.objects = fresh;
+    replaceAll(following, group, fresh);
     for (const { metadata } of fresh.values()) releaseLimbo(following, metadata.uid);
     following.changed();
   }

@@ -42,6 +42,8 @@ export interface Following {
   options: Required<Omit<FollowOptions, 'clusterSignal' | 'signal'>>;
   stop: AbortController;
   groups: Map<string, Group>;
+  /** Keys of objects that have changed since the last call of `changes`. */
+  touched: Set<string>;
   changed: () => void;
 }
 

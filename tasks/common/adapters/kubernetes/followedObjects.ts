@@ -41,13 +41,26 @@ export function applyEvent(life: Life, event: Extract<WatchEvent, { type: 'ADDED
   group.limbo.delete(key);
   if (event.type !== 'DELETED' && isWanted(group, object)) {
     const isNew = group.objects.get(key)?.metadata.uid !== object.metadata.uid;
-    group.objects.set(key, held(following, group, object));
+    put(following, group, key, object);
     if (isNew) releaseLimbo(following, object.metadata.uid);
     following.changed();
     return;
   }
   if (event.type !== 'DELETED') keepBack(group, key, object);
-  if (group.objects.delete(key)) following.changed();
+  if (!group.objects.delete(key)) return;
+  following.touched.add(key);
+  following.changed();
+}
+
+function put(following: Following, group: Group, key: string, object: KubeObject): void {
+  group.objects.set(key, held(following, group, object));
+  following.touched.add(key);
+}
+
+/** Replaces the objects of the group by those of a new list. */
+export function replaceAll(following: Following, group: Group, fresh: Map<string, KubeObject>): void {
+  for (const key of [...group.objects.keys(), ...fresh.keys()]) following.touched.add(key);
+  group.objects = fresh;
 }
 
 export function isYoung({ metadata }: KubeObject): boolean {
@@ -82,7 +95,7 @@ export function releaseLimbo(following: Following, owner: string | undefined): v
       if (until < now) group.limbo.delete(key);
       else if (belongsTo.includes(owner) && isWanted(group, object)) {
         group.limbo.delete(key);
-        group.objects.set(key, held(following, group, object));
+        put(following, group, key, object);
         releaseLimbo(following, object.metadata.uid);
       }
     }

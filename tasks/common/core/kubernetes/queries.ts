@@ -27,3 +27,9 @@ export interface FollowSnapshot {
   /** The objects of these queries are unknown, not absent. */
   unread: readonly { query: ListQuery; reason: FailureReason; message: string }[];
 }
+
+/** What has changed since the last call. */
+export interface FollowChanges extends Pick<FollowSnapshot, 'unread'> {
+  /** Keyed by `objectKey`. An object that is gone is undefined. */
+  objects: ReadonlyMap<string, KubeObject | undefined>;
+}

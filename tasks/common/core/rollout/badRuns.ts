@@ -25,23 +25,32 @@ const marginFactor = 1.25;
 const marginSeconds = 10;
 
 /** The bad runs of the new revision's pods that ended shortly before `now`. */
-export function badRuns({ pods }: Family, now: Date): BadRun[] {
-  const isRecent = (end: number): boolean => now.getTime() - end <= recentMilliseconds;
-  return pods.flatMap((pod) => {
-    if (textAt(pod, 'status', 'phase') === 'Failed') return isRecent(failedAt(pod)) ? [failedPod(pod, pods)] : [];
-    const spec = at(pod, 'spec');
-    const isRestarting = (textAt(spec, 'restartPolicy') || 'Always') === 'Always';
-    const sidecars = new Set(
-      listAt(spec, 'initContainers').flatMap(({ name, restartPolicy }) => (restartPolicy === 'Always' ? [name] : [])),
-    );
-    return [
-      ...listAt(pod, 'status', 'initContainerStatuses').filter(({ name }) => sidecars.has(name)),
-      ...listAt(pod, 'status', 'containerStatuses'),
-    ].flatMap((status) => {
-      const last = at(status, 'lastState', 'terminated') ?? at(status, 'state', 'terminated');
-      if (last === undefined || !isRecent(timeAt(last, 'finishedAt'))) return [];
-      return numberAt(last, 'exitCode') === 0 && !isRestarting ? [] : [endedRun(pod, status, last)];
-    });
+export function badRuns(family: Family, now: Date): BadRun[] {
+  const runs = ended.get(family) ?? family.pods.flatMap((pod) => endedBadly(pod, family.pods));
+  ended.set(family, runs);
+  return runs.filter(({ endedAt }) => now.getTime() - endedAt <= recentMilliseconds);
+}
+
+interface EndedRun extends BadRun {
+  endedAt: number;
+}
+
+const ended = new WeakMap<Family, readonly EndedRun[]>();
+
+function endedBadly(pod: KubeObject, pods: readonly KubeObject[]): EndedRun[] {
+  if (textAt(pod, 'status', 'phase') === 'Failed') return [{ ...failedPod(pod, pods), endedAt: failedAt(pod) }];
+  const spec = at(pod, 'spec');
+  const isRestarting = (textAt(spec, 'restartPolicy') || 'Always') === 'Always';
+  const sidecars = new Set(
+    listAt(spec, 'initContainers').flatMap(({ name, restartPolicy }) => (restartPolicy === 'Always' ? [name] : [])),
+  );
+  return [
+    ...listAt(pod, 'status', 'initContainerStatuses').filter(({ name }) => sidecars.has(name)),
+    ...listAt(pod, 'status', 'containerStatuses'),
+  ].flatMap((status) => {
+    const last = at(status, 'lastState', 'terminated') ?? at(status, 'state', 'terminated');
+    if (last === undefined || (numberAt(last, 'exitCode') === 0 && !isRestarting)) return [];
+    return [{ ...endedRun(pod, status, last), endedAt: timeAt(last, 'finishedAt') }];
   });
 }
 

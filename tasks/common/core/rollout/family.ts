@@ -6,13 +6,15 @@ import { listAt, numberAt, textAt } from '../kubernetes/read';
 import { isRunner } from './runner';
 import type { RolloutSnapshot } from './snapshot';
 
+export type Lookup<Value> = Pick<ReadonlyMap<string, Value>, 'get'>;
+
 /** The relations between the objects of one snapshot, so that judging takes time linear in their number. */
 export interface Index {
   /** By the uid of any owner, also of one that is not the controller. */
-  ownedBy: ReadonlyMap<string, readonly KubeObject[]>;
-  eventsOf: ReadonlyMap<string, readonly EventRecord[]>;
-  nodes: ReadonlyMap<string, KubeObject>;
-  claims: ReadonlyMap<string, KubeObject>;
+  ownedBy: Lookup<readonly KubeObject[]>;
+  eventsOf: Lookup<readonly EventRecord[]>;
+  nodes: Pick<ReadonlyMap<string, KubeObject>, 'get' | 'values'>;
+  claims: Lookup<KubeObject>;
 }
 
 export interface Family {
@@ -38,20 +40,24 @@ export function indexOf(snapshot: RolloutSnapshot): Index {
     const { name, namespace } = object.metadata;
     if (object.kind === 'Node') nodes.set(name, object);
     if (object.kind === 'PersistentVolumeClaim') claims.set(claimKey(namespace, name), object);
-    for (const { uid } of object.metadata.ownerReferences ?? []) push(ownedBy, uid, object);
+    for (const uid of ownersOf(object)) push(ownedBy, uid, object);
   };
   // Most followed objects are also in `around`. The followed copy counts, because it is the one that is judged.
-  const taken = new Set<string>();
-  for (const { object } of snapshot.followed) {
-    if (object === undefined || taken.has(identity(object))) continue;
-    taken.add(identity(object));
-    take(object);
+  const followed = new Map<string, KubeObject>();
+  for (const { object } of snapshot.followed) if (object !== undefined) followed.set(identity(object), object);
+  for (const object of snapshot.around) {
+    take(followed.get(identity(object)) ?? object);
+    followed.delete(identity(object));
   }
-  for (const object of snapshot.around) if (!taken.has(identity(object))) take(object);
-  for (const node of snapshot.facts?.nodes?.nodes ?? []) take(node);
+  for (const object of followed.values()) take(object);
+  for (const node of snapshot.facts?.nodes?.nodes ?? []) nodes.set(node.metadata.name, node);
   const eventsOf = new Map<string, EventRecord[]>();
   for (const event of snapshot.events) push(eventsOf, event.about.uid, event);
   return { ownedBy, eventsOf, nodes, claims };
+}
+
+export function ownersOf({ metadata }: KubeObject): string[] {
+  return [...new Set((metadata.ownerReferences ?? []).map(({ uid }) => uid))];
 }
 
 function identity(object: KubeObject): string {
@@ -68,7 +74,7 @@ function controllerOf(object: KubeObject): string | undefined {
   return object.metadata.ownerReferences?.find((owner) => owner.controller === true)?.uid;
 }
 
-function claimKey(namespace: string | undefined, name: string): string {
+export function claimKey(namespace: string | undefined, name: string): string {
   return `${namespace ?? ''}/${name}`;
 }
 
@@ -160,7 +166,6 @@ function revisionFamily(object: KubeObject, index: Index, label: string, revisio
 }
 
 function family(makers: readonly KubeObject[], pods: readonly KubeObject[], oldPods: readonly KubeObject[]): Family {
-  const isEnding = (pod: KubeObject): boolean => pod.metadata.deletionTimestamp !== undefined;
   return {
     makers,
     pods: pods.filter((pod) => !isEnding(pod)),
@@ -169,6 +174,10 @@ function family(makers: readonly KubeObject[], pods: readonly KubeObject[], oldP
     leaving: [...pods, ...oldPods].filter(isEnding),
     isRevisionKnown: true,
   };
+}
+
+export function isEnding({ metadata }: KubeObject): boolean {
+  return metadata.deletionTimestamp !== undefined;
 }
 
 function childrenOfKind(object: KubeObject, index: Index, kind: string): readonly KubeObject[] {
@@ -189,9 +198,11 @@ export function claimsOf(pod: KubeObject, index: Index): readonly KubeObject[] {
 }
 
 /** Workloads whose new revision is not known are left out. */
-export function newPods(snapshot: RolloutSnapshot): { workload: ObjectRef; pod: KubeObject }[] {
-  const index = indexOf(snapshot);
-  return snapshot.followed.flatMap(({ ref, object }) => {
+export function newPods(
+  followed: RolloutSnapshot['followed'],
+  index: Index,
+): { workload: ObjectRef; pod: KubeObject }[] {
+  return followed.flatMap(({ ref, object }) => {
     const family = object === undefined ? undefined : familyOf(object, index);
     if (family?.isRevisionKnown !== true) return [];
     return family.pods.map((pod) => ({ workload: ref, pod }));

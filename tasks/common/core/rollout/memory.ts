@@ -130,8 +130,16 @@ function jobLogs({ followed, findings }: Reading): WorkloadMemory['logs'] {
   return logs.length > 0 ? logs : undefined;
 }
 
+const restarts = new WeakMap<Family, number>();
+
 function restartsOf(family: Family | undefined): number {
-  const pods = family?.pods ?? [];
+  if (family === undefined) return 0;
+  const known = restarts.get(family) ?? countedRestarts(family);
+  restarts.set(family, known);
+  return known;
+}
+
+function countedRestarts({ pods }: Family): number {
   return pods
     .flatMap((pod) => [
       ...listAt(pod, 'status', 'initContainerStatuses'),

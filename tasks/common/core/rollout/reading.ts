@@ -10,17 +10,19 @@ import { podHold, podsHeldBack } from './heldPods';
 import { withoutLostNodes } from './lostNodes';
 import { statusWithOwned } from './owned';
 import { at, listAt, textAt } from '../kubernetes/read';
-import type { FollowedObject, RolloutSnapshot, UnreadKind } from './snapshot';
+import type { FollowedObject, UnreadKind } from './snapshot';
 import type { RolloutPolicy, BaselineEntry, RolloutMemory, Reading } from './model';
 import { waitsForConsumer, workloadFindings, type WorkloadSurroundings } from './workloadFindings';
 
-interface ReadingContext {
-  snapshot: RolloutSnapshot;
+/** Everything that a reading rests on beside the object that is followed. */
+export interface ReadingContext {
+  unread: readonly UnreadKind[];
   index: Index;
   policy: RolloutPolicy;
   before: RolloutMemory;
   now: Date;
   isAnythingEnding: boolean;
+  pods: () => readonly KubeObject[];
 }
 
 export function readingOf(followed: FollowedObject, context: ReadingContext): Reading {
@@ -82,8 +84,8 @@ function ownedFindings({ purpose }: FollowedObject, family: Family | undefined, 
 }
 
 function statusOf(object: KubeObject, family: Family | undefined, context: ReadingContext): ObjectStatus {
-  const { policy, now, snapshot } = context;
-  const status = statusWithOwned(object, family, { rules: policy.statusRules, unread: snapshot.unread, now });
+  const { policy, now, unread } = context;
+  const status = statusWithOwned(object, family, { rules: policy.statusRules, unread, now });
   const held = policy.everyPod === true && status.status === 'Current' ? podsHeldBack(object) : 0;
   if (held === 0) return status;
   const message = `${held === 1 ? '1 pod is' : `${held} pods are`} still of an earlier template: ${podHold(object)?.why ?? ''}.`;
@@ -132,7 +134,7 @@ function shownStatus(
   { purpose, generation }: FollowedObject,
   object: KubeObject,
   status: ObjectStatus,
-  { index, snapshot }: ReadingContext,
+  { index, pods }: ReadingContext,
 ): ObjectStatus {
   if (generation !== undefined && (object.metadata.generation ?? 0) < generation) return behind;
   const isPod = object.kind === 'Pod';
@@ -141,15 +143,11 @@ function shownStatus(
     return hookRuns;
   }
   const isPendingClaim = object.kind === 'PersistentVolumeClaim' && status.status === 'InProgress';
-  return isPendingClaim && waitsForConsumer(object, index, podsIn(snapshot)) ? waitsForPod : status;
+  return isPendingClaim && waitsForConsumer(object, index, pods()) ? waitsForPod : status;
 }
 
 function hookFinding(finding: Finding): Finding {
   return finding.isCertain && finding.code === 'CrashLoop' ? { ...finding, code: 'HookFailed' } : finding;
-}
-
-function podsIn(snapshot: RolloutSnapshot): KubeObject[] {
-  return snapshot.around.filter(({ kind }) => kind === 'Pod');
 }
 
 function surroundings(
@@ -173,9 +171,13 @@ export function isTouched({ object }: FollowedObject, baseline: BaselineEntry): 
   return object?.metadata.uid !== baseline.uid || (object.metadata.generation ?? 0) !== baseline.generation;
 }
 
-function absentReading(followed: FollowedObject, key: string, { snapshot, policy, before }: ReadingContext): Reading {
+function absentReading(
+  followed: FollowedObject,
+  key: string,
+  { unread: hidden, policy, before }: ReadingContext,
+): Reading {
   const { ref } = followed;
-  const unread = snapshot.unread.find((kind) => isAbout(kind, ref));
+  const unread = hidden.find((kind) => isAbout(kind, ref));
   const base = { followed, key, findings: [], family: undefined };
   if (unread !== undefined) {
     return {

@@ -48,19 +48,23 @@ export function rolloutSnapshot(followed: readonly FollowedRef[], reading: Follo
     }),
     around: objects.filter((object) => object.kind !== 'Event'),
     events: objects.filter((object) => object.kind === 'Event').map(recordOf),
-    unread: reading.unread.map(({ query, reason, message }) => ({
-      apiVersion: query.apiVersion,
-      kind: query.kind,
-      ...(query.namespace === undefined ? {} : { namespace: query.namespace }),
-      reason,
-      message,
-    })),
+    unread: unreadKinds(reading.unread),
   };
+}
+
+export function unreadKinds(unread: FollowSnapshot['unread']): UnreadKind[] {
+  return unread.map(({ query, reason, message }) => ({
+    apiVersion: query.apiVersion,
+    kind: query.kind,
+    ...(query.namespace === undefined ? {} : { namespace: query.namespace }),
+    reason,
+    message,
+  }));
 }
 
 const records = new WeakMap<KubeObject, EventRecord>();
 
-function recordOf(event: KubeObject): EventRecord {
+export function recordOf(event: KubeObject): EventRecord {
   const known = records.get(event);
   if (known !== undefined) return known;
   const record = eventRecord(event);

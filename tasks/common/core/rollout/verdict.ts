@@ -1,13 +1,13 @@
 import { objectName } from '../kubernetes/manifest';
 import { rankOf } from './causes';
-import type { Question } from './facts';
-import { indexOf } from './family';
+import type { Facts, Question } from './facts';
+import { indexOf, isEnding } from './family';
 import { runningLogs, type Evidence } from './finding';
 import { better, causeOf, distinct, judgedFinding, mostTelling } from './hopeless';
 import { sightings, workloadMemories } from './memory';
 import { judgingOf, questionsOf, withStartErrors, type Judging } from './proofs';
-import { isTouched, readingOf } from './reading';
-import type { RolloutSnapshot } from './snapshot';
+import { isTouched, readingOf, type ReadingContext } from './reading';
+import type { FollowedObject, RolloutSnapshot } from './snapshot';
 import { steadyTime, type Steady } from './steady';
 import { isRunner } from './runner';
 import type { Cause, Health, RolloutPolicy, RolloutVerdict, WorkloadVerdict, RolloutMemory, Reading } from './model';
@@ -23,18 +23,42 @@ export function judge(
   memory: RolloutMemory | undefined,
   now: Date,
 ): RolloutVerdict {
+  const pods = snapshot.around.filter(({ kind }) => kind === 'Pod');
+  const scene = {
+    ...snapshot,
+    index: indexOf(snapshot),
+    isAnythingEnding: pods.some(isEnding),
+    pods: () => pods,
+  };
+  return judgeScene(scene, { policy, memory, now });
+}
+
+/** What judging reads of one moment. */
+export interface RolloutScene extends Pick<ReadingContext, 'unread' | 'index' | 'isAnythingEnding' | 'pods'> {
+  followed: readonly FollowedObject[];
+  facts?: Facts;
+}
+
+export interface JudgingTime {
+  policy: RolloutPolicy;
+  memory: RolloutMemory | undefined;
+  now: Date;
+}
+
+/** `read` may return an earlier reading if it would not differ. */
+export function judgeScene(
+  scene: RolloutScene,
+  { policy, memory, now }: JudgingTime,
+  read: typeof readingOf = readingOf,
+): RolloutVerdict {
+  const { facts, followed, index, isAnythingEnding, pods, unread } = scene;
   const before = memory ?? { findings: {}, workloads: {} };
-  const index = indexOf(snapshot);
-  const isAnythingEnding = snapshot.around.some(
-    (object) => object.kind === 'Pod' && object.metadata.deletionTimestamp !== undefined,
-  );
-  const readings = snapshot.followed.map((followed) =>
-    withStartErrors(readingOf(followed, { snapshot, index, policy, before, now, isAnythingEnding }), snapshot.facts),
-  );
+  const context = { unread, index, isAnythingEnding, pods, policy, before, now };
+  const readings = followed.map((item) => withStartErrors(read(item, context), facts));
   const findings = sightings(readings, before, now);
   const workloads = workloadMemories(readings, before, now);
   const next: RolloutMemory = { ...before, findings, workloads };
-  const judging = judgingOf(readings, { policy, memory: next, now, facts: snapshot.facts });
+  const judging = judgingOf(readings, { policy, memory: next, now, facts });
   const decided = readings.map((reading) => workloadVerdict(reading, judging));
   const verdicts = withOldEvils(decided);
   const changes = decided.flatMap(({ changesAt }) => changesAt).filter((time) => time > now.getTime());
@@ -42,7 +66,7 @@ export function judge(
   return {
     ...whole(verdicts, policy),
     workloads: verdicts,
-    unread: snapshot.unread,
+    unread,
     questions: policy.failFast ? asked(readings) : [],
     ...(recheck > now.getTime() ? { recheckAt: new Date(recheck).toISOString() } : {}),
     memory: next,

@@ -5,13 +5,12 @@ import type { Follower } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { RolloutContext } from '../../core/releaseContext';
 import { isJudged } from '../../core/status/objectStatus';
-import { newPods } from '../../core/rollout/family';
+import { liveRollout, type LiveRollout } from '../../core/rollout/liveRollout';
 import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../../core/rollout/snapshot';
 import { trimmed } from '../../core/rollout/trimmed';
 import { ownedKinds } from '../../core/rollout/runner';
 import { surroundingsOf, type Surroundings } from '../../core/rollout/surroundings';
 import {
-  judge,
   type Cause,
   type RolloutMemory,
   type RolloutPolicy,
@@ -23,7 +22,7 @@ import { timelineOf } from './timeline';
 import { factFinder } from './facts';
 import { jobLogs } from './jobLogs';
 import type { DesiredObject } from '../release/desiredObjects';
-import type { FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries';
+import type { FollowChanges, FollowQuery, FollowSnapshot } from '../../core/kubernetes/queries';
 
 export interface RolloutEnd {
   /** `unknown`: the deadline has passed, and some objects could not be read. */
@@ -60,7 +59,13 @@ export async function readRollout(
 ): Promise<RolloutSnapshot> {
   const follower = await context.cluster.follow(rolloutQueries(objects), context.signal);
   try {
-    return rolloutSnapshot(followedRefs(objects), await confirmed(context, objects, follower.snapshot()));
+    const { objects: listed, unread } = follower.snapshot();
+    const absent = objects.filter(({ key }) => !listed.has(key));
+    const confirmed = await confirm(context, absent, unread);
+    return rolloutSnapshot(followedRefs(objects), {
+      ...confirmed,
+      objects: new Map([...listed, ...confirmed.objects]),
+    });
   } finally {
     follower.stop();
   }
@@ -91,20 +96,22 @@ async function watch(
   const { clock, signal } = context;
   const { policy, stop, logged } = options;
   const ended = stop === undefined ? signal : AbortSignal.any([signal, stop]);
-  const refs = followedRefs(objects);
+  const live = liveRollout(followedRefs(objects));
   const timeline = timelineOf(context, options.phase);
   const jobs = jobLogs(context);
   const declared = objects.map((object) => object.declared);
   const facts = factFinder(context, { declared, ...(options.earlier && { earlier: options.earlier }) });
   let memory = options.memory;
   let lastLogged = clock.now().getTime();
+  const news = confirmedChanges(context, follower, objects);
   let blind = new Set<string>();
   for (;;) {
-    const reading = rolloutSnapshot(refs, await confirmed(context, objects, follower.snapshot()));
-    const snapshot = { ...reading, facts: facts.found() };
-    if (options.logs !== undefined) showPods(options.logs, snapshot);
+    const { objects: changed, unread } = await news();
+    live.apply(changed);
+    live.setUnread(unread);
     const now = clock.now();
-    const verdict = judge(snapshot, policy, memory, now);
+    const verdict = live.judge(facts.found(), { policy, memory, now });
+    if (options.logs !== undefined) showPods(options.logs, live);
     ({ memory } = verdict);
     facts.ask(verdict.questions);
     jobs.update(verdict);
@@ -112,7 +119,7 @@ async function watch(
     if (logChanges(context, verdict.workloads, logged)) lastLogged = now.getTime();
     const end = endOf(verdict, policy, { isCancelled: signal.aborted, isStopped: stop?.aborted === true, now });
     if (end === 'failed' && (await facts.renew(verdict.questions))) continue;
-    timeline.update(verdict, snapshot, end !== undefined && end !== 'stopped');
+    timeline.update(verdict, live.followed(), end !== undefined && end !== 'stopped');
     if (end !== undefined) {
       if (end === 'failed') await jobs.end();
       return { end, verdict, lastLines: jobs.lastLines };
@@ -147,8 +154,8 @@ function endOf(
   return now >= policy.deadline ? 'unknown' : undefined;
 }
 
-function showPods(logs: PodLogs, snapshot: RolloutSnapshot): void {
-  for (const { workload, pod } of newPods(snapshot)) logs.show(objectName(workload), pod);
+function showPods(logs: PodLogs, live: LiveRollout): void {
+  for (const { workload, pod } of live.newPods()) logs.show(objectName(workload), pod);
 }
 
 /** Helm may still repair a pre-existing failure until it has applied everything. */
@@ -248,14 +255,12 @@ function objectQueries(objects: readonly DesiredObject[], own: (object: KubeObje
 }
 
 /** An object is missing only if the API server says so. One that may not be listed may still be read by its name. */
-async function confirmed(
+async function confirm(
   context: RolloutContext,
-  objects: readonly DesiredObject[],
-  snapshot: FollowSnapshot,
+  absent: readonly DesiredObject[],
+  hidden: FollowSnapshot['unread'],
 ): Promise<FollowSnapshot> {
-  const absent = objects.filter((object) => !snapshot.objects.has(object.key));
-  if (absent.length === 0) return snapshot;
-  const found = new Map(snapshot.objects);
+  const found = new Map<string, KubeObject>();
   const unreadable = new Map<DesiredObject, TaskError>();
   await Promise.all(
     absent.map(async (object) => {
@@ -271,11 +276,33 @@ async function confirmed(
   const isAnswered = (query: { kind: string; namespace?: string }): boolean =>
     absent.some((object) => !unreadable.has(object) && isIn(object.ref, query)) &&
     ![...unreadable.keys()].some(({ ref }) => isIn(ref, query));
-  const unread = snapshot.unread.filter(({ query }) => !isAnswered(query));
+  const unread = hidden.filter(({ query }) => !isAnswered(query));
   const added = [...unreadable]
     .filter(([{ ref }]) => !unread.some(({ query }) => isIn(ref, query)))
     .map(([{ ref }, { reason, message }]) => ({ query: ref, reason, message }));
   return { objects: found, unread: [...unread, ...added] };
+}
+
+/** The changes since the last call. Objects that no list has are read by their names in each call. */
+function confirmedChanges(
+  context: RolloutContext,
+  follower: Follower,
+  objects: readonly DesiredObject[],
+): () => Promise<FollowChanges> {
+  const unlisted = new Set(objects.map(({ key }) => key));
+  let confirmed: ReadonlyMap<string, KubeObject> = new Map();
+  return async () => {
+    const { objects: listed, unread } = follower.changes();
+    for (const { key } of objects) {
+      if (listed.get(key) !== undefined) unlisted.delete(key);
+      else if (listed.has(key)) unlisted.add(key);
+    }
+    const absent = objects.filter(({ key }) => unlisted.has(key));
+    const gone = [...confirmed.keys()].map((key): [string, undefined] => [key, undefined]);
+    const answer = await confirm(context, absent, unread);
+    confirmed = answer.objects;
+    return { objects: new Map([...gone, ...listed, ...confirmed]), unread: answer.unread };
+  };
 }
 
 function isIn(ref: ObjectRef, query: { kind: string; namespace?: string }): boolean {

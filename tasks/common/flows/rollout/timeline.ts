@@ -1,5 +1,5 @@
 import type { RolloutContext } from '../../core/releaseContext';
-import type { RolloutSnapshot } from '../../core/rollout/snapshot';
+import type { FollowedObject } from '../../core/rollout/snapshot';
 import { hasRow, timelineRow } from '../../core/rollout/timelineRow';
 import type { RolloutVerdict } from '../../core/rollout/verdict';
 import { objectKey } from '../../core/kubernetes/manifest';
@@ -9,14 +9,14 @@ const maximumRows = 50;
 
 interface Timeline {
   /** `isOver`: this is the last snapshot. */
-  update(verdict: RolloutVerdict, snapshot: RolloutSnapshot, isOver: boolean): void;
+  update(verdict: RolloutVerdict, followed: readonly FollowedObject[], isOver: boolean): void;
 }
 
 export function timelineOf({ agent }: RolloutContext, phase = ''): Timeline {
   const logged = new Map<string, string>();
   return {
-    update: ({ workloads }, snapshot, isOver) => {
-      const objects = new Map(snapshot.followed.map(({ ref, object }) => [objectKey(ref), object]));
+    update: ({ workloads }, followed, isOver) => {
+      const objects = new Map(followed.map(({ ref, object }) => [objectKey(ref), object]));
       for (const workload of workloads) {
         const isKnown = logged.has(workload.key);
         if (!isKnown && (logged.size >= maximumRows || !hasRow(workload))) continue;
