@@ -17,6 +17,7 @@ const rooms = {
     'failure',
     'text',
     'kubernetes',
+    'azure',
     'helm',
     'release',
     'lock',
@@ -31,7 +32,7 @@ const rooms = {
   ],
   'core/rollbackPlan': ['model', 'objects', 'judging', 'execution', 'document', 'planRollback', 'planWorkloads'],
   flows: ['steps', 'lock', 'release', 'rollout', 'rollback', 'deploy'],
-  adapters: ['system', 'agent', 'kubernetes', 'azureDevOps', 'gateway', 'helm', 'wiring'],
+  adapters: ['system', 'agent', 'kubernetes', 'azure', 'azureDevOps', 'gateway', 'helm', 'wiring'],
 };
 
 const layerPatterns = {

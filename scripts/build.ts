@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild } from 'esbuild';
-import type { BuildOptions as EsbuildOptions } from 'esbuild';
+import type { BuildOptions as EsbuildOptions, Plugin as EsbuildPlugin } from 'esbuild';
 import { entryScript, oldestNodeMajor } from './package/entryScript';
 import { thirdPartyNotices } from './package/thirdPartyNotices';
 
@@ -90,7 +90,7 @@ async function buildTask({ source, out, name, version }: TaskOptions): Promise<B
   await writeFile(path.join(to, 'ThirdPartyNotices.md'), bundle.notices);
   await writeFile(path.join(mapFolder(out), `${name}V${String(major)}.js.map`), bundle.map);
   for (const entry of entries) await writeFile(path.join(to, `${entry}.js`), entryScript(entry));
-  if (bundle.needsGuard) await writeFile(path.join(to, guardFile), await bundleGuard(source));
+  for (const part of bundle.parts) await writeFile(path.join(to, part.file), part.code);
   await copyFile(path.join(from, 'icon.png'), path.join(to, 'icon.png'));
   await writeFile(path.join(to, 'task.json'), toJson({ ...taskJson, version: taskVersion(major, version) }));
   return { name, folder };
@@ -108,6 +108,25 @@ export function taskVersion(major: number, version: string): TaskJson['version']
 
 /** The program that `tasks/common/adapters/helm/guard.ts` starts. Its source is in `tasks/common/guard`. */
 export const guardFile = 'guard.js';
+/** The program that Helm starts (see `adapters/kubernetes/clusterIdentity.ts`). Its source is in `tasks/common/credential`. */
+export const credentialFile = 'credential.js';
+/** The library for Azure, which only a connection to Azure loads. Its source is `adapters/azure/msal.ts`. */
+export const azureFile = 'azure.js';
+
+/** What lies beside `main.js`, by the source that starts or loads it. */
+const parts = [
+  { user: 'adapters/helm/guard.ts', file: guardFile, entry: 'guard/index.ts' },
+  { user: 'adapters/kubernetes/clusterIdentity.ts', file: credentialFile, entry: 'credential/index.ts' },
+  { user: 'adapters/azure/signIn.ts', file: azureFile, entry: 'adapters/azure/msal.ts' },
+] as const;
+
+/** Leaves the library for Azure out of `main.js`. */
+const azureApart: EsbuildPlugin = {
+  name: 'azure-apart',
+  setup: (bundle) => {
+    bundle.onResolve({ filter: /^\.\/msal$/ }, () => ({ path: `./${azureFile}`, external: true }));
+  },
+};
 
 /** The common esbuild options of all bundles. */
 function bundling(source: string) {
@@ -139,28 +158,51 @@ async function bundleTask({ source, name, entries }: { source: string; name: str
     sourcemap: 'external',
     legalComments: 'external',
     metafile: true,
+    plugins: [azureApart],
   });
   if (result.warnings.length > 0) {
     throw new Error(`esbuild warns about ${name}: ${result.warnings.map((warning) => warning.text).join('; ')}`);
   }
-  const output = (suffix: string) => result.outputFiles.find((file) => file.path.endsWith(suffix))?.text ?? '';
   const inputs = Object.keys(result.metafile.inputs);
+  const needed = parts.filter(({ user }) => inputs.includes(`tasks/common/${user}`));
+  const bundles = await Promise.all(needed.map((part) => bundlePart(source, part)));
+  const outputs = [result, ...bundles.map(({ bundle }) => bundle)];
   return {
-    code: output('main.js'),
-    map: output('.map'),
-    notices: await thirdPartyNotices({ source, inputs, legalComments: output('.LEGAL.txt') }),
-    needsGuard: inputs.includes('tasks/common/adapters/helm/guard.ts'),
+    code: outputOf(result, 'main.js'),
+    map: outputOf(result, '.map'),
+    notices: await thirdPartyNotices({
+      source,
+      inputs: outputs.flatMap(({ metafile }) => Object.keys(metafile.inputs)),
+      legalComments: outputs.map((each) => outputOf(each, '.LEGAL.txt')).join('\n'),
+    }),
+    parts: bundles.map(({ file, bundle }) => ({ file, code: outputOf(bundle, file) })),
   };
 }
 
-/**
- * Bundles the program of the guard. The guard lives as long as Helm, so it must be small. It must work when everything
- * else fails, so it contains no package; the package check enforces this.
- */
-export async function bundleGuard(source: string): Promise<string> {
-  const entry = path.join(source, 'tasks', 'common', 'guard', 'index.ts');
-  const result = await esbuild({ ...bundling(source), entryPoints: [entry], outfile: guardFile });
-  return result.outputFiles[0]?.text ?? '';
+type Bundle = Awaited<ReturnType<typeof bundlePart>>['bundle'];
+
+function outputOf({ outputFiles }: Pick<Bundle, 'outputFiles'>, suffix: string): string {
+  return outputFiles.find((file) => file.path.endsWith(suffix))?.text ?? '';
+}
+
+/** Programs and libraries of their own stay outside of `main.js`, which each start of a task reads. */
+async function bundlePart(source: string, { file, entry }: Pick<(typeof parts)[number], 'file' | 'entry'>) {
+  const bundle = await esbuild({
+    ...bundling(source),
+    entryPoints: [path.join(source, 'tasks', 'common', entry)],
+    outfile: file,
+    legalComments: 'external',
+    metafile: true,
+  });
+  return { file, bundle };
+}
+
+/** The code of one file that lies beside `main.js`. */
+export async function codeOfPart(source: string, name: (typeof parts)[number]['file']): Promise<string> {
+  const part = parts.find(({ file }) => file === name);
+  if (part === undefined) throw new Error(`There is no part ${name}.`);
+  const { bundle } = await bundlePart(source, part);
+  return outputOf(bundle, name);
 }
 
 /** Writes the manifest for the built tasks. A task that was not built gets no files and no contribution. */

@@ -21,7 +21,7 @@ import { type ClusterState, type Layout, readState, type Tokens, writeIfChanged,
 import { Hopeless, waitFor } from './wait';
 
 /** Raise this version whenever the files or flags below change so that an already running cluster no longer fits. */
-const layoutVersion = 3;
+const layoutVersion = 4;
 
 export interface ClusterNode {
   readonly name: string;
@@ -156,6 +156,13 @@ export async function startKubelet(name: string): Promise<void> {
 export function adminApiServer(name: string): ApiServer {
   const { folder, state } = existing(name);
   return apiServer(folder, state);
+}
+
+/** Makes the API server trust these issuers of tokens and no others. It takes a moment until it does. */
+export function trustIssuers(name: string, jwt: readonly unknown[]): void {
+  const { folder } = existing(name);
+  const text = JSON.stringify(controlPlane.authenticationConfiguration(jwt));
+  writeIfChanged(controlPlane.authenticationFile(folder), text);
 }
 
 function existing(name: string): { folder: string; state: ClusterState } {

@@ -62,6 +62,17 @@ export function writeControlPlaneFiles(folder: string, tokens: Tokens): void {
   });
   write('tokens.csv', rows.join(''));
   write('audit-policy.json', JSON.stringify(auditPolicy()));
+  write(path.basename(authenticationFile(folder)), JSON.stringify(authenticationConfiguration([])));
+}
+
+/** The API server reads this file again when it changes. */
+export function authenticationFile(folder: string): string {
+  return path.join(folder, 'authentication.json');
+}
+
+/** `jwt` lists the issuers of tokens that the API server trusts (JWTAuthenticator). */
+export function authenticationConfiguration(jwt: readonly unknown[]): unknown {
+  return { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AuthenticationConfiguration', jwt };
 }
 
 /**
@@ -146,6 +157,7 @@ export function apiServerCommand(folder: string, layout: Layout, programs: Contr
       `--service-account-key-file=${folder}/service-account.pub`,
       `--service-account-signing-key-file=${folder}/service-account.key`,
       `--token-auth-file=${folder}/tokens.csv`,
+      `--authentication-config=${authenticationFile(folder)}`,
       '--authorization-mode=Node,RBAC',
       '--allow-privileged=true',
       // Without this flag "kubectl logs" looks up the node's name in DNS.

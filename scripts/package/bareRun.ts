@@ -8,7 +8,7 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { guardFile } from '../build';
 import { packagedTasks } from './packageUnderCheck';
-import type { PackagedTask, TaskJson } from './packageUnderCheck';
+import type { PackagedTask, TaskInput, TaskJson } from './packageUnderCheck';
 import type { Parts } from './vsix';
 
 export interface NodeBinary {
@@ -78,7 +78,9 @@ async function unpack(parts: Parts, root: string): Promise<void> {
 
 function phaseRuns({ folder, json }: PackagedTask, node: NodeBinary, root: string): Promise<string[]>[] {
   const handler = node.major === 20 ? 'Node20_1' : 'Node24';
-  const required = (json.inputs ?? []).filter((input) => input.required === true && (input.defaultValue ?? '') === '');
+  const required = (json.inputs ?? []).filter(
+    (input) => input.required === true && (input.defaultValue ?? '') === '' && isShown(input, json),
+  );
   const phases = [
     { target: json.prejobexecution?.[handler]?.target, expected: [] },
     {
@@ -93,6 +95,12 @@ function phaseRuns({ folder, json }: PackagedTask, node: NodeBinary, root: strin
       ? []
       : [phaseRun({ file: path.join(root, folder, target), node, env: agentEnvironment(json, root), expected })],
   );
+}
+
+/** True unless the input belongs to another option of a pick list than the default. */
+function isShown({ visibleRule = '' }: TaskInput, { inputs = [] }: TaskJson): boolean {
+  const [, name, option] = /^(\w+) = (\w+)$/.exec(visibleRule) ?? [];
+  return inputs.every((input) => input.name !== name || input.defaultValue === option);
 }
 
 function agentEnvironment(json: TaskJson, root: string): Record<string, string> {

@@ -1,7 +1,7 @@
 import { isBuiltin } from 'node:module';
 import { parse } from 'acorn';
 import AjvDraft04 from 'ajv-draft-04';
-import { guardFile, taskVersion } from '../build';
+import { azureFile, credentialFile, guardFile, taskVersion } from '../build';
 import { pngSize } from './packageUnderCheck';
 import type { CheckContext, PackagedTask, TaskInput, TaskJson } from './packageUnderCheck';
 import { partText } from './vsix';
@@ -30,6 +30,7 @@ export function taskProblems(tasks: readonly PackagedTask[], parts: Parts, conte
     iconRule,
     noticesRule,
     guardRule,
+    partsRule,
   ] satisfies TaskRule[];
   const problems = tasks.flatMap((task) =>
     rules.flatMap((rule) => rule(task, parts, context).map((problem) => `${task.folder}: ${problem}`)),
@@ -225,6 +226,21 @@ const guardRule: TaskRule = ({ folder }, parts) => {
       .filter((name) => !isBuiltin(name))
       .map((name) => `${guardFile} needs ${name}; it may need nothing but Node`),
   ];
+};
+
+/** An agent unpacks them for each job. Helm starts the plug-in each time it runs. */
+const mostPartBytes = { [azureFile]: 300_000, [credentialFile]: 4_000 };
+
+const partsRule: TaskRule = ({ folder }, parts) => {
+  const main = partText(parts, `${folder}/main.js`) ?? '';
+  return Object.entries(mostPartBytes).flatMap(([file, most]) => {
+    const part = parts.get(`${folder}/${file}`);
+    if (part === undefined) return main.includes(file) ? [`${file}, which its bundle uses, is missing`] : [];
+    return [
+      ...(main.includes(file) ? [] : [`${file} is there, but its bundle does not use it`]),
+      ...(part.length <= most ? [] : [`${file} has ${String(part.length)} bytes; at most ${String(most)} are allowed`]),
+    ];
+  });
 };
 
 function sharedIds(tasks: readonly PackagedTask[]): string[] {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'esbuild';
-import { bundleGuard, repository } from '../../scripts/build';
+import { codeOfPart, repository } from '../../scripts/build';
 import { nodesOfTheAgent, type NodeBinary } from '../../scripts/package/bareRun';
 import { createGuard } from '../../tasks/common/adapters/helm/guard';
 import { isProcessGone, machineMs, processMark, signalProcess } from '../../tasks/common/adapters/system/processes';
@@ -114,7 +114,7 @@ describe('the guard', () => {
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'helm-safe-deploy-test-'));
     guardFile = path.join(folder, 'guard.js');
-    writeFileSync(guardFile, await bundleGuard(repository));
+    writeFileSync(guardFile, await codeOfPart(repository, 'guard.js'));
     ownerFile = await bundled('owner', owner);
     for (const [name, text] of Object.entries(helmPrograms)) program(name, text);
     for (const name of Object.keys(helmPrograms)) program(`${name}-wrapped`, `"${folder}/${name}"\nexit $?`);
@@ -441,7 +441,7 @@ describe('the guard of a killed task on an agent', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'helm-safe-deploy-test-'));
     try {
       const guardFile = path.join(folder, 'guard.js');
-      writeFileSync(guardFile, await bundleGuard(repository));
+      writeFileSync(guardFile, await codeOfPart(repository, 'guard.js'));
       const outfile = path.join(folder, 'owner.cjs');
       const stdin = { contents: owner, resolveDir: repository, loader: 'ts' } as const;
       await build({ stdin, outfile, bundle: true, platform: 'node', format: 'cjs', logLevel: 'silent' });

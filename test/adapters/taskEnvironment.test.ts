@@ -51,6 +51,20 @@ describe('the environment that the agent gives to the task', () => {
     assert.equal(environment.childEnvironment['VAULT_SECRET_ID'], 'vault-1');
   });
 
+  it('connections to Azure and to registries are not taken for the Kubernetes resource of a deployment job', () => {
+    const environment = takeTaskEnvironment({
+      ENDPOINT_URL_resource: 'https://k8s.example',
+      ENDPOINT_AUTH_resource: '{"scheme":"Kubernetes","parameters":{"kubeconfig":"k"}}',
+      ENDPOINT_URL_azure: 'https://management.azure.com/',
+      ENDPOINT_AUTH_SCHEME_azure: 'WorkloadIdentityFederation',
+      ENDPOINT_URL_registry: 'https://index.docker.io/v1/',
+      ENDPOINT_AUTH_registry: '{"scheme":"UsernamePassword","parameters":{"password":"registry-1"}}',
+    });
+    assert.deepEqual(environment.serviceConnections, ['resource']);
+    assert.equal(environment.serviceConnection('azure')?.scheme, 'WorkloadIdentityFederation');
+    assert.equal(environment.serviceConnection('registry')?.scheme, 'UsernamePassword');
+  });
+
   it('invalid JSON does not stop the task', () => {
     const environment = takeTaskEnvironment({
       ENDPOINT_URL_a: 'x',

@@ -227,8 +227,8 @@ describe('the inputs of HelmSafeDeploy', () => {
     ['unknown choice', { onFailure: 'retry' }, /onFailure holds "retry"; expected rollback or keep/],
     [
       'unknown connection type',
-      { connectionType: 'azureResourceManager' },
-      /connectionType holds "azure.*expected kubernetesServiceConnection or none/,
+      { connectionType: 'azure' },
+      /connectionType holds "azure".*expected kubernetesServiceConnection, azureResourceManager or none/,
     ],
     ['no chart', { chart: '' }, /chart is empty; expected a folder/],
     [

@@ -140,7 +140,7 @@ describe('the inputs of RolloutHealthCheck', () => {
     [
       'a connection type',
       { connectionType: 'kubeconfig' },
-      /connectionType holds "kubeconfig"; expected kubernetesServiceConnection or none/,
+      /connectionType holds "kubeconfig"; expected kubernetesServiceConnection, azureResourceManager or none/,
     ],
     ['a time without a unit', { timeout: '5' }, /timeout holds "5"/],
     ['a negative time', { timeout: '-1s' }, /timeout holds "-1s"/],

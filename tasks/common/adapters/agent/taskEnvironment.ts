@@ -10,6 +10,8 @@ import { uniformEnvironment } from '../system/platform';
 export interface ServiceConnection {
   id: string;
   url: string | undefined;
+  /** For example `WorkloadIdentityFederation`. */
+  scheme: string | undefined;
   authorization(key: string): string | undefined;
   data(key: string): string | undefined;
 }
@@ -22,7 +24,7 @@ export interface TaskEnvironment {
   /** Returns a value that an earlier phase of the step set. */
   taskVariable(name: string): string | undefined;
   serviceConnection(id: string): ServiceConnection | undefined;
-  /** The ids leave out the job's own connection. */
+  /** The ids leave out the job's own connection, and those that cannot be of a cluster. */
   serviceConnections: readonly string[];
   /** All secrets that came with the job. Those in kubeconfigs become known when the kubeconfigs are read. */
   secrets: readonly string[];
@@ -32,9 +34,13 @@ export interface TaskEnvironment {
 
 const agentsOwnConnection = 'SYSTEMVSSCONNECTION';
 
+/** The schemes of connections to Azure and to registries. */
+const otherSchemes =
+  /^(?:ServicePrincipal|WorkloadIdentityFederation|ManagedServiceIdentity|PublishProfile|UsernamePassword)$/i;
+
 /** The agent treats these parameters as secret, but they only name or certify things. */
 const publicParameters =
-  /^(?:KUBECONFIG|CLUSTERCONTEXT|SERVICEACCOUNTCERTIFICATE|SERVICEACCOUNTNAME|SECRETNAME|ROLEBINDINGNAME|ISCREATEDFROMSECRETYAML|NAMESPACE|TENANTID|SERVICEPRINCIPALID|AUTHENTICATIONTYPE|SCOPE|ROLE|ACCESSTOKENTYPE|ACCEPTUNTRUSTEDCERTS|AZURE(?:ENVIRONMENT|TENANTID|SUBSCRIPTION\w*))$/;
+  /^(?:KUBECONFIG|CLUSTERCONTEXT|SERVICEACCOUNTCERTIFICATE|SERVICEACCOUNTNAME|SECRETNAME|ROLEBINDINGNAME|ISCREATEDFROMSECRETYAML|NAMESPACE|TENANTID|SERVICEPRINCIPALID|MSICLIENTID|WORKLOADIDENTITYFEDERATION\w*|AUTHENTICATIONTYPE|SCOPE|ROLE|ACCESSTOKENTYPE|ACCEPTUNTRUSTEDCERTS|AZURE(?:ENVIRONMENT|TENANTID|SUBSCRIPTION\w*))$/;
 
 const handedOver = /^(?:INPUT_|ENDPOINT_|SECUREFILE_|SECRET_|VSTS_TASKVARIABLE_)|^VSTS_(?:PUBLIC|SECRET)_VARIABLES$/;
 
@@ -63,7 +69,9 @@ export function takeTaskEnvironment(
       const id = ids.find((known) => known.toLowerCase() === wanted.toLowerCase());
       return id === undefined ? undefined : connections.get(id);
     },
-    serviceConnections: ids.filter((id) => id.toUpperCase() !== agentsOwnConnection),
+    serviceConnections: ids.filter(
+      (id) => id.toUpperCase() !== agentsOwnConnection && !otherSchemes.test(connections.get(id)?.scheme ?? ''),
+    ),
     secrets: [
       ...taken.filter((name) => /^SECRET_|^SECUREFILE_TICKET_/.test(name)).flatMap((name) => all[name] || []),
       ...[...connections.values()].flatMap(({ secrets }) => secrets),
@@ -86,6 +94,7 @@ function connectionOf(all: NodeJS.ProcessEnv, id: string): ServiceConnection & {
   return {
     id,
     url: all[`ENDPOINT_URL_${id}`],
+    scheme: all[`ENDPOINT_AUTH_SCHEME_${id}`] ?? jsonText(all[`ENDPOINT_AUTH_${id}`], 'scheme'),
     authorization: (key) => authorization[formatted(key)] || undefined,
     data: (key) => data[formatted(key)] || undefined,
     secrets: Object.entries(authorization).flatMap(([key, value]) =>
@@ -110,6 +119,10 @@ function jsonTexts(json: string | undefined, field?: string): Record<string, str
   } catch {
     return {};
   }
+}
+
+function jsonText(json: string | undefined, field: string): string | undefined {
+  return jsonTexts(json)[field.toUpperCase()];
 }
 
 function formatted(name: string): string {

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import type { TaskError } from '../../core/failure';
 import type { Redact } from '../../core/text/secrets';
+import type { AskToken } from '../kubernetes/credentials';
 import { openTransport } from '../kubernetes/openTransport';
 import { privateFolder, type PrivateFolder } from '../agent/privateFolder';
 import { listenOnLoopback, type GatewayRequest } from './loopbackServer';
@@ -10,6 +11,8 @@ import { createUpstream, type Upstream } from './upstream';
 export interface GatewayOptions {
   /** The path of the kubeconfig for the API server. */
   kubeconfig: string;
+  /** Signs in without the credentials of the kubeconfig. */
+  askToken?: AskToken | undefined;
   namespace: string;
   /** The gateway makes its own folder beside it, so that its kubeconfig lies alone. */
   folder: PrivateFolder;
@@ -42,9 +45,16 @@ export async function openGateway(
   options: GatewayOptions,
   handler: (upstream: Upstream) => (request: GatewayRequest) => Promise<Reply>,
 ): Promise<Gateway> {
-  const { kubeconfig, environment, onSecret, folder, namespace, redact } = options;
+  const { kubeconfig, askToken, environment, onSecret, folder, namespace, redact } = options;
   const closed = new AbortController();
-  const choices = { environment, onSecret, timing: { responseMs }, signal: closed.signal, ...(redact && { redact }) };
+  const choices = {
+    askToken,
+    environment,
+    onSecret,
+    timing: { responseMs },
+    signal: closed.signal,
+    ...(redact && { redact }),
+  };
   const { transport } = openTransport(kubeconfig, choices);
   const upstream = createUpstream(transport);
   const server = await listenOnLoopback(handler(upstream));

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { DeployRequest, ValuesFile } from '../../core/inputs/deployRequest';
+import type { ClusterIdentity } from '../kubernetes/clusterIdentity';
 import type { HelmGuard } from './guard';
 import { chartArguments, checkArguments } from '../../core/inputs/argumentsInput';
 import { declaredKinds, type DeclaredKind } from '../../core/helm/chartCrds';
@@ -37,6 +38,8 @@ import type { Rendering } from '../../core/release/unchanged';
 export interface ReleaseHelmOptions {
   binary: string;
   kubeconfig: string;
+  /** Present if the kubeconfig holds no credential, and Helm asks this process for one. */
+  identity?: ClusterIdentity | undefined;
   namespace: string;
   releaseName: string;
   guard: Pick<HelmGuard, 'environment' | 'watch' | 'done'>;
@@ -210,10 +213,11 @@ async function assumingKinds(
   kinds: readonly DeclaredKind[],
   run: (how: Partial<HelmOptions>) => Promise<HelmResult>,
 ): Promise<HelmResult> {
-  const gateway = await openGateway(options, (upstream) => assumeKinds(upstream, kinds));
+  const askToken = options.identity?.askToken;
+  const gateway = await openGateway({ ...options, askToken }, (upstream) => assumeKinds(upstream, kinds));
   try {
     const environment = { ...options.environment, ...gateway.environment, ...unthrottled };
-    const result = await run({ kubeconfig: gateway.kubeconfig, environment });
+    const result = await run({ kubeconfig: gateway.kubeconfig, identity: undefined, environment });
     const [failure] = gateway.failures();
     if (!result.ok && !result.cancelled && failure !== undefined) throw failure;
     return result;
@@ -273,6 +277,7 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
   const output = helmOutput(options, how.capture);
   let pid: number | undefined;
   const { guarded, interrupt, timeoutMs } = how;
+  const pass = options.identity?.lend();
   const result = await runProcess(
     options.binary,
     [...args, '--namespace', options.namespace, ...(options.isDebug ? ['--debug'] : [])],
@@ -280,6 +285,7 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
       cwd: options.workingDirectory,
       env: {
         ...helmEnvironment(options.environment, options.kubeconfig),
+        ...pass?.environment,
         ...(guarded === undefined ? {} : options.guard.environment(guarded)),
       },
       onStdout: output.onStdout,
@@ -294,6 +300,7 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
       ...(timeoutMs !== undefined && { timeoutMs }),
     },
   );
+  pass?.end();
   if (pid !== undefined) options.guard.done(pid);
   const { stdout, stderr } = output.end();
   if (result.startError !== undefined) throw cannotStart(options.binary, result.startError);

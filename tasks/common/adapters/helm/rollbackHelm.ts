@@ -25,7 +25,8 @@ const rehearsalSeconds = 120;
 export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
   const { helm, folder, onSecret, helmSha256 } = options;
   const { binary, kubeconfig, namespace, environment, releaseName, workingDirectory, redact } = helm;
-  const gateway: GatewayOptions = { kubeconfig, namespace, folder, environment, onSecret, redact };
+  const askToken = helm.identity?.askToken;
+  const gateway: GatewayOptions = { kubeconfig, askToken, namespace, folder, environment, onSecret, redact };
   return {
     async provenance(signal) {
       const [build, sha256] = await Promise.all([
@@ -65,6 +66,7 @@ export function createRollbackHelm(options: RollbackHelmOptions): RollbackHelm {
         const fenced = createReleaseHelm({
           ...helm,
           kubeconfig: fence.kubeconfig,
+          identity: undefined,
           // Helm gets no secrets, because the fence authenticates at the API server.
           environment: { ...withoutCredentials(environment), ...fence.environment },
         });

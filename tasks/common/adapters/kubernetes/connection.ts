@@ -2,7 +2,7 @@ import { kubeconfigFiles, kubeconfigSource } from './kubeconfig';
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import type { ConnectionRequest } from '../../core/inputs/deployRequest';
+import type { AzureConnectionRequest, ConnectionRequest } from '../../core/inputs/deployRequest';
 import { TaskError } from '../../core/failure';
 import {
   serviceAccountKubeconfig,
@@ -10,20 +10,23 @@ import {
   type Kubeconfig,
   type KubeconfigWishes,
 } from '../../core/kubernetes/kubeconfig';
+import type { ClusterIdentity } from './clusterIdentity';
 import type { PrivateFolder } from '../agent/privateFolder';
 import type { ServiceConnection, TaskEnvironment } from '../agent/taskEnvironment';
 
 /** Helm and our own client share it. */
-interface ClusterConnection {
+export interface ClusterConnection {
   /** The file lies in the private folder and has mode 0600. */
   kubeconfigPath: string;
   server: string;
   namespace?: string;
+  /** Present if the kubeconfig holds no credential, and the task signs in. */
+  identity?: ClusterIdentity;
   /** Removes the private folder. Synchronous and repeatable; also runs when the process exits. */
   close(): void;
 }
 
-interface ConnectionHost {
+export interface ConnectionHost {
   environment: TaskEnvironment;
   privateFolder: PrivateFolder;
   mask(secret: string): void;
@@ -35,10 +38,14 @@ interface ConnectionHost {
  */
 export function openConnection(
   host: ConnectionHost,
-  request: ConnectionRequest,
+  request: Exclude<ConnectionRequest, AzureConnectionRequest>,
   podFolder = '/var/run/secrets/kubernetes.io/serviceaccount',
 ): ClusterConnection {
-  const kubeconfig = readKubeconfig(request, host.environment, podFolder);
+  return writeConnection(host, readKubeconfig(request, host.environment, podFolder));
+}
+
+/** Masks every credential before anything is written. */
+export function writeConnection(host: ConnectionHost, kubeconfig: Kubeconfig): ClusterConnection {
   for (const secret of kubeconfig.secrets) host.mask(secret);
   const close = (): void => {
     host.privateFolder.remove();
@@ -50,7 +57,11 @@ export function openConnection(
   return { kubeconfigPath, server, ...(namespace === undefined ? {} : { namespace }), close };
 }
 
-function readKubeconfig(request: ConnectionRequest, environment: TaskEnvironment, podFolder: string): Kubeconfig {
+function readKubeconfig(
+  request: Exclude<ConnectionRequest, AzureConnectionRequest>,
+  environment: TaskEnvironment,
+  podFolder: string,
+): Kubeconfig {
   switch (request.type) {
     case 'kubernetesServiceConnection':
       return serviceConnectionKubeconfig(request.id, environment);

@@ -21,7 +21,18 @@ export interface CredentialSource {
   renew(rejected: Credentials): Promise<boolean>;
 }
 
+export interface AccessToken {
+  token: string;
+  /** Milliseconds since 1970, some time before it expires. */
+  renewAt: number;
+}
+
+/** Asks for a token. `isFresh` does not take one that was given before. Throws TaskError. */
+export type AskToken = (options?: { isFresh?: boolean }) => Promise<AccessToken>;
+
 interface CredentialOptions {
+  /** The task signs in itself; the credentials of the kubeconfig are for Helm. */
+  askToken?: AskToken | undefined;
   /** The kubeconfig may contain a new token by now. */
   reread: () => ClusterAccess;
   environment: NodeJS.ProcessEnv;
@@ -53,28 +64,28 @@ export function credentialSource(initial: ClusterAccess, options: CredentialOpti
   let held: Held | undefined;
   let pending: Promise<Held> | undefined;
 
-  const obtain = (): Promise<Held> => {
-    pending ??= obtainCredentials(access, options).finally(() => {
+  const obtain = (isFresh: boolean): Promise<Held> => {
+    pending ??= obtainCredentials(access, options, isFresh).finally(() => {
       pending = undefined;
     });
     return pending;
   };
 
-  const current = async (): Promise<Credentials> => {
+  const current = async (isFresh = false): Promise<Credentials> => {
     if (held !== undefined && !isOver(held, options.now())) return held.credentials;
-    const fresh = await obtain();
+    const fresh = await obtain(isFresh);
     const known = held?.credentials;
     held = known !== undefined && areEqual(known, fresh.credentials) ? { ...fresh, credentials: known } : fresh;
     return held.credentials;
   };
 
   return {
-    current,
+    current: () => current(),
     async renew(rejected) {
       if (held !== undefined && held.credentials !== rejected) return true;
       access = options.reread();
       held = undefined;
-      const fresh = await current();
+      const fresh = await current(true);
       return !areEqual(fresh, rejected);
     },
   };
@@ -92,7 +103,7 @@ function fingerprint({ headers, certificate, key }: Credentials): string {
   return JSON.stringify([headers, certificate?.toString(), key?.toString()]);
 }
 
-async function obtainCredentials(access: ClusterAccess, options: CredentialOptions): Promise<Held> {
+async function obtainCredentials(access: ClusterAccess, options: CredentialOptions, isFresh: boolean): Promise<Held> {
   const { user } = access;
   const base = { ...(user.certificate && { certificate: user.certificate }), ...(user.key && { key: user.key }) };
   if (user.key !== undefined) options.onSecret(user.key.toString('utf8'));
@@ -102,6 +113,10 @@ async function obtainCredentials(access: ClusterAccess, options: CredentialOptio
     return { credentials: { ...base, headers }, ...(expiresAt === undefined ? {} : { expiresAt }) };
   };
 
+  if (options.askToken !== undefined) {
+    const { token, renewAt } = await options.askToken({ isFresh });
+    return bearer(token, renewAt + expiryMarginMs);
+  }
   if (user.tokenFile !== undefined) {
     return bearer(await readTokenFile(user.tokenFile), options.now() + tokenFileMaxAgeMs + expiryMarginMs);
   }

@@ -9,6 +9,8 @@ export interface Attempt {
   target: string;
   /** The right that RBAC must grant. Absent if nobody can grant it (discovery). */
   resource?: { group: string; plural: string; namespace?: string | undefined };
+  /** Who is asked. Absent: the API server. */
+  service?: string;
 }
 
 export interface Answer {
@@ -87,15 +89,16 @@ export function connectionFailure(error: unknown, attempt: Attempt, server: stri
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : String(error);
   const could = `Could not ${attempted(attempt)}`;
+  const { service = 'the API server' } = attempt;
   const make = (reason: FailureReason, why: string): TaskError =>
     new TaskError(reason, `${could}: ${why}`, { cause: error, facts: { server, ...(code && { code }) } });
 
   const certificate = certificateProblems[code];
   if (certificate !== undefined) {
-    return make('CertificateRejected', `the API server ${server} is not trusted, ${certificate} (${code}).`);
+    return make('CertificateRejected', `${service} ${server} is not trusted, ${certificate} (${code}).`);
   }
   if (/ALERT_|BAD_CERTIFICATE|CERTIFICATE_REQUIRED/.test(code) && /cert/i.test(`${code} ${message}`)) {
-    return make('CredentialsRejected', `the API server ${server} refused the client certificate (${code}).`);
+    return make('CredentialsRejected', `${service} ${server} refused the client certificate (${code}).`);
   }
   if (/^ERR_OSSL|^ERR_CRYPTO|^ERR_SSL_(NO_START_LINE|KEY_VALUES_MISMATCH)/.test(code)) {
     return make('CredentialsRejected', `a certificate or key of the connection cannot be used (${code}).`);
@@ -105,7 +108,7 @@ export function connectionFailure(error: unknown, attempt: Attempt, server: stri
     return make('ClusterUnreachable', `the proxy on the way to ${server} answered ${answered}.`);
   }
   const problem = connectionProblems[code] ?? (code === '' ? message : `${message} (${code})`);
-  return make('ClusterUnreachable', `the API server ${server} cannot be reached, ${problem}.`);
+  return make('ClusterUnreachable', `${service} ${server} cannot be reached, ${problem}.`);
 }
 
 /** For an answer that does not come from Kubernetes: a login page, a proxy's error page, an incomplete body. */

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Redact } from '../../core/text/secrets';
-import { credentialSource } from './credentials';
+import { credentialSource, type AskToken } from './credentials';
 import { readKubeconfig, type ClusterAccess } from './kubeconfig';
 import { createTransport, defaultTiming, type Timing, type Transport } from './transport';
 
@@ -14,6 +14,8 @@ export interface TransportChoices {
   /** For proxies and credential plug-ins; the default is the environment of the process. */
   environment?: NodeJS.ProcessEnv;
   timing?: Partial<Timing>;
+  /** Signs in without the credentials of the kubeconfig. */
+  askToken?: AskToken | undefined;
 }
 
 /** Sends no request yet. Throws `ConnectionInvalid` if the kubeconfig cannot be used. */
@@ -27,6 +29,7 @@ export function openTransport(
   // Many simultaneous requests listen to one signal, which is no leak.
   if (signal !== undefined) setMaxListeners(0, signal);
   const credentials = credentialSource(access, {
+    askToken: choices.askToken,
     reread: () => readKubeconfig(kubeconfigPath),
     environment,
     onSecret: choices.onSecret ?? (() => undefined),

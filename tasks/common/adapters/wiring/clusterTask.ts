@@ -1,13 +1,18 @@
 import type { ConnectionRequest } from '../../core/inputs/deployRequest';
 import type { Cluster, ReleaseStorage } from '../../core/ports';
 import { createCluster } from '../kubernetes/cluster';
-import { openConnection } from '../kubernetes/connection';
+import { openAzureConnection } from '../azure/connection';
+import type { ClusterIdentity } from '../kubernetes/clusterIdentity';
+import { openConnection, type ClusterConnection } from '../kubernetes/connection';
+import type { TaskAgent } from '../agent/agent';
 import type { TaskRun } from '../agent/runTask';
 import { createReleaseStorage } from '../helm/storage';
 
 interface OpenCluster {
   cluster: Cluster;
   kubeconfigPath: string;
+  /** Present if the kubeconfig holds no credential, and the task signs in. */
+  identity: ClusterIdentity | undefined;
   namespace: string;
   /** Helm's records of the release in `namespace`. */
   storageOf: (release: string) => ReleaseStorage;
@@ -26,11 +31,13 @@ export async function withCluster<T>(
   const mask = (secret: string): void => {
     agent.mask(secret);
   };
-  const connection = openConnection(agent, request.connection);
+  const untilLastReads = afterwards(signal, lastReadsMs);
+  const connection = await openAnyConnection(agent, request.connection, untilLastReads);
   const namespace = request.namespace ?? connection.namespace ?? 'default';
   const cluster = await createCluster(connection.kubeconfigPath, {
     environment: childEnvironment,
-    signal: afterwards(signal, lastReadsMs),
+    signal: untilLastReads,
+    askToken: connection.identity?.askToken,
     onNotice: notice,
     onSecret: mask,
     redact: agent.redact,
@@ -40,6 +47,7 @@ export async function withCluster<T>(
     return await flow({
       cluster,
       kubeconfigPath: connection.kubeconfigPath,
+      identity: connection.identity,
       namespace,
       storageOf: (release) =>
         createReleaseStorage(cluster, { release, namespace, driver, onNotice: notice, redact: agent.redact }),
@@ -48,6 +56,15 @@ export async function withCluster<T>(
     cluster.close();
     connection.close();
   }
+}
+
+async function openAnyConnection(
+  agent: TaskAgent,
+  request: ConnectionRequest,
+  signal: AbortSignal,
+): Promise<ClusterConnection> {
+  if (request.type === 'azureResourceManager') return openAzureConnection(agent, request, { signal });
+  return openConnection(agent, request);
 }
 
 /** A cancelled task still reads the state that it leaves, but the agent soon kills it. */

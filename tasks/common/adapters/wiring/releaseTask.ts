@@ -41,11 +41,12 @@ export async function withRelease<T>(
   const binary = await helmOf(run, request);
   const { helmSha256, releaseName } = request;
   for (const secret of helmLoginSecrets(environment)) agent.mask(secret);
-  return withCluster(run, request, async ({ cluster, kubeconfigPath, namespace, storageOf }) => {
+  return withCluster(run, request, async ({ cluster, kubeconfigPath, identity, namespace, storageOf }) => {
     const guard = announcing(agent, createGuard({ environment, onWarning: (message) => { agent.log(message); } })); // prettier-ignore
     const helmOptions = {
       binary,
       kubeconfig: kubeconfigPath,
+      identity,
       namespace,
       releaseName,
       guard,

@@ -1,4 +1,5 @@
 import type { HelmDownload } from './helmVersionInput';
+import type { AzureCluster } from '../azure/azureCluster';
 import type { RolloutRequest } from './rolloutRequest';
 import type { ValueArguments } from './setValues';
 import type { ValuePath } from './strvals';
@@ -16,8 +17,17 @@ export type ChartSource =
 /** An absolute path or an address. If it holds a secret, Helm gets a private copy of the file. */
 export type ValuesFile = string | { kind: 'address' | 'path'; reference: string; input: string };
 
+/** An AKS cluster or a fleet, by a connection to Azure Resource Manager. */
+export interface AzureConnectionRequest {
+  type: 'azureResourceManager';
+  id: string;
+  cluster: AzureCluster;
+  useClusterAdmin: boolean;
+}
+
 export type ConnectionRequest =
   | { type: 'kubernetesServiceConnection'; id: string }
+  | AzureConnectionRequest
   /** KUBECONFIG, the kubeconfig in the home folder, or the service account of the agent's pod. */
   | { type: 'none' };
 

@@ -98,6 +98,11 @@ export function standaloneKubeconfig(
   });
 }
 
+/** The same cluster and namespace with another user. */
+export function kubeconfigForUser({ cluster, namespace }: Kubeconfig, user: Fields, origin: string): Kubeconfig {
+  return written({ origin, cluster, user, namespace, secrets: userSecrets(user) });
+}
+
 interface Entry {
   fields: Fields;
   source: KubeconfigSource;

@@ -1,0 +1,3 @@
+import { askTask } from './askTask';
+
+askTask(process.env);
