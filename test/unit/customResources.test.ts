@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { parse } from 'yaml';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
-import { isJudged, objectStatus } from '../../tasks/common/core/status/objectStatus';
+import { objectStatus } from '../../tasks/common/core/status/objectStatus';
+import { isJudged } from '../../tasks/common/core/status/result';
 
 const now = new Date('2026-03-01T12:00:00Z');
 

@@ -1,5 +1,5 @@
 import { servicePodsWords, type ServicePods } from '../release/servicePods';
-import { isJudged } from '../status/objectStatus';
+import { isJudged } from '../status/result';
 import { clipped, splitLines } from '../text/foreignText';
 import { cell, codeBlock, factTable, markdownPage, markdownTable } from '../text/markdown';
 
@@ -110,7 +110,7 @@ export const taskResults: Record<Outcome, TaskResult> = {
   refused: 'Failed',
 };
 
-const headings: Record<Outcome, string> = {
+export const outcomeWords: Record<Outcome, string> = {
   deployed: 'deployed',
   unchanged: 'unchanged',
   recovered: 'recovered and deployed',
@@ -120,11 +120,11 @@ const headings: Record<Outcome, string> = {
   refused: 'refused',
 };
 
-function subject(report: DeployReport): string {
+export function deploySubject(report: DeployReport): string {
   return `Release ${report.release} in namespace ${report.namespace || '(unknown)'}`;
 }
 
-function serving(report: DeployReport): string {
+export function servingSentence(report: DeployReport): string {
   const { servingHealth, servingRevision, services = [], verifiedRevision } = report;
   const isNothingReady = services.length > 0 && services.every(({ ready }) => ready === 0);
   if (servingRevision === null) {
@@ -155,7 +155,7 @@ export function issueOf(report: DeployReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
   const message = blaming(report).replace(/\s+/g, ' ').trim();
   const ended = message === '' || /[.!?]$/.test(message) ? message : `${message}.`;
-  return [`${subject(report)} ${headings[report.outcome]}${reason}:`, ended, serving(report)]
+  return [`${deploySubject(report)} ${outcomeWords[report.outcome]}${reason}:`, ended, servingSentence(report)]
     .filter((part) => part !== '')
     .join(' ');
 }
@@ -214,11 +214,11 @@ export function closingOf(report: DeployReport, { afterIssue = false } = {}): st
   const lines: string[] = [];
   if (!afterIssue) {
     const reason = report.reason === '' ? '' : ` (${report.reason})`;
-    lines.push(`${subject(report)}: ${headings[report.outcome]}.`);
+    lines.push(`${deploySubject(report)}: ${outcomeWords[report.outcome]}.`);
     if (report.message !== '') lines.push(`${blaming(report)}${reason}`);
   }
   if (report.failedWorkload !== '') lines.push(...proofOf(report));
-  if (!afterIssue) lines.push(serving(report));
+  if (!afterIssue) lines.push(servingSentence(report));
   lines.push(...servicePodsWords(report.services ?? []));
   for (const kept of report.leftovers.filter((left) => left.keptBecause !== '')) {
     lines.push(`${kept.kind}/${kept.name} was kept: ${kept.keptBecause}.`);
@@ -230,17 +230,17 @@ export function closingOf(report: DeployReport, { afterIssue = false } = {}): st
 /** No text of a pod or a chart can break out of its table cell or code block. */
 export function summaryOf(report: DeployReport): string {
   const rows: [string, string][] = [
-    ['Outcome', headings[report.outcome] + (report.reason === '' ? '' : ` (${report.reason})`)],
+    ['Outcome', outcomeWords[report.outcome] + (report.reason === '' ? '' : ` (${report.reason})`)],
     ['Release', `${report.release} in namespace ${report.namespace || '(unknown)'}`],
     ['Chart', [report.chart, report.appVersion && `application ${report.appVersion}`].filter(Boolean).join(', ')],
-    ['Serving now', [serving(report), ...servicePodsWords(report.services ?? [])].join(' ')],
+    ['Serving now', [servingSentence(report), ...servicePodsWords(report.services ?? [])].join(' ')],
     ['Revision before', String(report.revisionBefore ?? 'none')],
     ['Revision', String(report.revision ?? 'none')],
     ['Verified healthy', String(report.verifiedRevision ?? 'none')],
     ['Helm', report.helmVersion],
   ];
   return markdownPage([
-    `## ${cell(subject(report))}: ${headings[report.outcome]}`,
+    `## ${cell(deploySubject(report))}: ${outcomeWords[report.outcome]}`,
     blamingMarkdown(report),
     sinceSentence(report),
     factTable(rows),

@@ -14,7 +14,7 @@ import {
   volumeStatus,
 } from './builtIn/otherKinds';
 import { podStatus } from './builtIn/pods';
-import { current, inProgress, unknown, type ObjectStatus } from './result';
+import { current, inProgress, notWaitedFor, unknown, type ObjectStatus } from './result';
 import { operatorRules } from './operators/operatorRules';
 import { askedToHold, ruledStatus, ruleFor, type StatusRule } from './rules/rules';
 import { daemonSetStatus, deploymentStatus, replicaSetStatus, statefulSetStatus } from './builtIn/workloads';
@@ -91,13 +91,6 @@ function unawaitedStatus(object: JsonObject, fields: Fields): ObjectStatus | und
 }
 
 const waitAnnotation = 'helm-safe-deploy/wait';
-const notWaitedFor = 'NotWaitedFor';
-
-/** False for an object that is in place without any proof that it works, because nobody knows or nobody asked. */
-export function isJudged({ reason }: { reason: string }): boolean {
-  return reason !== 'NotJudged' && reason !== notWaitedFor;
-}
-
 function annotationOf(object: JsonObject, name: string): string {
   const annotations = isRecord(object.metadata) ? object.metadata.annotations : undefined;
   return isRecord(annotations) ? textField(annotations, name) : '';

@@ -35,3 +35,10 @@ export function notJudged(why: string): ObjectStatus {
 export function heldOnPurpose(why: string): ObjectStatus {
   return current('Suspended', `Held on purpose, so it is not waited for: ${why}`);
 }
+
+export const notWaitedFor = 'NotWaitedFor';
+
+/** False for an object that is in place without any proof that it works, because nobody knows or nobody asked. */
+export function isJudged({ reason }: { reason: string }): boolean {
+  return reason !== 'NotJudged' && reason !== notWaitedFor;
+}

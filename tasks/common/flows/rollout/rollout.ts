@@ -4,7 +4,7 @@ import { isSecret, objectName } from '../../core/kubernetes/manifest';
 import type { Follower } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { RolloutContext } from '../../core/releaseContext';
-import { isJudged } from '../../core/status/objectStatus';
+import { isJudged } from '../../core/status/result';
 import { liveRollout, type LiveRollout } from '../../core/rollout/liveRollout';
 import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../../core/rollout/snapshot';
 import { trimmed } from '../../core/rollout/trimmed';

@@ -109,7 +109,7 @@ const headings: Record<RollbackOutcome, string> = {
   failed: 'failed',
 };
 
-function heading(report: RollbackReport): string {
+export function rollbackHeading(report: RollbackReport): string {
   const target = report.targetRevision === null ? '' : ` to revision ${report.targetRevision}`;
   return `Rollback of ${rollbackSubject(report)}${target}: ${headings[report.outcome]}`;
 }
@@ -117,7 +117,7 @@ function heading(report: RollbackReport): string {
 export function rollbackIssue(report: RollbackReport): string {
   const reason = report.reason === '' ? '' : ` (${report.reason})`;
   const message = blaming(report).replace(/\s+/g, ' ').trim();
-  return `${heading(report)}${reason}. ${sentence(message)}`.trim();
+  return `${rollbackHeading(report)}${reason}. ${sentence(message)}`.trim();
 }
 
 /** `afterIssue`: the issue is right above and is not repeated. */
@@ -125,7 +125,7 @@ export function rollbackClosing(report: RollbackReport, { afterIssue = false } =
   const lines: string[] = [];
   if (!afterIssue) {
     const reason = report.reason === '' ? '' : ` (${report.reason})`;
-    lines.push(`${heading(report)}.`);
+    lines.push(`${rollbackHeading(report)}.`);
     if (report.message !== '') lines.push(`${report.message}${reason}`);
   }
   for (const difference of report.differences.slice(0, differencesShown)) lines.push(`- ${difference}`);
@@ -172,7 +172,7 @@ export function rollbackMarkdown(report: RollbackReport, plan: RollbackPlan | un
     ['Helm', report.helmVersion],
   ];
   return markdownPage([
-    `## ${cell(heading(report))}`,
+    `## ${cell(rollbackHeading(report))}`,
     blamingMarkdown(report),
     report.differences.map((one) => `- ${cell(one)}`).join('\n'),
     factTable(rows),
