@@ -6,6 +6,8 @@ const apart = 'A task shares code with another task through tasks/common only.';
 const small = 'The guard is one small file: it takes core and adapters/system.';
 const tools =
   'From low to high: scripts/cluster and package, test/support and matrix, the other scripts, the tests. Nothing imports from a higher one.';
+const shown =
+  'The tab takes pure code of the core alone. Its model knows no browser; only tab/view and the files beside the folders do.';
 const otherTasks = ['**/HelmSafeDeploy/**', '**/RolloutHealthCheck/**', '**/ApproveAndRollback/**'];
 
 /*
@@ -140,7 +142,7 @@ export default tseslint.config(
     rules: { 'no-console': 'off' },
   },
   {
-    files: ['tasks/**/*.ts'],
+    files: ['tasks/**/*.ts', 'tab/**/*.ts'],
     plugins: { local: { rules: { 'function-length': functionLength } } },
     rules: { 'local/function-length': 'error', complexity: ['error', 15], 'max-params': ['error', 4] },
   },
@@ -183,6 +185,38 @@ export default tseslint.config(
   },
   ...roomRules,
   {
+    files: ['tab/**/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['node:*', '**/flows/**', '**/adapters/**', ...otherTasks], message: shown }] },
+      ],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'MemberExpression[property.name=/^(innerHTML|outerHTML|insertAdjacentHTML|write|writeln)$/]',
+          message: 'Text of others becomes text nodes, never markup.',
+        },
+      ],
+    },
+  },
+  {
+    files: ['tab/model/**/*.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['node:*', '../view/*', '../host/*', 'azure-devops-*'], message: shown }] },
+      ],
+      'no-restricted-globals': [
+        'error',
+        ...['window', 'document', 'navigator', 'fetch', 'setTimeout', 'localStorage'].map((name) => ({
+          name,
+          message: shown,
+        })),
+      ],
+    },
+  },
+  {
     files: ['tasks/common/guard/**/*.ts'],
     rules: {
       'no-restricted-imports': [
@@ -203,7 +237,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['scripts/{bench,demo,helm,helmFailures,matrix}/**/*.ts'],
+    files: ['scripts/{bench,demo,helm,helmFailures,matrix,tab}/**/*.ts'],
     rules: {
       'no-restricted-imports': ['error', { patterns: [{ regex: '/test/(?!support/|matrix/)', message: tools }] }],
     },

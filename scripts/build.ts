@@ -4,6 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build as esbuild } from 'esbuild';
 import type { BuildOptions as EsbuildOptions, Plugin as EsbuildPlugin } from 'esbuild';
+import { buildTab, tabFolder } from './buildTab';
 import { entryScript, oldestNodeMajor } from './package/entryScript';
 import { thirdPartyNotices } from './package/thirdPartyNotices';
 
@@ -60,6 +61,7 @@ export async function build({ source, out }: BuildOptions): Promise<BuiltTask[]>
   const { version } = await readJson<{ version: string }>(path.join(source, 'package.json'));
   const names = await taskNames(source);
   const tasks = await Promise.all(names.map((name) => buildTask({ source, out, name, version })));
+  await buildTab(source, path.join(extensionFolder(out), tabFolder));
   await writeManifest({ source, out, names });
   await copyTexts({ source, out });
   return tasks;

@@ -23,6 +23,7 @@ const drainMilliseconds = 2000;
 const checks = [
   { name: 'format', bin: 'prettier/bin/prettier.cjs', args: ['--check', '--log-level', 'warn', '.'] },
   { name: 'types', bin: 'typescript/bin/tsc', args: ['--noEmit'] },
+  { name: 'tab types', bin: 'typescript/bin/tsc', args: ['--noEmit', '--project', 'tab'] },
   { name: 'lint', bin: 'eslint/bin/eslint.js', args: ['--max-warnings', '0', '.'] },
 ];
 

@@ -19,8 +19,10 @@ export async function realNodeObstacle(): Promise<string | undefined> {
   return undefined;
 }
 
-function missingPackages(): string[] {
-  return Object.entries(debianPackages)
+type Packages = Readonly<Record<string, readonly string[]>>;
+
+function missingPackages(packages: Packages = debianPackages): string[] {
+  return Object.entries(packages)
     .filter(([, files]) => !files.some((file) => fs.existsSync(file)))
     .map(([name]) => name);
 }
@@ -33,11 +35,11 @@ export function debianFile(name: string): string {
 }
 
 /**
- * Installs the Debian packages of the real node. It cannot be interrupted, because a half-installed package is worse
+ * Installs Debian packages, by default those of the real node. It cannot be interrupted, because a half-installed package is worse
  * than a wait.
  */
-export async function installDebianPackages(log: Log): Promise<void> {
-  const missing = missingPackages();
+export async function installDebianPackages(log: Log, packages: Packages = debianPackages): Promise<void> {
+  const missing = missingPackages(packages);
   if (missing.length === 0) return;
   log(`Installing the Debian packages ${missing.join(', ')}`);
   const install = () =>
@@ -46,7 +48,7 @@ export async function installDebianPackages(log: Log): Promise<void> {
     });
   const update = await command('apt-get', ['update', '-o', 'DPkg::Lock::Timeout=300']);
   const result = await install();
-  if (result.code === 0 && missingPackages().length === 0) return;
+  if (result.code === 0 && missingPackages(packages).length === 0) return;
   const output = [update, result].map(({ stdout, stderr }) => lastLines(`${stdout}${stderr}`, 10)).join('\n');
   throw new Error(`apt-get could not install ${missing.join(', ')}:\n${output}`);
 }

@@ -204,3 +204,10 @@ export const debianPackages: Readonly<Record<string, readonly string[]>> = {
   iptables: ['/usr/sbin/iptables', '/sbin/iptables'],
   iproute2: ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip'],
 };
+
+/** The Debian packages of the browser tests, each with the file by which an installed one is found. */
+export const browserPackages = {
+  chromium: ['/usr/bin/chromium'],
+  'fonts-dejavu-core': ['/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'],
+  'fonts-liberation': ['/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { parsed, pngSize } from './packageUnderCheck';
 import type { CheckContext, PackagedTask } from './packageUnderCheck';
+import { tabProblems, tabScope } from './tabRules';
 import { lengthProblem } from './taskRules';
 import { partText } from './vsix';
 import type { Parts } from './vsix';
@@ -8,8 +9,8 @@ import type { Parts } from './vsix';
 /** The size budget of the package. Agents download a task for each job, and on-premises servers refuse 25 MB. */
 export const mostBytes = 1_300_000;
 
-/** File types that a task may contain. For these tfx does not depend on the machine. */
-const knownTypes = ['.js', '.json', '.md', '.png', '.vsixmanifest', '.vsomanifest'];
+/** File types that a package may contain. For these tfx does not depend on the machine. */
+const knownTypes = ['.js', '.json', '.md', '.png', '.html', '.css', '.vsixmanifest', '.vsomanifest'];
 
 export function sizeProblems(bytes: number): string[] {
   return bytes <= mostBytes ? [] : [`the package has ${String(bytes)} bytes; the budget is ${String(mostBytes)}`];
@@ -27,6 +28,7 @@ export function extensionProblems(tasks: readonly PackagedTask[], parts: Parts, 
     ...assetProblems(xml, parts),
     ...linkProblems(xml, parts),
     ...contributionProblems(tasks, parts),
+    ...tabProblems(xml, parts, context),
   ];
 }
 
@@ -90,9 +92,9 @@ function contributionProblems(tasks: readonly PackagedTask[], parts: Parts): str
     .map(({ properties }) => properties?.name ?? '');
   const folders = tasks.map(({ folder }) => folder.split('/')[0] ?? '');
   return [
-    ...((manifest['scopes'] ?? []) as string[]).map(
-      (scope) => `extension: asks for the scope ${scope}, which nothing needs`,
-    ),
+    ...((manifest['scopes'] ?? []) as string[])
+      .filter((scope) => scope !== tabScope)
+      .map((scope) => `extension: asks for the scope ${scope}, which nothing needs`),
     ...contributed
       .filter((name, index) => contributed.indexOf(name) < index)
       .map((name) => `extension: the task ${name} is contributed twice`),
@@ -129,6 +131,6 @@ function element(xml: string, name: string): string | undefined {
     .replace(/&amp;/g, '&');
 }
 
-function attribute(text: string, name: string): string | undefined {
+export function attribute(text: string, name: string): string | undefined {
   return new RegExp(`(?:^| )${name}="([^"]*)"`).exec(text)?.[1];
 }

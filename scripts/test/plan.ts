@@ -33,6 +33,7 @@ const knownGroups: readonly Omit<Group, 'files'>[] = [
   { name: 'flows', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
   { name: 'adapters', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
   { name: 'agent', lanes: 1, timeoutMilliseconds: 60_000, alone: false, needsPackage: false },
+  { name: 'browser', lanes: 1, timeoutMilliseconds: 60_000, alone: true, needsPackage: false },
   { name: 'package', lanes: 1, timeoutMilliseconds: 120_000, alone: true, needsPackage: false },
   { name: 'cluster', lanes: 1, timeoutMilliseconds: 600_000, alone: true, needsPackage: false },
   { name: 'e2e', lanes: 2, timeoutMilliseconds: 600_000, alone: true, needsPackage: true },

@@ -12,20 +12,23 @@ export interface PartResult extends MochaResult {
 /** Marks the title of each test that needs the real node of the test cluster. */
 export const realNodeTag = '@real-node';
 
-/** Turns skipped real-node tests into failures, for machines that must be able to run them. */
+/** Marks the title of each test that needs a browser. */
+export const browserTag = '@browser';
+
+/** Turns skipped tests of the real node and the browser into failures, for machines that must be able to run them. */
 export function withRealNodeRequired(parts: readonly PartResult[]): PartResult[] {
   return parts.map((part) => ({
     ...part,
     failed: [
       ...part.failed,
-      ...part.skipped.filter(needsRealNode).map((title) => `${title}: was skipped, but this machine has to run it`),
+      ...part.skipped.filter(mustRun).map((title) => `${title}: was skipped, but this machine has to run it`),
     ],
-    skipped: part.skipped.filter((title) => !needsRealNode(title)),
+    skipped: part.skipped.filter((title) => !mustRun(title)),
   }));
 }
 
-function needsRealNode(title: string): boolean {
-  return title.includes(realNodeTag);
+function mustRun(title: string): boolean {
+  return title.includes(realNodeTag) || title.includes(browserTag);
 }
 
 /** The closing lines: skipped tests, failed tests, the figures of each part, and the sum as the last line. */

@@ -306,6 +306,49 @@ const incidents: readonly [title: string, breakIt: Break, problem: RegExp][] = [
     /HelmSafeDeploy is contributed twice/,
   ],
   [
+    'there is no results tab',
+    set('extension.vsomanifest', '/contributions/3', undefined),
+    /it has 0 results tabs instead of one/,
+  ],
+  [
+    'the results tab is not shown for all tasks',
+    set('extension.vsomanifest', '/contributions/3/properties/supportsTasks/0', undefined),
+    /for other tasks than those of the extension/,
+  ],
+  [
+    'the results tab has another page',
+    set('extension.vsomanifest', '/contributions/3/properties/uri', 'tab/other.html'),
+    /has the page tab\/other\.html/,
+  ],
+  [
+    'the results tab is shown elsewhere',
+    set('extension.vsomanifest', '/contributions/3/targets', ['ms.vss-web.project-hub']),
+    /is not shown with the results of a run/,
+  ],
+  ['the results tab may not read runs', set('extension.vsomanifest', '/scopes', []), /needs the scope vso\.build/],
+  [
+    'a browser cannot load the script of the results tab',
+    manifest(/(Path="tab\/tab\.js") Addressable="true"/, '$1'),
+    /tab\/tab\.js: a browser cannot load it/,
+  ],
+  ['the page of the results tab is missing', without('tab/index.html'), /tab\/index\.html is missing/],
+  [
+    'the page of the results tab loads a script from elsewhere',
+    file('tab/index.html', '<script src="https://example.com/x.js"></script>'),
+    /loads https:\/\/example\.com\/x\.js/,
+  ],
+  [
+    'the page of the results tab holds a script',
+    file('tab/index.html', '<script>alert(1)</script>'),
+    /holds a script or a style of its own/,
+  ],
+  [
+    'the results tab makes markup of text',
+    file('tab/tab.js', 'document.body.innerHTML = location.hash'),
+    /tab\/tab\.js: uses \.innerHTML/,
+  ],
+  ['the results tab is too large', file('tab/tab.js', long(120_001)), /its files have \d+ bytes; the budget is 120000/],
+  [
     'the extension asks for a scope',
     set('extension.vsomanifest', '/scopes', ['vso.build_execute']),
     /asks for the scope vso\.build_execute/,

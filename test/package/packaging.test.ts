@@ -27,6 +27,7 @@ describe('packaging', () => {
     const copy = path.join(folder, 'somewhere', 'else');
     for (const name of [
       'tasks',
+      'tab',
       'images',
       'package.json',
       'vss-extension.json',

@@ -1,0 +1,50 @@
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { build as esbuild, type Plugin } from 'esbuild';
+import { thirdPartyNotices } from './package/thirdPartyNotices';
+
+/** The folder of the results tab, in the source and in the package. */
+export const tabFolder = 'tab';
+
+/** Builds the results tab into `to`: its page, one script and one style sheet. */
+export async function buildTab(source: string, to: string): Promise<void> {
+  const from = path.join(source, tabFolder);
+  const result = await esbuild({
+    absWorkingDir: source,
+    entryPoints: { tab: path.join(from, 'main.ts'), style: path.join(from, 'tab.css') },
+    outdir: tabFolder,
+    bundle: true,
+    minify: true,
+    platform: 'browser',
+    target: 'es2022',
+    format: 'iife',
+    charset: 'utf8',
+    legalComments: 'external',
+    metafile: true,
+    write: false,
+    logLevel: 'silent',
+    plugins: [unusedPartsOfYaml],
+  });
+  await mkdir(to, { recursive: true });
+  const outputs = new Map(result.outputFiles.map((file) => [path.basename(file.path), file.text]));
+  const notices = await thirdPartyNotices({
+    source,
+    inputs: Object.keys(result.metafile.inputs),
+    legalComments: outputs.get('tab.js.LEGAL.txt') ?? '',
+  });
+  await copyFile(path.join(from, 'index.html'), path.join(to, 'index.html'));
+  for (const name of ['tab.js', 'style.css']) await writeFile(path.join(to, name), outputs.get(name) ?? '');
+  await writeFile(path.join(to, 'ThirdPartyNotices.md'), notices);
+}
+
+/** The core's readers of YAML come along with helpers of the tab, which uses none of them. The packages do not say that this is safe. */
+const unusedPartsOfYaml: Plugin = {
+  name: 'unused-parts-of-yaml',
+  setup: (context) => {
+    context.onResolve({ filter: /^(js-)?yaml$/ }, async ({ path: name, kind, resolveDir, pluginData }) => {
+      if (pluginData === 'resolving') return undefined;
+      const found = await context.resolve(name, { kind, resolveDir, pluginData: 'resolving' });
+      return { ...found, sideEffects: false };
+    });
+  },
+};

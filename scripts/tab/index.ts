@@ -1,0 +1,64 @@
+import fs from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { cluster } from '../../test/support/cluster';
+import { recordRuns, type RecordedRun } from '../../test/support/tab/realRuns';
+import { tabStates } from '../../test/support/tab/states';
+import { openTabStage } from '../../test/support/tab/tabStage';
+import { themes, type ThemeName } from '../../test/support/tab/themes';
+import { repository } from '../build';
+
+const usage = `Usage: npm run tab [-- OPTIONS]
+
+Shows the results tab in a page like that of a run, on this machine, until Ctrl+C.
+
+Without options it shows every state of the tab, with reports that the tasks' flows make without a cluster.
+  --record     runs the packaged tasks on the embedded cluster first, and shows those runs (npm run package makes the package)
+  --recorded   shows the runs that were recorded last
+  --theme T    light, dark or contrast [light]
+  --help`;
+
+const folder = path.join(repository, 'dist', 'recorded');
+
+async function record(): Promise<RecordedRun[]> {
+  const runs = await recordRuns(await cluster());
+  fs.mkdirSync(folder, { recursive: true });
+  for (const run of runs) fs.writeFileSync(path.join(folder, `${run.title}.json`), JSON.stringify(run));
+  return runs;
+}
+
+function recorded(): RecordedRun[] {
+  const names = fs.existsSync(folder) ? fs.readdirSync(folder).filter((name) => name.endsWith('.json')) : [];
+  return names.map((name) => JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8')) as RecordedRun);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      record: { type: 'boolean' },
+      recorded: { type: 'boolean' },
+      theme: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help === true) {
+    console.log(usage);
+    return;
+  }
+  const theme = (Object.keys(themes) as ThemeName[]).find((name) => name === values.theme) ?? 'light';
+  const made = (await tabStates()).map(({ name, steps }) => ({ title: name, steps }));
+  const runs = values.record === true ? await record() : values.recorded === true ? recorded() : made;
+  if (runs.length === 0) throw new Error('Nothing was recorded yet: npm run tab -- --record does it.');
+  for (const { title, steps } of runs) {
+    const stage = await openTabStage();
+    stage.run.steps = steps;
+    console.log(`${title.padEnd(28)} ${stage.hostAddress({ theme })}`);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
+}

@@ -1,0 +1,159 @@
+import type { HealthReport } from '../../tasks/common/core/report/healthReport';
+import type {
+  DeployReport,
+  ReportedEvidence,
+  ReportedLeftover,
+  ReportedObject,
+} from '../../tasks/common/core/report/report';
+import type { ServicePods } from '../../tasks/common/core/release/servicePods';
+import type { RollbackReport } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
+import { count, countOrNull, fieldsOf, flag, list, shape, text, textUpTo, word, type Reader } from './reading';
+
+export type Report = DeployReport | HealthReport | RollbackReport;
+
+/** `newerForm`: the `schemaVersion` of a report that a newer task wrote. */
+export type ReadReport = { report: Report; newerForm?: number } | { problem: string };
+
+const knownForm = 1;
+
+/** Longer logs lose their first lines. */
+export const evidenceLineLimit = 5000;
+const evidenceTextLimit = 2000;
+
+const object: Reader<ReportedObject> = shape<ReportedObject>({
+  kind: text,
+  apiVersion: text,
+  name: text,
+  namespace: text,
+  health: word(['healthy', 'progressing', 'failed', 'unknown'], 'unknown'),
+  status: text,
+  reason: text,
+  message: text,
+  since: text,
+  brokenBefore: text,
+  isPreexisting: flag,
+});
+
+const evidenceLine = textUpTo(evidenceTextLimit);
+
+function evidenceLines(value: unknown): string[] {
+  if (!Array.isArray(value)) return [];
+  const all = value as unknown[];
+  const left = all.length - evidenceLineLimit;
+  const shown = all.slice(-evidenceLineLimit).flatMap((line) => evidenceLine(line).split('\n'));
+  return left > 0 ? [`(${left} earlier lines are not shown)`, ...shown] : shown;
+}
+
+const evidence: Reader<ReportedEvidence> = shape<ReportedEvidence>({
+  object: text,
+  kind: word(['condition', 'containerState', 'event', 'object', 'log'], 'object'),
+  title: text,
+  lines: evidenceLines,
+});
+
+const leftover: Reader<ReportedLeftover> = shape<ReportedLeftover>({ kind: text, name: text, keptBecause: text });
+
+const service: Reader<ServicePods> = shape<ServicePods>({
+  name: text,
+  ingresses: list(text, 100),
+  pods: count,
+  ready: count,
+  readyBefore: countOrNull,
+});
+
+const evidenceLimit = 100;
+
+const common = {
+  schemaVersion: () => 1 as const,
+  namespace: text,
+  release: text,
+  reason: text,
+  message: text,
+  advice: text,
+  failedWorkload: text,
+  timedOut: flag,
+  startedAt: text,
+  finishedAt: text,
+  objects: list(object),
+  evidence: list(evidence, evidenceLimit),
+} as const;
+
+const deploy: Reader<DeployReport> = shape<DeployReport>({
+  ...common,
+  task: () => 'HelmSafeDeploy' as const,
+  outcome: word(['deployed', 'unchanged', 'recovered', 'rolledBack', 'failed', 'cancelled', 'refused'], 'failed'),
+  reasonGroup: text,
+  revisionBefore: countOrNull,
+  revision: countOrNull,
+  verifiedRevision: countOrNull,
+  servingRevision: countOrNull,
+  servingHealth: word(['healthy', 'unhealthy', 'unknown'], 'unknown'),
+  chart: text,
+  appVersion: text,
+  helmVersion: text,
+  leftovers: list(leftover),
+  services: list(service, 200),
+});
+
+const health: Reader<HealthReport> = shape<HealthReport>({
+  ...common,
+  task: () => 'RolloutHealthCheck' as const,
+  health: word(['healthy', 'unhealthy', 'unknown'], 'unknown'),
+  reasonGroup: text,
+  revision: countOrNull,
+  rollbackRevision: countOrNull,
+  canRollBack: flag,
+  markedVerified: flag,
+});
+
+const healthWord = word(['healthy', 'unhealthy', 'unknown', ''], 'unknown');
+
+const rollback: Reader<RollbackReport> = shape<RollbackReport>({
+  ...common,
+  task: () => 'ApproveAndRollback' as const,
+  action: word(['plan', 'rollback'], 'rollback'),
+  workloads: list(text, 200),
+  outcome: word(['planned', 'rolledBack', 'alreadyThere', 'refused', 'cancelled', 'failed'], 'failed'),
+  planDigest: text,
+  risk: word(['none', 'low', 'high', 'refused', ''], ''),
+  targetRevision: countOrNull,
+  deletions: count,
+  revision: countOrNull,
+  healthBefore: healthWord,
+  health: healthWord,
+  restoredObjects: list(text),
+  deletedObjects: list(text),
+  heldBackDeletions: list(text),
+  differences: list(text),
+  approvedBy: text,
+  approvedAt: text,
+  approval: text,
+  helmVersion: text,
+});
+
+const readers: Readonly<Record<Report['task'], Reader<Report>>> = {
+  HelmSafeDeploy: deploy,
+  RolloutHealthCheck: health,
+  ApproveAndRollback: rollback,
+};
+
+/** Reads any text. Fields of a wrong type become empty, so that the rest of the report is still shown. */
+export function readReport(json: string): ReadReport {
+  const value = parsed(json);
+  if (value === undefined) return { problem: 'it is not JSON' };
+  const { task, schemaVersion } = fieldsOf(value);
+  if (typeof task !== 'string' || !Object.hasOwn(readers, task)) {
+    return { problem: 'no task of this extension wrote it' };
+  }
+  if (typeof schemaVersion !== 'number') return { problem: 'it does not say in which form it is written' };
+  const report = readers[task as Report['task']](value);
+  return schemaVersion > knownForm ? { report, newerForm: schemaVersion } : { report };
+}
+
+export function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,327 @@
+import { subjectOf, type HealthReport } from '../../tasks/common/core/report/healthReport';
+import {
+  blaming,
+  deploySubject,
+  outcomeWords,
+  proofOf,
+  servingSentence,
+  type DeployReport,
+} from '../../tasks/common/core/report/report';
+import { servicePodsWords } from '../../tasks/common/core/release/servicePods';
+import {
+  heldBackSentence,
+  restoredSentence,
+  rollbackHeading,
+  type RollbackReport,
+} from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
+import { treeOf, type Tone, type Tree } from './tree';
+import { timeOf } from './reading';
+import type { Report } from './report';
+
+/** One of the four answers that a person needs first. */
+export interface Answer {
+  question: string;
+  tone: Tone;
+  text: string;
+  /** The code of the reason, or empty. */
+  code: string;
+  /** Lines that prove or complete the text. */
+  lines: readonly string[];
+}
+
+/** What the tab says of one report. All texts are plain: nothing in them is markup. */
+export interface StepView {
+  task: Report['task'];
+  tone: Tone;
+  /** The outcome in a word or two. */
+  word: string;
+  sentence: string;
+  /** `namespace/release`, or empty if the step was not about a release. */
+  release: string;
+  answers: readonly Answer[];
+  facts: readonly (readonly [string, string])[];
+  tree: Tree;
+  startedAt: number | undefined;
+  finishedAt: number | undefined;
+}
+
+export function stepView(report: Report): StepView {
+  switch (report.task) {
+    case 'HelmSafeDeploy':
+      return { ...common(report), ...deployView(report) };
+    case 'RolloutHealthCheck':
+      return { ...common(report), ...healthView(report) };
+    case 'ApproveAndRollback':
+      return { ...common(report), ...rollbackView(report) };
+  }
+}
+
+type Common = Pick<StepView, 'task' | 'release' | 'tree' | 'startedAt' | 'finishedAt'>;
+type Own = Omit<StepView, keyof Common>;
+
+function common(report: Report): Common {
+  const { task, release, namespace, objects, evidence } = report;
+  return {
+    task,
+    release: release === '' ? '' : `${namespace}/${release}`,
+    tree: treeOf(objects, evidence),
+    startedAt: timeOf(report.startedAt),
+    finishedAt: timeOf(report.finishedAt),
+  };
+}
+
+function answer(question: string, tone: Tone, text: string, more: Partial<Answer> = {}): Answer {
+  return { question, tone, text, code: '', lines: [], ...more };
+}
+
+const nothingToDo = answer('Next step', 'good', 'Nothing to do.');
+
+function nextStep({ advice }: { advice: string }): Answer {
+  return answer('Next step', 'neutral', advice || 'The report has no advice: read why, and the evidence.');
+}
+
+type Blame = Pick<Report, 'failedWorkload' | 'message' | 'reason' | 'objects' | 'evidence'>;
+
+function whyAnswer(report: Blame, tone: Tone): Answer {
+  const own = report.message.startsWith(`${report.failedWorkload} `) ? blaming(report) : report.message;
+  return answer('Why', tone, own || 'The report does not say why.', { code: report.reason, lines: proofOf(report) });
+}
+
+function preexisting({ objects }: Pick<Report, 'objects'>): string[] {
+  const old = objects.filter(({ isPreexisting, health }) => isPreexisting && health !== 'healthy');
+  return old.map(({ kind, name }) => `${kind}/${name} was broken before, and still is.`);
+}
+
+const nothing = 'Nothing';
+
+/** `whole` is what is broken if no single object is to blame. */
+function brokenAnswer(report: Pick<Report, 'failedWorkload' | 'objects'>, tone: Tone, whole: string): Answer {
+  const others = report.objects.filter(
+    ({ kind, name, health, isPreexisting }) =>
+      health === 'failed' && !isPreexisting && `${kind}/${name}` !== report.failedWorkload,
+  );
+  const lines = [
+    ...(others.length === 0 ? [] : [`and ${others.length} more, see the objects`]),
+    ...preexisting(report),
+  ];
+  return answer('Broken', tone, report.failedWorkload || whole, { lines });
+}
+
+const deployTones: Readonly<Record<DeployReport['outcome'], Tone>> = {
+  deployed: 'good',
+  unchanged: 'good',
+  recovered: 'good',
+  rolledBack: 'warning',
+  failed: 'bad',
+  cancelled: 'warning',
+  refused: 'warning',
+};
+
+const deployVerbs: Readonly<Record<DeployReport['outcome'], string>> = {
+  deployed: 'is deployed',
+  unchanged: 'is unchanged',
+  recovered: 'is recovered and deployed',
+  rolledBack: 'was rolled back',
+  failed: 'failed to deploy',
+  cancelled: 'has a deploy that was cancelled',
+  refused: 'has a deploy that was refused',
+};
+
+function deployView(report: DeployReport): Own {
+  const isUnwell = report.servingHealth === 'unhealthy';
+  const tone = isUnwell ? 'bad' : deployTones[report.outcome];
+  const serves = answer('Serves now', servingTone(report), servingSentence(report), {
+    lines: servicePodsWords(report.services ?? []),
+  });
+  const isWell = deployTones[report.outcome] === 'good';
+  return {
+    tone,
+    word: outcomeWords[report.outcome],
+    sentence: `${deploySubject(report)} ${deployVerbs[report.outcome]}`,
+    answers: isWell
+      ? [answer('Broken', 'good', nothing, { lines: preexisting(report) }), serves, nothingToDo]
+      : [brokenAnswer(report, 'bad', 'No single object'), whyAnswer(report, tone), serves, nextStep(report)],
+    facts: filled([
+      ['Chart', [report.chart, report.appVersion && `application ${report.appVersion}`].filter(Boolean).join(', ')],
+      ['Revision before', numberText(report.revisionBefore)],
+      ['Revision now', numberText(report.revision)],
+      ['Verified healthy', numberText(report.verifiedRevision)],
+      ['Helm', report.helmVersion],
+      ...leftoverFacts(report),
+      ...times(report),
+    ]),
+  };
+}
+
+function servingTone({ servingHealth, servingRevision, services = [] }: DeployReport): Tone {
+  if (services.length > 0 && services.every(({ ready }) => ready === 0)) return 'bad';
+  if (servingRevision === null) return 'unknown';
+  return servingHealth === 'healthy' ? 'good' : servingHealth === 'unhealthy' ? 'bad' : 'unknown';
+}
+
+function leftoverFacts({ leftovers }: DeployReport): [string, string][] {
+  const removed = leftovers.filter(({ keptBecause }) => keptBecause === '').map(({ kind, name }) => `${kind}/${name}`);
+  const kept = leftovers
+    .filter(({ keptBecause }) => keptBecause !== '')
+    .map(({ kind, name, keptBecause }) => `${kind}/${name}: ${keptBecause}`);
+  return [
+    ['Removed', removed.join(', ')],
+    ['Kept', kept.join('; ')],
+  ];
+}
+
+const healthTones: Readonly<Record<HealthReport['health'], Tone>> = {
+  healthy: 'good',
+  unhealthy: 'bad',
+  unknown: 'unknown',
+};
+
+const healthVerbs: Readonly<Record<HealthReport['health'], string>> = {
+  healthy: 'is healthy',
+  unhealthy: 'is not healthy',
+  unknown: 'could not be judged',
+};
+
+function healthView(report: HealthReport): Own {
+  const tone = healthTones[report.health];
+  const revision = report.revision === null ? 'The workloads as they are' : `Revision ${report.revision}`;
+  const serves = answer('Serves now', tone, `${revision}, ${healthWords[report.health]}.`, { lines: wayBack(report) });
+  return {
+    tone,
+    word: report.health === 'unhealthy' ? 'not healthy' : report.health,
+    sentence: `${subjectOf(report)} ${healthVerbs[report.health]}`,
+    answers:
+      report.health === 'healthy'
+        ? [answer('Broken', 'good', nothing, { lines: preexisting(report) }), serves, nothingToDo]
+        : [brokenAnswer(report, tone, 'Not known'), whyAnswer(report, tone), serves, nextStep(report)],
+    facts: filled([
+      ['Revision', numberText(report.revision)],
+      ['Marked as verified', report.markedVerified ? 'by this check' : ''],
+      ['A rollback would go to', numberText(report.rollbackRevision)],
+      ...times(report),
+    ]),
+  };
+}
+
+const healthWords: Readonly<Record<HealthReport['health'], string>> = {
+  healthy: 'seen healthy',
+  unhealthy: 'not healthy',
+  unknown: 'and whether it is healthy is not known',
+};
+
+function wayBack({ release, canRollBack, rollbackRevision }: HealthReport): string[] {
+  if (rollbackRevision !== null) return [`A rollback would go to revision ${rollbackRevision}.`];
+  if (release !== '') return ['There is no revision to roll back to.'];
+  return canRollBack ? ['Every workload can be rolled back to an earlier revision.'] : [];
+}
+
+const rollbackTones: Readonly<Record<RollbackReport['outcome'], Tone>> = {
+  planned: 'neutral',
+  rolledBack: 'good',
+  alreadyThere: 'good',
+  refused: 'warning',
+  cancelled: 'warning',
+  failed: 'bad',
+};
+
+const rollbackWords: Readonly<Record<RollbackReport['outcome'], string>> = {
+  planned: 'planned',
+  rolledBack: 'rolled back',
+  alreadyThere: 'nothing to do',
+  refused: 'refused',
+  cancelled: 'cancelled',
+  failed: 'failed',
+};
+
+function rollbackView(report: RollbackReport): Own {
+  const isUnwell = report.outcome === 'rolledBack' && report.health === 'unhealthy';
+  const tone = isUnwell ? 'bad' : report.risk === 'high' ? riskTone(report) : rollbackTones[report.outcome];
+  return {
+    tone,
+    word: rollbackWords[report.outcome],
+    sentence: rollbackHeading(report),
+    answers: rollbackAnswers(report, tone),
+    facts: filled([
+      ['Target', report.targetRevision === null ? '' : `revision ${report.targetRevision}`],
+      ['Approval', report.approval],
+      ['Applied again', report.restoredObjects.join(', ')],
+      ['Deleted at the end', report.deletedObjects.join(', ')],
+      ['Deletions held back', report.heldBackDeletions.join(', ')],
+      ['Plan', report.planDigest],
+      ['Helm', report.helmVersion],
+      ...times(report),
+    ]),
+  };
+}
+
+function riskTone({ outcome }: RollbackReport): Tone {
+  return outcome === 'planned' ? 'warning' : rollbackTones[outcome];
+}
+
+function rollbackAnswers(report: RollbackReport, tone: Tone): Answer[] {
+  const serves = answer('Serves now', rollbackServingTone(report), rollbackServing(report), {
+    lines: [
+      ...(report.restoredObjects.length === 0 ? [] : [restoredSentence(report.restoredObjects)]),
+      ...(report.heldBackDeletions.length === 0 ? [] : [heldBackSentence(report.heldBackDeletions)]),
+    ],
+  });
+  const approval = answer('Approved by', 'neutral', approver(report), {
+    lines: report.approval === '' || report.approval === approver(report) ? [] : [report.approval],
+  });
+  switch (report.outcome) {
+    case 'planned':
+      return [serves];
+    case 'rolledBack':
+    case 'alreadyThere':
+      return [serves, approval, report.advice === '' ? nothingToDo : nextStep(report)];
+    case 'refused':
+    case 'cancelled':
+    case 'failed': {
+      const why = whyAnswer(report, tone);
+      const whole = report.action === 'plan' ? 'The plan' : 'The rollback';
+      return [
+        brokenAnswer(report, tone, whole),
+        { ...why, lines: [...why.lines, ...report.differences] },
+        serves,
+        nextStep(report),
+      ];
+    }
+  }
+}
+
+function approver({ approvedBy, approvedAt, approval }: RollbackReport): string {
+  if (approvedBy === '') return approval || 'Nobody: no approval was asked for.';
+  return approvedAt === '' ? approvedBy : `${approvedBy}, ${timeWords(timeOf(approvedAt))}`;
+}
+
+function rollbackServing({ revision, health, healthBefore, workloads }: RollbackReport): string {
+  const seen = health || healthBefore;
+  const words = seen === 'healthy' ? ', and is healthy' : seen === 'unhealthy' ? ', and is not healthy' : '';
+  if (revision === null) return workloads.length > 0 ? `${workloads.join(', ')}${words}` : 'Not known.';
+  return `Revision ${revision} serves now${words}.`;
+}
+
+function rollbackServingTone({ health, healthBefore }: RollbackReport): Tone {
+  const seen = health || healthBefore;
+  return seen === 'healthy' ? 'good' : seen === 'unhealthy' ? 'bad' : 'unknown';
+}
+
+function numberText(value: number | null): string {
+  return value === null ? '' : String(value);
+}
+
+function times({ startedAt, finishedAt }: Pick<Report, 'startedAt' | 'finishedAt'>): [string, string][] {
+  return [
+    ['Started', timeWords(timeOf(startedAt))],
+    ['Finished', timeWords(timeOf(finishedAt))],
+  ];
+}
+
+/** `2026-03-01 12:00:05 UTC`, or empty. */
+export function timeWords(time: number | undefined): string {
+  return time === undefined ? '' : `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+export function filled(rows: readonly (readonly [string, string])[]): (readonly [string, string])[] {
+  return rows.filter(([, value]) => value !== '');
+}
