@@ -155,6 +155,9 @@ export const helmPrograms: readonly Program[] = [
  */
 export const otherHelms = { '4.1.0': helmFromSource('4.1.0', '35') } as const;
 
+/** For the tests of encrypted values. */
+export const sopsProgram: GoProgram = goProgram('sops', '3.13.3', 'sops', 'github.com/getsops/sops/v3/cmd/sops');
+
 /** Programs for the tests under Wine: Helm, the Node of Windows agents, and a program that replaces such an agent. */
 export const windowsPrograms = {
   helm: { ...otherHelms['4.1.0'], name: 'helm.exe', target: 'windows' },
@@ -210,4 +213,10 @@ export const browserPackages = {
   chromium: ['/usr/bin/chromium'],
   'fonts-dejavu-core': ['/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'],
   'fonts-liberation': ['/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf'],
+} as const satisfies Readonly<Record<string, readonly string[]>>;
+
+/** The Debian packages of the tests of chart sources and encrypted values. */
+export const sourcePackages = {
+  'docker-registry': ['/usr/bin/docker-registry'],
+  gnupg: ['/usr/bin/gpg'],
 } as const satisfies Readonly<Record<string, readonly string[]>>;

@@ -22,7 +22,19 @@ export const reasonTexts: Readonly<Record<FailureReason, ReasonText>> = {
   },
   ChartNotFound: {
     what: 'Helm finds no chart under the name, version and repository of the inputs.',
-    why: 'The chart is not in the folder or registry, no version matches the range, or a login to the registry is missing.',
+    why: 'The chart is not in the folder or registry, or no version matches the range. A registry may also hide a chart from a login without the right to it.',
+  },
+  ChartAccessDenied: {
+    what: 'The server of the chart answered that there is no login, a wrong one, or one without the right to read the chart (401, 403).',
+    why: 'No connection is named, the password was changed or has expired, or the login of an earlier step is not there on this agent.',
+  },
+  ChartSourceUnreachable: {
+    what: 'The server of the chart gave no answer that can be used.',
+    why: 'Its name is not known, nothing listens there, its certificate is of an authority that the agent does not know, or it allows no more requests now (429).',
+  },
+  ChartNotVerified: {
+    what: 'Helm could not prove who signed the chart. This happens only with verify.',
+    why: 'The archive has no .prov file, the key that signed it is not in the keyring, or the archive was changed. A folder cannot be verified.',
   },
   ValuesInvalid: {
     what: 'The values of the chart cannot be used.',

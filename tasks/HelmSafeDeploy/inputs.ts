@@ -1,4 +1,5 @@
 import { readArguments } from '../common/core/inputs/argumentsInput';
+import { chartLoginDefaults, readChartLogins } from '../common/core/inputs/chartLogins';
 import { readChartSource } from '../common/core/inputs/chartSource';
 import { hasCredential, holdsSecret, secretProblem } from '../common/core/inputs/commandLine';
 import type { DeployRequest, RepairRequest, ValuesFile } from '../common/core/inputs/deployRequest';
@@ -19,11 +20,12 @@ import { connectionInputDefaults, readConnection, readNamespace } from '../commo
 import { lockInputDefaults, readLockRequest } from '../common/core/inputs/lockRequest';
 import { parseReleaseName, releaseNameExpected } from '../common/core/inputs/releaseName';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
+import { readSecretValues, secretValuesDefaults } from '../common/core/inputs/secretValues';
 import type { SecretFinder } from '../common/core/text/secrets';
 import { planValues } from '../common/core/inputs/setValues';
-import { leafPaths, reusesValues } from '../common/core/inputs/reusedValues';
+import { reusesValues } from '../common/core/inputs/reusedValues';
 import { checkValuesFile, isAddress, type ValuesFileCheck } from '../common/core/inputs/valuesFile';
-import type { ValuePath } from '../common/core/inputs/strvals';
+import { leafPaths, type ValuePath } from '../common/core/inputs/strvals';
 
 /** The same as in task.json. */
 export const inputDefaults = {
@@ -32,9 +34,13 @@ export const inputDefaults = {
   releaseName: '',
   chart: '',
   chartRepository: '',
+  ...chartLoginDefaults,
   chartVersion: '',
+  verify: 'false',
+  keyring: '',
   dependencyUpdate: 'false',
   valueFiles: '',
+  ...secretValuesDefaults,
   set: '',
   setString: '',
   setFile: '',
@@ -63,45 +69,15 @@ const fallbackAbandonedSeconds = 900;
 /** Throws one TaskError `InputInvalid` that lists every mistake. */
 export function readDeployRequest(raw: RawInputs, context: InputContext): DeployRequest {
   const read = inputReader(inputDefaults, raw, context);
-  const { files, secrets } = context;
   const timeoutSeconds = readTimeout(read);
   const repair = repairOf(read, context, timeoutSeconds);
-  const chart = readChartSource(read, files, secrets);
-  const chartVersion = read.optionalText('chartVersion');
-  if (chartVersion !== undefined && holdsSecret(chartVersion, secrets)) {
-    read.mistake({ input: 'chartVersion', problem: secretProblem });
-  }
-  const valueFileLines = read.lines('valueFiles');
-  const warnings: string[] = [];
-  const valueFiles = valueFileLines.map((line) => readValueFile(read, context, line, warnings));
-  const values = planValues(
-    {
-      set: read.setLines('set'),
-      setString: read.setLines('setString'),
-      setFile: read.setLines('setFile'),
-      setLiteral: read.setLines('setLiteral'),
-    },
-    secrets,
-    { kind: (path) => files.kind(path), isAddress },
-  );
-  const extra = readArguments(read.text('arguments'), secrets);
-  for (const mistake of [...values.mistakes, ...extra.mistakes]) read.mistake(mistake);
-  warnings.push(...values.warnings);
-  const given = { valueFiles, values: values.values, extraArguments: extra.words };
-  const dependencyUpdate = read.boolean('dependencyUpdate');
-  if (dependencyUpdate && chart.kind === 'path' && chart.isSecret) {
-    const problem = `${secretProblem}; with dependencyUpdate, Helm needs this path on its command line`;
-    read.mistake({ input: 'chart', problem });
-  }
+  const chart = readChart(read, context);
+  const values = readValues(read, context);
   const request: DeployRequest = {
     ...repair,
-    ...given,
-    givenPaths: reusesValues(given) ? givenPaths(files, valueFileLines, values.paths) : [],
-    warnings,
+    ...chart,
+    ...values,
     createNamespace: read.boolean('createNamespace'),
-    chart,
-    ...(chartVersion === undefined ? {} : { chartVersion }),
-    dependencyUpdate,
     timeoutSeconds,
     onFailure: read.choice('onFailure', ['rollback', 'keep']),
     assumeAbandonedAfterSeconds: read.parsed(
@@ -116,6 +92,69 @@ export function readDeployRequest(raw: RawInputs, context: InputContext): Deploy
   };
   read.finish();
   return request;
+}
+
+type ChartInputs = Pick<DeployRequest, 'chart' | 'chartLogins' | 'chartVersion' | 'verify' | 'dependencyUpdate'>;
+
+function readChart(read: InputReader, context: InputContext): ChartInputs {
+  const { files, secrets } = context;
+  const chartLogins = readChartLogins(read);
+  const chart = readChartSource(read, context, chartLogins);
+  const verify = readVerify(read, files);
+  const chartVersion = read.optionalText('chartVersion');
+  if (chartVersion !== undefined && holdsSecret(chartVersion, secrets)) {
+    read.mistake({ input: 'chartVersion', problem: secretProblem });
+  }
+  const dependencyUpdate = read.boolean('dependencyUpdate');
+  if (dependencyUpdate && chart.kind === 'path' && chart.isSecret) {
+    const problem = `${secretProblem}; with dependencyUpdate, Helm needs this path on its command line`;
+    read.mistake({ input: 'chart', problem });
+  }
+  return {
+    chart,
+    chartLogins,
+    ...(verify === undefined ? {} : { verify }),
+    ...(chartVersion === undefined ? {} : { chartVersion }),
+    dependencyUpdate,
+  };
+}
+
+type ValueInputs = Pick<
+  DeployRequest,
+  'valueFiles' | 'secretValues' | 'values' | 'extraArguments' | 'givenPaths' | 'warnings'
+>;
+
+function readValues(read: InputReader, context: InputContext): ValueInputs {
+  const { files, secrets } = context;
+  const valueFileLines = read.lines('valueFiles');
+  const warnings: string[] = [];
+  const valueFiles = valueFileLines.map((line) => readValueFile(read, context, line, warnings));
+  const secretValues = readSecretValues(read, files);
+  const values = planValues(
+    {
+      set: read.setLines('set'),
+      setString: read.setLines('setString'),
+      setFile: read.setLines('setFile'),
+      setLiteral: read.setLines('setLiteral'),
+    },
+    secrets,
+    { kind: (path) => files.kind(path), isAddress },
+  );
+  const extra = readArguments(read.text('arguments'), secrets);
+  for (const mistake of [...values.mistakes, ...extra.mistakes]) read.mistake(mistake);
+  warnings.push(...values.warnings);
+  const given = {
+    valueFiles,
+    ...(secretValues === undefined ? {} : { secretValues }),
+    values: values.values,
+    extraArguments: extra.words,
+  };
+  const assigned = [...(secretValues?.paths ?? []), ...values.paths];
+  return {
+    ...given,
+    givenPaths: reusesValues(given) ? givenPaths(files, valueFileLines, assigned) : [],
+    warnings,
+  };
 }
 
 /** For the post-job phase. The chart and the values may be gone by then. */
@@ -148,6 +187,17 @@ function repairOf(
     onInterrupted: read.choice('onInterrupted', ['rollback', 'keep']),
     cleanupTimeoutSeconds: read.parsed('cleanupTimeout', durationExpected, parseDuration, fallbackCleanupSeconds),
   };
+}
+
+function readVerify(read: InputReader, files: InputFiles): DeployRequest['verify'] {
+  const keyring = read.optionalText('keyring');
+  if (!read.boolean('verify')) return undefined;
+  if (keyring === undefined) return {};
+  if (files.kind(keyring) !== 'file') {
+    const problem = 'there is no such file; expected a keyring that `gpg --export` wrote, or nothing for that of GnuPG';
+    read.mistake({ input: 'keyring', holds: keyring, problem });
+  }
+  return { keyring: files.absolute(keyring) };
 }
 
 function readTimeout(read: InputReader): number {

@@ -71,6 +71,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       releaseName: 'shop',
       chart: { kind: 'path', reference: '/w/charts/shop' },
       dependencyUpdate: false,
+      chartLogins: {},
       valueFiles: [],
       values: { argv: [], privateTexts: [] },
       extraArguments: [],
@@ -139,6 +140,7 @@ describe('the inputs of HelmSafeDeploy', () => {
       chart: { kind: 'repository', reference: 'bitnami/nginx' },
       chartVersion: '>=1.2 <2',
       dependencyUpdate: true,
+      chartLogins: {},
       valueFiles: ['/w/a.yaml', 'https://example.org/v.yaml', '/w/b.yaml'],
       values: {
         argv: ['--set', 'a=1', '--set-string', 'c=2', '--set-file', 'd=a.yaml'],

@@ -38,6 +38,7 @@ const nameless: Meaning = { reason: 'ChartInvalid', next: /fixed metadata\.name/
 const recordTooLarge: Meaning = { reason: 'RecordTooLarge' };
 
 const noChart = (says: string): Meaning => ({ reason: 'ChartNotFound', says });
+const noAnswer = (says: string): Meaning => ({ reason: 'ChartSourceUnreachable', says });
 const badChart = (says: string): Meaning => ({ reason: 'ChartInvalid', says });
 const badValues = (says: string): Meaning => ({ reason: 'ValuesInvalid', says });
 const badInput = (says: string): Meaning => ({ reason: 'InputInvalid', says });
@@ -55,10 +56,10 @@ const plainMeanings: Readonly<Record<string, Meaning>> = {
   'chart-folder-missing': noChart('./nosuch'),
   'chart-repo-unknown': noChart('myrepo'),
   'chart-protocol-unknown': noChart('ftp'),
-  'chart-url-host-unknown': noChart('no such host'),
-  'chart-http-host-unknown': noChart('no such host'),
-  'chart-http-unreachable': noChart('connection refused'),
-  'chart-oci-unreachable': noChart('connection refused'),
+  'chart-url-host-unknown': noAnswer('no such host'),
+  'chart-http-host-unknown': noAnswer('no such host'),
+  'chart-http-unreachable': noAnswer('connection refused'),
+  'chart-oci-unreachable': noAnswer('connection refused'),
   'chart-empty-folder': noChart('Chart.yaml'),
   'chart-garbage-archive': noChart('garbage.tgz'),
   'chart-bad-metadata': badChart('chart.metadata.name'),
@@ -196,7 +197,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   'dependency-repository-not-added': { reason: 'ChartNotFound', next: /helm repo add/ },
   'dependency-repository-unreachable': { reason: 'ChartNotFound', next: /helm repo add/ },
   'dependency-folder-missing': { reason: 'ChartNotFound', says: 'nosuch' },
-  'dependency-oci-unreachable': { reason: 'ChartNotFound', says: 'charts.invalid' },
+  'dependency-oci-unreachable': { reason: 'ChartSourceUnreachable', says: 'charts.invalid' },
 
   'post-renderer-failed': { reason: 'PostRendererFailed' },
   'post-renderer-missing': { reason: 'InputInvalid', says: 'nosuch' },

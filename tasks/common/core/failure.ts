@@ -5,6 +5,9 @@ export type FailureReason =
   | 'ConnectionMissing'
   | 'NamespaceMissing'
   | 'ChartNotFound'
+  | 'ChartAccessDenied'
+  | 'ChartSourceUnreachable'
+  | 'ChartNotVerified'
   | 'ValuesInvalid'
   // For the owner of the platform.
   | 'ConnectionInvalid'
@@ -56,6 +59,12 @@ export const advice: Record<FailureReason, string> = {
   NamespaceMissing: 'Create the namespace, correct its name, or set createNamespace to true.',
   ChartNotFound:
     'Check chart, chartRepository and chartVersion; a repository in the form name/chart must have been added by an earlier step.',
+  ChartAccessDenied:
+    'Give the login in containerRegistry or chartRepositoryConnection, or renew it; the login of an earlier step may have expired.',
+  ChartSourceUnreachable:
+    'Check the address of the chart, and the proxy and the network between the agent and its server.',
+  ChartNotVerified:
+    'Give a chart archive with its .prov file, and name in keyring the public keys that may sign it; nothing was changed.',
   ValuesInvalid: 'Correct the values named above; `helm template` with the same values shows the same error.',
   ConnectionInvalid:
     'Correct the service connection (or the kubeconfig) as described above, in the project settings under service connections.',

@@ -145,6 +145,7 @@ export const plainRequest: DeployRequest = {
   releaseName: release,
   chart: { kind: 'path', reference: '/w/shop' },
   dependencyUpdate: false,
+  chartLogins: {},
   valueFiles: ['/w/values.yaml'],
   values: { argv: [], privateTexts: [] },
   extraArguments: [],

@@ -25,6 +25,7 @@ import {
   made,
   type Argument,
   type PreparedInputs,
+  type SecretValuesForHelm,
 } from '../../core/inputs/commandLine';
 import { parseHelpFlags } from '../../core/helm/helmFlags';
 import { mistakesError } from '../../core/inputs/inputs';
@@ -59,6 +60,7 @@ export interface HelmOptions extends ReleaseHelmOptions {
   /** Called as soon as a secret is read or made. */
   onSecret: (secret: string) => void;
   secrets: SecretFinder;
+  secretValues?: SecretValuesForHelm;
   /** Gets a sentence for each problem with the inputs that is found only here. */
   onWarning: (message: string) => void;
 }
@@ -137,6 +139,8 @@ export async function helmBuild(options: ReleaseHelmOptions, signal: AbortSignal
 export function createHelm(options: HelmOptions): Helm {
   const { request } = options;
   const helm = createReleaseHelm(options);
+  const { secretValues } = options;
+  const stdin = secretValues !== undefined && 'stdin' in secretValues ? { stdin: secretValues.stdin } : {};
   let prepared: Promise<PreparedInputs> | undefined;
 
   async function upgradeArguments(signal: AbortSignal): Promise<string[]> {
@@ -168,7 +172,7 @@ export function createHelm(options: HelmOptions): Helm {
       const said: string[] = [];
       const onLine = (line: string): number => said.push(line);
       const run = (how: Partial<HelmOptions>): Promise<HelmResult> =>
-        runHelm({ ...options, onLine, ...how }, args, { capture: true, interrupt: signal });
+        runHelm({ ...options, onLine, ...how }, args, { capture: true, interrupt: signal, ...stdin });
       const result = await (assumed.length === 0 ? run({}) : assumingKinds(options, assumed, run));
       const rendered = { ...result, stdout: '', said };
       if (!result.ok) return rendered;
@@ -195,7 +199,7 @@ export function createHelm(options: HelmOptions): Helm {
       if (wait) args.push(waitFlagOf(await helm.capabilities(signal)));
       // Helm's --timeout starts again for each hook and each wait; our limit covers all of them.
       const timeoutMs = timeoutSeconds * 1000;
-      const how = { capture: false, interrupt: signal, timeoutMs, guarded: 'interruptible' } as const;
+      const how = { capture: false, interrupt: signal, timeoutMs, guarded: 'interruptible', ...stdin } as const;
       const fieldWarnings = new Set<string>();
       const onLine = (line: string): void => {
         const warning = fieldWarning(line);
@@ -235,8 +239,10 @@ async function prepareInputs(options: HelmOptions, signal: AbortSignal): Promise
     if (mistakes.length > 0) throw mistakesError(mistakes);
   }
   const { chart, values } = request;
+  const { secretValues } = options;
   return {
     valueFiles: await Promise.all(request.valueFiles.map((file, index) => privateCopy(options, file, index, signal))),
+    ...(secretValues === undefined ? {} : { secretValues }),
     ...(chart.kind === 'path' && chart.isSecret ? { chart: folder.link('chart', chart.reference) } : {}),
     values: {
       ...(values.privateValues === undefined
@@ -265,6 +271,8 @@ async function privateCopy(
 }
 
 interface HowToRun {
+  /** The whole standard input. */
+  stdin?: string;
   /** Keeps stdout out of the log. With --debug, Helm prints values and manifests there. */
   capture: boolean;
   interrupt?: AbortSignal;
@@ -276,7 +284,7 @@ interface HowToRun {
 async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how: HowToRun): Promise<HelmResult> {
   const output = helmOutput(options, how.capture);
   let pid: number | undefined;
-  const { guarded, interrupt, timeoutMs } = how;
+  const { guarded, interrupt, stdin, timeoutMs } = how;
   const pass = options.identity?.lend();
   const result = await runProcess(
     options.binary,
@@ -297,6 +305,7 @@ async function runHelm(options: ReleaseHelmOptions, args: readonly string[], how
       },
       sharesConsole: guarded === 'interruptible',
       ...(interrupt && { interrupt }),
+      ...(stdin !== undefined && { stdin }),
       ...(timeoutMs !== undefined && { timeoutMs }),
     },
   );

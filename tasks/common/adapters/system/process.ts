@@ -15,6 +15,8 @@ export interface ProcessOptions {
   /** After this time the process gets SIGINT, and it is killed `killAfterMs` later. */
   timeoutMs?: number;
   killAfterMs?: number;
+  /** The whole standard input. Without it the process has none. */
+  stdin?: string;
   /** Called before any output is read. */
   onStart?: (pid: number) => void;
 }
@@ -56,6 +58,7 @@ export function runProcess(file: string, args: readonly string[], options: Proce
       return;
     }
     if (child.pid !== undefined) options.onStart?.(child.pid);
+    giveInput(child, options.stdin);
     child.stdout?.on('data', options.onStdout);
     child.stderr?.on('data', options.onStderr);
 
@@ -91,6 +94,12 @@ export function runProcess(file: string, args: readonly string[], options: Proce
   });
 }
 
+function giveInput({ stdin }: ChildProcess, text: string | undefined): void {
+  // A process may end without reading its input.
+  stdin?.on('error', () => undefined);
+  stdin?.end(text);
+}
+
 function killChild({ pid }: ChildProcess): void {
   if (process.platform !== 'win32') signalGroup(pid, 'SIGKILL');
   else if (pid !== undefined) killTreeOnWindows(pid);
@@ -111,7 +120,7 @@ function startChild(
     return spawn(file, args, {
       cwd: options.cwd,
       env: options.env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: [options.stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       ...startOptions(process.platform, {
         sharesConsole: options.sharesConsole ?? false,
         mayBeEnded: options.interrupt !== undefined,

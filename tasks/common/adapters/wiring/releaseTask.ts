@@ -1,10 +1,15 @@
+import path from 'node:path';
+import { valueOfFlag } from '../../core/inputs/argumentsInput';
 import type { DeployRequest, ReleaseRequest } from '../../core/inputs/deployRequest';
 import { TaskError } from '../../core/failure';
 import { onlyExe } from '../../core/inputs/helmPathInput';
+import type { SecretValuesRequest } from '../../core/inputs/secretValues';
 import { holderOf } from '../../core/lock/holder';
 import type { ReleaseStorage, RollbackHelm } from '../../core/ports';
 import type { DeployStart, LeaseContext, RolloutContext } from '../../core/releaseContext';
+import { isPluginAddress } from '../../core/inputs/valuesFile';
 import { secretFinder } from '../../core/text/secrets';
+import { withoutSopsKey } from '../../core/text/secretSources';
 import type { Sha256 } from '../../core/rollbackPlan/model/types';
 import { childrenVariable, helmVariable } from '../../core/inputs/taskVariables';
 import { systemClock } from '../system/clock';
@@ -14,6 +19,8 @@ import { provideHelm } from '../helm/helmTool';
 import { createGuard, type HelmGuard } from '../helm/guard';
 import { isExecutable } from '../agent/inputFiles';
 import { findHelm } from '../system/platform';
+import { prepareChartLogins } from '../helm/chartLogins';
+import { decryptValues } from '../helm/secretValues';
 import { helmLoginSecrets } from '../helm/helmLoginFiles';
 import { createHelm, type ReleaseHelmOptions } from '../helm/helm';
 import { sha256 } from '../helm/planStore';
@@ -77,22 +84,60 @@ export async function withRelease<T>(
   });
 }
 
-export function withDeploy<T>(
+export async function withDeploy<T>(
   run: TaskRun,
   request: DeployRequest,
   flow: (start: DeployStart) => Promise<T>,
 ): Promise<T> {
   const { agent } = run;
+  const onSecret = (secret: string): void => {
+    agent.mask(secret);
+  };
+  const secretValues = request.secretValues && (await secretValuesOf(run, request.secretValues, onSecret));
+  const caFile = valueOfFlag(request.extraArguments, 'ca-file');
+  const chartHome = await prepareChartLogins(request.chartLogins, {
+    environment: agent.environment,
+    folder: agent.privateFolder,
+    signal: run.signal,
+    onSecret,
+    ...(caFile === undefined ? {} : { caFile: path.resolve(agent.workingDirectory, caFile) }),
+  });
   return withRelease(run, request, ({ helmOptions, ...start }) => {
-    const onSecret = (secret: string): void => {
-      agent.mask(secret);
-    };
     const secrets = secretFinder(agent.secrets());
     const onWarning = (message: string): void => {
       agent.warning(message);
     };
-    const helm = createHelm({ ...helmOptions, request, folder: agent.privateFolder, onSecret, onWarning, secrets });
+    const { environment } = helmOptions;
+    const helm = createHelm({
+      ...helmOptions,
+      environment: { ...(needsSopsKey(request) ? environment : withoutSopsKey(environment)), ...chartHome },
+      request,
+      folder: agent.privateFolder,
+      onSecret,
+      onWarning,
+      secrets,
+      ...(secretValues === undefined ? {} : { secretValues }),
+    });
     return flow({ ...start, request, helm });
+  });
+}
+
+/** A plug-in may decrypt a values file inside of Helm. */
+function needsSopsKey({ secretValues, valueFiles }: DeployRequest): boolean {
+  return (
+    secretValues === undefined ||
+    valueFiles.some((file) => isPluginAddress(typeof file === 'string' ? file : file.reference))
+  );
+}
+
+function secretValuesOf({ agent, signal }: TaskRun, request: SecretValuesRequest, onSecret: (secret: string) => void) {
+  return decryptValues(request, {
+    environment: agent.environment.childEnvironment,
+    workingDirectory: agent.workingDirectory,
+    folder: agent.privateFolder,
+    signal,
+    redact: agent.redact,
+    onSecret,
   });
 }
 

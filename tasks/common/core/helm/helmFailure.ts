@@ -28,6 +28,10 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   // the right must be granted, whether a template, a hook or Helm needs it
   [/is forbidden: user "/i, 'PermissionDenied'],
 
+  // the signature of the chart
+  [/^could not load provenance file |^unpacked charts cannot be verified/i, 'ChartNotVerified'],
+  [/^openpgp: |^sha256 sum does not match for |^failed to load keyring: /i, 'ChartNotVerified'],
+
   // the source of the chart, before similar problems with the cluster
   [/is not a valid chart repository or cannot be reached/i, 'ChartNotFound'],
   [/not found in (\S+ index|(repo )?http\S*)/i, 'ChartNotFound'],
@@ -125,7 +129,19 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
 /** Warnings before the error do not count. */
 export function helmFailureReason(stderr: string): FailureReason {
   const own = ownWords(lastWords(stderr));
-  return helmFailurePatterns.find(([pattern]) => pattern.test(own))?.[1] ?? 'HelmFailed';
+  const reason = helmFailurePatterns.find(([pattern]) => pattern.test(own))?.[1] ?? 'HelmFailed';
+  return reason === 'ChartNotFound' ? chartReason(own) : reason;
+}
+
+/** The server of a chart does not know the login, or refuses it. Addresses may have any number in them. */
+const accessDenied =
+  / : 40[13] |: 40[13] (?:Unauthorized|Forbidden)|status code:? 40[13]\b|credential not found|credential required|no basic auth credentials|authorization failed|unauthorized: /i;
+const unreachable =
+  / : (?:429|5\d\d) |: (?:429|5\d\d) [A-Z]|status code:? (?:429|5\d\d)\b|toomanyrequests|x509: |tls: |dial tcp|no such host|connection re(?:fused|set)|i\/o timeout|TLS handshake timeout|: EOF|Client\.Timeout|proxyconnect/i;
+
+function chartReason(own: string): FailureReason {
+  if (accessDenied.test(own)) return 'ChartAccessDenied';
+  return unreachable.test(own) ? 'ChartSourceUnreachable' : 'ChartNotFound';
 }
 
 /** Returns true if Helm could not render the chart or read the rendered manifests. */

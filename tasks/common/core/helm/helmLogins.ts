@@ -23,6 +23,20 @@ export function loginFiles(platform: string, environment: Texts, home: string): 
   };
 }
 
+/** The folder with the indexes of repositories. Follows Helm's `helmpath` and `cli.New`. */
+export function repositoryCache(platform: string, environment: Texts, home: string): string {
+  const given = environment['HELM_REPOSITORY_CACHE'];
+  if (given !== undefined && given !== '') return given;
+  return `${environment['HELM_CACHE_HOME'] || `${cacheFolder(platform, environment, home)}/helm`}/repository`;
+}
+
+function cacheFolder(platform: string, environment: Texts, home: string): string {
+  const given = environment['XDG_CACHE_HOME'];
+  if (given !== undefined && given !== '') return given;
+  if (platform === 'win32') return environment['TEMP'] || home;
+  return platform === 'darwin' ? `${home}/Library/Caches` : `${home}/.cache`;
+}
+
 function configFolder(platform: string, environment: Texts, home: string): string {
   const given = environment['XDG_CONFIG_HOME'];
   if (given !== undefined && given !== '') return given;

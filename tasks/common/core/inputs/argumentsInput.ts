@@ -227,6 +227,13 @@ export function chartArguments(words: readonly string[]): string[] {
   });
 }
 
+/** The value of a flag of the user; the last one counts. */
+export function valueOfFlag(words: readonly string[], name: string): string | undefined {
+  return groupFlags(words)
+    .flatMap((flag) => ('name' in flag && flag.name === name ? (flag.value ?? []) : []))
+    .at(-1);
+}
+
 /** Hidden flags that Helm inherits from Kubernetes' libraries, written with `-` or `_`. */
 const klogFlag =
   /^(?:v|vmodule|log[-_].*|.*logtostderr.*|stderrthreshold|legacy[-_]stderr.*|(?:add[-_]dir|skip)[-_].*header.*|one[-_]output)$/;

@@ -1,13 +1,13 @@
 import type { ChartSource } from './deployRequest';
 import { credentialProblem, hasCredential, holdsSecret, secretProblem } from './commandLine';
-import type { InputFiles, InputReader } from './inputs';
-import type { SecretFinder } from '../text/secrets';
+import type { ChartLogins } from './chartLogins';
+import type { InputContext, InputFiles, InputReader } from './inputs';
 import { isAddress } from './valuesFile';
 
 const chartExpected = 'a folder or .tgz on the agent, repository/chart, or an oci:// address';
 
-export function readChartSource(read: InputReader, files: InputFiles, secrets: SecretFinder): ChartSource {
-  const source = chartSource(read, files);
+export function readChartSource(read: InputReader, { files, secrets }: InputContext, logins: ChartLogins): ChartSource {
+  const source = logins.repository === undefined ? chartSource(read, files) : chartInPrivateRepository(read);
   if (source.kind !== 'path') {
     const refuse = (input: string, text: string, instead: string): void => {
       const hides = holdsSecret(text, secrets) ? `${secretProblem}; ${instead}; ${noSecret}` : undefined;
@@ -27,8 +27,8 @@ const noSecret = 'if the text is not secret, do not keep it in a secret variable
 const withoutSecret = {
   oci: 'let an earlier step run `helm registry login` with it on stdin',
   url: 'let an earlier step download the archive, and give its path',
-  repository:
-    'let an earlier step run `helm repo add` with the password on stdin, and write repository/chart into chart',
+  repository: 'put the user and the password into a service connection, and name it in chartRepositoryConnection',
+  privateRepository: 'the name of a chart is no secret',
 };
 
 function chartSource(read: InputReader, files: InputFiles): ChartSource {
@@ -45,6 +45,20 @@ function chartSource(read: InputReader, files: InputFiles): ChartSource {
   if (looksLikePath(chart) || isPattern(chart) || files.kind(chart) !== 'missing')
     return chartOnDisk(read, files, chart);
   return namedChart(read, chart);
+}
+
+function chartInPrivateRepository(read: InputReader): ChartSource {
+  const chart = read.text('chart');
+  const repository = read.optionalText('chartRepository');
+  if (repository !== undefined) {
+    const problem = 'the repository is that of chartRepositoryConnection; leave this empty';
+    read.mistake({ input: 'chartRepository', holds: repository, problem });
+  }
+  if (!/^[A-Za-z0-9][\w.-]*$/.test(chart)) {
+    const problem = 'expected the name of a chart in the repository of chartRepositoryConnection';
+    read.mistake({ input: 'chart', holds: chart, problem });
+  }
+  return { kind: 'privateRepository', reference: chart };
 }
 
 function readRepository(read: InputReader): string | undefined {

@@ -1,3 +1,4 @@
+import { repositoryName } from './chartLogins';
 import type { DeployRequest } from './deployRequest';
 import { TaskError } from '../failure';
 import { privateTextFlags } from './setValues';
@@ -16,8 +17,12 @@ export interface PreparedInputs {
   chart?: string;
   /** In the order of the request's files; undefined for a file that Helm reads itself. */
   valueFiles: readonly (string | undefined)[];
+  secretValues?: SecretValuesForHelm;
   values: PrivateValueFiles;
 }
+
+/** Decrypted values: one document for Helm's standard input, or the paths of several files. */
+export type SecretValuesForHelm = { stdin: string } | { files: readonly string[] };
 
 /** Paths of files. `texts` are in the order of `privateTexts`. */
 interface PrivateValueFiles {
@@ -25,17 +30,24 @@ interface PrivateValueFiles {
   texts: readonly string[];
 }
 
-type ChartRequest = Pick<DeployRequest, 'chart' | 'chartVersion'>;
+type ChartRequest = Pick<DeployRequest, 'chart' | 'chartVersion' | 'verify'>;
 
 /** The flags for the chart and its repository. The part of a path up to `folder` does not come from an input. */
 export function chartReference(request: ChartRequest, prepared: PreparedInputs, folder: string): Argument[] {
-  const { chart, chartVersion } = request;
+  const { chart, chartVersion, verify } = request;
   const repository = chart.kind === 'repository' ? chart.repository : undefined;
   return [
-    prepared.chart === undefined ? given('chart', chart.reference, folder) : made(prepared.chart),
+    prepared.chart === undefined ? chartWord(chart, folder) : made(prepared.chart),
     ...(repository === undefined ? [] : [made('--repo'), given('chartRepository', repository)]),
     ...(chartVersion === undefined ? [] : [made('--version'), given('chartVersion', chartVersion)]),
+    ...(verify === undefined ? [] : [made('--verify')]),
+    ...(verify?.keyring === undefined ? [] : [made('--keyring'), given('keyring', verify.keyring, folder)]),
   ];
+}
+
+function chartWord({ kind, reference }: DeployRequest['chart'], folder: string): Argument {
+  const word = given('chart', reference, folder);
+  return kind === 'privateRepository' ? { ...word, text: `${repositoryName}/${reference}` } : word;
 }
 
 /** All value flags, in the order that keeps Helm's precedence, and the extra flags of the user. */
@@ -50,6 +62,11 @@ export function inputArguments(
     const reference = typeof file === 'string' ? file : file.reference;
     return { ...given('valueFiles', reference, folder), text: valuesFlagArgument(reference) };
   });
+  const { secretValues } = prepared;
+  if (secretValues !== undefined) {
+    const words = 'stdin' in secretValues ? ['-'] : secretValues.files.map(valuesFlagArgument);
+    files.push(...words.map(made));
+  }
   const { values } = prepared.values;
   if (values !== undefined) files.push(made(valuesFlagArgument(values)));
   return [

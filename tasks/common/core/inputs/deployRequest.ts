@@ -1,6 +1,8 @@
+import type { ChartLogins } from './chartLogins';
 import type { HelmDownload } from './helmVersionInput';
 import type { AzureCluster } from '../azure/azureCluster';
 import type { RolloutRequest } from './rolloutRequest';
+import type { SecretValuesRequest } from './secretValues';
 import type { ValueArguments } from './setValues';
 import type { ValuePath } from './strvals';
 
@@ -10,6 +12,8 @@ export type ChartSource =
   | { kind: 'path'; reference: string; isSecret?: true }
   /** `name/chart` from a repository that an earlier step added, or the name of a chart in `repository`. */
   | { kind: 'repository'; reference: string; repository?: string }
+  /** The name of a chart in the repository of the connection `chartLogins.repository`. */
+  | { kind: 'privateRepository'; reference: string }
   | { kind: 'oci'; reference: string }
   /** The address of an archive. */
   | { kind: 'url'; reference: string };
@@ -63,9 +67,15 @@ export interface DeployRequest extends RepairRequest {
   chart: ChartSource;
   /** An exact version or a range. */
   chartVersion?: string;
+  chartLogins: ChartLogins;
+  /** Helm checks the chart's provenance file, with this keyring or that of GnuPG. */
+  verify?: { keyring?: string };
   dependencyUpdate: boolean;
   /** Later files override earlier ones. */
   valueFiles: readonly ValuesFile[];
+  /** They override `valueFiles`. */
+  secretValues?: SecretValuesRequest;
+  /** They override all files. */
   values: ValueArguments;
   /** The paths of all given values; undefined if a values file is an address, which only Helm reads. */
   givenPaths: readonly ValuePath[] | undefined;

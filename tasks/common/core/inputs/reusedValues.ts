@@ -1,9 +1,8 @@
 import { someNames } from '../text/someNames';
 import type { DeployRequest } from './deployRequest';
-import { isRecord } from '../kubernetes/json';
-import type { ValuePath } from './strvals';
+import { leafPaths, type ValuePath } from './strvals';
 
-type GivenValues = Pick<DeployRequest, 'extraArguments' | 'valueFiles' | 'values'>;
+type GivenValues = Pick<DeployRequest, 'extraArguments' | 'valueFiles' | 'secretValues' | 'values'>;
 
 /** Helm reuses values of the last revision if a flag says so, or if the inputs give no values. */
 export function reusesValues(given: GivenValues): boolean {
@@ -18,7 +17,8 @@ function hasFlag({ extraArguments }: GivenValues, flag: RegExp): string | undefi
   return extraArguments.find((argument) => flag.test(argument));
 }
 
-function givesNone({ valueFiles, values }: GivenValues): boolean {
+function givesNone({ valueFiles, secretValues, values }: GivenValues): boolean {
+  if (secretValues !== undefined) return false;
   const { argv, privateTexts, privateValues } = values;
   return valueFiles.length === 0 && argv.length === 0 && privateTexts.length === 0 && privateValues === undefined;
 }
@@ -45,12 +45,4 @@ export function reusedValuesSentence(
     `Helm takes ${kept.length} value${kept.length === 1 ? '' : 's'} from the last revision that this run does not give ` +
     `(${why}): ${someNames(names, mostNamed)}. A value that was removed from the pipeline stays until --reset-values is given.`
   );
-}
-
-/** Helm replaces a list as a whole, so a list is a leaf. */
-export function leafPaths(values: Readonly<Record<string, unknown>>, above: ValuePath = []): ValuePath[] {
-  return Object.entries(values).flatMap(([name, value]) => {
-    const path = [...above, name];
-    return isRecord(value) && Object.keys(value).length > 0 ? leafPaths(value, path) : [path];
-  });
 }

@@ -1,5 +1,7 @@
 /** The grammars of Helm's `--set` (pkg/strvals/parser.go) and `--set-literal` (literal_parser.go), from 3.14 to 4.3. */
 
+import { isRecord } from '../kubernetes/json';
+
 export type Segment = string | number;
 
 export type Scalar = string | boolean | null | bigint;
@@ -197,3 +199,11 @@ function typed(text: string, asString: boolean): Scalar {
 
 /** The names from the top of the values down to a value, or to the list that contains it. */
 export type ValuePath = readonly string[];
+
+/** Helm replaces a list as a whole, so a list is a leaf. */
+export function leafPaths(values: Readonly<Record<string, unknown>>, above: ValuePath = []): ValuePath[] {
+  return Object.entries(values).flatMap(([name, value]) => {
+    const path = [...above, name];
+    return isRecord(value) && Object.keys(value).length > 0 ? leafPaths(value, path) : [path];
+  });
+}

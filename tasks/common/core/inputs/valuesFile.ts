@@ -75,6 +75,11 @@ export function isAddress(reference: string): boolean {
   return /^[a-z][a-z0-9+.-]+:\/\//i.test(reference);
 }
 
+/** Returns true for an address that a plug-in of Helm reads, such as `secrets://`. */
+export function isPluginAddress(reference: string): boolean {
+  return isAddress(reference) && !/^https?:/i.test(reference);
+}
+
 /** Helm splits the argument of `--values` as a line of CSV. */
 export function valuesFlagArgument(reference: string): string {
   return /[",\r\n]/.test(reference) ? `"${reference.replaceAll('"', '""')}"` : reference;

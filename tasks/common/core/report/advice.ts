@@ -101,6 +101,21 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
     'Add the repository in an earlier step (`helm repo add`), or give its full URL in the dependencies of Chart.yaml.',
   ],
   [
+    'ChartAccessDenied',
+    /403 Forbidden|(?:code|answered) 403\b|requested access to the resource is denied/,
+    'The server of the chart knows the login, or needs none, and does not allow it to read this chart. Give the login the right to read it, or another one in containerRegistry or chartRepositoryConnection.',
+  ],
+  [
+    'ChartSourceUnreachable',
+    /\b429\b|toomanyrequests|too many requests/i,
+    'The server of the chart answers only so many requests in a time. Give a login in containerRegistry or chartRepositoryConnection, use a mirror, or run the step again later.',
+  ],
+  [
+    'ChartSourceUnreachable',
+    /x509|tls: |certificate/,
+    'Put the certificate authority of the server into a file on the agent and name it in the variable SSL_CERT_FILE, or in --ca-file in the input arguments.',
+  ],
+  [
     'CredentialsRejected',
     /executable \S+ not found|is not installed on this agent/,
     'Install the credential plug-in named above on the agent in an earlier step, or use a service connection that needs none.',

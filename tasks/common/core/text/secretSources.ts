@@ -85,3 +85,8 @@ export function withoutSecretVariables<E extends Environment>(environment: E): E
     Object.entries(environment).filter(([name, value = '']) => !isSecretVariable(name, value)),
   ) as E;
 }
+
+/** Returns the environment for a Helm that needs no key of sops. Other credentials may be those of the cluster. */
+export function withoutSopsKey<E extends Environment>(environment: E): E {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !/^SOPS_AGE_KEY$/i.test(name))) as E;
+}
