@@ -6,6 +6,10 @@ import { build as esbuild } from 'esbuild';
 import type { BuildOptions as EsbuildOptions, Plugin as EsbuildPlugin } from 'esbuild';
 import { buildTab, tabFolder } from './buildTab';
 import { entryScript, oldestNodeMajor } from './package/entryScript';
+import { flavouredManifest, flavouredTask, productionFlavour, readFlavour, readTaskIds } from './package/flavour';
+import { marketplaceLinks } from './package/marketplaceLinks';
+import type { PackageJson } from './package/marketplaceLinks';
+import type { Flavour, FlavourName, Manifest, TaskIdentity } from './package/flavour';
 import { thirdPartyNotices } from './package/thirdPartyNotices';
 
 /** The three phases of a step in which the agent starts a task, named after their entry files. */
@@ -16,6 +20,8 @@ export interface BuildOptions {
   source: string;
   /** The output folder. Its folders `extension` and `maps` are replaced. */
   out: string;
+  /** Without it, the production flavour is built. */
+  flavour?: FlavourName;
 }
 
 export interface BuiltTask {
@@ -24,19 +30,8 @@ export interface BuiltTask {
   folder: string;
 }
 
-interface TaskJson {
+interface TaskJson extends TaskIdentity {
   version: { Major: number; Minor: number; Patch: number };
-  [field: string]: unknown;
-}
-
-interface Contribution {
-  type: string;
-  properties?: { name?: string };
-}
-
-interface Manifest {
-  contributions: Contribution[];
-  files: { path: string }[];
   [field: string]: unknown;
 }
 
@@ -53,16 +48,17 @@ function mapFolder(out: string): string {
  * Builds every task that has a task.json, with manifest, texts and images, into `out`/extension. Source maps go to
  * `out`/maps, which is not packaged.
  */
-export async function build({ source, out }: BuildOptions): Promise<BuiltTask[]> {
+export async function build({ source, out, flavour: named }: BuildOptions): Promise<BuiltTask[]> {
   for (const folder of [extensionFolder(out), mapFolder(out)]) {
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
   }
-  const { version } = await readJson<{ version: string }>(path.join(source, 'package.json'));
+  const { version } = await readJson<PackageJson>(path.join(source, 'package.json'));
+  const flavour = await readFlavour(source, named ?? productionFlavour);
   const names = await taskNames(source);
-  const tasks = await Promise.all(names.map((name) => buildTask({ source, out, name, version })));
-  await buildTab(source, path.join(extensionFolder(out), tabFolder));
-  await writeManifest({ source, out, names });
+  const tasks = await Promise.all(names.map((name) => buildTask({ source, out, name, version, flavour })));
+  await buildTab(source, path.join(extensionFolder(out), tabFolder), await readTaskIds(source, flavour));
+  await writeManifest({ source, out, names, flavour });
   await copyTexts({ source, out });
   return tasks;
 }
@@ -72,16 +68,17 @@ async function taskNames(source: string): Promise<string[]> {
   return folders.filter((name) => existsSync(path.join(source, 'tasks', name, 'task.json'))).sort();
 }
 
-interface TaskOptions extends BuildOptions {
+interface TaskOptions extends Omit<BuildOptions, 'flavour'> {
   name: string;
   version: string;
+  flavour: Flavour;
 }
 
-async function buildTask({ source, out, name, version }: TaskOptions): Promise<BuiltTask> {
+async function buildTask({ source, out, name, version, flavour }: TaskOptions): Promise<BuiltTask> {
   const from = path.join(source, 'tasks', name);
-  const taskJson = await readJson<TaskJson>(path.join(from, 'task.json'));
+  const taskJson = flavouredTask(flavour, name, await readJson<TaskJson>(path.join(from, 'task.json')));
   const major = taskJson.version.Major;
-  const folder = `${name}/${name}V${String(major)}`;
+  const folder = `${taskJson.name}/${taskJson.name}V${String(major)}`;
   const to = path.join(extensionFolder(out), folder);
   await mkdir(to, { recursive: true });
 
@@ -208,15 +205,26 @@ export async function codeOfPart(source: string, name: (typeof parts)[number]['f
 }
 
 /** Writes the manifest for the built tasks. A task that was not built gets no files and no contribution. */
-async function writeManifest({ source, out, names }: BuildOptions & { names: readonly string[] }) {
+async function writeManifest({
+  source,
+  out,
+  names,
+  flavour,
+}: Omit<TaskOptions, 'name' | 'version'> & { names: readonly string[] }) {
   const manifest = await readJson<Manifest>(path.join(source, 'vss-extension.json'));
+  const { version, repository: home } = await readJson<PackageJson>(path.join(source, 'package.json'));
+  const ids = await readJson<Record<string, string>>(path.join(source, 'tasks', 'ids.json'));
   const isBuilt = (name: string | undefined) => name !== undefined && names.includes(name);
   const contributions = manifest.contributions.filter(
     ({ type, properties }) => type !== 'ms.vss-distributed-task.task' || isBuilt(properties?.name),
   );
   const left = manifest.contributions.filter((contribution) => !contributions.includes(contribution));
   const files = manifest.files.filter((file) => left.every(({ properties }) => properties?.name !== file.path));
-  await writeFile(path.join(extensionFolder(out), 'vss-extension.json'), toJson({ ...manifest, files, contributions }));
+  const whole = { ...manifest, version, ...marketplaceLinks(home, version), files, contributions };
+  await writeFile(
+    path.join(extensionFolder(out), 'vss-extension.json'),
+    toJson(flavouredManifest(flavour, whole, ids)),
+  );
 }
 
 async function copyTexts({ source, out }: BuildOptions) {
@@ -224,6 +232,7 @@ async function copyTexts({ source, out }: BuildOptions) {
   await mkdir(path.join(to, 'images'), { recursive: true });
   await copyFile(path.join(source, 'images', 'extension-icon.png'), path.join(to, 'images', 'extension-icon.png'));
   await copyFile(path.join(source, 'overview.md'), path.join(to, 'overview.md'));
+  await copyFile(path.join(source, 'docs', 'privacy.md'), path.join(to, 'privacy.md'));
   // The Marketplace derives the type of a file from its extension.
   await copyFile(path.join(source, 'LICENSE'), path.join(to, 'LICENSE.md'));
 }

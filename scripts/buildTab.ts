@@ -1,13 +1,17 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { build as esbuild, type Plugin } from 'esbuild';
+import type { TaskIds } from './package/flavour';
 import { thirdPartyNotices } from './package/thirdPartyNotices';
 
 /** The folder of the results tab, in the source and in the package. */
 export const tabFolder = 'tab';
 
-/** Builds the results tab into `to`: its page, one script and one style sheet. */
-export async function buildTab(source: string, to: string): Promise<void> {
+/**
+ * Builds the results tab into `to`: its page, one script and one style sheet. `ids` are those of the tasks that it shows,
+ * by default those of `tasks/ids.json`.
+ */
+export async function buildTab(source: string, to: string, ids?: TaskIds): Promise<void> {
   const from = path.join(source, tabFolder);
   const result = await esbuild({
     absWorkingDir: source,
@@ -23,7 +27,7 @@ export async function buildTab(source: string, to: string): Promise<void> {
     metafile: true,
     write: false,
     logLevel: 'silent',
-    plugins: [unusedPartsOfYaml],
+    plugins: [unusedPartsOfYaml, ...(ids === undefined ? [] : [idsOfTasks(ids)])],
   });
   await mkdir(to, { recursive: true });
   const outputs = new Map(result.outputFiles.map((file) => [path.basename(file.path), file.text]));
@@ -35,6 +39,18 @@ export async function buildTab(source: string, to: string): Promise<void> {
   await copyFile(path.join(from, 'index.html'), path.join(to, 'index.html'));
   for (const name of ['tab.js', 'style.css']) await writeFile(path.join(to, name), outputs.get(name) ?? '');
   await writeFile(path.join(to, 'ThirdPartyNotices.md'), notices);
+}
+
+function idsOfTasks(ids: TaskIds): Plugin {
+  return {
+    name: 'ids-of-tasks',
+    setup: (context) => {
+      context.onLoad({ filter: /[\\/]tasks[\\/]ids\.json$/ }, () => ({
+        contents: JSON.stringify(ids),
+        loader: 'json',
+      }));
+    },
+  };
 }
 
 /** The core's readers of YAML come along with helpers of the tab, which uses none of them. The packages do not say that this is safe. */

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { build, extensionFolder, repository } from '../build';
 import { bareRunProblems, nodesOfTheAgent } from './bareRun';
 import { packageProblems } from './check';
+import { productionFlavour, readFlavour } from './flavour';
+import type { FlavourName, TaskIdentity } from './flavour';
 import { inputsRead } from './inputsRead';
 import type { CheckContext } from './packageUnderCheck';
 import { createExtension } from './tfx';
@@ -14,10 +16,10 @@ import { normalised, readVsix, writeVsix } from './vsix';
 /**
  * Builds and packages in a temporary folder. Returns the bytes of the .vsix, which are the same for the same source.
  */
-export async function packageExtension(source: string): Promise<Uint8Array> {
+export async function packageExtension(source: string, flavour: FlavourName = productionFlavour): Promise<Uint8Array> {
   const out = await mkdtemp(path.join(tmpdir(), 'helm-safe-deploy-package-'));
   try {
-    await build({ source, out });
+    await build({ source, out, flavour });
     const raw = path.join(out, 'raw.vsix');
     await createExtension({ root: extensionFolder(out), vsix: raw });
     return writeVsix(normalised(readVsix(await readFile(raw))));
@@ -27,27 +29,36 @@ export async function packageExtension(source: string): Promise<Uint8Array> {
 }
 
 /** Facts about the source tree of a package that the check needs. */
-export async function checkContext(source: string): Promise<CheckContext> {
+export async function checkContext(source: string, flavour: FlavourName = productionFlavour): Promise<CheckContext> {
   const json = async (...file: string[]) =>
     JSON.parse(await readFile(path.join(source, ...file), 'utf8')) as Record<string, unknown>;
+  const { manifest, tasks } = await readFlavour(source, flavour);
+  const keyedByName = <Value>(values: Record<string, Value>, own?: (task: TaskIdentity) => Value) =>
+    Object.fromEntries(
+      Object.entries(values).map(([folder, value]) => {
+        const task = tasks[folder];
+        return task === undefined ? [folder, value] : [task.name, own?.(task) ?? value];
+      }),
+    );
   const schema = path.join('..', 'shared', 'schemas', 'tasks.schema.json');
   return {
     version: String((await json('package.json'))['version']),
     taskSchema: existsSync(path.join(source, schema)) ? await json(schema) : undefined,
-    taskIds: (await json('tasks', 'ids.json')) as Record<string, string>,
-    inputs: await inputsRead(source),
+    extensionId: String(manifest['id'] ?? (await json('vss-extension.json'))['id']),
+    taskIds: keyedByName((await json('tasks', 'ids.json')) as Record<string, string>, ({ id }) => id),
+    inputs: keyedByName(await inputsRead(source)),
     machinePaths: [`${source}${path.sep}`],
   };
 }
 
 /** Path of this checkout's package: `dist/<publisher>.<extension>-<version>.vsix`. */
-export async function vsixFile(): Promise<string> {
-  const manifest = JSON.parse(await readFile(path.join(repository, 'vss-extension.json'), 'utf8')) as Record<
-    string,
-    string
-  >;
-  const name = `${String(manifest['publisher'])}.${String(manifest['id'])}-${String(manifest['version'])}.vsix`;
-  return path.join(repository, 'dist', name);
+export async function vsixFile(flavour: FlavourName = productionFlavour): Promise<string> {
+  const json = async (file: string) =>
+    JSON.parse(await readFile(path.join(repository, file), 'utf8')) as Record<string, string>;
+  const { version } = await json('package.json');
+  const { manifest } = await readFlavour(repository, flavour);
+  const { publisher, id } = { ...(await json('vss-extension.json')), ...manifest };
+  return path.join(repository, 'dist', `${String(publisher)}.${String(id)}-${String(version)}.vsix`);
 }
 
 /** All problems of a package, and the checks that could not run on this machine. */

@@ -32,11 +32,11 @@ export function extensionProblems(tasks: readonly PackagedTask[], parts: Parts, 
   ];
 }
 
-function identityProblems(xml: string, { version }: CheckContext): string[] {
+function identityProblems(xml: string, { version, extensionId }: CheckContext): string[] {
   const identity = /<Identity ([^>]*)>/.exec(xml)?.[1] ?? '';
   const found = attribute(identity, 'Version');
   return [
-    ...(attribute(identity, 'Id') === 'helm-safe-deploy' ? [] : ['extension: its id is not helm-safe-deploy']),
+    ...(attribute(identity, 'Id') === extensionId ? [] : [`extension: its id is not ${extensionId}`]),
     ...(found === version ? [] : [`extension: its version is ${String(found)}, package.json says ${version}`]),
   ];
 }
@@ -51,7 +51,7 @@ function assetProblems(xml: string, parts: Parts): string[] {
   const missing = [...assets.values()]
     .filter((file) => !parts.has(file))
     .map((file) => `extension: ${file} is missing`);
-  const content = ['Content.Details', 'Content.License', 'Icons.Default']
+  const content = ['Content.Details', 'Content.License', 'Content.Privacy', 'Icons.Default']
     .filter((type) => !assets.has(`Microsoft.VisualStudio.Services.${type}`))
     .map((type) => `extension: it has no ${type}`);
   const icon = pngSize(parts.get(assets.get('Microsoft.VisualStudio.Services.Icons.Default') ?? ''));

@@ -5,6 +5,7 @@ import type { Parts } from './vsix';
 export interface CheckContext {
   /** The version in package.json. */
   version: string;
+  extensionId: string;
   /** The schema of task.json. If undefined, that check is skipped. */
   taskSchema: Readonly<Record<string, unknown>> | undefined;
   /** The fixed GUIDs of the tasks, keyed by task name. */

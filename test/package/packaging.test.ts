@@ -31,6 +31,8 @@ describe('packaging', () => {
       'images',
       'package.json',
       'vss-extension.json',
+      'flavours',
+      'docs',
       'overview.md',
       'LICENSE',
       'scripts',
