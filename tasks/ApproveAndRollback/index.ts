@@ -19,14 +19,15 @@ runTask(
     const { agent } = run;
     announceWork(agent, { release: '', namespace: '', revision: 0, process: processMark(process.pid) ?? '' });
     let ended;
+    let request;
     try {
-      const request = readRollbackRequest(agent.input, inputContext(agent));
+      request = readRollbackRequest(agent.input, inputContext(agent));
       ended = await withRollback(run, request, flows[request.action]);
     } catch (thrown) {
       endWork(agent);
       throw thrown;
     }
-    return publishRollback(agent, ended.report, ended.plan);
+    return publishRollback(agent, ended.report, ended.plan, request.cause);
   },
   ({ reason }) => ({ outcome: reason === 'Cancelled' ? 'cancelled' : 'failed', reason }),
 );

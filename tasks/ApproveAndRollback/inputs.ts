@@ -31,6 +31,7 @@ const inputDefaults = {
   workloads: '',
   toRevision: 'verified',
   planDigest: '',
+  cause: '',
   requirePlan: 'true',
   maxPlanAge: '25h',
   approval: 'gate',
@@ -83,6 +84,7 @@ export function readRollbackRequest(raw: RawInputs, context: InputContext): Roll
       fourEyes: read.boolean('fourEyes'),
     },
     rollbackTimeoutSeconds: read.parsed('timeout', durationExpected, parseDuration, fallbackTimeoutSeconds),
+    cause: read.text('cause'),
     // Only deploys prune the history: a rollback keeps every possible target.
     historyMax: 0,
     rollout: readRolloutRequest(read),

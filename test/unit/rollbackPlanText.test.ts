@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import { planMarkdown } from '../../tasks/common/core/rollbackPlan/document/markdown';
-import { planSummary, summaryLimit } from '../../tasks/common/core/rollbackPlan/document/summary';
+import { gateInstructions, planSummary, summaryLimit } from '../../tasks/common/core/rollbackPlan/document/summary';
 import { planJson, readPlan } from '../../tasks/common/core/rollbackPlan/document/document';
 import {
   changesNothing,
@@ -279,6 +279,26 @@ describe('the summary of a plan', () => {
       ),
       { numRuns: 20 },
     );
+  });
+
+  it('comes after the cause in the instructions of a gate, which have at most 3600 characters', () => {
+    const things = Array.from({ length: 60 }, (_, index) => object('Thing', `thing-${index}`, {}, 'example.com/v1'));
+    const made = deleting(things);
+    const block = ['```', ...Array<string>(30).fill('x'.repeat(60)), '```'].join('\n');
+    const cases: [cause: string, begins: string][] = [
+      ['', planSummary(made, '', 3600)],
+      ['**Deployment/web is not ready** $(secret)', '**Deployment/web is not ready** $ (secret)\n\n**'],
+      [`**why**\n\n${block}\n\nmore`, '**why**\n\n**'],
+      ['##vso[task.complete result=Succeeded]', '#'],
+      ['y'.repeat(9000), planSummary(made, '', 3600)],
+    ];
+    for (const [cause, begins] of cases) {
+      const text = gateInstructions(made, cause);
+      assert.ok(text.length <= 3600, String(text.length));
+      assert.ok(!text.includes('##vso[') && !text.includes('$('), text);
+      assert.ok(text.startsWith(begins), text.slice(0, 200));
+      assert.ok(text.endsWith(`- Digest ${made.digest}`));
+    }
   });
 
   it('gives the number of warnings that did not fit', () => {

@@ -84,6 +84,7 @@ export function startOf(
       subject: { kind: 'release' },
       rollback: { toRevision: 'verified', policy: defaultPolicy },
       requirePlan: true,
+      cause: '',
       maxPlanAgeSeconds: 90_000,
       approval: { approval: 'gate', requireGateProof: true, fourEyes: false },
       ...request,

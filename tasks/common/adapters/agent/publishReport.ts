@@ -118,22 +118,21 @@ export function publishHealth(
   });
 }
 
+/** `cause`: why the pipeline plans a rollback, for the gate. */
 export function publishRollback(
   agent: TaskAgent,
   report: RollbackReport,
   plan: RollbackPlan | undefined,
+  cause = '',
 ): Promise<TaskEnd> {
+  const page = summaryPage((name) => agent.environment.variable(name));
   const clean = redactedFields(report, agent.redact);
   const shownPlan = plan && redactedFields(plan, agent.redact);
   return publish(agent, {
     ...rollbackPublication(clean, shownPlan),
     name: rollbackName(report),
     plan: shownPlan,
-    outputs: rollbackOutputs(
-      clean,
-      shownPlan,
-      summaryPage((name) => agent.environment.variable(name)),
-    ),
+    outputs: rollbackOutputs(clean, shownPlan, { page, cause: agent.redact(cause) }),
   });
 }
 

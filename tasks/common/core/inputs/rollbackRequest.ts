@@ -15,6 +15,8 @@ export interface RollbackTaskRequest extends ReleaseRequest {
   requirePlan: boolean;
   maxPlanAgeSeconds: number;
   approval: ApprovalPolicy;
+  /** Markdown that says why the pipeline plans a rollback, or empty. */
+  cause: string;
   /** In hexadecimal. */
   helmSha256?: string;
 }

@@ -1,6 +1,6 @@
 import type { Ending } from '../../report/ending';
 import { planHeading, planMarkdown, subjectName } from './markdown';
-import { planSummary } from './summary';
+import { gateInstructions, planSummary } from './summary';
 import { objectCount } from '../model/definitions';
 import { type Risk, type RollbackPlan, fateWords } from '../model/types';
 import {
@@ -77,7 +77,7 @@ export const rollbackResults: Record<RollbackOutcome, TaskResult> = {
 export function rollbackOutputs(
   report: RollbackReport,
   plan: RollbackPlan | undefined,
-  page = '',
+  { page = '', cause = '' } = {},
 ): Record<string, string> {
   const text = (value: number | null): string => (value === null ? '' : String(value));
   return {
@@ -85,6 +85,7 @@ export function rollbackOutputs(
     reason: report.reason,
     planDigest: report.planDigest,
     planSummary: plan === undefined ? '' : planSummary(plan, page),
+    gateInstructions: plan === undefined ? '' : gateInstructions(plan, cause, page),
     targetRevision: text(report.targetRevision),
     deletions: report.planDigest === '' ? '' : String(report.deletions),
     risk: report.risk,

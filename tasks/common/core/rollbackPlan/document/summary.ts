@@ -1,4 +1,4 @@
-import { splitLines } from '../../text/foreignText';
+import { neutralise, splitLines } from '../../text/foreignText';
 import { objectName } from '../../kubernetes/manifest';
 import { cell } from '../../text/markdown';
 import { countsText, imagesOf, planHeading, proofWords, revisionsOf, revisionText, riskWords } from './markdown';
@@ -17,12 +17,40 @@ interface Line {
 /** A line has at most this number of characters. Items that do not fit are counted, never cut in the middle. */
 const lineLimit = 400;
 
-/** Markdown of at most 4000 characters, in which no text is a pipeline macro. `page` shows the whole plan. */
-export function planSummary(plan: RollbackPlan, page = ''): string {
+/** Leaves room for what a pipeline writes around it. */
+const gateLimit = 3600;
+const causeLimit = 1500;
+
+/** Markdown of at most 3600 characters for the instructions of a gate: the cause first, then the plan. */
+export function gateInstructions(plan: RollbackPlan, cause: string, page = ''): string {
+  const why = firstParts(cause, causeLimit);
+  const limit = why === '' ? gateLimit : gateLimit - why.length - 2;
+  return [why, planSummary(plan, page, limit)].filter((part) => part !== '').join('\n\n');
+}
+
+/** The first lines of a Markdown text that fit. A block of code is whole, or it is left out. */
+function firstParts(markdown: string, limit: number): string {
+  const lines = splitLines(markdown).map((line) => harmless(neutralise(line)));
+  let fence = '';
+  let length = 0;
+  let kept = 0;
+  for (const [index, line] of lines.entries()) {
+    length += line.length + 1;
+    if (length > limit) break;
+    const mark = /^`{3,}/.exec(line)?.[0] ?? '';
+    if (fence === '') fence = mark;
+    else if (mark === fence) fence = '';
+    if (fence === '') kept = index + 1;
+  }
+  return lines.slice(0, kept).join('\n').trim();
+}
+
+/** Markdown of at most `limit` characters, in which no text is a pipeline macro. `page` shows the whole plan. */
+export function planSummary(plan: RollbackPlan, page = '', limit = summaryLimit): string {
   const first = [`**${cell(planHeading(plan))}**`, cell(riskWords(plan))];
   const where = page === '' ? 'on the summary page of the run that made the plan' : page;
   const last = [`- Full plan: ${where}`, `- Digest ${cell(plan.digest)}`];
-  return fitted(first.map(harmless), summaryLines(plan), last.map(harmless));
+  return fitted(first.map(harmless), summaryLines(plan), last.map(harmless), limit);
 }
 
 function summaryLines(plan: RollbackPlan): Line[] {
@@ -145,7 +173,7 @@ function fateLines({ objects }: RollbackPlan): Line[] {
 }
 
 /** Keeps the lines with the lowest ranks that fit, in their order. */
-function fitted(first: readonly string[], lines: readonly Line[], last: readonly string[]): string {
+function fitted(first: readonly string[], lines: readonly Line[], last: readonly string[], limit: number): string {
   const dropping = lines
     .map((line, index) => ({ ...line, index }))
     .sort((one, other) => other.rank - one.rank || other.index - one.index);
@@ -155,7 +183,7 @@ function fitted(first: readonly string[], lines: readonly Line[], last: readonly
     const more = dropped.size === 0 ? [] : [`- and ${dropped.size} more lines in the full plan`];
     const text = [...first, ...kept, ...more, ...last].join('\n');
     const next = dropping[dropped.size];
-    if (text.length <= summaryLimit || next === undefined) return text;
+    if (text.length <= limit || next === undefined) return text;
     dropped.add(next.index);
   }
 }
