@@ -20,6 +20,7 @@ interface Source {
 const groups: readonly { title: string; pages: readonly string[] }[] = [
   { title: 'Start', pages: ['overview.md'] },
   { title: 'Tasks', pages: ['docs/tasks/HelmSafeDeploy.md', 'docs/tasks/'] },
+  { title: 'Pipelines', pages: ['docs/templates/deploy-with-rollback.md', 'docs/templates/'] },
   {
     title: 'When it fails',
     pages: ['docs/troubleshooting.md', 'docs/causes.md', 'docs/failures.md', 'docs/plan-findings.md'],
