@@ -179,8 +179,8 @@ describe('connections by Azure Resource Manager', () => {
     const first = await connection.identity?.askToken();
     const second = await connection.identity?.askToken();
     assert.notEqual(first?.token, second?.token);
-    const leftMs = (first?.renewAt ?? 0) - Date.now();
-    assert.ok(leftMs > 0 && leftMs < 2000, String(leftMs));
+    const leftMs = (first?.expiresAt ?? 0) - Date.now();
+    assert.ok(leftMs > 0 && leftMs <= 2000, String(leftMs));
   });
 
   async function runPlugin(connection: ClusterConnection, environment: Readonly<Record<string, string>>) {
@@ -204,7 +204,7 @@ describe('connections by Azure Resource Manager', () => {
       };
       assert.equal(kind, 'ExecCredential');
       assert.equal(claimsOf(status.token)['aud'], serverId);
-      assert.ok(Date.parse(status.expirationTimestamp) > Date.now() + 50 * 60_000);
+      assert.ok(Date.parse(status.expirationTimestamp) > Date.now() + 58 * 60_000);
     }
     pass?.end();
     const late = await runPlugin(connection, environment);
@@ -288,22 +288,6 @@ describe('connections by Azure Resource Manager', () => {
       environment: { ...proxy, AGENT_PROXYBYPASSLIST: '["127\\\\.0\\\\.0\\\\.1"]' },
     });
     assert.ok(connection.identity !== undefined);
-  });
-
-  it('the kubeconfig for Helm names the proxy of the agent', async () => {
-    azure.state.clusters.set('far', { user: entraKubeconfig('https://aks.example', azure.ca) });
-    const environment = {
-      AGENT_PROXYURL: 'http://proxy.example:3128',
-      AGENT_PROXYUSERNAME: 'me',
-      SECRET_AGENT_PROXYPASSWORD: 'proxy geheim',
-      AGENT_PROXYBYPASSLIST: '["127"]',
-    };
-    const { connection, agent } = await connect({ cluster: { name: 'far' }, environment });
-    assert.match(
-      readFileSync(connection.kubeconfigPath, 'utf8'),
-      /"proxy-url": "http:\/\/me:proxy%20geheim@proxy\.example:3128/,
-    );
-    assert.doesNotMatch(agent.redact('x proxy%20geheim y proxy geheim'), /geheim/);
   });
 
   interface Refused {

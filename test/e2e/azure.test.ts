@@ -1,4 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import { promisify } from 'node:util';
+import { codeOfPart, repository } from '../../scripts/build';
+import { openClusterIdentity } from '../../tasks/common/adapters/kubernetes/clusterIdentity';
 import { request } from '../../scripts/cluster/api';
 import { adminApiServer, trustIssuers } from '../../scripts/cluster/cluster';
 import { waitFor } from '../../scripts/cluster/wait';
@@ -6,10 +11,22 @@ import { entraKubeconfig, objectId, serverId, startAzure, type Azure, type Azure
 import type { AgentOptions } from '../support/agent';
 import { runCheck } from '../support/product';
 import { cluster as testCluster } from '../support/cluster';
-import { assertOutcome, bare, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
+import { app, assertOutcome, bare, fake, helms, scenes, type Scene, type SceneDeploy } from './scenes';
 
 const stuck = [...fake, 'nodeSelector.none=z', 'progressDeadlineSeconds=1'];
 const username = `aad:${objectId}`;
+
+const execFileAsync = promisify(execFile);
+
+function execKubeconfig(server: string, ca: string, exec: object): string {
+  const cluster = { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') };
+  return JSON.stringify({
+    clusters: [{ name: 'c', cluster }],
+    users: [{ name: 'u', user: { exec } }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    'current-context': 'x',
+  });
+}
 
 describe('deploys to AKS by Azure Resource Manager', () => {
   let azure: Azure;
@@ -92,7 +109,16 @@ describe('deploys to AKS by Azure Resource Manager', () => {
       await allowGroup(s);
       const helm = helms(s.cluster)[major];
       const since = new Date();
-      assertOutcome(await s.deploy(spec(s, scheme, { helm, set: fake }), agent()), 'deployed');
+      const dump = s.file('environment.txt', '');
+      const wrapper = s.file('helm', `#!/bin/sh\nenv >>${dump}\nexec ${helm} "$@"\n`);
+      assertOutcome(await s.deploy(spec(s, scheme, { helm: wrapper, set: fake }), agent()), 'deployed');
+      const dumped = fs.readFileSync(dump, 'utf8');
+      assert.match(dumped, /^HELM_SAFE_DEPLOY_CREDENTIAL=\d+\.[0-9a-f]{64}$/m);
+      // A JWT starts with eyJ.
+      for (const secret of ['eyJ', azure.state.secret, azure.state.jobToken, 'PRIVATE KEY', 'AZURE_']) {
+        const allowed = dumped.replaceAll(/^AZURE_POD_IDENTITY_AUTHORITY_HOST=.*$/gm, '');
+        assert.ok(!allowed.includes(secret), secret);
+      }
       const end = await s.deploy(spec(s, scheme, { helm, set: stuck }), agent());
       assertOutcome(end, 'rolledBack');
       assert.equal(await s.history(), '1 superseded, 2 failed, 3 deployed');
@@ -102,6 +128,58 @@ describe('deploys to AKS by Azure Resource Manager', () => {
       const agents = events.map(({ userAgent = '' }) => userAgent.split('/')[0]);
       assert.ok(agents.includes('Helm') && agents.includes('helm-safe-deploy'), [...new Set(agents)].join());
     });
+  }
+
+  for (const major of ['3', '4'] as const) {
+    scene(
+      `@real-node Helm ${major} asks for a new token when its own expires, and an uninstall that outlives the task has one`,
+      async (s) => {
+        await allowGroup(s);
+        let asked = 0;
+        let audience = 'short-lived';
+        const askToken = () => {
+          asked++;
+          const seconds = azure.state.lifetimes[audience] ?? azure.state.lifetimeSeconds;
+          return Promise.resolve({ token: azure.clusterToken(audience), expiresAt: Date.now() + seconds * 1000 });
+        };
+        const program = s.file('credential.js', await codeOfPart(repository, 'credential.js'));
+        const identity = await openClusterIdentity({ askToken, onSecret: () => undefined, program });
+        const { url, ca } = adminApiServer(clusterName);
+        const { exec } = identity;
+        const text = execKubeconfig(url, ca, exec);
+        const kubeconfig = s.file('exec.kubeconfig', text);
+        const helm = (...args: string[]) => {
+          const pass = identity.lend();
+          const env = { PATH: process.env['PATH'], HOME: '/nonexistent', ...pass.environment };
+          const run = execFileAsync(
+            helms(s.cluster)[major],
+            [...args, '--namespace', s.namespace, '--kubeconfig', kubeconfig],
+            { env },
+          );
+          return { run, pass };
+        };
+        const values = [
+          '--set',
+          'web=false',
+          '--set',
+          'hooks.post-install=sleep 9',
+          '--set',
+          'hooks.pre-delete=sleep 3',
+        ];
+        await helm('install', 'web', app, ...values).run;
+        assert.equal(await s.history(), '1 deployed');
+        assert.ok(asked >= 2, String(asked));
+        audience = serverId;
+        const uninstall = helm('uninstall', 'web');
+        const hook = '/apis/batch/v1/namespaces/$ns/jobs/web-pre-delete';
+        await s.until('the hook runs', async () => (await s.live(hook)) !== undefined);
+        uninstall.pass.end();
+        identity.close();
+        await uninstall.run;
+        assert.equal(await s.history(), '');
+        await assert.rejects(helm('list').run, /Command failed/);
+      },
+    );
   }
 
   scene('a token that expires in the middle of a deploy is renewed, with a fresh proof of identity', async (s) => {

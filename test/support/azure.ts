@@ -42,7 +42,7 @@ export interface Azure {
   /** A connection of the type Azure Resource Manager, as the server hands it over. */
   connection(scheme: AzureScheme, change?: Partial<ServiceConnection>): ServiceConnection;
   /** A token for the API server of a cluster. */
-  clusterToken(): string;
+  clusterToken(audience?: string): string;
   close(): Promise<void>;
 }
 
@@ -191,7 +191,7 @@ export async function startAzure(host = '127.0.0.1'): Promise<Azure> {
     requests,
     handlers,
     connection: (scheme, change) => ({ ...serviceConnection(service, scheme), ...change }),
-    clusterToken: () => accessToken(service, serverId),
+    clusterToken: (audience = serverId) => accessToken(service, audience),
     close: async () => {
       for (const each of [server, metadata]) {
         each.closeAllConnections();
@@ -328,11 +328,14 @@ function answerToken(service: Service, { form }: AzureCall, response: ServerResp
   }
 }
 
+/** Entra ID tolerates small differences of clocks. */
+const leewaySeconds = 300;
+
 /** Answers with the refusal if the assertion proves nothing. */
 function isProven({ keys, state, origin }: Service, assertion: string, response: ServerResponse): boolean {
   const { header, claims, isSignedBy } = readJwt(assertion);
   const now = Date.now() / 1000 + state.clockSkewSeconds;
-  if (Number(claims['exp']) < now || Number(claims['nbf']) > now) {
+  if (Number(claims['exp']) + leewaySeconds < now || Number(claims['nbf']) - leewaySeconds > now) {
     refuse(
       response,
       700024,

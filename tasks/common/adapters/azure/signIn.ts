@@ -17,9 +17,6 @@ interface SignInOptions {
 /** Returns a function that asks for a token of the identity. `what` names in messages what the token is for. */
 export type SignIn = (scope: string, what: string) => AskToken;
 
-/** A token is renewed this long before it expires, so that a Helm that outlives the task still has a valid one. */
-const renewBeforeMs = 5 * 60_000;
-
 /** Loads the library for Azure, so call it only for a connection that needs it. */
 export async function createSignIn(options: SignInOptions): Promise<SignIn> {
   const { msalSignIn } = await import('./msal');
@@ -32,8 +29,7 @@ export async function createSignIn(options: SignInOptions): Promise<SignIn> {
         throw signInFailure(answer.refusal, { kind, what, now: new Date().toISOString() });
       }
       options.onSecret(answer.token);
-      const leftMs = answer.expiresAt - Date.now();
-      return { token: answer.token, renewAt: answer.expiresAt - Math.min(renewBeforeMs, leftMs / 2) };
+      return answer;
     };
 }
 

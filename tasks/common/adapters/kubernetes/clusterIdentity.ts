@@ -4,7 +4,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import path from 'node:path';
 import { asTaskError } from '../../core/failure';
 import { passVariable, type CredentialAnswer } from '../../credential/messages';
-import type { AskToken } from './credentials';
+import { renewalTime, type AskToken } from './credentials';
 
 /** An identity of which only this process has tokens. Helm asks this process for them, as often as it needs. */
 export interface ClusterIdentity {
@@ -33,6 +33,8 @@ interface IdentityOptions {
 
 const apiVersion = 'client.authentication.k8s.io/v1';
 const passBytes = 32;
+/** Short, so that a Helm that outlives the task need not ask again in its last seconds. */
+const helmRenewsBeforeMs = 60_000;
 /** A client presents its pass at once. Any process on this machine may connect. */
 const presentWithinMs = 5_000;
 
@@ -114,8 +116,9 @@ function isKnown(pass: string, passes: ReadonlySet<string>): boolean {
 
 async function credentialAnswer(askToken: AskToken): Promise<CredentialAnswer> {
   try {
-    const { token, renewAt } = await askToken();
-    const status = { token, expirationTimestamp: new Date(renewAt).toISOString() };
+    const given = await askToken();
+    const expirationTimestamp = new Date(renewalTime(given, helmRenewsBeforeMs, Date.now())).toISOString();
+    const status = { token: given.token, expirationTimestamp };
     return { credential: { apiVersion, kind: 'ExecCredential', status } };
   } catch (error) {
     return { refusal: asTaskError(error).message };

@@ -23,11 +23,16 @@ export interface CredentialSource {
 
 export interface AccessToken {
   token: string;
-  /** Milliseconds since 1970, some time before it expires. */
-  renewAt: number;
+  /** Milliseconds since 1970. */
+  expiresAt: number;
 }
 
-/** Asks for a token. `isFresh` does not take one that was given before. Throws TaskError. */
+/** Milliseconds since 1970: some time before a token expires, or half of the time that it has left if that is later. */
+export function renewalTime({ expiresAt }: AccessToken, beforeMs: number, now: number): number {
+  return expiresAt - Math.min(beforeMs, (expiresAt - now) / 2);
+}
+
+/** Asks for a token that is valid for at least some minutes, if such are issued. `isFresh` does not take one that was given before. Throws TaskError. */
 export type AskToken = (options?: { isFresh?: boolean }) => Promise<AccessToken>;
 
 interface CredentialOptions {
@@ -49,6 +54,8 @@ interface CredentialOptions {
 const tokenFileMaxAgeMs = 60_000;
 /** Credentials must not expire during a request. */
 const expiryMarginMs = 10_000;
+/** The library for Azure gives no token that is closer to its end. */
+const renewBeforeMs = 5 * 60_000;
 const execTimeoutMs = 60_000;
 const execOutputMaxBytes = 1024 * 1024;
 
@@ -114,8 +121,8 @@ async function obtainCredentials(access: ClusterAccess, options: CredentialOptio
   };
 
   if (options.askToken !== undefined) {
-    const { token, renewAt } = await options.askToken({ isFresh });
-    return bearer(token, renewAt + expiryMarginMs);
+    const given = await options.askToken({ isFresh });
+    return bearer(given.token, renewalTime(given, renewBeforeMs, options.now()) + expiryMarginMs);
   }
   if (user.tokenFile !== undefined) {
     return bearer(await readTokenFile(user.tokenFile), options.now() + tokenFileMaxAgeMs + expiryMarginMs);
