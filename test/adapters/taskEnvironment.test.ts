@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { exemptServer } from '../../tasks/common/adapters/agent/agentProxy';
 import { takeTaskEnvironment } from '../../tasks/common/adapters/agent/taskEnvironment';
 
 const id = '7b1f0000-0000-4000-8000-000000000001';
@@ -63,6 +64,39 @@ describe('the environment that the agent gives to the task', () => {
     assert.deepEqual(environment.serviceConnections, ['resource']);
     assert.equal(environment.serviceConnection('azure')?.scheme, 'WorkloadIdentityFederation');
     assert.equal(environment.serviceConnection('registry')?.scheme, 'UsernamePassword');
+  });
+
+  it('children find the proxy of the agent with its user, and not for the hosts that the agent exempts', () => {
+    const { childEnvironment, secrets } = takeTaskEnvironment({
+      AGENT_PROXYURL: 'http://proxy.example:3128',
+      AGENT_PROXYUSERNAME: 'me',
+      SECRET_AGENT_PROXYPASSWORD: 'proxy geheim',
+      AGENT_PROXYBYPASSLIST: JSON.stringify(['^https?://charts\\.example', '.*\\.corp\\.example$', '10\\.0\\.\\d+']),
+      no_proxy: '169.254.169.254',
+    });
+    const proxy = 'http://me:proxy%20geheim@proxy.example:3128/';
+    assert.equal(childEnvironment['HTTPS_PROXY'], proxy);
+    assert.equal(childEnvironment['HTTP_PROXY'], proxy);
+    assert.equal(childEnvironment['NO_PROXY'], '169.254.169.254,charts.example,.corp.example');
+    for (const secret of ['proxy geheim', 'proxy%20geheim']) assert.ok(secrets.includes(secret), secret);
+  });
+
+  it('a proxy of the environment wins over that of the agent', () => {
+    const { childEnvironment } = takeTaskEnvironment({ AGENT_PROXYURL: 'http://agent:1', https_proxy: 'http://own:2' });
+    assert.equal(childEnvironment['HTTPS_PROXY'], undefined);
+    assert.equal(childEnvironment['https_proxy'], 'http://own:2');
+  });
+
+  it('a rule that NO_PROXY cannot express still exempts the API server', () => {
+    const { childEnvironment, variable } = takeTaskEnvironment({
+      AGENT_PROXYURL: 'proxy.example:3128',
+      AGENT_PROXYBYPASSLIST: '["10\\\\.0\\\\.\\\\d+", "("]',
+    });
+    exemptServer('https://10.1.0.4:6443', variable, childEnvironment);
+    assert.equal(childEnvironment['NO_PROXY'], '');
+    exemptServer('https://10.0.0.4:6443', variable, childEnvironment);
+    assert.equal(childEnvironment['NO_PROXY'], '10.0.0.4');
+    assert.equal(childEnvironment['HTTPS_PROXY'], 'http://proxy.example:3128/');
   });
 
   it('invalid JSON does not stop the task', () => {

@@ -6,6 +6,7 @@
 import { isRecord } from '../../core/kubernetes/json';
 import { environmentSecrets, userinfoSecretsIn } from '../../core/text/secretSources';
 import { uniformEnvironment } from '../system/platform';
+import { proxyVariables } from './agentProxy';
 
 export interface ServiceConnection {
   id: string;
@@ -20,7 +21,7 @@ export interface TaskEnvironment {
   /** Returns the value as the agent sent it. */
   input: (name: string) => string | undefined;
   /** Finds secret variables too. */
-  variable(name: string): string | undefined;
+  variable: (name: string) => string | undefined;
   /** Returns a value that an earlier phase of the step set. */
   taskVariable(name: string): string | undefined;
   serviceConnection(id: string): ServiceConnection | undefined;
@@ -28,7 +29,7 @@ export interface TaskEnvironment {
   serviceConnections: readonly string[];
   /** All secrets that came with the job. Those in kubeconfigs become known when the kubeconfigs are read. */
   secrets: readonly string[];
-  /** Without any of the above. On Windows all names are in capitals. */
+  /** Without any of the above, and with the proxy of the agent. On Windows all names are in capitals. */
   childEnvironment: NodeJS.ProcessEnv;
 }
 
@@ -55,15 +56,17 @@ export function takeTaskEnvironment(
   const taken = Object.keys(all).filter((name) => handedOver.test(name));
   for (const name of taken) Reflect.deleteProperty(environment, name);
 
-  const childEnvironment = uniformEnvironment(
+  const variable = (name: string): string | undefined => all[`SECRET_${formatted(name)}`] ?? all[formatted(name)];
+  const inherited = uniformEnvironment(
     platform,
     Object.fromEntries(Object.entries(all).filter(([name]) => !handedOver.test(name))),
   );
+  const childEnvironment = { ...inherited, ...proxyVariables(variable, inherited) };
   const ids = [...new Set(taken.flatMap((name) => connectionName.exec(name)?.[1] ?? []))];
   const connections = new Map(ids.map((id) => [id, connectionOf(all, id)]));
   return {
     input: (name) => all[`INPUT_${formatted(name)}`],
-    variable: (name) => all[`SECRET_${formatted(name)}`] ?? all[formatted(name)],
+    variable,
     taskVariable: (name) => all[`VSTS_TASKVARIABLE_${formatted(name)}`],
     serviceConnection: (wanted) => {
       const id = ids.find((known) => known.toLowerCase() === wanted.toLowerCase());

@@ -14,7 +14,6 @@ import {
 } from '../../core/kubernetes/kubeconfig';
 import type { Redact } from '../../core/text/secrets';
 import type { ServiceConnection } from '../agent/taskEnvironment';
-import { agentProxy } from '../kubernetes/agentNetwork';
 import { openClusterIdentity } from '../kubernetes/clusterIdentity';
 import { writeConnection, type ClusterConnection, type ConnectionHost } from '../kubernetes/connection';
 import { codeOf } from '../kubernetes/errors';
@@ -58,7 +57,7 @@ export async function openAzureConnection(
     const manager = createResourceManager({ ...request, connection, requests, askToken });
     const [text, cluster] = await Promise.all([manager.kubeconfig(), manager.facts()]);
     if (cluster?.isStopped === true) throw stoppedFailure(request.cluster);
-    const given = withAgentProxy(host, readGiven(text));
+    const given = readGiven(text);
     await refuseUnresolved(host, request, given, cluster?.isPrivate === true);
     return await withIdentity(host, { given, signIn, requests, program: options.program });
   } catch (error) {
@@ -119,11 +118,6 @@ const noFiles: KubeconfigFiles = {
 
 function readGiven(text: string): Kubeconfig {
   return standaloneKubeconfig([{ text, origin }], {}, noFiles);
-}
-
-function withAgentProxy({ environment }: AzureHost, kubeconfig: Kubeconfig): Kubeconfig {
-  const proxy = agentProxy(new URL(kubeconfig.server), environment);
-  return proxy ? { ...kubeconfig, cluster: { 'proxy-url': proxy, ...kubeconfig.cluster } } : kubeconfig;
 }
 
 /** The name of a private cluster is known in its own network only. A proxy looks names up by itself. */

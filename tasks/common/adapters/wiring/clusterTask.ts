@@ -5,6 +5,7 @@ import { openAzureConnection } from '../azure/connection';
 import type { ClusterIdentity } from '../kubernetes/clusterIdentity';
 import { openConnection, type ClusterConnection } from '../kubernetes/connection';
 import type { TaskAgent } from '../agent/agent';
+import { exemptServer } from '../agent/agentProxy';
 import type { TaskRun } from '../agent/runTask';
 import { createReleaseStorage } from '../helm/storage';
 
@@ -33,6 +34,7 @@ export async function withCluster<T>(
   };
   const untilLastReads = afterwards(signal, lastReadsMs);
   const connection = await openAnyConnection(agent, request.connection, untilLastReads);
+  exemptServer(connection.server, agent.environment.variable, childEnvironment);
   const namespace = request.namespace ?? connection.namespace ?? 'default';
   const cluster = await createCluster(connection.kubeconfigPath, {
     environment: childEnvironment,
