@@ -3,6 +3,8 @@ import { entraServerId } from '../../tasks/common/core/azure/aksKubeconfig';
 import { clusterPath, parseAzureCluster, parseResourceGroup } from '../../tasks/common/core/azure/azureCluster';
 import { readAzureConnection, type ConnectionFacts } from '../../tasks/common/core/azure/azureIdentity';
 import { signInFailure } from '../../tasks/common/core/azure/signInFailure';
+import { stoppedFailure, unresolvedFailure } from '../../tasks/common/core/azure/resourceManagerFailure';
+import { adviceFor } from '../../tasks/common/core/report/advice';
 import { TaskError } from '../../tasks/common/core/failure';
 import { connectionInputDefaults, readConnection } from '../../tasks/common/core/inputs/connectionInputs';
 import { inputReader } from '../../tasks/common/core/inputs/inputs';
@@ -311,6 +313,24 @@ describe('refusals of Entra ID', () => {
     assert.match(failure.message, /AADSTS999999: y+ \.\.\.\. Check the federated credential/);
     assert.ok(failure.message.length < 800);
   });
+});
+
+describe('the advice after a failed connection to Azure', () => {
+  const aks = { resourceGroup: 'shop', name: 'aks' };
+  const refused = { kind: 'secret', what: 'the API server', now: 'now' } as const;
+  const untrusted =
+    'Could not read a token: the sign-in server https://login.example is not trusted, its certificate is self-signed (X).';
+  const cases: readonly [string, TaskError, RegExp][] = [
+    ['a refusal', signInFailure({ code: 'x', message: 'AADSTS700024: x' }, refused), /^Do what the message above says/],
+    ['a stopped cluster', stoppedFailure(aks), /^Do what the message above says/],
+    ['a private cluster', unresolvedFailure(aks, 'aks.example', true), /^Do what the message above says/],
+    ['an authority of the network', new TaskError('CertificateRejected', untrusted), /Agent\.CAInfo/],
+  ];
+  for (const [title, { reason, message }, expected] of cases) {
+    it(`${title}: it does not contradict the message`, () => {
+      assert.match(adviceFor(reason, message), expected);
+    });
+  }
 });
 
 function pem(): string {

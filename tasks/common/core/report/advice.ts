@@ -117,6 +117,21 @@ export const specialAdvice: readonly (readonly [FailureReason, RegExp, string | 
   ],
   [
     'CredentialsRejected',
+    /connection of the input azureSubscription/,
+    'Do what the message above says, then run the step again. Nothing was changed.',
+  ],
+  [
+    'CertificateRejected',
+    /(?:the sign-in server|Azure Resource Manager|Azure DevOps) \S+ is not trusted/,
+    'Give the agent the certificate authority of your network (config --sslcacert, the variable Agent.CAInfo): the task uses it for Azure and Azure DevOps.',
+  ],
+  [
+    'ClusterUnreachable',
+    /^The cluster .{1,80} is stopped|^The DNS of the agent does not know /,
+    'Do what the message above says, then run the step again.',
+  ],
+  [
+    'CredentialsRejected',
     /executable \S+ not found|is not installed on this agent/,
     'Install the credential plug-in named above on the agent in an earlier step, or use a service connection that needs none.',
   ],
