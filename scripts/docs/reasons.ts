@@ -124,6 +124,10 @@ export const reasonTexts: Readonly<Record<FailureReason, ReasonText>> = {
     what: 'A hook of the chart failed.',
     why: 'A migration or a test that the chart runs as a hook ended with an error.',
   },
+  SmokeTestFailed: {
+    what: 'A test of the chart (helm test) did not pass, after everything was ready. The log of the test is shown above the reason.',
+    why: 'The new version starts and does not work as its test expects, the test reaches something outside that does not answer, or the test itself is wrong.',
+  },
   ApplyRejected: {
     what: 'The API server refused an object of the chart.',
     why: 'A field is not valid or cannot be changed, a policy or a webhook says no, or a quota is exceeded.',

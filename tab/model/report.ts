@@ -4,6 +4,7 @@ import type {
   ReportedEvidence,
   ReportedLeftover,
   ReportedObject,
+  ReportedTest,
 } from '../../tasks/common/core/report/report';
 import type { ServicePods } from '../../tasks/common/core/release/servicePods';
 import type { RollbackReport } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
@@ -53,6 +54,8 @@ const evidence: Reader<ReportedEvidence> = shape<ReportedEvidence>({
 
 const leftover: Reader<ReportedLeftover> = shape<ReportedLeftover>({ kind: text, name: text, keptBecause: text });
 
+const test: Reader<ReportedTest> = shape<ReportedTest>({ kind: text, name: text, result: text });
+
 const service: Reader<ServicePods> = shape<ServicePods>({
   name: text,
   ingresses: list(text, 100),
@@ -92,6 +95,7 @@ const deploy: Reader<DeployReport> = shape<DeployReport>({
   appVersion: text,
   helmVersion: text,
   leftovers: list(leftover),
+  tests: list(test, 200),
   services: list(service, 200),
 });
 

@@ -5,6 +5,7 @@ import {
   outcomeWords,
   proofOf,
   servingSentence,
+  testResult,
   type DeployReport,
 } from '../../tasks/common/core/report/report';
 import { servicePodsWords } from '../../tasks/common/core/release/servicePods';
@@ -147,6 +148,7 @@ function deployView(report: DeployReport): Own {
       ['Revision now', numberText(report.revision)],
       ['Verified healthy', numberText(report.verifiedRevision)],
       ['Helm', report.helmVersion],
+      ['Tests', (report.tests ?? []).map((test) => `${test.kind}/${test.name}: ${testResult(test)}`).join(', ')],
       ...leftoverFacts(report),
       ...times(report),
     ]),

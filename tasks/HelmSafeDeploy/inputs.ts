@@ -21,6 +21,7 @@ import { lockInputDefaults, readLockRequest } from '../common/core/inputs/lockRe
 import { parseReleaseName, releaseNameExpected } from '../common/core/inputs/releaseName';
 import { readRolloutRequest, rolloutInputDefaults } from '../common/core/inputs/rolloutRequest';
 import { readSecretValues, secretValuesDefaults } from '../common/core/inputs/secretValues';
+import { readSmokeTestRequest, smokeTestInputDefaults } from '../common/core/inputs/smokeTestRequest';
 import type { SecretFinder } from '../common/core/text/secrets';
 import { planValues } from '../common/core/inputs/setValues';
 import { reusesValues } from '../common/core/inputs/reusedValues';
@@ -59,6 +60,7 @@ export const inputDefaults = {
   deleteData: 'false',
   helmPath: '',
   ...helmVersionDefaults,
+  ...smokeTestInputDefaults,
   ...rolloutInputDefaults,
 } as const;
 
@@ -174,6 +176,7 @@ function repairOf(
   const namespace = readNamespace(read);
   const helmPath = readHelmPath(read, files);
   const helmDownload = readHelmDownload(read);
+  const smokeTest = readSmokeTestRequest(read);
   return {
     connection,
     ...(namespace === undefined ? {} : { namespace }),
@@ -186,6 +189,7 @@ function repairOf(
     ...readLockRequest(read),
     onInterrupted: read.choice('onInterrupted', ['rollback', 'keep']),
     cleanupTimeoutSeconds: read.parsed('cleanupTimeout', durationExpected, parseDuration, fallbackCleanupSeconds),
+    ...(smokeTest === undefined ? {} : { smokeTest }),
   };
 }
 

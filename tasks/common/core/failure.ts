@@ -32,6 +32,7 @@ export type FailureReason =
   | 'ReleaseMissing'
   | 'WorkloadMissing'
   | 'HookFailed'
+  | 'SmokeTestFailed'
   | 'ApplyRejected'
   | 'FieldConflict'
   | 'HelmFailed'
@@ -99,6 +100,8 @@ export const advice: Record<FailureReason, string> = {
   ReleaseMissing: 'Check the name of the release and the namespace.',
   WorkloadMissing: 'Check the names of the workloads, the selector and the namespace.',
   HookFailed: 'Read the log of the hook above. Helm did nothing after that hook.',
+  SmokeTestFailed:
+    'Read the log of the test above: the chart was deployed and ready, and its own test (helm test) did not pass.',
   ApplyRejected: 'The API server refused an object of the chart; its answer above names the object and the reason.',
   FieldConflict:
     'Remove the field from the chart if its manager should set it, add --force-conflicts to the input arguments if the chart should set it, or set it back to the value of the chart with kubectl.',

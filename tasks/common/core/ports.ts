@@ -5,6 +5,7 @@ import type { KeptObject } from './release/preexisting';
 import type { HelmProvenance, HelmCapabilities } from './helm/provenance';
 import type { Rehearsal } from './helm/rehearsal';
 import type { Revision } from './release/release';
+import type { TestFilter } from './release/tests';
 import type { Redact } from './text/secrets';
 import type { ApiResource, AccessRule } from './kubernetes/access';
 import type { Rendering } from './release/unchanged';
@@ -66,6 +67,14 @@ export type Rendered = HelmResult & {
   said: readonly string[];
 };
 
+export interface TestOptions {
+  /** The timeout of all tests together. */
+  timeoutSeconds: number;
+  filter: TestFilter;
+  /** Aborts when the lock is lost. */
+  lost: AbortSignal;
+}
+
 interface UpgradeOptions {
   timeoutSeconds: number;
   wait: boolean;
@@ -102,6 +111,11 @@ export interface Helm extends ReleaseHelm {
   chartCrds(signal: AbortSignal): Promise<readonly DeclaredKind[] | undefined>;
   /** An abort of `signal` reaches Helm as SIGINT; Helm then marks the revision failed (measured: within 20 ms). */
   upgrade(options: UpgradeOptions, signal: AbortSignal): Promise<HelmResult>;
+  /**
+   * Runs the tests of the last revision. `stdout` is kept. An abort of `signal` ends Helm at once, and a test that it
+   * has begun runs on (measured). With a filter, Helm's record stays as it is.
+   */
+  test(options: TestOptions, signal: AbortSignal): Promise<HelmResult>;
 }
 
 export interface RollbackHelm {

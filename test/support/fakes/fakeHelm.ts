@@ -11,6 +11,7 @@ import {
 import type { FencePolicy, FenceWrite } from '../../../tasks/common/core/helm/fence';
 import type { FencedRollback, Helm, HelmResult } from '../../../tasks/common/core/ports';
 import type { Hook, Revision, RevisionStatus } from '../../../tasks/common/core/release/release';
+import { testsToRun } from '../../../tasks/common/core/release/tests';
 import { objectStatus } from '../../../tasks/common/core/status/objectStatus';
 import { conflictWith, type FakeCluster } from './fakeCluster';
 import type { FakeStorage } from './fakeStorage';
@@ -228,7 +229,9 @@ export function fakeHelm(
       if (time.elapsed() >= until) throw new Error('context deadline exceeded');
       const live = cluster.objects.get(key);
       if (live === undefined) throw new Error(`job ${job.metadata.name} is gone`);
-      if (objectStatus(live, time.now()).status === 'Current') return;
+      const { status } = objectStatus(live, time.now());
+      if (status === 'Failed') throw new Error(`job ${job.metadata.name} failed: BackoffLimitExceeded`);
+      if (status === 'Current') return;
     }
   };
 
@@ -258,7 +261,7 @@ export function fakeHelm(
     if (thrown instanceof Interrupted) return failed(message, 'Cancelled', { cancelled: true });
     if (message === 'context deadline exceeded') return failed(message, 'TimedOut');
     if (message.includes('Apply failed with')) return failed(message, 'FieldConflict');
-    return failed(message, message.includes('hooks failed') ? 'HookFailed' : 'ApplyRejected');
+    return failed(message, /hooks failed|^job \S+ failed: /.test(message) ? 'HookFailed' : 'ApplyRejected');
   };
 
   /** Helm's message about the first object whose kind is not served. Helm reads the merge base first. */
@@ -450,6 +453,47 @@ export function fakeHelm(
       }
     },
 
+    async test({ timeoutSeconds, filter }, signal) {
+      runs.push(['test', ...filter].join(' '));
+      const last = storage.records.at(-1);
+      if (last === undefined) return failed('release: not found', 'RollbackTargetMissing');
+      const made = structuredClone(last);
+      const keepsRecord = filter.length > 0;
+      const step: Step = async (what) => {
+        // Helm has no handler for signals here: it dies at once.
+        if (signal.aborted) throw new Interrupted();
+        await pace(what);
+      };
+      const said: string[] = [];
+      const until = time.elapsed() + timeoutSeconds * 1000;
+      try {
+        for (const each of testsToRun(made.hooks, filter)) {
+          const end = async (lastPhase: string): Promise<void> => {
+            made.hooks = made.hooks.map((one) => (one.name === each.name ? { ...one, lastPhase } : one));
+            if (lastPhase !== 'Running') said.push(`TEST SUITE:     ${each.name}`, `Phase:          ${lastPhase}`);
+            await step(`note that ${each.name} is ${lastPhase}`);
+            if (!keepsRecord) write(made);
+          };
+          await end('Running');
+          const job = hookObject(each.manifest);
+          try {
+            if (job !== undefined) await runJob(own(job), until, step);
+          } catch (thrown) {
+            if (thrown instanceof Interrupted) throw thrown;
+            await end('Failed');
+            if (job !== undefined && isRemoved(job, 'hook-failed')) cluster.take(objectKey(refOf(own(job))));
+            throw thrown;
+          }
+          await end('Succeeded');
+          if (job !== undefined && isRemoved(job)) cluster.take(objectKey(refOf(own(job))));
+        }
+        return { ...succeeded, stdout: said.join('\n') };
+      } catch (thrown) {
+        const ended = await failedAt([], thrown);
+        return thrown instanceof Interrupted ? ended : { ...ended, stdout: said.join('\n') };
+      }
+    },
+
     async uninstall() {
       runs.push('uninstall');
       try {
@@ -465,8 +509,8 @@ export function fakeHelm(
 type Step = (what: string) => Promise<void>;
 type Content = Pick<Revision, 'manifest' | 'hooks' | 'chart'> & Partial<Pick<Revision, 'config'>>;
 
-function isRemoved({ metadata }: KubeObject): boolean {
-  return (metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '').includes('hook-succeeded');
+function isRemoved({ metadata }: KubeObject, policy = 'hook-succeeded'): boolean {
+  return (metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '').includes(policy);
 }
 
 const succeeded: HelmResult = {

@@ -29,7 +29,7 @@ import {
   type StageSetting,
 } from './stage';
 
-const job = (name: string, ...events: string[]): Hook => {
+export const job = (name: string, ...events: string[]): Hook => {
   const annotations = {
     'helm.sh/hook': events.join(','),
     'helm.sh/hook-delete-policy': 'before-hook-creation,hook-succeeded',
@@ -37,6 +37,12 @@ const job = (name: string, ...events: string[]): Hook => {
   const manifest = manifestOf([{ apiVersion: 'batch/v1', kind: 'Job', metadata: { name, annotations }, spec: {} }]);
   return { ...hook(name, ...events), manifest };
 };
+const broken = (hook: Hook): Hook => ({
+  ...hook,
+  manifest: (hook.manifest ?? '')
+    .replace('hook-succeeded', 'hook-succeeded,hook-failed')
+    .replace('"spec":{}', '"spec":{"template":{"spec":{"containers":[{"image":"registry.example/smoke:broken"}]}}}'),
+});
 const shared = { priorityClassName: 'high' };
 export const a = chart('1.0.0', [configMap('settings', { a: '1' }), deployment('web', 'good')]);
 export const b = chart('2.0.0', [
@@ -57,9 +63,15 @@ export const bad = chart('4.0.0', [
 ]);
 /** A chart that lacks an object of the serving revision. */
 export const bare = chart('5.0.0', [deployment('web', 'broken')]);
+/** The tests fail, and everything else is healthy. */
+export const untested: FakeChart = {
+  ...chart('7.0.0', [configMap('settings', { a: '7' }), deployment('web', 'seventh', shared)]),
+  hooks: [job('first', 'test'), broken(job('smoke', 'test'))],
+};
+export const smoked: FakeChart = { ...b, version: '8.0.0', hooks: [job('smoke', 'test')] };
 export const badHooked = { ...bad, version: '6.0.0', hooks: hooked.hooks ?? [] };
-export const charts = [a, b, hooked, bad, bare, badHooked];
-export const isBad = (one: FakeChart): boolean => one === bad || one === bare || one === badHooked;
+export const charts = [a, b, hooked, bad, bare, badHooked, smoked, untested];
+export const isBad = (one: FakeChart): boolean => one === bad || one === bare || one === badHooked || one === untested;
 
 const served = { labels: { [verifiedLabel]: '1' } };
 const installed: StageSetting = { history: [revision(1, 'deployed', a, served)], live: a.objects };
@@ -71,6 +83,8 @@ const left: StageSetting = {
   history: [revision(1, 'deployed', a, served), revision(2, 'pending-upgrade', bad)],
   live: bad.objects,
 };
+
+const asked = { smokeTest: { timeoutSeconds: 60, filter: [] } };
 
 export interface Story {
   setting: StageSetting;
@@ -97,6 +111,13 @@ export const stories: Readonly<Record<string, Story>> = {
   'a broken upgrade with hooks': { setting: installed, chart: badHooked },
   'a good upgrade after a failed one': { setting: afterFailure, chart: b },
   'a broken upgrade after a failed one': { setting: afterFailure, chart: bare },
+  'a good upgrade with a smoke test': { setting: installed, chart: smoked, request: asked },
+  'an upgrade whose smoke test fails': {
+    setting: { history: [revision(1, 'deployed', smoked, served)], live: smoked.objects },
+    chart: untested,
+    request: asked,
+  },
+  'a first install whose smoke test fails': { setting: {}, chart: untested, request: asked },
   'a good upgrade over what somebody left pending': { setting: left, chart: b },
 };
 

@@ -393,6 +393,7 @@ function newProcess(on: Stage, options: ProcessOptions, mark: string, { gone, he
     helm: wrap('helm', {
       ...reading,
       upgrade: (wish, signal) => runHelm((helm, stop) => helm.upgrade(wish, AbortSignal.any([signal, stop]))),
+      test: (wish, signal) => runHelm((helm, stop) => helm.test(wish, AbortSignal.any([signal, stop]))),
       rollback: (wish) => runHelm((helm) => helm.rollback(wish)),
       uninstall: (wish) => runHelm((helm) => helm.uninstall(wish)),
     }),

@@ -10,10 +10,13 @@ import { clipped, lineReader } from '../../core/text/foreignText';
 import { helmFailureReason, helmMessage, isEchoOfError, withoutObjects } from '../../core/helm/helmFailure';
 import type { Helm, HelmResult, ReleaseHelm, Rendered, RollbackOptions } from '../../core/ports';
 import { isRecord } from '../../core/kubernetes/json';
+import { filterFlags } from '../../core/release/tests';
 import { helmBuildTemplate, parseHelmBuild, type HelmBuild, type HelmCapabilities } from '../../core/helm/provenance';
 import { revisionOf } from '../../core/release/releaseRecord';
 import { privateValuesText } from '../../core/inputs/setValues';
 import { assumeKinds } from '../gateway/assumeKinds';
+import type { FenceWrite } from '../../core/helm/fence';
+import { openFence } from '../gateway/openFence';
 import { openGateway, unthrottled } from '../gateway/openGateway';
 import type { Redact, SecretFinder } from '../../core/text/secrets';
 import { withoutSecretVariables } from '../../core/text/secretSources';
@@ -208,7 +211,37 @@ export function createHelm(options: HelmOptions): Helm {
       };
       return { ...(await runHelm({ ...options, onLine }, args, how)), fieldWarnings: [...fieldWarnings] };
     },
+
+    async test({ timeoutSeconds, filter, lost }, signal): Promise<HelmResult> {
+      const args = ['test', request.releaseName, '--timeout', `${timeoutSeconds}s`, ...filterFlags(filter)];
+      // Helm's --timeout starts again for each test. Helm gets a moment to end by its own.
+      const timeoutMs = timeoutSeconds * 1000 + testEndsWithinMs;
+      const how = { capture: true, interrupt: signal, timeoutMs, guarded: 'interruptible' } as const;
+      if (filter.length === 0) return runHelm(options, args, how);
+      return besideRecord(options, lost, (fenced) => runHelm(fenced, args, how));
+    },
   };
+}
+
+const testEndsWithinMs = 2_000;
+
+/**
+ * Runs Helm behind a fence that answers each change of its record as if it was done. While tests are filtered, Helm
+ * would store the record without the hooks that it leaves out, and a killed Helm would not restore them (measured).
+ */
+async function besideRecord(
+  options: HelmOptions,
+  lost: AbortSignal,
+  run: (fenced: HelmOptions) => Promise<HelmResult>,
+): Promise<HelmResult> {
+  const policy = { mayDelete: () => true, isLeft: ({ isStorage }: FenceWrite) => isStorage };
+  const fence = await openFence({ ...options, release: options.releaseName, policy, lost });
+  try {
+    const environment = { ...options.environment, ...fence.environment };
+    return await run({ ...options, kubeconfig: fence.kubeconfig, environment });
+  } finally {
+    await fence.close();
+  }
 }
 
 /** Runs Helm against the cluster as it will be when these kinds are installed. */

@@ -67,7 +67,8 @@ export const helmFailurePatterns: readonly (readonly [RegExp, FailureReason])[] 
   [/failed (pre|post)-(install|upgrade|rollback|delete): /i, 'HookFailed'],
   [/(pre|post)-(install|upgrade|rollback|delete) hooks failed: /i, 'HookFailed'],
   [/^job \S+ failed: /i, 'HookFailed'],
-  [/^resource Job\/\S+ not ready\. status: Failed/i, 'HookFailed'],
+  [/^pod \S+ failed$/i, 'HookFailed'],
+  [/^resource (Job|Pod)\/\S+ not ready\. status: Failed/i, 'HookFailed'],
 
   [/etcdserver: mvcc: database space exceeded/i, 'ApplyRejected'],
   [/failed calling webhook/i, 'ApplyRejected'],

@@ -3,6 +3,7 @@ import type { HelmDownload } from './helmVersionInput';
 import type { AzureCluster } from '../azure/azureCluster';
 import type { RolloutRequest } from './rolloutRequest';
 import type { SecretValuesRequest } from './secretValues';
+import type { SmokeTestRequest } from './smokeTestRequest';
 import type { ValueArguments } from './setValues';
 import type { ValuePath } from './strvals';
 
@@ -59,6 +60,8 @@ export interface RepairRequest extends ReleaseRequest {
   onInterrupted: 'rollback' | 'keep';
   /** The timeout of the whole post-job phase. */
   cleanupTimeoutSeconds: number;
+  /** Absent: the step runs no tests. */
+  smokeTest?: SmokeTestRequest;
 }
 
 /** The request of the pipeline's author, checked as far as possible without a cluster. */

@@ -4,6 +4,7 @@ import { isSame } from '../kubernetes/sameValue';
 import type { KubeObject } from '../kubernetes/object';
 import { manifestKey, manifestObjects, objectName } from '../kubernetes/manifest';
 import type { Revision } from './release';
+import { isTestEvent } from './tests';
 
 /*
  * For an unchanged chart, the dry run of the same Helm returns manifest, hooks and values byte by byte as in its record
@@ -40,10 +41,8 @@ export function testsChanged(hooks: Hooks, deployed: Hooks): boolean {
   return !isSame(one, other);
 }
 
-const testEvents = new Set(['test', 'test-success', 'test-failure']);
-
 function isNoTest({ events }: Hooks[number]): boolean {
-  return events.length === 0 || !events.every((event) => testEvents.has(event));
+  return events.length === 0 || !events.every(isTestEvent);
 }
 
 /** Removes the test's name, which may also occur in its labels, selectors and arguments. */

@@ -37,6 +37,14 @@ export interface ReportedLeftover {
   keptBecause: string;
 }
 
+/** A test of the chart (`helm test`). */
+export interface ReportedTest {
+  kind: string;
+  name: string;
+  /** Helm's word: Succeeded or Failed. Empty if Helm did not begin the test, or was stopped. */
+  result: string;
+}
+
 /** Events, log lines and states of a failing object, collected before a rollback. */
 export interface ReportedEvidence {
   object: string;
@@ -79,6 +87,8 @@ export interface DeployReport {
   objects: readonly ReportedObject[];
   evidence: readonly ReportedEvidence[];
   leftovers: readonly ReportedLeftover[];
+  /** The tests that the step has run, in their order. */
+  tests?: readonly ReportedTest[];
   /** The pods behind the Services of the release after a deploy that failed. */
   services?: readonly ServicePods[];
 }
@@ -245,6 +255,7 @@ export function summaryOf(report: DeployReport): string {
     sinceSentence(report),
     factTable(rows),
     objectTable(report.objects),
+    testTable(report.tests ?? []),
     ...evidenceMarkdown(report.evidence),
     leftoverList(report.leftovers),
     nextStepMarkdown(report.advice),
@@ -269,6 +280,16 @@ export function objectTable(objects: readonly ReportedObject[]): string {
     return [`${object.kind}/${object.name}`, `${health}${object.isPreexisting ? ', as before' : ''}`, object.message];
   });
   return [...(ready === '' ? [] : [ready, '']), markdownTable(['Object', 'Health', ''], rows)].join('\n');
+}
+
+export function testResult({ result }: ReportedTest): string {
+  return result === '' ? 'not ended' : result;
+}
+
+function testTable(tests: readonly ReportedTest[]): string {
+  if (tests.length === 0) return '';
+  const rows = tests.map((test) => [`${test.kind}/${test.name}`, testResult(test)]);
+  return markdownTable(['Test', 'Result'], rows);
 }
 
 function readyWords(ready: number): string {

@@ -27,6 +27,7 @@ import { makeNamespace, needsNamespace } from './ownNamespace';
 import { isPending } from '../release/recover';
 import { newDeployProgress, reportOf, servingIn, type DeployProgress } from '../release/deployProgress';
 import { readServices, servingAtEnd } from './servingAtEnd';
+import { checkTestNames, smokeTest, smokeTestUnchanged } from './smokeTest';
 import { unchanged } from './unchanged';
 import { upgrade } from './upgrade';
 import { cancelledWith, removeRelease } from './uninstall';
@@ -38,7 +39,7 @@ import { logReusedValues, logOutlook, logFieldWarnings } from './outlook';
 
 /**
  * Deploys the release and returns the report. Throws nothing: an error is an ending too. Takes at most lockTimeout +
- * timeout + rollbackTimeout, plus the time to read the evidence.
+ * timeout + smokeTestTimeout + rollbackTimeout, plus the time to read the evidence.
  */
 export async function deploy(start: DeployStart): Promise<DeployReport> {
   const progress = newDeployProgress(start.clock.now());
@@ -131,11 +132,15 @@ async function deployChart(context: DeployContext, progress: DeployProgress, ask
   const seen = await readTwice(context, progress, asked);
   progress.helmVersion = seen.capabilities.version;
   stopIfCancelled(context.signal);
+  checkTestNames(context, seen.rendering);
   logReusedValues(context, seen);
   const same = await inPhase(context, progress, 'Compare with what serves', () => unchanged(context, seen));
   if (same !== undefined) {
     const serving = seen.history.at(-1);
-    if (serving !== undefined) await settleDroppedData(context, progress, seen.history, serving);
+    if (serving === undefined) return same;
+    const failed = await smokeTestUnchanged(context, progress, serving);
+    if (failed !== undefined) return failed;
+    await settleDroppedData(context, progress, seen.history, serving);
     return same;
   }
   const conflicting = await foreseenConflicts(context, seen);
@@ -210,8 +215,24 @@ async function judgeUpgrade(failing: FailedDeploy, deadline: Date): Promise<Endi
     return unfollowed(failing, revision, thrown);
   }
   progress.objects = reportedObjects(rollout.verdict);
-  if (rollout.end === 'healthy') return succeed(context, progress, seen.history, revision);
+  if (rollout.end === 'healthy') {
+    const untested = await testUpgraded(failing, revision, rollout);
+    return untested ?? succeed(context, progress, seen.history, revision);
+  }
   return rollout.end === 'cancelled' ? cancelled(context, upgraded) : unhealthy(failing, rollout);
+}
+
+/** Returns undefined if the tests of the chart have passed, or are not asked for. */
+async function testUpgraded(
+  failing: FailedDeploy,
+  revision: Revision,
+  { verdict }: RolloutEnd,
+): Promise<Ending | undefined> {
+  const { context, progress, upgraded } = failing;
+  const failed = await smokeTest(context, progress, revision);
+  if (failed === undefined) return undefined;
+  if (context.signal.aborted) return cancelled(context, upgraded);
+  return fail({ ...failing, upgraded: { ...upgraded, hooks: failed.hooks } }, failed.ending, verdict, failed.causes);
 }
 
 async function followUpgrade(

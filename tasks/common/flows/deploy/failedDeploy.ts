@@ -11,6 +11,7 @@ import { unhealthyDescription, markUnhealthy, prune, markCancelled } from '../re
 import { removeHooks } from '../release/recover';
 import type { DeployProgress } from '../release/deployProgress';
 import { collectEvidence, logEvidence } from '../rollout/evidence';
+import type { HookEvidence } from '../rollout/hookLogs';
 import type { PodLogs } from '../rollout/podLogs';
 import { withRetries } from '../steps/withRetries';
 import { automaticRollback } from './automaticRollback';
@@ -45,11 +46,19 @@ export interface FailedDeploy {
  * instead.
  */
 export async function endHooks(context: DeployContext, { hooks, revision }: Upgraded, ending: Ending): Promise<void> {
-  const hopeless = hooks?.hopeless;
-  if (hopeless === undefined || revision === undefined) return;
-  await removeHooks(context, revision, { ref: hopeless.ref, hasEnded: endedHooks.has(hopeless.cause.code) });
+  if (hooks?.hopeless === undefined || revision === undefined) return;
+  await removeHopeless(context, revision, hooks);
   const description = unhealthyDescription(ending);
   await withRetries(context, () => context.storage.update(revision.revision, { description }));
+}
+
+export async function removeHopeless(
+  context: DeployContext,
+  revision: Revision,
+  { hopeless }: HookEvidence,
+): Promise<void> {
+  if (hopeless === undefined) return;
+  await removeHooks(context, revision, { ref: hopeless.ref, hasEnded: endedHooks.has(hopeless.cause.code) });
 }
 
 /**

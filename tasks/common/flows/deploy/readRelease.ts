@@ -34,6 +34,7 @@ import { leftObjects, putBackLeft } from '../release/preexisting';
 import type { Serving } from '../release/deployProgress';
 import { renewRecords } from '../release/servedVersions';
 import type { HelmCapabilities } from '../../core/helm/provenance';
+import { mustPassTests } from '../../core/inputs/smokeTestRequest';
 import type { Rendering } from '../../core/release/unchanged';
 import { judgeNow, servingHealth } from '../rollout/moment';
 
@@ -222,9 +223,15 @@ async function readState(context: DeployContext, { onHistory, onServing, onDied 
   const isHealthy = health === 'healthy';
   const serving = { revision: state.last.revision, health };
   onServing(serving);
-  if (!isHealthy && isUnjudged(context, state.last)) {
+  const isOpen = isUntested(context, state.last);
+  if (isOpen || (!isHealthy && isUnjudged(context, state.last))) {
     onDied(state.last);
-    const failed = await failUnjudged(context, state.last);
+    if (isOpen) await removeHooks(context, state.last);
+    const failed = await failUnjudged(
+      context,
+      state.last,
+      isOpen && isHealthy ? 'its tests had passed' : 'it was healthy',
+    );
     onHistory(failed);
     onServing(serving);
     return { history: failed, state: releaseState(failed), target: rollbackTarget(failed), ...nothingServes };
@@ -245,8 +252,13 @@ function isUnjudged({ lease }: DeployContext, last: Revision): boolean {
   return last.labels[verifiedLabel] !== String(last.revision) && wasBegun(lease.previous, last.revision);
 }
 
-async function failUnjudged(context: DeployContext, { revision }: Revision): Promise<History> {
-  context.agent.log(`Revision ${revision} was left by a run that is gone before it was healthy. It is marked failed.`);
+/** A revision whose run died before its tests had passed may be healthy, and still does not work. */
+function isUntested(context: DeployContext, last: Revision): boolean {
+  return isUnjudged(context, last) && mustPassTests(context.request.smokeTest, last);
+}
+
+async function failUnjudged(context: DeployContext, { revision }: Revision, aim: string): Promise<History> {
+  context.agent.log(`Revision ${revision} was left by a run that is gone before ${aim}. It is marked failed.`);
   const change = { status: 'failed', description: cancelledDescription } as const;
   await withRetries(context, () => context.storage.update(revision, change));
   return withRetries(context, () => context.storage.history());
@@ -322,7 +334,7 @@ function oldestRead(history: History): number {
  * fails.
  */
 async function servingBefore(
-  context: ReleaseContext,
+  context: DeployContext,
   serving: Revision,
 ): Promise<{ baseline: RolloutMemory; health: ServingHealth; isUsable: boolean }> {
   const { agent } = context;
@@ -332,7 +344,7 @@ async function servingBefore(
   const { health, decisive, workloads } = verdict;
   if (health === 'healthy') {
     agent.log(`Revision ${serving.revision} serves and is healthy.`);
-    if (!isVerified(serving)) await verify(context.storage, serving);
+    if (!isVerified(serving) && !isUntested(context, serving)) await verify(context.storage, serving);
   } else if (decisive !== undefined) {
     const why = decisive.cause?.message ?? decisive.suspects[0]?.message ?? decisive.status.message;
     agent.log(

@@ -4,6 +4,7 @@ import { isAbandoned, type Work } from '../../core/lock/lease';
 import { takesBack } from '../../core/lock/work';
 import { changedNothing, isOfRollback, isVerified, rollbackTarget, sinceUninstall } from '../../core/release/history';
 import type { RepairRequest } from '../../core/inputs/deployRequest';
+import { mustPassTests } from '../../core/inputs/smokeTestRequest';
 import type { Interruption } from '../../core/lock/interruption';
 import type { ReleaseHelm, ReleaseStorage, RollbackHelm } from '../../core/ports';
 import type { DeployReport } from '../../core/report/report';
@@ -108,9 +109,9 @@ async function putInOrder(context: RepairContext, progress: DeployProgress, begu
     agent.log(`Revision ${last.revision} is healthy, so there is nothing to do.`);
     return isOfRollback(last) ? { ...wellEnded, outcome: 'rolledBack' } : wellEnded;
   }
-  if (wasInterrupted(last)) await removeHooks(context, last);
-  const message = `Revision ${last.revision} was interrupted before it was seen healthy`;
-  const ending = endingFor('cancelled', 'Cancelled', message);
+  const isUntested = mustPassTests(request.smokeTest, last);
+  if (isUntested || wasInterrupted(last)) await removeHooks(context, last);
+  const ending = interrupted(last, isUntested ? 'its tests (helm test) had passed' : 'it was seen healthy');
   if (request.onInterrupted === 'keep') return keep(context, last, ending);
   return rollBack(
     context,
@@ -118,6 +119,10 @@ async function putInOrder(context: RepairContext, progress: DeployProgress, begu
     { history, last, isDead: dead?.revision === last.revision || isMarkedDead(last) },
     ending,
   );
+}
+
+function interrupted({ revision }: Revision, aim: string): Ending {
+  return endingFor('cancelled', 'Cancelled', `Revision ${revision} was interrupted before ${aim}`);
 }
 
 /** Marks a pending revision of this step failed, and returns it. */
@@ -145,10 +150,11 @@ function isUnmade({ action, revision }: Work, last: Revision): boolean {
 
 /**
  * Returns true if a revision that Helm itself had completed is healthy at this moment, and writes this into its record.
+ * Health is not enough for a revision that must pass tests.
  */
 async function gotHealthy(context: RepairContext, last: Revision): Promise<boolean> {
   const isWhole = last.status === 'deployed' || (last.status === 'failed' && last.description === cancelledDescription);
-  if (!isWhole) return false;
+  if (!isWhole || mustPassTests(context.request.smokeTest, last)) return false;
   // The rollout has been going on since before the step ended, so only its present state counts.
   if ((await healthNow(context, last.manifest)) !== 'healthy') return false;
   if (last.status !== 'deployed') {

@@ -5,6 +5,7 @@ import type {
   ReportedEvidence,
   ReportedLeftover,
   ReportedObject,
+  ReportedTest,
   ServingHealth,
 } from '../../core/report/report';
 import type { ServicePods } from '../../core/release/servicePods';
@@ -38,6 +39,8 @@ export interface DeployProgress {
   objects: readonly ReportedObject[];
   evidence: ReportedEvidence[];
   leftovers: ReportedLeftover[];
+  /** The tests of the chart that this run has run. */
+  tests: readonly ReportedTest[];
   /** When the API server stored the revision that this run created. */
   createdAt: Date | undefined;
   /** Empty if the deploy ended well, or if the pods could not be read. */
@@ -61,6 +64,7 @@ export function newDeployProgress(now: Date): DeployProgress {
     objects: [],
     evidence: [],
     leftovers: [],
+    tests: [],
     createdAt: undefined,
     services: [],
     recovered: false,
@@ -99,6 +103,7 @@ export async function reportOf(
     objects: progress.objects,
     evidence: progress.evidence,
     leftovers: progress.leftovers,
+    ...(progress.tests.length === 0 ? {} : { tests: progress.tests }),
     ...(progress.services.length === 0 ? {} : { services: progress.services }),
   };
 }

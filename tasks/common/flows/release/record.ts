@@ -1,6 +1,7 @@
 import type { Ending } from '../../core/report/ending';
 import { asTaskError } from '../../core/failure';
 import { brokenLabel, brokenMark, prunable, runLabel, unhealthyLabel, verifiedLabel } from '../../core/release/history';
+import { objectName } from '../../core/kubernetes/manifest';
 import type { ReleaseStorage } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { ReleaseContext } from '../../core/releaseContext';
@@ -81,8 +82,10 @@ export function unhealthyDescription({ failedWorkload, reason }: Ending): string
   return `Not healthy: ${failedWorkload} ${reason}`.replace(/ +/g, ' ').trim();
 }
 
+/** The mark counts for every revision with the same manifest, and hooks are not in the manifest. */
 function brokenLabels(revision: Revision, { reason, failedWorkload }: Blame): Record<string, string> {
-  return isOwnCause(reason) ? { [brokenLabel]: brokenMark(revision, reason, failedWorkload) } : {};
+  const isOfHook = revision.hooks.some((hook) => objectName(hook) === failedWorkload);
+  return isOwnCause(reason) && !isOfHook ? { [brokenLabel]: brokenMark(revision, reason, failedWorkload) } : {};
 }
 
 type Blame = Pick<Ending, 'reason' | 'failedWorkload'>;

@@ -47,9 +47,11 @@ async function runningHook(context: ReleaseContext, { hooks }: Revision): Promis
   return undefined;
 }
 
-function isRunning({ kind, ...job }: KubeObject): boolean {
-  const status = job['status'];
-  return kind === 'Job' && isRecord(status) && Number(status['active'] ?? 0) > 0;
+function isRunning({ kind, ...object }: KubeObject): boolean {
+  const status = object['status'];
+  if (!isRecord(status)) return false;
+  if (kind === 'Pod') return status['phase'] === 'Pending' || status['phase'] === 'Running';
+  return kind === 'Job' && Number(status['active'] ?? 0) > 0;
 }
 
 async function liveHook({ cluster, namespace }: ReleaseContext, hook: Hook): Promise<KubeObject | undefined> {

@@ -159,7 +159,7 @@ function isOver(signal: AbortSignal): boolean {
 
 const checkMs = 30_000;
 
-function hookRef(context: ReleaseContext, { kind, name, manifest }: NamedHook): ObjectRef {
+export function hookRef(context: ReleaseContext, { kind, name, manifest }: NamedHook): ObjectRef {
   const namespace = hookObject(manifest)?.metadata.namespace || context.namespace;
   return { apiVersion: kind === 'Job' ? 'batch/v1' : 'v1', kind, namespace, name };
 }
