@@ -3,7 +3,7 @@ import type { Host } from './host/host';
 import type { Source } from './host/source';
 import type { Attachment } from './model/attachments';
 import { addressOf, placeParameter, placeText, readPlace, type Place } from './model/link';
-import { overviewSentence, ranked } from './model/overview';
+import { openedAtFirst, overviewSentence, ranked } from './model/overview';
 import { nextPause } from './model/pace';
 import { openSteps, placeWords, type Run } from './model/run';
 import { messageOf, reportReader, type ReportReader } from './reports';
@@ -71,13 +71,9 @@ async function listReports(app: App): Promise<void> {
   arrange(app);
   await Promise.all([...wanted].map((entry) => entry.load()));
   arrange(app);
-  const worst = isFew ? fresh : fresh.filter(isBad).slice(0, openedUnasked);
-  for (const entry of worst) entry.open();
-}
-
-function isBad(entry: Entry): boolean {
-  const [rank] = ranked([entry.item()]);
-  return rank?.tone === 'bad';
+  const opened = openedAtFirst(ranked(fresh.map((entry) => entry.item())));
+  for (const key of isFew ? opened : opened.slice(0, openedUnasked)) entries.get(key)?.open();
+  for (const entry of fresh) if (entry.problem() !== undefined) entry.open();
 }
 
 function addEntry(app: App, attachment: Attachment): Entry {

@@ -40,6 +40,7 @@ export function chartOf({ startedAt, finishedAt, rows, tree, now }: ChartInput):
   const end = Math.max(finishedAt ?? now, startedAt + 1000);
   const share = (time: number): number => Math.min(1, Math.max(0, (time - startedAt) / (end - startedAt)));
   const marks = marksOf(tree, share);
+  const shown = new Set<string>();
   const lanes = rows.slice(0, laneLimit).map((row) => {
     const { name, phase } = partsOf(row.name);
     const from = row.startedAt ?? startedAt;
@@ -48,14 +49,14 @@ export function chartOf({ startedAt, finishedAt, rows, tree, now }: ChartInput):
     const lane: Lane = {
       label: name,
       tone,
-      words: `${verb} ${duration(Math.max(0, to - from) / 1000)}`,
+      words: `${verb} ${lengthWords(to - from)}`,
       from: share(from),
       to: share(to),
-      marks: marks.get(name) ?? [],
+      marks: shown.has(name) ? [] : (marks.get(name) ?? []),
     };
+    shown.add(name);
     return { lane, phase };
   });
-  const shown = new Set(lanes.map(({ lane }) => lane.label));
   // A failure whose object has no row still has its mark.
   const unseen = [...marks].filter(([name]) => !shown.has(name)).map(([name, own]) => markLane(name, own));
   const phases = [...new Set(lanes.map(({ phase }) => phase))];
@@ -69,6 +70,11 @@ export function chartOf({ startedAt, finishedAt, rows, tree, now }: ChartInput):
       ...(unseen.length === 0 ? [] : [{ title: phases.length === 0 ? '' : 'other objects', lanes: unseen }]),
     ],
   };
+}
+
+/** A moment is shorter than the clock can tell. */
+function lengthWords(milliseconds: number): string {
+  return milliseconds < 500 ? 'a moment' : duration(milliseconds / 1000);
 }
 
 function markLane(name: string, marks: readonly Mark[]): Lane {

@@ -8,9 +8,10 @@ const logLines = 12;
 
 /** A report as Markdown for a chat: no table, the answers first. `link` is the address of the run, or empty. */
 export function incidentMarkdown(view: StepView, plan: PlanView | undefined, link: string): string {
-  const answers = view.answers.map(({ question, text, code, lines }) => {
+  const answers = view.answers.map(({ question, text, code, lines, quote }) => {
     const own = `- **${question}:** ${cell(text)}${code === '' ? '' : ` (${cell(code)})`}`;
-    return [own, ...lines.map((line) => `  - ${cell(line)}`)].join('\n');
+    const more = quote === '' ? lines : [...lines, quote];
+    return [own, ...more.map((line) => `  - ${cell(line)}`)].join('\n');
   });
   const evidence = lastEvidence(view.tree);
   const parts = [

@@ -112,7 +112,7 @@ export function planView(plan: RollbackPlan): PlanView {
 
 function buttonAnswer(plan: RollbackPlan): Answer {
   const question = 'What the button does';
-  const base = { question, code: '' };
+  const base = { question, code: '', quote: '' };
   if (plan.risk === 'refused') {
     return { ...base, tone: 'bad', text: 'Nothing: the task refuses this rollback.', lines: [riskWords(plan)] };
   }

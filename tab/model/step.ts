@@ -28,6 +28,8 @@ export interface Answer {
   code: string;
   /** Lines that prove or complete the text. */
   lines: readonly string[];
+  /** The decisive line of a log, or empty. */
+  quote: string;
 }
 
 /** What the tab says of one report. All texts are plain: nothing in them is markup. */
@@ -39,6 +41,8 @@ export interface StepView {
   sentence: string;
   /** `namespace/release`, or empty if the step was not about a release. */
   release: string;
+  /** It is a plan that nobody has carried out yet. */
+  planned: boolean;
   answers: readonly Answer[];
   facts: readonly (readonly [string, string])[];
   tree: Tree;
@@ -57,7 +61,7 @@ export function stepView(report: Report): StepView {
   }
 }
 
-type Common = Pick<StepView, 'task' | 'release' | 'tree' | 'startedAt' | 'finishedAt'>;
+type Common = Pick<StepView, 'task' | 'release' | 'planned' | 'tree' | 'startedAt' | 'finishedAt'>;
 type Own = Omit<StepView, keyof Common>;
 
 function common(report: Report): Common {
@@ -65,6 +69,7 @@ function common(report: Report): Common {
   return {
     task,
     release: release === '' ? '' : `${namespace}/${release}`,
+    planned: task === 'ApproveAndRollback' && report.outcome === 'planned',
     tree: treeOf(objects, evidence),
     startedAt: timeOf(report.startedAt),
     finishedAt: timeOf(report.finishedAt),
@@ -72,7 +77,7 @@ function common(report: Report): Common {
 }
 
 function answer(question: string, tone: Tone, text: string, more: Partial<Answer> = {}): Answer {
-  return { question, tone, text, code: '', lines: [], ...more };
+  return { question, tone, text, code: '', lines: [], quote: '', ...more };
 }
 
 const nothingToDo = answer('Next step', 'good', 'Nothing to do.');
@@ -85,7 +90,18 @@ type Blame = Pick<Report, 'failedWorkload' | 'message' | 'reason' | 'objects' | 
 
 function whyAnswer(report: Blame, tone: Tone): Answer {
   const own = report.message.startsWith(`${report.failedWorkload} `) ? blaming(report) : report.message;
-  return answer('Why', tone, own || 'The report does not say why.', { code: report.reason, lines: proofOf(report) });
+  const more = { code: report.reason, ...quotedProof(report) };
+  return answer('Why', tone, own || 'The report does not say why.', more);
+}
+
+/** The proof ends with a line of a log, after the names of its pod and its container. */
+function quotedProof(report: Blame): Pick<Answer, 'lines' | 'quote'> {
+  const lines = proofOf(report);
+  const last = lines.at(-1) ?? '';
+  const log = report.evidence.find(({ object, title }) => last.startsWith(`${object}, ${title}: `));
+  if (log === undefined) return { lines, quote: '' };
+  const place = `${log.object}, ${log.title}`;
+  return { lines: [...lines.slice(0, -1), `${place}:`], quote: last.slice(place.length + 2) };
 }
 
 function preexisting({ objects }: Pick<Report, 'objects'>): string[] {

@@ -86,13 +86,15 @@ function section(title: string, isOpen: boolean, body: () => readonly Child[]): 
   return unfolding([h('h3', {}, title)], body, { class: 'section', ...(isOpen ? { open: true } : {}) });
 }
 
-function answerPart({ question, tone, text, code, lines }: Answer): HTMLElement {
+function answerPart({ question, tone, text, code, lines, quote }: Answer): HTMLElement {
   return h(
     'div',
     { class: `answer ${tone}` },
     h('h3', {}, question),
-    h('p', { class: 'main' }, badge(tone, ''), text, code === '' ? undefined : h('code', {}, code)),
+    h('p', { class: 'main' }, badge(tone, ''), text),
+    code === '' ? undefined : h('p', { class: 'line' }, h('code', {}, code)),
     ...lines.map((line) => h('p', { class: 'line' }, line)),
+    quote === '' ? undefined : h('p', { class: 'quote' }, quote),
   );
 }
 
@@ -104,7 +106,7 @@ function factList(facts: readonly (readonly [string, string])[]): HTMLElement {
 function timelineLater(view: StepView, actions: EntryActions): HTMLElement {
   const place = h(
     'div',
-    { class: 'later', 'data-waiting': true },
+    { class: 'waiting', 'data-waiting': true },
     h('p', { role: 'status' }, 'Reading the timeline of the step.'),
   );
   const show = (chart: Chart | undefined): void => {

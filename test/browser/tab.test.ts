@@ -5,7 +5,7 @@ import { browserTag } from '../../scripts/test/summary';
 import { accessibilityProblems } from '../support/tab/accessibility';
 import { browserObstacle, openBrowser, pictureFolder } from '../support/tab/browser';
 import { recordId, type RecordedStep } from '../support/tab/recordedRun';
-import { openStep, stepWith, tabStates, type TabState } from '../support/tab/states';
+import { largeReport, openStep, stepWith, tabStates, type TabState } from '../support/tab/states';
 import { openTabStage, type OpenTab, type TabOptions, type TabStage } from '../support/tab/tabStage';
 import type { ThemeName } from '../support/tab/themes';
 
@@ -60,7 +60,7 @@ describe(`the results tab in a browser ${browserTag}`, function () {
     // Each round opens what the round before has made.
     for (let round = 0; round < 4; round += 1) {
       await inTab(tab.page, `document.querySelectorAll('details').forEach((each) => { each.open = true; })`);
-      await tab.frame.locator('.later[data-waiting]').first().waitFor({ state: 'detached' });
+      await tab.frame.locator('.waiting[data-waiting]').first().waitFor({ state: 'detached' });
     }
   };
 
@@ -153,10 +153,35 @@ describe(`the results tab in a browser ${browserTag}`, function () {
     );
   });
 
-  it('asks at most six things at once', async () => {
-    stage.run.delayMs = 30;
+  it('asks for several reports at once, and for at most six', async () => {
+    stage.run.delayMs = 300;
     await show(stepsOf('many')).finally(() => (stage.run.delayMs = 0));
-    assert.equal(stage.run.mostAtOnce, 6);
+    assert.ok(stage.run.mostAtOnce > 1 && stage.run.mostAtOnce <= 6, `${stage.run.mostAtOnce} at once`);
+  });
+
+  it('shows a fleet of 1,000 reports from one list, and reads the few that it opens', async () => {
+    const [step] = stepsOf('deployed');
+    assert.ok(step !== undefined);
+    const fleet = Array.from({ length: 1000 }, (_, index) => ({ ...step, job: `Deploy cluster-${index}` }));
+    const { frame } = await show(fleet);
+    assert.equal(await frame.locator('.entry').count(), 1000);
+    const lists = stage.run.requests.filter((path) => /\/(attachments\/[^/]*|timeline)$/.test(path));
+    assert.equal(lists.length, 2);
+    assert.ok(stage.run.requests.length <= 30, `${stage.run.requests.length} requests`);
+    await frame.getByLabel('Filter').fill('cluster-77');
+    await frame.getByText('11 shown').waitFor();
+    const before = stage.run.requests.length;
+    await frame.locator('.entry:not([open]):visible > summary').first().click();
+    await frame.locator('.entry[open]:visible .answers').first().waitFor();
+    assert.ok(stage.run.requests.length <= before + 1);
+  });
+
+  it('renders 200 workloads and a log of 5,000 lines', async () => {
+    const { frame, page } = await show([stepWith(JSON.stringify(largeReport()))]);
+    await unfold({ frame, page });
+    assert.equal(await frame.locator('.tree [data-object^="Deployment/"]').count(), 200);
+    const log = frame.locator('.log').filter({ hasText: 'line 4999' });
+    assert.equal(await log.count(), 1);
   });
 
   it('follows a run until its end: the report appears, and what had the focus keeps it', async () => {

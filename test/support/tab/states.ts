@@ -81,3 +81,38 @@ export async function tabStates(): Promise<TabState[]> {
     { name: 'many', steps: Array.from({ length: 20 }, (_, index) => (index % 7 === 0 ? broken : good)) },
   ];
 }
+
+/** A report with 200 workloads and a log of 5,000 lines. */
+export function largeReport(): object {
+  const objects = Array.from({ length: 200 }, (_, index) => ({
+    kind: 'Deployment',
+    apiVersion: 'apps/v1',
+    name: `part-${index}`,
+    namespace: 'prod',
+    health: index % 10 === 0 ? 'failed' : 'healthy',
+    status: 'InProgress',
+    reason: 'CrashLoop',
+    message: 'Container app has ended 4 times with exit code 3.',
+    since: '2026-03-01T12:00:30.000Z',
+  }));
+  const lines = Array.from(
+    { length: 5000 },
+    (_, index) => `2026-03-01T12:00:00Z INFO line ${index} of a talkative program`,
+  );
+  return {
+    schemaVersion: 1,
+    task: 'HelmSafeDeploy',
+    release: 'shop',
+    namespace: 'prod',
+    outcome: 'failed',
+    reason: 'CrashLoop',
+    message: 'Container app has ended 4 times with exit code 3.',
+    failedWorkload: 'Deployment/part-0',
+    servingRevision: 13,
+    servingHealth: 'unhealthy',
+    startedAt: '2026-03-01T12:00:00.000Z',
+    finishedAt: '2026-03-01T12:01:00.000Z',
+    objects,
+    evidence: [{ object: 'Pod/part-0-abc', kind: 'log', title: 'last lines of container app', lines }],
+  };
+}

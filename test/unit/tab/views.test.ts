@@ -3,7 +3,7 @@ import { chartOf } from '../../../tab/model/chart';
 import { incidentMarkdown } from '../../../tab/model/incident';
 import { addressOf, placeText, readPlace } from '../../../tab/model/link';
 import { readName, toneOfOutcome } from '../../../tab/model/names';
-import { overviewSentence, ranked, type Item } from '../../../tab/model/overview';
+import { openedAtFirst, overviewSentence, ranked, type Item } from '../../../tab/model/overview';
 import { readPlan } from '../../../tab/model/plan';
 import { planView } from '../../../tab/model/planView';
 import { readReport } from '../../../tab/model/report';
@@ -204,7 +204,10 @@ describe('a report as four answers', () => {
       for (const [question, pattern] of Object.entries(answers)) {
         const answer = view.answers.find((each) => each.question === question);
         assert.ok(answer !== undefined, `no answer to ${question}`);
-        assert.match([answer.text, answer.code, ...answer.lines].filter((part) => part !== '').join('\n'), pattern);
+        assert.match(
+          [answer.text, answer.code, ...answer.lines, answer.quote].filter((part) => part !== '').join('\n'),
+          pattern,
+        );
       }
     });
   }
@@ -411,7 +414,7 @@ describe('the overview of a run', () => {
     ...(report === undefined ? {} : { view: viewOf(report) }),
   });
 
-  it('has what is broken first, and a failure that was mended later among the last', () => {
+  it('has what is broken first, and a failure that was mended later last', () => {
     const all = ranked([
       item('good', { ...deployed, release: 'other' }),
       item('kept', { ...rolledBack, outcome: 'failed', servingHealth: 'unhealthy' }),
@@ -424,12 +427,24 @@ describe('the overview of a run', () => {
       [
         ['broken', ''],
         ['unread', ''],
-        ['kept', 'rolled back'],
         ['good', ''],
         ['executed', ''],
+        ['kept', 'rolled back'],
       ],
     );
-    assert.equal(overviewSentence(all), '5 reports: 1 failed, 1 not known, 1 followed by a better one, 2 well.');
+    assert.equal(overviewSentence(all), '5 reports: 1 failed, 1 not known, 2 well, 1 followed by a better one.');
+    assert.deepEqual(openedAtFirst(all), ['broken']);
+  });
+
+  it('has the plan that waits right after the failure, and does not open a second report of the same failure', () => {
+    const broken = { ...rolledBack, outcome: 'failed', servingHealth: 'unhealthy' };
+    const check = { ...health, health: 'unhealthy', finishedAt: '2026-03-01T12:02:00.000Z' };
+    const all = ranked([item('deploy', broken), item('check', check), item('plan', planned)]);
+    assert.deepEqual(
+      all.map(({ key }) => key),
+      ['deploy', 'plan', 'check'],
+    );
+    assert.deepEqual(openedAtFirst(all), ['deploy', 'plan']);
   });
 
   it('is not mended by what came before, or by another release', () => {
