@@ -57,6 +57,20 @@ describe('connections to a cluster', () => {
     return (JSON.parse(readFileSync(file, 'utf8')) as { users: { user: unknown }[] }).users[0]?.user;
   }
 
+  it('a connection to Azure in kubernetesServiceConnection: the message names both inputs', () => {
+    const { agent } = agentWith(connectionOf('', { [`ENDPOINT_AUTH_SCHEME_${id}`]: 'WorkloadIdentityFederation' }));
+    assert.throws(
+      () => openConnection(agent, request),
+      (error) =>
+        error instanceof TaskError &&
+        error.reason === 'ConnectionInvalid' &&
+        /kubernetesServiceConnection is one for Azure Resource Manager .*name it in azureSubscription/.test(
+          error.message,
+        ),
+    );
+    assert.deepEqual(readdirSync(temp), []);
+  });
+
   it('a Kubeconfig connection with a context gets a private file, announced and masked before it is written, deleted at the end', () => {
     const { agent, lines } = agentWith(connectionOf('Kubeconfig', {
       [`ENDPOINT_AUTH_PARAMETER_${id}_KUBECONFIG`]: kubeconfig,

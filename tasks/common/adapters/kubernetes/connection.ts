@@ -78,6 +78,13 @@ function serviceConnectionKubeconfig(id: string, environment: TaskEnvironment): 
       `The agent handed over no service connection "${id}" for the input kubernetesServiceConnection: it does not exist in this project, or the pipeline may not use it.`,
     );
   }
+  const { scheme = '' } = connection;
+  if (/^(?:ServicePrincipal|WorkloadIdentityFederation|ManagedServiceIdentity)$/i.test(scheme)) {
+    throw new TaskError(
+      'ConnectionInvalid',
+      `The service connection of the input kubernetesServiceConnection is one for Azure Resource Manager (its scheme is "${scheme}"). Set connectionType to azureResourceManager and name it in azureSubscription, or give a Kubernetes service connection.`,
+    );
+  }
   const type = connection.data('authorizationType') ?? 'Kubeconfig';
   switch (type.toLowerCase()) {
     case 'kubeconfig':
