@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import { entraServerId } from '../../core/azure/aksKubeconfig';
@@ -131,6 +130,8 @@ async function refuseUnresolved(
   const hasProxy = typeof proxyUrl === 'string';
   const inherited = { environment: environment.childEnvironment, proxyUrl: undefined };
   if (hasProxy || isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0 || proxyFor(url, inherited) !== undefined) return;
+  // Other connections do not load it.
+  const { lookup } = await import('node:dns/promises');
   try {
     await lookup(url.hostname);
   } catch (error) {
