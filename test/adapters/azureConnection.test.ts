@@ -7,6 +7,7 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { codeOfPart, repository } from '../../scripts/build';
 import { createAgent, type TaskAgent } from '../../tasks/common/adapters/agent/agent';
+import { azureRegistryLogin } from '../../tasks/common/adapters/azure/containerRegistry';
 import { openAzureConnection } from '../../tasks/common/adapters/azure/connection';
 import { createCluster } from '../../tasks/common/adapters/kubernetes/cluster';
 import type { ClusterConnection } from '../../tasks/common/adapters/kubernetes/connection';
@@ -141,6 +142,44 @@ describe('connections by Azure Resource Manager', () => {
       connection.close();
       assert.deepEqual(readdirSync(temp), ['authorities.pem']);
     });
+  }
+
+  for (const scheme of ['secret', 'federated', 'systemIdentity'] as const) {
+    it(`${scheme}: a registry in Azure gives a login for the identity of the connection`, async () => {
+      azure.handlers.push(({ path: asked, form }, response) => {
+        if (asked !== '/oauth2/exchange') return false;
+        const token = claimsOf(form.get('access_token') ?? '');
+        const isKnown = form.get('grant_type') === 'access_token' && form.get('service') === new URL(azure.origin).host;
+        reply(response, isKnown && token['appid'] === clientId ? 200 : 401, { refresh_token: 'a-refresh-token' });
+        return true;
+      });
+      assert.deepEqual(await registryLogin(scheme), {
+        server: new URL(azure.origin).host,
+        username: '00000000-0000-0000-0000-000000000000',
+        password: 'a-refresh-token',
+      });
+    });
+  }
+
+  for (const [status, reason, words] of [
+    [401, 'ChartAccessDenied', /answered 401, .*AcrPull.*containerRegistry/],
+    [403, 'ChartAccessDenied', /answered 403/],
+    [404, 'ChartSourceUnreachable', /answered 404, this is no answer of a registry in Azure/],
+    [200, 'ChartSourceUnreachable', /answered 200/],
+  ] as const) {
+    it(`a registry in Azure that answers ${status} without a token gives no login`, async () => {
+      azure.handlers.push(({ path: asked }, response) => {
+        if (asked === '/oauth2/exchange') reply(response, status, {});
+        return asked === '/oauth2/exchange';
+      });
+      await assert.rejects(registryLogin('secret'), { reason, message: words });
+    });
+  }
+
+  function registryLogin(scheme: AzureScheme) {
+    const { id = '' } = azure.connection('secret');
+    const wanted = { id, host: new URL(azure.origin).host };
+    return azureRegistryLogin(hostFor({ scheme }).agent, wanted, { signal: new AbortController().signal, timing });
   }
 
   it('what is secret on the way is masked: the tokens, the assertion, the pass of a Helm', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -11,7 +11,7 @@ import { takeTaskEnvironment } from '../../tasks/common/adapters/agent/taskEnvir
 import { prepareChartLogins } from '../../tasks/common/adapters/helm/chartLogins';
 import { TaskError } from '../../tasks/common/core/failure';
 import { helmFailureReason } from '../../tasks/common/core/helm/helmFailure';
-import type { ChartLogins } from '../../tasks/common/core/inputs/chartLogins';
+import { azureRegistryHost, type ChartLogins } from '../../tasks/common/core/inputs/chartLogins';
 import {
   login,
   openChartRepository,
@@ -177,6 +177,30 @@ describe('the logins of chart sources', function () {
       assert.match(await showing(helm, fromRegistry, { registry: 'reg' }, both), /^name: objects$/m);
     });
   }
+
+  it('the login of the connection to Azure is used, unless an earlier step has logged in there', async () => {
+    const variables = (earlier: string) => {
+      const signIn = () => Promise.resolve({ server: 'shop.azurecr.io', username: 'me', password: 'exchanged' });
+      const file = path.join(folder, 'earlier.json');
+      writeFileSync(file, JSON.stringify({ auths: { [earlier]: { auth: 'eDp5' } } }));
+      const options = {
+        environment: environmentFor({}, '/dev/null', { HELM_REGISTRY_CONFIG: file }),
+        folder: home,
+        signal: new AbortController().signal,
+        onSecret: (secret: string) => secrets.push(secret),
+        azureRegistry: { host: 'shop.azurecr.io', signIn },
+      };
+      return prepareChartLogins({}, options);
+    };
+    assert.deepEqual(await variables('shop.azurecr.io'), {});
+    const { HELM_REGISTRY_CONFIG: config = '' } = await variables('other.azurecr.io');
+    const { auths } = JSON.parse(readFileSync(config, 'utf8')) as { auths: object };
+    assert.deepEqual(Object.keys(auths), ['other.azurecr.io', 'shop.azurecr.io']);
+    assert.deepEqual(secrets, ['exchanged']);
+    assert.equal(azureRegistryHost('oci://Shop.azurecr.io/charts/web'), 'shop.azurecr.io');
+    assert.equal(azureRegistryHost('oci://azurecr.io.example.org/charts/web'), undefined);
+    assert.equal(azureRegistryHost('oci://shop.azurecr.io.example.org/web'), undefined);
+  });
 
   const faults: [
     title: string,

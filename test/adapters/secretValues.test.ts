@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { installDebianPackages } from '../../scripts/cluster/debian';
+import { sourcePackages } from '../../scripts/cluster/pins';
 import { decryptValues } from '../../tasks/common/adapters/helm/secretValues';
 import { privateFolder } from '../../tasks/common/adapters/agent/privateFolder';
 import { TaskError } from '../../tasks/common/core/failure';
@@ -16,6 +18,7 @@ describe('values that sops has encrypted', function () {
   let secrets: string[] = [];
 
   before(async () => {
+    await installDebianPackages(console.error, { gnupg: sourcePackages.gnupg });
     sopsPath = await sops();
   });
   beforeEach(() => {

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import path from 'node:path';
 import { entraServerId } from '../../core/azure/aksKubeconfig';
-import { readAzureConnection } from '../../core/azure/azureIdentity';
+import { readAzureConnection, type AzureConnection } from '../../core/azure/azureIdentity';
 import { stoppedFailure, unresolvedFailure } from '../../core/azure/resourceManagerFailure';
 import { TaskError } from '../../core/failure';
 import type { AzureConnectionRequest } from '../../core/inputs/deployRequest';
@@ -46,12 +46,9 @@ export async function openAzureConnection(
   request: AzureConnectionRequest,
   options: AzureOptions,
 ): Promise<ClusterConnection> {
-  const facts = azureFacts(host, request.id);
-  const connection = readAzureConnection(facts);
-  maskPem(host, facts);
-  const requests = createAzureRequests({ ...options, environment: host.environment, redact: host.redact });
+  const { connection, requests, signIn: begun } = azureSignIn(host, request.id, options);
   try {
-    const signIn = await signInWith(host, connection, requests);
+    const signIn = await begun();
     const askToken = signIn(connection.resourceManagerScope, 'Azure Resource Manager');
     const manager = createResourceManager({ ...request, connection, requests, askToken });
     const [text, cluster] = await Promise.all([manager.kubeconfig(), manager.facts()]);
@@ -63,6 +60,22 @@ export async function openAzureConnection(
     requests.close();
     throw error;
   }
+}
+
+interface AzureSignIn {
+  connection: AzureConnection;
+  /** To be closed by the caller, also if the sign-in fails. */
+  requests: AzureRequests;
+  signIn: () => Promise<SignIn>;
+}
+
+/** Throws as `openAzureConnection` does. */
+export function azureSignIn(host: AzureHost, id: string, options: AzureOptions): AzureSignIn {
+  const facts = azureFacts(host, id);
+  const connection = readAzureConnection(facts);
+  maskPem(host, facts);
+  const requests = createAzureRequests({ ...options, environment: host.environment, redact: host.redact });
+  return { connection, requests, signIn: () => signInWith(host, connection, requests) };
 }
 
 function azureFacts({ environment }: AzureHost, id: string): ServiceConnection {
@@ -89,11 +102,7 @@ function maskPem(host: AzureHost, facts: ServiceConnection): void {
   for (const line of lines) if (line.trim() !== '' && !line.includes('-----')) host.mask(line.trim());
 }
 
-function signInWith(
-  host: AzureHost,
-  { identity }: ReturnType<typeof readAzureConnection>,
-  requests: AzureRequests,
-): Promise<SignIn> {
+function signInWith(host: AzureHost, { identity }: AzureConnection, requests: AzureRequests): Promise<SignIn> {
   const onSecret = (secret: string): void => {
     host.mask(secret);
   };

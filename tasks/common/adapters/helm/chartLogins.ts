@@ -4,12 +4,14 @@ import path from 'node:path';
 import { TaskError, type FailureReason } from '../../core/failure';
 import { loginFiles, repositoryCache } from '../../core/helm/helmLogins';
 import {
+  hasLogin,
   registryConfig,
   registryLogin,
   repositoriesFile,
   repositoryLogin,
   repositoryName,
   type ChartLogins,
+  type RegistryLogin,
   type RepositoryLogin,
 } from '../../core/inputs/chartLogins';
 import type { PrivateFolder } from '../agent/privateFolder';
@@ -23,6 +25,13 @@ interface ChartLoginOptions {
   onSecret: (secret: string) => void;
   /** The certificate authorities for the repository, of `--ca-file`. */
   caFile?: string;
+  /** The registry of the chart in Azure, if the connection to the cluster can sign in there. */
+  azureRegistry?: AzureRegistry | undefined;
+}
+
+export interface AzureRegistry {
+  host: string;
+  signIn: () => Promise<RegistryLogin>;
 }
 
 /**
@@ -34,18 +43,30 @@ export async function prepareChartLogins(
   options: ChartLoginOptions,
 ): Promise<Record<string, string>> {
   return {
-    ...(logins.registry === undefined ? {} : privateRegistries(logins.registry, options)),
+    ...(await registryVariables(logins.registry, options)),
     ...(logins.repository === undefined ? {} : await privateRepositories(logins.repository, options)),
   };
 }
 
-function privateRegistries(id: string, { environment, folder, onSecret }: ChartLoginOptions): Record<string, string> {
+async function registryVariables(id: string | undefined, options: ChartLoginOptions): Promise<Record<string, string>> {
+  const { environment, folder, onSecret, azureRegistry } = options;
+  const file = loginFiles(process.platform, environment.childEnvironment, homeOf(environment)).registries[0] ?? '';
+  const existing = textOf(file);
+  const login = id === undefined ? await azureLogin(azureRegistry, existing) : connectionLogin(environment, id);
+  if (login === undefined) return {};
+  onSecret(login.password);
+  return { HELM_REGISTRY_CONFIG: folder.write('registry.json', registryConfig(existing, login)) };
+}
+
+function connectionLogin(environment: TaskEnvironment, id: string): RegistryLogin {
   const login = registryLogin(connectionOf(environment, id, 'containerRegistry'));
   if ('problem' in login) throw unusable('containerRegistry', login.problem);
-  onSecret(login.password);
-  const existing = loginFiles(process.platform, environment.childEnvironment, homeOf(environment)).registries[0] ?? '';
-  const text = registryConfig(textOf(existing), login);
-  return { HELM_REGISTRY_CONFIG: folder.write('registry.json', text) };
+  return login;
+}
+
+/** A login of an earlier step wins. */
+function azureLogin(registry: AzureRegistry | undefined, existing: string | undefined) {
+  return registry === undefined || hasLogin(existing, registry.host) ? undefined : registry.signIn();
 }
 
 async function privateRepositories(id: string, options: ChartLoginOptions): Promise<Record<string, string>> {
@@ -78,7 +99,10 @@ async function readIndex({ url, username, password }: RepositoryLogin, options: 
   address.password = encodeURIComponent(password);
   const answer = await download(address.href, {
     what: 'the index of the chart repository',
-    environment: { ...environment.childEnvironment, ...(caFile === undefined ? {} : { SSL_CERT_FILE: caFile }) },
+    environment: {
+      ...environment.childEnvironment,
+      ...(caFile === undefined ? {} : { SSL_CERT_FILE: caFile }),
+    },
     signal,
     limits: indexLimits,
   });

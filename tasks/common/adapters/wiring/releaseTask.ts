@@ -8,6 +8,7 @@ import { holderOf } from '../../core/lock/holder';
 import type { ReleaseStorage, RollbackHelm } from '../../core/ports';
 import type { DeployStart, LeaseContext, RolloutContext } from '../../core/releaseContext';
 import { isPluginAddress } from '../../core/inputs/valuesFile';
+import { azureRegistryHost } from '../../core/inputs/chartLogins';
 import { secretFinder } from '../../core/text/secrets';
 import { withoutSopsKey } from '../../core/text/secretSources';
 import type { Sha256 } from '../../core/rollbackPlan/model/types';
@@ -19,7 +20,8 @@ import { provideHelm } from '../helm/helmTool';
 import { createGuard, type HelmGuard } from '../helm/guard';
 import { isExecutable } from '../agent/inputFiles';
 import { findHelm } from '../system/platform';
-import { prepareChartLogins } from '../helm/chartLogins';
+import { azureRegistryLogin } from '../azure/containerRegistry';
+import { prepareChartLogins, type AzureRegistry } from '../helm/chartLogins';
 import { decryptValues } from '../helm/secretValues';
 import { helmLoginSecrets } from '../helm/helmLoginFiles';
 import { createHelm, type ReleaseHelmOptions } from '../helm/helm';
@@ -100,6 +102,7 @@ export async function withDeploy<T>(
     folder: agent.privateFolder,
     signal: run.signal,
     onSecret,
+    azureRegistry: azureRegistryOf(run, request),
     ...(caFile === undefined ? {} : { caFile: path.resolve(agent.workingDirectory, caFile) }),
   });
   return withRelease(run, request, ({ helmOptions, ...start }) => {
@@ -120,6 +123,12 @@ export async function withDeploy<T>(
     });
     return flow({ ...start, request, helm });
   });
+}
+
+function azureRegistryOf({ agent, signal }: TaskRun, { chart, connection }: DeployRequest): AzureRegistry | undefined {
+  const host = azureRegistryHost(chart.reference);
+  if (host === undefined || connection.type !== 'azureResourceManager') return undefined;
+  return { host, signIn: () => azureRegistryLogin(agent, { id: connection.id, host }, { signal }) };
 }
 
 /** A plug-in may decrypt a values file inside of Helm. */

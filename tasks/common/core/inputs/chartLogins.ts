@@ -46,6 +46,17 @@ export function registryLogin(connection: ConnectionFields): RegistryLogin | { p
   return { problem };
 }
 
+/** The host of an Azure container registry in an `oci://` address. */
+export function azureRegistryHost(reference: string): string | undefined {
+  return /^oci:\/\/([\w.-]+\.azurecr\.(?:io|cn|us))\//i.exec(reference)?.[1]?.toLowerCase();
+}
+
+/** Returns true if a registry configuration of earlier steps has a login for this server. */
+export function hasLogin(existing: string | undefined, server: string): boolean {
+  const { auths } = recordIn(existing);
+  return isRecord(auths) && Object.hasOwn(auths, server);
+}
+
 const dockerHub = 'https://index.docker.io/v1/';
 
 function serverOf(address: string): string | undefined {
