@@ -134,7 +134,9 @@ function inputProblems({ what, inputs, kind }: Step): string[] {
   const task = productTask(what);
   if (task === undefined) {
     const isKnown =
-      kind !== 'task' || serverTasks.some((each) => each.test(what)) || !/^(?:Helm|Rollout|Approve)/.test(what);
+      kind !== 'task' ||
+      serverTasks.some((each) => each.test(what)) ||
+      !/^(?:HelmSafeDeploy|RolloutHealthCheck|ApproveAndRollback)@/.test(what);
     return isKnown ? [] : [`${what} is no task of this extension`];
   }
   return Object.keys(inputs)
@@ -158,7 +160,8 @@ function macroProblems(text: string, { pipeline, stage, job }: Place, before: re
 function isOutputOf(name: string, steps: readonly Step[]): boolean {
   const [step = '', output = ''] = name.split('.');
   const found = steps.find((each) => each.name === step);
-  return found !== undefined && (productTask(found.what)?.outputs.includes(output) ?? found.kind !== 'task');
+  // The outputs of tasks of others are not known.
+  return found !== undefined && (productTask(found.what)?.outputs.includes(output) ?? true);
 }
 
 function conditionProblems(condition: string | undefined, place: Place, before?: readonly Step[]): string[] {

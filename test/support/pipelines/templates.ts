@@ -50,8 +50,13 @@ export function pipelineBlocks(file: string): YamlBlock[] {
     .filter(({ text }) => !/^(?:apiVersion|kind):|^# (?:Chart|values)/m.test(text));
 }
 
+/** A bare list in a document is a list of steps. */
 export function expandBlock({ text }: YamlBlock): Expanded {
-  return expandText(text, path.join(repository, 'azure-pipelines.yml'), options);
+  return expandText(
+    text.startsWith('- ') ? `steps:\n${text}` : text,
+    path.join(repository, 'azure-pipelines.yml'),
+    options,
+  );
 }
 
 /** All Markdown files whose pipelines a user may copy. */
