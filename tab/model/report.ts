@@ -4,6 +4,7 @@ import type {
   ReportedEvidence,
   ReportedLeftover,
   ReportedObject,
+  ReportedRevision,
   ReportedTest,
 } from '../../tasks/common/core/report/report';
 import type { ServicePods } from '../../tasks/common/core/release/servicePods';
@@ -56,6 +57,17 @@ const leftover: Reader<ReportedLeftover> = shape<ReportedLeftover>({ kind: text,
 
 const test: Reader<ReportedTest> = shape<ReportedTest>({ kind: text, name: text, result: text });
 
+const revisionOfHistory: Reader<ReportedRevision> = shape<ReportedRevision>({
+  revision: count,
+  status: text,
+  verdict: word(['verified', 'unhealthy', ''], ''),
+  chart: text,
+  deployedAt: text,
+  run: text,
+  description: text,
+  irreversible: text,
+});
+
 const service: Reader<ServicePods> = shape<ServicePods>({
   name: text,
   ingresses: list(text, 100),
@@ -95,6 +107,7 @@ const deploy: Reader<DeployReport> = shape<DeployReport>({
   appVersion: text,
   helmVersion: text,
   leftovers: list(leftover),
+  history: list(revisionOfHistory, 100),
   tests: list(test, 200),
   services: list(service, 200),
 });

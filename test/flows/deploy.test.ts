@@ -69,6 +69,27 @@ describe('a deploy', () => {
     assert.equal(depth, 0);
   });
 
+  it('the report and the log end with the history of the release', async () => {
+    const first = revision(1, 'deployed', v1, {
+      labels: { [verifiedLabel]: '1', 'helm-safe-deploy/run': '1_4711_20260101.4_web' },
+      chartAnnotations: { 'helm-safe-deploy/irreversible': 'drops a column' },
+    });
+    const on = await scene({ ...installed, history: [first], chart: v2 });
+    const { history } = await deploy(on.context);
+    assert.deepEqual(
+      history?.map(({ revision, verdict, run, irreversible }) => [revision, verdict, run, irreversible]),
+      [
+        [1, 'verified', 'run 20260101.4 (4711) of pipeline web', 'the chart: drops a column'],
+        [2, 'verified', '', ''],
+      ],
+    );
+    assert.equal(on.storage.records.at(-1)?.description, 'upgrade complete (https://dev.example/1)');
+    assert.match(
+      on.agent.lines.join('\n'),
+      /\[History of the release\]\n1 superseded, verified[^]*\n2 deployed, verified/,
+    );
+  });
+
   it('an upgrade first marks the serving revision, so that a rollback is possible, and then itself', async () => {
     const on = await scene({ ...installed, chart: v2 });
     const report = await deploy(on.context);

@@ -11,6 +11,7 @@ import {
   sinceUninstall,
   unhealthyLabel,
   verifiedLabel,
+  withLink,
 } from '../../tasks/common/core/release/history';
 import {
   revisionStatuses,
@@ -54,6 +55,22 @@ function history(text: string): Revision[] {
 }
 
 const numbers = (revisions: readonly Revision[]): number[] => revisions.map((one) => one.revision);
+
+describe('the description of a revision', () => {
+  const link = 'https://dev.azure.com/fabrikam/Shop/_build/results?buildId=7';
+  for (const [description, page, linked] of [
+    ['Upgrade complete', link, `Upgrade complete (${link})`],
+    ['Install complete', link, `Install complete (${link})`],
+    ['Upgrade complete', '', 'Upgrade complete'],
+    ['Upgrade complete', `${link}${'0'.repeat(200)}`, 'Upgrade complete'],
+    ['Rollback to 3', link, 'Rollback to 3'],
+    ['words of a person', link, 'words of a person'],
+  ] as const) {
+    it(`«${description}» with a link of ${page.length} characters`, () => {
+      assert.equal(withLink(description, page), linked);
+    });
+  }
+});
 
 describe('the revision of a rollback', () => {
   const cases: [string, Partial<Revision>, boolean][] = [

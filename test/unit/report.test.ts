@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
   closingOf,
+  historyLines,
   issueOf,
   outputsOf,
   notJudgedLines,
@@ -43,6 +44,54 @@ function report(changes: Partial<DeployReport> = {}): DeployReport {
     ...changes,
   };
 }
+
+const history = [
+  {
+    revision: 4,
+    status: 'superseded',
+    verdict: 'verified',
+    chart: 'web 1.2.2',
+    deployedAt: '2026-01-01T00:00:00.5Z',
+    run: 'run 20260101.4 (4711) of pipeline web',
+    description: 'Upgrade complete',
+    irreversible: 'Job/migrate: drops | a column',
+  },
+  {
+    revision: 5,
+    status: 'deployed',
+    verdict: '',
+    chart: 'web 1.2.3',
+    deployedAt: 'soon',
+    run: '',
+    description: 'Rollback to 3',
+    irreversible: '',
+  },
+] as const;
+
+describe('the history of a release', () => {
+  it('has a line for each revision in the log', () => {
+    assert.deepEqual(historyLines(history), [
+      '4 superseded, verified | web 1.2.2 | 2026-01-01 00:00:00 UTC | run 20260101.4 (4711) of pipeline web | Upgrade complete | irreversible (Job/migrate: drops | a column)',
+      '5 deployed | web 1.2.3 | Rollback to 3',
+    ]);
+  });
+
+  it('is a folded table in the summary, newest first, that no text breaks', () => {
+    const summary = summaryOf(report({ history }));
+    assert.match(summary, /<summary>History of the release \(2\)<\/summary>/);
+    assert.ok(summary.indexOf('Rollback to 3') < summary.indexOf('Upgrade complete'));
+    assert.match(summary, /drops \\\| a column/);
+  });
+
+  it('the results of tests are a table in the summary', () => {
+    const tests = [
+      { kind: 'Job', name: 'smoke', result: 'Failed' },
+      { kind: 'Pod', name: 'last', result: '' },
+    ];
+    const summary = summaryOf(report({ tests }));
+    assert.match(summary, /\| Job\/smoke \| Failed \|\n\| Pod\/last \| not ended \|/);
+  });
+});
 
 const reported = (changes: Partial<ReportedObject> = {}): ReportedObject => ({
   kind: 'Deployment',

@@ -62,6 +62,8 @@ export interface ReleaseContext extends RolloutContext {
   process: string;
   /** Names this run in a label (see core/lock/holder). */
   run: string;
+  /** The page of this run, or empty. */
+  link: string;
   helm: ReleaseHelm;
   rollbackHelm: RollbackHelm;
   sha256: Sha256;
@@ -78,7 +80,7 @@ export interface DeployContext extends ReleaseContext {
 }
 
 /** A deploy acquires the lease itself. */
-export type DeployStart = Omit<DeployContext, 'lease' | 'process' | 'run' | 'preexisting'> &
+export type DeployStart = Omit<DeployContext, 'lease' | 'process' | 'run' | 'link' | 'preexisting'> &
   LeaseContext & { request: DeployRequest };
 
 export function stopIfCancelled(signal: AbortSignal): void {

@@ -37,6 +37,16 @@ export function runOf({ labels, revision }: Revision): string {
 /** The mark of a serving revision that is `superseded` during a change; see flows/release/mergeBase. */
 export const servedLabel = 'helm-safe-deploy/served';
 
+/** Helm 4.3 accepts no longer description from its users. */
+const longestDescription = 256;
+
+/** Adds the page of a run to Helm's own words for a good end. Other descriptions, and long ones, stay as they are. */
+export function withLink(description: string, link: string): string {
+  const linked = `${description} (${link})`;
+  const isPlain = /^(?:install|upgrade) complete$/i.test(description);
+  return isPlain && link !== '' && linked.length <= longestDescription ? linked : description;
+}
+
 function isMarked(revision: Revision, label: string): boolean {
   return revision.labels[label] === String(revision.revision);
 }

@@ -1,7 +1,7 @@
 import { servicePodsWords, type ServicePods } from '../release/servicePods';
 import { isJudged } from '../status/result';
 import { clipped, splitLines } from '../text/foreignText';
-import { cell, codeBlock, factTable, markdownPage, markdownTable } from '../text/markdown';
+import { cell, codeBlock, factTable, foldedSection, markdownPage, markdownTable } from '../text/markdown';
 
 export type Outcome = 'deployed' | 'unchanged' | 'recovered' | 'rolledBack' | 'failed' | 'cancelled' | 'refused';
 
@@ -35,6 +35,23 @@ export interface ReportedLeftover {
   name: string;
   /** Empty if the leftover was removed. */
   keptBecause: string;
+}
+
+/** A revision of the release in Helm's history. */
+export interface ReportedRevision {
+  revision: number;
+  /** Helm's word. */
+  status: string;
+  verdict: 'verified' | 'unhealthy' | '';
+  /** Name and version. */
+  chart: string;
+  /** RFC 3339, or empty. */
+  deployedAt: string;
+  /** The run that created the revision, in words. Empty if it was not a run of this task, or is not known. */
+  run: string;
+  description: string;
+  /** Why a rollback cannot undo the revision, or empty. */
+  irreversible: string;
 }
 
 /** A test of the chart (`helm test`). */
@@ -87,6 +104,8 @@ export interface DeployReport {
   objects: readonly ReportedObject[];
   evidence: readonly ReportedEvidence[];
   leftovers: readonly ReportedLeftover[];
+  /** The newest revisions in Helm's history at the end of the step, oldest first. */
+  history?: readonly ReportedRevision[];
   /** The tests that the step has run, in their order. */
   tests?: readonly ReportedTest[];
   /** The pods behind the Services of the release after a deploy that failed. */
@@ -258,6 +277,7 @@ export function summaryOf(report: DeployReport): string {
     testTable(report.tests ?? []),
     ...evidenceMarkdown(report.evidence),
     leftoverList(report.leftovers),
+    historyTable(report.history ?? []),
     nextStepMarkdown(report.advice),
   ]);
 }
@@ -280,6 +300,39 @@ export function objectTable(objects: readonly ReportedObject[]): string {
     return [`${object.kind}/${object.name}`, `${health}${object.isPreexisting ? ', as before' : ''}`, object.message];
   });
   return [...(ready === '' ? [] : [ready, '']), markdownTable(['Object', 'Health', ''], rows)].join('\n');
+}
+
+function statusWords({ status, verdict }: ReportedRevision): string {
+  return verdict === '' ? status : `${status}, ${verdict}`;
+}
+
+function timeWords({ deployedAt }: ReportedRevision): string {
+  const time = new Date(deployedAt);
+  return isNaN(time.getTime()) ? '' : `${time.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** The origin of a revision, and what Helm's record and the chart say of it. */
+function notesOf({ run, description, irreversible }: ReportedRevision): string[] {
+  const isMarked = irreversible !== '';
+  return [run, description, ...(isMarked ? [`irreversible (${irreversible})`] : [])].filter((note) => note !== '');
+}
+
+function historyTable(history: readonly ReportedRevision[]): string {
+  if (history.length === 0) return '';
+  const rows = history
+    .toReversed()
+    .map((one) => [String(one.revision), statusWords(one), one.chart, timeWords(one), notesOf(one).join('; ')]);
+  const table = markdownTable(['Revision', 'Status', 'Chart', 'Deployed', ''], rows);
+  return foldedSection('History of the release', history.length, table);
+}
+
+/** One line for each revision, for the log. */
+export function historyLines(history: readonly ReportedRevision[]): string[] {
+  return history.map((one) =>
+    [`${one.revision} ${statusWords(one)}`, one.chart, timeWords(one), ...notesOf(one)]
+      .filter((part) => part !== '')
+      .join(' | '),
+  );
 }
 
 export function testResult({ result }: ReportedTest): string {

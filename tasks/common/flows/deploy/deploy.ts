@@ -11,14 +11,14 @@ import { isDeadInstall, isEdited, wasServing } from '../../core/release/history'
 import { objectName } from '../../core/kubernetes/manifest';
 import type { Revision } from '../../core/release/release';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../../core/releaseContext';
-import { notJudgedLines, type DeployReport } from '../../core/report/report';
+import { historyLines, notJudgedLines, type DeployReport } from '../../core/report/report';
 import { announceWork, endWork, contextUnder } from '../release/change';
 import { settleDroppedData } from './droppedData';
 import { foreseenConflicts } from './fieldConflicts';
 import { withRetries } from '../steps/withRetries';
 import { withLease } from '../lock/lease';
 import { askHelm, readRelease, type AskedHelm, type ReleaseSnapshot } from './readRelease';
-import { later } from '../steps/phase';
+import { group, later } from '../steps/phase';
 import { hideSecrets, prune, verify } from '../release/record';
 import { findPreexisting, settlePreexisting } from '../release/preexisting';
 import { takesBack } from '../../core/lock/work';
@@ -55,7 +55,18 @@ export async function deploy(start: DeployStart): Promise<DeployReport> {
   }).catch((thrown: unknown) => endingOfError(thrown, progress.found, start.signal));
   stopLogging();
   if (!progress.hasBegun) endWork(start.agent);
-  return reportOf(start, progress, ending);
+  const report = await reportOf(start, progress, ending);
+  await logHistory(start, report);
+  return report;
+}
+
+async function logHistory(start: DeployStart, { history = [] }: DeployReport): Promise<void> {
+  // A cancelled step has only seconds.
+  if (history.length === 0 || start.signal.aborted) return;
+  await group(start, 'History of the release', async () => {
+    for (const line of historyLines(history)) start.agent.log(line);
+    return Promise.resolve();
+  });
 }
 
 /** A lock that is free is acquired in less time than this. */
@@ -271,7 +282,7 @@ async function succeed(
   revision: Revision,
 ): Promise<Ending> {
   progress.serving = { revision: revision.revision, health: 'healthy' };
-  await withRetries(context, () => verify(context.storage, revision, context.run));
+  await withRetries(context, () => verify(context.storage, revision, context.run, context.link));
   const broken = progress.objects.filter((object) => object.isPreexisting);
   const blind = notJudgedLines(progress.objects);
   const ready = progress.objects.length - broken.length - blind.length;

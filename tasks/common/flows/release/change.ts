@@ -69,7 +69,7 @@ export function endWork(agent: Pick<Agent, 'setTaskVariable'>): void {
 interface StartOfRun {
   storage: ReleaseStorage;
   signal: AbortSignal;
-  holder: Pick<Holder, 'process' | 'run'>;
+  holder: Pick<Holder, 'process' | 'run' | 'link'>;
 }
 
 export function contextUnder<Start extends StartOfRun>(start: Start, lease: Lease) {
@@ -80,6 +80,7 @@ export function contextUnder<Start extends StartOfRun>(start: Start, lease: Leas
     signal: AbortSignal.any([start.signal, lease.lost]),
     process: start.holder.process,
     run: start.holder.run,
+    link: start.holder.link,
     preexisting: [] as KeptObject[],
   };
 }

@@ -11,6 +11,7 @@ import type {
 import type { ServicePods } from '../../core/release/servicePods';
 import type { Revision } from '../../core/release/release';
 import type { Work } from '../../core/lock/work';
+import { reportedHistory } from './reportedHistory';
 import type { ReleaseContext } from '../../core/releaseContext';
 
 export interface Serving {
@@ -103,6 +104,7 @@ export async function reportOf(
     objects: progress.objects,
     evidence: progress.evidence,
     leftovers: progress.leftovers,
+    ...(history.length === 0 ? {} : { history: reportedHistory(history) }),
     ...(progress.tests.length === 0 ? {} : { tests: progress.tests }),
     ...(progress.services.length === 0 ? {} : { services: progress.services }),
   };

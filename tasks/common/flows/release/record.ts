@@ -1,6 +1,14 @@
 import type { Ending } from '../../core/report/ending';
 import { asTaskError } from '../../core/failure';
-import { brokenLabel, brokenMark, prunable, runLabel, unhealthyLabel, verifiedLabel } from '../../core/release/history';
+import {
+  brokenLabel,
+  brokenMark,
+  prunable,
+  runLabel,
+  unhealthyLabel,
+  verifiedLabel,
+  withLink,
+} from '../../core/release/history';
 import { objectName } from '../../core/kubernetes/manifest';
 import type { ReleaseStorage } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
@@ -18,15 +26,21 @@ export function newRevision(before: readonly Revision[], now: readonly Revision[
   return last !== undefined && last.revision > (before.at(-1)?.revision ?? 0) ? last : undefined;
 }
 
-/** `run` names the run that created the revision, if it was this one. */
-export async function verify(storage: ReleaseStorage, { revision }: Revision, run = ''): Promise<void> {
+/** `run` and `link` name the run that created the revision and its page, if it was this one. */
+export async function verify(
+  storage: ReleaseStorage,
+  { revision, description }: Revision,
+  run = '',
+  link = '',
+): Promise<void> {
   const labels = {
     [verifiedLabel]: String(revision),
     [unhealthyLabel]: undefined,
     [brokenLabel]: undefined,
     ...madeBy(revision, run),
   };
-  await storage.update(revision, { labels });
+  const linked = withLink(description, link);
+  await storage.update(revision, { labels, ...(linked === description ? {} : { description: linked }) });
 }
 
 function madeBy(revision: number, run: string): Record<string, string> {
