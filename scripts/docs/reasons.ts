@@ -120,6 +120,10 @@ export const reasonTexts: Readonly<Record<FailureReason, ReasonText>> = {
     what: 'A workload that the inputs name does not exist, or the selector selects nothing.',
     why: 'A name, a label or the namespace is mistyped, or the workload was removed.',
   },
+  ClustersFailed: {
+    what: 'More clusters of a ring have failed than the pipeline tolerates, so the next ring does not start.',
+    why: 'The deploy to a cluster failed, or its job did not run or ended without a report.',
+  },
   HookFailed: {
     what: 'A hook of the chart failed.',
     why: 'A migration or a test that the chart runs as a hook ended with an error.',

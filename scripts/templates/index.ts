@@ -16,8 +16,18 @@ export function pictures(): Readonly<Record<string, string>> {
       stagesOf('health-check-with-rollback', { ...release, gate: 'environment' }),
       'Health, Plan, Rollback after the approval of an environment, and HealthAfterRollback',
     ),
+    'fleet.svg': stagesPicture(
+      stagesOf('fleet', { clusters: fleet, rings: ['canary', 'rest'], releaseName: 'shop', chart: 'charts/shop' }),
+      'Ring canary, ring rest, Collect, Gate, and the rollbacks of the rings, the last one first',
+    ),
   };
 }
+
+const fleet = [
+  { name: 'west-1', ring: 'canary' },
+  { name: 'west-2', ring: 'rest' },
+  { name: 'east-1', ring: 'rest' },
+];
 
 export const picturesFolder = path.join(repository, 'docs', 'templates');
 

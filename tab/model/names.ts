@@ -1,3 +1,4 @@
+import { readAttachmentName, type AttachmentKind } from '../../tasks/common/core/report/attachmentName';
 import type { Report } from './report';
 import type { Tone } from './tree';
 
@@ -26,15 +27,21 @@ const unsaid: NameFacts = {
   isAfterJob: false,
 };
 
-const namePattern =
-  /^(HelmSafeDeploy|RolloutHealthCheck|ApproveAndRollback)-(?:(plan|rollback)-)?(.*?)(-after-the-job)?(-plan)?\.json$/;
+const tasks: Readonly<Record<AttachmentKind, Pick<NameFacts, 'task' | 'action' | 'isAfterJob'>>> = {
+  deploy: { task: 'HelmSafeDeploy', action: '', isAfterJob: false },
+  repair: { task: 'HelmSafeDeploy', action: '', isAfterJob: true },
+  health: { task: 'RolloutHealthCheck', action: '', isAfterJob: false },
+  fleet: { task: 'RolloutHealthCheck', action: '', isAfterJob: false },
+  plan: { task: 'ApproveAndRollback', action: 'plan', isAfterJob: false },
+  rollback: { task: 'ApproveAndRollback', action: 'rollback', isAfterJob: false },
+  resume: { task: 'ApproveAndRollback', action: 'rollback', isAfterJob: true },
+};
 
-/** Reads `HelmSafeDeploy-shop.json` and its like. */
 export function readName(name: string): NameFacts {
-  const match = namePattern.exec(name);
-  if (match === null) return unsaid;
-  const [, task = '', action = '', release = '', afterJob] = match;
-  return { ...unsaid, task: task as Report['task'], action, release, isAfterJob: afterJob !== undefined };
+  const read = readAttachmentName(name);
+  if (read === undefined) return unsaid;
+  const { kind, release, namespace, cluster, ring, outcome } = read;
+  return { ...tasks[kind], release, namespace, cluster, ring, outcome };
 }
 
 const tones: Readonly<Record<string, Tone>> = {

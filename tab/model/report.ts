@@ -121,6 +121,7 @@ const health: Reader<HealthReport> = shape<HealthReport>({
   rollbackRevision: countOrNull,
   canRollBack: flag,
   markedVerified: flag,
+  ring: text,
 });
 
 const healthWord = word(['healthy', 'unhealthy', 'unknown', ''], 'unknown');

@@ -46,6 +46,8 @@ const inputDefaults = {
   timeout: '10m',
   ...lockInputDefaults,
   ...rolloutInputDefaults,
+  cluster: '',
+  startWithin: '',
   helmPath: '',
   ...helmVersionDefaults,
   helmSha256: '',
@@ -54,6 +56,11 @@ const inputDefaults = {
 const fallbackTimeoutSeconds = 600;
 const fallbackAgeSeconds = 90_000;
 const fallbackDeletions = 10;
+
+/** This action reads no other input. */
+export function isFleetPlan(raw: RawInputs): boolean {
+  return raw('action')?.trim().toLowerCase() === 'planfleet';
+}
 
 /** Throws one TaskError `InputInvalid` that lists every mistake. */
 export function readRollbackRequest(raw: RawInputs, context: InputContext): RollbackTaskRequest {
@@ -65,6 +72,7 @@ export function readRollbackRequest(raw: RawInputs, context: InputContext): Roll
   const helmDownload = readHelmDownload(read);
   const planDigest = read.parsed('planDigest', digestExpected, orNothing(parseDigest), '');
   const helmSha256 = read.parsed('helmSha256', sha256Expected, orNothing(parseDigest), '');
+  const cluster = read.text('cluster');
   const request: RollbackTaskRequest = {
     connection,
     ...(namespace === undefined ? {} : { namespace }),
@@ -85,6 +93,8 @@ export function readRollbackRequest(raw: RawInputs, context: InputContext): Roll
     },
     rollbackTimeoutSeconds: read.parsed('timeout', durationExpected, parseDuration, fallbackTimeoutSeconds),
     cause: read.text('cause'),
+    ...(cluster === '' ? {} : { cluster }),
+    startWithinSeconds: read.parsed('startWithin', durationExpected, orZero(parseDuration), 0),
     // Only deploys prune the history: a rollback keeps every possible target.
     historyMax: 0,
     rollout: readRolloutRequest(read),
@@ -107,6 +117,10 @@ function parseDigest(text: string): string | undefined {
 
 function orNothing(parse: (text: string) => string | undefined): (text: string) => string | undefined {
   return (text) => (text === '' ? '' : parse(text));
+}
+
+function orZero(parse: (text: string) => number | undefined): (text: string) => number | undefined {
+  return (text) => (text === '' ? 0 : parse(text));
 }
 
 function parseRevision(text: string): ToRevision | undefined {

@@ -26,6 +26,8 @@ export const inputDefaults = {
   ...rolloutInputDefaults,
   onUnhealthy: 'fail',
   markVerified: 'false',
+  fleet: '',
+  toleratedFailures: '0',
 } as const;
 
 const fallbackTimeoutSeconds = 300;
@@ -41,7 +43,13 @@ export function readHealthRequest(raw: RawInputs, context: InputContext): Health
   const releaseName = read.parsed('releaseName', releaseNameExpected, orNothing(parseReleaseName), '') || undefined;
   const selector = read.parsed('selector', selectorExpected, orNothing(parseSelector), '') || undefined;
   const markVerified = read.boolean('markVerified');
-  if (!isGiven('workloads') && !isGiven('releaseName') && !isGiven('selector')) {
+  const subjects = ['workloads', 'releaseName', 'selector'] as const;
+  const fleet = readFleet(read);
+  const subject = subjects.find(isGiven);
+  if (fleet !== undefined && subject !== undefined) {
+    read.mistake({ input: 'fleet', problem: `it judges a ring by its reports: leave ${subject} empty` });
+  }
+  if (fleet === undefined && subject === undefined) {
     read.mistake({ input: 'workloads', problem: 'give at least one of workloads, releaseName and selector' });
   }
   if (markVerified && !isGiven('releaseName')) {
@@ -57,6 +65,7 @@ export function readHealthRequest(raw: RawInputs, context: InputContext): Health
     rollout: readRolloutRequest(read),
     onUnhealthy: read.choice('onUnhealthy', ['fail', 'succeed']),
     markVerified,
+    ...(fleet === undefined ? {} : { fleet }),
   };
   read.finish();
   return request;
@@ -78,4 +87,26 @@ const selectorExpected = 'a label selector as kubectl takes it, for example app=
 /** The API server checks the rest. */
 function parseSelector(text: string): string | undefined {
   return /^[\w./=!,() -]+$/.test(text) ? text : undefined;
+}
+
+const mostTolerated = 1_000_000;
+
+function readFleet(read: InputReader): HealthRequest['fleet'] {
+  const tolerated = read.parsed('toleratedFailures', 'a whole number', parseCount, 0);
+  const names = read.entries('fleet').flatMap(({ text }) => text.split(/[\s,]+/).filter((name) => name !== ''));
+  if (names.length === 0) return undefined;
+  const wrong = names.find((name) => !/^[A-Za-z0-9](?:[A-Za-z0-9-]{0,57}[A-Za-z0-9])?$/.test(name));
+  if (wrong !== undefined) {
+    read.mistake({
+      input: 'fleet',
+      holds: wrong,
+      problem: 'expected names of clusters: letters, digits and -, at most 59',
+    });
+  }
+  return { clusters: [...new Set(names)], tolerated };
+}
+
+function parseCount(text: string): number | undefined {
+  const count = Number(text);
+  return /^\d+$/.test(text) && count <= mostTolerated ? count : undefined;
 }

@@ -37,8 +37,16 @@ export type AzureHandler = (request: AzureRequest, response: ServerResponse) => 
 export interface StandInRun {
   records: TimelineRecordJson[];
   approvals: ApprovalJson[];
+  attachments: StandInAttachment[];
   requestedFor: IdentityJson;
   requestedBy: IdentityJson;
+}
+
+/** A file that a step has attached. */
+export interface StandInAttachment {
+  type: string;
+  name: string;
+  content: string;
 }
 
 export interface IdentityJson {
@@ -330,7 +338,7 @@ export async function startAzureDevOps(options: AzureDevOpsOptions = {}): Promis
   const { token = 'job-token-0123456789', project = 'Fabrikam', buildId = '42' } = options;
   const projectId = guid(`project ${project}`);
   const queuer = identityJson('jamal@fabrikam.example', { displayName: 'Jamal Hartnett' });
-  const run: StandInRun = { records: [], approvals: [], requestedFor: queuer, requestedBy: queuer };
+  const run: StandInRun = { records: [], approvals: [], attachments: [], requestedFor: queuer, requestedBy: queuer };
   const requests: AzureRequest[] = [];
   const handlers: AzureHandler[] = [];
   const collection = '/fabrikam';
@@ -391,6 +399,10 @@ interface Known {
 function bodyOf({ path, query }: AzureRequest, { run, project, projectId, buildId }: Known): unknown {
   const parts = /^\/([^/]+)\/_apis\/(.+)$/.exec(decodeURIComponent(path));
   if (parts === null || ![project, projectId].includes(parts[1] ?? '')) return undefined;
+  const attachments = /^build\/builds\/(\d+)\/(?:[\w-]+\/[\w-]+\/)?attachments\/([^/]+)(?:\/(.+))?$/.exec(
+    parts[2] ?? '',
+  );
+  if (attachments?.[1] === buildId) return attached(run, attachments[2] ?? '', attachments[3]);
   switch (parts[2]) {
     case `build/builds/${buildId}/timeline`:
       return {
@@ -425,6 +437,25 @@ function bodyOf({ path, query }: AzureRequest, { run, project, projectId, buildI
     default:
       return undefined;
   }
+}
+
+/** The list of one type, or the content of one attachment, which has to be JSON. */
+function attached({ attachments }: StandInRun, type: string, name: string | undefined): unknown {
+  const own = attachments.filter((each) => each.type === type);
+  if (name !== undefined) {
+    const found = own.find((each) => each.name === name);
+    return found === undefined ? undefined : (JSON.parse(found.content) as unknown);
+  }
+  if (own.length === 0) return undefined;
+  const value = own.map((each, index) => ({
+    name: each.name,
+    _links: {
+      self: {
+        href: `https://dev.azure.com/fabrikam/${guid('project')}/_apis/build/builds/42/${guid('timeline')}/${guid(`record ${index}`)}/attachments/${type}/${each.name}`,
+      },
+    },
+  }));
+  return { count: value.length, value };
 }
 
 /** A client with the header gets a plain 401, any other the page for a browser. */

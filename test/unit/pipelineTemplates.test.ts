@@ -49,6 +49,7 @@ describe('the stage templates', () => {
   const shared: [what: string, parameters: Parameters][] = [
     ['nothing more', {}],
     ['a connection', { kubernetesServiceConnection: 'production' }],
+    ['an AKS cluster', { azureServiceConnection: 'azure', aksRg: 'shop', aksName: 'shop-west' }],
     ['a gate of the environment', { gate: 'environment', fourEyes: true }],
     ['a rejection that keeps the revision', { onReject: 'keep' }],
     ['a prefix, a container and a pool', { stagePrefix: 'Prod', container: 'tools', pool: { name: 'own' } }],
@@ -110,13 +111,13 @@ describe('the pages of the templates', () => {
     });
   }
 
-  for (const template of ['deploy-with-rollback', 'health-check-with-rollback']) {
+  for (const template of ['deploy-with-rollback', 'health-check-with-rollback', 'fleet']) {
     const page = readFileSync(path.join(picturesFolder, `${template}.md`), 'utf8');
     const yaml = readFileSync(path.join(repository, 'templates', 'stages', `${template}.yml`), 'utf8');
 
     it(`list every parameter with its default, and no other: ${template}`, () => {
       const { parameters } = parse(yaml) as { parameters: { name: string; default?: unknown }[] };
-      const declared = parameters.filter(({ name }) => !['deployStage', 'rollbackMode'].includes(name) || template.startsWith('deploy')); // prettier-ignore
+      const declared = parameters.filter(({ name }) => !['deployStage', 'rollbackMode', 'ringPositions', 'lastRingFirst'].includes(name) || template.startsWith('deploy')); // prettier-ignore
       const rows = [...page.matchAll(/^\| `(\w+)` *\| *([^|]*?) *\|/gm)].filter(([, name]) => declared.some((one) => one.name === name)); // prettier-ignore
       const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value ?? ''));
       const simple = declared.filter(({ default: value }) => typeof value !== 'object');

@@ -31,6 +31,7 @@ export type FailureReason =
   | 'ReleaseLocked'
   | 'ReleaseMissing'
   | 'WorkloadMissing'
+  | 'ClustersFailed'
   | 'HookFailed'
   | 'SmokeTestFailed'
   | 'ApplyRejected'
@@ -99,6 +100,8 @@ export const advice: Record<FailureReason, string> = {
     'Wait until the run named above has ended, then run this one again; raise lockTimeout if such runs usually take longer.',
   ReleaseMissing: 'Check the name of the release and the namespace.',
   WorkloadMissing: 'Check the names of the workloads, the selector and the namespace.',
+  ClustersFailed:
+    'Look at the jobs of the clusters that are named above. When they are repaired, run the failed jobs again.',
   HookFailed: 'Read the log of the hook above. Helm did nothing after that hook.',
   SmokeTestFailed:
     'Read the log of the test above: the chart was deployed and ready, and its own test (helm test) did not pass.',

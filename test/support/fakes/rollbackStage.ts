@@ -85,6 +85,7 @@ export function startOf(
       rollback: { toRevision: 'verified', policy: defaultPolicy },
       requirePlan: true,
       cause: '',
+      startWithinSeconds: 0,
       maxPlanAgeSeconds: 90_000,
       approval: { approval: 'gate', requireGateProof: true, fourEyes: false },
       ...request,

@@ -1,7 +1,16 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseDocument } from 'yaml';
-import { evaluate, isMapping, isTrue, parseExpression, PipelineError, textOf, type Value } from './expression';
+import {
+  evaluate,
+  isMapping,
+  isTrue,
+  parseExpression,
+  PipelineError,
+  textOf,
+  type Expression,
+  type Value,
+} from './expression';
 
 /** An expanded pipeline, in which every scalar is a text, as the service sees it. */
 export type Expanded = string | readonly Expanded[] | { readonly [key: string]: Expanded };
@@ -172,9 +181,14 @@ function expandString(text: string, place: Place): string {
   return expanded;
 }
 
+/** A template is expanded many times. */
+const parsed = new Map<string, Expression>();
+
 function compute(text: string, place: Place): Value {
   try {
-    return evaluate(parseExpression(text), { names: place.names });
+    const expression = parsed.get(text) ?? parseExpression(text);
+    parsed.set(text, expression);
+    return evaluate(expression, { names: place.names });
   } catch (error) {
     throw error instanceof PipelineError ? new PipelineError(`${place.file}: ${error.message}`) : error;
   }

@@ -134,6 +134,8 @@ const functions: Readonly<Record<string, (args: readonly Value[]) => Value>> = {
   length: ([of = null]) => lengthOf(of),
   lower: ([text = null]) => textOf(text).toLowerCase(),
   replace: ([text = null, from = null, to = null]) => textOf(text).replaceAll(textOf(from), textOf(to)),
+  contains: ([text = null, part = null]) => textOf(text).toLowerCase().includes(textOf(part).toLowerCase()),
+  join: ([separator = null, list = null]) => (Array.isArray(list) ? list : [list]).map(textOf).join(textOf(separator)),
   coalesce: (args) => args.find((arg) => arg !== null && arg !== '') ?? null,
   format: ([text = null, ...args]) =>
     textOf(text).replace(/\{(\d+)\}/g, (_, index: string) => textOf(args[Number(index)] ?? null)),

@@ -516,6 +516,9 @@ describe('the name of an attachment', () => {
     ['RolloutHealthCheck-prod.json', 'RolloutHealthCheck', '', 'prod', false],
     ['ApproveAndRollback-plan-shop.json', 'ApproveAndRollback', 'plan', 'shop', false],
     ['ApproveAndRollback-rollback-shop.json', 'ApproveAndRollback', 'rollback', 'shop', false],
+    ['deploy,,canary,west-1,prod,shop,1.json', 'HelmSafeDeploy', '', 'shop', false],
+    ['repair,,,,prod,shop,1.json', 'HelmSafeDeploy', '', 'shop', true],
+    ['plan,,,,prod,shop,1.json', 'ApproveAndRollback', 'plan', 'shop', false],
     ['<script>.json', '', '', '', false],
   ] as const) {
     it(name, () => {

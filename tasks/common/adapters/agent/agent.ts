@@ -6,6 +6,7 @@ import { neutralise, redactSeen, showLine, splitLines } from '../../core/text/fo
 import type { Agent } from '../../core/ports';
 import { redactedDocument } from '../../core/text/redactedFields';
 import { redactor, shortestSecret, type Redact } from '../../core/text/secrets';
+import { attachmentNameLimit } from '../../core/report/attachmentName';
 import type { TaskResult } from '../../core/report/report';
 import { privateFolder, writeNew, type PrivateFolder } from './privateFolder';
 import { takeTaskEnvironment, type TaskEnvironment } from './taskEnvironment';
@@ -59,7 +60,7 @@ export function createAgent({ environment: source = process.env, write = toStdou
     line(new TaskCommand(name, properties, data).toString());
   };
   const writeFile = (name: string, content: string): string => {
-    const file = path.join(tempFolder, `${randomUUID()}-${fileName(name)}`);
+    const file = path.join(tempFolder, `${randomUUID()}-${fileName(name).slice(-80)}`);
     writeNew(file, redactedDocument(content, redact));
     return file;
   };
@@ -159,7 +160,7 @@ export function createAgent({ environment: source = process.env, write = toStdou
 
 /** Valid on every operating system, as the agent requires. */
 function fileName(name: string): string {
-  return name.replace(/[^\w.-]+/g, '-').slice(-80);
+  return name.replace(/[^\w.,-]+/g, '-').slice(-attachmentNameLimit);
 }
 
 /** If the agent is gone, the process must still go on until the cluster is in order. */

@@ -16,8 +16,18 @@ import {
   healthSummary,
   type HealthReport,
 } from '../../core/report/healthReport';
+import { attachmentName, type AttachmentKind } from '../../core/report/attachmentName';
+import {
+  clusterVariable,
+  fleetAttachmentType,
+  fleetDigest,
+  fleetInstructions,
+  ringVariable,
+  type FleetList,
+} from '../../core/report/fleet';
 import { asTaskError } from '../../core/failure';
 import { summaryPage } from '../../core/lock/holder';
+import { counted } from '../../core/text/counted';
 import { redactedFields } from '../../core/text/redactedFields';
 import { planAttachmentType, planJson } from '../../core/rollbackPlan/document/document';
 import {
@@ -35,7 +45,9 @@ import type { TaskEnd } from './runTask';
 
 /** The report is redacted first, because markup and cuts hide a secret from the redactor. */
 interface Publication {
+  /** The name of the summary page. */
   name: string;
+  kind: AttachmentKind;
   report: DeployReport | HealthReport | RollbackReport;
   plan?: RollbackPlan | undefined;
   /** `afterIssue`: the issue stands directly above the text in the log. */
@@ -56,13 +68,31 @@ async function publish(agent: TaskAgent, publication: Publication): Promise<Task
   if (closing !== '') agent.log(closing);
   publishOutputs(agent, outputs);
   if (plan !== undefined) {
-    await written(agent, 'plan', () => agent.attach(planAttachmentType, `${name} plan.json`, planJson(plan)));
+    await written(agent, 'plan', () =>
+      agent.attach(planAttachmentType, attachmentOf(agent, { ...publication, kind: 'plan' }), planJson(plan)),
+    );
   }
   const report = JSON.stringify(publication.report, null, 2);
-  const reportPath = await written(agent, 'report', () => agent.attach(reportAttachmentType, `${name}.json`, report));
+  const reportPath = await written(agent, 'report', () =>
+    agent.attach(reportAttachmentType, attachmentOf(agent, publication), report),
+  );
   if (Object.keys(outputs).length > 0) publishOutputs(agent, { reportPath: reportPath ?? '' });
   await written(agent, 'summary', () => agent.uploadSummary(name, publication.markdown));
   return { result, message: isIssue ? issue : closing.split('\n').slice(0, 2).join(' ') };
+}
+
+function attachmentOf(agent: TaskAgent, { kind, report }: Pick<Publication, 'kind' | 'report'>): string {
+  const variable = (name: string): string => agent.redact(agent.environment.variable(name) ?? '');
+  const attempt = Number(variable('System.JobAttempt'));
+  return attachmentName({
+    kind,
+    outcome: report.task === 'RolloutHealthCheck' ? report.health : report.outcome,
+    ring: variable(ringVariable),
+    cluster: variable(clusterVariable),
+    namespace: report.namespace,
+    release: report.release,
+    attempt: Number.isInteger(attempt) && attempt > 0 ? attempt : 1,
+  });
 }
 
 async function written<T>(agent: TaskAgent, what: string, write: () => Promise<T>): Promise<T | undefined> {
@@ -81,6 +111,7 @@ export function publishDeploy(agent: TaskAgent, report: DeployReport): Promise<T
   return publish(agent, {
     ...deployPublication(clean),
     name: `HelmSafeDeploy ${report.release}`,
+    kind: 'deploy',
     result: taskResults[report.outcome],
     outputs: outputsOf(clean),
   });
@@ -91,6 +122,7 @@ export function publishRepair(agent: TaskAgent, report: DeployReport): Promise<T
   return publish(agent, {
     ...deployPublication(redactedFields(report, agent.redact)),
     name: `HelmSafeDeploy ${report.release} after the job`,
+    kind: 'repair',
     // Rolling back, or finding no need to, is the purpose of the repair.
     result: report.outcome === 'failed' ? 'Failed' : 'Succeeded',
     outputs: {},
@@ -109,6 +141,7 @@ export function publishHealth(
   const clean = redactedFields(report, agent.redact);
   return publish(agent, {
     name: `RolloutHealthCheck ${report.release || report.namespace}`,
+    kind: report.ring === undefined ? 'health' : 'fleet',
     report: clean,
     closing: (place) => healthClosing(clean, place),
     issue: healthSummary(clean),
@@ -131,6 +164,7 @@ export function publishRollback(
   return publish(agent, {
     ...rollbackPublication(clean, shownPlan),
     name: rollbackName(report),
+    kind: report.action,
     plan: shownPlan,
     outputs: rollbackOutputs(clean, shownPlan, { page, cause: agent.redact(cause) }),
   });
@@ -146,7 +180,12 @@ export function publishResume(
     redactedFields(report, agent.redact),
     plan && redactedFields(plan, agent.redact),
   );
-  return publish(agent, { ...publication, name: `${rollbackName(report)} after the job`, outputs: {} });
+  return publish(agent, {
+    ...publication,
+    name: `${rollbackName(report)} after the job`,
+    kind: 'resume',
+    outputs: {},
+  });
 }
 
 function rollbackName({ action, release, workloads }: RollbackReport): string {
@@ -156,7 +195,7 @@ function rollbackName({ action, release, workloads }: RollbackReport): string {
 function rollbackPublication(
   report: RollbackReport,
   plan: RollbackPlan | undefined,
-): Omit<Publication, 'name' | 'outputs'> {
+): Omit<Publication, 'name' | 'kind' | 'outputs'> {
   return {
     report,
     closing: (place) => rollbackClosing(report, place),
@@ -165,3 +204,30 @@ function rollbackPublication(
     result: rollbackResults[report.outcome],
   };
 }
+
+/** The list of the plans of a fleet, which one gate approves. */
+export async function publishFleetPlans(
+  agent: TaskAgent,
+  list: FleetList,
+  sha256: (text: string) => string,
+): Promise<TaskEnd> {
+  const digest = fleetDigest(list, sha256);
+  const text = fleetInstructions(list, digest);
+  const message = `${counted(list.plans.length, 'cluster has a plan', 'clusters have a plan')}, digest of the list ${digest}`;
+  for (const { cluster, planDigest } of list.plans) agent.log(`${cluster} ${planDigest}`);
+  agent.log(message);
+  const name = attachmentName({ kind: 'fleet', outcome: 'planned', ...nowhere });
+  await agent.attach(fleetAttachmentType, name, JSON.stringify(list, null, 2));
+  publishOutputs(agent, {
+    outcome: 'planned',
+    reason: '',
+    planDigest: digest,
+    planSummary: text,
+    gateInstructions: text,
+    clusters: `,${list.plans.map(({ cluster }) => cluster).join(',')},`,
+  });
+  await written(agent, 'summary', () => agent.uploadSummary('Plans of the fleet', `${text}\n`));
+  return { result: 'Succeeded', message };
+}
+
+const nowhere = { ring: '', cluster: '', namespace: '', release: '', attempt: 1 };

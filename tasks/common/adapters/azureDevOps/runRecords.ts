@@ -2,9 +2,9 @@ import { codeOf, connectionProblems, proxyAnswer, snippet, type Answer } from '.
 import { serverAccess } from '../kubernetes/agentNetwork';
 import { createTransport, type Timing, type Transport } from '../kubernetes/transport';
 import type { TaskEnvironment } from '../agent/taskEnvironment';
-import type { Answered, AzureRun } from '../../core/approval/judgeApproval';
+import type { Answered, AzureRun, RunAttachments } from '../../core/approval/judgeApproval';
 import type { OwnPlace } from '../../core/approval/place';
-import { parseApprovals, parseBuild, parseTimeline } from '../../core/approval/runRecords';
+import { parseApprovals, parseAttachments, parseBuild, parseTimeline } from '../../core/approval/runRecords';
 import { oneLine } from '../../core/approval/words';
 import { asTaskError, TaskError } from '../../core/failure';
 import { isRecord } from '../../core/kubernetes/json';
@@ -16,7 +16,7 @@ export interface AzureDevOpsOptions {
 }
 
 /** Reads with the token of the job. */
-export interface AzureRunReader extends AzureRun {
+export interface AzureRunReader extends AzureRun, RunAttachments {
   close(): void;
 }
 
@@ -81,10 +81,32 @@ export function azureRun(environment: TaskEnvironment, options: AzureDevOpsOptio
       if (failed !== undefined) return failed;
       return { isKnown: true, value: answers.flatMap((answer) => (answer.isKnown ? answer.value : [])) };
     },
+    attachments: (type) =>
+      read(reader, {
+        what: `the attachments of run ${buildId}`,
+        right: 'View builds',
+        paths: versions(`/${project}/_apis/build/builds/${buildId}/attachments/${encodeURIComponent(type)}`),
+        parse: parseAttachments,
+        // Some servers say so of a type that no step has attached.
+        ifMissing: [],
+      }),
+    attachment: (type, { name, timelineId, recordId }) =>
+      read<unknown>(reader, {
+        what: `the attachment ${oneLine(name, 80)} of run ${buildId}`,
+        right: 'View builds',
+        paths: versions(
+          `/${project}/_apis/build/builds/${buildId}/${timelineId}/${recordId}/attachments/${encodeURIComponent(type)}/${encodeURIComponent(name)}`,
+        ),
+        parse: (value) => value,
+      }),
     close: () => {
       transport.close();
     },
   };
+}
+
+function versions(path: string): string[] {
+  return [`${path}?api-version=6.0-preview.2`, `${path}?api-version=5.0-preview.2`];
 }
 
 function readApprovals(reader: Reader, ids: readonly string[]) {
@@ -135,7 +157,14 @@ function runAccess(environment: TaskEnvironment): RunAccess | { problem: string 
 
 function unreadable(problem: string): AzureRunReader {
   const answer = () => Promise.resolve({ isKnown: false, problem } as const);
-  return { timeline: answer, build: answer, approvals: answer, close: () => undefined };
+  return {
+    timeline: answer,
+    build: answer,
+    approvals: answer,
+    attachments: answer,
+    attachment: answer,
+    close: () => undefined,
+  };
 }
 
 function openTransport(environment: TaskEnvironment, { collection, token }: RunAccess, options: AzureDevOpsOptions) {
@@ -166,6 +195,8 @@ interface Question<Value> {
   /** Tried in turn while the server does not know the API version. */
   paths: readonly string[];
   parse(value: unknown): Value | undefined;
+  /** The value where the server knows no such thing. */
+  ifMissing?: Value;
 }
 
 async function read<Value>(reader: Reader, question: Question<Value>): Promise<Answered<Value>> {
@@ -176,6 +207,7 @@ async function read<Value>(reader: Reader, question: Question<Value>): Promise<A
   const could = `Azure DevOps could not be asked for ${question.what}`;
   try {
     const answer = await ask(reader, question);
+    if (answer.status === 404 && question.ifMissing !== undefined) return { isKnown: true, value: question.ifMissing };
     const refused = refusalOf(answer, question);
     if (refused !== undefined) return problem(`${could}: ${refused}`);
     const value = question.parse(parseJson(answer));

@@ -3,7 +3,7 @@ import type { ApprovalFinding, ApprovalRefusal, Approver } from './finding';
 import { isGate, judgeGate } from './gate';
 import { compareIdentities, isServiceAccount, shownIdentity, type Identity } from './identity';
 import { findOwnRecords, timelineOf, type OwnPlace, type Timeline } from './place';
-import type { RunApproval, RunBuild, RunRecord } from './runRecords';
+import type { RunApproval, RunAttachment, RunBuild, RunRecord } from './runRecords';
 import { shownTime } from './words';
 
 export type { ApprovalRefusal, Approver } from './finding';
@@ -23,6 +23,14 @@ export interface AzureRun {
   build(): Promise<Answered<RunBuild>>;
   /** Returns only the approvals whose ids the API knows. */
   approvals(ids: readonly string[]): Promise<Answered<readonly RunApproval[]>>;
+}
+
+/** Reads what the steps of this run have attached. Throws only `Cancelled`. */
+export interface RunAttachments {
+  /** Returns the attachments of this type. None are an empty list. */
+  attachments(type: string): Promise<Answered<readonly RunAttachment[]>>;
+  /** Returns the content, which has to be JSON. */
+  attachment(type: string, attachment: RunAttachment): Promise<Answered<unknown>>;
 }
 
 export interface RunEvidence {

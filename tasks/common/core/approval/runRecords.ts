@@ -60,6 +60,13 @@ export interface ApprovalStep {
   comment?: string;
 }
 
+/** A file that a step has attached to its record of the timeline. */
+export interface RunAttachment {
+  name: string;
+  timelineId: string;
+  recordId: string;
+}
+
 type Fields = Record<string, unknown>;
 
 export function parseTimeline(value: unknown): RunRecord[] | undefined {
@@ -163,4 +170,22 @@ function time(value: unknown): number | undefined {
 
 function optional<Key extends string, Value>(key: Key, value: Value | undefined): Partial<Record<Key, Value>> {
   return value === undefined ? {} : ({ [key]: value } as Record<Key, Value>);
+}
+
+const guid = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+const attachmentAddress = new RegExp(`/(${guid})/(${guid})/attachments/`, 'i');
+
+/** Only the link of an attachment tells its timeline and its record. */
+export function parseAttachments(value: unknown): RunAttachment[] | undefined {
+  const list: unknown = isRecord(value) ? value['value'] : value;
+  if (!Array.isArray(list)) return undefined;
+  return (list as unknown[]).filter(isRecord).flatMap((fields) => {
+    const links = isRecord(fields['_links']) ? fields['_links'] : {};
+    const self = isRecord(links['self']) ? links['self'] : {};
+    const name = text(fields['name']);
+    const [, timelineId, recordId] = attachmentAddress.exec(text(self['href']) ?? '') ?? [];
+    return name === undefined || timelineId === undefined || recordId === undefined
+      ? []
+      : [{ name, timelineId, recordId }];
+  });
 }

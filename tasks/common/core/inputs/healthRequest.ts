@@ -21,6 +21,8 @@ export interface HealthRequest {
   rollout: RolloutRequest;
   onUnhealthy: 'fail' | 'succeed';
   markVerified: boolean;
+  /** Judge the clusters of a ring by their reports, and no cluster. */
+  fleet?: { clusters: readonly string[]; tolerated: number };
 }
 
 const shortNames: Readonly<Record<string, string>> = {

@@ -17,6 +17,12 @@ export interface RollbackTaskRequest extends ReleaseRequest {
   approval: ApprovalPolicy;
   /** Markdown that says why the pipeline plans a rollback, or empty. */
   cause: string;
+  /** The cluster of this job in a fleet; `planDigest` is then the digest of the list of its plans. */
+  cluster?: string;
+  /** The time over which the jobs of a fleet spread their first request. */
+  startWithinSeconds: number;
+  /** No approval before this time counts, although the plan may be older. */
+  approvedSince?: Date;
   /** In hexadecimal. */
   helmSha256?: string;
 }

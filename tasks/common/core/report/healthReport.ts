@@ -39,6 +39,8 @@ export interface HealthReport {
   /** The target of a rollback, or null. */
   rollbackRevision: number | null;
   canRollBack: boolean;
+  /** The ring of a fleet, whose clusters are the objects. */
+  ring?: string;
   /** This check marked the revision as verified. */
   markedVerified: boolean;
   startedAt: string;
@@ -48,6 +50,7 @@ export interface HealthReport {
 }
 
 export function subjectOf(report: HealthReport): string {
+  if (report.ring !== undefined && report.ring !== '') return `Ring ${report.ring} of the fleet`;
   if (report.release !== '') {
     const revision = report.revision === null ? '' : `, revision ${report.revision}`;
     return `Release ${report.release} in namespace ${report.namespace}${revision}`;

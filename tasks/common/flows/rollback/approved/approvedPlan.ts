@@ -134,7 +134,7 @@ export async function askApproval(
     policy: request.approval,
     place,
     // Without a plan there is nothing that an approver must have seen, so any approval of this run counts.
-    planMadeAt: approved?.madeAt ?? new Date(0),
+    planMadeAt: later(approved?.madeAt ?? new Date(0), request.approvedSince),
     now: await cluster.serverTime(),
   });
   const sentence = describeApproval(decision);
@@ -146,6 +146,10 @@ export async function askApproval(
   if (decision.decision === 'unknown') agent.warning(sentence);
   const approvedAt = decision.decision === 'approved' ? decision.at.toISOString() : '';
   return takeApproval(context, progress, { digest, sentence, approvedBy: shownApprovers(decision), approvedAt });
+}
+
+function later(one: Date, other: Date | undefined): Date {
+  return other === undefined || one > other ? one : other;
 }
 
 function takeApproval(
