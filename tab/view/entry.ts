@@ -55,7 +55,9 @@ export function entryBody(content: Shown, actions: EntryActions, selected: strin
   const answers = plan === undefined ? view.answers : [plan.button, ...view.answers];
   const markdown = (): string => incidentMarkdown({ ...view, answers }, plan, actions.address(''));
   const hasTree = view.tree.workloads.length + view.tree.others.length + view.tree.loose.length > 0;
-  const facts = [...(plan?.facts ?? []), ...view.facts];
+  const ofPlan = plan?.facts ?? [];
+  const known = new Set(ofPlan.flat());
+  const facts = [...ofPlan, ...view.facts.filter(([name, value]) => !known.has(name) && !known.has(value))];
   return [
     ...notes.map((note) => h('p', { class: 'note' }, note)),
     h('div', { class: 'answers' }, ...answers.map(answerPart)),

@@ -42,7 +42,7 @@ function objectPart({ name, namespace, remarks, diff, diffCut }: PlannedObjectVi
     h('span', { class: 'text' }, [namespace === '' ? 'in the cluster' : `in ${namespace}`, ...remarks].join('. ')),
   ];
   if (diff.length === 0) return h('div', { class: 'leaf' }, ...head);
-  const lines = diff.map(({ kind, text }) => h('span', { class: kind }, `${text}\n`));
+  const lines = diff.map(({ kind, text }) => h('span', { class: kind }, text));
   const cut = diffCut === 0 ? undefined : `(and ${diffCut} more lines)`;
   const label = `What changes in ${name}`;
   return unfolding(head, () => [

@@ -8,6 +8,7 @@ const shortestBar = 0.005;
 
 /** One lane for each object that was followed. The drawing repeats what the words beside it say. */
 export function timelinePart(chart: Chart): HTMLElement {
+  if (chart.groups.length === 0) return h('p', {}, 'This step has not followed any object.');
   return h(
     'div',
     { class: 'timeline' },

@@ -108,7 +108,7 @@ describe(`the results tab in a browser ${browserTag}`, function () {
   });
 
   it('shows what the button of a plan does, before everything else', async () => {
-    const { frame } = await show(stepsOf('planned'));
+    const { frame, page } = await show(stepsOf('planned'));
     const answers = await frame.locator('.answer').allInnerTexts();
     assert.match(
       answers[0] ?? '',
@@ -116,6 +116,12 @@ describe(`the results tab in a browser ${browserTag}`, function () {
     );
     assert.match(answers[0] ?? '', /Deletes ConfigMap\/new\./);
     assert.match(await textOf(frame, '.plan'), /Patched \(2\)/);
+    await unfold({ frame, page });
+    const tops = await inTab<number[]>(
+      page,
+      `[...document.querySelector('.diff').children].map((line) => line.offsetTop)`,
+    );
+    assert.ok(tops.length > 5 && new Set(tops).size === tops.length, 'Each line of a difference has a row of its own.');
   });
 
   it('says who approved, and marks the plan that was carried out', async () => {
