@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ServiceConnection } from '../support/agent';
-import { login, openChartRepository, openOciRegistry, packCharts } from '../support/chartSources';
+import { loginConnection, openChartRepository, openOciRegistry, packCharts } from '../support/chartSources';
 import { deployEnd, deployJob, productAgent, type DeployEnd } from '../support/product';
 import { ageKey, encryptedFile, sops } from '../support/sops';
 import { app, assertOutcome, bare, helms, scenes, type Scene, type SceneDeploy } from './scenes';
@@ -26,10 +25,6 @@ async function deployWith(
   }
 }
 
-function connection(name: string, type: string, url: string, more: Record<string, string> = {}): ServiceConnection {
-  return { id: randomUUID(), name, type, url, scheme: 'UsernamePassword', auth: { ...login, ...more } };
-}
-
 describe('the chart and its values come from', () => {
   const { scene } = scenes();
 
@@ -38,7 +33,7 @@ describe('the chart and its values come from', () => {
       const helm = helms(s.cluster)[major];
       const repository = await openChartRepository(helm, [app]);
       try {
-        const charts = connection('charts', 'Generic', repository.address);
+        const charts = loginConnection('charts', 'Generic', repository.address);
         const inputs = {
           chart: 'app',
           chartRepositoryConnection: 'charts',
@@ -87,7 +82,7 @@ describe('the chart and its values come from', () => {
       assertOutcome(refused, 'failed', 'ChartAccessDenied');
       assert.match(refused.log, /containerRegistry or chartRepositoryConnection/);
       assert.equal(await s.history(), '');
-      const registryLogin = connection('registry', 'dockerregistry', `https://${registry.host}/`, {
+      const registryLogin = loginConnection('registry', 'dockerregistry', `https://${registry.host}/`, {
         registry: `https://${registry.host}/`,
       });
       const inputs = { chart, containerRegistry: 'registry' };

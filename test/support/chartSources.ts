@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
@@ -9,6 +10,7 @@ import { generate } from 'selfsigned';
 import { installDebianPackages } from '../../scripts/cluster/debian';
 import { sourcePackages } from '../../scripts/cluster/pins';
 import { waitFor } from '../../scripts/cluster/wait';
+import type { ServiceConnection } from './agent';
 import { openHttpsSite, type HttpsSite } from './httpsSite';
 
 const run = promisify(execFile);
@@ -16,6 +18,16 @@ const run = promisify(execFile);
 /** The login of every server here. The hash is bcrypt. */
 export const login = { username: 'deployer', password: 'p@ss/w0rd+registry' };
 const passwordHash = '$2y$05$abcdefghijklmnopqrstuuPV2XYvMnhkbULM.NkUlV94pDdCZMEkC';
+
+/** A service connection with the login, as a Generic or a Docker Registry one has it. */
+export function loginConnection(
+  name: string,
+  type: string,
+  url: string,
+  more: Record<string, string> = {},
+): ServiceConnection {
+  return { id: randomUUID(), name, type, url, scheme: 'UsernamePassword', auth: { ...login, ...more } };
+}
 
 /** Packs charts into a folder. Returns the names of the archives. */
 export async function packCharts(helm: string, charts: readonly string[], folder: string): Promise<string[]> {

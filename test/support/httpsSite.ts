@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type http from 'node:http';
 import https from 'node:https';
@@ -22,7 +23,9 @@ export async function openHttpsSite(
   answer: (request: http.IncomingMessage, response: http.ServerResponse) => void,
 ): Promise<HttpsSite> {
   const folder = mkdtempSync(path.join(tmpdir(), 'https-site-'));
-  const { cert, private: key } = await generate([{ name: 'commonName', value: 'site.test' }], {
+  // Two authorities of one name could not be trusted at the same time.
+  const name = `${randomUUID()}.test`;
+  const { cert, private: key } = await generate([{ name: 'commonName', value: name }], {
     extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }],
   });
   const authority = path.join(folder, 'ca.pem');
