@@ -10,6 +10,7 @@ import { flavouredManifest, flavouredTask, productionFlavour, readFlavour, readT
 import { marketplaceLinks } from './package/marketplaceLinks';
 import type { PackageJson } from './package/marketplaceLinks';
 import type { Flavour, FlavourName, Manifest, TaskIdentity } from './package/flavour';
+import { sbomFile, softwareBill } from './package/softwareBill';
 import { thirdPartyNotices } from './package/thirdPartyNotices';
 
 /** The three phases of a step in which the agent starts a task, named after their entry files. */
@@ -28,6 +29,8 @@ export interface BuiltTask {
   name: string;
   /** The path of the task in the package, `<Task>/<Task>V<major>`. */
   folder: string;
+  /** The files of its bundles, relative to the source. */
+  inputs: readonly string[];
 }
 
 interface TaskJson extends TaskIdentity {
@@ -57,7 +60,9 @@ export async function build({ source, out, flavour: named }: BuildOptions): Prom
   const flavour = await readFlavour(source, named ?? productionFlavour);
   const names = await taskNames(source);
   const tasks = await Promise.all(names.map((name) => buildTask({ source, out, name, version, flavour })));
-  await buildTab(source, path.join(extensionFolder(out), tabFolder), await readTaskIds(source, flavour));
+  const tab = await buildTab(source, path.join(extensionFolder(out), tabFolder), await readTaskIds(source, flavour));
+  const inputs = [...tasks.flatMap((task) => task.inputs), ...tab.inputs];
+  await writeFile(path.join(extensionFolder(out), sbomFile), toJson(await softwareBill({ source, inputs, version })));
   await writeManifest({ source, out, names, flavour });
   await copyTexts({ source, out });
   return tasks;
@@ -92,7 +97,7 @@ async function buildTask({ source, out, name, version, flavour }: TaskOptions): 
   for (const part of bundle.parts) await writeFile(path.join(to, part.file), part.code);
   await copyFile(path.join(from, 'icon.png'), path.join(to, 'icon.png'));
   await writeFile(path.join(to, 'task.json'), toJson({ ...taskJson, version: taskVersion(major, version) }));
-  return { name, folder };
+  return { name, folder, inputs: bundle.inputs };
 }
 
 /**
@@ -166,12 +171,14 @@ async function bundleTask({ source, name, entries }: { source: string; name: str
   const needed = parts.filter(({ user }) => inputs.includes(`tasks/common/${user}`));
   const bundles = await Promise.all(needed.map((part) => bundlePart(source, part)));
   const outputs = [result, ...bundles.map(({ bundle }) => bundle)];
+  const allInputs = outputs.flatMap(({ metafile }) => Object.keys(metafile.inputs));
   return {
+    inputs: allInputs,
     code: outputOf(result, 'main.js'),
     map: outputOf(result, '.map'),
     notices: await thirdPartyNotices({
       source,
-      inputs: outputs.flatMap(({ metafile }) => Object.keys(metafile.inputs)),
+      inputs: allInputs,
       legalComments: outputs.map((each) => outputOf(each, '.LEGAL.txt')).join('\n'),
     }),
     parts: bundles.map(({ file, bundle }) => ({ file, code: outputOf(bundle, file) })),

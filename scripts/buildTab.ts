@@ -9,9 +9,9 @@ export const tabFolder = 'tab';
 
 /**
  * Builds the results tab into `to`: its page, one script and one style sheet. `ids` are those of the tasks that it shows,
- * by default those of `tasks/ids.json`.
+ * by default those of `tasks/ids.json`. Returns the files of its bundle, relative to the source.
  */
-export async function buildTab(source: string, to: string, ids?: TaskIds): Promise<void> {
+export async function buildTab(source: string, to: string, ids?: TaskIds): Promise<{ inputs: string[] }> {
   const from = path.join(source, tabFolder);
   const result = await esbuild({
     absWorkingDir: source,
@@ -31,14 +31,16 @@ export async function buildTab(source: string, to: string, ids?: TaskIds): Promi
   });
   await mkdir(to, { recursive: true });
   const outputs = new Map(result.outputFiles.map((file) => [path.basename(file.path), file.text]));
+  const inputs = Object.keys(result.metafile.inputs);
   const notices = await thirdPartyNotices({
     source,
-    inputs: Object.keys(result.metafile.inputs),
+    inputs,
     legalComments: outputs.get('tab.js.LEGAL.txt') ?? '',
   });
   await copyFile(path.join(from, 'index.html'), path.join(to, 'index.html'));
   for (const name of ['tab.js', 'style.css']) await writeFile(path.join(to, name), outputs.get(name) ?? '');
   await writeFile(path.join(to, 'ThirdPartyNotices.md'), notices);
+  return { inputs };
 }
 
 function idsOfTasks(ids: TaskIds): Plugin {

@@ -22,6 +22,11 @@ export function renderMarkdown(text: string, resolveLink: ResolveLink): Rendered
   const markdown = new MarkdownIt({ html: false });
   const tokens = markdown.parse(text.replace(/<!--[^]*?-->/g, ''), {});
   const headings = anchoredHeadings(tokens);
+  // An empty cell is no heading for a screen reader.
+  for (const [index, token] of tokens.entries()) {
+    const isEmpty = token.type === 'th_open' && tokens[index + 1]?.content === '';
+    for (const part of isEmpty ? [token, tokens[index + 2]] : []) if (part !== undefined) part.tag = 'td';
+  }
   for (const token of tokens.flatMap(({ children }) => children ?? [])) {
     for (const name of ['href', 'src']) {
       const target = token.attrGet(name);

@@ -30,6 +30,7 @@ const groups: readonly { title: string; pages: readonly string[] }[] = [
     pages: [
       'docs/security.md',
       'docs/privacy.md',
+      'docs/package.md',
       'SECURITY.md',
       'docs/reliability.md',
       'docs/benchmarks.md',

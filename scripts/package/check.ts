@@ -1,6 +1,7 @@
 import { extensionProblems, fileProblems, sizeProblems } from './packageRules';
 import { packagedTasks } from './packageUnderCheck';
 import type { CheckContext } from './packageUnderCheck';
+import { billProblems } from './softwareBill';
 import { taskProblems } from './taskRules';
 import { readVsix } from './vsix';
 import type { Parts } from './vsix';
@@ -22,5 +23,6 @@ export function partsProblems(parts: Parts, context: CheckContext): string[] {
     ...taskProblems(tasks, parts, context),
     ...extensionProblems(tasks, parts, context),
     ...fileProblems(parts, context),
+    ...billProblems(parts),
   ];
 }

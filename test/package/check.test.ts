@@ -238,6 +238,22 @@ const incidents: readonly [title: string, breakIt: Break, problem: RegExp][] = [
     /credential\.js is there, but its bundle does not use it/,
   ],
   ['the manifest is missing', without('extension.vsixmanifest'), /extension\.vsixmanifest is missing/],
+  ['the bill of materials is missing', without('sbom.cdx.json'), /sbom\.cdx\.json is missing/],
+  [
+    'a package of the bundles is not in the bill of materials',
+    set('sbom.cdx.json', '/components', []),
+    /sbom\.cdx\.json: js-yaml \S+ is missing/,
+  ],
+  [
+    'the bill of materials has a package that is in no bundle',
+    set('sbom.cdx.json', '/components/0/name', 'left-pad'),
+    /left-pad \S+ is in no ThirdPartyNotices\.md/,
+  ],
+  [
+    'a package has a licence that is not in the list',
+    set('sbom.cdx.json', '/components/0/licenses/0/expression', 'GPL-3.0-only'),
+    /the licence «GPL-3\.0-only» of \S+ is not in the list/,
+  ],
   ['the extension has another id', manifest(' Id="helm-safe-deploy"', ' Id="other"'), /its id is not helm-safe-deploy/],
   [
     'the extension has another version than package.json',
