@@ -45,6 +45,11 @@ describe(`the results tab in a browser ${browserTag}`, function () {
     return state.steps;
   };
 
+  const reportName = (state: string): string =>
+    stepsOf(state)
+      .flatMap(({ attachments }) => attachments)
+      .find(({ type }) => type === 'helm-safe-deploy.report')?.name ?? '';
+
   const show = async (steps: readonly RecordedStep[], options: TabOptions = {}): Promise<OpenTab> => {
     stage.run.steps = steps;
     stage.run.requests.length = 0;
@@ -153,7 +158,7 @@ describe(`the results tab in a browser ${browserTag}`, function () {
       requests.map((path) => path.slice(build.length).replace(/^\/[0-9a-f-]{36}\/[0-9a-f-]{36}/, '')).sort(),
       [
         '/attachments/helm-safe-deploy.report',
-        '/attachments/helm-safe-deploy.report/HelmSafeDeploy-shop.json',
+        `/attachments/helm-safe-deploy.report/${reportName('deployed')}`,
         '/timeline',
       ],
     );
@@ -251,7 +256,7 @@ describe(`the results tab in a browser ${browserTag}`, function () {
   });
 
   it('a link to a workload unfolds it and gives it the focus', async () => {
-    const key = `${recordId(0)}/HelmSafeDeploy-shop.json`;
+    const key = `${recordId(0)}/${reportName('rolled-back')}`;
     const { page } = await show(stepsOf('rolled-back'), { parameters: { rollout: `${key}~Deployment/web` } });
     assert.equal(await inTab(page, `document.activeElement.closest('[data-object]').dataset.object`), 'Deployment/web');
     assert.equal(await inTab(page, `document.activeElement.closest('details').open`), true);
@@ -262,7 +267,7 @@ describe(`the results tab in a browser ${browserTag}`, function () {
     await unfold({ frame, page });
     await frame.locator('[data-object="Deployment/web"]').getByRole('button', { name: 'Copy link' }).click();
     const parameters = await page.evaluate<Record<string, string>>('window.hostSettings.parameters');
-    assert.equal(parameters['rollout'], `${recordId(0)}/HelmSafeDeploy-shop.json~Deployment/web`);
+    assert.equal(parameters['rollout'], `${recordId(0)}/${reportName('rolled-back')}~Deployment/web`);
   });
 
   it('takes the colours of the host, and follows a change', async () => {
