@@ -6,6 +6,7 @@ import type {
   ReportedObject,
   ReportedRevision,
   ReportedTest,
+  ReportedReservation,
 } from '../../tasks/common/core/report/report';
 import type { ServicePods } from '../../tasks/common/core/release/servicePods';
 import type { RollbackReport } from '../../tasks/common/core/rollbackPlan/document/rollbackReport';
@@ -76,6 +77,13 @@ const service: Reader<ServicePods> = shape<ServicePods>({
   readyBefore: countOrNull,
 });
 
+const reservation: Reader<ReportedReservation> = shape<ReportedReservation>({
+  kind: text,
+  name: text,
+  reason: text,
+  message: text,
+});
+
 const evidenceLimit = 100;
 
 const common = {
@@ -109,6 +117,7 @@ const deploy: Reader<DeployReport> = shape<DeployReport>({
   leftovers: list(leftover),
   history: list(revisionOfHistory, 100),
   tests: list(test, 200),
+  reservations: list(reservation),
   services: list(service, 200),
 });
 

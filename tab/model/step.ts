@@ -148,7 +148,10 @@ function deployView(report: DeployReport): Own {
   const isUnwell = report.servingHealth === 'unhealthy';
   const tone = isUnwell ? 'bad' : deployTones[report.outcome];
   const serves = answer('Serves now', servingTone(report), servingSentence(report), {
-    lines: servicePodsWords(report.services ?? []),
+    lines: [
+      ...(report.reservations ?? []).map(({ message }) => `Not verified: ${message}`),
+      ...servicePodsWords(report.services ?? []),
+    ],
   });
   const isWell = deployTones[report.outcome] === 'good';
   return {

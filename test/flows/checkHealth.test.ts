@@ -140,6 +140,26 @@ describe('the health check', () => {
     });
   });
 
+  it('a revision with a reservation is verified as soon as its pods are seen, without any input', async () => {
+    const history = [revision(1, 'deployed', good, { labels: { 'helm-safe-deploy/reserved': '1' } })];
+    const { on, context } = await check({ ...deployed, history }, ofRelease);
+    assert.equal((await checkHealth(context)).health, 'healthy');
+    assert.equal(told(on.storage.records), '1 deployed+verified');
+  });
+
+  it('markVerified does not verify a revision of which no pod runs', async () => {
+    const web = deployment('web', 'good');
+    const none = chart('1.0.0', [{ ...web, spec: { ...(web['spec'] as object), paused: true } }]);
+    const history = [revision(1, 'deployed', none)];
+    const { on, context } = await check(
+      { history, live: none.objects, chart: none },
+      { ...ofRelease, markVerified: true },
+    );
+    assert.equal((await checkHealth(context)).markedVerified, false);
+    assert.equal(told(on.storage.records), '1 deployed+reserved');
+    assert.match(on.agent.lines.join('\n'), /Not verified: No pod of Deployment\/web/);
+  });
+
   it('a verified revision that is seen unhealthy loses its mark, and gets it back', async () => {
     const labels = { [verifiedLabel]: '1' };
     const setting = { history: [revision(1, 'deployed', good, { labels })], live: broken.objects, chart: good };

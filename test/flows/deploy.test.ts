@@ -4,6 +4,7 @@ import { objectKey, refOf } from '../../tasks/common/core/kubernetes/manifest';
 import type { KubeObject } from '../../tasks/common/core/kubernetes/object';
 import type { Hook } from '../../tasks/common/core/release/release';
 import type { DeployStart } from '../../tasks/common/core/releaseContext';
+import { closingOf, outputsOf, summaryOf } from '../../tasks/common/core/report/report';
 import { deploy } from '../../tasks/common/flows/deploy/deploy';
 import {
   chart,
@@ -687,6 +688,63 @@ describe('a deploy', () => {
       const report = await deploy(on.context);
       assert.equal(report.outcome, 'unchanged');
       assert.equal(told(on.storage.records), '1 deployed+verified');
+    });
+  });
+
+  describe('a revision of which no pod has run a part', () => {
+    const paused = (tag: string): KubeObject => {
+      const web = deployment('web', tag);
+      return { ...web, spec: { ...(web['spec'] as object), paused: true } };
+    };
+    const held = chart('2.0.0', [configMap('settings'), paused('better')]);
+    const message = 'No pod of Deployment/web has its new template, because it is paused.';
+
+    it('is deployed with a reservation, and has a mark of its own', async () => {
+      const on = await scene({ ...installed, chart: held });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'deployed');
+      assert.equal(told(on.storage.records), '1 superseded+verified, 2 deployed+reserved');
+      assert.deepEqual(report.reservations, [{ kind: 'Deployment', name: 'web', reason: 'PodsHeldBack', message }]);
+      assert.equal(report.verifiedRevision, 1);
+      assert.equal(outputsOf(report)['reservations'], message);
+      assert.match(on.agent.lines.join('\n'), /Not verified: No pod of Deployment\/web/);
+      for (const text of [closingOf(report), summaryOf(report)]) {
+        assert.match(text, /Revision 2 is deployed with a reservation: it is as declared, and not verified\./);
+        assert.match(text, /Not verified: No pod of Deployment\/web has its new template/);
+      }
+    });
+
+    const reserved = { labels: { 'helm-safe-deploy/reserved': '1' } };
+
+    it('is unchanged by the same chart, which repeats the reservation', async () => {
+      const on = await scene({ history: [revision(1, 'deployed', held, reserved)], live: held.objects, chart: held });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'unchanged');
+      assert.deepEqual(
+        report.reservations?.map(({ reason }) => reason),
+        ['PodsHeldBack'],
+      );
+      assert.equal(told(on.storage.records), '1 deployed+reserved');
+    });
+
+    it('is verified when a later run sees its pods', async () => {
+      const on = await scene({ history: [revision(1, 'deployed', v1, reserved)], live: v1.objects, chart: v1 });
+      const report = await deploy(on.context);
+      assert.equal(report.outcome, 'unchanged');
+      assert.equal(report.reservations, undefined);
+      assert.equal(told(on.storage.records), '1 deployed+verified');
+    });
+
+    it('is the target of a rollback only if no revision is verified', async () => {
+      const on = await scene({ history: [revision(1, 'deployed', held)], live: held.objects, chart: broken });
+      const report = await deploy(on.context);
+      assert.match(on.agent.lines.join('\n'), /rolled back to revision 1 \(deployed with a reservation\)/);
+      assert.equal(report.outcome, 'rolledBack', report.message);
+      assert.equal(told(on.storage.records), '1 superseded+reserved, 2 failed+unhealthy, 3 deployed+reserved');
+      const history = [revision(1, 'superseded', v1, verified), revision(2, 'deployed', held)];
+      const other = await scene({ history, live: held.objects, chart: broken });
+      await deploy(other.context);
+      assert.match(other.agent.lines.join('\n'), /rolled back to revision 1 \(verified healthy\)/);
     });
   });
 

@@ -210,6 +210,7 @@ describe('the outputs', () => {
       outcome: 'rolledBack',
       reason: 'ReadinessProbeFailed',
       reasonGroup: 'readiness',
+      reservations: '',
       failedWorkload: 'Deployment/web',
       revisionBefore: '',
       revision: '5',

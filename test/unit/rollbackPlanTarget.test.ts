@@ -103,6 +103,14 @@ describe('the target of a rollback', () => {
     assert.equal(choose([good(1), broken(2), good(3), failed(4)], 1).codes[0], undefined);
   });
 
+  it('is a revision with a reservation only if none is verified, and the plan says so', () => {
+    const reserved = unproven(2, { labels: { 'helm-safe-deploy/reserved': '2' } });
+    assert.equal(choose([good(1), reserved, failed(3)]).target, 1);
+    const { target, codes, message } = choose([unproven(1), reserved, unproven(3), failed(4)]);
+    assert.deepEqual([target, codes], [2, ['UnverifiedTarget']]);
+    assert.match(message, /Revision 2 was deployed with a reservation/);
+  });
+
   it('is not accepted through allowUnverifiedTarget unless somebody named it by number', () => {
     assert.deepEqual(choose([failed(1), serving(2)], 'previous', { allowUnverifiedTarget: true }).codes, [
       'RevisionUnhealthy!',

@@ -184,7 +184,9 @@ export function owned(object: KubeObject, by = release): KubeObject {
 export function told(records: readonly Revision[]): string {
   return records
     .map(({ revision: number, status, labels }) => {
-      const marks = ['verified', 'unhealthy'].filter((mark) => labels[`helm-safe-deploy/${mark}`] === String(number));
+      const marks = ['verified', 'reserved', 'unhealthy'].filter(
+        (mark) => labels[`helm-safe-deploy/${mark}`] === String(number),
+      );
       const isBroken = labels['helm-safe-deploy/broken']?.startsWith(`${number}_`) === true && status !== 'failed';
       return [`${number} ${status}`, ...marks, ...(isBroken ? ['broken'] : [])].join('+');
     })

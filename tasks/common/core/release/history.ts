@@ -4,6 +4,9 @@ import type { Revision } from './release';
 export const verifiedLabel = 'helm-safe-deploy/verified';
 export const unhealthyLabel = 'helm-safe-deploy/unhealthy';
 
+/** The mark of a revision that was deployed with a reservation: no pod has run all of it (see core/rollout/reservations). */
+export const reservedLabel = 'helm-safe-deploy/reserved';
+
 /**
  * The mark of a revision that was judged unhealthy by a cause of its own: its number, the cause and the object, as in
  * `8_CrashLoop_Deployment.web`. It counts even if the revision was verified earlier.
@@ -64,6 +67,16 @@ export function wasJudged(revision: Revision): boolean {
 /** Returns true if this task saw the revision healthy, and has not found it unhealthy since then. */
 export function isVerified(revision: Revision): boolean {
   return isMarked(revision, verifiedLabel) && !isUnhealthy(revision) && brokenBy(revision) === '';
+}
+
+/** Returns true if this task deployed the revision with a reservation, and has not judged it since. */
+export function isReserved(revision: Revision): boolean {
+  return (
+    isMarked(revision, reservedLabel) &&
+    !isMarked(revision, verifiedLabel) &&
+    !isUnhealthy(revision) &&
+    brokenBy(revision) === ''
+  );
 }
 
 /** The mark of a record that is edited during a change; see flows/release/mergeBase. */
@@ -161,12 +174,14 @@ function wasUninstalled({ status, description }: Revision): boolean {
 
 /** The newest revision that is deployed or verified. Later revisions may have left objects or fields. */
 export function lastGood(history: readonly Revision[]): Revision | undefined {
-  return sinceUninstall(history).findLast((revision) => revision.status === 'deployed' || isVerified(revision));
+  return sinceUninstall(history).findLast(
+    (revision) => revision.status === 'deployed' || isVerified(revision) || isReserved(revision),
+  );
 }
 
 export interface RollbackTarget {
   revision: Revision;
-  proof: 'verified' | 'deployed';
+  proof: 'verified' | 'reserved' | 'deployed';
 }
 
 /**
@@ -187,20 +202,25 @@ export function brokenWords(revision: Revision, judged: Revision): string {
   return `${who} was judged unhealthy by a cause of its own (${brokenBy(judged)})`;
 }
 
-/** Returns the newest verified revision, or else the newest deployed one. `superseded` alone proves nothing. */
+/**
+ * Returns the newest verified revision, or else the newest one with a reservation, or else the newest deployed one.
+ * `superseded` alone proves nothing.
+ */
 export function rollbackTarget(history: readonly Revision[], before = Infinity): RollbackTarget | undefined {
   const candidates = sinceUninstall(history).filter(
     (revision) => revision.revision < before && judgedBroken(revision, history) === undefined,
   );
   const verified = candidates.findLast(isVerified);
   if (verified !== undefined) return { revision: verified, proof: 'verified' };
+  const reserved = candidates.findLast(isReserved);
+  if (reserved !== undefined) return { revision: reserved, proof: 'reserved' };
   const deployed = candidates.findLast((revision) => revision.status === 'deployed' && !isUnhealthy(revision));
   return deployed === undefined ? undefined : { revision: deployed, proof: 'deployed' };
 }
 
 /**
  * Returns the revisions to remove so that at most `maximum` remain, oldest first; 0 keeps all. Unlike Helm's pruning,
- * this spares the newest verified revision since the last uninstall. `mayHaveLeft` spares revisions that may have left
+ * this spares the target of a rollback. `mayHaveLeft` spares revisions that may have left
  * objects, which nobody would know without their records. `needed` are further numbers to spare.
  */
 export function prunable(
@@ -212,7 +232,7 @@ export function prunable(
   if (maximum <= 0 || history.length <= maximum) return [];
   const spared = new Set([
     history.at(-1),
-    sinceUninstall(history).findLast(isVerified),
+    rollbackTarget(history)?.revision,
     ...history.filter((r) => r.status === 'deployed' || needed.has(r.revision)),
     ...(mayHaveLeft
       ? sinceGood(history).filter((r) => !changedNothing(r, 'pre-install') && !changedNothing(r, 'pre-upgrade'))
@@ -223,7 +243,10 @@ export function prunable(
 
 function sinceGood(history: readonly Revision[]): readonly Revision[] {
   const since = sinceUninstall(history);
-  return since.slice(since.findLastIndex((revision) => revision.status === 'deployed' || isVerified(revision)) + 1);
+  return since.slice(
+    since.findLastIndex((revision) => revision.status === 'deployed' || isVerified(revision) || isReserved(revision)) +
+      1,
+  );
 }
 
 /**

@@ -2,8 +2,9 @@ import { adviceFor } from './advice';
 import { asTaskError, isFailureReason, TaskError, type FailureReason } from '../failure';
 import { objectName } from '../kubernetes/manifest';
 import { sentence } from '../text/sentence';
-import type { Outcome, ReportedObject } from './report';
+import type { Outcome, ReportedObject, ReportedReservation } from './report';
 import type { CauseCode, ReasonGroup } from '../rollout/causes';
+import type { Reservation } from '../rollout/reservations';
 import type { Cause, RolloutVerdict, WorkloadVerdict } from '../rollout/verdict';
 
 export { sentence };
@@ -118,6 +119,10 @@ export function reportedObjects(verdict: RolloutVerdict): ReportedObject[] {
     brokenBefore: brokenBefore === undefined ? '' : brokenBefore.message,
     isPreexisting,
   }));
+}
+
+export function reportedReservations(reservations: readonly Reservation[]): ReportedReservation[] {
+  return reservations.map(({ ref: { kind, name }, reason, message }) => ({ kind, name, reason, message }));
 }
 
 /** A timeout has no start time, so none is reported. */

@@ -62,6 +62,15 @@ export interface ReportedTest {
   result: string;
 }
 
+/** Why a healthy revision is not verified: no pod has run a part of it. */
+export interface ReportedReservation {
+  kind: string;
+  name: string;
+  /** NoReplicas, PodsHeldBack, Suspended, ConfigNotRead or NotJudged. */
+  reason: string;
+  message: string;
+}
+
 /** Events, log lines and states of a failing object, collected before a rollback. */
 export interface ReportedEvidence {
   object: string;
@@ -108,6 +117,8 @@ export interface DeployReport {
   history?: readonly ReportedRevision[];
   /** The tests that the step has run, in their order. */
   tests?: readonly ReportedTest[];
+  /** Only of a deploy that succeeded with a reservation. */
+  reservations?: readonly ReportedReservation[];
   /** The pods behind the Services of the release after a deploy that failed. */
   services?: readonly ServicePods[];
 }
@@ -123,6 +134,7 @@ export function outputsOf(report: DeployReport): Record<string, string> {
     revisionBefore: text(report.revisionBefore),
     revision: text(report.servingRevision),
     verifiedRevision: text(report.verifiedRevision),
+    reservations: (report.reservations ?? []).map(({ message }) => message).join('\n'),
   };
 }
 
@@ -154,7 +166,10 @@ export function deploySubject(report: DeployReport): string {
 }
 
 export function servingSentence(report: DeployReport): string {
-  const { servingHealth, servingRevision, services = [], verifiedRevision } = report;
+  const { reservations = [], servingHealth, servingRevision, services = [], verifiedRevision } = report;
+  if (reservations.length > 0 && servingRevision !== null) {
+    return `Revision ${servingRevision} is deployed with ${reservations.length === 1 ? 'a reservation' : 'reservations'}: it is as declared, and not verified.`;
+  }
   const isNothingReady = services.length > 0 && services.every(({ ready }) => ready === 0);
   if (servingRevision === null) {
     return services.length === 0 || isNothingReady
@@ -248,12 +263,17 @@ export function closingOf(report: DeployReport, { afterIssue = false } = {}): st
   }
   if (report.failedWorkload !== '') lines.push(...proofOf(report));
   if (!afterIssue) lines.push(servingSentence(report));
+  lines.push(...reservationLines(report));
   lines.push(...servicePodsWords(report.services ?? []));
   for (const kept of report.leftovers.filter((left) => left.keptBecause !== '')) {
     lines.push(`${kept.kind}/${kept.name} was kept: ${kept.keptBecause}.`);
   }
   if (report.advice !== '') lines.push(report.advice);
   return lines.join('\n');
+}
+
+function reservationLines({ reservations = [] }: DeployReport): string[] {
+  return reservations.map(({ message }) => `Not verified: ${message}`);
 }
 
 /** No text of a pod or a chart can break out of its table cell or code block. */
@@ -273,6 +293,9 @@ export function summaryOf(report: DeployReport): string {
     blamingMarkdown(report),
     sinceSentence(report),
     factTable(rows),
+    reservationLines(report)
+      .map((line) => `- ${cell(line)}`)
+      .join('\n'),
     objectTable(report.objects),
     testTable(report.tests ?? []),
     ...evidenceMarkdown(report.evidence),

@@ -6,6 +6,7 @@ import { newPods, type Index } from './family';
 import { anyNode, liveIndex } from './liveIndex';
 import type { Reading, RolloutVerdict } from './model';
 import { readingOf, type ReadingContext } from './reading';
+import { reservationsOf, type ReleaseHistory, type Reservation } from './reservations';
 import { unreadKinds, type FollowedObject, type FollowedRef, type UnreadKind } from './snapshot';
 import { judgeScene, type JudgingTime } from './verdict';
 
@@ -17,6 +18,8 @@ export interface LiveRollout {
   /** The verdict is the one of `judge` for the same objects. */
   judge(facts: Facts, time: JudgingTime): RolloutVerdict;
   followed(): readonly FollowedObject[];
+  /** For a verdict that is healthy. */
+  reservations(verdict: RolloutVerdict, release?: ReleaseHistory): Reservation[];
   newPods(): { workload: ObjectRef; pod: KubeObject }[];
 }
 
@@ -55,6 +58,7 @@ export function liveRollout(refs: readonly FollowedRef[]): LiveRollout {
       return judgeScene(scene, time, readings.read);
     },
     followed: () => followed,
+    reservations: ({ workloads }, release) => reservationsOf(followed, live.index, workloads, release),
     newPods: () => newPods(followed, live.index),
   };
 }

@@ -19,7 +19,7 @@ import { withRetries } from '../steps/withRetries';
 import { withLease } from '../lock/lease';
 import { askHelm, readRelease, type AskedHelm, type ReleaseSnapshot } from './readRelease';
 import { group, later } from '../steps/phase';
-import { hideSecrets, prune, verify } from '../release/record';
+import { hideSecrets, prune, reserve, verify } from '../release/record';
 import { findPreexisting, settlePreexisting } from '../release/preexisting';
 import { takesBack } from '../../core/lock/work';
 import { followRollout, rolloutPolicy, type RolloutEnd } from '../rollout/rollout';
@@ -31,6 +31,7 @@ import { checkTestNames, smokeTest, smokeTestUnchanged } from './smokeTest';
 import { unchanged } from './unchanged';
 import { upgrade } from './upgrade';
 import { cancelledWith, removeRelease } from './uninstall';
+import type { Reservation } from '../../core/rollout/reservations';
 import { desiredObjects } from '../release/desiredObjects';
 import { fail } from './failedDeploy';
 import { inPhase, type FailedDeploy, cancelled } from './failedDeploy';
@@ -148,6 +149,8 @@ async function deployChart(context: DeployContext, progress: DeployProgress, ask
   const same = await inPhase(context, progress, 'Compare with what serves', () => unchanged(context, seen));
   if (same !== undefined) {
     const serving = seen.history.at(-1);
+    progress.reservations = seen.reservations;
+    logReservations(context, seen.reservations);
     if (serving === undefined) return same;
     const failed = await smokeTestUnchanged(context, progress, serving);
     if (failed !== undefined) return failed;
@@ -228,6 +231,7 @@ async function judgeUpgrade(failing: FailedDeploy, deadline: Date): Promise<Endi
   progress.objects = reportedObjects(rollout.verdict);
   if (rollout.end === 'healthy') {
     const untested = await testUpgraded(failing, revision, rollout);
+    progress.reservations = untested === undefined ? rollout.reservations : [];
     return untested ?? succeed(context, progress, seen.history, revision);
   }
   return rollout.end === 'cancelled' ? cancelled(context, upgraded) : unhealthy(failing, rollout);
@@ -248,15 +252,16 @@ async function testUpgraded(
 
 async function followUpgrade(
   { context, progress, seen, upgraded }: FailedDeploy,
-  { manifest, revision }: Revision,
+  revision: Revision,
   deadline: Date,
 ): Promise<RolloutEnd> {
-  const objects = await desiredObjects(context.cluster, manifest, context.namespace);
-  return inPhase(context, progress, `Follow revision ${revision}`, () =>
+  const objects = await desiredObjects(context.cluster, revision.manifest, context.namespace);
+  return inPhase(context, progress, `Follow revision ${revision.revision}`, () =>
     followRollout(context, objects, {
       policy: rolloutPolicy(context, deadline, true),
       memory: seen.baseline,
       earlier: seen.history,
+      release: { revision, history: upgraded.history },
       logged: upgraded.logged,
       ...(upgraded.logs && { logs: upgraded.logs }),
     }),
@@ -275,6 +280,10 @@ async function unfollowed(failing: FailedDeploy, revision: Revision, thrown: unk
   return fail(failing, endingFor('failed', reason, `${what}: ${message}`), undefined);
 }
 
+function logReservations({ agent }: DeployContext, reservations: readonly Reservation[]): void {
+  for (const { message } of reservations) agent.log(`Not verified: ${message}`);
+}
+
 async function succeed(
   context: DeployContext,
   progress: DeployProgress,
@@ -282,7 +291,12 @@ async function succeed(
   revision: Revision,
 ): Promise<Ending> {
   progress.serving = { revision: revision.revision, health: 'healthy' };
-  await withRetries(context, () => verify(context.storage, revision, context.run, context.link));
+  const { reservations } = progress;
+  await withRetries(context, () =>
+    reservations.length === 0
+      ? verify(context.storage, revision, context.run, context.link)
+      : reserve(context.storage, revision, context.run),
+  );
   const broken = progress.objects.filter((object) => object.isPreexisting);
   const blind = notJudgedLines(progress.objects);
   const ready = progress.objects.length - broken.length - blind.length;
@@ -294,6 +308,7 @@ async function succeed(
   for (const object of broken) {
     context.agent.log(`${objectName(object)} was broken before this deploy and still is: ${object.message}`);
   }
+  logReservations(context, reservations);
   await settleDroppedData(context, progress, history, revision);
   await prune(context);
   return progress.recovered ? { ...wellEnded, outcome: 'recovered' } : wellEnded;

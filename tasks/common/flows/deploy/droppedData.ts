@@ -71,7 +71,7 @@ export async function holdDataBack(
  */
 export async function settleDroppedData(
   context: DeployContext,
-  progress: Pick<DeployProgress, 'leftovers'>,
+  progress: Pick<DeployProgress, 'leftovers' | 'reservations'>,
   history: readonly Revision[],
   serving: Revision,
 ): Promise<void> {
@@ -81,7 +81,8 @@ export async function settleDroppedData(
   for (const data of await liveData(context, scope, serving.manifest)) {
     stopIfCancelled(context.signal);
     const { kind, name } = data.ref;
-    const keptBecause = (await keptFor(context, data)) ?? (await deleted(context, data));
+    const why = progress.reservations.length === 0 ? undefined : 'the new revision is deployed with a reservation';
+    const keptBecause = why ?? (await keptFor(context, data)) ?? (await deleted(context, data));
     if (keptBecause === '') context.agent.log(`${kind}/${name} is no longer declared, and was deleted.`);
     const others = progress.leftovers.filter((left) => objectName(left) !== objectName(data.ref));
     progress.leftovers.splice(0, Infinity, ...others, { kind, name, keptBecause });

@@ -50,14 +50,19 @@ function irreversible(seen: ReleaseSnapshot, target: RollbackTarget): string | u
   return mark === undefined ? undefined : irreversibleWords(mark);
 }
 
+const proofWords: Readonly<Record<RollbackTarget['proof'], string>> = {
+  verified: 'verified healthy',
+  reserved: 'deployed with a reservation',
+  deployed: 'deployed, not verified',
+};
+
 function afterFailure(context: DeployContext, seen: ReleaseSnapshot): string {
   const { target } = seen;
   if (context.request.onFailure === 'keep') return 'a failed deploy is kept (onFailure: keep)';
   if (target !== undefined) {
     const why = irreversible(seen, target);
     if (why !== undefined) return `there is no automatic rollback of a failed deploy: ${why}`;
-    const proof = target.proof === 'verified' ? 'verified healthy' : 'deployed, not verified';
-    return `a failed deploy is rolled back to revision ${target.revision.revision} (${proof})`;
+    return `a failed deploy is rolled back to revision ${target.revision.revision} (${proofWords[target.proof]})`;
   }
   return isInstall(seen) ? 'a failed first install is uninstalled' : 'there is no revision to roll back to';
 }

@@ -22,11 +22,12 @@ import { objectName } from '../../core/kubernetes/manifest';
 import type { Helm, Rendered } from '../../core/ports';
 import type { Revision } from '../../core/release/release';
 import type { ServingHealth } from '../../core/report/report';
+import type { Reservation } from '../../core/rollout/reservations';
 import { isRunner } from '../../core/rollout/runner';
 import type { RolloutMemory } from '../../core/rollout/verdict';
 import { checkAccess } from './checkAccess';
 import { wasBegun } from '../../core/lock/lease';
-import { cancelledDescription, markBroken, verify } from '../release/record';
+import { cancelledDescription, markBroken, reserve, verify } from '../release/record';
 import { stopIfCancelled, type DeployContext, type ReleaseContext } from '../../core/releaseContext';
 import { markDead, ownerOf, pendingRefusal, removeHooks, restoreHistory, wasInterrupted } from '../release/recover';
 import { withRetries } from '../steps/withRetries';
@@ -50,6 +51,8 @@ export interface ReleaseSnapshot {
   baseline: RolloutMemory | undefined;
   /** The serving revision was judged healthy just now. */
   isHealthy: boolean;
+  /** Why the serving revision is not verified, although it is healthy. */
+  reservations: readonly Reservation[];
   /** The revision that was left pending and is now marked failed, as it was found. */
   died: Revision | undefined;
   /**
@@ -209,7 +212,7 @@ async function readState(context: DeployContext, { onHistory, onServing, onDied 
   const isRenewed = history !== restored;
   onHistory(history);
   const state = releaseState(history);
-  const known = { died, hasNamespace, isRenewed, isUnfinishedRollback: false };
+  const known = { died, hasNamespace, isRenewed, isUnfinishedRollback: false, reservations: [] };
   const nothingServes = { baseline: undefined, isHealthy: false, ...known };
   if (state.state === 'unknown') {
     throw new TaskError(
@@ -219,7 +222,7 @@ async function readState(context: DeployContext, { onHistory, onServing, onDied 
   }
   if (state.state === 'failed' && wasInterrupted(state.last)) await removeHooks(context, state.last);
   if (state.state !== 'deployed') return { history, state, target: rollbackTarget(history), ...nothingServes };
-  const { baseline, health, isUsable } = await servingBefore(context, state.last);
+  const { baseline, health, isUsable, reservations } = await servingBefore(context, state.last, history);
   const isHealthy = health === 'healthy';
   const serving = { revision: state.last.revision, health };
   onServing(serving);
@@ -241,7 +244,7 @@ async function readState(context: DeployContext, { onHistory, onServing, onDied 
   const target =
     rollbackTarget(marked) ?? (isUsable ? { revision: state.last, proof: 'deployed' as const } : undefined);
   const isUnfinishedRollback = wasBegun(context.lease.previous, state.last.revision, ['rollback']);
-  return { history: marked, state, target, baseline, isHealthy, ...known, isUnfinishedRollback };
+  return { history: marked, state, target, baseline, isHealthy, ...known, isUnfinishedRollback, reservations };
 }
 
 /**
@@ -336,15 +339,25 @@ function oldestRead(history: History): number {
 async function servingBefore(
   context: DeployContext,
   serving: Revision,
-): Promise<{ baseline: RolloutMemory; health: ServingHealth; isUsable: boolean }> {
+  history: History,
+): Promise<{
+  baseline: RolloutMemory;
+  health: ServingHealth;
+  isUsable: boolean;
+  reservations: readonly Reservation[];
+}> {
   const { agent } = context;
   // The revision has served for long enough, so only its present state counts.
   const moment = await judgeNow(context, serving.manifest);
   const { verdict, baseline } = moment;
   const { health, decisive, workloads } = verdict;
+  const isMarked = isVerified(serving);
+  const reservations = health === 'healthy' && !isMarked ? moment.reservations({ revision: serving, history }) : [];
   if (health === 'healthy') {
     agent.log(`Revision ${serving.revision} serves and is healthy.`);
-    if (!isVerified(serving) && !isUntested(context, serving)) await verify(context.storage, serving);
+    if (!isMarked && !isUntested(context, serving)) {
+      await (reservations.length === 0 ? verify : reserve)(context.storage, serving);
+    }
   } else if (decisive !== undefined) {
     const why = decisive.cause?.message ?? decisive.suspects[0]?.message ?? decisive.status.message;
     agent.log(
@@ -360,5 +373,5 @@ async function servingBefore(
   }
   // A part of it may serve, which is better than a failed deploy.
   const isUsable = workloads.some((workload) => workload.health === 'healthy' && isRunner(workload.ref));
-  return { baseline, health: servingHealth(verdict), isUsable };
+  return { baseline, health: servingHealth(verdict), isUsable, reservations };
 }

@@ -15,7 +15,7 @@ import { endWork, contextUnder } from '../release/change';
 import { withRetries } from '../steps/withRetries';
 import { withLease } from '../lock/lease';
 import { group } from '../steps/phase';
-import { cancelledDescription, hideSecrets, markCancelled, verify } from '../release/record';
+import { cancelledDescription, hideSecrets, markCancelled, reserve, verify } from '../release/record';
 import {
   markDead,
   isMarkedDead,
@@ -29,7 +29,7 @@ import { leftObjects, settlePreexisting } from '../release/preexisting';
 import { newDeployProgress, reportOf, servingIn, type DeployProgress } from '../release/deployProgress';
 import { automaticRollback } from './automaticRollback';
 import { removeRelease } from './uninstall';
-import { healthNow } from '../rollout/moment';
+import { judgeNow } from '../rollout/moment';
 
 /** The input of a repair. `signal` also aborts when the time of the repair is over. */
 type RepairStart = RolloutContext &
@@ -156,12 +156,15 @@ async function gotHealthy(context: RepairContext, last: Revision): Promise<boole
   const isWhole = last.status === 'deployed' || (last.status === 'failed' && last.description === cancelledDescription);
   if (!isWhole || mustPassTests(context.request.smokeTest, last)) return false;
   // The rollout has been going on since before the step ended, so only its present state counts.
-  if ((await healthNow(context, last.manifest)) !== 'healthy') return false;
+  const { verdict, reservations } = await judgeNow(context, last.manifest);
+  if (verdict.health !== 'healthy') return false;
   if (last.status !== 'deployed') {
     const change = { status: 'deployed', description: 'Seen healthy after its step was cancelled' } as const;
     await withRetries(context, () => context.storage.update(last.revision, change));
   }
-  await withRetries(context, () => verify(context.storage, { ...last, status: 'deployed' }, context.run));
+  const history = await withRetries(context, () => context.storage.history());
+  const mark = reservations({ revision: last, history }).length === 0 ? verify : reserve;
+  await withRetries(context, () => mark(context.storage, last, context.run));
   return true;
 }
 

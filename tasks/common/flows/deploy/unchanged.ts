@@ -1,5 +1,5 @@
 import { wellEnded, type Ending } from '../../core/report/ending';
-import { isVerified } from '../../core/release/history';
+import { isReserved, isVerified } from '../../core/release/history';
 import type { DeployContext } from '../../core/releaseContext';
 import { testsChanged, whatChanged, type Rendering } from '../../core/release/unchanged';
 import { driftOf } from '../release/drift';
@@ -13,7 +13,7 @@ export async function unchanged(context: DeployContext, seen: ReleaseSnapshot): 
   const { agent, namespace, request } = context;
   if (seen.state.state !== 'deployed' || request.forceUpgrade || !seen.isHealthy) return undefined;
   const deployed = seen.history.at(-1);
-  if (deployed === undefined || !isVerified(deployed)) return undefined;
+  if (deployed === undefined || !(isVerified(deployed) || isReserved(deployed))) return undefined;
   if (seen.isUnfinishedRollback) {
     agent.log(
       `Revision ${deployed.revision} was created by a rollback that did not finish. This deploy removes its leftovers.`,

@@ -8,6 +8,8 @@ import type {
   ReportedTest,
   ServingHealth,
 } from '../../core/report/report';
+import { reportedReservations } from '../../core/report/ending';
+import type { Reservation } from '../../core/rollout/reservations';
 import type { ServicePods } from '../../core/release/servicePods';
 import type { Revision } from '../../core/release/release';
 import type { Work } from '../../core/lock/work';
@@ -46,6 +48,8 @@ export interface DeployProgress {
   createdAt: Date | undefined;
   /** Empty if the deploy ended well, or if the pods could not be read. */
   services: readonly ServicePods[];
+  /** Why the serving revision is not verified, although it is healthy. */
+  reservations: readonly Reservation[];
   /** This run has recovered a release that an earlier run left half done. */
   recovered: boolean;
   hasBegun: boolean;
@@ -68,6 +72,7 @@ export function newDeployProgress(now: Date): DeployProgress {
     tests: [],
     createdAt: undefined,
     services: [],
+    reservations: [],
     recovered: false,
     hasBegun: false,
     lastWork: undefined,
@@ -106,6 +111,7 @@ export async function reportOf(
     leftovers: progress.leftovers,
     ...(history.length === 0 ? {} : { history: reportedHistory(history) }),
     ...(progress.tests.length === 0 ? {} : { tests: progress.tests }),
+    ...(progress.reservations.length === 0 ? {} : { reservations: reportedReservations(progress.reservations) }),
     ...(progress.services.length === 0 ? {} : { services: progress.services }),
   };
 }

@@ -4,6 +4,7 @@ import {
   brokenLabel,
   brokenMark,
   prunable,
+  reservedLabel,
   runLabel,
   unhealthyLabel,
   verifiedLabel,
@@ -37,10 +38,17 @@ export async function verify(
     [verifiedLabel]: String(revision),
     [unhealthyLabel]: undefined,
     [brokenLabel]: undefined,
+    [reservedLabel]: undefined,
     ...madeBy(revision, run),
   };
   const linked = withLink(description, link);
   await storage.update(revision, { labels, ...(linked === description ? {} : { description: linked }) });
+}
+
+/** Marks a revision that is as declared, but of which no pod has run all. */
+export async function reserve(storage: ReleaseStorage, { revision }: Revision, run = ''): Promise<void> {
+  const labels = { [reservedLabel]: String(revision), [brokenLabel]: undefined, ...madeBy(revision, run) };
+  await storage.update(revision, { labels });
 }
 
 function madeBy(revision: number, run: string): Record<string, string> {

@@ -7,13 +7,14 @@ import { objectName } from '../../core/kubernetes/manifest';
 import { recordedFailure } from '../../core/report/recordedFailure';
 import { isOwnCause } from '../../core/rollout/causes';
 import type { ReleaseStorage } from '../../core/ports';
-import { brokenBy, verifiedLabel } from '../../core/release/history';
+import type { Reservation } from '../../core/rollout/reservations';
+import { brokenBy, isReserved, isVerified, verifiedLabel } from '../../core/release/history';
 import type { Revision } from '../../core/release/release';
 import { causesOf, type RolloutVerdict } from '../../core/rollout/verdict';
 import { collectEvidence, logEvidence } from './evidence';
 import { healthTargets, rollbackFrom, type HealthContext, type HealthTargets } from './healthTargets';
 import { group, later } from '../steps/phase';
-import { markBroken, verify } from '../release/record';
+import { markBroken, reserve, verify } from '../release/record';
 import { workloadLogs } from './podLogs';
 import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
 
@@ -78,7 +79,13 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
   const policy = rolloutPolicy(context, later(clock.now(), request.timeoutSeconds), true);
   const logs = workloadLogs(context);
   const followed = await group(context, 'Follow', () =>
-    followRollout(context, targets.objects, { policy, memory: undefined, logged: new Map(), ...(logs && { logs }) }),
+    followRollout(context, targets.objects, {
+      policy,
+      memory: undefined,
+      logged: new Map(),
+      ...(targets.revision && { release: { revision: targets.revision, history: targets.history } }),
+      ...(logs && { logs }),
+    }),
   );
   const recorded =
     followed.end === 'healthy' && targets.revision !== undefined
@@ -94,7 +101,7 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
         return collected;
       });
   const ending = endingOf(followed, recorded);
-  const markedVerified = await mark(context, targets, isHealthy, ending);
+  const markedVerified = await mark(context, targets, { isHealthy, ending, reservations: followed.reservations });
   const rollbackTo = await rollbackRevision(context, targets);
   return {
     schemaVersion: 1,
@@ -114,23 +121,43 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
   };
 }
 
+interface Seen {
+  isHealthy: boolean;
+  ending: HealthEnding;
+  reservations: readonly Reservation[];
+}
+
 /** Writes what was seen into the record of the revision. Returns true if the revision is now marked as verified. */
-async function mark(
-  context: HealthContext,
-  { revision }: HealthTargets,
-  isHealthy: boolean,
-  ending: HealthEnding,
-): Promise<boolean> {
+async function mark(context: HealthContext, { revision }: HealthTargets, seen: Seen): Promise<boolean> {
   const { request, signal, storage } = context;
   if (revision === undefined || storage === undefined || signal.aborted) return false;
-  if (!isHealthy) {
-    if (isOwnCause(ending.reason) && brokenBy(revision) === '') await unmark(context, storage, revision, ending);
+  if (!seen.isHealthy) {
+    if (isOwnCause(seen.ending.reason) && brokenBy(revision) === '') {
+      await unmark(context, storage, revision, seen.ending);
+    }
     return false;
   }
+  if (request.markVerified) return markHealthy(context, storage, revision, seen);
   const hasLostMark = brokenBy(revision) !== '' && revision.labels[verifiedLabel] === String(revision.revision);
-  const toMark = request.markVerified || hasLostMark ? markable(context, revision) : undefined;
-  if (toMark !== undefined) await verify(storage, toMark);
-  return toMark !== undefined;
+  if (hasLostMark || isReserved(revision)) {
+    await markHealthy(context, storage, revision, seen).catch((error: unknown) => {
+      context.agent.log(`Revision ${revision.revision} could not be marked: ${asTaskError(error).message}`);
+    });
+  }
+  return false;
+}
+
+async function markHealthy(
+  context: HealthContext,
+  storage: ReleaseStorage,
+  revision: Revision,
+  { reservations }: Seen,
+): Promise<boolean> {
+  const toMark = markable(context, revision);
+  if (toMark === undefined || isVerified(toMark)) return toMark !== undefined;
+  for (const { message } of reservations) context.agent.log(`Not verified: ${message}`);
+  await (reservations.length === 0 ? verify : reserve)(storage, toMark);
+  return reservations.length === 0;
 }
 
 /** The health is known without the mark, so a connection that may not write the record fails nothing. */

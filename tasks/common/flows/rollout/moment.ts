@@ -2,6 +2,8 @@ import { asTaskError } from '../../core/failure';
 import type { ServingHealth } from '../../core/report/report';
 import type { RolloutContext } from '../../core/releaseContext';
 import { baselineOf, judge } from '../../core/rollout/verdict';
+import { indexOf } from '../../core/rollout/family';
+import { reservationsOf, type ReleaseHistory, type Reservation } from '../../core/rollout/reservations';
 import { brokenCause } from '../../core/rollout/broken';
 import type { RolloutMemory, RolloutPolicy, RolloutVerdict } from '../../core/rollout/verdict';
 import { desiredObjects, type DesiredObject } from '../release/desiredObjects';
@@ -16,6 +18,8 @@ interface Moment {
   baseline: RolloutMemory;
   /** See `brokenCause`. */
   broken(): ReturnType<typeof brokenCause>;
+  /** For a verdict that is healthy. */
+  reservations: (release?: ReleaseHistory) => readonly Reservation[];
 }
 
 /**
@@ -35,7 +39,12 @@ export async function judgeNow(
   const policy = policyAt(now);
   const verdict = judge(snapshot, policy, memory, now);
   const baseline = baselineOf(snapshot, now, request.rollout.statusRules);
-  return { verdict, baseline, broken: () => brokenCause(snapshot, policy, now) };
+  return {
+    verdict,
+    baseline,
+    broken: () => brokenCause(snapshot, policy, now),
+    reservations: (release) => reservationsOf(snapshot.followed, indexOf(snapshot), verdict.workloads, release),
+  };
 }
 
 function presentPolicy(context: RolloutContext, now: Date): RolloutPolicy {

@@ -6,6 +6,7 @@ import type { Revision } from '../../core/release/release';
 import type { RolloutContext } from '../../core/releaseContext';
 import { isJudged } from '../../core/status/result';
 import { liveRollout, type LiveRollout } from '../../core/rollout/liveRollout';
+import type { ReleaseHistory, Reservation } from '../../core/rollout/reservations';
 import { rolloutSnapshot, type FollowedRef, type RolloutSnapshot } from '../../core/rollout/snapshot';
 import { trimmed } from '../../core/rollout/trimmed';
 import { ownedKinds } from '../../core/rollout/runner';
@@ -28,6 +29,8 @@ export interface RolloutEnd {
   /** `unknown`: the deadline has passed, and some objects could not be read. */
   end: 'healthy' | 'failed' | 'unknown' | 'cancelled' | 'stopped';
   verdict: RolloutVerdict;
+  /** Only with `healthy`. */
+  reservations: readonly Reservation[];
   /** The last lines of containers, whose pods may be gone. */
   lastLines: PodLogs['lastLines'];
 }
@@ -41,6 +44,8 @@ export interface RolloutOptions {
   logged: Map<string, string>;
   /** The earlier revisions of the release, if they are known. */
   earlier?: readonly Pick<Revision, 'manifest' | 'status'>[];
+  /** The release whose revision is followed. Its history shows what running pods have read at their start. */
+  release?: ReleaseHistory;
   /** Shows the logs of the new revisions' pods. */
   logs?: PodLogs;
   /** Distinguishes the timeline rows from those of another rollout of this run. */
@@ -122,7 +127,8 @@ async function watch(
     timeline.update(verdict, live.followed(), end !== undefined && end !== 'stopped');
     if (end !== undefined) {
       if (end === 'failed') await jobs.end();
-      return { end, verdict, lastLines: jobs.lastLines };
+      const reservations = end === 'healthy' ? live.reservations(verdict, options.release) : [];
+      return { end, verdict, reservations, lastLines: jobs.lastLines };
     }
     if (now.getTime() - lastLogged >= reminderMs) {
       remind(context, verdict, policy.deadline.getTime() - now.getTime());

@@ -1,5 +1,5 @@
 import { clipped } from '../../text/foreignText';
-import { brokenWords, isUnhealthy, isVerified, judgedBroken, sinceUninstall } from '../../release/history';
+import { brokenWords, isReserved, isUnhealthy, isVerified, judgedBroken, sinceUninstall } from '../../release/history';
 import type { Revision } from '../../release/release';
 import { finding, type PlanFinding } from './findings';
 import type { RevisionProof, RollbackRequest, ToRevision } from './types';
@@ -93,7 +93,7 @@ function lookUp(history: readonly Revision[], present: Revision, release: string
 function verifiedTarget(candidates: readonly Revision[], history: readonly Revision[], release: string): LookUp {
   const present = history.at(-1);
   const fit = candidates.filter((revision) => whyUnfit(revision, history) === undefined);
-  const target = fit.findLast(isVerified) ?? fit.at(-1);
+  const target = fit.findLast(isVerified) ?? fit.findLast(isReserved) ?? fit.at(-1);
   if (target !== undefined) return { target };
   if (candidates.length === 0 && present !== undefined) return { refusal: nothingBefore(present, release) };
   const unfit = candidates.toReversed().map((revision) => `${revision.revision}: ${whyUnfit(revision, history) ?? ''}`);
@@ -150,9 +150,10 @@ function judged(
     return [finding('RevisionUnhealthy', message, { way, allowed: isNamed && policy.allowUnverifiedTarget })];
   }
   if (isVerified(target)) return [];
-  return [
-    finding('UnverifiedTarget', `Revision ${number} was deployed, but no mark says that it was ever seen healthy.`),
-  ];
+  const known = isReserved(target)
+    ? 'was deployed with a reservation: all of it was as declared, but pods have not run all of it'
+    : 'was deployed, but no mark says that it was ever seen healthy';
+  return [finding('UnverifiedTarget', `Revision ${number} ${known}.`)];
 }
 
 /** A reader knows of the newer revisions that they were verified once, and asks why none of them is the target. */

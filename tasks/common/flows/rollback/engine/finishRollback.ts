@@ -5,9 +5,10 @@ import type { Revision } from '../../../core/release/release';
 import type { Lease, ReleaseContext, RolloutContext } from '../../../core/releaseContext';
 import { strangeChange } from '../../../core/rollbackPlan/objects/rehearsalTraces';
 import type { RolloutMemory } from '../../../core/rollout/verdict';
-import { markUnhealthy, verify } from '../../release/record';
+import type { Reservation } from '../../../core/rollout/reservations';
+import { markUnhealthy, reserve, verify } from '../../release/record';
 import { desiredObjects, type DesiredObject } from '../../release/desiredObjects';
-import { followRollout, rolloutPolicy, type RolloutEnd } from '../../rollout/rollout';
+import { followRollout, rolloutPolicy, type RolloutEnd, type RolloutOptions } from '../../rollout/rollout';
 import { inTurns } from '../../steps/inTurns';
 import { withRetries } from '../../steps/withRetries';
 import { group } from '../../steps/phase';
@@ -49,20 +50,27 @@ export async function finishRollback(
     await policy.afterRollout?.();
     const changed = policy.afterRollout && (await prove(context, policy, made));
     if (changed !== undefined) return { ...changed, made };
-    await markVerified(context, policy, made);
+    await markHealthy(context, policy, made, rollout.reservations);
   } else if (end !== 'cancelled') {
     await markUnhealthy(context, made, endingOfRollout(verdict));
   }
   return { end: 'followed', made, rollout };
 }
 
-async function markVerified(context: ReleaseContext, { description }: EnginePolicy, made: Revision): Promise<void> {
-  const { run, storage } = context;
+async function markHealthy(
+  context: ReleaseContext,
+  { description }: EnginePolicy,
+  made: Revision,
+  reservations: readonly Reservation[],
+): Promise<void> {
+  const { agent, run, storage } = context;
+  for (const { message } of reservations) agent.log(`Not verified: ${message}`);
+  const mark = reservations.length === 0 ? verify : reserve;
   // Helm 4.3 and later got the description with the rollback, and keeps it if it is short.
   if (description !== '' && made.description !== description) {
     await withRetries(context, () => storage.update(made.revision, { description }));
   }
-  await withRetries(context, () => verify(storage, made, run));
+  await withRetries(context, () => mark(storage, made, run));
 }
 
 /** Returns undefined if every object of the revision is as the policy asks for it in the end. */
@@ -122,24 +130,39 @@ export async function followRevision(
   context: ReleaseContext,
   policy: EnginePolicy,
   rollback: Rollback,
-  { revision, manifest }: Revision,
+  made: Revision,
 ): Promise<RolloutEnd> {
-  const objects = await desiredObjects(context.cluster, manifest, context.namespace);
-  return followRolledBack(context, { ...rollback, ...policy, objects, title: `Follow revision ${revision}` });
+  const objects = await desiredObjects(context.cluster, made.manifest, context.namespace);
+  const history = await withRetries(context, () => context.storage.history());
+  const release = { revision: made, history };
+  return followRolledBack(context, {
+    ...rollback,
+    ...policy,
+    objects,
+    release,
+    title: `Follow revision ${made.revision}`,
+  });
 }
 
 type Following = Omit<Rollback, 'target'> &
-  Pick<EnginePolicy, 'everyPod' | 'trapped'> & { title: string; objects: readonly DesiredObject[] };
+  Pick<EnginePolicy, 'everyPod' | 'trapped'> &
+  Pick<RolloutOptions, 'release'> & { title: string; objects: readonly DesiredObject[] };
 
 /** Follows what was rolled back to the end, and deletes the pods for which a StatefulSet would wait in vain. */
 export function followRolledBack(
   context: RolloutContext & { lease: Lease },
-  { title, objects, memory, deadline, everyPod, trapped }: Following,
+  { title, objects, memory, deadline, everyPod, trapped, release }: Following,
 ): Promise<RolloutEnd> {
   const policy = { ...rolloutPolicy(context, deadline, true), everyPod };
   return group(context, title, () =>
     deletingTrappedPods(context, trapped, () =>
-      followRollout(context, objects, { policy, memory, logged: new Map(), phase: 'rollback' }),
+      followRollout(context, objects, {
+        policy,
+        memory,
+        logged: new Map(),
+        phase: 'rollback',
+        ...(release && { release }),
+      }),
     ),
   );
 }
