@@ -46,6 +46,10 @@ export const findingTexts: FindingTexts = {
   VerifiedNoLonger: {
     what: 'A newer revision than the target was seen healthy once, but it, or another revision with its manifest, was judged unhealthy by a cause of its own later.',
   },
+  TargetKnownBad: {
+    what: 'A run has judged the pods of this earlier revision of a plain workload unhealthy, and none has seen them healthy since.',
+    next: 'Use `toRevision: verified`, or name another revision.',
+  },
   ReleasePending: {
     what: 'Another Helm is still changing the release, or was killed while it did.',
     next: 'Find out whether that run is still alive before you approve.',

@@ -131,6 +131,7 @@ const health: Reader<HealthReport> = shape<HealthReport>({
   canRollBack: flag,
   markedVerified: flag,
   ring: text,
+  services: list(service, 200),
 });
 
 const healthWord = word(['healthy', 'unhealthy', 'unknown', ''], 'unknown');

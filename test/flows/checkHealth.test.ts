@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { TaskError } from '../../tasks/common/core/failure';
-import type { HealthReport } from '../../tasks/common/core/report/healthReport';
+import { healthClosing, healthOutputs, type HealthReport } from '../../tasks/common/core/report/healthReport';
 import type { HealthRequest } from '../../tasks/common/core/inputs/healthRequest';
 import { brokenLabel, rollbackTarget, unhealthyLabel, verifiedLabel } from '../../tasks/common/core/release/history';
 import { checkHealth } from '../../tasks/common/flows/rollout/checkHealth';
 import type { HealthContext } from '../../tasks/common/flows/rollout/healthTargets';
+import { assertReport } from '../support/reportSchema';
 import type { Disturbance } from '../support/fakes/disturbance';
 import {
   chart,
@@ -158,6 +159,44 @@ describe('the health check', () => {
     assert.equal((await checkHealth(context)).markedVerified, false);
     assert.equal(told(on.storage.records), '1 deployed+reserved');
     assert.match(on.agent.lines.join('\n'), /Not verified: No pod of Deployment\/web/);
+  });
+
+  it('an unhealthy release is told with the pods behind its Services, for a gate too', async () => {
+    const service = {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'web' },
+      spec: { selector: { app: 'web' } },
+    };
+    const sick = chart('1.0.0', [...broken.objects, service]);
+    const { context } = await check(
+      { history: [revision(1, 'deployed', sick)], live: sick.objects, chart: sick },
+      ofRelease,
+    );
+    const report = await checkHealth(context);
+    assert.deepEqual(
+      report.services?.map(({ name, ready }) => [name, ready]),
+      [['web', 0]],
+    );
+    assert.match(healthOutputs(report)['gateInstructions'] ?? '', /No ready pod stands behind Service\/web/);
+    assert.match(healthClosing(report), /No ready pod stands behind Service\/web/);
+    assertReport(report);
+  });
+
+  it('the present revision of a plain workload is noted as ready or as broken, where a later run finds it', async () => {
+    const marks = async (objects: typeof good): Promise<Record<string, string> | undefined> => {
+      const { on, context } = await check({ live: objects.objects, chart: objects }, web);
+      await checkHealth(context);
+      const [set] = await on.cluster.list({ apiVersion: 'apps/v1', kind: 'ReplicaSet', namespace });
+      const uid = set?.metadata.uid ?? '-';
+      return Object.fromEntries(
+        Object.entries(set?.metadata.annotations ?? {})
+          .filter(([name]) => name.startsWith('helm-safe-deploy/'))
+          .map(([name, value]) => [name, value.replace(uid, 'uid')]),
+      );
+    };
+    assert.deepEqual(await marks(good), { 'helm-safe-deploy/verified': 'uid' });
+    assert.deepEqual(await marks(broken), { 'helm-safe-deploy/broken': 'uid_ImageInvalidName' });
   });
 
   it('a verified revision that is seen unhealthy loses its mark, and gets it back', async () => {

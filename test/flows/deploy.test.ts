@@ -748,6 +748,18 @@ describe('a deploy', () => {
     });
   });
 
+  it('a Service that selects no pod is a warning', async () => {
+    const service = (name: string, label: string): KubeObject => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name },
+      spec: { selector: { app: label } },
+    });
+    const on = await scene({ chart: chart('1.0.0', [...v1.objects, service('web', 'web'), service('typo', 'wbe')]) });
+    assert.equal((await deploy(on.context)).outcome, 'deployed');
+    assert.deepEqual(on.agent.warnings, ['Service/typo serves nothing: its selector matches no pod.']);
+  });
+
   it('a manifest that has just failed is not rolled back to under an older number', async () => {
     const again = chart('1.0.0', [deployment('web', 'broken')]);
     const history = [revision(1, 'deployed', again, verified)];

@@ -233,6 +233,47 @@ describe('a plain workload is rolled back like with kubectl rollout undo', () =>
   }
 });
 
+describe('the target of a plain workload', () => {
+  const marked = (number: number, annotations: object, uid = `uid-${number}`): KubeObject => {
+    const kept = replicaSet(number, `web:${number}`, {}, annotations);
+    return { ...kept, metadata: { ...kept.metadata, uid } };
+  };
+  const ready = (number: number): KubeObject => marked(number, { 'helm-safe-deploy/verified': `uid-${number}` });
+  const sick = (number: number): KubeObject =>
+    marked(number, {
+      'helm-safe-deploy/verified': `uid-${number}`,
+      'helm-safe-deploy/broken': `uid-${number}_CrashLoop`,
+    });
+  const copied = (number: number): KubeObject => marked(number, { 'helm-safe-deploy/verified': 'uid-1' });
+
+  for (const [incident, kept, toRevision, target, found] of [
+    ['seen ready, not the one before', [ready(1), marked(2, {}), marked(3, {})], 'verified', 1, []],
+    ['before, where it was seen ready', [ready(1), ready(2), marked(3, {})], 'verified', 2, []],
+    [
+      'before, if none was seen ready',
+      [marked(1, {}), marked(2, {}), marked(3, {})],
+      'verified',
+      2,
+      ['UnverifiedTarget'],
+    ],
+    ['not known to be bad', [marked(1, {}), sick(2), marked(3, {})], 'verified', 1, ['UnverifiedTarget']],
+    [
+      'before, as kubectl has it, and known to be bad',
+      [ready(1), sick(2), marked(3, {})],
+      'previous',
+      2,
+      ['TargetKnownBad'],
+    ],
+    ['without a mark of its own', [ready(1), copied(2), marked(3, {})], 'verified', 1, []],
+  ] as const) {
+    it(`${toRevision} is the revision ${incident}`, () => {
+      const live = workload('Deployment', { template: template('web:3') }, { annotations: {} });
+      const made = planFor([rehearsed(deployment(live, kept))], { toRevision });
+      assert.deepEqual([made.objects[0]?.revisions?.target, codes(made)], [target, found]);
+    });
+  }
+});
+
 describe('the plan for plain workloads', () => {
   const one = rehearsed(deployment(bad, past));
   const made = planFor([one]);

@@ -71,20 +71,23 @@ export function servicePods(
   };
 }
 
-export function servicePodsWords(services: readonly ServicePods[]): string[] {
+/** `revision`: of a check, which has started no pods itself. */
+export function servicePodsWords(services: readonly ServicePods[], revision?: number): string[] {
   return services.map((service) => {
     const { pods, ready, ingresses } = service;
     const place = [`Service/${service.name}`, ...ingresses.map((name) => `Ingress/${name}`)].join(' and ');
     if (pods === 0) return `No pod stands behind ${place}: its selector matches none.`;
     if (ready === 0) return `No ready pod stands behind ${place} (${pods} ${pods === 1 ? 'is' : 'are'} not ready).`;
     const [noun, verb] = ready === 1 ? ['pod', 'stands'] : ['pods', 'stand'];
-    return `${ready} ready ${noun} ${verb} behind ${place}${ageWords(service)}.`;
+    return `${ready} ready ${noun} ${verb} behind ${place}${ageWords(service, revision)}.`;
   });
 }
 
-function ageWords({ ready, readyBefore }: ServicePods): string {
+function ageWords({ ready, readyBefore }: ServicePods, revision: number | undefined): string {
   if (readyBefore === null) return '';
+  const change = revision === undefined ? 'this deploy' : `revision ${revision}`;
+  if (readyBefore === 0 && revision !== undefined) return ` since revision ${revision}`;
   if (readyBefore === 0) return ready === 1 ? ', and this deploy started it' : ', and this deploy started them';
-  if (readyBefore === ready) return ' from before this deploy: the old version still serves';
-  return `, ${readyBefore} of them from before this deploy`;
+  if (readyBefore === ready) return ` from before ${change}: the old version still serves`;
+  return `, ${readyBefore} of them from before ${change}`;
 }

@@ -1,6 +1,7 @@
 import { someNames } from '../text/someNames';
 import { objectName } from '../kubernetes/manifest';
 import type { Ending } from './ending';
+import { servicePodsWords, type ServicePods } from '../release/servicePods';
 import { adviceFor } from './advice';
 import type { FailureReason } from '../failure';
 import { clipped, neutralise, splitLines } from '../text/foreignText';
@@ -47,6 +48,8 @@ export interface HealthReport {
   finishedAt: string;
   objects: readonly ReportedObject[];
   evidence: readonly ReportedEvidence[];
+  /** The pods behind the Services of a release that is not healthy. */
+  services?: readonly ServicePods[];
 }
 
 export function subjectOf(report: HealthReport): string {
@@ -123,6 +126,7 @@ export function gateInstructions(report: HealthReport): string {
   const parts = [
     `**${sentenceCell(healthSummary(report))}**`,
     sinceSentence(report),
+    servingWords(report).map(sentenceCell).join(' '),
     report.advice === '' ? '' : `Next step: ${sentenceCell(report.advice)}`,
     rollbackSentence(report),
     ...report.evidence.map(gateEvidence),
@@ -162,10 +166,15 @@ function rollbackSentence(report: HealthReport): string {
   return `${now}A rollback would go to revision ${report.rollbackRevision}.`;
 }
 
+function servingWords({ revision, services = [] }: HealthReport): string[] {
+  return servicePodsWords(services, revision ?? undefined);
+}
+
 /** The closing paragraph of the log. `afterIssue`: the issue is right above. */
 export function healthClosing(report: HealthReport, { afterIssue = false } = {}): string {
   const lines = afterIssue ? [] : [healthSummary(report)];
   if (report.health !== 'healthy') lines.push(...proofOf(report));
+  lines.push(...servingWords(report));
   if (report.health !== 'healthy' && report.advice !== '') lines.push(report.advice);
   if (report.markedVerified) lines.push(`Revision ${report.revision ?? ''} is marked as verified healthy.`);
   return lines.join('\n');
@@ -177,6 +186,7 @@ export function healthMarkdown(report: HealthReport): string {
     `## ${cell(subjectOf(report))}: ${report.health}`,
     isHealthy ? '' : blamingMarkdown({ ...report, failedWorkload: report.failedWorkload || report.reason }),
     sinceSentence(report),
+    servingWords(report).map(cell).join(' '),
     rollbackSentence(report),
     objectTable(report.objects),
     ...evidenceMarkdown(report.evidence),

@@ -1,3 +1,4 @@
+import { isRunner } from '../rollout/runner';
 import { servicePodsWords, type ServicePods } from '../release/servicePods';
 import { isJudged } from '../status/result';
 import { clipped, splitLines } from '../text/foreignText';
@@ -165,6 +166,13 @@ export function deploySubject(report: DeployReport): string {
   return `Release ${report.release} in namespace ${report.namespace || '(unknown)'}`;
 }
 
+/** False if nothing shows that any pod is ready: neither a Service nor a workload. */
+function mayServe({ objects, services = [] }: DeployReport): boolean {
+  if (services.length > 0) return services.some(({ ready }) => ready > 0);
+  const workloads = objects.filter(isRunner);
+  return workloads.length === 0 || workloads.some(({ health }) => health === 'healthy');
+}
+
 export function servingSentence(report: DeployReport): string {
   const { reservations = [], servingHealth, servingRevision, services = [], verifiedRevision } = report;
   if (reservations.length > 0 && servingRevision !== null) {
@@ -177,6 +185,9 @@ export function servingSentence(report: DeployReport): string {
       : 'Pods of the release serve, but their revision is not known.';
   }
   if (isNothingReady) return `Revision ${servingRevision} was applied last, and no pod of it is ready.`;
+  if (servingHealth === 'unhealthy' && servingRevision !== verifiedRevision && !mayServe(report)) {
+    return `Revision ${servingRevision} was applied last, and no workload of it is healthy.`;
+  }
   return `Revision ${servingRevision} serves now${healthWords(servingHealth, servingRevision === verifiedRevision)}.`;
 }
 

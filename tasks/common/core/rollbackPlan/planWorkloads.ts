@@ -80,11 +80,19 @@ function plannedWorkload(workload: PlainWorkload, inputs: WorkloadPlanInputs): P
       ...pausedFinding(name, live),
       ...heldFindings(name, live, after, inputs),
       ...trapFinding(name, trapped, inputs.policy),
-      finding('UnverifiedTarget', `Nobody knows if revision ${undo.past.revision} of ${name} was ever healthy.`, {
-        object: name,
-      }),
+      ...targetFindings(name, undo.past),
     ],
   };
+}
+
+function targetFindings(name: string, { cause, judged, revision }: Undo['past']): PlanFinding[] {
+  if (judged === 'ready') return [];
+  if (judged === 'unknown') {
+    const message = `Nobody knows if revision ${revision} of ${name} was ever healthy.`;
+    return [finding('UnverifiedTarget', message, { object: name })];
+  }
+  const message = `Revision ${revision} of ${name} was judged unhealthy by a cause of its own (${cause}), and was not seen healthy since then.`;
+  return [finding('TargetKnownBad', message, { object: name })];
 }
 
 function pausedFinding(name: string, live: KubeObject): PlanFinding[] {

@@ -12,6 +12,7 @@ import { objectName } from '../../core/kubernetes/manifest';
 import type { Revision } from '../../core/release/release';
 import { stopIfCancelled, type DeployContext, type DeployStart, type Lease } from '../../core/releaseContext';
 import { historyLines, notJudgedLines, type DeployReport } from '../../core/report/report';
+import { warnOfUnusedServices } from '../release/readServicePods';
 import { announceWork, endWork, contextUnder } from '../release/change';
 import { settleDroppedData } from './droppedData';
 import { foreseenConflicts } from './fieldConflicts';
@@ -309,6 +310,7 @@ async function succeed(
     context.agent.log(`${objectName(object)} was broken before this deploy and still is: ${object.message}`);
   }
   logReservations(context, reservations);
+  if (reservations.length === 0) await warnOfUnusedServices(context, revision);
   await settleDroppedData(context, progress, history, revision);
   await prune(context);
   return progress.recovered ? { ...wellEnded, outcome: 'recovered' } : wellEnded;

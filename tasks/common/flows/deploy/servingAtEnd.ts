@@ -1,8 +1,7 @@
 import { asTaskError } from '../../core/failure';
-import type { KubeObject } from '../../core/kubernetes/object';
-import { isSelectedBy, servicePods, serviceSelectors, type ServicePods } from '../../core/release/servicePods';
 import type { ServingHealth } from '../../core/report/report';
 import type { ReleaseContext } from '../../core/releaseContext';
+import { readServicePods } from '../release/readServicePods';
 import { within } from '../steps/bounded';
 import type { DeployProgress } from '../release/deployProgress';
 import { healthNow } from '../rollout/moment';
@@ -30,22 +29,9 @@ export async function servingAtEnd(context: ReleaseContext, progress: Pick<Deplo
   }
 }
 
-/** Counts the pods behind the Services of the revision that was applied last. Without the right to list pods, none. */
+/** Counts the pods behind the Services of the revision that was applied last. */
 export async function readServices(context: ReleaseContext, progress: DeployProgress): Promise<void> {
-  const { agent, clock, cluster, namespace, signal, storage } = context;
-  if (signal.aborted) return;
-  const read = async (): Promise<readonly ServicePods[]> => {
-    const history = await storage.history();
-    const applied = history.find(({ revision }) => revision === progress.serving?.revision) ?? history.at(-1);
-    const services = serviceSelectors(applied?.manifest ?? '', namespace);
-    if (services.length === 0) return [];
-    const isSelected = (pod: KubeObject): boolean => services.some(({ selector }) => isSelectedBy(pod, selector));
-    const pods = await cluster.list({ apiVersion: 'v1', kind: 'Pod', namespace }, isSelected);
-    return services.map((service) => servicePods(service, pods, progress.createdAt));
-  };
-  try {
-    progress.services = await within(clock, mostMs, read(), 'Reading the pods behind the Services did not end');
-  } catch (thrown) {
-    agent.debug(`The pods behind the Services could not be read: ${asTaskError(thrown).message}`);
-  }
+  const history = await context.storage.history().catch(() => []);
+  const applied = history.find(({ revision }) => revision === progress.serving?.revision) ?? history.at(-1);
+  if (applied !== undefined) progress.services = await readServicePods(context, applied, progress.createdAt);
 }

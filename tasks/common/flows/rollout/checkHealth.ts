@@ -3,17 +3,20 @@ import { asTaskError, type FailureReason, type TaskError } from '../../core/fail
 import type { HealthEnding, HealthReport } from '../../core/report/healthReport';
 import { healthOf } from '../../core/report/healthReport';
 import type { KubeObject, ObjectRef } from '../../core/kubernetes/object';
-import { objectName } from '../../core/kubernetes/manifest';
+import { objectKey, objectName } from '../../core/kubernetes/manifest';
+import type { ReportedEvidence } from '../../core/report/report';
 import { recordedFailure } from '../../core/report/recordedFailure';
 import { isOwnCause } from '../../core/rollout/causes';
 import type { ReleaseStorage } from '../../core/ports';
 import type { Reservation } from '../../core/rollout/reservations';
 import { brokenBy, isReserved, isVerified, verifiedLabel } from '../../core/release/history';
 import type { Revision } from '../../core/release/release';
-import { causesOf, type RolloutVerdict } from '../../core/rollout/verdict';
+import { causesOf, type RolloutVerdict, type WorkloadVerdict } from '../../core/rollout/verdict';
 import { collectEvidence, logEvidence } from './evidence';
 import { healthTargets, rollbackFrom, type HealthContext, type HealthTargets } from './healthTargets';
 import { group, later } from '../steps/phase';
+import { readServicePods } from '../release/readServicePods';
+import { markTemplates } from '../release/markTemplates';
 import { markBroken, reserve, verify } from '../release/record';
 import { workloadLogs } from './podLogs';
 import { followRollout, rolloutPolicy, type RolloutEnd } from './rollout';
@@ -92,17 +95,14 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
       ? recordedFailure(targets.revision, followed.verdict)
       : undefined;
   const isHealthy = followed.end === 'healthy' && recorded === undefined;
-  const evidence = isHealthy
-    ? []
-    : await group(context, 'Why it is not healthy', async () => {
-        if (recorded !== undefined) agent.log(recorded.message);
-        const collected = await collectEvidence(context, causesOf(followed.verdict), followed.lastLines);
-        logEvidence(context, collected);
-        return collected;
-      });
+  const evidence = isHealthy ? [] : await whyNotHealthy(context, followed, recorded);
   const ending = endingOf(followed, recorded);
   const markedVerified = await mark(context, targets, { isHealthy, ending, reservations: followed.reservations });
+  if (context.storage === undefined) await markTemplates(context, runOf(followed));
   const rollbackTo = await rollbackRevision(context, targets);
+  const { revision } = targets;
+  const services =
+    isHealthy || revision === undefined ? [] : await readServicePods(context, revision, revision.createdAt);
   return {
     schemaVersion: 1,
     task: 'RolloutHealthCheck',
@@ -118,7 +118,27 @@ async function checkTargets(context: HealthContext, startedAt: Date): Promise<He
     finishedAt: clock.now().toISOString(),
     objects: reportedObjects(followed.verdict),
     evidence,
+    ...(services.length === 0 ? {} : { services }),
   };
+}
+
+function whyNotHealthy(
+  context: HealthContext,
+  { verdict, lastLines }: RolloutEnd,
+  recorded: Ending | undefined,
+): Promise<ReportedEvidence[]> {
+  return group(context, 'Why it is not healthy', async () => {
+    if (recorded !== undefined) context.agent.log(recorded.message);
+    const collected = await collectEvidence(context, causesOf(verdict), lastLines);
+    logEvidence(context, collected);
+    return collected;
+  });
+}
+
+/** Without the workloads of which no pod has run the present template. */
+function runOf({ reservations, verdict }: RolloutEnd): WorkloadVerdict[] {
+  const held = new Set(reservations.map(({ ref }) => objectKey(ref)));
+  return verdict.workloads.filter(({ key }) => !held.has(key));
 }
 
 interface Seen {

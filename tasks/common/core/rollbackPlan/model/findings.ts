@@ -22,6 +22,7 @@ export const findingRules = {
   RevisionUninstalled: refusedAlways,
   UnverifiedTarget: note,
   VerifiedNoLonger: note,
+  TargetKnownBad: warning,
   ReleasePending: warning,
   HistoryIncomplete: warning,
   ManifestUnreadable: refusedAlways,

@@ -8,13 +8,17 @@ import { numberList } from '../model/target';
 import type { PlainWorkload, RollbackRequest, ToRevision } from '../model/types';
 
 /** A pod template as the controller keeps it. */
-interface PastTemplate {
+export interface PastTemplate {
   revision: number;
   /** The name of the ReplicaSet or ControllerRevision. */
   name: string;
   createdAt: string;
   changeCause: string;
   template: Readonly<Record<string, unknown>>;
+  /** What a run has noted about pods of this template; see `templateMarks`. */
+  judged: 'ready' | 'broken' | 'unknown';
+  /** The cause, for `broken`. */
+  cause: string;
   /** A ReplicaSet keeps the Deployment's annotations of that time. */
   annotations: Readonly<Record<string, string>>;
 }
@@ -22,8 +26,26 @@ interface PastTemplate {
 const revisionAnnotation = 'deployment.kubernetes.io/revision';
 const changeCause = 'kubernetes.io/change-cause';
 
+/**
+ * The marks of a ReplicaSet or ControllerRevision whose pods a run has seen ready, or broken by a cause of their own. The
+ * value begins with the uid of the object, because `kubectl rollout undo` copies annotations.
+ */
+const verifiedTemplate = 'helm-safe-deploy/verified';
+const brokenTemplate = 'helm-safe-deploy/broken';
+
+/** The annotations for an object with this uid; null removes one. `cause`: empty if the pods are ready. */
+export function templateMarks(uid: string, cause: string): Readonly<Record<string, string | null>> {
+  return cause === '' ? { [verifiedTemplate]: uid, [brokenTemplate]: null } : { [brokenTemplate]: `${uid}_${cause}` };
+}
+
+function judgedBy({ uid = '', annotations = {} }: KubeObject['metadata']): Pick<PastTemplate, 'judged' | 'cause'> {
+  const [of = '', cause = ''] = annotations[brokenTemplate]?.split('_') ?? [];
+  if (of === uid && cause !== '') return { judged: 'broken', cause };
+  return { judged: uid !== '' && annotations[verifiedTemplate] === uid ? 'ready' : 'unknown', cause: '' };
+}
+
 /** The oldest template comes first, and the present one last. */
-function pastTemplates({ live, revisions }: PlainWorkload): PastTemplate[] {
+export function pastTemplates({ live, revisions }: PlainWorkload): PastTemplate[] {
   if (live === undefined) return [];
   const own = revisions.filter(({ metadata }) =>
     metadata.ownerReferences?.some(({ uid, controller }) => controller === true && uid === live.metadata.uid),
@@ -42,6 +64,7 @@ function pastTemplate(kept: KubeObject): PastTemplate | undefined {
     name: kept.metadata.name,
     createdAt: kept.metadata.creationTimestamp ?? '',
     changeCause: annotations[changeCause] ?? '',
+    ...judgedBy(kept.metadata),
     template: isReplicaSet ? withoutHash(template) : withoutDirective(template),
     annotations: isReplicaSet ? annotations : {},
   };
@@ -65,7 +88,9 @@ export type UndoChoice =
 
 const kinds = ['Deployment', 'StatefulSet', 'DaemonSet'];
 
-/** Chooses the same target as `kubectl rollout undo`. */
+/**
+ * Chooses the same target as `kubectl rollout undo`, unless the newest revision is wanted that a run has seen ready.
+ */
 export function undoOf(workload: PlainWorkload, { toRevision, policy }: RollbackRequest): UndoChoice {
   const { ref, live } = workload;
   const name = objectName(ref);
@@ -101,7 +126,14 @@ export function undoOf(workload: PlainWorkload, { toRevision, policy }: Rollback
 }
 
 function wanted(templates: readonly PastTemplate[], toRevision: ToRevision): PastTemplate | undefined {
-  return typeof toRevision === 'number' ? templates.find(({ revision }) => revision === toRevision) : templates.at(-2);
+  if (typeof toRevision === 'number') return templates.find(({ revision }) => revision === toRevision);
+  const earlier = templates.slice(0, -1);
+  if (toRevision === 'previous') return earlier.at(-1);
+  return (
+    earlier.findLast(({ judged }) => judged === 'ready') ??
+    earlier.findLast(({ judged }) => judged === 'unknown') ??
+    earlier.at(-1)
+  );
 }
 
 function absent(
@@ -127,6 +159,8 @@ const ownAnnotations = [
   'deployment.kubernetes.io/desired-replicas',
   'deployment.kubernetes.io/max-replicas',
   'deprecated.deployment.rollback.to',
+  verifiedTemplate,
+  brokenTemplate,
 ];
 
 /** For a Deployment, also restores the annotations of that time. */

@@ -21,6 +21,7 @@ import { at } from '../../../core/kubernetes/read';
 import { baselineForRollback } from '../../../core/rollout/verdict';
 import { planDigestVariable } from '../../../core/inputs/taskVariables';
 import { askApproval, approvedPlan, sameOrRefused, logPlan, writersOf, type ApprovedPlan } from './approvedPlan';
+import { markTemplates } from '../../release/markTemplates';
 import { announceWork, endWork } from '../../release/change';
 import { withLease } from '../../lock/lease';
 import { group, later } from '../../steps/phase';
@@ -274,6 +275,7 @@ async function finish(
     return asRollbackEnding({ ...why, message }, 'failed');
   }
   progress.health = 'healthy';
+  await markTemplates(context, followed.verdict.workloads);
   await noteOnWorkloads(context, plan, `Rolled back by plan ${plan.digest}. ${approval.sentence}`);
   await noteDone(context, plan.digest, 0);
   return {
